@@ -1,0 +1,1 @@
+"""Self-correcting self-consuming loops for generative models."""

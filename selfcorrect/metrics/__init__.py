@@ -1,0 +1,1 @@
+"""Distances between distributions and measures of coverage, for any domain."""

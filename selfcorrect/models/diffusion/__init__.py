@@ -1,0 +1,1 @@
+"""A diffusion model for motion: schedule, denoisers, training and sampling."""

@@ -1,0 +1,33 @@
+"""What the loop asks of a generative model."""
+
+from __future__ import annotations
+
+from typing import Protocol, Self
+
+from torch import Tensor
+
+from selfcorrect.randomness import Stream
+from selfcorrect.samples import Samples
+
+
+class GenerativeModel(Protocol):
+    """A trainable sampler. Values never change in place: `fit` returns another model.
+
+    To train from scratch, a loop calls `fit` on the untrained model it was given; to fine-tune, on the last one.
+    """
+
+    def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
+        """Train for `steps` optimiser steps (ignored by closed-form estimators) with the samples' weights."""
+        ...
+
+    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
+        """Draw one value per label: labels (N,) int64 → values (N, *event)."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """All that `load_state` needs for a bit-identical continuation, as a flat dict of tensors."""
+        ...
+
+    def load_state(self, state: dict[str, Tensor]) -> Self:
+        """This model with the state of another one of the same configuration."""
+        ...

@@ -1,0 +1,1 @@
+"""Human motion: skeletons, kinematics, features, contacts, physical plausibility, drawing."""

@@ -1,0 +1,92 @@
+"""Motion: what a skeleton does over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import numpy as np
+
+from selfcorrect.motion.skeleton import Skeleton
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """T frames of a skeleton with J joints, right-handed world, y up, floor at y = 0.
+
+    root_m: (T, 3) root position, world, metres;
+    rotations: (T, J, 4) unit quaternions xyzw; the root's in the world, the others' in their parent's frame;
+    fps: frames per second; label: class name, "" for none; text: caption; source: where it was read from.
+    """
+
+    skeleton: Skeleton
+    root_m: np.ndarray
+    rotations: np.ndarray
+    fps: float
+    label: str = ""
+    text: str = ""
+    source: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        frames, joints = len(self.root_m), len(self.skeleton)
+        where = f"{self.source}: " if self.source else ""
+        if self.root_m.shape != (frames, 3):
+            raise ValueError(f"{where}root positions must have shape (frames, 3), got {self.root_m.shape}")
+        if self.rotations.shape != (frames, joints, 4):
+            raise ValueError(
+                f"{where}rotations must have shape ({frames}, {joints}, 4) for {frames} frames of {joints} joints, "
+                f"got {self.rotations.shape}"
+            )
+        if not self.fps > 0:
+            raise ValueError(f"{where}frames per second must be positive, got {self.fps}")
+
+    def __len__(self) -> int:
+        return len(self.root_m)
+
+    @property
+    def seconds(self) -> float:
+        """Time between the first and the last frame, seconds."""
+        return (len(self) - 1) / self.fps
+
+    def frames(self, start: int, stop: int) -> Self:
+        """Frames `start` to `stop` (exclusive)."""
+        return replace(self, root_m=self.root_m[start:stop], rotations=self.rotations[start:stop])
+
+
+@dataclass(frozen=True, eq=False)
+class MotionBatch:
+    """N motions of one skeleton and frame rate, padded at the end to T frames.
+
+    root_m: (N, T, 3); rotations: (N, T, J, 4); lengths: (N,) frames that count; same frames and units as `Motion`.
+    """
+
+    skeleton: Skeleton
+    root_m: np.ndarray
+    rotations: np.ndarray
+    lengths: np.ndarray
+    fps: float
+
+    def __len__(self) -> int:
+        return len(self.root_m)
+
+    def __getitem__(self, index: int) -> Motion:
+        stop = int(self.lengths[index])
+        return Motion(self.skeleton, self.root_m[index, :stop], self.rotations[index, :stop], self.fps)
+
+    @classmethod
+    def stack(cls, motions: Sequence[Motion]) -> Self:
+        """Join motions of the same skeleton and frame rate; shorter ones are padded with their last frame."""
+        first = motions[0]
+        for index, motion in enumerate(motions):
+            if not motion.skeleton.same_as(first.skeleton) or motion.fps != first.fps:
+                raise ValueError(f"motion {index} has another skeleton or frame rate than motion 0")
+        lengths = np.array([len(motion) for motion in motions])
+        frames = np.minimum(np.arange(lengths.max()), lengths[:, None] - 1)
+        return cls(
+            skeleton=first.skeleton,
+            root_m=np.stack([motion.root_m[rows] for motion, rows in zip(motions, frames, strict=True)]),
+            rotations=np.stack([motion.rotations[rows] for motion, rows in zip(motions, frames, strict=True)]),
+            lengths=lengths,
+            fps=first.fps,
+        )

@@ -1,0 +1,111 @@
+"""Skeletons: joints, how they hang together, and which part of a body each one is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+SMPL_22 = (
+    "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle",
+    "spine3", "left_foot", "right_foot", "neck", "left_collar", "right_collar", "head", "left_shoulder",
+    "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
+)  # fmt: skip
+"""The 22 body joints of SMPL, in SMPL's order: the vocabulary of `Skeleton.parts`."""
+
+SMPL_22_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19)
+
+
+@dataclass(frozen=True, eq=False)
+class Skeleton:
+    """A tree of J joints in its rest pose.
+
+    With all rotations at identity the body stands upright, y up, facing +z, its left side towards +x, arms anywhere.
+
+    names: J unique joint names; parents: J indices, parents before children, −1 for the single root;
+    offsets_m: (J, 3) position of each joint in its parent's frame, metres, zero for the root;
+    parts: J anatomical names from `SMPL_22`, "" where a joint has no counterpart (fingers, eyes, twists).
+    """
+
+    names: tuple[str, ...]
+    parents: tuple[int, ...]
+    offsets_m: np.ndarray
+    parts: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        count = len(self.names)
+        if len(set(self.names)) != count:
+            raise ValueError(f"joint names must be unique, got {self.names}")
+        if len(self.parents) != count or len(self.parts) != count or self.offsets_m.shape != (count, 3):
+            raise ValueError(
+                f"a skeleton of {count} joints needs {count} parents, parts and offsets, "
+                f"got {len(self.parents)}, {len(self.parts)} and {self.offsets_m.shape}"
+            )
+        if self.parents[0] != -1 or any(not 0 <= parent < child for child, parent in enumerate(self.parents) if child):
+            raise ValueError(f"parents must come before their children, with one root first, got {self.parents}")
+        if unknown := set(self.parts) - {*SMPL_22, ""}:
+            raise ValueError(f"unknown body parts {sorted(unknown)}, expected names from {SMPL_22}")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def joint(self, part: str) -> int | None:
+        """Index of the joint that is the body part `part` (e.g. "left_knee"), None where the skeleton lacks it."""
+        return self.parts.index(part) if part in self.parts else None
+
+    @cached_property
+    def mirror_map(self) -> np.ndarray:
+        """(J,) index of each joint's left/right counterpart; joints on the midline map to themselves."""
+        index = {name: joint for joint, name in enumerate(self.names)}
+        by_part = {part: joint for joint, part in enumerate(self.parts) if part}
+        return np.array(
+            [
+                by_part.get(_swap_sides(part), joint) if part else index.get(_swap_sides(name), joint)
+                for joint, (name, part) in enumerate(zip(self.names, self.parts, strict=True))
+            ]
+        )
+
+    @cached_property
+    def foot_joints(self) -> tuple[int, ...]:
+        """The most distal foot joint of each side: the toe base where there is one, else the ankle; left first."""
+        feet = []
+        for side in ("left", "right"):
+            toe, ankle = self.joint(f"{side}_foot"), self.joint(f"{side}_ankle")
+            feet += [joint for joint in (toe if toe is not None else ankle,) if joint is not None]
+        return tuple(feet)
+
+    @cached_property
+    def children(self) -> tuple[tuple[int, ...], ...]:
+        """The children of each joint."""
+        return tuple(
+            tuple(child for child, parent in enumerate(self.parents) if parent == joint) for joint in range(len(self))
+        )
+
+    def same_as(self, other: Skeleton) -> bool:
+        """Whether both have the same joints, tree, parts and offsets."""
+        return (
+            self.names == other.names
+            and self.parents == other.parents
+            and self.parts == other.parts
+            and np.array_equal(self.offsets_m, other.offsets_m)
+        )
+
+
+_SIDES = (("left", "right"), ("Left", "Right"), ("LEFT", "RIGHT"))
+
+
+def _swap_sides(name: str) -> str:
+    for left, right in _SIDES:
+        if left in name:
+            return name.replace(left, right)
+        if right in name:
+            return name.replace(right, left)
+    if name[:1] in "lrLR" and name[1:2].isupper():  # lThigh, rShin
+        return {"l": "r", "r": "l", "L": "R", "R": "L"}[name[0]] + name[1:]
+    return name
+
+
+def smpl_22(offsets_m: np.ndarray) -> Skeleton:
+    """The common skeleton, with the given (22, 3) offsets in metres."""
+    return Skeleton(SMPL_22, SMPL_22_PARENTS, np.asarray(offsets_m, dtype=float), SMPL_22)

@@ -1,0 +1,76 @@
+"""Where each sample comes from: columns of equal length, one row per sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The origin of N samples, as NumPy columns of shape (N,).
+
+    synthetic: bool, made by a model; generation: int64, of the model that made it (0 for real data);
+    parent: int64, index of the raw sample within its generation before correction, or of the real row;
+    corrector: str, name of the last corrector that changed it, "" for none;
+    distance: float32, root-mean-square change by the corrector, in the units of the values;
+    accepted: bool, not rejected by a corrector or a filter.
+    """
+
+    synthetic: np.ndarray
+    generation: np.ndarray
+    parent: np.ndarray
+    corrector: np.ndarray
+    distance: np.ndarray
+    accepted: np.ndarray
+
+    @classmethod
+    def real(cls, count: int) -> Self:
+        return cls._uniform(count, synthetic=False, generation=0)
+
+    @classmethod
+    def synthetic_of(cls, count: int, generation: int) -> Self:
+        return cls._uniform(count, synthetic=True, generation=generation)
+
+    @classmethod
+    def _uniform(cls, count: int, *, synthetic: bool, generation: int) -> Self:
+        return cls(
+            synthetic=np.full(count, synthetic),
+            generation=np.full(count, generation, dtype=np.int64),
+            parent=np.arange(count, dtype=np.int64),
+            corrector=np.full(count, "", dtype=np.dtypes.StringDType()),
+            distance=np.zeros(count, dtype=np.float32),
+            accepted=np.ones(count, dtype=bool),
+        )
+
+    def __len__(self) -> int:
+        return len(self.synthetic)
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """The columns by name, in the order of the fields."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def take(self, indices: Tensor | np.ndarray) -> Self:
+        """Rows at `indices` (M,) int64, or where a mask (N,) bool is true."""
+        rows = indices.cpu().numpy() if isinstance(indices, torch.Tensor) else indices
+        return type(self)(**{name: column[rows] for name, column in self.columns().items()})
+
+    def corrected(self, corrector: str, distance: np.ndarray, accepted: np.ndarray) -> Self:
+        """The same rows after a corrector: how far each moved (N,) and whether it was accepted (N,)."""
+        names = np.where(distance > 0, corrector, self.corrector).astype(np.dtypes.StringDType())
+        return replace(
+            self,
+            corrector=names,
+            distance=distance.astype(np.float32),
+            accepted=self.accepted & accepted,
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Provenance]) -> Self:
+        tables = [part.columns() for part in parts]
+        return cls(**{name: np.concatenate([table[name] for table in tables]) for name in tables[0]})
