@@ -1,0 +1,83 @@
+"""What an experiment measured, ready to be drawn and judged: curves per arm, seed and generation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A measured quantity: its key in the metrics, a title, and which way is good.
+
+    axis: "realism" or "diversity", the two sides that are always judged together.
+    better: "lower", "higher", or "real" where the value of real data is the aim.
+    """
+
+    key: str
+    title: str
+    axis: str
+    better: str
+    digits: int = 2
+
+
+QUANTITIES = (
+    Quantity("fid_kinematic", "Fréchet distance, kinematic", "realism", "lower", 1),
+    Quantity("fid_geometric", "Fréchet distance, geometric", "realism", "lower", 1),
+    Quantity("precision", "Precision", "realism", "higher"),
+    Quantity("density", "Density", "realism", "higher"),
+    Quantity("penetration_mm", "Floor penetration (mm)", "realism", "real", 1),
+    Quantity("float_mm", "Floating (mm)", "realism", "real", 1),
+    Quantity("skate_mm_per_frame", "Foot skate (mm/frame)", "realism", "real", 1),
+    Quantity("jerk_m_per_s3", "Jerk (m/s³)", "realism", "real", 0),
+    Quantity("recall", "Recall", "diversity", "higher"),
+    Quantity("coverage", "Coverage", "diversity", "higher"),
+    Quantity("trace_ratio", "Variance, of real", "diversity", "real"),
+    Quantity("within_label_ratio", "Variance within labels, of real", "diversity", "real"),
+)
+
+
+@dataclass(frozen=True)
+class ArmCurves:
+    """All that was measured in one arm, over S seeds and generations 0 … G.
+
+    values: quantity → (S, G + 1), NaN where it was not measured.
+    """
+
+    name: str
+    group: str
+    title: str
+    values: Mapping[str, np.ndarray]
+
+    def last(self, key: str) -> np.ndarray:
+        """(S,) values at the last generation."""
+        return self.values[key][:, -1]
+
+
+def collect(rows: Iterable[Mapping[str, float | int | str]], name: str, group: str, title: str) -> ArmCurves:
+    """Arrange the metric rows of one arm, each with `seed` and `generation`, as curves.
+
+    Raises ValueError where the rows of a seed and generation are missing or doubled.
+    """
+    table: dict[tuple[int, int], Mapping[str, float | int | str]] = {}
+    for row in rows:
+        place = int(row["seed"]), int(row["generation"])
+        if place in table:
+            raise ValueError(f"arm {name}: two rows for seed {place[0]}, generation {place[1]}")
+        table[place] = row
+    seeds = sorted({seed for seed, _ in table})
+    generations = range(1 + max(generation for _, generation in table))
+    if missing := [
+        (seed, generation) for seed in seeds for generation in generations if (seed, generation) not in table
+    ]:
+        raise ValueError(f"arm {name}: no metrics for (seed, generation) {missing[0]}, and {len(missing) - 1} more")
+    keys = sorted({key for row in table.values() for key, value in row.items() if isinstance(value, int | float)})
+    values = {
+        key: np.array(
+            [[float(table[seed, generation].get(key, np.nan)) for generation in generations] for seed in seeds]
+        )
+        for key in keys
+    }
+    return ArmCurves(name, group, title, values)
