@@ -1,0 +1,97 @@
+"""The parts of a body that its joints do not show: where the soles and the head are.
+
+All points are plain data in the frame of the joint that carries them. Joint frames coincide with the world in the rest
+pose (see `Skeleton`), so in these frames x is the body's left, y up and z forward.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.skeleton import Skeleton
+
+HALF_FOOT_WIDTH_M = 0.045
+SOLE_BELOW_TOE_JOINT_M = 0.025
+HEEL_BEHIND_ANKLE_M = 0.055
+TOE_TIP_BEYOND_TOE_JOINT_M = 0.075
+"""A rigid shoe around an adult's ankle and toe-base joints."""
+
+BOX_FOOT_SOLE_M = -0.05
+BOX_FOOT_HEEL_M = -0.0435
+BOX_FOOT_TIP_M = 0.1335
+"""The DeepMimic humanoid's foot, a box on the ankle: also the foot of every skeleton without toe joints."""
+
+HEAD_ABOVE_NECK_M = 0.175
+HEAD_ABOVE_HEAD_JOINT_M = 0.09
+
+
+@dataclass(frozen=True, eq=False)
+class SolePoints:
+    """P corner points of the soles, left foot first, each foot from heel to toe tip.
+
+    joints: (P,) int64 joint that carries the point; offsets_m: (P, 3) in that joint's frame, metres;
+    side: (P,) int64, 0 for the left foot and 1 for the right.
+    """
+
+    joints: np.ndarray
+    offsets_m: np.ndarray
+    side: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.joints)
+
+
+def sole_points(skeleton: Skeleton) -> SolePoints:
+    """The corners of both soles: heel, ball and toe tip (6 per foot) with toe joints, heel and tip (4) without.
+
+    Raises ValueError for a skeleton without ankles.
+    """
+    points = [(joint, offset, side) for side in (0, 1) for joint, offset in _foot_corners(skeleton, side)]
+    joints, offsets_m, sides = zip(*points, strict=True)
+    return SolePoints(np.array(joints), np.array(offsets_m), np.array(sides))
+
+
+def _foot_corners(skeleton: Skeleton, side: int) -> list[tuple[int, tuple[float, float, float]]]:
+    """Joint and offset of each corner of one foot; `side` 0 is left."""
+    name = ("left", "right")[side]
+    ankle, toe = skeleton.joint(f"{name}_ankle"), skeleton.joint(f"{name}_foot")
+    if ankle is None:
+        raise ValueError(f"the skeleton has no {name} ankle among its parts, so its soles are unknown")
+    if toe is None:
+        heel, tip = (0.0, BOX_FOOT_SOLE_M, BOX_FOOT_HEEL_M), (0.0, BOX_FOOT_SOLE_M, BOX_FOOT_TIP_M)
+        return [(ankle, corner) for point in (heel, tip) for corner in _pair(point)]
+    x, y, z = skeleton.offsets_m[toe]
+    # Feet point a little outwards: the shoe's middle line runs between ankle and toe joint.
+    heel = (0.5 * x, y - SOLE_BELOW_TOE_JOINT_M, -HEEL_BEHIND_ANKLE_M)
+    ball = (0.5 * x, y - SOLE_BELOW_TOE_JOINT_M, z)
+    tip = (-0.3 * x, -SOLE_BELOW_TOE_JOINT_M, TOE_TIP_BEYOND_TOE_JOINT_M)
+    on_ankle = [(ankle, corner) for point in (heel, ball) for corner in _pair(point)]
+    return on_ankle + [(toe, corner) for corner in _pair(tip)]
+
+
+def _pair(middle_m: tuple[float, float, float]) -> list[tuple[float, float, float]]:
+    """The two edge points beside a point of the foot's middle line, left one first."""
+    x, y, z = middle_m
+    return [(float(x + half), float(y), float(z)) for half in (HALF_FOOT_WIDTH_M, -HALF_FOOT_WIDTH_M)]
+
+
+def world_sole_points(skeleton: Skeleton, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
+    """The sole corners in the world, metres: (..., P, 3).
+
+    positions_m (..., J, 3) and orientations (..., J, 4): world poses of all joints, as `forward_kinematics` gives them.
+    """
+    soles = sole_points(skeleton)
+    turned = Rotation.from_quat(orientations[..., soles.joints, :]).apply(soles.offsets_m)
+    return positions_m[..., soles.joints, :] + turned
+
+
+def head_point(skeleton: Skeleton) -> tuple[int, np.ndarray] | None:
+    """Joint that carries the head and the head's centre (3,) in its frame, metres; None for a skeleton without one."""
+    for part, above_m in (("head", HEAD_ABOVE_HEAD_JOINT_M), ("neck", HEAD_ABOVE_NECK_M)):
+        joint = skeleton.joint(part)
+        if joint is not None:
+            return joint, np.array([0.0, above_m, 0.0])
+    return None
