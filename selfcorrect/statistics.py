@@ -1,0 +1,360 @@
+"""What a handful of seeds can and cannot say: intervals, paired tests, noise floors, half-lives, collapse.
+
+Arrays hold one value per seed, shape (S,), or one curve per seed, shape (S, T) with generation 0 first. Arms
+of a comparison share their seeds (common random numbers), so differences between arms are taken per seed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+from torch import Tensor
+
+from selfcorrect.randomness import Stream, streams
+
+FEWEST_SEEDS_TO_BOOTSTRAP = 20
+FEWEST_SEEDS_TO_PERMUTE = 6  # below, even the smallest possible two-sided p-value, 2 / 2**S, exceeds .05
+
+Rows = TypeVar("Rows", np.ndarray, Tensor)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate from `count` seeds with its confidence interval; the bounds are NaN where none exists.
+
+    method: "bootstrap" (bias-corrected and accelerated), "t" (assumes roughly normal seeds), "order statistics",
+    "Fieller" (ratio of paired means), "percentile" (spread of single draws), or "single seed" (no interval).
+    """
+
+    estimate: float
+    low: float
+    high: float
+    count: int
+    method: str
+    confidence: float = 0.95
+
+    def __str__(self) -> str:
+        if math.isnan(self.low):
+            return f"{self.estimate:.3g} (no interval from {self.count} seed{'s' * (self.count != 1)})"
+        return f"{self.estimate:.3g} [{self.low:.3g}, {self.high:.3g}]"
+
+
+def mean_interval(values: ArrayLike, confidence: float = 0.95, stream: Stream | None = None) -> Interval:
+    """The mean over seeds: bootstrap from 20 seeds on, Student's t from 2, no interval for a single seed.
+
+    Three to five seeds cannot carry a bootstrap (its resamples hold too few distinct values and cover less
+    than they claim), so there the t interval is given, which is exact only for normally distributed seeds.
+    """
+    seeds = _per_seed(values)
+    mean, count = float(seeds.mean()), len(seeds)
+    if count == 1:
+        return Interval(mean, math.nan, math.nan, 1, "single seed", confidence)
+    if np.ptp(seeds) == 0:
+        return Interval(mean, mean, mean, count, "t", confidence)
+    if count < FEWEST_SEEDS_TO_BOOTSTRAP:
+        low, high = stats.t.interval(confidence, count - 1, loc=mean, scale=stats.sem(seeds))
+        return Interval(mean, float(low), float(high), count, "t", confidence)
+    generator = (stream or streams(0).child("bootstrap")).numpy()
+    result = stats.bootstrap((seeds,), np.mean, confidence_level=confidence, rng=generator).confidence_interval
+    return Interval(mean, float(result.low), float(result.high), count, "bootstrap", confidence)
+
+
+def median_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
+    """The median over seeds with its order-statistic interval, at least `confidence`; infinite values are allowed.
+
+    With fewer than six seeds no pair of order statistics covers 95 %, and the bounds are NaN.
+    """
+    seeds = np.asarray(values, dtype=float)
+    bounds = stats.quantile_test(seeds, p=0.5).confidence_interval(confidence)
+    method = "order statistics" if not math.isnan(bounds.low) else "single seed" if len(seeds) == 1 else "too few seeds"
+    return Interval(float(np.median(seeds)), float(bounds.low), float(bounds.high), len(seeds), method, confidence)
+
+
+def ratio_interval(numerator: ArrayLike, denominator: ArrayLike, confidence: float = 0.95) -> Interval:
+    """The ratio of two paired means, by Fieller (1954): every r for which numerator − r · denominator may average 0.
+
+    Unlike a mean of ratios or of logarithms it accepts zeros in the numerator. Bounds are infinite where the
+    denominator itself cannot be told from zero.
+    """
+    above, below = _per_seed(numerator), _per_seed(denominator)
+    _check_paired(above, below)
+    count, estimate = len(above), float(above.mean() / below.mean())
+    if count == 1:
+        return Interval(estimate, math.nan, math.nan, 1, "single seed", confidence)
+    covariance = np.cov(above, below) / count * stats.t.ppf((1 + confidence) / 2, count - 1) ** 2
+    quadratic = below.mean() ** 2 - covariance[1, 1]
+    linear = above.mean() * below.mean() - covariance[0, 1]
+    if quadratic <= 0:
+        return Interval(estimate, -math.inf, math.inf, count, "Fieller", confidence)
+    root = math.sqrt(max(linear**2 - quadratic * (above.mean() ** 2 - covariance[0, 0]), 0.0))
+    return Interval(estimate, (linear - root) / quadratic, (linear + root) / quadratic, count, "Fieller", confidence)
+
+
+def band(curves: ArrayLike, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean, lower and upper bound over seeds at every generation: (S, T) → three arrays (T,), for plots."""
+    table = np.atleast_2d(np.asarray(curves, dtype=float))
+    intervals = [mean_interval(column, confidence) for column in table.T]
+    mean, low, high = np.array([(one.estimate, one.low, one.high) for one in intervals]).T
+    return mean, low, high
+
+
+@dataclass(frozen=True)
+class PairedComparison:
+    """Two arms on the same seeds: the mean difference (first − second) and a two-sided p-value.
+
+    smallest_p: what the test could reach at best with this many seeds.
+    """
+
+    difference: Interval
+    p_value: float
+    method: Literal["sign flips", "paired t"]
+    smallest_p: float
+
+
+def compare_paired(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) -> PairedComparison:
+    """Compare two arms seed by seed: exact sign-flip permutations from 6 seeds on, the paired t test below."""
+    one, other = _per_seed(first), _per_seed(second)
+    _check_paired(one, other)
+    if len(one) < 2:
+        raise ValueError("a paired comparison needs at least 2 common seeds, got 1")
+    difference = mean_interval(one - other, confidence)
+    if len(one) < FEWEST_SEEDS_TO_PERMUTE:
+        p_value = 1.0 if np.array_equal(one, other) else float(stats.ttest_rel(one, other).pvalue)
+        return PairedComparison(difference, p_value, "paired t", 0.0)
+    generator = streams(0).child("sign flips").numpy()
+    result = stats.permutation_test(
+        (one, other), _mean_difference, permutation_type="samples", vectorized=True, n_resamples=9999, rng=generator
+    )
+    return PairedComparison(difference, float(result.pvalue), "sign flips", max(2.0 ** (1 - len(one)), 2 / 10_000))
+
+
+def _mean_difference(one: np.ndarray, other: np.ndarray, axis: int) -> np.ndarray:
+    return (one - other).mean(axis=axis)
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """P-values adjusted for judging all of them at once (Holm 1979): significant where adjusted ≤ level."""
+    adjusted, largest = {}, 0.0
+    for rank, (name, p_value) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_value))
+        adjusted[name] = largest
+    return {name: adjusted[name] for name in p_values}
+
+
+def real_floor(
+    real: Rows,
+    metric: Callable[[Rows, Rows], Mapping[str, float]],
+    count: int,
+    stream: Stream,
+    repeats: int = 20,
+    confidence: float = 0.95,
+) -> dict[str, Interval]:
+    """What a metric says of real against real: the noise floor under every arm.
+
+    real: (N, ...). Each repeat splits it at random into `count` candidates and the rest as reference. The interval
+    spans single repeats, since one evaluation of a model is one draw.
+    """
+    if not 0 < count < len(real):
+        raise ValueError(f"the floor needs between 1 and {len(real) - 1} candidates of {len(real)} rows, got {count}")
+    order = stream.numpy()
+    splits = (order.permutation(len(real)) for _ in range(repeats))
+    draws = [metric(real[rows[count:]], real[rows[:count]]) for rows in splits]
+    return {name: _spread(np.array([draw[name] for draw in draws]), confidence) for name in draws[0]}
+
+
+def _spread(draws: np.ndarray, confidence: float) -> Interval:
+    low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(float(draws.mean()), float(low), float(high), len(draws), "percentile", confidence)
+
+
+def half_life(curve: ArrayLike, floor: float = 0.0) -> float:
+    """Generations until a curve (T,) has lost half of its initial height above `floor`; infinite if not reached.
+
+    The first crossing counts, linearly interpolated between generations.
+    """
+    height = np.asarray(curve, dtype=float) - floor
+    if height[0] <= 0:
+        raise ValueError(f"a half-life needs a curve that starts above its floor {floor:g}, got {height[0] + floor:g}")
+    crossed = np.flatnonzero(height <= height[0] / 2)
+    if not len(crossed):
+        return math.inf
+    after = int(crossed[0])
+    return after - 1 + (height[after - 1] - height[0] / 2) / (height[after - 1] - height[after])
+
+
+def half_life_interval(curves: ArrayLike, floor: float = 0.0, confidence: float = 0.95) -> Interval:
+    """The median half-life over seeds, curves (S, T); an infinite bound means not reached within the run."""
+    return median_interval([half_life(curve, floor) for curve in np.atleast_2d(curves)], confidence)
+
+
+Label = Literal["stable", "degraded", "collapsed", "undecided"]
+SEVERITY: tuple[Label, ...] = ("stable", "undecided", "degraded", "collapsed")
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Factors by which a quality may worsen: up to `stable` it is stable, from `collapsed` on it is lost."""
+
+    stable: float = 1.25
+    collapsed: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.stable < self.collapsed:
+            raise ValueError(f"thresholds need 1 ≤ stable < collapsed, got {self.stable:g} and {self.collapsed:g}")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The judgement of one quality: value / baseline with its interval, and the thresholds it was held against."""
+
+    label: Label
+    ratio: Interval
+    thresholds: Thresholds
+
+
+def judge(
+    values: ArrayLike,
+    baseline: ArrayLike,
+    better: Literal["lower", "higher"],
+    thresholds: Thresholds | None = None,
+    confidence: float = 0.95,
+) -> Verdict:
+    """Judge a quality at the end of a loop (S,) against its baseline on the same seeds (S,).
+
+    The whole interval must lie on one side of a threshold, otherwise the verdict is "undecided"; of a quality
+    that is certainly worse than stable and possibly collapsed, "degraded" is said.
+    """
+    limits = thresholds or Thresholds()
+    ratio = ratio_interval(values, baseline, confidence)
+    best, worst = (ratio.low, ratio.high) if better == "lower" else (_inverse(ratio.high), _inverse(ratio.low))
+    return Verdict(_label(best, worst, limits), ratio, limits)
+
+
+def _inverse(value: float) -> float:
+    """1 / value, where a lost quality (zero or below) is infinitely worse."""
+    return value if math.isnan(value) else math.inf if value <= 0 else 1 / value
+
+
+def _label(best: float, worst: float, limits: Thresholds) -> Label:
+    """The label for a worsening that lies between `best` and `worst`."""
+    if best >= limits.collapsed:
+        return "collapsed"
+    if best > limits.stable:
+        return "degraded"
+    return "stable" if worst <= limits.stable else "undecided"
+
+
+def worst_verdict(verdicts: Sequence[Verdict]) -> Verdict:
+    """The most severe of several verdicts, e.g. of realism and diversity: a loop is as sound as its weaker side."""
+    return max(verdicts, key=lambda verdict: SEVERITY.index(verdict.label))
+
+
+def _per_seed(values: ArrayLike) -> np.ndarray:
+    seeds = np.asarray(values, dtype=float)
+    if seeds.ndim != 1 or not len(seeds) or not np.isfinite(seeds).all():
+        raise ValueError(f"expected one finite value per seed, shape (S,) with S ≥ 1, got {seeds!r}")
+    return seeds
+
+
+def _check_paired(one: np.ndarray, other: np.ndarray) -> None:
+    if len(one) != len(other):
+        raise ValueError(f"paired arms need the same seeds, got {len(one)} and {len(other)} values")
+
+
+Status = Literal["present", "absent", "not measurable"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One definition of model collapse held against a run: what was measured, the rule, and what it says."""
+
+    definition: str
+    status: Status
+    rule: str
+    measure: Interval | None = None
+
+
+def collapse_profile(
+    curves: Mapping[str, ArrayLike], by_training_size: Mapping[int, ArrayLike] | None = None
+) -> list[Finding]:
+    """The eight definitions of model collapse that Schaeffer et al. (2025) tell apart, each held against one run.
+
+    curves: per-seed curves (S, T), generation 0 first, under any of the names
+      "risk"          distance to the truth, lower is better (loss, FID, Wasserstein);
+      "variance"      total variance of the samples;
+      "tail_mass"     share of samples (or recall) in the tails of the real data;
+      "outside_share" share of samples outside the support of the real data (1 − precision);
+      "mixed_share"   share of samples that mix modes of the real data (e.g. 1 − class accuracy).
+    by_training_size: risk curves (S, T) per number of training samples, for the scaling law; two sizes at least.
+
+    A definition whose curve is missing, or whose interval lies on both sides of its threshold, is "not measurable".
+    Definitions 3 and 5 speak of limits, which no finite run reaches: their rules say what was looked at instead.
+    """
+    tables = {name: np.atleast_2d(np.asarray(curve, dtype=float)) for name, curve in curves.items()}
+    risk, definition = tables.get("risk"), "{} population risk".format
+    return [
+        _finding(definition("catastrophic increase of"), _growth(risk), 10, "last / first risk ≥ 10"),
+        _finding(definition("any increase of"), _rise(risk), 0, "last − first risk > 0"),
+        _finding(definition("diverging"), _late_rise(risk), 0, _LATE_RISE_RULE),
+        _finding("collapsing variance", _loss(tables.get("variance")), 0.5, "variance lost ≥ 50 %"),
+        _finding("changed scaling law", _flattening(by_training_size), 0, "exponent of risk in size, last − first > 0"),
+        _finding("vanishing tails", _loss(tables.get("tail_mass")), 0.5, "tail mass lost ≥ 50 %"),
+        _finding(
+            "hallucinated data", _rise(tables.get("outside_share")), 0.05, "share outside the support rises > 5 points"
+        ),
+        _finding("entangled modes", _rise(tables.get("mixed_share")), 0.05, "share between modes rises > 5 points"),
+    ]
+
+
+_LATE_RISE_RULE = "rise in the last quarter > 0.6 × rise in the quarter before (a 1/t approach gives 0.5, log t 0.71)"
+
+
+def _finding(definition: str, measure: Interval | None, threshold: float, rule: str) -> Finding:
+    status: Status = "not measurable"
+    if measure is not None and measure.low > threshold:
+        status = "present"
+    elif measure is not None and measure.high <= threshold:
+        status = "absent"
+    return Finding(definition, status, rule, measure)
+
+
+def _growth(curve: np.ndarray | None) -> Interval | None:
+    return None if curve is None else ratio_interval(curve[:, -1], curve[:, 0])
+
+
+def _rise(curve: np.ndarray | None) -> Interval | None:
+    return None if curve is None else mean_interval(curve[:, -1] - curve[:, 0])
+
+
+def _loss(curve: np.ndarray | None) -> Interval | None:
+    """The lost fraction 1 − last / first."""
+    if curve is None:
+        return None
+    kept = ratio_interval(curve[:, -1], curve[:, 0])
+    return Interval(1 - kept.estimate, 1 - kept.high, 1 - kept.low, kept.count, kept.method, kept.confidence)
+
+
+def _late_rise(curve: np.ndarray | None) -> Interval | None:
+    """Whether the risk still rises as a divergent curve would: its last quarter against the quarter before."""
+    if curve is None or curve.shape[1] < 9:
+        return None
+    middle, late, last = (curve.shape[1] - 1) // 2, 3 * (curve.shape[1] - 1) // 4, curve.shape[1] - 1
+    before, after = curve[:, late] - curve[:, middle], curve[:, last] - curve[:, late]
+    return mean_interval(after - 0.6 * np.maximum(before, 0))
+
+
+def _flattening(by_training_size: Mapping[int, ArrayLike] | None) -> Interval | None:
+    """How much the exponent of risk ∝ size^exponent rose from the first to the last generation, per seed."""
+    if by_training_size is None or len(by_training_size) < 2:
+        return None
+    log_sizes = np.log(list(by_training_size))
+    log_risks = np.log([np.asarray(curve, dtype=float)[:, [0, -1]] for curve in by_training_size.values()])
+    centred = log_sizes - log_sizes.mean()
+    exponents = np.tensordot(centred, log_risks, axes=1) / (centred**2).sum()
+    return mean_interval(exponents[:, 1] - exponents[:, 0])

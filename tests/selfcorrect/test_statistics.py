@@ -1,0 +1,251 @@
+"""Intervals and tests against SciPy and known coverage; verdicts and half-lives on curves one can check by eye."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from selfcorrect.randomness import streams
+from selfcorrect.statistics import (
+    Thresholds,
+    band,
+    collapse_profile,
+    compare_paired,
+    half_life,
+    half_life_interval,
+    holm,
+    judge,
+    mean_interval,
+    median_interval,
+    ratio_interval,
+    real_floor,
+    worst_verdict,
+)
+
+
+@pytest.fixture
+def generator() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+def test_few_seeds_get_the_t_interval_that_inverts_scipys_t_test(generator: np.random.Generator) -> None:
+    values = generator.normal(3.0, 1.0, 5)
+    interval = mean_interval(values)
+    assert interval.method == "t"
+    assert stats.ttest_1samp(values, interval.low).pvalue == pytest.approx(0.05)
+    assert stats.ttest_1samp(values, interval.high).pvalue == pytest.approx(0.05)
+
+
+def test_many_seeds_get_scipys_bootstrap(generator: np.random.Generator) -> None:
+    values = generator.exponential(1.0, 40)
+    stream = streams(3)
+    interval = mean_interval(values, stream=stream)
+    oracle = stats.bootstrap((values,), np.mean, rng=stream.numpy()).confidence_interval
+    assert (interval.method, interval.low, interval.high) == ("bootstrap", oracle.low, oracle.high)
+
+
+def test_a_single_seed_has_no_interval() -> None:
+    interval = mean_interval([2.0])
+    assert interval.estimate == 2.0
+    assert math.isnan(interval.low)
+    assert "no interval from 1 seed" in str(interval)
+
+
+@pytest.mark.parametrize("count", [4, 24])
+def test_mean_intervals_cover_the_truth_as_often_as_they_say(count: int, generator: np.random.Generator) -> None:
+    intervals = [mean_interval(row) for row in generator.normal(0, 1, (300, count))]
+    assert 0.90 <= np.mean([one.low <= 0 <= one.high for one in intervals]) <= 0.985
+
+
+def test_median_interval_is_scipys_and_admits_censored_seeds() -> None:
+    values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, math.inf]
+    interval = median_interval(values)
+    oracle = stats.quantile_test(values, p=0.5).confidence_interval(0.95)
+    assert (interval.estimate, interval.low, interval.high) == (4.5, oracle.low, oracle.high)
+    assert math.isnan(median_interval([1.0, 2.0, 3.0]).low)
+
+
+def test_fieller_bounds_are_where_the_paired_t_test_turns(generator: np.random.Generator) -> None:
+    below = generator.normal(5, 1, 12)
+    above = 2 * below + generator.normal(0, 1, 12)
+    interval = ratio_interval(above, below)
+    for bound in (interval.low, interval.high):
+        assert stats.ttest_rel(above, bound * below).pvalue == pytest.approx(0.05)
+    assert interval.low < interval.estimate < interval.high
+
+
+def test_fieller_covers_the_true_ratio(generator: np.random.Generator) -> None:
+    below = generator.normal(5, 1, (300, 5))
+    above = 2 * below + generator.normal(0, 1, (300, 5))
+    intervals = [ratio_interval(one, other) for one, other in zip(above, below, strict=True)]
+    assert 0.91 <= np.mean([interval.low <= 2 <= interval.high for interval in intervals]) <= 0.985
+
+
+def test_fieller_is_unbounded_when_the_denominator_may_be_zero() -> None:
+    assert ratio_interval([1.0, 2.0, 3.0], [-1.0, 0.1, 1.0]).high == math.inf
+
+
+def test_band_is_the_mean_interval_of_every_generation(generator: np.random.Generator) -> None:
+    curves = generator.normal(0, 1, (6, 4))
+    mean, low, high = band(curves)
+    assert mean == pytest.approx(curves.mean(0))
+    assert (low[2], high[2]) == (mean_interval(curves[:, 2]).low, mean_interval(curves[:, 2]).high)
+
+
+def test_paired_comparison_with_few_seeds_is_scipys_paired_t(generator: np.random.Generator) -> None:
+    one, other = generator.normal(0, 1, (2, 4))
+    assert compare_paired(one, other).p_value == pytest.approx(stats.ttest_rel(one, other).pvalue)
+
+
+def test_sign_flips_are_exact_and_see_what_an_unpaired_test_misses(generator: np.random.Generator) -> None:
+    seed_effect = generator.normal(0, 10, 8)
+    one, other = seed_effect + 0.5, seed_effect + generator.uniform(0, 0.2, 8)
+    result = compare_paired(one, other)
+    assert result.p_value == pytest.approx(2 / 2**8) == pytest.approx(result.smallest_p)
+    assert stats.ttest_ind(one, other).pvalue > 0.5
+
+
+def test_equal_arms_are_not_different() -> None:
+    assert compare_paired([1.0, 2.0, 3.0], [1.0, 2.0, 3.0]).p_value == 1.0
+
+
+def test_holm_on_a_worked_example() -> None:
+    # sorted .005 .01 .03 .04 → ×4, ×3, ×2, ×1, made monotone
+    adjusted = holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005})
+    assert adjusted == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02})
+    assert list(adjusted) == ["a", "b", "c", "d"]
+
+
+def test_holm_bounds_the_chance_of_any_false_alarm(generator: np.random.Generator) -> None:
+    alarms = [min(holm({str(i): p for i, p in enumerate(row)}).values()) <= 0.05 for row in generator.random((2000, 6))]
+    assert np.mean(alarms) <= 0.065
+
+
+def test_floor_of_a_mean_distance_matches_its_standard_error(generator: np.random.Generator) -> None:
+    real = generator.normal(0, 1, 400)
+    floor = real_floor(real, lambda a, b: {"gap": float(a.mean() - b.mean())}, 100, streams(1), repeats=400)["gap"]
+    standard_error = real.std() * math.sqrt(1 / 100 + 1 / 300)
+    assert floor.high - floor.low == pytest.approx(2 * 1.96 * standard_error, rel=0.15)
+
+
+def test_floor_refuses_more_candidates_than_rows() -> None:
+    with pytest.raises(ValueError, match="between 1 and 4 candidates of 5 rows, got 5"):
+        real_floor(np.zeros(5), lambda a, b: {}, 5, streams(0))
+
+
+def test_half_life_of_an_exponential() -> None:
+    assert half_life(2.0 ** (-np.arange(10) / 3)) == pytest.approx(3.0)
+    assert half_life([1.0, 0.7, 0.3]) == pytest.approx(1.5)
+    assert half_life([1.0, 0.6], floor=0.2) == pytest.approx(1.0)
+
+
+def test_half_life_not_reached_is_infinite_and_censors_the_median() -> None:
+    assert half_life([1.0, 0.9, 0.8]) == math.inf
+    curves = [[1.0, 0.4, 0.1]] * 3 + [[1.0, 0.9, 0.9]] * 5
+    assert half_life_interval(curves).estimate == math.inf
+
+
+@pytest.mark.parametrize(
+    ("values", "label"),
+    [
+        ([1.01, 0.99, 1.02, 1.0], "stable"),
+        ([1.50, 1.55, 1.52, 1.48], "degraded"),
+        ([3.0, 3.2, 2.9, 3.1], "collapsed"),
+        ([0.5, 2.5, 1.0, 3.0], "undecided"),
+        ([1.6, 2.4, 1.9, 2.2], "degraded"),
+    ],
+)
+def test_verdict_on_a_quality_where_lower_is_better(values: list[float], label: str) -> None:
+    baseline = [1.0, 1.01, 0.99, 1.0]
+    assert judge(values, baseline, "lower").label == label
+    assert judge(np.divide(1.0, values), baseline, "higher").label == label
+
+
+def test_lost_recall_is_collapsed_and_one_seed_decides_nothing() -> None:
+    assert judge([0.0, 0.01, 0.0], [0.8, 0.82, 0.79], "higher").label == "collapsed"
+    assert judge([9.0], [1.0], "lower").label == "undecided"
+
+
+def test_the_weaker_side_decides() -> None:
+    realism, diversity = judge([1.0, 1.01], [1.0, 1.0], "lower"), judge([0.1, 0.11], [1.0, 1.0], "higher")
+    assert worst_verdict([realism, diversity]) is diversity
+
+
+def statuses(curves: dict, by_training_size: dict | None = None) -> dict[str, str]:
+    return {finding.definition: finding.status for finding in collapse_profile(curves, by_training_size)}
+
+
+@pytest.fixture
+def generations() -> np.ndarray:
+    return np.arange(101.0)
+
+
+def noisy(curve: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    return curve * (1 + generator.normal(0, 0.01, (8, len(curve))))
+
+
+def test_profile_of_a_divergent_loop(generations: np.ndarray, generator: np.random.Generator) -> None:
+    result = statuses(
+        {
+            "risk": noisy(1 + generations, generator),
+            "variance": noisy(0.9**generations, generator),
+            "tail_mass": noisy(0.8**generations, generator),
+            "outside_share": noisy(0.1 + 0.005 * generations, generator),
+            "mixed_share": noisy(0.1 + 0.005 * generations, generator),
+        },
+        {n: noisy(n**-0.5 + 0.01 * generations, generator) for n in (100, 1000)},
+    )
+    assert set(result.values()) == {"present"}
+    assert len(result) == 8
+
+
+def test_profile_of_a_stable_loop(generations: np.ndarray, generator: np.random.Generator) -> None:
+    flat = np.ones_like(generations)
+    result = statuses(
+        {
+            "risk": noisy(1 + 0.5 / (1 + generations), generator),
+            "variance": noisy(flat, generator),
+            "tail_mass": noisy(flat, generator),
+            "outside_share": noisy(0.1 * flat, generator),
+            "mixed_share": noisy(0.1 * flat, generator),
+        },
+        {
+            n: noisy(n**-0.5 * flat, generator)[:, ::-1] * [1 - 0.2 * (n == 1000) * (g == 100) for g in generations]
+            for n in (100, 1000)
+        },
+    )
+    assert result.pop("diverging population risk") in ("absent", "not measurable")
+    assert set(result.values()) == {"absent"}
+
+
+def test_a_bounded_rise_is_an_increase_but_no_divergence(generations: np.ndarray) -> None:
+    seeds = np.linspace(0.98, 1.02, 8)[:, None]
+    bounded = statuses({"risk": seeds * (3 - 2 / (1 + generations))})
+    assert bounded["any increase of population risk"] == "present"
+    assert bounded["diverging population risk"] == "absent"
+    assert bounded["catastrophic increase of population risk"] == "absent"
+    assert statuses({"risk": seeds * (1 + np.log1p(generations))})["diverging population risk"] == "present"
+
+
+def test_what_was_not_recorded_or_not_repeated_is_not_measurable(generations: np.ndarray) -> None:
+    assert statuses({})["collapsing variance"] == "not measurable"
+    assert set(statuses({"risk": generations[None] + 1}).values()) == {"not measurable"}
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: mean_interval([]), "one finite value per seed"),
+        (lambda: mean_interval([1.0, math.nan]), "one finite value per seed"),
+        (lambda: compare_paired([1.0, 2.0], [1.0]), "same seeds, got 2 and 1"),
+        (lambda: compare_paired([1.0], [1.0]), "at least 2 common seeds"),
+        (lambda: half_life([0.0, 1.0]), "starts above its floor"),
+        (lambda: Thresholds(2.0, 1.5), "1 ≤ stable < collapsed"),
+    ],
+)
+def test_bad_input_gets_one_clear_sentence(call, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
