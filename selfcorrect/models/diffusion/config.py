@@ -1,0 +1,106 @@
+"""What a motion diffusion model is: every setting, checked when made, and the presets."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+DenoiserName = Literal["patch-mixer", "dct-mlp", "temporal-conv", "transformer"]
+
+
+@dataclass(frozen=True)
+class DiffusionConfig:
+    """Settings of a motion diffusion model; the defaults suit small data on one CPU core."""
+
+    # Network
+    denoiser: DenoiserName = "dct-mlp"
+    """Which network predicts the clean motion."""
+    width: int = 384
+    """Channels of the hidden layers."""
+    depth: int = 3
+    """Number of blocks."""
+    dropout: float = 0.0
+    """Dropout rate of the transformer; the other networks have none."""
+
+    # Noise
+    diffusion_steps: int = 100
+    """Number of noise levels."""
+    snr_factor: float = 0.03
+    """Factor on the signal-to-noise ratio of the cosine schedule; below 1 is noisier, 1 is the plain schedule."""
+
+    # Sampling
+    sampling_steps: int = 20
+    """Network evaluations per sample, at most `diffusion_steps`."""
+    eta: float = 1.0
+    """Noise in each reverse step: 0 is deterministic DDIM, 1 is ancestral DDPM."""
+    guidance_scale: float = 1.0
+    """Classifier-free guidance: 0 ignores the labels, 1 is plain conditional sampling, above 1 exaggerates them."""
+
+    # Training
+    label_dropout: float = 0.1
+    """Probability that a training sample's label is hidden, which guidance needs."""
+    learning_rate: float = 1e-3
+    """Peak learning rate of the first fit."""
+    fine_tune_learning_rate: float = 5e-4
+    """Peak learning rate of every later fit."""
+    final_learning_rate: float = 0.1
+    """Where the cosine decay of each fit ends, as a fraction of the peak; 1 is a constant rate."""
+    warm_up_steps: int = 50
+    """Optimiser steps of linear warm-up in each fit, at most a tenth of the fit."""
+    batch_size: int = 64
+    """Samples per optimiser step."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay of AdamW."""
+    gradient_norm: float = 1.0
+    """Gradients are scaled down to this norm."""
+    ema_decay: float = 0.98
+    """Decay per step of the running average of the weights, which is what samples."""
+
+    def __post_init__(self) -> None:
+        if self.denoiser not in get_args(DenoiserName):
+            raise ValueError(f"denoiser must be one of {get_args(DenoiserName)}, got {self.denoiser!r}")
+        for name in ("width", "depth", "diffusion_steps", "sampling_steps", "batch_size"):
+            self._require(name, getattr(self, name) >= 1, "at least 1")
+        self._require("width", self.width % 8 == 0, "a multiple of 8")
+        self._require("sampling_steps", self.sampling_steps <= self.diffusion_steps, "at most diffusion_steps")
+        for name in ("snr_factor", "learning_rate", "fine_tune_learning_rate", "gradient_norm"):
+            self._require(name, 0 < getattr(self, name) < math.inf, "positive and finite")
+        for name in ("guidance_scale", "weight_decay", "warm_up_steps"):
+            self._require(name, 0 <= getattr(self, name) < math.inf, "non-negative and finite")
+        for name in ("eta", "final_learning_rate"):
+            self._require(name, 0 <= getattr(self, name) <= 1, "from 0 to 1")
+        for name in ("dropout", "label_dropout", "ema_decay"):
+            self._require(name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
+        guided = self.guidance_scale != 1
+        self._require("label_dropout", self.label_dropout > 0 or not guided, "positive where guidance_scale is not 1")
+
+    def _require(self, name: str, holds: bool, rule: str) -> None:
+        if not holds:
+            raise ValueError(f"{name} must be {rule}, got {getattr(self, name)}")
+
+
+PRESETS = {
+    "patch-mixer": DiffusionConfig(denoiser="patch-mixer", width=128, depth=4),
+    "dct-mlp": DiffusionConfig(denoiser="dct-mlp", width=384, depth=3),
+    "temporal-conv": DiffusionConfig(denoiser="temporal-conv", width=96, depth=4),
+    "transformer": DiffusionConfig(denoiser="transformer", width=96, depth=4),
+    "paper": DiffusionConfig(
+        denoiser="transformer",
+        width=512,
+        depth=8,
+        dropout=0.1,
+        diffusion_steps=1000,
+        snr_factor=1.0,
+        sampling_steps=50,
+        guidance_scale=2.5,
+        learning_rate=1e-4,
+        fine_tune_learning_rate=1e-4,
+        final_learning_rate=1.0,
+        warm_up_steps=0,
+        weight_decay=0.01,
+        ema_decay=0.999,
+    ),
+}
+"""One configuration per denoiser that trains in seconds to minutes on one CPU core, and `paper`, the size of the
+motion diffusion model (Tevet et al. 2023): 8 layers of 512 channels, 1000 noise levels, for a GPU."""

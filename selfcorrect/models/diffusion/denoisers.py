@@ -1,0 +1,191 @@
+"""Networks that predict a clean motion from a noisy one, its diffusion time and its label.
+
+All of them map noisy (N, T, D), times (N,) int64 and labels (N,) int64 to clean (N, T, D) and can be exchanged
+for one another. Label `classes` is the null label: "any class".
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TypeVar
+
+import numpy as np
+import scipy.fft
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from selfcorrect.models.diffusion.config import DiffusionConfig
+
+_TIME_FEATURES = 64
+
+Layer = TypeVar("Layer", nn.Linear, nn.Conv1d)
+
+
+def build_denoiser(config: DiffusionConfig, frames: int, features: int, classes: int) -> nn.Module:
+    """The network that `config` names, for motions of (frames, features) and `classes` labels, freshly initialised."""
+    shape = (frames, features, classes, config.width, config.depth)
+    if config.denoiser == "patch-mixer":
+        return PatchMixer(*shape)
+    if config.denoiser == "dct-mlp":
+        return DctMlp(*shape)
+    if config.denoiser == "temporal-conv":
+        return TemporalConvolutions(*shape)
+    return Transformer(*shape, dropout=config.dropout)
+
+
+class PatchMixer(nn.Module):
+    """MLP-Mixer (Tolstikhin et al. 2021) on patches of a few frames: quick to train, with jitter between frames."""
+
+    def __init__(self, frames: int, features: int, classes: int, width: int, depth: int, patch_frames: int = 4) -> None:
+        super().__init__()
+        if frames % patch_frames:
+            raise ValueError(f"the patch mixer needs a multiple of {patch_frames} frames, got {frames}")
+        patches, patch_features = frames // patch_frames, patch_frames * features
+        self.patch_shape = (patches, patch_features)
+        self.condition = Condition(classes, width)
+        self.read = nn.Linear(patch_features, width)
+        self.position = nn.Parameter(0.02 * torch.randn(patches, width))
+        self.blocks = nn.ModuleList([MixerBlock(patches, width) for _ in range(depth)])
+        self.write = nn.Linear(width, patch_features)
+
+    def forward(self, noisy: Tensor, times: Tensor, labels: Tensor) -> Tensor:
+        condition = self.condition(times, labels)
+        hidden = self.read(noisy.reshape(-1, *self.patch_shape)) + self.position
+        for block in self.blocks:
+            hidden = block(hidden, condition)
+        return self.write(hidden).reshape(noisy.shape)
+
+
+class MixerBlock(nn.Module):
+    """Mixes over patches, then over channels; the condition scales and shifts both inputs. Starts as the identity."""
+
+    def __init__(self, patches: int, width: int) -> None:
+        super().__init__()
+        self.normalise = nn.LayerNorm(width, elementwise_affine=False)
+        self.modulate = nn.Linear(width, 4 * width)
+        self.mix_patches = _mlp(patches, 4 * patches)
+        self.mix_channels = _mlp(width, 2 * width)
+
+    def forward(self, hidden: Tensor, condition: Tensor) -> Tensor:
+        patch_scale, patch_shift, channel_scale, channel_shift = self.modulate(condition)[:, None].chunk(4, -1)
+        modulated = self.normalise(hidden) * (1 + patch_scale) + patch_shift
+        hidden = hidden + self.mix_patches(modulated.transpose(1, 2)).transpose(1, 2)
+        return hidden + self.mix_channels(self.normalise(hidden) * (1 + channel_scale) + channel_shift)
+
+
+class DctMlp(nn.Module):
+    """A residual MLP on the lowest cosine frequencies of the whole motion: smooth by construction."""
+
+    basis: Tensor
+
+    def __init__(self, frames: int, features: int, classes: int, width: int, depth: int, frequencies: int = 16) -> None:
+        super().__init__()
+        frequencies = min(frequencies, frames)
+        basis = scipy.fft.dct(np.eye(frames), axis=0, norm="ortho")[:frequencies]
+        self.register_buffer("basis", torch.as_tensor(basis, dtype=torch.float32), persistent=False)
+        self.condition = Condition(classes, width)
+        self.read = nn.Linear(frequencies * features, width)
+        self.modulate = nn.ModuleList([nn.Linear(width, width) for _ in range(depth)])
+        self.blocks = nn.ModuleList(
+            [
+                nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
+                for _ in range(depth)
+            ]
+        )
+        self.write = nn.Linear(width, frequencies * features)
+
+    def forward(self, noisy: Tensor, times: Tensor, labels: Tensor) -> Tensor:
+        condition = self.condition(times, labels)
+        hidden = self.read((self.basis @ noisy).flatten(1))
+        for modulate, block in zip(self.modulate, self.blocks, strict=True):
+            hidden = hidden + block(hidden + modulate(condition))
+        return self.basis.T @ self.write(hidden).reshape(len(noisy), len(self.basis), -1)
+
+
+class TemporalConvolutions(nn.Module):
+    """Residual convolutions along time with growing dilation."""
+
+    def __init__(self, frames: int, features: int, classes: int, width: int, depth: int) -> None:
+        super().__init__()
+        self.condition = Condition(classes, width)
+        self.read = nn.Conv1d(features, width, 1)
+        self.position = nn.Parameter(torch.zeros(width, frames))
+        self.blocks = nn.ModuleList([ConvolutionBlock(width, dilation=2 ** (index % 3)) for index in range(depth)])
+        self.write = nn.Conv1d(width, features, 1)
+
+    def forward(self, noisy: Tensor, times: Tensor, labels: Tensor) -> Tensor:
+        condition = self.condition(times, labels)
+        hidden = self.read(noisy.transpose(1, 2)) + self.position
+        for block in self.blocks:
+            hidden = block(hidden, condition)
+        return self.write(hidden).transpose(1, 2)
+
+
+class ConvolutionBlock(nn.Module):
+    """Two convolutions; the condition scales and shifts between them. Starts as the identity."""
+
+    def __init__(self, width: int, dilation: int, kernel: int = 5) -> None:
+        super().__init__()
+        self.modulate = nn.Linear(width, 2 * width)
+        self.normalise_in = nn.GroupNorm(8, width)
+        self.convolve_in = nn.Conv1d(width, width, kernel, padding="same", dilation=dilation)
+        self.normalise_out = nn.GroupNorm(8, width)
+        self.convolve_out = _zeroed(nn.Conv1d(width, width, kernel, padding="same"))
+
+    def forward(self, hidden: Tensor, condition: Tensor) -> Tensor:
+        scale, shift = self.modulate(condition)[..., None].chunk(2, 1)
+        inner = self.convolve_in(functional.silu(self.normalise_in(hidden)))
+        return hidden + self.convolve_out(functional.silu(self.normalise_out(inner) * (1 + scale) + shift))
+
+
+class Transformer(nn.Module):
+    """The encoder of the motion diffusion model (Tevet et al. 2023): a token per frame, one for the condition."""
+
+    position: Tensor
+
+    def __init__(
+        self, frames: int, features: int, classes: int, width: int, depth: int, *, dropout: float = 0.0, heads: int = 4
+    ) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(width, heads, 2 * width, dropout, activation="gelu", batch_first=True)
+        self.condition = Condition(classes, width)
+        self.read = nn.Linear(features, width)
+        self.register_buffer("position", sinusoids(torch.arange(frames + 1), width), persistent=False)
+        self.encoder = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
+        self.write = nn.Linear(width, features)
+
+    def forward(self, noisy: Tensor, times: Tensor, labels: Tensor) -> Tensor:
+        condition = self.condition(times, labels)
+        tokens = torch.cat([condition[:, None], self.read(noisy)], 1) + self.position
+        return self.write(self.encoder(tokens)[:, 1:])
+
+
+class Condition(nn.Module):
+    """Embeds diffusion times (N,) and labels (N,) together: (N, width). Label `classes` is the null label."""
+
+    def __init__(self, classes: int, width: int) -> None:
+        super().__init__()
+        self.label = nn.Embedding(classes + 1, width)
+        self.time = nn.Sequential(nn.Linear(_TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, times: Tensor, labels: Tensor) -> Tensor:
+        return functional.silu(self.time(sinusoids(times, _TIME_FEATURES)) + self.label(labels))
+
+
+def sinusoids(positions: Tensor, width: int) -> Tensor:
+    """Sines and cosines (N, width) of positions (N,), wavelengths 2π to 2000π (Vaswani et al. 2017)."""
+    half = width // 2
+    frequencies = torch.exp(-math.log(1000) * torch.arange(half, device=positions.device) / half)
+    angles = positions[:, None] * frequencies
+    return torch.cat([angles.sin(), angles.cos()], 1)
+
+
+def _mlp(width: int, hidden: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, hidden), nn.GELU("tanh"), _zeroed(nn.Linear(hidden, width)))
+
+
+def _zeroed(layer: Layer) -> Layer:
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer

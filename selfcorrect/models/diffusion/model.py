@@ -1,0 +1,160 @@
+"""A diffusion model of motions, or of any sequences of one length, that a self-consuming loop can train and sample."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from selfcorrect.models.diffusion.config import DiffusionConfig
+from selfcorrect.models.diffusion.denoisers import build_denoiser
+from selfcorrect.models.diffusion.schedule import NoiseSchedule, cosine_schedule
+from selfcorrect.models.diffusion.training import Batch, draw_batch, layer_randomness, train
+from selfcorrect.randomness import Stream
+from selfcorrect.samples import Samples
+
+OnStep = Callable[[int], None]
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The named device; "auto" is the CUDA device where there is one, else the CPU."""
+    if name != "auto":
+        return torch.device(name)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@dataclass(frozen=True, eq=False)
+class MotionDiffusion:
+    """Denoising diffusion of sequences (T, D) = (frames, features) with labels 0 … classes − 1.
+
+    A model is a value: `fit` returns another one that continues this one's network, its running average and its
+    step count; the optimiser starts afresh with each fit and is no part of the state. The first fit initialises
+    the network. All random numbers but those inside layers are drawn on the CPU, whatever the device.
+
+    on_training_step, on_sampling_step: called with the number of steps done so far, for progress bars.
+    """
+
+    config: DiffusionConfig
+    frames: int
+    features: int
+    classes: int
+    device: torch.device = field(default_factory=choose_device)
+    on_training_step: OnStep | None = None
+    on_sampling_step: OnStep | None = None
+    steps: int = 0
+    network: nn.Module | None = field(default=None, repr=False)
+    average: nn.Module | None = field(default=None, repr=False)
+
+    @cached_property
+    def schedule(self) -> NoiseSchedule:
+        return cosine_schedule(self.config.diffusion_steps, self.config.snr_factor)
+
+    def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
+        """Train for `steps` optimiser steps on values (N, T, D), drawn in proportion to their weights.
+
+        Raises `TrainingDivergedError`, naming the step, when the loss is not finite.
+        """
+        self._check(samples)
+        generator = stream.child("batches").torch()
+
+        def draw() -> Batch:
+            return draw_batch(samples, self.schedule, self.config, self.classes, generator).to(self.device)
+
+        with layer_randomness(stream.child("layers"), self.device):
+            network = copy.deepcopy(self.network) if self.network else self._build()
+            average = copy.deepcopy(self.average or network)
+            train(
+                network,
+                average,
+                draw,
+                self.config,
+                steps=steps,
+                steps_before=self.steps,
+                on_step=self.on_training_step,
+            )
+        return replace(self, network=network.eval(), average=average.eval(), steps=self.steps + steps)
+
+    @torch.no_grad()
+    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
+        """One sequence per label: labels (N,) int64 → values (N, T, D) float32 on the CPU."""
+        generator = stream.torch()
+        shape = (len(labels), self.frames, self.features)
+        labels = labels.to(self.device)
+        times = self.schedule.sampling_times(self.config.sampling_steps)
+        values = torch.randn(shape, generator=generator).to(self.device)
+        for done, (time, next_time) in enumerate(pairwise(times)):
+            noise = torch.randn(shape, generator=generator).to(self.device)
+            clean = self.denoise(values, time, labels)
+            values = self.schedule.reverse_step(values, clean, noise, time, next_time, self.config.eta)
+            self._report(done + 1)
+        clean = self.denoise(values, times[-1], labels)
+        self._report(len(times))
+        return clean.cpu()
+
+    def denoise(self, noisy: Tensor, time: int, labels: Tensor) -> Tensor:
+        """The clean values (N, T, D) that the running average predicts, with classifier-free guidance."""
+        if self.average is None:
+            raise ValueError("this diffusion model is not trained yet: call fit or load_state first")
+        scale = self.config.guidance_scale
+        if scale == 1:
+            return self.average(noisy, _times(noisy, time), labels)
+        null = torch.full_like(labels, self.classes)
+        if scale == 0:
+            return self.average(noisy, _times(noisy, time), null)
+        doubled = torch.cat([noisy, noisy])
+        conditional, free = self.average(doubled, _times(doubled, time), torch.cat([labels, null])).chunk(2)
+        return free + scale * (conditional - free)
+
+    def state(self) -> dict[str, Tensor]:
+        """Network, running average and step count; an untrained model has the step count only."""
+        tensors = {"steps": torch.tensor(self.steps)}
+        for name, module in (("network", self.network), ("average", self.average)):
+            if module is not None:
+                tensors |= {f"{name}.{key}": value.detach().cpu() for key, value in module.state_dict().items()}
+        return tensors
+
+    def load_state(self, state: dict[str, Tensor]) -> Self:
+        """The model with this configuration and the given state; raises ValueError where they do not fit."""
+        steps = int(state["steps"])
+        if len(state) == 1:
+            return replace(self, network=None, average=None, steps=steps)
+        loaded = {name: _load(self._build(), name, state) for name in ("network", "average")}
+        return replace(self, steps=steps, **loaded)
+
+    def _build(self) -> nn.Module:
+        return build_denoiser(self.config, self.frames, self.features, self.classes).to(self.device)
+
+    def _report(self, steps_done: int) -> None:
+        if self.on_sampling_step:
+            self.on_sampling_step(steps_done)
+
+    def _check(self, samples: Samples) -> None:
+        if len(samples) == 0 or samples.values.shape[1:] != (self.frames, self.features):
+            raise ValueError(
+                f"training values must have shape (N ≥ 1, {self.frames}, {self.features}), "
+                f"got {tuple(samples.values.shape)}"
+            )
+        low, high = int(samples.labels.min()), int(samples.labels.max())
+        if low < 0 or high >= self.classes:
+            raise ValueError(f"labels must be from 0 to {self.classes - 1}, got {low} to {high}")
+        if not samples.weights.sum() > 0:
+            raise ValueError("training needs at least one sample with a positive weight")
+
+
+def _times(values: Tensor, time: int) -> Tensor:
+    return torch.full((len(values),), time, device=values.device)
+
+
+def _load(module: nn.Module, name: str, state: dict[str, Tensor]) -> nn.Module:
+    own = {key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")}
+    try:
+        module.load_state_dict(own)
+    except RuntimeError as error:
+        raise ValueError(f"the saved {name} does not fit this configuration: {error}") from error
+    return module.eval()

@@ -1,0 +1,62 @@
+"""The noise schedule and one reverse step of a diffusion that predicts clean samples.
+
+A noisy sample at time t is √ᾱ_t · clean + √(1 − ᾱ_t) · noise, with t = 0 (nearly clean) to steps − 1 (nearly noise).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_MAX_BETA = 0.999  # keeps ᾱ above zero at the last step (Nichol & Dhariwal 2021)
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseSchedule:
+    """Share of signal variance left at each diffusion time: alpha_bars (steps,), float64, decreasing from ~1 to ~0."""
+
+    alpha_bars: Tensor
+
+    def __len__(self) -> int:
+        return len(self.alpha_bars)
+
+    def add_noise(self, clean: Tensor, noise: Tensor, times: Tensor) -> Tensor:
+        """Noisy samples (N, *event) at times (N,) int64 from clean samples and unit noise of the same shape."""
+        alpha_bars = self.alpha_bars[times.cpu()].to(clean).reshape(-1, *(1,) * (clean.dim() - 1))
+        return alpha_bars.sqrt() * clean + (1 - alpha_bars).sqrt() * noise
+
+    def sampling_times(self, count: int) -> list[int]:
+        """`count` diffusion times from the last one down to 0, evenly spaced."""
+        return torch.linspace(len(self) - 1, 0, count, dtype=torch.float64).round().long().tolist()
+
+    def reverse_step(
+        self, noisy: Tensor, clean: Tensor, noise: Tensor, time: int, next_time: int, eta: float
+    ) -> Tensor:
+        """From `time` to the earlier `next_time`, given the predicted clean samples (N, *event).
+
+        eta = 0 is deterministic DDIM; eta = 1 is the ancestral step of DDPM with the posterior variance
+        (Song et al. 2021, equations 12 and 16).
+        """
+        now, then = (float(self.alpha_bars[index]) for index in (time, next_time))
+        deviation = eta * math.sqrt((1 - then) / (1 - now) * (1 - now / then))
+        direction = math.sqrt(max(1 - then - deviation**2, 0.0) / (1 - now))
+        return (
+            (math.sqrt(then) - direction * math.sqrt(now)) * clean  # noisy − √ᾱ·clean is the predicted noise, scaled
+            + direction * noisy
+            + deviation * noise
+        )
+
+
+def cosine_schedule(steps: int, snr_factor: float = 1.0) -> NoiseSchedule:
+    """The cosine schedule (Nichol & Dhariwal 2021) with its signal-to-noise ratio multiplied by `snr_factor`.
+
+    A factor below 1 shifts log-SNR down by its logarithm, so that more of the steps decide what a long,
+    strongly correlated sample is as a whole (Hoogeboom et al. 2023, for large images).
+    """
+    edges = torch.cos((torch.arange(steps + 1, dtype=torch.float64) / steps + 0.008) / 1.008 * math.pi / 2) ** 2
+    betas = (1 - edges[1:] / edges[:-1]).clamp(max=_MAX_BETA)
+    alpha_bars = torch.cumprod(1 - betas, 0)
+    return NoiseSchedule(alpha_bars * snr_factor / (alpha_bars * snr_factor + 1 - alpha_bars))

@@ -1,0 +1,209 @@
+"""The diffusion model as a generative model of the loop."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import safetensors.torch
+import torch
+
+from selfcorrect.models.diffusion.config import PRESETS, DiffusionConfig
+from selfcorrect.models.diffusion.model import MotionDiffusion, choose_device
+from selfcorrect.models.diffusion.schedule import cosine_schedule
+from selfcorrect.models.diffusion.training import TrainingDivergedError, draw_batch, learning_rate_factor
+from selfcorrect.randomness import streams
+from selfcorrect.samples import Samples, concatenate
+
+FRAMES, FEATURES, CLASSES = 8, 3, 2
+TINY = DiffusionConfig(width=32, depth=1, diffusion_steps=20, sampling_steps=5, batch_size=16)
+STREAM = streams(0)
+CPU_PRESETS = [name for name in PRESETS if name != "paper"]
+
+
+@pytest.fixture(scope="module")
+def data() -> Samples:
+    """Two classes of nearly constant sequences: +1 for label 0, −1 for label 1."""
+    labels = torch.arange(64) % CLASSES
+    noise = 0.1 * torch.randn(64, FRAMES, FEATURES, generator=STREAM.child("data").torch())
+    return Samples.real((1.0 - 2.0 * labels)[:, None, None] + noise, labels)
+
+
+@pytest.fixture(scope="module")
+def trained(data: Samples) -> MotionDiffusion:
+    return model(TINY).fit(data, 300, STREAM.child("train"))
+
+
+def model(config: DiffusionConfig = TINY, **options) -> MotionDiffusion:
+    return MotionDiffusion(config, FRAMES, FEATURES, CLASSES, device=torch.device("cpu"), **options)
+
+
+def assert_same_state(left: MotionDiffusion, right: MotionDiffusion) -> None:
+    left_state, right_state = left.state(), right.state()
+    assert left_state.keys() == right_state.keys()
+    assert all(torch.equal(left_state[name], right_state[name]) for name in left_state)
+
+
+def test_learns_the_classes(trained: MotionDiffusion):
+    labels = torch.arange(100) % CLASSES
+    means = trained.sample(labels, STREAM.child("sample")).mean((1, 2))
+    torch.testing.assert_close(means, 1.0 - 2.0 * labels, atol=0.35, rtol=0)
+
+
+@pytest.mark.parametrize("preset", CPU_PRESETS)
+def test_every_denoiser_learns(preset: str, data: Samples):
+    config = replace(PRESETS[preset], width=32, depth=1, diffusion_steps=20, sampling_steps=5, batch_size=16)
+    fitted = model(config).fit(data, 150, STREAM.child("train"))
+    labels = torch.arange(20) % CLASSES
+    means = fitted.sample(labels, STREAM.child("sample")).mean((1, 2))
+    assert torch.equal(means > 0, labels == 0)
+
+
+def test_fit_leaves_the_model_and_the_data_as_they_were(trained: MotionDiffusion, data: Samples):
+    before = {name: value.clone() for name, value in trained.state().items()}
+    values = data.values.clone()
+    further = trained.fit(data, 3, STREAM.child("more"))
+    assert all(torch.equal(before[name], value) for name, value in trained.state().items())
+    assert torch.equal(data.values, values)
+    assert (trained.steps, further.steps) == (300, 303)
+    assert not torch.equal(further.state()["network.read.weight"], before["network.read.weight"])
+
+
+def test_same_stream_gives_the_same_bits(data: Samples):
+    first, second, other = (model().fit(data, 5, STREAM.child(name)) for name in ("train", "train", "other"))
+    assert_same_state(first, second)
+    assert not torch.equal(first.state()["network.read.weight"], other.state()["network.read.weight"])
+
+
+def test_continues_bit_identically_from_a_saved_state(trained: MotionDiffusion, data: Samples, tmp_path):
+    safetensors.torch.save_file(trained.state(), tmp_path / "model.safetensors")
+    restored = model().load_state(safetensors.torch.load_file(tmp_path / "model.safetensors"))
+    assert_same_state(restored, trained)
+    assert_same_state(restored.fit(data, 4, STREAM.child("next")), trained.fit(data, 4, STREAM.child("next")))
+    labels = torch.tensor([0, 1])
+    assert torch.equal(restored.sample(labels, STREAM), trained.sample(labels, STREAM))
+
+
+def test_dropout_draws_from_the_stream_and_not_from_global_generators(data: Samples):
+    config = replace(TINY, denoiser="transformer", dropout=0.2)
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = model(config).fit(data, 3, STREAM)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert_same_state(model(config).fit(data, 3, STREAM), first)
+
+
+def test_guidance_scale_changes_samples(trained: MotionDiffusion):
+    labels = torch.zeros(8, dtype=torch.int64)
+
+    def sample(scale: float, labels: torch.Tensor = labels) -> torch.Tensor:
+        guided = replace(trained, config=replace(TINY, guidance_scale=scale))
+        return guided.sample(labels, STREAM.child("guidance"))
+
+    assert not torch.allclose(sample(2.0), sample(1.0), atol=1e-3)
+    assert torch.equal(sample(0.0), sample(0.0, 1 - labels))
+    assert not torch.allclose(sample(1.0), sample(1.0, 1 - labels), atol=1e-3)
+
+
+def test_guidance_interpolates_between_unconditional_and_conditional(trained: MotionDiffusion):
+    noisy = torch.randn(4, FRAMES, FEATURES, generator=STREAM.torch())
+    labels = torch.tensor([0, 1, 0, 1])
+
+    def prediction(scale: float) -> torch.Tensor:
+        with torch.no_grad():
+            return replace(trained, config=replace(TINY, guidance_scale=scale)).denoise(noisy, 10, labels)
+
+    free, conditional = prediction(0.0), prediction(1.0)
+    with torch.no_grad():
+        torch.testing.assert_close(conditional, trained.average(noisy, torch.full((4,), 10), labels))
+        torch.testing.assert_close(free, trained.average(noisy, torch.full((4,), 10), torch.full((4,), CLASSES)))
+    torch.testing.assert_close(prediction(3.0), free + 3 * (conditional - free), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(prediction(1.0 + 1e-6), conditional, atol=1e-4, rtol=1e-4)
+
+
+def test_samples_of_weight_zero_are_never_trained_on(data: Samples):
+    poison = Samples.real(torch.full((8, FRAMES, FEATURES), float("nan"))).weighted(0.0)
+    both = model().fit(concatenate([data, poison]), 5, STREAM)
+    assert all(value.isfinite().all() for value in both.state().values())
+
+
+def test_batches_follow_weights_and_hide_labels(data: Samples):
+    weighted = replace(data, weights=torch.where(data.labels == 0, 3.0, 1.0))
+    config = replace(TINY, batch_size=20_000, label_dropout=0.2)
+    batch = draw_batch(weighted, cosine_schedule(TINY.diffusion_steps), config, CLASSES, STREAM.torch())
+    shares = torch.bincount(batch.labels, minlength=CLASSES + 1) / config.batch_size
+    torch.testing.assert_close(shares, torch.tensor([0.6, 0.2, 0.2]), atol=0.015, rtol=0)
+    assert ((batch.clean.mean((1, 2)) > 0).float().mean() - 0.75).abs() < 0.015
+    assert torch.equal(batch.times.unique(), torch.arange(TINY.diffusion_steps))
+
+
+def test_nan_loss_stops_with_the_step(trained: MotionDiffusion, data: Samples):
+    broken = data.with_values(torch.full_like(data.values, float("nan")))
+    with pytest.raises(TrainingDivergedError, match=r"became nan at optimiser step 1 of 5 \(300 before them\)"):
+        trained.fit(broken, 5, STREAM)
+
+
+def test_progress_hooks_count_every_step(data: Samples):
+    training, sampling = [], []
+    watched = model(on_training_step=training.append, on_sampling_step=sampling.append).fit(data, 4, STREAM)
+    watched.sample(torch.tensor([0]), STREAM)
+    assert training == [1, 2, 3, 4]
+    assert sampling == [1, 2, 3, 4, 5]
+
+
+def test_untrained_model_refuses_to_sample():
+    with pytest.raises(ValueError, match="not trained yet"):
+        model().sample(torch.tensor([0]), STREAM)
+    with pytest.raises(ValueError, match="not trained yet"):
+        model().load_state(model().state()).sample(torch.tensor([0]), STREAM)
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (Samples.real(torch.zeros(4, FRAMES + 1, FEATURES)), r"must have shape \(N ≥ 1, 8, 3\), got \(4, 9, 3\)"),
+        (
+            Samples.real(torch.zeros(2, FRAMES, FEATURES), torch.tensor([0, 2])),
+            "labels must be from 0 to 1, got 0 to 2",
+        ),
+        (Samples.real(torch.zeros(2, FRAMES, FEATURES)).weighted(0.0), "at least one sample with a positive weight"),
+    ],
+)
+def test_fit_names_what_is_wrong_with_the_data(samples: Samples, message: str):
+    with pytest.raises(ValueError, match=message):
+        model().fit(samples, 1, STREAM)
+
+
+def test_state_of_another_configuration_is_refused(trained: MotionDiffusion):
+    with pytest.raises(ValueError, match="saved network does not fit this configuration"):
+        model(replace(TINY, width=64)).load_state(trained.state())
+
+
+def test_learning_rate_warms_up_and_decays():
+    config = replace(TINY, warm_up_steps=10, final_learning_rate=0.1)
+    factors = [learning_rate_factor(step, 200, config) for step in range(200)]
+    assert factors[0] < 0.1
+    assert max(factors) == pytest.approx(1.0, abs=0.02)
+    assert factors[-1] == pytest.approx(0.1, abs=0.01)
+    constant = replace(TINY, warm_up_steps=0, final_learning_rate=1.0)
+    assert {learning_rate_factor(step, 50, constant) for step in range(50)} == {1.0}
+
+
+def test_running_average_lags_behind_the_network(data: Samples):
+    state = model(replace(TINY, ema_decay=0.99)).fit(data, 20, STREAM).state()
+    assert not torch.allclose(state["network.read.weight"], state["average.read.weight"])
+    instant = model(replace(TINY, ema_decay=0.0)).fit(data, 20, STREAM).state()
+    torch.testing.assert_close(instant["network.read.weight"], instant["average.read.weight"])
+
+
+def test_device_auto_takes_cuda_where_there_is_one():
+    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert choose_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_samples_like_the_cpu(trained: MotionDiffusion):
+    on_gpu = replace(trained, device=torch.device("cuda")).load_state(trained.state())
+    labels = torch.arange(8) % CLASSES
+    torch.testing.assert_close(on_gpu.sample(labels, STREAM), trained.sample(labels, STREAM), atol=1e-3, rtol=1e-3)

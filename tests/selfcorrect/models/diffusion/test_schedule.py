@@ -1,0 +1,95 @@
+"""The noise schedule, against diffusers' schedulers."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import diffusers
+import pytest
+import torch
+
+from selfcorrect.models.diffusion.schedule import cosine_schedule
+
+STEPS = 100
+EVERY_TIME = list(range(STEPS - 1, -1, -1))
+EVERY_FIFTH_TIME = list(range(95, -1, -5))
+
+
+def reference(scheduler: type, **options):
+    return scheduler(STEPS, beta_schedule="squaredcos_cap_v2", prediction_type="sample", clip_sample=False, **options)
+
+
+def random(seed: int) -> torch.Tensor:
+    return torch.randn(4, 6, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_alpha_bars_are_those_of_diffusers():
+    expected = reference(diffusers.DDPMScheduler).alphas_cumprod
+    torch.testing.assert_close(cosine_schedule(STEPS).alpha_bars.float(), expected, rtol=1e-4, atol=1e-7)
+
+
+def test_noise_is_added_as_in_diffusers():
+    clean, noise, times = random(0), random(1), torch.tensor([0, 3, 50, 99])
+    expected = reference(diffusers.DDPMScheduler).add_noise(clean, noise, times)
+    torch.testing.assert_close(cosine_schedule(STEPS).add_noise(clean, noise, times), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("times", [EVERY_TIME, EVERY_FIFTH_TIME])
+@pytest.mark.parametrize("eta", [0.0, 0.3, 1.0])
+def test_reverse_steps_are_ddim(times: list[int], eta: float):
+    schedule, scheduler = cosine_schedule(STEPS), reference(diffusers.DDIMScheduler)
+    scheduler.set_timesteps(len(times))
+    for time, next_time in pairwise(times):
+        noisy, clean, noise = random(time), random(time + 1000), random(time + 2000)
+        expected = scheduler.step(clean, time, noisy, eta=eta, variance_noise=noise).prev_sample
+        actual = schedule.reverse_step(noisy, clean, noise, time, next_time, eta)
+        torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("times", [EVERY_TIME, EVERY_FIFTH_TIME])
+def test_reverse_steps_with_eta_1_are_ancestral_ddpm(times: list[int]):
+    schedule, scheduler = cosine_schedule(STEPS), reference(diffusers.DDPMScheduler, variance_type="fixed_small")
+    scheduler.set_timesteps(len(times))
+    for time, next_time in pairwise(times):
+        noisy, clean = random(time), random(time + 1000)
+        generator = torch.Generator().manual_seed(time)
+        noise = torch.randn(noisy.shape, generator=torch.Generator().manual_seed(time), dtype=torch.float64)
+        expected = scheduler.step(clean, time, noisy, generator=generator).prev_sample
+        actual = schedule.reverse_step(noisy, clean, noise, time, next_time, eta=1.0)
+        torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_snr_factor_multiplies_the_signal_to_noise_ratio():
+    def snr(alpha_bars):
+        return alpha_bars / (1 - alpha_bars)
+
+    plain, shifted = cosine_schedule(STEPS), cosine_schedule(STEPS, snr_factor=0.03)
+    torch.testing.assert_close(snr(shifted.alpha_bars), 0.03 * snr(plain.alpha_bars))
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+@pytest.mark.parametrize("snr_factor", [1.0, 0.03])
+def test_ideal_denoiser_recovers_a_gaussian(eta: float, snr_factor: float):
+    mean, deviation = 2.0, 0.5
+    schedule = cosine_schedule(1000, snr_factor)
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(4000, generator=generator, dtype=torch.float64)
+    times = schedule.sampling_times(1000)  # the fewer the steps, the more any such sampler contracts
+
+    def posterior_mean(noisy, time):
+        alpha_bar = float(schedule.alpha_bars[time])
+        gain = alpha_bar**0.5 * deviation**2 / (alpha_bar * deviation**2 + 1 - alpha_bar)
+        return mean + gain * (noisy - alpha_bar**0.5 * mean)
+
+    for time, next_time in pairwise(times):
+        noise = torch.randn(values.shape, generator=generator, dtype=torch.float64)
+        values = schedule.reverse_step(values, posterior_mean(values, time), noise, time, next_time, eta)
+    assert values.mean().item() == pytest.approx(mean, abs=0.03)
+    assert values.std().item() == pytest.approx(deviation, rel=0.05)
+
+
+def test_sampling_times_span_the_schedule():
+    schedule = cosine_schedule(STEPS)
+    assert schedule.sampling_times(STEPS) == EVERY_TIME
+    times = schedule.sampling_times(20)
+    assert (len(times), times[0], times[-1]) == (20, STEPS - 1, 0)
