@@ -1,0 +1,124 @@
+"""Motions moved, turned, mirrored, and set to another clock."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.kinematics import continuous
+from selfcorrect.motion.motion import Motion, MotionBatch
+
+Moving = TypeVar("Moving", Motion, MotionBatch)
+"""One motion, root (T, 3), or a batch of them, root (N, T, 3)."""
+
+
+def mirror(moving: Moving) -> Moving:
+    """Left and right exchanged: the reflection at the plane x = 0, on the same skeleton.
+
+    Bones keep the lengths of their own side, so on a symmetric skeleton this is an exact reflection.
+    """
+    swapped = moving.rotations[..., moving.skeleton.mirror_map, :]
+    return replace(
+        moving,
+        root_m=moving.root_m * np.array([-1.0, 1.0, 1.0]),
+        rotations=swapped * np.array([1.0, -1.0, -1.0, 1.0]),
+    )
+
+
+def heading_rad(orientations: np.ndarray) -> np.ndarray:
+    """Direction a body faces, (...), from world orientations (..., 4): its angle about the vertical, 0 along +z.
+
+    It is the twist of the swing-twist decomposition: upright bodies face where their forward axis points, a prone body
+    where its head points, a supine one where its feet point. Only a body exactly upside down has none; it gets 0.
+    """
+    return 2 * np.arctan2(orientations[..., 1], orientations[..., 3])
+
+
+def turn(moving: Moving, angle_rad: np.ndarray | float) -> Moving:
+    """Rotated about the world's vertical axis through the origin; a batch takes one angle or one per motion (N,)."""
+    angles = np.broadcast_to(angle_rad, moving.root_m.shape[:-2])
+    rotation = Rotation.from_rotvec(angles[..., None, None] * np.array([0.0, 1.0, 0.0]))
+    rotations = moving.rotations.copy()
+    rotations[..., 0, :] = (rotation * Rotation.from_quat(rotations[..., 0, :])).as_quat()
+    return replace(moving, root_m=rotation.apply(moving.root_m), rotations=rotations)
+
+
+def canonicalise(moving: Moving) -> Moving:
+    """Start above the origin facing +z; heights and everything relative stay as they are."""
+    start_m = moving.root_m[..., :1, :] * np.array([1.0, 0.0, 1.0])
+    centred = replace(moving, root_m=moving.root_m - start_m)
+    return turn(centred, -heading_rad(moving.rotations[..., 0, 0, :]))
+
+
+def at_times(motion: Motion, times_s: np.ndarray, fps: float) -> Motion:
+    """The motion read at times (T',) in seconds from its first frame, as frames of a clock of `fps`.
+
+    The root moves linearly and rotations along the shortest arc (slerp) between frames; times outside the motion are
+    clamped to its ends.
+    """
+    place = np.clip(times_s * motion.fps, 0, len(motion) - 1)
+    before = np.minimum(place.astype(int), max(len(motion) - 2, 0))
+    after = np.minimum(before + 1, len(motion) - 1)
+    share = (place - before)[:, None]
+    root_m = (1 - share) * motion.root_m[before] + share * motion.root_m[after]
+    start = Rotation.from_quat(motion.rotations[before])
+    arc = (start.inv() * Rotation.from_quat(motion.rotations[after])).as_rotvec()
+    rotations = (start * Rotation.from_rotvec(share[..., None] * arc)).as_quat()
+    return replace(motion, root_m=root_m, rotations=continuous(rotations), fps=fps)
+
+
+def resample(motion: Motion, fps: float) -> Motion:
+    """The same motion at another frame rate, from its first frame to the last one that fits."""
+    if not fps > 0:
+        raise ValueError(f"frames per second must be positive, got {fps}")
+    if fps == motion.fps:
+        return motion
+    # The small surplus keeps a last frame that rounding would lose.
+    count = int(np.floor(motion.seconds * fps + 1e-6)) + 1
+    return at_times(motion, np.arange(count) / fps, fps)
+
+
+def retime(motion: Motion, speed: float) -> Motion:
+    """The motion played `speed` times as fast, at its own frame rate."""
+    if not speed > 0:
+        raise ValueError(f"speed must be positive, got {speed}")
+    return replace(resample(motion, motion.fps / speed), fps=motion.fps)
+
+
+def close_cycle(motion: Motion) -> Motion:
+    """A cyclic motion whose last frame is exactly its first pose again, at the place and heading where it ends.
+
+    Captured cycles miss their start by some degrees; the gap is spread evenly over all frames.
+    """
+    share = np.linspace(0, 1, len(motion))[:, None, None]
+    goal = motion.rotations[0].copy()
+    turned = Rotation.from_rotvec([0.0, _turn_per_cycle_rad(motion), 0.0]) * Rotation.from_quat(goal[0])
+    goal[0] = turned.as_quat()
+    gap = (Rotation.from_quat(motion.rotations[-1]).inv() * Rotation.from_quat(goal)).as_rotvec()
+    rotations = Rotation.from_quat(motion.rotations) * Rotation.from_rotvec(share * gap)
+    rise_m = share[..., 0] * (motion.root_m[0] - motion.root_m[-1]) * np.array([0.0, 1.0, 0.0])
+    return replace(motion, root_m=motion.root_m + rise_m, rotations=continuous(rotations.as_quat()))
+
+
+def _turn_per_cycle_rad(motion: Motion) -> float:
+    return float(heading_rad(motion.rotations[-1, 0]) - heading_rad(motion.rotations[0, 0]))
+
+
+def repeat_cycle(motion: Motion, cycles: int) -> Motion:
+    """A closed cycle `cycles` times in a row, ends and beginnings shared: `cycles` × (T − 1) + 1 frames.
+
+    Each cycle starts where the last one ended, and faces as it did.
+    """
+    if cycles < 1:
+        raise ValueError(f"a motion must be repeated at least once, got {cycles}")
+    parts, following = [motion], motion
+    for _ in range(cycles - 1):
+        turned = turn(following, _turn_per_cycle_rad(motion))
+        following = replace(turned, root_m=turned.root_m + following.root_m[-1] - turned.root_m[0])
+        parts.append(following.frames(1, len(motion)))
+    root_m = np.concatenate([part.root_m for part in parts])
+    rotations = np.concatenate([part.rotations for part in parts])
+    return replace(motion, root_m=root_m, rotations=continuous(rotations))

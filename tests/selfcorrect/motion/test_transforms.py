@@ -1,0 +1,158 @@
+"""Mirroring, turning, resampling: known answers, invariants, and SciPy as the oracle for slerp."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation, Slerp
+
+from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.transforms import (
+    canonicalise,
+    close_cycle,
+    heading_rad,
+    mirror,
+    repeat_cycle,
+    resample,
+    retime,
+    turn,
+)
+
+Make = Callable[..., Motion]
+
+
+def same_rotations(first: np.ndarray, second: np.ndarray) -> None:
+    np.testing.assert_allclose(np.abs(np.sum(first * second, axis=-1)), 1, atol=1e-9)
+
+
+def test_mirror_reflects_every_joint(random_motion: Make):
+    motion = random_motion(0)
+    reflected = joint_positions(motion)[:, motion.skeleton.mirror_map] * (-1, 1, 1)
+    np.testing.assert_allclose(joint_positions(mirror(motion)), reflected, atol=1e-12)
+
+
+def test_mirror_twice_is_the_identity(random_motion: Make):
+    motion = random_motion(1)
+    again = mirror(mirror(motion))
+    np.testing.assert_array_equal(again.root_m, motion.root_m)
+    np.testing.assert_array_equal(again.rotations, motion.rotations)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_canonical_motion_starts_at_the_origin_facing_forward_and_keeps_its_shape(random_motion: Make, seed: int):
+    motion = random_motion(seed)
+    moved = canonicalise(motion)
+    np.testing.assert_allclose(moved.root_m[0, [0, 2]], 0, atol=1e-12)
+    np.testing.assert_allclose(np.sin(heading_rad(moved.rotations[0, 0])), 0, atol=1e-12)
+    np.testing.assert_allclose(moved.root_m[:, 1], motion.root_m[:, 1])
+    before, after = joint_positions(motion), joint_positions(moved)
+    distances = [np.linalg.norm(joints[5, :, None] - joints[0, None, :], axis=-1) for joints in (before, after)]
+    np.testing.assert_allclose(distances[0], distances[1], atol=1e-12)
+
+
+def test_canonical_form_does_not_depend_on_place_or_heading(random_motion: Make):
+    motion = random_motion(2)
+    elsewhere = turn(motion, 2.5)
+    one, other = canonicalise(motion), canonicalise(elsewhere)
+    np.testing.assert_allclose(one.root_m, other.root_m, atol=1e-9)
+    same_rotations(one.rotations, other.rotations)
+
+
+def test_a_batch_is_treated_like_its_motions(random_motion: Make):
+    motions = [random_motion(seed) for seed in range(3)]
+    batch = canonicalise(mirror(MotionBatch.stack(motions)))
+    for index, motion in enumerate(motions):
+        expected = canonicalise(mirror(motion))
+        np.testing.assert_allclose(batch[index].root_m, expected.root_m, atol=1e-12)
+        same_rotations(batch[index].rotations, expected.rotations)
+
+
+@pytest.mark.parametrize(
+    ("pitch_deg", "expected_forward"),
+    [(0, (0, 0, 1)), (45, (0, 0, 1)), (90, (0, 0, 1)), (-90, (0, 0, 1)), (120, (0, 0, 1))],
+)
+def test_heading_survives_a_vertical_forward_axis(pitch_deg: float, expected_forward: tuple[float, float, float]):
+    """Prone bodies face where the head points, supine ones where the feet point, whatever the heading."""
+    for yaw_rad in (-2.0, 0.3, 3.0):
+        yaw = Rotation.from_rotvec([0.0, yaw_rad, 0.0])
+        pose = yaw * Rotation.from_euler("x", pitch_deg, degrees=True)
+        facing = Rotation.from_rotvec([0.0, float(heading_rad(pose.as_quat())), 0.0]).apply([0, 0, 1])
+        np.testing.assert_allclose(facing, yaw.apply(expected_forward), atol=1e-9)
+
+
+def test_heading_is_finite_upside_down():
+    assert np.isfinite(heading_rad(Rotation.from_euler("x", 180, degrees=True).as_quat()))
+
+
+@pytest.mark.parametrize("fps", [20.0, 60.0, 37.3])
+def test_resampling_agrees_with_scipy_slerp(random_motion: Make, fps: float):
+    motion = random_motion(3)
+    result = resample(motion, fps)
+    source, target = np.arange(len(motion)) / motion.fps, np.arange(len(result)) / fps
+    assert target[-1] <= source[-1] + 1e-6 < target[-1] + 1 / fps + 1e-5
+    for joint in (0, 4, 17):
+        oracle = Slerp(source, Rotation.from_quat(motion.rotations[:, joint]))(np.minimum(target, source[-1]))
+        same_rotations(result.rotations[:, joint], oracle.as_quat())
+    for axis in range(3):
+        np.testing.assert_allclose(result.root_m[:, axis], np.interp(target, source, motion.root_m[:, axis]))
+
+
+def test_doubling_and_halving_the_frame_rate_gives_the_motion_back(random_motion: Make):
+    motion = random_motion(4)
+    again = resample(resample(motion, 60.0), 30.0)
+    assert len(again) == len(motion)
+    np.testing.assert_allclose(again.root_m, motion.root_m, atol=1e-12)
+    same_rotations(again.rotations, motion.rotations)
+
+
+def test_one_frame_can_be_resampled(random_motion: Make):
+    assert len(resample(random_motion(5, frames=1), 120.0)) == 1
+
+
+def test_retimed_motion_is_shorter_and_passes_the_same_poses(random_motion: Make):
+    motion = random_motion(6, frames=41)
+    fast = retime(motion, 2.0)
+    assert (len(fast), fast.fps) == (21, motion.fps)
+    np.testing.assert_allclose(fast.root_m, motion.root_m[::2], atol=1e-12)
+
+
+def walking_in_a_circle(skeleton: Skeleton, frames: int = 25) -> Motion:
+    """A quarter of a circle of radius 1 m around the origin, swinging one leg, with a gap at the end of the cycle."""
+    angle = np.linspace(0, np.pi / 2, frames)
+    rotations = np.tile([0.0, 0.0, 0.0, 1.0], (frames, len(skeleton), 1))
+    rotations[:, 0] = Rotation.from_rotvec(np.outer(angle, [0.0, 1.0, 0.0])).as_quat()
+    swing = 0.4 * np.sin(4 * angle) + 0.1 * angle
+    rotations[:, 4] = Rotation.from_rotvec(np.outer(swing, [1.0, 0.0, 0.0])).as_quat()
+    root_m = np.stack([-np.cos(angle), 0.9 + 0.02 * angle, np.sin(angle)], axis=-1)
+    return Motion(skeleton, root_m, rotations, 30.0)
+
+
+def test_a_closed_cycle_ends_in_its_first_pose_and_changes_little(skeleton: Skeleton):
+    motion = walking_in_a_circle(skeleton)
+    closed = close_cycle(motion)
+    same_rotations(closed.rotations[-1, 1:], closed.rotations[0, 1:])
+    assert closed.root_m[-1, 1] == pytest.approx(closed.root_m[0, 1])
+    np.testing.assert_allclose(closed.root_m[:, [0, 2]], motion.root_m[:, [0, 2]])
+    same_rotations(closed.rotations[:, 0], motion.rotations[:, 0])
+    change = (Rotation.from_quat(closed.rotations) * Rotation.from_quat(motion.rotations).inv()).magnitude()
+    assert change.max() == pytest.approx(0.1 * np.pi / 2)
+
+
+def test_four_quarter_circles_make_a_circle(skeleton: Skeleton):
+    cycle = close_cycle(walking_in_a_circle(skeleton))
+    whole = repeat_cycle(cycle, 4)
+    assert len(whole) == 4 * (len(cycle) - 1) + 1
+    np.testing.assert_allclose(np.linalg.norm(whole.root_m[:, [0, 2]], axis=-1), 1, atol=1e-2)
+    np.testing.assert_allclose(whole.root_m[-1], whole.root_m[0], atol=1e-9)
+    steps = np.linalg.norm(np.diff(joint_positions(whole), axis=0), axis=-1)
+    assert steps.max() < 1.5 * np.linalg.norm(np.diff(joint_positions(cycle), axis=0), axis=-1).max()
+
+
+@pytest.mark.parametrize(("function", "value"), [(resample, 0.0), (resample, -30.0), (retime, 0.0), (repeat_cycle, 0)])
+def test_nonsense_rates_are_refused(random_motion: Make, function: Callable, value: float):
+    with pytest.raises(ValueError, match=f"got {value}"):
+        function(random_motion(7), value)
