@@ -1,0 +1,356 @@
+"""Closed forms for self-consuming loops, each with its source and the assumptions under which it holds.
+
+Symbols used throughout: n real samples, λ synthetic per real sample, k = λ n synthetic samples, γ strength of a
+*mixture* correction towards the truth, t generations after generation 0 (which sees real data only).
+
+"Error variance" V is the variance of an estimated parameter around the truth, in units of the sampling variance of
+a single observation: generation 0 has V = 1 / n. For a linear estimator every loop is a linear recursion in V.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import integrate, optimize, stats
+from scipy.special import expit
+
+from selfcorrect.statistics import Interval, mean_interval
+
+# ---------------------------------------------------------------- stability of the augmented loop
+
+
+def contraction_bound(ratio: float, strength: float = 0.0, condition: float = 1.0) -> float:
+    """The guaranteed contraction per generation, ρ / (1 + γ) with ρ = λκ / (1 − λκ); infinite where λκ ≥ 1.
+
+    Bertrand et al. 2024, Theorem 1 (γ = 0); Gillman et al. 2024, Theorem 4.3. ratio: λ; condition: κ = 1 + εL/α, with
+    α the strong concavity of the expected log-likelihood at its optimum, L the Lipschitz constant of its Hessian in
+    the data, ε the Wasserstein error of the model class. Assumes infinitely many samples and a start near the
+    optimum. An upper bound: for maximum likelihood in an exponential family the truth is `linear_contraction`.
+    """
+    product = _at_least_zero("ratio", ratio) * condition
+    return math.inf if product >= 1 else product / (1 - product) / (1 + strength)
+
+
+def is_guaranteed_stable(ratio: float, strength: float = 0.0, condition: float = 1.0) -> bool:
+    """Whether λκ < (1 + γ) / (2 + γ), the sufficient condition of Gillman et al. 2024 (for γ = 0 Bertrand et al.)."""
+    return contraction_bound(ratio, strength, condition) < 1
+
+
+def linear_contraction(ratio: ArrayLike, strength: ArrayLike = 0.0, spread: ArrayLike = 1.0) -> np.ndarray:
+    """The exact contraction per generation of an augmented loop, spread · λ / ((1 + λ)(1 + γ)).
+
+    For estimators that average a statistic over real and synthetic samples alike (maximum likelihood in an
+    exponential family) and keep their n real samples. spread: factor by which the sampler multiplies that statistic
+    (1 for a faithful sampler; τ² for a Gaussian's variance when it samples with τ times its standard deviation).
+    The loop is stable below 1. Follows from taking expectations; the bound of Bertrand et al. is looser.
+    """
+    ratio, strength, spread = (np.asarray(value, dtype=float) for value in (ratio, strength, spread))
+    return spread * ratio / (1 + ratio) / (1 + strength)
+
+
+def critical_ratio(strength: float, spread: float) -> float:
+    """The λ at which `linear_contraction` reaches 1: (1 + γ) / (spread − 1 − γ); infinite where it never does."""
+    return math.inf if spread <= 1 + strength else (1 + strength) / (spread - 1 - strength)
+
+
+# ---------------------------------------------------------------- error variance of linear estimators
+
+
+def augment_error(n: int, ratio: float, strength: float, generations: int) -> np.ndarray:
+    """Error variance V over generations 0 … t of an augmented loop corrected towards the truth, shape (t + 1,).
+
+    The estimate moves as e ← (1 − a) e₀ + a (e / (1 + γ) + noise / √k) with a = λ / (1 + λ), so the share of e₀
+    and the variance of the noise follow linear recursions. Leading order in 1 / n, exact for a Gaussian's mean
+    up to that order. The steady state is ((1 − a)/(1 − b))² / n + a² / (k (1 − b²)) with b = a / (1 + γ).
+    """
+    share, keep = ratio / (1 + ratio), ratio / (1 + ratio) / (1 + strength)
+    steps = np.arange(generations + 1)
+    of_real = (1 - share) / (1 - keep) + (1 - (1 - share) / (1 - keep)) * keep**steps
+    noise = share**2 / (ratio * n) * (1 - keep ** (2 * steps)) / (1 - keep**2)
+    return of_real**2 / n + noise
+
+
+def accumulate_error(n: int, ratio: float, strength: float, generations: int) -> np.ndarray:
+    """Error variance when every generation's k samples are kept beside the real ones, shape (t + 1,).
+
+    V ← (1 − wγ/(1 + γ))² V + w² / k with w = k / (n + k t). For γ = 0 and λ = 1 the limit is π² / 6 / n: the factor
+    of Gerstgrasser et al. 2024, Theorem 2, which holds for every linear estimator.
+    """
+    count, errors = ratio * n, [1 / n]
+    for generation in range(1, generations + 1):
+        weight = count / (n + count * generation)
+        errors.append((1 - weight * strength / (1 + strength)) ** 2 * errors[-1] + weight**2 / count)
+    return np.array(errors)
+
+
+def weighted_error(n: float, synthetic: float, weight: ArrayLike) -> np.ndarray:
+    """Steady error variance with n *fresh* real and some synthetic samples, real data weighted by w in (0, 1].
+
+    (w² / n + (1 − w)² / m) / (1 − (1 − w)²) for m synthetic samples: He, Xu and Cheng 2025 (JRSS-B), the fixed point
+    of V ← w² / n + (1 − w)² (1 / m + V). Their unified expression for Gaussian means and linear regression.
+    """
+    weight = np.asarray(weight, dtype=float)
+    return (weight**2 / n + (1 - weight) ** 2 / synthetic) / (1 - (1 - weight) ** 2)
+
+
+def optimal_real_weight(real_per_synthetic: float) -> float:
+    """The weight on real data that minimises `weighted_error`: (√(r² + 4r) − r) / 2 with r real per synthetic sample.
+
+    He, Xu and Cheng 2025; at equal amounts the reciprocal of the golden ratio, .618.
+    """
+    ratio = real_per_synthetic
+    return (math.sqrt(ratio**2 + 4 * ratio) - ratio) / 2
+
+
+def filtered_ratio(ratio: float, true_positive_rate: float, false_positive_rate: float) -> float:
+    """λ left after a detector of synthetic samples has filtered a pool: λ (1 − tpr) / (1 − fpr).
+
+    true_positive_rate: share of synthetic samples found; false_positive_rate: share of real samples lost with them.
+    """
+    return ratio * (1 - true_positive_rate) / (1 - false_positive_rate)
+
+
+def needed_true_positive_rate(ratio: float, tolerated: float, false_positive_rate: float) -> float:
+    """The true positive rate that brings λ down to a tolerated λ, 0 if none is needed; inverts `filtered_ratio`."""
+    return max(0.0, 1 - (1 - false_positive_rate) * tolerated / ratio)
+
+
+def settled_variance(ratio: float, strength: float, spread: float) -> float:
+    """The variance (truth 1) at which an augmented Gaussian loop settles; infinite where it does not.
+
+    The fixed point of s ← (1 − a) + a (spread · s + γ) / (1 + γ), a = λ / (1 + λ): large samples, a sampler that
+    multiplies the variance by `spread` (cherry-picking: below 1, MAD's λ_bias), correction towards the truth.
+    """
+    share, contraction = ratio / (1 + ratio), float(linear_contraction(ratio, strength, spread))
+    return math.inf if contraction >= 1 else (1 - share / (1 + strength)) / (1 - contraction)
+
+
+def tolerated_ratio(variance: float, spread: float) -> float:
+    """The λ at which an uncorrected loop settles at a given variance below 1; inverts `settled_variance` for γ = 0."""
+    return (1 - variance) / (variance * (1 - spread))
+
+
+# ---------------------------------------------------------------- Gaussians
+
+
+def expected_wasserstein(error_variance: ArrayLike, dimension: int) -> np.ndarray:
+    """Mean 2-Wasserstein distance of a fitted Gaussian to the standard normal, for a given error variance V.
+
+    To first order W² = |mean|² + |covariance − 1|² / 4, and W² / V is distributed as χ²(d) + χ²(d(d+1)/2) / 2.
+    The mean of its root is an integral over its Laplace transform. Needs V ≪ 1.
+    """
+
+    def integrand(s: float) -> float:
+        transform = (1 + 2 * s) ** (-dimension / 2) * (1 + s) ** (-dimension * (dimension + 1) / 4)
+        return (1 - transform) * s**-1.5
+
+    mean_of_root = integrate.quad(integrand, 0, 1)[0] + integrate.quad(integrand, 1, np.inf)[0]
+    return np.sqrt(np.asarray(error_variance, dtype=float)) * mean_of_root / (2 * math.sqrt(math.pi))
+
+
+def replace_variance(n: int, generations: int, spread: float = 1.0) -> np.ndarray:
+    """Expected variance (per dimension, truth 1) of a fully synthetic Gaussian loop, shape (t + 1,).
+
+    ((n − 1)/n) (spread (n − 1)/n)^t for maximum likelihood: Shumailov et al. 2024, Alemohammad et al. 2024 (spread: the
+    factor on the variance by which sampling is cherry-picked, λ_bias of MAD), Bertrand et al. 2024. Exact for all n.
+    """
+    shrink = (n - 1) / n
+    return shrink * (spread * shrink) ** np.arange(generations + 1)
+
+
+def crossfed_variance(n: int, models: int, generations: int) -> np.ndarray:
+    """Expected variance of each of several fully synthetic Gaussian loops that train on all models' samples.
+
+    Every model draws n / models samples from each model of the last generation. The raw second moment stays 1 in
+    expectation, so the variance is 1 − E[mean²], and the means follow a linear recursion. Exact; for one model it is
+    `replace_variance`, for many the loss per generation is that many times smaller.
+    """
+    own, shared = 1 / n, 0.0
+    variances = [1 - own]
+    for _ in range(generations):
+        pooled = (own + (models - 1) * shared) / models
+        own, shared = pooled + variances[-1] / n, pooled
+        variances.append(1 - own)
+    return np.array(variances)
+
+
+# ---------------------------------------------------------------- linear regression
+
+
+def regression_replace_error(samples: int, dimension: int, noise: float, generations: int) -> np.ndarray:
+    """Excess test error of a fully synthetic linear-regression loop, σ² d / (T − d − 1) · (t + 1), shape (t + 1,).
+
+    Mobahi et al. 2020; Dohmatob et al. 2024; Gerstgrasser et al. 2024, Theorem 1. T samples with standard normal
+    covariates per generation, least squares, fresh noise of standard deviation σ. Exact.
+    """
+    return noise**2 * dimension / (samples - dimension - 1) * np.arange(1, generations + 2)
+
+
+def regression_accumulate_error(samples: int, dimension: int, noise: float, generations: int) -> np.ndarray:
+    """Excess test error when every generation's T samples are kept: σ² Σᵢ (1/i) d / (iT − d − 1), shape (t + 1,).
+
+    Below the bound σ² d / (T − d − 1) · π²/6 of Gerstgrasser et al. 2024, Theorem 2, which repeats one design; this is
+    the exact sum for fresh covariates: the pooled estimate moves by G⁻¹ Xᵀε, and the i blocks of G are exchangeable.
+    """
+    index = np.arange(1, generations + 2)
+    return noise**2 * np.cumsum(dimension / (index * (index * samples - dimension - 1)))
+
+
+def verified_step(offset: ArrayLike, radius: float, noise: float) -> np.ndarray:
+    """Mean residual, relative to a verifier's belief, after it has kept only labels within `radius` of that belief.
+
+    Labels are normal around the model's prediction, `offset` away from the belief, with standard deviation σ: the mean
+    of a truncated normal. Iterated, it is the verified retraining of Yi et al. 2026 with one covariate value.
+    """
+    offset = np.asarray(offset, dtype=float)
+    low, high = (-radius - offset) / noise, (radius - offset) / noise
+    return np.asarray(stats.truncnorm.mean(low, high, loc=offset, scale=noise))
+
+
+def verified_contraction(radius: float, noise: float) -> float:
+    """The rate at which verified retraining approaches the verifier's belief, 1 − 2uφ(u) / (2Φ(u) − 1), u = r/σ.
+
+    The slope of `verified_step` at zero (Yi et al. 2026: contraction towards the "knowledge centre", whatever the
+    truth). Local, large samples; 0 for a strict verifier, 1 for none.
+    """
+    bound = radius / noise
+    return float(1 - 2 * bound * stats.norm.pdf(bound) / (2 * stats.norm.cdf(bound) - 1))
+
+
+# ---------------------------------------------------------------- categories and words
+
+
+def expected_simpson(probabilities: ArrayLike, n: int, generations: int) -> np.ndarray:
+    """Expected Σ p² of a fully synthetic categorical loop, 1 − (1 − 1/n)^t (1 − Σ p₀²), shape (t + 1,).
+
+    Seddik et al. 2024, Theorem 1 (one context of their next-token model); t = 0 is the true distribution, and a model
+    estimated from n real words is one step further. Exact; 1 is total collapse onto one word.
+    """
+    start = float(np.square(probabilities).sum())
+    return 1 - (1 - 1 / n) ** np.arange(generations + 1) * (1 - start)
+
+
+def expected_vocabulary(probabilities: ArrayLike, n: int, generations: int) -> np.ndarray:
+    """Expected number of words still in use in a fully synthetic categorical loop, shape (t + 1,).
+
+    A word's count is the Wright–Fisher chain X ← Binomial(n, X/n) whatever the other words do, so its chance of
+    extinction is a power of an (n + 1)² matrix. t = 0 is the true distribution, t = 1 the words in n real draws. Exact.
+    """
+    probabilities = np.asarray(probabilities, dtype=float)
+    counts = np.arange(n + 1)
+    chain = stats.binom.pmf(counts[None, :], n, counts[:, None] / n)
+    distribution = stats.binom.pmf(counts[None, :], n, probabilities[:, None])
+    alive = [float((probabilities > 0).sum())]
+    for _ in range(generations):
+        alive.append(float((1 - distribution[:, 0]).sum()))
+        distribution = distribution @ chain
+    return np.array(alive)
+
+
+def curated_categories(probabilities: ArrayLike, rewards: ArrayLike, real_share: float, generations: int) -> np.ndarray:
+    """Categorical distributions under curation by pairs, shape (t + 1, categories).
+
+    Ferbach et al. 2024: of two samples people keep one with the Bradley–Terry probability of its reward, so p ← p · H
+    with H(x) = 2 Σ_y p(y) e^r(x) / (e^r(x) + e^r(y)); then `real_share` of the true distribution is mixed in.
+    Infinitely many samples. rewards: (categories,), or (raters, categories) for heterogeneous raters, chosen evenly.
+    """
+    real = np.asarray(probabilities, dtype=float)
+    raters = np.atleast_2d(np.asarray(rewards, dtype=float))
+    wins = expit(raters[:, :, None] - raters[:, None, :]).mean(0)
+    history = [real]
+    for _ in range(generations):
+        curated = history[-1] * (wins @ history[-1])
+        history.append(real_share * real + (1 - real_share) * curated / curated.sum())
+    return np.array(history)
+
+
+# ---------------------------------------------------------------- from a finished run to constants
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a finished run tells of the theory's constants.
+
+    contraction: measured per generation, of distances (not of their squares);
+    noise_floor: the level at which the curve settles;
+    condition: κ = 1 + εL/α implied by the bound of Bertrand et al. (α, L and ε cannot be told apart by a run);
+    strength: effective γ of a black-box corrector, from the contraction of the same loop without it.
+    A field is None where the run does not determine it; `reason` says why.
+    """
+
+    contraction: Interval | None
+    noise_floor: Interval | None
+    condition: Interval | None = None
+    strength: Interval | None = None
+    reason: str = ""
+
+
+def estimate(
+    distances: ArrayLike, ratio: float | None = None, uncorrected: Estimate | None = None, confidence: float = 0.95
+) -> Estimate:
+    """Fit a settling curve, distance² = floor² + (start² − floor²) c^(2t), to every seed's curve, (S, T).
+
+    ratio: λ of the loop, for κ; uncorrected: the estimate from the same loop without its corrector, for γ. Needs a
+    visible transient: where the change over the run is within the scatter between generations, nothing is estimated.
+    """
+    squares = np.atleast_2d(np.asarray(distances, dtype=float)) ** 2
+    if squares.shape[1] < 4:
+        return Estimate(None, None, reason=f"needs at least 4 generations, got {squares.shape[1]}")
+    if not _has_transient(squares):
+        return Estimate(None, None, reason="no transient above the scatter between generations")
+    fits = [fit for fit in map(_fit_settling, squares) if fit is not None]
+    if len(fits) < (len(squares) + 1) // 2:
+        return Estimate(None, None, reason=f"only {len(fits)} of {len(squares)} curves settle within the run")
+    floors, rates = np.array(fits).T
+    contraction = mean_interval(rates, confidence)
+    return Estimate(
+        contraction,
+        mean_interval(floors, confidence),
+        condition=None if ratio is None else _transformed(contraction, lambda rate: rate / (ratio * (1 + rate))),
+        strength=_strength(contraction, uncorrected),
+    )
+
+
+def _has_transient(squares: np.ndarray) -> bool:
+    """Whether the mean curve moves by more than twice the standard error of its steps."""
+    curve = squares.mean(0)
+    scatter = np.std(np.diff(curve[len(curve) // 2 :]), ddof=0)
+    return abs(curve[-1] - curve[0]) > 2 * scatter and np.ptp(curve) > 0
+
+
+def _fit_settling(squares: np.ndarray) -> tuple[float, float] | None:
+    """Floor and contraction of one curve of squared distances (T,), or None where the fit leaves its bounds."""
+    steps, start = np.arange(len(squares)), squares[0]
+
+    def settling(step: np.ndarray, floor: float, rate: float) -> np.ndarray:
+        return floor + (start - floor) * rate ** (2 * step)
+
+    try:
+        guess = (max(squares[-1], 1e-12), 0.7)
+        (floor, rate), _ = optimize.curve_fit(settling, steps, squares, p0=guess, bounds=([0, 0], [np.inf, 1]))
+    except RuntimeError:
+        return None
+    return None if rate >= 0.999 else (math.sqrt(floor), float(rate))
+
+
+def _strength(contraction: Interval, uncorrected: Estimate | None) -> Interval | None:
+    if uncorrected is None or uncorrected.contraction is None:
+        return None
+    reference = uncorrected.contraction.estimate
+    return _transformed(contraction, lambda rate: reference / max(rate, 1e-12) - 1)
+
+
+def _transformed(interval: Interval, function: Callable[[float], float]) -> Interval:
+    """The interval of a monotone function of the estimated quantity."""
+    low, high = sorted((function(interval.low), function(interval.high)))
+    return Interval(function(interval.estimate), low, high, interval.count, interval.method, interval.confidence)
+
+
+def _at_least_zero(name: str, value: float) -> float:
+    if not value >= 0:
+        raise ValueError(f"{name} must not be negative, got {value:g}")
+    return value

@@ -1,0 +1,220 @@
+"""Closed forms against plain simulations that share no code with them, and against their limits."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from selfcorrect import theory
+
+
+@pytest.fixture
+def generator() -> np.random.Generator:
+    return np.random.default_rng(11)
+
+
+def mean_loop(generator, n: int, k: int, strength: float, generations: int, accumulate: bool) -> np.ndarray:
+    """Squared error of a unit-variance mean over 20,000 loops, with synthetic samples drawn one statistic at a time."""
+    real = generator.normal(0, 1 / math.sqrt(n), 20_000)
+    estimate, total, count, squares = real, n * real, n, [np.mean(real**2)]
+    for _ in range(generations):
+        batch = estimate / (1 + strength) + generator.normal(0, 1 / math.sqrt(k), len(real))
+        total, count = (total + k * batch, count + k) if accumulate else (n * real + k * batch, n + k)
+        estimate = total / count
+        squares.append(np.mean(estimate**2))
+    return np.array(squares)
+
+
+@pytest.mark.parametrize(("ratio", "strength"), [(0.5, 0.0), (0.5, 1.0), (4.0, 0.0), (2.0, 0.3)])
+def test_augment_error_is_what_a_simulation_gives(ratio: float, strength: float, generator) -> None:
+    n, k = 40, int(40 * ratio)
+    simulated = mean_loop(generator, n, k, strength, 12, accumulate=False)
+    assert theory.augment_error(n, ratio, strength, 12) == pytest.approx(simulated, rel=0.05)
+
+
+@pytest.mark.parametrize("strength", [0.0, 1.0])
+def test_accumulate_error_is_what_a_simulation_gives(strength: float, generator) -> None:
+    simulated = mean_loop(generator, 40, 20, strength, 12, accumulate=True)
+    assert theory.accumulate_error(40, 0.5, strength, 12) == pytest.approx(simulated, rel=0.05)
+
+
+def test_accumulating_equal_amounts_costs_the_factor_of_gerstgrasser() -> None:
+    assert theory.accumulate_error(50, 1.0, 0.0, 20_000)[-1] * 50 == pytest.approx(math.pi**2 / 6, rel=1e-4)
+
+
+def test_perfect_correction_is_worth_as_many_fresh_samples() -> None:
+    assert theory.augment_error(50, 0.5, 1e9, 3)[-1] == pytest.approx(1 / 75)
+
+
+def test_bound_and_exact_contraction_agree_to_first_order_and_the_bound_is_never_below() -> None:
+    for ratio in (0.01, 0.3, 0.9, 5.0):
+        for strength in (0.0, 0.5, 3.0):
+            exact = float(theory.linear_contraction(ratio, strength))
+            assert exact <= theory.contraction_bound(ratio, strength)
+    assert theory.contraction_bound(0.001) == pytest.approx(float(theory.linear_contraction(0.001)), rel=0.01)
+
+
+@pytest.mark.parametrize(("strength", "limit"), [(0.0, 0.5), (1.0, 2 / 3), (8.0, 0.9)])
+def test_guaranteed_stability_turns_at_the_papers_condition(strength: float, limit: float) -> None:
+    assert theory.is_guaranteed_stable(limit - 0.001, strength)
+    assert not theory.is_guaranteed_stable(limit + 0.001, strength)
+    assert not theory.is_guaranteed_stable(limit - 0.001, strength, condition=1.1)
+
+
+def test_critical_ratio_is_where_the_exact_contraction_reaches_one() -> None:
+    assert theory.linear_contraction(theory.critical_ratio(0.5, 3.0), 0.5, 3.0) == pytest.approx(1.0)
+    assert theory.critical_ratio(2.0, 3.0) == math.inf
+
+
+def test_golden_ratio_and_minimum() -> None:
+    assert theory.optimal_real_weight(1.0) == pytest.approx(2 / (1 + math.sqrt(5)))
+    for per_synthetic in (0.2, 1.0, 3.0):
+        weights = np.linspace(0.01, 1, 10_000)
+        errors = theory.weighted_error(100 * per_synthetic, 100, weights)
+        assert weights[errors.argmin()] == pytest.approx(theory.optimal_real_weight(per_synthetic), abs=2e-4)
+
+
+def test_detector_requirement_brings_the_variance_to_what_is_tolerated() -> None:
+    tolerated = theory.tolerated_ratio(0.8, spread=0.5)
+    assert theory.settled_variance(tolerated, 0.0, 0.5) == pytest.approx(0.8)
+    rate = theory.needed_true_positive_rate(9.0, tolerated, 0.1)
+    assert theory.filtered_ratio(9.0, rate, 0.1) == pytest.approx(tolerated)
+    assert theory.needed_true_positive_rate(0.1, tolerated, 0.1) == 0.0
+
+
+def test_settled_variance_is_the_fixed_point_and_faithful_sampling_settles_at_the_truth() -> None:
+    variance = 1.0
+    for _ in range(400):
+        variance = 1 / 3 + 2 / 3 * (1.4 * variance + 0.5) / 1.5
+    assert theory.settled_variance(2.0, 0.5, 1.4) == pytest.approx(variance)
+    assert theory.settled_variance(7.0, 0.3, 1.0) == pytest.approx(1.0)
+    assert theory.settled_variance(2.0, 0.0, 1.6) == math.inf
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 3])
+def test_expected_wasserstein_of_fitted_gaussians(dimension: int, generator) -> None:
+    n = 400
+    data = generator.normal(0, 1, (4000, n, dimension))
+    covariances = np.einsum("snd,sne->sde", data, data) / n - np.einsum("sd,se->sde", data.mean(1), data.mean(1))
+    spectra = np.linalg.eigvalsh(covariances)
+    distance = np.sqrt((data.mean(1) ** 2).sum(1) + ((np.sqrt(spectra) - 1) ** 2).sum(1))
+    assert theory.expected_wasserstein(1 / n, dimension) == pytest.approx(distance.mean(), rel=0.03)
+
+
+def test_fully_synthetic_variance_of_one_and_of_several_models(generator) -> None:
+    n, generations = 12, 15
+    assert theory.crossfed_variance(n, 1, generations) == pytest.approx(theory.replace_variance(n, generations))
+    means, variances = np.zeros((20_000, 3)), np.ones((20_000, 3))
+    curve = []
+    for generation in range(generations + 1):
+        sources = np.arange(3) if generation == 0 else None
+        draws = np.empty((20_000, 3, n))
+        for model in range(3):
+            source = np.full(n, sources[model]) if sources is not None else np.repeat(np.arange(3), n // 3)
+            draws[:, model] = generator.normal(means[:, source], np.sqrt(variances[:, source]))
+        means, variances = draws.mean(-1), draws.var(-1)
+        curve.append(variances.mean())
+    assert theory.crossfed_variance(n, 3, generations) == pytest.approx(np.array(curve), rel=0.03)
+    assert theory.crossfed_variance(n, 3, generations)[-1] > theory.replace_variance(n, generations)[-1]
+
+
+def regression_errors(generator, samples: int, dimension: int, generations: int, accumulate: bool) -> np.ndarray:
+    errors = np.zeros(generations + 1)
+    for _ in range(400):
+        weight, gram, moment = np.zeros(dimension), np.zeros((dimension, dimension)), np.zeros(dimension)
+        for generation in range(generations + 1):
+            design = generator.normal(0, 1, (samples, dimension))
+            labels = design @ weight + generator.normal(0, 0.5, samples)
+            if not accumulate:
+                gram, moment = 0 * gram, 0 * moment
+            gram, moment = gram + design.T @ design, moment + design.T @ labels
+            weight = np.linalg.solve(gram, moment)
+            errors[generation] += weight @ weight / 400
+    return errors
+
+
+def test_regression_loops_follow_their_sums(generator) -> None:
+    replaced = regression_errors(generator, 30, 5, 6, accumulate=False)
+    accumulated = regression_errors(generator, 30, 5, 6, accumulate=True)
+    assert theory.regression_replace_error(30, 5, 0.5, 6) == pytest.approx(replaced, rel=0.12)
+    assert theory.regression_accumulate_error(30, 5, 0.5, 6) == pytest.approx(accumulated, rel=0.12)
+    limit = theory.regression_replace_error(30, 5, 0.5, 0)[0] * math.pi**2 / 6
+    assert theory.regression_accumulate_error(30, 5, 0.5, 1000)[-1] < limit
+
+
+def test_verified_step_is_a_truncated_mean_whose_slope_is_the_contraction(generator) -> None:
+    labels = generator.normal(0.4, 1.5, 1_000_000)
+    assert theory.verified_step(0.4, 1.0, 1.5) == pytest.approx(labels[np.abs(labels) < 1].mean(), abs=0.003)
+    slope = (theory.verified_step(1e-4, 1.0, 1.5) - theory.verified_step(-1e-4, 1.0, 1.5)) / 2e-4
+    assert theory.verified_contraction(1.0, 1.5) == pytest.approx(float(slope), rel=1e-3)
+    assert theory.verified_contraction(50.0, 1.0) == pytest.approx(1.0)
+
+
+def test_words_die_out_as_the_wright_fisher_chain_says(generator) -> None:
+    probabilities, n = np.array([0.5, 0.2, 0.1, 0.1, 0.05, 0.03, 0.02]), 30
+    current = np.tile(probabilities, (20_000, 1))
+    vocabulary, simpson = [7.0], [np.square(probabilities).sum()]
+    for _ in range(8):
+        current = generator.multinomial(n, current) / n
+        vocabulary.append((current > 0).sum(1).mean())
+        simpson.append(np.square(current).sum(1).mean())
+    assert theory.expected_vocabulary(probabilities, n, 8) == pytest.approx(np.array(vocabulary), rel=0.01)
+    assert theory.expected_simpson(probabilities, n, 8) == pytest.approx(np.array(simpson), rel=0.01)
+
+
+def test_curation_is_what_pairwise_choices_do(generator) -> None:
+    probabilities, rewards = np.array([0.4, 0.4, 0.2]), np.array([0.0, 1.0, 2.0])
+    pairs = generator.choice(3, (200_000, 2), p=probabilities)
+    first_wins = generator.random(len(pairs)) < 1 / (1 + np.exp(rewards[pairs[:, 1]] - rewards[pairs[:, 0]]))
+    kept = np.where(first_wins, pairs[:, 0], pairs[:, 1])
+    step = theory.curated_categories(probabilities, rewards, 0.0, 1)[1]
+    assert step == pytest.approx(np.bincount(kept) / len(kept), abs=0.005)
+
+
+def test_curation_drifts_to_the_maximiser_unless_real_data_are_kept() -> None:
+    probabilities, rewards = np.array([0.4, 0.4, 0.2]), np.array([0.0, 1.0, 2.0])
+    history = theory.curated_categories(probabilities, rewards, 0.0, 200)
+    assert history.sum(1) == pytest.approx(1.0)
+    assert (np.diff(history @ np.exp(rewards)) >= -1e-12).all()
+    assert history[-1, 2] == pytest.approx(1.0)
+    assert theory.curated_categories(probabilities, rewards, 0.5, 200)[-1, 0] > 0.2
+
+
+def test_estimate_recovers_a_known_contraction_floor_and_strength(generator) -> None:
+    steps = np.arange(30)
+    curve = np.sqrt(0.04 + (1 - 0.04) * 0.6 ** (2 * steps))
+    corrected = np.sqrt(0.04 + (1 - 0.04) * 0.3 ** (2 * steps))
+    noise = 1 + generator.normal(0, 0.01, (6, 30))
+    plain = theory.estimate(curve * noise, ratio=1.0)
+    assert plain.contraction is not None
+    assert plain.noise_floor is not None
+    assert plain.condition is not None
+    assert plain.contraction.low < 0.6 < plain.contraction.high
+    assert plain.noise_floor.estimate == pytest.approx(0.2, rel=0.02)
+    assert theory.contraction_bound(1.0, condition=plain.condition.estimate) == pytest.approx(
+        plain.contraction.estimate
+    )
+    strength = theory.estimate(corrected * noise, uncorrected=plain).strength
+    assert strength is not None
+    assert strength.estimate == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("curves", "reason"),
+    [
+        (np.ones((3, 3)), "at least 4 generations"),
+        (1 + 0.1 * np.random.default_rng(0).normal(size=(3, 20)), "no transient"),
+        (np.sqrt(1 + np.arange(20.0))[None].repeat(3, 0), "settle within the run"),
+    ],
+)
+def test_estimate_says_when_a_run_does_not_determine_anything(curves: np.ndarray, reason: str) -> None:
+    result = theory.estimate(curves)
+    assert result.contraction is None
+    assert reason in result.reason
+
+
+def test_negative_ratio_is_refused() -> None:
+    with pytest.raises(ValueError, match="ratio must not be negative, got -1"):
+        theory.contraction_bound(-1.0)
