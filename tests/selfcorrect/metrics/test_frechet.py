@@ -1,0 +1,74 @@
+"""The Fréchet distance: closed forms, a general matrix square root, degenerate covariances."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.linalg
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfcorrect.metrics.frechet import frechet_distance, squared_wasserstein
+
+
+def gaussian(seed: int, dimensions: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    factor = generator.normal(size=(dimensions, dimensions))
+    return generator.normal(size=dimensions), factor @ factor.T
+
+
+@given(st.integers(0, 10_000), st.integers(1, 6))
+def test_agrees_with_a_general_matrix_square_root(seed: int, dimensions: int):
+    (mean_a, cov_a), (mean_b, cov_b) = gaussian(seed, dimensions), gaussian(seed + 1, dimensions)
+    cross = np.trace(np.real(scipy.linalg.sqrtm(cov_a @ cov_b)))
+    expected = np.sum((mean_a - mean_b) ** 2) + np.trace(cov_a) + np.trace(cov_b) - 2 * cross
+    assert squared_wasserstein(mean_a, cov_a, mean_b, cov_b) == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+def test_in_one_dimension_it_is_the_difference_of_means_and_deviations():
+    distance = squared_wasserstein(np.array([1.0]), np.array([[4.0]]), np.array([3.0]), np.array([[9.0]]))
+    assert distance == pytest.approx((3 - 1) ** 2 + (3 - 2) ** 2)
+
+
+def test_is_zero_to_itself_and_symmetric():
+    a, b = gaussian(0), gaussian(1)
+    assert squared_wasserstein(*a, *a) == pytest.approx(0, abs=1e-9)
+    assert squared_wasserstein(*a, *b) == pytest.approx(squared_wasserstein(*b, *a))
+
+
+def test_singular_covariances_are_no_trouble():
+    flat = np.diag([1.0, 0.0])
+    assert squared_wasserstein(np.zeros(2), flat, np.zeros(2), np.diag([0.0, 1.0])) == pytest.approx(2.0)
+    assert squared_wasserstein(np.zeros(2), flat, np.zeros(2), np.zeros((2, 2))) == pytest.approx(1.0)
+
+
+def test_leading_dimensions_are_a_batch():
+    many = [gaussian(seed) for seed in range(5)]
+    means, covariances = (np.stack(part) for part in zip(*many, strict=True))
+    target = gaussian(9)
+    batched = squared_wasserstein(means, covariances, *target)
+    np.testing.assert_allclose(batched, [squared_wasserstein(*one, *target) for one in many])
+
+
+def test_of_samples_grows_with_the_shift():
+    samples = np.random.default_rng(0).normal(size=(500, 3))
+    assert frechet_distance(samples, samples) == pytest.approx(0, abs=1e-9)
+    assert frechet_distance(samples, samples + 2.0) == pytest.approx(3 * 2.0**2)
+
+
+def test_fewer_samples_than_dimensions_give_a_finite_distance():
+    generator = np.random.default_rng(0)
+    assert 0 < frechet_distance(generator.normal(size=(5, 20)), generator.normal(size=(6, 20))) < 100
+
+
+@pytest.mark.parametrize(
+    ("candidate", "message"),
+    [
+        (np.zeros((1, 3)), r"got candidate \(1, 3\)"),
+        (np.zeros((9, 4)), r"got candidate \(9, 4\)"),
+        (np.full((9, 3), np.nan), "candidate samples of the Fréchet distance must be finite"),
+    ],
+)
+def test_bad_samples_are_named(candidate: np.ndarray, message: str):
+    with pytest.raises(ValueError, match=message):
+        frechet_distance(np.zeros((9, 3)), candidate)
