@@ -1,0 +1,157 @@
+"""The anchored corrector: keeps the modes of a distribution by pulling samples to remembered centroids.
+
+After the k-means corrector of Gillman et al. (2024), with quotas: each label has centroids and the share of mass
+that belongs to each. Samples of a label are assigned to its centroids by optimal transport that respects the shares,
+and each group is shifted as a whole so that its mean is its centroid. The centroids are a frozen memory: always show
+the control with `frozen=True`, which trains on nothing else, and what they were made from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+import torch
+from scipy.optimize import linear_sum_assignment
+from sklearn.cluster import KMeans
+from torch import Tensor
+
+from selfcorrect.randomness import Stream
+from selfcorrect.samples import Samples
+
+Embedding = Callable[[Tensor], Tensor]
+"""Values (N, *event) to vectors (N, D) in which samples are clustered and compared."""
+
+Projection = Callable[[Tensor], Tensor]
+"""Values (N, *event) to the nearest valid values of the same shape."""
+
+
+def flat(values: Tensor) -> Tensor:
+    """Values (N, *event) as vectors (N, D)."""
+    return values.flatten(1)
+
+
+def temporal_frequencies(values: Tensor, count: int = 8) -> Tensor:
+    """The `count` lowest cosine coefficients in time of sequences (N, T, D), as vectors (N, count · D)."""
+    coefficients = np.asarray(scipy.fft.dct(values.detach().cpu().numpy(), axis=1, norm="ortho"))
+    return torch.as_tensor(coefficients[:, :count]).flatten(1)
+
+
+@dataclass(frozen=True, eq=False)
+class Anchors:
+    """K centroids in the space of values.
+
+    centroids: (K, *event); labels: (K,) int64; masses: (K,) shares, summing to 1 within each label;
+    source: what they were made from, e.g. "real training data".
+    """
+
+    centroids: Tensor
+    labels: Tensor
+    masses: Tensor
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.centroids)
+
+
+def fit_anchors(
+    samples: Samples, samples_per_centroid: int, stream: Stream, source: str, embed: Embedding = flat
+) -> Anchors:
+    """Cluster the samples of each label by k-means on `embed`; a centroid is the mean of its cluster's values."""
+    if samples_per_centroid < 1:
+        raise ValueError(f"samples_per_centroid must be at least 1, got {samples_per_centroid}")
+    centroids, labels, masses = [], [], []
+    for label in samples.labels.unique():
+        values = samples.values[samples.labels == label]
+        clusters = _clusters(embed(values), samples_per_centroid, stream.child(int(label)))
+        for cluster in clusters.unique():
+            members = clusters == cluster
+            centroids.append(values[members].mean(0))
+            labels.append(label)
+            masses.append(members.double().mean())
+    return Anchors(torch.stack(centroids), torch.stack(labels), torch.stack(masses), source)
+
+
+def _clusters(vectors: Tensor, samples_per_centroid: int, stream: Stream) -> Tensor:
+    count = max(1, len(vectors) // samples_per_centroid)
+    means = KMeans(count, n_init="auto", random_state=stream.seed % 2**32)
+    return torch.as_tensor(means.fit_predict(vectors.double().numpy()), dtype=torch.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class AnchoredCorrector:
+    """Shifts samples so that their groups' means move to the anchors.
+
+    strength: fraction of the way, 0 moves nothing, 1 puts the mean of each group on its centroid;
+    frozen: the control that replaces every sample by its centroid;
+    project: makes shifted values valid again, e.g. rotations orthonormal.
+    """
+
+    anchors: Anchors
+    strength: float = 1.0
+    embed: Embedding = flat
+    project: Projection | None = None
+    frozen: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.strength <= 1:
+            raise ValueError(f"strength must be from 0 to 1, got {self.strength}")
+
+    @property
+    def name(self) -> str:
+        return "frozen-anchors" if self.frozen else "anchored"
+
+    @property
+    def information_budget(self) -> str:
+        """What the corrector knows about the data, for reports."""
+        return f"{len(self.anchors)} centroids of {self.anchors.source}"
+
+    def __call__(self, samples: Samples) -> Samples:
+        """The corrected samples, in the same order; labels without an anchor are an error."""
+        values = samples.values.clone()
+        for label in samples.labels.unique():
+            rows = torch.nonzero(samples.labels == label).flatten()
+            values[rows] = self._correct(values[rows], int(label))
+        moved = self.frozen or self.strength > 0
+        return samples.with_values(self.project(values) if self.project and moved else values)
+
+    def _correct(self, values: Tensor, label: int) -> Tensor:
+        own = self.anchors.labels == label
+        if not own.any():
+            raise ValueError(f"the anchored corrector has no centroid for label {label}")
+        centroids = self.anchors.centroids[own].to(values)
+        nearest = assign(self.embed(values), self.embed(centroids), self.anchors.masses[own])
+        if self.frozen:
+            return centroids[nearest]
+        return values + self.strength * (centroids - group_means(values, nearest, centroids))[nearest]
+
+
+def assign(vectors: Tensor, centroids: Tensor, masses: Tensor) -> Tensor:
+    """Centroid (N,) of each of vectors (N, D) at the least total squared distance to centroids (K, D).
+
+    Centroid k gets its share masses[k] of the N vectors, rounded so that the shares add up to N.
+    """
+    slots = torch.repeat_interleave(torch.arange(len(masses)), quotas(masses, len(vectors)))
+    costs = torch.cdist(vectors.double(), centroids[slots].double()).square()
+    rows, columns = linear_sum_assignment(costs.numpy())
+    nearest = torch.empty(len(vectors), dtype=torch.int64)
+    nearest[torch.as_tensor(rows)] = slots[torch.as_tensor(columns)]
+    return nearest
+
+
+def quotas(masses: Tensor, count: int) -> Tensor:
+    """Whole numbers (K,) that add up to `count` in proportion to masses (K,), by largest remainders."""
+    exact = masses.double() / masses.double().sum() * count
+    whole = exact.floor().long()
+    largest = (exact - whole).argsort(descending=True, stable=True)
+    whole[largest[: count - int(whole.sum())]] += 1
+    return whole
+
+
+def group_means(values: Tensor, groups: Tensor, fallback: Tensor) -> Tensor:
+    """Mean (K, *event) of the values (N, *event) of each group (N,); an empty group k has fallback[k]."""
+    sums = torch.zeros_like(fallback).index_add_(0, groups, values)
+    counts = torch.bincount(groups, minlength=len(fallback)).reshape(-1, *(1,) * (values.dim() - 1))
+    return torch.where(counts > 0, sums / counts.clamp(min=1), fallback)
