@@ -53,13 +53,13 @@ def canonicalise(moving: Moving) -> Moving:
     return turn(centred, -heading_rad(moving.rotations[..., 0, 0, :]))
 
 
-def at_times(motion: Motion, times_s: np.ndarray, fps: float) -> Motion:
-    """The motion read at times (T',) in seconds from its first frame, as frames of a clock of `fps`.
+def at_frames(motion: Motion, frames: np.ndarray, fps: float) -> Motion:
+    """The motion read at fractional frames (T',), which become frames of a clock of `fps`.
 
-    The root moves linearly and rotations along the shortest arc (slerp) between frames; times outside the motion are
-    clamped to its ends.
+    Between frames the root moves linearly and rotations take the shortest arc (slerp); places beyond the ends are
+    clamped to them.
     """
-    place = np.clip(times_s * motion.fps, 0, len(motion) - 1)
+    place = np.clip(frames, 0, len(motion) - 1)
     before = np.minimum(place.astype(int), max(len(motion) - 2, 0))
     after = np.minimum(before + 1, len(motion) - 1)
     share = (place - before)[:, None]
@@ -76,9 +76,15 @@ def resample(motion: Motion, fps: float) -> Motion:
         raise ValueError(f"frames per second must be positive, got {fps}")
     if fps == motion.fps:
         return motion
-    # The small surplus keeps a last frame that rounding would lose.
-    count = int(np.floor(motion.seconds * fps + 1e-6)) + 1
-    return at_times(motion, np.arange(count) / fps, fps)
+    return at_frames(motion, np.arange(frame_count(motion.seconds, fps)) * (motion.fps / fps), fps)
+
+
+def frame_count(seconds: float, fps: float) -> int:
+    """Frames of a clock of `fps` from time 0 to `seconds`; one that comes too late by 1 % of a frame still counts.
+
+    Files round their frame times, and a cycle must not lose its last frame to that.
+    """
+    return int(np.floor(seconds * fps + 0.01)) + 1
 
 
 def retime(motion: Motion, speed: float) -> Motion:

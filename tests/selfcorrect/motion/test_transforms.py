@@ -93,7 +93,7 @@ def test_resampling_agrees_with_scipy_slerp(random_motion: Make, fps: float):
     motion = random_motion(3)
     result = resample(motion, fps)
     source, target = np.arange(len(motion)) / motion.fps, np.arange(len(result)) / fps
-    assert target[-1] <= source[-1] + 1e-6 < target[-1] + 1 / fps + 1e-5
+    assert source[-1] - 1 / fps < target[-1] <= source[-1] + 0.01 / fps
     for joint in (0, 4, 17):
         oracle = Slerp(source, Rotation.from_quat(motion.rotations[:, joint]))(np.minimum(target, source[-1]))
         same_rotations(result.rotations[:, joint], oracle.as_quat())

@@ -1,0 +1,143 @@
+"""The motion capture that comes with PyBullet: 15 clips recorded for DeepMimic (Peng et al. 2018).
+
+A clip is a JSON file. Each frame has 44 numbers: its duration in seconds, the root's position and rotation, then a
+rotation per joint in the order of `_JOINTS`, quaternions wxyz for ball joints and an angle for hinges. The files' world
+and joint frames have x forward, y up and z right; the motions read here face +z with their left at +x.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.kinematics import continuous
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.transforms import at_frames, frame_count
+
+CYCLIC = frozenset({"backflip", "dance_a", "jump", "roll", "run", "spinkick", "walk"})
+"""Labels of the short clips that their files mark as loops: one cycle of a motion that can go on."""
+
+
+@dataclass(frozen=True)
+class _Joint:
+    """A joint of the file: its part of the body, parent, place in the parent's frame (file axes, metres), and kind."""
+
+    part: str
+    parent: str
+    offset_m: tuple[float, float, float]
+    hinge: bool = False
+
+
+def _arm_and_leg(side: str, z: int) -> tuple[_Joint, ...]:
+    """Five joints of one side in the file's order; `z` is 1 on the right and −1 on the left."""
+    return (
+        _Joint(f"{side}_hip", "pelvis", (0.0, 0.0, z * 0.084887)),
+        _Joint(f"{side}_knee", f"{side}_hip", (0.0, -0.421546, 0.0), hinge=True),
+        _Joint(f"{side}_ankle", f"{side}_knee", (0.0, -0.40987, 0.0)),
+        _Joint(f"{side}_shoulder", "spine3", (-0.02405, 0.2435, z * 0.18311)),
+        _Joint(f"{side}_elbow", f"{side}_shoulder", (0.0, -0.274788, 0.0), hinge=True),
+    )
+
+
+_JOINTS = (
+    _Joint("spine3", "pelvis", (0.0, 0.236151, 0.0)),
+    _Joint("neck", "spine3", (0.0, 0.223894, 0.0)),
+    *_arm_and_leg("right", 1),
+    *_arm_and_leg("left", -1),
+)
+"""The humanoid of `pybullet_data/humanoid/humanoid.urdf`, which is four times as large as its motions."""
+
+_WRISTS = tuple(_Joint(f"{side}_wrist", f"{side}_elbow", (0.0, -0.258947, 0.0)) for side in ("right", "left"))
+"""Rigid ends of the forearms; they have no numbers in the file."""
+
+_FRAME_NUMBERS = 8 + sum(1 if joint.hinge else 4 for joint in _JOINTS)
+_AXES = Rotation.from_matrix([[0, 0, -1], [0, 1, 0], [1, 0, 0]])
+"""From the file's axes (forward, up, right) to ours (left, up, forward)."""
+
+
+def skeleton() -> Skeleton:
+    """The DeepMimic humanoid: 15 joints, feet without toes, arms hanging down in the rest pose."""
+    joints = (*_JOINTS, *_WRISTS)
+    names = ("pelvis", *(joint.part for joint in joints))
+    parents = (-1, *(names.index(joint.parent) for joint in joints))
+    offsets_m = np.array([(0.0, 0.0, 0.0), *(joint.offset_m for joint in joints)])
+    return Skeleton(names, parents, _AXES.apply(offsets_m), names)
+
+
+def clip_folder() -> Path:
+    """Where PyBullet keeps the clips."""
+    import pybullet_data
+
+    return Path(pybullet_data.getDataPath()) / "data" / "motions"
+
+
+def load_deepmimic(fps: float = 30.0, folder: Path | None = None) -> list[Motion]:
+    """All clips `humanoid3d_<label>.txt` of a folder (PyBullet's by default) at `fps`, in the order of their labels."""
+    folder = clip_folder() if folder is None else folder
+    paths = sorted(folder.glob("humanoid3d_*.txt"))
+    if not paths:
+        raise ValueError(f"{folder}: no clips named humanoid3d_*.txt; they come with the package pybullet")
+    return [read_clip(path, fps) for path in paths]
+
+
+def read_clip(path: Path, fps: float = 30.0) -> Motion:
+    """One clip at `fps`, labelled by its name without "humanoid3d_". Raises ValueError naming file and frame."""
+    frames = _read_frames(path)
+    numbers, quaternions = frames[:, 1:4], _rotations(frames)
+    bad = np.argwhere(np.linalg.norm(quaternions, axis=-1) < 1e-6)
+    if len(bad):
+        raise ValueError(f"{path}: frame {bad[0, 0]}: a quaternion of length 0 for {skeleton().names[bad[0, 1]]}")
+    # A frame's duration is the time to the next one, so the last one's counts for nothing.
+    times_s = np.concatenate([[0.0], np.cumsum(frames[:-1, 0])])
+    label = path.stem.removeprefix("humanoid3d_")
+    motion = Motion(
+        skeleton(), _AXES.apply(numbers), continuous(_to_our_axes(quaternions)), fps, label=label, source=path.name
+    )
+    clock_s = np.arange(frame_count(times_s[-1], fps)) / fps
+    return at_frames(motion, np.interp(clock_s, times_s, np.arange(len(frames))), fps)
+
+
+def _read_frames(path: Path) -> np.ndarray:
+    """The numbers of a clip, (T, 44), checked."""
+    try:
+        content: Any = json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: expected a DeepMimic clip in JSON, but {error}") from error
+    rows = content.get("Frames") if isinstance(content, dict) else None
+    if not isinstance(rows, list) or len(rows) < 2:
+        raise ValueError(f'{path}: expected a list "Frames" of at least two frames')
+    for index, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != _FRAME_NUMBERS or not all(map(_is_number, row)):
+            raise ValueError(f"{path}: frame {index}: expected {_FRAME_NUMBERS} finite numbers, got {str(row)[:60]}")
+    frames = np.array(rows, dtype=float)
+    if np.any(frames[:-1, 0] <= 0):
+        index = int(np.argmax(frames[:-1, 0] <= 0))
+        raise ValueError(f"{path}: frame {index}: expected a positive duration, got {frames[index, 0]}")
+    return frames
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and bool(np.isfinite(value))
+
+
+def _rotations(frames: np.ndarray) -> np.ndarray:
+    """Quaternions xyzw (T, 15, 4) in the file's axes; hinges turn about z, wrists not at all."""
+    identity = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(frames), 4))
+    columns, start = [np.roll(frames[:, 4:8], -1, axis=1)], 8
+    for joint in _JOINTS:
+        if joint.hinge:
+            columns.append(Rotation.from_rotvec(frames[:, start, None] * [0.0, 0.0, 1.0]).as_quat())
+        else:
+            columns.append(np.roll(frames[:, start : start + 4], -1, axis=1))
+        start += 1 if joint.hinge else 4
+    return np.stack([*columns, *(identity for _ in _WRISTS)], axis=1)
+
+
+def _to_our_axes(quaternions: np.ndarray) -> np.ndarray:
+    return (_AXES * Rotation.from_quat(quaternions) * _AXES.inv()).as_quat()

@@ -1,0 +1,204 @@
+"""Motions cut into windows of equal length, and split so that what is held out was never seen in training.
+
+The split goes by time within each clip. A window needs consecutive frames, so a clip can serve both sides only if it
+holds two windows end to end: then its last part is held out and training windows lie wholly before it. A shorter clip
+trains as a whole and its label has no held-out windows, for any window of it would share frames with training.
+Mirrored windows stay on the side of the frames they mirror. A cyclic clip shorter than two windows is repeated, so that
+a window can begin at any phase; it trains as a whole, because each of its repetitions holds the same frames. A clip
+shorter than a window and not cyclic holds its last pose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.transforms import canonicalise, close_cycle, mirror, repeat_cycle, resample
+
+
+@dataclass(frozen=True)
+class WindowSettings:
+    """How to cut windows.
+
+    frames: T, length of a window; fps: its frame rate; stride: frames from one window's start to the next one's;
+    mirrored: also the mirror image of each window; cap_per_label: at most so many windows per label, spread evenly
+    over the label's clips and times; cyclic: labels of clips that hold one cycle of a motion that goes on;
+    held_out_share: share of a clip's time that is held out, at least one window.
+    """
+
+    frames: int = 48
+    fps: float = 30.0
+    stride: int = 1
+    mirrored: bool = True
+    cap_per_label: int | None = None
+    cyclic: Collection[str] = frozenset()
+    held_out_share: float = 0.25
+
+    def __post_init__(self) -> None:
+        for name in ("frames", "stride", "cap_per_label"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if not self.fps > 0:
+            raise ValueError(f"fps must be positive, got {self.fps}")
+        if not 0 < self.held_out_share < 1:
+            raise ValueError(f"held_out_share must lie between 0 and 1, got {self.held_out_share}")
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """N canonical windows of T frames, and where each comes from.
+
+    batch: the motions, starting above the origin facing +z; labels: (N,) int64 index into label_names;
+    clips: (N,) source of the clip; start_s, stop_s: (N,) first and last frame of the clip that the window shows, in
+    seconds of the clip's own time; mirrored: (N,) bool.
+    """
+
+    batch: MotionBatch
+    labels: np.ndarray
+    label_names: tuple[str, ...]
+    clips: np.ndarray
+    start_s: np.ndarray
+    stop_s: np.ndarray
+    mirrored: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: np.ndarray) -> Self:
+        """The windows at `rows` (M,) int64, or where a mask (N,) bool is true."""
+        batch = MotionBatch(
+            self.batch.skeleton,
+            self.batch.root_m[rows],
+            self.batch.rotations[rows],
+            self.batch.lengths[rows],
+            self.batch.fps,
+        )
+        columns = {name: getattr(self, name)[rows] for name in _COLUMNS}
+        return type(self)(batch, label_names=self.label_names, **columns)
+
+
+_COLUMNS = tuple(field.name for field in fields(Windows) if field.name not in ("batch", "label_names"))
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Training windows and held-out windows of the same label names, without a frame in common."""
+
+    training: Windows
+    held_out: Windows
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """A stretch of a clip: its motion at the windows' frame rate, when it begins, and whether it is to be repeated."""
+
+    motion: Motion
+    start_s: float = 0.0
+    repeated: bool = False
+
+    @classmethod
+    def whole(cls, motion: Motion, settings: WindowSettings) -> Self:
+        short = 1 < len(motion) < 2 * settings.frames
+        return cls(motion, repeated=short and motion.label in settings.cyclic)
+
+
+def cut_windows(motions: Sequence[Motion], settings: WindowSettings | None = None) -> Windows:
+    """All windows of these motions, which must share a skeleton; `source` and `label` tell clip and class."""
+    settings = settings or WindowSettings()
+    parts = [_Part.whole(resample(motion, settings.fps), settings) for motion in motions]
+    return _windows(parts, _label_names(motions), settings)
+
+
+def split_windows(motions: Sequence[Motion], settings: WindowSettings | None = None) -> Split:
+    """Training and held-out windows of the same motions, apart in time as the module's text says.
+
+    Raises ValueError where no clip is long enough to be split.
+    """
+    settings = settings or WindowSettings()
+    names = _label_names(motions)
+    parts = [_split_clip(resample(motion, settings.fps), settings) for motion in motions]
+    held_out = [last for _, last in parts if last is not None]
+    if not held_out:
+        raise ValueError(
+            f"no clip lasts {2 * settings.frames} frames (two windows) at {settings.fps:g} per second, "
+            "so nothing can be held out; use shorter windows or longer motions"
+        )
+    return Split(_windows([first for first, _ in parts], names, settings), _windows(held_out, names, settings))
+
+
+def _label_names(motions: Sequence[Motion]) -> tuple[str, ...]:
+    if not motions:
+        raise ValueError("there are no motions to cut windows from")
+    return tuple(sorted({motion.label for motion in motions}))
+
+
+def _split_clip(motion: Motion, settings: WindowSettings) -> tuple[_Part, _Part | None]:
+    if len(motion) < 2 * settings.frames:
+        return _Part.whole(motion, settings), None
+    held_out = max(settings.frames, round(settings.held_out_share * len(motion)))
+    cut = max(settings.frames, len(motion) - held_out)
+    return _Part(motion.frames(0, cut)), _Part(motion.frames(cut, len(motion)), cut / settings.fps)
+
+
+def _windows(parts: Sequence[_Part], names: tuple[str, ...], settings: WindowSettings) -> Windows:
+    columns = [_cut(part, settings) for part in parts]
+    counts = [len(column["start_s"]) for column in columns]
+    motions = [part.motion for part in parts]
+    merged = {name: np.concatenate([column[name] for column in columns]) for name in columns[0]}
+    batch = _batch(motions[0], merged.pop("root_m"), merged.pop("rotations"))
+    windows = Windows(
+        canonicalise(batch),
+        labels=np.repeat([names.index(motion.label) for motion in motions], counts),
+        label_names=names,
+        clips=np.repeat([motion.source or motion.label for motion in motions], counts),
+        mirrored=np.zeros(len(batch), dtype=bool),
+        **merged,
+    )
+    windows = _with_mirror_images(windows) if settings.mirrored else windows
+    return windows if settings.cap_per_label is None else windows.take(_spread(windows.labels, settings.cap_per_label))
+
+
+def _cut(part: _Part, settings: WindowSettings) -> dict[str, np.ndarray]:
+    """Roots (n, T, 3), rotations (n, T, J, 4) and times (n,) of all windows of one part."""
+    motion, last_frame = part.motion, len(part.motion) - 1
+    if part.repeated:
+        # Enough cycles that a window can begin at every frame of the first one.
+        motion = repeat_cycle(close_cycle(motion), 1 + -(-settings.frames // last_frame))
+        starts = np.arange(0, last_frame, settings.stride)
+    else:
+        starts = np.arange(0, max(len(motion) - settings.frames, 0) + 1, settings.stride)
+    stops = starts + settings.frames - 1
+    wraps = part.repeated & (stops > last_frame)
+    rows = np.minimum(starts[:, None] + np.arange(settings.frames), len(motion) - 1)
+    return {
+        "root_m": motion.root_m[rows],
+        "rotations": motion.rotations[rows],
+        "start_s": part.start_s + np.where(wraps, 0, starts) / settings.fps,
+        "stop_s": part.start_s + np.minimum(stops, last_frame) / settings.fps,
+    }
+
+
+def _batch(like: Motion, root_m: np.ndarray, rotations: np.ndarray) -> MotionBatch:
+    return MotionBatch(like.skeleton, root_m, rotations, np.full(len(root_m), root_m.shape[1]), like.fps)
+
+
+def _with_mirror_images(windows: Windows) -> Windows:
+    """Each window followed by its mirror image."""
+    count = len(windows)
+    twice = windows.take(np.repeat(np.arange(count), 2))
+    images = canonicalise(mirror(windows.batch))
+    twice.batch.root_m[1::2], twice.batch.rotations[1::2] = images.root_m, images.rotations
+    twice.mirrored[1::2] = True
+    return twice
+
+
+def _spread(labels: np.ndarray, cap: int) -> np.ndarray:
+    """Rows of at most `cap` windows per label, spread evenly, in their order."""
+    rows = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    chosen = [row if len(row) <= cap else row[np.linspace(0, len(row) - 1, cap).round().astype(int)] for row in rows]
+    return np.sort(np.concatenate(chosen))

@@ -1,0 +1,158 @@
+"""Windows: where each comes from, and the proof that held-out frames are never seen in training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.datasets.deepmimic import CYCLIC, load_deepmimic
+from selfcorrect.datasets.windows import Windows, WindowSettings, cut_windows, split_windows
+from selfcorrect.motion.kinematics import angular_velocity, joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.transforms import canonicalise, heading_rad, mirror
+
+POLE = Skeleton(("pole",), (-1,), np.zeros((1, 3)), ("pelvis",))
+
+
+@pytest.fixture(scope="module")
+def clips() -> list[Motion]:
+    return load_deepmimic()
+
+
+def numbered(frames: int, label: str = "a", source: str = "clip") -> Motion:
+    """A pole whose height in millimetres is the number of its frame."""
+    root_m = np.zeros((frames, 3))
+    root_m[:, 1] = np.arange(frames) / 1000
+    return Motion(POLE, root_m, np.tile([0.0, 0, 0, 1], (frames, 1, 1)), 30.0, label=label, source=source)
+
+
+def frames_seen(windows: Windows, clip: str) -> set[int]:
+    """The frames of a numbered clip that its windows show."""
+    return set((windows.batch.root_m[windows.clips == clip][..., 1] * 1000).round().astype(int).ravel())
+
+
+@pytest.mark.parametrize("frames", [12, 24, 48])
+@pytest.mark.parametrize("stride", [1, 5])
+def test_no_held_out_frame_is_in_a_training_window(frames: int, stride: int):
+    """Seen in the windows' content itself: each frame of the made clips carries its number."""
+    motions = [numbered(length, source=f"clip {length}") for length in (7, 24, 47, 48, 95, 96, 97, 130, 400)]
+    settings = WindowSettings(frames=frames, stride=stride, cyclic={"a"})
+    split = split_windows(motions, settings)
+    for motion in motions:
+        seen, held_out = frames_seen(split.training, motion.source), frames_seen(split.held_out, motion.source)
+        assert seen
+        assert not seen & held_out
+        assert bool(held_out) == (len(motion) >= 2 * frames)
+
+
+@pytest.mark.parametrize("frames", [16, 24, 30, 48])
+def test_times_of_training_and_held_out_windows_are_disjoint_on_real_clips(clips: list[Motion], frames: int):
+    split = split_windows(clips, WindowSettings(frames=frames, cyclic=CYCLIC))
+    names = split.training.label_names
+    assert len(names) == 15
+    assert set(split.training.labels) == set(range(15))
+    for clip in np.unique(split.held_out.clips):
+        training, held_out = split.training.clips == clip, split.held_out.clips == clip
+        assert split.training.stop_s[training].max() < split.held_out.start_s[held_out].min()
+    long_enough = {clip.label for clip in clips if len(clip) >= 2 * frames}
+    assert {names[label] for label in split.held_out.labels} == long_enough
+
+
+def test_windows_show_the_times_that_they_report():
+    windows = cut_windows([numbered(60)], WindowSettings(frames=20, stride=3, mirrored=False))
+    shown = windows.batch.root_m[..., 1] * 1000
+    np.testing.assert_allclose(shown[:, 0], windows.start_s * 30, atol=1e-9)
+    np.testing.assert_allclose(shown[:, -1], windows.stop_s * 30, atol=1e-9)
+    assert len(windows) == 14
+
+
+def test_a_held_out_window_reports_its_time_in_the_clip():
+    held_out = split_windows([numbered(100)], WindowSettings(frames=20, mirrored=False)).held_out
+    np.testing.assert_allclose(held_out.batch.root_m[:, 0, 1] * 1000, held_out.start_s * 30, atol=1e-9)
+    assert held_out.start_s.min() == 75 / 30
+
+
+def test_a_cyclic_clip_is_seen_from_every_phase_and_goes_on_smoothly(clips: list[Motion]):
+    walk = [clip for clip in clips if clip.label == "walk"]
+    windows = cut_windows(walk, WindowSettings(cyclic=CYCLIC, mirrored=False))
+    assert len(windows) == len(walk[0]) - 1
+    np.testing.assert_allclose(windows.stop_s, walk[0].seconds)
+    travelled_m = windows.batch.root_m[:, -1, 2]
+    assert np.all((travelled_m > 1.3) & (travelled_m < 1.7))
+    speed = np.linalg.norm(np.diff(joint_positions(windows.batch), axis=1), axis=-1)
+    assert speed.max() < 1.1 * np.linalg.norm(np.diff(joint_positions(walk[0]), axis=0), axis=-1).max()
+
+
+def test_a_short_clip_holds_its_last_pose():
+    windows = cut_windows([numbered(10)], WindowSettings(frames=16, mirrored=False))
+    np.testing.assert_allclose(windows.batch.root_m[0, :, 1] * 1000, [*range(10), *[9] * 6])
+    assert windows.stop_s[0] == 9 / 30
+
+
+def test_windows_are_canonical_and_otherwise_the_clip(clips: list[Motion]):
+    dance = next(clip for clip in clips if clip.label == "dance_b")
+    windows = cut_windows([dance], WindowSettings(stride=7))
+    np.testing.assert_allclose(windows.batch.root_m[:, 0, [0, 2]], 0, atol=1e-12)
+    np.testing.assert_allclose(np.sin(heading_rad(windows.batch.rotations[:, 0, 0])), 0, atol=1e-9)
+    assert windows.mirrored.tolist()[:4] == [False, True, False, True]
+    for row, window in ((2, dance), (3, mirror(dance))):
+        expected = canonicalise(window.frames(7, 55))
+        np.testing.assert_allclose(joint_positions(windows.batch[row]), joint_positions(expected), atol=1e-9)
+
+
+def test_labels_index_sorted_names_and_clips_are_named():
+    windows = cut_windows(
+        [numbered(30, "run", "x"), numbered(30, "jump", "y")], WindowSettings(frames=30, mirrored=False)
+    )
+    assert windows.label_names == ("jump", "run")
+    assert windows.labels.tolist() == [1, 0]
+    assert windows.clips.tolist() == ["x", "y"]
+
+
+def test_cap_spreads_over_a_labels_clips_and_times():
+    motions = [numbered(100, "a", "x"), numbered(100, "a", "y"), numbered(22, "b", "z")]
+    windows = cut_windows(motions, WindowSettings(frames=20, cap_per_label=10, mirrored=False))
+    counts = {clip: int((windows.clips == clip).sum()) for clip in ("x", "y", "z")}
+    assert counts == {"x": 5, "y": 5, "z": 3}
+    assert np.ptp(windows.start_s[windows.clips == "x"]) > 1.8
+
+
+def test_motions_are_resampled_first():
+    fast = replace(numbered(201), fps=60.0)
+    windows = cut_windows([fast], WindowSettings(frames=50, mirrored=False))
+    np.testing.assert_allclose(np.diff(windows.batch.root_m[0, :, 1]), 0.002, atol=1e-12)
+
+
+def test_real_windows_turn_no_faster_than_their_clips(clips: list[Motion]):
+    """Cutting, closing cycles and turning add no jump: no joint of any window is faster than in the clips."""
+    windows = cut_windows(clips, WindowSettings(cyclic=CYCLIC, stride=4))
+    in_windows = angular_velocity(np.moveaxis(windows.batch.rotations, 1, 0), 30.0)
+    fastest = max(np.abs(np.linalg.norm(angular_velocity(clip.rotations, 30.0), axis=-1)).max() for clip in clips)
+    assert np.linalg.norm(in_windows, axis=-1).max() < 1.1 * fastest
+    assert isinstance(Rotation.from_quat(windows.batch.rotations), Rotation)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"frames": 0}, "frames must be at least 1, got 0"),
+        ({"stride": 0}, "stride must be at least 1"),
+        ({"cap_per_label": 0}, "cap_per_label"),
+        ({"fps": 0.0}, "fps must be positive"),
+        ({"held_out_share": 1.0}, "between 0 and 1, got 1"),
+    ],
+)
+def test_settings_are_checked(setting: dict[str, float], message: str):
+    with pytest.raises(ValueError, match=message):
+        WindowSettings(**setting)  # type: ignore[arg-type]
+
+
+def test_nothing_to_cut_or_to_hold_out_is_said():
+    with pytest.raises(ValueError, match="no motions"):
+        cut_windows([])
+    with pytest.raises(ValueError, match="no clip lasts 96 frames"):
+        split_windows([numbered(60)])
