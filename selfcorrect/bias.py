@@ -1,0 +1,79 @@
+"""Sampling bias: how sampling is tilted towards quality, as people do when they pick their best pictures.
+
+A bias maps a model to a sampler, so that it composes with any model and any policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, Self, TypeAlias, cast
+
+import torch
+from torch import Tensor
+
+from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.randomness import Stream
+
+Sampler: TypeAlias = Callable[[Tensor, Stream], Tensor]  # (labels (N,), stream) → values (N, *event)
+Bias: TypeAlias = Callable[[GenerativeModel], Sampler]
+Score: TypeAlias = Callable[[Tensor], Tensor]  # values (N, *event) → (N,) or (N, *replicates), higher is better
+
+
+class Steerable(Protocol):
+    """A model whose sampling has settings, such as temperature, truncation, or guidance scale."""
+
+    def with_sampling(self, **settings: float) -> Self: ...
+
+
+def unbiased(model: GenerativeModel) -> Sampler:
+    """Samples as the model draws them."""
+    return model.sample
+
+
+def sampling_settings(**settings: float) -> Bias:
+    """Sampling with settings of the model's own, e.g. `sampling_settings(temperature=0.8)`."""
+
+    def bias(model: GenerativeModel) -> Sampler:
+        if not hasattr(model, "with_sampling"):
+            raise ValueError(f"{type(model).__name__} has no sampling settings, asked for {', '.join(settings)}")
+        steered = cast(Steerable, model).with_sampling(**settings)
+        return cast(GenerativeModel, steered).sample
+
+    return bias
+
+
+def best_of(k: int, *raters: Score, choice_noise: float = 0.0) -> Bias:
+    """Curation: of k draws per sample wanted, keep the one that a rater prefers (Ferbach et al. 2024).
+
+    raters: each sample is judged by one of them, drawn uniformly. choice_noise: scale of Gumbel noise on the scores;
+    at scale s draw i wins with probability ∝ exp(score_i / s) (Plackett–Luce), at 0 the best always wins.
+    """
+    if k < 1 or not raters:
+        raise ValueError(f"best_of needs k ≥ 1 and at least one rater, got k = {k} and {len(raters)} raters")
+    if not choice_noise >= 0:
+        raise ValueError(f"choice_noise must be at least 0, got {choice_noise}")
+
+    def bias(model: GenerativeModel) -> Sampler:
+        def sampler(labels: Tensor, stream: Stream) -> Tensor:
+            values = model.sample(labels.repeat(k), stream.child("draws"))
+            scores = _scores(values, raters, len(labels), stream.child("rater").torch())
+            noise = torch.rand(scores.shape, generator=stream.child("choice").torch(), dtype=torch.float64).to(scores)
+            scores = scores - choice_noise * torch.log(-torch.log(noise.clamp(1e-12, 1 - 1e-12)))
+            return _chosen(values.unflatten(0, (k, len(labels))), scores.unflatten(0, (k, len(labels))).argmax(dim=0))
+
+        return sampler
+
+    return bias
+
+
+def _scores(values: Tensor, raters: tuple[Score, ...], count: int, generator: torch.Generator) -> Tensor:
+    """(k·count, *replicates) scores, where the k draws for one sample have the same rater."""
+    scores = torch.stack([rater(values) for rater in raters])
+    rater = torch.randint(len(raters), (count,), generator=generator).repeat(len(values) // count)
+    return scores[rater.to(scores.device), torch.arange(len(values), device=scores.device)]
+
+
+def _chosen(draws: Tensor, best: Tensor) -> Tensor:
+    """Of draws (k, N, *replicates, *event) the ones at `best` (N, *replicates) → (N, *replicates, *event)."""
+    index = best.reshape(1, *best.shape, *(1,) * (draws.ndim - 1 - best.ndim)).expand(1, *draws.shape[1:])
+    return draws.gather(0, index)[0]

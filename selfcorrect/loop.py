@@ -1,0 +1,265 @@
+"""The self-consuming loop: sample → bias → correct → mix → train → evaluate → commit.
+
+Generation 0 is trained on real data alone and shared by all arms of a comparison that have the same seed. Arms draw
+from the same named streams, so that they differ in nothing but their plans (common random numbers).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from selfcorrect.bias import Bias, Sampler, unbiased
+from selfcorrect.correction import CorrectedBatch, Correction, Redraw, apply_corrector, describe
+from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.policy import Policy, realised_mixture, sampling_labels
+from selfcorrect.randomness import Stream
+from selfcorrect.samples import Samples
+from selfcorrect.store import Generation, Metrics, Store
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all arms of a comparison have in common: an untrained model, real training data, a judge."""
+
+    model: GenerativeModel
+    real: Samples
+    evaluate: Evaluate
+    initial_steps: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What makes an arm: a point on the four axes policy, training, transform and sampling bias.
+
+    steps: optimiser steps per generation, the same in every arm of a fair comparison.
+    from_scratch: train each generation anew instead of fine-tuning the last model.
+    correct_real: real training data go through the corrector too, once.
+    """
+
+    policy: Policy
+    generations: int
+    steps: int = 0
+    from_scratch: bool = False
+    bias: Bias = unbiased
+    correction: Correction | None = None
+    correct_real: bool = False
+
+    def __post_init__(self) -> None:
+        if self.generations < 1:
+            raise ValueError(f"a loop needs at least 1 generation, got {self.generations}")
+        if self.steps < 0:
+            raise ValueError(f"steps must be at least 0, got {self.steps}")
+        if self.correct_real and self.correction is None:
+            raise ValueError("correct_real needs a correction, and this plan has none")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A trained generation before its judge. Draws are the same in every arm and do not touch the loop's own."""
+
+    generation: int
+    model: GenerativeModel
+    correction: Correction | None
+    real_labels: Tensor
+    stream: Stream
+
+    def samples(self, count: int) -> Samples:
+        """Raw samples (count, *event) of the model, labels distributed as in the real data: what is judged."""
+        labels = sampling_labels(self.real_labels, count, self.stream.child("label"))
+        return _drawer(self.model.sample, self.generation)(labels, self.stream.child("sample"))
+
+    def corrected(self, samples: Samples) -> CorrectedBatch | None:
+        """The arm's correction of `samples`, rejected ones dropped; None for an arm without correction."""
+        return self.correction and apply_corrector(samples, self.correction, self.stream.child("correct"))
+
+
+Evaluate: TypeAlias = Callable[[Candidate], Mapping[str, "float | np.ndarray | Tensor"]]
+
+
+class LoopError(RuntimeError):
+    """A generation failed; what was committed before it is intact, and the run can be resumed."""
+
+
+def train_first_generation(task: Task, store: Store, stream: Stream) -> None:
+    """Generation 0, on real data alone, for all arms; does nothing where `store` has it."""
+    if store.latest >= 0:
+        return
+    watch = Stopwatch()
+    with _phase(watch, "train", 0):
+        model = _fit(task.model, task.real, task.initial_steps, stream.child("generation", 0, "train"))
+    with _phase(watch, "evaluate", 0):
+        scores = _evaluate(task, model, None, 0, stream)
+    store.commit(Generation(0, model.state(), None, scores, watch.lap()))
+
+
+def run_loop(
+    task: Task,
+    plan: Plan,
+    store: Store,
+    first: Store,
+    stream: Stream,
+    observe: Callable[[Generation], None] = lambda generation: None,
+) -> GenerativeModel:
+    """Run one arm from where `store` stands to the plan's last generation; returns the last model.
+
+    first: the store with generation 0. stream: the root stream of the seed, the same for all arms.
+    observe: called after each commit. Raises LoopError when a generation fails.
+    """
+    real = corrected_real(task.real, plan.correction, stream) if plan.correction and plan.correct_real else task.real
+    done = max(store.latest, 0)
+    model = task.model.load_state(store.state(done) if done else first.state(0))
+    watch = Stopwatch()
+    for generation in range(done + 1, plan.generations + 1):
+        here = stream.child("generation", generation)
+        draw = _drawer(plan.bias(model), generation - 1)
+        with _phase(watch, "sample", generation):
+            labels = sampling_labels(real.labels, plan.policy.count(len(real), generation), here.child("label"))
+            raw = draw(labels, here.child("sample")) if len(labels) else real.take(labels)
+        with _phase(watch, "correct", generation):
+            batch = _correct(raw, plan.correction, here.child("correct"), watch.timed("sample", draw))
+        with _phase(watch, "mix", generation):
+            history = LoopHistory(store, generation, batch.samples)
+            training = plan.policy.mix(real, history, generation, here.child("mix"))
+        with _phase(watch, "train", generation):
+            model = _fit(task.model if plan.from_scratch else model, training, plan.steps, here.child("train"))
+        with _phase(watch, "evaluate", generation):
+            scores = _evaluate(task, model, plan.correction, generation, stream)
+        measured = {**scores, **_realised(training, batch)}
+        finished = Generation(generation, model.state(), batch, measured, watch.lap())
+        store.commit(finished)
+        observe(finished)
+    return model
+
+
+def corrected_real(real: Samples, correction: Correction, stream: Stream) -> Samples:
+    """Real data after the full corrector, for `correct_real` and for judging a corrector's fidelity.
+
+    A row that the corrector rejects keeps its own value, so that every policy sees the same number of real samples.
+    """
+    full = replace(correction, strength=math.inf, on_rejection="drop")
+    batch = apply_corrector(real, full, stream.child("correct_real"))
+    rows = torch.from_numpy(batch.samples.provenance.parent).to(real.values.device)
+    values = real.values.index_copy(0, rows, batch.samples.values)
+    return replace(real, values=values, provenance=batch.drawn.provenance)
+
+
+@dataclass(frozen=True)
+class LoopHistory:
+    """Committed batches from the store, read when asked for, and the current one."""
+
+    store: Store
+    latest: int
+    current: Samples
+
+    def count(self, generation: int) -> int:
+        return len(self.current) if generation == self.latest else self.store.count(generation)
+
+    def batch(self, generation: int) -> Samples:
+        return self.current if generation == self.latest else self.store.batch(generation).samples
+
+
+def _drawer(sampler: Sampler, generation: int) -> Redraw:
+    """Draws of a model of `generation` as samples, refused where they are not finite."""
+
+    def draw(labels: Tensor, stream: Stream) -> Samples:
+        values = sampler(labels, stream)
+        if len(values) != len(labels):
+            raise ValueError(f"the model drew {len(values)} samples for {len(labels)} labels")
+        if not values.isfinite().all():
+            broken = ~values.isfinite().flatten(1).all(dim=1)
+            raise ValueError(f"sample {int(broken.nonzero()[0])} of the model is not finite (NaN or infinity)")
+        return Samples.synthetic(values, labels, generation)
+
+    return draw
+
+
+def _correct(raw: Samples, correction: Correction | None, stream: Stream, redraw: Redraw) -> CorrectedBatch:
+    return CorrectedBatch(raw, raw) if correction is None else apply_corrector(raw, correction, stream, redraw)
+
+
+def _fit(model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
+    if len(training) == 0:
+        raise ValueError("the training set is empty")
+    trained = model.fit(training, steps, stream)
+    for name, tensor in trained.state().items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise ValueError(f"training left numbers in {name!r} that are not finite (NaN or infinity)")
+    return trained
+
+
+def _evaluate(
+    task: Task, model: GenerativeModel, correction: Correction | None, generation: int, stream: Stream
+) -> Metrics:
+    here = stream.child("generation", generation, "evaluate")
+    scores = task.evaluate(Candidate(generation, model, correction, task.real.labels, here))
+    return {name: np.asarray(value, dtype=np.float64).tolist() for name, value in scores.items()}
+
+
+def _realised(training: Samples, batch: CorrectedBatch) -> Metrics:
+    """What the generation really trained on, and what its corrector did."""
+    distance = batch.samples.provenance.distance
+    return {
+        **realised_mixture(training),
+        "drawn_count": len(batch.drawn),
+        "rejected_count": batch.rejected,
+        "corrected_distance": float(distance.mean()) if len(distance) else 0.0,
+    }
+
+
+class Stopwatch:
+    """Seconds per phase; a nested phase counts for itself alone, and time outside phases for "else"."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = defaultdict(float)
+        self._phase = "else"
+        self._since = time.perf_counter()
+
+    def _switch(self, phase: str) -> str:
+        now = time.perf_counter()
+        self._seconds[self._phase] += now - self._since
+        left, self._phase, self._since = self._phase, phase, now
+        return left
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        outer = self._switch(name)
+        try:
+            yield
+        finally:
+            self._switch(outer)
+
+    def timed(self, name: str, draw: Redraw) -> Redraw:
+        """`draw` with its time counted as phase `name`."""
+
+        def timed_draw(labels: Tensor, stream: Stream) -> Samples:
+            with self.phase(name):
+                return draw(labels, stream)
+
+        return timed_draw
+
+    def lap(self) -> dict[str, float]:
+        """Seconds per phase since the last lap."""
+        self._switch(self._phase)
+        seconds, self._seconds = self._seconds, defaultdict(float)
+        return dict(seconds)
+
+
+@contextmanager
+def _phase(watch: Stopwatch, name: str, generation: int) -> Iterator[None]:
+    """Count the time of a phase, and say in which generation and phase an error came."""
+    with watch.phase(name):
+        try:
+            yield
+        except Exception as error:
+            intact = f"; generations up to {generation - 1} are kept and the run can be resumed" if generation else ""
+            raise LoopError(f"generation {generation} stopped in phase {name!r}: {describe(error)}{intact}") from error

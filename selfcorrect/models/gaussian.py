@@ -1,0 +1,64 @@
+"""A multivariate normal distribution, fitted by maximum likelihood: the model whose loops have closed forms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from selfcorrect.randomness import Stream
+from selfcorrect.samples import Samples
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """N(mean, covariance), or independent replicates of it.
+
+    mean: (*replicates, d); covariance: (*replicates, d, d). An event has the shape of the mean, so that R seeds of a
+    loop run as one. unbiased: divide by Σw − Σw²/Σw (N − 1 for equal weights) instead of Σw (N).
+    temperature: factor on the covariance when sampling.
+    """
+
+    mean: Tensor
+    covariance: Tensor
+    unbiased: bool = False
+    temperature: float = 1.0
+
+    @classmethod
+    def standard(cls, *event: int, unbiased: bool = False, dtype: torch.dtype = torch.float64) -> Self:
+        """N(0, I) for events of shape (*replicates, d): also the untrained model."""
+        covariance = torch.eye(event[-1], dtype=dtype).expand(*event, event[-1]).clone()
+        return cls(torch.zeros(event, dtype=dtype), covariance, unbiased)
+
+    def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
+        """The weighted maximum-likelihood estimate; `steps` and `stream` are not used."""
+        weights = samples.weights.to(self.mean) / samples.weights.sum()
+        values = samples.values.to(self.mean).flatten(1)
+        mean = (weights @ values).reshape(self.mean.shape)
+        centred = samples.values.to(self.mean) - mean
+        weighted = (centred.flatten(1) * weights[:, None]).reshape(centred.shape)
+        covariance = torch.einsum("n...i,n...j->...ij", weighted, centred)
+        if self.unbiased:
+            covariance = covariance / (1 - weights.square().sum())
+        return replace(self, mean=mean, covariance=covariance)
+
+    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
+        """One draw (*replicates, d) per label, by the symmetric root of the covariance, which may be singular."""
+        noise = torch.randn((len(labels), *self.mean.shape), generator=stream.torch(), dtype=self.mean.dtype)
+        eigenvalues, vectors = torch.linalg.eigh(self.covariance * self.temperature)
+        root = (vectors * eigenvalues.clamp(min=0).sqrt().unsqueeze(-2)) @ vectors.mT
+        return self.mean + torch.einsum("...ij,n...j->n...i", root, noise)
+
+    def with_sampling(self, *, temperature: float) -> Self:
+        """The same distribution, sampled with its covariance times `temperature`."""
+        if not temperature >= 0:
+            raise ValueError(f"temperature must be at least 0, got {temperature}")
+        return replace(self, temperature=temperature)
+
+    def state(self) -> dict[str, Tensor]:
+        return {"mean": self.mean, "covariance": self.covariance}
+
+    def load_state(self, state: dict[str, Tensor]) -> Self:
+        return replace(self, mean=state["mean"], covariance=state["covariance"])

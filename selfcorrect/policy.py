@@ -1,0 +1,268 @@
+"""Policies: which samples train the next generation.
+
+λ is the number of synthetic samples per real sample, share = λ/(1 + λ) their part of the training set. A policy is a
+pure function of the real data, the history of synthetic batches, the generation and a stream.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias
+
+import torch
+from torch import Tensor
+
+from selfcorrect.randomness import Stream
+from selfcorrect.samples import Samples, concatenate
+
+
+class History(Protocol):
+    """The corrected synthetic batches of generations 1 … `latest`, each read only when asked for."""
+
+    @property
+    def latest(self) -> int: ...
+
+    def count(self, generation: int) -> int:
+        """Number of samples of a generation, without reading them."""
+        ...
+
+    def batch(self, generation: int) -> Samples: ...
+
+
+class Policy(Protocol):
+    """Generation t ≥ 1 trains on `mix(…)`, after `count(…)` samples were drawn from the model of generation t − 1."""
+
+    def count(self, real_count: int, generation: int) -> int: ...
+
+    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples: ...
+
+
+FreshSource: TypeAlias = Callable[[int, int, Stream], Samples]  # (generation, count, stream) → new real samples
+
+
+@dataclass(frozen=True)
+class RealOnly:
+    """The baseline: every generation trains on the real data alone."""
+
+    def count(self, real_count: int, generation: int) -> int:
+        return 0
+
+    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+        return real
+
+
+@dataclass(frozen=True)
+class Replace:
+    """Fully synthetic: each generation trains on the last model's samples alone, `size` of them per real sample."""
+
+    size: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_number("size of replace", self.size, least=0, exclusive=True)
+
+    def count(self, real_count: int, generation: int) -> int:
+        return round(self.size * real_count)
+
+    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+        return history.batch(generation)
+
+
+@dataclass(frozen=True)
+class Augment:
+    """All real data and λ synthetic samples of the last model per real one."""
+
+    synthetic_ratio: float
+
+    def __post_init__(self) -> None:
+        _check_ratio("augment", self.synthetic_ratio)
+
+    def count(self, real_count: int, generation: int) -> int:
+        return round(self.synthetic_ratio * real_count)
+
+    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+        return concatenate([real, history.batch(generation)])
+
+
+@dataclass(frozen=True)
+class Accumulate:
+    """All real data and all synthetic samples so far, λ more per real sample in each generation."""
+
+    synthetic_ratio: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_ratio("accumulate", self.synthetic_ratio)
+
+    def count(self, real_count: int, generation: int) -> int:
+        return round(self.synthetic_ratio * real_count)
+
+    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+        return concatenate([real, *(history.batch(past) for past in range(1, generation + 1))])
+
+
+@dataclass(frozen=True)
+class AccumulateSubsample:
+    """As `Accumulate`, but trained on at most `budget` of all samples, drawn without replacement."""
+
+    budget: int
+    synthetic_ratio: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_ratio("accumulate_subsample", self.synthetic_ratio)
+        _check_count("budget of accumulate_subsample", self.budget)
+
+    def count(self, real_count: int, generation: int) -> int:
+        return round(self.synthetic_ratio * real_count)
+
+    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+        counts = [len(real), *(history.count(past) for past in range(1, generation + 1))]
+        rows = torch.randperm(sum(counts), generator=stream.torch())[: self.budget].sort().values
+        first, parts = 0, []
+        for source, count in enumerate(counts):
+            chosen = rows[(rows >= first) & (rows < first + count)] - first
+            if len(chosen):
+                parts.append((history.batch(source) if source else real).take(chosen))
+            first += count
+        return concatenate(parts)
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """`per_generation` new real samples in every generation, and λ synthetic samples per new real one."""
+
+    source: FreshSource
+    per_generation: int
+    synthetic_ratio: float
+
+    def __post_init__(self) -> None:
+        _check_ratio("fresh", self.synthetic_ratio)
+        _check_count("real samples per generation of fresh", self.per_generation)
+
+    def count(self, real_count: int, generation: int) -> int:
+        return round(self.synthetic_ratio * self.per_generation)
+
+    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+        fresh = self.source(generation, self.per_generation, stream)
+        return concatenate([fresh, history.batch(generation)])
+
+
+@dataclass(frozen=True)
+class Keep:
+    """A random `fraction` of the original data, drawn anew each generation, the rest replaced by synthetic samples."""
+
+    fraction: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.fraction <= 1:
+            raise ValueError(f"fraction of keep must lie in [0, 1], got {self.fraction}")
+
+    def count(self, real_count: int, generation: int) -> int:
+        return real_count - round(self.fraction * real_count)
+
+    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+        kept = torch.randperm(len(real), generator=stream.torch())[: round(self.fraction * len(real))].sort().values
+        return concatenate([real.take(kept), history.batch(generation)])
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """Another policy with the training weights of real and of synthetic samples multiplied."""
+
+    policy: Policy
+    real: float
+    synthetic: float
+
+    def __post_init__(self) -> None:
+        _check_number("weight of real samples", self.real, least=0)
+        _check_number("weight of synthetic samples", self.synthetic, least=0)
+
+    def count(self, real_count: int, generation: int) -> int:
+        return self.policy.count(real_count, generation)
+
+    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+        mixed = self.policy.mix(real, history, generation, stream)
+        synthetic = torch.from_numpy(mixed.provenance.synthetic)
+        return replace(mixed, weights=mixed.weights * torch.where(synthetic, self.synthetic, self.real))
+
+
+def blocks_of(pool: Samples) -> FreshSource:
+    """A source of fresh real data that gives generation t the t-th block of `pool`, no row twice."""
+
+    def block(generation: int, count: int, stream: Stream) -> Samples:
+        rows = torch.arange((generation - 1) * count, generation * count)
+        if rows[-1] >= len(pool):
+            raise ValueError(f"fresh real data are used up in generation {generation}: {len(pool)} rows in all")
+        return pool.take(rows)
+
+    return block
+
+
+def realised_mixture(training: Samples) -> dict[str, float]:
+    """What a training set really holds: counts, λ = synthetic per real, share by count and by training weight."""
+    is_synthetic = training.provenance.synthetic
+    synthetic, total = int(is_synthetic.sum()), len(training)
+    real = total - synthetic
+    weights = training.weights.double()
+    return {
+        "real_count": real,
+        "synthetic_count": synthetic,
+        "synthetic_ratio": synthetic / real if real else math.inf,
+        "synthetic_share": synthetic / total if total else math.nan,
+        "synthetic_weight_share": float(weights[torch.from_numpy(is_synthetic)].sum() / weights.sum()),
+    }
+
+
+def sampling_labels(real_labels: Tensor, count: int, stream: Stream) -> Tensor:
+    """(count,) labels distributed as the real ones: all of them as often as they fit, the rest without replacement."""
+    whole, rest = divmod(count, len(real_labels))
+    extra = torch.randperm(len(real_labels), generator=stream.torch())[:rest]
+    return torch.cat([real_labels.repeat(whole), real_labels[extra]])
+
+
+# --- policies as text ------------------------------------------------------------------------------------------------
+
+_FORMS: dict[str, tuple[str, Callable[..., Policy]]] = {
+    "real": ("real", RealOnly),
+    "replace": ("replace or replace:SIZE", Replace),
+    "augment": ("augment:RATIO", Augment),
+    "accumulate": ("accumulate or accumulate:RATIO", Accumulate),
+    "accumulate_subsample": ("accumulate_subsample:BUDGET or accumulate_subsample:BUDGET:RATIO", AccumulateSubsample),
+    "fresh": ("fresh:COUNT:RATIO", Fresh),
+    "keep": ("keep:FRACTION", Keep),
+}
+
+
+def parse_policy(text: str, fresh_source: FreshSource | None = None) -> Policy:
+    """A policy from text such as "augment:0.5"; "fresh:…" needs a source of real data.
+
+    Raises ValueError with one sentence for an unknown policy or a bad number.
+    """
+    name, *words = text.strip().split(":")
+    if name not in _FORMS:
+        raise ValueError(f"unknown policy {text!r}; known are {', '.join(form for form, _ in _FORMS.values())}")
+    form, make = _FORMS[name]
+    if name == "fresh" and fresh_source is None:
+        raise ValueError(f"policy {text!r} needs a source of fresh real data, and this experiment has none")
+    try:
+        numbers = [int(word) if word.isdecimal() else float(word) for word in words]
+        return make(fresh_source, *numbers) if name == "fresh" else make(*numbers)
+    except TypeError:
+        raise ValueError(f"policy {text!r} must have the form {form}") from None
+    except ValueError as error:
+        raise ValueError(f"policy {text!r} must have the form {form}: {error}") from None
+
+
+def _check_ratio(policy: str, ratio: float) -> None:
+    _check_number(f"λ of {policy} (synthetic samples per real one)", ratio, least=0)
+
+
+def _check_number(what: str, value: float, least: float, *, exclusive: bool = False) -> None:
+    if not (math.isfinite(value) and (value > least if exclusive else value >= least)):
+        bound = f"above {least}" if exclusive else f"at least {least}"
+        raise ValueError(f"{what} must be finite and {bound}, got {value}")
+
+
+def _check_count(what: str, value: int) -> None:
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{what} must be a positive integer, got {value}")
