@@ -1,0 +1,58 @@
+"""NumPy files of others, read without running anything in them."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+_PICKLED = (
+    "is stored as pickled Python objects, which can run code when read and are refused; "
+    "save it again as plain numbers or text, e.g. with numpy.savez"
+)
+
+
+def read_npy(path: Path) -> np.ndarray:
+    """The array in a .npy file; ValueError where it is damaged, not an array, or pickled."""
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(_sentence(f"{path}: the array", error)) from error
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{path}: expected one array, got an archive of several")
+    return array
+
+
+def read_npz(path: Path, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+    """Arrays of a .npz file by name: those of `names` that are there, or all.
+
+    ValueError where the file is damaged or an array that is asked for is pickled.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError(f"{path}: expected an archive of arrays (.npz), got a single array")
+            wanted = archive.files if names is None else [name for name in names if name in archive.files]
+            return {name: _member(path, archive, name) for name in wanted}
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise ValueError(f"{path}: not a readable .npz file ({error})") from error
+    except ValueError as error:
+        raise error if str(path) in str(error) else ValueError(_sentence(f"{path}: the file", error)) from error
+
+
+def _member(path: Path, archive: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
+    try:
+        return archive[name]
+    except ValueError as error:
+        raise ValueError(_sentence(f'{path}: "{name}"', error)) from error
+
+
+def is_pickled(error: ValueError) -> bool:
+    """Whether a read failed because the data are pickled."""
+    return _PICKLED in str(error)
+
+
+def _sentence(what: str, error: Exception) -> str:
+    return f"{what} {_PICKLED}" if "pickle" in str(error) else f"{what} cannot be read ({error})"

@@ -1,0 +1,72 @@
+"""What every source of motions offers: where it is to be had, how its folder looks, its clips."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from selfcorrect.motion.motion import Motion
+
+UNREADABLE = (ValueError, OSError, KeyError)
+"""What a loader may raise at a bad file."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A recording that is not read yet: `read()` gives its motions, one per captioned span where there are several.
+
+    name: unique within the dataset; path: the file that is read.
+    """
+
+    name: str
+    path: Path
+    read: Callable[[], list[Motion]]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A published collection of motions in the layout in which it is distributed.
+
+    name: what the command line calls it; holds: what is in it; obtain: where it is to be had, in words;
+    licence: on what terms; layout: the files of its folder, one per line;
+    recognises: whether a folder or file is this dataset; clips: its recordings, those of a split where one is named.
+    """
+
+    name: str
+    title: str
+    holds: str
+    obtain: str
+    licence: str
+    layout: str
+    recognises: Callable[[Path], bool]
+    clips: Callable[[Path, str | None], list[Clip]]
+
+
+class MissingData(ValueError):
+    """A dataset's folder lacks files that its layout has."""
+
+
+def require(dataset: Dataset, folder: Path, *names: str) -> None:
+    """MissingData, which says what is missing and where it is to be had, unless `folder` holds all of `names`."""
+    if missing := [name for name in names if not (folder / name).exists()]:
+        raise MissingData(
+            f"{folder}: {dataset.title} needs {' and '.join(missing)} here. "
+            f"To be had: {dataset.obtain} Licence: {dataset.licence}"
+        )
+
+
+def read_all(clips: Iterable[Clip], complain: Callable[[str], None] = warnings.warn) -> Iterator[Motion]:
+    """The motions of all clips that can be read; of each other one, `complain` gets a sentence."""
+    for clip in clips:
+        try:
+            yield from clip.read()
+        except UNREADABLE as error:
+            complain(complaint(clip.path, error))
+
+
+def complaint(path: Path, error: Exception) -> str:
+    """One sentence for a file that cannot be read, with its path."""
+    message = str(error) or type(error).__name__
+    return message if str(path) in message else f"{path}: {message}"
