@@ -26,6 +26,13 @@ BOX_FOOT_TIP_M = 0.1335
 
 HEAD_ABOVE_NECK_M = 0.175
 HEAD_ABOVE_HEAD_JOINT_M = 0.09
+HEAD_RADIUS_M = 0.09
+
+FLESH_M = {
+    "pelvis": 0.09, "spine1": 0.09, "spine2": 0.09, "spine3": 0.09, "neck": 0.05, "hip": 0.06, "knee": 0.05,
+    "collar": 0.05, "shoulder": 0.045, "elbow": 0.035, "wrist": 0.035,
+}  # fmt: skip
+"""How far an adult's surface is from a joint, by body part without its side; ankles and toes have soles instead."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,3 +102,20 @@ def head_point(skeleton: Skeleton) -> tuple[int, np.ndarray] | None:
         if joint is not None:
             return joint, np.array([0.0, above_m, 0.0])
     return None
+
+
+def lowest_point_m(skeleton: Skeleton, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
+    """Height of the lowest point of the whole body, (...), metres: soles, or flesh around other joints, or the head.
+
+    positions_m (..., J, 3) and orientations (..., J, 4): world poses of all joints, as `forward_kinematics` gives them.
+    """
+    lowest = world_sole_points(skeleton, positions_m, orientations)[..., 1].min(axis=-1)
+    for joint, part in enumerate(skeleton.parts):
+        radius_m = FLESH_M.get(part.removeprefix("left_").removeprefix("right_"))
+        if radius_m is not None:
+            lowest = np.minimum(lowest, positions_m[..., joint, 1] - radius_m)
+    if (head := head_point(skeleton)) is not None:
+        joint, centre_m = head
+        height_m = positions_m[..., joint, 1] + Rotation.from_quat(orientations[..., joint, :]).apply(centre_m)[..., 1]
+        lowest = np.minimum(lowest, height_m - HEAD_RADIUS_M)
+    return lowest
