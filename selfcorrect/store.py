@@ -204,7 +204,7 @@ def _check_next(number: int, latest: int) -> None:
 def _files(generation: Generation) -> dict[str, bytes]:
     files = {
         "model.safetensors": _tensor_bytes(generation.state),
-        "metrics.json": _json_bytes(_to_json(generation.metrics)),
+        "metrics.json": _json_bytes(to_json(generation.metrics)),
         "timings.json": _json_bytes(dict(generation.timings)),
     }
     if generation.batch is not None:
@@ -264,17 +264,17 @@ def _json_bytes(value: object) -> bytes:
     return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
 
 
-def _to_json(value: object) -> object:
+def to_json(value: object) -> object:
     """Metrics as strict JSON: a number that is not finite becomes null."""
     if isinstance(value, Mapping):
-        return {key: _to_json(item) for key, item in value.items()}
+        return {key: to_json(item) for key, item in value.items()}
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    return [_to_json(item) for item in value] if isinstance(value, Sequence) and not isinstance(value, str) else value
+    return [to_json(item) for item in value] if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
 def _from_json(value: object) -> Any:
-    """The inverse of `_to_json`, null becoming NaN."""
+    """The inverse of `to_json`, null becoming NaN."""
     if isinstance(value, dict):
         return {key: _from_json(item) for key, item in value.items()}
     return [_from_json(item) for item in value] if isinstance(value, list) else math.nan if value is None else value
