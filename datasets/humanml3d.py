@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from selfcorrect.datasets.arrays import read_npy
+from selfcorrect.arrays import read_npy
 from selfcorrect.datasets.dataset import Clip, Dataset, require
 from selfcorrect.motion import humanml3d
 from selfcorrect.motion.inverse_kinematics import fit_motion, fit_skeleton

@@ -25,33 +25,26 @@ def read_npy(path: Path) -> np.ndarray:
     return array
 
 
-def read_npz(path: Path, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+def read_npz(path: Path, names: Iterable[str] | None = None, *, skip_pickled: bool = False) -> dict[str, np.ndarray]:
     """Arrays of a .npz file by name: those of `names` that are there, or all.
 
-    ValueError where the file is damaged or an array that is asked for is pickled.
+    ValueError where the file is damaged or an array that is asked for is pickled, unless such are to be skipped.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError(f"{path}: expected an archive of arrays (.npz), got a single array")
-            wanted = archive.files if names is None else [name for name in names if name in archive.files]
-            return {name: _member(path, archive, name) for name in wanted}
-    except (zipfile.BadZipFile, EOFError) as error:
+        archive = np.load(path, allow_pickle=False)
+    except (zipfile.BadZipFile, EOFError, ValueError) as error:
         raise ValueError(f"{path}: not a readable .npz file ({error})") from error
-    except ValueError as error:
-        raise error if str(path) in str(error) else ValueError(_sentence(f"{path}: the file", error)) from error
-
-
-def _member(path: Path, archive: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
-    try:
-        return archive[name]
-    except ValueError as error:
-        raise ValueError(_sentence(f'{path}: "{name}"', error)) from error
-
-
-def is_pickled(error: ValueError) -> bool:
-    """Whether a read failed because the data are pickled."""
-    return _PICKLED in str(error)
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise ValueError(f"{path}: expected an archive of arrays (.npz), got a single array")
+    arrays = {}
+    with archive:
+        for name in archive.files if names is None else [name for name in names if name in archive.files]:
+            try:
+                arrays[name] = archive[name]
+            except (zipfile.BadZipFile, EOFError, ValueError) as error:
+                if not (skip_pickled and "pickle" in str(error)):
+                    raise ValueError(_sentence(f'{path}: "{name}"', error)) from error
+    return arrays
 
 
 def _sentence(what: str, error: Exception) -> str:

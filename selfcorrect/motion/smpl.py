@@ -1,0 +1,100 @@
+"""The skeletons of the SMPL family: SMPL, SMPL+H with fingers, SMPL-X with fingers, jaw and eyes.
+
+Loper et al., "SMPL", 2015; Romero et al., "Embodied Hands", 2017; Pavlakos et al., "Expressive Body Capture", 2019.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
+
+_FINGERS = ("index", "middle", "pinky", "ring", "thumb")
+_BODY_M = {  # joint in its parent's frame in T-pose, metres; the right side mirrors the left
+    "left_hip": (0.060, -0.085, -0.010),
+    "spine1": (0.000, 0.125, -0.030),
+    "left_knee": (0.040, -0.388, 0.005),
+    "spine2": (0.000, 0.141, 0.020),
+    "left_ankle": (-0.015, -0.425, -0.038),
+    "spine3": (0.000, 0.057, 0.002),
+    "left_foot": (0.040, -0.058, 0.125),
+    "neck": (0.000, 0.214, -0.042),
+    "left_collar": (0.080, 0.114, -0.020),
+    "head": (0.000, 0.090, 0.050),
+    "left_shoulder": (0.120, 0.044, -0.015),
+    "left_elbow": (0.257, -0.015, -0.025),
+    "left_wrist": (0.267, 0.010, -0.005),
+    "left_hand": (0.085, -0.008, -0.010),
+    "jaw": (0.000, 0.010, 0.010),
+    "left_eye": (0.032, 0.065, 0.075),
+}
+_KNUCKLES_M = {
+    "index": (0.102, -0.010, 0.022),
+    "middle": (0.110, -0.005, -0.002),
+    "pinky": (0.082, -0.012, -0.042),
+    "ring": (0.095, -0.008, -0.024),
+    "thumb": (0.022, -0.020, 0.028),
+}
+_PHALANX_M = (0.028, -0.002, 0.002)
+AVERAGE_PELVIS_M = np.array([0.0, -0.225, 0.030])
+"""Where an average pelvis rests in the models' own coordinates: a posed root is at the translation plus this."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Joints of a body model, in the order of its pose parameters.
+
+    name: "SMPL-22" (body only), "SMPL", "SMPL-H" or "SMPL-X"; names, parents: as in `Skeleton`.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    parents: tuple[int, ...]
+
+    def skeleton(self, offsets_m: np.ndarray) -> Skeleton:
+        """These joints with rest offsets (J, 3), metres."""
+        parts = tuple(name if name in SMPL_22 else "" for name in self.names)
+        return Skeleton(self.names, self.parents, np.asarray(offsets_m, dtype=float), parts)
+
+    def average(self) -> Skeleton:
+        """An average adult of 1.7 m in T-pose, for motions whose own body is not at hand.
+
+        Bone lengths are those of a published HumanML3D clip, made symmetric and rounded; fingers and face are rough.
+        """
+        return self.skeleton(np.array([_offset_m(name) for name in self.names]))
+
+
+def _offset_m(name: str) -> tuple[float, float, float]:
+    side, _, rest = name.partition("_")
+    if side == "right":
+        x, y, z = _offset_m(f"left_{rest}")
+        return (-x, y, z)
+    if rest[:-1] in _FINGERS:
+        return _KNUCKLES_M[rest[:-1]] if rest.endswith("1") else _PHALANX_M
+    return _BODY_M.get(name, (0.0, 0.0, 0.0))
+
+
+def _hand(side: str) -> tuple[str, ...]:
+    return tuple(f"{side}_{finger}{phalanx}" for finger in _FINGERS for phalanx in (1, 2, 3))
+
+
+def _layout(name: str, *more: str) -> Layout:
+    names = (*SMPL_22, *more)
+    return Layout(name, names, (*SMPL_22_PARENTS, *(names.index(_parent(joint)) for joint in more)))
+
+
+def _parent(joint: str) -> str:
+    side = joint.partition("_")[0]
+    if joint in ("jaw", "left_eye", "right_eye"):
+        return "head"
+    return f"{joint[:-1]}{int(joint[-1]) - 1}" if joint[-1] in "23" else f"{side}_wrist"
+
+
+SMPL_BODY = _layout("SMPL-22")
+SMPL = _layout("SMPL", "left_hand", "right_hand")
+SMPL_H = _layout("SMPL-H", *_hand("left"), *_hand("right"))
+SMPL_X = _layout("SMPL-X", "jaw", "left_eye", "right_eye", *_hand("left"), *_hand("right"))
+LAYOUTS = {len(layout.names): layout for layout in (SMPL_BODY, SMPL, SMPL_H, SMPL_X)}
+"""The layouts by their number of joints: 22, 24, 52, 55."""
