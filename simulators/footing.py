@@ -1,0 +1,128 @@
+"""When feet stand, and what keeps a standing foot flat and in its place.
+
+Arrays: (N, T, 2) for motions, frames, left and right foot; heights above the floor y = 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter1d
+from scipy.spatial.transform import Rotation
+
+STANDING_M_S = 0.3
+STANDING_NOISY_M_S = 0.66
+STANDING_M = 0.035
+"""A sole that is slower and lower than these stands; noisy motions are allowed more speed."""
+
+FRAME_S = 1 / 30
+"""The pace at which the times below were chosen."""
+
+FLAT_RAD, TILTED_RAD = np.radians((4.0, 12.0))
+"""A standing foot tilted by less than the first angle is laid flat; beyond the second it is left on its edge."""
+
+LOCK_LIMIT_M = 0.15
+CLEARANCE_M = 0.012
+"""Furthest that a lock drags a foot; height that a fast swinging foot keeps above the floor so as not to stub."""
+
+
+def standing(soles_m: np.ndarray, speed_m_s: np.ndarray, fastest_m_s: np.ndarray, fps: float) -> np.ndarray:
+    """(N, T, 2) whether each foot stands, from the height and speed of its lowest corners.
+
+    fastest_m_s: (N,) speed of a standing foot. Gaps of up to two thirtieths of a second are closed, and shorter
+    stances than three dropped.
+    """
+    still = (speed_m_s < fastest_m_s[:, None, None]) & (soles_m < STANDING_M)
+    window = np.ones((1, 2 * max(1, round(FRAME_S * fps)) + 1, 1), dtype=bool)
+    closed = binary_erosion(binary_dilation(still, window), window, border_value=1)
+    return binary_dilation(binary_erosion(closed, window), window)
+
+
+def flattening(ankle_orientations: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
+    """Rotations (N, T, 2, 4) in the world that lay standing feet flat; ankle_orientations: (N, T, 2, 4)."""
+    normals = Rotation.from_quat(ankle_orientations).apply((0.0, 1.0, 0.0))
+    tilt_rad = np.arccos(np.clip(normals[..., 1], -1.0, 1.0))
+    share = _smoothstep((TILTED_RAD - tilt_rad) / (TILTED_RAD - FLAT_RAD))
+    share = blur(share * np.clip(1.2 * blur(stands, 1.5, fps), 0.0, 1.0), 1.0, fps)
+    axes = np.cross(normals, (0.0, 1.0, 0.0))
+    axes /= np.maximum(np.linalg.norm(axes, axis=-1, keepdims=True), 1e-9)
+    return Rotation.from_rotvec(axes * (tilt_rad * share)[..., None]).as_quat()
+
+
+def lock(
+    soles_m: np.ndarray, velocity_m_s: np.ndarray, speed_m_s: np.ndarray, stands: np.ndarray, fps: float
+) -> np.ndarray:
+    """Displacements (N, T, 2, 3) that keep standing feet still on the floor and swinging feet above it.
+
+    soles_m, speed_m_s: (N, T, 2) height and speed of each foot's lowest corners; velocity_m_s: (N, T − 1, 2 feet, 2).
+    """
+    still_m = _stillness(velocity_m_s, speed_m_s, stands, fps)
+    anchors_m = np.stack([still_m[..., 0], -soles_m, still_m[..., 1]], axis=-1)
+    moves_m = bridge_swings(anchors_m, stands)
+    lifted_m = -soles_m + CLEARANCE_M * np.clip((speed_m_s - 0.36) / 1.8, 0.0, 1.0)
+    height_m = np.where(stands, moves_m[..., 1], np.maximum(moves_m[..., 1], lifted_m))
+    height_m = 0.5 * (height_m + blur(height_m, 1.0, fps))
+    moves_m[..., 1] = np.maximum(height_m, -soles_m)
+    return moves_m
+
+
+def _stillness(velocity_m_s: np.ndarray, speed_m_s: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
+    """(N, T, 2, 2) horizontal displacements that cancel each stance's sliding, with zero mean over it.
+
+    The mean weighs the slow frames of a stance most: there the foot is where it was meant to be.
+    """
+    slid_m = np.zeros((*stands.shape, 2))
+    slid_m[:, 1:] = np.cumsum(velocity_m_s / fps, axis=1)
+    weights = stands / (0.06 + speed_m_s)
+    stance = stance_numbers(stands)
+    total = np.maximum(np.bincount(stance.ravel(), weights.ravel()), 1e-9)
+    still_m = np.empty_like(slid_m)
+    for axis in (0, 1):
+        weighted = np.bincount(stance.ravel(), (weights * slid_m[..., axis]).ravel())
+        still_m[..., axis] = (weighted / total)[stance] - slid_m[..., axis]
+    distance_m = np.linalg.norm(still_m, axis=-1, keepdims=True)
+    return still_m * np.minimum(1.0, LOCK_LIMIT_M / np.maximum(distance_m, 1e-9))
+
+
+def stance_numbers(stands: np.ndarray) -> np.ndarray:
+    """(N, T, 2) a number for each stance of each foot of each motion, 0 in the swings between."""
+    starts = stands & ~np.concatenate([np.zeros_like(stands[:, :1]), stands[:, :-1]], axis=1)
+    by_foot = np.moveaxis(starts, 1, -1)
+    numbers = np.cumsum(by_foot.ravel()).reshape(by_foot.shape)
+    return np.moveaxis(numbers, -1, 1) * stands
+
+
+def bridge_swings(anchors_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
+    """Anchors (N, T, 2, 3) of standing feet, blended through the swings between.
+
+    Before a foot's first stance and after its last the height is held and the rest fades to zero at the motion's ends;
+    feet that never stand get zero.
+    """
+    frames = np.arange(stands.shape[1])[None, :, None]
+    last = len(frames[0]) - 1
+    before = np.maximum.accumulate(np.where(stands, frames, -1), axis=1)
+    after = np.flip(np.minimum.accumulate(np.flip(np.where(stands, frames, last + 1), axis=1), axis=1), axis=1)
+    opening, ending = before < 0, after > last
+    share = (frames - before) / np.maximum(after - before, 1)
+    come, go = _at(anchors_m, np.minimum(after, last)), _at(anchors_m, np.maximum(before, 0))
+    moves_m = go + _smoothstep(share)[..., None] * (come - go)
+    moves_m = np.where(opening[..., None], come, np.where(ending[..., None], go, moves_m))
+    fade = np.where(opening, frames / np.maximum(after, 1), 1.0)
+    fade = np.where(ending, (last - frames) / np.maximum(last - before, 1), fade)
+    moves_m[..., [0, 2]] *= fade[..., None]
+    return np.where((opening & ending)[..., None], 0.0, np.where(stands[..., None], anchors_m, moves_m))
+
+
+def _at(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Values (N, T, 2, 3) of each foot at its own frames (N, T, 2)."""
+    return np.take_along_axis(values, frames[..., None], axis=1)
+
+
+def _smoothstep(share: np.ndarray) -> np.ndarray:
+    """Cubic blend: 0 below 0, 1 above 1, without kinks."""
+    share = np.clip(share, 0.0, 1.0)
+    return share * share * (3 - 2 * share)
+
+
+def blur(values: np.ndarray, thirtieths: float, fps: float) -> np.ndarray:
+    """Gaussian over time, its standard deviation in thirtieths of a second."""
+    return gaussian_filter1d(values.astype(float), thirtieths * FRAME_S * fps, axis=1, mode="nearest")

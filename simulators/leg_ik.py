@@ -1,0 +1,124 @@
+"""Two-bone inverse kinematics of both legs at once: put the ankles somewhere, keep everything above the hips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.kinematics import local_rotations
+from selfcorrect.motion.skeleton import Skeleton
+
+MAXIMUM_REACH = 0.9985
+"""Share of its full length to which a leg may be straightened; beyond, knees snap."""
+
+
+@dataclass(frozen=True, eq=False)
+class Legs:
+    """The legs of a skeleton, left first: (2,) joints, and (2, J) masks of what moves with thigh, shank and foot."""
+
+    hips: np.ndarray
+    knees: np.ndarray
+    ankles: np.ndarray
+    with_thigh: np.ndarray
+    with_shank: np.ndarray
+    with_foot: np.ndarray
+
+    @classmethod
+    def of(cls, skeleton: Skeleton) -> Legs:
+        """Find the legs; raises ValueError where the skeleton lacks a hip, knee or ankle."""
+        hips, knees, ankles = (_both(skeleton, part) for part in ("hip", "knee", "ankle"))
+        below_hip, below_knee, below_ankle = (_subtrees(skeleton, joints) for joints in (hips, knees, ankles))
+        return cls(hips, knees, ankles, below_hip & ~below_knee, below_knee & ~below_ankle, below_ankle)
+
+
+def _both(skeleton: Skeleton, part: str) -> np.ndarray:
+    joints = [skeleton.joint(f"{side}_{part}") for side in ("left", "right")]
+    if None in joints:
+        raise ValueError(f"legs need the parts left_{part} and right_{part}, the skeleton has {skeleton.parts}")
+    return np.array(joints)
+
+
+def _subtrees(skeleton: Skeleton, tops: np.ndarray) -> np.ndarray:
+    """(2, J) whether each joint is one of the two tops or below it."""
+    below = np.zeros((2, len(skeleton)), dtype=bool)
+    for joint, parent in enumerate(skeleton.parents):
+        below[:, joint] = (tops == joint) | (below[:, parent] if parent >= 0 else False)
+    return below
+
+
+def bend_legs(
+    skeleton: Skeleton,
+    positions_m: np.ndarray,
+    orientations: np.ndarray,
+    root_shift_m: np.ndarray,
+    ankles_m: np.ndarray,
+    foot_turns: np.ndarray,
+) -> np.ndarray:
+    """Local rotations (..., J, 4) that put the ankles at `ankles_m` (..., 2, 3) as far as the legs reach.
+
+    positions_m (..., J, 3) and orientations (..., J, 4): the posed skeleton, world; root_shift_m: (..., 3) by which
+    root and hips have moved since; foot_turns: (..., 2, 4) rotations of the feet in the world. Knees keep their plane.
+    """
+    legs = Legs.of(skeleton)
+    hips_m, knees_m, old_ankles_m = (positions_m[..., joints, :] for joints in (legs.hips, legs.knees, legs.ankles))
+    moved_hips_m = hips_m + root_shift_m[..., None, :]
+    new_knees_m, new_ankles_m = _reach(
+        moved_hips_m, knees_m - hips_m, old_ankles_m - hips_m, ankles_m, _forward(orientations[..., legs.hips, :])
+    )
+    thigh_turns = shortest_turn(knees_m - hips_m, new_knees_m - moved_hips_m)
+    shank_turns = shortest_turn(old_ankles_m - knees_m, new_ankles_m - new_knees_m)
+    world = orientations.copy()
+    for side in (0, 1):
+        for turns, moving in (
+            (thigh_turns, legs.with_thigh),
+            (shank_turns, legs.with_shank),
+            (foot_turns, legs.with_foot),
+        ):
+            turn = Rotation.from_quat(turns[..., [side], :])
+            world[..., moving[side], :] = (turn * Rotation.from_quat(world[..., moving[side], :])).as_quat()
+    return local_rotations(skeleton, world)
+
+
+def _forward(orientations: np.ndarray) -> np.ndarray:
+    """The forward axes (..., 3) of frames: where a straight leg's knee bends to."""
+    return Rotation.from_quat(orientations).apply((0.0, 0.0, 1.0))
+
+
+def _reach(
+    hips_m: np.ndarray, thighs_m: np.ndarray, legs_m: np.ndarray, ankles_m: np.ndarray, forward: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Knees and ankles (..., 3) of legs from the hips towards target ankles, both (..., 3).
+
+    thighs_m, legs_m: vectors from hip to knee and from hip to ankle before the move, which give lengths and the plane
+    of the knee; forward: the direction of the knee where the leg was straight.
+    """
+    thigh_m, shank_m = _length(thighs_m), _length(legs_m - thighs_m)
+    furthest_m = np.maximum(MAXIMUM_REACH * (thigh_m + shank_m), _length(legs_m))
+    distance_m = _length(ankles_m - hips_m)
+    along = (ankles_m - hips_m) / np.maximum(distance_m, 1e-9)
+    reached_m = np.clip(distance_m, np.abs(thigh_m - shank_m) + 0.01, furthest_m)
+    before_knee_m = (thigh_m**2 - shank_m**2 + reached_m**2) / (2 * reached_m)
+    aside_m = np.sqrt(np.maximum(thigh_m**2 - before_knee_m**2, 0.0))
+    bend, straight = _across(thighs_m, along), _across(forward, along)
+    bend = np.where(_length(bend) > 1e-3, bend, straight)
+    bend = bend / np.maximum(_length(bend), 1e-9)
+    return hips_m + before_knee_m * along + aside_m * bend, hips_m + reached_m * along
+
+
+def _length(vectors: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+def _across(vectors: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """The part of vectors that is perpendicular to unit directions."""
+    return vectors - np.sum(vectors * direction, axis=-1, keepdims=True) * direction
+
+
+def shortest_turn(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Quaternions (..., 4) of the smallest rotations that turn vectors `before` into the directions of `after`."""
+    before, after = before / _length(before), after / _length(after)
+    cosine = np.sum(before * after, axis=-1, keepdims=True)
+    turn = np.concatenate([np.cross(before, after), 1 + cosine], axis=-1)
+    return turn / np.maximum(_length(turn), 1e-12)

@@ -1,0 +1,56 @@
+"""Worker processes: the same function on many tasks, results in the tasks' order.
+
+PyBullet holds Python's lock while it steps, so several simulations at once need several processes. They are spawned
+once per number of workers and wait for further work until the program ends.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import TypeVar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_executors: dict[int, ProcessPoolExecutor] = {}
+
+
+def map_tasks(function: Callable[[Task], Result], tasks: Iterable[Task], workers: int) -> list[Result]:
+    """Call a picklable function on every task, in `workers` processes, or in this one if `workers` is 1.
+
+    Raises ValueError for fewer than one worker, RuntimeError when a worker process dies, and
+    whatever `function` raises.
+    """
+    if workers < 1:
+        raise ValueError(f"workers must be at least 1, got {workers}")
+    if workers == 1:
+        return [function(task) for task in tasks]
+    try:
+        return list(_executor(workers).map(function, tasks))
+    except BrokenProcessPool as error:
+        _drop(workers)
+        raise RuntimeError(
+            "a worker process died while simulating (killed, or out of memory); try again with fewer workers"
+        ) from error
+    except KeyboardInterrupt:
+        _drop(workers)
+        raise
+
+
+def _executor(workers: int) -> ProcessPoolExecutor:
+    if workers not in _executors:
+        _executors[workers] = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_ignore_interrupts)
+    return _executors[workers]
+
+
+def _drop(workers: int) -> None:
+    _executors.pop(workers).shutdown(wait=False, cancel_futures=True)
+
+
+def _ignore_interrupts() -> None:
+    """Ctrl-C is for the main process, which then stops its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

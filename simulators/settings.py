@@ -1,0 +1,65 @@
+"""How hard the humanoid is driven, and how finely time is cut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True)
+class TrackerSettings:
+    """Settings of the simulation and of the root wrench that helps the humanoid follow a motion.
+
+    The wrench at the body's centre of mass is a spring and damper towards the reference plus what planned contacts
+    leave unexplained, clipped to hard bounds: it is not physics, so it is bounded, measured and reported.
+    """
+
+    rate_hz: float = 120.0
+    """Simulation steps per second, rounded to a whole number of steps per frame."""
+
+    horizontal_rad_s: float = 25.0
+    """Natural frequency of the root's horizontal spring."""
+    vertical_rad_s: float = 10.0
+    """Natural frequency of the root's vertical spring; softer, so that contact decides the height."""
+    angular_rad_s: float = 25.0
+    """Natural frequency of the root's rotational spring about the horizontal axes."""
+    yaw_rad_s: float = 25.0
+    """Natural frequency of the root's rotational spring about the vertical axis."""
+    linear_damping: float = 1.0
+    """Damping ratio of the root's linear springs (1 is critical)."""
+    angular_damping: float = 1.0
+    """Damping ratio of the root's rotational springs."""
+    force_limit_bodyweights: float = 1.0
+    """Bound on the horizontal root force, and on the vertical one, in body weights."""
+    torque_limit_nm: float = 500.0
+    """Bound on the root torque, N m."""
+
+    friction: float = 0.5
+    """Coulomb friction between soles and floor."""
+    solver_iterations: int = 15
+    """Sweeps of the contact and motor solver per step."""
+    joint_erp: float = 0.9
+    """Share of a joint's error that its motor removes per step."""
+    contact_erp: float = 0.5
+    """Share of a penetration that the solver removes per step."""
+    minimum_inertia_kgm2: float = 0.03
+    """Light links are padded to this moment of inertia so that motors and contacts do not fight."""
+    sole_lowering_m: float = 0.0
+    """Distance by which contact spheres stick out of the soles, against the solver's soft contacts."""
+
+    lost_root_m: float = 0.4
+    """Distance between simulated and reference root at which the motion is given up."""
+    lost_body_m: float = 0.5
+    """Mean distance over all joints at which the motion is rejected."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not value > 0 and field.name != "sole_lowering_m":
+                raise ValueError(f"{field.name} must be positive, got {value}")
+        for name in ("joint_erp", "contact_erp"):
+            if getattr(self, name) > 1:
+                raise ValueError(f"{name} must be at most 1, got {getattr(self, name)}")
+
+    def steps_per_frame(self, fps: float) -> int:
+        """Whole number of simulation steps in one frame of a motion."""
+        return max(1, round(self.rate_hz / fps))

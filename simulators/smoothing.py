@@ -1,0 +1,139 @@
+"""Noise and spikes of motion capture, taken out before anything is measured on a motion."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.linalg import solveh_banded
+from scipy.ndimage import binary_dilation
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.kinematics import continuous, forward_kinematics
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.skeleton import Skeleton
+
+NOISY_RAD = 0.04
+NOISY_ROOT_M = 0.002
+"""White noise below these is left alone: smoothing would cost real motion."""
+
+SPIKE_M_S2 = 270.0
+SPIKE_ROOT_M_S2 = 225.0
+SPIKE_ARM_M = 0.3
+"""Accelerations that no body makes; the root's counts its spin at an arm's length."""
+
+LONGEST_SPIKE_S = 2 / 3
+
+_SIDED_LIMBS = (("hip", "knee", "ankle", "foot"), ("collar", "shoulder", "elbow", "wrist"))
+LIMBS = (
+    ("spine1", "spine2", "spine3", "neck", "head"),
+    *(tuple(f"{side}_{part}" for part in limb) for side in ("left", "right") for limb in _SIDED_LIMBS),
+)
+
+
+def whittaker(values: np.ndarray, smoothness: float, weights: np.ndarray | None = None) -> np.ndarray:
+    """The curve u (T, K) that minimises Σ w |u − values|² + smoothness Σ |second difference of u|² (Eilers 2003).
+
+    values: (T, K); weights: (T,), ones by default. Fewer than four values are returned as they are.
+    """
+    count = len(values)
+    if count < 4:
+        return values
+    weights = np.ones(count) if weights is None else weights
+    bands = np.zeros((3, count))
+    bands[0, 2:] = smoothness
+    bands[1, 1:] = -4 * smoothness
+    bands[1, [1, -1]] = -2 * smoothness
+    bands[2] = 6 * smoothness
+    bands[2, [1, -2]] = 5 * smoothness
+    bands[2, [0, -1]] = smoothness
+    bands[2] += weights
+    return solveh_banded(bands, weights[:, None] * values)
+
+
+def noise_level(values: np.ndarray) -> np.ndarray:
+    """Standard deviation (N, ...) of white noise on smooth curves (N, T, ...), from their median fourth difference."""
+    return np.median(np.abs(np.diff(values, 4, axis=1)), axis=1) * 1.4826 / np.sqrt(70.0)
+
+
+def joint_noise_rad(motions: MotionBatch) -> np.ndarray:
+    """(N, J) white noise on each joint's rotation; zero for motions too short to tell."""
+    if motions.root_m.shape[1] < 8:
+        return np.zeros((len(motions), len(motions.skeleton)))
+    return 2 * np.linalg.norm(noise_level(continuous(motions.rotations, axis=1)), axis=-1)
+
+
+def denoise(motions: MotionBatch, noise_rad: np.ndarray) -> MotionBatch:
+    """Smooth the joints whose noise (N, J) is above `NOISY_RAD`, and noisy root coordinates."""
+    pace = (motions.fps / 30) ** 4  # second differences shrink with the square of the frame rate
+    rotations, root_m = continuous(motions.rotations, axis=1), motions.root_m.copy()
+    for motion, joint in np.argwhere(noise_rad > NOISY_RAD):
+        smoothness = 0.4 * float(noise_rad[motion, joint] / 0.01) ** 1.5 * pace
+        rotations[motion, :, joint] = whittaker(rotations[motion, :, joint], smoothness)
+    rotations /= np.linalg.norm(rotations, axis=-1, keepdims=True)
+    if root_m.shape[1] >= 8:
+        root_noise_m = noise_level(root_m)
+        for motion, axis in np.argwhere(root_noise_m > NOISY_ROOT_M):
+            smoothness = float(root_noise_m[motion, axis] / 0.003) ** 1.5 * pace
+            root_m[motion, :, axis] = whittaker(root_m[motion, :, axis, None], smoothness)[:, 0]
+    return replace(motions, root_m=root_m, rotations=rotations)
+
+
+def despike(motions: MotionBatch) -> MotionBatch:
+    """Bridge frames in which a limb or the root jumps and comes back."""
+    joint_spikes, root_spikes = _joint_spikes(motions), _root_spikes(motions)
+    root_m, rotations = motions.root_m.copy(), continuous(motions.rotations, axis=1)
+    for motion in np.flatnonzero(joint_spikes.any((1, 2)) | root_spikes.any(1)):
+        for joints in _limbs(motions.skeleton):
+            spikes = joint_spikes[motion][:, joints].any(1)
+            rotations[motion][:, joints] = _bridged(rotations[motion][:, joints], spikes, motions.fps)
+        rotations[motion][:, 0] = _bridged(rotations[motion][:, 0], root_spikes[motion], motions.fps)
+        root_m[motion] = _bridged(root_m[motion], root_spikes[motion], motions.fps)
+    return replace(motions, root_m=root_m, rotations=rotations / np.linalg.norm(rotations, axis=-1, keepdims=True))
+
+
+def _joint_spikes(motions: MotionBatch) -> np.ndarray:
+    """(N, T, J) where a joint's position relative to the root accelerates impossibly."""
+    still = motions.rotations.copy()
+    still[:, :, 0] = (0.0, 0.0, 0.0, 1.0)
+    positions_m, _ = forward_kinematics(motions.skeleton, np.zeros_like(motions.root_m), still)
+    return np.linalg.norm(_second_differences(positions_m), axis=-1) * motions.fps**2 > SPIKE_M_S2
+
+
+def _root_spikes(motions: MotionBatch) -> np.ndarray:
+    """(N, T) where the root accelerates impossibly."""
+    orientations = motions.rotations[:, :, 0]
+    turns = Rotation.from_quat(orientations[:, 1:]) * Rotation.from_quat(orientations[:, :-1]).inv()
+    spin = np.zeros_like(motions.root_m)
+    spin[:, 1:-1] = np.diff(turns.as_rotvec(), axis=1)
+    moved_m = np.linalg.norm(_second_differences(motions.root_m), axis=-1)
+    return (moved_m + SPIKE_ARM_M * np.linalg.norm(spin, axis=-1)) * motions.fps**2 > SPIKE_ROOT_M_S2
+
+
+def _second_differences(values: np.ndarray) -> np.ndarray:
+    """Second differences of (N, T, ...) along T, zero at both ends."""
+    bends = np.zeros_like(values)
+    bends[:, 1:-1] = np.diff(values, 2, axis=1)
+    return bends
+
+
+def _limbs(skeleton: Skeleton) -> list[list[int]]:
+    """The joints of each limb, as far as the skeleton has them."""
+    return [[joint for part in limb if (joint := skeleton.joint(part)) is not None] for limb in LIMBS]
+
+
+def _bridged(values: np.ndarray, spikes: np.ndarray, fps: float) -> np.ndarray:
+    """Values (T, ...) with spikes (T,) and their neighbours interpolated; runs at the ends or too long are left."""
+    bridged = values.copy()
+    wide = binary_dilation(spikes)
+    for start, stop in runs(wide):
+        if start > 0 and stop < len(values) and stop - start <= LONGEST_SPIKE_S * fps:
+            share = (np.arange(1, stop - start + 1) / (stop - start + 1)).reshape(-1, *[1] * (values.ndim - 1))
+            bridged[start:stop] = (1 - share) * values[start - 1] + share * values[stop]
+    return bridged
+
+
+def runs(mask: np.ndarray) -> list[tuple[int, int]]:
+    """Start and stop (exclusive) of each run of true values in a mask (T,)."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]])))
+    return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]

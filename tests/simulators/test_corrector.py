@@ -1,0 +1,120 @@
+"""The corrector as a user meets it: real motions in, physical ones out, nothing silent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.transforms import mirror
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.precondition import PreconditionSettings
+from selfcorrect.simulators.settings import TrackerSettings
+
+
+def at_rate(motion: Motion, fps: float) -> Motion:
+    """The motion's frames at another rate, by linear interpolation."""
+    times_s = np.arange(int(motion.seconds * fps) + 1) / fps
+    own_s = np.arange(len(motion)) / motion.fps
+    root_m = np.stack([np.interp(times_s, own_s, axis) for axis in motion.root_m.T], axis=-1)
+    flat = motion.rotations.reshape(len(motion), -1)
+    rotations = np.stack([np.interp(times_s, own_s, column) for column in flat.T], axis=-1)
+    rotations = rotations.reshape(len(times_s), -1, 4)
+    rotations /= np.linalg.norm(rotations, axis=-1, keepdims=True)
+    return replace(motion, root_m=root_m, rotations=rotations, fps=fps)
+
+
+def mean_distance_m(one: Motion, other: Motion) -> float:
+    return float(np.linalg.norm(joint_positions(one) - joint_positions(other), axis=-1).mean())
+
+
+def same(one: Motion, other: Motion) -> bool:
+    return np.array_equal(one.root_m, other.root_m) and np.array_equal(one.rotations, other.rotations)
+
+
+@pytest.mark.parametrize("label", ["walk", "jump", "spinkick", "punch"])
+def test_real_motions_are_followed_closely(clips, label):
+    correction = PhysicsCorrector()([clips[label]])[0]
+    assert correction.accepted, correction.reason
+    assert mean_distance_m(correction.motion, clips[label]) < 0.05
+    assert correction.diagnostics["residual_force_bodyweights"] < 1.0
+
+
+@pytest.mark.parametrize("fps", [20.0, 24.0, 60.0, 120.0])
+def test_any_frame_rate_works(walk, fps):
+    motion = at_rate(walk, fps)
+    correction = PhysicsCorrector()([motion])[0]
+    assert correction.accepted, correction.reason
+    assert len(correction.motion) == len(motion)
+    assert correction.motion.fps == fps
+    assert mean_distance_m(correction.motion, motion) < 0.05
+
+
+def test_results_keep_order_label_and_do_not_depend_on_company(walk, clips):
+    kick = clips["kick"]
+    alone = [PhysicsCorrector()([motion])[0] for motion in (walk, kick)]
+    together = PhysicsCorrector()([kick, walk, kick])
+    assert [correction.motion.label for correction in together] == ["kick", "walk", "kick"]
+    assert same(together[1].motion, alone[0].motion)
+    assert same(together[0].motion, alone[1].motion)
+    assert same(together[2].motion, alone[1].motion)
+
+
+@pytest.mark.slow
+def test_results_are_the_same_bytes_for_any_number_of_workers(clips):
+    motions = [clips["dance_b"].frames(start, start + 24) for start in range(0, 48, 3)] + [clips["kick"]]
+    here = PhysicsCorrector()(motions)
+    for workers in (2, 3):
+        there = PhysicsCorrector(workers=workers)(motions)
+        assert all(
+            same(a.motion, b.motion) and a.diagnostics == b.diagnostics for a, b in zip(here, there, strict=True)
+        )
+
+
+def test_a_sunken_motion_comes_up_and_a_raised_one_down(walk):
+    clean = PhysicsCorrector()([walk])[0].motion
+    for shift_m in (-0.05, 0.08):
+        moved = replace(walk, root_m=walk.root_m + np.array([0.0, shift_m, 0.0]))
+        assert mean_distance_m(PhysicsCorrector()([moved])[0].motion, clean) < 1e-3
+
+
+def test_mirrored_motions_are_mended_alike(walk):
+    corrector = KinematicCorrector()
+    plain, mirrored = corrector([walk])[0].motion, corrector([mirror(walk)])[0].motion
+    assert mean_distance_m(mirror(plain), mirrored) < 1e-6
+
+
+def test_mirrored_motions_are_simulated_nearly_alike(walk):
+    corrector = PhysicsCorrector()
+    plain, mirrored = corrector([walk])[0].motion, corrector([mirror(walk)])[0].motion
+    assert mean_distance_m(mirror(plain), mirrored) < 0.01
+
+
+def test_impossible_motions_are_rejected_with_reason_and_frame(walk):
+    late = walk.root_m.copy()
+    late[20:] += [0.0, 3.0, 0.0]
+    teleport = replace(walk, root_m=late)
+    corrections = PhysicsCorrector(precondition=PreconditionSettings(estimate_floor=False))([teleport, walk])
+    assert not corrections[0].accepted
+    assert "frame" in corrections[0].reason
+    assert corrections[0].motion is teleport
+    assert corrections[1].accepted
+
+
+def test_broken_input_is_rejected_where_it_breaks(walk):
+    broken = walk.rotations.copy()
+    broken[7, 3] = np.nan
+    corrections = PhysicsCorrector()([replace(walk, rotations=broken), walk.frames(0, 1), walk])
+    assert [correction.accepted for correction in corrections] == [False, False, True]
+    assert corrections[0].reason == "not finite at frame 7"
+    assert "too short" in corrections[1].reason
+
+
+def test_settings_are_checked():
+    with pytest.raises(ValueError, match="rate_hz must be positive, got -1"):
+        TrackerSettings(rate_hz=-1)
+    with pytest.raises(ValueError, match="workers must be at least 1"):
+        PhysicsCorrector(workers=0)([])
