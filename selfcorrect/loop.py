@@ -70,13 +70,13 @@ class Candidate:
     generation: int
     model: GenerativeModel
     correction: Correction | None
-    real_labels: Tensor
+    real: Samples
     stream: Stream
 
     def samples(self, count: int) -> Samples:
         """Raw samples (count, *event) of the model, labels distributed as in the real data: what is judged."""
-        labels = sampling_labels(self.real_labels, count, self.stream.child("label"))
-        return _drawer(self.model.sample, self.generation)(labels, self.stream.child("sample"))
+        labels = sampling_labels(self.real.labels, count, self.stream.child("label"))
+        return _drawer(self.model.sample, self.generation, self.real)(labels, self.stream.child("sample"))
 
     def corrected(self, samples: Samples) -> CorrectedBatch | None:
         """The arm's correction of `samples`, rejected ones dropped; None for an arm without correction."""
@@ -108,20 +108,23 @@ def run_loop(
     store: Store,
     first: Store,
     stream: Stream,
-    observe: Callable[[Generation], None] = lambda generation: None,
+    observe: Callable[[Generation], object] = lambda generation: None,
 ) -> GenerativeModel:
     """Run one arm from where `store` stands to the plan's last generation; returns the last model.
 
     first: the store with generation 0. stream: the root stream of the seed, the same for all arms.
     observe: called after each commit. Raises LoopError when a generation fails.
     """
-    real = corrected_real(task.real, plan.correction, stream) if plan.correction and plan.correct_real else task.real
     done = max(store.latest, 0)
     model = task.model.load_state(store.state(done) if done else first.state(0))
     watch = Stopwatch()
+    with _phase(watch, "correct", done + 1):
+        real = task.real
+        if plan.correction is not None and plan.correct_real:
+            real = corrected_real(real, plan.correction, stream)
     for generation in range(done + 1, plan.generations + 1):
         here = stream.child("generation", generation)
-        draw = _drawer(plan.bias(model), generation - 1)
+        draw = _drawer(plan.bias(model), generation - 1, real)
         with _phase(watch, "sample", generation):
             labels = sampling_labels(real.labels, plan.policy.count(len(real), generation), here.child("label"))
             raw = draw(labels, here.child("sample")) if len(labels) else real.take(labels)
@@ -168,11 +171,11 @@ class LoopHistory:
         return self.current if generation == self.latest else self.store.batch(generation).samples
 
 
-def _drawer(sampler: Sampler, generation: int) -> Redraw:
-    """Draws of a model of `generation` as samples, refused where they are not finite."""
+def _drawer(sampler: Sampler, generation: int, real: Samples) -> Redraw:
+    """Draws of a model of `generation` as samples of the real data's type and device, refused if not finite."""
 
     def draw(labels: Tensor, stream: Stream) -> Samples:
-        values = sampler(labels, stream)
+        values = sampler(labels, stream).to(real.values)
         if len(values) != len(labels):
             raise ValueError(f"the model drew {len(values)} samples for {len(labels)} labels")
         if not values.isfinite().all():
@@ -201,7 +204,7 @@ def _evaluate(
     task: Task, model: GenerativeModel, correction: Correction | None, generation: int, stream: Stream
 ) -> Metrics:
     here = stream.child("generation", generation, "evaluate")
-    scores = task.evaluate(Candidate(generation, model, correction, task.real.labels, here))
+    scores = task.evaluate(Candidate(generation, model, correction, task.real, here))
     return {name: np.asarray(value, dtype=np.float64).tolist() for name, value in scores.items()}
 
 

@@ -49,6 +49,7 @@ def claim_folder(folder: Path, config: Mapping[str, object]) -> FolderLock:
     wanted = json.loads(json.dumps(config))
     with explain_write_error(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        _sync_folder(folder.parent)
         lock = FolderLock(folder)
         try:
             _remove_leftovers(folder)

@@ -145,5 +145,5 @@ def _medium(path: Path) -> Any:
     if not path.is_file():
         raise ValueError(f"no picture or video at {path}")
     if path.suffix in (".gif", ".mp4"):
-        return wandb.Video(str(path), format=path.suffix.removeprefix("."))
+        return wandb.Video(str(path))
     return wandb.Image(str(path))
