@@ -5,10 +5,13 @@ Loper et al., "SMPL", 2015; Romero et al., "Embodied Hands", 2017; Pavlakos et a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from selfcorrect.motion.inverse_kinematics import fit_motion, fit_skeleton
+from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
 
 _FINGERS = ("index", "middle", "pinky", "ring", "thumb")
@@ -98,3 +101,38 @@ SMPL_H = _layout("SMPL-H", *_hand("left"), *_hand("right"))
 SMPL_X = _layout("SMPL-X", "jaw", "left_eye", "right_eye", *_hand("left"), *_hand("right"))
 LAYOUTS = {len(layout.names): layout for layout in (SMPL_BODY, SMPL, SMPL_H, SMPL_X)}
 """The layouts by their number of joints: 22, 24, 52, 55."""
+
+
+def to_smpl(motion: Motion, layout: Layout = SMPL_BODY) -> Motion:
+    """The motion on the joints of a body model, at rest in T-pose, with the motion's own bone lengths.
+
+    A skeleton of the SMPL family keeps its rotations; joints that it lacks are average and at rest. Of others the
+    positions of the 22 body parts are kept; ValueError names those that are missing.
+    """
+    if not _rests_like_smpl(motion.skeleton):
+        motion = _by_positions(motion)
+    source = {name: joint for joint, name in enumerate(motion.skeleton.names)}
+    shared = [joint for joint, name in enumerate(layout.names) if name in source]
+    taken = [source[layout.names[joint]] for joint in shared]
+    offsets_m, rotations = layout.average().offsets_m, np.zeros((len(motion), len(layout.names), 4))
+    rotations[..., 3] = 1
+    offsets_m[shared], rotations[:, shared] = motion.skeleton.offsets_m[taken], motion.rotations[:, taken]
+    return replace(motion, skeleton=layout.skeleton(offsets_m), rotations=rotations)
+
+
+def _rests_like_smpl(skeleton: Skeleton) -> bool:
+    """Whether the body joints are SMPL's and their bones at rest lie within 45° of the average's."""
+    if skeleton.names[:22] != SMPL_22:
+        return False
+    bones, average = skeleton.offsets_m[1:22], SMPL_BODY.average().offsets_m[1:]
+    cosines = np.sum(bones * average, axis=-1)
+    return bool(np.all(cosines >= np.sqrt(0.5) * np.linalg.norm(bones, axis=-1) * np.linalg.norm(average, axis=-1)))
+
+
+def _by_positions(motion: Motion) -> Motion:
+    parts = {part: motion.skeleton.joint(part) for part in SMPL_22}
+    if missing := [part for part, joint in parts.items() if joint is None]:
+        raise ValueError(f"{motion.source or 'motion'}: has no joint for {', '.join(missing)} of SMPL's body")
+    joints_m = joint_positions(motion)[:, [joint for joint in parts.values() if joint is not None]]
+    fitted = fit_motion(joints_m, motion.fps, fit_skeleton(joints_m, SMPL_BODY.average()))
+    return replace(motion, skeleton=fitted.skeleton, root_m=fitted.root_m, rotations=fitted.rotations)
