@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -13,7 +14,7 @@ from selfcorrect.experiments.results import ArmCurves, Quantity
 
 PALETTE = ("#6b7280", "#dc2626", "#2563eb", "#059669", "#d97706", "#7c3aed", "#0891b2", "#be185d", "#65a30d", "#1f2937")
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "selfcorrect",
     "font.family": "sans-serif",
@@ -63,7 +64,7 @@ def curve_grid(
         figure.legend(
             handles.values(), handles.keys(), loc="outside upper left", ncols=min(4, len(handles)), frameon=False
         )
-        return _as_svg(figure)
+        return as_svg(figure)
 
 
 def _draw_panel(
@@ -82,7 +83,8 @@ def _draw_panel(
     panel.xaxis.get_major_locator().set_params(integer=True)
 
 
-def _as_svg(figure: Figure) -> str:
+def as_svg(figure: Figure) -> str:
+    """SVG text without an XML header, the same for the same figure."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()

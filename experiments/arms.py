@@ -1,0 +1,113 @@
+"""The arms of a motion comparison: which data policy, which corrector, how strong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from selfcorrect.policy import parse_policy
+
+BUDGETS = {
+    "none": "none",
+    "kinematic": "none: rules about feet and floor",
+    "physics": "none: mechanics and body tables",
+    "anchored": "generation-0 samples (frozen centroids)",
+    "anchored-real": "centroids of the real training data",
+    "frozen": "generation-0 samples (only the centroids)",
+    "frozen-real": "centroids of the real training data (only the centroids)",
+    "placebo": "none: moves samples as far as physics, at random",
+    "filter": "none: rejects what physics rejects",
+}
+"""The correctors known by name, each with what it knows about the true distribution beyond the training data."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One arm of a comparison.
+
+    policy: as `selfcorrect.policy.parse_policy` reads it ("real", "replace", "augment:1", …);
+    corrector: a name in `BUDGETS` or "package.module:function"; strength: γ of the mixture operator;
+    correct_real: the real training data go through the corrector too.
+    """
+
+    policy: str
+    corrector: str = "none"
+    strength: float = math.inf
+    correct_real: bool = False
+
+    def __post_init__(self) -> None:
+        parse_policy(self.policy)
+        if self.corrector not in BUDGETS and ":" not in self.corrector:
+            raise ValueError(
+                f"unknown corrector {self.corrector!r}: expected {', '.join(BUDGETS)} or package.module:function"
+            )
+        if not self.strength >= 0:
+            raise ValueError(f"the correction strength γ must be at least 0, got {self.strength:g}")
+
+    @property
+    def name(self) -> str:
+        """A folder name that tells this arm from all others."""
+        parts = [
+            self.policy.replace(":", "-"),
+            self.corrector.replace(":", "."),
+            *(["real-corrected"] * self.correct_real),
+        ]
+        if math.isfinite(self.strength):
+            parts.append(f"strength-{self.strength:g}")
+        return "+".join(parts)
+
+    @property
+    def group(self) -> str:
+        """The data policy in words; arms of a group are compared with each other."""
+        kind, _, value = self.policy.partition(":")
+        return {
+            "real": "real data only",
+            "replace": "fully synthetic",
+            "augment": f"λ = {value}",
+            "accumulate": f"accumulate, λ = {value}",
+        }.get(kind, self.policy)
+
+    @property
+    def title(self) -> str:
+        """The corrector in words."""
+        if self.policy == "real":
+            return "baseline, corrected real data" if self.correct_real else "baseline, real data only"
+        words = "uncorrected" if self.corrector == "none" else self.corrector
+        if math.isfinite(self.strength):
+            words += f", γ = {self.strength:g}"
+        return words + (", real data corrected too" if self.correct_real else "")
+
+    @property
+    def budget(self) -> str:
+        """What the corrector knows about the truth."""
+        return BUDGETS.get(self.corrector, "not known (custom corrector)")
+
+
+BASELINE = Arm("real")
+
+
+def comparison_arms(
+    policies: Sequence[str], ratios: Sequence[float], correctors: Sequence[str], strength: float | None
+) -> tuple[Arm, ...]:
+    """The baseline, and for each policy the uncorrected arm and one arm for each corrector.
+
+    policies: names such as "replace" or "augment"; ratios: λ for those that take one; what is not given is
+    "replace", λ = 1 and physics. Raises ValueError where λ is given and no policy takes it.
+    """
+    texts = _with_ratios(policies or (("augment",) if ratios else ("replace",)), ratios)
+    names = [name for name in correctors or ("physics",) if name != "none"]
+    gamma = math.inf if strength is None else strength
+    arms = [arm for text in texts for arm in (Arm(text), *(Arm(text, name, gamma) for name in names))]
+    return (BASELINE, *arms)
+
+
+def _with_ratios(policies: Sequence[str], ratios: Sequence[float]) -> list[str]:
+    takes_ratio = ("augment", "accumulate")
+    if ratios and not any(policy in takes_ratio for policy in policies):
+        raise ValueError(f"a synthetic ratio needs the policy augment or accumulate, got {', '.join(policies)}")
+    return [
+        text
+        for policy in policies
+        for text in ([f"{policy}:{ratio:g}" for ratio in ratios or (1.0,)] if policy in takes_ratio else [policy])
+    ]

@@ -1,0 +1,38 @@
+"""The `selfcorrect` command: one subcommand per file of this folder."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import tyro
+
+from selfcorrect.experiments.motion import MotionCommand
+
+Command = Annotated[MotionCommand, tyro.conf.subcommand("motion")]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; a mistake of the caller ends in one sentence and exit code 2, never in a traceback."""
+    command = tyro.cli(
+        tyro.conf.OmitSubcommandPrefixes[tyro.conf.OmitArgPrefixes[Command]],
+        prog="selfcorrect",
+        description="Self-correcting self-consuming loops for generative models.",
+        args=arguments,
+    )
+    try:
+        command.run()
+    except KeyboardInterrupt:
+        print("\nStopped; the same command continues after the last committed generation.", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, RuntimeError) as error:
+        if os.environ.get("SELFCORRECT_TRACEBACK"):
+            raise
+        print(f"selfcorrect: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
