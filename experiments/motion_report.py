@@ -224,7 +224,7 @@ def last_generation_table(outcome: Outcome) -> Table:
         table.rows.append(Row(title, [*cells, *[Cell("")] * len(halves)], soft=True))
     for denoiser, title, arms in outcome.groups():
         table.rows.append(Row(title, []))
-        table.rows += [_arm_row(outcome.curves[denoiser][arm]) for arm in arms]
+        table.rows.extend(_arm_row(outcome.curves[denoiser][arm]) for arm in arms)
     return table
 
 

@@ -24,7 +24,7 @@ from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.policy import Policy, realised_mixture, sampling_labels
 from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples
-from selfcorrect.store import Generation, Metrics, Store
+from selfcorrect.store import Generation, Metrics, Record, Store
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def run_loop(
     task: Task,
     plan: Plan,
     store: Store,
-    first: Store,
+    first: Record,
     stream: Stream,
     observe: Callable[[Generation], object] = lambda generation: None,
 ) -> GenerativeModel:

@@ -46,15 +46,13 @@ class Generation:
     timings: Mapping[str, float]
 
 
-class Store(Protocol):
+class Record(Protocol):
     """Committed generations, read one at a time."""
 
     @property
     def latest(self) -> int:
         """The last committed generation, -1 before the first."""
         ...
-
-    def commit(self, generation: Generation) -> None: ...
 
     def state(self, generation: int) -> dict[str, Tensor]: ...
 
@@ -67,6 +65,12 @@ class Store(Protocol):
     def metrics(self, generation: int) -> Metrics: ...
 
     def timings(self, generation: int) -> Mapping[str, float]: ...
+
+
+class Store(Record, Protocol):
+    """A record that a loop can continue."""
+
+    def commit(self, generation: Generation) -> None: ...
 
 
 class MemoryStore:

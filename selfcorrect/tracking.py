@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from selfcorrect.run_folder import write_atomically
-from selfcorrect.store import Generation, Metrics, Store, to_json
+from selfcorrect.store import Generation, Metrics, Record, to_json
 
 Row: TypeAlias = Mapping[str, Any]
 WandbMode: TypeAlias = Literal["off", "offline", "online"]
 
 
-def rows_of(store: Store, first: Store | None = None) -> list[Row]:
+def rows_of(store: Record, first: Record | None = None) -> list[Row]:
     """One row per committed generation, with its number as `generation`; generation 0 comes from `first` if given."""
     start = [_row(0, first.metrics(0))] if first is not None and first is not store else []
     earliest = 1 if start else 0
@@ -41,7 +41,7 @@ class MetricsFile:
     Opening it rewrites the file from what is committed, so that no line is lost or doubled by a resume.
     """
 
-    def __init__(self, path: Path, store: Store, first: Store | None = None) -> None:
+    def __init__(self, path: Path, store: Record, first: Record | None = None) -> None:
         self._path = path
         write_atomically(path, "".join(_line(row) for row in rows_of(store, first)).encode())
 
