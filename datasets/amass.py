@@ -121,7 +121,7 @@ def _read_one(path: Path) -> list[Motion]:
     return [read(path)]
 
 
-def clips(folder: Path, split: str | None = None) -> list[Clip]:
+def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
     """The recordings in a folder of AMASS, or in one of its subsets, on an average body."""
     if split is not None:
         raise ValueError(f"{folder}: AMASS has no file of splits; give the folder of a subset instead of {split!r}")

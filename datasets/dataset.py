@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from selfcorrect.motion.motion import Motion
 
@@ -25,13 +26,22 @@ class Clip:
     read: Callable[[], list[Motion]]
 
 
+class ListsClips(Protocol):
+    """The recordings in a dataset's folder, or in one of its splits.
+
+    allow_pickle: the caller's word that pickle files, where the layout has them, come from a trusted source.
+    """
+
+    def __call__(self, folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]: ...
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A published collection of motions in the layout in which it is distributed.
 
     name: what the command line calls it; holds: what is in it; obtain: where it is to be had, in words;
     licence: on what terms; layout: the files of its folder, one per line;
-    recognises: whether a folder or file is this dataset; clips: its recordings, those of a split where one is named.
+    recognises: whether a folder or file is this dataset; clips: its recordings.
     """
 
     name: str
@@ -41,7 +51,7 @@ class Dataset:
     licence: str
     layout: str
     recognises: Callable[[Path], bool]
-    clips: Callable[[Path, str | None], list[Clip]]
+    clips: ListsClips
 
 
 class MissingData(ValueError):
@@ -64,6 +74,16 @@ def read_all(clips: Iterable[Clip], complain: Callable[[str], None] = warnings.w
             yield from clip.read()
         except UNREADABLE as error:
             complain(complaint(clip.path, error))
+
+
+def cut(motion: Motion, span_s: tuple[float, float] | None) -> Motion:
+    """The frames from one second to another that an annotation speaks of; all where it names no span."""
+    if span_s is None:
+        return motion
+    start, stop = (round(second * motion.fps) for second in span_s)
+    if not 0 <= start < min(stop, len(motion)):
+        raise ValueError(f"{motion.source}: an annotation speaks of {span_s} s in a clip of {motion.seconds:.2f} s")
+    return motion.frames(start, stop)
 
 
 def complaint(path: Path, error: Exception) -> str:

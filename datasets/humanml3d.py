@@ -7,6 +7,7 @@ in `selfcorrect.motion.humanml3d`.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from selfcorrect.arrays import read_npy
-from selfcorrect.datasets.dataset import Clip, Dataset, require
+from selfcorrect.datasets.dataset import Clip, Dataset, cut, require
 from selfcorrect.motion import humanml3d
 from selfcorrect.motion.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.motion import Motion
@@ -71,10 +72,8 @@ def statistics(folder: Path) -> Statistics:
     return Statistics(read_npy(folder / "Mean.npy").astype(float), read_npy(folder / "Std.npy").astype(float))
 
 
-def split_names(folder: Path, split: str | None) -> list[str]:
-    """Names of the clips in `split`.txt ("train", "val", "test"), or of all files where no split is named."""
-    if split is None:
-        return sorted(path.stem for path in _motion_folder(folder).glob("*.npy"))
+def split_names(folder: Path, split: str) -> list[str]:
+    """Names of the clips in `split`.txt: "train", "val", "test"."""
     if not (folder / f"{split}.txt").is_file():
         splits = sorted(path.stem for path in folder.glob("*.txt"))
         raise ValueError(f"{folder}: has no split {split!r}, only {splits}")
@@ -108,37 +107,25 @@ def spans(motion: Motion, sentences: list[Caption]) -> list[Motion]:
     by_span: dict[tuple[float, float] | None, list[str]] = {}
     for caption in sentences:
         by_span.setdefault(caption.span_s, []).append(caption.text)
-    return [_cut(motion, span_s, "\n".join(texts)) for span_s, texts in by_span.items()] or [motion]
+    return [replace(cut(motion, span_s), text="\n".join(texts)) for span_s, texts in by_span.items()] or [motion]
 
 
-def _cut(motion: Motion, span_s: tuple[float, float] | None, text: str) -> Motion:
-    if span_s is None:
-        return replace(motion, text=text)
-    start, stop = (round(second * motion.fps) for second in span_s)
-    if not 0 <= start < min(stop, len(motion)):
-        raise ValueError(f"{motion.source}: a caption describes {span_s} s of a clip of {motion.seconds:.2f} s")
-    return replace(motion.frames(start, stop), text=text)
-
-
-def read_clip(folder: Path, name: str) -> list[Motion]:
-    """The captioned motions of one clip of a HumanML3D folder."""
-    motion = read_motion(_motion_folder(folder) / f"{name}.npy")
-    return spans(motion, captions(folder / "texts" / f"{name}.txt"))
-
-
-def clips(folder: Path, split: str | None = None) -> list[Clip]:
+def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
     """The recordings of a HumanML3D folder."""
-    require(HUMANML3D, folder, "texts")
-    motions = _motion_folder(folder)
-    return [
-        Clip(name, motions / f"{name}.npy", partial(read_clip, folder, name)) for name in split_names(folder, split)
-    ]
+    return captioned_clips(HUMANML3D, folder, split, read_motion)
 
 
-def _motion_folder(folder: Path) -> Path:
-    if not (folder / "new_joint_vecs").is_dir() and not (folder / "new_joints").is_dir():
-        require(HUMANML3D, folder, "new_joint_vecs")
-    return folder / ("new_joint_vecs" if (folder / "new_joint_vecs").is_dir() else "new_joints")
+def captioned_clips(dataset: Dataset, folder: Path, split: str | None, read: Callable[[Path], Motion]) -> list[Clip]:
+    """The recordings of a folder in this layout, each read by `read`."""
+    require(dataset, folder, "texts")
+    if not (motions := folder / "new_joint_vecs").is_dir() and not (motions := folder / "new_joints").is_dir():
+        require(dataset, folder, "new_joint_vecs")
+    names = sorted(path.stem for path in motions.glob("*.npy")) if split is None else split_names(folder, split)
+    return [Clip(name, motions / f"{name}.npy", partial(_read_clip, motions, name, read)) for name in names]
+
+
+def _read_clip(motions: Path, name: str, read: Callable[[Path], Motion]) -> list[Motion]:
+    return spans(read(motions / f"{name}.npy"), captions(motions.parent / "texts" / f"{name}.txt"))
 
 
 def columns_of(folder: Path) -> int | None:

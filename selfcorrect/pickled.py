@@ -6,7 +6,6 @@ NumPy arrays, SciPy's sparse matrices and chumpy's arrays (without chumpy) are b
 
 from __future__ import annotations
 
-import io
 import pickle
 from pathlib import Path
 from typing import Any
@@ -49,7 +48,8 @@ def read_pickled_numbers(path: Path, *, allow_pickle: bool) -> dict[str, Any]:
             f"{path}: is a pickle file, which can run code when read; allow pickle explicitly if you trust its source"
         )
     try:
-        numbers = _NumbersOnly(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+        with path.open("rb") as file:
+            numbers = _NumbersOnly(file, encoding="latin1").load()
     except ValueError as error:
         raise ValueError(f"{path}: refused, {error}") from error
     except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, TypeError) as error:

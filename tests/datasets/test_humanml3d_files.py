@@ -119,5 +119,5 @@ def test_a_bad_clip_is_told_of_and_the_others_go_on(folder: Path, spoil, message
 
 def test_a_caption_beyond_the_end_is_refused(folder: Path) -> None:
     (folder / "texts" / "000001.txt").write_text("late#late/ADV#7.0#9.0\n")
-    with pytest.raises(ValueError, match=r"describes \(7\.0, 9\.0\) s of a clip of 2\.45 s"):
+    with pytest.raises(ValueError, match=r"speaks of \(7\.0, 9\.0\) s in a clip of 2\.45 s"):
         humanml3d.clips(folder, "train")[0].read()
