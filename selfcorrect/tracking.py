@@ -22,6 +22,7 @@ from selfcorrect.store import Generation, Metrics, Record, to_json
 
 Row: TypeAlias = Mapping[str, Any]
 WandbMode: TypeAlias = Literal["off", "offline", "online"]
+CONNECT_TIMEOUT_S = 20.0
 
 
 def rows_of(store: Record, first: Record | None = None) -> list[Row]:
@@ -130,8 +131,8 @@ def _private_settings() -> Any:
         x_disable_stats=True,
         x_disable_machine_info=True,
         x_save_requirements=False,
-        login_timeout=20,
-        init_timeout=20,
+        login_timeout=CONNECT_TIMEOUT_S,
+        init_timeout=CONNECT_TIMEOUT_S,
     )
 
 

@@ -144,7 +144,7 @@ def fails_on_large(samples: Samples) -> Samples:
 
 def test_an_exception_names_the_corrector_and_the_sample():
     sample = int((batch().values[:, 0] > 2.2).nonzero()[0])
-    expected = f"'fails_on_large' failed on sample {sample} .label {sample % 4}.: ZeroDivisionError: no such height"
+    expected = rf"'fails_on_large' failed on sample {sample} \(label {sample % 4}\): ZeroDivisionError: no such height"
     with pytest.raises(CorrectorError, match=expected):
         apply_corrector(batch(), Correction(fails_on_large), STREAM)
 
@@ -153,7 +153,7 @@ def test_a_corrector_may_name_the_sample_itself():
     def picky(samples: Samples) -> Samples:
         raise SampleError(11, "knee bends backwards")
 
-    with pytest.raises(CorrectorError, match="'picky' failed on sample 11 .label 3.: knee bends backwards"):
+    with pytest.raises(CorrectorError, match=r"'picky' failed on sample 11 \(label 3\): knee bends backwards"):
         apply_corrector(batch(), Correction(picky), STREAM)
 
 
@@ -179,7 +179,7 @@ def test_failures_count_as_rejection_on_request():
 
 def test_nan_stops_or_counts_as_rejection():
     root = lift(torch.sqrt)
-    with pytest.raises(CorrectorError, match="'sqrt' failed on sample 0 .*not finite"):
+    with pytest.raises(CorrectorError, match=r"'sqrt' failed on sample 0 .*not finite"):
         apply_corrector(batch(), Correction(root), STREAM)
     result = apply_corrector(batch(), Correction(root, on_failure="reject", on_rejection="drop"), STREAM)
     assert len(result.samples) == int((batch().values >= 0).all(dim=1).sum())

@@ -1,0 +1,282 @@
+"""The loop: order of its steps, common random numbers, known laws of Gaussian loops, errors, resume."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from selfcorrect.bias import sampling_settings
+from selfcorrect.correction import Correction
+from selfcorrect.corrector import Corrected, lift
+from selfcorrect.loop import (
+    Candidate,
+    LoopError,
+    Plan,
+    Stopwatch,
+    Task,
+    corrected_real,
+    run_loop,
+    train_first_generation,
+)
+from selfcorrect.models.gaussian import Gaussian
+from selfcorrect.policy import Accumulate, Augment, RealOnly, Replace
+from selfcorrect.randomness import streams
+from selfcorrect.samples import Samples
+from selfcorrect.store import MemoryStore
+
+STREAM = streams(7)
+SEEDS, COUNT = 300, 20
+
+
+def trace(candidate: Candidate) -> dict[str, torch.Tensor]:
+    return {"variance": candidate.model.state()["covariance"].diagonal(dim1=-2, dim2=-1).mean(dim=-1)}
+
+
+def gaussian_task(count: int = COUNT, seeds: int = SEEDS) -> Task:
+    model = Gaussian.standard(seeds, 1)
+    return Task(model, Samples.real(model.sample(torch.zeros(count, dtype=torch.int64), STREAM.child("data"))), trace)
+
+
+def run(plan: Plan, task: Task | None = None) -> MemoryStore:
+    task, first, store = task or gaussian_task(), MemoryStore(), MemoryStore()
+    train_first_generation(task, first, STREAM)
+    run_loop(task, plan, store, first, STREAM)
+    return store
+
+
+def mean_variance(store: MemoryStore, generation: int) -> float:
+    return float(np.mean(store.metrics(generation)["variance"]))
+
+
+def test_a_fully_synthetic_loop_loses_variance_at_the_known_rate():
+    """Maximum likelihood on n samples of the last model: E[σ²_t] = (1 − 1/n)^(t + 1) with n samples from N(0, 1)."""
+    store = run(Plan(Replace(), 20))
+    for generation in (1, 5, 20):
+        variances = np.asarray(store.metrics(generation)["variance"])
+        interval = 4 * variances.std() / np.sqrt(SEEDS)
+        assert variances.mean() == pytest.approx((1 - 1 / COUNT) ** (generation + 1), abs=interval)
+    assert mean_variance(store, 20) < 0.5
+
+
+def test_real_and_accumulated_data_keep_the_variance():
+    assert mean_variance(run(Plan(RealOnly(), 20)), 20) == pytest.approx(1 - 1 / COUNT, abs=0.1)
+    assert mean_variance(run(Plan(Accumulate(), 20)), 20) > 0.75
+
+
+def test_an_ideal_corrector_holds_a_fully_synthetic_loop():
+    def ideal(samples: Samples, stream) -> Samples:
+        return samples.with_values(torch.randn(samples.values.shape, generator=stream.torch(), dtype=torch.float64))
+
+    held = run(Plan(Replace(), 20, correction=Correction(ideal, 1.0, replicate_axes=1)))
+    assert mean_variance(held, 20) > 0.85 > mean_variance(run(Plan(Replace(), 20)), 20)
+
+
+def test_strength_zero_is_the_uncorrected_arm_bit_for_bit():
+    correction = Correction(lift(torch.zeros_like), strength=0.0)
+    corrected, plain = run(Plan(Augment(0.5), 5, correction=correction)), run(Plan(Augment(0.5), 5))
+    for generation in range(1, 6):
+        assert torch.equal(corrected.state(generation)["covariance"], plain.state(generation)["covariance"])
+        assert corrected.metrics(generation) == plain.metrics(generation)
+
+
+def test_arms_share_their_sampling_noise():
+    """From the shared generation 0, arms draw the same raw samples, whatever they do with them."""
+    correction = Correction(lift(torch.tanh), 1.0)
+    one, two, longer = (
+        run(plan).batch(1).drawn.values
+        for plan in (Plan(Replace(), 1), Plan(Replace(), 1, correction=correction), Plan(Accumulate(), 3))
+    )
+    assert torch.equal(one, two)
+    assert torch.equal(one, longer)
+
+
+def test_raw_evaluation_samples_are_the_same_in_arms_with_the_same_model():
+    seen = []
+
+    def judge(candidate: Candidate) -> dict[str, float]:
+        seen.append(candidate.samples(50).values)
+        return {}
+
+    task = replace(gaussian_task(), evaluate=judge)
+    run(Plan(RealOnly(), 1), task)
+    first_run, seen = list(seen), []
+    run(Plan(RealOnly(), 1, correction=Correction(lift(torch.tanh))), task)
+    assert all(torch.equal(a, b) for a, b in zip(first_run, seen, strict=True))
+
+
+def test_the_judge_gets_raw_and_corrected_series():
+    def judge(candidate: Candidate) -> dict[str, float]:
+        raw = candidate.samples(50)
+        corrected = candidate.corrected(raw)
+        return {"raw": float(raw.values.abs().max()), "corrected": corrected and float(corrected.samples.values.max())}
+
+    store = run(
+        Plan(Augment(1.0), 1, correction=Correction(lift(torch.zeros_like))),
+        replace(gaussian_task(), evaluate=lambda c: judge(c) if c.correction else {}),
+    )
+    assert store.metrics(1)["raw"] > 0
+    assert store.metrics(1)["corrected"] == 0
+
+
+class CountingModel(Gaussian):
+    """A Gaussian that counts its optimiser steps; fine-tuning adds up."""
+
+    def fit(self, samples, steps, stream):
+        fitted = super().fit(samples, steps, stream)
+        return fitted.load_state({**fitted.state(), "steps": self.state()["steps"] + steps})
+
+    def state(self):
+        return {**super().state(), "steps": getattr(self, "steps", torch.tensor(0))}
+
+    def load_state(self, state):
+        loaded = super().load_state(state)
+        object.__setattr__(loaded, "steps", state["steps"])
+        return loaded
+
+
+@pytest.mark.parametrize("policy", [RealOnly(), Replace(), Accumulate()])
+def test_every_arm_spends_the_same_steps(policy):
+    task = replace(gaussian_task(seeds=2), initial_steps=100)
+    task = replace(task, model=CountingModel(task.model.mean, task.model.covariance))
+    assert run(Plan(policy, 4, steps=10), task).state(4)["steps"] == 140
+    assert run(Plan(policy, 4, steps=10, from_scratch=True), task).state(4)["steps"] == 10
+
+
+def test_realised_ratios_follow_what_the_corrector_lets_through():
+    def reject_half(samples: Samples) -> Corrected:
+        return Corrected(samples, torch.arange(len(samples)) % 2 == 0)
+
+    redrawn = run(Plan(Augment(1.0), 2, correction=Correction(reject_half))).metrics(2)
+    assert redrawn["synthetic_ratio"] == 1.0
+    assert redrawn["rejected_count"] == redrawn["drawn_count"] - COUNT > 0
+    dropped = run(Plan(Augment(1.0), 2, correction=Correction(reject_half, on_rejection="drop"))).metrics(2)
+    assert dropped["synthetic_ratio"] == 0.5
+    assert dropped["synthetic_share"] == pytest.approx(1 / 3)
+
+
+def test_redrawn_samples_come_from_the_biased_sampler():
+    def reject_wide(samples: Samples) -> Corrected:
+        return Corrected(samples, samples.values.flatten(1).abs().amax(dim=1) < 1e-3)
+
+    plan = Plan(Replace(), 1, bias=sampling_settings(temperature=0.0), correction=Correction(reject_wide))
+    task = gaussian_task(seeds=1)
+    with pytest.raises(LoopError, match="rejected"):
+        run(plan, task)
+    at_origin = replace(task, real=task.real.with_values(task.real.values - task.real.values.mean(dim=0)))
+    assert run(plan, at_origin).metrics(1)["rejected_count"] == 0
+
+
+def test_real_data_are_corrected_once_and_rejected_rows_stay():
+    task = gaussian_task(seeds=1)
+
+    def to_one(samples: Samples) -> Corrected:
+        return Corrected(samples.with_values(torch.ones_like(samples.values)), torch.arange(len(samples)) != 3)
+
+    real = corrected_real(task.real, Correction(to_one, 0.5), STREAM)
+    assert (real.values[torch.arange(COUNT) != 3] == 1).all()
+    assert torch.equal(real.values[3], task.real.values[3])
+    assert not real.provenance.synthetic.any()
+    store = run(Plan(RealOnly(), 1, correction=Correction(to_one), correct_real=True), task)
+    expected = real.values.var(correction=0)
+    assert mean_variance(store, 1) == pytest.approx(float(expected))
+
+
+def test_a_resumed_loop_ends_bit_for_bit_where_an_uninterrupted_one_does():
+    task, first = gaussian_task(), MemoryStore()
+    train_first_generation(task, first, STREAM)
+    correction = Correction(lift(torch.tanh), 1.0)
+    whole, parts = MemoryStore(), MemoryStore()
+    run_loop(task, Plan(Accumulate(), 6, correction=correction), whole, first, STREAM)
+    for generations in (2, 5, 6):
+        run_loop(task, Plan(Accumulate(), generations, correction=correction), parts, first, STREAM)
+    assert torch.equal(whole.state(6)["covariance"], parts.state(6)["covariance"])
+    assert [whole.metrics(t) for t in range(1, 7)] == [parts.metrics(t) for t in range(1, 7)]
+
+
+def test_a_failing_corrector_leaves_a_run_that_can_be_resumed():
+    calls = []
+
+    def breaks_in_the_third_generation(samples: Samples) -> Samples:
+        calls.append(len(samples))
+        if len(calls) >= 3:
+            raise ZeroDivisionError("no such height")
+        return samples
+
+    task, first, store = gaussian_task(), MemoryStore(), MemoryStore()
+    train_first_generation(task, first, STREAM)
+    with pytest.raises(LoopError, match="generation 3 stopped in phase 'correct': corrector 'breaks_in_the_third"):
+        run_loop(task, Plan(Replace(), 5, correction=Correction(breaks_in_the_third_generation)), store, first, STREAM)
+    assert store.latest == 2
+    mended = Plan(Replace(), 5, correction=Correction(lambda samples: samples))
+    run_loop(task, mended, store, first, STREAM)
+    assert torch.equal(store.state(5)["mean"], run(Plan(Replace(), 5)).state(5)["mean"])
+
+
+class BrokenModel(Gaussian):
+    """A Gaussian whose second training or sampling goes wrong."""
+
+    broken_fit = broken_sample = False
+
+    def fit(self, samples, steps, stream):
+        fitted = super().fit(samples, steps, stream)
+        bad = self.broken_fit and samples.provenance.synthetic.any()
+        return replace(fitted, mean=fitted.mean * float("nan")) if bad else fitted
+
+    def sample(self, labels, stream):
+        values = super().sample(labels, stream)
+        if self.broken_sample:
+            values[4] = float("inf")
+        return values
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("broken_fit", "generation 1 stopped in phase 'train': training left numbers in 'mean' that are not finite"),
+        ("broken_sample", "generation 1 stopped in phase 'sample': sample 4 of the model is not finite"),
+    ],
+)
+def test_nan_stops_the_loop_before_it_is_committed(fault, message):
+    task = gaussian_task(seeds=1)
+    broken = type("Broken", (BrokenModel,), {fault: True})(task.model.mean, task.model.covariance)
+    first, store = MemoryStore(), MemoryStore()
+    train_first_generation(replace(task, model=broken), first, STREAM)
+    with pytest.raises(LoopError, match=message):
+        run_loop(replace(task, model=broken), Plan(Augment(1.0), 3), store, first, STREAM)
+    assert store.latest == -1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"generations": 0}, "at least 1 generation, got 0"),
+        ({"generations": 1, "steps": -5}, "steps must be at least 0, got -5"),
+        ({"generations": 1, "correct_real": True}, "correct_real needs a correction"),
+    ],
+)
+def test_bad_plans_get_one_sentence(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Plan(Replace(), **settings)
+
+
+def test_timings_cover_all_of_a_generation():
+    timings = run(Plan(Augment(1.0), 2)).timings(2)
+    assert set(timings) == {"sample", "correct", "mix", "train", "evaluate", "else"}
+
+
+def test_a_nested_phase_is_not_counted_twice(monkeypatch: pytest.MonkeyPatch):
+    now = iter(range(100))
+    monkeypatch.setattr("time.perf_counter", lambda: float(next(now)))
+    watch = Stopwatch()
+    with watch.phase("correct"), watch.phase("sample"):
+        pass
+    assert watch.lap() == {"else": 2.0, "correct": 2.0, "sample": 1.0}
+
+
+def test_a_generation_of_a_toy_costs_little():
+    """Eight strengths, 100 seeds and 500 generations fit in seconds only if a generation takes about a millisecond."""
+    begin = time.process_time()
+    run(Plan(Augment(0.5), 200), gaussian_task(count=50, seeds=100))
+    assert (time.process_time() - begin) / 200 < 5e-3

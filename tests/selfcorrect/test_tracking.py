@@ -1,0 +1,151 @@
+"""metrics.jsonl and offline W&B runs, read back."""
+
+import json
+import struct
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from selfcorrect.store import Generation, MemoryStore
+from selfcorrect.tracking import MetricsFile, TrackedRun, publish_to_wandb, rows_of, write_rows
+
+
+def generation(number: int) -> Generation:
+    return Generation(number, {"w": torch.zeros(1)}, None, {"fid": 10.0 / (number + 1)}, {})
+
+
+def stores() -> tuple[MemoryStore, MemoryStore]:
+    first, store = MemoryStore(), MemoryStore()
+    first.commit(generation(0))
+    store.commit(generation(1))
+    store.commit(generation(2))
+    return first, store
+
+
+def read_lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_an_arm_begins_with_the_shared_generation():
+    first, store = stores()
+    assert rows_of(store, first) == [{"generation": t, "fid": 10.0 / (t + 1)} for t in range(3)]
+    assert rows_of(first) == [{"generation": 0, "fid": 10.0}]
+
+
+def test_a_resume_neither_loses_nor_doubles_lines(tmp_path: Path):
+    path = tmp_path / "metrics.jsonl"
+    first, store = stores()
+    path.write_text('{"generation": 0, "fid": 10.0}\n{"generation": 1, "fid": 5.0}\n{"generation": 2, "fi')
+    observe = MetricsFile(path, store, first)
+    store.commit(generation(3))
+    observe(generation(3))
+    assert [row["generation"] for row in read_lines(path)] == [0, 1, 2, 3]
+
+
+def test_rows_are_strict_json(tmp_path: Path):
+    write_rows(tmp_path / "rows.jsonl", [{"generation": 0, "arm": "a", "ratio": float("inf"), "seeds": [1.0]}])
+    assert read_lines(tmp_path / "rows.jsonl") == [{"generation": 0, "arm": "a", "ratio": None, "seeds": [1.0]}]
+
+
+# --- W&B -------------------------------------------------------------------------------------------------------------
+
+
+def wandb_records(path: Path) -> Iterator:
+    """Records of an offline run file: a 7-byte header, then LevelDB's log format with protocol buffers.
+
+    A block of 32 KiB holds chunks of checksum (4 bytes), length (2), type (1: whole, 2: first, 3: middle, 4: last).
+    """
+    from wandb.proto import wandb_internal_pb2
+
+    block, position, parts = 32 * 1024, 7, b""
+    data = path.read_bytes()
+    assert data[:4] == b":W&B"
+    while position < len(data):
+        if block - position % block < 7:
+            position += block - position % block
+            continue
+        _, length, kind = struct.unpack("<IHB", data[position : position + 7])
+        parts += data[position + 7 : position + 7 + length]
+        position += 7 + length
+        if kind in (1, 4):
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(parts)
+            parts = b""
+            yield record
+
+
+def decoded(items) -> dict:
+    return {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in items}
+
+
+@pytest.fixture
+def gif(tmp_path: Path) -> Path:
+    frames = [Image.new("RGB", (32, 32), color) for color in ("white", "black")]
+    frames[0].save(tmp_path / "walk.gif", save_all=True, append_images=frames[1:])
+    return tmp_path / "walk.gif"
+
+
+def tracked(name: str, gif: Path) -> TrackedRun:
+    rows = [{"generation": t, "fid": 10.0 / (t + 1), "ratio": float("nan"), "seeds": [1.0, 2.0]} for t in range(4)]
+    return TrackedRun(name, "motion-demo", {"policy": {"name": "augment", "ratio": 0.5}}, rows, {3: {"sample": gif}})
+
+
+def offline_runs(folder: Path) -> list[Path]:
+    return sorted((folder / "wandb").glob("offline-run-*/run-*.wandb"))
+
+
+def test_offline_runs_hold_config_curves_and_media(tmp_path: Path, gif: Path):
+    assert publish_to_wandb([tracked("seed-0-a", gif), tracked("seed-0-b", gif)], tmp_path, "offline")
+    assert publish_to_wandb([tracked("seed-0-a", gif)], tmp_path, "offline")  # again: replaces, does not add
+    files = offline_runs(tmp_path)
+    assert len(files) == 2
+    names = []
+    for file in files:
+        records = list(wandb_records(file))
+        run = next(record.run for record in records if record.WhichOneof("record_type") == "run")
+        names.append(run.display_name)
+        assert run.run_group == "motion-demo"
+        assert run.host == ""
+        assert decoded(run.config.update)["policy"] == {"name": "augment", "ratio": 0.5}
+        history = [decoded(r.history.item) for r in records if r.WhichOneof("record_type") == "history"]
+        assert [(row["generation"], row["fid"]) for row in history] == [(t, 10.0 / (t + 1)) for t in range(4)]
+        stored = file.parent / "files" / history[3]["sample.path"]
+        assert stored.read_bytes() == gif.read_bytes()
+        metrics = [record.metric for record in records if record.WhichOneof("record_type") == "metric"]
+        assert any(metric.glob_name == "*" and metric.step_metric == "generation" for metric in metrics)
+    assert sorted(names) == ["seed-0-a", "seed-0-b"]
+
+
+def test_off_writes_nothing(tmp_path: Path, gif: Path):
+    assert publish_to_wandb([tracked("a", gif)], tmp_path, "off")
+    assert not (tmp_path / "wandb").exists()
+
+
+def test_a_broken_wandb_is_one_warning(tmp_path: Path, gif: Path, monkeypatch: pytest.MonkeyPatch):
+    def broken(**_: object) -> None:
+        raise RuntimeError("service did not start")
+
+    monkeypatch.setattr("wandb.init", broken)
+    with pytest.warns(UserWarning, match=r"W&B \(offline\) failed.*service did not start") as caught:
+        assert not publish_to_wandb([tracked("a", gif), tracked("b", gif)], tmp_path, "offline")
+    assert len(caught) == 1
+
+
+def test_missing_media_are_one_warning(tmp_path: Path, gif: Path):
+    gif.unlink()
+    with pytest.warns(UserWarning, match="no picture or video at .*walk.gif"):
+        assert not publish_to_wandb([tracked("a", gif)], tmp_path, "offline")
+
+
+def test_an_unreachable_server_is_one_warning(tmp_path: Path, gif: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    monkeypatch.setattr("selfcorrect.tracking.CONNECT_TIMEOUT_S", 2.0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert not publish_to_wandb([tracked("a", gif)], tmp_path, "online")
+    assert [str(w.message)[:21] for w in caught if "W&B" in str(w.message)] == ["W&B (online) failed, "]
