@@ -1,0 +1,107 @@
+"""Motion features for comparing distributions of motions, without a trained network.
+
+Two descriptions of joint positions in the spirit of Onuma et al. (2008, kinetic features) and Müller et al. (2005,
+geometric features), averaged over a few blocks of time so that the course of a motion counts: *kinematic* says how
+the joints move, which artefacts such as jitter and sliding change first; *geometric* says which poses are taken and
+where the body goes. A principal component analysis, fitted once on the reference, makes them small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Self
+
+import numpy as np
+
+from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.skeleton import Skeleton
+
+TIME_BLOCKS = 8
+
+FeatureGroups = Sequence[np.ndarray]
+"""Arrays (N, F_g), one per kind of quantity; each kind weighs the same in the embedding."""
+
+Features = Callable[[MotionBatch], FeatureGroups]
+
+
+def kinematic_features(batch: MotionBatch) -> FeatureGroups:
+    """How the joints move, per block of time, in the world.
+
+    Logarithms of the mean speed of each joint (over 0.1 m/s) and of the mean size of its acceleration (over 1 m/s²),
+    so that jitter of several times the real acceleration counts as that factor and not as its square; mean velocity
+    of the root (m/s).
+    """
+    positions_m = joint_positions(batch)
+    velocities = np.diff(positions_m, axis=1) * batch.fps
+    accelerations = np.diff(velocities, axis=1) * batch.fps
+    return [
+        np.log1p(block_means(np.linalg.norm(velocities, axis=-1)) / 0.1),
+        np.log1p(block_means(np.linalg.norm(accelerations, axis=-1))),
+        block_means(velocities[:, :, 0]),
+    ]
+
+
+def geometric_features(batch: MotionBatch) -> FeatureGroups:
+    """Which poses are taken and where the body goes, per block of time; windows must be canonical.
+
+    Mean position of each joint above the floor and horizontally from the root (m), mean distances between the ends
+    of the limbs (m), mean horizontal position of the root from where it starts (m).
+    """
+    positions_m = joint_positions(batch)
+    root_path_m = positions_m[:, :, :1] * (1, 0, 1)
+    ends_m = positions_m[:, :, limb_ends(batch.skeleton)]
+    pairs = [ends_m[:, :, a] - ends_m[:, :, b] for a, b in combinations(range(ends_m.shape[2]), 2)]
+    return [
+        block_means(positions_m - root_path_m),
+        block_means(np.linalg.norm(np.stack(pairs, axis=2), axis=-1)),
+        block_means(root_path_m - root_path_m[:, :1]),
+    ]
+
+
+def limb_ends(skeleton: Skeleton) -> list[int]:
+    """The joints without children: hands, feet, head."""
+    return [joint for joint, children in enumerate(skeleton.children) if not children]
+
+
+def block_means(values: np.ndarray) -> np.ndarray:
+    """Means (N, blocks · event) of values (N, T, *event) over `TIME_BLOCKS` blocks of nearly equal length."""
+    if values.shape[1] < TIME_BLOCKS:
+        raise ValueError(f"motion features need at least {TIME_BLOCKS + 2} frames, too few were given")
+    blocks = np.array_split(values, TIME_BLOCKS, axis=1)
+    return np.stack([block.mean(1) for block in blocks], axis=1).reshape(len(values), -1)
+
+
+@dataclass(frozen=True, eq=False)
+class MotionEmbedding:
+    """Motions to vectors in which Euclidean distance means something; fitted on a reference, then frozen.
+
+    features: what is embedded; scales: one factor per feature group; mean: (F,); axes: (F, D), scaled principal axes.
+    The reference has mean 0 and total variance 100, so a Fréchet distance of 100 is that of a single average motion.
+    """
+
+    features: Features
+    scales: tuple[float, ...]
+    mean: np.ndarray
+    axes: np.ndarray
+
+    @classmethod
+    def fit(cls, features: Features, reference: MotionBatch, dimensions: int = 24) -> Self:
+        """The `dimensions` principal components of the features of `reference`, each kind scaled to equal variance."""
+        groups = features(reference)
+        scales = tuple(1 / np.sqrt(group.var(axis=0).sum()) for group in groups)
+        joined = _join(groups, scales)
+        mean = joined.mean(0)
+        deviations, axes = np.linalg.svd(joined - mean, full_matrices=False)[1:]
+        variances = deviations[:dimensions] ** 2 / len(joined)
+        return cls(features, scales, mean, axes[:dimensions].T * np.sqrt(100 / variances.sum()))
+
+    def __call__(self, batch: MotionBatch) -> np.ndarray:
+        """Embedded motions (N, D), float64."""
+        return (_join(self.features(batch), self.scales) - self.mean) @ self.axes
+
+
+def _join(groups: FeatureGroups, scales: Sequence[float]) -> np.ndarray:
+    return np.concatenate([scale * group for scale, group in zip(scales, groups, strict=True)], axis=1)
