@@ -1,0 +1,79 @@
+"""Data whose truth is known: Gaussians, rings, moons, a pinwheel in the plane, and word frequencies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from selfcorrect.randomness import Stream
+
+
+def normal(count: int, stream: Stream, *event: int) -> Tensor:
+    """Standard normal values (count, *event), float64; event = (*replicates, dimension)."""
+    return torch.randn((count, *event), generator=stream.torch(), dtype=torch.float64)
+
+
+def rings(count: int, stream: Stream, noise: float = 0.05) -> tuple[Tensor, Tensor]:
+    """Two concentric circles of radius 1 and 2: values (count, 2), labels (count,) 0 for the inner one."""
+    labels = _labels(count, 2)
+    angle = 2 * math.pi * _uniform(count, stream)
+    radius = 1 + labels + noise * _noise(count, stream, 1)[:, 0]
+    return torch.stack([radius * angle.cos(), radius * angle.sin()], dim=1), labels
+
+
+def moons(count: int, stream: Stream, noise: float = 0.08) -> tuple[Tensor, Tensor]:
+    """Two interleaved half circles of radius 1: values (count, 2), labels (count,)."""
+    labels = _labels(count, 2)
+    angle = math.pi * _uniform(count, stream)
+    upper = torch.stack([angle.cos() - 0.5, angle.sin() - 0.25], dim=1)
+    sign = torch.where(labels == 0, 1.0, -1.0)[:, None]
+    return upper * sign + noise * _noise(count, stream, 2), labels
+
+
+def eight_gaussians(count: int, stream: Stream, deviation: float = 0.15) -> tuple[Tensor, Tensor]:
+    """Eight Gaussians on a circle of radius 2: values (count, 2), labels (count,) around the circle."""
+    labels = _labels(count, 8)
+    angle = labels * (math.pi / 4)
+    centres = 2 * torch.stack([angle.cos(), angle.sin()], dim=1)
+    return centres + deviation * _noise(count, stream, 2), labels
+
+
+def pinwheel(count: int, stream: Stream, arms: int = 5, twist: float = 0.6) -> tuple[Tensor, Tensor]:
+    """Arms that bend around the origin: values (count, 2), labels (count,) of the arm."""
+    labels = _labels(count, arms)
+    along, across = (_noise(count, stream, 2) * torch.tensor([0.3, 0.08], dtype=torch.float64)).T
+    radius = 1.4 + along
+    angle = labels * (2 * math.pi / arms) + twist * radius.exp() / 2
+    direction = torch.stack([angle.cos(), angle.sin()], dim=1)
+    normal_direction = torch.stack([-angle.sin(), angle.cos()], dim=1)
+    return radius[:, None] * direction + across[:, None] * normal_direction, labels
+
+
+SHAPES: dict[str, Callable[[int, Stream], tuple[Tensor, Tensor]]] = {
+    "rings": rings,
+    "moons": moons,
+    "eight-gaussians": eight_gaussians,
+    "pinwheel": pinwheel,
+}
+
+
+def zipf(words: int, exponent: float = 1.0) -> Tensor:
+    """Probabilities (words,) of a language whose k-th most frequent word has frequency ∝ k^−exponent."""
+    frequencies = torch.arange(1, words + 1, dtype=torch.float64) ** -exponent
+    return frequencies / frequencies.sum()
+
+
+def _labels(count: int, classes: int) -> Tensor:
+    """Every class equally often, in turn."""
+    return torch.arange(count) % classes
+
+
+def _uniform(count: int, stream: Stream) -> Tensor:
+    return torch.rand(count, generator=stream.child("uniform").torch(), dtype=torch.float64)
+
+
+def _noise(count: int, stream: Stream, dimension: int) -> Tensor:
+    return torch.randn((count, dimension), generator=stream.child("noise").torch(), dtype=torch.float64)

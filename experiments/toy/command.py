@@ -1,0 +1,105 @@
+"""`selfcorrect toy NAME|all`: run published loops at toy scale and write the gallery."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import tyro
+from tqdm import tqdm
+
+from selfcorrect.experiments.toy import gaussian_correct
+from selfcorrect.experiments.toy.gallery import Exhibit, write_gallery
+from selfcorrect.experiments.toy.result import Result
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named toy experiment: full settings, small settings for a quick look, and the function that runs either."""
+
+    title: str
+    source: str
+    full: Any
+    quick: Any
+    run: Callable[[Any], Result]
+
+
+PRESETS: Mapping[str, Preset] = {
+    "gaussian-correct": Preset(
+        "A Gaussian, corrected towards the truth",
+        "Gillman et al. 2024",
+        gaussian_correct.GaussianCorrect(),
+        gaussian_correct.quick(),
+        gaussian_correct.run,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class ToyCommand:
+    """Run published self-consuming loops at toy scale and compare them with their closed forms."""
+
+    names: Annotated[tuple[str, ...], tyro.conf.Positional] = field(default=("all",))
+    """Names of loops, or "all"; "list" prints what there is."""
+    out: Path = Path("runs/toy")
+    """Folder for gallery.html and results.json."""
+    quick: bool = False
+    """Small versions: seconds each, wider intervals."""
+    seed: int | None = None
+    """Another root seed than the presets' own."""
+    text: Path | None = None
+    """A plain-text file for the language loop, instead of the standard library's documentation."""
+
+    def run(self) -> None:
+        """Run the chosen loops, print one line each, and write the gallery."""
+        if self.names == ("list",):
+            print("\n".join(f"{name:18} {preset.title} ({preset.source})" for name, preset in PRESETS.items()))
+            return
+        torch.set_num_threads(1)  # these tensors are too small to share among threads
+        chosen = self.chosen()
+        exhibits = []
+        for name in (bar := tqdm(chosen, unit="loop", disable=None)):
+            bar.set_description(name)
+            exhibits.append(self._exhibit(name))
+            bar.write(_summary(exhibits[-1]))
+        print(f"Gallery: {write_gallery(exhibits, self.out)}")
+
+    def chosen(self) -> list[str]:
+        """The presets to run, in the table's order; raises ValueError for a name that is not there."""
+        unknown = [name for name in self.names if name not in (*PRESETS, "all")]
+        if unknown or not self.names:
+            asked = ", ".join(map(repr, unknown)) or "nothing"
+            raise ValueError(f"unknown toy loop {asked}; known are all, {', '.join(PRESETS)}")
+        return [name for name in PRESETS if "all" in self.names or name in self.names]
+
+    def settings(self, name: str) -> Any:
+        """The preset's settings with the options of the command line that they have."""
+        settings = PRESETS[name].quick if self.quick else PRESETS[name].full
+        known = {one.name for one in fields(settings)}
+        given = {"seed": self.seed, "text": self.text}
+        return replace(settings, **{key: value for key, value in given.items() if value is not None and key in known})
+
+    def _exhibit(self, name: str) -> Exhibit:
+        preset, settings, start = PRESETS[name], self.settings(name), time.perf_counter()
+        result = preset.run(settings)
+        return Exhibit(name, preset.title, preset.source, settings, result, time.perf_counter() - start)
+
+
+def _summary(exhibit: Exhibit) -> str:
+    held = sum(check.outcome == "holds" for check in exhibit.result.checks)
+    failed = [check.statement for check in exhibit.result.checks if check.outcome == "fails"]
+    tail = f"; fails: {'; '.join(failed)}" if failed else ""
+    return f"{exhibit.name}: {held} of {len(exhibit.result.checks)} statements hold, {exhibit.seconds:.1f} s{tail}"
+
+
+def main() -> None:
+    """Entry point of `python -m selfcorrect.experiments.toy.command`."""
+    tyro.cli(ToyCommand).run()
+
+
+if __name__ == "__main__":
+    main()

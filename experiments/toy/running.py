@@ -1,0 +1,49 @@
+"""Runs the arms of a toy experiment through the one loop engine and collects their curves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias
+
+import numpy as np
+from tqdm import tqdm
+
+from selfcorrect.loop import Plan, Task, run_loop, train_first_generation
+from selfcorrect.randomness import Stream, streams
+from selfcorrect.store import MemoryStore, Store
+
+Curves: TypeAlias = dict[str, dict[str, np.ndarray]]  # arm → quantity → (S, T + 1), generation 0 first
+Comparison: TypeAlias = tuple[Task, Mapping[str, Plan]]
+
+
+def run_arms(task: Task, plans: Mapping[str, Plan], stream: Stream) -> Curves:
+    """Run every plan from one shared generation 0; seeds are the replicates in the model's events.
+
+    A quantity is what `task.evaluate` measures in generation 0: a number, or one per replicate.
+    """
+    first = MemoryStore()
+    train_first_generation(task, first, stream)
+    total = sum(plan.generations for plan in plans.values())
+    curves = {}
+    with tqdm(total=total, unit="generation", leave=False, disable=None) as bar:
+        for name, plan in plans.items():
+            bar.set_description(name)
+            store = MemoryStore()
+            run_loop(task, plan, store, first, stream, observe=lambda _: bar.update() and None)
+            curves[name] = _curves(first, store, plan.generations)
+    return curves
+
+
+def run_seeds(compare: Callable[[Stream], Comparison], seeds: Iterable[int]) -> Curves:
+    """Run a comparison once per seed, for models without replicates, and stack the seeds."""
+    runs = [run_arms(*compare(stream), stream) for stream in map(streams, tqdm(seeds, leave=False, disable=None))]
+    return {
+        arm: {name: np.concatenate([run[arm][name] for run in runs]) for name in quantities}
+        for arm, quantities in runs[0].items()
+    }
+
+
+def _curves(first: Store, store: Store, generations: int) -> dict[str, np.ndarray]:
+    """Quantities (S, T + 1); S = 1 where a quantity is a single number."""
+    rows = [first.metrics(0), *(store.metrics(generation) for generation in range(1, generations + 1))]
+    return {name: np.atleast_2d(np.array([row[name] for row in rows]).T) for name in rows[0]}
