@@ -43,25 +43,41 @@ def run(folder):
         run_loop(task, plan, arm, first, stream, observe=MetricsFile(folder / "arm" / "metrics.jsonl", arm, first))
 
 
-def run_until_killed(folder, seconds):
+def kill_myself_at_sync(count):
+    fsync, calls = os.fsync, iter(range(1, 10**6))
+
+    def deadly(descriptor):
+        if next(calls) == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+        fsync(descriptor)
+
+    os.fsync = deadly
+
+
+def run_until_killed(folder, moment):
+    # after so many seconds, or when it is about to sync its n-th file, which is in the middle of a commit
+    kind, number = moment.split("=")
     child = os.fork()
     if child == 0:
+        if kind == "sync":
+            kill_myself_at_sync(int(number))
         run(folder)
         os._exit(0)
-    time.sleep(seconds)
-    os.kill(child, signal.SIGKILL)
+    if kind == "seconds":
+        time.sleep(float(number))
+        os.kill(child, signal.SIGKILL)
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
-folder, *delays = sys.argv[1:]
-print(sum(run_until_killed(Path(folder), float(delay)) for delay in delays))
+folder, *moments = sys.argv[1:]
+print(sum(run_until_killed(Path(folder), moment) for moment in moments))
 run(Path(folder))
 """
 
 
-def start(folder: Path, delays: list[float]) -> int:
-    """Run the loop in another process, killing it after each delay, then to its end; returns the number of kills."""
-    command = [sys.executable, "-c", LOOP, str(folder), *map(str, delays)]
+def start(folder: Path, moments: list[str]) -> int:
+    """Run the loop in another process, killing it at each moment, then to its end; returns the number of kills."""
+    command = [sys.executable, "-c", LOOP, str(folder), *moments]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return int(done.stdout)
 
@@ -76,9 +92,11 @@ def digests(folder: Path) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_the_final_folder_is_the_same_byte_for_byte(tmp_path: Path):
-    delays = np.random.default_rng(0).uniform(0.02, 0.3, size=8).tolist()
+    random = np.random.default_rng(0)
+    in_commits = [f"sync={count}" for count in random.integers(1, 40, size=8)]
+    at_any_time = [f"seconds={delay}" for delay in random.uniform(0.02, 0.2, size=6)]
     assert start(tmp_path / "whole", []) == 0
-    assert start(tmp_path / "killed", delays) >= 3
+    assert start(tmp_path / "killed", random.permutation(in_commits + at_any_time).tolist()) >= 10
     whole = digests(tmp_path / "whole")
     assert len(whole) > 40 * 3
     assert digests(tmp_path / "killed") == whole
