@@ -19,7 +19,7 @@ from selfcorrect.datasets.dataset import Clip, Dataset, cut, require
 from selfcorrect.motion import humanml3d
 from selfcorrect.motion.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import Skeleton, smpl_22
+from selfcorrect.motion.skeleton import smpl_22
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,14 @@ def split_names(folder: Path, split: str) -> list[str]:
     return (folder / f"{split}.txt").read_text().split()
 
 
-def read_joints(path: Path) -> np.ndarray:
-    """Joints (T, J, 3) of rows (T, 12 J − 1), as in new_joint_vecs, or of joints, as in new_joints."""
+def read_joints(path: Path, *, last_frame: bool = False) -> np.ndarray:
+    """Joints (T, J, 3) of rows (T, 12 J − 1), as in new_joint_vecs, or of joints, as in new_joints.
+
+    last_frame: of rows, also the frame to which the last one leads (see `decode_joints`).
+    """
     array = read_npy(path).astype(float)
     if array.ndim == 2:
-        array = humanml3d.decode_joints(array)
+        array = humanml3d.decode_joints(array, last_frame=last_frame)
     if array.ndim != 3 or array.shape[-1] != 3 or not len(array):
         raise ValueError(f"{path}: expected rows (frames, 263) or joints (frames, 22, 3), got shape {array.shape}")
     if not np.isfinite(array).all():
@@ -92,13 +95,12 @@ def read_joints(path: Path) -> np.ndarray:
     return array
 
 
-def read_motion(path: Path, skeleton: Skeleton | None = None) -> Motion:
-    """The motion in a file of 22 joints or 263 columns, 20 fps, on `skeleton`, or on one that fits this clip."""
-    joints_m = read_joints(path)
+def read_motion(path: Path, *, last_frame: bool = False) -> Motion:
+    """The motion in a file of 22 joints or 263 columns, 20 fps, on a skeleton that fits this clip."""
+    joints_m = read_joints(path, last_frame=last_frame)
     if joints_m.shape[1] != 22:
         raise ValueError(f"{path}: expected 22 joints, got {joints_m.shape[1]}")
-    if skeleton is None:
-        skeleton = fit_skeleton(joints_m, smpl_22(humanml3d.BONE_AXES))
+    skeleton = fit_skeleton(joints_m, smpl_22(humanml3d.BONE_AXES))
     return replace(fit_motion(joints_m, humanml3d.FPS, skeleton), source=str(path))
 
 

@@ -43,6 +43,15 @@ BONE_AXES = np.array(
 )  # fmt: skip
 """(22, 3) direction of the bone that ends in each joint where its rotation is the identity."""
 
+TARGET_OFFSETS_M = BONE_AXES * np.array(
+    [
+        0.0000000, 0.1030739, 0.1098834, 0.1315683, 0.3936231, 0.3901881, 0.1431903, 0.4324330,
+        0.4256433, 0.0573647, 0.1433817, 0.1494187, 0.2193600, 0.1374868, 0.1433828, 0.1030393,
+        0.1316140, 0.1229843, 0.2568398, 0.2630919, 0.2660119, 0.2698763,
+    ]
+)[:, None]  # fmt: skip
+"""(22, 3) the skeleton to whose bone lengths HumanML3D brings every clip."""
+
 _PARENTS = np.array(SMPL_22_PARENTS)
 _BONE_BEFORE = np.where(np.isin(SMPL_22, ("left_collar", "right_collar")), 0, _PARENTS)  # arms hang off the root
 _LEFT_HIP, _RIGHT_HIP, _LEFT_SHOULDER, _RIGHT_SHOULDER = (
@@ -128,13 +137,23 @@ def encode(joints_m: np.ndarray, target_offsets_m: np.ndarray | None = None) -> 
     return np.concatenate([group.reshape(len(steps_m), -1) for group in groups], axis=1)
 
 
-def decode_joints(vectors: np.ndarray) -> np.ndarray:
-    """Joints (..., T, J, 3), metres, y up, from rows (..., T, 12 J − 1): the root at the origin facing +z at first."""
+def decode_joints(vectors: np.ndarray, *, last_frame: bool = False) -> np.ndarray:
+    """Joints (..., T, J, 3), metres, y up, from rows (..., T, 12 J − 1): the root at the origin facing +z at first.
+
+    last_frame: also the frame to which the last row's velocities lead, so that T rows give back the T + 1 frames that
+    they were made of.
+    """
     joints = joint_count(vectors)
     facing_rad, root_m = _root(vectors)
     relative_m = vectors[..., columns(joints)["positions"]].reshape(*vectors.shape[:-1], joints - 1, 3)
     others_m = _about_y(facing_rad[..., None]).apply(relative_m) + root_m[..., None, :] * [1, 0, 1]
-    return np.concatenate([root_m[..., None, :], others_m], axis=-2)
+    joints_m = np.concatenate([root_m[..., None, :], others_m], axis=-2)
+    if not last_frame:
+        return joints_m
+    steps_m = vectors[..., -1:, columns(joints)["velocities"]].reshape(*vectors.shape[:-2], 1, joints, 3)
+    return np.concatenate(
+        [joints_m, joints_m[..., -1:, :, :] + _about_y(facing_rad[..., -1:, None]).apply(steps_m)], -3
+    )
 
 
 def decode_rotations(vectors: np.ndarray) -> np.ndarray:

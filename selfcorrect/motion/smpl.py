@@ -130,9 +130,17 @@ def _rests_like_smpl(skeleton: Skeleton) -> bool:
 
 
 def _by_positions(motion: Motion) -> Motion:
-    parts = {part: motion.skeleton.joint(part) for part in SMPL_22}
-    if missing := [part for part, joint in parts.items() if joint is None]:
-        raise ValueError(f"{motion.source or 'motion'}: has no joint for {', '.join(missing)} of SMPL's body")
-    joints_m = joint_positions(motion)[:, [joint for joint in parts.values() if joint is not None]]
+    joints_m = body_joints(motion)
     fitted = fit_motion(joints_m, motion.fps, fit_skeleton(joints_m, SMPL_BODY.average()))
     return replace(motion, skeleton=fitted.skeleton, root_m=fitted.root_m, rotations=fitted.rotations)
+
+
+def body_joints(motion: Motion) -> np.ndarray:
+    """World positions (T, 22, 3), metres, of the body parts; halfway between its neighbours for a lacking spine2."""
+    places = {part: motion.skeleton.joint(part) for part in SMPL_22}
+    if missing := [part for part, joint in places.items() if joint is None and part != "spine2"]:
+        raise ValueError(f"{motion.source or 'motion'}: has no joint for {', '.join(missing)} of SMPL's body")
+    positions_m = joint_positions(motion)
+    found_m = {part: positions_m[:, joint] for part, joint in places.items() if joint is not None}
+    found_m.setdefault("spine2", (found_m["spine1"] + found_m["spine3"]) / 2)
+    return np.stack([found_m[part] for part in SMPL_22], axis=1)

@@ -62,6 +62,10 @@ def test_joints_decode_as_in_the_reference(shared: Path, case: str) -> None:
     np.testing.assert_allclose(decode_joints(data["vectors"].astype(float)), data["recovered"], atol=1e-5)
 
 
+def test_the_target_skeleton_is_the_published_one(shared: Path) -> None:
+    np.testing.assert_allclose(humanml3d.TARGET_OFFSETS_M, read(shared, "golden_012314")["target_offsets"], atol=1e-7)
+
+
 def test_published_rows_decode_to_the_published_joints(shared: Path) -> None:
     vectors = np.load(shared / "humanml3d" / "joint_vecs_012314.npy").astype(float)
     np.testing.assert_allclose(decode_joints(vectors), np.load(shared / "humanml3d" / "joints_012314.npy"), atol=1e-5)
@@ -85,6 +89,13 @@ def test_bones_without_length_are_encoded_where_the_reference_gives_nan(shared: 
 def test_joints_survive_the_representation(seed: int) -> None:
     joints_m = random_walk(seed)
     np.testing.assert_allclose(decode_joints(encode(joints_m)), canonical(joints_m)[:-1], atol=1e-9)
+
+
+@given(seed=seeds)
+@settings(max_examples=40, deadline=None)
+def test_rows_survive_their_joints(seed: int) -> None:
+    vectors = encode(random_walk(seed))
+    np.testing.assert_allclose(encode(decode_joints(vectors, last_frame=True)), vectors, atol=1e-7)
 
 
 @given(seed=seeds)
