@@ -7,8 +7,6 @@ from the same named streams, so that they differ in nothing but their plans (com
 from __future__ import annotations
 
 import math
-import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,6 +22,7 @@ from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.policy import Policy, realised_mixture, sampling_labels
 from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples
+from selfcorrect.stopwatch import Stopwatch
 from selfcorrect.store import Generation, Metrics, Record, Store
 
 
@@ -129,7 +128,7 @@ def run_loop(
             labels = sampling_labels(real.labels, plan.policy.count(len(real), generation), here.child("label"))
             raw = draw(labels, here.child("sample")) if len(labels) else real.take(labels)
         with _phase(watch, "correct", generation):
-            batch = _correct(raw, plan.correction, here.child("correct"), watch.timed("sample", draw))
+            batch = _correct(raw, plan.correction, here.child("correct"), _timed(draw, watch))
         with _phase(watch, "mix", generation):
             history = LoopHistory(store, generation, batch.samples)
             training = plan.policy.mix(real, history, generation, here.child("mix"))
@@ -219,44 +218,6 @@ def _realised(training: Samples, batch: CorrectedBatch) -> Metrics:
     }
 
 
-class Stopwatch:
-    """Seconds per phase; a nested phase counts for itself alone, and time outside phases for "else"."""
-
-    def __init__(self) -> None:
-        self._seconds: dict[str, float] = defaultdict(float)
-        self._phase = "else"
-        self._since = time.perf_counter()
-
-    def _switch(self, phase: str) -> str:
-        now = time.perf_counter()
-        self._seconds[self._phase] += now - self._since
-        left, self._phase, self._since = self._phase, phase, now
-        return left
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        outer = self._switch(name)
-        try:
-            yield
-        finally:
-            self._switch(outer)
-
-    def timed(self, name: str, draw: Redraw) -> Redraw:
-        """`draw` with its time counted as phase `name`."""
-
-        def timed_draw(labels: Tensor, stream: Stream) -> Samples:
-            with self.phase(name):
-                return draw(labels, stream)
-
-        return timed_draw
-
-    def lap(self) -> dict[str, float]:
-        """Seconds per phase since the last lap."""
-        self._switch(self._phase)
-        seconds, self._seconds = self._seconds, defaultdict(float)
-        return dict(seconds)
-
-
 @contextmanager
 def _phase(watch: Stopwatch, name: str, generation: int) -> Iterator[None]:
     """Count the time of a phase, and say in which generation and phase an error came."""
@@ -266,3 +227,13 @@ def _phase(watch: Stopwatch, name: str, generation: int) -> Iterator[None]:
         except Exception as error:
             intact = f"; generations up to {generation - 1} are kept and the run can be resumed" if generation else ""
             raise LoopError(f"generation {generation} stopped in phase {name!r}: {describe(error)}{intact}") from error
+
+
+def _timed(draw: Redraw, watch: Stopwatch) -> Redraw:
+    """`draw` with its time counted as sampling, whoever calls it."""
+
+    def timed_draw(labels: Tensor, stream: Stream) -> Samples:
+        with watch.phase("sample"):
+            return draw(labels, stream)
+
+    return timed_draw

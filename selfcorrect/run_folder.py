@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 from selfcorrect.samples import Samples
 
@@ -35,6 +36,12 @@ class FolderLock:
         except BlockingIOError:
             self._file.close()
             raise StoreError(f"the run folder {folder} is in use by another process") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
     def release(self) -> None:
         self._file.close()

@@ -14,7 +14,6 @@ from selfcorrect.loop import (
     Candidate,
     LoopError,
     Plan,
-    Stopwatch,
     Task,
     corrected_real,
     run_loop,
@@ -24,6 +23,7 @@ from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.policy import Accumulate, Augment, RealOnly, Replace
 from selfcorrect.randomness import streams
 from selfcorrect.samples import Samples
+from selfcorrect.stopwatch import Stopwatch
 from selfcorrect.store import MemoryStore
 
 STREAM = streams(7)
