@@ -1,0 +1,30 @@
+"""All sources of motions that can be read, and which of them a folder or file is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from selfcorrect.datasets.amass import AMASS
+from selfcorrect.datasets.babel import BABEL
+from selfcorrect.datasets.bvh_collections import BANDAI_NAMCO, LAFAN1, MIXAMO
+from selfcorrect.datasets.dataset import Dataset
+from selfcorrect.datasets.humanact12 import HUMANACT12
+from selfcorrect.datasets.humanml3d import HUMANML3D
+from selfcorrect.datasets.kit import KIT
+from selfcorrect.datasets.uestc import UESTC
+
+DATASETS = (HUMANML3D, KIT, BABEL, HUMANACT12, UESTC, LAFAN1, BANDAI_NAMCO, MIXAMO, AMASS)
+"""Those with the most telling layout come first: BABEL's folder may hold AMASS'."""
+
+
+def recognise(path: Path) -> Dataset | None:
+    """The dataset whose layout a folder has, None where it has none of them."""
+    return next((dataset for dataset in DATASETS if dataset.recognises(path)), None)
+
+
+def dataset(name: str) -> Dataset:
+    """The dataset of that name."""
+    for known in DATASETS:
+        if known.name == name:
+            return known
+    raise ValueError(f"unknown dataset {name!r}, known are {', '.join(known.name for known in DATASETS)}")
