@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
 
 import tyro
 
 from selfcorrect.experiments.motion import MotionCommand
 
-Command = Annotated[MotionCommand, tyro.conf.subcommand("motion")]
+COMMANDS = {"motion": MotionCommand}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; a mistake of the caller ends in one sentence and exit code 2, never in a traceback."""
-    command = tyro.cli(
-        tyro.conf.OmitSubcommandPrefixes[tyro.conf.OmitArgPrefixes[Command]],
+    command = tyro.extras.subcommand_cli_from_dict(
+        COMMANDS,
         prog="selfcorrect",
         description="Self-correcting self-consuming loops for generative models.",
         args=arguments,

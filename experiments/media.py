@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from selfcorrect.datasets.bvh import write_motion
+from selfcorrect.datasets.bvh import clip_of, write_bvh
 from selfcorrect.experiments.arms import BASELINE, Arm
 from selfcorrect.experiments.correctors import MODEL_WORLD
 from selfcorrect.experiments.motion_task import MotionTask, motion_task
@@ -44,16 +44,12 @@ def render_clips(settings: MotionSettings, root: Path) -> list[Clip]:
 
 
 def _clips_of(place: Place) -> list[Clip]:
-    task = motion_task(place.settings, place.comparison, place.stream, "cpu", _silent)
+    task = motion_task(place.settings, place.comparison, place.stream)
     labels = _shown_labels(task)
     last = place.settings.generations
     clips = [_samples_clip(place, task, labels, BASELINE, 0, place.first_folder)]
     clips += [_samples_clip(place, task, labels, arm, last, place.arm_folder(arm)) for arm in place.comparison.arms]
     return [*clips, _correction_clip(place, task, labels)]
-
-
-def _silent(phase: str, done: int, total: int) -> None:
-    """Nobody watches these short steps."""
 
 
 def _shown_labels(task: MotionTask) -> torch.Tensor:
@@ -78,7 +74,7 @@ def _samples_clip(
     path = _media_folder(place) / f"{name}.mp4"
     _save(path, [Panel(motion, text) for motion, text in zip(motions, _names(task, labels), strict=True)], columns=3)
     for motion, text in zip(motions, _names(task, labels), strict=True):
-        write_motion(path.with_name(f"{name}-{text}.bvh"), motion)
+        write_bvh(path.with_name(f"{name}-{text}.bvh"), clip_of(motion))
     section = f"Samples of the {CHARACTER[place.comparison.denoiser]} denoiser ({place.comparison.denoiser})"
     caption = f"Generation {generation}: {title}"
     return Clip(section, caption, path, place.comparison.denoiser, arm.name, place.seed, generation)

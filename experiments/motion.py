@@ -48,7 +48,8 @@ def run_references(place: Place, progress: Progress) -> None:
 
 def run_first_generation(place: Place, progress: Progress) -> None:
     """Train and commit the generation 0 that all arms of a place share."""
-    task = motion_task(place.settings, place.comparison, place.stream, place.device, progress)
+    steps = place.settings.initial_steps[place.comparison.denoiser]
+    task = motion_task(place.settings, place.comparison, place.stream, place.device, progress, steps)
     with _store(place, place.first_folder, task, None) as store:
         train_first_generation(task.task, store, place.stream)
     progress("generation", 0, place.settings.generations)
@@ -56,7 +57,8 @@ def run_first_generation(place: Place, progress: Progress) -> None:
 
 def run_arm(place: Place, arm: Arm, progress: Progress) -> None:
     """Run one arm from where it stands to its last generation."""
-    task = motion_task(place.settings, place.comparison, place.stream, place.device, progress)
+    steps = place.settings.steps[place.comparison.denoiser]
+    task = motion_task(place.settings, place.comparison, place.stream, place.device, progress, steps)
     first = FolderReader(place.first_folder)
     with _store(place, place.arm_folder(arm), task, arm) as store:
         for generation in range(1, store.latest + 1):

@@ -13,7 +13,7 @@ from selfcorrect.datasets.deepmimic import CYCLIC
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.datasets.windows import Split, Windows, WindowSettings, split_windows
 from selfcorrect.experiments.presets import Comparison, MotionSettings
-from selfcorrect.experiments.sweep import Progress
+from selfcorrect.experiments.sweep import Progress, silent
 from selfcorrect.loop import Candidate, Task
 from selfcorrect.models.diffusion.model import MotionDiffusion, choose_device
 from selfcorrect.motion.evaluation import MotionEvaluator
@@ -85,9 +85,14 @@ class MotionTask:
 
 
 def motion_task(
-    settings: MotionSettings, comparison: Comparison, seed_stream: Stream, device: str, progress: Progress
+    settings: MotionSettings,
+    comparison: Comparison,
+    seed_stream: Stream,
+    device: str = "cpu",
+    progress: Progress = silent,
+    training_steps: int = 0,
 ) -> MotionTask:
-    """Everything that the arms of one denoiser and seed share."""
+    """Everything that the arms of one denoiser and seed share; `training_steps` is for the progress bar alone."""
     data = motion_data(settings, seed_stream)
     codec = FeatureCodec.fit(data.training.batch)
     evaluator = MotionEvaluator.fit(data.reference.batch, data.reference.labels)
@@ -97,7 +102,7 @@ def motion_task(
         features=len(codec.mean),
         classes=len(data.training.label_names),
         device=choose_device(device),
-        on_training_step=lambda done: progress("train", done, 0),
+        on_training_step=lambda done: progress("train", done, training_steps),
         on_sampling_step=lambda done: progress("sample", done, comparison.diffusion.sampling_steps),
     )
     fresh = as_samples(data.fresh, codec)

@@ -21,6 +21,10 @@ Progress = Callable[[str, int, int], None]
 """Called with a phase ("train", "sample", "correct", "evaluate", …), steps done, steps in all."""
 
 
+def silent(phase: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
 @dataclass(frozen=True)
 class Job:
     """A unit of work: `function(*arguments, progress)`, in a process of its own kind, after the job named `after`.
@@ -171,17 +175,11 @@ class _Bars:
         pace = 0.2 if sys.stderr.isatty() else 30.0
         self.overall = tqdm(total=total, desc=title, unit="gen", position=0, mininterval=pace, dynamic_ncols=True)
         self.free = [
-            tqdm(
-                total=1,
-                position=row,
-                leave=False,
-                mininterval=pace,
-                dynamic_ncols=True,
-                disable=not sys.stderr.isatty(),
-            )
+            tqdm(position=row, leave=False, mininterval=pace, dynamic_ncols=True, disable=not sys.stderr.isatty())
             for row in range(1, processes + 1)
         ]
         self.by_process: dict[int, tqdm] = {}
+        self.shown: dict[int, tuple[str, int, int]] = {}
 
     def __enter__(self) -> _Bars:
         return self
@@ -194,11 +192,15 @@ class _Bars:
         if event.phase == "generation":
             self.overall.update()
             return
-        if event.process not in self.by_process and self.free:
+        if event.process not in self.by_process:
+            if not self.free:
+                return
             self.by_process[event.process] = self.free.pop(0)
-        if bar := self.by_process.get(event.process):
-            label = f"{event.job}: {event.phase}"
-            if bar.desc != f"{label}: " or bar.total != event.total:
-                bar.reset(total=event.total)
-                bar.set_description(label, refresh=False)
-            bar.update(event.done - bar.n)
+        bar = self.by_process[event.process]
+        label, total, done = self.shown.get(event.process, ("", 0, 0))
+        if (label, total) != (f"{event.job}: {event.phase}", event.total) or event.done < done:
+            label, done = f"{event.job}: {event.phase}", 0
+            bar.reset(total=event.total)
+            bar.set_description_str(label, refresh=False)
+        bar.update(event.done - done)
+        self.shown[event.process] = label, event.total, event.done

@@ -26,7 +26,7 @@ def gaussian_task(real_count: int, seeds: int, stream: Stream, *, unbiased: bool
 
 
 def distance_to_truth(candidate: Candidate) -> dict[str, Tensor]:
-    """Per seed: 2-Wasserstein distance of the model to N(0, I), its variance per dimension, its squared mean."""
+    """Per seed: 2-Wasserstein distance to N(0, I), variance and squared mean per dimension, log-determinant."""
     model = candidate.model
     assert isinstance(model, Gaussian)
     spectrum = torch.linalg.eigvalsh(model.covariance).clamp(min=0)
@@ -35,6 +35,7 @@ def distance_to_truth(candidate: Candidate) -> dict[str, Tensor]:
         "distance": (squared_mean + (spectrum.sqrt() - 1).square().sum(-1)).sqrt(),
         "variance": spectrum.mean(-1),
         "squared_mean": squared_mean / DIMENSION,
+        "log_volume": spectrum.clamp(min=1e-300).log().sum(-1),
     }
 
 
