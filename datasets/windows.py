@@ -11,13 +11,13 @@ shorter than a window and not cyclic holds its last pose.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import numpy as np
 
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.transforms import canonicalise, close_cycle, mirror, repeat_cycle, resample
+from selfcorrect.motion.transforms import canonicalise, close_cycle, mirror, on_skeleton, repeat_cycle, resample
 
 
 @dataclass(frozen=True)
@@ -108,33 +108,48 @@ class _Part:
 
 
 def cut_windows(motions: Sequence[Motion], settings: WindowSettings | None = None) -> Windows:
-    """All windows of these motions, which must share a skeleton; `source` and `label` tell clip and class."""
+    """All windows of these motions, whose `source` and `label` tell clip and class.
+
+    Motions of the same joints but other bones are put on the bones' average, with `on_skeleton`.
+    """
     settings = settings or WindowSettings()
-    parts = [_Part.whole(resample(motion, settings.fps), settings) for motion in motions]
+    parts = [_Part.whole(motion, settings) for motion in _alike(motions, settings)]
     return _windows(parts, _label_names(motions), settings)
 
 
 def split_windows(motions: Sequence[Motion], settings: WindowSettings | None = None) -> Split:
     """Training and held-out windows of the same motions, apart in time as the module's text says.
 
-    Raises ValueError where no clip is long enough to be split.
+    Where no clip is long enough to be split, there are no held-out windows.
     """
     settings = settings or WindowSettings()
     names = _label_names(motions)
-    parts = [_split_clip(resample(motion, settings.fps), settings) for motion in motions]
+    parts = [_split_clip(motion, settings) for motion in _alike(motions, settings)]
     held_out = [last for _, last in parts if last is not None]
-    if not held_out:
-        raise ValueError(
-            f"no clip lasts {2 * settings.frames} frames (two windows) at {settings.fps:g} per second, "
-            "so nothing can be held out; use shorter windows or longer motions"
-        )
-    return Split(_windows([first for first, _ in parts], names, settings), _windows(held_out, names, settings))
+    training = _windows([first for first, _ in parts], names, settings)
+    return Split(training, _windows(held_out, names, settings) if held_out else training.take(np.arange(0)))
 
 
 def _label_names(motions: Sequence[Motion]) -> tuple[str, ...]:
+    return tuple(sorted({motion.label for motion in motions}))
+
+
+def _alike(motions: Sequence[Motion], settings: WindowSettings) -> list[Motion]:
+    """The motions at the windows' frame rate and on one skeleton."""
     if not motions:
         raise ValueError("there are no motions to cut windows from")
-    return tuple(sorted({motion.label for motion in motions}))
+    first = motions[0].skeleton
+    for motion in motions:
+        if motion.skeleton.names != first.names or motion.skeleton.parents != first.parents:
+            raise ValueError(
+                f"windows need motions of the same joints: {motion.source or motion.label} has {len(motion.skeleton)}, "
+                f"{motions[0].source or motions[0].label} has {len(first)} or others"
+            )
+    resampled = [resample(motion, settings.fps) for motion in motions]
+    if all(motion.skeleton.same_as(first) for motion in motions):
+        return [replace(motion, skeleton=first) for motion in resampled]
+    average = replace(first, offsets_m=np.mean([motion.skeleton.offsets_m for motion in motions], axis=0))
+    return [on_skeleton(motion, average) for motion in resampled]
 
 
 def _split_clip(motion: Motion, settings: WindowSettings) -> tuple[_Part, _Part | None]:

@@ -1,4 +1,4 @@
-"""When feet stand on the floor."""
+"""When feet stand on the floor, and where the floor is."""
 
 from __future__ import annotations
 
@@ -23,13 +23,31 @@ def foot_contacts(
     than `speed_m_s`, measured over the two frames around. Gaps up to `longest_gap_s` are closed; what is then shorter
     than `shortest_s` is dropped.
     """
-    soles = world_sole_points(moving.skeleton, *forward_kinematics(moving.skeleton, moving.root_m, moving.rotations))
-    side = sole_points(moving.skeleton).side
-    feet = np.stack([soles[..., side == foot, :] for foot in (0, 1)], axis=-3)
-    low = feet[..., 1].min(axis=-1) < height_m
-    slow = _speed(feet.mean(axis=-2), moving.fps) < speed_m_s
+    lowest_m, speed_of_sole_m_s = _soles(moving)
     gap, run = round(longest_gap_s * moving.fps), round(shortest_s * moving.fps)
-    return _without_flicker(low & slow, gap, run)
+    return _without_flicker((lowest_m < height_m) & (speed_of_sole_m_s < speed_m_s), gap, run)
+
+
+def floor_height_m(motion: Motion) -> float:
+    """Height of the floor that a motion stands on, told from its feet alone.
+
+    The 40th percentile of the lower sole's height over the frames in which it moves slower than 0.36 m/s; the 20th of
+    all frames where it hardly ever does.
+    """
+    lowest_m, speed_m_s = _soles(motion)
+    lower = lowest_m == lowest_m.min(axis=1, keepdims=True)
+    standing_m = lowest_m[lower & (speed_m_s < 0.36)]
+    if len(standing_m) < 5:
+        return float(np.percentile(lowest_m.min(axis=1), 20))
+    return float(np.percentile(standing_m, 40))
+
+
+def _soles(moving: Motion | MotionBatch) -> tuple[np.ndarray, np.ndarray]:
+    """Height of each sole's lowest corner and speed of its middle, m and m/s, both (..., T, 2), left foot first."""
+    soles_m = world_sole_points(moving.skeleton, *forward_kinematics(moving.skeleton, moving.root_m, moving.rotations))
+    side = sole_points(moving.skeleton).side
+    feet_m = np.stack([soles_m[..., side == foot, :] for foot in (0, 1)], axis=-3)
+    return feet_m[..., 1].min(axis=-1), _speed(feet_m.mean(axis=-2), moving.fps)
 
 
 def _speed(points_m: np.ndarray, fps: float) -> np.ndarray:

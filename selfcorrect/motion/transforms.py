@@ -8,8 +8,10 @@ from typing import TypeVar
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.kinematics import continuous
+from selfcorrect.motion.body import world_sole_points
+from selfcorrect.motion.kinematics import continuous, forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.skeleton import Skeleton
 
 Moving = TypeVar("Moving", Motion, MotionBatch)
 """One motion, root (T, 3), or a batch of them, root (N, T, 3)."""
@@ -26,6 +28,26 @@ def mirror(moving: Moving) -> Moving:
         root_m=moving.root_m * np.array([-1.0, 1.0, 1.0]),
         rotations=swapped * np.array([1.0, -1.0, -1.0, 1.0]),
     )
+
+
+def on_skeleton(motion: Motion, skeleton: Skeleton) -> Motion:
+    """The same rotations on a body with the same joints but other bones.
+
+    The root's path is scaled by the bodies' heights above their soles, so that what stands keeps standing.
+    """
+    if skeleton.names != motion.skeleton.names or skeleton.parents != motion.skeleton.parents:
+        raise ValueError(
+            f"a motion can only be moved to a skeleton with the same joints, got {len(skeleton)} joints from "
+            f"{skeleton.names[0]!r} on for {len(motion.skeleton)} from {motion.skeleton.names[0]!r} on"
+        )
+    scale = _standing_height_m(skeleton) / _standing_height_m(motion.skeleton)
+    return replace(motion, skeleton=skeleton, root_m=motion.root_m * scale)
+
+
+def _standing_height_m(skeleton: Skeleton) -> float:
+    """Height of the root above the soles in the rest pose."""
+    rest = np.tile([0.0, 0.0, 0.0, 1.0], (len(skeleton), 1))
+    return -float(world_sole_points(skeleton, *forward_kinematics(skeleton, np.zeros(3), rest))[:, 1].min())
 
 
 def heading_rad(orientations: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from selfcorrect.datasets.windows import Windows, WindowSettings, cut_windows, s
 from selfcorrect.motion.kinematics import angular_velocity, joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.motion.transforms import canonicalise, heading_rad, mirror
+from selfcorrect.motion.transforms import canonicalise, heading_rad, mirror, on_skeleton
 
 POLE = Skeleton(("pole",), (-1,), np.zeros((1, 3)), ("pelvis",))
 
@@ -151,8 +151,20 @@ def test_settings_are_checked(setting: dict[str, float], message: str):
         WindowSettings(**setting)  # type: ignore[arg-type]
 
 
-def test_nothing_to_cut_or_to_hold_out_is_said():
+def test_nothing_to_cut_is_said_and_nothing_to_hold_out_is_empty():
     with pytest.raises(ValueError, match="no motions"):
         cut_windows([])
-    with pytest.raises(ValueError, match="no clip lasts 96 frames"):
-        split_windows([numbered(60)])
+    split = split_windows([numbered(60)])
+    assert (len(split.training), len(split.held_out)) == (26, 0)
+    assert split.held_out.label_names == split.training.label_names
+
+
+def test_people_of_different_size_meet_on_their_average(clips: list[Motion]):
+    walk = next(clip for clip in clips if clip.label == "walk")
+    small = on_skeleton(walk, replace(walk.skeleton, offsets_m=0.8 * walk.skeleton.offsets_m))
+    windows = cut_windows([walk, small], WindowSettings(mirrored=False, frames=20))
+    np.testing.assert_allclose(windows.batch.skeleton.offsets_m, 0.9 * walk.skeleton.offsets_m)
+    half = len(windows) // 2
+    np.testing.assert_allclose(windows.batch.root_m[:half], windows.batch.root_m[half:], atol=1e-12)
+    with pytest.raises(ValueError, match=r"same joints: clip has 1, .*walk.* has 15"):
+        cut_windows([walk, numbered(30)])

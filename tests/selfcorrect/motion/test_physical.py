@@ -10,7 +10,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.deepmimic import load_deepmimic
-from selfcorrect.motion.contacts import foot_contacts
+from selfcorrect.motion.contacts import floor_height_m, foot_contacts
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.physical import PhysicalErrors, physical_errors
 from selfcorrect.motion.skeleton import Skeleton
@@ -144,3 +144,15 @@ def test_flicker_is_removed(stand: Motion):
     hop[20] = 0.06
     assert foot_contacts(moved(stand, np.outer(hop, [0, 1, 0])), speed_m_s=100).all()
     assert not foot_contacts(moved(stand, np.outer(0.06 - hop, [0, 1, 0])), speed_m_s=100).any()
+
+
+@pytest.mark.parametrize("height_m", [0.0, 0.12, -0.3])
+def test_the_floor_is_found_under_a_stand_and_a_walk(stand: Motion, height_m: float):
+    walk = next(clip for clip in load_deepmimic() if clip.label == "walk")
+    assert floor_height_m(moved(stand, (0, height_m, 0))) == pytest.approx(height_m)
+    assert floor_height_m(moved(walk, (0, height_m, 0))) == pytest.approx(height_m, abs=0.01)
+
+
+def test_a_floor_is_told_even_where_no_foot_is_still(stand: Motion):
+    glide = moved(stand, np.outer(np.arange(FRAMES) / 30, [3.0, 0, 0]) + np.array([0, 0.2, 0]))
+    assert floor_height_m(glide) == pytest.approx(0.2)

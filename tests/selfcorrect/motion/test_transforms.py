@@ -10,12 +10,14 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.physical import physical_errors
+from selfcorrect.motion.skeleton import Skeleton, smpl_22
 from selfcorrect.motion.transforms import (
     canonicalise,
     close_cycle,
     heading_rad,
     mirror,
+    on_skeleton,
     repeat_cycle,
     resample,
     retime,
@@ -156,3 +158,21 @@ def test_four_quarter_circles_make_a_circle(skeleton: Skeleton):
 def test_nonsense_rates_are_refused(random_motion: Make, function: Callable, value: float):
     with pytest.raises(ValueError, match=f"got {value}"):
         function(random_motion(7), value)
+
+
+def test_who_stands_on_one_skeleton_stands_on_another(skeleton: Skeleton, standing_height_m: float):
+    rotations = np.tile([0.0, 0, 0, 1], (5, 22, 1))
+    stand = Motion(skeleton, np.tile([1.0, standing_height_m, 0], (5, 1)), rotations, 30.0)
+    child = on_skeleton(stand, smpl_22(skeleton.offsets_m * 0.7))
+    errors = physical_errors(MotionBatch.stack([child])).mean()
+    assert errors["penetration_m"] == errors["floating_m"] == 0
+    assert child.root_m[0, 0] == pytest.approx(0.7, abs=0.02)
+    back = on_skeleton(child, skeleton)
+    np.testing.assert_allclose(back.root_m, stand.root_m)
+    np.testing.assert_array_equal(back.rotations, stand.rotations)
+
+
+def test_other_joints_are_another_body(random_motion: Make):
+    pole = Skeleton(("pole",), (-1,), np.zeros((1, 3)), ("pelvis",))
+    with pytest.raises(ValueError, match="same joints, got 1 joints from 'pole' on for 22 from 'pelvis'"):
+        on_skeleton(random_motion(0), pole)
