@@ -311,11 +311,6 @@ def write_bvh(path: Path, clip: BvhClip) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_motion(path: Path, motion: Motion) -> None:
-    """Write any motion as BVH in centimetres."""
-    write_bvh(path, clip_of(motion))
-
-
 def format_bvh(clip: BvhClip) -> str:
     """The text of a BVH file; numbers have six decimals."""
     order = _file_order(clip.motion.skeleton)

@@ -7,13 +7,14 @@ from pathlib import Path
 from selfcorrect.datasets.amass import AMASS
 from selfcorrect.datasets.babel import BABEL
 from selfcorrect.datasets.bvh_collections import BANDAI_NAMCO, LAFAN1, MIXAMO
+from selfcorrect.datasets.cmu import CMU
 from selfcorrect.datasets.dataset import Dataset
 from selfcorrect.datasets.humanact12 import HUMANACT12
 from selfcorrect.datasets.humanml3d import HUMANML3D
 from selfcorrect.datasets.kit import KIT
 from selfcorrect.datasets.uestc import UESTC
 
-DATASETS = (HUMANML3D, KIT, BABEL, HUMANACT12, UESTC, LAFAN1, BANDAI_NAMCO, MIXAMO, AMASS)
+DATASETS = (HUMANML3D, KIT, BABEL, HUMANACT12, UESTC, CMU, LAFAN1, BANDAI_NAMCO, MIXAMO, AMASS)
 """Those with the most telling layout come first: BABEL's folder may hold AMASS'."""
 
 

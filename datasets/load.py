@@ -1,0 +1,55 @@
+"""Motions by the words of a command line: `deepmimic`, or files and folders of motions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from selfcorrect.datasets import convert
+from selfcorrect.datasets.bvh import read_bvh
+from selfcorrect.datasets.catalog import recognise
+from selfcorrect.datasets.cmu import CMU, load_cmu
+from selfcorrect.datasets.dataset import read_all
+from selfcorrect.datasets.deepmimic import load_deepmimic
+from selfcorrect.motion.motion import Motion
+
+EXPECTED = "deepmimic, a motion file (.bvh, .npz, .npy), a folder of BVH files, or a dataset's folder"
+
+
+def load_motions(source: str | Path) -> list[Motion]:
+    """All motions of one source: `deepmimic` (PyBullet's clips), or a path.
+
+    A path is a motion file, the folder of a known dataset (CMU's also as .tar.gz), or any folder of BVH files, which
+    keep their own skeleton. Labels are the dataset's; in another folder those of `label_of`.
+    Raises ValueError that names the source and what was expected; unreadable files of a dataset are left out with a
+    warning.
+    """
+    if source == "deepmimic":
+        return load_deepmimic()
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise ValueError(f"no file or folder {source}; expected {EXPECTED}")
+    if CMU.recognises(path):
+        return load_cmu(path)
+    motions = _read_folder(path) if path.is_dir() else [_read_file(path, path.parent)]
+    if not motions:
+        raise ValueError(f"{source}: there are no motions to read here; expected {EXPECTED}")
+    return motions
+
+
+def label_of(path: Path, folder: Path) -> str:
+    """The label of a file in a folder without an index: its subfolder's name, else its own without a final number."""
+    below = path.relative_to(folder).parent.name
+    return below or re.sub(r"[\W_]*\d*$", "", path.stem) or path.stem
+
+
+def _read_folder(folder: Path) -> list[Motion]:
+    if dataset := recognise(folder):
+        return list(read_all(dataset.clips(folder, None)))
+    return [_read_file(path, folder) for path in sorted(folder.rglob("*.[bB][vV][hH]"))]
+
+
+def _read_file(path: Path, folder: Path) -> Motion:
+    motion = read_bvh(path).motion if path.suffix.lower() == ".bvh" else convert.read(path)
+    return motion if motion.label else replace(motion, label=label_of(path, folder))

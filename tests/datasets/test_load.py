@@ -1,0 +1,79 @@
+"""Sources of motions by name and path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from selfcorrect.datasets.bvh import clip_of, write_bvh
+from selfcorrect.datasets.deepmimic import load_deepmimic
+from selfcorrect.datasets.load import label_of, load_motions
+
+
+@pytest.fixture
+def folder(tmp_path: Path, bvh_text: str) -> Path:
+    """BVH files at several depths and with several spellings, beside something else."""
+    for name in ("walk_01.bvh", "walk_02.BVH", "dances/tango 3.bvh", "dances/deep/12.bvh"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(bvh_text)
+    (tmp_path / "notes.txt").write_text("not a motion")
+    return tmp_path
+
+
+def test_deepmimic_needs_no_path():
+    assert len(load_motions("deepmimic")) == 15
+
+
+def test_one_file_is_one_motion(folder: Path):
+    (motion,) = load_motions(folder / "walk_01.bvh")
+    assert (len(motion), motion.label) == (3, "walk")
+    assert motion.source.endswith("walk_01.bvh")
+
+
+def test_a_folder_is_read_to_its_depth_and_labelled_by_subfolder_or_name(folder: Path):
+    motions = load_motions(str(folder))
+    assert sorted(motion.label for motion in motions) == ["dances", "deep", "walk", "walk"]
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [("walk_01.bvh", "walk"), ("12.bvh", "12"), ("run.bvh", "run"), ("a/b.bvh", "a"), ("x-2.npz", "x")],
+)
+def test_labels_without_an_index(name: str, label: str):
+    assert label_of(Path("/data") / name, Path("/data")) == label
+
+
+def test_the_cmu_set_is_recognised_as_folder_and_archive(cmu: Path, tmp_path: Path):
+    small = tmp_path / "set"
+    (small / "tpose").mkdir(parents=True)
+    (small / "test").mkdir()
+    lines = (cmu / "index.csv").read_text().splitlines()
+    row = next(line for line in lines if line.startswith("test/10_04"))
+    (small / "index.csv").write_text(f"{lines[0]}\n{row}\n")
+    for name in ("tpose/daz.bvh", "test/10_04.bvh", "tpose/mb_10.bvh"):
+        (small / name).write_text((cmu / name).read_text())
+    (motion,) = load_motions(small)
+    assert (motion.label, len(motion.skeleton)) == ("walk", 22)
+
+
+def test_a_written_motion_comes_back_with_its_parts(tmp_path: Path):
+    walk = next(clip for clip in load_deepmimic() if clip.label == "walk")
+    write_bvh(tmp_path / "mine.bvh", clip_of(walk))
+    (motion,) = load_motions(tmp_path)
+    assert (motion.label, len(motion), motion.fps) == ("mine", len(walk), 30)
+    assert sorted(motion.skeleton.parts) == sorted(walk.skeleton.parts)
+
+
+def test_what_cannot_be_loaded_is_said_in_a_sentence(tmp_path: Path):
+    with pytest.raises(ValueError, match="no file or folder nowhere; expected deepmimic, a motion file"):
+        load_motions("nowhere")
+    with pytest.raises(ValueError, match="no motions to read here"):
+        load_motions(tmp_path)
+    (tmp_path / "notes.txt").write_text("not a motion")
+    with pytest.raises(ValueError, match=r"notes\.txt"):
+        load_motions(tmp_path / "notes.txt")
+    (tmp_path / "bad.bvh").write_text("HIERARCHY\nROOT")
+    with pytest.raises(ValueError, match=r"bad\.bvh, line 2"):
+        load_motions(tmp_path)
