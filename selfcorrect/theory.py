@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import integrate, optimize, stats
-from scipy.special import expit
+from scipy.special import digamma, expit
 
 from selfcorrect.statistics import Interval, mean_interval
 
@@ -160,6 +160,17 @@ def replace_variance(n: int, generations: int, spread: float = 1.0) -> np.ndarra
     """
     shrink = (n - 1) / n
     return shrink * (spread * shrink) ** np.arange(generations + 1)
+
+
+def replace_log_volume(n: int, dimension: int, generations: int) -> np.ndarray:
+    """Expected log-determinant of the covariance (truth 0) of a fully synthetic Gaussian loop, shape (t + 1,).
+
+    (t + 1) (Σᵢ ψ((n − i)/2) + d log(2/n)), i = 1 … d: each generation multiplies the determinant by that of a Wishart
+    matrix over n. It falls without end, so that almost every loop collapses, also where the estimate is unbiased and
+    the expected variance stays. Exact; far less noisy than the variance, whose mean hangs on a few seeds.
+    """
+    step = digamma((n - np.arange(1, dimension + 1)) / 2).sum() + dimension * math.log(2 / n)
+    return step * np.arange(1, generations + 2)
 
 
 def crossfed_variance(n: int, models: int, generations: int) -> np.ndarray:

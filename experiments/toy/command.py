@@ -12,7 +12,7 @@ import torch
 import tyro
 from tqdm import tqdm
 
-from selfcorrect.experiments.toy import gaussian_correct
+from selfcorrect.experiments.toy import gaussian_collapse, gaussian_correct, linear, stability, weighting
 from selfcorrect.experiments.toy.gallery import Exhibit, write_gallery
 from selfcorrect.experiments.toy.result import Result
 
@@ -35,6 +35,30 @@ PRESETS: Mapping[str, Preset] = {
         gaussian_correct.GaussianCorrect(),
         gaussian_correct.quick(),
         gaussian_correct.run,
+    ),
+    "gaussian-collapse": Preset(
+        "A Gaussian under each data policy",
+        "Shumailov et al. 2024; Alemohammad et al. 2024; Bertrand et al. 2024; Gerstgrasser et al. 2024",
+        gaussian_collapse.GaussianCollapse(),
+        gaussian_collapse.quick(),
+        gaussian_collapse.run,
+    ),
+    "stability": Preset(
+        "Where augmented loops are stable",
+        "Bertrand et al. 2024; Gillman et al. 2024",
+        stability.Stability(),
+        stability.quick(),
+        stability.run,
+    ),
+    "linear": Preset(
+        "Linear regression on its own labels", "Gerstgrasser et al. 2024", linear.Linear(), linear.quick(), linear.run
+    ),
+    "weighting": Preset(
+        "The weight of fresh real data",
+        "He, Xu and Cheng 2025",
+        weighting.Weighting(),
+        weighting.quick(),
+        weighting.run,
     ),
 }
 

@@ -120,6 +120,16 @@ def test_fully_synthetic_variance_of_one_and_of_several_models(generator) -> Non
     assert theory.crossfed_variance(n, 3, generations)[-1] > theory.replace_variance(n, generations)[-1]
 
 
+def test_volume_of_a_fully_synthetic_gaussian_falls_as_wishart_determinants_do(generator) -> None:
+    n, roots, curve = 10, np.tile(np.eye(2), (4000, 1, 1)), []
+    for _ in range(5):
+        draws = np.einsum("sij,snj->sni", roots, generator.normal(0, 1, (4000, n, 2)))
+        covariances = np.einsum("sni,snj->sij", *[draws - draws.mean(1, keepdims=True)] * 2) / n
+        curve.append(np.linalg.slogdet(covariances)[1].mean())
+        roots = np.linalg.cholesky(covariances)
+    assert theory.replace_log_volume(n, 2, 4) == pytest.approx(np.array(curve), rel=0.05)
+
+
 def regression_errors(generator, samples: int, dimension: int, generations: int, accumulate: bool) -> np.ndarray:
     errors = np.zeros(generations + 1)
     for _ in range(400):

@@ -1,0 +1,66 @@
+"""Closed-form loops: every statement holds as they are, and the central ones fail when the loop is broken."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from selfcorrect.experiments.toy import gaussian_collapse, linear, stability, weighting
+from selfcorrect.policy import Augment, RealOnly, Replace
+
+
+def outcomes(result) -> dict[str, str]:
+    return {check.statement: check.outcome for check in result.checks}
+
+
+def test_gaussian_collapse_follows_its_closed_forms() -> None:
+    result = gaussian_collapse.run(gaussian_collapse.quick())
+    assert result.holds(), outcomes(result)
+    status = {arm: {f.definition: f.status for f in findings} for arm, findings in result.profiles.items()}
+    assert status["replace"]["collapsing variance"] == "present"
+    assert status["replace"]["vanishing tails"] == "present"
+    assert status["augment"]["collapsing variance"] == "absent"
+    assert status["fresh"]["any increase of population risk"] == "absent"
+
+
+@pytest.mark.parametrize("policy", [Augment(1.0), RealOnly()])
+def test_no_collapse_is_noticed_where_real_data_are_kept(policy) -> None:
+    result = gaussian_collapse.run(gaussian_collapse.quick(), replaced_by=policy)
+    assert outcomes(result)["replace: log volume at the end"] == "fails"
+    status = {finding.definition: finding.status for finding in result.profiles["replace"]}
+    assert status["collapsing variance"] == "absent"
+
+
+def test_stability_map_matches_the_exact_contraction_and_its_boundary() -> None:
+    result = stability.run(stability.quick())
+    assert result.holds(), outcomes(result)
+    faithful, erring = result.figures
+    assert (faithful.values < 1).all()
+    assert (erring.values > 1).any()
+
+
+def test_stability_map_notices_a_corrector_of_another_strength() -> None:
+    result = stability.run(stability.quick(), wrong_strength=0.5)
+    assert sum(outcome == "fails" for outcome in outcomes(result).values()) >= 4
+
+
+def test_regression_errors_follow_their_closed_forms() -> None:
+    result = linear.run(linear.quick())
+    assert result.holds(), outcomes(result)
+
+
+def test_regression_statements_fail_when_nothing_accumulates() -> None:
+    result = outcomes(linear.run(linear.quick(), accumulated_by=Replace()))
+    assert result["accumulate: error at generation 12"] == "fails"
+    assert result["accumulate: the error stays below π²/6 of generation 0's"] == "fails"
+
+
+def test_the_golden_weight_is_best() -> None:
+    result = weighting.run(weighting.quick())
+    assert result.holds(), outcomes(result)
+
+
+def test_the_golden_weight_has_no_merit_without_fresh_data() -> None:
+    result = outcomes(weighting.run(weighting.quick(), closed_loop=True))
+    assert result["Gaussian mean: the golden weight beats weight 0.9"] == "fails"
+    assert np.mean([outcome == "fails" for outcome in result.values()]) > 0.5
