@@ -335,6 +335,7 @@ def _own_columns(channels: Sequence[tuple[str, ...]], joint: int) -> range:
 def _values_of(clip: BvhClip) -> np.ndarray:
     """Channel values (T, C), joints in the skeleton's order."""
     motion = clip.motion
+    _check_finite(motion)
     values = np.zeros((len(motion), sum(map(len, clip.channels))))
     if not any(name.endswith("position") for name in clip.channels[0]) and np.ptp(motion.root_m, axis=0).max() > 1e-6:
         raise ValueError(f"{motion.source or 'the motion'}: its root moves, but the file has no channels for that")
@@ -348,6 +349,16 @@ def _values_of(clip: BvhClip) -> np.ndarray:
             angles = rotation.as_euler(whole, degrees=True, suppress_warnings=True)[:, : len(axes)]
             values[:, columns] = np.unwrap(angles, period=360, axis=0)
     return values
+
+
+def _check_finite(motion: Motion) -> None:
+    """Refuse to write what no program could read."""
+    finite = np.isfinite(motion.root_m).all(axis=1) & np.isfinite(motion.rotations).all(axis=(1, 2))
+    if not finite.all():
+        where = motion.source or "the motion"
+        raise ValueError(
+            f"{where}: expected finite positions and rotations, got NaN or infinity in frame {finite.argmin()}"
+        )
 
 
 def _track_m(clip: BvhClip, joint: int) -> np.ndarray:

@@ -269,3 +269,12 @@ def test_a_moving_root_needs_channels(bvh_text: str):
     fixed = replace(clip, channels=(clip.channels[0][3:], *clip.channels[1:]))
     with pytest.raises(ValueError, match="its root moves"):
         format_bvh(fixed)
+
+
+def test_a_motion_that_is_not_finite_is_not_written(bvh_text: str, tmp_path: Path):
+    clip = parse_bvh(bvh_text, "made", 0.01)
+    rotations = clip.motion.rotations.copy()
+    rotations[1, 3] = np.nan
+    with pytest.raises(ValueError, match=r"made: expected finite .*frame 1"):
+        write_bvh(tmp_path / "bad.bvh", replace(clip, motion=replace(clip.motion, rotations=rotations)))
+    assert not list(tmp_path.iterdir())
