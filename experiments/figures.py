@@ -61,9 +61,7 @@ def curve_grid(
             for panel in axes.flat
             for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
         }
-        figure.legend(
-            handles.values(), handles.keys(), loc="outside upper left", ncols=min(4, len(handles)), frameon=False
-        )
+        figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=2 * len(columns), frameon=False)
         return as_svg(figure)
 
 

@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from selfcorrect.correction import Correction
 from selfcorrect.corrector import import_corrector
-from selfcorrect.experiments.arms import BUDGETS, Arm, comparison_arms
+from selfcorrect.experiments.arms import Arm, comparison_arms
 from selfcorrect.experiments.correctors import Workshop, build_corrector
 from selfcorrect.experiments.motion_report import write_report
-from selfcorrect.experiments.motion_task import MotionTask, motion_task
+from selfcorrect.experiments.motion_task import MotionTask, motion_data, motion_task
 from selfcorrect.experiments.places import Place, places
 from selfcorrect.experiments.presets import CHARACTER, PRESETS, Comparison, Denoiser, MotionSettings
 from selfcorrect.experiments.references import write_references
@@ -22,6 +22,7 @@ from selfcorrect.experiments.sweep import Job, Progress, run_jobs
 from selfcorrect.loop import Plan, run_loop, train_first_generation
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.policy import parse_policy
+from selfcorrect.randomness import streams
 from selfcorrect.run_folder import claim_folder, fingerprint
 from selfcorrect.store import FolderReader, FolderStore, Generation
 from selfcorrect.tracking import WandbMode
@@ -132,6 +133,12 @@ class MotionCommand:
     """Number of seeds."""
     real_count: int | None = None
     """n, real training windows per seed."""
+    judged_count: int | None = None
+    """Samples drawn in each generation to be judged."""
+    steps: int | None = None
+    """Optimiser steps per generation, the same in every arm."""
+    initial_steps: int | None = None
+    """Optimiser steps of generation 0."""
     denoiser: tuple[Denoiser, ...] = ()
     """Networks to compare: patch-mixer (jittery), dct-mlp (smooth), temporal-conv, transformer, paper."""
     data: tuple[str, ...] = ()
@@ -148,11 +155,14 @@ class MotionCommand:
     def settings(self) -> MotionSettings:
         """The preset with the given options applied; raises ValueError for a combination that means nothing."""
         preset = PRESETS[self.preset]
-        given = {
+        given: dict[str, Any] = {
             name: value
-            for name in ("generations", "seeds", "real_count", "data")
+            for name in ("generations", "seeds", "real_count", "judged_count", "data")
             if (value := getattr(self, name)) not in (None, ())
         }
+        for name in ("steps", "initial_steps"):
+            if (value := getattr(self, name)) is not None:
+                given[name] = dict.fromkeys(getattr(preset, name), value)
         return replace(preset, comparisons=self._comparisons(preset), **given)
 
     def _comparisons(self, preset: MotionSettings) -> tuple[Comparison, ...]:
@@ -161,7 +171,7 @@ class MotionCommand:
         if not (self.policy or self.synthetic_ratio or self.corrector or self.strength is not None):
             return tuple(chosen.values())
         for name in self.corrector:
-            if name not in BUDGETS:
+            if ":" in name:
                 import_corrector(name)
         arms = comparison_arms(self.policy, self.synthetic_ratio, self.corrector, self.strength)
         return tuple(replace(comparison, arms=arms) for comparison in chosen.values())
@@ -171,11 +181,11 @@ class MotionCommand:
         settings = self.settings()
         folder = (self.out or Path("runs") / f"motion-{self.preset}").resolve()
         workers = self.workers if self.workers is not None else os.cpu_count() or 1
+        if workers < 1:
+            raise ValueError(f"workers must be at least 1, got {workers}")
+        motion_data(settings, streams(settings.first_seed))  # bad data end the run before it has written anything
         started = time.monotonic()
-        lock = claim_folder(folder, settings.config())
-        try:
+        with claim_folder(folder, settings.config()):
             run_jobs(jobs(settings, folder, self.device), workers, f"motion {self.preset}")
             print(f"\n{write_report(settings, folder, self.preset, self.wandb, time.monotonic() - started)}")
-        finally:
-            lock.release()
         print(f"\nReport: {folder / 'report.html'}")

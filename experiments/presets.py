@@ -72,6 +72,9 @@ class MotionSettings:
         for name, least in (("generations", 1), ("seeds", 1), ("real_count", 2), ("judged_count", 12), ("frames", 10)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        for name in ("steps", "initial_steps"):
+            if least := [f"{value} for {key}" for key, value in getattr(self, name).items() if value < 1]:
+                raise ValueError(f"{name} must be at least 1, got {least[0]}")
         if not self.data:
             raise ValueError("data must name at least one source: deepmimic, or paths of motion files and folders")
 

@@ -106,6 +106,8 @@ def config_differences(recorded: Mapping[str, object], wanted: Mapping[str, obje
 def _flatten(config: Mapping[str, object], prefix: str = "") -> dict[str, object]:
     flat: dict[str, object] = {}
     for key, value in config.items():
+        if isinstance(value, list) and any(isinstance(item, Mapping | list) for item in value):
+            value = {str(index): item for index, item in enumerate(value)}
         flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return flat
 

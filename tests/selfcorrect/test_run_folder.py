@@ -47,6 +47,13 @@ def test_the_same_config_may_come_back(tmp_path: Path):
     claim_folder(tmp_path, CONFIG).release()
 
 
+def test_lists_of_settings_are_compared_item_by_item_whatever_the_order_of_their_keys():
+    recorded = {"arms": [{"policy": "replace", "strength": 1.0}]}
+    assert config_differences(recorded, {"arms": [{"strength": 1.0, "policy": "replace"}]}) == []
+    changed = {"arms": [{"strength": 2.0, "policy": "replace"}]}
+    assert config_differences(recorded, changed) == ["arms.0.strength is 1.0 in the folder and 2.0 now."]
+
+
 def test_another_config_is_refused_with_one_sentence_per_difference(tmp_path: Path):
     claim_folder(tmp_path, CONFIG).release()
     other = {"steps": 20, "policy": "augment:0.5", "data": {"clips": ["walk", "run"]}, "seed": 1}
