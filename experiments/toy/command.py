@@ -6,13 +6,25 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any
 
 import torch
 import tyro
 from tqdm import tqdm
 
-from selfcorrect.experiments.toy import gaussian_collapse, gaussian_correct, linear, stability, weighting
+from selfcorrect.experiments.toy import (
+    biased_corrector,
+    crossfeed,
+    curation,
+    gaussian_collapse,
+    gaussian_correct,
+    linear,
+    mad,
+    provenance,
+    stability,
+    weighting,
+)
 from selfcorrect.experiments.toy.gallery import Exhibit, write_gallery
 from selfcorrect.experiments.toy.result import Result
 
@@ -28,37 +40,45 @@ class Preset:
     run: Callable[[Any], Result]
 
 
+def _preset(title: str, source: str, module: ModuleType, settings: type) -> Preset:
+    """The preset of an experiment module: its settings class, its `quick` settings and its `run`."""
+    return Preset(title, source, settings(), module.quick(), module.run)
+
+
 PRESETS: Mapping[str, Preset] = {
-    "gaussian-correct": Preset(
+    "gaussian-correct": _preset(
         "A Gaussian, corrected towards the truth",
         "Gillman et al. 2024",
-        gaussian_correct.GaussianCorrect(),
-        gaussian_correct.quick(),
-        gaussian_correct.run,
+        gaussian_correct,
+        gaussian_correct.GaussianCorrect,
     ),
-    "gaussian-collapse": Preset(
+    "gaussian-collapse": _preset(
         "A Gaussian under each data policy",
         "Shumailov et al. 2024; Alemohammad et al. 2024; Bertrand et al. 2024; Gerstgrasser et al. 2024",
-        gaussian_collapse.GaussianCollapse(),
-        gaussian_collapse.quick(),
-        gaussian_collapse.run,
+        gaussian_collapse,
+        gaussian_collapse.GaussianCollapse,
     ),
-    "stability": Preset(
-        "Where augmented loops are stable",
-        "Bertrand et al. 2024; Gillman et al. 2024",
-        stability.Stability(),
-        stability.quick(),
-        stability.run,
+    "stability": _preset(
+        "Where augmented loops are stable", "Bertrand et al. 2024; Gillman et al. 2024", stability, stability.Stability
     ),
-    "linear": Preset(
-        "Linear regression on its own labels", "Gerstgrasser et al. 2024", linear.Linear(), linear.quick(), linear.run
+    "linear": _preset("Linear regression on its own labels", "Gerstgrasser et al. 2024", linear, linear.Linear),
+    "weighting": _preset("The weight of fresh real data", "He, Xu and Cheng 2025", weighting, weighting.Weighting),
+    "biased-corrector": _preset(
+        "Verifiers that are wrong or blind",
+        "Yi et al. 2026; Qiao et al. 2026",
+        biased_corrector,
+        biased_corrector.BiasedCorrector,
     ),
-    "weighting": Preset(
-        "The weight of fresh real data",
-        "He, Xu and Cheng 2025",
-        weighting.Weighting(),
-        weighting.quick(),
-        weighting.run,
+    "curation": _preset("Human curation", "Ferbach et al. 2024", curation, curation.Curation),
+    "mad": _preset("Cherry-picked samples", "Alemohammad et al. 2024", mad, mad.Mad),
+    "provenance": _preset(
+        "A detector of synthetic samples",
+        "provenance filtering, after Alemohammad et al. 2024",
+        provenance,
+        provenance.Provenance,
+    ),
+    "crossfeed": _preset(
+        "Models that feed each other", "after Alemohammad et al. 2024", crossfeed, crossfeed.Crossfeed
     ),
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from selfcorrect.corrector import Corrector
 from selfcorrect.datasets.toy import normal
 from selfcorrect.loop import Candidate, Task
 from selfcorrect.models.gaussian import Gaussian
+from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.policy import FreshSource, History
 from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples, concatenate
@@ -37,6 +38,14 @@ def distance_to_truth(candidate: Candidate) -> dict[str, Tensor]:
         "squared_mean": squared_mean / DIMENSION,
         "log_volume": spectrum.clamp(min=1e-300).log().sum(-1),
     }
+
+
+def share_inside(model: GenerativeModel, points: Tensor, radius: float) -> Tensor:
+    """Share of points (N, d) within `radius` standard deviations of each replicate's model, (replicates,)."""
+    assert isinstance(model, Gaussian)
+    offset = points - model.mean[:, None]
+    precision = torch.linalg.pinv(model.covariance, hermitian=True)
+    return (torch.einsum("sni,sij,snj->sn", offset, precision, offset) < radius**2).double().mean(1)
 
 
 def draw_truth(samples: Samples, stream: Stream) -> Samples:
@@ -81,9 +90,3 @@ class RealAndFresh:
 
     def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
         return concatenate([real, self.source(generation, self.fresh, stream)]) if self.fresh else real
-
-
-def with_temperature(task: Task, temperature: float) -> Task:
-    """The same task with a model that samples with its covariance times `temperature`."""
-    assert isinstance(task.model, Gaussian)
-    return replace(task, model=replace(task.model, temperature=temperature))

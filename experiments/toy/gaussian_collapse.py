@@ -10,19 +10,16 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from scipy import stats
 from torch import Tensor
 
 from selfcorrect import theory
 from selfcorrect.bias import sampling_settings
 from selfcorrect.datasets.toy import normal
-from selfcorrect.experiments.toy.gaussian import DIMENSION, distance_to_truth, fresh_normal, gaussian_task
+from selfcorrect.experiments.toy.gaussian import DIMENSION, distance_to_truth, fresh_normal, gaussian_task, share_inside
 from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, agrees, below
 from selfcorrect.experiments.toy.running import Curves, run_arms
 from selfcorrect.loop import Candidate, Plan
-from selfcorrect.models.gaussian import Gaussian
-from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.policy import Accumulate, Augment, Fresh, Policy, Replace
 from selfcorrect.randomness import streams
 from selfcorrect.statistics import collapse_profile, judge, mean_interval, ratio_interval
@@ -67,7 +64,7 @@ def run(settings: GaussianCollapse | None = None, replaced_by: Policy | None = N
             for arm in POLICIES
         },
         notes=(
-            f"Tails: the truth beyond the radius {TAIL_RADIUS:.2f} that 5 % of it exceed, reached where the model's 99.9 % "
+            f"Tails: the truth beyond the radius {TAIL_RADIUS:.2f} (5 % of it), reached where the model's 99.9 % "
             f"ellipse covers it; outside the support: samples beyond {SUPPORT_RADIUS:.2f} (0.1 % of the truth).",
         ),
     )
@@ -89,7 +86,7 @@ def _evaluate(candidate: Candidate) -> dict[str, Tensor]:
     samples = candidate.samples(400).values
     return {
         **distance_to_truth(candidate),
-        "tail_coverage": _reached(candidate.model, _tail_points(200)),
+        "tail_coverage": share_inside(candidate.model, _tail_points(200), SUPPORT_RADIUS),
         "outside_share": (samples.norm(dim=-1) > SUPPORT_RADIUS).double().mean(0),
     }
 
@@ -98,15 +95,6 @@ def _tail_points(count: int) -> Tensor:
     """Draws of the truth beyond the radius that 5 % exceed, (count, 2)."""
     points = normal(40 * count, streams(0).child("tail points"), DIMENSION)
     return points[points.norm(dim=-1) > TAIL_RADIUS][:count]
-
-
-def _reached(model: GenerativeModel, points: Tensor) -> Tensor:
-    """Share of points (N, d) inside the ellipse that holds 99.9 % of each replicate's model."""
-    assert isinstance(model, Gaussian)
-    offset = points - model.mean[:, None]
-    precision = torch.linalg.pinv(model.covariance, hermitian=True)
-    inside = torch.einsum("sni,sij,snj->sn", offset, precision, offset) < SUPPORT_RADIUS**2
-    return inside.double().mean(1)
 
 
 def _predicted(settings: GaussianCollapse) -> dict[str, np.ndarray]:
