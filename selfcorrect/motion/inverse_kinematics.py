@@ -13,6 +13,7 @@ from selfcorrect.motion.skeleton import Skeleton
 
 _PRIOR = 1e-6  # weight of the parent's orientation, relative to the bones', where these leave a joint free to turn
 _FITS = 20
+_FRAMES_TO_FIT = 256
 
 
 def fit_motion(joints_m: np.ndarray, fps: float, skeleton: Skeleton) -> Motion:
@@ -36,9 +37,11 @@ def fit_skeleton(joints_m: np.ndarray, template: Skeleton) -> Skeleton:
     """The rest pose in which joints (T, J, 3), metres, keep their distances: `template` with offsets that fit them.
 
     Bones get their mean lengths. Where several hang on one joint, their mean shape over time is kept, turned to the
-    template's (generalised Procrustes analysis, Gower 1975); a single bone keeps the template's direction.
+    template's (generalised Procrustes analysis, Gower 1975); a single bone keeps the template's direction. Of long
+    clips, some hundred frames serve.
     """
     _check(joints_m, template)
+    joints_m = joints_m[:: -(-len(joints_m) // _FRAMES_TO_FIT)]
     offsets_m = np.zeros((len(template), 3))
     for joint, children in enumerate(template.children):
         bones_m = joints_m[:, list(children)] - joints_m[:, [joint]]

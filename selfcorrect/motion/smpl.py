@@ -120,11 +120,14 @@ def to_smpl(motion: Motion, layout: Layout = SMPL_BODY) -> Motion:
     return replace(motion, skeleton=layout.skeleton(offsets_m), rotations=rotations)
 
 
+_LIMBS = [SMPL_22.index(f"{side}_{part}") for side in ("left", "right") for part in ("knee", "ankle", "elbow", "wrist")]
+
+
 def _rests_like_smpl(skeleton: Skeleton) -> bool:
-    """Whether the body joints are SMPL's and their bones at rest lie within 45° of the average's."""
+    """Whether the body joints are SMPL's and the limbs at rest lie within 45° of the T-pose."""
     if skeleton.names[:22] != SMPL_22:
         return False
-    bones, average = skeleton.offsets_m[1:22], SMPL_BODY.average().offsets_m[1:]
+    bones, average = skeleton.offsets_m[_LIMBS], SMPL_BODY.average().offsets_m[_LIMBS]
     cosines = np.sum(bones * average, axis=-1)
     return bool(np.all(cosines >= np.sqrt(0.5) * np.linalg.norm(bones, axis=-1) * np.linalg.norm(average, axis=-1)))
 
