@@ -1,0 +1,99 @@
+"""What generative models made of a small neural network have in common: training by batches, state, immutability."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Generic, Self, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from selfcorrect.models.diffusion.training import TrainingDivergedError, layer_randomness
+from selfcorrect.randomness import Stream
+from selfcorrect.samples import Samples
+
+_CPU = torch.device("cpu")
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkModel(ABC, Generic[Network]):
+    """A generative model on the CPU whose parameters are those of one module; the optimiser starts afresh in each fit.
+
+    Subclasses say how to build the module, what to minimise, and how to sample.
+    """
+
+    learning_rate: float = 2e-3
+    batch_size: int = 128
+    network: Network | None = field(default=None, repr=False)
+
+    @abstractmethod
+    def build(self) -> Network:
+        """A freshly initialised network."""
+
+    @abstractmethod
+    def loss(self, network: Network, values: Tensor, generator: torch.Generator) -> Tensor:
+        """The scalar to minimise on a batch of float32 values (B, *event)."""
+
+    @abstractmethod
+    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
+        """One value per entry of `labels`."""
+
+    def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
+        """Train for `steps` optimiser steps on batches drawn in proportion to the samples' weights."""
+        generator = stream.child("batches").torch()
+        with layer_randomness(stream.child("layers"), _CPU):
+            network = copy.deepcopy(self.network) if self.network is not None else self.build()
+            self.train(network.train(), batches(samples, self.batch_size, steps, generator), generator)
+        return replace(self, network=network.eval())
+
+    def train(self, network: Network, values: Iterator[Tensor], generator: torch.Generator) -> None:
+        """Minimise the loss on each batch in turn, in place."""
+        optimiser = torch.optim.Adam(network.parameters(), lr=self.learning_rate)
+        for step, batch in enumerate(values):
+            descend(optimiser, self.loss(network, batch, generator), step)
+
+    @property
+    def trained(self) -> Network:
+        if self.network is None:
+            raise ValueError(f"this {type(self).__name__} is not trained yet: call fit or load_state first")
+        return self.network
+
+    def state(self) -> dict[str, Tensor]:
+        return {} if self.network is None else {key: value.clone() for key, value in self.network.state_dict().items()}
+
+    def load_state(self, state: dict[str, Tensor]) -> Self:
+        if not state:
+            return replace(self, network=None)
+        with layer_randomness(Stream(0), _CPU):
+            network = self.build()
+        network.load_state_dict(state)
+        return replace(self, network=network.eval())
+
+
+def batches(samples: Samples, size: int, steps: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """`steps` batches of float32 values (size, *event), drawn with replacement in proportion to the weights."""
+    values, weights = samples.values.float(), samples.weights.double()
+    for _ in range(steps):
+        yield values[torch.multinomial(weights, size, replacement=True, generator=generator)]
+
+
+def descend(optimiser: torch.optim.Optimizer, loss: Tensor, step: int) -> None:
+    """One optimiser step; raises TrainingDivergedError, naming the step, where the loss is not finite."""
+    if not torch.isfinite(loss):
+        raise TrainingDivergedError(f"the training loss became {loss.item()} at optimiser step {step + 1}")
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+
+
+def perceptron(inputs: int, width: int, depth: int, outputs: int) -> nn.Module:
+    """`depth` ≥ 1 hidden layers of `width` units and a linear output."""
+    sizes = [inputs, *[width] * depth]
+    hidden = [layer for before, after in pairwise(sizes) for layer in (nn.Linear(before, after), nn.SiLU())]
+    return nn.Sequential(*hidden, nn.Linear(width, outputs))
