@@ -6,6 +6,7 @@ joint (T, 3 J) and translations (T, 3), world z up, metres; 52 joints in the SMP
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -132,14 +133,19 @@ def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False)
 
 
 def recognises(path: Path) -> bool:
-    """Whether a file, or the first file in a folder, has AMASS' fields."""
-    files = [path] if path.suffix == ".npz" else _motion_files(path)[:1] if path.is_dir() else []
-    return any({"poses", "trans"} <= set(_names(file)) for file in files)
+    """Whether a file, or the first file in a folder that has none of another kind, has AMASS' fields."""
+    if path.is_dir():
+        others = any(path.rglob("*.bvh"))
+        return not others and any(recognises(file) for file in _motion_files(path)[:1])
+    return path.suffix == ".npz" and {"poses", "trans"} <= set(_names(path))
 
 
 def _names(path: Path) -> list[str]:
-    with np.load(path, allow_pickle=False) as archive:
-        return archive.files
+    """Names of the arrays in a .npz file, none of a damaged one."""
+    if not zipfile.is_zipfile(path):
+        return []
+    with zipfile.ZipFile(path) as archive:
+        return [Path(name).stem for name in archive.namelist()]
 
 
 AMASS = Dataset(

@@ -15,7 +15,7 @@ from selfcorrect.motion.skeleton import Skeleton
 SPIKE_M_S = 14.0
 """Faster than any body joint of a sprinter or kicker; the throwing hand alone comes near."""
 BODY_M = (0.7, 2.3)
-FLOOR_M = 0.05
+FLOOR_M = 0.08
 STILL_M = 0.01
 FRAMES_PER_SECOND = (5.0, 250.0)
 
