@@ -7,9 +7,12 @@ import sys
 
 import tyro
 
+from selfcorrect.experiments.data import DataCommand
 from selfcorrect.experiments.motion import MotionCommand
+from selfcorrect.experiments.toy.command import ToyCommand
+from selfcorrect.experiments.view import ViewCommand
 
-COMMANDS = {"motion": MotionCommand}
+COMMANDS = {"motion": MotionCommand, "toy": ToyCommand, "data": DataCommand, "view": ViewCommand}
 
 
 def main(arguments: list[str] | None = None) -> int:

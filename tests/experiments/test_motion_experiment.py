@@ -18,7 +18,10 @@ import pytest
 
 from selfcorrect.datasets.bvh import read_bvh
 
-SMALL = tuple("--preset quick --generations 2 --real-count 24 --judged-count 24 --steps 6 --initial-steps 150".split())
+SMALL = (
+    *("--preset", "quick", "--generations", "2", "--real-count", "24", "--judged-count", "24"),
+    *("--steps", "6", "--initial-steps", "150"),
+)
 COMPARED = (*SMALL, "--corrector", "physics", "my_corrector:lift_up")
 
 LIFT_UP = """
