@@ -13,19 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from selfcorrect.files import replacing
+from selfcorrect.motion.bones import OCTAHEDRON, TRIANGLES, bones_of
 from selfcorrect.motion.kinematics import continuous
 from selfcorrect.motion.motion import Motion
 
 _FLOAT, _UNSIGNED_SHORT = 5126, 5123
 _VERTICES, _INDICES = 34962, 34963
 _TYPES = {1: "SCALAR", 3: "VEC3", 4: "VEC4"}
-_BONE_WIDTH = 0.12  # of its length
-
-_OCTAHEDRON = np.array([[0, 0, 0], [1, 0.2, 0], [0, 0.2, 1], [-1, 0.2, 0], [0, 0.2, -1], [0, 1, 0]], dtype=float)
-_TRIANGLES = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 1], [5, 2, 1], [5, 3, 2], [5, 4, 3], [5, 1, 4]])
 
 
 def write(path: Path, motion: Motion) -> None:
@@ -99,24 +95,16 @@ def _nodes(motion: Motion) -> list[dict[str, Any]]:
         )
     ]
     nodes[0]["translation"] = motion.root_m[0].tolist()
-    for joint, parent in enumerate(skeleton.parents):
-        if parent >= 0 and np.any(skeleton.offsets_m[joint]):
-            nodes[parent]["children"].append(len(nodes))
-            nodes.append(_bone_node(skeleton.offsets_m[joint]))
+    bones = bones_of(skeleton)
+    for start, turn, scale in zip(bones.starts, bones.turns.as_quat(), bones.scales, strict=True):
+        nodes[start]["children"].append(len(nodes))
+        nodes.append({"mesh": 0, "rotation": turn.tolist(), "scale": scale.tolist()})
     return [{key: value for key, value in node.items() if value or key != "children"} for node in nodes]
-
-
-def _bone_node(offset_m: np.ndarray) -> dict[str, Any]:
-    """The octahedron from a joint's origin to its child's."""
-    length_m = float(np.linalg.norm(offset_m))
-    turn = Rotation.align_vectors(offset_m[None], [[0.0, 1.0, 0.0]])[0]
-    width_m = _BONE_WIDTH * length_m
-    return {"mesh": 0, "rotation": turn.as_quat().tolist(), "scale": [width_m, length_m, width_m]}
 
 
 def _bone(numbers: _Numbers) -> dict[str, Any]:
     """Triangles of the octahedron, each with vertices of its own so that its edges look sharp."""
-    corners = _OCTAHEDRON[_TRIANGLES]
+    corners = OCTAHEDRON[TRIANGLES]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
     return {

@@ -1,0 +1,42 @@
+"""Bones to look at: one octahedron, stretched from each joint to its children."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.skeleton import Skeleton
+
+WIDTH = 0.12
+"""Width of a bone as a share of its length."""
+
+OCTAHEDRON = np.array([[0, 0, 0], [1, 0.2, 0], [0, 0.2, 1], [-1, 0.2, 0], [0, 0.2, -1], [0, 1, 0]], dtype=float)
+"""(6, 3) corners of a bone of length 1 along +y, to be narrowed to `WIDTH`."""
+
+TRIANGLES = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 1], [5, 2, 1], [5, 3, 2], [5, 4, 3], [5, 1, 4]])
+"""(8, 3) its triangles, counter-clockwise seen from outside."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bones:
+    """B bones of a skeleton, those without length left out.
+
+    starts, ends: (B,) joints; turns: (B,) from +y to the bone in the start joint's frame; scales: (B, 3) of the
+    octahedron, metres.
+    """
+
+    starts: np.ndarray
+    ends: np.ndarray
+    turns: Rotation
+    scales: np.ndarray
+
+
+def bones_of(skeleton: Skeleton) -> Bones:
+    """The bones from each joint to its children."""
+    lengths_m = np.linalg.norm(skeleton.offsets_m, axis=-1)
+    ends = np.array([joint for joint in range(1, len(skeleton)) if lengths_m[joint] > 0], dtype=int)
+    turns = [Rotation.align_vectors(skeleton.offsets_m[[joint]], [[0.0, 1.0, 0.0]])[0].as_quat() for joint in ends]
+    scales = lengths_m[ends, None] * [WIDTH, 1.0, WIDTH]
+    return Bones(np.array(skeleton.parents)[ends], ends, Rotation.from_quat(np.reshape(turns, (-1, 4))), scales)
