@@ -1,8 +1,8 @@
-"""Which forces of the floor on the soles explain a motion best.
+"""Which forces of the floor on the body explain a motion best.
 
 Per frame: contact forces f within friction cones that minimise ‖W (G f − u)‖² + ε ‖f‖², u the wrench that the motion
-demands, G the wrench that the forces make, W weighting moments. Corners that are high or fast can carry little: the
-problem is solved in forces divided by each corner's contact activation. Solver: ADMM with over-relaxation (Boyd et al.
+demands, G the wrench that the forces make, W weighting moments. Points that are high or fast can carry little: the
+problem is solved in forces divided by each point's contact activation. Solver: ADMM with over-relaxation (Boyd et al.
 2011, §3.4.3), whose linear step shrinks to a 6 × 6 inverse by the Woodbury identity.
 """
 
@@ -13,16 +13,14 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.simulators.dynamics import Demand, demand, joint_torques
+from selfcorrect.simulators.dynamics import Demand, demand
 from selfcorrect.simulators.humanoid import Humanoid
-from selfcorrect.simulators.soles import corner_positions
 
 CONTACT_HEIGHT_M = (0.005, 0.025)
 CONTACT_SPEED_M_S = (0.6, 1.8)
-"""A corner carries freely below the first value and nothing above the second."""
+"""A point carries freely below the first value and nothing above the second."""
 
 MOMENT_WEIGHT = 4.0
-ITERATIONS = 30
 OVER_RELAXATION = 1.6
 PENALTY = 0.003
 REGULARISATION = 1e-5
@@ -30,11 +28,11 @@ REGULARISATION = 1e-5
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A motion explained: what joints and soles do, and what remains.
+    """A motion explained by the floor's forces on the body, and what remains.
 
-    needs: the demand; points_m, force_n: (N, T, P, 3) sole corners and the forces on them, world;
-    activation: (N, T, P) in [0, 1], how well each corner can carry; rest: (N, T, 6) force and moment about the centre
-    of mass that contacts cannot explain; torques_nm: (N, T, L − 1, 3) joint torques in the links' frames.
+    needs: the demand; points_m, force_n: (N, T, C, 3) the body's touching points, soles first, and the forces on them,
+    world; activation: (N, T, C) in [0, 1], how well each point can carry; rest: (N, T, 6) force and moment about the
+    centre of mass that contacts cannot explain.
     """
 
     needs: Demand
@@ -42,7 +40,6 @@ class Plan:
     force_n: np.ndarray
     activation: np.ndarray
     rest: np.ndarray
-    torques_nm: np.ndarray
 
     def of(self, index: int) -> Plan:
         """The plan of one motion of the batch, without the axis of motions."""
@@ -51,19 +48,19 @@ class Plan:
         return Plan(needs, *arrays)
 
 
-def plan_contacts(body: Humanoid, motions: MotionBatch, friction: float) -> Plan:
-    """Explain motions on the body's tree by joint torques and contact forces."""
+def explain(body: Humanoid, motions: MotionBatch, friction: float, iterations: int = 30) -> Plan:
+    """Explain motions on the body's tree by contact forces with the given coefficient of friction."""
     needs = demand(body, motions)
-    points_m = corner_positions(body.soles, needs.positions_m, needs.orientations)
+    points_m = body.touches.lowest_points(needs.positions_m, needs.orientations)
     activation = contact_activation(points_m, motions.fps)
-    force_n = contact_forces(needs.wrench, points_m - needs.centre_m[:, :, None], activation, friction)
-    explained = _wrench_map(points_m - needs.centre_m[:, :, None]) @ force_n.reshape(*force_n.shape[:2], -1, 1)
-    torques_nm = joint_torques(body, needs, force_n, points_m)[:, :, 1:]
-    return Plan(needs, points_m, force_n, activation, needs.wrench - explained[..., 0], torques_nm)
+    arms_m = points_m - needs.centre_m[:, :, None]
+    force_n = contact_forces(needs.wrench, arms_m, activation, friction, iterations)
+    explained = _apply(_wrench_map(arms_m), force_n.reshape(*force_n.shape[:2], -1))
+    return Plan(needs, points_m, force_n, activation, needs.wrench - explained)
 
 
 def contact_activation(points_m: np.ndarray, fps: float) -> np.ndarray:
-    """How well corners (N, T, P, 3) can carry, in [0, 1]: squared, falling with height and with horizontal speed."""
+    """How well points (N, T, C, 3) can carry, in [0, 1]: squared, falling with height and with horizontal speed."""
     speed_m_s = np.linalg.norm(np.gradient(points_m[..., [0, 2]], 1 / fps, axis=1), axis=-1)
     return (_falling(points_m[..., 1], CONTACT_HEIGHT_M) * _falling(speed_m_s, CONTACT_SPEED_M_S)) ** 2
 
@@ -74,11 +71,13 @@ def _falling(values: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
     return np.clip((high - values) / (high - low), 0.0, 1.0)
 
 
-def contact_forces(wrench: np.ndarray, arms_m: np.ndarray, activation: np.ndarray, friction: float) -> np.ndarray:
-    """Forces (N, T, P, 3) within friction cones (y up) that come closest to the wrench.
+def contact_forces(
+    wrench: np.ndarray, arms_m: np.ndarray, activation: np.ndarray, friction: float, iterations: int
+) -> np.ndarray:
+    """Forces (N, T, C, 3) within friction cones (y up) that come closest to the wrench.
 
-    wrench: (N, T, 6) force and moment about a point; arms_m: (N, T, P, 3) corners seen from that point;
-    activation: (N, T, P) weights in [0, 1], 0 for a corner that cannot carry.
+    wrench: (N, T, 6) force and moment about a point; arms_m: (N, T, C, 3) touching points seen from
+    there; activation: (N, T, C) weights in [0, 1], 0 for a point that cannot carry.
     """
     weights = np.array([1.0] * 3 + [MOMENT_WEIGHT] * 3)
     scale = np.sqrt(np.repeat(activation, 3, axis=-1))
@@ -90,7 +89,7 @@ def contact_forces(wrench: np.ndarray, arms_m: np.ndarray, activation: np.ndarra
     pulled = _apply(np.swapaxes(effect, -1, -2), wrench * weights)
     cone = np.zeros_like(pulled)
     dual = np.zeros_like(pulled)
-    for _ in range(ITERATIONS):
+    for _ in range(iterations):
         target = pulled + penalty * (cone - dual)
         free = (target - _apply(np.swapaxes(effect, -1, -2), _apply(inverse, _apply(effect, target)))) / diagonal
         relaxed = OVER_RELAXATION * free + (1 - OVER_RELAXATION) * cone + dual
@@ -104,7 +103,7 @@ def _apply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
 
 
 def _wrench_map(arms_m: np.ndarray) -> np.ndarray:
-    """Matrix (..., 6, 3 P) from forces at arms (..., P, 3) to their net force and moment."""
+    """Matrix (..., 6, 3 C) from forces at arms (..., C, 3) to their net force and moment."""
     x, y, z = np.moveaxis(arms_m, -1, 0)
     zero, one = np.zeros_like(x), np.ones_like(x)
     columns = [  # one list per force component, of its six effects

@@ -8,12 +8,15 @@ from functools import lru_cache, partial
 
 import numpy as np
 
+from selfcorrect.motion.body import SolePoints
 from selfcorrect.motion.correction import MotionCorrection
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.simulators.anchoring import leg_jacobians
 from selfcorrect.simulators.carrying import onto_links, onto_skeleton
-from selfcorrect.simulators.contact_plan import plan_contacts
+from selfcorrect.simulators.contact_plan import explain
+from selfcorrect.simulators.dynamics_filter import clear_floor, filter_dynamics
 from selfcorrect.simulators.humanoid import Humanoid, humanoid
 from selfcorrect.simulators.pool import map_tasks
 from selfcorrect.simulators.precondition import PreconditionSettings, precondition
@@ -34,7 +37,7 @@ class KinematicCorrector:
 
     def __call__(self, motions: Sequence[Motion]) -> list[MotionCorrection]:
         """Correct motions on any skeletons; see `PhysicsCorrector`."""
-        return _in_batches(partial(_mend, self.precondition), motions, workers=1)
+        return _in_batches(partial(_mend, self.precondition), motions, _batch(self.precondition), workers=1)
 
 
 @dataclass(frozen=True)
@@ -54,19 +57,25 @@ class PhysicsCorrector:
 
         Raises ValueError where a skeleton lacks a part of the legs, RuntimeError when a worker process dies.
         """
-        return _in_batches(partial(_simulate, self.precondition, self.tracker), motions, self.workers)
+        simulate = partial(_simulate, self.precondition, self.tracker)
+        return _in_batches(simulate, motions, _batch(self.precondition), self.workers)
 
 
 Correct = Callable[[list[Motion]], list[MotionCorrection]]
 
 
-def _in_batches(correct: Correct, motions: Sequence[Motion], workers: int) -> list[MotionCorrection]:
+def _batch(settings: PreconditionSettings) -> int:
+    """How many like motions may share a batch: soles that are fitted differ from motion to motion."""
+    return 1 if settings.fit_soles else BATCH
+
+
+def _in_batches(correct: Correct, motions: Sequence[Motion], largest: int, workers: int) -> list[MotionCorrection]:
     """Correct like motions together, and reject those that no method could work on."""
     corrections = {}
     for index, motion in enumerate(motions):
         if flaw := _flaw(motion):
             corrections[index] = MotionCorrection(motion, accepted=False, reason=flaw)
-    batches = _batches(motions, [index for index in range(len(motions)) if index not in corrections])
+    batches = _batches(motions, [index for index in range(len(motions)) if index not in corrections], largest)
     done = map_tasks(correct, [[motions[index] for index in batch] for batch in batches], workers)
     for batch, results in zip(batches, done, strict=True):
         for index, correction in zip(batch, results, strict=True):
@@ -84,8 +93,8 @@ def _flaw(motion: Motion) -> str:
     return "" if finite.all() else f"not finite at frame {int(finite.argmin())}"
 
 
-def _batches(motions: Sequence[Motion], indices: list[int]) -> list[list[int]]:
-    """Indices of motions of one skeleton, frame rate and length, at most `BATCH` together, in order of appearance."""
+def _batches(motions: Sequence[Motion], indices: list[int], largest: int) -> list[list[int]]:
+    """Indices of motions of one skeleton, frame rate and length, at most `largest` together."""
     groups: list[list[int]] = []
     for index in indices:
         open_group = next((group for group in groups if _alike(motions[group[0]], motions[index])), None)
@@ -93,7 +102,7 @@ def _batches(motions: Sequence[Motion], indices: list[int]) -> list[list[int]]:
             groups.append([index])
         else:
             open_group.append(index)
-    return [group[start : start + BATCH] for group in groups for start in range(0, len(group), BATCH)]
+    return [group[start : start + largest] for group in groups for start in range(0, len(group), largest)]
 
 
 def _alike(one: Motion, other: Motion) -> bool:
@@ -102,7 +111,7 @@ def _alike(one: Motion, other: Motion) -> bool:
 
 def _mend(settings: PreconditionSettings, motions: list[Motion]) -> list[MotionCorrection]:
     given = MotionBatch.stack(motions)
-    mended = precondition(given, settings)
+    mended, _ = precondition(given, settings)
     return [
         MotionCorrection(replace(motion, root_m=root_m, rotations=rotations), diagnostics={"moved_m": float(moved_m)})
         for motion, root_m, rotations, moved_m in zip(
@@ -115,12 +124,18 @@ def _simulate(
     preconditioning: PreconditionSettings, settings: TrackerSettings, motions: list[Motion]
 ) -> list[MotionCorrection]:
     simulator = _simulator(settings)
-    body = simulator.body_of(motions[0].skeleton)
     given = MotionBatch.stack(motions)
-    mended = precondition(given, preconditioning)
-    links = onto_links(body, mended)
-    plans = plan_contacts(body, links, settings.friction)
-    tracks = [follow(simulator.world, body, links[index], plans.of(index), settings) for index in range(len(motions))]
+    mended, soles = precondition(given, preconditioning)
+    body = simulator.body_of(given.skeleton, soles)
+    links = clear_floor(body, onto_links(body, mended))
+    if settings.filter_dynamics:
+        links = filter_dynamics(body, links, settings.friction)
+    plans = explain(body, links, settings.friction)
+    jacobians = leg_jacobians(body, links, plans)
+    tracks = [
+        follow(simulator.world, body, links[index], plans.of(index), jacobians[index], settings)
+        for index in range(len(motions))
+    ]
     simulated = onto_skeleton(body, MotionBatch.stack([track.motion for track in tracks]), mended)
     off_m, moved_m = _distance_m(mended, simulated), _distance_m(given, simulated).mean(1)
     return [
@@ -165,10 +180,11 @@ class _Simulator:
         self._minimum_inertia_kgm2 = settings.minimum_inertia_kgm2
         self._skeleton: Skeleton | None = None
 
-    def body_of(self, skeleton: Skeleton) -> Humanoid:
-        if self._skeleton is None or not skeleton.same_as(self._skeleton):
-            self._skeleton = skeleton
-            self._body = humanoid(skeleton).padded(self._minimum_inertia_kgm2)
+    def body_of(self, skeleton: Skeleton, soles: SolePoints) -> Humanoid:
+        fits = self._skeleton is not None and skeleton.same_as(self._skeleton)
+        if not (fits and np.array_equal(soles.offsets_m, self._soles.offsets_m)):
+            self._skeleton, self._soles = skeleton, soles
+            self._body = humanoid(skeleton, soles=soles).padded(self._minimum_inertia_kgm2)
         return self._body
 
 

@@ -90,17 +90,16 @@ def _whole_inertia(body: Humanoid, arms_m: np.ndarray, turns: np.ndarray) -> np.
 
 
 def joint_torques(body: Humanoid, needs: Demand, contact_n: np.ndarray, points_m: np.ndarray) -> np.ndarray:
-    """Torques (N, T, L, 3) on every link, in its own frame, that together with contacts move the body as demanded.
+    """Torques (..., L − 1, 3) of the joints, in their links' frames, that with contacts move the body as demanded.
 
-    contact_n: (N, T, P, 3) contact forces at the sole's corners `points_m` (N, T, P, 3), world. The root's entry is
-    what nothing explains.
+    contact_n: (..., C, 3) contact forces at the body's touching `points_m` (..., C, 3), world.
     """
     below = _descendants(body)
-    touching = below[:, body.soles.joints]
+    touching = below[:, body.touches.links]
     force_n = below @ needs.force_n - touching @ contact_n
     moment_nm = below @ needs.moment_nm - touching @ np.cross(points_m, contact_n)
     about_joint_nm = moment_nm - np.cross(needs.positions_m, force_n)
-    return Rotation.from_quat(needs.orientations).apply(about_joint_nm, inverse=True)
+    return Rotation.from_quat(needs.orientations[..., 1:, :]).apply(about_joint_nm[..., 1:, :], inverse=True)
 
 
 def _descendants(body: Humanoid) -> np.ndarray:

@@ -21,7 +21,7 @@ FLAT_RAD, TILTED_RAD = np.radians((4.0, 12.0))
 """A standing foot tilted by less than the first angle is laid flat; beyond the second it is left on its edge."""
 
 LOCK_LIMIT_M = 0.15
-CLEARANCE_M = 0.012
+CLEARANCE_M = 0.025
 """Furthest that a lock drags a foot; height that a fast swinging foot keeps above the floor so as not to stub."""
 
 
@@ -37,9 +37,8 @@ def standing(soles_m: np.ndarray, speed_m_s: np.ndarray, fastest_m_s: np.ndarray
     return binary_dilation(binary_erosion(closed, window), window)
 
 
-def flattening(ankle_orientations: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
-    """Rotations (N, T, 2, 4) in the world that lay standing feet flat; ankle_orientations: (N, T, 2, 4)."""
-    normals = Rotation.from_quat(ankle_orientations).apply((0.0, 1.0, 0.0))
+def flattening(normals: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
+    """Rotations (N, T, 2, 4) in the world that lay standing feet flat; normals: (N, T, 2, 3) of the soles, world."""
     tilt_rad = np.arccos(np.clip(normals[..., 1], -1.0, 1.0))
     share = _smoothstep((TILTED_RAD - tilt_rad) / (TILTED_RAD - FLAT_RAD))
     share = blur(share * np.clip(1.2 * blur(stands, 1.5, fps), 0.0, 1.0), 1.0, fps)

@@ -7,9 +7,11 @@ into the link that carries them. Masses follow anthropometric tables, lengths th
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.body import SolePoints, sole_points
 from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
@@ -20,6 +22,8 @@ SOLE_RADIUS_M = 0.008
 
 CARRIED_PARTS = frozenset({"", "neck", "head", "left_wrist", "right_wrist"})
 """Joints that follow the motion kinematically: freezing them costs no fidelity and a third of the solver's rows."""
+
+BULKY_PARTS = frozenset({"pelvis", "spine1", "spine2", "spine3", "left_hip", "right_hip"})
 
 REQUIRED_PARTS = ("pelvis", *(f"{side}_{part}" for side in ("left", "right") for part in ("hip", "knee", "ankle")))
 
@@ -49,10 +53,10 @@ _ONE_SIDE = {
     "spine3": Segment(13.3, 0.10, 0.4, ("neck", "head"), 0.25, 0.08, 400),
     "neck": Segment(1.6, 0.05, 0.5, ("head",), 0.10, torque_limit_nm=60),
     "head": Segment(5.3, 0.095, 0.9, length_m=0.09, torque_limit_nm=40),
-    "left_hip": Segment(14.2, 0.065, 0.45, ("left_knee",), torque_limit_nm=300),
-    "left_knee": Segment(4.3, 0.05, 0.45, ("left_ankle",), torque_limit_nm=300),
-    "left_ankle": Segment(1.15, 0.0, 1.0, torque_limit_nm=200),
-    "left_foot": Segment(0.25, 0.0, 1.0, torque_limit_nm=60),
+    "left_hip": Segment(14.2, 0.065, 0.45, ("left_knee",), torque_limit_nm=400),
+    "left_knee": Segment(4.3, 0.05, 0.45, ("left_ankle",), torque_limit_nm=400),
+    "left_ankle": Segment(1.15, 0.0, 1.0, torque_limit_nm=300),
+    "left_foot": Segment(0.25, 0.0, 1.0, torque_limit_nm=100),
     "left_collar": Segment(1.5, 0.05, 0.45, ("left_shoulder",), torque_limit_nm=150),
     "left_shoulder": Segment(2.7, 0.045, 0.45, ("left_elbow",), torque_limit_nm=120),
     "left_elbow": Segment(1.6, 0.035, 0.45, ("left_wrist",), 0.26, torque_limit_nm=80),
@@ -74,9 +78,29 @@ class Capsule:
     """A collision shape on link `link`, end points in the link's frame, metres."""
 
     link: int
-    start_m: tuple[float, float, float]
-    end_m: tuple[float, float, float]
+    ends_m: tuple[tuple[float, float, float], tuple[float, float, float]]
     radius_m: float
+
+
+@dataclass(frozen=True, eq=False)
+class Touches:
+    """C places where a body can touch the floor: spheres of radius 0 or more.
+
+    links: (C,); offsets_m: (C, 3) centres in the links' frames; radii_m: (C,).
+    """
+
+    links: np.ndarray
+    offsets_m: np.ndarray
+    radii_m: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.links)
+
+    def lowest_points(self, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
+        """Their lowest points (..., C, 3) in the world, from world poses of the links (..., L, 3) and (..., L, 4)."""
+        turned_m = Rotation.from_quat(orientations[..., self.links, :]).apply(self.offsets_m)
+        down_m = self.radii_m[:, None] * np.array([0.0, 1.0, 0.0])
+        return positions_m[..., self.links, :] + turned_m - down_m
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +124,17 @@ class Humanoid:
     capsules: tuple[Capsule, ...]
     soles: SolePoints
 
+    @cached_property
+    def touches(self) -> Touches:
+        """The soles' corners, then both ends of every capsule."""
+        ends = [(capsule.link, end_m, capsule.radius_m) for capsule in self.capsules for end_m in capsule.ends_m]
+        links, offsets_m, radii_m = zip(*ends, strict=True)
+        return Touches(
+            links=np.concatenate([self.soles.joints, links]),
+            offsets_m=np.concatenate([self.soles.offsets_m, offsets_m]),
+            radii_m=np.concatenate([np.zeros(len(self.soles)), radii_m]),
+        )
+
     def __len__(self) -> int:
         return len(self.mass_kg)
 
@@ -108,13 +143,18 @@ class Humanoid:
         """Mass of the whole body."""
         return float(self.mass_kg.sum())
 
+    @cached_property
+    def bulky(self) -> np.ndarray:
+        """Links that carry the body's weight on the floor when it lies or sits: trunk and thighs."""
+        return np.array([link for link, part in enumerate(self.tree.parts) if part in BULKY_PARTS])
+
     def padded(self, minimum_kgm2: float) -> Self:
         """The same body with no moment of inertia below `minimum_kgm2`, as light links need in a coarse solver."""
         return replace(self, inertia_kgm2=np.maximum(self.inertia_kgm2, minimum_kgm2))
 
 
-def humanoid(skeleton: Skeleton, mass_kg: float = BODY_MASS_KG) -> Humanoid:
-    """Build the body of a skeleton that weighs `mass_kg`.
+def humanoid(skeleton: Skeleton, mass_kg: float = BODY_MASS_KG, soles: SolePoints | None = None) -> Humanoid:
+    """Build the body of a skeleton that weighs `mass_kg`, with the given soles or those of `sole_points`.
 
     Raises ValueError where the skeleton lacks a part of the legs or its root is not the pelvis.
     """
@@ -127,7 +167,7 @@ def humanoid(skeleton: Skeleton, mass_kg: float = BODY_MASS_KG) -> Humanoid:
     rest_m = _rest_positions(skeleton)
     joints = np.array([j for j, part in enumerate(skeleton.parts) if part not in CARRIED_PARTS])
     link_of = _carriers(skeleton, joints)
-    soles = sole_points(skeleton)
+    soles = soles or sole_points(skeleton)
     segments = [joint for joint, part in enumerate(skeleton.parts) if part]
     reach_m = {joint: _reach(skeleton, soles, joint) for joint in segments}
     masses = _part_masses(skeleton) * (mass_kg / _PERCENT)
@@ -239,7 +279,7 @@ def _capsule(skeleton: Skeleton, joint: int, reach_m: np.ndarray, link: int, joi
         start_m, end_m = segment.centre * reach_m - half_m, segment.centre * reach_m + half_m
     else:
         start_m, end_m = np.zeros(3), reach_m
-    return Capsule(int(link), _triple(joint_m + start_m), _triple(joint_m + end_m), segment.radius_m)
+    return Capsule(int(link), (_triple(joint_m + start_m), _triple(joint_m + end_m)), segment.radius_m)
 
 
 def _triple(vector: np.ndarray) -> tuple[float, float, float]:

@@ -17,7 +17,10 @@ from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators import footing, grounding, smoothing
 from selfcorrect.simulators.leg_ik import MAXIMUM_REACH, Legs, bend_legs
-from selfcorrect.simulators.soles import by_foot, corner_positions, frame_speeds, velocities
+from selfcorrect.simulators.soles import by_foot, corner_positions, fit_soles, frame_speeds, sole_normals, velocities
+
+FLAT_STANCE_RAD = np.radians(15.0)
+"""Feet tilted by less are flat enough to show the thickness of their soles."""
 
 LOWERING_LIMIT_M = 0.05
 """Furthest that the root is lowered for a standing foot out of reach."""
@@ -31,6 +34,8 @@ class PreconditionSettings:
     """Find the floor's height and put it at y = 0."""
     estimate_drift: bool = True
     """Find a constant horizontal velocity of the floor and take it out."""
+    fit_soles: bool = True
+    """Fit the soles' thickness at heel, ball and toe tip to each motion."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,18 +62,39 @@ class Posed:
             self.feet_m + shift_m[:, :, None, None],
         )
 
+    def stands(self, fastest_m_s: np.ndarray) -> np.ndarray:
+        """(N, T, 2) whether each foot stands; fastest_m_s: (N,) speed up to which it does."""
+        fps = self.motions.fps
+        speed_m_s = frame_speeds(velocities(self.feet_m, fps))
+        return footing.standing(self.feet_m[..., 1].min(-1), speed_m_s, fastest_m_s, fps)
 
-def precondition(motions: MotionBatch, settings: PreconditionSettings) -> MotionBatch:
-    """Mend motions that share one length.
+    def normals(self, soles: SolePoints) -> np.ndarray:
+        """(N, T, 2, 3) upward normals of the soles, world."""
+        ankles = Legs.of(self.motions.skeleton).ankles
+        return Rotation.from_quat(self.orientations[:, :, ankles]).apply(sole_normals(soles))
+
+
+def precondition(motions: MotionBatch, settings: PreconditionSettings) -> tuple[MotionBatch, SolePoints]:
+    """Mend motions that share one length; returns them and their soles, which are fitted only to a single motion.
 
     Raises ValueError where the skeleton lacks a hip, knee or ankle.
     """
     noise_rad = smoothing.joint_noise_rad(motions)
     noisy = np.median(noise_rad, axis=1) > smoothing.NOISY_RAD
     calm = smoothing.denoise(motions, noise_rad)
+    fastest_m_s = np.where(noisy, footing.STANDING_NOISY_M_S, footing.STANDING_M_S)
     soles = sole_points(motions.skeleton)
     posed = _ground(Posed.of(_despike_unless(noisy, calm), soles), settings)
-    return _plant_feet(posed, np.where(noisy, footing.STANDING_NOISY_M_S, footing.STANDING_M_S))
+    if settings.fit_soles:
+        soles = _fitted(posed, soles, fastest_m_s)
+        posed = _ground(Posed.of(posed.motions, soles), settings)
+    return _plant_feet(posed, soles, fastest_m_s), soles
+
+
+def _fitted(posed: Posed, soles: SolePoints, fastest_m_s: np.ndarray) -> SolePoints:
+    """Soles fitted to the flat stances of one motion."""
+    flat = posed.normals(soles)[..., 1] > np.cos(FLAT_STANCE_RAD)
+    return fit_soles(soles, posed.feet_m[0, ..., 1], (flat & posed.stands(fastest_m_s))[0])
 
 
 def _despike_unless(noisy: np.ndarray, motions: MotionBatch) -> MotionBatch:
@@ -98,13 +124,12 @@ def _ground(posed: Posed, settings: PreconditionSettings) -> Posed:
     return posed
 
 
-def _plant_feet(posed: Posed, fastest_m_s: np.ndarray) -> MotionBatch:
+def _plant_feet(posed: Posed, soles: SolePoints, fastest_m_s: np.ndarray) -> MotionBatch:
     """Lay standing feet flat and hold them in place; the legs follow."""
     motions, fps = posed.motions, posed.motions.fps
     legs = Legs.of(motions.skeleton)
-    speed_m_s = frame_speeds(velocities(posed.feet_m, fps))
-    stands = footing.standing(posed.feet_m[..., 1].min(-1), speed_m_s, fastest_m_s, fps)
-    turns = footing.flattening(posed.orientations[:, :, legs.ankles], stands, fps)
+    stands = posed.stands(fastest_m_s)
+    turns = footing.flattening(posed.normals(soles), stands, fps)
     ankles_m = posed.positions_m[:, :, legs.ankles]
     feet_m = _turned(posed.feet_m, ankles_m, turns)
     velocity_m_s = velocities(feet_m, fps)

@@ -49,3 +49,11 @@ def rotation_velocities(rotations: np.ndarray, step_s: float) -> np.ndarray:
     turns = Rotation.from_quat(rotations[1:]) * Rotation.from_quat(rotations[:-1]).inv()
     rates = turns.as_rotvec() / step_s
     return np.concatenate([rates, rates[-1:]])
+
+
+def between_frames(values: np.ndarray, fps: float, times_s: np.ndarray) -> np.ndarray:
+    """Values (T, ...) at frames, linearly interpolated at times (S,)."""
+    frames = times_s * fps
+    before = np.minimum(frames.astype(int), len(values) - 2)
+    share = (frames - before).reshape(-1, *[1] * (values.ndim - 1))
+    return (1 - share) * values[before] + share * values[before + 1]

@@ -69,8 +69,8 @@ def rotation_error(goal: Numbers, actual: Numbers) -> Vector:
     )
 
 
-def moment_of(lever_m: Numbers, force_n: Vector) -> Vector:
-    """Moment of a force at a lever arm: their cross product."""
-    x, y, z = lever_m
-    fx, fy, fz = force_n
-    return y * fz - z * fy, z * fx - x * fz, x * fy - y * fx
+def cross(one: Numbers, other: Numbers) -> Vector:
+    """The cross product."""
+    ax, ay, az = one
+    bx, by, bz = other
+    return ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx

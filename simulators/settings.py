@@ -16,34 +16,37 @@ class TrackerSettings:
     rate_hz: float = 120.0
     """Simulation steps per second, rounded to a whole number of steps per frame."""
 
-    horizontal_rad_s: float = 25.0
+    horizontal_rad_s: float = 12.0
     """Natural frequency of the root's horizontal spring."""
-    vertical_rad_s: float = 10.0
+    vertical_rad_s: float = 8.0
     """Natural frequency of the root's vertical spring; softer, so that contact decides the height."""
-    angular_rad_s: float = 25.0
+    angular_rad_s: float = 17.0
     """Natural frequency of the root's rotational spring about the horizontal axes."""
-    yaw_rad_s: float = 25.0
+    yaw_rad_s: float = 20.0
     """Natural frequency of the root's rotational spring about the vertical axis."""
-    linear_damping: float = 1.0
+    linear_damping: float = 0.35
     """Damping ratio of the root's linear springs (1 is critical)."""
-    angular_damping: float = 1.0
+    angular_damping: float = 0.3
     """Damping ratio of the root's rotational springs."""
     force_limit_bodyweights: float = 1.0
     """Bound on the horizontal root force, and on the vertical one, in body weights."""
     torque_limit_nm: float = 500.0
     """Bound on the root torque, N m."""
 
+    filter_dynamics: bool = True
+    """Shift the body slightly beforehand so that contacts explain more of its motion."""
+
     friction: float = 0.5
     """Coulomb friction between soles and floor."""
     solver_iterations: int = 15
     """Sweeps of the contact and motor solver per step."""
-    joint_erp: float = 0.9
+    joint_erp: float = 0.5
     """Share of a joint's error that its motor removes per step."""
-    contact_erp: float = 0.5
+    contact_erp: float = 0.2
     """Share of a penetration that the solver removes per step."""
-    minimum_inertia_kgm2: float = 0.03
+    minimum_inertia_kgm2: float = 0.06
     """Light links are padded to this moment of inertia so that motors and contacts do not fight."""
-    sole_lowering_m: float = 0.0
+    sole_lowering_m: float = 0.002
     """Distance by which contact spheres stick out of the soles, against the solver's soft contacts."""
 
     lost_root_m: float = 0.4
@@ -54,7 +57,7 @@ class TrackerSettings:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if not value > 0 and field.name != "sole_lowering_m":
+            if not value > 0 and field.name not in ("sole_lowering_m", "filter_dynamics"):
                 raise ValueError(f"{field.name} must be positive, got {value}")
         for name in ("joint_erp", "contact_erp"):
             if getattr(self, name) > 1:

@@ -36,19 +36,24 @@ def whittaker(values: np.ndarray, smoothness: float, weights: np.ndarray | None 
 
     values: (T, K); weights: (T,), ones by default. Fewer than four values are returned as they are.
     """
-    count = len(values)
-    if count < 4:
+    if len(values) < 4:
         return values
-    weights = np.ones(count) if weights is None else weights
-    bands = np.zeros((3, count))
-    bands[0, 2:] = smoothness
-    bands[1, 1:] = -4 * smoothness
-    bands[1, [1, -1]] = -2 * smoothness
-    bands[2] = 6 * smoothness
-    bands[2, [1, -2]] = 5 * smoothness
-    bands[2, [0, -1]] = smoothness
+    weights = np.ones(len(values)) if weights is None else weights
+    bands = smoothness * second_difference_bands(len(values))
     bands[2] += weights
     return solveh_banded(bands, weights[:, None] * values)
+
+
+def second_difference_bands(count: int) -> np.ndarray:
+    """(3, count) upper bands of D′D, as `solveh_banded` takes them, for second differences D of ≥ 4 values."""
+    bands = np.zeros((3, count))
+    bands[0, 2:] = 1.0
+    bands[1, 1:] = -4.0
+    bands[1, [1, -1]] = -2.0
+    bands[2] = 6.0
+    bands[2, [1, -2]] = 5.0
+    bands[2, [0, -1]] = 1.0
+    return bands
 
 
 def noise_level(values: np.ndarray) -> np.ndarray:

@@ -5,6 +5,8 @@ Feet are arrays (N, T, 2, K, 3): motions, frames, left and right, the K corners 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -12,6 +14,10 @@ from selfcorrect.motion.body import SolePoints
 
 LOWEST_M = 0.008
 """Corners within about this height of the lowest one count as touching with it."""
+
+FEWEST_FLAT = 8
+THICKEST_M = 0.025
+"""Flat stances needed to fit soles, and most that is added to them."""
 
 
 def corner_positions(soles: SolePoints, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
@@ -36,6 +42,31 @@ def velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
 def _lowness(heights_m: np.ndarray) -> np.ndarray:
     """Weights (..., K) of corners by height (..., K): 1 for the lowest, falling exponentially above it."""
     return np.exp((heights_m.min(-1, keepdims=True) - heights_m) / LOWEST_M)
+
+
+def sole_normals(soles: SolePoints) -> np.ndarray:
+    """(2, 3) upward normal of the left and right sole in the frame of its ankle, from heel to the next corners."""
+    heel_m, next_m = by_foot(soles.offsets_m)[:, 0], by_foot(soles.offsets_m)[:, 2]
+    _, rise_m, forward_m = (next_m - heel_m).T
+    normals = np.stack([np.zeros(2), forward_m, -rise_m], axis=-1)
+    return normals / np.linalg.norm(normals, axis=-1, keepdims=True)
+
+
+def fit_soles(soles: SolePoints, heights_m: np.ndarray, flat: np.ndarray) -> SolePoints:
+    """Soles as thick at heel, ball and toe tip as a motion shows them, both feet alike.
+
+    heights_m: (T, 2, K) corners above the floor; flat: (T, 2) whether a foot stands flat. A corner pair that hovers in
+    flat stance is lowered by the 30th percentile of its height there, measured from the lowest pair. With fewer than
+    eight flat frames the soles stay as they are.
+    """
+    if flat.sum() < FEWEST_FLAT:
+        return soles
+    pairs_m = heights_m[flat].reshape(flat.sum(), -1, 2).mean(-1)
+    hover_m = np.percentile(pairs_m, 30, axis=0)
+    lowered_m = np.clip(hover_m - hover_m.min(), 0.0, THICKEST_M)
+    offsets_m = soles.offsets_m.copy()
+    offsets_m[:, 1] -= np.tile(np.repeat(lowered_m, 2), 2)
+    return replace(soles, offsets_m=offsets_m)
 
 
 def frame_speeds(velocity_m_s: np.ndarray) -> np.ndarray:

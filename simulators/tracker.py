@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -10,7 +13,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.motion import Motion
+from selfcorrect.simulators.anchoring import LegAnchors
 from selfcorrect.simulators.contact_plan import Plan
+from selfcorrect.simulators.dynamics import joint_torques
 from selfcorrect.simulators.frames import (
     from_simulator,
     orientations_from_simulator,
@@ -19,8 +24,8 @@ from selfcorrect.simulators.frames import (
     to_simulator,
 )
 from selfcorrect.simulators.humanoid import Humanoid
-from selfcorrect.simulators.reference import Reference, rotation_velocities
-from selfcorrect.simulators.root_wrench import moment_of, root_wrench
+from selfcorrect.simulators.reference import Reference, between_frames, rotation_velocities
+from selfcorrect.simulators.root_wrench import cross, root_wrench
 from selfcorrect.simulators.settings import TrackerSettings
 from selfcorrect.simulators.world import Numbers, PerJoint, RootState, World
 
@@ -53,10 +58,12 @@ class Step(NamedTuple):
     lever_m: Numbers
 
 
-def follow(world: World, body: Humanoid, motion: Motion, plan: Plan, settings: TrackerSettings) -> Track:
+def follow(
+    world: World, body: Humanoid, motion: Motion, plan: Plan, jacobians: np.ndarray, settings: TrackerSettings
+) -> Track:
     """Simulate `body` following `motion` (on the body's tree, two frames or more), as explained by `plan`.
 
-    `plan` is of this motion alone, without the axis of motions.
+    `plan` and `jacobians` (T, 2, 3, 3, 3), see `leg_jacobians`, are of this motion alone.
     """
     substeps = settings.steps_per_frame(motion.fps)
     times_s = np.arange((len(motion) - 1) * substeps + 1) / (motion.fps * substeps)
@@ -67,21 +74,37 @@ def follow(world: World, body: Humanoid, motion: Motion, plan: Plan, settings: T
     _start(world, goals[0], reference.rotations(times_s[:2])[:, 1:], times_s[1])
 
     wrench = root_wrench(settings, body.total_mass_kg)
+    anchors = LegAnchors(body, plan, jacobians, motion.fps, times_s[:-1])
     poses, wrenches, lost_at = [(world.root(), world.rotations())], [], None
-    for count, (goal, step) in enumerate(zip(goals, steps, strict=False), start=1):
-        force_n, moment_nm = wrench(goal, world.root(), step.rest, step.inertia)
-        lever_nm = moment_of(step.lever_m, force_n)
-        torque_nm = (moment_nm[0] + lever_nm[0], moment_nm[1] + lever_nm[1], moment_nm[2] + lever_nm[2])
-        world.step(step.targets, step.torques_nm, force_n, torque_nm)
-        wrenches.append(force_n + moment_nm)
-        if count % substeps == 0:
+    with _no_garbage_collection():
+        for count, (goal, step) in enumerate(zip(goals, steps, strict=False), start=1):
             root = world.root()
-            if not math.dist(root.position_m, goals[count].position_m) < settings.lost_root_m:
-                lost_at = count // substeps
-                break
-            poses.append((root, world.rotations()))
+            force_n, moment_nm = wrench(goal, root, step.rest, step.inertia)
+            lever_nm = cross(step.lever_m, force_n)
+            torque_nm = (moment_nm[0] + lever_nm[0], moment_nm[1] + lever_nm[1], moment_nm[2] + lever_nm[2])
+            targets = anchors.move(count - 1, step.targets, goal, root, world.positions_m(anchors.ankles))
+            world.step(targets, step.torques_nm, force_n, torque_nm)
+            wrenches.append(force_n + moment_nm)
+            if count % substeps == 0:
+                root = world.root()
+                if not math.dist(root.position_m, goals[count].position_m) < settings.lost_root_m:
+                    lost_at = count // substeps
+                    break
+                poses.append((root, world.rotations()))
     poses += poses[-1:] * (len(motion) - len(poses))
     return Track(_as_motion(body, motion, poses), _wrenches_world(wrenches), lost_at)
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """The loop makes no cycles, and every collection would scan all the lists prepared for it."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _root_goals(body: Humanoid, reference: Reference, times_s: np.ndarray) -> list[RootState]:
@@ -107,17 +130,10 @@ def _steps(
     rest = np.concatenate([to_simulator(plan.rest[:, :3]), to_simulator(plan.rest[:, 3:])], axis=-1)
     lever_m = to_simulator(plan.needs.centre_m - centre_m)
     inertia = tensors_to_simulator(plan.needs.inertia_kgm2).reshape(-1, 9)
-    targets, torques_nm = world.drive(reference, times_s, between_frames(plan.torques_nm, fps, times_s))
+    forward_nm = joint_torques(body, plan.needs, plan.force_n, plan.points_m)
+    targets, torques_nm = world.drive(reference, times_s, between_frames(forward_nm, fps, times_s))
     aids = (between_frames(values, fps, times_s).tolist() for values in (rest, inertia, lever_m))
     return [Step(*row) for row in zip(targets, torques_nm, *aids, strict=True)]
-
-
-def between_frames(values: np.ndarray, fps: float, times_s: np.ndarray) -> np.ndarray:
-    """Values (T, ...) at frames, linearly interpolated at times (S,)."""
-    frames = times_s * fps
-    before = np.minimum(frames.astype(int), len(values) - 2)
-    share = (frames - before).reshape(-1, *[1] * (values.ndim - 1))
-    return (1 - share) * values[before] + share * values[before + 1]
 
 
 def _start(world: World, goal: RootState, rotations: np.ndarray, step_s: float) -> None:

@@ -43,7 +43,7 @@ def _sphere(centre_m: np.ndarray, radius_m: float) -> str:
 
 def _capsule(capsule: Capsule) -> str:
     """URDF capsules lie along z around their origin."""
-    start_m, end_m = np.array(capsule.start_m), np.array(capsule.end_m)
+    start_m, end_m = np.array(capsule.ends_m)
     axis_m = end_m - start_m
     length_m = float(np.linalg.norm(axis_m))
     if length_m < 1e-3:

@@ -65,6 +65,10 @@ class World(Protocol):
         """Rotations of all joints, quaternions xyzw."""
         ...
 
+    def positions_m(self, links: Sequence[int]) -> list[Numbers]:
+        """Where the joints of some links (not the root) are."""
+        ...
+
 
 class PyBulletWorld:
     """PyBullet in this process, without a window.
@@ -181,6 +185,12 @@ class PyBulletWorld:
         """Rotations of all joints."""
         states = pybullet.getJointStatesMultiDof(self._id, self._joints, physicsClientId=self.client)
         return [state[0] for state in states]
+
+    def positions_m(self, links: Sequence[int]) -> list[Numbers]:
+        """Where the joints of some links are, not where their centres of mass are."""
+        joints = [link - 1 for link in links]
+        states = pybullet.getLinkStates(self._id, joints, computeForwardKinematics=1, physicsClientId=self.client)
+        return [state[4] for state in states]
 
 
 def _load_urdf(text: str, client: int) -> int:

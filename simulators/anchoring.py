@@ -1,0 +1,169 @@
+"""Re-anchoring: leg targets give way to where the feet and the root really are.
+
+A foot that landed beside its place would be dragged, and the root pushed, by legs that insist on the reference. So a
+standing leg aims at where its foot stands and turns the pelvis upright over it, and a swinging leg makes up for the
+root's error, so that its foot lands in place. Both act on leg joints through the Jacobian of the two-bone inverse
+kinematics along the reference. No force comes from outside here: stepping and leaning is how bodies balance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.simulators.contact_plan import Plan
+from selfcorrect.simulators.frames import Y_UP_TO_Z_UP, to_simulator
+from selfcorrect.simulators.humanoid import Humanoid
+from selfcorrect.simulators.leg_ik import Legs, bend_legs
+from selfcorrect.simulators.reference import between_frames
+from selfcorrect.simulators.root_wrench import cross, rotation_error
+from selfcorrect.simulators.world import GRAVITY_M_S2, Numbers, PerJoint, RootState
+
+DIFFERENCE_M = 0.012
+STEEPEST_RAD_M = 8.0
+"""Step of the finite differences, and bound on the Jacobian near the straight leg, where it is singular."""
+
+FULL_LOAD_BODYWEIGHTS = 0.3
+"""Planned load on a foot from which on its leg counts as standing."""
+STAND_LAG_S, SWING_LAG_S, TURN_LAG_S = 0.3, 0.06, 0.03
+"""Time constants with which errors of standing feet, swinging feet and the pelvis' tilt are followed."""
+SWING_SHARE, PRESS_SHARE = 0.5, 0.5
+"""Share of the root's error that a swinging leg makes up for, and of its height by which a standing foot is pressed
+down."""
+LIMIT_M = 0.05
+"""Furthest that a target is moved."""
+
+
+def leg_jacobians(body: Humanoid, motions: MotionBatch, plans: Plan) -> np.ndarray:
+    """Turns (N, T, 2, 3 joints, 3) of hip, knee and ankle per metre by which the ankle shall move.
+
+    Rotation vectors in the links' frames; the last axis is the ankle's direction in the world, y up. Root and foot keep
+    their orientation.
+    """
+    legs = Legs.of(body.tree)
+    joints = np.stack([legs.hips, legs.knees, legs.ankles], axis=-1)
+    pose = (body.tree, plans.needs.positions_m, plans.needs.orientations)
+    ankles_m = plans.needs.positions_m[:, :, legs.ankles]
+    still_m = np.zeros_like(motions.root_m)
+    upright = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (*ankles_m.shape[:-1], 4))
+
+    def bent(offset_m: np.ndarray) -> Rotation:
+        return Rotation.from_quat(bend_legs(*pose, still_m, ankles_m + offset_m, upright)[:, :, joints])
+
+    columns = [(bent(-step_m).inv() * bent(step_m)).as_rotvec() for step_m in DIFFERENCE_M * np.eye(3)]
+    return np.clip(np.stack(columns, axis=-1) / (2 * DIFFERENCE_M), -STEEPEST_RAD_M, STEEPEST_RAD_M)
+
+
+class LegAnchors:
+    """Moves the leg targets of one motion, step by step, in the simulator's frame; remembers low-passed errors."""
+
+    def __init__(self, body: Humanoid, plan: Plan, jacobians: np.ndarray, fps: float, times_s: np.ndarray) -> None:
+        """`plan` and `jacobians` (T, 2, 3, 3, 3) are of one motion; times_s: (S,) of its steps."""
+        legs = Legs.of(body.tree)
+        self.ankles = legs.ankles.tolist()
+        self._joints = (np.stack([legs.hips, legs.knees, legs.ankles], axis=-1) - 1).tolist()
+        ankles_m = plan.needs.positions_m[:, legs.ankles]
+        load_n = plan.force_n[:, : len(body.soles), 1].reshape(len(ankles_m), 2, -1).sum(-1)
+        loaded = np.clip(load_n / (FULL_LOAD_BODYWEIGHTS * body.total_mass_kg * GRAVITY_M_S2), 0.0, 1.0)
+        self._loaded = between_frames(loaded, fps, times_s).tolist()
+        self._ankles_m = between_frames(to_simulator(ankles_m), fps, times_s).tolist()
+        levers_m = ankles_m - plan.needs.positions_m[:, :1]
+        self._levers_m = between_frames(to_simulator(levers_m), fps, times_s).tolist()
+        self._jacobians = (jacobians @ Y_UP_TO_Z_UP.as_matrix().T).reshape(len(jacobians), 2, 9, 3)
+        self._frames = np.round(times_s * fps).astype(int).tolist()
+        step_s = float(times_s[1] - times_s[0])
+        self._paces = [min(1.0, step_s / lag_s) for lag_s in (STAND_LAG_S, SWING_LAG_S, TURN_LAG_S)]
+        self._stand_m = [(0.0, 0.0, 0.0), (0.0, 0.0, 0.0)]
+        self._swing_m = [(0.0, 0.0, 0.0), (0.0, 0.0, 0.0)]
+        self._turn_rad = (0.0, 0.0, 0.0)
+
+    def move(
+        self, step: int, targets: PerJoint, goal: RootState, root: RootState, ankles_m: Sequence[Numbers]
+    ) -> PerJoint:
+        """The joint targets of a step with those of the legs moved; ankles_m: where the two ankles are."""
+        moved = targets.copy()
+        turn_rad = rotation_error(goal.orientation, root.orientation)
+        self._turn_rad = _toward(self._turn_rad, rotated_back(root.orientation, turn_rad), self._paces[2])
+        error_m = _minus(goal.position_m, root.position_m)
+        for foot, joints in enumerate(self._joints):
+            displaced_m = self._displacement(step, foot, error_m, turn_rad, ankles_m[foot])
+            turns_rad = (self._jacobians[self._frames[step], foot] @ displaced_m).tolist()
+            for place, joint in enumerate(joints):
+                moved[joint] = turned(targets[joint], turns_rad[3 * place : 3 * place + 3])
+            moved[joints[0]] = self._upright(moved[joints[0]], self._loaded[step][foot])
+        return moved
+
+    def _displacement(
+        self, step: int, foot: int, error_m: Numbers, turn_rad: Numbers, ankle_m: Numbers
+    ) -> tuple[float, float, float]:
+        """How far the target of one ankle moves."""
+        stand_pace, swing_pace, _ = self._paces
+        swung_m = _plus(error_m, cross(turn_rad, self._levers_m[step][foot]))
+        stand_m = _toward(self._stand_m[foot], _minus(ankle_m, self._ankles_m[step][foot]), stand_pace)
+        swing_m = _toward(self._swing_m[foot], swung_m, swing_pace)
+        self._stand_m[foot], self._swing_m[foot] = stand_m, swing_m
+        loaded = self._loaded[step][foot]
+        free = SWING_SHARE * (1 - loaded)
+        x = loaded * stand_m[0] + free * swing_m[0]
+        y = loaded * stand_m[1] + free * swing_m[1]
+        z = -PRESS_SHARE * loaded * stand_m[2] + free * swing_m[2]
+        cut = min(1.0, LIMIT_M / max(math.hypot(x, y, z), 1e-9))
+        return cut * x, cut * y, cut * z
+
+    def _upright(self, hip: Numbers, loaded: float) -> Numbers:
+        """The target of a hip that, the thigh being held by the foot, turns the pelvis back by its error."""
+        x, y, z = self._turn_rad
+        ax, ay, az, aw = _small_rotation(-loaded * x, -loaded * y, -loaded * z)
+        return multiplied((ax, ay, az, aw), hip)
+
+
+def turned(rotation: Numbers, turn_rad: Numbers) -> list[float]:
+    """A quaternion xyzw turned on the right by a small rotation vector."""
+    return multiplied(rotation, _small_rotation(*turn_rad))
+
+
+def _small_rotation(x: float, y: float, z: float) -> tuple[float, float, float, float]:
+    """The quaternion of a small rotation vector, right up to the third order of its size."""
+    x, y, z = 0.5 * x, 0.5 * y, 0.5 * z
+    return x, y, z, math.sqrt(max(1.0 - x * x - y * y - z * z, 0.0))
+
+
+def multiplied(one: Numbers, other: Numbers) -> list[float]:
+    """The product of two quaternions xyzw."""
+    x, y, z, w = one
+    a, b, c, d = other
+    return [
+        w * a + x * d + y * c - z * b,
+        w * b - x * c + y * d + z * a,
+        w * c + x * b - y * a + z * d,
+        w * d - x * a - y * b - z * c,
+    ]
+
+
+def rotated_back(rotation: Numbers, vector: Numbers) -> tuple[float, float, float]:
+    """A vector in the frame of a quaternion xyzw: turned by its inverse."""
+    x, y, z, w = rotation
+    tx, ty, tz = cross((-2 * x, -2 * y, -2 * z), vector)
+    cx, cy, cz = cross((-x, -y, -z), (tx, ty, tz))
+    return vector[0] + w * tx + cx, vector[1] + w * ty + cy, vector[2] + w * tz + cz
+
+
+def _plus(one: Numbers, other: Numbers) -> tuple[float, float, float]:
+    return one[0] + other[0], one[1] + other[1], one[2] + other[2]
+
+
+def _minus(one: Numbers, other: Numbers) -> tuple[float, float, float]:
+    return one[0] - other[0], one[1] - other[1], one[2] - other[2]
+
+
+def _toward(value: Numbers, wanted: Numbers, pace: float) -> tuple[float, float, float]:
+    """A step of a low-pass filter."""
+    return (
+        value[0] + pace * (wanted[0] - value[0]),
+        value[1] + pace * (wanted[1] - value[1]),
+        value[2] + pace * (wanted[2] - value[2]),
+    )
