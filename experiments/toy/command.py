@@ -17,11 +17,14 @@ from selfcorrect.experiments.toy import (
     biased_corrector,
     crossfeed,
     curation,
+    fairness,
     gaussian_collapse,
     gaussian_correct,
     linear,
     mad,
+    mixture,
     provenance,
+    shapes,
     stability,
     weighting,
 )
@@ -71,12 +74,20 @@ PRESETS: Mapping[str, Preset] = {
     ),
     "curation": _preset("Human curation", "Ferbach et al. 2024", curation, curation.Curation),
     "mad": _preset("Cherry-picked samples", "Alemohammad et al. 2024", mad, mad.Mad),
+    "mixture": _preset("A mixture of Gaussians", "Shumailov et al. 2024", mixture, mixture.MixtureLoop),
     "provenance": _preset(
         "A detector of synthetic samples",
         "provenance filtering, after Alemohammad et al. 2024",
         provenance,
         provenance.Provenance,
     ),
+    "shapes": _preset(
+        "Four kinds of models on planar data",
+        "Shumailov et al. 2024; Bertrand et al. 2024; Gerstgrasser et al. 2024; Alemohammad et al. 2024",
+        shapes,
+        shapes.Shapes,
+    ),
+    "fairness": _preset("Who pays for the shift", "Wyllie et al. 2024", fairness, fairness.Fairness),
     "crossfeed": _preset(
         "Models that feed each other", "after Alemohammad et al. 2024", crossfeed, crossfeed.Crossfeed
     ),

@@ -10,16 +10,22 @@ from tqdm import tqdm
 
 from selfcorrect.loop import Plan, Task, run_loop, train_first_generation
 from selfcorrect.randomness import Stream, streams
-from selfcorrect.store import MemoryStore, Store
+from selfcorrect.store import Generation, MemoryStore
 
 Curves: TypeAlias = dict[str, dict[str, np.ndarray]]  # arm → quantity → (S, T + 1), generation 0 first
 Comparison: TypeAlias = tuple[Task, Mapping[str, Plan]]
 
 
-def run_arms(task: Task, plans: Mapping[str, Plan], stream: Stream) -> Curves:
+def run_arms(
+    task: Task,
+    plans: Mapping[str, Plan],
+    stream: Stream,
+    observe: Callable[[str, Generation], None] = lambda arm, generation: None,
+) -> Curves:
     """Run every plan from one shared generation 0; seeds are the replicates in the model's events.
 
     A quantity is what `task.evaluate` measures in generation 0: a number, or one per replicate.
+    observe: called with the arm's name after each generation from 1 on.
     """
     first = MemoryStore()
     train_first_generation(task, first, stream)
@@ -29,7 +35,12 @@ def run_arms(task: Task, plans: Mapping[str, Plan], stream: Stream) -> Curves:
         for name, plan in plans.items():
             bar.set_description(name)
             store = MemoryStore()
-            run_loop(task, plan, store, first, stream, observe=lambda _: bar.update() and None)
+
+            def finished(generation: Generation, arm: str = name) -> None:
+                observe(arm, generation)
+                bar.update()
+
+            run_loop(task, plan, store, first, stream, finished)
             curves[name] = _curves(first, store, plan.generations)
     return curves
 
@@ -43,7 +54,7 @@ def run_seeds(compare: Callable[[Stream], Comparison], seeds: Iterable[int]) -> 
     }
 
 
-def _curves(first: Store, store: Store, generations: int) -> dict[str, np.ndarray]:
+def _curves(first: MemoryStore, store: MemoryStore, generations: int) -> dict[str, np.ndarray]:
     """Quantities (S, T + 1); S = 1 where a quantity is a single number."""
     rows = [first.metrics(0), *(store.metrics(generation) for generation in range(1, generations + 1))]
     return {name: np.atleast_2d(np.array([row[name] for row in rows]).T) for name in rows[0]}

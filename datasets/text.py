@@ -1,0 +1,62 @@
+"""Plain text as windows of characters: the standard library's own documentation, or any file."""
+
+from __future__ import annotations
+
+import pydoc_data.topics
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor
+
+
+def documentation() -> str:
+    """About 450,000 characters of English prose that every Python has: the topics of `help()`."""
+    return "\n\n".join(pydoc_data.topics.topics.values())
+
+
+def read_text(path: Path) -> str:
+    """The contents of a UTF-8 text file; raises ValueError, naming the place, where it is not one."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is not UTF-8 text: byte {error.start} is 0x{error.object[error.start]:02x}"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Alphabet:
+    """The characters that are told apart; any other is read as the first one."""
+
+    characters: str
+
+    @classmethod
+    def of(cls, text: str, size: int) -> Self:
+        """The `size` most frequent characters of a text, the most frequent first."""
+        return cls("".join(character for character, _ in Counter(text).most_common(size)))
+
+    def __len__(self) -> int:
+        return len(self.characters)
+
+    def encode(self, text: str) -> Tensor:
+        """Character numbers (length,) as float32."""
+        numbers = {character: number for number, character in enumerate(self.characters)}
+        return torch.tensor([numbers.get(character, 0) for character in text], dtype=torch.float32)
+
+    def decode(self, numbers: Tensor) -> str:
+        """The text of character numbers (length,)."""
+        return "".join(self.characters[int(number)] for number in numbers)
+
+
+def split_windows(numbers: Tensor, length: int, held_out: float) -> tuple[Tensor, Tensor]:
+    """Windows (N, length) that do not overlap: those of the text's start, and those of its end, a share `held_out`."""
+    windows = numbers[: len(numbers) // length * length].reshape(-1, length)
+    kept = round(len(windows) * (1 - held_out))
+    if not 0 < kept < len(windows):
+        raise ValueError(
+            f"a text of {len(numbers)} characters is too short for windows of {length} with a held-out part"
+        )
+    return windows[:kept], windows[kept:]

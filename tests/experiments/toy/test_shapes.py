@@ -1,0 +1,39 @@
+"""Planar data through several models: what is lost fully synthetic, and is not when real data are kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from selfcorrect.experiments.toy import shapes
+from selfcorrect.policy import RealOnly
+
+SMALL = shapes.Shapes(
+    models=("kernel density",), shapes=("rings", "pinwheel", "moons"), real_count=300, judged=200, seeds=2
+)
+
+
+def outcomes(result) -> dict[str, str]:
+    return {check.statement: check.outcome for check in result.checks}
+
+
+def test_kernel_density_loses_coverage_and_grows_as_predicted() -> None:
+    result = shapes.run(SMALL)
+    assert result.holds(), outcomes(result)
+
+
+def test_on_real_data_nothing_is_lost() -> None:
+    result = outcomes(shapes.run(SMALL, replaced_by=RealOnly()))
+    assert result["kernel density: replace ends with less coverage than augment"] != "holds"
+    assert result["kernel density: replace multiplies the variance by 1 + bandwidth²"] == "fails"
+
+
+@pytest.mark.slow
+def test_flow_loses_coverage() -> None:
+    result = outcomes(shapes.run(shapes.Shapes(models=("flow",), shapes=("eight-gaussians", "moons"), generations=4)))
+    assert result["flow: replace ends with less coverage than augment"] == "holds"
+
+
+def test_wasserstein_of_a_shift_is_its_length() -> None:
+    points = np.random.default_rng(0).normal(size=(50, 2))
+    assert shapes.wasserstein(points, points[::-1] + np.array([3.0, 4.0])) == pytest.approx(5.0)
