@@ -1,0 +1,61 @@
+"""Diffusion whose labels are descriptions: each is known by a vector, so that one never seen in training works too."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from selfcorrect.models.diffusion.model import MotionDiffusion
+
+
+class DescribedLabels(nn.Module):
+    """Embeds labels (N,) by the vectors (C, E) that describe them: (N, width). Label C is the null label.
+
+    The vectors are no weights: they are not trained and not part of the state.
+    """
+
+    def __init__(self, vectors: Tensor, width: int) -> None:
+        super().__init__()
+        self.vectors: Tensor
+        self.register_buffer("vectors", vectors, persistent=False)
+        self.project = nn.Linear(vectors.shape[1], width)
+        self.null = nn.Parameter(torch.zeros(width))
+
+    def forward(self, labels: Tensor) -> Tensor:
+        classes = len(self.vectors)
+        known = self.project(self.vectors[labels.clamp(max=classes - 1)])
+        return torch.where((labels == classes)[:, None], self.null, known)
+
+
+@dataclass(frozen=True, eq=False)
+class DescribedDiffusion(MotionDiffusion):
+    """Denoising diffusion conditioned on descriptions, e.g. on the vectors of captions (see `selfcorrect.text`).
+
+    vectors: (classes, E) float32, one per label, with entries of size about 1, as the network's other inputs have.
+    """
+
+    vectors: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.vectors is None or self.vectors.ndim != 2 or len(self.vectors) != self.classes:
+            got = None if self.vectors is None else tuple(self.vectors.shape)
+            raise ValueError(f"{self.classes} labels need vectors of shape ({self.classes}, width), got {got}")
+
+    def redescribed(self, vectors: Tensor) -> Self:
+        """The same weights with other labels, known by vectors (C', E) of the same width."""
+        modules = {name: copy.deepcopy(getattr(self, name)) for name in ("network", "average")}
+        for module in modules.values():
+            if module is not None:
+                module.condition.label.vectors = vectors.to(self.device)
+        return replace(self, classes=len(vectors), vectors=vectors, **modules)
+
+    def _build(self) -> nn.Module:
+        """The usual network, its table of labels exchanged."""
+        network: Any = super()._build()
+        assert self.vectors is not None
+        network.condition.label = DescribedLabels(self.vectors, self.config.width).to(self.device)
+        return network
