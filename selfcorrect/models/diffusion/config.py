@@ -81,8 +81,8 @@ class DiffusionConfig:
 
 
 PRESETS = {
-    "patch-mixer": DiffusionConfig(denoiser="patch-mixer", width=128, depth=4),
-    "dct-mlp": DiffusionConfig(denoiser="dct-mlp", width=384, depth=3),
+    "patch-mixer": DiffusionConfig(denoiser="patch-mixer", width=128, depth=4, learning_rate=3e-3),
+    "dct-mlp": DiffusionConfig(denoiser="dct-mlp", width=384, depth=3, learning_rate=2e-3),
     "temporal-conv": DiffusionConfig(denoiser="temporal-conv", width=96, depth=4),
     "transformer": DiffusionConfig(denoiser="transformer", width=96, depth=4),
     "paper": DiffusionConfig(

@@ -47,7 +47,7 @@ class PatchMixer(nn.Module):
         self.read = nn.Linear(patch_features, width)
         self.position = nn.Parameter(0.02 * torch.randn(patches, width))
         self.blocks = nn.ModuleList([MixerBlock(patches, width) for _ in range(depth)])
-        self.write = nn.Linear(width, patch_features)
+        self.write = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, patch_features))
 
     def forward(self, noisy: Tensor, times: Tensor, labels: Tensor) -> Tensor:
         condition = self.condition(times, labels)
@@ -93,7 +93,7 @@ class DctMlp(nn.Module):
                 for _ in range(depth)
             ]
         )
-        self.write = nn.Linear(width, frequencies * features)
+        self.write = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, frequencies * features))
 
     def forward(self, noisy: Tensor, times: Tensor, labels: Tensor) -> Tensor:
         condition = self.condition(times, labels)
@@ -182,7 +182,7 @@ def sinusoids(positions: Tensor, width: int) -> Tensor:
 
 
 def _mlp(width: int, hidden: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(width, hidden), nn.GELU("tanh"), _zeroed(nn.Linear(hidden, width)))
+    return nn.Sequential(nn.Linear(width, hidden), nn.SiLU(), _zeroed(nn.Linear(hidden, width)))
 
 
 def _zeroed(layer: Layer) -> Layer:
