@@ -19,7 +19,7 @@ from selfcorrect.datasets.dataset import Clip, Dataset, cut, require
 from selfcorrect.motion import humanml3d
 from selfcorrect.motion.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import smpl_22
+from selfcorrect.motion.smpl import SMPL_BODY
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def read_motion(path: Path, *, last_frame: bool = False) -> Motion:
     joints_m = read_joints(path, last_frame=last_frame)
     if joints_m.shape[1] != 22:
         raise ValueError(f"{path}: expected 22 joints, got {joints_m.shape[1]}")
-    skeleton = fit_skeleton(joints_m, smpl_22(humanml3d.BONE_AXES))
+    skeleton = fit_skeleton(joints_m, SMPL_BODY.average())
     return replace(fit_motion(joints_m, humanml3d.FPS, skeleton), source=str(path))
 
 

@@ -13,6 +13,7 @@ from selfcorrect.motion.skeleton import Skeleton
 
 _PRIOR = 1e-6  # weight of the parent's orientation, relative to the bones', where these leave a joint free to turn
 _FITS = 20
+_CONVERGED_M = 1e-6
 _FRAMES_TO_FIT = 256
 
 
@@ -62,7 +63,7 @@ def _align(rest_m: np.ndarray, bones_m: np.ndarray, before: np.ndarray) -> np.nd
     spread = np.einsum("tci,cj->tij", bones_m, rest_m) + prior * Rotation.from_quat(before).as_matrix()
     left, _, right = np.linalg.svd(spread)
     left[:, :, 2] *= np.linalg.det(left @ right)[:, None]
-    return Rotation.from_matrix(left @ right).as_quat()
+    return Rotation.from_matrix(left @ right, assume_valid=True).as_quat()
 
 
 def _mean_shape(bones_m: np.ndarray, template_m: np.ndarray) -> np.ndarray:
@@ -75,6 +76,8 @@ def _mean_shape(bones_m: np.ndarray, template_m: np.ndarray) -> np.ndarray:
         return shape_m
     for _ in range(_FITS):
         turned = Rotation.from_quat(_align(shape_m, bones_m, np.tile(upright, (len(bones_m), 1)))[:, None])
-        shape_m = turned.inv().apply(bones_m).mean(axis=0)
+        before_m, shape_m = shape_m, turned.inv().apply(bones_m).mean(axis=0)
         shape_m *= lengths_m / np.maximum(np.linalg.norm(shape_m, axis=-1, keepdims=True), 1e-12)
+        if np.abs(shape_m - before_m).max() < _CONVERGED_M:
+            break
     return Rotation.from_quat(_align(shape_m, template_m[None], upright)).apply(shape_m)
