@@ -58,6 +58,19 @@ class Step(NamedTuple):
     lever_m: Numbers
 
 
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Tracking makes no cycles, and every collection would scan all the lists that it prepares."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@_no_garbage_collection()
 def follow(
     world: World, body: Humanoid, motion: Motion, plan: Plan, jacobians: np.ndarray, settings: TrackerSettings
 ) -> Track:
@@ -76,35 +89,22 @@ def follow(
     wrench = root_wrench(settings, body.total_mass_kg)
     anchors = LegAnchors(body, plan, jacobians, motion.fps, times_s[:-1])
     poses, wrenches, lost_at = [(world.root(), world.rotations())], [], None
-    with _no_garbage_collection():
-        for count, (goal, step) in enumerate(zip(goals, steps, strict=False), start=1):
+    for count, (goal, step) in enumerate(zip(goals, steps, strict=False), start=1):
+        root = world.root()
+        force_n, moment_nm = wrench(goal, root, step.rest, step.inertia)
+        lever_nm = cross(step.lever_m, force_n)
+        torque_nm = (moment_nm[0] + lever_nm[0], moment_nm[1] + lever_nm[1], moment_nm[2] + lever_nm[2])
+        targets = anchors.move(count - 1, step.targets, goal, root, world.positions_m(anchors.ankles))
+        world.step(targets, step.torques_nm, force_n, torque_nm)
+        wrenches.append(force_n + moment_nm)
+        if count % substeps == 0:
             root = world.root()
-            force_n, moment_nm = wrench(goal, root, step.rest, step.inertia)
-            lever_nm = cross(step.lever_m, force_n)
-            torque_nm = (moment_nm[0] + lever_nm[0], moment_nm[1] + lever_nm[1], moment_nm[2] + lever_nm[2])
-            targets = anchors.move(count - 1, step.targets, goal, root, world.positions_m(anchors.ankles))
-            world.step(targets, step.torques_nm, force_n, torque_nm)
-            wrenches.append(force_n + moment_nm)
-            if count % substeps == 0:
-                root = world.root()
-                if not math.dist(root.position_m, goals[count].position_m) < settings.lost_root_m:
-                    lost_at = count // substeps
-                    break
-                poses.append((root, world.rotations()))
+            if not math.dist(root.position_m, goals[count].position_m) < settings.lost_root_m:
+                lost_at = count // substeps
+                break
+            poses.append((root, world.rotations()))
     poses += poses[-1:] * (len(motion) - len(poses))
     return Track(_as_motion(body, motion, poses), _wrenches_world(wrenches), lost_at)
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """The loop makes no cycles, and every collection would scan all the lists prepared for it."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _root_goals(body: Humanoid, reference: Reference, times_s: np.ndarray) -> list[RootState]:

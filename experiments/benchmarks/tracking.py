@@ -1,0 +1,186 @@
+"""How closely and how fast the physics corrector tracks motion capture, clip by clip.
+
+    python experiments/benchmarks/tracking.py path/to/cmu-bvh --split test
+
+Each clip is corrected twice: by kinematics alone and with the simulation, so that the shares of both are told apart.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pybullet
+import tyro
+
+from selfcorrect.datasets.cmu import load_cmu
+from selfcorrect.motion.correction import MotionCorrection
+from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.physical import physical_errors
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.settings import TrackerSettings
+
+
+@dataclass(frozen=True)
+class TrackingErrors:
+    """Distance of a motion from a reference, and its own physical errors; means over frames and joints.
+
+    mpjpe_mm: of joints in the world; relative_mm: of joints relative to the root; acceleration_mm: of second
+    differences, per frame²; the rest as in `physical_errors`, in millimetres (jerk per frame³, skate per second).
+    """
+
+    mpjpe_mm: float
+    relative_mm: float
+    acceleration_mm: float
+    penetration_mm: float
+    floating_mm: float
+    skate_mm_s: float
+    jerk_mm: float
+
+
+def tracking_errors(reference: Motion, motion: Motion) -> TrackingErrors:
+    """Errors of a motion with the reference's skeleton, length and frame rate."""
+    wanted_m, got_m = joint_positions(reference), joint_positions(motion)
+    physical = physical_errors(MotionBatch.stack([motion]))
+    return TrackingErrors(
+        mpjpe_mm=_mean_mm(got_m - wanted_m),
+        relative_mm=_mean_mm(got_m - got_m[:, :1] - wanted_m + wanted_m[:, :1]),
+        acceleration_mm=_mean_mm(np.diff(got_m - wanted_m, 2, axis=0)),
+        penetration_mm=1e3 * float(physical.penetration_m[0]),
+        floating_mm=1e3 * float(physical.floating_m[0]),
+        skate_mm_s=1e3 * float(physical.skate_m_s[0]),
+        jerk_mm=1e3 * float(physical.jerk_m_s3[0]) / motion.fps**3,
+    )
+
+
+def _mean_mm(differences_m: np.ndarray) -> float:
+    return 1e3 * float(np.linalg.norm(differences_m, axis=-1).mean())
+
+
+@dataclass(frozen=True)
+class Result:
+    """A clip before and after kinematics alone and with physics; processor time of physics, and the engine's part."""
+
+    clip: Motion
+    before: TrackingErrors
+    kinematic: TrackingErrors
+    physical: TrackingErrors
+    correction: MotionCorrection
+    seconds: float
+    engine_seconds: float
+
+    @property
+    def residual(self) -> tuple[float, float]:
+        """Residual root force in body weights and torque in newton metres."""
+        figures = self.correction.diagnostics
+        return figures["residual_force_bodyweights"], figures["residual_torque_nm"]
+
+
+def measure(clip: Motion, settings: TrackerSettings) -> Result:
+    """Correct one clip both ways."""
+    kinematic = KinematicCorrector()([clip])[0].motion
+    with _engine_clock() as engine_seconds:
+        start = time.process_time()
+        correction = PhysicsCorrector(settings)([clip])[0]
+        seconds = time.process_time() - start
+    errors = [tracking_errors(clip, motion) for motion in (clip, kinematic, correction.motion)]
+    return Result(clip, *errors, correction, seconds, engine_seconds())
+
+
+@contextmanager
+def _engine_clock() -> Iterator[Callable[[], float]]:
+    """Processor time spent in PyBullet's step so far."""
+    spent, step = 0.0, pybullet.stepSimulation
+
+    def timed(**arguments: int) -> None:
+        nonlocal spent
+        start = time.process_time()
+        step(**arguments)
+        spent += time.process_time() - start
+
+    with patch.object(pybullet, "stepSimulation", timed):
+        yield lambda: spent
+
+
+def table(results: Sequence[Result]) -> str:
+    """Per clip, per category, and over all: means over the clips that were accepted."""
+    lines = [_HEADER, *(_row(Path(result.clip.source).stem, [result]) for result in results), "", _HEADER]
+    categories = defaultdict(list)
+    for result in results:
+        categories[result.clip.label].append(result)
+    lines += [_row(label, group) for label, group in sorted(categories.items())]
+    lines += [_row("all", results), "", *_stages(results), "", _speed(results)]
+    lines += [f"{Path(r.clip.source).stem}: {r.correction.reason}" for r in results if not r.correction.accepted]
+    return "\n".join(lines)
+
+
+_HEADER = (
+    f"{'':16}{'ok':>8}{'MPJPE':>8}{'relative':>9}{'accel.':>8}{'penetr.':>8}{'float':>7}{'skate':>8}{'jerk':>7}"
+    f"{'force':>8}{'torque':>8}{'x real':>8}"
+)
+
+
+def _row(name: str, results: Sequence[Result]) -> str:
+    good = [result for result in results if result.correction.accepted]
+    if not good:
+        return f"{name:16}{f'0/{len(results)}':>8}"
+    errors = _means([result.physical for result in good])
+    force, torque = np.mean([result.residual for result in good], axis=0)
+    speed = sum(result.clip.seconds for result in results) / sum(result.seconds for result in results)
+    return (
+        f"{name:16}{f'{len(good)}/{len(results)}':>8}{errors.mpjpe_mm:8.1f}{errors.relative_mm:9.1f}"
+        f"{errors.acceleration_mm:8.1f}{errors.penetration_mm:8.2f}{errors.floating_mm:7.2f}{errors.skate_mm_s:8.1f}"
+        f"{errors.jerk_mm:7.1f}{force:8.3f}{torque:8.1f}{speed:8.1f}"
+    )
+
+
+def _stages(results: Sequence[Result]) -> list[str]:
+    """What kinematics and what the simulation does, side by side."""
+    good = [result for result in results if result.correction.accepted]
+    stages = {"before": "before", "kinematics": "kinematic", "with physics": "physical"}
+    means = {stage: _means([getattr(result, name) for result in good]) for stage, name in stages.items()}
+    names = [field.name for field in fields(TrackingErrors)]
+    return [f"{'':16}" + "".join(f"{name:>17}" for name in names)] + [
+        f"{stage:16}" + "".join(f"{getattr(errors, name):17.2f}" for name in names) for stage, errors in means.items()
+    ]
+
+
+def _means(errors: Sequence[TrackingErrors]) -> TrackingErrors:
+    names = [field.name for field in fields(TrackingErrors)]
+    return TrackingErrors(**{name: float(np.mean([getattr(error, name) for error in errors])) for name in names})
+
+
+def _speed(results: Sequence[Result]) -> str:
+    seconds = sum(result.seconds for result in results)
+    motion, engine = (sum(r.clip.seconds for r in results), sum(r.engine_seconds for r in results))
+    return f"{motion / seconds:.1f} x real time per core; {engine / seconds:.0%} of it in PyBullet's step"
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Track motion capture with the physics corrector and print how well it went."""
+
+    data: tyro.conf.Positional[Path]
+    """Folder or archive of the CMU set."""
+    split: str = "test"
+    """Which of its clips."""
+    every: int = 1
+    """Take each n-th clip only."""
+    tracker: TrackerSettings = field(default_factory=TrackerSettings)
+
+
+def main(arguments: Arguments) -> None:
+    """Measure all clips and print the table."""
+    clips = load_cmu(arguments.data, arguments.split)[:: arguments.every]
+    print(table([measure(clip, arguments.tracker) for clip in clips]))
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments))
