@@ -17,9 +17,11 @@ from selfcorrect.experiments.toy import (
     biased_corrector,
     crossfeed,
     curation,
+    digits,
     fairness,
     gaussian_collapse,
     gaussian_correct,
+    language,
     linear,
     mad,
     mixture,
@@ -88,6 +90,13 @@ PRESETS: Mapping[str, Preset] = {
         shapes.Shapes,
     ),
     "fairness": _preset("Who pays for the shift", "Wyllie et al. 2024", fairness, fairness.Fairness),
+    "language": _preset(
+        "Words and text",
+        "Seddik et al. 2024; Shumailov et al. 2024; Gerstgrasser et al. 2024",
+        language,
+        language.Language,
+    ),
+    "digits": _preset("Digits, corrected by k-means", "Gillman et al. 2024", digits, digits.Digits),
     "crossfeed": _preset(
         "Models that feed each other", "after Alemohammad et al. 2024", crossfeed, crossfeed.Crossfeed
     ),
@@ -108,6 +117,8 @@ class ToyCommand:
     """Another root seed than the presets' own."""
     text: Path | None = None
     """A plain-text file for the language loop, instead of the standard library's documentation."""
+    mnist: Path | None = None
+    """A folder with MNIST's idx files for the digits loop, instead of scikit-learn's bundled 8×8 digits."""
 
     def run(self) -> None:
         """Run the chosen loops, print one line each, and write the gallery."""
@@ -135,7 +146,7 @@ class ToyCommand:
         """The preset's settings with the options of the command line that they have."""
         settings = PRESETS[name].quick if self.quick else PRESETS[name].full
         known = {one.name for one in fields(settings)}
-        given = {"seed": self.seed, "text": self.text}
+        given = {"seed": self.seed, "text": self.text, "mnist": self.mnist}
         return replace(settings, **{key: value for key, value in given.items() if value is not None and key in known})
 
     def _exhibit(self, name: str) -> Exhibit:

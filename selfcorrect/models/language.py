@@ -42,8 +42,8 @@ class LanguageModel(NetworkModel[CausalTransformer]):
     """
 
     vocabulary: int = 128
-    length: int = 64
-    width: int = 96
+    length: int = 32
+    width: int = 64
     depth: int = 2
     heads: int = 4
 
