@@ -7,7 +7,6 @@ from typing import Self
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples
@@ -15,7 +14,7 @@ from selfcorrect.samples import Samples
 
 @dataclass(frozen=True)
 class Categorical:
-    """Independent draws from V categories, or replicates of it (Seddik et al. 2024, one context of their model).
+    """Independent draws from V categories, or R ≥ 1 replicates of it (Seddik et al. 2024, one context of their model).
 
     probabilities: (*replicates, V). An event has the shape (*replicates,) and holds the category's number as a float.
     """
@@ -29,9 +28,11 @@ class Categorical:
 
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
         """The weighted relative frequencies; `steps` and `stream` are not used."""
-        counts = one_hot(samples.values.long(), self.probabilities.shape[-1]).to(self.probabilities)
+        rows = samples.values.long().flatten(1).T
         weights = samples.weights.to(self.probabilities) / samples.weights.sum()
-        return replace(self, probabilities=torch.tensordot(weights, counts, dims=1))
+        counts = torch.zeros_like(self.probabilities).reshape(-1, self.probabilities.shape[-1])
+        counts.scatter_add_(1, rows, weights.expand(rows.shape))
+        return replace(self, probabilities=counts.reshape(self.probabilities.shape))
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         """One category (*replicates,) per entry of `labels`, float32."""
