@@ -21,10 +21,10 @@ CHARACTER = {
 }
 """What the samples of each denoiser look like; the first two are chosen as opposite cases."""
 
-INITIAL_STEPS = {"patch-mixer": 800, "dct-mlp": 1500, "temporal-conv": 1200, "transformer": 2000, "paper": 100_000}
+INITIAL_STEPS = {"patch-mixer": 550, "dct-mlp": 1000, "temporal-conv": 1200, "transformer": 2000, "paper": 100_000}
 """Optimiser steps of generation 0."""
 
-STEPS = {"patch-mixer": 75, "dct-mlp": 75, "temporal-conv": 75, "transformer": 200, "paper": 2_000}
+STEPS = {"patch-mixer": 30, "dct-mlp": 40, "temporal-conv": 75, "transformer": 200, "paper": 2_000}
 """Optimiser steps of every later generation."""
 
 
