@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache, partial
 
 import numpy as np
@@ -12,6 +12,7 @@ from selfcorrect.motion.body import SolePoints
 from selfcorrect.motion.correction import MotionCorrection
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.physical import PhysicalErrors, physical_errors
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.anchoring import leg_jacobians
 from selfcorrect.simulators.carrying import onto_links, onto_skeleton
@@ -112,11 +113,10 @@ def _alike(one: Motion, other: Motion) -> bool:
 def _mend(settings: PreconditionSettings, motions: list[Motion]) -> list[MotionCorrection]:
     given = MotionBatch.stack(motions)
     mended, _ = precondition(given, settings)
+    changes = _changes(given, mended)
     return [
-        MotionCorrection(replace(motion, root_m=root_m, rotations=rotations), diagnostics={"moved_m": float(moved_m)})
-        for motion, root_m, rotations, moved_m in zip(
-            motions, mended.root_m, mended.rotations, _distance_m(given, mended).mean(1), strict=True
-        )
+        MotionCorrection(_with_poses(motion, mended, index), diagnostics=changes[index])
+        for index, motion in enumerate(motions)
     ]
 
 
@@ -137,13 +137,13 @@ def _simulate(
         for index in range(len(motions))
     ]
     simulated = onto_skeleton(body, MotionBatch.stack([track.motion for track in tracks]), mended)
-    off_m, moved_m = _distance_m(mended, simulated), _distance_m(given, simulated).mean(1)
+    off_m, changes = _distance_m(mended, simulated), _changes(given, simulated)
     return [
         MotionCorrection(
-            replace(motion, root_m=simulated.root_m[index], rotations=simulated.rotations[index]),
+            _with_poses(motion, simulated, index),
             accepted=not (reason := _failure(track, off_m[index], settings)),
             reason=reason,
-            diagnostics={"moved_m": float(moved_m[index]), **_residual(track, body)},
+            diagnostics={**changes[index], **_residual(track, body)},
         )
         for index, (motion, track) in enumerate(zip(motions, tracks, strict=True))
     ]
@@ -156,6 +156,19 @@ def _failure(track: Track, off_m: np.ndarray, settings: TrackerSettings) -> str:
     if not (off_m < settings.lost_body_m).all():
         return f"off: joints were {off_m.max():.2f} m from the motion on average at frame {int(off_m.argmax())}"
     return ""
+
+
+def _with_poses(motion: Motion, poses: MotionBatch, index: int) -> Motion:
+    return replace(motion, root_m=poses.root_m[index], rotations=poses.rotations[index])
+
+
+def _changes(before: MotionBatch, after: MotionBatch) -> list[dict[str, float]]:
+    """Per motion: mean distance moved, and each of its `physical_errors` before and after."""
+    columns = {"moved_m": _distance_m(before, after).mean(1)}
+    old, new = physical_errors(before), physical_errors(after)
+    for name in (error.name for error in fields(PhysicalErrors)):
+        columns |= {f"{name}_before": getattr(old, name), f"{name}_after": getattr(new, name)}
+    return [{name: float(column[index]) for name, column in columns.items()} for index in range(len(before))]
 
 
 def _distance_m(before: MotionBatch, after: MotionBatch) -> np.ndarray:

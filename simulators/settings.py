@@ -3,6 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Self
+
+STRENGTHS = {"faithful": 0.0, "balanced": 0.7, "physical": 1.0}
+"""Named points on the dial of `TrackerSettings.at_strength`."""
+
+_FRONTIER = {
+    "horizontal_rad_s": (25.0, 9.0),
+    "vertical_rad_s": (14.0, 6.0),
+    "angular_rad_s": (25.0, 14.0),
+    "yaw_rad_s": (25.0, 16.0),
+    "linear_damping": (0.7, 0.3),
+    "angular_damping": (0.7, 0.3),
+}
 
 
 @dataclass(frozen=True)
@@ -62,6 +75,17 @@ class TrackerSettings:
         for name in ("joint_erp", "contact_erp"):
             if getattr(self, name) > 1:
                 raise ValueError(f"{name} must be at most 1, got {getattr(self, name)}")
+
+    @classmethod
+    def at_strength(cls, strength: float) -> Self:
+        """Settings along the frontier between closeness to the motion (0) and independence of help (1).
+
+        The residual wrench's springs and dampers soften geometrically; `STRENGTHS` names points on the way, and the
+        default settings lie near "balanced".
+        """
+        if not 0 <= strength <= 1:
+            raise ValueError(f"strength must be in [0, 1], got {strength}")
+        return cls(**{name: stiff * (soft / stiff) ** strength for name, (stiff, soft) in _FRONTIER.items()})
 
     def steps_per_frame(self, fps: float) -> int:
         """Whole number of simulation steps in one frame of a motion."""

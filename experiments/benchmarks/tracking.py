@@ -11,7 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from unittest.mock import patch
 
@@ -25,7 +25,7 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.physical import physical_errors
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.settings import STRENGTHS, TrackerSettings
 
 
 @dataclass(frozen=True)
@@ -173,13 +173,14 @@ class Arguments:
     """Which of its clips."""
     every: int = 1
     """Take each n-th clip only."""
-    tracker: TrackerSettings = field(default_factory=TrackerSettings)
+    strength: float = STRENGTHS["balanced"]
+    """Point on the dial of `TrackerSettings.at_strength`."""
 
 
 def main(arguments: Arguments) -> None:
     """Measure all clips and print the table."""
     clips = load_cmu(arguments.data, arguments.split)[:: arguments.every]
-    print(table([measure(clip, arguments.tracker) for clip in clips]))
+    print(table([measure(clip, TrackerSettings.at_strength(arguments.strength)) for clip in clips]))
 
 
 if __name__ == "__main__":

@@ -118,3 +118,39 @@ def test_settings_are_checked():
         TrackerSettings(rate_hz=-1)
     with pytest.raises(ValueError, match="workers must be at least 1"):
         PhysicsCorrector(workers=0)([])
+
+
+def test_what_was_removed_is_reported(walk):
+    sunk = replace(walk, root_m=walk.root_m - np.array([0.0, 0.05, 0.0]))
+    for corrector in (KinematicCorrector(), PhysicsCorrector()):
+        figures = corrector([sunk])[0].diagnostics
+        assert figures["penetration_m_before"] > 0.03
+        assert figures["penetration_m_after"] < 0.1 * figures["penetration_m_before"]
+        assert figures["moved_m"] > 0.03
+
+
+def test_strength_trades_closeness_for_independence(walk):
+    corrections = [
+        PhysicsCorrector(TrackerSettings.at_strength(strength))([walk])[0].diagnostics for strength in (0.0, 0.7, 1.0)
+    ]
+    help_needed = [figures["residual_force_bodyweights"] for figures in corrections]
+    assert help_needed == sorted(help_needed, reverse=True)
+    assert corrections[0]["moved_m"] < corrections[2]["moved_m"]
+    with pytest.raises(ValueError, match=r"strength must be in \[0, 1\], got 2"):
+        TrackerSettings.at_strength(2)
+
+
+@pytest.mark.slow
+def test_motion_capture_is_tracked_as_closely_as_promised(cmu):
+    """Four test clips: two walks, a kick, a dance. The bounds are a fifth above what was measured."""
+    from selfcorrect.datasets.cmu import load_cmu
+
+    names = ("09_12", "10_01", "135_04", "94_06")
+    clips = [clip for clip in load_cmu(cmu, "test") if any(name in clip.source for name in names)]
+    assert len(clips) == 4
+    corrections = PhysicsCorrector(TrackerSettings.at_strength(0.0), workers=2)(clips)
+    assert all(correction.accepted for correction in corrections)
+    distances_m = [mean_distance_m(c.motion, clip) for c, clip in zip(corrections, clips, strict=True)]
+    forces = [correction.diagnostics["residual_force_bodyweights"] for correction in corrections]
+    assert np.mean(distances_m) < 0.0125
+    assert np.mean(forces) < 0.25
