@@ -22,6 +22,7 @@ from selfcorrect.motion.drawing import LEFT, MIDDLE, RIGHT, Panel, animate, film
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.smpl import to_smpl
 from selfcorrect.motion.transforms import resample
 
 CONTACT = (44, 160, 44)
@@ -182,7 +183,7 @@ class ViewCommand:
     spread_m: float = 1.2
     """Distance between motions, metres; 0 lays them over one another."""
     body_model: Path | None = None
-    """A SMPL, SMPL+H or SMPL-X file: shows its mesh, for motions on its joints."""
+    """A SMPL, SMPL+H or SMPL-X file: shows its mesh in place of bones."""
     allow_pickle: bool = False
     """Read a body model from a .pkl file, whose source you trust."""
 
@@ -204,7 +205,7 @@ class ViewCommand:
         if self.body_model is None:
             return []
         model = load_body_model(self.body_model, allow_pickle=self.allow_pickle)
-        return [(vertices(model, motion), model.faces) for motion in motions]
+        return [(vertices(model, to_smpl(motion, model.layout)), model.faces) for motion in motions]
 
 
 def draw(path: Path, motions: Sequence[Motion], titles: Sequence[str]) -> None:

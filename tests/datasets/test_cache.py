@@ -1,5 +1,6 @@
 """The cache of a dataset: what goes in comes out, in any order, and no other content gives the same folder."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from selfcorrect.datasets.cache import CacheSettings, MotionCache, open_cache
 from selfcorrect.datasets.dataset import Clip
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.smpl import SMPL_H, to_smpl
+from selfcorrect.motion.smpl import SMPL_BODY, SMPL_H, to_smpl
 from selfcorrect.motion.transforms import on_skeleton, resample
 
 CLIPS, FRAMES = 7, 90
@@ -138,3 +139,28 @@ def test_windows_longer_than_all_motions_are_refused(settings: CacheSettings, tm
     motions = open_cache(settings, tmp_path / "cache", workers=1, progress=False)
     with pytest.raises(ValueError, match="no motion has 1000 frames, the longest 48"):
         motions.random_windows(1, 1000, np.random.default_rng(0))
+
+
+def own_memory_mb() -> float:
+    """Memory of this process that is not a mapped file."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"RssAnon:\s+(\d+) kB", status)[1]) / 1024  # type: ignore[index]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory use from /proc")
+def test_reading_everything_takes_no_more_memory_than_reading_little(tmp_path: Path) -> None:
+    rotations = np.tile([0.0, 0, 0, 1], (4000, 22, 1))
+    motion = Motion(SMPL_BODY.average(), np.zeros((4000, 3)), rotations, 60.0)
+    for clip in range(30):
+        amass.write(tmp_path / "data" / f"{clip:02d}.npz", motion)
+    settings = CacheSettings("amass", tmp_path / "data", fps=None, clips_per_shard=4)
+    motions = open_cache(settings, tmp_path / "cache", workers=1, progress=False)
+    on_disk_mb = sum(path.stat().st_size for path in motions.folder.iterdir()) / 2**20
+    for index in range(3):
+        motions[index]
+    before_mb = own_memory_mb()
+    for motion in motions:
+        assert len(motion) == 4000
+    assert on_disk_mb > 40
+    assert own_memory_mb() - before_mb < 10

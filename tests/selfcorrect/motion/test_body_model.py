@@ -9,6 +9,7 @@ import pytest
 import scipy.sparse
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.datasets import amass
 from selfcorrect.motion.body_model import average_body, body_of, load_body_model, vertices
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
@@ -90,6 +91,18 @@ def test_shape_coefficients_change_the_bones(model_file: Callable[[Layout], Path
     model = load_body_model(model_file(SMPL_H))
     mean, tall = body_of(model), body_of(model, np.array([2.0, *np.zeros(15)]))
     np.testing.assert_allclose(tall.skeleton.offsets_m, 1.2 * mean.skeleton.offsets_m, atol=1e-3)
+
+
+def test_an_amass_file_is_read_on_its_own_body(model_file: Callable[[Layout], Path], tmp_path: Path) -> None:
+    amass.write(tmp_path / "a.npz", random_motion(SMPL_H))
+    fields = dict(np.load(tmp_path / "a.npz"))
+    np.savez(tmp_path / "tall.npz", **fields | {"betas": np.array([2.0, *np.zeros(15)])})
+    body = amass.body_in(tmp_path / "tall.npz", load_body_model(model_file(SMPL_H)))
+    motion = amass.read(tmp_path / "tall.npz", body)
+    np.testing.assert_allclose(motion.skeleton.offsets_m, 1.2 * SMPL_H.average().offsets_m, atol=1e-3)
+    # The root is where the models put it: at the translation plus the resting pelvis, z up in the file.
+    expected_m = (fields["trans"] + body.pelvis_m)[:, [0, 2, 1]] * [1, 1, -1]
+    np.testing.assert_allclose(motion.root_m, expected_m, atol=1e-12)
 
 
 def test_a_mesh_needs_the_models_joints(model_file: Callable[[Layout], Path]) -> None:
