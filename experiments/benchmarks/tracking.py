@@ -131,7 +131,7 @@ def _row(name: str, results: Sequence[Result]) -> str:
     good = [result for result in results if result.correction.accepted]
     if not good:
         return f"{name:16}{f'0/{len(results)}':>8}"
-    errors = _means([result.physical for result in good])
+    errors = mean_errors([result.physical for result in good])
     force, torque = np.mean([result.residual for result in good], axis=0)
     speed = sum(result.clip.seconds for result in results) / sum(result.seconds for result in results)
     return (
@@ -145,14 +145,15 @@ def _stages(results: Sequence[Result]) -> list[str]:
     """What kinematics and what the simulation does, side by side."""
     good = [result for result in results if result.correction.accepted]
     stages = {"before": "before", "kinematics": "kinematic", "with physics": "physical"}
-    means = {stage: _means([getattr(result, name) for result in good]) for stage, name in stages.items()}
+    means = {stage: mean_errors([getattr(result, name) for result in good]) for stage, name in stages.items()}
     names = [field.name for field in fields(TrackingErrors)]
     return [f"{'':16}" + "".join(f"{name:>17}" for name in names)] + [
         f"{stage:16}" + "".join(f"{getattr(errors, name):17.2f}" for name in names) for stage, errors in means.items()
     ]
 
 
-def _means(errors: Sequence[TrackingErrors]) -> TrackingErrors:
+def mean_errors(errors: Sequence[TrackingErrors]) -> TrackingErrors:
+    """The mean of each error."""
     names = [field.name for field in fields(TrackingErrors)]
     return TrackingErrors(**{name: float(np.mean([getattr(error, name) for error in errors])) for name in names})
 
