@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from selfcorrect.datasets import amass, gltf, humanml3d
+from selfcorrect.datasets import amass, gltf, humanml3d, usd
 from selfcorrect.datasets.bvh import clip_of, read_bvh, write_bvh
 from selfcorrect.files import replacing
 from selfcorrect.motion.humanml3d import FPS, TARGET_OFFSETS_M, encode
@@ -56,6 +56,7 @@ FORMATS = (
     Format("humanml3d", (".npy",), "rows (T − 1, 263), 20 fps", _write_rows, _read_npy),
     Format("joints", (".npy",), "joint positions (T, 22, 3), 20 fps", _write_joints, _read_npy),
     Format("gltf", (".glb", ".gltf"), "an animation for browsers, Blender and game engines", gltf.write, None),
+    Format("usd", usd.SUFFIXES, "an animation for Omniverse, Houdini, Maya and Blender", usd.write, None),
 )  # fmt: skip
 
 

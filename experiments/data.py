@@ -190,7 +190,7 @@ class Convert:
     out: Path
     """Folder of the new files, which keep their names."""
     to: str = "bvh"
-    """bvh, amass, humanml3d, joints or gltf."""
+    """bvh, amass, humanml3d, joints, gltf or usd."""
 
     def run(self) -> None:
         kind = next((kind for kind in convert.FORMATS if kind.name == self.to), None)

@@ -14,6 +14,7 @@ import tyro
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets import convert
+from selfcorrect.extras import MissingExtraError
 from selfcorrect.files import replacing
 from selfcorrect.motion.body_model import load_body_model, vertices
 from selfcorrect.motion.bones import OCTAHEDRON, TRIANGLES, bones_of
@@ -163,10 +164,7 @@ def _viser() -> Any:
     try:
         import viser
     except ImportError as error:
-        raise ValueError(
-            f"the viewer needs the extra `viewer` ({error}): pip install 'selfcorrect[viewer]'; "
-            f"or draw a picture or film instead: --out motions.png, .gif or .mp4"
-        ) from error
+        raise MissingExtraError("the viewer (pictures and films, --out, do not)", "viewer", error) from error
     return viser
 
 

