@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,10 +16,7 @@ _PICKLED = (
 
 def read_npy(path: Path) -> np.ndarray:
     """The array in a .npy file; ValueError where it is damaged, not an array, or pickled."""
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(_sentence(f"{path}: the array", error)) from error
+    array = _load(path)
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{path}: expected one array, got an archive of several")
     return array
@@ -30,21 +27,32 @@ def read_npz(path: Path, names: Iterable[str] | None = None, *, skip_pickled: bo
 
     ValueError where the file is damaged or an array that is asked for is pickled, unless such are to be skipped.
     """
-    try:
-        archive = np.load(path, allow_pickle=False)
-    except (zipfile.BadZipFile, EOFError, ValueError) as error:
-        raise ValueError(f"{path}: not a readable .npz file ({error})") from error
-    if not isinstance(archive, np.lib.npyio.NpzFile):
+    archive = _load(path)
+    if isinstance(archive, np.ndarray):
         raise ValueError(f"{path}: expected an archive of arrays (.npz), got a single array")
     arrays = {}
     with archive:
         for name in archive.files if names is None else [name for name in names if name in archive.files]:
             try:
                 arrays[name] = archive[name]
-            except (zipfile.BadZipFile, EOFError, ValueError) as error:
+            except Exception as error:
                 if not (skip_pickled and "pickle" in str(error)):
                     raise ValueError(_sentence(f'{path}: "{name}"', error)) from error
     return arrays
+
+
+def _load(path: Path) -> Any:
+    """NumPy's own reading, without pickle. Damaged files make it raise errors of any kind, from any depth."""
+    try:
+        return np.load(path, allow_pickle=False)
+    except OSError:
+        raise
+    except Exception as error:
+        with path.open("rb") as file:
+            known = file.read(2) in (b"\x93N", b"PK")  # NumPy takes any other file for a pickle
+        if not known:
+            raise ValueError(f"{path}: not a NumPy file") from error
+        raise ValueError(_sentence(f"{path}: the file", error)) from error
 
 
 def _sentence(what: str, error: Exception) -> str:

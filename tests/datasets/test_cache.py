@@ -107,7 +107,7 @@ def test_bad_files_are_told_of_and_the_others_go_on(settings: CacheSettings, tmp
     motions = open_cache(settings, tmp_path / "cache", workers=1, progress=False)
     assert len(motions) == CLIPS - 1
     assert len(motions.complaints) == 1
-    assert "2.npz: not a readable .npz file" in motions.complaints[0]
+    assert "2.npz: the file cannot be read" in motions.complaints[0]
     assert MotionCache(motions.folder).complaints == motions.complaints
 
 
