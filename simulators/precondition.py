@@ -16,6 +16,7 @@ from selfcorrect.motion.body import SolePoints, sole_points
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators import footing, grounding, smoothing
+from selfcorrect.simulators.drift import changing_drift
 from selfcorrect.simulators.leg_ik import MAXIMUM_REACH, Legs, bend_legs
 from selfcorrect.simulators.soles import by_foot, corner_positions, fit_soles, frame_speeds, sole_normals, velocities
 
@@ -33,7 +34,7 @@ class PreconditionSettings:
     estimate_floor: bool = True
     """Find the floor's height and put it at y = 0."""
     estimate_drift: bool = True
-    """Find a constant horizontal velocity of the floor and take it out."""
+    """Find the floor's horizontal velocity, constant or changing, and take it out."""
     fit_soles: bool = True
     """Fit the soles' thickness at heel, ball and toe tip to each motion."""
 
@@ -109,19 +110,30 @@ def _despike_unless(noisy: np.ndarray, motions: MotionBatch) -> MotionBatch:
 
 def _ground(posed: Posed, settings: PreconditionSettings) -> Posed:
     """Take out the floor's drift, then its height."""
-    fps, frames = posed.motions.fps, posed.feet_m.shape[1]
+    fps = posed.motions.fps
     velocity_m_s = velocities(posed.feet_m, fps)
     soles_m = posed.feet_m[..., 1].min(-1)
     if settings.estimate_drift:
-        drifts_m_s = [grounding.steady_drift(*feet, fps) for feet in zip(soles_m, velocity_m_s, strict=True)]
-        drift_m_s = np.insert(np.array(drifts_m_s), 1, 0.0, axis=1)
-        posed = posed.moved(-drift_m_s[:, None] * (np.arange(frames) / fps)[:, None])
+        posed = posed.moved(-np.stack([_drifted_m(posed, motion) for motion in range(len(soles_m))]))
         velocity_m_s = velocities(posed.feet_m, fps)
     if settings.estimate_floor:
         speed_m_s = frame_speeds(velocity_m_s)
         heights_m = [grounding.floor_height(*feet) for feet in zip(soles_m, speed_m_s, strict=True)]
         posed = posed.moved(np.array([[0.0, -height_m, 0.0] for height_m in heights_m])[:, None])
     return posed
+
+
+def _drifted_m(posed: Posed, index: int) -> np.ndarray:
+    """How far (T, 3) the floor of one motion has drifted at each frame: steadily if that is blatant, else changing."""
+    fps, feet_m, root_m = posed.motions.fps, posed.feet_m[index], posed.motions.root_m[index]
+    velocity_m_s = velocities(posed.feet_m[[index]], fps)[0]
+    drift_m_s = np.zeros_like(velocity_m_s[:, 0]) + grounding.steady_drift(feet_m[..., 1].min(-1), velocity_m_s, fps)
+    if not drift_m_s.any():
+        ankles = posed.orientations[index][:, Legs.of(posed.motions.skeleton).ankles]
+        drift_m_s = changing_drift(feet_m, velocity_m_s, ankles, root_m, fps)
+    drifted_m = np.zeros_like(root_m)
+    drifted_m[1:, [0, 2]] = np.cumsum(drift_m_s, axis=0) / fps
+    return drifted_m
 
 
 def _plant_feet(posed: Posed, soles: SolePoints, fastest_m_s: np.ndarray) -> MotionBatch:

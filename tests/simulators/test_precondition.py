@@ -201,3 +201,20 @@ def test_skeletons_without_legs_are_refused(adult, stand):
     legless = replace(adult, parts=tuple("" if part == "right_ankle" else part for part in adult.parts))
     with pytest.raises(ValueError, match="ankle"):
         mend(replace(stand, skeleton=legless))
+
+
+def swinging(motion: Motion) -> Motion:
+    """The motion on a floor that slides to and fro at up to 0.6 m/s."""
+    times_s = np.arange(len(motion)) / motion.fps
+    return replace(motion, root_m=motion.root_m + np.outer(0.6 / np.pi * np.sin(np.pi * times_s), [1.0, 0.0, 0.0]))
+
+
+@pytest.mark.parametrize("label", ["walk", "cartwheel", "spinkick", "kick"])
+def test_changing_drift_is_taken_out(clips, label):
+    clean = mend(clips[label])
+    assert distance_m(mend(swinging(clips[label])), clean) < 0.5 * distance_m(swinging(clips[label]), clean)
+
+
+@pytest.mark.parametrize("label", ["roll", "crawl", "getup_facedown", "walk", "run", "dance_b", "jump"])
+def test_motions_that_travel_rightly_do_not_drift(clips, label):
+    assert distance_m(mend(clips[label]), clips[label]) < 0.05
