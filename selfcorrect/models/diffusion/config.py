@@ -26,7 +26,7 @@ class DiffusionConfig:
     # Noise
     diffusion_steps: int = 100
     """Number of noise levels."""
-    snr_factor: float = 0.03
+    snr_factor: float = 1.0
     """Factor on the signal-to-noise ratio of the cosine schedule; below 1 is noisier, 1 is the plain schedule."""
 
     # Sampling
@@ -81,7 +81,7 @@ class DiffusionConfig:
 
 
 PRESETS = {
-    "patch-mixer": DiffusionConfig(denoiser="patch-mixer", width=128, depth=4, learning_rate=3e-3),
+    "patch-mixer": DiffusionConfig(denoiser="patch-mixer", width=128, depth=4, snr_factor=0.03, learning_rate=3e-3),
     "dct-mlp": DiffusionConfig(denoiser="dct-mlp", width=384, depth=3, learning_rate=2e-3),
     "temporal-conv": DiffusionConfig(denoiser="temporal-conv", width=96, depth=4),
     "transformer": DiffusionConfig(denoiser="transformer", width=96, depth=4),
@@ -91,7 +91,6 @@ PRESETS = {
         depth=8,
         dropout=0.1,
         diffusion_steps=1000,
-        snr_factor=1.0,
         sampling_steps=50,
         guidance_scale=2.5,
         learning_rate=1e-4,
