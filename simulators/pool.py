@@ -7,9 +7,11 @@ once per number of workers and wait for further work until the program ends.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import TypeVar
 
@@ -20,7 +22,7 @@ _executors: dict[int, ProcessPoolExecutor] = {}
 
 
 def map_tasks(function: Callable[[Task], Result], tasks: Iterable[Task], workers: int) -> list[Result]:
-    """Call a picklable function on every task, in `workers` processes, or in this one if `workers` is 1.
+    """Call a function of an importable module on every task, in `workers` processes, or in this one if `workers` is 1.
 
     Raises ValueError for fewer than one worker, RuntimeError when a worker process dies, and
     whatever `function` raises.
@@ -43,8 +45,24 @@ def map_tasks(function: Callable[[Task], Result], tasks: Iterable[Task], workers
 
 def _executor(workers: int) -> ProcessPoolExecutor:
     if workers not in _executors:
-        _executors[workers] = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_ignore_interrupts)
+        executor = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_ignore_interrupts)
+        with _without_main_script():
+            for started in [executor.submit(_ignore_interrupts) for _ in range(workers)]:  # none idle: one process each
+                started.result()
+        _executors[workers] = executor
     return _executors[workers]
+
+
+@contextmanager
+def _without_main_script() -> Iterator[None]:
+    """Spawned processes import the main script again, which costs seconds and memory; tasks here need none of it."""
+    main = sys.modules["__main__"]
+    hidden = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
+    try:
+        main.__spec__ = None
+        yield
+    finally:
+        vars(main).update(hidden)
 
 
 def _drop(workers: int) -> None:

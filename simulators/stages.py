@@ -1,0 +1,122 @@
+"""What happens to motions of one skeleton, frame rate and length: mending, planning, simulating, judging.
+
+This runs in worker processes, which therefore need neither PyTorch nor the rest of the library.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import lru_cache
+
+import numpy as np
+
+from selfcorrect.motion.body import SolePoints
+from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.physical import PhysicalErrors, physical_errors
+from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.simulators.anchoring import leg_jacobians
+from selfcorrect.simulators.carrying import onto_links, onto_skeleton
+from selfcorrect.simulators.contact_plan import explain
+from selfcorrect.simulators.dynamics_filter import clear_floor, filter_dynamics
+from selfcorrect.simulators.humanoid import Humanoid, humanoid
+from selfcorrect.simulators.precondition import PreconditionSettings, precondition
+from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.tracker import Track, follow
+from selfcorrect.simulators.world import GRAVITY_M_S2, PyBulletWorld
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What became of one motion: root (T, 3), rotations (T, J, 4), why it failed ("" if not), figures by name."""
+
+    root_m: np.ndarray
+    rotations: np.ndarray
+    failure: str
+    diagnostics: dict[str, float]
+
+
+def mend(settings: PreconditionSettings, motions: MotionBatch) -> list[Outcome]:
+    """Motions of one length, preconditioned."""
+    mended, _ = precondition(motions, settings)
+    return _outcomes(mended, [""] * len(motions), _changes(motions, mended))
+
+
+def simulate(preconditioning: PreconditionSettings, settings: TrackerSettings, motions: MotionBatch) -> list[Outcome]:
+    """Motions of one length, preconditioned and followed by a simulated humanoid."""
+    simulator = _simulator(settings)
+    mended, soles = precondition(motions, preconditioning)
+    body = simulator.body_of(motions.skeleton, soles)
+    links = clear_floor(body, onto_links(body, mended))
+    if settings.filter_dynamics:
+        links = filter_dynamics(body, links, settings.friction)
+    plans = explain(body, links, settings.friction)
+    jacobians = leg_jacobians(body, links, plans)
+    tracks = [
+        follow(simulator.world, body, links[index], plans.of(index), jacobians[index], settings)
+        for index in range(len(motions))
+    ]
+    simulated = onto_skeleton(body, MotionBatch.stack([track.motion for track in tracks]), mended)
+    off_m = _distance_m(mended, simulated)
+    failures = [_failure(track, off, settings) for track, off in zip(tracks, off_m, strict=True)]
+    figures = zip(_changes(motions, simulated), tracks, strict=True)
+    return _outcomes(simulated, failures, [{**changes, **_residual(track, body)} for changes, track in figures])
+
+
+def _outcomes(motions: MotionBatch, failures: list[str], diagnostics: list[dict[str, float]]) -> list[Outcome]:
+    rows = zip(motions.root_m, motions.rotations, failures, diagnostics, strict=True)
+    return [Outcome(*row) for row in rows]
+
+
+def _failure(track: Track, off_m: np.ndarray, settings: TrackerSettings) -> str:
+    """Why a track is no correction, "" if it is; off_m: (T,) mean distance of all joints from the target."""
+    if track.lost_at is not None:
+        return f"lost: the root was not within {settings.lost_root_m} m of the motion's at frame {track.lost_at}"
+    if not (off_m < settings.lost_body_m).all():
+        return f"off: joints were {off_m.max():.2f} m from the motion on average at frame {int(off_m.argmax())}"
+    return ""
+
+
+def _changes(before: MotionBatch, after: MotionBatch) -> list[dict[str, float]]:
+    """Per motion: mean distance moved, and each of its `physical_errors` before and after."""
+    columns = {"moved_m": _distance_m(before, after).mean(1)}
+    old, new = physical_errors(before), physical_errors(after)
+    for name in (error.name for error in fields(PhysicalErrors)):
+        columns |= {f"{name}_before": getattr(old, name), f"{name}_after": getattr(new, name)}
+    return [{name: float(column[index]) for name, column in columns.items()} for index in range(len(before))]
+
+
+def _distance_m(before: MotionBatch, after: MotionBatch) -> np.ndarray:
+    """Mean distance (N, T) of all joints between two batches, metres."""
+    return np.linalg.norm(joint_positions(after) - joint_positions(before), axis=-1).mean(-1)
+
+
+def _residual(track: Track, body: Humanoid) -> dict[str, float]:
+    """Mean size of the residual root force, in body weights, and of its torque, in newton metres."""
+    force_n, moment_nm = (np.linalg.norm(part, axis=1).mean() for part in np.split(track.wrench, 2, axis=1))
+    return {
+        "residual_force_bodyweights": float(force_n / (body.total_mass_kg * GRAVITY_M_S2)),
+        "residual_torque_nm": float(moment_nm),
+    }
+
+
+class _Simulator:
+    """A world and the body last built in it, kept for the next motions of the same skeleton."""
+
+    def __init__(self, settings: TrackerSettings) -> None:
+        self.world = PyBulletWorld(settings)
+        self._minimum_inertia_kgm2 = settings.minimum_inertia_kgm2
+        self._skeleton: Skeleton | None = None
+
+    def body_of(self, skeleton: Skeleton, soles: SolePoints) -> Humanoid:
+        fits = self._skeleton is not None and skeleton.same_as(self._skeleton)
+        if not (fits and np.array_equal(soles.offsets_m, self._soles.offsets_m)):
+            self._skeleton, self._soles = skeleton, soles
+            self._body = humanoid(skeleton, soles=soles).padded(self._minimum_inertia_kgm2)
+        return self._body
+
+
+@lru_cache(maxsize=1)
+def _simulator(settings: TrackerSettings) -> _Simulator:
+    """This process' simulator."""
+    return _Simulator(settings)
