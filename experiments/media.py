@@ -89,7 +89,7 @@ def _correction_clip(place: Place, task: MotionTask, labels: torch.Tensor) -> Cl
         outcome = "corrected" if correction.accepted else "rejected"
         panels += [Panel(motion, f"{text}: sample"), Panel(correction.motion, outcome)]
     path = _media_folder(place) / "before-and-after-physics.mp4"
-    _save(path, panels[:8], columns=2)
+    _save(path, panels[:8], columns=4)
     caption = f"{CHARACTER[place.comparison.denoiser]}: samples of generation 0 (left) and after physics (right)"
     return Clip("Before and after correction", caption, path, place.comparison.denoiser, "", place.seed, 0)
 

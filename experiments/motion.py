@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -189,3 +190,9 @@ class MotionCommand:
             run_jobs(jobs(settings, folder, self.device), workers, f"motion {self.preset}")
             print(f"\n{write_report(settings, folder, self.preset, self.wandb, time.monotonic() - started)}")
         print(f"\nReport: {folder / 'report.html'}")
+
+
+if __name__ == "__main__":
+    from selfcorrect.experiments.cli import main
+
+    sys.exit(main(["motion", *sys.argv[1:]]))

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from selfcorrect.experiments import verdict
-from selfcorrect.experiments.arms import BASELINE, Arm
+from selfcorrect.experiments.arms import Arm
 from selfcorrect.experiments.figures import colours, curve_grid
 from selfcorrect.experiments.media import Clip, render_clips
+from selfcorrect.experiments.motion_outcome import Outcome, arm_rows, quantity_of, read_outcome, verdict_sentences
+from selfcorrect.experiments.motion_tables import budgets_table, differences_table, last_generation_table, speed_table
+from selfcorrect.experiments.motion_task import MotionData, motion_data
 from selfcorrect.experiments.places import Place, places
-from selfcorrect.experiments.presets import CHARACTER, MotionSettings
-from selfcorrect.experiments.references import CORRECTED_REAL, REAL, read_references
-from selfcorrect.experiments.results import QUANTITIES, ArmCurves, Quantity, collect
-from selfcorrect.experiments.webpage import Cell, Page, Row, Section, Table, render_page
+from selfcorrect.experiments.presets import MotionSettings
+from selfcorrect.experiments.webpage import Page, Section, render_page
+from selfcorrect.randomness import streams
 from selfcorrect.run_folder import write_atomically
-from selfcorrect.statistics import Interval, half_life_interval, mean_interval
-from selfcorrect.store import FolderReader
-from selfcorrect.tracking import TrackedRun, WandbMode, publish_to_wandb, rows_of, write_rows
+from selfcorrect.tracking import TrackedRun, WandbMode, publish_to_wandb, write_rows
 
 DRAWN = (
     "fid_kinematic",
@@ -37,10 +33,6 @@ DRAWN = (
 )
 """Quantities whose curves are shown; the table has all."""
 
-JUDGED = ("fid_kinematic", "recall")
-"""The two measures, one per axis, that the verdict rests on; judging more would need stronger evidence for each."""
-
-
 NOTES = (
     "λ is the number of synthetic samples per real one; fully synthetic means that no real sample trains the model "
     "after generation 0. γ is the correction strength: each sample is replaced by its corrected form with probability"
@@ -53,68 +45,6 @@ NOTES = (
     " seeds). The frozen arm trains on nothing but the remembered centroids: what the anchored arm does not do better"
     " than it, it does by memory alone.",
 )
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Everything measured, arranged: curves of every denoiser's arms, and what real data score.
-
-    curves: denoiser → arm → curves; real, corrected_real: quantity → (S,) values per seed.
-    """
-
-    settings: MotionSettings
-    curves: Mapping[str, Mapping[Arm, ArmCurves]]
-    real: Mapping[str, np.ndarray]
-    corrected_real: Mapping[str, np.ndarray]
-
-    @property
-    def floor(self) -> dict[str, float]:
-        """What real data score on average."""
-        return {key: float(values.mean()) for key, values in self.real.items()}
-
-    def groups(self) -> Iterator[tuple[str, str, list[Arm]]]:
-        """Denoiser, title of a group of arms that share a policy, the arms; the baseline is in every group."""
-        for denoiser, arms in self.curves.items():
-            for group in dict.fromkeys(arm.group for arm in arms if arm != BASELINE):
-                members = [arm for arm in arms if arm == BASELINE or arm.group == group]
-                yield denoiser, f"{CHARACTER[denoiser]} ({denoiser}), {group}", members
-
-
-def read_outcome(settings: MotionSettings, folder: Path) -> Outcome:
-    """Collect a finished experiment from its run folders."""
-    everywhere = places(settings, folder)
-    curves = {
-        comparison.denoiser: {
-            arm: collect(
-                [row for place in everywhere if place.comparison == comparison for row in arm_rows(place, arm)],
-                arm.name,
-                f"{CHARACTER[comparison.denoiser]}, {arm.group}",
-                arm.title,
-            )
-            for arm in comparison.arms
-        }
-        for comparison in settings.comparisons
-    }
-    scores = [read_references(place.seed_folder) for place in everywhere if place.comparison == settings.comparisons[0]]
-    return Outcome(settings, curves, _stack(scores, REAL), _stack(scores, CORRECTED_REAL))
-
-
-def arm_rows(place: Place, arm: Arm) -> list[dict[str, Any]]:
-    """One row per generation of an arm: who it is, its metrics, its timings."""
-    store, first = FolderReader(place.arm_folder(arm)), FolderReader(place.first_folder)
-    who = {"denoiser": place.comparison.denoiser, "arm": arm.name, "seed": place.seed}
-    return [
-        {**who, **row, **_seconds((first if row["generation"] == 0 else store).timings(row["generation"]))}
-        for row in rows_of(store, first)
-    ]
-
-
-def _seconds(timings: Mapping[str, float]) -> dict[str, float]:
-    return {f"seconds_{phase}": value for phase, value in timings.items()}
-
-
-def _stack(scores: Sequence[Mapping[str, Mapping[str, float]]], name: str) -> dict[str, np.ndarray]:
-    return {key: np.array([score[name][key] for score in scores]) for key in scores[0][name]}
 
 
 def write_report(settings: MotionSettings, folder: Path, preset: str, wandb: WandbMode, seconds: float) -> str:
@@ -140,53 +70,16 @@ def write_report(settings: MotionSettings, folder: Path, preset: str, wandb: Wan
     return "\n".join(sentences)
 
 
-# --- the verdict -----------------------------------------------------------------------------------------------------
-
-
-def _pairs(outcome: Outcome) -> list[tuple[str, Arm, Arm]]:
-    """Denoiser, corrected arm, and the uncorrected arm of the same policy."""
-    return [
-        (denoiser, arm, uncorrected)
-        for denoiser, arms in outcome.curves.items()
-        for arm in arms
-        for uncorrected in arms
-        if arm.corrector != "none" and uncorrected == Arm(arm.policy)
-    ]
-
-
-def _judged(outcome: Outcome) -> list[verdict.Effect]:
-    pairs = [(outcome.curves[name][arm], outcome.curves[name][other]) for name, arm, other in _pairs(outcome)]
-    return verdict.effects(pairs, [_quantity(key) for key in JUDGED], outcome.floor)
-
-
-def _quantity(key: str) -> Quantity:
-    return next(quantity for quantity in QUANTITIES if quantity.key == key)
-
-
-def verdict_sentences(outcome: Outcome) -> list[str]:
-    """The headline, then one sentence for each corrected arm."""
-    judged = _judged(outcome)
-    baselines = [outcome.curves[denoiser][BASELINE] for denoiser, _, _ in _pairs(outcome)]
-    details = [
-        verdict.sentence(judged[start : start + len(JUDGED)], baseline, outcome.settings.generations)
-        for start, baseline in zip(range(0, len(judged), len(JUDGED)), baselines, strict=True)
-    ]
-    return [verdict.headline(judged, "physics"), *details]
-
-
 def _warnings(settings: MotionSettings) -> list[str]:
     if settings.seeds == 1:
         return ["One seed proves nothing: this run shows that the machinery works, and no more."]
     return []
 
 
-# --- curves and tables -----------------------------------------------------------------------------------------------
-
-
 def _curves_svg(outcome: Outcome) -> str:
     columns = {title: [outcome.curves[name][arm] for arm in arms] for name, title, arms in outcome.groups()}
     palette = colours([arm.title for arms in columns.values() for arm in arms])
-    return curve_grid(columns, [_quantity(key) for key in DRAWN], outcome.floor, palette)
+    return curve_grid(columns, [quantity_of(key) for key in DRAWN], outcome.floor, palette)
 
 
 def _sections(outcome: Outcome) -> list[Section]:
@@ -200,10 +93,17 @@ def _sections(outcome: Outcome) -> list[Section]:
         Section(
             "Corrected against uncorrected",
             "Paired differences at the last generation: both arms start from the same generation 0 and draw the same "
-            "noise. A difference counts as better or worse where its p-value, adjusted for all differences of this "
-            "table (Holm), is "
-            f"at most {verdict.LEVEL}.",
+            "noise. A difference counts as better or worse where its p-value is at most "
+            f"{verdict.LEVEL} after adjusting for all differences judged together (Holm): the arms with full physics "
+            "correction, which the verdict is about, are one such family, all others a second one.",
             differences_table(outcome),
+        ),
+        Section(
+            "How fast diversity goes",
+            "Half-lives are medians over seeds, in generations. The factor is that of an exponential through the first "
+            "and the last generation, with its interval; 1 is no loss. The contraction rates of theory are for models "
+            "near their optimum and are not claimed for these.",
+            speed_table(outcome),
         ),
         Section(
             "What each arm was given",
@@ -211,85 +111,6 @@ def _sections(outcome: Outcome) -> list[Section]:
             "loop; stability and new information must not be confused.",
             budgets_table(outcome),
         ),
-    ]
-
-
-def last_generation_table(outcome: Outcome) -> Table:
-    """All quantities of all arms at the last generation, real data on top."""
-    columns = [quantity.title for quantity in QUANTITIES]
-    halves = ["Half-life of recall", "Half-life of coverage", "Rate of recall per generation"]
-    table = Table("arms", "Arm", [*columns, *halves], [])
-    for title, scores in ((REAL, outcome.real), (CORRECTED_REAL, outcome.corrected_real)):
-        cells = [_cell(mean_interval(scores[quantity.key]), quantity.digits) for quantity in QUANTITIES]
-        table.rows.append(Row(title, [*cells, *[Cell("")] * len(halves)], soft=True))
-    for denoiser, title, arms in outcome.groups():
-        table.rows.append(Row(title, []))
-        table.rows.extend(_arm_row(outcome.curves[denoiser][arm]) for arm in arms)
-    return table
-
-
-def _arm_row(arm: ArmCurves) -> Row:
-    cells = [_cell(mean_interval(arm.last(quantity.key)), quantity.digits) for quantity in QUANTITIES]
-    halves = [_half_life(arm.values[key]) for key in ("recall", "coverage")]
-    return Row(arm.title, [*cells, *halves, _cell(mean_interval(_rates(arm.values["recall"])), 2)])
-
-
-def _cell(interval: Interval, digits: int) -> Cell:
-    bounds = "" if math.isnan(interval.low) else f"{interval.low:.{digits}f} … {interval.high:.{digits}f}"
-    return Cell(f"{interval.estimate:.{digits}f}", bounds)
-
-
-def _half_life(curves: np.ndarray) -> Cell:
-    """Median over seeds; the range of the seeds below it, since three medians have no interval."""
-    if not (curves[:, 0] > 0).all():
-        return Cell("not defined", "starts at 0")
-    middle = half_life_interval(curves).estimate
-    return Cell("not reached" if math.isinf(middle) else f"{middle:.1f}")
-
-
-def _rates(curves: np.ndarray) -> np.ndarray:
-    """(S,) factor per generation of an exponential through the first and last value, 1/(2 · 256) standing for 0."""
-    values = np.maximum(curves, 1 / 512)
-    return (values[:, -1] / values[:, 0]) ** (1 / (curves.shape[1] - 1))
-
-
-def differences_table(outcome: Outcome) -> Table:
-    """Paired differences of every corrected arm to its uncorrected one, in the judged measures."""
-    judged = _judged(outcome)
-    rows = [
-        Row(
-            f"{effects[0].arm.group}: {effects[0].arm.title}",
-            [Cell(f"{effect.word}", verdict.signed(effect.change, effect.quantity.digits)) for effect in effects],
-        )
-        for effects in (judged[start : start + len(JUDGED)] for start in range(0, len(judged), len(JUDGED)))
-    ]
-    return Table("differences", "Corrected against uncorrected", [_quantity(key).title for key in JUDGED], rows)
-
-
-def budgets_table(outcome: Outcome) -> Table:
-    """What each arm's corrector knew, and what the loop really did."""
-    columns = ["Corrector knows", "λ realised", "synthetic share", "rejected of drawn", "moved (feature units)"]
-    rows = [
-        Row(f"{CHARACTER[denoiser]}, {arm.group}: {arm.title}", _budget_cells(arm, curves))
-        for denoiser, arms in outcome.curves.items()
-        for arm, curves in arms.items()
-    ]
-    return Table("budgets", "Arm", columns, rows)
-
-
-def _budget_cells(arm: Arm, curves: ArmCurves) -> list[Cell]:
-    def last(key: str) -> float:
-        return float(np.mean(curves.last(key)))
-
-    drawn = float(np.nansum(curves.values["drawn_count"]))
-    rejected = float(np.nansum(curves.values["rejected_count"]))
-    ratio = last("synthetic_ratio")
-    return [
-        Cell(arm.budget),
-        Cell("∞" if not math.isfinite(ratio) else f"{ratio:.2f}"),
-        Cell(f"{last('synthetic_share'):.2f}"),
-        Cell(f"{rejected / drawn:.1%}" if drawn else "–"),
-        Cell(f"{last('corrected_distance'):.2f}"),
     ]
 
 
@@ -305,6 +126,7 @@ def _facts(outcome: Outcome, rows: Sequence[Mapping[str, Any]], seconds: float) 
     return {
         "Data": f"{', '.join(settings.data)}: windows of {settings.frames} frames at {settings.fps:g} per second",
         "Training windows per seed": f"n = {settings.real_count}",
+        "Judged against": _reference_in_words(motion_data(settings, streams(settings.first_seed))),
         "Judged in each generation": f"{settings.judged_count} raw samples, the same noise and labels in every arm",
         "Seeds": f"{settings.seeds}, from {settings.first_seed}",
         "Generations": str(settings.generations),
@@ -314,6 +136,17 @@ def _facts(outcome: Outcome, rows: Sequence[Mapping[str, Any]], seconds: float) 
         "Time of this call": f"{seconds / 60:.1f} minutes",
         "Time by phase": ", ".join(f"{phase} {value / total:.0%}" for phase, value in spent.items() if value),
     }
+
+
+def _reference_in_words(data: MotionData) -> str:
+    count = len(data.reference)
+    if data.held_out:
+        return f"{count} real windows of times that no training window shows"
+    return (
+        f"{count} other real windows of the same clips, which are too short to hold out whole windows: they share "
+        "frames with training windows, so this tells how far a loop drifts from what it was given, and the level of "
+        "real against real is a little optimistic"
+    )
 
 
 # --- motions and W&B -------------------------------------------------------------------------------------------------

@@ -104,16 +104,19 @@ def signed(change: Interval, digits: int) -> str:
 
 def headline(judged: Sequence[Effect], corrector: str) -> str:
     """The whole in one sentence: in how many comparisons the corrector helped realism, and in how many diversity."""
-    own = [effect for effect in judged if effect.arm.title.split(",")[0] == corrector]
-    if not own:
-        return f"No arm with the corrector {corrector} was run against an uncorrected one."
-    if any(effect.word == "one seed" for effect in own):
+    if not judged:
+        return f"No arm with {corrector} correction was run against an uncorrected one."
+    if any(effect.word == "one seed" for effect in judged):
         return "One seed proves nothing: the numbers below are a smoke test of the machinery, not a result."
-    words = {axis: [effect.word for effect in own if effect.quantity.axis == axis] for axis in ("realism", "diversity")}
-    told = "; ".join(f"{axis}: {_tally(list_of_words)}" for axis, list_of_words in words.items())
-    return f"Does {corrector} correction keep the loop from collapsing? {told}."
+    axes = {quantity.axis: quantity for quantity in (effect.quantity for effect in judged)}
+    told = "; ".join(
+        f"{axis} ({quantity.title.lower()}) is {_tally([one.word for one in judged if one.quantity == quantity])}"
+        for axis, quantity in axes.items()
+    )
+    return f"Does {corrector} correction keep the loop from collapsing? {told[0].upper()}{told[1:]}."
 
 
 def _tally(words: Sequence[str]) -> str:
-    counts = {word: words.count(word) for word in ("better", "no clear difference", "worse")}
-    return ", ".join(f"{word} in {count} of {len(words)} measures" for word, count in counts.items() if count)
+    told = {"better": "better", "no clear difference": "not clearly different", "worse": "worse"}
+    counts = {text: words.count(word) for word, text in told.items()}
+    return ", ".join(f"{text} in {count} of {len(words)} comparisons" for text, count in counts.items() if count)

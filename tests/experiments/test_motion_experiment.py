@@ -132,7 +132,11 @@ def test_samples_are_motions_that_other_programs_read(finished: Path):
 
 @pytest.mark.slow
 def test_wandb_ran_offline_for_every_arm(finished: Path):
-    assert len(list((finished / "wandb").glob("offline-run-*"))) == 4
+    folders = list((finished / "wandb").glob("offline-run-*"))
+    assert len(folders) == 4
+    for folder in folders:
+        assert list(folder.glob("run-*.wandb"))
+        assert list(folder.glob("files/media/videos/*.mp4"))
 
 
 @pytest.mark.slow
