@@ -16,8 +16,9 @@ IDX_TYPES = {0x08: np.dtype("uint8"), 0x0D: np.dtype(">f4"), 0x0E: np.dtype(">f8
 
 def bundled_digits() -> tuple[Tensor, Tensor]:
     """1797 images (1797, 8, 8) float32 in [−1, 1], ink high, and labels (1797,) int64; no download."""
-    digits = load_digits()
-    return torch.tensor(digits.images / 8 - 1, dtype=torch.float32), torch.tensor(digits.target, dtype=torch.int64)
+    pixels, labels = load_digits(return_X_y=True)
+    images = np.asarray(pixels).reshape(-1, 8, 8) / 8 - 1
+    return torch.tensor(images, dtype=torch.float32), torch.tensor(np.asarray(labels), dtype=torch.int64)
 
 
 def mnist(folder: Path, part: str = "train") -> tuple[Tensor, Tensor]:

@@ -91,7 +91,7 @@ def _predicted(settings: Crossfeed) -> dict[str, np.ndarray]:
 
 
 def _checks(settings: Crossfeed, curves: Curves, predicted: dict[str, np.ndarray]) -> list[Check]:
-    times = (settings.generations // 2, settings.generations)
+    times = (settings.generations // 4, settings.generations // 2)
     checks = [
         agrees(
             f"{name}: variance at generation {t}",

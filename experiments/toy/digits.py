@@ -72,7 +72,7 @@ class Judge:
         return np.maximum(flat @ self.classifier.coefs_[0] + self.classifier.intercepts_[0], 0)
 
     def accuracy(self, images: Tensor, labels: Tensor) -> float:
-        return float((self.classifier.predict(images.flatten(1).numpy()) == labels.numpy()).mean())
+        return float(np.mean(self.classifier.predict(images.flatten(1).numpy()) == labels.numpy()))
 
 
 def run(settings: Digits | None = None, strength: float | None = None) -> Result:

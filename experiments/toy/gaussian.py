@@ -44,8 +44,10 @@ def share_inside(model: GenerativeModel, points: Tensor, radius: float) -> Tenso
     """Share of points (N, d) within `radius` standard deviations of each replicate's model, (replicates,)."""
     assert isinstance(model, Gaussian)
     offset = points - model.mean[:, None]
-    precision = torch.linalg.pinv(model.covariance, hermitian=True)
-    return (torch.einsum("sni,sij,snj->sn", offset, precision, offset) < radius**2).double().mean(1)
+    spectrum, vectors = torch.linalg.eigh(model.covariance)
+    along = torch.einsum("sni,sij->snj", offset, vectors)
+    distance = (along.square() / spectrum.clamp(min=1e-30)[:, None]).sum(-1)
+    return (distance < radius**2).double().mean(1)
 
 
 def draw_truth(samples: Samples, stream: Stream) -> Samples:
