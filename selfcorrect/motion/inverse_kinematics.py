@@ -21,7 +21,7 @@ def fit_motion(joints_m: np.ndarray, fps: float, skeleton: Skeleton) -> Motion:
     """The motion whose bones point as nearly as possible where those between joints (T, J, 3) point, y up, metres.
 
     Exact where the joints move as `skeleton` can. What positions leave open, the twist of a bone about itself, is
-    taken over from the parent. (Kabsch 1976 per joint: the rotation of its bones at rest onto its bones in the frame.)
+    taken over from the parent.
     """
     _check(joints_m, skeleton)
     orientations = np.empty((*joints_m.shape[:2], 4))
@@ -30,7 +30,7 @@ def fit_motion(joints_m: np.ndarray, fps: float, skeleton: Skeleton) -> Motion:
             orientations[:, skeleton.parents[joint]] if joint else np.tile([0.0, 0.0, 0.0, 1.0], (len(joints_m), 1))
         )
         bones_m = joints_m[:, list(children)] - joints_m[:, [joint]]
-        orientations[:, joint] = _align(skeleton.offsets_m[list(children)], bones_m, before)
+        orientations[:, joint] = aligning_turns(skeleton.offsets_m[list(children)], bones_m, before)
     return Motion(skeleton, joints_m[:, 0].astype(float), local_rotations(skeleton, orientations), fps)
 
 
@@ -57,8 +57,11 @@ def _check(joints_m: np.ndarray, skeleton: Skeleton) -> None:
         raise ValueError(f"joint positions are not finite in frame {np.argwhere(~np.isfinite(joints_m))[0][0]}")
 
 
-def _align(rest_m: np.ndarray, bones_m: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """Rotations (T, 4) of rest bones (C, 3) closest to bones (T, C, 3), near `before` (T, 4) where undecided."""
+def aligning_turns(rest_m: np.ndarray, bones_m: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Rotations (T, 4) that bring bones at rest (C, 3) closest to bones (T, C, 3), metres (Kabsch 1976).
+
+    Longer bones count for more; of equally good rotations it is the nearest to `before` (T, 4).
+    """
     prior = _PRIOR * max(float(np.sum(rest_m**2)), 1e-12)
     spread = np.einsum("tci,cj->tij", bones_m, rest_m) + prior * Rotation.from_quat(before).as_matrix()
     left, _, right = np.linalg.svd(spread)
@@ -75,9 +78,9 @@ def _mean_shape(bones_m: np.ndarray, template_m: np.ndarray) -> np.ndarray:
     if len(template_m) < 2:
         return shape_m
     for _ in range(_FITS):
-        turned = Rotation.from_quat(_align(shape_m, bones_m, np.tile(upright, (len(bones_m), 1)))[:, None])
+        turned = Rotation.from_quat(aligning_turns(shape_m, bones_m, np.tile(upright, (len(bones_m), 1)))[:, None])
         before_m, shape_m = shape_m, turned.inv().apply(bones_m).mean(axis=0)
         shape_m *= lengths_m / np.maximum(np.linalg.norm(shape_m, axis=-1, keepdims=True), 1e-12)
         if np.abs(shape_m - before_m).max() < _CONVERGED_M:
             break
-    return Rotation.from_quat(_align(shape_m, template_m[None], upright)).apply(shape_m)
+    return Rotation.from_quat(aligning_turns(shape_m, template_m[None], upright)).apply(shape_m)

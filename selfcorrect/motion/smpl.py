@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.inverse_kinematics import fit_motion, fit_skeleton
-from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.inverse_kinematics import aligning_turns, fit_motion, fit_skeleton
+from selfcorrect.motion.kinematics import forward_kinematics, joint_positions, local_rotations
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
 
@@ -106,11 +107,11 @@ LAYOUTS = {len(layout.names): layout for layout in (SMPL_BODY, SMPL, SMPL_H, SMP
 def to_smpl(motion: Motion, layout: Layout = SMPL_BODY) -> Motion:
     """The motion on the joints of a body model, at rest in T-pose, with the motion's own bone lengths.
 
-    A skeleton of the SMPL family keeps its rotations; joints that it lacks are average and at rest. Of others the
-    positions of the 22 body parts are kept; ValueError names those that are missing.
+    Joint positions stay where they are; joints that the motion lacks are average and at rest. A skeleton of the SMPL
+    family keeps its rotations too, but for what its pose at rest differs from the T-pose. Others need all 22 body
+    parts (`body_joints`), and their bones do not turn about themselves any more.
     """
-    if not _rests_like_smpl(motion.skeleton):
-        motion = _by_positions(motion)
+    motion = _rested(motion) if motion.skeleton.names[:22] == SMPL_22 else _by_positions(motion)
     source = {name: joint for joint, name in enumerate(motion.skeleton.names)}
     shared = [joint for joint, name in enumerate(layout.names) if name in source]
     taken = [source[layout.names[joint]] for joint in shared]
@@ -120,16 +121,26 @@ def to_smpl(motion: Motion, layout: Layout = SMPL_BODY) -> Motion:
     return replace(motion, skeleton=layout.skeleton(offsets_m), rotations=rotations)
 
 
-_LIMBS = [SMPL_22.index(f"{side}_{part}") for side in ("left", "right") for part in ("knee", "ankle", "elbow", "wrist")]
+_BODY_SHAPES_DIFFER_RAD = np.radians(20)
+"""Bodies of the SMPL family rest in T-pose, but their bones lie a little differently; this much is left to them."""
 
 
-def _rests_like_smpl(skeleton: Skeleton) -> bool:
-    """Whether the body joints are SMPL's and the limbs at rest lie within 45° of the T-pose."""
-    if skeleton.names[:22] != SMPL_22:
-        return False
-    bones, average = skeleton.offsets_m[_LIMBS], SMPL_BODY.average().offsets_m[_LIMBS]
-    cosines = np.sum(bones * average, axis=-1)
-    return bool(np.all(cosines >= np.sqrt(0.5) * np.linalg.norm(bones, axis=-1) * np.linalg.norm(average, axis=-1)))
+def _rested(motion: Motion) -> Motion:
+    """The same poses measured from the T-pose, where the skeleton's own rest is another one."""
+    average, skeleton = SMPL_BODY.average(), motion.skeleton
+    upright = np.array([[0.0, 0.0, 0.0, 1.0]])
+    turns = np.tile(upright, (len(skeleton), 1))
+    for joint, children in enumerate(average.children):
+        bones = list(children)
+        turns[joint] = aligning_turns(average.offsets_m[bones], skeleton.offsets_m[None, bones], upright)[0]
+    from_t_pose = Rotation.from_quat(turns)
+    if from_t_pose.magnitude().max() < _BODY_SHAPES_DIFFER_RAD:
+        return motion
+    above = Rotation.from_quat(turns[[0, *skeleton.parents[1:]]])
+    rested = replace(skeleton, offsets_m=above.inv().apply(skeleton.offsets_m))
+    _, orientations = forward_kinematics(skeleton, motion.root_m, motion.rotations)
+    turned = (Rotation.from_quat(orientations) * Rotation.from_quat(turns[None])).as_quat()
+    return replace(motion, skeleton=rested, rotations=local_rotations(rested, turned))
 
 
 def _by_positions(motion: Motion) -> Motion:

@@ -10,7 +10,7 @@ from selfcorrect.datasets import amass
 from selfcorrect.datasets.dataset import MissingData, read_all
 from selfcorrect.motion.body_model import Body
 from selfcorrect.motion.humanml3d import BONE_AXES
-from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.kinematics import forward_kinematics, joint_positions, local_rotations
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton, smpl_22
 from selfcorrect.motion.smpl import AVERAGE_PELVIS_M, LAYOUTS, SMPL_H, to_smpl
@@ -161,3 +161,23 @@ def test_a_skeleton_without_body_parts_names_them() -> None:
     stick = Skeleton(("hips", "head"), (-1, 0), np.array([[0.0, 0, 0], [0, 1, 0]]), ("pelvis", "head"))
     with pytest.raises(ValueError, match="has no joint for left_hip, right_hip, spine1"):
         to_smpl(Motion(stick, np.zeros((1, 3)), np.tile([0.0, 0, 0, 1], (1, 2, 1)), 20.0))
+
+
+def test_another_pose_at_rest_is_taken_into_account(tmp_path: Path) -> None:
+    """Rotations are measured from the T-pose, whatever the skeleton's own rest; its bones may still turn."""
+    random = np.random.default_rng(1)
+    rest = Rotation.random(22, rng=random)
+    parents = [0, *SMPL_H.parents[1:22]]
+    offsets_m = rest[parents].inv().apply(SMPL_H.average().offsets_m[:22])
+    person = Motion(
+        smpl_22(SMPL_H.average().offsets_m[:22]),
+        np.zeros((9, 3)),
+        Rotation.from_rotvec(random.normal(0, 0.5, (9, 22, 3))).as_quat(),
+        20.0,
+    )
+    _, orientations = forward_kinematics(person.skeleton, person.root_m, person.rotations)
+    turned = (Rotation.from_quat(orientations) * Rotation.from_quat(rest.as_quat()[None])).as_quat()
+    odd = smpl_22(offsets_m)
+    rested = to_smpl(Motion(odd, person.root_m, local_rotations(odd, turned), 20.0))
+    np.testing.assert_allclose(joint_positions(rested), joint_positions(person), atol=1e-9)
+    np.testing.assert_allclose(rested.skeleton.offsets_m, person.skeleton.offsets_m, atol=1e-5)
