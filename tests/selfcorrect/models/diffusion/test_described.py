@@ -10,7 +10,7 @@ from selfcorrect.models.diffusion.described import DescribedDiffusion, Described
 from selfcorrect.randomness import streams
 from selfcorrect.samples import Samples
 
-CONFIG = DiffusionConfig(denoiser="dct-mlp", width=64, depth=2, diffusion_steps=50, sampling_steps=10)
+CONFIG = DiffusionConfig(denoiser="dct-mlp", width=64, depth=2, diffusion_steps=50, sampling_steps=10, snr_factor=0.03)
 CPU = torch.device("cpu")
 
 
