@@ -113,8 +113,8 @@ def _moving(old: Mapping[str, np.ndarray], poses: np.ndarray, trans: np.ndarray,
 
 
 def _motion_files(folder: Path) -> list[Path]:
-    """All files but those that hold a person's shape only."""
-    files = sorted(folder.rglob("*.npz"))
+    """All files but those that hold a person's shape only; a file stands for itself."""
+    files = [folder] if folder.is_file() else sorted(folder.rglob("*.npz"))
     return [path for path in files if path.name != "shape.npz" and not path.stem.endswith("stagei")]
 
 
@@ -123,13 +123,14 @@ def _read_one(path: Path) -> list[Motion]:
 
 
 def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
-    """The recordings in a folder of AMASS, or in one of its subsets, on an average body."""
+    """The recordings in a folder of AMASS or of one of its subsets, or in one file, on an average body."""
     if split is not None:
         raise ValueError(f"{folder}: AMASS has no file of splits; give the folder of a subset instead of {split!r}")
     files = _motion_files(folder)
     if not files:
         raise MissingData(f"{folder}: no AMASS files (.npz) here. To be had: {AMASS.obtain} Licence: {AMASS.licence}")
-    return [Clip(str(path.relative_to(folder).with_suffix("")), path, partial(_read_one, path)) for path in files]
+    names = [str(path.relative_to(folder).with_suffix("")) if path != folder else path.stem for path in files]
+    return [Clip(name, path, partial(_read_one, path)) for name, path in zip(names, files, strict=True)]
 
 
 def recognises(path: Path) -> bool:

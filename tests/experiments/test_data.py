@@ -45,8 +45,9 @@ def test_check_counts_and_names_what_is_odd_and_what_is_broken(
     assert "broken.bvh, line 2" in printed
 
 
-def test_check_prints_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run("check", folder / "a.bvh", "--json")
+@pytest.mark.parametrize("name", ["a.bvh", "b.npz"])
+def test_check_prints_json(folder: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run("check", folder / name, "--json")
     found = json.loads(capsys.readouterr().out)
     assert (found["motions"], found["frames"], found["unreadable"], found["suspicious"]) == (1, 61, [], {})
 
