@@ -69,7 +69,7 @@ def run(settings: Language | None = None, replaced_by: Policy | None = None) -> 
         figures=_panels(settings, words, text),
         notes=(
             f"Perplexity is per character, on text that no model has seen. {_source(settings)}",
-            "With real text alone the model overfits its few windows at equal steps: only a rise above that is collapse.",
+            "With real text alone the model overfits its few windows at equal steps: a rise above that is collapse.",
         ),
     )
 

@@ -51,7 +51,6 @@ def test_correction_pulls_samples_together() -> None:
     settings = replace(
         digits.quick(), ratios=(1.5,), first_steps=250, steps=40, generations=2, judged=200, real_count=400, seeds=2
     )
-    weak, strong = (digits.run(settings, strength=strength) for strength in (0.0, 20.0))
-    recall = [result.checks[-1].measured for result in (weak, strong)]
-    assert float(recall[0].split()[0]) == 0.0
-    assert float(recall[1].split()[0]) < -0.05
+    result = digits.run(settings, strength=20.0)
+    recall = next(check for check in result.checks if check.statement.endswith("correction costs no recall"))
+    assert float(recall.measured.split()[0]) < -0.05
