@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
-import pybullet
 
+from selfcorrect.simulators.bullet import pybullet
 from selfcorrect.simulators.humanoid import Humanoid
 from selfcorrect.simulators.reference import Reference
 from selfcorrect.simulators.settings import TrackerSettings
