@@ -28,6 +28,7 @@ from selfcorrect.motion.transforms import resample
 
 CONTACT = (44, 160, 44)
 """Colour of a foot that stands."""
+_SAME_VIEW_M = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,9 +212,17 @@ def draw(path: Path, motions: Sequence[Motion], titles: Sequence[str]) -> None:
     panels = [Panel(motion, title) for motion, title in zip(motions, titles, strict=True)]
     if path.suffix not in (".png", ".gif", ".mp4"):
         raise ValueError(f"{path}: pictures end in .png, films in .gif or .mp4")
+    together = _stay_together(motions)
     with replacing(path) as temporary:
         if path.suffix == ".png":
-            save_picture(temporary, film_strip(panels, same_view=True))
+            save_picture(temporary, film_strip(panels, same_view=together))
         else:
             slowed = [replace(panel, motion=resample(panel.motion, min(panel.motion.fps, 30.0))) for panel in panels]
-            save_animation(temporary, animate(slowed, same_view=True), slowed[0].motion.fps)
+            save_animation(temporary, animate(slowed, same_view=together), slowed[0].motion.fps)
+
+
+def _stay_together(motions: Sequence[Motion]) -> bool:
+    """Whether one camera shows them all, as an original and its corrections."""
+    frames = min(len(motion) for motion in motions)
+    paths_m = np.stack([motion.root_m[:frames] for motion in motions])
+    return float(np.linalg.norm(paths_m - paths_m[0], axis=-1).max()) < _SAME_VIEW_M
