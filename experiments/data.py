@@ -59,10 +59,10 @@ class Source:
             return clips
         return [clips[index] for index in np.linspace(0, len(clips) - 1, self.limit).round().astype(int)]
 
-    def motions(self, clips: Sequence[Clip], complain: Callable[[str], None]) -> Iterator[Motion]:
-        """The motions that can be read, with a progress bar on a terminal."""
-        bar = tqdm(clips, "reading", unit="clip", disable=None, leave=False)
-        return read_all(bar, complain)
+
+def read_clips(clips: Sequence[Clip], complain: Callable[[str], None]) -> Iterator[Motion]:
+    """The motions that can be read, with a progress bar on a terminal; `complain` gets a sentence per other file."""
+    return read_all(tqdm(clips, "reading", unit="clip", disable=None, leave=False), complain)
 
 
 def _motion_files(path: Path) -> list[Path]:
@@ -127,7 +127,7 @@ def summarise(source: Source) -> tuple[str, Summary]:
     """Read all of a source: what it is, and its summary. Files that cannot be read are part of it."""
     title, clips = source.open()
     summary = Summary()
-    for motion in source.motions(clips, summary.unreadable.append):
+    for motion in read_clips(clips, summary.unreadable.append):
         summary.add(motion)
     return title, summary
 
@@ -227,7 +227,7 @@ class Stats:
         title, clips = self.source.open()
         rows: dict[str, list[dict[str, float]]] = {}
         complaints: list[str] = []
-        for motion in self.source.motions(clips, complaints.append):
+        for motion in read_clips(clips, complaints.append):
             rows.setdefault(motion.label or "(none)", []).append(measures(motion))
         if not rows:
             raise ValueError(f"{self.source.path}: no motion could be read; the first problem: {complaints[0]}")
@@ -268,7 +268,7 @@ class Preview:
     def run(self) -> None:
         _, clips = self.source.open()
         chosen = [clips[index] for index in np.linspace(0, len(clips) - 1, min(self.rows, len(clips))).astype(int)]
-        motions = list(self.source.motions(chosen, lambda line: print(f"selfcorrect: {line}", file=sys.stderr)))
+        motions = list(read_clips(chosen, lambda line: print(f"selfcorrect: {line}", file=sys.stderr)))
         if not motions:
             raise ValueError(f"{self.source.path}: no motion could be read")
         panels = [Panel(motion, _title(motion)) for motion in motions[: self.rows]]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets import babel, humanact12, kit, uestc
+from selfcorrect.datasets import babel, catalog, humanact12, kit, uestc
+from selfcorrect.datasets.amass import AMASS
 from selfcorrect.datasets.dataset import MissingData, read_all
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion
@@ -184,6 +185,19 @@ def test_babel_cuts_spans_and_keeps_words(babel_folder: Path) -> None:
 
 def test_babel_takes_all_annotators_of_the_extra_files(babel_folder: Path) -> None:
     assert [motion.text for motion in read_all(babel.clips(babel_folder, "extra_train"))] == ["wave", "wave"]
+
+
+def test_folders_are_recognised_by_their_layout(humanact12_folder: Path) -> None:
+    assert catalog.recognise(humanact12_folder) is humanact12.HUMANACT12
+
+
+def test_uestc_is_recognised(uestc_folder: Path) -> None:
+    assert catalog.recognise(uestc_folder) is uestc.UESTC
+
+
+def test_babel_is_not_taken_for_the_amass_in_it(babel_folder: Path) -> None:
+    assert catalog.recognise(babel_folder) is babel.BABEL
+    assert catalog.recognise(babel_folder / "amass") is AMASS
 
 
 def test_babel_says_what_is_missing(babel_folder: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets import humanml3d
+from selfcorrect.datasets import catalog, humanml3d
 from selfcorrect.datasets.dataset import MissingData, read_all
 from selfcorrect.motion.humanml3d import BONE_AXES, decode_joints, encode
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
@@ -51,6 +51,11 @@ def test_a_clip_comes_once_per_captioned_span(folder: Path) -> None:
     joints_m = joint_positions(motions[1])
     np.testing.assert_allclose(joints_m, decode_joints(rows(1).astype(float)), atol=1e-3)
     np.testing.assert_allclose(joint_positions(motions[2]), joints_m[20:40], atol=1e-9)
+
+
+def test_the_folder_is_recognised_by_its_layout(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    assert catalog.recognise(folder) is humanml3d.HUMANML3D
+    assert catalog.recognise(tmp_path_factory.mktemp("empty")) is None
 
 
 def test_both_kinds_of_file_give_the_same_joints(folder: Path) -> None:
