@@ -123,8 +123,7 @@ class Viewer:
         start = time.monotonic()
         while time.monotonic() - start < seconds:
             if self.playing.value:
-                self.slider.value = (int(self.slider.value) + 1) % self.frames
-                self.show(int(self.slider.value))
+                self.slider.value = (int(self.slider.value) + 1) % self.frames  # which shows it
             time.sleep(1 / (self.fps * self.speed.value))
 
     def _add_title(self, name: str, title: str, place_m: np.ndarray) -> None:

@@ -75,7 +75,6 @@ def test_the_scene_follows_the_slider(viewer: Viewer, motion: Motion) -> None:
     bones = [handle for handle in scene_handles(viewer) if hasattr(handle, "batched_positions")]
     assert len(bones) == 2
     viewer.slider.value = 35
-    viewer.show(35)
     joints_m = joint_positions(motion)
     parents = list(motion.skeleton.parents[1:])
     np.testing.assert_allclose(bones[0].batched_positions, joints_m[35, parents], atol=1e-5)
