@@ -8,6 +8,9 @@ from typing import Self
 STRENGTHS = {"faithful": 0.0, "balanced": 0.7, "physical": 1.0}
 """Named points on the dial of `TrackerSettings.at_strength`."""
 
+ENGINES = ("pybullet", "mujoco")
+_MAY_BE_ZERO = ("filter_dynamics", "sole_lowering_m")
+
 _FRONTIER = {
     "horizontal_rad_s": (25.0, 9.0),
     "vertical_rad_s": (14.0, 6.0),
@@ -26,6 +29,8 @@ class TrackerSettings:
     leave unexplained, clipped to hard bounds: it is not physics, so it is bounded, measured and reported.
     """
 
+    engine: str = "pybullet"
+    """The simulator: one of `ENGINES`."""
     rate_hz: float = 120.0
     """Simulation steps per second, rounded to a whole number of steps per frame."""
 
@@ -68,9 +73,11 @@ class TrackerSettings:
     """Mean distance over all joints at which the motion is rejected."""
 
     def __post_init__(self) -> None:
+        if self.engine not in ENGINES:
+            raise ValueError(f"engine must be one of {ENGINES}, got {self.engine!r}")
         for field in fields(self):
             value = getattr(self, field.name)
-            if not value > 0 and field.name not in ("sole_lowering_m", "filter_dynamics"):
+            if isinstance(value, (int, float)) and not value > 0 and field.name not in _MAY_BE_ZERO:
                 raise ValueError(f"{field.name} must be positive, got {value}")
         for name in ("joint_erp", "contact_erp"):
             if getattr(self, name) > 1:

@@ -20,6 +20,7 @@ from selfcorrect.simulators.carrying import onto_links, onto_skeleton
 from selfcorrect.simulators.contact_plan import explain
 from selfcorrect.simulators.dynamics_filter import clear_floor, filter_dynamics
 from selfcorrect.simulators.humanoid import Humanoid, humanoid
+from selfcorrect.simulators.mujoco_world import MuJoCoWorld
 from selfcorrect.simulators.precondition import PreconditionSettings, precondition
 from selfcorrect.simulators.settings import TrackerSettings
 from selfcorrect.simulators.tracker import Track, follow
@@ -104,7 +105,7 @@ class _Simulator:
     """A world and the body last built in it, kept for the next motions of the same skeleton."""
 
     def __init__(self, settings: TrackerSettings) -> None:
-        self.world = PyBulletWorld(settings)
+        self.world = {"pybullet": PyBulletWorld, "mujoco": MuJoCoWorld}[settings.engine](settings)
         self._minimum_inertia_kgm2 = settings.minimum_inertia_kgm2
         self._skeleton: Skeleton | None = None
 
