@@ -116,3 +116,7 @@ class TextToMotionCommand:
 
 def _advance(bar: tqdm, done: int) -> None:
     bar.update(done - bar.n)
+
+
+if __name__ == "__main__":
+    tyro.cli(TextToMotionCommand).run()
