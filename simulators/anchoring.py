@@ -114,7 +114,7 @@ class LegAnchors:
         cut = min(1.0, LIMIT_M / max(math.hypot(x, y, z), 1e-9))
         return cut * x, cut * y, cut * z
 
-    def _upright(self, hip: Numbers, loaded: float) -> Numbers:
+    def _upright(self, hip: Numbers, loaded: float) -> list[float]:
         """The target of a hip that, the thigh being held by the foot, turns the pelvis back by its error."""
         x, y, z = self._turn_rad
         ax, ay, az, aw = _small_rotation(-loaded * x, -loaded * y, -loaded * z)

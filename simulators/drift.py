@@ -86,6 +86,7 @@ def _standing_weights(feet_m: np.ndarray, ankles: np.ndarray, fps: float) -> np.
     vertical_m_s = np.diff(soles_m, axis=0) * fps
     turns = Rotation.from_quat(ankles[1:]) * Rotation.from_quat(ankles[:-1]).inv()
     turning_rad_s = np.linalg.norm(turns.as_rotvec(), axis=-1) * fps
+    weights = np.zeros_like(height_m)
     for widening in WIDENING ** np.arange(WIDENINGS):
         cue = _bell(vertical_m_s / (widening * VERTICAL_M_S)) * _bell(turning_rad_s / (widening * TURNING_RAD_S))
         weights = cue * _bell(np.maximum(height_m - _floor(height_m, cue), 0.0) / LOW_M)

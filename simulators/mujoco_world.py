@@ -8,6 +8,7 @@ Torque limits bound the feed-forward torques alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -31,7 +32,7 @@ class MuJoCoWorld:
             import mujoco
         except ImportError as error:
             raise ValueError("the engine 'mujoco' needs its package: pip install 'selfcorrect[mujoco]'") from error
-        self._mujoco = mujoco
+        self._mujoco: Any = mujoco
         self.settings = settings
         self._body: Humanoid | None = None
 
@@ -43,6 +44,7 @@ class MuJoCoWorld:
         self.model = self._mujoco.MjModel.from_xml_string(mjcf(body, self.settings, step_s))
         self.data = self._mujoco.MjData(self.model)
         self._find_links(len(body))
+        self._limits_nm, self._root_centre_m = body.torque_limit_nm[1:, None], body.centre_m[0]
         stiffness = np.array([_stiffness(part) for part in body.tree.parts[1:]])
         damping = np.maximum(0.05 * stiffness, 2 * np.sqrt(stiffness * _subtree_inertia(body)[1:]))
         self._damping = np.repeat(damping + stiffness * step_s, 3)
@@ -67,14 +69,13 @@ class MuJoCoWorld:
         velocity = velocity.reshape(steps + 1, -1)
         acceleration = np.diff(velocity, axis=0) / step_s
         made_up = self._damping * velocity[:-1] + self._armature * acceleration
-        limits_nm = self._body.torque_limit_nm[1:, None]
-        torques_nm = np.clip(torques_nm, -limits_nm, limits_nm) + made_up.reshape(torques_nm.shape)
+        torques_nm = np.clip(torques_nm, -self._limits_nm, self._limits_nm) + made_up.reshape(torques_nm.shape)
         return reference.rotations(times_s + step_s)[:, 1:].tolist(), torques_nm.tolist()
 
     def reset(self, root: RootState, rotations: PerJoint, velocities_rad_s: PerJoint) -> None:
         """Place root and joints."""
         turn = Rotation.from_quat(root.orientation)
-        lever_m = turn.apply(self._body.centre_m[0])
+        lever_m = turn.apply(self._root_centre_m)
         self._mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[:3] = root.position_m - lever_m
         self.data.qpos[[4, 5, 6, 3]] = root.orientation

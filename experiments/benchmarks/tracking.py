@@ -90,8 +90,8 @@ def measure(clip: Motion, settings: TrackerSettings) -> Result:
         start = time.process_time()
         correction = PhysicsCorrector(settings)([clip])[0]
         seconds = time.process_time() - start
-    errors = [tracking_errors(clip, motion) for motion in (clip, kinematic, correction.motion)]
-    return Result(clip, *errors, correction, seconds, engine_seconds())
+    before, mended, tracked = (tracking_errors(clip, motion) for motion in (clip, kinematic, correction.motion))
+    return Result(clip, before, mended, tracked, correction, seconds, engine_seconds())
 
 
 @contextmanager
