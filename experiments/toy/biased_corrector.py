@@ -124,11 +124,13 @@ def _regression_checks(settings: BiasedCorrector, curves: Curves) -> list[Check]
     wrong = curves[f"belief off by {largest:g}"]
     first_step = ratio_interval(wrong["mean_weight"][:, 1] - 1 - largest, wrong["mean_weight"][:, 0] - 1 - largest)
     contraction = theory.verified_contraction(settings.radius, 1.0)
+    fitted = theory.estimate(np.abs(wrong["mean_weight"] - 1 - largest)).contraction
     error = curves[f"belief off by {small:g}"]["error"]
     unverified = mean_interval(curves["no verifier"]["error"][:, -1])
     return [
         *checks,
         agrees("contraction towards the belief in the first generation", first_step, contraction, 0.1),
+        *([agrees("contraction fitted to the whole run", fitted, contraction, 0.15)] if fitted else []),
         below(f"belief off by {small:g}: early gain", mean_interval(error[:, 2] - error[:, 0])),
         above(
             f"belief off by {largest:g}: ends worse than generation 0",

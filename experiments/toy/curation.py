@@ -57,7 +57,7 @@ def run(settings: Curation | None = None, bias: Bias | None = None) -> Result:
         reading=_reading(settings, curves),
         checks=_checks(settings, curves),
         figures=_panels(settings, curves),
-        notes=("Predictions are for infinitely many samples; heterogeneous raters leave them in the end, by drift.",),
+        notes=("Two groups of raters are nearly balanced: in the end the drift of finite samples decides.",),
     )
 
 
@@ -147,11 +147,12 @@ def _panels(settings: Curation, curves: Curves) -> list[Panel]:
         np.array(settings.rewards),
         _predicted(settings),
     )
+    caveat = f"predicted for infinitely many samples, here {settings.real_count}"
     mean = [Line(arm, table["reward"], predicted[arm] @ rewards) for arm, table in curves.items()]
     variety = [Line(arm, table["variety"], _variety(predicted[arm])) for arm, table in curves.items()]
     return [
-        Panel("What curation optimises", "generation", "mean reward", generations, mean),
-        Panel("What it costs", "generation", "effective number of categories", generations, variety),
+        Panel("What curation optimises", "generation", "mean reward", generations, mean, caveat=caveat),
+        Panel("What it costs", "generation", "effective number of categories", generations, variety, caveat=caveat),
     ]
 
 

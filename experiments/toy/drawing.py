@@ -37,8 +37,8 @@ def _(panel: Panel) -> Figure:
     axes.set_xscale("log" if panel.log_x else "linear")
     axes.set_yscale("log" if panel.log_y else "linear")
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
-    if not panel.prediction_applies:
-        axes.annotate("prediction outside its assumptions", (0.02, 0.02), xycoords="axes fraction", color="#d97706")
+    if panel.caveat:
+        page.supxlabel(f"dashes: {panel.caveat}", x=0.01, ha="left", color="#b45309", fontsize=8)
     return page
 
 

@@ -43,7 +43,7 @@ class GaussianCollapse:
 
 
 def quick() -> GaussianCollapse:
-    return GaussianCollapse(generations=40, seeds=150)
+    return GaussianCollapse(generations=30, seeds=120)
 
 
 def run(settings: GaussianCollapse | None = None, replaced_by: Policy | None = None) -> Result:
@@ -163,7 +163,14 @@ def _panels(settings: GaussianCollapse, curves: Curves) -> list[Panel]:
     replaced = [Line("replace", curves["replace"]["log_volume"], volume)]
     tails = [Line(arm, curves[arm]["tail_coverage"]) for arm in POLICIES]
     return [
-        Panel("Distance to the truth", "generation", "2-Wasserstein distance", generations, distance),
+        Panel(
+            "Distance to the truth",
+            "generation",
+            "2-Wasserstein distance",
+            generations,
+            distance,
+            caveat=f"predicted to first order in 1/n, here n = {settings.real_count}",
+        ),
         Panel("Fully synthetic: collapse", "generation", "log volume of the model (truth 0)", generations, replaced),
         Panel("Erring sampler: threshold", "generation", "variance (truth 1)", generations, erring, log_y=True),
         Panel("Tails", "generation", "share of the truth's tail within the model", generations, tails),

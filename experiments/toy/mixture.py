@@ -42,7 +42,7 @@ class MixtureLoop:
 
 
 def quick() -> MixtureLoop:
-    return MixtureLoop(generations=15, seeds=20)
+    return MixtureLoop(generations=12, seeds=12)
 
 
 def run(settings: MixtureLoop | None = None, replaced_by: Policy | None = None) -> Result:

@@ -24,7 +24,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """A diagram. prediction_applies: false where the assumptions behind its predictions fail, which is then said."""
+    """A diagram. caveat: which assumption of its predictions the run does not fully meet; written into it."""
 
     title: str
     x_label: str
@@ -33,7 +33,7 @@ class Panel:
     lines: Sequence[Line]
     log_x: bool = False
     log_y: bool = False
-    prediction_applies: bool = True
+    caveat: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -25,7 +27,7 @@ def test_gaussian_collapse_follows_its_closed_forms() -> None:
 
 @pytest.mark.parametrize("policy", [Augment(1.0), RealOnly()])
 def test_no_collapse_is_noticed_where_real_data_are_kept(policy) -> None:
-    result = gaussian_collapse.run(gaussian_collapse.quick(), replaced_by=policy)
+    result = gaussian_collapse.run(replace(gaussian_collapse.quick(), sizes=(20,), seeds=60), replaced_by=policy)
     assert outcomes(result)["replace: log volume at the end"] == "fails"
     status = {finding.definition: finding.status for finding in result.profiles["replace"]}
     assert status["collapsing variance"] == "absent"
