@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import weakref
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -81,12 +82,10 @@ class PyBulletWorld:
     def __init__(self, settings: TrackerSettings) -> None:
         self.settings = settings
         self.client = pybullet.connect(pybullet.DIRECT)
+        self.close = weakref.finalize(self, pybullet.disconnect, self.client)
+        """Free the simulation; happens by itself when the world is forgotten."""
         self._body: Humanoid | None = None
         self._step_s = 0.0
-
-    def close(self) -> None:
-        """Free the simulation."""
-        pybullet.disconnect(self.client)
 
     def build(self, body: Humanoid, step_s: float) -> None:
         """Load the body, unless it is the one already there."""

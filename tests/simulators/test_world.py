@@ -215,3 +215,11 @@ def test_fresh_processes_agree_to_the_bit():
     ]
     digests = {run.stdout.splitlines()[-1] for run in runs}
     assert len(digests) == 1
+
+
+def test_forgotten_worlds_free_their_simulation():
+    world = PyBulletWorld(TrackerSettings())
+    client = world.client
+    assert pybullet.isConnected(client)
+    del world
+    assert not pybullet.isConnected(client)
