@@ -42,8 +42,8 @@ class Digits:
     strength: float = 0.5
     clusters_per_digit: int = 16
     first_steps: int = 1200
-    steps: int = 150
-    generations: int = 5
+    steps: int = 120
+    generations: int = 4
     seeds: int = 3
     mnist: Path | None = None
     seed: int = 0

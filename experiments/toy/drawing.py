@@ -36,6 +36,8 @@ def _(panel: Panel) -> Figure:
     axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
     axes.set_xscale("log" if panel.log_x else "linear")
     axes.set_yscale("log" if panel.log_y else "linear")
+    if panel.x_label == "generation":
+        axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
     if panel.caveat:
         page.supxlabel(f"dashes: {panel.caveat}", x=0.01, ha="left", color="#b45309", fontsize=8)

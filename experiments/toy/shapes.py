@@ -48,9 +48,9 @@ class Shapes:
     shapes: tuple[str, ...] = tuple(SHAPES)
     real_count: int = 500
     judged: int = 400
-    generations: int = 5
-    first_steps: int = 1000
-    steps: int = 250
+    generations: int = 4
+    first_steps: int = 800
+    steps: int = 200
     seeds: int = 2
     seed: int = 0
 
