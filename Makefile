@@ -2,7 +2,10 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := .venv/.installed
+INSTALLED_FOR_TESTS := .venv/.installed-for-tests
+MOCAP ?= $(or $(SELFCORRECT_SHARED),../shared)/mocap/cmu-bvh.tar.gz
 
 .PHONY: setup motion test lint bench clean
 
@@ -11,25 +14,33 @@ setup: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"selfcorrect needs Python 3.11 or newer, {sys.executable} is {v.major}.{v.minor}; try: make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(PIP) install --constraint constraints.txt --editable .
 	touch $@
 
-motion: setup
+$(INSTALLED_FOR_TESTS): $(INSTALLED)
+	$(PIP) install --constraint constraints.txt --editable '.[dev,mujoco,text,usd,viewer]'
+	touch $@
+
+motion: $(INSTALLED)
 	$(BIN)/selfcorrect motion
 
-test: setup
+test: $(INSTALLED_FOR_TESTS)
 	$(BIN)/python -m pytest
 
 # The type checker does not know the editable install's folder mapping, so it is given an ordinary install beside it.
-lint: setup
+lint: $(INSTALLED_FOR_TESTS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	rm -rf build/lib build/types
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target build/types .
+	$(PIP) install --quiet --no-deps --upgrade --target build/types .
 	$(BIN)/basedpyright --level error
 
-bench: setup
-	$(BIN)/python -m selfcorrect.experiments.benchmarks
+# Ratios against references measured in the same run; MOCAP is the CMU set, as a folder or an archive.
+bench: $(INSTALLED_FOR_TESTS)
+	$(BIN)/python experiments/benchmarks/tracking.py $(MOCAP)
+	$(BIN)/python experiments/benchmarks/correction.py $(MOCAP) --every 4
+	$(BIN)/python experiments/benchmarks/throughput.py
+	$(BIN)/python experiments/benchmarks/formats.py $(MOCAP)
 
 clean:
 	rm -rf .venv build

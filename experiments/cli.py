@@ -9,10 +9,17 @@ import tyro
 
 from selfcorrect.experiments.data import DataCommand
 from selfcorrect.experiments.motion import MotionCommand
+from selfcorrect.experiments.text_to_motion import TextToMotionCommand
 from selfcorrect.experiments.toy.command import ToyCommand
 from selfcorrect.experiments.view import ViewCommand
 
-COMMANDS = {"motion": MotionCommand, "toy": ToyCommand, "data": DataCommand, "view": ViewCommand}
+COMMANDS = {
+    "motion": MotionCommand,
+    "toy": ToyCommand,
+    "data": DataCommand,
+    "view": ViewCommand,
+    "text-to-motion": TextToMotionCommand,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
