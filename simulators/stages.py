@@ -60,8 +60,9 @@ def simulate(preconditioning: PreconditionSettings, settings: TrackerSettings, m
     simulated = onto_skeleton(body, MotionBatch.stack([track.motion for track in tracks]), mended)
     off_m = _distance_m(mended, simulated)
     failures = [_failure(track, off, settings) for track, off in zip(tracks, off_m, strict=True)]
-    figures = zip(_changes(motions, simulated), tracks, strict=True)
-    return _outcomes(simulated, failures, [{**changes, **_residual(track, body)} for changes, track in figures])
+    figures = zip(_changes(motions, simulated), tracks, plans.rest, strict=True)
+    diagnostics = [{**changes, **_help(body, track.wrench, rest)} for changes, track, rest in figures]
+    return _outcomes(simulated, failures, diagnostics)
 
 
 def _outcomes(motions: MotionBatch, failures: list[str], diagnostics: list[dict[str, float]]) -> list[Outcome]:
@@ -92,12 +93,19 @@ def _distance_m(before: MotionBatch, after: MotionBatch) -> np.ndarray:
     return np.linalg.norm(joint_positions(after) - joint_positions(before), axis=-1).mean(-1)
 
 
-def _residual(track: Track, body: Humanoid) -> dict[str, float]:
-    """Mean size of the residual root force, in body weights, and of its torque, in newton metres."""
-    force_n, moment_nm = (np.linalg.norm(part, axis=1).mean() for part in np.split(track.wrench, 2, axis=1))
+def _help(body: Humanoid, wrench: np.ndarray, rest: np.ndarray) -> dict[str, float]:
+    """Mean help from outside, force in body weights and moment in newton metres.
+
+    wrench: (S, 6) what the simulation was given; rest: (T, 6) what the motion demands of more than floor and muscles,
+    which is high where a support is missing that the file does not show.
+    """
+    weight_n = body.total_mass_kg * GRAVITY_M_S2
+    parts = wrench[:, :3], wrench[:, 3:], rest[:, :3]
+    force_n, moment_nm, unexplained_n = (float(np.linalg.norm(part, axis=1).mean()) for part in parts)
     return {
-        "residual_force_bodyweights": float(force_n / (body.total_mass_kg * GRAVITY_M_S2)),
-        "residual_torque_nm": float(moment_nm),
+        "residual_force_bodyweights": force_n / weight_n,
+        "residual_torque_nm": moment_nm,
+        "unexplained_force_bodyweights": unexplained_n / weight_n,
     }
 
 

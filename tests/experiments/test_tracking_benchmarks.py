@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from selfcorrect.datasets.deepmimic import load_deepmimic
-from selfcorrect.experiments.benchmarks import correction, tracking
+from selfcorrect.experiments.benchmarks import correction, throughput, tracking
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.settings import TrackerSettings
@@ -61,3 +61,16 @@ def test_a_clip_is_measured_before_and_after_both_corrections(walk):
     assert "walk" in table
     assert "1/1" in table
     assert "x real time per core" in table
+
+
+def test_as_many_short_motions_as_asked_for_are_cut():
+    motions = throughput.windows(300)
+    assert len(motions) == 300
+    assert {len(motion) for motion in motions} == {48}
+
+
+def test_throughput_is_printed_for_each_corrector(capsys):
+    throughput.main(throughput.Arguments(count=2, workers=1))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("2 motions of 48 frames")
+    assert sum("x real time" in line and "2 accepted" in line for line in lines) == 3
