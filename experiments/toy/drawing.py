@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from selfcorrect.experiments.figures import PALETTE, STYLE, as_svg
 from selfcorrect.experiments.toy.result import Line, Map, Panel, Pictures, Scatter
@@ -37,7 +38,7 @@ def _(panel: Panel) -> Figure:
     axes.set_xscale("log" if panel.log_x else "linear")
     axes.set_yscale("log" if panel.log_y else "linear")
     if panel.x_label == "generation":
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
     if panel.caveat:
         page.supxlabel(f"dashes: {panel.caveat}", x=0.01, ha="left", color="#b45309", fontsize=8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,7 @@ from selfcorrect.models.mixture import Mixture
 from selfcorrect.policy import Augment, Policy, Replace
 from selfcorrect.randomness import Stream, streams
 from selfcorrect.samples import Samples
-from selfcorrect.statistics import Interval, collapse_profile, mean_interval
+from selfcorrect.statistics import Finding, Interval, collapse_profile, mean_interval
 
 TRUTH = Mixture(
     weights=torch.tensor([0.6, 0.3, 0.1], dtype=torch.float64),
@@ -45,46 +46,38 @@ def quick() -> MixtureLoop:
     return MixtureLoop(generations=12, seeds=12)
 
 
+QUANTITIES = {
+    "tail_coverage": "share of the truth's tails that the model reaches",
+    "rare_share": "share of the rare component (10 %)",
+    "risk": "held-out loss above the truth's, nats",
+}
+
+
 def run(settings: MixtureLoop | None = None, replaced_by: Policy | None = None) -> Result:
     """All arms; `replaced_by` runs another policy in place of the fully synthetic one."""
     settings = settings or MixtureLoop()
     seeds = range(settings.seed, settings.seed + settings.seeds)
     curves = run_seeds(lambda stream: _compare(settings, stream, replaced_by or Replace()), seeds)
     generations = np.arange(settings.generations + 1)
-    quantities = {
-        "tail_coverage": "share of the truth's tails that the model reaches",
-        "rare_share": "share of the rare component (10 %)",
-        "risk": "held-out loss above the truth's, nats",
-    }
+    lines = {key: [Line(arm, table[key]) for arm, table in curves.items()] for key in QUANTITIES}
     return Result(
         reading=_reading(curves),
         checks=_checks(settings, curves),
         figures=[
-            Panel(
-                label,
-                "generation",
-                label.split(",")[0],
-                generations,
-                [Line(arm, table[key]) for arm, table in curves.items()],
-            )
-            for key, label in quantities.items()
+            Panel(label, "generation", key.replace("_", " "), generations, lines[key])
+            for key, label in QUANTITIES.items()
         ],
-        profiles={
-            arm: collapse_profile(
-                {
-                    "risk": table["risk"],
-                    "variance": table["variance"],
-                    "tail_mass": table["tail_coverage"],
-                    "outside_share": table["outside_share"],
-                }
-            )
-            for arm, table in curves.items()
-        },
+        profiles={arm: _profile(table) for arm, table in curves.items()},
         notes=(
             f"The k-means corrector remembers {settings.real_count // settings.samples_per_centroid} centroids of the "
             "training data; the mixture corrector draws from a mixture fitted to them, at γ = 1.",
         ),
     )
+
+
+def _profile(table: Mapping[str, np.ndarray]) -> list[Finding]:
+    names = {"risk": "risk", "variance": "variance", "tail_mass": "tail_coverage", "outside_share": "outside_share"}
+    return collapse_profile({definition: table[key] for definition, key in names.items()})
 
 
 def _compare(settings: MixtureLoop, stream: Stream, replacing: Policy) -> Comparison:

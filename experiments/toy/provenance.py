@@ -15,7 +15,7 @@ from selfcorrect import theory
 from selfcorrect.bias import sampling_settings
 from selfcorrect.experiments.toy.gaussian import gaussian_task
 from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, agrees, below
-from selfcorrect.experiments.toy.running import run_arms
+from selfcorrect.experiments.toy.running import Curves, run_arms
 from selfcorrect.loop import Plan
 from selfcorrect.policy import Augment, History, Policy
 from selfcorrect.randomness import Stream, streams
@@ -64,48 +64,40 @@ def run(settings: Provenance | None = None, blind: bool = False) -> Result:
     """All detectors; a `blind` one removes real and synthetic samples at the same rate."""
     settings = settings or Provenance()
     stream = streams(settings.seed).child("provenance")
-    bias = sampling_settings(temperature=settings.bias)
-    plans = {
-        f"found {rate:.0%}": Plan(
-            Detector(
-                Augment(settings.ratio),
-                min(rate, 0.9) if blind else rate,
-                min(rate, 0.9) if blind else settings.false_positive_rate,
-            ),
-            settings.generations,
-            bias=bias,
-        )
-        for rate in settings.true_positive_rates
-    }
-    curves = run_arms(gaussian_task(settings.real_count, settings.seeds, stream), plans, stream)
+    task = gaussian_task(settings.real_count, settings.seeds, stream)
+    curves = run_arms(task, _plans(settings, blind), stream)
     settled = np.stack([arm["variance"][:, -5:].mean(1) for arm in curves.values()], axis=1)
-    rates, predicted = np.array(settings.true_positive_rates), _predicted(settings)
-    generations = np.arange(settings.generations + 1)
     needed = _needed(settings, settled)
     return Result(
         reading=_reading(settings, settled, needed),
-        checks=_checks(settings, settled, predicted, needed),
-        figures=[
-            Panel(
-                "Variance that the loop settles at",
-                "share of synthetic samples found",
-                "variance (truth 1)",
-                rates,
-                [Line("settled", settled, predicted)],
-            ),
-            Panel(
-                "Variance over generations",
-                "generation",
-                "variance (truth 1)",
-                generations,
-                [Line(name, arm["variance"]) for name, arm in curves.items()],
-            ),
-        ],
+        checks=_checks(settings, settled, needed),
+        figures=_panels(settings, curves, settled),
         notes=(
             f"Cherry-picked to {settings.bias:g} of the variance; the detector loses "
             f"{settings.false_positive_rate:.0%} of the real data.",
         ),
     )
+
+
+def _plans(settings: Provenance, blind: bool) -> dict[str, Plan]:
+    bias = sampling_settings(temperature=settings.bias)
+    lost = settings.false_positive_rate
+    rates = {rate: (min(rate, 0.9), min(rate, 0.9)) if blind else (rate, lost) for rate in settings.true_positive_rates}
+    return {
+        f"found {rate:.0%}": Plan(Detector(Augment(settings.ratio), *found), settings.generations, bias=bias)
+        for rate, found in rates.items()
+    }
+
+
+def _panels(settings: Provenance, curves: Curves, settled: np.ndarray) -> list[Panel]:
+    variance, rates = "variance (truth 1)", np.array(settings.true_positive_rates)
+    ends = [Line("settled", settled, _predicted(settings))]
+    lines = [Line(name, arm["variance"]) for name, arm in curves.items()]
+    generations = np.arange(settings.generations + 1)
+    return [
+        Panel("Variance that the loop settles at", "share of synthetic samples found", variance, rates, ends),
+        Panel("Variance over generations", "generation", variance, generations, lines),
+    ]
 
 
 def _predicted(settings: Provenance) -> np.ndarray:
@@ -123,7 +115,8 @@ def _needed(settings: Provenance, settled: np.ndarray) -> Interval:
     return mean_interval(per_seed)
 
 
-def _checks(settings: Provenance, settled: np.ndarray, predicted: np.ndarray, needed: Interval) -> list[Check]:
+def _checks(settings: Provenance, settled: np.ndarray, needed: Interval) -> list[Check]:
+    predicted = _predicted(settings)
     tolerated = theory.tolerated_ratio(settings.tolerated_variance, settings.bias)
     rate = theory.needed_true_positive_rate(settings.ratio, tolerated, settings.false_positive_rate)
     checks = [
