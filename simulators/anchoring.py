@@ -1,9 +1,8 @@
-"""Re-anchoring: leg targets give way to where the feet and the root really are.
+"""Re-anchoring: leg targets give way to where the feet really stand.
 
-A foot that landed beside its place would be dragged, and the root pushed, by legs that insist on the reference. So a
-standing leg aims at where its foot stands and turns the pelvis upright over it, and a swinging leg makes up for the
-root's error, so that its foot lands in place. Both act on leg joints through the Jacobian of the two-bone inverse
-kinematics along the reference. No force comes from outside here: stepping and leaning is how bodies balance.
+A foot that landed beside its place would be dragged, and the root pushed, by a leg that insists on the reference. So a
+leg that bears load aims at where its foot stands, through the Jacobian of the two-bone inverse kinematics along the
+reference, and its hip turns the pelvis upright over it. No force comes from outside here: this is how bodies balance.
 """
 
 from __future__ import annotations
@@ -27,13 +26,10 @@ DIFFERENCE_M = 0.012
 STEEPEST_RAD_M = 8.0
 """Step of the finite differences, and bound on the Jacobian near the straight leg, where it is singular."""
 
-FULL_LOAD_BODYWEIGHTS = 0.3
+FULL_LOAD_BODYWEIGHTS = 0.1
 """Planned load on a foot from which on its leg counts as standing."""
-STAND_LAG_S, SWING_LAG_S, TURN_LAG_S = 0.3, 0.06, 0.03
-"""Time constants with which errors of standing feet, swinging feet and the pelvis' tilt are followed."""
-SWING_SHARE, PRESS_SHARE = 0.5, 0.5
-"""Share of the root's error that a swinging leg makes up for, and of its height by which a standing foot is pressed
-down."""
+STAND_LAG_S, TURN_LAG_S = 0.3, 0.015
+"""Time constants with which the errors of standing feet and of the pelvis' orientation are followed."""
 LIMIT_M = 0.05
 """Furthest that a target is moved."""
 
@@ -71,14 +67,11 @@ class LegAnchors:
         loaded = np.clip(load_n / (FULL_LOAD_BODYWEIGHTS * body.total_mass_kg * GRAVITY_M_S2), 0.0, 1.0)
         self._loaded = between_frames(loaded, fps, times_s).tolist()
         self._ankles_m = between_frames(to_simulator(ankles_m), fps, times_s).tolist()
-        levers_m = ankles_m - plan.needs.positions_m[:, :1]
-        self._levers_m = between_frames(to_simulator(levers_m), fps, times_s).tolist()
         self._jacobians = (jacobians @ Y_UP_TO_Z_UP.as_matrix().T).reshape(len(jacobians), 2, 9, 3)
         self._frames = np.round(times_s * fps).astype(int).tolist()
         step_s = float(times_s[1] - times_s[0])
-        self._paces = [min(1.0, step_s / lag_s) for lag_s in (STAND_LAG_S, SWING_LAG_S, TURN_LAG_S)]
-        self._stand_m = [(0.0, 0.0, 0.0), (0.0, 0.0, 0.0)]
-        self._swing_m = [(0.0, 0.0, 0.0), (0.0, 0.0, 0.0)]
+        self._stand_pace, self._turn_pace = min(1.0, step_s / STAND_LAG_S), min(1.0, step_s / TURN_LAG_S)
+        self._stand_m = [(0.0, 0.0), (0.0, 0.0)]
         self._turn_rad = (0.0, 0.0, 0.0)
 
     def move(
@@ -86,39 +79,30 @@ class LegAnchors:
     ) -> PerJoint:
         """The joint targets of a step with those of the legs moved; ankles_m: where the two ankles are."""
         moved = targets.copy()
-        turn_rad = rotation_error(goal.orientation, root.orientation)
-        self._turn_rad = _toward(self._turn_rad, rotated_back(root.orientation, turn_rad), self._paces[2])
-        error_m = _minus(goal.position_m, root.position_m)
+        turn_rad = rotated_back(root.orientation, rotation_error(goal.orientation, root.orientation))
+        self._turn_rad = _toward(self._turn_rad, turn_rad, self._turn_pace)
         for foot, joints in enumerate(self._joints):
-            displaced_m = self._displacement(step, foot, error_m, turn_rad, ankles_m[foot])
+            displaced_m = self._displacement(step, foot, ankles_m[foot])
             turns_rad = (self._jacobians[self._frames[step], foot] @ displaced_m).tolist()
             for place, joint in enumerate(joints):
                 moved[joint] = turned(targets[joint], turns_rad[3 * place : 3 * place + 3])
             moved[joints[0]] = self._upright(moved[joints[0]], self._loaded[step][foot])
         return moved
 
-    def _displacement(
-        self, step: int, foot: int, error_m: Numbers, turn_rad: Numbers, ankle_m: Numbers
-    ) -> tuple[float, float, float]:
-        """How far the target of one ankle moves."""
-        stand_pace, swing_pace, _ = self._paces
-        swung_m = _plus(error_m, cross(turn_rad, self._levers_m[step][foot]))
-        stand_m = _toward(self._stand_m[foot], _minus(ankle_m, self._ankles_m[step][foot]), stand_pace)
-        swing_m = _toward(self._swing_m[foot], swung_m, swing_pace)
-        self._stand_m[foot], self._swing_m[foot] = stand_m, swing_m
-        loaded = self._loaded[step][foot]
-        free = SWING_SHARE * (1 - loaded)
-        x = loaded * stand_m[0] + free * swing_m[0]
-        y = loaded * stand_m[1] + free * swing_m[1]
-        z = -PRESS_SHARE * loaded * stand_m[2] + free * swing_m[2]
-        cut = min(1.0, LIMIT_M / max(math.hypot(x, y, z), 1e-9))
-        return cut * x, cut * y, cut * z
+    def _displacement(self, step: int, foot: int, ankle_m: Numbers) -> tuple[float, float, float]:
+        """How far the target of one ankle moves: with the load on it, to where the foot stands, on the floor."""
+        wanted_m, pace = self._ankles_m[step][foot], self._stand_pace
+        x, y = self._stand_m[foot]
+        x += pace * (ankle_m[0] - wanted_m[0] - x)
+        y += pace * (ankle_m[1] - wanted_m[1] - y)
+        self._stand_m[foot] = x, y
+        loaded = self._loaded[step][foot] * min(1.0, LIMIT_M / max(math.hypot(x, y), 1e-9))
+        return loaded * x, loaded * y, 0.0
 
     def _upright(self, hip: Numbers, loaded: float) -> list[float]:
         """The target of a hip that, the thigh being held by the foot, turns the pelvis back by its error."""
         x, y, z = self._turn_rad
-        ax, ay, az, aw = _small_rotation(-loaded * x, -loaded * y, -loaded * z)
-        return multiplied((ax, ay, az, aw), hip)
+        return multiplied(_small_rotation(-loaded * x, -loaded * y, -loaded * z), hip)
 
 
 def turned(rotation: Numbers, turn_rad: Numbers) -> list[float]:
@@ -150,14 +134,6 @@ def rotated_back(rotation: Numbers, vector: Numbers) -> tuple[float, float, floa
     tx, ty, tz = cross((-2 * x, -2 * y, -2 * z), vector)
     cx, cy, cz = cross((-x, -y, -z), (tx, ty, tz))
     return vector[0] + w * tx + cx, vector[1] + w * ty + cy, vector[2] + w * tz + cz
-
-
-def _plus(one: Numbers, other: Numbers) -> tuple[float, float, float]:
-    return one[0] + other[0], one[1] + other[1], one[2] + other[2]
-
-
-def _minus(one: Numbers, other: Numbers) -> tuple[float, float, float]:
-    return one[0] - other[0], one[1] - other[1], one[2] - other[2]
 
 
 def _toward(value: Numbers, wanted: Numbers, pace: float) -> tuple[float, float, float]:

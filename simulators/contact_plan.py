@@ -16,7 +16,7 @@ from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.dynamics import Demand, demand
 from selfcorrect.simulators.humanoid import Humanoid
 
-CONTACT_HEIGHT_M = (0.005, 0.025)
+CONTACT_HEIGHT_M = (0.003, 0.015)
 CONTACT_SPEED_M_S = (0.6, 1.8)
 """A point carries freely below the first value and nothing above the second."""
 
