@@ -99,7 +99,6 @@ _DEMO_MIXER = (
     BASELINE,
     *_loop("augment:1", "physics"),
     *_loop("replace", "physics", "anchored", "frozen"),
-    Arm("augment:1", "physics", correct_real=True),
 )
 _DEMO_SMOOTH = (BASELINE, *_loop("replace", "physics"))
 
