@@ -20,6 +20,9 @@ BODY_MASS_KG = 71.8
 SOLE_RADIUS_M = 0.008
 """Radius of the spheres with which the soles touch the floor."""
 
+LEG_BONE_M = (0.05, 1.5)
+"""Lengths of thighs and shanks, from small children to giants."""
+
 CARRIED_PARTS = frozenset({"", "neck", "head", "left_wrist", "right_wrist"})
 """Joints that follow the motion kinematically: freezing them costs no fidelity and a third of the solver's rows."""
 
@@ -156,7 +159,8 @@ class Humanoid:
 def humanoid(skeleton: Skeleton, mass_kg: float = BODY_MASS_KG, soles: SolePoints | None = None) -> Humanoid:
     """Build the body of a skeleton that weighs `mass_kg`, with the given soles or those of `sole_points`.
 
-    Raises ValueError where the skeleton lacks a part of the legs or its root is not the pelvis.
+    Raises ValueError where the skeleton lacks a part of the legs, its root is not the pelvis, or the bones of the legs
+    are no human's.
     """
     if missing := [part for part in REQUIRED_PARTS if skeleton.joint(part) is None]:
         raise ValueError(f"a humanoid needs the parts {REQUIRED_PARTS}, the skeleton lacks {missing}")
@@ -165,6 +169,7 @@ def humanoid(skeleton: Skeleton, mass_kg: float = BODY_MASS_KG, soles: SolePoint
     if not mass_kg > 0:
         raise ValueError(f"body mass must be positive, got {mass_kg} kg")
     rest_m = _rest_positions(skeleton)
+    _check_legs(skeleton, rest_m)
     joints = np.array([j for j, part in enumerate(skeleton.parts) if part not in CARRIED_PARTS])
     link_of = _carriers(skeleton, joints)
     soles = soles or sole_points(skeleton)
@@ -186,6 +191,19 @@ def humanoid(skeleton: Skeleton, mass_kg: float = BODY_MASS_KG, soles: SolePoint
         ),
         soles=replace(soles, joints=link_of[soles.joints]),
     )
+
+
+def _check_legs(skeleton: Skeleton, rest_m: np.ndarray) -> None:
+    """Bones of thigh and shank must be long enough to bend, and not in other units than metres."""
+    for side in ("left", "right"):
+        for upper, lower in (("hip", "knee"), ("knee", "ankle")):
+            ends = [skeleton.parts.index(f"{side}_{part}") for part in (upper, lower)]
+            length_m = float(np.linalg.norm(rest_m[ends[1]] - rest_m[ends[0]]))
+            if not LEG_BONE_M[0] < length_m < LEG_BONE_M[1]:
+                raise ValueError(
+                    f"the bone from {side} {upper} to {lower} is {length_m:.3g} m long, expected {LEG_BONE_M[0]} to "
+                    f"{LEG_BONE_M[1]} m; are the skeleton's offsets in metres?"
+                )
 
 
 def _rest_positions(skeleton: Skeleton) -> np.ndarray:

@@ -88,3 +88,9 @@ def test_bodies_without_legs_are_refused(adult):
         humanoid(legless)
     with pytest.raises(ValueError, match="mass must be positive"):
         humanoid(adult, mass_kg=0)
+
+
+@pytest.mark.parametrize("scale", [0.0, 100.0])
+def test_legs_in_other_units_are_refused(adult, scale):
+    with pytest.raises(ValueError, match=r"left hip to knee is .* m long.*in metres"):
+        humanoid(replace(adult, offsets_m=adult.offsets_m * scale))
