@@ -155,6 +155,11 @@ def test_shapes_have_balanced_labels_and_are_reproducible(name: str) -> None:
     assert torch.equal(values, SHAPES[name](120, STREAM)[0])
 
 
+def test_rings_are_two_thin_circles() -> None:
+    values, labels = SHAPES["rings"](400, STREAM)
+    assert (values.norm(dim=1) - 1 - labels).abs().max() < 0.25
+
+
 def test_zipf_is_a_distribution_with_the_stated_ratio() -> None:
     probabilities = zipf(10)
     assert probabilities.sum() == pytest.approx(1.0)
