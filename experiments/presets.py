@@ -118,7 +118,7 @@ _SWEEP = (BASELINE, *(arm for policy in _RATIOS for arm in _loop(policy, "physic
 PRESETS = {
     "demo": MotionSettings(
         comparisons=(Comparison("patch-mixer", _DEMO_MIXER), Comparison("dct-mlp", _DEMO_SMOOTH)),
-        generations=8,
+        generations=7,
         seeds=3,
     ),
     "quick": MotionSettings(
