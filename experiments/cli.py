@@ -7,6 +7,7 @@ import sys
 
 import tyro
 
+from selfcorrect.experiments.correct import CorrectCommand
 from selfcorrect.experiments.data import DataCommand
 from selfcorrect.experiments.motion import MotionCommand
 from selfcorrect.experiments.text_to_motion import TextToMotionCommand
@@ -16,6 +17,7 @@ from selfcorrect.experiments.view import ViewCommand
 COMMANDS = {
     "motion": MotionCommand,
     "toy": ToyCommand,
+    "correct": CorrectCommand,
     "data": DataCommand,
     "view": ViewCommand,
     "text-to-motion": TextToMotionCommand,
@@ -23,7 +25,10 @@ COMMANDS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; a mistake of the caller ends in one sentence and exit code 2, never in a traceback."""
+    """Run one command; a mistake of the caller ends in one sentence and exit code 2, never in a traceback.
+
+    A command may return an exit code of its own.
+    """
     command = tyro.extras.subcommand_cli_from_dict(
         COMMANDS,
         prog="selfcorrect",
@@ -31,16 +36,15 @@ def main(arguments: list[str] | None = None) -> int:
         args=arguments,
     )
     try:
-        command.run()
+        return command.run() or 0
     except KeyboardInterrupt:
-        print("\nStopped; the same command continues after the last committed generation.", file=sys.stderr)
+        print("\nStopped; the same command continues where it was.", file=sys.stderr)
         return 130
     except (ValueError, OSError, RuntimeError) as error:
         if os.environ.get("SELFCORRECT_TRACEBACK"):
             raise
         print(f"selfcorrect: {error}", file=sys.stderr)
         return 2
-    return 0
 
 
 if __name__ == "__main__":

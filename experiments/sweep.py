@@ -49,16 +49,17 @@ class _Event:
     total: int
 
 
-def run_jobs(jobs: Sequence[Job], workers: int, title: str) -> None:
+def run_jobs(jobs: Sequence[Job], workers: int, title: str, unit: str = "gen") -> None:
     """Run all jobs, each after the one it waits for, on `workers` processes; results do not depend on `workers`.
 
-    The first exception of a job is raised here after the jobs under way were stopped; what is finished stays finished.
+    unit: what the overall bar counts. The first exception of a job is raised here after the jobs under way were
+    stopped; what is finished stays finished.
     """
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")
     total = sum(job.generations for job in jobs)
     if workers == 1:
-        with _Bars(total, 1, title) as bars:
+        with _Bars(total, 1, title, unit) as bars:
             for job in _in_order(jobs):
                 torch.set_num_threads(1)
                 job.function(*job.arguments, _reporter(bars.show, job.name))
@@ -66,7 +67,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, title: str) -> None:
     context = multiprocessing.get_context("spawn")
     events = context.Queue()
     with (
-        _Bars(total, workers, title) as bars,
+        _Bars(total, workers, title, unit) as bars,
         _drained(events, bars),
         ProcessPoolExecutor(workers, context, _start_worker, (events, os.getpid())) as pool,
     ):
@@ -171,9 +172,9 @@ def _drained(events: Any, bars: _Bars) -> Iterator[None]:
 class _Bars:
     """One bar over all generations with the time left, and below it one per process: job, phase, steps."""
 
-    def __init__(self, total: int, processes: int, title: str) -> None:
+    def __init__(self, total: int, processes: int, title: str, unit: str) -> None:
         pace = 0.2 if sys.stderr.isatty() else 30.0
-        self.overall = tqdm(total=total, desc=title, unit="gen", position=0, mininterval=pace, dynamic_ncols=True)
+        self.overall = tqdm(total=total, desc=title, unit=unit, position=0, mininterval=pace, dynamic_ncols=True)
         self.free = [
             tqdm(position=row, leave=False, mininterval=pace, dynamic_ncols=True, disable=not sys.stderr.isatty())
             for row in range(1, processes + 1)

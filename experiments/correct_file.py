@@ -1,0 +1,204 @@
+"""Correct one motion file, and know whether that is done already."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import re
+import tempfile
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import imageio.v2 as imageio
+import numpy as np
+
+from selfcorrect.experiments.correct_report import MEASURES, Result
+from selfcorrect.experiments.motion_files import MotionFile, Reading, open_motion
+from selfcorrect.experiments.sweep import Progress
+from selfcorrect.motion.contacts import foot_contacts
+from selfcorrect.motion.correction import CorrectMotions, MotionCorrection
+from selfcorrect.motion.drawing import Panel, animate
+from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.pieces import PIECE_FRAMES, correct_long
+from selfcorrect.motion.suspicion import suspicions
+from selfcorrect.motion.transforms import resample
+from selfcorrect.run_folder import write_atomically
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.settings import TrackerSettings
+
+RECORDS = ".records"
+"""Folder in the output folder with a record of each motion, by which the next run knows what is finished."""
+
+VIDEO_FPS = 30.0
+_SHOT_FRAMES = 120
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a result depends on beside its input; strength None simulates nothing."""
+
+    strength: float | None
+    keep_failed: bool = False
+    video: bool = False
+    reading: Reading = field(default_factory=Reading)
+
+    def corrector(self) -> CorrectMotions:
+        if self.strength is None:
+            return KinematicCorrector()
+        return PhysicsCorrector(TrackerSettings.at_strength(self.strength))
+
+
+@dataclass(frozen=True)
+class Place:
+    """An input and the name of its output below the output folder."""
+
+    source: Path
+    name: str
+    out: Path
+
+    @property
+    def target(self) -> Path:
+        return self.out / self.name
+
+    @property
+    def video(self) -> Path:
+        return self.out / f"{self.name}.mp4"
+
+    @property
+    def record(self) -> Path:
+        return self.out / RECORDS / f"{self.name}.json"
+
+
+def key_of(source: Path, settings: Settings) -> str:
+    """A hash of a file's content, of the settings, and of the version."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(json.dumps([asdict(settings), importlib.metadata.version("selfcorrect")]).encode())
+    with source.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _hash(path: Path) -> str:
+    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest() if path.is_file() else ""
+
+
+def is_finished(place: Place, settings: Settings) -> bool:
+    """Whether an earlier run with the same settings made all that this one would."""
+    result = Result.load(place.record)
+    if result is None or result.verdict == "failed" or _hash(place.target) != result.output_hash:
+        return False
+    filmed = place.video.is_file() or not (settings.video and result.verdict == "accepted")
+    return filmed and result.key == key_of(place.source, settings)
+
+
+def correct_file(place: Place, settings: Settings, progress: Progress) -> None:
+    """Correct one file and record what became of it; a file that cannot be worked on is recorded as well."""
+    progress("correct", 0, 1)
+    with tempfile.TemporaryDirectory(prefix="selfcorrect-") as folder:
+        product = Path(folder) / f"motion{place.source.suffix.lower()}"
+        result = _corrected(place, settings, product, Path(folder) / "video.mp4")
+        _deliver(place, settings, result, product)
+    progress("generation", 1, 1)
+
+
+def _corrected(place: Place, settings: Settings, product: Path, video: Path) -> Result:
+    """Correct a file into `product`."""
+    blank = Result(str(place.source), place.name, "", "failed")
+    try:
+        place.video.parent.mkdir(parents=True, exist_ok=True)
+        blank = replace(blank, key=key_of(place.source, settings))
+        file = open_motion(place.source, settings.reading)
+        correction = correct_long(settings.corrector(), file.motion)
+        if correction.accepted:
+            file.write(product, correction.motion)
+            if settings.video:
+                film(video, file.motion, correction.motion)
+                write_atomically(place.video, video.read_bytes())
+    except Exception as error:  # whatever is wrong with one file, the others go on
+        known = isinstance(error, ValueError | OSError)
+        return replace(blank, reason=str(error) if known else f"{place.source}: {type(error).__name__}: {error}")
+    return _described(blank, file, correction)
+
+
+def _described(blank: Result, file: MotionFile, correction: MotionCorrection) -> Result:
+    figures, found = correction.diagnostics, re.search(r"\bframe (\d+)", correction.reason)
+    result = replace(
+        blank,
+        verdict="accepted" if correction.accepted else "rejected",
+        reason=correction.reason,
+        frame=int(found[1]) if found else None,
+        notes=(*file.notes, *suspicions(file.motion)),
+        frames=len(file.motion),
+        fps=file.motion.fps,
+        before={name: figures[f"{name}_before"] for name in MEASURES if f"{name}_before" in figures},
+        after={name: figures[f"{name}_after"] for name in MEASURES if f"{name}_after" in figures},
+        help={name: value for name, value in figures.items() if name.startswith(("residual_", "unexplained_"))},
+    )
+    return _with_distances(result, file.motion, correction.motion) if correction.accepted else result
+
+
+def _with_distances(result: Result, before: Motion, after: Motion) -> Result:
+    names, total_m, furthest = before.skeleton.names, np.zeros(len(before.skeleton)), (-1.0, 0, 0)
+    for start in range(0, len(before), PIECE_FRAMES):
+        here = slice(start, start + PIECE_FRAMES)
+        joints_m = [joint_positions(motion.frames(here.start, here.stop)) for motion in (before, after)]
+        moved_m = np.linalg.norm(joints_m[1] - joints_m[0], axis=-1)
+        total_m += moved_m.sum(axis=0)
+        frame, joint = np.unravel_index(moved_m.argmax(), moved_m.shape)
+        furthest = max(furthest, (float(moved_m.max()), int(start + frame), int(joint)))
+    means_m = (total_m / len(before)).tolist()
+    return replace(
+        result,
+        moved_m=float(np.mean(means_m)),
+        moved_by_joint_m=dict(zip(names, means_m, strict=True)),
+        furthest_m=furthest[0],
+        furthest_frame=furthest[1],
+        furthest_joint=names[furthest[2]],
+        contacts=_contacts(after),
+    )
+
+
+def _contacts(motion: Motion) -> dict[str, list[tuple[int, int]]]:
+    """First and last frames of every time that each foot stands."""
+    stands = np.pad(foot_contacts(motion), ((1, 1), (0, 0))).astype(int)
+    spans = {}
+    for foot, side in enumerate(("left", "right")):
+        edges = np.flatnonzero(np.diff(stands[:, foot]))
+        spans[side] = list(zip(edges[::2].tolist(), (edges[1::2] - 1).tolist(), strict=True))
+    return spans
+
+
+def _deliver(place: Place, settings: Settings, result: Result, product: Path) -> None:
+    """Put record and output in their places. The record is first, so that an output without one is not ours."""
+    if result.verdict == "accepted":
+        result = replace(result, output="corrected")
+    elif result.verdict == "rejected" and settings.keep_failed:
+        result, product = replace(result, output="original"), place.source
+    if result.output:
+        result = replace(result, output_hash=_hash(product))
+    place.target.parent.mkdir(parents=True, exist_ok=True)
+    result.save(place.record)
+    if result.output:
+        write_atomically(place.target, product.read_bytes())
+        return
+    for stale in (place.target, place.video):
+        stale.unlink(missing_ok=True)
+
+
+def film(path: Path, before: Motion, after: Motion) -> None:
+    """Both motions side by side as MP4, drawn shot by shot so that memory does not grow with their length."""
+    fps = min(before.fps, VIDEO_FPS)
+    motions = [resample(motion, fps) for motion in (before, after)]
+    frames, margin = len(motions[0]), int(fps)  # the camera's path is smoothed over less than the margin
+    writer: Any = imageio.get_writer(path, fps=fps, codec="libx264", macro_block_size=1)
+    with writer:
+        for start in range(0, frames, _SHOT_FRAMES):
+            first, stop = max(start - margin, 0), min(start + _SHOT_FRAMES, frames)
+            shots = [motion.frames(first, min(stop + margin, frames)) for motion in motions]
+            panels = [Panel(shot, title) for shot, title in zip(shots, ("before", "after"), strict=True)]
+            for picture in animate(panels, same_view=True)[start - first : stop - first]:
+                writer.append_data(picture)
