@@ -35,14 +35,15 @@ def places_of(inputs: Sequence[Path], out: Path) -> list[Place]:
 
 
 def _named(path: Path, out: Path) -> Iterator[tuple[Path, str]]:
-    """Files and their names in the output folder, whose own content is no input."""
+    """Files and their names in the output folder; what that holds below an input folder is no input."""
     if not path.exists():
         raise ValueError(f"{path}: no such file or folder")
     if path.is_file():
         yield path, path.name
         return
+    produced = out.resolve() if path.resolve() in out.resolve().parents else None
     for file in sorted(path.rglob("*")):
-        if file.is_file() and is_motion_file(file) and not file.resolve().is_relative_to(out.resolve()):
+        if file.is_file() and is_motion_file(file) and not (produced and file.resolve().is_relative_to(produced)):
             yield file, file.relative_to(path).as_posix()
 
 
