@@ -318,7 +318,7 @@ def format_bvh(clip: BvhClip) -> str:
     lines = ["HIERARCHY", *_format_joint(clip, 0, 0), "MOTION", f"Frames: {len(values)}"]
     lines.append(f"Frame Time: {1 / clip.motion.fps:.7f}")
     # Adding zero turns −0 into 0.
-    lines += [" ".join(map("{:.6f}".format, row)) for row in (values.round(6) + 0.0).tolist()]
+    lines += [" ".join(map("{:.6f}".format, row.tolist())) for row in values.round(6) + 0.0]
     return "\n".join(lines) + "\n"
 
 
