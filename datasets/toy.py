@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -64,6 +65,11 @@ def zipf(words: int, exponent: float = 1.0) -> Tensor:
     """Probabilities (words,) of a language whose k-th most frequent word has frequency ∝ k^−exponent."""
     frequencies = torch.arange(1, words + 1, dtype=torch.float64) ** -exponent
     return frequencies / frequencies.sum()
+
+
+def transitions(words: int, stream: Stream) -> Tensor:
+    """A transition matrix (words, words) of a Markov chain: row i, what follows word i, even on the simplex."""
+    return torch.from_numpy(stream.numpy().dirichlet(np.ones(words), size=words))
 
 
 def _labels(count: int, classes: int) -> Tensor:

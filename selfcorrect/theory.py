@@ -245,6 +245,36 @@ def expected_simpson(probabilities: ArrayLike, n: int, generations: int) -> np.n
     return 1 - (1 - 1 / n) ** np.arange(generations + 1) * (1 - start)
 
 
+def kept_simpson(probabilities: ArrayLike, n: int, kept: float, generations: int) -> np.ndarray:
+    """Expected Σ p² of a categorical loop whose training set is a share `kept` of n original words, the rest its own.
+
+    Shape (t + 1,), t = 0 the true distribution, t = 1 the n real words; the kept ones are drawn anew, without
+    replacement. With S the value at t = 1 and a = 1 − kept: s ← a² s + (1 − a²) S + a (1 − s) / n + the spread of the
+    draw, which settles below 1: collapse is bounded. Exact; the second moment of Seddik et al. 2024 with a constant
+    part, and `expected_simpson` where nothing is kept.
+    """
+    start = float(np.square(probabilities).sum())
+    own, first = 1 - kept, 1 - (1 - 1 / n) * (1 - start)
+    unequal = (1 - start) * kept * own / n  # of the kept draw, var = kept (1 − kept) Σ p̂ (1 − p̂) / (n − 1)
+    history = [start, first]
+    for _ in range(generations - 1):
+        last = history[-1]
+        history.append(own**2 * last + (1 - own**2) * first + own * (1 - last) / n + unequal)
+    return np.array(history[: generations + 1])
+
+
+def accumulated_simpson(probabilities: ArrayLike, n: int, generations: int) -> np.ndarray:
+    """Expected Σ p² of a categorical loop that trains on all words so far, n more in each generation, shape (t + 1,).
+
+    1 − (1 − Σ p₀²) ∏ₖ (1 − 1/(n k²)), k = 1 … t: the k-th batch moves the frequencies by 1/k of its own error. As
+    Σ 1/k² = π²/6, the loss stays below π²/6 times that of the real words alone (the bound of Gerstgrasser et al. 2024,
+    here for words). Exact; t = 0 is the true distribution.
+    """
+    start = float(np.square(probabilities).sum())
+    shares = np.cumprod(1 - 1 / (n * np.arange(1, generations + 1) ** 2.0))
+    return 1 - (1 - start) * np.concatenate([[1.0], shares])
+
+
 def expected_vocabulary(probabilities: ArrayLike, n: int, generations: int) -> np.ndarray:
     """Expected number of words still in use in a fully synthetic categorical loop, shape (t + 1,).
 

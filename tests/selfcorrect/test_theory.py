@@ -174,6 +174,35 @@ def test_words_die_out_as_the_wright_fisher_chain_says(generator) -> None:
     assert theory.expected_simpson(probabilities, n, 8) == pytest.approx(np.array(simpson), rel=0.01)
 
 
+def test_kept_words_bound_the_repetition_of_the_rest(generator) -> None:
+    probabilities, n, kept = np.array([0.5, 0.2, 0.1, 0.1, 0.05, 0.03, 0.02]), 30, 6
+    real = generator.multinomial(n, probabilities, 20_000)
+    current, simpson = real, [np.square(probabilities).sum(), np.square(real / n).sum(1).mean()]
+    for _ in range(7):
+        originals = generator.multivariate_hypergeometric
+        drawn = np.array([originals(row, kept) for row in real])
+        current = drawn + generator.multinomial(n - kept, current / n)
+        simpson.append(np.square(current / n).sum(1).mean())
+    assert theory.kept_simpson(probabilities, n, kept / n, 8) == pytest.approx(np.array(simpson), rel=0.01)
+
+
+def test_nothing_kept_is_the_fully_synthetic_loop() -> None:
+    arguments = (np.array([0.5, 0.3, 0.2]), 40)
+    assert theory.kept_simpson(*arguments, 0.0, 9) == pytest.approx(theory.expected_simpson(*arguments, 9))
+    assert theory.kept_simpson(*arguments, 1.0, 9)[1:] == pytest.approx(theory.expected_simpson(*arguments, 1)[1])
+
+
+def test_accumulated_words_repeat_as_the_product_says(generator) -> None:
+    probabilities, n = np.array([0.5, 0.2, 0.1, 0.1, 0.05, 0.03, 0.02]), 30
+    counts, simpson = generator.multinomial(n, probabilities, 20_000), [np.square(probabilities).sum()]
+    for total in range(n, 9 * n, n):
+        simpson.append(np.square(counts / total).sum(1).mean())
+        counts = counts + generator.multinomial(n, counts / total)
+    assert theory.accumulated_simpson(probabilities, n, 8) == pytest.approx(np.array(simpson), rel=0.01)
+    diversity = 1 - theory.accumulated_simpson(probabilities, n, 5000)
+    assert diversity[-1] > diversity[0] * (1 - np.pi**2 / 6 / n)
+
+
 def test_curation_is_what_pairwise_choices_do(generator) -> None:
     probabilities, rewards = np.array([0.4, 0.4, 0.2]), np.array([0.0, 1.0, 2.0])
     pairs = generator.choice(3, (200_000, 2), p=probabilities)

@@ -15,6 +15,7 @@ from selfcorrect.models.flow import Flow
 from selfcorrect.models.gan import AdversarialNetwork
 from selfcorrect.models.kernel_density import KernelDensity
 from selfcorrect.models.language import LanguageModel
+from selfcorrect.models.markov import MarkovChain
 from selfcorrect.models.mixture import Mixture
 from selfcorrect.models.network import TrainingDivergedError, batches
 from selfcorrect.models.regression import LinearRegression
@@ -27,11 +28,15 @@ PLANE = Samples.real(eight_gaussians(400, STREAM)[0])
 WORDS = Samples.real(
     torch.multinomial(zipf(20), 800, replacement=True, generator=STREAM.torch()).reshape(400, 2).float()
 )
+TEXTS = Samples.real(
+    torch.multinomial(zipf(20), 4800, replacement=True, generator=STREAM.torch()).reshape(400, 2, 6).float()
+)
 WINDOWS = Samples.real((torch.arange(8)[None, :] + torch.arange(64)[:, None]).remainder(5).float())
 
 CASES = {
     "regression": (LinearRegression.zero(1, 1), Samples.real(PLANE.values[:, None])),
     "categorical": (Categorical.uniform(2, 20), WORDS),
+    "word chain": (MarkovChain.uniform(2, words=20, length=6), TEXTS),
     "kernel density": (KernelDensity.empty(2), PLANE),
     "mixture": (Mixture.untrained(8, 2), PLANE),
     "flow": (Flow(width=32), PLANE),
@@ -59,7 +64,7 @@ def test_contract_of_a_generative_model(name: str) -> None:
     assert torch.equal(onward.sample(labels, STREAM), restored_onward.sample(labels, STREAM))
 
 
-@pytest.mark.parametrize("name", ["regression", "categorical"])
+@pytest.mark.parametrize("name", ["regression", "categorical", "word chain"])
 def test_closed_forms_ignore_samples_of_weight_zero(name: str) -> None:
     model, real = CASES[name]
     spoil = real.with_values(torch.ones_like(real.values))
