@@ -113,15 +113,27 @@ def _corrected(place: Place, settings: Settings, product: Path, video: Path) -> 
         blank = replace(blank, key=key_of(place.source, settings))
         file = open_motion(place.source, settings.reading)
         correction = correct_long(settings.corrector(), file.motion)
+        _check_finite(correction.motion)
         if correction.accepted:
             file.write(product, correction.motion)
             if settings.video:
                 film(video, file.motion, correction.motion)
                 write_atomically(place.video, video.read_bytes())
     except Exception as error:  # whatever is wrong with one file, the others go on
-        known = isinstance(error, ValueError | OSError)
-        return replace(blank, reason=str(error) if known else f"{place.source}: {type(error).__name__}: {error}")
+        return replace(blank, reason=_sentence(place.source, error))
     return _described(blank, file, correction)
+
+
+def _check_finite(motion: Motion) -> None:
+    finite = np.isfinite(motion.root_m).all(axis=1) & np.isfinite(motion.rotations).all(axis=(1, 2))
+    if not finite.all():
+        raise ValueError(f"{motion.source}: the corrected motion is not finite in frame {int(finite.argmin())}")
+
+
+def _sentence(source: Path, error: Exception) -> str:
+    """What went wrong, with the file's name, and with the error's where it is not one that was made for reading."""
+    words = str(error) if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {error}"
+    return words if str(source) in words else f"{source}: {words}"
 
 
 def _described(blank: Result, file: MotionFile, correction: MotionCorrection) -> Result:

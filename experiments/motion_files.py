@@ -26,6 +26,7 @@ SUFFIXES = (".bvh", ".npz", ".npy")
 _NO_MOTIONS = ("Mean.npy", "Std.npy", "shape.npz")
 _SHORTEST_BONE_M = 1e-3
 _HELD_M = 0.01
+_FURTHEST_M = 1e5
 _Z_UP_TO_Y_UP = Rotation.from_euler("x", -90, degrees=True)
 
 
@@ -70,7 +71,9 @@ def open_motion(path: Path, reading: Reading) -> MotionFile:
     readers = {".bvh": _open_bvh, ".npz": _open_amass, ".npy": _open_npy}
     if path.suffix.lower() not in readers:
         raise ValueError(f"{path}: motions are read from {', '.join(readers)} files")
-    return readers[path.suffix.lower()](path, reading)
+    file = readers[path.suffix.lower()](path, reading)
+    check_body(file.motion)
+    return file
 
 
 def _open_amass(path: Path, reading: Reading) -> MotionFile:
@@ -95,7 +98,7 @@ def _open_npy(path: Path, reading: Reading) -> MotionFile:
 def _open_bvh(path: Path, reading: Reading) -> MotionFile:
     clip = read_bvh(path, reading.metres_per_unit)
     notes = () if reading.metres_per_unit else (f"unit of length taken as {clip.metres_per_unit:.4g} m",)
-    body, turns = body_of(clip), None
+    body, turns = _with_even_feet(body_of(clip)), None
     check_body(body)
     z_up = is_z_up(body) if reading.up is None else reading.up == "z"
     if z_up:
@@ -129,9 +132,21 @@ def _turned(motion: Motion, rotation: Rotation) -> Motion:
     return replace(motion, root_m=rotation.apply(motion.root_m), rotations=rotations)
 
 
+def _with_even_feet(motion: Motion) -> Motion:
+    """The motion, its feet taken for blocks where only one of them has toes."""
+    toes = {"left_foot", "right_foot"}
+    if len(toes & set(motion.skeleton.parts)) != 1:
+        return motion
+    parts = tuple("" if part in toes else part for part in motion.skeleton.parts)
+    return replace(motion, skeleton=replace(motion.skeleton, parts=parts))
+
+
 def check_body(motion: Motion) -> None:
-    """Refuse a skeleton that is no human body, in a sentence that names what is missing."""
+    """Refuse what is no human body on this earth, in a sentence that names what is missing."""
     skeleton = motion.skeleton
+    away_m = np.abs(motion.root_m).max(axis=1, initial=0)
+    if away_m.max(initial=0) > _FURTHEST_M:
+        raise ValueError(f"{motion.source}: the body is {away_m.max():.3g} m away in frame {int(away_m.argmax())}")
     if missing := [part for part in REQUIRED_PARTS if skeleton.joint(part) is None]:
         shown = ", ".join(skeleton.names[:12]) + (", …" if len(skeleton) > 12 else "")
         raise ValueError(

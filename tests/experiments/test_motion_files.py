@@ -20,6 +20,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.rest_pose import upright_turns
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.smpl import SMPL_BODY, SMPL_X
+from selfcorrect.simulators.corrector import KinematicCorrector
 
 
 def lifted(motion: Motion, by_m: float = 0.1) -> Motion:
@@ -202,6 +203,27 @@ def test_a_leg_without_length_is_refused(walker: Motion, tmp_path: Path) -> None
     write_bvh(tmp_path / "a.bvh", clip_of(replace(walker, skeleton=replace(walker.skeleton, offsets_m=offsets_m))))
     with pytest.raises(ValueError, match=r"a\.bvh: the bone from right_hip to right_knee has no length"):
         open_motion(tmp_path / "a.bvh", Reading())
+
+
+def test_a_single_set_of_toes_counts_for_none(walker: Motion, tmp_path: Path) -> None:
+    write_bvh(tmp_path / "a.bvh", clip_of(walker))
+    text = (tmp_path / "a.bvh").read_text()
+    (tmp_path / "a.bvh").write_text(text.replace("left_foot", "left_shoe"))
+    file = open_motion(tmp_path / "a.bvh", Reading())
+    assert not {"left_foot", "right_foot"} & set(file.motion.skeleton.parts)
+    (correction,) = KinematicCorrector()([file.motion])
+    file.write(tmp_path / "b.bvh", correction.motion)
+    assert "left_shoe" in read_bvh(tmp_path / "b.bvh").motion.skeleton.names
+
+
+@pytest.mark.parametrize("kind", ["amass", "joints", "bvh"])
+def test_a_body_on_another_planet_is_refused(walker: Motion, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"a{next(each.suffixes[0] for each in convert.FORMATS if each.name == kind)}"
+    root_m = walker.root_m.copy()
+    root_m[6:] += 1e9
+    convert.write(path, replace(walker, root_m=root_m), kind)
+    with pytest.raises(ValueError, match=rf"{path.name}: the body is 1e\+09 m away in frame \d"):
+        open_motion(path, Reading())
 
 
 @pytest.mark.parametrize(("name", "value"), [("metres_per_unit", 0.0), ("fps", -20.0), ("fps", float("nan"))])
