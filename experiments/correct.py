@@ -11,7 +11,7 @@ import tyro
 
 from selfcorrect.experiments.correct_file import Place, Settings, correct_file, is_finished
 from selfcorrect.experiments.correct_report import Result, table, write_report
-from selfcorrect.experiments.motion_files import Reading, is_motion_file
+from selfcorrect.experiments.motion_files import Reading, body_model_of, is_motion_file
 from selfcorrect.experiments.sweep import Job, run_jobs
 from selfcorrect.run_folder import FolderLock, explain_write_error
 from selfcorrect.simulators.settings import STRENGTHS
@@ -78,6 +78,10 @@ class CorrectCommand:
     """Frames per second of .npy files, which do not tell; HumanML3D's 20 without."""
     up: Literal["y", "z"] | None = None
     """Vertical axis of the BVH files; told from the body without."""
+    body_model: Path | None = None
+    """A SMPL, SMPL+H or SMPL-X file that gives AMASS files' shapes their bone lengths; an average body without."""
+    allow_pickle: bool = False
+    """Read a body model from a .pkl file, whose source you trust."""
 
     def run(self) -> int:
         """Correct, report, and return the exit code."""
@@ -100,7 +104,8 @@ class CorrectCommand:
         return 0 if all(result.verdict == "accepted" for result in results) else 1
 
     def _settings(self) -> Settings:
-        reading = Reading(self.metres_per_unit, self.fps, self.up)
+        reading = Reading(self.metres_per_unit, self.fps, self.up, self.body_model, self.allow_pickle)
+        body_model_of(reading)  # where that is no body model, nothing begins
         strength = None if self.kinematic else strength_of(self.strength)
         return Settings(strength, self.keep_failed, self.video, reading)
 

@@ -75,7 +75,7 @@ class Place:
 def key_of(source: Path, settings: Settings) -> str:
     """A hash of a file's content, of the settings, and of the version."""
     digest = hashlib.blake2b(digest_size=16)
-    digest.update(json.dumps([asdict(settings), importlib.metadata.version("selfcorrect")]).encode())
+    digest.update(json.dumps([asdict(settings), importlib.metadata.version("selfcorrect")], default=str).encode())
     with source.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)

@@ -79,7 +79,7 @@ def _readable(result: Result) -> dict[str, object]:
 
 
 def _json(value: object) -> bytes:
-    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n").encode()
 
 
 def table(results: Sequence[Result]) -> list[str]:

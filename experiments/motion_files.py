@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ from selfcorrect.arrays import read_npy
 from selfcorrect.datasets import amass, humanml3d
 from selfcorrect.datasets.bvh import BvhClip, read_bvh, write_bvh
 from selfcorrect.motion.body import SOLE_BELOW_TOE_JOINT_M
+from selfcorrect.motion.body_model import BodyModel, load_body_model
 from selfcorrect.motion.humanml3d import FPS, encode
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion
@@ -35,12 +37,15 @@ class Reading:
     """What files do not tell.
 
     metres_per_unit: of BVH, None to guess from the body's size; fps: of .npy files, None for HumanML3D's 20;
-    up: the vertical axis of BVH, None to tell from rest pose and motion.
+    up: the vertical axis of BVH, None to tell from rest pose and motion; body_model: a file that gives AMASS' shapes
+    their bones, None for an average body; allow_pickle: read it where it is a .pkl file, whose source is trusted.
     """
 
     metres_per_unit: float | None = None
     fps: float | None = None
     up: Literal["y", "z"] | None = None
+    body_model: Path | None = None
+    allow_pickle: bool = False
 
     def __post_init__(self) -> None:
         for name in ("metres_per_unit", "fps"):
@@ -77,8 +82,21 @@ def open_motion(path: Path, reading: Reading) -> MotionFile:
 
 
 def _open_amass(path: Path, reading: Reading) -> MotionFile:
-    notes = ("AMASS files hold no bone lengths: an average body stands in",)
-    return MotionFile(amass.read(path), notes, lambda target, motion: amass.write(target, motion, like=path))
+    model, notes, body = body_model_of(reading), (), None
+    if model is None:
+        notes = ("AMASS files hold no bone lengths: an average body stands in",)
+    else:
+        body = amass.body_in(path, model)
+    motion = amass.read(path, body)
+    return MotionFile(motion, notes, lambda target, changed: amass.write(target, changed, body, like=path))
+
+
+@lru_cache(maxsize=1)
+def body_model_of(reading: Reading) -> BodyModel | None:
+    """The body model that a reading names, loaded once."""
+    if reading.body_model is None:
+        return None
+    return load_body_model(reading.body_model, allow_pickle=reading.allow_pickle)
 
 
 def _open_npy(path: Path, reading: Reading) -> MotionFile:

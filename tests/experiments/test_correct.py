@@ -232,6 +232,7 @@ def test_a_motion_that_physics_cannot_follow_is_rejected_with_its_frame(folder: 
         (["clips", "--strength", "1.5"], "a number from 0 to 1, got '1.5'"),
         (["clips", "--workers", "0"], "workers must be at least 1, got 0"),
         (["clips", "--metres-per-unit", "-1"], "metres-per-unit must be a positive number, got -1"),
+        (["clips", "--body-model", "file.txt"], "file.txt: expected a body model as .npz or .pkl"),
         (["clips", "-o", "clips"], "an input would be overwritten"),
         (["clips/steps.bvh", "-o", "clips"], "an input would be overwritten"),
         (["clips/steps.bvh", "copy/steps.bvh"], "would both become corrected/steps.bvh"),

@@ -14,7 +14,9 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets import amass, convert
 from selfcorrect.datasets.bvh import clip_of, read_bvh, write_bvh
+from selfcorrect.experiments import motion_files
 from selfcorrect.experiments.motion_files import Reading, body_of, is_motion_file, open_motion
+from selfcorrect.motion.body_model import average_body
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.rest_pose import upright_turns
@@ -154,6 +156,27 @@ def test_amass_keeps_its_fields(walker: Motion, tmp_path: Path) -> None:
     np.testing.assert_array_equal(new["betas"], np.arange(16.0))
     assert (str(new["gender"]), float(new["mocap_frame_rate"])) == ("female", 120.0)
     np.testing.assert_allclose(new["trans"] - old["trans"], np.tile([0, 0, 0.1], (48, 1)), atol=1e-9)  # z up there
+
+
+def test_amass_gets_its_bones_from_a_body_model(
+    walker: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    average = average_body()
+    tall = replace(
+        average,
+        skeleton=replace(average.skeleton, offsets_m=1.2 * average.skeleton.offsets_m),
+        pelvis_m=1.2 * average.pelvis_m,
+    )
+    monkeypatch.setattr(motion_files, "load_body_model", lambda path, allow_pickle: path)
+    monkeypatch.setattr(amass, "body_in", lambda path, model: tall)
+    amass.write(tmp_path / "x.npz", walker)
+    file = open_motion(tmp_path / "x.npz", Reading(body_model=Path("model.npz")))
+    np.testing.assert_allclose(file.motion.skeleton.offsets_m, tall.skeleton.offsets_m)
+    assert file.notes == ()
+    file.write(tmp_path / "y.npz", file.motion)
+    old, new = np.load(tmp_path / "x.npz"), np.load(tmp_path / "y.npz")
+    np.testing.assert_allclose(new["trans"], old["trans"], atol=1e-9)
+    np.testing.assert_allclose(new["poses"], old["poses"], atol=1e-9)
 
 
 @pytest.mark.parametrize("kind", ["humanml3d", "joints"])
