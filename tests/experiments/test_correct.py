@@ -22,9 +22,12 @@ from selfcorrect.datasets import convert
 from selfcorrect.datasets.bvh import read_bvh, write_bvh
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.correct import strength_of
+from selfcorrect.experiments.motion_files import Reading, open_motion
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.pieces import correct_long
 from selfcorrect.motion.smpl import SMPL_BODY
+from selfcorrect.simulators.corrector import PhysicsCorrector
 
 KINEMATIC = ["--kinematic"]
 
@@ -307,6 +310,18 @@ def test_a_killed_run_leaves_whole_files_and_is_finished_by_the_next(folder: Pat
     assert len(list((folder / "corrected").glob("*.bvh"))) == 12
     assert not list((folder / "corrected").rglob(".*.tmp"))
     assert len({path.read_bytes() for path in (folder / "corrected").glob("*.bvh")}) == 1
+
+
+def test_a_long_motion_has_no_seams(cmu: Path) -> None:
+    """In three pieces a real walk is what it is in one: as smooth, as clean, in the same place."""
+    motion = open_motion(cmu / "test" / "94_13.bvh", Reading()).motion
+    whole, joined = PhysicsCorrector()([motion])[0], correct_long(PhysicsCorrector(), motion, piece_frames=200)
+    assert joined.accepted
+    assert joined.diagnostics["penetration_m_after"] < 0.001
+    joints_m = [joint_positions(correction.motion) for correction in (whole, joined)]
+    assert np.linalg.norm(joints_m[1] - joints_m[0], axis=-1).mean() < 0.01
+    jerks = [np.linalg.norm(np.diff(each_m, n=3, axis=0), axis=-1).mean(axis=1).max() for each_m in joints_m]
+    assert jerks[1] < 1.3 * jerks[0]
 
 
 @pytest.mark.parametrize(("word", "strength"), [("faithful", 0.0), ("physical", 1.0), ("0.25", 0.25)])
