@@ -72,11 +72,16 @@ class Arm:
     def title(self) -> str:
         """The corrector in words."""
         if self.policy == "real":
-            return "baseline, corrected real data" if self.correct_real else "baseline, real data only"
+            return "baseline (real data only)"
         words = "uncorrected" if self.corrector == "none" else self.corrector
         if math.isfinite(self.strength):
             words += f", γ = {self.strength:g}"
         return words + (", real data corrected too" if self.correct_real else "")
+
+    @property
+    def label(self) -> str:
+        """Group and title."""
+        return self.title if self.policy == "real" else f"{self.group}, {self.title}"
 
     @property
     def budget(self) -> str:

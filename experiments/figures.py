@@ -45,7 +45,7 @@ def curve_grid(
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(3.6 * len(columns) + 0.6, 2.15 * len(quantities)), layout="constrained")
-        axes = figure.subplots(len(quantities), len(columns), squeeze=False, sharex=True, sharey="row")
+        axes = figure.subplots(len(quantities), len(columns), squeeze=False, sharex=True)
         for row, quantity in enumerate(quantities):
             for column, (group, arms) in enumerate(columns.items()):
                 panel = axes[row, column]

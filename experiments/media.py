@@ -69,7 +69,7 @@ def _samples_clip(
     place: Place, task: MotionTask, labels: torch.Tensor, arm: Arm, generation: int, folder: Path
 ) -> Clip:
     motions = _motions(place, task, labels, folder, generation)
-    title = "all arms start here" if generation == 0 else f"{arm.group}, {arm.title}"
+    title = "all arms start here" if generation == 0 else arm.label
     name = "generation-0" if generation == 0 else f"{arm.name}-generation-{generation}"
     path = _media_folder(place) / f"{name}.mp4"
     _save(path, [Panel(motion, text) for motion, text in zip(motions, _names(task, labels), strict=True)], columns=3)

@@ -103,7 +103,7 @@ def jobs(settings: MotionSettings, folder: Path, device: str = "auto") -> list[J
         if place.comparison == settings.comparisons[0]:
             result.append(Job(f"real data seed {place.seed}", run_references, (place,), 1))
         result += [
-            Job(f"{label} {arm.group}, {arm.title}", run_arm, (place, arm), settings.generations, first.name)
+            Job(f"{label} {arm.label}", run_arm, (place, arm), settings.generations, first.name)
             for arm in place.comparison.arms
         ]
     return result

@@ -78,7 +78,7 @@ def budgets_table(outcome: Outcome) -> Table:
     """What each arm's corrector knew, and what the loop really did."""
     columns = ["Corrector knows", "λ realised", "synthetic share", "rejected of drawn", "moved (feature units)"]
     rows = [
-        Row(f"{CHARACTER[denoiser]}, {arm.group}: {arm.title}", _budget_cells(arm, curves))
+        Row(f"{CHARACTER[denoiser]}, {arm.label}", _budget_cells(arm, curves))
         for denoiser, arms in outcome.curves.items()
         for arm, curves in arms.items()
     ]

@@ -80,8 +80,9 @@ def sentence(effects_of_pair: Sequence[Effect], baseline: ArmCurves, generation:
     first = effects_of_pair[0]
     seeds = first.change.count
     parts = [_change_in_words(effect, baseline) for effect in effects_of_pair]
+    group = first.arm.group[0].upper() + first.arm.group[1:]
     return (
-        f"{first.arm.group}, {first.arm.title} against {first.reference.title}, generation {generation}, "
+        f"{group}, {first.arm.title} against {first.reference.title}, generation {generation}, "
         f"{seeds} seed{'s' * (seeds != 1)}: {'; '.join(parts)}."
     )
 
@@ -90,7 +91,7 @@ def _change_in_words(effect: Effect, baseline: ArmCurves) -> str:
     key, digits = effect.quantity.key, effect.quantity.digits
     before, after, real_only = (arm.last(key).mean() for arm in (effect.reference, effect.arm, baseline))
     return (
-        f"{effect.quantity.title.lower()} {before:.{digits}f} → {after:.{digits}f} "
+        f"{effect.quantity.title} {before:.{digits}f} → {after:.{digits}f} "
         f"(change {signed(effect.change, digits)}, {effect.word}; baseline {real_only:.{digits}f})"
     )
 
@@ -110,7 +111,7 @@ def headline(judged: Sequence[Effect], corrector: str) -> str:
         return "One seed proves nothing: the numbers below are a smoke test of the machinery, not a result."
     axes = {quantity.axis: quantity for quantity in (effect.quantity for effect in judged)}
     told = "; ".join(
-        f"{axis} ({quantity.title.lower()}) is {_tally([one.word for one in judged if one.quantity == quantity])}"
+        f"{axis} ({quantity.title}) is {_tally([one.word for one in judged if one.quantity == quantity])}"
         for axis, quantity in axes.items()
     )
     return f"Does {corrector} correction keep the loop from collapsing? {told[0].upper()}{told[1:]}."

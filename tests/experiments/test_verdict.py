@@ -68,8 +68,8 @@ def test_judging_many_differences_needs_stronger_evidence_for_each():
 def test_the_headline_counts_both_axes_apart():
     corrected = arm("physics", distance=[40.0, 46.0, 50.0], recall=[0.1, 0.2, 0.15])
     told = headline(effects([(corrected, UNCORRECTED)], [DISTANCE, RECALL], {}), "physics")
-    assert "Realism (distance) is better in 1 of 1" in told
-    assert "diversity (recall) is not clearly different in 1 of 1" in told
+    assert "Realism (Distance) is better in 1 of 1" in told
+    assert "diversity (Recall) is not clearly different in 1 of 1" in told
 
 
 def test_the_sentence_has_values_interval_word_and_baseline():
