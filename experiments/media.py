@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def _samples_clip(
     path = _media_folder(place) / f"{name}.mp4"
     _save(path, [Panel(motion, text) for motion, text in zip(motions, _names(task, labels), strict=True)], columns=3)
     for motion, text in zip(motions, _names(task, labels), strict=True):
-        write_bvh(path.with_name(f"{name}-{text}.bvh"), clip_of(motion))
+        write_bvh(path.with_name(f"{name}-{file_name(text)}.bvh"), clip_of(motion))
     section = f"Samples of the {CHARACTER[place.comparison.denoiser]} denoiser ({place.comparison.denoiser})"
     caption = f"Generation {generation}: {title}"
     return Clip(section, caption, path, place.comparison.denoiser, arm.name, place.seed, generation)
@@ -96,6 +97,11 @@ def _correction_clip(place: Place, task: MotionTask, labels: torch.Tensor) -> Cl
 
 def _names(task: MotionTask, labels: torch.Tensor) -> list[str]:
     return [task.data.training.label_names[int(label)] for label in labels]
+
+
+def file_name(label: str) -> str:
+    """A label such as "climb/jump" as part of a file's name."""
+    return re.sub(r"[^\w.-]+", "-", label)
 
 
 def _media_folder(place: Place) -> Path:
