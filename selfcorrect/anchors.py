@@ -21,6 +21,9 @@ from torch import Tensor
 from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples
 
+FIXED_STREAM = Stream(0)
+"""For calls outside a loop, where no draw has to differ from another."""
+
 Embedding = Callable[[Tensor], Tensor]
 """Values (N, *event) to vectors (N, D) in which samples are clustered and compared."""
 
@@ -108,21 +111,28 @@ class AnchoredCorrector:
         """What the corrector knows about the data, for reports."""
         return f"{len(self.anchors)} centroids of {self.anchors.source}"
 
-    def __call__(self, samples: Samples) -> Samples:
-        """The corrected samples, in the same order; labels without an anchor are an error."""
+    def __call__(self, samples: Samples, stream: Stream = FIXED_STREAM) -> Samples:
+        """The corrected samples, in the same order; labels without an anchor are an error.
+
+        stream: decides which centroids a label has when it has fewer samples than centroids, as in redraws.
+        """
         values = samples.values.clone()
         for label in samples.labels.unique():
             rows = torch.nonzero(samples.labels == label).flatten()
-            values[rows] = self._correct(values[rows], int(label))
+            values[rows] = self._correct(values[rows], int(label), stream)
         moved = self.frozen or self.strength > 0
         return samples.with_values(self.project(values) if self.project and moved else values)
 
-    def _correct(self, values: Tensor, label: int) -> Tensor:
+    def _correct(self, values: Tensor, label: int, stream: Stream) -> Tensor:
         own = self.anchors.labels == label
         if not own.any():
             raise ValueError(f"the anchored corrector has no centroid for label {label}")
         centroids = self.anchors.centroids[own].to(values)
-        nearest = assign(self.embed(values), self.embed(centroids), self.anchors.masses[own])
+        masses = self.anchors.masses[own]
+        if len(values) < len(masses):
+            # The largest shares would give every redraw the same centroid, rejected each time if it is once.
+            masses = drawn_masses(masses, len(values), stream.child(label))
+        nearest = assign(self.embed(values), self.embed(centroids), masses)
         if self.frozen:
             return centroids[nearest]
         return values + self.strength * (centroids - group_means(values, nearest, centroids))[nearest]
@@ -139,6 +149,12 @@ def assign(vectors: Tensor, centroids: Tensor, masses: Tensor) -> Tensor:
     nearest = torch.empty(len(vectors), dtype=torch.int64)
     nearest[torch.as_tensor(rows)] = slots[torch.as_tensor(columns)]
     return nearest
+
+
+def drawn_masses(masses: Tensor, count: int, stream: Stream) -> Tensor:
+    """Shares (K,) of `count` centroids drawn at random with the given masses (K,)."""
+    drawn = torch.multinomial(masses, count, replacement=True, generator=stream.torch())
+    return torch.bincount(drawn, minlength=len(masses)).double() / count
 
 
 def quotas(masses: Tensor, count: int) -> Tensor:

@@ -113,6 +113,13 @@ def test_information_budget_says_what_is_remembered(anchors: Anchors):
     )
 
 
+def test_single_redraws_reach_every_centroid_in_proportion_to_its_mass(anchors: Anchors):
+    corrector = AnchoredCorrector(anchors)
+    one = Samples.synthetic(torch.zeros(1, 2), torch.tensor([0]), 1)
+    values = torch.cat([corrector(one, STREAM.child("redraw", attempt)).values for attempt in range(400)])
+    assert (values[:, 0] < 0).double().mean() == pytest.approx(0.25, abs=0.07)
+
+
 def test_unknown_label_is_an_error(anchors: Anchors):
     with pytest.raises(ValueError, match="no centroid for label 7"):
         AnchoredCorrector(anchors)(Samples.synthetic(torch.zeros(3, 2), torch.tensor([0, 7, 1]), generation=1))
