@@ -57,11 +57,11 @@ def run_jobs(jobs: Sequence[Job], workers: int, title: str, unit: str = "gen") -
     """
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")
+    torch.set_num_threads(1)  # here and in every worker, because sums depend on how many threads share them
     total = sum(job.generations for job in jobs)
     if workers == 1:
         with _Bars(total, 1, title, unit) as bars:
             for job in _in_order(jobs):
-                torch.set_num_threads(1)
                 job.function(*job.arguments, _reporter(bars.show, job.name))
         return
     context = multiprocessing.get_context("spawn")
