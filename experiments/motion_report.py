@@ -12,7 +12,13 @@ from selfcorrect.experiments.arms import Arm
 from selfcorrect.experiments.figures import colours, curve_grid
 from selfcorrect.experiments.media import Clip, render_clips
 from selfcorrect.experiments.motion_outcome import Outcome, arm_rows, quantity_of, read_outcome, verdict_sentences
-from selfcorrect.experiments.motion_tables import budgets_table, differences_table, last_generation_table, speed_table
+from selfcorrect.experiments.motion_tables import (
+    budgets_table,
+    differences_table,
+    last_generation_table,
+    profile_table,
+    speed_table,
+)
 from selfcorrect.experiments.motion_task import MotionData, motion_data
 from selfcorrect.experiments.places import Place, places
 from selfcorrect.experiments.presets import MotionSettings
@@ -104,6 +110,14 @@ def _sections(outcome: Outcome) -> list[Section]:
             "and the last generation, with its interval; 1 is no loss. The contraction rates of theory are for models "
             "near their optimum and are not claimed for these.",
             speed_table(outcome),
+        ),
+        Section(
+            "Collapse profile",
+            "The literature uses definitions of collapse that disagree (Schaeffer et al. 2025). Each is held against "
+            "every arm: risk is the geometric Fréchet distance, variance the one within labels, tails are recall, "
+            "hallucinated is what precision lacks; a definition whose interval lies on both sides of its threshold, "
+            "or that needs what was not varied, is not measurable here.",
+            profile_table(outcome),
         ),
         Section(
             "What each arm was given",

@@ -13,7 +13,7 @@ from selfcorrect.experiments.presets import CHARACTER
 from selfcorrect.experiments.references import CORRECTED_REAL, REAL
 from selfcorrect.experiments.results import QUANTITIES, ArmCurves
 from selfcorrect.experiments.webpage import Cell, Row, Table
-from selfcorrect.statistics import Interval, half_life_interval, mean_interval
+from selfcorrect.statistics import Finding, Interval, collapse_profile, half_life_interval, mean_interval
 
 
 def last_generation_table(outcome: Outcome) -> Table:
@@ -72,6 +72,31 @@ def differences_table(outcome: Outcome) -> Table:
         for effects in by_pair(judged_effects(outcome))
     ]
     return Table("differences", "Corrected against uncorrected", [quantity_of(key).title for key in JUDGED], rows)
+
+
+def profile_table(outcome: Outcome) -> Table:
+    """Which of the published definitions of collapse each arm meets."""
+    rows: list[Row] = []
+    columns: list[str] = []
+    for denoiser, title, arms in outcome.groups():
+        rows.append(Row(title, []))
+        for arm in arms:
+            findings = _profile(outcome.curves[denoiser][arm])
+            columns = [finding.definition for finding in findings]
+            rows.append(Row(arm.title, [Cell(finding.status) for finding in findings]))
+    return Table("profile", "Arm", columns, rows)
+
+
+def _profile(curves: ArmCurves) -> list[Finding]:
+    values = curves.values
+    return collapse_profile(
+        {
+            "risk": values["fid_geometric"],
+            "variance": values["within_label_ratio"],
+            "tail_mass": values["recall"],
+            "outside_share": 1 - values["precision"],
+        }
+    )
 
 
 def budgets_table(outcome: Outcome) -> Table:

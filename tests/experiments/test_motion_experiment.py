@@ -97,7 +97,7 @@ def test_the_report_needs_no_network_and_shows_every_part(finished: Path):
     page = (finished / "report.html").read_text()
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     assert "<svg" in page
-    for part in ('id="verdict"', 'id="curves"', 'id="arms"', 'id="differences"', 'id="budgets"'):
+    for part in ('id="verdict"', 'id="curves"', 'id="arms"', 'id="differences"', 'id="profile"', 'id="budgets"'):
         assert part in page
     for words in ("lift_up", "real against real", "not known (custom corrector)", "One seed proves nothing"):
         assert words in page
