@@ -74,10 +74,9 @@ def _in_batches(correct: Correct, motions: Sequence[Motion], largest: int, worke
 
 def _correction(motion: Motion, outcome: Outcome) -> MotionCorrection:
     """A motion that failed is handed back as it came."""
-    if outcome.failure:
-        return MotionCorrection(motion, accepted=False, reason=outcome.failure, diagnostics=outcome.diagnostics)
-    corrected = replace(motion, root_m=outcome.root_m, rotations=outcome.rotations)
-    return MotionCorrection(corrected, diagnostics=outcome.diagnostics)
+    if not outcome.failure:
+        motion = replace(motion, root_m=outcome.root_m, rotations=outcome.rotations)
+    return MotionCorrection(motion, not outcome.failure, outcome.failure, outcome.diagnostics, outcome.timeline)
 
 
 def _flaw(motion: Motion) -> str:

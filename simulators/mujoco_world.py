@@ -111,6 +111,16 @@ class MuJoCoWorld:
         """Where the joints of some links are."""
         return self.data.xpos[self._bodies[list(links)]].tolist()
 
+    def loads_n(self) -> list[float]:
+        """Vertical force of the surroundings on each link."""
+        touching, loads_n = self.data.contact, np.zeros(self.model.nbody)
+        edges = touching.efc_address[:, None] + np.arange(4)  # of a pyramid, which add up to the normal force
+        upward_n = self.data.efc_force[edges].sum(axis=1) * touching.frame[:, 2]
+        one, other = self.model.geom_bodyid[touching.geom].T  # the normal points from one to the other
+        np.add.at(loads_n, other, upward_n)
+        np.add.at(loads_n, one, -upward_n)
+        return loads_n[self._bodies].tolist()
+
 
 def mjcf(body: Humanoid, settings: TrackerSettings, step_s: float) -> str:
     """The body over a floor as MuJoCo's XML. The soles touch the floor, never each other."""

@@ -5,6 +5,7 @@ This runs in worker processes, which therefore need neither PyTorch nor the rest
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 
@@ -15,9 +16,11 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.physical import PhysicalErrors, physical_errors
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.timeline import Timeline
 from selfcorrect.simulators.anchoring import leg_jacobians
 from selfcorrect.simulators.carrying import onto_links, onto_skeleton
 from selfcorrect.simulators.contact_plan import explain
+from selfcorrect.simulators.diagnosis import timeline
 from selfcorrect.simulators.dynamics_filter import clear_floor, filter_dynamics
 from selfcorrect.simulators.humanoid import Humanoid, humanoid
 from selfcorrect.simulators.mujoco_world import MuJoCoWorld
@@ -29,18 +32,22 @@ from selfcorrect.simulators.world import GRAVITY_M_S2, PyBulletWorld
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What became of one motion: root (T, 3), rotations (T, J, 4), why it failed ("" if not), figures by name."""
+    """What became of one motion: root (T, 3), rotations (T, J, 4), why it failed ("" if not), figures by name, and what
+    the simulation found in each frame.
+    """
 
     root_m: np.ndarray
     rotations: np.ndarray
     failure: str
     diagnostics: dict[str, float]
+    timeline: Timeline | None = None
 
 
 def mend(settings: PreconditionSettings, motions: MotionBatch) -> list[Outcome]:
     """Motions of one length, preconditioned."""
     mended, _ = precondition(motions, settings)
-    return _outcomes(mended, [""] * len(motions), _changes(motions, mended))
+    count = len(motions)
+    return _outcomes(mended, [""] * count, _changes(motions, mended), [None] * count)
 
 
 def simulate(preconditioning: PreconditionSettings, settings: TrackerSettings, motions: MotionBatch) -> list[Outcome]:
@@ -62,11 +69,18 @@ def simulate(preconditioning: PreconditionSettings, settings: TrackerSettings, m
     failures = [_failure(track, off, settings) for track, off in zip(tracks, off_m, strict=True)]
     figures = zip(_changes(motions, simulated), tracks, plans.rest, strict=True)
     diagnostics = [{**changes, **_help(body, track.wrench, rest)} for changes, track, rest in figures]
-    return _outcomes(simulated, failures, diagnostics)
+    substeps = settings.steps_per_frame(motions.fps)
+    timelines = [timeline(body, track, motions.fps, substeps) for track in tracks]
+    return _outcomes(simulated, failures, diagnostics, timelines)
 
 
-def _outcomes(motions: MotionBatch, failures: list[str], diagnostics: list[dict[str, float]]) -> list[Outcome]:
-    rows = zip(motions.root_m, motions.rotations, failures, diagnostics, strict=True)
+def _outcomes(
+    motions: MotionBatch,
+    failures: list[str],
+    diagnostics: list[dict[str, float]],
+    timelines: Sequence[Timeline | None],
+) -> list[Outcome]:
+    rows = zip(motions.root_m, motions.rotations, failures, diagnostics, timelines, strict=True)
     return [Outcome(*row) for row in rows]
 
 

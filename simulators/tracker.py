@@ -35,12 +35,14 @@ class Track:
     """What the bodies did.
 
     motion: on the body's tree, the last good pose held where the body was given up; wrench: (S, 6) residual root force
-    (N) and moment about the centre of mass (N m) of every simulation step, world; lost_at: frame at which the body was
+    (N) and moment about the centre of mass (N m) of every simulation step, world; loads_n: (F, L) vertical force of the
+    surroundings on each link in the last step before each frame but the first; lost_at: frame at which the body was
     given up, None if it held out to the end.
     """
 
     motion: Motion
     wrench: np.ndarray
+    loads_n: np.ndarray
     lost_at: int | None
 
 
@@ -88,7 +90,7 @@ def follow(
 
     wrench = root_wrench(settings, body.total_mass_kg)
     anchors = LegAnchors(body, plan, jacobians, motion.fps, times_s[:-1])
-    poses, wrenches, lost_at = [(world.root(), world.rotations())], [], None
+    poses, wrenches, loads_n, lost_at = [(world.root(), world.rotations())], [], [], None
     for count, (goal, step) in enumerate(zip(goals, steps, strict=False), start=1):
         root = world.root()
         force_n, moment_nm = wrench(goal, root, step.rest, step.inertia)
@@ -99,12 +101,13 @@ def follow(
         wrenches.append(force_n + moment_nm)
         if count % substeps == 0:
             root = world.root()
+            loads_n.append(world.loads_n())
             if not math.dist(root.position_m, goals[count].position_m) < settings.lost_root_m:
                 lost_at = count // substeps
                 break
             poses.append((root, world.rotations()))
     poses += poses[-1:] * (len(motion) - len(poses))
-    return Track(_as_motion(body, motion, poses), _wrenches_world(wrenches), lost_at)
+    return Track(_as_motion(body, motion, poses), _wrenches_world(wrenches), np.array(loads_n), lost_at)
 
 
 def _root_goals(body: Humanoid, reference: Reference, times_s: np.ndarray) -> list[RootState]:

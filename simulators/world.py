@@ -70,6 +70,10 @@ class World(Protocol):
         """Where the joints of some links (not the root) are."""
         ...
 
+    def loads_n(self) -> list[float]:
+        """Vertical force with which the surroundings bore each link in the last step."""
+        ...
+
 
 class PyBulletWorld:
     """PyBullet in this process, without a window.
@@ -190,6 +194,14 @@ class PyBulletWorld:
         joints = [link - 1 for link in links]
         states = pybullet.getLinkStates(self._id, joints, computeForwardKinematics=1, physicsClientId=self.client)
         return [state[4] for state in states]
+
+    def loads_n(self) -> list[float]:
+        """Vertical force of the surroundings on each link."""
+        loads_n = [0.0] * (len(self._joints) + 1)
+        for contact in pybullet.getContactPoints(self._id, physicsClientId=self.client):
+            link, normal, force_n = contact[3], contact[7], contact[9]
+            loads_n[link + 1] += force_n * normal[2]
+        return loads_n
 
 
 def _load_urdf(text: str, client: int) -> int:

@@ -12,6 +12,7 @@ import torch
 from selfcorrect.corrector import Corrected, Corrector, SampleError
 from selfcorrect.motion.features import FeatureCodec
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.timeline import Timeline
 from selfcorrect.samples import Samples
 
 
@@ -20,13 +21,15 @@ class MotionCorrection:
     """What became of one motion.
 
     motion: the corrected motion, with the skeleton, frame rate and length of the given one;
-    accepted: whether it may be used; reason: why not, "" where it may; diagnostics: figures by name, with their unit.
+    accepted: whether it may be used; reason: why not, "" where it may; diagnostics: figures by name, with their unit;
+    timeline: what a simulation found in each frame, None where nothing was simulated.
     """
 
     motion: Motion
     accepted: bool = True
     reason: str = ""
     diagnostics: Mapping[str, float] = field(default_factory=dict)
+    timeline: Timeline | None = None
 
 
 CorrectMotions: TypeAlias = Callable[[Sequence[Motion]], Sequence[MotionCorrection]]

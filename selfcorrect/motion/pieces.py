@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.correction import CorrectMotions, MotionCorrection
 from selfcorrect.motion.kinematics import continuous
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.timeline import Timeline
 
 PIECE_FRAMES = 2048
 OVERLAP_S = 1.0
@@ -31,9 +32,10 @@ def correct_long(correct: CorrectMotions, motion: Motion, piece_frames: int = PI
     for start, stop in pieces(len(motion), piece_frames, max(2, round(OVERLAP_S * motion.fps))):
         correction = correct([motion.frames(start, stop)])[0]
         if not correction.accepted:
-            return replace(correction, motion=motion, reason=_frames_later(correction.reason, start))
+            reason, timeline = _frames_later(correction.reason, start), whole.timeline_with(start, correction)
+            return replace(correction, motion=motion, reason=reason, timeline=timeline)
         whole.append(start, correction)
-    return MotionCorrection(whole.motion, diagnostics=whole.diagnostics())
+    return MotionCorrection(whole.motion, diagnostics=whole.diagnostics(), timeline=whole.timeline)
 
 
 def _frames_later(reason: str, frames: int) -> str:
@@ -56,8 +58,18 @@ class _Whole:
         self.motion = replace(motion, root_m=np.empty_like(motion.root_m), rotations=np.empty_like(motion.rotations))
         self.stop = 0
         self.parts: list[tuple[int, Mapping[str, float]]] = []
+        self.timeline: Timeline | None = None
+
+    def timeline_with(self, start: int, correction: MotionCorrection) -> Timeline | None:
+        """The timeline up to the middle of what it shares with a piece from `start` on, then the piece's."""
+        piece = correction.timeline
+        if self.timeline is None or piece is None:
+            return piece
+        middle = (start + self.stop) // 2
+        return self.timeline.frames(0, middle).then(piece.frames(middle - start, len(piece)))
 
     def append(self, start: int, correction: MotionCorrection) -> None:
+        self.timeline = self.timeline_with(start, correction)
         piece, shared = correction.motion, self.stop - start
         root_m, rotations = piece.root_m, piece.rotations
         if shared > 0:

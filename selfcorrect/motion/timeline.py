@@ -1,0 +1,79 @@
+"""What a simulation found out about a motion, frame by frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+BEARS_BODYWEIGHTS = 0.05
+"""A part of the body bears weight where it carries more than this."""
+
+LONGEST_GAP_S = 0.1
+"""Shorter times without load are part of the contact: rigid bodies chatter."""
+
+
+@dataclass(frozen=True)
+class Contact:
+    """A time in which a part of the body bears weight: first and last frame, and the mean load in body weights."""
+
+    part: str
+    first_frame: int
+    last_frame: int
+    load_bodyweights: float
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """T frames of a simulated motion, fewer than it has where the body was given up.
+
+    fps: frames per second; residual_force_bodyweights, residual_moment_nm: (T,) size of the help from outside, means
+    over the steps that lead to the frame; parts: names of P parts of the body; loads_bodyweights: (T, P) vertical force
+    of the surroundings on each.
+    """
+
+    fps: float
+    residual_force_bodyweights: np.ndarray
+    residual_moment_nm: np.ndarray
+    parts: tuple[str, ...]
+    loads_bodyweights: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.residual_moment_nm)
+
+    def frames(self, start: int, stop: int) -> Self:
+        """Frames `start` to `stop` (exclusive)."""
+        return replace(
+            self,
+            residual_force_bodyweights=self.residual_force_bodyweights[start:stop],
+            residual_moment_nm=self.residual_moment_nm[start:stop],
+            loads_bodyweights=self.loads_bodyweights[start:stop],
+        )
+
+    def then(self, other: Self) -> Self:
+        """This timeline and after it another of the same body."""
+        return replace(
+            self,
+            residual_force_bodyweights=np.append(self.residual_force_bodyweights, other.residual_force_bodyweights),
+            residual_moment_nm=np.append(self.residual_moment_nm, other.residual_moment_nm),
+            loads_bodyweights=np.concatenate([self.loads_bodyweights, other.loads_bodyweights]),
+        )
+
+    def contacts(self) -> list[Contact]:
+        """When which parts bear weight, part by part."""
+        gap = round(LONGEST_GAP_S * self.fps)
+        return [
+            Contact(part, first, last, float(loads[first : last + 1].mean()))
+            for part, loads in zip(self.parts, self.loads_bodyweights.T, strict=True)
+            for first, last in spans(loads > BEARS_BODYWEIGHTS, gap)
+        ]
+
+
+def spans(holds: np.ndarray, longest_gap: int = 0) -> list[tuple[int, int]]:
+    """First and last index of every run of truth in a row (T,), runs at most `longest_gap` apart being one."""
+    edges = np.flatnonzero(np.diff(np.pad(holds, 1).astype(int)))
+    starts, stops = edges[::2], edges[1::2]
+    parted = starts[1:] - stops[:-1] > longest_gap
+    firsts, lasts = starts[np.append(True, parted)[: len(starts)]], stops[np.append(parted, True)[: len(stops)]] - 1
+    return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
