@@ -13,6 +13,7 @@ from selfcorrect.experiments.correct_file import Place, Settings, correct_file, 
 from selfcorrect.experiments.correct_report import Result, table, write_report
 from selfcorrect.experiments.motion_files import Reading, body_model_of, is_motion_file
 from selfcorrect.experiments.sweep import Job, run_jobs
+from selfcorrect.files import remove_leftovers
 from selfcorrect.run_folder import FolderLock, explain_write_error
 from selfcorrect.simulators.settings import STRENGTHS
 
@@ -110,8 +111,7 @@ class CorrectCommand:
         return Settings(strength, self.keep_failed, self.video, reading)
 
     def _results(self, places: Sequence[Place], settings: Settings) -> list[Result]:
-        for leftover in self.out.rglob(".*.tmp"):
-            leftover.unlink()
+        remove_leftovers(self.out, below=True)
         waiting = [place for place in places if not is_finished(place, settings)]
         if len(waiting) < len(places):
             print(f"{len(places) - len(waiting)} of {len(places)} motions are finished already with these settings")

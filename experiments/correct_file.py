@@ -17,6 +17,7 @@ import numpy as np
 from selfcorrect.experiments.correct_report import MEASURES, Result
 from selfcorrect.experiments.motion_files import MotionFile, Reading, open_motion
 from selfcorrect.experiments.sweep import Progress
+from selfcorrect.files import write_atomically
 from selfcorrect.motion.contacts import foot_contacts
 from selfcorrect.motion.correction import CorrectMotions, MotionCorrection
 from selfcorrect.motion.drawing import Panel, animate
@@ -25,7 +26,6 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pieces import PIECE_FRAMES, correct_long
 from selfcorrect.motion.suspicion import suspicions
 from selfcorrect.motion.transforms import resample
-from selfcorrect.run_folder import write_atomically
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.settings import TrackerSettings
 

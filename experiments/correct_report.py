@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
+from selfcorrect.files import write_atomically
 from selfcorrect.motion.physical import PhysicalErrors
-from selfcorrect.run_folder import write_atomically
 
 MEASURES = tuple(error.name for error in fields(PhysicalErrors))
 _COLUMNS = {"penetration_m": ("penetr. mm", 1000), "floating_m": ("float mm", 1000), "skate_m_s": ("skate mm/s", 1000),

@@ -13,8 +13,9 @@ from selfcorrect.anchors import AnchoredCorrector, fit_anchors, temporal_frequen
 from selfcorrect.corrector import Corrector, chain, filter_of, import_corrector, lift, name_of, placebo
 from selfcorrect.experiments.sweep import Progress
 from selfcorrect.models.protocol import GenerativeModel
-from selfcorrect.motion.correction import CorrectMotions, MotionCorrection, each_motion, lift_motions
+from selfcorrect.motion.correction import CorrectMotions, MotionCorrection
 from selfcorrect.motion.features import FeatureCodec
+from selfcorrect.motion.lifting import each_motion, lift_motions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.policy import sampling_labels
 from selfcorrect.randomness import Stream

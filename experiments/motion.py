@@ -24,7 +24,8 @@ from selfcorrect.loop import Plan, run_loop, train_first_generation
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.policy import parse_policy
 from selfcorrect.randomness import streams
-from selfcorrect.run_folder import claim_folder, fingerprint
+from selfcorrect.run_folder import claim_folder
+from selfcorrect.samples import fingerprint
 from selfcorrect.store import FolderReader, FolderStore, Generation
 from selfcorrect.tracking import WandbMode
 

@@ -23,8 +23,8 @@ from selfcorrect.experiments.motion_task import MotionData, motion_data
 from selfcorrect.experiments.places import Place, places
 from selfcorrect.experiments.presets import MotionSettings
 from selfcorrect.experiments.webpage import Page, Section, render_page
+from selfcorrect.files import write_atomically
 from selfcorrect.randomness import streams
-from selfcorrect.run_folder import write_atomically
 from selfcorrect.tracking import TrackedRun, WandbMode, publish_to_wandb, write_rows
 
 DRAWN = (

@@ -9,9 +9,9 @@ from pathlib import Path
 from selfcorrect.correction import Correction
 from selfcorrect.experiments.correctors import Workshop, physics
 from selfcorrect.experiments.motion_task import MotionTask
+from selfcorrect.files import write_atomically
 from selfcorrect.loop import corrected_real
 from selfcorrect.randomness import Stream
-from selfcorrect.run_folder import write_atomically
 from selfcorrect.samples import Samples
 
 REAL = "real against real"

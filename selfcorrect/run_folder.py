@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import functools
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -17,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from selfcorrect.samples import Samples
+from selfcorrect.files import remove_leftovers, sync_folder, write_atomically
 
 RECORDED_PACKAGES = ("selfcorrect", "torch", "numpy", "scipy", "pybullet", "mujoco", "safetensors", "pyarrow")
 
@@ -56,20 +55,15 @@ def claim_folder(folder: Path, config: Mapping[str, object]) -> FolderLock:
     wanted = json.loads(json.dumps(config))
     with explain_write_error(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        _sync_folder(folder.parent)
+        sync_folder(folder.parent)
         lock = FolderLock(folder)
         try:
-            _remove_leftovers(folder)
+            remove_leftovers(folder)
             _record_or_compare(folder, wanted)
         except BaseException:
             lock.release()
             raise
     return lock
-
-
-def _remove_leftovers(folder: Path) -> None:
-    for path in folder.glob(".*.tmp"):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _record_or_compare(folder: Path, config: dict[str, object]) -> None:
@@ -154,15 +148,6 @@ def _git_commit(source: Path) -> str | None:
         return None
 
 
-def fingerprint(samples: Samples) -> str:
-    """A hash of values, labels, shape and type, to record with a config so that other data are noticed on resume."""
-    digest = hashlib.blake2b(digest_size=16)
-    for tensor in (samples.values, samples.labels):
-        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
@@ -185,24 +170,12 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         temporary.mkdir()
         for name, content in files.items():
             _write_synced(temporary / name, content)
-        _sync_folder(temporary)
+        sync_folder(temporary)
         os.replace(temporary, folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    _sync_folder(folder.parent)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file by new content, at once and synced to disk. On failure the old file stays."""
-    temporary = path.parent / f".{path.name}.tmp"
-    try:
-        _write_synced(temporary, content)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
+    sync_folder(folder.parent)
 
 
 def _write_synced(path: Path, content: bytes) -> None:
@@ -210,14 +183,6 @@ def _write_synced(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _json_bytes(value: object) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -83,3 +84,12 @@ def concatenate(batches: Sequence[Samples]) -> Samples:
         provenance=Provenance.concatenate([batch.provenance for batch in batches]),
         weights=torch.cat([batch.weights for batch in batches]),
     )
+
+
+def fingerprint(samples: Samples) -> str:
+    """A hash of values, labels, shape and type, to record with a config so that other data are noticed on resume."""
+    digest = hashlib.blake2b(digest_size=16)
+    for tensor in (samples.values, samples.labels):
+        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from selfcorrect.run_folder import write_atomically
+from selfcorrect.files import write_atomically
 from selfcorrect.store import Generation, Metrics, Record, to_json
 
 Row: TypeAlias = Mapping[str, Any]

@@ -25,7 +25,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.features import from_matrix_columns
+from selfcorrect.motion.six_d import from_matrix_columns
 from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS
 
 FPS = 20.0

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from selfcorrect.corrector import SampleError, call_corrector
-from selfcorrect.motion.correction import MotionCorrection, each_motion, lift_motions
+from selfcorrect.motion.correction import MotionCorrection
 from selfcorrect.motion.features import FeatureCodec
+from selfcorrect.motion.lifting import each_motion, lift_motions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.transforms import canonicalise
 from selfcorrect.randomness import streams
