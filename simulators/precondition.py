@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.body import SolePoints, sole_points
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.simulators import footing, grounding, smoothing
+from selfcorrect.simulators import denoising, footing, grounding, smoothing
 from selfcorrect.simulators.drift import changing_drift
 from selfcorrect.simulators.leg_ik import MAXIMUM_REACH, Legs, bend_legs
 from selfcorrect.simulators.soles import by_foot, corner_positions, fit_soles, frame_speeds, sole_normals, velocities
@@ -80,9 +80,9 @@ def precondition(motions: MotionBatch, settings: PreconditionSettings) -> tuple[
 
     Raises ValueError where the skeleton lacks a hip, knee or ankle.
     """
-    noise_rad = smoothing.joint_noise_rad(motions)
-    noisy = np.median(noise_rad, axis=1) > smoothing.NOISY_RAD
-    calm = smoothing.denoise(motions, noise_rad)
+    noise_rad = denoising.joint_noise_rad(motions)
+    noisy = denoising.noisy(noise_rad)
+    calm = denoising.denoise(motions, noise_rad)
     fastest_m_s = np.where(noisy, footing.STANDING_NOISY_M_S, footing.STANDING_M_S)
     soles = sole_points(motions.skeleton)
     posed = _ground(Posed.of(_despike_unless(noisy, calm), soles), settings)

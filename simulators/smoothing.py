@@ -1,4 +1,4 @@
-"""Noise and spikes of motion capture, taken out before anything is measured on a motion."""
+"""Smooth curves, and spikes of motion capture that are taken out before anything is measured on a motion."""
 
 from __future__ import annotations
 
@@ -12,10 +12,6 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.kinematics import continuous, forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
-
-NOISY_RAD = 0.04
-NOISY_ROOT_M = 0.002
-"""White noise below these is left alone: smoothing would cost real motion."""
 
 SPIKE_M_S2 = 270.0
 SPIKE_ROOT_M_S2 = 225.0
@@ -54,34 +50,6 @@ def second_difference_bands(count: int) -> np.ndarray:
     bands[2, [1, -2]] = 5.0
     bands[2, [0, -1]] = 1.0
     return bands
-
-
-def noise_level(values: np.ndarray) -> np.ndarray:
-    """Standard deviation (N, ...) of white noise on smooth curves (N, T, ...), from their median fourth difference."""
-    return np.median(np.abs(np.diff(values, 4, axis=1)), axis=1) * 1.4826 / np.sqrt(70.0)
-
-
-def joint_noise_rad(motions: MotionBatch) -> np.ndarray:
-    """(N, J) white noise on each joint's rotation; zero for motions too short to tell."""
-    if motions.root_m.shape[1] < 8:
-        return np.zeros((len(motions), len(motions.skeleton)))
-    return 2 * np.linalg.norm(noise_level(continuous(motions.rotations, axis=1)), axis=-1)
-
-
-def denoise(motions: MotionBatch, noise_rad: np.ndarray) -> MotionBatch:
-    """Smooth the joints whose noise (N, J) is above `NOISY_RAD`, and noisy root coordinates."""
-    pace = (motions.fps / 30) ** 4  # second differences shrink with the square of the frame rate
-    rotations, root_m = continuous(motions.rotations, axis=1), motions.root_m.copy()
-    for motion, joint in np.argwhere(noise_rad > NOISY_RAD):
-        smoothness = 0.4 * float(noise_rad[motion, joint] / 0.01) ** 1.5 * pace
-        rotations[motion, :, joint] = whittaker(rotations[motion, :, joint], smoothness)
-    rotations /= np.linalg.norm(rotations, axis=-1, keepdims=True)
-    if root_m.shape[1] >= 8:
-        root_noise_m = noise_level(root_m)
-        for motion, axis in np.argwhere(root_noise_m > NOISY_ROOT_M):
-            smoothness = float(root_noise_m[motion, axis] / 0.003) ** 1.5 * pace
-            root_m[motion, :, axis] = whittaker(root_m[motion, :, axis, None], smoothness)[:, 0]
-    return replace(motions, root_m=root_m, rotations=rotations)
 
 
 def despike(motions: MotionBatch) -> MotionBatch:

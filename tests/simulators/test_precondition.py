@@ -36,27 +36,6 @@ def test_whittaker_solves_its_least_squares_problem():
     assert np.allclose(smoothing.whittaker(values, 5.0, weights), expected)
 
 
-def test_noise_is_measured_on_top_of_motion():
-    times_s = np.arange(3000) / 30
-    curve = np.sin(2 * np.pi * times_s)[None, :, None] + np.random.default_rng(1).normal(0, 0.02, (1, 3000, 1))
-    assert smoothing.noise_level(curve)[0, 0] == pytest.approx(0.02, rel=0.1)
-
-
-def test_clean_motion_is_not_smoothed(walk):
-    batch = MotionBatch.stack([walk])
-    smooth = smoothing.denoise(batch, smoothing.joint_noise_rad(batch))
-    assert np.allclose(joint_positions(smooth), joint_positions(batch), atol=1e-12)
-
-
-def test_jitter_is_smoothed_towards_the_clean_motion(clips):
-    clean = clips["spin"]
-    turns = Rotation.from_rotvec(np.random.default_rng(2).normal(0, 0.05, (*clean.rotations.shape[:2], 3)))
-    jittery = replace(clean, rotations=(Rotation.from_quat(clean.rotations) * turns).as_quat())
-    batch = MotionBatch.stack([jittery])
-    smooth = smoothing.denoise(batch, smoothing.joint_noise_rad(batch))[0]
-    assert distance_m(smooth, clean) < 0.8 * distance_m(jittery, clean)
-
-
 def test_a_spike_of_capture_is_bridged(walk):
     elbow = walk.skeleton.joint("left_elbow")
     spiked = walk.rotations.copy()
