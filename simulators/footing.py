@@ -20,6 +20,9 @@ FRAME_S = 1 / 30
 FLAT_RAD, TILTED_RAD = np.radians((4.0, 12.0))
 """A standing foot tilted by less than the first angle is laid flat; beyond the second it is left on its edge."""
 
+LETTING_GO_S = 0.2
+"""How soon after lifting, and before landing, a foot is where it was without its lock."""
+
 LOCK_LIMIT_M = 0.15
 CLEARANCE_M = 0.025
 """Furthest that a lock drags a foot; height that a fast swinging foot keeps above the floor so as not to stub."""
@@ -56,7 +59,7 @@ def lock(
     """
     still_m = _stillness(velocity_m_s, speed_m_s, stands, fps)
     anchors_m = np.stack([still_m[..., 0], -soles_m, still_m[..., 1]], axis=-1)
-    moves_m = bridge_swings(anchors_m, stands)
+    moves_m = bridge_swings(anchors_m, stands, fps)
     lifted_m = -soles_m + CLEARANCE_M * np.clip((speed_m_s - 0.36) / 1.8, 0.0, 1.0)
     height_m = np.where(stands, moves_m[..., 1], np.maximum(moves_m[..., 1], lifted_m))
     height_m = 0.5 * (height_m + blur(height_m, 1.0, fps))
@@ -90,25 +93,24 @@ def stance_numbers(stands: np.ndarray) -> np.ndarray:
     return np.moveaxis(numbers, -1, 1) * stands
 
 
-def bridge_swings(anchors_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
-    """Anchors (N, T, 2, 3) of standing feet, blended through the swings between.
+def bridge_swings(anchors_m: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
+    """Anchors (N, T, 2, 3) of standing feet, carried through the swings between.
 
-    Before a foot's first stance and after its last the height is held and the rest fades to zero at the motion's ends;
-    feet that never stand get zero.
+    Heights blend from stance to stance and are held before the first and after the last; horizontally a swing is right
+    as it is, so there anchors fade within `LETTING_GO_S`. Feet that never stand get zero.
     """
-    frames = np.arange(stands.shape[1])[None, :, None]
-    last = len(frames[0]) - 1
-    before = np.maximum.accumulate(np.where(stands, frames, -1), axis=1)
-    after = np.flip(np.minimum.accumulate(np.flip(np.where(stands, frames, last + 1), axis=1), axis=1), axis=1)
-    opening, ending = before < 0, after > last
-    share = (frames - before) / np.maximum(after - before, 1)
+    frames, never = np.arange(stands.shape[1])[None, :, None], 10**9
+    last = stands.shape[1] - 1
+    before = np.maximum.accumulate(np.where(stands, frames, -never), axis=1)
+    after = np.flip(np.minimum.accumulate(np.flip(np.where(stands, frames, never), axis=1), axis=1), axis=1)
     come, go = _at(anchors_m, np.minimum(after, last)), _at(anchors_m, np.maximum(before, 0))
-    moves_m = go + _smoothstep(share)[..., None] * (come - go)
-    moves_m = np.where(opening[..., None], come, np.where(ending[..., None], go, moves_m))
-    fade = np.where(opening, frames / np.maximum(after, 1), 1.0)
-    fade = np.where(ending, (last - frames) / np.maximum(last - before, 1), fade)
-    moves_m[..., [0, 2]] *= fade[..., None]
-    return np.where((opening & ending)[..., None], 0.0, np.where(stands[..., None], anchors_m, moves_m))
+    share = _smoothstep((frames - before) / np.maximum(after - before, 1))[..., None]
+    away = (frames - before, after - frames)
+    going, coming = (_smoothstep(1 - count / (LETTING_GO_S * fps))[..., None] for count in away)
+    moves_m = (1 - share) * going * go + share * coming * come
+    moves_m[..., 1] = ((1 - share) * go + share * come)[..., 1]
+    stood = stands.any(1, keepdims=True)[..., None]
+    return np.where(stands[..., None], anchors_m, np.where(stood, moves_m, 0.0))
 
 
 def _at(values: np.ndarray, frames: np.ndarray) -> np.ndarray:

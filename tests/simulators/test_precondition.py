@@ -63,16 +63,17 @@ def test_short_gaps_in_stances_close_and_short_stances_go():
 
 
 def test_swings_are_bridged_smoothly():
-    stands = np.zeros((1, 12, 2), dtype=bool)
-    stands[0, [3, 4, 8, 9], 0] = True
-    anchors_m = np.zeros((1, 12, 2, 3))
-    anchors_m[0, 3:5, 0], anchors_m[0, 8:10, 0] = 0.02, 0.06
-    moves_m = footing.bridge_swings(anchors_m, stands)
+    stands = np.zeros((1, 32, 2), dtype=bool)
+    stands[0, [3, 4, 24, 25], 0] = True
+    anchors_m = np.zeros((1, 32, 2, 3))
+    anchors_m[0, 3:5, 0], anchors_m[0, 24:26, 0] = 0.02, 0.06
+    moves_m = footing.bridge_swings(anchors_m, stands, fps=30.0)
     assert np.allclose(moves_m[0, [3, 4], 0], 0.02)
-    assert np.allclose(moves_m[0, [8, 9], 0], 0.06)
-    assert (np.diff(moves_m[0, 4:9, 0, 0]) >= 0).all()
-    assert moves_m[0, 0, 0, 0] == 0
-    assert moves_m[0, 0, 0, 1] == pytest.approx(0.02)
+    assert np.allclose(moves_m[0, [24, 25], 0], 0.06)
+    assert (np.diff(moves_m[0, 4:25, 0, 1]) >= 0).all()
+    assert np.allclose(moves_m[0, 10:19, 0, 0], 0.0)
+    assert (np.abs(np.diff(moves_m[0, :, 0, 0])) < 0.016).all()
+    assert np.allclose(moves_m[0, :3, 0, 1], 0.02)
     assert not moves_m[:, :, 1].any()
 
 
