@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -17,9 +18,11 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.arrays import read_npz
 from selfcorrect.datasets.dataset import Clip, Dataset, MissingData
 from selfcorrect.files import replacing
-from selfcorrect.motion.body_model import Body, BodyModel, average_body, body_of
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.smpl import LAYOUTS, SMPL_H, SMPL_X, Layout, to_smpl
+from selfcorrect.motion.smpl import LAYOUTS, SMPL_H, SMPL_X, Body, Layout, average_body, to_smpl
+
+if TYPE_CHECKING:
+    from selfcorrect.motion.body_model import BodyModel
 
 _RATES = ("mocap_framerate", "mocap_frame_rate")
 _TO_Y_UP = Rotation.from_euler("x", -90, degrees=True)
@@ -54,6 +57,8 @@ def read(path: Path, body: Body | None = None) -> Motion:
 
 def body_in(path: Path, model: BodyModel) -> Body:
     """The person of an AMASS file, by the shape coefficients in it."""
+    from selfcorrect.motion.body_model import body_of  # which needs PyTorch
+
     return body_of(model, read_npz(path, ("betas",)).get("betas"))
 
 

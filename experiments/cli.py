@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
+from typing import Any
 
 import tyro
 
-from selfcorrect.experiments.correct import CorrectCommand
-from selfcorrect.experiments.data import DataCommand
-from selfcorrect.experiments.motion import MotionCommand
-from selfcorrect.experiments.text_to_motion import TextToMotionCommand
-from selfcorrect.experiments.toy.command import ToyCommand
-from selfcorrect.experiments.view import ViewCommand
-
 COMMANDS = {
-    "motion": MotionCommand,
-    "toy": ToyCommand,
-    "correct": CorrectCommand,
-    "data": DataCommand,
-    "view": ViewCommand,
-    "text-to-motion": TextToMotionCommand,
+    "motion": "motion:MotionCommand",
+    "toy": "toy.command:ToyCommand",
+    "correct": "correct:CorrectCommand",
+    "data": "data:DataCommand",
+    "view": "view:ViewCommand",
+    "text-to-motion": "text_to_motion:TextToMotionCommand",
 }
+"""Module of this package, and class, of each subcommand."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,12 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     A command may return an exit code of its own.
     """
-    command = tyro.extras.subcommand_cli_from_dict(
-        COMMANDS,
-        prog="selfcorrect",
-        description="Self-correcting self-consuming loops for generative models.",
-        args=arguments,
-    )
+    command = _command(sys.argv[1:] if arguments is None else arguments)
     try:
         return command.run() or 0
     except KeyboardInterrupt:
@@ -45,6 +36,23 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         print(f"selfcorrect: {error}", file=sys.stderr)
         return 2
+
+
+def _command(arguments: list[str]) -> Any:
+    """The command with its options. Others are not imported, because some take seconds and 200 MB."""
+    if arguments and arguments[0] in COMMANDS:
+        return tyro.cli(_class_of(arguments[0]), prog=f"selfcorrect {arguments[0]}", args=arguments[1:])
+    return tyro.extras.subcommand_cli_from_dict(
+        {name: _class_of(name) for name in COMMANDS},
+        prog="selfcorrect",
+        description="Self-correcting self-consuming loops for generative models.",
+        args=arguments,
+    )
+
+
+def _class_of(name: str) -> Any:
+    module, class_name = COMMANDS[name].split(":")
+    return getattr(import_module(f"selfcorrect.experiments.{module}"), class_name)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -15,7 +15,6 @@ from selfcorrect.arrays import read_npy
 from selfcorrect.datasets import amass, humanml3d
 from selfcorrect.datasets.bvh import BvhClip, read_bvh, write_bvh
 from selfcorrect.motion.body import SOLE_BELOW_TOE_JOINT_M
-from selfcorrect.motion.body_model import BodyModel, load_body_model
 from selfcorrect.motion.humanml3d import FPS, encode
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion
@@ -23,6 +22,9 @@ from selfcorrect.motion.rest_pose import is_z_up, rest_positions_m, turn_frames,
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.smpl import body_joints
 from selfcorrect.simulators.humanoid import REQUIRED_PARTS
+
+if TYPE_CHECKING:
+    from selfcorrect.motion.body_model import BodyModel
 
 SUFFIXES = (".bvh", ".npz", ".npy")
 _NO_MOTIONS = ("Mean.npy", "Std.npy", "shape.npz")
@@ -96,6 +98,8 @@ def body_model_of(reading: Reading) -> BodyModel | None:
     """The body model that a reading names, loaded once."""
     if reading.body_model is None:
         return None
+    from selfcorrect.motion.body_model import load_body_model  # which needs PyTorch
+
     return load_body_model(reading.body_model, allow_pickle=reading.allow_pickle)
 
 

@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from tqdm import tqdm
+
+from selfcorrect.simulators.pool import start_processes
 
 Progress = Callable[[str, int, int], None]
 """Called with a phase ("train", "sample", "correct", "evaluate", …), steps done, steps in all."""
@@ -57,25 +58,31 @@ def run_jobs(jobs: Sequence[Job], workers: int, title: str, unit: str = "gen") -
     """
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")
-    torch.set_num_threads(1)  # here and in every worker, because sums depend on how many threads share them
+    _use_one_thread()
     total = sum(job.generations for job in jobs)
     if workers == 1:
         with _Bars(total, 1, title, unit) as bars:
             for job in _in_order(jobs):
                 job.function(*job.arguments, _reporter(bars.show, job.name))
         return
-    context = multiprocessing.get_context("spawn")
-    events = context.Queue()
+    events = multiprocessing.get_context("spawn").Queue()
     with (
         _Bars(total, workers, title, unit) as bars,
         _drained(events, bars),
-        ProcessPoolExecutor(workers, context, _start_worker, (events, os.getpid())) as pool,
+        start_processes(workers, _start_worker, events, os.getpid()) as pool,
     ):
         try:
             _run_when_ready(pool, jobs)
         except BaseException:
             _stop(pool)
             raise
+
+
+def _use_one_thread() -> None:
+    """Here and in every process that starts from here, because sums depend on how many threads share them."""
+    os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    if (torch := sys.modules.get("torch")) is not None:  # not imported where nobody needs it
+        torch.set_num_threads(1)
 
 
 def _in_order(jobs: Sequence[Job]) -> Iterator[Job]:
@@ -124,7 +131,6 @@ _events: Any = None
 def _start_worker(events: Any, parent: int) -> None:
     global _events
     _events = events
-    torch.set_num_threads(1)
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
 
 

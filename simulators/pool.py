@@ -45,12 +45,21 @@ def map_tasks(function: Callable[[Task], Result], tasks: Iterable[Task], workers
 
 def _executor(workers: int) -> ProcessPoolExecutor:
     if workers not in _executors:
-        executor = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_ignore_interrupts)
-        with _without_main_script():
-            for started in [executor.submit(_ignore_interrupts) for _ in range(workers)]:  # none idle: one process each
-                started.result()
-        _executors[workers] = executor
+        _executors[workers] = start_processes(workers, _ignore_interrupts)
     return _executors[workers]
+
+
+def start_processes(workers: int, initializer: Callable[..., None], *arguments: object) -> ProcessPoolExecutor:
+    """`workers` processes, each of which has called `initializer(*arguments)` and imported nothing else."""
+    executor = ProcessPoolExecutor(workers, get_context("spawn"), initializer, arguments)
+    with _without_main_script():
+        for started in [executor.submit(_nothing) for _ in range(workers)]:  # none idle: one process each
+            started.result()
+    return executor
+
+
+def _nothing() -> None:
+    """What a process does to start."""
 
 
 @contextmanager

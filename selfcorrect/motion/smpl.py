@@ -104,6 +104,25 @@ LAYOUTS = {len(layout.names): layout for layout in (SMPL_BODY, SMPL, SMPL_H, SMP
 """The layouts by their number of joints: 22, 24, 52, 55."""
 
 
+@dataclass(frozen=True, eq=False)
+class Body:
+    """A person at rest.
+
+    skeleton: the joints; pelvis_m: (3,) rest position of the pelvis in the model's coordinates, metres: the root of a
+    posed body is at the model's translation plus this; name: where it comes from; mass_kg: None where unknown.
+    """
+
+    skeleton: Skeleton
+    pelvis_m: np.ndarray
+    name: str
+    mass_kg: float | None = None
+
+
+def average_body(layout: Layout = SMPL_H) -> Body:
+    """The body that stands in for an unknown one."""
+    return Body(layout.average(), AVERAGE_PELVIS_M, f"average {layout.name}")
+
+
 def to_smpl(motion: Motion, layout: Layout = SMPL_BODY) -> Motion:
     """The motion on the joints of a body model, at rest in T-pose, with the motion's own bone lengths.
 

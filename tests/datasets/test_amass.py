@@ -8,12 +8,11 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets import amass
 from selfcorrect.datasets.dataset import MissingData, read_all
-from selfcorrect.motion.body_model import Body
 from selfcorrect.motion.humanml3d import BONE_AXES
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions, local_rotations
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton, smpl_22
-from selfcorrect.motion.smpl import AVERAGE_PELVIS_M, LAYOUTS, SMPL_H, to_smpl
+from selfcorrect.motion.smpl import AVERAGE_PELVIS_M, LAYOUTS, SMPL_H, Body, to_smpl
 from selfcorrect.motion.transforms import resample
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,3 +72,11 @@ def test_help_says_what_every_option_means(capsys):
     ):
         assert option in told
     assert "package.module:function" in told
+
+
+def test_correcting_motions_needs_no_pytorch():
+    """Which costs every worker 200 MB and a second."""
+    program = "import sys, selfcorrect.experiments.cli as cli; cli._command(['correct', 'x.bvh']); print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert "selfcorrect.simulators.tracker" in modules
+    assert "torch" not in modules

@@ -14,14 +14,13 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets import amass, convert
 from selfcorrect.datasets.bvh import clip_of, read_bvh, write_bvh
-from selfcorrect.experiments import motion_files
 from selfcorrect.experiments.motion_files import Reading, body_of, is_motion_file, open_motion
-from selfcorrect.motion.body_model import average_body
+from selfcorrect.motion import body_model
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.rest_pose import upright_turns
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.motion.smpl import SMPL_BODY, SMPL_X
+from selfcorrect.motion.smpl import SMPL_BODY, SMPL_X, average_body
 from selfcorrect.simulators.corrector import KinematicCorrector
 
 
@@ -167,7 +166,7 @@ def test_amass_gets_its_bones_from_a_body_model(
         skeleton=replace(average.skeleton, offsets_m=1.2 * average.skeleton.offsets_m),
         pelvis_m=1.2 * average.pelvis_m,
     )
-    monkeypatch.setattr(motion_files, "load_body_model", lambda path, allow_pickle: path)
+    monkeypatch.setattr(body_model, "load_body_model", lambda path, allow_pickle: path)
     monkeypatch.setattr(amass, "body_in", lambda path, model: tall)
     amass.write(tmp_path / "x.npz", walker)
     file = open_motion(tmp_path / "x.npz", Reading(body_model=Path("model.npz")))

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse
+from scipy.spatial import ConvexHull
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets import amass
-from selfcorrect.motion.body_model import average_body, body_of, load_body_model, vertices
+from selfcorrect.motion.body_model import DENSITY_KG_M3, body_of, load_body_model, vertices, volume_m3
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.smpl import AVERAGE_PELVIS_M, LAYOUTS, SMPL, SMPL_H, SMPL_X, Layout
+from selfcorrect.motion.smpl import AVERAGE_PELVIS_M, LAYOUTS, SMPL, SMPL_H, SMPL_X, Layout, average_body
 
 VERTEX_COUNTS = {"SMPL": 6890, "SMPL-H": 6890, "SMPL-X": 10475}  # smplx reads landmarks at fixed vertices
 OFFSET = np.array([0.001, -0.22, 0.03])
@@ -153,3 +154,32 @@ def test_the_average_body_is_called_so_and_stands_upright(layout: Layout) -> Non
     assert 1.4 < joints_m["head"][1] - joints_m["left_foot"][1] < 1.6  # joints end below the crown and above the sole
     assert joints_m["left_wrist"][0] > 0.6 > -0.6 > joints_m["right_wrist"][0]
     assert joints_m["left_foot"][2] > joints_m["left_ankle"][2]
+
+
+def test_the_volume_of_a_box_and_of_a_ball() -> None:
+    corners = np.array([[x, y, z] for x in (4, 4.2) for y in (-2, -1.7) for z in (7, 7.5)])
+    box = ConvexHull(corners)
+    assert volume_m3(corners, outward(box)) == pytest.approx(0.2 * 0.3 * 0.5)
+    directions = np.random.default_rng(0).normal(size=(4000, 3))
+    ball = ConvexHull(0.3 * directions / np.linalg.norm(directions, axis=1, keepdims=True))
+    assert volume_m3(ball.points, outward(ball)) == pytest.approx(4 / 3 * np.pi * 0.3**3, rel=0.01)
+
+
+def outward(hull: ConvexHull) -> np.ndarray:
+    """Its triangles (F, 3), all turned the same way round."""
+    first, second, third = np.moveaxis(hull.points[hull.simplices], 1, 0)
+    inward = np.sum(np.cross(second - first, third - first) * hull.equations[:, :3], axis=1) < 0
+    return np.where(inward[:, None], hull.simplices[:, ::-1], hull.simplices)
+
+
+def test_a_body_weighs_its_volume_and_more_when_larger(tmp_path: Path) -> None:
+    """A model whose mesh is a box of 60 litres; shape 0 makes it larger by a tenth."""
+    numbers = model_numbers(SMPL_H)
+    hull = ConvexHull(np.array([[x, y, z] for x in (-0.2, 0.2) for y in (-0.75, 0.75) for z in (-0.05, 0.05)]))
+    numbers["v_template"][:8], numbers["f"] = hull.points, outward(hull).astype(np.uint32)
+    numbers["shapedirs"][:8, :, 0] = 0.1 * hull.points
+    np.savez(tmp_path / "box.npz", **numbers)
+    model = load_body_model(tmp_path / "box.npz")
+    assert body_of(model).mass_kg == pytest.approx(DENSITY_KG_M3 * 0.4 * 1.5 * 0.1)
+    assert body_of(model, np.array([1.0])).mass_kg == pytest.approx(60 * 1.1**3)
+    assert average_body().mass_kg is None
