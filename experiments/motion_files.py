@@ -18,7 +18,7 @@ from selfcorrect.motion.body import SOLE_BELOW_TOE_JOINT_M
 from selfcorrect.motion.humanml3d import FPS, encode
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.rest_pose import is_z_up, rest_positions_m, turn_frames, upright_turns
+from selfcorrect.motion.rest_pose import is_z_up, turn_frames, upright_turns
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.smpl import body_joints
 from selfcorrect.simulators.humanoid import REQUIRED_PARTS
@@ -175,7 +175,7 @@ def check_body(motion: Motion) -> None:
             f"{motion.source}: no joint is recognised as {', '.join(missing)}, which a human body needs; "
             f"its joints are {shown}"
         )
-    rest_m = rest_positions_m(skeleton)
+    rest_m = skeleton.rest_positions_m
     for side in ("left", "right"):
         for upper, lower in (("hip", "knee"), ("knee", "ankle")):
             start, end = (skeleton.parts.index(f"{side}_{part}") for part in (upper, lower))

@@ -13,10 +13,14 @@ from typing import Self
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.body import SolePoints, sole_points
+from selfcorrect.motion.body import SolePoints, sole_points, stature_m
 from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
 
-BODY_MASS_KG = 71.8
+BODY_MASS_INDEX_KG_M2 = 23.0
+"""Mass over squared stature of an adult of normal weight, between de Leva's women (20.5) and men (24.1)."""
+
+STRENGTH_OF_KG = 71.8
+"""Mass of the body whose joints are as strong as the table says; others are stronger or weaker in proportion."""
 SOLE_RADIUS_M = 0.008
 """Radius of the spheres with which the soles touch the floor."""
 
@@ -156,8 +160,15 @@ class Humanoid:
         return replace(self, inertia_kgm2=np.maximum(self.inertia_kgm2, minimum_kgm2))
 
 
-def humanoid(skeleton: Skeleton, mass_kg: float = BODY_MASS_KG, soles: SolePoints | None = None) -> Humanoid:
+def usual_mass_kg(skeleton: Skeleton) -> float:
+    """What a body of normal weight and this skeleton's stature weighs."""
+    return BODY_MASS_INDEX_KG_M2 * stature_m(skeleton) ** 2
+
+
+def humanoid(skeleton: Skeleton, mass_kg: float | None = None, soles: SolePoints | None = None) -> Humanoid:
     """Build the body of a skeleton that weighs `mass_kg`, with the given soles or those of `sole_points`.
+
+    Without a mass it weighs what is usual for its stature.
 
     Raises ValueError where the skeleton lacks a part of the legs, its root is not the pelvis, or the bones of the legs
     are no human's.
@@ -166,9 +177,10 @@ def humanoid(skeleton: Skeleton, mass_kg: float = BODY_MASS_KG, soles: SolePoint
         raise ValueError(f"a humanoid needs the parts {REQUIRED_PARTS}, the skeleton lacks {missing}")
     if skeleton.parts[0] != "pelvis":
         raise ValueError(f"a humanoid's root must be its pelvis, got {skeleton.names[0]!r}")
+    mass_kg = usual_mass_kg(skeleton) if mass_kg is None else mass_kg
     if not mass_kg > 0:
         raise ValueError(f"body mass must be positive, got {mass_kg} kg")
-    rest_m = _rest_positions(skeleton)
+    rest_m = skeleton.rest_positions_m
     _check_legs(skeleton, rest_m)
     joints = np.array([j for j, part in enumerate(skeleton.parts) if part not in CARRIED_PARTS])
     link_of = _carriers(skeleton, joints)
@@ -183,7 +195,9 @@ def humanoid(skeleton: Skeleton, mass_kg: float = BODY_MASS_KG, soles: SolePoint
         mass_kg=mass,
         centre_m=centre,
         inertia_kgm2=inertia,
-        torque_limit_nm=np.array([segment_of(skeleton.parts[joint]).torque_limit_nm for joint in joints]),
+        torque_limit_nm=mass_kg
+        / STRENGTH_OF_KG
+        * np.array([segment_of(skeleton.parts[joint]).torque_limit_nm for joint in joints]),
         capsules=tuple(
             _capsule(skeleton, joint, reach_m[joint], link_of[joint], rest_m[joint] - rest_m[joints[link_of[joint]]])
             for joint in segments
@@ -204,15 +218,6 @@ def _check_legs(skeleton: Skeleton, rest_m: np.ndarray) -> None:
                     f"the bone from {side} {upper} to {lower} is {length_m:.3g} m long, expected {LEG_BONE_M[0]} to "
                     f"{LEG_BONE_M[1]} m; are the skeleton's offsets in metres?"
                 )
-
-
-def _rest_positions(skeleton: Skeleton) -> np.ndarray:
-    """Positions (J, 3) of all joints in the rest pose, the root at the origin, metres."""
-    positions = np.zeros((len(skeleton), 3))
-    for joint, parent in enumerate(skeleton.parents):
-        if parent >= 0:
-            positions[joint] = positions[parent] + skeleton.offsets_m[joint]
-    return positions
 
 
 def _carriers(skeleton: Skeleton, joints: np.ndarray) -> np.ndarray:
@@ -251,7 +256,7 @@ def _reach(skeleton: Skeleton, soles: SolePoints, joint: int) -> np.ndarray:
         return soles.offsets_m[on_foot].mean(0) * (1.0, 0.5, 1.0)
     end = next((found for part in segment.ends if (found := skeleton.joint(part)) is not None), None)
     if end is not None:
-        return _rest_positions(skeleton)[end] - _rest_positions(skeleton)[joint]
+        return skeleton.rest_positions_m[end] - skeleton.rest_positions_m[joint]
     incoming_m = skeleton.offsets_m[joint]
     return incoming_m / max(float(np.linalg.norm(incoming_m)), 1e-9) * segment.length_m
 

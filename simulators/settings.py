@@ -31,6 +31,8 @@ class TrackerSettings:
 
     engine: str = "pybullet"
     """The simulator: one of `ENGINES`."""
+    mass_kg: float | None = None
+    """What the body weighs; without it, what is usual for its stature."""
     rate_hz: float = 120.0
     """Simulation steps per second, rounded to a whole number of steps per frame."""
 

@@ -128,14 +128,14 @@ class _Simulator:
 
     def __init__(self, settings: TrackerSettings) -> None:
         self.world = {"pybullet": PyBulletWorld, "mujoco": MuJoCoWorld}[settings.engine](settings)
-        self._minimum_inertia_kgm2 = settings.minimum_inertia_kgm2
+        self._minimum_inertia_kgm2, self._mass_kg = settings.minimum_inertia_kgm2, settings.mass_kg
         self._skeleton: Skeleton | None = None
 
     def body_of(self, skeleton: Skeleton, soles: SolePoints) -> Humanoid:
         fits = self._skeleton is not None and skeleton.same_as(self._skeleton)
         if not (fits and np.array_equal(soles.offsets_m, self._soles.offsets_m)):
             self._skeleton, self._soles = skeleton, soles
-            self._body = humanoid(skeleton, soles=soles).padded(self._minimum_inertia_kgm2)
+            self._body = humanoid(skeleton, self._mass_kg, soles).padded(self._minimum_inertia_kgm2)
         return self._body
 
 

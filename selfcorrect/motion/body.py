@@ -28,6 +28,9 @@ HEAD_ABOVE_NECK_M = 0.175
 HEAD_ABOVE_HEAD_JOINT_M = 0.09
 HEAD_RADIUS_M = 0.09
 
+HIP_SHARE_OF_STATURE = 0.53
+"""Height of the hips of a standing adult (Winter 2009, "Biomechanics and Motor Control", figure 4.1)."""
+
 FLESH_M = {
     "pelvis": 0.09, "spine1": 0.09, "spine2": 0.09, "spine3": 0.09, "neck": 0.05, "hip": 0.06, "knee": 0.05,
     "collar": 0.05, "shoulder": 0.045, "elbow": 0.035, "wrist": 0.035,
@@ -102,6 +105,17 @@ def head_point(skeleton: Skeleton) -> tuple[int, np.ndarray] | None:
         if joint is not None:
             return joint, np.array([0.0, above_m, 0.0])
     return None
+
+
+def stature_m(skeleton: Skeleton) -> float:
+    """Height of the standing body from its soles to the top of its head; from its legs where it has no head."""
+    heights_m, soles = skeleton.rest_positions_m[:, 1], sole_points(skeleton)
+    lowest_m = (heights_m[soles.joints] + soles.offsets_m[:, 1]).min()
+    if (head := head_point(skeleton)) is None:
+        hips = [joint for side in ("left", "right") if (joint := skeleton.joint(f"{side}_hip")) is not None]
+        return float(heights_m[hips].mean() - lowest_m) / HIP_SHARE_OF_STATURE
+    joint, centre_m = head
+    return float(heights_m[joint] + centre_m[1] + HEAD_RADIUS_M - lowest_m)
 
 
 def lowest_point_m(skeleton: Skeleton, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:

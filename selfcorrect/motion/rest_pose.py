@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.inverse_kinematics import aligning_turns
 from selfcorrect.motion.kinematics import continuous, forward_kinematics, joint_positions, local_rotations
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import SMPL_22, Skeleton
+from selfcorrect.motion.skeleton import SMPL_22
 from selfcorrect.motion.smpl import to_smpl
 
 LEFT, UP, DOWN, AHEAD = np.array([1.0, 0, 0]), np.array([0, 1.0, 0]), np.array([0, -1.0, 0]), np.array([0, -0.3, 1.0])
@@ -55,15 +55,10 @@ def is_z_up(motion: Motion) -> bool:
     start, end = motion.skeleton.joint("left_ankle"), motion.skeleton.joint("neck")
     if start is None or end is None:
         return False
-    rest_m = rest_positions_m(motion.skeleton)
+    rest_m = motion.skeleton.rest_positions_m
     moving_m = joint_positions(_thinned(motion))
     bodies_m = rest_m[end] - rest_m[start], (moving_m[:, end] - moving_m[:, start]).mean(axis=0)
     return all(body_m[2] > 2 * abs(body_m[1]) for body_m in bodies_m)
-
-
-def rest_positions_m(skeleton: Skeleton) -> np.ndarray:
-    """Positions (J, 3) of the joints at rest, the root at the origin, metres."""
-    return forward_kinematics(skeleton, np.zeros(3), np.tile([0.0, 0.0, 0.0, 1.0], (len(skeleton), 1)))[0]
 
 
 class _Turns:
@@ -71,7 +66,7 @@ class _Turns:
 
     def __init__(self, motion: Motion) -> None:
         self.motion, self.skeleton = motion, motion.skeleton
-        self.rest_m = rest_positions_m(motion.skeleton)
+        self.rest_m = motion.skeleton.rest_positions_m
 
     def all(self) -> Rotation:
         turns: list[Rotation] = []

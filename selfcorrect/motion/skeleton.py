@@ -82,6 +82,14 @@ class Skeleton:
             tuple(child for child, parent in enumerate(self.parents) if parent == joint) for joint in range(len(self))
         )
 
+    @cached_property
+    def rest_positions_m(self) -> np.ndarray:
+        """Positions (J, 3) of the joints at rest, the root at the origin, metres."""
+        positions_m = np.zeros_like(self.offsets_m)
+        for joint, parent in enumerate(self.parents[1:], start=1):
+            positions_m[joint] = positions_m[parent] + self.offsets_m[joint]
+        return positions_m
+
     def same_as(self, other: Skeleton) -> bool:
         """Whether both have the same joints, tree, parts and offsets."""
         return (

@@ -68,5 +68,15 @@ def test_a_motion_that_is_given_up_has_a_timeline_until_then(walk):
     assert f"frame {len(correction.timeline) - 1}" in correction.reason
 
 
+def test_mass_is_an_option(stand):
+    """Light and heavy bodies stand alike, each on its own weight."""
+    light, heavy = (PhysicsCorrector(TrackerSettings(mass_kg=mass))([stand])[0] for mass in (50.0, 100.0))
+    totals = [correction.timeline.loads_bodyweights[8:].sum(axis=1).mean() for correction in (light, heavy)]
+    assert totals == pytest.approx([1.0, 1.0], abs=0.03)
+    assert np.abs(heavy.motion.root_m - light.motion.root_m).max() < 0.01
+    with pytest.raises(ValueError, match="mass_kg must be positive, got -70"):
+        TrackerSettings(mass_kg=-70.0)
+
+
 def test_nothing_simulated_is_no_timeline(walk):
     assert KinematicCorrector()([walk])[0].timeline is None

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from selfcorrect.motion.body import stature_m
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
@@ -37,6 +38,17 @@ def test_all_mass_is_somewhere(adult, walk, mass_kg):
         assert body.total_mass_kg == pytest.approx(mass_kg)
         assert (body.mass_kg > 0).all()
         assert (body.inertia_kgm2 > 0).all()
+
+
+def test_bodies_weigh_what_is_usual_for_their_stature(adult):
+    """A child of half the size has a quarter of the mass at the same body-mass index, and weaker joints."""
+    tall, small = humanoid(adult), humanoid(replace(adult, offsets_m=0.5 * adult.offsets_m))
+    assert 55 < tall.total_mass_kg < 75
+    assert tall.total_mass_kg == pytest.approx(23.0 * stature_m(adult) ** 2)
+    small_m = stature_m(replace(adult, offsets_m=0.5 * adult.offsets_m))
+    assert small.total_mass_kg == pytest.approx(23.0 * small_m**2)
+    shares = small.torque_limit_nm[1:] / tall.torque_limit_nm[1:]
+    assert shares == pytest.approx(small.total_mass_kg / tall.total_mass_kg)
 
 
 def test_symmetric_skeletons_make_symmetric_bodies(adult):

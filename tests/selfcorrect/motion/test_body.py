@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.body import head_point, sole_points, world_sole_points
+from selfcorrect.motion.body import head_point, sole_points, stature_m, world_sole_points
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.skeleton import Skeleton
 
@@ -62,3 +64,14 @@ def test_a_skeleton_without_ankles_is_refused():
     assert head_point(pole) is None
     with pytest.raises(ValueError, match="no left ankle"):
         sole_points(pole)
+
+
+def test_stature_is_from_the_soles_to_the_top_of_the_head(skeleton: Skeleton, standing_height_m: float):
+    to_head_m = sum(skeleton.offsets_m[skeleton.parts.index(part), 1] for part in ("spine1", "spine2", "spine3"))
+    to_head_m += sum(skeleton.offsets_m[skeleton.parts.index(part), 1] for part in ("neck", "head"))
+    assert stature_m(skeleton) == pytest.approx(standing_height_m + to_head_m + 0.18)
+
+
+def test_a_body_without_a_head_has_the_stature_of_its_legs(skeleton: Skeleton):
+    headless = tuple("" if part in ("neck", "head") else part for part in skeleton.parts)
+    assert stature_m(replace(skeleton, parts=headless)) == pytest.approx(stature_m(skeleton), rel=0.1)

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.rest_pose import is_z_up, rest_positions_m, turn_frames, upright_turns
+from selfcorrect.motion.rest_pose import is_z_up, turn_frames, upright_turns
 from selfcorrect.motion.skeleton import Skeleton
 
 
@@ -74,7 +74,7 @@ def test_frames_along_the_bones_get_their_twist_from_the_motion(motion: Motion) 
     assert found is not None
     upright = turn_frames(turned, found)
     assert upright_turns(upright) is None
-    rest_m = rest_positions_m(upright.skeleton)
+    rest_m = upright.skeleton.rest_positions_m
     for side in ("left", "right"):
         hip, ankle, foot = (upright.skeleton.parts.index(f"{side}_{part}") for part in ("hip", "ankle", "foot"))
         assert rest_m[ankle, 1] < rest_m[hip, 1] - 0.7
