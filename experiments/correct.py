@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -73,6 +73,8 @@ class CorrectCommand:
     """Film each motion before and after, side by side, as NAME.mp4 beside the output."""
     report: Path | None = None
     """The report, JSON; by default report.json in the output folder."""
+    mass_kg: float | None = None
+    """What every body weighs; otherwise what its shape does, with --body-model, or what is usual for its stature."""
     metres_per_unit: float | None = None
     """Length of the BVH files' unit; without it, the usual unit nearest to a person's size."""
     fps: float | None = None
@@ -98,7 +100,9 @@ class CorrectCommand:
             lock = FolderLock(self.out)
         with lock:
             results = self._results(places, settings)
-            write_report(report, {**asdict(settings), "kinematic": self.kinematic}, results)
+            told = {**asdict(settings), "kinematic": self.kinematic}
+            verdicts = [result.verdict for result in results]
+            write_report(report, told, verdicts, filter(None, (Result.load(place.record) for place in places)))
         print(*table(results), "", *_closing(results, self.out), f"report: {report}", sep="\n")
         if all(result.verdict == "failed" for result in results):
             raise ValueError("none of the files could be read")
@@ -108,7 +112,9 @@ class CorrectCommand:
         reading = Reading(self.metres_per_unit, self.fps, self.up, self.body_model, self.allow_pickle)
         body_model_of(reading)  # where that is no body model, nothing begins
         strength = None if self.kinematic else strength_of(self.strength)
-        return Settings(strength, self.keep_failed, self.video, reading)
+        settings = Settings(strength, self.mass_kg, self.keep_failed, self.video, reading)
+        settings.corrector()  # where that cannot be, nothing begins
+        return settings
 
     def _results(self, places: Sequence[Place], settings: Settings) -> list[Result]:
         remove_leftovers(self.out, below=True)
@@ -118,7 +124,8 @@ class CorrectCommand:
         if waiting:
             jobs = [Job(place.name, correct_file, (place, settings), 1) for place in waiting]
             run_jobs(jobs, min(self.workers, len(jobs)), "correct", unit="motion")
-        return [result for place in places if (result := Result.load(place.record))]
+        results = (Result.load(place.record) for place in places)
+        return [replace(result, over_time={}) for result in results if result]
 
 
 def strength_of(word: str) -> float:

@@ -25,8 +25,10 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pieces import PIECE_FRAMES, correct_long
 from selfcorrect.motion.suspicion import suspicions
+from selfcorrect.motion.timeline import Contact, Timeline, spans
 from selfcorrect.motion.transforms import resample
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.humanoid import usual_mass_kg
 from selfcorrect.simulators.settings import TrackerSettings
 
 RECORDS = ".records"
@@ -38,17 +40,23 @@ _SHOT_FRAMES = 120
 
 @dataclass(frozen=True)
 class Settings:
-    """All that a result depends on beside its input; strength None simulates nothing."""
+    """All that a result depends on beside its input; strength None simulates nothing.
+
+    mass_kg: of every body; None for what its shape or its stature says.
+    """
 
     strength: float | None
+    mass_kg: float | None = None
     keep_failed: bool = False
     video: bool = False
     reading: Reading = field(default_factory=Reading)
 
-    def corrector(self) -> CorrectMotions:
+    def corrector(self, shape_kg: float | None = None) -> CorrectMotions:
+        """The corrector of a body whose shape weighs `shape_kg`."""
         if self.strength is None:
             return KinematicCorrector()
-        return PhysicsCorrector(TrackerSettings.at_strength(self.strength))
+        tracker = TrackerSettings.at_strength(self.strength)
+        return PhysicsCorrector(replace(tracker, mass_kg=shape_kg if self.mass_kg is None else self.mass_kg))
 
 
 @dataclass(frozen=True)
@@ -112,7 +120,7 @@ def _corrected(place: Place, settings: Settings, product: Path, video: Path) -> 
         place.video.parent.mkdir(parents=True, exist_ok=True)
         blank = replace(blank, key=key_of(place.source, settings))
         file = open_motion(place.source, settings.reading)
-        correction = correct_long(settings.corrector(), file.motion)
+        correction = correct_long(settings.corrector(file.mass_kg), file.motion)
         _check_finite(correction.motion)
         if correction.accepted:
             file.write(product, correction.motion)
@@ -121,6 +129,8 @@ def _corrected(place: Place, settings: Settings, product: Path, video: Path) -> 
                 write_atomically(place.video, video.read_bytes())
     except Exception as error:  # whatever is wrong with one file, the others go on
         return replace(blank, reason=_sentence(place.source, error))
+    if settings.strength is not None:
+        blank = replace(blank, mass_kg=settings.mass_kg or file.mass_kg or usual_mass_kg(file.motion.skeleton))
     return _described(blank, file, correction)
 
 
@@ -149,6 +159,8 @@ def _described(blank: Result, file: MotionFile, correction: MotionCorrection) ->
         before={name: figures[f"{name}_before"] for name in MEASURES if f"{name}_before" in figures},
         after={name: figures[f"{name}_after"] for name in MEASURES if f"{name}_after" in figures},
         help={name: value for name, value in figures.items() if name.startswith(("residual_", "unexplained_"))},
+        over_time=_over_time(correction.timeline),
+        contacts=_contacts(correction),
     )
     return _with_distances(result, file.motion, correction.motion) if correction.accepted else result
 
@@ -170,18 +182,27 @@ def _with_distances(result: Result, before: Motion, after: Motion) -> Result:
         furthest_m=furthest[0],
         furthest_frame=furthest[1],
         furthest_joint=names[furthest[2]],
-        contacts=_contacts(after),
     )
 
 
-def _contacts(motion: Motion) -> dict[str, list[tuple[int, int]]]:
-    """First and last frames of every time that each foot stands."""
-    stands = np.pad(foot_contacts(motion), ((1, 1), (0, 0))).astype(int)
-    spans = {}
-    for foot, side in enumerate(("left", "right")):
-        edges = np.flatnonzero(np.diff(stands[:, foot]))
-        spans[side] = list(zip(edges[::2].tolist(), (edges[1::2] - 1).tolist(), strict=True))
-    return spans
+def _over_time(timeline: Timeline | None) -> dict[str, list[float]]:
+    """The residual wrench of every frame, rounded."""
+    if timeline is None:
+        return {}
+    return {
+        "residual_force_bodyweights": timeline.residual_force_bodyweights.round(3).tolist(),
+        "residual_torque_nm": timeline.residual_moment_nm.round(1).tolist(),
+    }
+
+
+def _contacts(correction: MotionCorrection) -> list[dict[str, Any]]:
+    """When which part of the body bears weight; without a simulation, when the feet stand."""
+    if correction.timeline is not None:
+        contacts = correction.timeline.contacts()
+    else:
+        feet = zip(("left foot", "right foot"), foot_contacts(correction.motion).T, strict=True)
+        contacts = [Contact(foot, *span) for foot, stands in feet for span in spans(stands)]
+    return [asdict(contact) for contact in contacts]
 
 
 def _deliver(place: Place, settings: Settings, result: Result, product: Path) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from selfcorrect.files import write_atomically
+from selfcorrect.files import replacing, write_atomically
 from selfcorrect.motion.physical import PhysicalErrors
 
 MEASURES = tuple(error.name for error in fields(PhysicalErrors))
@@ -25,9 +26,10 @@ class Result:
     verdict; reason: why not accepted; frame: where, if that is known; output: "corrected", "original" (a rejected
     motion that was passed through) or "" for none, and output_hash of its content; notes: what was assumed or is odd;
     before, after: the motion's `PhysicalErrors`; moved_m: mean over frames and joints; moved_by_joint_m: mean per
-    joint; furthest_m, furthest_joint, furthest_frame: where it moved most; help: residual wrench, force in body weights
-    and moment in N m, and the force that neither floor nor muscles explain; contacts: by foot, first and last frames in
-    which the corrected motion stands on it.
+    joint; furthest_m, furthest_joint, furthest_frame: where it moved most; mass_kg: of the simulated body;
+    help: residual wrench, force in body weights and moment in N m, and the force that neither floor nor muscles
+    explain; over_time: the residual wrench of every frame until the body was given up; contacts: parts of the body,
+    first and last frames in which they bear weight, and the mean load in body weights.
     """
 
     source: str
@@ -48,12 +50,13 @@ class Result:
     furthest_m: float = 0.0
     furthest_joint: str = ""
     furthest_frame: int | None = None
+    mass_kg: float | None = None
     help: dict[str, float] = field(default_factory=dict)
-    contacts: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    over_time: dict[str, list[float]] = field(default_factory=dict)
+    contacts: list[dict[str, Any]] = field(default_factory=list)
 
     def save(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, _json(asdict(self)))
+        write_atomically(path, _json(asdict(self)).encode())
 
     @classmethod
     def load(cls, path: Path) -> Result | None:
@@ -64,13 +67,15 @@ class Result:
             return None
 
 
-def write_report(path: Path, settings: dict[str, object], results: Sequence[Result]) -> None:
-    """All results as JSON, whole or not at all."""
-    verdicts = [result.verdict for result in results]
+def write_report(path: Path, settings: dict[str, object], verdicts: Sequence[str], results: Iterable[Result]) -> None:
+    """All results as JSON, whole or not at all; they are in memory one at a time."""
     counts = {verdict: verdicts.count(verdict) for verdict in ("accepted", "rejected", "failed")}
-    motions = [_readable(result) for result in results]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, _json({"settings": settings, "counts": counts, "motions": motions}))
+    head = _json({"settings": settings, "counts": counts}).removesuffix("\n}\n")
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.write(f'{head},\n "motions": [')
+        for count, result in enumerate(results):
+            file.write(f"{',' if count else ''}\n{_json(_readable(result)).rstrip()}")
+        file.write("\n ]\n}\n")
 
 
 def _readable(result: Result) -> dict[str, object]:
@@ -78,8 +83,10 @@ def _readable(result: Result) -> dict[str, object]:
     return {name: value for name, value in asdict(result).items() if name not in ("key", "output_hash")}
 
 
-def _json(value: object) -> bytes:
-    return (json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n").encode()
+def _json(value: object) -> str:
+    """Indented JSON, lists of numbers on one line."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n"
+    return re.sub(r"\[\n[^\[\]{}\"]*\]", lambda numbers: re.sub(r"\s+", " ", numbers[0]), text)
 
 
 def table(results: Sequence[Result]) -> list[str]:

@@ -60,12 +60,13 @@ class Reading:
 class MotionFile:
     """A motion on a skeleton that stands upright, y up; `write` puts another in a file like the one it came from.
 
-    notes: what was assumed to read it.
+    notes: what was assumed to read it; mass_kg: of the body, None where the file does not tell.
     """
 
     motion: Motion
     notes: tuple[str, ...]
     write: Callable[[Path, Motion], None]
+    mass_kg: float | None = None
 
 
 def is_motion_file(path: Path) -> bool:
@@ -89,8 +90,8 @@ def _open_amass(path: Path, reading: Reading) -> MotionFile:
         notes = ("AMASS files hold no bone lengths: an average body stands in",)
     else:
         body = amass.body_in(path, model)
-    motion = amass.read(path, body)
-    return MotionFile(motion, notes, lambda target, changed: amass.write(target, changed, body, like=path))
+    motion, mass_kg = amass.read(path, body), body and body.mass_kg
+    return MotionFile(motion, notes, lambda target, changed: amass.write(target, changed, body, like=path), mass_kg)
 
 
 @lru_cache(maxsize=1)

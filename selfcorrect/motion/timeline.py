@@ -16,12 +16,15 @@ LONGEST_GAP_S = 0.1
 
 @dataclass(frozen=True)
 class Contact:
-    """A time in which a part of the body bears weight: first and last frame, and the mean load in body weights."""
+    """A time in which a part of the body bears weight: first and last frame, and the mean load in body weights.
+
+    Without a simulation no load is known.
+    """
 
     part: str
     first_frame: int
     last_frame: int
-    load_bodyweights: float
+    load_bodyweights: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,7 @@ from selfcorrect.datasets import convert
 from selfcorrect.datasets.bvh import read_bvh, write_bvh
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.correct import strength_of
+from selfcorrect.experiments.correct_file import Settings
 from selfcorrect.experiments.motion_files import Reading, open_motion
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
@@ -90,7 +91,12 @@ def test_the_report_says_what_was_removed_and_how_far_it_moved(folder: Path) -> 
     assert set(motion["after"]) == {"penetration_m", "floating_m", "skate_m_s", "jerk_m_s3"}
     assert motion["notes"][0] == "unit of length taken as 0.01 m"
     assert motion["help"]["residual_force_bodyweights"] > 0
-    assert set(motion["contacts"]) == {"left", "right"}
+    assert {contact["part"] for contact in motion["contacts"]} == {"left foot", "right foot"}
+    assert all(0.05 < contact["load_bodyweights"] < 3 for contact in motion["contacts"])
+    force = motion["over_time"]["residual_force_bodyweights"]
+    assert (len(force), len(motion["over_time"]["residual_torque_nm"])) == (45, 45)
+    assert np.mean(force[1:]) == pytest.approx(motion["help"]["residual_force_bodyweights"], abs=2e-3)
+    assert 60 < motion["mass_kg"] < 80
     old, new = (read_bvh(folder / place / "steps.bvh").motion for place in ("clips", "out"))
     moved_m = np.linalg.norm(joint_positions(new) - joint_positions(old), axis=-1)
     assert motion["moved_m"] == pytest.approx(moved_m.mean(), abs=1e-5)
@@ -100,6 +106,12 @@ def test_the_report_says_what_was_removed_and_how_far_it_moved(folder: Path) -> 
     assert motion["furthest_joint"] == new.skeleton.names[joint]
     settings = json.loads((folder / "out" / "report.json").read_text())["settings"]
     assert settings["strength"] == 0.0
+
+
+def test_a_body_weighs_what_the_user_says_else_what_its_shape_does(folder: Path) -> None:
+    assert [Settings(0.7, mass_kg).corrector(101.0).tracker.mass_kg for mass_kg in (60.0, None)] == [60.0, 101.0]
+    assert main(["correct", "clips/steps.bvh", "--mass-kg", "50"]) == 0
+    assert report_of(folder / "corrected")["steps.bvh"]["mass_kg"] == 50
 
 
 @pytest.mark.parametrize("name", ["test/03_01.bvh", "train/01_01.bvh"])
@@ -233,6 +245,7 @@ def test_a_motion_that_physics_cannot_follow_is_rejected_with_its_frame(folder: 
         (["empty"], "empty: no motion files (.bvh, .npz, .npy) here"),
         (["clips", "--strength", "brutal"], "strength must be one of faithful, balanced, physical or a number"),
         (["clips", "--strength", "1.5"], "a number from 0 to 1, got '1.5'"),
+        (["clips", "--mass-kg", "-70"], "mass_kg must be positive, got -70"),
         (["clips", "--workers", "0"], "workers must be at least 1, got 0"),
         (["clips", "--metres-per-unit", "-1"], "metres-per-unit must be a positive number, got -1"),
         (["clips", "--body-model", "file.txt"], "file.txt: expected a body model as .npz or .pkl"),
