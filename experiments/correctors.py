@@ -23,7 +23,7 @@ from selfcorrect.samples import Samples
 from selfcorrect.simulators.corrector import BATCH, KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.precondition import PreconditionSettings
 
-MODEL_WORLD = PreconditionSettings(estimate_floor=False, estimate_drift=False, fit_soles=False)
+MODEL_WORLD = PreconditionSettings(estimate_floor=False, estimate_drift=False, fit_soles=False, support="floor")
 """A model's samples live in a world whose floor is known; estimating floor and drift would throw them about."""
 
 ANCHOR_SOURCE_COUNT = 1024

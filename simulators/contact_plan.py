@@ -8,13 +8,16 @@ problem is solved in forces divided by each point's contact activation. Solver: 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.support import Support
 from selfcorrect.simulators.dynamics import Demand, demand
 from selfcorrect.simulators.humanoid import Humanoid
+from selfcorrect.simulators.support import above_ground_m
 
 CONTACT_HEIGHT_M = (0.003, 0.015)
 CONTACT_SPEED_M_S = (0.6, 1.8)
@@ -48,19 +51,30 @@ class Plan:
         return Plan(needs, *arrays)
 
 
-def explain(body: Humanoid, motions: MotionBatch, friction: float, iterations: int = 30) -> Plan:
-    """Explain motions on the body's tree by contact forces with the given coefficient of friction."""
+def explain(
+    body: Humanoid,
+    motions: MotionBatch,
+    friction: float,
+    iterations: int = 30,
+    supports: Sequence[Sequence[Support]] = (),
+) -> Plan:
+    """Explain motions on the body's tree by contact forces with the given coefficient of friction.
+
+    supports: what carries each of the motions beside the floor; none for any where that is empty.
+    """
     needs = demand(body, motions)
     points_m = body.touches.lowest_points(needs.positions_m, needs.orientations)
-    activation = contact_activation(points_m, motions.fps)
+    activation = contact_activation(above_ground_m(body, points_m, supports), motions.fps)
     arms_m = points_m - needs.centre_m[:, :, None]
     force_n = contact_forces(needs.wrench, arms_m, activation, friction, iterations)
-    explained = _apply(_wrench_map(arms_m), force_n.reshape(*force_n.shape[:2], -1))
-    return Plan(needs, points_m, force_n, activation, needs.wrench - explained)
+    return Plan(needs, points_m, force_n, activation, needs.wrench - net_wrench(arms_m, force_n))
 
 
 def contact_activation(points_m: np.ndarray, fps: float) -> np.ndarray:
-    """How well points (N, T, C, 3) can carry, in [0, 1]: squared, falling with height and with horizontal speed."""
+    """How well points (N, T, C, 3) can carry, in [0, 1]: squared, falling with height and with horizontal speed.
+
+    Heights are those above what is beneath each point.
+    """
     speed_m_s = np.linalg.norm(np.gradient(points_m[..., [0, 2]], 1 / fps, axis=1), axis=-1)
     return (_falling(points_m[..., 1], CONTACT_HEIGHT_M) * _falling(speed_m_s, CONTACT_SPEED_M_S)) ** 2
 
@@ -96,6 +110,11 @@ def contact_forces(
         cone = _onto_cones(relaxed.reshape(arms_m.shape), friction).reshape(pulled.shape)
         dual = relaxed - cone
     return (scale * cone).reshape(arms_m.shape)
+
+
+def net_wrench(arms_m: np.ndarray, force_n: np.ndarray) -> np.ndarray:
+    """Net force and moment (N, T, 6) of forces (N, T, C, 3) at arms (N, T, C, 3)."""
+    return _apply(_wrench_map(arms_m), force_n.reshape(*force_n.shape[:2], -1))
 
 
 def _apply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:

@@ -76,7 +76,15 @@ def _correction(motion: Motion, outcome: Outcome) -> MotionCorrection:
     """A motion that failed is handed back as it came."""
     if not outcome.failure:
         motion = replace(motion, root_m=outcome.root_m, rotations=outcome.rotations)
-    return MotionCorrection(motion, not outcome.failure, outcome.failure, outcome.diagnostics, outcome.timeline)
+    return MotionCorrection(
+        motion=motion,
+        accepted=not outcome.failure,
+        reason=outcome.failure,
+        diagnostics=outcome.diagnostics,
+        timeline=outcome.timeline,
+        supports=outcome.supports,
+        notes=outcome.notes,
+    )
 
 
 def _flaw(motion: Motion) -> str:

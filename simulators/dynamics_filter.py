@@ -6,6 +6,7 @@ demand; the legs bend so that the feet stay where they are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,10 +15,12 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.support import Support
 from selfcorrect.simulators.contact_plan import explain
 from selfcorrect.simulators.humanoid import Humanoid
 from selfcorrect.simulators.leg_ik import Legs, bend_legs
 from selfcorrect.simulators.smoothing import second_difference_bands
+from selfcorrect.simulators.support import above_ground_m
 
 ROUNDS = 2
 ITERATIONS = 20
@@ -30,10 +33,12 @@ LIFT_S = 0.1
 """Time over which a body is lifted out of the floor."""
 
 
-def filter_dynamics(body: Humanoid, motions: MotionBatch, friction: float) -> MotionBatch:
+def filter_dynamics(
+    body: Humanoid, motions: MotionBatch, friction: float, supports: Sequence[Sequence[Support]] = ()
+) -> MotionBatch:
     """Motions on the body's tree, shifted so that contacts within friction cones explain more of them."""
     for _ in range(ROUNDS):
-        plan = explain(body, motions, friction, ITERATIONS)
+        plan = explain(body, motions, friction, ITERATIONS, supports)
         shift_m = np.stack(
             [
                 centre_shift(rest, forces_n.sum(1), body.total_mass_kg, motions.fps)
@@ -68,11 +73,12 @@ def centre_shift(rest: np.ndarray, contact_n: np.ndarray, mass_kg: float, fps: f
     return solveh_banded(bands, right.ravel()).reshape(count, 3)
 
 
-def clear_floor(body: Humanoid, motions: MotionBatch) -> MotionBatch:
-    """Motions on the body's tree, lifted where trunk or thighs are in the floor."""
+def clear_floor(body: Humanoid, motions: MotionBatch, supports: Sequence[Sequence[Support]] = ()) -> MotionBatch:
+    """Motions on the body's tree, lifted where trunk or thighs are in the floor or in their support."""
     positions_m, orientations = forward_kinematics(body.tree, motions.root_m, motions.rotations)
     bulky = np.isin(body.touches.links, body.bulky) & (body.touches.radii_m > 0)
-    lowest_m = body.touches.lowest_points(positions_m, orientations)[:, :, bulky, 1].min(-1)
+    points_m = above_ground_m(body, body.touches.lowest_points(positions_m, orientations), supports)
+    lowest_m = points_m[:, :, bulky, 1].min(-1)
     window = 2 * round(LIFT_S * motions.fps) + 1
     lift_m = gaussian_filter1d(maximum_filter1d(np.maximum(-lowest_m, 0.0), window, axis=1), window / 4, axis=1)
     shift_m = lift_m[..., None] * np.array([0.0, 1.0, 0.0])

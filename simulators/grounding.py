@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from selfcorrect.motion.timeline import spans
+
 STILL_M_S = 0.36
 """A sole slower than this may be standing."""
+
+LEVEL_M = 0.06
+STANCE_S = 0.3
+"""Ground that much lower, stood on for that long, is another level."""
 
 DRIFT_KERNEL_M_S = 0.12
 DRIFT_NEAR_M_S = 0.24
@@ -23,6 +29,22 @@ def floor_height(soles_m: np.ndarray, speed_m_s: np.ndarray) -> float:
     if len(standing_m) >= 5:
         return float(np.percentile(standing_m, 40))
     return float(np.percentile(soles_m.min(1), 20))
+
+
+def lowest_level(soles_m: np.ndarray, stands: np.ndarray, highest_m: float, fps: float) -> float:
+    """Height of the lowest ground on which a foot stands for a while, `highest_m` if none is clearly lower.
+
+    soles_m: (T, 2) lowest point of each sole; stands: (T, 2) whether it may be standing. The 40th percentile, again and
+    again, of the heights in stances below the last level found.
+    """
+    height_m = np.where(stands, soles_m, np.inf).min(1)
+    while True:
+        low = height_m < highest_m - LEVEL_M
+        stances = [span for span in spans(low, round(fps / 15)) if span[1] - span[0] + 1 >= STANCE_S * fps]
+        if not stances:
+            return highest_m
+        stood_m = np.concatenate([height_m[first : last + 1] for first, last in stances])
+        highest_m = float(np.percentile(stood_m[np.isfinite(stood_m)], 40))
 
 
 def steady_drift(soles_m: np.ndarray, velocity_m_s: np.ndarray, fps: float) -> np.ndarray:

@@ -7,15 +7,17 @@ Torque limits bound the feed-forward torques alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.motion.support import Support
 from selfcorrect.simulators.humanoid import SOLE_RADIUS_M, Humanoid
 from selfcorrect.simulators.reference import Reference
 from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.support import NOWHERE_M, carried_links, slab_centre_m, slab_half_m
 from selfcorrect.simulators.world import GRAVITY_M_S2, Numbers, PerJoint, RootState
 
 STIFFNESS_NM_RAD = {"hip": 500, "knee": 500, "ankle": 400, "foot": 100, "collar": 400, "shoulder": 400, "elbow": 300}
@@ -35,13 +37,15 @@ class MuJoCoWorld:
         self._mujoco: Any = mujoco
         self.settings = settings
         self._body: Humanoid | None = None
+        self._places_m: list[list[float]] = []
 
-    def build(self, body: Humanoid, step_s: float) -> None:
-        """Compile the body, unless it is the one already there at the same step."""
-        if body is self._body and step_s == self._step_s:
+    def build(self, body: Humanoid, step_s: float, supports: Sequence[Support] = ()) -> None:
+        """Compile the body, unless it is the one already there at the same step, alone."""
+        if body is self._body and step_s == self._step_s and not (supports or self._places_m):
             return
         self._body, self._step_s = body, step_s
-        self.model = self._mujoco.MjModel.from_xml_string(mjcf(body, self.settings, step_s))
+        self._places_m = [slab_centre_m(support) for support in supports]
+        self.model = self._mujoco.MjModel.from_xml_string(mjcf(body, self.settings, step_s, supports))
         self.data = self._mujoco.MjData(self.model)
         self._find_links(len(body))
         self._limits_nm, self._root_centre_m = body.torque_limit_nm[1:, None], body.centre_m[0]
@@ -59,6 +63,11 @@ class MuJoCoWorld:
         self._joints = self.model.body_jntadr[self._bodies[1:]]
         self._poses = (self.model.jnt_qposadr[self._joints][:, None] + [1, 2, 3, 0]).ravel()  # wxyz, read as xyzw
         self._speeds = (self.model.jnt_dofadr[self._joints][:, None] + np.arange(3)).ravel()
+
+    def show(self, supports: Collection[int]) -> None:
+        """Move slabs to their places, or away."""
+        for index, place_m in enumerate(self._places_m):
+            self.data.mocap_pos[index] = place_m if index in supports else NOWHERE_M
 
     def drive(self, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray) -> tuple[list, list]:
         """Springs aim at the end of each step; torques make up for dampers and armature, which know no reference."""
@@ -122,8 +131,8 @@ class MuJoCoWorld:
         return loads_n[self._bodies].tolist()
 
 
-def mjcf(body: Humanoid, settings: TrackerSettings, step_s: float) -> str:
-    """The body over a floor as MuJoCo's XML. The soles touch the floor, never each other."""
+def mjcf(body: Humanoid, settings: TrackerSettings, step_s: float, supports: Sequence[Support] = ()) -> str:
+    """The body over a floor as MuJoCo's XML. Bodies touch the floor and the supports that carry them, nothing else."""
     return (
         f'<mujoco><compiler angle="radian" inertiafromgeom="false"/>'
         f'<option timestep="{float(step_s)!r}" gravity="0 0 {-GRAVITY_M_S2}" integrator="Euler" cone="pyramidal" '
@@ -131,20 +140,36 @@ def mjcf(body: Humanoid, settings: TrackerSettings, step_s: float) -> str:
         f'<default><geom friction="{settings.friction} 0.005 0.0001" solref="0.008 1" solimp="0.9 0.99 0.001" '
         f'contype="0" conaffinity="1" condim="3"/></default>'
         f'<worldbody><geom type="plane" size="0 0 1" contype="1" conaffinity="0"/>{_link(body, 0, settings)}'
-        f"</worldbody></mujoco>"
+        + "".join(_slab(body, support) for support in supports)
+        + "</worldbody></mujoco>"
     )
+
+
+def _slab(body: Humanoid, support: Support) -> str:
+    """A support, far away until it is shown."""
+    links = sum(_bit(link) for link in carried_links(body, support.part))
+    return (
+        f'<body mocap="true" pos="{_text(NOWHERE_M)}"><geom type="box" size="{_text(slab_half_m(support))}" '
+        f'contype="{links}" conaffinity="0"/></body>'
+    )
+
+
+def _bit(link: int) -> int:
+    """The flag by which a link touches its supports; that of the floor is 1."""
+    return 2 << link
 
 
 def _link(body: Humanoid, link: int, settings: TrackerSettings) -> str:
     """A link and, inside it, all that hang on it."""
     joint = "<freejoint/>" if link == 0 else '<joint type="ball"/>'
+    touches = f'conaffinity="{1 + _bit(link)}"'
     up_m = np.array([0.0, SOLE_RADIUS_M - settings.sole_lowering_m, 0.0])
     spheres = [
-        f'<geom type="sphere" size="{SOLE_RADIUS_M}" pos="{_text(corner + up_m)}"/>'
+        f'<geom type="sphere" size="{SOLE_RADIUS_M}" pos="{_text(corner + up_m)}" {touches}/>'
         for corner in body.soles.offsets_m[body.soles.joints == link]
     ]
     capsules = [
-        f'<geom type="capsule" size="{capsule.radius_m}" fromto="{_text(np.ravel(capsule.ends_m))}"/>'
+        f'<geom type="capsule" size="{capsule.radius_m}" fromto="{_text(np.ravel(capsule.ends_m))}" {touches}/>'
         for capsule in body.capsules
         if capsule.link == link
     ]
@@ -158,7 +183,7 @@ def _link(body: Humanoid, link: int, settings: TrackerSettings) -> str:
     )
 
 
-def _text(numbers: np.ndarray) -> str:
+def _text(numbers: Iterable[float]) -> str:
     return " ".join(f"{number:.9g}" for number in numbers)
 
 

@@ -7,6 +7,7 @@ vectorised over motions and frames and takes about a thousandth of the motion's 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d
@@ -15,13 +16,21 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.body import SolePoints, sole_points
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.support import Support
 from selfcorrect.simulators import denoising, footing, grounding, smoothing
 from selfcorrect.simulators.drift import changing_drift
 from selfcorrect.simulators.leg_ik import MAXIMUM_REACH, Legs, bend_legs
 from selfcorrect.simulators.soles import by_foot, corner_positions, fit_soles, frame_speeds, sole_normals, velocities
+from selfcorrect.simulators.support import ground_of_feet_m
+from selfcorrect.simulators.support_inference import infer_supports
+
+SupportChoice: TypeAlias = Literal["infer", "floor", "off"]
 
 FLAT_STANCE_RAD = np.radians(15.0)
 """Feet tilted by less are flat enough to show the thickness of their soles."""
+
+STANCE_TILT_RAD = np.radians(35.0)
+"""Feet tilted by more do not show where the ground is: on their tips, rigid toes seem to be far below it."""
 
 LOWERING_LIMIT_M = 0.05
 """Furthest that the root is lowered for a standing foot out of reach."""
@@ -37,6 +46,27 @@ class PreconditionSettings:
     """Find the floor's horizontal velocity, constant or changing, and take it out."""
     fit_soles: bool = True
     """Fit the soles' thickness at heel, ball and toe tip to each motion."""
+    support: SupportChoice = "infer"
+    """What carries the body: steps, rungs and seats where the motion shows them ("infer"), nothing but the "floor", or
+    whatever it may be that holds it at its height, which then is left alone ("off")."""
+
+    def __post_init__(self) -> None:
+        if self.support not in get_args(SupportChoice):
+            raise ValueError(f"support must be one of {get_args(SupportChoice)}, got {self.support!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class Mended:
+    """Preconditioned motions, the lowest ground on which they stand at y = 0.
+
+    soles: those of the motions, fitted only to a single one; supports: what carries each beside that ground;
+    origin_m: (N,) the height that was, or comes nearest to, y = 0 in the motion as it came.
+    """
+
+    motions: MotionBatch
+    soles: SolePoints
+    supports: list[tuple[Support, ...]]
+    origin_m: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +93,11 @@ class Posed:
             self.feet_m + shift_m[:, :, None, None],
         )
 
-    def stands(self, fastest_m_s: np.ndarray) -> np.ndarray:
-        """(N, T, 2) whether each foot stands; fastest_m_s: (N,) speed up to which it does."""
+    def stands(self, fastest_m_s: np.ndarray, ground_m: np.ndarray | float = 0.0) -> np.ndarray:
+        """(N, T, 2) whether each foot stands; fastest_m_s: (N,) speed up to which it does; ground_m: (N, T, 2)."""
         fps = self.motions.fps
         speed_m_s = frame_speeds(velocities(self.feet_m, fps))
-        return footing.standing(self.feet_m[..., 1].min(-1), speed_m_s, fastest_m_s, fps)
+        return footing.standing(self.feet_m[..., 1].min(-1) - ground_m, speed_m_s, fastest_m_s, fps)
 
     def normals(self, soles: SolePoints) -> np.ndarray:
         """(N, T, 2, 3) upward normals of the soles, world."""
@@ -75,8 +105,8 @@ class Posed:
         return Rotation.from_quat(self.orientations[:, :, ankles]).apply(sole_normals(soles))
 
 
-def precondition(motions: MotionBatch, settings: PreconditionSettings) -> tuple[MotionBatch, SolePoints]:
-    """Mend motions that share one length; returns them and their soles, which are fitted only to a single motion.
+def precondition(motions: MotionBatch, settings: PreconditionSettings) -> Mended:
+    """Mend motions that share one length.
 
     Raises ValueError where the skeleton lacks a hip, knee or ankle.
     """
@@ -85,11 +115,21 @@ def precondition(motions: MotionBatch, settings: PreconditionSettings) -> tuple[
     calm = denoising.denoise(motions, noise_rad)
     fastest_m_s = np.where(noisy, footing.STANDING_NOISY_M_S, footing.STANDING_M_S)
     soles = sole_points(motions.skeleton)
-    posed = _ground(Posed.of(_despike_unless(noisy, calm), soles), settings)
+    raw = Posed.of(_despike_unless(noisy, calm), soles)
+    posed = _ground(raw, soles, settings)
     if settings.fit_soles:
         soles = _fitted(posed, soles, fastest_m_s)
-        posed = _ground(Posed.of(posed.motions, soles), settings)
-    return _plant_feet(posed, soles, fastest_m_s), soles
+        posed = _ground(Posed.of(posed.motions, soles), soles, settings)
+    feet_m = posed.feet_m[..., 1].min(-1)
+    held_m = np.clip(feet_m, 0.0, footing.STANDING_M) if settings.support == "off" else 0.0
+    mended = _plant_feet(posed, soles, fastest_m_s, held_m)
+    supports: list[tuple[Support, ...]] = [()] * len(motions)
+    if settings.support == "infer":
+        supports = infer_supports(mended, soles)
+    if any(supports):
+        ground_m = np.stack([ground_of_feet_m(own, motions.root_m.shape[1]) for own in supports])
+        mended = _plant_feet(posed, soles, fastest_m_s, ground_m)
+    return Mended(mended, soles, supports, _origins_m(posed, raw, settings))
 
 
 def _fitted(posed: Posed, soles: SolePoints, fastest_m_s: np.ndarray) -> SolePoints:
@@ -108,19 +148,41 @@ def _despike_unless(noisy: np.ndarray, motions: MotionBatch) -> MotionBatch:
     )
 
 
-def _ground(posed: Posed, settings: PreconditionSettings) -> Posed:
-    """Take out the floor's drift, then its height."""
+def _ground(posed: Posed, soles: SolePoints, settings: PreconditionSettings) -> Posed:
+    """Take out the floor's drift, then the height of the lowest ground on which feet stand."""
     fps = posed.motions.fps
     velocity_m_s = velocities(posed.feet_m, fps)
     soles_m = posed.feet_m[..., 1].min(-1)
     if settings.estimate_drift:
         posed = posed.moved(-np.stack([_drifted_m(posed, motion) for motion in range(len(soles_m))]))
         velocity_m_s = velocities(posed.feet_m, fps)
-    if settings.estimate_floor:
+    if settings.estimate_floor and settings.support != "off":
         speed_m_s = frame_speeds(velocity_m_s)
         heights_m = [grounding.floor_height(*feet) for feet in zip(soles_m, speed_m_s, strict=True)]
+        if settings.support == "infer":
+            stands = (speed_m_s < grounding.STILL_M_S) & (posed.normals(soles)[..., 1] > np.cos(STANCE_TILT_RAD))
+            each = zip(soles_m, stands, heights_m, strict=True)
+            heights_m = [grounding.lowest_level(*feet, fps=fps) for feet in each]
         posed = posed.moved(np.array([[0.0, -height_m, 0.0] for height_m in heights_m])[:, None])
     return posed
+
+
+def _origins_m(posed: Posed, raw: Posed, settings: PreconditionSettings) -> np.ndarray:
+    """(N,) the height that becomes y = 0: the lowest ground or that on which the body stands most, if nearer to 0.
+
+    So a motion on stairs stays where it was if it stood at y = 0 on any of them, and is moved no further than it must.
+    """
+    origins_m = np.zeros(len(posed.motions))
+    if settings.support != "infer" or not settings.estimate_floor:
+        return origins_m
+    speed_m_s = frame_speeds(velocities(posed.feet_m, posed.motions.fps))
+    raised_m = (posed.motions.root_m - raw.motions.root_m)[:, 0, 1]
+    for index, feet_m in enumerate(posed.feet_m[..., 1].min(-1)):
+        usual_m = grounding.floor_height(feet_m, speed_m_s[index])
+        higher = usual_m > grounding.LEVEL_M
+        if higher and abs(usual_m - raised_m[index]) < abs(raised_m[index]):
+            origins_m[index] = usual_m
+    return origins_m
 
 
 def _drifted_m(posed: Posed, index: int) -> np.ndarray:
@@ -136,16 +198,19 @@ def _drifted_m(posed: Posed, index: int) -> np.ndarray:
     return drifted_m
 
 
-def _plant_feet(posed: Posed, soles: SolePoints, fastest_m_s: np.ndarray) -> MotionBatch:
-    """Lay standing feet flat and hold them in place; the legs follow."""
+def _plant_feet(
+    posed: Posed, soles: SolePoints, fastest_m_s: np.ndarray, ground_m: np.ndarray | float = 0.0
+) -> MotionBatch:
+    """Lay standing feet flat and hold them in place on the ground (N, T, 2) beneath them; the legs follow."""
     motions, fps = posed.motions, posed.motions.fps
     legs = Legs.of(motions.skeleton)
-    stands = posed.stands(fastest_m_s)
+    stands = posed.stands(fastest_m_s, ground_m)
     turns = footing.flattening(posed.normals(soles), stands, fps)
     ankles_m = posed.positions_m[:, :, legs.ankles]
     feet_m = _turned(posed.feet_m, ankles_m, turns)
     velocity_m_s = velocities(feet_m, fps)
-    moves_m = footing.lock(feet_m[..., 1].min(-1), velocity_m_s, frame_speeds(velocity_m_s), stands, fps)
+    heights_m = feet_m[..., 1].min(-1) - ground_m
+    moves_m = footing.lock(heights_m, velocity_m_s, frame_speeds(velocity_m_s), stands, fps)
     targets_m = ankles_m + moves_m
     shift_m = _lowering(posed.positions_m, targets_m, legs, stands, fps)
     rotations = bend_legs(motions.skeleton, posed.positions_m, posed.orientations, shift_m, targets_m, turns)

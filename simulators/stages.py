@@ -6,7 +6,7 @@ This runs in worker processes, which therefore need neither PyTorch nor the rest
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
 import numpy as np
@@ -16,6 +16,7 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.physical import PhysicalErrors, physical_errors
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.support import Support
 from selfcorrect.motion.timeline import Timeline
 from selfcorrect.simulators.anchoring import leg_jacobians
 from selfcorrect.simulators.carrying import onto_links, onto_skeleton
@@ -24,7 +25,7 @@ from selfcorrect.simulators.diagnosis import timeline
 from selfcorrect.simulators.dynamics_filter import clear_floor, filter_dynamics
 from selfcorrect.simulators.humanoid import Humanoid, humanoid
 from selfcorrect.simulators.mujoco_world import MuJoCoWorld
-from selfcorrect.simulators.precondition import PreconditionSettings, precondition
+from selfcorrect.simulators.precondition import Mended, PreconditionSettings, precondition
 from selfcorrect.simulators.settings import TrackerSettings
 from selfcorrect.simulators.tracker import Track, follow
 from selfcorrect.simulators.world import GRAVITY_M_S2, PyBulletWorld
@@ -32,56 +33,71 @@ from selfcorrect.simulators.world import GRAVITY_M_S2, PyBulletWorld
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What became of one motion: root (T, 3), rotations (T, J, 4), why it failed ("" if not), figures by name, and what
-    the simulation found in each frame.
+    """What became of one motion: root (T, 3), rotations (T, J, 4), why it failed ("" if not), figures by name, what the
+    simulation found in each frame, what carries the body beside the floor, and what was assumed about that.
     """
 
     root_m: np.ndarray
     rotations: np.ndarray
     failure: str
     diagnostics: dict[str, float]
-    timeline: Timeline | None = None
+    timeline: Timeline | None
+    supports: tuple[Support, ...]
+    notes: tuple[str, ...]
 
 
 def mend(settings: PreconditionSettings, motions: MotionBatch) -> list[Outcome]:
     """Motions of one length, preconditioned."""
-    mended, _ = precondition(motions, settings)
-    count = len(motions)
-    return _outcomes(mended, [""] * count, _changes(motions, mended), [None] * count)
+    mended, count = precondition(motions, settings), len(motions)
+    changes = _changes(motions, mended.motions, mended)
+    return _outcomes(mended, mended.motions, [""] * count, changes, [None] * count, settings)
 
 
 def simulate(preconditioning: PreconditionSettings, settings: TrackerSettings, motions: MotionBatch) -> list[Outcome]:
     """Motions of one length, preconditioned and followed by a simulated humanoid."""
     simulator = _simulator(settings)
-    mended, soles = precondition(motions, preconditioning)
-    body = simulator.body_of(motions.skeleton, soles)
-    links = clear_floor(body, onto_links(body, mended))
+    mended = precondition(motions, preconditioning)
+    supports = mended.supports
+    body = simulator.body_of(motions.skeleton, mended.soles)
+    links = clear_floor(body, onto_links(body, mended.motions), supports)
     if settings.filter_dynamics:
-        links = filter_dynamics(body, links, settings.friction)
-    plans = explain(body, links, settings.friction)
+        links = filter_dynamics(body, links, settings.friction, supports)
+    plans = explain(body, links, settings.friction, supports=supports)
     jacobians = leg_jacobians(body, links, plans)
     tracks = [
-        follow(simulator.world, body, links[index], plans.of(index), jacobians[index], settings)
+        follow(simulator.world, body, links[index], plans.of(index), jacobians[index], settings, supports[index])
         for index in range(len(motions))
     ]
-    simulated = onto_skeleton(body, MotionBatch.stack([track.motion for track in tracks]), mended)
-    off_m = _distance_m(mended, simulated)
+    simulated = onto_skeleton(body, MotionBatch.stack([track.motion for track in tracks]), mended.motions)
+    off_m = _distance_m(mended.motions, simulated)
     failures = [_failure(track, off, settings) for track, off in zip(tracks, off_m, strict=True)]
-    figures = zip(_changes(motions, simulated), tracks, plans.rest, strict=True)
+    figures = zip(_changes(motions, simulated, mended), tracks, plans.rest, strict=True)
     diagnostics = [{**changes, **_help(body, track.wrench, rest)} for changes, track, rest in figures]
     substeps = settings.steps_per_frame(motions.fps)
     timelines = [timeline(body, track, motions.fps, substeps) for track in tracks]
-    return _outcomes(simulated, failures, diagnostics, timelines)
+    return _outcomes(mended, simulated, failures, diagnostics, timelines, preconditioning)
 
 
 def _outcomes(
+    mended: Mended,
     motions: MotionBatch,
     failures: list[str],
     diagnostics: list[dict[str, float]],
     timelines: Sequence[Timeline | None],
+    settings: PreconditionSettings,
 ) -> list[Outcome]:
-    rows = zip(motions.root_m, motions.rotations, failures, diagnostics, timelines, strict=True)
+    down_m = [np.array([0.0, -origin_m, 0.0]) for origin_m in mended.origin_m]
+    root_m = [root + shift for root, shift in zip(motions.root_m, down_m, strict=True)]
+    supports = [tuple(each.moved(shift) for each in own) for own, shift in zip(mended.supports, down_m, strict=True)]
+    notes = [_notes(origin_m, settings) for origin_m in mended.origin_m]
+    rows = zip(root_m, motions.rotations, failures, diagnostics, timelines, supports, notes, strict=True)
     return [Outcome(*row) for row in rows]
+
+
+def _notes(origin_m: float, settings: PreconditionSettings) -> tuple[str, ...]:
+    if settings.support == "off":
+        return ("height left alone",)
+    return (f"the lowest ground lies at {-origin_m:.2f} m",) if origin_m else ()
 
 
 def _failure(track: Track, off_m: np.ndarray, settings: TrackerSettings) -> str:
@@ -93,10 +109,11 @@ def _failure(track: Track, off_m: np.ndarray, settings: TrackerSettings) -> str:
     return ""
 
 
-def _changes(before: MotionBatch, after: MotionBatch) -> list[dict[str, float]]:
+def _changes(given: MotionBatch, after: MotionBatch, mended: Mended) -> list[dict[str, float]]:
     """Per motion: mean distance moved, and each of its `physical_errors` before and after."""
+    before = replace(given, root_m=given.root_m + mended.origin_m[:, None, None] * [0.0, 1.0, 0.0])
     columns = {"moved_m": _distance_m(before, after).mean(1)}
-    old, new = physical_errors(before), physical_errors(after)
+    old, new = (physical_errors(motions, mended.supports) for motions in (before, after))
     for name in (error.name for error in fields(PhysicalErrors)):
         columns |= {f"{name}_before": getattr(old, name), f"{name}_after": getattr(new, name)}
     return [{name: float(column[index]) for name, column in columns.items()} for index in range(len(before))]

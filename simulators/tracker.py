@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -13,6 +13,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.support import Support
 from selfcorrect.simulators.anchoring import LegAnchors
 from selfcorrect.simulators.contact_plan import Plan
 from selfcorrect.simulators.dynamics import joint_torques
@@ -27,6 +28,7 @@ from selfcorrect.simulators.humanoid import Humanoid
 from selfcorrect.simulators.reference import Reference, between_frames, rotation_velocities
 from selfcorrect.simulators.root_wrench import cross, root_wrench
 from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.support import changes_of
 from selfcorrect.simulators.world import Numbers, PerJoint, RootState, World
 
 
@@ -74,16 +76,23 @@ def _no_garbage_collection() -> Iterator[None]:
 
 @_no_garbage_collection()
 def follow(
-    world: World, body: Humanoid, motion: Motion, plan: Plan, jacobians: np.ndarray, settings: TrackerSettings
+    world: World,
+    body: Humanoid,
+    motion: Motion,
+    plan: Plan,
+    jacobians: np.ndarray,
+    settings: TrackerSettings,
+    supports: Sequence[Support] = (),
 ) -> Track:
     """Simulate `body` following `motion` (on the body's tree, two frames or more), as explained by `plan`.
 
-    `plan` and `jacobians` (T, 2, 3, 3, 3), see `leg_jacobians`, are of this motion alone.
+    `plan`, `jacobians` (T, 2, 3, 3, 3), see `leg_jacobians`, and `supports` are of this motion alone.
     """
     substeps = settings.steps_per_frame(motion.fps)
     times_s = np.arange((len(motion) - 1) * substeps + 1) / (motion.fps * substeps)
     reference = Reference.through(motion.root_m, motion.rotations, motion.fps)
-    world.build(body, times_s[1])
+    world.build(body, times_s[1], supports)
+    changes = {frame * substeps: there for frame, there in changes_of(supports, len(motion)).items()}
     goals = _root_goals(body, reference, times_s)
     steps = _steps(world, body, reference, plan, motion.fps, times_s[:-1])
     _start(world, goals[0], reference.rotations(times_s[:2])[:, 1:], times_s[1])
@@ -97,6 +106,8 @@ def follow(
         lever_nm = cross(step.lever_m, force_n)
         torque_nm = (moment_nm[0] + lever_nm[0], moment_nm[1] + lever_nm[1], moment_nm[2] + lever_nm[2])
         targets = anchors.move(count - 1, step.targets, goal, root, world.positions_m(anchors.ankles))
+        if count - 1 in changes:
+            world.show(changes[count - 1])
         world.step(targets, step.torques_nm, force_n, torque_nm)
         wrenches.append(force_n + moment_nm)
         if count % substeps == 0:

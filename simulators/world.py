@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from selfcorrect.motion.support import Support
 from selfcorrect.simulators.bullet import pybullet
 from selfcorrect.simulators.humanoid import Humanoid
 from selfcorrect.simulators.reference import Reference
 from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.support import NOWHERE_M, carried_links, slab_centre_m, slab_half_m
 from selfcorrect.simulators.urdf import urdf
 
 Numbers = Sequence[float]
@@ -39,8 +41,15 @@ class RootState(NamedTuple):
 class World(Protocol):
     """A floor at height 0, gravity, and one humanoid."""
 
-    def build(self, body: Humanoid, step_s: float) -> None:
-        """Put a body into the world, which advances `step_s` seconds per step from now on."""
+    def build(self, body: Humanoid, step_s: float, supports: Sequence[Support] = ()) -> None:
+        """Put a body into the world, which advances `step_s` seconds per step from now on.
+
+        supports: level places that are not there until `show` says so.
+        """
+        ...
+
+    def show(self, supports: Collection[int]) -> None:
+        """Let those of the supports be there, and no others; each touches only what it carries."""
         ...
 
     def drive(self, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray) -> tuple[list, list]:
@@ -89,15 +98,35 @@ class PyBulletWorld:
         self.close = weakref.finalize(self, pybullet.disconnect, self.client)
         """Free the simulation; happens by itself when the world is forgotten."""
         self._body: Humanoid | None = None
+        self._supports: list[tuple[int, Numbers]] = []
         self._step_s = 0.0
 
-    def build(self, body: Humanoid, step_s: float) -> None:
-        """Load the body, unless it is the one already there."""
+    def build(self, body: Humanoid, step_s: float, supports: Sequence[Support] = ()) -> None:
+        """Load the body, unless it is the one already there, alone."""
         self._step_s = step_s
         pybullet.setPhysicsEngineParameter(fixedTimeStep=step_s, physicsClientId=self.client)
-        if body is not self._body:
+        if body is not self._body or supports or self._supports:
             self._load(body)
             self._body = body
+            self._supports = [self._add(support) for support in supports]
+
+    def _add(self, support: Support) -> tuple[int, Numbers]:
+        """A slab and its place when it is there; until then it is far below the floor."""
+        client, half_m = {"physicsClientId": self.client}, slab_half_m(support)
+        shape = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=half_m, **client)
+        slab = pybullet.createMultiBody(0, shape, basePosition=NOWHERE_M, **client)
+        pybullet.changeDynamics(slab, -1, lateralFriction=1.0, **client)
+        pybullet.setCollisionFilterGroupMask(slab, -1, 0, 0, **client)
+        for link in carried_links(self._body, support.part):
+            pybullet.setCollisionFilterPair(slab, self._id, -1, link - 1, 1, **client)
+        return slab, slab_centre_m(support)
+
+    def show(self, supports: Collection[int]) -> None:
+        """Move slabs to their places, or away."""
+        for index, (slab, place_m) in enumerate(self._supports):
+            pybullet.resetBasePositionAndOrientation(
+                slab, place_m if index in supports else NOWHERE_M, [0, 0, 0, 1], physicsClientId=self.client
+            )
 
     def _load(self, body: Humanoid) -> None:
         client, settings = {"physicsClientId": self.client}, self.settings

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.support import Support
 from selfcorrect.motion.timeline import Timeline
 
 
@@ -16,7 +17,8 @@ class MotionCorrection:
 
     motion: the corrected motion, with the skeleton, frame rate and length of the given one;
     accepted: whether it may be used; reason: why not, "" where it may; diagnostics: figures by name, with their unit;
-    timeline: what a simulation found in each frame, None where nothing was simulated.
+    timeline: what a simulation found in each frame, None where nothing was simulated; supports: what carries the
+    corrected motion beside the floor; notes: what else was assumed or found.
     """
 
     motion: Motion
@@ -24,6 +26,8 @@ class MotionCorrection:
     reason: str = ""
     diagnostics: Mapping[str, float] = field(default_factory=dict)
     timeline: Timeline | None = None
+    supports: tuple[Support, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 CorrectMotions: TypeAlias = Callable[[Sequence[Motion]], Sequence[MotionCorrection]]

@@ -8,6 +8,7 @@ sink), so compare with real motion, never with zero.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from selfcorrect.motion.body import lowest_point_m, world_sole_points
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.support import Support, ground_heights_m
 
 TOLERANCE_M = 0.005
 
@@ -41,12 +43,17 @@ class PhysicalErrors:
         return {field.name: float(getattr(self, field.name).mean()) for field in fields(self)}
 
 
-def physical_errors(batch: MotionBatch) -> PhysicalErrors:
-    """The errors of each motion of a batch; padding does not count. Motions too short for an error have 0."""
+def physical_errors(batch: MotionBatch, supports: Sequence[Sequence[Support]] = ()) -> PhysicalErrors:
+    """The errors of each motion of a batch; padding does not count. Motions too short for an error have 0.
+
+    supports: what carries each motion beside the floor; where there is some, it is the ground of what it carries.
+    """
     positions_m, orientations = forward_kinematics(batch.skeleton, batch.root_m, batch.rotations)
+    jerk = np.linalg.norm(np.diff(positions_m, n=3, axis=1), axis=-1).mean(axis=-1) * batch.fps**3
+    for own_m, own in zip(positions_m, supports, strict=False):
+        own_m[..., 1] -= ground_heights_m(batch.skeleton, own, len(own_m))
     lowest_m = lowest_point_m(batch.skeleton, positions_m, orientations)
     soles_m = world_sole_points(batch.skeleton, positions_m, orientations)
-    jerk = np.linalg.norm(np.diff(positions_m, n=3, axis=1), axis=-1).mean(axis=-1) * batch.fps**3
     return PhysicalErrors(
         penetration_m=_mean(np.where(lowest_m < -TOLERANCE_M, -lowest_m, 0.0), batch.lengths),
         floating_m=_mean(np.where(lowest_m > TOLERANCE_M, lowest_m, 0.0), batch.lengths),

@@ -22,7 +22,7 @@ FRICTION = 0.5
 
 def mended(motion) -> tuple:
     """The body of a motion and the motion of its links, feet planted."""
-    batch, _ = precondition(MotionBatch.stack([motion]), PreconditionSettings(fit_soles=False))
+    batch = precondition(MotionBatch.stack([motion]), PreconditionSettings(fit_soles=False)).motions
     body = humanoid(motion.skeleton)
     return body, onto_links(body, batch)
 

@@ -21,7 +21,7 @@ KNOWN_FLOOR = PreconditionSettings(estimate_floor=False, estimate_drift=False, f
 
 
 def mend(motion: Motion, settings: PreconditionSettings = PreconditionSettings()) -> Motion:  # noqa: B008
-    return precondition(MotionBatch.stack([motion]), settings)[0][0]
+    return precondition(MotionBatch.stack([motion]), settings).motions[0]
 
 
 def distance_m(one: Motion, other: Motion) -> float:
@@ -122,7 +122,7 @@ def test_the_floor_is_found_wherever_it_is(walk, shift_m):
 
 def test_a_known_floor_is_left_alone(walk):
     raised = replace(walk, root_m=walk.root_m + np.array([0.0, 0.3, 0.0]))
-    assert distance_m(mend(raised, KNOWN_FLOOR), raised) < 0.01
+    assert distance_m(mend(raised, replace(KNOWN_FLOOR, support="floor")), raised) < 0.01
 
 
 def test_constant_drift_is_taken_out(clips):
@@ -163,7 +163,7 @@ def test_mending_twice_changes_little(walk):
 
 def test_batches_are_mended_like_single_motions(clips):
     motions = [clips["spin"].frames(start, start + 40) for start in (0, 30, 60)]
-    together, _ = precondition(MotionBatch.stack(motions), KNOWN_FLOOR)
+    together = precondition(MotionBatch.stack(motions), KNOWN_FLOOR).motions
     for index, motion in enumerate(motions):
         assert np.array_equal(together.rotations[index], mend(motion, KNOWN_FLOOR).rotations)
 

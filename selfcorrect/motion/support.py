@@ -1,0 +1,53 @@
+"""Support: level places above the floor that carry a body for a while, such as steps, rungs and seats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from selfcorrect.motion.skeleton import Skeleton
+
+CARRIED_PARTS = {
+    "left foot": ("left_ankle", "left_foot"),
+    "right foot": ("right_ankle", "right_foot"),
+    "seat": ("pelvis", "left_hip", "right_hip"),
+    "left knee": ("left_knee",),
+    "right knee": ("right_knee",),
+    "back": ("spine1", "spine2", "spine3"),
+    "left hand": ("left_wrist",),
+    "right hand": ("right_wrist",),
+}
+"""What a support can carry, and the joints whose flesh or soles rest on it."""
+
+
+@dataclass(frozen=True)
+class Support:
+    """A level surface that carries a part of the body from frame `first` to frame `last`.
+
+    part: one of `CARRIED_PARTS`; top_m: middle (3,) of the surface, world, y up; size_m: its extent along x and z.
+    """
+
+    part: str
+    top_m: tuple[float, float, float]
+    size_m: tuple[float, float]
+    first: int
+    last: int
+
+    def moved(self, shift_m: Sequence[float], frames: int = 0) -> Support:
+        """The same support elsewhere, `frames` later."""
+        x, y, z = (place + shift for place, shift in zip(self.top_m, shift_m, strict=True))
+        return replace(self, top_m=(x, y, z), first=self.first + frames, last=self.last + frames)
+
+    def __str__(self) -> str:
+        return f"{self.part} on {self.top_m[1]:.2f} m in frames {self.first} to {self.last}"
+
+
+def ground_heights_m(skeleton: Skeleton, supports: Sequence[Support], frames: int) -> np.ndarray:
+    """Height (T, J) of what is below each joint: the floor's 0, or the support's that carries its part of the body."""
+    ground_m = np.zeros((frames, len(skeleton)))
+    for support in supports:
+        joints = [joint for part in CARRIED_PARTS[support.part] if (joint := skeleton.joint(part)) is not None]
+        ground_m[support.first : support.last + 1, joints] = support.top_m[1]
+    return ground_m

@@ -1,0 +1,97 @@
+"""How supports meet a simulated body: the places of it that they carry, and the ground beneath those."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from selfcorrect.motion.support import CARRIED_PARTS, Support
+from selfcorrect.simulators.frames import to_simulator
+from selfcorrect.simulators.humanoid import Humanoid
+
+FLESH_M = 0.03
+"""How far flesh gives way: parts other than feet touch when they are this close to their support."""
+
+ELSEWHERE_M = 0.08
+"""A place further than this from the support's height is not what it carries: a heel beyond the edge of a step."""
+
+
+SLAB_M = 0.04
+NOWHERE_M = (0.0, 0.0, -100.0)
+"""Supports are slabs of this thickness, so that limbs swing below them, and are put out of the way when not in use."""
+
+
+def slab_half_m(support: Support) -> list[float]:
+    """Half of the extent of a support's slab, in the simulator's frame."""
+    return [support.size_m[0] / 2, support.size_m[1] / 2, SLAB_M / 2]
+
+
+def slab_centre_m(support: Support) -> list[float]:
+    """The middle of a support's slab, in the simulator's frame."""
+    return (to_simulator(np.array(support.top_m)) - [0.0, 0.0, SLAB_M / 2]).tolist()
+
+
+def carried_links(body: Humanoid, part: str) -> list[int]:
+    """The links that a support may touch; hands are frozen onto the forearms."""
+    names = [name.replace("wrist", "elbow") for name in CARRIED_PARTS[part]]
+    return [link for name in names if (link := body.tree.joint(name)) is not None]
+
+
+def carried_places(body: Humanoid, part: str) -> np.ndarray:
+    """(C,) which of the body's touching places a support of a part carries: of limbs those at the joint it is named by.
+
+    All of a hand is beyond the elbow; all of the pelvis and of the trunk may lie.
+    """
+    touches = body.touches
+    carried = np.isin(touches.links, carried_links(body, part))
+    reach_m = np.linalg.norm(touches.offsets_m, axis=1)
+    if part.endswith("foot"):
+        return carried & (np.arange(len(touches)) < len(body.soles))
+    if part.endswith("hand"):
+        return carried & (reach_m > 0.1)
+    limbs = [link for link, name in enumerate(body.tree.parts) if name.endswith(("_hip", "_knee"))]
+    return carried & ((reach_m < 1e-6) | ~np.isin(touches.links, limbs))
+
+
+def above_ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Sequence[Support]]) -> np.ndarray:
+    """The body's touching points (N, T, C, 3) with their heights above what is beneath them, floor or support.
+
+    supports: those of each motion; none for any where that is empty.
+    """
+    if not any(supports):
+        return points_m
+    above_m = points_m.copy()
+    for own_m, own in zip(above_m, supports, strict=True):
+        own_m[..., 1] -= _ground_m(body, own_m, own)
+    return above_m
+
+
+def _ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Support]) -> np.ndarray:
+    """Height (T, C) of what is beneath points (T, C, 3). Flesh on a support gives way to it."""
+    ground_m = np.zeros(points_m.shape[:-1])
+    for support in supports:
+        frames, places = slice(support.first, support.last + 1), carried_places(body, support.part)
+        above_m = points_m[frames, places, 1] - support.top_m[1]
+        flesh_m = 0.0 if support.part.endswith("foot") else FLESH_M
+        beneath_m = support.top_m[1] + np.clip(above_m, -flesh_m, flesh_m)
+        ground_m[frames, places] = np.where(np.abs(above_m) < ELSEWHERE_M, beneath_m, ground_m[frames, places])
+    return ground_m
+
+
+def ground_of_feet_m(supports: Sequence[Support], frames: int) -> np.ndarray:
+    """Height (T, 2) of what is beneath the left and the right foot."""
+    ground_m = np.zeros((frames, 2))
+    for support in supports:
+        if support.part.endswith("foot"):
+            ground_m[support.first : support.last + 1, int(support.part.startswith("right"))] = support.top_m[1]
+    return ground_m
+
+
+def changes_of(supports: Sequence[Support], frames: int) -> dict[int, set[int]]:
+    """Which supports are there from a frame on, for every frame at which that changes: a frame longer than in use."""
+    there = [
+        {index for index, support in enumerate(supports) if support.first - 1 <= frame <= support.last}
+        for frame in range(frames)
+    ]
+    return {frame: now for frame, now in enumerate(there) if frame == 0 or now != there[frame - 1]} if supports else {}

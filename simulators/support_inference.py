@@ -1,0 +1,182 @@
+"""Where something carries a body that the file does not show: steps, rungs, seats, inferred from the motion alone.
+
+A part of the body that is still above the floor may rest on something. It does where the motion demands forces that the
+floor and all that carries already cannot give, and a force on that part explains them. Parts are asked in the order in
+which people put their weight on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from selfcorrect.motion.body import SolePoints
+from selfcorrect.motion.kinematics import forward_kinematics
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.support import Support
+from selfcorrect.motion.timeline import spans
+from selfcorrect.simulators.carrying import onto_links
+from selfcorrect.simulators.contact_plan import MOMENT_WEIGHT, contact_activation, contact_forces, net_wrench
+from selfcorrect.simulators.dynamics import demand
+from selfcorrect.simulators.humanoid import Humanoid, humanoid
+from selfcorrect.simulators.support import above_ground_m, carried_places
+from selfcorrect.simulators.world import GRAVITY_M_S2
+
+ROUNDS = (("left foot", "right foot"), ("seat",), ("left knee", "right knee"), ("left hand", "right hand"), ("back",))
+
+LOWEST_M = 0.07
+SAME_HEIGHT_M = 0.03
+"""A support is this high, and what it carries keeps its height that closely."""
+
+FOOT_M_S, STILL_M_S = 0.5, 0.3
+SHORTEST_FOOT_S, SHORTEST_S = 0.16, 0.7
+LONGEST_GAP_S = 0.07
+"""How slow a foot, or another part, is while something carries it; how long that lasts, and how long it may move."""
+
+FLAT_FOOT_M = 0.05
+"""The third lowest corner of a foot that stands is not this far above the lowest: else it hangs or is on its tip."""
+
+LIMBS = {
+    "seat": (("left_hip", "left_knee"), ("right_hip", "right_knee")),
+    "knee": (("knee", "ankle"),),
+    "back": (("spine3", "pelvis"),),
+}
+STEEP = 0.8
+"""Limbs from the first to the second joint that do not point downwards by more than this share of their length while
+their part rests: who stands neither sits, kneels nor lies."""
+
+FRICTION, ITERATIONS = 0.5, 20
+MISSING = 0.25
+"""Share of the body's weight, moments counted with `MOMENT_WEIGHT`, from which on a support seems to be missing."""
+OFTEN, EXPLAINED, LEAST_LOAD = 0.5, 0.5, 0.2
+"""One is there if it is missing in this share of the time (or twice as badly), explains this share of what is missing,
+and carries this share of the weight."""
+
+MARGIN_M = 0.03
+"""By this much a support is wider than what rests on it."""
+
+Explain = Callable[[Sequence[Support]], tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True, eq=False)
+class Rest:
+    """A time in which a part of the body, some of its touching places (C,), is still: on a support, if that carries."""
+
+    support: Support
+    places: np.ndarray
+
+    @property
+    def frames(self) -> slice:
+        return slice(self.support.first, self.support.last + 1)
+
+
+def infer_supports(motions: MotionBatch, soles: SolePoints) -> list[tuple[Support, ...]]:
+    """What carries each motion beside the floor at y = 0, in the order of time; the feet of the motions are planted."""
+    body = humanoid(motions.skeleton, soles=soles)
+    links = onto_links(body, motions)
+    return [_supports(body, MotionBatch.stack([links[index]])) for index in range(len(links))]
+
+
+def _supports(body: Humanoid, motion: MotionBatch) -> tuple[Support, ...]:
+    """The supports of a motion, a batch of one on the body's tree."""
+    positions_m, orientations = forward_kinematics(body.tree, motion.root_m[0], motion.rotations[0])
+    points_m = body.touches.lowest_points(positions_m, orientations)
+    fps = motion.fps
+    rests = [[rest for part in parts for rest in _rests(body, part, positions_m, points_m, fps)] for parts in ROUNDS]
+    if not any(rests):
+        return ()
+    explain = _explanation(body, motion, points_m)
+    supports: list[Support] = []
+    missing, _ = explain(supports)
+    for candidates in filter(None, rests):
+        left, loads = explain(supports + [rest.support for rest in candidates])
+        if kept := [rest.support for rest in candidates if _carries(rest, missing, left, loads)]:
+            supports += kept
+            missing, _ = explain(supports)
+    return tuple(sorted(supports, key=lambda support: support.first))
+
+
+def _explanation(body: Humanoid, motion: MotionBatch, points_m: np.ndarray) -> Explain:
+    """A function of supports that gives what is missing with them (T,), and the loads of all places (T, C).
+
+    Both in body weights.
+    """
+    needs, weight_n = demand(body, motion), body.total_mass_kg * GRAVITY_M_S2
+    arms_m = points_m[None] - needs.centre_m[:, :, None]
+    weights = np.array([1.0] * 3 + [MOMENT_WEIGHT] * 3)
+
+    def explain(supports: Sequence[Support]) -> tuple[np.ndarray, np.ndarray]:
+        activation = contact_activation(above_ground_m(body, points_m[None], [supports]), motion.fps)
+        force_n = contact_forces(needs.wrench, arms_m, activation, FRICTION, ITERATIONS)
+        rest = (needs.wrench - net_wrench(arms_m, force_n))[0] * weights
+        return np.linalg.norm(rest, axis=-1) / weight_n, force_n[0, ..., 1] / weight_n
+
+    return explain
+
+
+def _carries(rest: Rest, missing: np.ndarray, left: np.ndarray, loads: np.ndarray) -> bool:
+    """Whether a rest explains what is missing in its time, and bears weight then."""
+    lacking = missing[rest.frames] > MISSING
+    if not lacking.any():
+        return False
+    without, within, load = (values[rest.frames][lacking].mean() for values in (missing, left, loads @ rest.places))
+    needed = lacking.mean() > OFTEN or without > 2 * MISSING
+    return bool(needed and within < EXPLAINED * without and load > LEAST_LOAD)
+
+
+def _rests(body: Humanoid, part: str, positions_m: np.ndarray, points_m: np.ndarray, fps: float) -> Iterator[Rest]:
+    """When a part of the body is still at a height, and so posed that it may rest there."""
+    places = carried_places(body, part)
+    if not places.any():
+        return
+    own_m, foot = points_m[:, places], part.endswith("foot")
+    height_m = own_m[..., 1].min(1)
+    velocities_m_s = np.gradient(own_m, 1 / fps, axis=0)
+    lowest = np.take_along_axis(velocities_m_s, own_m[..., 1].argmin(1)[:, None, None], 1)[:, 0]
+    still = np.linalg.norm(lowest, axis=-1) < (FOOT_M_S if foot else STILL_M_S)
+    rests = still & _able(body, part, positions_m, own_m) & (height_m > LOWEST_M)
+    shortest = round((SHORTEST_FOOT_S if foot else SHORTEST_S) * fps)
+    for first, last in spans(rests, round(LONGEST_GAP_S * fps)):
+        for start, stop in _level_runs(height_m, first, last + 1, shortest):
+            yield Rest(_support(part, own_m[start:stop], float(np.median(height_m[start:stop])), start), places)
+
+
+def _able(body: Humanoid, part: str, positions_m: np.ndarray, own_m: np.ndarray) -> np.ndarray:
+    """(T,) whether the pose, links at (T, L, 3), lets a part with touching points (T, K, 3) rest on something."""
+    side, _, name = part.rpartition(" ")
+    heights_m = np.sort(own_m[..., 1], axis=1)
+    if name == "foot":
+        return heights_m[:, 2] - heights_m[:, 0] < FLAT_FOOT_M
+    if name == "hand":
+        return positions_m[:, body.tree.parts.index(f"{side}_elbow"), 1] > heights_m[:, 0]
+    steep = np.zeros(len(positions_m), dtype=bool)
+    for ends in LIMBS[name]:
+        joints = [body.tree.joint(f"{side}_{end}" if side else end) for end in ends]
+        if None not in joints:
+            limb_m = positions_m[:, joints[1]] - positions_m[:, joints[0]]
+            steep |= -limb_m[:, 1] > STEEP * np.linalg.norm(limb_m, axis=-1)
+    return ~steep
+
+
+def _level_runs(height_m: np.ndarray, start: int, stop: int, shortest: int) -> Iterator[tuple[int, int]]:
+    """Starts and stops of runs of frames, from `start` to `stop`, in which a height (T,) keeps near its median."""
+    if stop - start < shortest:
+        return
+    level = np.abs(height_m[start:stop] - np.median(height_m[start:stop])) < SAME_HEIGHT_M
+    first, last = max(spans(level), key=lambda span: span[1] - span[0])
+    first, last = start + first, start + last + 1
+    if last - first >= shortest:
+        yield first, last
+    if (first, last) != (start, stop):
+        yield from _level_runs(height_m, start, first, shortest)
+        yield from _level_runs(height_m, last, stop, shortest)
+
+
+def _support(part: str, points_m: np.ndarray, top_m: float, first: int) -> Support:
+    """The support under the points (T, K, 3) of a part that are near its height."""
+    touching_m = points_m[points_m[..., 1] < top_m + SAME_HEIGHT_M]
+    low_m, high_m = touching_m.min(0) - MARGIN_M, touching_m.max(0) + MARGIN_M
+    (x, _, z), (width_m, _, depth_m) = ((low_m + high_m) / 2).tolist(), (high_m - low_m).tolist()
+    return Support(part, (x, top_m, z), (width_m, depth_m), first, first + len(points_m) - 1)
