@@ -11,9 +11,9 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.rotations import composed, inverted, rotation_vectors
 from selfcorrect.simulators.contact_plan import Plan
 from selfcorrect.simulators.frames import Y_UP_TO_Z_UP, to_simulator
 from selfcorrect.simulators.humanoid import Humanoid
@@ -47,11 +47,10 @@ def leg_jacobians(body: Humanoid, motions: MotionBatch, plans: Plan) -> np.ndarr
     still_m = np.zeros_like(motions.root_m)
     upright = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (*ankles_m.shape[:-1], 4))
 
-    def bent(offset_m: np.ndarray) -> Rotation:
-        return Rotation.from_quat(bend_legs(*pose, still_m, ankles_m + offset_m, upright)[:, :, joints])
-
-    columns = [(bent(-step_m).inv() * bent(step_m)).as_rotvec() for step_m in DIFFERENCE_M * np.eye(3)]
-    return np.clip(np.stack(columns, axis=-1) / (2 * DIFFERENCE_M), -STEEPEST_RAD_M, STEEPEST_RAD_M)
+    steps_m = DIFFERENCE_M * np.stack([-np.eye(3), np.eye(3)])
+    bent = bend_legs(*pose, still_m, ankles_m + steps_m[:, :, None, None, None], upright)[..., joints, :]
+    turns = rotation_vectors(composed(inverted(bent[0]), bent[1]))
+    return np.clip(np.moveaxis(turns, 0, -1) / (2 * DIFFERENCE_M), -STEEPEST_RAD_M, STEEPEST_RAD_M)
 
 
 class LegAnchors:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scipy.spatial.transform import Rotation
+import numpy as np
 
 from selfcorrect.motion.kinematics import forward_kinematics, local_rotations
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.rotations import composed
 from selfcorrect.motion.transforms import Moving
 from selfcorrect.simulators.humanoid import Humanoid
 
@@ -24,13 +25,14 @@ def onto_links(body: Humanoid, moving: Moving) -> Moving:
 def onto_skeleton(body: Humanoid, links: MotionBatch, whole: MotionBatch) -> MotionBatch:
     """The motions `whole` with the links' joints moved to where the links are."""
     _, link_orientations = forward_kinematics(body.tree, links.root_m, links.rotations)
-    rotations = whole.rotations.copy()
     own = {joint: link for link, joint in enumerate(body.joints.tolist())}
-    world: list[Rotation] = []
-    for joint, parent in enumerate(whole.skeleton.parents):
-        if joint in own:
-            world.append(Rotation.from_quat(link_orientations[..., own[joint], :]))
-            rotations[..., joint, :] = (world[parent].inv() * world[joint] if joint else world[0]).as_quat()
-        else:
-            world.append(world[parent] * Rotation.from_quat(rotations[..., joint, :]))
+    world = np.empty_like(whole.rotations)
+    world[..., 0, :] = link_orientations[..., 0, :]
+    for joints, parents in whole.skeleton.generations:
+        world[..., joints, :] = composed(world[..., parents, :], whole.rotations[..., joints, :])
+        linked = [joint for joint in joints.tolist() if joint in own]
+        world[..., linked, :] = link_orientations[..., [own[joint] for joint in linked], :]
+    rotations = local_rotations(whole.skeleton, world)
+    carried = np.setdiff1d(np.arange(len(whole.skeleton)), body.joints)
+    rotations[..., carried, :] = whole.rotations[..., carried, :]
     return replace(whole, root_m=links.root_m, rotations=rotations)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter1d
-from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.rotations import applied, composed, inverted, rotation_vectors
 from selfcorrect.simulators.humanoid import Humanoid
 from selfcorrect.simulators.world import GRAVITY_M_S2
 
@@ -43,8 +43,7 @@ class Demand:
 def demand(body: Humanoid, motions: MotionBatch) -> Demand:
     """Newton-Euler for every link of the moving body; `motions` are on the body's own tree."""
     positions_m, orientations = forward_kinematics(body.tree, motions.root_m, motions.rotations)
-    turns = Rotation.from_quat(orientations)
-    centres_m = positions_m + turns.apply(body.centre_m)
+    centres_m = positions_m + applied(orientations, body.centre_m)
     gravity_m_s2 = np.array([0.0, -GRAVITY_M_S2, 0.0])
     force_n = body.mass_kg[:, None] * (_accelerations(centres_m, motions.fps) - gravity_m_s2)
     spin_nm = _momentum_rate(body, orientations, motions.fps)
@@ -60,7 +59,7 @@ def demand(body: Humanoid, motions: MotionBatch) -> Demand:
         moment_nm=moment_nm,
         centre_m=centre_m,
         wrench=wrench,
-        inertia_kgm2=_whole_inertia(body, centres_m - centre_m[:, :, None], turns.as_matrix()),
+        inertia_kgm2=_whole_inertia(body, centres_m - centre_m[:, :, None], orientations),
     )
 
 
@@ -73,19 +72,21 @@ def _accelerations(points_m: np.ndarray, fps: float) -> np.ndarray:
 
 def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float) -> np.ndarray:
     """Rate of change (N, T, L, 3) of each link's angular momentum about its centre, smoothed."""
-    turns = Rotation.from_quat(orientations)
-    steps = (Rotation.from_quat(orientations[:, 1:]) * Rotation.from_quat(orientations[:, :-1]).inv()).as_rotvec() * fps
+    between = composed(orientations[:, 1:], inverted(orientations[:, :-1]))
+    steps = rotation_vectors(between) * fps
     padded = np.concatenate([steps[:, :1], steps, steps[:, -1:]], axis=1)
     angular_rad_s = 0.5 * (padded[:, 1:] + padded[:, :-1])
-    momentum = turns.apply(body.inertia_kgm2 * turns.apply(angular_rad_s, inverse=True))
+    own_rad_s = applied(inverted(orientations), angular_rad_s)
+    momentum = applied(orientations, body.inertia_kgm2 * own_rad_s)
     return gaussian_filter1d(np.gradient(momentum, 1 / fps, axis=1), SMOOTHING_S * fps, axis=1, mode="nearest")
 
 
-def _whole_inertia(body: Humanoid, arms_m: np.ndarray, turns: np.ndarray) -> np.ndarray:
+def _whole_inertia(body: Humanoid, arms_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
     """Inertia (N, T, 3, 3) about the centre of mass, from the links' centres (N, T, L, 3) seen from there."""
     weighted = np.swapaxes(arms_m * body.mass_kg[:, None], -1, -2) @ arms_m
+    axes = applied(orientations[..., None, :], np.eye(3))
     trace = np.trace(weighted, axis1=-2, axis2=-1)[..., None, None]
-    own = np.sum((turns * body.inertia_kgm2[:, None, :]) @ np.swapaxes(turns, -1, -2), axis=2)
+    own = np.sum(np.swapaxes(axes, -1, -2) @ (body.inertia_kgm2[:, :, None] * axes), axis=2)
     return trace * np.eye(3) - weighted + own
 
 
@@ -99,7 +100,7 @@ def joint_torques(body: Humanoid, needs: Demand, contact_n: np.ndarray, points_m
     force_n = below @ needs.force_n - touching @ contact_n
     moment_nm = below @ needs.moment_nm - touching @ np.cross(points_m, contact_n)
     about_joint_nm = moment_nm - np.cross(needs.positions_m, force_n)
-    return Rotation.from_quat(needs.orientations[..., 1:, :]).apply(about_joint_nm[..., 1:, :], inverse=True)
+    return applied(inverted(needs.orientations[..., 1:, :]), about_joint_nm[..., 1:, :])
 
 
 def _descendants(body: Humanoid) -> np.ndarray:

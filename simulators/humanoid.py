@@ -11,9 +11,9 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.body import SolePoints, sole_points, stature_m
+from selfcorrect.motion.rotations import applied
 from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
 
 BODY_MASS_INDEX_KG_M2 = 23.0
@@ -105,7 +105,7 @@ class Touches:
 
     def lowest_points(self, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
         """Their lowest points (..., C, 3) in the world, from world poses of the links (..., L, 3) and (..., L, 4)."""
-        turned_m = Rotation.from_quat(orientations[..., self.links, :]).apply(self.offsets_m)
+        turned_m = applied(orientations[..., self.links, :], self.offsets_m)
         down_m = self.radii_m[:, None] * np.array([0.0, 1.0, 0.0])
         return positions_m[..., self.links, :] + turned_m - down_m
 

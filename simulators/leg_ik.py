@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.kinematics import local_rotations
+from selfcorrect.motion.rotations import applied, composed
 from selfcorrect.motion.skeleton import Skeleton
 
 MAXIMUM_REACH = 0.9985
@@ -58,6 +58,7 @@ def bend_legs(
 ) -> np.ndarray:
     """Local rotations (..., J, 4) that put the ankles at `ankles_m` (..., 2, 3) as far as the legs reach.
 
+    `ankles_m` may have further axes in front, for several answers to one pose.
     positions_m (..., J, 3) and orientations (..., J, 4): the posed skeleton, world; root_shift_m: (..., 3) by which
     root and hips have moved since; foot_turns: (..., 2, 4) rotations of the feet in the world. Knees keep their plane.
     """
@@ -69,21 +70,21 @@ def bend_legs(
     )
     thigh_turns = shortest_turn(knees_m - hips_m, new_knees_m - moved_hips_m)
     shank_turns = shortest_turn(old_ankles_m - knees_m, new_ankles_m - new_knees_m)
-    world = orientations.copy()
+    shape = np.broadcast_shapes(ankles_m.shape[:-2], orientations.shape[:-2])
+    world = np.broadcast_to(orientations, (*shape, *orientations.shape[-2:])).copy()
     for side in (0, 1):
         for turns, moving in (
             (thigh_turns, legs.with_thigh),
             (shank_turns, legs.with_shank),
             (foot_turns, legs.with_foot),
         ):
-            turn = Rotation.from_quat(turns[..., [side], :])
-            world[..., moving[side], :] = (turn * Rotation.from_quat(world[..., moving[side], :])).as_quat()
+            world[..., moving[side], :] = composed(turns[..., [side], :], world[..., moving[side], :])
     return local_rotations(skeleton, world)
 
 
 def _forward(orientations: np.ndarray) -> np.ndarray:
     """The forward axes (..., 3) of frames: where a straight leg's knee bends to."""
-    return Rotation.from_quat(orientations).apply((0.0, 0.0, 1.0))
+    return applied(orientations, np.array([0.0, 0.0, 1.0]))
 
 
 def _reach(

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.body import SolePoints
+from selfcorrect.motion.rotations import applied
 
 LOWEST_M = 0.008
 """Corners within about this height of the lowest one count as touching with it."""
@@ -22,8 +22,7 @@ THICKEST_M = 0.025
 
 def corner_positions(soles: SolePoints, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
     """World positions (..., P, 3) of sole corners, from world poses of the joints (..., J, 3) and (..., J, 4)."""
-    turned = Rotation.from_quat(orientations[..., soles.joints, :]).apply(soles.offsets_m)
-    return positions_m[..., soles.joints, :] + turned
+    return positions_m[..., soles.joints, :] + applied(orientations[..., soles.joints, :], soles.offsets_m)
 
 
 def by_foot(corners_m: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Where the joints are: forward kinematics and rotations over time.
 
-Rotations are unit quaternions xyzw in arrays (..., J, 4), handled with SciPy's N-dimensional `Rotation`.
+Rotations are unit quaternions xyzw in arrays (..., J, 4).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.rotations import applied, composed, inverted, normalised
 from selfcorrect.motion.skeleton import Skeleton
 
 
@@ -18,18 +19,16 @@ def forward_kinematics(skeleton: Skeleton, root_m: np.ndarray, rotations: np.nda
     root_m: (..., 3) root position, world, metres; rotations: (..., J, 4) as in `Motion`.
     Returns positions (..., J, 3) in metres and orientations (..., J, 4), both in the world.
     """
-    positions = np.empty((*rotations.shape[:-1], 3))
-    orientations: list[Rotation] = []
-    local = [Rotation.from_quat(rotations[..., joint, :]) for joint in range(len(skeleton))]
-    for joint, parent in enumerate(skeleton.parents):
-        if parent < 0:
-            positions[..., joint, :] = root_m
-            orientations.append(local[joint])
-        else:
-            offset = orientations[parent].apply(skeleton.offsets_m[joint])
-            positions[..., joint, :] = positions[..., parent, :] + offset
-            orientations.append(orientations[parent] * local[joint])
-    return positions, np.stack([orientation.as_quat() for orientation in orientations], axis=-2)
+    positions_m = np.empty((*rotations.shape[:-1], 3))
+    local = normalised(rotations)
+    orientations = np.empty_like(local)
+    positions_m[..., 0, :] = root_m
+    orientations[..., 0, :] = local[..., 0, :]
+    for joints, parents in skeleton.generations:
+        above = orientations[..., parents, :]
+        positions_m[..., joints, :] = positions_m[..., parents, :] + applied(above, skeleton.offsets_m[joints])
+        orientations[..., joints, :] = composed(above, local[..., joints, :])
+    return positions_m, orientations
 
 
 def joint_positions(motion: Motion | MotionBatch) -> np.ndarray:
@@ -39,10 +38,9 @@ def joint_positions(motion: Motion | MotionBatch) -> np.ndarray:
 
 def local_rotations(skeleton: Skeleton, orientations: np.ndarray) -> np.ndarray:
     """Inverse of forward kinematics for rotations: world orientations (..., J, 4) to local ones (..., J, 4)."""
-    world = Rotation.from_quat(orientations)
-    parents = np.array(skeleton.parents[1:])
-    local = Rotation.from_quat(orientations[..., parents, :]).inv() * Rotation.from_quat(orientations[..., 1:, :])
-    return np.concatenate([world.as_quat()[..., :1, :], local.as_quat()], axis=-2)
+    world = normalised(orientations)
+    above = world[..., np.array(skeleton.parents[1:]), :]
+    return np.concatenate([world[..., :1, :], composed(inverted(above), world[..., 1:, :])], axis=-2)
 
 
 def continuous(rotations: np.ndarray, axis: int = 0) -> np.ndarray:

@@ -83,6 +83,18 @@ class Skeleton:
         )
 
     @cached_property
+    def generations(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+        """Joints and their parents, those together that are equally many joints away from the root, which is left out.
+
+        What is worked out from parent to child needs one pass over these only, not one over all joints.
+        """
+        depth = np.zeros(len(self), dtype=int)
+        for joint, parent in enumerate(self.parents[1:], start=1):
+            depth[joint] = depth[parent] + 1
+        alike = [np.flatnonzero(depth == level) for level in range(1, depth.max() + 1)]
+        return tuple((joints, np.array(self.parents)[joints]) for joints in alike)
+
+    @cached_property
     def rest_positions_m(self) -> np.ndarray:
         """Positions (J, 3) of the joints at rest, the root at the origin, metres."""
         positions_m = np.zeros_like(self.offsets_m)

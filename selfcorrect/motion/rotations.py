@@ -1,0 +1,49 @@
+"""Products of many rotations, as arrays of unit quaternions xyzw.
+
+SciPy's `Rotation` does all else. For products it takes a quarter of a millisecond per call however few they are, which
+over the joints of short motions is as long as simulating them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+
+def composed(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Products (..., 4) of quaternions (..., 4), broadcast against each other: `second` is turned by `first`."""
+    x, y, z, w = np.moveaxis(first, -1, 0)
+    a, b, c, d = np.moveaxis(second, -1, 0)
+    return np.stack(
+        [
+            w * a + x * d + y * c - z * b,
+            w * b - x * c + y * d + z * a,
+            w * c + x * b - y * a + z * d,
+            w * d - x * a - y * b - z * c,
+        ],
+        axis=-1,
+    )
+
+
+def applied(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Vectors (..., 3) turned by quaternions (..., 4), broadcast against each other."""
+    x, y, z, w = np.moveaxis(rotations, -1, 0)
+    a, b, c = np.moveaxis(vectors, -1, 0)
+    # v + w t + q × t with t = 2 q × v
+    tx, ty, tz = 2 * (y * c - z * b), 2 * (z * a - x * c), 2 * (x * b - y * a)
+    return np.stack([a + w * tx + y * tz - z * ty, b + w * ty + z * tx - x * tz, c + w * tz + x * ty - y * tx], axis=-1)
+
+
+def inverted(rotations: np.ndarray) -> np.ndarray:
+    """Inverses (..., 4) of unit quaternions (..., 4)."""
+    return rotations * (-1.0, -1.0, -1.0, 1.0)
+
+
+def normalised(rotations: np.ndarray) -> np.ndarray:
+    """Quaternions (..., 4) of length 1 in the directions of the given ones."""
+    return rotations / np.linalg.norm(rotations, axis=-1, keepdims=True)
+
+
+def rotation_vectors(rotations: np.ndarray) -> np.ndarray:
+    """Rotation vectors (..., 3) in radians of quaternions (..., 4)."""
+    return Rotation.from_quat(rotations.reshape(-1, 4)).as_rotvec().reshape(*rotations.shape[:-1], 3)
