@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -306,20 +307,24 @@ def clip_of(motion: Motion, metres_per_unit: float = 0.01, rotation_order: str =
 
 def write_bvh(path: Path, clip: BvhClip) -> None:
     """Write a clip as BVH: a clip as it was read, or with another motion of its skeleton (`dataclasses.replace`)."""
-    text = format_bvh(clip)
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    lines = _format_lines(clip)
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{line}\n" for line in lines)
 
 
 def format_bvh(clip: BvhClip) -> str:
     """The text of a BVH file; numbers have six decimals."""
-    order = _file_order(clip.motion.skeleton)
-    values = _values_of(clip)[:, [column for joint in order for column in _own_columns(clip.channels, joint)]]
-    lines = ["HIERARCHY", *_format_joint(clip, 0, 0), "MOTION", f"Frames: {len(values)}"]
-    lines.append(f"Frame Time: {1 / clip.motion.fps:.7f}")
+    return "".join(f"{line}\n" for line in _format_lines(clip))
+
+
+def _format_lines(clip: BvhClip) -> Iterator[str]:
+    """The lines of the file, the frames' one by one, because a long motion's text is longer than its numbers."""
+    values, order = _values_of(clip), _file_order(clip.motion.skeleton)
+    columns = [column for joint in order for column in _own_columns(clip.channels, joint)]
+    head = ["HIERARCHY", *_format_joint(clip, 0, 0), "MOTION", f"Frames: {len(values)}"]
     # Adding zero turns −0 into 0.
-    lines += [" ".join(map("{:.6f}".format, row.tolist())) for row in values.round(6) + 0.0]
-    return "\n".join(lines) + "\n"
+    frames = (" ".join(map("{:.6f}".format, (row[columns].round(6) + 0.0).tolist())) for row in values)
+    return chain(head, [f"Frame Time: {1 / clip.motion.fps:.7f}"], frames)
 
 
 def _file_order(skeleton: Skeleton, joint: int = 0) -> list[int]:

@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import re
+import shutil
 import tempfile
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 from selfcorrect.experiments.correct_report import MEASURES, Result
 from selfcorrect.experiments.motion_files import MotionFile, Reading, open_motion
 from selfcorrect.experiments.sweep import Progress
-from selfcorrect.files import write_atomically
+from selfcorrect.files import replacing
 from selfcorrect.motion.contacts import foot_contacts
 from selfcorrect.motion.correction import CorrectMotions, MotionCorrection
 from selfcorrect.motion.drawing import Panel, animate
@@ -82,16 +83,16 @@ class Place:
 
 def key_of(source: Path, settings: Settings) -> str:
     """A hash of a file's content, of the settings, and of the version."""
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(json.dumps([asdict(settings), importlib.metadata.version("selfcorrect")], default=str).encode())
-    with source.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    version = importlib.metadata.version("selfcorrect")
+    return _hash(source, json.dumps([asdict(settings), version], default=str).encode())
 
 
-def _hash(path: Path) -> str:
-    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest() if path.is_file() else ""
+def _hash(path: Path, more: bytes = b"") -> str:
+    """Of a file's content and of `more`; "" where there is no such file."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(more, digest_size=16)).hexdigest()
 
 
 def is_finished(place: Place, settings: Settings) -> bool:
@@ -117,7 +118,6 @@ def _corrected(place: Place, settings: Settings, product: Path, video: Path) -> 
     """Correct a file into `product`."""
     blank = Result(str(place.source), place.name, "", "failed")
     try:
-        place.video.parent.mkdir(parents=True, exist_ok=True)
         blank = replace(blank, key=key_of(place.source, settings))
         file = open_motion(place.source, settings.reading)
         correction = correct_long(settings.corrector(file.mass_kg), file.motion)
@@ -126,7 +126,7 @@ def _corrected(place: Place, settings: Settings, product: Path, video: Path) -> 
             file.write(product, correction.motion)
             if settings.video:
                 film(video, file.motion, correction.motion)
-                write_atomically(place.video, video.read_bytes())
+                _copy(video, place.video)
     except Exception as error:  # whatever is wrong with one file, the others go on
         return replace(blank, reason=_sentence(place.source, error))
     if settings.strength is not None:
@@ -213,13 +213,17 @@ def _deliver(place: Place, settings: Settings, result: Result, product: Path) ->
         result, product = replace(result, output="original"), place.source
     if result.output:
         result = replace(result, output_hash=_hash(product))
-    place.target.parent.mkdir(parents=True, exist_ok=True)
     result.save(place.record)
     if result.output:
-        write_atomically(place.target, product.read_bytes())
+        _copy(product, place.target)
         return
     for stale in (place.target, place.video):
         stale.unlink(missing_ok=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def film(path: Path, before: Motion, after: Motion) -> None:

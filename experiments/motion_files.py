@@ -133,9 +133,15 @@ def _open_bvh(path: Path, reading: Reading) -> MotionFile:
         changed = changed if turns is None else turn_frames(changed, turns.inv())
         changed = _turned(changed, _Z_UP_TO_Y_UP.inv()) if z_up else changed
         write_bvh(target, with_body(clip, changed))
-        _check_held(path, changed, body_of(read_bvh(target, clip.metres_per_unit)))
+        if not all(_turns_freely(clip, joint) for joint in range(len(clip.channels))):
+            _check_held(path, changed, body_of(read_bvh(target, clip.metres_per_unit)))
 
     return MotionFile(body, notes, write)
+
+
+def _turns_freely(clip: BvhClip, joint: int) -> bool:
+    """Whether a joint's channels hold any rotation; an end site has none."""
+    return joint in clip.end_sites or sum(name.endswith("rotation") for name in clip.channels[joint]) == 3
 
 
 def _check_held(path: Path, wanted: Motion, written: Motion) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import binary_closing, binary_opening
 
 from selfcorrect.motion.body import sole_points, world_sole_points
-from selfcorrect.motion.kinematics import forward_kinematics
+from selfcorrect.motion.kinematics import forward_kinematics, in_slabs
 from selfcorrect.motion.motion import Motion, MotionBatch
 
 
@@ -44,8 +44,9 @@ def floor_height_m(motion: Motion) -> float:
 
 def _soles(moving: Motion | MotionBatch) -> tuple[np.ndarray, np.ndarray]:
     """Height of each sole's lowest corner and speed of its middle, m and m/s, both (..., T, 2), left foot first."""
-    soles_m = world_sole_points(moving.skeleton, *forward_kinematics(moving.skeleton, moving.root_m, moving.rotations))
-    side = sole_points(moving.skeleton).side
+    skeleton = moving.skeleton
+    soles_m = in_slabs(lambda *poses: world_sole_points(skeleton, *forward_kinematics(skeleton, *poses)), moving)
+    side = sole_points(skeleton).side
     feet_m = np.stack([soles_m[..., side == foot, :] for foot in (0, 1)], axis=-3)
     return feet_m[..., 1].min(axis=-1), _speed(feet_m.mean(axis=-2), moving.fps)
 

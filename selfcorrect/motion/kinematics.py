@@ -5,12 +5,17 @@ Rotations are unit quaternions xyzw in arrays (..., J, 4).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.rotations import applied, composed, inverted, normalised
 from selfcorrect.motion.skeleton import Skeleton
+
+SLAB = 4096
+"""Frames (or motions of a batch) that are worked on at once."""
 
 
 def forward_kinematics(skeleton: Skeleton, root_m: np.ndarray, rotations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -33,7 +38,14 @@ def forward_kinematics(skeleton: Skeleton, root_m: np.ndarray, rotations: np.nda
 
 def joint_positions(motion: Motion | MotionBatch) -> np.ndarray:
     """World positions of all joints in metres: (T, J, 3), or (N, T, J, 3) of a batch."""
-    return forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)[0]
+    return in_slabs(lambda *poses: forward_kinematics(motion.skeleton, *poses)[0], motion)
+
+
+def in_slabs(function: Callable[[np.ndarray, np.ndarray], np.ndarray], motion: Motion | MotionBatch) -> np.ndarray:
+    """What a function of root_m and rotations gives for each pose; long motions take little memory besides."""
+    starts = range(0, max(len(motion), 1), SLAB)
+    slabs = [function(motion.root_m[at : at + SLAB], motion.rotations[at : at + SLAB]) for at in starts]
+    return slabs[0] if len(slabs) == 1 else np.concatenate(slabs)
 
 
 def local_rotations(skeleton: Skeleton, orientations: np.ndarray) -> np.ndarray:
@@ -45,10 +57,11 @@ def local_rotations(skeleton: Skeleton, orientations: np.ndarray) -> np.ndarray:
 
 def continuous(rotations: np.ndarray, axis: int = 0) -> np.ndarray:
     """The same rotations (..., 4) with signs chosen so that neighbours along the time `axis` lie in one hemisphere."""
-    moved = np.moveaxis(rotations, axis, 0)
-    dots = np.sum(moved[1:] * moved[:-1], axis=-1, keepdims=True)
-    signs = np.cumprod(np.where(dots < 0, -1.0, 1.0), axis=0)
-    return np.moveaxis(np.concatenate([moved[:1], moved[1:] * signs]), 0, axis)
+    result = rotations.copy()
+    moved = np.moveaxis(result, axis, 0)
+    dots = np.einsum("...i,...i", moved[1:], moved[:-1])
+    moved[1:] *= np.cumprod(np.where(dots < 0, -1.0, 1.0), axis=0)[..., None]
+    return result
 
 
 def angular_velocity(orientations: np.ndarray, fps: float) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.inverse_kinematics import aligning_turns
-from selfcorrect.motion.kinematics import continuous, forward_kinematics, joint_positions, local_rotations
+from selfcorrect.motion.kinematics import continuous, forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22
 from selfcorrect.motion.smpl import to_smpl
@@ -44,10 +44,11 @@ def turn_frames(motion: Motion, turns: Rotation) -> Motion:
     """The same poses with each joint's frame turned by its own of `turns` (J,); undone by their inverses."""
     skeleton = motion.skeleton
     above = Rotation.from_quat(turns.as_quat()[[0, *skeleton.parents[1:]]])
-    turned = replace(skeleton, offsets_m=above.inv().apply(skeleton.offsets_m))
-    _, orientations = forward_kinematics(skeleton, motion.root_m, motion.rotations)
-    frames = (Rotation.from_quat(orientations) * Rotation.from_quat(turns.as_quat()[None])).as_quat()
-    return replace(motion, skeleton=turned, rotations=continuous(local_rotations(turned, frames)))
+    turned, rotations = replace(skeleton, offsets_m=above.inv().apply(skeleton.offsets_m)), motion.rotations.copy()
+    for joint, parent in enumerate(skeleton.parents):
+        own = Rotation.from_quat(rotations[:, joint]) * turns[joint]
+        rotations[:, joint] = (turns[parent].inv() * own if joint else own).as_quat()
+    return replace(motion, skeleton=turned, rotations=continuous(rotations))
 
 
 def is_z_up(motion: Motion) -> bool:
