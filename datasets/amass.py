@@ -42,11 +42,13 @@ def read(path: Path, body: Body | None = None) -> Motion:
     """
     arrays = read_npz(path, ("poses", "trans", *_RATES))
     if missing := [name for name in ("poses", "trans") if name not in arrays]:
-        raise ValueError(f"{path}: AMASS files have poses and trans, here {' and '.join(missing)} is missing")
+        raise ValueError(f"{path}: AMASS files have poses and trans, here is no {' and no '.join(missing)}")
     layout, root = _layout(path, arrays["poses"]), (body or average_body()).pelvis_m
     if arrays["trans"].shape != (len(arrays["poses"]), 3):
         raise ValueError(f"{path}: expected trans of shape ({len(arrays['poses'])}, 3), got {arrays['trans'].shape}")
     for name in ("poses", "trans"):
+        if arrays[name].dtype.kind not in "fiu":
+            raise ValueError(f"{path}: expected {name} to be real numbers, got {arrays[name].dtype}")
         if not np.isfinite(arrays[name]).all():
             raise ValueError(f"{path}: {name} is not finite in frame {np.argwhere(~np.isfinite(arrays[name]))[0][0]}")
     rotations = Rotation.from_rotvec(arrays["poses"].astype(float).reshape(-1, len(layout.names), 3)).as_quat()
@@ -88,7 +90,9 @@ def _layout(path: Path, poses: np.ndarray) -> Layout:
 def _rate(path: Path, arrays: Mapping[str, np.ndarray]) -> float:
     for name in _RATES:
         if name in arrays:
-            return float(arrays[name])
+            if arrays[name].size != 1 or arrays[name].dtype.kind not in "fiu":
+                raise ValueError(f"{path}: expected one number as {name}, got {str(arrays[name])[:60]!r}")
+            return float(arrays[name].item())
     raise ValueError(f"{path}: has no frame rate, neither {_RATES[0]} nor {_RATES[1]}")
 
 

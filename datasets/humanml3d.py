@@ -85,7 +85,10 @@ def read_joints(path: Path, *, last_frame: bool = False) -> np.ndarray:
 
     last_frame: of rows, also the frame to which the last one leads (see `decode_joints`).
     """
-    array = read_npy(path).astype(float)
+    array = read_npy(path)
+    if array.dtype.kind != "f":
+        raise ValueError(f"{path}: expected floating-point numbers, got {array.dtype}")
+    array = array.astype(float)
     if array.ndim == 2:
         array = humanml3d.decode_joints(array, last_frame=last_frame)
     if array.ndim != 3 or array.shape[-1] != 3 or not len(array):

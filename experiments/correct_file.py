@@ -127,11 +127,11 @@ def _corrected(place: Place, settings: Settings, product: Path, video: Path) -> 
             if settings.video:
                 film(video, file.motion, correction.motion)
                 _copy(video, place.video)
+        if settings.strength is not None:
+            blank = replace(blank, mass_kg=settings.mass_kg or file.mass_kg or usual_mass_kg(file.motion.skeleton))
+        return _described(blank, file, correction)
     except Exception as error:  # whatever is wrong with one file, the others go on
         return replace(blank, reason=_sentence(place.source, error))
-    if settings.strength is not None:
-        blank = replace(blank, mass_kg=settings.mass_kg or file.mass_kg or usual_mass_kg(file.motion.skeleton))
-    return _described(blank, file, correction)
 
 
 def _check_finite(motion: Motion) -> None:
@@ -199,9 +199,11 @@ def _contacts(correction: MotionCorrection) -> list[dict[str, Any]]:
     """When which part of the body bears weight; without a simulation, when the feet stand."""
     if correction.timeline is not None:
         contacts = correction.timeline.contacts()
-    else:
+    elif correction.accepted:
         feet = zip(("left foot", "right foot"), foot_contacts(correction.motion).T, strict=True)
         contacts = [Contact(foot, *span) for foot, stands in feet for span in spans(stands)]
+    else:
+        contacts = []
     return [asdict(contact) for contact in contacts]
 
 

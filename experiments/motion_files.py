@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".bvh", ".npz", ".npy")
 _NO_MOTIONS = ("Mean.npy", "Std.npy", "shape.npz")
+FPS_RANGE = (1, 1000)
 _SHORTEST_BONE_M = 1e-3
 _HELD_M = 0.01
 _FURTHEST_M = 1e5
@@ -173,6 +174,10 @@ def _with_even_feet(motion: Motion) -> Motion:
 def check_body(motion: Motion) -> None:
     """Refuse what is no human body on this earth, in a sentence that names what is missing."""
     skeleton = motion.skeleton
+    if not len(motion):
+        raise ValueError(f"{motion.source}: has no frames")
+    if not FPS_RANGE[0] <= motion.fps <= FPS_RANGE[1]:
+        raise ValueError(f"{motion.source}: frames per second must be in {FPS_RANGE}, got {motion.fps:.3g}")
     away_m = np.abs(motion.root_m).max(axis=1, initial=0)
     if away_m.max(initial=0) > _FURTHEST_M:
         raise ValueError(f"{motion.source}: the body is {away_m.max():.3g} m away in frame {int(away_m.argmax())}")

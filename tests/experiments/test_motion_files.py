@@ -249,6 +249,44 @@ def test_a_body_on_another_planet_is_refused(walker: Motion, tmp_path: Path, kin
         open_motion(path, Reading())
 
 
+@pytest.mark.parametrize("fps", [0.001, 1e12])
+def test_frame_rates_that_cannot_be_are_refused(walker: Motion, tmp_path: Path, fps: float) -> None:
+    amass.write(tmp_path / "a.npz", replace(walker, fps=fps))
+    with pytest.raises(ValueError, match=r"a\.npz: frames per second must be in \(1, 1000\), got"):
+        open_motion(tmp_path / "a.npz", Reading())
+
+
+def test_no_frames_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", poses=np.zeros((0, 156)), trans=np.zeros((0, 3)), mocap_framerate=30.0)
+    with pytest.raises(ValueError, match=r"a\.npz: has no frames"):
+        open_motion(tmp_path / "a.npz", Reading())
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize("kind", ["bvh", "amass", "humanml3d", "joints"])
+def test_damaged_files_are_read_or_refused_in_words(walker: Motion, tmp_path: Path, kind: str) -> None:
+    """A file cut off somewhere, or with some of its bytes replaced by others, whatever they hit."""
+    path = tmp_path / f"a{next(each.suffixes[0] for each in convert.FORMATS if each.name == kind)}"
+    convert.write(path, walker.frames(0, 12), kind)
+    whole, complaints = path.read_bytes(), []
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        damaged = bytearray(whole[: random.integers(len(whole)) if seed % 3 == 0 else None])
+        for _ in range(random.integers(1, 20)):
+            place = int(min(random.integers(len(whole)), random.exponential(2000)))
+            damaged[place : place + 1] = b"0 -x}\n9e\xff\x00"[(at := random.integers(10)) : at + 1]
+        path.write_bytes(damaged)
+        try:
+            motion = open_motion(path, Reading()).motion
+        except ValueError as error:
+            complaints.append(str(error))
+        else:
+            assert np.isfinite(motion.root_m).all()
+            assert np.isfinite(motion.rotations).all()
+    assert len(complaints) > 20
+    assert all(str(path) in complaint for complaint in complaints)
+
+
 @pytest.mark.parametrize(("name", "value"), [("metres_per_unit", 0.0), ("fps", -20.0), ("fps", float("nan"))])
 def test_a_reading_is_checked(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{name.replace('_', '-')} must be a positive number, got"):
