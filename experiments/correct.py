@@ -15,6 +15,7 @@ from selfcorrect.experiments.motion_files import Reading, body_model_of, is_moti
 from selfcorrect.experiments.sweep import Job, run_jobs
 from selfcorrect.files import remove_leftovers
 from selfcorrect.run_folder import FolderLock, explain_write_error
+from selfcorrect.simulators.precondition import SupportChoice
 from selfcorrect.simulators.settings import STRENGTHS
 
 
@@ -65,6 +66,9 @@ class CorrectCommand:
     """From 0, closest to the motion, to 1, most physical; or faithful (0), balanced (0.7), physical (1)."""
     kinematic: bool = False
     """Mend by kinematics alone and simulate nothing; strength then does not matter."""
+    support: SupportChoice = "infer"
+    """What carries the body: steps, rungs and seats where the motion shows them (infer), nothing but the floor (floor),
+    or whatever it may be that holds it at its height, which then is left alone (off)."""
     workers: int = 1
     """Motions that are corrected at the same time, each in a process of its own."""
     keep_failed: bool = False
@@ -112,7 +116,7 @@ class CorrectCommand:
         reading = Reading(self.metres_per_unit, self.fps, self.up, self.body_model, self.allow_pickle)
         body_model_of(reading)  # where that is no body model, nothing begins
         strength = None if self.kinematic else strength_of(self.strength)
-        settings = Settings(strength, self.mass_kg, self.keep_failed, self.video, reading)
+        settings = Settings(strength, self.mass_kg, self.keep_failed, self.video, reading, self.support)
         settings.corrector()  # where that cannot be, nothing begins
         return settings
 
@@ -145,4 +149,6 @@ def _closing(results: Sequence[Result], out: Path) -> list[str]:
     lines = [f"{len(accepted)} of {len(results)} motions corrected → {out}"]
     if others:
         lines.append(f"not corrected ({len(others)}): {', '.join(result.name for result in others)}")
+    if raised := [result.name for result in accepted if result.supports]:
+        lines.append(f"on steps, seats or the like ({len(raised)}): {', '.join(raised)}")
     return lines

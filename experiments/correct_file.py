@@ -30,6 +30,7 @@ from selfcorrect.motion.timeline import Contact, Timeline, spans
 from selfcorrect.motion.transforms import resample
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.humanoid import usual_mass_kg
+from selfcorrect.simulators.precondition import PreconditionSettings, SupportChoice
 from selfcorrect.simulators.settings import TrackerSettings
 
 RECORDS = ".records"
@@ -43,7 +44,7 @@ _SHOT_FRAMES = 120
 class Settings:
     """All that a result depends on beside its input; strength None simulates nothing.
 
-    mass_kg: of every body; None for what its shape or its stature says.
+    mass_kg: of every body; None for what its shape or its stature says; support: see `PreconditionSettings`.
     """
 
     strength: float | None
@@ -51,13 +52,16 @@ class Settings:
     keep_failed: bool = False
     video: bool = False
     reading: Reading = field(default_factory=Reading)
+    support: SupportChoice = "infer"
 
     def corrector(self, shape_kg: float | None = None) -> CorrectMotions:
         """The corrector of a body whose shape weighs `shape_kg`."""
+        precondition = PreconditionSettings(support=self.support)
         if self.strength is None:
-            return KinematicCorrector()
+            return KinematicCorrector(precondition)
         tracker = TrackerSettings.at_strength(self.strength)
-        return PhysicsCorrector(replace(tracker, mass_kg=shape_kg if self.mass_kg is None else self.mass_kg))
+        mass_kg = shape_kg if self.mass_kg is None else self.mass_kg
+        return PhysicsCorrector(replace(tracker, mass_kg=mass_kg), precondition)
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,7 @@ def _described(blank: Result, file: MotionFile, correction: MotionCorrection) ->
         verdict="accepted" if correction.accepted else "rejected",
         reason=correction.reason,
         frame=int(found[1]) if found else None,
-        notes=(*file.notes, *suspicions(file.motion)),
+        notes=(*file.notes, *suspicions(file.motion), *correction.notes),
         frames=len(file.motion),
         fps=file.motion.fps,
         before={name: figures[f"{name}_before"] for name in MEASURES if f"{name}_before" in figures},
@@ -161,6 +165,7 @@ def _described(blank: Result, file: MotionFile, correction: MotionCorrection) ->
         help={name: value for name, value in figures.items() if name.startswith(("residual_", "unexplained_"))},
         over_time=_over_time(correction.timeline),
         contacts=_contacts(correction),
+        supports=[asdict(support) for support in correction.supports],
     )
     return _with_distances(result, file.motion, correction.motion) if correction.accepted else result
 

@@ -29,7 +29,8 @@ class Result:
     joint; furthest_m, furthest_joint, furthest_frame: where it moved most; mass_kg: of the simulated body;
     help: residual wrench, force in body weights and moment in N m, and the force that neither floor nor muscles
     explain; over_time: the residual wrench of every frame until the body was given up; contacts: parts of the body,
-    first and last frames in which they bear weight, and the mean load in body weights.
+    first and last frames in which they bear weight, and the mean load in body weights; supports: what was put below
+    parts of the body beside the floor, as in `Support`.
     """
 
     source: str
@@ -54,6 +55,7 @@ class Result:
     help: dict[str, float] = field(default_factory=dict)
     over_time: dict[str, list[float]] = field(default_factory=dict)
     contacts: list[dict[str, Any]] = field(default_factory=list)
+    supports: list[dict[str, Any]] = field(default_factory=list)
 
     def save(self, path: Path) -> None:
         write_atomically(path, _json(asdict(self)).encode())

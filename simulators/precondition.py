@@ -120,16 +120,14 @@ def precondition(motions: MotionBatch, settings: PreconditionSettings) -> Mended
     if settings.fit_soles:
         soles = _fitted(posed, soles, fastest_m_s)
         posed = _ground(Posed.of(posed.motions, soles), soles, settings)
-    feet_m = posed.feet_m[..., 1].min(-1)
-    held_m = np.clip(feet_m, 0.0, footing.STANDING_M) if settings.support == "off" else 0.0
-    mended = _plant_feet(posed, soles, fastest_m_s, held_m)
-    supports: list[tuple[Support, ...]] = [()] * len(motions)
-    if settings.support == "infer":
-        supports = infer_supports(mended, soles)
+    infer = settings.support == "infer"
+    held_m = np.clip(posed.feet_m[..., 1].min(-1), 0.0, 0.0 if settings.support != "off" else footing.STANDING_M)
+    planted = _plant_feet(posed, soles, fastest_m_s, held_m)
+    supports = infer_supports(posed.motions, planted, soles) if infer else [()] * len(motions)
     if any(supports):
         ground_m = np.stack([ground_of_feet_m(own, motions.root_m.shape[1]) for own in supports])
-        mended = _plant_feet(posed, soles, fastest_m_s, ground_m)
-    return Mended(mended, soles, supports, _origins_m(posed, raw, settings))
+        planted = _plant_feet(posed, soles, fastest_m_s, ground_m)
+    return Mended(planted, soles, supports, _origins_m(posed, raw, settings))
 
 
 def _fitted(posed: Posed, soles: SolePoints, fastest_m_s: np.ndarray) -> SolePoints:
@@ -198,9 +196,7 @@ def _drifted_m(posed: Posed, index: int) -> np.ndarray:
     return drifted_m
 
 
-def _plant_feet(
-    posed: Posed, soles: SolePoints, fastest_m_s: np.ndarray, ground_m: np.ndarray | float = 0.0
-) -> MotionBatch:
+def _plant_feet(posed: Posed, soles: SolePoints, fastest_m_s: np.ndarray, ground_m: np.ndarray) -> MotionBatch:
     """Lay standing feet flat and hold them in place on the ground (N, T, 2) beneath them; the legs follow."""
     motions, fps = posed.motions, posed.motions.fps
     legs = Legs.of(motions.skeleton)

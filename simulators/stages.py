@@ -17,7 +17,7 @@ from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.physical import PhysicalErrors, physical_errors
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.support import Support
-from selfcorrect.motion.timeline import Timeline
+from selfcorrect.motion.timeline import Timeline, spans
 from selfcorrect.simulators.anchoring import leg_jacobians
 from selfcorrect.simulators.carrying import onto_links, onto_skeleton
 from selfcorrect.simulators.contact_plan import explain
@@ -29,6 +29,9 @@ from selfcorrect.simulators.precondition import Mended, PreconditionSettings, pr
 from selfcorrect.simulators.settings import TrackerSettings
 from selfcorrect.simulators.tracker import Track, follow
 from selfcorrect.simulators.world import GRAVITY_M_S2, PyBulletWorld
+
+FLOATING_BODYWEIGHTS, FLOATING_S = 0.5, 2.0
+"""A body floats that misses so much force for so long; in flight it misses none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +67,8 @@ def simulate(preconditioning: PreconditionSettings, settings: TrackerSettings, m
         links = filter_dynamics(body, links, settings.friction, supports)
     plans = explain(body, links, settings.friction, supports=supports)
     jacobians = leg_jacobians(body, links, plans)
+    if preconditioning.support == "off":  # what holds the body bears its weight and helps it as ever
+        settings = replace(settings, force_limit_bodyweights=settings.force_limit_bodyweights + 1)
     tracks = [
         follow(simulator.world, body, links[index], plans.of(index), jacobians[index], settings, supports[index])
         for index in range(len(motions))
@@ -71,6 +76,10 @@ def simulate(preconditioning: PreconditionSettings, settings: TrackerSettings, m
     simulated = onto_skeleton(body, MotionBatch.stack([track.motion for track in tracks]), mended.motions)
     off_m = _distance_m(mended.motions, simulated)
     failures = [_failure(track, off, settings) for track, off in zip(tracks, off_m, strict=True)]
+    if preconditioning.support == "infer":
+        weight_n = body.total_mass_kg * GRAVITY_M_S2
+        floats = [_floats(rest[:, :3] / weight_n, motions.fps) for rest in plans.rest]
+        failures = [reason or failure for reason, failure in zip(floats, failures, strict=True)]
     figures = zip(_changes(motions, simulated, mended), tracks, plans.rest, strict=True)
     diagnostics = [{**changes, **_help(body, track.wrench, rest)} for changes, track, rest in figures]
     substeps = settings.steps_per_frame(motions.fps)
@@ -98,6 +107,18 @@ def _notes(origin_m: float, settings: PreconditionSettings) -> tuple[str, ...]:
     if settings.support == "off":
         return ("height left alone",)
     return (f"the lowest ground lies at {-origin_m:.2f} m",) if origin_m else ()
+
+
+def _floats(missing: np.ndarray, fps: float) -> str:
+    """Where something that the motion does not show must hold the body, "" if nowhere for long.
+
+    missing: (T, 3) force that nothing explains, in body weights.
+    """
+    held = spans(np.linalg.norm(missing, axis=1) > FLOATING_BODYWEIGHTS, round(fps / 10))
+    first, last = max(held, key=lambda span: span[1] - span[0], default=(0, 0))
+    if last - first < FLOATING_S * fps:
+        return ""
+    return f"held up by what cannot be told, or floating, from frame {first} to frame {last}; support 'off' keeps that"
 
 
 def _failure(track: Track, off_m: np.ndarray, settings: TrackerSettings) -> str:

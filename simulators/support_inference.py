@@ -8,7 +8,7 @@ which people put their weight on them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -72,15 +72,18 @@ class Rest:
         return slice(self.support.first, self.support.last + 1)
 
 
-def infer_supports(motions: MotionBatch, soles: SolePoints) -> list[tuple[Support, ...]]:
-    """What carries each motion beside the floor at y = 0, in the order of time; the feet of the motions are planted."""
+def infer_supports(motions: MotionBatch, planted: MotionBatch, soles: SolePoints) -> list[tuple[Support, ...]]:
+    """What carries each motion beside the floor at y = 0, in the order of time.
+
+    planted: the same motions, with feet that stand still on the floor where they are near it.
+    """
     body = humanoid(motions.skeleton, soles=soles)
-    links = onto_links(body, motions)
-    return [_supports(body, MotionBatch.stack([links[index]])) for index in range(len(links))]
+    both = onto_links(body, motions), onto_links(body, planted)
+    return [_supports(body, *(MotionBatch.stack([links[index]]) for links in both)) for index in range(len(motions))]
 
 
-def _supports(body: Humanoid, motion: MotionBatch) -> tuple[Support, ...]:
-    """The supports of a motion, a batch of one on the body's tree."""
+def _supports(body: Humanoid, given: MotionBatch, motion: MotionBatch) -> tuple[Support, ...]:
+    """The supports of a motion, a batch of one on the body's tree, at the heights `given`."""
     positions_m, orientations = forward_kinematics(body.tree, motion.root_m[0], motion.rotations[0])
     points_m = body.touches.lowest_points(positions_m, orientations)
     fps = motion.fps
@@ -95,7 +98,18 @@ def _supports(body: Humanoid, motion: MotionBatch) -> tuple[Support, ...]:
         if kept := [rest.support for rest in candidates if _carries(rest, missing, left, loads)]:
             supports += kept
             missing, _ = explain(supports)
-    return tuple(sorted(supports, key=lambda support: support.first))
+    if not supports:
+        return ()
+    given_m = body.touches.lowest_points(*forward_kinematics(body.tree, given.root_m[0], given.rotations[0]))
+    levelled = (_levelled(support, given_m[:, carried_places(body, support.part), 1]) for support in supports)
+    return tuple(sorted(levelled, key=lambda support: support.first))
+
+
+def _levelled(support: Support, heights_m: np.ndarray) -> Support:
+    """The support where the motion has it whose heights (T, K) of the part it carries are given."""
+    x, _, z = support.top_m
+    level_m = float(np.median(heights_m[support.first : support.last + 1].min(1)))
+    return replace(support, top_m=(x, level_m, z))
 
 
 def _explanation(body: Humanoid, motion: MotionBatch, points_m: np.ndarray) -> Explain:

@@ -13,17 +13,21 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.correction import CorrectMotions, MotionCorrection
 from selfcorrect.motion.kinematics import continuous
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.support import Support
 from selfcorrect.motion.timeline import Timeline
 
 PIECE_FRAMES = 2048
 OVERLAP_S = 1.0
 """Time that neighbouring pieces share; there one is blended into the other."""
+SAME_FLOOR_M = 0.06
+"""Pieces that differ by more in height took different levels for the floor."""
 
 
 def correct_long(correct: CorrectMotions, motion: Motion, piece_frames: int = PIECE_FRAMES) -> MotionCorrection:
     """Correct a motion of any length, in pieces where it is longer than `piece_frames`.
 
-    A piece is moved over the floor to where the one before it ends, because each finds the floor's drift for itself.
+    A piece is moved over the floor to where the one before it ends, because each finds the floor's drift for itself,
+    and up or down where it took another step of the same stairs for the floor.
     Diagnostics are means over the pieces, weighted by their frames. The first piece that fails rejects the motion.
     """
     if len(motion) <= piece_frames:
@@ -35,7 +39,13 @@ def correct_long(correct: CorrectMotions, motion: Motion, piece_frames: int = PI
             reason, timeline = _frames_later(correction.reason, start), whole.timeline_with(start, correction)
             return replace(correction, motion=motion, reason=reason, timeline=timeline)
         whole.append(start, correction)
-    return MotionCorrection(whole.motion, diagnostics=whole.diagnostics(), timeline=whole.timeline)
+    return MotionCorrection(
+        whole.motion,
+        diagnostics=whole.diagnostics(),
+        timeline=whole.timeline,
+        supports=tuple(whole.supports),
+        notes=tuple(whole.notes),
+    )
 
 
 def _frames_later(reason: str, frames: int) -> str:
@@ -59,6 +69,8 @@ class _Whole:
         self.stop = 0
         self.parts: list[tuple[int, Mapping[str, float]]] = []
         self.timeline: Timeline | None = None
+        self.supports: list[Support] = []
+        self.notes: dict[str, None] = {}
 
     def timeline_with(self, start: int, correction: MotionCorrection) -> Timeline | None:
         """The timeline up to the middle of what it shares with a piece from `start` on, then the piece's."""
@@ -70,11 +82,13 @@ class _Whole:
 
     def append(self, start: int, correction: MotionCorrection) -> None:
         self.timeline = self.timeline_with(start, correction)
-        piece, shared = correction.motion, self.stop - start
+        piece, shared, away_m = correction.motion, self.stop - start, np.zeros(3)
         root_m, rotations = piece.root_m, piece.rotations
         if shared > 0:
             before_m, before = self.motion.root_m[start : self.stop], self.motion.rotations[start : self.stop]
-            root_m = root_m + (before_m - root_m[:shared]).mean(axis=0) * [1.0, 0.0, 1.0]
+            away_m = (before_m - root_m[:shared]).mean(axis=0)
+            away_m[1] *= abs(away_m[1]) > SAME_FLOOR_M
+            root_m = root_m + away_m
             share = _ease(shared)
             root_m[:shared] = before_m + share[:, None] * (root_m[:shared] - before_m)
             rotations = rotations.copy()
@@ -82,6 +96,8 @@ class _Whole:
         self.stop = start + len(piece)
         self.motion.root_m[start : self.stop] = root_m
         self.motion.rotations[start : self.stop] = continuous(rotations)
+        self.supports += [support.moved(away_m, start) for support in correction.supports]
+        self.notes |= dict.fromkeys(correction.notes)
         self.parts.append((len(piece) - max(shared, 0), correction.diagnostics))
 
     def diagnostics(self) -> dict[str, float]:

@@ -37,7 +37,7 @@ class Support:
 
     def moved(self, shift_m: Sequence[float], frames: int = 0) -> Support:
         """The same support elsewhere, `frames` later."""
-        x, y, z = (place + shift for place, shift in zip(self.top_m, shift_m, strict=True))
+        x, y, z = (float(place + shift) for place, shift in zip(self.top_m, shift_m, strict=True))
         return replace(self, top_m=(x, y, z), first=self.first + frames, last=self.last + frames)
 
     def __str__(self) -> str:
