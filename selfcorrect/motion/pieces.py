@@ -19,7 +19,7 @@ from selfcorrect.motion.timeline import Timeline
 PIECE_FRAMES = 2048
 OVERLAP_S = 1.0
 """Time that neighbouring pieces share; there one is blended into the other."""
-SAME_FLOOR_M = 0.06
+SAME_FLOOR_M = 0.12
 """Pieces that differ by more in height took different levels for the floor."""
 
 

@@ -136,6 +136,28 @@ def joints_by_pymotion(path: Path, frames: list[int], names: tuple[str, ...]) ->
     return joints[:, [clip.data["names"].tolist().index(name) for name in names]]
 
 
+def test_what_carries_a_body_is_reported_and_chosen(
+    folder: Path, stepping: Motion, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half of the time one storey up: a step by default, nothing but the floor, or a height that is left alone."""
+    high = np.linspace(-3, 3, 90)[:, None].clip(0, 1) * [0.0, 0.3, 0.0]
+    rotations = np.concatenate([stepping.rotations, stepping.rotations])
+    root_m = np.concatenate([stepping.root_m, stepping.root_m]) + high
+    convert.write(folder / "up.bvh", replace(stepping, root_m=root_m, rotations=rotations), "bvh")
+    told = {}
+    for choice in ("infer", "floor", "off"):
+        assert main(["correct", "up.bvh", "-o", choice, *KINEMATIC, "--support", choice]) == 0
+        told[choice] = capsys.readouterr().out
+    reports = {choice: report_of(folder / choice)["up.bvh"] for choice in told}
+    supports = reports["infer"]["supports"]
+    assert {support["part"] for support in supports} == {"left foot", "right foot"}
+    assert [support["top_m"][1] for support in supports] == pytest.approx([0.3] * len(supports), abs=0.03)
+    assert "on steps, seats or the like (1): up.bvh" in told["infer"]
+    assert reports["floor"]["supports"] == reports["off"]["supports"] == []
+    assert "height left alone" in reports["off"]["notes"]
+    assert reports["off"]["moved_m"] < reports["infer"]["moved_m"]
+
+
 @pytest.mark.parametrize("joints_by", [joints_by_bvhio, joints_by_pymotion])
 @pytest.mark.parametrize("name", ["test/03_01.bvh", "train/01_01.bvh"])
 def test_real_clips_of_both_cmu_skeletons(

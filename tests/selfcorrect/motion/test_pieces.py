@@ -11,6 +11,7 @@ import pytest
 from selfcorrect.motion.correction import MotionCorrection
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pieces import correct_long, pieces
+from selfcorrect.motion.support import Support
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,27 @@ def test_heights_are_each_piece_s_own_and_blend(random_motion: Callable[..., Mot
     height_m = correct_long(raised, motion, piece_frames=120).motion.root_m[:, 1]
     assert (height_m[0], height_m[-1]) == pytest.approx((1.0, 1.1))
     assert np.abs(np.diff(height_m)).max() < 0.006  # 10 cm over a second, eased
+
+
+def test_a_piece_that_took_an_upper_floor_for_the_ground_stays_up(random_motion: Callable[..., Motion]) -> None:
+    """Supports come along, with the frames of the whole motion; what is said of several pieces is said once."""
+    motion = random_motion(2, frames=200)
+    height_m = np.where(np.arange(200) < 60, 0.0, 3.0)
+    motion = replace(motion, root_m=height_m[:, None] * [0.0, 1.0, 0.0])
+    starts = [start for start, _ in pieces(200, 120, 30)]
+    step = Support("left foot", (0.0, 0.2, 0.0), (0.3, 0.3), 5, 9)
+
+    def down(motions: Sequence[Motion]) -> list[MotionCorrection]:
+        return [
+            MotionCorrection(replace(each, root_m=each.root_m - each.root_m[0]), supports=(step,), notes=("low",))
+            for each in motions
+        ]
+
+    correction = correct_long(down, motion, piece_frames=120)
+    np.testing.assert_allclose(correction.motion.root_m, motion.root_m, atol=1e-9)
+    assert [support.first for support in correction.supports] == [start + 5 for start in starts]
+    assert [support.top_m[1] for support in correction.supports] == pytest.approx([0.2, 3.2])
+    assert correction.notes == ("low",)
 
 
 def test_a_piece_that_fails_rejects_the_motion_and_counts_its_frames(random_motion: Callable[..., Motion]) -> None:
