@@ -58,9 +58,14 @@ def mend(settings: PreconditionSettings, motions: MotionBatch) -> list[Outcome]:
 
 def simulate(preconditioning: PreconditionSettings, settings: TrackerSettings, motions: MotionBatch) -> list[Outcome]:
     """Motions of one length, preconditioned and followed by a simulated humanoid."""
-    simulator = _simulator(settings)
-    mended = precondition(motions, preconditioning)
-    supports = mended.supports
+    return follow_mended(preconditioning, settings, motions, precondition(motions, preconditioning))
+
+
+def follow_mended(
+    preconditioning: PreconditionSettings, settings: TrackerSettings, motions: MotionBatch, mended: Mended
+) -> list[Outcome]:
+    """Motions of one length, followed by a simulated humanoid as they were mended."""
+    simulator, supports = _simulator(settings), mended.supports
     body = simulator.body_of(motions.skeleton, mended.soles)
     links = clear_floor(body, onto_links(body, mended.motions), supports)
     if settings.filter_dynamics:

@@ -1,22 +1,24 @@
 """How closely and how fast the physics corrector tracks motion capture, clip by clip.
 
-    python experiments/benchmarks/tracking.py path/to/cmu-bvh --split test
+    python experiments/benchmarks/tracking.py path/to/cmu-bvh --split test --engine pybullet mujoco
 
 Each clip is corrected twice: by kinematics alone and with the simulation, so that the shares of both are told apart.
+A clip is a success where its joints are never more than half a metre from the given ones, on average over the body
+(Luo et al. 2021, "Dynamics-Regulated Kinematic Policy for Egocentric Pose Estimation").
 """
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
-import pybullet
 import tyro
 
 from selfcorrect.datasets.cmu import load_cmu
@@ -26,6 +28,11 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.physical import physical_errors
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.settings import STRENGTHS, TrackerSettings
+
+FURTHEST_M = 0.5
+"""Mean distance over the body's joints at which a motion is lost."""
+
+_STEP = {"pybullet": "stepSimulation", "mujoco": "mj_step"}
 
 
 @dataclass(frozen=True)
@@ -66,15 +73,25 @@ def _mean_mm(differences_m: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Result:
-    """A clip before and after kinematics alone and with physics; processor time of physics, and the engine's part."""
+    """A clip before and after kinematics alone and with physics.
+
+    furthest_m: mean distance of all joints from the clip in the worst frame; seconds, engine_seconds: processor time of
+    physics, and the engine's part.
+    """
 
     clip: Motion
     before: TrackingErrors
     kinematic: TrackingErrors
     physical: TrackingErrors
     correction: MotionCorrection
+    furthest_m: float
     seconds: float
     engine_seconds: float
+
+    @property
+    def success(self) -> bool:
+        """Whether the body followed the clip to its end."""
+        return self.correction.accepted and self.furthest_m <= FURTHEST_M
 
     @property
     def residual(self) -> tuple[float, float]:
@@ -86,38 +103,40 @@ class Result:
 def measure(clip: Motion, settings: TrackerSettings) -> Result:
     """Correct one clip both ways."""
     kinematic = KinematicCorrector()([clip])[0].motion
-    with _engine_clock() as engine_seconds:
+    with _engine_clock(settings.engine) as engine_seconds:
         start = time.process_time()
         correction = PhysicsCorrector(settings)([clip])[0]
         seconds = time.process_time() - start
     before, mended, tracked = (tracking_errors(clip, motion) for motion in (clip, kinematic, correction.motion))
-    return Result(clip, before, mended, tracked, correction, seconds, engine_seconds())
+    distances_m = np.linalg.norm(joint_positions(correction.motion) - joint_positions(clip), axis=-1)
+    furthest_m = float(distances_m.mean(axis=1).max())
+    return Result(clip, before, mended, tracked, correction, furthest_m, seconds, engine_seconds())
 
 
 @contextmanager
-def _engine_clock() -> Iterator[Callable[[], float]]:
-    """Processor time spent in PyBullet's step so far."""
-    spent, step = 0.0, pybullet.stepSimulation
+def _engine_clock(engine: str) -> Iterator[Callable[[], float]]:
+    """Processor time spent in the engine's step so far."""
+    module, name = importlib.import_module(engine), _STEP[engine]
+    spent, step = 0.0, getattr(module, name)
 
-    def timed(**arguments: int) -> None:
+    def timed(*arguments: object, **named: object) -> None:
         nonlocal spent
         start = time.process_time()
-        step(**arguments)
+        step(*arguments, **named)
         spent += time.process_time() - start
 
-    with patch.object(pybullet, "stepSimulation", timed):
+    with patch.object(module, name, timed):
         yield lambda: spent
 
 
 def table(results: Sequence[Result]) -> str:
-    """Per clip, per category, and over all: means over the clips that were accepted."""
+    """Per clip, per category, and over all: means over the clips that were followed to their end; then the worst."""
     lines = [_HEADER, *(_row(Path(result.clip.source).stem, [result]) for result in results), "", _HEADER]
     categories = defaultdict(list)
     for result in results:
         categories[result.clip.label].append(result)
     lines += [_row(label, group) for label, group in sorted(categories.items())]
-    lines += [_row("all", results), "", *_stages(results), "", _speed(results)]
-    lines += [f"{Path(r.clip.source).stem}: {r.correction.reason}" for r in results if not r.correction.accepted]
+    lines += [_row("all", results), "", *_stages(results), "", *_worst(results), "", _speed(results)]
     return "\n".join(lines)
 
 
@@ -128,7 +147,7 @@ _HEADER = (
 
 
 def _row(name: str, results: Sequence[Result]) -> str:
-    good = [result for result in results if result.correction.accepted]
+    good = [result for result in results if result.success]
     if not good:
         return f"{name:16}{f'0/{len(results)}':>8}"
     errors = mean_errors([result.physical for result in good])
@@ -143,13 +162,25 @@ def _row(name: str, results: Sequence[Result]) -> str:
 
 def _stages(results: Sequence[Result]) -> list[str]:
     """What kinematics and what the simulation does, side by side."""
-    good = [result for result in results if result.correction.accepted]
+    good = [result for result in results if result.success]
     stages = {"before": "before", "kinematics": "kinematic", "with physics": "physical"}
     means = {stage: mean_errors([getattr(result, name) for result in good]) for stage, name in stages.items()}
     names = [field.name for field in fields(TrackingErrors)]
     return [f"{'':16}" + "".join(f"{name:>17}" for name in names)] + [
         f"{stage:16}" + "".join(f"{getattr(errors, name):17.2f}" for name in names) for stage, errors in means.items()
     ]
+
+
+def _worst(results: Sequence[Result], count: int = 10) -> list[str]:
+    """The clips that were lost, then those that moved most: where that comes from, and what is in them."""
+    ranked = sorted(results, key=lambda result: (result.success, -result.physical.mpjpe_mm))
+    lines = [f"{'worst':16}{'MPJPE':>8}{'kinem.':>8}{'furthest':>10}{'unexplained':>13}"]
+    for result in ranked[:count]:
+        unexplained = result.correction.diagnostics["unexplained_force_bodyweights"]
+        errors = f"{result.physical.mpjpe_mm:8.1f}{result.kinematic.mpjpe_mm:8.1f}{1e3 * result.furthest_m:10.0f}"
+        told = "; ".join(filter(None, (result.clip.text, result.correction.reason)))
+        lines.append(f"{Path(result.clip.source).stem:16}{errors}{unexplained:13.3f}  {told}")
+    return lines
 
 
 def mean_errors(errors: Sequence[TrackingErrors]) -> TrackingErrors:
@@ -161,7 +192,7 @@ def mean_errors(errors: Sequence[TrackingErrors]) -> TrackingErrors:
 def _speed(results: Sequence[Result]) -> str:
     seconds = sum(result.seconds for result in results)
     motion, engine = (sum(r.clip.seconds for r in results), sum(r.engine_seconds for r in results))
-    return f"{motion / seconds:.1f} x real time per core; {engine / seconds:.0%} of it in PyBullet's step"
+    return f"{motion / seconds:.1f} x real time per core; {engine / seconds:.0%} of it in the engine's step"
 
 
 @dataclass(frozen=True)
@@ -176,12 +207,20 @@ class Arguments:
     """Take each n-th clip only."""
     strength: float = STRENGTHS["balanced"]
     """Point on the dial of `TrackerSettings.at_strength`."""
+    engine: tuple[str, ...] = ("pybullet",)
+    """Engines to compare, of pybullet and mujoco."""
 
 
 def main(arguments: Arguments) -> None:
-    """Measure all clips and print the table."""
+    """Measure all clips in each engine and print the tables."""
     clips = load_cmu(arguments.data, arguments.split)[:: arguments.every]
-    print(table([measure(clip, TrackerSettings.at_strength(arguments.strength)) for clip in clips]))
+    rows = []
+    for engine in arguments.engine:
+        settings = replace(TrackerSettings.at_strength(arguments.strength), engine=engine)
+        results = [measure(clip, settings) for clip in clips]
+        print(engine, table(results), sep="\n\n", end="\n\n", flush=True)
+        rows.append(_row(engine, results))
+    print(_HEADER, *rows, sep="\n")
 
 
 if __name__ == "__main__":

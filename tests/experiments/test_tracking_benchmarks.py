@@ -8,15 +8,22 @@ import numpy as np
 import pytest
 
 from selfcorrect.datasets.deepmimic import load_deepmimic
-from selfcorrect.experiments.benchmarks import correction, throughput, tracking
+from selfcorrect.experiments.benchmarks import correction, frontier, judge, throughput, tracking
 from selfcorrect.motion.kinematics import joint_positions
-from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.simulators.precondition import PreconditionSettings, precondition
+from selfcorrect.simulators.settings import ENGINES, TrackerSettings
+from selfcorrect.simulators.stages import follow_mended
 
 
 @pytest.fixture(scope="module")
-def walk() -> Motion:
-    return next(clip for clip in load_deepmimic() if clip.label == "walk")
+def clips() -> dict[str, Motion]:
+    return {clip.label: clip for clip in load_deepmimic()}
+
+
+@pytest.fixture(scope="module")
+def walk(clips) -> Motion:
+    return clips["walk"]
 
 
 def test_a_motion_has_no_distance_to_itself(walk):
@@ -57,10 +64,68 @@ def test_a_clip_is_measured_before_and_after_both_corrections(walk):
     assert result.before.mpjpe_mm == 0
     assert 0 < result.kinematic.mpjpe_mm < result.physical.mpjpe_mm
     assert 0 < result.engine_seconds < result.seconds
+    distances_m = np.linalg.norm(joint_positions(result.correction.motion) - joint_positions(walk), axis=-1)
+    assert result.furthest_m == pytest.approx(distances_m.mean(axis=1).max())
     table = tracking.table([result])
     assert "walk" in table
     assert "1/1" in table
     assert "x real time per core" in table
+
+
+def test_a_clip_that_was_left_behind_in_one_frame_is_no_success(walk):
+    result = tracking.measure(walk, TrackerSettings())
+    assert result.success
+    lost = replace(result, furthest_m=0.51)
+    assert not lost.success
+    told = tracking.table([result, lost]).splitlines()
+    assert sum("1/2" in line for line in told) == 2  # of the category and of all
+    worst = told[next(index for index, line in enumerate(told) if line.startswith("worst")) + 1]
+    assert " 510 " in worst
+
+
+def test_the_frontier_has_a_point_for_each_strength_and_is_drawn(walk, tmp_path):
+    points = frontier.curve("pybullet", (0.0, 1.0), [walk])
+    assert [each.strength for each in points] == [0.0, 1.0]
+    assert points[0].mpjpe_mm < points[1].mpjpe_mm
+    assert points[0].force_bodyweights > points[1].force_bodyweights
+    figure = frontier.draw({"pybullet": points, "mujoco": points[:1]}, "one walk")
+    figure.savefig(tmp_path / "frontier.svg")
+    drawn = (tmp_path / "frontier.svg").read_text()
+    for words in ("one walk", "kinematics alone", "faithful", "physical", "never above 500"):
+        assert f">{words}<" in drawn or words in drawn
+
+
+def test_the_other_engine_confirms_what_one_has_corrected(walk, clips):
+    """Both find the same contacts, no penetration, and that the floor carries the body."""
+    pytest.importorskip("mujoco")
+    bullet, mujoco = (replace(TrackerSettings.at_strength(0.7), engine=engine) for engine in ENGINES)
+    for clip in (walk, clips["jump"], clips["cartwheel"]):
+        for corrector, other in ((bullet, mujoco), (mujoco, bullet)):
+            verdict = judge.judge(clip, corrector, other)
+            assert isinstance(verdict, judge.Verdict), verdict
+            assert verdict.contact_agreement > 0.9
+            assert max(verdict.penetration_mm) < 0.5
+            assert verdict.load_bodyweights == pytest.approx((1.0, 1.0), abs=0.17)
+            assert verdict.distance_mm < 20
+    told = judge.table({"walk": verdict, "fall": "mujoco: lost"})
+    assert "mean of 1" in told
+    assert "mujoco: lost" in told
+
+
+def test_the_other_engine_catches_a_floating_motion(walk):
+    """A walk 8 cm above the floor, which its maker believes in, has no contacts in another engine."""
+    pytest.importorskip("mujoco")
+    batch, as_it_is = MotionBatch.stack([walk]), PreconditionSettings(support="off")
+    mended = precondition(batch, PreconditionSettings())
+    raised = replace(mended.motions, root_m=mended.motions.root_m + np.array([0.0, 0.08, 0.0]))
+    settings = TrackerSettings(engine="mujoco", filter_dynamics=False)
+    stands, floats = (
+        follow_mended(as_it_is, settings, motions, replace(mended, motions=motions))[0].timeline
+        for motions in (mended.motions, raised)
+    )
+    assert stands.loads_bodyweights.sum(axis=1).mean() > 0.7
+    assert judge.feet_loaded(floats).mean() < 0.7 * judge.feet_loaded(stands).mean()
+    assert floats.residual_force_bodyweights.mean() > 2 * stands.residual_force_bodyweights.mean()
 
 
 def test_as_many_short_motions_as_asked_for_are_cut():

@@ -1,0 +1,134 @@
+"""Corrected motions before another judge: replayed in the other engine, do contacts and penetration agree?
+
+    python experiments/benchmarks/judge.py path/to/cmu-bvh --every 4
+
+One engine corrects a clip. The other follows the result as it is, with the same body and nothing mended beforehand, and
+finds its own contact forces. If the first had only exploited quirks of its own contacts, the second would disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from selfcorrect.datasets.cmu import load_cmu
+from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.timeline import BEARS_BODYWEIGHTS, Timeline
+from selfcorrect.simulators.precondition import PreconditionSettings, precondition
+from selfcorrect.simulators.settings import ENGINES, STRENGTHS, TrackerSettings
+from selfcorrect.simulators.stages import Outcome, follow_mended
+
+FEET = ("left foot", "right foot")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the corrector's engine (first) and the judge's (second) find about one clip.
+
+    load_bodyweights: mean force of floor and supports; force_bodyweights, moment_nm: mean residual wrench;
+    penetration_mm, floating_mm: of the motions that the engines made; contact_agreement: share of frames and feet in
+    which both engines find the foot loaded, or both not; distance_mm: mean over joints between the two motions.
+    """
+
+    load_bodyweights: tuple[float, float]
+    force_bodyweights: tuple[float, float]
+    moment_nm: tuple[float, float]
+    penetration_mm: tuple[float, float]
+    floating_mm: tuple[float, float]
+    contact_agreement: float
+    distance_mm: float
+
+
+def judge(clip: Motion, corrector: TrackerSettings, other: TrackerSettings) -> Verdict | str:
+    """Correct a clip with one engine's settings and replay the result with the other's; why not, where one failed."""
+    batch, nothing = MotionBatch.stack([clip]), PreconditionSettings(support="off")
+    mended = precondition(batch, PreconditionSettings())
+    (corrected,) = follow_mended(nothing, corrector, batch, mended)
+    if corrected.failure:
+        return f"{corrector.engine}: {corrected.failure}"
+    up_m = mended.origin_m[:, None, None] * [0.0, 1.0, 0.0]
+    given = replace(batch, root_m=corrected.root_m[None] + up_m, rotations=corrected.rotations[None])
+    (judged,) = follow_mended(nothing, replace(other, filter_dynamics=False), given, replace(mended, motions=given))
+    return f"{other.engine}: {judged.failure}" if judged.failure else _compare(clip, corrected, judged)
+
+
+def _compare(clip: Motion, first: Outcome, second: Outcome) -> Verdict:
+    outcomes = (first, second)
+    figures = [outcome.diagnostics for outcome in outcomes]
+    timelines = [outcome.timeline for outcome in outcomes if outcome.timeline is not None]
+    joints_m = [joint_positions(replace(clip, root_m=each.root_m, rotations=each.rotations)) for each in outcomes]
+    stands = [feet_loaded(timeline) for timeline in timelines]
+    return Verdict(
+        load_bodyweights=_pair([each.loads_bodyweights.sum(axis=1).mean() for each in timelines]),
+        force_bodyweights=_pair([each["residual_force_bodyweights"] for each in figures]),
+        moment_nm=_pair([each["residual_torque_nm"] for each in figures]),
+        penetration_mm=_pair([1e3 * each["penetration_m_after"] for each in figures]),
+        floating_mm=_pair([1e3 * each["floating_m_after"] for each in figures]),
+        contact_agreement=float((stands[0] == stands[1]).mean()),
+        distance_mm=1e3 * float(np.linalg.norm(joints_m[1] - joints_m[0], axis=-1).mean()),
+    )
+
+
+def feet_loaded(timeline: Timeline) -> np.ndarray:
+    """(T, 2) whether each foot bears weight, short gaps closed."""
+    loaded = np.zeros((len(timeline), len(FEET)), dtype=bool)
+    for contact in timeline.contacts():
+        if contact.part in FEET:
+            loaded[contact.first_frame : contact.last_frame + 1, FEET.index(contact.part)] = True
+    return loaded
+
+
+def _pair(values: Sequence[float]) -> tuple[float, float]:
+    first, second = values
+    return float(first), float(second)
+
+
+def table(verdicts: dict[str, Verdict | str]) -> str:
+    """A line per clip and their mean; failures in words."""
+    names = [field.name for field in fields(Verdict)]
+    good = {name: verdict for name, verdict in verdicts.items() if isinstance(verdict, Verdict)}
+    rows = [_row(name, [verdict], names) for name, verdict in good.items()]
+    failures = [f"{name:12}{verdict}" for name, verdict in verdicts.items() if isinstance(verdict, str)]
+    head = f"{'':12}" + "".join(f"{name:>20}" for name in names)
+    return "\n".join([head, *rows, *failures, _row(f"mean of {len(good)}", list(good.values()), names)])
+
+
+def _row(name: str, verdicts: Sequence[Verdict], names: Sequence[str]) -> str:
+    cells = [np.mean([np.atleast_1d(getattr(verdict, figure)) for verdict in verdicts], axis=0) for figure in names]
+    return f"{name:12}" + "".join(f"{' / '.join(f'{value:.2f}' for value in cell):>20}" for cell in cells)
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Correct motion capture in one engine and replay it in the other."""
+
+    data: tyro.conf.Positional[Path]
+    """Folder or archive of the CMU set."""
+    split: str = "test"
+    """Which of its clips."""
+    every: int = 1
+    """Take each n-th clip only."""
+    corrector: str = "pybullet"
+    """The engine that corrects; the other judges."""
+    strength: float = STRENGTHS["balanced"]
+    """Point on the dial of `TrackerSettings.at_strength`."""
+
+
+def main(arguments: Arguments) -> None:
+    """Judge all clips and print the table."""
+    settings = replace(TrackerSettings.at_strength(arguments.strength), engine=arguments.corrector)
+    (other,) = set(ENGINES) - {arguments.corrector}
+    clips = load_cmu(arguments.data, arguments.split)[:: arguments.every]
+    judging = replace(settings, engine=other)
+    print(f"first {arguments.corrector}, which corrects, then {other}, which judges; a foot is loaded that bears more")
+    print(f"than {BEARS_BODYWEIGHTS} body weights")
+    print(table({Path(clip.source).stem: judge(clip, settings, judging) for clip in clips}))
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments))
