@@ -1,8 +1,9 @@
-"""Re-anchoring: leg targets give way to where the feet really stand.
+"""Re-anchoring: leg targets give way to where the body really is.
 
 A foot that landed beside its place would be dragged, and the root pushed, by a leg that insists on the reference. So a
 leg that bears load aims at where its foot stands, through the Jacobian of the two-bone inverse kinematics along the
-reference, and its hip turns the pelvis upright over it. No force comes from outside here: this is how bodies balance.
+reference, and its hip turns the pelvis upright over it. A swinging foot is lifted by as much as the body sags, lest it
+stub its toes. No force comes from outside here: this is how bodies balance.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ STEEPEST_RAD_M = 8.0
 
 FULL_LOAD_BODYWEIGHTS = 0.1
 """Planned load on a foot from which on its leg counts as standing."""
-STAND_LAG_S, TURN_LAG_S = 0.3, 0.015
-"""Time constants with which the errors of standing feet and of the pelvis' orientation are followed."""
+STAND_LAG_S, TURN_LAG_S, SWING_LAG_S = 0.15, 0.015, 0.08
+"""Time constants with which the errors of standing feet, the pelvis' orientation and swinging feet are followed."""
+UPRIGHTING = 0.6
+"""Share of the pelvis' error that the hip of a standing leg turns back."""
 LIMIT_M = 0.05
 """Furthest that a target is moved."""
 
@@ -50,7 +53,9 @@ def leg_jacobians(body: Humanoid, motions: MotionBatch, plans: Plan) -> np.ndarr
     steps_m = DIFFERENCE_M * np.stack([-np.eye(3), np.eye(3)])
     bent = bend_legs(*pose, still_m, ankles_m + steps_m[:, :, None, None, None], upright)[..., joints, :]
     turns = rotation_vectors(composed(inverted(bent[0]), bent[1]))
-    return np.clip(np.moveaxis(turns, 0, -1) / (2 * DIFFERENCE_M), -STEEPEST_RAD_M, STEEPEST_RAD_M)
+    jacobians = np.moveaxis(turns, 0, -1) / (2 * DIFFERENCE_M)
+    steepest = np.abs(jacobians).max((-3, -2, -1), keepdims=True)
+    return jacobians * np.minimum(1.0, STEEPEST_RAD_M / np.maximum(steepest, 1e-9))  # hip and knee bend in concert
 
 
 class LegAnchors:
@@ -69,8 +74,11 @@ class LegAnchors:
         self._jacobians = (jacobians @ Y_UP_TO_Z_UP.as_matrix().T).reshape(len(jacobians), 2, 9, 3)
         self._frames = np.round(times_s * fps).astype(int).tolist()
         step_s = float(times_s[1] - times_s[0])
-        self._stand_pace, self._turn_pace = min(1.0, step_s / STAND_LAG_S), min(1.0, step_s / TURN_LAG_S)
+        self._stand_pace, self._turn_pace, self._swing_pace = (
+            min(1.0, step_s / lag_s) for lag_s in (STAND_LAG_S, TURN_LAG_S, SWING_LAG_S)
+        )
         self._stand_m = [(0.0, 0.0), (0.0, 0.0)]
+        self._sagged_m = [0.0, 0.0]
         self._turn_rad = (0.0, 0.0, 0.0)
 
     def move(
@@ -78,30 +86,40 @@ class LegAnchors:
     ) -> PerJoint:
         """The joint targets of a step with those of the legs moved; ankles_m: where the two ankles are."""
         moved = targets.copy()
-        turn_rad = rotated_back(root.orientation, rotation_error(goal.orientation, root.orientation))
-        self._turn_rad = _toward(self._turn_rad, turn_rad, self._turn_pace)
+        tilt_rad = rotation_error(goal.orientation, root.orientation)
+        self._turn_rad = _toward(self._turn_rad, rotated_back(root.orientation, tilt_rad), self._turn_pace)
         for foot, joints in enumerate(self._joints):
-            displaced_m = self._displacement(step, foot, ankles_m[foot])
+            x, y = self._standing(step, foot, ankles_m[foot])
+            displaced_m = x, y, self._lift(step, foot, goal, root, tilt_rad)
             turns_rad = (self._jacobians[self._frames[step], foot] @ displaced_m).tolist()
             for place, joint in enumerate(joints):
                 moved[joint] = turned(targets[joint], turns_rad[3 * place : 3 * place + 3])
             moved[joints[0]] = self._upright(moved[joints[0]], self._loaded[step][foot])
         return moved
 
-    def _displacement(self, step: int, foot: int, ankle_m: Numbers) -> tuple[float, float, float]:
-        """How far the target of one ankle moves: with the load on it, to where the foot stands, on the floor."""
+    def _standing(self, step: int, foot: int, ankle_m: Numbers) -> tuple[float, float]:
+        """How far the target of one ankle moves over the floor: with the load on it, to where the foot stands."""
         wanted_m, pace = self._ankles_m[step][foot], self._stand_pace
         x, y = self._stand_m[foot]
         x += pace * (ankle_m[0] - wanted_m[0] - x)
         y += pace * (ankle_m[1] - wanted_m[1] - y)
         self._stand_m[foot] = x, y
         loaded = self._loaded[step][foot] * min(1.0, LIMIT_M / max(math.hypot(x, y), 1e-9))
-        return loaded * x, loaded * y, 0.0
+        return loaded * x, loaded * y
+
+    def _lift(self, step: int, foot: int, goal: RootState, root: RootState, tilt_rad: Numbers) -> float:
+        """How far the target of one ankle is lifted: in swing, by as much as root and tilt put it too low."""
+        wanted_m, goal_m = self._ankles_m[step][foot], goal.position_m
+        tilted_m = tilt_rad[0] * (wanted_m[1] - goal_m[1]) - tilt_rad[1] * (wanted_m[0] - goal_m[0])
+        too_high_m = root.position_m[2] - goal_m[2] - tilted_m
+        self._sagged_m[foot] += self._swing_pace * (too_high_m - self._sagged_m[foot])
+        return (1.0 - self._loaded[step][foot]) * min(LIMIT_M, max(0.0, -self._sagged_m[foot]))
 
     def _upright(self, hip: Numbers, loaded: float) -> list[float]:
         """The target of a hip that, the thigh being held by the foot, turns the pelvis back by its error."""
         x, y, z = self._turn_rad
-        return multiplied(_small_rotation(-loaded * x, -loaded * y, -loaded * z), hip)
+        share = -UPRIGHTING * loaded
+        return multiplied(_small_rotation(share * x, share * y, share * z), hip)
 
 
 def turned(rotation: Numbers, turn_rad: Numbers) -> list[float]:

@@ -20,7 +20,7 @@ from selfcorrect.simulators.humanoid import Humanoid
 from selfcorrect.simulators.support import above_ground_m
 
 CONTACT_HEIGHT_M = (0.003, 0.015)
-CONTACT_SPEED_M_S = (0.6, 1.8)
+CONTACT_SPEED_M_S = (0.3, 1.2)
 """A point carries freely below the first value and nothing above the second."""
 
 MOMENT_WEIGHT = 4.0

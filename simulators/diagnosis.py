@@ -10,13 +10,12 @@ from selfcorrect.simulators.tracker import Track
 from selfcorrect.simulators.world import GRAVITY_M_S2
 
 _PARTS = {
-    "spine1": "waist",
-    "spine2": "waist",
-    "spine3": "chest and head",
+    "spine1": "trunk and head",
+    "spine2": "trunk and head",
+    "spine3": "trunk and head",
     "hip": "thigh",
     "knee": "shank",
     "ankle": "foot",
-    "collar": "shoulder",
     "shoulder": "upper arm",
     "elbow": "forearm and hand",
 }

@@ -25,7 +25,7 @@ from selfcorrect.simulators.support import above_ground_m
 ROUNDS = 2
 ITERATIONS = 20
 MOMENT_WEIGHT = 9.0
-SHIFT_WEIGHT = 1e8
+SHIFT_WEIGHT = 2e8
 """Weights of (N m)² and of m², against N²."""
 
 SHIFT_LIMIT_M = 0.05

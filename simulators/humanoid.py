@@ -27,8 +27,10 @@ SOLE_RADIUS_M = 0.008
 LEG_BONE_M = (0.05, 1.5)
 """Lengths of thighs and shanks, from small children to giants."""
 
-CARRIED_PARTS = frozenset({"", "neck", "head", "left_wrist", "right_wrist"})
-"""Joints that follow the motion kinematically: freezing them costs no fidelity and a third of the solver's rows."""
+CARRIED_PARTS = frozenset({"", "neck", "head", "left_collar", "right_collar", "left_wrist", "right_wrist"})
+SPINE = ("spine1", "spine2", "spine3")
+"""Joints that follow the motion kinematically, and the spine, of which all but the lowest joint do so too: freezing
+them costs no fidelity and nearly half of the solver's rows."""
 
 BULKY_PARTS = frozenset({"pelvis", "spine1", "spine2", "spine3", "left_hip", "right_hip"})
 
@@ -182,7 +184,7 @@ def humanoid(skeleton: Skeleton, mass_kg: float | None = None, soles: SolePoints
         raise ValueError(f"body mass must be positive, got {mass_kg} kg")
     rest_m = skeleton.rest_positions_m
     _check_legs(skeleton, rest_m)
-    joints = np.array([j for j, part in enumerate(skeleton.parts) if part not in CARRIED_PARTS])
+    joints = _driven_joints(skeleton)
     link_of = _carriers(skeleton, joints)
     soles = soles or sole_points(skeleton)
     segments = [joint for joint, part in enumerate(skeleton.parts) if part]
@@ -218,6 +220,13 @@ def _check_legs(skeleton: Skeleton, rest_m: np.ndarray) -> None:
                     f"the bone from {side} {upper} to {lower} is {length_m:.3g} m long, expected {LEG_BONE_M[0]} to "
                     f"{LEG_BONE_M[1]} m; are the skeleton's offsets in metres?"
                 )
+
+
+def _driven_joints(skeleton: Skeleton) -> np.ndarray:
+    """The joints that become links."""
+    spine = [part for part in SPINE if skeleton.joint(part) is not None]
+    carried = CARRIED_PARTS | set(spine[1:])
+    return np.array([joint for joint, part in enumerate(skeleton.parts) if part not in carried])
 
 
 def _carriers(skeleton: Skeleton, joints: np.ndarray) -> np.ndarray:

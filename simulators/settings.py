@@ -13,11 +13,11 @@ _MAY_BE_ZERO = ("filter_dynamics", "sole_lowering_m")
 
 _FRONTIER = {
     "horizontal_rad_s": (25.0, 9.0),
-    "vertical_rad_s": (14.0, 6.0),
-    "angular_rad_s": (25.0, 14.0),
-    "yaw_rad_s": (25.0, 16.0),
+    "vertical_rad_s": (14.0, 6.5),
+    "angular_rad_s": (25.0, 11.0),
+    "yaw_rad_s": (25.0, 13.0),
     "linear_damping": (0.7, 0.3),
-    "angular_damping": (0.7, 0.3),
+    "angular_damping": (0.7, 0.2),
 }
 
 
@@ -40,11 +40,11 @@ class TrackerSettings:
     """Natural frequency of the root's horizontal spring."""
     vertical_rad_s: float = 8.0
     """Natural frequency of the root's vertical spring; softer, so that contact decides the height."""
-    angular_rad_s: float = 17.0
+    angular_rad_s: float = 14.0
     """Natural frequency of the root's rotational spring about the horizontal axes."""
-    yaw_rad_s: float = 20.0
+    yaw_rad_s: float = 16.0
     """Natural frequency of the root's rotational spring about the vertical axis."""
-    linear_damping: float = 0.35
+    linear_damping: float = 0.4
     """Damping ratio of the root's linear springs (1 is critical)."""
     angular_damping: float = 0.3
     """Damping ratio of the root's rotational springs."""
@@ -60,7 +60,7 @@ class TrackerSettings:
     """Coulomb friction between soles and floor."""
     solver_iterations: int = 15
     """Sweeps of the contact and motor solver per step."""
-    joint_erp: float = 0.5
+    joint_erp: float = 0.4
     """Share of a joint's error that its motor removes per step."""
     contact_erp: float = 0.2
     """Share of a penetration that the solver removes per step."""

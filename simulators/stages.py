@@ -28,6 +28,7 @@ from selfcorrect.simulators.mujoco_world import MuJoCoWorld
 from selfcorrect.simulators.precondition import Mended, PreconditionSettings, precondition
 from selfcorrect.simulators.settings import TrackerSettings
 from selfcorrect.simulators.tracker import Track, follow
+from selfcorrect.simulators.treading import tread
 from selfcorrect.simulators.world import GRAVITY_M_S2, PyBulletWorld
 
 FLOATING_BODYWEIGHTS, FLOATING_S = 0.5, 2.0
@@ -70,6 +71,7 @@ def follow_mended(
     links = clear_floor(body, onto_links(body, mended.motions), supports)
     if settings.filter_dynamics:
         links = filter_dynamics(body, links, settings.friction, supports)
+        links = tread(body, links, settings.friction, supports)
     plans = explain(body, links, settings.friction, supports=supports)
     jacobians = leg_jacobians(body, links, plans)
     if preconditioning.support == "off":  # what holds the body bears its weight and helps it as ever

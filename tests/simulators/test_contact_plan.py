@@ -12,7 +12,7 @@ from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.carrying import onto_links
 from selfcorrect.simulators.contact_plan import contact_forces, explain
 from selfcorrect.simulators.dynamics import demand, joint_torques
-from selfcorrect.simulators.dynamics_filter import centre_shift, clear_floor, filter_dynamics
+from selfcorrect.simulators.dynamics_filter import SHIFT_WEIGHT, centre_shift, clear_floor, filter_dynamics
 from selfcorrect.simulators.humanoid import humanoid
 from selfcorrect.simulators.precondition import PreconditionSettings, precondition
 from selfcorrect.simulators.world import GRAVITY_M_S2
@@ -113,7 +113,7 @@ def test_the_shift_of_the_centre_solves_its_least_squares_problem():
     turn = np.zeros((3 * count, 3 * count))
     for t in range(count):
         turn[3 * t : 3 * t + 3, 3 * t : 3 * t + 3] = arms[..., t]
-    matrix = np.concatenate([accelerate, 3 * turn, 1e4 * np.eye(3 * count)])
+    matrix = np.concatenate([accelerate, 3 * turn, np.sqrt(SHIFT_WEIGHT) * np.eye(3 * count)])
     right = np.concatenate([-rest[1:-1, :3].ravel(), -3 * rest[:, 3:].ravel(), np.zeros(3 * count)])
     assert np.allclose(centre_shift(rest, contact_n, mass, fps).ravel(), np.linalg.lstsq(matrix, right)[0], atol=1e-9)
 

@@ -153,7 +153,8 @@ def test_friction_holds_up_to_its_cone(world, body, share, slides):
     for step in range(40):
         push = push_n if step > 10 else 0.0
         world.step(rest_targets(body), no_torques(body), (push, 0.0, 0.0), (0.0, -height_m * push, 0.0))
-    assert (abs(world.positions_m(ankle)[0][0] - start_m) > 0.01) == slides
+    moved_m = abs(world.positions_m(ankle)[0][0] - start_m)
+    assert (moved_m > 0.2) == slides  # legs that are pushed yield by centimetres before the soles do
 
 
 def test_energy_does_not_grow_without_work(world, body):
