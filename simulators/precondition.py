@@ -123,7 +123,7 @@ def precondition(motions: MotionBatch, settings: PreconditionSettings) -> Mended
     infer = settings.support == "infer"
     held_m = np.clip(posed.feet_m[..., 1].min(-1), 0.0, 0.0 if settings.support != "off" else footing.STANDING_M)
     planted = _plant_feet(posed, soles, fastest_m_s, held_m)
-    supports = infer_supports(posed.motions, planted, soles) if infer else [()] * len(motions)
+    supports = infer_supports(planted, posed.positions_m, posed.orientations, soles) if infer else [()] * len(motions)
     if any(supports):
         ground_m = np.stack([ground_of_feet_m(own, motions.root_m.shape[1]) for own in supports])
         planted = _plant_feet(posed, soles, fastest_m_s, ground_m)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 
 from selfcorrect.motion.body import SolePoints
 from selfcorrect.motion.kinematics import forward_kinematics
-from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 from selfcorrect.motion.timeline import spans
 from selfcorrect.simulators.carrying import onto_links
@@ -72,35 +73,39 @@ class Rest:
         return slice(self.support.first, self.support.last + 1)
 
 
-def infer_supports(motions: MotionBatch, planted: MotionBatch, soles: SolePoints) -> list[tuple[Support, ...]]:
+def infer_supports(
+    planted: MotionBatch, positions_m: np.ndarray, orientations: np.ndarray, soles: SolePoints
+) -> list[tuple[Support, ...]]:
     """What carries each motion beside the floor at y = 0, in the order of time.
 
-    planted: the same motions, with feet that stand still on the floor where they are near it.
+    planted: the motions with feet that stand still on the floor where they are near it; positions_m (N, T, J, 3) and
+    orientations (N, T, J, 4): the joints' world poses before that, which show how high supports are.
     """
-    body = humanoid(motions.skeleton, soles=soles)
-    both = onto_links(body, motions), onto_links(body, planted)
-    return [_supports(body, *(MotionBatch.stack([links[index]]) for links in both)) for index in range(len(motions))]
+    body = humanoid(planted.skeleton, soles=soles)
+    given_m = body.touches.lowest_points(positions_m[:, :, body.joints], orientations[:, :, body.joints])
+    return [_supports(body, planted[index], own_m) for index, own_m in enumerate(given_m)]
 
 
-def _supports(body: Humanoid, given: MotionBatch, motion: MotionBatch) -> tuple[Support, ...]:
-    """The supports of a motion, a batch of one on the body's tree, at the heights `given`."""
-    positions_m, orientations = forward_kinematics(body.tree, motion.root_m[0], motion.rotations[0])
-    points_m = body.touches.lowest_points(positions_m, orientations)
+def _supports(body: Humanoid, motion: Motion, given_m: np.ndarray) -> tuple[Support, ...]:
+    """The supports of a motion whose touching places were at (T, C, 3) as it came."""
+    positions_m, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
+    links_m = positions_m[:, body.joints]
+    points_m = body.touches.lowest_points(links_m, orientations[:, body.joints])
     fps = motion.fps
-    rests = [[rest for part in parts for rest in _rests(body, part, positions_m, points_m, fps)] for parts in ROUNDS]
+    rests = [[rest for part in parts for rest in _rests(body, part, links_m, points_m, fps)] for parts in ROUNDS]
     if not any(rests):
         return ()
-    explain = _explanation(body, motion, points_m)
+    asked = np.zeros(len(motion), dtype=bool)
+    for rest in chain(*rests):
+        asked[rest.frames] = True
+    explain = _explanation(body, onto_links(body, MotionBatch.stack([motion])), points_m, asked)
     supports: list[Support] = []
     missing, _ = explain(supports)
-    for candidates in filter(None, rests):
-        left, loads = explain(supports + [rest.support for rest in candidates])
-        if kept := [rest.support for rest in candidates if _carries(rest, missing, left, loads)]:
-            supports += kept
+    for candidates in rests:
+        if needed := [rest for rest in candidates if _lacks(missing[rest.frames])]:
+            left, loads = explain(supports + [rest.support for rest in needed])
+            supports += [rest.support for rest in needed if _carries(rest, missing, left, loads)]
             missing, _ = explain(supports)
-    if not supports:
-        return ()
-    given_m = body.touches.lowest_points(*forward_kinematics(body.tree, given.root_m[0], given.rotations[0]))
     levelled = (_levelled(support, given_m[:, carried_places(body, support.part), 1]) for support in supports)
     return tuple(sorted(levelled, key=lambda support: support.first))
 
@@ -112,10 +117,10 @@ def _levelled(support: Support, heights_m: np.ndarray) -> Support:
     return replace(support, top_m=(x, level_m, z))
 
 
-def _explanation(body: Humanoid, motion: MotionBatch, points_m: np.ndarray) -> Explain:
+def _explanation(body: Humanoid, motion: MotionBatch, points_m: np.ndarray, asked: np.ndarray) -> Explain:
     """A function of supports that gives what is missing with them (T,), and the loads of all places (T, C).
 
-    Both in body weights.
+    Both in body weights, and 0 in frames that are not `asked` for (T,).
     """
     needs, weight_n = demand(body, motion), body.total_mass_kg * GRAVITY_M_S2
     arms_m = points_m[None] - needs.centre_m[:, :, None]
@@ -123,21 +128,27 @@ def _explanation(body: Humanoid, motion: MotionBatch, points_m: np.ndarray) -> E
 
     def explain(supports: Sequence[Support]) -> tuple[np.ndarray, np.ndarray]:
         activation = contact_activation(above_ground_m(body, points_m[None], [supports]), motion.fps)
-        force_n = contact_forces(needs.wrench, arms_m, activation, FRICTION, ITERATIONS)
-        rest = (needs.wrench - net_wrench(arms_m, force_n))[0] * weights
-        return np.linalg.norm(rest, axis=-1) / weight_n, force_n[0, ..., 1] / weight_n
+        wrench, arms = needs.wrench[:, asked], arms_m[:, asked]
+        force_n = contact_forces(wrench, arms, activation[:, asked], FRICTION, ITERATIONS)
+        missing, loads = np.zeros(len(asked)), np.zeros(activation.shape[1:])
+        missing[asked] = np.linalg.norm((wrench - net_wrench(arms, force_n))[0] * weights, axis=-1) / weight_n
+        loads[asked] = force_n[0, ..., 1] / weight_n
+        return missing, loads
 
     return explain
+
+
+def _lacks(missing: np.ndarray) -> bool:
+    """Whether a support seems to be missing in the frames of `missing` (T,)."""
+    lacking = missing > MISSING
+    return bool(lacking.mean() > OFTEN or (lacking.any() and missing[lacking].mean() > 2 * MISSING))
 
 
 def _carries(rest: Rest, missing: np.ndarray, left: np.ndarray, loads: np.ndarray) -> bool:
     """Whether a rest explains what is missing in its time, and bears weight then."""
     lacking = missing[rest.frames] > MISSING
-    if not lacking.any():
-        return False
     without, within, load = (values[rest.frames][lacking].mean() for values in (missing, left, loads @ rest.places))
-    needed = lacking.mean() > OFTEN or without > 2 * MISSING
-    return bool(needed and within < EXPLAINED * without and load > LEAST_LOAD)
+    return bool(within < EXPLAINED * without and load > LEAST_LOAD)
 
 
 def _rests(body: Humanoid, part: str, positions_m: np.ndarray, points_m: np.ndarray, fps: float) -> Iterator[Rest]:
