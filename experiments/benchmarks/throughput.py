@@ -2,23 +2,29 @@
 
     python experiments/benchmarks/throughput.py --count 512
 
-Windows of 48 frames at 30 per second are corrected in one process and in several; all times are of this run.
+Windows of 48 frames at 30 per second are corrected by kinematics alone, in one process, and in several; all times and
+ratios are of this run.
 """
 
 from __future__ import annotations
 
+import multiprocessing
+import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import tyro
 
 from selfcorrect.datasets.deepmimic import load_deepmimic
+from selfcorrect.motion.correction import CorrectMotions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.precondition import PreconditionSettings
+from selfcorrect.simulators.settings import STRENGTHS, TrackerSettings
 
 FRAMES = 48
-KNOWN_FLOOR = PreconditionSettings(estimate_floor=False, estimate_drift=False, fit_soles=False)
+KNOWN_FLOOR = PreconditionSettings(estimate_floor=False, estimate_drift=False, fit_soles=False, support="floor")
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,9 @@ class Arguments:
     count: int = 512
     """Motions to correct."""
     workers: int = 2
-    """Processes of the second measurement."""
+    """Processes of the last measurement."""
+    engine: str = "pybullet"
+    """The simulator: pybullet or mujoco."""
 
 
 def windows(count: int) -> list[Motion]:
@@ -38,25 +46,38 @@ def windows(count: int) -> list[Motion]:
     return [cut[index % len(cut)] for index in range(count)]
 
 
+def measure(name: str, corrector: CorrectMotions, motions: list[Motion], warm_up: int) -> float:
+    """Seconds that a corrector takes; prints them beside the motions' own."""
+    corrector(motions[:warm_up])  # start processes and build the body before the clock runs
+    start = time.perf_counter()
+    accepted = sum(correction.accepted for correction in corrector(motions))
+    spent_s, real_s = time.perf_counter() - start, sum(motion.seconds for motion in motions)
+    each_ms = 1e3 * spent_s / len(motions)
+    print(f"{name:24}{spent_s:8.1f} s{each_ms:8.1f} ms each{real_s / spent_s:8.1f} x real time{accepted:8} accepted")
+    return spent_s
+
+
+def peak_memory_mb(process: int) -> float:
+    """The most memory that a process has had in use so far; Linux."""
+    kilobytes = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
+    if kilobytes is None:
+        raise OSError(f"/proc/{process}/status does not tell the peak of its memory")
+    return int(kilobytes[1]) / 1024
+
+
 def main(arguments: Arguments) -> None:
-    """Time both correctors."""
-    motions = windows(arguments.count)
-    real_s = sum(motion.seconds for motion in motions)
-    correctors = {
-        "kinematics alone": KinematicCorrector(KNOWN_FLOOR),
-        "physics, 1 process": PhysicsCorrector(precondition=KNOWN_FLOOR),
-        f"physics, {arguments.workers} at once": PhysicsCorrector(precondition=KNOWN_FLOOR, workers=arguments.workers),
-    }
-    print(f"{arguments.count} motions of {FRAMES} frames, {real_s:.0f} s")
-    for name, corrector in correctors.items():
-        corrector(motions[: arguments.workers])  # start processes and build the body before the clock runs
-        start = time.perf_counter()
-        accepted = sum(correction.accepted for correction in corrector(motions))
-        spent_s = time.perf_counter() - start
-        each_ms = 1e3 * spent_s / len(motions)
-        print(
-            f"{name:24}{spent_s:8.1f} s{each_ms:8.1f} ms each{real_s / spent_s:8.1f} x real time{accepted:8} accepted"
-        )
+    """Time all correctors and print their ratios."""
+    motions, workers = windows(arguments.count), arguments.workers
+    print(f"{len(motions)} motions of {FRAMES} frames, {sum(motion.seconds for motion in motions):.0f} s")
+    tracker = replace(TrackerSettings.at_strength(STRENGTHS["balanced"]), engine=arguments.engine)
+    physics = PhysicsCorrector(tracker, KNOWN_FLOOR)
+    kinematic_s = measure("kinematics alone", KinematicCorrector(KNOWN_FLOOR), motions, 1)
+    one_s = measure("physics, 1 process", physics, motions, 1)
+    several_s = measure(f"physics, {workers} at once", replace(physics, workers=workers), motions, workers)
+    print(f"physics takes {one_s / kinematic_s:.1f} x as long as kinematics alone")
+    print(f"{workers} processes are {one_s / several_s:.2f} x as fast as one")
+    for process in multiprocessing.active_children():
+        print(f"worker {process.pid}: at most {peak_memory_mb(process.pid or 0):.0f} MB")
 
 
 if __name__ == "__main__":

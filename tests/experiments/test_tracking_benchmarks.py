@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -135,7 +136,11 @@ def test_as_many_short_motions_as_asked_for_are_cut():
 
 
 def test_throughput_is_printed_for_each_corrector(capsys):
-    throughput.main(throughput.Arguments(count=2, workers=1))
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("2 motions of 48 frames")
-    assert sum("x real time" in line and "2 accepted" in line for line in lines) == 3
+    throughput.main(throughput.Arguments(count=4, workers=2))
+    told = capsys.readouterr().out
+    assert told.startswith("4 motions of 48 frames")
+    assert len(re.findall(r"x real time +4 accepted", told)) == 3
+    assert re.search(r"2 processes are \d+\.\d\d x as fast as one", told)
+    peaks_mb = [float(peak) for peak in re.findall(r"at most (\d+) MB", told)]
+    assert len(peaks_mb) >= 2
+    assert all(50 < peak < 200 for peak in peaks_mb)
