@@ -16,6 +16,7 @@ import numpy as np
 from selfcorrect.motion.body import SolePoints
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.support import Support
 from selfcorrect.motion.timeline import spans
 from selfcorrect.simulators.carrying import onto_links
@@ -42,7 +43,7 @@ FLAT_FOOT_M = 0.05
 LIMBS = {
     "seat": (("left_hip", "left_knee"), ("right_hip", "right_knee")),
     "knee": (("knee", "ankle"),),
-    "back": (("spine3", "pelvis"),),
+    "back": (("spine1", "pelvis"), ("spine2", "pelvis"), ("spine3", "pelvis")),
 }
 STEEP = 0.8
 """Limbs from the first to the second joint that do not point downwards by more than this share of their length while
@@ -89,10 +90,8 @@ def infer_supports(
 def _supports(body: Humanoid, motion: Motion, given_m: np.ndarray) -> tuple[Support, ...]:
     """The supports of a motion whose touching places were at (T, C, 3) as it came."""
     positions_m, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
-    links_m = positions_m[:, body.joints]
-    points_m = body.touches.lowest_points(links_m, orientations[:, body.joints])
-    fps = motion.fps
-    rests = [[rest for part in parts for rest in _rests(body, part, links_m, points_m, fps)] for parts in ROUNDS]
+    points_m = body.touches.lowest_points(positions_m[:, body.joints], orientations[:, body.joints])
+    rests = [[rest for part in parts for rest in _rests(body, part, motion, positions_m, points_m)] for parts in ROUNDS]
     if not any(rests):
         return ()
     asked = np.zeros(len(motion), dtype=bool)
@@ -151,34 +150,40 @@ def _carries(rest: Rest, missing: np.ndarray, left: np.ndarray, loads: np.ndarra
     return bool(within < EXPLAINED * without and load > LEAST_LOAD)
 
 
-def _rests(body: Humanoid, part: str, positions_m: np.ndarray, points_m: np.ndarray, fps: float) -> Iterator[Rest]:
-    """When a part of the body is still at a height, and so posed that it may rest there."""
+def _rests(body: Humanoid, part: str, motion: Motion, positions_m: np.ndarray, points_m: np.ndarray) -> list[Rest]:
+    """When a part of the body is still at a height, and so posed that it may rest there.
+
+    positions_m: (T, J, 3) of the motion's joints; points_m: (T, C, 3) of the body's touching places.
+    """
     places = carried_places(body, part)
     if not places.any():
-        return
-    own_m, foot = points_m[:, places], part.endswith("foot")
+        return []
+    fps, own_m, foot = motion.fps, points_m[:, places], part.endswith("foot")
     height_m = own_m[..., 1].min(1)
     velocities_m_s = np.gradient(own_m, 1 / fps, axis=0)
     lowest = np.take_along_axis(velocities_m_s, own_m[..., 1].argmin(1)[:, None, None], 1)[:, 0]
     still = np.linalg.norm(lowest, axis=-1) < (FOOT_M_S if foot else STILL_M_S)
-    rests = still & _able(body, part, positions_m, own_m) & (height_m > LOWEST_M)
+    rests = still & _able(part, motion.skeleton, positions_m, own_m) & (height_m > LOWEST_M)
     shortest = round((SHORTEST_FOOT_S if foot else SHORTEST_S) * fps)
-    for first, last in spans(rests, round(LONGEST_GAP_S * fps)):
-        for start, stop in _level_runs(height_m, first, last + 1, shortest):
-            yield Rest(_support(part, own_m[start:stop], float(np.median(height_m[start:stop])), start), places)
+    runs = (
+        run
+        for first, last in spans(rests, round(LONGEST_GAP_S * fps))
+        for run in _level_runs(height_m, first, last + 1, shortest)
+    )
+    return [Rest(_support(part, own_m[start:stop], start), places) for start, stop in runs]
 
 
-def _able(body: Humanoid, part: str, positions_m: np.ndarray, own_m: np.ndarray) -> np.ndarray:
-    """(T,) whether the pose, links at (T, L, 3), lets a part with touching points (T, K, 3) rest on something."""
+def _able(part: str, skeleton: Skeleton, positions_m: np.ndarray, own_m: np.ndarray) -> np.ndarray:
+    """(T,) whether the pose, joints at (T, J, 3), lets a part with touching points (T, K, 3) rest on something."""
     side, _, name = part.rpartition(" ")
     heights_m = np.sort(own_m[..., 1], axis=1)
     if name == "foot":
         return heights_m[:, 2] - heights_m[:, 0] < FLAT_FOOT_M
     if name == "hand":
-        return positions_m[:, body.tree.parts.index(f"{side}_elbow"), 1] > heights_m[:, 0]
+        return positions_m[:, skeleton.parts.index(f"{side}_elbow"), 1] > heights_m[:, 0]
     steep = np.zeros(len(positions_m), dtype=bool)
     for ends in LIMBS[name]:
-        joints = [body.tree.joint(f"{side}_{end}" if side else end) for end in ends]
+        joints = [skeleton.joint(f"{side}_{end}" if side else end) for end in ends]
         if None not in joints:
             limb_m = positions_m[:, joints[1]] - positions_m[:, joints[0]]
             steep |= -limb_m[:, 1] > STEEP * np.linalg.norm(limb_m, axis=-1)
@@ -199,8 +204,9 @@ def _level_runs(height_m: np.ndarray, start: int, stop: int, shortest: int) -> I
         yield from _level_runs(height_m, last, stop, shortest)
 
 
-def _support(part: str, points_m: np.ndarray, top_m: float, first: int) -> Support:
+def _support(part: str, points_m: np.ndarray, first: int) -> Support:
     """The support under the points (T, K, 3) of a part that are near its height."""
+    top_m = float(np.median(points_m[..., 1].min(1)))
     touching_m = points_m[points_m[..., 1] < top_m + SAME_HEIGHT_M]
     low_m, high_m = touching_m.min(0) - MARGIN_M, touching_m.max(0) + MARGIN_M
     (x, _, z), (width_m, _, depth_m) = ((low_m + high_m) / 2).tolist(), (high_m - low_m).tolist()
