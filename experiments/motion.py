@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +26,7 @@ from selfcorrect.randomness import streams
 from selfcorrect.run_folder import claim_folder
 from selfcorrect.samples import fingerprint
 from selfcorrect.store import FolderReader, FolderStore, Generation
-from selfcorrect.tracking import WandbMode
+from selfcorrect.tracking import MetricsFile, WandbMode
 
 
 def _store(place: Place, folder: Path, task: MotionTask, arm: Arm | None) -> FolderStore:
@@ -67,14 +66,13 @@ def run_arm(place: Place, arm: Arm, progress: Progress) -> None:
         for generation in range(1, store.latest + 1):
             progress("generation", generation, place.settings.generations)
         plan = arm_plan(place, arm, task, first, progress)
-        run_loop(task.task, plan, store, first, place.stream, _observer(progress, place.settings.generations))
+        metrics = MetricsFile(place.arm_folder(arm) / "metrics.jsonl", store, first)
 
+        def observe(generation: Generation) -> None:
+            metrics(generation)
+            progress("generation", generation.number, place.settings.generations)
 
-def _observer(progress: Progress, generations: int) -> Callable[[Generation], None]:
-    def observe(generation: Generation) -> None:
-        progress("generation", generation.number, generations)
-
-    return observe
+        run_loop(task.task, plan, store, first, place.stream, observe)
 
 
 def arm_plan(place: Place, arm: Arm, task: MotionTask, first: FolderReader, progress: Progress) -> Plan:
