@@ -1,8 +1,8 @@
-"""Drift that changes over time: a floor that slides under all standing feet alike, as in motions from video.
+"""Drift: a floor that slides under all standing feet alike, steadily or not, as in motions from video.
 
-Which foot stands cannot be told from its horizontal speed here, so it is told from what drift leaves alone: height,
-vertical speed, rotation. The drift is the smooth horizontal velocity that makes the standing feet still. It is taken
-out only where it explains most stances and no drift at all explains few.
+Which point of a foot stands cannot be told from its horizontal speed here, so it is told from what drift leaves alone:
+height, vertical speed, rotation. The drift is the horizontal velocity, one for all times or else a smooth one, that
+makes most of these points still. It is taken out only where it leaves far fewer of them moving than no drift does.
 """
 
 from __future__ import annotations
@@ -18,135 +18,201 @@ from selfcorrect.simulators.smoothing import whittaker
 LOW_M = 0.025
 VERTICAL_M_S = 0.18
 TURNING_RAD_S = 1.8
-"""A standing foot is about this close to the floor, and moves and turns no faster, one standard deviation each."""
+"""A standing point is about this close to the floor, and moves and turns no faster, one standard deviation each."""
 
 UPRIGHT_M = 0.5
-MOSTLY = 0.8
-"""Feet carry a body whose root is this high above the soles; who rolls on the floor for longer drifts rightly."""
+OFTEN, MOSTLY = 0.5, 0.8
+"""Feet carry a body whose root is this high above the soles. They must for so much of the time, for steady drift and
+for changing drift: who rolls on the floor drifts rightly."""
 
 FEWEST_FRAMES = 12
-WIDENING, WIDENINGS = 1.6, 4
+FEWEST_STANDING_S = 0.1
+WIDENING, WIDENINGS = 1.6, 6
 ENOUGH_EVIDENCE = 0.15
-"""For fast motions the cues are widened until stances fill this share of the motion."""
+"""For fast motions the cues are widened until feet stand for this share of the motion."""
 
-STIFFNESS = 30.0
-STILL_M_S = 0.12
-OUTLIER_M_S = 0.18
-SWITCH_COST = 0.5
-ROUNDS = 12
+STEADY = 0.8
+"""A steady drift is believed that makes still this share of what a changing one does."""
+GATE_WIDTH = 0.05
+RUNNING_M_S = 2.0
+RUNNING_SHARE = 0.12
+"""Who travels this fast has feet that are hardly ever still, and seem to drift by up to this share of the speed."""
+
+DENSITY_M_S = 0.12
+MOST_STARTS = 400
+NARROWING_M_S = (0.18, 0.12, 0.08, *[0.06] * 5)
+"""Of steady drift: the kernel with which its velocity is found, and the outliers' scales with which it is refined."""
+
+OUTLIER_M_S = 0.3
+EXCLUDING = np.maximum(1.0, np.linspace(3.0, -1.0, 12))
+HABIT = 0.01
+"""Of changing drift: outliers' scale, round by round in multiples of it, and weight of the mean velocity, to
+which drift returns when no foot stands."""
 
 ROLLING = 0.015
-"""Share of the body's velocity with which a foot that rolls from heel to toe seems to move."""
+ROLLING_M_S = 1.2
+"""Share of a walking body's velocity with which a foot that rolls from heel to toe seems to move, up to a speed."""
 UNSURE_M_S = 0.18
-"""Slow drifts below this speed cannot be told from the way feet roll."""
+SLOWLY_S = 5 / 3
+LONG_S = 6.0
+"""The slow part of changing drift in a long motion, below this speed, cannot be told from the way feet roll."""
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """What it takes to see drift: a point is still at about a speed; changing drift is smooth by its stiffness.
+
+    Of what is still with drift, at most the shares `steady` and `changing` may be still without; clean motion has more.
+    At least `fewest_still` of the evidence must be still with it.
+    """
+
+    still_m_s: float
+    stiffness: float
+    steady: float
+    changing: float
+    fewest_still: float
+
+
+CALM = Certainty(still_m_s=0.12, stiffness=30.0, steady=0.66, changing=0.45, fewest_still=0.42)
+RUNNING = Certainty(still_m_s=0.12, stiffness=30.0, steady=0.3, changing=0.3, fewest_still=0.2)
+NOISY = Certainty(still_m_s=0.25, stiffness=1000.0, steady=0.45, changing=0.55, fewest_still=0.4)
 
 
 @dataclass(frozen=True, eq=False)
-class Stances:
-    """Evidence per step from frame to frame: feet's horizontal velocities (S, 2, 2) and weights of standing (S, 2)."""
+class Standing:
+    """Evidence per step from frame to frame: velocities (S, P, 2) in m/s of points of the soles, weights (S, P)."""
 
     velocity_m_s: np.ndarray
     weights: np.ndarray
 
-    def explained(self, drift_m_s: np.ndarray) -> float:
-        """Share of the stances in which a foot is still once the drift (S, 2) is taken out."""
-        away = np.sum((self.velocity_m_s - drift_m_s[:, None]) ** 2, axis=-1)
-        return float(np.sum(self.weights * np.exp(-away / (2 * STILL_M_S**2))) / self.weights.sum())
+    def still(self, drift_m_s: np.ndarray, speed_m_s: float) -> float:
+        """Share of the evidence that is as slow as `speed_m_s` once a drift (S, 2) is taken out."""
+        return float(np.sum(self.weights * _bell(self._away_m_s(drift_m_s) / speed_m_s)) / self.weights.sum())
+
+    def mean(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Weighted mean velocity (S, 2) of each step's points, and their total weight (S,)."""
+        total = weights.sum(1)
+        return np.sum(self.velocity_m_s * weights[..., None], axis=1) / np.maximum(total, 1e-9)[:, None], total
+
+    def without_outliers(self, drift_m_s: np.ndarray, scale_m_s: float) -> np.ndarray:
+        """Weights (S, P) less those of points that move otherwise than a drift (Geman and McClure 1987)."""
+        return self.weights / (1 + (self._away_m_s(drift_m_s) / scale_m_s) ** 2) ** 2
+
+    def _away_m_s(self, drift_m_s: np.ndarray) -> np.ndarray:
+        return np.linalg.norm(self.velocity_m_s - drift_m_s[:, None], axis=-1)
 
 
-def changing_drift(
-    feet_m: np.ndarray, velocity_m_s: np.ndarray, ankles: np.ndarray, root_m: np.ndarray, fps: float
+def floor_drift(
+    feet_m: np.ndarray, ankles: np.ndarray, root_m: np.ndarray, fps: float, *, noisy: bool = False
 ) -> np.ndarray:
     """The drift (T − 1, 2) of one motion in m/s, x and z; zero where there is none to be sure of.
 
-    feet_m: (T, 2, K, 3) sole corners; velocity_m_s: (T − 1, 2, 2) of their lowest; ankles: (T, 2, 4) orientations in
-    the world; root_m: (T, 3).
+    feet_m: (T, 2, K, 3) sole corners; ankles: (T, 2, 4) orientations in the world; root_m: (T, 3); noisy: whether
+    joints are, who then must not run.
     """
     none = np.zeros((len(root_m) - 1, 2))
     upright = root_m[:, 1] - feet_m[..., 1].min((1, 2)) > UPRIGHT_M
-    if len(root_m) < FEWEST_FRAMES or upright.mean() < MOSTLY:
+    if len(root_m) < FEWEST_FRAMES or upright.mean() < OFTEN:
         return none
-    stances = Stances(velocity_m_s, _standing_weights(feet_m, ankles, fps) * upright[1:, None])
-    evidence = stances.weights.sum() * 30 / fps
-    if evidence < 3:
+    standing = _standing(feet_m, ankles, upright[1:], fps)
+    if standing.weights.max(1).sum() < FEWEST_STANDING_S * fps:
         return none
-    sure = evidence >= 15
-    drift_m_s = _fit(stances, (STIFFNESS if sure else 1e4) * (fps / 30) ** 4)
-    before, after = stances.explained(none), stances.explained(drift_m_s)
-    gate = np.clip((after - before - 0.3) / 0.05, 0, 1) * np.clip((0.3 - before) / 0.1, 0, 1)
-    if gate == 0 or after < (0.48 if sure else 0.65):
+    certainty = NOISY if noisy else CALM
+    drift_m_s, steady = _fitted(standing, certainty, fps)
+    travel_m_s = _travel(drift_m_s, root_m, fps)
+    speed_m_s, drift_speed_m_s = (np.linalg.norm(each, axis=1).mean() for each in (travel_m_s, drift_m_s))
+    if speed_m_s > RUNNING_M_S:
+        if noisy or drift_speed_m_s < RUNNING_SHARE * speed_m_s:
+            return none
+        certainty = RUNNING
+    still = standing.still(drift_m_s, certainty.still_m_s)
+    if still < certainty.fewest_still or not (steady or upright.mean() >= MOSTLY):
         return none
-    return gate * _without_rolling(drift_m_s, root_m, fps)
+    unmoved = standing.still(none, certainty.still_m_s) / still
+    sure = np.clip(((certainty.steady if steady else certainty.changing) - unmoved) / GATE_WIDTH, 0.0, 1.0)
+    drift_m_s = drift_m_s - _rolling(travel_m_s)
+    return sure * (drift_m_s if steady else drift_m_s - _unsure(drift_m_s, fps))
 
 
-def _standing_weights(feet_m: np.ndarray, ankles: np.ndarray, fps: float) -> np.ndarray:
-    """(S, 2) how likely each foot stands, by cues that drift leaves alone."""
-    soles_m = feet_m[..., 1].min(-1)
-    height_m = 0.5 * (soles_m[1:] + soles_m[:-1])
-    vertical_m_s = np.diff(soles_m, axis=0) * fps
+def _fitted(standing: Standing, certainty: Certainty, fps: float) -> tuple[np.ndarray, bool]:
+    """The drift (S, 2) that makes most points still, and whether it is steady."""
+    changing_m_s = _changing(standing, certainty.stiffness * (fps / 30) ** 4)
+    steady_m_s = np.broadcast_to(_steady(standing), changing_m_s.shape)
+    still = [standing.still(drift_m_s, certainty.still_m_s) for drift_m_s in (steady_m_s, changing_m_s)]
+    return (steady_m_s, True) if still[0] >= STEADY * still[1] else (changing_m_s, False)
+
+
+def _standing(feet_m: np.ndarray, ankles: np.ndarray, upright: np.ndarray, fps: float) -> Standing:
+    """How likely each point stands, by cues that drift leaves alone."""
+    heights_m = 0.5 * (feet_m[1:, ..., 1] + feet_m[:-1, ..., 1])
+    vertical_m_s = np.diff(feet_m[..., 1], axis=0) * fps
     turns = Rotation.from_quat(ankles[1:]) * Rotation.from_quat(ankles[:-1]).inv()
-    turning_rad_s = np.linalg.norm(turns.as_rotvec(), axis=-1) * fps
-    weights = np.zeros_like(height_m)
+    turning_rad_s = np.linalg.norm(turns.as_rotvec(), axis=-1)[..., None] * fps
+    weights = np.zeros_like(heights_m)
     for widening in WIDENING ** np.arange(WIDENINGS):
         cue = _bell(vertical_m_s / (widening * VERTICAL_M_S)) * _bell(turning_rad_s / (widening * TURNING_RAD_S))
-        weights = cue * _bell(np.maximum(height_m - _floor(height_m, cue), 0.0) / LOW_M)
-        if weights.sum() >= ENOUGH_EVIDENCE * len(weights):
+        weights = cue * _bell(np.maximum(heights_m - _floor(heights_m, cue), 0.0) / LOW_M)
+        if weights.max(2).sum() >= ENOUGH_EVIDENCE * len(weights):
             break
-    return weights
+    velocity_m_s = np.diff(feet_m[..., [0, 2]], axis=0) * fps
+    steps = len(weights)
+    return Standing(velocity_m_s.reshape(steps, -1, 2), (weights * upright[:, None, None]).reshape(steps, -1))
 
 
 def _bell(values: np.ndarray) -> np.ndarray:
     return np.exp(-0.5 * values**2)
 
 
-def _floor(height_m: np.ndarray, cue: np.ndarray) -> float:
-    """The 35th percentile of the lower foot's height, weighted by its cue."""
-    lower = height_m.argmin(1)[:, None]
-    lowest_m = np.take_along_axis(height_m, lower, 1)[:, 0]
+def _floor(heights_m: np.ndarray, cue: np.ndarray) -> float:
+    """The 35th percentile of the lowest point's height, weighted by the best cue of its time."""
+    lowest_m = heights_m.min((1, 2))
     order = np.argsort(lowest_m)
-    total = np.cumsum(np.take_along_axis(cue, lower, 1)[order, 0])
-    return float(lowest_m[order][np.searchsorted(total, 0.35 * total[-1])])
+    total = np.cumsum(cue.max((1, 2))[order])
+    return float(lowest_m[order][min(np.searchsorted(total, 0.35 * total[-1]), len(order) - 1)])
 
 
-def _fit(stances: Stances, stiffness: float) -> np.ndarray:
-    """The smooth velocity (S, 2) that robustly fits standing feet (Geman and McClure 1987, by reweighting)."""
-    path = _standing_foot(stances)[:, None]
-    velocity_m_s = np.take_along_axis(stances.velocity_m_s, path[..., None], 1)[:, 0]
-    weights = np.take_along_axis(stances.weights, path, 1)[:, 0]
-    drift_m_s = whittaker(velocity_m_s, stiffness, weights + 1e-6)
-    for turn in range(ROUNDS):
-        scale = OUTLIER_M_S * max(1.0, 3 * (1 - turn / (0.7 * ROUNDS)))
-        away = np.sum((stances.velocity_m_s - drift_m_s[:, None]) ** 2, axis=-1)
-        robust = stances.weights / (1 + away / scale**2) ** 2
-        total = robust.sum(1)
-        mean_m_s = np.sum(stances.velocity_m_s * robust[..., None], axis=1) / np.maximum(total, 1e-9)[:, None]
-        drift_m_s = whittaker(mean_m_s, stiffness, total + 1e-6)
+def _steady(standing: Standing) -> np.ndarray:
+    """The one velocity (2,) around which standing points are densest, by mean shift (Comaniciu and Meer 2002)."""
+    weights = standing.weights.ravel()
+    heavy = np.argsort(-weights, kind="stable")[: 3 * MOST_STARTS]
+    points, weights = standing.velocity_m_s.reshape(-1, 2)[heavy], weights[heavy]
+    starts = points[:: max(1, len(points) // MOST_STARTS)]
+    apart_m_s = np.linalg.norm(starts[:, None] - points, axis=-1)
+    place = starts[(_bell(apart_m_s / DENSITY_M_S) @ weights).argmax()]
+    for scale_m_s in NARROWING_M_S:
+        robust = standing.without_outliers(np.broadcast_to(place, (len(standing.weights), 2)), scale_m_s)
+        place = np.einsum("sp,spi->i", robust, standing.velocity_m_s) / robust.sum()
+    return place
+
+
+def _changing(standing: Standing, stiffness: float) -> np.ndarray:
+    """The smooth velocity (S, 2) that robustly fits standing points, with outliers excluded bit by bit."""
+    mean_m_s, total = standing.mean(standing.weights)
+    habit_m_s = total @ mean_m_s / total.sum()
+    drift_m_s = mean_m_s
+    for scale_m_s in OUTLIER_M_S * np.array([np.inf, *EXCLUDING]):
+        mean_m_s, total = standing.mean(standing.without_outliers(drift_m_s, scale_m_s))
+        share = (total / (total + HABIT))[:, None]
+        drift_m_s = whittaker(habit_m_s + share * (mean_m_s - habit_m_s), stiffness, total + HABIT)
     return drift_m_s
 
 
-def _standing_foot(stances: Stances) -> np.ndarray:
-    """(S,) the foot that stands at each step: the cheapest path between feet of like velocity (Viterbi)."""
-    doubt = 0.5 * np.minimum(-np.log(stances.weights + 1e-4), 6.0)
-    velocity_m_s = stances.velocity_m_s
-    jump = np.sum((velocity_m_s[1:, :, None] - velocity_m_s[:-1, None]) ** 2, axis=-1) / (2 * STILL_M_S**2)
-    change = np.minimum(jump, 6.0) + SWITCH_COST * (1 - np.eye(2))
-    cost, came_from = doubt[0], np.zeros((len(doubt), 2), dtype=int)
-    for step in range(1, len(doubt)):
-        through = cost + change[step - 1]
-        came_from[step] = through.argmin(1)
-        cost = through.min(1) + doubt[step]
-    path = [int(cost.argmin())]
-    for step in range(len(doubt) - 1, 0, -1):
-        path.append(int(came_from[step, path[-1]]))
-    return np.array(path[::-1])
+def _travel(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> np.ndarray:
+    """Velocity (S, 2) of the body without the drift, smoothed over steps."""
+    velocity_m_s = np.diff(root_m[:, [0, 2]], axis=0) * fps - drift_m_s
+    return gaussian_filter1d(velocity_m_s, fps / 3, axis=0, mode="nearest")
 
 
-def _without_rolling(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> np.ndarray:
-    """The drift less what the rolling of walking feet explains."""
-    walking_m_s = np.diff(root_m[:, [0, 2]], axis=0) * fps - drift_m_s
-    drift_m_s = drift_m_s - ROLLING * gaussian_filter1d(walking_m_s, fps / 3, axis=0, mode="nearest")
-    if len(drift_m_s) < 10 / 3 * fps:
-        return drift_m_s
-    slow_m_s = gaussian_filter1d(drift_m_s, 5 / 6 * fps, axis=0, mode="nearest")
-    unsure = np.clip((UNSURE_M_S - np.linalg.norm(slow_m_s, axis=1, keepdims=True)) / (0.6 * UNSURE_M_S), 0.0, 1.0)
-    return drift_m_s - unsure * slow_m_s
+def _rolling(travel_m_s: np.ndarray) -> np.ndarray:
+    """What the rolling of feet that travel (S, 2) adds to the drift."""
+    speed_m_s = np.linalg.norm(travel_m_s, axis=1, keepdims=True)
+    return ROLLING * travel_m_s * np.minimum(1.0, ROLLING_M_S / np.maximum(speed_m_s, 1e-9))
+
+
+def _unsure(drift_m_s: np.ndarray, fps: float) -> np.ndarray:
+    """The part of a changing drift (S, 2) that may as well come from the way feet roll."""
+    if len(drift_m_s) < LONG_S * fps:
+        return np.zeros_like(drift_m_s)
+    slow_m_s = gaussian_filter1d(drift_m_s, SLOWLY_S * fps, axis=0, mode="reflect")
+    speed_m_s = np.linalg.norm(slow_m_s, axis=1, keepdims=True)
+    return slow_m_s * np.clip((UNSURE_M_S - speed_m_s) / (0.6 * UNSURE_M_S), 0.0, 1.0)

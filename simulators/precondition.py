@@ -18,7 +18,7 @@ from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.support import Support
 from selfcorrect.simulators import denoising, footing, grounding, smoothing
-from selfcorrect.simulators.drift import changing_drift
+from selfcorrect.simulators.drift import floor_drift
 from selfcorrect.simulators.leg_ik import MAXIMUM_REACH, Legs, bend_legs
 from selfcorrect.simulators.soles import by_foot, corner_positions, fit_soles, frame_speeds, sole_normals, velocities
 from selfcorrect.simulators.support import ground_of_feet_m
@@ -116,10 +116,10 @@ def precondition(motions: MotionBatch, settings: PreconditionSettings) -> Mended
     fastest_m_s = np.where(noisy, footing.STANDING_NOISY_M_S, footing.STANDING_M_S)
     soles = sole_points(motions.skeleton)
     raw = Posed.of(_despike_unless(noisy, calm), soles)
-    posed = _ground(raw, soles, settings)
+    posed = _level(_halted(raw, noisy) if settings.estimate_drift else raw, soles, settings)
     if settings.fit_soles:
         soles = _fitted(posed, soles, fastest_m_s)
-        posed = _ground(Posed.of(posed.motions, soles), soles, settings)
+        posed = _level(Posed.of(posed.motions, soles), soles, settings)
     infer = settings.support == "infer"
     held_m = np.clip(posed.feet_m[..., 1].min(-1), 0.0, 0.0 if settings.support != "off" else footing.STANDING_M)
     planted = _plant_feet(posed, soles, fastest_m_s, held_m)
@@ -146,23 +146,28 @@ def _despike_unless(noisy: np.ndarray, motions: MotionBatch) -> MotionBatch:
     )
 
 
-def _ground(posed: Posed, soles: SolePoints, settings: PreconditionSettings) -> Posed:
-    """Take out the floor's drift, then the height of the lowest ground on which feet stand."""
+def _halted(posed: Posed, noisy: np.ndarray) -> Posed:
+    """Take out the floor's drift; noisy: (N,)."""
+    ankles, fps = posed.orientations[:, :, Legs.of(posed.motions.skeleton).ankles], posed.motions.fps
+    drifted_m = np.zeros_like(posed.motions.root_m)
+    for index, (feet_m, turned, root_m) in enumerate(zip(posed.feet_m, ankles, posed.motions.root_m, strict=True)):
+        drift_m_s = floor_drift(feet_m, turned, root_m, fps, noisy=noisy[index])
+        drifted_m[index, 1:, [0, 2]] = np.cumsum(drift_m_s, axis=0).T / fps
+    return posed.moved(-drifted_m)
+
+
+def _level(posed: Posed, soles: SolePoints, settings: PreconditionSettings) -> Posed:
+    """Take out the height of the lowest ground on which feet stand."""
+    if not settings.estimate_floor or settings.support == "off":
+        return posed
     fps = posed.motions.fps
-    velocity_m_s = velocities(posed.feet_m, fps)
-    soles_m = posed.feet_m[..., 1].min(-1)
-    if settings.estimate_drift:
-        posed = posed.moved(-np.stack([_drifted_m(posed, motion) for motion in range(len(soles_m))]))
-        velocity_m_s = velocities(posed.feet_m, fps)
-    if settings.estimate_floor and settings.support != "off":
-        speed_m_s = frame_speeds(velocity_m_s)
-        heights_m = [grounding.floor_height(*feet) for feet in zip(soles_m, speed_m_s, strict=True)]
-        if settings.support == "infer":
-            stands = (speed_m_s < grounding.STILL_M_S) & (posed.normals(soles)[..., 1] > np.cos(STANCE_TILT_RAD))
-            each = zip(soles_m, stands, heights_m, strict=True)
-            heights_m = [grounding.lowest_level(*feet, fps=fps) for feet in each]
-        posed = posed.moved(np.array([[0.0, -height_m, 0.0] for height_m in heights_m])[:, None])
-    return posed
+    soles_m, speed_m_s = posed.feet_m[..., 1].min(-1), frame_speeds(velocities(posed.feet_m, fps))
+    heights_m = [grounding.floor_height(*feet) for feet in zip(soles_m, speed_m_s, strict=True)]
+    if settings.support == "infer":
+        stands = (speed_m_s < grounding.STILL_M_S) & (posed.normals(soles)[..., 1] > np.cos(STANCE_TILT_RAD))
+        each = zip(soles_m, stands, heights_m, strict=True)
+        heights_m = [grounding.lowest_level(*feet, fps=fps) for feet in each]
+    return posed.moved(np.array([[0.0, -height_m, 0.0] for height_m in heights_m])[:, None])
 
 
 def _origins_m(posed: Posed, raw: Posed, settings: PreconditionSettings) -> np.ndarray:
@@ -181,19 +186,6 @@ def _origins_m(posed: Posed, raw: Posed, settings: PreconditionSettings) -> np.n
         if higher and abs(usual_m - raised_m[index]) < abs(raised_m[index]):
             origins_m[index] = usual_m
     return origins_m
-
-
-def _drifted_m(posed: Posed, index: int) -> np.ndarray:
-    """How far (T, 3) the floor of one motion has drifted at each frame: steadily if that is blatant, else changing."""
-    fps, feet_m, root_m = posed.motions.fps, posed.feet_m[index], posed.motions.root_m[index]
-    velocity_m_s = velocities(posed.feet_m[[index]], fps)[0]
-    drift_m_s = np.zeros_like(velocity_m_s[:, 0]) + grounding.steady_drift(feet_m[..., 1].min(-1), velocity_m_s, fps)
-    if not drift_m_s.any():
-        ankles = posed.orientations[index][:, Legs.of(posed.motions.skeleton).ankles]
-        drift_m_s = changing_drift(feet_m, velocity_m_s, ankles, root_m, fps)
-    drifted_m = np.zeros_like(root_m)
-    drifted_m[1:, [0, 2]] = np.cumsum(drift_m_s, axis=0) / fps
-    return drifted_m
 
 
 def _plant_feet(posed: Posed, soles: SolePoints, fastest_m_s: np.ndarray, ground_m: np.ndarray) -> MotionBatch:
