@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -24,6 +25,12 @@ from selfcorrect.experiments.figures import PALETTE, STYLE
 from selfcorrect.files import replacing, write_atomically
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.settings import STRENGTHS, TrackerSettings
+
+_BESIDE: tuple[dict[str, Any], ...] = (
+    {"xytext": (4, 4), "textcoords": "offset points"},
+    {"xytext": (-4, -9), "textcoords": "offset points", "ha": "right"},
+)
+"""Where the points of the first and of the second curve are named."""
 
 
 @dataclass(frozen=True)
@@ -59,22 +66,23 @@ def draw(curves: Mapping[str, Sequence[Point]], title: str) -> Figure:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.4, 3.6), layout="constrained")
         force_axes, moment_axes = figure.subplots(1, 2, sharey=True)
-        for colour, (engine, points) in zip(PALETTE[1:], curves.items(), strict=False):
+        for colour, beside, (engine, points) in zip(PALETTE[1:], _BESIDE, curves.items(), strict=False):
             distances_mm = [each.mpjpe_mm for each in points]
             for axes, helped in ((force_axes, "force_bodyweights"), (moment_axes, "moment_nm")):
                 values = [getattr(each, helped) for each in points]
                 axes.plot(values, distances_mm, "o-", color=colour, label=engine, markersize=4)
                 for value, each in zip(values, points, strict=True):
-                    axes.annotate(_label(each), (value, each.mpjpe_mm), (4, 4), textcoords="offset points", fontsize=7)
+                    axes.annotate(_label(each), (value, each.mpjpe_mm), color=colour, fontsize=7, **beside)
         floor_mm = np.mean([each.kinematic_mpjpe_mm for points in curves.values() for each in points])
         for axes in (force_axes, moment_axes):
             axes.axhline(floor_mm, color=PALETTE[0], linestyle=":", label="kinematics alone")
+            axes.margins(0.15)
             axes.set_xlim(left=0)
             axes.set_ylim(bottom=0)
         force_axes.set_ylabel("distance from the motion (global MPJPE), mm")
         force_axes.set_xlabel(f"mean residual force, body weights (never above {_bound(bounds)})")
         moment_axes.set_xlabel(f"mean residual moment, N m (never above {bounds.torque_limit_nm:g})")
-        force_axes.legend(frameon=False)
+        force_axes.legend(frameon=False, loc="lower left")
         figure.suptitle(title, fontsize=10)
     return figure
 

@@ -102,15 +102,28 @@ class Result:
 
 def measure(clip: Motion, settings: TrackerSettings) -> Result:
     """Correct one clip both ways."""
-    kinematic = KinematicCorrector()([clip])[0].motion
+    kinematic = KinematicCorrector()([clip])[0]
     with _engine_clock(settings.engine) as engine_seconds:
         start = time.process_time()
         correction = PhysicsCorrector(settings)([clip])[0]
         seconds = time.process_time() - start
-    before, mended, tracked = (tracking_errors(clip, motion) for motion in (clip, kinematic, correction.motion))
+    before = _on_supports(tracking_errors(clip, clip), correction, "before")
+    mended = _on_supports(tracking_errors(clip, kinematic.motion), kinematic, "after")
+    tracked = _on_supports(tracking_errors(clip, correction.motion), correction, "after")
     distances_m = np.linalg.norm(joint_positions(correction.motion) - joint_positions(clip), axis=-1)
     furthest_m = float(distances_m.mean(axis=1).max())
     return Result(clip, before, mended, tracked, correction, furthest_m, seconds, engine_seconds())
+
+
+def _on_supports(errors: TrackingErrors, correction: MotionCorrection, when: str) -> TrackingErrors:
+    """The errors, penetration, floating and skate being told against the supports that the corrector has found."""
+    figures = correction.diagnostics
+    return replace(
+        errors,
+        penetration_mm=1e3 * figures[f"penetration_m_{when}"],
+        floating_mm=1e3 * figures[f"floating_m_{when}"],
+        skate_mm_s=1e3 * figures[f"skate_m_s_{when}"],
+    )
 
 
 @contextmanager
