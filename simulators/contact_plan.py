@@ -8,7 +8,7 @@ problem is solved in forces divided by each point's contact activation. Solver: 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -20,7 +20,7 @@ from selfcorrect.simulators.humanoid import Humanoid
 from selfcorrect.simulators.support import above_ground_m
 
 CONTACT_HEIGHT_M = (0.003, 0.015)
-CONTACT_SPEED_M_S = (0.3, 1.2)
+CONTACT_SPEED_M_S = (0.1, 0.4)
 """A point carries freely below the first value and nothing above the second."""
 
 MOMENT_WEIGHT = 4.0
@@ -66,8 +66,22 @@ def explain(
     points_m = body.touches.lowest_points(needs.positions_m, needs.orientations)
     activation = contact_activation(above_ground_m(body, points_m, supports), motions.fps)
     arms_m = points_m - needs.centre_m[:, :, None]
-    force_n = contact_forces(needs.wrench, arms_m, activation, friction, iterations)
+    force_n = np.zeros_like(points_m)
+    for chosen, places in _by_touch(activation, len(body.soles)):
+        here = arms_m[chosen, :, :places], activation[chosen, :, :places]
+        force_n[chosen, :, :places] = contact_forces(needs.wrench[chosen], *here, friction, iterations)
     return Plan(needs, points_m, force_n, activation, needs.wrench - net_wrench(arms_m, force_n))
+
+
+def _by_touch(activation: np.ndarray, soles: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Motions (indices) that touch with their soles alone, which come first, or with more, and the places to solve for.
+
+    Most motions only stand, which is a third of the work.
+    """
+    more = activation[:, :, soles:].any(axis=(1, 2))
+    for touch_more, places in ((False, soles), (True, activation.shape[-1])):
+        if (chosen := np.flatnonzero(more == touch_more)).size:
+            yield chosen, places
 
 
 def contact_activation(points_m: np.ndarray, fps: float) -> np.ndarray:
