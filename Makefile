@@ -37,7 +37,9 @@ lint: $(INSTALLED_FOR_TESTS)
 
 # Ratios against references measured in the same run; MOCAP is the CMU set, as a folder or an archive.
 bench: $(INSTALLED_FOR_TESTS)
-	$(BIN)/python experiments/benchmarks/tracking.py $(MOCAP)
+	$(BIN)/python experiments/benchmarks/tracking.py $(MOCAP) --engine pybullet mujoco
+	$(BIN)/python experiments/benchmarks/judge.py $(MOCAP) --every 4
+	$(BIN)/python experiments/benchmarks/frontier.py $(MOCAP) --every 4 --out build/frontier
 	$(BIN)/python experiments/benchmarks/correction.py $(MOCAP) --every 4
 	$(BIN)/python experiments/benchmarks/throughput.py
 	$(BIN)/python experiments/benchmarks/formats.py $(MOCAP)

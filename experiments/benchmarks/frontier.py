@@ -20,7 +20,7 @@ import tyro
 from matplotlib.figure import Figure
 
 from selfcorrect.datasets.cmu import load_cmu
-from selfcorrect.experiments.benchmarks.tracking import Result, measure
+from selfcorrect.experiments.benchmarks.tracking import Result, mean_errors, measure
 from selfcorrect.experiments.figures import PALETTE, STYLE
 from selfcorrect.files import replacing, write_atomically
 from selfcorrect.motion.motion import Motion
@@ -49,9 +49,16 @@ class Point:
 def point(strength: float, results: Sequence[Result]) -> Point:
     """One strength's results as a point."""
     good = [result for result in results if result.success]
-    force, moment_nm = np.mean([result.residual for result in good], axis=0)
-    distances_mm = np.mean([(r.physical.mpjpe_mm, r.kinematic.mpjpe_mm) for r in good], axis=0)
-    return Point(strength, len(good), len(results), *distances_mm.tolist(), float(force), float(moment_nm))
+    force, moment_nm = np.mean([result.residual for result in good], axis=0).tolist()
+    return Point(
+        strength=strength,
+        successes=len(good),
+        clips=len(results),
+        mpjpe_mm=mean_errors([result.physical for result in good]).mpjpe_mm,
+        kinematic_mpjpe_mm=mean_errors([result.kinematic for result in good]).mpjpe_mm,
+        force_bodyweights=force,
+        moment_nm=moment_nm,
+    )
 
 
 def curve(engine: str, strengths: Sequence[float], clips: Sequence[Motion]) -> list[Point]:

@@ -35,7 +35,7 @@ class Support:
     first: int
     last: int
 
-    def moved(self, shift_m: Sequence[float], frames: int = 0) -> Support:
+    def moved(self, shift_m: Sequence[float] | np.ndarray, frames: int = 0) -> Support:
         """The same support elsewhere, `frames` later."""
         x, y, z = (float(place + shift) for place, shift in zip(self.top_m, shift_m, strict=True))
         return replace(self, top_m=(x, y, z), first=self.first + frames, last=self.last + frames)
