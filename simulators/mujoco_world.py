@@ -16,6 +16,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.support import Support
 from selfcorrect.simulators.humanoid import SOLE_RADIUS_M, Humanoid
 from selfcorrect.simulators.reference import Reference
+from selfcorrect.simulators.root_wrench import cross
 from selfcorrect.simulators.settings import TrackerSettings
 from selfcorrect.simulators.support import NOWHERE_M, carried_links, slab_centre_m, slab_half_m
 from selfcorrect.simulators.world import GRAVITY_M_S2, Numbers, PerJoint, RootState
@@ -105,12 +106,15 @@ class MuJoCoWorld:
 
     def root(self) -> RootState:
         """State of the root."""
-        w, x, y, z = self.data.qpos[3:7].tolist()
-        turn = self.data.xmat[1].reshape(3, 3)
-        angular_rad_s = turn @ self.data.qvel[3:6]
-        centre_m = self.data.xipos[1]
-        velocity_m_s = self.data.qvel[:3] + np.cross(angular_rad_s, centre_m - self.data.qpos[:3])
-        return RootState(centre_m.tolist(), (x, y, z, w), velocity_m_s.tolist(), angular_rad_s.tolist())
+        *origin_m, w, x, y, z = self.data.qpos[:7].tolist()
+        *velocity_m_s, p, q, r = self.data.qvel[:6].tolist()
+        xx, xy, xz, yx, yy, yz, zx, zy, zz = self.data.xmat[1].tolist()
+        angular_rad_s = xx * p + xy * q + xz * r, yx * p + yy * q + yz * r, zx * p + zy * q + zz * r
+        centre_m = self.data.xipos[1].tolist()
+        lever_m = [centre - origin for centre, origin in zip(centre_m, origin_m, strict=True)]
+        turning_m_s = cross(angular_rad_s, lever_m)
+        at_centre_m_s = [one + other for one, other in zip(velocity_m_s, turning_m_s, strict=True)]
+        return RootState(centre_m, (x, y, z, w), at_centre_m_s, angular_rad_s)
 
     def rotations(self) -> list[Numbers]:
         """Rotations of all joints."""

@@ -41,7 +41,7 @@ def inverted(rotations: np.ndarray) -> np.ndarray:
 
 def normalised(rotations: np.ndarray) -> np.ndarray:
     """Quaternions (..., 4) of length 1 in the directions of the given ones."""
-    return rotations / np.linalg.norm(rotations, axis=-1, keepdims=True)
+    return rotations / np.sqrt(np.einsum("...i,...i", rotations, rotations))[..., None]
 
 
 def rotation_vectors(rotations: np.ndarray) -> np.ndarray:
