@@ -43,7 +43,7 @@ def standing(soles_m: np.ndarray, speed_m_s: np.ndarray, fastest_m_s: np.ndarray
 def flattening(normals: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
     """Rotations (N, T, 2, 4) in the world that lay standing feet flat; normals: (N, T, 2, 3) of the soles, world."""
     tilt_rad = np.arccos(np.clip(normals[..., 1], -1.0, 1.0))
-    share = _smoothstep((TILTED_RAD - tilt_rad) / (TILTED_RAD - FLAT_RAD))
+    share = smoothstep((TILTED_RAD - tilt_rad) / (TILTED_RAD - FLAT_RAD))
     share = blur(share * np.clip(1.2 * blur(stands, 1.5, fps), 0.0, 1.0), 1.0, fps)
     axes = np.cross(normals, (0.0, 1.0, 0.0))
     axes /= np.maximum(np.linalg.norm(axes, axis=-1, keepdims=True), 1e-9)
@@ -104,9 +104,9 @@ def bridge_swings(anchors_m: np.ndarray, stands: np.ndarray, fps: float) -> np.n
     before = np.maximum.accumulate(np.where(stands, frames, -never), axis=1)
     after = np.flip(np.minimum.accumulate(np.flip(np.where(stands, frames, never), axis=1), axis=1), axis=1)
     come, go = _at(anchors_m, np.minimum(after, last)), _at(anchors_m, np.maximum(before, 0))
-    share = _smoothstep((frames - before) / np.maximum(after - before, 1))[..., None]
+    share = smoothstep((frames - before) / np.maximum(after - before, 1))[..., None]
     away = (frames - before, after - frames)
-    going, coming = (_smoothstep(1 - count / (LETTING_GO_S * fps))[..., None] for count in away)
+    going, coming = (smoothstep(1 - count / (LETTING_GO_S * fps))[..., None] for count in away)
     moves_m = (1 - share) * going * go + share * coming * come
     moves_m[..., 1] = ((1 - share) * go + share * come)[..., 1]
     stood = stands.any(1, keepdims=True)[..., None]
@@ -118,7 +118,7 @@ def _at(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
     return np.take_along_axis(values, frames[..., None], axis=1)
 
 
-def _smoothstep(share: np.ndarray) -> np.ndarray:
+def smoothstep(share: np.ndarray) -> np.ndarray:
     """Cubic blend: 0 below 0, 1 above 1, without kinks."""
     share = np.clip(share, 0.0, 1.0)
     return share * share * (3 - 2 * share)

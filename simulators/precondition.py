@@ -21,6 +21,7 @@ from selfcorrect.simulators import denoising, footing, grounding, smoothing
 from selfcorrect.simulators.drift import floor_drift
 from selfcorrect.simulators.leg_ik import MAXIMUM_REACH, Legs, bend_legs
 from selfcorrect.simulators.soles import by_foot, corner_positions, fit_soles, frame_speeds, sole_normals, velocities
+from selfcorrect.simulators.splices import without_splices
 from selfcorrect.simulators.support import ground_of_feet_m
 from selfcorrect.simulators.support_inference import infer_supports
 
@@ -115,7 +116,7 @@ def precondition(motions: MotionBatch, settings: PreconditionSettings) -> Mended
     calm = denoising.denoise(motions, noise_rad)
     fastest_m_s = np.where(noisy, footing.STANDING_NOISY_M_S, footing.STANDING_M_S)
     soles = sole_points(motions.skeleton)
-    raw = Posed.of(_despike_unless(noisy, calm), soles)
+    raw = Posed.of(without_splices(_despike_unless(noisy, calm)), soles)
     posed = _level(_halted(raw, noisy) if settings.estimate_drift else raw, soles, settings)
     if settings.fit_soles:
         soles = _fitted(posed, soles, fastest_m_s)
