@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import tyro
-from scipy.spatial.transform import Rotation
+from scipy.spatial.transform import Rotation, Slerp
 
 from selfcorrect.datasets.cmu import load_cmu
 from selfcorrect.experiments.benchmarks.tracking import TrackingErrors, mean_errors, tracking_errors
 from selfcorrect.motion.correction import CorrectMotions
+from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.settings import STRENGTHS, TrackerSettings
@@ -55,23 +56,119 @@ def skating(motion: Motion, generator: np.random.Generator) -> Motion:
 
 
 def jumping(motion: Motion, _: np.random.Generator) -> Motion:
-    """Halfway, the root jumps by 10 cm, as where two clips are spliced."""
+    """Halfway, the root jumps by 10 cm."""
     return _shifted(motion, np.where(np.arange(len(motion))[:, None] < len(motion) // 2, 0.0, [0.1, 0.0, 0.0]))
+
+
+def elsewhere(motion: Motion, generator: np.random.Generator) -> Motion:
+    """The second half 30 cm away and turned by 60 degrees, as where clips are spliced as they come."""
+    away_m = 0.3 * np.array([np.sin(angle := generator.uniform(0, 2 * np.pi)), 0.0, np.cos(angle)])
+    return _placed(motion, len(motion) // 2, np.pi / 3, away_m)
 
 
 def _shifted(motion: Motion, shift_m: np.ndarray) -> Motion:
     return replace(motion, root_m=motion.root_m + shift_m)
 
 
-SPOILS: dict[str, Spoil] = {
-    "clean": moved(0.0),
-    "sunk 5 cm": moved(-0.05),
-    "raised 8 cm": moved(0.08),
-    "constant drift": drifting,
-    "swinging drift": oscillating,
-    "jitter": jittery,
-    "skating": skating,
-    "spliced": jumping,
+def _placed(motion: Motion, start: int, turn_rad: float, shift_m: np.ndarray) -> Motion:
+    """The frames from `start` on turned about the vertical through their first root position, then moved."""
+    turn, root_m, rotations = Rotation.from_rotvec([0.0, turn_rad, 0.0]), motion.root_m.copy(), motion.rotations.copy()
+    root_m[start:] = turn.apply(root_m[start:] - root_m[start]) + root_m[start] + shift_m
+    rotations[start:, 0] = (turn * Rotation.from_quat(rotations[start:, 0])).as_quat()
+    return replace(motion, root_m=root_m, rotations=rotations)
+
+
+def warped(motion: Motion, generator: np.random.Generator) -> Motion:
+    """Time that runs up to 30 % faster and slower within two seconds, by 0.1 s ahead and behind."""
+    times_s = np.arange(len(motion)) / motion.fps
+    ahead_s = 0.3 / np.pi * np.sin(np.pi * times_s + generator.uniform(0, 2 * np.pi))
+    frames = np.clip((times_s + ahead_s) * motion.fps, 0, len(motion) - 1)
+    root_m = np.stack([np.interp(frames, np.arange(len(motion)), axis_m) for axis_m in motion.root_m.T], axis=1)
+    rotations = np.stack(
+        [Slerp(np.arange(len(motion)), Rotation.from_quat(joint))(frames).as_quat() for joint in _by_joint(motion)],
+        axis=1,
+    )
+    return replace(motion, root_m=root_m, rotations=rotations)
+
+
+def _by_joint(motion: Motion) -> np.ndarray:
+    return np.moveaxis(motion.rotations, 1, 0)
+
+
+def dipping(motion: Motion, _: np.random.Generator) -> Motion:
+    """Feet and forearms turned downwards by up to 0.4 rad, the left and the right in turn, once a second.
+
+    Near the floor, toes and hands go through it.
+    """
+    times_s = np.arange(len(motion)) / motion.fps
+    for part, end in (("ankle", "foot"), ("elbow", "wrist")):
+        for phase, side in enumerate(("left", "right")):
+            joint, tip = motion.skeleton.joint(f"{side}_{part}"), motion.skeleton.joint(f"{side}_{end}")
+            if joint is not None and tip is not None:
+                motion = _lowered(motion, joint, tip, 0.4 * np.sin(np.pi * (times_s + phase / 2)) ** 2)
+    return motion
+
+
+def _lowered(motion: Motion, joint: int, tip: int, angles_rad: np.ndarray) -> Motion:
+    """A joint turned in the world so that its bone towards a tip points down by (T,) angles more, at most straight."""
+    positions_m, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
+    bones_m = positions_m[:, tip] - positions_m[:, joint]
+    axes = np.cross(bones_m, (0.0, -1.0, 0.0))
+    across_m = np.linalg.norm(axes, axis=1)
+    angles_rad = np.minimum(angles_rad, np.arctan2(across_m, -bones_m[:, 1]))
+    turns = Rotation.from_rotvec(axes * (angles_rad / np.maximum(across_m, 1e-9))[:, None])
+    parents = Rotation.from_quat(orientations[:, motion.skeleton.parents[joint]])
+    rotations = motion.rotations.copy()
+    rotations[:, joint] = (parents.inv() * turns * Rotation.from_quat(orientations[:, joint])).as_quat()
+    return replace(motion, rotations=rotations)
+
+
+def joined(clips: Sequence[Motion]) -> list[Motion]:
+    """The beginning of each clip and, from where and whither it faces, the end of the next on its skeleton."""
+    pairs = [(clip, _next(clips, index)) for index, clip in enumerate(clips)]
+    return [_followed(first, second, min(len(first), len(second)) // 2) for first, second in pairs]
+
+
+def _next(clips: Sequence[Motion], index: int) -> Motion:
+    around = [*clips[index + 1 :], *clips[: index + 1]]
+    return next(clip for clip in around if clip.skeleton.same_as(clips[index].skeleton))
+
+
+def _followed(first: Motion, second: Motion, count: int) -> Motion:
+    """The first frames of one motion and the last of another, `count` of each."""
+    begin, end = first.frames(0, count), second.frames(len(second) - count, len(second))
+    rotations = np.concatenate([begin.rotations, end.rotations])
+    heading_rad = np.subtract(*(_heading_rad(rotations[frame, 0]) for frame in (count - 1, count)))
+    shift_m = (begin.root_m[-1] - end.root_m[0]) * (1.0, 0.0, 1.0)
+    both = replace(first, root_m=np.concatenate([begin.root_m, end.root_m]), rotations=rotations)
+    return _placed(both, count, float(heading_rad), shift_m)
+
+
+def _heading_rad(orientation: np.ndarray) -> float:
+    x, _, z = Rotation.from_quat(orientation).apply((0.0, 0.0, 1.0))
+    return float(np.arctan2(x, z))
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A way of spoiling, and what is spoiled: the clips, or what is made of them."""
+
+    spoil: Spoil
+    originals: Callable[[Sequence[Motion]], Sequence[Motion]] = list
+
+
+DAMAGES: dict[str, Damage] = {
+    "clean": Damage(moved(0.0)),
+    "sunk 5 cm": Damage(moved(-0.05)),
+    "raised 8 cm": Damage(moved(0.08)),
+    "constant drift": Damage(drifting),
+    "swinging drift": Damage(oscillating),
+    "jitter": Damage(jittery),
+    "skating": Damage(skating),
+    "jump": Damage(jumping),
+    "two clips": Damage(elsewhere, joined),
+    "limbs through floor": Damage(dipping),
+    "time-warped": Damage(warped),
 }
 
 
@@ -94,15 +191,16 @@ def main(arguments: Arguments) -> None:
     clips = load_cmu(arguments.data, arguments.split)[:: arguments.every]
     names = [field.name for field in fields(TrackingErrors)]
     print(f"{'':32}" + "".join(f"{name:>17}" for name in names) + f"{'ok':>8}{'again_mm':>10}")
-    for name, spoil in SPOILS.items():
-        spoiled = [spoil(clip, np.random.default_rng(index)) for index, clip in enumerate(clips)]
-        errors = mean_errors([tracking_errors(clip, motion) for clip, motion in zip(clips, spoiled, strict=True)])
+    for name, damage in DAMAGES.items():
+        originals = damage.originals(clips)
+        spoiled = [damage.spoil(clip, np.random.default_rng(index)) for index, clip in enumerate(originals)]
+        errors = mean_errors([tracking_errors(clip, motion) for clip, motion in zip(originals, spoiled, strict=True)])
         print(_line(f"{name}: before", errors))
         for stage, corrector in (
             ("kinematics", KinematicCorrector()),
             ("physics", PhysicsCorrector(TrackerSettings.at_strength(arguments.strength))),
         ):
-            print(_line(f"{name}: {stage}", *_mended(corrector, clips, spoiled)), flush=True)
+            print(_line(f"{name}: {stage}", *_mended(corrector, originals, spoiled)), flush=True)
 
 
 def _mended(

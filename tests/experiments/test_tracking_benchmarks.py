@@ -50,13 +50,32 @@ def test_acceleration_errors_are_second_differences(walk):
     assert errors.acceleration_mm == pytest.approx(4.0)
 
 
-@pytest.mark.parametrize("name", correction.SPOILS)
+@pytest.mark.parametrize("name", correction.DAMAGES)
 def test_spoiled_clips_are_as_bad_as_they_say(walk, name):
-    spoiled = correction.SPOILS[name](walk, np.random.default_rng(0))
+    spoiled = correction.DAMAGES[name].spoil(walk, np.random.default_rng(0))
     moved_m = np.linalg.norm(joint_positions(spoiled) - joint_positions(walk), axis=-1)
     assert (moved_m.max() == 0) == (name == "clean")
     assert np.isfinite(moved_m).all()
     assert len(spoiled) == len(walk)
+
+
+def test_clips_are_joined_where_the_first_ends_and_faces(clips):
+    first, second = clips["walk"], clips["run"]
+    both = correction.joined([first, second])[0]
+    count = min(len(first), len(second)) // 2
+    assert len(both) == 2 * count
+    assert np.array_equal(both.rotations[:count], first.rotations[:count])
+    assert np.array_equal(both.rotations[count:, 1:], second.rotations[-count:, 1:])
+    step_m = (both.root_m[count] - both.root_m[count - 1])[[0, 2]]
+    assert np.allclose(step_m, 0.0)
+
+
+def test_dipping_hands_go_down_and_the_trunk_stays(walk):
+    moved_m = joint_positions(correction.dipping(walk, np.random.default_rng(0))) - joint_positions(walk)
+    stay, go = ([walk.skeleton.joint(part) for part in parts] for parts in (("pelvis", "left_knee"), ("left_wrist",)))
+    assert np.abs(moved_m[:, stay]).max() < 1e-12
+    assert (moved_m[:, go, 1] < 1e-9).all()
+    assert moved_m[:, go, 1].min() < -0.02
 
 
 def test_a_clip_is_measured_before_and_after_both_corrections(walk):
