@@ -146,8 +146,8 @@ def _lacks(missing: np.ndarray) -> bool:
 def _carries(rest: Rest, missing: np.ndarray, left: np.ndarray, loads: np.ndarray) -> bool:
     """Whether a rest explains what is missing in its time, and bears weight then."""
     lacking = missing[rest.frames] > MISSING
-    without, within, load = (values[rest.frames][lacking].mean() for values in (missing, left, loads @ rest.places))
-    return bool(within < EXPLAINED * without and load > LEAST_LOAD)
+    without, within, load = (values[rest.frames][lacking] for values in (missing, left, loads @ rest.places))
+    return bool(np.median(within) < EXPLAINED * np.median(without) and load.mean() > LEAST_LOAD)
 
 
 def _rests(body: Humanoid, part: str, motion: Motion, positions_m: np.ndarray, points_m: np.ndarray) -> list[Rest]:
