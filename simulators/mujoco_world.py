@@ -18,7 +18,7 @@ from selfcorrect.simulators.humanoid import SOLE_RADIUS_M, Humanoid
 from selfcorrect.simulators.reference import Reference
 from selfcorrect.simulators.root_wrench import cross
 from selfcorrect.simulators.settings import TrackerSettings
-from selfcorrect.simulators.support import NOWHERE_M, carried_links, slab_centre_m, slab_half_m
+from selfcorrect.simulators.support import NOWHERE_M, carried_links, held_point, slab_centre_m, slab_half_m
 from selfcorrect.simulators.world import GRAVITY_M_S2, Numbers, PerJoint, RootState
 
 STIFFNESS_NM_RAD = {"hip": 500, "knee": 500, "ankle": 400, "foot": 100, "collar": 400, "shoulder": 400, "elbow": 300}
@@ -38,14 +38,19 @@ class MuJoCoWorld:
         self._mujoco: Any = mujoco
         self.settings = settings
         self._body: Humanoid | None = None
-        self._places_m: list[list[float]] = []
+        self._slabs: dict[int, list[float]] = {}
+        self._holds: dict[int, tuple[int, np.ndarray]] = {}
 
     def build(self, body: Humanoid, step_s: float, supports: Sequence[Support] = ()) -> None:
         """Compile the body, unless it is the one already there at the same step, alone."""
-        if body is self._body and step_s == self._step_s and not (supports or self._places_m):
+        if body is self._body and step_s == self._step_s and not (supports or self._slabs or self._holds):
             return
         self._body, self._step_s = body, step_s
-        self._places_m = [slab_centre_m(support) for support in supports]
+        slabs = [index for index, support in enumerate(supports) if not support.is_grip]
+        self._slabs = {index: slab_centre_m(supports[index]) for index in slabs}
+        self._holds = {
+            index: held_point(body, each.part) for index, each in enumerate(supports) if index not in self._slabs
+        }
         self.model = self._mujoco.MjModel.from_xml_string(mjcf(body, self.settings, step_s, supports))
         self.data = self._mujoco.MjData(self.model)
         self._find_links(len(body))
@@ -66,9 +71,15 @@ class MuJoCoWorld:
         self._speeds = (self.model.jnt_dofadr[self._joints][:, None] + np.arange(3)).ravel()
 
     def show(self, supports: Collection[int]) -> None:
-        """Move slabs to their places, or away."""
-        for index, place_m in enumerate(self._places_m):
-            self.data.mocap_pos[index] = place_m if index in supports else NOWHERE_M
+        """Move slabs to their places, or away; hold hands where they are, or let them go."""
+        for slab, (index, place_m) in enumerate(self._slabs.items()):
+            self.data.mocap_pos[slab] = place_m if index in supports else NOWHERE_M
+        for hold, (index, (link, offset_m)) in enumerate(self._holds.items()):
+            if index in supports and not self.data.eq_active[hold]:
+                turn = self.data.xmat[self._bodies[link]].reshape(3, 3)
+                self.model.eq_data[hold, :3] = offset_m
+                self.model.eq_data[hold, 3:6] = self.data.xpos[self._bodies[link]] + turn @ offset_m
+            self.data.eq_active[hold] = index in supports
 
     def drive(self, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray) -> tuple[list, list]:
         """Springs aim at the end of each step; torques make up for dampers and armature, which know no reference."""
@@ -144,8 +155,10 @@ def mjcf(body: Humanoid, settings: TrackerSettings, step_s: float, supports: Seq
         f'<default><geom friction="{settings.friction} 0.005 0.0001" solref="0.008 1" solimp="0.9 0.99 0.001" '
         f'contype="0" conaffinity="1" condim="3"/></default>'
         f'<worldbody><geom type="plane" size="0 0 1" contype="1" conaffinity="0"/>{_link(body, 0, settings)}'
-        + "".join(_slab(body, support) for support in supports)
-        + "</worldbody></mujoco>"
+        + "".join(_slab(body, support) for support in supports if not support.is_grip)
+        + "</worldbody><equality>"
+        + "".join(_hold(body, support) for support in supports if support.is_grip)
+        + "</equality></mujoco>"
     )
 
 
@@ -156,6 +169,12 @@ def _slab(body: Humanoid, support: Support) -> str:
         f'<body mocap="true" pos="{_text(NOWHERE_M)}"><geom type="box" size="{_text(slab_half_m(support))}" '
         f'contype="{links}" conaffinity="0"/></body>'
     )
+
+
+def _hold(body: Humanoid, support: Support) -> str:
+    """A hand that may hold on to where it is."""
+    link, offset_m = held_point(body, support.part)
+    return f'<connect body1="{link}" anchor="{_text(offset_m)}" active="false"/>'
 
 
 def _bit(link: int) -> int:

@@ -22,6 +22,10 @@ NOWHERE_M = (0.0, 0.0, -100.0)
 """Supports are slabs of this thickness, so that limbs swing below them, and are put out of the way when not in use."""
 
 
+GRIP_N = 1500.0
+"""Strength of a hand that holds on."""
+
+
 def slab_half_m(support: Support) -> list[float]:
     """Half of the extent of a support's slab, in the simulator's frame."""
     return [support.size_m[0] / 2, support.size_m[1] / 2, SLAB_M / 2]
@@ -30,6 +34,12 @@ def slab_half_m(support: Support) -> list[float]:
 def slab_centre_m(support: Support) -> list[float]:
     """The middle of a support's slab, in the simulator's frame."""
     return (to_simulator(np.array(support.top_m)) - [0.0, 0.0, SLAB_M / 2]).tolist()
+
+
+def held_point(body: Humanoid, part: str) -> tuple[int, np.ndarray]:
+    """The link by which a hold is gripped, and the place (3,) of the hand in its frame."""
+    place = int(carried_places(body, part).argmax())
+    return int(body.touches.links[place]), body.touches.offsets_m[place]
 
 
 def carried_links(body: Humanoid, part: str) -> list[int]:
@@ -41,7 +51,7 @@ def carried_links(body: Humanoid, part: str) -> list[int]:
 def carried_places(body: Humanoid, part: str) -> np.ndarray:
     """(C,) which of the body's touching places a support of a part carries: of limbs those at the joint it is named by.
 
-    All of a hand is beyond the elbow; all of the pelvis and of the trunk may lie.
+    All of a hand is beyond the elbow, and its furthest place grips; all of the pelvis and of the trunk may lie.
     """
     touches = body.touches
     carried = np.isin(touches.links, carried_links(body, part))
@@ -50,6 +60,8 @@ def carried_places(body: Humanoid, part: str) -> np.ndarray:
         return carried & (np.arange(len(touches)) < len(body.soles))
     if part.endswith("hand"):
         return carried & (reach_m > 0.1)
+    if part.endswith("grip"):
+        return carried & (reach_m == (carried * reach_m).max())
     limbs = [link for link, name in enumerate(body.tree.parts) if name.endswith(("_hip", "_knee"))]
     return carried & ((reach_m < 1e-6) | ~np.isin(touches.links, limbs))
 
@@ -73,8 +85,8 @@ def _ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Support])
     for support in supports:
         frames, places = slice(support.first, support.last + 1), carried_places(body, support.part)
         above_m = points_m[frames, places, 1] - support.top_m[1]
-        flesh_m = 0.0 if support.part.endswith("foot") else FLESH_M
-        beneath_m = support.top_m[1] + np.clip(above_m, -flesh_m, flesh_m)
+        gives_m = 0.0 if support.part.endswith("foot") else ELSEWHERE_M if support.is_grip else FLESH_M
+        beneath_m = support.top_m[1] + np.clip(above_m, -gives_m, gives_m)
         ground_m[frames, places] = np.where(np.abs(above_m) < ELSEWHERE_M, beneath_m, ground_m[frames, places])
     return ground_m
 

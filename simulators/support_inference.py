@@ -26,19 +26,26 @@ from selfcorrect.simulators.humanoid import Humanoid, humanoid
 from selfcorrect.simulators.support import above_ground_m, carried_places
 from selfcorrect.simulators.world import GRAVITY_M_S2
 
-ROUNDS = (("left foot", "right foot"), ("seat",), ("left knee", "right knee"), ("left hand", "right hand"), ("back",))
+ROUNDS = (
+    ("left foot", "right foot"),
+    ("left grip", "right grip"),
+    ("seat",),
+    ("left knee", "right knee"),
+    ("left hand", "right hand"),
+    ("back",),
+)
 
 LOWEST_M = 0.07
 SAME_HEIGHT_M = 0.03
 """A support is this high, and what it carries keeps its height that closely."""
 
 FOOT_M_S, STILL_M_S = 0.5, 0.3
-SHORTEST_FOOT_S, SHORTEST_S = 0.16, 0.7
+SHORTEST_FOOT_S, SHORTEST_S = 0.3, 0.7
 LONGEST_GAP_S = 0.07
 """How slow a foot, or another part, is while something carries it; how long that lasts, and how long it may move."""
 
-FLAT_FOOT_M = 0.05
-"""The third lowest corner of a foot that stands is not this far above the lowest: else it hangs or is on its tip."""
+SWINGS_M = 0.08
+"""A hand that grips a hold stays this close to it."""
 
 LIMBS = {
     "seat": (("left_hip", "left_knee"), ("right_hip", "right_knee")),
@@ -169,6 +176,7 @@ def _rests(body: Humanoid, part: str, motion: Motion, positions_m: np.ndarray, p
         run
         for first, last in spans(rests, round(LONGEST_GAP_S * fps))
         for run in _level_runs(height_m, first, last + 1, shortest)
+        if not part.endswith("grip") or _stays(own_m[slice(*run), 0])
     )
     return [Rest(_support(part, own_m[start:stop], start), places) for start, stop in runs]
 
@@ -176,18 +184,21 @@ def _rests(body: Humanoid, part: str, motion: Motion, positions_m: np.ndarray, p
 def _able(part: str, skeleton: Skeleton, positions_m: np.ndarray, own_m: np.ndarray) -> np.ndarray:
     """(T,) whether the pose, joints at (T, J, 3), lets a part with touching points (T, K, 3) rest on something."""
     side, _, name = part.rpartition(" ")
-    heights_m = np.sort(own_m[..., 1], axis=1)
-    if name == "foot":
-        return heights_m[:, 2] - heights_m[:, 0] < FLAT_FOOT_M
-    if name == "hand":
-        return positions_m[:, skeleton.parts.index(f"{side}_elbow"), 1] > heights_m[:, 0]
+    if name in ("hand", "grip"):
+        presses = positions_m[:, skeleton.parts.index(f"{side}_elbow"), 1] > own_m[..., 1].min(1)
+        return presses if name == "hand" else ~presses
     steep = np.zeros(len(positions_m), dtype=bool)
-    for ends in LIMBS[name]:
+    for ends in LIMBS.get(name, ()):
         joints = [skeleton.joint(f"{side}_{end}" if side else end) for end in ends]
         if None not in joints:
             limb_m = positions_m[:, joints[1]] - positions_m[:, joints[0]]
             steep |= -limb_m[:, 1] > STEEP * np.linalg.norm(limb_m, axis=-1)
     return ~steep
+
+
+def _stays(points_m: np.ndarray) -> bool:
+    """Whether a hand at (T, 3) holds on to something that does not swing."""
+    return bool((np.linalg.norm(points_m - np.median(points_m, axis=0), axis=1) < SWINGS_M).all())
 
 
 def _level_runs(height_m: np.ndarray, start: int, stop: int, shortest: int) -> Iterator[tuple[int, int]]:

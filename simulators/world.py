@@ -19,7 +19,7 @@ from selfcorrect.simulators.bullet import pybullet
 from selfcorrect.simulators.humanoid import Humanoid
 from selfcorrect.simulators.reference import Reference
 from selfcorrect.simulators.settings import TrackerSettings
-from selfcorrect.simulators.support import NOWHERE_M, carried_links, slab_centre_m, slab_half_m
+from selfcorrect.simulators.support import GRIP_N, NOWHERE_M, carried_links, held_point, slab_centre_m, slab_half_m
 from selfcorrect.simulators.urdf import urdf
 
 Numbers = Sequence[float]
@@ -98,19 +98,21 @@ class PyBulletWorld:
         self.close = weakref.finalize(self, pybullet.disconnect, self.client)
         """Free the simulation; happens by itself when the world is forgotten."""
         self._body: Humanoid | None = None
-        self._supports: list[tuple[int, Numbers]] = []
+        self._slabs: dict[int, tuple[int, Numbers]] = {}
+        self._holds: dict[int, _Hold] = {}
         self._step_s = 0.0
 
     def build(self, body: Humanoid, step_s: float, supports: Sequence[Support] = ()) -> None:
         """Load the body, unless it is the one already there, alone."""
         self._step_s = step_s
         pybullet.setPhysicsEngineParameter(fixedTimeStep=step_s, physicsClientId=self.client)
-        if body is not self._body or supports or self._supports:
+        if body is not self._body or supports or self._slabs or self._holds:
             self._load(body)
             self._body = body
-            self._supports = [self._add(support) for support in supports]
+            self._slabs = {index: self._slab(each) for index, each in enumerate(supports) if not each.is_grip}
+            self._holds = {index: _Hold(body, each.part) for index, each in enumerate(supports) if each.is_grip}
 
-    def _add(self, support: Support) -> tuple[int, Numbers]:
+    def _slab(self, support: Support) -> tuple[int, Numbers]:
         """A slab and its place when it is there; until then it is far below the floor."""
         client, half_m = {"physicsClientId": self.client}, slab_half_m(support)
         shape = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=half_m, **client)
@@ -122,11 +124,13 @@ class PyBulletWorld:
         return slab, slab_centre_m(support)
 
     def show(self, supports: Collection[int]) -> None:
-        """Move slabs to their places, or away."""
-        for index, (slab, place_m) in enumerate(self._supports):
+        """Move slabs to their places, or away; hold hands where they are, or let them go."""
+        for index, (slab, place_m) in self._slabs.items():
             pybullet.resetBasePositionAndOrientation(
                 slab, place_m if index in supports else NOWHERE_M, [0, 0, 0, 1], physicsClientId=self.client
             )
+        for index, hold in self._holds.items():
+            hold.hold(self._id, self.client) if index in supports else hold.let_go(self.client)
 
     def _load(self, body: Humanoid) -> None:
         client, settings = {"physicsClientId": self.client}, self.settings
@@ -231,6 +235,41 @@ class PyBulletWorld:
             link, normal, force_n = contact[3], contact[7], contact[9]
             loads_n[link + 1] += force_n * normal[2]
         return loads_n
+
+
+class _Hold:
+    """A hand that grips a bar: a point of a link that may be held where it is."""
+
+    def __init__(self, body: Humanoid, part: str) -> None:
+        link, place_m = held_point(body, part)
+        self._joint = link - 1
+        self._from_centre_m = (place_m - body.centre_m[link]).tolist()
+        self._constraint: int | None = None
+
+    def hold(self, body: int, client: int) -> None:
+        """Hold the point where it is now, unless it is held already."""
+        if self._constraint is not None:
+            return
+        state = pybullet.getLinkState(body, self._joint, computeForwardKinematics=1, physicsClientId=client)
+        place_m, _ = pybullet.multiplyTransforms(state[0], state[1], self._from_centre_m, [0, 0, 0, 1])
+        self._constraint = pybullet.createConstraint(
+            body,
+            self._joint,
+            -1,
+            -1,
+            pybullet.JOINT_POINT2POINT,
+            jointAxis=[0, 0, 0],
+            parentFramePosition=self._from_centre_m,
+            childFramePosition=place_m,
+            physicsClientId=client,
+        )
+        pybullet.changeConstraint(self._constraint, maxForce=GRIP_N, physicsClientId=client)
+
+    def let_go(self, client: int) -> None:
+        """Let the point go, if it is held."""
+        if self._constraint is not None:
+            pybullet.removeConstraint(self._constraint, physicsClientId=client)
+            self._constraint = None
 
 
 def _load_urdf(text: str, client: int) -> int:

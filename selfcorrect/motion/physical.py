@@ -16,7 +16,7 @@ import numpy as np
 from selfcorrect.motion.body import lowest_point_m, world_sole_points
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.motion.support import Support, ground_heights_m
+from selfcorrect.motion.support import Support, gripping, ground_heights_m
 
 TOLERANCE_M = 0.005
 
@@ -46,13 +46,16 @@ class PhysicalErrors:
 def physical_errors(batch: MotionBatch, supports: Sequence[Sequence[Support]] = ()) -> PhysicalErrors:
     """The errors of each motion of a batch; padding does not count. Motions too short for an error have 0.
 
-    supports: what carries each motion beside the floor; where there is some, it is the ground of what it carries.
+    supports: what carries each motion beside the floor; where there is some, it is the ground of what it carries, and
+    who grips a hold does not float.
     """
     positions_m, orientations = forward_kinematics(batch.skeleton, batch.root_m, batch.rotations)
     jerk = np.linalg.norm(np.diff(positions_m, n=3, axis=1), axis=-1).mean(axis=-1) * batch.fps**3
     for own_m, own in zip(positions_m, supports, strict=False):
         own_m[..., 1] -= ground_heights_m(batch.skeleton, own, len(own_m))
     lowest_m = lowest_point_m(batch.skeleton, positions_m, orientations)
+    for own_m, own in zip(lowest_m, supports, strict=False):
+        np.minimum(own_m, 0.0, out=own_m, where=gripping(own, len(own_m)))
     soles_m = world_sole_points(batch.skeleton, positions_m, orientations)
     return PhysicalErrors(
         penetration_m=_mean(np.where(lowest_m < -TOLERANCE_M, -lowest_m, 0.0), batch.lengths),

@@ -1,4 +1,4 @@
-"""Support: level places above the floor that carry a body for a while, such as steps, rungs and seats."""
+"""Support: what carries a body for a while beside the floor, such as steps, rungs, seats, and bars that hands grip."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ CARRIED_PARTS = {
     "back": ("spine1", "spine2", "spine3"),
     "left hand": ("left_wrist",),
     "right hand": ("right_wrist",),
+    "left grip": ("left_wrist",),
+    "right grip": ("right_wrist",),
 }
-"""What a support can carry, and the joints whose flesh or soles rest on it."""
+"""What a support can carry, and the joints whose flesh or soles rest on it; grips hold a hand from whichever side."""
 
 
 @dataclass(frozen=True)
 class Support:
-    """A level surface that carries a part of the body from frame `first` to frame `last`.
+    """A level surface, or a hold, that carries a part of the body from frame `first` to frame `last`.
 
     part: one of `CARRIED_PARTS`; top_m: middle (3,) of the surface, world, y up; size_m: its extent along x and z.
     """
@@ -34,6 +36,11 @@ class Support:
     size_m: tuple[float, float]
     first: int
     last: int
+
+    @property
+    def is_grip(self) -> bool:
+        """Whether a hand holds on to it rather than resting on it."""
+        return self.part.endswith("grip")
 
     def moved(self, shift_m: Sequence[float] | np.ndarray, frames: int = 0) -> Support:
         """The same support elsewhere, `frames` later."""
@@ -45,9 +52,19 @@ class Support:
 
 
 def ground_heights_m(skeleton: Skeleton, supports: Sequence[Support], frames: int) -> np.ndarray:
-    """Height (T, J) of what is below each joint: the floor's 0, or the support's that carries its part of the body."""
+    """Height (T, J) of what is below each joint: the floor's 0, or the surface's that carries its part of the body."""
     ground_m = np.zeros((frames, len(skeleton)))
     for support in supports:
+        if support.is_grip:
+            continue
         joints = [joint for part in CARRIED_PARTS[support.part] if (joint := skeleton.joint(part)) is not None]
         ground_m[support.first : support.last + 1, joints] = support.top_m[1]
     return ground_m
+
+
+def gripping(supports: Sequence[Support], frames: int) -> np.ndarray:
+    """(T,) whether a hand holds on to something."""
+    grips = np.zeros(frames, dtype=bool)
+    for support in supports:
+        grips[support.first : support.last + 1] |= support.is_grip
+    return grips
