@@ -18,7 +18,7 @@ from selfcorrect.simulators.humanoid import SOLE_RADIUS_M, Humanoid
 from selfcorrect.simulators.reference import Reference
 from selfcorrect.simulators.root_wrench import cross
 from selfcorrect.simulators.settings import TrackerSettings
-from selfcorrect.simulators.support import NOWHERE_M, carried_links, held_point, slab_centre_m, slab_half_m
+from selfcorrect.simulators.support import NOWHERE_M, carried_links, held_point, slab_centre_m, slab_half_m, under
 from selfcorrect.simulators.world import GRAVITY_M_S2, Numbers, PerJoint, RootState
 
 STIFFNESS_NM_RAD = {"hip": 500, "knee": 500, "ankle": 400, "foot": 100, "collar": 400, "shoulder": 400, "elbow": 300}
@@ -48,6 +48,7 @@ class MuJoCoWorld:
         self._body, self._step_s = body, step_s
         slabs = [index for index, support in enumerate(supports) if not support.is_grip]
         self._slabs = {index: slab_centre_m(supports[index]) for index in slabs}
+        self._under = {index: under(body, supports[index]) for index in slabs}
         self._holds = {
             index: held_point(body, each.part) for index, each in enumerate(supports) if index not in self._slabs
         }
@@ -73,7 +74,8 @@ class MuJoCoWorld:
     def show(self, supports: Collection[int]) -> None:
         """Move slabs to their places, or away; hold hands where they are, or let them go."""
         for slab, (index, place_m) in enumerate(self._slabs.items()):
-            self.data.mocap_pos[slab] = place_m if index in supports else NOWHERE_M
+            there = index in supports and self.data.xpos[self._bodies[self._under[index]]][2] > place_m[2]
+            self.data.mocap_pos[slab] = place_m if there else NOWHERE_M
         for hold, (index, (link, offset_m)) in enumerate(self._holds.items()):
             if index in supports and not self.data.eq_active[hold]:
                 turn = self.data.xmat[self._bodies[link]].reshape(3, 3)

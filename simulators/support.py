@@ -17,13 +17,18 @@ ELSEWHERE_M = 0.08
 """A place further than this from the support's height is not what it carries: a heel beyond the edge of a step."""
 
 
-SLAB_M = 0.04
+SLAB_M = 0.1
 NOWHERE_M = (0.0, 0.0, -100.0)
 """Supports are slabs of this thickness, so that limbs swing below them, and are put out of the way when not in use."""
 
 
 GRIP_N = 1500.0
 """Strength of a hand that holds on."""
+
+
+def under(body: Humanoid, support: Support) -> int:
+    """The link whose joint shows whether what a slab carries is above it: ankle, knee, elbow or the root."""
+    return carried_links(body, support.part)[0]
 
 
 def slab_half_m(support: Support) -> list[float]:
@@ -100,10 +105,9 @@ def ground_of_feet_m(supports: Sequence[Support], frames: int) -> np.ndarray:
     return ground_m
 
 
-def changes_of(supports: Sequence[Support], frames: int) -> dict[int, set[int]]:
-    """Which supports are there from a frame on, for every frame at which that changes: a frame longer than in use."""
-    there = [
+def present(supports: Sequence[Support], frames: int) -> list[set[int]]:
+    """Which supports are there in each frame, one frame earlier than in use."""
+    return [
         {index for index, support in enumerate(supports) if support.first - 1 <= frame <= support.last}
         for frame in range(frames)
     ]
-    return {frame: now for frame, now in enumerate(there) if frame == 0 or now != there[frame - 1]} if supports else {}

@@ -63,8 +63,8 @@ OFTEN, EXPLAINED, LEAST_LOAD = 0.5, 0.5, 0.2
 """One is there if it is missing in this share of the time (or twice as badly), explains this share of what is missing,
 and carries this share of the weight."""
 
-MARGIN_M = 0.03
-"""By this much a support is wider than what rests on it."""
+MARGIN_M, MARGIN_OF_SEAT_M = 0.08, 0.03
+"""By this much a support is wider than what rests on it; sloping thighs must clear the edge of a seat."""
 
 Explain = Callable[[Sequence[Support]], tuple[np.ndarray, np.ndarray]]
 
@@ -219,6 +219,7 @@ def _support(part: str, points_m: np.ndarray, first: int) -> Support:
     """The support under the points (T, K, 3) of a part that are near its height."""
     top_m = float(np.median(points_m[..., 1].min(1)))
     touching_m = points_m[points_m[..., 1] < top_m + SAME_HEIGHT_M]
-    low_m, high_m = touching_m.min(0) - MARGIN_M, touching_m.max(0) + MARGIN_M
+    margin_m = MARGIN_OF_SEAT_M if part == "seat" else MARGIN_M
+    low_m, high_m = touching_m.min(0) - margin_m, touching_m.max(0) + margin_m
     (x, _, z), (width_m, _, depth_m) = ((low_m + high_m) / 2).tolist(), (high_m - low_m).tolist()
     return Support(part, (x, top_m, z), (width_m, depth_m), first, first + len(points_m) - 1)

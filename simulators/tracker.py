@@ -28,7 +28,7 @@ from selfcorrect.simulators.humanoid import Humanoid
 from selfcorrect.simulators.reference import Reference, between_frames, rotation_velocities
 from selfcorrect.simulators.root_wrench import cross, root_wrench
 from selfcorrect.simulators.settings import TrackerSettings
-from selfcorrect.simulators.support import changes_of
+from selfcorrect.simulators.support import present
 from selfcorrect.simulators.world import Numbers, PerJoint, RootState, World
 
 
@@ -92,7 +92,7 @@ def follow(
     times_s = np.arange((len(motion) - 1) * substeps + 1) / (motion.fps * substeps)
     reference = Reference.through(motion.root_m, motion.rotations, motion.fps)
     world.build(body, times_s[1], supports)
-    changes = {frame * substeps: there for frame, there in changes_of(supports, len(motion)).items()}
+    presence = present(supports, len(motion))
     goals = _root_goals(body, reference, times_s)
     steps = _steps(world, body, reference, plan, motion.fps, times_s[:-1])
     _start(world, goals[0], reference.rotations(times_s[:2])[:, 1:], times_s[1])
@@ -106,8 +106,8 @@ def follow(
         lever_nm = cross(step.lever_m, force_n)
         torque_nm = (moment_nm[0] + lever_nm[0], moment_nm[1] + lever_nm[1], moment_nm[2] + lever_nm[2])
         targets = anchors.move(count - 1, step.targets, goal, root, world.positions_m(anchors.ankles))
-        if count - 1 in changes:
-            world.show(changes[count - 1])
+        if supports and (count - 1) % substeps == 0:
+            world.show(presence[(count - 1) // substeps])
         world.step(targets, step.torques_nm, force_n, torque_nm)
         wrenches.append(force_n + moment_nm)
         if count % substeps == 0:

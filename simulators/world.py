@@ -19,7 +19,15 @@ from selfcorrect.simulators.bullet import pybullet
 from selfcorrect.simulators.humanoid import Humanoid
 from selfcorrect.simulators.reference import Reference
 from selfcorrect.simulators.settings import TrackerSettings
-from selfcorrect.simulators.support import GRIP_N, NOWHERE_M, carried_links, held_point, slab_centre_m, slab_half_m
+from selfcorrect.simulators.support import (
+    GRIP_N,
+    NOWHERE_M,
+    carried_links,
+    held_point,
+    slab_centre_m,
+    slab_half_m,
+    under,
+)
 from selfcorrect.simulators.urdf import urdf
 
 Numbers = Sequence[float]
@@ -49,7 +57,10 @@ class World(Protocol):
         ...
 
     def show(self, supports: Collection[int]) -> None:
-        """Let those of the supports be there, and no others; each touches only what it carries."""
+        """Let those of the supports be there, and no others; each touches only what it carries.
+
+        A surface keeps away while what it is to carry is below it, and would be pushed down.
+        """
         ...
 
     def drive(self, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray) -> tuple[list, list]:
@@ -98,7 +109,7 @@ class PyBulletWorld:
         self.close = weakref.finalize(self, pybullet.disconnect, self.client)
         """Free the simulation; happens by itself when the world is forgotten."""
         self._body: Humanoid | None = None
-        self._slabs: dict[int, tuple[int, Numbers]] = {}
+        self._slabs: dict[int, _Slab] = {}
         self._holds: dict[int, _Hold] = {}
         self._step_s = 0.0
 
@@ -112,7 +123,11 @@ class PyBulletWorld:
             self._slabs = {index: self._slab(each) for index, each in enumerate(supports) if not each.is_grip}
             self._holds = {index: _Hold(body, each.part) for index, each in enumerate(supports) if each.is_grip}
 
-    def _slab(self, support: Support) -> tuple[int, Numbers]:
+    def _height_m(self, link: int) -> float:
+        """Height of a link's joint, or of the root's centre."""
+        return (self.positions_m([link])[0] if link else self.root().position_m)[2]
+
+    def _slab(self, support: Support) -> _Slab:
         """A slab and its place when it is there; until then it is far below the floor."""
         client, half_m = {"physicsClientId": self.client}, slab_half_m(support)
         shape = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=half_m, **client)
@@ -121,14 +136,14 @@ class PyBulletWorld:
         pybullet.setCollisionFilterGroupMask(slab, -1, 0, 0, **client)
         for link in carried_links(self._body, support.part):
             pybullet.setCollisionFilterPair(slab, self._id, -1, link - 1, 1, **client)
-        return slab, slab_centre_m(support)
+        return _Slab(slab, slab_centre_m(support), under(self._body, support), support.top_m[1])
 
     def show(self, supports: Collection[int]) -> None:
         """Move slabs to their places, or away; hold hands where they are, or let them go."""
-        for index, (slab, place_m) in self._slabs.items():
-            pybullet.resetBasePositionAndOrientation(
-                slab, place_m if index in supports else NOWHERE_M, [0, 0, 0, 1], physicsClientId=self.client
-            )
+        for index, slab in self._slabs.items():
+            there = index in supports and self._height_m(slab.under) > slab.top_m
+            place_m = slab.centre_m if there else NOWHERE_M
+            pybullet.resetBasePositionAndOrientation(slab.id, place_m, [0, 0, 0, 1], physicsClientId=self.client)
         for index, hold in self._holds.items():
             hold.hold(self._id, self.client) if index in supports else hold.let_go(self.client)
 
@@ -235,6 +250,15 @@ class PyBulletWorld:
             link, normal, force_n = contact[3], contact[7], contact[9]
             loads_n[link + 1] += force_n * normal[2]
         return loads_n
+
+
+class _Slab(NamedTuple):
+    """A support: its place while it is there, the link that is then above it, and its height."""
+
+    id: int
+    centre_m: Numbers
+    under: int
+    top_m: float
 
 
 class _Hold:

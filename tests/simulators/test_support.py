@@ -259,6 +259,50 @@ def test_who_hovers_is_told_so(stand):
     assert PhysicsCorrector(precondition=PreconditionSettings(support="off"))([motion])[0].accepted
 
 
+def hanging(stand: Motion) -> Motion:
+    """The adult is lifted off the floor within a second, arms up, and hangs by still hands, legs swinging."""
+    times_s = np.arange(120) / 30
+    share = np.clip(times_s - 1, 0, 1)
+    swing_rad = (0.6 * share * np.sin(3 * np.pi * times_s))[:, None] * EYE[0]
+    arms_up = {f"{side}_shoulder": sign * 1.5 * EYE[[2] * 120] for side, sign in (("left", 1), ("right", -1))}
+    pose = turned(held(stand, 120), {"left_hip": swing_rad, "right_hip": -swing_rad, **arms_up})
+    return lifted(pose, (0.4 * share * share * (3 - 2 * share))[:, None])
+
+
+def test_who_hangs_holds_on(stand):
+    motion = hanging(stand)
+    correction = PhysicsCorrector()([motion])[0]
+    assert correction.accepted, correction.reason
+    assert {support.part for support in correction.supports} == {"left grip", "right grip"}
+    wrist_m = joint_positions(motion)[-1, motion.skeleton.parts.index("left_wrist")]
+    for support in correction.supports:
+        assert support.top_m[1] == pytest.approx(wrist_m[1], abs=0.12)
+        assert 50 <= support.first <= 62
+        assert support.last >= len(motion) - 2
+    assert correction.diagnostics["unexplained_force_bodyweights"] < 0.2  # nothing carries while it rises
+    assert abs(correction.motion.root_m[-1, 1] - motion.root_m[-1, 1]) < 0.05
+    assert correction.diagnostics["floating_m_after"] < 0.06
+
+
+@pytest.mark.parametrize("make", [PyBulletWorld, MuJoCoWorld])
+def test_a_hold_keeps_the_hand_where_it_was_gripped(adult, make):
+    if make is MuJoCoWorld:
+        pytest.importorskip("mujoco")
+    body = humanoid(adult).padded(0.06)
+    world = make(TrackerSettings())
+    grips = [Support(f"{side} grip", (0.0, 2.0, 0.0), (0.1, 0.1), 0, 9) for side in ("left", "right")]
+    elbow = body.tree.parts.index("left_elbow")
+    world.build(body, 1 / 240, grips)
+    start(world, body, 2.0)
+    world.show((0, 1))
+    before_m = np.array(world.positions_m([elbow])[0])
+    fall(world, body, 120)
+    assert np.linalg.norm(world.positions_m([elbow])[0] - before_m) < 0.1
+    world.show(())
+    fall(world, body, 72)
+    assert world.positions_m([elbow])[0][2] < before_m[2] - 0.3
+
+
 def test_results_on_supports_do_not_depend_on_company(stairs, sit, clips):
     corrector = PhysicsCorrector()
     alone = corrector([stairs[0]])[0].motion
