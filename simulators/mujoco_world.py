@@ -18,7 +18,7 @@ from selfcorrect.simulators.humanoid import SOLE_RADIUS_M, Humanoid
 from selfcorrect.simulators.reference import Reference
 from selfcorrect.simulators.root_wrench import cross
 from selfcorrect.simulators.settings import TrackerSettings
-from selfcorrect.simulators.support import NOWHERE_M, carried_links, held_point, slab_centre_m, slab_half_m, under
+from selfcorrect.simulators.support import NOWHERE_M, PULL, Hold, carried_links, slab_centre_m, slab_half_m, under
 from selfcorrect.simulators.world import GRAVITY_M_S2, Numbers, PerJoint, RootState
 
 STIFFNESS_NM_RAD = {"hip": 500, "knee": 500, "ankle": 400, "foot": 100, "collar": 400, "shoulder": 400, "elbow": 300}
@@ -39,7 +39,7 @@ class MuJoCoWorld:
         self.settings = settings
         self._body: Humanoid | None = None
         self._slabs: dict[int, list[float]] = {}
-        self._holds: dict[int, tuple[int, np.ndarray]] = {}
+        self._holds: dict[int, Hold] = {}
 
     def build(self, body: Humanoid, step_s: float, supports: Sequence[Support] = ()) -> None:
         """Compile the body, unless it is the one already there at the same step, alone."""
@@ -49,9 +49,7 @@ class MuJoCoWorld:
         slabs = [index for index, support in enumerate(supports) if not support.is_grip]
         self._slabs = {index: slab_centre_m(supports[index]) for index in slabs}
         self._under = {index: under(body, supports[index]) for index in slabs}
-        self._holds = {
-            index: held_point(body, each.part) for index, each in enumerate(supports) if index not in self._slabs
-        }
+        self._holds = {index: Hold.of(body, each) for index, each in enumerate(supports) if each.is_grip}
         self.model = self._mujoco.MjModel.from_xml_string(mjcf(body, self.settings, step_s, supports))
         self.data = self._mujoco.MjData(self.model)
         self._find_links(len(body))
@@ -76,12 +74,13 @@ class MuJoCoWorld:
         for slab, (index, place_m) in enumerate(self._slabs.items()):
             there = index in supports and self.data.xpos[self._bodies[self._under[index]]][2] > place_m[2]
             self.data.mocap_pos[slab] = place_m if there else NOWHERE_M
-        for hold, (index, (link, offset_m)) in enumerate(self._holds.items()):
-            if index in supports and not self.data.eq_active[hold]:
-                turn = self.data.xmat[self._bodies[link]].reshape(3, 3)
-                self.model.eq_data[hold, :3] = offset_m
-                self.model.eq_data[hold, 3:6] = self.data.xpos[self._bodies[link]] + turn @ offset_m
-            self.data.eq_active[hold] = index in supports
+        for grip, (index, hold) in enumerate(self._holds.items()):
+            if index in supports and not self.data.eq_active[grip]:
+                turn = self.data.xmat[self._bodies[hold.link]].reshape(3, 3)
+                self.model.eq_data[grip, :3] = hold.hand_m
+                self.model.eq_data[grip, 3:6] = self.data.xpos[self._bodies[hold.link]] + turn @ hold.hand_m
+            self.model.eq_data[grip, 3:6] += PULL * (hold.place_m - self.model.eq_data[grip, 3:6])
+            self.data.eq_active[grip] = index in supports
 
     def drive(self, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray) -> tuple[list, list]:
         """Springs aim at the end of each step; torques make up for dampers and armature, which know no reference."""
@@ -175,8 +174,8 @@ def _slab(body: Humanoid, support: Support) -> str:
 
 def _hold(body: Humanoid, support: Support) -> str:
     """A hand that may hold on to where it is."""
-    link, offset_m = held_point(body, support.part)
-    return f'<connect body1="{link}" anchor="{_text(offset_m)}" active="false"/>'
+    hold = Hold.of(body, support)
+    return f'<connect body1="{hold.link}" anchor="{_text(hold.hand_m)}" active="false"/>'
 
 
 def _bit(link: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,7 +24,8 @@ NOWHERE_M = (0.0, 0.0, -100.0)
 
 
 GRIP_N = 1500.0
-"""Strength of a hand that holds on."""
+PULL = 0.1
+"""Strength of a hand that holds on, and the share of its way to the hold by which it is drawn there in each frame."""
 
 
 def under(body: Humanoid, support: Support) -> int:
@@ -41,10 +43,20 @@ def slab_centre_m(support: Support) -> list[float]:
     return (to_simulator(np.array(support.top_m)) - [0.0, 0.0, SLAB_M / 2]).tolist()
 
 
-def held_point(body: Humanoid, part: str) -> tuple[int, np.ndarray]:
-    """The link by which a hold is gripped, and the place (3,) of the hand in its frame."""
-    place = int(carried_places(body, part).argmax())
-    return int(body.touches.links[place]), body.touches.offsets_m[place]
+class Hold(NamedTuple):
+    """A hold at `place_m` (3,) in the simulator's frame, and the link that grips it by `hand_m` (3,) in its frame."""
+
+    link: int
+    hand_m: np.ndarray
+    place_m: np.ndarray
+
+    @classmethod
+    def of(cls, body: Humanoid, support: Support) -> Hold:
+        """The hold that a support is."""
+        hand = int(carried_places(body, support.part).argmax())
+        up_m = [0.0, 0.0, body.touches.radii_m[hand]]
+        link, hand_m = int(body.touches.links[hand]), body.touches.offsets_m[hand]
+        return cls(link, hand_m, to_simulator(np.array(support.top_m)) + up_m)
 
 
 def carried_links(body: Humanoid, part: str) -> list[int]:

@@ -22,8 +22,9 @@ from selfcorrect.simulators.settings import TrackerSettings
 from selfcorrect.simulators.support import (
     GRIP_N,
     NOWHERE_M,
+    PULL,
+    Hold,
     carried_links,
-    held_point,
     slab_centre_m,
     slab_half_m,
     under,
@@ -110,7 +111,7 @@ class PyBulletWorld:
         """Free the simulation; happens by itself when the world is forgotten."""
         self._body: Humanoid | None = None
         self._slabs: dict[int, _Slab] = {}
-        self._holds: dict[int, _Hold] = {}
+        self._holds: dict[int, _Grip] = {}
         self._step_s = 0.0
 
     def build(self, body: Humanoid, step_s: float, supports: Sequence[Support] = ()) -> None:
@@ -121,7 +122,9 @@ class PyBulletWorld:
             self._load(body)
             self._body = body
             self._slabs = {index: self._slab(each) for index, each in enumerate(supports) if not each.is_grip}
-            self._holds = {index: _Hold(body, each.part) for index, each in enumerate(supports) if each.is_grip}
+            self._holds = {
+                index: _Grip(body, Hold.of(body, each)) for index, each in enumerate(supports) if each.is_grip
+            }
 
     def _height_m(self, link: int) -> float:
         """Height of a link's joint, or of the root's centre."""
@@ -145,7 +148,7 @@ class PyBulletWorld:
             place_m = slab.centre_m if there else NOWHERE_M
             pybullet.resetBasePositionAndOrientation(slab.id, place_m, [0, 0, 0, 1], physicsClientId=self.client)
         for index, hold in self._holds.items():
-            hold.hold(self._id, self.client) if index in supports else hold.let_go(self.client)
+            hold.pull(self._id, self.client) if index in supports else hold.let_go(self.client)
 
     def _load(self, body: Humanoid) -> None:
         client, settings = {"physicsClientId": self.client}, self.settings
@@ -261,22 +264,29 @@ class _Slab(NamedTuple):
     top_m: float
 
 
-class _Hold:
-    """A hand that grips a bar: a point of a link that may be held where it is."""
+class _Grip:
+    """A hand that may grip a hold: where it is at first, then drawn to the hold."""
 
-    def __init__(self, body: Humanoid, part: str) -> None:
-        link, place_m = held_point(body, part)
-        self._joint = link - 1
-        self._from_centre_m = (place_m - body.centre_m[link]).tolist()
+    def __init__(self, body: Humanoid, hold: Hold) -> None:
+        self._joint, self._place_m = hold.link - 1, hold.place_m
+        self._from_centre_m = (hold.hand_m - body.centre_m[hold.link]).tolist()
+        self._hand_m = hold.place_m
         self._constraint: int | None = None
 
-    def hold(self, body: int, client: int) -> None:
-        """Hold the point where it is now, unless it is held already."""
-        if self._constraint is not None:
-            return
+    def pull(self, body: int, client: int) -> None:
+        """Grip, or go on to pull."""
+        if self._constraint is None:
+            self._constraint, self._hand_m = self._held(body, client)
+        self._hand_m = self._hand_m + PULL * (self._place_m - self._hand_m)
+        pybullet.changeConstraint(
+            self._constraint, jointChildPivot=self._hand_m.tolist(), maxForce=GRIP_N, physicsClientId=client
+        )
+
+    def _held(self, body: int, client: int) -> tuple[int, np.ndarray]:
+        """A constraint that holds the hand where it is now, and that place."""
         state = pybullet.getLinkState(body, self._joint, computeForwardKinematics=1, physicsClientId=client)
-        place_m, _ = pybullet.multiplyTransforms(state[0], state[1], self._from_centre_m, [0, 0, 0, 1])
-        self._constraint = pybullet.createConstraint(
+        hand_m, _ = pybullet.multiplyTransforms(state[0], state[1], self._from_centre_m, [0, 0, 0, 1])
+        constraint = pybullet.createConstraint(
             body,
             self._joint,
             -1,
@@ -284,13 +294,13 @@ class _Hold:
             pybullet.JOINT_POINT2POINT,
             jointAxis=[0, 0, 0],
             parentFramePosition=self._from_centre_m,
-            childFramePosition=place_m,
+            childFramePosition=hand_m,
             physicsClientId=client,
         )
-        pybullet.changeConstraint(self._constraint, maxForce=GRIP_N, physicsClientId=client)
+        return constraint, np.array(hand_m)
 
     def let_go(self, client: int) -> None:
-        """Let the point go, if it is held."""
+        """Let the hold go, if it is held."""
         if self._constraint is not None:
             pybullet.removeConstraint(self._constraint, physicsClientId=client)
             self._constraint = None

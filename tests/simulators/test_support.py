@@ -27,6 +27,7 @@ from selfcorrect.simulators.mujoco_world import MuJoCoWorld
 from selfcorrect.simulators.precondition import PreconditionSettings, precondition
 from selfcorrect.simulators.root_wrench import rotation_error
 from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.support import carried_places
 from selfcorrect.simulators.world import GRAVITY_M_S2, PyBulletWorld, RootState
 
 EYE = np.eye(3)
@@ -285,22 +286,24 @@ def test_who_hangs_holds_on(stand):
 
 
 @pytest.mark.parametrize("make", [PyBulletWorld, MuJoCoWorld])
-def test_a_hold_keeps_the_hand_where_it_was_gripped(adult, make):
+def test_a_hold_draws_the_hand_to_it_and_keeps_it_there(adult, make):
     if make is MuJoCoWorld:
         pytest.importorskip("mujoco")
     body = humanoid(adult).padded(0.06)
     world = make(TrackerSettings())
-    grips = [Support(f"{side} grip", (0.0, 2.0, 0.0), (0.1, 0.1), 0, 9) for side in ("left", "right")]
-    elbow = body.tree.parts.index("left_elbow")
+    elbows = [body.tree.parts.index(f"{side}_elbow") for side in ("left", "right")]
+    hands_m = {side: rest_points_m(body)[carried_places(body, f"{side} grip")][0] for side in ("left", "right")}
+    grips = [Support(f"{side} grip", tuple(hand_m + 2.1 * UP), (0.1, 0.1), 0, 9) for side, hand_m in hands_m.items()]
     world.build(body, 1 / 240, grips)
     start(world, body, 2.0)
-    world.show((0, 1))
-    before_m = np.array(world.positions_m([elbow])[0])
-    fall(world, body, 120)
-    assert np.linalg.norm(world.positions_m([elbow])[0] - before_m) < 0.1
+    before_m = np.array(world.positions_m(elbows))
+    for _ in range(60):
+        world.show((0, 1))
+        fall(world, body, 8)
+    assert np.abs(world.positions_m(elbows) - before_m - [0.0, 0.0, 0.1]).max() < 0.08
     world.show(())
     fall(world, body, 72)
-    assert world.positions_m([elbow])[0][2] < before_m[2] - 0.3
+    assert world.positions_m(elbows)[0][2] < before_m[0, 2] - 0.2
 
 
 def test_results_on_supports_do_not_depend_on_company(stairs, sit, clips):
