@@ -84,13 +84,15 @@ def _by_touch(activation: np.ndarray, soles: int) -> Iterator[tuple[np.ndarray, 
             yield chosen, places
 
 
-def contact_activation(points_m: np.ndarray, fps: float) -> np.ndarray:
+def contact_activation(
+    points_m: np.ndarray, fps: float, speeds_m_s: tuple[float, float] = CONTACT_SPEED_M_S
+) -> np.ndarray:
     """How well points (N, T, C, 3) can carry, in [0, 1]: squared, falling with height and with horizontal speed.
 
     Heights are those above what is beneath each point.
     """
     speed_m_s = np.linalg.norm(np.gradient(points_m[..., [0, 2]], 1 / fps, axis=1), axis=-1)
-    return (_falling(points_m[..., 1], CONTACT_HEIGHT_M) * _falling(speed_m_s, CONTACT_SPEED_M_S)) ** 2
+    return (_falling(points_m[..., 1], CONTACT_HEIGHT_M) * _falling(speed_m_s, speeds_m_s)) ** 2
 
 
 def _falling(values: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:

@@ -57,11 +57,14 @@ STEEP = 0.8
 their part rests: who stands neither sits, kneels nor lies."""
 
 FRICTION, ITERATIONS = 0.5, 20
+SPEEDS_M_S = (0.6, 1.8)
+"""What is captured on a support may slide and slip more than what is planned to carry: see `CONTACT_SPEED_M_S`."""
+
 MISSING = 0.25
 """Share of the body's weight, moments counted with `MOMENT_WEIGHT`, from which on a support seems to be missing."""
-OFTEN, EXPLAINED, LEAST_LOAD = 0.5, 0.5, 0.2
-"""One is there if it is missing in this share of the time (or twice as badly), explains this share of what is missing,
-and carries this share of the weight."""
+OFTEN, FEWEST_S, EXPLAINED, LEAST_LOAD = 0.5, 0.2, 0.5, 0.2
+"""One is there if it is missing in this share of the time (or twice as badly) and for so long, explains this share of
+what is missing, and carries this share of the weight."""
 
 MARGIN_M, MARGIN_OF_SEAT_M = 0.08, 0.03
 """By this much a support is wider than what rests on it; sloping thighs must clear the edge of a seat."""
@@ -108,7 +111,7 @@ def _supports(body: Humanoid, motion: Motion, given_m: np.ndarray) -> tuple[Supp
     supports: list[Support] = []
     missing, _ = explain(supports)
     for candidates in rests:
-        if needed := [rest for rest in candidates if _lacks(missing[rest.frames])]:
+        if needed := [rest for rest in candidates if _lacks(missing[rest.frames], motion.fps)]:
             left, loads = explain(supports + [rest.support for rest in needed])
             supports += [rest.support for rest in needed if _carries(rest, missing, left, loads)]
             missing, _ = explain(supports)
@@ -133,7 +136,8 @@ def _explanation(body: Humanoid, motion: MotionBatch, points_m: np.ndarray, aske
     weights = np.array([1.0] * 3 + [MOMENT_WEIGHT] * 3)
 
     def explain(supports: Sequence[Support]) -> tuple[np.ndarray, np.ndarray]:
-        activation = contact_activation(above_ground_m(body, points_m[None], [supports]), motion.fps)
+        above_m = above_ground_m(body, points_m[None], [supports])
+        activation = contact_activation(above_m, motion.fps, SPEEDS_M_S)
         wrench, arms = needs.wrench[:, asked], arms_m[:, asked]
         force_n = contact_forces(wrench, arms, activation[:, asked], FRICTION, ITERATIONS)
         missing, loads = np.zeros(len(asked)), np.zeros(activation.shape[1:])
@@ -144,10 +148,12 @@ def _explanation(body: Humanoid, motion: MotionBatch, points_m: np.ndarray, aske
     return explain
 
 
-def _lacks(missing: np.ndarray) -> bool:
+def _lacks(missing: np.ndarray, fps: float) -> bool:
     """Whether a support seems to be missing in the frames of `missing` (T,)."""
     lacking = missing > MISSING
-    return bool(lacking.mean() > OFTEN or (lacking.any() and missing[lacking].mean() > 2 * MISSING))
+    if lacking.sum() < round(FEWEST_S * fps):
+        return False
+    return bool(lacking.mean() > OFTEN or missing[lacking].mean() > 2 * MISSING)
 
 
 def _carries(rest: Rest, missing: np.ndarray, left: np.ndarray, loads: np.ndarray) -> bool:

@@ -280,7 +280,7 @@ def test_who_hangs_holds_on(stand):
         assert support.top_m[1] == pytest.approx(wrist_m[1], abs=0.12)
         assert 50 <= support.first <= 62
         assert support.last >= len(motion) - 2
-    assert correction.diagnostics["unexplained_force_bodyweights"] < 0.2  # nothing carries while it rises
+    assert correction.diagnostics["unexplained_force_bodyweights"] < 0.25  # nothing carries while it rises
     assert abs(correction.motion.root_m[-1, 1] - motion.root_m[-1, 1]) < 0.05
     assert correction.diagnostics["floating_m_after"] < 0.06
 
