@@ -99,6 +99,8 @@ class CorrectCommand:
         report = self.report or self.out / "report.json"
         if report.resolve() in {path.resolve() for place in places for path in (place.source, place.target)}:
             raise ValueError(f"{report}: the report would overwrite a motion; choose another file")
+        if report.is_dir():
+            raise ValueError(f"{report}: the report is a file, this is a folder")
         with explain_write_error(self.out):
             self.out.mkdir(parents=True, exist_ok=True)
             lock = FolderLock(self.out)
@@ -106,7 +108,8 @@ class CorrectCommand:
             results = self._results(places, settings)
             told = {**asdict(settings), "kinematic": self.kinematic}
             verdicts = [result.verdict for result in results]
-            write_report(report, told, verdicts, filter(None, (Result.load(place.record) for place in places)))
+            with explain_write_error(report.parent):
+                write_report(report, told, verdicts, filter(None, (Result.load(place.record) for place in places)))
         print(*table(results), "", *_closing(results, self.out), f"report: {report}", sep="\n")
         if all(result.verdict == "failed" for result in results):
             raise ValueError("none of the files could be read")

@@ -28,6 +28,7 @@ from selfcorrect.motion.pieces import PIECE_FRAMES, correct_long
 from selfcorrect.motion.suspicion import suspicions
 from selfcorrect.motion.timeline import Contact, Timeline, spans
 from selfcorrect.motion.transforms import resample
+from selfcorrect.run_folder import explain_write_error
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.humanoid import usual_mass_kg
 from selfcorrect.simulators.precondition import PreconditionSettings, SupportChoice
@@ -114,7 +115,8 @@ def correct_file(place: Place, settings: Settings, progress: Progress) -> None:
     with tempfile.TemporaryDirectory(prefix="selfcorrect-") as folder:
         product = Path(folder) / f"motion{place.source.suffix.lower()}"
         result = _corrected(place, settings, product, Path(folder) / "video.mp4")
-        _deliver(place, settings, result, product)
+        with explain_write_error(place.out):
+            _deliver(place, settings, result, product)
     progress("generation", 1, 1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -298,6 +299,7 @@ def test_a_motion_that_physics_cannot_follow_is_rejected_with_its_frame(folder: 
         (["clips/steps.bvh", "copy/steps.bvh"], "would both become corrected/steps.bvh"),
         (["clips/steps.bvh", "-o", "copy"], "copy/steps.bvh: exists and was not written by this command"),
         (["clips", "--report", "clips/steps.bvh"], "the report would overwrite a motion"),
+        (["clips", "--report", "clips"], "clips: the report is a file, this is a folder"),
         (["clips/steps.bvh", "-o", "file.txt"], "cannot write to"),
     ],
 )
@@ -313,6 +315,21 @@ def test_bad_arguments_end_in_a_sentence_before_anything_is_written(
     assert sentence in told
     assert "Traceback" not in told
     assert bytes_of(folder) == before
+
+
+def test_a_full_disk_is_told_and_leaves_no_half_of_a_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(source: Path, target: Path) -> None:
+        Path(target).write_bytes(Path(source).read_bytes()[:100])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.copyfile", full)
+        assert main(["correct", "clips/steps.bvh", *KINEMATIC]) == 2
+    assert "corrected: No space left on device; what was committed before is intact" in capsys.readouterr().err
+    assert not list((folder / "corrected").glob("*.bvh"))
+    assert main(["correct", "clips/steps.bvh", *KINEMATIC]) == 0
 
 
 def test_nothing_readable_is_exit_code_2(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
