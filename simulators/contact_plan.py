@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.support import Support
@@ -22,6 +23,12 @@ from selfcorrect.simulators.support import above_ground_m
 CONTACT_HEIGHT_M = (0.003, 0.015)
 CONTACT_SPEED_M_S = (0.1, 0.4)
 """A point carries freely below the first value and nothing above the second."""
+
+FAST_M_S, FASTEST = 1.5, 3.0
+"""Feet that land and leave within a frame seem to slide: from this speed of the body on both bounds of the speed grow
+with it, up to so many times."""
+
+Bounds = tuple[float | np.ndarray, float | np.ndarray]
 
 MOMENT_WEIGHT = 4.0
 OVER_RELAXATION = 1.6
@@ -64,7 +71,9 @@ def explain(
     """
     needs = demand(body, motions)
     points_m = body.touches.lowest_points(needs.positions_m, needs.orientations)
-    activation = contact_activation(above_ground_m(body, points_m, supports), motions.fps)
+    hurry = _hurry(motions.root_m, motions.fps)[..., None]
+    speeds_m_s = CONTACT_SPEED_M_S[0] * hurry, CONTACT_SPEED_M_S[1] * hurry
+    activation = contact_activation(above_ground_m(body, points_m, supports), motions.fps, speeds_m_s)
     arms_m = points_m - needs.centre_m[:, :, None]
     force_n = np.zeros_like(points_m)
     for chosen, places in _by_touch(activation, len(body.soles)):
@@ -84,18 +93,27 @@ def _by_touch(activation: np.ndarray, soles: int) -> Iterator[tuple[np.ndarray, 
             yield chosen, places
 
 
-def contact_activation(
-    points_m: np.ndarray, fps: float, speeds_m_s: tuple[float, float] = CONTACT_SPEED_M_S
-) -> np.ndarray:
+def contact_activation(points_m: np.ndarray, fps: float, speeds_m_s: Bounds) -> np.ndarray:
     """How well points (N, T, C, 3) can carry, in [0, 1]: squared, falling with height and with horizontal speed.
 
-    Heights are those above what is beneath each point.
+    Heights are those above what is beneath each point; speeds_m_s: up to which one carries freely, and at all.
     """
-    speed_m_s = np.linalg.norm(np.gradient(points_m[..., [0, 2]], 1 / fps, axis=1), axis=-1)
+    speed_m_s = _horizontal_speed(points_m, fps)
     return (_falling(points_m[..., 1], CONTACT_HEIGHT_M) * _falling(speed_m_s, speeds_m_s)) ** 2
 
 
-def _falling(values: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
+def _hurry(root_m: np.ndarray, fps: float) -> np.ndarray:
+    """(N, T) by how much bodies are faster than `FAST_M_S`, smoothed over half a second."""
+    along_m = gaussian_filter1d(root_m, 0.25 * fps, axis=1, mode="nearest")
+    return np.clip(_horizontal_speed(along_m, fps) / FAST_M_S, 1.0, FASTEST)
+
+
+def _horizontal_speed(points_m: np.ndarray, fps: float) -> np.ndarray:
+    """Speed (N, T, ...) along the floor of points (N, T, ..., 3), m/s."""
+    return np.linalg.norm(np.gradient(points_m[..., [0, 2]], 1 / fps, axis=1), axis=-1)
+
+
+def _falling(values: np.ndarray, bounds: Bounds) -> np.ndarray:
     """1 below the lower bound, 0 above the upper, linear between."""
     low, high = bounds
     return np.clip((high - values) / (high - low), 0.0, 1.0)
