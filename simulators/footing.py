@@ -40,14 +40,34 @@ def standing(soles_m: np.ndarray, speed_m_s: np.ndarray, fastest_m_s: np.ndarray
     return binary_dilation(binary_erosion(closed, window), window)
 
 
-def flattening(normals: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
-    """Rotations (N, T, 2, 4) in the world that lay standing feet flat; normals: (N, T, 2, 3) of the soles, world."""
-    tilt_rad = np.arccos(np.clip(normals[..., 1], -1.0, 1.0))
-    share = smoothstep((TILTED_RAD - tilt_rad) / (TILTED_RAD - FLAT_RAD))
-    share = blur(share * np.clip(1.2 * blur(stands, 1.5, fps), 0.0, 1.0), 1.0, fps)
+def flattening(normals: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Rotations (N, T, 2, 4) in the world that lay feet flat by a share (N, T, 2) of their tilt.
+
+    normals: (N, T, 2, 3) of the soles, world.
+    """
     axes = np.cross(normals, (0.0, 1.0, 0.0))
     axes /= np.maximum(np.linalg.norm(axes, axis=-1, keepdims=True), 1e-9)
-    return Rotation.from_rotvec(axes * (tilt_rad * share)[..., None]).as_quat()
+    return Rotation.from_rotvec(axes * (_tilt_rad(normals) * share)[..., None]).as_quat()
+
+
+def flat_share(normals: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
+    """Share (N, T, 2) by which standing feet are laid flat: wholly where they nearly are."""
+    share = smoothstep((TILTED_RAD - _tilt_rad(normals)) / (TILTED_RAD - FLAT_RAD))
+    return blur(share * np.clip(1.2 * blur(stands, 1.5, fps), 0.0, 1.0), 1.0, fps)
+
+
+def share_above(heights_m: np.ndarray, flat_m: np.ndarray, fps: float) -> np.ndarray:
+    """Share (N, T, 2) by which sunken feet must be laid flat to be above the floor, as far as that helps.
+
+    heights_m, flat_m: (N, T, 2) height of each foot's lowest corner as it is, and if it were flat.
+    """
+    gain_m = flat_m - heights_m
+    share = np.where(gain_m > 1e-3, -heights_m / np.maximum(gain_m, 1e-3), 0.0)
+    return blur(np.clip(share, 0.0, 1.0), 1.0, fps)
+
+
+def _tilt_rad(normals: np.ndarray) -> np.ndarray:
+    return np.arccos(np.clip(normals[..., 1], -1.0, 1.0))
 
 
 def lock(

@@ -9,21 +9,32 @@ from selfcorrect.motion.timeline import spans
 STILL_M_S = 0.36
 """A sole slower than this may be standing."""
 
+FEWEST_FRAMES = 5
+"""Frames that show the floor's height."""
+
 LEVEL_M = 0.06
 STANCE_S = 0.3
 """Ground that much lower, stood on for that long, is another level."""
 
 
-def floor_height(soles_m: np.ndarray, speed_m_s: np.ndarray) -> float:
-    """Height of the floor from the lowest point of each sole (T, 2) and its speed (T, 2).
+def floor_height(soles_m: np.ndarray, speed_m_s: np.ndarray, flat: np.ndarray | None = None) -> float:
+    """Height of the floor from the lowest point of each sole (T, 2), its speed (T, 2) and whether it is flat (T, 2).
 
-    The 40th percentile of the lower sole's height while it is still; of all low frames where it hardly ever is.
+    The 40th percentile of the lower sole's height while it is still, and flat if it ever is; of all low frames where it
+    hardly ever is still.
     """
-    lower = soles_m == soles_m.min(1, keepdims=True)
-    standing_m = soles_m[lower & (speed_m_s < STILL_M_S)]
-    if len(standing_m) >= 5:
+    standing_m = _lower(soles_m, speed_m_s < STILL_M_S if flat is None else flat & (speed_m_s < STILL_M_S))
+    if len(standing_m) < FEWEST_FRAMES:
+        standing_m = _lower(soles_m, speed_m_s < STILL_M_S)
+    if len(standing_m) >= FEWEST_FRAMES:
         return float(np.percentile(standing_m, 40))
     return float(np.percentile(soles_m.min(1), 20))
+
+
+def _lower(soles_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
+    """Heights of the lower of the standing soles (T, 2), of frames where there is one."""
+    lower_m = np.where(stands, soles_m, np.inf).min(1)
+    return lower_m[np.isfinite(lower_m)]
 
 
 def lowest_level(soles_m: np.ndarray, stands: np.ndarray, highest_m: float, fps: float) -> float:

@@ -30,7 +30,7 @@ SupportChoice: TypeAlias = Literal["infer", "floor", "off"]
 FLAT_STANCE_RAD = np.radians(15.0)
 """Feet tilted by less are flat enough to show the thickness of their soles."""
 
-STANCE_TILT_RAD = np.radians(35.0)
+STANCE_TILT_RAD = np.radians(20.0)
 """Feet tilted by more do not show where the ground is: on their tips, rigid toes seem to be far below it."""
 
 LOWERING_LIMIT_M = 0.05
@@ -113,10 +113,10 @@ def precondition(motions: MotionBatch, settings: PreconditionSettings) -> Mended
     """
     noise_rad = denoising.joint_noise_rad(motions)
     noisy = denoising.noisy(noise_rad)
-    calm = denoising.denoise(motions, noise_rad)
+    whole = without_splices(denoising.denoise(motions, noise_rad))
     fastest_m_s = np.where(noisy, footing.STANDING_NOISY_M_S, footing.STANDING_M_S)
     soles = sole_points(motions.skeleton)
-    raw = Posed.of(without_splices(_despike_unless(noisy, calm)), soles)
+    raw = Posed.of(_despike_unless(noisy, whole), soles)
     posed = _level(_halted(raw, noisy) if settings.estimate_drift else raw, soles, settings)
     if settings.fit_soles:
         soles = _fitted(posed, soles, fastest_m_s)
@@ -163,9 +163,11 @@ def _level(posed: Posed, soles: SolePoints, settings: PreconditionSettings) -> P
         return posed
     fps = posed.motions.fps
     soles_m, speed_m_s = posed.feet_m[..., 1].min(-1), frame_speeds(velocities(posed.feet_m, fps))
-    heights_m = [grounding.floor_height(*feet) for feet in zip(soles_m, speed_m_s, strict=True)]
+    upright = posed.normals(soles)[..., 1]
+    each = zip(soles_m, speed_m_s, upright > np.cos(FLAT_STANCE_RAD), strict=True)
+    heights_m = [grounding.floor_height(*feet) for feet in each]
     if settings.support == "infer":
-        stands = (speed_m_s < grounding.STILL_M_S) & (posed.normals(soles)[..., 1] > np.cos(STANCE_TILT_RAD))
+        stands = (speed_m_s < grounding.STILL_M_S) & (upright > np.cos(STANCE_TILT_RAD))
         each = zip(soles_m, stands, heights_m, strict=True)
         heights_m = [grounding.lowest_level(*feet, fps=fps) for feet in each]
     return posed.moved(np.array([[0.0, -height_m, 0.0] for height_m in heights_m])[:, None])
@@ -194,8 +196,16 @@ def _plant_feet(posed: Posed, soles: SolePoints, fastest_m_s: np.ndarray, ground
     motions, fps = posed.motions, posed.motions.fps
     legs = Legs.of(motions.skeleton)
     stands = posed.stands(fastest_m_s, ground_m)
-    turns = footing.flattening(posed.normals(soles), stands, fps)
-    ankles_m = posed.positions_m[:, :, legs.ankles]
+    ankles_m, normals = posed.positions_m[:, :, legs.ankles], posed.normals(soles)
+    heights_m, flat_m = (
+        feet_m[..., 1].min(-1) - ground_m
+        for feet_m in (
+            posed.feet_m,
+            _turned(posed.feet_m, ankles_m, footing.flattening(normals, np.ones(stands.shape))),
+        )
+    )
+    share = np.maximum(footing.flat_share(normals, stands, fps), footing.share_above(heights_m, flat_m, fps))
+    turns = footing.flattening(normals, share)
     feet_m = _turned(posed.feet_m, ankles_m, turns)
     velocity_m_s = velocities(feet_m, fps)
     heights_m = feet_m[..., 1].min(-1) - ground_m

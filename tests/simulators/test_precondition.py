@@ -12,7 +12,7 @@ from selfcorrect.motion.body import sole_points
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.physical import physical_errors
-from selfcorrect.simulators import footing, smoothing
+from selfcorrect.simulators import footing, grounding, smoothing
 from selfcorrect.simulators.leg_ik import MAXIMUM_REACH, Legs, bend_legs, shortest_turn
 from selfcorrect.simulators.precondition import PreconditionSettings, precondition
 from selfcorrect.simulators.soles import fit_soles
@@ -189,3 +189,21 @@ def test_changing_drift_is_taken_out(clips, label, left):
 @pytest.mark.parametrize("label", ["roll", "crawl", "getup_facedown", "walk", "run", "dance_b", "jump"])
 def test_motions_that_travel_rightly_do_not_drift(clips, label):
     assert distance_m(mend(clips[label]), clips[label]) < 0.05
+
+
+def test_toes_that_dip_do_not_raise_the_body():
+    """Toes of either foot in turn go through the floor; the floor is where the feet stand flat."""
+    soles_m = np.tile([0.0, 0.0], (60, 1))
+    soles_m[10:20, 0], soles_m[30:40, 1] = -0.05, -0.05
+    flat = soles_m == 0.0
+    assert grounding.floor_height(soles_m, np.zeros((60, 2)), flat) == 0.0
+    assert grounding.floor_height(soles_m, np.zeros((60, 2)), np.zeros((60, 2), dtype=bool)) < 0.0
+
+
+def test_sunken_toes_are_turned_up_as_far_as_needed():
+    normals = np.tile([0.0, np.cos(0.4), np.sin(0.4)], (1, 30, 2, 1))
+    share = footing.share_above(np.full((1, 30, 2), -0.03), np.full((1, 30, 2), 0.03), fps=30.0)
+    assert np.allclose(share, 0.5)
+    turned = Rotation.from_quat(footing.flattening(normals, share)).apply(normals)
+    assert np.allclose(np.arccos(turned[..., 1]), 0.2)
+    assert not footing.share_above(np.full((1, 30, 2), 0.01), np.full((1, 30, 2), 0.03), fps=30.0).any()
