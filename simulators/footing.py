@@ -24,8 +24,9 @@ LETTING_GO_S = 0.2
 """How soon after lifting, and before landing, a foot is where it was without its lock."""
 
 LOCK_LIMIT_M = 0.15
-CLEARANCE_M = 0.025
-"""Furthest that a lock drags a foot; height that a fast swinging foot keeps above the floor so as not to stub."""
+CLEAR_M, CLEARANCE_M = 0.006, 0.025
+"""Furthest that a lock drags a foot; heights above the floor that slow and fast swinging feet keep, neither to drag nor
+to stub."""
 
 
 def standing(soles_m: np.ndarray, speed_m_s: np.ndarray, fastest_m_s: np.ndarray, fps: float) -> np.ndarray:
@@ -80,10 +81,10 @@ def lock(
     still_m = _stillness(velocity_m_s, speed_m_s, stands, fps)
     anchors_m = np.stack([still_m[..., 0], -soles_m, still_m[..., 1]], axis=-1)
     moves_m = bridge_swings(anchors_m, stands, fps)
-    lifted_m = -soles_m + CLEARANCE_M * np.clip((speed_m_s - 0.36) / 1.8, 0.0, 1.0)
-    height_m = np.where(stands, moves_m[..., 1], np.maximum(moves_m[..., 1], lifted_m))
+    clearance_m = CLEAR_M + (CLEARANCE_M - CLEAR_M) * np.clip((speed_m_s - 0.36) / 1.8, 0.0, 1.0)
+    height_m = np.where(stands, moves_m[..., 1], np.maximum(moves_m[..., 1], clearance_m - soles_m))
     height_m = 0.5 * (height_m + blur(height_m, 1.0, fps))
-    moves_m[..., 1] = np.maximum(height_m, -soles_m)
+    moves_m[..., 1] = np.maximum(height_m, np.where(stands, 0.0, CLEAR_M) - soles_m)
     return moves_m
 
 

@@ -207,3 +207,13 @@ def test_sunken_toes_are_turned_up_as_far_as_needed():
     turned = Rotation.from_quat(footing.flattening(normals, share)).apply(normals)
     assert np.allclose(np.arccos(turned[..., 1]), 0.2)
     assert not footing.share_above(np.full((1, 30, 2), 0.01), np.full((1, 30, 2), 0.03), fps=30.0).any()
+
+
+def test_swinging_feet_do_not_drag():
+    stands = np.ones((1, 40, 2), dtype=bool)
+    stands[0, 10:30, 0] = False
+    soles_m, speed_m_s = np.zeros((1, 40, 2)), np.where(stands, 0.0, 0.5)
+    moves_m = footing.lock(soles_m, np.zeros((1, 39, 2, 2)), speed_m_s, stands, fps=30.0)
+    assert (moves_m[0, 10:30, 0, 1] > 0.005).all()
+    assert moves_m[..., 1].max() < 0.012
+    assert np.allclose(moves_m[0, :, 1], 0.0)
