@@ -130,6 +130,9 @@ def _open_bvh(path: Path, reading: Reading) -> MotionFile:
     if (turns := upright_turns(body)) is not None:
         body, notes = turn_frames(body, turns), (*notes, "the rest pose is not upright; measured from one that is")
 
+    if body is not clip.motion and not clip.motion.skeleton.joint("pelvis"):
+        clip = _without_frames(clip)  # all of them are in the body
+
     def write(target: Path, changed: Motion) -> None:
         changed = changed if turns is None else turn_frames(changed, turns.inv())
         changed = _turned(changed, _Z_UP_TO_Y_UP.inv()) if z_up else changed
@@ -138,6 +141,12 @@ def _open_bvh(path: Path, reading: Reading) -> MotionFile:
             _check_held(path, changed, body_of(read_bvh(target, clip.metres_per_unit)))
 
     return MotionFile(body, notes, write)
+
+
+def _without_frames(clip: BvhClip) -> BvhClip:
+    """The clip with its first frame alone, so that a long motion is not kept twice."""
+    motion = replace(clip.motion, root_m=clip.motion.root_m[:1].copy(), rotations=clip.motion.rotations[:1].copy())
+    return replace(clip, motion=motion)
 
 
 def _turns_freely(clip: BvhClip, joint: int) -> bool:

@@ -47,8 +47,8 @@ def turn_frames(motion: Motion, turns: Rotation) -> Motion:
     turned, rotations = replace(skeleton, offsets_m=above.inv().apply(skeleton.offsets_m)), motion.rotations.copy()
     for joint, parent in enumerate(skeleton.parents):
         own = Rotation.from_quat(rotations[:, joint]) * turns[joint]
-        rotations[:, joint] = (turns[parent].inv() * own if joint else own).as_quat()
-    return replace(motion, skeleton=turned, rotations=continuous(rotations))
+        rotations[:, joint] = continuous((turns[parent].inv() * own if joint else own).as_quat())
+    return replace(motion, skeleton=turned, rotations=rotations)
 
 
 def is_z_up(motion: Motion) -> bool:
