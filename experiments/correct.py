@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -69,6 +70,8 @@ class CorrectCommand:
     support: SupportChoice = "infer"
     """What carries the body: steps, rungs and seats where the motion shows them (infer), nothing but the floor (floor),
     or whatever it may be that holds it at its height, which then is left alone (off)."""
+    engine: Literal["pybullet", "mujoco"] = "pybullet"
+    """The simulator."""
     workers: int = 1
     """Motions that are corrected at the same time, each in a process of its own."""
     keep_failed: bool = False
@@ -119,8 +122,10 @@ class CorrectCommand:
         reading = Reading(self.metres_per_unit, self.fps, self.up, self.body_model, self.allow_pickle)
         body_model_of(reading)  # where that is no body model, nothing begins
         strength = None if self.kinematic else strength_of(self.strength)
-        settings = Settings(strength, self.mass_kg, self.keep_failed, self.video, reading, self.support)
+        settings = Settings(strength, self.mass_kg, self.keep_failed, self.video, reading, self.support, self.engine)
         settings.corrector()  # where that cannot be, nothing begins
+        if find_spec(self.engine) is None:
+            raise ValueError(f"the engine {self.engine} is not installed: pip install 'selfcorrect[{self.engine}]'")
         return settings
 
     def _results(self, places: Sequence[Place], settings: Settings) -> list[Result]:

@@ -45,7 +45,8 @@ _SHOT_FRAMES = 120
 class Settings:
     """All that a result depends on beside its input; strength None simulates nothing.
 
-    mass_kg: of every body; None for what its shape or its stature says; support: see `PreconditionSettings`.
+    mass_kg: of every body; None for what its shape or its stature says; support: see `PreconditionSettings`;
+    engine: the simulator.
     """
 
     strength: float | None
@@ -54,6 +55,7 @@ class Settings:
     video: bool = False
     reading: Reading = field(default_factory=Reading)
     support: SupportChoice = "infer"
+    engine: str = "pybullet"
 
     def corrector(self, shape_kg: float | None = None) -> CorrectMotions:
         """The corrector of a body whose shape weighs `shape_kg`."""
@@ -62,7 +64,7 @@ class Settings:
             return KinematicCorrector(precondition)
         tracker = TrackerSettings.at_strength(self.strength)
         mass_kg = shape_kg if self.mass_kg is None else self.mass_kg
-        return PhysicsCorrector(replace(tracker, mass_kg=mass_kg), precondition)
+        return PhysicsCorrector(replace(tracker, engine=self.engine, mass_kg=mass_kg), precondition)
 
 
 @dataclass(frozen=True)

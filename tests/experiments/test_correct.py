@@ -182,6 +182,18 @@ def test_real_clips_of_both_cmu_skeletons(
     assert 0 < motion["moved_m"] < 0.2
 
 
+def test_the_other_engine_is_an_option(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    pytest.importorskip("mujoco")
+    for engine in ("pybullet", "mujoco"):
+        assert main(["correct", "clips/steps.bvh", "-o", engine, "--engine", engine]) == 0
+        assert report_of(folder / engine)["steps.bvh"]["after"]["penetration_m"] < 0.005
+    contents = [(folder / engine / "steps.bvh").read_bytes() for engine in ("pybullet", "mujoco")]
+    assert contents[0] != contents[1]
+    monkeypatch.setattr("selfcorrect.experiments.correct.find_spec", lambda name: None)
+    assert main(["correct", "clips/steps.bvh", "-o", "no", "--engine", "mujoco"]) == 2
+    assert "the engine mujoco is not installed: pip install 'selfcorrect[mujoco]'" in capsys.readouterr().err
+
+
 def test_a_second_run_does_what_is_missing_only(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = folder / "corrected"
     command = ["correct", "clips", *KINEMATIC]
