@@ -14,7 +14,8 @@ FEWEST_FRAMES = 5
 
 LEVEL_M = 0.06
 STANCE_S = 0.3
-"""Ground that much lower, stood on for that long, is another level."""
+LONGER_M = 0.05
+"""Ground that much lower, stood on for that long, is another level, unless legs would have to be longer by so much."""
 
 
 def floor_height(soles_m: np.ndarray, speed_m_s: np.ndarray, flat: np.ndarray | None = None) -> float:
@@ -37,16 +38,20 @@ def _lower(soles_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
     return lower_m[np.isfinite(lower_m)]
 
 
-def lowest_level(soles_m: np.ndarray, stands: np.ndarray, highest_m: float, fps: float) -> float:
+def lowest_level(soles_m: np.ndarray, stands: np.ndarray, root_m: np.ndarray, highest_m: float, fps: float) -> float:
     """Height of the lowest ground on which a foot stands for a while, `highest_m` if none is clearly lower.
 
-    soles_m: (T, 2) lowest point of each sole; stands: (T, 2) whether it may be standing. The 40th percentile, again and
-    again, of the heights in stances below the last level found.
+    soles_m: (T, 2) lowest point of each sole; stands: (T, 2) whether it may be standing; root_m: (T,) the root's
+    height, which is no further above the lower ground than above the higher. The 40th percentile, again and again, of
+    the heights in stances below the last level found.
     """
     height_m = np.where(stands, soles_m, np.inf).min(1)
+    above_m = root_m - soles_m.min(1)
     while True:
         low = height_m < highest_m - LEVEL_M
-        stances = [span for span in spans(low, round(fps / 15)) if span[1] - span[0] + 1 >= STANCE_S * fps]
+        tallest_m = np.percentile(above_m[~low], 95) + LONGER_M if (~low).any() else np.inf
+        long = [span for span in spans(low, round(fps / 15)) if span[1] - span[0] + 1 >= STANCE_S * fps]
+        stances = [(first, last) for first, last in long if np.median(above_m[first : last + 1]) < tallest_m]
         if not stances:
             return highest_m
         stood_m = np.concatenate([height_m[first : last + 1] for first, last in stances])

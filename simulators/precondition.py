@@ -168,7 +168,7 @@ def _level(posed: Posed, soles: SolePoints, settings: PreconditionSettings) -> P
     heights_m = [grounding.floor_height(*feet) for feet in each]
     if settings.support == "infer":
         stands = (speed_m_s < grounding.STILL_M_S) & (upright > np.cos(STANCE_TILT_RAD))
-        each = zip(soles_m, stands, heights_m, strict=True)
+        each = zip(soles_m, stands, posed.motions.root_m[..., 1], heights_m, strict=True)
         heights_m = [grounding.lowest_level(*feet, fps=fps) for feet in each]
     return posed.moved(np.array([[0.0, -height_m, 0.0] for height_m in heights_m])[:, None])
 

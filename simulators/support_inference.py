@@ -52,7 +52,7 @@ LIMBS = {
     "knee": (("knee", "ankle"),),
     "back": (("spine1", "pelvis"), ("spine2", "pelvis"), ("spine3", "pelvis")),
 }
-STEEP = 0.8
+STEEP = 0.6
 """Limbs from the first to the second joint that do not point downwards by more than this share of their length while
 their part rests: who stands neither sits, kneels nor lies."""
 
@@ -63,8 +63,8 @@ SPEEDS_M_S = (0.6, 1.8)
 MISSING = 0.25
 """Share of the body's weight, moments counted with `MOMENT_WEIGHT`, from which on a support seems to be missing."""
 OFTEN, FEWEST_S, EXPLAINED, LEAST_LOAD = 0.5, 0.2, 0.5, 0.2
-"""One is there if it is missing in this share of the time (or twice as badly) and for so long, explains this share of
-what is missing, and carries this share of the weight."""
+"""One is there if it is missing for so long, in this share of the time under a foot or twice as badly; if it explains
+this share of what is missing; and if it carries this share of the weight."""
 
 MARGIN_M, MARGIN_OF_SEAT_M = 0.08, 0.03
 """By this much a support is wider than what rests on it; sloping thighs must clear the edge of a seat."""
@@ -111,7 +111,7 @@ def _supports(body: Humanoid, motion: Motion, given_m: np.ndarray) -> tuple[Supp
     supports: list[Support] = []
     missing, _ = explain(supports)
     for candidates in rests:
-        if needed := [rest for rest in candidates if _lacks(missing[rest.frames], motion.fps)]:
+        if needed := [rest for rest in candidates if _lacks(rest, missing[rest.frames], motion.fps)]:
             left, loads = explain(supports + [rest.support for rest in needed])
             supports += [rest.support for rest in needed if _carries(rest, missing, left, loads)]
             missing, _ = explain(supports)
@@ -148,12 +148,13 @@ def _explanation(body: Humanoid, motion: MotionBatch, points_m: np.ndarray, aske
     return explain
 
 
-def _lacks(missing: np.ndarray, fps: float) -> bool:
-    """Whether a support seems to be missing in the frames of `missing` (T,)."""
+def _lacks(rest: Rest, missing: np.ndarray, fps: float) -> bool:
+    """Whether a support seems to be missing in the frames of a rest; `missing` (T,) is what is missing there."""
     lacking = missing > MISSING
     if lacking.sum() < round(FEWEST_S * fps):
         return False
-    return bool(lacking.mean() > OFTEN or missing[lacking].mean() > 2 * MISSING)
+    often = rest.support.part.endswith("foot") and lacking.mean() > OFTEN
+    return bool(often or missing[lacking].mean() > 2 * MISSING)
 
 
 def _carries(rest: Rest, missing: np.ndarray, left: np.ndarray, loads: np.ndarray) -> bool:
