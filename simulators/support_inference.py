@@ -63,8 +63,8 @@ SPEEDS_M_S = (0.6, 1.8)
 MISSING = 0.25
 """Share of the body's weight, moments counted with `MOMENT_WEIGHT`, from which on a support seems to be missing."""
 OFTEN, FEWEST_S, EXPLAINED, LEAST_LOAD = 0.5, 0.2, 0.5, 0.2
-"""One is there if it is missing for so long, in this share of the time under a foot or twice as badly; if it explains
-this share of what is missing; and if it carries this share of the weight."""
+"""One is there if it is missing for so long, in this share of the time under a foot or the seat or else twice as badly,
+if it explains this share of what is missing, and if it carries this share of the weight."""
 
 MARGIN_M, MARGIN_OF_SEAT_M = 0.08, 0.03
 """By this much a support is wider than what rests on it; sloping thighs must clear the edge of a seat."""
@@ -153,7 +153,7 @@ def _lacks(rest: Rest, missing: np.ndarray, fps: float) -> bool:
     lacking = missing > MISSING
     if lacking.sum() < round(FEWEST_S * fps):
         return False
-    often = rest.support.part.endswith("foot") and lacking.mean() > OFTEN
+    often = rest.support.part.endswith(("foot", "seat")) and lacking.mean() > OFTEN
     return bool(often or missing[lacking].mean() > 2 * MISSING)
 
 
