@@ -27,12 +27,13 @@ from selfcorrect.simulators.humanoid import Humanoid, humanoid
 from selfcorrect.simulators.mujoco_world import MuJoCoWorld
 from selfcorrect.simulators.precondition import Mended, PreconditionSettings, precondition
 from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.support import above_ground_m
 from selfcorrect.simulators.tracker import Track, follow
 from selfcorrect.simulators.treading import tread
 from selfcorrect.simulators.world import GRAVITY_M_S2, PyBulletWorld
 
-FLOATING_BODYWEIGHTS, FLOATING_S = 0.5, 2.0
-"""A body floats that misses so much force for so long; in flight it misses none."""
+FLOATING_BODYWEIGHTS, FLOATING_S, FLOATING_M = 0.5, 2.0, 0.05
+"""A body floats that misses so much force for so long, and is so far off the ground; in flight it misses none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +85,9 @@ def follow_mended(
     off_m = _distance_m(mended.motions, simulated)
     failures = [_failure(track, off, settings) for track, off in zip(tracks, off_m, strict=True)]
     if preconditioning.support == "infer":
-        weight_n = body.total_mass_kg * GRAVITY_M_S2
-        floats = [_floats(rest[:, :3] / weight_n, motions.fps) for rest in plans.rest]
+        off_ground_m = above_ground_m(body, plans.points_m, supports)[..., 1].min(-1)
+        missing = np.linalg.norm(plans.rest[..., :3], axis=-1) / (body.total_mass_kg * GRAVITY_M_S2)
+        floats = [_floats(held, motions.fps) for held in (missing > FLOATING_BODYWEIGHTS) & (off_ground_m > FLOATING_M)]
         failures = [reason or failure for reason, failure in zip(floats, failures, strict=True)]
     figures = zip(_changes(motions, simulated, mended), tracks, plans.rest, strict=True)
     diagnostics = [{**changes, **_help(body, track.wrench, rest)} for changes, track, rest in figures]
@@ -116,13 +118,9 @@ def _notes(origin_m: float, settings: PreconditionSettings) -> tuple[str, ...]:
     return (f"the lowest ground lies at {-origin_m:.2f} m",) if origin_m else ()
 
 
-def _floats(missing: np.ndarray, fps: float) -> str:
-    """Where something that the motion does not show must hold the body, "" if nowhere for long.
-
-    missing: (T, 3) force that nothing explains, in body weights.
-    """
-    held = spans(np.linalg.norm(missing, axis=1) > FLOATING_BODYWEIGHTS, round(fps / 10))
-    first, last = max(held, key=lambda span: span[1] - span[0], default=(0, 0))
+def _floats(held: np.ndarray, fps: float) -> str:
+    """Where something that the motion does not show must hold the body for long, "" if nowhere; held: (T,)."""
+    first, last = max(spans(held, round(fps / 10)), key=lambda span: span[1] - span[0], default=(0, 0))
     if last - first < FLOATING_S * fps:
         return ""
     return f"held up by what cannot be told, or floating, from frame {first} to frame {last}; support 'off' keeps that"

@@ -11,8 +11,9 @@ from selfcorrect.motion.support import CARRIED_PARTS, Support
 from selfcorrect.simulators.frames import to_simulator
 from selfcorrect.simulators.humanoid import Humanoid
 
+SOFT_PARTS = ("seat", "left knee", "right knee", "back", "left hand", "right hand")
 FLESH_M = 0.03
-"""How far flesh gives way: parts other than feet touch when they are this close to their support."""
+"""How far flesh gives way: these parts touch when they are this close to the ground."""
 
 ELSEWHERE_M = 0.08
 """A place further than this from the support's height is not what it carries: a heel beyond the edge of a step."""
@@ -88,11 +89,11 @@ def above_ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Sequ
 
     supports: those of each motion; none for any where that is empty.
     """
-    if not any(supports):
-        return points_m
     above_m = points_m.copy()
-    for own_m, own in zip(above_m, supports, strict=True):
+    for own_m, own in zip(above_m, supports, strict=False):
         own_m[..., 1] -= _ground_m(body, own_m, own)
+    soft = np.any([carried_places(body, part) for part in SOFT_PARTS], axis=0)
+    above_m[:, :, soft, 1] -= np.clip(above_m[:, :, soft, 1], 0.0, FLESH_M)
     return above_m
 
 
