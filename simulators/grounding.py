@@ -10,7 +10,8 @@ STILL_M_S = 0.36
 """A sole slower than this may be standing."""
 
 FEWEST_FRAMES = 5
-"""Frames that show the floor's height."""
+OFTEN_FLAT = 0.4
+"""Frames that show the floor's height; share in which the lower sole is flat if flat soles show it."""
 
 LEVEL_M = 0.06
 STANCE_S = 0.3
@@ -18,24 +19,21 @@ LONGER_M = 0.05
 """Ground that much lower, stood on for that long, is another level, unless legs would have to be longer by so much."""
 
 
-def floor_height(soles_m: np.ndarray, speed_m_s: np.ndarray, flat: np.ndarray | None = None) -> float:
+def floor_height(soles_m: np.ndarray, speed_m_s: np.ndarray, flat: np.ndarray) -> float:
     """Height of the floor from the lowest point of each sole (T, 2), its speed (T, 2) and whether it is flat (T, 2).
 
-    The 40th percentile of the lower sole's height while it is still, and flat if it ever is; of all low frames where it
-    hardly ever is still.
+    The 40th percentile of the lower sole's height while it is still, or of the lower of those that are flat too if it
+    often is; of all low frames where it hardly ever is still.
     """
-    standing_m = _lower(soles_m, speed_m_s < STILL_M_S if flat is None else flat & (speed_m_s < STILL_M_S))
+    still = speed_m_s < STILL_M_S
+    lower = still & (soles_m == soles_m.min(1, keepdims=True))
+    standing_m = soles_m[lower]
     if len(standing_m) < FEWEST_FRAMES:
-        standing_m = _lower(soles_m, speed_m_s < STILL_M_S)
-    if len(standing_m) >= FEWEST_FRAMES:
-        return float(np.percentile(standing_m, 40))
-    return float(np.percentile(soles_m.min(1), 20))
-
-
-def _lower(soles_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
-    """Heights of the lower of the standing soles (T, 2), of frames where there is one."""
-    lower_m = np.where(stands, soles_m, np.inf).min(1)
-    return lower_m[np.isfinite(lower_m)]
+        return float(np.percentile(soles_m.min(1), 20))
+    if (lower & flat).sum() >= OFTEN_FLAT * len(standing_m):
+        flat_m = np.where(still & flat, soles_m, np.inf).min(1)
+        standing_m = flat_m[np.isfinite(flat_m)]
+    return float(np.percentile(standing_m, 40))
 
 
 def lowest_level(soles_m: np.ndarray, stands: np.ndarray, root_m: np.ndarray, highest_m: float, fps: float) -> float:

@@ -128,7 +128,7 @@ def precondition(motions: MotionBatch, settings: PreconditionSettings) -> Mended
     if any(supports):
         ground_m = np.stack([ground_of_feet_m(own, motions.root_m.shape[1]) for own in supports])
         planted = _plant_feet(posed, soles, fastest_m_s, ground_m)
-    return Mended(planted, soles, supports, _origins_m(posed, raw, settings))
+    return Mended(planted, soles, supports, _origins_m(posed, soles, raw, settings))
 
 
 def _fitted(posed: Posed, soles: SolePoints, fastest_m_s: np.ndarray) -> SolePoints:
@@ -161,19 +161,23 @@ def _level(posed: Posed, soles: SolePoints, settings: PreconditionSettings) -> P
     """Take out the height of the lowest ground on which feet stand."""
     if not settings.estimate_floor or settings.support == "off":
         return posed
-    fps = posed.motions.fps
-    soles_m, speed_m_s = posed.feet_m[..., 1].min(-1), frame_speeds(velocities(posed.feet_m, fps))
-    upright = posed.normals(soles)[..., 1]
-    each = zip(soles_m, speed_m_s, upright > np.cos(FLAT_STANCE_RAD), strict=True)
-    heights_m = [grounding.floor_height(*feet) for feet in each]
+    fps, heights_m = posed.motions.fps, _floors_m(posed, soles)
     if settings.support == "infer":
-        stands = (speed_m_s < grounding.STILL_M_S) & (upright > np.cos(STANCE_TILT_RAD))
-        each = zip(soles_m, stands, posed.motions.root_m[..., 1], heights_m, strict=True)
+        speed_m_s = frame_speeds(velocities(posed.feet_m, fps))
+        stands = (speed_m_s < grounding.STILL_M_S) & (posed.normals(soles)[..., 1] > np.cos(STANCE_TILT_RAD))
+        each = zip(posed.feet_m[..., 1].min(-1), stands, posed.motions.root_m[..., 1], heights_m, strict=True)
         heights_m = [grounding.lowest_level(*feet, fps=fps) for feet in each]
     return posed.moved(np.array([[0.0, -height_m, 0.0] for height_m in heights_m])[:, None])
 
 
-def _origins_m(posed: Posed, raw: Posed, settings: PreconditionSettings) -> np.ndarray:
+def _floors_m(posed: Posed, soles: SolePoints) -> list[float]:
+    """Height of each motion's floor."""
+    speed_m_s = frame_speeds(velocities(posed.feet_m, posed.motions.fps))
+    flat = posed.normals(soles)[..., 1] > np.cos(FLAT_STANCE_RAD)
+    return [grounding.floor_height(*feet) for feet in zip(posed.feet_m[..., 1].min(-1), speed_m_s, flat, strict=True)]
+
+
+def _origins_m(posed: Posed, soles: SolePoints, raw: Posed, settings: PreconditionSettings) -> np.ndarray:
     """(N,) the height that becomes y = 0: the lowest ground or that on which the body stands most, if nearer to 0.
 
     So a motion on stairs stays where it was if it stood at y = 0 on any of them, and is moved no further than it must.
@@ -181,10 +185,8 @@ def _origins_m(posed: Posed, raw: Posed, settings: PreconditionSettings) -> np.n
     origins_m = np.zeros(len(posed.motions))
     if settings.support != "infer" or not settings.estimate_floor:
         return origins_m
-    speed_m_s = frame_speeds(velocities(posed.feet_m, posed.motions.fps))
     raised_m = (posed.motions.root_m - raw.motions.root_m)[:, 0, 1]
-    for index, feet_m in enumerate(posed.feet_m[..., 1].min(-1)):
-        usual_m = grounding.floor_height(feet_m, speed_m_s[index])
+    for index, usual_m in enumerate(_floors_m(posed, soles)):
         higher = usual_m > grounding.LEVEL_M
         if higher and abs(usual_m - raised_m[index]) < abs(raised_m[index]):
             origins_m[index] = usual_m

@@ -47,16 +47,26 @@ def without_splices(motions: MotionBatch) -> MotionBatch:
 def _splices(positions_m: np.ndarray, fps: float) -> np.ndarray:
     """(N, T − 1) whether joints (N, T, J, 3) are spliced from a frame to the next.
 
-    A joint's jump is what its step differs from the median of two steps before and two after.
+    A joint's jump is what its step differs from the median of the steps around. It counts as far as it stays: a spike
+    comes back soon, and frames that were frozen are only caught up with.
     """
     steps_m = np.diff(positions_m[..., [0, 2]], axis=1)
-    around_m = np.median([np.roll(steps_m, shift, axis=1) for shift in (-2, -1, 1, 2)], axis=0)
-    joints_m = np.linalg.norm(steps_m - around_m, axis=-1)
-    jumps_m = np.minimum(joints_m[..., 0], np.median(joints_m, axis=-1))
-    jumps_m[:, :2], jumps_m[:, -2:] = 0.0, 0.0
     shifts = [*range(-AROUND, 0), *range(1, AROUND + 1)]
-    others_m = np.max([np.roll(jumps_m, shift, axis=1) for shift in shifts], axis=0)
-    return jumps_m > np.maximum(JUMP_M * max(1.0, (30 / fps) ** 2), SUDDENLY * others_m)
+    others_m = np.stack([np.roll(steps_m, shift, axis=1) for shift in shifts])
+    around_m = np.median(others_m, axis=0)
+    jumps_m = _of_body(steps_m - around_m)
+    stays_m = _of_body(steps_m + others_m.sum(0) - (len(shifts) + 1) * around_m)
+    elsewhere_m = np.max([np.roll(jumps_m, shift, axis=1) for shift in shifts], axis=0)
+    enough_m = JUMP_M * max(1.0, (30 / fps) ** 2)
+    splices = (jumps_m > np.maximum(enough_m, SUDDENLY * elsewhere_m)) & (stays_m > enough_m)
+    splices[:, :2], splices[:, -2:] = False, False
+    return splices
+
+
+def _of_body(joints_m: np.ndarray) -> np.ndarray:
+    """How far (N, S) the root and half of all joints go, from displacements (N, S, J, 2)."""
+    distances_m = np.linalg.norm(joints_m, axis=-1)
+    return np.minimum(distances_m[..., 0], np.median(distances_m, axis=-1))
 
 
 def _joined(motion: Motion, step: int) -> Motion:
