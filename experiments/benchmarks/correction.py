@@ -96,7 +96,7 @@ def _by_joint(motion: Motion) -> np.ndarray:
 
 
 def dipping(motion: Motion, _: np.random.Generator) -> Motion:
-    """Feet and forearms turned downwards by up to 0.4 rad, the left and the right in turn, once a second.
+    """Feet and forearms turned downwards by up to 0.4 rad for half a second, the left and the right ones in turn.
 
     Near the floor, toes and hands go through it.
     """
@@ -105,8 +105,13 @@ def dipping(motion: Motion, _: np.random.Generator) -> Motion:
         for phase, side in enumerate(("left", "right")):
             joint, tip = motion.skeleton.joint(f"{side}_{part}"), motion.skeleton.joint(f"{side}_{end}")
             if joint is not None and tip is not None:
-                motion = _lowered(motion, joint, tip, 0.4 * np.sin(np.pi * (times_s + phase / 2)) ** 2)
+                motion = _lowered(motion, joint, tip, 0.4 * _bump((times_s / 2 + phase / 2) % 1.0))
     return motion
+
+
+def _bump(share: np.ndarray) -> np.ndarray:
+    """A smooth bump in the first quarter of a cycle."""
+    return np.where(share < 0.25, np.sin(4 * np.pi * share) ** 2, 0.0)
 
 
 def _lowered(motion: Motion, joint: int, tip: int, angles_rad: np.ndarray) -> Motion:
