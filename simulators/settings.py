@@ -12,12 +12,12 @@ ENGINES = ("pybullet", "mujoco")
 _MAY_BE_ZERO = ("filter_dynamics", "sole_lowering_m")
 
 _FRONTIER = {
-    "horizontal_rad_s": (25.0, 9.0),
-    "vertical_rad_s": (14.0, 6.5),
-    "angular_rad_s": (25.0, 11.0),
-    "yaw_rad_s": (25.0, 13.0),
-    "linear_damping": (0.7, 0.3),
-    "angular_damping": (0.7, 0.2),
+    "horizontal_rad_s": (22.0, 10.0),
+    "vertical_rad_s": (13.0, 7.0),
+    "angular_rad_s": (22.0, 12.0),
+    "yaw_rad_s": (22.0, 14.0),
+    "linear_damping": (0.5, 0.4),
+    "angular_damping": (0.5, 0.3),
 }
 
 
@@ -36,9 +36,9 @@ class TrackerSettings:
     rate_hz: float = 120.0
     """Simulation steps per second, rounded to a whole number of steps per frame."""
 
-    horizontal_rad_s: float = 12.0
+    horizontal_rad_s: float = 12.5
     """Natural frequency of the root's horizontal spring."""
-    vertical_rad_s: float = 8.0
+    vertical_rad_s: float = 8.5
     """Natural frequency of the root's vertical spring; softer, so that contact decides the height."""
     angular_rad_s: float = 14.0
     """Natural frequency of the root's rotational spring about the horizontal axes."""
@@ -46,7 +46,7 @@ class TrackerSettings:
     """Natural frequency of the root's rotational spring about the vertical axis."""
     linear_damping: float = 0.4
     """Damping ratio of the root's linear springs (1 is critical)."""
-    angular_damping: float = 0.3
+    angular_damping: float = 0.35
     """Damping ratio of the root's rotational springs."""
     force_limit_bodyweights: float = 1.0
     """Bound on the horizontal root force, and on the vertical one, in body weights."""
