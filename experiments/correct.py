@@ -19,6 +19,9 @@ from selfcorrect.run_folder import FolderLock, explain_write_error
 from selfcorrect.simulators.precondition import SupportChoice
 from selfcorrect.simulators.settings import STRENGTHS
 
+MASS_KG = (1, 1000)
+"""Bodies that the simulation can hold together."""
+
 
 def places_of(inputs: Sequence[Path], out: Path) -> list[Place]:
     """Where the motion files among `inputs`, files and folders, go; ValueError where one would overwrite anything."""
@@ -123,7 +126,8 @@ class CorrectCommand:
         body_model_of(reading)  # where that is no body model, nothing begins
         strength = None if self.kinematic else strength_of(self.strength)
         settings = Settings(strength, self.mass_kg, self.keep_failed, self.video, reading, self.support, self.engine)
-        settings.corrector()  # where that cannot be, nothing begins
+        if self.mass_kg is not None and not MASS_KG[0] <= self.mass_kg <= MASS_KG[1]:
+            raise ValueError(f"mass-kg must be from {MASS_KG[0]} to {MASS_KG[1]}, got {self.mass_kg}")
         if find_spec(self.engine) is None:
             raise ValueError(f"the engine {self.engine} is not installed: pip install 'selfcorrect[{self.engine}]'")
         return settings

@@ -12,6 +12,7 @@ from selfcorrect.motion.correction import MotionCorrection
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pieces import correct_long, pieces
 from selfcorrect.motion.support import Support
+from selfcorrect.motion.timeline import Timeline
 
 
 @pytest.mark.parametrize(
@@ -98,3 +99,25 @@ def test_a_piece_that_fails_rejects_the_motion_and_counts_its_frames(random_moti
     assert not correction.accepted
     assert correction.reason == f"lost at frame {spans[1][0] + 7}"
     assert correction.motion is motion
+
+
+@pytest.mark.parametrize("fails_from", [10_000, 200])
+def test_the_timeline_has_every_frame_once(random_motion: Callable[..., Motion], fails_from: int) -> None:
+    """Each frame tells its own number; of a motion that fails, up to where its last piece was given up."""
+    motion = random_motion(3, frames=300)
+    numbered = replace(motion, root_m=np.arange(300.0)[:, None] * np.ones(3))
+
+    def tells_numbers(motions: Sequence[Motion]) -> list[MotionCorrection]:
+        (given,) = motions
+        lost = given.root_m[0, 0] >= fails_from
+        number = given.root_m[: 25 if lost else None, 0]
+        timeline = Timeline(given.fps, number, number, ("left foot",), number[:, None])
+        return [MotionCorrection(given, not lost, "lost at frame 24" if lost else "", timeline=timeline)]
+
+    correction = correct_long(tells_numbers, numbered, piece_frames=100)
+    frames = (
+        300 if correction.accepted else 25 + next(start for start, _ in pieces(300, 100, 30) if start >= fails_from)
+    )
+    assert correction.accepted == (fails_from > 300)
+    np.testing.assert_array_equal(correction.timeline.residual_moment_nm, np.arange(lost_from + 25))
+    np.testing.assert_array_equal(correction.timeline.loads_bodyweights[:, 0], np.arange(lost_from + 25))
