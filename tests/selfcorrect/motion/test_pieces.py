@@ -115,9 +115,7 @@ def test_the_timeline_has_every_frame_once(random_motion: Callable[..., Motion],
         return [MotionCorrection(given, not lost, "lost at frame 24" if lost else "", timeline=timeline)]
 
     correction = correct_long(tells_numbers, numbered, piece_frames=100)
-    frames = (
-        300 if correction.accepted else 25 + next(start for start, _ in pieces(300, 100, 30) if start >= fails_from)
-    )
+    lost_from = next((start for start, _ in pieces(300, 100, 30) if start >= fails_from), 300 - 25)
     assert correction.accepted == (fails_from > 300)
     np.testing.assert_array_equal(correction.timeline.residual_moment_nm, np.arange(lost_from + 25))
     np.testing.assert_array_equal(correction.timeline.loads_bodyweights[:, 0], np.arange(lost_from + 25))
