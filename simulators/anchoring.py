@@ -91,10 +91,12 @@ class LegAnchors:
         for foot, joints in enumerate(self._joints):
             x, y = self._standing(step, foot, ankles_m[foot])
             displaced_m = x, y, self._lift(step, foot, goal, root, tilt_rad)
-            turns_rad = (self._jacobians[self._frames[step], foot] @ displaced_m).tolist()
-            for place, joint in enumerate(joints):
-                moved[joint] = turned(targets[joint], turns_rad[3 * place : 3 * place + 3])
-            moved[joints[0]] = self._upright(moved[joints[0]], self._loaded[step][foot])
+            if any(displaced_m):
+                turns_rad = (self._jacobians[self._frames[step], foot] @ displaced_m).tolist()
+                for place, joint in enumerate(joints):
+                    moved[joint] = turned(targets[joint], turns_rad[3 * place : 3 * place + 3])
+            if loaded := self._loaded[step][foot]:
+                moved[joints[0]] = self._upright(moved[joints[0]], loaded)
         return moved
 
     def _standing(self, step: int, foot: int, ankle_m: Numbers) -> tuple[float, float]:
