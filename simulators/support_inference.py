@@ -209,10 +209,11 @@ def _stays(points_m: np.ndarray) -> bool:
 
 
 def _level_runs(height_m: np.ndarray, start: int, stop: int, shortest: int) -> Iterator[tuple[int, int]]:
-    """Starts and stops of runs of frames, from `start` to `stop`, in which a height (T,) keeps near its median."""
+    """Starts and stops of runs of frames, from `start` to `stop`, in which a height (T,) keeps near one value."""
     if stop - start < shortest:
         return
-    level = np.abs(height_m[start:stop] - np.median(height_m[start:stop])) < SAME_HEIGHT_M
+    middle_m = np.percentile(height_m[start:stop], 50, method="lower")
+    level = np.abs(height_m[start:stop] - middle_m) < SAME_HEIGHT_M
     first, last = max(spans(level), key=lambda span: span[1] - span[0])
     first, last = start + first, start + last + 1
     if last - first >= shortest:

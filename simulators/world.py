@@ -121,7 +121,7 @@ class PyBulletWorld:
         if body is not self._body or supports or self._slabs or self._holds:
             self._load(body)
             self._body = body
-            self._slabs = {index: self._slab(each) for index, each in enumerate(supports) if not each.is_grip}
+            self._slabs = {index: self._slab(body, each) for index, each in enumerate(supports) if not each.is_grip}
             self._holds = {
                 index: _Grip(body, Hold.of(body, each)) for index, each in enumerate(supports) if each.is_grip
             }
@@ -130,16 +130,16 @@ class PyBulletWorld:
         """Height of a link's joint, or of the root's centre."""
         return (self.positions_m([link])[0] if link else self.root().position_m)[2]
 
-    def _slab(self, support: Support) -> _Slab:
+    def _slab(self, body: Humanoid, support: Support) -> _Slab:
         """A slab and its place when it is there; until then it is far below the floor."""
         client, half_m = {"physicsClientId": self.client}, slab_half_m(support)
         shape = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=half_m, **client)
         slab = pybullet.createMultiBody(0, shape, basePosition=NOWHERE_M, **client)
         pybullet.changeDynamics(slab, -1, lateralFriction=1.0, **client)
         pybullet.setCollisionFilterGroupMask(slab, -1, 0, 0, **client)
-        for link in carried_links(self._body, support.part):
+        for link in carried_links(body, support.part):
             pybullet.setCollisionFilterPair(slab, self._id, -1, link - 1, 1, **client)
-        return _Slab(slab, slab_centre_m(support), under(self._body, support), support.top_m[1])
+        return _Slab(slab, slab_centre_m(support), under(body, support), support.top_m[1])
 
     def show(self, supports: Collection[int]) -> None:
         """Move slabs to their places, or away; hold hands where they are, or let them go."""

@@ -177,6 +177,25 @@ def test_uneven_ground_is_told_from_a_raised_walk(planted):
     assert heights_m == pytest.approx([support.top_m[1] for support in truth if support.top_m[1] > 0], abs=0.02)
 
 
+def test_sudden_changes_of_height_are_two_supports(stand):
+    """Frames on one and on the other step are as many, so that none is at their median."""
+    still = held(stand, 70)
+    found = inferred(lifted(still, np.repeat([0.0, 0.2, 0.5], [30, 20, 20])[:, None]))
+    assert sorted({round(support.top_m[1], 2) for support in found}) == [0.2, 0.5]
+    assert {support.part for support in found} == {"left foot", "right foot"}
+
+
+@pytest.mark.parametrize("settings", [PreconditionSettings(), PreconditionSettings(fit_soles=False)])
+def test_supports_are_each_motion_s_own(stairs, planted, settings):
+    """In a batch as alone; the walk on the floor beside the stairs needs none."""
+    corrector = KinematicCorrector(settings)
+    alone = corrector([stairs[0]])[0]
+    together = corrector([planted, stairs[0]])
+    assert together[0].supports == ()
+    assert together[1].supports == alone.supports != ()
+    assert np.array_equal(together[1].motion.root_m, alone.motion.root_m)
+
+
 def test_a_raised_walk_and_raised_stairs_come_down_alike(planted, stairs):
     for motion in (planted, stairs[0]):
         low, high = (PhysicsCorrector()([each])[0] for each in (motion, lifted(motion, 0.08)))
