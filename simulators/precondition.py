@@ -17,7 +17,7 @@ from selfcorrect.motion.body import SolePoints, sole_points
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.support import Support
-from selfcorrect.simulators import denoising, footing, grounding, smoothing
+from selfcorrect.simulators import denoising, footing, grounding, limbs, smoothing
 from selfcorrect.simulators.drift import floor_drift
 from selfcorrect.simulators.leg_ik import MAXIMUM_REACH, Legs, bend_legs
 from selfcorrect.simulators.soles import by_foot, corner_positions, fit_soles, frame_speeds, sole_normals, velocities
@@ -121,6 +121,8 @@ def precondition(motions: MotionBatch, settings: PreconditionSettings) -> Mended
     if settings.fit_soles:
         soles = _fitted(posed, soles, fastest_m_s)
         posed = _level(Posed.of(posed.motions, soles), soles, settings)
+    if settings.support != "off":
+        posed = posed.moved(limbs.trunk_lift(motions.skeleton, posed.positions_m, motions.fps))
     infer = settings.support == "infer"
     held_m = np.clip(posed.feet_m[..., 1].min(-1), 0.0, 0.0 if settings.support != "off" else footing.STANDING_M)
     planted = _plant_feet(posed, soles, fastest_m_s, held_m)
@@ -128,6 +130,8 @@ def precondition(motions: MotionBatch, settings: PreconditionSettings) -> Mended
     if any(supports):
         ground_m = np.stack([ground_of_feet_m(own, motions.root_m.shape[1]) for own in supports])
         planted = _plant_feet(posed, soles, fastest_m_s, ground_m)
+    if settings.support != "off":
+        planted = limbs.above_floor(planted)
     return Mended(planted, soles, supports, _origins_m(posed, soles, raw, settings))
 
 
