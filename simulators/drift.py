@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
+from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.simulators.smoothing import whittaker
@@ -39,7 +40,7 @@ RUNNING_SHARE = 0.12
 """Who travels this fast has feet that are hardly ever still, and seem to drift by up to this share of the speed."""
 
 DENSITY_M_S = 0.12
-MOST_STARTS = 400
+MOST_STARTS = 100
 NARROWING_M_S = (0.18, 0.12, 0.08, *[0.06] * 5)
 """Of steady drift: the kernel with which its velocity is found, and the outliers' scales with which it is refined."""
 
@@ -174,11 +175,10 @@ def _floor(heights_m: np.ndarray, cue: np.ndarray) -> float:
 def _steady(standing: Standing) -> np.ndarray:
     """The one velocity (2,) around which standing points are densest, by mean shift (Comaniciu and Meer 2002)."""
     weights = standing.weights.ravel()
-    heavy = np.argsort(-weights, kind="stable")[: 3 * MOST_STARTS]
+    heavy = np.argsort(-weights, kind="stable")[: 6 * MOST_STARTS]
     points, weights = standing.velocity_m_s.reshape(-1, 2)[heavy], weights[heavy]
     starts = points[:: max(1, len(points) // MOST_STARTS)]
-    apart_m_s = np.linalg.norm(starts[:, None] - points, axis=-1)
-    place = starts[(_bell(apart_m_s / DENSITY_M_S) @ weights).argmax()]
+    place = starts[(_bell(cdist(starts, points) / DENSITY_M_S) @ weights).argmax()]
     for scale_m_s in NARROWING_M_S:
         robust = standing.without_outliers(np.broadcast_to(place, (len(standing.weights), 2)), scale_m_s)
         place = np.einsum("sp,spi->i", robust, standing.velocity_m_s) / robust.sum()

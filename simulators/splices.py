@@ -35,10 +35,9 @@ def without_splices(motions: MotionBatch) -> MotionBatch:
     if motions.root_m.shape[1] < FEWEST_FRAMES:
         return motions
     root_m, rotations = motions.root_m.copy(), motions.rotations.copy()
-    steps = _splices(joint_positions(motions), motions.fps)
-    for index in np.flatnonzero(steps.any(1)):
+    for index in np.flatnonzero(_splices(root_m[:, :, None], motions.fps).any(1)):
         motion = Motion(motions.skeleton, root_m[index], rotations[index], motions.fps)
-        for step in np.flatnonzero(steps[index]):
+        for step in np.flatnonzero(_splices(joint_positions(motion)[None], motions.fps)[0]):
             motion = _spread(_joined(motion, step), step)
         root_m[index], rotations[index] = motion.root_m, motion.rotations
     return replace(motions, root_m=root_m, rotations=rotations)

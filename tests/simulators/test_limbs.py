@@ -46,7 +46,7 @@ def test_a_hand_comes_up_and_the_trunk_stays(stand):
 
 
 def test_a_sunken_trunk_is_lifted_smoothly(stand):
-    positions_m = np.tile(joint_positions(stand)[None, :1] - [0.0, 0.88, 0.0], (1, 60, 1, 1))
+    positions_m = np.tile(joint_positions(stand)[None, :1] - [0.0, 0.93, 0.0], (1, 60, 1, 1))
     positions_m[0, :30] += [0.0, 0.5, 0.0]
     lift_m = limbs.trunk_lift(stand.skeleton, positions_m, stand.fps)[0, :, 1]
     depth_m = 0.086 - positions_m[0, 40, stand.skeleton.joint("pelvis"), 1]
