@@ -23,17 +23,19 @@ def floor_height(soles_m: np.ndarray, speed_m_s: np.ndarray, flat: np.ndarray) -
     """Height of the floor from the lowest point of each sole (T, 2), its speed (T, 2) and whether it is flat (T, 2).
 
     The 40th percentile of the lower sole's height while it is still, or of the lower of those that are flat too if it
-    often is; of all low frames where it hardly ever is still.
+    often is and these do not stand on another level; of all low frames where it hardly ever is still.
     """
     still = speed_m_s < STILL_M_S
     lower = still & (soles_m == soles_m.min(1, keepdims=True))
     standing_m = soles_m[lower]
     if len(standing_m) < FEWEST_FRAMES:
         return float(np.percentile(soles_m.min(1), 20))
-    if (lower & flat).sum() >= OFTEN_FLAT * len(standing_m):
-        flat_m = np.where(still & flat, soles_m, np.inf).min(1)
-        standing_m = flat_m[np.isfinite(flat_m)]
-    return float(np.percentile(standing_m, 40))
+    usual_m = float(np.percentile(standing_m, 40))
+    if (lower & flat).sum() < OFTEN_FLAT * len(standing_m):
+        return usual_m
+    flat_m = np.where(still & flat, soles_m, np.inf).min(1)
+    flat_m = float(np.percentile(flat_m[np.isfinite(flat_m)], 40))
+    return flat_m if flat_m < usual_m + LEVEL_M else usual_m
 
 
 def lowest_level(soles_m: np.ndarray, stands: np.ndarray, root_m: np.ndarray, highest_m: float, fps: float) -> float:
