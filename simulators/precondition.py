@@ -6,6 +6,7 @@ vectorised over motions and frames and takes about a thousandth of the motion's 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
@@ -32,6 +33,9 @@ FLAT_STANCE_RAD = np.radians(15.0)
 
 STANCE_TILT_RAD = np.radians(20.0)
 """Feet tilted by more do not show where the ground is: on their tips, rigid toes seem to be far below it."""
+
+WORTH_M = 0.5
+"""Ground on which a motion stands all the time may be that much further from y = 0 than another, and is put there."""
 
 LOWERING_LIMIT_M = 0.05
 """Furthest that the root is lowered for a standing foot out of reach."""
@@ -61,7 +65,7 @@ class Mended:
     """Preconditioned motions, the lowest ground on which they stand at y = 0.
 
     soles: those of the motions, fitted only to a single one; supports: what carries each beside that ground;
-    origin_m: (N,) the height that was, or comes nearest to, y = 0 in the motion as it came.
+    origin_m: (N,) the height that is to be y = 0, which was there, or nearest to it, in the motion as it came.
     """
 
     motions: MotionBatch
@@ -132,7 +136,10 @@ def precondition(motions: MotionBatch, settings: PreconditionSettings) -> Mended
         planted = _plant_feet(posed, soles, fastest_m_s, ground_m)
     if settings.support != "off":
         planted = limbs.above_floor(planted)
-    return Mended(planted, soles, supports, _origins_m(posed, soles, raw, settings))
+    raised_m = (posed.motions.root_m - raw.motions.root_m)[:, 0, 1]
+    frames = motions.root_m.shape[1]
+    origins = [_origin_m(own, frames, raised) for own, raised in zip(supports, raised_m, strict=True)]
+    return Mended(planted, soles, supports, np.array(origins))
 
 
 def _fitted(posed: Posed, soles: SolePoints, fastest_m_s: np.ndarray) -> SolePoints:
@@ -181,20 +188,16 @@ def _floors_m(posed: Posed, soles: SolePoints) -> list[float]:
     return [grounding.floor_height(*feet) for feet in zip(posed.feet_m[..., 1].min(-1), speed_m_s, flat, strict=True)]
 
 
-def _origins_m(posed: Posed, soles: SolePoints, raw: Posed, settings: PreconditionSettings) -> np.ndarray:
-    """(N,) the height that becomes y = 0: the lowest ground or that on which the body stands most, if nearer to 0.
+def _origin_m(supports: Sequence[Support], frames: int, raised_m: float) -> float:
+    """The height that becomes y = 0 in a motion that has been raised so that its lowest ground is there.
 
-    So a motion on stairs stays where it was if it stood at y = 0 on any of them, and is moved no further than it must.
+    Of all grounds it is that which was near y = 0 as the motion came, and on which it stands for long: what was put on
+    any step of a staircase stays there, what hovers or is sunk comes to the nearest.
     """
-    origins_m = np.zeros(len(posed.motions))
-    if settings.support != "infer" or not settings.estimate_floor:
-        return origins_m
-    raised_m = (posed.motions.root_m - raw.motions.root_m)[:, 0, 1]
-    for index, usual_m in enumerate(_floors_m(posed, soles)):
-        higher = usual_m > grounding.LEVEL_M
-        if higher and abs(usual_m - raised_m[index]) < abs(raised_m[index]):
-            origins_m[index] = usual_m
-    return origins_m
+    stood_m = ground_of_feet_m(supports, frames).max(1)
+    grounds_m = np.unique(stood_m)
+    share = np.mean(np.abs(stood_m[:, None] - grounds_m) < grounding.LEVEL_M / 2, axis=0)
+    return float(grounds_m[np.argmin(np.abs(grounds_m - raised_m) - WORTH_M * share)])
 
 
 def _plant_feet(posed: Posed, soles: SolePoints, fastest_m_s: np.ndarray, ground_m: np.ndarray) -> MotionBatch:
