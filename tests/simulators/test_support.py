@@ -256,6 +256,31 @@ def test_left_alone_means_left_at_its_height(planted):
         assert correction.notes == ("height left alone",)
 
 
+def lying(stand: Motion) -> Motion:
+    """The adult on its back on the floor."""
+    still = turned(held(stand, 60), {"pelvis": np.tile(-np.pi / 2 * EYE[0], (60, 1))})
+    return replace(still, root_m=np.tile([0.0, 0.1, 0.0], (60, 1)))
+
+
+def sitting_on_the_floor(stand: Motion) -> Motion:
+    """The adult, upright, with its legs straight ahead."""
+    legs = {f"{side}_hip": -np.pi / 2 * EYE[[0] * 60] for side in ("left", "right")}
+    return replace(turned(held(stand, 60), legs), root_m=np.tile([0.0, 0.155, 0.0], (60, 1)))
+
+
+@pytest.mark.parametrize("pose", [lying, sitting_on_the_floor])
+def test_who_sits_or_lies_on_the_floor_is_carried_by_it(stand, pose):
+    motion = pose(stand)
+    correction = PhysicsCorrector()([motion])[0]
+    assert correction.accepted, correction.reason
+    assert correction.supports == ()
+    assert mean_distance_m(correction.motion, motion) < 0.06
+    assert correction.diagnostics["unexplained_force_bodyweights"] < 0.1
+    loads = dict(zip(correction.timeline.parts, correction.timeline.loads_bodyweights[30:].mean(axis=0), strict=True))
+    assert loads["left foot"] + loads["right foot"] < 0.4
+    assert sum(loads.values()) > 0.8
+
+
 def hovering(stand: Motion) -> Motion:
     """The adult rises by half a metre within a second and paddles in the air for three."""
     times_s = np.arange(150) / 30
