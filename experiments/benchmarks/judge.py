@@ -46,7 +46,7 @@ class Verdict:
 
 def judge(clip: Motion, corrector: TrackerSettings, other: TrackerSettings) -> Verdict | str:
     """Correct a clip with one engine's settings and replay the result with the other's; why not, where one failed."""
-    batch, nothing = MotionBatch.stack([clip]), PreconditionSettings(support="off")
+    batch, nothing = MotionBatch.stack([clip]), PreconditionSettings(support="floor")
     mended = precondition(batch, PreconditionSettings())
     (corrected,) = follow_mended(nothing, corrector, batch, mended)
     if corrected.failure:
