@@ -161,7 +161,7 @@ def _described(blank: Result, file: MotionFile, correction: MotionCorrection) ->
         verdict="accepted" if correction.accepted else "rejected",
         reason=correction.reason,
         frame=int(found[1]) if found else None,
-        notes=(*file.notes, *suspicions(file.motion), *correction.notes),
+        notes=(*file.notes, *suspicions(file.motion, level=not correction.supports), *correction.notes),
         frames=len(file.motion),
         fps=file.motion.fps,
         before={name: figures[f"{name}_before"] for name in MEASURES if f"{name}_before" in figures},

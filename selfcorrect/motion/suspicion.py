@@ -20,9 +20,9 @@ STILL_M = 0.01
 FRAMES_PER_SECOND = (5.0, 250.0)
 
 
-def suspicions(motion: Motion) -> list[str]:
-    """What is odd about a motion, a phrase each; nothing for most."""
-    checks = (_units, _frame_rate, _spikes, _floor, _stillness)
+def suspicions(motion: Motion, level: bool = True) -> list[str]:
+    """What is odd about a motion, a phrase each; nothing for most. Of ground that is not `level` no height is odd."""
+    checks = (_units, _frame_rate, _spikes, *((_floor,) if level else ()), _stillness)
     return [phrase for check in checks for phrase in check(motion)]
 
 

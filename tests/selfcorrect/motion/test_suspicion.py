@@ -39,6 +39,7 @@ def test_a_spike_is_named_with_joint_and_frame(motion: Motion) -> None:
 def test_another_floor_is_named(motion: Motion, shift_m: float, phrase: str) -> None:
     moved = replace(motion, root_m=motion.root_m + np.array([0, shift_m, 0]))
     assert any(phrase in found for found in suspicions(moved))
+    assert suspicions(moved, level=False) == []
 
 
 def test_centimetres_taken_for_metres_are_found(motion: Motion) -> None:
