@@ -133,7 +133,7 @@ def _corrected(place: Place, settings: Settings, product: Path, video: Path) -> 
         if correction.accepted:
             file.write(product, correction.motion)
             if settings.video:
-                film(video, file.motion, correction.motion)
+                film(video, file.motion, correction)
                 _copy(video, place.video)
         if settings.strength is not None:
             blank = replace(blank, mass_kg=settings.mass_kg or file.mass_kg or usual_mass_kg(file.motion.skeleton))
@@ -237,16 +237,16 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, temporary)
 
 
-def film(path: Path, before: Motion, after: Motion) -> None:
+def film(path: Path, before: Motion, correction: MotionCorrection) -> None:
     """Both motions side by side as MP4, drawn shot by shot so that memory does not grow with their length."""
     fps = min(before.fps, VIDEO_FPS)
-    motions = [resample(motion, fps) for motion in (before, after)]
+    motions = [resample(motion, fps) for motion in (before, correction.motion)]
     frames, margin = len(motions[0]), int(fps)  # the camera's path is smoothed over less than the margin
     writer: Any = imageio.get_writer(path, fps=fps, codec="libx264", macro_block_size=1)
     with writer:
         for start in range(0, frames, _SHOT_FRAMES):
             first, stop = max(start - margin, 0), min(start + _SHOT_FRAMES, frames)
             shots = [motion.frames(first, min(stop + margin, frames)) for motion in motions]
-            panels = [Panel(shot, title) for shot, title in zip(shots, ("before", "after"), strict=True)]
+            panels = [Panel(shots[0], "before"), Panel(shots[1], "after", tuple(correction.supports))]
             for picture in animate(panels, same_view=True)[start - first : stop - first]:
                 writer.append_data(picture)

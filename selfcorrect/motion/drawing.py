@@ -1,7 +1,8 @@
 """Stick figures: motions as pictures, film strips, GIF and MP4.
 
-The body's left side is blue, its right side orange, the middle grey; feet deeper than 2 cm in the floor are red. Floor
-tiles measure half a metre. The camera follows the root over the floor at a fixed height and direction.
+The body's left side is blue, its right side orange, the middle grey; feet deeper than 2 cm in the floor are red; steps
+and seats are light brown. Floor tiles measure half a metre. The camera follows the root over the floor at a fixed
+height and direction.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from selfcorrect.motion.body import HEAD_RADIUS_M, head_point, sole_points
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.support import Support
 
 Colour = tuple[int, int, int]
 PAPER: Colour = (250, 250, 248)
@@ -31,6 +33,7 @@ INK: Colour = (40, 44, 52)
 LEFT: Colour = (38, 112, 190)
 RIGHT: Colour = (226, 116, 32)
 MIDDLE: Colour = (96, 102, 112)
+SUPPORT: Colour = (203, 184, 148)
 SUNK: Colour = (214, 39, 40)
 
 SUNK_M = -0.02
@@ -49,10 +52,11 @@ OTHER_WIDTH_M = 0.02
 
 @dataclass(frozen=True)
 class Panel:
-    """A motion and the words above it."""
+    """A motion, the words above it, and what carries the body beside the floor, drawn all the time."""
 
     motion: Motion
     title: str = ""
+    supports: tuple[Support, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -245,6 +249,7 @@ def _draw_panel(
         image = Image.new("RGB", (canvas_px, canvas_px), PAPER)
         draw = ImageDraw.Draw(image)
         _draw_floor(draw, view)
+        _draw_supports(draw, view, panel.supports)
         _draw_figure(draw, view, figure, points_m[min(moment, len(points_m) - 1)])
         if panel.title:
             draw.text((canvas_px / 2, 0.02 * canvas_px), panel.title, INK, _font(canvas_px // 18), anchor="ma")
@@ -284,6 +289,17 @@ def _draw_floor(draw: ImageDraw.ImageDraw, view: _View) -> None:
     for i, j in np.argwhere(fade[:-1, :-1] < 1):
         outline = [tuple(corners[i + a, j + b]) for a, b in ((0, 0), (1, 0), (1, 1), (0, 1))]
         draw.polygon(outline, fill=_blend(TILES[int(x[i, j] + z[i, j]) % 2], PAPER, float(fade[i, j])))
+
+
+def _draw_supports(draw: ImageDraw.ImageDraw, view: _View, supports: Sequence[Support]) -> None:
+    """The tops of supports, the lowest first, and their shadows on the floor."""
+    square = np.array([(-0.5, 0.0, -0.5), (0.5, 0.0, -0.5), (0.5, 0.0, 0.5), (-0.5, 0.0, 0.5)])
+    ordered = sorted(supports, key=lambda support: support.top_m[1])
+    tops_m = [square * (support.size_m[0], 0.0, support.size_m[1]) + support.top_m for support in ordered]
+    for flattened, colour in ((np.array([1.0, 0.0, 1.0]), SHADOW), (np.ones(3), SUPPORT)):
+        for corners_m in tops_m:
+            outline, _, _ = view.project(corners_m * flattened)
+            draw.polygon([tuple(corner) for corner in outline], fill=colour, outline=_blend(colour, INK, 0.3))
 
 
 def _blend(first: Colour, second: Colour, share: float) -> Colour:

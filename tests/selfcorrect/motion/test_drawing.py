@@ -17,6 +17,7 @@ from selfcorrect.motion.drawing import (
     PAPER,
     RIGHT,
     SUNK,
+    SUPPORT,
     Camera,
     Panel,
     animate,
@@ -26,6 +27,7 @@ from selfcorrect.motion.drawing import (
 )
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.support import Support
 
 
 @pytest.fixture
@@ -138,3 +140,14 @@ def test_a_clip_of_48_frames_is_drawn_in_well_under_a_second(random_motion: Call
     start = time.process_time()
     assert animate([Panel(random_motion(0))]).shape == (48, 360, 360, 3)
     assert time.process_time() - start < 1
+
+
+def test_steps_are_drawn_where_they_are_and_their_shadows_below(stand: Motion):
+    """Seen from the front, a step on the body's left is on the viewer's right, above its shadow."""
+    step = Support("left foot", (0.6, 0.5, 0.0), (0.3, 0.3), 0, 5)
+    picture = animate([Panel(stand, supports=(step,))], camera=Camera(azimuth_deg=0))[0]
+    top, body = where(picture, SUPPORT), where(picture, LEFT)
+    assert len(top) > 100
+    assert top[:, 1].min() > body[:, 1].mean()
+    assert top[:, 0].max() < body[:, 0].max()
+    assert len(where(animate([Panel(stand)])[0], SUPPORT)) == 0
