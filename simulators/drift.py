@@ -33,7 +33,8 @@ ENOUGH_EVIDENCE = 0.15
 """For fast motions the cues are widened until feet stand for this share of the motion."""
 
 STEADY = 0.8
-"""A steady drift is believed that makes still this share of what a changing one does."""
+FEWEST_STEADY = 0.3
+"""A steady drift is believed that makes still this share of what a changing one does, and of all evidence."""
 GATE_WIDTH = 0.05
 RUNNING_M_S = 2.0
 RUNNING_SHARE = 0.12
@@ -64,7 +65,7 @@ class Certainty:
     """What it takes to see drift: a point is still at about a speed; changing drift is smooth by its stiffness.
 
     Of what is still with drift, at most the shares `steady` and `changing` may be still without; clean motion has more.
-    At least `fewest_still` of the evidence must be still with it.
+    At least `fewest_still` of the evidence must be still with changing drift.
     """
 
     still_m_s: float
@@ -120,19 +121,25 @@ def floor_drift(
         return none
     certainty = NOISY if noisy else CALM
     drift_m_s, steady = _fitted(standing, certainty, fps)
+    if not steady and upright.mean() < MOSTLY:
+        return none
     travel_m_s = _travel(drift_m_s, root_m, fps)
     speed_m_s, drift_speed_m_s = (np.linalg.norm(each, axis=1).mean() for each in (travel_m_s, drift_m_s))
     if speed_m_s > RUNNING_M_S:
         if noisy or drift_speed_m_s < RUNNING_SHARE * speed_m_s:
             return none
         certainty = RUNNING
-    still = standing.still(drift_m_s, certainty.still_m_s)
-    if still < certainty.fewest_still or not (steady or upright.mean() >= MOSTLY):
-        return none
-    unmoved = standing.still(none, certainty.still_m_s) / still
-    sure = np.clip(((certainty.steady if steady else certainty.changing) - unmoved) / GATE_WIDTH, 0.0, 1.0)
-    drift_m_s = drift_m_s - _rolling(travel_m_s)
-    return sure * (drift_m_s if steady else drift_m_s - _unsure(drift_m_s, fps))
+    drift_m_s = _sureness(standing, drift_m_s, certainty, steady=steady) * (drift_m_s - _rolling(travel_m_s))
+    return drift_m_s if steady else drift_m_s - _unsure(drift_m_s, fps)
+
+
+def _sureness(standing: Standing, drift_m_s: np.ndarray, certainty: Certainty, *, steady: bool) -> float:
+    """How sure it is that a drift (S, 2) is there, from 0 to 1."""
+    with_drift, without = (standing.still(each, certainty.still_m_s) for each in (drift_m_s, np.zeros_like(drift_m_s)))
+    if with_drift < (min(certainty.fewest_still, FEWEST_STEADY) if steady else certainty.fewest_still):
+        return 0.0
+    most = certainty.steady if steady else certainty.changing
+    return float(np.clip((most - without / with_drift) / GATE_WIDTH, 0.0, 1.0))
 
 
 def _fitted(standing: Standing, certainty: Certainty, fps: float) -> tuple[np.ndarray, bool]:

@@ -130,8 +130,8 @@ def bridge_swings(anchors_m: np.ndarray, stands: np.ndarray, fps: float) -> np.n
     going, coming = (smoothstep(1 - count / (LETTING_GO_S * fps))[..., None] for count in away)
     moves_m = (1 - share) * going * go + share * coming * come
     moves_m[..., 1] = ((1 - share) * go + share * come)[..., 1]
-    stood = stands.any(1, keepdims=True)[..., None]
-    return np.where(stands[..., None], anchors_m, np.where(stood, moves_m, 0.0))
+    stood = np.any(stands, axis=1, keepdims=True)
+    return np.where(stands[..., None], anchors_m, np.where(stood[..., None], moves_m, 0.0))
 
 
 def _at(values: np.ndarray, frames: np.ndarray) -> np.ndarray:

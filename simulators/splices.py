@@ -37,7 +37,7 @@ def without_splices(motions: MotionBatch) -> MotionBatch:
     root_m, rotations = motions.root_m.copy(), motions.rotations.copy()
     for index in np.flatnonzero(_splices(root_m[:, :, None], motions.fps).any(1)):
         motion = Motion(motions.skeleton, root_m[index], rotations[index], motions.fps)
-        for step in np.flatnonzero(_splices(joint_positions(motion)[None], motions.fps)[0]):
+        for step in np.flatnonzero(_splices(joint_positions(motion)[None], motions.fps)[0]).tolist():
             motion = _spread(_joined(motion, step), step)
         root_m[index], rotations[index] = motion.root_m, motion.rotations
     return replace(motions, root_m=root_m, rotations=rotations)

@@ -143,10 +143,10 @@ def _followed(first: Motion, second: Motion, count: int) -> Motion:
     """The first frames of one motion and the last of another, `count` of each."""
     begin, end = first.frames(0, count), second.frames(len(second) - count, len(second))
     rotations = np.concatenate([begin.rotations, end.rotations])
-    heading_rad = np.subtract(*(_heading_rad(rotations[frame, 0]) for frame in (count - 1, count)))
+    turn_rad = _heading_rad(rotations[count - 1, 0]) - _heading_rad(rotations[count, 0])
     shift_m = (begin.root_m[-1] - end.root_m[0]) * (1.0, 0.0, 1.0)
     both = replace(first, root_m=np.concatenate([begin.root_m, end.root_m]), rotations=rotations)
-    return _placed(both, count, float(heading_rad), shift_m)
+    return _placed(both, count, turn_rad, shift_m)
 
 
 def _heading_rad(orientation: np.ndarray) -> float:
