@@ -18,7 +18,16 @@ from selfcorrect.simulators.humanoid import SOLE_RADIUS_M, Humanoid
 from selfcorrect.simulators.reference import Reference
 from selfcorrect.simulators.root_wrench import cross
 from selfcorrect.simulators.settings import TrackerSettings
-from selfcorrect.simulators.support import NOWHERE_M, PULL, Hold, carried_links, slab_centre_m, slab_half_m, under
+from selfcorrect.simulators.support import (
+    NOWHERE_M,
+    PULL,
+    SLAB_M,
+    Hold,
+    carried_links,
+    slab_centre_m,
+    slab_half_m,
+    under,
+)
 from selfcorrect.simulators.world import GRAVITY_M_S2, Numbers, PerJoint, RootState
 
 STIFFNESS_NM_RAD = {"hip": 500, "knee": 500, "ankle": 400, "foot": 100, "collar": 400, "shoulder": 400, "elbow": 300}
@@ -72,7 +81,7 @@ class MuJoCoWorld:
     def show(self, supports: Collection[int]) -> None:
         """Move slabs to their places, or away; hold hands where they are, or let them go."""
         for slab, (index, place_m) in enumerate(self._slabs.items()):
-            there = index in supports and self.data.xpos[self._bodies[self._under[index]]][2] > place_m[2]
+            there = index in supports and self.data.xpos[self._bodies[self._under[index]]][2] > place_m[2] + SLAB_M / 2
             self.data.mocap_pos[slab] = place_m if there else NOWHERE_M
         for grip, (index, hold) in enumerate(self._holds.items()):
             if index in supports and not self.data.eq_active[grip]:

@@ -127,8 +127,8 @@ def precondition(motions: MotionBatch, settings: PreconditionSettings) -> Mended
         posed = _level(Posed.of(posed.motions, soles), soles, settings)
     if settings.support != "off":
         posed = posed.moved(limbs.trunk_lift(motions.skeleton, posed.positions_m, motions.fps))
-    infer = settings.support == "infer"
-    held_m = np.clip(posed.feet_m[..., 1].min(-1), 0.0, 0.0 if settings.support != "off" else footing.STANDING_M)
+    infer, left_alone = settings.support == "infer", settings.support == "off"
+    held_m = np.clip(posed.feet_m[..., 1].min(-1), 0.0, footing.STANDING_M if left_alone else 0.0)
     planted = _plant_feet(posed, soles, fastest_m_s, held_m)
     supports = infer_supports(planted, posed.positions_m, posed.orientations, soles) if infer else [()] * len(motions)
     if any(supports):

@@ -18,11 +18,9 @@ FLESH_M = 0.03
 ELSEWHERE_M = 0.08
 """A place further than this from the support's height is not what it carries: a heel beyond the edge of a step."""
 
-
 SLAB_M = 0.1
 NOWHERE_M = (0.0, 0.0, -100.0)
 """Supports are slabs of this thickness, so that limbs swing below them, and are put out of the way when not in use."""
-
 
 GRIP_N = 1500.0
 PULL = 0.1

@@ -47,9 +47,6 @@ class Support:
         x, y, z = (float(place + shift) for place, shift in zip(self.top_m, shift_m, strict=True))
         return replace(self, top_m=(x, y, z), first=self.first + frames, last=self.last + frames)
 
-    def __str__(self) -> str:
-        return f"{self.part} on {self.top_m[1]:.2f} m in frames {self.first} to {self.last}"
-
 
 def ground_heights_m(skeleton: Skeleton, supports: Sequence[Support], frames: int) -> np.ndarray:
     """Height (T, J) of what is below each joint: the floor's 0, or the surface's that carries its part of the body."""
