@@ -34,7 +34,7 @@ FLAT_STANCE_RAD = np.radians(15.0)
 STANCE_TILT_RAD = np.radians(20.0)
 """Feet tilted by more do not show where the ground is: on their tips, rigid toes seem to be far below it."""
 
-WORTH_M = 0.5
+WORTH_M = 0.3
 """Ground on which a motion stands all the time may be that much further from y = 0 than another, and is put there."""
 
 LOWERING_LIMIT_M = 0.05
