@@ -10,9 +10,8 @@ from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 STANDING_M_S = 0.3
-STANDING_NOISY_M_S = 0.66
 STANDING_M = 0.035
-"""A sole that is slower and lower than these stands; noisy motions are allowed more speed."""
+"""A sole that is slower and lower than these stands."""
 
 FRAME_S = 1 / 30
 """The pace at which the times below were chosen."""
@@ -29,13 +28,12 @@ CLEAR_M, CLEARANCE_M = 0.006, 0.025
 to stub."""
 
 
-def standing(soles_m: np.ndarray, speed_m_s: np.ndarray, fastest_m_s: np.ndarray, fps: float) -> np.ndarray:
+def standing(soles_m: np.ndarray, speed_m_s: np.ndarray, fps: float) -> np.ndarray:
     """(N, T, 2) whether each foot stands, from the height and speed of its lowest corners.
 
-    fastest_m_s: (N,) speed of a standing foot. Gaps of up to two thirtieths of a second are closed, and shorter
-    stances than three dropped.
+    Gaps of up to two thirtieths of a second are closed, and shorter stances than three dropped.
     """
-    still = (speed_m_s < fastest_m_s[:, None, None]) & (soles_m < STANDING_M)
+    still = (speed_m_s < STANDING_M_S) & (soles_m < STANDING_M)
     window = np.ones((1, 2 * max(1, round(FRAME_S * fps)) + 1, 1), dtype=bool)
     closed = binary_erosion(binary_dilation(still, window), window, border_value=1)
     return binary_dilation(binary_erosion(closed, window), window)

@@ -98,11 +98,11 @@ class Posed:
             self.feet_m + shift_m[:, :, None, None],
         )
 
-    def stands(self, fastest_m_s: np.ndarray, ground_m: np.ndarray | float = 0.0) -> np.ndarray:
-        """(N, T, 2) whether each foot stands; fastest_m_s: (N,) speed up to which it does; ground_m: (N, T, 2)."""
+    def stands(self, ground_m: np.ndarray | float = 0.0) -> np.ndarray:
+        """(N, T, 2) whether each foot stands; ground_m: (N, T, 2)."""
         fps = self.motions.fps
         speed_m_s = frame_speeds(velocities(self.feet_m, fps))
-        return footing.standing(self.feet_m[..., 1].min(-1) - ground_m, speed_m_s, fastest_m_s, fps)
+        return footing.standing(self.feet_m[..., 1].min(-1) - ground_m, speed_m_s, fps)
 
     def normals(self, soles: SolePoints) -> np.ndarray:
         """(N, T, 2, 3) upward normals of the soles, world."""
@@ -118,22 +118,21 @@ def precondition(motions: MotionBatch, settings: PreconditionSettings) -> Mended
     noise_rad = denoising.joint_noise_rad(motions)
     noisy = denoising.noisy(noise_rad)
     whole = without_splices(denoising.denoise(motions, noise_rad))
-    fastest_m_s = np.where(noisy, footing.STANDING_NOISY_M_S, footing.STANDING_M_S)
     soles = sole_points(motions.skeleton)
     raw = Posed.of(_despike_unless(noisy, whole), soles)
     posed = _level(_halted(raw, noisy) if settings.estimate_drift else raw, soles, settings)
     if settings.fit_soles:
-        soles = _fitted(posed, soles, fastest_m_s)
+        soles = _fitted(posed, soles)
         posed = _level(Posed.of(posed.motions, soles), soles, settings)
     if settings.support != "off":
         posed = posed.moved(limbs.trunk_lift(motions.skeleton, posed.positions_m, motions.fps))
     infer, left_alone = settings.support == "infer", settings.support == "off"
     held_m = np.clip(posed.feet_m[..., 1].min(-1), 0.0, footing.STANDING_M if left_alone else 0.0)
-    planted = _plant_feet(posed, soles, fastest_m_s, held_m)
+    planted = _plant_feet(posed, soles, held_m)
     supports = infer_supports(planted, posed.positions_m, posed.orientations, soles) if infer else [()] * len(motions)
     if any(supports):
         ground_m = np.stack([ground_of_feet_m(own, motions.root_m.shape[1]) for own in supports])
-        planted = _plant_feet(posed, soles, fastest_m_s, ground_m)
+        planted = _plant_feet(posed, soles, ground_m)
     if settings.support != "off":
         planted = limbs.above_floor(planted)
     raised_m = (posed.motions.root_m - raw.motions.root_m)[:, 0, 1]
@@ -142,10 +141,10 @@ def precondition(motions: MotionBatch, settings: PreconditionSettings) -> Mended
     return Mended(planted, soles, supports, np.array(origins))
 
 
-def _fitted(posed: Posed, soles: SolePoints, fastest_m_s: np.ndarray) -> SolePoints:
+def _fitted(posed: Posed, soles: SolePoints) -> SolePoints:
     """Soles fitted to the flat stances of one motion."""
     flat = posed.normals(soles)[..., 1] > np.cos(FLAT_STANCE_RAD)
-    return fit_soles(soles, posed.feet_m[0, ..., 1], (flat & posed.stands(fastest_m_s))[0])
+    return fit_soles(soles, posed.feet_m[0, ..., 1], (flat & posed.stands())[0])
 
 
 def _despike_unless(noisy: np.ndarray, motions: MotionBatch) -> MotionBatch:
@@ -200,11 +199,11 @@ def _origin_m(supports: Sequence[Support], frames: int, raised_m: float) -> floa
     return float(grounds_m[np.argmin(np.abs(grounds_m - raised_m) - WORTH_M * share)])
 
 
-def _plant_feet(posed: Posed, soles: SolePoints, fastest_m_s: np.ndarray, ground_m: np.ndarray) -> MotionBatch:
+def _plant_feet(posed: Posed, soles: SolePoints, ground_m: np.ndarray) -> MotionBatch:
     """Lay standing feet flat and hold them in place on the ground (N, T, 2) beneath them; the legs follow."""
     motions, fps = posed.motions, posed.motions.fps
     legs = Legs.of(motions.skeleton)
-    stands = posed.stands(fastest_m_s, ground_m)
+    stands = posed.stands(ground_m)
     ankles_m, normals = posed.positions_m[:, :, legs.ankles], posed.normals(soles)
     heights_m, flat_m = (
         feet_m[..., 1].min(-1) - ground_m

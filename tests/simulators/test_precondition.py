@@ -57,7 +57,7 @@ def test_short_gaps_in_stances_close_and_short_stances_go():
     speed_m_s[0, 2:8, 0] = 0.0
     speed_m_s[0, 4, 0] = 1.0
     speed_m_s[0, 12:14, 0] = 0.0
-    stands = footing.standing(height_m, speed_m_s, np.array([0.3]), fps=30.0)
+    stands = footing.standing(height_m, speed_m_s, fps=30.0)
     assert np.flatnonzero(stands[0, :, 0]).tolist() == list(range(2, 8))
     assert not stands[..., 1].any()
 
