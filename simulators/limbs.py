@@ -40,20 +40,24 @@ def trunk_lift(skeleton: Skeleton, positions_m: np.ndarray, fps: float) -> np.nd
 def above_floor(motions: MotionBatch) -> MotionBatch:
     """Motions whose knees, elbows and wrists are not below the floor, as far as their bones reach."""
     positions_m, orientations = forward_kinematics(motions.skeleton, motions.root_m, motions.rotations)
-    sunken = np.zeros(len(motions), dtype=bool)
-    for upper, lower, flesh_m in _bones(motions.skeleton):
-        bones_m = positions_m[:, :, lower] - positions_m[:, :, upper]
-        missing_m = flesh_m - SUNKEN_M - positions_m[:, :, lower, 1]
-        if (missing_m <= 0).all():
-            continue
-        sunken |= (missing_m > 0).any(1)
-        raised_m = _tilted(bones_m, np.maximum(missing_m, 0.0), orientations[:, :, upper])
-        turns = Rotation.from_quat(shortest_turn(bones_m, raised_m))
-        orientations[:, :, upper] = (turns * Rotation.from_quat(orientations[:, :, upper])).as_quat()
-        positions_m[:, :, _below(motions.skeleton, lower)] += (raised_m - bones_m)[:, :, None]
     rotations = motions.rotations.copy()
-    rotations[sunken] = local_rotations(motions.skeleton, orientations[sunken])
+    ends = [(positions_m[:, :, lower, 1] < flesh_m - SUNKEN_M).any(1) for _, lower, flesh_m in _bones(motions.skeleton)]
+    for index in np.flatnonzero(np.any(ends, axis=0)):
+        rotations[index] = _raised(motions.skeleton, positions_m[index], orientations[index])
     return replace(motions, rotations=rotations)
+
+
+def _raised(skeleton: Skeleton, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
+    """Local rotations (T, J, 4) of a posed motion, (T, J, 3) and (T, J, 4), with its sunken bones tilted up."""
+    positions_m, orientations = positions_m.copy(), orientations.copy()
+    for upper, lower, flesh_m in _bones(skeleton):
+        bones_m = positions_m[:, lower] - positions_m[:, upper]
+        missing_m = np.maximum(flesh_m - SUNKEN_M - positions_m[:, lower, 1], 0.0)
+        raised_m = _tilted(bones_m, missing_m, orientations[:, upper])
+        turns = Rotation.from_quat(shortest_turn(bones_m, raised_m))
+        orientations[:, upper] = (turns * Rotation.from_quat(orientations[:, upper])).as_quat()
+        positions_m[:, _below(skeleton, lower)] += (raised_m - bones_m)[:, None]
+    return local_rotations(skeleton, orientations)
 
 
 def _bones(skeleton: Skeleton) -> list[tuple[int, int, float]]:
@@ -75,7 +79,7 @@ def _below(skeleton: Skeleton, top: int) -> np.ndarray:
 
 
 def _tilted(bones_m: np.ndarray, higher_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
-    """Bones (N, T, 3) turned so that they end higher by (N, T), towards where they point or else the joint's front."""
+    """Bones (T, 3) turned so that they end higher by (T,), towards where they point or else the joint's front."""
     lengths_m = np.linalg.norm(bones_m, axis=-1)
     heights_m = np.clip(bones_m[..., 1] + higher_m, -lengths_m, lengths_m)
     front = Rotation.from_quat(orientations).apply((0.0, 0.0, 1.0))

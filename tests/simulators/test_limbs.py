@@ -53,3 +53,10 @@ def test_a_sunken_trunk_is_lifted_smoothly(stand):
     assert lift_m[40] >= depth_m > 0
     assert not lift_m[:20].any()
     assert (np.diff(lift_m)[20:40] >= -1e-12).all()
+
+
+def test_sunken_motions_come_up_alike_in_any_company(clips):
+    crawl, roll = (clips[label].frames(0, 50) for label in ("crawl", "roll"))
+    together = limbs.above_floor(MotionBatch.stack([crawl, roll]))
+    for index, motion in enumerate((crawl, roll)):
+        assert np.array_equal(together.rotations[index], limbs.above_floor(MotionBatch.stack([motion])).rotations[0])
