@@ -55,15 +55,22 @@ def _raised(skeleton: Skeleton, positions_m: np.ndarray, orientations: np.ndarra
         missing_m = np.maximum(flesh_m - SUNKEN_M - positions_m[:, lower, 1], 0.0)
         raised_m = _tilted(bones_m, missing_m, orientations[:, upper])
         turns = Rotation.from_quat(shortest_turn(bones_m, raised_m))
-        orientations[:, upper] = (turns * Rotation.from_quat(orientations[:, upper])).as_quat()
-        positions_m[:, _below(skeleton, lower)] += (raised_m - bones_m)[:, None]
+        end = _below(skeleton, lower)
+        for joint in np.flatnonzero(_below(skeleton, upper) & ~end):
+            orientations[:, joint] = (turns * Rotation.from_quat(orientations[:, joint])).as_quat()
+        positions_m[:, end] += (raised_m - bones_m)[:, None]
     return local_rotations(skeleton, orientations)
 
 
 def _bones(skeleton: Skeleton) -> list[tuple[int, int, float]]:
     """Upper and lower joint of each bone that the skeleton has, and the flesh around the lower."""
     named = [(skeleton.joint(f"{side}_{a}"), skeleton.joint(f"{side}_{b}"), b) for side in SIDES for a, b in BONES]
-    return [(upper, lower, FLESH_M[part]) for upper, lower, part in named if upper is not None and lower is not None]
+    lengths_m = np.linalg.norm(skeleton.offsets_m, axis=1)
+    return [
+        (upper, lower, FLESH_M[part])
+        for upper, lower, part in named
+        if upper is not None and lower is not None and lengths_m[lower] > 0
+    ]
 
 
 def _unsided(part: str) -> str:
