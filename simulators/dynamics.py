@@ -17,7 +17,7 @@ from selfcorrect.motion.rotations import applied, composed, inverted, rotation_v
 from selfcorrect.simulators.humanoid import Humanoid
 from selfcorrect.simulators.world import GRAVITY_M_S2
 
-SMOOTHING_S = 0.8 / 30
+SMOOTHING_S = 0.6 / 30
 """Standard deviation of the Gaussian that smooths accelerations."""
 
 
