@@ -1,7 +1,7 @@
 """Preconditioner: mend by kinematics what the simulation should not have to fight.
 
-Capture noise and spikes, a floor that lies elsewhere or drifts, feet that hover, sink and slide. All of it is
-vectorised over motions and frames and takes about a thousandth of the motion's duration.
+Capture noise and spikes, splices, a floor that lies elsewhere or drifts, feet that hover, sink and slide, limbs below
+the floor. All of it is vectorised over frames and takes a few thousandths of the motion's duration.
 """
 
 from __future__ import annotations

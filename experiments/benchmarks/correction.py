@@ -79,7 +79,10 @@ def _placed(motion: Motion, start: int, turn_rad: float, shift_m: np.ndarray) ->
 
 
 def warped(motion: Motion, generator: np.random.Generator) -> Motion:
-    """Time that runs up to 30 % faster and slower within two seconds, by 0.1 s ahead and behind."""
+    """Time that runs up to 30 % faster and slower within two seconds, by 0.1 s ahead and behind.
+
+    Feet stand as still in warped time and bodies fall almost as fast: no corrector can know the pace that was meant.
+    """
     times_s = np.arange(len(motion)) / motion.fps
     ahead_s = 0.3 / np.pi * np.sin(np.pi * times_s + generator.uniform(0, 2 * np.pi))
     frames = np.clip((times_s + ahead_s) * motion.fps, 0, len(motion) - 1)
