@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators import frames
-from selfcorrect.simulators.anchoring import leg_jacobians, multiplied, rotated_back, turned
+from selfcorrect.simulators.anchoring import LegAnchors, leg_jacobians, multiplied, rotated_back, turned
 from selfcorrect.simulators.carrying import onto_links
 from selfcorrect.simulators.contact_plan import explain
 from selfcorrect.simulators.humanoid import humanoid
@@ -135,3 +135,37 @@ def test_velocities_of_a_steady_spin():
 def test_values_between_frames_are_linear():
     values = np.array([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])
     assert np.allclose(between_frames(values, 10.0, np.array([0.05, 0.1, 0.2])), [[1.0, 2.0], [2.0, 3.0], [4.0, 5.0]])
+
+
+@pytest.fixture
+def striding(clips):
+    """A walking body's plan, its leg anchors at one step per frame, and a frame in which the left foot swings."""
+    motion = MotionBatch.stack([clips["walk"]])
+    body = humanoid(motion.skeleton)
+    links = onto_links(body, motion)
+    plan = explain(body, links, 0.5)
+    times_s = np.arange(motion.root_m.shape[1] - 1) / motion.fps
+    anchors = LegAnchors(body, plan.of(0), leg_jacobians(body, links, plan)[0], motion.fps, times_s)
+    load_n = plan.force_n[0, :, : len(body.soles), 1].reshape(len(times_s) + 1, 2, -1).sum(-1)
+    swing = int(np.flatnonzero((load_n[:, 0] == 0) & (load_n[:, 1] > 0.5 * body.total_mass_kg * GRAVITY_M_S2))[0])
+    return body, plan.of(0), anchors, swing
+
+
+def moved_targets(striding, sag_m: float) -> dict[str, float]:
+    """Angles by which the joints of both legs are turned, the whole body being `sag_m` too low, after a while."""
+    body, plan, anchors, frame = striding
+    ankles_m = frames.to_simulator(plan.needs.positions_m[frame, Legs.of(body.tree).ankles]) - [0.0, 0.0, sag_m]
+    rest = [list(NO_TURN) for _ in range(len(body) - 1)]
+    for _ in range(20):
+        moved = anchors.move(frame, rest, root(), root(position_m=(0.0, 0.0, -sag_m)), ankles_m.tolist())
+    return dict(zip(body.tree.parts[1:], Rotation.from_quat(moved).magnitude(), strict=True))
+
+
+def test_a_swinging_foot_of_a_sagging_body_is_lifted(striding):
+    angles = moved_targets(striding, sag_m=0.02)
+    assert angles["left_knee"] > 0.02
+    assert angles["right_knee"] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_swinging_foot_of_a_body_that_is_too_high_is_left_alone(striding):
+    assert max(moved_targets(striding, sag_m=-0.02).values()) == pytest.approx(0.0, abs=1e-9)
