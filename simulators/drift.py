@@ -38,7 +38,9 @@ FEWEST_STEADY = 0.3
 GATE_WIDTH = 0.05
 RUNNING_M_S = 2.0
 RUNNING_SHARE = 0.12
-"""Who travels this fast has feet that are hardly ever still, and seem to drift by up to this share of the speed."""
+ALONG = 0.45
+"""Who travels this fast has feet that are hardly ever still: they seem to drift by up to this share of the speed, and
+by more if they never stop. So a run's drift must be faster, and the cosine between the two directions below this."""
 
 DENSITY_M_S = 0.12
 MOST_STARTS = 100
@@ -124,13 +126,20 @@ def floor_drift(
     if not steady and upright.mean() < MOSTLY:
         return none
     travel_m_s = _travel(drift_m_s, root_m, fps)
-    speed_m_s, drift_speed_m_s = (np.linalg.norm(each, axis=1).mean() for each in (travel_m_s, drift_m_s))
-    if speed_m_s > RUNNING_M_S:
-        if noisy or drift_speed_m_s < RUNNING_SHARE * speed_m_s:
+    if np.linalg.norm(travel_m_s, axis=1).mean() > RUNNING_M_S:
+        if noisy or not _aside(drift_m_s, travel_m_s):
             return none
         certainty = RUNNING
     drift_m_s = _sureness(standing, drift_m_s, certainty, steady=steady) * (drift_m_s - _rolling(travel_m_s))
     return drift_m_s if steady else drift_m_s - _unsure(drift_m_s, fps)
+
+
+def _aside(drift_m_s: np.ndarray, travel_m_s: np.ndarray) -> bool:
+    """Whether the drift (S, 2) of a run is faster than its feet seem to be, and not along the run (S, 2)."""
+    along = np.sum(drift_m_s * travel_m_s, axis=1)
+    speeds_m_s = np.linalg.norm(drift_m_s, axis=1), np.linalg.norm(travel_m_s, axis=1)
+    cosine = np.mean(along / np.maximum(speeds_m_s[0] * speeds_m_s[1], 1e-9))
+    return bool(speeds_m_s[0].mean() > RUNNING_SHARE * speeds_m_s[1].mean() and abs(cosine) < ALONG)
 
 
 def _sureness(standing: Standing, drift_m_s: np.ndarray, certainty: Certainty, *, steady: bool) -> float:
