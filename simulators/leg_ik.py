@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -26,6 +27,7 @@ class Legs:
     with_foot: np.ndarray
 
     @classmethod
+    @lru_cache(maxsize=8)
     def of(cls, skeleton: Skeleton) -> Legs:
         """Find the legs; raises ValueError where the skeleton lacks a hip, knee or ankle."""
         hips, knees, ankles = (_both(skeleton, part) for part in ("hip", "knee", "ankle"))

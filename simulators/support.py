@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -64,6 +65,7 @@ def carried_links(body: Humanoid, part: str) -> list[int]:
     return [link for name in names if (link := body.tree.joint(name)) is not None]
 
 
+@lru_cache(maxsize=64)
 def carried_places(body: Humanoid, part: str) -> np.ndarray:
     """(C,) which of the body's touching places a support of a part carries: of limbs those at the joint it is named by.
 

@@ -12,26 +12,31 @@ from scipy.spatial.transform import Rotation
 
 def composed(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Products (..., 4) of quaternions (..., 4), broadcast against each other: `second` is turned by `first`."""
-    x, y, z, w = np.moveaxis(first, -1, 0)
-    a, b, c, d = np.moveaxis(second, -1, 0)
-    return np.stack(
-        [
-            w * a + x * d + y * c - z * b,
-            w * b - x * c + y * d + z * a,
-            w * c + x * b - y * a + z * d,
-            w * d - x * a - y * b - z * c,
-        ],
-        axis=-1,
+    x, y, z, w = (first[..., axis] for axis in range(4))
+    a, b, c, d = (second[..., axis] for axis in range(4))
+    return _together(
+        w * a + x * d + y * c - z * b,
+        w * b - x * c + y * d + z * a,
+        w * c + x * b - y * a + z * d,
+        w * d - x * a - y * b - z * c,
     )
 
 
 def applied(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Vectors (..., 3) turned by quaternions (..., 4), broadcast against each other."""
-    x, y, z, w = np.moveaxis(rotations, -1, 0)
-    a, b, c = np.moveaxis(vectors, -1, 0)
+    x, y, z, w = (rotations[..., axis] for axis in range(4))
+    a, b, c = (vectors[..., axis] for axis in range(3))
     # v + w t + q × t with t = 2 q × v
     tx, ty, tz = 2 * (y * c - z * b), 2 * (z * a - x * c), 2 * (x * b - y * a)
-    return np.stack([a + w * tx + y * tz - z * ty, b + w * ty + z * tx - x * tz, c + w * tz + x * ty - y * tx], axis=-1)
+    return _together(a + w * tx + y * tz - z * ty, b + w * ty + z * tx - x * tz, c + w * tz + x * ty - y * tx)
+
+
+def _together(*components: np.ndarray) -> np.ndarray:
+    """Components (...) as (..., K)."""
+    whole = np.empty((*components[0].shape, len(components)))
+    for axis, component in enumerate(components):
+        whole[..., axis] = component
+    return whole
 
 
 def inverted(rotations: np.ndarray) -> np.ndarray:
