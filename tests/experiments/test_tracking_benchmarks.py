@@ -116,7 +116,7 @@ def test_the_frontier_has_a_point_for_each_strength_and_is_drawn(walk, tmp_path)
 
 
 def test_the_other_engine_confirms_what_one_has_corrected(walk, clips):
-    """Both find the same contacts, no penetration, and that the floor carries the body."""
+    """Both find the same contacts, no penetration, and that the floor carries what help from outside does not."""
     pytest.importorskip("mujoco")
     bullet, mujoco = (replace(TrackerSettings.at_strength(0.7), engine=engine) for engine in ENGINES)
     for clip in (walk, clips["jump"], clips["cartwheel"]):
@@ -125,7 +125,7 @@ def test_the_other_engine_confirms_what_one_has_corrected(walk, clips):
             assert isinstance(verdict, judge.Verdict), verdict
             assert verdict.contact_agreement > 0.9
             assert max(verdict.penetration_mm) < 0.5
-            assert verdict.load_bodyweights == pytest.approx((1.0, 1.0), abs=0.17)
+            assert verdict.load_bodyweights == pytest.approx((1.0, 1.0), abs=0.25)
             assert verdict.distance_mm < 20
     told = judge.table({"walk": verdict, "fall": "mujoco: lost"})
     assert "mean of 1" in told
