@@ -15,6 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from selfcorrect.motion.kinematics import continuous
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.simulators.smoothing import whittaker
 
 NOISY_RAD = 0.02
 NOISY_ROOT_M = 0.002
@@ -68,6 +69,25 @@ def denoise(motions: MotionBatch, noise_rad: np.ndarray) -> MotionBatch:
         rotations[motion][:, turning] = calm[:, : 4 * len(turning)].reshape(len(calm), len(turning), 4)
         root_m[motion][:, moving] = calm[:, 4 * len(turning) :]
     rotations /= np.linalg.norm(rotations, axis=-1, keepdims=True)
+    return _smoothed(replace(motions, root_m=root_m, rotations=rotations), noise_rad)
+
+
+def _smoothed(motions: MotionBatch, noise_rad: np.ndarray) -> MotionBatch:
+    """Noisy bodies with those joints smoothed that are noisy still: some models' noise is in concert, too.
+
+    noise_rad: (N, J) noise before anything was taken out, by which joints are smoothed.
+    """
+    chosen = noisy(noise_rad)
+    pace = (motions.fps / 30) ** 4  # second differences shrink with the square of the frame rate
+    rotations, root_m = continuous(motions.rotations, axis=1), motions.root_m.copy()
+    left_rad, left_m = joint_noise_rad(motions), noise_level(root_m)
+    for motion, joint in np.argwhere((left_rad > NOISY_JOINT_RAD) & chosen[:, None]):
+        smoothness = 0.4 * float(noise_rad[motion, joint] / 0.01) ** 1.5 * pace
+        rotations[motion, :, joint] = whittaker(rotations[motion, :, joint], smoothness)
+    for motion, axis in np.argwhere((left_m > NOISY_ROOT_M) & chosen[:, None]):
+        smoothness = float(left_m[motion, axis] / 0.003) ** 1.5 * pace
+        root_m[motion, :, axis] = whittaker(root_m[motion, :, axis, None], smoothness)[:, 0]
+    rotations[chosen] /= np.linalg.norm(rotations[chosen], axis=-1, keepdims=True)
     return replace(motions, root_m=root_m, rotations=rotations)
 
 

@@ -71,3 +71,17 @@ def test_pure_noise_leaves_only_its_mean():
 def test_motions_too_short_to_show_noise_stay(walk):
     short = jittery(walk).frames(0, 6)
     assert distance_m(denoised(short), short) < 1e-12
+
+
+def test_noise_that_all_joints_share_is_smoothed_too(clips):
+    """One random twist per frame, the same for every joint, lies in as few dimensions as motion does."""
+    clean = MotionBatch.stack([clips["walk"]])
+    twists = np.random.default_rng(0).normal(0.0, 0.15, (1, clean.rotations.shape[1], 1, 3))
+    turns = Rotation.from_rotvec(np.broadcast_to(twists, (*clean.rotations.shape[:3], 3)).reshape(-1, 3))
+    shaken = replace(
+        clean,
+        rotations=(Rotation.from_quat(clean.rotations.reshape(-1, 4)) * turns).as_quat().reshape(clean.rotations.shape),
+    )
+    before = denoising.joint_noise_rad(shaken)
+    after = denoising.joint_noise_rad(denoising.denoise(shaken, before))
+    assert np.median(after) < 0.3 * np.median(before)
