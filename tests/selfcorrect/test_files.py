@@ -52,22 +52,9 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_file_and_its_folder_are_synced_around_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    log: list[str] = []
-    fsync, replace = os.fsync, os.replace
-
-    def noted_fsync(descriptor: int) -> None:
-        log.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
-        fsync(descriptor)
-
-    def noted_replace(source: Path, target: Path) -> None:
-        log.append("rename")
-        replace(source, target)
-
-    monkeypatch.setattr("os.fsync", noted_fsync)
-    monkeypatch.setattr("os.replace", noted_replace)
+def test_a_file_and_its_folder_are_synced_around_the_rename(tmp_path: Path, sync_log: list[str]) -> None:
     write_atomically(tmp_path / "a", b"1")
-    assert log == ["a", "rename", tmp_path.name]
+    assert sync_log == ["a", "rename", tmp_path.name]
 
 
 KILLED = """

@@ -139,22 +139,9 @@ def test_a_failed_folder_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     assert list(tmp_path.iterdir()) == []
 
 
-def test_files_and_folders_are_synced_before_and_after_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    log: list[str] = []
-    fsync, replace = os.fsync, os.replace
-
-    def noted_fsync(descriptor: int) -> None:
-        log.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
-        fsync(descriptor)
-
-    def noted_replace(source: Path, target: Path) -> None:
-        log.append("rename")
-        replace(source, target)
-
-    monkeypatch.setattr("os.fsync", noted_fsync)
-    monkeypatch.setattr("os.replace", noted_replace)
+def test_files_and_folders_are_synced_before_and_after_the_rename(tmp_path: Path, sync_log: list[str]):
     write_folder(tmp_path / "generation-0001", {"a": b"1", "b": b"2"})
-    assert log == ["a", "b", ".generation-0001.tmp", "rename", tmp_path.name]
+    assert sync_log == ["a", "b", ".generation-0001.tmp", "rename", tmp_path.name]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.simulators.corrector import KinematicCorrector
 from selfcorrect.simulators.splices import without_splices
 
 
@@ -70,3 +71,11 @@ def test_only_spliced_motions_of_a_batch_change(walk):
 def test_moments_have_no_splices(walk):
     short = elsewhere(walk, 3, 1.0).frames(0, 6)
     assert np.array_equal(mended(short).root_m, short.root_m)
+
+
+def test_a_jump_is_undone_in_what_the_corrector_returns(clips):
+    clean = clips["walk"]
+    halfway = np.arange(len(clean))[:, None] >= len(clean) // 2
+    jumping = replace(clean, root_m=clean.root_m + halfway * [0.3, 0.0, 0.0])
+    mended, expected = (correction.motion for correction in KinematicCorrector()([jumping, clean]))
+    assert np.linalg.norm(mended.root_m - expected.root_m, axis=1).mean() < 0.03

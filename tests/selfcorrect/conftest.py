@@ -1,0 +1,27 @@
+"""What the tests of the core share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def sync_log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Grows by the name of each file or folder that is synced to disk, and by "rename" for each rename."""
+    log: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def noted_fsync(descriptor: int) -> None:
+        log.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        fsync(descriptor)
+
+    def noted_replace(source: Path, target: Path) -> None:
+        log.append("rename")
+        replace(source, target)
+
+    monkeypatch.setattr("os.fsync", noted_fsync)
+    monkeypatch.setattr("os.replace", noted_replace)
+    return log
