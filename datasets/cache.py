@@ -25,13 +25,13 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from tqdm import tqdm
 
-from selfcorrect.datasets import catalog
-from selfcorrect.datasets.dataset import UNREADABLE, Clip, complaint
-from selfcorrect.files import replacing
+from selfcorrect.datasets.collections import catalog
+from selfcorrect.datasets.collections.dataset import UNREADABLE, Clip, complaint
+from selfcorrect.motion.body.smpl import SMPL_BODY, to_smpl
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import SMPL_22, Skeleton
-from selfcorrect.motion.smpl import SMPL_BODY, to_smpl
 from selfcorrect.motion.transforms import on_skeleton, resample
+from selfcorrect.storage.files import replacing
 
 _VERSION = 1
 _DATA_SUFFIXES = (".npy", ".npz", ".bvh", ".txt", ".json", ".csv", ".pkl", ".gz")

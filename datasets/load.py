@@ -6,12 +6,12 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from selfcorrect.datasets import convert
-from selfcorrect.datasets.bvh import read_bvh
-from selfcorrect.datasets.catalog import recognise
-from selfcorrect.datasets.cmu import CMU, load_cmu
-from selfcorrect.datasets.dataset import read_all
-from selfcorrect.datasets.deepmimic import load_deepmimic
+from selfcorrect.datasets.collections.catalog import recognise
+from selfcorrect.datasets.collections.cmu import CMU, load_cmu
+from selfcorrect.datasets.collections.dataset import read_all
+from selfcorrect.datasets.collections.deepmimic import load_deepmimic
+from selfcorrect.datasets.files import convert
+from selfcorrect.datasets.files.bvh import read_bvh
 from selfcorrect.motion.motion import Motion
 
 EXPECTED = "deepmimic, a motion file (.bvh, .npz, .npy), a folder of BVH files, or a dataset's folder"

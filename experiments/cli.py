@@ -1,4 +1,4 @@
-"""The `selfcorrect` command: one subcommand per file of this folder."""
+"""The `selfcorrect` command: one subcommand per file of `commands`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import tyro
 
 COMMANDS = {
     "motion": "motion:MotionCommand",
-    "toy": "toy.command:ToyCommand",
+    "toy": "toy:ToyCommand",
     "correct": "correct:CorrectCommand",
     "data": "data:DataCommand",
     "view": "view:ViewCommand",
     "text-to-motion": "text_to_motion:TextToMotionCommand",
 }
-"""Module of this package, and class, of each subcommand."""
+"""Module of `commands`, and class, of each subcommand."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -52,7 +52,7 @@ def _command(arguments: list[str]) -> Any:
 
 def _class_of(name: str) -> Any:
     module, class_name = COMMANDS[name].split(":")
-    return getattr(import_module(f"selfcorrect.experiments.{module}"), class_name)
+    return getattr(import_module(f"selfcorrect.experiments.commands.{module}"), class_name)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from selfcorrect.extras import MissingExtraError
-from selfcorrect.files import replacing
+from selfcorrect.storage.files import replacing
 
 _BATCH = 64
 

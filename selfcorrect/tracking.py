@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from selfcorrect.files import write_atomically
-from selfcorrect.store import Generation, Metrics, Record, to_json
+from selfcorrect.storage.files import write_atomically
+from selfcorrect.storage.store import Generation, Metrics, Record, to_json
 
 Row: TypeAlias = Mapping[str, Any]
 WandbMode: TypeAlias = Literal["off", "offline", "online"]

@@ -8,12 +8,12 @@ from functools import partial
 
 import numpy as np
 
-from selfcorrect.motion.correction import MotionCorrection
+from selfcorrect.motion.correction.results import MotionCorrection
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.pool import map_tasks
-from selfcorrect.simulators.precondition import PreconditionSettings
+from selfcorrect.processes import map_tasks
+from selfcorrect.simulators.mending.precondition import PreconditionSettings
+from selfcorrect.simulators.pipeline import Outcome, mend, simulate
 from selfcorrect.simulators.settings import TrackerSettings
-from selfcorrect.simulators.stages import Outcome, mend, simulate
 
 SHORTEST_FRAMES = 4
 BATCH = 16

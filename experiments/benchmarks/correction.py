@@ -16,9 +16,9 @@ import numpy as np
 import tyro
 from scipy.spatial.transform import Rotation, Slerp
 
-from selfcorrect.datasets.cmu import load_cmu
+from selfcorrect.datasets.collections.cmu import load_cmu
 from selfcorrect.experiments.benchmarks.tracking import TrackingErrors, mean_errors, tracking_errors
-from selfcorrect.motion.correction import CorrectMotions
+from selfcorrect.motion.correction.results import CorrectMotions
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector

@@ -20,12 +20,13 @@ import numpy as np
 import torch
 import tyro
 
-from selfcorrect.datasets import convert
 from selfcorrect.datasets.cache import CacheSettings, MotionCache, open_cache
+from selfcorrect.datasets.files import convert
 from selfcorrect.models.diffusion.config import PRESETS
 from selfcorrect.models.diffusion.model import MotionDiffusion
-from selfcorrect.motion.features import FeatureCodec
-from selfcorrect.motion.humanml3d import (
+from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
+from selfcorrect.motion.encodings.features import FeatureCodec
+from selfcorrect.motion.encodings.humanml3d import (
     FPS,
     TARGET_OFFSETS_M,
     canonical,
@@ -35,7 +36,6 @@ from selfcorrect.motion.humanml3d import (
     normalise_bones,
 )
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.smpl import SMPL_BODY, body_joints
 from selfcorrect.motion.transforms import canonicalise, on_skeleton, resample
 from selfcorrect.randomness import streams
 from selfcorrect.samples import Samples

@@ -19,12 +19,12 @@ import numpy as np
 import tyro
 from matplotlib.figure import Figure
 
-from selfcorrect.datasets.cmu import load_cmu
+from selfcorrect.datasets.collections.cmu import load_cmu
 from selfcorrect.experiments.benchmarks.tracking import Result, mean_errors, measure
-from selfcorrect.experiments.figures import PALETTE, STYLE
-from selfcorrect.files import replacing, write_atomically
+from selfcorrect.experiments.reporting.figures import PALETTE, STYLE
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.settings import STRENGTHS, TrackerSettings
+from selfcorrect.storage.files import replacing, write_atomically
 
 _BESIDE: tuple[dict[str, Any], ...] = (
     {"xytext": (4, 4), "textcoords": "offset points"},

@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from selfcorrect.datasets.cmu import load_cmu
+from selfcorrect.datasets.collections.cmu import load_cmu
+from selfcorrect.motion.correction.timeline import BEARS_BODYWEIGHTS, Timeline
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.timeline import BEARS_BODYWEIGHTS, Timeline
-from selfcorrect.simulators.precondition import PreconditionSettings, precondition
+from selfcorrect.simulators.mending.precondition import PreconditionSettings, precondition
+from selfcorrect.simulators.pipeline import Outcome, follow_mended
 from selfcorrect.simulators.settings import ENGINES, STRENGTHS, TrackerSettings
-from selfcorrect.simulators.stages import Outcome, follow_mended
 
 FEET = ("left foot", "right foot")
 

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from selfcorrect.datasets.bvh import clip_of, write_bvh
-from selfcorrect.datasets.deepmimic import load_deepmimic
+from selfcorrect.datasets.collections.deepmimic import load_deepmimic
+from selfcorrect.datasets.files.bvh import clip_of, write_bvh
 from selfcorrect.motion.motion import Motion
 
 

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import tyro
 
-from selfcorrect.datasets.deepmimic import load_deepmimic
-from selfcorrect.motion.correction import CorrectMotions
+from selfcorrect.datasets.collections.deepmimic import load_deepmimic
+from selfcorrect.motion.correction.results import CorrectMotions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.precondition import PreconditionSettings
+from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.settings import STRENGTHS, TrackerSettings
 
 FRAMES = 48

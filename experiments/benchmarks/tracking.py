@@ -21,11 +21,11 @@ from unittest.mock import patch
 import numpy as np
 import tyro
 
-from selfcorrect.datasets.cmu import load_cmu
-from selfcorrect.motion.correction import MotionCorrection
+from selfcorrect.datasets.collections.cmu import load_cmu
+from selfcorrect.motion.correction.results import MotionCorrection
 from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.physical import physical_errors
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.settings import STRENGTHS, TrackerSettings
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from selfcorrect import theory
 from selfcorrect.correction import Correction
 from selfcorrect.corrector import Corrected, Corrector, verifier
-from selfcorrect.datasets.toy import zipf
+from selfcorrect.datasets.toy.draws import zipf
 from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, agrees, below
 from selfcorrect.experiments.toy.running import Comparison, Curves, run_seeds
 from selfcorrect.loop import Candidate, Plan, Task

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from selfcorrect import theory
-from selfcorrect.datasets.toy import normal
+from selfcorrect.datasets.toy.draws import normal
 from selfcorrect.experiments.toy.gaussian import DIMENSION
 from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, agrees
 from selfcorrect.experiments.toy.running import Curves, run_arms

@@ -17,7 +17,7 @@ from torch import Tensor
 from selfcorrect.anchors import Anchors, fit_anchors
 from selfcorrect.correction import Correction
 from selfcorrect.corrector import Corrector
-from selfcorrect.datasets.digits import bundled_digits, mnist
+from selfcorrect.datasets.toy.digits import bundled_digits, mnist
 from selfcorrect.experiments.toy.result import Check, Line, Panel, Pictures, Result, above, below
 from selfcorrect.experiments.toy.running import Curves, run_arms
 from selfcorrect.loop import Candidate, Plan, Task
@@ -29,7 +29,7 @@ from selfcorrect.policy import Augment, Policy, RealOnly
 from selfcorrect.randomness import Stream, streams
 from selfcorrect.samples import Samples
 from selfcorrect.statistics import mean_interval
-from selfcorrect.store import Generation
+from selfcorrect.storage.store import Generation
 
 
 @dataclass(frozen=True)

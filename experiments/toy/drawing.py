@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from selfcorrect.experiments.figures import PALETTE, STYLE, as_svg
+from selfcorrect.experiments.reporting.figures import PALETTE, STYLE, as_svg
 from selfcorrect.experiments.toy.result import Line, Map, Panel, Pictures, Scatter
 from selfcorrect.statistics import band
 

@@ -12,7 +12,7 @@ import jinja2
 
 from selfcorrect.experiments.toy.drawing import draw
 from selfcorrect.experiments.toy.result import Check, Result
-from selfcorrect.files import replacing
+from selfcorrect.storage.files import replacing
 
 TEMPLATE = Path(__file__).with_name("gallery.html")
 

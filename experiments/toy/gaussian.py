@@ -9,7 +9,7 @@ from torch import Tensor
 
 from selfcorrect.correction import Correction
 from selfcorrect.corrector import Corrector
-from selfcorrect.datasets.toy import normal
+from selfcorrect.datasets.toy.draws import normal
 from selfcorrect.loop import Candidate, Task
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.models.protocol import GenerativeModel

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from selfcorrect import theory
 from selfcorrect.bias import sampling_settings
-from selfcorrect.datasets.toy import normal
+from selfcorrect.datasets.toy.draws import normal
 from selfcorrect.experiments.toy.gaussian import DIMENSION, distance_to_truth, fresh_normal, gaussian_task, share_inside
 from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, agrees, below
 from selfcorrect.experiments.toy.running import Curves, run_arms

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from selfcorrect import theory
-from selfcorrect.datasets.text import Alphabet, documentation, read_text, split_windows
-from selfcorrect.datasets.toy import transitions, zipf
+from selfcorrect.datasets.toy.draws import transitions, zipf
+from selfcorrect.datasets.toy.text import Alphabet, documentation, read_text, split_windows
 from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, agrees, below
 from selfcorrect.experiments.toy.running import Comparison, Curves, run_arms, run_seeds
 from selfcorrect.loop import Candidate, Plan, Task

@@ -15,7 +15,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from selfcorrect import theory
-from selfcorrect.datasets.toy import SHAPES
+from selfcorrect.datasets.toy.draws import SHAPES
 from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, Scatter, above, agrees
 from selfcorrect.experiments.toy.running import Curves, run_arms
 from selfcorrect.loop import Candidate, Plan, Task
@@ -29,7 +29,7 @@ from selfcorrect.policy import Augment, Policy, RealOnly, Replace
 from selfcorrect.randomness import Stream, streams
 from selfcorrect.samples import Samples
 from selfcorrect.statistics import mean_interval
-from selfcorrect.store import Generation
+from selfcorrect.storage.store import Generation
 
 MODELS: Mapping[str, GenerativeModel] = {
     "kernel density": KernelDensity.empty(2),

@@ -20,7 +20,7 @@ from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.policy import Augment
 from selfcorrect.randomness import Stream, streams
 from selfcorrect.statistics import Interval, ratio_interval
-from selfcorrect.store import Generation, MemoryStore
+from selfcorrect.storage.store import Generation, MemoryStore
 
 
 @dataclass(frozen=True)

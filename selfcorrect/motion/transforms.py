@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.body import world_sole_points
+from selfcorrect.motion.body.flesh import world_sole_points
 from selfcorrect.motion.kinematics import continuous, forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets import amass, cache
+from selfcorrect.datasets import cache
 from selfcorrect.datasets.cache import CacheSettings, MotionCache, open_cache
-from selfcorrect.datasets.dataset import Clip
+from selfcorrect.datasets.collections.dataset import Clip
+from selfcorrect.datasets.files import amass
+from selfcorrect.motion.body.smpl import SMPL_BODY, SMPL_H, to_smpl
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.smpl import SMPL_BODY, SMPL_H, to_smpl
 from selfcorrect.motion.transforms import on_skeleton, resample
 
 CLIPS, FRAMES = 7, 90

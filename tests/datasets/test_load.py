@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from selfcorrect.datasets.bvh import clip_of, write_bvh
-from selfcorrect.datasets.deepmimic import load_deepmimic
+from selfcorrect.datasets.collections.deepmimic import load_deepmimic
+from selfcorrect.datasets.files.bvh import clip_of, write_bvh
 from selfcorrect.datasets.load import label_of, load_motions
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.deepmimic import CYCLIC, load_deepmimic
+from selfcorrect.datasets.collections.deepmimic import CYCLIC, load_deepmimic
 from selfcorrect.datasets.windows import Windows, WindowSettings, cut_windows, split_windows
 from selfcorrect.motion.kinematics import angular_velocity, joint_positions
 from selfcorrect.motion.motion import Motion

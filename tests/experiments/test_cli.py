@@ -78,5 +78,5 @@ def test_correcting_motions_needs_no_pytorch():
     """Which costs every worker 200 MB and a second."""
     program = "import sys, selfcorrect.experiments.cli as cli; cli._command(['correct', 'x.bvh']); print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    assert "selfcorrect.simulators.tracker" in modules
+    assert "selfcorrect.simulators.tracking.tracker" in modules
     assert "torch" not in modules

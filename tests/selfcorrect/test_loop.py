@@ -24,7 +24,7 @@ from selfcorrect.policy import Accumulate, Augment, RealOnly, Replace
 from selfcorrect.randomness import streams
 from selfcorrect.samples import Samples
 from selfcorrect.stopwatch import Stopwatch
-from selfcorrect.store import MemoryStore
+from selfcorrect.storage.store import MemoryStore
 
 STREAM = streams(7)
 SEEDS, COUNT = 300, 20

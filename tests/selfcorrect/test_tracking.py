@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from selfcorrect.store import Generation, MemoryStore
+from selfcorrect.storage.store import Generation, MemoryStore
 from selfcorrect.tracking import MetricsFile, TrackedRun, publish_to_wandb, rows_of, write_rows
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from selfcorrect.datasets.deepmimic import load_deepmimic
+from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22, Skeleton, smpl_22
 
@@ -42,7 +42,7 @@ def walk(clips: dict[str, Motion]) -> Motion:
 
 def standing_still(skeleton: Skeleton, frames: int = 31, fps: float = 30.0, height_m: float | None = None) -> Motion:
     """The rest pose with its soles on the floor, or its root at a height."""
-    from selfcorrect.motion.body import sole_points
+    from selfcorrect.motion.body.flesh import sole_points
     from selfcorrect.motion.kinematics import forward_kinematics
 
     rotations = np.tile([0.0, 0.0, 0.0, 1.0], (frames, len(skeleton), 1))

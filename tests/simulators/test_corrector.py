@@ -11,7 +11,7 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.transforms import mirror
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.precondition import PreconditionSettings
+from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.settings import TrackerSettings
 
 
@@ -143,7 +143,7 @@ def test_strength_trades_closeness_for_independence(walk):
 @pytest.mark.slow
 def test_motion_capture_is_tracked_as_closely_as_promised(cmu):
     """Four test clips: two walks, a kick, a dance. The bounds are a fifth above what was measured."""
-    from selfcorrect.datasets.cmu import load_cmu
+    from selfcorrect.datasets.collections.cmu import load_cmu
 
     names = ("09_12", "10_01", "135_04", "94_06")
     clips = [clip for clip in load_cmu(cmu, "test") if any(name in clip.source for name in names)]

@@ -9,7 +9,7 @@ import torch
 
 from selfcorrect.anchors import Anchors
 from selfcorrect.correction import Correction, apply_corrector
-from selfcorrect.datasets.digits import bundled_digits
+from selfcorrect.datasets.toy.digits import bundled_digits
 from selfcorrect.experiments.toy import digits
 from selfcorrect.randomness import streams
 from selfcorrect.samples import Samples

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from selfcorrect.datasets.toy import SHAPES, eight_gaussians, zipf
+from selfcorrect.datasets.toy.draws import SHAPES, eight_gaussians, zipf
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.models.categorical import Categorical
 from selfcorrect.models.flow import Flow

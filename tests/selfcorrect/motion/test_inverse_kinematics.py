@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.humanml3d import BONE_AXES
+from selfcorrect.motion.encodings.humanml3d import BONE_AXES
 from selfcorrect.motion.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion

@@ -9,8 +9,8 @@ import pytest
 from scipy.spatial.transform import Rotation, Slerp
 
 from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.physical import physical_errors
 from selfcorrect.motion.skeleton import Skeleton, smpl_22
 from selfcorrect.motion.transforms import (
     canonicalise,

@@ -1,0 +1,1 @@
+"""Published collections of motions in the layout in which they are distributed, one file each."""

@@ -1,0 +1,96 @@
+"""BABEL: what people do when in AMASS, as labels of whole clips and of spans of time.
+
+Punnakkal et al., "BABEL: Bodies, Action and Behavior with English Labels", CVPR 2021.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from selfcorrect.datasets.collections.dataset import Clip, Dataset, MissingData, cut, require
+from selfcorrect.datasets.files import amass
+from selfcorrect.motion.motion import Motion
+
+SPLITS = ("train", "val", "test", "extra_train", "extra_val")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A span of a recording: the annotator's words, the action category ("" for none), seconds, None for all of it."""
+
+    words: str
+    action: str
+    span_s: tuple[float, float] | None
+
+
+def segments(record: Mapping[str, Any]) -> list[Segment]:
+    """The labelled spans of a record of BABEL's files; labels of the whole clip where it has no spans."""
+    return list(_labels(record, "frame")) or list(_labels(record, "seq"))
+
+
+def _labels(record: Mapping[str, Any], kind: str) -> Iterator[Segment]:
+    """Labels of one annotator, as in the dense files, or of several, as in the extra ones."""
+    for annotation in [record.get(f"{kind}_ann"), *(record.get(f"{kind}_anns") or ())]:
+        for label in (annotation or {}).get("labels") or ():
+            span_s = (float(label["start_t"]), float(label["end_t"])) if kind == "frame" else None
+            yield Segment(label["raw_label"] or "", (label.get("act_cat") or [""])[0] or "", span_s)
+
+
+def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
+    """The labelled recordings of a split ("train" where none is named); AMASS lies in `amass` in or beside `folder`."""
+    split = split or "train"
+    if split not in SPLITS:
+        raise ValueError(f"{folder}: BABEL has the splits {', '.join(SPLITS)}, got {split!r}")
+    require(BABEL, folder, f"{split}.json")
+    try:
+        records = json.loads((folder / f"{split}.json").read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{folder / f'{split}.json'}, line {error.lineno}: not JSON ({error.msg})") from error
+    motions = _amass_folder(folder)
+    return [_clip(motions, name, record) for name, record in records.items()]
+
+
+def _amass_folder(folder: Path) -> Path:
+    for motions in (folder / "amass", folder.parent / "amass"):
+        if motions.is_dir():
+            return motions
+    raise MissingData(
+        f"{folder}: BABEL needs AMASS' SMPL+H files in {folder / 'amass'} or {folder.parent / 'amass'}. "
+        f"To be had: {amass.AMASS.obtain} Licence: {amass.AMASS.licence}"
+    )
+
+
+def _clip(motions: Path, name: str, record: Mapping[str, Any]) -> Clip:
+    """BABEL's paths begin with the name of the archive, which is not always a folder on disk."""
+    stated = Path(record["feat_p"])
+    path = next((motions / part for part in (stated, Path(*stated.parts[1:])) if (motions / part).exists()), stated)
+    return Clip(name, path, partial(_read, path, segments(record)))
+
+
+def _read(path: Path, labelled: list[Segment]) -> list[Motion]:
+    motion = amass.read(path)
+    return [replace(cut(motion, segment.span_s), label=segment.action, text=segment.words) for segment in labelled]
+
+
+def _recognises(path: Path) -> bool:
+    files = [path / f"{split}.json" for split in SPLITS if (path / f"{split}.json").is_file()]
+    return any('"babel_sid"' in file.open(encoding="utf-8").read(4096) for file in files[:1])
+
+
+BABEL = Dataset(
+    name="babel",
+    title="BABEL",
+    holds="labels of 43 hours of AMASS: 260 action categories, words of annotators, spans of time",
+    obtain="after registration at BABEL's web site of the Max Planck Institute for Intelligent Systems "
+    "(babel_v1.0_release); the motions from AMASS.",
+    licence="non-commercial scientific research.",
+    layout="train.json, val.json, test.json, extra_train.json, extra_val.json\n"
+    "amass/SUBSET/… in this folder or beside it",
+    recognises=_recognises,
+    clips=clips,
+)

@@ -1,0 +1,38 @@
+"""SMPL poses in a camera's coordinates, as action-recognition datasets have them."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.body.smpl import SMPL
+from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+
+_QUARTER_TURNS = Rotation.from_euler("x", [[0], [90], [180], [270]], degrees=True)
+
+
+def motion_of_poses(poses: np.ndarray, root: np.ndarray, fps: float, source: str) -> Motion:
+    """SMPL pose parameters (T, 72) and root positions (T, 3), metres, on an average body, upright on the floor.
+
+    Camera coordinates have y or z up or down, by release; of the four quarter turns about x, the one is taken that puts
+    the head above the pelvis for most of the time. The lowest joint of the clip is put on the floor.
+    """
+    if poses.ndim != 2 or poses.shape[1] != 72 or root.shape != (len(poses), 3):
+        raise ValueError(
+            f"{source}: expected poses (frames, 72) and root positions (frames, 3), got {poses.shape} and {root.shape}"
+        )
+    if not (np.isfinite(poses).all() and np.isfinite(root).all()):
+        raise ValueError(f"{source}: poses or root positions are not finite")
+    rotations = Rotation.from_rotvec(poses.astype(float).reshape(-1, 24, 3)).as_quat()
+    spine = Rotation.from_quat(rotations[:, 0]).apply([0.0, 1.0, 0.0])
+    turn = _QUARTER_TURNS[int(np.argmax(np.median(_heights(spine), axis=1)))]
+    rotations[:, 0] = (turn * Rotation.from_quat(rotations[:, 0])).as_quat()
+    motion = Motion(SMPL.average(), turn.apply(root.astype(float)), rotations, fps, source=source)
+    motion.root_m[:, 1] -= joint_positions(motion)[..., 1].min()
+    return motion
+
+
+def _heights(directions: np.ndarray) -> np.ndarray:
+    """(4, T) vertical component of directions (T, 3) after each quarter turn."""
+    return np.stack([turn.apply(directions)[:, 1] for turn in _QUARTER_TURNS])

@@ -1,0 +1,229 @@
+"""The CMU motion-capture set: an index, BVH files on two kinds of skeleton, and T-poses to read them by.
+
+The folder (or a .tar.gz of it) holds `index.csv` with a row per clip (file, split, skeleton, subject, category,
+description, …), the BVH files, and `tpose/`. Skeleton `mb` does not stand upright at zero rotation, so every joint's
+rotation is measured from its orientation in the subject's T-pose. That also puts both kinds on one skeleton, SMPL-22.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.datasets.collections.dataset import Clip, Dataset
+from selfcorrect.datasets.files.bvh import parse_bvh
+from selfcorrect.motion.kinematics import continuous, forward_kinematics, local_rotations
+from selfcorrect.motion.measures.contacts import floor_height_m
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, smpl_22
+
+INDEX = "index.csv"
+_COLUMNS = ("file", "split", "skeleton", "subject", "category", "description")
+
+ReadText = Callable[[str], str]
+"""Gives the text of a file of the set by its path in there; KeyError or OSError where it is missing."""
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of skeleton: length of its unit, and the joint that each part of SMPL-22 is read from.
+
+    The part `spine2` has no joint in `daz`; it lies halfway between its neighbours and turns half as far.
+    """
+
+    metres_per_unit: float
+    joints: dict[str, str]
+
+
+def _both_sides(pattern: str, **limbs: str) -> dict[str, str]:
+    """Joints of arms and legs; `{Side}` stands for Left or Right and `{s}` for l or r."""
+    return {
+        f"{side}_{part}": pattern.format(Side=side.title(), s=side[0], joint=joint)
+        for side in ("left", "right")
+        for part, joint in limbs.items()
+    }
+
+
+_KINDS = {
+    "mb": _Kind(
+        0.0254 / 0.45,
+        {"pelvis": "Hips", "spine1": "LowerBack", "spine2": "Spine", "spine3": "Spine1"}
+        | {"neck": "Neck1", "head": "Head"}
+        | _both_sides(
+            "{Side}{joint}", hip="UpLeg", knee="Leg", ankle="Foot", foot="ToeBase", collar="Shoulder", shoulder="Arm",
+            elbow="ForeArm", wrist="Hand",
+        ),
+    ),
+    "daz": _Kind(
+        0.01,
+        {"pelvis": "hip", "spine1": "abdomen", "spine3": "chest", "neck": "neck", "head": "head"}
+        | _both_sides(
+            "{s}{joint}", hip="Thigh", knee="Shin", ankle="Foot", foot="Foot_end", collar="Collar", shoulder="Shldr",
+            elbow="ForeArm", wrist="Hand",
+        ),
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class _Poses:
+    """World poses of the parts of SMPL-22: positions_m (T, 22, 3) and orientations of T × 22 parts, and frame rate.
+
+    Without a joint for it, `spine2` is interpolated between `spine1` and `spine3`.
+    """
+
+    positions_m: np.ndarray
+    orientations: Rotation
+    fps: float
+
+
+def load_cmu(path: Path, split: str | None = None, on_floor: bool = True) -> list[Motion]:
+    """The clips of a folder or .tar.gz of the set, those of a split ("train", "test") where one is named.
+
+    Motions are on SMPL-22 with the subject's bones; label: category, text: description. Captured floors lie up to 13 cm
+    off; each clip's is put at y = 0 unless `on_floor` is false. Raises ValueError that names file and place.
+    """
+    motions = [motion for clip in clips(path, split) for motion in clip.read()]
+    return [_on_floor(motion) for motion in motions] if on_floor else motions
+
+
+def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
+    """The clips of a folder or .tar.gz of the set, to be read one by one, as captured; nothing in it is pickled."""
+    source, read_text = str(folder), _reader(folder)
+
+    @cache
+    def tpose(kind: str, subject: int) -> _Poses:
+        name = "tpose/daz.bvh" if kind == "daz" else f"tpose/mb_{subject:02d}.bvh"
+        return _poses(source, name, read_text, _KINDS[kind])
+
+    def read(row: dict[str, str]) -> list[Motion]:
+        return [_motion(source, row, read_text, tpose(row["skeleton"], int(row["subject"])))]
+
+    rows = _index(source, read_text, split)
+    return [Clip(Path(row["file"]).stem, folder / row["file"], partial(read, row)) for row in rows]
+
+
+def _on_floor(motion: Motion) -> Motion:
+    return replace(motion, root_m=motion.root_m - np.array([0.0, floor_height_m(motion), 0.0]))
+
+
+def is_cmu(path: Path) -> bool:
+    """Whether a path is a folder of this set, or an archive, which can only be one of it."""
+    return (path / INDEX).is_file() or path.name.endswith((".tar.gz", ".tgz", ".tar"))
+
+
+def _reader(path: Path) -> ReadText:
+    if path.is_dir():
+        return lambda name: (path / name).read_text(encoding="utf-8")
+    return _archive_texts(path).__getitem__
+
+
+def _archive_texts(path: Path) -> dict[str, str]:
+    """All text files of an archive by their path below the folder that holds the index."""
+    try:
+        with tarfile.open(path) as archive:
+            texts = {member.name: _text_of(archive, member) for member in archive if _is_wanted(member)}
+    except (tarfile.TarError, EOFError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: expected a tar archive of the CMU set, but {error}") from error
+    index = next((name for name in texts if Path(name).name == INDEX), None)
+    if index is None:
+        raise ValueError(f"{path}: expected {INDEX} in the archive, found none")
+    return {name.removeprefix(index.removesuffix(INDEX)): text for name, text in texts.items()}
+
+
+def _is_wanted(member: tarfile.TarInfo) -> bool:
+    return member.isfile() and member.name.endswith((".bvh", INDEX))
+
+
+def _text_of(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+    file = archive.extractfile(member)
+    return file.read().decode("utf-8") if file else ""
+
+
+def _index(source: str, read_text: ReadText, split: str | None) -> list[dict[str, str]]:
+    """Rows of the index, checked, of one split or all."""
+    rows = csv.DictReader(io.StringIO(_text(source, INDEX, read_text)))
+    if missing := [column for column in _COLUMNS if column not in (rows.fieldnames or ())]:
+        raise ValueError(f"{source}: {INDEX}, line 1: expected the columns {', '.join(_COLUMNS)}; missing {missing}")
+    checked = [_checked_row(source, row, rows.line_num) for row in rows]
+    chosen = [row for row in checked if split in (None, row["split"])]
+    if not chosen:
+        splits = sorted({row["split"] for row in checked})
+        raise ValueError(f"{source}: {INDEX} has no clips of split {split!r}, only of {splits}")
+    return chosen
+
+
+def _checked_row(source: str, row: dict[str, str], line: int) -> dict[str, str]:
+    where = f"{source}: {INDEX}, line {line}"
+    if any(row[column] is None for column in _COLUMNS):
+        raise ValueError(f"{where}: expected as many fields as the first line has")
+    if row["skeleton"] not in _KINDS:
+        raise ValueError(f"{where}: expected a skeleton of {list(_KINDS)}, got {row['skeleton']!r}")
+    if not row["subject"].isdecimal():
+        raise ValueError(f"{where}: expected the number of a subject, got {row['subject']!r}")
+    return row
+
+
+def _text(source: str, name: str, read_text: ReadText) -> str:
+    try:
+        return read_text(name)
+    except (KeyError, OSError) as error:
+        raise ValueError(f"{source}: expected the file {name} of the CMU set, found none") from error
+
+
+def _motion(source: str, row: dict[str, str], read_text: ReadText, tpose: _Poses) -> Motion:
+    """A clip on SMPL-22: rotations since the T-pose, with the T-pose's bones."""
+    poses = _poses(source, row["file"], read_text, _KINDS[row["skeleton"]])
+    rest_m = tpose.positions_m[0]
+    offsets_m = rest_m - rest_m[list(SMPL_22_PARENTS)]
+    offsets_m[0] = 0
+    skeleton = smpl_22(offsets_m)
+    turned = (poses.orientations * tpose.orientations.inv()).as_quat()
+    rotations = continuous(local_rotations(skeleton, turned))
+    name = f"{source}/{row['file']}"
+    return Motion(
+        skeleton, poses.positions_m[:, 0], rotations, poses.fps, row["category"], text=row["description"], source=name
+    )
+
+
+def _poses(source: str, name: str, read_text: ReadText, kind: _Kind) -> _Poses:
+    """The parts' world poses in a file of the set."""
+    motion = parse_bvh(_text(source, name, read_text), f"{source}/{name}", kind.metres_per_unit).motion
+    names = motion.skeleton.names
+    if missing := [joint for joint in kind.joints.values() if joint not in names]:
+        raise ValueError(f"{source}/{name}: expected the joints of the CMU set, missing are {', '.join(missing)}")
+    positions_m, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
+    # A part without a joint is read from the root here, and filled in below.
+    columns = [names.index(kind.joints.get(part, names[0])) for part in SMPL_22]
+    positions_m, orientations = positions_m[:, columns], orientations[:, columns]
+    if "spine2" not in kind.joints:
+        low, middle, high = (SMPL_22.index(f"spine{number}") for number in (1, 2, 3))
+        positions_m[:, middle] = (positions_m[:, low] + positions_m[:, high]) / 2
+        orientations[:, middle] = _halfway(orientations[:, low], orientations[:, high])
+    return _Poses(positions_m, Rotation.from_quat(orientations), motion.fps)
+
+
+def _halfway(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The rotations (T, 4) in the middle of the shortest arcs from `first` to `second`."""
+    start = Rotation.from_quat(first)
+    return (start * Rotation.from_rotvec(0.5 * (start.inv() * Rotation.from_quat(second)).as_rotvec())).as_quat()
+
+
+CMU = Dataset(
+    name="cmu",
+    title="CMU motion capture, compact BVH set",
+    holds="204 clips, 38 minutes, 30 fps, with categories and descriptions",
+    obtain="recordings from mocap.cs.cmu.edu; this set is a selection of B. Hahne's BVH conversions (cgspeed).",
+    licence="free use; the data themselves may not be resold.",
+    layout="index.csv; train/, test/: SUBJECT_TRIAL.bvh; tpose/: mb_SUBJECT.bvh, daz.bvh; or a .tar.gz of these",
+    recognises=is_cmu,
+    clips=clips,
+)

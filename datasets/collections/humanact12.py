@@ -1,0 +1,56 @@
+"""HumanAct12: twelve everyday actions, in the file that MDM and its followers use.
+
+Guo et al., "Action2Motion: Conditioned Generation of 3D Human Motions", ACM Multimedia 2020.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from selfcorrect.datasets.collections.camera_poses import motion_of_poses
+from selfcorrect.datasets.collections.dataset import Clip, Dataset, require
+from selfcorrect.motion.motion import Motion
+from selfcorrect.storage.pickled import read_pickled_numbers
+
+FILE = "humanact12poses.pkl"
+FPS = 20.0
+ACTIONS = (
+    "warm up", "walk", "run", "jump", "drink", "lift dumbbell", "sit", "eat", "turn steering wheel", "phone", "boxing",
+    "throw",
+)  # fmt: skip
+
+
+def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
+    """The recordings; there is one split, "train"."""
+    require(HUMANACT12, folder, FILE)
+    if split not in (None, "train"):
+        raise ValueError(f"{folder}: HumanAct12 has only the split 'train', got {split!r}")
+    path = folder / FILE
+    data = read_pickled_numbers(path, allow_pickle=allow_pickle)
+    if missing := [name for name in ("poses", "joints3D", "y") if name not in data]:
+        raise ValueError(f"{path}: expected poses, joints3D and y, here {' and '.join(missing)} is missing")
+    rows = zip(data["poses"], data["joints3D"], data["y"], strict=True)
+    return [Clip(f"{row:04d}", path, partial(_read, path, row, *arrays)) for row, arrays in enumerate(rows)]
+
+
+def _read(path: Path, row: int, poses: np.ndarray, joints_m: np.ndarray, action: int) -> list[Motion]:
+    if not 0 <= action < len(ACTIONS):
+        raise ValueError(f"{path}, clip {row}: expected an action from 0 to {len(ACTIONS) - 1}, got {action}")
+    motion = motion_of_poses(poses, joints_m[:, 0], FPS, f"{path}, clip {row}")
+    return [replace(motion, label=ACTIONS[action], text=ACTIONS[action])]
+
+
+HUMANACT12 = Dataset(
+    name="humanact12",
+    title="HumanAct12",
+    holds="1,191 clips of 12 actions, 20 fps, SMPL poses",
+    obtain="the download script prepare/download_a2m_datasets.sh of the repository GuyTevet/motion-diffusion-model.",
+    licence="free for research, by the terms of PHSPD, from which it was made.",
+    layout=f"{FILE}: poses (list of (T, 72)), joints3D (list of (T, 24, 3)), y (list of 0 to 11)",
+    recognises=lambda path: (path / FILE).is_file(),
+    clips=clips,
+)

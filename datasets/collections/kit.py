@@ -1,0 +1,85 @@
+"""KIT Motion-Language, in HumanML3D's layout: 251 numbers per frame of 21 joints at 12.5 fps.
+
+Plappert et al., "The KIT Motion-Language Dataset", Big Data 2016; layout of Guo et al., CVPR 2022.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from selfcorrect.datasets.collections.dataset import Clip, Dataset
+from selfcorrect.datasets.files.humanml3d import captioned_clips, columns_of, read_joints
+from selfcorrect.motion.inverse_kinematics import fit_motion, fit_skeleton
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import Skeleton
+
+FPS = 12.5
+_ARM, _LEG = ("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle", "heel", "foot")
+_PARENTS = (-1, 0, 1, 2, 3, 3, 5, 6, 3, 8, 9, 0, 11, 12, 13, 14, 0, 16, 17, 18, 19)
+_UP, _DOWN, _FORWARD, _LEFT = (0.0, 1.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, 1.0), (1.0, 0.0, 0.0)
+_FIRST_HIP, _SECOND_HIP, _HEELS, _TOES = 11, 16, [14, 19], [15, 20]
+_LEG_M = 0.8
+
+
+def _skeleton(first_side: str) -> Skeleton:
+    """The 21 joints with unit bones: torso, arm and arm, leg and leg, `first_side` before the other."""
+    sides = ("left", "right") if first_side == "left" else ("right", "left")
+    limbs = [f"{side}_{joint}" for limb in (_ARM, _LEG) for side in sides for joint in limb]
+    names = ("pelvis", "spine1", "spine3", "neck", "head", *limbs)
+    parts = tuple("" if name.endswith("heel") else name for name in names)
+    return Skeleton(names, _PARENTS, np.array([_direction(name) for name in names]), parts)
+
+
+def _direction(name: str) -> tuple[float, float, float]:
+    side, _, joint = name.partition("_")
+    if joint in ("shoulder", "hip"):
+        return _LEFT if side == "left" else (-1.0, 0.0, 0.0)
+    if joint in ("heel", "foot"):
+        return _FORWARD
+    return (0.0, 0.0, 0.0) if name == "pelvis" else _DOWN if joint else _UP
+
+
+def read_motion(path: Path) -> Motion:
+    """The motion in a file of 21 joints or 251 columns, on a skeleton that fits this clip.
+
+    Copies differ in unit (metres or millimetres) and in which side they call left; the first is told by the length of
+    the legs, the second by where the toes point.
+    """
+    joints_m = read_joints(path)
+    if joints_m.shape[1] != len(_PARENTS):
+        raise ValueError(f"{path}: expected {len(_PARENTS)} joints, got {joints_m.shape[1]}")
+    leg = np.median(np.linalg.norm(np.diff(joints_m[:, _FIRST_HIP : _FIRST_HIP + 3], axis=1), axis=-1).sum(axis=1))
+    if leg == 0:
+        raise ValueError(f"{path}: the legs have no length")
+    joints_m = joints_m * 10.0 ** round(np.log10(_LEG_M / leg))
+    skeleton = fit_skeleton(joints_m, _skeleton("left" if _first_is_left(joints_m) else "right"))
+    return replace(fit_motion(joints_m, FPS, skeleton), source=str(path))
+
+
+def _first_is_left(joints_m: np.ndarray) -> bool:
+    """Whether the leg that comes first is on the left of the direction in which the feet point."""
+    forward = (joints_m[:, _TOES] - joints_m[:, _HEELS]).mean(axis=1)
+    across = joints_m[:, _FIRST_HIP] - joints_m[:, _SECOND_HIP]
+    return bool(np.sum(np.cross([0.0, 1.0, 0.0], forward) * across) > 0)
+
+
+def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
+    """The recordings of a KIT-ML folder."""
+    return captioned_clips(KIT, folder, split, read_motion)
+
+
+KIT = Dataset(
+    name="kit",
+    title="KIT-ML",
+    holds="3,911 motions, 6,278 captions, 12.5 fps, 21 joints",
+    obtain="in HumanML3D's layout by the links of the repository EricGuo5513/HumanML3D on GitHub; the original from "
+    "the Karlsruhe Institute of Technology.",
+    licence="research, citing the paper.",
+    layout="new_joint_vecs/NNNNN.npy (T, 251) and/or new_joints/NNNNN.npy (T, 21, 3)\n"
+    "texts/NNNNN.txt: caption#tokens#from#to\nMean.npy, Std.npy (251,)\ntrain.txt, val.txt, test.txt: names",
+    recognises=lambda path: columns_of(path) == 251,
+    clips=clips,
+)

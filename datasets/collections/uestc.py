@@ -1,0 +1,102 @@
+"""UESTC: forty exercises seen from eight sides, in the files that MDM and its followers use.
+
+Ji et al., "A Large-scale RGB-D Database for Arbitrary-view Human Action Recognition", ACM Multimedia 2018; poses
+estimated from video, so they shake and slide.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.datasets.collections.camera_poses import motion_of_poses
+from selfcorrect.datasets.collections.dataset import Clip, Dataset, require
+from selfcorrect.motion.motion import Motion
+from selfcorrect.storage.pickled import read_pickled_numbers
+
+FPS = 30.0
+POSES, NAMES, ACTIONS = "vibe_cache_refined.pkl", "info/names.txt", "info/action_classes.txt"
+TRAINING_SUBJECTS = frozenset(
+    (1, 2, 6, 12, 13, 16, 21, 24, 28, 29, 30, 31, 33, 35, 39, 41, 42, 45, 47, 50, 52, 54, 55, 57, 59, 61, 63, 64, 67,
+     69, 70, 71, 73, 77, 81, 84, 86, 87, 88, 90, 91, 93, 96, 99, 102, 103, 104, 107, 108, 112, 113)
+)  # fmt: skip
+"""The published split; all other subjects are for testing."""
+
+_PELVIS = 8
+_FOCAL_LENGTH_PIXELS, _HALF_IMAGE_PIXELS = 500.0, 270.0
+_MOVING_CAMERA = 8
+
+
+@dataclass(frozen=True)
+class Video:
+    """What the name of a video says: a3_d2_p001_c1_color.avi is action 3, direction 2, person 1, camera 1."""
+
+    action: int
+    direction: int
+    person: int
+    camera: int
+
+
+def video(name: str, where: str = "name") -> Video:
+    """Read the name of a video."""
+    match = re.match(r"a(\d+)_d(\d+)_p(\d+)_c(\d+)", name)
+    if match is None:
+        raise ValueError(f"{where}: expected a name such as a3_d2_p001_c1_color.avi, got {name!r}")
+    return Video(*(int(number) for number in match.groups()))
+
+
+def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
+    """The recordings of all subjects, or of those of "train" or "test", without the moving camera's."""
+    require(UESTC, folder, POSES, NAMES, ACTIONS)
+    if split not in (None, "train", "test"):
+        raise ValueError(f"{folder}: UESTC has the splits 'train' and 'test', got {split!r}")
+    actions = (folder / ACTIONS).read_text(encoding="utf-8").splitlines()
+    data = read_pickled_numbers(folder / POSES, allow_pickle=allow_pickle)
+    lines = (folder / NAMES).read_text(encoding="utf-8").splitlines()
+    videos = [video(line, f"{folder / NAMES}, line {number}") for number, line in enumerate(lines, start=1)]
+    if len(data["pose"]) != len(videos):
+        raise ValueError(f"{folder}: {len(videos)} names in {NAMES}, but {len(data['pose'])} poses in {POSES}")
+    rows = zip(lines, videos, data["pose"], data["joints3d"], data["orig_cam"], strict=True)
+    return [
+        Clip(Path(name).stem, folder / POSES, partial(_read, folder / POSES, actions, name, seen, *arrays))
+        for name, seen, *arrays in rows
+        if _in_split(seen, split) and not (seen.camera != 1 and seen.direction == _MOVING_CAMERA)
+    ]
+
+
+def _in_split(seen: Video, split: str | None) -> bool:
+    return split is None or (seen.person in TRAINING_SUBJECTS) == (split == "train")
+
+
+def _read(
+    path: Path, actions: list[str], name: str, seen: Video, pose: np.ndarray, joints_m: np.ndarray, camera: np.ndarray
+) -> list[Motion]:
+    """camera: (T, 4) weak perspective: scale in x and y, shift in x and y."""
+    if not seen.action < len(actions):
+        raise ValueError(f"{path}, {name}: action {seen.action} is not among the {len(actions)} of {ACTIONS}")
+    depth_m = _FOCAL_LENGTH_PIXELS / (_HALF_IMAGE_PIXELS * camera[:, :1])
+    root_m = joints_m[:, _PELVIS] + np.concatenate([camera[:, 2:4], depth_m], axis=1)
+    to_front = Rotation.from_euler("y", -45 * seen.direction if seen.camera != 1 else 0, degrees=True)
+    pose = np.array(pose, dtype=float)
+    pose[:, :3] = (to_front * Rotation.from_rotvec(pose[:, :3])).as_rotvec()
+    motion = motion_of_poses(pose, to_front.apply(root_m - root_m[0]), FPS, f"{path}, {name}")
+    return [replace(motion, label=actions[seen.action], text=actions[seen.action])]
+
+
+UESTC = Dataset(
+    name="uestc",
+    title="UESTC",
+    holds="25,600 clips of 40 exercises by 118 people, 30 fps, SMPL poses estimated from video",
+    obtain="the download script prepare/download_a2m_datasets.sh of the repository GuyTevet/motion-diffusion-model; "
+    "the videos from the University of Electronic Science and Technology of China.",
+    licence="research only, by agreement with the university.",
+    layout=f"{POSES}: pose (list of (T, 72)), joints3d (list of (T, 49, 3)), orig_cam (list of (T, 4))\n"
+    f"{NAMES}: a0_d0_p001_c1_color.avi …, one per clip\n{ACTIONS}: one name per action",
+    recognises=lambda path: (path / POSES).is_file(),
+    clips=clips,
+)

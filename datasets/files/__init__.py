@@ -1,0 +1,1 @@
+"""Motion files, one format each."""

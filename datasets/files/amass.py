@@ -1,0 +1,172 @@
+"""AMASS: motion capture of many laboratories as poses of one body model.
+
+Mahmood et al., "AMASS: Archive of Motion Capture as Surface Shapes", ICCV 2019. A file holds rotation vectors of every
+joint (T, 3 J) and translations (T, 3), world z up, metres; 52 joints in the SMPL+H files, 55 in the SMPL-X ones.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.datasets.collections.dataset import Clip, Dataset, MissingData
+from selfcorrect.motion.body.smpl import LAYOUTS, SMPL_H, SMPL_X, Body, Layout, average_body, to_smpl
+from selfcorrect.motion.motion import Motion
+from selfcorrect.storage.arrays import read_npz
+from selfcorrect.storage.files import replacing
+
+if TYPE_CHECKING:
+    from selfcorrect.motion.body.body_model import BodyModel
+
+_RATES = ("mocap_framerate", "mocap_frame_rate")
+_TO_Y_UP = Rotation.from_euler("x", -90, degrees=True)
+_PARTS_OF_SMPL_X = {
+    "root_orient": slice(0, 3),
+    "pose_body": slice(3, 66),
+    "pose_jaw": slice(66, 69),
+    "pose_eye": slice(69, 75),
+    "pose_hand": slice(75, 165),
+}
+
+
+def read(path: Path, body: Body | None = None) -> Motion:
+    """The motion in an AMASS file, at its own frame rate, y up, with fingers where the file has them.
+
+    body: whose joints it moves, from `body_in`; an average body without.
+    """
+    arrays = read_npz(path, ("poses", "trans", *_RATES))
+    if missing := [name for name in ("poses", "trans") if name not in arrays]:
+        raise ValueError(f"{path}: AMASS files have poses and trans, here is no {' and no '.join(missing)}")
+    layout, root = _layout(path, arrays["poses"]), (body or average_body()).pelvis_m
+    if arrays["trans"].shape != (len(arrays["poses"]), 3):
+        raise ValueError(f"{path}: expected trans of shape ({len(arrays['poses'])}, 3), got {arrays['trans'].shape}")
+    for name in ("poses", "trans"):
+        if arrays[name].dtype.kind not in "fiu":
+            raise ValueError(f"{path}: expected {name} to be real numbers, got {arrays[name].dtype}")
+        if not np.isfinite(arrays[name]).all():
+            raise ValueError(f"{path}: {name} is not finite in frame {np.argwhere(~np.isfinite(arrays[name]))[0][0]}")
+    rotations = Rotation.from_rotvec(arrays["poses"].astype(float).reshape(-1, len(layout.names), 3)).as_quat()
+    rotations[:, 0] = (_TO_Y_UP * Rotation.from_quat(rotations[:, 0])).as_quat()
+    skeleton = body.skeleton if body else layout.average()
+    return Motion(skeleton, _TO_Y_UP.apply(arrays["trans"] + root), rotations, _rate(path, arrays), source=str(path))
+
+
+def body_in(path: Path, model: BodyModel) -> Body:
+    """The person of an AMASS file, by the shape coefficients in it."""
+    from selfcorrect.motion.body.body_model import body_of
+
+    return body_of(model, read_npz(path, ("betas",)).get("betas"))
+
+
+def write(path: Path, motion: Motion, body: Body | None = None, like: Path | None = None) -> None:
+    """Write a motion as an AMASS file, world z up; on other skeletons than SMPL's, joint positions are what is kept.
+
+    body: the one it was read with; like: a file whose layout and other fields (shape, gender) are kept, but for those
+    per frame where the number of frames has changed. Without it, 55 joints give the SMPL-X layout, others SMPL+H's.
+    """
+    old = read_npz(like, skip_pickled=True) if like else _new(SMPL_X if len(motion.skeleton) == 55 else SMPL_H)
+    motion = to_smpl(motion, _layout(like or path, old["poses"]))
+    poses = Rotation.from_quat(motion.rotations).as_rotvec()
+    poses[:, 0] = (_TO_Y_UP.inv() * Rotation.from_quat(motion.rotations[:, 0])).as_rotvec()
+    trans = _TO_Y_UP.inv().apply(motion.root_m) - (body or average_body()).pelvis_m
+    fields = {**_kept(old, len(motion)), **_moving(old, poses.reshape(len(motion), -1), trans, motion.fps)}
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **fields)
+
+
+def _layout(path: Path, poses: np.ndarray) -> Layout:
+    widths = [3 * joints for joints in LAYOUTS]
+    if poses.ndim != 2 or poses.shape[1] not in widths:
+        raise ValueError(f"{path}: expected poses (frames, one of {widths}), got shape {poses.shape}")
+    return LAYOUTS[poses.shape[1] // 3]
+
+
+def _rate(path: Path, arrays: Mapping[str, np.ndarray]) -> float:
+    for name in _RATES:
+        if name in arrays:
+            if arrays[name].size != 1 or arrays[name].dtype.kind not in "fiu":
+                raise ValueError(f"{path}: expected one number as {name}, got {str(arrays[name])[:60]!r}")
+            return float(arrays[name].item())
+    raise ValueError(f"{path}: has no frame rate, neither {_RATES[0]} nor {_RATES[1]}")
+
+
+def _new(layout: Layout) -> dict[str, np.ndarray]:
+    """Fields of a new file, no frame yet."""
+    fields = {"poses": np.zeros((0, 3 * len(layout.names))), "betas": np.zeros(16), "gender": np.array("neutral")}
+    if layout is SMPL_H:
+        return {**fields, _RATES[0]: np.zeros(())}
+    parts = {name: fields["poses"][:, columns] for name, columns in _PARTS_OF_SMPL_X.items()}
+    of_x = {_RATES[1]: np.zeros(()), "mocap_time_length": np.zeros(()), "num_betas": np.array(16)}
+    return {**fields, **parts, **of_x, "surface_model_type": np.array("smplx")}
+
+
+def _kept(old: Mapping[str, np.ndarray], frames: int) -> dict[str, np.ndarray]:
+    """What stays of a file's fields when it gets other frames."""
+    before = len(old["poses"])
+    return {name: array for name, array in old.items() if before == frames or array.ndim == 0 or len(array) != before}
+
+
+def _moving(old: Mapping[str, np.ndarray], poses: np.ndarray, trans: np.ndarray, fps: float) -> dict[str, np.ndarray]:
+    """The fields that hold the motion, of the kinds that `old` has."""
+    seconds = np.array(len(poses) / fps)
+    rate = next((name for name in _RATES if name in old), _RATES[0])
+    fields = {"poses": poses, "trans": trans, rate: np.array(fps)}
+    fields |= {name: poses[:, columns] for name, columns in _PARTS_OF_SMPL_X.items() if name in old}
+    return fields | ({"mocap_time_length": seconds} if "mocap_time_length" in old else {})
+
+
+def _motion_files(folder: Path) -> list[Path]:
+    """All files but those that hold a person's shape only; a file stands for itself."""
+    files = [folder] if folder.is_file() else sorted(folder.rglob("*.npz"))
+    return [path for path in files if path.name != "shape.npz" and not path.stem.endswith("stagei")]
+
+
+def _read_one(path: Path) -> list[Motion]:
+    return [read(path)]
+
+
+def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
+    """The recordings in a folder of AMASS or of one of its subsets, or in one file, on an average body."""
+    if split is not None:
+        raise ValueError(f"{folder}: AMASS has no file of splits; give the folder of a subset instead of {split!r}")
+    files = _motion_files(folder)
+    if not files:
+        raise MissingData(f"{folder}: no AMASS files (.npz) here. To be had: {AMASS.obtain} Licence: {AMASS.licence}")
+    names = [str(path.relative_to(folder).with_suffix("")) if path != folder else path.stem for path in files]
+    return [Clip(name, path, partial(_read_one, path)) for name, path in zip(names, files, strict=True)]
+
+
+def recognises(path: Path) -> bool:
+    """Whether a file, or the first file in a folder that has none of another kind, has AMASS' fields."""
+    if path.is_dir():
+        others = any(path.rglob("*.bvh"))
+        return not others and any(recognises(file) for file in _motion_files(path)[:1])
+    return path.suffix == ".npz" and {"poses", "trans"} <= set(_names(path))
+
+
+def _names(path: Path) -> list[str]:
+    """Names of the arrays in a .npz file, none of a damaged one."""
+    if not zipfile.is_zipfile(path):
+        return []
+    with zipfile.ZipFile(path) as archive:
+        return [Path(name).stem for name in archive.namelist()]
+
+
+AMASS = Dataset(
+    name="amass",
+    title="AMASS",
+    holds="more than 11,000 motions, 40 hours, 60 to 150 fps, with body shapes and fingers",
+    obtain="after registration at the AMASS web site of the Max Planck Institute for Intelligent Systems, per subset, "
+    'as "SMPL+H G" or "SMPL-X G".',
+    licence="non-commercial scientific research; not to be passed on.",
+    layout="SUBSET/SUBJECT/NAME_poses.npz (SMPL+H) or NAME_stageii.npz (SMPL-X):\n"
+    "poses (T, 156 or 165), trans (T, 3), betas, gender, mocap_framerate or mocap_frame_rate",
+    recognises=recognises,
+    clips=clips,
+)

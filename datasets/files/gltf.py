@@ -1,0 +1,133 @@
+"""Motions as glTF 2.0 animations, which browsers, Blender and game engines open.
+
+Every joint is a node that moves; the bones that one sees are one octahedron, stretched between joints. glTF has our
+conventions: y up, right-handed, metres, quaternions xyzw (Khronos, "glTF 2.0 Specification", 3.4).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from selfcorrect.motion.kinematics import continuous
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.pictures.bones import OCTAHEDRON, TRIANGLES, bones_of
+from selfcorrect.storage.files import replacing
+
+_FLOAT, _UNSIGNED_SHORT = 5126, 5123
+_VERTICES, _INDICES = 34962, 34963
+_TYPES = {1: "SCALAR", 3: "VEC3", 4: "VEC4"}
+
+
+def write(path: Path, motion: Motion) -> None:
+    """Write an animation as .glb (one binary file) or .gltf (text with the numbers in base64)."""
+    if path.suffix not in (".glb", ".gltf"):
+        raise ValueError(f"{path}: glTF files end in .glb or .gltf")
+    document, numbers = _document(motion)
+    if path.suffix == ".gltf":
+        document["buffers"][0]["uri"] = "data:application/octet-stream;base64," + base64.b64encode(numbers).decode()
+    text = json.dumps(document, separators=(",", ":")).encode()
+    with replacing(path) as temporary:
+        temporary.write_bytes(text if path.suffix == ".gltf" else _binary(text, numbers))
+
+
+def _binary(text: bytes, numbers: bytes) -> bytes:
+    """The two chunks of a .glb file, each a multiple of four bytes long."""
+    text += b" " * (-len(text) % 4)
+    chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(numbers), b"BIN\0") + numbers
+    return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
+
+
+class _Numbers:
+    """The buffer of a document, and the accessors that describe the arrays in it."""
+
+    def __init__(self) -> None:
+        self.bytes = b""
+        self.views: list[dict[str, Any]] = []
+        self.accessors: list[dict[str, Any]] = []
+
+    def add(self, array: np.ndarray, target: int | None = None, *, bounds: bool = False) -> int:
+        """Append an array (N,) or (N, C), floats or indices, and return its accessor's index."""
+        array = np.ascontiguousarray(array, dtype="<u2" if target == _INDICES else "<f4")
+        view = {"buffer": 0, "byteOffset": len(self.bytes), "byteLength": array.nbytes}
+        self.views.append(view if target is None else view | {"target": target})
+        accessor = {
+            "bufferView": len(self.views) - 1,
+            "componentType": _UNSIGNED_SHORT if target == _INDICES else _FLOAT,
+            "count": len(array),
+            "type": _TYPES[array.shape[1] if array.ndim == 2 else 1],
+        }
+        extremes = {"min": np.atleast_1d(array.min(0)).tolist(), "max": np.atleast_1d(array.max(0)).tolist()}
+        self.accessors.append(accessor | (extremes if bounds else {}))
+        self.bytes += array.tobytes() + b"\0" * (-array.nbytes % 4)
+        return len(self.accessors) - 1
+
+
+def _document(motion: Motion) -> tuple[dict[str, Any], bytes]:
+    numbers = _Numbers()
+    document = {
+        "asset": {"version": "2.0", "generator": "selfcorrect"},
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": _nodes(motion),
+        "meshes": [{"name": "bone", "primitives": [_bone(numbers)]}],
+        "materials": [{"name": "bone", "pbrMetallicRoughness": {"baseColorFactor": [0.8, 0.5, 0.2, 1]}}],
+        "animations": [_animation(motion, numbers)],
+        "accessors": numbers.accessors,
+        "bufferViews": numbers.views,
+        "buffers": [{"byteLength": len(numbers.bytes)}],
+    }
+    return document, numbers.bytes
+
+
+def _nodes(motion: Motion) -> list[dict[str, Any]]:
+    """The joints in the skeleton's order, posed as in the first frame, then a node for each visible bone."""
+    skeleton = motion.skeleton
+    nodes: list[dict[str, Any]] = [
+        {"name": name, "translation": offset_m.tolist(), "rotation": rotation.tolist(), "children": list(children)}
+        for name, offset_m, rotation, children in zip(
+            skeleton.names, skeleton.offsets_m, motion.rotations[0], skeleton.children, strict=True
+        )
+    ]
+    nodes[0]["translation"] = motion.root_m[0].tolist()
+    bones = bones_of(skeleton)
+    for start, turn, scale in zip(bones.starts, bones.turns.as_quat(), bones.scales, strict=True):
+        nodes[start]["children"].append(len(nodes))
+        nodes.append({"mesh": 0, "rotation": turn.tolist(), "scale": scale.tolist()})
+    return [{key: value for key, value in node.items() if value or key != "children"} for node in nodes]
+
+
+def _bone(numbers: _Numbers) -> dict[str, Any]:
+    """Triangles of the octahedron, each with vertices of its own so that its edges look sharp."""
+    corners = OCTAHEDRON[TRIANGLES]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+    return {
+        "attributes": {
+            "POSITION": numbers.add(corners.reshape(-1, 3), _VERTICES, bounds=True),
+            "NORMAL": numbers.add(np.repeat(normals, 3, axis=0), _VERTICES),
+        },
+        "indices": numbers.add(np.arange(3 * len(corners)), _INDICES),
+        "material": 0,
+    }
+
+
+def _animation(motion: Motion, numbers: _Numbers) -> dict[str, Any]:
+    """Root translation and all rotations, linear between frames."""
+    time = numbers.add(np.arange(len(motion)) / motion.fps, bounds=True)
+    rotations = continuous(motion.rotations)
+    tracks = [(0, "translation", motion.root_m)]
+    tracks += [(joint, "rotation", rotations[:, joint]) for joint in range(len(motion.skeleton))]
+    return {
+        "name": motion.label or "motion",
+        "samplers": [{"input": time, "output": numbers.add(track)} for _, _, track in tracks],
+        "channels": [
+            {"sampler": sampler, "target": {"node": joint, "path": path}}
+            for sampler, (joint, path, _) in enumerate(tracks)
+        ],
+    }

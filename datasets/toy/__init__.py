@@ -1,0 +1,1 @@
+"""Data that need no download: draws whose truth is known, digits, text."""

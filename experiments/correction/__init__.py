@@ -1,0 +1,1 @@
+"""Correcting motion files: one file, its record, the report of all."""

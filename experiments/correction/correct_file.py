@@ -1,0 +1,252 @@
+"""Correct one motion file, and know whether that is done already."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import re
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import imageio.v2 as imageio
+import numpy as np
+
+from selfcorrect.experiments.correction.motion_files import MotionFile, Reading, open_motion
+from selfcorrect.experiments.correction.report import MEASURES, Result
+from selfcorrect.experiments.jobs import Progress
+from selfcorrect.motion.correction.pieces import PIECE_FRAMES, correct_long
+from selfcorrect.motion.correction.results import CorrectMotions, MotionCorrection
+from selfcorrect.motion.correction.timeline import Contact, Timeline, spans
+from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.measures.contacts import foot_contacts
+from selfcorrect.motion.measures.suspicion import suspicions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.pictures.drawing import Panel, animate
+from selfcorrect.motion.transforms import resample
+from selfcorrect.simulators.body.humanoid import usual_mass_kg
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.mending.precondition import PreconditionSettings, SupportChoice
+from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.storage.files import replacing
+from selfcorrect.storage.run_folder import explain_write_error
+
+RECORDS = ".records"
+"""Folder in the output folder with a record of each motion, by which the next run knows what is finished."""
+
+VIDEO_FPS = 30.0
+_SHOT_FRAMES = 120
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a result depends on beside its input; strength None simulates nothing.
+
+    mass_kg: of every body; None for what its shape or its stature says; support: see `PreconditionSettings`;
+    engine: the simulator.
+    """
+
+    strength: float | None
+    mass_kg: float | None = None
+    keep_failed: bool = False
+    video: bool = False
+    reading: Reading = field(default_factory=Reading)
+    support: SupportChoice = "infer"
+    engine: str = "pybullet"
+
+    def corrector(self, shape_kg: float | None = None) -> CorrectMotions:
+        """The corrector of a body whose shape weighs `shape_kg`."""
+        precondition = PreconditionSettings(support=self.support)
+        if self.strength is None:
+            return KinematicCorrector(precondition)
+        tracker = TrackerSettings.at_strength(self.strength)
+        mass_kg = shape_kg if self.mass_kg is None else self.mass_kg
+        return PhysicsCorrector(replace(tracker, engine=self.engine, mass_kg=mass_kg), precondition)
+
+
+@dataclass(frozen=True)
+class Place:
+    """An input and the name of its output below the output folder."""
+
+    source: Path
+    name: str
+    out: Path
+
+    @property
+    def target(self) -> Path:
+        return self.out / self.name
+
+    @property
+    def video(self) -> Path:
+        return self.out / f"{self.name}.mp4"
+
+    @property
+    def record(self) -> Path:
+        return self.out / RECORDS / f"{self.name}.json"
+
+
+def key_of(source: Path, settings: Settings) -> str:
+    """A hash of a file's content, of the settings, and of the version."""
+    version = importlib.metadata.version("selfcorrect")
+    return _hash(source, json.dumps([asdict(settings), version], default=str).encode())
+
+
+def _hash(path: Path, more: bytes = b"") -> str:
+    """Of a file's content and of `more`; "" where there is no such file."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(more, digest_size=16)).hexdigest()
+
+
+def is_finished(place: Place, settings: Settings) -> bool:
+    """Whether an earlier run with the same settings made all that this one would."""
+    result = Result.load(place.record)
+    if result is None or result.verdict == "failed" or _hash(place.target) != result.output_hash:
+        return False
+    filmed = place.video.is_file() or not (settings.video and result.verdict == "accepted")
+    return filmed and result.key == key_of(place.source, settings)
+
+
+def correct_file(place: Place, settings: Settings, progress: Progress) -> None:
+    """Correct one file and record what became of it; a file that cannot be worked on is recorded as well."""
+    progress("correct", 0, 1)
+    with tempfile.TemporaryDirectory(prefix="selfcorrect-") as folder:
+        product = Path(folder) / f"motion{place.source.suffix.lower()}"
+        result = _corrected(place, settings, product, Path(folder) / "video.mp4")
+        with explain_write_error(place.out):
+            _deliver(place, settings, result, product)
+    progress("generation", 1, 1)
+
+
+def _corrected(place: Place, settings: Settings, product: Path, video: Path) -> Result:
+    """Correct a file into `product`."""
+    blank = Result(str(place.source), place.name, "", "failed")
+    try:
+        blank = replace(blank, key=key_of(place.source, settings))
+        file = open_motion(place.source, settings.reading)
+        correction = correct_long(settings.corrector(file.mass_kg), file.motion)
+        _check_finite(correction.motion)
+        if correction.accepted:
+            file.write(product, correction.motion)
+            if settings.video:
+                film(video, file.motion, correction)
+                _copy(video, place.video)
+        if settings.strength is not None:
+            blank = replace(blank, mass_kg=settings.mass_kg or file.mass_kg or usual_mass_kg(file.motion.skeleton))
+        return _described(blank, file, correction)
+    except Exception as error:  # whatever is wrong with one file, the others go on
+        return replace(blank, reason=_sentence(place.source, error))
+
+
+def _check_finite(motion: Motion) -> None:
+    finite = np.isfinite(motion.root_m).all(axis=1) & np.isfinite(motion.rotations).all(axis=(1, 2))
+    if not finite.all():
+        raise ValueError(f"{motion.source}: the corrected motion is not finite in frame {int(finite.argmin())}")
+
+
+def _sentence(source: Path, error: Exception) -> str:
+    """What went wrong, with the file's name, and with the error's where it is not one that was made for reading."""
+    words = str(error) if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {error}"
+    return words if str(source) in words else f"{source}: {words}"
+
+
+def _described(blank: Result, file: MotionFile, correction: MotionCorrection) -> Result:
+    figures, found = correction.diagnostics, re.search(r"\bframe (\d+)", correction.reason)
+    result = replace(
+        blank,
+        verdict="accepted" if correction.accepted else "rejected",
+        reason=correction.reason,
+        frame=int(found[1]) if found else None,
+        notes=(*file.notes, *suspicions(file.motion, level=not correction.supports), *correction.notes),
+        frames=len(file.motion),
+        fps=file.motion.fps,
+        before={name: figures[f"{name}_before"] for name in MEASURES if f"{name}_before" in figures},
+        after={name: figures[f"{name}_after"] for name in MEASURES if f"{name}_after" in figures},
+        help={name: value for name, value in figures.items() if name.startswith(("residual_", "unexplained_"))},
+        over_time=_over_time(correction.timeline),
+        contacts=_contacts(correction),
+        supports=[asdict(support) for support in correction.supports],
+    )
+    return _with_distances(result, file.motion, correction.motion) if correction.accepted else result
+
+
+def _with_distances(result: Result, before: Motion, after: Motion) -> Result:
+    names, total_m, furthest = before.skeleton.names, np.zeros(len(before.skeleton)), (-1.0, 0, 0)
+    for start in range(0, len(before), PIECE_FRAMES):
+        here = slice(start, start + PIECE_FRAMES)
+        joints_m = [joint_positions(motion.frames(here.start, here.stop)) for motion in (before, after)]
+        moved_m = np.linalg.norm(joints_m[1] - joints_m[0], axis=-1)
+        total_m += moved_m.sum(axis=0)
+        frame, joint = np.unravel_index(moved_m.argmax(), moved_m.shape)
+        furthest = max(furthest, (float(moved_m.max()), int(start + frame), int(joint)))
+    means_m = (total_m / len(before)).tolist()
+    return replace(
+        result,
+        moved_m=float(np.mean(means_m)),
+        moved_by_joint_m=dict(zip(names, means_m, strict=True)),
+        furthest_m=furthest[0],
+        furthest_frame=furthest[1],
+        furthest_joint=names[furthest[2]],
+    )
+
+
+def _over_time(timeline: Timeline | None) -> dict[str, list[float]]:
+    """The residual wrench of every frame, rounded."""
+    if timeline is None:
+        return {}
+    return {
+        "residual_force_bodyweights": timeline.residual_force_bodyweights.round(3).tolist(),
+        "residual_torque_nm": timeline.residual_moment_nm.round(1).tolist(),
+    }
+
+
+def _contacts(correction: MotionCorrection) -> list[dict[str, Any]]:
+    """When which part of the body bears weight; without a simulation, when the feet stand."""
+    if correction.timeline is not None:
+        contacts = correction.timeline.contacts()
+    elif correction.accepted:
+        feet = zip(("left foot", "right foot"), foot_contacts(correction.motion).T, strict=True)
+        contacts = [Contact(foot, *span) for foot, stands in feet for span in spans(stands)]
+    else:
+        contacts = []
+    return [asdict(contact) for contact in contacts]
+
+
+def _deliver(place: Place, settings: Settings, result: Result, product: Path) -> None:
+    """Put record and output in their places. The record is first, so that an output without one is not ours."""
+    if result.verdict == "accepted":
+        result = replace(result, output="corrected")
+    elif result.verdict == "rejected" and settings.keep_failed:
+        result, product = replace(result, output="original"), place.source
+    if result.output:
+        result = replace(result, output_hash=_hash(product))
+    result.save(place.record)
+    if result.output:
+        _copy(product, place.target)
+        return
+    for stale in (place.target, place.video):
+        stale.unlink(missing_ok=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def film(path: Path, before: Motion, correction: MotionCorrection) -> None:
+    """Both motions side by side as MP4, drawn shot by shot so that memory does not grow with their length."""
+    fps = min(before.fps, VIDEO_FPS)
+    motions = [resample(motion, fps) for motion in (before, correction.motion)]
+    frames, margin = len(motions[0]), int(fps)  # the camera's path is smoothed over less than the margin
+    writer: Any = imageio.get_writer(path, fps=fps, codec="libx264", macro_block_size=1)
+    with writer:
+        for start in range(0, frames, _SHOT_FRAMES):
+            first, stop = max(start - margin, 0), min(start + _SHOT_FRAMES, frames)
+            shots = [motion.frames(first, min(stop + margin, frames)) for motion in motions]
+            panels = [Panel(shots[0], "before"), Panel(shots[1], "after", tuple(correction.supports))]
+            for picture in animate(panels, same_view=True)[start - first : stop - first]:
+                writer.append_data(picture)

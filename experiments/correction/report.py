@@ -1,0 +1,117 @@
+"""What became of each motion that was corrected: as a record on disk, a line of a table, and a report."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from selfcorrect.motion.measures.physical import PhysicalErrors
+from selfcorrect.storage.files import replacing, write_atomically
+
+MEASURES = tuple(error.name for error in fields(PhysicalErrors))
+_COLUMNS = {"penetration_m": ("penetr. mm", 1000), "floating_m": ("float mm", 1000), "skate_m_s": ("skate mm/s", 1000),
+            "jerk_m_s3": ("jerk m/s³", 1)}  # fmt: skip
+_NAME_WIDTH = 40
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one file.
+
+    source: the input; name: of the output below the output folder; key: a hash of the input and of all settings;
+    verdict; reason: why not accepted; frame: where, if that is known; output: "corrected", "original" (a rejected
+    motion that was passed through) or "" for none, and output_hash of its content; notes: what was assumed or is odd;
+    before, after: the motion's `PhysicalErrors`; moved_m: mean over frames and joints; moved_by_joint_m: mean per
+    joint; furthest_m, furthest_joint, furthest_frame: where it moved most; mass_kg: of the simulated body;
+    help: residual wrench, force in body weights and moment in N m, and the force that neither floor nor muscles
+    explain; over_time: the residual wrench of every frame until the body was given up; contacts: parts of the body,
+    first and last frames in which they bear weight, and the mean load in body weights; supports: what was put below
+    parts of the body beside the floor, as in `Support`.
+    """
+
+    source: str
+    name: str
+    key: str
+    verdict: Literal["accepted", "rejected", "failed"]
+    reason: str = ""
+    frame: int | None = None
+    output: str = ""
+    output_hash: str = ""
+    notes: tuple[str, ...] = ()
+    frames: int = 0
+    fps: float = 0.0
+    before: dict[str, float] = field(default_factory=dict)
+    after: dict[str, float] = field(default_factory=dict)
+    moved_m: float = 0.0
+    moved_by_joint_m: dict[str, float] = field(default_factory=dict)
+    furthest_m: float = 0.0
+    furthest_joint: str = ""
+    furthest_frame: int | None = None
+    mass_kg: float | None = None
+    help: dict[str, float] = field(default_factory=dict)
+    over_time: dict[str, list[float]] = field(default_factory=dict)
+    contacts: list[dict[str, Any]] = field(default_factory=list)
+    supports: list[dict[str, Any]] = field(default_factory=list)
+
+    def save(self, path: Path) -> None:
+        write_atomically(path, _json(asdict(self)).encode())
+
+    @classmethod
+    def load(cls, path: Path) -> Result | None:
+        """The result in a file, None where there is none or it is of another version."""
+        try:
+            return cls(**json.loads(path.read_text()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+
+def write_report(path: Path, settings: dict[str, object], verdicts: Sequence[str], results: Iterable[Result]) -> None:
+    """All results as JSON, whole or not at all; they are in memory one at a time."""
+    counts = {verdict: verdicts.count(verdict) for verdict in ("accepted", "rejected", "failed")}
+    head = _json({"settings": settings, "counts": counts}).removesuffix("\n}\n")
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.write(f'{head},\n "motions": [')
+        for count, result in enumerate(results):
+            file.write(f"{',' if count else ''}\n{_json(_readable(result)).rstrip()}")
+        file.write("\n ]\n}\n")
+
+
+def _readable(result: Result) -> dict[str, object]:
+    """A result without what only the next run needs."""
+    return {name: value for name, value in asdict(result).items() if name not in ("key", "output_hash")}
+
+
+def _json(value: object) -> str:
+    """Indented JSON, lists of numbers on one line."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n"
+    return re.sub(r"\[\n[^\[\]{}\"]*\]", lambda numbers: re.sub(r"\s+", " ", numbers[0]), text)
+
+
+def table(results: Sequence[Result]) -> list[str]:
+    """A line per motion: its errors before → after and how far it moved, or why it failed."""
+    width = max(4, *(min(len(result.name), _NAME_WIDTH) for result in results))
+    heads = [title for title, _ in _COLUMNS.values()]
+    head = f"{'file':<{width}}  " + "".join(f"{title:>16}" for title in heads) + f"{'moved mm':>10}{'help bw':>9}"
+    return [head, *(f"{_short(result.name):<{width}}  {_figures(result)}" for result in results)]
+
+
+def _figures(result: Result) -> str:
+    if result.verdict != "accepted":
+        passed = " (passed through)" if result.output else ""
+        return f"{result.verdict}{passed}: {result.reason.removeprefix(f'{result.source}: ')}"
+    cells = [_change(result.before[name], result.after[name], scale) for name, (_, scale) in _COLUMNS.items()]
+    force = result.help.get("residual_force_bodyweights")
+    cells += [f"{1000 * result.moved_m:.1f}".rjust(10), ("–" if force is None else f"{force:.2f}").rjust(9)]
+    return "".join(cells)
+
+
+def _change(before: float, after: float, scale: float) -> str:
+    return f"{scale * before:.1f} → {scale * after:.1f}".rjust(16)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _NAME_WIDTH else f"…{name[1 - _NAME_WIDTH :]}"

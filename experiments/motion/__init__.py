@@ -1,0 +1,1 @@
+"""The motion experiment: arms, presets, tasks, outcome, report."""

@@ -1,0 +1,133 @@
+"""All that a finished motion experiment measured, collected from its run folders and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from selfcorrect.experiments.motion.arms import BASELINE, Arm
+from selfcorrect.experiments.motion.places import Place, places
+from selfcorrect.experiments.motion.presets import CHARACTER, MotionSettings
+from selfcorrect.experiments.motion.references import CORRECTED_REAL, REAL, read_references
+from selfcorrect.experiments.reporting import verdict
+from selfcorrect.experiments.reporting.results import QUANTITIES, ArmCurves, Quantity, collect
+from selfcorrect.storage.store import FolderReader
+from selfcorrect.tracking import rows_of
+
+JUDGED = ("fid_kinematic", "recall")
+"""The two measures, one per axis, that the verdict rests on; judging more would need stronger evidence for each."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything measured, arranged: curves of every denoiser's arms, and what real data score.
+
+    curves: denoiser → arm → curves; real, corrected_real: quantity → (S,) values per seed.
+    """
+
+    settings: MotionSettings
+    curves: Mapping[str, Mapping[Arm, ArmCurves]]
+    real: Mapping[str, np.ndarray]
+    corrected_real: Mapping[str, np.ndarray]
+
+    @property
+    def floor(self) -> dict[str, float]:
+        """What real data score on average."""
+        return {key: float(values.mean()) for key, values in self.real.items()}
+
+    def groups(self) -> Iterator[tuple[str, str, list[Arm]]]:
+        """Denoiser, title of a group of arms that share a policy, the arms; the baseline is in every group."""
+        for denoiser, arms in self.curves.items():
+            for group in dict.fromkeys(arm.group for arm in arms if arm != BASELINE):
+                members = [arm for arm in arms if arm == BASELINE or arm.group == group]
+                yield denoiser, f"{CHARACTER[denoiser]} ({denoiser}), {group}", members
+
+
+def read_outcome(settings: MotionSettings, folder: Path) -> Outcome:
+    """Collect a finished experiment from its run folders."""
+    everywhere = places(settings, folder)
+    curves = {
+        comparison.denoiser: {
+            arm: collect(
+                [row for place in everywhere if place.comparison == comparison for row in arm_rows(place, arm)],
+                arm.name,
+                f"{CHARACTER[comparison.denoiser]}, {arm.group}",
+                arm.title,
+            )
+            for arm in comparison.arms
+        }
+        for comparison in settings.comparisons
+    }
+    scores = [read_references(place.seed_folder) for place in everywhere if place.comparison == settings.comparisons[0]]
+    return Outcome(settings, curves, _stack(scores, REAL), _stack(scores, CORRECTED_REAL))
+
+
+def arm_rows(place: Place, arm: Arm) -> list[dict[str, Any]]:
+    """One row per generation of an arm: who it is, its metrics, its timings."""
+    store, first = FolderReader(place.arm_folder(arm)), FolderReader(place.first_folder)
+    who = {"denoiser": place.comparison.denoiser, "arm": arm.name, "seed": place.seed}
+    return [
+        {**who, **row, **_seconds((first if row["generation"] == 0 else store).timings(row["generation"]))}
+        for row in rows_of(store, first)
+    ]
+
+
+def _seconds(timings: Mapping[str, float]) -> dict[str, float]:
+    return {f"seconds_{phase}": value for phase, value in timings.items()}
+
+
+def _stack(scores: Sequence[Mapping[str, Mapping[str, float]]], name: str) -> dict[str, np.ndarray]:
+    return {key: np.array([score[name][key] for score in scores]) for key in scores[0][name]}
+
+
+def _pairs(outcome: Outcome) -> list[tuple[str, Arm, Arm]]:
+    """Denoiser, corrected arm, and the uncorrected arm of the same policy; those the verdict is about come first."""
+    pairs = [
+        (denoiser, arm, uncorrected)
+        for denoiser, arms in outcome.curves.items()
+        for arm in arms
+        for uncorrected in arms
+        if arm.corrector != "none" and uncorrected == Arm(arm.policy)
+    ]
+    return sorted(pairs, key=lambda pair: not _asked(pair[1]))
+
+
+def judged_effects(outcome: Outcome) -> list[verdict.Effect]:
+    """All effects in the order of `_pairs`: physics is what the experiment asks about, the rest is judged apart."""
+    pairs = _pairs(outcome)
+    families = ([pair for pair in pairs if _asked(pair[1])], [pair for pair in pairs if not _asked(pair[1])])
+    return [effect for family in families for effect in _judge_family(outcome, family)]
+
+
+def _asked(arm: Arm) -> bool:
+    """Whether an arm is one that the verdict is about."""
+    return arm == Arm(arm.policy, "physics")
+
+
+def _judge_family(outcome: Outcome, pairs: Sequence[tuple[str, Arm, Arm]]) -> list[verdict.Effect]:
+    curves = [(outcome.curves[name][arm], outcome.curves[name][other]) for name, arm, other in pairs]
+    return verdict.effects(curves, [quantity_of(key) for key in JUDGED], outcome.floor)
+
+
+def quantity_of(key: str) -> Quantity:
+    return next(quantity for quantity in QUANTITIES if quantity.key == key)
+
+
+def verdict_sentences(outcome: Outcome) -> list[str]:
+    """The headline, then one sentence for each arm that it is about."""
+    pairs = [pair for pair in _pairs(outcome) if _asked(pair[1])]
+    judged = _judge_family(outcome, pairs)
+    details = [
+        verdict.sentence(effects, outcome.curves[denoiser][BASELINE], outcome.settings.generations)
+        for (denoiser, _, _), effects in zip(pairs, by_pair(judged), strict=True)
+    ]
+    return [verdict.headline(judged, "physics"), *details]
+
+
+def by_pair(judged: Sequence[verdict.Effect]) -> list[Sequence[verdict.Effect]]:
+    """The effects of one pair together."""
+    return [judged[start : start + len(JUDGED)] for start in range(0, len(judged), len(JUDGED))]

@@ -1,0 +1,48 @@
+"""Where the runs of a motion experiment are: a folder per denoiser, seed and arm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from selfcorrect.experiments.motion.arms import Arm
+from selfcorrect.experiments.motion.presets import Comparison, MotionSettings
+from selfcorrect.randomness import Stream, streams
+
+
+@dataclass(frozen=True)
+class Place:
+    """One denoiser and seed of an experiment: its share of the settings, its run folders, where it computes."""
+
+    settings: MotionSettings
+    comparison: Comparison
+    seed: int
+    root: Path
+    device: str = "auto"
+
+    @property
+    def stream(self) -> Stream:
+        return streams(self.seed)
+
+    @property
+    def folder(self) -> Path:
+        return self.root / self.comparison.denoiser / f"seed-{self.seed}"
+
+    @property
+    def first_folder(self) -> Path:
+        """Of generation 0, which all arms share."""
+        return self.folder / "first-generation"
+
+    @property
+    def seed_folder(self) -> Path:
+        """Of what depends on the seed's data alone."""
+        return self.root / "real" / f"seed-{self.seed}"
+
+    def arm_folder(self, arm: Arm) -> Path:
+        return self.folder / arm.name
+
+
+def places(settings: MotionSettings, root: Path, device: str = "auto") -> list[Place]:
+    """All seeds and denoisers of an experiment."""
+    seeds = range(settings.first_seed, settings.first_seed + settings.seeds)
+    return [Place(settings, comparison, seed, root, device) for seed in seeds for comparison in settings.comparisons]

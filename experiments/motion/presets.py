@@ -1,0 +1,154 @@
+"""The motion experiment's settings, and its named presets."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, get_args
+
+from selfcorrect.experiments.motion.arms import BASELINE, Arm
+from selfcorrect.models.diffusion.config import PRESETS as DIFFUSION_PRESETS
+from selfcorrect.models.diffusion.config import DiffusionConfig
+
+Denoiser = Literal["patch-mixer", "dct-mlp", "temporal-conv", "transformer", "paper"]
+
+CHARACTER = {
+    "patch-mixer": "jittery",
+    "dct-mlp": "smooth",
+    "temporal-conv": "smooth",
+    "transformer": "small transformer",
+    "paper": "MDM transformer",
+}
+"""What the samples of each denoiser look like; the first two are chosen as opposite cases."""
+
+INITIAL_STEPS = {"patch-mixer": 550, "dct-mlp": 1000, "temporal-conv": 1200, "transformer": 2000, "paper": 100_000}
+"""Optimiser steps of generation 0."""
+
+STEPS = {"patch-mixer": 30, "dct-mlp": 40, "temporal-conv": 75, "transformer": 200, "paper": 2_000}
+"""Optimiser steps of every later generation."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Arms that share a denoiser, and so the models of generation 0."""
+
+    denoiser: Denoiser
+    arms: tuple[Arm, ...]
+
+    def __post_init__(self) -> None:
+        if self.denoiser not in get_args(Denoiser):
+            raise ValueError(f"denoiser must be one of {', '.join(get_args(Denoiser))}, got {self.denoiser!r}")
+        names = [arm.name for arm in self.arms]
+        if len(set(names)) != len(names):
+            raise ValueError(f"each arm of a comparison may stand in it once, got {', '.join(names)}")
+
+    @property
+    def diffusion(self) -> DiffusionConfig:
+        return DIFFUSION_PRESETS[self.denoiser]
+
+
+@dataclass(frozen=True)
+class MotionSettings:
+    """What a motion experiment is.
+
+    real_count: n, real training windows per seed; judged_count: samples drawn in each generation to be judged;
+    judge_corrected: also judge the same samples after correction, against corrected real windows.
+    """
+
+    comparisons: tuple[Comparison, ...]
+    generations: int
+    seeds: int
+    data: tuple[str, ...] = ("deepmimic",)
+    real_count: int = 128
+    judged_count: int = 256
+    judge_corrected: bool = False
+    frames: int = 48
+    fps: float = 30.0
+    first_seed: int = 0
+    steps: dict[str, int] = field(default_factory=lambda: dict(STEPS))
+    initial_steps: dict[str, int] = field(default_factory=lambda: dict(INITIAL_STEPS))
+
+    def __post_init__(self) -> None:
+        for name, least in (("generations", 1), ("seeds", 1), ("real_count", 2), ("judged_count", 12), ("frames", 10)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        for name in ("steps", "initial_steps"):
+            if least := [f"{value} for {key}" for key, value in getattr(self, name).items() if value < 1]:
+                raise ValueError(f"{name} must be at least 1, got {least[0]}")
+        if not self.data:
+            raise ValueError("data must name at least one source: deepmimic, or paths of motion files and folders")
+
+    def config(self) -> dict[str, Any]:
+        """All settings as JSON values; infinite strengths as the text "inf"."""
+        return _finite(asdict(self))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return "inf" if isinstance(value, float) and math.isinf(value) else value
+
+
+def _loop(policy: str, *correctors: str) -> tuple[Arm, ...]:
+    return tuple(Arm(policy, corrector) for corrector in ("none", *correctors))
+
+
+_DEMO_MIXER = (
+    BASELINE,
+    *_loop("augment:1", "physics"),
+    *_loop("replace", "physics", "anchored", "frozen"),
+)
+_DEMO_SMOOTH = (BASELINE, *_loop("replace", "physics"))
+
+_RATIOS = ("augment:0.25", "augment:0.5", "augment:0.75", "augment:1", "replace")
+_CONTROLS = ("kinematic", "anchored", "frozen", "anchored-real", "frozen-real", "placebo", "filter")
+
+_FULL = (
+    BASELINE,
+    *(arm for policy in ("augment:1", "replace") for arm in _loop(policy, "physics", *_CONTROLS)),
+    Arm("augment:1", "physics", correct_real=True),
+    Arm("augment:1", "physics", strength=1.0),
+    Arm("replace", "physics", strength=1.0),
+    *_loop("accumulate:1", "physics"),
+)
+_SWEEP = (BASELINE, *(arm for policy in _RATIOS for arm in _loop(policy, "physics")))
+
+PRESETS = {
+    "demo": MotionSettings(
+        comparisons=(Comparison("patch-mixer", _DEMO_MIXER), Comparison("dct-mlp", _DEMO_SMOOTH)),
+        generations=7,
+        seeds=3,
+    ),
+    "quick": MotionSettings(
+        comparisons=(Comparison("patch-mixer", (BASELINE, *_loop("replace", "physics"))),),
+        generations=4,
+        seeds=1,
+        real_count=64,
+        judged_count=128,
+    ),
+    "full": MotionSettings(
+        comparisons=(
+            Comparison("patch-mixer", _FULL),
+            Comparison("dct-mlp", _FULL),
+            Comparison("temporal-conv", _FULL),
+        ),
+        generations=12,
+        seeds=5,
+        judge_corrected=True,
+    ),
+    "ratios": MotionSettings(
+        comparisons=(Comparison("patch-mixer", _SWEEP), Comparison("dct-mlp", _SWEEP)), generations=12, seeds=3
+    ),
+    "paper": MotionSettings(
+        comparisons=(
+            Comparison("paper", (BASELINE, *(arm for policy in _RATIOS[:4] for arm in _loop(policy, "physics")))),
+        ),
+        generations=50,
+        seeds=3,
+        real_count=2794,
+    ),
+}
+"""demo: the default, minutes on two cores; quick: a smoke test; full: every arm and control; ratios: synthetic ratios
+up to 100 %; paper: the settings of Gillman et al. 2024 (n = 64, 128, 256 or 2794 by `--real-count`), for a GPU."""

@@ -1,0 +1,40 @@
+"""What real data score: the floor under every arm, and the fidelity of the corrector on real motion."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from selfcorrect.correction import Correction
+from selfcorrect.experiments.motion.correctors import Workshop, physics
+from selfcorrect.experiments.motion.task import MotionTask
+from selfcorrect.loop import corrected_real
+from selfcorrect.randomness import Stream
+from selfcorrect.samples import Samples
+from selfcorrect.storage.files import write_atomically
+
+REAL = "real against real"
+CORRECTED_REAL = "real, corrected by physics"
+
+FILE = "references.json"
+
+
+def write_references(folder: Path, task: MotionTask, workshop: Workshop, stream: Stream) -> None:
+    """Judge fresh real windows as if a model had made them, raw and corrected; kept in `folder`."""
+    path = folder / FILE
+    if path.exists():
+        return
+    corrected = corrected_real(task.fresh, Correction(physics(workshop)), stream)
+    scores = {REAL: _scores(task, task.fresh), CORRECTED_REAL: _scores(task, corrected)}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, json.dumps(scores, indent=1).encode())
+
+
+def read_references(folder: Path) -> dict[str, dict[str, float]]:
+    """The scores of real data of one seed, by name."""
+    return json.loads((folder / FILE).read_text())
+
+
+def _scores(task: MotionTask, samples: Samples) -> Mapping[str, float]:
+    return task.evaluator.evaluate(task.codec.decode(samples.values), samples.labels.numpy())

@@ -1,0 +1,195 @@
+"""The motion experiment's results as files that people open: report.html, metrics.jsonl, motions as BVH, W&B runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from selfcorrect.experiments.motion.arms import Arm
+from selfcorrect.experiments.motion.media import Clip, render_clips
+from selfcorrect.experiments.motion.outcome import Outcome, arm_rows, quantity_of, read_outcome, verdict_sentences
+from selfcorrect.experiments.motion.places import Place, places
+from selfcorrect.experiments.motion.presets import MotionSettings
+from selfcorrect.experiments.motion.tables import (
+    budgets_table,
+    differences_table,
+    last_generation_table,
+    profile_table,
+    speed_table,
+)
+from selfcorrect.experiments.motion.task import MotionData, motion_data
+from selfcorrect.experiments.reporting import verdict
+from selfcorrect.experiments.reporting.figures import colours, curve_grid
+from selfcorrect.experiments.reporting.webpage import Page, Section, render_page
+from selfcorrect.randomness import streams
+from selfcorrect.storage.files import write_atomically
+from selfcorrect.tracking import TrackedRun, WandbMode, publish_to_wandb, write_rows
+
+DRAWN = (
+    "fid_kinematic",
+    "fid_geometric",
+    "precision",
+    "recall",
+    "coverage",
+    "penetration_mm",
+    "skate_m_s",
+    "jerk_m_s3",
+)
+"""Quantities whose curves are shown; the table has all."""
+
+NOTES = (
+    "λ is the number of synthetic samples per real one; fully synthetic means that no real sample trains the model "
+    "after generation 0. γ is the correction strength: each sample is replaced by its corrected form with probability"
+    " γ/(1+γ), so that γ = ∞, the default, corrects every sample.",
+    "A Fréchet distance compares means and covariances of fixed motion features, no trained network. Precision and "
+    "density say how many samples look real; recall and coverage how much of the real variety the samples reach. "
+    "Penetration, floating and skate count what exceeds 5 mm; real motion has some of each, so compare with the first"
+    " row.",
+    "The half-life is the generation at which a quantity has fallen to half of its value at generation 0 (median over"
+    " seeds). The frozen arm trains on nothing but the remembered centroids: what the anchored arm does not do better"
+    " than it, it does by memory alone.",
+)
+
+
+def write_report(settings: MotionSettings, folder: Path, preset: str, wandb: WandbMode, seconds: float) -> str:
+    """Write every result of a finished experiment below `folder`; returns the verdict as text."""
+    outcome = read_outcome(settings, folder)
+    rows = [row for place in places(settings, folder) for arm in place.comparison.arms for row in arm_rows(place, arm)]
+    write_rows(folder / "metrics.jsonl", rows)
+    clips = render_clips(settings, folder)
+    sentences = verdict_sentences(outcome)
+    page = Page(
+        title="Does physics keep a self-consuming motion model from collapsing?",
+        subtitle=f"selfcorrect motion --preset {preset}",
+        verdict=sentences,
+        warnings=_warnings(settings),
+        curves=_curves_svg(outcome),
+        sections=_sections(outcome),
+        media=_by_section(clips),
+        facts=_facts(outcome, rows, seconds),
+        notes=NOTES,
+    )
+    write_atomically(folder / "report.html", render_page(page).encode())
+    publish_to_wandb(_tracked_runs(settings, folder, preset, clips), folder, wandb)
+    return "\n".join(sentences)
+
+
+def _warnings(settings: MotionSettings) -> list[str]:
+    if settings.seeds == 1:
+        return ["One seed proves nothing: this run shows that the machinery works, and no more."]
+    return []
+
+
+def _curves_svg(outcome: Outcome) -> str:
+    columns = {title: [outcome.curves[name][arm] for arm in arms] for name, title, arms in outcome.groups()}
+    palette = colours([arm.title for arms in columns.values() for arm in arms])
+    return curve_grid(columns, [quantity_of(key) for key in DRAWN], outcome.floor, palette)
+
+
+def _sections(outcome: Outcome) -> list[Section]:
+    return [
+        Section(
+            "Last generation",
+            "Mean over seeds, 95 % interval below (Student's t; it assumes roughly normal seeds). Realism and "
+            "diversity belong together: a model can win one by losing the other.",
+            last_generation_table(outcome),
+        ),
+        Section(
+            "Corrected against uncorrected",
+            "Paired differences at the last generation: both arms start from the same generation 0 and draw the same "
+            "noise. A difference counts as better or worse where its p-value is at most "
+            f"{verdict.LEVEL} after adjusting for all differences judged together (Holm): the arms with full physics "
+            "correction, which the verdict is about, are one such family, all others a second one.",
+            differences_table(outcome),
+        ),
+        Section(
+            "How fast diversity goes",
+            "Half-lives are medians over seeds, in generations. The factor is that of an exponential through the first "
+            "and the last generation, with its interval; 1 is no loss. The contraction rates of theory are for models "
+            "near their optimum and are not claimed for these.",
+            speed_table(outcome),
+        ),
+        Section(
+            "Collapse profile",
+            "The literature uses definitions of collapse that disagree (Schaeffer et al. 2025). Each is held against "
+            "every arm: risk is the geometric Fréchet distance, variance the one within labels, tails are recall, "
+            "hallucinated is what precision lacks; a definition whose interval lies on both sides of its threshold, "
+            "or that needs what was not varied, is not measurable here.",
+            profile_table(outcome),
+        ),
+        Section(
+            "What each arm was given",
+            "A corrector that knows more about real motion than the training data do brings new information into the "
+            "loop; stability and new information must not be confused.",
+            budgets_table(outcome),
+        ),
+    ]
+
+
+def _facts(outcome: Outcome, rows: Sequence[Mapping[str, Any]], seconds: float) -> dict[str, str]:
+    settings = outcome.settings
+    phases = ("train", "sample", "correct", "evaluate", "mix", "else")
+    # All arms share generation 0, so its time counts once for each denoiser and seed.
+    counted = {
+        (row["denoiser"], row["seed"], row["arm"] if row["generation"] else "", row["generation"]): row for row in rows
+    }
+    spent = {phase: sum(row.get(f"seconds_{phase}", 0.0) for row in counted.values()) for phase in phases}
+    total = sum(spent.values())
+    return {
+        "Data": f"{', '.join(settings.data)}: windows of {settings.frames} frames at {settings.fps:g} per second",
+        "Training windows per seed": f"n = {settings.real_count}",
+        "Judged against": _reference_in_words(motion_data(settings, streams(settings.first_seed))),
+        "Judged in each generation": f"{settings.judged_count} raw samples, the same noise and labels in every arm",
+        "Seeds": f"{settings.seeds}, from {settings.first_seed}",
+        "Generations": str(settings.generations),
+        "Optimiser steps per generation": ", ".join(
+            f"{name} {settings.steps[name]} ({settings.initial_steps[name]} in generation 0)" for name in outcome.curves
+        ),
+        "Time of this call": f"{seconds / 60:.1f} minutes",
+        "Time by phase": ", ".join(f"{phase} {value / total:.0%}" for phase, value in spent.items() if value),
+    }
+
+
+def _reference_in_words(data: MotionData) -> str:
+    count = len(data.reference)
+    if data.held_out:
+        return f"{count} real windows of times that no training window shows"
+    return (
+        f"{count} other real windows of the same clips, which are too short to hold out whole windows: they share "
+        "frames with training windows, so this tells how far a loop drifts from what it was given, and the level of "
+        "real against real is a little optimistic"
+    )
+
+
+# --- motions and W&B -------------------------------------------------------------------------------------------------
+
+
+def _by_section(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
+    return {
+        name: [clip for clip in clips if clip.section == name] for name in dict.fromkeys(clip.section for clip in clips)
+    }
+
+
+def _tracked_runs(settings: MotionSettings, folder: Path, preset: str, clips: Sequence[Clip]) -> list[TrackedRun]:
+    """A W&B run for every arm and seed, with the first seed's videos."""
+    return [
+        TrackedRun(
+            name=f"{place.comparison.denoiser} {arm.name} seed {place.seed}",
+            group=f"motion-{preset}",
+            config=json.loads(json.dumps(settings.config())) | {"arm": arm.name, "seed": place.seed},
+            rows=arm_rows(place, arm),
+            media=_media_of(place, arm, clips),
+        )
+        for place in places(settings, folder)
+        for arm in place.comparison.arms
+    ]
+
+
+def _media_of(place: Place, arm: Arm, clips: Sequence[Clip]) -> dict[int, dict[str, Path]]:
+    media: dict[int, dict[str, Path]] = {}
+    for clip in clips:
+        if (clip.denoiser, clip.arm, clip.seed) == (place.comparison.denoiser, arm.name, place.seed):
+            media.setdefault(clip.generation, {})["samples"] = clip.path
+    return media

@@ -1,0 +1,137 @@
+"""The motion experiment's data, model and judge: what all arms of one denoiser and seed have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from selfcorrect.datasets.collections.deepmimic import CYCLIC
+from selfcorrect.datasets.load import load_motions
+from selfcorrect.datasets.windows import Split, Windows, WindowSettings, split_windows
+from selfcorrect.experiments.jobs import Progress, silent
+from selfcorrect.experiments.motion.presets import Comparison, MotionSettings
+from selfcorrect.loop import Candidate, Task
+from selfcorrect.models.diffusion.model import MotionDiffusion, choose_device
+from selfcorrect.motion.encodings.features import FeatureCodec
+from selfcorrect.motion.measures.evaluation import MotionEvaluator
+from selfcorrect.policy import FreshSource, blocks_of
+from selfcorrect.randomness import Stream
+from selfcorrect.samples import Samples
+
+WINDOWS_PER_LABEL = 70
+"""At most so many windows of one label, so that long clips do not drown short ones."""
+
+
+@dataclass(frozen=True, eq=False)
+class MotionData:
+    """Real windows of one seed, without a window in common.
+
+    training: the n windows that the loop has; fresh: real windows of the same clips, as many as are judged in each
+    generation, for the noise floor and for controls with fresh real data; reference: what samples are judged against;
+    held_out: whether the reference shows times that no other window shows.
+    """
+
+    training: Windows
+    fresh: Windows
+    reference: Windows
+    held_out: bool
+
+
+@lru_cache(maxsize=2)
+def _split(data: tuple[str, ...], frames: int, fps: float) -> Split:
+    motions = [motion for source in data for motion in load_motions(source)]
+    settings = WindowSettings(frames=frames, fps=fps, cyclic=CYCLIC, cap_per_label=WINDOWS_PER_LABEL)
+    return split_windows(motions, settings)
+
+
+def motion_data(settings: MotionSettings, stream: Stream) -> MotionData:
+    """Draw n training windows at random and choose the reference.
+
+    The reference is the held-out windows where they are at least as many as the judged samples and show at least half
+    of the labels. Clips that are too short to hold out whole windows leave the other windows of the same clips: these
+    share frames with training windows, so they tell how far a loop drifts from what it was given, not how well a
+    model generalises.
+    """
+    split = _split(settings.data, settings.frames, settings.fps)
+    needed = settings.real_count + 2 * settings.judged_count
+    if len(split.training) < needed:
+        raise ValueError(
+            f"training on {settings.real_count} windows and judging {settings.judged_count} samples needs at least "
+            f"{needed} real windows, the data have {len(split.training)}"
+        )
+    order = stream.child("data").numpy().permutation(len(split.training))
+    cuts = (settings.real_count, settings.real_count + settings.judged_count)
+    training, fresh, rest = (split.training.take(rows) for rows in np.split(order, cuts))
+    enough = len(split.held_out) >= settings.judged_count
+    varied = 2 * len(np.unique(split.held_out.labels)) >= len(split.training.label_names)
+    held_out = enough and varied
+    return MotionData(training, fresh, split.held_out if held_out else rest, held_out)
+
+
+@dataclass(frozen=True, eq=False)
+class MotionTask:
+    """The loop's task with what is needed to read its values as motions."""
+
+    task: Task
+    codec: FeatureCodec
+    evaluator: MotionEvaluator
+    data: MotionData
+    fresh: Samples
+    fresh_source: FreshSource
+
+
+def motion_task(
+    settings: MotionSettings,
+    comparison: Comparison,
+    seed_stream: Stream,
+    device: str = "cpu",
+    progress: Progress = silent,
+    training_steps: int = 0,
+) -> MotionTask:
+    """Everything that the arms of one denoiser and seed share; `training_steps` is for the progress bar alone."""
+    data = motion_data(settings, seed_stream)
+    codec = FeatureCodec.fit(data.training.batch)
+    evaluator = MotionEvaluator.fit(data.reference.batch, data.reference.labels)
+    model = MotionDiffusion(
+        comparison.diffusion,
+        frames=settings.frames,
+        features=len(codec.mean),
+        classes=len(data.training.label_names),
+        device=choose_device(device),
+        on_training_step=lambda done: progress("train", done, training_steps),
+        on_sampling_step=lambda done: progress("sample", done, comparison.diffusion.sampling_steps),
+    )
+    fresh = as_samples(data.fresh, codec)
+    task = Task(
+        model=model,
+        real=as_samples(data.training, codec),
+        evaluate=_judge(settings, codec, evaluator),
+        initial_steps=settings.initial_steps[comparison.denoiser],
+    )
+    return MotionTask(task, codec, evaluator, data, fresh, blocks_of(fresh))
+
+
+def as_samples(windows: Windows, codec: FeatureCodec) -> Samples:
+    """Real windows as normalised features."""
+    return Samples.real(codec.encode(windows.batch), torch.from_numpy(windows.labels))
+
+
+def _judge(
+    settings: MotionSettings, codec: FeatureCodec, evaluator: MotionEvaluator
+) -> Callable[[Candidate], Mapping[str, float]]:
+    """Judge raw samples, and in a series of its own the same samples after the arm's correction."""
+
+    def evaluate(candidate: Candidate) -> dict[str, float]:
+        samples = candidate.samples(settings.judged_count)
+        scores = evaluator.evaluate(codec.decode(samples.values), samples.labels.numpy())
+        corrected = candidate.corrected(samples) if settings.judge_corrected else None
+        if corrected is None:
+            return scores
+        again = evaluator.evaluate(codec.decode(corrected.samples.values), corrected.samples.labels.numpy())
+        return {**scores, **{f"corrected_{name}": value for name, value in again.items()}}
+
+    return evaluate

@@ -1,0 +1,89 @@
+"""Curves over generations as SVG text that a page can embed."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from selfcorrect.experiments.reporting.results import ArmCurves, Quantity
+
+PALETTE = ("#6b7280", "#dc2626", "#2563eb", "#059669", "#d97706", "#7c3aed", "#0891b2", "#be185d", "#65a30d", "#1f2937")
+
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "selfcorrect",
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e5e7eb",
+    "axes.edgecolor": "#9ca3af",
+    "axes.titlesize": 10,
+}
+
+
+def colours(titles: Sequence[str]) -> dict[str, str]:
+    """A fixed colour for each arm title, the same in every panel."""
+    return {title: PALETTE[index % len(PALETTE)] for index, title in enumerate(dict.fromkeys(titles))}
+
+
+def curve_grid(
+    columns: Mapping[str, Sequence[ArmCurves]],
+    quantities: Sequence[Quantity],
+    floor: Mapping[str, float],
+    palette: Mapping[str, str],
+) -> str:
+    """One row of panels per quantity, one column per group of arms; returns SVG text.
+
+    Lines are means over seeds, bands the range of the seeds, the dotted line real against real.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(3.6 * len(columns) + 0.6, 2.15 * len(quantities)), layout="constrained")
+        axes = figure.subplots(len(quantities), len(columns), squeeze=False, sharex=True)
+        for row, quantity in enumerate(quantities):
+            for column, (group, arms) in enumerate(columns.items()):
+                panel = axes[row, column]
+                _draw_panel(panel, arms, quantity, floor.get(quantity.key), palette)
+                if row == 0:
+                    panel.set_title(group)
+                if column == 0:
+                    panel.set_ylabel(quantity.title)
+                if row == len(quantities) - 1:
+                    panel.set_xlabel("generation")
+        handles = {
+            label: handle
+            for panel in axes.flat
+            for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+        }
+        figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=2 * len(columns), frameon=False)
+        return as_svg(figure)
+
+
+def _draw_panel(
+    panel, arms: Sequence[ArmCurves], quantity: Quantity, floor: float | None, palette: Mapping[str, str]
+) -> None:
+    for arm in arms:
+        if quantity.key not in arm.values:
+            continue
+        values = arm.values[quantity.key]
+        generations = np.arange(values.shape[1])
+        colour = palette[arm.title]
+        panel.fill_between(generations, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15, linewidth=0)
+        panel.plot(generations, values.mean(axis=0), color=colour, label=arm.title, linewidth=1.6)
+    if floor is not None:
+        panel.axhline(floor, color="#111827", linestyle=":", linewidth=1, label="real against real")
+    panel.xaxis.get_major_locator().set_params(integer=True)
+
+
+def as_svg(figure: Figure) -> str:
+    """SVG text without an XML header, the same for the same figure."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]

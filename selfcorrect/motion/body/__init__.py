@@ -1,0 +1,1 @@
+"""Bodies around skeletons: flesh and soles, SMPL, body models, rest poses."""

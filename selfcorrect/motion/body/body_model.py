@@ -1,0 +1,160 @@
+"""Bodies of given shape: the SMPL family's models, where the user has their files.
+
+The package smplx and the model files are licensed by the Max Planck Institute for non-commercial research; smplx is
+imported only when a model is loaded. The files are to be had, after registration, at the web sites of SMPL, MANO (which
+has SMPL+H) and SMPL-X of the Max Planck Institute for Intelligent Systems in Tübingen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.body.smpl import LAYOUTS, Body, Layout
+from selfcorrect.motion.motion import Motion
+from selfcorrect.storage.arrays import read_npz
+from selfcorrect.storage.pickled import read_pickled_numbers
+
+_KINDS = {"SMPL": "smpl", "SMPL-H": "smplh", "SMPL-X": "smplx"}
+_NEEDED = ("v_template", "shapedirs", "posedirs", "J_regressor", "kintree_table", "weights", "f")
+_HANDS = {"hands_componentsl": (45, 45), "hands_componentsr": (45, 45), "hands_meanl": (45,), "hands_meanr": (45,)}
+_FRAMES_AT_ONCE = 64
+DENSITY_KG_M3 = 1000.0
+"""Of a living body with half-filled lungs, within 2 % (Durnin and Womersley 1974 measured 1000 to 1075 without air)."""
+
+
+@dataclass(frozen=True, eq=False)
+class BodyModel:
+    """A body model that has been loaded: which joints it has, and smplx's module."""
+
+    layout: Layout
+    module: Any
+    name: str
+
+    @property
+    def faces(self) -> np.ndarray:
+        """(F, 3) vertex indices of the mesh's triangles."""
+        return np.asarray(self.module.faces, dtype=np.int64)
+
+
+def load_body_model(path: Path, *, allow_pickle: bool = False) -> BodyModel:
+    """A SMPL, SMPL+H or SMPL-X model from its .npz or .pkl file.
+
+    allow_pickle: read .pkl files, whose source you trust; numbers are taken from them, other objects refused.
+    Up to 10 shape coefficients are used of SMPL and SMPL+H, up to 16 of SMPL-X. ValueError for other files.
+    """
+    numbers = _read(path, allow_pickle)
+    if missing := [name for name in _NEEDED if numbers.get(name) is None]:
+        raise ValueError(f"{path}: a body model needs {', '.join(_NEEDED)}, here {', '.join(missing)} is missing")
+    joints = numbers["kintree_table"].shape[1]
+    if joints not in LAYOUTS or LAYOUTS[joints].name not in _KINDS:
+        raise ValueError(f"{path}: expected a model of 24 (SMPL), 52 (SMPL+H) or 55 (SMPL-X) joints, got {joints}")
+    for name, shape in _HANDS.items():  # absent from the SMPL+H files that come with AMASS; unused with full rotations
+        numbers.setdefault(name, np.zeros(shape))
+    return BodyModel(LAYOUTS[joints], _smplx_module(_KINDS[LAYOUTS[joints].name], numbers), path.name)
+
+
+def _read(path: Path, allow_pickle: bool) -> dict[str, Any]:
+    """All arrays of a model file that are plain numbers."""
+    if path.suffix == ".pkl":
+        return read_pickled_numbers(path, allow_pickle=allow_pickle)
+    if path.suffix != ".npz":
+        raise ValueError(f"{path}: expected a body model as .npz or .pkl")
+    return dict(read_npz(path, skip_pickled=True))  # SMPL-X pickles tables of names, which nobody needs here
+
+
+def _smplx_module(kind: str, numbers: dict[str, Any]) -> Any:
+    """Hand the numbers to smplx as a plain .npz file, because it reads its own files with pickle allowed."""
+    import smplx
+    from smplx.utils import Struct
+
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        plain: dict[str, Any] = {name: value for name, value in numbers.items() if isinstance(value, np.ndarray)}
+        file = Path(folder) / f"{kind.upper()}_NEUTRAL.npz"
+        np.savez(file, **plain)
+        given: dict[str, Any] = {} if kind == "smplx" else {"data_struct": Struct(**plain)}
+        options: dict[str, Any] = {
+            "use_pca": False,
+            "flat_hand_mean": True,
+            "num_betas": 16,
+            "ext": "npz",
+            "dtype": torch.float64,
+        }
+        return smplx.create(str(file), **options, **given).requires_grad_(False)
+
+
+def body_of(model: BodyModel, betas: np.ndarray | None = None) -> Body:
+    """The person with shape coefficients `betas` (B,), the mean person without."""
+    posed = model.module(betas=_betas(model, betas), **_pose(model, np.zeros((1, len(model.layout.names), 3))))
+    joints_m = posed.joints[0, : len(model.layout.names)].numpy()
+    parents = list(model.layout.parents[1:])
+    offsets_m = np.concatenate([np.zeros((1, 3)), joints_m[1:] - joints_m[parents]])
+    mass_kg = DENSITY_KG_M3 * volume_m3(posed.vertices[0].numpy(), model.faces)
+    return Body(model.layout.skeleton(offsets_m), joints_m[0], model.name, mass_kg)
+
+
+def volume_m3(vertices_m: np.ndarray, faces: np.ndarray) -> float:
+    """Volume within a closed surface of triangles (F, 3) between vertices (V, 3): the divergence theorem."""
+    first, second, third = np.moveaxis(vertices_m[faces] - vertices_m.mean(axis=0), 1, 0)
+    return float(np.abs(np.sum(first * np.cross(second, third))) / 6)
+
+
+def vertices(model: BodyModel, motion: Motion, betas: np.ndarray | None = None) -> np.ndarray:
+    """The mesh (T, V, 3), world, y up, metres, of a motion on this model's joints; triangles are `model.faces`."""
+    if motion.skeleton.names != model.layout.names:
+        raise ValueError(
+            f"{motion.source or 'motion'}: {model.name} poses the {len(model.layout.names)} joints of "
+            f"{model.layout.name}, the motion has {len(motion.skeleton)} joints"
+        )
+    pelvis_m = body_of(model, betas).pelvis_m
+    rotations = Rotation.from_quat(motion.rotations).as_rotvec()
+    return np.concatenate(
+        [
+            _vertices(model, rotations[at : at + _FRAMES_AT_ONCE], motion.root_m[at : at + _FRAMES_AT_ONCE], betas)
+            for at in range(0, len(motion), _FRAMES_AT_ONCE)
+        ]
+    ) - pelvis_m.astype(np.float32)
+
+
+def _vertices(model: BodyModel, rotations: np.ndarray, root_m: np.ndarray, betas: np.ndarray | None) -> np.ndarray:
+    shape = _betas(model, betas).expand(len(rotations), -1)
+    posed = model.module(betas=shape, transl=torch.from_numpy(root_m), **_pose(model, rotations))
+    return posed.vertices.numpy().astype(np.float32)
+
+
+def _betas(model: BodyModel, betas: np.ndarray | None) -> torch.Tensor:
+    """(1, B) as many coefficients as the model takes; those it lacks are dropped, missing ones zero."""
+    shape = torch.zeros(1, model.module.num_betas, dtype=torch.float64)
+    if betas is not None:
+        used = torch.from_numpy(np.asarray(betas, dtype=float)[: shape.shape[1]])
+        shape[0, : len(used)] = used
+    return shape
+
+
+def _pose(model: BodyModel, rotations: np.ndarray) -> dict[str, torch.Tensor]:
+    """The arguments smplx takes for rotation vectors (T, J, 3)."""
+    turns = torch.from_numpy(rotations.reshape(len(rotations), -1))
+    fingers = turns.shape[1] - 90
+    match model.layout.name:
+        case "SMPL":
+            return {"global_orient": turns[:, :3], "body_pose": turns[:, 3:]}
+        case "SMPL-X":
+            face = {"jaw_pose": turns[:, 66:69], "leye_pose": turns[:, 69:72], "reye_pose": turns[:, 72:75]}
+            face["expression"] = torch.zeros(len(turns), model.module.num_expression_coeffs, dtype=turns.dtype)
+        case _:
+            face = {}
+    return {
+        "global_orient": turns[:, :3],
+        "body_pose": turns[:, 3:66],
+        "left_hand_pose": turns[:, fingers : fingers + 45],
+        "right_hand_pose": turns[:, fingers + 45 :],
+        **face,
+    }

@@ -1,0 +1,146 @@
+"""Skeletons that do not stand upright at rest, and how to see their motions as if they did.
+
+In a file every joint may have a frame of its own making, so that zero rotation is any pose. What is built on a skeleton
+relies on an upright one (see `Skeleton`). Turning each joint's frame by a constant rotation changes no position.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.body.smpl import to_smpl
+from selfcorrect.motion.inverse_kinematics import aligning_turns
+from selfcorrect.motion.kinematics import continuous, forward_kinematics, joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import SMPL_22
+
+LEFT, UP, DOWN, AHEAD = np.array([1.0, 0, 0]), np.array([0, 1.0, 0]), np.array([0, -1.0, 0]), np.array([0, -0.3, 1.0])
+_SPINE = ("pelvis", "spine1", "spine2", "spine3", "neck")
+_LIMBS = {"hip": ("knee", DOWN, 12.0), "knee": ("ankle", DOWN, 12.0), "ankle": ("foot", AHEAD, 45.0)}
+"""Where the bones from part to part point in somebody who stands, and how many degrees they may be off."""
+
+_TRUNK_DEG = 35.0
+_TWISTED_DEG = 60.0
+"""A bone further off says nothing about its twist; that is then told from the motion."""
+
+_SHORTEST_BONE_M = 0.02
+_FRAMES_TO_FIT = 512
+
+
+def upright_turns(motion: Motion) -> Rotation | None:
+    """Constant turns (J,) of the joints' frames by which the skeleton rests upright; None where it does already.
+
+    Raises ValueError where that takes a part which the skeleton lacks.
+    """
+    turns = _Turns(motion).all()
+    return None if turns.magnitude().max() < 1e-9 else turns
+
+
+def turn_frames(motion: Motion, turns: Rotation) -> Motion:
+    """The same poses with each joint's frame turned by its own of `turns` (J,); undone by their inverses."""
+    skeleton = motion.skeleton
+    above = Rotation.from_quat(turns.as_quat()[[0, *skeleton.parents[1:]]])
+    turned, rotations = replace(skeleton, offsets_m=above.inv().apply(skeleton.offsets_m)), motion.rotations.copy()
+    for joint, parent in enumerate(skeleton.parents):
+        own = Rotation.from_quat(rotations[:, joint]) * turns[joint]
+        rotations[:, joint] = continuous((turns[parent].inv() * own if joint else own).as_quat())
+    return replace(motion, skeleton=turned, rotations=rotations)
+
+
+def is_z_up(motion: Motion) -> bool:
+    """Whether the body stands along z rather than y, both at rest and on average in the motion."""
+    start, end = motion.skeleton.joint("left_ankle"), motion.skeleton.joint("neck")
+    if start is None or end is None:
+        return False
+    rest_m = motion.skeleton.rest_positions_m
+    moving_m = joint_positions(_thinned(motion))
+    bodies_m = rest_m[end] - rest_m[start], (moving_m[:, end] - moving_m[:, start]).mean(axis=0)
+    return all(body_m[2] > 2 * abs(body_m[1]) for body_m in bodies_m)
+
+
+class _Turns:
+    """The search for upright turns: from the root outwards, each joint keeps its parent's turn where that serves."""
+
+    def __init__(self, motion: Motion) -> None:
+        self.motion, self.skeleton = motion, motion.skeleton
+        self.rest_m = motion.skeleton.rest_positions_m
+
+    def all(self) -> Rotation:
+        turns: list[Rotation] = []
+        for joint, (part, parent) in enumerate(zip(self.skeleton.parts, self.skeleton.parents, strict=True)):
+            turns.append(self._turn(joint, part, turns[parent] if joint else Rotation.identity()))
+        return Rotation.concatenate(turns)
+
+    def _turn(self, joint: int, part: str, before: Rotation) -> Rotation:
+        side, _, limb = part.rpartition("_")
+        if part in _SPINE:
+            return self._trunk(joint, part, before)
+        if limb in _LIMBS and side:
+            end, direction, tolerance_deg = _LIMBS[limb]
+            bones_m = self._bones(joint, self.skeleton.joint(f"{side}_{end}"))
+            return self._aligned(joint, bones_m, direction[None], tolerance_deg, before)
+        if limb == "foot" and self.skeleton.children[joint]:
+            return self._aligned(joint, self._bones(joint, self.skeleton.children[joint][0]), AHEAD[None], 45.0, before)
+        return before
+
+    def _trunk(self, joint: int, part: str, before: Rotation) -> Rotation:
+        above = (self._bones(joint, self.skeleton.joint(end)) for end in _SPINE[_SPINE.index(part) + 1 :])
+        bones_m = next((bone_m for bone_m in above if len(bone_m)), np.zeros((0, 3)))
+        directions = np.tile(UP, (len(bones_m), 1))
+        left, right = self.skeleton.joint("left_hip"), self.skeleton.joint("right_hip")
+        if part == "pelvis" and left is not None and right is not None:
+            bones_m = np.vstack([bones_m, self.rest_m[left] - self.rest_m[right]])
+            directions = np.vstack([directions, LEFT])
+        return self._aligned(joint, bones_m, directions, _TRUNK_DEG, before)
+
+    def _bones(self, joint: int, end: int | None) -> np.ndarray:
+        """(1, 3) from a joint to another at rest, (0, 3) where that is missing or in the same place."""
+        bone_m = np.zeros(3) if end is None else self.rest_m[end] - self.rest_m[joint]
+        return bone_m[None] if np.linalg.norm(bone_m) > _SHORTEST_BONE_M else np.zeros((0, 3))
+
+    def _aligned(
+        self, joint: int, bones_m: np.ndarray, directions: np.ndarray, tolerance_deg: float, before: Rotation
+    ) -> Rotation:
+        """`before`, or where bones (B, 3) at rest are then off their directions, the nearest turn that aligns them."""
+        if not len(bones_m) or (off_deg := _off_deg(before.inv().apply(bones_m), directions)) <= tolerance_deg:
+            return before
+        if len(bones_m) > 1 and (quarters := _quarter_turns(bones_m, directions, tolerance_deg)) is not None:
+            return quarters
+        if len(bones_m) < 2 and off_deg > _TWISTED_DEG:
+            before = self._known[joint]
+        lengths_m = np.linalg.norm(bones_m, axis=1, keepdims=True)
+        targets_m = lengths_m * directions / np.linalg.norm(directions, axis=1, keepdims=True)
+        return Rotation.from_quat(aligning_turns(bones_m, targets_m[None], before.inv().as_quat()[None])[0]).inv()
+
+    @cached_property
+    def _known(self) -> Rotation:
+        """(J,) mean turns, over the motion, from the frames to those of a body with joints in the same places."""
+        some = _thinned(self.motion)
+        body = to_smpl(some)
+        _, own = forward_kinematics(self.skeleton, some.root_m, some.rotations)
+        _, known = forward_kinematics(body.skeleton, body.root_m, body.rotations)
+        columns = [SMPL_22.index(part) if part else 0 for part in self.skeleton.parts]
+        between = (Rotation.from_quat(own).inv() * Rotation.from_quat(known[:, columns])).as_quat()
+        return Rotation.concatenate([Rotation.from_quat(between[:, joint]).mean() for joint in range(len(columns))])
+
+
+def _quarter_turns(bones_m: np.ndarray, directions: np.ndarray, tolerance_deg: float) -> Rotation | None:
+    """The turn by right angles after which bones lie best, None where none will do: bodies that lie or look aside."""
+    turns = Rotation.create_group("O")
+    offs_deg = [_off_deg(turn.inv().apply(bones_m), directions) for turn in turns]
+    return turns[int(np.argmin(offs_deg))] if min(offs_deg) <= tolerance_deg else None
+
+
+def _off_deg(bones_m: np.ndarray, directions: np.ndarray) -> float:
+    """Largest angle between bones and directions, both (B, 3)."""
+    lengths = np.linalg.norm(bones_m, axis=1) * np.linalg.norm(directions, axis=1)
+    return float(np.degrees(np.arccos(np.clip((bones_m * directions).sum(1) / lengths, -1, 1)).max()))
+
+
+def _thinned(motion: Motion) -> Motion:
+    step = -(-len(motion) // _FRAMES_TO_FIT)
+    return replace(motion, root_m=motion.root_m[::step], rotations=motion.rotations[::step])

@@ -1,0 +1,1 @@
+"""What correcting motions has in common, whatever corrects them: results, pieces, supports, timelines."""

@@ -1,0 +1,95 @@
+"""Corrections of motions, lifted to the features that a loop works on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from selfcorrect.corrector import Corrected, Corrector, SampleError
+from selfcorrect.motion.correction.results import CorrectMotions, MotionCorrection
+from selfcorrect.motion.encodings.features import FeatureCodec
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.samples import Samples
+
+
+def each_motion(function: Callable[[Motion], Motion]) -> CorrectMotions:
+    """A correction from a function of one motion; an exception in it names the motion."""
+
+    def correct(motions: Sequence[Motion]) -> list[MotionCorrection]:
+        return [MotionCorrection(_call(function, index, motion)) for index, motion in enumerate(motions)]
+
+    return correct
+
+
+def _call(function: Callable[[Motion], Motion], index: int, motion: Motion) -> Motion:
+    try:
+        return function(motion)
+    except Exception as error:
+        raise SampleError(index, f"{type(error).__name__}: {error}") from error
+
+
+@dataclass(frozen=True)
+class MotionCorrector:
+    """A corrector of features (N, T, D) that corrects the motions behind them.
+
+    Rejected samples and motions handed back as they came keep their features, bit for bit. `info` holds the reason and
+    each diagnostic, NaN where a motion lacks it.
+    """
+
+    function: CorrectMotions
+    codec: FeatureCodec
+    name: str
+
+    def __call__(self, samples: Samples) -> Corrected:
+        batch = self.codec.decode(samples.values)
+        motions = [batch[index] for index in range(len(batch))]
+        corrections = list(self.function(motions))
+        _check(motions, corrections)
+        changed = [
+            index
+            for index, (given, correction) in enumerate(zip(motions, corrections, strict=True))
+            if correction.accepted and correction.motion is not given
+        ]
+        values = samples.values.clone()
+        if changed:
+            corrected = MotionBatch.stack([corrections[index].motion for index in changed])
+            values[changed] = self.codec.encode(corrected).to(values)
+        accepted = torch.tensor([correction.accepted for correction in corrections], dtype=torch.bool)
+        return Corrected(samples.with_values(values), accepted, _info(corrections))
+
+
+def lift_motions(function: CorrectMotions, codec: FeatureCodec, name: str) -> Corrector:
+    """A corrector for the loop from a correction of motions."""
+    return MotionCorrector(function, codec, name)
+
+
+def _check(given: Sequence[Motion], corrections: Sequence[MotionCorrection]) -> None:
+    if len(corrections) != len(given):
+        raise ValueError(f"a correction must return one answer per motion, got {len(corrections)} for {len(given)}")
+    for index, (motion, correction) in enumerate(zip(given, corrections, strict=True)):
+        if not isinstance(correction, MotionCorrection) or not isinstance(correction.motion, Motion):
+            raise SampleError(index, f"a correction must return a motion, got {type(correction).__name__}")
+        if correction.accepted and correction.motion is not motion:
+            _check_motion(index, motion, correction.motion)
+
+
+def _check_motion(index: int, given: Motion, got: Motion) -> None:
+    if len(got) != len(given) or got.fps != given.fps or not got.skeleton.same_as(given.skeleton):
+        raise SampleError(
+            index,
+            f"a correction must keep skeleton, length and frame rate ({len(given)} frames at {given.fps} per second), "
+            f"got {len(got)} frames at {got.fps} of {len(got.skeleton)} joints",
+        )
+    if not (np.isfinite(got.root_m).all() and np.isfinite(got.rotations).all()):
+        raise SampleError(index, "the corrected motion is not finite (NaN or infinity)")
+
+
+def _info(corrections: Sequence[MotionCorrection]) -> dict[str, np.ndarray]:
+    names = dict.fromkeys(name for correction in corrections for name in correction.diagnostics)
+    columns = {
+        name: np.array([correction.diagnostics.get(name, np.nan) for correction in corrections]) for name in names
+    }
+    return {"reason": np.array([correction.reason for correction in corrections], dtype=str), **columns}

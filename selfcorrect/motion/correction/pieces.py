@@ -1,0 +1,118 @@
+"""Long motions corrected piece by piece, so that memory does not grow with their length."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.correction.results import CorrectMotions, MotionCorrection
+from selfcorrect.motion.correction.support import Support
+from selfcorrect.motion.correction.timeline import Timeline
+from selfcorrect.motion.kinematics import continuous
+from selfcorrect.motion.motion import Motion
+
+PIECE_FRAMES = 2048
+OVERLAP_S = 1.0
+"""Time that neighbouring pieces share; there one is blended into the other."""
+SAME_FLOOR_M = 0.12
+"""Pieces that differ by more in height took different levels for the floor."""
+
+
+def correct_long(correct: CorrectMotions, motion: Motion, piece_frames: int = PIECE_FRAMES) -> MotionCorrection:
+    """Correct a motion of any length, in pieces where it is longer than `piece_frames`.
+
+    A piece is moved over the floor to where the one before it ends, because each finds the floor's drift for itself,
+    and up or down where it took another step of the same stairs for the floor.
+    Diagnostics are means over the pieces, weighted by their frames. The first piece that fails rejects the motion.
+    """
+    if len(motion) <= piece_frames:
+        return correct([motion])[0]
+    whole = _Whole(motion)
+    for start, stop in pieces(len(motion), piece_frames, max(2, round(OVERLAP_S * motion.fps))):
+        correction = correct([motion.frames(start, stop)])[0]
+        if not correction.accepted:
+            reason, timeline = _frames_later(correction.reason, start), whole.timeline_with(start, correction)
+            return replace(correction, motion=motion, reason=reason, timeline=timeline)
+        whole.append(start, correction)
+    return MotionCorrection(
+        whole.motion,
+        diagnostics=whole.diagnostics(),
+        timeline=whole.timeline,
+        supports=tuple(whole.supports),
+        notes=tuple(whole.notes),
+    )
+
+
+def _frames_later(reason: str, frames: int) -> str:
+    """A sentence about a piece with the frames it names counted in the whole motion."""
+    return re.sub(r"\bframe (\d+)", lambda found: f"frame {frames + int(found[1])}", reason)
+
+
+def pieces(frames: int, longest: int, overlap: int) -> Iterator[tuple[int, int]]:
+    """Starts and stops of about equally long pieces that cover all frames; neighbours share `overlap` frames."""
+    count = max(1, -(-(frames - overlap) // max(longest - overlap, 1)))
+    edges = np.linspace(0, frames - overlap, count + 1).round().astype(int)
+    for start, stop in pairwise(edges):
+        yield int(start), int(stop) + overlap
+
+
+class _Whole:
+    """The motion that grows out of corrected pieces."""
+
+    def __init__(self, motion: Motion) -> None:
+        self.motion = replace(motion, root_m=np.empty_like(motion.root_m), rotations=np.empty_like(motion.rotations))
+        self.stop = 0
+        self.parts: list[tuple[int, Mapping[str, float]]] = []
+        self.timeline: Timeline | None = None
+        self.supports: list[Support] = []
+        self.notes: dict[str, None] = {}
+
+    def timeline_with(self, start: int, correction: MotionCorrection) -> Timeline | None:
+        """The timeline up to the middle of what it shares with a piece from `start` on, then the piece's."""
+        piece = correction.timeline
+        if self.timeline is None or piece is None:
+            return piece
+        middle = (start + self.stop) // 2
+        return self.timeline.frames(0, middle).then(piece.frames(middle - start, len(piece)))
+
+    def append(self, start: int, correction: MotionCorrection) -> None:
+        self.timeline = self.timeline_with(start, correction)
+        piece, shared, away_m = correction.motion, self.stop - start, np.zeros(3)
+        root_m, rotations = piece.root_m, piece.rotations
+        if shared > 0:
+            before_m, before = self.motion.root_m[start : self.stop], self.motion.rotations[start : self.stop]
+            away_m = (before_m - root_m[:shared]).mean(axis=0)
+            away_m[1] *= abs(away_m[1]) > SAME_FLOOR_M
+            root_m = root_m + away_m
+            share = _ease(shared)
+            root_m[:shared] = before_m + share[:, None] * (root_m[:shared] - before_m)
+            rotations = rotations.copy()
+            rotations[:shared] = _between(before, rotations[:shared], share[:, None, None])
+        self.stop = start + len(piece)
+        self.motion.root_m[start : self.stop] = root_m
+        self.motion.rotations[start : self.stop] = continuous(rotations)
+        self.supports += [support.moved(away_m, start) for support in correction.supports]
+        self.notes |= dict.fromkeys(correction.notes)
+        self.parts.append((len(piece) - max(shared, 0), correction.diagnostics))
+
+    def diagnostics(self) -> dict[str, float]:
+        frames = np.array([count for count, _ in self.parts])
+        names = self.parts[0][1]
+        return {name: float(np.average([part[name] for _, part in self.parts], weights=frames)) for name in names}
+
+
+def _ease(count: int) -> np.ndarray:
+    """(count,) from near 0 to near 1, flat at both ends."""
+    share = np.arange(1, count + 1) / (count + 1)
+    return share**2 * (3 - 2 * share)
+
+
+def _between(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Rotations on the shortest arcs from `first` to `second`, both (T, J, 4), at `share`."""
+    start = Rotation.from_quat(first)
+    return (start * Rotation.from_rotvec(share * (start.inv() * Rotation.from_quat(second)).as_rotvec())).as_quat()

@@ -1,0 +1,113 @@
+"""Motion as a vector per frame: what generative models of motion learn.
+
+Features of a frame, D = 3 + 6 J numbers: root velocity along x and z (m/s, backward difference; the first frame repeats
+the second's), root height (m), then a 6-D rotation (see `six_d`) per joint in the skeleton's order: r00 r01 r10 r11
+r20 r21.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from selfcorrect.motion.encodings.six_d import from_matrix_columns, matrix_columns
+from selfcorrect.motion.kinematics import continuous
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.skeleton import Skeleton
+
+STD_FLOOR = 0.05
+"""Features that hardly vary in the training data are not blown up: 5 cm, 5 cm/s, about 3 degrees."""
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureCodec:
+    """Motion windows of one skeleton and frame rate to normalised features and back.
+
+    mean, std: (D,) float64 statistics of the features, fitted once on real training data and then frozen.
+    """
+
+    skeleton: Skeleton
+    fps: float
+    mean: Tensor
+    std: Tensor
+
+    def __post_init__(self) -> None:
+        expected = (feature_count(self.skeleton),)
+        if self.mean.shape != expected or self.std.shape != expected:
+            raise ValueError(
+                f"a skeleton of {len(self.skeleton)} joints needs feature statistics of shape {expected}, "
+                f"got {tuple(self.mean.shape)} and {tuple(self.std.shape)}"
+            )
+
+    @classmethod
+    def fit(cls, batch: MotionBatch) -> Self:
+        """The codec of these motions' skeleton and frame rate, with their statistics."""
+        features = torch.from_numpy(to_features(batch)).flatten(0, 1)
+        std = features.std(dim=0, correction=0).clamp_min(STD_FLOOR)
+        return cls(batch.skeleton, batch.fps, features.mean(dim=0), std)
+
+    def encode(self, batch: MotionBatch) -> Tensor:
+        """Normalised features (N, T, D), float32, of windows that all last T frames.
+
+        All is kept but the horizontal position of the first frame. Windows for training should be canonical (see
+        `transforms.canonicalise`); nothing here turns them.
+        """
+        if not batch.skeleton.same_as(self.skeleton) or batch.fps != self.fps:
+            raise ValueError(
+                f"these features are for a skeleton of {len(self.skeleton)} joints at {self.fps} frames per second, "
+                f"got {len(batch.skeleton)} joints at {batch.fps} or other bones; retarget or resample first"
+            )
+        return ((torch.from_numpy(to_features(batch)) - self.mean) / self.std).float()
+
+    def decode(self, values: Tensor) -> MotionBatch:
+        """Windows that start at the horizontal origin, from normalised features (N, T, D).
+
+        Rotations are made orthonormal again by Gram-Schmidt, so any finite features give a motion.
+        """
+        if values.ndim != 3 or values.shape[2] != len(self.mean):
+            raise ValueError(f"features must have shape (N, T, {len(self.mean)}), got {tuple(values.shape)}")
+        if not torch.isfinite(values).all():
+            row = int((~torch.isfinite(values)).flatten(1).any(dim=1).nonzero()[0])
+            raise ValueError(f"features must be finite, but sample {row} is not")
+        features = values.detach().cpu().double() * self.std + self.mean
+        return from_features(self.skeleton, features.numpy(), self.fps)
+
+    def state(self) -> dict[str, Tensor]:
+        """Statistics and frame rate as a flat dict of tensors, for saving beside a model."""
+        return {"mean": self.mean, "std": self.std, "fps": torch.tensor(self.fps, dtype=torch.float64)}
+
+    @classmethod
+    def from_state(cls, skeleton: Skeleton, state: Mapping[str, Tensor]) -> Self:
+        """The codec whose `state` was saved, for the same skeleton."""
+        return cls(skeleton, float(state["fps"]), state["mean"], state["std"])
+
+
+def feature_count(skeleton: Skeleton) -> int:
+    """D, the number of features of a frame."""
+    return 3 + 6 * len(skeleton)
+
+
+def to_features(batch: MotionBatch) -> np.ndarray:
+    """Features (N, T, D) in their units; all motions must fill their T frames."""
+    count, frames = batch.root_m.shape[:2]
+    if np.any(batch.lengths != frames):
+        raise ValueError(f"features need windows of one length, got {batch.lengths.min()} to {frames} frames")
+    steps = np.diff(batch.root_m[..., [0, 2]], axis=1) * batch.fps
+    velocity = np.concatenate([steps[:, :1], steps], axis=1) if frames > 1 else np.zeros((count, 1, 2))
+    rotations = matrix_columns(batch.rotations).reshape(count, frames, -1)
+    return np.concatenate([velocity, batch.root_m[..., 1:2], rotations], axis=-1)
+
+
+def from_features(skeleton: Skeleton, features: np.ndarray, fps: float) -> MotionBatch:
+    """Inverse of `to_features`: (N, T, D) → windows that start at the horizontal origin."""
+    count, frames = features.shape[:2]
+    root_m = np.zeros((count, frames, 3))
+    root_m[:, 1:, [0, 2]] = np.cumsum(features[:, 1:, :2], axis=1) / fps
+    root_m[..., 1] = features[..., 2]
+    rotations = from_matrix_columns(features[..., 3:].reshape(count, frames, len(skeleton), 6))
+    return MotionBatch(skeleton, root_m, continuous(rotations, axis=1), np.full(count, frames), fps)

@@ -1,0 +1,249 @@
+"""HumanML3D's motion representation: 263 numbers per frame of 22 joints at 20 frames per second.
+
+Guo et al., "Generating Diverse and Natural 3D Human Motions from Text", CVPR 2022. Columns for J joints, 12 J − 1 in
+all (KIT-ML's 21 joints make 251):
+
+    yaw rate (1)            half the angle turned until the next frame, rad
+    velocity (2)            of the root in x and z until the next frame, m/frame, in the next frame's facing
+    height (1)              of the root, m
+    positions (3 (J − 1))   of the other joints, m: relative to the root in x and z, above the floor in y, facing +z
+    rotations (6 (J − 1))   of the other joints' bones, first two columns of the matrix, relative to the bone before it
+    velocities (3 J)        of all joints until the next frame, m/frame, in this frame's facing
+    contacts (4)            left ankle, left foot, right ankle, right foot: 1 where the joint moves less than √0.002 m
+
+T frames make T − 1 rows. The facing that everything is expressed in is smoothed over time, and starts at +z by
+definition. The published statistics and models rest on how the reference finds it: hips right to left *plus*
+shoulders left to right, which all but cancels the hips. That is reproduced here; only the clip's first facing
+(`canonical`) adds both in the same sense.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate, pairwise
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.encodings.six_d import from_matrix_columns
+from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS
+
+FPS = 20.0
+SQUARED_CONTACT_STEP_M2 = 0.002
+FACING_SMOOTHING_FRAMES = 20
+CONTACT_JOINTS = tuple(SMPL_22.index(name) for name in ("left_ankle", "left_foot", "right_ankle", "right_foot"))
+
+BONE_AXES = np.array(
+    [
+        [0, 0, 0], [1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, -1, 0], [0, 1, 0], [0, -1, 0], [0, -1, 0],
+        [0, 1, 0], [0, 0, 1], [0, 0, 1], [0, 1, 0], [1, 0, 0], [-1, 0, 0], [0, 0, 1], [0, -1, 0], [0, -1, 0],
+        [0, -1, 0], [0, -1, 0], [0, -1, 0], [0, -1, 0],
+    ],
+    dtype=float,
+)  # fmt: skip
+"""(22, 3) direction of the bone that ends in each joint where its rotation is the identity."""
+
+TARGET_OFFSETS_M = BONE_AXES * np.array(
+    [
+        0.0000000, 0.1030739, 0.1098834, 0.1315683, 0.3936231, 0.3901881, 0.1431903, 0.4324330,
+        0.4256433, 0.0573647, 0.1433817, 0.1494187, 0.2193600, 0.1374868, 0.1433828, 0.1030393,
+        0.1316140, 0.1229843, 0.2568398, 0.2630919, 0.2660119, 0.2698763,
+    ]
+)[:, None]  # fmt: skip
+"""(22, 3) the skeleton to whose bone lengths HumanML3D brings every clip."""
+
+_PARENTS = np.array(SMPL_22_PARENTS)
+_BONE_BEFORE = np.where(np.isin(SMPL_22, ("left_collar", "right_collar")), 0, _PARENTS)  # arms hang off the root
+_LEFT_HIP, _RIGHT_HIP, _LEFT_SHOULDER, _RIGHT_SHOULDER = (
+    SMPL_22.index(name) for name in ("left_hip", "right_hip", "left_shoulder", "right_shoulder")
+)
+_RIGHT_LEG = [SMPL_22.index("right_knee"), SMPL_22.index("right_ankle")]
+
+
+def columns(joints: int = 22) -> dict[str, slice]:
+    """Where each group of columns lies, by the names above, for a skeleton of so many joints."""
+    widths = {
+        "yaw rate": 1,
+        "velocity": 2,
+        "height": 1,
+        "positions": 3 * (joints - 1),
+        "rotations": 6 * (joints - 1),
+        "velocities": 3 * joints,
+        "contacts": 4,
+    }
+    edges = accumulate(widths.values(), initial=0)
+    return {name: slice(*edge) for name, edge in zip(widths, pairwise(edges), strict=True)}
+
+
+def joint_count(vectors: np.ndarray) -> int:
+    """How many joints rows (..., 12 J − 1) describe."""
+    joints, rest = divmod(vectors.shape[-1] + 1, 12)
+    if rest or joints < 2:
+        raise ValueError(f"rows must have 12 J − 1 columns for J joints (263 for 22), got shape {vectors.shape}")
+    return joints
+
+
+def normalise_bones(joints_m: np.ndarray, target_offsets_m: np.ndarray) -> np.ndarray:
+    """Give every bone the length of the target skeleton and keep its direction; the root path scales with the legs.
+
+    joints_m: (T, 22, 3) in the world; target_offsets_m: (22, 3), of which only the lengths count.
+    A bone without length has no direction: it continues the bone before it.
+    """
+    lengths_m = np.linalg.norm(target_offsets_m, axis=-1)
+    leg_m = np.linalg.norm(joints_m[0, _RIGHT_LEG] - joints_m[0, _PARENTS[_RIGHT_LEG]], axis=-1).sum()
+    if leg_m == 0:
+        raise ValueError("bones cannot be normalised: the right leg has no length in frame 0")
+    orientations = _bone_orientations(joints_m, _about_y(_heading_rad(_forward(joints_m, 1))))
+    normalised = np.empty(joints_m.shape)
+    normalised[:, 0] = joints_m[:, 0] * (lengths_m[_RIGHT_LEG].sum() / leg_m)
+    for joint in range(1, len(SMPL_22)):
+        bone_m = orientations[joint].apply(lengths_m[joint] * BONE_AXES[joint])
+        normalised[:, joint] = normalised[:, _PARENTS[joint]] + bone_m
+    return normalised
+
+
+def canonical(joints_m: np.ndarray) -> np.ndarray:
+    """Joints (T, 22, 3) moved so that the lowest is on the floor and frame 0 stands at the origin facing +z."""
+    root_x, _, root_z = joints_m[0, 0]
+    placed = joints_m - [root_x, joints_m[..., 1].min(), root_z]
+    return _about_y(-_heading_rad(_forward(joints_m[0], 1))).apply(placed)
+
+
+def encode(joints_m: np.ndarray, target_offsets_m: np.ndarray | None = None) -> np.ndarray:
+    """Describe joints (T, 22, 3), metres, y up, at 20 fps, as rows (T − 1, 263).
+
+    target_offsets_m: (22, 3) skeleton to whose bone lengths the clip is brought first; None keeps its own.
+    Agrees with the reference implementation where that is finite, but for turns through straight back, which there get
+    the wrong sign: the rows here decode to the motion that was encoded.
+    """
+    if joints_m.ndim != 3 or joints_m.shape[1:] != (22, 3) or len(joints_m) < 2:
+        raise ValueError(f"expected joints of shape (at least 2 frames, 22, 3), got {joints_m.shape}")
+    if not np.isfinite(joints_m).all():
+        raise ValueError(f"joint positions are not finite in frame {np.argwhere(~np.isfinite(joints_m))[0][0]}")
+    joints_m = joints_m.astype(float)
+    joints_m = canonical(joints_m if target_offsets_m is None else normalise_bones(joints_m, target_offsets_m))
+    facing_rad = _smooth_facing_rad(joints_m)
+    to_facing = _about_y(-facing_rad[:, None])
+    steps_m = np.diff(joints_m, axis=0)
+    groups = (
+        _half_turns_rad(facing_rad),
+        to_facing[1:].apply(steps_m[:, :1])[..., [0, 2]],
+        joints_m[:-1, 0, 1],
+        to_facing[:-1].apply(joints_m[:-1, 1:] - joints_m[:-1, :1] * [1, 0, 1]),
+        _six_of_bones(_bone_orientations(joints_m[:-1], _about_y(-facing_rad[:-1]))),
+        to_facing[:-1].apply(steps_m),
+        np.square(steps_m[:, CONTACT_JOINTS]).sum(-1) < SQUARED_CONTACT_STEP_M2,
+    )
+    return np.concatenate([group.reshape(len(steps_m), -1) for group in groups], axis=1)
+
+
+def decode_joints(vectors: np.ndarray, *, last_frame: bool = False) -> np.ndarray:
+    """Joints (..., T, J, 3), metres, y up, from rows (..., T, 12 J − 1): the root at the origin facing +z at first.
+
+    last_frame: also the frame to which the last row's velocities lead, so that T rows give back the T + 1 frames that
+    they were made of.
+    """
+    joints = joint_count(vectors)
+    facing_rad, root_m = _root(vectors)
+    relative_m = vectors[..., columns(joints)["positions"]].reshape(*vectors.shape[:-1], joints - 1, 3)
+    others_m = _about_y(facing_rad[..., None]).apply(relative_m) + root_m[..., None, :] * [1, 0, 1]
+    joints_m = np.concatenate([root_m[..., None, :], others_m], axis=-2)
+    if not last_frame:
+        return joints_m
+    steps_m = vectors[..., -1:, columns(joints)["velocities"]].reshape(*vectors.shape[:-2], 1, joints, 3)
+    return np.concatenate(
+        [joints_m, joints_m[..., -1:, :, :] + _about_y(facing_rad[..., -1:, None]).apply(steps_m)], -3
+    )
+
+
+def decode_rotations(vectors: np.ndarray) -> np.ndarray:
+    """World orientations (..., T, 21, 4) xyzw of the bones that end in joints 1 to 21, from rows (..., T, 263).
+
+    A bone at identity lies along its `BONE_AXES`. Reads the rotation columns, which a generated motion may contradict
+    in its positions; six numbers that are no rotation are orthonormalised (Zhou et al., CVPR 2019).
+    """
+    if joint_count(vectors) != len(SMPL_22):
+        raise ValueError(f"rotations are read from 263 columns of 22 joints, got {vectors.shape[-1]} columns")
+    six = vectors[..., columns()["rotations"]].reshape(*vectors.shape[:-1], len(SMPL_22) - 1, 6)
+    orientations = [_about_y(-_root(vectors)[0])]  # the reference multiplies by this, not by its inverse
+    for joint in range(1, len(SMPL_22)):
+        orientations.append(orientations[_BONE_BEFORE[joint]] * _rotation_of_six(six[..., joint - 1, :]))
+    return np.stack([orientation.as_quat() for orientation in orientations[1:]], axis=-2)
+
+
+def _root(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Facing (..., T), rad, and path (..., T, 3), m, of the root."""
+    at = columns(joint_count(vectors))
+    facing_rad = np.zeros(vectors.shape[:-1])
+    facing_rad[..., 1:] = -2 * np.cumsum(vectors[..., :-1, 0], axis=-1)
+    steps_m = np.zeros((*vectors.shape[:-1], 3))
+    steps_m[..., 1:, [0, 2]] = vectors[..., :-1, at["velocity"]]
+    root_m = np.cumsum(_about_y(facing_rad).apply(steps_m), axis=-2)
+    root_m[..., 1] = vectors[..., at["height"].start]
+    return facing_rad, root_m
+
+
+def _bone_orientations(joints_m: np.ndarray, root: Rotation) -> list[Rotation]:
+    """Per joint, the orientations (T,) of the bone that ends there: its axis swung into place from the world's.
+
+    A bone without length continues the bone before it, so that its local rotation is the identity.
+    """
+    orientations = [root]
+    for joint in range(1, len(SMPL_22)):
+        bone_m = joints_m[:, joint] - joints_m[:, _PARENTS[joint]]
+        swing = _swing(BONE_AXES[joint], bone_m)
+        lost = np.linalg.norm(bone_m, axis=-1, keepdims=True) == 0
+        quaternions = np.where(lost, orientations[_BONE_BEFORE[joint]].as_quat(), swing)
+        orientations.append(Rotation.from_quat(quaternions))
+    return orientations
+
+
+def _swing(axis: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Quaternions (T, 4) xyzw, not normalised, of the shortest rotations from a unit axis (3,) to directions (T, 3)."""
+    lengths = np.linalg.norm(directions, axis=-1, keepdims=True)
+    quaternions = np.concatenate([np.cross(axis, directions), lengths + directions @ axis[:, None]], axis=-1)
+    opposite = np.linalg.norm(quaternions, axis=-1, keepdims=True) <= 1e-9 * lengths
+    half_turn = [*np.roll(axis, 1), 0.0]  # about another coordinate axis, as every bone axis is a coordinate axis
+    return np.where(opposite, half_turn, quaternions)
+
+
+def _six_of_bones(orientations: list[Rotation]) -> np.ndarray:
+    """(T, 21, 6): first two columns, one after the other, of each bone's rotation relative to the bone before it."""
+    pairs = zip(_BONE_BEFORE[1:], orientations[1:], strict=True)
+    local = np.stack([(orientations[before].inv() * bone).as_matrix() for before, bone in pairs], axis=1)
+    return local[..., :2].swapaxes(-1, -2).reshape(*local.shape[:2], 6)
+
+
+def _rotation_of_six(six: np.ndarray) -> Rotation:
+    interleaved = six.reshape(*six.shape[:-1], 2, 3).swapaxes(-1, -2).reshape(six.shape)
+    return Rotation.from_quat(from_matrix_columns(interleaved))
+
+
+def _smooth_facing_rad(joints_m: np.ndarray) -> np.ndarray:
+    """(T,) heading of the body as the reference finds it, hips the wrong way round; frame 0 is +z by definition."""
+    forward = gaussian_filter1d(_forward(joints_m, -1), FACING_SMOOTHING_FRAMES, axis=0, mode="nearest")
+    facing_rad = _heading_rad(forward)
+    facing_rad[0] = 0
+    return facing_rad
+
+
+def _forward(joints_m: np.ndarray, hips_sign: int) -> np.ndarray:
+    """Horizontal directions (..., 3) across the body's left to right, zero where left and right cancel or coincide."""
+    right = joints_m[..., _RIGHT_SHOULDER, :] - joints_m[..., _LEFT_SHOULDER, :]
+    right = right + hips_sign * (joints_m[..., _RIGHT_HIP, :] - joints_m[..., _LEFT_HIP, :])
+    lengths = np.linalg.norm(right, axis=-1, keepdims=True)
+    return np.cross([0.0, 1.0, 0.0], right) / np.where(lengths == 0, 1, lengths)
+
+
+def _heading_rad(forward: np.ndarray) -> np.ndarray:
+    """Angles (...) about +y from +z to directions (..., 3); 0 for one that is zero or vertical."""
+    return np.arctan2(forward[..., 0], forward[..., 2])
+
+
+def _half_turns_rad(facing_rad: np.ndarray) -> np.ndarray:
+    """(T − 1,) half the angle from each facing back to the one before, the shorter way round."""
+    return -((np.diff(facing_rad) + np.pi) % (2 * np.pi) - np.pi) / 2
+
+
+def _about_y(angles_rad: np.ndarray) -> Rotation:
+    return Rotation.from_euler("y", np.asarray(angles_rad)[..., None])

@@ -1,0 +1,1 @@
+"""What is measured on motions: plausibility, contacts, suspicion, distances between sets."""

@@ -1,0 +1,79 @@
+"""Is a motion physically plausible? Errors that need no reference: penetration, floating, foot skate, jerk.
+
+The first three follow Yuan et al. 2023, "PhysDiff: Physics-Guided Human Motion Diffusion Model", section 4, with the
+soles' corners and spheres of flesh in place of a body mesh and with PhysDiff's tolerance of 5 mm. They are averages
+over all frames, those without an error counting 0. Real motion capture is not free of them (jumps float, soft soles
+sink), so compare with real motion, never with zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from selfcorrect.motion.body.flesh import lowest_point_m, world_sole_points
+from selfcorrect.motion.correction.support import Support, gripping, ground_heights_m
+from selfcorrect.motion.kinematics import forward_kinematics
+from selfcorrect.motion.motion import MotionBatch
+
+TOLERANCE_M = 0.005
+
+
+@dataclass(frozen=True, eq=False)
+class PhysicalErrors:
+    """Errors of N motions, arrays (N,).
+
+    penetration_m: mean depth of the body's lowest point below the floor, in frames where it is deeper than 5 mm;
+    floating_m: mean height of the body's lowest point above the floor, where it is higher than 5 mm;
+    skate_m_s: mean horizontal speed of the sole corners that are at most 5 mm above the floor in two adjacent frames
+    (PhysDiff's displacement per frame, times the frame rate);
+    jerk_m_s3: mean size of the third derivative of the joints' positions, by finite differences (the measure of
+    smoothness of Flash and Hogan 1985).
+    """
+
+    penetration_m: np.ndarray
+    floating_m: np.ndarray
+    skate_m_s: np.ndarray
+    jerk_m_s3: np.ndarray
+
+    def mean(self) -> dict[str, float]:
+        """Each error's mean over the motions, by name."""
+        return {field.name: float(getattr(self, field.name).mean()) for field in fields(self)}
+
+
+def physical_errors(batch: MotionBatch, supports: Sequence[Sequence[Support]] = ()) -> PhysicalErrors:
+    """The errors of each motion of a batch; padding does not count. Motions too short for an error have 0.
+
+    supports: what carries each motion beside the floor; where there is some, it is the ground of what it carries, and
+    who grips a hold does not float.
+    """
+    positions_m, orientations = forward_kinematics(batch.skeleton, batch.root_m, batch.rotations)
+    jerk = np.linalg.norm(np.diff(positions_m, n=3, axis=1), axis=-1).mean(axis=-1) * batch.fps**3
+    for own_m, own in zip(positions_m, supports, strict=False):
+        own_m[..., 1] -= ground_heights_m(batch.skeleton, own, len(own_m))
+    lowest_m = lowest_point_m(batch.skeleton, positions_m, orientations)
+    for own_m, own in zip(lowest_m, supports, strict=False):
+        np.minimum(own_m, 0.0, out=own_m, where=gripping(own, len(own_m)))
+    soles_m = world_sole_points(batch.skeleton, positions_m, orientations)
+    return PhysicalErrors(
+        penetration_m=_mean(np.where(lowest_m < -TOLERANCE_M, -lowest_m, 0.0), batch.lengths),
+        floating_m=_mean(np.where(lowest_m > TOLERANCE_M, lowest_m, 0.0), batch.lengths),
+        skate_m_s=_mean(_skate(soles_m), batch.lengths - 1) * batch.fps,
+        jerk_m_s3=_mean(jerk, batch.lengths - 3),
+    )
+
+
+def _skate(soles_m: np.ndarray) -> np.ndarray:
+    """Mean horizontal displacement (N, T−1), metres, of the sole corners (N, T, P, 3) that stay on the floor."""
+    down = soles_m[..., 1] <= TOLERANCE_M
+    stay = down[:, 1:] & down[:, :-1]
+    moved_m = np.linalg.norm(np.diff(soles_m[..., [0, 2]], axis=1), axis=-1)
+    return np.sum(moved_m * stay, axis=-1) / np.maximum(stay.sum(axis=-1), 1)
+
+
+def _mean(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Mean over the first `counts` (N,) entries of each row of values (N, K); 0 for a row without any."""
+    counted = np.arange(values.shape[1]) < counts[:, None]
+    return np.sum(values * counted, axis=1) / np.maximum(counted.sum(axis=1), 1)

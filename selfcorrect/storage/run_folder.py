@@ -1,0 +1,189 @@
+"""A run folder: one process at a time, one config for good, and nothing half-written."""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from selfcorrect.storage.files import remove_leftovers, sync_folder, write_atomically
+
+RECORDED_PACKAGES = ("selfcorrect", "torch", "numpy", "scipy", "pybullet", "mujoco", "safetensors", "pyarrow")
+
+
+class StoreError(ValueError):
+    """A run folder cannot be used or written; the message is one sentence that says why."""
+
+
+class FolderLock:
+    """Sole use of a folder. The operating system drops it when the process ends, however it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = open(folder / ".lock", "a")  # noqa: SIM115 - held until release
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise StoreError(f"the run folder {folder} is in use by another process") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        self._file.close()
+
+
+def claim_folder(folder: Path, config: Mapping[str, object]) -> FolderLock:
+    """Make or reopen a run folder, clear what a killed process left half-written, and lock it.
+
+    A new folder records `config` (JSON values) and the environment; a used one must have the same config.
+    Raises StoreError when it is locked, cannot be written, holds foreign files, or has another config.
+    """
+    wanted = json.loads(json.dumps(config))
+    with explain_write_error(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        sync_folder(folder.parent)
+        lock = FolderLock(folder)
+        try:
+            remove_leftovers(folder)
+            _record_or_compare(folder, wanted)
+        except BaseException:
+            lock.release()
+            raise
+    return lock
+
+
+def _record_or_compare(folder: Path, config: dict[str, object]) -> None:
+    path = folder / "config.json"
+    if path.exists():
+        _refuse_other_config(folder, json.loads(path.read_text()), config)
+        _warn_of_other_environment(folder)
+        return
+    foreign = sorted(entry.name for entry in folder.iterdir() if entry.name not in (".lock", "environment.json"))
+    if foreign:
+        raise StoreError(f"{folder} is not a run folder: it has no config.json and holds {', '.join(foreign[:3])}")
+    write_atomically(folder / "environment.json", _json_bytes(environment()))
+    write_atomically(path, _json_bytes(config))
+
+
+def _refuse_other_config(folder: Path, recorded: dict[str, object], wanted: dict[str, object]) -> None:
+    if differences := config_differences(recorded, wanted):
+        raise StoreError(
+            f"the run folder {folder} belongs to another configuration. {' '.join(differences)} "
+            "Resume with the recorded settings, or choose another folder."
+        )
+
+
+def config_differences(recorded: Mapping[str, object], wanted: Mapping[str, object]) -> list[str]:
+    """One sentence per setting in which two configs differ; nested settings are named `outer.inner`."""
+    old, new = _flatten(recorded), _flatten(wanted)
+    return [
+        f"{key} is {_shown(old, key)} in the folder and {_shown(new, key)} now."
+        for key in sorted(old.keys() | new.keys())
+        if _shown(old, key) != _shown(new, key)
+    ]
+
+
+def _flatten(config: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in config.items():
+        if isinstance(value, list) and any(isinstance(item, Mapping | list) for item in value):
+            value = {str(index): item for index, item in enumerate(value)}
+        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _shown(flat: Mapping[str, object], key: str) -> str:
+    return json.dumps(flat[key]) if key in flat else "not set"
+
+
+def _warn_of_other_environment(folder: Path) -> None:
+    recorded = json.loads((folder / "environment.json").read_text())
+    if differences := config_differences(recorded, environment()):
+        warnings.warn(f"{folder} was begun in another environment. {' '.join(differences)}", stacklevel=2)
+
+
+@functools.cache
+def environment() -> dict[str, object]:
+    """What a result depends on beside its config: Python, platform, package versions and the source's git commit."""
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "packages": {name: _version(name) for name in RECORDED_PACKAGES},
+        "git_commit": _git_commit(Path(__file__).resolve()),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _git_commit(source: Path) -> str | None:
+    """The commit of the repository that tracks `source`, None for an installed copy."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(source.parent), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", source.name)
+        return git("rev-parse", "HEAD")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def explain_write_error(folder: Path) -> Iterator[None]:
+    """Turn an operating-system error into a StoreError of one sentence."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StoreError(
+            f"cannot write to the run folder {folder}: {reason}; what was committed before is intact"
+        ) from error
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Make `folder` with all `files` at once: written beside it, synced, renamed. On failure nothing is left."""
+    temporary = folder.parent / f".{folder.name}.tmp"
+    try:
+        temporary.mkdir()
+        for name, content in files.items():
+            _write_synced(temporary / name, content)
+        sync_folder(temporary)
+        os.replace(temporary, folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    sync_folder(folder.parent)
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _json_bytes(value: object) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()

@@ -1,0 +1,1 @@
+"""The simulated body: a humanoid made from a skeleton, its soles, its legs, its frames."""

@@ -1,0 +1,75 @@
+"""The soles of a moving body: where their corners are and how they move.
+
+Feet are arrays (N, T, 2, K, 3): motions, frames, left and right, the K corners of a foot from heel to toe tip.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from selfcorrect.motion.body.flesh import SolePoints
+from selfcorrect.motion.rotations import applied
+
+LOWEST_M = 0.008
+"""Corners within about this height of the lowest one count as touching with it."""
+
+FEWEST_FLAT = 8
+THICKEST_M = 0.025
+"""Flat stances needed to fit soles, and most that is added to them."""
+
+
+def corner_positions(soles: SolePoints, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
+    """World positions (..., P, 3) of sole corners, from world poses of the joints (..., J, 3) and (..., J, 4)."""
+    return positions_m[..., soles.joints, :] + applied(orientations[..., soles.joints, :], soles.offsets_m)
+
+
+def by_foot(corners_m: np.ndarray) -> np.ndarray:
+    """Corners (..., P, 3), left foot first, as (..., 2, P / 2, 3)."""
+    return corners_m.reshape(*corners_m.shape[:-2], 2, -1, 3)
+
+
+def velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
+    """Horizontal velocity (N, T − 1, 2 feet, 2) in m/s, x and z, of each foot's lowest corners from frame to frame."""
+    weights = _lowness(feet_m[..., 1])
+    weights = weights[:, 1:] + weights[:, :-1]
+    weights /= weights.sum(-1, keepdims=True)
+    return np.sum(np.diff(feet_m[..., [0, 2]], axis=1) * weights[..., None], axis=3) * fps
+
+
+def _lowness(heights_m: np.ndarray) -> np.ndarray:
+    """Weights (..., K) of corners by height (..., K): 1 for the lowest, falling exponentially above it."""
+    return np.exp((heights_m.min(-1, keepdims=True) - heights_m) / LOWEST_M)
+
+
+def sole_normals(soles: SolePoints) -> np.ndarray:
+    """(2, 3) upward normal of the left and right sole in the frame of its ankle, from heel to the next corners."""
+    heel_m, next_m = by_foot(soles.offsets_m)[:, 0], by_foot(soles.offsets_m)[:, 2]
+    _, rise_m, forward_m = (next_m - heel_m).T
+    normals = np.stack([np.zeros(2), forward_m, -rise_m], axis=-1)
+    return normals / np.linalg.norm(normals, axis=-1, keepdims=True)
+
+
+def fit_soles(soles: SolePoints, heights_m: np.ndarray, flat: np.ndarray) -> SolePoints:
+    """Soles as thick at heel, ball and toe tip as a motion shows them, both feet alike.
+
+    heights_m: (T, 2, K) corners above the floor; flat: (T, 2) whether a foot stands flat. A corner pair that hovers in
+    flat stance is lowered by the 30th percentile of its height there, measured from the lowest pair. With fewer than
+    eight flat frames the soles stay as they are.
+    """
+    if flat.sum() < FEWEST_FLAT:
+        return soles
+    pairs_m = heights_m[flat].reshape(flat.sum(), -1, 2).mean(-1)
+    hover_m = np.percentile(pairs_m, 30, axis=0)
+    lowered_m = np.clip(hover_m - hover_m.min(), 0.0, THICKEST_M)
+    offsets_m = soles.offsets_m.copy()
+    offsets_m[:, 1] -= np.tile(np.repeat(lowered_m, 2), 2)
+    return replace(soles, offsets_m=offsets_m)
+
+
+def frame_speeds(velocity_m_s: np.ndarray) -> np.ndarray:
+    """Speed (N, T, 2) at frames, from velocities (N, T − 1, 2, 2) between them."""
+    between = np.linalg.norm(velocity_m_s, axis=-1)
+    padded = np.concatenate([between[:, :1], between, between[:, -1:]], axis=1)
+    return 0.5 * (padded[:, 1:] + padded[:, :-1])

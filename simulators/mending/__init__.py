@@ -1,0 +1,1 @@
+"""Mending by kinematics what the simulation should not have to fight."""

@@ -1,0 +1,234 @@
+"""Drift: a floor that slides under all standing feet alike, steadily or not, as in motions from video.
+
+Which point of a foot stands cannot be told from its horizontal speed here, so it is told from what drift leaves alone:
+height, vertical speed, rotation. The drift is the horizontal velocity, one for all times or else a smooth one, that
+makes most of these points still. It is taken out only where it leaves far fewer of them moving than no drift does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.spatial.distance import cdist
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.simulators.body.smoothing import whittaker
+
+LOW_M = 0.025
+VERTICAL_M_S = 0.18
+TURNING_RAD_S = 1.8
+"""A standing point is about this close to the floor, and moves and turns no faster, one standard deviation each."""
+
+UPRIGHT_M = 0.5
+OFTEN, MOSTLY = 0.5, 0.8
+"""Feet carry a body whose root is this high above the soles. They must for so much of the time, for steady drift and
+for changing drift: who rolls on the floor drifts rightly."""
+
+FEWEST_FRAMES = 12
+FEWEST_STANDING_S = 0.1
+WIDENING, WIDENINGS = 1.6, 6
+ENOUGH_EVIDENCE = 0.15
+"""For fast motions the cues are widened until feet stand for this share of the motion."""
+
+STEADY = 0.8
+FEWEST_STEADY = 0.3
+"""A steady drift is believed that makes still this share of what a changing one does, and of all evidence."""
+GATE_WIDTH = 0.05
+RUNNING_M_S = 2.0
+RUNNING_SHARE = 0.12
+ALONG = 0.45
+"""Who travels this fast has feet that are hardly ever still: they seem to drift by up to this share of the speed, and
+by more if they never stop. So a run's drift must be faster, and the cosine between the two directions below this."""
+
+DENSITY_M_S = 0.12
+MOST_STARTS = 100
+NARROWING_M_S = (0.18, 0.12, 0.08, *[0.06] * 5)
+"""Of steady drift: the kernel with which its velocity is found, and the outliers' scales with which it is refined."""
+
+OUTLIER_M_S = 0.3
+EXCLUDING = np.maximum(1.0, np.linspace(3.0, -1.0, 12))
+HABIT = 0.01
+"""Of changing drift: outliers' scale, round by round in multiples of it, and weight of the mean velocity, to
+which drift returns when no foot stands."""
+
+ROLLING = 0.015
+ROLLING_M_S = 1.2
+"""Share of a walking body's velocity with which a foot that rolls from heel to toe seems to move, up to a speed."""
+UNSURE_M_S = 0.18
+SLOWLY_S = 5 / 3
+LONG_S = 6.0
+"""The slow part of changing drift in a long motion, below this speed, cannot be told from the way feet roll."""
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """What it takes to see drift: a point is still at about a speed; changing drift is smooth by its stiffness.
+
+    Of what is still with drift, at most the shares `steady` and `changing` may be still without; clean motion has more.
+    At least `fewest_still` of the evidence must be still with changing drift.
+    """
+
+    still_m_s: float
+    stiffness: float
+    steady: float
+    changing: float
+    fewest_still: float
+
+
+CALM = Certainty(still_m_s=0.12, stiffness=30.0, steady=0.66, changing=0.45, fewest_still=0.42)
+RUNNING = Certainty(still_m_s=0.12, stiffness=30.0, steady=0.3, changing=0.3, fewest_still=0.2)
+NOISY = Certainty(still_m_s=0.25, stiffness=1000.0, steady=0.45, changing=0.55, fewest_still=0.4)
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """Evidence per step from frame to frame: velocities (S, P, 2) in m/s of points of the soles, weights (S, P)."""
+
+    velocity_m_s: np.ndarray
+    weights: np.ndarray
+
+    def still(self, drift_m_s: np.ndarray, speed_m_s: float) -> float:
+        """Share of the evidence that is as slow as `speed_m_s` once a drift (S, 2) is taken out."""
+        return float(np.sum(self.weights * _bell(self._away_m_s(drift_m_s) / speed_m_s)) / self.weights.sum())
+
+    def mean(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Weighted mean velocity (S, 2) of each step's points, and their total weight (S,)."""
+        total = weights.sum(1)
+        return np.sum(self.velocity_m_s * weights[..., None], axis=1) / np.maximum(total, 1e-9)[:, None], total
+
+    def without_outliers(self, drift_m_s: np.ndarray, scale_m_s: float) -> np.ndarray:
+        """Weights (S, P) less those of points that move otherwise than a drift (Geman and McClure 1987)."""
+        return self.weights / (1 + (self._away_m_s(drift_m_s) / scale_m_s) ** 2) ** 2
+
+    def _away_m_s(self, drift_m_s: np.ndarray) -> np.ndarray:
+        return np.linalg.norm(self.velocity_m_s - drift_m_s[:, None], axis=-1)
+
+
+def floor_drift(
+    feet_m: np.ndarray, ankles: np.ndarray, root_m: np.ndarray, fps: float, *, noisy: bool = False
+) -> np.ndarray:
+    """The drift (T − 1, 2) of one motion in m/s, x and z; zero where there is none to be sure of.
+
+    feet_m: (T, 2, K, 3) sole corners; ankles: (T, 2, 4) orientations in the world; root_m: (T, 3); noisy: whether
+    joints are, who then must not run.
+    """
+    none = np.zeros((len(root_m) - 1, 2))
+    upright = root_m[:, 1] - feet_m[..., 1].min((1, 2)) > UPRIGHT_M
+    if len(root_m) < FEWEST_FRAMES or upright.mean() < OFTEN:
+        return none
+    standing = _standing(feet_m, ankles, upright[1:], fps)
+    if standing.weights.max(1).sum() < FEWEST_STANDING_S * fps:
+        return none
+    certainty = NOISY if noisy else CALM
+    drift_m_s, steady = _fitted(standing, certainty, fps)
+    if not steady and upright.mean() < MOSTLY:
+        return none
+    travel_m_s = _travel(drift_m_s, root_m, fps)
+    if np.linalg.norm(travel_m_s, axis=1).mean() > RUNNING_M_S:
+        if noisy or not _aside(drift_m_s, travel_m_s):
+            return none
+        certainty = RUNNING
+    drift_m_s = _sureness(standing, drift_m_s, certainty, steady=steady) * (drift_m_s - _rolling(travel_m_s))
+    return drift_m_s if steady else drift_m_s - _unsure(drift_m_s, fps)
+
+
+def _aside(drift_m_s: np.ndarray, travel_m_s: np.ndarray) -> bool:
+    """Whether the drift (S, 2) of a run is faster than its feet seem to be, and not along the run (S, 2)."""
+    along = np.sum(drift_m_s * travel_m_s, axis=1)
+    speeds_m_s = np.linalg.norm(drift_m_s, axis=1), np.linalg.norm(travel_m_s, axis=1)
+    cosine = np.mean(along / np.maximum(speeds_m_s[0] * speeds_m_s[1], 1e-9))
+    return bool(speeds_m_s[0].mean() > RUNNING_SHARE * speeds_m_s[1].mean() and abs(cosine) < ALONG)
+
+
+def _sureness(standing: Standing, drift_m_s: np.ndarray, certainty: Certainty, *, steady: bool) -> float:
+    """How sure it is that a drift (S, 2) is there, from 0 to 1."""
+    with_drift, without = (standing.still(each, certainty.still_m_s) for each in (drift_m_s, np.zeros_like(drift_m_s)))
+    if with_drift < (min(certainty.fewest_still, FEWEST_STEADY) if steady else certainty.fewest_still):
+        return 0.0
+    most = certainty.steady if steady else certainty.changing
+    return float(np.clip((most - without / with_drift) / GATE_WIDTH, 0.0, 1.0))
+
+
+def _fitted(standing: Standing, certainty: Certainty, fps: float) -> tuple[np.ndarray, bool]:
+    """The drift (S, 2) that makes most points still, and whether it is steady."""
+    changing_m_s = _changing(standing, certainty.stiffness * (fps / 30) ** 4)
+    steady_m_s = np.broadcast_to(_steady(standing), changing_m_s.shape)
+    still = [standing.still(drift_m_s, certainty.still_m_s) for drift_m_s in (steady_m_s, changing_m_s)]
+    return (steady_m_s, True) if still[0] >= STEADY * still[1] else (changing_m_s, False)
+
+
+def _standing(feet_m: np.ndarray, ankles: np.ndarray, upright: np.ndarray, fps: float) -> Standing:
+    """How likely each point stands, by cues that drift leaves alone."""
+    heights_m = 0.5 * (feet_m[1:, ..., 1] + feet_m[:-1, ..., 1])
+    vertical_m_s = np.diff(feet_m[..., 1], axis=0) * fps
+    turns = Rotation.from_quat(ankles[1:]) * Rotation.from_quat(ankles[:-1]).inv()
+    turning_rad_s = np.linalg.norm(turns.as_rotvec(), axis=-1)[..., None] * fps
+    weights = np.zeros_like(heights_m)
+    for widening in WIDENING ** np.arange(WIDENINGS):
+        cue = _bell(vertical_m_s / (widening * VERTICAL_M_S)) * _bell(turning_rad_s / (widening * TURNING_RAD_S))
+        weights = cue * _bell(np.maximum(heights_m - _floor(heights_m, cue), 0.0) / LOW_M)
+        if weights.max(2).sum() >= ENOUGH_EVIDENCE * len(weights):
+            break
+    velocity_m_s = np.diff(feet_m[..., [0, 2]], axis=0) * fps
+    steps = len(weights)
+    return Standing(velocity_m_s.reshape(steps, -1, 2), (weights * upright[:, None, None]).reshape(steps, -1))
+
+
+def _bell(values: np.ndarray) -> np.ndarray:
+    return np.exp(-0.5 * values**2)
+
+
+def _floor(heights_m: np.ndarray, cue: np.ndarray) -> float:
+    """The 35th percentile of the lowest point's height, weighted by the best cue of its time."""
+    lowest_m = heights_m.min((1, 2))
+    order = np.argsort(lowest_m)
+    total = np.cumsum(cue.max((1, 2))[order])
+    return float(lowest_m[order][min(np.searchsorted(total, 0.35 * total[-1]), len(order) - 1)])
+
+
+def _steady(standing: Standing) -> np.ndarray:
+    """The one velocity (2,) around which standing points are densest, by mean shift (Comaniciu and Meer 2002)."""
+    weights = standing.weights.ravel()
+    heavy = np.argsort(-weights, kind="stable")[: 6 * MOST_STARTS]
+    points, weights = standing.velocity_m_s.reshape(-1, 2)[heavy], weights[heavy]
+    starts = points[:: max(1, len(points) // MOST_STARTS)]
+    place = starts[(_bell(cdist(starts, points) / DENSITY_M_S) @ weights).argmax()]
+    for scale_m_s in NARROWING_M_S:
+        robust = standing.without_outliers(np.broadcast_to(place, (len(standing.weights), 2)), scale_m_s)
+        place = np.einsum("sp,spi->i", robust, standing.velocity_m_s) / robust.sum()
+    return place
+
+
+def _changing(standing: Standing, stiffness: float) -> np.ndarray:
+    """The smooth velocity (S, 2) that robustly fits standing points, with outliers excluded bit by bit."""
+    mean_m_s, total = standing.mean(standing.weights)
+    habit_m_s = total @ mean_m_s / total.sum()
+    drift_m_s = mean_m_s
+    for scale_m_s in OUTLIER_M_S * np.array([np.inf, *EXCLUDING]):
+        mean_m_s, total = standing.mean(standing.without_outliers(drift_m_s, scale_m_s))
+        share = (total / (total + HABIT))[:, None]
+        drift_m_s = whittaker(habit_m_s + share * (mean_m_s - habit_m_s), stiffness, total + HABIT)
+    return drift_m_s
+
+
+def _travel(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> np.ndarray:
+    """Velocity (S, 2) of the body without the drift, smoothed over steps."""
+    velocity_m_s = np.diff(root_m[:, [0, 2]], axis=0) * fps - drift_m_s
+    return gaussian_filter1d(velocity_m_s, fps / 3, axis=0, mode="nearest")
+
+
+def _rolling(travel_m_s: np.ndarray) -> np.ndarray:
+    """What the rolling of feet that travel (S, 2) adds to the drift."""
+    speed_m_s = np.linalg.norm(travel_m_s, axis=1, keepdims=True)
+    return ROLLING * travel_m_s * np.minimum(1.0, ROLLING_M_S / np.maximum(speed_m_s, 1e-9))
+
+
+def _unsure(drift_m_s: np.ndarray, fps: float) -> np.ndarray:
+    """The part of a changing drift (S, 2) that may as well come from the way feet roll."""
+    if len(drift_m_s) < LONG_S * fps:
+        return np.zeros_like(drift_m_s)
+    slow_m_s = gaussian_filter1d(drift_m_s, SLOWLY_S * fps, axis=0, mode="reflect")
+    speed_m_s = np.linalg.norm(slow_m_s, axis=1, keepdims=True)
+    return slow_m_s * np.clip((UNSURE_M_S - speed_m_s) / (0.6 * UNSURE_M_S), 0.0, 1.0)

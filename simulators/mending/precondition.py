@@ -1,0 +1,257 @@
+"""Preconditioner: mend by kinematics what the simulation should not have to fight.
+
+Capture noise and spikes, splices, a floor that lies elsewhere or drifts, feet that hover, sink and slide, limbs below
+the floor. All of it is vectorised over frames and takes a few thousandths of the motion's duration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+from scipy.ndimage import maximum_filter1d
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.body.flesh import SolePoints, sole_points
+from selfcorrect.motion.correction.support import Support
+from selfcorrect.motion.kinematics import forward_kinematics
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.simulators.body import smoothing
+from selfcorrect.simulators.body.leg_ik import MAXIMUM_REACH, Legs, bend_legs
+from selfcorrect.simulators.body.soles import (
+    by_foot,
+    corner_positions,
+    fit_soles,
+    frame_speeds,
+    sole_normals,
+    velocities,
+)
+from selfcorrect.simulators.mending import denoising, footing, grounding, limbs
+from selfcorrect.simulators.mending.drift import floor_drift
+from selfcorrect.simulators.mending.splices import without_splices
+from selfcorrect.simulators.planning.support_inference import infer_supports
+from selfcorrect.simulators.planning.supports import ground_of_feet_m
+
+SupportChoice: TypeAlias = Literal["infer", "floor", "off"]
+
+FLAT_STANCE_RAD = np.radians(15.0)
+"""Feet tilted by less are flat enough to show the thickness of their soles."""
+
+STANCE_TILT_RAD = np.radians(20.0)
+"""Feet tilted by more do not show where the ground is: on their tips, rigid toes seem to be far below it."""
+
+WORTH_M = 0.3
+"""Ground on which a motion stands all the time may be that much further from y = 0 than another, and is put there."""
+
+LOWERING_LIMIT_M = 0.05
+"""Furthest that the root is lowered for a standing foot out of reach."""
+
+
+@dataclass(frozen=True)
+class PreconditionSettings:
+    """What to estimate from a motion; switch off for motions in a world whose floor is known, such as a model's."""
+
+    estimate_floor: bool = True
+    """Find the floor's height and put it at y = 0."""
+    estimate_drift: bool = True
+    """Find the floor's horizontal velocity, constant or changing, and take it out."""
+    fit_soles: bool = True
+    """Fit the soles' thickness at heel, ball and toe tip to each motion."""
+    support: SupportChoice = "infer"
+    """What carries the body: steps, rungs and seats where the motion shows them ("infer"), nothing but the "floor", or
+    whatever it may be that holds it at its height, which then is left alone ("off")."""
+
+    def __post_init__(self) -> None:
+        if self.support not in get_args(SupportChoice):
+            raise ValueError(f"support must be one of {get_args(SupportChoice)}, got {self.support!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class Mended:
+    """Preconditioned motions, the lowest ground on which they stand at y = 0.
+
+    soles: those of the motions, fitted only to a single one; supports: what carries each beside that ground;
+    origin_m: (N,) the height that is to be y = 0, which was there, or nearest to it, in the motion as it came.
+    """
+
+    motions: MotionBatch
+    soles: SolePoints
+    supports: list[tuple[Support, ...]]
+    origin_m: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Posed:
+    """Motions with their joints' world poses (N, T, J, 3) and (N, T, J, 4), and their feet (N, T, 2, K, 3)."""
+
+    motions: MotionBatch
+    positions_m: np.ndarray
+    orientations: np.ndarray
+    feet_m: np.ndarray
+
+    @classmethod
+    def of(cls, motions: MotionBatch, soles: SolePoints) -> Posed:
+        """Pose motions that share one length."""
+        positions_m, orientations = forward_kinematics(motions.skeleton, motions.root_m, motions.rotations)
+        return cls(motions, positions_m, orientations, by_foot(corner_positions(soles, positions_m, orientations)))
+
+    def moved(self, shift_m: np.ndarray) -> Posed:
+        """Everything moved by (N, T, 3)."""
+        return Posed(
+            replace(self.motions, root_m=self.motions.root_m + shift_m),
+            self.positions_m + shift_m[:, :, None],
+            self.orientations,
+            self.feet_m + shift_m[:, :, None, None],
+        )
+
+    def stands(self, ground_m: np.ndarray | float = 0.0) -> np.ndarray:
+        """(N, T, 2) whether each foot stands; ground_m: (N, T, 2)."""
+        fps = self.motions.fps
+        speed_m_s = frame_speeds(velocities(self.feet_m, fps))
+        return footing.standing(self.feet_m[..., 1].min(-1) - ground_m, speed_m_s, fps)
+
+    def normals(self, soles: SolePoints) -> np.ndarray:
+        """(N, T, 2, 3) upward normals of the soles, world."""
+        ankles = Legs.of(self.motions.skeleton).ankles
+        return Rotation.from_quat(self.orientations[:, :, ankles]).apply(sole_normals(soles))
+
+
+def precondition(motions: MotionBatch, settings: PreconditionSettings) -> Mended:
+    """Mend motions that share one length.
+
+    Raises ValueError where the skeleton lacks a hip, knee or ankle.
+    """
+    noise_rad = denoising.joint_noise_rad(motions)
+    noisy = denoising.noisy(noise_rad)
+    whole = without_splices(denoising.denoise(motions, noise_rad))
+    soles = sole_points(motions.skeleton)
+    raw = Posed.of(_despike_unless(noisy, whole), soles)
+    posed = _level(_halted(raw, noisy) if settings.estimate_drift else raw, soles, settings)
+    if settings.fit_soles:
+        soles = _fitted(posed, soles)
+        posed = _level(Posed.of(posed.motions, soles), soles, settings)
+    if settings.support != "off":
+        posed = posed.moved(limbs.trunk_lift(motions.skeleton, posed.positions_m, motions.fps))
+    infer, left_alone = settings.support == "infer", settings.support == "off"
+    held_m = np.clip(posed.feet_m[..., 1].min(-1), 0.0, footing.STANDING_M if left_alone else 0.0)
+    planted = _plant_feet(posed, soles, held_m)
+    supports = infer_supports(planted, posed.positions_m, posed.orientations, soles) if infer else [()] * len(motions)
+    if any(supports):
+        ground_m = np.stack([ground_of_feet_m(own, motions.root_m.shape[1]) for own in supports])
+        planted = _plant_feet(posed, soles, ground_m)
+    if settings.support != "off":
+        planted = limbs.above_floor(planted)
+    raised_m = (posed.motions.root_m - raw.motions.root_m)[:, 0, 1]
+    frames = motions.root_m.shape[1]
+    origins = [_origin_m(own, frames, raised) for own, raised in zip(supports, raised_m, strict=True)]
+    return Mended(planted, soles, supports, np.array(origins))
+
+
+def _fitted(posed: Posed, soles: SolePoints) -> SolePoints:
+    """Soles fitted to the flat stances of one motion."""
+    flat = posed.normals(soles)[..., 1] > np.cos(FLAT_STANCE_RAD)
+    return fit_soles(soles, posed.feet_m[0, ..., 1], (flat & posed.stands())[0])
+
+
+def _despike_unless(noisy: np.ndarray, motions: MotionBatch) -> MotionBatch:
+    """Despike, except where noise is everywhere and spikes mean nothing."""
+    despiked = smoothing.despike(motions)
+    return replace(
+        motions,
+        root_m=np.where(noisy[:, None, None], motions.root_m, despiked.root_m),
+        rotations=np.where(noisy[:, None, None, None], motions.rotations, despiked.rotations),
+    )
+
+
+def _halted(posed: Posed, noisy: np.ndarray) -> Posed:
+    """Take out the floor's drift; noisy: (N,)."""
+    ankles, fps = posed.orientations[:, :, Legs.of(posed.motions.skeleton).ankles], posed.motions.fps
+    drifted_m = np.zeros_like(posed.motions.root_m)
+    for index, (feet_m, turned, root_m) in enumerate(zip(posed.feet_m, ankles, posed.motions.root_m, strict=True)):
+        drift_m_s = floor_drift(feet_m, turned, root_m, fps, noisy=noisy[index])
+        drifted_m[index, 1:, [0, 2]] = np.cumsum(drift_m_s, axis=0).T / fps
+    return posed.moved(-drifted_m)
+
+
+def _level(posed: Posed, soles: SolePoints, settings: PreconditionSettings) -> Posed:
+    """Take out the height of the lowest ground on which feet stand."""
+    if not settings.estimate_floor or settings.support == "off":
+        return posed
+    fps, heights_m = posed.motions.fps, _floors_m(posed, soles)
+    if settings.support == "infer":
+        speed_m_s = frame_speeds(velocities(posed.feet_m, fps))
+        stands = (speed_m_s < grounding.STILL_M_S) & (posed.normals(soles)[..., 1] > np.cos(STANCE_TILT_RAD))
+        each = zip(posed.feet_m[..., 1].min(-1), stands, posed.motions.root_m[..., 1], heights_m, strict=True)
+        heights_m = [grounding.lowest_level(*feet, fps=fps) for feet in each]
+    return posed.moved(np.array([[0.0, -height_m, 0.0] for height_m in heights_m])[:, None])
+
+
+def _floors_m(posed: Posed, soles: SolePoints) -> list[float]:
+    """Height of each motion's floor."""
+    speed_m_s = frame_speeds(velocities(posed.feet_m, posed.motions.fps))
+    flat = posed.normals(soles)[..., 1] > np.cos(FLAT_STANCE_RAD)
+    return [grounding.floor_height(*feet) for feet in zip(posed.feet_m[..., 1].min(-1), speed_m_s, flat, strict=True)]
+
+
+def _origin_m(supports: Sequence[Support], frames: int, raised_m: float) -> float:
+    """The height that becomes y = 0 in a motion that has been raised so that its lowest ground is there.
+
+    Of all grounds it is that which was near y = 0 as the motion came, and on which it stands for long: what was put on
+    any step of a staircase stays there, what hovers or is sunk comes to the nearest.
+    """
+    stood_m = ground_of_feet_m(supports, frames).max(1)
+    grounds_m = np.unique(stood_m)
+    share = np.mean(np.abs(stood_m[:, None] - grounds_m) < grounding.LEVEL_M / 2, axis=0)
+    return float(grounds_m[np.argmin(np.abs(grounds_m - raised_m) - WORTH_M * share)])
+
+
+def _plant_feet(posed: Posed, soles: SolePoints, ground_m: np.ndarray) -> MotionBatch:
+    """Lay standing feet flat and hold them in place on the ground (N, T, 2) beneath them; the legs follow."""
+    motions, fps = posed.motions, posed.motions.fps
+    legs = Legs.of(motions.skeleton)
+    stands = posed.stands(ground_m)
+    ankles_m, normals = posed.positions_m[:, :, legs.ankles], posed.normals(soles)
+    heights_m, flat_m = (
+        feet_m[..., 1].min(-1) - ground_m
+        for feet_m in (
+            posed.feet_m,
+            _turned(posed.feet_m, ankles_m, footing.flattening(normals, np.ones(stands.shape))),
+        )
+    )
+    share = np.maximum(footing.flat_share(normals, stands, fps), footing.share_above(heights_m, flat_m, fps))
+    turns = footing.flattening(normals, share)
+    feet_m = _turned(posed.feet_m, ankles_m, turns)
+    velocity_m_s = velocities(feet_m, fps)
+    heights_m = feet_m[..., 1].min(-1) - ground_m
+    moves_m = footing.lock(heights_m, velocity_m_s, frame_speeds(velocity_m_s), stands, fps)
+    targets_m = ankles_m + moves_m
+    shift_m = _lowering(posed.positions_m, targets_m, legs, stands, fps)
+    rotations = bend_legs(motions.skeleton, posed.positions_m, posed.orientations, shift_m, targets_m, turns)
+    return replace(motions, root_m=motions.root_m + shift_m, rotations=rotations)
+
+
+def _turned(feet_m: np.ndarray, ankles_m: np.ndarray, turns: np.ndarray) -> np.ndarray:
+    """Feet (N, T, 2, K, 3) turned about their ankles (N, T, 2, 3)."""
+    pivot_m = ankles_m[..., None, :]
+    return pivot_m + Rotation.from_quat(turns[..., None, :]).apply(feet_m - pivot_m)
+
+
+def _lowering(positions_m: np.ndarray, targets_m: np.ndarray, legs: Legs, stands: np.ndarray, fps: float) -> np.ndarray:
+    """Root shift (N, T, 3), downwards, that brings standing ankles within reach of their targets."""
+    hips_m = positions_m[:, :, legs.hips]
+    bones = [positions_m[:, :, lower] - positions_m[:, :, upper] for upper, lower in _bones(legs)]
+    reach_m = MAXIMUM_REACH * sum(np.linalg.norm(bone, axis=-1) for bone in bones)
+    shift_m = np.zeros_like(positions_m[:, :, 0])
+    for _ in range(2):  # the smoothed shift falls a little short at first
+        away_m = targets_m - hips_m - shift_m[:, :, None]
+        drop_m = np.sqrt(np.maximum(reach_m**2 - away_m[..., 0] ** 2 - away_m[..., 2] ** 2, 1e-4))
+        missing_m = np.where(stands, np.maximum(-away_m[..., 1] - drop_m, 0.0), 0.0).max(-1)
+        widest_m = maximum_filter1d(missing_m, max(3, round(3 * footing.FRAME_S * fps)), axis=1)
+        shift_m[..., 1] -= np.minimum(footing.blur(widest_m, 1.5, fps), LOWERING_LIMIT_M)
+    return shift_m
+
+
+def _bones(legs: Legs) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    return (legs.hips, legs.knees), (legs.knees, legs.ankles)

@@ -1,0 +1,1 @@
+"""What must carry a motion: supports, contact forces, and motion changed until contacts can explain it."""

@@ -1,0 +1,233 @@
+"""Where something carries a body that the file does not show: steps, rungs, seats, inferred from the motion alone.
+
+A part of the body that is still above the floor may rest on something. It does where the motion demands forces that the
+floor and all that carries already cannot give, and a force on that part explains them. Parts are asked in the order in
+which people put their weight on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+import numpy as np
+
+from selfcorrect.motion.body.flesh import SolePoints
+from selfcorrect.motion.correction.support import Support
+from selfcorrect.motion.correction.timeline import spans
+from selfcorrect.motion.kinematics import forward_kinematics
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.simulators.body.carrying import onto_links
+from selfcorrect.simulators.body.humanoid import Humanoid, humanoid
+from selfcorrect.simulators.engines.world import GRAVITY_M_S2
+from selfcorrect.simulators.planning.contact_plan import MOMENT_WEIGHT, contact_activation, contact_forces, net_wrench
+from selfcorrect.simulators.planning.dynamics import demand
+from selfcorrect.simulators.planning.supports import above_ground_m, carried_places
+
+ROUNDS = (
+    ("left foot", "right foot"),
+    ("left grip", "right grip"),
+    ("seat",),
+    ("left knee", "right knee"),
+    ("left hand", "right hand"),
+    ("back",),
+)
+
+LOWEST_M = 0.07
+SAME_HEIGHT_M = 0.03
+"""A support is this high, and what it carries keeps its height that closely."""
+
+FOOT_M_S, STILL_M_S = 0.5, 0.3
+SHORTEST_FOOT_S, SHORTEST_S = 0.3, 0.7
+LONGEST_GAP_S = 0.07
+"""How slow a foot, or another part, is while something carries it; how long that lasts, and how long it may move."""
+
+SWINGS_M = 0.08
+"""A hand that grips a hold stays this close to it."""
+
+LIMBS = {
+    "seat": (("left_hip", "left_knee"), ("right_hip", "right_knee")),
+    "knee": (("knee", "ankle"),),
+    "back": (("spine1", "pelvis"), ("spine2", "pelvis"), ("spine3", "pelvis")),
+}
+STEEP = 0.6
+"""Limbs from the first to the second joint that do not point downwards by more than this share of their length while
+their part rests: who stands neither sits, kneels nor lies."""
+
+FRICTION, ITERATIONS = 0.5, 20
+SPEEDS_M_S = (0.6, 1.8)
+"""What is captured on a support may slide and slip more than what is planned to carry: see `CONTACT_SPEED_M_S`."""
+
+MISSING = 0.25
+"""Share of the body's weight, moments counted with `MOMENT_WEIGHT`, from which on a support seems to be missing."""
+OFTEN, FEWEST_S, EXPLAINED, LEAST_LOAD = 0.5, 0.2, 0.5, 0.2
+"""One is there if it is missing for so long, in this share of the time under a foot or the seat or else twice as badly,
+if it explains this share of what is missing, and if it carries this share of the weight."""
+
+MARGIN_M, MARGIN_OF_SEAT_M = 0.08, 0.03
+"""By this much a support is wider than what rests on it; sloping thighs must clear the edge of a seat."""
+
+Explain = Callable[[Sequence[Support]], tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True, eq=False)
+class Rest:
+    """A time in which a part of the body, some of its touching places (C,), is still: on a support, if that carries."""
+
+    support: Support
+    places: np.ndarray
+
+    @property
+    def frames(self) -> slice:
+        return slice(self.support.first, self.support.last + 1)
+
+
+def infer_supports(
+    planted: MotionBatch, positions_m: np.ndarray, orientations: np.ndarray, soles: SolePoints
+) -> list[tuple[Support, ...]]:
+    """What carries each motion beside the floor at y = 0, in the order of time.
+
+    planted: the motions with feet that stand still on the floor where they are near it; positions_m (N, T, J, 3) and
+    orientations (N, T, J, 4): the joints' world poses before that, which show how high supports are.
+    """
+    body = humanoid(planted.skeleton, soles=soles)
+    given_m = body.touches.lowest_points(positions_m[:, :, body.joints], orientations[:, :, body.joints])
+    return [_supports(body, planted[index], own_m) for index, own_m in enumerate(given_m)]
+
+
+def _supports(body: Humanoid, motion: Motion, given_m: np.ndarray) -> tuple[Support, ...]:
+    """The supports of a motion whose touching places were at (T, C, 3) as it came."""
+    positions_m, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
+    points_m = body.touches.lowest_points(positions_m[:, body.joints], orientations[:, body.joints])
+    rests = [[rest for part in parts for rest in _rests(body, part, motion, positions_m, points_m)] for parts in ROUNDS]
+    if not any(rests):
+        return ()
+    asked = np.zeros(len(motion), dtype=bool)
+    for rest in chain(*rests):
+        asked[rest.frames] = True
+    explain = _explanation(body, onto_links(body, MotionBatch.stack([motion])), points_m, asked)
+    supports: list[Support] = []
+    missing, _ = explain(supports)
+    for candidates in rests:
+        if needed := [rest for rest in candidates if _lacks(rest, missing[rest.frames], motion.fps)]:
+            left, loads = explain(supports + [rest.support for rest in needed])
+            supports += [rest.support for rest in needed if _carries(rest, missing, left, loads)]
+            missing, _ = explain(supports)
+    levelled = (_levelled(support, given_m[:, carried_places(body, support.part), 1]) for support in supports)
+    return tuple(sorted(levelled, key=lambda support: support.first))
+
+
+def _levelled(support: Support, heights_m: np.ndarray) -> Support:
+    """The support where the motion has it whose heights (T, K) of the part it carries are given."""
+    x, _, z = support.top_m
+    level_m = float(np.median(heights_m[support.first : support.last + 1].min(1)))
+    return replace(support, top_m=(x, level_m, z))
+
+
+def _explanation(body: Humanoid, motion: MotionBatch, points_m: np.ndarray, asked: np.ndarray) -> Explain:
+    """A function of supports that gives what is missing with them (T,), and the loads of all places (T, C).
+
+    Both in body weights, and 0 in frames that are not `asked` for (T,).
+    """
+    needs, weight_n = demand(body, motion), body.total_mass_kg * GRAVITY_M_S2
+    arms_m = points_m[None] - needs.centre_m[:, :, None]
+    weights = np.array([1.0] * 3 + [MOMENT_WEIGHT] * 3)
+
+    def explain(supports: Sequence[Support]) -> tuple[np.ndarray, np.ndarray]:
+        above_m = above_ground_m(body, points_m[None], [supports])
+        activation = contact_activation(above_m, motion.fps, SPEEDS_M_S)
+        wrench, arms = needs.wrench[:, asked], arms_m[:, asked]
+        force_n = contact_forces(wrench, arms, activation[:, asked], FRICTION, ITERATIONS)
+        missing, loads = np.zeros(len(asked)), np.zeros(activation.shape[1:])
+        missing[asked] = np.linalg.norm((wrench - net_wrench(arms, force_n))[0] * weights, axis=-1) / weight_n
+        loads[asked] = force_n[0, ..., 1] / weight_n
+        return missing, loads
+
+    return explain
+
+
+def _lacks(rest: Rest, missing: np.ndarray, fps: float) -> bool:
+    """Whether a support seems to be missing in the frames of a rest; `missing` (T,) is what is missing there."""
+    lacking = missing > MISSING
+    if lacking.sum() < round(FEWEST_S * fps):
+        return False
+    often = rest.support.part.endswith(("foot", "seat")) and lacking.mean() > OFTEN
+    return bool(often or missing[lacking].mean() > 2 * MISSING)
+
+
+def _carries(rest: Rest, missing: np.ndarray, left: np.ndarray, loads: np.ndarray) -> bool:
+    """Whether a rest explains what is missing in its time, and bears weight then."""
+    lacking = missing[rest.frames] > MISSING
+    without, within, load = (values[rest.frames][lacking] for values in (missing, left, loads @ rest.places))
+    return bool(np.median(within) < EXPLAINED * np.median(without) and load.mean() > LEAST_LOAD)
+
+
+def _rests(body: Humanoid, part: str, motion: Motion, positions_m: np.ndarray, points_m: np.ndarray) -> list[Rest]:
+    """When a part of the body is still at a height, and so posed that it may rest there.
+
+    positions_m: (T, J, 3) of the motion's joints; points_m: (T, C, 3) of the body's touching places.
+    """
+    places = carried_places(body, part)
+    if not places.any():
+        return []
+    fps, own_m, foot = motion.fps, points_m[:, places], part.endswith("foot")
+    height_m = own_m[..., 1].min(1)
+    velocities_m_s = np.gradient(own_m, 1 / fps, axis=0)
+    lowest = np.take_along_axis(velocities_m_s, own_m[..., 1].argmin(1)[:, None, None], 1)[:, 0]
+    still = np.linalg.norm(lowest, axis=-1) < (FOOT_M_S if foot else STILL_M_S)
+    rests = still & _able(part, motion.skeleton, positions_m, own_m) & (height_m > LOWEST_M)
+    shortest = round((SHORTEST_FOOT_S if foot else SHORTEST_S) * fps)
+    runs = (
+        run
+        for first, last in spans(rests, round(LONGEST_GAP_S * fps))
+        for run in _level_runs(height_m, first, last + 1, shortest)
+        if not part.endswith("grip") or _stays(own_m[slice(*run), 0])
+    )
+    return [Rest(_support(part, own_m[start:stop], start), places) for start, stop in runs]
+
+
+def _able(part: str, skeleton: Skeleton, positions_m: np.ndarray, own_m: np.ndarray) -> np.ndarray:
+    """(T,) whether the pose, joints at (T, J, 3), lets a part with touching points (T, K, 3) rest on something."""
+    side, _, name = part.rpartition(" ")
+    if name in ("hand", "grip"):
+        presses = positions_m[:, skeleton.parts.index(f"{side}_elbow"), 1] > own_m[..., 1].min(1)
+        return presses if name == "hand" else ~presses
+    steep = np.zeros(len(positions_m), dtype=bool)
+    for ends in LIMBS.get(name, ()):
+        joints = [skeleton.joint(f"{side}_{end}" if side else end) for end in ends]
+        if None not in joints:
+            limb_m = positions_m[:, joints[1]] - positions_m[:, joints[0]]
+            steep |= -limb_m[:, 1] > STEEP * np.linalg.norm(limb_m, axis=-1)
+    return ~steep
+
+
+def _stays(points_m: np.ndarray) -> bool:
+    """Whether a hand at (T, 3) holds on to something that does not swing."""
+    return bool((np.linalg.norm(points_m - np.median(points_m, axis=0), axis=1) < SWINGS_M).all())
+
+
+def _level_runs(height_m: np.ndarray, start: int, stop: int, shortest: int) -> Iterator[tuple[int, int]]:
+    """Starts and stops of runs of frames, from `start` to `stop`, in which a height (T,) keeps near one value."""
+    if stop - start < shortest:
+        return
+    middle_m = np.percentile(height_m[start:stop], 50, method="lower")
+    level = np.abs(height_m[start:stop] - middle_m) < SAME_HEIGHT_M
+    first, last = max(spans(level), key=lambda span: span[1] - span[0])
+    first, last = start + first, start + last + 1
+    if last - first >= shortest:
+        yield first, last
+    if (first, last) != (start, stop):
+        yield from _level_runs(height_m, start, first, shortest)
+        yield from _level_runs(height_m, last, stop, shortest)
+
+
+def _support(part: str, points_m: np.ndarray, first: int) -> Support:
+    """The support under the points (T, K, 3) of a part that are near its height."""
+    top_m = float(np.median(points_m[..., 1].min(1)))
+    touching_m = points_m[points_m[..., 1] < top_m + SAME_HEIGHT_M]
+    margin_m = MARGIN_OF_SEAT_M if part == "seat" else MARGIN_M
+    low_m, high_m = touching_m.min(0) - margin_m, touching_m.max(0) + margin_m
+    (x, _, z), (width_m, _, depth_m) = ((low_m + high_m) / 2).tolist(), (high_m - low_m).tolist()
+    return Support(part, (x, top_m, z), (width_m, depth_m), first, first + len(points_m) - 1)

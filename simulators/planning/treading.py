@@ -1,0 +1,81 @@
+"""Feet tread on the corners that must carry.
+
+A contact plan may load corners that hover by some millimetres. Rigid soles do not touch there, and the body would roll
+over another edge than the one that was planned. So each foot turns about its ankle and moves up or down a little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.correction.support import Support
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.simulators.body.humanoid import Humanoid
+from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
+from selfcorrect.simulators.engines.world import GRAVITY_M_S2
+from selfcorrect.simulators.planning.contact_plan import explain
+from selfcorrect.simulators.planning.supports import above_ground_m
+
+ITERATIONS = 20
+
+FULL_LOAD_BODYWEIGHTS = 0.3
+"""A corner that is to carry this much counts fully."""
+
+LEVER_M = 0.1
+RELUCTANCE = np.array([0.225, 0.75, 0.75])
+"""Weights of moving the ankle up, and of turning the foot, by as much as moves a corner at this lever."""
+
+LIMIT_M, LIMIT_RAD = 0.03, 0.3
+SMOOTHING_S = 0.7 / 30
+"""Furthest that a foot moves and turns, and the standard deviation of the Gaussian that smooths it over time."""
+
+
+def tread(
+    body: Humanoid, motions: MotionBatch, friction: float, supports: Sequence[Sequence[Support]] = ()
+) -> MotionBatch:
+    """Motions on the body's tree whose feet touch the ground where they are to carry."""
+    plan = explain(body, motions, friction, ITERATIONS, supports)
+    corners = slice(len(body.soles))
+    ground_m = above_ground_m(body, plan.points_m, supports)[:, :, corners, 1]
+    ankles_m = plan.needs.positions_m[:, :, Legs.of(body.tree).ankles]
+    points_m = _by_foot(plan.points_m[:, :, corners])
+    load = _by_foot(plan.force_n[:, :, corners, 1]) / (FULL_LOAD_BODYWEIGHTS * body.total_mass_kg * GRAVITY_M_S2)
+    rise_m, turns_rad = brought_down(_by_foot(ground_m), points_m - ankles_m[..., None, :], load, motions.fps)
+    turns = Rotation.from_rotvec(turns_rad.reshape(-1, 3)).as_quat().reshape(*turns_rad.shape[:-1], 4)
+    targets_m = ankles_m + rise_m[..., None] * np.array([0.0, 1.0, 0.0])
+    still_m = np.zeros_like(motions.root_m)
+    pose = (plan.needs.positions_m, plan.needs.orientations)
+    return replace(motions, rotations=bend_legs(body.tree, *pose, still_m, targets_m, turns))
+
+
+def _by_foot(corners: np.ndarray) -> np.ndarray:
+    """Values (N, T, P, ...) of the soles' corners, left foot first, as (N, T, 2, P / 2, ...)."""
+    return corners.reshape(*corners.shape[:2], 2, -1, *corners.shape[3:])
+
+
+def brought_down(
+    heights_m: np.ndarray, arms_m: np.ndarray, load: np.ndarray, fps: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rise (N, T, 2) of each ankle and turns (N, T, 2, 3) of each foot, rotation vectors about horizontal axes, world.
+
+    A ridge regression brings loaded corners to height 0; what would then be below that is lifted out again.
+    heights_m: (N, T, 2, K) of the corners above the ground; arms_m: (N, T, 2, K, 3) from the ankle; load: (N, T, 2, K),
+    1 or more for corners that must touch.
+    """
+    weights = np.minimum(load, 1.0)
+    x, _, z = np.moveaxis(arms_m, -1, 0)
+    effect = np.stack([np.ones_like(heights_m), -z / LEVER_M, x / LEVER_M], axis=-1)
+    weighted = np.swapaxes(effect * weights[..., None], -1, -2)
+    moves_m = np.linalg.solve(weighted @ effect + np.diag(RELUCTANCE), -weighted @ heights_m[..., None])[..., 0]
+    moves_m = gaussian_filter1d(moves_m, SMOOTHING_S * fps, axis=1)
+    limits_m = np.array([LIMIT_M, LIMIT_RAD * LEVER_M, LIMIT_RAD * LEVER_M])
+    moves_m = np.clip(moves_m, -limits_m, limits_m)
+    new_m = heights_m + (effect @ moves_m[..., None])[..., 0]
+    deeper_m = np.maximum(np.minimum(heights_m.min(-1), 0.0) - np.minimum(new_m.min(-1), 0.0), 0.0)
+    pitch_rad, roll_rad = moves_m[..., 1] / LEVER_M, moves_m[..., 2] / LEVER_M
+    return moves_m[..., 0] + deeper_m, np.stack([pitch_rad, np.zeros_like(pitch_rad), roll_rad], axis=-1)

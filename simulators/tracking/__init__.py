@@ -1,0 +1,1 @@
+"""Following a planned motion with a simulated body."""

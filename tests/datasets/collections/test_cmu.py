@@ -1,0 +1,161 @@
+"""The CMU set on SMPL-22: an independent reading of the same files is the oracle."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.datasets.collections.cmu import load_cmu
+from selfcorrect.datasets.files.bvh import read_bvh
+from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.measures.contacts import floor_height_m
+from selfcorrect.motion.measures.physical import physical_errors
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.skeleton import SMPL_22
+
+
+@pytest.fixture(scope="module")
+def captured(cmu: Path) -> dict[str, Motion]:
+    """The test split as captured, by file name."""
+    return {Path(motion.source).name: motion for motion in load_cmu(cmu, "test", on_floor=False)}
+
+
+@pytest.fixture(scope="module")
+def test_split(captured: dict[str, Motion]) -> dict[str, Motion]:
+    """The test split with its floors at 0; that `load_cmu` gives just this is a test of its own."""
+    heights_m = {name: floor_height_m(motion) for name, motion in captured.items()}
+    return {
+        name: replace(motion, root_m=motion.root_m - np.array([0, heights_m[name], 0]))
+        for name, motion in captured.items()
+    }
+
+
+def rows(cmu: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((cmu / "index.csv").open()))
+
+
+def small_copy(cmu: Path, folder: Path, clips: int = 2) -> Path:
+    """A copy of the set with the first clips of its test split."""
+    copy = folder / "small"
+    (copy / "test").mkdir(parents=True)
+    shutil.copytree(cmu / "tpose", copy / "tpose")
+    lines = (cmu / "index.csv").read_text().splitlines()
+    kept = [line for line in lines if line.startswith("test/")][:clips]
+    (copy / "index.csv").write_text("\n".join([lines[0], *kept]) + "\n")
+    for line in kept:
+        shutil.copy(cmu / line.split(",")[0], copy / "test")
+    return copy
+
+
+def test_the_split_category_and_description_come_from_the_index(cmu: Path, test_split):
+    expected = {Path(row["file"]).name: row for row in rows(cmu) if row["split"] == "test"}
+    assert len(expected) == 45
+    assert test_split.keys() == expected.keys()
+    for name, motion in test_split.items():
+        assert (motion.label, motion.text) == (expected[name]["category"], expected[name]["description"])
+        assert (len(motion), motion.fps) == (int(expected[name]["frames"]), 30)
+        assert motion.skeleton.parts == SMPL_22
+
+
+@pytest.mark.parametrize(
+    ("name", "unit_m", "exact", "near"),
+    [
+        ("10_01.bvh", 0.01, {"rShin": "right_knee", "lFoot_end": "left_foot"}, {"lHand": "left_wrist", "head": "head"}),
+        ("27_01.bvh", 0.0254 / 0.45, {"LeftHand": "left_wrist", "RightToeBase": "right_foot"}, {"Head": "head"}),
+    ],
+)
+def test_joints_are_where_the_file_has_them(
+    cmu: Path, captured, name: str, unit_m: float, exact: dict[str, str], near: dict[str, str]
+):
+    """Exact up to the files' rounding but for spines and necks, which bend at other places on SMPL-22."""
+    clip = read_bvh(cmu / "test" / name, unit_m)
+    raw, ours = joint_positions(clip.motion), joint_positions(captured[name])
+    for joint, part in (exact | near).items():
+        expected = raw[:, clip.motion.skeleton.names.index(joint)]
+        tolerance_m = 1e-4 if joint in exact else 0.03
+        np.testing.assert_allclose(ours[:, SMPL_22.index(part)], expected, atol=tolerance_m, err_msg=part)
+
+
+def test_the_rest_pose_stands_upright_facing_z_with_level_arms(test_split):
+    for name, motion in test_split.items():
+        rest, _ = forward_kinematics(motion.skeleton, np.zeros(3), np.tile([0.0, 0, 0, 1], (22, 1)))
+        place = dict(zip(SMPL_22, rest, strict=True))
+        assert place["head"][1] > 0.4, name
+        assert place["left_ankle"][1] < -0.6, name
+        assert place["left_wrist"][0] > 0.5 > -0.5 > place["right_wrist"][0], name
+        assert abs(place["left_wrist"][1] - place["left_shoulder"][1]) < 0.1, name
+        assert place["left_foot"][2] > place["left_ankle"][2] + 0.05, name
+        assert abs(place["left_hip"][0] - place["left_knee"][0]) < 0.05, name
+
+
+def test_walkers_walk_forward(test_split):
+    walk = test_split["16_15.bvh"]
+    facing = Rotation.from_quat(walk.rotations[:, 0]).apply([0, 0, 1])
+    velocity = np.gradient(walk.root_m, axis=0)
+    assert np.mean(np.sum(facing * velocity, axis=1) > 0) > 0.95
+
+
+def test_captured_floors_are_off_and_found(captured, test_split):
+    assert max(abs(floor_height_m(motion)) for motion in captured.values()) > 0.1
+    flat = [motion for name, motion in test_split.items() if not name.startswith("03")]
+    errors = [physical_errors(MotionBatch.stack([motion])).mean() for motion in flat]
+    assert np.mean([error["penetration_m"] for error in errors]) < 0.01
+
+
+def test_loaded_clips_stand_on_the_floor(cmu: Path, tmp_path: Path, captured):
+    for motion in load_cmu(small_copy(cmu, tmp_path)):
+        assert floor_height_m(motion) == pytest.approx(0, abs=1e-9)
+        np.testing.assert_array_equal(motion.rotations, captured[Path(motion.source).name].rotations)
+
+
+def test_an_archive_is_read_like_its_folder(cmu: Path, tmp_path: Path):
+    folder = small_copy(cmu, tmp_path)
+    with tarfile.open(tmp_path / "set.tar.gz", "w:gz") as archive:
+        archive.add(folder, arcname="some-name")
+    from_folder, from_archive = load_cmu(folder), load_cmu(tmp_path / "set.tar.gz")
+    assert len(from_folder) == len(from_archive) == 2
+    for one, other in zip(from_folder, from_archive, strict=True):
+        np.testing.assert_array_equal(one.rotations, other.rotations)
+        np.testing.assert_array_equal(one.root_m, other.root_m)
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_damage_is_named(cmu: Path, tmp_path: Path):
+    folder = small_copy(cmu, tmp_path)
+    with pytest.raises(ValueError, match=r"no clips of split 'valid', only of \['test'\]"):
+        load_cmu(folder, "valid")
+    edit(folder / "test" / "03_01.bvh", "JOINT lShin", "JOINT shin")
+    with pytest.raises(ValueError, match=r"03_01\.bvh: expected the joints of the CMU set, missing are lShin"):
+        load_cmu(folder)
+    (folder / "test" / "03_01.bvh").unlink()
+    with pytest.raises(ValueError, match=r"expected the file test/03_01\.bvh of the CMU set"):
+        load_cmu(folder)
+    edit(folder / "index.csv", ",daz,", ",dax,")
+    with pytest.raises(ValueError, match=r"index\.csv, line 2: expected a skeleton of \['mb', 'daz'\], got 'dax'"):
+        load_cmu(folder)
+    edit(folder / "index.csv", "category", "kind")
+    with pytest.raises(ValueError, match=r"line 1: expected the columns .*missing \['category'\]"):
+        load_cmu(folder)
+
+
+def test_an_archive_of_something_else_is_refused(tmp_path: Path):
+    (tmp_path / "no.tar.gz").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"no\.tar\.gz: expected a tar archive"):
+        load_cmu(tmp_path / "no.tar.gz")
+    (tmp_path / "text.bvh").write_text("HIERARCHY")
+    with tarfile.open(tmp_path / "other.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "text.bvh")
+    with pytest.raises(ValueError, match=r"expected index\.csv in the archive"):
+        load_cmu(tmp_path / "other.tar.gz")

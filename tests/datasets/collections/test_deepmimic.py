@@ -1,0 +1,150 @@
+"""PyBullet's clips: geometry against PyBullet's own humanoid, and what malformed files get."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.datasets.collections.deepmimic import CYCLIC, clip_folder, load_deepmimic, read_clip, skeleton
+from selfcorrect.motion.body.flesh import world_sole_points
+from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
+
+PART_TO_LINK = {"spine3": "chest"}
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return load_deepmimic()
+
+
+def test_all_fifteen_clips_are_read_at_the_rate_asked_for(clips):
+    labels = [clip.label for clip in clips]
+    assert len(labels) == 15
+    assert labels == sorted(labels)
+    assert {"walk", "run", "backflip", "getup_faceup"} <= set(labels)
+    assert set(labels) >= CYCLIC
+    assert all(clip.fps == 30 and np.isfinite(clip.rotations).all() for clip in clips)
+
+
+def test_cycles_keep_their_last_frame(clips):
+    lengths = {clip.label: len(clip) for clip in clips}
+    assert (lengths["walk"], lengths["run"]) == (39, 25)
+
+
+def test_people_stand_upright_and_walk_forward(clips):
+    walk = next(clip for clip in clips if clip.label == "walk")
+    positions, orientations = forward_kinematics(walk.skeleton, walk.root_m, walk.rotations)
+    left_hip, right_hip, neck = (walk.skeleton.joint(part) for part in ("left_hip", "right_hip", "neck"))
+    assert positions[0, left_hip, 0] > positions[0, right_hip, 0]
+    assert np.all(positions[:, neck, 1] > 1.2)
+    assert 1.0 < walk.root_m[-1, 2] - walk.root_m[0, 2] < 1.5
+    assert abs(walk.root_m[-1, 0] - walk.root_m[0, 0]) < 0.1
+    lowest_m = world_sole_points(walk.skeleton, positions, orientations)[..., 1].min(axis=-1)
+    assert np.all(np.abs(lowest_m) < 0.03)
+
+
+def test_knees_bend_backwards_and_elbows_forwards(clips):
+    names = skeleton().names
+    for clip in clips:
+        for part, sign in (("knee", 1), ("elbow", -1)):
+            angles = Rotation.from_quat(clip.rotations[:, names.index(f"left_{part}")]).as_rotvec()
+            np.testing.assert_allclose(angles[:, 1:], 0, atol=1e-9)
+            assert np.median(sign * angles[:, 0]) > 0.05, clip.label
+
+
+def test_poses_agree_with_pybullets_humanoid(clips):
+    """The URDF, four times as large, posed by PyBullet from the file's own numbers, is the oracle for all joints."""
+    pybullet = pytest.importorskip("pybullet")
+    frame = np.array(json.loads((clip_folder() / "humanoid3d_spinkick.txt").read_text())["Frames"][0])
+    client = pybullet.connect(pybullet.DIRECT)
+    try:
+        folder = clip_folder().parents[1]
+        body = pybullet.loadURDF(str(folder / "humanoid" / "humanoid.urdf"), globalScaling=0.25, physicsClientId=client)
+        pybullet.resetBasePositionAndOrientation(body, frame[1:4], np.roll(frame[4:8], -1), physicsClientId=client)
+        start, links = 8, {}
+        by_name = {
+            pybullet.getJointInfo(body, index, client)[12].decode(): index
+            for index in range(pybullet.getNumJoints(body, client))
+        }
+        for part in skeleton().names[1:13]:
+            index = by_name[PART_TO_LINK.get(part, part)]
+            size = 1 if pybullet.getJointInfo(body, index, client)[2] == pybullet.JOINT_REVOLUTE else 4
+            value = frame[start : start + size] if size == 1 else np.roll(frame[start : start + 4], -1)
+            pybullet.resetJointStateMultiDof(body, index, value, physicsClientId=client)
+            start += size
+            links[part] = index
+        links |= {part: by_name[part] for part in ("right_wrist", "left_wrist")}
+        expected = {
+            part: np.array(pybullet.getLinkState(body, index, computeForwardKinematics=True, physicsClientId=client)[4])
+            for part, index in links.items()
+        }
+    finally:
+        pybullet.disconnect(client)
+    spinkick = next(clip for clip in clips if clip.label == "spinkick")
+    ours = joint_positions(spinkick)[0]
+    for part, position in expected.items():
+        x, y, z = position
+        np.testing.assert_allclose(ours[spinkick.skeleton.names.index(part)], (-z, y, x), atol=1e-5, err_msg=part)
+
+
+def write(folder: Path, content: object) -> Path:
+    path = folder / "humanoid3d_made.txt"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def frame(duration: float = 0.1) -> list[float]:
+    return [
+        duration,
+        0,
+        1,
+        0,
+        1,
+        0,
+        0,
+        0,
+        *[1, 0, 0, 0] * 3,
+        0,
+        *[1, 0, 0, 0] * 2,
+        0,
+        *[1, 0, 0, 0],
+        0,
+        *[1, 0, 0, 0] * 2,
+        0,
+    ]
+
+
+def test_uneven_frame_times_are_respected(tmp_path: Path):
+    rows = [frame(0.1), frame(0.3), frame(0.0)]
+    for place, row in enumerate(rows):
+        row[1] = float(place)
+    clip = read_clip(write(tmp_path, {"Frames": rows}), fps=10)
+    np.testing.assert_allclose(clip.root_m[:, 2], [0, 1, 4 / 3, 5 / 3, 2])
+    assert clip.label == "made"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{\n nonsense", "made.txt.*line 2"),
+        ({"Loop": "wrap"}, '"Frames" of at least two'),
+        ({"Frames": [frame()]}, "at least two"),
+        ({"Frames": [frame(), frame()[:-1]]}, "frame 1: expected 44 finite numbers"),
+        ({"Frames": [frame(), [*frame()[:-1], "x"]]}, "frame 1: expected 44"),
+        ({"Frames": [[*frame()[:-1], float("nan")], frame()]}, "frame 0: expected 44 finite"),
+        ({"Frames": [frame(), frame(-1.0), frame()]}, "frame 1: expected a positive duration, got -1"),
+        ({"Frames": [[0.1, 0, 1, 0, *[0.0] * 40], frame()]}, "frame 0: a quaternion of length 0 for pelvis"),
+    ],
+)
+def test_a_malformed_clip_names_file_and_place(tmp_path: Path, content: object, message: str):
+    with pytest.raises(ValueError, match=message):
+        read_clip(write(tmp_path, content))
+
+
+def test_a_folder_without_clips_is_named(tmp_path: Path):
+    with pytest.raises(ValueError, match="no clips named"):
+        load_deepmimic(folder=tmp_path)

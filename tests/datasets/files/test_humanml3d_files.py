@@ -1,0 +1,129 @@
+"""HumanML3D's folder: a small one in the published layout, and the published clip."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.datasets.collections import catalog
+from selfcorrect.datasets.collections.dataset import MissingData, read_all
+from selfcorrect.datasets.files import humanml3d
+from selfcorrect.motion.encodings.humanml3d import BONE_AXES, decode_joints, encode
+from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.skeleton import smpl_22
+
+CAPTIONS = {
+    "000001": "a person waves.#a/DET person/NOUN wave/VERB#0.0#0.0\nsomeone greets#someone/PRON greet/VERB#nan#nan\n",
+    "000002": "he walks#he/PRON walk/VERB#0.0#0.0\nhe stops#he/PRON stop/VERB#1.0#2.0\n",
+    "M000002": "he walks#he/PRON walk/VERB#0.0#0.0\n",
+}
+
+
+def rows(seed: int) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    turns = Rotation.from_rotvec(np.cumsum(random.normal(0, 0.03, (51, 22, 3)), axis=0)).as_quat()
+    path_m = np.cumsum(random.normal(0, 0.02, (51, 3)), axis=0)
+    return encode(forward_kinematics(smpl_22(BONE_AXES * 0.3), path_m, turns)[0]).astype(np.float32)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("new_joint_vecs", "new_joints", "texts"):
+        (tmp_path / name).mkdir()
+    for seed, (name, lines) in enumerate(CAPTIONS.items()):
+        np.save(tmp_path / "new_joint_vecs" / f"{name}.npy", rows(seed))
+        np.save(tmp_path / "new_joints" / f"{name}.npy", decode_joints(rows(seed).astype(float)).astype(np.float32))
+        (tmp_path / "texts" / f"{name}.txt").write_text(lines)
+    (tmp_path / "train.txt").write_text("000001\n000002\n")
+    (tmp_path / "test.txt").write_text("M000002\n")
+    np.save(tmp_path / "Mean.npy", rows(0).mean(0))
+    np.save(tmp_path / "Std.npy", rows(0).std(0) + 1)
+    return tmp_path
+
+
+def test_a_clip_comes_once_per_captioned_span(folder: Path) -> None:
+    motions = list(read_all(humanml3d.clips(folder, "train")))
+    assert [(motion.text, len(motion)) for motion in motions] == [
+        ("a person waves.\nsomeone greets", 50),
+        ("he walks", 50),
+        ("he stops", 20),
+    ]
+    joints_m = joint_positions(motions[1])
+    np.testing.assert_allclose(joints_m, decode_joints(rows(1).astype(float)), atol=1e-3)
+    np.testing.assert_allclose(joint_positions(motions[2]), joints_m[20:40], atol=1e-9)
+
+
+def test_the_folder_is_recognised_by_its_layout(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    assert catalog.recognise(folder) is humanml3d.HUMANML3D
+    assert catalog.recognise(tmp_path_factory.mktemp("empty")) is None
+
+
+def test_both_kinds_of_file_give_the_same_joints(folder: Path) -> None:
+    from_rows = humanml3d.read_joints(folder / "new_joint_vecs" / "000001.npy")
+    np.testing.assert_allclose(from_rows, humanml3d.read_joints(folder / "new_joints" / "000001.npy"), atol=1e-6)
+
+
+def test_without_a_split_all_files_are_clips(folder: Path) -> None:
+    assert [clip.name for clip in humanml3d.clips(folder)] == ["000001", "000002", "M000002"]
+
+
+def test_captions_keep_tokens_and_times(folder: Path) -> None:
+    whole, part = humanml3d.captions(folder / "texts" / "000002.txt")
+    assert (whole.span_s, part.span_s) == (None, (1.0, 2.0))
+    assert part.tokens == "he/PRON stop/VERB"
+
+
+def test_statistics_normalise_and_restore(folder: Path) -> None:
+    statistics = humanml3d.statistics(folder)
+    normalised = statistics.normalise(rows(0))
+    np.testing.assert_allclose(normalised.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(statistics.restore(normalised), rows(0), atol=1e-6)
+
+
+def test_the_published_clip_becomes_a_motion(shared: Path) -> None:
+    motion = humanml3d.read_motion(shared / "humanml3d" / "joint_vecs_012314.npy")
+    published_m = np.load(shared / "humanml3d" / "joints_012314.npy")
+    assert np.abs(joint_positions(motion) - published_m).max() < 1e-4
+    assert motion.fps == 20
+
+
+def test_a_missing_part_is_named_with_source_and_licence(tmp_path: Path) -> None:
+    with pytest.raises(MissingData, match=r"HumanML3D needs texts here\. To be had: .*GitHub.* Licence: .*AMASS"):
+        humanml3d.clips(tmp_path)
+
+
+def test_an_unknown_split_names_those_there_are(folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"no split 'dev', only \['test', 'train'\]"):
+        humanml3d.clips(folder, "dev")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda folder: (folder / "texts" / "000001.txt").write_text("ok#a/DET#0#0\nno tags\n"), "line 2: expected"),
+        (
+            lambda folder: (folder / "new_joint_vecs" / "000001.npy").write_bytes(b"junk"),
+            r"000001\.npy: not a NumPy file",
+        ),
+        (lambda folder: np.save(folder / "new_joint_vecs" / "000001.npy", np.full((9, 263), np.nan)), "frame 0"),
+        (lambda folder: np.save(folder / "new_joint_vecs" / "000001.npy", np.zeros((9, 7))), "12 J − 1"),
+        (lambda folder: np.save(folder / "new_joint_vecs" / "000001.npy", np.array([{}])), "pickled Python objects"),
+        (lambda folder: (folder / "new_joint_vecs" / "000001.npy").unlink(), "No such file"),
+    ],
+)
+def test_a_bad_clip_is_told_of_and_the_others_go_on(folder: Path, spoil, message: str) -> None:
+    spoil(folder)
+    complaints: list[str] = []
+    motions = list(read_all(humanml3d.clips(folder, "train"), complaints.append))
+    assert [motion.text for motion in motions] == ["he walks", "he stops"]
+    assert len(complaints) == 1
+    assert "000001" in complaints[0]
+    with pytest.raises((ValueError, OSError), match=message):
+        humanml3d.clips(folder, "train")[0].read()
+
+
+def test_a_caption_beyond_the_end_is_refused(folder: Path) -> None:
+    (folder / "texts" / "000001.txt").write_text("late#late/ADV#7.0#9.0\n")
+    with pytest.raises(ValueError, match=r"speaks of \(7\.0, 9\.0\) s in a clip of 2\.45 s"):
+        humanml3d.clips(folder, "train")[0].read()

@@ -1,0 +1,122 @@
+"""`selfcorrect data`, from the words of the command line to what is printed and written."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tyro
+from PIL import Image
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.datasets.collections import catalog
+from selfcorrect.datasets.files import convert
+from selfcorrect.experiments.commands.data import DataCommand, measures
+from selfcorrect.motion.body.smpl import SMPL_BODY
+from selfcorrect.motion.motion import Motion
+
+
+def run(*words: object) -> None:
+    tyro.cli(DataCommand, args=[str(word) for word in words]).run()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three motions of a person who walks at 1 m/s, one of whom leaps 5 m in a frame, and a broken file."""
+    random = np.random.default_rng(0)
+    for name in ("a.bvh", "b.npz", "below/leaps.bvh"):
+        rotations = Rotation.from_rotvec(np.cumsum(random.normal(0, 0.01, (61, 22, 3)), axis=0)).as_quat()
+        root_m = np.linspace([0, 0.97, 0], [0, 0.97, 2], 61)
+        root_m[30:] += [5.0, 0, 0] if "leaps" in name else 0
+        convert.write(tmp_path / "data" / name, Motion(SMPL_BODY.average(), root_m, rotations, 30.0))
+    (tmp_path / "data" / "broken.bvh").write_text("HIERARCHY\nROOT\n")
+    return tmp_path / "data"
+
+
+def test_check_counts_and_names_what_is_odd_and_what_is_broken(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ValueError, match=r"1 files could not be read"):
+        run("check", folder)
+    printed = capsys.readouterr().out
+    assert "motion files" in printed
+    assert "3 motions, 183 frames, 0.1 minutes; 2.03 to 2.03 s" in printed
+    assert "frames per second: 30; joints: 22 (2), 52 (1)" in printed
+    assert "leaps.bvh: 1 spikes, the fastest 15" in printed
+    assert "broken.bvh, line 2" in printed
+
+
+@pytest.mark.parametrize("name", ["a.bvh", "b.npz"])
+def test_check_prints_json(folder: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run("check", folder / name, "--json")
+    found = json.loads(capsys.readouterr().out)
+    assert (found["motions"], found["frames"], found["unreadable"], found["suspicious"]) == (1, 61, [], {})
+
+
+def test_check_knows_datasets_by_their_layout(cmu: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("check", cmu, "--split", "test", "--limit", "5")
+    printed = capsys.readouterr().out
+    assert "CMU motion capture" in printed
+    assert "5 motions" in printed
+    assert "captions: 5" in printed
+
+
+def test_list_says_of_every_dataset_where_it_is_to_be_had(capsys: pytest.CaptureFixture[str]) -> None:
+    run("list")
+    printed = capsys.readouterr().out
+    for dataset in catalog.DATASETS:
+        assert f"{dataset.name}: {dataset.title}" in printed
+    assert printed.count("  licence  ") == printed.count("  from     ") == len(catalog.DATASETS)
+
+
+def test_convert_tells_of_what_fails_and_goes_on(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ValueError, match="1 of 4 files could not be converted"):
+        run("convert", folder, "--to", "joints", "--out", tmp_path / "out")
+    assert "broken.bvh, line 2" in capsys.readouterr().err
+    written = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.npy"))
+    assert written == ["a.npy", "b.npy", "below/leaps.npy"]
+    assert np.load(tmp_path / "out" / "a.npy").shape == (41, 22, 3)
+
+
+def test_stats_measure_by_label(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("stats", folder)
+    printed = capsys.readouterr().out
+    header, row = printed.splitlines()[1:3]
+    assert header.split()[:3] == ["label", "motions", "seconds"]
+    assert row.split()[:3] == ["(none)", "3", "2.033"]
+    assert "broken.bvh" in printed
+
+
+def test_speed_is_that_of_the_root_over_the_floor(folder: Path) -> None:
+    measured = measures(convert.read(folder / "a.bvh"))
+    assert measured["speed m/s"] == pytest.approx(1.0, abs=1e-3)
+    assert measured["seconds"] == pytest.approx(61 / 30)
+
+
+def test_preview_draws_a_row_per_motion(folder: Path, tmp_path: Path) -> None:
+    run("preview", folder, "--rows", "9", "--pictures", "4", "--out", tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as picture:
+        rows = np.asarray(picture).reshape(3, 160, 4 * 160, 3)
+    for row in rows:
+        blue = (row[..., 2].astype(int) - row[..., 0]) > 60  # the left side of a figure
+        assert blue.sum() > 100
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("check", "nowhere"), "nowhere: no such file or folder"),
+        (("check", "."), "neither a known dataset nor motion files"),
+        (("check", ".", "--dataset", "amas"), "unknown dataset 'amas', known are"),
+        (("convert", ".", "--out", "x"), "no motion files here"),
+        (("convert", ".", "--out", "x", "--to", "fbx"), "unknown format 'fbx', known are bvh, amass"),
+    ],
+)
+def test_mistakes_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        run(*words)

@@ -1,0 +1,94 @@
+"""The toy command: what it runs, what it writes, what it says of bad arguments."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from selfcorrect.experiments.cli import main
+from selfcorrect.experiments.commands.toy import PRESETS, ToyCommand
+from selfcorrect.experiments.toy.drawing import draw
+from selfcorrect.experiments.toy.gallery import not_reproduced
+from selfcorrect.experiments.toy.result import Check, above, agrees, below
+from selfcorrect.statistics import Interval
+
+INTERVAL = Interval(2.0, 1.5, 2.5, 10, "t")
+
+
+def test_gallery_is_self_contained_and_lists_statements_with_predictions(tmp_path: Path) -> None:
+    ToyCommand(names=("weighting", "crossfeed"), out=tmp_path, quick=True).run()
+    page = (tmp_path / "gallery.html").read_text()
+    assert page.count("<svg") == 2
+    assert not re.search(r'(src|href)="https?:', page)
+    rows = json.loads((tmp_path / "results.json").read_text())
+    assert [row["name"] for row in rows] == ["weighting", "crossfeed"]
+    assert all(
+        check["predicted"] and check["measured"] in page.replace("&lt;", "<") for row in rows for check in row["checks"]
+    )
+
+
+def test_all_means_every_preset_in_the_tables_order() -> None:
+    assert ToyCommand(names=("all",)).chosen() == list(PRESETS)
+    assert ToyCommand(names=("linear", "mad", "linear")).chosen() == ["linear", "mad"]
+
+
+def test_every_preset_has_quick_settings_of_its_own_kind_and_a_seed() -> None:
+    for preset in PRESETS.values():
+        assert type(preset.quick) is type(preset.full)
+        assert "seed" in {field.name for field in fields(preset.full)}
+
+
+def test_options_reach_the_settings_that_have_them() -> None:
+    command = ToyCommand(seed=7, text=Path("words.txt"), quick=True)
+    assert command.settings("language").text == Path("words.txt")
+    assert command.settings("linear").seed == 7
+
+
+def test_an_unknown_loop_is_one_sentence_and_exit_code_two(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["toy", "gausian", "--out", str(tmp_path)]) == 2
+    message = capsys.readouterr().err
+    assert "unknown toy loop 'gausian'; known are all, gaussian-correct" in message
+    assert "Traceback" not in message
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_text_file_is_one_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["toy", "language", "--quick", "--text", str(tmp_path / "none.txt"), "--out", str(tmp_path)]) == 2
+    assert "none.txt" in capsys.readouterr().err
+
+
+def test_list_prints_every_name_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["toy", "list"]) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed and preset.source in printed for name, preset in PRESETS.items())
+
+
+@pytest.mark.parametrize(
+    ("check", "outcome"),
+    [
+        (agrees("", INTERVAL, 2.4), "holds"),
+        (agrees("", INTERVAL, 2.6), "fails"),
+        (agrees("", Interval(2.0, 1.99, 2.01, 900, "t"), 2.05), "holds"),
+        (above("", INTERVAL, 1.4), "holds"),
+        (above("", INTERVAL, 2.0), "undecided"),
+        (above("", INTERVAL, 2.5), "fails"),
+        (below("", INTERVAL, 2.6), "holds"),
+        (below("", INTERVAL, 1.5), "fails"),
+    ],
+)
+def test_outcomes_need_the_whole_interval_on_one_side(check: Check, outcome: str) -> None:
+    assert check.outcome == outcome
+
+
+def test_only_published_claims_can_fail_to_reproduce() -> None:
+    assert not_reproduced(above("", INTERVAL, 3.0))
+    assert not not_reproduced(above("", INTERVAL, 3.0, published=False))
+
+
+def test_drawing_refuses_what_it_does_not_know() -> None:
+    with pytest.raises(TypeError, match="no drawing for str"):
+        draw("a picture")  # type: ignore[arg-type]

@@ -1,0 +1,298 @@
+"""Motion files opened for correction and written back as they were."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import bvhio
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.datasets.files import amass, convert
+from selfcorrect.datasets.files.bvh import clip_of, read_bvh, write_bvh
+from selfcorrect.experiments.correction.motion_files import Reading, body_of, is_motion_file, open_motion
+from selfcorrect.motion.body import body_model
+from selfcorrect.motion.body.rest_pose import upright_turns
+from selfcorrect.motion.body.smpl import SMPL_BODY, SMPL_X, average_body
+from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.simulators.corrector import KinematicCorrector
+
+
+def lifted(motion: Motion, by_m: float = 0.1) -> Motion:
+    return replace(motion, root_m=motion.root_m + np.array([0.0, by_m, 0.0]))
+
+
+def by_name(motion: Motion) -> np.ndarray:
+    """Joint positions, the joints in the order of their names: files list them depth first."""
+    return joint_positions(motion)[:, np.argsort(motion.skeleton.names)]
+
+
+@pytest.fixture
+def walker() -> Motion:
+    """A body that steps in place, on the joints of SMPL."""
+    times = np.linspace(0, 4 * np.pi, 48)
+    rotations = np.tile([0.0, 0, 0, 1], (48, 22, 1))
+    for side, phase in ((1, 0), (2, np.pi)):
+        swing = np.maximum(np.sin(times + phase), 0)[:, None]
+        rotations[:, side] = Rotation.from_euler("x", -0.5 * swing).as_quat()
+        rotations[:, side + 3] = Rotation.from_euler("x", 0.9 * swing).as_quat()
+    return Motion(SMPL_BODY.average(), np.tile([0.2, 0.96, 0.1], (48, 1)), rotations, 30.0)
+
+
+@pytest.fixture
+def mb_clip(cmu: Path) -> Path:
+    """A real clip whose skeleton stands with its legs apart at rest."""
+    rows = csv.DictReader((cmu / "index.csv").open())
+    return cmu / next(row["file"] for row in rows if row["skeleton"] == "mb" and row["category"] == "walk")
+
+
+def test_a_bvh_comes_back_as_it_was(mb_clip: Path, tmp_path: Path) -> None:
+    file = open_motion(mb_clip, Reading())
+    file.write(tmp_path / "again.bvh", file.motion)
+    old, new = read_bvh(mb_clip), read_bvh(tmp_path / "again.bvh")
+    assert (old.channels, old.end_sites, old.motion.fps) == (new.channels, new.end_sites, new.motion.fps)
+    assert old.motion.skeleton.names == new.motion.skeleton.names
+    np.testing.assert_allclose(new.offsets, old.offsets, atol=1e-6)
+    np.testing.assert_allclose(joint_positions(new.motion), joint_positions(old.motion), atol=1e-6)
+
+
+def test_another_reader_finds_the_joints_where_they_were_put(mb_clip: Path, tmp_path: Path) -> None:
+    file = open_motion(mb_clip, Reading())
+    moved = lifted(file.motion)
+    file.write(tmp_path / "moved.bvh", moved)
+    unit_m, root = read_bvh(mb_clip).metres_per_unit, bvhio.readAsHierarchy(str(tmp_path / "moved.bvh"))
+    joints = {joint.Name: joint for joint, *_ in root.layout()}
+    for frame in (0, 20, len(moved) - 1):
+        root.loadPose(frame)
+        expected_m = joint_positions(moved.frames(frame, frame + 1))[0]
+        for name, position_m in zip(moved.skeleton.names, expected_m, strict=True):
+            if name in joints:
+                np.testing.assert_allclose(np.array(joints[name].PositionWorld) * unit_m, position_m, atol=2e-5)
+
+
+def test_a_rest_pose_with_legs_apart_is_seen_upright(mb_clip: Path) -> None:
+    assert upright_turns(read_bvh(mb_clip).motion) is not None
+    file = open_motion(mb_clip, Reading())
+    assert upright_turns(file.motion) is None
+    assert any("rest pose" in note for note in file.notes)
+
+
+@pytest.mark.parametrize("up", [None, "z"])
+def test_files_with_z_up_are_turned_and_turned_back(walker: Motion, tmp_path: Path, up: str | None) -> None:
+    to_z = Rotation.from_euler("x", 90, degrees=True)
+    skeleton = replace(walker.skeleton, offsets_m=to_z.apply(walker.skeleton.offsets_m))
+    turned = (to_z * Rotation.from_quat(walker.rotations) * to_z.inv()).as_quat()
+    write_bvh(tmp_path / "z.bvh", clip_of(replace(walker, skeleton=skeleton, root_m=to_z.apply(walker.root_m),
+                                                   rotations=turned)))  # fmt: skip
+    file = open_motion(tmp_path / "z.bvh", Reading(up=up))  # type: ignore[arg-type]
+    np.testing.assert_allclose(by_name(file.motion), by_name(walker), atol=1e-6)
+    file.write(tmp_path / "out.bvh", lifted(file.motion))
+    raised_m = read_bvh(tmp_path / "out.bvh").motion.root_m - read_bvh(tmp_path / "z.bvh").motion.root_m
+    np.testing.assert_allclose(raised_m, np.tile([0, 0, 0.1], (48, 1)), atol=1e-6)
+    if up is None:
+        assert "z taken as up" in file.notes
+
+
+def with_scene_root(motion: Motion, path: Path, *, pelvis_moves: bool) -> None:
+    """A file in which the pelvis hangs below a joint of the scene that is turned and away from the origin."""
+    skeleton = motion.skeleton
+    names, parents = ("Reference", *skeleton.names), (-1, *(parent + 1 for parent in skeleton.parents))
+    offsets_m = np.vstack([np.zeros(3), skeleton.offsets_m])
+    whole = Skeleton(names, parents, offsets_m, ("", *skeleton.parts))
+    turn, away_m = Rotation.from_euler("y", 40, degrees=True), np.array([1.0, 0.0, -2.0])
+    rotations = np.concatenate([np.tile(turn.as_quat(), (len(motion), 1, 1)), motion.rotations], axis=1)
+    rotations[:, 1] = (turn.inv() * Rotation.from_quat(motion.rotations[:, 0])).as_quat()
+    root_m = np.tile(away_m, (len(motion), 1)) if pelvis_moves else motion.root_m
+    clip = clip_of(Motion(whole, root_m, rotations, motion.fps))
+    if pelvis_moves:
+        channels = (clip.channels[0], clip.channels[0], *clip.channels[2:])
+        stretches_m = {1: turn.inv().apply(motion.root_m - away_m)}
+        clip = replace(clip, channels=channels, stretches_m=stretches_m)
+    write_bvh(path, clip)
+
+
+@pytest.mark.parametrize("pelvis_moves", [True, False])
+def test_a_body_below_a_joint_of_the_scene_is_found_and_put_back(
+    walker: Motion, tmp_path: Path, pelvis_moves: bool
+) -> None:
+    with_scene_root(walker, tmp_path / "in.bvh", pelvis_moves=pelvis_moves)
+    file = open_motion(tmp_path / "in.bvh", Reading())
+    np.testing.assert_allclose(by_name(file.motion), by_name(walker), atol=1e-6)
+    file.write(tmp_path / "out.bvh", lifted(file.motion))
+    clip = read_bvh(tmp_path / "out.bvh")
+    assert clip.motion.skeleton.names[0] == "Reference"
+    np.testing.assert_allclose(by_name(body_of(clip)), by_name(lifted(walker)), atol=1e-6)
+    if pelvis_moves:
+        np.testing.assert_allclose(clip.motion.root_m, np.tile([1.0, 0.0, -2.0], (48, 1)), atol=1e-6)
+
+
+def test_the_unit_of_length_may_be_given(walker: Motion, tmp_path: Path) -> None:
+    write_bvh(tmp_path / "a.bvh", clip_of(walker))
+    assert "unit of length taken as 0.01 m" in open_motion(tmp_path / "a.bvh", Reading()).notes
+    doubled = open_motion(tmp_path / "a.bvh", Reading(metres_per_unit=0.02))
+    np.testing.assert_allclose(doubled.motion.root_m, 2 * walker.root_m, atol=1e-6)
+    doubled.write(tmp_path / "b.bvh", doubled.motion)
+    again, first = read_bvh(tmp_path / "b.bvh"), read_bvh(tmp_path / "a.bvh")
+    np.testing.assert_allclose(again.motion.root_m, first.motion.root_m, atol=1e-6)
+
+
+def test_amass_keeps_its_fields(walker: Motion, tmp_path: Path) -> None:
+    rotations = np.concatenate([walker.rotations, np.tile([0.0, 0, 0, 1], (48, 33, 1))], axis=1)
+    amass.write(tmp_path / "x.npz", Motion(SMPL_X.average(), walker.root_m, rotations, 120.0))
+    fields = dict(np.load(tmp_path / "x.npz"))
+    np.savez(tmp_path / "x.npz", **{**fields, "betas": np.arange(16.0), "gender": np.array("female")})
+    file = open_motion(tmp_path / "x.npz", Reading())
+    file.write(tmp_path / "y.npz", lifted(file.motion))
+    old, new = np.load(tmp_path / "x.npz"), np.load(tmp_path / "y.npz")
+    assert set(old.files) == set(new.files)
+    assert new["poses"].shape == (48, 165)
+    np.testing.assert_array_equal(new["betas"], np.arange(16.0))
+    assert (str(new["gender"]), float(new["mocap_frame_rate"])) == ("female", 120.0)
+    np.testing.assert_allclose(new["trans"] - old["trans"], np.tile([0, 0, 0.1], (48, 1)), atol=1e-9)  # z up there
+
+
+def test_amass_gets_its_bones_from_a_body_model(
+    walker: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    average = average_body()
+    tall = replace(
+        average,
+        skeleton=replace(average.skeleton, offsets_m=1.2 * average.skeleton.offsets_m),
+        pelvis_m=1.2 * average.pelvis_m,
+        mass_kg=101.0,
+    )
+    monkeypatch.setattr(body_model, "load_body_model", lambda path, allow_pickle: path)
+    monkeypatch.setattr(amass, "body_in", lambda path, model: tall)
+    amass.write(tmp_path / "x.npz", walker)
+    file = open_motion(tmp_path / "x.npz", Reading(body_model=Path("model.npz")))
+    np.testing.assert_allclose(file.motion.skeleton.offsets_m, tall.skeleton.offsets_m)
+    assert (file.notes, file.mass_kg) == ((), 101.0)
+    file.write(tmp_path / "y.npz", file.motion)
+    old, new = np.load(tmp_path / "x.npz"), np.load(tmp_path / "y.npz")
+    np.testing.assert_allclose(new["trans"], old["trans"], atol=1e-9)
+    np.testing.assert_allclose(new["poses"], old["poses"], atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["humanml3d", "joints"])
+def test_humanml3d_keeps_shape_type_and_place(walker: Motion, tmp_path: Path, kind: str) -> None:
+    convert.write(tmp_path / "a.npy", walker, kind)
+    file = open_motion(tmp_path / "a.npy", Reading())
+    assert file.motion.fps == 20.0
+    file.write(tmp_path / "b.npy", file.motion)
+    old, new = np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy")
+    assert (old.shape, old.dtype) == (new.shape, new.dtype)
+    assert np.abs(old - new).max() < 2e-3
+
+
+def test_npy_files_may_have_another_frame_rate(walker: Motion, tmp_path: Path) -> None:
+    convert.write(tmp_path / "a.npy", walker, "joints")
+    file = open_motion(tmp_path / "a.npy", Reading(fps=60.0))
+    assert file.motion.fps == 60.0
+    file.write(tmp_path / "b.npy", file.motion)
+    assert np.load(tmp_path / "b.npy").shape == np.load(tmp_path / "a.npy").shape
+
+
+def test_knees_that_are_hinges_are_refused_where_they_cannot_hold_the_correction(
+    walker: Motion, tmp_path: Path
+) -> None:
+    clip = clip_of(walker)
+    hinges = tuple(("Xrotation",) if joint in (4, 5) else names for joint, names in enumerate(clip.channels))
+    write_bvh(tmp_path / "a.bvh", replace(clip, channels=hinges))
+    file = open_motion(tmp_path / "a.bvh", Reading())
+    file.write(tmp_path / "b.bvh", lifted(file.motion))
+    bent = file.motion.rotations.copy()
+    bent[:, file.motion.skeleton.names.index("left_knee")] = Rotation.from_euler("z", 0.3).as_quat()
+    with pytest.raises(ValueError, match=r"a\.bvh: its channels cannot hold the correction, by which left_foot"):
+        file.write(tmp_path / "c.bvh", replace(file.motion, rotations=bent))
+
+
+def test_a_body_without_knees_is_refused_by_name(walker: Motion, tmp_path: Path) -> None:
+    write_bvh(tmp_path / "a.bvh", clip_of(walker))
+    text = (tmp_path / "a.bvh").read_text()
+    (tmp_path / "a.bvh").write_text(re.sub(r"left_knee", "tail", text))
+    with pytest.raises(ValueError, match=r"a\.bvh: no joint is recognised as left_knee, .* its joints are pelvis"):
+        open_motion(tmp_path / "a.bvh", Reading())
+
+
+def test_a_leg_without_length_is_refused(walker: Motion, tmp_path: Path) -> None:
+    offsets_m = walker.skeleton.offsets_m.copy()
+    offsets_m[5] = 0
+    write_bvh(tmp_path / "a.bvh", clip_of(replace(walker, skeleton=replace(walker.skeleton, offsets_m=offsets_m))))
+    with pytest.raises(ValueError, match=r"a\.bvh: the bone from right_hip to right_knee has no length"):
+        open_motion(tmp_path / "a.bvh", Reading())
+
+
+def test_a_single_set_of_toes_counts_for_none(walker: Motion, tmp_path: Path) -> None:
+    write_bvh(tmp_path / "a.bvh", clip_of(walker))
+    text = (tmp_path / "a.bvh").read_text()
+    (tmp_path / "a.bvh").write_text(text.replace("left_foot", "left_shoe"))
+    file = open_motion(tmp_path / "a.bvh", Reading())
+    assert not {"left_foot", "right_foot"} & set(file.motion.skeleton.parts)
+    (correction,) = KinematicCorrector()([file.motion])
+    file.write(tmp_path / "b.bvh", correction.motion)
+    assert "left_shoe" in read_bvh(tmp_path / "b.bvh").motion.skeleton.names
+
+
+@pytest.mark.parametrize("kind", ["amass", "joints", "bvh"])
+def test_a_body_on_another_planet_is_refused(walker: Motion, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"a{next(each.suffixes[0] for each in convert.FORMATS if each.name == kind)}"
+    root_m = walker.root_m.copy()
+    root_m[6:] += 1e9
+    convert.write(path, replace(walker, root_m=root_m), kind)
+    with pytest.raises(ValueError, match=rf"{path.name}: the body is 1e\+09 m away in frame \d"):
+        open_motion(path, Reading())
+
+
+@pytest.mark.parametrize("fps", [0.001, 1e12])
+def test_frame_rates_that_cannot_be_are_refused(walker: Motion, tmp_path: Path, fps: float) -> None:
+    amass.write(tmp_path / "a.npz", replace(walker, fps=fps))
+    with pytest.raises(ValueError, match=r"a\.npz: frames per second must be in \(1, 1000\), got"):
+        open_motion(tmp_path / "a.npz", Reading())
+
+
+def test_no_frames_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", poses=np.zeros((0, 156)), trans=np.zeros((0, 3)), mocap_framerate=30.0)
+    with pytest.raises(ValueError, match=r"a\.npz: has no frames"):
+        open_motion(tmp_path / "a.npz", Reading())
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize("kind", ["bvh", "amass", "humanml3d", "joints"])
+def test_damaged_files_are_read_or_refused_in_words(walker: Motion, tmp_path: Path, kind: str) -> None:
+    """A file cut off somewhere, or with some of its bytes replaced by others, whatever they hit."""
+    path = tmp_path / f"a{next(each.suffixes[0] for each in convert.FORMATS if each.name == kind)}"
+    convert.write(path, walker.frames(0, 12), kind)
+    whole, complaints = path.read_bytes(), []
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        damaged = bytearray(whole[: random.integers(len(whole)) if seed % 3 == 0 else None])
+        for _ in range(random.integers(1, 20)):
+            place = int(min(random.integers(len(whole)), random.exponential(2000)))
+            damaged[place : place + 1] = b"0 -x}\n9e\xff\x00"[(at := random.integers(10)) : at + 1]
+        path.write_bytes(damaged)
+        try:
+            motion = open_motion(path, Reading()).motion
+        except ValueError as error:
+            complaints.append(str(error))
+        else:
+            assert np.isfinite(motion.root_m).all()
+            assert np.isfinite(motion.rotations).all()
+    assert len(complaints) > 20
+    assert all(str(path) in complaint for complaint in complaints)
+
+
+@pytest.mark.parametrize(("name", "value"), [("metres_per_unit", 0.0), ("fps", -20.0), ("fps", float("nan"))])
+def test_a_reading_is_checked(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"{name.replace('_', '-')} must be a positive number, got"):
+        Reading(**{name: value})
+
+
+def test_statistics_and_shapes_are_no_motions() -> None:
+    assert is_motion_file(Path("a/WALK.BVH"))
+    assert not any(map(is_motion_file, map(Path, ("Mean.npy", "a/shape.npz", "x_stagei.npz", "notes.txt"))))

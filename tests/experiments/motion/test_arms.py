@@ -1,0 +1,62 @@
+"""Which arms a comparison has, and what they are called."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from selfcorrect.experiments.motion.arms import BASELINE, Arm, comparison_arms
+from selfcorrect.experiments.motion.presets import PRESETS
+
+
+def test_a_comparison_has_the_baseline_and_each_policy_with_and_without_correction():
+    arms = comparison_arms(("replace", "augment"), (0.5, 1.0), ("physics", "my.module:fix"), None)
+    assert arms[0] == BASELINE
+    assert [(arm.policy, arm.corrector) for arm in arms[1:]] == [
+        (policy, corrector)
+        for policy in ("replace", "augment:0.5", "augment:1")
+        for corrector in ("none", "physics", "my.module:fix")
+    ]
+
+
+def test_a_ratio_alone_means_augmenting():
+    assert [arm.policy for arm in comparison_arms((), (0.25,), (), 2.0)] == ["real", "augment:0.25", "augment:0.25"]
+
+
+def test_strength_belongs_to_corrected_arms_only():
+    _, uncorrected, corrected = comparison_arms(("replace",), (), ("physics",), 0.5)
+    assert math.isinf(uncorrected.strength)
+    assert corrected.strength == 0.5
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: comparison_arms(("replace",), (0.5,), (), None), "a synthetic ratio needs the policy"),
+        (lambda: comparison_arms(("augment",), (-1.0,), (), None), "at least 0, got -1"),
+        (lambda: comparison_arms(("nonsense",), (), (), None), "unknown policy 'nonsense'"),
+        (lambda: Arm("replace", "phisics"), "unknown corrector 'phisics'"),
+        (lambda: Arm("replace", "physics", -0.1), "γ must be at least 0, got -0.1"),
+    ],
+)
+def test_what_means_nothing_is_refused_in_words(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_names_tell_all_arms_of_all_presets_apart_and_are_folder_names():
+    for preset in PRESETS.values():
+        for comparison in preset.comparisons:
+            names = [arm.name for arm in comparison.arms]
+            assert len(set(names)) == len(names)
+            assert not any(set(name) & set('/\\:*?"<>| ') for name in names)
+
+
+def test_every_preset_has_a_baseline_and_pairs_corrected_with_uncorrected():
+    for preset in PRESETS.values():
+        for comparison in preset.comparisons:
+            assert BASELINE in comparison.arms
+            corrected = [arm for arm in comparison.arms if arm.corrector != "none"]
+            assert corrected
+            assert all(Arm(arm.policy) in comparison.arms for arm in corrected)

@@ -1,0 +1,196 @@
+"""The motion experiment from data to report, small: everything real, little of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from selfcorrect.datasets.files.bvh import read_bvh
+
+SMALL = (
+    *("--preset", "quick", "--generations", "2", "--real-count", "24", "--judged-count", "24"),
+    *("--steps", "6", "--initial-steps", "150"),
+)
+COMPARED = (*SMALL, "--corrector", "physics", "my_corrector:lift_up")
+
+LIFT_UP = """
+from dataclasses import replace
+
+def lift_up(motion):
+    return replace(motion, root_m=motion.root_m + [0.0, 1.0 - motion.root_m[:, 1].min(), 0.0])
+"""
+
+BREAKING = """
+def breaking(samples):
+    if (samples.labels == 3).any():
+        raise ArithmeticError("label three is beyond me")
+    return samples
+"""
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "selfcorrect.experiments.cli", "motion", *arguments]
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), cwd=cwd, capture_output=True, text=True, timeout=600)
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("motion")
+    (folder / "my_corrector.py").write_text(LIFT_UP)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(workplace: Path) -> Path:
+    """A finished run that compares a user's corrector with physics."""
+    done = run(*COMPARED, "--out", "run", "--workers", "2", cwd=workplace)
+    assert done.returncode == 0, done.stderr
+    assert "One seed proves nothing" in done.stdout
+    return workplace / "run"
+
+
+def rows_of(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.slow
+def test_all_arms_share_generation_0_and_a_users_corrector_is_among_them(finished: Path):
+    rows = rows_of(finished)
+    assert {row["arm"] for row in rows} == {
+        "real+none",
+        "replace+none",
+        "replace+physics",
+        "replace+my_corrector.lift_up",
+    }
+    starts = [row for row in rows if row["generation"] == 0]
+    measured = [{key: value for key, value in row.items() if key not in ("arm",)} for row in starts]
+    assert all(start == measured[0] for start in measured)
+    assert {(row["arm"], row["generation"]) for row in rows} == {(row["arm"], g) for row in starts for g in (0, 1, 2)}
+
+
+@pytest.mark.slow
+def test_each_arm_keeps_its_curves_while_it_runs(finished: Path):
+    files = sorted(path for path in finished.rglob("metrics.jsonl") if path.parent != finished)
+    assert len(files) == 4
+    kept = [json.loads(line) for path in files for line in path.read_text().splitlines()]
+    assert len(kept) == len(rows_of(finished))
+    assert sorted(row["fid_kinematic"] for row in kept) == sorted(row["fid_kinematic"] for row in rows_of(finished))
+
+
+@pytest.mark.slow
+def test_realised_ratios_and_both_axes_are_in_every_row(finished: Path):
+    for row in rows_of(finished):
+        assert {"fid_kinematic", "fid_geometric", "precision", "recall", "coverage", "skate_m_s"} <= row.keys()
+        if row["generation"]:
+            share = 0.0 if row["arm"] == "real+none" else 1.0
+            assert row["synthetic_share"] == share
+            assert row["rejected_count"] >= 0
+
+
+@pytest.mark.slow
+def test_the_report_needs_no_network_and_shows_every_part(finished: Path):
+    page = (finished / "report.html").read_text()
+    assert not re.search(r'(src|href)="(?!data:|#)', page)
+    assert "<svg" in page
+    for part in ('id="verdict"', 'id="curves"', 'id="arms"', 'id="differences"', 'id="profile"', 'id="budgets"'):
+        assert part in page
+    for words in ("lift_up", "real against real", "not known (custom corrector)", "One seed proves nothing"):
+        assert words in page
+    assert page.count("<video") == 1 + 4 + 1  # generation 0, four arms, before and after
+
+
+@pytest.mark.slow
+def test_a_browser_shows_the_report(finished: Path, tmp_path: Path):
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("needs a Chromium browser")
+    offline = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync"
+    page = subprocess.run(
+        [browser, *offline.split(), f"--user-data-dir={tmp_path}", "--dump-dom", (finished / "report.html").as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    ).stdout
+    assert page.count("</video>") == 6
+    assert "Does physics keep" in page
+    assert page.count("<tr") > 12
+
+
+@pytest.mark.slow
+def test_samples_are_motions_that_other_programs_read(finished: Path):
+    files = sorted((finished / "samples").rglob("*.bvh"))
+    assert len(files) == 5 * 6
+    motion = read_bvh(files[0]).motion
+    assert len(motion) == 48
+    assert np.isfinite(motion.root_m).all()
+
+
+@pytest.mark.slow
+def test_wandb_ran_offline_for_every_arm(finished: Path):
+    folders = list((finished / "wandb").glob("offline-run-*"))
+    assert len(folders) == 4
+    for folder in folders:
+        assert list(folder.glob("run-*.wandb"))
+        assert list(folder.glob("files/media/videos/*.mp4"))
+
+
+@pytest.mark.slow
+def test_another_config_in_the_same_folder_is_refused_with_the_difference(finished: Path, workplace: Path):
+    again = run(*COMPARED, "--steps", "7", "--out", "run", cwd=workplace)
+    assert again.returncode == 2
+    assert "steps.patch-mixer is 6 in the folder and 7 now" in again.stderr
+    assert "Traceback" not in again.stderr
+
+
+@pytest.mark.slow
+def test_a_failing_corrector_is_named_and_the_run_resumes_when_it_is_mended(workplace: Path):
+    (workplace / "breaking.py").write_text(BREAKING)
+    arguments = (*SMALL, "--corrector", "breaking:breaking", "--out", "broken", "--workers", "1", "--wandb", "off")
+    failed = run(*arguments, cwd=workplace)
+    assert failed.returncode == 2
+    for words in ("'breaking'", "generation 1", "(label 3)", "label three is beyond me", "can be resumed"):
+        assert words in failed.stderr
+    (workplace / "breaking.py").write_text(BREAKING.replace("== 3", "== 300"))
+    assert run(*arguments, cwd=workplace).returncode == 0
+
+
+def results_of(folder: Path) -> dict[str, bytes]:
+    """The content of every result file; times, W&B's files and pages that hold times are not results."""
+    kinds = (".safetensors", ".parquet", ".json", ".bvh")
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in kinds and path.name != "timings.json" and "wandb" not in path.parts
+    }
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_and_run_again_the_result_is_the_same_to_the_bit(finished: Path, workplace: Path):
+    arguments = (*COMPARED, "--out", "killed", "--workers", "1", "--wandb", "off")
+    moments = random.Random(0)
+    for _ in range(3):
+        process = subprocess.Popen(
+            command(*arguments), cwd=workplace, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(moments.uniform(4, 14))
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    last = run(*arguments, cwd=workplace)
+    assert last.returncode == 0, last.stderr
+    straight, killed = results_of(finished), results_of(workplace / "killed")
+    assert straight.keys() == killed.keys()
+    assert [name for name in straight if straight[name] != killed[name]] == []

@@ -1,0 +1,185 @@
+"""smplx's real code on model files that the tests make: the right keys, a body of a few soft balls."""
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse
+from scipy.spatial import ConvexHull
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.datasets.files import amass
+from selfcorrect.motion.body.body_model import DENSITY_KG_M3, body_of, load_body_model, vertices, volume_m3
+from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M, LAYOUTS, SMPL, SMPL_H, SMPL_X, Layout, average_body
+from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+
+VERTEX_COUNTS = {"SMPL": 6890, "SMPL-H": 6890, "SMPL-X": 10475}  # smplx reads landmarks at fixed vertices
+OFFSET = np.array([0.001, -0.22, 0.03])
+
+
+def model_numbers(layout: Layout) -> dict[str, np.ndarray]:
+    """Every joint carries a ring of vertices around itself, so that the regressor's mean of a ring is the joint."""
+    random = np.random.default_rng(7)
+    joints = len(layout.names)
+    rest = Motion(layout.average(), OFFSET[None], np.tile([0.0, 0, 0, 1], (1, joints, 1)), 1.0)
+    joints_m = joint_positions(rest)[0]
+    owner = np.arange(VERTEX_COUNTS[layout.name]) % joints
+    angles = 2 * np.pi * (np.arange(len(owner)) // joints) / np.bincount(owner)[owner]
+    ring_m = 0.05 * np.stack([np.cos(angles), np.zeros_like(angles), np.sin(angles)], axis=-1)
+    weights = np.eye(joints)[owner]
+    parents = np.array([2**32 - 1, *layout.parents[1:]], dtype=np.uint32)
+    # Shape 0 makes the body larger all over, about the origin of the model's coordinates.
+    shapes = np.zeros((len(owner), 3, 20))
+    shapes[:, :, 0] = 0.1 * joints_m[owner]
+    return {
+        "v_template": joints_m[owner] + ring_m,
+        "shapedirs": shapes,
+        "posedirs": np.zeros((len(owner), 3, 9 * (joints - 1)), dtype=np.float32),
+        "J_regressor": weights.T / weights.sum(0)[:, None],
+        "kintree_table": np.stack([parents, np.arange(joints, dtype=np.uint32)]),
+        "weights": weights,
+        "f": random.integers(0, len(owner), (100, 3)).astype(np.uint32),
+        "lmk_faces_idx": np.zeros(51, dtype=np.int64),
+        "lmk_bary_coords": np.full((51, 3), 1 / 3),
+        **({} if layout is SMPL_H else {"hands_meanl": np.full(45, 0.3), "hands_meanr": np.full(45, 0.3)}),
+    }
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Layout], Path]:
+    folder = tmp_path_factory.mktemp("models")
+
+    def write(layout: Layout) -> Path:
+        path = folder / f"{layout.name}.npz"
+        if not path.exists():
+            np.savez(path, **model_numbers(layout))
+        return path
+
+    return write
+
+
+def random_motion(layout: Layout, frames: int = 3) -> Motion:
+    random = np.random.default_rng(1)
+    rotations = Rotation.from_rotvec(random.normal(0, 0.4, (frames, len(layout.names), 3))).as_quat()
+    return Motion(layout.average(), random.normal(0, 1, (frames, 3)), rotations, 30.0)
+
+
+@pytest.mark.parametrize("layout", [SMPL, SMPL_H, SMPL_X], ids=lambda layout: layout.name)
+def test_the_skeleton_is_that_of_the_file(model_file: Callable[[Layout], Path], layout: Layout) -> None:
+    body = body_of(load_body_model(model_file(layout)))
+    assert body.skeleton.names == layout.names
+    np.testing.assert_allclose(body.skeleton.offsets_m, layout.average().offsets_m, atol=1e-3)
+    np.testing.assert_allclose(body.pelvis_m, OFFSET, atol=1e-3)
+
+
+@pytest.mark.parametrize("layout", [SMPL, SMPL_H, SMPL_X], ids=lambda layout: layout.name)
+def test_the_mesh_moves_with_the_joints(model_file: Callable[[Layout], Path], layout: Layout) -> None:
+    """Skinning by smplx and our kinematics put every joint in the same place: the mean of its ring of vertices."""
+    model = load_body_model(model_file(layout))
+    motion = random_motion(layout)
+    mesh_m = vertices(model, motion)
+    assert mesh_m.shape == (3, VERTEX_COUNTS[layout.name], 3)
+    assert model.faces.shape == (100, 3)
+    regressor = np.load(model_file(layout))["J_regressor"]
+    # The rings of one joint are centred on it only up to the last, incomplete round of vertices.
+    np.testing.assert_allclose(regressor @ mesh_m, joint_positions(motion), atol=2e-3)
+
+
+def test_shape_coefficients_change_the_bones(model_file: Callable[[Layout], Path]) -> None:
+    model = load_body_model(model_file(SMPL_H))
+    mean, tall = body_of(model), body_of(model, np.array([2.0, *np.zeros(15)]))
+    np.testing.assert_allclose(tall.skeleton.offsets_m, 1.2 * mean.skeleton.offsets_m, atol=1e-3)
+
+
+def test_an_amass_file_is_read_on_its_own_body(model_file: Callable[[Layout], Path], tmp_path: Path) -> None:
+    amass.write(tmp_path / "a.npz", random_motion(SMPL_H))
+    fields = dict(np.load(tmp_path / "a.npz"))
+    np.savez(tmp_path / "tall.npz", **fields | {"betas": np.array([2.0, *np.zeros(15)])})
+    body = amass.body_in(tmp_path / "tall.npz", load_body_model(model_file(SMPL_H)))
+    motion = amass.read(tmp_path / "tall.npz", body)
+    np.testing.assert_allclose(motion.skeleton.offsets_m, 1.2 * SMPL_H.average().offsets_m, atol=1e-3)
+    # The root is where the models put it: at the translation plus the resting pelvis, z up in the file.
+    expected_m = (fields["trans"] + body.pelvis_m)[:, [0, 2, 1]] * [1, 1, -1]
+    np.testing.assert_allclose(motion.root_m, expected_m, atol=1e-12)
+
+
+def test_a_mesh_needs_the_models_joints(model_file: Callable[[Layout], Path]) -> None:
+    with pytest.raises(ValueError, match="52 joints of SMPL-H, the motion has 24"):
+        vertices(load_body_model(model_file(SMPL_H)), random_motion(SMPL))
+
+
+def test_a_pickled_model_needs_an_explicit_word(tmp_path: Path) -> None:
+    path = tmp_path / "SMPL_NEUTRAL.pkl"
+    numbers = model_numbers(SMPL) | {"J_regressor": scipy.sparse.csc_matrix(model_numbers(SMPL)["J_regressor"])}
+    path.write_bytes(pickle.dumps(numbers, protocol=2))
+    with pytest.raises(ValueError, match="pickle file, which can run code when read; allow pickle explicitly"):
+        load_body_model(path)
+    body = body_of(load_body_model(path, allow_pickle=True))
+    np.testing.assert_allclose(body.skeleton.offsets_m, SMPL.average().offsets_m, atol=1e-3)
+
+
+def test_tables_of_names_that_are_pickled_are_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "SMPLX_NEUTRAL.npz"
+    np.savez(path, joint2num=np.array({"pelvis": 0}, dtype=object), **model_numbers(SMPL_X))
+    assert len(body_of(load_body_model(path)).skeleton) == 55
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [({"v_template": np.zeros((3, 3))}, "here shapedirs, .* is missing"), ({}, "is missing")],
+)
+def test_other_archives_are_refused(tmp_path: Path, numbers: dict[str, np.ndarray], message: str) -> None:
+    np.savez(tmp_path / "model.npz", **numbers)
+    with pytest.raises(ValueError, match=message):
+        load_body_model(tmp_path / "model.npz")
+
+
+def test_a_model_of_other_joints_is_refused(tmp_path: Path) -> None:
+    numbers = model_numbers(SMPL) | {"kintree_table": np.zeros((2, 16))}
+    np.savez(tmp_path / "model.npz", **numbers)
+    with pytest.raises(ValueError, match=r"24 \(SMPL\), 52 \(SMPL\+H\) or 55 \(SMPL-X\) joints, got 16"):
+        load_body_model(tmp_path / "model.npz")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=lambda layout: layout.name)
+def test_the_average_body_is_called_so_and_stands_upright(layout: Layout) -> None:
+    body = average_body(layout)
+    assert body.name == f"average {layout.name}"
+    np.testing.assert_array_equal(body.pelvis_m, AVERAGE_PELVIS_M)
+    rest = Motion(body.skeleton, np.zeros((1, 3)), np.tile([0.0, 0, 0, 1], (1, len(body.skeleton), 1)), 1.0)
+    joints_m = dict(zip(body.skeleton.names, joint_positions(rest)[0], strict=True))
+    assert 1.4 < joints_m["head"][1] - joints_m["left_foot"][1] < 1.6  # joints end below the crown and above the sole
+    assert joints_m["left_wrist"][0] > 0.6 > -0.6 > joints_m["right_wrist"][0]
+    assert joints_m["left_foot"][2] > joints_m["left_ankle"][2]
+
+
+def test_the_volume_of_a_box_and_of_a_ball() -> None:
+    corners = np.array([[x, y, z] for x in (4, 4.2) for y in (-2, -1.7) for z in (7, 7.5)])
+    box = ConvexHull(corners)
+    assert volume_m3(corners, outward(box)) == pytest.approx(0.2 * 0.3 * 0.5)
+    directions = np.random.default_rng(0).normal(size=(4000, 3))
+    ball = ConvexHull(0.3 * directions / np.linalg.norm(directions, axis=1, keepdims=True))
+    assert volume_m3(ball.points, outward(ball)) == pytest.approx(4 / 3 * np.pi * 0.3**3, rel=0.01)
+
+
+def outward(hull: ConvexHull) -> np.ndarray:
+    """Its triangles (F, 3), all turned the same way round."""
+    first, second, third = np.moveaxis(hull.points[hull.simplices], 1, 0)
+    inward = np.sum(np.cross(second - first, third - first) * hull.equations[:, :3], axis=1) < 0
+    return np.where(inward[:, None], hull.simplices[:, ::-1], hull.simplices)
+
+
+def test_a_body_weighs_its_volume_and_more_when_larger(tmp_path: Path) -> None:
+    """A model whose mesh is a box of 60 litres; shape 0 makes it larger by a tenth."""
+    numbers = model_numbers(SMPL_H)
+    hull = ConvexHull(np.array([[x, y, z] for x in (-0.2, 0.2) for y in (-0.75, 0.75) for z in (-0.05, 0.05)]))
+    numbers["v_template"][:8], numbers["f"] = hull.points, outward(hull).astype(np.uint32)
+    numbers["shapedirs"][:8, :, 0] = 0.1 * hull.points
+    np.savez(tmp_path / "box.npz", **numbers)
+    model = load_body_model(tmp_path / "box.npz")
+    assert body_of(model).mass_kg == pytest.approx(DENSITY_KG_M3 * 0.4 * 1.5 * 0.1)
+    assert body_of(model, np.array([1.0])).mass_kg == pytest.approx(60 * 1.1**3)
+    assert average_body().mass_kg is None

@@ -1,0 +1,77 @@
+"""Soles and heads: plain geometry on any skeleton."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.body.flesh import head_point, sole_points, stature_m, world_sole_points
+from selfcorrect.motion.kinematics import forward_kinematics
+from selfcorrect.motion.skeleton import Skeleton
+
+
+def stand(skeleton: Skeleton, height_m: float, turn: Rotation) -> np.ndarray:
+    """World sole points (P, 3) of the rest pose at a root height and heading."""
+    rotations = np.tile([0.0, 0.0, 0.0, 1.0], (len(skeleton), 1))
+    rotations[0] = turn.as_quat()
+    return world_sole_points(skeleton, *forward_kinematics(skeleton, np.array([0.0, height_m, 0.0]), rotations))
+
+
+def without_toes(skeleton: Skeleton) -> Skeleton:
+    keep = [joint for joint, part in enumerate(skeleton.parts) if not part.endswith("_foot")]
+    parents = tuple(-1 if joint == 0 else keep.index(skeleton.parents[joint]) for joint in keep)
+    names = tuple(skeleton.names[joint] for joint in keep)
+    return Skeleton(names, parents, skeleton.offsets_m[keep], names)
+
+
+def test_rest_pose_stands_on_flat_soles(skeleton: Skeleton, standing_height_m: float):
+    soles = stand(skeleton, standing_height_m, Rotation.identity())
+    assert soles.shape == (12, 3)
+    np.testing.assert_allclose(soles[:, 1], 0, atol=1e-12)
+
+
+def test_left_foot_lies_on_the_left_and_a_shoe_is_about_26_cm_long(skeleton: Skeleton, standing_height_m: float):
+    soles, side = stand(skeleton, standing_height_m, Rotation.identity()), sole_points(skeleton).side
+    assert soles[side == 0, 0].min() > 0 > soles[side == 1, 0].max()
+    assert 0.24 < np.ptp(soles[side == 0, 2]) < 0.28
+
+
+def test_soles_are_mirror_images(skeleton: Skeleton, standing_height_m: float):
+    soles, side = stand(skeleton, standing_height_m, Rotation.identity()), sole_points(skeleton).side
+    mirrored = soles[side == 1] * (-1, 1, 1)
+    assert {tuple(point) for point in mirrored.round(9)} == {tuple(point) for point in soles[side == 0].round(9)}
+
+
+def test_soles_turn_with_the_body(skeleton: Skeleton, standing_height_m: float):
+    turn = Rotation.from_rotvec([0.0, 0.7, 0.0])
+    straight = stand(skeleton, standing_height_m, Rotation.identity())
+    np.testing.assert_allclose(stand(skeleton, standing_height_m, turn), turn.apply(straight), atol=1e-12)
+
+
+def test_a_skeleton_without_toes_has_a_box_on_each_ankle(skeleton: Skeleton):
+    toeless = without_toes(skeleton)
+    points = sole_points(toeless)
+    assert [toeless.names[joint] for joint in points.joints] == ["left_ankle"] * 4 + ["right_ankle"] * 4
+    np.testing.assert_allclose(points.offsets_m[:, 1], -0.05)
+    assert head_point(toeless) is not None
+
+
+def test_a_skeleton_without_ankles_is_refused():
+    pole = Skeleton(("pole",), (-1,), np.zeros((1, 3)), ("pelvis",))
+    assert head_point(pole) is None
+    with pytest.raises(ValueError, match="no left ankle"):
+        sole_points(pole)
+
+
+def test_stature_is_from_the_soles_to_the_top_of_the_head(skeleton: Skeleton, standing_height_m: float):
+    to_head_m = sum(skeleton.offsets_m[skeleton.parts.index(part), 1] for part in ("spine1", "spine2", "spine3"))
+    to_head_m += sum(skeleton.offsets_m[skeleton.parts.index(part), 1] for part in ("neck", "head"))
+    assert stature_m(skeleton) == pytest.approx(standing_height_m + to_head_m + 0.18)
+
+
+def test_a_body_without_a_head_has_the_stature_of_its_legs(skeleton: Skeleton):
+    headless = tuple("" if part in ("neck", "head") else part for part in skeleton.parts)
+    assert stature_m(replace(skeleton, parts=headless)) == pytest.approx(stature_m(skeleton), rel=0.1)

@@ -1,0 +1,100 @@
+"""Skeletons at rest in any pose, seen as upright ones and put back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.body.rest_pose import is_z_up, turn_frames, upright_turns
+from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import Skeleton
+
+
+def turns_of(skeleton: Skeleton, by_part: dict[str, Rotation]) -> Rotation:
+    """Turns of single parts and of all below them."""
+    turns: list[Rotation] = []
+    for part, parent in zip(skeleton.parts, skeleton.parents, strict=True):
+        above = turns[parent] if parent >= 0 else Rotation.identity()
+        turns.append(by_part.get(part, above))
+    return Rotation.concatenate(turns)
+
+
+@pytest.fixture
+def motion(random_motion: Callable[..., Motion]) -> Motion:
+    return random_motion(3)
+
+
+def test_an_upright_skeleton_needs_no_turns(motion: Motion) -> None:
+    assert upright_turns(motion) is None
+
+
+def test_turned_frames_leave_the_joints_and_are_undone(motion: Motion) -> None:
+    turns = Rotation.random(22, rng=np.random.default_rng(0))
+    turned = turn_frames(motion, turns)
+    np.testing.assert_allclose(joint_positions(turned), joint_positions(motion), atol=1e-12)
+    again = turn_frames(turned, turns.inv())
+    np.testing.assert_allclose(again.skeleton.offsets_m, motion.skeleton.offsets_m, atol=1e-12)
+    np.testing.assert_allclose(np.abs(np.sum(again.rotations * motion.rotations, axis=-1)), 1, atol=1e-12)
+
+
+def test_legs_apart_at_rest_are_brought_together(motion: Motion) -> None:
+    spread = {"left_hip": Rotation.from_euler("z", -20, degrees=True),
+              "right_hip": Rotation.from_euler("z", 20, degrees=True)}  # fmt: skip
+    turns = turns_of(motion.skeleton, spread)
+    found = upright_turns(turn_frames(motion, turns))
+    assert found is not None
+    wrong_deg = np.degrees((turns * found).magnitude())
+    legs = [motion.skeleton.joint(f"{side}_{part}") for side in ("left", "right") for part in ("hip", "knee", "ankle")]
+    assert wrong_deg[legs].max() < 8  # the skeleton's own legs are not exactly straight
+    assert np.delete(wrong_deg, [*legs, 10, 11]).max() < 1e-6
+
+
+@pytest.mark.parametrize("axis", ["x", "y", "z"])
+def test_a_body_that_lies_or_looks_aside_at_rest_is_set_up(motion: Motion, axis: str) -> None:
+    turns = Rotation.concatenate([Rotation.from_euler(axis, 90, degrees=True)] * 22)
+    found = upright_turns(turn_frames(motion, turns))
+    assert found is not None
+    assert np.degrees((turns * found).magnitude()).max() < 1e-5
+
+
+def test_frames_along_the_bones_get_their_twist_from_the_motion(motion: Motion) -> None:
+    along_x = Rotation.from_rotvec([0, 0, np.pi / 2])
+    legs = {
+        f"{side}_{part}": Rotation.from_rotvec([0, 0.7, 0]) * along_x
+        for side in ("left", "right")
+        for part in ("hip", "knee")
+    }
+    turned = turn_frames(motion, turns_of(motion.skeleton, legs | {"left_foot": along_x, "right_foot": along_x}))
+    found = upright_turns(turned)
+    assert found is not None
+    upright = turn_frames(turned, found)
+    assert upright_turns(upright) is None
+    rest_m = upright.skeleton.rest_positions_m
+    for side in ("left", "right"):
+        hip, ankle, foot = (upright.skeleton.parts.index(f"{side}_{part}") for part in ("hip", "ankle", "foot"))
+        assert rest_m[ankle, 1] < rest_m[hip, 1] - 0.7
+        assert rest_m[foot, 2] > rest_m[ankle, 2] + 0.08
+
+
+def test_a_missing_part_is_named_where_the_motion_must_tell_the_twist(motion: Motion) -> None:
+    names = tuple(f"joint{index}" for index in range(22))
+    parts = tuple("" if part == "left_elbow" else part for part in motion.skeleton.parts)
+    legs = dict.fromkeys(("left_hip", "right_hip"), Rotation.from_rotvec([0, 0, np.pi / 2]))
+    turned = turn_frames(motion, turns_of(motion.skeleton, legs))
+    with pytest.raises(ValueError, match="left_elbow"):
+        upright_turns(replace(turned, skeleton=replace(turned.skeleton, names=names, parts=parts)))
+
+
+def test_z_up_is_told_from_rest_and_motion_together(motion: Motion) -> None:
+    onto_z = Rotation.from_euler("x", 90, degrees=True)
+    stands = replace(motion, rotations=np.tile([0.0, 0, 0, 1], (48, 22, 1)))
+    lies = replace(stands, rotations=np.tile(np.r_[[onto_z.as_quat()], np.tile([0.0, 0, 0, 1], (21, 1))], (48, 1, 1)))
+    as_z = turn_frames(lies, Rotation.concatenate([onto_z.inv()] * 22))
+    assert not is_z_up(stands)
+    assert not is_z_up(lies)  # somebody on the floor, in a file with y up
+    assert is_z_up(as_z)

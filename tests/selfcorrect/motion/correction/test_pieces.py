@@ -1,0 +1,121 @@
+"""Long motions in pieces: covered, joined without a seam, and as good as whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from selfcorrect.motion.correction.pieces import correct_long, pieces
+from selfcorrect.motion.correction.results import MotionCorrection
+from selfcorrect.motion.correction.support import Support
+from selfcorrect.motion.correction.timeline import Timeline
+from selfcorrect.motion.motion import Motion
+
+
+@pytest.mark.parametrize(
+    ("frames", "longest", "overlap"), [(100, 30, 5), (31, 30, 5), (2049, 2048, 30), (1000, 64, 60)]
+)
+def test_pieces_cover_all_frames_and_share_some(frames: int, longest: int, overlap: int) -> None:
+    spans = list(pieces(frames, longest, overlap))
+    assert (spans[0][0], spans[-1][1]) == (0, frames)
+    assert all(stop - start <= longest for start, stop in spans)
+    assert all(stop - start == overlap for (start, _), (_, stop) in zip(spans[1:], spans[:-1], strict=True))
+
+
+def unchanged(motions: Sequence[Motion]) -> list[MotionCorrection]:
+    return [MotionCorrection(motion, diagnostics={"frames": float(len(motion))}) for motion in motions]
+
+
+def test_what_is_not_changed_comes_back_whole(random_motion: Callable[..., Motion]) -> None:
+    motion = random_motion(1, frames=500)
+    correction = correct_long(unchanged, motion, piece_frames=100)
+    assert correction.accepted
+    np.testing.assert_allclose(correction.motion.root_m, motion.root_m, atol=1e-12)
+    same = np.abs(np.sum(correction.motion.rotations * motion.rotations, axis=-1))
+    np.testing.assert_allclose(same, 1, atol=1e-12)
+    assert 70 < correction.diagnostics["frames"] <= 100
+
+
+def test_each_piece_goes_on_where_the_last_one_ended(random_motion: Callable[..., Motion]) -> None:
+    """Pieces whose drift was taken out separately, as from a treadmill, make one steady path."""
+    motion = random_motion(2, frames=400)
+    path_m = np.linspace(0, 8, 400)[:, None] * [1.0, 0.0, 0.0] + [0.0, 1.0, 0.0]
+    motion = replace(motion, root_m=path_m)
+
+    def from_origin(motions: Sequence[Motion]) -> list[MotionCorrection]:
+        return [MotionCorrection(replace(each, root_m=each.root_m - each.root_m[0] * [1, 0, 1])) for each in motions]
+
+    joined = correct_long(from_origin, motion, piece_frames=100).motion
+    np.testing.assert_allclose(joined.root_m, path_m, atol=1e-9)
+
+
+def test_heights_are_each_piece_s_own_and_blend(random_motion: Callable[..., Motion]) -> None:
+    motion = random_motion(2, frames=200)
+    motion = replace(motion, root_m=np.tile([0.0, 1.0, 0.0], (200, 1)))
+    shifts_m = iter(np.array([[0.0, 0.0, 0.0], [0.0, 0.1, 0.0]]))
+
+    def raised(motions: Sequence[Motion]) -> list[MotionCorrection]:
+        return [MotionCorrection(replace(motion, root_m=motion.root_m + next(shifts_m))) for motion in motions]
+
+    height_m = correct_long(raised, motion, piece_frames=120).motion.root_m[:, 1]
+    assert (height_m[0], height_m[-1]) == pytest.approx((1.0, 1.1))
+    assert np.abs(np.diff(height_m)).max() < 0.006  # 10 cm over a second, eased
+
+
+def test_a_piece_that_took_an_upper_floor_for_the_ground_stays_up(random_motion: Callable[..., Motion]) -> None:
+    """Supports come along, with the frames of the whole motion; what is said of several pieces is said once."""
+    motion = random_motion(2, frames=200)
+    height_m = np.where(np.arange(200) < 60, 0.0, 3.0)
+    motion = replace(motion, root_m=height_m[:, None] * [0.0, 1.0, 0.0])
+    starts = [start for start, _ in pieces(200, 120, 30)]
+    step = Support("left foot", (0.0, 0.2, 0.0), (0.3, 0.3), 5, 9)
+
+    def down(motions: Sequence[Motion]) -> list[MotionCorrection]:
+        return [
+            MotionCorrection(replace(each, root_m=each.root_m - each.root_m[0]), supports=(step,), notes=("low",))
+            for each in motions
+        ]
+
+    correction = correct_long(down, motion, piece_frames=120)
+    np.testing.assert_allclose(correction.motion.root_m, motion.root_m, atol=1e-9)
+    assert [support.first for support in correction.supports] == [start + 5 for start in starts]
+    assert [support.top_m[1] for support in correction.supports] == pytest.approx([0.2, 3.2])
+    assert correction.notes == ("low",)
+
+
+def test_a_piece_that_fails_rejects_the_motion_and_counts_its_frames(random_motion: Callable[..., Motion]) -> None:
+    motion = random_motion(4, frames=300)
+    spans = list(pieces(300, 100, 30))
+
+    def fails_in_the_second(motions: Sequence[Motion]) -> list[MotionCorrection]:
+        (given,) = motions
+        bad = np.array_equal(given.root_m[0], motion.root_m[spans[1][0]])
+        return [MotionCorrection(given, accepted=not bad, reason="lost at frame 7" if bad else "")]
+
+    correction = correct_long(fails_in_the_second, motion, piece_frames=100)
+    assert not correction.accepted
+    assert correction.reason == f"lost at frame {spans[1][0] + 7}"
+    assert correction.motion is motion
+
+
+@pytest.mark.parametrize("fails_from", [10_000, 200])
+def test_the_timeline_has_every_frame_once(random_motion: Callable[..., Motion], fails_from: int) -> None:
+    """Each frame tells its own number; of a motion that fails, up to where its last piece was given up."""
+    motion = random_motion(3, frames=300)
+    numbered = replace(motion, root_m=np.arange(300.0)[:, None] * np.ones(3))
+
+    def tells_numbers(motions: Sequence[Motion]) -> list[MotionCorrection]:
+        (given,) = motions
+        lost = given.root_m[0, 0] >= fails_from
+        number = given.root_m[: 25 if lost else None, 0]
+        timeline = Timeline(given.fps, number, number, ("left foot",), number[:, None])
+        return [MotionCorrection(given, not lost, "lost at frame 24" if lost else "", timeline=timeline)]
+
+    correction = correct_long(tells_numbers, numbered, piece_frames=100)
+    lost_from = next((start for start, _ in pieces(300, 100, 30) if start >= fails_from), 300 - 25)
+    assert correction.accepted == (fails_from > 300)
+    np.testing.assert_array_equal(correction.timeline.residual_moment_nm, np.arange(lost_from + 25))
+    np.testing.assert_array_equal(correction.timeline.loads_bodyweights[:, 0], np.arange(lost_from + 25))

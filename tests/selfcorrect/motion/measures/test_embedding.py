@@ -1,0 +1,97 @@
+"""Motion features and their frozen embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.metrics.frechet import frechet_distance
+from selfcorrect.motion.measures.embedding import (
+    TIME_BLOCKS,
+    MotionEmbedding,
+    block_means,
+    geometric_features,
+    kinematic_features,
+    limb_ends,
+)
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.skeleton import Skeleton
+
+FEATURES = [kinematic_features, geometric_features]
+
+
+@pytest.fixture(scope="module")
+def batch(random_motion: Callable[..., Motion]) -> MotionBatch:
+    return MotionBatch.stack([random_motion(seed) for seed in range(60)])
+
+
+def jittered(batch: MotionBatch, size_rad: float, seed: int = 0) -> MotionBatch:
+    generator = np.random.default_rng(seed)
+    noise = Rotation.from_rotvec(size_rad * generator.normal(size=(*batch.rotations.shape[:3], 3)))
+    return replace(batch, rotations=(Rotation.from_quat(batch.rotations) * noise).as_quat())
+
+
+def test_block_means_average_over_time():
+    values = np.arange(2 * 16, dtype=float).reshape(2, 16)
+    np.testing.assert_allclose(block_means(values)[0], np.arange(TIME_BLOCKS) * 2 + 0.5)
+    assert block_means(np.zeros((3, 47, 5, 2))).shape == (3, TIME_BLOCKS * 10)
+    with pytest.raises(ValueError, match="at least 10 frames"):
+        block_means(np.zeros((3, 7)))
+
+
+def test_limb_ends_are_hands_feet_and_head(skeleton: Skeleton):
+    ends = {skeleton.names[joint] for joint in limb_ends(skeleton)}
+    assert ends == {"left_foot", "right_foot", "head", "left_wrist", "right_wrist"}
+
+
+def test_a_motion_at_rest_has_no_kinematics(skeleton: Skeleton):
+    rest = Motion(skeleton, np.full((20, 3), 0.9), np.tile([0.0, 0, 0, 1], (20, 22, 1)), 30.0)
+    assert all(np.all(group == 0) for group in kinematic_features(MotionBatch.stack([rest])))
+
+
+def test_kinematic_features_know_the_speed(skeleton: Skeleton):
+    path_m = np.outer(np.arange(48) / 30, [0.0, 0.0, 1.5])
+    walk = Motion(skeleton, path_m, np.tile([0.0, 0, 0, 1], (48, 22, 1)), 30.0)
+    speeds, accelerations, root = kinematic_features(MotionBatch.stack([walk]))
+    np.testing.assert_allclose(speeds, np.log1p(15))
+    np.testing.assert_allclose(accelerations, 0, atol=1e-9)
+    np.testing.assert_allclose(root.reshape(TIME_BLOCKS, 3), [[0, 0, 1.5]] * TIME_BLOCKS, atol=1e-9)
+
+
+def test_geometric_features_do_not_depend_on_where_the_motion_starts(batch: MotionBatch):
+    moved = replace(batch, root_m=batch.root_m + np.array([3.0, 0.0, -2.0]))
+    for here, there in zip(geometric_features(batch), geometric_features(moved), strict=True):
+        np.testing.assert_allclose(here, there, atol=1e-9)
+
+
+@pytest.mark.parametrize("features", FEATURES)
+def test_reference_has_mean_zero_and_total_variance_100(features, batch: MotionBatch):
+    embedded = MotionEmbedding.fit(features, batch, dimensions=10)(batch)
+    assert embedded.shape == (60, 10)
+    np.testing.assert_allclose(embedded.mean(0), 0, atol=1e-9)
+    assert embedded.var(axis=0).sum() == pytest.approx(100)
+    covariance = np.cov(embedded, rowvar=False)
+    np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-6)
+
+
+@pytest.mark.parametrize("features", FEATURES)
+def test_embedding_is_frozen(features, batch: MotionBatch):
+    embedding = MotionEmbedding.fit(features, batch)
+    before = embedding(batch)
+    embedding(jittered(batch, 0.3))
+    half = replace(batch, root_m=batch.root_m[:30], rotations=batch.rotations[:30], lengths=batch.lengths[:30])
+    np.testing.assert_allclose(embedding(half), before[:30])
+
+
+def test_jitter_shows_in_kinematics_and_hardly_in_geometry(batch: MotionBatch):
+    shaken = jittered(batch, 0.05)
+    distances = [
+        frechet_distance(embedding(batch), embedding(shaken))
+        for embedding in (MotionEmbedding.fit(features, batch) for features in FEATURES)
+    ]
+    assert distances[0] > 20
+    assert distances[1] < 1

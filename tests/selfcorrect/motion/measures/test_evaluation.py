@@ -1,0 +1,96 @@
+"""The judge of motions: what each of its figures reacts to, on real motion capture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.datasets.collections.deepmimic import CYCLIC, load_deepmimic
+from selfcorrect.datasets.windows import Windows, WindowSettings, cut_windows
+from selfcorrect.motion.measures.evaluation import DIVERSITY, REALISM, MotionEvaluator
+from selfcorrect.randomness import streams
+
+
+@pytest.fixture(scope="module")
+def windows() -> Windows:
+    """About 400 windows of real motion capture in random order."""
+    cut = cut_windows(load_deepmimic(), WindowSettings(cyclic=CYCLIC, stride=2, cap_per_label=30))
+    return cut.take(np.random.default_rng(0).permutation(len(cut)))
+
+
+@pytest.fixture(scope="module")
+def reference(windows: Windows) -> Windows:
+    return windows.take(np.arange(0, len(windows), 2))
+
+
+@pytest.fixture(scope="module")
+def others(windows: Windows) -> Windows:
+    return windows.take(np.arange(1, len(windows), 2))
+
+
+@pytest.fixture(scope="module")
+def evaluator(reference: Windows) -> MotionEvaluator:
+    return MotionEvaluator.fit(reference.batch, reference.labels)
+
+
+@pytest.fixture(scope="module")
+def real_scores(evaluator: MotionEvaluator, others: Windows) -> dict[str, float]:
+    return evaluator.evaluate(others.batch, others.labels)
+
+
+def test_every_figure_is_there_and_finite(real_scores: dict[str, float]):
+    assert set(real_scores) == {*REALISM, *DIVERSITY}
+    assert np.isfinite(list(real_scores.values())).all()
+
+
+def test_other_real_motions_are_real_and_diverse(real_scores: dict[str, float]):
+    assert real_scores["fid_kinematic"] < 10
+    assert real_scores["fid_geometric"] < 10
+    assert min(real_scores[name] for name in ("precision", "recall")) > 0.9
+    assert 0.8 < real_scores["within_label_ratio"] < 1.2
+
+
+def test_jitter_harms_realism_and_not_diversity(
+    evaluator: MotionEvaluator, others: Windows, real_scores: dict[str, float]
+):
+    noise = Rotation.from_rotvec(0.05 * np.random.default_rng(0).normal(size=(*others.batch.rotations.shape[:3], 3)))
+    shaken = replace(others.batch, rotations=(Rotation.from_quat(others.batch.rotations) * noise).as_quat())
+    scores = evaluator.evaluate(shaken, others.labels)
+    assert scores["fid_kinematic"] > 10 * real_scores["fid_kinematic"]
+    assert scores["jerk_m_s3"] > 3 * real_scores["jerk_m_s3"]
+    assert scores["recall"] == pytest.approx(real_scores["recall"], abs=0.05)
+    assert scores["trace_ratio"] == pytest.approx(real_scores["trace_ratio"], rel=0.05)
+
+
+def test_a_sunken_body_penetrates_and_a_raised_one_floats(
+    evaluator: MotionEvaluator, others: Windows, real_scores: dict[str, float]
+):
+    def at_height(shift_m: float) -> dict[str, float]:
+        moved = replace(others.batch, root_m=others.batch.root_m + np.array([0.0, shift_m, 0.0]))
+        return evaluator.evaluate(moved, others.labels)
+
+    assert at_height(-0.05)["penetration_mm"] > real_scores["penetration_mm"] + 25
+    assert at_height(0.05)["float_mm"] > real_scores["float_mm"] + 25
+
+
+def test_loss_of_modes_harms_diversity_and_not_precision(
+    evaluator: MotionEvaluator, others: Windows, real_scores: dict[str, float]
+):
+    first_of_label = {label: row for row, label in reversed(list(enumerate(others.labels)))}
+    collapsed = others.take(np.array([first_of_label[label] for label in others.labels]))
+    scores = evaluator.evaluate(collapsed.batch, collapsed.labels)
+    assert scores["precision"] > 0.9
+    assert scores["recall"] < 0.1
+    assert scores["coverage"] < 0.6 * real_scores["coverage"]
+    assert scores["within_label_ratio"] == pytest.approx(0, abs=1e-9)
+    assert scores["trace_ratio"] > 0.5  # which is why it does not suffice
+
+
+def test_real_floor_is_real_against_real_with_an_interval(evaluator: MotionEvaluator):
+    floor = evaluator.real_floor(count=80, stream=streams(0), repeats=5)
+    assert set(floor) == {*REALISM, *DIVERSITY}
+    assert 0 < floor["fid_geometric"].low <= floor["fid_geometric"].high < 20
+    assert floor["precision"].high > 0.9

@@ -1,0 +1,153 @@
+"""Drawings: what is to be seen in the pixels, and files that other programs read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+from PIL import Image
+
+from selfcorrect.motion.correction.support import Support
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.pictures.drawing import (
+    LEFT,
+    PAPER,
+    RIGHT,
+    SUNK,
+    SUPPORT,
+    Camera,
+    Panel,
+    animate,
+    film_strip,
+    save_animation,
+    save_picture,
+)
+from selfcorrect.motion.skeleton import Skeleton
+
+
+@pytest.fixture
+def stand(skeleton: Skeleton, standing_height_m: float) -> Motion:
+    """The rest pose for six frames."""
+    rotations = np.tile([0.0, 0, 0, 1], (6, len(skeleton), 1))
+    return Motion(skeleton, np.tile([0.0, standing_height_m, 0], (6, 1)), rotations, 30.0)
+
+
+def moved(motion: Motion, shift_m: tuple[float, float, float]) -> Motion:
+    return replace(motion, root_m=motion.root_m + np.array(shift_m))
+
+
+def where(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    """Pixels (K, 2), row and column, of a colour."""
+    return np.argwhere((picture == colour).all(axis=-1))
+
+
+def test_seen_from_the_front_the_left_side_is_blue_and_on_the_viewers_right(stand: Motion):
+    picture = animate([Panel(stand)], camera=Camera(azimuth_deg=0))[0]
+    left, right = where(picture, LEFT), where(picture, RIGHT)
+    assert len(left) > 500
+    assert len(right) == pytest.approx(len(left), rel=0.1)
+    assert left[:, 1].mean() > 190 > 170 > right[:, 1].mean()
+
+
+def test_a_body_of_1_7_m_fills_three_quarters_of_the_picture_and_stands_in_its_lower_half(stand: Motion):
+    picture = animate([Panel(stand)], size_px=200)[0]
+    body = np.concatenate([where(picture, LEFT), where(picture, RIGHT)])
+    assert 0.5 < np.ptp(body[:, 0]) / 200 < 0.75
+    assert body[:, 0].max() > 160
+
+
+def test_the_camera_follows_over_the_floor(stand: Motion):
+    """Whole tiles away nothing looks different, a fraction of a tile away only the floor does."""
+    here = animate([Panel(stand)])[0]
+    np.testing.assert_array_equal(animate([Panel(moved(stand, (3.0, 0, -7.0)))])[0], here)
+    there = animate([Panel(moved(stand, (3.3, 0, 0)))])[0]
+    assert not np.array_equal(there, here)
+    np.testing.assert_array_equal(where(there, LEFT), where(here, LEFT))
+
+
+def test_the_same_view_shows_how_far_motions_are_apart(stand: Motion):
+    panels = [Panel(stand), Panel(moved(stand, (0.5, 0, 0)))]
+    own, same = animate(panels), animate(panels, same_view=True)
+    np.testing.assert_array_equal(where(own[0][:, :360], LEFT), where(own[0][:, 360:], LEFT))
+    assert where(same[0][:, 360:], LEFT)[:, 1].mean() > where(same[0][:, :360], LEFT)[:, 1].mean() + 40
+
+
+def test_sunk_feet_are_red(stand: Motion):
+    assert len(where(animate([Panel(stand)])[0], SUNK)) == 0
+    assert len(where(animate([Panel(moved(stand, (0, -0.03, 0)))])[0], SUNK)) > 50
+
+
+def test_panels_form_a_grid_and_short_motions_wait(stand: Motion, random_motion: Callable[..., Motion]):
+    frames = animate([Panel(stand, "one"), Panel(random_motion(0, frames=10)), Panel(stand)], size_px=100, columns=2)
+    assert frames.shape == (10, 200, 200, 3)
+    assert np.all(frames[:, 100:, 100:] == PAPER[0])
+    np.testing.assert_array_equal(frames[9, :100, :100], frames[5, :100, :100])
+    assert not np.array_equal(frames[9, :100, 100:], frames[5, :100, 100:])
+
+
+def test_a_title_is_written_above(stand: Motion):
+    plain, titled = animate([Panel(stand)])[0], animate([Panel(stand, "before")])[0]
+    changed = np.argwhere((plain != titled).any(axis=-1))
+    assert len(changed) > 100
+    assert changed[:, 0].max() < 40
+
+
+def test_a_film_strip_has_a_row_per_motion(stand: Motion, random_motion: Callable[..., Motion]):
+    strip = film_strip([Panel(stand, "a"), Panel(random_motion(0), "b")], pictures=5, size_px=80)
+    assert strip.shape == (160, 400, 3)
+    last = animate([Panel(random_motion(0))], size_px=80)[-1]
+    np.testing.assert_array_equal(strip[80:, 320:], last)
+
+
+def test_a_skeleton_without_known_parts_is_drawn_too():
+    names, offsets_m = ("a", "b", "c"), np.array([[0, 0, 0], [0, 0.5, 0], [0, 0.5, 0.0]])
+    pole = Skeleton(names, (-1, 0, 1), offsets_m, ("", "", ""))
+    motion = Motion(pole, np.zeros((2, 3)), np.tile([0.0, 0, 0, 1], (2, 3, 1)), 30.0)
+    drawn, lying = animate([Panel(motion)])[0], animate([Panel(moved(motion, (0, -5, 0)))])[0]
+    assert not np.array_equal(drawn, lying)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".mp4"])
+def test_animations_are_read_back(random_motion: Callable[..., Motion], tmp_path: Path, suffix: str):
+    frames = animate([Panel(random_motion(0, frames=12), "motion")], size_px=121)
+    save_animation(tmp_path / f"film{suffix}", frames, fps=25)
+    again = imageio.imread(tmp_path / f"film{suffix}")[..., :3]
+    assert len(again) == 12
+    height, width = again.shape[1:3]
+    difference = np.abs(again.astype(float) - frames[:, :height, :width])
+    assert difference.mean() < 4
+
+
+def test_pictures_are_read_back(stand: Motion, tmp_path: Path):
+    picture = film_strip([Panel(stand)], pictures=2)
+    save_picture(tmp_path / "strip.png", picture)
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "strip.png")), picture)
+
+
+def test_other_suffixes_and_empty_sheets_are_refused(stand: Motion, tmp_path: Path):
+    with pytest.raises(ValueError, match=r"\.gif or \.mp4, got '\.avi'"):
+        save_animation(tmp_path / "film.avi", animate([Panel(stand)], size_px=20), fps=30)
+    with pytest.raises(ValueError, match="nothing to draw"):
+        animate([])
+
+
+def test_a_clip_of_48_frames_is_drawn_in_well_under_a_second(random_motion: Callable[..., Motion]):
+    start = time.process_time()
+    assert animate([Panel(random_motion(0))]).shape == (48, 360, 360, 3)
+    assert time.process_time() - start < 1
+
+
+def test_steps_are_drawn_where_they_are_and_their_shadows_below(stand: Motion):
+    """Seen from the front, a step on the body's left is on the viewer's right, above its shadow."""
+    step = Support("left foot", (0.6, 0.5, 0.0), (0.3, 0.3), 0, 5)
+    picture = animate([Panel(stand, supports=(step,))], camera=Camera(azimuth_deg=0))[0]
+    top, body = where(picture, SUPPORT), where(picture, LEFT)
+    assert len(top) > 100
+    assert top[:, 1].min() > body[:, 1].mean()
+    assert top[:, 0].max() < body[:, 0].max()
+    assert len(where(animate([Panel(stand)])[0], SUPPORT)) == 0

@@ -1,0 +1,80 @@
+"""Files are replaced whole or not at all."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from selfcorrect.storage.files import remove_leftovers, replacing, write_atomically
+
+
+def test_a_file_appears_when_it_is_finished(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "motion.bvh"
+    with replacing(path) as temporary:
+        temporary.write_text("whole")
+        assert not path.exists()
+        assert temporary.suffix == ".bvh"
+    assert path.read_text() == "whole"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "motion.bvh"
+    path.write_text("old")
+
+    def fail() -> None:
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("call", ["os.fsync", "os.replace"])
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    path = tmp_path / "metrics.jsonl"
+    write_atomically(path, b"old")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(call, full)
+        with pytest.raises(OSError, match="No space left"):
+            write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_and_its_folder_are_synced_around_the_rename(tmp_path: Path, sync_log: list[str]) -> None:
+    write_atomically(tmp_path / "a", b"1")
+    assert sync_log == ["a", "rename", tmp_path.name]
+
+
+KILLED = """
+import os, sys
+from contextlib import ExitStack
+from pathlib import Path
+from selfcorrect.storage.files import replacing
+
+with ExitStack() as open_files:
+    for name in sys.argv[1:]:
+        open_files.enter_context(replacing(Path(name))).write_text("half")
+    os._exit(1)
+"""
+
+
+@pytest.mark.parametrize("below", [True, False])
+def test_what_a_killed_process_left_is_removed(tmp_path: Path, below: bool) -> None:
+    folders = (tmp_path, tmp_path / "deep")
+    subprocess.run([sys.executable, "-c", KILLED, *(str(folder / "motion.bvh") for folder in folders)], check=False)
+    assert [len([path for path in folder.iterdir() if path.suffix == ".tmp"]) for folder in folders] == [1, 1]
+    remove_leftovers(tmp_path, below=below)
+    assert [path.name for path in tmp_path.iterdir()] == ["deep"]
+    assert len(list(folders[1].iterdir())) == (0 if below else 1)

@@ -1,0 +1,153 @@
+"""Run folders: sole use, one config, nothing half-written."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from selfcorrect.storage.run_folder import StoreError, claim_folder, config_differences, environment, write_folder
+
+CONFIG = {"steps": 75, "policy": "augment:0.5", "data": {"fingerprint": "ab12", "clips": ["walk", "run"]}}
+
+
+def test_a_new_folder_records_config_and_environment(tmp_path: Path):
+    claim_folder(tmp_path / "runs" / "one", CONFIG).release()
+    assert json.loads((tmp_path / "runs/one/config.json").read_text()) == CONFIG
+    recorded = json.loads((tmp_path / "runs/one/environment.json").read_text())
+    assert recorded["packages"]["torch"] == torch.__version__
+    assert recorded["python"] == sys.version.split()[0]
+
+
+def test_the_environment_names_the_commit_of_this_source():
+    repository = Path(__file__).resolve().parents[3]
+    head = subprocess.run(["git", "-C", str(repository), "rev-parse", "HEAD"], capture_output=True, text=True)
+    if head.returncode:
+        pytest.skip("not a git checkout")
+    environment.cache_clear()
+    assert environment()["git_commit"] == head.stdout.strip()
+
+
+def test_the_same_config_may_come_back(tmp_path: Path):
+    claim_folder(tmp_path, CONFIG).release()
+    claim_folder(tmp_path, CONFIG).release()
+
+
+def test_lists_of_settings_are_compared_item_by_item_whatever_the_order_of_their_keys():
+    recorded = {"arms": [{"policy": "replace", "strength": 1.0}]}
+    assert config_differences(recorded, {"arms": [{"strength": 1.0, "policy": "replace"}]}) == []
+    changed = {"arms": [{"strength": 2.0, "policy": "replace"}]}
+    assert config_differences(recorded, changed) == ["arms.0.strength is 1.0 in the folder and 2.0 now."]
+
+
+def test_another_config_is_refused_with_one_sentence_per_difference(tmp_path: Path):
+    claim_folder(tmp_path, CONFIG).release()
+    other = {"steps": 20, "policy": "augment:0.5", "data": {"clips": ["walk", "run"]}, "seed": 1}
+    with pytest.raises(StoreError) as caught:
+        claim_folder(tmp_path, other)
+    assert "steps is 75 in the folder and 20 now." in str(caught.value)
+    assert 'data.fingerprint is "ab12" in the folder and not set now.' in str(caught.value)
+    assert "seed is not set in the folder and 1 now." in str(caught.value)
+    assert "policy" not in str(caught.value)
+    claim_folder(tmp_path, CONFIG).release()
+
+
+def test_no_difference_between_what_json_cannot_tell_apart():
+    recorded = json.loads(json.dumps({"sizes": (1, 2), "strength": float("inf")}))
+    assert config_differences(recorded, json.loads(json.dumps({"sizes": [1, 2], "strength": float("inf")}))) == []
+
+
+def test_foreign_folders_are_left_alone(tmp_path: Path):
+    (tmp_path / "thesis.tex").write_text("…")
+    with pytest.raises(StoreError, match=r"not a run folder: it has no config.json and holds thesis.tex"):
+        claim_folder(tmp_path, CONFIG)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != ".lock") == ["thesis.tex"]
+
+
+def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path):
+    claim_folder(tmp_path, CONFIG).release()
+    (tmp_path / ".generation-0003.tmp").mkdir()
+    (tmp_path / ".generation-0003.tmp" / "model.safetensors").write_bytes(b"half")
+    (tmp_path / ".metrics.jsonl.tmp").write_bytes(b"half")
+    claim_folder(tmp_path, CONFIG).release()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "config.json", "environment.json"]
+
+
+def test_a_folder_whose_first_claim_was_cut_short_can_be_claimed(tmp_path: Path):
+    (tmp_path / "environment.json").write_text("{}")
+    (tmp_path / ".config.json.tmp").write_text("{")
+    claim_folder(tmp_path, CONFIG).release()
+    assert json.loads((tmp_path / "config.json").read_text()) == CONFIG
+
+
+def test_another_environment_is_a_warning(tmp_path: Path):
+    claim_folder(tmp_path, CONFIG).release()
+    path = tmp_path / "environment.json"
+    path.write_text(path.read_text().replace(torch.__version__, "1.0.0"))
+    with pytest.warns(UserWarning, match=r'packages.torch is "1.0.0" in the folder'):
+        claim_folder(tmp_path, CONFIG).release()
+
+
+def test_a_second_claim_is_refused_until_the_first_is_released(tmp_path: Path):
+    lock = claim_folder(tmp_path, CONFIG)
+    with pytest.raises(StoreError, match="in use by another process"):
+        claim_folder(tmp_path, CONFIG)
+    lock.release()
+    claim_folder(tmp_path, CONFIG).release()
+
+
+def test_the_lock_dies_with_its_process(tmp_path: Path):
+    holder = (
+        "import fcntl, sys, time; file = open(sys.argv[1], 'a'); fcntl.flock(file, fcntl.LOCK_EX); "
+        "print('held', flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", holder, str(tmp_path / ".lock")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(StoreError, match="in use by another process"):
+            claim_folder(tmp_path, CONFIG)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    claim_folder(tmp_path, CONFIG).release()
+
+
+def refuse(code: int):
+    def failing(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    return failing
+
+
+@pytest.mark.parametrize("call", ["os.fsync", "os.replace", "os.mkdir"])
+def test_a_failed_folder_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str):
+    with monkeypatch.context() as patch:
+        patch.setattr(call, refuse(errno.ENOSPC))
+        with pytest.raises(OSError, match="No space left"):
+            write_folder(tmp_path / "generation-0001", {"a": b"1", "b": b"2"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_and_folders_are_synced_before_and_after_the_rename(tmp_path: Path, sync_log: list[str]):
+    write_folder(tmp_path / "generation-0001", {"a": b"1", "b": b"2"})
+    assert sync_log == ["a", "b", ".generation-0001.tmp", "rename", tmp_path.name]
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(errno.EROFS, "Read-only file system"), (errno.EACCES, "Permission denied")]
+)
+def test_a_folder_that_cannot_be_made_gets_one_sentence(tmp_path, monkeypatch, code: int, reason: str):
+    monkeypatch.setattr("os.mkdir", refuse(code))
+    with pytest.raises(StoreError, match=rf"cannot write to the run folder .*new: {reason}"):
+        claim_folder(tmp_path / "new", CONFIG)
+
+
+def test_a_file_in_the_way_gets_one_sentence(tmp_path: Path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(StoreError, match=r"cannot write to the run folder .*taken: "):
+        claim_folder(tmp_path / "taken", CONFIG)

@@ -1,0 +1,202 @@
+"""Generations in memory and on disk: the same interface, the same content."""
+
+import errno
+import json
+import math
+import os
+import weakref
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from selfcorrect.correction import CorrectedBatch, Correction, apply_corrector
+from selfcorrect.corrector import Corrected
+from selfcorrect.loop import LoopHistory
+from selfcorrect.policy import AccumulateSubsample
+from selfcorrect.randomness import streams
+from selfcorrect.samples import Samples
+from selfcorrect.storage.run_folder import StoreError
+from selfcorrect.storage.store import FolderReader, FolderStore, Generation, MemoryStore, Store
+
+STREAM = streams(9)
+
+
+def corrected_batch(number: int, count: int = 12) -> CorrectedBatch:
+    def draw(labels, stream):
+        values = torch.randn((len(labels), 4, 3), generator=stream.torch())
+        return Samples.synthetic(values, labels, number - 1)
+
+    def halve_upper(samples: Samples) -> Corrected:
+        height = samples.values[:, 0, 0]
+        reason = np.where(height.numpy() > 0, "", "fell")
+        return Corrected(
+            samples.with_values(samples.values / 2), height > 0, {"height": height.numpy(), "reason": reason}
+        )
+
+    raw = draw(torch.arange(count) % 3, STREAM.child(number))
+    return apply_corrector(raw, Correction(halve_upper, name="halve"), STREAM.child("correct", number), draw)
+
+
+def generation(number: int, **metrics) -> Generation:
+    state = {"mean": torch.full((3,), float(number)), "steps": torch.tensor(number)}
+    batch = corrected_batch(number) if number else None
+    return Generation(number, state, batch, metrics or {"fid": 1.5 * number}, {"train": 0.25})
+
+
+@pytest.fixture(params=["memory", "folder"])
+def store(request: pytest.FixtureRequest, tmp_path: Path):
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    with FolderStore(tmp_path / "run", {"steps": 1}) as folder_store:
+        yield folder_store
+
+
+def test_what_is_committed_can_be_read_back(store: Store):
+    assert store.latest == -1
+    for number in range(3):
+        store.commit(generation(number))
+    assert store.latest == 2
+    assert torch.equal(store.state(2)["mean"], torch.full((3,), 2.0))
+    assert store.state(2)["steps"].dtype == torch.int64
+    assert store.metrics(1) == {"fid": 1.5}
+    assert store.timings(1) == {"train": 0.25}
+    assert store.count(2) == 12
+
+
+def test_batches_come_back_with_provenance_draws_and_diagnostics(store: Store):
+    store.commit(generation(0))
+    store.commit(generation(1))
+    found, expected = store.batch(1), corrected_batch(1)
+    for name in ("values", "labels", "weights"):
+        assert torch.equal(getattr(found.samples, name), getattr(expected.samples, name))
+    assert torch.equal(found.drawn.values, expected.drawn.values)
+    for mine, theirs in ((found.samples, expected.samples), (found.drawn, expected.drawn)):
+        for name, column in theirs.provenance.columns().items():
+            np.testing.assert_array_equal(mine.provenance.columns()[name], column)
+            assert mine.provenance.columns()[name].dtype == column.dtype
+    assert found.rejected == expected.rejected > 0
+    np.testing.assert_array_equal(found.info["height"], expected.info["height"])
+    np.testing.assert_array_equal(found.info["reason"].astype(str), expected.info["reason"])
+
+
+def test_uncorrected_samples_are_stored_once(store: Store):
+    raw = Samples.synthetic(torch.randn(5, 2), torch.arange(5), 0)
+    store.commit(Generation(1, {}, CorrectedBatch(raw, raw), {}, {}))
+    found = store.batch(1)
+    assert found.drawn is found.samples
+    assert torch.equal(found.samples.values, raw.values)
+
+
+def test_an_empty_batch_survives(store: Store):
+    nothing = Samples.real(torch.randn(5, 2)).take(torch.arange(0))
+    store.commit(Generation(1, {}, CorrectedBatch(nothing, nothing), {}, {}))
+    assert store.count(1) == len(store.batch(1).samples) == 0
+
+
+def test_generations_follow_one_another(store: Store):
+    store.commit(generation(1))
+    for number in (1, 3, 0):
+        with pytest.raises(StoreError, match=f"generation {number} cannot follow generation 1"):
+            store.commit(generation(number))
+
+
+def test_metrics_that_are_not_finite_are_strict_json(tmp_path: Path):
+    with FolderStore(tmp_path / "run", {}) as store:
+        store.commit(generation(0, ratio=math.inf, seeds=[1.0, math.nan]))
+
+    def refuse_constant(name: str) -> None:
+        raise AssertionError(f"{name} is not JSON")
+
+    text = (tmp_path / "run/generation-0000/metrics.json").read_text()
+    assert json.loads(text, parse_constant=refuse_constant) == {"ratio": None, "seeds": [1.0, None]}
+    metrics = FolderReader(tmp_path / "run").metrics(0)
+    assert math.isnan(metrics["ratio"])
+    assert metrics["seeds"][0] == 1.0
+    assert math.isnan(metrics["seeds"][1])
+
+
+def test_reopening_finds_the_committed_generations(tmp_path: Path):
+    with FolderStore(tmp_path / "run", {}) as store:
+        store.commit(generation(0))
+        store.commit(generation(1))
+    with FolderStore(tmp_path / "run", {}) as store:
+        assert store.latest == 1
+        assert torch.equal(store.batch(1).samples.values, corrected_batch(1).samples.values)
+
+
+def test_a_reader_needs_no_lock(tmp_path: Path):
+    with FolderStore(tmp_path / "run", {}) as store:
+        store.commit(generation(0))
+        assert FolderReader(tmp_path / "run").metrics(0) == {"fid": 0.0}
+
+
+def test_the_same_generation_is_the_same_bytes(tmp_path: Path):
+    for name in ("one", "two"):
+        with FolderStore(tmp_path / name, {}) as store:
+            store.commit(generation(1))
+    for file in ("model.safetensors", "synthetic.safetensors", "provenance.parquet", "metrics.json"):
+        one, two = (tmp_path / name / "generation-0001" / file for name in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()
+
+
+@pytest.mark.parametrize("call", ["os.fsync", "os.replace", "os.mkdir"])
+def test_a_full_disk_stops_with_one_sentence_and_nothing_half_written(tmp_path, monkeypatch, call: str):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with FolderStore(tmp_path / "run", {}) as store:
+        store.commit(generation(0))
+        before = sorted(path.name for path in store.folder.iterdir())
+        with monkeypatch.context() as patch:
+            patch.setattr(call, full)
+            with pytest.raises(StoreError, match="No space left on device; what was committed before is intact"):
+                store.commit(generation(1))
+        assert sorted(path.name for path in store.folder.iterdir()) == before
+        assert store.latest == 0
+        store.commit(generation(1))
+        assert store.latest == 1
+
+
+def test_only_the_last_model_is_kept_on_request(tmp_path: Path):
+    with FolderStore(tmp_path / "run", {}, keep_models=False) as store:
+        for number in range(3):
+            store.commit(generation(number))
+    kept = [path.parent.name for path in (tmp_path / "run").glob("*/model.safetensors")]
+    assert kept == ["generation-0002"]
+
+
+def test_a_damaged_file_is_named(tmp_path: Path):
+    with FolderStore(tmp_path / "run", {}) as store:
+        store.commit(generation(1))
+        path = store.folder / "generation-0001/synthetic.safetensors"
+        path.write_bytes(path.read_bytes()[:50])
+        for read in (store.batch, store.count):
+            with pytest.raises(StoreError, match=r"cannot read .*generation-0001/synthetic.safetensors"):
+                read(1)
+
+
+def test_history_reads_one_generation_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A subsample of a long history holds one stored batch and the budget in memory, whatever was accumulated."""
+    with FolderStore(tmp_path / "run", {}) as store:
+        for number in range(1, 30):
+            store.commit(generation(number))
+        references: list[weakref.ref] = []
+        alive: list[int] = []
+        read = FolderReader.batch
+
+        def noted(self: FolderReader, number: int) -> CorrectedBatch:
+            alive.append(sum(reference() is not None for reference in references))
+            batch = read(self, number)
+            references.append(weakref.ref(batch.samples.values))
+            return batch
+
+        monkeypatch.setattr(FolderReader, "batch", noted)
+        history = LoopHistory(store, 30, corrected_batch(30).samples)
+        real = Samples.real(torch.randn(12, 4, 3))
+        training = AccumulateSubsample(40).mix(real, history, 30, STREAM)
+    assert len(training) == 40
+    assert len(alive) > 10
+    assert max(alive) <= 1

@@ -1,0 +1,108 @@
+"""Bodies from skeletons: mass, inertia, links, and what is carried along."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from selfcorrect.motion.body.flesh import stature_m
+from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.simulators.body.carrying import onto_links, onto_skeleton
+from selfcorrect.simulators.body.humanoid import CARRIED_PARTS, humanoid
+
+
+def with_finger(skeleton: Skeleton) -> Skeleton:
+    """The skeleton with a twist joint in the left thigh and a finger on the left hand."""
+    hip, knee, wrist = (skeleton.joint(f"left_{part}") for part in ("hip", "knee", "wrist"))
+    order = [*range(knee), -1, *range(knee, len(skeleton)), -2]
+    place = {old: new for new, old in enumerate(order) if old >= 0}
+    parents = [place.get(skeleton.parents[old], -1) if old >= 0 else 0 for old in order]
+    twist, finger = order.index(-1), order.index(-2)
+    parents[twist], parents[place[knee]], parents[finger] = place[hip], twist, place[wrist]
+    offsets_m = np.array([skeleton.offsets_m[old] if old >= 0 else (0.0, 0.0, 0.0) for old in order])
+    offsets_m[twist] = offsets_m[place[knee]] = 0.5 * skeleton.offsets_m[knee]
+    offsets_m[finger] = (0.1, 0.0, 0.0)
+    names = tuple(skeleton.names[old] if old >= 0 else ("", "finger", "twist")[old] for old in order)
+    parts = tuple(skeleton.parts[old] if old >= 0 else "" for old in order)
+    return Skeleton(names, tuple(parents), offsets_m, parts)
+
+
+@pytest.mark.parametrize("mass_kg", [40.0, 71.8, 120.0])
+def test_all_mass_is_somewhere(adult, walk, mass_kg):
+    for skeleton in (adult, walk.skeleton, with_finger(adult)):
+        body = humanoid(skeleton, mass_kg)
+        assert body.total_mass_kg == pytest.approx(mass_kg)
+        assert (body.mass_kg > 0).all()
+        assert (body.inertia_kgm2 > 0).all()
+
+
+def test_bodies_weigh_what_is_usual_for_their_stature(adult):
+    """A child of half the size has a quarter of the mass at the same body-mass index, and weaker joints."""
+    tall, small = humanoid(adult), humanoid(replace(adult, offsets_m=0.5 * adult.offsets_m))
+    assert 55 < tall.total_mass_kg < 75
+    assert tall.total_mass_kg == pytest.approx(23.0 * stature_m(adult) ** 2)
+    small_m = stature_m(replace(adult, offsets_m=0.5 * adult.offsets_m))
+    assert small.total_mass_kg == pytest.approx(23.0 * small_m**2)
+    shares = small.torque_limit_nm[1:] / tall.torque_limit_nm[1:]
+    assert shares == pytest.approx(small.total_mass_kg / tall.total_mass_kg)
+
+
+def test_symmetric_skeletons_make_symmetric_bodies(adult):
+    body = humanoid(adult)
+    other = body.tree.mirror_map
+    assert np.allclose(body.mass_kg, body.mass_kg[other])
+    assert np.allclose(body.centre_m, body.centre_m[other] * (-1, 1, 1))
+    assert np.allclose(body.inertia_kgm2, body.inertia_kgm2[other])
+
+
+def test_moments_of_inertia_obey_the_triangle_inequality(adult):
+    largest = humanoid(adult).inertia_kgm2.max(1)
+    assert (largest <= humanoid(adult).inertia_kgm2.sum(1) - largest + 1e-9).all()
+
+
+def test_shank_inertia_is_that_of_a_rod(adult):
+    """A thin rod of length l about its middle across its axis: m l² / 12; the shank is 5 cm thick, so a bit more."""
+    body = humanoid(adult)
+    shank = body.tree.joint("left_knee")
+    length_m = np.linalg.norm(adult.offsets_m[adult.joint("left_ankle")])
+    thin = body.mass_kg[shank] * length_m**2 / 12
+    assert thin < body.inertia_kgm2[shank, 0] < 1.5 * thin
+
+
+def test_head_hands_and_extra_joints_are_carried(adult):
+    body = humanoid(with_finger(adult))
+    assert set(body.tree.parts) == set(adult.parts) - CARRIED_PARTS - {"spine2", "spine3"}
+    knee, hip = body.tree.joint("left_knee"), body.tree.joint("left_hip")
+    assert body.tree.parents[knee] == hip
+    assert np.allclose(body.tree.offsets_m[knee], adult.offsets_m[adult.joint("left_knee")])
+
+
+def test_motions_survive_the_way_onto_links_and_back(walk, clips):
+    for motion in (walk, clips["spinkick"]):
+        body = humanoid(motion.skeleton)
+        whole = MotionBatch.stack([motion])
+        back = onto_skeleton(body, onto_links(body, whole), whole)
+        assert np.allclose(joint_positions(back), joint_positions(whole), atol=1e-9)
+
+
+def test_light_links_can_be_padded(adult):
+    body = humanoid(adult)
+    assert np.array_equal(body.padded(0.05).inertia_kgm2, np.maximum(body.inertia_kgm2, 0.05))
+
+
+def test_bodies_without_legs_are_refused(adult):
+    legless = replace(adult, parts=tuple("" if part == "left_knee" else part for part in adult.parts))
+    with pytest.raises(ValueError, match="lacks \\['left_knee'\\]"):
+        humanoid(legless)
+    with pytest.raises(ValueError, match="mass must be positive"):
+        humanoid(adult, mass_kg=0)
+
+
+@pytest.mark.parametrize("scale", [0.0, 100.0])
+def test_legs_in_other_units_are_refused(adult, scale):
+    with pytest.raises(ValueError, match=r"left hip to knee is .* m long.*in metres"):
+        humanoid(replace(adult, offsets_m=adult.offsets_m * scale))

@@ -1,0 +1,226 @@
+"""Honest physics: what is known in closed form comes out of the simulator as we drive it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pybullet
+import pytest
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.simulators.body.frames import orientations_to_simulator
+from selfcorrect.simulators.body.humanoid import Humanoid, humanoid
+from selfcorrect.simulators.engines.world import GRAVITY_M_S2, PyBulletWorld, RootState
+from selfcorrect.simulators.settings import TrackerSettings
+
+STEP_S = 1 / 120
+STILL = (0.0, 0.0, 0.0)
+UPRIGHT = tuple(orientations_to_simulator(np.array([0.0, 0.0, 0.0, 1.0])).tolist())
+
+
+@pytest.fixture(scope="module")
+def body(adult) -> Humanoid:
+    return humanoid(adult).padded(0.06)
+
+
+@pytest.fixture
+def world():
+    world = PyBulletWorld(TrackerSettings(sole_lowering_m=1e-9))
+    yield world
+    world.close()
+
+
+def place(world: PyBulletWorld, body: Humanoid, height_m: float, velocity_m_s=STILL, orientation=UPRIGHT) -> None:
+    world.build(body, STEP_S)
+    joints = len(body) - 1
+    world.reset(
+        RootState((0.0, 0.0, height_m), orientation, velocity_m_s, STILL),
+        [[0.0, 0.0, 0.0, 1.0]] * joints,
+        [[0.0, 0.0, 0.0]] * joints,
+    )
+
+
+def rest_targets(body: Humanoid) -> list[list[float]]:
+    return [[0.0, 0.0, 0.0, 1.0] for _ in range(len(body) - 1)]
+
+
+def no_torques(body: Humanoid) -> list[list[float]]:
+    return [[0.0, 0.0, 0.0] for _ in range(len(body) - 1)]
+
+
+def sole_height_m(body: Humanoid) -> float:
+    """Height of the root with the soles on the floor in the rest pose."""
+    rest_m = np.zeros((len(body), 3))
+    for link, parent in enumerate(body.tree.parents):
+        if parent >= 0:
+            rest_m[link] = rest_m[parent] + body.tree.offsets_m[link]
+    return -float((rest_m[body.soles.joints] + body.soles.offsets_m)[:, 1].min())
+
+
+def floor_force_n(world: PyBulletWorld) -> float:
+    """Vertical force of the floor on the body in the last step."""
+    return sum(
+        contact[9] * contact[7][2] for contact in pybullet.getContactPoints(world._id, physicsClientId=world.client)
+    )
+
+
+def test_free_fall_is_at_g(world, body):
+    place(world, body, height_m=5.0)
+    for _ in range(60):
+        world.step(rest_targets(body), no_torques(body), STILL, STILL)
+    assert world.root().velocity_m_s[2] == pytest.approx(-GRAVITY_M_S2 * 60 * STEP_S, rel=1e-3)
+    assert np.allclose(world.root().velocity_m_s[:2], 0.0, atol=1e-3)
+
+
+def test_a_force_on_the_root_changes_momentum_by_its_impulse(world, body):
+    place(world, body, height_m=5.0)
+    push_n = (300.0, -200.0, body.total_mass_kg * GRAVITY_M_S2)
+    for _ in range(30):
+        world.step(rest_targets(body), no_torques(body), push_n, STILL)
+    links = list(range(len(body) - 1))
+    states = pybullet.getLinkStates(world._id, links, computeLinkVelocity=1, physicsClientId=world.client)
+    velocities_m_s = np.array([world.root().velocity_m_s, *(state[6] for state in states)])
+    momentum = body.mass_kg @ velocities_m_s
+    assert np.allclose(momentum, [300 * 30 * STEP_S, -200 * 30 * STEP_S, 0.0], atol=1.0)
+
+
+def test_torque_on_the_root_is_in_the_worlds_frame(world, body):
+    """A body turned on its side still spins about the vertical when the torque is about the vertical."""
+    lying = (Rotation.from_euler("y", 90, degrees=True) * Rotation.from_quat(UPRIGHT)).as_quat().tolist()
+    place(world, body, height_m=5.0, orientation=lying)
+    for _ in range(3):
+        world.step(rest_targets(body), no_torques(body), STILL, (0.0, 0.0, 200.0))
+    spin = np.array(world.root().angular_velocity_rad_s)
+    assert spin[2] > 0.1
+    assert spin[2] > 1.5 * np.abs(spin[:2]).max()
+
+
+def test_joint_torque_is_in_the_links_own_frame(world, body):
+    """An elbow bent forward by 90° and torqued about its own x axis turns about that axis, not about the parent's."""
+    place(world, body, height_m=5.0)
+    elbow = body.tree.joint("left_elbow")
+    bent = Rotation.from_euler("y", -90, degrees=True)
+    rotations = [[0.0, 0.0, 0.0, 1.0] for _ in range(len(body) - 1)]
+    rotations[elbow - 1] = bent.as_quat().tolist()
+    world.reset(RootState((0, 0, 5), UPRIGHT, STILL, STILL), rotations, no_torques(body))
+    torques = no_torques(body)
+    torques[elbow - 1] = [5.0, 0.0, 0.0]
+    for joint in range(len(body) - 1):  # motors off: torque alone moves the joints
+        pybullet.setJointMotorControlMultiDof(
+            world._id, joint, pybullet.POSITION_CONTROL, targetPosition=[0, 0, 0, 1], positionGain=0, velocityGain=0,
+            force=[0, 0, 0], physicsClientId=world.client,
+        )  # fmt: skip
+    pybullet.setJointMotorControlMultiDofArray(
+        world._id, list(range(len(body) - 1)), pybullet.TORQUE_CONTROL, forces=torques, physicsClientId=world.client
+    )
+    pybullet.stepSimulation(physicsClientId=world.client)
+    moved = (bent.inv() * Rotation.from_quat(world.rotations()[elbow - 1])).as_rotvec()
+    assert moved[0] > 0
+    assert moved[0] > 5 * np.abs(moved[1:]).max()
+
+
+def test_joint_velocities_are_in_the_links_own_frame(world, body):
+    place(world, body, height_m=5.0)
+    elbow = body.tree.joint("left_elbow")
+    bent = Rotation.from_euler("xyz", [20, -70, 30], degrees=True)
+    rotations, velocities = rest_targets(body), no_torques(body)
+    rotations[elbow - 1], velocities[elbow - 1] = bent.as_quat().tolist(), [0.0, 0.0, 2.0]
+    world.reset(RootState((0, 0, 5), UPRIGHT, STILL, STILL), rotations, velocities)
+    pybullet.stepSimulation(physicsClientId=world.client)
+    moved = (bent.inv() * Rotation.from_quat(world.rotations()[elbow - 1])).as_rotvec()
+    assert np.allclose(moved, [0.0, 0.0, 2.0 * STEP_S], atol=3e-3)
+
+
+def test_the_floor_carries_the_weight_of_a_standing_body(world, body):
+    place(world, body, height_m=sole_height_m(body))
+    forces = []
+    for _ in range(60):
+        world.step(rest_targets(body), no_torques(body), STILL, STILL)
+        forces.append(floor_force_n(world))
+    assert np.mean(forces[20:]) == pytest.approx(body.total_mass_kg * GRAVITY_M_S2, rel=0.02)
+
+
+@pytest.mark.parametrize(("share", "slides"), [(0.8, False), (1.3, True)])
+def test_friction_holds_up_to_its_cone(world, body, share, slides):
+    """A standing body is pushed sideways at the height of its soles, so that it does not tip over."""
+    height_m = sole_height_m(body)
+    place(world, body, height_m)
+    ankle = [body.tree.joint("left_ankle")]
+    start_m = world.positions_m(ankle)[0][0]
+    push_n = share * world.settings.friction * body.total_mass_kg * GRAVITY_M_S2
+    for step in range(40):
+        push = push_n if step > 10 else 0.0
+        world.step(rest_targets(body), no_torques(body), (push, 0.0, 0.0), (0.0, -height_m * push, 0.0))
+    moved_m = abs(world.positions_m(ankle)[0][0] - start_m)
+    assert (moved_m > 0.2) == slides  # legs that are pushed yield by centimetres before the soles do
+
+
+def test_energy_does_not_grow_without_work(world, body):
+    place(world, body, height_m=3.0, velocity_m_s=(1.0, 0.5, 0.0))
+    heights = []
+    for _ in range(240):
+        world.step(rest_targets(body), no_torques(body), STILL, STILL)
+        root = world.root()
+        heights.append(root.position_m[2] + np.square(root.velocity_m_s).sum() / (2 * GRAVITY_M_S2))
+    assert max(heights) <= 3.0 + 1.25 / (2 * GRAVITY_M_S2) + 0.02
+
+
+def test_mass_properties_arrive_in_the_simulator(world, body):
+    place(world, body, height_m=2.0)
+    for link in range(len(body)):
+        dynamics = pybullet.getDynamicsInfo(world._id, link - 1, physicsClientId=world.client)
+        assert dynamics[0] == pytest.approx(body.mass_kg[link])
+        assert np.allclose(dynamics[2], body.inertia_kgm2[link], rtol=1e-5)
+        assert np.allclose(dynamics[3], body.centre_m[link], atol=1e-6)
+        assert dynamics[1] == pytest.approx(world.settings.friction)
+
+
+def swing(world: PyBulletWorld, body: Humanoid) -> np.ndarray:
+    """A body that stumbles about on the floor."""
+    place(world, body, height_m=sole_height_m(body))
+    targets = rest_targets(body)
+    trace = []
+    for step in range(60):
+        angle = 0.3 * np.sin(step / 10)
+        targets[0] = targets[3] = Rotation.from_rotvec([angle, 0, 0.1]).as_quat().tolist()
+        world.step(targets, no_torques(body), (20.0, 5.0, 0.0), STILL)
+        trace.append([*world.root().position_m, *np.ravel(world.rotations())])
+    return np.array(trace)
+
+
+def test_a_reused_world_repeats_itself_to_the_bit(world, body):
+    first = swing(world, body)
+    place(world, body, height_m=0.2)
+    for _ in range(30):
+        world.step(rest_targets(body), no_torques(body), (500.0, 0.0, 0.0), (0.0, 300.0, 0.0))
+    assert np.array_equal(swing(world, body), first)
+    fresh = PyBulletWorld(world.settings)
+    assert np.array_equal(swing(fresh, body), first)
+    fresh.close()
+
+
+@pytest.mark.slow
+def test_fresh_processes_agree_to_the_bit():
+    program = (
+        "from selfcorrect.datasets.collections.deepmimic import load_deepmimic\n"
+        "from selfcorrect.simulators.corrector import PhysicsCorrector\n"
+        "import hashlib\n"
+        "clip = next(clip for clip in load_deepmimic() if clip.label == 'kick').frames(0, 20)\n"
+        "motion = PhysicsCorrector()([clip])[0].motion\n"
+        "print(hashlib.sha256(motion.root_m.tobytes() + motion.rotations.tobytes()).hexdigest())\n"
+    )
+    runs = [
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True) for _ in range(2)
+    ]
+    digests = {run.stdout.splitlines()[-1] for run in runs}
+    assert len(digests) == 1
+
+
+def test_forgotten_worlds_free_their_simulation():
+    world = PyBulletWorld(TrackerSettings())
+    client = world.client
+    assert pybullet.isConnected(client)
+    del world
+    assert not pybullet.isConnected(client)

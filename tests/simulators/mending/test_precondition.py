@@ -1,0 +1,220 @@
+"""The preconditioner: noise, spikes, floor, drift, feet, legs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.body.flesh import sole_points
+from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.measures.physical import physical_errors
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.simulators.body import smoothing
+from selfcorrect.simulators.body.leg_ik import MAXIMUM_REACH, Legs, bend_legs, shortest_turn
+from selfcorrect.simulators.body.soles import fit_soles
+from selfcorrect.simulators.mending import footing, grounding
+from selfcorrect.simulators.mending.precondition import PreconditionSettings, precondition
+
+KNOWN_FLOOR = PreconditionSettings(estimate_floor=False, estimate_drift=False, fit_soles=False)
+
+
+def mend(motion: Motion, settings: PreconditionSettings = PreconditionSettings()) -> Motion:  # noqa: B008
+    return precondition(MotionBatch.stack([motion]), settings).motions[0]
+
+
+def distance_m(one: Motion, other: Motion) -> float:
+    return float(np.linalg.norm(joint_positions(one) - joint_positions(other), axis=-1).mean())
+
+
+def test_whittaker_solves_its_least_squares_problem():
+    generator = np.random.default_rng(0)
+    values, weights = generator.normal(size=(12, 2)), generator.uniform(0.1, 2.0, 12)
+    second = np.diff(np.eye(12), 2, axis=0)
+    expected = np.linalg.solve(np.diag(weights) + 5.0 * second.T @ second, weights[:, None] * values)
+    assert np.allclose(smoothing.whittaker(values, 5.0, weights), expected)
+
+
+def test_a_spike_of_capture_is_bridged(walk):
+    elbow = walk.skeleton.joint("left_elbow")
+    spiked = walk.rotations.copy()
+    spiked[15, elbow] = Rotation.from_rotvec([2.5, 0.0, 1.0]).as_quat()
+    shoulder = walk.skeleton.joint("left_shoulder")
+    spiked[15, shoulder] = Rotation.from_rotvec([0.0, 0.0, 3.0]).as_quat()
+    bridged = smoothing.despike(MotionBatch.stack([replace(walk, rotations=spiked)]))[0]
+    assert distance_m(bridged, walk) < 0.1 * distance_m(replace(walk, rotations=spiked), walk)
+
+
+def test_runs_of_a_mask():
+    assert smoothing.runs(np.array([True, False, True, True])) == [(0, 1), (2, 4)]
+    assert smoothing.runs(np.zeros(3, dtype=bool)) == []
+
+
+def test_short_gaps_in_stances_close_and_short_stances_go():
+    height_m = np.zeros((1, 20, 2))
+    speed_m_s = np.ones((1, 20, 2))
+    speed_m_s[0, 2:8, 0] = 0.0
+    speed_m_s[0, 4, 0] = 1.0
+    speed_m_s[0, 12:14, 0] = 0.0
+    stands = footing.standing(height_m, speed_m_s, fps=30.0)
+    assert np.flatnonzero(stands[0, :, 0]).tolist() == list(range(2, 8))
+    assert not stands[..., 1].any()
+
+
+def test_swings_are_bridged_smoothly():
+    stands = np.zeros((1, 32, 2), dtype=bool)
+    stands[0, [3, 4, 24, 25], 0] = True
+    anchors_m = np.zeros((1, 32, 2, 3))
+    anchors_m[0, 3:5, 0], anchors_m[0, 24:26, 0] = 0.02, 0.06
+    moves_m = footing.bridge_swings(anchors_m, stands, fps=30.0)
+    assert np.allclose(moves_m[0, [3, 4], 0], 0.02)
+    assert np.allclose(moves_m[0, [24, 25], 0], 0.06)
+    assert (np.diff(moves_m[0, 4:25, 0, 1]) >= 0).all()
+    assert np.allclose(moves_m[0, 10:19, 0, 0], 0.0)
+    assert (np.abs(np.diff(moves_m[0, :, 0, 0])) < 0.016).all()
+    assert np.allclose(moves_m[0, :3, 0, 1], 0.02)
+    assert not moves_m[:, :, 1].any()
+
+
+def test_legs_reach_their_targets_and_keep_the_rest(adult):
+    generator = np.random.default_rng(4)
+    rotations = Rotation.from_rotvec(generator.normal(0, 0.3, (5, 22, 3))).as_quat()
+    positions_m, orientations = forward_kinematics(adult, np.zeros((5, 3)), rotations)
+    legs = Legs.of(adult)
+    shift_m = generator.normal(0, 0.03, (5, 3))
+    targets_m = positions_m[:, legs.ankles] + [0.0, 0.12, 0.0] + generator.normal(0, 0.03, (5, 2, 3))
+    still = np.tile([0.0, 0.0, 0.0, 1.0], (5, 2, 1))
+    bent = bend_legs(adult, positions_m, orientations, shift_m, targets_m, still)
+    new_m, new_orientations = forward_kinematics(adult, shift_m, bent)
+    assert np.allclose(new_m[:, legs.ankles], targets_m, atol=1e-9)
+    head = adult.joint("head")
+    assert np.allclose(new_m[:, head], positions_m[:, head] + shift_m)
+    assert np.allclose(np.abs(np.sum(new_orientations[:, legs.ankles] * orientations[:, legs.ankles], -1)), 1.0)
+
+
+def test_legs_stretch_towards_what_they_cannot_reach(adult):
+    rotations = np.tile([0.0, 0.0, 0.0, 1.0], (1, 22, 1))
+    rotations[0, [adult.joint("left_knee"), adult.joint("right_knee")]] = Rotation.from_rotvec([0.5, 0, 0]).as_quat()
+    positions_m, orientations = forward_kinematics(adult, np.zeros((1, 3)), rotations)
+    legs = Legs.of(adult)
+    far_m = positions_m[:, legs.hips] + [0.0, -2.0, 0.0]
+    still = np.tile([0.0, 0.0, 0.0, 1.0], (1, 2, 1))
+    bent = bend_legs(adult, positions_m, orientations, np.zeros((1, 3)), far_m, still)
+    new_m, _ = forward_kinematics(adult, np.zeros((1, 3)), bent)
+    length_m = sum(np.linalg.norm(adult.offsets_m[adult.joint(f"left_{part}")]) for part in ("knee", "ankle"))
+    reach_m = np.linalg.norm(new_m[0, legs.ankles] - new_m[0, legs.hips], axis=-1)
+    assert np.allclose(reach_m, MAXIMUM_REACH * length_m, rtol=1e-6)
+
+
+def test_shortest_turn_turns_one_vector_into_the_other():
+    before, after = np.random.default_rng(5).normal(size=(2, 7, 3))
+    turned = Rotation.from_quat(shortest_turn(before, after)).apply(before)
+    assert np.allclose(np.cross(turned, after), 0.0, atol=1e-9)
+    assert (np.sum(turned * after, -1) > 0).all()
+
+
+@pytest.mark.parametrize("shift_m", [-0.05, 0.08])
+def test_the_floor_is_found_wherever_it_is(walk, shift_m):
+    moved = replace(walk, root_m=walk.root_m + np.array([0.0, shift_m, 0.0]))
+    assert distance_m(mend(moved), mend(walk)) < 1e-3
+
+
+def test_a_known_floor_is_left_alone(walk):
+    raised = replace(walk, root_m=walk.root_m + np.array([0.0, 0.3, 0.0]))
+    assert distance_m(mend(raised, replace(KNOWN_FLOOR, support="floor")), raised) < 0.01
+
+
+def test_constant_drift_is_taken_out(clips):
+    clean = clips["spin"]
+    drift_m = np.outer(np.arange(len(clean)) / clean.fps, [0.6, 0.0, 0.3])
+    still = replace(
+        clean,
+        root_m=np.repeat(clean.root_m[:1], len(clean), 0),
+        rotations=np.repeat(clean.rotations[:1], len(clean), 0),
+    )
+    drifting = replace(still, root_m=still.root_m + drift_m)
+    assert distance_m(mend(drifting), mend(still)) < 0.01
+    assert distance_m(mend(drifting, KNOWN_FLOOR), still) > 0.1
+
+
+@pytest.mark.parametrize("label", ["walk", "jump", "kick", "spin", "dance_b"])
+def test_feet_neither_sink_nor_slide_afterwards(clips, label):
+    before = physical_errors(MotionBatch.stack([clips[label]]))
+    after = physical_errors(MotionBatch.stack([mend(clips[label])]))
+    assert after.penetration_m[0] < 0.002
+    assert after.skate_m_s[0] < 0.75 * before.skate_m_s[0] + 0.02
+    assert distance_m(mend(clips[label]), clips[label]) < 0.04
+
+
+def test_mending_twice_changes_little(walk):
+    once = mend(walk)
+    assert distance_m(mend(once), once) < 0.005
+
+
+def test_batches_are_mended_like_single_motions(clips):
+    motions = [clips["spin"].frames(start, start + 40) for start in (0, 30, 60)]
+    together = precondition(MotionBatch.stack(motions), KNOWN_FLOOR).motions
+    for index, motion in enumerate(motions):
+        assert np.array_equal(together.rotations[index], mend(motion, KNOWN_FLOOR).rotations)
+
+
+def test_soles_are_fitted_to_flat_stances(adult):
+    soles = sole_points(adult)
+    heights_m = np.tile(np.repeat([0.0, 0.012, 0.004], 2), (20, 2, 1))
+    fitted = fit_soles(soles, heights_m, np.ones((20, 2), dtype=bool))
+    lowered_m = (soles.offsets_m - fitted.offsets_m)[:, 1]
+    assert np.allclose(lowered_m, np.tile(np.repeat([0.0, 0.012, 0.004], 2), 2))
+    assert fit_soles(soles, heights_m, np.zeros((20, 2), dtype=bool)) is soles
+
+
+def test_skeletons_without_legs_are_refused(adult, stand):
+    legless = replace(adult, parts=tuple("" if part == "right_ankle" else part for part in adult.parts))
+    with pytest.raises(ValueError, match="ankle"):
+        mend(replace(stand, skeleton=legless))
+
+
+def swinging(motion: Motion) -> Motion:
+    """The motion on a floor that slides to and fro at up to 0.6 m/s."""
+    times_s = np.arange(len(motion)) / motion.fps
+    return replace(motion, root_m=motion.root_m + np.outer(0.6 / np.pi * np.sin(np.pi * times_s), [1.0, 0.0, 0.0]))
+
+
+@pytest.mark.parametrize(("label", "left"), [("walk", 0.1), ("cartwheel", 0.4), ("spinkick", 0.6), ("kick", 0.8)])
+def test_changing_drift_is_taken_out(clips, label, left):
+    clean = mend(clips[label])
+    assert distance_m(mend(swinging(clips[label])), clean) < left * distance_m(swinging(clips[label]), clean)
+
+
+@pytest.mark.parametrize("label", ["roll", "crawl", "getup_facedown", "walk", "run", "dance_b", "jump"])
+def test_motions_that_travel_rightly_do_not_drift(clips, label):
+    assert distance_m(mend(clips[label]), clips[label]) < 0.05
+
+
+def test_toes_that_dip_do_not_raise_the_body():
+    """Toes of either foot in turn go through the floor; the floor is where the feet stand flat."""
+    soles_m = np.tile([0.0, 0.0], (60, 1))
+    soles_m[:20, 0], soles_m[30:50, 1] = -0.05, -0.05
+    flat = soles_m == 0.0
+    assert grounding.floor_height(soles_m, np.zeros((60, 2)), flat) == 0.0
+    assert grounding.floor_height(soles_m, np.zeros((60, 2)), np.zeros((60, 2), dtype=bool)) == -0.05
+
+
+def test_sunken_toes_are_turned_up_as_far_as_needed():
+    normals = np.tile([0.0, np.cos(0.4), np.sin(0.4)], (1, 30, 2, 1))
+    share = footing.share_above(np.full((1, 30, 2), -0.03), np.full((1, 30, 2), 0.03), fps=30.0)
+    assert np.allclose(share, 0.5)
+    turned = Rotation.from_quat(footing.flattening(normals, share)).apply(normals)
+    assert np.allclose(np.arccos(turned[..., 1]), 0.2)
+    assert not footing.share_above(np.full((1, 30, 2), 0.01), np.full((1, 30, 2), 0.03), fps=30.0).any()
+
+
+def test_swinging_feet_do_not_drag():
+    stands = np.ones((1, 40, 2), dtype=bool)
+    stands[0, 10:30, 0] = False
+    soles_m, speed_m_s = np.zeros((1, 40, 2)), np.where(stands, 0.0, 0.5)
+    moves_m = footing.lock(soles_m, np.zeros((1, 39, 2, 2)), speed_m_s, stands, fps=30.0)
+    assert (moves_m[0, 10:30, 0, 1] > 0.005).all()
+    assert moves_m[..., 1].max() < 0.012
+    assert np.allclose(moves_m[0, :, 1], 0.0)

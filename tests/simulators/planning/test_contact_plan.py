@@ -1,0 +1,139 @@
+"""What motions demand, and what the floor can give."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.simulators.body.carrying import onto_links
+from selfcorrect.simulators.body.humanoid import humanoid
+from selfcorrect.simulators.engines.world import GRAVITY_M_S2
+from selfcorrect.simulators.mending.precondition import PreconditionSettings, precondition
+from selfcorrect.simulators.planning.contact_plan import contact_forces, explain
+from selfcorrect.simulators.planning.dynamics import demand, joint_torques
+from selfcorrect.simulators.planning.dynamics_filter import SHIFT_WEIGHT, centre_shift, clear_floor, filter_dynamics
+
+FRICTION = 0.5
+
+
+def mended(motion) -> tuple:
+    """The body of a motion and the motion of its links, feet planted."""
+    batch = precondition(MotionBatch.stack([motion]), PreconditionSettings(fit_soles=False)).motions
+    body = humanoid(motion.skeleton)
+    return body, onto_links(body, batch)
+
+
+def test_a_falling_body_demands_nothing(stand):
+    body = humanoid(stand.skeleton)
+    times_s = np.arange(len(stand)) / stand.fps
+    fall_m = -0.5 * GRAVITY_M_S2 * times_s[:, None] ** 2 * [0.0, 1.0, 0.0]
+    falling = onto_links(body, MotionBatch.stack([replace(stand, root_m=stand.root_m + fall_m)]))
+    assert np.abs(demand(body, falling).wrench[0, 5:-5]).max() < 1.0
+
+
+def test_a_standing_body_demands_its_weight_and_the_floor_gives_it(stand):
+    body = humanoid(stand.skeleton)
+    plan = explain(body, onto_links(body, MotionBatch.stack([stand])), FRICTION)
+    weight_n = body.total_mass_kg * GRAVITY_M_S2
+    assert np.allclose(plan.needs.wrench[..., :3], [0.0, weight_n, 0.0], atol=1e-6)
+    assert np.linalg.norm(plan.rest[..., :3], axis=-1).max() < 0.01 * weight_n
+    assert np.allclose(plan.force_n.sum(2)[..., 1], weight_n, rtol=0.01)
+
+
+def test_a_spinning_body_demands_the_rate_of_its_angular_momentum(stand):
+    """About the vertical at growing speed, arms in T-pose: moment is inertia times angular acceleration."""
+    from scipy.spatial.transform import Rotation
+
+    body = humanoid(stand.skeleton)
+    times_s = np.arange(len(stand)) / stand.fps
+    rotations = stand.rotations.copy()
+    rotations[:, 0] = Rotation.from_rotvec(0.5 * 2.0 * times_s[:, None] ** 2 * [0.0, 1.0, 0.0]).as_quat()
+    needs = demand(body, onto_links(body, MotionBatch.stack([replace(stand, rotations=rotations)])))
+    inertia = needs.inertia_kgm2[0, :, 1, 1]
+    assert np.allclose(needs.wrench[0, 6:-6, 4], 2.0 * inertia[6:-6], rtol=0.05)
+
+
+def test_forces_stay_in_their_cones_and_on_points_that_can_carry(walk):
+    body, links = mended(walk)
+    plan = explain(body, links, FRICTION)
+    tangent_n = np.linalg.norm(plan.force_n[..., [0, 2]], axis=-1)
+    assert (plan.force_n[..., 1] >= 0).all()
+    assert (tangent_n <= FRICTION * plan.force_n[..., 1] + 1e-6).all()
+    assert np.abs(plan.force_n[plan.activation == 0]).max() == 0
+
+
+def test_forces_are_as_good_as_those_of_a_general_solver():
+    generator = np.random.default_rng(3)
+    arms_m = generator.normal(0, 0.2, (4, 3)) - [0.0, 0.9, 0.0]
+    wrench = np.array([60.0, 700.0, -40.0, 20.0, 5.0, -30.0])
+    weights = np.array([1.0] * 3 + [4.0] * 3)
+
+    def loss(force_n: np.ndarray) -> float:
+        forces = force_n.reshape(4, 3)
+        made = np.concatenate([forces.sum(0), np.cross(arms_m, forces).sum(0)])
+        return float(np.sum((weights * (made - wrench)) ** 2))
+
+    def cones(force_n: np.ndarray) -> np.ndarray:
+        x, y, z = force_n.reshape(4, 3).T
+        return FRICTION * y - np.sqrt(x**2 + z**2 + 1e-9)
+
+    best = minimize(
+        loss, np.tile([0.0, 175.0, 0.0], 4), constraints={"type": "ineq", "fun": cones}, options={"maxiter": 500}
+    )
+    ours = contact_forces(wrench[None, None], arms_m[None, None], np.ones((1, 1, 4)), FRICTION, iterations=400)
+    assert loss(ours.ravel()) <= best.fun + 0.002 * float(np.sum((weights * wrench) ** 2))
+
+
+def test_joint_torques_hold_a_stretched_arm(stand):
+    """The shoulder of a T-pose carries the arm's weight at its lever."""
+    body = humanoid(stand.skeleton)
+    plan = explain(body, onto_links(body, MotionBatch.stack([stand])), FRICTION)
+    torque_nm = joint_torques(body, plan.needs, plan.force_n, plan.points_m)[0, 15]
+    shoulder, elbow = body.tree.joint("left_shoulder"), body.tree.joint("left_elbow")
+    centre_m = [body.centre_m[shoulder][0], body.tree.offsets_m[elbow][0] + body.centre_m[elbow][0]]
+    expected_nm = GRAVITY_M_S2 * (body.mass_kg[shoulder] * centre_m[0] + body.mass_kg[elbow] * centre_m[1])
+    assert torque_nm[shoulder - 1, 2] == pytest.approx(expected_nm, rel=1e-3)
+
+
+def test_the_shift_of_the_centre_solves_its_least_squares_problem():
+    generator = np.random.default_rng(0)
+    count, mass, fps = 9, 70.0, 30.0
+    rest, contact_n = generator.normal(0, 50, (count, 6)), generator.normal(0, 300, (count, 3))
+    second = np.zeros((count - 2, count))
+    for row in range(count - 2):
+        second[row, row : row + 3] = 1, -2, 1
+    accelerate = mass * fps**2 * np.kron(second, np.eye(3))
+    x, y, z = contact_n.T
+    zero = np.zeros(count)
+    arms = np.array([[zero, z, -y], [-z, zero, x], [y, -x, zero]])  # δ ↦ δ × f
+    turn = np.zeros((3 * count, 3 * count))
+    for t in range(count):
+        turn[3 * t : 3 * t + 3, 3 * t : 3 * t + 3] = arms[..., t]
+    matrix = np.concatenate([accelerate, 3 * turn, np.sqrt(SHIFT_WEIGHT) * np.eye(3 * count)])
+    right = np.concatenate([-rest[1:-1, :3].ravel(), -3 * rest[:, 3:].ravel(), np.zeros(3 * count)])
+    assert np.allclose(centre_shift(rest, contact_n, mass, fps).ravel(), np.linalg.lstsq(matrix, right)[0], atol=1e-9)
+
+
+@pytest.mark.parametrize("label", ["walk", "jump", "kick"])
+def test_filtered_motions_are_easier_to_explain(clips, label):
+    body, links = mended(clips[label])
+    before, after = (
+        np.linalg.norm(explain(body, motions, FRICTION).rest[..., :3], axis=-1).mean()
+        for motions in (links, filter_dynamics(body, links, FRICTION))
+    )
+    assert after < 0.7 * before
+
+
+def test_a_body_in_the_floor_is_lifted_out_of_it(clips):
+    lying = clips["getup_facedown"].frames(0, 20)
+    body = humanoid(lying.skeleton)
+    sunk = replace(lying, root_m=lying.root_m - [0.0, 0.08, 0.0])
+    lifted = clear_floor(body, onto_links(body, MotionBatch.stack([sunk])))
+    raised_m = lifted.root_m[0, :, 1] - sunk.root_m[:, 1]
+    assert (raised_m > 0.05).all()
+    plan = explain(body, lifted, FRICTION)
+    assert np.median(np.linalg.norm(plan.rest[..., :3], axis=-1)) < 0.35 * body.total_mass_kg * GRAVITY_M_S2

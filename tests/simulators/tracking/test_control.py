@@ -1,0 +1,171 @@
+"""The root wrench, re-anchored legs, references: what acts at every step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.kinematics import forward_kinematics
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.simulators.body import frames
+from selfcorrect.simulators.body.carrying import onto_links
+from selfcorrect.simulators.body.humanoid import humanoid
+from selfcorrect.simulators.body.leg_ik import Legs
+from selfcorrect.simulators.engines.world import GRAVITY_M_S2, RootState
+from selfcorrect.simulators.planning.contact_plan import explain
+from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.tracking.anchoring import LegAnchors, leg_jacobians, multiplied, rotated_back, turned
+from selfcorrect.simulators.tracking.reference import Reference, between_frames, rotation_velocities
+from selfcorrect.simulators.tracking.root_wrench import cross, root_wrench, rotation_error
+
+STILL = (0.0, 0.0, 0.0)
+NO_TURN = (0.0, 0.0, 0.0, 1.0)
+SPHERE = (2.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 2.0)
+NO_REST = (0.0,) * 6
+
+
+def root(position_m=STILL, orientation=NO_TURN, velocity_m_s=STILL, angular_rad_s=STILL) -> RootState:
+    return RootState(position_m, orientation, velocity_m_s, angular_rad_s)
+
+
+def test_frames_convert_back_and_keep_hands():
+    vectors = np.random.default_rng(0).normal(size=(5, 3))
+    assert np.array_equal(frames.from_simulator(frames.to_simulator(vectors)), vectors)
+    assert np.allclose(frames.to_simulator(np.array([0.0, 1.0, 0.0])), [0.0, 0.0, 1.0])
+    one, other = np.random.default_rng(1).normal(size=(2, 3))
+    product = np.cross(frames.to_simulator(one), frames.to_simulator(other))
+    assert np.allclose(product, frames.to_simulator(np.cross(one, other)))
+
+
+def test_orientations_convert_with_vectors():
+    rotation = Rotation.from_rotvec([0.3, -1.0, 0.5])
+    vector = np.array([0.2, 0.7, -0.4])
+    turned_in_simulator = Rotation.from_quat(frames.orientations_to_simulator(rotation.as_quat())).apply(vector)
+    assert np.allclose(turned_in_simulator, frames.to_simulator(rotation.apply(vector)))
+    back = frames.orientations_from_simulator(frames.orientations_to_simulator(rotation.as_quat()))
+    assert np.allclose(Rotation.from_quat(back).as_matrix(), rotation.as_matrix())
+
+
+def test_no_error_and_no_rest_mean_no_wrench():
+    wrench = root_wrench(TrackerSettings(), mass_kg=70.0)
+    assert wrench(root(), root(), NO_REST, SPHERE) == (STILL, STILL)
+
+
+def test_springs_have_their_natural_frequency():
+    settings = TrackerSettings(horizontal_rad_s=10.0, vertical_rad_s=5.0, angular_rad_s=3.0, yaw_rad_s=4.0)
+    wrench = root_wrench(settings, mass_kg=70.0)
+    force_n, moment_nm = wrench(root((0.01, 0.0, 0.01)), root(), NO_REST, SPHERE)
+    assert force_n == pytest.approx((70 * 100 * 0.01, 0.0, 70 * 25 * 0.01))
+    small = Rotation.from_rotvec([0.01, 0.0, 0.02]).as_quat().tolist()
+    _, moment_nm = wrench(root(orientation=small), root(), NO_REST, SPHERE)
+    assert moment_nm == pytest.approx((2 * 9 * 0.01, 0.0, 2 * 16 * 0.02), rel=1e-3)
+
+
+def test_the_wrench_is_bounded_whatever_happens():
+    settings = TrackerSettings()
+    far = root((3.0, -2.0, 1.0), Rotation.from_rotvec([2.0, 0, 0]).as_quat().tolist(), (50.0, 0, 0), (90.0, 0, 0))
+    force_n, moment_nm = root_wrench(settings, 70.0)(far, root(), (1e5,) * 6, SPHERE)
+    limit_n = settings.force_limit_bodyweights * 70.0 * GRAVITY_M_S2
+    assert np.hypot(force_n[0], force_n[1]) <= limit_n * (1 + 1e-9)
+    assert abs(force_n[2]) <= limit_n
+    assert np.linalg.norm(moment_nm) <= settings.torque_limit_nm * (1 + 1e-9)
+
+
+def test_rotation_error_is_the_rotation_vector_for_small_angles():
+    actual = Rotation.from_rotvec([1.0, 2.0, -0.5])
+    goal = Rotation.from_rotvec([0.02, -0.01, 0.03]) * actual
+    for sign in (1, -1):
+        error = rotation_error((sign * goal.as_quat()).tolist(), actual.as_quat().tolist())
+        assert np.allclose(error, [0.02, -0.01, 0.03], atol=1e-5)
+
+
+def test_quaternion_arithmetic_agrees_with_scipy():
+    one, other = Rotation.from_rotvec(np.random.default_rng(2).normal(size=(2, 3)))
+    vector = [0.3, -0.2, 0.9]
+    product = multiplied(one.as_quat().tolist(), other.as_quat().tolist())
+    assert np.allclose(Rotation.from_quat(product).as_matrix(), (one * other).as_matrix())
+    assert np.allclose(rotated_back(one.as_quat().tolist(), vector), one.inv().apply(vector))
+    assert np.allclose(cross([1.0, 2.0, 3.0], vector), np.cross([1.0, 2.0, 3.0], vector))
+    small = turned(one.as_quat().tolist(), [0.01, 0.02, -0.01])
+    expected = one * Rotation.from_rotvec([0.01, 0.02, -0.01])
+    assert np.allclose(Rotation.from_quat(small).as_matrix(), expected.as_matrix(), atol=1e-5)
+
+
+def test_leg_jacobians_move_ankles_where_they_should(stand):
+    """In a crouch: knees bent by 70°, thighs by 35°."""
+    rotations = stand.rotations.copy()
+    for part, degrees in (("hip", -35), ("knee", 70), ("ankle", -35)):
+        for side in ("left", "right"):
+            rotations[:, stand.skeleton.joint(f"{side}_{part}")] = Rotation.from_euler("x", degrees, True).as_quat()
+    body = humanoid(stand.skeleton)
+    links = onto_links(body, MotionBatch.stack([replace(stand, rotations=rotations).frames(0, 5)]))
+    jacobians = leg_jacobians(body, links, explain(body, links, 0.5))
+    legs = Legs.of(body.tree)
+    before_m, before = forward_kinematics(body.tree, links.root_m, links.rotations)
+    for side, offset_m in ((0, [0.01, -0.005, 0.008]), (1, [0.006, 0.01, -0.01])):
+        bent = links.rotations.copy()
+        for place, joint in enumerate((legs.hips[side], legs.knees[side], legs.ankles[side])):
+            turn = Rotation.from_rotvec(jacobians[:, :, side, place] @ offset_m)
+            bent[:, :, joint] = (Rotation.from_quat(bent[:, :, joint]) * turn).as_quat()
+        after_m, after = forward_kinematics(body.tree, links.root_m, bent)
+        ankle = legs.ankles[side]
+        assert np.allclose((after_m - before_m)[:, :, ankle], offset_m, atol=5e-4)
+        assert np.allclose(np.abs(np.sum(after[:, :, ankle] * before[:, :, ankle], -1)), 1.0, atol=1e-5)
+
+
+def test_references_pass_through_the_frames(walk):
+    reference = Reference.through(walk.root_m, walk.rotations, walk.fps)
+    times_s = np.arange(len(walk)) / walk.fps
+    assert np.allclose(reference.positions_m(times_s), walk.root_m)
+    dots = np.abs(np.sum(reference.rotations(times_s) * walk.rotations, axis=-1))
+    assert np.allclose(dots, 1.0, atol=1e-9)
+    late = reference.positions_m(np.array([reference.seconds + 1.0]))
+    assert np.allclose(late, walk.root_m[-1])
+
+
+def test_velocities_of_a_steady_spin():
+    times_s = np.arange(5) / 120
+    rotations = Rotation.from_rotvec(np.outer(times_s, [0.0, 3.0, 0.0])).as_quat()
+    assert np.allclose(rotation_velocities(rotations, 1 / 120), [0.0, 3.0, 0.0])
+
+
+def test_values_between_frames_are_linear():
+    values = np.array([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])
+    assert np.allclose(between_frames(values, 10.0, np.array([0.05, 0.1, 0.2])), [[1.0, 2.0], [2.0, 3.0], [4.0, 5.0]])
+
+
+@pytest.fixture
+def striding(clips):
+    """A walking body's plan, its leg anchors at one step per frame, and a frame in which the left foot swings."""
+    motion = MotionBatch.stack([clips["walk"]])
+    body = humanoid(motion.skeleton)
+    links = onto_links(body, motion)
+    plan = explain(body, links, 0.5)
+    times_s = np.arange(motion.root_m.shape[1] - 1) / motion.fps
+    anchors = LegAnchors(body, plan.of(0), leg_jacobians(body, links, plan)[0], motion.fps, times_s)
+    load_n = plan.force_n[0, :, : len(body.soles), 1].reshape(len(times_s) + 1, 2, -1).sum(-1)
+    swing = int(np.flatnonzero((load_n[:, 0] == 0) & (load_n[:, 1] > 0.5 * body.total_mass_kg * GRAVITY_M_S2))[0])
+    return body, plan.of(0), anchors, swing
+
+
+def moved_targets(striding, sag_m: float) -> dict[str, float]:
+    """Angles by which the joints of both legs are turned, the whole body being `sag_m` too low, after a while."""
+    body, plan, anchors, frame = striding
+    ankles_m = frames.to_simulator(plan.needs.positions_m[frame, Legs.of(body.tree).ankles]) - [0.0, 0.0, sag_m]
+    rest = [list(NO_TURN) for _ in range(len(body) - 1)]
+    for _ in range(20):
+        moved = anchors.move(frame, rest, root(), root(position_m=(0.0, 0.0, -sag_m)), ankles_m.tolist())
+    return dict(zip(body.tree.parts[1:], Rotation.from_quat(moved).magnitude(), strict=True))
+
+
+def test_a_swinging_foot_of_a_sagging_body_is_lifted(striding):
+    angles = moved_targets(striding, sag_m=0.02)
+    assert angles["left_knee"] > 0.02
+    assert angles["right_knee"] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_swinging_foot_of_a_body_that_is_too_high_is_left_alone(striding):
+    assert max(moved_targets(striding, sag_m=-0.02).values()) == pytest.approx(0.0, abs=1e-9)
