@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from selfcorrect.datasets.collections import catalog
 from selfcorrect.datasets.collections.dataset import UNREADABLE, Clip, complaint
+from selfcorrect.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL_BODY, to_smpl
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import SMPL_22, Skeleton
@@ -91,7 +92,7 @@ def open_cache(
             pass
     cache = MotionCache(folder)
     if not len(cache):
-        raise ValueError(f"{settings.folder}: no motion could be read; the first problem: {cache.complaints[:1]}")
+        raise InputError(f"{settings.folder}: no motion could be read; the first problem: {cache.complaints[:1]}")
     return cache
 
 
@@ -184,7 +185,7 @@ class MotionCache(Sequence[Motion]):
     def __init__(self, folder: Path) -> None:
         tables = [pq.read_table(path) for path in sorted(folder.glob("shard-*.parquet"))]
         if not tables:
-            raise ValueError(f"{folder}: expected shards of a cache here, found none")
+            raise InputError(f"{folder}: expected shards of a cache here, found none")
         self.folder = folder
         self.table = {name: pa.concat_tables(tables)[name].to_numpy() for name in _COLUMNS}
         self.complaints = [line for table in tables for line in json.loads((table.schema.metadata)[b"complaints"])]
@@ -217,7 +218,7 @@ class MotionCache(Sequence[Motion]):
         starts = np.maximum(self.table["frames"] - frames + 1, 0)
         ends = np.cumsum(starts)
         if not ends[-1]:
-            raise ValueError(f"{self.folder}: no motion has {frames} frames, the longest {self.table['frames'].max()}")
+            raise InputError(f"{self.folder}: no motion has {frames} frames, the longest {self.table['frames'].max()}")
         places = random.integers(ends[-1], size=count)
         rows = np.searchsorted(ends, places, side="right")
         firsts = (places - (ends - starts)[rows])[:, None]
@@ -237,7 +238,7 @@ class MotionCache(Sequence[Motion]):
         """
         skeletons = [self._skeleton(index) for index in range(len(self))]
         if {skeleton.names for skeleton in skeletons} != {SMPL_22} or len(set(self.table["fps"])) > 1:
-            raise ValueError(f"{self.folder}: windows need motions of SMPL's body at one rate: set body_only and fps")
+            raise InputError(f"{self.folder}: windows need motions of SMPL's body at one rate: set body_only and fps")
         average = replace(skeletons[0], offsets_m=np.mean([skeleton.offsets_m for skeleton in skeletons], axis=0))
         return average, self.table["to_average"] / _to_average(average)
 

@@ -12,6 +12,7 @@ from selfcorrect.datasets.collections.dataset import read_all
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.datasets.files import convert
 from selfcorrect.datasets.files.bvh import read_bvh
+from selfcorrect.errors import InputError
 from selfcorrect.motion.motion import Motion
 
 EXPECTED = "deepmimic, a motion file (.bvh, .npz, .npy), a folder of BVH files, or a dataset's folder"
@@ -29,12 +30,12 @@ def load_motions(source: str | Path) -> list[Motion]:
         return load_deepmimic()
     path = Path(source).expanduser()
     if not path.exists():
-        raise ValueError(f"no file or folder {source}; expected {EXPECTED}")
+        raise InputError(f"no file or folder {source}; expected {EXPECTED}")
     if CMU.recognises(path):
         return load_cmu(path)
     motions = _read_folder(path) if path.is_dir() else [_read_file(path, path.parent)]
     if not motions:
-        raise ValueError(f"{source}: there are no motions to read here; expected {EXPECTED}")
+        raise InputError(f"{source}: there are no motions to read here; expected {EXPECTED}")
     return motions
 
 

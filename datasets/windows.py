@@ -16,6 +16,7 @@ from typing import Self
 
 import numpy as np
 
+from selfcorrect.errors import InputError, SettingError
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.transforms import canonicalise, close_cycle, mirror, on_skeleton, repeat_cycle, resample
 
@@ -42,11 +43,11 @@ class WindowSettings:
         for name in ("frames", "stride", "cap_per_label"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+                raise SettingError(f"{name} must be at least 1, got {value}")
         if not self.fps > 0:
-            raise ValueError(f"fps must be positive, got {self.fps}")
+            raise SettingError(f"fps must be positive, got {self.fps}")
         if not 0 < self.held_out_share < 1:
-            raise ValueError(f"held_out_share must lie between 0 and 1, got {self.held_out_share}")
+            raise SettingError(f"held_out_share must lie between 0 and 1, got {self.held_out_share}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,11 +138,11 @@ def _label_names(motions: Sequence[Motion]) -> tuple[str, ...]:
 def _alike(motions: Sequence[Motion], settings: WindowSettings) -> list[Motion]:
     """The motions at the windows' frame rate and on one skeleton."""
     if not motions:
-        raise ValueError("there are no motions to cut windows from")
+        raise InputError("there are no motions to cut windows from")
     first = motions[0].skeleton
     for motion in motions:
         if motion.skeleton.names != first.names or motion.skeleton.parents != first.parents:
-            raise ValueError(
+            raise InputError(
                 f"windows need motions of the same joints: {motion.source or motion.label} has {len(motion.skeleton)}, "
                 f"{motions[0].source or motions[0].label} has {len(first)} or others"
             )

@@ -9,6 +9,8 @@ from typing import Any
 
 import tyro
 
+from selfcorrect.errors import SelfcorrectError
+
 COMMANDS = {
     "motion": "motion:MotionCommand",
     "toy": "toy:ToyCommand",
@@ -31,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nStopped; the same command continues where it was.", file=sys.stderr)
         return 130
-    except (ValueError, OSError, RuntimeError) as error:
+    except (SelfcorrectError, OSError) as error:
         if os.environ.get("SELFCORRECT_TRACEBACK"):
             raise
         print(f"selfcorrect: {error}", file=sys.stderr)

@@ -16,6 +16,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from selfcorrect.errors import InputError, SettingError, WorkerError
 from selfcorrect.processes import start_processes
 
 Progress = Callable[[str, int, int], None]
@@ -57,7 +58,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, title: str, unit: str = "gen") -
     stopped; what is finished stays finished.
     """
     if workers < 1:
-        raise ValueError(f"workers must be at least 1, got {workers}")
+        raise SettingError(f"workers must be at least 1, got {workers}")
     _use_one_thread()
     total = sum(job.generations for job in jobs)
     if workers == 1:
@@ -92,7 +93,7 @@ def _in_order(jobs: Sequence[Job]) -> Iterator[Job]:
     while waiting:
         ready = [job for job in waiting if job.after is None or job.after in done]
         if not ready:
-            raise ValueError(f"job {waiting[0].name} waits for {waiting[0].after}, which is not among the jobs")
+            raise InputError(f"job {waiting[0].name} waits for {waiting[0].after}, which is not among the jobs")
         done |= {job.name for job in ready}
         waiting = [job for job in waiting if job.name not in done]
         yield from ready
@@ -112,7 +113,7 @@ def _run_when_ready(pool: ProcessPoolExecutor, jobs: Sequence[Job]) -> None:
             try:
                 future.result()
             except BrokenProcessPool:
-                raise RuntimeError(
+                raise WorkerError(
                     f"a worker process died while {name} ran (killed, or out of memory); the same command continues"
                 ) from None
             done.add(name)

@@ -18,6 +18,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 from torch import Tensor
 
+from selfcorrect.errors import InputError, SettingError
 from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples
 
@@ -64,7 +65,7 @@ def fit_anchors(
 ) -> Anchors:
     """Cluster the samples of each label by k-means on `embed`; a centroid is the mean of its cluster's values."""
     if samples_per_centroid < 1:
-        raise ValueError(f"samples_per_centroid must be at least 1, got {samples_per_centroid}")
+        raise SettingError(f"samples_per_centroid must be at least 1, got {samples_per_centroid}")
     centroids, labels, masses = [], [], []
     for label in samples.labels.unique():
         values = samples.values[samples.labels == label]
@@ -100,7 +101,7 @@ class AnchoredCorrector:
 
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
-            raise ValueError(f"strength must be from 0 to 1, got {self.strength}")
+            raise SettingError(f"strength must be from 0 to 1, got {self.strength}")
 
     @property
     def name(self) -> str:
@@ -126,7 +127,7 @@ class AnchoredCorrector:
     def _correct(self, values: Tensor, label: int, stream: Stream) -> Tensor:
         own = self.anchors.labels == label
         if not own.any():
-            raise ValueError(f"the anchored corrector has no centroid for label {label}")
+            raise InputError(f"the anchored corrector has no centroid for label {label}")
         centroids = self.anchors.centroids[own].to(values)
         masses = self.anchors.masses[own]
         if len(values) < len(masses):

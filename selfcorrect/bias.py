@@ -11,6 +11,7 @@ from typing import Protocol, Self, TypeAlias, cast
 import torch
 from torch import Tensor
 
+from selfcorrect.errors import InputError, SettingError
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.randomness import Stream
 
@@ -35,7 +36,7 @@ def sampling_settings(**settings: float) -> Bias:
 
     def bias(model: GenerativeModel) -> Sampler:
         if not hasattr(model, "with_sampling"):
-            raise ValueError(f"{type(model).__name__} has no sampling settings, asked for {', '.join(settings)}")
+            raise InputError(f"{type(model).__name__} has no sampling settings, asked for {', '.join(settings)}")
         steered = cast(Steerable, model).with_sampling(**settings)
         return cast(GenerativeModel, steered).sample
 
@@ -49,9 +50,9 @@ def best_of(k: int, *raters: Score, choice_noise: float = 0.0) -> Bias:
     at scale s draw i wins with probability ∝ exp(score_i / s) (Plackett–Luce), at 0 the best always wins.
     """
     if k < 1 or not raters:
-        raise ValueError(f"best_of needs k ≥ 1 and at least one rater, got k = {k} and {len(raters)} raters")
+        raise SettingError(f"best_of needs k ≥ 1 and at least one rater, got k = {k} and {len(raters)} raters")
     if not choice_noise >= 0:
-        raise ValueError(f"choice_noise must be at least 0, got {choice_noise}")
+        raise SettingError(f"choice_noise must be at least 0, got {choice_noise}")
 
     def bias(model: GenerativeModel) -> Sampler:
         def sampler(labels: Tensor, stream: Stream) -> Tensor:

@@ -12,17 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selfcorrect.corrector import (
-    Corrected,
-    Corrector,
-    CorrectorError,
-    Info,
-    SampleError,
-    call_corrector,
-    merge_info,
-    name_of,
-    with_trailing_axes,
-)
+from selfcorrect.corrector import Corrected, Corrector, Info, call_corrector, merge_info, name_of, with_trailing_axes
+from selfcorrect.errors import CorrectorError, SampleError, SelfcorrectError, SettingError
 from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples, concatenate
 
@@ -53,12 +44,12 @@ class Correction:
 
     def __post_init__(self) -> None:
         if not self.strength >= 0:
-            raise ValueError(f"correction strength γ must be at least 0 (inf: full corrector), got {self.strength}")
+            raise SettingError(f"correction strength γ must be at least 0 (inf: full corrector), got {self.strength}")
         if self.max_draws_per_sample < 1:
-            raise ValueError(f"max_draws_per_sample must be at least 1, got {self.max_draws_per_sample}")
+            raise SettingError(f"max_draws_per_sample must be at least 1, got {self.max_draws_per_sample}")
         for option, allowed in _OPTIONS.items():
             if (value := getattr(self, option)) not in allowed:
-                raise ValueError(f"{option} must be one of {', '.join(allowed)}, got {value!r}")
+                raise SettingError(f"{option} must be one of {', '.join(allowed)}, got {value!r}")
         if not self.name:
             object.__setattr__(self, "name", name_of(self.corrector))
 
@@ -207,7 +198,7 @@ def _call_guarded(raw: Samples, correction: Correction, stream: Stream, first_ro
 
 def describe(error: Exception) -> str:
     """The message alone for this package's own complaints, with the type's name for anything else."""
-    if isinstance(error, SampleError | CorrectorError) or type(error) is ValueError:
+    if isinstance(error, SelfcorrectError) or type(error) is ValueError:
         return str(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from selfcorrect.errors import InputError, SampleError, SettingError
 from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples
 
@@ -40,18 +41,6 @@ class Corrected:
 Corrector: TypeAlias = Callable[[Samples], Samples | Corrected] | Callable[[Samples, Stream], Samples | Corrected]
 
 
-class CorrectorError(ValueError):
-    """A corrector raised, broke the contract, or rejected too much; the message names it and the sample."""
-
-
-class SampleError(ValueError):
-    """One sample could not be corrected. Correctors that work sample by sample raise it to name the sample."""
-
-    def __init__(self, sample: int, reason: str) -> None:
-        super().__init__(reason)
-        self.sample = sample
-
-
 def name_of(corrector: Corrector) -> str:
     """The corrector's `name`, else the function's or the class's name."""
     named = getattr(corrector, "name", None) or getattr(corrector, "__name__", None)
@@ -68,7 +57,7 @@ def call_corrector(corrector: Corrector, samples: Samples, stream: Stream) -> Co
     if isinstance(answer, Samples):
         answer = Corrected(answer, torch.ones(len(answer), dtype=torch.bool))
     if not isinstance(answer, Corrected):
-        raise ValueError(f"a corrector must return Samples or Corrected, got {type(answer).__name__}")
+        raise InputError(f"a corrector must return Samples or Corrected, got {type(answer).__name__}")
     return _checked(answer, samples)
 
 
@@ -82,22 +71,22 @@ def _takes_stream(corrector: Corrector) -> bool:
 def _checked(answer: Corrected, given: Samples) -> Corrected:
     values = answer.samples.values
     if len(values) != len(given):
-        raise ValueError(
+        raise InputError(
             f"a corrector must return one sample per input, got {len(values)} for {len(given)}; "
             "to reject samples return Corrected with an `accepted` mask"
         )
     if values.shape != given.values.shape:
-        raise ValueError(f"a corrector must keep the shape {tuple(given.values.shape)}, got {tuple(values.shape)}")
+        raise InputError(f"a corrector must keep the shape {tuple(given.values.shape)}, got {tuple(values.shape)}")
     if not values.is_floating_point():
-        raise ValueError(f"a corrector must return floating-point values, got {values.dtype}")
+        raise InputError(f"a corrector must return floating-point values, got {values.dtype}")
     accepted = torch.as_tensor(answer.accepted)
     if accepted.shape != (len(given),) or accepted.dtype != torch.bool:
-        raise ValueError(
+        raise InputError(
             f"`accepted` must be bool of shape ({len(given)},), got {accepted.dtype} of shape {tuple(accepted.shape)}"
         )
     for key, column in answer.info.items():
         if np.shape(column) != (len(given),):
-            raise ValueError(f"info[{key!r}] must have shape ({len(given)},), got {np.shape(column)}")
+            raise InputError(f"info[{key!r}] must have shape ({len(given)},), got {np.shape(column)}")
     _check_finite(values, accepted)
     values = values.to(given.values)
     return Corrected(answer.samples.with_values(values), accepted.cpu(), answer.info)
@@ -190,7 +179,7 @@ def placebo(corrector: Corrector, name: str = "") -> Corrector:
 def chain(*correctors: Corrector, name: str = "") -> Corrector:
     """Correctors one after another; what one rejects does not reach the next. Diagnostics are named `corrector.key`."""
     if not correctors:
-        raise ValueError("a chain needs at least one corrector")
+        raise SettingError("a chain needs at least one corrector")
 
     def chained(samples: Samples, stream: Stream) -> Corrected:
         values, accepted = samples, torch.ones(len(samples), dtype=torch.bool)
@@ -244,16 +233,16 @@ def import_corrector(reference: str) -> Corrector:
     """
     module_name, _, attribute = reference.partition(":")
     if not (module_name and attribute):
-        raise ValueError(f"a corrector is given as package.module:function, got {reference!r}")
+        raise SettingError(f"a corrector is given as package.module:function, got {reference!r}")
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
         module = importlib.import_module(module_name)
     except Exception as error:
-        raise ValueError(f"cannot import the module {module_name!r} of corrector {reference!r}: {error}") from error
+        raise SettingError(f"cannot import the module {module_name!r} of corrector {reference!r}: {error}") from error
     if not hasattr(module, attribute):
-        raise ValueError(f"module {module_name!r} has no {attribute!r}, asked for as corrector {reference!r}")
+        raise SettingError(f"module {module_name!r} has no {attribute!r}, asked for as corrector {reference!r}")
     corrector = getattr(module, attribute)
     if inspect.isclass(corrector) or not callable(corrector):
-        raise ValueError(f"corrector {reference!r} must be a function or a callable object, got {corrector!r}")
+        raise SettingError(f"corrector {reference!r} must be a function or a callable object, got {corrector!r}")
     return cast(Corrector, corrector)

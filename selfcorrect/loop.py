@@ -18,6 +18,7 @@ from torch import Tensor
 
 from selfcorrect.bias import Bias, Sampler, unbiased
 from selfcorrect.correction import CorrectedBatch, Correction, Redraw, apply_corrector, describe
+from selfcorrect.errors import InputError, LoopError, SettingError
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.policy import Policy, realised_mixture, sampling_labels
 from selfcorrect.randomness import Stream
@@ -55,11 +56,11 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.generations < 1:
-            raise ValueError(f"a loop needs at least 1 generation, got {self.generations}")
+            raise SettingError(f"a loop needs at least 1 generation, got {self.generations}")
         if self.steps < 0:
-            raise ValueError(f"steps must be at least 0, got {self.steps}")
+            raise SettingError(f"steps must be at least 0, got {self.steps}")
         if self.correct_real and self.correction is None:
-            raise ValueError("correct_real needs a correction, and this plan has none")
+            raise SettingError("correct_real needs a correction, and this plan has none")
 
 
 @dataclass(frozen=True)
@@ -83,10 +84,6 @@ class Candidate:
 
 
 Evaluate: TypeAlias = Callable[[Candidate], Mapping[str, "float | np.ndarray | Tensor"]]
-
-
-class LoopError(RuntimeError):
-    """A generation failed; what was committed before it is intact, and the run can be resumed."""
 
 
 def train_first_generation(task: Task, store: Store, stream: Stream) -> None:
@@ -176,10 +173,10 @@ def _drawer(sampler: Sampler, generation: int, real: Samples) -> Redraw:
     def draw(labels: Tensor, stream: Stream) -> Samples:
         values = sampler(labels, stream).to(real.values)
         if len(values) != len(labels):
-            raise ValueError(f"the model drew {len(values)} samples for {len(labels)} labels")
+            raise InputError(f"the model drew {len(values)} samples for {len(labels)} labels")
         if not values.isfinite().all():
             broken = ~values.isfinite().flatten(1).all(dim=1)
-            raise ValueError(f"sample {int(broken.nonzero()[0])} of the model is not finite (NaN or infinity)")
+            raise InputError(f"sample {int(broken.nonzero()[0])} of the model is not finite (NaN or infinity)")
         return Samples.synthetic(values, labels, generation)
 
     return draw
@@ -191,11 +188,11 @@ def _correct(raw: Samples, correction: Correction | None, stream: Stream, redraw
 
 def _fit(model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
     if len(training) == 0:
-        raise ValueError("the training set is empty")
+        raise InputError("the training set is empty")
     trained = model.fit(training, steps, stream)
     for name, tensor in trained.state().items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise ValueError(f"training left numbers in {name!r} that are not finite (NaN or infinity)")
+            raise InputError(f"training left numbers in {name!r} that are not finite (NaN or infinity)")
     return trained
 
 

@@ -14,6 +14,7 @@ from typing import Protocol, TypeAlias
 import torch
 from torch import Tensor
 
+from selfcorrect.errors import InputError, SettingError
 from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples, concatenate
 
@@ -155,7 +156,7 @@ class Keep:
 
     def __post_init__(self) -> None:
         if not 0 <= self.fraction <= 1:
-            raise ValueError(f"fraction of keep must lie in [0, 1], got {self.fraction}")
+            raise SettingError(f"fraction of keep must lie in [0, 1], got {self.fraction}")
 
     def count(self, real_count: int, generation: int) -> int:
         return real_count - round(self.fraction * real_count)
@@ -192,7 +193,7 @@ def blocks_of(pool: Samples) -> FreshSource:
     def block(generation: int, count: int, stream: Stream) -> Samples:
         rows = torch.arange((generation - 1) * count, generation * count)
         if rows[-1] >= len(pool):
-            raise ValueError(f"fresh real data are used up in generation {generation}: {len(pool)} rows in all")
+            raise InputError(f"fresh real data are used up in generation {generation}: {len(pool)} rows in all")
         return pool.take(rows)
 
     return block
@@ -240,17 +241,17 @@ def parse_policy(text: str, fresh_source: FreshSource | None = None) -> Policy:
     """
     name, *words = text.strip().split(":")
     if name not in _FORMS:
-        raise ValueError(f"unknown policy {text!r}; known are {', '.join(form for form, _ in _FORMS.values())}")
+        raise SettingError(f"unknown policy {text!r}; known are {', '.join(form for form, _ in _FORMS.values())}")
     form, make = _FORMS[name]
     if name == "fresh" and fresh_source is None:
-        raise ValueError(f"policy {text!r} needs a source of fresh real data, and this experiment has none")
+        raise SettingError(f"policy {text!r} needs a source of fresh real data, and this experiment has none")
     try:
         numbers = [int(word) if word.isdecimal() else float(word) for word in words]
         return make(fresh_source, *numbers) if name == "fresh" else make(*numbers)
     except TypeError:
-        raise ValueError(f"policy {text!r} must have the form {form}") from None
+        raise SettingError(f"policy {text!r} must have the form {form}") from None
     except ValueError as error:
-        raise ValueError(f"policy {text!r} must have the form {form}: {error}") from None
+        raise SettingError(f"policy {text!r} must have the form {form}: {error}") from None
 
 
 def _check_ratio(policy: str, ratio: float) -> None:
@@ -260,9 +261,9 @@ def _check_ratio(policy: str, ratio: float) -> None:
 def _check_number(what: str, value: float, least: float, *, exclusive: bool = False) -> None:
     if not (math.isfinite(value) and (value > least if exclusive else value >= least)):
         bound = f"above {least}" if exclusive else f"at least {least}"
-        raise ValueError(f"{what} must be finite and {bound}, got {value}")
+        raise SettingError(f"{what} must be finite and {bound}, got {value}")
 
 
 def _check_count(what: str, value: int) -> None:
     if not isinstance(value, int) or value < 1:
-        raise ValueError(f"{what} must be a positive integer, got {value}")
+        raise SettingError(f"{what} must be a positive integer, got {value}")

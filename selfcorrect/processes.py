@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import TypeVar
 
+from selfcorrect.errors import SettingError, WorkerError
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -24,18 +26,18 @@ _executors: dict[int, ProcessPoolExecutor] = {}
 def map_tasks(function: Callable[[Task], Result], tasks: Iterable[Task], workers: int) -> list[Result]:
     """Call a function of an importable module on every task, in `workers` processes, or in this one if `workers` is 1.
 
-    Raises ValueError for fewer than one worker, RuntimeError when a worker process dies, and
+    Raises SettingError for fewer than one worker, WorkerError when a worker process dies, and
     whatever `function` raises.
     """
     if workers < 1:
-        raise ValueError(f"workers must be at least 1, got {workers}")
+        raise SettingError(f"workers must be at least 1, got {workers}")
     if workers == 1:
         return [function(task) for task in tasks]
     try:
         return list(_executor(workers).map(function, tasks))
     except BrokenProcessPool as error:
         _drop(workers)
-        raise RuntimeError(
+        raise WorkerError(
             "a worker process died while simulating (killed, or out of memory); try again with fewer workers"
         ) from error
     except KeyboardInterrupt:

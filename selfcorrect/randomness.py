@@ -14,6 +14,8 @@ from typing import Self
 import numpy as np
 import torch
 
+from selfcorrect.errors import SettingError
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -45,5 +47,5 @@ class Stream:
 def streams(seed: int) -> Stream:
     """The root stream of an experiment."""
     if seed < 0:
-        raise ValueError(f"a seed must be a non-negative integer, got {seed}")
+        raise SettingError(f"a seed must be a non-negative integer, got {seed}")
     return Stream(seed)

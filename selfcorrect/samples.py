@@ -10,6 +10,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from selfcorrect.errors import InputError, SettingError
 from selfcorrect.provenance import Provenance
 
 
@@ -34,7 +35,7 @@ class Samples:
             "weights": len(self.weights),
         }
         if len(set(lengths.values())) != 1:
-            raise ValueError(f"all fields of Samples need one length, got {lengths}")
+            raise InputError(f"all fields of Samples need one length, got {lengths}")
 
     @classmethod
     def real(cls, values: Tensor, labels: Tensor | None = None) -> Self:
@@ -77,7 +78,7 @@ class Samples:
 def concatenate(batches: Sequence[Samples]) -> Samples:
     """Join batches along the sample axis; `batches` must not be empty."""
     if not batches:
-        raise ValueError("concatenate needs at least one batch of samples")
+        raise SettingError("concatenate needs at least one batch of samples")
     return Samples(
         values=torch.cat([batch.values for batch in batches]),
         labels=torch.cat([batch.labels for batch in batches]),

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from torch import Tensor
 
+from selfcorrect.errors import InputError, SettingError
 from selfcorrect.randomness import Stream, streams
 
 FEWEST_SEEDS_TO_BOOTSTRAP = 20
@@ -122,7 +123,7 @@ def compare_paired(first: ArrayLike, second: ArrayLike, confidence: float = 0.95
     one, other = _per_seed(first), _per_seed(second)
     _check_paired(one, other)
     if len(one) < 2:
-        raise ValueError("a paired comparison needs at least 2 common seeds, got 1")
+        raise InputError("a paired comparison needs at least 2 common seeds, got 1")
     difference = mean_interval(one - other, confidence)
     if len(one) < FEWEST_SEEDS_TO_PERMUTE:
         p_value = 1.0 if np.array_equal(one, other) else float(stats.ttest_rel(one, other).pvalue)
@@ -161,7 +162,7 @@ def real_floor(
     spans single repeats, since one evaluation of a model is one draw.
     """
     if not 0 < count < len(real):
-        raise ValueError(f"the floor needs between 1 and {len(real) - 1} candidates of {len(real)} rows, got {count}")
+        raise InputError(f"the floor needs between 1 and {len(real) - 1} candidates of {len(real)} rows, got {count}")
     order = stream.numpy()
     splits = (order.permutation(len(real)) for _ in range(repeats))
     draws = [metric(real[rows[count:]], real[rows[:count]]) for rows in splits]
@@ -180,7 +181,7 @@ def half_life(curve: ArrayLike, floor: float = 0.0) -> float:
     """
     height = np.asarray(curve, dtype=float) - floor
     if height[0] <= 0:
-        raise ValueError(f"a half-life needs a curve that starts above its floor {floor:g}, got {height[0] + floor:g}")
+        raise InputError(f"a half-life needs a curve that starts above its floor {floor:g}, got {height[0] + floor:g}")
     crossed = np.flatnonzero(height <= height[0] / 2)
     if not len(crossed):
         return math.inf
@@ -206,7 +207,7 @@ class Thresholds:
 
     def __post_init__(self) -> None:
         if not 1 <= self.stable < self.collapsed:
-            raise ValueError(f"thresholds need 1 ≤ stable < collapsed, got {self.stable:g} and {self.collapsed:g}")
+            raise SettingError(f"thresholds need 1 ≤ stable < collapsed, got {self.stable:g} and {self.collapsed:g}")
 
 
 @dataclass(frozen=True)
@@ -258,13 +259,13 @@ def worst_verdict(verdicts: Sequence[Verdict]) -> Verdict:
 def _per_seed(values: ArrayLike) -> np.ndarray:
     seeds = np.asarray(values, dtype=float)
     if seeds.ndim != 1 or not len(seeds) or not np.isfinite(seeds).all():
-        raise ValueError(f"expected one finite value per seed, shape (S,) with S ≥ 1, got {seeds!r}")
+        raise InputError(f"expected one finite value per seed, shape (S,) with S ≥ 1, got {seeds!r}")
     return seeds
 
 
 def _check_paired(one: np.ndarray, other: np.ndarray) -> None:
     if len(one) != len(other):
-        raise ValueError(f"paired arms need the same seeds, got {len(one)} and {len(other)} values")
+        raise InputError(f"paired arms need the same seeds, got {len(one)} and {len(other)} values")
 
 
 Status = Literal["present", "absent", "not measurable"]

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from selfcorrect.extras import MissingExtraError
+from selfcorrect.errors import InputError, MissingExtraError
 from selfcorrect.storage.files import replacing
 
 _BATCH = 64
@@ -97,7 +97,7 @@ def clip(model: str = "openai/clip-vit-base-patch32", device: str = "cpu") -> Cl
         network: Any = CLIPTextModelWithProjection.from_pretrained(model, local_files_only=True)
         tokenizer = CLIPTokenizer.from_pretrained(model, local_files_only=True)
     except OSError as error:
-        raise ValueError(
+        raise InputError(
             f"{model}: no CLIP here; give a folder that holds it, or fetch it into Hugging Face's cache first "
             f"(hf download openai/clip-vit-base-patch32)"
         ) from error
@@ -139,7 +139,7 @@ class Cached:
             try:
                 self._known.update(load_file(path))
             except SafetensorError as error:
-                raise ValueError(f"{path}: the cached text vectors are damaged ({error}); delete the file") from error
+                raise InputError(f"{path}: the cached text vectors are damaged ({error}); delete the file") from error
 
     def _write(self, vectors: dict[str, Tensor]) -> None:
         with replacing(self._place / f"{_key(''.join(vectors))[:16]}.safetensors") as temporary:

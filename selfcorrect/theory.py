@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from scipy import integrate, optimize, stats
 from scipy.special import digamma, expit
 
+from selfcorrect.errors import SettingError
 from selfcorrect.statistics import Interval, mean_interval
 
 # ---------------------------------------------------------------- stability of the augmented loop
@@ -393,5 +394,5 @@ def _transformed(interval: Interval, function: Callable[[float], float]) -> Inte
 
 def _at_least_zero(name: str, value: float) -> float:
     if not value >= 0:
-        raise ValueError(f"{name} must not be negative, got {value:g}")
+        raise SettingError(f"{name} must not be negative, got {value:g}")
     return value

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from selfcorrect.errors import InputError
 from selfcorrect.storage.files import write_atomically
 from selfcorrect.storage.store import Generation, Metrics, Record, to_json
 
@@ -144,7 +145,7 @@ def _medium(path: Path) -> Any:
     import wandb
 
     if not path.is_file():
-        raise ValueError(f"no picture or video at {path}")
+        raise InputError(f"no picture or video at {path}")
     if path.suffix in (".gif", ".mp4"):
         return wandb.Video(str(path))
     return wandb.Image(str(path))

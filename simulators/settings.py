@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Self
 
+from selfcorrect.errors import SettingError
+
 STRENGTHS = {"faithful": 0.0, "balanced": 0.7, "physical": 1.0}
 """Named points on the dial of `TrackerSettings.at_strength`."""
 
@@ -76,14 +78,14 @@ class TrackerSettings:
 
     def __post_init__(self) -> None:
         if self.engine not in ENGINES:
-            raise ValueError(f"engine must be one of {ENGINES}, got {self.engine!r}")
+            raise SettingError(f"engine must be one of {ENGINES}, got {self.engine!r}")
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, (int, float)) and not value > 0 and field.name not in _MAY_BE_ZERO:
-                raise ValueError(f"{field.name} must be positive, got {value}")
+                raise SettingError(f"{field.name} must be positive, got {value}")
         for name in ("joint_erp", "contact_erp"):
             if getattr(self, name) > 1:
-                raise ValueError(f"{name} must be at most 1, got {getattr(self, name)}")
+                raise SettingError(f"{name} must be at most 1, got {getattr(self, name)}")
 
     @classmethod
     def at_strength(cls, strength: float) -> Self:
@@ -93,7 +95,7 @@ class TrackerSettings:
         default settings lie near "balanced".
         """
         if not 0 <= strength <= 1:
-            raise ValueError(f"strength must be in [0, 1], got {strength}")
+            raise SettingError(f"strength must be in [0, 1], got {strength}")
         return cls(**{name: stiff * (soft / stiff) ** strength for name, (stiff, soft) in _FRONTIER.items()})
 
     def steps_per_frame(self, fps: float) -> int:

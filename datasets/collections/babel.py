@@ -14,6 +14,7 @@ from typing import Any
 
 from selfcorrect.datasets.collections.dataset import Clip, Dataset, MissingData, cut, require
 from selfcorrect.datasets.files import amass
+from selfcorrect.errors import InputError
 from selfcorrect.motion.motion import Motion
 
 SPLITS = ("train", "val", "test", "extra_train", "extra_val")
@@ -45,12 +46,12 @@ def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False)
     """The labelled recordings of a split ("train" where none is named); AMASS lies in `amass` in or beside `folder`."""
     split = split or "train"
     if split not in SPLITS:
-        raise ValueError(f"{folder}: BABEL has the splits {', '.join(SPLITS)}, got {split!r}")
+        raise InputError(f"{folder}: BABEL has the splits {', '.join(SPLITS)}, got {split!r}")
     require(BABEL, folder, f"{split}.json")
     try:
         records = json.loads((folder / f"{split}.json").read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise ValueError(f"{folder / f'{split}.json'}, line {error.lineno}: not JSON ({error.msg})") from error
+        raise InputError(f"{folder / f'{split}.json'}, line {error.lineno}: not JSON ({error.msg})") from error
     motions = _amass_folder(folder)
     return [_clip(motions, name, record) for name, record in records.items()]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from selfcorrect.datasets.collections.dataset import Clip, Dataset, ListsClips, MissingData
 from selfcorrect.datasets.files.bvh import read_bvh
+from selfcorrect.errors import InputError
 from selfcorrect.motion.body.smpl import to_smpl
 from selfcorrect.motion.motion import Motion
 
@@ -49,7 +50,7 @@ def _lists(pattern: str, words: Callable[[str], tuple[str, str]], obtain: str) -
 
     def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
         if split is not None:
-            raise ValueError(f"{folder}: this collection has no splits, got {split!r}")
+            raise InputError(f"{folder}: this collection has no splits, got {split!r}")
         files = sorted(folder.rglob(pattern))
         if not files:
             raise MissingData(f"{folder}: no files {pattern} here. To be had: {obtain}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
@@ -19,11 +20,11 @@ def motion_of_poses(poses: np.ndarray, root: np.ndarray, fps: float, source: str
     the head above the pelvis for most of the time. The lowest joint of the clip is put on the floor.
     """
     if poses.ndim != 2 or poses.shape[1] != 72 or root.shape != (len(poses), 3):
-        raise ValueError(
+        raise InputError(
             f"{source}: expected poses (frames, 72) and root positions (frames, 3), got {poses.shape} and {root.shape}"
         )
     if not (np.isfinite(poses).all() and np.isfinite(root).all()):
-        raise ValueError(f"{source}: poses or root positions are not finite")
+        raise InputError(f"{source}: poses or root positions are not finite")
     rotations = Rotation.from_rotvec(poses.astype(float).reshape(-1, 24, 3)).as_quat()
     spine = Rotation.from_quat(rotations[:, 0]).apply([0.0, 1.0, 0.0])
     turn = _QUARTER_TURNS[int(np.argmax(np.median(_heights(spine), axis=1)))]

@@ -13,6 +13,7 @@ from selfcorrect.datasets.collections.kit import KIT
 from selfcorrect.datasets.collections.uestc import UESTC
 from selfcorrect.datasets.files.amass import AMASS
 from selfcorrect.datasets.files.humanml3d import HUMANML3D
+from selfcorrect.errors import SettingError
 
 DATASETS = (HUMANML3D, KIT, BABEL, HUMANACT12, UESTC, CMU, LAFAN1, BANDAI_NAMCO, MIXAMO, AMASS)
 """Those with the most telling layout come first: BABEL's folder may hold AMASS'."""
@@ -28,4 +29,4 @@ def dataset(name: str) -> Dataset:
     for known in DATASETS:
         if known.name == name:
             return known
-    raise ValueError(f"unknown dataset {name!r}, known are {', '.join(known.name for known in DATASETS)}")
+    raise SettingError(f"unknown dataset {name!r}, known are {', '.join(known.name for known in DATASETS)}")

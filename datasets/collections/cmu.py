@@ -20,6 +20,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections.dataset import Clip, Dataset
 from selfcorrect.datasets.files.bvh import parse_bvh
+from selfcorrect.errors import InputError
 from selfcorrect.motion.kinematics import continuous, forward_kinematics, local_rotations
 from selfcorrect.motion.measures.contacts import floor_height_m
 from selfcorrect.motion.motion import Motion
@@ -132,10 +133,10 @@ def _archive_texts(path: Path) -> dict[str, str]:
         with tarfile.open(path) as archive:
             texts = {member.name: _text_of(archive, member) for member in archive if _is_wanted(member)}
     except (tarfile.TarError, EOFError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: expected a tar archive of the CMU set, but {error}") from error
+        raise InputError(f"{path}: expected a tar archive of the CMU set, but {error}") from error
     index = next((name for name in texts if Path(name).name == INDEX), None)
     if index is None:
-        raise ValueError(f"{path}: expected {INDEX} in the archive, found none")
+        raise InputError(f"{path}: expected {INDEX} in the archive, found none")
     return {name.removeprefix(index.removesuffix(INDEX)): text for name, text in texts.items()}
 
 
@@ -152,23 +153,23 @@ def _index(source: str, read_text: ReadText, split: str | None) -> list[dict[str
     """Rows of the index, checked, of one split or all."""
     rows = csv.DictReader(io.StringIO(_text(source, INDEX, read_text)))
     if missing := [column for column in _COLUMNS if column not in (rows.fieldnames or ())]:
-        raise ValueError(f"{source}: {INDEX}, line 1: expected the columns {', '.join(_COLUMNS)}; missing {missing}")
+        raise InputError(f"{source}: {INDEX}, line 1: expected the columns {', '.join(_COLUMNS)}; missing {missing}")
     checked = [_checked_row(source, row, rows.line_num) for row in rows]
     chosen = [row for row in checked if split in (None, row["split"])]
     if not chosen:
         splits = sorted({row["split"] for row in checked})
-        raise ValueError(f"{source}: {INDEX} has no clips of split {split!r}, only of {splits}")
+        raise InputError(f"{source}: {INDEX} has no clips of split {split!r}, only of {splits}")
     return chosen
 
 
 def _checked_row(source: str, row: dict[str, str], line: int) -> dict[str, str]:
     where = f"{source}: {INDEX}, line {line}"
     if any(row[column] is None for column in _COLUMNS):
-        raise ValueError(f"{where}: expected as many fields as the first line has")
+        raise InputError(f"{where}: expected as many fields as the first line has")
     if row["skeleton"] not in _KINDS:
-        raise ValueError(f"{where}: expected a skeleton of {list(_KINDS)}, got {row['skeleton']!r}")
+        raise InputError(f"{where}: expected a skeleton of {list(_KINDS)}, got {row['skeleton']!r}")
     if not row["subject"].isdecimal():
-        raise ValueError(f"{where}: expected the number of a subject, got {row['subject']!r}")
+        raise InputError(f"{where}: expected the number of a subject, got {row['subject']!r}")
     return row
 
 
@@ -176,7 +177,7 @@ def _text(source: str, name: str, read_text: ReadText) -> str:
     try:
         return read_text(name)
     except (KeyError, OSError) as error:
-        raise ValueError(f"{source}: expected the file {name} of the CMU set, found none") from error
+        raise InputError(f"{source}: expected the file {name} of the CMU set, found none") from error
 
 
 def _motion(source: str, row: dict[str, str], read_text: ReadText, tpose: _Poses) -> Motion:
@@ -199,7 +200,7 @@ def _poses(source: str, name: str, read_text: ReadText, kind: _Kind) -> _Poses:
     motion = parse_bvh(_text(source, name, read_text), f"{source}/{name}", kind.metres_per_unit).motion
     names = motion.skeleton.names
     if missing := [joint for joint in kind.joints.values() if joint not in names]:
-        raise ValueError(f"{source}/{name}: expected the joints of the CMU set, missing are {', '.join(missing)}")
+        raise InputError(f"{source}/{name}: expected the joints of the CMU set, missing are {', '.join(missing)}")
     positions_m, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
     # A part without a joint is read from the root here, and filled in below.
     columns = [names.index(kind.joints.get(part, names[0])) for part in SMPL_22]

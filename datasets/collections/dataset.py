@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from selfcorrect.errors import InputError
 from selfcorrect.motion.motion import Motion
 
 UNREADABLE = (ValueError, OSError, KeyError)
@@ -54,7 +55,7 @@ class Dataset:
     clips: ListsClips
 
 
-class MissingData(ValueError):
+class MissingData(InputError):
     """A dataset's folder lacks files that its layout has."""
 
 
@@ -82,7 +83,7 @@ def cut(motion: Motion, span_s: tuple[float, float] | None) -> Motion:
         return motion
     start, stop = (round(second * motion.fps) for second in span_s)
     if not 0 <= start < min(stop, len(motion)):
-        raise ValueError(f"{motion.source}: an annotation speaks of {span_s} s in a clip of {motion.seconds:.2f} s")
+        raise InputError(f"{motion.source}: an annotation speaks of {span_s} s in a clip of {motion.seconds:.2f} s")
     return motion.frames(start, stop)
 
 

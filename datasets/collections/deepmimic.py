@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.errors import InputError
 from selfcorrect.motion.kinematics import continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
@@ -82,7 +83,7 @@ def load_deepmimic(fps: float = 30.0, folder: Path | None = None) -> list[Motion
     folder = clip_folder() if folder is None else folder
     paths = sorted(folder.glob("humanoid3d_*.txt"))
     if not paths:
-        raise ValueError(f"{folder}: no clips named humanoid3d_*.txt; they come with the package pybullet")
+        raise InputError(f"{folder}: no clips named humanoid3d_*.txt; they come with the package pybullet")
     return [read_clip(path, fps) for path in paths]
 
 
@@ -92,7 +93,7 @@ def read_clip(path: Path, fps: float = 30.0) -> Motion:
     numbers, quaternions = frames[:, 1:4], _rotations(frames)
     bad = np.argwhere(np.linalg.norm(quaternions, axis=-1) < 1e-6)
     if len(bad):
-        raise ValueError(f"{path}: frame {bad[0, 0]}: a quaternion of length 0 for {skeleton().names[bad[0, 1]]}")
+        raise InputError(f"{path}: frame {bad[0, 0]}: a quaternion of length 0 for {skeleton().names[bad[0, 1]]}")
     # A frame's duration is the time to the next one, so the last one's counts for nothing.
     times_s = np.concatenate([[0.0], np.cumsum(frames[:-1, 0])])
     label = path.stem.removeprefix("humanoid3d_")
@@ -108,17 +109,17 @@ def _read_frames(path: Path) -> np.ndarray:
     try:
         content: Any = json.loads(path.read_text())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: expected a DeepMimic clip in JSON, but {error}") from error
+        raise InputError(f"{path}: expected a DeepMimic clip in JSON, but {error}") from error
     rows = content.get("Frames") if isinstance(content, dict) else None
     if not isinstance(rows, list) or len(rows) < 2:
-        raise ValueError(f'{path}: expected a list "Frames" of at least two frames')
+        raise InputError(f'{path}: expected a list "Frames" of at least two frames')
     for index, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != _FRAME_NUMBERS or not all(map(_is_number, row)):
-            raise ValueError(f"{path}: frame {index}: expected {_FRAME_NUMBERS} finite numbers, got {str(row)[:60]}")
+            raise InputError(f"{path}: frame {index}: expected {_FRAME_NUMBERS} finite numbers, got {str(row)[:60]}")
     frames = np.array(rows, dtype=float)
     if np.any(frames[:-1, 0] <= 0):
         index = int(np.argmax(frames[:-1, 0] <= 0))
-        raise ValueError(f"{path}: frame {index}: expected a positive duration, got {frames[index, 0]}")
+        raise InputError(f"{path}: frame {index}: expected a positive duration, got {frames[index, 0]}")
     return frames
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from selfcorrect.datasets.collections.camera_poses import motion_of_poses
 from selfcorrect.datasets.collections.dataset import Clip, Dataset, require
+from selfcorrect.errors import InputError
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.pickled import read_pickled_numbers
 
@@ -28,18 +29,18 @@ def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False)
     """The recordings; there is one split, "train"."""
     require(HUMANACT12, folder, FILE)
     if split not in (None, "train"):
-        raise ValueError(f"{folder}: HumanAct12 has only the split 'train', got {split!r}")
+        raise InputError(f"{folder}: HumanAct12 has only the split 'train', got {split!r}")
     path = folder / FILE
     data = read_pickled_numbers(path, allow_pickle=allow_pickle)
     if missing := [name for name in ("poses", "joints3D", "y") if name not in data]:
-        raise ValueError(f"{path}: expected poses, joints3D and y, here {' and '.join(missing)} is missing")
+        raise InputError(f"{path}: expected poses, joints3D and y, here {' and '.join(missing)} is missing")
     rows = zip(data["poses"], data["joints3D"], data["y"], strict=True)
     return [Clip(f"{row:04d}", path, partial(_read, path, row, *arrays)) for row, arrays in enumerate(rows)]
 
 
 def _read(path: Path, row: int, poses: np.ndarray, joints_m: np.ndarray, action: int) -> list[Motion]:
     if not 0 <= action < len(ACTIONS):
-        raise ValueError(f"{path}, clip {row}: expected an action from 0 to {len(ACTIONS) - 1}, got {action}")
+        raise InputError(f"{path}, clip {row}: expected an action from 0 to {len(ACTIONS) - 1}, got {action}")
     motion = motion_of_poses(poses, joints_m[:, 0], FPS, f"{path}, clip {row}")
     return [replace(motion, label=ACTIONS[action], text=ACTIONS[action])]
 

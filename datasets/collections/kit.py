@@ -12,6 +12,7 @@ import numpy as np
 
 from selfcorrect.datasets.collections.dataset import Clip, Dataset
 from selfcorrect.datasets.files.humanml3d import captioned_clips, columns_of, read_joints
+from selfcorrect.errors import InputError
 from selfcorrect.motion.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
@@ -50,10 +51,10 @@ def read_motion(path: Path) -> Motion:
     """
     joints_m = read_joints(path)
     if joints_m.shape[1] != len(_PARENTS):
-        raise ValueError(f"{path}: expected {len(_PARENTS)} joints, got {joints_m.shape[1]}")
+        raise InputError(f"{path}: expected {len(_PARENTS)} joints, got {joints_m.shape[1]}")
     leg = np.median(np.linalg.norm(np.diff(joints_m[:, _FIRST_HIP : _FIRST_HIP + 3], axis=1), axis=-1).sum(axis=1))
     if leg == 0:
-        raise ValueError(f"{path}: the legs have no length")
+        raise InputError(f"{path}: the legs have no length")
     joints_m = joints_m * 10.0 ** round(np.log10(_LEG_M / leg))
     skeleton = fit_skeleton(joints_m, _skeleton("left" if _first_is_left(joints_m) else "right"))
     return replace(fit_motion(joints_m, FPS, skeleton), source=str(path))

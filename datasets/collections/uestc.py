@@ -16,6 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections.camera_poses import motion_of_poses
 from selfcorrect.datasets.collections.dataset import Clip, Dataset, require
+from selfcorrect.errors import InputError
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.pickled import read_pickled_numbers
 
@@ -46,7 +47,7 @@ def video(name: str, where: str = "name") -> Video:
     """Read the name of a video."""
     match = re.match(r"a(\d+)_d(\d+)_p(\d+)_c(\d+)", name)
     if match is None:
-        raise ValueError(f"{where}: expected a name such as a3_d2_p001_c1_color.avi, got {name!r}")
+        raise InputError(f"{where}: expected a name such as a3_d2_p001_c1_color.avi, got {name!r}")
     return Video(*(int(number) for number in match.groups()))
 
 
@@ -54,13 +55,13 @@ def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False)
     """The recordings of all subjects, or of those of "train" or "test", without the moving camera's."""
     require(UESTC, folder, POSES, NAMES, ACTIONS)
     if split not in (None, "train", "test"):
-        raise ValueError(f"{folder}: UESTC has the splits 'train' and 'test', got {split!r}")
+        raise InputError(f"{folder}: UESTC has the splits 'train' and 'test', got {split!r}")
     actions = (folder / ACTIONS).read_text(encoding="utf-8").splitlines()
     data = read_pickled_numbers(folder / POSES, allow_pickle=allow_pickle)
     lines = (folder / NAMES).read_text(encoding="utf-8").splitlines()
     videos = [video(line, f"{folder / NAMES}, line {number}") for number, line in enumerate(lines, start=1)]
     if len(data["pose"]) != len(videos):
-        raise ValueError(f"{folder}: {len(videos)} names in {NAMES}, but {len(data['pose'])} poses in {POSES}")
+        raise InputError(f"{folder}: {len(videos)} names in {NAMES}, but {len(data['pose'])} poses in {POSES}")
     rows = zip(lines, videos, data["pose"], data["joints3d"], data["orig_cam"], strict=True)
     return [
         Clip(Path(name).stem, folder / POSES, partial(_read, folder / POSES, actions, name, seen, *arrays))
@@ -78,7 +79,7 @@ def _read(
 ) -> list[Motion]:
     """camera: (T, 4) weak perspective: scale in x and y, shift in x and y."""
     if not seen.action < len(actions):
-        raise ValueError(f"{path}, {name}: action {seen.action} is not among the {len(actions)} of {ACTIONS}")
+        raise InputError(f"{path}, {name}: action {seen.action} is not among the {len(actions)} of {ACTIONS}")
     depth_m = _FOCAL_LENGTH_PIXELS / (_HALF_IMAGE_PIXELS * camera[:, :1])
     root_m = joints_m[:, _PELVIS] + np.concatenate([camera[:, 2:4], depth_m], axis=1)
     to_front = Rotation.from_euler("y", -45 * seen.direction if seen.camera != 1 else 0, degrees=True)

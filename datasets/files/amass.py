@@ -16,6 +16,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections.dataset import Clip, Dataset, MissingData
+from selfcorrect.errors import InputError
 from selfcorrect.motion.body.smpl import LAYOUTS, SMPL_H, SMPL_X, Body, Layout, average_body, to_smpl
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.arrays import read_npz
@@ -42,15 +43,15 @@ def read(path: Path, body: Body | None = None) -> Motion:
     """
     arrays = read_npz(path, ("poses", "trans", *_RATES))
     if missing := [name for name in ("poses", "trans") if name not in arrays]:
-        raise ValueError(f"{path}: AMASS files have poses and trans, here is no {' and no '.join(missing)}")
+        raise InputError(f"{path}: AMASS files have poses and trans, here is no {' and no '.join(missing)}")
     layout, root = _layout(path, arrays["poses"]), (body or average_body()).pelvis_m
     if arrays["trans"].shape != (len(arrays["poses"]), 3):
-        raise ValueError(f"{path}: expected trans of shape ({len(arrays['poses'])}, 3), got {arrays['trans'].shape}")
+        raise InputError(f"{path}: expected trans of shape ({len(arrays['poses'])}, 3), got {arrays['trans'].shape}")
     for name in ("poses", "trans"):
         if arrays[name].dtype.kind not in "fiu":
-            raise ValueError(f"{path}: expected {name} to be real numbers, got {arrays[name].dtype}")
+            raise InputError(f"{path}: expected {name} to be real numbers, got {arrays[name].dtype}")
         if not np.isfinite(arrays[name]).all():
-            raise ValueError(f"{path}: {name} is not finite in frame {np.argwhere(~np.isfinite(arrays[name]))[0][0]}")
+            raise InputError(f"{path}: {name} is not finite in frame {np.argwhere(~np.isfinite(arrays[name]))[0][0]}")
     rotations = Rotation.from_rotvec(arrays["poses"].astype(float).reshape(-1, len(layout.names), 3)).as_quat()
     rotations[:, 0] = (_TO_Y_UP * Rotation.from_quat(rotations[:, 0])).as_quat()
     skeleton = body.skeleton if body else layout.average()
@@ -83,7 +84,7 @@ def write(path: Path, motion: Motion, body: Body | None = None, like: Path | Non
 def _layout(path: Path, poses: np.ndarray) -> Layout:
     widths = [3 * joints for joints in LAYOUTS]
     if poses.ndim != 2 or poses.shape[1] not in widths:
-        raise ValueError(f"{path}: expected poses (frames, one of {widths}), got shape {poses.shape}")
+        raise InputError(f"{path}: expected poses (frames, one of {widths}), got shape {poses.shape}")
     return LAYOUTS[poses.shape[1] // 3]
 
 
@@ -91,9 +92,9 @@ def _rate(path: Path, arrays: Mapping[str, np.ndarray]) -> float:
     for name in _RATES:
         if name in arrays:
             if arrays[name].size != 1 or arrays[name].dtype.kind not in "fiu":
-                raise ValueError(f"{path}: expected one number as {name}, got {str(arrays[name])[:60]!r}")
+                raise InputError(f"{path}: expected one number as {name}, got {str(arrays[name])[:60]!r}")
             return float(arrays[name].item())
-    raise ValueError(f"{path}: has no frame rate, neither {_RATES[0]} nor {_RATES[1]}")
+    raise InputError(f"{path}: has no frame rate, neither {_RATES[0]} nor {_RATES[1]}")
 
 
 def _new(layout: Layout) -> dict[str, np.ndarray]:
@@ -134,7 +135,7 @@ def _read_one(path: Path) -> list[Motion]:
 def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
     """The recordings in a folder of AMASS or of one of its subsets, or in one file, on an average body."""
     if split is not None:
-        raise ValueError(f"{folder}: AMASS has no file of splits; give the folder of a subset instead of {split!r}")
+        raise InputError(f"{folder}: AMASS has no file of splits; give the folder of a subset instead of {split!r}")
     files = _motion_files(folder)
     if not files:
         raise MissingData(f"{folder}: no AMASS files (.npz) here. To be had: {AMASS.obtain} Licence: {AMASS.licence}")

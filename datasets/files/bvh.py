@@ -18,6 +18,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.files.naming import parts_of
+from selfcorrect.errors import InputError
 from selfcorrect.motion.kinematics import continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
@@ -78,7 +79,7 @@ class _Lines:
     def next(self, expected: str) -> list[str]:
         self.line, self.words = next(self._rows, (len(self.lines), []))
         if not self.words:
-            raise ValueError(f"{self.source}, line {self.line}: the file ends where {expected} was expected")
+            raise InputError(f"{self.source}, line {self.line}: the file ends where {expected} was expected")
         return self.words
 
     def wrong(self, expected: str) -> ValueError:
@@ -105,7 +106,7 @@ def read_bvh(path: Path, metres_per_unit: float | None = None) -> BvhClip:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: expected BVH, a text file, got bytes that are no text ({error})") from error
+        raise InputError(f"{path}: expected BVH, a text file, got bytes that are no text ({error})") from error
     return parse_bvh(text, str(path), metres_per_unit)
 
 
@@ -189,7 +190,7 @@ def _parse_channels(lines: _Lines) -> tuple[str, ...]:
 def _check_closed(joint: _Joint, lines: _Lines) -> None:
     if joint.offset is None or (joint.channels is None and not joint.is_end):
         missing = "OFFSET" if joint.offset is None else "CHANNELS"
-        raise ValueError(f"{lines.source}, line {joint.line}: expected {missing} in joint {joint.name!r}, got none")
+        raise InputError(f"{lines.source}, line {joint.line}: expected {missing} in joint {joint.name!r}, got none")
 
 
 def _names(joints: Sequence[_Joint], lines: _Lines) -> tuple[str, ...]:
@@ -201,7 +202,7 @@ def _names(joints: Sequence[_Joint], lines: _Lines) -> tuple[str, ...]:
             copies += 1
             name = f"{joint.name}{copies}"
         if name in seen:
-            raise ValueError(
+            raise InputError(
                 f"{lines.source}, line {joint.line}: expected a new joint name, got {name!r}, "
                 f"which line {seen[name]} has already"
             )
@@ -243,7 +244,7 @@ def _parse_values(lines: _Lines, frames: int, channels: int) -> np.ndarray:
     """The motion's numbers (frames, channels)."""
     rows = [(number, line) for number, line in enumerate(lines.lines[lines.line :], lines.line + 1) if line.strip()]
     if len(rows) != frames:
-        raise ValueError(
+        raise InputError(
             f"{lines.source}, line {lines.line}: expected {frames} frames after the frame time, got {len(rows)}"
         )
     try:
@@ -343,7 +344,7 @@ def _values_of(clip: BvhClip) -> np.ndarray:
     _check_finite(motion)
     values = np.zeros((len(motion), sum(map(len, clip.channels))))
     if not any(name.endswith("position") for name in clip.channels[0]) and np.ptp(motion.root_m, axis=0).max() > 1e-6:
-        raise ValueError(f"{motion.source or 'the motion'}: its root moves, but the file has no channels for that")
+        raise InputError(f"{motion.source or 'the motion'}: its root moves, but the file has no channels for that")
     for joint, kind, columns, axes in _columns(clip.channels):
         if kind == "position":
             track_m = _track_m(clip, joint)[:, ["XYZ".index(axis) for axis in axes]]
@@ -361,7 +362,7 @@ def _check_finite(motion: Motion) -> None:
     finite = np.isfinite(motion.root_m).all(axis=1) & np.isfinite(motion.rotations).all(axis=(1, 2))
     if not finite.all():
         where = motion.source or "the motion"
-        raise ValueError(
+        raise InputError(
             f"{where}: expected finite positions and rotations, got NaN or infinity in frame {finite.argmin()}"
         )
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from selfcorrect.datasets.files import amass, gltf, humanml3d, usd
 from selfcorrect.datasets.files.bvh import clip_of, read_bvh, write_bvh
+from selfcorrect.errors import InputError, SettingError
 from selfcorrect.motion.body.smpl import body_joints
 from selfcorrect.motion.encodings.humanml3d import FPS, TARGET_OFFSETS_M, encode
 from selfcorrect.motion.motion import Motion
@@ -65,14 +66,14 @@ def format_of(path: Path, name: str | None = None) -> Format:
     fitting = [kind for kind in FORMATS if path.suffix.lower() in kind.suffixes and name in (None, kind.name)]
     if not fitting:
         known = ", ".join(f"{kind.name} ({' or '.join(kind.suffixes)})" for kind in FORMATS)
-        raise ValueError(f"{path}: no format{f' {name!r}' if name else ''} with this suffix; there are {known}")
+        raise SettingError(f"{path}: no format{f' {name!r}' if name else ''} with this suffix; there are {known}")
     return fitting[0]
 
 
 def read(path: Path) -> Motion:
     """The motion in a file, by its suffix: BVH, AMASS .npz, HumanML3D rows or joints .npy."""
     if (reader := format_of(path).read) is None:
-        raise ValueError(f"{path}: {format_of(path).name} files are written, not read")
+        raise InputError(f"{path}: {format_of(path).name} files are written, not read")
     return reader(path)
 
 

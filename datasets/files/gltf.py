@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from selfcorrect.errors import InputError
 from selfcorrect.motion.kinematics import continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures.bones import OCTAHEDRON, TRIANGLES, bones_of
@@ -27,7 +28,7 @@ _TYPES = {1: "SCALAR", 3: "VEC3", 4: "VEC4"}
 def write(path: Path, motion: Motion) -> None:
     """Write an animation as .glb (one binary file) or .gltf (text with the numbers in base64)."""
     if path.suffix not in (".glb", ".gltf"):
-        raise ValueError(f"{path}: glTF files end in .glb or .gltf")
+        raise InputError(f"{path}: glTF files end in .glb or .gltf")
     document, numbers = _document(motion)
     if path.suffix == ".gltf":
         document["buffers"][0]["uri"] = "data:application/octet-stream;base64," + base64.b64encode(numbers).decode()

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from selfcorrect.datasets.collections.dataset import Clip, Dataset, cut, require
+from selfcorrect.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.encodings import humanml3d
 from selfcorrect.motion.inverse_kinematics import fit_motion, fit_skeleton
@@ -61,7 +62,7 @@ def _caption(path: Path, number: int, line: str) -> Caption:
     try:
         text, tokens, start_s, stop_s = parts[0], parts[1], float(parts[2]), float(parts[3])
     except (IndexError, ValueError):
-        raise ValueError(f"{path}, line {number}: expected caption#tokens#from#to, got {line.strip()!r}") from None
+        raise InputError(f"{path}, line {number}: expected caption#tokens#from#to, got {line.strip()!r}") from None
     whole = math.isnan(start_s) or math.isnan(stop_s) or start_s == stop_s == 0
     return Caption(text.strip(), tokens, None if whole else (start_s, stop_s))
 
@@ -76,7 +77,7 @@ def split_names(folder: Path, split: str) -> list[str]:
     """Names of the clips in `split`.txt: "train", "val", "test"."""
     if not (folder / f"{split}.txt").is_file():
         splits = sorted(path.stem for path in folder.glob("*.txt"))
-        raise ValueError(f"{folder}: has no split {split!r}, only {splits}")
+        raise InputError(f"{folder}: has no split {split!r}, only {splits}")
     return (folder / f"{split}.txt").read_text().split()
 
 
@@ -87,14 +88,14 @@ def read_joints(path: Path, *, last_frame: bool = False) -> np.ndarray:
     """
     array = read_npy(path)
     if array.dtype.kind != "f":
-        raise ValueError(f"{path}: expected floating-point numbers, got {array.dtype}")
+        raise InputError(f"{path}: expected floating-point numbers, got {array.dtype}")
     array = array.astype(float)
     if array.ndim == 2:
         array = humanml3d.decode_joints(array, last_frame=last_frame)
     if array.ndim != 3 or array.shape[-1] != 3 or not len(array):
-        raise ValueError(f"{path}: expected rows (frames, 263) or joints (frames, 22, 3), got shape {array.shape}")
+        raise InputError(f"{path}: expected rows (frames, 263) or joints (frames, 22, 3), got shape {array.shape}")
     if not np.isfinite(array).all():
-        raise ValueError(f"{path}: not finite in frame {np.argwhere(~np.isfinite(array))[0][0]}")
+        raise InputError(f"{path}: not finite in frame {np.argwhere(~np.isfinite(array))[0][0]}")
     return array
 
 
@@ -102,7 +103,7 @@ def read_motion(path: Path, *, last_frame: bool = False) -> Motion:
     """The motion in a file of 22 joints or 263 columns, 20 fps, on a skeleton that fits this clip."""
     joints_m = read_joints(path, last_frame=last_frame)
     if joints_m.shape[1] != 22:
-        raise ValueError(f"{path}: expected 22 joints, got {joints_m.shape[1]}")
+        raise InputError(f"{path}: expected 22 joints, got {joints_m.shape[1]}")
     skeleton = fit_skeleton(joints_m, SMPL_BODY.average())
     return replace(fit_motion(joints_m, humanml3d.FPS, skeleton), source=str(path))
 

@@ -11,6 +11,8 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor
 
+from selfcorrect.errors import InputError
+
 IDX_TYPES = {0x08: np.dtype("uint8"), 0x0D: np.dtype(">f4"), 0x0E: np.dtype(">f8")}
 
 
@@ -30,7 +32,7 @@ def mnist(folder: Path, part: str = "train") -> tuple[Tensor, Tensor]:
     images = read_idx(_find(folder, f"{part}-images"))
     labels = read_idx(_find(folder, f"{part}-labels"))
     if images.ndim != 3 or labels.shape != images.shape[:1]:
-        raise ValueError(
+        raise InputError(
             f"{folder}: images {images.shape} and labels {labels.shape} of {part!r} do not belong together"
         )
     return torch.tensor(images / 127.5 - 1, dtype=torch.float32), torch.tensor(labels, dtype=torch.int64)
@@ -39,7 +41,7 @@ def mnist(folder: Path, part: str = "train") -> tuple[Tensor, Tensor]:
 def _find(folder: Path, prefix: str) -> Path:
     found = sorted(folder.glob(f"{prefix}*ubyte*"))
     if not found:
-        raise ValueError(f"{folder} has no {prefix}-…-ubyte file; MNIST is to be had from its authors (LeCun et al.)")
+        raise InputError(f"{folder} has no {prefix}-…-ubyte file; MNIST is to be had from its authors (LeCun et al.)")
     return found[0]
 
 
@@ -47,10 +49,10 @@ def read_idx(path: Path) -> np.ndarray:
     """The array in an idx file, gzipped or not: two zero bytes, type, number of axes, sizes, values."""
     content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in IDX_TYPES:
-        raise ValueError(f"{path} is not an idx file: it starts with {content[:4].hex(' ') or 'nothing'}")
+        raise InputError(f"{path} is not an idx file: it starts with {content[:4].hex(' ') or 'nothing'}")
     axes, kind = content[3], IDX_TYPES[content[2]]
     shape = tuple(int(size) for size in np.frombuffer(content[4 : 4 + 4 * axes], ">u4"))
     expected = 4 + 4 * axes + math.prod(shape) * kind.itemsize
     if len(shape) != axes or len(content) != expected:
-        raise ValueError(f"{path} should hold {expected} bytes for an array of shape {shape}, and holds {len(content)}")
+        raise InputError(f"{path} should hold {expected} bytes for an array of shape {shape}, and holds {len(content)}")
     return np.frombuffer(content[4 + 4 * axes :], kind).reshape(shape)

@@ -11,6 +11,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from selfcorrect.errors import InputError
+
 
 def documentation() -> str:
     """About 450,000 characters of English prose that every Python has: the topics of `help()`."""
@@ -22,7 +24,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(
+        raise InputError(
             f"{path} is not UTF-8 text: byte {error.start} is 0x{error.object[error.start]:02x}"
         ) from error
 
@@ -56,7 +58,7 @@ def split_windows(numbers: Tensor, length: int, held_out: float) -> tuple[Tensor
     windows = numbers[: len(numbers) // length * length].reshape(-1, length)
     kept = round(len(windows) * (1 - held_out))
     if not 0 < kept < len(windows):
-        raise ValueError(
+        raise InputError(
             f"a text of {len(numbers)} characters is too short for windows of {length} with a held-out part"
         )
     return windows[:kept], windows[kept:]

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from selfcorrect.errors import InputError, SettingError
 from selfcorrect.experiments.correction.correct_file import Place, Settings, correct_file, is_finished
 from selfcorrect.experiments.correction.motion_files import Reading, body_model_of, is_motion_file
 from selfcorrect.experiments.correction.report import Result, table, write_report
@@ -27,23 +28,25 @@ def places_of(inputs: Sequence[Path], out: Path) -> list[Place]:
     """Where the motion files among `inputs`, files and folders, go; ValueError where one would overwrite anything."""
     places = [Place(source, name, out) for path in inputs for source, name in _named(path, out)]
     if not places:
-        raise ValueError(f"{', '.join(map(str, inputs)) or 'no inputs'}: no motion files (.bvh, .npz, .npy) here")
+        raise InputError(f"{', '.join(map(str, inputs)) or 'no inputs'}: no motion files (.bvh, .npz, .npy) here")
     sources = {place.source.resolve() for place in places}
     by_name: dict[str, Path] = {}
     for place in places:
         if (other := by_name.setdefault(place.name, place.source)) != place.source:
-            raise ValueError(f"{other} and {place.source} would both become {place.target}; correct them one by one")
+            raise SettingError(f"{other} and {place.source} would both become {place.target}; correct them one by one")
         if not sources.isdisjoint({place.target.resolve(), place.video.resolve()}):
-            raise ValueError(f"{place.target}: an input would be overwritten; choose another folder with -o")
+            raise SettingError(f"{place.target}: an input would be overwritten; choose another folder with -o")
         if foreign := [path for path in (place.target, place.video) if path.exists() and not place.record.exists()]:
-            raise ValueError(f"{foreign[0]}: exists and was not written by this command; choose another folder with -o")
+            raise SettingError(
+                f"{foreign[0]}: exists and was not written by this command; choose another folder with -o"
+            )
     return [place for place in places if by_name.pop(place.name, None)]
 
 
 def _named(path: Path, out: Path) -> Iterator[tuple[Path, str]]:
     """Files and their names in the output folder; what that holds below an input folder is no input."""
     if not path.exists():
-        raise ValueError(f"{path}: no such file or folder")
+        raise InputError(f"{path}: no such file or folder")
     if path.is_file():
         yield path, path.name
         return
@@ -99,14 +102,14 @@ class CorrectCommand:
     def run(self) -> int:
         """Correct, report, and return the exit code."""
         if self.workers < 1:
-            raise ValueError(f"workers must be at least 1, got {self.workers}")
+            raise SettingError(f"workers must be at least 1, got {self.workers}")
         settings = self._settings()
         places = places_of(self.inputs, self.out)
         report = self.report or self.out / "report.json"
         if report.resolve() in {path.resolve() for place in places for path in (place.source, place.target)}:
-            raise ValueError(f"{report}: the report would overwrite a motion; choose another file")
+            raise SettingError(f"{report}: the report would overwrite a motion; choose another file")
         if report.is_dir():
-            raise ValueError(f"{report}: the report is a file, this is a folder")
+            raise SettingError(f"{report}: the report is a file, this is a folder")
         with explain_write_error(self.out):
             self.out.mkdir(parents=True, exist_ok=True)
             lock = FolderLock(self.out)
@@ -118,7 +121,7 @@ class CorrectCommand:
                 write_report(report, told, verdicts, filter(None, (Result.load(place.record) for place in places)))
         print(*table(results), "", *_closing(results, self.out), f"report: {report}", sep="\n")
         if all(result.verdict == "failed" for result in results):
-            raise ValueError("none of the files could be read")
+            raise InputError("none of the files could be read")
         return 0 if all(result.verdict == "accepted" for result in results) else 1
 
     def _settings(self) -> Settings:
@@ -127,9 +130,9 @@ class CorrectCommand:
         strength = None if self.kinematic else strength_of(self.strength)
         settings = Settings(strength, self.mass_kg, self.keep_failed, self.video, reading, self.support, self.engine)
         if self.mass_kg is not None and not MASS_KG[0] <= self.mass_kg <= MASS_KG[1]:
-            raise ValueError(f"mass-kg must be from {MASS_KG[0]} to {MASS_KG[1]}, got {self.mass_kg}")
+            raise SettingError(f"mass-kg must be from {MASS_KG[0]} to {MASS_KG[1]}, got {self.mass_kg}")
         if find_spec(self.engine) is None:
-            raise ValueError(f"the engine {self.engine} is not installed: pip install 'selfcorrect[{self.engine}]'")
+            raise InputError(f"the engine {self.engine} is not installed: pip install 'selfcorrect[{self.engine}]'")
         return settings
 
     def _results(self, places: Sequence[Place], settings: Settings) -> list[Result]:
@@ -151,7 +154,7 @@ def strength_of(word: str) -> float:
     except ValueError:
         strength = -1.0
     if not 0 <= strength <= 1:
-        raise ValueError(f"strength must be one of {', '.join(STRENGTHS)} or a number from 0 to 1, got {word!r}")
+        raise SettingError(f"strength must be one of {', '.join(STRENGTHS)} or a number from 0 to 1, got {word!r}")
     return strength
 
 

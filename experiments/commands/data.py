@@ -19,6 +19,7 @@ from tqdm import tqdm
 from selfcorrect.datasets.collections import catalog
 from selfcorrect.datasets.collections.dataset import Clip, read_all
 from selfcorrect.datasets.files import convert
+from selfcorrect.errors import InputError
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.suspicion import suspicions
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -45,14 +46,14 @@ class Source:
     def open(self) -> tuple[str, list[Clip]]:
         """What it is, in words, and its recordings."""
         if not self.path.exists():
-            raise ValueError(f"{self.path}: no such file or folder")
+            raise InputError(f"{self.path}: no such file or folder")
         known = catalog.dataset(self.dataset) if self.dataset else catalog.recognise(self.path)
         if known:
             clips = known.clips(self.path, self.split, allow_pickle=self.allow_pickle)
             return f"{known.title} ({known.holds})", self._limited(clips)
         clips = [Clip(path.stem, path, partial(_read_file, path)) for path in _motion_files(self.path)]
         if not clips:
-            raise ValueError(f"{self.path}: neither a known dataset nor motion files; see `selfcorrect data list`")
+            raise InputError(f"{self.path}: neither a known dataset nor motion files; see `selfcorrect data list`")
         return "motion files", self._limited(clips)
 
     def _limited(self, clips: list[Clip]) -> list[Clip]:
@@ -173,7 +174,7 @@ class Check:
             _print_list("odd", [f"{name}: {'; '.join(found)}" for name, found in summary.suspicious.items()])
             _print_list("unreadable", summary.unreadable)
         if summary.unreadable:
-            raise ValueError(f"{self.source.path}: {len(summary.unreadable)} files could not be read")
+            raise InputError(f"{self.source.path}: {len(summary.unreadable)} files could not be read")
 
 
 def _print_list(what: str, lines: Sequence[str], shown: int = 20) -> None:
@@ -196,15 +197,15 @@ class Convert:
     def run(self) -> None:
         kind = next((kind for kind in convert.FORMATS if kind.name == self.to), None)
         if kind is None:
-            raise ValueError(
+            raise InputError(
                 f"unknown format {self.to!r}, known are {', '.join(kind.name for kind in convert.FORMATS)}"
             )
         jobs = [(root, file) for root in self.sources for file in _motion_files(root)]
         if not jobs:
-            raise ValueError(f"{', '.join(map(str, self.sources))}: no motion files here")
+            raise InputError(f"{', '.join(map(str, self.sources))}: no motion files here")
         failed = sum(not self._convert(root, file, kind) for root, file in jobs)
         if failed:
-            raise ValueError(f"{failed} of {len(jobs)} files could not be converted")
+            raise InputError(f"{failed} of {len(jobs)} files could not be converted")
 
     def _convert(self, root: Path, file: Path, kind: convert.Format) -> bool:
         below = file.relative_to(root) if root.is_dir() else Path(file.name)
@@ -231,7 +232,7 @@ class Stats:
         for motion in read_clips(clips, complaints.append):
             rows.setdefault(motion.label or "(none)", []).append(measures(motion))
         if not rows:
-            raise ValueError(f"{self.source.path}: no motion could be read; the first problem: {complaints[0]}")
+            raise InputError(f"{self.source.path}: no motion could be read; the first problem: {complaints[0]}")
         print(f"{self.source.path}: {title}")
         names = list(next(iter(rows.values()))[0])
         print(f"{'label':<24}{'motions':>9}", *(f"{name:>16}" for name in names), sep="")
@@ -271,7 +272,7 @@ class Preview:
         chosen = [clips[index] for index in np.linspace(0, len(clips) - 1, min(self.rows, len(clips))).astype(int)]
         motions = list(read_clips(chosen, lambda line: print(f"selfcorrect: {line}", file=sys.stderr)))
         if not motions:
-            raise ValueError(f"{self.source.path}: no motion could be read")
+            raise InputError(f"{self.source.path}: no motion could be read")
         panels = [Panel(motion, _title(motion)) for motion in motions[: self.rows]]
         with replacing(self.out) as temporary:
             save_picture(temporary, film_strip(panels, pictures=self.pictures, size_px=160))

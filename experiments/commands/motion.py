@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from selfcorrect.correction import Correction
 from selfcorrect.corrector import import_corrector
+from selfcorrect.errors import SettingError
 from selfcorrect.experiments.jobs import Job, Progress, run_jobs
 from selfcorrect.experiments.motion.arms import Arm, comparison_arms
 from selfcorrect.experiments.motion.correctors import Workshop, build_corrector
@@ -182,7 +183,7 @@ class MotionCommand:
         folder = (self.out or Path("runs") / f"motion-{self.preset}").resolve()
         workers = self.workers if self.workers is not None else os.cpu_count() or 1
         if workers < 1:
-            raise ValueError(f"workers must be at least 1, got {workers}")
+            raise SettingError(f"workers must be at least 1, got {workers}")
         motion_data(settings, streams(settings.first_seed))  # bad data end the run before it has written anything
         started = time.monotonic()
         with claim_folder(folder, settings.config()):

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from selfcorrect.datasets.files import convert
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.datasets.windows import Windows, WindowSettings, cut_windows
+from selfcorrect.errors import InputError, SettingError
 from selfcorrect.experiments.commands.view import draw
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.described import DescribedDiffusion
@@ -53,7 +54,7 @@ def captioned_windows(motions: Sequence[Motion], settings: WindowSettings) -> Wi
     """Windows of motions with captions; the labels are the captions, one of each motion's."""
     captioned = [replace(motion, label=captions(motion.text)[0]) for motion in motions if captions(motion.text)]
     if not captioned:
-        raise ValueError(f"none of the {len(motions)} motions has a caption")
+        raise InputError(f"none of the {len(motions)} motions has a caption")
     return cut_windows(captioned, settings)
 
 
@@ -102,7 +103,7 @@ class TextToMotionCommand:
 
     def run(self) -> None:
         if not self.sentences:
-            raise ValueError("there is nothing to make: give at least one sentence")
+            raise SettingError("there is nothing to make: give at least one sentence")
         windows = captioned_windows(load_motions(self.data), self.windows)
         embed = Cached(clip(self.clip) if self.clip else minilm(), self.out / "text-vectors")
         with tqdm(total=self.steps, desc="training", unit="step", disable=None) as bar:

@@ -13,6 +13,7 @@ import torch
 import tyro
 from tqdm import tqdm
 
+from selfcorrect.errors import SettingError
 from selfcorrect.experiments.toy import (
     biased_corrector,
     crossfeed,
@@ -139,7 +140,7 @@ class ToyCommand:
         unknown = [name for name in self.names if name not in (*PRESETS, "all")]
         if unknown or not self.names:
             asked = ", ".join(map(repr, unknown)) or "nothing"
-            raise ValueError(f"unknown toy loop {asked}; known are all, {', '.join(PRESETS)}")
+            raise SettingError(f"unknown toy loop {asked}; known are all, {', '.join(PRESETS)}")
         return [name for name in PRESETS if "all" in self.names or name in self.names]
 
     def settings(self, name: str) -> Any:

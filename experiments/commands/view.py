@@ -14,7 +14,7 @@ import tyro
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.files import convert
-from selfcorrect.extras import MissingExtraError
+from selfcorrect.errors import InputError, MissingExtraError, SettingError
 from selfcorrect.motion.body.body_model import load_body_model, vertices
 from selfcorrect.motion.body.smpl import to_smpl
 from selfcorrect.motion.kinematics import forward_kinematics
@@ -197,7 +197,7 @@ class ViewCommand:
     def run(self) -> None:
         motions = [convert.read(path) for path in self.files]
         if not motions:
-            raise ValueError("there is nothing to view: name at least one motion file")
+            raise SettingError("there is nothing to view: name at least one motion file")
         motions = [resample(motion, motions[0].fps) for motion in motions]
         titles = [path.stem for path in self.files]
         if self.out is not None:
@@ -219,7 +219,7 @@ def draw(path: Path, motions: Sequence[Motion], titles: Sequence[str]) -> None:
     """Motions as a PNG (a row of moments each) or as a GIF or MP4 (side by side)."""
     panels = [Panel(motion, title) for motion, title in zip(motions, titles, strict=True)]
     if path.suffix not in (".png", ".gif", ".mp4"):
-        raise ValueError(f"{path}: pictures end in .png, films in .gif or .mp4")
+        raise InputError(f"{path}: pictures end in .png, films in .gif or .mp4")
     together = _stay_together(motions)
     with replacing(path) as temporary:
         if path.suffix == ".png":

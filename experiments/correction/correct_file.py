@@ -15,6 +15,7 @@ from typing import Any
 import imageio.v2 as imageio
 import numpy as np
 
+from selfcorrect.errors import InputError
 from selfcorrect.experiments.correction.motion_files import MotionFile, Reading, open_motion
 from selfcorrect.experiments.correction.report import MEASURES, Result
 from selfcorrect.experiments.jobs import Progress
@@ -145,7 +146,7 @@ def _corrected(place: Place, settings: Settings, product: Path, video: Path) -> 
 def _check_finite(motion: Motion) -> None:
     finite = np.isfinite(motion.root_m).all(axis=1) & np.isfinite(motion.rotations).all(axis=(1, 2))
     if not finite.all():
-        raise ValueError(f"{motion.source}: the corrected motion is not finite in frame {int(finite.argmin())}")
+        raise InputError(f"{motion.source}: the corrected motion is not finite in frame {int(finite.argmin())}")
 
 
 def _sentence(source: Path, error: Exception) -> str:

@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.files import amass, humanml3d
 from selfcorrect.datasets.files.bvh import BvhClip, read_bvh, write_bvh
+from selfcorrect.errors import InputError, SettingError
 from selfcorrect.motion.body.flesh import SOLE_BELOW_TOE_JOINT_M
 from selfcorrect.motion.body.rest_pose import is_z_up, turn_frames, upright_turns
 from selfcorrect.motion.body.smpl import body_joints
@@ -54,7 +55,7 @@ class Reading:
         for name in ("metres_per_unit", "fps"):
             value = getattr(self, name)
             if value is not None and not 0 < value < np.inf:
-                raise ValueError(f"{name.replace('_', '-')} must be a positive number, got {value}")
+                raise SettingError(f"{name.replace('_', '-')} must be a positive number, got {value}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +80,7 @@ def open_motion(path: Path, reading: Reading) -> MotionFile:
     """Read a motion file; ValueError in one sentence where it is damaged or holds no human body."""
     readers = {".bvh": _open_bvh, ".npz": _open_amass, ".npy": _open_npy}
     if path.suffix.lower() not in readers:
-        raise ValueError(f"{path}: motions are read from {', '.join(readers)} files")
+        raise InputError(f"{path}: motions are read from {', '.join(readers)} files")
     file = readers[path.suffix.lower()](path, reading)
     check_body(file.motion)
     return file
@@ -158,7 +159,7 @@ def _check_held(path: Path, wanted: Motion, written: Motion) -> None:
     """Refuse where joints have too few channels for the correction, e.g. knees that are hinges."""
     off_m = np.linalg.norm(joint_positions(written) - joint_positions(wanted), axis=-1).max(axis=0)
     if off_m.max() > _HELD_M:
-        raise ValueError(
+        raise InputError(
             f"{path}: its channels cannot hold the correction, by which {wanted.skeleton.names[int(off_m.argmax())]} "
             f"would be {off_m.max():.2f} m elsewhere"
         )
@@ -184,15 +185,15 @@ def check_body(motion: Motion) -> None:
     """Refuse what is no human body on this earth, in a sentence that names what is missing."""
     skeleton = motion.skeleton
     if not len(motion):
-        raise ValueError(f"{motion.source}: has no frames")
+        raise InputError(f"{motion.source}: has no frames")
     if not FPS_RANGE[0] <= motion.fps <= FPS_RANGE[1]:
-        raise ValueError(f"{motion.source}: frames per second must be in {FPS_RANGE}, got {motion.fps:.3g}")
+        raise InputError(f"{motion.source}: frames per second must be in {FPS_RANGE}, got {motion.fps:.3g}")
     away_m = np.abs(motion.root_m).max(axis=1, initial=0)
     if away_m.max(initial=0) > _FURTHEST_M:
-        raise ValueError(f"{motion.source}: the body is {away_m.max():.3g} m away in frame {int(away_m.argmax())}")
+        raise InputError(f"{motion.source}: the body is {away_m.max():.3g} m away in frame {int(away_m.argmax())}")
     if missing := [part for part in REQUIRED_PARTS if skeleton.joint(part) is None]:
         shown = ", ".join(skeleton.names[:12]) + (", …" if len(skeleton) > 12 else "")
-        raise ValueError(
+        raise InputError(
             f"{motion.source}: no joint is recognised as {', '.join(missing)}, which a human body needs; "
             f"its joints are {shown}"
         )
@@ -201,7 +202,7 @@ def check_body(motion: Motion) -> None:
         for upper, lower in (("hip", "knee"), ("knee", "ankle")):
             start, end = (skeleton.parts.index(f"{side}_{part}") for part in (upper, lower))
             if np.linalg.norm(rest_m[end] - rest_m[start]) < _SHORTEST_BONE_M:
-                raise ValueError(
+                raise InputError(
                     f"{motion.source}: the bone from {skeleton.names[start]} to {skeleton.names[end]} has no length"
                 )
 

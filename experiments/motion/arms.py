@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from selfcorrect.errors import SettingError
 from selfcorrect.policy import parse_policy
 
 BUDGETS = {
@@ -39,11 +40,11 @@ class Arm:
     def __post_init__(self) -> None:
         parse_policy(self.policy)
         if self.corrector not in BUDGETS and ":" not in self.corrector:
-            raise ValueError(
+            raise SettingError(
                 f"unknown corrector {self.corrector!r}: expected {', '.join(BUDGETS)} or package.module:function"
             )
         if not self.strength >= 0:
-            raise ValueError(f"the correction strength γ must be at least 0, got {self.strength:g}")
+            raise SettingError(f"the correction strength γ must be at least 0, got {self.strength:g}")
 
     @property
     def name(self) -> str:
@@ -110,7 +111,7 @@ def comparison_arms(
 def _with_ratios(policies: Sequence[str], ratios: Sequence[float]) -> list[str]:
     takes_ratio = ("augment", "accumulate")
     if ratios and not any(policy in takes_ratio for policy in policies):
-        raise ValueError(f"a synthetic ratio needs the policy augment or accumulate, got {', '.join(policies)}")
+        raise SettingError(f"a synthetic ratio needs the policy augment or accumulate, got {', '.join(policies)}")
     return [
         text
         for policy in policies

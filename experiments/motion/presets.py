@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
+from selfcorrect.errors import SettingError
 from selfcorrect.experiments.motion.arms import BASELINE, Arm
 from selfcorrect.models.diffusion.config import PRESETS as DIFFUSION_PRESETS
 from selfcorrect.models.diffusion.config import DiffusionConfig
@@ -37,10 +38,10 @@ class Comparison:
 
     def __post_init__(self) -> None:
         if self.denoiser not in get_args(Denoiser):
-            raise ValueError(f"denoiser must be one of {', '.join(get_args(Denoiser))}, got {self.denoiser!r}")
+            raise SettingError(f"denoiser must be one of {', '.join(get_args(Denoiser))}, got {self.denoiser!r}")
         names = [arm.name for arm in self.arms]
         if len(set(names)) != len(names):
-            raise ValueError(f"each arm of a comparison may stand in it once, got {', '.join(names)}")
+            raise SettingError(f"each arm of a comparison may stand in it once, got {', '.join(names)}")
 
     @property
     def diffusion(self) -> DiffusionConfig:
@@ -71,12 +72,12 @@ class MotionSettings:
     def __post_init__(self) -> None:
         for name, least in (("generations", 1), ("seeds", 1), ("real_count", 2), ("judged_count", 12), ("frames", 10)):
             if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+                raise SettingError(f"{name} must be at least {least}, got {getattr(self, name)}")
         for name in ("steps", "initial_steps"):
             if least := [f"{value} for {key}" for key, value in getattr(self, name).items() if value < 1]:
-                raise ValueError(f"{name} must be at least 1, got {least[0]}")
+                raise SettingError(f"{name} must be at least 1, got {least[0]}")
         if not self.data:
-            raise ValueError("data must name at least one source: deepmimic, or paths of motion files and folders")
+            raise SettingError("data must name at least one source: deepmimic, or paths of motion files and folders")
 
     def config(self) -> dict[str, Any]:
         """All settings as JSON values; infinite strengths as the text "inf"."""

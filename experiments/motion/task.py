@@ -12,6 +12,7 @@ import torch
 from selfcorrect.datasets.collections.deepmimic import CYCLIC
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.datasets.windows import Split, Windows, WindowSettings, split_windows
+from selfcorrect.errors import InputError
 from selfcorrect.experiments.jobs import Progress, silent
 from selfcorrect.experiments.motion.presets import Comparison, MotionSettings
 from selfcorrect.loop import Candidate, Task
@@ -59,7 +60,7 @@ def motion_data(settings: MotionSettings, stream: Stream) -> MotionData:
     split = _split(settings.data, settings.frames, settings.fps)
     needed = settings.real_count + 2 * settings.judged_count
     if len(split.training) < needed:
-        raise ValueError(
+        raise InputError(
             f"training on {settings.real_count} windows and judging {settings.judged_count} samples needs at least "
             f"{needed} real windows, the data have {len(split.training)}"
         )

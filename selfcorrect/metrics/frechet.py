@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from selfcorrect.errors import InputError, SettingError
+
 
 def squared_wasserstein(
     mean_a: np.ndarray, covariance_a: np.ndarray, mean_b: np.ndarray, covariance_b: np.ndarray
@@ -38,8 +40,8 @@ def _square_root(covariance: np.ndarray) -> np.ndarray:
 def _check_pair(reference: np.ndarray, candidate: np.ndarray) -> None:
     for name, samples in (("reference", reference), ("candidate", candidate)):
         if samples.ndim != 2 or len(samples) < 2 or samples.shape[1] != reference.shape[1]:
-            raise ValueError(
+            raise InputError(
                 f"the Fréchet distance needs samples of shape (N ≥ 2, D) with one D, got {name} {samples.shape}"
             )
         if not np.isfinite(samples).all():
-            raise ValueError(f"the {name} samples of the Fréchet distance must be finite")
+            raise SettingError(f"the {name} samples of the Fréchet distance must be finite")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.distance import cdist
 
+from selfcorrect.errors import InputError
+
 
 def neighbour_metrics(reference: np.ndarray, candidate: np.ndarray, neighbours: int = 5) -> dict[str, float]:
     """Precision, recall, density and coverage of candidates (M, D) against references (N, D).
@@ -17,7 +19,7 @@ def neighbour_metrics(reference: np.ndarray, candidate: np.ndarray, neighbours: 
     """
     for name, samples in (("reference", reference), ("candidate", candidate)):
         if len(samples) <= neighbours:
-            raise ValueError(f"{neighbours} nearest neighbours need more {name} samples, got {len(samples)}")
+            raise InputError(f"{neighbours} nearest neighbours need more {name} samples, got {len(samples)}")
     reference_radii, candidate_radii = _radii(reference, neighbours), _radii(candidate, neighbours)
     distances = cdist(reference, candidate)
     in_reference_ball = distances < reference_radii[:, None]

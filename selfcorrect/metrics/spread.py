@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from selfcorrect.errors import InputError
+
 
 def trace_ratio(reference: np.ndarray, candidate: np.ndarray) -> float:
     """Total variance of candidates (M, D) over that of references (N, D): 1 is as diverse, 0 is collapsed."""
@@ -28,7 +30,7 @@ def within_label_ratio(
     )
     known = np.isfinite(spreads).all(1)
     if not known.any():
-        raise ValueError("no label has two samples in both sets, so there is no variance within labels to compare")
+        raise InputError("no label has two samples in both sets, so there is no variance within labels to compare")
     within_reference, within_candidate = counts[known] @ spreads[known]
     return float(within_candidate / within_reference)
 

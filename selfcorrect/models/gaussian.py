@@ -8,6 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from selfcorrect.errors import SettingError
 from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples
 
@@ -54,7 +55,7 @@ class Gaussian:
     def with_sampling(self, *, temperature: float) -> Self:
         """The same distribution, sampled with its covariance times `temperature`."""
         if not temperature >= 0:
-            raise ValueError(f"temperature must be at least 0, got {temperature}")
+            raise SettingError(f"temperature must be at least 0, got {temperature}")
         return replace(self, temperature=temperature)
 
     def state(self) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
+from selfcorrect.errors import InputError
 from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples
 
@@ -36,7 +37,7 @@ class Mixture:
         Raises ValueError for unequal sample weights, which scikit-learn's estimator does not know.
         """
         if samples.weights.unique().numel() > 1:
-            raise ValueError("a mixture of Gaussians is fitted to equally weighted samples only")
+            raise InputError("a mixture of Gaussians is fitted to equally weighted samples only")
         estimator = GaussianMixture(
             len(self.weights),
             max_iter=steps,

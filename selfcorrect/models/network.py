@@ -12,7 +12,8 @@ from typing import Generic, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from selfcorrect.models.diffusion.training import TrainingDivergedError, layer_randomness
+from selfcorrect.errors import InputError, TrainingDivergedError
+from selfcorrect.models.diffusion.training import layer_randomness
 from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples
 
@@ -61,7 +62,7 @@ class NetworkModel(ABC, Generic[Network]):
     @property
     def trained(self) -> Network:
         if self.network is None:
-            raise ValueError(f"this {type(self).__name__} is not trained yet: call fit or load_state first")
+            raise InputError(f"this {type(self).__name__} is not trained yet: call fit or load_state first")
         return self.network
 
     def state(self) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.errors import InputError
 from selfcorrect.motion.kinematics import local_rotations
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
@@ -52,9 +53,9 @@ def fit_skeleton(joints_m: np.ndarray, template: Skeleton) -> Skeleton:
 
 def _check(joints_m: np.ndarray, skeleton: Skeleton) -> None:
     if joints_m.ndim != 3 or joints_m.shape[1:] != (len(skeleton), 3):
-        raise ValueError(f"expected joints of shape (frames, {len(skeleton)}, 3), got {joints_m.shape}")
+        raise InputError(f"expected joints of shape (frames, {len(skeleton)}, 3), got {joints_m.shape}")
     if not np.isfinite(joints_m).all():
-        raise ValueError(f"joint positions are not finite in frame {np.argwhere(~np.isfinite(joints_m))[0][0]}")
+        raise InputError(f"joint positions are not finite in frame {np.argwhere(~np.isfinite(joints_m))[0][0]}")
 
 
 def aligning_turns(rest_m: np.ndarray, bones_m: np.ndarray, before: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Self
 
 import numpy as np
 
+from selfcorrect.errors import InputError
 from selfcorrect.motion.skeleton import Skeleton
 
 
@@ -32,14 +33,14 @@ class Motion:
         frames, joints = len(self.root_m), len(self.skeleton)
         where = f"{self.source}: " if self.source else ""
         if self.root_m.shape != (frames, 3):
-            raise ValueError(f"{where}root positions must have shape (frames, 3), got {self.root_m.shape}")
+            raise InputError(f"{where}root positions must have shape (frames, 3), got {self.root_m.shape}")
         if self.rotations.shape != (frames, joints, 4):
-            raise ValueError(
+            raise InputError(
                 f"{where}rotations must have shape ({frames}, {joints}, 4) for {frames} frames of {joints} joints, "
                 f"got {self.rotations.shape}"
             )
         if not self.fps > 0:
-            raise ValueError(f"{where}frames per second must be positive, got {self.fps}")
+            raise InputError(f"{where}frames per second must be positive, got {self.fps}")
 
     def __len__(self) -> int:
         return len(self.root_m)
@@ -80,7 +81,7 @@ class MotionBatch:
         first = motions[0]
         for index, motion in enumerate(motions):
             if not motion.skeleton.same_as(first.skeleton) or motion.fps != first.fps:
-                raise ValueError(f"motion {index} has another skeleton or frame rate than motion 0")
+                raise InputError(f"motion {index} has another skeleton or frame rate than motion 0")
         lengths = np.array([len(motion) for motion in motions])
         frames = np.minimum(np.arange(lengths.max()), lengths[:, None] - 1)
         return cls(

@@ -7,6 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
+from selfcorrect.errors import InputError
+
 SMPL_22 = (
     "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle",
     "spine3", "left_foot", "right_foot", "neck", "left_collar", "right_collar", "head", "left_shoulder",
@@ -36,16 +38,16 @@ class Skeleton:
     def __post_init__(self) -> None:
         count = len(self.names)
         if len(set(self.names)) != count:
-            raise ValueError(f"joint names must be unique, got {self.names}")
+            raise InputError(f"joint names must be unique, got {self.names}")
         if len(self.parents) != count or len(self.parts) != count or self.offsets_m.shape != (count, 3):
-            raise ValueError(
+            raise InputError(
                 f"a skeleton of {count} joints needs {count} parents, parts and offsets, "
                 f"got {len(self.parents)}, {len(self.parts)} and {self.offsets_m.shape}"
             )
         if self.parents[0] != -1 or any(not 0 <= parent < child for child, parent in enumerate(self.parents) if child):
-            raise ValueError(f"parents must come before their children, with one root first, got {self.parents}")
+            raise InputError(f"parents must come before their children, with one root first, got {self.parents}")
         if unknown := set(self.parts) - {*SMPL_22, ""}:
-            raise ValueError(f"unknown body parts {sorted(unknown)}, expected names from {SMPL_22}")
+            raise InputError(f"unknown body parts {sorted(unknown)}, expected names from {SMPL_22}")
 
     def __len__(self) -> int:
         return len(self.names)

@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.errors import InputError, SettingError
 from selfcorrect.motion.body.flesh import world_sole_points
 from selfcorrect.motion.kinematics import continuous, forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -36,7 +37,7 @@ def on_skeleton(motion: Motion, skeleton: Skeleton) -> Motion:
     The root's path is scaled by the bodies' heights above their soles, so that what stands keeps standing.
     """
     if skeleton.names != motion.skeleton.names or skeleton.parents != motion.skeleton.parents:
-        raise ValueError(
+        raise InputError(
             f"a motion can only be moved to a skeleton with the same joints, got {len(skeleton)} joints from "
             f"{skeleton.names[0]!r} on for {len(motion.skeleton)} from {motion.skeleton.names[0]!r} on"
         )
@@ -95,7 +96,7 @@ def at_frames(motion: Motion, frames: np.ndarray, fps: float) -> Motion:
 def resample(motion: Motion, fps: float) -> Motion:
     """The same motion at another frame rate, from its first frame to the last one that fits."""
     if not fps > 0:
-        raise ValueError(f"frames per second must be positive, got {fps}")
+        raise SettingError(f"frames per second must be positive, got {fps}")
     if fps == motion.fps:
         return motion
     return at_frames(motion, np.arange(frame_count(motion.seconds, fps)) * (motion.fps / fps), fps)
@@ -112,7 +113,7 @@ def frame_count(seconds: float, fps: float) -> int:
 def retime(motion: Motion, speed: float) -> Motion:
     """The motion played `speed` times as fast, at its own frame rate."""
     if not speed > 0:
-        raise ValueError(f"speed must be positive, got {speed}")
+        raise SettingError(f"speed must be positive, got {speed}")
     return replace(resample(motion, motion.fps / speed), fps=motion.fps)
 
 
@@ -141,7 +142,7 @@ def repeat_cycle(motion: Motion, cycles: int) -> Motion:
     Each cycle starts where the last one ended, and faces as it did.
     """
     if cycles < 1:
-        raise ValueError(f"a motion must be repeated at least once, got {cycles}")
+        raise InputError(f"a motion must be repeated at least once, got {cycles}")
     parts, following = [motion], motion
     for _ in range(cycles - 1):
         turned = turn(following, _turn_per_cycle_rad(motion))

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from selfcorrect.errors import InputError
+
 _PICKLED = (
     "is stored as pickled Python objects, which can run code when read and are refused; "
     "save it again as plain numbers or text, e.g. with numpy.savez"
@@ -18,7 +20,7 @@ def read_npy(path: Path) -> np.ndarray:
     """The array in a .npy file; ValueError where it is damaged, not an array, or pickled."""
     array = _load(path)
     if not isinstance(array, np.ndarray):
-        raise ValueError(f"{path}: expected one array, got an archive of several")
+        raise InputError(f"{path}: expected one array, got an archive of several")
     return array
 
 
@@ -29,7 +31,7 @@ def read_npz(path: Path, names: Iterable[str] | None = None, *, skip_pickled: bo
     """
     archive = _load(path)
     if isinstance(archive, np.ndarray):
-        raise ValueError(f"{path}: expected an archive of arrays (.npz), got a single array")
+        raise InputError(f"{path}: expected an archive of arrays (.npz), got a single array")
     arrays = {}
     with archive:
         for name in archive.files if names is None else [name for name in names if name in archive.files]:
@@ -37,7 +39,7 @@ def read_npz(path: Path, names: Iterable[str] | None = None, *, skip_pickled: bo
                 arrays[name] = archive[name]
             except Exception as error:
                 if not (skip_pickled and "pickle" in str(error)):
-                    raise ValueError(_sentence(f'{path}: "{name}"', error)) from error
+                    raise InputError(_sentence(f'{path}: "{name}"', error)) from error
     return arrays
 
 
@@ -51,8 +53,8 @@ def _load(path: Path) -> Any:
         with path.open("rb") as file:
             known = file.read(2) in (b"\x93N", b"PK")  # NumPy takes any other file for a pickle
         if not known:
-            raise ValueError(f"{path}: not a NumPy file") from error
-        raise ValueError(_sentence(f"{path}: the file", error)) from error
+            raise InputError(f"{path}: not a NumPy file") from error
+        raise InputError(_sentence(f"{path}: the file", error)) from error
 
 
 def _sentence(what: str, error: Exception) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 
 import scipy.sparse
 
+from selfcorrect.errors import InputError
+
 
 class _ChumpyArray:
     """What is kept of a chumpy array: its numbers, None of an expression that is still to be computed."""
@@ -34,7 +36,7 @@ class _NumbersOnly(pickle.Unpickler):
             return super().find_class("copyreg" if module == "copy_reg" else module, name)
         if (module, name) in {("__builtin__", "object"), ("builtins", "object")}:
             return object
-        raise ValueError(f"it holds {module}.{name}, and only numbers are read from pickle files")
+        raise InputError(f"it holds {module}.{name}, and only numbers are read from pickle files")
 
 
 def read_pickled_numbers(path: Path, *, allow_pickle: bool) -> dict[str, Any]:
@@ -44,18 +46,18 @@ def read_pickled_numbers(path: Path, *, allow_pickle: bool) -> dict[str, Any]:
     the file holds anything but numbers.
     """
     if not allow_pickle:
-        raise ValueError(
+        raise InputError(
             f"{path}: is a pickle file, which can run code when read; allow pickle explicitly if you trust its source"
         )
     try:
         with path.open("rb") as file:
             numbers = _NumbersOnly(file, encoding="latin1").load()
     except ValueError as error:
-        raise ValueError(f"{path}: refused, {error}") from error
+        raise InputError(f"{path}: refused, {error}") from error
     except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, TypeError) as error:
-        raise ValueError(f"{path}: not a readable pickle file ({error})") from error
+        raise InputError(f"{path}: not a readable pickle file ({error})") from error
     if not isinstance(numbers, dict):
-        raise ValueError(f"{path}: expected a dictionary of arrays, got {type(numbers).__name__}")
+        raise InputError(f"{path}: expected a dictionary of arrays, got {type(numbers).__name__}")
     return {name: _plain(value) for name, value in numbers.items()}
 
 

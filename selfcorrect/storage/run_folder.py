@@ -16,13 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+from selfcorrect.errors import RunFolderError
 from selfcorrect.storage.files import remove_leftovers, sync_folder, write_atomically
 
 RECORDED_PACKAGES = ("selfcorrect", "torch", "numpy", "scipy", "pybullet", "mujoco", "safetensors", "pyarrow")
-
-
-class StoreError(ValueError):
-    """A run folder cannot be used or written; the message is one sentence that says why."""
 
 
 class FolderLock:
@@ -34,7 +31,7 @@ class FolderLock:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.close()
-            raise StoreError(f"the run folder {folder} is in use by another process") from None
+            raise RunFolderError(f"the run folder {folder} is in use by another process") from None
 
     def __enter__(self) -> Self:
         return self
@@ -50,7 +47,7 @@ def claim_folder(folder: Path, config: Mapping[str, object]) -> FolderLock:
     """Make or reopen a run folder, clear what a killed process left half-written, and lock it.
 
     A new folder records `config` (JSON values) and the environment; a used one must have the same config.
-    Raises StoreError when it is locked, cannot be written, holds foreign files, or has another config.
+    Raises RunFolderError when it is locked, cannot be written, holds foreign files, or has another config.
     """
     wanted = json.loads(json.dumps(config))
     with explain_write_error(folder):
@@ -74,14 +71,14 @@ def _record_or_compare(folder: Path, config: dict[str, object]) -> None:
         return
     foreign = sorted(entry.name for entry in folder.iterdir() if entry.name not in (".lock", "environment.json"))
     if foreign:
-        raise StoreError(f"{folder} is not a run folder: it has no config.json and holds {', '.join(foreign[:3])}")
+        raise RunFolderError(f"{folder} is not a run folder: it has no config.json and holds {', '.join(foreign[:3])}")
     write_atomically(folder / "environment.json", _json_bytes(environment()))
     write_atomically(path, _json_bytes(config))
 
 
 def _refuse_other_config(folder: Path, recorded: dict[str, object], wanted: dict[str, object]) -> None:
     if differences := config_differences(recorded, wanted):
-        raise StoreError(
+        raise RunFolderError(
             f"the run folder {folder} belongs to another configuration. {' '.join(differences)} "
             "Resume with the recorded settings, or choose another folder."
         )
@@ -153,12 +150,12 @@ def _git_commit(source: Path) -> str | None:
 
 @contextmanager
 def explain_write_error(folder: Path) -> Iterator[None]:
-    """Turn an operating-system error into a StoreError of one sentence."""
+    """Turn an operating-system error into a RunFolderError of one sentence."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise StoreError(
+        raise RunFolderError(
             f"cannot write to the run folder {folder}: {reason}; what was committed before is intact"
         ) from error
 

@@ -24,9 +24,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from selfcorrect.correction import CorrectedBatch
+from selfcorrect.errors import RunFolderError
 from selfcorrect.provenance import Provenance
 from selfcorrect.samples import Samples
-from selfcorrect.storage.run_folder import FolderLock, StoreError, claim_folder, explain_write_error, write_folder
+from selfcorrect.storage.run_folder import FolderLock, claim_folder, explain_write_error, write_folder
 
 Metrics: TypeAlias = Mapping[str, float | Sequence[float]]  # a sequence holds one value per replicate
 
@@ -96,7 +97,7 @@ class MemoryStore:
     def batch(self, generation: int) -> CorrectedBatch:
         batch = self._generations[generation].batch
         if batch is None:
-            raise StoreError(f"generation {generation} has no synthetic samples")
+            raise RunFolderError(f"generation {generation} has no synthetic samples")
         return batch
 
     def metrics(self, generation: int) -> Metrics:
@@ -126,7 +127,7 @@ class FolderReader:
             with safe_open(path, framework="pt") as file:
                 return file.get_slice("labels").get_shape()[0]
         except (OSError, SafetensorError) as error:
-            raise StoreError(f"cannot read {path}: {error}") from error
+            raise RunFolderError(f"cannot read {path}: {error}") from error
 
     def batch(self, generation: int) -> CorrectedBatch:
         tensors = _read_tensors(self._path(generation, "synthetic.safetensors"))
@@ -154,7 +155,7 @@ class FolderStore(FolderReader):
     """A run folder that this process alone may write, until it is closed or the process ends.
 
     keep_models: keep every generation's model; else only the last, which is all that a resume needs.
-    Raises StoreError when another process has the folder, its config differs, or it cannot be written.
+    Raises RunFolderError when another process has the folder, its config differs, or it cannot be written.
     """
 
     def __init__(self, folder: Path, config: Mapping[str, object], *, keep_models: bool = True) -> None:
@@ -199,7 +200,7 @@ def generation_folders(folder: Path) -> list[tuple[int, Path]]:
 
 def _check_next(number: int, latest: int) -> None:
     if latest >= 0 and number != latest + 1:
-        raise StoreError(f"generation {number} cannot follow generation {latest}")
+        raise RunFolderError(f"generation {number} cannot follow generation {latest}")
 
 
 # --- the files of a generation ---------------------------------------------------------------------------------------
@@ -225,7 +226,7 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return safetensors.torch.load(path.read_bytes())
     except (OSError, SafetensorError) as error:
-        raise StoreError(f"cannot read {path}: {error}") from error
+        raise RunFolderError(f"cannot read {path}: {error}") from error
 
 
 def _synthetic_tensors(batch: CorrectedBatch) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from typing import Self
 
 import numpy as np
 
+from selfcorrect.errors import InputError, SettingError
 from selfcorrect.motion.body.flesh import SolePoints, sole_points, stature_m
 from selfcorrect.motion.rotations import applied
 from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
@@ -176,12 +177,12 @@ def humanoid(skeleton: Skeleton, mass_kg: float | None = None, soles: SolePoints
     are no human's.
     """
     if missing := [part for part in REQUIRED_PARTS if skeleton.joint(part) is None]:
-        raise ValueError(f"a humanoid needs the parts {REQUIRED_PARTS}, the skeleton lacks {missing}")
+        raise InputError(f"a humanoid needs the parts {REQUIRED_PARTS}, the skeleton lacks {missing}")
     if skeleton.parts[0] != "pelvis":
-        raise ValueError(f"a humanoid's root must be its pelvis, got {skeleton.names[0]!r}")
+        raise InputError(f"a humanoid's root must be its pelvis, got {skeleton.names[0]!r}")
     mass_kg = usual_mass_kg(skeleton) if mass_kg is None else mass_kg
     if not mass_kg > 0:
-        raise ValueError(f"body mass must be positive, got {mass_kg} kg")
+        raise SettingError(f"body mass must be positive, got {mass_kg} kg")
     rest_m = skeleton.rest_positions_m
     _check_legs(skeleton, rest_m)
     joints = _driven_joints(skeleton)
@@ -216,7 +217,7 @@ def _check_legs(skeleton: Skeleton, rest_m: np.ndarray) -> None:
             ends = [skeleton.parts.index(f"{side}_{part}") for part in (upper, lower)]
             length_m = float(np.linalg.norm(rest_m[ends[1]] - rest_m[ends[0]]))
             if not LEG_BONE_M[0] < length_m < LEG_BONE_M[1]:
-                raise ValueError(
+                raise InputError(
                     f"the bone from {side} {upper} to {lower} is {length_m:.3g} m long, expected {LEG_BONE_M[0]} to "
                     f"{LEG_BONE_M[1]} m; are the skeleton's offsets in metres?"
                 )

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from selfcorrect.errors import InputError
 from selfcorrect.motion.kinematics import local_rotations
 from selfcorrect.motion.rotations import applied, composed
 from selfcorrect.motion.skeleton import Skeleton
@@ -38,7 +39,7 @@ class Legs:
 def _both(skeleton: Skeleton, part: str) -> np.ndarray:
     joints = [skeleton.joint(f"{side}_{part}") for side in ("left", "right")]
     if None in joints:
-        raise ValueError(f"legs need the parts left_{part} and right_{part}, the skeleton has {skeleton.parts}")
+        raise InputError(f"legs need the parts left_{part} and right_{part}, the skeleton has {skeleton.parts}")
     return np.array(joints)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.errors import InputError
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.simulators.body.humanoid import SOLE_RADIUS_M, Humanoid
 from selfcorrect.simulators.engines.world import GRAVITY_M_S2, Numbers, PerJoint, RootState
@@ -43,7 +44,7 @@ class MuJoCoWorld:
         try:
             import mujoco
         except ImportError as error:
-            raise ValueError("the engine 'mujoco' needs its package: pip install 'selfcorrect[mujoco]'") from error
+            raise InputError("the engine 'mujoco' needs its package: pip install 'selfcorrect[mujoco]'") from error
         self._mujoco: Any = mujoco
         self.settings = settings
         self._body: Humanoid | None = None

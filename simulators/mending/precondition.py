@@ -14,6 +14,7 @@ import numpy as np
 from scipy.ndimage import maximum_filter1d
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.errors import SettingError
 from selfcorrect.motion.body.flesh import SolePoints, sole_points
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.kinematics import forward_kinematics
@@ -65,7 +66,7 @@ class PreconditionSettings:
 
     def __post_init__(self) -> None:
         if self.support not in get_args(SupportChoice):
-            raise ValueError(f"support must be one of {get_args(SupportChoice)}, got {self.support!r}")
+            raise SettingError(f"support must be one of {get_args(SupportChoice)}, got {self.support!r}")
 
 
 @dataclass(frozen=True, eq=False)

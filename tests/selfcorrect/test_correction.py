@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from selfcorrect.correction import Correction, apply_corrector
-from selfcorrect.corrector import Corrected, CorrectorError, SampleError, lift, verifier
+from selfcorrect.corrector import Corrected, lift, verifier
+from selfcorrect.errors import CorrectorError, SampleError
 from selfcorrect.randomness import Stream, streams
 from selfcorrect.samples import Samples
 

@@ -9,7 +9,6 @@ import torch
 
 from selfcorrect.corrector import (
     Corrected,
-    SampleError,
     call_corrector,
     chain,
     filter_of,
@@ -20,6 +19,7 @@ from selfcorrect.corrector import (
     placebo,
     verifier,
 )
+from selfcorrect.errors import SampleError
 from selfcorrect.randomness import streams
 from selfcorrect.samples import Samples
 

@@ -10,15 +10,8 @@ import torch
 from selfcorrect.bias import sampling_settings
 from selfcorrect.correction import Correction
 from selfcorrect.corrector import Corrected, lift
-from selfcorrect.loop import (
-    Candidate,
-    LoopError,
-    Plan,
-    Task,
-    corrected_real,
-    run_loop,
-    train_first_generation,
-)
+from selfcorrect.errors import LoopError
+from selfcorrect.loop import Candidate, Plan, Task, corrected_real, run_loop, train_first_generation
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.policy import Accumulate, Augment, RealOnly, Replace
 from selfcorrect.randomness import streams

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from selfcorrect.errors import InputError, SettingError
+
 DenoiserName = Literal["patch-mixer", "dct-mlp", "temporal-conv", "transformer"]
 
 
@@ -59,7 +61,7 @@ class DiffusionConfig:
 
     def __post_init__(self) -> None:
         if self.denoiser not in get_args(DenoiserName):
-            raise ValueError(f"denoiser must be one of {get_args(DenoiserName)}, got {self.denoiser!r}")
+            raise SettingError(f"denoiser must be one of {get_args(DenoiserName)}, got {self.denoiser!r}")
         for name in ("width", "depth", "diffusion_steps", "sampling_steps", "batch_size"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
         self._require("width", self.width % 8 == 0, "a multiple of 8")
@@ -77,7 +79,7 @@ class DiffusionConfig:
 
     def _require(self, name: str, holds: bool, rule: str) -> None:
         if not holds:
-            raise ValueError(f"{name} must be {rule}, got {getattr(self, name)}")
+            raise InputError(f"{name} must be {rule}, got {getattr(self, name)}")
 
 
 PRESETS = {

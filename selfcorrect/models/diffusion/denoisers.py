@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from selfcorrect.errors import InputError
 from selfcorrect.models.diffusion.config import DiffusionConfig
 
 _TIME_FEATURES = 64
@@ -40,7 +41,7 @@ class PatchMixer(nn.Module):
     def __init__(self, frames: int, features: int, classes: int, width: int, depth: int, patch_frames: int = 4) -> None:
         super().__init__()
         if frames % patch_frames:
-            raise ValueError(f"the patch mixer needs a multiple of {patch_frames} frames, got {frames}")
+            raise InputError(f"the patch mixer needs a multiple of {patch_frames} frames, got {frames}")
         patches, patch_features = frames // patch_frames, patch_frames * features
         self.patch_shape = (patches, patch_features)
         self.condition = Condition(classes, width)

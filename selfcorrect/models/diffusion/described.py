@@ -9,6 +9,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from selfcorrect.errors import InputError
 from selfcorrect.models.diffusion.model import MotionDiffusion
 
 
@@ -43,7 +44,7 @@ class DescribedDiffusion(MotionDiffusion):
     def __post_init__(self) -> None:
         if self.vectors is None or self.vectors.ndim != 2 or len(self.vectors) != self.classes:
             got = None if self.vectors is None else tuple(self.vectors.shape)
-            raise ValueError(f"{self.classes} labels need vectors of shape ({self.classes}, width), got {got}")
+            raise InputError(f"{self.classes} labels need vectors of shape ({self.classes}, width), got {got}")
 
     def redescribed(self, vectors: Tensor) -> Self:
         """The same weights with other labels, known by vectors (C', E) of the same width."""

@@ -12,6 +12,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from selfcorrect.errors import InputError, SettingError
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.denoisers import build_denoiser
 from selfcorrect.models.diffusion.schedule import NoiseSchedule, cosine_schedule
@@ -100,7 +101,7 @@ class MotionDiffusion:
     def denoise(self, noisy: Tensor, time: int, labels: Tensor) -> Tensor:
         """The clean values (N, T, D) that the running average predicts, with classifier-free guidance."""
         if self.average is None:
-            raise ValueError("this diffusion model is not trained yet: call fit or load_state first")
+            raise InputError("this diffusion model is not trained yet: call fit or load_state first")
         scale = self.config.guidance_scale
         if scale == 1:
             return self.average(noisy, _times(noisy, time), labels)
@@ -136,15 +137,15 @@ class MotionDiffusion:
 
     def _check(self, samples: Samples) -> None:
         if len(samples) == 0 or samples.values.shape[1:] != (self.frames, self.features):
-            raise ValueError(
+            raise InputError(
                 f"training values must have shape (N ≥ 1, {self.frames}, {self.features}), "
                 f"got {tuple(samples.values.shape)}"
             )
         low, high = int(samples.labels.min()), int(samples.labels.max())
         if low < 0 or high >= self.classes:
-            raise ValueError(f"labels must be from 0 to {self.classes - 1}, got {low} to {high}")
+            raise SettingError(f"labels must be from 0 to {self.classes - 1}, got {low} to {high}")
         if not samples.weights.sum() > 0:
-            raise ValueError("training needs at least one sample with a positive weight")
+            raise SettingError("training needs at least one sample with a positive weight")
 
 
 def _times(values: Tensor, time: int) -> Tensor:
@@ -156,5 +157,5 @@ def _load(module: nn.Module, name: str, state: dict[str, Tensor]) -> nn.Module:
     try:
         module.load_state_dict(own)
     except RuntimeError as error:
-        raise ValueError(f"the saved {name} does not fit this configuration: {error}") from error
+        raise InputError(f"the saved {name} does not fit this configuration: {error}") from error
     return module.eval()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from selfcorrect.errors import TrainingDivergedError
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.schedule import NoiseSchedule
 from selfcorrect.randomness import Stream
@@ -28,10 +29,6 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device) -> Batch:
         return Batch(*(part.to(device) for part in self))
-
-
-class TrainingDivergedError(ValueError):
-    """The loss is no longer a finite number."""
 
 
 @contextmanager

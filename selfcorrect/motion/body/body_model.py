@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.errors import InputError
 from selfcorrect.motion.body.smpl import LAYOUTS, Body, Layout
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.arrays import read_npz
@@ -53,10 +54,10 @@ def load_body_model(path: Path, *, allow_pickle: bool = False) -> BodyModel:
     """
     numbers = _read(path, allow_pickle)
     if missing := [name for name in _NEEDED if numbers.get(name) is None]:
-        raise ValueError(f"{path}: a body model needs {', '.join(_NEEDED)}, here {', '.join(missing)} is missing")
+        raise InputError(f"{path}: a body model needs {', '.join(_NEEDED)}, here {', '.join(missing)} is missing")
     joints = numbers["kintree_table"].shape[1]
     if joints not in LAYOUTS or LAYOUTS[joints].name not in _KINDS:
-        raise ValueError(f"{path}: expected a model of 24 (SMPL), 52 (SMPL+H) or 55 (SMPL-X) joints, got {joints}")
+        raise InputError(f"{path}: expected a model of 24 (SMPL), 52 (SMPL+H) or 55 (SMPL-X) joints, got {joints}")
     for name, shape in _HANDS.items():  # absent from the SMPL+H files that come with AMASS; unused with full rotations
         numbers.setdefault(name, np.zeros(shape))
     return BodyModel(LAYOUTS[joints], _smplx_module(_KINDS[LAYOUTS[joints].name], numbers), path.name)
@@ -67,7 +68,7 @@ def _read(path: Path, allow_pickle: bool) -> dict[str, Any]:
     if path.suffix == ".pkl":
         return read_pickled_numbers(path, allow_pickle=allow_pickle)
     if path.suffix != ".npz":
-        raise ValueError(f"{path}: expected a body model as .npz or .pkl")
+        raise InputError(f"{path}: expected a body model as .npz or .pkl")
     return dict(read_npz(path, skip_pickled=True))  # SMPL-X pickles tables of names, which nobody needs here
 
 
@@ -110,7 +111,7 @@ def volume_m3(vertices_m: np.ndarray, faces: np.ndarray) -> float:
 def vertices(model: BodyModel, motion: Motion, betas: np.ndarray | None = None) -> np.ndarray:
     """The mesh (T, V, 3), world, y up, metres, of a motion on this model's joints; triangles are `model.faces`."""
     if motion.skeleton.names != model.layout.names:
-        raise ValueError(
+        raise InputError(
             f"{motion.source or 'motion'}: {model.name} poses the {len(model.layout.names)} joints of "
             f"{model.layout.name}, the motion has {len(motion.skeleton)} joints"
         )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.errors import InputError
 from selfcorrect.motion.skeleton import Skeleton
 
 HALF_FOOT_WIDTH_M = 0.045
@@ -69,7 +70,7 @@ def _foot_corners(skeleton: Skeleton, side: int) -> list[tuple[int, tuple[float,
     name = ("left", "right")[side]
     ankle, toe = skeleton.joint(f"{name}_ankle"), skeleton.joint(f"{name}_foot")
     if ankle is None:
-        raise ValueError(f"the skeleton has no {name} ankle among its parts, so its soles are unknown")
+        raise InputError(f"the skeleton has no {name} ankle among its parts, so its soles are unknown")
     if toe is None:
         heel, tip = (0.0, BOX_FOOT_SOLE_M, BOX_FOOT_HEEL_M), (0.0, BOX_FOOT_SOLE_M, BOX_FOOT_TIP_M)
         return [(ankle, corner) for point in (heel, tip) for corner in _pair(point)]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.errors import InputError
 from selfcorrect.motion.inverse_kinematics import aligning_turns, fit_motion, fit_skeleton
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions, local_rotations
 from selfcorrect.motion.motion import Motion
@@ -172,7 +173,7 @@ def body_joints(motion: Motion) -> np.ndarray:
     """World positions (T, 22, 3), metres, of the body parts; halfway between its neighbours for a lacking spine2."""
     places = {part: motion.skeleton.joint(part) for part in SMPL_22}
     if missing := [part for part, joint in places.items() if joint is None and part != "spine2"]:
-        raise ValueError(f"{motion.source or 'motion'}: has no joint for {', '.join(missing)} of SMPL's body")
+        raise InputError(f"{motion.source or 'motion'}: has no joint for {', '.join(missing)} of SMPL's body")
     positions_m = joint_positions(motion)
     found_m = {part: positions_m[:, joint] for part, joint in places.items() if joint is not None}
     found_m.setdefault("spine2", (found_m["spine1"] + found_m["spine3"]) / 2)

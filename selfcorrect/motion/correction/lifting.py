@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from selfcorrect.corrector import Corrected, Corrector, SampleError
+from selfcorrect.corrector import Corrected, Corrector
+from selfcorrect.errors import InputError, SampleError
 from selfcorrect.motion.correction.results import CorrectMotions, MotionCorrection
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -68,7 +69,7 @@ def lift_motions(function: CorrectMotions, codec: FeatureCodec, name: str) -> Co
 
 def _check(given: Sequence[Motion], corrections: Sequence[MotionCorrection]) -> None:
     if len(corrections) != len(given):
-        raise ValueError(f"a correction must return one answer per motion, got {len(corrections)} for {len(given)}")
+        raise InputError(f"a correction must return one answer per motion, got {len(corrections)} for {len(given)}")
     for index, (motion, correction) in enumerate(zip(given, corrections, strict=True)):
         if not isinstance(correction, MotionCorrection) or not isinstance(correction.motion, Motion):
             raise SampleError(index, f"a correction must return a motion, got {type(correction).__name__}")

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from selfcorrect.errors import InputError, SettingError
 from selfcorrect.motion.encodings.six_d import from_matrix_columns, matrix_columns
 from selfcorrect.motion.kinematics import continuous
 from selfcorrect.motion.motion import MotionBatch
@@ -39,7 +40,7 @@ class FeatureCodec:
     def __post_init__(self) -> None:
         expected = (feature_count(self.skeleton),)
         if self.mean.shape != expected or self.std.shape != expected:
-            raise ValueError(
+            raise InputError(
                 f"a skeleton of {len(self.skeleton)} joints needs feature statistics of shape {expected}, "
                 f"got {tuple(self.mean.shape)} and {tuple(self.std.shape)}"
             )
@@ -58,7 +59,7 @@ class FeatureCodec:
         `transforms.canonicalise`); nothing here turns them.
         """
         if not batch.skeleton.same_as(self.skeleton) or batch.fps != self.fps:
-            raise ValueError(
+            raise InputError(
                 f"these features are for a skeleton of {len(self.skeleton)} joints at {self.fps} frames per second, "
                 f"got {len(batch.skeleton)} joints at {batch.fps} or other bones; retarget or resample first"
             )
@@ -70,10 +71,10 @@ class FeatureCodec:
         Rotations are made orthonormal again by Gram-Schmidt, so any finite features give a motion.
         """
         if values.ndim != 3 or values.shape[2] != len(self.mean):
-            raise ValueError(f"features must have shape (N, T, {len(self.mean)}), got {tuple(values.shape)}")
+            raise InputError(f"features must have shape (N, T, {len(self.mean)}), got {tuple(values.shape)}")
         if not torch.isfinite(values).all():
             row = int((~torch.isfinite(values)).flatten(1).any(dim=1).nonzero()[0])
-            raise ValueError(f"features must be finite, but sample {row} is not")
+            raise SettingError(f"features must be finite, but sample {row} is not")
         features = values.detach().cpu().double() * self.std + self.mean
         return from_features(self.skeleton, features.numpy(), self.fps)
 
@@ -96,7 +97,7 @@ def to_features(batch: MotionBatch) -> np.ndarray:
     """Features (N, T, D) in their units; all motions must fill their T frames."""
     count, frames = batch.root_m.shape[:2]
     if np.any(batch.lengths != frames):
-        raise ValueError(f"features need windows of one length, got {batch.lengths.min()} to {frames} frames")
+        raise InputError(f"features need windows of one length, got {batch.lengths.min()} to {frames} frames")
     steps = np.diff(batch.root_m[..., [0, 2]], axis=1) * batch.fps
     velocity = np.concatenate([steps[:, :1], steps], axis=1) if frames > 1 else np.zeros((count, 1, 2))
     rotations = matrix_columns(batch.rotations).reshape(count, frames, -1)

@@ -25,6 +25,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.errors import InputError
 from selfcorrect.motion.encodings.six_d import from_matrix_columns
 from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS
 
@@ -79,7 +80,7 @@ def joint_count(vectors: np.ndarray) -> int:
     """How many joints rows (..., 12 J − 1) describe."""
     joints, rest = divmod(vectors.shape[-1] + 1, 12)
     if rest or joints < 2:
-        raise ValueError(f"rows must have 12 J − 1 columns for J joints (263 for 22), got shape {vectors.shape}")
+        raise InputError(f"rows must have 12 J − 1 columns for J joints (263 for 22), got shape {vectors.shape}")
     return joints
 
 
@@ -92,7 +93,7 @@ def normalise_bones(joints_m: np.ndarray, target_offsets_m: np.ndarray) -> np.nd
     lengths_m = np.linalg.norm(target_offsets_m, axis=-1)
     leg_m = np.linalg.norm(joints_m[0, _RIGHT_LEG] - joints_m[0, _PARENTS[_RIGHT_LEG]], axis=-1).sum()
     if leg_m == 0:
-        raise ValueError("bones cannot be normalised: the right leg has no length in frame 0")
+        raise InputError("bones cannot be normalised: the right leg has no length in frame 0")
     orientations = _bone_orientations(joints_m, _about_y(_heading_rad(_forward(joints_m, 1))))
     normalised = np.empty(joints_m.shape)
     normalised[:, 0] = joints_m[:, 0] * (lengths_m[_RIGHT_LEG].sum() / leg_m)
@@ -117,9 +118,9 @@ def encode(joints_m: np.ndarray, target_offsets_m: np.ndarray | None = None) -> 
     the wrong sign: the rows here decode to the motion that was encoded.
     """
     if joints_m.ndim != 3 or joints_m.shape[1:] != (22, 3) or len(joints_m) < 2:
-        raise ValueError(f"expected joints of shape (at least 2 frames, 22, 3), got {joints_m.shape}")
+        raise InputError(f"expected joints of shape (at least 2 frames, 22, 3), got {joints_m.shape}")
     if not np.isfinite(joints_m).all():
-        raise ValueError(f"joint positions are not finite in frame {np.argwhere(~np.isfinite(joints_m))[0][0]}")
+        raise InputError(f"joint positions are not finite in frame {np.argwhere(~np.isfinite(joints_m))[0][0]}")
     joints_m = joints_m.astype(float)
     joints_m = canonical(joints_m if target_offsets_m is None else normalise_bones(joints_m, target_offsets_m))
     facing_rad = _smooth_facing_rad(joints_m)
@@ -163,7 +164,7 @@ def decode_rotations(vectors: np.ndarray) -> np.ndarray:
     in its positions; six numbers that are no rotation are orthonormalised (Zhou et al., CVPR 2019).
     """
     if joint_count(vectors) != len(SMPL_22):
-        raise ValueError(f"rotations are read from 263 columns of 22 joints, got {vectors.shape[-1]} columns")
+        raise InputError(f"rotations are read from 263 columns of 22 joints, got {vectors.shape[-1]} columns")
     six = vectors[..., columns()["rotations"]].reshape(*vectors.shape[:-1], len(SMPL_22) - 1, 6)
     orientations = [_about_y(-_root(vectors)[0])]  # the reference multiplies by this, not by its inverse
     for joint in range(1, len(SMPL_22)):

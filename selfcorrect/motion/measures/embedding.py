@@ -15,6 +15,7 @@ from typing import Self
 
 import numpy as np
 
+from selfcorrect.errors import InputError
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
@@ -69,7 +70,7 @@ def limb_ends(skeleton: Skeleton) -> list[int]:
 def block_means(values: np.ndarray) -> np.ndarray:
     """Means (N, blocks · event) of values (N, T, *event) over `TIME_BLOCKS` blocks of nearly equal length."""
     if values.shape[1] < TIME_BLOCKS:
-        raise ValueError(f"motion features need at least {TIME_BLOCKS + 2} frames, too few were given")
+        raise InputError(f"motion features need at least {TIME_BLOCKS + 2} frames, too few were given")
     blocks = np.array_split(values, TIME_BLOCKS, axis=1)
     return np.stack([block.mean(1) for block in blocks], axis=1).reshape(len(values), -1)
 

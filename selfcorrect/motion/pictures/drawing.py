@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import uniform_filter1d
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.errors import InputError, SettingError
 from selfcorrect.motion.body.flesh import HEAD_RADIUS_M, head_point, sole_points
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.kinematics import forward_kinematics
@@ -218,12 +219,12 @@ def save_animation(path: Path, frames: np.ndarray, fps: float) -> None:
         # GIF counts time in hundredths of a second.
         images[0].save(path, save_all=True, append_images=images[1:], duration=10 * round(100 / fps), loop=0)
     else:
-        raise ValueError(f"{path}: an animation is written as .gif or .mp4, got {path.suffix!r}")
+        raise InputError(f"{path}: an animation is written as .gif or .mp4, got {path.suffix!r}")
 
 
 def _rows(panels: Sequence[Panel], columns: int | None) -> list[range]:
     if not panels:
-        raise ValueError("there is nothing to draw: no panels were given")
+        raise SettingError("there is nothing to draw: no panels were given")
     width = columns or len(panels)
     return [range(start, start + width) for start in range(0, len(panels), width)]
 

@@ -8,7 +8,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.files import usd
-from selfcorrect.extras import MissingExtraError
+from selfcorrect.errors import MissingExtraError
 from selfcorrect.motion.body.smpl import SMPL_H
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion

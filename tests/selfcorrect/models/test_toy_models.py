@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from selfcorrect.datasets.toy.draws import SHAPES, eight_gaussians, zipf
+from selfcorrect.errors import TrainingDivergedError
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.models.categorical import Categorical
 from selfcorrect.models.flow import Flow
@@ -17,7 +18,7 @@ from selfcorrect.models.kernel_density import KernelDensity
 from selfcorrect.models.language import LanguageModel
 from selfcorrect.models.markov import MarkovChain
 from selfcorrect.models.mixture import Mixture
-from selfcorrect.models.network import TrainingDivergedError, batches
+from selfcorrect.models.network import batches
 from selfcorrect.models.regression import LinearRegression
 from selfcorrect.models.vae import VariationalAutoencoder
 from selfcorrect.randomness import streams

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from selfcorrect.storage.run_folder import StoreError, claim_folder, config_differences, environment, write_folder
+from selfcorrect.errors import RunFolderError
+from selfcorrect.storage.run_folder import claim_folder, config_differences, environment, write_folder
 
 CONFIG = {"steps": 75, "policy": "augment:0.5", "data": {"fingerprint": "ab12", "clips": ["walk", "run"]}}
 
@@ -48,7 +49,7 @@ def test_lists_of_settings_are_compared_item_by_item_whatever_the_order_of_their
 def test_another_config_is_refused_with_one_sentence_per_difference(tmp_path: Path):
     claim_folder(tmp_path, CONFIG).release()
     other = {"steps": 20, "policy": "augment:0.5", "data": {"clips": ["walk", "run"]}, "seed": 1}
-    with pytest.raises(StoreError) as caught:
+    with pytest.raises(RunFolderError) as caught:
         claim_folder(tmp_path, other)
     assert "steps is 75 in the folder and 20 now." in str(caught.value)
     assert 'data.fingerprint is "ab12" in the folder and not set now.' in str(caught.value)
@@ -64,7 +65,7 @@ def test_no_difference_between_what_json_cannot_tell_apart():
 
 def test_foreign_folders_are_left_alone(tmp_path: Path):
     (tmp_path / "thesis.tex").write_text("…")
-    with pytest.raises(StoreError, match=r"not a run folder: it has no config.json and holds thesis.tex"):
+    with pytest.raises(RunFolderError, match=r"not a run folder: it has no config.json and holds thesis.tex"):
         claim_folder(tmp_path, CONFIG)
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != ".lock") == ["thesis.tex"]
 
@@ -95,7 +96,7 @@ def test_another_environment_is_a_warning(tmp_path: Path):
 
 def test_a_second_claim_is_refused_until_the_first_is_released(tmp_path: Path):
     lock = claim_folder(tmp_path, CONFIG)
-    with pytest.raises(StoreError, match="in use by another process"):
+    with pytest.raises(RunFolderError, match="in use by another process"):
         claim_folder(tmp_path, CONFIG)
     lock.release()
     claim_folder(tmp_path, CONFIG).release()
@@ -110,7 +111,7 @@ def test_the_lock_dies_with_its_process(tmp_path: Path):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
-        with pytest.raises(StoreError, match="in use by another process"):
+        with pytest.raises(RunFolderError, match="in use by another process"):
             claim_folder(tmp_path, CONFIG)
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -143,11 +144,11 @@ def test_files_and_folders_are_synced_before_and_after_the_rename(tmp_path: Path
 )
 def test_a_folder_that_cannot_be_made_gets_one_sentence(tmp_path, monkeypatch, code: int, reason: str):
     monkeypatch.setattr("os.mkdir", refuse(code))
-    with pytest.raises(StoreError, match=rf"cannot write to the run folder .*new: {reason}"):
+    with pytest.raises(RunFolderError, match=rf"cannot write to the run folder .*new: {reason}"):
         claim_folder(tmp_path / "new", CONFIG)
 
 
 def test_a_file_in_the_way_gets_one_sentence(tmp_path: Path):
     (tmp_path / "taken").write_text("")
-    with pytest.raises(StoreError, match=r"cannot write to the run folder .*taken: "):
+    with pytest.raises(RunFolderError, match=r"cannot write to the run folder .*taken: "):
         claim_folder(tmp_path / "taken", CONFIG)

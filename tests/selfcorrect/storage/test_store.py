@@ -13,11 +13,11 @@ import torch
 
 from selfcorrect.correction import CorrectedBatch, Correction, apply_corrector
 from selfcorrect.corrector import Corrected
+from selfcorrect.errors import RunFolderError
 from selfcorrect.loop import LoopHistory
 from selfcorrect.policy import AccumulateSubsample
 from selfcorrect.randomness import streams
 from selfcorrect.samples import Samples
-from selfcorrect.storage.run_folder import StoreError
 from selfcorrect.storage.store import FolderReader, FolderStore, Generation, MemoryStore, Store
 
 STREAM = streams(9)
@@ -99,7 +99,7 @@ def test_an_empty_batch_survives(store: Store):
 def test_generations_follow_one_another(store: Store):
     store.commit(generation(1))
     for number in (1, 3, 0):
-        with pytest.raises(StoreError, match=f"generation {number} cannot follow generation 1"):
+        with pytest.raises(RunFolderError, match=f"generation {number} cannot follow generation 1"):
             store.commit(generation(number))
 
 
@@ -152,7 +152,7 @@ def test_a_full_disk_stops_with_one_sentence_and_nothing_half_written(tmp_path, 
         before = sorted(path.name for path in store.folder.iterdir())
         with monkeypatch.context() as patch:
             patch.setattr(call, full)
-            with pytest.raises(StoreError, match="No space left on device; what was committed before is intact"):
+            with pytest.raises(RunFolderError, match="No space left on device; what was committed before is intact"):
                 store.commit(generation(1))
         assert sorted(path.name for path in store.folder.iterdir()) == before
         assert store.latest == 0
@@ -174,7 +174,7 @@ def test_a_damaged_file_is_named(tmp_path: Path):
         path = store.folder / "generation-0001/synthetic.safetensors"
         path.write_bytes(path.read_bytes()[:50])
         for read in (store.batch, store.count):
-            with pytest.raises(StoreError, match=r"cannot read .*generation-0001/synthetic.safetensors"):
+            with pytest.raises(RunFolderError, match=r"cannot read .*generation-0001/synthetic.safetensors"):
                 read(1)
 
 

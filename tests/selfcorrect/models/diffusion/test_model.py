@@ -8,10 +8,11 @@ import pytest
 import safetensors.torch
 import torch
 
+from selfcorrect.errors import TrainingDivergedError
 from selfcorrect.models.diffusion.config import PRESETS, DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion, choose_device
 from selfcorrect.models.diffusion.schedule import cosine_schedule
-from selfcorrect.models.diffusion.training import TrainingDivergedError, draw_batch, learning_rate_factor
+from selfcorrect.models.diffusion.training import draw_batch, learning_rate_factor
 from selfcorrect.randomness import streams
 from selfcorrect.samples import Samples, concatenate
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from selfcorrect.corrector import SampleError, call_corrector
+from selfcorrect.corrector import call_corrector
+from selfcorrect.errors import SampleError
 from selfcorrect.motion.correction.lifting import each_motion, lift_motions
 from selfcorrect.motion.correction.results import MotionCorrection
 from selfcorrect.motion.encodings.features import FeatureCodec

@@ -1,0 +1,53 @@
+"""What can go wrong through no fault of this program: one small family of errors, each a sentence for its caller.
+
+A message says what is wrong, where, and what is expected. Anything else that is raised is a bug.
+"""
+
+from __future__ import annotations
+
+
+class SelfcorrectError(Exception):
+    """Something that the caller can mend; the message is one sentence that says how."""
+
+
+class InputError(SelfcorrectError, ValueError):
+    """Data, or a file, are not what is expected."""
+
+
+class SettingError(SelfcorrectError, ValueError):
+    """An option or a parameter has a value that it cannot have."""
+
+
+class CorrectorError(SelfcorrectError, ValueError):
+    """A corrector raised, broke the contract, or rejected too much; the message names it and the sample."""
+
+
+class SampleError(CorrectorError):
+    """One sample could not be corrected. Correctors that work sample by sample raise it to name the sample."""
+
+    def __init__(self, sample: int, reason: str) -> None:
+        super().__init__(reason)
+        self.sample = sample
+
+
+class TrainingDivergedError(SelfcorrectError, ValueError):
+    """A loss or a weight is no longer finite; the message names the step."""
+
+
+class RunFolderError(SelfcorrectError, ValueError):
+    """A run folder cannot be used or written."""
+
+
+class LoopError(SelfcorrectError, RuntimeError):
+    """A generation failed; what was committed before it is intact, and the run can be resumed."""
+
+
+class WorkerError(SelfcorrectError, RuntimeError):
+    """A worker process died."""
+
+
+class MissingExtraError(SelfcorrectError, ImportError):
+    """A package of an optional extra is not installed."""
+
+    def __init__(self, what: str, extra: str, error: ImportError) -> None:
+        super().__init__(f"{what} needs the extra `{extra}` ({error}): pip install 'selfcorrect[{extra}]'")
