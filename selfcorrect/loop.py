@@ -24,7 +24,7 @@ from selfcorrect.policy import Policy, realised_mixture, sampling_labels
 from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples
 from selfcorrect.stopwatch import Stopwatch
-from selfcorrect.storage.store import Generation, Metrics, Record, Store
+from selfcorrect.storage.protocol import Generation, Metrics, Record, Store
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from selfcorrect.policy import Policy, RealOnly
 from selfcorrect.randomness import Stream, streams
 from selfcorrect.samples import Samples
 from selfcorrect.statistics import SEVERITY, Label, Thresholds, Verdict, judge, worst_verdict
-from selfcorrect.storage.store import MemoryStore
+from selfcorrect.storage.memory import MemoryStore
 
 Features = Callable[[Tensor], Tensor]
 """Values (N, *event) to vectors (N, D) in which distance and recall are measured."""

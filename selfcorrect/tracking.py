@@ -19,7 +19,8 @@ from typing import Any, Literal, TypeAlias
 
 from selfcorrect.errors import InputError
 from selfcorrect.storage.files import write_atomically
-from selfcorrect.storage.store import Generation, Metrics, Record, to_json
+from selfcorrect.storage.protocol import Generation, Metrics, Record
+from selfcorrect.storage.strict_json import to_json
 
 Row: TypeAlias = Mapping[str, Any]
 WandbMode: TypeAlias = Literal["off", "offline", "online"]

@@ -25,8 +25,9 @@ from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.policy import parse_policy
 from selfcorrect.randomness import streams
 from selfcorrect.samples import fingerprint
+from selfcorrect.storage.folder_store import FolderReader, FolderStore
+from selfcorrect.storage.protocol import Generation
 from selfcorrect.storage.run_folder import claim_folder
-from selfcorrect.storage.store import FolderReader, FolderStore, Generation
 from selfcorrect.tracking import MetricsFile, WandbMode
 
 

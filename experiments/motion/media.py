@@ -17,7 +17,7 @@ from selfcorrect.experiments.motion.task import MotionTask, motion_task
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.drawing import Panel, animate, save_animation
 from selfcorrect.simulators.corrector import PhysicsCorrector
-from selfcorrect.storage.store import FolderReader
+from selfcorrect.storage.folder_store import FolderReader
 
 SHOWN = 6
 """Motions in a video, one label each."""

@@ -15,7 +15,7 @@ from selfcorrect.experiments.motion.presets import CHARACTER, MotionSettings
 from selfcorrect.experiments.motion.references import CORRECTED_REAL, REAL, read_references
 from selfcorrect.experiments.reporting import verdict
 from selfcorrect.experiments.reporting.results import QUANTITIES, ArmCurves, Quantity, collect
-from selfcorrect.storage.store import FolderReader
+from selfcorrect.storage.folder_store import FolderReader
 from selfcorrect.tracking import rows_of
 
 JUDGED = ("fid_kinematic", "recall")

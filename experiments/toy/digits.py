@@ -29,7 +29,7 @@ from selfcorrect.policy import Augment, Policy, RealOnly
 from selfcorrect.randomness import Stream, streams
 from selfcorrect.samples import Samples
 from selfcorrect.statistics import mean_interval
-from selfcorrect.storage.store import Generation
+from selfcorrect.storage.protocol import Generation
 
 
 @dataclass(frozen=True)

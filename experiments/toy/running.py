@@ -10,7 +10,8 @@ from tqdm import tqdm
 
 from selfcorrect.loop import Plan, Task, run_loop, train_first_generation
 from selfcorrect.randomness import Stream, streams
-from selfcorrect.storage.store import Generation, MemoryStore
+from selfcorrect.storage.memory import MemoryStore
+from selfcorrect.storage.protocol import Generation
 
 Curves: TypeAlias = dict[str, dict[str, np.ndarray]]  # arm → quantity → (S, T + 1), generation 0 first
 Comparison: TypeAlias = tuple[Task, Mapping[str, Plan]]

@@ -20,7 +20,8 @@ from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.policy import Augment
 from selfcorrect.randomness import Stream, streams
 from selfcorrect.statistics import Interval, ratio_interval
-from selfcorrect.storage.store import Generation, MemoryStore
+from selfcorrect.storage.memory import MemoryStore
+from selfcorrect.storage.protocol import Generation
 
 
 @dataclass(frozen=True)

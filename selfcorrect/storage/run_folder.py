@@ -6,9 +6,7 @@ import fcntl
 import functools
 import importlib.metadata
 import json
-import os
 import platform
-import shutil
 import subprocess
 import warnings
 from collections.abc import Iterator, Mapping
@@ -145,9 +143,6 @@ def _git_commit(source: Path) -> str | None:
         return None
 
 
-# --- writing ---------------------------------------------------------------------------------------------------------
-
-
 @contextmanager
 def explain_write_error(folder: Path) -> Iterator[None]:
     """Turn an operating-system error into a RunFolderError of one sentence."""
@@ -158,28 +153,6 @@ def explain_write_error(folder: Path) -> Iterator[None]:
         raise RunFolderError(
             f"cannot write to the run folder {folder}: {reason}; what was committed before is intact"
         ) from error
-
-
-def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Make `folder` with all `files` at once: written beside it, synced, renamed. On failure nothing is left."""
-    temporary = folder.parent / f".{folder.name}.tmp"
-    try:
-        temporary.mkdir()
-        for name, content in files.items():
-            _write_synced(temporary / name, content)
-        sync_folder(temporary)
-        os.replace(temporary, folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    sync_folder(folder.parent)
-
-
-def _write_synced(path: Path, content: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _json_bytes(value: object) -> bytes:

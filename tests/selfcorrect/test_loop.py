@@ -17,7 +17,7 @@ from selfcorrect.policy import Accumulate, Augment, RealOnly, Replace
 from selfcorrect.randomness import streams
 from selfcorrect.samples import Samples
 from selfcorrect.stopwatch import Stopwatch
-from selfcorrect.storage.store import MemoryStore
+from selfcorrect.storage.memory import MemoryStore
 
 STREAM = streams(7)
 SEEDS, COUNT = 300, 20

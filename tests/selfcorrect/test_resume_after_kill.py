@@ -21,7 +21,7 @@ from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.policy import parse_policy
 from selfcorrect.randomness import streams
 from selfcorrect.samples import Samples
-from selfcorrect.storage.store import FolderStore
+from selfcorrect.storage.folder_store import FolderStore
 from selfcorrect.tracking import MetricsFile
 
 CONFIG = {"generations": 40, "policy": "accumulate_subsample:60"}

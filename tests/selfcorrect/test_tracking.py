@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from selfcorrect.storage.store import Generation, MemoryStore
+from selfcorrect.storage.memory import MemoryStore
+from selfcorrect.storage.protocol import Generation
 from selfcorrect.tracking import MetricsFile, TrackedRun, publish_to_wandb, rows_of, write_rows
 
 

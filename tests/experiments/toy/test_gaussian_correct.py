@@ -23,7 +23,7 @@ from selfcorrect.loop import LoopHistory, Plan
 from selfcorrect.policy import Augment
 from selfcorrect.randomness import streams
 from selfcorrect.samples import Samples
-from selfcorrect.storage.store import MemoryStore
+from selfcorrect.storage.memory import MemoryStore
 
 
 def outcomes(result) -> dict[str, str]:

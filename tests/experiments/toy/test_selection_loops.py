@@ -11,7 +11,7 @@ from selfcorrect.loop import LoopHistory
 from selfcorrect.policy import Augment, Replace
 from selfcorrect.randomness import streams
 from selfcorrect.samples import Samples
-from selfcorrect.storage.store import MemoryStore
+from selfcorrect.storage.memory import MemoryStore
 
 ROWS = (biased_corrector, curation, mad, provenance, crossfeed)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from selfcorrect.storage.files import remove_leftovers, replacing, write_atomically
+from selfcorrect.storage.files import remove_leftovers, replacing, write_atomically, write_folder
 
 
 def test_a_file_appears_when_it_is_finished(tmp_path: Path) -> None:
@@ -78,3 +78,20 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path, below: bool) -> N
     remove_leftovers(tmp_path, below=below)
     assert [path.name for path in tmp_path.iterdir()] == ["deep"]
     assert len(list(folders[1].iterdir())) == (0 if below else 1)
+
+
+@pytest.mark.parametrize("call", ["os.fsync", "os.replace", "os.mkdir"])
+def test_a_failed_folder_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(call, full)
+        with pytest.raises(OSError, match="No space left"):
+            write_folder(tmp_path / "generation-0001", {"a": b"1", "b": b"2"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_and_folders_are_synced_before_and_after_the_rename(tmp_path: Path, sync_log: list[str]):
+    write_folder(tmp_path / "generation-0001", {"a": b"1", "b": b"2"})
+    assert sync_log == ["a", "b", ".generation-0001.tmp", "rename", tmp_path.name]

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from selfcorrect.errors import RunFolderError
-from selfcorrect.storage.run_folder import claim_folder, config_differences, environment, write_folder
+from selfcorrect.storage.run_folder import claim_folder, config_differences, environment
 
 CONFIG = {"steps": 75, "policy": "augment:0.5", "data": {"fingerprint": "ab12", "clips": ["walk", "run"]}}
 
@@ -123,20 +123,6 @@ def refuse(code: int):
         raise OSError(code, os.strerror(code))
 
     return failing
-
-
-@pytest.mark.parametrize("call", ["os.fsync", "os.replace", "os.mkdir"])
-def test_a_failed_folder_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str):
-    with monkeypatch.context() as patch:
-        patch.setattr(call, refuse(errno.ENOSPC))
-        with pytest.raises(OSError, match="No space left"):
-            write_folder(tmp_path / "generation-0001", {"a": b"1", "b": b"2"})
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_files_and_folders_are_synced_before_and_after_the_rename(tmp_path: Path, sync_log: list[str]):
-    write_folder(tmp_path / "generation-0001", {"a": b"1", "b": b"2"})
-    assert sync_log == ["a", "b", ".generation-0001.tmp", "rename", tmp_path.name]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,9 @@ from selfcorrect.loop import LoopHistory
 from selfcorrect.policy import AccumulateSubsample
 from selfcorrect.randomness import streams
 from selfcorrect.samples import Samples
-from selfcorrect.storage.store import FolderReader, FolderStore, Generation, MemoryStore, Store
+from selfcorrect.storage.folder_store import FolderReader, FolderStore
+from selfcorrect.storage.memory import MemoryStore
+from selfcorrect.storage.protocol import Generation, Store
 
 STREAM = streams(9)
 

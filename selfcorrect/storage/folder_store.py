@@ -1,0 +1,105 @@
+"""Generations kept in a run folder: crash-safe, resumable, readable by others while it grows.
+
+A run folder holds config.json, environment.json and one folder per generation. A generation is written to a temporary
+folder beside its place, synced to disk and renamed, so that it is there as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from torch import Tensor
+
+from selfcorrect.correction import CorrectedBatch
+from selfcorrect.storage.files import write_folder
+from selfcorrect.storage.generation_files import (
+    MODEL,
+    encode_generation,
+    read_batch,
+    read_count,
+    read_metrics,
+    read_state,
+    read_timings,
+)
+from selfcorrect.storage.protocol import Generation, Metrics, check_next
+from selfcorrect.storage.run_folder import FolderLock, claim_folder, explain_write_error
+
+
+class FolderReader:
+    """The committed generations of a run folder, read-only and without a lock, for reports."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._latest = max((number for number, _ in generation_folders(folder)), default=-1)
+
+    @property
+    def latest(self) -> int:
+        return self._latest
+
+    def state(self, generation: int) -> dict[str, Tensor]:
+        return read_state(self._folder_of(generation))
+
+    def count(self, generation: int) -> int:
+        return read_count(self._folder_of(generation))
+
+    def batch(self, generation: int) -> CorrectedBatch:
+        return read_batch(self._folder_of(generation))
+
+    def metrics(self, generation: int) -> Metrics:
+        return read_metrics(self._folder_of(generation))
+
+    def timings(self, generation: int) -> Mapping[str, float]:
+        return read_timings(self._folder_of(generation))
+
+    def _folder_of(self, generation: int) -> Path:
+        return self.folder / generation_name(generation)
+
+
+class FolderStore(FolderReader):
+    """A run folder that this process alone may write, until it is closed or the process ends.
+
+    keep_models: keep every generation's model; else only the last, which is all that a resume needs.
+    Raises RunFolderError when another process has the folder, its config differs, or it cannot be written.
+    """
+
+    def __init__(self, folder: Path, config: Mapping[str, object], *, keep_models: bool = True) -> None:
+        self._lock: FolderLock = claim_folder(folder, config)
+        self._keep_models = keep_models
+        super().__init__(folder)
+        self._prune_models()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._lock.release()
+
+    def commit(self, generation: Generation) -> None:
+        """Write all files of a generation at once, or none of them."""
+        check_next(generation.number, self._latest)
+        with explain_write_error(self.folder):
+            write_folder(self._folder_of(generation.number), encode_generation(generation))
+        self._latest = generation.number
+        self._prune_models()
+
+    def _prune_models(self) -> None:
+        if not self._keep_models:
+            for number, folder in generation_folders(self.folder):
+                if number < self._latest:
+                    (folder / MODEL).unlink(missing_ok=True)
+
+
+def generation_name(generation: int) -> str:
+    return f"generation-{generation:04d}"
+
+
+def generation_folders(folder: Path) -> list[tuple[int, Path]]:
+    """The committed generations in a run folder, by number."""
+    names = ((re.fullmatch(r"generation-(\d{4,})", path.name), path) for path in folder.iterdir())
+    return sorted((int(match[1]), path) for match, path in names if match)

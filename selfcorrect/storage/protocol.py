@@ -1,0 +1,62 @@
+"""What a loop asks of the place where its generations are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from torch import Tensor
+
+from selfcorrect.correction import CorrectedBatch
+from selfcorrect.errors import RunFolderError
+
+Metrics: TypeAlias = Mapping[str, float | Sequence[float]]  # a sequence holds one value per replicate
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What a finished generation leaves behind.
+
+    state: of its model; batch: the synthetic samples that the policy could train it on, None in generation 0;
+    metrics: same in every rerun; timings: seconds per phase.
+    """
+
+    number: int
+    state: Mapping[str, Tensor]
+    batch: CorrectedBatch | None
+    metrics: Metrics
+    timings: Mapping[str, float]
+
+
+class Record(Protocol):
+    """Committed generations, read one at a time."""
+
+    @property
+    def latest(self) -> int:
+        """The last committed generation, -1 before the first."""
+        ...
+
+    def state(self, generation: int) -> dict[str, Tensor]: ...
+
+    def count(self, generation: int) -> int:
+        """Number of synthetic samples that a generation had for training, without reading them."""
+        ...
+
+    def batch(self, generation: int) -> CorrectedBatch: ...
+
+    def metrics(self, generation: int) -> Metrics: ...
+
+    def timings(self, generation: int) -> Mapping[str, float]: ...
+
+
+class Store(Record, Protocol):
+    """A record that a loop can continue."""
+
+    def commit(self, generation: Generation) -> None: ...
+
+
+def check_next(number: int, latest: int) -> None:
+    """Raise RunFolderError where generation `number` cannot be committed after `latest` (-1: none yet)."""
+    if latest >= 0 and number != latest + 1:
+        raise RunFolderError(f"generation {number} cannot follow generation {latest}")
