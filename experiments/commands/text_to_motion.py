@@ -17,12 +17,12 @@ from selfcorrect.datasets.files import convert
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.datasets.windows import Windows, WindowSettings, cut_windows
 from selfcorrect.errors import InputError, SettingError
-from selfcorrect.experiments.commands.view import draw
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.described import DescribedDiffusion
 from selfcorrect.models.diffusion.model import OnStep, choose_device
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.pictures.drawing import draw_motions
 from selfcorrect.randomness import streams
 from selfcorrect.samples import Samples
 from selfcorrect.text import Cached, TextEmbedder, captions, clip, minilm
@@ -111,7 +111,7 @@ class TextToMotionCommand:
         motions = model(self.sentences, self.seed)
         for row, motion in enumerate(motions):
             convert.write(self.out / f"{row:02d}.bvh", motion)
-        draw(self.out / "motions.gif", motions, self.sentences)
+        draw_motions(self.out / "motions.gif", motions, self.sentences)
         print(self.out)
 
 

@@ -2,179 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import tyro
-from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.files import convert
-from selfcorrect.errors import InputError, MissingExtraError, SettingError
-from selfcorrect.motion.body.body_model import load_body_model, vertices
-from selfcorrect.motion.body.smpl import to_smpl
-from selfcorrect.motion.kinematics import forward_kinematics
-from selfcorrect.motion.measures.contacts import foot_contacts
-from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.pictures.bones import OCTAHEDRON, TRIANGLES, bones_of
-from selfcorrect.motion.pictures.drawing import (
-    LEFT,
-    MIDDLE,
-    RIGHT,
-    Panel,
-    animate,
-    film_strip,
-    save_animation,
-    save_picture,
-)
-from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.motion.transforms import resample
-from selfcorrect.storage.files import replacing
+from selfcorrect.errors import SettingError
+from selfcorrect.experiments.commands.inputs import must_exist
 
-CONTACT = (44, 160, 44)
-"""Colour of a foot that stands."""
-_SAME_VIEW_M = 1.0
+if TYPE_CHECKING:
+    import numpy as np
 
-
-@dataclass(frozen=True, eq=False)
-class Track:
-    """What is to be drawn of a motion: B bones over T frames.
-
-    positions_m: (T, B, 3) where each bone starts, world; turns: (T, B, 4) wxyz; scales: (B, 3) of the octahedron;
-    colours: (T, B, 3) uint8, feet that stand in `CONTACT`.
-    """
-
-    positions_m: np.ndarray
-    turns: np.ndarray
-    scales: np.ndarray
-    colours: np.ndarray
-
-
-def track(motion: Motion, shift_m: float = 0.0) -> Track:
-    """The bones of a motion, moved by `shift_m` along +x."""
-    bones = bones_of(motion.skeleton)
-    positions_m, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
-    turns = Rotation.from_quat(orientations[:, bones.starts]) * Rotation.from_quat(bones.turns.as_quat()[None])
-    starts_m = positions_m[:, bones.starts] + np.array([shift_m, 0.0, 0.0])
-    return Track(starts_m, turns.as_quat(scalar_first=True), bones.scales, _colours(motion, bones.ends))
-
-
-def _colours(motion: Motion, ends: np.ndarray) -> np.ndarray:
-    """(T, B, 3) colour of the bone that ends in each joint: its side's, or `CONTACT`."""
-    parts = [motion.skeleton.parts[end] for end in ends]
-    sides = [LEFT if part.startswith("left") else RIGHT if part.startswith("right") else MIDDLE for part in parts]
-    feet = np.array([_foot(motion.skeleton, int(end)) for end in ends])
-    stands = np.zeros((len(motion), len(ends)), dtype=bool)
-    if np.any(feet >= 0):
-        stands = foot_contacts(motion)[:, feet] & (feet >= 0)
-    return np.where(stands[..., None], CONTACT, np.array(sides)).astype(np.uint8)
-
-
-def _foot(skeleton: Skeleton, end: int) -> int:
-    """0 or 1 for a bone of the left or right foot, which is the shank where the foot has no bone; −1 for others."""
-    for foot, side in enumerate(("left", "right")):
-        ankle = skeleton.joint(f"{side}_ankle")
-        if ankle is not None and (skeleton.parents[end] == ankle or (end == ankle and not skeleton.children[ankle])):
-            return foot
-    return -1
-
-
-class Viewer:
-    """A viser server with a figure per motion, a slider for the frame, and play and pause.
-
-    Motions are shown at the first one's frame rate; a shorter one holds its last pose. With `meshes`, the vertices
-    (T, V, 3) and triangles of each motion's body, these are shown in place of bones.
-    """
-
-    def __init__(
-        self,
-        motions: Sequence[Motion],
-        titles: Sequence[str],
-        *,
-        spread_m: float = 1.2,
-        port: int = 8080,
-        meshes: Sequence[tuple[np.ndarray, np.ndarray]] = (),
-    ) -> None:
-        self.fps = motions[0].fps
-        self.frames = max(len(motion) for motion in motions)
-        self.server = _viser().ViserServer(port=port, verbose=False)
-        self.server.scene.set_up_direction("+y")
-        self.server.scene.add_grid("/floor", 20.0, 20.0, plane="xz", cell_size=0.5)
-        self.server.scene.configure_environment_map(environment_intensity=0.3)
-        middle_m = np.array([spread_m * (len(motions) - 1) / 2, 0.9, 0.0])
-        self.server.initial_camera.look_at = middle_m
-        self.server.initial_camera.position = middle_m + np.array([0.6, 0.5, 1.6 + 0.6 * spread_m * len(motions)])
-        self.figures: list[Callable[[int], None]] = []
-        for index, (motion, title) in enumerate(zip(motions, titles, strict=True)):
-            shift_m = spread_m * index
-            self._add_title(f"/title{index}", title, motion.root_m[0] + np.array([shift_m, 1.0, 0.0]))
-            if meshes:
-                self._add_mesh(f"/body{index}", *meshes[index], shift_m)
-            else:
-                self._add_bones(f"/bones{index}", track(motion, shift_m))
-        self.slider = self.server.gui.add_slider("frame", min=0, max=self.frames - 1, step=1, initial_value=0)
-        self.playing = self.server.gui.add_checkbox("play", True)
-        self.speed = self.server.gui.add_slider("speed", min=0.1, max=2.0, step=0.1, initial_value=1.0)
-        self.slider.on_update(lambda _: self.show(int(self.slider.value)))
-
-    def show(self, frame: int) -> None:
-        """Pose all figures as in a frame."""
-        with self.server.atomic():
-            for figure in self.figures:
-                figure(frame)
-
-    def run(self, seconds: float = float("inf")) -> None:
-        """Play for so long, or until the process is interrupted."""
-        start = time.monotonic()
-        while time.monotonic() - start < seconds:
-            if self.playing.value:
-                self.slider.value = (int(self.slider.value) + 1) % self.frames  # which shows it
-            time.sleep(1 / (self.fps * self.speed.value))
-
-    def _add_title(self, name: str, title: str, place_m: np.ndarray) -> None:
-        self.server.scene.add_label(name, title, position=place_m, anchor="bottom-center")
-
-    def _add_bones(self, name: str, bones: Track) -> None:
-        handle = self.server.scene.add_batched_meshes_simple(
-            name,
-            OCTAHEDRON.astype(np.float32),
-            TRIANGLES.astype(np.uint32),
-            batched_wxyzs=bones.turns[0],
-            batched_positions=bones.positions_m[0],
-            batched_scales=bones.scales,
-            batched_colors=bones.colours[0],
-            flat_shading=True,
-            lod="off",
-        )
-        self.figures.append(partial(_pose_bones, handle, bones))
-
-    def _add_mesh(self, name: str, vertices_m: np.ndarray, triangles: np.ndarray, shift_m: float) -> None:
-        place = (shift_m, 0.0, 0.0)
-        handle = self.server.scene.add_mesh_simple(name, vertices_m[0], triangles.astype(np.uint32), position=place)
-        self.figures.append(partial(_pose_mesh, handle, vertices_m))
-
-
-def _pose_bones(handle: Any, bones: Track, frame: int) -> None:
-    frame = min(frame, len(bones.positions_m) - 1)
-    handle.batched_positions = bones.positions_m[frame].astype(np.float32)
-    handle.batched_wxyzs = bones.turns[frame].astype(np.float32)
-    handle.batched_colors = bones.colours[frame]
-
-
-def _pose_mesh(handle: Any, vertices_m: np.ndarray, frame: int) -> None:
-    handle.vertices = vertices_m[min(frame, len(vertices_m) - 1)]
-
-
-def _viser() -> Any:
-    try:
-        import viser
-    except ImportError as error:
-        raise MissingExtraError("the viewer (pictures and films, --out, do not)", "viewer", error) from error
-    return viser
+    from selfcorrect.motion.motion import Motion
 
 
 @dataclass(frozen=True)
@@ -195,15 +36,23 @@ class ViewCommand:
     """Read a body model from a .pkl file, whose source you trust."""
 
     def run(self) -> None:
-        motions = [convert.read(path) for path in self.files]
-        if not motions:
+        """Draw, or serve until interrupted."""
+        if not self.files:
             raise SettingError("there is nothing to view: name at least one motion file")
+        must_exist((*self.files, self.body_model))
+        from selfcorrect.datasets.files import convert
+        from selfcorrect.motion.pictures.drawing import draw_motions
+        from selfcorrect.motion.transforms import resample
+
+        motions = [convert.read(path) for path in self.files]
         motions = [resample(motion, motions[0].fps) for motion in motions]
         titles = [path.stem for path in self.files]
         if self.out is not None:
-            draw(self.out, motions, titles)
+            draw_motions(self.out, motions, titles)
             print(self.out)
             return
+        from selfcorrect.motion.pictures.viewer import Viewer
+
         viewer = Viewer(motions, titles, spread_m=self.spread_m, port=self.port, meshes=self._meshes(motions))
         print(f"http://localhost:{viewer.server.get_port()} (Ctrl-C ends)")
         viewer.run()
@@ -211,26 +60,8 @@ class ViewCommand:
     def _meshes(self, motions: Sequence[Motion]) -> list[tuple[np.ndarray, np.ndarray]]:
         if self.body_model is None:
             return []
+        from selfcorrect.motion.body.body_model import load_body_model, vertices
+        from selfcorrect.motion.body.smpl import to_smpl
+
         model = load_body_model(self.body_model, allow_pickle=self.allow_pickle)
         return [(vertices(model, to_smpl(motion, model.layout)), model.faces) for motion in motions]
-
-
-def draw(path: Path, motions: Sequence[Motion], titles: Sequence[str]) -> None:
-    """Motions as a PNG (a row of moments each) or as a GIF or MP4 (side by side)."""
-    panels = [Panel(motion, title) for motion, title in zip(motions, titles, strict=True)]
-    if path.suffix not in (".png", ".gif", ".mp4"):
-        raise InputError(f"{path}: pictures end in .png, films in .gif or .mp4")
-    together = _stay_together(motions)
-    with replacing(path) as temporary:
-        if path.suffix == ".png":
-            save_picture(temporary, film_strip(panels, same_view=together))
-        else:
-            slowed = [replace(panel, motion=resample(panel.motion, min(panel.motion.fps, 30.0))) for panel in panels]
-            save_animation(temporary, animate(slowed, same_view=together), slowed[0].motion.fps)
-
-
-def _stay_together(motions: Sequence[Motion]) -> bool:
-    """Whether one camera shows them all, as an original and its corrections."""
-    frames = min(len(motion) for motion in motions)
-    paths_m = np.stack([motion.root_m[:frames] for motion in motions])
-    return float(np.linalg.norm(paths_m - paths_m[0], axis=-1).max()) < _SAME_VIEW_M

@@ -25,6 +25,8 @@ from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.transforms import resample
+from selfcorrect.storage.files import replacing
 
 Colour = tuple[int, int, int]
 PAPER: Colour = (250, 250, 248)
@@ -40,6 +42,7 @@ SUNK: Colour = (214, 39, 40)
 SUNK_M = -0.02
 TILE_M = 0.5
 FLOOR_RADIUS_M = 3.0
+SAME_VIEW_M = 1.0
 SUPERSAMPLING = 2
 """Pictures are drawn this much larger and then averaged down, for smooth edges."""
 
@@ -220,6 +223,27 @@ def save_animation(path: Path, frames: np.ndarray, fps: float) -> None:
         images[0].save(path, save_all=True, append_images=images[1:], duration=10 * round(100 / fps), loop=0)
     else:
         raise InputError(f"{path}: an animation is written as .gif or .mp4, got {path.suffix!r}")
+
+
+def draw_motions(path: Path, motions: Sequence[Motion], titles: Sequence[str]) -> None:
+    """Motions as a PNG (a row of moments each) or as a GIF or MP4 (side by side)."""
+    panels = [Panel(motion, title) for motion, title in zip(motions, titles, strict=True)]
+    if path.suffix not in (".png", ".gif", ".mp4"):
+        raise InputError(f"{path}: pictures end in .png, films in .gif or .mp4")
+    together = _stay_together(motions)
+    with replacing(path) as temporary:
+        if path.suffix == ".png":
+            save_picture(temporary, film_strip(panels, same_view=together))
+        else:
+            slowed = [replace(panel, motion=resample(panel.motion, min(panel.motion.fps, 30.0))) for panel in panels]
+            save_animation(temporary, animate(slowed, same_view=together), slowed[0].motion.fps)
+
+
+def _stay_together(motions: Sequence[Motion]) -> bool:
+    """Whether one camera shows them all, as an original and its corrections."""
+    frames = min(len(motion) for motion in motions)
+    paths_m = np.stack([motion.root_m[:frames] for motion in motions])
+    return float(np.linalg.norm(paths_m - paths_m[0], axis=-1).max()) < SAME_VIEW_M
 
 
 def _rows(panels: Sequence[Panel], columns: int | None) -> list[range]:

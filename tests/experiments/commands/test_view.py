@@ -14,12 +14,14 @@ import tyro
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.files import convert
-from selfcorrect.experiments.commands.view import CONTACT, ViewCommand, Viewer, track
+from selfcorrect.errors import MissingExtraError
+from selfcorrect.experiments.commands.view import ViewCommand
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures.bones import OCTAHEDRON
+from selfcorrect.motion.pictures.viewer import CONTACT, Viewer, track
 
 
 def free_port() -> int:
@@ -126,7 +128,7 @@ def test_pictures_and_films_need_no_viewer(
 
 def test_without_the_extra_the_error_names_it(motion: Motion, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "viser", None)
-    with pytest.raises(ValueError, match=r"--out.* needs the extra `viewer`.*pip install 'selfcorrect\[viewer\]'"):
+    with pytest.raises(MissingExtraError, match=r"--out.* needs the extra `viewer`.*pip install 'selfcorrect\[viewer\]'"):
         Viewer([motion], ["alone"])
 
 

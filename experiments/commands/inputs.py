@@ -1,0 +1,15 @@
+"""What is checked of a command line before anything heavy is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from selfcorrect.errors import InputError
+
+
+def must_exist(paths: Iterable[Path | None]) -> None:
+    """InputError for the first path that is not there; None stands for an option that was not given."""
+    for path in paths:
+        if path is not None and not path.exists():
+            raise InputError(f"{path}: no such file or folder")
