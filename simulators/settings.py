@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Literal, Self, TypeAlias
 
 from selfcorrect.errors import SettingError
 
@@ -11,6 +11,10 @@ STRENGTHS = {"faithful": 0.0, "balanced": 0.7, "physical": 1.0}
 """Named points on the dial of `TrackerSettings.at_strength`."""
 
 ENGINES = ("pybullet", "mujoco")
+
+SupportChoice: TypeAlias = Literal["infer", "floor", "off"]
+"""What carries the body: what the motion shows, nothing but the floor, or whatever it may be, left alone."""
+
 _MAY_BE_ZERO = ("filter_dynamics", "sole_lowering_m")
 
 _FRONTIER = {

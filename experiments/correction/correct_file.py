@@ -30,8 +30,8 @@ from selfcorrect.motion.pictures.drawing import Panel, animate
 from selfcorrect.motion.transforms import resample
 from selfcorrect.simulators.body.humanoid import usual_mass_kg
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.mending.precondition import PreconditionSettings, SupportChoice
-from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.mending.precondition import PreconditionSettings
+from selfcorrect.simulators.settings import SupportChoice, TrackerSettings
 from selfcorrect.storage.files import replacing
 from selfcorrect.storage.run_folder import explain_write_error
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, get_args
+from typing import get_args
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d
@@ -34,8 +34,7 @@ from selfcorrect.simulators.mending.drift import floor_drift
 from selfcorrect.simulators.mending.splices import without_splices
 from selfcorrect.simulators.planning.support_inference import infer_supports
 from selfcorrect.simulators.planning.supports import ground_of_feet_m
-
-SupportChoice: TypeAlias = Literal["infer", "floor", "off"]
+from selfcorrect.simulators.settings import SupportChoice
 
 FLAT_STANCE_RAD = np.radians(15.0)
 """Feet tilted by less are flat enough to show the thickness of their soles."""

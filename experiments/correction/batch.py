@@ -1,0 +1,94 @@
+"""Correct many motion files into a folder: nothing overwritten, what is finished not done again, a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from selfcorrect.errors import InputError, SettingError
+from selfcorrect.experiments.correction.correct_file import Place, Settings, correct_file, is_finished
+from selfcorrect.experiments.correction.motion_files import body_model_of, is_motion_file
+from selfcorrect.experiments.correction.report import Result, table, write_report
+from selfcorrect.experiments.jobs import Job, run_jobs
+from selfcorrect.storage.files import remove_leftovers
+from selfcorrect.storage.run_folder import FolderLock, explain_write_error
+
+
+def correct_files(inputs: Sequence[Path], out: Path, settings: Settings, report: Path, workers: int = 1) -> int:
+    """Correct motion files, and those in folders, into `out`, print a table, and write the report.
+
+    Returns 0 where all were corrected and 1 where some were not. InputError where none could be read.
+    """
+    body_model_of(settings.reading)  # where that is no body model, nothing begins
+    places = places_of(inputs, out)
+    if report.resolve() in {path.resolve() for place in places for path in (place.source, place.target)}:
+        raise SettingError(f"{report}: the report would overwrite a motion; choose another file")
+    if report.is_dir():
+        raise SettingError(f"{report}: the report is a file, this is a folder")
+    with explain_write_error(out):
+        out.mkdir(parents=True, exist_ok=True)
+        lock = FolderLock(out)
+    with lock:
+        results = _results(places, out, settings, workers)
+        told = {**asdict(settings), "kinematic": settings.strength is None}
+        verdicts = [result.verdict for result in results]
+        with explain_write_error(report.parent):
+            write_report(report, told, verdicts, filter(None, (Result.load(place.record) for place in places)))
+    print(*table(results), "", *_closing(results, out), f"report: {report}", sep="\n")
+    if all(result.verdict == "failed" for result in results):
+        raise InputError("none of the files could be read")
+    return 0 if all(result.verdict == "accepted" for result in results) else 1
+
+
+def places_of(inputs: Sequence[Path], out: Path) -> list[Place]:
+    """Where the motion files among `inputs`, files and folders, go; ValueError where one would overwrite anything."""
+    places = [Place(source, name, out) for path in inputs for source, name in _named(path, out)]
+    if not places:
+        raise InputError(f"{', '.join(map(str, inputs)) or 'no inputs'}: no motion files (.bvh, .npz, .npy) here")
+    sources = {place.source.resolve() for place in places}
+    by_name: dict[str, Path] = {}
+    for place in places:
+        if (other := by_name.setdefault(place.name, place.source)) != place.source:
+            raise SettingError(f"{other} and {place.source} would both become {place.target}; correct them one by one")
+        if not sources.isdisjoint({place.target.resolve(), place.video.resolve()}):
+            raise SettingError(f"{place.target}: an input would be overwritten; choose another folder with -o")
+        if foreign := [path for path in (place.target, place.video) if path.exists() and not place.record.exists()]:
+            raise SettingError(
+                f"{foreign[0]}: exists and was not written by this command; choose another folder with -o"
+            )
+    return [place for place in places if by_name.pop(place.name, None)]
+
+
+def _named(path: Path, out: Path) -> Iterator[tuple[Path, str]]:
+    """Files and their names in the output folder; what that holds below an input folder is no input."""
+    if path.is_file():
+        yield path, path.name
+        return
+    produced = out.resolve() if path.resolve() in out.resolve().parents else None
+    for file in sorted(path.rglob("*")):
+        if file.is_file() and is_motion_file(file) and not (produced and file.resolve().is_relative_to(produced)):
+            yield file, file.relative_to(path).as_posix()
+
+
+def _results(places: Sequence[Place], out: Path, settings: Settings, workers: int) -> list[Result]:
+    remove_leftovers(out, below=True)
+    waiting = [place for place in places if not is_finished(place, settings)]
+    if len(waiting) < len(places):
+        print(f"{len(places) - len(waiting)} of {len(places)} motions are finished already with these settings")
+    if waiting:
+        jobs = [Job(place.name, correct_file, (place, settings), 1) for place in waiting]
+        run_jobs(jobs, min(workers, len(jobs)), "correct", unit="motion")
+    results = (Result.load(place.record) for place in places)
+    return [replace(result, over_time={}) for result in results if result]
+
+
+def _closing(results: Sequence[Result], out: Path) -> list[str]:
+    accepted = [result for result in results if result.verdict == "accepted"]
+    others = [result for result in results if result.verdict != "accepted"]
+    lines = [f"{len(accepted)} of {len(results)} motions corrected → {out}"]
+    if others:
+        lines.append(f"not corrected ({len(others)}): {', '.join(result.name for result in others)}")
+    if raised := [result.name for result in accepted if result.supports]:
+        lines.append(f"on steps, seats or the like ({len(raised)}): {', '.join(raised)}")
+    return lines
