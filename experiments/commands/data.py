@@ -5,27 +5,20 @@ from __future__ import annotations
 import json
 import sys
 import textwrap
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import tyro
-from tqdm import tqdm
 
-from selfcorrect.datasets.collections import catalog
-from selfcorrect.datasets.collections.dataset import Clip, read_all
-from selfcorrect.datasets.files import convert
 from selfcorrect.errors import InputError
-from selfcorrect.motion.measures.physical import physical_errors
-from selfcorrect.motion.measures.suspicion import suspicions
-from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.pictures.drawing import Panel, film_strip, save_picture
-from selfcorrect.storage.files import replacing
-from selfcorrect.text import captions
+from selfcorrect.experiments.commands.inputs import must_exist
+
+if TYPE_CHECKING:
+    from selfcorrect.datasets.collections.dataset import Clip
+    from selfcorrect.datasets.files.convert import Format
+    from selfcorrect.motion.motion import Motion
 
 
 @dataclass(frozen=True)
@@ -45,93 +38,10 @@ class Source:
 
     def open(self) -> tuple[str, list[Clip]]:
         """What it is, in words, and its recordings."""
-        if not self.path.exists():
-            raise InputError(f"{self.path}: no such file or folder")
-        known = catalog.dataset(self.dataset) if self.dataset else catalog.recognise(self.path)
-        if known:
-            clips = known.clips(self.path, self.split, allow_pickle=self.allow_pickle)
-            return f"{known.title} ({known.holds})", self._limited(clips)
-        clips = [Clip(path.stem, path, partial(_read_file, path)) for path in _motion_files(self.path)]
-        if not clips:
-            raise InputError(f"{self.path}: neither a known dataset nor motion files; see `selfcorrect data list`")
-        return "motion files", self._limited(clips)
+        must_exist([self.path])
+        from selfcorrect.experiments.data.sources import open_source
 
-    def _limited(self, clips: list[Clip]) -> list[Clip]:
-        if self.limit is None or self.limit >= len(clips):
-            return clips
-        return [clips[index] for index in np.linspace(0, len(clips) - 1, self.limit).round().astype(int)]
-
-
-def read_clips(clips: Sequence[Clip], complain: Callable[[str], None]) -> Iterator[Motion]:
-    """The motions that can be read, with a progress bar on a terminal; `complain` gets a sentence per other file."""
-    return read_all(tqdm(clips, "reading", unit="clip", disable=None, leave=False), complain)
-
-
-def _motion_files(path: Path) -> list[Path]:
-    readable = {suffix for kind in convert.FORMATS if kind.read for suffix in kind.suffixes}
-    files = [path] if path.is_file() else sorted(path.rglob("*"))
-    return [file for file in files if file.suffix.lower() in readable]
-
-
-def _read_file(path: Path) -> list[Motion]:
-    return [convert.read(path)]
-
-
-@dataclass
-class Summary:
-    """Counts and durations of motions.
-
-    labels, joints, rates: how many motions have each; suspicious: what is odd, by source; unreadable: a sentence each.
-    """
-
-    motions: int = 0
-    captions: int = 0
-    frames: int = 0
-    seconds: list[float] = field(default_factory=list)
-    labels: Counter[str] = field(default_factory=Counter)
-    joints: Counter[int] = field(default_factory=Counter)
-    rates: Counter[float] = field(default_factory=Counter)
-    suspicious: dict[str, list[str]] = field(default_factory=dict)
-    unreadable: list[str] = field(default_factory=list)
-
-    def add(self, motion: Motion) -> None:
-        self.motions += 1
-        self.captions += len(captions(motion.text))
-        self.frames += len(motion)
-        self.seconds.append(len(motion) / motion.fps)
-        self.labels[motion.label] += 1
-        self.joints[len(motion.skeleton)] += 1
-        self.rates[round(motion.fps, 3)] += 1
-        if phrases := suspicions(motion):
-            self.suspicious[motion.source or f"motion {self.motions}"] = phrases
-
-    def lines(self) -> list[str]:
-        """The summary in words."""
-        if not self.motions:
-            return ["no motion could be read"]
-        low, middle, high = np.percentile(self.seconds, [0, 50, 100])
-        named = {label: count for label, count in self.labels.most_common() if label}
-        return [
-            f"{self.motions} motions, {self.frames} frames, {sum(self.seconds) / 60:.1f} minutes; "
-            f"{low:.2f} to {high:.2f} s, half of them up to {middle:.2f} s",
-            f"frames per second: {_counts(self.rates)}; joints: {_counts(self.joints)}; captions: {self.captions}",
-            f"labels: {', '.join(f'{label} ({count})' for label, count in named.items()) or 'none'}",
-        ]
-
-
-def _counts(counter: Counter) -> str:
-    if len(counter) == 1:
-        return f"{next(iter(counter)):g}"
-    return ", ".join(f"{value:g} ({count})" for value, count in counter.most_common())
-
-
-def summarise(source: Source) -> tuple[str, Summary]:
-    """Read all of a source: what it is, and its summary. Files that cannot be read are part of it."""
-    title, clips = source.open()
-    summary = Summary()
-    for motion in read_clips(clips, summary.unreadable.append):
-        summary.add(motion)
-    return title, summary
+        return open_source(self.path, self.dataset, self.split, allow_pickle=self.allow_pickle, limit=self.limit)
 
 
 @dataclass(frozen=True)
@@ -139,6 +49,8 @@ class ListDatasets:
     """Which datasets are read, where they are to be had, on what terms, and how their folders look."""
 
     def run(self) -> None:
+        from selfcorrect.datasets.collections import catalog
+
         for dataset in catalog.DATASETS:
             print(f"{dataset.name}: {dataset.title}")
             facts = {
@@ -166,7 +78,10 @@ class Check:
     """Print the findings as JSON."""
 
     def run(self) -> None:
-        title, summary = summarise(self.source)
+        title, clips = self.source.open()
+        from selfcorrect.experiments.data.summary import summarise
+
+        summary = summarise(clips)
         if self.json:
             print(json.dumps({"path": str(self.source.path), "is": title, **vars(summary)}, indent=1))
         else:
@@ -195,20 +110,26 @@ class Convert:
     """bvh, amass, humanml3d, joints, gltf or usd."""
 
     def run(self) -> None:
+        must_exist(self.sources)
+        from selfcorrect.datasets.files import convert
+        from selfcorrect.experiments.data.sources import motion_files
+
         kind = next((kind for kind in convert.FORMATS if kind.name == self.to), None)
         if kind is None:
             raise InputError(
                 f"unknown format {self.to!r}, known are {', '.join(kind.name for kind in convert.FORMATS)}"
             )
-        jobs = [(root, file) for root in self.sources for file in _motion_files(root)]
+        jobs = [(root, file) for root in self.sources for file in motion_files(root)]
         if not jobs:
             raise InputError(f"{', '.join(map(str, self.sources))}: no motion files here")
         failed = sum(not self._convert(root, file, kind) for root, file in jobs)
         if failed:
             raise InputError(f"{failed} of {len(jobs)} files could not be converted")
 
-    def _convert(self, root: Path, file: Path, kind: convert.Format) -> bool:
+    def _convert(self, root: Path, file: Path, kind: Format) -> bool:
         below = file.relative_to(root) if root.is_dir() else Path(file.name)
+        from selfcorrect.datasets.files import convert
+
         target = (self.out / below).with_suffix(kind.suffixes[0])
         try:
             convert.convert(file, target, kind.name)
@@ -227,6 +148,11 @@ class Stats:
 
     def run(self) -> None:
         title, clips = self.source.open()
+        import numpy as np
+
+        from selfcorrect.experiments.data.sources import read_clips
+        from selfcorrect.experiments.data.summary import measures
+
         rows: dict[str, list[dict[str, float]]] = {}
         complaints: list[str] = []
         for motion in read_clips(clips, complaints.append):
@@ -242,20 +168,6 @@ class Stats:
         _print_list("unreadable", complaints)
 
 
-def measures(motion: Motion) -> dict[str, float]:
-    """Numbers of one motion: its length, the speed of its root over the floor, and its physical errors."""
-    path_m = np.linalg.norm(np.diff(motion.root_m[:, [0, 2]], axis=0), axis=-1).sum()
-    errors = physical_errors(MotionBatch.stack([motion])).mean()
-    return {
-        "seconds": len(motion) / motion.fps,
-        "speed m/s": float(path_m) / max(motion.seconds, 1 / motion.fps),
-        "penetration mm": 1000 * errors["penetration_m"],
-        "floating mm": 1000 * errors["floating_m"],
-        "skate m/s": errors["skate_m_s"],
-        "jerk m/s³": errors["jerk_m_s3"],
-    }
-
-
 @dataclass(frozen=True)
 class Preview:
     """A contact sheet: a row of moments per motion."""
@@ -269,7 +181,11 @@ class Preview:
 
     def run(self) -> None:
         _, clips = self.source.open()
-        chosen = [clips[index] for index in np.linspace(0, len(clips) - 1, min(self.rows, len(clips))).astype(int)]
+        from selfcorrect.experiments.data.sources import read_clips, spread
+        from selfcorrect.motion.pictures.drawing import Panel, film_strip, save_picture
+        from selfcorrect.storage.files import replacing
+
+        chosen = spread(clips, self.rows)
         motions = list(read_clips(chosen, lambda line: print(f"selfcorrect: {line}", file=sys.stderr)))
         if not motions:
             raise InputError(f"{self.source.path}: no motion could be read")
@@ -280,6 +196,8 @@ class Preview:
 
 
 def _title(motion: Motion) -> str:
+    from selfcorrect.text import captions
+
     words = (captions(motion.text) or [motion.label or Path(motion.source).stem])[0]
     return textwrap.shorten(words, 28, placeholder="…")
 

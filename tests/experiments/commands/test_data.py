@@ -11,7 +11,8 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections import catalog
 from selfcorrect.datasets.files import convert
-from selfcorrect.experiments.commands.data import DataCommand, measures
+from selfcorrect.experiments.commands.data import DataCommand
+from selfcorrect.experiments.data.summary import measures
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.motion import Motion
 

@@ -128,9 +128,7 @@ def test_pictures_and_films_need_no_viewer(
 
 def test_without_the_extra_the_error_names_it(motion: Motion, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "viser", None)
-    with pytest.raises(
-        MissingExtraError, match=r"--out.* the extra `viewer`.*pip install 'selfcorrect\[viewer\]'"
-    ):
+    with pytest.raises(MissingExtraError, match=r"--out.* the extra `viewer`.*pip install 'selfcorrect\[viewer\]'"):
         Viewer([motion], ["alone"])
 
 

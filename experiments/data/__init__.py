@@ -1,0 +1,1 @@
+"""What `selfcorrect data` does with files and datasets."""

@@ -1,0 +1,60 @@
+"""A dataset's folder, a folder of motion files, or a file: what it is and what recordings it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from selfcorrect.datasets.collections import catalog
+from selfcorrect.datasets.collections.dataset import Clip, read_all
+from selfcorrect.datasets.files import convert
+from selfcorrect.errors import InputError
+from selfcorrect.motion.motion import Motion
+
+
+def open_source(
+    path: Path,
+    dataset: str | None = None,
+    split: str | None = None,
+    *,
+    allow_pickle: bool = False,
+    limit: int | None = None,
+) -> tuple[str, list[Clip]]:
+    """What a path is, in words, and its recordings, at most `limit` spread over all; see `commands.data.Source`."""
+    known = catalog.dataset(dataset) if dataset else catalog.recognise(path)
+    if known:
+        clips = known.clips(path, split, allow_pickle=allow_pickle)
+        return f"{known.title} ({known.holds})", _limited(clips, limit)
+    clips = [Clip(file.stem, file, partial(_read_file, file)) for file in motion_files(path)]
+    if not clips:
+        raise InputError(f"{path}: neither a known dataset nor motion files; see `selfcorrect data list`")
+    return "motion files", _limited(clips, limit)
+
+
+def _limited(clips: list[Clip], limit: int | None) -> list[Clip]:
+    return clips if limit is None or limit >= len(clips) else spread(clips, limit)
+
+
+def spread(clips: Sequence[Clip], count: int) -> list[Clip]:
+    """So many recordings, spread evenly over all."""
+    return [clips[index] for index in np.linspace(0, len(clips) - 1, min(count, len(clips))).round().astype(int)]
+
+
+def read_clips(clips: Sequence[Clip], complain: Callable[[str], None]) -> Iterator[Motion]:
+    """The motions that can be read, with a progress bar on a terminal; `complain` gets a sentence per other file."""
+    return read_all(tqdm(clips, "reading", unit="clip", disable=None, leave=False), complain)
+
+
+def motion_files(path: Path) -> list[Path]:
+    """The files at or below a path that a reader exists for, by their names."""
+    readable = {suffix for kind in convert.FORMATS if kind.read for suffix in kind.suffixes}
+    files = [path] if path.is_file() else sorted(path.rglob("*"))
+    return [file for file in files if file.suffix.lower() in readable]
+
+
+def _read_file(path: Path) -> list[Motion]:
+    return [convert.read(path)]

@@ -1,0 +1,86 @@
+"""How many motions there are, how long they are, and what is odd in them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from selfcorrect.datasets.collections.dataset import Clip
+from selfcorrect.experiments.data.sources import read_clips
+from selfcorrect.motion.measures.physical import physical_errors
+from selfcorrect.motion.measures.suspicion import suspicions
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.text import captions
+
+
+@dataclass
+class Summary:
+    """Counts and durations of motions.
+
+    labels, joints, rates: how many motions have each; suspicious: what is odd, by source; unreadable: a sentence each.
+    """
+
+    motions: int = 0
+    captions: int = 0
+    frames: int = 0
+    seconds: list[float] = field(default_factory=list)
+    labels: Counter[str] = field(default_factory=Counter)
+    joints: Counter[int] = field(default_factory=Counter)
+    rates: Counter[float] = field(default_factory=Counter)
+    suspicious: dict[str, list[str]] = field(default_factory=dict)
+    unreadable: list[str] = field(default_factory=list)
+
+    def add(self, motion: Motion) -> None:
+        self.motions += 1
+        self.captions += len(captions(motion.text))
+        self.frames += len(motion)
+        self.seconds.append(len(motion) / motion.fps)
+        self.labels[motion.label] += 1
+        self.joints[len(motion.skeleton)] += 1
+        self.rates[round(motion.fps, 3)] += 1
+        if phrases := suspicions(motion):
+            self.suspicious[motion.source or f"motion {self.motions}"] = phrases
+
+    def lines(self) -> list[str]:
+        """The summary in words."""
+        if not self.motions:
+            return ["no motion could be read"]
+        low, middle, high = np.percentile(self.seconds, [0, 50, 100])
+        named = {label: count for label, count in self.labels.most_common() if label}
+        return [
+            f"{self.motions} motions, {self.frames} frames, {sum(self.seconds) / 60:.1f} minutes; "
+            f"{low:.2f} to {high:.2f} s, half of them up to {middle:.2f} s",
+            f"frames per second: {_counts(self.rates)}; joints: {_counts(self.joints)}; captions: {self.captions}",
+            f"labels: {', '.join(f'{label} ({count})' for label, count in named.items()) or 'none'}",
+        ]
+
+
+def _counts(counter: Counter) -> str:
+    if len(counter) == 1:
+        return f"{next(iter(counter)):g}"
+    return ", ".join(f"{value:g} ({count})" for value, count in counter.most_common())
+
+
+def summarise(clips: Sequence[Clip]) -> Summary:
+    """Read all recordings and summarise them. Files that cannot be read are part of it."""
+    summary = Summary()
+    for motion in read_clips(clips, summary.unreadable.append):
+        summary.add(motion)
+    return summary
+
+
+def measures(motion: Motion) -> dict[str, float]:
+    """Numbers of one motion: its length, the speed of its root over the floor, and its physical errors."""
+    path_m = np.linalg.norm(np.diff(motion.root_m[:, [0, 2]], axis=0), axis=-1).sum()
+    errors = physical_errors(MotionBatch.stack([motion])).mean()
+    return {
+        "seconds": len(motion) / motion.fps,
+        "speed m/s": float(path_m) / max(motion.seconds, 1 / motion.fps),
+        "penetration mm": 1000 * errors["penetration_m"],
+        "floating mm": 1000 * errors["floating_m"],
+        "skate m/s": errors["skate_m_s"],
+        "jerk m/s³": errors["jerk_m_s3"],
+    }
