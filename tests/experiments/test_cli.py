@@ -74,9 +74,23 @@ def test_help_says_what_every_option_means(capsys):
     assert "package.module:function" in told
 
 
+def modules_after(program: str) -> set[str]:
+    """What a fresh interpreter has imported after a program."""
+    program = f"{program}\nimport sys; print(*sys.modules)"
+    return set(
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    )
+
+
 def test_correcting_motions_needs_no_pytorch():
     """Which costs every worker 200 MB and a second."""
-    program = "import sys, selfcorrect.experiments.cli as cli; cli._command(['correct', 'x.bvh']); print(*sys.modules)"
-    modules = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    modules = modules_after("import selfcorrect.experiments.correction.batch")
     assert "selfcorrect.simulators.tracking.tracker" in modules
     assert "torch" not in modules
+
+
+@pytest.mark.parametrize("command", ["correct", "view", "data"])
+def test_options_import_nothing_heavy(command: str):
+    """So that help and mistakes are told at once."""
+    modules = modules_after(f"import selfcorrect.experiments.commands.{command}")
+    assert not modules & {"torch", "numpy", "scipy", "matplotlib", "pyarrow", "wandb", "imageio", "pybullet"}
