@@ -16,6 +16,7 @@ from torch import Tensor
 
 from selfcorrect.errors import InputError, SettingError
 from selfcorrect.randomness import Stream
+from selfcorrect.registry import Registry, Row
 from selfcorrect.samples import Samples, concatenate
 
 
@@ -223,26 +224,50 @@ def sampling_labels(real_labels: Tensor, count: int, stream: Stream) -> Tensor:
 
 # --- policies as text ------------------------------------------------------------------------------------------------
 
-_FORMS: dict[str, tuple[str, Callable[..., Policy]]] = {
-    "real": ("real", RealOnly),
-    "replace": ("replace or replace:SIZE", Replace),
-    "augment": ("augment:RATIO", Augment),
-    "accumulate": ("accumulate or accumulate:RATIO", Accumulate),
-    "accumulate_subsample": ("accumulate_subsample:BUDGET or accumulate_subsample:BUDGET:RATIO", AccumulateSubsample),
-    "fresh": ("fresh:COUNT:RATIO", Fresh),
-    "keep": ("keep:FRACTION", Keep),
-}
+
+@dataclass(frozen=True)
+class PolicyRow(Row):
+    """A policy in the table; form: how it is written."""
+
+    form: str = ""
+
+
+def _row(name: str, made: type[Policy], summary: str, form: str) -> PolicyRow:
+    return PolicyRow(name, f"{__name__}:{made.__name__}", summary, form=form)
+
+
+POLICIES = Registry(
+    "policy",
+    [
+        _row("real", RealOnly, "Real data alone, in every generation.", "real"),
+        _row("replace", Replace, "Synthetic samples alone: a fully synthetic loop.", "replace or replace:SIZE"),
+        _row("augment", Augment, "All real data and λ fresh synthetic samples per real one.", "augment:RATIO"),
+        _row(
+            "accumulate",
+            Accumulate,
+            "All real data and the synthetic samples of all generations so far.",
+            "accumulate or accumulate:RATIO",
+        ),
+        _row(
+            "accumulate_subsample",
+            AccumulateSubsample,
+            "A budget of samples drawn from what accumulate would train on.",
+            "accumulate_subsample:BUDGET or accumulate_subsample:BUDGET:RATIO",
+        ),
+        _row("fresh", Fresh, "New real data in every generation, and synthetic samples.", "fresh:COUNT:RATIO"),
+        _row("keep", Keep, "A share of the original data, the rest replaced by synthetic samples.", "keep:FRACTION"),
+    ],
+    row_type=PolicyRow,
+)
 
 
 def parse_policy(text: str, fresh_source: FreshSource | None = None) -> Policy:
     """A policy from text such as "augment:0.5"; "fresh:…" needs a source of real data.
 
-    Raises ValueError with one sentence for an unknown policy or a bad number.
+    Raises SettingError with one sentence for an unknown policy or a bad number.
     """
     name, *words = text.strip().split(":")
-    if name not in _FORMS:
-        raise SettingError(f"unknown policy {text!r}; known are {', '.join(form for form, _ in _FORMS.values())}")
-    form, make = _FORMS[name]
+    form, make = POLICIES.row(name).form, POLICIES.load(name)
     if name == "fresh" and fresh_source is None:
         raise SettingError(f"policy {text!r} needs a source of fresh real data, and this experiment has none")
     try:
