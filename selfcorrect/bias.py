@@ -1,6 +1,7 @@
 """Sampling bias: how sampling is tilted towards quality, as people do when they pick their best pictures.
 
-A bias maps a model to a sampler, so that it composes with any model and any policy.
+A bias maps a model and its parents, the set that the model was trained on, to a sampler, so that it composes with any
+model and any policy. The parents' provenance tells which of them are synthetic, and of which generation.
 """
 
 from __future__ import annotations
@@ -14,10 +15,27 @@ from torch import Tensor
 from selfcorrect.errors import InputError, SettingError
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.randomness import Stream
+from selfcorrect.samples import Samples
 
-Sampler: TypeAlias = Callable[[Tensor, Stream], Tensor]  # (labels (N,), stream) → values (N, *event)
-Bias: TypeAlias = Callable[[GenerativeModel], Sampler]
+Bias: TypeAlias = "Callable[[GenerativeModel, Samples], Sampler]"
 Score: TypeAlias = Callable[[Tensor], Tensor]  # values (N, *event) → (N,) or (N, *replicates), higher is better
+
+
+class Sampler(Protocol):
+    """Draws a batch of samples, or some of them again."""
+
+    def __call__(self, labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Tensor:
+        """One value per label, labels (N,) int64 → values (N, *event); or only those at the positions `slots` (M,)."""
+        ...
+
+
+def each_alone(draw: Callable[[Tensor, Stream], Tensor]) -> Sampler:
+    """The sampler of a draw (labels (N,), stream) → values (N, *event) in which no sample depends on the others."""
+
+    def sampler(labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Tensor:
+        return draw(labels if slots is None else labels[slots], stream)
+
+    return sampler
 
 
 class Steerable(Protocol):
@@ -26,19 +44,19 @@ class Steerable(Protocol):
     def with_sampling(self, **settings: float) -> Self: ...
 
 
-def unbiased(model: GenerativeModel) -> Sampler:
+def unbiased(model: GenerativeModel, parents: Samples) -> Sampler:
     """Samples as the model draws them."""
-    return model.sample
+    return each_alone(model.sample)
 
 
 def sampling_settings(**settings: float) -> Bias:
     """Sampling with settings of the model's own, e.g. `sampling_settings(temperature=0.8)`."""
 
-    def bias(model: GenerativeModel) -> Sampler:
+    def bias(model: GenerativeModel, parents: Samples) -> Sampler:
         if not hasattr(model, "with_sampling"):
             raise InputError(f"{type(model).__name__} has no sampling settings, asked for {', '.join(settings)}")
         steered = cast(Steerable, model).with_sampling(**settings)
-        return cast(GenerativeModel, steered).sample
+        return each_alone(cast(GenerativeModel, steered).sample)
 
     return bias
 
@@ -54,15 +72,15 @@ def best_of(k: int, *raters: Score, choice_noise: float = 0.0) -> Bias:
     if not choice_noise >= 0:
         raise SettingError(f"choice_noise must be at least 0, got {choice_noise}")
 
-    def bias(model: GenerativeModel) -> Sampler:
-        def sampler(labels: Tensor, stream: Stream) -> Tensor:
+    def bias(model: GenerativeModel, parents: Samples) -> Sampler:
+        def draw(labels: Tensor, stream: Stream) -> Tensor:
             values = model.sample(labels.repeat(k), stream.child("draws"))
             scores = _scores(values, raters, len(labels), stream.child("rater").torch())
             noise = torch.rand(scores.shape, generator=stream.child("choice").torch(), dtype=torch.float64).to(scores)
             scores = scores - choice_noise * torch.log(-torch.log(noise.clamp(1e-12, 1 - 1e-12)))
             return _chosen(values.unflatten(0, (k, len(labels))), scores.unflatten(0, (k, len(labels))).argmax(dim=0))
 
-        return sampler
+        return each_alone(draw)
 
     return bias
 

@@ -17,7 +17,7 @@ from selfcorrect.errors import CorrectorError, SampleError, SelfcorrectError, Se
 from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples, concatenate
 
-Redraw: TypeAlias = Callable[[Tensor, Stream], Samples]
+Redraw: TypeAlias = Callable[[Tensor, Stream], Samples]  # (positions (M,) in the batch, stream) → M raw samples
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ _OPTIONS = {
 class CorrectedBatch:
     """The outcome of a correction with its redraws.
 
-    samples: (N, *event), what trains the next generation; provenance.parent is the row in `drawn`.
+    samples: (N, *event), what trains the next generation; provenance.draw is the row in `drawn`.
     drawn: (M, *event), M ≥ N, every raw draw; its provenance tells how far each moved and whether it was accepted.
     info: per-draw diagnostics of the corrector, arrays (M,).
     """
@@ -84,7 +84,8 @@ def apply_corrector(
 ) -> CorrectedBatch:
     """Correct `raw` (N, *event) with strength, failure rules and redrawing.
 
-    redraw: maps labels (M,) and a stream to fresh raw samples; without it rejected samples are dropped.
+    redraw: maps the positions (M,) of rejected samples in `raw`, and a stream, to fresh raw samples of the same
+      labels; without it rejected samples are dropped.
     A rejected sample is redrawn with its own label, and with its own mixture coin: the accepted corrected samples
     are the p* of the mixture, whatever share of draws is rejected.
     Raises CorrectorError for an exception in the corrector, a broken contract, or too many rejections.
@@ -99,7 +100,7 @@ def apply_corrector(
     while len(slots) and redraw is not None and correction.on_rejection == "redraw":
         if drawn_count + len(slots) > correction.max_draws_per_sample * len(raw):
             raise CorrectorError(_too_many_rejections(correction, attempts, len(raw), drawn_count))
-        draw = redraw(raw.labels[slots], stream.child("redraw", len(attempts)))
+        draw = redraw(slots, stream.child("redraw", len(attempts)))
         attempt = _attempt(
             draw, coins[slots], correction, stream.child("corrector", len(attempts)), first_row=drawn_count
         )
@@ -137,7 +138,7 @@ def _attempt(raw: Samples, coins: Tensor, correction: Correction, stream: Stream
     distance = (corrected.values - raw.values).flatten(1).square().mean(dim=1).sqrt()
     accepted = answer.accepted | ~takes_part
     provenance = raw.provenance.corrected(correction.name, distance.cpu().numpy(), accepted.numpy())
-    provenance = replace(provenance, parent=np.arange(first_row, first_row + len(raw)))
+    provenance = replace(provenance, draw=np.arange(first_row, first_row + len(raw)))
     return _Attempt(
         replace(raw, provenance=provenance), replace(corrected, provenance=provenance), accepted, answer.info
     )

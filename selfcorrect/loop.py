@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selfcorrect.bias import Bias, Sampler, unbiased
+from selfcorrect.bias import Bias, Sampler, each_alone, unbiased
 from selfcorrect.correction import CorrectedBatch, Correction, Redraw, apply_corrector, describe
 from selfcorrect.errors import InputError, LoopError, SettingError
+from selfcorrect.lineages import Genealogy, Space
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.policy import Policy, realised_mixture, sampling_labels
 from selfcorrect.randomness import Stream
@@ -29,12 +30,16 @@ from selfcorrect.storage.protocol import Generation, Metrics, Record, Store
 
 @dataclass(frozen=True)
 class Task:
-    """What all arms of a comparison have in common: an untrained model, real training data, a judge."""
+    """What all arms of a comparison have in common: an untrained model, real training data, a judge.
+
+    space: in which lines of descent are traced and measured; without it they are not.
+    """
 
     model: GenerativeModel
     real: Samples
     evaluate: Evaluate
     initial_steps: int = 0
+    space: Space | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,8 @@ class Candidate:
     def samples(self, count: int) -> Samples:
         """Raw samples (count, *event) of the model, labels distributed as in the real data: what is judged."""
         labels = sampling_labels(self.real.labels, count, self.stream.child("label"))
-        return _drawer(self.model.sample, self.generation, self.real)(labels, self.stream.child("sample"))
+        draw = _Drawer(each_alone(self.model.sample), self.generation, self.real)
+        return draw(labels, self.stream.child("sample"))
 
     def corrected(self, samples: Samples) -> CorrectedBatch | None:
         """The arm's correction of `samples`, rejected ones dropped; None for an arm without correction."""
@@ -118,14 +124,21 @@ def run_loop(
         real = task.real
         if plan.correction is not None and plan.correct_real:
             real = corrected_real(real, plan.correction, stream)
+    genealogy = task.space and Genealogy.of(task.real, task.space)
+    with _phase(watch, "mix", done + 1):
+        training = _training_set(task, plan, real, store, done, stream)
     for generation in range(done + 1, plan.generations + 1):
         here = stream.child("generation", generation)
-        draw = _drawer(plan.bias(model), generation - 1, real)
         with _phase(watch, "sample", generation):
+            draw = _Drawer(plan.bias(model, training), generation - 1, real)
             labels = sampling_labels(real.labels, plan.policy.count(len(real), generation), here.child("label"))
             raw = draw(labels, here.child("sample")) if len(labels) else real.take(labels)
         with _phase(watch, "correct", generation):
-            batch = _correct(raw, plan.correction, here.child("correct"), _timed(draw, watch))
+            batch = _correct(raw, plan.correction, here.child("correct"), _timed(draw, labels, watch))
+        descent: Metrics = {}
+        if genealogy:
+            with _phase(watch, "trace", generation):
+                batch, descent = genealogy.trace(batch, training)
         with _phase(watch, "mix", generation):
             history = LoopHistory(store, generation, batch.samples)
             training = plan.policy.mix(real, history, generation, here.child("mix"))
@@ -133,11 +146,19 @@ def run_loop(
             model = _fit(task.model if plan.from_scratch else model, training, plan.steps, here.child("train"))
         with _phase(watch, "evaluate", generation):
             scores = _evaluate(task, model, plan.correction, generation, stream)
-        measured = {**scores, **_realised(training, batch)}
+        measured = {**scores, **_realised(training, batch), **descent}
         finished = Generation(generation, model.state(), batch, measured, watch.lap())
         store.commit(finished)
         observe(finished)
     return model
+
+
+def _training_set(task: Task, plan: Plan, real: Samples, store: Store, generation: int, stream: Stream) -> Samples:
+    """What the model of a committed generation was trained on, mixed again."""
+    if generation == 0:
+        return task.real
+    history = LoopHistory(store, generation, store.batch(generation).samples)
+    return plan.policy.mix(real, history, generation, stream.child("generation", generation, "mix"))
 
 
 def corrected_real(real: Samples, correction: Correction, stream: Stream) -> Samples:
@@ -147,7 +168,7 @@ def corrected_real(real: Samples, correction: Correction, stream: Stream) -> Sam
     """
     full = replace(correction, strength=math.inf, on_rejection="drop")
     batch = apply_corrector(real, full, stream.child("correct_real"))
-    rows = torch.from_numpy(batch.samples.provenance.parent).to(real.values.device)
+    rows = torch.from_numpy(batch.samples.provenance.draw).to(real.values.device)
     values = real.values.index_copy(0, rows, batch.samples.values)
     return replace(real, values=values, provenance=batch.drawn.provenance)
 
@@ -167,19 +188,23 @@ class LoopHistory:
         return self.current if generation == self.latest else self.store.batch(generation).samples
 
 
-def _drawer(sampler: Sampler, generation: int, real: Samples) -> Redraw:
+@dataclass(frozen=True)
+class _Drawer:
     """Draws of a model of `generation` as samples of the real data's type and device, refused if not finite."""
 
-    def draw(labels: Tensor, stream: Stream) -> Samples:
-        values = sampler(labels, stream).to(real.values)
+    sampler: Sampler
+    generation: int
+    real: Samples
+
+    def __call__(self, labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Samples:
+        values = self.sampler(labels, stream, slots).to(self.real.values)
+        labels = labels if slots is None else labels[slots]
         if len(values) != len(labels):
             raise InputError(f"the model drew {len(values)} samples for {len(labels)} labels")
         if not values.isfinite().all():
             broken = ~values.isfinite().flatten(1).all(dim=1)
             raise InputError(f"sample {int(broken.nonzero()[0])} of the model is not finite (NaN or infinity)")
-        return Samples.synthetic(values, labels, generation)
-
-    return draw
+        return Samples.synthetic(values, labels, self.generation)
 
 
 def _correct(raw: Samples, correction: Correction | None, stream: Stream, redraw: Redraw) -> CorrectedBatch:
@@ -226,11 +251,11 @@ def _phase(watch: Stopwatch, name: str, generation: int) -> Iterator[None]:
             raise LoopError(f"generation {generation} stopped in phase {name!r}: {describe(error)}{intact}") from error
 
 
-def _timed(draw: Redraw, watch: Stopwatch) -> Redraw:
-    """`draw` with its time counted as sampling, whoever calls it."""
+def _timed(draw: _Drawer, labels: Tensor, watch: Stopwatch) -> Redraw:
+    """Draws the samples of a batch at given positions again; the time counts as sampling, whoever asks."""
 
-    def timed_draw(labels: Tensor, stream: Stream) -> Samples:
+    def redraw(slots: Tensor, stream: Stream) -> Samples:
         with watch.phase("sample"):
-            return draw(labels, stream)
+            return draw(labels, stream, slots)
 
-    return timed_draw
+    return redraw

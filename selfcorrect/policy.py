@@ -189,7 +189,11 @@ class Weighted:
 
 
 def blocks_of(pool: Samples) -> FreshSource:
-    """A source of fresh real data that gives generation t the t-th block of `pool`, no row twice."""
+    """A source of fresh real data that gives generation t the t-th block of `pool`, no row twice.
+
+    Fresh data are the founders of no line: lines begin in the training data of generation 0.
+    """
+    pool = replace(pool, provenance=pool.provenance.without_founders())
 
     def block(generation: int, count: int, stream: Stream) -> Samples:
         rows = torch.arange((generation - 1) * count, generation * count)

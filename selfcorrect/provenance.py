@@ -16,7 +16,9 @@ class Provenance:
     """The origin of N samples, as NumPy columns of shape (N,).
 
     synthetic: bool, made by a model; generation: int64, of the model that made it (0 for real data);
-    parent: int64, index of the raw sample within its generation before correction, or of the real row;
+    draw: int64, index of the raw sample within its generation before correction, or of the real row;
+    parent: int64, row in the training set of its model that it descends from; founder: int64, row of the real data at
+    the head of that line; walk: float64, sum of the squared steps along it. −1, −1 and 0 where lines are not traced;
     corrector: str, name of the last corrector that changed it, "" for none;
     distance: float32, root-mean-square change by the corrector, in the units of the values;
     accepted: bool, not rejected by a corrector or a filter.
@@ -24,14 +26,18 @@ class Provenance:
 
     synthetic: np.ndarray
     generation: np.ndarray
+    draw: np.ndarray
     parent: np.ndarray
+    founder: np.ndarray
+    walk: np.ndarray
     corrector: np.ndarray
     distance: np.ndarray
     accepted: np.ndarray
 
     @classmethod
     def real(cls, count: int) -> Self:
-        return cls._uniform(count, synthetic=False, generation=0)
+        rows = np.arange(count, dtype=np.int64)
+        return replace(cls._uniform(count, synthetic=False, generation=0), founder=rows)
 
     @classmethod
     def synthetic_of(cls, count: int, generation: int) -> Self:
@@ -42,7 +48,10 @@ class Provenance:
         return cls(
             synthetic=np.full(count, synthetic),
             generation=np.full(count, generation, dtype=np.int64),
-            parent=np.arange(count, dtype=np.int64),
+            draw=np.arange(count, dtype=np.int64),
+            parent=np.full(count, -1, dtype=np.int64),
+            founder=np.full(count, -1, dtype=np.int64),
+            walk=np.zeros(count),
             corrector=np.full(count, "", dtype=np.dtypes.StringDType()),
             distance=np.zeros(count, dtype=np.float32),
             accepted=np.ones(count, dtype=bool),
@@ -69,6 +78,14 @@ class Provenance:
             distance=distance.astype(np.float32),
             accepted=self.accepted & accepted,
         )
+
+    def descended(self, parent: np.ndarray, founder: np.ndarray, walk: np.ndarray) -> Self:
+        """The same rows with their lines of descent, columns (N,)."""
+        return replace(self, parent=parent.astype(np.int64), founder=founder.astype(np.int64), walk=walk)
+
+    def without_founders(self) -> Self:
+        """The same rows as the heads of no line of descent."""
+        return replace(self, founder=np.full(len(self), -1, dtype=np.int64))
 
     @classmethod
     def concatenate(cls, parts: Sequence[Provenance]) -> Self:

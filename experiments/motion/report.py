@@ -130,7 +130,7 @@ def _sections(outcome: Outcome) -> list[Section]:
 
 def _facts(outcome: Outcome, rows: Sequence[Mapping[str, Any]], seconds: float) -> dict[str, str]:
     settings = outcome.settings
-    phases = ("train", "sample", "correct", "evaluate", "mix", "else")
+    phases = ("train", "sample", "correct", "trace", "evaluate", "mix", "else")
     # All arms share generation 0, so its time counts once for each denoiser and seed.
     counted = {
         (row["denoiser"], row["seed"], row["arm"] if row["generation"] else "", row["generation"]): row for row in rows

@@ -112,6 +112,7 @@ def motion_task(
         real=as_samples(data.training, codec),
         evaluate=_judge(settings, codec, evaluator),
         initial_steps=settings.initial_steps[comparison.denoiser],
+        space=lambda values: evaluator.geometric(codec.decode(values)),
     )
     return MotionTask(task, codec, evaluator, data, fresh, blocks_of(fresh))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +96,7 @@ def _synthetic_tensors(batch: CorrectedBatch) -> dict[str, Tensor]:
         "values": samples.values,
         "labels": samples.labels,
         "weights": samples.weights,
-        "row": torch.from_numpy(samples.provenance.parent),
+        "row": torch.from_numpy(samples.provenance.draw),
     }
     if drawn is not samples:
         tensors |= {"drawn_values": drawn.values, "drawn_labels": drawn.labels}
@@ -121,6 +122,8 @@ def _arrow_type(column: np.ndarray) -> pa.DataType:
 def _provenance(table: pa.Table) -> tuple[Provenance, dict[str, np.ndarray]]:
     columns = {name: table[name].to_numpy() for name in table.column_names}
     info = {name.removeprefix("info."): columns.pop(name) for name in table.column_names if name.startswith("info.")}
+    if missing := {field.name for field in fields(Provenance)} - columns.keys():
+        raise RunFolderError(f"a run folder of another version lacks {', '.join(sorted(missing))} of its samples")
     columns["corrector"] = columns["corrector"].astype(np.dtypes.StringDType())
     return Provenance(**columns), info
 

@@ -25,6 +25,11 @@ def batch(count: int = 400) -> Samples:
     return draw(torch.arange(count) % 4, STREAM.child("data"))
 
 
+def redraw(slots: Tensor, stream: Stream) -> Samples:
+    """Further draws for positions in `batch()`, with its labels."""
+    return draw(slots % 4, stream)
+
+
 def must_not_be_called(samples: Samples) -> Samples:
     raise AssertionError("the corrector ran at strength 0")
 
@@ -33,7 +38,7 @@ def must_not_be_called(samples: Samples) -> Samples:
 def test_strength_zero_is_the_identity_bit_for_bit(operator):
     samples = batch()
     samples.values[0, 0] = -0.0
-    result = apply_corrector(samples, Correction(must_not_be_called, 0.0, operator), STREAM, draw)
+    result = apply_corrector(samples, Correction(must_not_be_called, 0.0, operator), STREAM, redraw)
     assert result.samples is samples
     assert result.rejected == 0
 
@@ -84,12 +89,12 @@ def keep_positive(samples: Samples) -> Corrected:
 
 def test_rejected_samples_are_redrawn_with_their_label_until_the_count_is_met():
     samples = batch()
-    result = apply_corrector(samples, Correction(keep_positive), STREAM, draw)
+    result = apply_corrector(samples, Correction(keep_positive), STREAM, redraw)
     assert len(result.samples) == len(samples)
     assert torch.equal(result.samples.labels, samples.labels)
     assert (result.samples.values[:, 0] > 0).all()
     assert result.rejected == len(result.drawn) - len(samples) > 0
-    parents = torch.from_numpy(result.samples.provenance.parent)
+    parents = torch.from_numpy(result.samples.provenance.draw)
     assert torch.equal(result.samples.values, result.drawn.values[parents] / 2)
     assert result.drawn.provenance.accepted[parents.numpy()].all()
 
@@ -97,7 +102,7 @@ def test_rejected_samples_are_redrawn_with_their_label_until_the_count_is_met():
 def test_samples_accepted_at_once_keep_their_place():
     samples = batch()
     accepted = samples.values[:, 0] > 0
-    result = apply_corrector(samples, Correction(keep_positive), STREAM, draw)
+    result = apply_corrector(samples, Correction(keep_positive), STREAM, redraw)
     assert torch.equal(result.samples.values[accepted], samples.values[accepted] / 2)
 
 
@@ -105,7 +110,7 @@ def test_rejection_does_not_dilute_the_mixture():
     """A corrector that rejects most of its draws still makes up γ/(1 + γ) of the batch."""
     count = 4000
     result = apply_corrector(
-        batch(count), Correction(chain_of_rejection(), 1.0, max_draws_per_sample=100), STREAM, draw
+        batch(count), Correction(chain_of_rejection(), 1.0, max_draws_per_sample=100), STREAM, redraw
     )
     corrected = (result.samples.values == 0).all(dim=1).double().mean()
     assert abs(corrected - 0.5) < 4 * 0.5 / math.sqrt(count)
@@ -120,7 +125,7 @@ def chain_of_rejection():
 
 def test_dropping_reports_the_lower_count():
     samples = batch()
-    result = apply_corrector(samples, Correction(keep_positive, on_rejection="drop"), STREAM, draw)
+    result = apply_corrector(samples, Correction(keep_positive, on_rejection="drop"), STREAM, redraw)
     assert len(result.samples) == int((samples.values[:, 0] > 0).sum()) == len(samples) - result.rejected
     assert len(result.drawn) == len(samples)
 
@@ -132,7 +137,7 @@ def test_redrawing_is_bounded_and_says_what_to_do():
     calls = []
     with pytest.raises(CorrectorError, match="'hopeless' rejected 1600 of 1600 draws, most often for 'fell over'"):
         apply_corrector(
-            batch(), Correction(hopeless, max_draws_per_sample=4), STREAM, lambda *a: calls.append(a) or draw(*a)
+            batch(), Correction(hopeless, max_draws_per_sample=4), STREAM, lambda *a: calls.append(a) or redraw(*a)
         )
     assert len(calls) == 3
 
@@ -169,11 +174,11 @@ def test_an_exception_of_the_whole_batch_blames_no_sample():
 def test_failures_count_as_rejection_on_request():
     large = batch().values[:, 0] > 2.2
     dropped = apply_corrector(
-        batch(), Correction(fails_on_large, on_failure="reject", on_rejection="drop"), STREAM, draw
+        batch(), Correction(fails_on_large, on_failure="reject", on_rejection="drop"), STREAM, redraw
     )
     assert torch.equal(dropped.samples.values, batch().values[~large] / 2)
     assert set(dropped.info["exception"][large.numpy()]) == {"ZeroDivisionError: no such height"}
-    redrawn = apply_corrector(batch(), Correction(fails_on_large, on_failure="reject"), STREAM, draw)
+    redrawn = apply_corrector(batch(), Correction(fails_on_large, on_failure="reject"), STREAM, redraw)
     assert len(redrawn.samples) == len(batch())
     assert redrawn.rejected >= int(large.sum()) > 0
 
@@ -187,19 +192,19 @@ def test_nan_stops_or_counts_as_rejection():
 
 
 def test_the_same_stream_gives_the_same_batch():
-    one, two = (apply_corrector(batch(), Correction(keep_positive, 2.0), STREAM, draw) for _ in range(2))
+    one, two = (apply_corrector(batch(), Correction(keep_positive, 2.0), STREAM, redraw) for _ in range(2))
     assert torch.equal(one.samples.values, two.samples.values)
 
 
 def test_correcting_nothing_gives_nothing():
-    assert len(apply_corrector(batch(0), Correction(ZERO), STREAM, draw).samples) == 0
+    assert len(apply_corrector(batch(0), Correction(ZERO), STREAM, redraw).samples) == 0
 
 
 def test_diagnostics_of_all_draws_are_kept():
     def measure(samples: Samples) -> Corrected:
         return Corrected(samples, samples.values[:, 0] > 0, {"height": samples.values[:, 0].numpy()})
 
-    result = apply_corrector(batch(), Correction(measure), STREAM, draw)
+    result = apply_corrector(batch(), Correction(measure), STREAM, redraw)
     np.testing.assert_array_equal(result.info["height"], result.drawn.values[:, 0].numpy())
 
 

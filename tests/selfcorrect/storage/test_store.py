@@ -38,7 +38,10 @@ def corrected_batch(number: int, count: int = 12) -> CorrectedBatch:
         )
 
     raw = draw(torch.arange(count) % 3, STREAM.child(number))
-    return apply_corrector(raw, Correction(halve_upper, name="halve"), STREAM.child("correct", number), draw)
+    correction = Correction(halve_upper, name="halve")
+    return apply_corrector(
+        raw, correction, STREAM.child("correct", number), lambda slots, stream: draw(raw.labels[slots], stream)
+    )
 
 
 def generation(number: int, **metrics) -> Generation:

@@ -1,0 +1,116 @@
+"""Lines of descent: which training sample each synthetic sample comes from, and whose lines survive.
+
+A model that half-memorises its training set hands its members down as a population does its genes. Each synthetic
+sample descends from the nearest member, of its own label, of its model's training set; the real training data are the
+founders. Lines are traced in a space that the task gives, for measurement alone: nothing here touches the loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Self, TypeAlias
+
+import numpy as np
+from scipy.spatial.distance import cdist
+from torch import Tensor
+
+from selfcorrect.correction import CorrectedBatch
+from selfcorrect.samples import Samples
+
+Space: TypeAlias = Callable[[Tensor], np.ndarray]  # values (N, *event) → vectors (N, D), near for like ones
+
+
+@dataclass(frozen=True, eq=False)
+class Genealogy:
+    """Traces synthetic samples to the real training data (n, D) = founders.
+
+    unit: the median distance of a founder to its nearest other founder, in which novelty is told.
+    """
+
+    space: Space
+    founders: np.ndarray
+    labels: np.ndarray
+    unit: float
+
+    @classmethod
+    def of(cls, real: Samples, space: Space) -> Self:
+        founders = space(real.values)
+        return cls(space, founders, _labels(real), float(np.median(_nearest_other(founders))))
+
+    def trace(self, batch: CorrectedBatch, parents: Samples) -> tuple[CorrectedBatch, dict[str, float]]:
+        """The batch with its lines of descent from its model's training set, and what they say (`summary`)."""
+        if len(batch.samples) == 0:
+            return batch, {}
+        children, members = self.space(batch.samples.values), self.space(parents.values)
+        labels = _labels(batch.samples)
+        rows, steps = nearest_of_label(children, labels, members, _labels(parents))
+        founder = parents.provenance.founder[rows]
+        walk = parents.provenance.walk[rows] + steps**2
+        summary = self._summary(children, labels, founder, walk, steps)
+        summary["offspring_variance"] = offspring_variance(rows, len(parents))
+        return _with_descent(batch, rows, founder, walk), summary
+
+    def _summary(
+        self, children: np.ndarray, labels: np.ndarray, founder: np.ndarray, walk: np.ndarray, steps: np.ndarray
+    ) -> dict[str, float]:
+        """What the lines of children (N, D) say.
+
+        surviving_lineages: share of the founders that have a descendant; novelty: median distance to the parent, and
+        novelty_to_real: to the nearest real sample, in `unit`; lineage_persistence: median of how far a line has come
+        over what a random walk of the same steps would, 1 for neutral drift, √t for t steps in one direction.
+        """
+        known = founder >= 0
+        away = np.linalg.norm(children - self.founders[founder], axis=1)[known]
+        to_real = nearest_of_label(children, labels, self.founders, self.labels)[1]
+        return {
+            "surviving_lineages": len(np.unique(founder[known])) / len(self.founders),
+            "novelty": float(np.median(steps)) / self.unit,
+            "novelty_to_real": float(np.median(to_real)) / self.unit,
+            "lineage_persistence": float(np.median(away / np.sqrt(walk[known]))) if known.any() else np.nan,
+        }
+
+
+def nearest_of_label(
+    vectors: np.ndarray, labels: np.ndarray, members: np.ndarray, member_labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest member of the same label, rows (N,) and distances (N,); of any label where there is none."""
+    distances = cdist(vectors, members)
+    other = labels[:, None] != member_labels[None, :]
+    other[other.all(axis=1)] = False
+    distances[other] = np.inf
+    rows = distances.argmin(axis=1)
+    return rows, distances[np.arange(len(vectors)), rows]
+
+
+def offspring_variance(parents: np.ndarray, count: int) -> float:
+    """Variance over mean of the number of children that `count` parents have, given each child's parent (N,).
+
+    1 for children drawn evenly at random (Wright–Fisher), 0 for one child each, 1 + c where the chances to be drawn
+    vary with a squared coefficient of variation c (and children are as many as parents).
+    """
+    children = np.bincount(parents, minlength=count)
+    return float(children.var() / children.mean())
+
+
+def _nearest_other(vectors: np.ndarray) -> np.ndarray:
+    distances = cdist(vectors, vectors)
+    np.fill_diagonal(distances, np.inf)
+    return distances.min(axis=1)
+
+
+def _labels(samples: Samples) -> np.ndarray:
+    return samples.labels.cpu().numpy()
+
+
+def _with_descent(batch: CorrectedBatch, parent: np.ndarray, founder: np.ndarray, walk: np.ndarray) -> CorrectedBatch:
+    """The batch with lines of descent in the provenance of its samples and of the draws that they were made from."""
+    rows = batch.samples.provenance.draw
+    columns = [np.full(len(batch.drawn), empty) for empty in (-1, -1, 0.0)]
+    for column, values in zip(columns, (parent, founder, walk), strict=True):
+        column[rows] = values
+    drawn = replace(batch.drawn, provenance=batch.drawn.provenance.descended(*columns))
+    if batch.samples is batch.drawn:
+        return replace(batch, samples=drawn, drawn=drawn)
+    samples = replace(batch.samples, provenance=batch.samples.provenance.descended(parent, founder, walk))
+    return replace(batch, samples=samples, drawn=drawn)
