@@ -1,113 +1,18 @@
-"""Does physics keep a self-consuming motion model from collapsing? The main experiment, from data to report."""
+"""`selfcorrect motion`: does physics keep a self-consuming motion model from collapsing?"""
 
 from __future__ import annotations
 
 import os
 import sys
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from selfcorrect.correction import Correction
-from selfcorrect.corrector import import_corrector
-from selfcorrect.errors import SettingError
-from selfcorrect.experiments.jobs import Job, Progress, run_jobs
-from selfcorrect.experiments.motion.arms import Arm, comparison_arms
-from selfcorrect.experiments.motion.correctors import Workshop, build_corrector
-from selfcorrect.experiments.motion.places import Place, places
-from selfcorrect.experiments.motion.presets import CHARACTER, PRESETS, Comparison, Denoiser, MotionSettings
-from selfcorrect.experiments.motion.references import write_references
-from selfcorrect.experiments.motion.report import write_report
-from selfcorrect.experiments.motion.task import MotionTask, motion_data, motion_task
-from selfcorrect.loop import Plan, run_loop, train_first_generation
-from selfcorrect.models.protocol import GenerativeModel
-from selfcorrect.policy import parse_policy
-from selfcorrect.randomness import streams
-from selfcorrect.samples import fingerprint
-from selfcorrect.storage.folder_store import FolderReader, FolderStore
-from selfcorrect.storage.protocol import Generation
-from selfcorrect.storage.run_folder import claim_folder
-from selfcorrect.tracking import MetricsFile, WandbMode
+from selfcorrect.experiments.commands.inputs import must_exist
+from selfcorrect.models.diffusion.config import PresetName
 
-
-def _store(place: Place, folder: Path, task: MotionTask, arm: Arm | None) -> FolderStore:
-    """The run folder of an arm, or of generation 0, with all that its results depend on as its config."""
-    config = {
-        "arm": arm.name if arm else "first generation",
-        "seed": place.seed,
-        "experiment": place.settings.config(),
-        "data": fingerprint(task.task.real),
-        "device": place.device,
-    }
-    return FolderStore(folder, config, keep_models=False)
-
-
-def run_references(place: Place, progress: Progress) -> None:
-    """Score real data, raw and corrected."""
-    task = motion_task(place.settings, place.comparison, place.stream, place.device, progress)
-    write_references(place.seed_folder, task, _workshop(place, task, task.task.model, progress), place.stream)
-    progress("generation", 0, place.settings.generations)
-
-
-def run_first_generation(place: Place, progress: Progress) -> None:
-    """Train and commit the generation 0 that all arms of a place share."""
-    steps = place.settings.initial_steps[place.comparison.denoiser]
-    task = motion_task(place.settings, place.comparison, place.stream, place.device, progress, steps)
-    with _store(place, place.first_folder, task, None) as store:
-        train_first_generation(task.task, store, place.stream)
-    progress("generation", 0, place.settings.generations)
-
-
-def run_arm(place: Place, arm: Arm, progress: Progress) -> None:
-    """Run one arm from where it stands to its last generation."""
-    steps = place.settings.steps[place.comparison.denoiser]
-    task = motion_task(place.settings, place.comparison, place.stream, place.device, progress, steps)
-    first = FolderReader(place.first_folder)
-    with _store(place, place.arm_folder(arm), task, arm) as store:
-        for generation in range(1, store.latest + 1):
-            progress("generation", generation, place.settings.generations)
-        plan = arm_plan(place, arm, task, first, progress)
-        metrics = MetricsFile(place.arm_folder(arm) / "metrics.jsonl", store, first)
-
-        def observe(generation: Generation) -> None:
-            metrics(generation)
-            progress("generation", generation.number, place.settings.generations)
-
-        run_loop(task.task, plan, store, first, place.stream, observe)
-
-
-def arm_plan(place: Place, arm: Arm, task: MotionTask, first: FolderReader, progress: Progress) -> Plan:
-    """The loop's plan for an arm."""
-    workshop = _workshop(place, task, task.task.model.load_state(first.state(0)), progress)
-    corrector = build_corrector(arm.corrector, workshop)
-    return Plan(
-        policy=parse_policy(arm.policy, task.fresh_source),
-        generations=place.settings.generations,
-        steps=place.settings.steps[place.comparison.denoiser],
-        correction=None if corrector is None else Correction(corrector, arm.strength),
-        correct_real=arm.correct_real,
-    )
-
-
-def _workshop(place: Place, task: MotionTask, first_model: GenerativeModel, progress: Progress) -> Workshop:
-    return Workshop(task.codec, task.task.real, first_model, place.stream.child("corrector"), progress)
-
-
-def jobs(settings: MotionSettings, folder: Path, device: str = "auto") -> list[Job]:
-    """All jobs: generation 0 of each denoiser and seed, then its arms; and what real data score for each seed."""
-    result = []
-    for place in places(settings, folder, device):
-        label = f"{CHARACTER[place.comparison.denoiser]} seed {place.seed}"
-        first = Job(f"{label} generation 0", run_first_generation, (place,), 1)
-        result.append(first)
-        if place.comparison == settings.comparisons[0]:
-            result.append(Job(f"real data seed {place.seed}", run_references, (place,), 1))
-        result += [
-            Job(f"{label} {arm.label}", run_arm, (place, arm), settings.generations, first.name)
-            for arm in place.comparison.arms
-        ]
-    return result
+if TYPE_CHECKING:
+    from selfcorrect.experiments.motion.presets import Comparison, MotionSettings
 
 
 @dataclass
@@ -141,13 +46,13 @@ class MotionCommand:
     """Optimiser steps per generation, the same in every arm."""
     initial_steps: int | None = None
     """Optimiser steps of generation 0."""
-    denoiser: tuple[Denoiser, ...] = ()
+    denoiser: tuple[PresetName, ...] = ()
     """Networks to compare: patch-mixer (jittery), dct-mlp (smooth), temporal-conv, transformer, paper."""
     data: tuple[str, ...] = ()
     """deepmimic (comes with PyBullet), or BVH files and folders with motions of one skeleton."""
     out: Path | None = None
     """Run folder; by default runs/motion-PRESET."""
-    wandb: WandbMode = "offline"
+    wandb: Literal["off", "offline", "online"] = "offline"
     """Weights & Biases: offline writes its files into the run folder, online sends them."""
     workers: int | None = None
     """Processes; by default one per core. Results do not depend on it."""
@@ -156,6 +61,8 @@ class MotionCommand:
 
     def settings(self) -> MotionSettings:
         """The preset with the given options applied; raises ValueError for a combination that means nothing."""
+        from selfcorrect.experiments.motion.presets import PRESETS
+
         preset = PRESETS[self.preset]
         given: dict[str, Any] = {
             name: value
@@ -172,6 +79,9 @@ class MotionCommand:
         chosen = {name: kept.get(name, replace(preset.comparisons[0], denoiser=name)) for name in self.denoiser} or kept
         if not (self.policy or self.synthetic_ratio or self.corrector or self.strength is not None):
             return tuple(chosen.values())
+        from selfcorrect.corrector import import_corrector
+        from selfcorrect.experiments.motion.arms import comparison_arms
+
         for name in self.corrector:
             if ":" in name:
                 import_corrector(name)
@@ -180,17 +90,13 @@ class MotionCommand:
 
     def run(self) -> None:
         """Run the experiment, or what is left of it, and write its report."""
+        must_exist(Path(source) for source in self.data if source != "deepmimic")
+        from selfcorrect.experiments.motion.experiment import run_experiment
+
         settings = self.settings()
         folder = (self.out or Path("runs") / f"motion-{self.preset}").resolve()
         workers = self.workers if self.workers is not None else os.cpu_count() or 1
-        if workers < 1:
-            raise SettingError(f"workers must be at least 1, got {workers}")
-        motion_data(settings, streams(settings.first_seed))  # bad data end the run before it has written anything
-        started = time.monotonic()
-        with claim_folder(folder, settings.config()):
-            run_jobs(jobs(settings, folder, self.device), workers, f"motion {self.preset}")
-            print(f"\n{write_report(settings, folder, self.preset, self.wandb, time.monotonic() - started)}")
-        print(f"\nReport: {folder / 'report.html'}")
+        run_experiment(settings, folder, self.preset, workers, wandb=self.wandb, device=self.device)
 
 
 if __name__ == "__main__":

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from selfcorrect.errors import SettingError
 from selfcorrect.experiments.motion.arms import BASELINE, Arm
 from selfcorrect.models.diffusion.config import PRESETS as DIFFUSION_PRESETS
-from selfcorrect.models.diffusion.config import DiffusionConfig
-
-Denoiser = Literal["patch-mixer", "dct-mlp", "temporal-conv", "transformer", "paper"]
+from selfcorrect.models.diffusion.config import DiffusionConfig, PresetName
 
 CHARACTER = {
     "patch-mixer": "jittery",
@@ -33,12 +31,12 @@ STEPS = {"patch-mixer": 30, "dct-mlp": 40, "temporal-conv": 75, "transformer": 2
 class Comparison:
     """Arms that share a denoiser, and so the models of generation 0."""
 
-    denoiser: Denoiser
+    denoiser: PresetName
     arms: tuple[Arm, ...]
 
     def __post_init__(self) -> None:
-        if self.denoiser not in get_args(Denoiser):
-            raise SettingError(f"denoiser must be one of {', '.join(get_args(Denoiser))}, got {self.denoiser!r}")
+        if self.denoiser not in get_args(PresetName):
+            raise SettingError(f"denoiser must be one of {', '.join(get_args(PresetName))}, got {self.denoiser!r}")
         names = [arm.name for arm in self.arms]
         if len(set(names)) != len(names):
             raise SettingError(f"each arm of a comparison may stand in it once, got {', '.join(names)}")

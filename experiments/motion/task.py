@@ -11,7 +11,8 @@ import torch
 
 from selfcorrect.datasets.collections.deepmimic import CYCLIC
 from selfcorrect.datasets.load import load_motions
-from selfcorrect.datasets.windows import Split, Windows, WindowSettings, split_windows
+from selfcorrect.datasets.window_settings import WindowSettings
+from selfcorrect.datasets.windows import Split, Windows, split_windows
 from selfcorrect.errors import InputError
 from selfcorrect.experiments.jobs import Progress, silent
 from selfcorrect.experiments.motion.presets import Comparison, MotionSettings

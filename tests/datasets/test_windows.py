@@ -9,7 +9,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections.deepmimic import CYCLIC, load_deepmimic
-from selfcorrect.datasets.windows import Windows, WindowSettings, cut_windows, split_windows
+from selfcorrect.datasets.window_settings import WindowSettings
+from selfcorrect.datasets.windows import Windows, cut_windows, split_windows
 from selfcorrect.motion.kinematics import angular_velocity, joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton

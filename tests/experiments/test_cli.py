@@ -89,7 +89,7 @@ def test_correcting_motions_needs_no_pytorch():
     assert "torch" not in modules
 
 
-@pytest.mark.parametrize("command", ["correct", "view", "data"])
+@pytest.mark.parametrize("command", ["correct", "view", "data", "motion", "toy", "text_to_motion"])
 def test_options_import_nothing_heavy(command: str):
     """So that help and mistakes are told at once."""
     modules = modules_after(f"import selfcorrect.experiments.commands.{command}")

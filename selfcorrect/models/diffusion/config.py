@@ -10,6 +10,9 @@ from selfcorrect.errors import InputError, SettingError
 
 DenoiserName = Literal["patch-mixer", "dct-mlp", "temporal-conv", "transformer"]
 
+PresetName = Literal[DenoiserName, "paper"]
+"""A name in `PRESETS`."""
+
 
 @dataclass(frozen=True)
 class DiffusionConfig:
@@ -82,7 +85,7 @@ class DiffusionConfig:
             raise InputError(f"{name} must be {rule}, got {getattr(self, name)}")
 
 
-PRESETS = {
+PRESETS: dict[PresetName, DiffusionConfig] = {
     "patch-mixer": DiffusionConfig(denoiser="patch-mixer", width=128, depth=4, snr_factor=0.03, learning_rate=3e-3),
     "dct-mlp": DiffusionConfig(denoiser="dct-mlp", width=384, depth=3, learning_rate=2e-3),
     "temporal-conv": DiffusionConfig(denoiser="temporal-conv", width=96, depth=4),

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from selfcorrect.datasets.collections.cmu import load_cmu
 from selfcorrect.datasets.files.bvh import read_bvh
-from selfcorrect.datasets.windows import WindowSettings
-from selfcorrect.experiments.commands import text_to_motion
-from selfcorrect.experiments.commands.text_to_motion import TextToMotionCommand, captioned_windows, train
+from selfcorrect.datasets.window_settings import WindowSettings
+from selfcorrect.experiments import text_to_motion
+from selfcorrect.experiments.commands.text_to_motion import TextToMotionCommand
+from selfcorrect.experiments.text_to_motion import captioned_windows, train
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.motion import Motion
@@ -69,7 +70,18 @@ def test_the_command_writes_motions_and_a_film(
 ) -> None:
     monkeypatch.setattr(text_to_motion, "load_motions", lambda _: motions)
     monkeypatch.setattr(text_to_motion, "minilm", Words)
-    words = ["walk fast", "walk", "--data", "x", "--out", str(tmp_path), "--steps", "5", "--windows.frames", "16"]
+    words = [
+        "walk fast",
+        "walk",
+        "--data",
+        str(tmp_path),
+        "--out",
+        str(tmp_path),
+        "--steps",
+        "5",
+        "--windows.frames",
+        "16",
+    ]
     tyro.cli(TextToMotionCommand, args=words).run()
     assert len(read_bvh(tmp_path / "00.bvh").motion) == 16
     assert sorted(path.name for path in tmp_path.glob("*.*")) == ["00.bvh", "01.bvh", "motions.gif"]

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from selfcorrect.experiments.cli import main
-from selfcorrect.experiments.commands.toy import PRESETS, ToyCommand
+from selfcorrect.experiments.commands.toy import ToyCommand
 from selfcorrect.experiments.toy.drawing import draw
 from selfcorrect.experiments.toy.gallery import not_reproduced
+from selfcorrect.experiments.toy.presets import PRESETS, chosen, settings_of
 from selfcorrect.experiments.toy.result import Check, above, agrees, below
 from selfcorrect.statistics import Interval
 
@@ -32,8 +33,8 @@ def test_gallery_is_self_contained_and_lists_statements_with_predictions(tmp_pat
 
 
 def test_all_means_every_preset_in_the_tables_order() -> None:
-    assert ToyCommand(names=("all",)).chosen() == list(PRESETS)
-    assert ToyCommand(names=("linear", "mad", "linear")).chosen() == ["linear", "mad"]
+    assert chosen(["all"]) == list(PRESETS)
+    assert chosen(["linear", "mad", "linear"]) == ["linear", "mad"]
 
 
 def test_every_preset_has_quick_settings_of_its_own_kind_and_a_seed() -> None:
@@ -43,9 +44,9 @@ def test_every_preset_has_quick_settings_of_its_own_kind_and_a_seed() -> None:
 
 
 def test_options_reach_the_settings_that_have_them() -> None:
-    command = ToyCommand(seed=7, text=Path("words.txt"), quick=True)
-    assert command.settings("language").text == Path("words.txt")
-    assert command.settings("linear").seed == 7
+    options = {"seed": 7, "text": Path("words.txt"), "mnist": None}
+    assert settings_of("language", quick=True, **options).text == Path("words.txt")
+    assert settings_of("linear", quick=True, **options).seed == 7
 
 
 def test_an_unknown_loop_is_one_sentence_and_exit_code_two(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections.deepmimic import CYCLIC, load_deepmimic
-from selfcorrect.datasets.windows import Windows, WindowSettings, cut_windows
+from selfcorrect.datasets.window_settings import WindowSettings
+from selfcorrect.datasets.windows import Windows, cut_windows
 from selfcorrect.motion.measures.evaluation import DIVERSITY, REALISM, MotionEvaluator
 from selfcorrect.randomness import streams
 

@@ -1,0 +1,37 @@
+"""How motions are cut into windows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from selfcorrect.errors import SettingError
+
+
+@dataclass(frozen=True)
+class WindowSettings:
+    """How to cut windows.
+
+    frames: T, length of a window; fps: its frame rate; stride: frames from one window's start to the next one's;
+    mirrored: also the mirror image of each window; cap_per_label: at most so many windows per label, spread evenly
+    over the label's clips and times; cyclic: labels of clips that hold one cycle of a motion that goes on;
+    held_out_share: share of a clip's time that is held out, at least one window.
+    """
+
+    frames: int = 48
+    fps: float = 30.0
+    stride: int = 1
+    mirrored: bool = True
+    cap_per_label: int | None = None
+    cyclic: Collection[str] = frozenset()
+    held_out_share: float = 0.25
+
+    def __post_init__(self) -> None:
+        for name in ("frames", "stride", "cap_per_label"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise SettingError(f"{name} must be at least 1, got {value}")
+        if not self.fps > 0:
+            raise SettingError(f"fps must be positive, got {self.fps}")
+        if not 0 < self.held_out_share < 1:
+            raise SettingError(f"held_out_share must lie between 0 and 1, got {self.held_out_share}")

@@ -1,0 +1,108 @@
+"""Train a small model on captioned motions, then make motions from sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from selfcorrect.datasets.files import convert
+from selfcorrect.datasets.load import load_motions
+from selfcorrect.datasets.window_settings import WindowSettings
+from selfcorrect.datasets.windows import Windows, cut_windows
+from selfcorrect.errors import InputError
+from selfcorrect.models.diffusion.config import DiffusionConfig
+from selfcorrect.models.diffusion.described import DescribedDiffusion
+from selfcorrect.models.diffusion.model import OnStep, choose_device
+from selfcorrect.motion.encodings.features import FeatureCodec
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.pictures.drawing import draw_motions
+from selfcorrect.randomness import streams
+from selfcorrect.samples import Samples
+from selfcorrect.text import Cached, TextEmbedder, captions, clip, minilm
+
+
+@dataclass(frozen=True, eq=False)
+class TextToMotion:
+    """A trained model: sentences in, motions out."""
+
+    model: DescribedDiffusion
+    codec: FeatureCodec
+    embed: TextEmbedder
+
+    def __call__(self, sentences: Sequence[str], seed: int) -> list[Motion]:
+        """One motion per sentence."""
+        model = self.model.redescribed(sentence_vectors(self.embed, sentences))
+        values = model.sample(torch.arange(len(sentences)), streams(seed).child("sample"))
+        batch = self.codec.decode(values)
+        return [replace(batch[row], text=sentence) for row, sentence in enumerate(sentences)]
+
+
+def sentence_vectors(embed: TextEmbedder, sentences: Sequence[str]) -> Tensor:
+    """Vectors (N, E) of sentences, of length √E, so that their entries are of size 1."""
+    vectors = embed(sentences)
+    return torch.nn.functional.normalize(vectors, dim=-1) * math.sqrt(vectors.shape[-1])
+
+
+def captioned_windows(motions: Sequence[Motion], settings: WindowSettings) -> Windows:
+    """Windows of motions with captions; the labels are the captions, one of each motion's."""
+    captioned = [replace(motion, label=captions(motion.text)[0]) for motion in motions if captions(motion.text)]
+    if not captioned:
+        raise InputError(f"none of the {len(motions)} motions has a caption")
+    return cut_windows(captioned, settings)
+
+
+def train(
+    windows: Windows,
+    embed: TextEmbedder,
+    config: DiffusionConfig,
+    steps: int,
+    seed: int,
+    device: torch.device | None = None,
+    on_step: OnStep | None = None,
+) -> TextToMotion:
+    """Fit a model to windows whose label names are sentences."""
+    codec = FeatureCodec.fit(windows.batch)
+    values = codec.encode(windows.batch)
+    model = DescribedDiffusion(
+        config,
+        frames=values.shape[1],
+        features=values.shape[2],
+        classes=len(windows.label_names),
+        device=device or choose_device(),
+        on_training_step=on_step,
+        vectors=sentence_vectors(embed, windows.label_names),
+    )
+    samples = Samples.real(values, torch.from_numpy(windows.labels))
+    return TextToMotion(model.fit(samples, steps, streams(seed).child("fit")), codec, embed)
+
+
+def write_motions(
+    sentences: Sequence[str],
+    data: Path,
+    out: Path,
+    steps: int,
+    seed: int,
+    clip_name: str,
+    window_settings: WindowSettings,
+    config: DiffusionConfig,
+) -> None:
+    """Train on the captioned motions of `data` and write a BVH file per sentence, and a film of all, into `out`."""
+    windows = captioned_windows(load_motions(data), window_settings)
+    embed = Cached(clip(clip_name) if clip_name else minilm(), out / "text-vectors")
+    with tqdm(total=steps, desc="training", unit="step", disable=None) as bar:
+        model = train(windows, embed, config, steps, seed, on_step=partial(_advance, bar))
+    motions = model(sentences, seed)
+    for row, motion in enumerate(motions):
+        convert.write(out / f"{row:02d}.bvh", motion)
+    draw_motions(out / "motions.gif", motions, sentences)
+
+
+def _advance(bar: tqdm, done: int) -> None:
+    bar.update(done - bar.n)
