@@ -34,7 +34,7 @@ from selfcorrect.motion.skeleton import SMPL_22, Skeleton
 from selfcorrect.motion.transforms import on_skeleton, resample
 from selfcorrect.storage.files import replacing
 
-_VERSION = 1
+_VERSION = 2
 _DATA_SUFFIXES = (".npy", ".npz", ".bvh", ".txt", ".json", ".csv", ".pkl", ".gz")
 
 

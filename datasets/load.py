@@ -10,19 +10,19 @@ from selfcorrect.datasets.collections.catalog import recognise
 from selfcorrect.datasets.collections.cmu import CMU, load_cmu
 from selfcorrect.datasets.collections.dataset import read_all
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
-from selfcorrect.datasets.files import convert
-from selfcorrect.datasets.files.bvh import read_bvh
+from selfcorrect.datasets.files.formats import readable_suffixes
+from selfcorrect.datasets.files.open import motion_files, open_motion
 from selfcorrect.errors import InputError
 from selfcorrect.motion.motion import Motion
 
-EXPECTED = "deepmimic, a motion file (.bvh, .npz, .npy), a folder of BVH files, or a dataset's folder"
+EXPECTED = f"deepmimic, a motion file ({', '.join(readable_suffixes())}), a folder of them, or a dataset's folder"
 
 
 def load_motions(source: str | Path) -> list[Motion]:
     """All motions of one source: `deepmimic` (PyBullet's clips), or a path.
 
-    A path is a motion file, the folder of a known dataset (CMU's also as .tar.gz), or any folder of BVH files, which
-    keep their own skeleton. Labels are the dataset's; in another folder those of `label_of`.
+    A path is a motion file, the folder of a known dataset (CMU's also as .tar.gz), or any folder of motion files, which
+    keep their own skeletons. Labels are the dataset's; in another folder those of `label_of`.
     Raises ValueError that names the source and what was expected; unreadable files of a dataset are left out with a
     warning.
     """
@@ -33,7 +33,7 @@ def load_motions(source: str | Path) -> list[Motion]:
         raise InputError(f"no file or folder {source}; expected {EXPECTED}")
     if CMU.recognises(path):
         return load_cmu(path)
-    motions = _read_folder(path) if path.is_dir() else [_read_file(path, path.parent)]
+    motions = _read_folder(path) if path.is_dir() else _read_file(path, path.parent)
     if not motions:
         raise InputError(f"{source}: there are no motions to read here; expected {EXPECTED}")
     return motions
@@ -48,9 +48,9 @@ def label_of(path: Path, folder: Path) -> str:
 def _read_folder(folder: Path) -> list[Motion]:
     if dataset := recognise(folder):
         return list(read_all(dataset.clips(folder, None)))
-    return [_read_file(path, folder) for path in sorted(folder.rglob("*.[bB][vV][hH]"))]
+    return [motion for path in motion_files(folder) for motion in _read_file(path, folder)]
 
 
-def _read_file(path: Path, folder: Path) -> Motion:
-    motion = read_bvh(path).motion if path.suffix.lower() == ".bvh" else convert.read(path)
-    return motion if motion.label else replace(motion, label=label_of(path, folder))
+def _read_file(path: Path, folder: Path) -> list[Motion]:
+    motions = open_motion(path, any_body=True).motions
+    return [motion if motion.label else replace(motion, label=label_of(path, folder)) for motion in motions]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from selfcorrect.datasets.files import convert
+from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Windows, cut_windows
@@ -100,7 +100,7 @@ def write_motions(
         model = train(windows, embed, config, steps, seed, on_step=partial(_advance, bar))
     motions = model(sentences, seed)
     for row, motion in enumerate(motions):
-        convert.write(out / f"{row:02d}.bvh", motion)
+        save_motion(out / f"{row:02d}.bvh", motion)
     draw_motions(out / "motions.gif", motions, sentences)
 
 

@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from selfcorrect.datasets.collections.amass import AMASS
 from selfcorrect.datasets.collections.dataset import Clip, Dataset, MissingData, cut, require
-from selfcorrect.datasets.files import amass
+from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.errors import InputError
 from selfcorrect.motion.motion import Motion
 
@@ -62,7 +63,7 @@ def _amass_folder(folder: Path) -> Path:
             return motions
     raise MissingData(
         f"{folder}: BABEL needs AMASS' SMPL+H files in {folder / 'amass'} or {folder.parent / 'amass'}. "
-        f"To be had: {amass.AMASS.obtain} Licence: {amass.AMASS.licence}"
+        f"To be had: {AMASS.obtain} Licence: {AMASS.licence}"
     )
 
 
@@ -74,7 +75,7 @@ def _clip(motions: Path, name: str, record: Mapping[str, Any]) -> Clip:
 
 
 def _read(path: Path, labelled: list[Segment]) -> list[Motion]:
-    motion = amass.read(path)
+    motion = open_motion(path, any_body=True).motion
     return [replace(cut(motion, segment.span_s), label=segment.action, text=segment.words) for segment in labelled]
 
 

@@ -1,7 +1,7 @@
 """Published collections of BVH files: LAFAN1, Bandai Namco's, and folders of Mixamo's.
 
 Their skeletons rest in poses of their own making, so that motions come on SMPL's 22 joints, joint positions kept. To
-read a file on its own skeleton, see `bvh.read_bvh`.
+read a file on its own skeleton, see `files.open`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from selfcorrect.datasets.collections.dataset import Clip, Dataset, ListsClips, MissingData
-from selfcorrect.datasets.files.bvh import read_bvh
+from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.errors import InputError
 from selfcorrect.motion.body.smpl import to_smpl
 from selfcorrect.motion.motion import Motion
@@ -42,7 +42,7 @@ def _mixamo_words(name: str) -> tuple[str, str]:
 
 def _read(path: Path, words: Callable[[str], tuple[str, str]]) -> list[Motion]:
     label, text = words(path.stem)
-    return [replace(to_smpl(read_bvh(path).motion), label=label, text=text)]
+    return [replace(to_smpl(open_motion(path, any_body=True).motion), label=label, text=text)]
 
 
 def _lists(pattern: str, words: Callable[[str], tuple[str, str]], obtain: str) -> ListsClips:

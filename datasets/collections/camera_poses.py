@@ -6,6 +6,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.errors import InputError
+from selfcorrect.motion.body.flesh import SOLE_BELOW_TOE_JOINT_M
 from selfcorrect.motion.body.smpl import SMPL
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
@@ -17,7 +18,8 @@ def motion_of_poses(poses: np.ndarray, root: np.ndarray, fps: float, source: str
     """SMPL pose parameters (T, 72) and root positions (T, 3), metres, on an average body, upright on the floor.
 
     Camera coordinates have y or z up or down, by release; of the four quarter turns about x, the one is taken that puts
-    the head above the pelvis for most of the time. The lowest joint of the clip is put on the floor.
+    the head above the pelvis for most of the time. The sole below the lowest joint of the clip is
+    put on the floor.
     """
     if poses.ndim != 2 or poses.shape[1] != 72 or root.shape != (len(poses), 3):
         raise InputError(
@@ -30,7 +32,7 @@ def motion_of_poses(poses: np.ndarray, root: np.ndarray, fps: float, source: str
     turn = _QUARTER_TURNS[int(np.argmax(np.median(_heights(spine), axis=1)))]
     rotations[:, 0] = (turn * Rotation.from_quat(rotations[:, 0])).as_quat()
     motion = Motion(SMPL.average(), turn.apply(root.astype(float)), rotations, fps, source=source)
-    motion.root_m[:, 1] -= joint_positions(motion)[..., 1].min()
+    motion.root_m[:, 1] += SOLE_BELOW_TOE_JOINT_M - joint_positions(motion)[..., 1].min()
     return motion
 
 

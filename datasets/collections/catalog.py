@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from selfcorrect.datasets.collections.amass import AMASS
 from selfcorrect.datasets.collections.babel import BABEL
 from selfcorrect.datasets.collections.bvh_collections import BANDAI_NAMCO, LAFAN1, MIXAMO
 from selfcorrect.datasets.collections.cmu import CMU
 from selfcorrect.datasets.collections.dataset import Dataset
 from selfcorrect.datasets.collections.humanact12 import HUMANACT12
+from selfcorrect.datasets.collections.humanml3d import HUMANML3D
 from selfcorrect.datasets.collections.kit import KIT
 from selfcorrect.datasets.collections.uestc import UESTC
-from selfcorrect.datasets.files.amass import AMASS
-from selfcorrect.datasets.files.humanml3d import HUMANML3D
 from selfcorrect.errors import SettingError
 
 DATASETS = (HUMANML3D, KIT, BABEL, HUMANACT12, UESTC, CMU, LAFAN1, BANDAI_NAMCO, MIXAMO, AMASS)

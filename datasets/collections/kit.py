@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from selfcorrect.datasets.collections.dataset import Clip, Dataset
-from selfcorrect.datasets.files.humanml3d import captioned_clips, columns_of, read_joints
+from selfcorrect.datasets.collections.humanml3d import captioned_clips, columns_of
+from selfcorrect.datasets.files.humanml3d import RAISED_M, read_joints
 from selfcorrect.errors import InputError
 from selfcorrect.motion.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.motion import Motion
@@ -47,7 +48,8 @@ def read_motion(path: Path) -> Motion:
     """The motion in a file of 21 joints or 251 columns, on a skeleton that fits this clip.
 
     Copies differ in unit (metres or millimetres) and in which side they call left; the first is told by the length of
-    the legs, the second by where the toes point.
+    the legs, the second by where the toes point. Soles
+    stand on the floor, as in `files.humanml3d`.
     """
     joints_m = read_joints(path)
     if joints_m.shape[1] != len(_PARENTS):
@@ -55,7 +57,7 @@ def read_motion(path: Path) -> Motion:
     leg = np.median(np.linalg.norm(np.diff(joints_m[:, _FIRST_HIP : _FIRST_HIP + 3], axis=1), axis=-1).sum(axis=1))
     if leg == 0:
         raise InputError(f"{path}: the legs have no length")
-    joints_m = joints_m * 10.0 ** round(np.log10(_LEG_M / leg))
+    joints_m = joints_m * 10.0 ** round(np.log10(_LEG_M / leg)) + RAISED_M
     skeleton = fit_skeleton(joints_m, _skeleton("left" if _first_is_left(joints_m) else "right"))
     return replace(fit_motion(joints_m, FPS, skeleton), source=str(path))
 

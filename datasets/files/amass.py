@@ -1,4 +1,4 @@
-"""AMASS: motion capture of many laboratories as poses of one body model.
+"""AMASS' files: poses of one body model.
 
 Mahmood et al., "AMASS: Archive of Motion Capture as Surface Shapes", ICCV 2019. A file holds rotation vectors of every
 joint (T, 3 J) and translations (T, 3), world z up, metres; 52 joints in the SMPL+H files, 55 in the SMPL-X ones.
@@ -6,16 +6,14 @@ joint (T, 3 J) and translations (T, 3), world z up, metres; 52 joints in the SMP
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.collections.dataset import Clip, Dataset, MissingData
+from selfcorrect.datasets.files.motion_file import MotionFile, Reading, body_model_of
 from selfcorrect.errors import InputError
 from selfcorrect.motion.body.smpl import LAYOUTS, SMPL_H, SMPL_X, Body, Layout, average_body, to_smpl
 from selfcorrect.motion.motion import Motion
@@ -56,6 +54,20 @@ def read(path: Path, body: Body | None = None) -> Motion:
     rotations[:, 0] = (_TO_Y_UP * Rotation.from_quat(rotations[:, 0])).as_quat()
     skeleton = body.skeleton if body else layout.average()
     return Motion(skeleton, _TO_Y_UP.apply(arrays["trans"] + root), rotations, _rate(path, arrays), source=str(path))
+
+
+def open_amass(path: Path, reading: Reading) -> MotionFile:
+    """The motion of an AMASS file on the body that the reading's body model gives it, or an average one."""
+    model, notes, body = body_model_of(reading), (), None
+    if model is None:
+        notes = ("AMASS files hold no bone lengths: an average body stands in",)
+    else:
+        body = body_in(path, model)
+
+    def put_back(target: Path, changed: Motion) -> None:
+        write(target, changed, body, like=path)
+
+    return MotionFile((read(path, body),), notes, put_back, body and body.mass_kg)
 
 
 def body_in(path: Path, model: BodyModel) -> Body:
@@ -120,54 +132,3 @@ def _moving(old: Mapping[str, np.ndarray], poses: np.ndarray, trans: np.ndarray,
     fields = {"poses": poses, "trans": trans, rate: np.array(fps)}
     fields |= {name: poses[:, columns] for name, columns in _PARTS_OF_SMPL_X.items() if name in old}
     return fields | ({"mocap_time_length": seconds} if "mocap_time_length" in old else {})
-
-
-def _motion_files(folder: Path) -> list[Path]:
-    """All files but those that hold a person's shape only; a file stands for itself."""
-    files = [folder] if folder.is_file() else sorted(folder.rglob("*.npz"))
-    return [path for path in files if path.name != "shape.npz" and not path.stem.endswith("stagei")]
-
-
-def _read_one(path: Path) -> list[Motion]:
-    return [read(path)]
-
-
-def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
-    """The recordings in a folder of AMASS or of one of its subsets, or in one file, on an average body."""
-    if split is not None:
-        raise InputError(f"{folder}: AMASS has no file of splits; give the folder of a subset instead of {split!r}")
-    files = _motion_files(folder)
-    if not files:
-        raise MissingData(f"{folder}: no AMASS files (.npz) here. To be had: {AMASS.obtain} Licence: {AMASS.licence}")
-    names = [str(path.relative_to(folder).with_suffix("")) if path != folder else path.stem for path in files]
-    return [Clip(name, path, partial(_read_one, path)) for name, path in zip(names, files, strict=True)]
-
-
-def recognises(path: Path) -> bool:
-    """Whether a file, or the first file in a folder that has none of another kind, has AMASS' fields."""
-    if path.is_dir():
-        others = any(path.rglob("*.bvh"))
-        return not others and any(recognises(file) for file in _motion_files(path)[:1])
-    return path.suffix == ".npz" and {"poses", "trans"} <= set(_names(path))
-
-
-def _names(path: Path) -> list[str]:
-    """Names of the arrays in a .npz file, none of a damaged one."""
-    if not zipfile.is_zipfile(path):
-        return []
-    with zipfile.ZipFile(path) as archive:
-        return [Path(name).stem for name in archive.namelist()]
-
-
-AMASS = Dataset(
-    name="amass",
-    title="AMASS",
-    holds="more than 11,000 motions, 40 hours, 60 to 150 fps, with body shapes and fingers",
-    obtain="after registration at the AMASS web site of the Max Planck Institute for Intelligent Systems, per subset, "
-    'as "SMPL+H G" or "SMPL-X G".',
-    licence="non-commercial scientific research; not to be passed on.",
-    layout="SUBSET/SUBJECT/NAME_poses.npz (SMPL+H) or NAME_stageii.npz (SMPL-X):\n"
-    "poses (T, 156 or 165), trans (T, 3), betas, gender, mocap_framerate or mocap_frame_rate",
-    recognises=recognises,
-    clips=clips,
-)

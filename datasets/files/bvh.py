@@ -124,27 +124,33 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None) -> B
     names = _names(joints, lines)
     parents = tuple(joint.parent for joint in joints)
     offsets = np.array([joint.offset for joint in joints], dtype=float)
-    unit_m = metres_per_unit or usual_unit_m(parents, offsets)
     positions, rotations = _channel_values(values, channels, offsets)
+    parts, usual = parts_of(names), _usual_offsets(offsets, positions)
+    unit_m = metres_per_unit or usual_unit_m(parents, usual, parts.index("pelvis") if "pelvis" in parts else 0)
     stretches_m = {joint: track * unit_m for joint, track in positions.items() if joint > 0}
-    offsets_m = offsets * unit_m
-    offsets_m[0] = 0
-    for joint, track_m in stretches_m.items():
-        offsets_m[joint] = np.median(track_m, axis=0)
     root_m = positions.get(0, np.tile(offsets[0], (frames, 1))) * unit_m
-    skeleton = Skeleton(names, parents, offsets_m, parts_of(names))
+    skeleton = Skeleton(names, parents, usual * unit_m, parts)
     motion = Motion(skeleton, root_m, rotations, _frame_rate(frame_time_s), source=source)
     ends = frozenset(index for index, joint in enumerate(joints) if joint.is_end)
     return BvhClip(motion, channels, offsets, ends, unit_m, stretches_m)
 
 
-def usual_unit_m(parents: Sequence[int], offsets: np.ndarray) -> float:
-    """Of the usual units of length the one by which a skeleton is nearest to a grown person in size."""
-    positions = np.zeros_like(offsets)
+def _usual_offsets(offsets: np.ndarray, positions: Mapping[int, np.ndarray]) -> np.ndarray:
+    """Offsets (J, 3) in the file's unit, zero for the root; the median one of a joint that moves in its parent."""
+    usual = offsets.copy()
+    for joint, track in positions.items():
+        usual[joint] = np.median(track, axis=0)
+    usual[0] = 0
+    return usual
+
+
+def usual_unit_m(parents: Sequence[int], offsets: np.ndarray, top: int = 0) -> float:
+    """Of the usual units of length the one by which a body, the joint `top` and all below, is nearest to a person's."""
+    positions = {top: np.zeros(3)}
     for joint, parent in enumerate(parents):
-        if parent >= 0:
+        if joint != top and parent in positions:
             positions[joint] = positions[parent] + offsets[joint]
-    size = max(float(np.ptp(positions, axis=0).max()), 1e-12)
+    size = max(float(np.ptp(list(positions.values()), axis=0).max()), 1e-12)
     return min(_USUAL_UNITS_M, key=lambda unit_m: abs(np.log(size * unit_m / _USUAL_STATURE_M)))
 
 
@@ -304,6 +310,11 @@ def clip_of(motion: Motion, metres_per_unit: float = 0.01, rotation_order: str =
     rotations = tuple(f"{axis}rotation" for axis in rotation_order)
     channels = (("Xposition", "Yposition", "Zposition", *rotations), *[rotations] * (len(motion.skeleton) - 1))
     return BvhClip(motion, channels, motion.skeleton.offsets_m / metres_per_unit, frozenset(), metres_per_unit)
+
+
+def write_motion(path: Path, motion: Motion) -> None:
+    """Write a motion from elsewhere as BVH: centimetres, ZYX."""
+    write_bvh(path, clip_of(motion))
 
 
 def write_bvh(path: Path, clip: BvhClip) -> None:

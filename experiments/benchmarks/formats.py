@@ -21,7 +21,8 @@ import torch
 import tyro
 
 from selfcorrect.datasets.cache import CacheSettings, MotionCache, open_cache
-from selfcorrect.datasets.files import convert
+from selfcorrect.datasets.files.formats import FORMATS, Format
+from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.models.diffusion.config import PRESETS
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
@@ -51,12 +52,12 @@ def golden_errors(case: Path) -> dict[str, float]:
     return errors | {"decoded": float(np.abs(decode_joints(rows) - data["recovered"]).max())}
 
 
-def round_trip_m(motion: Motion, kind: convert.Format) -> float:
+def round_trip_m(motion: Motion, kind: Format) -> float:
     """Largest displacement of a joint, metres, after writing and reading a motion of SMPL's body."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"motion{kind.suffixes[0]}"
-        kind.write(path, motion)
-        joints_m = [body_joints(each).astype(float) for each in (motion, convert.read(path))]
+        save_motion(path, motion, kind.name)
+        joints_m = [body_joints(each).astype(float) for each in (motion, open_motion(path).motion)]
     if kind.name == "humanml3d":
         joints_m = [normalise_bones(each, TARGET_OFFSETS_M) for each in joints_m]
     before_m, after_m = (canonical(each) for each in joints_m)
@@ -121,7 +122,7 @@ class FormatsBenchmark:
         print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
     def _round_trips(self, cache: MotionCache) -> Iterator[tuple[str, dict[str, float]]]:
-        kinds = [kind for kind in convert.FORMATS if kind.read]
+        kinds = [kind for kind in FORMATS if kind.reader and kind.writer]
         chosen = [resample(cache[index], FPS) for index in range(0, len(cache), self.every)]
         motions = [on_skeleton(motion, SMPL_BODY.average()) for motion in chosen]
         for kind in kinds:

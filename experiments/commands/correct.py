@@ -64,9 +64,9 @@ class CorrectCommand:
         """Correct, report, and return the exit code."""
         strength = None if self.kinematic else strength_of(self.strength)
         self._check()
+        from selfcorrect.datasets.files.motion_file import Reading
         from selfcorrect.experiments.correction.batch import correct_files
         from selfcorrect.experiments.correction.correct_file import Settings
-        from selfcorrect.experiments.correction.motion_files import Reading
 
         reading = Reading(self.metres_per_unit, self.fps, self.up, self.body_model, self.allow_pickle)
         settings = Settings(strength, self.mass_kg, self.keep_failed, self.video, reading, self.support, self.engine)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from selfcorrect.datasets.files import formats
 from selfcorrect.errors import InputError
 from selfcorrect.experiments.commands.inputs import must_exist
 
 if TYPE_CHECKING:
     from selfcorrect.datasets.collections.dataset import Clip
-    from selfcorrect.datasets.files.convert import Format
     from selfcorrect.motion.motion import Motion
 
 
@@ -106,19 +106,13 @@ class Convert:
     sources: tyro.conf.Positional[tuple[Path, ...]]
     out: Path
     """Folder of the new files, which keep their names."""
-    to: str = "bvh"
-    """bvh, amass, humanml3d, joints, gltf or usd."""
+    to: Annotated[str, tyro.conf.arg(help=formats.described())] = "bvh"
 
     def run(self) -> None:
         must_exist(self.sources)
-        from selfcorrect.datasets.files import convert
-        from selfcorrect.experiments.data.sources import motion_files
+        kind = formats.named(self.to)
+        from selfcorrect.datasets.files.open import motion_files
 
-        kind = next((kind for kind in convert.FORMATS if kind.name == self.to), None)
-        if kind is None:
-            raise InputError(
-                f"unknown format {self.to!r}, known are {', '.join(kind.name for kind in convert.FORMATS)}"
-            )
         jobs = [(root, file) for root in self.sources for file in motion_files(root)]
         if not jobs:
             raise InputError(f"{', '.join(map(str, self.sources))}: no motion files here")
@@ -126,13 +120,13 @@ class Convert:
         if failed:
             raise InputError(f"{failed} of {len(jobs)} files could not be converted")
 
-    def _convert(self, root: Path, file: Path, kind: Format) -> bool:
+    def _convert(self, root: Path, file: Path, kind: formats.Format) -> bool:
         below = file.relative_to(root) if root.is_dir() else Path(file.name)
-        from selfcorrect.datasets.files import convert
+        from selfcorrect.datasets.files.open import open_motion, save_motion
 
         target = (self.out / below).with_suffix(kind.suffixes[0])
         try:
-            convert.convert(file, target, kind.name)
+            save_motion(target, open_motion(file, any_body=True).motion, kind.name)
         except (ValueError, OSError) as error:
             print(f"selfcorrect: {error}", file=sys.stderr)
             return False

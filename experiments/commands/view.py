@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from selfcorrect.datasets.files.formats import readable_suffixes
 from selfcorrect.errors import SettingError
 from selfcorrect.experiments.commands.inputs import must_exist
 
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
     from selfcorrect.motion.motion import Motion
 
 
+_READABLE = f"Motion files: {', '.join(readable_suffixes())}."
+
+
 @dataclass(frozen=True)
 class ViewCommand:
     """Show motion files side by side, e.g. an original and its correction: in the browser, or as a picture or film."""
 
-    files: tyro.conf.Positional[tuple[Path, ...]]
-    """BVH, AMASS .npz, HumanML3D or joints .npy."""
+    files: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(help=_READABLE)]
     out: Path | None = None
     """Draw to this .png (a row of moments per motion), .gif or .mp4 instead of opening the viewer."""
     port: int = 8080
@@ -40,13 +43,14 @@ class ViewCommand:
         if not self.files:
             raise SettingError("there is nothing to view: name at least one motion file")
         must_exist((*self.files, self.body_model))
-        from selfcorrect.datasets.files import convert
+        from selfcorrect.datasets.files.open import open_motion
         from selfcorrect.motion.pictures.drawing import draw_motions
         from selfcorrect.motion.transforms import resample
 
-        motions = [convert.read(path) for path in self.files]
+        opened = [open_motion(path, any_body=True).motions for path in self.files]
+        motions = [motion for shown in opened for motion in shown]
         motions = [resample(motion, motions[0].fps) for motion in motions]
-        titles = [path.stem for path in self.files]
+        titles = [path.stem for path, shown in zip(self.files, opened, strict=True) for _ in shown]
         if self.out is not None:
             draw_motions(self.out, motions, titles)
             print(self.out)

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from selfcorrect.datasets.files.formats import is_motion_file, readable_suffixes
+from selfcorrect.datasets.files.motion_file import body_model_of
 from selfcorrect.errors import InputError, SettingError
 from selfcorrect.experiments.correction.correct_file import Place, Settings, correct_file, is_finished
-from selfcorrect.experiments.correction.motion_files import body_model_of, is_motion_file
 from selfcorrect.experiments.correction.report import Result, table, write_report
 from selfcorrect.experiments.jobs import Job, run_jobs
 from selfcorrect.storage.files import remove_leftovers
@@ -45,7 +46,9 @@ def places_of(inputs: Sequence[Path], out: Path) -> list[Place]:
     """Where the motion files among `inputs`, files and folders, go; ValueError where one would overwrite anything."""
     places = [Place(source, name, out) for path in inputs for source, name in _named(path, out)]
     if not places:
-        raise InputError(f"{', '.join(map(str, inputs)) or 'no inputs'}: no motion files (.bvh, .npz, .npy) here")
+        raise InputError(
+            f"{', '.join(map(str, inputs)) or 'no inputs'}: no motion files ({', '.join(readable_suffixes())}) here"
+        )
     sources = {place.source.resolve() for place in places}
     by_name: dict[str, Path] = {}
     for place in places:

@@ -15,8 +15,9 @@ from typing import Any
 import imageio.v2 as imageio
 import numpy as np
 
+from selfcorrect.datasets.files.motion_file import MotionFile, Reading
+from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.errors import InputError
-from selfcorrect.experiments.correction.motion_files import MotionFile, Reading, open_motion
 from selfcorrect.experiments.correction.report import MEASURES, Result
 from selfcorrect.experiments.jobs import Progress
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES, correct_long

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from selfcorrect.datasets.collections import catalog
 from selfcorrect.datasets.collections.dataset import Clip, read_all
-from selfcorrect.datasets.files import convert
+from selfcorrect.datasets.files.open import motion_files, open_motion
 from selfcorrect.errors import InputError
 from selfcorrect.motion.motion import Motion
 
@@ -49,12 +49,5 @@ def read_clips(clips: Sequence[Clip], complain: Callable[[str], None]) -> Iterat
     return read_all(tqdm(clips, "reading", unit="clip", disable=None, leave=False), complain)
 
 
-def motion_files(path: Path) -> list[Path]:
-    """The files at or below a path that a reader exists for, by their names."""
-    readable = {suffix for kind in convert.FORMATS if kind.read for suffix in kind.suffixes}
-    files = [path] if path.is_file() else sorted(path.rglob("*"))
-    return [file for file in files if file.suffix.lower() in readable]
-
-
 def _read_file(path: Path) -> list[Motion]:
-    return [convert.read(path)]
+    return list(open_motion(path, any_body=True).motions)

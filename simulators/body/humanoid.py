@@ -14,6 +14,7 @@ import numpy as np
 
 from selfcorrect.errors import InputError, SettingError
 from selfcorrect.motion.body.flesh import SolePoints, sole_points, stature_m
+from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.rotations import applied
 from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
 
@@ -34,8 +35,6 @@ SPINE = ("spine1", "spine2", "spine3")
 them costs no fidelity and nearly half of the solver's rows."""
 
 BULKY_PARTS = frozenset({"pelvis", "spine1", "spine2", "spine3", "left_hip", "right_hip"})
-
-REQUIRED_PARTS = ("pelvis", *(f"{side}_{part}" for side in ("left", "right") for part in ("hip", "knee", "ankle")))
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections import babel, catalog, humanact12, kit, uestc
+from selfcorrect.datasets.collections.amass import AMASS
 from selfcorrect.datasets.collections.dataset import MissingData, read_all
-from selfcorrect.datasets.files.amass import AMASS
+from selfcorrect.datasets.files.humanml3d import RAISED_M
 from selfcorrect.motion.body.smpl import SMPL_H
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion
@@ -30,7 +31,7 @@ def poses(seed: int, frames: int = 12, view: Rotation = TO_CAMERA) -> np.ndarray
 def stands_on_the_floor(motion: Motion) -> bool:
     joints_m = joint_positions(motion)
     heights_m = joints_m[:, motion.skeleton.names.index("neck"), 1] - joints_m[:, 0, 1]
-    return bool(np.all(heights_m > 0.4) and abs(joints_m[..., 1].min()) < 1e-9)
+    return bool(np.all(heights_m > 0.4) and abs(joints_m[..., 1].min() - RAISED_M[1]) < 1e-9)
 
 
 @pytest.fixture
@@ -131,7 +132,7 @@ def test_kit_joints_become_a_motion_in_metres(tmp_path: Path, first_side: str, u
     (tmp_path / "texts" / "00001.txt").write_text("a person sways#a/DET person/NOUN sway/VERB#0.0#0.0\n")
     assert kit.KIT.recognises(tmp_path)
     (motion,) = read_all(kit.clips(tmp_path))
-    np.testing.assert_allclose(joint_positions(motion), joints_m, atol=2e-3)
+    np.testing.assert_allclose(joint_positions(motion), joints_m + RAISED_M, atol=2e-3)
     assert (motion.text, motion.fps) == ("a person sways", 12.5)
     left_hip, left_foot = motion.skeleton.joint("left_hip"), motion.skeleton.joint("left_foot")
     assert left_hip is not None

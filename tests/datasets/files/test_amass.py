@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.datasets.collections.amass import clips, recognises
 from selfcorrect.datasets.collections.dataset import MissingData, read_all
 from selfcorrect.datasets.files import amass
 from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M, LAYOUTS, SMPL_H, Body, to_smpl
@@ -116,12 +117,12 @@ def test_a_folder_gives_its_recordings_and_tells_of_bad_ones(original: Path, tmp
     np.savez(original.parent / "02_poses.npz", **fields(52) | {"trans": np.zeros((3, 3))})
     (original.parent / "03_poses.npz").write_bytes(b"PK\x03\x04 cut off")
     complaints: list[str] = []
-    motions = list(read_all(amass.clips(tmp_path), complaints.append))
+    motions = list(read_all(clips(tmp_path), complaints.append))
     assert [motion.source for motion in motions] == [str(original)]
     assert len(complaints) == 2
     assert any("02_poses.npz: expected trans of shape (40, 3), got (3, 3)" in complaint for complaint in complaints)
-    assert amass.recognises(tmp_path)
-    assert amass.recognises(original)
+    assert recognises(tmp_path)
+    assert recognises(original)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,7 @@ def test_an_old_file_whose_gender_is_pickled_is_read_without_it(tmp_path: Path) 
 
 def test_an_empty_folder_says_where_the_data_are_to_be_had(tmp_path: Path) -> None:
     with pytest.raises(MissingData, match=r"no AMASS files .* registration .* Licence: non-commercial"):
-        amass.clips(tmp_path)
+        clips(tmp_path)
 
 
 def test_a_skeleton_without_body_parts_names_them() -> None:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from selfcorrect.datasets.collections.dataset import UNREADABLE, complaint
-from selfcorrect.datasets.files import convert
+from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.motion import Motion
 
@@ -22,14 +22,14 @@ def whole(name: str) -> bytes:
     """A motion file that is sound."""
     motion = Motion(SMPL_BODY.average(), np.zeros((4, 3)), np.tile([0.0, 0, 0, 1], (4, 22, 1)), 20.0)
     with tempfile.TemporaryDirectory() as folder:
-        convert.write(Path(folder) / name, motion)
+        save_motion(Path(folder) / name, motion)
         return (Path(folder) / name).read_bytes()
 
 
 def complaint_of(path: Path) -> str:
     """What is said of a file, "" where it can be read."""
     try:
-        motion = convert.read(path)
+        motion = open_motion(path).motion
     except UNREADABLE as error:
         return complaint(path, error)
     assert np.isfinite(motion.rotations).all()

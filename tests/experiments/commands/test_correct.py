@@ -22,12 +22,11 @@ import pytest
 from pymotion.ops.skeleton import fk as pymotion_kinematics
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.files import convert
 from selfcorrect.datasets.files.bvh import read_bvh, write_bvh
+from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands.correct import strength_of
 from selfcorrect.experiments.correction.correct_file import Settings
-from selfcorrect.experiments.correction.motion_files import Reading, open_motion
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.correction.pieces import correct_long
 from selfcorrect.motion.kinematics import joint_positions
@@ -57,7 +56,7 @@ def folder(stepping: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(tmp_path)
     for name, kind in (("steps.bvh", "bvh"), ("deep/steps.npz", "amass"), ("rows.npy", "humanml3d"),
                        ("deep/joints.npy", "joints")):  # fmt: skip
-        convert.write(tmp_path / "clips" / name, stepping, kind)
+        save_motion(tmp_path / "clips" / name, stepping, kind)
     np.save(tmp_path / "clips" / "Mean.npy", np.zeros(263))
     return tmp_path
 
@@ -79,7 +78,7 @@ def test_every_format_comes_back_as_itself(folder: Path, capsys: pytest.CaptureF
     assert bytes_of(folder / "clips") == before
     told = capsys.readouterr().out
     for name in ("steps.bvh", "deep/steps.npz", "rows.npy", "deep/joints.npy"):
-        old, new = convert.read(folder / "clips" / name), convert.read(folder / "corrected" / name)
+        old, new = (open_motion(folder / each / name).motion for each in ("clips", "corrected"))
         assert (len(new), new.fps, new.skeleton.names) == (len(old), old.fps, old.skeleton.names)
         assert re.search(rf"^{re.escape(name)} .*→", told, re.MULTILINE)
     assert "4 of 4 motions corrected → corrected" in told
@@ -144,7 +143,7 @@ def test_what_carries_a_body_is_reported_and_chosen(
     high = np.linspace(-3, 3, 90)[:, None].clip(0, 1) * [0.0, 0.3, 0.0]
     rotations = np.concatenate([stepping.rotations, stepping.rotations])
     root_m = np.concatenate([stepping.root_m, stepping.root_m]) + high
-    convert.write(folder / "up.bvh", replace(stepping, root_m=root_m, rotations=rotations), "bvh")
+    save_motion(folder / "up.bvh", replace(stepping, root_m=root_m, rotations=rotations), "bvh")
     told = {}
     for choice in ("infer", "floor", "off"):
         assert main(["correct", "up.bvh", "-o", choice, *KINEMATIC, "--support", choice]) == 0
@@ -215,7 +214,7 @@ def test_what_was_made_otherwise_is_made_again(folder: Path, stepping: Motion, c
     assert main(["correct", "clips/steps.bvh", *KINEMATIC]) == 0
     first = (folder / "corrected" / "steps.bvh").read_bytes()
     if change == "input":
-        convert.write(folder / "clips" / "steps.bvh", stepping.frames(0, 30))
+        save_motion(folder / "clips" / "steps.bvh", stepping.frames(0, 30))
     command = ["correct", "clips/steps.bvh", *(KINEMATIC if change == "input" else [])]
     assert main(command) == 0
     assert (folder / "corrected" / "steps.bvh").read_bytes() != first
@@ -246,12 +245,12 @@ def test_bad_files_get_a_sentence_each_and_the_others_go_on(
     folder: Path, stepping: Motion, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mixed = folder / "mixed"
-    convert.write(mixed / "good.bvh", stepping)
+    save_motion(mixed / "good.bvh", stepping)
     text = (mixed / "good.bvh").read_text()
     for name, (spoil, _) in BAD.items():
         assert spoil(text) != text
         (mixed / name).write_text(spoil(text))
-    convert.write(mixed / "short.bvh", stepping.frames(0, 1))
+    save_motion(mixed / "short.bvh", stepping.frames(0, 1))
     (mixed / "torn.npz").write_bytes((folder / "clips" / "deep" / "steps.npz").read_bytes()[:500])
     np.save(mixed / "pickled.npy", np.array([{}], dtype=object), allow_pickle=True)
     np.save(mixed / "shape.npy", np.zeros((5, 21, 3)))
@@ -274,8 +273,8 @@ def test_bad_files_get_a_sentence_each_and_the_others_go_on(
 
 
 def test_rejected_motions_are_passed_through_on_request(folder: Path, stepping: Motion) -> None:
-    convert.write(folder / "mixed" / "short.bvh", stepping.frames(0, 2))
-    convert.write(folder / "mixed" / "good.bvh", stepping)
+    save_motion(folder / "mixed" / "short.bvh", stepping.frames(0, 2))
+    save_motion(folder / "mixed" / "good.bvh", stepping)
     assert main(["correct", "mixed", *KINEMATIC, "--keep-failed"]) == 1
     kept = folder / "corrected" / "short.bvh"
     assert kept.read_bytes() == (folder / "mixed" / "short.bvh").read_bytes()
@@ -287,7 +286,7 @@ def test_rejected_motions_are_passed_through_on_request(folder: Path, stepping: 
 def test_a_motion_that_physics_cannot_follow_is_rejected_with_its_frame(folder: Path, stepping: Motion) -> None:
     jump_m = np.where(np.arange(45) < 20, 0.0, 3.0)[:, None] * [0.0, 1.0, 0.0]
     thrown = replace(stepping, root_m=stepping.root_m + jump_m * np.linspace(0, 4, 45)[:, None])
-    convert.write(folder / "thrown.bvh", thrown)
+    save_motion(folder / "thrown.bvh", thrown)
     assert main(["correct", "thrown.bvh"]) == 1
     motion = report_of(folder / "corrected")["thrown.bvh"]
     assert motion["verdict"] == "rejected"
@@ -320,7 +319,7 @@ def test_bad_arguments_end_in_a_sentence_before_anything_is_written(
     folder: Path, stepping: Motion, arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "empty").mkdir()
-    convert.write(folder / "copy" / "steps.bvh", stepping)
+    save_motion(folder / "copy" / "steps.bvh", stepping)
     (folder / "file.txt").write_text("precious")
     before = bytes_of(folder)
     assert main(["correct", *arguments]) == 2
@@ -380,7 +379,7 @@ def test_a_video_shows_before_and_after(folder: Path) -> None:
 @pytest.mark.slow
 def test_a_killed_run_leaves_whole_files_and_is_finished_by_the_next(folder: Path, stepping: Motion) -> None:
     for index in range(12):
-        convert.write(folder / "many" / f"{index}.bvh", stepping)
+        save_motion(folder / "many" / f"{index}.bvh", stepping)
     command = [sys.executable, "-m", "selfcorrect.experiments.cli", "correct", "many", "--workers", "2"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
@@ -401,7 +400,7 @@ def test_a_killed_run_leaves_whole_files_and_is_finished_by_the_next(folder: Pat
 
 def test_a_long_motion_has_no_seams(cmu: Path) -> None:
     """In three pieces a real walk is what it is in one: as smooth, as clean, in the same place."""
-    motion = open_motion(cmu / "test" / "94_13.bvh", Reading()).motion
+    motion = open_motion(cmu / "test" / "94_13.bvh").motion
     whole, joined = PhysicsCorrector()([motion])[0], correct_long(PhysicsCorrector(), motion, piece_frames=200)
     assert joined.accepted
     assert joined.diagnostics["penetration_m_after"] < 0.001

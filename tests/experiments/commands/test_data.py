@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections import catalog
-from selfcorrect.datasets.files import convert
+from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.experiments.commands.data import DataCommand
 from selfcorrect.experiments.data.summary import measures
 from selfcorrect.motion.body.smpl import SMPL_BODY
@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
         rotations = Rotation.from_rotvec(np.cumsum(random.normal(0, 0.01, (61, 22, 3)), axis=0)).as_quat()
         root_m = np.linspace([0, 0.97, 0], [0, 0.97, 2], 61)
         root_m[30:] += [5.0, 0, 0] if "leaps" in name else 0
-        convert.write(tmp_path / "data" / name, Motion(SMPL_BODY.average(), root_m, rotations, 30.0))
+        save_motion(tmp_path / "data" / name, Motion(SMPL_BODY.average(), root_m, rotations, 30.0))
     (tmp_path / "data" / "broken.bvh").write_text("HIERARCHY\nROOT\n")
     return tmp_path / "data"
 
@@ -91,7 +91,7 @@ def test_stats_measure_by_label(folder: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_speed_is_that_of_the_root_over_the_floor(folder: Path) -> None:
-    measured = measures(convert.read(folder / "a.bvh"))
+    measured = measures(open_motion(folder / "a.bvh").motion)
     assert measured["speed m/s"] == pytest.approx(1.0, abs=1e-3)
     assert measured["seconds"] == pytest.approx(61 / 30)
 

@@ -13,7 +13,7 @@ import pytest
 import tyro
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.files import convert
+from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.errors import MissingExtraError
 from selfcorrect.experiments.commands.view import ViewCommand
 from selfcorrect.motion.body.smpl import SMPL_BODY
@@ -118,7 +118,7 @@ def test_pictures_and_films_need_no_viewer(
 ) -> None:
     monkeypatch.setitem(sys.modules, "viser", None)
     for name in ("before.bvh", "after.bvh"):
-        convert.write(tmp_path / name, motion)
+        save_motion(tmp_path / name, motion)
     words = [str(tmp_path / "before.bvh"), str(tmp_path / "after.bvh"), "--out", str(tmp_path / f"out{suffix}")]
     tyro.cli(ViewCommand, args=words).run()
     pictures = np.asarray(imageio.imread(tmp_path / f"out{suffix}", index=None if suffix != ".png" else 0))
@@ -133,6 +133,6 @@ def test_without_the_extra_the_error_names_it(motion: Motion, monkeypatch: pytes
 
 
 def test_another_kind_of_picture_is_refused(motion: Motion, tmp_path: Path) -> None:
-    convert.write(tmp_path / "a.bvh", motion)
+    save_motion(tmp_path / "a.bvh", motion)
     with pytest.raises(ValueError, match=r"out\.tiff: pictures end in \.png"):
         ViewCommand((tmp_path / "a.bvh",), out=tmp_path / "out.tiff").run()

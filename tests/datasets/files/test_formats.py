@@ -6,12 +6,18 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.files import convert
+from selfcorrect.datasets.files.formats import FORMATS, Format, format_of, reader_of, writer_of
+from selfcorrect.datasets.files.humanml3d import RAISED_M
+from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
 from selfcorrect.motion.encodings.humanml3d import TARGET_OFFSETS_M, canonical, normalise_bones
 from selfcorrect.motion.motion import Motion
 
 READABLE = {"bvh": "a.bvh", "amass": "a.npz", "humanml3d": "rows.npy", "joints": "a.npy"}
+
+
+def read(path: Path) -> Motion:
+    return open_motion(path).motion
 
 
 @pytest.fixture
@@ -29,10 +35,10 @@ def motion() -> Motion:
 @pytest.mark.parametrize("first", READABLE)
 @pytest.mark.parametrize("second", READABLE)
 def test_joints_stay_where_they_are(tmp_path: Path, motion: Motion, first: str, second: str) -> None:
-    convert.write(tmp_path / READABLE[first], motion, first)
+    save_motion(tmp_path / READABLE[first], motion, first)
     (tmp_path / "out").mkdir()
-    convert.convert(tmp_path / READABLE[first], tmp_path / "out" / READABLE[second], second)
-    again = convert.read(tmp_path / "out" / READABLE[second])
+    save_motion(tmp_path / "out" / READABLE[second], read(tmp_path / READABLE[first]), second)
+    again = read(tmp_path / "out" / READABLE[second])
     assert (len(again), again.fps) == (41, 20.0)
     if "amass" in (first, second):  # holds rotations and no bone lengths
         assert_alike(again, motion, atol_m=5e-3)
@@ -47,8 +53,8 @@ def assert_alike(motion: Motion, expected: Motion, atol_m: float) -> None:
 
 
 def test_rows_come_back_bit_for_bit_but_for_rounding(tmp_path: Path, motion: Motion) -> None:
-    convert.write(tmp_path / "a.npy", motion)
-    convert.convert(tmp_path / "a.npy", tmp_path / "b.npy")
+    save_motion(tmp_path / "a.npy", motion)
+    save_motion(tmp_path / "b.npy", read(tmp_path / "a.npy"))
     before, after = np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy")
     assert after.shape == before.shape == (40, 263)
     np.testing.assert_allclose(after[:, :259], before[:, :259], atol=2e-4)
@@ -56,31 +62,42 @@ def test_rows_come_back_bit_for_bit_but_for_rounding(tmp_path: Path, motion: Mot
 
 def test_rows_have_the_standard_bone_lengths(tmp_path: Path, motion: Motion) -> None:
     tall = Motion(SMPL_BODY.skeleton(1.3 * motion.skeleton.offsets_m), 1.3 * motion.root_m, motion.rotations, 20.0)
-    convert.write(tmp_path / "a.npy", tall)
-    joints_m = body_joints(convert.read(tmp_path / "a.npy"))
-    np.testing.assert_allclose(joints_m, canonical(normalise_bones(body_joints(tall), TARGET_OFFSETS_M)), atol=1e-3)
+    save_motion(tmp_path / "a.npy", tall)
+    joints_m = body_joints(read(tmp_path / "a.npy"))
+    np.testing.assert_allclose(
+        joints_m, canonical(normalise_bones(body_joints(tall), TARGET_OFFSETS_M)) + RAISED_M, atol=1e-3
+    )
 
 
 def test_other_frame_rates_are_resampled(tmp_path: Path, motion: Motion) -> None:
     slow = Motion(motion.skeleton, motion.root_m, motion.rotations, 60.0)
-    convert.write(tmp_path / "a.npy", slow, "joints")
+    save_motion(tmp_path / "a.npy", slow, "joints")
     assert np.load(tmp_path / "a.npy").shape == (14, 22, 3)
 
 
 def test_gltf_is_written_and_not_read(tmp_path: Path, motion: Motion) -> None:
-    convert.write(tmp_path / "a.glb", motion)
+    save_motion(tmp_path / "a.glb", motion)
     with pytest.raises(ValueError, match="gltf files are written, not read"):
-        convert.read(tmp_path / "a.glb")
+        read(tmp_path / "a.glb")
 
 
 @pytest.mark.parametrize(("path", "name"), [("a.fbx", None), ("a.bvh", "amass"), ("a.npy", "nothing")])
 def test_an_unknown_format_names_those_there_are(path: str, name: str | None) -> None:
     with pytest.raises(ValueError, match=r"no format.* with this suffix; there are bvh \(\.bvh\), amass \(\.npz\)"):
-        convert.format_of(Path(path), name)
+        format_of(Path(path), name)
 
 
-def test_nothing_is_written_for_a_source_that_cannot_be_read(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "bad.bvh").write_text("HIERARCHY\nnonsense")
     with pytest.raises(ValueError, match=r"bad\.bvh, line 2"):
-        convert.convert(tmp_path / "bad.bvh", tmp_path / "out.npz")
-    assert not (tmp_path / "out.npz").exists()
+        read(tmp_path / "bad.bvh")
+
+
+@pytest.mark.parametrize("kind", FORMATS, ids=lambda kind: kind.name)
+def test_every_row_of_the_table_names_functions_that_exist(kind: Format) -> None:
+    assert kind.holds
+    assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in kind.suffixes)
+    if kind.reader:
+        assert callable(reader_of(Path(f"a{kind.suffixes[0]}")))
+    if kind.writer:
+        assert callable(writer_of(kind))

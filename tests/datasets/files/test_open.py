@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.files import amass, convert
+from selfcorrect.datasets.files import amass
 from selfcorrect.datasets.files.bvh import clip_of, read_bvh, write_bvh
-from selfcorrect.experiments.correction.motion_files import Reading, body_of, is_motion_file, open_motion
+from selfcorrect.datasets.files.bvh_body import body_of
+from selfcorrect.datasets.files.formats import FORMATS, is_motion_file
+from selfcorrect.datasets.files.motion_file import Reading
+from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.motion.body import body_model
 from selfcorrect.motion.body.rest_pose import upright_turns
 from selfcorrect.motion.body.smpl import SMPL_BODY, SMPL_X, average_body
@@ -181,7 +184,7 @@ def test_amass_gets_its_bones_from_a_body_model(
 
 @pytest.mark.parametrize("kind", ["humanml3d", "joints"])
 def test_humanml3d_keeps_shape_type_and_place(walker: Motion, tmp_path: Path, kind: str) -> None:
-    convert.write(tmp_path / "a.npy", walker, kind)
+    save_motion(tmp_path / "a.npy", walker, kind)
     file = open_motion(tmp_path / "a.npy", Reading())
     assert file.motion.fps == 20.0
     file.write(tmp_path / "b.npy", file.motion)
@@ -191,7 +194,7 @@ def test_humanml3d_keeps_shape_type_and_place(walker: Motion, tmp_path: Path, ki
 
 
 def test_npy_files_may_have_another_frame_rate(walker: Motion, tmp_path: Path) -> None:
-    convert.write(tmp_path / "a.npy", walker, "joints")
+    save_motion(tmp_path / "a.npy", walker, "joints")
     file = open_motion(tmp_path / "a.npy", Reading(fps=60.0))
     assert file.motion.fps == 60.0
     file.write(tmp_path / "b.npy", file.motion)
@@ -241,10 +244,10 @@ def test_a_single_set_of_toes_counts_for_none(walker: Motion, tmp_path: Path) ->
 
 @pytest.mark.parametrize("kind", ["amass", "joints", "bvh"])
 def test_a_body_on_another_planet_is_refused(walker: Motion, tmp_path: Path, kind: str) -> None:
-    path = tmp_path / f"a{next(each.suffixes[0] for each in convert.FORMATS if each.name == kind)}"
+    path = tmp_path / f"a{next(each.suffixes[0] for each in FORMATS if each.name == kind)}"
     root_m = walker.root_m.copy()
     root_m[6:] += 1e9
-    convert.write(path, replace(walker, root_m=root_m), kind)
+    save_motion(path, replace(walker, root_m=root_m), kind)
     with pytest.raises(ValueError, match=rf"{path.name}: the body is 1e\+09 m away in frame \d"):
         open_motion(path, Reading())
 
@@ -266,8 +269,8 @@ def test_no_frames_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["bvh", "amass", "humanml3d", "joints"])
 def test_damaged_files_are_read_or_refused_in_words(walker: Motion, tmp_path: Path, kind: str) -> None:
     """A file cut off somewhere, or with some of its bytes replaced by others, whatever they hit."""
-    path = tmp_path / f"a{next(each.suffixes[0] for each in convert.FORMATS if each.name == kind)}"
-    convert.write(path, walker.frames(0, 12), kind)
+    path = tmp_path / f"a{next(each.suffixes[0] for each in FORMATS if each.name == kind)}"
+    save_motion(path, walker.frames(0, 12), kind)
     whole, complaints = path.read_bytes(), []
     for seed in range(60):
         random = np.random.default_rng(seed)

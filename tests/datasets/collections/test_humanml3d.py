@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.collections import catalog
+from selfcorrect.datasets.collections import catalog, humanml3d
 from selfcorrect.datasets.collections.dataset import MissingData, read_all
-from selfcorrect.datasets.files import humanml3d
+from selfcorrect.datasets.files.humanml3d import RAISED_M, read_joints, read_motion
 from selfcorrect.motion.encodings.humanml3d import BONE_AXES, decode_joints, encode
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.skeleton import smpl_22
@@ -45,12 +45,12 @@ def folder(tmp_path: Path) -> Path:
 def test_a_clip_comes_once_per_captioned_span(folder: Path) -> None:
     motions = list(read_all(humanml3d.clips(folder, "train")))
     assert [(motion.text, len(motion)) for motion in motions] == [
-        ("a person waves.\nsomeone greets", 50),
-        ("he walks", 50),
+        ("a person waves.\nsomeone greets", 51),
+        ("he walks", 51),
         ("he stops", 20),
     ]
     joints_m = joint_positions(motions[1])
-    np.testing.assert_allclose(joints_m, decode_joints(rows(1).astype(float)), atol=1e-3)
+    np.testing.assert_allclose(joints_m, decode_joints(rows(1).astype(float), last_frame=True) + RAISED_M, atol=1e-3)
     np.testing.assert_allclose(joint_positions(motions[2]), joints_m[20:40], atol=1e-9)
 
 
@@ -60,8 +60,8 @@ def test_the_folder_is_recognised_by_its_layout(folder: Path, tmp_path_factory: 
 
 
 def test_both_kinds_of_file_give_the_same_joints(folder: Path) -> None:
-    from_rows = humanml3d.read_joints(folder / "new_joint_vecs" / "000001.npy")
-    np.testing.assert_allclose(from_rows, humanml3d.read_joints(folder / "new_joints" / "000001.npy"), atol=1e-6)
+    from_rows = read_joints(folder / "new_joint_vecs" / "000001.npy")
+    np.testing.assert_allclose(from_rows[:-1], read_joints(folder / "new_joints" / "000001.npy"), atol=1e-6)
 
 
 def test_without_a_split_all_files_are_clips(folder: Path) -> None:
@@ -82,9 +82,9 @@ def test_statistics_normalise_and_restore(folder: Path) -> None:
 
 
 def test_the_published_clip_becomes_a_motion(shared: Path) -> None:
-    motion = humanml3d.read_motion(shared / "humanml3d" / "joint_vecs_012314.npy")
+    motion = read_motion(shared / "humanml3d" / "joint_vecs_012314.npy")
     published_m = np.load(shared / "humanml3d" / "joints_012314.npy")
-    assert np.abs(joint_positions(motion) - published_m).max() < 1e-4
+    assert np.abs(joint_positions(motion)[:-1] - published_m - RAISED_M).max() < 1e-4
     assert motion.fps == 20
 
 
@@ -125,5 +125,5 @@ def test_a_bad_clip_is_told_of_and_the_others_go_on(folder: Path, spoil, message
 
 def test_a_caption_beyond_the_end_is_refused(folder: Path) -> None:
     (folder / "texts" / "000001.txt").write_text("late#late/ADV#7.0#9.0\n")
-    with pytest.raises(ValueError, match=r"speaks of \(7\.0, 9\.0\) s in a clip of 2\.45 s"):
+    with pytest.raises(ValueError, match=r"speaks of \(7\.0, 9\.0\) s in a clip of 2\.50 s"):
         humanml3d.clips(folder, "train")[0].read()

@@ -1,0 +1,135 @@
+"""HumanML3D, and KIT-ML in the same layout: captioned motions as files of numbers.
+
+Guo et al., "Generating Diverse and Natural 3D Human Motions from Text", CVPR 2022. The numbers themselves are described
+in `selfcorrect.motion.encodings.humanml3d`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from selfcorrect.datasets.collections.dataset import Clip, Dataset, cut, require
+from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.errors import InputError
+from selfcorrect.motion.motion import Motion
+from selfcorrect.storage.arrays import read_npy
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A sentence about a clip or a part of it.
+
+    tokens: "word/PART-OF-SPEECH", separated by blanks; start_s, stop_s: what it describes, None for the whole clip.
+    """
+
+    text: str
+    tokens: str
+    span_s: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and standard deviation (D,) of each column, as published with the data."""
+
+    mean: np.ndarray
+    std: np.ndarray
+
+    def normalise(self, vectors: np.ndarray) -> np.ndarray:
+        """Rows (..., D) in their units to normalised ones."""
+        return (vectors - self.mean) / self.std
+
+    def restore(self, normalised: np.ndarray) -> np.ndarray:
+        """Inverse of `normalise`."""
+        return normalised * self.std + self.mean
+
+
+def captions(path: Path) -> list[Caption]:
+    """The lines "caption#tokens#from#to" of a text file; from and to in seconds, 0 and 0 for the whole clip."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [_caption(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+
+
+def _caption(path: Path, number: int, line: str) -> Caption:
+    parts = line.strip().split("#")
+    try:
+        text, tokens, start_s, stop_s = parts[0], parts[1], float(parts[2]), float(parts[3])
+    except (IndexError, ValueError):
+        raise InputError(f"{path}, line {number}: expected caption#tokens#from#to, got {line.strip()!r}") from None
+    whole = math.isnan(start_s) or math.isnan(stop_s) or start_s == stop_s == 0
+    return Caption(text.strip(), tokens, None if whole else (start_s, stop_s))
+
+
+def statistics(folder: Path) -> Statistics:
+    """Mean.npy and Std.npy of the dataset's folder."""
+    require(HUMANML3D, folder, "Mean.npy", "Std.npy")
+    return Statistics(read_npy(folder / "Mean.npy").astype(float), read_npy(folder / "Std.npy").astype(float))
+
+
+def split_names(folder: Path, split: str) -> list[str]:
+    """Names of the clips in `split`.txt: "train", "val", "test"."""
+    if not (folder / f"{split}.txt").is_file():
+        splits = sorted(path.stem for path in folder.glob("*.txt"))
+        raise InputError(f"{folder}: has no split {split!r}, only {splits}")
+    return (folder / f"{split}.txt").read_text().split()
+
+
+def spans(motion: Motion, sentences: list[Caption]) -> list[Motion]:
+    """The clip once per part that captions describe; `text` holds the captions of the part, one per line."""
+    by_span: dict[tuple[float, float] | None, list[str]] = {}
+    for caption in sentences:
+        by_span.setdefault(caption.span_s, []).append(caption.text)
+    return [replace(cut(motion, span_s), text="\n".join(texts)) for span_s, texts in by_span.items()] or [motion]
+
+
+def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
+    """The recordings of a HumanML3D folder."""
+    return captioned_clips(HUMANML3D, folder, split, lambda path: open_motion(path, any_body=True).motion)
+
+
+def captioned_clips(dataset: Dataset, folder: Path, split: str | None, read: Callable[[Path], Motion]) -> list[Clip]:
+    """The recordings of a folder in this layout, each read by `read`."""
+    require(dataset, folder, "texts")
+    if not (motions := folder / "new_joint_vecs").is_dir() and not (motions := folder / "new_joints").is_dir():
+        require(dataset, folder, "new_joint_vecs")
+    names = sorted(path.stem for path in motions.glob("*.npy")) if split is None else split_names(folder, split)
+    return [Clip(name, motions / f"{name}.npy", partial(_read_clip, motions, name, read)) for name in names]
+
+
+def _read_clip(motions: Path, name: str, read: Callable[[Path], Motion]) -> list[Motion]:
+    return spans(read(motions / f"{name}.npy"), captions(motions.parent / "texts" / f"{name}.txt"))
+
+
+def columns_of(folder: Path) -> int | None:
+    """Width of the rows in a folder of this layout, by its Mean.npy or first file; None where it is another layout."""
+    if not (folder / "texts").is_dir():
+        return None
+    rows = [path for path in (folder / "Mean.npy", *sorted(folder.glob("new_joint_vecs/*.npy"))[:1]) if path.is_file()]
+    if rows:
+        return read_npy(rows[0]).shape[-1]
+    joints = sorted(folder.glob("new_joints/*.npy"))[:1]
+    return 12 * read_npy(joints[0]).shape[1] - 1 if joints else None
+
+
+def _recognises(folder: Path) -> bool:
+    return columns_of(folder) == 263
+
+
+HUMANML3D = Dataset(
+    name="humanml3d",
+    title="HumanML3D",
+    holds="14,616 motions (29,232 with mirrored ones), 44,970 captions, 20 fps, SMPL's 22 joints",
+    obtain="the repository EricGuo5513/HumanML3D on GitHub has the captions, the splits and the scripts that make the "
+    "motions from AMASS, which needs an account at the Max Planck Institute for Intelligent Systems.",
+    licence="captions and scripts MIT; the motions fall under AMASS' licence (non-commercial research) "
+    "and HumanAct12's.",
+    layout="new_joint_vecs/NNNNNN.npy (T, 263) and/or new_joints/NNNNNN.npy (T, 22, 3)\n"
+    "texts/NNNNNN.txt: caption#tokens#from#to\nMean.npy, Std.npy (263,)\ntrain.txt, val.txt, test.txt: names",
+    recognises=_recognises,
+    clips=clips,
+)

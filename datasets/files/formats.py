@@ -1,0 +1,101 @@
+"""The formats of motion files, one row each: what is read, written, offered, documented and named in errors.
+
+Readers and writers are imported when a file is read or written. Beside a motion's own skeleton, what a format cannot
+hold is left out: AMASS has SMPL's joints and no bone lengths, the .npy formats have the 22 body joints at 20 fps,
+HumanML3D's rows its standard bone lengths.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from selfcorrect.errors import InputError, SettingError
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of motion file.
+
+    suffixes: in lower case, the usual one first; holds: one sentence; reader, writer: "module:function" below this
+    package, None where it is not read or not written; extra: what has to be installed for it.
+    A reader takes (path, Reading) and gives a `MotionFile`; a writer takes (path, motion).
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    holds: str
+    reader: str | None
+    writer: str | None
+    extra: str = ""
+
+
+FORMATS = (
+    Format("bvh", (".bvh",), "any skeleton, its motion in degrees and centimetres",
+           "bvh_body:open_bvh", "bvh:write_motion"),
+    Format("amass", (".npz",), "poses of SMPL+H or SMPL-X, z up", "amass:open_amass", "amass:write"),
+    Format("humanml3d", (".npy",), "rows (T − 1, 263), 20 fps", "humanml3d:open_npy", "humanml3d:write_rows"),
+    Format("joints", (".npy",), "joint positions (T, 22, 3), 20 fps", "humanml3d:open_npy", "humanml3d:write_joints"),
+    Format("gltf", (".glb", ".gltf"), "an animation for browsers, Blender and game engines", None, "gltf:write"),
+    Format("usd", (".usda", ".usdc", ".usd"), "an animation for Omniverse, Houdini, Maya and Blender",
+           None, "usd:write", extra="usd"),
+)  # fmt: skip
+
+_NO_MOTIONS = ("Mean.npy", "Std.npy", "shape.npz")
+
+
+def readable_suffixes() -> tuple[str, ...]:
+    """Suffixes of the files that are read."""
+    return tuple(dict.fromkeys(suffix for kind in FORMATS if kind.reader for suffix in kind.suffixes))
+
+
+def described() -> str:
+    """All written formats with what they hold, for help."""
+    return "; ".join(f"{kind.name}: {kind.holds}" for kind in FORMATS if kind.writer) + "."
+
+
+def is_motion_file(path: Path) -> bool:
+    """Whether a file found in a folder holds a motion, by its name."""
+    readable = path.suffix.lower() in readable_suffixes()
+    return readable and path.name not in _NO_MOTIONS and not path.stem.endswith("stagei")
+
+
+def named(name: str) -> Format:
+    """The written format of that name; SettingError that lists them."""
+    for kind in FORMATS:
+        if kind.name == name and kind.writer:
+            return kind
+    raise SettingError(f"unknown format {name!r}, known are {', '.join(kind.name for kind in FORMATS if kind.writer)}")
+
+
+def format_of(path: Path, name: str | None = None) -> Format:
+    """The written format called `name`, or the first with this file's suffix; SettingError where they do not agree."""
+    written = [kind for kind in FORMATS if kind.writer]
+    fitting = [kind for kind in written if path.suffix.lower() in kind.suffixes and name in (None, kind.name)]
+    if not fitting:
+        known = ", ".join(f"{kind.name} ({' or '.join(kind.suffixes)})" for kind in written)
+        raise SettingError(f"{path}: no format{f' {name!r}' if name else ''} with this suffix; there are {known}")
+    return fitting[0]
+
+
+def reader_of(path: Path) -> Any:
+    """The function that reads a file with this suffix; InputError where there is none."""
+    fitting = [kind for kind in FORMATS if path.suffix.lower() in kind.suffixes]
+    readers = [kind.reader for kind in fitting if kind.reader]
+    if not readers:
+        written = f"; {fitting[0].name} files are written, not read" if fitting else ""
+        raise InputError(f"{path}: motions are read from {', '.join(readable_suffixes())} files{written}")
+    return _imported(readers[0])
+
+
+def writer_of(kind: Format) -> Any:
+    """The function that writes a format."""
+    assert kind.writer, f"{kind.name} is not written"
+    return _imported(kind.writer)
+
+
+def _imported(place: str) -> Any:
+    module, _, function = place.partition(":")
+    return getattr(importlib.import_module(f"{__package__}.{module}"), function)

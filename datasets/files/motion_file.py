@@ -1,0 +1,76 @@
+"""What every reader of motion files takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from selfcorrect.errors import InputError, SettingError
+from selfcorrect.motion.motion import Motion
+
+if TYPE_CHECKING:
+    from selfcorrect.motion.body.body_model import BodyModel
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What files do not tell.
+
+    metres_per_unit: of BVH, None to guess from the body's size; fps: of .npy files, None for HumanML3D's 20;
+    up: the vertical axis of BVH, None to tell from rest pose and motion; body_model: a file that gives AMASS' shapes
+    their bones, None for an average body; allow_pickle: read it where it is a .pkl file, whose source is trusted.
+    """
+
+    metres_per_unit: float | None = None
+    fps: float | None = None
+    up: Literal["y", "z"] | None = None
+    body_model: Path | None = None
+    allow_pickle: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("metres_per_unit", "fps"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < np.inf:
+                raise SettingError(f"{name.replace('_', '-')} must be a positive number, got {value}")
+
+
+@dataclass(frozen=True, eq=False)
+class MotionFile:
+    """The motions of a file, each y up, in metres, on a skeleton that rests upright.
+
+    notes: what was assumed to read it; write: puts as many other motions of the same skeletons into a file like this
+    one, with its names, units, axes and frames of reference; mass_kg: of the body, None where the file does not tell;
+    flaw: why its rest pose could not be made upright, "" where it is.
+    """
+
+    motions: tuple[Motion, ...]
+    notes: tuple[str, ...]
+    write: Writes
+    mass_kg: float | None = None
+    flaw: str = ""
+
+    @property
+    def motion(self) -> Motion:
+        """The only motion; InputError where there are several."""
+        if len(self.motions) != 1:
+            raise InputError(f"{self.motions[0].source}: holds {len(self.motions)} motions, expected one")
+        return self.motions[0]
+
+
+Writes = Callable[..., None]
+"""Writes a file: called with its path and the motions."""
+
+
+@lru_cache(maxsize=1)
+def body_model_of(reading: Reading) -> BodyModel | None:
+    """The body model that a reading names, loaded once."""
+    if reading.body_model is None:
+        return None
+    from selfcorrect.motion.body.body_model import load_body_model
+
+    return load_body_model(reading.body_model, allow_pickle=reading.allow_pickle)

@@ -1,0 +1,36 @@
+"""The one door to motion files: whatever their format, axes, unit, rest pose and height, motions come out alike."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from selfcorrect.datasets.files.formats import format_of, is_motion_file, reader_of, writer_of
+from selfcorrect.datasets.files.motion_file import MotionFile, Reading
+from selfcorrect.errors import InputError
+from selfcorrect.motion.body.requirements import flaw_of
+from selfcorrect.motion.motion import Motion
+
+
+def open_motion(path: Path, reading: Reading | None = None, *, any_body: bool = False) -> MotionFile:
+    """Read a motion file: y up, metres, on skeletons that rest upright, soles where the file has the floor at y = 0.
+
+    reading: what the file does not tell; any_body: also what no corrector could work on, such as bodies without
+    knees, with the reason as `flaw`. Raises InputError in one sentence where the file is damaged, and, without
+    `any_body`, where it holds no human body.
+    """
+    file = reader_of(path)(path, reading or Reading())
+    flaw = next(filter(None, map(flaw_of, file.motions)), file.flaw)
+    if flaw and not any_body:
+        raise InputError(flaw)
+    return replace(file, flaw=flaw)
+
+
+def motion_files(path: Path) -> list[Path]:
+    """A file itself, or all files in and below a folder whose names are those of motion files."""
+    return [path] if path.is_file() else [file for file in sorted(path.rglob("*")) if is_motion_file(file)]
+
+
+def save_motion(path: Path, motion: Motion, name: str | None = None) -> None:
+    """Write a motion in the format called `name`, by default the first with the path's suffix."""
+    writer_of(format_of(path, name))(path, motion)

@@ -1,0 +1,60 @@
+"""What a motion must have so that it can be taken for a human body's on this earth."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from selfcorrect.errors import InputError
+from selfcorrect.motion.motion import Motion
+
+REQUIRED_PARTS = ("pelvis", *(f"{side}_{part}" for side in ("left", "right") for part in ("hip", "knee", "ankle")))
+FPS_RANGE = (1, 1000)
+_SHORTEST_BONE_M = 1e-3
+_FURTHEST_M = 1e5
+
+
+def check_body(motion: Motion) -> None:
+    """Raises InputError in the words of `flaw_of`."""
+    if flaw := flaw_of(motion):
+        raise InputError(flaw)
+
+
+def flaw_of(motion: Motion) -> str:
+    """Why no corrector could work on a motion, in a sentence that names what is missing; "" where one could."""
+    checks = (_flaw_of_frames, _flaw_of_place, _flaw_of_parts, _flaw_of_legs)
+    found = next(filter(None, (check(motion) for check in checks)), "")
+    return f"{motion.source or 'the motion'}: {found}" if found else ""
+
+
+def _flaw_of_frames(motion: Motion) -> str:
+    if not len(motion):
+        return "has no frames"
+    if not FPS_RANGE[0] <= motion.fps <= FPS_RANGE[1]:
+        return f"frames per second must be in {FPS_RANGE}, got {motion.fps:.3g}"
+    return ""
+
+
+def _flaw_of_place(motion: Motion) -> str:
+    away_m = np.abs(motion.root_m).max(axis=1)
+    if away_m.max() <= _FURTHEST_M:
+        return ""
+    return f"the body is {away_m.max():.3g} m away in frame {int(away_m.argmax())}"
+
+
+def _flaw_of_parts(motion: Motion) -> str:
+    skeleton = motion.skeleton
+    missing = [part for part in REQUIRED_PARTS if skeleton.joint(part) is None]
+    if not missing:
+        return ""
+    shown = ", ".join(skeleton.names[:12]) + (", …" if len(skeleton) > 12 else "")
+    return f"no joint is recognised as {', '.join(missing)}, which a human body needs; its joints are {shown}"
+
+
+def _flaw_of_legs(motion: Motion) -> str:
+    skeleton, rest_m = motion.skeleton, motion.skeleton.rest_positions_m
+    for side in ("left", "right"):
+        for upper, lower in (("hip", "knee"), ("knee", "ankle")):
+            start, end = (skeleton.parts.index(f"{side}_{part}") for part in (upper, lower))
+            if np.linalg.norm(rest_m[end] - rest_m[start]) < _SHORTEST_BONE_M:
+                return f"the bone from {skeleton.names[start]} to {skeleton.names[end]} has no length"
+    return ""

@@ -1,0 +1,247 @@
+"""One clip in every disguise: the same world positions at every door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tyro
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.datasets.files.bvh import BvhClip, clip_of, read_bvh, write_bvh
+from selfcorrect.datasets.files.open import open_motion, save_motion
+from selfcorrect.datasets.load import load_motions
+from selfcorrect.experiments.cli import main
+from selfcorrect.experiments.commands.data import DataCommand, Source
+from selfcorrect.experiments.correction import correct_file
+from selfcorrect.motion.body.rest_pose import turn_frames
+from selfcorrect.motion.body.smpl import SMPL_BODY
+from selfcorrect.motion.correction.results import MotionCorrection
+from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.pictures import drawing
+from selfcorrect.motion.skeleton import Skeleton
+
+TOLERANCE_M = 2e-5
+"""What is left of six decimals in files."""
+
+TO_Z_UP = Rotation.from_euler("x", 90, degrees=True)
+
+
+@pytest.fixture(scope="module")
+def walker() -> Motion:
+    """A body that walks along an arc, its arms and spine moving, soles on the floor when it stands."""
+    times = np.linspace(0, 4 * np.pi, 48)
+    random = np.random.default_rng(0)
+    wave = np.sin(times[:, None, None] + random.uniform(0, 6, (22, 3))) * random.uniform(0, 0.15, (22, 3))
+    wave[:, 0] = np.linspace([0.0, 0.2, 0.0], [0.0, 1.2, 0.0], 48)
+    for side, phase in ((1, 0), (2, np.pi)):
+        swing = np.maximum(np.sin(times + phase), 0)
+        wave[:, [side, side + 3, side + 6, side + 9]] = 0
+        wave[:, side, 0], wave[:, side + 3, 0] = -0.5 * swing, 0.9 * swing
+    skeleton = SMPL_BODY.average()
+    height_m = 0.025 - skeleton.offsets_m[[1, 4, 7, 10], 1].sum()
+    root_m = np.stack([0.3 * np.sin(times / 4), np.full(48, height_m), times / 10], axis=1)
+    return Motion(skeleton, root_m, Rotation.from_rotvec(wave).as_quat(), 30.0)
+
+
+def by_name(motion: Motion) -> np.ndarray:
+    """Positions of SMPL's joints, (T, 22, 3), whatever their order and whatever else there is."""
+    names = list(motion.skeleton.names)
+    return joint_positions(motion)[:, [names.index(name) for name in SMPL_BODY.names]]
+
+
+# --- disguises --------------------------------------------------------------------------------------------------------
+
+
+def in_unit(metres: float) -> Callable[[Motion], BvhClip]:
+    return lambda motion: clip_of(motion, metres)
+
+
+def with_order(order: str) -> Callable[[Motion], BvhClip]:
+    return lambda motion: clip_of(motion, rotation_order=order)
+
+
+def rotations_before_positions(motion: Motion) -> BvhClip:
+    clip = clip_of(motion)
+    return replace(clip, channels=((*clip.channels[0][3:], *clip.channels[0][:3]), *clip.channels[1:]))
+
+
+def z_up(motion: Motion) -> BvhClip:
+    """The world and all joint frames turned."""
+    skeleton = replace(motion.skeleton, offsets_m=TO_Z_UP.apply(motion.skeleton.offsets_m))
+    rotations = (TO_Z_UP * Rotation.from_quat(motion.rotations) * TO_Z_UP.inv()).as_quat()
+    return clip_of(replace(motion, skeleton=skeleton, root_m=TO_Z_UP.apply(motion.root_m), rotations=rotations))
+
+
+def resting_as(turn_of: Callable[[Skeleton, int], Rotation]) -> Callable[[Motion], BvhClip]:
+    """Another pose at rest: each joint's frame turned by its own turn."""
+
+    def disguise(motion: Motion) -> BvhClip:
+        turns = [turn_of(motion.skeleton, joint) for joint in range(len(motion.skeleton))]
+        return clip_of(turn_frames(motion, Rotation.concatenate(turns)))
+
+    return disguise
+
+
+def a_pose(skeleton: Skeleton, joint: int) -> Rotation:
+    """Arms that hang 45 degrees down at rest."""
+    name = skeleton.names[joint]
+    arm = name.endswith(("shoulder", "elbow", "wrist"))
+    return Rotation.from_euler("z", (45 if name.startswith("left") else -45) * arm, degrees=True)
+
+
+def lying(skeleton: Skeleton, joint: int) -> Rotation:
+    return Rotation.from_euler("x", 90, degrees=True)
+
+
+def folded(skeleton: Skeleton, joint: int) -> Rotation:
+    """Every bone points along its parent's x axis at rest, as where frames follow bones."""
+    children = skeleton.children[joint]
+    if not children:
+        return Rotation.identity()
+    return Rotation.align_vectors([skeleton.offsets_m[children[0]]], [[1.0, 0.0, 0.0]])[0]
+
+
+def moving_offsets(motion: Motion) -> BvhClip:
+    """Offsets in position channels of every joint, and at zero in the hierarchy."""
+    clip, frames = clip_of(motion), len(motion)
+    stretches_m = {joint: np.tile(motion.skeleton.offsets_m[joint], (frames, 1)) for joint in range(1, 22)}
+    channels = tuple(clip.channels[0] for _ in clip.channels)
+    return replace(clip, channels=channels, stretches_m=stretches_m, offsets=np.zeros((22, 3)))
+
+
+def below_a_scene(*, pelvis_moves: bool) -> Callable[[Motion], BvhClip]:
+    """The pelvis below a joint of the scene that is turned and away from the origin."""
+
+    def disguise(motion: Motion) -> BvhClip:
+        skeleton, turn = motion.skeleton, Rotation.from_euler("y", 40, degrees=True)
+        away_m = np.array([1.0, 0.2, -2.0])
+        names, parents = ("Reference", *skeleton.names), (-1, *(parent + 1 for parent in skeleton.parents))
+        offsets_m = np.vstack([np.zeros(3), skeleton.offsets_m])
+        whole = Skeleton(names, parents, offsets_m, ("", *skeleton.parts))
+        rotations = np.concatenate([np.tile(turn.as_quat(), (len(motion), 1, 1)), motion.rotations], axis=1)
+        rotations[:, 1] = (turn.inv() * Rotation.from_quat(motion.rotations[:, 0])).as_quat()
+        root_m = np.tile(away_m, (len(motion), 1)) if pelvis_moves else motion.root_m
+        clip = clip_of(Motion(whole, root_m, rotations, motion.fps))
+        if not pelvis_moves:
+            return clip
+        channels = (clip.channels[0], clip.channels[0], *clip.channels[2:])
+        return replace(clip, channels=channels, stretches_m={1: turn.inv().apply(motion.root_m - away_m)})
+
+    return disguise
+
+
+def with_end_sites(motion: Motion) -> BvhClip:
+    """Two end sites at every joint that has no child, and one without length at the head."""
+    skeleton = motion.skeleton
+    ends = [joint for joint in range(len(skeleton)) if not skeleton.children[joint]]
+    parents = [parent for joint in ends for parent in (joint, joint)]
+    names = [f"{skeleton.names[joint]}_end{number}" for joint in ends for number in ("", 2)]
+    offsets_m = np.tile([[0.0, 0.0, 0.0], [0.02, 0.0, 0.05]], (len(ends), 1))
+    whole = Skeleton((*skeleton.names, *names), (*skeleton.parents, *parents),
+                     np.vstack([skeleton.offsets_m, offsets_m]), (*skeleton.parts, *[""] * len(names)))  # fmt: skip
+    still = np.tile([0.0, 0.0, 0.0, 1.0], (len(motion), len(names), 1))
+    clip = clip_of(replace(motion, skeleton=whole, rotations=np.concatenate([motion.rotations, still], axis=1)))
+    sites = frozenset(range(len(skeleton), len(whole)))
+    channels = tuple(() if joint in sites else names for joint, names in enumerate(clip.channels))
+    return replace(clip, channels=channels, end_sites=sites)
+
+
+DISGUISES = {
+    "centimetres": in_unit(0.01),
+    "metres": in_unit(1.0),
+    "millimetres": in_unit(0.001),
+    "inches": in_unit(0.0254),
+    "rotations in the order XYZ": with_order("XYZ"),
+    "rotations in the order YZX": with_order("YZX"),
+    "rotations before positions": rotations_before_positions,
+    "z up": z_up,
+    "resting in an A pose": resting_as(a_pose),
+    "lying at rest": resting_as(lying),
+    "folded onto an axis at rest": resting_as(folded),
+    "collapsed to a point at rest": moving_offsets,
+    "below a scene, the pelvis moving": below_a_scene(pelvis_moves=True),
+    "below a scene that moves": below_a_scene(pelvis_moves=False),
+    "many end sites": with_end_sites,
+}
+
+
+@pytest.fixture(params=DISGUISES)
+def disguised(request: pytest.FixtureRequest, walker: Motion, tmp_path: Path) -> Path:
+    (tmp_path / "in").mkdir()
+    write_bvh(tmp_path / "in" / "clip.bvh", DISGUISES[request.param](walker))
+    return tmp_path / "in" / "clip.bvh"
+
+
+# --- doors ------------------------------------------------------------------------------------------------------------
+
+
+def at_view(path: Path, monkeypatch: pytest.MonkeyPatch) -> Motion:
+    """What `selfcorrect view` draws."""
+    drawn: list[Motion] = []
+    monkeypatch.setattr(drawing, "draw_motions", lambda out, motions, titles: drawn.extend(motions))
+    assert main(["view", str(path), "--out", str(path.parent.parent / "picture.png")]) in (0, None)
+    return drawn[0]
+
+
+def at_data(path: Path) -> Motion:
+    """What `selfcorrect data check`, `stats` and `preview` read."""
+    (motion,) = Source(path.parent).open()[1][0].read()
+    return motion
+
+
+def at_convert(path: Path) -> Motion:
+    """What `selfcorrect data convert` writes, as the file has it."""
+    out = path.parent.parent / "converted"
+    tyro.cli(DataCommand, args=["convert", str(path), "--to", "bvh", "--out", str(out)]).run()
+    return read_bvh(out / path.name).motion
+
+
+def at_correct(path: Path, monkeypatch: pytest.MonkeyPatch) -> Motion:
+    """What a corrector gets from `selfcorrect correct`; one that changes nothing leaves the file as it was."""
+    seen: list[Motion] = []
+
+    def corrector(motions: Sequence[Motion]) -> list[MotionCorrection]:
+        seen.extend(motions)
+        return [MotionCorrection(motion) for motion in motions]
+
+    monkeypatch.setattr(correct_file.Settings, "corrector", lambda self, shape_kg=None: corrector)
+    out = path.parent.parent / "out"
+    place = correct_file.Place(path, path.name, out)
+    correct_file.correct_file(place, correct_file.Settings(strength=None), lambda *progress: None)
+    before, after = (joint_positions(read_bvh(each).motion) for each in (path, out / path.name))
+    np.testing.assert_allclose(after, before, atol=TOLERANCE_M)
+    return seen[0]
+
+
+def test_every_door_shows_the_same_positions(
+    disguised: Path, walker: Motion, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected_m = by_name(walker)
+    doors = {
+        "open": open_motion(disguised).motion,
+        "load": load_motions(disguised.parent)[0],
+        "view": at_view(disguised, monkeypatch),
+        "data": at_data(disguised),
+        "convert": at_convert(disguised),
+        "correct": at_correct(disguised, monkeypatch),
+    }
+    for door, motion in doors.items():
+        off_m = float(np.abs(by_name(motion) - expected_m).max())
+        assert off_m < TOLERANCE_M, f"{door}: off by {off_m:.6f} m"
+    assert main(["data", "check", str(disguised)]) in (0, None)
+    assert "odd" not in capsys.readouterr().out.split("motion files")[-1]
+
+
+def test_formats_hold_the_same_heights(walker: Motion, tmp_path: Path) -> None:
+    """The formats that keep a place keep the soles where they are; HumanML3D's rows put the lowest on the floor."""
+    slow = replace(walker, fps=20.0)
+    for name, kind in (("a.bvh", "bvh"), ("a.npz", "amass"), ("a.npy", "joints"), ("rows.npy", "humanml3d")):
+        save_motion(tmp_path / name, slow, kind)
+        motion = open_motion(tmp_path / name).motion
+        lowest_m = 0.025 if kind == "humanml3d" else by_name(slow)[..., 1].min()
+        assert by_name(motion)[..., 1].min() == pytest.approx(lowest_m, abs=1e-3), kind
