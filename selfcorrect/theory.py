@@ -153,14 +153,16 @@ def expected_wasserstein(error_variance: ArrayLike, dimension: int) -> np.ndarra
     return np.sqrt(np.asarray(error_variance, dtype=float)) * mean_of_root / (2 * math.sqrt(math.pi))
 
 
-def replace_variance(n: int, generations: int, spread: float = 1.0) -> np.ndarray:
+def replace_variance(n: int, generations: int, spread: float = 1.0, extrapolation: float = 0.0) -> np.ndarray:
     """Expected variance (per dimension, truth 1) of a fully synthetic Gaussian loop, shape (t + 1,).
 
     ((n − 1)/n) (spread (n − 1)/n)^t for maximum likelihood: Shumailov et al. 2024, Alemohammad et al. 2024 (spread: the
     factor on the variance by which sampling is cherry-picked, λ_bias of MAD), Bertrand et al. 2024. Exact for all n.
+    extrapolation: w, with which each fit is moved away from its refit on n of its own samples, gives another factor
+    1 + w/n per generation, since E[Σ − Σ′] = Σ/n; exact where no extrapolated variance is negative.
     """
     shrink = (n - 1) / n
-    return shrink * (spread * shrink) ** np.arange(generations + 1)
+    return shrink * (spread * shrink * (1 + extrapolation / n)) ** np.arange(generations + 1)
 
 
 def replace_log_volume(n: int, dimension: int, generations: int) -> np.ndarray:
@@ -308,6 +310,93 @@ def curated_categories(probabilities: ArrayLike, rewards: ArrayLike, real_share:
         curated = history[-1] * (wins @ history[-1])
         history.append(real_share * real + (1 - real_share) * curated / curated.sum())
     return np.array(history)
+
+
+# ---------------------------------------------------------------- lines of descent
+
+
+def surviving_lineages(label_sizes: ArrayLike, generations: int, offspring_variance: float = 1.0) -> np.ndarray:
+    """Expected share of n founders that still have descendants under drift alone, shape (t + 1,).
+
+    Each label is a population of constant size whose members are drawn from the last one's. σ² = 1: drawn evenly
+    (Wright–Fisher). σ² > 1: with chances that vary by a squared coefficient of variation c = σ² − 1, gamma distributed
+    and drawn anew in each generation, so that a line of k among n has Beta-Binomial(n, k/c, (n − k)/c) children.
+    σ² < 1: a share 1 − √(1 − σ²) of the places is drawn anew, the others keep their line. Exact for these populations;
+    for large ones 1 / (1 + σ² t / 2), so that half is lost after 2/σ² generations whatever n is, down to one line per
+    label.
+    """
+    sizes = np.asarray(label_sizes, dtype=int)
+    curves = {size: _line_survival(size, generations, offspring_variance) for size in np.unique(sizes).tolist()}
+    return np.sum([size * curves[size] for size in sizes.tolist()], axis=0) / sizes.sum()
+
+
+def _line_survival(size: int, generations: int, offspring_variance: float) -> np.ndarray:
+    """Probability (t + 1,) that a line that begins with one of `size` members has not died out."""
+    chain = _line_sizes(size, offspring_variance)
+    lines, alive = np.eye(size + 1)[1], []
+    for _ in range(generations + 1):
+        alive.append(1 - lines[0])
+        lines = lines @ chain
+    return np.array(alive)
+
+
+def _line_sizes(size: int, offspring_variance: float) -> np.ndarray:
+    """Transition matrix (n + 1, n + 1) of the number of members of one line in a population of n."""
+    now, after = np.arange(size + 1)[:, None], np.arange(size + 1)[None, :]
+    if offspring_variance < 1:
+        return _lazy_line_sizes(size, 1 - math.sqrt(1 - _at_least_zero("offspring variance", offspring_variance)))
+    if offspring_variance == 1:
+        return stats.binom.pmf(after, size, now / size)
+    excess = offspring_variance - 1
+    chain = np.eye(size + 1)
+    chain[1:-1] = stats.betabinom.pmf(after, size, now[1:-1] / excess, (size - now[1:-1]) / excess)
+    return chain
+
+
+def _lazy_line_sizes(size: int, redrawn: float) -> np.ndarray:
+    """As `_line_sizes`, where a place keeps its line with probability 1 − `redrawn`."""
+    places = np.arange(size + 1)
+    return np.array(
+        [
+            np.convolve(
+                stats.binom.pmf(places[: own + 1], own, 1 - redrawn + redrawn * own / size),
+                stats.binom.pmf(places[: size - own + 1], size - own, redrawn * own / size),
+            )
+            for own in places
+        ]
+    )
+
+
+def matching_loss(draws: float, excess: float) -> float:
+    """Share of parents without a candidate of their own among `draws` candidates per parent: (1 + M c)^(−1/c).
+
+    excess: c, the squared coefficient of variation of the parents' chances to be drawn, gamma distributed; e^(−M) for
+    c = 0. What lineage matching loses in each generation. Large populations.
+    """
+    return math.exp(-draws) if excess == 0 else (1 + draws * excess) ** (-1 / excess)
+
+
+def matched_offspring_variance(draws: float, excess: float) -> float:
+    """Offspring variance under lineage matching, 2 p for the loss p: a parent that lost its place is replaced by a
+    second child of another. To first order in p, see `matching_loss`.
+    """
+    return 2 * matching_loss(draws, excess)
+
+
+def effective_size(size: float, offspring_variance: float) -> float:
+    """The size of an evenly drawn population that drifts as fast: n_e = n / σ²."""
+    return size / offspring_variance
+
+
+def drift_share(surviving: float, predicted: float) -> float:
+    """The part of a loss of lines that drift alone explains, log(predicted) / log(surviving), in [0, 1].
+
+    surviving: share of lines that a run has kept; predicted: what `surviving_lineages` says. The rest is the learner's
+    bias. NaN where nothing was lost.
+    """
+    if surviving >= 1:
+        return math.nan
+    return min(1.0, math.log(predicted) / math.log(surviving)) if surviving > 0 else 0.0
 
 
 # ---------------------------------------------------------------- from a finished run to constants

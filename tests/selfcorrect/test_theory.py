@@ -257,3 +257,66 @@ def test_estimate_says_when_a_run_does_not_determine_anything(curves: np.ndarray
 def test_negative_ratio_is_refused() -> None:
     with pytest.raises(ValueError, match="ratio must not be negative, got -1"):
         theory.contraction_bound(-1.0)
+
+
+def test_lines_of_a_population_of_two():
+    """Of two members one line survives for sure; both with probability 2^−t."""
+    survived = theory.surviving_lineages([2], 5)
+    assert survived == pytest.approx([(1 + 2.0**-t) / 2 for t in range(6)])
+
+
+@pytest.mark.parametrize("offspring_variance", [0.2, 1.0, 1.67])
+def test_lines_of_large_populations_halve_after_two_over_the_offspring_variance(offspring_variance):
+    curve = theory.surviving_lineages([300], 12, offspring_variance)
+    times = np.arange(13)
+    assert curve == pytest.approx(1 / (1 + offspring_variance * times / 2), abs=0.09)
+    assert np.interp(0.5, curve[::-1], times[::-1]) == pytest.approx(2 / offspring_variance, rel=0.2, abs=0.01) or (
+        offspring_variance == 0.2
+    )
+
+
+@pytest.mark.parametrize("offspring_variance", [0.3, 1.0, 2.5])
+def test_the_chain_of_line_sizes_has_the_stated_variance(offspring_variance):
+    """Rows are distributions with the mean kept; one member's children vary by σ², up to what a finite n allows."""
+    size = 200
+    chain, places = theory._line_sizes(size, offspring_variance), np.arange(size + 1)
+    assert chain.sum(1) == pytest.approx(np.ones(size + 1))
+    assert chain @ places == pytest.approx(places)
+    assert chain[1] @ places**2 - 1 == pytest.approx(offspring_variance, rel=0.02)
+
+
+def test_lines_agree_with_a_simulation():
+    rng, size, excess = np.random.default_rng(0), 12, 0.7
+    alive = []
+    for _ in range(4000):
+        founders = np.arange(size)
+        for _ in range(4):
+            chances = rng.gamma(1 / excess, excess, size)
+            founders = rng.choice(founders, size, p=chances / chances.sum())
+        alive.append(len(np.unique(founders)) / size)
+    error = 4 * np.std(alive) / math.sqrt(len(alive))
+    assert theory.surviving_lineages([size], 4, 1 + excess)[-1] == pytest.approx(np.mean(alive), abs=error)
+
+
+def test_labels_count_by_their_size():
+    parts = [theory.surviving_lineages([size], 3) for size in (2, 10)]
+    assert theory.surviving_lineages([2, 10], 3) == pytest.approx((2 * parts[0] + 10 * parts[1]) / 12)
+    assert theory.surviving_lineages([1, 1, 1], 50)[-1] == 1
+
+
+@pytest.mark.parametrize("excess", [0.0, 0.67, 2.0])
+def test_matching_loses_the_parents_that_no_candidate_has(excess):
+    rng, parents, draws = np.random.default_rng(1), 4000, 3
+    chances = rng.gamma(1 / excess, excess, parents) if excess else np.ones(parents)
+    empty = np.mean(rng.poisson(draws * chances) == 0)
+    assert theory.matching_loss(draws, excess) == pytest.approx(empty, abs=4 * math.sqrt(empty / parents))
+    assert theory.matched_offspring_variance(draws, excess) == 2 * theory.matching_loss(draws, excess)
+
+
+def test_drift_explains_all_part_or_nothing():
+    assert theory.drift_share(0.25, 0.25) == 1
+    assert theory.drift_share(0.25, 0.5) == pytest.approx(0.5)
+    assert theory.drift_share(0.25, 0.1) == 1
+    assert theory.drift_share(0.0, 0.3) == 0
+    assert math.isnan(theory.drift_share(1.0, 0.9))
+    assert theory.effective_size(128, 1.6) == 80

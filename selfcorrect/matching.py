@@ -1,0 +1,123 @@
+"""Lineage matching: each member of the last synthetic training set gets one child, so that no line dies by chance.
+
+A model draws its own training set with replacement, so that in each generation some lines have many children and others
+none (genetic drift, `theory.surviving_lineages`). Here a model draws more candidates than are wanted, and of those of
+each label every parent is assigned one by optimal transport. Nothing is stored beyond the training set that the model
+has just been trained on, and no real datum is looked at: the first generation, which has no synthetic parents, takes
+representatives of many draws instead.
+"""
+
+from __future__ import annotations
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from sklearn.cluster import KMeans
+from torch import Tensor
+
+from selfcorrect.anchors import Embedding, flat
+from selfcorrect.bias import Bias, Sampler
+from selfcorrect.errors import SettingError
+from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.randomness import Stream
+from selfcorrect.samples import Samples
+
+
+def lineage_matched(draws: int = 8, embed: Embedding = flat) -> Bias:
+    """A bias that gives each parent one child, among at most `draws` candidates per sample wanted.
+
+    embed: values to vectors in which children and parents are compared, of the training side. A parent asks for
+    further candidates only while its child is nearer to another parent, so that it would continue that one's line.
+    A sample that a corrector rejects is drawn anew for the same parent.
+    """
+    if draws < 1:
+        raise SettingError(f"lineage matching needs at least 1 draw per sample, got {draws}")
+
+    def bias(model: GenerativeModel, parents: Samples) -> Sampler:
+        line = newest_synthetic(parents)
+
+        def sampler(labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Tensor:
+            if len(line) == 0:
+                wanted = labels if slots is None else labels[slots]
+                return representatives(model, wanted, draws, embed, stream)
+            rows = parent_rows(labels, line.labels)
+            rows = rows if slots is None else rows[slots]
+            return _children(model, line, rows, labels if slots is None else labels[slots], draws, embed, stream)
+
+        return sampler
+
+    return bias
+
+
+def newest_synthetic(parents: Samples) -> Samples:
+    """The synthetic samples of the latest generation in a training set; none where all are real."""
+    synthetic, generation = parents.provenance.synthetic, parents.provenance.generation
+    newest = synthetic & (generation == generation[synthetic].max(initial=-1))
+    return parents.take(torch.from_numpy(newest))
+
+
+def parent_rows(labels: Tensor, parent_labels: Tensor) -> Tensor:
+    """A parent of the same label for each of labels (N,), all parents equally often; −1 where there is none."""
+    rows = torch.full_like(labels, -1)
+    for label in labels.unique():
+        own, wanted = (parent_labels == label).nonzero().flatten(), (labels == label).nonzero().flatten()
+        if len(own):
+            rows[wanted] = own[torch.arange(len(wanted)) % len(own)]
+    return rows
+
+
+def representatives(model: GenerativeModel, labels: Tensor, draws: int, embed: Embedding, stream: Stream) -> Tensor:
+    """Values (N, *event) that stand for `draws` times as many: of each label the draws nearest to k-means' centres."""
+    candidate_labels = labels.repeat(draws)
+    candidates = model.sample(candidate_labels, stream.child("draws"))
+    vectors = embed(candidates).double()
+    chosen = torch.empty_like(labels)
+    for label in labels.unique():
+        wanted, own = (labels == label).nonzero().flatten(), (candidate_labels == label).nonzero().flatten()
+        seed = stream.child("clusters", int(label)).seed % 2**32
+        centres = KMeans(len(wanted), n_init="auto", random_state=seed).fit(vectors[own].numpy()).cluster_centers_
+        chosen[wanted] = own[_assigned(torch.from_numpy(centres), vectors[own])]
+    return candidates[chosen]
+
+
+def _children(
+    model: GenerativeModel, line: Samples, rows: Tensor, labels: Tensor, draws: int, embed: Embedding, stream: Stream
+) -> Tensor:
+    """A child (N, *event) for the parent at each of `rows` (N,) of `line`, a plain draw for a row of −1."""
+    parents = embed(line.values).double()
+    values, candidate_labels = model.sample(labels, stream.child("round", 0)), labels
+    for attempt in range(1, 2 * draws):
+        vectors = embed(values).double()
+        chosen = match(parents[rows], labels, vectors, candidate_labels, rows >= 0)
+        unmet = (rows >= 0) & (nearest_rows(vectors[chosen], labels, parents, line.labels) != rows)
+        if not unmet.any() or len(values) + int(unmet.sum()) > draws * len(labels):
+            break
+        further = labels[unmet]
+        values = torch.cat([values, model.sample(further, stream.child("round", attempt))])
+        candidate_labels = torch.cat([candidate_labels, further])
+    return values[match(parents[rows], labels, embed(values).double(), candidate_labels, rows >= 0)]
+
+
+def nearest_rows(vectors: Tensor, labels: Tensor, members: Tensor, member_labels: Tensor) -> Tensor:
+    """The row in members (M, D) that is nearest to each of vectors (N, D) among those of its label."""
+    distances = torch.cdist(vectors, members)
+    distances[labels[:, None] != member_labels[None, :]] = torch.inf
+    return distances.argmin(dim=1)
+
+
+def match(targets: Tensor, labels: Tensor, candidates: Tensor, candidate_labels: Tensor, known: Tensor) -> Tensor:
+    """A candidate of the same label for each target (N, D), all different, at the least total squared distance.
+
+    known: (N,) bool, which targets count; the others take what is left. The first N candidates have labels (N,).
+    """
+    chosen = torch.empty_like(labels)
+    for label in labels.unique():
+        wanted, own = (labels == label).nonzero().flatten(), (candidate_labels == label).nonzero().flatten()
+        costs = torch.cdist(targets[wanted], candidates[own]).square()
+        costs[~known[wanted]] = 0
+        chosen[wanted] = own[torch.from_numpy(linear_sum_assignment(costs.numpy())[1])]
+    return chosen
+
+
+def _assigned(targets: Tensor, candidates: Tensor) -> Tensor:
+    """A candidate for each target (N, D), all different, at the least total squared distance."""
+    return torch.from_numpy(linear_sum_assignment(torch.cdist(targets, candidates).square().numpy())[1])
