@@ -1,13 +1,15 @@
-# Everything a newcomer needs: `make motion` runs the main job, `make test` the tests. Both set up what they need.
+# Everything a newcomer needs: `make motion` runs the main job, `make test` the tests, `make docs` builds the site. Each
+# sets up what it needs.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := .venv/.installed
 INSTALLED_FOR_TESTS := .venv/.installed-for-tests
+INSTALLED_FOR_DOCS := .venv/.installed-for-docs
 MOCAP ?= $(or $(SELFCORRECT_SHARED),../shared)/mocap/cmu-bvh.tar.gz
 
-.PHONY: setup motion test lint bench clean
+.PHONY: setup motion test lint types docs bench clean
 
 setup: $(INSTALLED)
 
@@ -21,19 +23,30 @@ $(INSTALLED_FOR_TESTS): $(INSTALLED)
 	$(PIP) install --constraint constraints.txt --editable '.[dev,mujoco,text,usd,viewer]'
 	touch $@
 
+$(INSTALLED_FOR_DOCS): $(INSTALLED)
+	$(PIP) install --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
 motion: $(INSTALLED)
 	$(BIN)/selfcorrect motion
 
 test: $(INSTALLED_FOR_TESTS)
 	$(BIN)/python -m pytest
 
-# The type checker does not know the editable install's folder mapping, so it is given an ordinary install beside it.
-lint: $(INSTALLED_FOR_TESTS)
+lint: $(INSTALLED_FOR_TESTS) types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright --level error
+
+# What reads the code without running it, the type checker and the site, does not know the editable install's folder
+# mapping, so it is given an ordinary install beside it.
+types: $(INSTALLED)
 	rm -rf build/lib build/types
 	$(PIP) install --quiet --no-deps --upgrade --target build/types .
-	$(BIN)/basedpyright --level error
+
+# `python -m http.server --directory build/site` shows it, with its search.
+docs: $(INSTALLED_FOR_DOCS) types
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 # Ratios against references measured in the same run; MOCAP is the CMU set, as a folder or an archive.
 bench: $(INSTALLED_FOR_TESTS)

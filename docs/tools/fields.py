@@ -1,0 +1,39 @@
+"""A griffe extension: the fields of a dataclass become one table, from the strings under them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import griffe
+
+
+class FieldTables(griffe.Extension):
+    """Shows name, type, meaning and default of a dataclass's fields where its docstring ends."""
+
+    def on_class(self, *, cls: griffe.Class, **kwargs: Any) -> None:
+        if not any(str(decorator.value).startswith("dataclass") for decorator in cls.decorators):
+            return
+        fields = [field for field in cls.attributes.values() if field.annotation and not field.is_private]
+        if not fields:
+            return
+        rows = [
+            griffe.DocstringParameter(
+                field.name,
+                annotation=field.annotation,
+                description=field.docstring.value if field.docstring else "",
+                value=_default(field),
+            )
+            for field in fields
+        ]
+        cls.docstring = cls.docstring or griffe.Docstring("", parent=cls)
+        cls.docstring.parsed.append(griffe.DocstringSectionParameters(rows, title="Fields:"))
+        for field in fields:
+            field.docstring = None  # told by the table
+
+
+def _default(field: griffe.Attribute) -> str | None:
+    """What a field is without being given; None for what must be given."""
+    value = None if field.value is None else str(field.value)
+    if value is None or not value.startswith("field("):
+        return value
+    return None if "default" not in value else value.removeprefix("field(").removesuffix(")").split("=", 1)[1]

@@ -1,0 +1,256 @@
+"""Draws the pictures of the concept pages: `python docs/tools/pictures.py` writes docs/pictures/*.svg.
+
+Diagrams are boxes and arrows; `diseases` and `knowledge` are runs of the loop on points around a circle.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from torch import Tensor
+
+from selfcorrect.anchors import AnchoredCorrector, fit_anchors
+from selfcorrect.correction import Correction
+from selfcorrect.corrector import chain, lift
+from selfcorrect.loop import Candidate, Plan, Task, run_loop, train_first_generation
+from selfcorrect.models.kernel_density import KernelDensity
+from selfcorrect.policy import Replace
+from selfcorrect.randomness import streams
+from selfcorrect.samples import Samples
+from selfcorrect.storage.store import MemoryStore
+
+OUT = Path(__file__).resolve().parents[1] / "pictures"
+INK, SOFT, BLUE, RED, GREEN, AMBER = "#111827", "#6b7280", "#2563eb", "#dc2626", "#059669", "#d97706"
+TINTS = {BLUE: "#dbeafe", RED: "#fee2e2", GREEN: "#d1fae5", AMBER: "#fef3c7", SOFT: "#f3f4f6"}
+STYLE = {"svg.fonttype": "path", "svg.hashsalt": "selfcorrect", "font.family": "DejaVu Sans", "font.size": 9}
+
+# --- diagrams --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box of a diagram, its centre at x, y in inches."""
+
+    x: float
+    y: float
+    title: str
+    text: str = ""
+    colour: str = BLUE
+    width: float = 1.35
+    height: float = 0.62
+
+
+def canvas(width: float, height: float) -> tuple[Figure, Axes]:
+    """An empty page, one unit per inch."""
+    page = Figure(figsize=(width, height))
+    axes = page.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
+    axes.set_axis_off()
+    return page, axes
+
+
+def draw_box(axes: Axes, box: Box) -> None:
+    corner = box.x - box.width / 2, box.y - box.height / 2
+    style = "round,pad=0,rounding_size=0.08"
+    face, edge = TINTS[box.colour], box.colour
+    axes.add_patch(FancyBboxPatch(corner, box.width, box.height, style, facecolor=face, edgecolor=edge, linewidth=1.2))
+    lines = box.text.count("\n") + 1 if box.text else 0
+    axes.text(box.x, box.y + 0.08 * lines, box.title, ha="center", va="center", weight="bold", color=INK)
+    if box.text:
+        axes.text(box.x, box.y - 0.12, box.text, ha="center", va="center", color=INK, fontsize=7.5, linespacing=1.25)
+
+
+def arrow(
+    axes: Axes, start: tuple[float, float], stop: tuple[float, float], colour: str = SOFT, bend: float = 0.0
+) -> None:
+    style = f"arc3,rad={bend}"
+    axes.add_patch(
+        FancyArrowPatch(start, stop, connectionstyle=style, arrowstyle="-|>", mutation_scale=11, color=colour, lw=1.3)
+    )
+
+
+def loop() -> Figure:
+    """The loop of one arm, and generation 0 that all arms share."""
+    page, axes = canvas(7.6, 3.75)
+    steps = [
+        Box(2.6, 3.1, "sample", "from the last model", BLUE),
+        Box(4.5, 3.1, "bias", "best of k, guidance …", BLUE),
+        Box(6.4, 3.1, "correct", "your corrector", GREEN),
+        Box(6.4, 1.75, "mix", "the data policy", BLUE),
+        Box(4.5, 1.75, "train", "anew, or go on", BLUE),
+        Box(2.6, 1.75, "commit", "all of it or nothing", BLUE),
+    ]
+    for box in steps:
+        draw_box(axes, box)
+    for one, other in pairwise(steps[:3]):
+        arrow(axes, (one.x + 0.68, one.y), (other.x - 0.68, other.y))
+    arrow(axes, (6.4, 2.78), (6.4, 2.07))
+    for one, other in pairwise(steps[3:]):
+        arrow(axes, (one.x - 0.68, one.y), (other.x + 0.68, other.y))
+    arrow(axes, (2.6, 2.07), (2.6, 2.78))
+    axes.text(2.52, 2.42, "next generation", ha="right", va="center", color=SOFT, fontsize=8)
+    draw_box(axes, Box(6.4, 0.5, "real data", "training half", AMBER))
+    arrow(axes, (6.4, 0.82), (6.4, 1.43), AMBER)
+    draw_box(axes, Box(4.5, 0.5, "evaluate", "raw samples only", RED))
+    arrow(axes, (4.5, 1.43), (4.5, 0.82), RED)
+    draw_box(axes, Box(2.6, 0.5, "held-out data", "never corrected with", AMBER))
+    arrow(axes, (3.28, 0.5), (3.82, 0.5), AMBER)
+    draw_box(axes, Box(0.75, 3.1, "generation 0", "real data alone;\nshared by all arms", AMBER, 1.2, 0.75))
+    arrow(axes, (1.36, 3.1), (1.92, 3.1), AMBER)
+    return page
+
+
+def pipeline() -> Figure:
+    """What a motion goes through in the physics corrector."""
+    page, axes = canvas(9.0, 2.6)
+    stages = [
+        Box(0.8, 1.55, "read", "axes, units,\nrest pose", AMBER, 1.15, 0.8),
+        Box(2.28, 1.55, "mend", "noise, floor,\ndrift, feet", BLUE, 1.15, 0.8),
+        Box(3.76, 1.55, "find supports", "steps, seats,\nholds", BLUE, 1.25, 0.8),
+        Box(5.24, 1.55, "plan", "contacts, forces\nthey must give", BLUE, 1.15, 0.8),
+        Box(6.72, 1.55, "track", "a simulated body\nfollows", GREEN, 1.15, 0.8),
+        Box(8.2, 1.55, "judge", "kept and removed;\naccept or reject", RED, 1.15, 0.8),
+    ]
+    for box in stages:
+        draw_box(axes, box)
+    for one, other in pairwise(stages):
+        arrow(axes, (one.x + one.width / 2 + 0.02, 1.55), (other.x - other.width / 2 - 0.02, 1.55))
+    for first, last, words in (
+        (0, 0, "any file"),
+        (1, 1, "kinematics"),
+        (2, 3, "dynamics on paper"),
+        (4, 4, "physics"),
+    ):
+        low, high = stages[first].x - 0.55, stages[last].x + 0.55
+        axes.plot([low, low, high, high], [2.12, 2.18, 2.18, 2.12], color=SOFT, linewidth=1)
+        axes.text((low + high) / 2, 2.25, words, ha="center", va="bottom", color=SOFT, fontsize=8)
+    below = "with --kinematic the corrector stops here"
+    axes.annotate(below, (2.28, 1.13), (2.28, 0.55), ha="center", color=SOFT, fontsize=8, arrowprops=_THIN)
+    bound = "help from outside is bounded, measured, reported"
+    axes.annotate(bound, (6.72, 1.13), (6.72, 0.55), ha="center", color=SOFT, fontsize=8, arrowprops=_THIN)
+    return page
+
+
+_THIN = {"arrowstyle": "-|>", "color": SOFT, "linewidth": 0.9}
+
+
+def packages() -> Figure:
+    """Which package may import which."""
+    page, axes = canvas(7.2, 3.2)
+    draw_box(axes, Box(3.6, 2.75, "experiments", "commands, presets, jobs, reports, toys", RED, 3.4))
+    draw_box(axes, Box(1.8, 1.65, "simulators", "the physics corrector", GREEN, 2.3))
+    draw_box(axes, Box(5.4, 1.65, "datasets", "files, known collections, windows", AMBER, 2.5))
+    words = "the loop, policies, correctors, models, metrics, theory, statistics, storage, motion"
+    draw_box(axes, Box(3.6, 0.5, "selfcorrect", words, BLUE, 5.6))
+    for start, stop in (
+        ((2.6, 2.43), (2.0, 1.97)),
+        ((4.6, 2.43), (5.2, 1.97)),
+        ((3.6, 2.43), (3.6, 0.82)),
+        ((1.9, 1.33), (2.3, 0.82)),
+        ((5.3, 1.33), (4.9, 0.82)),
+    ):
+        arrow(axes, start, stop)
+    axes.text(3.66, 1.2, "imports", color=SOFT, fontsize=8)
+    return page
+
+
+# --- runs ------------------------------------------------------------------------------------------------------------
+
+MODES, COUNT, BLUR, SEED = 8, 200, 0.12, 1
+SPREAD_RAD, REACH_RAD = 0.08, 0.24
+"""Standard deviation along an arc, and how near a point must be for the arc to count as alive."""
+SHOWN = (0, 5, 20, 80)
+
+
+def ring(count: int, seed: int) -> Tensor:
+    """Points (N, 2) on eight arcs of the unit circle: the truth."""
+    random = np.random.default_rng(seed)
+    angles = 2 * math.pi * np.arange(count) / MODES + random.normal(scale=SPREAD_RAD, size=count)
+    return torch.from_numpy(np.stack([np.cos(angles), np.sin(angles)], axis=1))
+
+
+def onto_circle(points: Tensor) -> Tensor:
+    """The law without the data: every point goes to the nearest one of the unit circle."""
+    return points / points.norm(dim=1, keepdim=True).clamp_min(1e-9)
+
+
+def snapshots(correction: Correction | None) -> list[np.ndarray]:
+    """What the model of each generation in `SHOWN` draws in a fully synthetic loop, before any correction."""
+    seen: dict[int, np.ndarray] = {}
+
+    def evaluate(candidate: Candidate) -> Mapping[str, float]:
+        if candidate.generation in SHOWN:
+            seen[candidate.generation] = candidate.samples(COUNT).values.numpy()
+        return {}
+
+    task = Task(KernelDensity.empty(2, scale=BLUR), Samples.real(ring(COUNT, SEED)), evaluate)
+    first, stream = MemoryStore(), streams(SEED)
+    train_first_generation(task, first, stream)
+    run_loop(task, Plan(Replace(), max(SHOWN), correction=correction), MemoryStore(), first, stream)
+    return [seen[generation] for generation in SHOWN]
+
+
+def rows_of_points(rows: Mapping[str, list[np.ndarray]]) -> Figure:
+    """One row of pictures per loop, one column per generation; the truth as a thin line, lost arcs as crosses."""
+    page = Figure(figsize=(7.4, 1.85 * len(rows) + 0.2), layout="constrained")
+    grid = page.subplots(len(rows), len(SHOWN), squeeze=False)
+    circle = np.linspace(0, 2 * math.pi, 200)
+    centres = 2 * math.pi * np.arange(MODES) / MODES
+    for (name, pictures), panels in zip(rows.items(), grid, strict=True):
+        for generation, points, panel in zip(SHOWN, pictures, panels, strict=True):
+            panel.plot(np.cos(circle), np.sin(circle), color="#d1d5db", linewidth=0.8)
+            panel.plot(*points.T, ".", markersize=2.5, color=BLUE)
+            angles = np.arctan2(points[:, 1], points[:, 0])
+            apart = np.abs((angles[:, None] - centres + math.pi) % (2 * math.pi) - math.pi)
+            lost = centres[(apart > REACH_RAD).all(axis=0)]
+            panel.plot(np.cos(lost), np.sin(lost), "x", markersize=6, color=RED, markeredgewidth=1.6)
+            panel.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5), xticks=[], yticks=[], aspect="equal")
+            for spine in panel.spines.values():
+                spine.set_color("#d1d5db")
+            off = np.abs(np.linalg.norm(points, axis=1) - 1).mean()
+            panel.set_xlabel(f"off the circle {off:.2f}; arcs {MODES - len(lost)} of {MODES}", fontsize=7)
+            if panels is grid[0]:
+                panel.set_title(f"generation {generation}", fontsize=9)
+        panels[0].set_ylabel(name, fontsize=9)
+    return page
+
+
+def diseases() -> Figure:
+    """A loop without correction: points leave the circle, and arcs go lost."""
+    return rows_of_points({"no correction": snapshots(None)})
+
+
+def knowledge() -> Figure:
+    """The same loop with a corrector that knows the law, with one that remembers where the arcs were, and with both."""
+    real = Samples.real(ring(COUNT, SEED))
+    anchors = fit_anchors(real, COUNT // MODES, streams(SEED).child("anchors"), "real training data")
+    law, memory = lift(onto_circle), AnchoredCorrector(anchors)
+    return rows_of_points(
+        {
+            "knows the law": snapshots(Correction(law)),
+            "remembers centroids": snapshots(Correction(memory)),
+            "both": snapshots(Correction(chain(memory, law))),
+        }
+    )
+
+
+def main() -> None:
+    """Write all pictures."""
+    OUT.mkdir(exist_ok=True)
+    with mpl.rc_context(STYLE):
+        for make in (loop, pipeline, packages, diseases, knowledge):
+            make().savefig(OUT / f"{make.__name__}.svg", metadata={"Date": None})
+            print(OUT / f"{make.__name__}.svg")
+
+
+if __name__ == "__main__":
+    main()

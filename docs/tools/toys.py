@@ -1,0 +1,40 @@
+"""Runs every toy loop in full and keeps what the theory gallery shows: `python docs/tools/toys.py`, about ten minutes.
+
+Writes docs/pictures/toys/NAME-0.svg … and docs/tools/toys.json.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from selfcorrect.experiments.commands.toy import PRESETS
+from selfcorrect.experiments.toy.drawing import draw
+from selfcorrect.experiments.toy.result import Result
+
+PICTURES = Path(__file__).resolve().parents[1] / "pictures" / "toys"
+SUMMARY = Path(__file__).with_suffix(".json")
+
+
+def keep(name: str, title: str, source: str, result: Result) -> dict[str, object]:
+    """Write a loop's pictures; returns what the page says of it."""
+    figures = []
+    for index, figure in enumerate(result.figures):
+        (PICTURES / f"{name}-{index}.svg").write_text(draw(figure))
+        figures.append({"file": f"toys/{name}-{index}.svg", "title": figure.title})
+    checks = [asdict(check) for check in result.checks]
+    return {"title": title, "source": source, "reading": result.reading, "figures": figures, "checks": checks}
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    shown = {name: keep(name, preset.title, preset.source, preset.run(preset.full)) for name, preset in PRESETS.items()}
+    SUMMARY.write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()
