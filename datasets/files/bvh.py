@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.files.naming import parts_of
+from selfcorrect.datasets.files.anatomy import recognised
+from selfcorrect.datasets.files.rooting import top_of_body
 from selfcorrect.errors import InputError
 from selfcorrect.motion.kinematics import continuous
 from selfcorrect.motion.motion import Motion
@@ -125,12 +126,13 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None) -> B
     parents = tuple(joint.parent for joint in joints)
     offsets = np.array([joint.offset for joint in joints], dtype=float)
     positions, rotations = _channel_values(values, channels, offsets)
-    parts, usual = parts_of(names), _usual_offsets(offsets, positions)
-    unit_m = metres_per_unit or usual_unit_m(parents, usual, parts.index("pelvis") if "pelvis" in parts else 0)
+    skeleton = Skeleton(names, parents, _usual_offsets(offsets, positions), ("",) * len(names))
+    root = positions.get(0, np.tile(offsets[0], (frames, 1)))
+    read = recognised(Motion(skeleton, root, rotations, _frame_rate(frame_time_s), source=source))
+    unit_m = metres_per_unit or usual_unit_m(parents, read.skeleton.offsets_m, top_of_body(read.skeleton))
     stretches_m = {joint: track * unit_m for joint, track in positions.items() if joint > 0}
-    root_m = positions.get(0, np.tile(offsets[0], (frames, 1))) * unit_m
-    skeleton = Skeleton(names, parents, usual * unit_m, parts)
-    motion = Motion(skeleton, root_m, rotations, _frame_rate(frame_time_s), source=source)
+    skeleton = replace(read.skeleton, offsets_m=read.skeleton.offsets_m * unit_m)
+    motion = replace(read, skeleton=skeleton, root_m=root * unit_m)
     ends = frozenset(index for index, joint in enumerate(joints) if joint.is_end)
     return BvhClip(motion, channels, offsets, ends, unit_m, stretches_m)
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.datasets.files.anatomy import recognised
 from selfcorrect.datasets.files.bvh import BvhClip, read_bvh, write_bvh
 from selfcorrect.datasets.files.motion_file import MotionFile, Reading
+from selfcorrect.datasets.files.rooting import above, hangs_elsewhere, rooted_at, rooted_back
 from selfcorrect.datasets.files.upright import upright
 from selfcorrect.errors import InputError
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
@@ -59,10 +61,16 @@ def _check_held(path: Path, wanted: Motion, written: Motion) -> None:
 
 
 def body_of(clip: BvhClip) -> Motion:
-    """The motion of the pelvis and all below it, where the file's root is another joint (a scene's, a prop's)."""
+    """The motion of the pelvis and all below it, where the file's root is another joint (a scene's, a prop's).
+
+    Where parts of the body are not below the pelvis, it is the whole motion on a tree that hangs on the pelvis.
+    """
     pelvis = clip.motion.skeleton.joint("pelvis")
     if not pelvis:
         return clip.motion
+    if hangs_elsewhere(clip.motion.skeleton):
+        _check_rigid(clip, pelvis)
+        return recognised(rooted_at(clip.motion, pelvis))
     skeleton, kept = clip.motion.skeleton, _below(clip.motion.skeleton, pelvis)
     position_m, orientation = _world_of(clip, pelvis)
     offsets_m = skeleton.offsets_m[kept]
@@ -83,6 +91,8 @@ def with_body(clip: BvhClip, body: Motion) -> BvhClip:
     pelvis = clip.motion.skeleton.joint("pelvis")
     if not pelvis:
         return replace(clip, motion=body)
+    if hangs_elsewhere(clip.motion.skeleton):
+        return replace(clip, motion=rooted_back(clip.motion, pelvis, body))
     kept = _below(clip.motion.skeleton, pelvis)
     rotations = clip.motion.rotations.copy()
     rotations[:, kept] = body.rotations
@@ -93,6 +103,14 @@ def with_body(clip: BvhClip, body: Motion) -> BvhClip:
         return replace(clip, motion=replace(clip.motion, rotations=rotations), stretches_m=stretches_m)
     root_m = clip.motion.root_m + body.root_m - _world_of(clip, pelvis)[0]
     return replace(clip, motion=replace(clip.motion, root_m=root_m, rotations=rotations))
+
+
+def _check_rigid(clip: BvhClip, joint: int) -> None:
+    """Refuse to hang a skeleton on a joint where bones stretch between it and the root."""
+    moving = [one for one in above(clip.motion.skeleton, joint)[:-1] if one in clip.stretches_m]
+    if any(np.ptp(clip.stretches_m[one], axis=0).max() > _HELD_M for one in moving):
+        names = [clip.motion.skeleton.names[one] for one in moving]
+        raise InputError(f"{clip.motion.source}: the bones between root and pelvis stretch, at {', '.join(names)}")
 
 
 def _below(skeleton: Skeleton, top: int) -> list[int]:

@@ -19,18 +19,25 @@ _SCHEMES = (
     ("thigh", "shin", "foot", "toe", "collar", "shldr", "forearm", "hand"),  # DAZ
     ("thigh", "calf", "foot", "toe0", "clavicle", "upperarm", "forearm", "hand"),  # 3ds Max Biped
     ("upperleg", "lowerleg", "foot", "toes", "shoulder", "upperarm", "lowerarm", "hand"),  # Unity, Bandai Namco
+    ("upperleg", "lowerleg", "foot", "toebase", "shoulder", "upperarm", "lowerarm", "hand"),  # VRM
+    ("upperleg", "lowerleg", "foot", "toe", "shoulder", "upperarm", "forearm", "hand"),  # Xsens
+    ("thigh", "calf", "foot", "ball", "clavicle", "upperarm", "lowerarm", "hand"),  # Unreal
+    ("thigh", "shin", "foot", "toe", "shoulder", "arm", "forearm", "hand"),  # Rokoko
+    ("thigh", "shin", "foot", "toe", "shoulder", "upperarm", "forearm", "hand"),  # Rigify
+    ("femur", "tibia", "foot", "toes", "clavicle", "humerus", "radius", "wrist"),  # Acclaim's ASF
 )
 """What each scheme calls `_LIMBS`, without side, in lower case."""
 
 _ROOTS = ("pelvis", "hips", "hip")
-_SPINE = re.compile(r"(spine|chest|upperchest|abdomen|lowerback|torso|thorax)\d*")
-_NECK = re.compile(r"neck\d*")
-_PREFIX = re.compile(r"^(.*:)?(mixamorig\d*|bip0*1|joint)?[ _-]*", re.IGNORECASE)
+_SPINE = re.compile(r"(spine|chest|upperchest|abdomen|lowerback|upperback|torso|thorax)\d*|l5|l3|t12|t8")
+_NECK = re.compile(r"(lower|upper)?neck\d*")
+_PREFIX = re.compile(r"^(.*:)?(mixamorig\d*|bip0*1|joint|j_bip(?:_c)?|def|org)?[ _-]*", re.IGNORECASE)
 _SIDES = (
     re.compile(r"(?P<side>left|right)[ _.-]?(?P<core>.+)", re.IGNORECASE),
     re.compile(r"(?P<side>[lr])[ _.-](?P<core>.+)", re.IGNORECASE),
     re.compile(r"(?P<side>[lrLR])(?P<core>[A-Z].*)"),
     re.compile(r"(?P<core>.+?)[ _.-](?P<side>left|right|l|r)", re.IGNORECASE),
+    re.compile(r"(?P<side>[lr])(?P<core>femur|tibia|foot|toes|clavicle|humerus|radius|wrist)"),
 )
 
 
@@ -45,10 +52,15 @@ def parts_of(names: Sequence[str]) -> tuple[str, ...]:
     found |= _first("pelvis", [index for index, core in midline if core in _ROOTS])
     found |= _first("head", [index for index, core in midline if core == "head"])
     found |= _first("neck", [index for index, core in reversed(midline) if _NECK.fullmatch(core)])
-    found |= _spine([index for index, core in midline if _SPINE.fullmatch(core)])
+    found |= spine_parts([index for index, core in midline if _SPINE.fullmatch(core)])
     found |= _toe_ends(names, found)
     part_at = {index: part for part, index in found.items()}
     return tuple(part_at.get(index, "") for index in range(len(names)))
+
+
+def side_of(name: str) -> str:
+    """The side that a name tells: "left", "right" or ""."""
+    return _split(name)[0]
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -82,7 +94,7 @@ def _first(part: str, joints: Sequence[int]) -> dict[str, int]:
     return {part: joints[0]} if joints else {}
 
 
-def _spine(joints: Sequence[int]) -> dict[str, int]:
+def spine_parts(joints: Sequence[int]) -> dict[str, int]:
     """Up to three parts along the spine's joints: the lowest, the middle one, and the highest, which bears the arms."""
     if len(joints) < 3:
         return dict(zip(("spine3",) if len(joints) == 1 else ("spine1", "spine3"), joints, strict=False))

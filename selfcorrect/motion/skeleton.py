@@ -63,7 +63,7 @@ class Skeleton:
         by_part = {part: joint for joint, part in enumerate(self.parts) if part}
         return np.array(
             [
-                by_part.get(_swap_sides(part), joint) if part else index.get(_swap_sides(name), joint)
+                by_part.get(swap_sides(part), joint) if part else index.get(swap_sides(name), joint)
                 for joint, (name, part) in enumerate(zip(self.names, self.parts, strict=True))
             ]
         )
@@ -117,7 +117,8 @@ class Skeleton:
 _SIDES = (("left", "right"), ("Left", "Right"), ("LEFT", "RIGHT"))
 
 
-def _swap_sides(name: str) -> str:
+def swap_sides(name: str) -> str:
+    """The name of a joint's or part's counterpart on the other side; its own on the midline."""
     for left, right in _SIDES:
         if left in name:
             return name.replace(left, right)

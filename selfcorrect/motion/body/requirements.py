@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from selfcorrect.errors import InputError
+from selfcorrect.motion.body.posture import on_all_fours
 from selfcorrect.motion.motion import Motion
 
 REQUIRED_PARTS = ("pelvis", *(f"{side}_{part}" for side in ("left", "right") for part in ("hip", "knee", "ankle")))
@@ -21,7 +22,7 @@ def check_body(motion: Motion) -> None:
 
 def flaw_of(motion: Motion) -> str:
     """Why no corrector could work on a motion, in a sentence that names what is missing; "" where one could."""
-    checks = (_flaw_of_frames, _flaw_of_place, _flaw_of_parts, _flaw_of_legs)
+    checks = (_flaw_of_frames, _flaw_of_place, _flaw_of_parts, _flaw_of_legs, _flaw_of_posture)
     found = next(filter(None, (check(motion) for check in checks)), "")
     return f"{motion.source or 'the motion'}: {found}" if found else ""
 
@@ -47,7 +48,10 @@ def _flaw_of_parts(motion: Motion) -> str:
     if not missing:
         return ""
     shown = ", ".join(skeleton.names[:12]) + (", …" if len(skeleton) > 12 else "")
-    return f"no joint is recognised as {', '.join(missing)}, which a human body needs; its joints are {shown}"
+    lacking = "no human body is recognised, neither by the joints' names nor by its shape"
+    if len(missing) < len(REQUIRED_PARTS):
+        lacking = f"no joint is recognised as {', '.join(missing)}, which a human body needs"
+    return f"{lacking}; its joints are {shown}"
 
 
 def _flaw_of_legs(motion: Motion) -> str:
@@ -58,3 +62,7 @@ def _flaw_of_legs(motion: Motion) -> str:
             if np.linalg.norm(rest_m[end] - rest_m[start]) < _SHORTEST_BONE_M:
                 return f"the bone from {skeleton.names[start]} to {skeleton.names[end]} has no length"
     return ""
+
+
+def _flaw_of_posture(motion: Motion) -> str:
+    return "goes on all fours with a trunk as long as its legs: no human body" if on_all_fours(motion) else ""

@@ -54,6 +54,20 @@ SCHEMES = {
     | both_sides("{limb}_{side}", "UpperLeg LowerLeg Foot Toes Shoulder UpperArm LowerArm Hand", ("L", "R")),
     "acclaim": {"Hips": "pelvis", "Chest": "spine3", "Neck": "neck", "Head": "head"}
     | both_sides("{side}{limb}", "Hip Knee Ankle Toe Collar Shoulder Elbow Wrist"),
+    "unreal": {"root": "", "pelvis": "pelvis", "spine_01": "spine1", "spine_02": "spine2", "spine_03": "spine3",
+        "neck_01": "neck", "head": "head", "thigh_twist_01_l": "", "ik_foot_root": "", "index_01_l": "",
+    } | both_sides("{limb}_{side}", "thigh calf foot ball clavicle upperarm lowerarm hand", ("l", "r")),
+    "rokoko": {"Hips": "pelvis", "Spine1": "spine1", "Spine3": "spine3", "Neck": "neck"}
+    | both_sides("{side}{limb}", "Thigh Shin Foot Toe Shoulder Arm ForeArm Hand"),
+    "xsens": {"Pelvis": "pelvis", "L5": "spine1", "L3": "", "T12": "spine2", "T8": "spine3", "Neck": "neck"}
+    | both_sides("{side}{limb}", "UpperLeg LowerLeg Foot Toe Shoulder UpperArm ForeArm Hand"),
+    "rigify": {"DEF-spine": "spine3", "DEF-breast.L": "", "DEF-pelvis.L": "", "DEF-thigh.L.001": ""}
+    | both_sides("DEF-{limb}.{side}", "thigh shin foot toe shoulder upper_arm forearm hand", ("L", "R")),
+    "vrm": {"J_Bip_C_Hips": "pelvis", "J_Bip_C_Spine": "spine1", "J_Bip_C_UpperChest": "spine3", "J_Sec_Hair1_01": ""}
+    | both_sides("J_Bip_{side}_{limb}", "UpperLeg LowerLeg Foot ToeBase Shoulder UpperArm LowerArm Hand", ("L", "R")),
+    "asf": {"root": "", "lhipjoint": "", "lowerback": "spine1", "upperback": "spine2", "thorax": "spine3",
+        "lowerneck": "", "upperneck": "neck", "head": "head", "lfingers": "", "lthumb": "",
+    } | both_sides("{side}{limb}", "femur tibia foot toes clavicle humerus radius wrist", ("l", "r")),
     "unknown": {"bone_1": "", "bone_2": "", "": "", "Tail": "", "LegoMan": ""},
 }  # fmt: skip
 
