@@ -20,8 +20,7 @@ from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.body.carrying import onto_links, onto_skeleton
 from selfcorrect.simulators.body.humanoid import Humanoid, humanoid
-from selfcorrect.simulators.engines.mujoco_world import MuJoCoWorld
-from selfcorrect.simulators.engines.world import GRAVITY_M_S2, PyBulletWorld
+from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.mending.precondition import Mended, PreconditionSettings, precondition
 from selfcorrect.simulators.planning.contact_plan import explain
 from selfcorrect.simulators.planning.dynamics_filter import clear_floor, filter_dynamics
@@ -86,7 +85,7 @@ def follow_mended(
     failures = [_failure(track, off, settings) for track, off in zip(tracks, off_m, strict=True)]
     if preconditioning.support == "infer":
         off_ground_m = above_ground_m(body, plans.points_m, supports)[..., 1].min(-1)
-        missing = np.linalg.norm(plans.rest[..., :3], axis=-1) / (body.total_mass_kg * GRAVITY_M_S2)
+        missing = np.linalg.norm(plans.rest[..., :3], axis=-1) / body.weight_n
         floats = [_floats(held, motions.fps) for held in (missing > FLOATING_BODYWEIGHTS) & (off_ground_m > FLOATING_M)]
         failures = [reason or failure for reason, failure in zip(floats, failures, strict=True)]
     figures = zip(_changes(motions, simulated, mended), tracks, plans.rest, strict=True)
@@ -156,7 +155,7 @@ def _help(body: Humanoid, wrench: np.ndarray, rest: np.ndarray) -> dict[str, flo
     wrench: (S, 6) what the simulation was given; rest: (T, 6) what the motion demands of more than floor and muscles,
     which is high where a support is missing that the file does not show.
     """
-    weight_n = body.total_mass_kg * GRAVITY_M_S2
+    weight_n = body.weight_n
     parts = wrench[:, :3], wrench[:, 3:], rest[:, :3]
     force_n, moment_nm, unexplained_n = (float(np.linalg.norm(part, axis=1).mean()) for part in parts)
     return {
@@ -170,7 +169,7 @@ class _Simulator:
     """A world and the body last built in it, kept for the next motions of the same skeleton."""
 
     def __init__(self, settings: TrackerSettings) -> None:
-        self.world = {"pybullet": PyBulletWorld, "mujoco": MuJoCoWorld}[settings.engine](settings)
+        self.world = ENGINES.load(settings.engine)(settings)
         self._minimum_inertia_kgm2, self._mass_kg = settings.minimum_inertia_kgm2, settings.mass_kg
         self._skeleton: Skeleton | None = None
 

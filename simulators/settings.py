@@ -6,11 +6,10 @@ from dataclasses import dataclass, fields
 from typing import Literal, Self, TypeAlias
 
 from selfcorrect.errors import SettingError
+from selfcorrect.simulators.engines.table import ENGINES
 
 STRENGTHS = {"faithful": 0.0, "balanced": 0.7, "physical": 1.0}
 """Named points on the dial of `TrackerSettings.at_strength`."""
-
-ENGINES = ("pybullet", "mujoco")
 
 SupportChoice: TypeAlias = Literal["infer", "floor", "off"]
 """What carries the body: what the motion shows, nothing but the floor, or whatever it may be, left alone."""
@@ -36,7 +35,7 @@ class TrackerSettings:
     """
 
     engine: str = "pybullet"
-    """The simulator: one of `ENGINES`."""
+    """The simulator: a name in the table `ENGINES`."""
     mass_kg: float | None = None
     """What the body weighs; without it, what is usual for its stature."""
     rate_hz: float = 120.0
@@ -81,8 +80,7 @@ class TrackerSettings:
     """Mean distance over all joints at which the motion is rejected."""
 
     def __post_init__(self) -> None:
-        if self.engine not in ENGINES:
-            raise SettingError(f"engine must be one of {ENGINES}, got {self.engine!r}")
+        ENGINES.row(self.engine)
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, (int, float)) and not value > 0 and field.name not in _MAY_BE_ZERO:

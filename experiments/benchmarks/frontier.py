@@ -23,6 +23,7 @@ from selfcorrect.datasets.collections.cmu import load_cmu
 from selfcorrect.experiments.benchmarks.tracking import Result, mean_errors, measure
 from selfcorrect.experiments.reporting.figures import PALETTE, STYLE
 from selfcorrect.motion.motion import Motion
+from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.settings import STRENGTHS, TrackerSettings
 from selfcorrect.storage.files import replacing, write_atomically
 
@@ -120,7 +121,7 @@ class Arguments:
     """Take each n-th clip only."""
     strengths: tuple[float, ...] = (0.0, 0.35, 0.7, 0.85, 1.0)
     """Points on the dial of `TrackerSettings.at_strength`."""
-    engines: tuple[str, ...] = ("pybullet", "mujoco")
+    engines: tuple[str, ...] = tuple(ENGINES.names)
     """A curve for each."""
 
 

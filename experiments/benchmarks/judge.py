@@ -21,7 +21,7 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.mending.precondition import PreconditionSettings, precondition
 from selfcorrect.simulators.pipeline import Outcome, follow_mended
-from selfcorrect.simulators.settings import ENGINES, STRENGTHS, TrackerSettings
+from selfcorrect.simulators.settings import STRENGTHS, TrackerSettings
 
 FEET = ("left foot", "right foot")
 
@@ -114,7 +114,9 @@ class Arguments:
     every: int = 1
     """Take each n-th clip only."""
     corrector: str = "pybullet"
-    """The engine that corrects; the other judges."""
+    """The engine that corrects."""
+    judge: str = "mujoco"
+    """The engine that judges."""
     strength: float = STRENGTHS["balanced"]
     """Point on the dial of `TrackerSettings.at_strength`."""
 
@@ -122,11 +124,10 @@ class Arguments:
 def main(arguments: Arguments) -> None:
     """Judge all clips and print the table."""
     settings = replace(TrackerSettings.at_strength(arguments.strength), engine=arguments.corrector)
-    (other,) = set(ENGINES) - {arguments.corrector}
     clips = load_cmu(arguments.data, arguments.split)[:: arguments.every]
-    judging = replace(settings, engine=other)
-    print(f"first {arguments.corrector}, which corrects, then {other}, which judges; a foot is loaded that bears more")
-    print(f"than {BEARS_BODYWEIGHTS} body weights")
+    judging = replace(settings, engine=arguments.judge)
+    print(f"first {arguments.corrector}, which corrects, then {arguments.judge}, which judges;")
+    print(f"a foot is loaded that bears more than {BEARS_BODYWEIGHTS} body weights")
     print(table({Path(clip.source).stem: judge(clip, settings, judging) for clip in clips}))
 
 

@@ -36,7 +36,7 @@ class Arguments:
     workers: int = 2
     """Processes of the last measurement."""
     engine: str = "pybullet"
-    """The simulator: pybullet or mujoco."""
+    """The simulator."""
 
 
 def windows(count: int) -> list[Motion]:

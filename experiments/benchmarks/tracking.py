@@ -27,12 +27,11 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.settings import STRENGTHS, TrackerSettings
 
 FURTHEST_M = 0.5
 """Mean distance over the body's joints at which a motion is lost."""
-
-_STEP = {"pybullet": "stepSimulation", "mujoco": "mj_step"}
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,8 @@ def _on_supports(errors: TrackingErrors, correction: MotionCorrection, when: str
 @contextmanager
 def _engine_clock(engine: str) -> Iterator[Callable[[], float]]:
     """Processor time spent in the engine's step so far."""
-    module, name = importlib.import_module(engine), _STEP[engine]
+    path, name = ENGINES.row(engine).step.split(":")
+    module = importlib.import_module(path)
     spent, step = 0.0, getattr(module, name)
 
     def timed(*arguments: object, **named: object) -> None:
@@ -221,7 +221,7 @@ class Arguments:
     strength: float = STRENGTHS["balanced"]
     """Point on the dial of `TrackerSettings.at_strength`."""
     engine: tuple[str, ...] = ("pybullet",)
-    """Engines to compare, of pybullet and mujoco."""
+    """Engines to compare."""
 
 
 def main(arguments: Arguments) -> None:

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
+from tyro.extras import literal_type_from_choices
 
-from selfcorrect.errors import InputError, SettingError
+from selfcorrect.errors import SettingError
 from selfcorrect.experiments.commands.inputs import must_exist
+from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.settings import STRENGTHS, SupportChoice
+
+if TYPE_CHECKING:
+    EngineName = str
+else:
+    EngineName = literal_type_from_choices(ENGINES.names)
+
+if TYPE_CHECKING:
+    EngineName = str
+else:
+    EngineName = literal_type_from_choices(ENGINES.names)
 
 MASS_KG = (1, 1000)
 """Bodies that the simulation can hold together."""
@@ -37,7 +48,7 @@ class CorrectCommand:
     support: SupportChoice = "infer"
     """What carries the body: steps, rungs and seats where the motion shows them (infer), nothing but the floor (floor),
     or whatever it may be that holds it at its height, which then is left alone (off)."""
-    engine: Literal["pybullet", "mujoco"] = "pybullet"
+    engine: EngineName = "pybullet"
     """The simulator."""
     workers: int = 1
     """Motions that are corrected at the same time, each in a process of its own."""
@@ -79,8 +90,7 @@ class CorrectCommand:
         if self.mass_kg is not None and not MASS_KG[0] <= self.mass_kg <= MASS_KG[1]:
             raise SettingError(f"mass-kg must be from {MASS_KG[0]} to {MASS_KG[1]}, got {self.mass_kg}")
         must_exist((*self.inputs, self.body_model))
-        if find_spec(self.engine) is None:
-            raise InputError(f"the engine {self.engine} is not installed: pip install 'selfcorrect[{self.engine}]'")
+        ENGINES.load(self.engine)  # where it is not installed, nothing begins
 
 
 def strength_of(word: str) -> float:

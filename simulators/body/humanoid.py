@@ -18,6 +18,8 @@ from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.rotations import applied
 from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
 
+GRAVITY_M_S2 = 9.81
+
 BODY_MASS_INDEX_KG_M2 = 23.0
 """Mass over squared stature of an adult of normal weight, between de Leva's women (20.5) and men (24.1)."""
 
@@ -151,6 +153,11 @@ class Humanoid:
     def total_mass_kg(self) -> float:
         """Mass of the whole body."""
         return float(self.mass_kg.sum())
+
+    @property
+    def weight_n(self) -> float:
+        """Weight of the whole body."""
+        return self.total_mass_kg * GRAVITY_M_S2
 
     @cached_property
     def bulky(self) -> np.ndarray:

@@ -8,15 +8,17 @@ Torque limits bound the feed-forward torques alone.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.errors import InputError
 from selfcorrect.motion.correction.support import Support
-from selfcorrect.simulators.body.humanoid import SOLE_RADIUS_M, Humanoid
-from selfcorrect.simulators.engines.world import GRAVITY_M_S2, Numbers, PerJoint, RootState
+from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, SOLE_RADIUS_M, Humanoid
+from selfcorrect.simulators.body.vectors import Numbers, cross
+from selfcorrect.simulators.engines.world import PerJoint, RootState
+from selfcorrect.simulators.planning.reference import Reference
 from selfcorrect.simulators.planning.supports import (
     NOWHERE_M,
     PULL,
@@ -28,8 +30,8 @@ from selfcorrect.simulators.planning.supports import (
     under,
 )
 from selfcorrect.simulators.settings import TrackerSettings
-from selfcorrect.simulators.tracking.reference import Reference
-from selfcorrect.simulators.tracking.root_wrench import cross
+
+mujoco: Any = import_module("mujoco")  # its types are made at run time
 
 STIFFNESS_NM_RAD = {"hip": 500, "knee": 500, "ankle": 400, "foot": 100, "collar": 400, "shoulder": 400, "elbow": 300}
 SPINE_STIFFNESS_NM_RAD = 1000
@@ -41,11 +43,6 @@ class MuJoCoWorld:
     """MuJoCo in this process."""
 
     def __init__(self, settings: TrackerSettings) -> None:
-        try:
-            import mujoco
-        except ImportError as error:
-            raise InputError("the engine 'mujoco' needs its package: pip install 'selfcorrect[mujoco]'") from error
-        self._mujoco: Any = mujoco
         self.settings = settings
         self._body: Humanoid | None = None
         self._slabs: dict[int, list[float]] = {}
@@ -60,8 +57,8 @@ class MuJoCoWorld:
         self._slabs = {index: slab_centre_m(supports[index]) for index in slabs}
         self._under = {index: under(body, supports[index]) for index in slabs}
         self._holds = {index: Hold.of(body, each) for index, each in enumerate(supports) if each.is_grip}
-        self.model = self._mujoco.MjModel.from_xml_string(mjcf(body, self.settings, step_s, supports))
-        self.data = self._mujoco.MjData(self.model)
+        self.model = mujoco.MjModel.from_xml_string(mjcf(body, self.settings, step_s, supports))
+        self.data = mujoco.MjData(self.model)
         self._find_links(len(body))
         self._limits_nm, self._root_centre_m = body.torque_limit_nm[1:, None], body.centre_m[0]
         stiffness = np.array([_stiffness(part) for part in body.tree.parts[1:]])
@@ -108,14 +105,14 @@ class MuJoCoWorld:
         """Place root and joints."""
         turn = Rotation.from_quat(root.orientation)
         lever_m = turn.apply(self._root_centre_m)
-        self._mujoco.mj_resetData(self.model, self.data)
+        mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[:3] = root.position_m - lever_m
         self.data.qpos[[4, 5, 6, 3]] = root.orientation
         self.data.qpos[self._poses] = np.ravel(rotations)
         self.data.qvel[:3] = root.velocity_m_s - np.cross(root.angular_velocity_rad_s, lever_m)
         self.data.qvel[3:6] = turn.apply(root.angular_velocity_rad_s, inverse=True)
         self.data.qvel[self._speeds] = np.ravel(velocities_rad_s)
-        self._mujoco.mj_forward(self.model, self.data)
+        mujoco.mj_forward(self.model, self.data)
 
     def step(self, targets: PerJoint, torques_nm: PerJoint, force_n: Numbers, torque_nm: Numbers) -> None:
         """Set springs, torques and the root wrench, then advance."""
@@ -123,8 +120,8 @@ class MuJoCoWorld:
         self.data.qfrc_applied[self._speeds] = np.ravel(torques_nm)
         self.data.xfrc_applied[1, :3] = force_n
         self.data.xfrc_applied[1, 3:] = torque_nm
-        self._mujoco.mj_step(self.model, self.data)
-        self._mujoco.mj_kinematics(self.model, self.data)
+        mujoco.mj_step(self.model, self.data)
+        mujoco.mj_kinematics(self.model, self.data)
 
     def root(self) -> RootState:
         """State of the root."""

@@ -14,8 +14,7 @@ from scipy.ndimage import gaussian_filter1d
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.rotations import applied, composed, inverted, rotation_vectors
-from selfcorrect.simulators.body.humanoid import Humanoid
-from selfcorrect.simulators.engines.world import GRAVITY_M_S2
+from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid
 
 SMOOTHING_S = 0.6 / 30
 """Standard deviation of the Gaussian that smooths accelerations."""

@@ -21,7 +21,6 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.body.carrying import onto_links
 from selfcorrect.simulators.body.humanoid import Humanoid, humanoid
-from selfcorrect.simulators.engines.world import GRAVITY_M_S2
 from selfcorrect.simulators.planning.contact_plan import MOMENT_WEIGHT, contact_activation, contact_forces, net_wrench
 from selfcorrect.simulators.planning.dynamics import demand
 from selfcorrect.simulators.planning.supports import above_ground_m, carried_places
@@ -131,7 +130,7 @@ def _explanation(body: Humanoid, motion: MotionBatch, points_m: np.ndarray, aske
 
     Both in body weights, and 0 in frames that are not `asked` for (T,).
     """
-    needs, weight_n = demand(body, motion), body.total_mass_kg * GRAVITY_M_S2
+    needs, weight_n = demand(body, motion), body.weight_n
     arms_m = points_m[None] - needs.centre_m[:, :, None]
     weights = np.array([1.0] * 3 + [MOMENT_WEIGHT] * 3)
 

@@ -15,9 +15,8 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.simulators.body.humanoid import Humanoid
+from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid
 from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
-from selfcorrect.simulators.engines.world import GRAVITY_M_S2
 from selfcorrect.simulators.planning.contact_plan import explain
 from selfcorrect.simulators.planning.supports import above_ground_m
 

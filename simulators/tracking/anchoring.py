@@ -16,12 +16,20 @@ import numpy as np
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.rotations import composed, inverted, rotation_vectors
 from selfcorrect.simulators.body.frames import Y_UP_TO_Z_UP, to_simulator
-from selfcorrect.simulators.body.humanoid import Humanoid
+from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid
 from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
-from selfcorrect.simulators.engines.world import GRAVITY_M_S2, Numbers, PerJoint, RootState
+from selfcorrect.simulators.body.vectors import (
+    Numbers,
+    Vector,
+    multiplied,
+    rotated_back,
+    rotation_error,
+    small_rotation,
+    turned,
+)
+from selfcorrect.simulators.engines.world import PerJoint, RootState
 from selfcorrect.simulators.planning.contact_plan import Plan
-from selfcorrect.simulators.tracking.reference import between_frames
-from selfcorrect.simulators.tracking.root_wrench import cross, rotation_error
+from selfcorrect.simulators.planning.reference import between_frames
 
 DIFFERENCE_M = 0.012
 STEEPEST_RAD_M = 8.0
@@ -121,41 +129,10 @@ class LegAnchors:
         """The target of a hip that, the thigh being held by the foot, turns the pelvis back by its error."""
         x, y, z = self._turn_rad
         share = -UPRIGHTING * loaded
-        return multiplied(_small_rotation(share * x, share * y, share * z), hip)
+        return multiplied(small_rotation(share * x, share * y, share * z), hip)
 
 
-def turned(rotation: Numbers, turn_rad: Numbers) -> list[float]:
-    """A quaternion xyzw turned on the right by a small rotation vector."""
-    return multiplied(rotation, _small_rotation(*turn_rad))
-
-
-def _small_rotation(x: float, y: float, z: float) -> tuple[float, float, float, float]:
-    """The quaternion of a small rotation vector, right up to the third order of its size."""
-    x, y, z = 0.5 * x, 0.5 * y, 0.5 * z
-    return x, y, z, math.sqrt(max(1.0 - x * x - y * y - z * z, 0.0))
-
-
-def multiplied(one: Numbers, other: Numbers) -> list[float]:
-    """The product of two quaternions xyzw."""
-    x, y, z, w = one
-    a, b, c, d = other
-    return [
-        w * a + x * d + y * c - z * b,
-        w * b - x * c + y * d + z * a,
-        w * c + x * b - y * a + z * d,
-        w * d - x * a - y * b - z * c,
-    ]
-
-
-def rotated_back(rotation: Numbers, vector: Numbers) -> tuple[float, float, float]:
-    """A vector in the frame of a quaternion xyzw: turned by its inverse."""
-    x, y, z, w = rotation
-    tx, ty, tz = cross((-2 * x, -2 * y, -2 * z), vector)
-    cx, cy, cz = cross((-x, -y, -z), (tx, ty, tz))
-    return vector[0] + w * tx + cx, vector[1] + w * ty + cy, vector[2] + w * tz + cz
-
-
-def _toward(value: Numbers, wanted: Numbers, pace: float) -> tuple[float, float, float]:
+def _toward(value: Numbers, wanted: Numbers, pace: float) -> Vector:
     """A step of a low-pass filter."""
     return (
         value[0] + pace * (wanted[0] - value[0]),

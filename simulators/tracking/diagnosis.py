@@ -6,7 +6,6 @@ import numpy as np
 
 from selfcorrect.motion.correction.timeline import Timeline
 from selfcorrect.simulators.body.humanoid import Humanoid
-from selfcorrect.simulators.engines.world import GRAVITY_M_S2
 from selfcorrect.simulators.tracking.tracker import Track
 
 _PARTS = {
@@ -30,7 +29,7 @@ def part_names(body: Humanoid) -> list[str]:
 
 def timeline(body: Humanoid, track: Track, fps: float, steps_per_frame: int) -> Timeline:
     """A track as it is reported; the first frame, to which no step leads, is like the second."""
-    weight_n = body.total_mass_kg * GRAVITY_M_S2
+    weight_n = body.weight_n
     wrench = track.wrench.reshape(-1, steps_per_frame, 2, 3)
     force_n, moment_nm = np.linalg.norm(wrench, axis=-1).mean(axis=1).T
     names = part_names(body)

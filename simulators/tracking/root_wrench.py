@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from selfcorrect.simulators.engines.world import GRAVITY_M_S2, Numbers, RootState
+from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2
+from selfcorrect.simulators.body.vectors import Numbers, Vector, rotation_error
+from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.settings import TrackerSettings
 
-Vector = tuple[float, float, float]
 RootWrench = Callable[[RootState, RootState, Numbers, Numbers], tuple[Vector, Vector]]
 
 
@@ -55,22 +56,3 @@ def root_wrench(settings: TrackerSettings, mass_kg: float) -> RootWrench:
         return cut * moment_x, cut * moment_y, cut * moment_z
 
     return lambda goal, state, rest, inertia: (force(goal, state, rest), moment(goal, state, rest, inertia))
-
-
-def rotation_error(goal: Numbers, actual: Numbers) -> Vector:
-    """Small-angle rotation vector, outer frame, that turns the orientation `actual` into `goal` (quaternions xyzw)."""
-    gx, gy, gz, gw = goal
-    x, y, z, w = actual
-    twice = 2.0 if gx * x + gy * y + gz * z + gw * w >= 0 else -2.0
-    return (
-        twice * (gx * w - gw * x - gy * z + gz * y),
-        twice * (gy * w - gw * y - gz * x + gx * z),
-        twice * (gz * w - gw * z - gx * y + gy * x),
-    )
-
-
-def cross(one: Numbers, other: Numbers) -> Vector:
-    """The cross product."""
-    ax, ay, az = one
-    bx, by, bz = other
-    return ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx

@@ -22,14 +22,15 @@ from selfcorrect.simulators.body.frames import (
     to_simulator,
 )
 from selfcorrect.simulators.body.humanoid import Humanoid
-from selfcorrect.simulators.engines.world import Numbers, PerJoint, RootState, World
+from selfcorrect.simulators.body.vectors import Numbers, cross
+from selfcorrect.simulators.engines.world import PerJoint, RootState, World
 from selfcorrect.simulators.planning.contact_plan import Plan
 from selfcorrect.simulators.planning.dynamics import joint_torques
+from selfcorrect.simulators.planning.reference import Reference, between_frames, rotation_velocities
 from selfcorrect.simulators.planning.supports import present
 from selfcorrect.simulators.settings import TrackerSettings
 from selfcorrect.simulators.tracking.anchoring import LegAnchors
-from selfcorrect.simulators.tracking.reference import Reference, between_frames, rotation_velocities
-from selfcorrect.simulators.tracking.root_wrench import cross, root_wrench
+from selfcorrect.simulators.tracking.root_wrench import root_wrench
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ import pytest
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22, Skeleton, smpl_22
+from selfcorrect.simulators.engines.table import ENGINES
 
 OFFSETS_M = {
     "left_hip": (0.09, -0.08, 0.0), "left_knee": (0.0, -0.40, 0.0), "left_ankle": (0.0, -0.41, -0.02),
@@ -16,6 +17,13 @@ OFFSETS_M = {
     "head": (0.0, 0.08, 0.04), "left_shoulder": (0.10, 0.03, 0.0),
     "left_elbow": (0.26, 0.0, 0.0), "left_wrist": (0.25, 0.0, 0.0),
 }  # fmt: skip
+
+
+@pytest.fixture(params=ENGINES.names)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Each engine that is installed."""
+    pytest.importorskip(ENGINES.row(request.param).name)
+    return request.param
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,10 @@ import pytest
 
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.simulators.body.frames import orientations_to_simulator
-from selfcorrect.simulators.body.humanoid import humanoid
+from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, humanoid
 from selfcorrect.simulators.corrector import PhysicsCorrector
-from selfcorrect.simulators.engines.mujoco_world import MuJoCoWorld
-from selfcorrect.simulators.engines.world import GRAVITY_M_S2, PyBulletWorld, RootState
+from selfcorrect.simulators.engines.table import ENGINES
+from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.settings import TrackerSettings
 
@@ -20,9 +20,9 @@ STILL = (0.0, 0.0, 0.0)
 STEP_S = 1 / 240
 
 
-@pytest.fixture(params=[PyBulletWorld, MuJoCoWorld])
-def world(request):
-    return request.param(TrackerSettings())
+@pytest.fixture
+def world(engine):
+    return ENGINES.load(engine)(TrackerSettings())
 
 
 def poses(body) -> tuple[list, list]:
@@ -49,8 +49,8 @@ def test_both_engines_put_the_links_in_the_same_places(adult):
     rotations, still = poses(body)
     state = RootState((0.0, 0.0, 2.0), [0.0, 0.0, 0.0, 1.0], STILL, STILL)
     places = []
-    for make in (PyBulletWorld, MuJoCoWorld):
-        world = make(TrackerSettings())
+    for engine in ENGINES.names:
+        world = ENGINES.load(engine)(TrackerSettings())
         world.build(body, STEP_S)
         world.reset(state, rotations, still)
         places.append(world.positions_m(range(1, len(body))))
@@ -58,7 +58,7 @@ def test_both_engines_put_the_links_in_the_same_places(adult):
 
 
 def test_free_fall_is_at_g(adult):
-    body, world = humanoid(adult), MuJoCoWorld(TrackerSettings())
+    body, world = humanoid(adult), ENGINES.load("mujoco")(TrackerSettings())
     rotations, still = poses(body)
     world.build(body, STEP_S)
     world.reset(RootState((0.0, 0.0, 5.0), [0.0, 0.0, 0.0, 1.0], STILL, STILL), rotations, still)
@@ -78,8 +78,3 @@ def test_the_engines_agree_about_a_motion(clips, label):
     distance_m = np.linalg.norm(joint_positions(judged.motion) - joint_positions(corrected), axis=-1).mean()
     assert distance_m < 0.03
     assert judged.diagnostics["penetration_m_after"] < 0.003
-
-
-def test_unknown_engines_are_refused():
-    with pytest.raises(ValueError, match="engine must be one of"):
-        TrackerSettings(engine="unreal")

@@ -10,8 +10,7 @@ from scipy.optimize import minimize
 
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body.carrying import onto_links
-from selfcorrect.simulators.body.humanoid import humanoid
-from selfcorrect.simulators.engines.world import GRAVITY_M_S2
+from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, humanoid
 from selfcorrect.simulators.mending.precondition import PreconditionSettings, precondition
 from selfcorrect.simulators.planning.contact_plan import contact_forces, explain
 from selfcorrect.simulators.planning.dynamics import demand, joint_torques
@@ -38,7 +37,7 @@ def test_a_falling_body_demands_nothing(stand):
 def test_a_standing_body_demands_its_weight_and_the_floor_gives_it(stand):
     body = humanoid(stand.skeleton)
     plan = explain(body, onto_links(body, MotionBatch.stack([stand])), FRICTION)
-    weight_n = body.total_mass_kg * GRAVITY_M_S2
+    weight_n = body.weight_n
     assert np.allclose(plan.needs.wrench[..., :3], [0.0, weight_n, 0.0], atol=1e-6)
     assert np.linalg.norm(plan.rest[..., :3], axis=-1).max() < 0.01 * weight_n
     assert np.allclose(plan.force_n.sum(2)[..., 1], weight_n, rtol=0.01)
@@ -136,4 +135,4 @@ def test_a_body_in_the_floor_is_lifted_out_of_it(clips):
     raised_m = lifted.root_m[0, :, 1] - sunk.root_m[:, 1]
     assert (raised_m > 0.05).all()
     plan = explain(body, lifted, FRICTION)
-    assert np.median(np.linalg.norm(plan.rest[..., :3], axis=-1)) < 0.35 * body.total_mass_kg * GRAVITY_M_S2
+    assert np.median(np.linalg.norm(plan.rest[..., :3], axis=-1)) < 0.35 * body.weight_n

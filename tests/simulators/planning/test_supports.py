@@ -21,14 +21,14 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.frames import Y_UP_TO_Z_UP, orientations_to_simulator
 from selfcorrect.simulators.body.humanoid import humanoid
 from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
+from selfcorrect.simulators.body.vectors import rotation_error
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.engines.mujoco_world import MuJoCoWorld
-from selfcorrect.simulators.engines.world import GRAVITY_M_S2, PyBulletWorld, RootState
+from selfcorrect.simulators.engines.table import ENGINES
+from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.mending import footing
 from selfcorrect.simulators.mending.precondition import PreconditionSettings, precondition
 from selfcorrect.simulators.planning.supports import carried_places
 from selfcorrect.simulators.settings import TrackerSettings
-from selfcorrect.simulators.tracking.root_wrench import rotation_error
 
 EYE = np.eye(3)
 UP = EYE[1]
@@ -224,10 +224,7 @@ def test_a_seat_is_found_under_who_sits(sit):
     assert seat.top_m[2] == pytest.approx(sit.root_m[-1, 2], abs=0.08)
 
 
-@pytest.mark.parametrize("engine", ["pybullet", "mujoco"])
 def test_a_seat_carries_who_sits(sit, engine):
-    if engine == "mujoco":
-        pytest.importorskip("mujoco")
     tracker = TrackerSettings(engine=engine)
     seated, fallen = (
         PhysicsCorrector(tracker, PreconditionSettings(support=support))([sit])[0] for support in ("infer", "floor")
@@ -329,12 +326,9 @@ def test_who_hangs_holds_on(stand):
     assert correction.diagnostics["floating_m_after"] < 0.06
 
 
-@pytest.mark.parametrize("make", [PyBulletWorld, MuJoCoWorld])
-def test_a_hold_draws_the_hand_to_it_and_keeps_it_there(adult, make):
-    if make is MuJoCoWorld:
-        pytest.importorskip("mujoco")
+def test_a_hold_draws_the_hand_to_it_and_keeps_it_there(adult, engine):
     body = humanoid(adult).padded(0.06)
-    world = make(TrackerSettings())
+    world = ENGINES.load(engine)(TrackerSettings())
     elbows = [body.tree.parts.index(f"{side}_elbow") for side in ("left", "right")]
     hands_m = {side: rest_points_m(body)[carried_places(body, f"{side} grip")][0] for side in ("left", "right")}
     grips = [Support(f"{side} grip", tuple(hand_m + 2.1 * UP), (0.1, 0.1), 0, 9) for side, hand_m in hands_m.items()]
@@ -364,13 +358,10 @@ def test_the_choice_is_checked():
         PreconditionSettings(support="chair")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("make", [PyBulletWorld, MuJoCoWorld])
-def test_a_slab_holds_what_it_carries_and_nothing_else(adult, make):
+def test_a_slab_holds_what_it_carries_and_nothing_else(adult, engine):
     """Soles land on a slab for feet, fall through one for hands, and fall when theirs is taken away."""
-    if make is MuJoCoWorld:
-        pytest.importorskip("mujoco")
     body = humanoid(adult).padded(0.06)
-    world = make(TrackerSettings())
+    world = ENGINES.load(engine)(TrackerSettings())
     feet = [Support(f"{side} foot", (0.0, 0.5, 0.05), (0.6, 0.6), 0, 9) for side in ("left", "right")]
     hands = Support("left hand", (0.0, 0.5, 0.05), (0.6, 0.6), 0, 9)
     sole_m = -min(point_m[1] for point_m in rest_points_m(body))
@@ -380,7 +371,7 @@ def test_a_slab_holds_what_it_carries_and_nothing_else(adult, make):
         world.show(shown)
         fall(world, body, 240)
         assert world.root().position_m[2] - body.centre_m[0][1] == pytest.approx(lands_m + sole_m, abs=0.02)
-        assert sum(world.loads_n()) == pytest.approx(body.total_mass_kg * GRAVITY_M_S2, rel=0.15)
+        assert sum(world.loads_n()) == pytest.approx(body.weight_n, rel=0.15)
 
 
 def rest_points_m(body) -> np.ndarray:

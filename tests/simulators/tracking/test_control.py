@@ -12,14 +12,15 @@ from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body import frames
 from selfcorrect.simulators.body.carrying import onto_links
-from selfcorrect.simulators.body.humanoid import humanoid
+from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, humanoid
 from selfcorrect.simulators.body.leg_ik import Legs
-from selfcorrect.simulators.engines.world import GRAVITY_M_S2, RootState
+from selfcorrect.simulators.body.vectors import cross, multiplied, rotated_back, rotation_error, turned
+from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.planning.contact_plan import explain
+from selfcorrect.simulators.planning.reference import Reference, between_frames, rotation_velocities
 from selfcorrect.simulators.settings import TrackerSettings
-from selfcorrect.simulators.tracking.anchoring import LegAnchors, leg_jacobians, multiplied, rotated_back, turned
-from selfcorrect.simulators.tracking.reference import Reference, between_frames, rotation_velocities
-from selfcorrect.simulators.tracking.root_wrench import cross, root_wrench, rotation_error
+from selfcorrect.simulators.tracking.anchoring import LegAnchors, leg_jacobians
+from selfcorrect.simulators.tracking.root_wrench import root_wrench
 
 STILL = (0.0, 0.0, 0.0)
 NO_TURN = (0.0, 0.0, 0.0, 1.0)

@@ -11,16 +11,11 @@ from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrecto
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.settings import TrackerSettings
 
-ENGINES = ["pybullet", "mujoco"]
-
 
 def timeline_of(motion, engine):
-    if engine == "mujoco":
-        pytest.importorskip("mujoco")
     return PhysicsCorrector(TrackerSettings(engine=engine))([motion])[0].timeline
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_both_feet_of_a_standing_body_carry_its_weight(stand, engine):
     timeline = timeline_of(stand, engine)
     assert len(timeline) == len(stand)
@@ -32,7 +27,6 @@ def test_both_feet_of_a_standing_body_carry_its_weight(stand, engine):
     assert timeline.residual_force_bodyweights.max() < 0.3
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_a_jump_is_a_time_without_contact(clips, engine):
     timeline = timeline_of(clips["jump"], engine)
     carried = timeline.loads_bodyweights.sum(axis=1)
@@ -41,7 +35,6 @@ def test_a_jump_is_a_time_without_contact(clips, engine):
     assert carried.max() > 1.5
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_who_lies_on_the_back_is_borne_there(stand, engine):
     rotations = stand.rotations.copy()
     rotations[:, 0] = [-np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5)]

@@ -1,0 +1,251 @@
+"""PyBullet, the engine that comes with the package."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import weakref
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from selfcorrect.motion.correction.support import Support
+from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid
+from selfcorrect.simulators.body.vectors import Numbers
+from selfcorrect.simulators.engines.bullet import pybullet
+from selfcorrect.simulators.engines.urdf import urdf
+from selfcorrect.simulators.engines.world import PerJoint, RootState
+from selfcorrect.simulators.planning.reference import Reference
+from selfcorrect.simulators.planning.supports import (
+    GRIP_N,
+    NOWHERE_M,
+    PULL,
+    Hold,
+    carried_links,
+    slab_centre_m,
+    slab_half_m,
+    under,
+)
+from selfcorrect.simulators.settings import TrackerSettings
+
+
+class PyBulletWorld:
+    """PyBullet in this process, without a window.
+
+    A ball joint's position motor in PyBullet is a velocity constraint: within one step it removes the share `erp` of
+    the distance to its target and ignores any target velocity. Targets therefore lead by one step over `erp`, which
+    makes the drive dead-beat and free of lag.
+    """
+
+    def __init__(self, settings: TrackerSettings) -> None:
+        self.settings = settings
+        self.client = pybullet.connect(pybullet.DIRECT)
+        self.close = weakref.finalize(self, pybullet.disconnect, self.client)
+        """Free the simulation; happens by itself when the world is forgotten."""
+        self._body: Humanoid | None = None
+        self._slabs: dict[int, _Slab] = {}
+        self._holds: dict[int, _Grip] = {}
+        self._step_s = 0.0
+
+    def build(self, body: Humanoid, step_s: float, supports: Sequence[Support] = ()) -> None:
+        """Load the body, unless it is the one already there, alone."""
+        self._step_s = step_s
+        pybullet.setPhysicsEngineParameter(fixedTimeStep=step_s, physicsClientId=self.client)
+        if body is not self._body or supports or self._slabs or self._holds:
+            self._load(body)
+            self._body = body
+            self._slabs = {index: self._slab(body, each) for index, each in enumerate(supports) if not each.is_grip}
+            self._holds = {
+                index: _Grip(body, Hold.of(body, each)) for index, each in enumerate(supports) if each.is_grip
+            }
+
+    def _height_m(self, link: int) -> float:
+        """Height of a link's joint, or of the root's centre."""
+        return (self.positions_m([link])[0] if link else self.root().position_m)[2]
+
+    def _slab(self, body: Humanoid, support: Support) -> _Slab:
+        """A slab and its place when it is there; until then it is far below the floor."""
+        client, half_m = {"physicsClientId": self.client}, slab_half_m(support)
+        shape = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=half_m, **client)
+        slab = pybullet.createMultiBody(0, shape, basePosition=NOWHERE_M, **client)
+        pybullet.changeDynamics(slab, -1, lateralFriction=1.0, **client)
+        pybullet.setCollisionFilterGroupMask(slab, -1, 0, 0, **client)
+        for link in carried_links(body, support.part):
+            pybullet.setCollisionFilterPair(slab, self._id, -1, link - 1, 1, **client)
+        return _Slab(slab, slab_centre_m(support), under(body, support), support.top_m[1])
+
+    def show(self, supports: Collection[int]) -> None:
+        """Move slabs to their places, or away; hold hands where they are, or let them go."""
+        for index, slab in self._slabs.items():
+            there = index in supports and self._height_m(slab.under) > slab.top_m
+            place_m = slab.centre_m if there else NOWHERE_M
+            pybullet.resetBasePositionAndOrientation(slab.id, place_m, [0, 0, 0, 1], physicsClientId=self.client)
+        for index, hold in self._holds.items():
+            hold.pull(self._id, self.client) if index in supports else hold.let_go(self.client)
+
+    def _load(self, body: Humanoid) -> None:
+        client, settings = {"physicsClientId": self.client}, self.settings
+        pybullet.resetSimulation(**client)
+        pybullet.setGravity(0, 0, -GRAVITY_M_S2, **client)
+        pybullet.setPhysicsEngineParameter(
+            fixedTimeStep=self._step_s,
+            numSolverIterations=settings.solver_iterations,
+            numSubSteps=0,
+            erp=settings.joint_erp,
+            contactERP=settings.contact_erp,
+            deterministicOverlappingPairs=1,
+            **client,
+        )
+        plane = pybullet.createCollisionShape(pybullet.GEOM_PLANE, planeNormal=[0, 0, 1], **client)
+        floor = pybullet.createMultiBody(0, plane, **client)
+        pybullet.changeDynamics(floor, -1, lateralFriction=1.0, **client)
+        self._id = _load_urdf(urdf(body, settings.sole_lowering_m), self.client)
+        self._joints = list(range(len(body) - 1))
+        for link in range(-1, len(self._joints)):
+            pybullet.changeDynamics(
+                self._id, link, linearDamping=0, angularDamping=0, jointDamping=0, maxJointVelocity=1000, **client
+            )
+            # Friction in the same call as damping would silently be dropped.
+            pybullet.changeDynamics(self._id, link, lateralFriction=settings.friction, restitution=0, **client)
+        self._zeros = [[0.0, 0.0, 0.0] for _ in self._joints]
+        self._ones = [1.0 for _ in self._joints]
+        self._strengths = [[limit] * 3 for limit in body.torque_limit_nm[1:].tolist()]
+        self._free_joints()
+
+    def _free_joints(self) -> None:
+        """Switch off the motors that PyBullet puts into every joint."""
+        for joint in self._joints:
+            pybullet.setJointMotorControlMultiDof(
+                self._id,
+                joint,
+                pybullet.POSITION_CONTROL,
+                targetPosition=[0, 0, 0, 1],
+                targetVelocity=[0, 0, 0],
+                positionGain=0,
+                velocityGain=0,
+                force=[0, 0, 0],
+                physicsClientId=self.client,
+            )
+
+    def drive(self, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray) -> tuple[list, list]:
+        """Targets lead by a step over `erp`; torques are cut at the joints' strength."""
+        targets = reference.rotations(times_s + self._step_s / self.settings.joint_erp)[:, 1:]
+        limits_nm = np.array(self._strengths)
+        return targets.tolist(), np.clip(torques_nm, -limits_nm, limits_nm).tolist()
+
+    def reset(self, root: RootState, rotations: PerJoint, velocities_rad_s: PerJoint) -> None:
+        """Place root and joints."""
+        client = {"physicsClientId": self.client}
+        pybullet.resetBasePositionAndOrientation(self._id, root.position_m, root.orientation, **client)
+        pybullet.resetBaseVelocity(self._id, root.velocity_m_s, root.angular_velocity_rad_s, **client)
+        pybullet.resetJointStatesMultiDof(self._id, self._joints, rotations, velocities_rad_s, **client)
+
+    def step(self, targets: PerJoint, torques_nm: PerJoint, force_n: Numbers, torque_nm: Numbers) -> None:
+        """Set motors, torques and the root wrench, which all last for one step, then advance."""
+        client, body, joints = self.client, self._id, self._joints
+        pybullet.setJointMotorControlMultiDofArray(
+            body,
+            joints,
+            pybullet.POSITION_CONTROL,
+            targetPositions=targets,
+            targetVelocities=self._zeros,
+            positionGains=self._ones,
+            velocityGains=self._ones,
+            forces=self._strengths,
+            physicsClientId=client,
+        )
+        pybullet.setJointMotorControlMultiDofArray(
+            body, joints, pybullet.TORQUE_CONTROL, forces=torques_nm, physicsClientId=client
+        )
+        centre_m, _ = pybullet.getBasePositionAndOrientation(body, physicsClientId=client)
+        pybullet.applyExternalForce(body, -1, force_n, centre_m, pybullet.WORLD_FRAME, physicsClientId=client)
+        pybullet.applyExternalTorque(body, -1, torque_nm, pybullet.WORLD_FRAME, physicsClientId=client)
+        pybullet.stepSimulation(physicsClientId=client)
+
+    def root(self) -> RootState:
+        """State of the root."""
+        position_m, orientation = pybullet.getBasePositionAndOrientation(self._id, physicsClientId=self.client)
+        velocity_m_s, angular_rad_s = pybullet.getBaseVelocity(self._id, physicsClientId=self.client)
+        return RootState(position_m, orientation, velocity_m_s, angular_rad_s)
+
+    def rotations(self) -> list[Numbers]:
+        """Rotations of all joints."""
+        states = pybullet.getJointStatesMultiDof(self._id, self._joints, physicsClientId=self.client)
+        return [state[0] for state in states]
+
+    def positions_m(self, links: Sequence[int]) -> list[Numbers]:
+        """Where the joints of some links are, not where their centres of mass are."""
+        joints = [link - 1 for link in links]
+        states = pybullet.getLinkStates(self._id, joints, computeForwardKinematics=1, physicsClientId=self.client)
+        return [state[4] for state in states]
+
+    def loads_n(self) -> list[float]:
+        """Vertical force of the surroundings on each link."""
+        loads_n = [0.0] * (len(self._joints) + 1)
+        for contact in pybullet.getContactPoints(self._id, physicsClientId=self.client):
+            link, normal, force_n = contact[3], contact[7], contact[9]
+            loads_n[link + 1] += force_n * normal[2]
+        return loads_n
+
+
+class _Slab(NamedTuple):
+    """A support: its place while it is there, the link that is then above it, and its height."""
+
+    id: int
+    centre_m: Numbers
+    under: int
+    top_m: float
+
+
+class _Grip:
+    """A hand that may grip a hold: where it is at first, then drawn to the hold."""
+
+    def __init__(self, body: Humanoid, hold: Hold) -> None:
+        self._joint, self._place_m = hold.link - 1, hold.place_m
+        self._from_centre_m = (hold.hand_m - body.centre_m[hold.link]).tolist()
+        self._hand_m = hold.place_m
+        self._constraint: int | None = None
+
+    def pull(self, body: int, client: int) -> None:
+        """Grip, or go on to pull."""
+        if self._constraint is None:
+            self._constraint, self._hand_m = self._held(body, client)
+        self._hand_m = self._hand_m + PULL * (self._place_m - self._hand_m)
+        pybullet.changeConstraint(
+            self._constraint, jointChildPivot=self._hand_m.tolist(), maxForce=GRIP_N, physicsClientId=client
+        )
+
+    def _held(self, body: int, client: int) -> tuple[int, np.ndarray]:
+        """A constraint that holds the hand where it is now, and that place."""
+        state = pybullet.getLinkState(body, self._joint, computeForwardKinematics=1, physicsClientId=client)
+        hand_m, _ = pybullet.multiplyTransforms(state[0], state[1], self._from_centre_m, [0, 0, 0, 1])
+        constraint = pybullet.createConstraint(
+            body,
+            self._joint,
+            -1,
+            -1,
+            pybullet.JOINT_POINT2POINT,
+            jointAxis=[0, 0, 0],
+            parentFramePosition=self._from_centre_m,
+            childFramePosition=hand_m,
+            physicsClientId=client,
+        )
+        return constraint, np.array(hand_m)
+
+    def let_go(self, client: int) -> None:
+        """Let the hold go, if it is held."""
+        if self._constraint is not None:
+            pybullet.removeConstraint(self._constraint, physicsClientId=client)
+            self._constraint = None
+
+
+def _load_urdf(text: str, client: int) -> int:
+    """PyBullet reads bodies from files only."""
+    with tempfile.NamedTemporaryFile("w", suffix=".urdf", delete=False) as file:
+        file.write(text)
+    try:
+        flags = pybullet.URDF_USE_INERTIA_FROM_FILE | pybullet.URDF_MAINTAIN_LINK_ORDER
+        return pybullet.loadURDF(file.name, flags=flags, physicsClientId=client)
+    finally:
+        os.remove(file.name)

@@ -1,0 +1,40 @@
+"""The table of engines: one row per simulator, from which settings, command line, errors and benchmarks take theirs.
+
+Nothing is imported before an engine is used. Another package adds one, a class that is a `World` and is made from
+`TrackerSettings`, through an entry point in the group "selfcorrect.engines".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from selfcorrect.registry import Registry, Row
+
+
+@dataclass(frozen=True)
+class Engine(Row):
+    """An engine; step: "module:function" that advances its time, which benchmarks clock, "" where there is none."""
+
+    step: str = ""
+
+
+ENGINES = Registry(
+    "engine",
+    (
+        Engine(
+            name="pybullet",
+            reference="selfcorrect.simulators.engines.pybullet_world:PyBulletWorld",
+            summary="Bullet, with velocity-level motors: always installed.",
+            step="pybullet:stepSimulation",
+        ),
+        Engine(
+            name="mujoco",
+            reference="selfcorrect.simulators.engines.mujoco_world:MuJoCoWorld",
+            summary="MuJoCo, with implicit springs and soft contacts: faster, and needs less help.",
+            needs="mujoco",
+            step="mujoco:mj_step",
+        ),
+    ),
+    group="selfcorrect.engines",
+    row_type=Engine,
+)
