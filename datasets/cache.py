@@ -40,19 +40,19 @@ _DATA_SUFFIXES = (".npy", ".npz", ".bvh", ".txt", ".json", ".csv", ".pkl", ".gz"
 
 @dataclass(frozen=True)
 class CacheSettings:
-    """What is cached: a dataset of the catalog in a folder, or one of its splits.
-
-    fps: frame rate to which motions are resampled, None for their own; body_only: only SMPL's 22 joints, so that
-    motions of any source stack; allow_pickle: as in `ListsClips`; clips_per_shard: recordings in a file of the cache.
-    """
+    """What is cached: a dataset of the catalog in a folder, or one of its splits."""
 
     dataset: str
     folder: Path
     split: str | None = None
     fps: float | None = 30.0
+    """Frame rate to which motions are resampled, None for their own."""
     body_only: bool = True
+    """Only SMPL's 22 joints, so that motions of any source stack."""
     allow_pickle: bool = False
+    """As in `ListsClips`."""
     clips_per_shard: int = 64
+    """Recordings in a file of the cache."""
 
     def clips(self) -> list[Clip]:
         """The recordings, in the order of the cache."""

@@ -10,21 +10,22 @@ from selfcorrect.errors import SettingError
 
 @dataclass(frozen=True)
 class WindowSettings:
-    """How to cut windows.
-
-    frames: T, length of a window; fps: its frame rate; stride: frames from one window's start to the next one's;
-    mirrored: also the mirror image of each window; cap_per_label: at most so many windows per label, spread evenly
-    over the label's clips and times; cyclic: labels of clips that hold one cycle of a motion that goes on;
-    held_out_share: share of a clip's time that is held out, at least one window.
-    """
+    """How to cut windows."""
 
     frames: int = 48
+    """T, length of a window."""
     fps: float = 30.0
+    """Its frame rate."""
     stride: int = 1
+    """Frames from one window's start to the next one's."""
     mirrored: bool = True
+    """Also the mirror image of each window."""
     cap_per_label: int | None = None
+    """At most so many windows per label, spread evenly over the label's clips and times."""
     cyclic: Collection[str] = frozenset()
+    """Labels of clips that hold one cycle of a motion that goes on."""
     held_out_share: float = 0.25
+    """Share of a clip's time that is held out, at least one window."""
 
     def __post_init__(self) -> None:
         for name in ("frames", "stride", "cap_per_label"):

@@ -24,20 +24,22 @@ from selfcorrect.motion.transforms import canonicalise, close_cycle, mirror, on_
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """N canonical windows of T frames, and where each comes from.
-
-    batch: the motions, starting above the origin facing +z; labels: (N,) int64 index into label_names;
-    clips: (N,) source of the clip; start_s, stop_s: (N,) first and last frame of the clip that the window shows, in
-    seconds of the clip's own time; mirrored: (N,) bool.
-    """
+    """N canonical windows of T frames, and where each comes from."""
 
     batch: MotionBatch
+    """The motions, starting above the origin facing +z."""
     labels: np.ndarray
+    """(N,) int64 index into `label_names`."""
     label_names: tuple[str, ...]
+    """What each label is called."""
     clips: np.ndarray
+    """(N,) source of the clip."""
     start_s: np.ndarray
+    """(N,) first frame of the clip that the window shows, in seconds of the clip's own time."""
     stop_s: np.ndarray
+    """(N,) last frame, likewise."""
     mirrored: np.ndarray
+    """(N,) bool, whether it is the mirror image."""
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -31,14 +31,14 @@ def silent(phase: str, done: int, total: int) -> None:
 class Job:
     """A unit of work: `function(*arguments, progress)`, in a process of its own kind, after the job named `after`.
 
-    function must be importable and its arguments picklable; generations: how much the job adds to the overall bar,
-    one for each call of progress("generation", …).
+    function must be importable and its arguments picklable.
     """
 
     name: str
     function: Callable[..., None]
     arguments: tuple[Any, ...]
     generations: int
+    """How much the job adds to the overall bar, one for each call of progress("generation", …)."""
     after: str | None = None
 
 

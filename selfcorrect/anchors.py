@@ -45,16 +45,16 @@ def temporal_frequencies(values: Tensor, count: int = 8) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Anchors:
-    """K centroids in the space of values.
-
-    centroids: (K, *event); labels: (K,) int64; masses: (K,) shares, summing to 1 within each label;
-    source: what they were made from, e.g. "real training data".
-    """
+    """K centroids in the space of values."""
 
     centroids: Tensor
+    """(K, *event) values."""
     labels: Tensor
+    """(K,) int64 class of each."""
     masses: Tensor
+    """(K,) shares, summing to 1 within each label."""
     source: str
+    """What they were made from, e.g. "real training data"."""
 
     def __len__(self) -> int:
         return len(self.centroids)
@@ -86,18 +86,16 @@ def _clusters(vectors: Tensor, samples_per_centroid: int, stream: Stream) -> Ten
 
 @dataclass(frozen=True, eq=False)
 class AnchoredCorrector:
-    """Shifts samples so that their groups' means move to the anchors.
-
-    strength: fraction of the way, 0 moves nothing, 1 puts the mean of each group on its centroid;
-    frozen: the control that replaces every sample by its centroid;
-    project: makes shifted values valid again, e.g. rotations orthonormal.
-    """
+    """Shifts samples so that their groups' means move to the anchors."""
 
     anchors: Anchors
     strength: float = 1.0
+    """Fraction of the way, 0 moves nothing, 1 puts the mean of each group on its centroid."""
     embed: Embedding = flat
     project: Projection | None = None
+    """Makes shifted values valid again, e.g. rotations orthonormal."""
     frozen: bool = False
+    """The control that replaces every sample by its centroid."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:

@@ -22,24 +22,22 @@ Redraw: TypeAlias = Callable[[Tensor, Stream], Samples]  # (positions (M,) in th
 
 @dataclass(frozen=True)
 class Correction:
-    """How a corrector c is applied to samples x of the distribution p, with corrected distribution p*.
-
-    strength: γ in [0, ∞]; 0 is the identity, ∞ the full corrector.
-    operator: "mixture" of distributions, (p + γ p*)/(1 + γ), each sample is replaced by its corrected form with
-      probability γ/(1 + γ) (Gillman et al. 2024); or "interpolation" of samples, (x + γ c(x))/(1 + γ).
-    on_rejection: "redraw" from the model until the target count is met, or "drop" and use fewer samples.
-    on_failure: "stop" the run when the corrector raises or returns NaN, or "reject" the sample at fault.
-    max_draws_per_sample: bound on redrawing, in raw draws per sample wanted.
-    replicate_axes: leading axes of an event that hold independent replicates, each with its own mixture coin.
-    """
+    """How a corrector c is applied to samples x of the distribution p, with corrected distribution p*."""
 
     corrector: Corrector
     strength: float = math.inf
+    """γ in [0, ∞]; 0 is the identity, ∞ the full corrector."""
     operator: Literal["mixture", "interpolation"] = "mixture"
+    """A "mixture" of distributions, (p + γ p*)/(1 + γ), each sample is replaced by its corrected form with probability
+    γ/(1 + γ) (Gillman et al. 2024); or "interpolation" of samples, (x + γ c(x))/(1 + γ)."""
     on_rejection: Literal["redraw", "drop"] = "redraw"
+    """Rejected samples: "redraw" them until the target count is met, or "drop" them and use fewer."""
     on_failure: Literal["stop", "reject"] = "stop"
+    """When the corrector raises or returns NaN: "stop" the run, or "reject" the sample at fault."""
     max_draws_per_sample: float = 20.0
+    """Bound on redrawing, in raw draws per sample wanted."""
     replicate_axes: int = 0
+    """Leading axes of an event that hold independent replicates, each with its own mixture coin."""
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -63,16 +61,14 @@ _OPTIONS = {
 
 @dataclass(frozen=True)
 class CorrectedBatch:
-    """The outcome of a correction with its redraws.
-
-    samples: (N, *event), what trains the next generation; provenance.draw is the row in `drawn`.
-    drawn: (M, *event), M ≥ N, every raw draw; its provenance tells how far each moved and whether it was accepted.
-    info: per-draw diagnostics of the corrector, arrays (M,).
-    """
+    """The outcome of a correction with its redraws."""
 
     samples: Samples
+    """(N, *event), what trains the next generation; provenance.draw is the row in `drawn`."""
     drawn: Samples
+    """(M, *event), M ≥ N, every raw draw; its provenance tells how far each moved and whether it was accepted."""
     info: Info = field(default_factory=dict)
+    """Per-draw diagnostics of the corrector, arrays (M,)."""
 
     @property
     def rejected(self) -> int:

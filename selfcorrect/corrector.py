@@ -27,15 +27,14 @@ Info: TypeAlias = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Corrected:
-    """A corrector's answer for N samples, in the order they came in.
-
-    samples: (N, *event); accepted: (N,) bool, false where a sample must not be used;
-    info: per-sample diagnostics, arrays of shape (N,), such as a reason or a penetration in metres.
-    """
+    """A corrector's answer for N samples, in the order they came in."""
 
     samples: Samples
+    """(N, *event)."""
     accepted: Tensor
+    """(N,) bool, false where a sample must not be used."""
     info: Info = field(default_factory=dict)
+    """Per-sample diagnostics, arrays of shape (N,), such as a reason or a penetration in metres."""
 
 
 Corrector: TypeAlias = Callable[[Samples], Samples | Corrected] | Callable[[Samples, Stream], Samples | Corrected]

@@ -23,15 +23,13 @@ Space: TypeAlias = Callable[[Tensor], np.ndarray]  # values (N, *event) → vect
 
 @dataclass(frozen=True, eq=False)
 class Genealogy:
-    """Traces synthetic samples to the real training data (n, D) = founders.
-
-    unit: the median distance of a founder to its nearest other founder, in which novelty is told.
-    """
+    """Traces synthetic samples to the real training data (n, D) = founders."""
 
     space: Space
     founders: np.ndarray
     labels: np.ndarray
     unit: float
+    """The median distance of a founder to its nearest other founder, in which novelty is told."""
 
     @classmethod
     def of(cls, real: Samples, space: Space) -> Self:

@@ -231,9 +231,10 @@ def sampling_labels(real_labels: Tensor, count: int, stream: Stream) -> Tensor:
 
 @dataclass(frozen=True)
 class PolicyRow(Row):
-    """A policy in the table; form: how it is written."""
+    """A policy in the table."""
 
     form: str = ""
+    """How it is written."""
 
 
 def _row(name: str, made: type[Policy], summary: str, form: str) -> PolicyRow:

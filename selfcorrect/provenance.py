@@ -13,26 +13,26 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Provenance:
-    """The origin of N samples, as NumPy columns of shape (N,).
-
-    synthetic: bool, made by a model; generation: int64, of the model that made it (0 for real data);
-    draw: int64, index of the raw sample within its generation before correction, or of the real row;
-    parent: int64, row in the training set of its model that it descends from; founder: int64, row of the real data at
-    the head of that line; walk: float64, sum of the squared steps along it. −1, −1 and 0 where lines are not traced;
-    corrector: str, name of the last corrector that changed it, "" for none;
-    distance: float32, root-mean-square change by the corrector, in the units of the values;
-    accepted: bool, not rejected by a corrector or a filter.
-    """
+    """The origin of N samples, as NumPy columns of shape (N,)."""
 
     synthetic: np.ndarray
+    """bool, made by a model."""
     generation: np.ndarray
+    """int64, of the model that made it (0 for real data)."""
     draw: np.ndarray
+    """int64, index of the raw sample within its generation before correction, or of the real row."""
     parent: np.ndarray
+    """int64, row in the training set of its model that it descends from, −1 where lines are not traced."""
     founder: np.ndarray
+    """int64, row of the real data at the head of that line, −1 where lines are not traced."""
     walk: np.ndarray
+    """float64, sum of the squared steps along it, 0 where lines are not traced."""
     corrector: np.ndarray
+    """str, name of the last corrector that changed it, "" for none."""
     distance: np.ndarray
+    """float32, root-mean-square change by the corrector, in the units of the values."""
     accepted: np.ndarray
+    """bool, not rejected by a corrector or a filter."""
 
     @classmethod
     def real(cls, count: int) -> Self:

@@ -16,16 +16,15 @@ from selfcorrect.provenance import Provenance
 
 @dataclass(frozen=True)
 class Samples:
-    """A batch of N samples with what is known about each.
-
-    values: (N, *event), any float dtype; weights: (N,) non-negative training weights;
-    labels: (N,) int64 class of each sample, zeros where the data have no classes.
-    """
+    """A batch of N samples with what is known about each."""
 
     values: Tensor
+    """(N, *event), any float dtype."""
     labels: Tensor
+    """(N,) int64 class of each sample, zeros where the data have no classes."""
     provenance: Provenance
     weights: Tensor
+    """(N,) non-negative training weights."""
 
     def __post_init__(self) -> None:
         lengths = {

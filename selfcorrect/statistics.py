@@ -27,17 +27,16 @@ Rows = TypeVar("Rows", np.ndarray, Tensor)
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate from `count` seeds with its confidence interval; the bounds are NaN where none exists.
-
-    method: "bootstrap" (bias-corrected and accelerated), "t" (assumes roughly normal seeds), "order statistics",
-    "Fieller" (ratio of paired means), "percentile" (spread of single draws), or "single seed" (no interval).
-    """
+    """An estimate from `count` seeds with its confidence interval; the bounds are NaN where none exists."""
 
     estimate: float
     low: float
     high: float
     count: int
     method: str
+    """How it was found: "bootstrap" (bias-corrected and accelerated), "t" (assumes roughly normal seeds), "order
+    statistics", "Fieller" (ratio of paired means), "percentile" (spread of single draws), or "single seed" (no
+    interval)."""
     confidence: float = 0.95
 
     def __str__(self) -> str:
@@ -107,15 +106,13 @@ def band(curves: ArrayLike, confidence: float = 0.95) -> tuple[np.ndarray, np.nd
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """Two arms on the same seeds: the mean difference (first − second) and a two-sided p-value.
-
-    smallest_p: what the test could reach at best with this many seeds.
-    """
+    """Two arms on the same seeds: the mean difference (first − second) and a two-sided p-value."""
 
     difference: Interval
     p_value: float
     method: Literal["sign flips", "paired t"]
     smallest_p: float
+    """What the test could reach at best with this many seeds."""
 
 
 def compare_paired(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) -> PairedComparison:

@@ -43,6 +43,7 @@ class Stability:
     realism: Verdict
     diversity: Verdict
     generations: int
+    """Generations after generation 0."""
 
     @property
     def label(self) -> Label:
@@ -58,17 +59,19 @@ class Stability:
 
 @dataclass(frozen=True)
 class Trial:
-    """How a loop is put to the test.
-
-    first_steps, steps: optimiser steps of generation 0 and of each later one; features: see `Features`.
-    """
+    """How a loop is put to the test."""
 
     generations: int = 10
     seeds: int = 5
+    """How often the loop is run, at least 2."""
     first_steps: int = 0
+    """Optimiser steps of generation 0."""
     steps: int = 0
+    """Optimiser steps of each later generation."""
     features: Features = torch.Tensor.double
+    """The space in which distance and recall are measured, see `Features`."""
     thresholds: Thresholds = field(default_factory=Thresholds)
+    """What counts as stable, and what as collapsed."""
 
     def __post_init__(self) -> None:
         if self.seeds < 2:

@@ -64,17 +64,15 @@ def write_rows(path: Path, rows: Iterable[Row]) -> None:
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """One arm of one seed for W&B.
-
-    rows: each with a `generation`, which is the x-axis; media: pictures and videos (PNG, JPEG, GIF, MP4) by generation
-    and name.
-    """
+    """One arm of one seed for W&B."""
 
     name: str
     group: str
     config: Mapping[str, object]
     rows: Sequence[Row]
+    """Each with a `generation`, which is the x-axis."""
     media: Mapping[int, Mapping[str, Path]] = field(default_factory=dict)
+    """Pictures and videos (PNG, JPEG, GIF, MP4) by generation and name."""
 
     @property
     def id(self) -> str:

@@ -17,13 +17,12 @@ UNREADABLE = (ValueError, OSError, KeyError)
 
 @dataclass(frozen=True)
 class Clip:
-    """A recording that is not read yet: `read()` gives its motions, one per captioned span where there are several.
-
-    name: unique within the dataset; path: the file that is read.
-    """
+    """A recording that is not read yet: `read()` gives its motions, one per captioned span where there are several."""
 
     name: str
+    """Unique within the dataset."""
     path: Path
+    """The file that is read."""
     read: Callable[[], list[Motion]]
 
 
@@ -38,21 +37,23 @@ class ListsClips(Protocol):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A published collection of motions in the layout in which it is distributed.
-
-    name: what the command line calls it; holds: what is in it; obtain: where it is to be had, in words;
-    licence: on what terms; layout: the files of its folder, one per line;
-    recognises: whether a folder or file is this dataset; clips: its recordings.
-    """
+    """A published collection of motions in the layout in which it is distributed."""
 
     name: str
+    """What the command line calls it."""
     title: str
     holds: str
+    """What is in it."""
     obtain: str
+    """Where it is to be had, in words."""
     licence: str
+    """On what terms."""
     layout: str
+    """The files of its folder, one per line."""
     recognises: Callable[[Path], bool]
+    """Whether a folder or file is this dataset."""
     clips: ListsClips
+    """Its recordings."""
 
 
 class MissingData(InputError):

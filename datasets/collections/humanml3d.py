@@ -23,14 +23,14 @@ from selfcorrect.storage.arrays import read_npy
 
 @dataclass(frozen=True)
 class Caption:
-    """A sentence about a clip or a part of it.
-
-    tokens: "word/PART-OF-SPEECH", separated by blanks; start_s, stop_s: what it describes, None for the whole clip.
-    """
+    """A sentence about a clip or a part of it."""
 
     text: str
+    """The sentence."""
     tokens: str
+    """Words as "word/PART-OF-SPEECH", separated by blanks."""
     span_s: tuple[float, float] | None
+    """First and last second that it describes, None for the whole clip."""
 
 
 @dataclass(frozen=True)

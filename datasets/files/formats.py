@@ -19,17 +19,20 @@ from selfcorrect.errors import InputError, SettingError
 class Format:
     """A kind of motion file.
 
-    suffixes: in lower case, the usual one first; holds: one sentence; reader, writer: "module:function" below this
-    package, None where it is not read or not written; extra: what has to be installed for it.
     A reader takes (path, Reading) and gives a `MotionFile`; a writer takes (path, motion).
     """
 
     name: str
     suffixes: tuple[str, ...]
+    """In lower case, the usual one first."""
     holds: str
+    """What such a file holds, one sentence."""
     reader: str | None
+    """What reads it, "module:function" below this package; None where it is not read."""
     writer: str | None
+    """What writes it, likewise; None where it is not written."""
     extra: str = ""
+    """The optional extra to install for it, "" for none."""
 
 
 FORMATS = (

@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reading:
-    """What files do not tell.
-
-    metres_per_unit: of BVH, None to guess from the body's size; fps: of .npy files, None for HumanML3D's 20;
-    up: the vertical axis of BVH, None to tell from rest pose and motion; body_model: a file that gives AMASS' shapes
-    their bones, None for an average body; allow_pickle: read it where it is a .pkl file, whose source is trusted.
-    """
+    """What files do not tell."""
 
     metres_per_unit: float | None = None
+    """Of BVH, None to guess from the body's size."""
     fps: float | None = None
+    """Of .npy files, None for HumanML3D's 20."""
     up: Literal["y", "z"] | None = None
+    """The vertical axis of BVH, None to tell from rest pose and motion."""
     body_model: Path | None = None
+    """A file that gives AMASS' shapes their bones, None for an average body."""
     allow_pickle: bool = False
+    """Read it where it is a .pkl file, whose source is trusted."""
 
     def __post_init__(self) -> None:
         for name in ("metres_per_unit", "fps"):
@@ -41,18 +41,18 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class MotionFile:
-    """The motions of a file, each y up, in metres, on a skeleton that rests upright.
-
-    notes: what was assumed to read it; write: puts as many other motions of the same skeletons into a file like this
-    one, with its names, units, axes and frames of reference; mass_kg: of the body, None where the file does not tell;
-    flaw: why its rest pose could not be made upright, "" where it is.
-    """
+    """The motions of a file, each y up, in metres, on a skeleton that rests upright."""
 
     motions: tuple[Motion, ...]
     notes: tuple[str, ...]
+    """What was assumed to read it."""
     write: Writes
+    """Puts as many other motions of the same skeletons into a file like this one, with its names, units, axes and
+    frames of reference."""
     mass_kg: float | None = None
+    """Of the body, None where the file does not tell."""
     flaw: str = ""
+    """Why its rest pose could not be made upright, "" where it is."""
 
     @property
     def motion(self) -> Motion:

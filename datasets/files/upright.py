@@ -17,16 +17,15 @@ _Z_UP_TO_Y_UP = Rotation.from_euler("x", -90, degrees=True)
 
 @dataclass(frozen=True, eq=False)
 class Upright:
-    """A motion y up on a skeleton that rests upright.
-
-    back: another motion of this skeleton as the file has it; notes: what was assumed; flaw: why the rest pose could
-    not be made upright, "" where it is.
-    """
+    """A motion y up on a skeleton that rests upright."""
 
     motion: Motion
     back: Callable[[Motion], Motion]
+    """Another motion of this skeleton as the file has it."""
     notes: tuple[str, ...]
+    """What was assumed."""
     flaw: str = ""
+    """Why the rest pose could not be made upright, "" where it is."""
 
 
 def upright(motion: Motion, up: Literal["y", "z"] | None = None) -> Upright:

@@ -20,42 +20,52 @@ _NAME_WIDTH = 40
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one file.
-
-    source: the input; name: of the output below the output folder; key: a hash of the input and of all settings;
-    verdict; reason: why not accepted; frame: where, if that is known; output: "corrected", "original" (a rejected
-    motion that was passed through) or "" for none, and output_hash of its content; notes: what was assumed or is odd;
-    before, after: the motion's `PhysicalErrors`; moved_m: mean over frames and joints; moved_by_joint_m: mean per
-    joint; furthest_m, furthest_joint, furthest_frame: where it moved most; mass_kg: of the simulated body;
-    help: residual wrench, force in body weights and moment in N m, and the force that neither floor nor muscles
-    explain; over_time: the residual wrench of every frame until the body was given up; contacts: parts of the body,
-    first and last frames in which they bear weight, and the mean load in body weights; supports: what was put below
-    parts of the body beside the floor, as in `Support`.
-    """
+    """What became of one file."""
 
     source: str
+    """The input file."""
     name: str
+    """The output file, below the output folder."""
     key: str
+    """A hash of the input and of all settings."""
     verdict: Literal["accepted", "rejected", "failed"]
+    """Whether it was corrected, rejected, or could not be worked on."""
     reason: str = ""
+    """Why it was not accepted."""
     frame: int | None = None
+    """Where that was, if it is known."""
     output: str = ""
+    """The motion: "corrected", "original" for a rejected motion that was passed through, "" for none."""
     output_hash: str = ""
+    """A hash of the output's content."""
     notes: tuple[str, ...] = ()
+    """What was assumed or is odd."""
     frames: int = 0
     fps: float = 0.0
     before: dict[str, float] = field(default_factory=dict)
+    """The motion's `PhysicalErrors` as it came."""
     after: dict[str, float] = field(default_factory=dict)
+    """Those of the corrected motion."""
     moved_m: float = 0.0
+    """Distance from the input, mean over frames and joints."""
     moved_by_joint_m: dict[str, float] = field(default_factory=dict)
+    """Mean over frames, per joint."""
     furthest_m: float = 0.0
+    """Distance where it moved most."""
     furthest_joint: str = ""
+    """The joint that moved most."""
     furthest_frame: int | None = None
+    """The frame in which it did."""
     mass_kg: float | None = None
+    """What the simulated body weighs."""
     help: dict[str, float] = field(default_factory=dict)
+    """Mean residual force (body weights) and moment (N m), and the force that neither floor nor muscles explain."""
     over_time: dict[str, list[float]] = field(default_factory=dict)
+    """The residual wrench of every frame until the body was given up."""
     contacts: list[dict[str, Any]] = field(default_factory=list)
+    """Parts of the body, first and last frames in which they bear weight, and the mean load in body weights."""
     supports: list[dict[str, Any]] = field(default_factory=list)
+    """What was put below parts of the body beside the floor, as in `Support`."""
 
     def save(self, path: Path) -> None:
         write_atomically(path, _json(asdict(self)).encode())

@@ -18,20 +18,22 @@ from selfcorrect.text import captions
 
 @dataclass
 class Summary:
-    """Counts and durations of motions.
-
-    labels, joints, rates: how many motions have each; suspicious: what is odd, by source; unreadable: a sentence each.
-    """
+    """Counts and durations of motions."""
 
     motions: int = 0
     captions: int = 0
     frames: int = 0
     seconds: list[float] = field(default_factory=list)
     labels: Counter[str] = field(default_factory=Counter)
+    """How many motions have each label."""
     joints: Counter[int] = field(default_factory=Counter)
+    """How many motions have so many joints."""
     rates: Counter[float] = field(default_factory=Counter)
+    """How many motions have each frame rate."""
     suspicious: dict[str, list[str]] = field(default_factory=dict)
+    """What is odd, by source."""
     unreadable: list[str] = field(default_factory=list)
+    """A sentence for each file that cannot be read."""
 
     def add(self, motion: Motion) -> None:
         self.motions += 1

@@ -12,16 +12,14 @@ from selfcorrect.errors import InputError
 
 @dataclass(frozen=True)
 class Quantity:
-    """A measured quantity: its key in the metrics, a title, and which way is good.
-
-    axis: "realism" or "diversity", the two sides that are always judged together.
-    better: "lower", "higher", or "real" where the value of real data is the aim.
-    """
+    """A measured quantity: its key in the metrics, a title, and which way is good."""
 
     key: str
     title: str
     axis: str
+    """Either "realism" or "diversity", the two sides that are always judged together."""
     better: str
+    """Which way is good: "lower", "higher", or "real" where the value of real data is the aim."""
     digits: int = 2
 
 
@@ -43,15 +41,13 @@ QUANTITIES = (
 
 @dataclass(frozen=True)
 class ArmCurves:
-    """All that was measured in one arm, over S seeds and generations 0 … G.
-
-    values: quantity → (S, G + 1), NaN where it was not measured.
-    """
+    """All that was measured in one arm, over S seeds and generations 0 … G."""
 
     name: str
     group: str
     title: str
     values: Mapping[str, np.ndarray]
+    """Quantity → (S, G + 1), NaN where it was not measured."""
 
     def last(self, key: str) -> np.ndarray:
         """(S,) values at the last generation."""

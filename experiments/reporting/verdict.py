@@ -16,19 +16,17 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class Effect:
-    """What an arm changed against its reference in one quantity, at the last generation.
-
-    change: the paired difference (arm − reference), or of the distances to the real value where that is the aim;
-    word: "better", "worse", "no clear difference", or "one seed" where nothing can be judged;
-    p_value: adjusted for all effects judged together.
-    """
+    """What an arm changed against its reference in one quantity, at the last generation."""
 
     arm: ArmCurves
     reference: ArmCurves
     quantity: Quantity
     change: Interval
+    """The paired difference (arm − reference), or of the distances to the real value where that is the aim."""
     p_value: float
+    """Adjusted for all effects judged together."""
     word: str
+    """One of "better", "worse", "no clear difference", or "one seed" where nothing can be judged."""
 
 
 def effects(

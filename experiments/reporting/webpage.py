@@ -24,11 +24,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table; one without cells is a heading. soft: in grey, for reference."""
+    """A row of a table; one without cells is a heading."""
 
     title: str
     cells: Sequence[Cell]
     soft: bool = False
+    """In grey, for reference."""
 
 
 @dataclass(frozen=True)

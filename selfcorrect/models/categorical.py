@@ -16,10 +16,11 @@ from selfcorrect.samples import Samples
 class Categorical:
     """Independent draws from V categories, or R ≥ 1 replicates of it (Seddik et al. 2024, one context of their model).
 
-    probabilities: (*replicates, V). An event has the shape (*replicates,) and holds the category's number as a float.
+    An event has the shape (*replicates,) and holds the category's number as a float.
     """
 
     probabilities: Tensor
+    """(*replicates, V), summing to 1 over the categories."""
 
     @classmethod
     def uniform(cls, *shape: int) -> Self:

@@ -17,15 +17,17 @@ from selfcorrect.samples import Samples
 class Gaussian:
     """N(mean, covariance), or independent replicates of it.
 
-    mean: (*replicates, d); covariance: (*replicates, d, d). An event has the shape of the mean, so that R seeds of a
-    loop run as one. unbiased: divide by Σw − Σw²/Σw (N − 1 for equal weights) instead of Σw (N).
-    temperature: factor on the covariance when sampling.
+    An event has the shape of the mean, so that R seeds of a loop run as one.
     """
 
     mean: Tensor
+    """(*replicates, d)."""
     covariance: Tensor
+    """(*replicates, d, d)."""
     unbiased: bool = False
+    """Divide by Σw − Σw²/Σw (N − 1 for equal weights) instead of Σw (N)."""
     temperature: float = 1.0
+    """Factor on the covariance when sampling."""
 
     @classmethod
     def standard(cls, *event: int, unbiased: bool = False, dtype: torch.dtype = torch.float64) -> Self:

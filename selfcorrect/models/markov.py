@@ -18,12 +18,13 @@ MIXING_STEPS = 2**16  # steps to the long-run frequencies; a power of two is che
 class MarkovChain:
     """Texts of T words from a first-order Markov chain over V words, or R ≥ 1 replicates of it.
 
-    initial: (*replicates, V) first words; transition: (*replicates, V, V), row i the words after word i. An event has
-    the shape (*replicates, length) and holds the numbers of the words as floats.
+    An event has the shape (*replicates, length) and holds the numbers of the words as floats.
     """
 
     initial: Tensor
+    """(*replicates, V) first words."""
     transition: Tensor
+    """(*replicates, V, V), row i the words after word i."""
     length: int
 
     @classmethod

@@ -16,12 +16,14 @@ from selfcorrect.samples import Samples
 class LinearRegression:
     """y = x · weight + noise ε with x ~ N(0, I), ε ~ N(0, 1), or independent replicates of it.
 
-    weight: (*replicates, d); noise: standard deviation σ, known. An event has the shape (*replicates, d + 1), the
-    label last. `fit` estimates the weight by least squares and keeps the noise.
+    An event has the shape (*replicates, d + 1), the label last. `fit` estimates the weight by least squares and keeps
+    the noise.
     """
 
     weight: Tensor
+    """(*replicates, d)."""
     noise: float = 1.0
+    """Standard deviation σ, known."""
 
     @classmethod
     def zero(cls, *shape: int, noise: float = 1.0) -> Self:

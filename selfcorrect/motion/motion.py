@@ -14,20 +14,21 @@ from selfcorrect.motion.skeleton import Skeleton
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """T frames of a skeleton with J joints, right-handed world, y up, floor at y = 0.
-
-    root_m: (T, 3) root position, world, metres;
-    rotations: (T, J, 4) unit quaternions xyzw; the root's in the world, the others' in their parent's frame;
-    fps: frames per second; label: class name, "" for none; text: caption; source: where it was read from.
-    """
+    """T frames of a skeleton with J joints, right-handed world, y up, floor at y = 0."""
 
     skeleton: Skeleton
     root_m: np.ndarray
+    """(T, 3) root position, world, metres."""
     rotations: np.ndarray
+    """(T, J, 4) unit quaternions xyzw; the root's in the world, the others' in their parent's frame."""
     fps: float
+    """Frames per second."""
     label: str = ""
+    """Class name, "" for none."""
     text: str = ""
+    """Caption, "" for none."""
     source: str = field(default="", compare=False)
+    """Where it was read from, "" where that is unknown."""
 
     def __post_init__(self) -> None:
         frames, joints = len(self.root_m), len(self.skeleton)
@@ -57,15 +58,15 @@ class Motion:
 
 @dataclass(frozen=True, eq=False)
 class MotionBatch:
-    """N motions of one skeleton and frame rate, padded at the end to T frames.
-
-    root_m: (N, T, 3); rotations: (N, T, J, 4); lengths: (N,) frames that count; same frames and units as `Motion`.
-    """
+    """N motions of one skeleton and frame rate, padded at the end to T frames."""
 
     skeleton: Skeleton
     root_m: np.ndarray
+    """(N, T, 3) root positions, world, metres."""
     rotations: np.ndarray
+    """(N, T, J, 4) unit quaternions xyzw, in the frames of `Motion`."""
     lengths: np.ndarray
+    """(N,) frames that count."""
     fps: float
 
     def __len__(self) -> int:

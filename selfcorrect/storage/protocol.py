@@ -16,17 +16,18 @@ Metrics: TypeAlias = Mapping[str, float | Sequence[float]]  # a sequence holds o
 
 @dataclass(frozen=True)
 class Generation:
-    """What a finished generation leaves behind.
-
-    state: of its model; batch: the synthetic samples that the policy could train it on, None in generation 0;
-    metrics: same in every rerun; timings: seconds per phase.
-    """
+    """What a finished generation leaves behind."""
 
     number: int
+    """Which generation it is."""
     state: Mapping[str, Tensor]
+    """All numbers of its model."""
     batch: CorrectedBatch | None
+    """The synthetic samples that the policy could train it on, None in generation 0."""
     metrics: Metrics
+    """What was measured; the same in every rerun."""
     timings: Mapping[str, float]
+    """Seconds per phase."""
 
 
 class Record(Protocol):

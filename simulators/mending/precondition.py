@@ -70,16 +70,15 @@ class PreconditionSettings:
 
 @dataclass(frozen=True, eq=False)
 class Mended:
-    """Preconditioned motions, the lowest ground on which they stand at y = 0.
-
-    soles: those of the motions, fitted only to a single one; supports: what carries each beside that ground;
-    origin_m: (N,) the height that is to be y = 0, which was there, or nearest to it, in the motion as it came.
-    """
+    """Preconditioned motions, the lowest ground on which they stand at y = 0."""
 
     motions: MotionBatch
     soles: SolePoints
+    """Those of the motions, fitted only to a single one."""
     supports: list[tuple[Support, ...]]
+    """What carries each beside that ground."""
     origin_m: np.ndarray
+    """(N,) the height that is to be y = 0, which was there, or nearest to it, in the motion as it came."""
 
 
 @dataclass(frozen=True, eq=False)

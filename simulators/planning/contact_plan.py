@@ -38,18 +38,18 @@ REGULARISATION = 1e-5
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A motion explained by the floor's forces on the body, and what remains.
-
-    needs: the demand; points_m, force_n: (N, T, C, 3) the body's touching points, soles first, and the forces on them,
-    world; activation: (N, T, C) in [0, 1], how well each point can carry; rest: (N, T, 6) force and moment about the
-    centre of mass that contacts cannot explain.
-    """
+    """A motion explained by the floor's forces on the body, and what remains."""
 
     needs: Demand
+    """What the motion demands."""
     points_m: np.ndarray
+    """(N, T, C, 3) the body's touching points, soles first, world."""
     force_n: np.ndarray
+    """(N, T, C, 3) the forces on them, world."""
     activation: np.ndarray
+    """(N, T, C) in [0, 1], how well each point can carry."""
     rest: np.ndarray
+    """(N, T, 6) force and moment about the centre of mass that contacts cannot explain."""
 
     def of(self, index: int) -> Plan:
         """The plan of one motion of the batch, without the axis of motions."""

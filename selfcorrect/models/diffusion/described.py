@@ -34,12 +34,10 @@ class DescribedLabels(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class DescribedDiffusion(MotionDiffusion):
-    """Denoising diffusion conditioned on descriptions, e.g. on the vectors of captions (see `selfcorrect.text`).
-
-    vectors: (classes, E) float32, one per label, with entries of size about 1, as the network's other inputs have.
-    """
+    """Denoising diffusion conditioned on descriptions, e.g. on the vectors of captions (see `selfcorrect.text`)."""
 
     vectors: Tensor | None = None
+    """(classes, E) float32, one per label, with entries of size about 1, as the network's other inputs have."""
 
     def __post_init__(self) -> None:
         if self.vectors is None or self.vectors.ndim != 2 or len(self.vectors) != self.classes:

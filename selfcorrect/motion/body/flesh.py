@@ -41,15 +41,14 @@ FLESH_M = {
 
 @dataclass(frozen=True, eq=False)
 class SolePoints:
-    """P corner points of the soles, left foot first, each foot from heel to toe tip.
-
-    joints: (P,) int64 joint that carries the point; offsets_m: (P, 3) in that joint's frame, metres;
-    side: (P,) int64, 0 for the left foot and 1 for the right.
-    """
+    """P corner points of the soles, left foot first, each foot from heel to toe tip."""
 
     joints: np.ndarray
+    """(P,) int64 joint that carries the point."""
     offsets_m: np.ndarray
+    """(P, 3) in that joint's frame, metres."""
     side: np.ndarray
+    """(P,) int64, 0 for the left foot and 1 for the right."""
 
     def __len__(self) -> int:
         return len(self.joints)

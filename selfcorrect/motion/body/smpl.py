@@ -49,14 +49,14 @@ AVERAGE_PELVIS_M = np.array([0.0, -0.225, 0.030])
 
 @dataclass(frozen=True)
 class Layout:
-    """Joints of a body model, in the order of its pose parameters.
-
-    name: "SMPL-22" (body only), "SMPL", "SMPL-H" or "SMPL-X"; names, parents: as in `Skeleton`.
-    """
+    """Joints of a body model, in the order of its pose parameters."""
 
     name: str
+    """One of "SMPL-22" (body only), "SMPL", "SMPL-H" or "SMPL-X"."""
     names: tuple[str, ...]
+    """As in `Skeleton`."""
     parents: tuple[int, ...]
+    """As in `Skeleton`."""
 
     def skeleton(self, offsets_m: np.ndarray) -> Skeleton:
         """These joints with rest offsets (J, 3), metres."""
@@ -107,16 +107,17 @@ LAYOUTS = {len(layout.names): layout for layout in (SMPL_BODY, SMPL, SMPL_H, SMP
 
 @dataclass(frozen=True, eq=False)
 class Body:
-    """A person at rest.
-
-    skeleton: the joints; pelvis_m: (3,) rest position of the pelvis in the model's coordinates, metres: the root of a
-    posed body is at the model's translation plus this; name: where it comes from; mass_kg: None where unknown.
-    """
+    """A person at rest."""
 
     skeleton: Skeleton
+    """The joints."""
     pelvis_m: np.ndarray
+    """(3,) rest position of the pelvis in the model's coordinates, metres: the root of a posed body is at the model's
+    translation plus this."""
     name: str
+    """Where it comes from."""
     mass_kg: float | None = None
+    """None where unknown."""
 
 
 def average_body(layout: Layout = SMPL_H) -> Body:

@@ -13,21 +13,22 @@ from selfcorrect.motion.motion import Motion
 
 @dataclass(frozen=True, eq=False)
 class MotionCorrection:
-    """What became of one motion.
-
-    motion: the corrected motion, with the skeleton, frame rate and length of the given one;
-    accepted: whether it may be used; reason: why not, "" where it may; diagnostics: figures by name, with their unit;
-    timeline: what a simulation found in each frame, None where nothing was simulated; supports: what carries the
-    corrected motion beside the floor; notes: what else was assumed or found.
-    """
+    """What became of one motion."""
 
     motion: Motion
+    """The corrected motion, with the skeleton, frame rate and length of the given one."""
     accepted: bool = True
+    """Whether it may be used."""
     reason: str = ""
+    """Why not, "" where it may."""
     diagnostics: Mapping[str, float] = field(default_factory=dict)
+    """Figures by name, with their unit."""
     timeline: Timeline | None = None
+    """What a simulation found in each frame, None where nothing was simulated."""
     supports: tuple[Support, ...] = ()
+    """What carries the corrected motion beside the floor."""
     notes: tuple[str, ...] = ()
+    """What else was assumed or found."""
 
 
 CorrectMotions: TypeAlias = Callable[[Sequence[Motion]], Sequence[MotionCorrection]]

@@ -26,14 +26,14 @@ CARRIED_PARTS = {
 
 @dataclass(frozen=True)
 class Support:
-    """A level surface, or a hold, that carries a part of the body from frame `first` to frame `last`.
-
-    part: one of `CARRIED_PARTS`; top_m: middle (3,) of the surface, world, y up; size_m: its extent along x and z.
-    """
+    """A level surface, or a hold, that carries a part of the body from frame `first` to frame `last`."""
 
     part: str
+    """One of `CARRIED_PARTS`."""
     top_m: tuple[float, float, float]
+    """Middle (3,) of the surface, world, y up."""
     size_m: tuple[float, float]
+    """Its extent along x and z."""
     first: int
     last: int
 

@@ -29,18 +29,18 @@ class Contact:
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """T frames of a simulated motion, fewer than it has where the body was given up.
-
-    fps: frames per second; residual_force_bodyweights, residual_moment_nm: (T,) size of the help from outside, means
-    over the steps that lead to the frame; parts: names of P parts of the body; loads_bodyweights: (T, P) vertical force
-    of the surroundings on each.
-    """
+    """T frames of a simulated motion, fewer than it has where the body was given up."""
 
     fps: float
+    """Frames per second."""
     residual_force_bodyweights: np.ndarray
+    """(T,) size of the force from outside, mean over the steps that lead to the frame."""
     residual_moment_nm: np.ndarray
+    """(T,) size of the moment from outside, likewise."""
     parts: tuple[str, ...]
+    """Names of P parts of the body."""
     loads_bodyweights: np.ndarray
+    """(T, P) vertical force of the surroundings on each."""
 
     def __len__(self) -> int:
         return len(self.residual_moment_nm)

@@ -27,15 +27,16 @@ STD_FLOOR = 0.05
 
 @dataclass(frozen=True, eq=False)
 class FeatureCodec:
-    """Motion windows of one skeleton and frame rate to normalised features and back.
-
-    mean, std: (D,) float64 statistics of the features, fitted once on real training data and then frozen.
-    """
+    """Motion windows of one skeleton and frame rate to normalised features and back."""
 
     skeleton: Skeleton
+    """The skeleton of all motions."""
     fps: float
+    """The frame rate of all motions."""
     mean: Tensor
+    """(D,) float64 means of the features, fitted once on real training data and then frozen."""
     std: Tensor
+    """(D,) float64 standard deviations, likewise."""
 
     def __post_init__(self) -> None:
         expected = (feature_count(self.skeleton),)

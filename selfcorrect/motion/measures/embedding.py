@@ -79,14 +79,17 @@ def block_means(values: np.ndarray) -> np.ndarray:
 class MotionEmbedding:
     """Motions to vectors in which Euclidean distance means something; fitted on a reference, then frozen.
 
-    features: what is embedded; scales: one factor per feature group; mean: (F,); axes: (F, D), scaled principal axes.
     The reference has mean 0 and total variance 100, so a Fréchet distance of 100 is that of a single average motion.
     """
 
     features: Features
+    """What is embedded."""
     scales: tuple[float, ...]
+    """One factor per feature group."""
     mean: np.ndarray
+    """(F,) means of the features."""
     axes: np.ndarray
+    """(F, D), scaled principal axes."""
 
     @classmethod
     def fit(cls, features: Features, reference: MotionBatch, dimensions: int = 24) -> Self:

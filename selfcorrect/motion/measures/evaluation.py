@@ -25,15 +25,16 @@ DIVERSITY = ("recall", "coverage", "trace_ratio", "within_label_ratio")
 
 @dataclass(frozen=True, eq=False)
 class Described:
-    """What is compared of N motions.
-
-    kinematic, geometric: (N, D) embeddings; labels: (N,) int64; physical: errors (N,) by name, each with its unit.
-    """
+    """What is compared of N motions."""
 
     kinematic: np.ndarray
+    """(N, D) kinematic embeddings."""
     geometric: np.ndarray
+    """(N, D) geometric embeddings."""
     labels: np.ndarray
+    """(N,) int64 classes."""
     physical: Mapping[str, np.ndarray]
+    """Errors (N,) by name, each with its unit."""
 
     def __len__(self) -> int:
         return len(self.labels)

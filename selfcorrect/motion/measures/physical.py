@@ -23,20 +23,18 @@ TOLERANCE_M = 0.005
 
 @dataclass(frozen=True, eq=False)
 class PhysicalErrors:
-    """Errors of N motions, arrays (N,).
-
-    penetration_m: mean depth of the body's lowest point below the floor, in frames where it is deeper than 5 mm;
-    floating_m: mean height of the body's lowest point above the floor, where it is higher than 5 mm;
-    skate_m_s: mean horizontal speed of the sole corners that are at most 5 mm above the floor in two adjacent frames
-    (PhysDiff's displacement per frame, times the frame rate);
-    jerk_m_s3: mean size of the third derivative of the joints' positions, by finite differences (the measure of
-    smoothness of Flash and Hogan 1985).
-    """
+    """Errors of N motions, arrays (N,)."""
 
     penetration_m: np.ndarray
+    """Mean depth of the body's lowest point below the floor, in frames where it is deeper than 5 mm."""
     floating_m: np.ndarray
+    """Mean height of the body's lowest point above the floor, where it is higher than 5 mm."""
     skate_m_s: np.ndarray
+    """Mean horizontal speed of the sole corners that are at most 5 mm above the floor in two adjacent frames
+    (PhysDiff's displacement per frame, times the frame rate)."""
     jerk_m_s3: np.ndarray
+    """Mean size of the third derivative of the joints' positions, by finite differences (the measure of smoothness of
+    Flash and Hogan 1985)."""
 
     def mean(self) -> dict[str, float]:
         """Each error's mean over the motions, by name."""

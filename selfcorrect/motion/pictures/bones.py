@@ -21,16 +21,16 @@ TRIANGLES = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 1], [5, 2, 1], [5,
 
 @dataclass(frozen=True, eq=False)
 class Bones:
-    """B bones of a skeleton, those without length left out.
-
-    starts, ends: (B,) joints; turns: (B,) from +y to the bone in the start joint's frame; scales: (B, 3) of the
-    octahedron, metres.
-    """
+    """B bones of a skeleton, those without length left out."""
 
     starts: np.ndarray
+    """(B,) joint at which each bone starts."""
     ends: np.ndarray
+    """(B,) joint at which it ends."""
     turns: Rotation
+    """(B,) turn from +y to the bone, in the start joint's frame."""
     scales: np.ndarray
+    """(B, 3) of the octahedron, metres."""
 
 
 def bones_of(skeleton: Skeleton) -> Bones:

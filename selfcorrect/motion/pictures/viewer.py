@@ -25,16 +25,16 @@ CONTACT = (44, 160, 44)
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """What is to be drawn of a motion: B bones over T frames.
-
-    positions_m: (T, B, 3) where each bone starts, world; turns: (T, B, 4) wxyz; scales: (B, 3) of the octahedron;
-    colours: (T, B, 3) uint8, feet that stand in `CONTACT`.
-    """
+    """What is to be drawn of a motion: B bones over T frames."""
 
     positions_m: np.ndarray
+    """(T, B, 3) where each bone starts, world."""
     turns: np.ndarray
+    """(T, B, 4) unit quaternions wxyz."""
     scales: np.ndarray
+    """(B, 3) of the octahedron, metres."""
     colours: np.ndarray
+    """(T, B, 3) uint8, feet that stand in `CONTACT`."""
 
 
 def track(motion: Motion, shift_m: float = 0.0) -> Track:
