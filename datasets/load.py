@@ -11,11 +11,25 @@ from selfcorrect.datasets.collections.cmu import CMU, load_cmu
 from selfcorrect.datasets.collections.dataset import read_all
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.datasets.files.formats import readable_suffixes
+from selfcorrect.datasets.files.motion_file import Reading
 from selfcorrect.datasets.files.open import motion_files, open_motion
 from selfcorrect.errors import InputError
 from selfcorrect.motion.motion import Motion
 
 EXPECTED = f"deepmimic, a motion file ({', '.join(readable_suffixes())}), a folder of them, or a dataset's folder"
+
+
+def load_motion(path: str | Path, reading: Reading | None = None, *, any_body: bool = False) -> Motion:
+    """The motion in a file of any known format: y up, metres, soles on the floor, on a skeleton that rests upright.
+
+    reading: what the file does not tell, such as its unit; any_body: also what no corrector could work on, such as
+    bodies without knees. Raises InputError in one sentence where the file is damaged, or holds several motions, for
+    which there is `load_motions`.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise InputError(f"no file {path}; expected a motion file ({', '.join(readable_suffixes())})")
+    return open_motion(path, reading, any_body=any_body).motion
 
 
 def load_motions(source: str | Path) -> list[Motion]:

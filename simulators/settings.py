@@ -103,3 +103,14 @@ class TrackerSettings:
     def steps_per_frame(self, fps: float) -> int:
         """Whole number of simulation steps in one frame of a motion."""
         return max(1, round(self.rate_hz / fps))
+
+
+def strength_of(word: str | float) -> float:
+    """The point on the dial that a name of `STRENGTHS` or a number says."""
+    try:
+        strength = STRENGTHS[word] if isinstance(word, str) and word in STRENGTHS else float(word)
+    except ValueError:
+        strength = -1.0
+    if not 0 <= strength <= 1:
+        raise SettingError(f"strength must be one of {', '.join(STRENGTHS)} or a number from 0 to 1, got {word!r}")
+    return strength

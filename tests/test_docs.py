@@ -1,4 +1,4 @@
-"""The code in docs/ runs as it stands."""
+"""The code in README.md and docs/ runs as it stands."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from pathlib import Path
 import pytest
 
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
-DOCS = Path(__file__).resolve().parents[1] / "docs"
-PAGES = [page for page in sorted(DOCS.rglob("*.md")) if BLOCK.search(page.read_text())]
+REPOSITORY = Path(__file__).resolve().parents[1]
+TEXTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+PAGES = [page for page in TEXTS if BLOCK.search(page.read_text())]
 
 
 def test_there_is_code_to_run() -> None:
-    assert {"correct", "motion-data", "own-corrector"} <= {page.stem for page in PAGES}
+    assert {"README", "correct", "motion-data", "own-corrector"} <= {page.stem for page in PAGES}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_python_blocks_of_a_page_run_in_order(page: Path) -> None:
+def test_python_blocks_of_a_page_run_in_order(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     for block in BLOCK.findall(page.read_text()):
         exec(compile(block, str(page), "exec"), names)

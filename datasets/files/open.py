@@ -31,6 +31,7 @@ def motion_files(path: Path) -> list[Path]:
     return [path] if path.is_file() else [file for file in sorted(path.rglob("*")) if is_motion_file(file)]
 
 
-def save_motion(path: Path, motion: Motion, name: str | None = None) -> None:
+def save_motion(path: str | Path, motion: Motion, name: str | None = None) -> None:
     """Write a motion in the format called `name`, by default the first with the path's suffix."""
+    path = Path(path).expanduser()
     writer_of(format_of(path, name))(path, motion)

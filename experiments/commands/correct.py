@@ -12,12 +12,7 @@ from tyro.extras import literal_type_from_choices
 from selfcorrect.errors import SettingError
 from selfcorrect.experiments.commands.inputs import must_exist
 from selfcorrect.simulators.engines.table import ENGINES
-from selfcorrect.simulators.settings import STRENGTHS, SupportChoice
-
-if TYPE_CHECKING:
-    EngineName = str
-else:
-    EngineName = literal_type_from_choices(ENGINES.names)
+from selfcorrect.simulators.settings import SupportChoice, strength_of
 
 if TYPE_CHECKING:
     EngineName = str
@@ -76,12 +71,12 @@ class CorrectCommand:
         strength = None if self.kinematic else strength_of(self.strength)
         self._check()
         from selfcorrect.datasets.files.motion_file import Reading
-        from selfcorrect.experiments.correction.batch import correct_files
+        from selfcorrect.experiments.correction.batch import correct_and_tell
         from selfcorrect.experiments.correction.correct_file import Settings
 
         reading = Reading(self.metres_per_unit, self.fps, self.up, self.body_model, self.allow_pickle)
         settings = Settings(strength, self.mass_kg, self.keep_failed, self.video, reading, self.support, self.engine)
-        return correct_files(self.inputs, self.out, settings, self.report or self.out / "report.json", self.workers)
+        return correct_and_tell(self.inputs, self.out, settings, self.report or self.out / "report.json", self.workers)
 
     def _check(self) -> None:
         """What can be told of the options alone."""
@@ -91,14 +86,3 @@ class CorrectCommand:
             raise SettingError(f"mass-kg must be from {MASS_KG[0]} to {MASS_KG[1]}, got {self.mass_kg}")
         must_exist((*self.inputs, self.body_model))
         ENGINES.load(self.engine)  # where it is not installed, nothing begins
-
-
-def strength_of(word: str) -> float:
-    """The point on the dial that a name or a number says."""
-    try:
-        strength = STRENGTHS[word] if word in STRENGTHS else float(word)
-    except ValueError:
-        strength = -1.0
-    if not 0 <= strength <= 1:
-        raise SettingError(f"strength must be one of {', '.join(STRENGTHS)} or a number from 0 to 1, got {word!r}")
-    return strength

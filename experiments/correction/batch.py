@@ -16,11 +16,20 @@ from selfcorrect.storage.files import remove_leftovers
 from selfcorrect.storage.run_folder import FolderLock, explain_write_error
 
 
-def correct_files(inputs: Sequence[Path], out: Path, settings: Settings, report: Path, workers: int = 1) -> int:
+def correct_and_tell(inputs: Sequence[Path], out: Path, settings: Settings, report: Path, workers: int = 1) -> int:
     """Correct motion files, and those in folders, into `out`, print a table, and write the report.
 
     Returns 0 where all were corrected and 1 where some were not. InputError where none could be read.
     """
+    results = correct_into(inputs, out, settings, report, workers)
+    print(*table(results), "", *_closing(results, out), f"report: {report}", sep="\n")
+    if all(result.verdict == "failed" for result in results):
+        raise InputError("none of the files could be read")
+    return 0 if all(result.verdict == "accepted" for result in results) else 1
+
+
+def correct_into(inputs: Sequence[Path], out: Path, settings: Settings, report: Path, workers: int = 1) -> list[Result]:
+    """Correct motion files, and those in folders, into `out`, and write the report: what became of each."""
     body_model_of(settings.reading)  # where that is no body model, nothing begins
     places = places_of(inputs, out)
     if report.resolve() in {path.resolve() for place in places for path in (place.source, place.target)}:
@@ -36,10 +45,7 @@ def correct_files(inputs: Sequence[Path], out: Path, settings: Settings, report:
         verdicts = [result.verdict for result in results]
         with explain_write_error(report.parent):
             write_report(report, told, verdicts, filter(None, (Result.load(place.record) for place in places)))
-    print(*table(results), "", *_closing(results, out), f"report: {report}", sep="\n")
-    if all(result.verdict == "failed" for result in results):
-        raise InputError("none of the files could be read")
-    return 0 if all(result.verdict == "accepted" for result in results) else 1
+    return results
 
 
 def places_of(inputs: Sequence[Path], out: Path) -> list[Place]:

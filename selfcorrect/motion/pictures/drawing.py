@@ -225,9 +225,12 @@ def save_animation(path: Path, frames: np.ndarray, fps: float) -> None:
         raise InputError(f"{path}: an animation is written as .gif or .mp4, got {path.suffix!r}")
 
 
-def draw_motions(path: Path, motions: Sequence[Motion], titles: Sequence[str]) -> None:
-    """Motions as a PNG (a row of moments each) or as a GIF or MP4 (side by side)."""
-    panels = [Panel(motion, title) for motion, title in zip(motions, titles, strict=True)]
+def draw_motions(path: str | Path, motions: Motion | Sequence[Motion], titles: Sequence[str] = ()) -> None:
+    """Motions as a PNG (a row of moments each) or as a GIF or MP4 (side by side), with a title each where given."""
+    path, motions = Path(path), [motions] if isinstance(motions, Motion) else motions
+    if not motions:
+        raise SettingError("there is nothing to draw: no motions were given")
+    panels = [Panel(motion, title) for motion, title in zip(motions, titles or [""] * len(motions), strict=True)]
     if path.suffix not in (".png", ".gif", ".mp4"):
         raise InputError(f"{path}: pictures end in .png, films in .gif or .mp4")
     together = _stay_together(motions)

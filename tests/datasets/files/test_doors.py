@@ -11,6 +11,7 @@ import pytest
 import tyro
 from scipy.spatial.transform import Rotation
 
+import selfcorrect as sc
 from selfcorrect.datasets.files.bvh import BvhClip, clip_of, read_bvh, write_bvh
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.load import load_motions
@@ -224,6 +225,7 @@ def test_every_door_shows_the_same_positions(
     expected_m = by_name(walker)
     doors = {
         "open": open_motion(disguised).motion,
+        "selfcorrect.load_motion": sc.load_motion(disguised),
         "load": load_motions(disguised.parent)[0],
         "view": at_view(disguised, monkeypatch),
         "data": at_data(disguised),

@@ -1,0 +1,117 @@
+"""Correction for Python programs: of one motion, of many, of a file, of files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+from selfcorrect.datasets.files.motion_file import Reading
+from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.errors import InputError
+from selfcorrect.experiments.correction.batch import correct_into
+from selfcorrect.experiments.correction.correct_file import Settings
+from selfcorrect.experiments.correction.report import Result
+from selfcorrect.motion.body.requirements import check_body
+from selfcorrect.motion.correction.pieces import PIECE_FRAMES, correct_long
+from selfcorrect.motion.correction.results import CorrectMotions, MotionCorrection
+from selfcorrect.motion.motion import Motion
+from selfcorrect.simulators.corrector import PhysicsCorrector
+from selfcorrect.simulators.settings import SupportChoice, strength_of
+from selfcorrect.storage.files import replacing
+
+
+class CorrectionOptions(TypedDict, total=False):
+    """How motions are corrected; the options of `selfcorrect correct`.
+
+    strength: from 0, closest to the motion, to 1, most physical, or "faithful", "balanced" (the default), "physical";
+    kinematic: mend by kinematics alone and simulate nothing; support: "infer" steps, rungs and seats (the default),
+    know nothing but the "floor", or leave heights alone: "off"; engine: "pybullet" (the
+    default), "mujoco", or one that another package adds; mass_kg: what every body weighs.
+    """
+
+    strength: str | float
+    kinematic: bool
+    support: SupportChoice
+    engine: str
+    mass_kg: float | None
+
+
+def correct(motion: Motion, **options: Unpack[CorrectionOptions]) -> MotionCorrection:
+    """The motion made physically plausible, and what was found on the way; see `CorrectionOptions`.
+
+    A motion that cannot be corrected is handed back as it came, not `accepted`, with the reason. Raises InputError for
+    what is no human body.
+    """
+    return correct_motions([motion], **options)[0]
+
+
+def correct_motions(
+    motions: Sequence[Motion], workers: int = 1, **options: Unpack[CorrectionOptions]
+) -> list[MotionCorrection]:
+    """Motions of any skeletons, frame rates and lengths made physically plausible, in their order; see `correct`.
+
+    workers: processes that share the work; results do not depend on them.
+    """
+    for motion in motions:
+        check_body(motion)
+    function = _with_workers(_settings(options).corrector(), workers)
+    short = [index for index, motion in enumerate(motions) if len(motion) <= PIECE_FRAMES]
+    together = dict(zip(short, function([motions[index] for index in short]), strict=True))
+    return [together.get(index) or correct_long(function, motion) for index, motion in enumerate(motions)]
+
+
+def correct_file(
+    source: str | Path, target: str | Path, reading: Reading | None = None, **options: Unpack[CorrectionOptions]
+) -> MotionCorrection:
+    """Correct one motion file into another of its format, with its names, units and frame rate; see `correct`.
+
+    reading: what the file does not tell. Nothing is written where the motion is not accepted. Raises InputError where
+    `source` cannot be read, or `target` is `source` or of another format.
+    """
+    source, target = Path(source).expanduser(), Path(target).expanduser()
+    if target.resolve() == source.resolve():
+        raise InputError(f"{target}: is the input, which would be overwritten; choose another file")
+    if target.suffix.lower() != source.suffix.lower():
+        raise InputError(f"{target}: the corrected motion is written in its own format, as {source.suffix} file")
+    file = open_motion(source, reading)
+    correction = correct_long(_settings(options).corrector(file.mass_kg), file.motion)
+    if correction.accepted:
+        with replacing(target) as temporary:
+            file.write(temporary, correction.motion)
+    return correction
+
+
+def correct_files(
+    inputs: str | Path | Sequence[str | Path],
+    out: str | Path,
+    reading: Reading | None = None,
+    workers: int = 1,
+    **options: Unpack[CorrectionOptions],
+) -> list[Result]:
+    """Correct motion files, and those in folders, into the folder `out`: what became of each; see `correct`.
+
+    Does what `selfcorrect correct` does: inputs are never changed, foreign files never overwritten, what an earlier
+    call with the same options finished is not done again, and `out` gets a report.json.
+    """
+    paths = [Path(path).expanduser() for path in ([inputs] if isinstance(inputs, str | Path) else inputs)]
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder")
+    settings, out = replace(_settings(options), reading=reading or Reading()), Path(out).expanduser()
+    return correct_into(paths, out, settings, out / "report.json", workers)
+
+
+def _settings(options: CorrectionOptions) -> Settings:
+    strength = None if options.get("kinematic") else strength_of(options.get("strength", "balanced"))
+    return Settings(
+        strength,
+        mass_kg=options.get("mass_kg"),
+        support=options.get("support", "infer"),
+        engine=options.get("engine", "pybullet"),
+    )
+
+
+def _with_workers(function: CorrectMotions, workers: int) -> CorrectMotions:
+    return replace(function, workers=workers) if isinstance(function, PhysicsCorrector) else function

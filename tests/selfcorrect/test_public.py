@@ -1,0 +1,146 @@
+"""What `import selfcorrect` gives: light, typed, the names that the changelog speaks of."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+import selfcorrect as sc
+from selfcorrect.motion.body.smpl import SMPL_BODY
+
+NAMES = """
+    Accumulate AccumulateSubsample Augment Candidate Corrected Correction CorrectionOptions CorrectorError
+    FolderReader FolderStore Fresh Gaussian GenerativeModel InputError Keep KinematicCorrector LoopError
+    MemoryStore MissingExtraError Motion MotionCorrection PhysicsCorrector Plan Reading RealOnly Replace
+    RunFolderError SampleError Samples SelfcorrectError SettingError Skeleton Task Thresholds
+    TrainingDivergedError Trial Weighted WorkerError assert_loop_stable best_of chain correct correct_file
+    correct_files correct_motions draw_motions each_motion filter_of joint_positions lift lift_motions load_motion
+    load_motions measure_stability parse_policy placebo run_loop save_motion streams train_first_generation
+    verifier
+"""
+"""The public names. A change here needs a line in CHANGELOG.md: others' programs rely on them."""
+
+HEAVY = ("torch", "pybullet", "mujoco", "scipy", "numpy", "matplotlib", "pyarrow", "PIL")
+
+
+@pytest.fixture
+def stepping() -> sc.Motion:
+    """A body that steps in place, sunk into the floor by 6 cm."""
+    frames = np.linspace(0, 3 * np.pi, 45)
+    rotations = np.tile([0.0, 0, 0, 1], (45, 22, 1))
+    for side, phase in ((1, 0), (2, np.pi)):
+        swing = np.maximum(np.sin(frames + phase), 0)[:, None]
+        rotations[:, side] = Rotation.from_euler("x", -0.4 * swing).as_quat()
+        rotations[:, side + 3] = Rotation.from_euler("x", 0.8 * swing).as_quat()
+    skeleton = SMPL_BODY.average()
+    height_m = 0.025 - skeleton.offsets_m[[1, 4, 7, 10], 1].sum() - 0.06
+    return sc.Motion(skeleton, np.tile([0.0, height_m, 0.0], (45, 1)), rotations, 30.0)
+
+
+def lowest_m(motion: sc.Motion) -> float:
+    return float(sc.joint_positions(motion)[..., 1].min())
+
+
+def test_the_public_names_are_those_of_the_list() -> None:
+    assert sc.__all__ == ["__version__", *NAMES.split()]
+    assert set(sc.__all__) <= set(dir(sc))
+
+
+def test_every_name_leads_somewhere_and_is_known_to_type_checkers() -> None:
+    tree = ast.parse(Path(sc.__file__).read_text())
+    imported = {
+        alias.asname: f"{node.module}:{alias.name}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module != "typing"
+        for alias in node.names
+        if alias.asname
+    }
+    assert sorted(imported) == NAMES.split()
+    for name, place in imported.items():
+        module, _, attribute = place.partition(":")
+        assert getattr(sc, name) is getattr(sys.modules[module], attribute)
+        assert getattr(sc, name).__doc__, f"{name} has no docstring"
+
+
+def test_an_unknown_name_is_told_as_usual() -> None:
+    with pytest.raises(AttributeError, match="module 'selfcorrect' has no attribute 'corect'"):
+        _ = sc.corect  # type: ignore[attr-defined]
+
+
+def test_importing_it_loads_nothing_heavy() -> None:
+    code = f"import selfcorrect, sys; assert selfcorrect.__version__; print(*(set(sys.modules) & set({HEAVY})))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == []
+
+
+def test_reading_and_writing_motions_loads_neither_torch_nor_a_simulator(stepping: sc.Motion, tmp_path: Path) -> None:
+    sc.save_motion(tmp_path / "a.bvh", stepping)
+    code = f"import selfcorrect as sc, sys; sc.load_motion({str(tmp_path / 'a.bvh')!r}); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "pybullet", "mujoco", "matplotlib"} & set(loaded)
+
+
+def test_one_motion_is_corrected(stepping: sc.Motion) -> None:
+    correction = sc.correct(stepping, kinematic=True)
+    assert correction.accepted, correction.reason
+    assert lowest_m(stepping) < -0.03 < 0.02 < lowest_m(correction.motion)
+
+
+def test_many_motions_are_corrected_in_their_order_and_as_one_by_one(stepping: sc.Motion) -> None:
+    motions = [stepping, stepping.frames(0, 30), replace(stepping, fps=20.0)]
+    together = sc.correct_motions(motions, kinematic=True)
+    for motion, correction in zip(motions, together, strict=True):
+        alone = sc.correct(motion, kinematic=True).motion
+        assert (len(correction.motion), correction.motion.fps) == (len(motion), motion.fps)
+        np.testing.assert_allclose(correction.motion.root_m, alone.root_m, atol=1e-9)
+
+
+def test_a_file_is_corrected_into_another_of_its_format(stepping: sc.Motion, tmp_path: Path) -> None:
+    sc.save_motion(tmp_path / "in.bvh", stepping)
+    correction = sc.correct_file(tmp_path / "in.bvh", tmp_path / "new" / "out.bvh", kinematic=True)
+    written = sc.load_motion(tmp_path / "new" / "out.bvh")
+    np.testing.assert_allclose(sc.joint_positions(written), sc.joint_positions(correction.motion), atol=1e-5)
+    with pytest.raises(sc.InputError, match=r"in\.bvh: is the input, which would be overwritten"):
+        sc.correct_file(tmp_path / "in.bvh", tmp_path / "new" / ".." / "in.bvh")
+    with pytest.raises(sc.InputError, match=r"out\.npz: the corrected motion is written in its own format, as \.bvh"):
+        sc.correct_file(tmp_path / "in.bvh", tmp_path / "out.npz")
+
+
+def test_files_are_corrected_into_a_folder(stepping: sc.Motion, tmp_path: Path) -> None:
+    for name in ("a.bvh", "deep/b.npz"):
+        sc.save_motion(tmp_path / "in" / name, stepping)
+    results = sc.correct_files(tmp_path / "in", tmp_path / "out", kinematic=True)
+    assert [(result.name, result.verdict) for result in results] == [("a.bvh", "accepted"), ("deep/b.npz", "accepted")]
+    assert {path.name for path in (tmp_path / "out").rglob("*.*") if path.suffix in (".bvh", ".npz", ".json")} >= {
+        "a.bvh", "b.npz", "report.json"
+    }  # fmt: skip
+    with pytest.raises(sc.InputError, match="nowhere: no such file or folder"):
+        sc.correct_files("nowhere", tmp_path / "out")
+
+
+def test_what_is_no_body_is_refused_in_a_sentence(stepping: sc.Motion) -> None:
+    legless = replace(stepping, skeleton=replace(stepping.skeleton, parts=("pelvis", *[""] * 21)))
+    with pytest.raises(sc.InputError, match=r"the motion: no joint is recognised as left_hip, .* human body needs"):
+        sc.correct(legless)
+    with pytest.raises(sc.SettingError, match="strength must be one of faithful, balanced, physical or a number"):
+        sc.correct(stepping, strength="strong")
+
+
+def test_what_files_do_not_tell_can_be_said(stepping: sc.Motion, tmp_path: Path) -> None:
+    sc.save_motion(tmp_path / "a.bvh", stepping)
+    doubled = sc.load_motion(tmp_path / "a.bvh", sc.Reading(metres_per_unit=0.02))
+    np.testing.assert_allclose(doubled.root_m, 2 * stepping.root_m, atol=1e-6)
+    with pytest.raises(sc.InputError, match=r"no file .*b\.bvh; expected a motion file \(\.bvh, "):
+        sc.load_motion(tmp_path / "b.bvh")
+
+
+def test_motions_are_drawn(stepping: sc.Motion, tmp_path: Path) -> None:
+    sc.draw_motions(tmp_path / "one.png", stepping)
+    sc.draw_motions(tmp_path / "two.png", [stepping, stepping.frames(5, 40)], ["whole", "part"])
+    assert (tmp_path / "one.png").stat().st_size < (tmp_path / "two.png").stat().st_size
