@@ -1,60 +1,173 @@
-"""The `selfcorrect` command: one subcommand per file of `commands`."""
+"""The `selfcorrect` command: one subcommand per file of `commands`, whose options import nothing heavy."""
 
 from __future__ import annotations
 
+import errno
 import os
+import select
+import shlex
 import sys
-from importlib import import_module
-from typing import Any
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Protocol, get_args, get_origin, get_type_hints
 
 import tyro
 
-from selfcorrect.errors import SelfcorrectError
+from selfcorrect.errors import LoopError, SelfcorrectError, SettingError
+from selfcorrect.experiments.commands.correct import CorrectCommand
+from selfcorrect.experiments.commands.data import DataCommand
+from selfcorrect.experiments.commands.motion import MotionCommand
+from selfcorrect.experiments.commands.text_to_motion import TextToMotionCommand
+from selfcorrect.experiments.commands.toy import ToyCommand
+from selfcorrect.experiments.commands.view import ViewCommand
+from selfcorrect.registry import unknown
 
-COMMANDS = {
-    "motion": "motion:MotionCommand",
-    "toy": "toy:ToyCommand",
-    "correct": "correct:CorrectCommand",
-    "data": "data:DataCommand",
-    "view": "view:ViewCommand",
-    "text-to-motion": "text_to_motion:TextToMotionCommand",
+
+class Command(Protocol):
+    """Options, checked where that is cheap, and what they ask for; `run` may return an exit code of its own."""
+
+    def run(self) -> int | None: ...
+
+
+COMMANDS: dict[str, type[Command]] = {
+    "motion": MotionCommand,
+    "toy": ToyCommand,
+    "correct": CorrectCommand,
+    "data": DataCommand,
+    "view": ViewCommand,
+    "text-to-motion": TextToMotionCommand,
 }
-"""Module of `commands`, and class, of each subcommand."""
+
+ABOUT = """Self-correcting self-consuming loops for generative models.
+
+`selfcorrect COMMAND --help` explains a command, `selfcorrect --version` tells the version, and `--debug` anywhere on
+the line shows where in the program an error came from. `selfcorrect --tyro-print-completion bash` (or zsh, tcsh)
+prints what makes the Tab key complete commands and options."""
+
+WRONG, BUG, INTERRUPTED, UNREAD = 2, 70, 130, 141
+"""Exit codes: a mistake of the caller; a bug (EX_SOFTWARE); Ctrl-C and a closed pipe, as a shell tells them."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run one command; a mistake of the caller ends in one sentence and exit code 2, never in a traceback.
-
-    A command may return an exit code of its own.
-    """
-    command = _command(sys.argv[1:] if arguments is None else arguments)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. A mistake of the caller ends in one sentence and exit code 2, a bug in a report about it."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words or bool(os.environ.get("SELFCORRECT_TRACEBACK"))
+    words = [word for word in words if word != "--debug"]
+    _print_what_can_be_printed()
     try:
-        return command.run() or 0
+        try:
+            return _run(words)
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         print("\nStopped; the same command continues where it was.", file=sys.stderr)
-        return 130
-    except (SelfcorrectError, OSError) as error:
-        if os.environ.get("SELFCORRECT_TRACEBACK"):
-            raise
-        print(f"selfcorrect: {error}", file=sys.stderr)
-        return 2
+        return INTERRUPTED
+    except BrokenPipeError as error:
+        if not _nobody_reads():
+            return _tell(error, words, debug)
+        _drop_output()
+        return UNREAD
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            _drop_output()
+        return _tell(error, words, debug)
 
 
-def _command(arguments: list[str]) -> Any:
-    """The command with its options. Others are not imported, because some take seconds and 200 MB."""
-    if arguments and arguments[0] in COMMANDS:
-        return tyro.cli(_class_of(arguments[0]), prog=f"selfcorrect {arguments[0]}", args=arguments[1:])
-    return tyro.extras.subcommand_cli_from_dict(
-        {name: _class_of(name) for name in COMMANDS},
-        prog="selfcorrect",
-        description="Self-correcting self-consuming loops for generative models.",
-        args=arguments,
+def _run(words: Sequence[str]) -> int:
+    if words[:1] == ["--version"]:
+        print(f"selfcorrect {_version()}")
+        return 0
+    return _command(words).run() or 0
+
+
+def _command(words: Sequence[str]) -> Command:
+    """The command with its options; SettingError suggests the nearest to a name that there is not."""
+    name = words[0] if words else ""
+    if name in COMMANDS:
+        _check_name(f"command {name}", words[1:], _subcommands(COMMANDS[name]))
+        return tyro.cli(COMMANDS[name], prog=f"selfcorrect {name}", args=words[1:])
+    _check_name("command", words, COMMANDS)
+    return tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="selfcorrect", description=ABOUT, args=words)
+
+
+def _check_name(kind: str, words: Sequence[str], known: Sequence[str] | Mapping[str, object]) -> None:
+    if known and words and not words[0].startswith("-") and words[0] not in known:
+        raise SettingError(unknown(kind, words[0], known))
+
+
+def _subcommands(command: type[Command]) -> list[str]:
+    """The names that the annotations of a command's fields give to their alternatives."""
+    hints = get_type_hints(command, include_extras=True).values()
+    kinds = [kind for hint in hints for kind in get_args(hint) if get_origin(kind) is Annotated]
+    return [name for kind in kinds for extra in kind.__metadata__ if (name := getattr(extra, "name", None))]
+
+
+# --- what went wrong -------------------------------------------------------------------------------------------------
+
+
+def _tell(error: Exception, words: Sequence[str], debug: bool) -> int:
+    """Tell of an error on stderr; returns the exit code."""
+    sentence = _sentence(error)
+    bug = "" if sentence else "".join(traceback.format_exception(error))
+    if isinstance(error, LoopError):
+        bug = error.bug
+    if debug and not bug:
+        traceback.print_exception(error)
+    if sentence:
+        print(f"selfcorrect: {sentence}", file=sys.stderr)
+    if bug:
+        print(f"{bug.rstrip()}\n\n{_report(words)}", file=sys.stderr)
+    return BUG if bug else WRONG
+
+
+def _sentence(error: Exception) -> str:
+    """What a caller can mend, "" for a bug."""
+    if isinstance(error, SelfcorrectError):
+        return str(error)
+    if isinstance(error, OSError) and (error.filename is not None or error.errno in _FULL):
+        names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+        return ": ".join([*names, (error.strerror or str(error)).lower()])
+    return ""
+
+
+def _report(words: Sequence[str]) -> str:
+    from selfcorrect.storage.run_folder import environment
+
+    here = environment()
+    packages = [f"{name} {version}" for name, version in dict[str, Any](here["packages"]).items() if version]  # type: ignore[arg-type]
+    return (
+        "This is a bug of selfcorrect. Please report it to the maintainers, with the lines above and these:\n"
+        f"  selfcorrect {shlex.join(words)}\n  Python {here['python']}, {here['platform']}, {', '.join(packages)}"
     )
 
 
-def _class_of(name: str) -> Any:
-    module, class_name = COMMANDS[name].split(":")
-    return getattr(import_module(f"selfcorrect.experiments.commands.{module}"), class_name)
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("selfcorrect")
+
+
+# --- where it is told ------------------------------------------------------------------------------------------------
+
+
+def _print_what_can_be_printed() -> None:
+    """A terminal that knows no λ or → shows ? in their place."""
+    if getattr(sys.stdout, "errors", "") == "strict":
+        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+
+
+def _nobody_reads() -> bool:
+    """Whether stdout is a pipe whose reader has gone, as in `| head`."""
+    watch = select.poll()
+    watch.register(sys.stdout, select.POLLOUT)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in watch.poll(0))
+
+
+def _drop_output() -> None:
+    """Have the rest of the output go nowhere, without complaint when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -5,9 +5,21 @@ A message says what is wrong, where, and what is expected. Anything else that is
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class SelfcorrectError(Exception):
     """Something that the caller can mend; the message is one sentence that says how."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors come back from other processes as they were, whatever their constructors take."""
+        return _restored, (type(self), self.args, vars(self))
+
+
+def _restored(kind: type[SelfcorrectError], args: tuple[Any, ...], state: dict[str, Any]) -> SelfcorrectError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(state)
+    return error
 
 
 class InputError(SelfcorrectError, ValueError):
@@ -39,7 +51,14 @@ class RunFolderError(SelfcorrectError, ValueError):
 
 
 class LoopError(SelfcorrectError, RuntimeError):
-    """A generation failed; what was committed before it is intact, and the run can be resumed."""
+    """A generation failed; what was committed before it is intact, and the run can be resumed.
+
+    bug: the traceback of the cause where that is a bug of this package, "" where the message tells what to mend.
+    """
+
+    def __init__(self, message: str, bug: str = "") -> None:
+        super().__init__(message)
+        self.bug = bug
 
 
 class WorkerError(SelfcorrectError, RuntimeError):

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from selfcorrect.bias import Bias, Sampler, each_alone, unbiased
+from selfcorrect.bugs import bug_behind
 from selfcorrect.correction import CorrectedBatch, Correction, Redraw, apply_corrector, describe
 from selfcorrect.errors import InputError, LoopError, SettingError
 from selfcorrect.extrapolation import extrapolated
@@ -268,7 +269,8 @@ def _phase(watch: Stopwatch, name: str, generation: int) -> Iterator[None]:
             yield
         except Exception as error:
             intact = f"; generations up to {generation - 1} are kept and the run can be resumed" if generation else ""
-            raise LoopError(f"generation {generation} stopped in phase {name!r}: {describe(error)}{intact}") from error
+            message = f"generation {generation} stopped in phase {name!r}: {describe(error)}{intact}"
+            raise LoopError(message, bug_behind(error)) from error
 
 
 def _timed(draw: _Drawer, labels: Tensor, watch: Stopwatch) -> Redraw:

@@ -83,14 +83,19 @@ def format_of(path: Path, name: str | None = None) -> Format:
     return fitting[0]
 
 
-def reader_of(path: Path) -> Any:
-    """The function that reads a file with this suffix; InputError where there is none."""
+def reader_named(path: Path) -> str:
+    """Where the function is that reads a file with this suffix; InputError where there is none."""
     fitting = [kind for kind in FORMATS if path.suffix.lower() in kind.suffixes]
     readers = [kind.reader for kind in fitting if kind.reader]
     if not readers:
         written = f"; {fitting[0].name} files are written, not read" if fitting else ""
         raise InputError(f"{path}: motions are read from {', '.join(readable_suffixes())} files{written}")
-    return _imported(readers[0])
+    return readers[0]
+
+
+def reader_of(path: Path) -> Any:
+    """The function that reads a file with this suffix; InputError where there is none."""
+    return _imported(reader_named(path))
 
 
 def writer_of(kind: Format) -> Any:

@@ -10,7 +10,7 @@ import tyro
 from tyro.extras import literal_type_from_choices
 
 from selfcorrect.errors import SettingError
-from selfcorrect.experiments.commands.inputs import must_exist
+from selfcorrect.experiments.commands.inputs import must_be_readable, must_exist
 from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.settings import SupportChoice, strength_of
 
@@ -85,4 +85,6 @@ class CorrectCommand:
         if self.mass_kg is not None and not MASS_KG[0] <= self.mass_kg <= MASS_KG[1]:
             raise SettingError(f"mass-kg must be from {MASS_KG[0]} to {MASS_KG[1]}, got {self.mass_kg}")
         must_exist((*self.inputs, self.body_model))
+        if len(self.inputs) == 1:  # among several, the others go on
+            must_be_readable(self.inputs)
         ENGINES.load(self.engine)  # where it is not installed, nothing begins

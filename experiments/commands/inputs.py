@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from selfcorrect.datasets.files.formats import reader_named
 from selfcorrect.errors import InputError
 
 
@@ -13,3 +14,11 @@ def must_exist(paths: Iterable[Path | None]) -> None:
     for path in paths:
         if path is not None and not path.exists():
             raise InputError(f"{path}: no such file or folder")
+
+
+def must_be_readable(paths: Iterable[Path]) -> None:
+    """InputError for the first path that is neither a folder nor, by its name, a motion file that can be read."""
+    for path in paths:
+        must_exist([path])
+        if not path.is_dir():
+            reader_named(path)

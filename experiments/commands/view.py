@@ -11,7 +11,7 @@ import tyro
 
 from selfcorrect.datasets.files.formats import readable_suffixes
 from selfcorrect.errors import SettingError
-from selfcorrect.experiments.commands.inputs import must_exist
+from selfcorrect.experiments.commands.inputs import must_be_readable, must_exist
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +42,8 @@ class ViewCommand:
         """Draw, or serve until interrupted."""
         if not self.files:
             raise SettingError("there is nothing to view: name at least one motion file")
-        must_exist((*self.files, self.body_model))
+        must_be_readable(self.files)
+        must_exist([self.body_model])
         from selfcorrect.datasets.files.open import open_motion
         from selfcorrect.motion.pictures.drawing import draw_motions
         from selfcorrect.motion.transforms import resample

@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import re
 import shutil
+import sys
 import tempfile
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import imageio.v2 as imageio
 import numpy as np
 
+from selfcorrect.bugs import bug_behind
 from selfcorrect.datasets.files.motion_file import MotionFile, Reading
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.errors import InputError
@@ -141,6 +143,7 @@ def _corrected(place: Place, settings: Settings, product: Path, video: Path) -> 
             blank = replace(blank, mass_kg=settings.mass_kg or file.mass_kg or usual_mass_kg(file.motion.skeleton))
         return _described(blank, file, correction)
     except Exception as error:  # whatever is wrong with one file, the others go on
+        print(bug_behind(error), end="", file=sys.stderr)
         return replace(blank, reason=_sentence(place.source, error))
 
 

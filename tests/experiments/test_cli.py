@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import os
+import platform
+import re
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from selfcorrect.experiments.cli import main
+from selfcorrect.errors import InputError, LoopError
+from selfcorrect.experiments.cli import COMMANDS, main
 
 
 @pytest.mark.parametrize(
@@ -75,11 +82,13 @@ def test_help_says_what_every_option_means(capsys):
 
 
 def modules_after(program: str) -> set[str]:
-    """What a fresh interpreter has imported after a program."""
-    program = f"{program}\nimport sys; print(*sys.modules)"
-    return set(
-        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    )
+    """What a fresh interpreter has imported after a program, whether or not that ended it."""
+    program = f"import sys\ntry:\n  {program}\nfinally: print(*sys.modules)"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout
+    return set(told.splitlines()[-1].split())
+
+
+HEAVY = {"torch", "numpy", "scipy", "matplotlib", "pyarrow", "wandb", "imageio", "pybullet", "sklearn"}
 
 
 def test_correcting_motions_needs_no_pytorch():
@@ -89,8 +98,141 @@ def test_correcting_motions_needs_no_pytorch():
     assert "torch" not in modules
 
 
-@pytest.mark.parametrize("command", ["correct", "view", "data", "motion", "toy", "text_to_motion"])
-def test_options_import_nothing_heavy(command: str):
-    """So that help and mistakes are told at once."""
-    modules = modules_after(f"import selfcorrect.experiments.commands.{command}")
-    assert not modules & {"torch", "numpy", "scipy", "matplotlib", "pyarrow", "wandb", "imageio", "pybullet"}
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["--version"],
+        ["corect"],
+        ["data", "chek"],
+        ["correct", "--stength", "1"],
+        *([name, "--help"] for name in COMMANDS),
+        ["correct", "nosuch.bvh"],
+        ["correct", __file__],
+        ["view", "nosuch.bvh"],
+        ["view", __file__],
+        ["motion", "--data", "nosuch"],
+        ["toy", "--text", "nosuch.txt"],
+        ["data", "check", "nosuch"],
+        ["data", "convert", "nosuch", "--out", "out"],
+        ["text-to-motion", "a person walks", "--data", "nosuch"],
+    ],
+)
+def test_help_and_mistakes_are_told_before_anything_heavy_is_imported(words: list[str]):
+    modules = modules_after(f"from selfcorrect.experiments.cli import main; sys.exit(main({words}))")
+    assert "selfcorrect.experiments.cli" in modules
+    assert not modules & HEAVY
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["corect"], "unknown command 'corect', known are motion, toy, .*; did you mean 'correct'?"),
+        (["data", "chek"], "unknown command data 'chek', known are list, .*; did you mean 'check'?"),
+        (["correct", "x.bvh", "--stength", "1"], "Perhaps you meant:.*--strength"),
+        (["correct", "nosuch.bvh"], "selfcorrect: nosuch.bvh: no such file or folder"),
+        (["view", __file__], "test_cli.py: motions are read from .bvh"),
+    ],
+)
+def test_a_mistake_is_told_with_what_was_meant(words: list[str], sentence: str):
+    ended = run(words)
+    assert ended.returncode == 2
+    assert re.search(sentence, ended.stderr, re.DOTALL)
+    assert "Traceback" not in ended.stderr
+
+
+def run(words: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own."""
+    program = [sys.executable, "-m", "selfcorrect.experiments.cli", *words]
+    return subprocess.run(program, capture_output=True, text=True, check=False, **options)
+
+
+def test_the_version_is_told(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"selfcorrect {importlib.metadata.version('selfcorrect')}\n"
+
+
+@pytest.mark.parametrize("words", [["data", "list"], ["motion", "--help"]])
+def test_a_reader_that_goes_away_ends_the_command_quietly(words: list[str]):
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as nobody:
+        program = [sys.executable, "-m", "selfcorrect.experiments.cli", *words]
+        ended = subprocess.run(program, stdout=nobody, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (141, "")
+
+
+def test_a_full_disk_is_one_sentence():
+    with open("/dev/full", "w") as full:
+        program = [sys.executable, "-m", "selfcorrect.experiments.cli", "data", "list"]
+        ended = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (2, "selfcorrect: no space left on device\n")
+
+
+def test_a_terminal_without_greek_letters_shows_question_marks():
+    ended = run(["motion", "--help"], env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert ended.returncode == 0
+    assert "?, synthetic samples per real one" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [("selfcorrect co", "correct"), ("selfcorrect correct --stre", "--strength"), ("selfcorrect data che", "check")],
+)
+def test_tab_completes_commands_and_options(line: str, expected: str, tmp_path: Path):
+    (tmp_path / "completion").write_text(run(["--tyro-print-completion", "bash"]).stdout)
+    typed = f"COMP_WORDS=({line}); COMP_CWORD={line.count(' ')}; COMP_LINE='{line}'; COMP_POINT={len(line)}"
+    program = f"source {tmp_path / 'completion'}; {typed}; _tyro_selfcorrect; echo ${{COMPREPLY[*]}}"
+    completed = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=False)
+    assert expected in completed.stdout.split()
+
+
+def fails_with(error: Exception) -> type:
+    """A command that raises."""
+
+    @dataclass
+    class Fails:
+        def run(self) -> None:
+            raise error
+
+    return Fails
+
+
+def test_a_bug_is_told_as_one_with_what_a_report_needs(monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.setitem(COMMANDS, "toy", fails_with(KeyError("stride")))
+    assert main(["toy"]) == 70
+    told = capsys.readouterr().err
+    assert "KeyError: 'stride'" in told
+    assert "report it to the maintainers" in told
+    assert f"selfcorrect {importlib.metadata.version('selfcorrect')}" in told
+    assert f"Python {platform.python_version()}" in told
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (InputError("the file is empty"), "the file is empty"),
+        (PermissionError(13, "Permission denied", "secret.bvh"), "secret.bvh: permission denied"),
+        (OSError(28, "No space left on device"), "no space left on device"),
+    ],
+)
+def test_the_traceback_of_a_callers_mistake_is_shown_on_request(
+    error, sentence, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    monkeypatch.setattr("selfcorrect.experiments.cli._drop_output", lambda: None)
+    monkeypatch.setitem(COMMANDS, "toy", fails_with(error))
+    assert main(["toy"]) == 2
+    assert capsys.readouterr().err == f"selfcorrect: {sentence}\n"
+    assert main(["toy", "--debug"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("Traceback")
+    assert told.endswith(f"selfcorrect: {sentence}\n")
+    assert "report" not in told
+
+
+def test_a_generation_that_failed_for_a_bug_shows_it(monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.setitem(COMMANDS, "toy", fails_with(LoopError("generation 3 stopped", "Traceback of the cause")))
+    assert main(["toy"]) == 70
+    told = capsys.readouterr().err
+    assert told.startswith("selfcorrect: generation 3 stopped\nTraceback of the cause\n")
+    assert "report it to the maintainers" in told

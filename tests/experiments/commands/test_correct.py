@@ -346,8 +346,9 @@ def test_a_full_disk_is_told_and_leaves_no_half_of_a_file(
 
 
 def test_nothing_readable_is_exit_code_2(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / "notes.txt").write_text("no motion")
-    assert main(["correct", "notes.txt"]) == 2
+    for name in ("notes.txt", "more.txt"):
+        (folder / name).write_text("no motion")
+    assert main(["correct", "notes.txt", "more.txt"]) == 2
     captured = capsys.readouterr()
     assert "motions are read from .bvh, .npz, .npy files" in captured.out
     assert "none of the files could be read" in captured.err
