@@ -56,16 +56,18 @@ class Genealogy:
 
         surviving_lineages: share of the founders that have a descendant; novelty: median distance to the parent, and
         novelty_to_real: to the nearest real sample, in `unit`; lineage_persistence: median of how far a line has come
-        over what a random walk of the same steps would, 1 for neutral drift, √t for t steps in one direction.
+        over what a random walk of the same steps would, 1 for neutral drift, √t for t steps in one direction, NaN where
+        no line has moved.
         """
         known = founder >= 0
-        away = np.linalg.norm(children - self.founders[founder], axis=1)[known]
+        walked = known & (walk > 0)
+        away = np.linalg.norm(children - self.founders[founder], axis=1)[walked]
         to_real = nearest_of_label(children, labels, self.founders, self.labels)[1]
         return {
             "surviving_lineages": len(np.unique(founder[known])) / len(self.founders),
             "novelty": float(np.median(steps)) / self.unit,
             "novelty_to_real": float(np.median(to_real)) / self.unit,
-            "lineage_persistence": float(np.median(away / np.sqrt(walk[known]))) if known.any() else np.nan,
+            "lineage_persistence": float(np.median(away / np.sqrt(walk[walked]))) if walked.any() else np.nan,
         }
 
 

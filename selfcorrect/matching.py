@@ -9,9 +9,14 @@ representatives of many draws instead.
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
+from typing import TypeAlias
+
 import torch
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from selfcorrect.anchors import Embedding, flat
@@ -22,11 +27,12 @@ from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples
 
 
-def lineage_matched(draws: int = 8, embed: Embedding = flat) -> Bias:
+def lineage_matched(draws: int = 8, embed: Embedding = flat, *, adaptive: bool = True) -> Bias:
     """A bias that gives each parent one child, among at most `draws` candidates per sample wanted.
 
     embed: values to vectors in which children and parents are compared, of the training side. A parent asks for
-    further candidates only while its child is nearer to another parent, so that it would continue that one's line.
+    further candidates only while its child is nearer to another parent, so that it would continue that one's line;
+    without `adaptive` all candidates are drawn at once.
     A sample that a corrector rejects is drawn anew for the same parent.
     """
     if draws < 1:
@@ -35,13 +41,24 @@ def lineage_matched(draws: int = 8, embed: Embedding = flat) -> Bias:
     def bias(model: GenerativeModel, parents: Samples) -> Sampler:
         line = newest_synthetic(parents)
 
+        members = embed(line.values).double() if len(line) else None
+
         def sampler(labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Tensor:
-            if len(line) == 0:
-                wanted = labels if slots is None else labels[slots]
-                return representatives(model, wanted, draws, embed, stream)
-            rows = parent_rows(labels, line.labels)
-            rows = rows if slots is None else rows[slots]
-            return _children(model, line, rows, labels if slots is None else labels[slots], draws, embed, stream)
+            slots = torch.arange(len(labels)) if slots is None else slots
+            if members is None:
+                return representatives(model, labels[slots], draws, embed, stream)
+            rows, wanted = parent_rows(labels, line.labels)[slots], labels[slots]
+
+            def chosen(vectors: Tensor, own: Tensor) -> Tensor:
+                return match(members[rows], wanted, vectors, own, rows >= 0)
+
+            def unmet(values: Tensor, own: Tensor) -> Tensor:
+                children = (vectors := embed(values).double())[chosen(vectors, own)]
+                return (rows >= 0) & (nearest_rows(children, wanted, members, line.labels) != rows)
+
+            draw = _candidates if adaptive else _all_candidates
+            values, own = draw(model, wanted, draws, stream, unmet)
+            return values[chosen(embed(values).double(), own)]
 
         return sampler
 
@@ -74,27 +91,33 @@ def representatives(model: GenerativeModel, labels: Tensor, draws: int, embed: E
     for label in labels.unique():
         wanted, own = (labels == label).nonzero().flatten(), (candidate_labels == label).nonzero().flatten()
         seed = stream.child("clusters", int(label)).seed % 2**32
-        centres = KMeans(len(wanted), n_init="auto", random_state=seed).fit(vectors[own].numpy()).cluster_centers_
-        chosen[wanted] = own[_assigned(torch.from_numpy(centres), vectors[own])]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # of draws that are equal, which a memoriser has
+            means = KMeans(len(wanted), n_init="auto", random_state=seed).fit(vectors[own].numpy())
+        chosen[wanted] = own[_assigned(torch.from_numpy(means.cluster_centers_), vectors[own])]
     return candidates[chosen]
 
 
-def _children(
-    model: GenerativeModel, line: Samples, rows: Tensor, labels: Tensor, draws: int, embed: Embedding, stream: Stream
-) -> Tensor:
-    """A child (N, *event) for the parent at each of `rows` (N,) of `line`, a plain draw for a row of −1."""
-    parents = embed(line.values).double()
-    values, candidate_labels = model.sample(labels, stream.child("round", 0)), labels
+Unmet: TypeAlias = Callable[[Tensor, Tensor], Tensor]  # candidates' values, labels → (N,) bool, which want another
+Candidates: TypeAlias = tuple[Tensor, Tensor]  # values (M, *event), labels (M,)
+
+
+def _all_candidates(model: GenerativeModel, labels: Tensor, draws: int, stream: Stream, unmet: Unmet) -> Candidates:
+    """`draws` candidates for each of labels (N,)."""
+    labels = labels.repeat(draws)
+    return model.sample(labels, stream.child("draws")), labels
+
+
+def _candidates(model: GenerativeModel, labels: Tensor, draws: int, stream: Stream, unmet: Unmet) -> Candidates:
+    """A candidate for each of labels (N,), then another for those that are `unmet`, up to `draws` times as many."""
+    values, own = model.sample(labels, stream.child("round", 0)), labels
     for attempt in range(1, 2 * draws):
-        vectors = embed(values).double()
-        chosen = match(parents[rows], labels, vectors, candidate_labels, rows >= 0)
-        unmet = (rows >= 0) & (nearest_rows(vectors[chosen], labels, parents, line.labels) != rows)
-        if not unmet.any() or len(values) + int(unmet.sum()) > draws * len(labels):
+        further = labels[unmet(values, own)]
+        if len(further) == 0 or len(own) + len(further) > draws * len(labels):
             break
-        further = labels[unmet]
         values = torch.cat([values, model.sample(further, stream.child("round", attempt))])
-        candidate_labels = torch.cat([candidate_labels, further])
-    return values[match(parents[rows], labels, embed(values).double(), candidate_labels, rows >= 0)]
+        own = torch.cat([own, further])
+    return values, own
 
 
 def nearest_rows(vectors: Tensor, labels: Tensor, members: Tensor, member_labels: Tensor) -> Tensor:

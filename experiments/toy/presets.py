@@ -22,6 +22,7 @@ from selfcorrect.experiments.toy import (
     gaussian_collapse,
     gaussian_correct,
     language,
+    lineages,
     linear,
     mad,
     mixture,
@@ -97,6 +98,9 @@ PRESETS: Mapping[str, Preset] = {
         language.Language,
     ),
     "digits": _preset("Digits, corrected by k-means", "Gillman et al. 2024", digits, digits.Digits),
+    "lineages": _preset(
+        "Why modes are lost", "after Wright 1931 and Fisher 1930; Alemohammad et al. 2025", lineages, lineages.Lineages
+    ),
     "crossfeed": _preset(
         "Models that feed each other", "after Alemohammad et al. 2024", crossfeed, crossfeed.Crossfeed
     ),

@@ -25,7 +25,7 @@ def run_arms(
 ) -> Curves:
     """Run every plan from one shared generation 0; seeds are the replicates in the model's events.
 
-    A quantity is what `task.evaluate` measures in generation 0: a number, or one per replicate.
+    A quantity is what `task.evaluate` measures, a number or one per replicate, or what the loop does of itself.
     observe: called with the arm's name after each generation from 1 on.
     """
     first = MemoryStore()
@@ -56,6 +56,7 @@ def run_seeds(compare: Callable[[Stream], Comparison], seeds: Iterable[int]) -> 
 
 
 def _curves(first: MemoryStore, store: MemoryStore, generations: int) -> dict[str, np.ndarray]:
-    """Quantities (S, T + 1); S = 1 where a quantity is a single number."""
+    """Quantities (S, T + 1); S = 1 where a quantity is a single number, NaN in generation 0 for those of the loop."""
     rows = [first.metrics(0), *(store.metrics(generation) for generation in range(1, generations + 1))]
-    return {name: np.atleast_2d(np.array([row[name] for row in rows]).T) for name in rows[0]}
+    names = rows[0].keys() | rows[-1].keys()
+    return {name: np.atleast_2d(np.array([row.get(name, np.nan) for row in rows]).T) for name in names}
