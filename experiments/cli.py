@@ -49,6 +49,9 @@ WRONG, BUG, INTERRUPTED, UNREAD = 2, 70, 130, 141
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
+RENAMED = {"motion": {"--strength": "--gamma"}}
+"""Options of a subcommand that had another name, which works for one more release."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. A mistake of the caller ends in one sentence and exit code 2, a bug in a report about it."""
@@ -87,9 +90,19 @@ def _command(words: Sequence[str]) -> Command:
     name = words[0] if words else ""
     if name in COMMANDS:
         _check_name(f"command {name}", words[1:], _subcommands(COMMANDS[name]))
-        return tyro.cli(COMMANDS[name], prog=f"selfcorrect {name}", args=words[1:])
+        return tyro.cli(COMMANDS[name], prog=f"selfcorrect {name}", args=_with_new_names(name, words[1:]))
     _check_name("command", words, COMMANDS)
     return tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="selfcorrect", description=ABOUT, args=words)
+
+
+def _with_new_names(command: str, options: Sequence[str]) -> Sequence[str]:
+    """The options with old names replaced, each told of on stderr."""
+    for old, new in RENAMED.get(command, {}).items():
+        renamed = [new + word.removeprefix(old) if word.partition("=")[0] == old else word for word in options]
+        if renamed != list(options):
+            print(f"selfcorrect: {old} of {command} is now {new}; the old name will go", file=sys.stderr)
+        options = renamed
+    return options
 
 
 def _check_name(kind: str, words: Sequence[str], known: Sequence[str] | Mapping[str, object]) -> None:

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from selfcorrect.models.protocol import GenerativeModel as GenerativeModel
     from selfcorrect.motion.correction.lifting import each_motion as each_motion
     from selfcorrect.motion.correction.lifting import lift_motions as lift_motions
-    from selfcorrect.motion.correction.results import MotionCorrection as MotionCorrection
+    from selfcorrect.motion.correction.results import CorrectedMotion as CorrectedMotion
     from selfcorrect.motion.kinematics import joint_positions as joint_positions
     from selfcorrect.motion.motion import Motion as Motion
     from selfcorrect.motion.pictures.drawing import draw_motions as draw_motions
@@ -103,7 +103,7 @@ _PUBLIC = {
     "selfcorrect.models.gaussian": ("Gaussian",),
     "selfcorrect.models.protocol": ("GenerativeModel",),
     "selfcorrect.motion.correction.lifting": ("each_motion", "lift_motions"),
-    "selfcorrect.motion.correction.results": ("MotionCorrection",),
+    "selfcorrect.motion.correction.results": ("CorrectedMotion",),
     "selfcorrect.motion.kinematics": ("joint_positions",),
     "selfcorrect.motion.motion": ("Motion",),
     "selfcorrect.motion.pictures.drawing": ("draw_motions",),

@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from selfcorrect.errors import MissingExtraError, SettingError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Registry(Generic[RowType]):
     """The members of a kind by name: the rows it is given, in their order, then those of installed packages by name.
 
     kind: what a member is called in messages, such as "corrector"; group: of the entry points that add rows, "" for
-    none; row_type: makes a row of an entry point's (name, reference, summary).
+    none; row_type: makes a row of an entry point's (name, reference, summary); also: what may be given beside a name.
     """
 
     def __init__(
@@ -50,11 +52,13 @@ class Registry(Generic[RowType]):
         rows: Sequence[RowType],
         group: str = "",
         row_type: Callable[[str, str, str], RowType] = Row,
+        also: str = "",
     ) -> None:
         self.kind = kind
         self.group = group
         self._own = {row.name: row for row in rows}
         self._row_type = row_type
+        self._also = [also] if also else []
 
     def __iter__(self) -> Iterator[RowType]:
         yield from self._own.values()
@@ -71,7 +75,7 @@ class Registry(Generic[RowType]):
         """The row of that name; SettingError lists the known names and suggests the nearest."""
         row = self._own.get(name) or self._added().get(name)
         if row is None:
-            raise SettingError(unknown(self.kind, name, self.names))
+            raise SettingError(unknown(self.kind, name, [*self.names, *self._also]))
         return row
 
     def load(self, name: str) -> Any:
@@ -90,9 +94,9 @@ class Registry(Generic[RowType]):
         except Exception as error:
             raise self._broken(row, error) from error
 
-    def lines(self) -> list[str]:
-        """Name and sentence of each member, for help and documents."""
-        return [f"{row.name}: {row.summary}" for row in self]
+    def described(self) -> str:
+        """Name and sentence of each member, a line each, for help."""
+        return "\n".join(f"{row.name}: {row.summary}" for row in self)
 
     def _broken(self, row: RowType, error: Exception) -> Exception:
         """A row of this package that cannot be imported is a bug, one of another package its user's to mend."""
@@ -103,6 +107,8 @@ class Registry(Generic[RowType]):
 
     def _added(self) -> dict[str, RowType]:
         """Rows of installed packages. Looked up anew each time, as packages come and go while a notebook runs."""
+        from importlib.metadata import entry_points  # slow to import, and seldom needed
+
         rows: dict[str, RowType] = {}
         for point in sorted(entry_points(group=self.group), key=_by_name) if self.group else ():
             if point.name in self._own or point.name in rows:

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from selfcorrect.motion.correction.results import MotionCorrection
+from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.processes import map_tasks
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
@@ -26,7 +26,7 @@ class KinematicCorrector:
 
     precondition: PreconditionSettings = field(default_factory=PreconditionSettings)
 
-    def __call__(self, motions: Sequence[Motion]) -> list[MotionCorrection]:
+    def __call__(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
         """Correct motions on any skeletons; see `PhysicsCorrector`."""
         return _in_batches(partial(mend, self.precondition), motions, _batch(self.precondition), workers=1)
 
@@ -43,7 +43,7 @@ class PhysicsCorrector:
     precondition: PreconditionSettings = field(default_factory=PreconditionSettings)
     workers: int = 1
 
-    def __call__(self, motions: Sequence[Motion]) -> list[MotionCorrection]:
+    def __call__(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
         """Correct motions of any skeletons, frame rates and lengths, in their order.
 
         Raises ValueError where a skeleton lacks a part of the legs, RuntimeError when a worker process dies.
@@ -60,10 +60,10 @@ def _batch(settings: PreconditionSettings) -> int:
     return 1 if settings.fit_soles else BATCH
 
 
-def _in_batches(correct: Correct, motions: Sequence[Motion], largest: int, workers: int) -> list[MotionCorrection]:
+def _in_batches(correct: Correct, motions: Sequence[Motion], largest: int, workers: int) -> list[CorrectedMotion]:
     """Correct like motions together, and reject those that no method could work on."""
     flaws = [_flaw(motion) for motion in motions]
-    corrections = [MotionCorrection(motion, not flaw, flaw) for motion, flaw in zip(motions, flaws, strict=True)]
+    corrections = [CorrectedMotion(motion, not flaw, flaw) for motion, flaw in zip(motions, flaws, strict=True)]
     batches = _batches(motions, [index for index, flaw in enumerate(flaws) if not flaw], largest)
     done = map_tasks(correct, [MotionBatch.stack([motions[index] for index in batch]) for batch in batches], workers)
     for batch, outcomes in zip(batches, done, strict=True):
@@ -72,11 +72,11 @@ def _in_batches(correct: Correct, motions: Sequence[Motion], largest: int, worke
     return corrections
 
 
-def _correction(motion: Motion, outcome: Outcome) -> MotionCorrection:
+def _correction(motion: Motion, outcome: Outcome) -> CorrectedMotion:
     """A motion that failed is handed back as it came."""
     if not outcome.failure:
         motion = replace(motion, root_m=outcome.root_m, rotations=outcome.rotations)
-    return MotionCorrection(
+    return CorrectedMotion(
         motion=motion,
         accepted=not outcome.failure,
         reason=outcome.failure,

@@ -23,8 +23,8 @@ import tyro
 from selfcorrect.datasets.cache import CacheSettings, MotionCache, open_cache
 from selfcorrect.datasets.files.formats import FORMATS, Format
 from selfcorrect.datasets.files.open import open_motion, save_motion
-from selfcorrect.models.diffusion.config import PRESETS, PresetName
 from selfcorrect.models.diffusion.model import MotionDiffusion
+from selfcorrect.models.diffusion.presets import PRESETS
 from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.encodings.humanml3d import (
@@ -85,13 +85,13 @@ def throughput(cache: MotionCache, repeats: int = 20) -> Throughput:
     return Throughput(loaded, {name: _trained(name, samples, repeats) for name in PRESETS if name != "paper"})
 
 
-def _trained(name: PresetName, samples: Samples, steps: int) -> float:
+def _trained(name: str, samples: Samples, steps: int) -> float:
     frames, features = samples.values.shape[1:]
-    model = MotionDiffusion(PRESETS[name], frames, features, classes=1, device=torch.device("cpu"))
+    model = MotionDiffusion(PRESETS[name].config, frames, features, classes=1, device=torch.device("cpu"))
     model = model.fit(samples, 2, streams(0).child("warm up"))
     start = time.process_time()
     model.fit(samples, steps, streams(0).child("timed"))
-    return PRESETS[name].batch_size * steps / (time.process_time() - start)
+    return PRESETS[name].config.batch_size * steps / (time.process_time() - start)
 
 
 @dataclass(frozen=True)

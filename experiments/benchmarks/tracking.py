@@ -22,7 +22,7 @@ import numpy as np
 import tyro
 
 from selfcorrect.datasets.collections.cmu import load_cmu
-from selfcorrect.motion.correction.results import MotionCorrection
+from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -82,7 +82,7 @@ class Result:
     before: TrackingErrors
     kinematic: TrackingErrors
     physical: TrackingErrors
-    correction: MotionCorrection
+    correction: CorrectedMotion
     furthest_m: float
     seconds: float
     engine_seconds: float
@@ -114,7 +114,7 @@ def measure(clip: Motion, settings: TrackerSettings) -> Result:
     return Result(clip, before, mended, tracked, correction, furthest_m, seconds, engine_seconds())
 
 
-def _on_supports(errors: TrackingErrors, correction: MotionCorrection, when: str) -> TrackingErrors:
+def _on_supports(errors: TrackingErrors, correction: CorrectedMotion, when: str) -> TrackingErrors:
     """The errors, penetration, floating and skate being told against the supports that the corrector has found."""
     figures = correction.diagnostics
     return replace(

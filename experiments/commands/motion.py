@@ -6,13 +6,24 @@ import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from tyro.conf import arg
 
 from selfcorrect.experiments.commands.inputs import must_exist
-from selfcorrect.models.diffusion.config import PresetName
+from selfcorrect.experiments.motion.corrector_table import CORRECTORS
+from selfcorrect.models.diffusion.presets import preset, preset_names
 
 if TYPE_CHECKING:
     from selfcorrect.experiments.motion.presets import Comparison, MotionSettings
+
+
+def _correctors() -> str:
+    return f"Only these against uncorrected; package.module:function is your own.\n{CORRECTORS.described()}"
+
+
+def _denoisers() -> str:
+    return "Networks to compare: " + ", ".join(f"{name} ({preset(name).character})" for name in preset_names())
 
 
 @dataclass
@@ -26,13 +37,11 @@ class MotionCommand:
     """demo: minutes on two cores; quick: a smoke test with one seed, which proves nothing; full: every arm and control;
     ratios: synthetic ratios up to 100 %; paper: the settings of Gillman et al. 2024, for a GPU."""
     policy: tuple[str, ...] = ()
-    """Which data train the next generation: replace (fully synthetic), augment, accumulate. Several may be given."""
+    """Which data train the next generation: replace (fully synthetic), augment, accumulate, … Several may be given."""
     synthetic_ratio: tuple[float, ...] = ()
     """λ, synthetic samples per real one, for augment and accumulate. Several may be given."""
-    corrector: tuple[str, ...] = ()
-    """Compare only these with uncorrected: physics, kinematic, anchored, frozen, placebo, filter, none, or
-    package.module:function."""
-    strength: float | None = None
+    corrector: Annotated[tuple[str, ...], arg(help=_correctors())] = ()
+    gamma: float | None = None
     """γ ≥ 0: each sample is replaced by its corrected form with probability γ/(1+γ). By default all are."""
     generations: int | None = None
     """Generations after generation 0."""
@@ -46,8 +55,7 @@ class MotionCommand:
     """Optimiser steps per generation, the same in every arm."""
     initial_steps: int | None = None
     """Optimiser steps of generation 0."""
-    denoiser: tuple[PresetName, ...] = ()
-    """Networks to compare: patch-mixer (jittery), dct-mlp (smooth), temporal-conv, transformer, paper."""
+    denoiser: Annotated[tuple[str, ...], arg(help=_denoisers())] = ()
     data: tuple[str, ...] = ()
     """deepmimic (comes with PyBullet), or BVH files and folders with motions of one skeleton."""
     out: Path | None = None
@@ -71,13 +79,13 @@ class MotionCommand:
         }
         for name in ("steps", "initial_steps"):
             if (value := getattr(self, name)) is not None:
-                given[name] = dict.fromkeys(getattr(preset, name), value)
+                given[name] = dict.fromkeys((*getattr(preset, name), *self.denoiser), value)
         return replace(preset, comparisons=self._comparisons(preset), **given)
 
     def _comparisons(self, preset: MotionSettings) -> tuple[Comparison, ...]:
         kept = {comparison.denoiser: comparison for comparison in preset.comparisons}
         chosen = {name: kept.get(name, replace(preset.comparisons[0], denoiser=name)) for name in self.denoiser} or kept
-        if not (self.policy or self.synthetic_ratio or self.corrector or self.strength is not None):
+        if not (self.policy or self.synthetic_ratio or self.corrector or self.gamma is not None):
             return tuple(chosen.values())
         from selfcorrect.corrector import import_corrector
         from selfcorrect.experiments.motion.arms import comparison_arms
@@ -85,7 +93,7 @@ class MotionCommand:
         for name in self.corrector:
             if ":" in name:
                 import_corrector(name)
-        arms = comparison_arms(self.policy, self.synthetic_ratio, self.corrector, self.strength)
+        arms = comparison_arms(self.policy, self.synthetic_ratio, self.corrector, self.gamma)
         return tuple(replace(comparison, arms=arms) for comparison in chosen.values())
 
     def run(self) -> None:

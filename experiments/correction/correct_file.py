@@ -23,7 +23,7 @@ from selfcorrect.errors import InputError
 from selfcorrect.experiments.correction.report import MEASURES, Result
 from selfcorrect.experiments.jobs import Progress
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES, correct_long
-from selfcorrect.motion.correction.results import CorrectMotions, MotionCorrection
+from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
 from selfcorrect.motion.correction.timeline import Contact, Timeline, spans
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.contacts import foot_contacts
@@ -159,7 +159,7 @@ def _sentence(source: Path, error: Exception) -> str:
     return words if str(source) in words else f"{source}: {words}"
 
 
-def _described(blank: Result, file: MotionFile, correction: MotionCorrection) -> Result:
+def _described(blank: Result, file: MotionFile, correction: CorrectedMotion) -> Result:
     figures, found = correction.diagnostics, re.search(r"\bframe (\d+)", correction.reason)
     result = replace(
         blank,
@@ -209,7 +209,7 @@ def _over_time(timeline: Timeline | None) -> dict[str, list[float]]:
     }
 
 
-def _contacts(correction: MotionCorrection) -> list[dict[str, Any]]:
+def _contacts(correction: CorrectedMotion) -> list[dict[str, Any]]:
     """When which part of the body bears weight; without a simulation, when the feet stand."""
     if correction.timeline is not None:
         contacts = correction.timeline.contacts()
@@ -242,7 +242,7 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, temporary)
 
 
-def film(path: Path, before: Motion, correction: MotionCorrection) -> None:
+def film(path: Path, before: Motion, correction: CorrectedMotion) -> None:
     """Both motions side by side as MP4, drawn shot by shot so that memory does not grow with their length."""
     fps = min(before.fps, VIDEO_FPS)
     motions = [resample(motion, fps) for motion in (before, correction.motion)]

@@ -15,7 +15,7 @@ from selfcorrect.experiments.correction.correct_file import Settings
 from selfcorrect.experiments.correction.report import Result
 from selfcorrect.motion.body.requirements import check_body
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES, correct_long
-from selfcorrect.motion.correction.results import CorrectMotions, MotionCorrection
+from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.settings import SupportChoice, strength_of
@@ -38,7 +38,7 @@ class CorrectionOptions(TypedDict, total=False):
     mass_kg: float | None
 
 
-def correct(motion: Motion, **options: Unpack[CorrectionOptions]) -> MotionCorrection:
+def correct(motion: Motion, **options: Unpack[CorrectionOptions]) -> CorrectedMotion:
     """The motion made physically plausible, and what was found on the way; see `CorrectionOptions`.
 
     A motion that cannot be corrected is handed back as it came, not `accepted`, with the reason. Raises InputError for
@@ -49,7 +49,7 @@ def correct(motion: Motion, **options: Unpack[CorrectionOptions]) -> MotionCorre
 
 def correct_motions(
     motions: Sequence[Motion], workers: int = 1, **options: Unpack[CorrectionOptions]
-) -> list[MotionCorrection]:
+) -> list[CorrectedMotion]:
     """Motions of any skeletons, frame rates and lengths made physically plausible, in their order; see `correct`.
 
     workers: processes that share the work; results do not depend on them.
@@ -64,7 +64,7 @@ def correct_motions(
 
 def correct_file(
     source: str | Path, target: str | Path, reading: Reading | None = None, **options: Unpack[CorrectionOptions]
-) -> MotionCorrection:
+) -> CorrectedMotion:
     """Correct one motion file into another of its format, with its names, units and frame rate; see `correct`.
 
     reading: what the file does not tell. Nothing is written where the motion is not accepted. Raises InputError where

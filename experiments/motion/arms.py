@@ -7,20 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selfcorrect.errors import SettingError
+from selfcorrect.experiments.motion.corrector_table import CORRECTORS, UNKNOWN
 from selfcorrect.policy import parse_policy
-
-BUDGETS = {
-    "none": "none",
-    "kinematic": "none: rules about feet and floor",
-    "physics": "none: mechanics and body tables",
-    "anchored": "generation-0 samples (frozen centroids)",
-    "anchored-real": "centroids of the real training data",
-    "frozen": "generation-0 samples (only the centroids)",
-    "frozen-real": "centroids of the real training data (only the centroids)",
-    "placebo": "none: moves samples as far as physics, at random",
-    "filter": "none: rejects what physics rejects",
-}
-"""The correctors known by name, each with what it knows about the true distribution beyond the training data."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +16,7 @@ class Arm:
     """One arm of a comparison.
 
     policy: as `selfcorrect.policy.parse_policy` reads it ("real", "replace", "augment:1", …);
-    corrector: a name in `BUDGETS` or "package.module:function"; strength: γ of the mixture operator;
+    corrector: a name in `CORRECTORS` or "package.module:function"; strength: γ of the mixture operator;
     correct_real: the real training data go through the corrector too.
     """
 
@@ -39,10 +27,8 @@ class Arm:
 
     def __post_init__(self) -> None:
         parse_policy(self.policy)
-        if self.corrector not in BUDGETS and ":" not in self.corrector:
-            raise SettingError(
-                f"unknown corrector {self.corrector!r}: expected {', '.join(BUDGETS)} or package.module:function"
-            )
+        if ":" not in self.corrector:
+            CORRECTORS.row(self.corrector)
         if not self.strength >= 0:
             raise SettingError(f"the correction strength γ must be at least 0, got {self.strength:g}")
 
@@ -87,7 +73,7 @@ class Arm:
     @property
     def budget(self) -> str:
         """What the corrector knows about the truth."""
-        return BUDGETS.get(self.corrector, "not known (custom corrector)")
+        return UNKNOWN if ":" in self.corrector else CORRECTORS.row(self.corrector).knows
 
 
 BASELINE = Arm("real")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,9 +12,10 @@ from torch import Tensor
 from selfcorrect.anchors import AnchoredCorrector, fit_anchors, temporal_frequencies
 from selfcorrect.corrector import Corrector, chain, filter_of, import_corrector, lift, name_of, placebo
 from selfcorrect.experiments.jobs import Progress
+from selfcorrect.experiments.motion.corrector_table import CORRECTORS
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.correction.lifting import each_motion, lift_motions
-from selfcorrect.motion.correction.results import CorrectMotions, MotionCorrection
+from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import Motion
 from selfcorrect.policy import sampling_labels
@@ -31,7 +32,7 @@ ANCHOR_SOURCE_COUNT = 1024
 
 
 @dataclass(frozen=True)
-class Workshop:
+class CorrectorInputs:
     """What correctors are made from: nothing here has seen held-out data."""
 
     codec: FeatureCodec
@@ -41,39 +42,37 @@ class Workshop:
     progress: Progress
 
 
-def build_corrector(name: str, workshop: Workshop) -> Corrector | None:
-    """The corrector with a name of `arms.BUDGETS`, or at "package.module:function"; None for "none".
+def build_corrector(name: str, inputs: CorrectorInputs) -> Corrector | None:
+    """The corrector with a name of `CORRECTORS`, or at "package.module:function"; None for "none".
 
-    A user's function may take `motion` (a Motion → a Motion), `values` (a tensor → a tensor) or `samples`
-    (Samples → Samples or Corrected), told apart by the name of its first parameter.
+    The function that a name leads to is told by the name of its first parameter: it may take `motion` (a Motion → a
+    Motion), `values` (a tensor → a tensor), `samples` (Samples → Samples or Corrected), or make a corrector from
+    `inputs` (CorrectorInputs → Corrector).
     """
-    if name == "none":
-        return None
-    if ":" in name:
-        return _lifted(import_corrector(name), workshop.codec)
-    return _BUILDERS[name](workshop)
-
-
-def _lifted(function: Corrector, codec: FeatureCodec) -> Corrector:
+    function = import_corrector(name) if ":" in name else CORRECTORS.load(name)
     first = next(iter(inspect.signature(function).parameters), "samples")
+    if first == "inputs":
+        return function(inputs)
     if first == "motion":
-        return lift_motions(each_motion(function), codec, name_of(function))  # type: ignore[arg-type]
-    if first == "values":
-        return lift(function, name_of(function))  # type: ignore[arg-type]
-    return function
+        return lift_motions(each_motion(function), inputs.codec, name_of(function))
+    return lift(function, name_of(function)) if first == "values" else function
 
 
-def physics(workshop: Workshop) -> Corrector:
+def none(inputs: CorrectorInputs) -> None:
+    """No corrector."""
+
+
+def physics(inputs: CorrectorInputs) -> Corrector:
     """The physics corrector on features."""
     correct = PhysicsCorrector(precondition=MODEL_WORLD)
-    return lift_motions(_with_progress(correct, workshop.progress), workshop.codec, "physics")
+    return lift_motions(_with_progress(correct, inputs.progress), inputs.codec, "physics")
 
 
 def _with_progress(correct: CorrectMotions, progress: Progress) -> CorrectMotions:
     """The same correction, a batch at a time, reporting each."""
 
-    def correct_batches(motions: Sequence[Motion]) -> list[MotionCorrection]:
-        corrections: list[MotionCorrection] = []
+    def correct_batches(motions: Sequence[Motion]) -> list[CorrectedMotion]:
+        corrections: list[CorrectedMotion] = []
         for start in range(0, len(motions), BATCH):
             corrections += correct(motions[start : start + BATCH])
             progress("correct", len(corrections), len(motions))
@@ -82,24 +81,22 @@ def _with_progress(correct: CorrectMotions, progress: Progress) -> CorrectMotion
     return correct_batches
 
 
-def kinematic(workshop: Workshop) -> Corrector:
+def kinematic(inputs: CorrectorInputs) -> Corrector:
     """The preconditioner of the physics corrector alone."""
-    return lift_motions(KinematicCorrector(MODEL_WORLD), workshop.codec, "kinematic")
+    return lift_motions(KinematicCorrector(MODEL_WORLD), inputs.codec, "kinematic")
 
 
-def anchors(workshop: Workshop, *, real: bool, frozen: bool) -> AnchoredCorrector:
+def anchors(inputs: CorrectorInputs, *, real: bool, frozen: bool) -> AnchoredCorrector:
     """Centroids of the real training windows (about two each), or as many of samples of generation 0."""
     if real:
-        source, name = workshop.real, "real training windows"
+        source, name = inputs.real, "real training windows"
     else:
-        labels = sampling_labels(workshop.real.labels, ANCHOR_SOURCE_COUNT, workshop.stream.child("label"))
-        values = workshop.first_model.sample(labels, workshop.stream.child("sample"))
+        labels = sampling_labels(inputs.real.labels, ANCHOR_SOURCE_COUNT, inputs.stream.child("label"))
+        values = inputs.first_model.sample(labels, inputs.stream.child("sample"))
         source, name = Samples.synthetic(values, labels, 0), "generation-0 samples"
-    per_centroid = max(1, 2 * len(source) // len(workshop.real))
-    fitted = fit_anchors(source, per_centroid, workshop.stream.child("anchors"), name, temporal_frequencies)
-    return AnchoredCorrector(
-        fitted, embed=temporal_frequencies, project=partial(_project, workshop.codec), frozen=frozen
-    )
+    per_centroid = max(1, 2 * len(source) // len(inputs.real))
+    fitted = fit_anchors(source, per_centroid, inputs.stream.child("anchors"), name, temporal_frequencies)
+    return AnchoredCorrector(fitted, embed=temporal_frequencies, project=partial(_project, inputs.codec), frozen=frozen)
 
 
 def _project(codec: FeatureCodec, values: Tensor) -> Tensor:
@@ -107,18 +104,22 @@ def _project(codec: FeatureCodec, values: Tensor) -> Tensor:
     return codec.encode(codec.decode(values)).to(values)
 
 
-def anchored_physics(workshop: Workshop, *, real: bool) -> Corrector:
+def anchored_physics(inputs: CorrectorInputs, *, real: bool) -> Corrector:
     """Anchors for the modes, then physics for realism."""
-    return chain(anchors(workshop, real=real, frozen=False), physics(workshop), name="anchored+physics")
+    return chain(anchors(inputs, real=real, frozen=False), physics(inputs), name="anchored+physics")
 
 
-_BUILDERS: dict[str, Callable[[Workshop], Corrector]] = {
-    "kinematic": kinematic,
-    "physics": physics,
-    "anchored": partial(anchored_physics, real=False),
-    "anchored-real": partial(anchored_physics, real=True),
-    "frozen": partial(anchors, real=False, frozen=True),
-    "frozen-real": partial(anchors, real=True, frozen=True),
-    "placebo": lambda workshop: placebo(physics(workshop), "placebo"),
-    "filter": lambda workshop: filter_of(physics(workshop), "filter"),
-}
+def physics_placebo(inputs: CorrectorInputs) -> Corrector:
+    """Moves samples as far as physics, in random directions."""
+    return placebo(physics(inputs), "placebo")
+
+
+def physics_filter(inputs: CorrectorInputs) -> Corrector:
+    """Rejects what physics rejects, and moves nothing."""
+    return filter_of(physics(inputs), "filter")
+
+
+anchored = partial(anchored_physics, real=False)
+anchored_real = partial(anchored_physics, real=True)
+frozen = partial(anchors, real=False, frozen=True)
+frozen_real = partial(anchors, real=True, frozen=True)

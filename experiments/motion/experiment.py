@@ -9,11 +9,11 @@ from selfcorrect.correction import Correction
 from selfcorrect.errors import SettingError
 from selfcorrect.experiments.jobs import Job, Progress, run_jobs
 from selfcorrect.experiments.motion.arms import Arm
-from selfcorrect.experiments.motion.correctors import Workshop, build_corrector
-from selfcorrect.experiments.motion.places import Place, places
-from selfcorrect.experiments.motion.presets import CHARACTER, MotionSettings
+from selfcorrect.experiments.motion.correctors import CorrectorInputs, build_corrector
+from selfcorrect.experiments.motion.presets import MotionSettings
 from selfcorrect.experiments.motion.references import write_references
 from selfcorrect.experiments.motion.report import write_report
+from selfcorrect.experiments.motion.seed_runs import SeedRun, seed_runs
 from selfcorrect.experiments.motion.task import MotionTask, motion_data, motion_task
 from selfcorrect.loop import Plan, run_loop, train_first_generation
 from selfcorrect.models.protocol import GenerativeModel
@@ -46,80 +46,80 @@ def run_experiment(
     print(f"\nReport: {folder / 'report.html'}")
 
 
-def _store(place: Place, folder: Path, task: MotionTask, arm: Arm | None) -> FolderStore:
+def _store(run: SeedRun, folder: Path, task: MotionTask, arm: Arm | None) -> FolderStore:
     """The run folder of an arm, or of generation 0, with all that its results depend on as its config."""
     config = {
         "arm": arm.name if arm else "first generation",
-        "seed": place.seed,
-        "experiment": place.settings.config(),
+        "seed": run.seed,
+        "experiment": run.settings.config(),
         "data": fingerprint(task.task.real),
-        "device": place.device,
+        "device": run.device,
     }
     return FolderStore(folder, config, keep_models=False)
 
 
-def run_references(place: Place, progress: Progress) -> None:
+def run_references(run: SeedRun, progress: Progress) -> None:
     """Score real data, raw and corrected."""
-    task = motion_task(place.settings, place.comparison, place.stream, place.device, progress)
-    write_references(place.seed_folder, task, _workshop(place, task, task.task.model, progress), place.stream)
-    progress("generation", 0, place.settings.generations)
+    task = motion_task(run.settings, run.comparison, run.stream, run.device, progress)
+    write_references(run.seed_folder, task, _inputs(run, task, task.task.model, progress), run.stream)
+    progress("generation", 0, run.settings.generations)
 
 
-def run_first_generation(place: Place, progress: Progress) -> None:
-    """Train and commit the generation 0 that all arms of a place share."""
-    steps = place.settings.initial_steps[place.comparison.denoiser]
-    task = motion_task(place.settings, place.comparison, place.stream, place.device, progress, steps)
-    with _store(place, place.first_folder, task, None) as store:
-        train_first_generation(task.task, store, place.stream)
-    progress("generation", 0, place.settings.generations)
+def run_first_generation(run: SeedRun, progress: Progress) -> None:
+    """Train and commit the generation 0 that all arms of a run share."""
+    steps = run.settings.initial_steps[run.comparison.denoiser]
+    task = motion_task(run.settings, run.comparison, run.stream, run.device, progress, steps)
+    with _store(run, run.first_folder, task, None) as store:
+        train_first_generation(task.task, store, run.stream)
+    progress("generation", 0, run.settings.generations)
 
 
-def run_arm(place: Place, arm: Arm, progress: Progress) -> None:
+def run_arm(run: SeedRun, arm: Arm, progress: Progress) -> None:
     """Run one arm from where it stands to its last generation."""
-    steps = place.settings.steps[place.comparison.denoiser]
-    task = motion_task(place.settings, place.comparison, place.stream, place.device, progress, steps)
-    first = FolderReader(place.first_folder)
-    with _store(place, place.arm_folder(arm), task, arm) as store:
+    steps = run.settings.steps[run.comparison.denoiser]
+    task = motion_task(run.settings, run.comparison, run.stream, run.device, progress, steps)
+    first = FolderReader(run.first_folder)
+    with _store(run, run.arm_folder(arm), task, arm) as store:
         for generation in range(1, store.latest + 1):
-            progress("generation", generation, place.settings.generations)
-        plan = arm_plan(place, arm, task, first, progress)
-        metrics = MetricsFile(place.arm_folder(arm) / "metrics.jsonl", store, first)
+            progress("generation", generation, run.settings.generations)
+        plan = arm_plan(run, arm, task, first, progress)
+        metrics = MetricsFile(run.arm_folder(arm) / "metrics.jsonl", store, first)
 
         def observe(generation: Generation) -> None:
             metrics(generation)
-            progress("generation", generation.number, place.settings.generations)
+            progress("generation", generation.number, run.settings.generations)
 
-        run_loop(task.task, plan, store, first, place.stream, observe)
+        run_loop(task.task, plan, store, first, run.stream, observe)
 
 
-def arm_plan(place: Place, arm: Arm, task: MotionTask, first: FolderReader, progress: Progress) -> Plan:
+def arm_plan(run: SeedRun, arm: Arm, task: MotionTask, first: FolderReader, progress: Progress) -> Plan:
     """The loop's plan for an arm."""
-    workshop = _workshop(place, task, task.task.model.load_state(first.state(0)), progress)
-    corrector = build_corrector(arm.corrector, workshop)
+    inputs = _inputs(run, task, task.task.model.load_state(first.state(0)), progress)
+    corrector = build_corrector(arm.corrector, inputs)
     return Plan(
         policy=parse_policy(arm.policy, task.fresh_source),
-        generations=place.settings.generations,
-        steps=place.settings.steps[place.comparison.denoiser],
+        generations=run.settings.generations,
+        steps=run.settings.steps[run.comparison.denoiser],
         correction=None if corrector is None else Correction(corrector, arm.strength),
         correct_real=arm.correct_real,
     )
 
 
-def _workshop(place: Place, task: MotionTask, first_model: GenerativeModel, progress: Progress) -> Workshop:
-    return Workshop(task.codec, task.task.real, first_model, place.stream.child("corrector"), progress)
+def _inputs(run: SeedRun, task: MotionTask, first_model: GenerativeModel, progress: Progress) -> CorrectorInputs:
+    return CorrectorInputs(task.codec, task.task.real, first_model, run.stream.child("corrector"), progress)
 
 
 def jobs(settings: MotionSettings, folder: Path, device: str = "auto") -> list[Job]:
     """All jobs: generation 0 of each denoiser and seed, then its arms; and what real data score for each seed."""
     result = []
-    for place in places(settings, folder, device):
-        label = f"{CHARACTER[place.comparison.denoiser]} seed {place.seed}"
-        first = Job(f"{label} generation 0", run_first_generation, (place,), 1)
+    for run in seed_runs(settings, folder, device):
+        label = f"{run.comparison.preset.character} seed {run.seed}"
+        first = Job(f"{label} generation 0", run_first_generation, (run,), 1)
         result.append(first)
-        if place.comparison == settings.comparisons[0]:
-            result.append(Job(f"real data seed {place.seed}", run_references, (place,), 1))
+        if run.comparison == settings.comparisons[0]:
+            result.append(Job(f"real data seed {run.seed}", run_references, (run,), 1))
         result += [
-            Job(f"{label} {arm.label}", run_arm, (place, arm), settings.generations, first.name)
-            for arm in place.comparison.arms
+            Job(f"{label} {arm.label}", run_arm, (run, arm), settings.generations, first.name)
+            for arm in run.comparison.arms
         ]
     return result

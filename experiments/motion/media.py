@@ -11,8 +11,8 @@ import torch
 from selfcorrect.datasets.files.bvh import clip_of, write_bvh
 from selfcorrect.experiments.motion.arms import BASELINE, Arm
 from selfcorrect.experiments.motion.correctors import MODEL_WORLD
-from selfcorrect.experiments.motion.places import Place, places
-from selfcorrect.experiments.motion.presets import CHARACTER, MotionSettings
+from selfcorrect.experiments.motion.presets import MotionSettings
+from selfcorrect.experiments.motion.seed_runs import SeedRun, seed_runs
 from selfcorrect.experiments.motion.task import MotionTask, motion_task
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.drawing import Panel, animate, save_animation
@@ -40,17 +40,17 @@ class Clip:
 
 def render_clips(settings: MotionSettings, root: Path) -> list[Clip]:
     """Videos of the first seed: generation 0 and the last one of each arm, and samples before and after physics."""
-    first = [place for place in places(settings, root) if place.seed == settings.first_seed]
-    return [clip for place in first for clip in _clips_of(place)]
+    first = [run for run in seed_runs(settings, root) if run.seed == settings.first_seed]
+    return [clip for run in first for clip in _clips_of(run)]
 
 
-def _clips_of(place: Place) -> list[Clip]:
-    task = motion_task(place.settings, place.comparison, place.stream)
+def _clips_of(run: SeedRun) -> list[Clip]:
+    task = motion_task(run.settings, run.comparison, run.stream)
     labels = _shown_labels(task)
-    last = place.settings.generations
-    clips = [_samples_clip(place, task, labels, BASELINE, 0, place.first_folder)]
-    clips += [_samples_clip(place, task, labels, arm, last, place.arm_folder(arm)) for arm in place.comparison.arms]
-    return [*clips, _correction_clip(place, task, labels)]
+    last = run.settings.generations
+    clips = [_samples_clip(run, task, labels, BASELINE, 0, run.first_folder)]
+    clips += [_samples_clip(run, task, labels, arm, last, run.arm_folder(arm)) for arm in run.comparison.arms]
+    return [*clips, _correction_clip(run, task, labels)]
 
 
 def _shown_labels(task: MotionTask) -> torch.Tensor:
@@ -59,40 +59,40 @@ def _shown_labels(task: MotionTask) -> torch.Tensor:
     return torch.linspace(0, count - 1, min(SHOWN, count)).round().long()
 
 
-def _motions(place: Place, task: MotionTask, labels: torch.Tensor, folder: Path, generation: int) -> list[Motion]:
+def _motions(run: SeedRun, task: MotionTask, labels: torch.Tensor, folder: Path, generation: int) -> list[Motion]:
     """What the model of a generation makes of fixed labels and fixed noise."""
     model = task.task.model.load_state(FolderReader(folder).state(generation))
-    batch: MotionBatch = task.codec.decode(model.sample(labels, place.stream.child("media")))
+    batch: MotionBatch = task.codec.decode(model.sample(labels, run.stream.child("media")))
     return [batch[index] for index in range(len(batch))]
 
 
 def _samples_clip(
-    place: Place, task: MotionTask, labels: torch.Tensor, arm: Arm, generation: int, folder: Path
+    run: SeedRun, task: MotionTask, labels: torch.Tensor, arm: Arm, generation: int, folder: Path
 ) -> Clip:
-    motions = _motions(place, task, labels, folder, generation)
+    motions = _motions(run, task, labels, folder, generation)
     title = "all arms start here" if generation == 0 else arm.label
     name = "generation-0" if generation == 0 else f"{arm.name}-generation-{generation}"
-    path = _media_folder(place) / f"{name}.mp4"
+    path = _media_folder(run) / f"{name}.mp4"
     _save(path, [Panel(motion, text) for motion, text in zip(motions, _names(task, labels), strict=True)], columns=3)
     for motion, text in zip(motions, _names(task, labels), strict=True):
         write_bvh(path.with_name(f"{name}-{file_name(text)}.bvh"), clip_of(motion))
-    section = f"Samples of the {CHARACTER[place.comparison.denoiser]} denoiser ({place.comparison.denoiser})"
+    section = f"Samples of the {run.comparison.preset.character} denoiser ({run.comparison.denoiser})"
     caption = f"Generation {generation}: {title}"
-    return Clip(section, caption, path, place.comparison.denoiser, arm.name, place.seed, generation)
+    return Clip(section, caption, path, run.comparison.denoiser, arm.name, run.seed, generation)
 
 
-def _correction_clip(place: Place, task: MotionTask, labels: torch.Tensor) -> Clip:
+def _correction_clip(run: SeedRun, task: MotionTask, labels: torch.Tensor) -> Clip:
     """Samples of generation 0 beside what physics makes of them."""
-    before = _motions(place, task, labels, place.first_folder, 0)
+    before = _motions(run, task, labels, run.first_folder, 0)
     after = PhysicsCorrector(precondition=MODEL_WORLD)(before)
     panels = []
     for motion, correction, text in zip(before, after, _names(task, labels), strict=True):
         outcome = "corrected" if correction.accepted else "rejected"
         panels += [Panel(motion, f"{text}: sample"), Panel(correction.motion, outcome)]
-    path = _media_folder(place) / "before-and-after-physics.mp4"
+    path = _media_folder(run) / "before-and-after-physics.mp4"
     _save(path, panels[:8], columns=4)
-    caption = f"{CHARACTER[place.comparison.denoiser]}: samples of generation 0 (left) and after physics (right)"
-    return Clip("Before and after correction", caption, path, place.comparison.denoiser, "", place.seed, 0)
+    caption = f"{run.comparison.preset.character}: samples of generation 0 (left) and after physics (right)"
+    return Clip("Before and after correction", caption, path, run.comparison.denoiser, "", run.seed, 0)
 
 
 def _names(task: MotionTask, labels: torch.Tensor) -> list[str]:
@@ -104,8 +104,8 @@ def file_name(label: str) -> str:
     return re.sub(r"[^\w.-]+", "-", label)
 
 
-def _media_folder(place: Place) -> Path:
-    folder = place.root / "samples" / f"{place.comparison.denoiser}-seed-{place.seed}"
+def _media_folder(run: SeedRun) -> Path:
+    folder = run.root / "samples" / f"{run.comparison.denoiser}-seed-{run.seed}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from selfcorrect.experiments.motion.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.places import Place, places
-from selfcorrect.experiments.motion.presets import CHARACTER, MotionSettings
+from selfcorrect.experiments.motion.presets import MotionSettings
 from selfcorrect.experiments.motion.references import CORRECTED_REAL, REAL, read_references
+from selfcorrect.experiments.motion.seed_runs import SeedRun, seed_runs
 from selfcorrect.experiments.reporting import verdict
 from selfcorrect.experiments.reporting.results import QUANTITIES, ArmCurves, Quantity, collect
+from selfcorrect.models.diffusion.presets import preset
 from selfcorrect.storage.folder_store import FolderReader
 from selfcorrect.tracking import rows_of
 
@@ -44,32 +45,32 @@ class Outcome:
         for denoiser, arms in self.curves.items():
             for group in dict.fromkeys(arm.group for arm in arms if arm != BASELINE):
                 members = [arm for arm in arms if arm == BASELINE or arm.group == group]
-                yield denoiser, f"{CHARACTER[denoiser]} ({denoiser}), {group}", members
+                yield denoiser, f"{preset(denoiser).character} ({denoiser}), {group}", members
 
 
 def read_outcome(settings: MotionSettings, folder: Path) -> Outcome:
     """Collect a finished experiment from its run folders."""
-    everywhere = places(settings, folder)
+    everywhere = seed_runs(settings, folder)
     curves = {
         comparison.denoiser: {
             arm: collect(
-                [row for place in everywhere if place.comparison == comparison for row in arm_rows(place, arm)],
+                [row for run in everywhere if run.comparison == comparison for row in arm_rows(run, arm)],
                 arm.name,
-                f"{CHARACTER[comparison.denoiser]}, {arm.group}",
+                f"{comparison.preset.character}, {arm.group}",
                 arm.title,
             )
             for arm in comparison.arms
         }
         for comparison in settings.comparisons
     }
-    scores = [read_references(place.seed_folder) for place in everywhere if place.comparison == settings.comparisons[0]]
+    scores = [read_references(run.seed_folder) for run in everywhere if run.comparison == settings.comparisons[0]]
     return Outcome(settings, curves, _stack(scores, REAL), _stack(scores, CORRECTED_REAL))
 
 
-def arm_rows(place: Place, arm: Arm) -> list[dict[str, Any]]:
+def arm_rows(run: SeedRun, arm: Arm) -> list[dict[str, Any]]:
     """One row per generation of an arm: who it is, its metrics, its timings."""
-    store, first = FolderReader(place.arm_folder(arm)), FolderReader(place.first_folder)
-    who = {"denoiser": place.comparison.denoiser, "arm": arm.name, "seed": place.seed}
+    store, first = FolderReader(run.arm_folder(arm)), FolderReader(run.first_folder)
+    who = {"denoiser": run.comparison.denoiser, "arm": arm.name, "seed": run.seed}
     return [
         {**who, **row, **_seconds((first if row["generation"] == 0 else store).timings(row["generation"]))}
         for row in rows_of(store, first)

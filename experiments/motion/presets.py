@@ -4,46 +4,31 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any, get_args
+from typing import Any
 
 from selfcorrect.errors import SettingError
 from selfcorrect.experiments.motion.arms import BASELINE, Arm
-from selfcorrect.models.diffusion.config import PRESETS as DIFFUSION_PRESETS
-from selfcorrect.models.diffusion.config import DiffusionConfig, PresetName
-
-CHARACTER = {
-    "patch-mixer": "jittery",
-    "dct-mlp": "smooth",
-    "temporal-conv": "smooth",
-    "transformer": "small transformer",
-    "paper": "MDM transformer",
-}
-"""What the samples of each denoiser look like; the first two are chosen as opposite cases."""
-
-INITIAL_STEPS = {"patch-mixer": 550, "dct-mlp": 1000, "temporal-conv": 1200, "transformer": 2000, "paper": 100_000}
-"""Optimiser steps of generation 0."""
-
-STEPS = {"patch-mixer": 30, "dct-mlp": 40, "temporal-conv": 75, "transformer": 200, "paper": 2_000}
-"""Optimiser steps of every later generation."""
+from selfcorrect.models.diffusion.presets import PRESETS as DENOISER_PRESETS
+from selfcorrect.models.diffusion.presets import Preset, preset
 
 
 @dataclass(frozen=True)
 class Comparison:
     """Arms that share a denoiser, and so the models of generation 0."""
 
-    denoiser: PresetName
+    denoiser: str
     arms: tuple[Arm, ...]
 
     def __post_init__(self) -> None:
-        if self.denoiser not in get_args(PresetName):
-            raise SettingError(f"denoiser must be one of {', '.join(get_args(PresetName))}, got {self.denoiser!r}")
+        preset(self.denoiser)
         names = [arm.name for arm in self.arms]
         if len(set(names)) != len(names):
             raise SettingError(f"each arm of a comparison may stand in it once, got {', '.join(names)}")
 
     @property
-    def diffusion(self) -> DiffusionConfig:
-        return DIFFUSION_PRESETS[self.denoiser]
+    def preset(self) -> Preset:
+        """The denoiser with its settings."""
+        return preset(self.denoiser)
 
 
 @dataclass(frozen=True)
@@ -51,7 +36,8 @@ class MotionSettings:
     """What a motion experiment is.
 
     real_count: n, real training windows per seed; judged_count: samples drawn in each generation to be judged;
-    judge_corrected: also judge the same samples after correction, against corrected real windows.
+    judge_corrected: also judge the same samples after correction, against corrected real windows;
+    initial_steps, steps: optimiser steps of generation 0, and of each later one, by denoiser.
     """
 
     comparisons: tuple[Comparison, ...]
@@ -64,10 +50,14 @@ class MotionSettings:
     frames: int = 48
     fps: float = 30.0
     first_seed: int = 0
-    steps: dict[str, int] = field(default_factory=lambda: dict(STEPS))
-    initial_steps: dict[str, int] = field(default_factory=lambda: dict(INITIAL_STEPS))
+    steps: dict[str, int] = field(default_factory=dict)
+    initial_steps: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        names = (*DENOISER_PRESETS, *(comparison.denoiser for comparison in self.comparisons))
+        for kind in ("steps", "initial_steps"):  # those that are not given are the presets'
+            steps = {name: getattr(preset(name), kind) for name in names} | getattr(self, kind)
+            object.__setattr__(self, kind, steps)
         for name, least in (("generations", 1), ("seeds", 1), ("real_count", 2), ("judged_count", 12), ("frames", 10)):
             if getattr(self, name) < least:
                 raise SettingError(f"{name} must be at least {least}, got {getattr(self, name)}")

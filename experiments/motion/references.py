@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from selfcorrect.correction import Correction
-from selfcorrect.experiments.motion.correctors import Workshop, physics
+from selfcorrect.experiments.motion.correctors import CorrectorInputs, physics
 from selfcorrect.experiments.motion.task import MotionTask
 from selfcorrect.loop import corrected_real
 from selfcorrect.randomness import Stream
@@ -20,12 +20,12 @@ CORRECTED_REAL = "real, corrected by physics"
 FILE = "references.json"
 
 
-def write_references(folder: Path, task: MotionTask, workshop: Workshop, stream: Stream) -> None:
+def write_references(folder: Path, task: MotionTask, inputs: CorrectorInputs, stream: Stream) -> None:
     """Judge fresh real windows as if a model had made them, raw and corrected; kept in `folder`."""
     path = folder / FILE
     if path.exists():
         return
-    corrected = corrected_real(task.fresh, Correction(physics(workshop)), stream)
+    corrected = corrected_real(task.fresh, Correction(physics(inputs)), stream)
     scores = {REAL: _scores(task, task.fresh), CORRECTED_REAL: _scores(task, corrected)}
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(path, json.dumps(scores, indent=1).encode())

@@ -10,8 +10,8 @@ from typing import Any
 from selfcorrect.experiments.motion.arms import Arm
 from selfcorrect.experiments.motion.media import Clip, render_clips
 from selfcorrect.experiments.motion.outcome import Outcome, arm_rows, quantity_of, read_outcome, verdict_sentences
-from selfcorrect.experiments.motion.places import Place, places
 from selfcorrect.experiments.motion.presets import MotionSettings
+from selfcorrect.experiments.motion.seed_runs import SeedRun, seed_runs
 from selfcorrect.experiments.motion.tables import (
     budgets_table,
     differences_table,
@@ -56,7 +56,7 @@ NOTES = (
 def write_report(settings: MotionSettings, folder: Path, preset: str, wandb: WandbMode, seconds: float) -> str:
     """Write every result of a finished experiment below `folder`; returns the verdict as text."""
     outcome = read_outcome(settings, folder)
-    rows = [row for place in places(settings, folder) for arm in place.comparison.arms for row in arm_rows(place, arm)]
+    rows = [row for run in seed_runs(settings, folder) for arm in run.comparison.arms for row in arm_rows(run, arm)]
     write_rows(folder / "metrics.jsonl", rows)
     clips = render_clips(settings, folder)
     sentences = verdict_sentences(outcome)
@@ -176,20 +176,20 @@ def _tracked_runs(settings: MotionSettings, folder: Path, preset: str, clips: Se
     """A W&B run for every arm and seed, with the first seed's videos."""
     return [
         TrackedRun(
-            name=f"{place.comparison.denoiser} {arm.name} seed {place.seed}",
+            name=f"{run.comparison.denoiser} {arm.name} seed {run.seed}",
             group=f"motion-{preset}",
-            config=json.loads(json.dumps(settings.config())) | {"arm": arm.name, "seed": place.seed},
-            rows=arm_rows(place, arm),
-            media=_media_of(place, arm, clips),
+            config=json.loads(json.dumps(settings.config())) | {"arm": arm.name, "seed": run.seed},
+            rows=arm_rows(run, arm),
+            media=_media_of(run, arm, clips),
         )
-        for place in places(settings, folder)
-        for arm in place.comparison.arms
+        for run in seed_runs(settings, folder)
+        for arm in run.comparison.arms
     ]
 
 
-def _media_of(place: Place, arm: Arm, clips: Sequence[Clip]) -> dict[int, dict[str, Path]]:
+def _media_of(run: SeedRun, arm: Arm, clips: Sequence[Clip]) -> dict[int, dict[str, Path]]:
     media: dict[int, dict[str, Path]] = {}
     for clip in clips:
-        if (clip.denoiser, clip.arm, clip.seed) == (place.comparison.denoiser, arm.name, place.seed):
+        if (clip.denoiser, clip.arm, clip.seed) == (run.comparison.denoiser, arm.name, run.seed):
             media.setdefault(clip.generation, {})["samples"] = clip.path
     return media

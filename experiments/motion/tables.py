@@ -8,11 +8,11 @@ import numpy as np
 
 from selfcorrect.experiments.motion.arms import Arm
 from selfcorrect.experiments.motion.outcome import JUDGED, Outcome, by_pair, judged_effects, quantity_of
-from selfcorrect.experiments.motion.presets import CHARACTER
 from selfcorrect.experiments.motion.references import CORRECTED_REAL, REAL
 from selfcorrect.experiments.reporting import verdict
 from selfcorrect.experiments.reporting.results import QUANTITIES, ArmCurves
 from selfcorrect.experiments.reporting.webpage import Cell, Row, Table
+from selfcorrect.models.diffusion.presets import preset
 from selfcorrect.statistics import Finding, Interval, collapse_profile, half_life_interval, mean_interval
 
 
@@ -103,7 +103,7 @@ def budgets_table(outcome: Outcome) -> Table:
     """What each arm's corrector knew, and what the loop really did."""
     columns = ["Corrector knows", "λ realised", "synthetic share", "rejected of drawn", "moved (feature units)"]
     rows = [
-        Row(f"{CHARACTER[denoiser]}, {arm.label}", _budget_cells(arm, curves))
+        Row(f"{preset(denoiser).character}, {arm.label}", _budget_cells(arm, curves))
         for denoiser, arms in outcome.curves.items()
         for arm, curves in arms.items()
     ]

@@ -99,13 +99,13 @@ def motion_task(
     codec = FeatureCodec.fit(data.training.batch)
     evaluator = MotionEvaluator.fit(data.reference.batch, data.reference.labels)
     model = MotionDiffusion(
-        comparison.diffusion,
+        comparison.preset.config,
         frames=settings.frames,
         features=len(codec.mean),
         classes=len(data.training.label_names),
         device=choose_device(device),
         on_training_step=lambda done: progress("train", done, training_steps),
-        on_sampling_step=lambda done: progress("sample", done, comparison.diffusion.sampling_steps),
+        on_sampling_step=lambda done: progress("sample", done, comparison.preset.config.sampling_steps),
     )
     fresh = as_samples(data.fresh, codec)
     task = Task(

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from selfcorrect.models.network import NetworkModel, descend, perceptron
+from selfcorrect.models.network import NetworkModel, perceptron
+from selfcorrect.models.training import descend
 from selfcorrect.randomness import Stream
 
 

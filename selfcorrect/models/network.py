@@ -12,8 +12,8 @@ from typing import Generic, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from selfcorrect.errors import InputError, TrainingDivergedError
-from selfcorrect.models.diffusion.training import layer_randomness
+from selfcorrect.errors import InputError
+from selfcorrect.models.training import batches, descend, layer_randomness
 from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples
 
@@ -75,22 +75,6 @@ class NetworkModel(ABC, Generic[Network]):
             network = self.build()
         network.load_state_dict(state)
         return replace(self, network=network.eval())
-
-
-def batches(samples: Samples, size: int, steps: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """`steps` batches of float32 values (size, *event), drawn with replacement in proportion to the weights."""
-    values, weights = samples.values.float(), samples.weights.double()
-    for _ in range(steps):
-        yield values[torch.multinomial(weights, size, replacement=True, generator=generator)]
-
-
-def descend(optimiser: torch.optim.Optimizer, loss: Tensor, step: int) -> None:
-    """One optimiser step; raises TrainingDivergedError, naming the step, where the loss is not finite."""
-    if not torch.isfinite(loss):
-        raise TrainingDivergedError(f"the training loss became {loss.item()} at optimiser step {step + 1}")
-    optimiser.zero_grad()
-    loss.backward()
-    optimiser.step()
 
 
 def perceptron(inputs: int, width: int, depth: int, outputs: int) -> nn.Module:

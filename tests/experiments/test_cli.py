@@ -22,7 +22,7 @@ from selfcorrect.experiments.cli import COMMANDS, main
     ("arguments", "sentence"),
     [
         (["--policy", "augment", "--synthetic-ratio", "-0.5"], "at least 0, got -0.5"),
-        (["--policy", "replace", "--strength", "-1"], "γ must be at least 0, got -1"),
+        (["--policy", "replace", "--gamma", "-1"], "γ must be at least 0, got -1"),
         (["--generations", "0"], "generations must be at least 1, got 0"),
         (["--seeds", "0"], "seeds must be at least 1, got 0"),
         (["--workers", "0"], "workers must be at least 1, got 0"),
@@ -73,12 +73,21 @@ def test_help_says_what_every_option_means(capsys):
         "--policy",
         "--synthetic-ratio",
         "--corrector",
-        "--strength",
+        "--gamma",
         "--generations",
         "--seeds",
     ):
         assert option in told
+    assert "--strength" not in told
     assert "package.module:function" in told
+
+
+@pytest.mark.parametrize("option", [["--strength", "-1"], ["--strength=-1"]])
+def test_an_old_name_of_an_option_works_and_is_told_of(option, tmp_path: Path, capsys):
+    assert main(["motion", "--out", str(tmp_path / "run"), "--policy", "replace", *option]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "selfcorrect: --strength of motion is now --gamma; the old name will go"
+    assert "γ must be at least 0, got -1" in told[1]
 
 
 def modules_after(program: str) -> set[str]:

@@ -16,9 +16,10 @@ import selfcorrect as sc
 from selfcorrect.motion.body.smpl import SMPL_BODY
 
 NAMES = """
-    Accumulate AccumulateSubsample Augment Candidate Corrected Correction CorrectionOptions CorrectorError
+    Accumulate AccumulateSubsample Augment Candidate Corrected CorrectedMotion Correction CorrectionOptions
+    CorrectorError
     FolderReader FolderStore Fresh Gaussian GenerativeModel InputError Keep KinematicCorrector LoopError
-    MemoryStore MissingExtraError Motion MotionCorrection PhysicsCorrector Plan Reading RealOnly Replace
+    MemoryStore MissingExtraError Motion PhysicsCorrector Plan Reading RealOnly Replace
     RunFolderError SampleError Samples SelfcorrectError SettingError Skeleton Task Thresholds
     TrainingDivergedError Trial Weighted WorkerError assert_loop_stable best_of chain correct correct_file
     correct_files correct_motions draw_motions each_motion filter_of joint_positions lift lift_motions load_motion

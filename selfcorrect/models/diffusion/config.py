@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
 
-from selfcorrect.errors import InputError, SettingError
+from selfcorrect.errors import InputError
+from selfcorrect.registry import Registry, Row
 
-DenoiserName = Literal["patch-mixer", "dct-mlp", "temporal-conv", "transformer"]
+_NETWORKS = "selfcorrect.models.diffusion.denoisers"
 
-PresetName = Literal[DenoiserName, "paper"]
-"""A name in `PRESETS`."""
+DENOISERS = Registry(
+    "denoiser",
+    [
+        Row("patch-mixer", f"{_NETWORKS}:PatchMixer", "MLP-Mixer on patches of frames: quick to train, jittery."),
+        Row("dct-mlp", f"{_NETWORKS}:DctMlp", "MLP on the lowest cosine frequencies: smooth by construction."),
+        Row("temporal-conv", f"{_NETWORKS}:TemporalConvolutions", "Dilated convolutions along time: smooth."),
+        Row("transformer", f"{_NETWORKS}:Transformer", "The encoder of the motion diffusion model, a token a frame."),
+    ],
+    group="selfcorrect.denoisers",
+)
+"""Networks by name. Each leads to a callable (config, frames, features, classes) → freshly initialised module that
+maps noisy (N, T, D), times (N,) int64 and labels (N,) int64 to clean (N, T, D); label `classes` means any class."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +29,8 @@ class DiffusionConfig:
     """Settings of a motion diffusion model; the defaults suit small data on one CPU core."""
 
     # Network
-    denoiser: DenoiserName = "dct-mlp"
-    """Which network predicts the clean motion."""
+    denoiser: str = "dct-mlp"
+    """Which network of `DENOISERS` predicts the clean motion."""
     width: int = 384
     """Channels of the hidden layers."""
     depth: int = 3
@@ -63,8 +73,7 @@ class DiffusionConfig:
     """Decay per step of the running average of the weights, which is what samples."""
 
     def __post_init__(self) -> None:
-        if self.denoiser not in get_args(DenoiserName):
-            raise SettingError(f"denoiser must be one of {get_args(DenoiserName)}, got {self.denoiser!r}")
+        DENOISERS.row(self.denoiser)
         for name in ("width", "depth", "diffusion_steps", "sampling_steps", "batch_size"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
         self._require("width", self.width % 8 == 0, "a multiple of 8")
@@ -83,28 +92,3 @@ class DiffusionConfig:
     def _require(self, name: str, holds: bool, rule: str) -> None:
         if not holds:
             raise InputError(f"{name} must be {rule}, got {getattr(self, name)}")
-
-
-PRESETS: dict[PresetName, DiffusionConfig] = {
-    "patch-mixer": DiffusionConfig(denoiser="patch-mixer", width=128, depth=4, snr_factor=0.03, learning_rate=3e-3),
-    "dct-mlp": DiffusionConfig(denoiser="dct-mlp", width=384, depth=3, learning_rate=2e-3),
-    "temporal-conv": DiffusionConfig(denoiser="temporal-conv", width=96, depth=4),
-    "transformer": DiffusionConfig(denoiser="transformer", width=96, depth=4),
-    "paper": DiffusionConfig(
-        denoiser="transformer",
-        width=512,
-        depth=8,
-        dropout=0.1,
-        diffusion_steps=1000,
-        sampling_steps=50,
-        guidance_scale=2.5,
-        learning_rate=1e-4,
-        fine_tune_learning_rate=1e-4,
-        final_learning_rate=1.0,
-        warm_up_steps=0,
-        weight_decay=0.01,
-        ema_decay=0.999,
-    ),
-}
-"""One configuration per denoiser that trains in seconds to minutes on one CPU core, and `paper`, the size of the
-motion diffusion model (Tevet et al. 2023): 8 layers of 512 channels, 1000 noise levels, for a GPU."""

@@ -1,7 +1,7 @@
 """Networks that predict a clean motion from a noisy one, its diffusion time and its label.
 
-All of them map noisy (N, T, D), times (N,) int64 and labels (N,) int64 to clean (N, T, D) and can be exchanged
-for one another. Label `classes` is the null label: "any class".
+All of them are made from a configuration and a shape, map noisy (N, T, D), times (N,) int64 and labels (N,) int64 to
+clean (N, T, D), and can be exchanged for one another. Label `classes` is the null label: "any class".
 """
 
 from __future__ import annotations
@@ -23,23 +23,14 @@ _TIME_FEATURES = 64
 Layer = TypeVar("Layer", nn.Linear, nn.Conv1d)
 
 
-def build_denoiser(config: DiffusionConfig, frames: int, features: int, classes: int) -> nn.Module:
-    """The network that `config` names, for motions of (frames, features) and `classes` labels, freshly initialised."""
-    shape = (frames, features, classes, config.width, config.depth)
-    if config.denoiser == "patch-mixer":
-        return PatchMixer(*shape)
-    if config.denoiser == "dct-mlp":
-        return DctMlp(*shape)
-    if config.denoiser == "temporal-conv":
-        return TemporalConvolutions(*shape)
-    return Transformer(*shape, dropout=config.dropout)
-
-
 class PatchMixer(nn.Module):
     """MLP-Mixer (Tolstikhin et al. 2021) on patches of a few frames: quick to train, with jitter between frames."""
 
-    def __init__(self, frames: int, features: int, classes: int, width: int, depth: int, patch_frames: int = 4) -> None:
+    def __init__(
+        self, config: DiffusionConfig, frames: int, features: int, classes: int, patch_frames: int = 4
+    ) -> None:
         super().__init__()
+        width, depth = config.width, config.depth
         if frames % patch_frames:
             raise InputError(f"the patch mixer needs a multiple of {patch_frames} frames, got {frames}")
         patches, patch_features = frames // patch_frames, patch_frames * features
@@ -80,8 +71,11 @@ class DctMlp(nn.Module):
 
     basis: Tensor
 
-    def __init__(self, frames: int, features: int, classes: int, width: int, depth: int, frequencies: int = 16) -> None:
+    def __init__(
+        self, config: DiffusionConfig, frames: int, features: int, classes: int, frequencies: int = 16
+    ) -> None:
         super().__init__()
+        width, depth = config.width, config.depth
         frequencies = min(frequencies, frames)
         basis = scipy.fft.dct(np.eye(frames), axis=0, norm="ortho")[:frequencies]
         self.register_buffer("basis", torch.as_tensor(basis, dtype=torch.float32), persistent=False)
@@ -107,8 +101,9 @@ class DctMlp(nn.Module):
 class TemporalConvolutions(nn.Module):
     """Residual convolutions along time with growing dilation."""
 
-    def __init__(self, frames: int, features: int, classes: int, width: int, depth: int) -> None:
+    def __init__(self, config: DiffusionConfig, frames: int, features: int, classes: int) -> None:
         super().__init__()
+        width, depth = config.width, config.depth
         self.condition = Condition(classes, width)
         self.read = nn.Conv1d(features, width, 1)
         self.position = nn.Parameter(torch.zeros(width, frames))
@@ -145,11 +140,10 @@ class Transformer(nn.Module):
 
     position: Tensor
 
-    def __init__(
-        self, frames: int, features: int, classes: int, width: int, depth: int, *, dropout: float = 0.0, heads: int = 4
-    ) -> None:
+    def __init__(self, config: DiffusionConfig, frames: int, features: int, classes: int, heads: int = 4) -> None:
         super().__init__()
-        layer = nn.TransformerEncoderLayer(width, heads, 2 * width, dropout, activation="gelu", batch_first=True)
+        width, depth = config.width, config.depth
+        layer = nn.TransformerEncoderLayer(width, heads, 2 * width, config.dropout, activation="gelu", batch_first=True)
         self.condition = Condition(classes, width)
         self.read = nn.Linear(features, width)
         self.register_buffer("position", sinusoids(torch.arange(frames + 1), width), persistent=False)

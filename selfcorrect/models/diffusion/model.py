@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from selfcorrect.errors import InputError, SettingError
-from selfcorrect.models.diffusion.config import DiffusionConfig
-from selfcorrect.models.diffusion.denoisers import build_denoiser
+from selfcorrect.models.diffusion.config import DENOISERS, DiffusionConfig
 from selfcorrect.models.diffusion.schedule import NoiseSchedule, cosine_schedule
-from selfcorrect.models.diffusion.training import Batch, draw_batch, layer_randomness, train
+from selfcorrect.models.diffusion.training import Batch, draw_batch, train
+from selfcorrect.models.training import layer_randomness
 from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples
 
@@ -129,7 +129,8 @@ class MotionDiffusion:
         return replace(self, steps=steps, **loaded)
 
     def _build(self) -> nn.Module:
-        return build_denoiser(self.config, self.frames, self.features, self.classes).to(self.device)
+        network = DENOISERS.load(self.config.denoiser)
+        return network(self.config, self.frames, self.features, self.classes).to(self.device)
 
     def _report(self, steps_done: int) -> None:
         if self.on_sampling_step:

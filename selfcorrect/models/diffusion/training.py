@@ -1,21 +1,18 @@
-"""Optimising a denoiser and the running average of its weights."""
+"""Optimising a denoiser, with the running average of its weights."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from selfcorrect.errors import TrainingDivergedError
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.schedule import NoiseSchedule
-from selfcorrect.randomness import Stream
+from selfcorrect.models.training import descend, draw_rows, follow
 from selfcorrect.samples import Samples
 
 
@@ -29,21 +26,6 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device) -> Batch:
         return Batch(*(part.to(device) for part in self))
-
-
-@contextmanager
-def layer_randomness(stream: Stream, device: torch.device) -> Iterator[None]:
-    """Let layers, which know only PyTorch's global generators (initialisation, dropout), draw from `stream`.
-
-    The global generators of the CPU and of `device` come out as they went in.
-    """
-    cuda = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
-        torch.default_generator.manual_seed(stream.seed)
-        if cuda:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(stream.seed)
-        yield
 
 
 def train(
@@ -64,21 +46,16 @@ def train(
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=config.weight_decay, fused=True
     )
+    advice = (
+        f" of {steps} ({steps_before} before them); lower the learning rate (peak {peak}) or check the training data"
+    )
     network.train()
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = peak * learning_rate_factor(step, steps, config)
         batch = draw()
         loss = mse_loss(network(batch.noisy, batch.times, batch.labels), batch.clean)
-        if not torch.isfinite(loss):
-            raise TrainingDivergedError(
-                f"the training loss became {loss.item()} at optimiser step {step + 1} of {steps} "
-                f"({steps_before} before them); lower the learning rate (peak {peak}) or check the training data"
-            )
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), config.gradient_norm)
-        optimiser.step()
+        descend(optimiser, loss, step, config.gradient_norm, advice)
         follow(average, network, steps_before + step + 1, config.ema_decay)
         if on_step:
             on_step(step + 1)
@@ -89,7 +66,7 @@ def draw_batch(
 ) -> Batch:
     """A batch on the CPU: samples drawn by weight, times uniformly, labels hidden at the rate `label_dropout`."""
     size = config.batch_size
-    rows = torch.multinomial(samples.weights.double(), size, replacement=True, generator=generator)
+    rows = draw_rows(samples, size, generator)
     times = torch.randint(len(schedule), (size,), generator=generator)
     hidden = torch.rand(size, generator=generator) < config.label_dropout
     clean = samples.values[rows].float()
@@ -103,10 +80,3 @@ def learning_rate_factor(step: int, steps: int, config: DiffusionConfig) -> floa
     warm_up = min(config.warm_up_steps, steps // 10) + 1
     decay = 0.5 * (1 + math.cos(math.pi * step / steps))
     return min(1.0, (step + 1) / warm_up) * (config.final_learning_rate + (1 - config.final_learning_rate) * decay)
-
-
-@torch.no_grad()
-def follow(average: nn.Module, network: nn.Module, steps: int, decay: float) -> None:
-    """Move `average` towards `network` after `steps` steps; the first steps move it further, to forget the start."""
-    decay = min(decay, (1 + steps) / (10 + steps))
-    get_ema_multi_avg_fn(decay)(list(average.parameters()), list(network.parameters()), None)

@@ -10,7 +10,7 @@ import torch
 
 from selfcorrect.corrector import Corrected, Corrector
 from selfcorrect.errors import InputError, SampleError
-from selfcorrect.motion.correction.results import CorrectMotions, MotionCorrection
+from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.samples import Samples
@@ -19,8 +19,8 @@ from selfcorrect.samples import Samples
 def each_motion(function: Callable[[Motion], Motion]) -> CorrectMotions:
     """A correction from a function of one motion; an exception in it names the motion."""
 
-    def correct(motions: Sequence[Motion]) -> list[MotionCorrection]:
-        return [MotionCorrection(_call(function, index, motion)) for index, motion in enumerate(motions)]
+    def correct(motions: Sequence[Motion]) -> list[CorrectedMotion]:
+        return [CorrectedMotion(_call(function, index, motion)) for index, motion in enumerate(motions)]
 
     return correct
 
@@ -67,11 +67,11 @@ def lift_motions(function: CorrectMotions, codec: FeatureCodec, name: str) -> Co
     return MotionCorrector(function, codec, name)
 
 
-def _check(given: Sequence[Motion], corrections: Sequence[MotionCorrection]) -> None:
+def _check(given: Sequence[Motion], corrections: Sequence[CorrectedMotion]) -> None:
     if len(corrections) != len(given):
         raise InputError(f"a correction must return one answer per motion, got {len(corrections)} for {len(given)}")
     for index, (motion, correction) in enumerate(zip(given, corrections, strict=True)):
-        if not isinstance(correction, MotionCorrection) or not isinstance(correction.motion, Motion):
+        if not isinstance(correction, CorrectedMotion) or not isinstance(correction.motion, Motion):
             raise SampleError(index, f"a correction must return a motion, got {type(correction).__name__}")
         if correction.accepted and correction.motion is not motion:
             _check_motion(index, motion, correction.motion)
@@ -88,7 +88,7 @@ def _check_motion(index: int, given: Motion, got: Motion) -> None:
         raise SampleError(index, "the corrected motion is not finite (NaN or infinity)")
 
 
-def _info(corrections: Sequence[MotionCorrection]) -> dict[str, np.ndarray]:
+def _info(corrections: Sequence[CorrectedMotion]) -> dict[str, np.ndarray]:
     names = dict.fromkeys(name for correction in corrections for name in correction.diagnostics)
     columns = {
         name: np.array([correction.diagnostics.get(name, np.nan) for correction in corrections]) for name in names

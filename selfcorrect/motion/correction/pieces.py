@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.correction.results import CorrectMotions, MotionCorrection
+from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.correction.timeline import Timeline
 from selfcorrect.motion.kinematics import continuous
@@ -23,7 +23,7 @@ SAME_FLOOR_M = 0.12
 """Pieces that differ by more in height took different levels for the floor."""
 
 
-def correct_long(correct: CorrectMotions, motion: Motion, piece_frames: int = PIECE_FRAMES) -> MotionCorrection:
+def correct_long(correct: CorrectMotions, motion: Motion, piece_frames: int = PIECE_FRAMES) -> CorrectedMotion:
     """Correct a motion of any length, in pieces where it is longer than `piece_frames`.
 
     A piece is moved over the floor to where the one before it ends, because each finds the floor's drift for itself,
@@ -39,7 +39,7 @@ def correct_long(correct: CorrectMotions, motion: Motion, piece_frames: int = PI
             reason, timeline = _frames_later(correction.reason, start), whole.timeline_with(start, correction)
             return replace(correction, motion=motion, reason=reason, timeline=timeline)
         whole.append(start, correction)
-    return MotionCorrection(
+    return CorrectedMotion(
         whole.motion,
         diagnostics=whole.diagnostics(),
         timeline=whole.timeline,
@@ -72,7 +72,7 @@ class _Whole:
         self.supports: list[Support] = []
         self.notes: dict[str, None] = {}
 
-    def timeline_with(self, start: int, correction: MotionCorrection) -> Timeline | None:
+    def timeline_with(self, start: int, correction: CorrectedMotion) -> Timeline | None:
         """The timeline up to the middle of what it shares with a piece from `start` on, then the piece's."""
         piece = correction.timeline
         if self.timeline is None or piece is None:
@@ -80,7 +80,7 @@ class _Whole:
         middle = (start + self.stop) // 2
         return self.timeline.frames(0, middle).then(piece.frames(middle - start, len(piece)))
 
-    def append(self, start: int, correction: MotionCorrection) -> None:
+    def append(self, start: int, correction: CorrectedMotion) -> None:
         self.timeline = self.timeline_with(start, correction)
         piece, shared, away_m = correction.motion, self.stop - start, np.zeros(3)
         root_m, rotations = piece.root_m, piece.rotations

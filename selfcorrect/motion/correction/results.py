@@ -1,4 +1,4 @@
-"""What a correction of motions is, and what became of each."""
+"""What a correction of motions is, and what came out for each."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from selfcorrect.motion.motion import Motion
 
 
 @dataclass(frozen=True, eq=False)
-class MotionCorrection:
-    """What became of one motion."""
+class CorrectedMotion:
+    """What came out for one motion."""
 
     motion: Motion
     """The corrected motion, with the skeleton, frame rate and length of the given one."""
@@ -31,5 +31,5 @@ class MotionCorrection:
     """What else was assumed or found."""
 
 
-CorrectMotions: TypeAlias = Callable[[Sequence[Motion]], Sequence[MotionCorrection]]
+CorrectMotions: TypeAlias = Callable[[Sequence[Motion]], Sequence[CorrectedMotion]]
 """A correction of several motions at once, in their order, so that it can share the work among processes."""

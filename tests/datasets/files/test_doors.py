@@ -20,7 +20,7 @@ from selfcorrect.experiments.commands.data import DataCommand, Source
 from selfcorrect.experiments.correction import correct_file
 from selfcorrect.motion.body.rest_pose import turn_frames
 from selfcorrect.motion.body.smpl import SMPL_BODY
-from selfcorrect.motion.correction.results import MotionCorrection
+from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures import drawing
@@ -206,9 +206,9 @@ def at_correct(path: Path, monkeypatch: pytest.MonkeyPatch) -> Motion:
     """What a corrector gets from `selfcorrect correct`; one that changes nothing leaves the file as it was."""
     seen: list[Motion] = []
 
-    def corrector(motions: Sequence[Motion]) -> list[MotionCorrection]:
+    def corrector(motions: Sequence[Motion]) -> list[CorrectedMotion]:
         seen.extend(motions)
-        return [MotionCorrection(motion) for motion in motions]
+        return [CorrectedMotion(motion) for motion in motions]
 
     monkeypatch.setattr(correct_file.Settings, "corrector", lambda self, shape_kg=None: corrector)
     out = path.parent.parent / "out"

@@ -18,8 +18,8 @@ from selfcorrect.models.kernel_density import KernelDensity
 from selfcorrect.models.language import LanguageModel
 from selfcorrect.models.markov import MarkovChain
 from selfcorrect.models.mixture import Mixture
-from selfcorrect.models.network import batches
 from selfcorrect.models.regression import LinearRegression
+from selfcorrect.models.training import batches
 from selfcorrect.models.vae import VariationalAutoencoder
 from selfcorrect.randomness import streams
 from selfcorrect.samples import Samples, concatenate

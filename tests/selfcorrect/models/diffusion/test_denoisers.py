@@ -8,18 +8,23 @@ import pytest
 import scipy.fft
 import torch
 
-from selfcorrect.models.diffusion.config import PRESETS, DiffusionConfig
-from selfcorrect.models.diffusion.denoisers import build_denoiser
+from selfcorrect.errors import SettingError
+from selfcorrect.models.diffusion.config import DENOISERS, DiffusionConfig
+from selfcorrect.models.diffusion.presets import PRESETS, preset, preset_names
 
 FRAMES, FEATURES, CLASSES = 24, 7, 3
 CPU_PRESETS = [name for name in PRESETS if name != "paper"]
+
+
+def build_denoiser(config: DiffusionConfig, frames: int, features: int, classes: int) -> torch.nn.Module:
+    return DENOISERS.load(config.denoiser)(config, frames, features, classes)
 
 
 @pytest.fixture(params=CPU_PRESETS)
 def denoiser(request):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = build_denoiser(PRESETS[request.param], FRAMES, FEATURES, CLASSES)
+        network = build_denoiser(PRESETS[request.param].config, FRAMES, FEATURES, CLASSES)
         for parameter in network.parameters():  # moves the blocks away from their start at the identity
             parameter.data += 0.02 * torch.randn(parameter.shape)
     return network.eval()
@@ -56,7 +61,7 @@ def test_every_parameter_gets_a_gradient(denoiser):
 
 
 def test_dct_mlp_has_no_high_frequencies():
-    network = build_denoiser(PRESETS["dct-mlp"], 48, FEATURES, CLASSES)
+    network = build_denoiser(PRESETS["dct-mlp"].config, 48, FEATURES, CLASSES)
     output = network(torch.randn(2, 48, FEATURES), torch.arange(2), torch.arange(2)).detach()
     spectrum = scipy.fft.dct(output.numpy(), axis=1, norm="ortho")
     assert abs(spectrum[:, 16:]).max() < 1e-5
@@ -65,11 +70,11 @@ def test_dct_mlp_has_no_high_frequencies():
 
 def test_patch_mixer_refuses_a_broken_patch():
     with pytest.raises(ValueError, match="multiple of 4 frames, got 25"):
-        build_denoiser(PRESETS["patch-mixer"], 25, FEATURES, CLASSES)
+        build_denoiser(PRESETS["patch-mixer"].config, 25, FEATURES, CLASSES)
 
 
 def test_paper_preset_is_the_size_of_mdm():
-    paper = PRESETS["paper"]
+    paper = PRESETS["paper"].config
     assert (paper.depth, paper.width, paper.diffusion_steps, paper.batch_size) == (8, 512, 1000, 64)
     network = build_denoiser(paper, 60, 150, 12)
     encoder = sum(parameter.numel() for parameter in network.encoder.parameters())
@@ -77,10 +82,17 @@ def test_paper_preset_is_the_size_of_mdm():
     assert encoder == 8 * (attention + feed_forward + norms)
 
 
+def test_every_denoiser_has_a_preset_and_no_other_name_is_taken_for_one():
+    assert preset_names() == ["patch-mixer", "dct-mlp", "temporal-conv", "transformer", "paper"]
+    assert set(DENOISERS.names) <= set(preset_names())
+    with pytest.raises(SettingError, match=r"unknown denoiser 'papr'"):
+        preset("papr")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"denoiser": "unet"}, "denoiser must be one of"),
+        ({"denoiser": "unet"}, "unknown denoiser 'unet', known are patch-mixer, dct-mlp"),
         ({"width": 0}, "width must be at least 1, got 0"),
         ({"width": 12}, "width must be a multiple of 8, got 12"),
         ({"sampling_steps": 200}, "sampling_steps must be at most diffusion_steps, got 200"),

@@ -9,8 +9,9 @@ import safetensors.torch
 import torch
 
 from selfcorrect.errors import TrainingDivergedError
-from selfcorrect.models.diffusion.config import PRESETS, DiffusionConfig
+from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion, choose_device
+from selfcorrect.models.diffusion.presets import PRESETS
 from selfcorrect.models.diffusion.schedule import cosine_schedule
 from selfcorrect.models.diffusion.training import draw_batch, learning_rate_factor
 from selfcorrect.randomness import streams
@@ -53,7 +54,7 @@ def test_learns_the_classes(trained: MotionDiffusion):
 
 @pytest.mark.parametrize("preset", CPU_PRESETS)
 def test_every_denoiser_learns(preset: str, data: Samples):
-    config = replace(PRESETS[preset], width=32, depth=1, diffusion_steps=20, sampling_steps=5, batch_size=16)
+    config = replace(PRESETS[preset].config, width=32, depth=1, diffusion_steps=20, sampling_steps=5, batch_size=16)
     fitted = model(config).fit(data, 150, STREAM.child("train"))
     labels = torch.arange(20) % CLASSES
     means = fitted.sample(labels, STREAM.child("sample")).mean((1, 2))

@@ -12,7 +12,7 @@ import torch
 from selfcorrect.corrector import call_corrector
 from selfcorrect.errors import SampleError
 from selfcorrect.motion.correction.lifting import each_motion, lift_motions
-from selfcorrect.motion.correction.results import MotionCorrection
+from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.transforms import canonicalise
@@ -45,11 +45,11 @@ def test_a_function_of_a_motion_becomes_a_corrector(codec: FeatureCodec, samples
 
 
 def test_rejected_and_untouched_motions_keep_their_features(codec: FeatureCodec, samples: Samples):
-    def correct(motions: Sequence[Motion]) -> list[MotionCorrection]:
+    def correct(motions: Sequence[Motion]) -> list[CorrectedMotion]:
         broken = replace(motions[1], root_m=motions[1].root_m * np.nan)
-        answers = [MotionCorrection(motion) for motion in motions]
-        answers[1] = MotionCorrection(broken, accepted=False, reason="fell", diagnostics={"height_m": 0.2})
-        answers[3] = MotionCorrection(lift_10_cm(motions[3]), diagnostics={"height_m": 0.9})
+        answers = [CorrectedMotion(motion) for motion in motions]
+        answers[1] = CorrectedMotion(broken, accepted=False, reason="fell", diagnostics={"height_m": 0.2})
+        answers[3] = CorrectedMotion(lift_10_cm(motions[3]), diagnostics={"height_m": 0.9})
         return answers
 
     corrected = call_corrector(lift_motions(correct, codec, "mixed"), samples, streams(0))
@@ -60,7 +60,7 @@ def test_rejected_and_untouched_motions_keep_their_features(codec: FeatureCodec,
     np.testing.assert_array_equal(corrected.info["height_m"], [np.nan, 0.2, np.nan, 0.9, np.nan])
 
 
-def fails_on_the_third(motions: Sequence[Motion]) -> list[MotionCorrection]:
+def fails_on_the_third(motions: Sequence[Motion]) -> list[CorrectedMotion]:
     counter = iter(range(len(motions)))
 
     def function(motion: Motion) -> Motion:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from selfcorrect.motion.correction.pieces import correct_long, pieces
-from selfcorrect.motion.correction.results import MotionCorrection
+from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.correction.timeline import Timeline
 from selfcorrect.motion.motion import Motion
@@ -25,8 +25,8 @@ def test_pieces_cover_all_frames_and_share_some(frames: int, longest: int, overl
     assert all(stop - start == overlap for (start, _), (_, stop) in zip(spans[1:], spans[:-1], strict=True))
 
 
-def unchanged(motions: Sequence[Motion]) -> list[MotionCorrection]:
-    return [MotionCorrection(motion, diagnostics={"frames": float(len(motion))}) for motion in motions]
+def unchanged(motions: Sequence[Motion]) -> list[CorrectedMotion]:
+    return [CorrectedMotion(motion, diagnostics={"frames": float(len(motion))}) for motion in motions]
 
 
 def test_what_is_not_changed_comes_back_whole(random_motion: Callable[..., Motion]) -> None:
@@ -45,8 +45,8 @@ def test_each_piece_goes_on_where_the_last_one_ended(random_motion: Callable[...
     path_m = np.linspace(0, 8, 400)[:, None] * [1.0, 0.0, 0.0] + [0.0, 1.0, 0.0]
     motion = replace(motion, root_m=path_m)
 
-    def from_origin(motions: Sequence[Motion]) -> list[MotionCorrection]:
-        return [MotionCorrection(replace(each, root_m=each.root_m - each.root_m[0] * [1, 0, 1])) for each in motions]
+    def from_origin(motions: Sequence[Motion]) -> list[CorrectedMotion]:
+        return [CorrectedMotion(replace(each, root_m=each.root_m - each.root_m[0] * [1, 0, 1])) for each in motions]
 
     joined = correct_long(from_origin, motion, piece_frames=100).motion
     np.testing.assert_allclose(joined.root_m, path_m, atol=1e-9)
@@ -57,8 +57,8 @@ def test_heights_are_each_piece_s_own_and_blend(random_motion: Callable[..., Mot
     motion = replace(motion, root_m=np.tile([0.0, 1.0, 0.0], (200, 1)))
     shifts_m = iter(np.array([[0.0, 0.0, 0.0], [0.0, 0.1, 0.0]]))
 
-    def raised(motions: Sequence[Motion]) -> list[MotionCorrection]:
-        return [MotionCorrection(replace(motion, root_m=motion.root_m + next(shifts_m))) for motion in motions]
+    def raised(motions: Sequence[Motion]) -> list[CorrectedMotion]:
+        return [CorrectedMotion(replace(motion, root_m=motion.root_m + next(shifts_m))) for motion in motions]
 
     height_m = correct_long(raised, motion, piece_frames=120).motion.root_m[:, 1]
     assert (height_m[0], height_m[-1]) == pytest.approx((1.0, 1.1))
@@ -73,9 +73,9 @@ def test_a_piece_that_took_an_upper_floor_for_the_ground_stays_up(random_motion:
     starts = [start for start, _ in pieces(200, 120, 30)]
     step = Support("left foot", (0.0, 0.2, 0.0), (0.3, 0.3), 5, 9)
 
-    def down(motions: Sequence[Motion]) -> list[MotionCorrection]:
+    def down(motions: Sequence[Motion]) -> list[CorrectedMotion]:
         return [
-            MotionCorrection(replace(each, root_m=each.root_m - each.root_m[0]), supports=(step,), notes=("low",))
+            CorrectedMotion(replace(each, root_m=each.root_m - each.root_m[0]), supports=(step,), notes=("low",))
             for each in motions
         ]
 
@@ -90,10 +90,10 @@ def test_a_piece_that_fails_rejects_the_motion_and_counts_its_frames(random_moti
     motion = random_motion(4, frames=300)
     spans = list(pieces(300, 100, 30))
 
-    def fails_in_the_second(motions: Sequence[Motion]) -> list[MotionCorrection]:
+    def fails_in_the_second(motions: Sequence[Motion]) -> list[CorrectedMotion]:
         (given,) = motions
         bad = np.array_equal(given.root_m[0], motion.root_m[spans[1][0]])
-        return [MotionCorrection(given, accepted=not bad, reason="lost at frame 7" if bad else "")]
+        return [CorrectedMotion(given, accepted=not bad, reason="lost at frame 7" if bad else "")]
 
     correction = correct_long(fails_in_the_second, motion, piece_frames=100)
     assert not correction.accepted
@@ -107,12 +107,12 @@ def test_the_timeline_has_every_frame_once(random_motion: Callable[..., Motion],
     motion = random_motion(3, frames=300)
     numbered = replace(motion, root_m=np.arange(300.0)[:, None] * np.ones(3))
 
-    def tells_numbers(motions: Sequence[Motion]) -> list[MotionCorrection]:
+    def tells_numbers(motions: Sequence[Motion]) -> list[CorrectedMotion]:
         (given,) = motions
         lost = given.root_m[0, 0] >= fails_from
         number = given.root_m[: 25 if lost else None, 0]
         timeline = Timeline(given.fps, number, number, ("left foot",), number[:, None])
-        return [MotionCorrection(given, not lost, "lost at frame 24" if lost else "", timeline=timeline)]
+        return [CorrectedMotion(given, not lost, "lost at frame 24" if lost else "", timeline=timeline)]
 
     correction = correct_long(tells_numbers, numbered, piece_frames=100)
     lost_from = next((start for start, _ in pieces(300, 100, 30) if start >= fails_from), 300 - 25)

@@ -11,7 +11,7 @@ from selfcorrect.randomness import Stream, streams
 
 
 @dataclass(frozen=True)
-class Place:
+class SeedRun:
     """One denoiser and seed of an experiment: its share of the settings, its run folders, where it computes."""
 
     settings: MotionSettings
@@ -42,7 +42,7 @@ class Place:
         return self.folder / arm.name
 
 
-def places(settings: MotionSettings, root: Path, device: str = "auto") -> list[Place]:
+def seed_runs(settings: MotionSettings, root: Path, device: str = "auto") -> list[SeedRun]:
     """All seeds and denoisers of an experiment."""
     seeds = range(settings.first_seed, settings.first_seed + settings.seeds)
-    return [Place(settings, comparison, seed, root, device) for seed in seeds for comparison in settings.comparisons]
+    return [SeedRun(settings, comparison, seed, root, device) for seed in seeds for comparison in settings.comparisons]

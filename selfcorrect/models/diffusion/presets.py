@@ -1,0 +1,76 @@
+"""Denoisers with settings that suit them, from seconds on one CPU core to the published size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from selfcorrect.models.diffusion.config import DENOISERS, DiffusionConfig
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A configuration and how long it trains on some hundred windows of motion.
+
+    character: what its samples look like, in a word or two; initial_steps: optimiser steps of generation 0;
+    steps: of every later generation.
+    """
+
+    config: DiffusionConfig
+    character: str
+    initial_steps: int = 1000
+    steps: int = 50
+
+
+PRESETS = {
+    "patch-mixer": Preset(
+        DiffusionConfig(denoiser="patch-mixer", width=128, depth=4, snr_factor=0.03, learning_rate=3e-3),
+        "jittery",
+        initial_steps=550,
+        steps=30,
+    ),
+    "dct-mlp": Preset(
+        DiffusionConfig(denoiser="dct-mlp", width=384, depth=3, learning_rate=2e-3),
+        "smooth",
+        initial_steps=1000,
+        steps=40,
+    ),
+    "temporal-conv": Preset(
+        DiffusionConfig(denoiser="temporal-conv", width=96, depth=4), "smooth", initial_steps=1200, steps=75
+    ),
+    "transformer": Preset(
+        DiffusionConfig(denoiser="transformer", width=96, depth=4), "small transformer", initial_steps=2000, steps=200
+    ),
+    "paper": Preset(
+        DiffusionConfig(
+            denoiser="transformer",
+            width=512,
+            depth=8,
+            dropout=0.1,
+            diffusion_steps=1000,
+            sampling_steps=50,
+            guidance_scale=2.5,
+            learning_rate=1e-4,
+            fine_tune_learning_rate=1e-4,
+            final_learning_rate=1.0,
+            warm_up_steps=0,
+            weight_decay=0.01,
+            ema_decay=0.999,
+        ),
+        "MDM transformer",
+        initial_steps=100_000,
+        steps=2_000,
+    ),
+}
+"""One per denoiser that trains in seconds to minutes on one CPU core, the first two chosen as opposite cases, and
+`paper`, the size of the motion diffusion model (Tevet et al. 2023): 8 layers of 512 channels, 1000 noise levels, for a
+GPU."""
+
+
+def preset(name: str) -> Preset:
+    """The preset of that name, else the default settings of the denoiser of that name; SettingError for neither."""
+    return PRESETS.get(name) or Preset(DiffusionConfig(denoiser=DENOISERS.row(name).name), name)
+
+
+def preset_names() -> list[str]:
+    """All presets, then the denoisers without one."""
+    return [*PRESETS, *(name for name in DENOISERS.names if name not in PRESETS)]

@@ -1,0 +1,65 @@
+"""What the training of any network needs: batches, descent that notices divergence, random layers, running averages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from selfcorrect.errors import TrainingDivergedError
+from selfcorrect.randomness import Stream
+from selfcorrect.samples import Samples
+
+
+@contextmanager
+def layer_randomness(stream: Stream, device: torch.device) -> Iterator[None]:
+    """Let layers, which know only PyTorch's global generators (initialisation, dropout), draw from `stream`.
+
+    The global generators of the CPU and of `device` come out as they went in.
+    """
+    cuda = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.default_generator.manual_seed(stream.seed)
+        if cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(stream.seed)
+        yield
+
+
+def draw_rows(samples: Samples, size: int, generator: torch.Generator) -> Tensor:
+    """(size,) rows drawn with replacement in proportion to the samples' weights."""
+    return torch.multinomial(samples.weights.double(), size, replacement=True, generator=generator)
+
+
+def batches(samples: Samples, size: int, steps: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """`steps` batches of float32 values (size, *event), drawn with replacement in proportion to the weights."""
+    values = samples.values.float()
+    for _ in range(steps):
+        yield values[draw_rows(samples, size, generator)]
+
+
+def descend(
+    optimiser: torch.optim.Optimizer, loss: Tensor, step: int, gradient_norm: float | None = None, advice: str = ""
+) -> None:
+    """One optimiser step at the 0-based `step`, with gradients scaled down to `gradient_norm`.
+
+    Raises TrainingDivergedError, naming the step and giving the advice, where the loss is not finite.
+    """
+    if not torch.isfinite(loss):
+        raise TrainingDivergedError(f"the training loss became {loss.item()} at optimiser step {step + 1}{advice}")
+    optimiser.zero_grad()
+    loss.backward()
+    if gradient_norm is not None:
+        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        nn.utils.clip_grad_norm_(parameters, gradient_norm)
+    optimiser.step()
+
+
+@torch.no_grad()
+def follow(average: nn.Module, network: nn.Module, steps: int, decay: float) -> None:
+    """Move `average` towards `network` after `steps` steps; the first steps move it further, to forget the start."""
+    decay = min(decay, (1 + steps) / (10 + steps))
+    get_ema_multi_avg_fn(decay)(list(average.parameters()), list(network.parameters()), None)

@@ -1,0 +1,96 @@
+"""What an installed package adds by entry points is found by name, as if it were built in."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from selfcorrect.experiments.motion.arms import Arm
+from selfcorrect.experiments.motion.presets import Comparison
+from selfcorrect.models.diffusion.config import DENOISERS
+
+METADATA = "Metadata-Version: 2.1\nName: zoo\nVersion: 1.2\n"
+
+ENTRY_POINTS = """
+[selfcorrect.correctors]
+raised = zoo:raised
+made = zoo:made
+
+[selfcorrect.denoisers]
+one-layer = zoo:OneLayer
+"""
+
+MODULE = '''
+"""A package of somebody else."""
+
+from dataclasses import replace
+
+from torch import nn
+
+
+def raised(motion):
+    """Raises a motion by a centimetre."""
+    return replace(motion, root_m=motion.root_m + [0.0, 0.01, 0.0])
+
+
+def made(inputs):
+    """A corrector made from what the loop offers: pulls values towards their mean over the real data."""
+    mean = inputs.real.values.mean(0)
+    return lambda samples: samples.with_values(0.9 * samples.values + 0.1 * mean)
+
+
+class OneLayer(nn.Module):
+    """Predicts every clean feature from all features of its frame."""
+
+    def __init__(self, config, frames, features, classes):
+        super().__init__()
+        self.layer = nn.Linear(features, features)
+
+    def forward(self, noisy, times, labels):
+        return self.layer(noisy)
+'''
+
+
+@pytest.fixture
+def zoo(tmp_path: Path) -> Path:
+    """A folder as pip leaves it after installing the package `zoo`."""
+    folder = tmp_path / "site"
+    (folder / "zoo-1.2.dist-info").mkdir(parents=True)
+    (folder / "zoo-1.2.dist-info" / "METADATA").write_text(METADATA)
+    (folder / "zoo-1.2.dist-info" / "entry_points.txt").write_text(ENTRY_POINTS)
+    (folder / "zoo.py").write_text(MODULE)
+    return folder
+
+
+def test_names_of_an_installed_package_are_known(zoo: Path, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(ValueError, match="unknown corrector 'raised'"):
+        Arm("replace", "raised")
+    monkeypatch.syspath_prepend(str(zoo))
+    assert Arm("replace", "raised").budget == "not known (custom corrector)"
+    assert DENOISERS.row("one-layer").summary == "Added by zoo 1.2."
+    assert Comparison("one-layer", ()).preset.config.denoiser == "one-layer"
+
+
+@pytest.mark.slow
+def test_the_motion_experiment_uses_what_an_installed_package_adds(zoo: Path, tmp_path: Path):
+    small = "--preset quick --generations 1 --real-count 24 --judged-count 24 --steps 2 --initial-steps 5 --wandb off"
+    chosen = "--denoiser one-layer --corrector raised made --workers 2 --out run"
+    done = subprocess.run(
+        [sys.executable, "-m", "selfcorrect.experiments.cli", "motion", *small.split(), *chosen.split()],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(zoo)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert {row["denoiser"] for row in rows} == {"one-layer"}
+    moved = {row["arm"]: row["corrected_distance"] for row in rows if row["generation"] == 1}
+    assert moved.keys() == {"real+none", "replace+none", "replace+raised", "replace+made"}
+    assert moved["replace+none"] == 0 < min(moved["replace+raised"], moved["replace+made"])
