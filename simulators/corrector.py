@@ -12,7 +12,7 @@ from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.processes import map_tasks
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
-from selfcorrect.simulators.pipeline import Outcome, mend, simulate
+from selfcorrect.simulators.pipeline import Outcome, correct_kinematically, simulate
 from selfcorrect.simulators.settings import TrackerSettings
 
 SHORTEST_FRAMES = 4
@@ -28,7 +28,9 @@ class KinematicCorrector:
 
     def __call__(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
         """Correct motions on any skeletons; see `PhysicsCorrector`."""
-        return _in_batches(partial(mend, self.precondition), motions, _batch(self.precondition), workers=1)
+        return _in_batches(
+            partial(correct_kinematically, self.precondition), motions, _batch(self.precondition), workers=1
+        )
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What happens to motions of one skeleton, frame rate and length: mending, planning, simulating, judging.
+"""What happens to motions of one skeleton, frame rate and length: mend, find supports, plan, track, judge.
 
 This runs in worker processes, which therefore need neither PyTorch nor the rest of the library.
 """
@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from selfcorrect.motion.body.flesh import SolePoints
-from selfcorrect.motion.correction.support import Support
+from selfcorrect.motion.correction.support import Support, ground_of_feet_m
 from selfcorrect.motion.correction.timeline import Timeline, spans
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import PhysicalErrors, physical_errors
@@ -21,12 +21,21 @@ from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.body.carrying import onto_links, onto_skeleton
 from selfcorrect.simulators.body.humanoid import Humanoid, humanoid
 from selfcorrect.simulators.engines.table import ENGINES
-from selfcorrect.simulators.mending.precondition import Mended, PreconditionSettings, precondition
-from selfcorrect.simulators.planning.contact_plan import explain
+from selfcorrect.simulators.engines.world import World
+from selfcorrect.simulators.mending.limbs import limbs_above_floor
+from selfcorrect.simulators.mending.precondition import (
+    PreconditionSettings,
+    ground_under_feet_m,
+    levelled,
+    origins_m,
+    planted,
+)
+from selfcorrect.simulators.planning.contact_plan import ContactPlan, plan_contacts
 from selfcorrect.simulators.planning.dynamics_filter import clear_floor, filter_dynamics
+from selfcorrect.simulators.planning.foot_placement import place_feet
+from selfcorrect.simulators.planning.support_inference import infer_supports
 from selfcorrect.simulators.planning.supports import above_ground_m
-from selfcorrect.simulators.planning.treading import tread
-from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.settings import SupportMode, TrackerSettings
 from selfcorrect.simulators.tracking.anchoring import leg_jacobians
 from selfcorrect.simulators.tracking.diagnosis import timeline
 from selfcorrect.simulators.tracking.tracker import Track, follow
@@ -50,71 +59,142 @@ class Outcome:
     notes: tuple[str, ...]
 
 
-def mend(settings: PreconditionSettings, motions: MotionBatch) -> list[Outcome]:
-    """Motions of one length, preconditioned."""
+@dataclass(frozen=True, eq=False)
+class Preconditioned:
+    """Mended motions, the lowest ground on which they stand at y = 0."""
+
+    motions: MotionBatch
+    soles: SolePoints
+    """Those of the motions, fitted only to a single one."""
+    supports: list[tuple[Support, ...]]
+    """What carries each beside that ground."""
+    origin_m: np.ndarray
+    """(N,) the height that is to be y = 0, which was there, or nearest to it, in the motion as it came."""
+
+
+@dataclass(frozen=True, eq=False)
+class Planned:
+    """What bodies shall do: motions of their links, the contact forces that explain them, and how legs may give way."""
+
+    links: MotionBatch
+    contacts: ContactPlan
+    leg_jacobians: np.ndarray
+
+
+def correct_kinematically(settings: PreconditionSettings, motions: MotionBatch) -> list[Outcome]:
+    """Motions of one length, preconditioned and not simulated."""
     mended, count = precondition(motions, settings), len(motions)
     changes = _changes(motions, mended.motions, mended)
-    return _outcomes(mended, mended.motions, [""] * count, changes, [None] * count, settings)
+    return _outcomes(mended, mended.motions, [""] * count, changes, [None] * count, settings.mode)
 
 
 def simulate(preconditioning: PreconditionSettings, settings: TrackerSettings, motions: MotionBatch) -> list[Outcome]:
     """Motions of one length, preconditioned and followed by a simulated humanoid."""
-    return follow_mended(preconditioning, settings, motions, precondition(motions, preconditioning))
+    mended = precondition(motions, preconditioning)
+    return simulate_preconditioned(preconditioning.mode, settings, motions, mended)
 
 
-def follow_mended(
-    preconditioning: PreconditionSettings, settings: TrackerSettings, motions: MotionBatch, mended: Mended
+def precondition(motions: MotionBatch, settings: PreconditionSettings) -> Preconditioned:
+    """Mend motions that share one length, and find what carries them.
+
+    Raises InputError where the skeleton lacks a hip, knee or ankle.
+    """
+    mode, level = settings.mode, levelled(motions, settings)
+    whole, supports = planted(level, ground_under_feet_m(level, mode)), [()] * len(motions)
+    if mode.finds_supports:
+        supports = infer_supports(whole, level.posed.positions_m, level.posed.orientations, level.soles)
+    if any(supports):
+        frames = motions.root_m.shape[1]
+        whole = planted(level, np.stack([ground_of_feet_m(own, frames) for own in supports]))
+    if mode.moves_to_floor:
+        whole = limbs_above_floor(whole)
+    return Preconditioned(whole, level.soles, supports, origins_m(level, supports))
+
+
+def simulate_preconditioned(
+    mode: SupportMode, settings: TrackerSettings, given: MotionBatch, mended: Preconditioned
 ) -> list[Outcome]:
-    """Motions of one length, followed by a simulated humanoid as they were mended."""
-    simulator, supports = _simulator(settings), mended.supports
-    body = simulator.body_of(motions.skeleton, mended.soles)
+    """Motions of one length, followed by a simulated humanoid as they were mended; `given` is what they came as."""
+    simulator = _simulator(settings)
+    body = simulator.body_of(given.skeleton, mended.soles)
+    planned = _planned(body, mended, settings)
+    tracks = _tracked(simulator.world, body, planned, mended.supports, _bounded(settings, mode))
+    simulated = onto_skeleton(body, MotionBatch.stack([track.motion for track in tracks]), mended.motions)
+    failures = _failures(tracks, _distance_m(mended.motions, simulated), settings)
+    if mode.finds_supports:
+        floats = _floating(body, planned.contacts, mended.supports, given.fps)
+        failures = [reason or failure for reason, failure in zip(floats, failures, strict=True)]
+    figures = zip(_changes(given, simulated, mended), tracks, planned.contacts.rest, strict=True)
+    diagnostics = [{**changes, **_help(body, track.wrench, rest)} for changes, track, rest in figures]
+    substeps = settings.steps_per_frame(given.fps)
+    timelines = [timeline(body, track, given.fps, substeps) for track in tracks]
+    return _outcomes(mended, simulated, failures, diagnostics, timelines, mode)
+
+
+def _planned(body: Humanoid, mended: Preconditioned, settings: TrackerSettings) -> Planned:
+    """Motions that contacts can explain as far as possible, and these contacts."""
+    supports, friction = mended.supports, settings.friction
     links = clear_floor(body, onto_links(body, mended.motions), supports)
     if settings.filter_dynamics:
-        links = filter_dynamics(body, links, settings.friction, supports)
-        links = tread(body, links, settings.friction, supports)
-    plans = explain(body, links, settings.friction, supports=supports)
-    jacobians = leg_jacobians(body, links, plans)
-    if preconditioning.support == "off":  # what holds the body bears its weight and helps it as ever
-        settings = replace(settings, force_limit_bodyweights=settings.force_limit_bodyweights + 1)
-    tracks = [
-        follow(simulator.world, body, links[index], plans.of(index), jacobians[index], settings, supports[index])
-        for index in range(len(motions))
+        links = filter_dynamics(body, links, friction, supports)
+        links = place_feet(body, links, friction, supports)
+    contacts = plan_contacts(body, links, friction, supports=supports)
+    return Planned(links, contacts, leg_jacobians(body, links, contacts))
+
+
+def _tracked(
+    world: World,
+    body: Humanoid,
+    planned: Planned,
+    supports: Sequence[tuple[Support, ...]],
+    settings: TrackerSettings,
+) -> list[Track]:
+    """What the simulated body made of each motion."""
+    return [
+        follow(world, body, links, planned.contacts.of(index), planned.leg_jacobians[index], settings, supports[index])
+        for index, links in enumerate(planned.links[index] for index in range(len(planned.links)))
     ]
-    simulated = onto_skeleton(body, MotionBatch.stack([track.motion for track in tracks]), mended.motions)
-    off_m = _distance_m(mended.motions, simulated)
-    failures = [_failure(track, off, settings) for track, off in zip(tracks, off_m, strict=True)]
-    if preconditioning.support == "infer":
-        off_ground_m = above_ground_m(body, plans.points_m, supports)[..., 1].min(-1)
-        missing = np.linalg.norm(plans.rest[..., :3], axis=-1) / body.weight_n
-        floats = [_floats(held, motions.fps) for held in (missing > FLOATING_BODYWEIGHTS) & (off_ground_m > FLOATING_M)]
-        failures = [reason or failure for reason, failure in zip(floats, failures, strict=True)]
-    figures = zip(_changes(motions, simulated, mended), tracks, plans.rest, strict=True)
-    diagnostics = [{**changes, **_help(body, track.wrench, rest)} for changes, track, rest in figures]
-    substeps = settings.steps_per_frame(motions.fps)
-    timelines = [timeline(body, track, motions.fps, substeps) for track in tracks]
-    return _outcomes(mended, simulated, failures, diagnostics, timelines, preconditioning)
+
+
+def _bounded(settings: TrackerSettings, mode: SupportMode) -> TrackerSettings:
+    """The settings with the bound on help that holds in a mode."""
+    if mode.moves_to_floor:
+        return settings
+    limit = settings.force_limit_bodyweights + settings.bearing_limit_bodyweights
+    return replace(settings, force_limit_bodyweights=limit)
+
+
+def _floating(body: Humanoid, contacts: ContactPlan, supports: Sequence[Sequence[Support]], fps: float) -> list[str]:
+    """Where each body floats, "" if nowhere."""
+    off_ground_m = above_ground_m(body, contacts.points_m, supports)[..., 1].min(-1)
+    missing = np.linalg.norm(contacts.rest[..., :3], axis=-1) / body.weight_n
+    return [_floats(held, fps) for held in (missing > FLOATING_BODYWEIGHTS) & (off_ground_m > FLOATING_M)]
+
+
+def _failures(tracks: Sequence[Track], off_m: np.ndarray, settings: TrackerSettings) -> list[str]:
+    """Why tracks are no corrections, "" if they are; off_m: (N, T) mean distance of all joints from the targets."""
+    return [_failure(track, own_m, settings) for track, own_m in zip(tracks, off_m, strict=True)]
 
 
 def _outcomes(
-    mended: Mended,
+    mended: Preconditioned,
     motions: MotionBatch,
     failures: list[str],
     diagnostics: list[dict[str, float]],
     timelines: Sequence[Timeline | None],
-    settings: PreconditionSettings,
+    mode: SupportMode,
 ) -> list[Outcome]:
     down_m = [np.array([0.0, -origin_m, 0.0]) for origin_m in mended.origin_m]
     root_m = [root + shift for root, shift in zip(motions.root_m, down_m, strict=True)]
     supports = [tuple(each.moved(shift) for each in own) for own, shift in zip(mended.supports, down_m, strict=True)]
-    notes = [_notes(origin_m, settings) for origin_m in mended.origin_m]
+    notes = [_notes(origin_m, mode) for origin_m in mended.origin_m]
     rows = zip(root_m, motions.rotations, failures, diagnostics, timelines, supports, notes, strict=True)
     return [Outcome(*row) for row in rows]
 
 
-def _notes(origin_m: float, settings: PreconditionSettings) -> tuple[str, ...]:
-    if settings.support == "off":
-        return ("height left alone",)
-    return (f"the lowest ground lies at {-origin_m:.2f} m",) if origin_m else ()
+def _notes(origin_m: float, mode: SupportMode) -> tuple[str, ...]:
+    """What was assumed of a motion."""
+    return (*mode.notes, *((f"the lowest ground lies at {-origin_m:.2f} m",) if origin_m else ()))
 
 
 def _floats(held: np.ndarray, fps: float) -> str:
@@ -134,7 +214,7 @@ def _failure(track: Track, off_m: np.ndarray, settings: TrackerSettings) -> str:
     return ""
 
 
-def _changes(given: MotionBatch, after: MotionBatch, mended: Mended) -> list[dict[str, float]]:
+def _changes(given: MotionBatch, after: MotionBatch, mended: Preconditioned) -> list[dict[str, float]]:
     """Per motion: mean distance moved, and each of its `physical_errors` before and after."""
     before = replace(given, root_m=given.root_m + mended.origin_m[:, None, None] * [0.0, 1.0, 0.0])
     columns = {"moved_m": _distance_m(before, after).mean(1)}

@@ -14,6 +14,25 @@ STRENGTHS = {"faithful": 0.0, "balanced": 0.7, "physical": 1.0}
 SupportChoice: TypeAlias = Literal["infer", "floor", "off"]
 """What carries the body: what the motion shows, nothing but the floor, or whatever it may be, left alone."""
 
+
+@dataclass(frozen=True)
+class SupportMode:
+    """What a `SupportChoice` means for each stage of the pipeline."""
+
+    moves_to_floor: bool
+    """Motions are brought to the height of the floor, and limbs out of it; otherwise heights are left alone."""
+    finds_supports: bool
+    """Steps, rungs and seats are inferred, and bodies rejected that nothing is found to hold up."""
+    notes: tuple[str, ...] = ()
+    """What is said of each motion."""
+
+
+SUPPORT_MODES: dict[SupportChoice, SupportMode] = {
+    "infer": SupportMode(moves_to_floor=True, finds_supports=True),
+    "floor": SupportMode(moves_to_floor=True, finds_supports=False),
+    "off": SupportMode(moves_to_floor=False, finds_supports=False, notes=("height left alone",)),
+}
+
 _MAY_BE_ZERO = ("filter_dynamics", "sole_lowering_m")
 
 _FRONTIER = {
@@ -55,6 +74,8 @@ class TrackerSettings:
     """Damping ratio of the root's rotational springs."""
     force_limit_bodyweights: float = 1.0
     """Bound on the horizontal root force, and on the vertical one, in body weights."""
+    bearing_limit_bodyweights: float = 1.0
+    """Added to that bound where heights are left alone (support "off"): what is unseen may bear the body's weight."""
     torque_limit_nm: float = 500.0
     """Bound on the root torque, N m."""
 

@@ -19,9 +19,9 @@ from selfcorrect.datasets.collections.cmu import load_cmu
 from selfcorrect.motion.correction.timeline import BEARS_BODYWEIGHTS, Timeline
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.mending.precondition import PreconditionSettings, precondition
-from selfcorrect.simulators.pipeline import Outcome, follow_mended
-from selfcorrect.simulators.settings import STRENGTHS, TrackerSettings
+from selfcorrect.simulators.mending.precondition import PreconditionSettings
+from selfcorrect.simulators.pipeline import Outcome, precondition, simulate_preconditioned
+from selfcorrect.simulators.settings import STRENGTHS, SUPPORT_MODES, TrackerSettings
 
 FEET = ("left foot", "right foot")
 
@@ -46,14 +46,16 @@ class Verdict:
 
 def judge(clip: Motion, corrector: TrackerSettings, other: TrackerSettings) -> Verdict | str:
     """Correct a clip with one engine's settings and replay the result with the other's; why not, where one failed."""
-    batch, nothing = MotionBatch.stack([clip]), PreconditionSettings(support="floor")
+    batch, nothing = MotionBatch.stack([clip]), SUPPORT_MODES["floor"]
     mended = precondition(batch, PreconditionSettings())
-    (corrected,) = follow_mended(nothing, corrector, batch, mended)
+    (corrected,) = simulate_preconditioned(nothing, corrector, batch, mended)
     if corrected.failure:
         return f"{corrector.engine}: {corrected.failure}"
     up_m = mended.origin_m[:, None, None] * [0.0, 1.0, 0.0]
     given = replace(batch, root_m=corrected.root_m[None] + up_m, rotations=corrected.rotations[None])
-    (judged,) = follow_mended(nothing, replace(other, filter_dynamics=False), given, replace(mended, motions=given))
+    (judged,) = simulate_preconditioned(
+        nothing, replace(other, filter_dynamics=False), given, replace(mended, motions=given)
+    )
     return f"{other.engine}: {judged.failure}" if judged.failure else _compare(clip, corrected, judged)
 
 

@@ -37,7 +37,7 @@ def trunk_lift(skeleton: Skeleton, positions_m: np.ndarray, fps: float) -> np.nd
     return lift_m[..., None] * (0.0, 1.0, 0.0)
 
 
-def above_floor(motions: MotionBatch) -> MotionBatch:
+def limbs_above_floor(motions: MotionBatch) -> MotionBatch:
     """Motions whose knees, elbows and wrists are not below the floor, as far as their bones reach."""
     positions_m, orientations = forward_kinematics(motions.skeleton, motions.root_m, motions.rotations)
     rotations = motions.rotations.copy()

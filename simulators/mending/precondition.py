@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import get_args
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d
@@ -16,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.errors import SettingError
 from selfcorrect.motion.body.flesh import SolePoints, sole_points
-from selfcorrect.motion.correction.support import Support
+from selfcorrect.motion.correction.support import Support, ground_of_feet_m
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body import smoothing
@@ -32,9 +31,7 @@ from selfcorrect.simulators.body.soles import (
 from selfcorrect.simulators.mending import denoising, footing, grounding, limbs
 from selfcorrect.simulators.mending.drift import floor_drift
 from selfcorrect.simulators.mending.splices import without_splices
-from selfcorrect.simulators.planning.support_inference import infer_supports
-from selfcorrect.simulators.planning.supports import ground_of_feet_m
-from selfcorrect.simulators.settings import SupportChoice
+from selfcorrect.simulators.settings import SUPPORT_MODES, SupportChoice, SupportMode
 
 FLAT_STANCE_RAD = np.radians(15.0)
 """Feet tilted by less are flat enough to show the thickness of their soles."""
@@ -64,21 +61,13 @@ class PreconditionSettings:
     whatever it may be that holds it at its height, which then is left alone ("off")."""
 
     def __post_init__(self) -> None:
-        if self.support not in get_args(SupportChoice):
-            raise SettingError(f"support must be one of {get_args(SupportChoice)}, got {self.support!r}")
+        if self.support not in SUPPORT_MODES:
+            raise SettingError(f"support must be one of {', '.join(SUPPORT_MODES)}, got {self.support!r}")
 
-
-@dataclass(frozen=True, eq=False)
-class Mended:
-    """Preconditioned motions, the lowest ground on which they stand at y = 0."""
-
-    motions: MotionBatch
-    soles: SolePoints
-    """Those of the motions, fitted only to a single one."""
-    supports: list[tuple[Support, ...]]
-    """What carries each beside that ground."""
-    origin_m: np.ndarray
-    """(N,) the height that is to be y = 0, which was there, or nearest to it, in the motion as it came."""
+    @property
+    def mode(self) -> SupportMode:
+        """What `support` means."""
+        return SUPPORT_MODES[self.support]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,10 +106,21 @@ class Posed:
         return Rotation.from_quat(self.orientations[:, :, ankles]).apply(sole_normals(soles))
 
 
-def precondition(motions: MotionBatch, settings: PreconditionSettings) -> Mended:
-    """Mend motions that share one length.
+@dataclass(frozen=True, eq=False)
+class Levelled:
+    """Motions without noise, splices, spikes and drift, with the lowest ground on which they stand at y = 0."""
 
-    Raises ValueError where the skeleton lacks a hip, knee or ankle.
+    posed: Posed
+    soles: SolePoints
+    """Those of the motions, fitted only to a single one."""
+    raised_m: np.ndarray
+    """(N,) by which they have been raised to that end."""
+
+
+def levelled(motions: MotionBatch, settings: PreconditionSettings) -> Levelled:
+    """Mend motions that share one length, all but their feet and limbs.
+
+    Raises InputError where the skeleton lacks a hip, knee or ankle.
     """
     noise_rad = denoising.joint_noise_rad(motions)
     noisy = denoising.noisy(noise_rad)
@@ -131,21 +131,29 @@ def precondition(motions: MotionBatch, settings: PreconditionSettings) -> Mended
     if settings.fit_soles:
         soles = _fitted(posed, soles)
         posed = _level(Posed.of(posed.motions, soles), soles, settings)
-    if settings.support != "off":
+    if settings.mode.moves_to_floor:
         posed = posed.moved(limbs.trunk_lift(motions.skeleton, posed.positions_m, motions.fps))
-    infer, left_alone = settings.support == "infer", settings.support == "off"
-    held_m = np.clip(posed.feet_m[..., 1].min(-1), 0.0, footing.STANDING_M if left_alone else 0.0)
-    planted = _plant_feet(posed, soles, held_m)
-    supports = infer_supports(planted, posed.positions_m, posed.orientations, soles) if infer else [()] * len(motions)
-    if any(supports):
-        ground_m = np.stack([ground_of_feet_m(own, motions.root_m.shape[1]) for own in supports])
-        planted = _plant_feet(posed, soles, ground_m)
-    if settings.support != "off":
-        planted = limbs.above_floor(planted)
-    raised_m = (posed.motions.root_m - raw.motions.root_m)[:, 0, 1]
-    frames = motions.root_m.shape[1]
-    origins = [_origin_m(own, frames, raised) for own, raised in zip(supports, raised_m, strict=True)]
-    return Mended(planted, soles, supports, np.array(origins))
+    return Levelled(posed, soles, (posed.motions.root_m - raw.motions.root_m)[:, 0, 1])
+
+
+def ground_under_feet_m(level: Levelled, mode: SupportMode) -> np.ndarray:
+    """Height (N, T, 2) of what is beneath each foot before supports are known.
+
+    That is the floor, or where heights are left alone whatever a foot that hovers a little may stand on.
+    """
+    highest_m = 0.0 if mode.moves_to_floor else footing.STANDING_M
+    return np.clip(level.posed.feet_m[..., 1].min(-1), 0.0, highest_m)
+
+
+def planted(level: Levelled, ground_m: np.ndarray) -> MotionBatch:
+    """Motions whose feet stand flat, still and on the ground (N, T, 2) beneath them."""
+    return _plant_feet(level.posed, level.soles, ground_m)
+
+
+def origins_m(level: Levelled, supports: Sequence[Sequence[Support]]) -> np.ndarray:
+    """The heights (N,) that are to be y = 0, which were there, or nearest to it, in the motions as they came."""
+    frames = level.posed.motions.root_m.shape[1]
+    return np.array([_origin_m(own, frames, raised) for own, raised in zip(supports, level.raised_m, strict=True)])
 
 
 def _fitted(posed: Posed, soles: SolePoints) -> SolePoints:
@@ -176,10 +184,10 @@ def _halted(posed: Posed, noisy: np.ndarray) -> Posed:
 
 def _level(posed: Posed, soles: SolePoints, settings: PreconditionSettings) -> Posed:
     """Take out the height of the lowest ground on which feet stand."""
-    if not settings.estimate_floor or settings.support == "off":
+    if not (settings.estimate_floor and settings.mode.moves_to_floor):
         return posed
     fps, heights_m = posed.motions.fps, _floors_m(posed, soles)
-    if settings.support == "infer":
+    if settings.mode.finds_supports:
         speed_m_s = frame_speeds(velocities(posed.feet_m, fps))
         stands = (speed_m_s < grounding.STILL_M_S) & (posed.normals(soles)[..., 1] > np.cos(STANCE_TILT_RAD))
         each = zip(posed.feet_m[..., 1].min(-1), stands, posed.motions.root_m[..., 1], heights_m, strict=True)

@@ -37,7 +37,7 @@ REGULARISATION = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class ContactPlan:
     """A motion explained by the floor's forces on the body, and what remains."""
 
     needs: Demand
@@ -51,20 +51,20 @@ class Plan:
     rest: np.ndarray
     """(N, T, 6) force and moment about the centre of mass that contacts cannot explain."""
 
-    def of(self, index: int) -> Plan:
+    def of(self, index: int) -> ContactPlan:
         """The plan of one motion of the batch, without the axis of motions."""
         needs = Demand(**{field.name: getattr(self.needs, field.name)[index] for field in fields(Demand)})
-        arrays = (getattr(self, field.name)[index] for field in fields(Plan) if field.name != "needs")
-        return Plan(needs, *arrays)
+        arrays = (getattr(self, field.name)[index] for field in fields(ContactPlan) if field.name != "needs")
+        return ContactPlan(needs, *arrays)
 
 
-def explain(
+def plan_contacts(
     body: Humanoid,
     motions: MotionBatch,
     friction: float,
     iterations: int = 30,
     supports: Sequence[Sequence[Support]] = (),
-) -> Plan:
+) -> ContactPlan:
     """Explain motions on the body's tree by contact forces with the given coefficient of friction.
 
     supports: what carries each of the motions beside the floor; none for any where that is empty.
@@ -79,7 +79,7 @@ def explain(
     for chosen, places in _by_touch(activation, len(body.soles)):
         here = arms_m[chosen, :, :places], activation[chosen, :, :places]
         force_n[chosen, :, :places] = contact_forces(needs.wrench[chosen], *here, friction, iterations)
-    return Plan(needs, points_m, force_n, activation, needs.wrench - net_wrench(arms_m, force_n))
+    return ContactPlan(needs, points_m, force_n, activation, needs.wrench - net_wrench(arms_m, force_n))
 
 
 def _by_touch(activation: np.ndarray, soles: int) -> Iterator[tuple[np.ndarray, int]]:

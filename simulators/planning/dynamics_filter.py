@@ -19,7 +19,7 @@ from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body.humanoid import Humanoid
 from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
 from selfcorrect.simulators.body.smoothing import second_difference_bands
-from selfcorrect.simulators.planning.contact_plan import explain
+from selfcorrect.simulators.planning.contact_plan import plan_contacts
 from selfcorrect.simulators.planning.supports import above_ground_m
 
 ROUNDS = 2
@@ -38,7 +38,7 @@ def filter_dynamics(
 ) -> MotionBatch:
     """Motions on the body's tree, shifted so that contacts within friction cones explain more of them."""
     for _ in range(ROUNDS):
-        plan = explain(body, motions, friction, ITERATIONS, supports)
+        plan = plan_contacts(body, motions, friction, ITERATIONS, supports)
         shift_m = np.stack(
             [
                 centre_shift(rest, forces_n.sum(1), body.total_mass_kg, motions.fps)

@@ -7,8 +7,9 @@ which people put their weight on them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import chain
 
 import numpy as np
@@ -68,7 +69,7 @@ if it explains this share of what is missing, and if it carries this share of th
 MARGIN_M, MARGIN_OF_SEAT_M = 0.08, 0.03
 """By this much a support is wider than what rests on it; sloping thighs must clear the edge of a seat."""
 
-Explain = Callable[[Sequence[Support]], tuple[np.ndarray, np.ndarray]]
+Explain = Callable[[tuple[Support, ...]], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +92,7 @@ def infer_supports(
     planted: the motions with feet that stand still on the floor where they are near it; positions_m (N, T, J, 3) and
     orientations (N, T, J, 4): the joints' world poses before that, which show how high supports are.
     """
-    body = humanoid(planted.skeleton, soles=soles)
+    body = humanoid(planted.skeleton, soles=soles)  # of usual mass: what is there depends on no setting of a simulation
     given_m = body.touches.lowest_points(positions_m[:, :, body.joints], orientations[:, :, body.joints])
     return [_supports(body, planted[index], own_m) for index, own_m in enumerate(given_m)]
 
@@ -106,14 +107,13 @@ def _supports(body: Humanoid, motion: Motion, given_m: np.ndarray) -> tuple[Supp
     asked = np.zeros(len(motion), dtype=bool)
     for rest in chain(*rests):
         asked[rest.frames] = True
-    explain = _explanation(body, onto_links(body, MotionBatch.stack([motion])), points_m, asked)
-    supports: list[Support] = []
-    missing, _ = explain(supports)
-    for candidates in rests:
+    explain = cache(_explanation(body, onto_links(body, MotionBatch.stack([motion])), points_m, asked))
+    supports: tuple[Support, ...] = ()
+    for candidates in filter(None, rests):
+        missing, _ = explain(supports)
         if needed := [rest for rest in candidates if _lacks(rest, missing[rest.frames], motion.fps)]:
-            left, loads = explain(supports + [rest.support for rest in needed])
-            supports += [rest.support for rest in needed if _carries(rest, missing, left, loads)]
-            missing, _ = explain(supports)
+            left, loads = explain((*supports, *(rest.support for rest in needed)))
+            supports += tuple(rest.support for rest in needed if _carries(rest, missing, left, loads))
     levelled = (_levelled(support, given_m[:, carried_places(body, support.part), 1]) for support in supports)
     return tuple(sorted(levelled, key=lambda support: support.first))
 
@@ -134,7 +134,7 @@ def _explanation(body: Humanoid, motion: MotionBatch, points_m: np.ndarray, aske
     arms_m = points_m[None] - needs.centre_m[:, :, None]
     weights = np.array([1.0] * 3 + [MOMENT_WEIGHT] * 3)
 
-    def explain(supports: Sequence[Support]) -> tuple[np.ndarray, np.ndarray]:
+    def explain(supports: tuple[Support, ...]) -> tuple[np.ndarray, np.ndarray]:
         above_m = above_ground_m(body, points_m[None], [supports])
         activation = contact_activation(above_m, motion.fps, SPEEDS_M_S)
         wrench, arms = needs.wrench[:, asked], arms_m[:, asked]

@@ -109,15 +109,6 @@ def _ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Support])
     return ground_m
 
 
-def ground_of_feet_m(supports: Sequence[Support], frames: int) -> np.ndarray:
-    """Height (T, 2) of what is beneath the left and the right foot."""
-    ground_m = np.zeros((frames, 2))
-    for support in supports:
-        if support.part.endswith("foot"):
-            ground_m[support.first : support.last + 1, int(support.part.startswith("right"))] = support.top_m[1]
-    return ground_m
-
-
 def present(supports: Sequence[Support], frames: int) -> list[set[int]]:
     """Which supports are there in each frame, one frame earlier than in use."""
     return [

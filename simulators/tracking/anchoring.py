@@ -28,7 +28,7 @@ from selfcorrect.simulators.body.vectors import (
     turned,
 )
 from selfcorrect.simulators.engines.world import PerJoint, RootState
-from selfcorrect.simulators.planning.contact_plan import Plan
+from selfcorrect.simulators.planning.contact_plan import ContactPlan
 from selfcorrect.simulators.planning.reference import between_frames
 
 DIFFERENCE_M = 0.012
@@ -45,7 +45,7 @@ LIMIT_M = 0.05
 """Furthest that a target is moved."""
 
 
-def leg_jacobians(body: Humanoid, motions: MotionBatch, plans: Plan) -> np.ndarray:
+def leg_jacobians(body: Humanoid, motions: MotionBatch, plans: ContactPlan) -> np.ndarray:
     """Turns (N, T, 2, 3 joints, 3) of hip, knee and ankle per metre by which the ankle shall move.
 
     Rotation vectors in the links' frames; the last axis is the ankle's direction in the world, y up. Root and foot keep
@@ -69,7 +69,9 @@ def leg_jacobians(body: Humanoid, motions: MotionBatch, plans: Plan) -> np.ndarr
 class LegAnchors:
     """Moves the leg targets of one motion, step by step, in the simulator's frame; remembers low-passed errors."""
 
-    def __init__(self, body: Humanoid, plan: Plan, jacobians: np.ndarray, fps: float, times_s: np.ndarray) -> None:
+    def __init__(
+        self, body: Humanoid, plan: ContactPlan, jacobians: np.ndarray, fps: float, times_s: np.ndarray
+    ) -> None:
         """`plan` and `jacobians` (T, 2, 3, 3, 3) are of one motion; times_s: (S,) of its steps."""
         legs = Legs.of(body.tree)
         self.ankles = legs.ankles.tolist()

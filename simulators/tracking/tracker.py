@@ -24,7 +24,7 @@ from selfcorrect.simulators.body.frames import (
 from selfcorrect.simulators.body.humanoid import Humanoid
 from selfcorrect.simulators.body.vectors import Numbers, cross
 from selfcorrect.simulators.engines.world import PerJoint, RootState, World
-from selfcorrect.simulators.planning.contact_plan import Plan
+from selfcorrect.simulators.planning.contact_plan import ContactPlan
 from selfcorrect.simulators.planning.dynamics import joint_torques
 from selfcorrect.simulators.planning.reference import Reference, between_frames, rotation_velocities
 from selfcorrect.simulators.planning.supports import present
@@ -80,7 +80,7 @@ def follow(
     world: World,
     body: Humanoid,
     motion: Motion,
-    plan: Plan,
+    plan: ContactPlan,
     jacobians: np.ndarray,
     settings: TrackerSettings,
     supports: Sequence[Support] = (),
@@ -137,7 +137,7 @@ def _root_goals(body: Humanoid, reference: Reference, times_s: np.ndarray) -> li
 
 
 def _steps(
-    world: World, body: Humanoid, reference: Reference, plan: Plan, fps: float, times_s: np.ndarray
+    world: World, body: Humanoid, reference: Reference, plan: ContactPlan, fps: float, times_s: np.ndarray
 ) -> list[Step]:
     """The plan and the drive at every step's time (S,)."""
     root_m = plan.needs.positions_m[:, 0]

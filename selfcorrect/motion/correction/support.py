@@ -59,6 +59,15 @@ def ground_heights_m(skeleton: Skeleton, supports: Sequence[Support], frames: in
     return ground_m
 
 
+def ground_of_feet_m(supports: Sequence[Support], frames: int) -> np.ndarray:
+    """Height (T, 2) of what is beneath the left and the right foot."""
+    ground_m = np.zeros((frames, 2))
+    for support in supports:
+        if support.part.endswith("foot"):
+            ground_m[support.first : support.last + 1, int(support.part.startswith("right"))] = support.top_m[1]
+    return ground_m
+
+
 def gripping(supports: Sequence[Support], frames: int) -> np.ndarray:
     """(T,) whether a hand holds on to something."""
     grips = np.zeros(frames, dtype=bool)

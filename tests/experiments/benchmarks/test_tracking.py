@@ -12,9 +12,9 @@ from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.experiments.benchmarks import correction, frontier, judge, memory, throughput, tracking
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.mending.precondition import PreconditionSettings, precondition
-from selfcorrect.simulators.pipeline import follow_mended
-from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.mending.precondition import PreconditionSettings
+from selfcorrect.simulators.pipeline import precondition, simulate_preconditioned
+from selfcorrect.simulators.settings import SUPPORT_MODES, TrackerSettings
 
 
 @pytest.fixture(scope="module")
@@ -135,12 +135,12 @@ def test_the_other_engine_confirms_what_one_has_corrected(walk, clips):
 def test_the_other_engine_catches_a_floating_motion(walk):
     """A walk 8 cm above the floor, which its maker believes in, has no contacts in another engine."""
     pytest.importorskip("mujoco")
-    batch, as_it_is = MotionBatch.stack([walk]), PreconditionSettings(support="off")
+    batch, as_it_is = MotionBatch.stack([walk]), SUPPORT_MODES["off"]
     mended = precondition(batch, PreconditionSettings())
     raised = replace(mended.motions, root_m=mended.motions.root_m + np.array([0.0, 0.08, 0.0]))
     settings = TrackerSettings(engine="mujoco", filter_dynamics=False)
     stands, floats = (
-        follow_mended(as_it_is, settings, motions, replace(mended, motions=motions))[0].timeline
+        simulate_preconditioned(as_it_is, settings, motions, replace(mended, motions=motions))[0].timeline
         for motions in (mended.motions, raised)
     )
     assert stands.loads_bodyweights.sum(axis=1).mean() > 0.7

@@ -12,7 +12,8 @@ from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.mending import limbs
-from selfcorrect.simulators.mending.precondition import PreconditionSettings, precondition
+from selfcorrect.simulators.mending.precondition import PreconditionSettings
+from selfcorrect.simulators.pipeline import precondition
 
 
 @pytest.mark.parametrize("label", ["crawl", "getup_facedown", "getup_faceup", "roll"])
@@ -24,7 +25,7 @@ def test_bodies_on_the_floor_do_not_sink(clips, label):
 
 def test_motions_above_the_floor_stay_as_they_are(walk, adult):
     batch = MotionBatch.stack([walk])
-    assert np.array_equal(limbs.above_floor(batch).rotations, batch.rotations)
+    assert np.array_equal(limbs.limbs_above_floor(batch).rotations, batch.rotations)
     positions_m, _ = forward_kinematics(walk.skeleton, walk.root_m, walk.rotations)
     assert not limbs.trunk_lift(walk.skeleton, positions_m[None], walk.fps).any()
 
@@ -35,7 +36,7 @@ def test_a_hand_comes_up_and_the_trunk_stays(stand):
     down = low.rotations.copy()
     down[:, low.skeleton.joint("left_shoulder")] = Rotation.from_rotvec([0.0, 0.0, -1.4]).as_quat()
     low = replace(low, rotations=down)
-    before_m, after_m = joint_positions(low), joint_positions(limbs.above_floor(MotionBatch.stack([low]))[0])
+    before_m, after_m = joint_positions(low), joint_positions(limbs.limbs_above_floor(MotionBatch.stack([low]))[0])
     wrist, elbow, head = (low.skeleton.joint(part) for part in ("left_wrist", "left_elbow", "head"))
     assert before_m[:, wrist, 1].max() < 0.0
     assert np.allclose(after_m[:, wrist, 1], 0.031)
@@ -57,6 +58,8 @@ def test_a_sunken_trunk_is_lifted_smoothly(stand):
 
 def test_sunken_motions_come_up_alike_in_any_company(clips):
     crawl, roll = (clips[label].frames(0, 50) for label in ("crawl", "roll"))
-    together = limbs.above_floor(MotionBatch.stack([crawl, roll]))
+    together = limbs.limbs_above_floor(MotionBatch.stack([crawl, roll]))
     for index, motion in enumerate((crawl, roll)):
-        assert np.array_equal(together.rotations[index], limbs.above_floor(MotionBatch.stack([motion])).rotations[0])
+        assert np.array_equal(
+            together.rotations[index], limbs.limbs_above_floor(MotionBatch.stack([motion])).rotations[0]
+        )

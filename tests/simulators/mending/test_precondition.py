@@ -16,7 +16,8 @@ from selfcorrect.simulators.body import smoothing
 from selfcorrect.simulators.body.leg_ik import MAXIMUM_REACH, Legs, bend_legs, shortest_turn
 from selfcorrect.simulators.body.soles import fit_soles
 from selfcorrect.simulators.mending import footing, grounding
-from selfcorrect.simulators.mending.precondition import PreconditionSettings, precondition
+from selfcorrect.simulators.mending.precondition import PreconditionSettings
+from selfcorrect.simulators.pipeline import precondition
 
 KNOWN_FLOOR = PreconditionSettings(estimate_floor=False, estimate_drift=False, fit_soles=False)
 

@@ -11,8 +11,9 @@ from scipy.optimize import minimize
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body.carrying import onto_links
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, humanoid
-from selfcorrect.simulators.mending.precondition import PreconditionSettings, precondition
-from selfcorrect.simulators.planning.contact_plan import contact_forces, explain
+from selfcorrect.simulators.mending.precondition import PreconditionSettings
+from selfcorrect.simulators.pipeline import precondition
+from selfcorrect.simulators.planning.contact_plan import contact_forces, plan_contacts
 from selfcorrect.simulators.planning.dynamics import demand, joint_torques
 from selfcorrect.simulators.planning.dynamics_filter import SHIFT_WEIGHT, centre_shift, clear_floor, filter_dynamics
 
@@ -36,7 +37,7 @@ def test_a_falling_body_demands_nothing(stand):
 
 def test_a_standing_body_demands_its_weight_and_the_floor_gives_it(stand):
     body = humanoid(stand.skeleton)
-    plan = explain(body, onto_links(body, MotionBatch.stack([stand])), FRICTION)
+    plan = plan_contacts(body, onto_links(body, MotionBatch.stack([stand])), FRICTION)
     weight_n = body.weight_n
     assert np.allclose(plan.needs.wrench[..., :3], [0.0, weight_n, 0.0], atol=1e-6)
     assert np.linalg.norm(plan.rest[..., :3], axis=-1).max() < 0.01 * weight_n
@@ -58,7 +59,7 @@ def test_a_spinning_body_demands_the_rate_of_its_angular_momentum(stand):
 
 def test_forces_stay_in_their_cones_and_on_points_that_can_carry(walk):
     body, links = mended(walk)
-    plan = explain(body, links, FRICTION)
+    plan = plan_contacts(body, links, FRICTION)
     tangent_n = np.linalg.norm(plan.force_n[..., [0, 2]], axis=-1)
     assert (plan.force_n[..., 1] >= 0).all()
     assert (tangent_n <= FRICTION * plan.force_n[..., 1] + 1e-6).all()
@@ -90,7 +91,7 @@ def test_forces_are_as_good_as_those_of_a_general_solver():
 def test_joint_torques_hold_a_stretched_arm(stand):
     """The shoulder of a T-pose carries the arm's weight at its lever."""
     body = humanoid(stand.skeleton)
-    plan = explain(body, onto_links(body, MotionBatch.stack([stand])), FRICTION)
+    plan = plan_contacts(body, onto_links(body, MotionBatch.stack([stand])), FRICTION)
     torque_nm = joint_torques(body, plan.needs, plan.force_n, plan.points_m)[0, 15]
     shoulder, elbow = body.tree.joint("left_shoulder"), body.tree.joint("left_elbow")
     centre_m = [body.centre_m[shoulder][0], body.tree.offsets_m[elbow][0] + body.centre_m[elbow][0]]
@@ -121,7 +122,7 @@ def test_the_shift_of_the_centre_solves_its_least_squares_problem():
 def test_filtered_motions_are_easier_to_explain(clips, label):
     body, links = mended(clips[label])
     before, after = (
-        np.linalg.norm(explain(body, motions, FRICTION).rest[..., :3], axis=-1).mean()
+        np.linalg.norm(plan_contacts(body, motions, FRICTION).rest[..., :3], axis=-1).mean()
         for motions in (links, filter_dynamics(body, links, FRICTION))
     )
     assert after < 0.7 * before
@@ -134,5 +135,5 @@ def test_a_body_in_the_floor_is_lifted_out_of_it(clips):
     lifted = clear_floor(body, onto_links(body, MotionBatch.stack([sunk])))
     raised_m = lifted.root_m[0, :, 1] - sunk.root_m[:, 1]
     assert (raised_m > 0.05).all()
-    plan = explain(body, lifted, FRICTION)
+    plan = plan_contacts(body, lifted, FRICTION)
     assert np.median(np.linalg.norm(plan.rest[..., :3], axis=-1)) < 0.35 * body.weight_n

@@ -16,7 +16,7 @@ from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, humanoid
 from selfcorrect.simulators.body.leg_ik import Legs
 from selfcorrect.simulators.body.vectors import cross, multiplied, rotated_back, rotation_error, turned
 from selfcorrect.simulators.engines.world import RootState
-from selfcorrect.simulators.planning.contact_plan import explain
+from selfcorrect.simulators.planning.contact_plan import plan_contacts
 from selfcorrect.simulators.planning.reference import Reference, between_frames, rotation_velocities
 from selfcorrect.simulators.settings import TrackerSettings
 from selfcorrect.simulators.tracking.anchoring import LegAnchors, leg_jacobians
@@ -103,7 +103,7 @@ def test_leg_jacobians_move_ankles_where_they_should(stand):
             rotations[:, stand.skeleton.joint(f"{side}_{part}")] = Rotation.from_euler("x", degrees, True).as_quat()
     body = humanoid(stand.skeleton)
     links = onto_links(body, MotionBatch.stack([replace(stand, rotations=rotations).frames(0, 5)]))
-    jacobians = leg_jacobians(body, links, explain(body, links, 0.5))
+    jacobians = leg_jacobians(body, links, plan_contacts(body, links, 0.5))
     legs = Legs.of(body.tree)
     before_m, before = forward_kinematics(body.tree, links.root_m, links.rotations)
     for side, offset_m in ((0, [0.01, -0.005, 0.008]), (1, [0.006, 0.01, -0.01])):
@@ -144,7 +144,7 @@ def striding(clips):
     motion = MotionBatch.stack([clips["walk"]])
     body = humanoid(motion.skeleton)
     links = onto_links(body, motion)
-    plan = explain(body, links, 0.5)
+    plan = plan_contacts(body, links, 0.5)
     times_s = np.arange(motion.root_m.shape[1] - 1) / motion.fps
     anchors = LegAnchors(body, plan.of(0), leg_jacobians(body, links, plan)[0], motion.fps, times_s)
     load_n = plan.force_n[0, :, : len(body.soles), 1].reshape(len(times_s) + 1, 2, -1).sum(-1)

@@ -17,7 +17,7 @@ from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid
 from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
-from selfcorrect.simulators.planning.contact_plan import explain
+from selfcorrect.simulators.planning.contact_plan import plan_contacts
 from selfcorrect.simulators.planning.supports import above_ground_m
 
 ITERATIONS = 20
@@ -34,17 +34,17 @@ SMOOTHING_S = 0.7 / 30
 """Furthest that a foot moves and turns, and the standard deviation of the Gaussian that smooths it over time."""
 
 
-def tread(
+def place_feet(
     body: Humanoid, motions: MotionBatch, friction: float, supports: Sequence[Sequence[Support]] = ()
 ) -> MotionBatch:
     """Motions on the body's tree whose feet touch the ground where they are to carry."""
-    plan = explain(body, motions, friction, ITERATIONS, supports)
+    plan = plan_contacts(body, motions, friction, ITERATIONS, supports)
     corners = slice(len(body.soles))
     ground_m = above_ground_m(body, plan.points_m, supports)[:, :, corners, 1]
     ankles_m = plan.needs.positions_m[:, :, Legs.of(body.tree).ankles]
     points_m = _by_foot(plan.points_m[:, :, corners])
     load = _by_foot(plan.force_n[:, :, corners, 1]) / (FULL_LOAD_BODYWEIGHTS * body.total_mass_kg * GRAVITY_M_S2)
-    rise_m, turns_rad = brought_down(_by_foot(ground_m), points_m - ankles_m[..., None, :], load, motions.fps)
+    rise_m, turns_rad = foot_moves(_by_foot(ground_m), points_m - ankles_m[..., None, :], load, motions.fps)
     turns = Rotation.from_rotvec(turns_rad.reshape(-1, 3)).as_quat().reshape(*turns_rad.shape[:-1], 4)
     targets_m = ankles_m + rise_m[..., None] * np.array([0.0, 1.0, 0.0])
     still_m = np.zeros_like(motions.root_m)
@@ -57,7 +57,7 @@ def _by_foot(corners: np.ndarray) -> np.ndarray:
     return corners.reshape(*corners.shape[:2], 2, -1, *corners.shape[3:])
 
 
-def brought_down(
+def foot_moves(
     heights_m: np.ndarray, arms_m: np.ndarray, load: np.ndarray, fps: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rise (N, T, 2) of each ankle and turns (N, T, 2, 3) of each foot, rotation vectors about horizontal axes, world.

@@ -8,9 +8,10 @@ from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body.carrying import onto_links
 from selfcorrect.simulators.body.humanoid import humanoid
-from selfcorrect.simulators.mending.precondition import PreconditionSettings, precondition
-from selfcorrect.simulators.planning.contact_plan import explain
-from selfcorrect.simulators.planning.treading import brought_down, tread
+from selfcorrect.simulators.mending.precondition import PreconditionSettings
+from selfcorrect.simulators.pipeline import precondition
+from selfcorrect.simulators.planning.contact_plan import plan_contacts
+from selfcorrect.simulators.planning.foot_placement import foot_moves, place_feet
 
 FRICTION = 0.5
 FRAMES, CORNERS = 20, 4
@@ -22,7 +23,7 @@ ARMS_M = np.tile(
 def pressed(heights_m: list[float], load: list[float]) -> np.ndarray:
     """Heights of a foot's corners (heel pair, toe pair) after it was brought down in a still motion."""
     heights, loads = (np.tile(np.array(values), (1, FRAMES, 2, 1)) for values in (heights_m, load))
-    rise_m, turns_rad = brought_down(heights, ARMS_M, loads, fps=30.0)
+    rise_m, turns_rad = foot_moves(heights, ARMS_M, loads, fps=30.0)
     turned = Rotation.from_rotvec(turns_rad[0, 10, 0]).apply(ARMS_M[0, 10, 0])
     return np.array(heights_m) + (turned - ARMS_M[0, 10, 0])[:, 1] + rise_m[0, 10, 0]
 
@@ -54,7 +55,7 @@ def test_loads_lie_lower_afterwards_and_the_body_above_the_ankles_stays(clips, l
     mended = precondition(MotionBatch.stack([clips[label]]), PreconditionSettings())
     body = humanoid(mended.motions.skeleton, soles=mended.soles)
     links = onto_links(body, mended.motions)
-    trodden = tread(body, links, FRICTION)
+    trodden = place_feet(body, links, FRICTION)
     before, after = (hovering_m(body, motions) for motions in (links, trodden))
     assert after < before
     positions_m = [forward_kinematics(body.tree, motions.root_m, motions.rotations)[0] for motions in (links, trodden)]
@@ -64,6 +65,6 @@ def test_loads_lie_lower_afterwards_and_the_body_above_the_ankles_stays(clips, l
 
 def hovering_m(body, motions) -> float:
     """Mean height of the soles' corners, weighted by what they are to carry."""
-    plan, corners = explain(body, motions, FRICTION), slice(len(body.soles))
+    plan, corners = plan_contacts(body, motions, FRICTION), slice(len(body.soles))
     load_n = plan.force_n[:, :, corners, 1]
     return float(np.sum(load_n * np.abs(plan.points_m[:, :, corners, 1])) / load_n.sum())
