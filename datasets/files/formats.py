@@ -31,6 +31,8 @@ class Format:
     """What reads it, "module:function" below this package; None where it is not read."""
     writer: str | None
     """What writes it, likewise; None where it is not written."""
+    recognises: str | None = None
+    """What tells a file of this format from others with its suffix, likewise; None where nothing has to."""
     extra: str = ""
     """The optional extra to install for it, "" for none."""
 
@@ -41,6 +43,8 @@ FORMATS = (
     Format("amass", (".npz",), "poses of SMPL+H or SMPL-X, z up", "amass:open_amass", "amass:write"),
     Format("humanml3d", (".npy",), "rows (T − 1, 263), 20 fps", "humanml3d:open_npy", "humanml3d:write_rows"),
     Format("joints", (".npy",), "joint positions (T, 22, 3), 20 fps", "humanml3d:open_npy", "humanml3d:write_joints"),
+    Format("mdm", (".npy",), "results.npy of a motion diffusion model: joints of many motions, and their prompts",
+           "mdm:open_results", None, recognises="mdm:recognises"),
     Format("gltf", (".glb", ".gltf"), "an animation for browsers, Blender and game engines", None, "gltf:write"),
     Format("usd", (".usda", ".usdc", ".usd"), "an animation for Omniverse, Houdini, Maya and Blender",
            None, "usd:write", extra="usd"),
@@ -86,7 +90,8 @@ def format_of(path: Path, name: str | None = None) -> Format:
 def reader_named(path: Path) -> str:
     """Where the function is that reads a file with this suffix; InputError where there is none."""
     fitting = [kind for kind in FORMATS if path.suffix.lower() in kind.suffixes]
-    readers = [kind.reader for kind in fitting if kind.reader]
+    told = [kind.reader for kind in fitting if kind.recognises and _imported(kind.recognises)(path)]
+    readers = [reader for reader in (*told, *(kind.reader for kind in fitting if not kind.recognises)) if reader]
     if not readers:
         written = f"; {fitting[0].name} files are written, not read" if fitting else ""
         raise InputError(f"{path}: motions are read from {', '.join(readable_suffixes())} files{written}")

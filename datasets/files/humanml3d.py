@@ -73,6 +73,12 @@ def read_motion(path: Path) -> Motion:
     joints_m = read_joints(path)
     if joints_m.shape[1] != 22:
         raise InputError(f"{path}: expected 22 joints, got {joints_m.shape[1]}")
-    skeleton = fit_skeleton(joints_m, SMPL_BODY.average())
-    fitted = fit_motion(joints_m, FPS, skeleton)
-    return replace(fitted, root_m=fitted.root_m + RAISED_M, source=str(path))
+    return motion_of_joints(joints_m, str(path))
+
+
+def motion_of_joints(joints_m: np.ndarray, source: str) -> Motion:
+    """The motion of joints (T, 22, 3), metres, y up, 20 fps, on a skeleton of its own, soles on the floor."""
+    if not np.isfinite(joints_m).all():
+        raise InputError(f"{source}: not finite in frame {np.argwhere(~np.isfinite(joints_m))[0][0]}")
+    fitted = fit_motion(joints_m, FPS, fit_skeleton(joints_m, SMPL_BODY.average()))
+    return replace(fitted, root_m=fitted.root_m + RAISED_M, source=source)

@@ -94,8 +94,12 @@ def _results(places: Sequence[Place], out: Path, settings: Settings, workers: in
 
 def _closing(results: Sequence[Result], out: Path) -> list[str]:
     accepted = [result for result in results if result.verdict == "accepted"]
-    others = [result for result in results if result.verdict != "accepted"]
+    partly = [result for result in results if result.verdict == "partly"]
+    others = [result for result in results if result.verdict in ("rejected", "failed")]
     lines = [f"{len(accepted)} of {len(results)} motions corrected → {out}"]
+    for result in partly:
+        left = [index for index, motion in enumerate(result.motions) if motion["verdict"] != "accepted"]
+        lines.append(f"{result.name}: {len(left)} of {len(result.motions)} motions stay as they came: {left}")
     if others:
         lines.append(f"not corrected ({len(others)}): {', '.join(result.name for result in others)}")
     if raised := [result.name for result in accepted if result.supports]:

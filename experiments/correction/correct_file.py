@@ -9,6 +9,7 @@ import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,10 @@ import imageio.v2 as imageio
 import numpy as np
 
 from selfcorrect.bugs import bug_behind
-from selfcorrect.datasets.files.motion_file import MotionFile, Reading
+from selfcorrect.datasets.files.motion_file import Reading
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.errors import InputError
-from selfcorrect.experiments.correction.report import MEASURES, Result
+from selfcorrect.experiments.correction.report import MEASURES, Result, of_all
 from selfcorrect.experiments.jobs import Progress
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES, correct_long
 from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
@@ -111,7 +112,7 @@ def is_finished(place: Place, settings: Settings) -> bool:
     result = Result.load(place.record)
     if result is None or result.verdict == "failed" or _hash(place.target) != result.output_hash:
         return False
-    filmed = place.video.is_file() or not (settings.video and result.verdict == "accepted")
+    filmed = place.video.is_file() or not (settings.video and result.verdict in ("accepted", "partly"))
     return filmed and result.key == key_of(place.source, settings)
 
 
@@ -132,16 +133,18 @@ def _corrected(place: Place, settings: Settings, product: Path, video: Path) -> 
     try:
         blank = replace(blank, key=key_of(place.source, settings))
         file = open_motion(place.source, settings.reading)
-        correction = correct_long(settings.corrector(file.mass_kg), file.motion)
-        _check_finite(correction.motion)
-        if correction.accepted:
-            file.write(product, correction.motion)
+        corrections = [correct_long(settings.corrector(file.mass_kg), motion) for motion in file.motions]
+        for correction in corrections:
+            _check_finite(correction.motion)
+        if any(correction.accepted for correction in corrections):
+            file.write(product, *(correction.motion for correction in corrections))  # what was rejected, as it came
             if settings.video:
-                film(video, file.motion, correction)
+                film(video, list(zip(file.motions, corrections, strict=True)))
                 _copy(video, place.video)
         if settings.strength is not None:
-            blank = replace(blank, mass_kg=settings.mass_kg or file.mass_kg or usual_mass_kg(file.motion.skeleton))
-        return _described(blank, file, correction)
+            blank = replace(blank, mass_kg=settings.mass_kg or file.mass_kg or usual_mass_kg(file.motions[0].skeleton))
+        pairs = zip(file.motions, corrections, strict=True)
+        return of_all([_described(blank, file.notes, motion, correction) for motion, correction in pairs])
     except Exception as error:  # whatever is wrong with one file, the others go on
         print(bug_behind(error), end="", file=sys.stderr)
         return replace(blank, reason=_sentence(place.source, error))
@@ -159,16 +162,17 @@ def _sentence(source: Path, error: Exception) -> str:
     return words if str(source) in words else f"{source}: {words}"
 
 
-def _described(blank: Result, file: MotionFile, correction: CorrectedMotion) -> Result:
+def _described(blank: Result, notes: tuple[str, ...], motion: Motion, correction: CorrectedMotion) -> Result:
     figures, found = correction.diagnostics, re.search(r"\bframe (\d+)", correction.reason)
     result = replace(
         blank,
         verdict="accepted" if correction.accepted else "rejected",
         reason=correction.reason,
         frame=int(found[1]) if found else None,
-        notes=(*file.notes, *suspicions(file.motion, level=not correction.supports), *correction.notes),
-        frames=len(file.motion),
-        fps=file.motion.fps,
+        notes=(*notes, *suspicions(motion, level=not correction.supports), *correction.notes),
+        text=motion.text,
+        frames=len(motion),
+        fps=motion.fps,
         before={name: figures[f"{name}_before"] for name in MEASURES if f"{name}_before" in figures},
         after={name: figures[f"{name}_after"] for name in MEASURES if f"{name}_after" in figures},
         help={name: value for name, value in figures.items() if name.startswith(("residual_", "unexplained_"))},
@@ -176,7 +180,7 @@ def _described(blank: Result, file: MotionFile, correction: CorrectedMotion) -> 
         contacts=_contacts(correction),
         supports=[asdict(support) for support in correction.supports],
     )
-    return _with_distances(result, file.motion, correction.motion) if correction.accepted else result
+    return _with_distances(result, motion, correction.motion) if correction.accepted else result
 
 
 def _with_distances(result: Result, before: Motion, after: Motion) -> Result:
@@ -223,7 +227,7 @@ def _contacts(correction: CorrectedMotion) -> list[dict[str, Any]]:
 
 def _deliver(place: Place, settings: Settings, result: Result, product: Path) -> None:
     """Put record and output in their places. The record is first, so that an output without one is not ours."""
-    if result.verdict == "accepted":
+    if result.verdict in ("accepted", "partly"):
         result = replace(result, output="corrected")
     elif result.verdict == "rejected" and settings.keep_failed:
         result, product = replace(result, output="original"), place.source
@@ -242,16 +246,22 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, temporary)
 
 
-def film(path: Path, before: Motion, correction: CorrectedMotion) -> None:
-    """Both motions side by side as MP4, drawn shot by shot so that memory does not grow with their length."""
-    fps = min(before.fps, VIDEO_FPS)
-    motions = [resample(motion, fps) for motion in (before, correction.motion)]
-    frames, margin = len(motions[0]), int(fps)  # the camera's path is smoothed over less than the margin
+def film(path: Path, pairs: Sequence[tuple[Motion, CorrectedMotion]]) -> None:
+    """Each motion and its correction side by side as MP4, one after the other."""
+    fps = min(pairs[0][0].fps, VIDEO_FPS)
     writer: Any = imageio.get_writer(path, fps=fps, codec="libx264", macro_block_size=1)
     with writer:
-        for start in range(0, frames, _SHOT_FRAMES):
-            first, stop = max(start - margin, 0), min(start + _SHOT_FRAMES, frames)
-            shots = [motion.frames(first, min(stop + margin, frames)) for motion in motions]
-            panels = [Panel(shots[0], "before"), Panel(shots[1], "after", tuple(correction.supports))]
-            for picture in animate(panels, same_view=True)[start - first : stop - first]:
+        for before, correction in pairs:
+            for picture in _pictures(before, correction, fps):
                 writer.append_data(picture)
+
+
+def _pictures(before: Motion, correction: CorrectedMotion, fps: float) -> Iterator[np.ndarray]:
+    """Both motions side by side, drawn shot by shot so that memory does not grow with their length."""
+    motions = [resample(motion, fps) for motion in (before, correction.motion)]
+    frames, margin = len(motions[0]), int(fps)  # the camera's path is smoothed over less than the margin
+    for start in range(0, frames, _SHOT_FRAMES):
+        first, stop = max(start - margin, 0), min(start + _SHOT_FRAMES, frames)
+        shots = [motion.frames(first, min(stop + margin, frames)) for motion in motions]
+        panels = [Panel(shots[0], "before"), Panel(shots[1], "after", tuple(correction.supports))]
+        yield from animate(panels, same_view=True)[start - first : stop - first]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
+
+import numpy as np
 
 from selfcorrect.motion.measures.physical import PhysicalErrors
 from selfcorrect.storage.files import replacing, write_atomically
@@ -28,8 +30,8 @@ class Result:
     """The output file, below the output folder."""
     key: str
     """A hash of the input and of all settings."""
-    verdict: Literal["accepted", "rejected", "failed"]
-    """Whether it was corrected, rejected, or could not be worked on."""
+    verdict: Literal["accepted", "partly", "rejected", "failed"]
+    """Whether it was corrected, only some of its motions were, it was rejected, or could not be worked on."""
     reason: str = ""
     """Why it was not accepted."""
     frame: int | None = None
@@ -40,6 +42,8 @@ class Result:
     """A hash of the output's content."""
     notes: tuple[str, ...] = ()
     """What was assumed or is odd."""
+    text: str = ""
+    """What the motion shows, where the file tells."""
     frames: int = 0
     fps: float = 0.0
     before: dict[str, float] = field(default_factory=dict)
@@ -67,6 +71,9 @@ class Result:
     supports: list[dict[str, Any]] = field(default_factory=list)
     """What was put below parts of the body beside the floor, as in `Support`."""
 
+    motions: list[dict[str, Any]] = field(default_factory=list)
+    """Of a file with several motions, what became of each; the figures above are then means over the corrected ones."""
+
     def save(self, path: Path) -> None:
         write_atomically(path, _json(asdict(self)).encode())
 
@@ -77,6 +84,42 @@ class Result:
             return cls(**json.loads(path.read_text()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
+
+
+_OF_EACH = (
+    "text", "verdict", "reason", "frame", "notes", "frames", "fps", "before", "after", "moved_m", "help", "supports",
+)  # fmt: skip
+"""What is told of each motion of a file that has several."""
+
+
+def of_all(results: Sequence[Result]) -> Result:
+    """The result of a file from those of its motions: means over the frames of the corrected ones."""
+    if len(results) == 1:
+        return results[0]
+    corrected = [result for result in results if result.verdict == "accepted"]
+    failed = [(index, result.reason) for index, result in enumerate(results) if result.verdict != "accepted"]
+    blank = Result(results[0].source, results[0].name, results[0].key, "rejected")
+    return replace(
+        blank,
+        verdict="accepted" if not failed else "partly" if corrected else "rejected",
+        reason="; ".join(f"motion {index}: {reason}" for index, reason in failed),
+        notes=tuple(dict.fromkeys(note for result in results for note in result.notes)),
+        frames=sum(result.frames for result in results),
+        fps=results[0].fps,
+        before=_mean([result.before for result in corrected], corrected),
+        after=_mean([result.after for result in corrected], corrected),
+        moved_m=_mean([{"moved_m": result.moved_m} for result in corrected], corrected).get("moved_m", 0.0),
+        mass_kg=results[0].mass_kg,
+        help=_mean([result.help for result in corrected], corrected),
+        motions=[{name: getattr(result, name) for name in _OF_EACH} for result in results],
+    )
+
+
+def _mean(figures: Sequence[dict[str, float]], results: Sequence[Result]) -> dict[str, float]:
+    """Means of the figures of some results, weighted by their frames."""
+    weights = [result.frames for result in results]
+    names = figures[0] if figures else ()
+    return {name: float(np.average([of[name] for of in figures], weights=weights)) for name in names}
 
 
 def write_report(path: Path, settings: dict[str, object], verdicts: Sequence[str], results: Iterable[Result]) -> None:
@@ -110,7 +153,7 @@ def table(results: Sequence[Result]) -> list[str]:
 
 
 def _figures(result: Result) -> str:
-    if result.verdict != "accepted":
+    if result.verdict not in ("accepted", "partly"):
         passed = " (passed through)" if result.output else ""
         return f"{result.verdict}{passed}: {result.reason.removeprefix(f'{result.source}: ')}"
     cells = [_change(result.before[name], result.after[name], scale) for name, (_, scale) in _COLUMNS.items()]

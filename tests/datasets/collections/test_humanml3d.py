@@ -108,7 +108,10 @@ def test_an_unknown_split_names_those_there_are(folder: Path) -> None:
         ),
         (lambda folder: np.save(folder / "new_joint_vecs" / "000001.npy", np.full((9, 263), np.nan)), "frame 0"),
         (lambda folder: np.save(folder / "new_joint_vecs" / "000001.npy", np.zeros((9, 7))), "12 J − 1"),
-        (lambda folder: np.save(folder / "new_joint_vecs" / "000001.npy", np.array([{}])), "pickled Python objects"),
+        (
+            lambda folder: np.save(folder / "new_joint_vecs" / "000001.npy", np.array([{}])),
+            "expected the dictionary of a motion diffusion model",
+        ),
         (lambda folder: (folder / "new_joint_vecs" / "000001.npy").unlink(), "No such file"),
     ],
 )
