@@ -20,7 +20,7 @@ from selfcorrect.bias import Bias, Sampler, each_alone, unbiased
 from selfcorrect.bugs import bug_behind
 from selfcorrect.correction import CorrectedBatch, Correction, Redraw, apply_corrector, describe
 from selfcorrect.errors import InputError, LoopError, SettingError
-from selfcorrect.extrapolation import extrapolated
+from selfcorrect.fitting import Fitting, plain
 from selfcorrect.lineages import Genealogy, Space
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.policy import Policy, realised_mixture, sampling_labels
@@ -51,8 +51,7 @@ class Plan:
     steps: optimiser steps per generation, the same in every arm of a fair comparison.
     from_scratch: train each generation anew instead of fine-tuning the last model.
     correct_real: real training data go through the corrector too, once.
-    extrapolation: w, by how much each model is moved away from what it becomes by training on its own samples (see
-      `selfcorrect.extrapolation`); costs as many steps again.
+    fitting: how a model is trained on a training set, e.g. `selfcorrect.fitting.extrapolated(1.0)`.
     """
 
     policy: Policy
@@ -62,15 +61,13 @@ class Plan:
     bias: Bias = unbiased
     correction: Correction | None = None
     correct_real: bool = False
-    extrapolation: float = 0.0
+    fitting: Fitting = plain
 
     def __post_init__(self) -> None:
         if self.generations < 1:
             raise SettingError(f"a loop needs at least 1 generation, got {self.generations}")
         if self.steps < 0:
             raise SettingError(f"steps must be at least 0, got {self.steps}")
-        if not math.isfinite(self.extrapolation):
-            raise SettingError(f"extrapolation must be finite, got {self.extrapolation}")
         if self.correct_real and self.correction is None:
             raise SettingError("correct_real needs a correction, and this plan has none")
 
@@ -150,8 +147,8 @@ def run_loop(
             history = LoopHistory(store, generation, batch.samples)
             training = plan.policy.mix(real, history, generation, here.child("mix"))
         with _phase(watch, "train", generation):
-            model = _fit(task.model if plan.from_scratch else model, training, plan.steps, here.child("train"))
-            model = _extrapolated(model, plan, generation, real, here.child("extrapolate"))
+            last = task.model if plan.from_scratch else model
+            model = _fit(last, training, plan.steps, here.child("train"), plan.fitting)
         with _phase(watch, "evaluate", generation):
             scores = _evaluate(task, model, plan.correction, generation, stream)
         measured = {**scores, **_realised(training, batch), **descent}
@@ -219,27 +216,16 @@ def _correct(raw: Samples, correction: Correction | None, stream: Stream, redraw
     return CorrectedBatch(raw, raw) if correction is None else apply_corrector(raw, correction, stream, redraw)
 
 
-def _extrapolated(
-    model: GenerativeModel, plan: Plan, generation: int, real: Samples, stream: Stream
+def _fit(
+    model: GenerativeModel, training: Samples, steps: int, stream: Stream, fitting: Fitting = plain
 ) -> GenerativeModel:
-    if plan.extrapolation == 0:
-        return model
-    labels = sampling_labels(real.labels, len(real), stream.child("label"))
-    own = _Drawer(each_alone(model.sample), generation, real)(labels, stream.child("sample"))
-    return _finite(extrapolated(model, own, plan.steps, plan.extrapolation, stream.child("train")))
-
-
-def _fit(model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
     if len(training) == 0:
         raise InputError("the training set is empty")
-    return _finite(model.fit(training, steps, stream))
-
-
-def _finite(model: GenerativeModel) -> GenerativeModel:
-    for name, tensor in model.state().items():
+    trained = fitting(model, training, steps, stream)
+    for name, tensor in trained.state().items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise InputError(f"training left numbers in {name!r} that are not finite (NaN or infinity)")
-    return model
+    return trained
 
 
 def _evaluate(

@@ -72,6 +72,17 @@ class Replace:
 
 
 @dataclass(frozen=True)
+class Freeze:
+    """The control of every remedy that stores nothing: the first synthetic set, for ever; no new sample after it."""
+
+    def count(self, real_count: int, generation: int) -> int:
+        return real_count if generation == 1 else 0
+
+    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+        return history.batch(1)
+
+
+@dataclass(frozen=True)
 class Augment:
     """All real data and λ synthetic samples of the last model per real one."""
 
@@ -246,6 +257,7 @@ POLICIES = Registry(
     [
         _row("real", RealOnly, "Real data alone, in every generation.", "real"),
         _row("replace", Replace, "Synthetic samples alone: a fully synthetic loop.", "replace or replace:SIZE"),
+        _row("freeze", Freeze, "The synthetic samples of generation 1, in every later generation too.", "freeze"),
         _row("augment", Augment, "All real data and λ fresh synthetic samples per real one.", "augment:RATIO"),
         _row(
             "accumulate",

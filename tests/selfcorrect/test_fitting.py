@@ -1,11 +1,11 @@
-"""Negative extrapolation: its algebra on states, and its effect on loops whose law is known."""
+"""Fittings: their algebra on states, and their effect on loops whose law is known."""
 
 import numpy as np
 import pytest
 import torch
 
 from selfcorrect import theory
-from selfcorrect.extrapolation import extrapolated
+from selfcorrect.fitting import averaged, extrapolated, plain
 from selfcorrect.loop import Plan, Task, run_loop, train_first_generation
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.policy import RealOnly, Replace
@@ -24,10 +24,11 @@ def gaussian(values: torch.Tensor) -> Gaussian:
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
 def test_the_state_is_moved_away_from_the_refitted_one(strength):
     values = torch.randn((30, 2), generator=STREAM.torch()).double()
-    model, own = gaussian(values), Samples.synthetic(values / 2 + 1, None, 0)
-    refitted, moved = model.fit(own, 0, STREAM).state(), extrapolated(model, own, 0, strength, STREAM).state()
+    training, other = Samples.real(values), Samples.synthetic(values / 2 + 1, None, 0)
+    model, refitted = gaussian(values), gaussian(other.values)
+    moved = extrapolated(strength, lambda own, stream: other)(gaussian(values + 3), training, 0, STREAM).state()
     for name, tensor in model.state().items():
-        assert torch.allclose(moved[name], (1 + strength) * tensor - strength * refitted[name])
+        assert torch.allclose(moved[name], (1 + strength) * tensor - strength * refitted.state()[name])
 
 
 def variances(strength: float, generations: int) -> np.ndarray:
@@ -37,7 +38,7 @@ def variances(strength: float, generations: int) -> np.ndarray:
     task = Task(model, real, lambda candidate: {"variance": candidate.model.state()["covariance"].flatten()})
     first, store = MemoryStore(), MemoryStore()
     train_first_generation(task, first, STREAM)
-    run_loop(task, Plan(Replace(), generations, extrapolation=strength), store, first, STREAM)
+    run_loop(task, Plan(Replace(), generations, fitting=extrapolated(strength)), store, first, STREAM)
     return np.asarray(store.metrics(generations)["variance"])
 
 
@@ -59,15 +60,32 @@ def test_counts_are_not_extrapolated_and_the_baseline_can_have_it():
             return super().load_state({name: tensor for name, tensor in state.items() if name != "steps"})
 
     model = Counting(**vars(Gaussian.standard(2)))
-    moved = extrapolated(model, Samples.real(torch.randn((9, 2), generator=STREAM.torch()).double()), 0, 1.0, STREAM)
+    training = Samples.real(torch.randn((9, 2), generator=STREAM.torch()).double())
+    moved = extrapolated(1.0)(model, training, 0, STREAM)
     assert isinstance(moved, Counting)
-    plan = Plan(RealOnly(), 2, extrapolation=1.0)
+    plan = Plan(RealOnly(), 2, fitting=extrapolated(1.0))
     task = Task(Gaussian.standard(2), Samples.real(torch.randn(9, 2)), lambda candidate: {})
     first, store = MemoryStore(), MemoryStore()
     train_first_generation(task, first, STREAM)
     assert run_loop(task, plan, store, first, STREAM).state()["mean"].isfinite().all()
 
 
-def test_an_infinite_extrapolation_is_refused():
-    with pytest.raises(ValueError, match="extrapolation must be finite, got inf"):
-        Plan(Replace(), 2, extrapolation=float("inf"))
+def test_weights_are_averaged_over_generations():
+    values = torch.randn((30, 2), generator=STREAM.torch()).double()
+    last, fitted = gaussian(values + 3), gaussian(values)
+    mixed = averaged(0.25)(last, Samples.real(values), 0, STREAM).state()
+    for name, tensor in fitted.state().items():
+        assert torch.allclose(mixed[name], 0.75 * tensor + 0.25 * last.state()[name])
+    assert torch.equal(plain(last, Samples.real(values), 0, STREAM).state()["mean"], fitted.state()["mean"])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: extrapolated(float("inf")), "must be finite, got inf"),
+        (lambda: averaged(1.0), "must be in \\[0, 1\\), got 1.0"),
+    ],
+)
+def test_bad_settings_get_one_sentence(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
