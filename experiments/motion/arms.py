@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selfcorrect.errors import SettingError
+from selfcorrect.experiments.defence_table import DEFENCES
 from selfcorrect.experiments.motion.corrector_table import CORRECTORS, UNKNOWN
 from selfcorrect.policy import parse_policy
 
@@ -17,18 +18,20 @@ class Arm:
 
     policy: as `selfcorrect.policy.parse_policy` reads it ("real", "replace", "augment:1", …);
     corrector: a name in `CORRECTORS` or "package.module:function"; strength: γ of the mixture operator;
-    correct_real: the real training data go through the corrector too.
+    correct_real: the real training data go through the corrector too; defence: a name in `DEFENCES`.
     """
 
     policy: str
     corrector: str = "none"
     strength: float = math.inf
     correct_real: bool = False
+    defence: str = "none"
 
     def __post_init__(self) -> None:
         parse_policy(self.policy)
         if ":" not in self.corrector:
             CORRECTORS.row(self.corrector)
+        DEFENCES.row(self.defence)
         if not self.strength >= 0:
             raise SettingError(f"the correction strength γ must be at least 0, got {self.strength:g}")
 
@@ -39,6 +42,7 @@ class Arm:
             self.policy.replace(":", "-"),
             self.corrector.replace(":", "."),
             *(["real-corrected"] * self.correct_real),
+            *([self.defence] if self.defence != "none" else []),
         ]
         if math.isfinite(self.strength):
             parts.append(f"strength-{self.strength:g}")
@@ -51,16 +55,17 @@ class Arm:
         return {
             "real": "real data only",
             "replace": "fully synthetic",
+            "freeze": "first synthetic set for ever",
             "augment": f"λ = {value}",
             "accumulate": f"accumulate, λ = {value}",
         }.get(kind, self.policy)
 
     @property
     def title(self) -> str:
-        """The corrector in words."""
-        if self.policy == "real":
+        """Defence and corrector in words."""
+        if self == BASELINE:
             return "baseline (real data only)"
-        words = "uncorrected" if self.corrector == "none" else self.corrector
+        words = " + ".join(name for name in (self.defence, self.corrector) if name != "none") or "uncorrected"
         if math.isfinite(self.strength):
             words += f", γ = {self.strength:g}"
         return words + (", real data corrected too" if self.correct_real else "")
@@ -68,12 +73,13 @@ class Arm:
     @property
     def label(self) -> str:
         """Group and title."""
-        return self.title if self.policy == "real" else f"{self.group}, {self.title}"
+        return self.title if self == BASELINE else f"{self.group}, {self.title}"
 
     @property
     def budget(self) -> str:
-        """What the corrector knows about the truth."""
-        return UNKNOWN if ":" in self.corrector else CORRECTORS.row(self.corrector).knows
+        """What the corrector knows about the truth, and the defence about the loop."""
+        corrector = UNKNOWN if ":" in self.corrector else CORRECTORS.row(self.corrector).knows
+        return corrector if self.defence == "none" else f"{corrector}; {DEFENCES.row(self.defence).knows}"
 
 
 BASELINE = Arm("real")

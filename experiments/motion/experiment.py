@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from selfcorrect.anchors import temporal_frequencies
 from selfcorrect.correction import Correction
 from selfcorrect.errors import SettingError
+from selfcorrect.experiments.defences import DefenceInputs, defended
 from selfcorrect.experiments.jobs import Job, Progress, run_jobs
 from selfcorrect.experiments.motion.arms import Arm
 from selfcorrect.experiments.motion.correctors import CorrectorInputs, build_corrector
@@ -96,13 +98,14 @@ def arm_plan(run: SeedRun, arm: Arm, task: MotionTask, first: FolderReader, prog
     """The loop's plan for an arm."""
     inputs = _inputs(run, task, task.task.model.load_state(first.state(0)), progress)
     corrector = build_corrector(arm.corrector, inputs)
-    return Plan(
+    plan = Plan(
         policy=parse_policy(arm.policy, task.fresh_source),
         generations=run.settings.generations,
         steps=run.settings.steps[run.comparison.denoiser],
         correction=None if corrector is None else Correction(corrector, arm.strength),
         correct_real=arm.correct_real,
     )
+    return defended(plan, arm.defence, DefenceInputs(embed=temporal_frequencies))
 
 
 def _inputs(run: SeedRun, task: MotionTask, first_model: GenerativeModel, progress: Progress) -> CorrectorInputs:

@@ -86,13 +86,13 @@ def _stack(scores: Sequence[Mapping[str, Mapping[str, float]]], name: str) -> di
 
 
 def _pairs(outcome: Outcome) -> list[tuple[str, Arm, Arm]]:
-    """Denoiser, corrected arm, and the uncorrected arm of the same policy; those the verdict is about come first."""
+    """Denoiser, corrected or defended arm, and the plain arm of the same policy; those the verdict is about first."""
     pairs = [
-        (denoiser, arm, uncorrected)
+        (denoiser, arm, plain)
         for denoiser, arms in outcome.curves.items()
         for arm in arms
-        for uncorrected in arms
-        if arm.corrector != "none" and uncorrected == Arm(arm.policy)
+        for plain in arms
+        if plain == Arm(arm.policy) and (arm.corrector, arm.defence) != ("none", "none")
     ]
     return sorted(pairs, key=lambda pair: not _asked(pair[1]))
 

@@ -37,6 +37,7 @@ def test_strength_belongs_to_corrected_arms_only():
         (lambda: comparison_arms(("augment",), (-1.0,), (), None), "at least 0, got -1"),
         (lambda: comparison_arms(("nonsense",), (), (), None), "unknown policy 'nonsense'"),
         (lambda: Arm("replace", "phisics"), "unknown corrector 'phisics'"),
+        (lambda: Arm("replace", defence="lineage"), "unknown defence 'lineage'.*did you mean 'lineages'"),
         (lambda: Arm("replace", "physics", -0.1), "γ must be at least 0, got -0.1"),
     ],
 )
@@ -60,3 +61,11 @@ def test_every_preset_has_a_baseline_and_pairs_corrected_with_uncorrected():
             corrected = [arm for arm in comparison.arms if arm.corrector != "none"]
             assert corrected
             assert all(Arm(arm.policy) in comparison.arms for arm in corrected)
+
+
+def test_defended_arms_say_so():
+    arm = Arm("replace", "physics", defence="lineages")
+    assert (arm.name, arm.title) == ("replace+physics+lineages", "lineages + physics")
+    assert arm.budget == "none: mechanics and body tables; the parent set"
+    assert Arm("real", defence="extrapolated").label == "real data only, extrapolated"
+    assert Arm("freeze").label == "first synthetic set for ever, uncorrected"
