@@ -25,11 +25,12 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from tqdm import tqdm
 
+from selfcorrect.bugs import sentence_of
 from selfcorrect.datasets.collections import catalog
-from selfcorrect.datasets.collections.dataset import UNREADABLE, Clip, complaint
+from selfcorrect.datasets.collections.dataset import Clip
 from selfcorrect.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL_BODY, to_smpl
-from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.motion import Motion, MotionBatch, check_numbers
 from selfcorrect.motion.skeleton import SMPL_22, Skeleton
 from selfcorrect.motion.transforms import on_skeleton, resample
 from selfcorrect.storage.files import replacing
@@ -125,9 +126,9 @@ def _build(settings: CacheSettings, clips: Sequence[Clip], folder: Path, shard: 
     first = shard * settings.clips_per_shard
     for clip in clips[first : first + settings.clips_per_shard]:
         try:
-            motions = [_prepared(motion, settings) for motion in clip.read()]
-        except UNREADABLE as error:
-            complaints.append(complaint(clip.path, error))
+            motions = [_prepared(check_numbers(motion), settings) for motion in clip.read()]
+        except Exception as error:  # whatever is wrong with one file, the others go on
+            complaints.append(sentence_of(clip.path, error))
             continue
         for motion in motions:
             numbers |= {f"{len(rows)}.{name}": array for name, array in _numbers(motion).items()}

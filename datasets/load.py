@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from selfcorrect.datasets.collections.catalog import recognise
 from selfcorrect.datasets.collections.cmu import CMU, load_cmu
-from selfcorrect.datasets.collections.dataset import read_all
+from selfcorrect.datasets.collections.dataset import Clip, read_most
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.datasets.files.formats import readable_suffixes
 from selfcorrect.datasets.files.motion_file import Reading
@@ -37,7 +38,7 @@ def load_motions(source: str | Path) -> list[Motion]:
 
     A path is a motion file, the folder of a known dataset (CMU's also as .tar.gz), or any folder of motion files, which
     keep their own skeletons. Labels are the dataset's; in another folder those of `label_of`.
-    Raises ValueError that names the source and what was expected; unreadable files of a dataset are left out with a
+    Raises InputError that names the source and what was expected; unreadable files of a folder are left out with a
     warning.
     """
     if source == "deepmimic":
@@ -61,8 +62,8 @@ def label_of(path: Path, folder: Path) -> str:
 
 def _read_folder(folder: Path) -> list[Motion]:
     if dataset := recognise(folder):
-        return list(read_all(dataset.clips(folder, None)))
-    return [motion for path in motion_files(folder) for motion in _read_file(path, folder)]
+        return read_most(dataset.clips(folder, None))
+    return read_most(Clip(path.stem, path, partial(_read_file, path, folder)) for path in motion_files(folder))
 
 
 def _read_file(path: Path, folder: Path) -> list[Motion]:

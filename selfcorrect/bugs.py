@@ -26,6 +26,18 @@ def bug_behind(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
 
 
+def sentence_of(where: object, error: Exception) -> str:
+    """One sentence for what went wrong with a file, `where`, while the work on others goes on.
+
+    A fault of this package is called an internal error, and its traceback is printed.
+    """
+    message = str(error) or type(error).__name__
+    if bug := bug_behind(error):
+        print(bug, end="", file=sys.stderr)
+        message = f"internal error ({type(error).__name__}: {message})"
+    return message if str(where) in message else f"{where}: {message}"
+
+
 def _came_through_other_code(error: BaseException) -> bool:
     modules = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
     packages = {module.partition(".")[0] for module in modules}

@@ -13,6 +13,7 @@ from selfcorrect.datasets.collections.dataset import Clip, Dataset, MissingData
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.errors import InputError
 from selfcorrect.motion.motion import Motion
+from selfcorrect.storage.limits import open_file
 
 
 def _motion_files(folder: Path) -> list[Path]:
@@ -46,10 +47,11 @@ def recognises(path: Path) -> bool:
 
 def _names(path: Path) -> list[str]:
     """Names of the arrays in a .npz file, none of a damaged one."""
-    if not zipfile.is_zipfile(path):
+    try:
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
+            return [Path(name).stem for name in archive.namelist()]
+    except Exception:  # a damaged archive makes its reader raise errors of any kind
         return []
-    with zipfile.ZipFile(path) as archive:
-        return [Path(name).stem for name in archive.namelist()]
 
 
 AMASS = Dataset(

@@ -5,7 +5,6 @@ Punnakkal et al., "BABEL: Bodies, Action and Behavior with English Labels", CVPR
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +16,7 @@ from selfcorrect.datasets.collections.dataset import Clip, Dataset, MissingData,
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.errors import InputError
 from selfcorrect.motion.motion import Motion
+from selfcorrect.storage.limits import open_file, path_below, read_json
 
 SPLITS = ("train", "val", "test", "extra_train", "extra_val")
 
@@ -40,7 +40,14 @@ def _labels(record: Mapping[str, Any], kind: str) -> Iterator[Segment]:
     for annotation in [record.get(f"{kind}_ann"), *(record.get(f"{kind}_anns") or ())]:
         for label in (annotation or {}).get("labels") or ():
             span_s = (float(label["start_t"]), float(label["end_t"])) if kind == "frame" else None
-            yield Segment(label["raw_label"] or "", (label.get("act_cat") or [""])[0] or "", span_s)
+            yield Segment(str(label["raw_label"] or ""), str((label.get("act_cat") or [""])[0] or ""), span_s)
+
+
+def _segments(where: str, record: Any) -> list[Segment]:
+    try:
+        return segments(record)
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+        raise InputError(f"{where}: the labels are not as BABEL has them ({type(error).__name__}: {error})") from error
 
 
 def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
@@ -49,12 +56,12 @@ def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False)
     if split not in SPLITS:
         raise InputError(f"{folder}: BABEL has the splits {', '.join(SPLITS)}, got {split!r}")
     require(BABEL, folder, f"{split}.json")
-    try:
-        records = json.loads((folder / f"{split}.json").read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{folder / f'{split}.json'}, line {error.lineno}: not JSON ({error.msg})") from error
+    path = folder / f"{split}.json"
+    records = read_json(path)
+    if not isinstance(records, dict):
+        raise InputError(f"{path}: expected an object with a record per recording, got {type(records).__name__}")
     motions = _amass_folder(folder)
-    return [_clip(motions, name, record) for name, record in records.items()]
+    return [_clip(path, motions, name, record) for name, record in records.items()]
 
 
 def _amass_folder(folder: Path) -> Path:
@@ -67,21 +74,33 @@ def _amass_folder(folder: Path) -> Path:
     )
 
 
-def _clip(motions: Path, name: str, record: Mapping[str, Any]) -> Clip:
+def _clip(file: Path, motions: Path, name: str, record: Any) -> Clip:
+    try:
+        path = _path(motions, record["feat_p"])
+    except (InputError, KeyError, TypeError) as error:
+        return Clip(name, file, partial(_refuse, InputError(f"{file}, {name}: feat_p: {error}")))
+    return Clip(name, path, partial(_read, path, f"{file}, {name}", record))
+
+
+def _path(motions: Path, stated: Any) -> Path:
     """BABEL's paths begin with the name of the archive, which is not always a folder on disk."""
-    stated = Path(record["feat_p"])
-    path = next((motions / part for part in (stated, Path(*stated.parts[1:])) if (motions / part).exists()), stated)
-    return Clip(name, path, partial(_read, path, segments(record)))
+    whole = path_below(motions, stated)
+    without = path_below(motions, str(stated).partition("/")[2] or stated)
+    return whole if whole.exists() or not without.exists() else without
 
 
-def _read(path: Path, labelled: list[Segment]) -> list[Motion]:
-    motion = open_motion(path, any_body=True).motion
+def _refuse(error: InputError) -> list[Motion]:
+    raise error
+
+
+def _read(path: Path, where: str, record: Any) -> list[Motion]:
+    labelled, motion = _segments(where, record), open_motion(path, any_body=True).motion
     return [replace(cut(motion, segment.span_s), label=segment.action, text=segment.words) for segment in labelled]
 
 
 def _recognises(path: Path) -> bool:
     files = [path / f"{split}.json" for split in SPLITS if (path / f"{split}.json").is_file()]
-    return any('"babel_sid"' in file.open(encoding="utf-8").read(4096) for file in files[:1])
+    return any(b'"babel_sid"' in open_file(file).read(4096) for file in files[:1])
 
 
 BABEL = Dataset(

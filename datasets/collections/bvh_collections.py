@@ -17,6 +17,7 @@ from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.errors import InputError
 from selfcorrect.motion.body.smpl import to_smpl
 from selfcorrect.motion.motion import Motion
+from selfcorrect.storage.limits import open_file
 
 _LAFAN1 = re.compile(r"(?P<action>[a-zA-Z]+)\d*_subject\d+")
 _BANDAI_NAMCO = re.compile(r"dataset-[12]_(?P<action>[a-z-]+)_(?P<style>[a-z-]+)_\d+")
@@ -62,7 +63,7 @@ def _lists(pattern: str, words: Callable[[str], tuple[str, str]], obtain: str) -
 
 def _has_joint(folder: Path, pattern: str, joint: str) -> bool:
     """Whether the first file of a folder has a joint of that name."""
-    return any(joint in path.open(errors="replace").read(4096) for path in sorted(folder.rglob(pattern))[:1])
+    return any(joint.encode() in open_file(path).read(4096) for path in sorted(folder.rglob(pattern))[:1])
 
 
 _LAFAN1_SOURCE = "the repository ubisoft/ubisoft-laforge-animation-dataset on GitHub."

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -11,7 +15,37 @@ from selfcorrect.motion.body.smpl import SMPL
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 
+_LARGEST = 1e6
 _QUARTER_TURNS = Rotation.from_euler("x", [[0], [90], [180], [270]], degrees=True)
+
+
+def rows_of(path: Path, data: Mapping[str, Any], names: Sequence[str]) -> list[tuple[Any, ...]]:
+    """The clips in a file of columns: one value of each of the columns `names` per clip."""
+    columns = [data.get(name) for name in names]
+    for name, column in zip(names, columns, strict=True):
+        if not isinstance(column, list | np.ndarray) or not np.shape(column[:0]):
+            raise InputError(f"{path}: expected a list as {name}, got {type(column).__name__}")
+    lengths = [len(column) for column in columns if column is not None]
+    if len(set(lengths)) != 1:
+        raise InputError(f"{path}: expected {', '.join(names)} to be of one length, got {lengths}")
+    return list(zip(*columns, strict=True))  # type: ignore[arg-type]
+
+
+def numbers(where: str, name: str, values: Any, shape: tuple[int | None, ...]) -> np.ndarray:
+    """Values as finite numbers of that shape, None standing for any length but 0."""
+    try:
+        array = np.asarray(values, dtype=float)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputError(f"{where}: expected numbers as {name}, got {type(values).__name__}") from error
+    fits = array.ndim == len(shape) and all(
+        have > 0 if want is None else have == want for have, want in zip(array.shape, shape, strict=True)
+    )
+    if not fits or not np.all(np.abs(array) <= _LARGEST):
+        raise InputError(
+            f"{where}: expected finite numbers of shape {shape} as {name}, got shape {array.shape}"
+            + ("" if not fits else f" with others or beyond ±{_LARGEST:g}")
+        )
+    return array
 
 
 def motion_of_poses(poses: np.ndarray, root: np.ndarray, fps: float, source: str) -> Motion:
@@ -21,7 +55,7 @@ def motion_of_poses(poses: np.ndarray, root: np.ndarray, fps: float, source: str
     the head above the pelvis for most of the time. The sole below the lowest joint of the clip is
     put on the floor.
     """
-    if poses.ndim != 2 or poses.shape[1] != 72 or root.shape != (len(poses), 3):
+    if poses.shape[1:] != (72,) or root.shape != (len(poses), 3):
         raise InputError(
             f"{source}: expected poses (frames, 72) and root positions (frames, 3), got {poses.shape} and {root.shape}"
         )

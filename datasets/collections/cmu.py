@@ -8,25 +8,29 @@ rotation is measured from its orientation in the subject's T-pose. That also put
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.collections.dataset import Clip, Dataset
+from selfcorrect.datasets.collections.dataset import Clip, Dataset, read_most
 from selfcorrect.datasets.files.bvh import parse_bvh
 from selfcorrect.errors import InputError
 from selfcorrect.motion.kinematics import continuous, forward_kinematics, local_rotations
 from selfcorrect.motion.measures.contacts import floor_height_m
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, smpl_22
+from selfcorrect.storage import limits
 
 INDEX = "index.csv"
+_CHUNK = 2**20
 _COLUMNS = ("file", "split", "skeleton", "subject", "category", "description")
 
 ReadText = Callable[[str], str]
@@ -90,9 +94,10 @@ def load_cmu(path: Path, split: str | None = None, on_floor: bool = True) -> lis
     """The clips of a folder or .tar.gz of the set, those of a split ("train", "test") where one is named.
 
     Motions are on SMPL-22 with the subject's bones; label: category, text: description. Captured floors lie up to 13 cm
-    off; each clip's is put at y = 0 unless `on_floor` is false. Raises ValueError that names file and place.
+    off; each clip's is put at y = 0 unless `on_floor` is false. Clips that cannot be read are left out with a warning;
+    InputError where none can.
     """
-    motions = [motion for clip in clips(path, split) for motion in clip.read()]
+    motions = read_most(clips(path, split))
     return [_on_floor(motion) for motion in motions] if on_floor else motions
 
 
@@ -123,16 +128,18 @@ def is_cmu(path: Path) -> bool:
 
 def _reader(path: Path) -> ReadText:
     if path.is_dir():
-        return lambda name: (path / name).read_text(encoding="utf-8")
+        return lambda name: limits.read_text(limits.path_below(path, name))
     return _archive_texts(path).__getitem__
 
 
 def _archive_texts(path: Path) -> dict[str, str]:
     """All text files of an archive by their path below the folder that holds the index."""
     try:
-        with tarfile.open(path) as archive:
-            texts = {member.name: _text_of(archive, member) for member in archive if _is_wanted(member)}
-    except (tarfile.TarError, EOFError, UnicodeDecodeError) as error:
+        with limits.open_file(path) as file:
+            texts = _texts_in(path, file)
+    except InputError:
+        raise
+    except Exception as error:  # a damaged archive makes its reader raise errors of any kind
         raise InputError(f"{path}: expected a tar archive of the CMU set, but {error}") from error
     index = next((name for name in texts if Path(name).name == INDEX), None)
     if index is None:
@@ -140,8 +147,22 @@ def _archive_texts(path: Path) -> dict[str, str]:
     return {name.removeprefix(index.removesuffix(INDEX)): text for name, text in texts.items()}
 
 
+def _texts_in(path: Path, file: BinaryIO) -> dict[str, str]:
+    """The wanted files of an archive, which is read to its end, where gzip has its checksum."""
+    unzipped: Any = gzip.GzipFile(fileobj=file) if file.peek(2)[:2] == b"\x1f\x8b" else file  # type: ignore[attr-defined]
+    texts, stored = dict[str, str](), path.stat().st_size
+    with tarfile.open(fileobj=unzipped, mode="r|") as archive:
+        for member in archive:
+            limits.check_unpacked(path, archive.offset, stored=stored)
+            if _is_wanted(member):
+                texts[member.name] = _text_of(archive, member)
+    while unzipped.read(_CHUNK):
+        limits.check_unpacked(path, unzipped.tell(), stored=stored)
+    return texts
+
+
 def _is_wanted(member: tarfile.TarInfo) -> bool:
-    return member.isfile() and member.name.endswith((".bvh", INDEX))
+    return member.isfile() and not member.issparse() and member.name.endswith((".bvh", INDEX))
 
 
 def _text_of(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
@@ -152,14 +173,21 @@ def _text_of(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
 def _index(source: str, read_text: ReadText, split: str | None) -> list[dict[str, str]]:
     """Rows of the index, checked, of one split or all."""
     rows = csv.DictReader(io.StringIO(_text(source, INDEX, read_text)))
-    if missing := [column for column in _COLUMNS if column not in (rows.fieldnames or ())]:
-        raise InputError(f"{source}: {INDEX}, line 1: expected the columns {', '.join(_COLUMNS)}; missing {missing}")
-    checked = [_checked_row(source, row, rows.line_num) for row in rows]
+    try:
+        checked = _checked_rows(source, rows)
+    except csv.Error as error:
+        raise InputError(f"{source}: {INDEX}, line {rows.line_num}: {error}") from error
     chosen = [row for row in checked if split in (None, row["split"])]
     if not chosen:
         splits = sorted({row["split"] for row in checked})
         raise InputError(f"{source}: {INDEX} has no clips of split {split!r}, only of {splits}")
     return chosen
+
+
+def _checked_rows(source: str, rows: csv.DictReader[str]) -> list[dict[str, str]]:
+    if missing := [column for column in _COLUMNS if column not in (rows.fieldnames or ())]:
+        raise InputError(f"{source}: {INDEX}, line 1: expected the columns {', '.join(_COLUMNS)}; missing {missing}")
+    return [_checked_row(source, row, rows.line_num) for row in rows]
 
 
 def _checked_row(source: str, row: dict[str, str], line: int) -> dict[str, str]:
@@ -168,7 +196,7 @@ def _checked_row(source: str, row: dict[str, str], line: int) -> dict[str, str]:
         raise InputError(f"{where}: expected as many fields as the first line has")
     if row["skeleton"] not in _KINDS:
         raise InputError(f"{where}: expected a skeleton of {list(_KINDS)}, got {row['skeleton']!r}")
-    if not row["subject"].isdecimal():
+    if not row["subject"].isdecimal() or len(row["subject"]) > 9:
         raise InputError(f"{where}: expected the number of a subject, got {row['subject']!r}")
     return row
 

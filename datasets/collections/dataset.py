@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from selfcorrect.bugs import sentence_of
 from selfcorrect.errors import InputError
-from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.motion import Motion, check_numbers
 
-UNREADABLE = (ValueError, OSError, KeyError)
-"""What a loader may raise at a bad file."""
+_LONGEST_S = 1e9
 
 
 @dataclass(frozen=True)
@@ -73,22 +73,29 @@ def read_all(clips: Iterable[Clip], complain: Callable[[str], None] = warnings.w
     """The motions of all clips that can be read; of each other one, `complain` gets a sentence."""
     for clip in clips:
         try:
-            yield from clip.read()
-        except UNREADABLE as error:
-            complain(complaint(clip.path, error))
+            motions = [check_numbers(motion) for motion in clip.read()]
+        except Exception as error:  # whatever is wrong with one file, the others go on
+            complain(sentence_of(clip.path, error))
+        else:
+            yield from motions
+
+
+def read_most(clips: Iterable[Clip]) -> list[Motion]:
+    """The motions of all clips that can be read, with a warning for each other; InputError where none can."""
+    complaints: list[str] = []
+    motions = list(read_all(clips, complaints.append))
+    if complaints and not motions:
+        raise InputError(complaints[0])
+    for line in complaints:
+        warnings.warn(line, stacklevel=3)
+    return motions
 
 
 def cut(motion: Motion, span_s: tuple[float, float] | None) -> Motion:
     """The frames from one second to another that an annotation speaks of; all where it names no span."""
     if span_s is None:
         return motion
-    start, stop = (round(second * motion.fps) for second in span_s)
+    start, stop = (round(second * motion.fps) if abs(second) < _LONGEST_S else -1 for second in span_s)
     if not 0 <= start < min(stop, len(motion)):
         raise InputError(f"{motion.source}: an annotation speaks of {span_s} s in a clip of {motion.seconds:.2f} s")
     return motion.frames(start, stop)
-
-
-def complaint(path: Path, error: Exception) -> str:
-    """One sentence for a file that cannot be read, with its path."""
-    message = str(error) or type(error).__name__
-    return message if str(path) in message else f"{path}: {message}"

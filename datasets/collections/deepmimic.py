@@ -7,10 +7,8 @@ and joint frames have x forward, y up and z right; the motions read here face +z
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -20,6 +18,7 @@ from selfcorrect.motion.kinematics import continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.transforms import at_frames, frame_count
+from selfcorrect.storage.limits import check_unpacked, read_json
 
 CYCLIC = frozenset({"backflip", "dance_a", "jump", "roll", "run", "spinkick", "walk"})
 """Labels of the short clips that their files mark as loops: one cycle of a motion that can go on."""
@@ -57,6 +56,7 @@ _JOINTS = (
 _WRISTS = tuple(_Joint(f"{side}_wrist", f"{side}_elbow", (0.0, -0.258947, 0.0)) for side in ("right", "left"))
 """Rigid ends of the forearms; they have no numbers in the file."""
 
+_LARGEST = 1e9
 _FRAME_NUMBERS = 8 + sum(1 if joint.hinge else 4 for joint in _JOINTS)
 _AXES = Rotation.from_matrix([[0, 0, -1], [0, 1, 0], [1, 0, 0]])
 """From the file's axes (forward, up, right) to ours (left, up, forward)."""
@@ -96,6 +96,7 @@ def read_clip(path: Path, fps: float = 30.0) -> Motion:
         raise InputError(f"{path}: frame {bad[0, 0]}: a quaternion of length 0 for {skeleton().names[bad[0, 1]]}")
     # A frame's duration is the time to the next one, so the last one's counts for nothing.
     times_s = np.concatenate([[0.0], np.cumsum(frames[:-1, 0])])
+    check_unpacked(path, times_s[-1] * fps * frames[0].nbytes, stored=frames.nbytes)
     label = path.stem.removeprefix("humanoid3d_")
     motion = Motion(
         skeleton(), _AXES.apply(numbers), continuous(_to_our_axes(quaternions)), fps, label=label, source=path.name
@@ -106,10 +107,7 @@ def read_clip(path: Path, fps: float = 30.0) -> Motion:
 
 def _read_frames(path: Path) -> np.ndarray:
     """The numbers of a clip, (T, 44), checked."""
-    try:
-        content: Any = json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected a DeepMimic clip in JSON, but {error}") from error
+    content = read_json(path)
     rows = content.get("Frames") if isinstance(content, dict) else None
     if not isinstance(rows, list) or len(rows) < 2:
         raise InputError(f'{path}: expected a list "Frames" of at least two frames')
@@ -124,7 +122,7 @@ def _read_frames(path: Path) -> np.ndarray:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and bool(np.isfinite(value))
+    return isinstance(value, int | float) and abs(value) <= _LARGEST
 
 
 def _rotations(frames: np.ndarray) -> np.ndarray:

@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from selfcorrect.datasets.collections.camera_poses import motion_of_poses
+from selfcorrect.datasets.collections.camera_poses import motion_of_poses, numbers, rows_of
 from selfcorrect.datasets.collections.dataset import Clip, Dataset, require
 from selfcorrect.errors import InputError
 from selfcorrect.motion.motion import Motion
@@ -34,14 +33,17 @@ def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False)
     data = read_pickled_numbers(path, allow_pickle=allow_pickle)
     if missing := [name for name in ("poses", "joints3D", "y") if name not in data]:
         raise InputError(f"{path}: expected poses, joints3D and y, here {' and '.join(missing)} is missing")
-    rows = zip(data["poses"], data["joints3D"], data["y"], strict=True)
+    rows = rows_of(path, data, ("poses", "joints3D", "y"))
     return [Clip(f"{row:04d}", path, partial(_read, path, row, *arrays)) for row, arrays in enumerate(rows)]
 
 
-def _read(path: Path, row: int, poses: np.ndarray, joints_m: np.ndarray, action: int) -> list[Motion]:
+def _read(path: Path, row: int, poses: Any, joints_m: Any, action: Any) -> list[Motion]:
+    where = f"{path}, clip {row}"
+    poses, joints_m = numbers(where, "poses", poses, (None, 72)), numbers(where, "joints3D", joints_m, (None, None, 3))
+    action = int(numbers(where, "y", action, ()))
     if not 0 <= action < len(ACTIONS):
         raise InputError(f"{path}, clip {row}: expected an action from 0 to {len(ACTIONS) - 1}, got {action}")
-    motion = motion_of_poses(poses, joints_m[:, 0], FPS, f"{path}, clip {row}")
+    motion = motion_of_poses(poses, joints_m[:, 0], FPS, where)
     return [replace(motion, label=ACTIONS[action], text=ACTIONS[action])]
 
 

@@ -19,6 +19,7 @@ from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.errors import InputError
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.arrays import read_npy
+from selfcorrect.storage.limits import path_below, read_text
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Statistics:
 
 def captions(path: Path) -> list[Caption]:
     """The lines "caption#tokens#from#to" of a text file; from and to in seconds, 0 and 0 for the whole clip."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = read_text(path).splitlines()
     return [_caption(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
@@ -73,10 +74,11 @@ def statistics(folder: Path) -> Statistics:
 
 def split_names(folder: Path, split: str) -> list[str]:
     """Names of the clips in `split`.txt: "train", "val", "test"."""
-    if not (folder / f"{split}.txt").is_file():
+    path = path_below(folder, f"{split}.txt")
+    if not path.is_file():
         splits = sorted(path.stem for path in folder.glob("*.txt"))
         raise InputError(f"{folder}: has no split {split!r}, only {splits}")
-    return (folder / f"{split}.txt").read_text().split()
+    return read_text(path).split()
 
 
 def spans(motion: Motion, sentences: list[Caption]) -> list[Motion]:
@@ -102,7 +104,8 @@ def captioned_clips(dataset: Dataset, folder: Path, split: str | None, read: Cal
 
 
 def _read_clip(motions: Path, name: str, read: Callable[[Path], Motion]) -> list[Motion]:
-    return spans(read(motions / f"{name}.npy"), captions(motions.parent / "texts" / f"{name}.txt"))
+    texts = path_below(motions.parent / "texts", f"{name}.txt")
+    return spans(read(path_below(motions, f"{name}.npy")), captions(texts))
 
 
 def columns_of(folder: Path) -> int | None:
@@ -111,9 +114,9 @@ def columns_of(folder: Path) -> int | None:
         return None
     rows = [path for path in (folder / "Mean.npy", *sorted(folder.glob("new_joint_vecs/*.npy"))[:1]) if path.is_file()]
     if rows:
-        return read_npy(rows[0]).shape[-1]
+        return (read_npy(rows[0]).shape or (0,))[-1]
     joints = sorted(folder.glob("new_joints/*.npy"))[:1]
-    return 12 * read_npy(joints[0]).shape[1] - 1 if joints else None
+    return 12 * (*read_npy(joints[0]).shape, 0, 0)[1] - 1 if joints else None
 
 
 def _recognises(folder: Path) -> bool:

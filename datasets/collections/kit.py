@@ -55,7 +55,7 @@ def read_motion(path: Path) -> Motion:
     if joints_m.shape[1] != len(_PARENTS):
         raise InputError(f"{path}: expected {len(_PARENTS)} joints, got {joints_m.shape[1]}")
     leg = np.median(np.linalg.norm(np.diff(joints_m[:, _FIRST_HIP : _FIRST_HIP + 3], axis=1), axis=-1).sum(axis=1))
-    if leg == 0:
+    if not leg > 0:
         raise InputError(f"{path}: the legs have no length")
     joints_m = joints_m * 10.0 ** round(np.log10(_LEG_M / leg)) + RAISED_M
     skeleton = fit_skeleton(joints_m, _skeleton("left" if _first_is_left(joints_m) else "right"))

@@ -10,14 +10,16 @@ import re
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.collections.camera_poses import motion_of_poses
+from selfcorrect.datasets.collections.camera_poses import motion_of_poses, numbers, rows_of
 from selfcorrect.datasets.collections.dataset import Clip, Dataset, require
 from selfcorrect.errors import InputError
 from selfcorrect.motion.motion import Motion
+from selfcorrect.storage.limits import read_text
 from selfcorrect.storage.pickled import read_pickled_numbers
 
 FPS = 30.0
@@ -31,6 +33,7 @@ TRAINING_SUBJECTS = frozenset(
 _PELVIS = 8
 _FOCAL_LENGTH_PIXELS, _HALF_IMAGE_PIXELS = 500.0, 270.0
 _MOVING_CAMERA = 8
+_SMALLEST_SCALE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Video:
 
 def video(name: str, where: str = "name") -> Video:
     """Read the name of a video."""
-    match = re.match(r"a(\d+)_d(\d+)_p(\d+)_c(\d+)", name)
+    match = re.match(r"a(\d{1,9})_d(\d{1,9})_p(\d{1,9})_c(\d{1,9})", name, re.ASCII)
     if match is None:
         raise InputError(f"{where}: expected a name such as a3_d2_p001_c1_color.avi, got {name!r}")
     return Video(*(int(number) for number in match.groups()))
@@ -56,16 +59,16 @@ def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False)
     require(UESTC, folder, POSES, NAMES, ACTIONS)
     if split not in (None, "train", "test"):
         raise InputError(f"{folder}: UESTC has the splits 'train' and 'test', got {split!r}")
-    actions = (folder / ACTIONS).read_text(encoding="utf-8").splitlines()
+    actions = read_text(folder / ACTIONS).splitlines()
     data = read_pickled_numbers(folder / POSES, allow_pickle=allow_pickle)
-    lines = (folder / NAMES).read_text(encoding="utf-8").splitlines()
+    lines = read_text(folder / NAMES).splitlines()
     videos = [video(line, f"{folder / NAMES}, line {number}") for number, line in enumerate(lines, start=1)]
-    if len(data["pose"]) != len(videos):
-        raise InputError(f"{folder}: {len(videos)} names in {NAMES}, but {len(data['pose'])} poses in {POSES}")
-    rows = zip(lines, videos, data["pose"], data["joints3d"], data["orig_cam"], strict=True)
+    rows = rows_of(folder / POSES, data, ("pose", "joints3d", "orig_cam"))
+    if len(rows) != len(videos):
+        raise InputError(f"{folder}: {len(videos)} names in {NAMES}, but {len(rows)} poses in {POSES}")
     return [
-        Clip(Path(name).stem, folder / POSES, partial(_read, folder / POSES, actions, name, seen, *arrays))
-        for name, seen, *arrays in rows
+        Clip(Path(name).stem, folder / POSES, partial(_read, folder / POSES, actions, name, seen, *row))
+        for name, seen, row in zip(lines, videos, rows, strict=True)
         if _in_split(seen, split) and not (seen.camera != 1 and seen.direction == _MOVING_CAMERA)
     ]
 
@@ -75,17 +78,25 @@ def _in_split(seen: Video, split: str | None) -> bool:
 
 
 def _read(
-    path: Path, actions: list[str], name: str, seen: Video, pose: np.ndarray, joints_m: np.ndarray, camera: np.ndarray
+    path: Path, actions: list[str], name: str, seen: Video, pose: Any, joints_m: Any, camera: Any
 ) -> list[Motion]:
     """camera: (T, 4) weak perspective: scale in x and y, shift in x and y."""
+    where = f"{path}, {name}"
     if not seen.action < len(actions):
-        raise InputError(f"{path}, {name}: action {seen.action} is not among the {len(actions)} of {ACTIONS}")
+        raise InputError(f"{where}: action {seen.action} is not among the {len(actions)} of {ACTIONS}")
+    pose, joints_m = (
+        numbers(where, "pose", pose, (None, 72)),
+        numbers(where, "joints3d", joints_m, (len(pose), None, 3)),
+    )
+    camera = numbers(where, "orig_cam", camera, (len(pose), 4))
+    if joints_m.shape[1] <= _PELVIS or np.any(np.abs(camera[:, 0]) < _SMALLEST_SCALE):
+        raise InputError(f"{where}: expected more than {_PELVIS} joints, and a camera whose scale is not 0")
     depth_m = _FOCAL_LENGTH_PIXELS / (_HALF_IMAGE_PIXELS * camera[:, :1])
     root_m = joints_m[:, _PELVIS] + np.concatenate([camera[:, 2:4], depth_m], axis=1)
     to_front = Rotation.from_euler("y", -45 * seen.direction if seen.camera != 1 else 0, degrees=True)
-    pose = np.array(pose, dtype=float)
+    pose = pose.copy()
     pose[:, :3] = (to_front * Rotation.from_rotvec(pose[:, :3])).as_rotvec()
-    motion = motion_of_poses(pose, to_front.apply(root_m - root_m[0]), FPS, f"{path}, {name}")
+    motion = motion_of_poses(pose, to_front.apply(root_m - root_m[0]), FPS, where)
     return [replace(motion, label=actions[seen.action], text=actions[seen.action])]
 
 

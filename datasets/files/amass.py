@@ -23,6 +23,9 @@ from selfcorrect.storage.files import replacing
 if TYPE_CHECKING:
     from selfcorrect.motion.body.body_model import BodyModel
 
+_MOST = {"poses": 1e6, "trans": 1e12}
+"""Beyond any rotation vector (radians) and any place (metres)."""
+
 _RATES = ("mocap_framerate", "mocap_frame_rate")
 _TO_Y_UP = Rotation.from_euler("x", -90, degrees=True)
 _PARTS_OF_SMPL_X = {
@@ -45,11 +48,12 @@ def read(path: Path, body: Body | None = None) -> Motion:
     layout, root = _layout(path, arrays["poses"]), (body or average_body()).pelvis_m
     if arrays["trans"].shape != (len(arrays["poses"]), 3):
         raise InputError(f"{path}: expected trans of shape ({len(arrays['poses'])}, 3), got {arrays['trans'].shape}")
-    for name in ("poses", "trans"):
+    for name, most in _MOST.items():
         if arrays[name].dtype.kind not in "fiu":
             raise InputError(f"{path}: expected {name} to be real numbers, got {arrays[name].dtype}")
-        if not np.isfinite(arrays[name]).all():
-            raise InputError(f"{path}: {name} is not finite in frame {np.argwhere(~np.isfinite(arrays[name]))[0][0]}")
+        if not (sound := np.abs(arrays[name].astype(float)) <= most).all():
+            frame = int(np.argwhere(~sound)[0][0])
+            raise InputError(f"{path}: {name} is not finite in frame {frame}, or beyond ±{most:g}")
     rotations = Rotation.from_rotvec(arrays["poses"].astype(float).reshape(-1, len(layout.names), 3)).as_quat()
     rotations[:, 0] = (_TO_Y_UP * Rotation.from_quat(rotations[:, 0])).as_quat()
     skeleton = body.skeleton if body else layout.average()
@@ -74,7 +78,10 @@ def body_in(path: Path, model: BodyModel) -> Body:
     """The person of an AMASS file, by the shape coefficients in it."""
     from selfcorrect.motion.body.body_model import body_of
 
-    return body_of(model, read_npz(path, ("betas",)).get("betas"))
+    betas = read_npz(path, ("betas",)).get("betas")
+    if betas is not None and (betas.ndim != 1 or betas.dtype.kind not in "fiu" or not np.all(np.abs(betas) <= 100)):
+        raise InputError(f"{path}: expected betas to be a row of numbers from -100 to 100, got shape {betas.shape}")
+    return body_of(model, betas)
 
 
 def write(path: Path, motion: Motion, body: Body | None = None, like: Path | None = None) -> None:

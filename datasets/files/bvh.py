@@ -22,8 +22,9 @@ from selfcorrect.datasets.files.rooting import top_of_body
 from selfcorrect.errors import InputError
 from selfcorrect.motion.kinematics import continuous
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, Skeleton
 from selfcorrect.storage.files import replacing
+from selfcorrect.storage.limits import check_unpacked, read_text
 
 _CHANNELS = {f"{axis}{kind}".lower(): f"{axis}{kind}" for axis in "XYZ" for kind in ("position", "rotation")}
 _USUAL_UNITS_M = (1.0, 0.01, 0.001, 0.0254, 0.3048, 0.0254 / 0.45)
@@ -31,6 +32,9 @@ _USUAL_UNITS_M = (1.0, 0.01, 0.001, 0.0254, 0.3048, 0.0254 / 0.45)
 
 _USUAL_STATURE_M = 1.7
 _FPS_ROUNDING = 1e-4
+_FRAME_TIME_S = (1e-5, 100.0)
+_LARGEST = 1e12
+"""Beyond any length and angle in a motion, and small enough that nothing that is worked out of it overflows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,32 +87,25 @@ class _Lines:
             raise InputError(f"{self.source}, line {self.line}: the file ends where {expected} was expected")
         return self.words
 
-    def wrong(self, expected: str) -> ValueError:
+    def wrong(self, expected: str) -> InputError:
         got = " ".join(self.words)[:60]
-        return ValueError(f"{self.source}, line {self.line}: expected {expected}, got {got!r}")
+        return InputError(f"{self.source}, line {self.line}: expected {expected}, got {got!r}")
 
     def expect(self, word: str) -> None:
         if [part.upper() for part in self.next(f'"{word}"')] != [word]:
             raise self.wrong(f'"{word}"')
 
     def numbers(self, count: int, what: str) -> list[float]:
-        """The words after the first as `count` finite numbers."""
-        try:
-            values = [float(word) for word in self.words[1:]]
-        except ValueError:
-            values = []
-        if len(values) != count or not np.isfinite(values).all():
-            raise self.wrong(f"{count} finite numbers after {what}")
+        """The words after the first as `count` numbers that are finite and not too large."""
+        values = [_number(word) for word in self.words[1 : count + 2]]
+        if len(values) != count or not np.all(np.abs(values) <= _LARGEST):
+            raise self.wrong(f"{count} finite numbers after {what}, none beyond ±{_LARGEST:g}")
         return values
 
 
 def read_bvh(path: Path, metres_per_unit: float | None = None) -> BvhClip:
-    """Read a BVH file; see `parse_bvh`. Raises ValueError that names file and line, and what was expected there."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected BVH, a text file, got bytes that are no text ({error})") from error
-    return parse_bvh(text, str(path), metres_per_unit)
+    """Read a BVH file; see `parse_bvh`. Raises InputError that names file and line, and what was expected there."""
+    return parse_bvh(read_text(path), str(path), metres_per_unit)
 
 
 def parse_bvh(text: str, source: str, metres_per_unit: float | None = None) -> BvhClip:
@@ -121,6 +118,8 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None) -> B
     joints = _parse_hierarchy(lines)
     frames, frame_time_s = _parse_motion_head(lines)
     channels = tuple(joint.channels or () for joint in joints)
+    stored, turns = sum(map(len, lines.lines)), frames * len(joints) * 4 * 8
+    check_unpacked(source, turns, stored=stored)
     values = _parse_values(lines, frames, sum(map(len, channels)))
     names = _names(joints, lines)
     parents = tuple(joint.parent for joint in joints)
@@ -165,6 +164,8 @@ def _parse_hierarchy(lines: _Lines) -> list[_Joint]:
         expected = "JOINT, End Site, OFFSET, CHANNELS or }" if open_joints else "ROOT"
         keyword = lines.next(expected)[0].upper()
         if keyword in (("JOINT", "END") if open_joints else ("ROOT",)):
+            if len(joints) >= MOST_JOINTS or len(open_joints) >= MOST_LEVELS:
+                raise lines.wrong(f"a skeleton of at most {MOST_JOINTS} joints, {MOST_LEVELS} below one another")
             joints.append(_open_joint(lines, keyword, open_joints, joints))
             open_joints.append(len(joints) - 1)
             lines.expect("{")
@@ -204,11 +205,12 @@ def _check_closed(joint: _Joint, lines: _Lines) -> None:
 def _names(joints: Sequence[_Joint], lines: _Lines) -> tuple[str, ...]:
     """Names of all joints; further end sites of one parent are numbered, other names must be unique."""
     seen: dict[str, int] = {}
+    copies: dict[str, int] = {}
     for joint in joints:
-        name, copies = joint.name, 1
+        name = joint.name
         while joint.is_end and name in seen:
-            copies += 1
-            name = f"{joint.name}{copies}"
+            copies[joint.name] = copies.get(joint.name, 1) + 1
+            name = f"{joint.name}{copies[joint.name]}"
         if name in seen:
             raise InputError(
                 f"{lines.source}, line {joint.line}: expected a new joint name, got {name!r}, "
@@ -224,13 +226,15 @@ def _parse_motion_head(lines: _Lines) -> tuple[int, float]:
         raise lines.wrong("MOTION after the first skeleton (a file with several roots holds several people)")
     if [word.upper() for word in lines.words] != ["MOTION"]:
         raise lines.wrong("MOTION")
-    frames = re.fullmatch(r"frames\s*:\s*(\d+)", " ".join(lines.next('"Frames: <number>"')), re.IGNORECASE)
+    frames = re.fullmatch(r"frames\s*:\s*(\d{1,12})", " ".join(lines.next('"Frames: <number>"')), re.IGNORECASE)
     if frames is None or int(frames[1]) < 1:
         raise lines.wrong('"Frames: <number>", at least 1')
     time = re.fullmatch(r"frame time\s*:\s*(\S+)", " ".join(lines.next('"Frame Time: <seconds>"')), re.IGNORECASE)
     seconds = _number(time[1]) if time else np.nan
-    if not 0 < seconds < np.inf:
-        raise lines.wrong('"Frame Time: <seconds>", a positive number')
+    if not _FRAME_TIME_S[0] <= seconds <= _FRAME_TIME_S[1]:
+        raise lines.wrong(
+            f'"Frame Time: <seconds>", a positive number from {_FRAME_TIME_S[0]:g} to {_FRAME_TIME_S[1]:g}'
+        )
     return int(frames[1]), seconds
 
 
@@ -259,22 +263,22 @@ def _parse_values(lines: _Lines, frames: int, channels: int) -> np.ndarray:
         values = np.loadtxt([line for _, line in rows], comments=None, ndmin=2) if channels else np.zeros((frames, 0))
     except ValueError:
         values = np.empty((0, 0))
-    if values.shape != (frames, channels) or not np.isfinite(values).all():
+    if values.shape != (frames, channels) or not np.all(np.abs(values) <= _LARGEST):
         raise _bad_row(lines, rows, channels)
     return values
 
 
-def _bad_row(lines: _Lines, rows: Sequence[tuple[int, str]], channels: int) -> ValueError:
+def _bad_row(lines: _Lines, rows: Sequence[tuple[int, str]], channels: int) -> InputError:
     """The complaint about the first frame that is not `channels` finite numbers."""
     for frame, (number, line) in enumerate(rows):
         words = line.split()
-        bad = next((word for word in words if not np.isfinite(_number(word))), None)
+        bad = next((word for word in words if not abs(_number(word)) <= _LARGEST), None)
         if bad is not None or len(words) != channels:
             got = repr(bad[:30]) if bad is not None else f"{len(words)} numbers"
-            return ValueError(
+            return InputError(
                 f"{lines.source}, line {number}: expected {channels} finite numbers in frame {frame}, got {got}"
             )
-    return ValueError(f"{lines.source}: expected {len(rows)} frames of {channels} numbers")
+    return InputError(f"{lines.source}: expected {len(rows)} frames of {channels} numbers")
 
 
 def _channel_values(

@@ -23,6 +23,9 @@ from selfcorrect.motion.transforms import resample
 from selfcorrect.storage.arrays import read_npy
 from selfcorrect.storage.files import replacing
 
+_LARGEST = 1e12
+"""Beyond any place, and small enough that nothing that is worked out of it overflows."""
+
 RAISED_M = np.array([0.0, SOLE_BELOW_TOE_JOINT_M, 0.0])
 
 
@@ -59,13 +62,19 @@ def read_joints(path: Path) -> np.ndarray:
     if array.dtype.kind != "f":
         raise InputError(f"{path}: expected floating-point numbers, got {array.dtype}")
     array = array.astype(float)
+    _check_numbers(path, array)
     if array.ndim == 2:
         array = decode_joints(array, last_frame=True)
     if array.ndim != 3 or array.shape[-1] != 3 or not len(array):
         raise InputError(f"{path}: expected rows (frames, 263) or joints (frames, 22, 3), got shape {array.shape}")
-    if not np.isfinite(array).all():
-        raise InputError(f"{path}: not finite in frame {np.argwhere(~np.isfinite(array))[0][0]}")
+    _check_numbers(path, array)
     return array
+
+
+def _check_numbers(path: Path, array: np.ndarray) -> None:
+    if array.ndim and not (sound := np.abs(array) <= _LARGEST).all():
+        frame = int(np.argwhere(~sound)[0][0])
+        raise InputError(f"{path}: not finite in frame {frame}, or beyond ±{_LARGEST:g}")
 
 
 def read_motion(path: Path) -> Motion:

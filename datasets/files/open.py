@@ -9,7 +9,7 @@ from selfcorrect.datasets.files.formats import format_of, is_motion_file, reader
 from selfcorrect.datasets.files.motion_file import MotionFile, Reading
 from selfcorrect.errors import InputError
 from selfcorrect.motion.body.requirements import flaw_of
-from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.motion import Motion, check_numbers
 
 
 def open_motion(path: Path, reading: Reading | None = None, *, any_body: bool = False) -> MotionFile:
@@ -23,6 +23,8 @@ def open_motion(path: Path, reading: Reading | None = None, *, any_body: bool = 
     flaw = next(filter(None, map(flaw_of, file.motions)), file.flaw)
     if flaw and not any_body:
         raise InputError(flaw)
+    for motion in file.motions:
+        check_numbers(motion)
     return replace(file, flaw=flaw)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from selfcorrect.bugs import sentence_of
 from selfcorrect.datasets.files import formats
 from selfcorrect.errors import InputError
 from selfcorrect.experiments.commands.inputs import must_exist
@@ -127,8 +128,8 @@ class Convert:
         target = (self.out / below).with_suffix(kind.suffixes[0])
         try:
             save_motion(target, open_motion(file, any_body=True).motion, kind.name)
-        except (ValueError, OSError) as error:
-            print(f"selfcorrect: {error}", file=sys.stderr)
+        except Exception as error:  # whatever is wrong with one file, the others go on
+            print(f"selfcorrect: {sentence_of(file, error)}", file=sys.stderr)
             return False
         print(f"{file} → {target}")
         return True
@@ -144,13 +145,14 @@ class Stats:
         title, clips = self.source.open()
         import numpy as np
 
-        from selfcorrect.experiments.data.sources import read_clips
+        from selfcorrect.experiments.data.sources import of_each, read_clips
         from selfcorrect.experiments.data.summary import measures
 
         rows: dict[str, list[dict[str, float]]] = {}
         complaints: list[str] = []
-        for motion in read_clips(clips, complaints.append):
-            rows.setdefault(motion.label or "(none)", []).append(measures(motion))
+        motions = read_clips(clips, complaints.append)
+        for label, row in of_each(motions, lambda motion: (motion.label, measures(motion)), complaints.append):
+            rows.setdefault(label or "(none)", []).append(row)
         if not rows:
             raise InputError(f"{self.source.path}: no motion could be read; the first problem: {complaints[0]}")
         print(f"{self.source.path}: {title}")

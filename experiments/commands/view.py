@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from selfcorrect.bugs import sentence_of
 from selfcorrect.datasets.files.formats import readable_suffixes
-from selfcorrect.errors import SettingError
+from selfcorrect.errors import InputError, SettingError
 from selfcorrect.experiments.commands.inputs import must_be_readable, must_exist
 
 if TYPE_CHECKING:
@@ -19,7 +21,19 @@ if TYPE_CHECKING:
     from selfcorrect.motion.motion import Motion
 
 
+FURTHEST_M = 1000.0
 _READABLE = f"Motion files: {', '.join(readable_suffixes())}."
+
+
+def _motions_in(path: Path) -> tuple[Motion, ...]:
+    """The motions of a file, none of one that cannot be read, which is told of."""
+    from selfcorrect.datasets.files.open import open_motion
+
+    try:
+        return open_motion(path, any_body=True).motions
+    except Exception as error:  # whatever is wrong with one file, the others are shown
+        print(f"selfcorrect: {sentence_of(path, error)}", file=sys.stderr)
+        return ()
 
 
 @dataclass(frozen=True)
@@ -31,6 +45,8 @@ class ViewCommand:
     """Draw to this .png (a row of moments per motion), .gif or .mp4 instead of opening the viewer."""
     port: int = 8080
     """Where the browser finds the viewer: http://localhost:8080."""
+    host: str = "127.0.0.1"
+    """Address on which the viewer listens; 0.0.0.0 shows it to everybody on the network."""
     spread_m: float = 1.2
     """Distance between motions, metres; 0 lays them over one another."""
     body_model: Path | None = None
@@ -42,24 +58,29 @@ class ViewCommand:
         """Draw, or serve until interrupted."""
         if not self.files:
             raise SettingError("there is nothing to view: name at least one motion file")
+        if not 0 < self.port < 2**16:
+            raise SettingError(f"port must be from 1 to 65535, got {self.port}")
+        if not abs(self.spread_m) <= FURTHEST_M:
+            raise SettingError(f"spread-m must be at most {FURTHEST_M:g} metres, got {self.spread_m}")
         must_be_readable(self.files)
         must_exist([self.body_model])
-        from selfcorrect.datasets.files.open import open_motion
         from selfcorrect.motion.pictures.drawing import draw_motions
         from selfcorrect.motion.transforms import resample
 
-        opened = [open_motion(path, any_body=True).motions for path in self.files]
-        motions = [motion for shown in opened for motion in shown]
-        motions = [resample(motion, motions[0].fps) for motion in motions]
-        titles = [path.stem for path, shown in zip(self.files, opened, strict=True) for _ in shown]
+        shown = [(path.stem, motion) for path in self.files for motion in _motions_in(path)]
+        if not shown:
+            raise InputError("none of the files could be read")
+        titles = [title for title, _ in shown]
+        motions = [resample(motion, shown[0][1].fps) for _, motion in shown]
         if self.out is not None:
             draw_motions(self.out, motions, titles)
             print(self.out)
             return
         from selfcorrect.motion.pictures.viewer import Viewer
 
-        viewer = Viewer(motions, titles, spread_m=self.spread_m, port=self.port, meshes=self._meshes(motions))
-        print(f"http://localhost:{viewer.server.get_port()} (Ctrl-C ends)")
+        meshes = self._meshes(motions)
+        viewer = Viewer(motions, titles, spread_m=self.spread_m, port=self.port, host=self.host, meshes=meshes)
+        print(f"http://{self.host}:{viewer.server.get_port()} (Ctrl-C ends)")
         viewer.run()
 
     def _meshes(self, motions: Sequence[Motion]) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -7,7 +7,6 @@ import importlib.metadata
 import json
 import re
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -17,7 +16,7 @@ from typing import Any
 import imageio.v2 as imageio
 import numpy as np
 
-from selfcorrect.bugs import bug_behind
+from selfcorrect.bugs import sentence_of
 from selfcorrect.datasets.files.motion_file import Reading
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.errors import InputError
@@ -146,20 +145,13 @@ def _corrected(place: Place, settings: Settings, product: Path, video: Path) -> 
         pairs = zip(file.motions, corrections, strict=True)
         return of_all([_described(blank, file.notes, motion, correction) for motion, correction in pairs])
     except Exception as error:  # whatever is wrong with one file, the others go on
-        print(bug_behind(error), end="", file=sys.stderr)
-        return replace(blank, reason=_sentence(place.source, error))
+        return replace(blank, reason=sentence_of(place.source, error))
 
 
 def _check_finite(motion: Motion) -> None:
     finite = np.isfinite(motion.root_m).all(axis=1) & np.isfinite(motion.rotations).all(axis=(1, 2))
     if not finite.all():
         raise InputError(f"{motion.source}: the corrected motion is not finite in frame {int(finite.argmin())}")
-
-
-def _sentence(source: Path, error: Exception) -> str:
-    """What went wrong, with the file's name, and with the error's where it is not one that was made for reading."""
-    words = str(error) if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {error}"
-    return words if str(source) in words else f"{source}: {words}"
 
 
 def _described(blank: Result, notes: tuple[str, ...], motion: Motion, correction: CorrectedMotion) -> Result:

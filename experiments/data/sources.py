@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
+from selfcorrect.bugs import sentence_of
 from selfcorrect.datasets.collections import catalog
 from selfcorrect.datasets.collections.dataset import Clip, read_all
 from selfcorrect.datasets.files.open import motion_files, open_motion
 from selfcorrect.errors import InputError
 from selfcorrect.motion.motion import Motion
+
+T = TypeVar("T")
 
 
 def open_source(
@@ -47,6 +51,17 @@ def spread(clips: Sequence[Clip], count: int) -> list[Clip]:
 def read_clips(clips: Sequence[Clip], complain: Callable[[str], None]) -> Iterator[Motion]:
     """The motions that can be read, with a progress bar on a terminal; `complain` gets a sentence per other file."""
     return read_all(tqdm(clips, "reading", unit="clip", disable=None, leave=False), complain)
+
+
+def of_each(motions: Iterable[Motion], work: Callable[[Motion], T], complain: Callable[[str], None]) -> Iterator[T]:
+    """What `work` makes of each motion; where it fails, `complain` gets a sentence and the others go on."""
+    for motion in motions:
+        try:
+            made = work(motion)
+        except Exception as error:
+            complain(sentence_of(motion.source, error))
+        else:
+            yield made
 
 
 def _read_file(path: Path) -> list[Motion]:

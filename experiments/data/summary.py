@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from selfcorrect.datasets.collections.dataset import Clip
-from selfcorrect.experiments.data.sources import read_clips
+from selfcorrect.experiments.data.sources import of_each, read_clips
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.suspicion import suspicions
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -36,6 +36,7 @@ class Summary:
     """A sentence for each file that cannot be read."""
 
     def add(self, motion: Motion) -> None:
+        phrases = suspicions(motion)
         self.motions += 1
         self.captions += len(captions(motion.text))
         self.frames += len(motion)
@@ -43,7 +44,7 @@ class Summary:
         self.labels[motion.label] += 1
         self.joints[len(motion.skeleton)] += 1
         self.rates[round(motion.fps, 3)] += 1
-        if phrases := suspicions(motion):
+        if phrases:
             self.suspicious[motion.source or f"motion {self.motions}"] = phrases
 
     def lines(self) -> list[str]:
@@ -69,8 +70,9 @@ def _counts(counter: Counter) -> str:
 def summarise(clips: Sequence[Clip]) -> Summary:
     """Read all recordings and summarise them. Files that cannot be read are part of it."""
     summary = Summary()
-    for motion in read_clips(clips, summary.unreadable.append):
-        summary.add(motion)
+    complain = summary.unreadable.append
+    for _ in of_each(read_clips(clips, complain), summary.add, complain):
+        pass
     return summary
 
 

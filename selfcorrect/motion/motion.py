@@ -56,6 +56,23 @@ class Motion:
         return replace(self, root_m=self.root_m[start:stop], rotations=self.rotations[start:stop])
 
 
+FPS_READ = (0.01, 1e5)
+FURTHEST_READ_M = 1e12
+
+
+def check_numbers(motion: Motion) -> Motion:
+    """The motion; InputError where its numbers are not finite or so large that what is worked out of them is not."""
+    where = motion.source or "the motion"
+    if not FPS_READ[0] <= motion.fps <= FPS_READ[1]:
+        raise InputError(f"{where}: expected {FPS_READ[0]:g} to {FPS_READ[1]:g} frames per second, got {motion.fps:g}")
+    if not np.all(np.abs(motion.skeleton.offsets_m) <= FURTHEST_READ_M):
+        raise InputError(f"{where}: expected bones of finite length")
+    sound = np.all(np.abs(motion.root_m) <= FURTHEST_READ_M, axis=1) & np.isfinite(motion.rotations).all(axis=(1, 2))
+    if not sound.all():
+        raise InputError(f"{where}: expected finite positions and rotations, frame {int(sound.argmin())} has others")
+    return motion
+
+
 @dataclass(frozen=True, eq=False)
 class MotionBatch:
     """N motions of one skeleton and frame rate, padded at the end to T frames."""

@@ -16,6 +16,9 @@ SMPL_22 = (
 )  # fmt: skip
 """The 22 body joints of SMPL, in SMPL's order: the vocabulary of `Skeleton.parts`."""
 
+MOST_JOINTS, MOST_LEVELS = 4096, 128
+"""Bounds of a skeleton's size, far beyond any character's, so that work and recursion are bounded too."""
+
 SMPL_22_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19)
 
 
@@ -37,6 +40,8 @@ class Skeleton:
 
     def __post_init__(self) -> None:
         count = len(self.names)
+        if not count:
+            raise InputError("a skeleton needs at least one joint")
         if len(set(self.names)) != count:
             raise InputError(f"joint names must be unique, got {self.names}")
         if len(self.parents) != count or len(self.parts) != count or self.offsets_m.shape != (count, 3):
@@ -46,8 +51,17 @@ class Skeleton:
             )
         if self.parents[0] != -1 or any(not 0 <= parent < child for child, parent in enumerate(self.parents) if child):
             raise InputError(f"parents must come before their children, with one root first, got {self.parents}")
+        if count > MOST_JOINTS or self._levels() > MOST_LEVELS:
+            raise InputError(f"a skeleton has at most {MOST_JOINTS} joints, {MOST_LEVELS} below one another")
         if unknown := set(self.parts) - {*SMPL_22, ""}:
             raise InputError(f"unknown body parts {sorted(unknown)}, expected names from {SMPL_22}")
+
+    def _levels(self) -> int:
+        """The number of joints from the root to the furthest one, both counted."""
+        levels = [1]
+        for parent in self.parents[1:]:
+            levels.append(levels[parent] + 1)
+        return max(levels)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -80,9 +94,10 @@ class Skeleton:
     @cached_property
     def children(self) -> tuple[tuple[int, ...], ...]:
         """The children of each joint."""
-        return tuple(
-            tuple(child for child, parent in enumerate(self.parents) if parent == joint) for joint in range(len(self))
-        )
+        below: list[list[int]] = [[] for _ in self.names]
+        for child, parent in enumerate(self.parents[1:], start=1):
+            below[parent].append(child)
+        return tuple(map(tuple, below))
 
     @cached_property
     def generations(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:

@@ -13,6 +13,7 @@ from selfcorrect.motion.body.flesh import world_sole_points
 from selfcorrect.motion.kinematics import continuous, forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.storage.limits import check_unpacked
 
 Moving = TypeVar("Moving", Motion, MotionBatch)
 """One motion, root (T, 3), or a batch of them, root (N, T, 3)."""
@@ -99,6 +100,8 @@ def resample(motion: Motion, fps: float) -> Motion:
         raise SettingError(f"frames per second must be positive, got {fps}")
     if fps == motion.fps:
         return motion
+    frame_bytes = 8 * (3 + 4 * len(motion.skeleton))
+    check_unpacked(motion.source or "the motion", motion.seconds * fps * frame_bytes, stored=len(motion) * frame_bytes)
     return at_frames(motion, np.arange(frame_count(motion.seconds, fps)) * (motion.fps / fps), fps)
 
 

@@ -1,11 +1,12 @@
-"""What a file may ask for: only regular files are opened, and what one unpacks to is bounded before memory is taken."""
+"""Files of others: only regular ones are opened, only below their folder, and what one unpacks to is bounded."""
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from selfcorrect.errors import InputError, SettingError
 
@@ -13,6 +14,8 @@ LIMIT_VARIABLE = "SELFCORRECT_UNPACKED_LIMIT_MB"
 """Environment variable that raises (or lowers) the limit."""
 
 _DEFAULT_LIMIT_MB = 512.0
+_HONEST_GROWTH = 8
+"""Numbers written in one or two characters grow by so much; compressed motion by 1.1 to 4."""
 
 
 def unpacked_limit_bytes() -> int:
@@ -27,10 +30,13 @@ def unpacked_limit_bytes() -> int:
     return int(megabytes * 2**20)
 
 
-def check_unpacked(what: object, size: float) -> None:
-    """Refuse what would become more bytes in memory than the limit; `what` begins the sentence."""
+def check_unpacked(what: object, size: float, *, stored: float = 0) -> None:
+    """Refuse what would become more bytes in memory than the limit; `what` begins the sentence.
+
+    stored: bytes on disk; a file that becomes at most `_HONEST_GROWTH` times as large as it is may have any size.
+    """
     limit = unpacked_limit_bytes()
-    if size > limit:
+    if size > limit and size > _HONEST_GROWTH * stored:
         raise InputError(
             f"{what}: would take {_readable(size)} of memory, the limit is {_readable(limit)}; "
             f"where that is meant, raise {LIMIT_VARIABLE}"
@@ -67,3 +73,30 @@ def read_text(path: Path) -> str:
         return read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: expected a text file, got bytes that are no UTF-8 ({error})") from error
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file."""
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from error
+    except (RecursionError, ValueError) as error:  # nested too deep; a number of too many digits
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: not JSON that can be read ({error})") from error
+
+
+def path_below(folder: Path, name: object) -> Path:
+    """The path that a file of a dataset calls `name`; InputError where it leads out of `folder`, also by a link."""
+    where = f"{folder}: {str(name)[:100]!r}"
+    if not isinstance(name, str) or not name or "\0" in name:
+        raise InputError(f"{where} is not the name of a file")
+    path = folder / name
+    try:
+        inside = path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError) as error:  # a loop of links, a name too long
+        raise InputError(f"{where} leads nowhere ({error})") from error
+    if not inside:
+        raise InputError(f"{where} leads out of this folder, and only files in it are read")
+    return path

@@ -350,8 +350,7 @@ class _Plain:
     def count(self, size: int) -> None:
         """Take note of an array of so many bytes; a file whose arrays are no larger than itself may have any size."""
         self.size += size
-        if self.size > self.file_size:
-            check_unpacked(self.path, self.size)
+        check_unpacked(self.path, self.size, stored=self.file_size)
 
     def of_thing(self, thing: _Thing, depth: int) -> Any:
         match thing.kind:

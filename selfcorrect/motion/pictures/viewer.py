@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.errors import MissingExtraError
+from selfcorrect.errors import MissingExtraError, SettingError
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.motion import Motion
@@ -80,11 +81,14 @@ class Viewer:
         *,
         spread_m: float = 1.2,
         port: int = 8080,
+        host: str = "127.0.0.1",
         meshes: Sequence[tuple[np.ndarray, np.ndarray]] = (),
     ) -> None:
         self.fps = motions[0].fps
         self.frames = max(len(motion) for motion in motions)
-        self.server = _viser().ViserServer(port=port, verbose=False)
+        viser = _viser()
+        _check_host(host)
+        self.server = viser.ViserServer(host=host, port=port, verbose=False)
         self.server.scene.set_up_direction("+y")
         self.server.scene.add_grid("/floor", 20.0, 20.0, plane="xz", cell_size=0.5)
         self.server.scene.configure_environment_map(environment_intensity=0.3)
@@ -150,6 +154,15 @@ def _pose_bones(handle: Any, bones: Track, frame: int) -> None:
 
 def _pose_mesh(handle: Any, vertices_m: np.ndarray, frame: int) -> None:
     handle.vertices = vertices_m[min(frame, len(vertices_m) - 1)]
+
+
+def _check_host(host: str) -> None:
+    """SettingError where this machine has no such address: the server's thread would fail, and its caller wait."""
+    try:
+        with socket.create_server((host, 0)):
+            pass
+    except (OSError, UnicodeError) as error:
+        raise SettingError(f"the viewer cannot listen at host {host!r}: {error}") from error
 
 
 def _viser() -> Any:

@@ -137,11 +137,11 @@ def test_damage_is_named(cmu: Path, tmp_path: Path):
     with pytest.raises(ValueError, match=r"no clips of split 'valid', only of \['test'\]"):
         load_cmu(folder, "valid")
     edit(folder / "test" / "03_01.bvh", "JOINT lShin", "JOINT shin")
-    with pytest.raises(ValueError, match=r"03_01\.bvh: expected the joints of the CMU set, missing are lShin"):
-        load_cmu(folder)
+    with pytest.warns(UserWarning, match=r"03_01\.bvh: expected the joints of the CMU set, missing are lShin"):
+        assert len(load_cmu(folder)) == 1
     (folder / "test" / "03_01.bvh").unlink()
-    with pytest.raises(ValueError, match=r"expected the file test/03_01\.bvh of the CMU set"):
-        load_cmu(folder)
+    with pytest.warns(UserWarning, match=r"expected the file test/03_01\.bvh of the CMU set"):
+        assert len(load_cmu(folder)) == 1
     edit(folder / "index.csv", ",daz,", ",dax,")
     with pytest.raises(ValueError, match=r"index\.csv, line 2: expected a skeleton of \['mb', 'daz'\], got 'dax'"):
         load_cmu(folder)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from selfcorrect.datasets.collections.dataset import UNREADABLE, complaint
 from selfcorrect.datasets.files.open import open_motion, save_motion
+from selfcorrect.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.motion import Motion
 
@@ -30,8 +30,8 @@ def complaint_of(path: Path) -> str:
     """What is said of a file, "" where it can be read."""
     try:
         motion = open_motion(path).motion
-    except UNREADABLE as error:
-        return complaint(path, error)
+    except InputError as error:
+        return str(error)
     assert np.isfinite(motion.rotations).all()
     return ""
 

@@ -103,6 +103,39 @@ def test_a_browser_gets_the_page(viewer: Viewer) -> None:
         assert b"<html" in page.read().lower()
 
 
+def test_only_this_machine_sees_the_viewer(viewer: Viewer) -> None:
+    port = viewer.server.get_port()
+    with socket.create_connection(("127.0.0.1", port), timeout=5):
+        pass
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.2", port), timeout=5)
+
+
+def test_an_address_of_another_machine_is_refused(motion: Motion) -> None:
+    pytest.importorskip("viser", reason="needs the extra `viewer`")
+    with pytest.raises(ValueError, match=r"cannot listen at host '192\.0\.2\.1'"):
+        Viewer([motion], ["alone"], host="192.0.2.1")
+
+
+@pytest.mark.parametrize("options", [{"port": 99999}, {"port": 0}, {"spread_m": float("nan")}, {"spread_m": 1e308}])
+def test_options_that_cannot_be_are_refused(motion: Motion, tmp_path: Path, options: dict[str, float]) -> None:
+    save_motion(tmp_path / "a.bvh", motion)
+    with pytest.raises(ValueError, match=f"{next(iter(options)).replace('_', '-')} must be"):
+        ViewCommand((tmp_path / "a.bvh",), out=tmp_path / "out.png", **options).run()  # type: ignore[arg-type]
+
+
+def test_a_file_that_cannot_be_read_does_not_hide_the_others(
+    motion: Motion, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_motion(tmp_path / "a.bvh", motion)
+    (tmp_path / "b.bvh").write_text("HIERARCHY")
+    ViewCommand((tmp_path / "b.bvh", tmp_path / "a.bvh"), out=tmp_path / "out.png").run()
+    assert "b.bvh, line 1: " in capsys.readouterr().err
+    assert (tmp_path / "out.png").is_file()
+    with pytest.raises(ValueError, match="none of the files could be read"):
+        ViewCommand((tmp_path / "b.bvh",), out=tmp_path / "other.png").run()
+
+
 def test_a_mesh_is_shown_in_place_of_bones(motion: Motion) -> None:
     pytest.importorskip("viser", reason="needs the extra `viewer`")
     mesh = (np.arange(40 * 4 * 3, dtype=np.float32).reshape(40, 4, 3), np.array([[0, 1, 2], [1, 2, 3]]))

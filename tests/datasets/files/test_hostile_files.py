@@ -1,0 +1,326 @@
+"""Files that ask for too much, lead elsewhere, or hold numbers from which nothing can be worked out, are refused."""
+
+import gzip
+import io
+import os
+import resource
+import tarfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from selfcorrect.datasets.collections import cmu, humanact12, uestc
+from selfcorrect.datasets.collections.dataset import read_all
+from selfcorrect.datasets.files.bvh import format_bvh, parse_bvh
+from selfcorrect.datasets.files.open import open_motion, save_motion
+from selfcorrect.datasets.load import load_motions
+from selfcorrect.errors import InputError
+from selfcorrect.motion.body.smpl import SMPL_BODY
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS
+from selfcorrect.motion.transforms import resample
+from selfcorrect.storage.limits import LIMIT_VARIABLE
+
+MOTION = Motion(SMPL_BODY.average(), np.zeros((4, 3)), np.tile([0.0, 0, 0, 1], (4, 22, 1)), 20.0)
+ROOT = "OFFSET 0 0 0\nCHANNELS 3 Xrotation Yrotation Zrotation\n"
+
+
+@contextmanager
+def little_memory(more: int = 2**30) -> Iterator[None]:
+    """At most so many bytes more than now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def refused(path: Path, match: str) -> None:
+    """Opened in a second and a gigabyte, a file is refused by a sentence that names it."""
+    start = time.monotonic()
+    with little_memory(), pytest.raises(InputError, match=match) as told:
+        open_motion(path)
+    assert str(path) in str(told.value)
+    assert time.monotonic() - start < 5
+
+
+def header(shape: tuple[int, ...], code: str) -> bytes:
+    """A .npy file that declares an array and has none of its numbers."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"shape": shape, "fortran_order": False, "descr": code})
+    return file.getvalue()
+
+
+def zeros(names: list[str], shape: tuple[int, ...]) -> bytes:
+    """A .npz file of zeros, compressed piece by piece."""
+    file, size = io.BytesIO(), 8 * int(np.prod(shape))
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                member.write(header(shape, "<f8"))
+                for _ in range(size // 2**20):
+                    member.write(bytes(2**20))
+                member.write(bytes(size % 2**20))
+    return file.getvalue()
+
+
+def nested(joints: int) -> str:
+    opened = "".join(f"JOINT j{joint}\n{{\n{ROOT}" for joint in range(1, joints))
+    head = f"HIERARCHY\nROOT hips\n{{\n{ROOT}{opened}{'}' * joints}\nMOTION\n"
+    return f"{head}Frames: 1\nFrame Time: 0.05\n{'0 ' * 3 * joints}\n"
+
+
+def beside(joints: int, frames: int) -> str:
+    ends = "End Site\n{\nOFFSET 0 1 0\n}\n" * joints
+    values = "0 0 0\n" * frames
+    return f"HIERARCHY\nROOT hips\n{{\n{ROOT}{ends}}}\nMOTION\nFrames: {frames}\nFrame Time: 0.05\n{values}"
+
+
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "zipped.npz": lambda: zeros(["poses", "trans"], (16_000, 156)),
+    "nothing.npy": lambda: header((10**12,), "|V0"),
+    "declared.npy": lambda: header((10**9, 263), "<f4"),
+    "empty.npy": lambda: header((0, 10**12), "<f4"),
+    "joints.bvh": lambda: beside(MOST_JOINTS - 1, 1000).encode(),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_bombs_are_refused_before_they_take_memory(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(LIMIT_VARIABLE, "20")
+    (tmp_path / name).write_bytes(BOMBS[name]())
+    assert (tmp_path / name).stat().st_size < 2**20
+    refused(tmp_path / name, "would take|does not fit|expected")
+
+
+def test_an_archive_may_not_lie_about_its_sizes(tmp_path: Path) -> None:
+    content = bytearray(zeros(["poses", "trans"], (10_000, 156)))
+    (tmp_path / "a.npz").write_bytes(_with_size(content, 1000))
+    refused(tmp_path / "a.npz", "does not fit|cannot be read")
+
+
+def _with_size(archive: bytearray, size: int) -> bytes:
+    """The archive with other unpacked sizes in its directory."""
+    at = archive.find(b"PK\x01\x02")
+    while at >= 0:
+        archive[at + 24 : at + 28] = size.to_bytes(4, "little")
+        at = archive.find(b"PK\x01\x02", at + 1)
+    return bytes(archive)
+
+
+def test_compression_that_numpy_does_not_use_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("poses.npy", header((1, 156), "<f8") + bytes(8 * 156))
+    refused(tmp_path / "a.npz", "compressed in a way")
+
+
+@pytest.mark.parametrize("name", ["x.bvh", "x.npy", "x.npz"])
+def test_pipes_and_devices_are_no_motion_files(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).symlink_to("/dev/zero")
+    refused(tmp_path / name, "no regular file")
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    refused(tmp_path / name, "no regular file")
+
+
+@pytest.mark.parametrize("joints", [1500, 20_000])
+def test_deep_hierarchies_are_refused(tmp_path: Path, joints: int) -> None:
+    (tmp_path / "deep.bvh").write_text(nested(joints))
+    refused(tmp_path / "deep.bvh", f"at most {MOST_JOINTS} joints, {MOST_LEVELS} below one another")
+
+
+def test_the_largest_hierarchy_is_read_and_written() -> None:
+    for text in (nested(MOST_LEVELS), beside(MOST_JOINTS - 1, 1)):
+        assert format_bvh(parse_bvh(text, "large")).count("OFFSET") == text.count("OFFSET")
+
+
+BVH = format_bvh(parse_bvh(nested(3), "small"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("Frame Time: 0.0500000", "Frame Time: 1e-320"),
+        ("Frame Time: 0.0500000", "Frame Time: 1e6"),
+        ("Frame Time: 0.0500000", "Frame Time: nan"),
+        ("Frames: 1", "Frames: " + "9" * 5000),
+        ("OFFSET 0.000000", "OFFSET 1e200"),
+        ("OFFSET 0.000000", "OFFSET inf"),
+        ("0.000000 0.000000\n", "0.000000 1e200\n"),
+        ("0.000000 0.000000\n", "0.000000 1e400\n"),
+    ],
+)
+def test_numbers_that_lead_nowhere_are_refused(tmp_path: Path, old: str, new: str) -> None:
+    assert old in BVH
+    (tmp_path / "a.bvh").write_text(BVH.replace(old, new))
+    refused(tmp_path / "a.bvh", "expected")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("poses", np.float64(3)),
+        ("poses", np.full((4, 156), 1e200)),
+        ("poses", np.full((4, 156), np.nan)),
+        ("poses", np.full((4, 156), "x")),
+        ("poses", np.zeros((0, 156))),
+        ("trans", np.full((4, 3), 1e300)),
+        ("trans", np.zeros((4, 3), complex)),
+        ("mocap_framerate", np.inf),
+        ("mocap_framerate", np.nan),
+        ("mocap_framerate", 1e-300),
+        ("mocap_framerate", np.zeros(2)),
+    ],
+)
+def test_amass_fields_have_types_shapes_and_sizes(tmp_path: Path, name: str, value: object) -> None:
+    fields = {"poses": np.zeros((4, 156)), "trans": np.zeros((4, 3)), "mocap_framerate": np.array(20.0)}
+    np.savez(tmp_path / "a.npz", **(fields | {name: np.asarray(value)}))
+    refused(tmp_path / "a.npz", ".")
+
+
+@pytest.mark.parametrize(
+    "array", [np.full((4, 22, 3), 1e200), np.full((4, 263), 1e300, dtype=np.longdouble), np.zeros(())]
+)
+def test_joints_have_to_be_of_this_world(tmp_path: Path, array: np.ndarray) -> None:
+    np.save(tmp_path / "a.npy", array)
+    refused(tmp_path / "a.npy", "beyond|expected")
+
+
+def test_resampling_is_bounded() -> None:
+    slow = Motion(MOTION.skeleton, MOTION.root_m, MOTION.rotations, 1e-6, source="slow.bvh")
+    with little_memory(), pytest.raises(InputError, match=r"slow\.bvh: would take"):
+        resample(slow, 20.0)
+
+
+# --- datasets --------------------------------------------------------------------------------------------------------
+
+INDEX = "file,split,skeleton,subject,category,description\n"
+
+
+def archive_of(path: Path, members: dict[str, bytes], size: int = 0) -> None:
+    """A .tar.gz of files; the last is followed by `size` zeros of its own."""
+    with gzip.open(path, "wb", compresslevel=1) as zipped, tarfile.open(fileobj=zipped, mode="w|") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+        if size:
+            info = tarfile.TarInfo("zeros.bvh")
+            info.size = size
+            archive.addfile(info, _Zeros(size))
+
+
+class _Zeros(io.RawIOBase):
+    """So many zeros, never all in memory."""
+
+    def __init__(self, size: int) -> None:
+        self.left = size
+
+    def read(self, size: int = -1) -> bytes:
+        size = min(size, self.left) if size >= 0 else self.left
+        self.left -= size
+        return bytes(size)
+
+
+def test_an_archive_may_not_unpack_to_more_than_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(LIMIT_VARIABLE, "20")
+    archive_of(tmp_path / "a.tar.gz", {"cmu/index.csv": INDEX.encode()}, size=30 * 2**20)
+    with little_memory(), pytest.raises(InputError, match=r"a\.tar\.gz: would take"):
+        cmu.clips(tmp_path / "a.tar.gz")
+
+
+def test_zeros_after_an_archive_count_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(LIMIT_VARIABLE, "20")
+    archive_of(tmp_path / "a.tar.gz", {"cmu/index.csv": INDEX.encode()})
+    with gzip.open(tmp_path / "a.tar.gz", "ab", compresslevel=1) as file:
+        for _ in range(30):
+            file.write(bytes(2**20))
+    with little_memory(), pytest.raises(InputError, match=r"a\.tar\.gz: would take"):
+        cmu.clips(tmp_path / "a.tar.gz")
+
+
+def test_every_flipped_bit_of_an_archive_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar.gz"
+    row = "a.bvh,train,daz,1,walk,walks\n"
+    archive_of(path, {"cmu/index.csv": (INDEX + row).encode(), "cmu/a.bvh": BVH.encode() * 20})
+    content = path.read_bytes()
+    texts = cmu._archive_texts(path)  # what is in it
+    random = np.random.default_rng(0)
+    for at in random.integers(10, len(content), 60):  # the first ten bytes are gzip's header, with no data in them
+        damaged = bytearray(content)
+        damaged[at] ^= 1 << random.integers(8)
+        path.write_bytes(damaged)
+        with suppress(InputError):  # or else the bit changed nothing, as those of the file's name in gzip's header
+            assert cmu._archive_texts(path) == texts
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../secret.bvh", "link.bvh", "", "a\0b", "x" * 5000])
+def test_an_index_leads_nowhere_else(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "cmu"
+    (folder / "tpose").mkdir(parents=True)
+    (tmp_path / "secret.bvh").write_text(BVH)
+    (folder / "link.bvh").symlink_to(tmp_path / "secret.bvh")
+    (folder / "index.csv").write_text(f"{INDEX}{name},train,daz,1,walk,walks\n")
+    complaints: list[str] = []
+    try:
+        assert list(read_all(cmu.clips(folder), complaints.append)) == []
+    except InputError as error:
+        complaints.append(str(error))
+    assert complaints
+    assert "internal error" not in complaints[0]
+    assert "root:" not in complaints[0]
+
+
+@pytest.mark.parametrize(
+    "text", [INDEX + "x" * 200_000 + ",a,daz,1,b,c\n", INDEX + "a.bvh,train,daz,²,b,c\n", "\0", ""]
+)
+def test_a_damaged_index_is_told_of(tmp_path: Path, text: str) -> None:
+    (tmp_path / "index.csv").write_text(text)
+    with pytest.raises(InputError, match=r"index\.csv"):
+        cmu.clips(tmp_path)
+
+
+def test_one_bad_file_of_a_folder_does_not_end_the_others(tmp_path: Path) -> None:
+    save_motion(tmp_path / "good.bvh", MOTION)
+    (tmp_path / "bad.bvh").write_text("HIERARCHY")
+    os.mkfifo(tmp_path / "pipe.bvh")
+    with pytest.warns(UserWarning, match=r"bad\.bvh"):
+        assert len(load_motions(tmp_path)) == 1
+
+
+def test_columns_of_other_types_are_told_of(tmp_path: Path) -> None:
+    import pickle
+
+    for data in ({"poses": 3, "joints3D": [], "y": []}, {"poses": [1], "joints3D": [2, 3], "y": [0]}):
+        (tmp_path / humanact12.FILE).write_bytes(pickle.dumps(data))
+        with pytest.raises(InputError, match=r"humanact12poses\.pkl: expected"):
+            humanact12.clips(tmp_path, allow_pickle=True)
+    rows = {"poses": ["x", [[1]], np.zeros((2, 72))], "joints3D": [0, 0, np.zeros((2, 24, 3))], "y": [0, 0, 1e300]}
+    (tmp_path / humanact12.FILE).write_bytes(pickle.dumps(rows))
+    complaints: list[str] = []
+    assert not list(read_all(humanact12.clips(tmp_path, allow_pickle=True), complaints.append))
+    assert len(complaints) == 3
+    assert not any("internal error" in line for line in complaints)
+
+
+def test_uestc_columns_have_shapes(tmp_path: Path) -> None:
+    import pickle
+
+    (tmp_path / "info").mkdir()
+    (tmp_path / uestc.NAMES).write_text("a0_d0_p001_c1_color.avi\n")
+    (tmp_path / uestc.ACTIONS).write_text("punching\n")
+    sound = {"pose": np.zeros((2, 72)), "joints3d": np.zeros((2, 49, 3)), "orig_cam": np.ones((2, 4))}
+    for name, bad in (("pose", np.zeros(72)), ("joints3d", np.zeros((2, 3, 3))), ("orig_cam", np.zeros((2, 4)))):
+        data = {key: [value] for key, value in (sound | {name: bad}).items()}
+        (tmp_path / uestc.POSES).write_bytes(pickle.dumps(data))
+        complaints: list[str] = []
+        assert not list(read_all(uestc.clips(tmp_path, allow_pickle=True), complaints.append))
+        assert "expected" in complaints[0]
+        assert "internal error" not in complaints[0]
