@@ -1,0 +1,33 @@
+"""A regression test of a loop: put such a function into your test suite.
+
+`assert_loop_stable` runs the loop on several seeds beside a baseline on real data alone and judges realism *and*
+diversity on held-out data. `python -m pytest examples/regression_test_of_a_loop.py` runs both tests in seconds.
+"""
+
+import pytest
+import torch
+
+import selfcorrect as sc
+
+DATA = torch.randn((160, 2), generator=torch.Generator().manual_seed(0))
+TRIAL = sc.Trial(generations=40, thresholds=sc.Thresholds(stable=1.5, collapsed=3.0))
+
+
+def unit_spread(samples: sc.Samples) -> sc.Samples:
+    """Standardise every batch."""
+    values = samples.values
+    return samples.with_values((values - values.mean(0)) / values.std(0))
+
+
+def test_the_corrected_loop_does_not_collapse() -> None:
+    sc.assert_loop_stable(sc.Gaussian.standard(2), DATA, sc.Replace(), unit_spread, TRIAL)
+
+
+def test_without_the_corrector_it_degrades() -> None:
+    with pytest.raises(AssertionError, match="the loop is degraded"):
+        sc.assert_loop_stable(sc.Gaussian.standard(2), DATA, sc.Replace(), None, TRIAL)
+
+
+if __name__ == "__main__":
+    print("corrected:", sc.assert_loop_stable(sc.Gaussian.standard(2), DATA, sc.Replace(), unit_spread, TRIAL))
+    print("uncorrected:", sc.measure_stability(sc.Gaussian.standard(2), DATA, sc.Replace(), None, TRIAL))

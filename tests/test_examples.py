@@ -1,0 +1,60 @@
+"""The examples run as they stand, from any folder."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+
+SAYS = {
+    "correct_a_file": "walk-corrected.bvh, before-and-after.png",
+    "correct_samples_in_memory": "4 of 4 accepted",
+    "corrector_in_a_toy_loop": "uncorrected: spread",
+    "own_generative_model": "Augment(synthetic_ratio=1.0) after 30 generations",
+    "read_a_run_in_pandas": "synthetic_share",
+    "regression_test_of_a_loop": "corrected: after 40 generations",
+    "track_with_wandb": "written to runs/tracked/wandb",
+}
+"""What each prints, among other things."""
+
+QUICK_MOTION = (
+    "--preset quick --generations 1 --real-count 24 --judged-count 24 --steps 2 --initial-steps 5 --workers 2 "
+    "--wandb off --out run"
+)
+
+
+def run(name: str, folder: Path, *arguments: str) -> str:
+    """What an example prints when it is run in `folder`."""
+    call = [sys.executable, str(EXAMPLES / f"{name}.py"), *arguments]
+    done = subprocess.run(call, cwd=folder, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_each_example_is_run_here_and_short():
+    files = sorted(EXAMPLES.glob("*.py"))
+    assert {path.stem for path in files} == {*SAYS, "corrector_in_the_motion_loop"}
+    assert all(len(path.read_text().splitlines()) < 40 for path in files)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SAYS)
+def test_an_example_runs(name: str, tmp_path: Path):
+    assert SAYS[name] in run(name, tmp_path)
+
+
+@pytest.mark.slow
+def test_the_first_example_takes_a_file_of_ones_own(tmp_path: Path):
+    run("correct_a_file", tmp_path)
+    assert "walk-corrected-corrected.bvh" in run("correct_a_file", tmp_path, "walk-corrected.bvh")
+
+
+@pytest.mark.slow
+def test_a_corrector_of_ones_own_runs_in_the_motion_loop(tmp_path: Path):
+    run("corrector_in_the_motion_loop", tmp_path, *QUICK_MOTION.split())
+    rows = (tmp_path / "run" / "metrics.jsonl").read_text()
+    assert "corrector_in_the_motion_loop:above_the_floor" in rows
