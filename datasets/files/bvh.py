@@ -128,7 +128,8 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None) -> B
     skeleton = Skeleton(names, parents, _usual_offsets(offsets, positions), ("",) * len(names))
     root = positions.get(0, np.tile(offsets[0], (frames, 1)))
     read = recognised(Motion(skeleton, root, rotations, _frame_rate(frame_time_s), source=source))
-    unit_m = metres_per_unit or usual_unit_m(parents, read.skeleton.offsets_m, top_of_body(read.skeleton))
+    size = body_size(parents, read.skeleton.offsets_m, top_of_body(read.skeleton))
+    unit_m = metres_per_unit or usual_unit_m(size)
     stretches_m = {joint: track * unit_m for joint, track in positions.items() if joint > 0}
     skeleton = replace(read.skeleton, offsets_m=read.skeleton.offsets_m * unit_m)
     motion = replace(read, skeleton=skeleton, root_m=root * unit_m)
@@ -145,13 +146,17 @@ def _usual_offsets(offsets: np.ndarray, positions: Mapping[int, np.ndarray]) -> 
     return usual
 
 
-def usual_unit_m(parents: Sequence[int], offsets: np.ndarray, top: int = 0) -> float:
-    """Of the usual units of length the one by which a body, the joint `top` and all below, is nearest to a person's."""
+def body_size(parents: Sequence[int], offsets: np.ndarray, top: int = 0) -> float:
+    """The longest side of a body at rest, the joint `top` and all below it, in the unit of its offsets (J, 3)."""
     positions = {top: np.zeros(3)}
     for joint, parent in enumerate(parents):
         if joint != top and parent in positions:
             positions[joint] = positions[parent] + offsets[joint]
-    size = max(float(np.ptp(list(positions.values()), axis=0).max()), 1e-12)
+    return max(float(np.ptp(list(positions.values()), axis=0).max()), 1e-12)
+
+
+def usual_unit_m(size: float) -> float:
+    """Of the usual units of length the one by which a body of that size is nearest to a person's."""
     return min(_USUAL_UNITS_M, key=lambda unit_m: abs(np.log(size * unit_m / _USUAL_STATURE_M)))
 
 

@@ -45,7 +45,9 @@ FORMATS = (
     Format("joints", (".npy",), "joint positions (T, 22, 3), 20 fps", "humanml3d:open_npy", "humanml3d:write_joints"),
     Format("mdm", (".npy",), "results.npy of a motion diffusion model: joints of many motions, and their prompts",
            "mdm:open_results", None, recognises="mdm:recognises"),
-    Format("gltf", (".glb", ".gltf"), "an animation for browsers, Blender and game engines", None, "gltf:write"),
+    Format("gltf", (".glb", ".gltf"), "animations for browsers, Blender and game engines",
+           "gltf_body:open_gltf", "gltf:write"),
+    Format("vrma", (".vrma",), "an animation for VRM avatars", "gltf_body:open_gltf", "gltf:write_vrma"),
     Format("usd", (".usda", ".usdc", ".usd"), "an animation for Omniverse, Houdini, Maya and Blender",
            None, "usd:write", extra="usd"),
 )  # fmt: skip

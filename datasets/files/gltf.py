@@ -6,42 +6,52 @@ conventions: y up, right-handed, metres, quaternions xyzw (Khronos, "glTF 2.0 Sp
 
 from __future__ import annotations
 
-import base64
-import json
-import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from selfcorrect.datasets.files.gltf_document import Document, write_document
 from selfcorrect.errors import InputError
+from selfcorrect.motion.body.smpl import to_smpl
 from selfcorrect.motion.kinematics import continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures.bones import OCTAHEDRON, TRIANGLES, bones_of
-from selfcorrect.storage.files import replacing
 
 _FLOAT, _UNSIGNED_SHORT = 5126, 5123
 _VERTICES, _INDICES = 34962, 34963
 _TYPES = {1: "SCALAR", 3: "VEC3", 4: "VEC4"}
 
+_LIMBS = {"hip": "UpperLeg", "knee": "LowerLeg", "ankle": "Foot", "foot": "Toes", "collar": "Shoulder",
+          "shoulder": "UpperArm", "elbow": "LowerArm", "wrist": "Hand"}  # fmt: skip
+VRM_BONES = {"pelvis": "hips", "spine1": "spine", "spine2": "chest", "spine3": "upperChest", "neck": "neck",
+             "head": "head"} | {
+    f"{side}_{part}": f"{side}{bone}" for side in ("left", "right") for part, bone in _LIMBS.items()
+}  # fmt: skip
+"""What VRM calls the parts of a body."""
+
 
 def write(path: Path, motion: Motion) -> None:
     """Write an animation as .glb (one binary file) or .gltf (text with the numbers in base64)."""
-    if path.suffix not in (".glb", ".gltf"):
+    if path.suffix.lower() not in (".glb", ".gltf"):
         raise InputError(f"{path}: glTF files end in .glb or .gltf")
-    document, numbers = _document(motion)
-    if path.suffix == ".gltf":
-        document["buffers"][0]["uri"] = "data:application/octet-stream;base64," + base64.b64encode(numbers).decode()
-    text = json.dumps(document, separators=(",", ":")).encode()
-    with replacing(path) as temporary:
-        temporary.write_bytes(text if path.suffix == ".gltf" else _binary(text, numbers))
+    write_document(path, _document(motion))
 
 
-def _binary(text: bytes, numbers: bytes) -> bytes:
-    """The two chunks of a .glb file, each a multiple of four bytes long."""
-    text += b" " * (-len(text) % 4)
-    chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(numbers), b"BIN\0") + numbers
-    return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
+def write_vrma(path: Path, motion: Motion) -> None:
+    """Write a VRM animation (.vrma), which moves any VRM avatar: on SMPL's joints, at rest in T-pose.
+
+    Pixiv and VRM Consortium, "VRMC_vrm_animation 1.0". Raises InputError where the motion lacks parts of SMPL's body.
+    """
+    body = to_smpl(motion)
+    bones = {
+        bone: {"node": joint} for part, bone in VRM_BONES.items() if (joint := body.skeleton.joint(part)) is not None
+    }
+    document = _document(body)
+    extension = {"specVersion": "1.0", "humanoid": {"humanBones": bones}}
+    more = {"extensionsUsed": ["VRMC_vrm_animation"], "extensions": {"VRMC_vrm_animation": extension}}
+    write_document(path, replace(document, content=document.content | more))
 
 
 class _Numbers:
@@ -69,7 +79,7 @@ class _Numbers:
         return len(self.accessors) - 1
 
 
-def _document(motion: Motion) -> tuple[dict[str, Any], bytes]:
+def _document(motion: Motion) -> Document:
     numbers = _Numbers()
     document = {
         "asset": {"version": "2.0", "generator": "selfcorrect"},
@@ -83,7 +93,7 @@ def _document(motion: Motion) -> tuple[dict[str, Any], bytes]:
         "bufferViews": numbers.views,
         "buffers": [{"byteLength": len(numbers.bytes)}],
     }
-    return document, numbers.bytes
+    return Document(document, (numbers.bytes,))
 
 
 def _nodes(motion: Motion) -> list[dict[str, Any]]:

@@ -1,0 +1,351 @@
+"""The bodies that glTF animations move, VRM's among them, and the same file with other motions of them.
+
+A file's joints are those of its skins, VRM's bones, and the nodes that its animations move. Scales above a joint are
+counted into its offset, so that a skeleton in centimetres below a node of scale 0.01 comes in metres.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.interpolate import CubicHermiteSpline
+from scipy.spatial.transform import Rotation, Slerp
+
+from selfcorrect.datasets.files.anatomy import recognised
+from selfcorrect.datasets.files.bvh import BvhClip, body_size, usual_unit_m
+from selfcorrect.datasets.files.bvh_body import body_of, with_body
+from selfcorrect.datasets.files.gltf import VRM_BONES
+from selfcorrect.datasets.files.gltf_document import (
+    DAMAGES,
+    Document,
+    numbers,
+    read_document,
+    with_tracks,
+    write_document,
+)
+from selfcorrect.datasets.files.motion_file import MotionFile, Reading
+from selfcorrect.datasets.files.naming import spine_parts
+from selfcorrect.datasets.files.rooting import hangs_elsewhere, top_of_body
+from selfcorrect.datasets.files.upright import Upright, upright
+from selfcorrect.errors import InputError
+from selfcorrect.motion.kinematics import continuous
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import Skeleton
+
+_UNEVEN_FPS = 30.0
+_BODY_M = (0.5, 2.6)
+"""Sizes of bodies that may be in metres, as the format has it."""
+
+_UNIFORM = 1e-3
+_MOVES_M, _TURNS_RAD = 1e-6, 1e-6
+_WIDTHS = {"translation": 3, "rotation": 4, "scale": 3}
+_VRM_PARTS = {bone: part for part, bone in VRM_BONES.items()}
+_VRM_SPINE = ("spine", "chest", "upperChest")
+
+
+def open_gltf(path: Path, reading: Reading) -> MotionFile:
+    """The motions of a file's animations; written back, nothing but these animations changes."""
+    document = read_document(path)
+    try:
+        rig = _Rig.of(document)
+        clips = [_clip(document, rig, index, path, reading) for index in rig.animations]
+    except InputError as error:
+        raise InputError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from error
+    except DAMAGES as error:
+        raise InputError(f"{path}: not a readable glTF file ({type(error).__name__}: {error})") from error
+
+    def write(target: Path, *changed: Motion) -> None:
+        written = document
+        for animation, clip, motion in zip(rig.animations, clips, changed, strict=True):
+            written = with_tracks(written, animation, *_tracks(rig, clip, motion))
+        write_document(target, written)
+
+    notes = tuple(dict.fromkeys(note for clip in clips for note in clip.notes))
+    flaw = next(filter(None, (clip.seen.flaw for clip in clips)), "")
+    return MotionFile(tuple(clip.seen.motion for clip in clips), notes, write, flaw=flaw)
+
+
+@dataclass(frozen=True)
+class _Rig:
+    """The nodes of a file that are joints, or above joints, of one tree, parents first."""
+
+    nodes: tuple[int, ...]
+    parents: tuple[int, ...]
+    """Of each, an index into `nodes`, −1 for the first."""
+    names: tuple[str, ...]
+    parts: tuple[str, ...]
+    """As VRM's bones tell them, all "" in other files."""
+    rest: tuple[dict[str, np.ndarray], ...]
+    """Translation (3,), rotation (4,) xyzw and scale (3,) of each node where nothing moves it."""
+    animations: tuple[int, ...]
+    """The file's animations that move the rig."""
+
+    @classmethod
+    def of(cls, document: Document) -> _Rig:
+        nodes = document.items("nodes")
+        above = _parents(nodes)
+        moved = [_moved(animation) for animation in document.items("animations")]
+        bones = _vrm_bones(document)
+        joints = {node for skin in document.items("skins") for node in skin["joints"]} | set(bones.values())
+        joints |= set().union(*moved) if moved else set()
+        kept = sorted({node for joint in joints for node in _way_up(above, joint)})
+        roots = [node for node in kept if above[node] < 0]
+        if not any(moved) or not roots:
+            raise InputError("holds no animation of a skeleton")
+        tree = max((_downwards(root, kept, above) for root in roots), key=len)
+        names = _unique([str(nodes[node].get("name") or f"node {node}") for node in tree])
+        return cls(
+            tuple(tree),
+            tuple(tree.index(above[node]) if above[node] >= 0 else -1 for node in tree),
+            names,
+            _vrm_parts(bones, tree),
+            tuple(_rest(nodes[node]) for node in tree),
+            tuple(index for index, some in enumerate(moved) if some & set(tree)),
+        )
+
+    @cached_property
+    def scales(self) -> np.ndarray:
+        """(J,) what lengths in each node's frame are multiplied with to be lengths in the world."""
+        scales = np.ones(len(self.nodes))
+        for joint, parent in enumerate(self.parents):
+            own = np.abs(self.rest[joint]["scale"])
+            if np.ptp(own) > 0.05 * own.max():
+                raise InputError(f"the node {self.names[joint]} is stretched, by {own.round(3).tolist()}")
+            scales[joint] = own.mean() * (scales[parent] if parent >= 0 else 1.0)
+        return scales
+
+    @property
+    def offset_scales(self) -> np.ndarray:
+        """(J,) what each node's translation is multiplied with to be a length in the world."""
+        return np.array([1.0 if parent < 0 else self.scales[parent] for parent in self.parents])
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """An animation as a motion of the rig, `clip`, and the body in it, `seen`."""
+
+    clip: BvhClip
+    seen: Upright
+    start_s: float
+    notes: tuple[str, ...]
+
+
+def _parents(nodes: Sequence[dict[str, Any]]) -> list[int]:
+    parents = [-1] * len(nodes)
+    for index, node in enumerate(nodes):
+        for child in node.get("children") or ():
+            if parents[child] >= 0 or child == index:
+                raise ValueError(f"node {child} has two parents")
+            parents[child] = index
+    return parents
+
+
+def _way_up(parents: Sequence[int], node: int) -> Iterator[int]:
+    for _ in range(len(parents)):
+        yield node
+        node = parents[node]
+        if node < 0:
+            return
+    raise ValueError("its nodes go round in a circle")
+
+
+def _downwards(root: int, kept: Sequence[int], parents: Sequence[int]) -> list[int]:
+    order = [root]
+    for node in order:
+        order += [child for child in kept if parents[child] == node]
+    return order
+
+
+def _unique(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, repeated ones numbered."""
+    seen: dict[str, None] = {}
+    for name in names:
+        number, free = 1, name
+        while free in seen:
+            number += 1
+            free = f"{name} {number}"
+        seen[free] = None
+    return tuple(seen)
+
+
+def _moved(animation: dict[str, Any]) -> set[int]:
+    """The nodes that an animation turns or moves."""
+    targets = (channel["target"] for channel in animation["channels"])
+    return {target["node"] for target in targets if target["path"] in ("rotation", "translation") and "node" in target}
+
+
+def _vrm_bones(document: Document) -> dict[str, int]:
+    """The nodes of VRM's bones by the bones' names, in any version of the format."""
+    extensions = document.content.get("extensions") or {}
+    for name in ("VRMC_vrm_animation", "VRMC_vrm"):
+        if name in extensions:
+            return {bone: entry["node"] for bone, entry in extensions[name]["humanoid"]["humanBones"].items()}
+    entries = extensions["VRM"]["humanoid"]["humanBones"] if "VRM" in extensions else []
+    return {entry["bone"]: entry["node"] for entry in entries}
+
+
+def _vrm_parts(bones: Mapping[str, int], tree: Sequence[int]) -> tuple[str, ...]:
+    spine = [tree.index(bones[bone]) for bone in _VRM_SPINE if bones.get(bone) in tree]
+    parts = {joint: part for part, joint in spine_parts(spine).items()}
+    parts |= {
+        tree.index(node): _VRM_PARTS[bone]
+        for bone, node in bones.items()
+        if bone in _VRM_PARTS and bone not in _VRM_SPINE
+    }
+    return tuple(parts.get(joint, "") for joint in range(len(tree)))
+
+
+def _rest(node: dict[str, Any]) -> dict[str, np.ndarray]:
+    if "matrix" in node:
+        matrix = np.array(node["matrix"], dtype=float).reshape(4, 4).T
+        scale = np.linalg.norm(matrix[:3, :3], axis=0)
+        rotation = Rotation.from_matrix(matrix[:3, :3] / scale).as_quat()
+        return {"translation": matrix[:3, 3], "rotation": rotation, "scale": scale}
+    usual = {"translation": [0.0, 0, 0], "rotation": [0.0, 0, 0, 1], "scale": [1.0, 1, 1]}
+    rest = {name: np.array(node.get(name, value), dtype=float) for name, value in usual.items()}
+    if any(rest[name].shape != (width,) or not np.isfinite(rest[name]).all() for name, width in _WIDTHS.items()):
+        raise ValueError("a node's place is not made of finite numbers")
+    return rest
+
+
+# --- in --------------------------------------------------------------------------------------------------------------
+
+
+def _clip(document: Document, rig: _Rig, animation: int, path: Path, reading: Reading) -> _Clip:
+    """An animation, read at a steady frame rate."""
+    content = document.items("animations")[animation]
+    channels = [channel for channel in content["channels"] if channel["target"].get("node") in rig.nodes]
+    samplers = [content["samplers"][channel["sampler"]] for channel in channels]
+    keys_s = [numbers(document, sampler["input"])[:, 0] for sampler in samplers]
+    fps, start_s, frames, even = _clock(keys_s)
+    clock_s = start_s + np.arange(frames) / fps
+    tracks: dict[tuple[int, str], np.ndarray] = {}
+    for channel, sampler, times_s in zip(channels, samplers, keys_s, strict=True):
+        kind = channel["target"]["path"]
+        if kind in ("translation", "rotation"):
+            values = numbers(document, sampler["output"])
+            joint = rig.nodes.index(channel["target"]["node"])
+            tracks[joint, kind] = _sampled(times_s, values, sampler.get("interpolation", "LINEAR"), clock_s, kind)
+    motion = _motion(rig, tracks, frames, fps)
+    motion = replace(motion, label=str(content.get("name") or ""), source=str(path))
+    clip, notes = _clip_of(rig, motion, tracks, reading)
+    seen = upright(body_of(clip), reading.up)
+    uneven = () if even else (f"key frames are uneven; read at {fps:g} frames per second",)
+    return _Clip(clip, seen, start_s, (*notes, *uneven, *seen.notes))
+
+
+def _clock(keys_s: Sequence[np.ndarray]) -> tuple[float, float, int, bool]:
+    """Frames per second, start, number of frames, and whether the longest track has a key at each of them."""
+    longest = max(keys_s, key=len)
+    if not all(np.isfinite(times).all() and (np.diff(times) >= 0).all() for times in keys_s):
+        raise ValueError("the times of its key frames do not grow")
+    start_s, stop_s = min(times[0] for times in keys_s), max(times[-1] for times in keys_s)
+    steps_s = np.diff(longest)
+    if not len(steps_s) or stop_s <= start_s:
+        return _UNEVEN_FPS, float(start_s), 1, True
+    step_s = float(np.median(steps_s))
+    even = step_s > 0 and bool(np.abs(steps_s - step_s).max() < 0.1 * step_s)
+    fps = (len(steps_s) / float(longest[-1] - longest[0])) if even else _UNEVEN_FPS
+    fps = float(round(fps)) if abs(fps - round(fps)) < _UNIFORM * fps else fps
+    return fps, float(start_s), int(np.floor((stop_s - start_s) * fps + 0.01)) + 1, even
+
+
+def _sampled(times_s: np.ndarray, values: np.ndarray, way: str, clock_s: np.ndarray, kind: str) -> np.ndarray:
+    """Values of a track (T, 3 or 4) at the times of a clock; before the first key and after the last these hold."""
+    if values.shape != ((3 if way == "CUBICSPLINE" else 1) * len(times_s), _WIDTHS[kind]):
+        raise ValueError(f"a track of {len(times_s)} keys has values of shape {values.shape}")
+    if not np.isfinite(values).all():
+        raise InputError("its key frames are not finite")
+    at_s = np.clip(clock_s, times_s[0], times_s[-1])
+    if way == "STEP" or len(times_s) == 1:
+        return values[np.maximum(np.searchsorted(times_s, at_s + 1e-6, side="right") - 1, 0)]
+    if way == "CUBICSPLINE":
+        before, middle, after = values[0::3], values[1::3], values[2::3]
+        return _spline(times_s, before, middle, after, at_s)
+    distinct = np.concatenate([[True], np.diff(times_s) > 0])
+    times_s, values = times_s[distinct], values[distinct]
+    if kind == "rotation" and len(times_s) > 1:
+        return Slerp(times_s, Rotation.from_quat(values))(at_s).as_quat()
+    return np.stack([np.interp(at_s, times_s, column) for column in values.T], axis=1)
+
+
+def _spline(
+    times_s: np.ndarray, incoming: np.ndarray, values: np.ndarray, outgoing: np.ndarray, at_s: np.ndarray
+) -> np.ndarray:
+    """Cubic Hermite splines whose slopes before and after a key differ, as in the specification's appendix C."""
+    place = np.clip(np.searchsorted(times_s, at_s, side="right") - 1, 0, len(times_s) - 2)
+    result = np.empty((len(at_s), values.shape[1]))
+    for key in np.unique(place):
+        here, pair = place == key, slice(key, key + 2)
+        slopes = np.stack([outgoing[key], incoming[key + 1]])
+        result[here] = CubicHermiteSpline(times_s[pair], values[pair], slopes)(at_s[here])
+    return result
+
+
+def _motion(rig: _Rig, tracks: Mapping[tuple[int, str], np.ndarray], frames: int, fps: float) -> Motion:
+    """The rig's motion in the file's unit."""
+    rotations = np.empty((frames, len(rig.nodes), 4))
+    offsets = np.empty((len(rig.nodes), 3))
+    for joint, rest in enumerate(rig.rest):
+        rotations[:, joint] = tracks.get((joint, "rotation"), rest["rotation"])
+        place = np.median(tracks.get((joint, "translation"), rest["translation"][None]), axis=0)
+        offsets[joint] = place * rig.offset_scales[joint]
+    lengths = np.linalg.norm(rotations, axis=-1, keepdims=True)
+    if lengths.min() < 1e-6:
+        raise InputError(f"a rotation of {rig.names[int(lengths.min(axis=(0, 2)).argmin())]} has no length")
+    root = np.broadcast_to(tracks.get((0, "translation"), rig.rest[0]["translation"]), (frames, 3)).astype(float)
+    offsets[0] = 0
+    skeleton = Skeleton(rig.names, rig.parents, offsets, rig.parts)
+    return Motion(skeleton, root, continuous(rotations / lengths), fps)
+
+
+def _clip_of(
+    rig: _Rig, motion: Motion, tracks: Mapping[tuple[int, str], np.ndarray], reading: Reading
+) -> tuple[BvhClip, tuple[str, ...]]:
+    """The motion in metres, with what moves joints in their parents; the pelvis always does."""
+    read = motion if any(rig.parts) else recognised(motion)
+    size = body_size(rig.parents, read.skeleton.offsets_m, top_of_body(read.skeleton))
+    unit_m = reading.metres_per_unit or (1.0 if _BODY_M[0] < size < _BODY_M[1] else usual_unit_m(size))
+    notes = () if unit_m == 1.0 or reading.metres_per_unit else (f"unit of length taken as {unit_m:.4g} m",)
+    skeleton = replace(read.skeleton, offsets_m=read.skeleton.offsets_m * unit_m)
+    moving = {joint for joint, kind in tracks if kind == "translation" and joint}
+    pelvis = skeleton.joint("pelvis")
+    if pelvis and not hangs_elsewhere(skeleton):
+        moving.add(pelvis)
+    stretches_m = {joint: _stretch_m(rig, tracks, joint, len(motion)) * unit_m for joint in moving}
+    six = ("Xposition", "Yposition", "Zposition", "Zrotation", "Xrotation", "Yrotation")
+    channels = tuple(six if joint in moving or not joint else six[3:] for joint in range(len(skeleton)))
+    motion = replace(read, skeleton=skeleton, root_m=read.root_m * unit_m)
+    return BvhClip(motion, channels, skeleton.offsets_m, frozenset(), unit_m, stretches_m), notes
+
+
+def _stretch_m(rig: _Rig, tracks: Mapping[tuple[int, str], np.ndarray], joint: int, frames: int) -> np.ndarray:
+    """Places (T, 3) of a joint in its parent's frame, in the world's scale."""
+    track = tracks.get((joint, "translation"), rig.rest[joint]["translation"])
+    return np.broadcast_to(track, (frames, 3)) * rig.offset_scales[joint]
+
+
+# --- out -------------------------------------------------------------------------------------------------------------
+
+
+def _tracks(rig: _Rig, own: _Clip, changed: Motion) -> tuple[np.ndarray, dict[tuple[int, str], np.ndarray]]:
+    """Times (T,) and the values of all channels in which a changed body differs from the rig at rest."""
+    clip = with_body(own.clip, own.seen.back(changed))
+    times_s = own.start_s + np.arange(len(clip.motion)) / clip.motion.fps
+    tracks: dict[tuple[int, str], np.ndarray] = {}
+    for joint, node in enumerate(rig.nodes):
+        turned = continuous(clip.motion.rotations[:, joint])
+        off_rad = (Rotation.from_quat(rig.rest[joint]["rotation"]).inv() * Rotation.from_quat(turned)).magnitude()
+        if off_rad.max() > _TURNS_RAD:
+            tracks[node, "rotation"] = turned
+        track_m = clip.motion.root_m if joint == 0 else clip.stretches_m.get(joint)
+        if track_m is not None and len(track_m) == len(turned):
+            values = track_m / (clip.metres_per_unit * rig.offset_scales[joint])
+            if np.abs(values - rig.rest[joint]["translation"]).max() > _MOVES_M:
+                tracks[node, "translation"] = values
+    return times_s, tracks
