@@ -11,10 +11,9 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from selfcorrect.motion.body.smpl import SMPL_BODY, to_smpl
 from selfcorrect.motion.motion import Motion, MotionBatch, check_numbers
 from selfcorrect.motion.skeleton import SMPL_22, Skeleton
 from selfcorrect.motion.transforms import on_skeleton, resample
+from selfcorrect.processes import start_processes
 from selfcorrect.storage.files import replacing
 
 _VERSION = 2
@@ -104,7 +104,7 @@ def _built(
     if min(workers, len(shards)) == 1:
         yield from (_build(settings, clips, folder, shard) for shard in shards)
         return
-    with ProcessPoolExecutor(min(workers, len(shards)), mp_context=get_context("spawn")) as pool:
+    with start_processes(min(workers, len(shards))) as pool:
         yield from pool.map(partial(_build_in_process, settings, folder), shards)
 
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from selfcorrect.errors import InputError, SettingError, WorkerError
-from selfcorrect.processes import start_processes
+from selfcorrect.errors import InputError, WorkerError
+from selfcorrect.processes import require_workers, start_processes
 
 Progress = Callable[[str, int, int], None]
 """Called with a phase ("train", "sample", "correct", "evaluate", …), steps done, steps in all."""
@@ -57,8 +57,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, title: str, unit: str = "gen") -
     unit: what the overall bar counts. The first exception of a job is raised here after the jobs under way were
     stopped; what is finished stays finished.
     """
-    if workers < 1:
-        raise SettingError(f"workers must be at least 1, got {workers}")
+    require_workers(workers)
     _use_one_thread()
     total = sum(job.generations for job in jobs)
     if workers == 1:

@@ -1,4 +1,4 @@
-"""Worker processes: the same function on many tasks, results in the tasks' order.
+"""Where all worker processes are started; and the same function on many tasks, results in the tasks' order.
 
 PyBullet holds Python's lock while it steps, so several simulations at once need several processes. They are spawned
 once per number of workers and wait for further work until the program ends.
@@ -29,8 +29,7 @@ def map_tasks(function: Callable[[Task], Result], tasks: Iterable[Task], workers
     Raises SettingError for fewer than one worker, WorkerError when a worker process dies, and
     whatever `function` raises.
     """
-    if workers < 1:
-        raise SettingError(f"workers must be at least 1, got {workers}")
+    require_workers(workers)
     if workers == 1:
         return [function(task) for task in tasks]
     try:
@@ -45,14 +44,30 @@ def map_tasks(function: Callable[[Task], Result], tasks: Iterable[Task], workers
         raise
 
 
+def require_workers(workers: int) -> None:
+    """Raise SettingError for fewer than one worker."""
+    if workers < 1:
+        raise SettingError(f"workers must be at least 1, got {workers}")
+
+
 def _executor(workers: int) -> ProcessPoolExecutor:
     if workers not in _executors:
-        _executors[workers] = start_processes(workers, _ignore_interrupts)
+        _executors[workers] = start_processes(workers)
     return _executors[workers]
 
 
-def start_processes(workers: int, initializer: Callable[..., None], *arguments: object) -> ProcessPoolExecutor:
-    """`workers` processes, each of which has called `initializer(*arguments)` and imported nothing else."""
+def _ignore_interrupts() -> None:
+    """Ctrl-C is for the main process, which then stops its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def start_processes(
+    workers: int, initializer: Callable[..., None] = _ignore_interrupts, *arguments: object
+) -> ProcessPoolExecutor:
+    """`workers` processes, each of which has called `initializer(*arguments)` and imported nothing else.
+
+    By default they leave Ctrl-C to this process.
+    """
     executor = ProcessPoolExecutor(workers, get_context("spawn"), initializer, arguments)
     with _without_main_script():
         for started in [executor.submit(_nothing) for _ in range(workers)]:  # none idle: one process each
@@ -78,8 +93,3 @@ def _without_main_script() -> Iterator[None]:
 
 def _drop(workers: int) -> None:
     _executors.pop(workers).shutdown(wait=False, cancel_futures=True)
-
-
-def _ignore_interrupts() -> None:
-    """Ctrl-C is for the main process, which then stops its workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -46,7 +46,7 @@ class MetricsFile:
 
     def __init__(self, path: Path, store: Record, first: Record | None = None) -> None:
         self._path = path
-        write_atomically(path, "".join(_line(row) for row in rows_of(store, first)).encode())
+        write_atomically(path, "".join(_line(row) for row in rows_of(store, first)))
 
     def __call__(self, generation: Generation) -> None:
         with open(self._path, "a", encoding="utf-8") as file:
@@ -59,7 +59,7 @@ def _line(row: Row) -> str:
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
     """Write rows as JSON lines, at once; numbers that are not finite become null."""
-    write_atomically(path, "".join(_line(row) for row in rows).encode())
+    write_atomically(path, "".join(_line(row) for row in rows))
 
 
 @dataclass(frozen=True)

@@ -11,28 +11,35 @@ from pathlib import Path
 
 import torch
 
-from selfcorrect.experiments.commands.toy import PRESETS
 from selfcorrect.experiments.toy.drawing import draw
-from selfcorrect.experiments.toy.result import Result
+from selfcorrect.experiments.toy.gallery import Exhibit
+from selfcorrect.experiments.toy.loops import exhibit, settings_of
+from selfcorrect.experiments.toy.table import TOYS
 
 PICTURES = Path(__file__).resolve().parents[1] / "pictures" / "toys"
 SUMMARY = Path(__file__).with_suffix(".json")
 
 
-def keep(name: str, title: str, source: str, result: Result) -> dict[str, object]:
+def keep(name: str, shown: Exhibit) -> dict[str, object]:
     """Write a loop's pictures; returns what the page says of it."""
-    figures = []
+    result, figures = shown.result, []
     for index, figure in enumerate(result.figures):
         (PICTURES / f"{name}-{index}.svg").write_text(draw(figure))
         figures.append({"file": f"toys/{name}-{index}.svg", "title": figure.title})
     checks = [asdict(check) for check in result.checks]
-    return {"title": title, "source": source, "reading": result.reading, "figures": figures, "checks": checks}
+    return {
+        "title": shown.title,
+        "source": shown.source,
+        "reading": result.reading,
+        "figures": figures,
+        "checks": checks,
+    }
 
 
 def main() -> None:
     torch.set_num_threads(1)
     PICTURES.mkdir(parents=True, exist_ok=True)
-    shown = {name: keep(name, preset.title, preset.source, preset.run(preset.full)) for name, preset in PRESETS.items()}
+    shown = {name: keep(name, exhibit(name, settings_of(name))) for name in TOYS.names}
     SUMMARY.write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n")
 
 

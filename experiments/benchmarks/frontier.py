@@ -130,7 +130,7 @@ def main(arguments: Arguments) -> None:
     clips = load_cmu(arguments.data, arguments.split)[:: arguments.every]
     curves = {engine: curve(engine, arguments.strengths, clips) for engine in arguments.engines}
     told = {engine: [asdict(each) for each in points] for engine, points in curves.items()}
-    write_atomically(arguments.out / "frontier.json", json.dumps(told, indent=1).encode())
+    write_atomically(arguments.out / "frontier.json", json.dumps(told, indent=1))
     for engine, points in curves.items():
         for each in points:
             print(engine, *(f"{name} {value:.4g}" for name, value in asdict(each).items()), sep="  ")

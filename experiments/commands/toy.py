@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from selfcorrect.experiments.commands.inputs import must_exist
+from selfcorrect.experiments.toy.table import TOYS
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,9 @@ class ToyCommand:
     def run(self) -> None:
         """Run the chosen loops, print one line each, and write the gallery."""
         must_exist((self.text, self.mnist))
-        from selfcorrect.experiments.toy.presets import lines, run_loops
-
         if self.names == ("list",):
-            print(*lines(), sep="\n")
+            print(*(f"{row.name:18} {row.summary} ({row.source})" for row in TOYS), sep="\n")
             return
+        from selfcorrect.experiments.toy.loops import run_loops
+
         run_loops(self.names, self.out, quick=self.quick, seed=self.seed, text=self.text, mnist=self.mnist)

@@ -11,12 +11,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from selfcorrect.experiments.reporting.units import ERRORS, MOVED
 from selfcorrect.motion.measures.physical import PhysicalErrors
 from selfcorrect.storage.files import replacing, write_atomically
 
 MEASURES = tuple(error.name for error in fields(PhysicalErrors))
-_COLUMNS = {"penetration_m": ("penetr. mm", 1000), "floating_m": ("float mm", 1000), "skate_m_s": ("skate mm/s", 1000),
-            "jerk_m_s3": ("jerk m/s³", 1)}  # fmt: skip
 _NAME_WIDTH = 40
 
 
@@ -75,7 +74,7 @@ class Result:
     """Of a file with several motions, what became of each; the figures above are then means over the corrected ones."""
 
     def save(self, path: Path) -> None:
-        write_atomically(path, _json(asdict(self)).encode())
+        write_atomically(path, _json(asdict(self)))
 
     @classmethod
     def load(cls, path: Path) -> Result | None:
@@ -147,8 +146,8 @@ def _json(value: object) -> str:
 def table(results: Sequence[Result]) -> list[str]:
     """A line per motion: its errors before → after and how far it moved, or why it failed."""
     width = max(4, *(min(len(result.name), _NAME_WIDTH) for result in results))
-    heads = [title for title, _ in _COLUMNS.values()]
-    head = f"{'file':<{width}}  " + "".join(f"{title:>16}" for title in heads) + f"{'moved mm':>10}{'help bw':>9}"
+    errors = "".join(f"{error.heading:>16}" for error in ERRORS.values())
+    head = f"{'file':<{width}}  {errors}{MOVED.heading:>10}{'help bw':>9}"
     return [head, *(f"{_short(result.name):<{width}}  {_figures(result)}" for result in results)]
 
 
@@ -156,9 +155,9 @@ def _figures(result: Result) -> str:
     if result.verdict not in ("accepted", "partly"):
         passed = " (passed through)" if result.output else ""
         return f"{result.verdict}{passed}: {result.reason.removeprefix(f'{result.source}: ')}"
-    cells = [_change(result.before[name], result.after[name], scale) for name, (_, scale) in _COLUMNS.items()]
+    cells = [_change(result.before[name], result.after[name], error.per_si) for name, error in ERRORS.items()]
     force = result.help.get("residual_force_bodyweights")
-    cells += [f"{1000 * result.moved_m:.1f}".rjust(10), ("–" if force is None else f"{force:.2f}").rjust(9)]
+    cells += [f"{MOVED.per_si * result.moved_m:.1f}".rjust(10), ("–" if force is None else f"{force:.2f}").rjust(9)]
     return "".join(cells)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from selfcorrect.datasets.collections.dataset import Clip
 from selfcorrect.experiments.data.sources import of_each, read_clips
+from selfcorrect.experiments.reporting.units import ERRORS
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.suspicion import suspicions
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -83,8 +84,5 @@ def measures(motion: Motion) -> dict[str, float]:
     return {
         "seconds": len(motion) / motion.fps,
         "speed m/s": float(path_m) / max(motion.seconds, 1 / motion.fps),
-        "penetration mm": 1000 * errors["penetration_m"],
-        "floating mm": 1000 * errors["floating_m"],
-        "skate m/s": errors["skate_m_s"],
-        "jerk m/s³": errors["jerk_m_s3"],
+        **{error.heading: error.per_si * errors[name] for name, error in ERRORS.items()},
     }

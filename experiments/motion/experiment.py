@@ -7,7 +7,6 @@ from pathlib import Path
 
 from selfcorrect.anchors import temporal_frequencies
 from selfcorrect.correction import Correction
-from selfcorrect.errors import SettingError
 from selfcorrect.experiments.defences import DefenceInputs, defended
 from selfcorrect.experiments.jobs import Job, Progress, run_jobs
 from selfcorrect.experiments.motion.arms import Arm
@@ -20,6 +19,7 @@ from selfcorrect.experiments.motion.task import MotionTask, motion_data, motion_
 from selfcorrect.loop import Plan, run_loop, train_first_generation
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.policy import parse_policy
+from selfcorrect.processes import require_workers
 from selfcorrect.randomness import streams
 from selfcorrect.samples import fingerprint
 from selfcorrect.storage.folder_store import FolderReader, FolderStore
@@ -38,8 +38,7 @@ def run_experiment(
     device: str = "auto",
 ) -> None:
     """Run an experiment, or what is left of it in its run folder, and write its report."""
-    if workers < 1:
-        raise SettingError(f"workers must be at least 1, got {workers}")
+    require_workers(workers)
     motion_data(settings, streams(settings.first_seed))  # bad data end the run before it has written anything
     started = time.monotonic()
     with claim_folder(folder, settings.config()):

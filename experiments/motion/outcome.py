@@ -11,10 +11,11 @@ import numpy as np
 
 from selfcorrect.experiments.motion.arms import BASELINE, Arm
 from selfcorrect.experiments.motion.presets import MotionSettings
+from selfcorrect.experiments.motion.quantities import quantity_of
 from selfcorrect.experiments.motion.references import CORRECTED_REAL, REAL, read_references
 from selfcorrect.experiments.motion.seed_runs import SeedRun, seed_runs
 from selfcorrect.experiments.reporting import verdict
-from selfcorrect.experiments.reporting.results import QUANTITIES, ArmCurves, Quantity, collect
+from selfcorrect.experiments.reporting.results import ArmCurves, collect
 from selfcorrect.models.diffusion.presets import preset
 from selfcorrect.storage.folder_store import FolderReader
 from selfcorrect.tracking import rows_of
@@ -112,10 +113,6 @@ def _asked(arm: Arm) -> bool:
 def _judge_family(outcome: Outcome, pairs: Sequence[tuple[str, Arm, Arm]]) -> list[verdict.Effect]:
     curves = [(outcome.curves[name][arm], outcome.curves[name][other]) for name, arm, other in pairs]
     return verdict.effects(curves, [quantity_of(key) for key in JUDGED], outcome.floor)
-
-
-def quantity_of(key: str) -> Quantity:
-    return next(quantity for quantity in QUANTITIES if quantity.key == key)
 
 
 def verdict_sentences(outcome: Outcome) -> list[str]:

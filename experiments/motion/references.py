@@ -28,7 +28,7 @@ def write_references(folder: Path, task: MotionTask, inputs: CorrectorInputs, st
     corrected = corrected_real(task.fresh, Correction(physics(inputs)), stream)
     scores = {REAL: _scores(task, task.fresh), CORRECTED_REAL: _scores(task, corrected)}
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, json.dumps(scores, indent=1).encode())
+    write_atomically(path, json.dumps(scores, indent=1))
 
 
 def read_references(folder: Path) -> dict[str, dict[str, float]]:

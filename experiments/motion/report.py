@@ -9,8 +9,9 @@ from typing import Any
 
 from selfcorrect.experiments.motion.arms import Arm
 from selfcorrect.experiments.motion.media import Clip, render_clips
-from selfcorrect.experiments.motion.outcome import Outcome, arm_rows, quantity_of, read_outcome, verdict_sentences
+from selfcorrect.experiments.motion.outcome import Outcome, arm_rows, read_outcome, verdict_sentences
 from selfcorrect.experiments.motion.presets import MotionSettings
+from selfcorrect.experiments.motion.quantities import quantity_of
 from selfcorrect.experiments.motion.seed_runs import SeedRun, seed_runs
 from selfcorrect.experiments.motion.tables import (
     budgets_table,
@@ -22,7 +23,7 @@ from selfcorrect.experiments.motion.tables import (
 from selfcorrect.experiments.motion.task import MotionData, motion_data
 from selfcorrect.experiments.reporting import verdict
 from selfcorrect.experiments.reporting.figures import colours, curve_grid
-from selfcorrect.experiments.reporting.webpage import Page, Section, render_page
+from selfcorrect.experiments.reporting.webpage import Page, Section, Video, render_page
 from selfcorrect.randomness import streams
 from selfcorrect.storage.files import write_atomically
 from selfcorrect.tracking import TrackedRun, WandbMode, publish_to_wandb, write_rows
@@ -71,7 +72,7 @@ def write_report(settings: MotionSettings, folder: Path, preset: str, wandb: Wan
         facts=_facts(outcome, rows, seconds),
         notes=NOTES,
     )
-    write_atomically(folder / "report.html", render_page(page).encode())
+    write_atomically(folder / "report.html", render_page(page))
     publish_to_wandb(_tracked_runs(settings, folder, preset, clips), folder, wandb)
     return "\n".join(sentences)
 
@@ -166,10 +167,11 @@ def _reference_in_words(data: MotionData) -> str:
 # --- motions and W&B -------------------------------------------------------------------------------------------------
 
 
-def _by_section(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
-    return {
-        name: [clip for clip in clips if clip.section == name] for name in dict.fromkeys(clip.section for clip in clips)
-    }
+def _by_section(clips: Sequence[Clip]) -> dict[str, list[Video]]:
+    sections: dict[str, list[Video]] = {}
+    for clip in clips:
+        sections.setdefault(clip.section, []).append(Video(clip.caption, clip.path))
+    return sections
 
 
 def _tracked_runs(settings: MotionSettings, folder: Path, preset: str, clips: Sequence[Clip]) -> list[TrackedRun]:

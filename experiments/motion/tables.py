@@ -7,10 +7,11 @@ import math
 import numpy as np
 
 from selfcorrect.experiments.motion.arms import Arm
-from selfcorrect.experiments.motion.outcome import JUDGED, Outcome, by_pair, judged_effects, quantity_of
+from selfcorrect.experiments.motion.outcome import JUDGED, Outcome, by_pair, judged_effects
+from selfcorrect.experiments.motion.quantities import QUANTITIES, quantity_of
 from selfcorrect.experiments.motion.references import CORRECTED_REAL, REAL
 from selfcorrect.experiments.reporting import verdict
-from selfcorrect.experiments.reporting.results import QUANTITIES, ArmCurves
+from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.webpage import Cell, Row, Table
 from selfcorrect.models.diffusion.presets import preset
 from selfcorrect.statistics import Finding, Interval, collapse_profile, half_life_interval, mean_interval

@@ -23,22 +23,6 @@ class Quantity:
     digits: int = 2
 
 
-QUANTITIES = (
-    Quantity("fid_kinematic", "Fréchet distance, kinematic", "realism", "lower", 1),
-    Quantity("fid_geometric", "Fréchet distance, geometric", "realism", "lower", 1),
-    Quantity("precision", "Precision", "realism", "higher"),
-    Quantity("density", "Density", "realism", "higher"),
-    Quantity("penetration_mm", "Floor penetration (mm)", "realism", "real", 1),
-    Quantity("float_mm", "Floating (mm)", "realism", "real", 1),
-    Quantity("skate_m_s", "Foot skate (m/s)", "realism", "real", 2),
-    Quantity("jerk_m_s3", "Jerk (m/s³)", "realism", "real", 0),
-    Quantity("recall", "Recall", "diversity", "higher"),
-    Quantity("coverage", "Coverage", "diversity", "higher"),
-    Quantity("trace_ratio", "Variance, of real", "diversity", "real"),
-    Quantity("within_label_ratio", "Variance within labels, of real", "diversity", "real"),
-)
-
-
 @dataclass(frozen=True)
 class ArmCurves:
     """All that was measured in one arm, over S seeds and generations 0 … G."""

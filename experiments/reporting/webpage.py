@@ -9,8 +9,6 @@ from pathlib import Path
 
 import jinja2
 
-from selfcorrect.experiments.motion.media import Clip
-
 TEMPLATE = Path(__file__).with_name("report.html")
 
 
@@ -52,6 +50,14 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Video:
+    """A film (MP4) and the words below it."""
+
+    caption: str
+    path: Path
+
+
+@dataclass(frozen=True)
 class Page:
     """The contents of a report; `curves` is SVG text, everything else plain text."""
 
@@ -61,7 +67,7 @@ class Page:
     warnings: Sequence[str]
     curves: str
     sections: Sequence[Section]
-    media: Mapping[str, Sequence[Clip]]
+    media: Mapping[str, Sequence[Video]]
     facts: Mapping[str, str]
     notes: Sequence[str]
 
@@ -71,7 +77,7 @@ def render_page(page: Page) -> str:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters["video"] = _data_url
+    environment.filters["data_url"] = _data_url
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(page=page)
 
 

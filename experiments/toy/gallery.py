@@ -12,7 +12,7 @@ import jinja2
 
 from selfcorrect.experiments.toy.drawing import draw
 from selfcorrect.experiments.toy.result import Check, Result
-from selfcorrect.storage.files import replacing
+from selfcorrect.storage.files import write_atomically
 
 TEMPLATE = Path(__file__).with_name("gallery.html")
 
@@ -38,10 +38,8 @@ def write_gallery(exhibits: list[Exhibit], folder: Path) -> Path:
     path = folder / "gallery.html"
     failed = [(exhibit, check) for exhibit in exhibits for check in exhibit.result.checks if not_reproduced(check)]
     text = page.render(sections=sections, not_reproduced=failed)
-    with replacing(path) as temporary:
-        temporary.write_text(text)
-    with replacing(folder / "results.json") as temporary:
-        temporary.write_text(json.dumps([_as_json(exhibit) for exhibit in exhibits], indent=1) + "\n")
+    write_atomically(path, text)
+    write_atomically(folder / "results.json", json.dumps([_as_json(exhibit) for exhibit in exhibits], indent=1) + "\n")
     return path
 
 

@@ -28,10 +28,10 @@ def replacing(path: Path) -> Iterator[Path]:
     sync_folder(path.parent)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file by new content, at once and synced to disk. On failure the old file stays."""
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Replace a file by new content (text as UTF-8), at once and synced to disk. On failure the old file stays."""
     with replacing(path) as temporary:
-        temporary.write_bytes(content)
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def sync_folder(folder: Path) -> None:

@@ -13,8 +13,9 @@ from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands.toy import ToyCommand
 from selfcorrect.experiments.toy.drawing import draw
 from selfcorrect.experiments.toy.gallery import not_reproduced
-from selfcorrect.experiments.toy.presets import PRESETS, chosen, settings_of
+from selfcorrect.experiments.toy.loops import chosen, settings_of
 from selfcorrect.experiments.toy.result import Check, above, agrees, below
+from selfcorrect.experiments.toy.table import TOYS
 from selfcorrect.statistics import Interval
 
 INTERVAL = Interval(2.0, 1.5, 2.5, 10, "t")
@@ -33,14 +34,16 @@ def test_gallery_is_self_contained_and_lists_statements_with_predictions(tmp_pat
 
 
 def test_all_means_every_preset_in_the_tables_order() -> None:
-    assert chosen(["all"]) == list(PRESETS)
+    assert chosen(["all"]) == chosen(["mad", "all"]) == TOYS.names
     assert chosen(["linear", "mad", "linear"]) == ["linear", "mad"]
 
 
 def test_every_preset_has_quick_settings_of_its_own_kind_and_a_seed() -> None:
-    for preset in PRESETS.values():
-        assert type(preset.quick) is type(preset.full)
-        assert "seed" in {field.name for field in fields(preset.full)}
+    for name in TOYS.names:
+        quick, full = settings_of(name, quick=True), settings_of(name)
+        assert type(quick) is type(full)
+        assert quick != full
+        assert "seed" in {field.name for field in fields(full)}
 
 
 def test_options_reach_the_settings_that_have_them() -> None:
@@ -52,7 +55,7 @@ def test_options_reach_the_settings_that_have_them() -> None:
 def test_an_unknown_loop_is_one_sentence_and_exit_code_two(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["toy", "gausian", "--out", str(tmp_path)]) == 2
     message = capsys.readouterr().err
-    assert "unknown toy loop 'gausian'; known are all, gaussian-correct" in message
+    assert "unknown toy loop 'gausian', known are gaussian-correct" in message
     assert "Traceback" not in message
     assert not list(tmp_path.iterdir())
 
@@ -65,7 +68,7 @@ def test_a_missing_text_file_is_one_sentence(capsys: pytest.CaptureFixture[str],
 def test_list_prints_every_name_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["toy", "list"]) == 0
     printed = capsys.readouterr().out
-    assert all(name in printed and preset.source in printed for name, preset in PRESETS.items())
+    assert all(row.name in printed and row.source in printed for row in TOYS)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,57 @@
+"""Runs toy loops by name and writes their gallery."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from selfcorrect.errors import SettingError
+from selfcorrect.experiments.toy.gallery import Exhibit, write_gallery
+from selfcorrect.experiments.toy.table import TOYS
+
+
+def run_loops(names: Sequence[str], out: Path, *, quick: bool = False, **options: object) -> None:
+    """Run loops, print one line each, and write the gallery; for the options see `settings_of`."""
+    torch.set_num_threads(1)  # these tensors are too small to share among threads
+    exhibits = []
+    for name in (bar := tqdm(chosen(names), unit="loop", disable=None)):
+        bar.set_description(name)
+        exhibits.append(exhibit(name, settings_of(name, quick=quick, **options)))
+        bar.write(_summary(exhibits[-1]))
+    print(f"Gallery: {write_gallery(exhibits, out)}")
+
+
+def chosen(names: Sequence[str]) -> list[str]:
+    """The loops to run, in the table's order; SettingError for a name that is not there."""
+    if not names:
+        raise SettingError(f"no toy loop is named, known are all, {', '.join(TOYS.names)}")
+    wanted = {TOYS.row(name).name for name in names if name != "all"}
+    return [name for name in TOYS.names if "all" in names or name in wanted]
+
+
+def settings_of(name: str, *, quick: bool = False, **options: object) -> Any:
+    """A loop's settings with those of the options that it has and that are not None."""
+    small = TOYS.load(name).quick()
+    settings = small if quick else type(small)()
+    known = {one.name for one in fields(settings)}
+    return replace(settings, **{key: value for key, value in options.items() if value is not None and key in known})
+
+
+def exhibit(name: str, settings: Any) -> Exhibit:
+    """Run one loop with the given settings."""
+    row, start = TOYS.row(name), time.perf_counter()
+    result = TOYS.load(name).run(settings)
+    return Exhibit(name, row.summary, row.source, settings, result, time.perf_counter() - start)
+
+
+def _summary(exhibit: Exhibit) -> str:
+    held = sum(check.outcome == "holds" for check in exhibit.result.checks)
+    failed = [check.statement for check in exhibit.result.checks if check.outcome == "fails"]
+    tail = f"; fails: {'; '.join(failed)}" if failed else ""
+    return f"{exhibit.name}: {held} of {len(exhibit.result.checks)} statements hold, {exhibit.seconds:.1f} s{tail}"

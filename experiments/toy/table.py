@@ -1,0 +1,54 @@
+"""The toy loops by name, imported when they are run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from selfcorrect.registry import Registry, Row
+
+
+@dataclass(frozen=True)
+class ToyRow(Row):
+    """A toy loop; summary: its title; source: the papers it is taken from.
+
+    It leads to a module with `run(settings)` and `quick()`, settings for a quick look whose defaults are the full ones.
+    """
+
+    source: str = ""
+
+
+def _toy(name: str, title: str, source: str) -> ToyRow:
+    return ToyRow(name, f"selfcorrect.experiments.toy.{name.replace('-', '_')}", title, source=source)
+
+
+TOYS = Registry(
+    "toy loop",
+    [
+        _toy("gaussian-correct", "A Gaussian, corrected towards the truth", "Gillman et al. 2024"),
+        _toy(
+            "gaussian-collapse",
+            "A Gaussian under each data policy",
+            "Shumailov et al. 2024; Alemohammad et al. 2024; Bertrand et al. 2024; Gerstgrasser et al. 2024",
+        ),
+        _toy("stability", "Where augmented loops are stable", "Bertrand et al. 2024; Gillman et al. 2024"),
+        _toy("linear", "Linear regression on its own labels", "Gerstgrasser et al. 2024"),
+        _toy("weighting", "The weight of fresh real data", "He, Xu and Cheng 2025"),
+        _toy("biased-corrector", "Verifiers that are wrong or blind", "Yi et al. 2026; Qiao et al. 2026"),
+        _toy("curation", "Human curation", "Ferbach et al. 2024"),
+        _toy("mad", "Cherry-picked samples", "Alemohammad et al. 2024"),
+        _toy("mixture", "A mixture of Gaussians", "Shumailov et al. 2024"),
+        _toy("provenance", "A detector of synthetic samples", "provenance filtering, after Alemohammad et al. 2024"),
+        _toy(
+            "shapes",
+            "Four kinds of models on planar data",
+            "Shumailov et al. 2024; Bertrand et al. 2024; Gerstgrasser et al. 2024; Alemohammad et al. 2024",
+        ),
+        _toy("fairness", "Who pays for the shift", "Wyllie et al. 2024"),
+        _toy("language", "Words and text", "Seddik et al. 2024; Shumailov et al. 2024; Gerstgrasser et al. 2024"),
+        _toy("digits", "Digits, corrected by k-means", "Gillman et al. 2024"),
+        _toy("lineages", "Why modes are lost", "after Wright 1931 and Fisher 1930; Alemohammad et al. 2025"),
+        _toy("crossfeed", "Models that feed each other", "after Alemohammad et al. 2024"),
+    ],
+    row_type=ToyRow,
+    also="all",
+)
