@@ -53,16 +53,12 @@ class Anchors:
     """(K,) int64 class of each."""
     masses: Tensor
     """(K,) shares, summing to 1 within each label."""
-    source: str
-    """What they were made from, e.g. "real training data"."""
 
     def __len__(self) -> int:
         return len(self.centroids)
 
 
-def fit_anchors(
-    samples: Samples, samples_per_centroid: int, stream: Stream, source: str, embed: Embedding = flat
-) -> Anchors:
+def fit_anchors(samples: Samples, samples_per_centroid: int, stream: Stream, embed: Embedding = flat) -> Anchors:
     """Cluster the samples of each label by k-means on `embed`; a centroid is the mean of its cluster's values."""
     if samples_per_centroid < 1:
         raise SettingError(f"samples_per_centroid must be at least 1, got {samples_per_centroid}")
@@ -75,7 +71,7 @@ def fit_anchors(
             centroids.append(values[members].mean(0))
             labels.append(label)
             masses.append(members.double().mean())
-    return Anchors(torch.stack(centroids), torch.stack(labels), torch.stack(masses), source)
+    return Anchors(torch.stack(centroids), torch.stack(labels), torch.stack(masses))
 
 
 def _clusters(vectors: Tensor, samples_per_centroid: int, stream: Stream) -> Tensor:
@@ -104,11 +100,6 @@ class AnchoredCorrector:
     @property
     def name(self) -> str:
         return "frozen-anchors" if self.frozen else "anchored"
-
-    @property
-    def information_budget(self) -> str:
-        """What the corrector knows about the data, for reports."""
-        return f"{len(self.anchors)} centroids of {self.anchors.source}"
 
     def __call__(self, samples: Samples, stream: Stream = FIXED_STREAM) -> Samples:
         """The corrected samples, in the same order; labels without an anchor are an error.

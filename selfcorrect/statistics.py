@@ -7,7 +7,7 @@ of a comparison share their seeds (common random numbers), so differences betwee
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -35,8 +35,7 @@ class Interval:
     count: int
     method: str
     """How it was found: "bootstrap" (bias-corrected and accelerated), "t" (assumes roughly normal seeds), "order
-    statistics", "Fieller" (ratio of paired means), "percentile" (spread of single draws), or "single seed" (no
-    interval)."""
+    statistics", "Fieller" (ratio of paired means), or "single seed" (no interval)."""
     confidence: float = 0.95
 
     def __str__(self) -> str:
@@ -143,32 +142,6 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_value))
         adjusted[name] = largest
     return {name: adjusted[name] for name in p_values}
-
-
-def real_floor(
-    real: Rows,
-    metric: Callable[[Rows, Rows], Mapping[str, float]],
-    count: int,
-    stream: Stream,
-    repeats: int = 20,
-    confidence: float = 0.95,
-) -> dict[str, Interval]:
-    """What a metric says of real against real: the noise floor under every arm.
-
-    real: (N, ...). Each repeat splits it at random into `count` candidates and the rest as reference. The interval
-    spans single repeats, since one evaluation of a model is one draw.
-    """
-    if not 0 < count < len(real):
-        raise InputError(f"the floor needs between 1 and {len(real) - 1} candidates of {len(real)} rows, got {count}")
-    order = stream.numpy()
-    splits = (order.permutation(len(real)) for _ in range(repeats))
-    draws = [metric(real[rows[count:]], real[rows[:count]]) for rows in splits]
-    return {name: _spread(np.array([draw[name] for draw in draws]), confidence) for name in draws[0]}
-
-
-def _spread(draws: np.ndarray, confidence: float) -> Interval:
-    low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(float(draws.mean()), float(low), float(high), len(draws), "percentile", confidence)
 
 
 def half_life(curve: ArrayLike, floor: float = 0.0) -> float:

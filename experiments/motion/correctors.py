@@ -89,13 +89,13 @@ def kinematic(inputs: CorrectorInputs) -> Corrector:
 def anchors(inputs: CorrectorInputs, *, real: bool, frozen: bool) -> AnchoredCorrector:
     """Centroids of the real training windows (about two each), or as many of samples of generation 0."""
     if real:
-        source, name = inputs.real, "real training windows"
+        source = inputs.real
     else:
         labels = sampling_labels(inputs.real.labels, ANCHOR_SOURCE_COUNT, inputs.stream.child("label"))
         values = inputs.first_model.sample(labels, inputs.stream.child("sample"))
-        source, name = Samples.synthetic(values, labels, 0), "generation-0 samples"
+        source = Samples.synthetic(values, labels, 0)
     per_centroid = max(1, 2 * len(source) // len(inputs.real))
-    fitted = fit_anchors(source, per_centroid, inputs.stream.child("anchors"), name, temporal_frequencies)
+    fitted = fit_anchors(source, per_centroid, inputs.stream.child("anchors"), temporal_frequencies)
     return AnchoredCorrector(fitted, embed=temporal_frequencies, project=partial(_project, inputs.codec), frozen=frozen)
 
 

@@ -108,7 +108,7 @@ def _compare(settings: Digits, images: Tensor, labels: Tensor, stream: Stream, s
     model = MotionDiffusion(config, size, size, 10, device=torch.device("cpu"))
     task = Task(model, real, _scores(settings, judge, images[held_out]), settings.first_steps)
     per_cluster = max(1, settings.real_count // 10 // settings.clusters_per_digit)
-    anchors = fit_anchors(real, per_cluster, stream.child("clusters"), "real training images")
+    anchors = fit_anchors(real, per_cluster, stream.child("clusters"))
     return task, _plans(settings, Correction(nearest_centre(anchors), strength, operator="interpolation"))
 
 

@@ -83,7 +83,7 @@ def _profile(table: Mapping[str, np.ndarray]) -> list[Finding]:
 def _compare(settings: MixtureLoop, stream: Stream, replacing: Policy) -> Comparison:
     real = Samples.real(TRUTH.sample(torch.zeros(settings.real_count), stream.child("real")))
     task = Task(Mixture.untrained(3, 2), real, lambda candidate: _scores(settings, candidate), initial_steps=100)
-    anchors = fit_anchors(real, settings.samples_per_centroid, stream.child("anchors"), "real training data")
+    anchors = fit_anchors(real, settings.samples_per_centroid, stream.child("anchors"))
     fitted = task.model.fit(real, 100, stream.child("corrector"))
     plan = Plan(replacing, settings.generations, steps=100)
     return task, {

@@ -21,7 +21,6 @@ from selfcorrect.statistics import (
     mean_interval,
     median_interval,
     ratio_interval,
-    real_floor,
     worst_verdict,
 )
 
@@ -122,18 +121,6 @@ def test_holm_on_a_worked_example() -> None:
 def test_holm_bounds_the_chance_of_any_false_alarm(generator: np.random.Generator) -> None:
     alarms = [min(holm({str(i): p for i, p in enumerate(row)}).values()) <= 0.05 for row in generator.random((2000, 6))]
     assert np.mean(alarms) <= 0.065
-
-
-def test_floor_of_a_mean_distance_matches_its_standard_error(generator: np.random.Generator) -> None:
-    real = generator.normal(0, 1, 400)
-    floor = real_floor(real, lambda a, b: {"gap": float(a.mean() - b.mean())}, 100, streams(1), repeats=400)["gap"]
-    standard_error = real.std() * math.sqrt(1 / 100 + 1 / 300)
-    assert floor.high - floor.low == pytest.approx(2 * 1.96 * standard_error, rel=0.15)
-
-
-def test_floor_refuses_more_candidates_than_rows() -> None:
-    with pytest.raises(ValueError, match="between 1 and 4 candidates of 5 rows, got 5"):
-        real_floor(np.zeros(5), lambda a, b: {}, 5, streams(0))
 
 
 def test_half_life_of_an_exponential() -> None:

@@ -14,8 +14,6 @@ from selfcorrect.metrics.spread import trace_ratio, within_label_ratio
 from selfcorrect.motion.measures.embedding import MotionEmbedding, geometric_features, kinematic_features
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.randomness import Stream
-from selfcorrect.statistics import Interval, real_floor
 
 REALISM = (
     "fid_kinematic", "fid_geometric", "precision", "density", "penetration_mm", "float_mm", "skate_m_s", "jerk_m_s3",
@@ -36,14 +34,6 @@ class Described:
     physical: Mapping[str, np.ndarray]
     """Errors (N,) by name, each with its unit."""
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, rows: np.ndarray) -> Self:
-        """The motions at `rows` (M,) int64."""
-        physical = {name: values[rows] for name, values in self.physical.items()}
-        return type(self)(self.kinematic[rows], self.geometric[rows], self.labels[rows], physical)
-
 
 @dataclass(frozen=True, eq=False)
 class MotionEvaluator:
@@ -63,17 +53,6 @@ class MotionEvaluator:
     def evaluate(self, batch: MotionBatch, labels: np.ndarray) -> dict[str, float]:
         """The quantities of `REALISM` and `DIVERSITY` for canonical motions with labels (M,) int64."""
         return compare(self.reference, describe(self.kinematic, self.geometric, batch, labels))
-
-    def real_floor(self, count: int, stream: Stream, repeats: int = 20) -> dict[str, Interval]:
-        """The same quantities for `count` of the reference's motions against its others, over random splits.
-
-        Windows that overlap in time are no independent draws: their floor is too low.
-        """
-
-        def metric(reference_rows: np.ndarray, candidate_rows: np.ndarray) -> dict[str, float]:
-            return compare(self.reference.take(reference_rows), self.reference.take(candidate_rows))
-
-        return real_floor(np.arange(len(self.reference)), metric, count, stream, repeats)
 
 
 def describe(

@@ -14,9 +14,7 @@ from selfcorrect.experiments.toy import digits
 from selfcorrect.randomness import streams
 from selfcorrect.samples import Samples
 
-ANCHORS = Anchors(
-    torch.tensor([[[0.0]], [[4.0]], [[1.0]]]), torch.tensor([0, 0, 1]), torch.tensor([0.5, 0.5, 1.0]), "a test"
-)
+ANCHORS = Anchors(torch.tensor([[[0.0]], [[4.0]], [[1.0]]]), torch.tensor([0, 0, 1]), torch.tensor([0.5, 0.5, 1.0]))
 
 
 def test_images_move_to_the_nearest_centre_of_their_own_digit_by_the_strength() -> None:

@@ -12,7 +12,6 @@ from selfcorrect.datasets.collections.deepmimic import CYCLIC, load_deepmimic
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Windows, cut_windows
 from selfcorrect.motion.measures.evaluation import DIVERSITY, REALISM, MotionEvaluator
-from selfcorrect.randomness import streams
 
 
 @pytest.fixture(scope="module")
@@ -88,10 +87,3 @@ def test_loss_of_modes_harms_diversity_and_not_precision(
     assert scores["coverage"] < 0.6 * real_scores["coverage"]
     assert scores["within_label_ratio"] == pytest.approx(0, abs=1e-9)
     assert scores["trace_ratio"] > 0.5  # which is why it does not suffice
-
-
-def test_real_floor_is_real_against_real_with_an_interval(evaluator: MotionEvaluator):
-    floor = evaluator.real_floor(count=80, stream=streams(0), repeats=5)
-    assert set(floor) == {*REALISM, *DIVERSITY}
-    assert 0 < floor["fid_geometric"].low <= floor["fid_geometric"].high < 20
-    assert floor["precision"].high > 0.9
