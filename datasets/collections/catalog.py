@@ -1,32 +1,53 @@
-"""All sources of motions that can be read, and which of them a folder or file is."""
+"""All datasets that are known by name, and which of them a folder or file is. Other packages can add some."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
-from selfcorrect.datasets.collections.amass import AMASS
-from selfcorrect.datasets.collections.babel import BABEL
-from selfcorrect.datasets.collections.bvh_collections import BANDAI_NAMCO, LAFAN1, MIXAMO
-from selfcorrect.datasets.collections.cmu import CMU
 from selfcorrect.datasets.collections.dataset import Dataset
-from selfcorrect.datasets.collections.humanact12 import HUMANACT12
-from selfcorrect.datasets.collections.humanml3d import HUMANML3D
-from selfcorrect.datasets.collections.kit import KIT
-from selfcorrect.datasets.collections.uestc import UESTC
 from selfcorrect.errors import SettingError
+from selfcorrect.registry import Registry, Row
 
-DATASETS = (HUMANML3D, KIT, BABEL, HUMANACT12, UESTC, CMU, LAFAN1, BANDAI_NAMCO, MIXAMO, AMASS)
-"""Those with the most telling layout come first: BABEL's folder may hold AMASS'."""
+_HERE = "selfcorrect.datasets.collections"
+
+DATASETS = Registry(
+    "dataset",
+    [
+        Row("humanml3d", f"{_HERE}.humanml3d:HUMANML3D", "Everyday motions with captions."),
+        Row("kit", f"{_HERE}.kit:KIT", "Motions with captions, in HumanML3D's layout."),
+        Row("babel", f"{_HERE}.babel:BABEL", "Labels of AMASS: what is done when."),
+        Row("humanact12", f"{_HERE}.humanact12:HUMANACT12", "Short clips of twelve actions."),
+        Row("uestc", f"{_HERE}.uestc:UESTC", "Exercises, estimated from video."),
+        Row("cmu", f"{_HERE}.cmu:CMU", "A compact selection of CMU's motion capture."),
+        Row("lafan1", f"{_HERE}.bvh_collections:LAFAN1", "Locomotion, fights and falls, for in-betweening."),
+        Row("bandai-namco", f"{_HERE}.bvh_collections:BANDAI_NAMCO", "Actions in many styles."),
+        Row("mixamo", f"{_HERE}.bvh_collections:MIXAMO", "Characters' animations."),
+        Row("amass", f"{_HERE}.amass:AMASS", "Most of the world's optical motion capture on one body model."),
+    ],
+    group="selfcorrect.datasets",
+)
+"""Each leads to a `Dataset`. Those with the most telling layout come first: BABEL's folder may hold AMASS'."""
+
+
+def datasets() -> Iterator[Dataset]:
+    """All datasets. One that another package adds and that cannot be used is left out with a warning."""
+    for name in DATASETS.names:
+        try:
+            yield dataset(name)
+        except SettingError as error:
+            warnings.warn(str(error), stacklevel=2)
 
 
 def recognise(path: Path) -> Dataset | None:
     """The dataset whose layout a folder has, None where it has none of them."""
-    return next((dataset for dataset in DATASETS if dataset.recognises(path)), None)
+    return next((dataset for dataset in datasets() if dataset.recognises(path)), None)
 
 
 def dataset(name: str) -> Dataset:
     """The dataset of that name."""
-    for known in DATASETS:
-        if known.name == name:
-            return known
-    raise SettingError(f"unknown dataset {name!r}, known are {', '.join(known.name for known in DATASETS)}")
+    found = DATASETS.load(name)
+    if not isinstance(found, Dataset):
+        raise SettingError(f"dataset {name!r} at {DATASETS.row(name).reference} is no Dataset but {found!r}")
+    return found

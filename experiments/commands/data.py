@@ -52,7 +52,7 @@ class ListDatasets:
     def run(self) -> None:
         from selfcorrect.datasets.collections import catalog
 
-        for dataset in catalog.DATASETS:
+        for dataset in catalog.datasets():
             print(f"{dataset.name}: {dataset.title}")
             facts = {
                 "holds": dataset.holds,

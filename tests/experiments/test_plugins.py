@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from selfcorrect.datasets.load import load_motions
+from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.motion.arms import Arm
 from selfcorrect.experiments.motion.presets import Comparison
 from selfcorrect.models.diffusion.config import DENOISERS
@@ -23,6 +25,10 @@ made = zoo:made
 
 [selfcorrect.denoisers]
 one-layer = zoo:OneLayer
+
+[selfcorrect.datasets]
+zoo = zoo:ZOO
+broken = zoo:raised
 """
 
 MODULE = '''
@@ -31,6 +37,22 @@ MODULE = '''
 from dataclasses import replace
 
 from torch import nn
+
+from selfcorrect.datasets.collections.dataset import Clip, Dataset
+from selfcorrect.datasets.collections.deepmimic import load_deepmimic
+
+
+def clips(folder, split=None, *, allow_pickle=False):
+    """The names in zoo.txt are DeepMimic's."""
+    motions = {motion.label: motion for motion in load_deepmimic()}
+    names = (folder / "zoo.txt").read_text().split()
+    return [Clip(name, folder / "zoo.txt", lambda name=name: [motions[name]]) for name in names]
+
+
+ZOO = Dataset(
+    name="zoo", title="The zoo", holds="a few clips", obtain="here", licence="none", layout="zoo.txt",
+    recognises=lambda path: (path / "zoo.txt").is_file(), clips=clips,
+)
 
 
 def raised(motion):
@@ -74,6 +96,17 @@ def test_names_of_an_installed_package_are_known(zoo: Path, monkeypatch: pytest.
     assert Arm("replace", "raised").budget == "not known (custom corrector)"
     assert DENOISERS.row("one-layer").summary == "Added by zoo 1.2."
     assert Comparison("one-layer", ()).preset.config.denoiser == "one-layer"
+
+
+def test_a_folder_of_an_added_dataset_is_recognised(zoo: Path, tmp_path: Path, monkeypatch, capsys):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "zoo.txt").write_text("walk backflip")
+    monkeypatch.syspath_prepend(str(zoo))
+    with pytest.warns(UserWarning, match=r"dataset 'broken' at zoo:raised is no Dataset"):
+        assert [motion.label for motion in load_motions(folder)] == ["walk", "backflip"]
+    assert main(["data", "stats", str(folder), "--dataset", "zoo"]) == 0
+    assert "walk" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -65,9 +65,9 @@ def test_check_knows_datasets_by_their_layout(cmu: Path, capsys: pytest.CaptureF
 def test_list_says_of_every_dataset_where_it_is_to_be_had(capsys: pytest.CaptureFixture[str]) -> None:
     run("list")
     printed = capsys.readouterr().out
-    for dataset in catalog.DATASETS:
+    for dataset in catalog.datasets():
         assert f"{dataset.name}: {dataset.title}" in printed
-    assert printed.count("  licence  ") == printed.count("  from     ") == len(catalog.DATASETS)
+    assert printed.count("  licence  ") == printed.count("  from     ") == len(catalog.DATASETS.names)
 
 
 def test_convert_tells_of_what_fails_and_goes_on(
