@@ -19,6 +19,7 @@ from selfcorrect.experiments.commands.data import DataCommand
 from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.commands.text_to_motion import TextToMotionCommand
 from selfcorrect.experiments.commands.toy import ToyCommand
+from selfcorrect.experiments.commands.verify import VerifyCommand
 from selfcorrect.experiments.commands.view import ViewCommand
 from selfcorrect.registry import unknown
 
@@ -36,6 +37,7 @@ COMMANDS: dict[str, type[Command]] = {
     "data": DataCommand,
     "view": ViewCommand,
     "text-to-motion": TextToMotionCommand,
+    "verify": VerifyCommand,
 }
 
 ABOUT = """Self-correcting self-consuming loops for generative models.

@@ -50,6 +50,10 @@ class RunFolderError(SelfcorrectError, ValueError):
     """A run folder cannot be used or written."""
 
 
+class DamagedError(RunFolderError):
+    """A committed file of a run folder is not what was written."""
+
+
 class LoopError(SelfcorrectError, RuntimeError):
     """A generation failed; what was committed before it is intact, and the run can be resumed.
 

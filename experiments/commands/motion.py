@@ -62,6 +62,8 @@ class MotionCommand:
     """Run folder; by default runs/motion-PRESET."""
     wandb: Literal["off", "offline", "online"] = "offline"
     """Weights & Biases: offline writes its files into the run folder, online sends them."""
+    repair: bool = False
+    """Do generations again that are not what was written; `selfcorrect verify` finds them."""
     workers: int | None = None
     """Processes; by default one per core. Results do not depend on it."""
     device: str = "auto"
@@ -104,7 +106,7 @@ class MotionCommand:
         settings = self.settings()
         folder = (self.out or Path("runs") / f"motion-{self.preset}").resolve()
         workers = self.workers if self.workers is not None else os.cpu_count() or 1
-        run_experiment(settings, folder, self.preset, workers, wandb=self.wandb, device=self.device)
+        run_experiment(settings, folder, self.preset, workers, wandb=self.wandb, device=self.device, repair=self.repair)
 
 
 if __name__ == "__main__":

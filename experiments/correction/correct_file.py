@@ -95,10 +95,10 @@ class Place:
 def key_of(source: Path, settings: Settings) -> str:
     """A hash of a file's content, of the settings, and of the version."""
     version = importlib.metadata.version("selfcorrect")
-    return _hash(source, json.dumps([asdict(settings), version], default=str).encode())
+    return hash_of_file(source, json.dumps([asdict(settings), version], default=str).encode())
 
 
-def _hash(path: Path, more: bytes = b"") -> str:
+def hash_of_file(path: Path, more: bytes = b"") -> str:
     """Of a file's content and of `more`; "" where there is no such file."""
     if not path.is_file():
         return ""
@@ -109,7 +109,7 @@ def _hash(path: Path, more: bytes = b"") -> str:
 def is_finished(place: Place, settings: Settings) -> bool:
     """Whether an earlier run with the same settings made all that this one would."""
     result = Result.load(place.record)
-    if result is None or result.verdict == "failed" or _hash(place.target) != result.output_hash:
+    if result is None or result.verdict == "failed" or hash_of_file(place.target) != result.output_hash:
         return False
     filmed = place.video.is_file() or not (settings.video and result.verdict in ("accepted", "partly"))
     return filmed and result.key == key_of(place.source, settings)
@@ -224,7 +224,7 @@ def _deliver(place: Place, settings: Settings, result: Result, product: Path) ->
     elif result.verdict == "rejected" and settings.keep_failed:
         result, product = replace(result, output="original"), place.source
     if result.output:
-        result = replace(result, output_hash=_hash(product))
+        result = replace(result, output_hash=hash_of_file(product))
     result.save(place.record)
     if result.output:
         _copy(product, place.target)

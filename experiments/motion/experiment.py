@@ -36,13 +36,17 @@ def run_experiment(
     *,
     wandb: WandbMode = "offline",
     device: str = "auto",
+    repair: bool = False,
 ) -> None:
-    """Run an experiment, or what is left of it in its run folder, and write its report."""
+    """Run an experiment, or what is left of it in its run folder, and write its report.
+
+    repair: generations that are not what was written are done again; they end the run without.
+    """
     require_workers(workers)
     motion_data(settings, streams(settings.first_seed))  # bad data end the run before it has written anything
     started = time.monotonic()
     with claim_folder(folder, settings.config()):
-        run_jobs(jobs(settings, folder, device), workers, f"motion {name}")
+        run_jobs(jobs(settings, folder, device, repair=repair), workers, f"motion {name}")
         print(f"\n{write_report(settings, folder, name, wandb, time.monotonic() - started)}")
     print(f"\nReport: {folder / 'report.html'}")
 
@@ -56,13 +60,15 @@ def _store(run: SeedRun, folder: Path, task: MotionTask, arm: Arm | None) -> Fol
         "data": fingerprint(task.task.real),
         "device": run.device,
     }
-    return FolderStore(folder, config, keep_models=False)
+    return FolderStore(folder, config, keep_models=False, repair=run.repair)
 
 
 def run_references(run: SeedRun, progress: Progress) -> None:
     """Score real data, raw and corrected."""
     task = motion_task(run.settings, run.comparison, run.stream, run.device, progress)
-    write_references(run.seed_folder, task, _inputs(run, task, task.task.model, progress), run.stream)
+    write_references(
+        run.seed_folder, task, _inputs(run, task, task.task.model, progress), run.stream, repair=run.repair
+    )
     progress("generation", 0, run.settings.generations)
 
 
@@ -111,10 +117,10 @@ def _inputs(run: SeedRun, task: MotionTask, first_model: GenerativeModel, progre
     return CorrectorInputs(task.codec, task.task.real, first_model, run.stream.child("corrector"), progress)
 
 
-def jobs(settings: MotionSettings, folder: Path, device: str = "auto") -> list[Job]:
+def jobs(settings: MotionSettings, folder: Path, device: str = "auto", *, repair: bool = False) -> list[Job]:
     """All jobs: generation 0 of each denoiser and seed, then its arms; and what real data score for each seed."""
     result = []
-    for run in seed_runs(settings, folder, device):
+    for run in seed_runs(settings, folder, device, repair=repair):
         label = f"{run.comparison.preset.character} seed {run.seed}"
         first = Job(f"{label} generation 0", run_first_generation, (run,), 1)
         result.append(first)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from selfcorrect.experiments.motion.task import MotionTask
 from selfcorrect.loop import corrected_real
 from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples
+from selfcorrect.storage.digests import sealed, unsealed
 from selfcorrect.storage.files import write_atomically
 
 REAL = "real against real"
@@ -20,20 +20,26 @@ CORRECTED_REAL = "real, corrected by physics"
 FILE = "references.json"
 
 
-def write_references(folder: Path, task: MotionTask, inputs: CorrectorInputs, stream: Stream) -> None:
-    """Judge fresh real windows as if a model had made them, raw and corrected; kept in `folder`."""
+def write_references(
+    folder: Path, task: MotionTask, inputs: CorrectorInputs, stream: Stream, *, repair: bool = False
+) -> None:
+    """Judge fresh real windows as if a model had made them, raw and corrected; kept in `folder`.
+
+    repair: do it again whatever is there. DamagedError where that is not what was written.
+    """
     path = folder / FILE
-    if path.exists():
+    if path.exists() and not repair:
+        read_references(folder)
         return
     corrected = corrected_real(task.fresh, Correction(physics(inputs)), stream)
     scores = {REAL: _scores(task, task.fresh), CORRECTED_REAL: _scores(task, corrected)}
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, json.dumps(scores, indent=1))
+    write_atomically(path, sealed(scores))
 
 
 def read_references(folder: Path) -> dict[str, dict[str, float]]:
     """The scores of real data of one seed, by name."""
-    return json.loads((folder / FILE).read_text())
+    return unsealed(folder / FILE)
 
 
 def _scores(task: MotionTask, samples: Samples) -> Mapping[str, float]:

@@ -19,6 +19,8 @@ class SeedRun:
     seed: int
     root: Path
     device: str = "auto"
+    repair: bool = False
+    """Whether what is damaged is done again."""
 
     @property
     def stream(self) -> Stream:
@@ -42,7 +44,11 @@ class SeedRun:
         return self.folder / arm.name
 
 
-def seed_runs(settings: MotionSettings, root: Path, device: str = "auto") -> list[SeedRun]:
+def seed_runs(settings: MotionSettings, root: Path, device: str = "auto", *, repair: bool = False) -> list[SeedRun]:
     """All seeds and denoisers of an experiment."""
     seeds = range(settings.first_seed, settings.first_seed + settings.seeds)
-    return [SeedRun(settings, comparison, seed, root, device) for seed in seeds for comparison in settings.comparisons]
+    return [
+        SeedRun(settings, comparison, seed, root, device, repair)
+        for seed in seeds
+        for comparison in settings.comparisons
+    ]

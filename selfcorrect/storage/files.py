@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from selfcorrect.errors import InputError
+
 _UNFINISHED = ".tmp"
+_LONGEST_NAME = 255
+_PREFIX = 60
+_OWN_FILE = re.compile(r"\.(?P<start>.+)-[a-z0-9_]{8}\.tmp", re.DOTALL)
+_OF_GENERATIONS = (".safetensors", ".json", ".parquet")
+_OWN_FOLDER = re.compile(r"\.generation-\d{4,}\.tmp")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, of the same name, that takes its place on disk when the block ends without error.
 
-    Folders on the way are made. After an error nothing is left, and an existing file stays as it was.
+    Folders on the way are made. After an error nothing is left, and an existing file stays as it was. InputError where
+    the path is a device, a pipe or a folder: only regular files are replaced.
     """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: is no regular file, and nothing else is replaced")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", suffix=_UNFINISHED, dir=path.parent) as folder:
+    prefix = f".{shortened(path.name, _PREFIX)}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, suffix=_UNFINISHED, dir=path.parent) as folder:
         temporary = Path(folder) / path.name
         yield temporary
         with temporary.open("rb") as file:
@@ -32,6 +45,19 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     """Replace a file by new content (text as UTF-8), at once and synced to disk. On failure the old file stays."""
     with replacing(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def shortened(name: str, most: int = _LONGEST_NAME) -> str:
+    """The beginning of a file's name that takes at most so many bytes."""
+    return os.fsdecode(os.fsencode(name)[:most])
+
+
+def suffixed(name: str, suffix: str) -> str:
+    """A file's name and a suffix; of a name that becomes too long with it, the beginning and a hash."""
+    if len(os.fsencode(name + suffix)) <= _LONGEST_NAME:
+        return name + suffix
+    digest = hashlib.blake2b(os.fsencode(name), digest_size=8).hexdigest()
+    return f"{shortened(name, _LONGEST_NAME - len(digest) - 1 - len(suffix))}-{digest}{suffix}"
 
 
 def sync_folder(folder: Path) -> None:
@@ -58,6 +84,15 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     sync_folder(folder.parent)
 
 
+def remove_folder(folder: Path) -> None:
+    """Remove a folder at once: what is left after a crash is a leftover."""
+    temporary = folder.parent / f".{folder.name}{_UNFINISHED}"
+    shutil.rmtree(temporary, ignore_errors=True)
+    os.replace(folder, temporary)
+    sync_folder(folder.parent)
+    shutil.rmtree(temporary)
+
+
 def _write_synced(path: Path, content: bytes) -> None:
     with open(path, "wb") as file:
         file.write(content)
@@ -66,7 +101,21 @@ def _write_synced(path: Path, content: bytes) -> None:
 
 
 def remove_leftovers(folder: Path, *, below: bool = False) -> None:
-    """Remove what a killed process left half-written in a folder, and in all `below` it where that is nobody else's."""
+    """Remove what a killed process of ours left half-written in a folder, and in all `below` it."""
+    for path in leftovers(folder, below=below):
+        shutil.rmtree(path)
+
+
+def leftovers(folder: Path, *, below: bool = False) -> list[Path]:
+    """What `replacing` and `write_folder` left unfinished: folders with their names and what they put into them."""
     pattern = f".*{_UNFINISHED}"
-    for path in list(folder.rglob(pattern) if below else folder.glob(pattern)):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return [path for path in (folder.rglob(pattern) if below else folder.glob(pattern)) if _is_leftover(path)]
+
+
+def _is_leftover(path: Path) -> bool:
+    if path.is_symlink() or not path.is_dir():
+        return False
+    inside = [entry.name for entry in path.iterdir()]
+    if match := _OWN_FILE.fullmatch(path.name):
+        return all(shortened(name, _PREFIX) == match["start"] for name in inside)
+    return bool(_OWN_FOLDER.fullmatch(path.name)) and all(name.endswith(_OF_GENERATIONS) for name in inside)

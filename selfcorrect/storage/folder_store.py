@@ -7,6 +7,7 @@ folder beside its place, synced to disk and renamed, so that it is there as a wh
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -14,9 +15,11 @@ from typing import Self
 from torch import Tensor
 
 from selfcorrect.correction import CorrectedBatch
-from selfcorrect.storage.files import write_folder
+from selfcorrect.errors import DamagedError
+from selfcorrect.storage.files import remove_folder, write_folder
 from selfcorrect.storage.generation_files import (
     MODEL,
+    damage_in,
     encode_generation,
     read_batch,
     read_count,
@@ -61,15 +64,24 @@ class FolderReader:
 class FolderStore(FolderReader):
     """A run folder that this process alone may write, until it is closed or the process ends.
 
-    keep_models: keep every generation's model; else only the last, which is all that a resume needs.
-    Raises RunFolderError when another process has the folder, its config differs, or it cannot be written.
+    keep_models: keep every generation's model; else only the last two: a resume needs one, a repair the one before.
+    repair: remove damaged generations and all that follow the last one from which the loop can go on, so that they
+    are done again. Raises DamagedError, which names them, without; RunFolderError when another process has the folder,
+    its config differs, or it cannot be written.
     """
 
-    def __init__(self, folder: Path, config: Mapping[str, object], *, keep_models: bool = True) -> None:
+    def __init__(
+        self, folder: Path, config: Mapping[str, object], *, keep_models: bool = True, repair: bool = False
+    ) -> None:
         self._lock: FolderLock = claim_folder(folder, config)
         self._keep_models = keep_models
-        super().__init__(folder)
-        self._prune_models()
+        try:
+            _check(folder, repair)
+            super().__init__(folder)
+            self._prune_models()
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -91,8 +103,37 @@ class FolderStore(FolderReader):
     def _prune_models(self) -> None:
         if not self._keep_models:
             for number, folder in generation_folders(self.folder):
-                if number < self._latest:
+                if number < self._latest - 1:
                     (folder / MODEL).unlink(missing_ok=True)
+
+
+def damage_below(folder: Path) -> dict[int, list[str]]:
+    """Sentences about each damaged generation of a run folder; of one that is missing between others, too."""
+    folders = dict(generation_folders(folder))
+    damage = {number: damage_in(path) for number, path in folders.items()}
+    if folders and not (folders[max(folders)] / MODEL).is_file():
+        damage[max(folders)].append(f"{folders[max(folders)] / MODEL} is missing")
+    gaps = set(range(min(folders, default=0), max(folders, default=0))) - folders.keys()
+    damage |= {number: [f"{folder / generation_name(number)} is missing"] for number in gaps}
+    return {number: damage[number] for number in sorted(damage) if damage[number]}
+
+
+def _check(folder: Path, repair: bool) -> None:
+    damage = damage_below(folder)
+    if not damage:
+        return
+    first = min(damage)
+    sound = [number for number, path in generation_folders(folder) if number < first and (path / MODEL).is_file()]
+    last = max(sound, default=-1)
+    if not repair:
+        after = f"generation {last}" if sound else "the start"
+        raise DamagedError(f"{damage[first][0]}; what follows {after} can be done again (--repair)")
+    warnings.warn(
+        f"{damage[first][0]}; what follows {f'generation {last}' if sound else 'the start'} is done again", stacklevel=3
+    )
+    for number, path in reversed(generation_folders(folder)):
+        if number > last:
+            remove_folder(path)
 
 
 def generation_name(generation: int) -> str:

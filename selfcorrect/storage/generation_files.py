@@ -1,4 +1,7 @@
-"""The files of one generation: tensors (safetensors), provenance (parquet), metrics and timings (JSON)."""
+"""The files of one generation: tensors (safetensors), provenance (parquet), metrics and timings (JSON).
+
+`digests.json` has the digest of every other file but the timings, which differ from run to run and hold their own.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from selfcorrect.correction import CorrectedBatch
-from selfcorrect.errors import RunFolderError
+from selfcorrect.errors import DamagedError, RunFolderError
 from selfcorrect.provenance import Provenance
 from selfcorrect.samples import Samples
+from selfcorrect.storage.digests import digest, digest_of_file, read_checked, sealed, unsealed
 from selfcorrect.storage.protocol import Generation, Metrics
 from selfcorrect.storage.strict_json import from_json, to_json
 
@@ -28,6 +32,7 @@ _SYNTHETIC = "synthetic.safetensors"
 _PROVENANCE = "provenance.parquet"
 _METRICS = "metrics.json"
 _TIMINGS = "timings.json"
+_DIGESTS = "digests.json"
 
 
 def encode_generation(generation: Generation) -> dict[str, bytes]:
@@ -35,17 +40,46 @@ def encode_generation(generation: Generation) -> dict[str, bytes]:
     files = {
         MODEL: _tensor_bytes(generation.state),
         _METRICS: _json_bytes(to_json(generation.metrics)),
-        _TIMINGS: _json_bytes(dict(generation.timings)),
     }
     if generation.batch is not None:
         files[_SYNTHETIC] = _tensor_bytes(_synthetic_tensors(generation.batch))
         files[_PROVENANCE] = _provenance_bytes(generation.batch)
-    return files
+    digests = {name: digest(content) for name, content in files.items()}
+    return {**files, _TIMINGS: sealed(dict(generation.timings)), _DIGESTS: sealed(digests)}
+
+
+def damage_in(folder: Path) -> list[str]:
+    """A sentence for each file in the folder of a generation that is not what was written.
+
+    The model alone may be missing, because that of a generation long past is removed.
+    """
+    try:
+        digests = unsealed(folder / _DIGESTS)
+    except DamagedError as error:
+        return [str(error)]
+    found = {name: digest_of_file(folder / name) for name in digests}
+    damage = [
+        f"{folder / name} is {'not what was written' if found[name] else 'missing'}"
+        for name, expected in digests.items()
+        if found[name] != expected and not (name == MODEL and not found[name])
+    ]
+    try:
+        unsealed(folder / _TIMINGS)
+    except DamagedError as error:
+        damage.append(str(error))
+    return damage
+
+
+def _checked(folder: Path, name: str) -> bytes:
+    digests = unsealed(folder / _DIGESTS)
+    if name not in digests:
+        raise DamagedError(f"{folder / name} is missing")
+    return read_checked(folder / name, digests[name])
 
 
 def read_state(folder: Path) -> dict[str, Tensor]:
     """The model's state from the folder of a generation."""
-    return _read_tensors(folder / MODEL)
+    return _tensors(folder, MODEL)
 
 
 def read_count(folder: Path) -> int:
@@ -60,8 +94,8 @@ def read_count(folder: Path) -> int:
 
 def read_batch(folder: Path) -> CorrectedBatch:
     """The synthetic samples from the folder of a generation, with provenance, raw draws and diagnostics."""
-    tensors = _read_tensors(folder / _SYNTHETIC)
-    provenance, info = _provenance(pq.read_table(folder / _PROVENANCE))
+    tensors = _tensors(folder, _SYNTHETIC)
+    provenance, info = _provenance(pq.read_table(io.BytesIO(_checked(folder, _PROVENANCE))))
     samples = Samples(tensors["values"], tensors["labels"], provenance.take(tensors["row"]), tensors["weights"])
     if "drawn_values" not in tensors:
         return CorrectedBatch(samples, samples, info)
@@ -71,23 +105,23 @@ def read_batch(folder: Path) -> CorrectedBatch:
 
 def read_metrics(folder: Path) -> Metrics:
     """The metrics from the folder of a generation."""
-    return from_json(json.loads((folder / _METRICS).read_text()))
+    return from_json(json.loads(_checked(folder, _METRICS)))
 
 
 def read_timings(folder: Path) -> Mapping[str, float]:
     """Seconds per phase from the folder of a generation."""
-    return json.loads((folder / _TIMINGS).read_text())
+    return unsealed(folder / _TIMINGS)
 
 
 def _tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:
     return safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
+def _tensors(folder: Path, name: str) -> dict[str, Tensor]:
     try:
-        return safetensors.torch.load(path.read_bytes())
+        return safetensors.torch.load(_checked(folder, name))
     except (OSError, SafetensorError) as error:
-        raise RunFolderError(f"cannot read {path}: {error}") from error
+        raise RunFolderError(f"cannot read {folder / name}: {error}") from error
 
 
 def _synthetic_tensors(batch: CorrectedBatch) -> dict[str, Tensor]:

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from selfcorrect.errors import RunFolderError
-from selfcorrect.storage.files import remove_leftovers, sync_folder, write_atomically
+from selfcorrect.errors import DamagedError, RunFolderError
+from selfcorrect.storage.files import leftovers, remove_leftovers, sync_folder, write_atomically
 
 RECORDED_PACKAGES = ("selfcorrect", "torch", "numpy", "scipy", "pybullet", "mujoco", "safetensors", "pyarrow")
 
@@ -50,11 +50,12 @@ def claim_folder(folder: Path, config: Mapping[str, object]) -> FolderLock:
     wanted = json.loads(json.dumps(config))
     with explain_write_error(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        _refuse_foreign(folder)  # before anything is written there
         sync_folder(folder.parent)
         lock = FolderLock(folder)
         try:
-            remove_leftovers(folder)
             _record_or_compare(folder, wanted)
+            remove_leftovers(folder)
         except BaseException:
             lock.release()
             raise
@@ -64,14 +65,32 @@ def claim_folder(folder: Path, config: Mapping[str, object]) -> FolderLock:
 def _record_or_compare(folder: Path, config: dict[str, object]) -> None:
     path = folder / "config.json"
     if path.exists():
-        _refuse_other_config(folder, json.loads(path.read_text()), config)
+        _refuse_other_config(folder, _recorded(path), config)
         _warn_of_other_environment(folder)
         return
-    foreign = sorted(entry.name for entry in folder.iterdir() if entry.name not in (".lock", "environment.json"))
-    if foreign:
-        raise RunFolderError(f"{folder} is not a run folder: it has no config.json and holds {', '.join(foreign[:3])}")
+    _refuse_foreign(folder)
     write_atomically(folder / "environment.json", _json_bytes(environment()))
     write_atomically(path, _json_bytes(config))
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse a folder that holds other files than a run folder whose first claim was cut short."""
+    if (folder / "config.json").exists():
+        return
+    own = (".lock", "environment.json", *map(str, leftovers(folder)))
+    foreign = sorted(entry.name for entry in folder.iterdir() if entry.name not in own and str(entry) not in own)
+    if foreign:
+        raise RunFolderError(f"{folder} is not a run folder: it has no config.json and holds {', '.join(foreign[:3])}")
+
+
+def _recorded(path: Path) -> dict[str, object]:
+    try:
+        recorded = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(f"{path} is not what was written: {error}") from error
+    if not isinstance(recorded, dict):
+        raise DamagedError(f"{path} is not what was written: expected settings, got {type(recorded).__name__}")
+    return recorded
 
 
 def _refuse_other_config(folder: Path, recorded: dict[str, object], wanted: dict[str, object]) -> None:
@@ -106,7 +125,11 @@ def _shown(flat: Mapping[str, object], key: str) -> str:
 
 
 def _warn_of_other_environment(folder: Path) -> None:
-    recorded = json.loads((folder / "environment.json").read_text())
+    try:
+        recorded = _recorded(folder / "environment.json")
+    except (DamagedError, FileNotFoundError):
+        warnings.warn(f"{folder} does not tell any more in which environment it was begun", stacklevel=2)
+        return
     if differences := config_differences(recorded, environment()):
         warnings.warn(f"{folder} was begun in another environment. {' '.join(differences)}", stacklevel=2)
 

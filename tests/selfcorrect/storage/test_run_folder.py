@@ -1,5 +1,6 @@
 """Run folders: sole use, one config, nothing half-written."""
 
+import contextlib
 import errno
 import json
 import os
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from selfcorrect.errors import RunFolderError
+from selfcorrect.storage.files import remove_leftovers
 from selfcorrect.storage.run_folder import claim_folder, config_differences, environment
 
 CONFIG = {"steps": 75, "policy": "augment:0.5", "data": {"fingerprint": "ab12", "clips": ["walk", "run"]}}
@@ -67,21 +69,58 @@ def test_foreign_folders_are_left_alone(tmp_path: Path):
     (tmp_path / "thesis.tex").write_text("…")
     with pytest.raises(RunFolderError, match=r"not a run folder: it has no config.json and holds thesis.tex"):
         claim_folder(tmp_path, CONFIG)
-    assert sorted(path.name for path in tmp_path.iterdir() if path.name != ".lock") == ["thesis.tex"]
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize(
+    "name", [".cache.tmp", ".thesis-2026.tmp", ".generation-0001.tmp", ".metrics.jsonl-a1b2c3d4.tmp"]
+)
+@pytest.mark.parametrize("ours", [True, False])
+def test_what_only_looks_like_a_leftover_is_kept(tmp_path: Path, name: str, ours: bool) -> None:
+    if ours:
+        claim_folder(tmp_path, CONFIG).release()
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "chapter.tex").write_text("…")
+    with contextlib.suppress(RunFolderError):
+        claim_folder(tmp_path, CONFIG).release()
+    assert (tmp_path / name / "chapter.tex").is_file()
+    remove_leftovers(tmp_path.parent, below=True)
+    assert (tmp_path / name / "chapter.tex").is_file()
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[]", b'"text"', b"[" * 100_000])
+def test_a_damaged_config_is_said_to_be_so(tmp_path: Path, content: bytes) -> None:
+    claim_folder(tmp_path, CONFIG).release()
+    (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(RunFolderError, match=r"config\.json is not what was written"):
+        claim_folder(tmp_path, CONFIG)
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[]", None])
+def test_a_damaged_environment_is_a_warning(tmp_path: Path, content: bytes | None) -> None:
+    claim_folder(tmp_path, CONFIG).release()
+    if content is None:
+        (tmp_path / "environment.json").unlink()
+    else:
+        (tmp_path / "environment.json").write_bytes(content)
+    with pytest.warns(UserWarning, match="in which environment"):
+        claim_folder(tmp_path, CONFIG).release()
 
 
 def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path):
     claim_folder(tmp_path, CONFIG).release()
     (tmp_path / ".generation-0003.tmp").mkdir()
     (tmp_path / ".generation-0003.tmp" / "model.safetensors").write_bytes(b"half")
-    (tmp_path / ".metrics.jsonl.tmp").write_bytes(b"half")
+    (tmp_path / ".metrics.jsonl-a1b2c3d4.tmp").mkdir()
+    (tmp_path / ".metrics.jsonl-a1b2c3d4.tmp" / "metrics.jsonl").write_bytes(b"half")
     claim_folder(tmp_path, CONFIG).release()
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "config.json", "environment.json"]
 
 
 def test_a_folder_whose_first_claim_was_cut_short_can_be_claimed(tmp_path: Path):
     (tmp_path / "environment.json").write_text("{}")
-    (tmp_path / ".config.json.tmp").write_text("{")
+    (tmp_path / ".config.json-a1b2c3d4.tmp").mkdir()
+    (tmp_path / ".config.json-a1b2c3d4.tmp" / "config.json").write_text("{")
     claim_folder(tmp_path, CONFIG).release()
     assert json.loads((tmp_path / "config.json").read_text()) == CONFIG
 

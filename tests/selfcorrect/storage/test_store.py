@@ -4,6 +4,8 @@ import errno
 import json
 import math
 import os
+import re
+import shutil
 import weakref
 from pathlib import Path
 
@@ -13,12 +15,12 @@ import torch
 
 from selfcorrect.correction import CorrectedBatch, Correction, apply_corrector
 from selfcorrect.corrector import Corrected
-from selfcorrect.errors import RunFolderError
+from selfcorrect.errors import DamagedError, RunFolderError
 from selfcorrect.loop import LoopHistory
 from selfcorrect.policy import AccumulateSubsample
 from selfcorrect.randomness import streams
 from selfcorrect.samples import Samples
-from selfcorrect.storage.folder_store import FolderReader, FolderStore
+from selfcorrect.storage.folder_store import FolderReader, FolderStore, damage_below
 from selfcorrect.storage.memory import MemoryStore
 from selfcorrect.storage.protocol import Generation, Store
 
@@ -142,7 +144,7 @@ def test_the_same_generation_is_the_same_bytes(tmp_path: Path):
     for name in ("one", "two"):
         with FolderStore(tmp_path / name, {}) as store:
             store.commit(generation(1))
-    for file in ("model.safetensors", "synthetic.safetensors", "provenance.parquet", "metrics.json"):
+    for file in ("model.safetensors", "synthetic.safetensors", "provenance.parquet", "metrics.json", "digests.json"):
         one, two = (tmp_path / name / "generation-0001" / file for name in ("one", "two"))
         assert one.read_bytes() == two.read_bytes()
 
@@ -165,12 +167,12 @@ def test_a_full_disk_stops_with_one_sentence_and_nothing_half_written(tmp_path, 
         assert store.latest == 1
 
 
-def test_only_the_last_model_is_kept_on_request(tmp_path: Path):
+def test_only_the_last_two_models_are_kept_on_request(tmp_path: Path):
     with FolderStore(tmp_path / "run", {}, keep_models=False) as store:
         for number in range(3):
             store.commit(generation(number))
-    kept = [path.parent.name for path in (tmp_path / "run").glob("*/model.safetensors")]
-    assert kept == ["generation-0002"]
+    kept = sorted(path.parent.name for path in (tmp_path / "run").glob("*/model.safetensors"))
+    assert kept == ["generation-0001", "generation-0002"]
 
 
 def test_a_damaged_file_is_named(tmp_path: Path):
@@ -178,9 +180,89 @@ def test_a_damaged_file_is_named(tmp_path: Path):
         store.commit(generation(1))
         path = store.folder / "generation-0001/synthetic.safetensors"
         path.write_bytes(path.read_bytes()[:50])
-        for read in (store.batch, store.count):
-            with pytest.raises(RunFolderError, match=r"cannot read .*generation-0001/synthetic.safetensors"):
-                read(1)
+        with pytest.raises(DamagedError, match=r"generation-0001/synthetic.safetensors is not what was written"):
+            store.batch(1)
+        with pytest.raises(RunFolderError, match=r"cannot read .*generation-0001/synthetic.safetensors"):
+            store.count(1)
+
+
+def committed(folder: Path, generations: int = 4, *, keep_models: bool = False) -> Path:
+    """A run folder with some generations."""
+    with FolderStore(folder, {}, keep_models=keep_models) as store:
+        for number in range(generations):
+            store.commit(generation(number))
+    return folder
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_every_flipped_bit_of_a_generation_is_noticed(tmp_path: Path) -> None:
+    """In the content; white space in JSON may be of any kind."""
+    run = committed(tmp_path / "run", 2)
+    random = np.random.default_rng(0)
+    for path in [path for folder in run.glob("generation-*") for path in folder.iterdir()]:
+        whole = path.read_bytes()
+        for at in random.integers(len(whole), size=20):
+            damaged = bytearray(whole)
+            damaged[at] ^= 1 << random.integers(8)
+            path.write_bytes(damaged)
+            if path.suffix == ".json" and path.name != "metrics.json" and not damage_below(run):
+                assert json.loads(damaged) == json.loads(whole)
+            else:
+                assert damage_below(run)
+                with pytest.raises(DamagedError, match=re.escape(path.parent.name)):
+                    FolderStore(run, {})
+        path.write_bytes(whole)
+    assert not damage_below(run)
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "synthetic.safetensors", "provenance.parquet", "digests.json"])
+def test_a_file_that_is_gone_is_noticed(tmp_path: Path, name: str) -> None:
+    run = committed(tmp_path / "run")
+    (run / "generation-0002" / name).unlink()
+    with pytest.raises(DamagedError, match=rf"generation-0002/{name} (is missing|is not what)"):
+        FolderStore(run, {})
+
+
+def test_a_generation_or_the_last_model_that_is_gone_is_noticed(tmp_path: Path) -> None:
+    run = committed(tmp_path / "run")
+    (run / "generation-0003" / "model.safetensors").unlink()
+    with pytest.raises(DamagedError, match=r"generation-0003/model\.safetensors is missing"):
+        FolderStore(run, {})
+    shutil.rmtree(run / "generation-0001")
+    with pytest.raises(DamagedError, match="generation-0001 is missing"):
+        FolderStore(run, {})
+
+
+@pytest.mark.parametrize(
+    ("damaged", "keep_models", "left"), [(3, False, 2), (3, True, 2), (1, False, -1), (1, True, 0)]
+)
+def test_repair_goes_back_to_where_the_loop_can_go_on(
+    tmp_path: Path, damaged: int, keep_models: bool, left: int
+) -> None:
+    run = committed(tmp_path / "run", keep_models=keep_models)
+    whole = files_below(run)
+    path = run / f"generation-{damaged:04d}" / "metrics.json"
+    path.write_bytes(path.read_bytes() + b" ")
+    after = "the start" if left < 0 else f"generation {left}"
+    with pytest.raises(DamagedError, match=rf"what follows {after} can be done again \(--repair\)"):
+        FolderStore(run, {}, keep_models=keep_models)
+    with pytest.warns(UserWarning, match=f"what follows {after} is done again"):
+        store = FolderStore(run, {}, keep_models=keep_models, repair=True)
+    with store:
+        assert store.latest == left
+        for number in range(left + 1, 4):
+            store.commit(generation(number))
+    assert files_below(run) == whole
+
+
+def test_repair_of_a_sound_folder_changes_nothing(tmp_path: Path) -> None:
+    run = committed(tmp_path / "run")
+    whole = files_below(run)
+    FolderStore(run, {}, keep_models=False, repair=True).close()
+    assert files_below(run) == whole
 
 
 def test_history_reads_one_generation_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
