@@ -31,6 +31,8 @@ class Format:
     """What reads it, "module:function" below this package; None where it is not read."""
     writer: str | None
     """What writes it, likewise; None where it is not written."""
+    written_as: str = ""
+    """Suffix of what is written for a file of a format that is only read, "" for its own."""
     recognises: str | None = None
     """What tells a file of this format from others with its suffix, likewise; None where nothing has to."""
     extra: str = ""
@@ -48,6 +50,8 @@ FORMATS = (
     Format("gltf", (".glb", ".gltf"), "animations for browsers, Blender and game engines",
            "gltf_body:open_gltf", "gltf:write"),
     Format("vrma", (".vrma",), "an animation for VRM avatars", "gltf_body:open_gltf", "gltf:write_vrma"),
+    Format("fbx", (".fbx",), "animations of Maya, 3ds Max, MotionBuilder, Mixamo and Rokoko", "fbx:open_fbx", None,
+           written_as=".glb", extra="fbx"),
     Format("usd", (".usda", ".usdc", ".usd"), "an animation for Omniverse, Houdini, Maya and Blender",
            None, "usd:write", extra="usd"),
 )  # fmt: skip
@@ -69,6 +73,12 @@ def is_motion_file(path: Path) -> bool:
     """Whether a file found in a folder holds a motion, by its name."""
     readable = path.suffix.lower() in readable_suffixes()
     return readable and path.name not in _NO_MOTIONS and not path.stem.endswith("stagei")
+
+
+def written_suffix(path: Path) -> str:
+    """The suffix, in lower case, of what is written for a motion file that was read."""
+    suffix = path.suffix.lower()
+    return next((kind.written_as for kind in FORMATS if suffix in kind.suffixes and kind.written_as), suffix)
 
 
 def named(name: str) -> Format:

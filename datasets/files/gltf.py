@@ -32,11 +32,14 @@ VRM_BONES = {"pelvis": "hips", "spine1": "spine", "spine2": "chest", "spine3": "
 """What VRM calls the parts of a body."""
 
 
-def write(path: Path, motion: Motion) -> None:
-    """Write an animation as .glb (one binary file) or .gltf (text with the numbers in base64)."""
+def write(path: Path, motion: Motion, *more: Motion) -> None:
+    """Write an animation of each motion as .glb (one binary file) or .gltf (text with the numbers in base64).
+
+    All move the first one's skeleton, so that their joints have to be the same.
+    """
     if path.suffix.lower() not in (".glb", ".gltf"):
         raise InputError(f"{path}: glTF files end in .glb or .gltf")
-    write_document(path, _document(motion))
+    write_document(path, _document(motion, *more))
 
 
 def write_vrma(path: Path, motion: Motion) -> None:
@@ -79,7 +82,7 @@ class _Numbers:
         return len(self.accessors) - 1
 
 
-def _document(motion: Motion) -> Document:
+def _document(motion: Motion, *more: Motion) -> Document:
     numbers = _Numbers()
     document = {
         "asset": {"version": "2.0", "generator": "selfcorrect"},
@@ -88,7 +91,7 @@ def _document(motion: Motion) -> Document:
         "nodes": _nodes(motion),
         "meshes": [{"name": "bone", "primitives": [_bone(numbers)]}],
         "materials": [{"name": "bone", "pbrMetallicRoughness": {"baseColorFactor": [0.8, 0.5, 0.2, 1]}}],
-        "animations": [_animation(motion, numbers)],
+        "animations": [_animation(one, numbers) for one in (motion, *more)],
         "accessors": numbers.accessors,
         "bufferViews": numbers.views,
         "buffers": [{"byteLength": len(numbers.bytes)}],

@@ -1,14 +1,12 @@
 """The bodies that glTF animations move, VRM's among them, and the same file with other motions of them.
 
-A file's joints are those of its skins, VRM's bones, and the nodes that its animations move. Scales above a joint are
-counted into its offset, so that a skeleton in centimetres below a node of scale 0.01 comes in metres.
+A file's joints are those of its skins, VRM's bones, and the nodes that its animations move.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,7 @@ import numpy as np
 from scipy.interpolate import CubicHermiteSpline
 from scipy.spatial.transform import Rotation, Slerp
 
-from selfcorrect.datasets.files.anatomy import recognised
-from selfcorrect.datasets.files.bvh import BvhClip, body_size, usual_unit_m
+from selfcorrect.datasets.files.bvh import BvhClip
 from selfcorrect.datasets.files.bvh_body import body_of, with_body
 from selfcorrect.datasets.files.gltf import VRM_BONES
 from selfcorrect.datasets.files.gltf_document import (
@@ -30,17 +27,13 @@ from selfcorrect.datasets.files.gltf_document import (
 )
 from selfcorrect.datasets.files.motion_file import MotionFile, Reading
 from selfcorrect.datasets.files.naming import spine_parts
-from selfcorrect.datasets.files.rooting import hangs_elsewhere, top_of_body
+from selfcorrect.datasets.files.rig import Rig, clip_of, motion_of, tree_of, unique
 from selfcorrect.datasets.files.upright import Upright, upright
 from selfcorrect.errors import InputError
 from selfcorrect.motion.kinematics import continuous
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import Skeleton
 
 _UNEVEN_FPS = 30.0
-_BODY_M = (0.5, 2.6)
-"""Sizes of bodies that may be in metres, as the format has it."""
-
 _UNIFORM = 1e-3
 _MOVES_M, _TURNS_RAD = 1e-6, 1e-6
 _WIDTHS = {"translation": 3, "rotation": 4, "scale": 3}
@@ -52,8 +45,8 @@ def open_gltf(path: Path, reading: Reading) -> MotionFile:
     """The motions of a file's animations; written back, nothing but these animations changes."""
     document = read_document(path)
     try:
-        rig = _Rig.of(document)
-        clips = [_clip(document, rig, index, path, reading) for index in rig.animations]
+        rig, animations = _rig_of(document)
+        clips = [_clip(document, rig, index, path, reading) for index in animations]
     except InputError as error:
         raise InputError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from error
     except DAMAGES as error:
@@ -61,7 +54,7 @@ def open_gltf(path: Path, reading: Reading) -> MotionFile:
 
     def write(target: Path, *changed: Motion) -> None:
         written = document
-        for animation, clip, motion in zip(rig.animations, clips, changed, strict=True):
+        for animation, clip, motion in zip(animations, clips, changed, strict=True):
             written = with_tracks(written, animation, *_tracks(rig, clip, motion))
         write_document(target, written)
 
@@ -70,59 +63,25 @@ def open_gltf(path: Path, reading: Reading) -> MotionFile:
     return MotionFile(tuple(clip.seen.motion for clip in clips), notes, write, flaw=flaw)
 
 
-@dataclass(frozen=True)
-class _Rig:
-    """The nodes of a file that are joints, or above joints, of one tree, parents first."""
-
-    nodes: tuple[int, ...]
-    parents: tuple[int, ...]
-    """Of each, an index into `nodes`, −1 for the first."""
-    names: tuple[str, ...]
-    parts: tuple[str, ...]
-    """As VRM's bones tell them, all "" in other files."""
-    rest: tuple[dict[str, np.ndarray], ...]
-    """Translation (3,), rotation (4,) xyzw and scale (3,) of each node where nothing moves it."""
-    animations: tuple[int, ...]
-    """The file's animations that move the rig."""
-
-    @classmethod
-    def of(cls, document: Document) -> _Rig:
-        nodes = document.items("nodes")
-        above = _parents(nodes)
-        moved = [_moved(animation) for animation in document.items("animations")]
-        bones = _vrm_bones(document)
-        joints = {node for skin in document.items("skins") for node in skin["joints"]} | set(bones.values())
-        joints |= set().union(*moved) if moved else set()
-        kept = sorted({node for joint in joints for node in _way_up(above, joint)})
-        roots = [node for node in kept if above[node] < 0]
-        if not any(moved) or not roots:
-            raise InputError("holds no animation of a skeleton")
-        tree = max((_downwards(root, kept, above) for root in roots), key=len)
-        names = _unique([str(nodes[node].get("name") or f"node {node}") for node in tree])
-        return cls(
-            tuple(tree),
-            tuple(tree.index(above[node]) if above[node] >= 0 else -1 for node in tree),
-            names,
-            _vrm_parts(bones, tree),
-            tuple(_rest(nodes[node]) for node in tree),
-            tuple(index for index, some in enumerate(moved) if some & set(tree)),
-        )
-
-    @cached_property
-    def scales(self) -> np.ndarray:
-        """(J,) what lengths in each node's frame are multiplied with to be lengths in the world."""
-        scales = np.ones(len(self.nodes))
-        for joint, parent in enumerate(self.parents):
-            own = np.abs(self.rest[joint]["scale"])
-            if np.ptp(own) > 0.05 * own.max():
-                raise InputError(f"the node {self.names[joint]} is stretched, by {own.round(3).tolist()}")
-            scales[joint] = own.mean() * (scales[parent] if parent >= 0 else 1.0)
-        return scales
-
-    @property
-    def offset_scales(self) -> np.ndarray:
-        """(J,) what each node's translation is multiplied with to be a length in the world."""
-        return np.array([1.0 if parent < 0 else self.scales[parent] for parent in self.parents])
+def _rig_of(document: Document) -> tuple[Rig, tuple[int, ...]]:
+    """The tree of joints in a file, and the animations that move it."""
+    nodes = document.items("nodes")
+    above = _parents(nodes)
+    moved = [_moved(animation) for animation in document.items("animations")]
+    bones = _vrm_bones(document)
+    joints = {node for skin in document.items("skins") for node in skin["joints"]} | set(bones.values())
+    tree = tree_of(joints.union(*moved), above)
+    animations = tuple(index for index, some in enumerate(moved) if some & set(tree))
+    if not animations:
+        raise InputError("holds no animation of a skeleton")
+    rig = Rig(
+        tuple(tree),
+        tuple(tree.index(above[node]) if above[node] >= 0 else -1 for node in tree),
+        unique([str(nodes[node].get("name") or f"node {node}") for node in tree]),
+        _vrm_parts(bones, tree),
+        tuple(_rest(nodes[node]) for node in tree),
+    )
+    return rig, animations
 
 
 @dataclass(frozen=True)
@@ -143,34 +102,6 @@ def _parents(nodes: Sequence[dict[str, Any]]) -> list[int]:
                 raise ValueError(f"node {child} has two parents")
             parents[child] = index
     return parents
-
-
-def _way_up(parents: Sequence[int], node: int) -> Iterator[int]:
-    for _ in range(len(parents)):
-        yield node
-        node = parents[node]
-        if node < 0:
-            return
-    raise ValueError("its nodes go round in a circle")
-
-
-def _downwards(root: int, kept: Sequence[int], parents: Sequence[int]) -> list[int]:
-    order = [root]
-    for node in order:
-        order += [child for child in kept if parents[child] == node]
-    return order
-
-
-def _unique(names: Sequence[str]) -> tuple[str, ...]:
-    """The names, repeated ones numbered."""
-    seen: dict[str, None] = {}
-    for name in names:
-        number, free = 1, name
-        while free in seen:
-            number += 1
-            free = f"{name} {number}"
-        seen[free] = None
-    return tuple(seen)
 
 
 def _moved(animation: dict[str, Any]) -> set[int]:
@@ -216,7 +147,7 @@ def _rest(node: dict[str, Any]) -> dict[str, np.ndarray]:
 # --- in --------------------------------------------------------------------------------------------------------------
 
 
-def _clip(document: Document, rig: _Rig, animation: int, path: Path, reading: Reading) -> _Clip:
+def _clip(document: Document, rig: Rig, animation: int, path: Path, reading: Reading) -> _Clip:
     """An animation, read at a steady frame rate."""
     content = document.items("animations")[animation]
     channels = [channel for channel in content["channels"] if channel["target"].get("node") in rig.nodes]
@@ -231,9 +162,9 @@ def _clip(document: Document, rig: _Rig, animation: int, path: Path, reading: Re
             values = numbers(document, sampler["output"])
             joint = rig.nodes.index(channel["target"]["node"])
             tracks[joint, kind] = _sampled(times_s, values, sampler.get("interpolation", "LINEAR"), clock_s, kind)
-    motion = _motion(rig, tracks, frames, fps)
+    motion = motion_of(rig, tracks, frames, fps)
     motion = replace(motion, label=str(content.get("name") or ""), source=str(path))
-    clip, notes = _clip_of(rig, motion, tracks, reading)
+    clip, notes = clip_of(rig, motion, tracks, reading.metres_per_unit)
     seen = upright(body_of(clip), reading.up)
     uneven = () if even else (f"key frames are uneven; read at {fps:g} frames per second",)
     return _Clip(clip, seen, start_s, (*notes, *uneven, *seen.notes))
@@ -287,53 +218,10 @@ def _spline(
     return result
 
 
-def _motion(rig: _Rig, tracks: Mapping[tuple[int, str], np.ndarray], frames: int, fps: float) -> Motion:
-    """The rig's motion in the file's unit."""
-    rotations = np.empty((frames, len(rig.nodes), 4))
-    offsets = np.empty((len(rig.nodes), 3))
-    for joint, rest in enumerate(rig.rest):
-        rotations[:, joint] = tracks.get((joint, "rotation"), rest["rotation"])
-        place = np.median(tracks.get((joint, "translation"), rest["translation"][None]), axis=0)
-        offsets[joint] = place * rig.offset_scales[joint]
-    lengths = np.linalg.norm(rotations, axis=-1, keepdims=True)
-    if lengths.min() < 1e-6:
-        raise InputError(f"a rotation of {rig.names[int(lengths.min(axis=(0, 2)).argmin())]} has no length")
-    root = np.broadcast_to(tracks.get((0, "translation"), rig.rest[0]["translation"]), (frames, 3)).astype(float)
-    offsets[0] = 0
-    skeleton = Skeleton(rig.names, rig.parents, offsets, rig.parts)
-    return Motion(skeleton, root, continuous(rotations / lengths), fps)
-
-
-def _clip_of(
-    rig: _Rig, motion: Motion, tracks: Mapping[tuple[int, str], np.ndarray], reading: Reading
-) -> tuple[BvhClip, tuple[str, ...]]:
-    """The motion in metres, with what moves joints in their parents; the pelvis always does."""
-    read = motion if any(rig.parts) else recognised(motion)
-    size = body_size(rig.parents, read.skeleton.offsets_m, top_of_body(read.skeleton))
-    unit_m = reading.metres_per_unit or (1.0 if _BODY_M[0] < size < _BODY_M[1] else usual_unit_m(size))
-    notes = () if unit_m == 1.0 or reading.metres_per_unit else (f"unit of length taken as {unit_m:.4g} m",)
-    skeleton = replace(read.skeleton, offsets_m=read.skeleton.offsets_m * unit_m)
-    moving = {joint for joint, kind in tracks if kind == "translation" and joint}
-    pelvis = skeleton.joint("pelvis")
-    if pelvis and not hangs_elsewhere(skeleton):
-        moving.add(pelvis)
-    stretches_m = {joint: _stretch_m(rig, tracks, joint, len(motion)) * unit_m for joint in moving}
-    six = ("Xposition", "Yposition", "Zposition", "Zrotation", "Xrotation", "Yrotation")
-    channels = tuple(six if joint in moving or not joint else six[3:] for joint in range(len(skeleton)))
-    motion = replace(read, skeleton=skeleton, root_m=read.root_m * unit_m)
-    return BvhClip(motion, channels, skeleton.offsets_m, frozenset(), unit_m, stretches_m), notes
-
-
-def _stretch_m(rig: _Rig, tracks: Mapping[tuple[int, str], np.ndarray], joint: int, frames: int) -> np.ndarray:
-    """Places (T, 3) of a joint in its parent's frame, in the world's scale."""
-    track = tracks.get((joint, "translation"), rig.rest[joint]["translation"])
-    return np.broadcast_to(track, (frames, 3)) * rig.offset_scales[joint]
-
-
 # --- out -------------------------------------------------------------------------------------------------------------
 
 
-def _tracks(rig: _Rig, own: _Clip, changed: Motion) -> tuple[np.ndarray, dict[tuple[int, str], np.ndarray]]:
+def _tracks(rig: Rig, own: _Clip, changed: Motion) -> tuple[np.ndarray, dict[tuple[int, str], np.ndarray]]:
     """Times (T,) and the values of all channels in which a changed body differs from the rig at rest."""
     clip = with_body(own.clip, own.seen.back(changed))
     times_s = own.start_s + np.arange(len(clip.motion)) / clip.motion.fps

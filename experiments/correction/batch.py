@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from selfcorrect.datasets.files.formats import is_motion_file, readable_suffixes
+from selfcorrect.datasets.files.formats import is_motion_file, readable_suffixes, written_suffix
 from selfcorrect.datasets.files.motion_file import body_model_of
 from selfcorrect.errors import InputError, SettingError
 from selfcorrect.experiments.correction.correct_file import Place, Settings, correct_file, is_finished
@@ -72,12 +72,18 @@ def places_of(inputs: Sequence[Path], out: Path) -> list[Place]:
 def _named(path: Path, out: Path) -> Iterator[tuple[Path, str]]:
     """Files and their names in the output folder; what that holds below an input folder is no input."""
     if path.is_file():
-        yield path, path.name
+        yield path, path.with_suffix(_suffix(path)).name
         return
     produced = out.resolve() if path.resolve() in out.resolve().parents else None
     for file in sorted(path.rglob("*")):
         if file.is_file() and is_motion_file(file) and not (produced and file.resolve().is_relative_to(produced)):
-            yield file, file.relative_to(path).as_posix()
+            yield file, file.relative_to(path).with_suffix(_suffix(file)).as_posix()
+
+
+def _suffix(path: Path) -> str:
+    """That of the file, or of what is written for it where its own format is not written."""
+    written = written_suffix(path)
+    return path.suffix if written == path.suffix.lower() else written
 
 
 def _results(places: Sequence[Place], out: Path, settings: Settings, workers: int) -> list[Result]:

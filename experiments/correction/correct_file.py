@@ -17,6 +17,7 @@ import imageio.v2 as imageio
 import numpy as np
 
 from selfcorrect.bugs import sentence_of
+from selfcorrect.datasets.files.formats import written_suffix
 from selfcorrect.datasets.files.motion_file import Reading
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.errors import InputError
@@ -119,7 +120,7 @@ def correct_file(place: Place, settings: Settings, progress: Progress) -> None:
     """Correct one file and record what became of it; a file that cannot be worked on is recorded as well."""
     progress("correct", 0, 1)
     with tempfile.TemporaryDirectory(prefix="selfcorrect-") as folder:
-        product = Path(folder) / f"motion{place.source.suffix.lower()}"
+        product = Path(folder) / f"motion{written_suffix(place.source)}"
         result = _corrected(place, settings, product, Path(folder) / "video.mp4")
         with explain_write_error(place.out):
             _deliver(place, settings, result, product)
@@ -135,7 +136,8 @@ def _corrected(place: Place, settings: Settings, product: Path, video: Path) -> 
         corrections = [correct_long(settings.corrector(file.mass_kg), motion) for motion in file.motions]
         for correction in corrections:
             _check_finite(correction.motion)
-        if any(correction.accepted for correction in corrections):
+        kept = settings.keep_failed and place.target.suffix != place.source.suffix  # cannot be copied as it is
+        if kept or any(correction.accepted for correction in corrections):
             file.write(product, *(correction.motion for correction in corrections))  # what was rejected, as it came
             if settings.video:
                 film(video, list(zip(file.motions, corrections, strict=True)))
@@ -222,7 +224,8 @@ def _deliver(place: Place, settings: Settings, result: Result, product: Path) ->
     if result.verdict in ("accepted", "partly"):
         result = replace(result, output="corrected")
     elif result.verdict == "rejected" and settings.keep_failed:
-        result, product = replace(result, output="original"), place.source
+        same = place.target.suffix == place.source.suffix
+        result, product = replace(result, output="original"), place.source if same else product
     if result.output:
         result = replace(result, output_hash=hash_of_file(product))
     result.save(place.record)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict, Unpack
 
+from selfcorrect.datasets.files.formats import written_suffix
 from selfcorrect.datasets.files.motion_file import Reading
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.errors import InputError
@@ -67,14 +68,16 @@ def correct_file(
 ) -> CorrectedMotion:
     """Correct one motion file into another of its format, with its names, units and frame rate; see `correct`.
 
+    What cannot be written is written otherwise: FBX as .glb.
+
     reading: what the file does not tell. Nothing is written where the motion is not accepted. Raises InputError where
     `source` cannot be read, or `target` is `source` or of another format.
     """
     source, target = Path(source).expanduser(), Path(target).expanduser()
     if target.resolve() == source.resolve():
         raise InputError(f"{target}: is the input, which would be overwritten; choose another file")
-    if target.suffix.lower() != source.suffix.lower():
-        raise InputError(f"{target}: the corrected motion is written in its own format, as {source.suffix} file")
+    if target.suffix.lower() != (suffix := written_suffix(source)):
+        raise InputError(f"{target}: the correction of a {source.suffix} file is written as {suffix} file")
     file = open_motion(source, reading)
     correction = correct_long(_settings(options).corrector(file.mass_kg), file.motion)
     if correction.accepted:

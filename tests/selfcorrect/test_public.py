@@ -109,7 +109,7 @@ def test_a_file_is_corrected_into_another_of_its_format(stepping: sc.Motion, tmp
     np.testing.assert_allclose(sc.joint_positions(written), sc.joint_positions(correction.motion), atol=1e-5)
     with pytest.raises(sc.InputError, match=r"in\.bvh: is the input, which would be overwritten"):
         sc.correct_file(tmp_path / "in.bvh", tmp_path / "new" / ".." / "in.bvh")
-    with pytest.raises(sc.InputError, match=r"out\.npz: the corrected motion is written in its own format, as \.bvh"):
+    with pytest.raises(sc.InputError, match=r"out\.npz: the correction of a \.bvh file is written as \.bvh file"):
         sc.correct_file(tmp_path / "in.bvh", tmp_path / "out.npz")
 
 
