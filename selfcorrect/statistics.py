@@ -99,7 +99,7 @@ def band(curves: ArrayLike, confidence: float = 0.95) -> tuple[np.ndarray, np.nd
     """Mean, lower and upper bound over seeds at every generation: (S, T) → three arrays (T,), for plots."""
     table = np.atleast_2d(np.asarray(curves, dtype=float))
     intervals = [mean_interval(column, confidence) for column in table.T]
-    mean, low, high = np.array([(one.estimate, one.low, one.high) for one in intervals]).T
+    mean, low, high = np.array([(one.estimate, one.low, one.high) for one in intervals]).reshape(-1, 3).T
     return mean, low, high
 
 

@@ -14,6 +14,7 @@ SAYS = {
     "correct_a_file": "walk-corrected.bvh, before-and-after.png",
     "correct_samples_in_memory": "4 of 4 accepted",
     "corrector_in_a_toy_loop": "uncorrected: spread",
+    "own_dataset": "('cartwheel', 82)",
     "own_generative_model": "Augment(synthetic_ratio=1.0) after 30 generations",
     "read_a_run_in_pandas": "synthetic_share",
     "regression_test_of_a_loop": "corrected: after 40 generations",

@@ -1,4 +1,4 @@
-"""A griffe extension: the fields of a dataclass become one table, from the strings under them."""
+"""A griffe extension: the fields of a dataclass or a TypedDict become one table, from the strings under them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import griffe
 
 
 class FieldTables(griffe.Extension):
-    """Shows name, type, meaning and default of a dataclass's fields where its docstring ends."""
+    """Shows name, type, meaning and default of the fields where the docstring of their class ends."""
 
     def on_class(self, *, cls: griffe.Class, **kwargs: Any) -> None:
-        if not any(str(decorator.value).startswith("dataclass") for decorator in cls.decorators):
+        decorators, bases = [str(one.value) for one in cls.decorators], [str(base) for base in cls.bases]
+        if not any(one.startswith("dataclass") for one in decorators) and "TypedDict" not in bases:
             return
         fields = [field for field in cls.attributes.values() if field.annotation and not field.is_private]
         if not fields:

@@ -9,19 +9,33 @@ from __future__ import annotations
 
 import ast
 import html
+import inspect
 import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from latex2mathml.converter import convert as mathml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+
+import selfcorrect
+from selfcorrect.datasets.collections.catalog import datasets
+from selfcorrect.datasets.files.formats import FORMATS
+from selfcorrect.experiments.defence_table import DEFENCES
+from selfcorrect.experiments.motion.corrector_table import CORRECTORS
+from selfcorrect.experiments.toy.table import TOYS
+from selfcorrect.models.diffusion.config import DENOISERS
+from selfcorrect.policy import POLICIES
+from selfcorrect.registry import Registry
+from selfcorrect.simulators.engines.table import ENGINES
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALLED = ROOT / "build" / "types" / "selfcorrect"
@@ -33,14 +47,15 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     *reading, project = config.nav
     examples = [{title_of(path): f"examples/{path.stem}.md"} for path in EXAMPLES]
     api = [{"Overview": "api/index.md"}, *({name: f"api/{name}.md"} for name in packages())]
-    generated = [{"Examples": examples}, {"Commands": "commands.md"}, {"API": api}]
-    config.nav = [*reading, *generated[0 if examples else 1 :], project]
+    reference = [{"Commands": "commands.md"}, {"File formats": "formats.md"}, {"What has a name": "names.md"}]
+    config.nav = [*reading, {"Examples": examples}, {"Reference": reference}, {"API": api}, project]
     return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages themselves."""
-    pages = {"commands.md": commands_page(), "api/index.md": api_overview()}
+    pages = {"commands.md": commands_page(), "formats.md": formats_page(), "names.md": names_page()}
+    pages["api/index.md"] = api_overview()
     pages |= {f"api/{name}.md": api_page(name) for name in packages()}
     pages |= {f"examples/{path.stem}.md": example_page(path) for path in EXAMPLES}
     pages |= {f"{name.lower()}.md": project_page(name) for name in ("CONTRIBUTING", "CHANGELOG")}
@@ -106,18 +121,17 @@ def project_page(name: str) -> str:
 
 # --- theory gallery --------------------------------------------------------------------------------------------------
 
-TOYS = json.loads(Path(__file__).with_name("toys.json").read_text())
+OUTCOMES = json.loads(Path(__file__).with_name("toys.json").read_text())
 
 
 def toy_outcome(name: str) -> str:
     """What a toy loop showed: its sources, reading and pictures, and every statement beside what was measured."""
-    toy = TOYS[name]
+    toy = OUTCOMES[name]
     pictures = "\n".join(f"![{one['title']}](../pictures/{one['file']})" for one in toy["figures"])
-    rows = [[cell.replace("|", "\\|") for cell in _check_cells(check)] for check in toy["checks"]]
-    table = ["| statement | predicted | measured, 95 % interval | |", "| --- | --- | --- | --- |"]
-    table += [f"| {' | '.join(cells)} |" for cells in rows]
+    rows = [_check_cells(check) for check in toy["checks"]]
+    statements = table(["statement", "predicted", "measured, 95 % interval", ""], rows)
     held = sum(check["outcome"] == "holds" for check in toy["checks"])
-    folded = "\n".join(f"    {line}" for line in table)
+    folded = "\n".join(f"    {line}" for line in statements.splitlines())
     summary = f'??? note "{held} of {len(rows)} statements hold"\n\n{folded}'
     source = f"*{toy['source']}; `selfcorrect toy {name}`*"
     return "\n\n".join([f"{toy['reading']}\n{{ .reading }}", f"{pictures}\n{{ .toys }}", summary, source])
@@ -163,6 +177,73 @@ def subcommands(text: str) -> list[str]:
     return re.findall(r"^│   • ([\w-]+)", text, flags=re.MULTILINE)
 
 
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table in Markdown; `None` and false become empty cells, true a tick."""
+    cells = [["✓" if cell is True else str(cell or "").replace("|", "\\|") for cell in row] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [heads, ["---"] * len(heads), *cells])
+
+
+def formats_page() -> str:
+    """What is read and written, and the known datasets."""
+    files = [
+        (f"`{kind.name}`", " ".join(kind.suffixes), bool(kind.reader), bool(kind.writer), kind.holds, kind.extra)
+        for kind in FORMATS
+    ]
+    sets = [(f"`{one.name}`", one.title, one.holds, one.licence) for one in datasets()]
+    return "\n\n".join(
+        [
+            "# File formats",
+            "What `correct`, `view`, `data` and `--data` read, and what `data convert` writes: "
+            "[motion data](motion-data.md) explains it.",
+            table(["name", "files", "read", "written", "what it holds", "extra"], files),
+            "## Datasets",
+            "Nothing is downloaded. `selfcorrect data list` says where each is to be had, and how its folder looks.",
+            table(["name", "dataset", "what it holds", "terms"], sets),
+        ]
+    )
+
+
+NAMED = (
+    ("Policies", "`--policy`", POLICIES, "What the next generation trains on: [the loop](concepts/loop.md)."),
+    ("Correctors", "`--corrector`", CORRECTORS, "Beside these: a function of yours, `package.module:function`."),
+    ("Denoisers", "`--denoiser`", DENOISERS, "The networks of motion diffusion models."),
+    ("Defences", "`--defence`", DEFENCES, "Against the loss of modes."),
+    ("Engines", "`--engine`", ENGINES, "The simulators of the physics corrector."),
+    ("Toy loops", "`selfcorrect toy`", TOYS, "Published loops at toy scale: [theory gallery](concepts/theory.md)."),
+)
+
+
+def names_page() -> str:
+    """The members of each table, from which command line and errors come too."""
+    parts = ["# What has a name", "All that can be chosen by name, with the option that takes it."]
+    for title, option, registry, text in NAMED:
+        parts += [f"## {title}", f"{option}. {text}", _registry_table(registry)]
+        if registry.group:
+            parts.append(f"Other packages add some by entry points in the group `{registry.group}`.")
+    return "\n\n".join(parts)
+
+
+COMMON = ("name", "reference", "summary", "needs", "step")
+"""Fields of a row that have no column of their own."""
+
+
+def _registry_table(registry: Registry[Any]) -> str:
+    rows = list(registry)
+    more = [
+        field.name for field in fields(rows[0]) if field.name not in ("name", "reference", "summary", "needs", "step")
+    ]
+    needed = any(row.needs for row in rows)
+    heads = ["name", "what it is", *more, *(["extra"] if needed else [])]
+    cells = [
+        [f"`{row.name}`", row.summary, *(getattr(row, name) for name in more), *([row.needs] if needed else [])]
+        for row in rows
+    ]
+    return table(heads, cells)
+
+
 # --- API -------------------------------------------------------------------------------------------------------------
 
 
@@ -187,15 +268,44 @@ def api_page(package: str) -> str:
 
 
 def api_overview() -> str:
-    """All modules with the first sentence of their docstrings."""
-    parts = ["# API"]
+    """The public names, then all modules, each with the first sentence of its docstring."""
+    parts = ["# API", "`import selfcorrect as sc` gives these names; each is imported when it is first used.\n"]
+    public = [name for name in selfcorrect.__all__ if not name.startswith("_")]
+    for topic in TOPICS:
+        named = [name for name in public if topic_of(_home(name)) == topic]
+        rows = [(f"[`{name}`][{_home(name)}]", _first_sentence(getattr(selfcorrect, name))) for name in named]
+        parts += [f"## {topic}", table(["`sc.`", ""], rows)]
+    parts.append("## All modules")
     for package in packages():
-        parts.append(f"## [{package}]({package}.md)")
-        rows = [module for module in modules() if module.rpartition(".")[0] == package]
-        paths = {module: INSTALLED.parent / Path(*module.split(".")).with_suffix(".py") for module in rows}
-        table = [f"| [{name.rpartition('.')[2]}]({package}.md#{name}) | {summary_of(paths[name])} |" for name in rows]
-        parts.append("\n".join(["| module | |", "| --- | --- |", *table]))
+        own = [module for module in modules() if module.rpartition(".")[0] == package]
+        paths = {module: INSTALLED.parent / Path(*module.split(".")).with_suffix(".py") for module in own}
+        links = [(f"[{name.rpartition('.')[2]}]({package}.md#{name})", summary_of(paths[name])) for name in own]
+        parts += [f"### [{package}]({package}.md)", table(["module", ""], links)]
     return "\n\n".join(parts)
+
+
+TOPICS = {
+    "Motions": ("motion", "datasets", "simulators", "experiments"),
+    "The loop": ("loop", "samples", "models", "storage", "testing", "statistics", "randomness", "bias"),
+    "Policies": ("policy",),
+    "Correctors": ("corrector", "correction"),
+    "Errors": ("errors",),
+}
+"""The public names by the part of the package that they live in."""
+
+
+def topic_of(path: str) -> str:
+    """The topic of a public name; StopIteration where its part of the package belongs to none."""
+    return next(topic for topic, parts in TOPICS.items() if path.split(".")[1] in parts)
+
+
+def _home(name: str) -> str:
+    """The full path of a public name, such as "selfcorrect.loop.Plan"."""
+    return f"{selfcorrect._MODULES[name]}.{name}"
+
+
+def _first_sentence(thing: object) -> str:
+    return (inspect.getdoc(thing) or "").split("\n")[0]
 
 
 def summary_of(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Runs every toy loop in full and keeps what the theory gallery shows: `python docs/tools/toys.py`, about ten minutes.
+"""Runs every toy loop in full and keeps what the theory gallery shows: `python docs/tools/toys.py`, half an hour.
 
 Writes docs/pictures/toys/NAME-0.svg … and docs/tools/toys.json.
 """

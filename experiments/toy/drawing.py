@@ -49,9 +49,10 @@ def _draw_line(axes: Axes, x: np.ndarray, line: Line, colour: str) -> None:
     keep = np.unique(np.linspace(0, len(x) - 1, LONGEST_CURVE).round().astype(int))
     marker = "o" if len(x) < 15 else None
     if line.values is not None:
-        mean, low, high = band(line.values[:, keep])
-        axes.plot(x[keep], mean, color=colour, label=line.name, linewidth=1.5, marker=marker, markersize=3)
-        axes.fill_between(x[keep], low, high, color=colour, alpha=0.15, linewidth=0)
+        measured = keep[np.isfinite(line.values[:, keep]).all(axis=0)]  # some quantities begin after generation 0
+        mean, low, high = band(line.values[:, measured])
+        axes.plot(x[measured], mean, color=colour, label=line.name, linewidth=1.5, marker=marker, markersize=3)
+        axes.fill_between(x[measured], low, high, color=colour, alpha=0.15, linewidth=0)
     if line.prediction is not None:
         label = None if line.values is not None else line.name
         axes.plot(x[keep], line.prediction[keep], color=colour, linestyle="--", linewidth=1.1, label=label)
