@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -107,9 +106,3 @@ class MotionCommand:
         folder = (self.out or Path("runs") / f"motion-{self.preset}").resolve()
         workers = self.workers if self.workers is not None else os.cpu_count() or 1
         run_experiment(settings, folder, self.preset, workers, wandb=self.wandb, device=self.device, repair=self.repair)
-
-
-if __name__ == "__main__":
-    from selfcorrect.experiments.cli import main
-
-    sys.exit(main(["motion", *sys.argv[1:]]))

@@ -1,0 +1,205 @@
+"""The architecture, read from the sources: rooms, arrows of imports and lines of code per folder, and broken rules.
+
+`python tests/architecture.py [ROOT]` prints them for a checkout; `test_architecture.py` fails where a rule is broken.
+The rooms of a folder are its files and sub-folders; an arrow says that one room imports something in another.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+PACKAGES = {"selfcorrect": "selfcorrect"} | {
+    f"selfcorrect.{name}": name for name in ("simulators", "datasets", "experiments")
+}
+"""Import name of each top-level folder."""
+
+MAY_IMPORT = {
+    "selfcorrect": set(),
+    "simulators": {"selfcorrect"},
+    "datasets": {"selfcorrect"},
+    "experiments": {"selfcorrect", "simulators", "datasets"},
+}
+"""Which other top-level folders each may import. The public names of `selfcorrect/__init__.py` come from everywhere."""
+
+SIMULATORS = (
+    "engines/table", "settings", "body", "mending", "planning", "engines", "tracking", "pipeline", "corrector",
+)  # fmt: skip
+"""The way of data through `simulators`; each imports only what stands before it."""
+
+IMPORTS_NONE_OF = {
+    "selfcorrect.simulators.settings": {"pybullet", "mujoco"},
+    "selfcorrect.simulators.body.humanoid": {"pybullet", "mujoco"},
+    "selfcorrect.loop": {"pyarrow", "safetensors", "wandb"},
+    "selfcorrect.errors": {"numpy", "torch"},
+    "selfcorrect.experiments.cli": {"numpy", "torch", "scipy", "pyarrow", "wandb", "matplotlib", "pybullet", "mujoco"},
+}
+"""Libraries that importing a module must not load, at any remove."""
+
+
+@dataclass(frozen=True)
+class Module:
+    """A file: its import name, its place below the root, lines of code, and what it imports.
+
+    at_once: imported with it; later: within functions, and for type checkers alone.
+    """
+
+    name: str
+    path: Path
+    lines: int
+    at_once: frozenset[str]
+    later: frozenset[str]
+
+    @property
+    def all(self) -> frozenset[str]:
+        return self.at_once | self.later
+
+
+def modules(root: Path) -> dict[str, Module]:
+    """All files of the four folders by import name."""
+    paths = [path for folder in PACKAGES.values() for path in (root / folder).rglob("*.py")]
+    found = (module(path.relative_to(root), path.read_text(encoding="utf-8")) for path in paths)
+    return {one.name: one for one in found}
+
+
+def module(path: Path, text: str) -> Module:
+    """What a file at a path below the root says."""
+    package = next(name for name, folder in PACKAGES.items() if folder == path.parts[0])
+    name = ".".join((package, *path.with_suffix("").parts[1:])).removesuffix(".__init__")
+    at_once, later = set[str](), set[str]()
+    for node, delayed in _imports(ast.parse(text)):
+        (later if delayed else at_once).update(_names(node))
+    code = sum(bool(line.strip()) and not line.lstrip().startswith("#") for line in text.splitlines())
+    return Module(name, path, code, frozenset(at_once), frozenset(later - at_once))
+
+
+def _imports(tree: ast.AST, delayed: bool = False) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node, delayed
+        guarded = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        yield from _imports(node, delayed or guarded or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def _names(node: ast.Import | ast.ImportFrom) -> list[str]:
+    """The modules that an import may name: `from a import b` names a, and a.b where that is a module."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    assert node.module, "imports are absolute"
+    return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+
+
+def known_imports(module: Module, known: Mapping[str, Module], *, at_once: bool = False) -> set[str]:
+    """The modules of this project that a module imports."""
+    return {name for name in (module.at_once if at_once else module.all) if name in known} - {module.name}
+
+
+def room_of(module: Module, folder: Path) -> str | None:
+    """The file or sub-folder of `folder` that a module lies in."""
+    if folder not in module.path.parents:
+        return None
+    return module.path.relative_to(folder).parts[0].removesuffix(".py")
+
+
+def arrows(known: Mapping[str, Module], folder: Path) -> set[tuple[str, str]]:
+    """Which rooms of a folder import which."""
+    pairs = {
+        (room_of(module, folder), room_of(known[name], folder))
+        for module in known.values()
+        for name in known_imports(module, known)
+    }
+    return {(one, other) for one, other in pairs if one and other and one != other and "__init__" not in (one, other)}
+
+
+def loaded_by(start: str, known: Mapping[str, Module]) -> set[str]:
+    """All that importing a module imports, libraries by their top-level names."""
+    waiting, seen, libraries = [start], set[str](), set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        waiting += known_imports(known[name], known, at_once=True)
+        libraries |= {other.partition(".")[0] for other in known[name].at_once if other not in known}
+    return seen | libraries
+
+
+def violations(known: Mapping[str, Module]) -> list[str]:
+    """A sentence for each import that the architecture does not have."""
+    return [*_between_folders(known), *_within_simulators(known), *_cycles(known), *_heavy(known)]
+
+
+def _between_folders(known: Mapping[str, Module]) -> Iterator[str]:
+    for module in known.values():
+        top = module.path.parts[0]
+        for name in known_imports(module, known):
+            other = known[name].path.parts[0]
+            if other not in {top, *MAY_IMPORT[top]} and module.name != "selfcorrect":
+                allowed = ", ".join(sorted(MAY_IMPORT[top])) or "no other folder"
+                yield f"{module.path} imports {name}: {top} may import {allowed}"
+
+
+def _within_simulators(known: Mapping[str, Module]) -> Iterator[str]:
+    stages = {name: stage for name, module in known.items() if (stage := _stage(module)) is not None}
+    for name, stage in stages.items():
+        for other in known_imports(known[name], known) & stages.keys():
+            if stages[other] > stage:
+                order = f"{SIMULATORS[stage]} stands below {SIMULATORS[stages[other]]}"
+                yield f"{known[name].path} imports {other}: {order}"
+
+
+def _stage(module: Module) -> int | None:
+    """Where a file of `simulators` stands."""
+    if module.path.parts[0] != "simulators" or module.path.name == "__init__.py":
+        return None
+    below = module.path.relative_to("simulators").with_suffix("")
+    return SIMULATORS.index(below.as_posix() if below.as_posix() in SIMULATORS else below.parts[0])
+
+
+def _cycles(known: Mapping[str, Module]) -> Iterator[str]:
+    try:
+        TopologicalSorter(
+            {name: known_imports(module, known, at_once=True) for name, module in known.items()}
+        ).prepare()
+    except CycleError as error:
+        yield f"modules import each other in a circle: {' → '.join(reversed(error.args[1]))}"
+
+
+def _heavy(known: Mapping[str, Module]) -> Iterator[str]:
+    for name, forbidden in IMPORTS_NONE_OF.items():
+        if name in known and (found := loaded_by(name, known) & forbidden):
+            yield f"importing {name} loads {', '.join(sorted(found))}"
+
+
+def folders(known: Mapping[str, Module]) -> list[Path]:
+    """Folders with more than one room."""
+    rooms: dict[Path, set[str]] = defaultdict(set)
+    for module in known.values():
+        for folder in module.path.parents[:-1]:
+            rooms[folder].add(room_of(module, folder) or "")
+    return sorted(folder for folder, inside in rooms.items() if len(inside - {"__init__"}) > 1)
+
+
+def main(root: Path) -> int:
+    """Print the table and what breaks a rule; returns how many rules are broken."""
+    known = modules(root)
+    print(f"{'folder':<34}{'rooms':>8}{'arrows':>8}{'files':>8}{'lines':>8}")
+    for folder in folders(known):
+        inside = [module for module in known.values() if folder in module.path.parents]
+        rooms = {room_of(module, folder) for module in inside} - {"__init__"}
+        figures = len(rooms), len(arrows(known, folder)), len(inside), sum(module.lines for module in inside)
+        print(f"{folder.as_posix():<34}" + "".join(f"{figure:>8}" for figure in figures))
+    total = sum(len(known_imports(module, known)) for module in known.values())
+    print(f"{len(known)} files, {total} imports between them, {sum(module.lines for module in known.values())} lines")
+    broken = violations(known)
+    print(*broken, sep="\n", end="\n" * bool(broken))
+    return len(broken)
+
+
+if __name__ == "__main__":
+    sys.exit(min(1, main(Path(sys.argv[1]) if sys.argv[1:] else Path(__file__).resolve().parents[1])))

@@ -1,0 +1,61 @@
+"""Imports go where the architecture says, and every package is installed."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from architecture import PACKAGES, Module, main, module, modules, violations
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def known() -> dict[str, Module]:
+    return modules(REPOSITORY)
+
+
+def test_no_import_breaks_the_architecture(known: dict[str, Module]) -> None:
+    assert violations(known) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "sentence"),
+    [
+        ("selfcorrect/samples.py", "import selfcorrect.simulators.corrector", "selfcorrect may import no other folder"),
+        ("datasets/load.py", "from selfcorrect.experiments import jobs", "datasets may import selfcorrect"),
+        ("simulators/corrector.py", "import selfcorrect.datasets.load", "simulators may import selfcorrect"),
+        ("simulators/body/soles.py", "import selfcorrect.simulators.planning.dynamics", "body stands below planning"),
+        ("simulators/body/soles.py", "def f():\n import selfcorrect.simulators.tracking.tracker", "below tracking"),
+        ("selfcorrect/samples.py", "import selfcorrect.policy", "in a circle"),
+        ("simulators/settings.py", "import pybullet", "importing selfcorrect.simulators.settings loads pybullet"),
+        ("selfcorrect/policy.py", "import pyarrow.parquet", "importing selfcorrect.loop loads pyarrow"),
+    ],
+)
+def test_an_import_against_the_architecture_is_told(
+    file: str, line: str, sentence: str, known: dict[str, Module]
+) -> None:
+    changed = module(Path(file), f"{(REPOSITORY / file).read_text()}\n{line}\n")
+    assert any(sentence in told for told in violations({**known, changed.name: changed}))
+
+
+def test_the_table_counts_rooms_and_arrows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = {"a.py": "import selfcorrect.c.one\n", "b.py": "", "c/__init__.py": "", "c/one.py": "# nothing\n\nX = 1\n"}
+    for name, text in files.items():
+        (tmp_path / "selfcorrect" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "selfcorrect" / name).write_text(text)
+    assert main(tmp_path) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[1].split() == ["selfcorrect", "3", "1", "4", "2"]
+    assert told[-1] == "4 files, 1 imports between them, 2 lines"
+
+
+def test_every_package_is_installed() -> None:
+    listed = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    found = {
+        ".".join((package, *file.parent.relative_to(REPOSITORY / folder).parts))
+        for package, folder in PACKAGES.items()
+        for file in (REPOSITORY / folder).rglob("*.py")
+    }
+    assert sorted(listed) == sorted(found)
