@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from selfcorrect.datasets.collections.deepmimic import load_deepmimic
+from selfcorrect.motion.motion import Motion
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -27,3 +30,15 @@ def cmu(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with tarfile.open(shared / "mocap" / "cmu-bvh.tar.gz") as archive:
         archive.extractall(folder, filter="data")
     return folder / "cmu-bvh"
+
+
+@pytest.fixture(scope="session")
+def clips() -> dict[str, Motion]:
+    """The DeepMimic clips by label."""
+    return {clip.label: clip for clip in load_deepmimic()}
+
+
+@pytest.fixture(scope="session")
+def walk(clips: dict[str, Motion]) -> Motion:
+    """One cycle of a real walk at 30 frames per second."""
+    return clips["walk"]

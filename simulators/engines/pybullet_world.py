@@ -72,7 +72,7 @@ class PyBulletWorld:
         pybullet.changeDynamics(slab, -1, lateralFriction=1.0, **client)
         pybullet.setCollisionFilterGroupMask(slab, -1, 0, 0, **client)
         for link in carried_links(body, support.part):
-            pybullet.setCollisionFilterPair(slab, self._id, -1, link - 1, 1, **client)
+            pybullet.setCollisionFilterPair(slab, self.body_id, -1, link - 1, 1, **client)
         return _Slab(slab, slab_centre_m(support), under(body, support), support.top_m[1])
 
     def show(self, supports: Collection[int]) -> None:
@@ -82,7 +82,7 @@ class PyBulletWorld:
             place_m = slab.centre_m if there else NOWHERE_M
             pybullet.resetBasePositionAndOrientation(slab.id, place_m, [0, 0, 0, 1], physicsClientId=self.client)
         for index, hold in self._holds.items():
-            hold.pull(self._id, self.client) if index in supports else hold.let_go(self.client)
+            hold.pull(self.body_id, self.client) if index in supports else hold.let_go(self.client)
 
     def _load(self, body: Humanoid) -> None:
         client, settings = {"physicsClientId": self.client}, self.settings
@@ -100,14 +100,14 @@ class PyBulletWorld:
         plane = pybullet.createCollisionShape(pybullet.GEOM_PLANE, planeNormal=[0, 0, 1], **client)
         floor = pybullet.createMultiBody(0, plane, **client)
         pybullet.changeDynamics(floor, -1, lateralFriction=1.0, **client)
-        self._id = _load_urdf(urdf(body, settings.sole_lowering_m), self.client)
+        self.body_id = _load_urdf(urdf(body, settings.sole_lowering_m), self.client)
         self._joints = list(range(len(body) - 1))
         for link in range(-1, len(self._joints)):
             pybullet.changeDynamics(
-                self._id, link, linearDamping=0, angularDamping=0, jointDamping=0, maxJointVelocity=1000, **client
+                self.body_id, link, linearDamping=0, angularDamping=0, jointDamping=0, maxJointVelocity=1000, **client
             )
             # Friction in the same call as damping would silently be dropped.
-            pybullet.changeDynamics(self._id, link, lateralFriction=settings.friction, restitution=0, **client)
+            pybullet.changeDynamics(self.body_id, link, lateralFriction=settings.friction, restitution=0, **client)
         self._zeros = [[0.0, 0.0, 0.0] for _ in self._joints]
         self._ones = [1.0 for _ in self._joints]
         self._strengths = [[limit] * 3 for limit in body.torque_limit_nm[1:].tolist()]
@@ -117,7 +117,7 @@ class PyBulletWorld:
         """Switch off the motors that PyBullet puts into every joint."""
         for joint in self._joints:
             pybullet.setJointMotorControlMultiDof(
-                self._id,
+                self.body_id,
                 joint,
                 pybullet.POSITION_CONTROL,
                 targetPosition=[0, 0, 0, 1],
@@ -137,13 +137,13 @@ class PyBulletWorld:
     def reset(self, root: RootState, rotations: PerJoint, velocities_rad_s: PerJoint) -> None:
         """Place root and joints."""
         client = {"physicsClientId": self.client}
-        pybullet.resetBasePositionAndOrientation(self._id, root.position_m, root.orientation, **client)
-        pybullet.resetBaseVelocity(self._id, root.velocity_m_s, root.angular_velocity_rad_s, **client)
-        pybullet.resetJointStatesMultiDof(self._id, self._joints, rotations, velocities_rad_s, **client)
+        pybullet.resetBasePositionAndOrientation(self.body_id, root.position_m, root.orientation, **client)
+        pybullet.resetBaseVelocity(self.body_id, root.velocity_m_s, root.angular_velocity_rad_s, **client)
+        pybullet.resetJointStatesMultiDof(self.body_id, self._joints, rotations, velocities_rad_s, **client)
 
     def step(self, targets: PerJoint, torques_nm: PerJoint, force_n: Numbers, torque_nm: Numbers) -> None:
         """Set motors, torques and the root wrench, which all last for one step, then advance."""
-        client, body, joints = self.client, self._id, self._joints
+        client, body, joints = self.client, self.body_id, self._joints
         pybullet.setJointMotorControlMultiDofArray(
             body,
             joints,
@@ -165,25 +165,25 @@ class PyBulletWorld:
 
     def root(self) -> RootState:
         """State of the root."""
-        position_m, orientation = pybullet.getBasePositionAndOrientation(self._id, physicsClientId=self.client)
-        velocity_m_s, angular_rad_s = pybullet.getBaseVelocity(self._id, physicsClientId=self.client)
+        position_m, orientation = pybullet.getBasePositionAndOrientation(self.body_id, physicsClientId=self.client)
+        velocity_m_s, angular_rad_s = pybullet.getBaseVelocity(self.body_id, physicsClientId=self.client)
         return RootState(position_m, orientation, velocity_m_s, angular_rad_s)
 
     def rotations(self) -> list[Numbers]:
         """Rotations of all joints."""
-        states = pybullet.getJointStatesMultiDof(self._id, self._joints, physicsClientId=self.client)
+        states = pybullet.getJointStatesMultiDof(self.body_id, self._joints, physicsClientId=self.client)
         return [state[0] for state in states]
 
     def positions_m(self, links: Sequence[int]) -> list[Numbers]:
         """Where the joints of some links are, not where their centres of mass are."""
         joints = [link - 1 for link in links]
-        states = pybullet.getLinkStates(self._id, joints, computeForwardKinematics=1, physicsClientId=self.client)
+        states = pybullet.getLinkStates(self.body_id, joints, computeForwardKinematics=1, physicsClientId=self.client)
         return [state[4] for state in states]
 
     def loads_n(self) -> list[float]:
         """Vertical force of the surroundings on each link."""
         loads_n = [0.0] * (len(self._joints) + 1)
-        for contact in pybullet.getContactPoints(self._id, physicsClientId=self.client):
+        for contact in pybullet.getContactPoints(self.body_id, physicsClientId=self.client):
             link, normal, force_n = contact[3], contact[7], contact[9]
             loads_n[link + 1] += force_n * normal[2]
         return loads_n

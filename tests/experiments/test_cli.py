@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import modules_after
 
 from selfcorrect.errors import InputError, LoopError
 from selfcorrect.experiments.cli import COMMANDS, main
@@ -88,13 +89,6 @@ def test_an_old_name_of_an_option_works_and_is_told_of(option, tmp_path: Path, c
     told = capsys.readouterr().err.splitlines()
     assert told[0] == "selfcorrect: --strength of motion is now --gamma; the old name will go"
     assert "γ must be at least 0, got -1" in told[1]
-
-
-def modules_after(program: str) -> set[str]:
-    """What a fresh interpreter has imported after a program, whether or not that ended it."""
-    program = f"import sys\ntry:\n  {program}\nfinally: print(*sys.modules)"
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout
-    return set(told.splitlines()[-1].split())
 
 
 HEAVY = {"torch", "numpy", "scipy", "matplotlib", "pyarrow", "wandb", "imageio", "pybullet", "sklearn"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22, Skeleton, smpl_22
 from selfcorrect.simulators.engines.table import ENGINES
@@ -34,18 +33,6 @@ def adult() -> Skeleton:
         for part in SMPL_22
     ]
     return smpl_22(np.array(rows, dtype=float))
-
-
-@pytest.fixture(scope="session")
-def clips() -> dict[str, Motion]:
-    """The DeepMimic clips by label."""
-    return {clip.label: clip for clip in load_deepmimic()}
-
-
-@pytest.fixture(scope="session")
-def walk(clips: dict[str, Motion]) -> Motion:
-    """One cycle of a real walk at 30 frames per second."""
-    return clips["walk"]
 
 
 def standing_still(skeleton: Skeleton, frames: int = 31, fps: float = 30.0, height_m: float | None = None) -> Motion:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import mean_distance_m
 
-from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.transforms import mirror
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
@@ -27,20 +27,20 @@ def at_rate(motion: Motion, fps: float) -> Motion:
     return replace(motion, root_m=root_m, rotations=rotations, fps=fps)
 
 
-def mean_distance_m(one: Motion, other: Motion) -> float:
-    return float(np.linalg.norm(joint_positions(one) - joint_positions(other), axis=-1).mean())
-
-
 def same(one: Motion, other: Motion) -> bool:
     return np.array_equal(one.root_m, other.root_m) and np.array_equal(one.rotations, other.rotations)
 
 
-@pytest.mark.parametrize("label", ["walk", "jump", "spinkick", "punch"])
-def test_real_motions_are_followed_closely(clips, label):
+@pytest.mark.parametrize(
+    ("label", "furthest_m", "most_help"),
+    [("walk", 0.015, 0.11), ("jump", 0.018, 0.23), ("spinkick", 0.028, 0.32), ("punch", 0.05, 0.35)],
+)
+def test_real_motions_are_followed_closely_with_little_help(clips, label, furthest_m, most_help):
+    """Bounds are half as much again as was measured."""
     correction = PhysicsCorrector()([clips[label]])[0]
     assert correction.accepted, correction.reason
-    assert mean_distance_m(correction.motion, clips[label]) < 0.05
-    assert correction.diagnostics["residual_force_bodyweights"] < 1.0
+    assert mean_distance_m(correction.motion, clips[label]) < furthest_m
+    assert correction.diagnostics["residual_force_bodyweights"] < most_help
 
 
 @pytest.mark.parametrize("fps", [20.0, 24.0, 60.0, 120.0])

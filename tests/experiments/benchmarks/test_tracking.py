@@ -11,20 +11,10 @@ import pytest
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.experiments.benchmarks import correction, frontier, judge, memory, throughput, tracking
 from selfcorrect.motion.kinematics import joint_positions
-from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.pipeline import precondition, simulate_preconditioned
 from selfcorrect.simulators.settings import SUPPORT_MODES, TrackerSettings
-
-
-@pytest.fixture(scope="module")
-def clips() -> dict[str, Motion]:
-    return {clip.label: clip for clip in load_deepmimic()}
-
-
-@pytest.fixture(scope="module")
-def walk(clips) -> Motion:
-    return clips["walk"]
 
 
 def test_a_motion_has_no_distance_to_itself(walk):

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
+from helpers import outcomes
 
-from selfcorrect.experiments.toy.gaussian import draw_from, draw_truth, gaussian_task, per_seed
+from selfcorrect.experiments.toy.gaussian import draw_from, draw_truth, gaussian_task
 from selfcorrect.experiments.toy.gaussian_correct import (
-    PAPER_STRENGTHS,
     GaussianCorrect,
     TaperedAccumulate,
     histogram_corrector,
     quick,
     run,
 )
-from selfcorrect.experiments.toy.running import run_arms
-from selfcorrect.loop import LoopHistory, Plan
-from selfcorrect.policy import Augment
+from selfcorrect.loop import LoopHistory
 from selfcorrect.randomness import streams
 from selfcorrect.samples import Samples
 from selfcorrect.storage.memory import MemoryStore
-
-
-def outcomes(result) -> dict[str, str]:
-    return {check.statement: check.outcome for check in result.checks}
 
 
 def test_every_statement_holds_in_the_small_version() -> None:
@@ -82,13 +74,3 @@ def test_the_authors_program_is_reproduced_and_its_zero_strength_does_something(
     assert len(authors) == 8
     assert set(authors.values()) == {"holds"}
     assert result["γ = 0 of the authors' program is no correction at all"] == "fails"
-
-
-@pytest.mark.slow
-def test_eight_strengths_of_a_hundred_seeds_over_500_generations_take_seconds() -> None:
-    stream = streams(0)
-    plans = {str(g): Plan(Augment(0.5), 500, correction=per_seed(draw_truth, g)) for g in PAPER_STRENGTHS}
-    start = time.process_time()
-    curves = run_arms(gaussian_task(50, 100, stream), plans, stream)
-    assert time.process_time() - start < 15  # 6 s on an idle core; the bound leaves room for a busy machine
-    assert np.shape(curves["5.0"]["distance"]) == (100, 501)

@@ -6,13 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import outcomes
 
 from selfcorrect.experiments.toy import gaussian_collapse, linear, stability, weighting
 from selfcorrect.policy import Augment, RealOnly, Replace
-
-
-def outcomes(result) -> dict[str, str]:
-    return {check.statement: check.outcome for check in result.checks}
 
 
 def test_gaussian_collapse_follows_its_closed_forms() -> None:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from helpers import outcomes
 from scipy import stats
 
 from selfcorrect.experiments.toy import fairness, mixture
 from selfcorrect.policy import Augment, RealOnly
 from selfcorrect.randomness import streams
 from selfcorrect.samples import Samples
-
-
-def outcomes(result) -> dict[str, str]:
-    return {check.statement: check.outcome for check in result.checks}
 
 
 def test_mixture_loses_its_tails_first() -> None:

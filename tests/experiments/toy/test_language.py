@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from helpers import outcomes
 
 from selfcorrect.experiments.toy import language
 from selfcorrect.policy import RealOnly
@@ -14,10 +15,6 @@ TINY = replace(
     language.quick(), windows=40, held_out_windows=20, window=16, first_steps=20, steps=5, generations=2, seeds=2
 )
 REPLACED = ("words", "chain, none kept")
-
-
-def outcomes(result) -> dict[str, str]:
-    return {check.statement: check.outcome for check in result.checks}
 
 
 def test_words_and_transitions_die_out_as_predicted() -> None:

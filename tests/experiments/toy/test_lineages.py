@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers import outcomes
 
 from selfcorrect.experiments.toy import lineages
 from selfcorrect.models.memoriser import Memoriser
@@ -15,10 +16,6 @@ from selfcorrect.samples import Samples
 
 STREAM = streams(4)
 SMALL = replace(lineages.quick(), seeds=8)
-
-
-def outcomes(result) -> dict[str, str]:
-    return {check.statement: check.outcome for check in result.checks}
 
 
 @pytest.mark.slow

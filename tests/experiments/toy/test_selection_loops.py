@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from helpers import outcomes
 
 from selfcorrect.bias import unbiased
 from selfcorrect.experiments.toy import biased_corrector, crossfeed, curation, mad, provenance
@@ -14,10 +15,6 @@ from selfcorrect.samples import Samples
 from selfcorrect.storage.memory import MemoryStore
 
 ROWS = (biased_corrector, curation, mad, provenance, crossfeed)
-
-
-def outcomes(result) -> dict[str, str]:
-    return {check.statement: check.outcome for check in result.checks}
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.__name__.split(".")[-1])

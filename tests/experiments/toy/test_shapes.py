@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import outcomes
 
 from selfcorrect.experiments.toy import shapes
 from selfcorrect.policy import RealOnly
@@ -11,10 +12,6 @@ from selfcorrect.policy import RealOnly
 SMALL = shapes.Shapes(
     models=("kernel density",), shapes=("rings", "pinwheel", "moons"), real_count=300, judged=200, seeds=2
 )
-
-
-def outcomes(result) -> dict[str, str]:
-    return {check.statement: check.outcome for check in result.checks}
 
 
 def test_kernel_density_loses_coverage_and_grows_as_predicted() -> None:

@@ -63,7 +63,7 @@ def sole_height_m(body: Humanoid) -> float:
 def floor_force_n(world: PyBulletWorld) -> float:
     """Vertical force of the floor on the body in the last step."""
     return sum(
-        contact[9] * contact[7][2] for contact in pybullet.getContactPoints(world._id, physicsClientId=world.client)
+        contact[9] * contact[7][2] for contact in pybullet.getContactPoints(world.body_id, physicsClientId=world.client)
     )
 
 
@@ -81,7 +81,7 @@ def test_a_force_on_the_root_changes_momentum_by_its_impulse(world, body):
     for _ in range(30):
         world.step(rest_targets(body), no_torques(body), push_n, STILL)
     links = list(range(len(body) - 1))
-    states = pybullet.getLinkStates(world._id, links, computeLinkVelocity=1, physicsClientId=world.client)
+    states = pybullet.getLinkStates(world.body_id, links, computeLinkVelocity=1, physicsClientId=world.client)
     velocities_m_s = np.array([world.root().velocity_m_s, *(state[6] for state in states)])
     momentum = body.mass_kg @ velocities_m_s
     assert np.allclose(momentum, [300 * 30 * STEP_S, -200 * 30 * STEP_S, 0.0], atol=1.0)
@@ -110,11 +110,11 @@ def test_joint_torque_is_in_the_links_own_frame(world, body):
     torques[elbow - 1] = [5.0, 0.0, 0.0]
     for joint in range(len(body) - 1):  # motors off: torque alone moves the joints
         pybullet.setJointMotorControlMultiDof(
-            world._id, joint, pybullet.POSITION_CONTROL, targetPosition=[0, 0, 0, 1], positionGain=0, velocityGain=0,
-            force=[0, 0, 0], physicsClientId=world.client,
+            world.body_id, joint, pybullet.POSITION_CONTROL, targetPosition=[0, 0, 0, 1],
+            positionGain=0, velocityGain=0, force=[0, 0, 0], physicsClientId=world.client,
         )  # fmt: skip
     pybullet.setJointMotorControlMultiDofArray(
-        world._id, list(range(len(body) - 1)), pybullet.TORQUE_CONTROL, forces=torques, physicsClientId=world.client
+        world.body_id, list(range(len(body) - 1)), pybullet.TORQUE_CONTROL, forces=torques, physicsClientId=world.client
     )
     pybullet.stepSimulation(physicsClientId=world.client)
     moved = (bent.inv() * Rotation.from_quat(world.rotations()[elbow - 1])).as_rotvec()
@@ -171,7 +171,7 @@ def test_energy_does_not_grow_without_work(world, body):
 def test_mass_properties_arrive_in_the_simulator(world, body):
     place(world, body, height_m=2.0)
     for link in range(len(body)):
-        dynamics = pybullet.getDynamicsInfo(world._id, link - 1, physicsClientId=world.client)
+        dynamics = pybullet.getDynamicsInfo(world.body_id, link - 1, physicsClientId=world.client)
         assert dynamics[0] == pytest.approx(body.mass_kg[link])
         assert np.allclose(dynamics[2], body.inertia_kgm2[link], rtol=1e-5)
         assert np.allclose(dynamics[3], body.centre_m[link], atol=1e-6)

@@ -6,15 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import mean_distance_m
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.mending import denoising
-
-
-def distance_m(one: Motion, other: Motion) -> float:
-    return float(np.linalg.norm(joint_positions(one) - joint_positions(other), axis=-1).mean())
 
 
 def jittery(motion: Motion, noise_rad: float = 0.05) -> Motion:
@@ -36,7 +32,7 @@ def test_noise_is_measured_on_top_of_motion():
 
 @pytest.mark.parametrize("label", ["walk", "dance_b", "crawl"])
 def test_clean_motion_is_not_smoothed(clips, label):
-    assert distance_m(denoised(clips[label]), clips[label]) < 1e-12
+    assert mean_distance_m(denoised(clips[label]), clips[label]) < 1e-12
 
 
 @pytest.mark.parametrize("label", ["walk", "dance_b", "spin", "cartwheel"])
@@ -44,14 +40,14 @@ def test_clean_motion_is_not_smoothed(clips, label):
 def test_jitter_is_taken_out(clips, label, noise_rad, left):
     clean = clips[label]
     noisy = jittery(clean, noise_rad)
-    assert distance_m(denoised(noisy), clean) < left * distance_m(noisy, clean)
+    assert mean_distance_m(denoised(noisy), clean) < left * mean_distance_m(noisy, clean)
 
 
 def test_a_noisy_root_is_calmed(clips):
     clean = clips["dance_b"]
     noise_m = np.random.default_rng(3).normal(0, 0.02, clean.root_m.shape)
     noisy = replace(clean, root_m=clean.root_m + noise_m)
-    assert distance_m(denoised(noisy), clean) < 0.6 * distance_m(noisy, clean)
+    assert mean_distance_m(denoised(noisy), clean) < 0.6 * mean_distance_m(noisy, clean)
 
 
 def test_channels_in_concert_lose_most_of_their_noise():
@@ -70,7 +66,7 @@ def test_pure_noise_leaves_only_its_mean():
 
 def test_motions_too_short_to_show_noise_stay(walk):
     short = jittery(walk).frames(0, 6)
-    assert distance_m(denoised(short), short) < 1e-12
+    assert mean_distance_m(denoised(short), short) < 1e-12
 
 
 def test_flicker_that_all_joints_share_is_smoothed_too(clips):

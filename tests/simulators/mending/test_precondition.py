@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import mean_distance_m
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.body.flesh import sole_points
-from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body import smoothing
@@ -24,10 +25,6 @@ KNOWN_FLOOR = PreconditionSettings(estimate_floor=False, estimate_drift=False, f
 
 def mend(motion: Motion, settings: PreconditionSettings = PreconditionSettings()) -> Motion:  # noqa: B008
     return precondition(MotionBatch.stack([motion]), settings).motions[0]
-
-
-def distance_m(one: Motion, other: Motion) -> float:
-    return float(np.linalg.norm(joint_positions(one) - joint_positions(other), axis=-1).mean())
 
 
 def test_whittaker_solves_its_least_squares_problem():
@@ -45,7 +42,7 @@ def test_a_spike_of_capture_is_bridged(walk):
     shoulder = walk.skeleton.joint("left_shoulder")
     spiked[15, shoulder] = Rotation.from_rotvec([0.0, 0.0, 3.0]).as_quat()
     bridged = smoothing.despike(MotionBatch.stack([replace(walk, rotations=spiked)]))[0]
-    assert distance_m(bridged, walk) < 0.1 * distance_m(replace(walk, rotations=spiked), walk)
+    assert mean_distance_m(bridged, walk) < 0.1 * mean_distance_m(replace(walk, rotations=spiked), walk)
 
 
 def test_runs_of_a_mask():
@@ -119,12 +116,12 @@ def test_shortest_turn_turns_one_vector_into_the_other():
 @pytest.mark.parametrize("shift_m", [-0.05, 0.08])
 def test_the_floor_is_found_wherever_it_is(walk, shift_m):
     moved = replace(walk, root_m=walk.root_m + np.array([0.0, shift_m, 0.0]))
-    assert distance_m(mend(moved), mend(walk)) < 1e-3
+    assert mean_distance_m(mend(moved), mend(walk)) < 1e-3
 
 
 def test_a_known_floor_is_left_alone(walk):
     raised = replace(walk, root_m=walk.root_m + np.array([0.0, 0.3, 0.0]))
-    assert distance_m(mend(raised, replace(KNOWN_FLOOR, support="floor")), raised) < 0.01
+    assert mean_distance_m(mend(raised, replace(KNOWN_FLOOR, support="floor")), raised) < 0.01
 
 
 def test_constant_drift_is_taken_out(clips):
@@ -136,8 +133,8 @@ def test_constant_drift_is_taken_out(clips):
         rotations=np.repeat(clean.rotations[:1], len(clean), 0),
     )
     drifting = replace(still, root_m=still.root_m + drift_m)
-    assert distance_m(mend(drifting), mend(still)) < 0.01
-    assert distance_m(mend(drifting, KNOWN_FLOOR), still) > 0.1
+    assert mean_distance_m(mend(drifting), mend(still)) < 0.01
+    assert mean_distance_m(mend(drifting, KNOWN_FLOOR), still) > 0.1
 
 
 @pytest.mark.parametrize("label", ["walk", "jump", "kick", "spin", "dance_b"])
@@ -146,12 +143,12 @@ def test_feet_neither_sink_nor_slide_afterwards(clips, label):
     after = physical_errors(MotionBatch.stack([mend(clips[label])]))
     assert after.penetration_m[0] < 0.002
     assert after.skate_m_s[0] < 0.75 * before.skate_m_s[0] + 0.02
-    assert distance_m(mend(clips[label]), clips[label]) < 0.04
+    assert mean_distance_m(mend(clips[label]), clips[label]) < 0.04
 
 
 def test_mending_twice_changes_little(walk):
     once = mend(walk)
-    assert distance_m(mend(once), once) < 0.005
+    assert mean_distance_m(mend(once), once) < 0.005
 
 
 def test_batches_are_mended_like_single_motions(clips):
@@ -185,12 +182,12 @@ def swinging(motion: Motion) -> Motion:
 @pytest.mark.parametrize(("label", "left"), [("walk", 0.1), ("cartwheel", 0.4), ("spinkick", 0.6), ("kick", 0.8)])
 def test_changing_drift_is_taken_out(clips, label, left):
     clean = mend(clips[label])
-    assert distance_m(mend(swinging(clips[label])), clean) < left * distance_m(swinging(clips[label]), clean)
+    assert mean_distance_m(mend(swinging(clips[label])), clean) < left * mean_distance_m(swinging(clips[label]), clean)
 
 
 @pytest.mark.parametrize("label", ["roll", "crawl", "getup_facedown", "walk", "run", "dance_b", "jump"])
 def test_motions_that_travel_rightly_do_not_drift(clips, label):
-    assert distance_m(mend(clips[label]), clips[label]) < 0.05
+    assert mean_distance_m(mend(clips[label]), clips[label]) < 0.05
 
 
 def test_toes_that_dip_do_not_raise_the_body():

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import mean_distance_m
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.corrector import KinematicCorrector
 from selfcorrect.simulators.mending.splices import without_splices
@@ -16,10 +16,6 @@ from selfcorrect.simulators.mending.splices import without_splices
 
 def mended(motion: Motion) -> Motion:
     return without_splices(MotionBatch.stack([motion]))[0]
-
-
-def distance_m(one: Motion, other: Motion) -> float:
-    return float(np.linalg.norm(joint_positions(one) - joint_positions(other), axis=-1).mean())
 
 
 def elsewhere(motion: Motion, frame: int, turn_rad: float) -> Motion:
@@ -35,8 +31,8 @@ def elsewhere(motion: Motion, frame: int, turn_rad: float) -> Motion:
 def test_what_follows_a_splice_is_put_back(clips, label, turn_rad):
     clean = clips[label]
     spliced = elsewhere(clean, len(clean) // 2, turn_rad)
-    assert distance_m(spliced, clean) > 0.2
-    assert distance_m(mended(spliced), clean) < 0.025
+    assert mean_distance_m(spliced, clean) > 0.2
+    assert mean_distance_m(mended(spliced), clean) < 0.025
 
 
 LABELS = ["walk", "jump", "kick", "spinkick", "backflip", "roll", "punch", "dance_a", "dance_b", "getup_faceup"]

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import mean_distance_m
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
@@ -123,10 +124,6 @@ def sitting(stand: Motion, seat_m: float) -> Motion:
 @pytest.fixture(scope="module")
 def sit(stand: Motion) -> Motion:
     return sitting(stand, SEAT_M)
-
-
-def mean_distance_m(one: Motion, other: Motion) -> float:
-    return float(np.linalg.norm(joint_positions(one) - joint_positions(other), axis=-1).mean())
 
 
 def inferred(motion: Motion) -> tuple[Support, ...]:

@@ -1,0 +1,32 @@
+"""What tests of several folders use."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from selfcorrect.experiments.toy.result import Result
+    from selfcorrect.motion.motion import Motion
+
+
+def mean_distance_m(one: Motion, other: Motion) -> float:
+    """Mean distance of the joints of two motions."""
+    from selfcorrect.motion.kinematics import joint_positions
+
+    return float(np.linalg.norm(joint_positions(one) - joint_positions(other), axis=-1).mean())
+
+
+def outcomes(result: Result) -> dict[str, str]:
+    """What became of each statement of a toy loop."""
+    return {check.statement: check.outcome for check in result.checks}
+
+
+def modules_after(program: str) -> set[str]:
+    """What a fresh interpreter has imported after one line of program, whether or not that ended it."""
+    program = f"import sys\ntry:\n  {program}\nfinally: print(*sys.modules)"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False).stdout
+    return set(told.splitlines()[-1].split())
