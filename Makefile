@@ -55,6 +55,7 @@ bench: $(INSTALLED_FOR_TESTS)
 	$(BIN)/python experiments/benchmarks/frontier.py $(MOCAP) --every 4 --out build/frontier
 	$(BIN)/python experiments/benchmarks/correction.py $(MOCAP) --every 4
 	$(BIN)/python experiments/benchmarks/throughput.py
+	$(BIN)/python experiments/benchmarks/startup.py
 	$(BIN)/python experiments/benchmarks/formats.py $(MOCAP)
 
 clean:
