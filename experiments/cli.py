@@ -14,6 +14,7 @@ from typing import Annotated, Any, Protocol, get_args, get_origin, get_type_hint
 import tyro
 
 from selfcorrect.errors import LoopError, SelfcorrectError, SettingError
+from selfcorrect.experiments.commands.check import CheckCommand
 from selfcorrect.experiments.commands.correct import CorrectCommand
 from selfcorrect.experiments.commands.data import DataCommand
 from selfcorrect.experiments.commands.motion import MotionCommand
@@ -34,6 +35,7 @@ COMMANDS: dict[str, type[Command]] = {
     "motion": MotionCommand,
     "toy": ToyCommand,
     "correct": CorrectCommand,
+    "check": CheckCommand,
     "data": DataCommand,
     "view": ViewCommand,
     "text-to-motion": TextToMotionCommand,

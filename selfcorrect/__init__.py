@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from selfcorrect.loop import train_first_generation as train_first_generation
     from selfcorrect.models.gaussian import Gaussian as Gaussian
     from selfcorrect.models.protocol import GenerativeModel as GenerativeModel
+    from selfcorrect.motion.checks.check import check as check
     from selfcorrect.motion.correction.lifting import each_motion as each_motion
     from selfcorrect.motion.correction.lifting import lift_motions as lift_motions
     from selfcorrect.motion.correction.results import CorrectedMotion as CorrectedMotion
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from selfcorrect.storage.memory import MemoryStore as MemoryStore
     from selfcorrect.testing import Trial as Trial
     from selfcorrect.testing import assert_loop_stable as assert_loop_stable
+    from selfcorrect.testing import assert_plausible as assert_plausible
     from selfcorrect.testing import measure_stability as measure_stability
 
     __version__: str
@@ -102,6 +104,7 @@ _PUBLIC = {
     "selfcorrect.loop": ("Candidate", "Plan", "Task", "run_loop", "train_first_generation"),
     "selfcorrect.models.gaussian": ("Gaussian",),
     "selfcorrect.models.protocol": ("GenerativeModel",),
+    "selfcorrect.motion.checks.check": ("check",),
     "selfcorrect.motion.correction.lifting": ("each_motion", "lift_motions"),
     "selfcorrect.motion.correction.results": ("CorrectedMotion",),
     "selfcorrect.motion.kinematics": ("joint_positions",),
@@ -125,7 +128,7 @@ _PUBLIC = {
     "selfcorrect.statistics": ("Thresholds",),
     "selfcorrect.storage.folder_store": ("FolderReader", "FolderStore"),
     "selfcorrect.storage.memory": ("MemoryStore",),
-    "selfcorrect.testing": ("Trial", "assert_loop_stable", "measure_stability"),
+    "selfcorrect.testing": ("Trial", "assert_loop_stable", "assert_plausible", "measure_stability"),
 }
 """The public names by the module that they live in: the same as above, for when the program runs."""
 

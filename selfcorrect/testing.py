@@ -12,7 +12,7 @@ generation 0. Both realism and diversity are judged on held-out data, with the t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -26,11 +26,15 @@ from selfcorrect.loop import Candidate, Plan, Task, run_loop, train_first_genera
 from selfcorrect.metrics.frechet import frechet_distance
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.motion.checks.check import check
+from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.policy import Policy, RealOnly
 from selfcorrect.randomness import Stream, streams
 from selfcorrect.samples import Samples
 from selfcorrect.statistics import SEVERITY, Label, Thresholds, Verdict, judge, worst_verdict
 from selfcorrect.storage.memory import MemoryStore
+
+_LINES = 10
 
 Features = Callable[[Tensor], Tensor]
 """Values (N, *event) to vectors (N, D) in which distance and recall are measured."""
@@ -155,3 +159,16 @@ def _against(held_out: Samples, features: Features) -> Callable[[Candidate], dic
 
 def _numbers(metrics: Mapping[str, object]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if isinstance(value, float)}
+
+
+def assert_plausible(
+    motions: Sequence[Motion] | MotionBatch, select: Sequence[str] = (), ignore: Sequence[str] = (), allowed: int = 0
+) -> None:
+    """Raise AssertionError where more than `allowed` of the motions break rules of `selfcorrect.check`, and say which.
+
+    select, ignore: codes or names of rules, or first letters of codes.
+    """
+    found = {index: check(motions[index], select, ignore) for index in range(len(motions))}
+    lines = [f"motion {index}: {findings[0]}" for index, findings in found.items() if findings]
+    if len(lines) > allowed:
+        raise AssertionError("\n".join([f"{len(lines)} of {len(found)} motions are implausible", *lines[:_LINES]]))

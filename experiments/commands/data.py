@@ -87,10 +87,14 @@ class Check:
             print(json.dumps({"path": str(self.source.path), "is": title, **vars(summary)}, indent=1))
         else:
             print(f"{self.source.path}: {title}", *(f"  {line}" for line in summary.lines()), sep="\n")
-            _print_list("odd", [f"{name}: {'; '.join(found)}" for name, found in summary.suspicious.items()])
+            _print_list("implausible", [f"{name}: {_first(found)}" for name, found in summary.findings.items()])
             _print_list("unreadable", summary.unreadable)
         if summary.unreadable:
             raise InputError(f"{self.source.path}: {len(summary.unreadable)} files could not be read")
+
+
+def _first(found: Sequence[str]) -> str:
+    return found[0] + (f"; and {len(found) - 1} more" if len(found) > 1 else "")
 
 
 def _print_list(what: str, lines: Sequence[str], shown: int = 20) -> None:

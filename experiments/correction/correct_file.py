@@ -23,12 +23,12 @@ from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.errors import InputError
 from selfcorrect.experiments.correction.report import MEASURES, Result, of_all
 from selfcorrect.experiments.jobs import Progress
+from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES, correct_long
 from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
 from selfcorrect.motion.correction.timeline import Contact, Timeline, spans
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.contacts import foot_contacts
-from selfcorrect.motion.measures.suspicion import suspicions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures.drawing import Panel, animate
 from selfcorrect.motion.transforms import resample
@@ -163,7 +163,7 @@ def _described(blank: Result, notes: tuple[str, ...], motion: Motion, correction
         verdict="accepted" if correction.accepted else "rejected",
         reason=correction.reason,
         frame=int(found[1]) if found else None,
-        notes=(*notes, *suspicions(motion, level=not correction.supports), *correction.notes),
+        notes=(*notes, *_oddities(motion, level=not correction.supports), *correction.notes),
         text=motion.text,
         frames=len(motion),
         fps=motion.fps,
@@ -175,6 +175,12 @@ def _described(blank: Result, notes: tuple[str, ...], motion: Motion, correction
         supports=[asdict(support) for support in correction.supports],
     )
     return _with_distances(result, motion, correction.motion) if correction.accepted else result
+
+
+def _oddities(motion: Motion, level: bool) -> list[str]:
+    """Signs that the file or its reading is wrong, in words; of ground that is not level no height is odd."""
+    found = {finding.code: finding for finding in check(motion, ("R", "S2", "S6", *(("F4",) if level else ())))}
+    return [str(finding) for finding in found.values()]
 
 
 def _with_distances(result: Result, before: Motion, after: Motion) -> Result:

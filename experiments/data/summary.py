@@ -11,8 +11,8 @@ import numpy as np
 from selfcorrect.datasets.collections.dataset import Clip
 from selfcorrect.experiments.data.sources import of_each, read_clips
 from selfcorrect.experiments.reporting.units import ERRORS
+from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.measures.physical import physical_errors
-from selfcorrect.motion.measures.suspicion import suspicions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.text import captions
 
@@ -31,13 +31,13 @@ class Summary:
     """How many motions have so many joints."""
     rates: Counter[float] = field(default_factory=Counter)
     """How many motions have each frame rate."""
-    suspicious: dict[str, list[str]] = field(default_factory=dict)
-    """What is odd, by source."""
+    findings: dict[str, list[str]] = field(default_factory=dict)
+    """What is physically implausible, by source."""
     unreadable: list[str] = field(default_factory=list)
     """A sentence for each file that cannot be read."""
 
     def add(self, motion: Motion) -> None:
-        phrases = suspicions(motion)
+        found = check(motion)
         self.motions += 1
         self.captions += len(captions(motion.text))
         self.frames += len(motion)
@@ -45,8 +45,8 @@ class Summary:
         self.labels[motion.label] += 1
         self.joints[len(motion.skeleton)] += 1
         self.rates[round(motion.fps, 3)] += 1
-        if phrases:
-            self.suspicious[motion.source or f"motion {self.motions}"] = phrases
+        if found:
+            self.findings[motion.source or f"motion {self.motions}"] = [str(finding) for finding in found]
 
     def lines(self) -> list[str]:
         """The summary in words."""

@@ -55,6 +55,10 @@ class Motion:
         """Frames `start` to `stop` (exclusive)."""
         return replace(self, root_m=self.root_m[start:stop], rotations=self.rotations[start:stop])
 
+    def taken(self, frames: np.ndarray) -> Self:
+        """The frames at some indices, in their order."""
+        return replace(self, root_m=self.root_m[frames], rotations=self.rotations[frames])
+
 
 FPS_READ = (0.01, 1e5)
 FURTHEST_READ_M = 1e12

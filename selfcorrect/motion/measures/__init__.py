@@ -1,1 +1,1 @@
-"""What is measured on motions: plausibility, contacts, suspicion, distances between sets."""
+"""What is measured on motions: plausibility, contacts, distances between sets."""

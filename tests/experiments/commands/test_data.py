@@ -43,7 +43,8 @@ def test_check_counts_and_names_what_is_odd_and_what_is_broken(
     assert "motion files" in printed
     assert "3 motions, 183 frames, 0.1 minutes; 2.03 to 2.03 s" in printed
     assert "frames per second: 30; joints: 22 (2), 52 (1)" in printed
-    assert "leaps.bvh: 1 spikes, the fastest 15" in printed
+    assert "implausible (" in printed
+    assert "leaps.bvh: F" in printed
     assert "broken.bvh, line 2" in printed
 
 
@@ -51,7 +52,8 @@ def test_check_counts_and_names_what_is_odd_and_what_is_broken(
 def test_check_prints_json(folder: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     run("check", folder / name, "--json")
     found = json.loads(capsys.readouterr().out)
-    assert (found["motions"], found["frames"], found["unreadable"], found["suspicious"]) == (1, 61, [], {})
+    assert (found["motions"], found["frames"], found["unreadable"]) == (1, 61, [])
+    assert all("t-pose" in " ".join(broken) for broken in found["findings"].values())
 
 
 def test_check_knows_datasets_by_their_layout(cmu: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,1 @@
+"""Checking motion files against rules: reading, reports, settings."""

@@ -1,0 +1,110 @@
+"""What was found, as text, JSON, JUnit's XML, or a picture of the worst moments."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+from selfcorrect.datasets.files.motion_file import Reading
+from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.experiments.checking.check_files import Checked
+from selfcorrect.motion.checks.findings import Finding
+from selfcorrect.motion.pictures.drawing import Panel, film_strip, save_picture
+from selfcorrect.storage.files import replacing
+
+ROWS, MOMENTS = 12, 5
+"""Findings in a picture, and frames of each: around the worst one, which is in the middle."""
+
+_APART_S = 0.1
+
+
+def text_of(checked: Checked) -> Iterator[str]:
+    """The lines of one file; none for one without findings."""
+    if checked.error:
+        yield f"{checked.path}: unreadable: {checked.error}"
+    elif checked.broken:
+        yield f"{checked.path}: {_counted(len(checked.broken), 'finding')}"
+        for number, findings in enumerate(checked.findings):
+            where = f"motion {number}: " if len(checked.findings) > 1 else ""
+            yield from (f"  {where}{finding}" for finding in findings)
+
+
+def summary_of(all_checked: Sequence[Checked]) -> str:
+    """One line about all files: how many break rules, which rules, how many could not be read."""
+    broken, unreadable = _counts(all_checked)
+    rules = Counter(code for one in all_checked for code in {finding.code for finding in one.broken})
+    told = ", ".join(f"{code} in {count}" for code, count in sorted(rules.items()))
+    return (
+        f"{_counted(len(all_checked), 'file')}: {broken} with findings"
+        + (f" ({told})" if told else "")
+        + (f", {unreadable} unreadable" if unreadable else "")
+    )
+
+
+def _counts(all_checked: Sequence[Checked]) -> tuple[int, int]:
+    """How many files break rules, and how many could not be read."""
+    return sum(bool(one.broken) for one in all_checked), sum(bool(one.error) for one in all_checked)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" + ("" if count == 1 else "s")
+
+
+def json_of(all_checked: Sequence[Checked]) -> str:
+    """A list of files, each with the findings of its motions; frames count from 0, `stop` is exclusive."""
+    return json.dumps([_data(checked) for checked in all_checked], indent=1)
+
+
+def _data(checked: Checked) -> dict[str, Any]:
+    found = [[asdict(finding) | {"says": finding.words()} for finding in findings] for findings in checked.findings]
+    return {"path": str(checked.path), "error": checked.error, "motions": found}
+
+
+def junit_of(all_checked: Sequence[Checked]) -> str:
+    """JUnit's XML: a test case per file, with a failure for each finding."""
+    broken, unreadable = _counts(all_checked)
+    counts = {"tests": str(len(all_checked)), "failures": str(broken), "errors": str(unreadable)}
+    root = ElementTree.Element("testsuites", counts)
+    suite = ElementTree.SubElement(root, "testsuite", {"name": "selfcorrect check", **counts})
+    for checked in all_checked:
+        case = ElementTree.SubElement(suite, "testcase", classname="selfcorrect.check", name=str(checked.path))
+        if checked.error:
+            ElementTree.SubElement(case, "error", message=checked.error)
+        if checked.broken:
+            lines = [str(finding) for finding in checked.broken]
+            failure = ElementTree.SubElement(case, "failure", message=lines[0])
+            failure.text = "\n".join(lines)
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True)
+
+
+def draw_worst(path: Path, all_checked: Sequence[Checked], reading: Reading) -> None:
+    """A PNG with a row of moments for each of the worst findings, at most one per rule and file."""
+    found = [(checked.path, finding) for checked in all_checked for finding in _one_per_rule(checked)]
+    rows = sorted(found, key=lambda row: -row[1].severity)
+    panels = [_panel(file, finding, reading) for file, finding in rows[:ROWS]]
+    with replacing(path) as temporary:
+        save_picture(temporary, film_strip(panels, pictures=MOMENTS, size_px=220))
+
+
+def _one_per_rule(checked: Checked) -> list[Finding]:
+    """The first motion's worst finding of each rule."""
+    worst: dict[str, Finding] = {}
+    for finding in checked.findings[0] if checked.findings else ():
+        if finding.code not in worst or finding.value > worst[finding.code].value:
+            worst[finding.code] = finding
+    return list(worst.values())
+
+
+def _panel(file: Path, finding: Finding, reading: Reading) -> Panel:
+    motion = open_motion(file, reading, any_body=True).motions[0]
+    step = max(1, round(_APART_S * motion.fps)) if finding.stop - finding.start > 3 else 1
+    frames = np.clip(finding.frame + step * (np.arange(MOMENTS) - MOMENTS // 2), 0, len(motion) - 1)
+    return Panel(motion.taken(frames), f"{file.stem[:14]} {finding.code} @{finding.frame}")

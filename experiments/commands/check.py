@@ -1,0 +1,97 @@
+"""`selfcorrect check`: which rules of physical plausibility motion files break, where, and by how much."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from selfcorrect.errors import InputError
+from selfcorrect.experiments.commands.inputs import must_exist
+
+if TYPE_CHECKING:
+    from selfcorrect.experiments.checking.check_files import Checked
+
+
+@dataclass(frozen=True)
+class CheckCommand:
+    """Say what is physically implausible in motion files: which rule, which frames, which joints, by how much.
+
+    Takes what `correct` takes, and folders of it, and changes nothing. `--rules` lists the rules with their thresholds.
+    Settings may stand in pyproject.toml under [tool.selfcorrect.check]: select, ignore, and thresholds by rule. Exit
+    code 0: nothing was found; 1: something was; 2: bad arguments, or a file could not be read.
+    """
+
+    inputs: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """Motion files, and folders that are searched for them."""
+    select: tuple[str, ...] = ()
+    """Only these rules: codes, names, or first letters of codes, e.g. F S1 pace. Those of pyproject.toml without."""
+    ignore: tuple[str, ...] = ()
+    """Not these rules, besides those that pyproject.toml ignores."""
+    physics: bool = False
+    """Also solve for the forces of the floor that would move the body so: unsupported frames, and help needed."""
+    format: Literal["text", "json", "junit"] = "text"
+    """How findings are written."""
+    out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",))] = None
+    """File for the findings; standard output without."""
+    picture: Path | None = None
+    """PNG of the worst moments, the worst one in the middle of each row."""
+    quiet: Annotated[bool, tyro.conf.arg(aliases=("-q",))] = False
+    """Only the summary."""
+    rules: bool = False
+    """List the rules and end."""
+    metres_per_unit: float | None = None
+    """Length of the BVH files' unit; without it, the usual unit nearest to a person's size."""
+    fps: float | None = None
+    """Frames per second of .npy files, which do not tell; HumanML3D's 20 without."""
+    up: Literal["y", "z"] | None = None
+    """Vertical axis of the BVH files; told from the body without."""
+    body_model: Path | None = None
+    """A SMPL, SMPL+H or SMPL-X file that gives AMASS files' shapes their bone lengths; an average body without."""
+    allow_pickle: bool = False
+    """Read a body model from a .pkl file, whose source you trust."""
+
+    def run(self) -> int:
+        """Check, report, and return the exit code."""
+        if self.rules:
+            return _print_rules()
+        must_exist((*self.inputs, self.body_model))
+        from tqdm import tqdm
+
+        from selfcorrect.datasets.files.motion_file import Reading
+        from selfcorrect.datasets.files.open import motion_files
+        from selfcorrect.experiments.checking import reports
+        from selfcorrect.experiments.checking.check_files import check_files
+        from selfcorrect.experiments.checking.settings import project_choice
+
+        choice = project_choice(Path.cwd()).narrowed(self.select, self.ignore)
+        reading = Reading(self.metres_per_unit, self.fps, self.up, self.body_model, self.allow_pickle)
+        paths = [file for place in self.inputs for file in motion_files(place)]
+        if not paths:
+            raise InputError(f"{', '.join(map(str, self.inputs)) or 'no files given'}: no motion files here")
+        bar = tqdm(paths, "checking", unit="file", disable=None, leave=False)
+        done = list(check_files(bar, reading, choice, self.physics))
+        words = {"text": self._text, "json": reports.json_of, "junit": reports.junit_of}[self.format](done)
+        self.out.write_text(words + "\n", encoding="utf-8") if self.out else print(words)
+        if self.picture and any(checked.broken for checked in done):
+            reports.draw_worst(self.picture, done, reading)
+        return 2 if any(checked.error for checked in done) else int(any(checked.broken for checked in done))
+
+    def _text(self, done: Sequence[Checked]) -> str:
+        from selfcorrect.experiments.checking import reports
+
+        files = [] if self.quiet else [line for checked in done for line in reports.text_of(checked)]
+        return "\n".join([*files, reports.summary_of(done)])
+
+
+def _print_rules() -> int:
+    from selfcorrect.motion.checks.rules import RULES
+
+    for rule in RULES:
+        least = f" for {rule.least_s:g} s" if rule.least_s else ""
+        limit = f"{rule.threshold:g} {rule.unit}".strip() + least
+        print(f"{rule.code}  {rule.name:<18} {limit:<24} {rule.tells} [{rule.source}]")
+    return 0

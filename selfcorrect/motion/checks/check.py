@@ -1,0 +1,70 @@
+"""Check motions against the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from selfcorrect.errors import SettingError
+from selfcorrect.motion.checks.findings import Finding, Rule, findings
+from selfcorrect.motion.checks.rules import RULES
+from selfcorrect.motion.checks.sight import Sight
+from selfcorrect.motion.motion import Motion
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which rules count, each by its code, its name, or first letters of its code; `ignore` is stronger.
+
+    select: empty for all; thresholds: other than the table's.
+    """
+
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for word in (*self.select, *self.ignore, *self.thresholds):
+            if not any(_means(word, rule) for rule in RULES):
+                known = ", ".join(f"{rule.code} ({rule.name})" for rule in RULES)
+                raise SettingError(f"no rule is called {word!r}; there are {known}")
+
+    def narrowed(self, select: Sequence[str], ignore: Sequence[str]) -> Self:
+        """With another selection where there is one, and more that is ignored."""
+        return replace(self, select=tuple(select) or self.select, ignore=(*self.ignore, *ignore))
+
+    def of(self, rules: Sequence[Rule]) -> list[Rule]:
+        """The rules that count, with their thresholds."""
+        counting = [
+            rule
+            for rule in rules
+            if (not self.select or any(_means(word, rule) for word in self.select))
+            and not any(_means(word, rule) for word in self.ignore)
+        ]
+        return [self._with_threshold(rule) for rule in counting]
+
+    def _with_threshold(self, rule: Rule) -> Rule:
+        own = next((value for word, value in self.thresholds.items() if _means(word, rule)), rule.threshold)
+        return replace(rule, threshold=own)
+
+
+def _means(word: str, rule: Rule) -> bool:
+    return word == rule.name or (bool(word) and rule.code.startswith(word.upper()))
+
+
+def check(motion: Motion, select: Sequence[str] = (), ignore: Sequence[str] = ()) -> list[Finding]:
+    """What is physically implausible about a motion, rule by rule and each in the order of time; often nothing.
+
+    select, ignore: codes or names of rules, or first letters of codes. Raises SettingError for unknown ones.
+    """
+    return check_with(motion, Choice(tuple(select), tuple(ignore)))
+
+
+def check_with(motion: Motion, choice: Choice) -> list[Finding]:
+    """What the chosen rules find, those of physics left out."""
+    if not len(motion):
+        return []
+    sight = Sight(motion)
+    measured = ((rule, rule.measure(sight)) for rule in choice.of(RULES) if rule.measure)
+    return [found for rule, values in measured for found in findings(rule, values, len(sight), sight.fps)]

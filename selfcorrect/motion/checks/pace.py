@@ -1,0 +1,52 @@
+"""The rule of pace: bodies in flight fall at 9.81 m/s², so flights tell how fast a motion's time runs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from selfcorrect.motion.checks.findings import Measured, runs
+from selfcorrect.motion.checks.floor import GRAVITY_M_S2
+from selfcorrect.motion.checks.sight import Sight
+
+_CLEAR_M = 0.04
+_SHORTEST_S, _FEWEST = 0.12, 6
+"""A flight: everything so far above the floor, for so long and so many frames."""
+
+_LEAST_ARC_M, _ROUGH = 0.08, 0.055
+"""Least height of a flight's parabola, and most by which the centre of mass may be off it, over that height: in lower
+or rougher ones toes or hands still touch something."""
+
+
+def pace(sight: Sight) -> float | None:
+    """How many times as fast as gravity admits time runs in a motion's flights; None where there are none to tell."""
+    if not sight.has_feet:
+        return None
+    falls = [fall for start, stop in _flights(sight) if (fall := _fall_m_s2(sight, start, stop)) is not None]
+    if not falls:
+        return None
+    weights = np.array([frames for _, frames in falls], dtype=float)
+    fall_m_s2 = float(np.average([fall for fall, _ in falls], weights=weights**2))
+    return float(np.sqrt(max(fall_m_s2, 0.0) / GRAVITY_M_S2))
+
+
+def _flights(sight: Sight) -> list[tuple[int, int]]:
+    least = max(_FEWEST, round(_SHORTEST_S * sight.fps))
+    return [(start, stop) for start, stop in runs(sight.clear_m > _CLEAR_M) if stop - start >= least]
+
+
+def _fall_m_s2(sight: Sight, start: int, stop: int) -> tuple[float, int] | None:
+    """Downward acceleration of the centre of mass in a flight and the flight's frames; None for what is no parabola."""
+    heights = sight.centre_m[start:stop, 1]
+    times = np.arange(len(heights)) / sight.fps
+    curve, slope, level = np.polyfit(times, heights, 2)
+    residual_m = float(np.abs(heights - np.polyval((curve, slope, level), times)).max())
+    rises, falls = slope > 0, slope + 2 * curve * times[-1] < 0
+    arc_m = -float(curve) * times[-1] ** 2 / 4
+    free = rises and falls and arc_m > _LEAST_ARC_M and residual_m < _ROUGH * arc_m
+    return (-2 * float(curve), len(heights)) if free else None
+
+
+def pace_off(sight: Sight) -> Measured:
+    """By which factor time runs too fast or too slow for gravity, less 1."""
+    found = pace(sight)
+    return Measured.nothing() if found is None else Measured.whole(max(found, 1 / max(found, 1e-3)) - 1)

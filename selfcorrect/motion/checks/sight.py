@@ -1,0 +1,140 @@
+"""A motion as rules look at it: places, speeds, soles and the centre of mass, each worked out once and when needed."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from scipy.ndimage import uniform_filter1d
+
+from selfcorrect.motion.body.flesh import FLESH_M, HEAD_RADIUS_M, head_point, sole_points
+from selfcorrect.motion.kinematics import forward_kinematics
+from selfcorrect.motion.measures.contacts import floor_height_m
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.rotations import applied
+
+FLOOR_ELSEWHERE_M = 0.08
+"""A floor further from y = 0 is elsewhere as a whole; heights are then those above it."""
+
+_AT_FLOOR_M, _SELDOM = 0.04, 0.1
+"""Feet this near to y = 0, in more than this share of frames, show that the floor is there and other frames wrong."""
+
+HAND_M = 0.19
+"""Length of an adult's hand, which may reach further than the wrist (Winter 2009, figure 4.1)."""
+
+_AVERAGED_S = 0.1
+_MASS_PERCENT = {
+    "pelvis": 11.2, "spine1": 7.0, "spine2": 9.0, "spine3": 14.8, "neck": 1.6, "head": 5.3, "hip": 7.9, "knee": 8.4,
+    "ankle": 3.3, "foot": 0.7, "shoulder": 2.2, "elbow": 2.0, "wrist": 1.2,
+}  # fmt: skip
+"""Shares of the body's mass seen as points at the joints: half of each segment of de Leva 1996 at either end."""
+
+
+class Sight:
+    """A motion of T frames, J joints, and what can be seen of it. Body joints are those that are parts."""
+
+    def __init__(self, motion: Motion) -> None:
+        self.motion, self.skeleton, self.fps = motion, motion.skeleton, motion.fps
+        known = [joint for joint, part in enumerate(motion.skeleton.parts) if part]
+        self.joints = known or list(range(len(motion.skeleton)))
+        self.names = tuple(motion.skeleton.names[joint] for joint in self.joints)
+
+    def __len__(self) -> int:
+        return len(self.motion)
+
+    @cached_property
+    def _poses(self) -> tuple[np.ndarray, np.ndarray]:
+        return forward_kinematics(self.skeleton, self.motion.root_m, self.motion.rotations)
+
+    @property
+    def positions_m(self) -> np.ndarray:
+        """(T, J, 3) of all joints, world."""
+        return self._poses[0]
+
+    @property
+    def orientations(self) -> np.ndarray:
+        """(T, J, 4) of all joints, world."""
+        return self._poses[1]
+
+    @cached_property
+    def body_m(self) -> np.ndarray:
+        """(T, B, 3) of the body's joints."""
+        return self.positions_m[:, self.joints]
+
+    @cached_property
+    def steps_m(self) -> np.ndarray:
+        """(T − 1, B, 3) from frame to frame."""
+        return np.diff(self.body_m, axis=0)
+
+    def places(self, *parts: str) -> np.ndarray | None:
+        """(T, P, 3) of parts; None where the skeleton lacks one."""
+        joints = [self.skeleton.joint(part) for part in parts]
+        return None if None in joints else self.positions_m[:, np.array(joints, dtype=int)]
+
+    @cached_property
+    def has_feet(self) -> bool:
+        """Whether both ankles are known, without which there are no soles."""
+        return None not in (self.skeleton.joint("left_ankle"), self.skeleton.joint("right_ankle"))
+
+    @cached_property
+    def ground_m(self) -> float:
+        """Height of the floor: 0, unless the feet show another one and are hardly ever at y = 0."""
+        if not self.has_feet or not len(self):
+            return 0.0
+        floor_m = floor_height_m(self.motion)
+        at_zero = np.abs(self._soles_m[..., 1].min(axis=1)) < _AT_FLOOR_M
+        return floor_m if abs(floor_m) > FLOOR_ELSEWHERE_M and at_zero.mean() < _SELDOM else 0.0
+
+    @cached_property
+    def _soles_m(self) -> np.ndarray:
+        """(T, P, 3) of the soles' corners, world."""
+        soles = sole_points(self.skeleton)
+        return self.positions_m[:, soles.joints] + applied(self.orientations[:, soles.joints], soles.offsets_m)
+
+    @cached_property
+    def soles_m(self) -> np.ndarray:
+        """(T, P, 3) of the soles' corners above the floor, left foot first."""
+        return self._soles_m - np.array([0.0, self.ground_m, 0.0])
+
+    @cached_property
+    def flesh_m(self) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Heights (T, F) of the lowest flesh around joints other than the feet, above the floor, and their names."""
+        radii = {joint: FLESH_M.get(_unsided(self.skeleton.parts[joint])) for joint in self.joints}
+        around = [(joint, radius) for joint, radius in radii.items() if radius is not None]
+        joints = [joint for joint, _ in around]
+        heights = self.positions_m[:, joints, 1] - np.array([radius for _, radius in around])
+        names = [self.skeleton.names[joint] for joint in joints]
+        if (head := head_point(self.skeleton)) is not None:
+            top = self.positions_m[:, head[0]] + applied(self.orientations[:, head[0]], head[1])
+            heights = np.concatenate([heights, top[:, 1:2] - HEAD_RADIUS_M], axis=1)
+            names.append(self.skeleton.names[head[0]])
+        return heights - self.ground_m, tuple(names)
+
+    @cached_property
+    def lowest_m(self) -> np.ndarray:
+        """(T,) height of the body's lowest point above the floor."""
+        return np.minimum(self.flesh_m[0].min(axis=1, initial=np.inf), self.soles_m[..., 1].min(axis=1))
+
+    @cached_property
+    def clear_m(self) -> np.ndarray:
+        """(T,) how far above the floor everything certainly is, hands included wherever they may point."""
+        wrists = [at for at, joint in enumerate(self.joints) if self.skeleton.parts[joint].endswith("_wrist")]
+        hands_m = self.body_m[:, wrists, 1].min(axis=1, initial=np.inf) - self.ground_m - HAND_M
+        return np.minimum(self.lowest_m, hands_m)
+
+    @cached_property
+    def falls_m_s2(self) -> np.ndarray:
+        """(T,) downward acceleration of the centre of mass, averaged over a tenth of a second."""
+        heights_m = self.centre_m[:, 1]
+        up_m_s2 = np.gradient(np.gradient(heights_m, 1 / self.fps), 1 / self.fps)
+        return -uniform_filter1d(up_m_s2, max(1, round(_AVERAGED_S * self.fps)), mode="nearest")
+
+    @cached_property
+    def centre_m(self) -> np.ndarray:
+        """(T, 3) of the centre of mass, of point masses at the joints."""
+        shares = np.array([_MASS_PERCENT.get(_unsided(self.skeleton.parts[joint]), 0.0) for joint in self.joints])
+        return np.einsum("tji,j->ti", self.body_m, shares) / max(float(shares.sum()), 1e-9)
+
+
+def _unsided(part: str) -> str:
+    return part.removeprefix("left_").removeprefix("right_")

@@ -1,0 +1,57 @@
+"""Rules of physics: whether forces of the floor on the body explain how it moves. Nothing is simulated.
+
+What is mended by kinematics is mended first, because feet that hover by two centimetres are the floor's rules' business
+and would carry nothing here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import uniform_filter1d
+
+from selfcorrect.motion.checks.check import Choice
+from selfcorrect.motion.checks.findings import Finding, Measured, findings
+from selfcorrect.motion.checks.rules import RULES
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.simulators.body.carrying import onto_links
+from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, humanoid
+from selfcorrect.simulators.mending.precondition import PreconditionSettings
+from selfcorrect.simulators.pipeline import precondition
+from selfcorrect.simulators.planning.contact_plan import plan_contacts
+from selfcorrect.simulators.settings import TrackerSettings
+
+_HELP_S = 2.0
+_FEWEST_FRAMES = 8
+
+
+def check_physics(motion: Motion, choice: Choice) -> list[Finding]:
+    """What the chosen rules of physics find; nothing for a motion too short to tell.
+
+    Raises InputError where the skeleton has no legs.
+    """
+    rules = [rule for rule in choice.of(RULES) if rule.measure is None]
+    if not rules or len(motion) < _FEWEST_FRAMES:
+        return []
+    missing = missing_bodyweights(motion)
+    measured = {"X1": unsupported(missing), "X2": helped(missing, motion.fps)}
+    return [one for rule in rules for one in findings(rule, measured[rule.code], len(motion), motion.fps)]
+
+
+def missing_bodyweights(motion: Motion) -> np.ndarray:
+    """(T, 3) force that the floor cannot give a motion, after it was mended by kinematics, world, body weights."""
+    mended = precondition(MotionBatch.stack([motion]), PreconditionSettings())
+    body = humanoid(motion.skeleton, soles=mended.soles)
+    links = onto_links(body, mended.motions)
+    rest = plan_contacts(body, links, TrackerSettings().friction, supports=mended.supports).rest
+    return rest[0, :, :3] / (body.total_mass_kg * GRAVITY_M_S2)
+
+
+def unsupported(missing: np.ndarray) -> Measured:
+    """Upward force that is missing, per frame."""
+    return Measured(missing[:, 1:2], ("body",))
+
+
+def helped(missing: np.ndarray, fps: float) -> Measured:
+    """Size of the missing force, averaged over two seconds."""
+    window = max(1, round(_HELP_S * fps))
+    return Measured(uniform_filter1d(np.linalg.norm(missing, axis=-1), window, mode="nearest")[:, None], ("body",))

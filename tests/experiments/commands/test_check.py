@@ -1,0 +1,130 @@
+"""`selfcorrect check`: exit codes, reports, settings, pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from selfcorrect.datasets.collections.deepmimic import load_deepmimic
+from selfcorrect.datasets.files.bvh import clip_of, write_bvh
+from selfcorrect.experiments.cli import main
+from selfcorrect.motion.motion import Motion
+
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture(scope="module")
+def walk() -> Motion:
+    return next(clip for clip in load_deepmimic() if clip.label == "walk")
+
+
+@pytest.fixture
+def folder(walk: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A good file and one whose walker is half a metre in the air; also the working directory."""
+    write_bvh(tmp_path / "good.bvh", clip_of(walk))
+    write_bvh(tmp_path / "high.bvh", clip_of(replace(walk, root_m=walk.root_m + np.array([0.0, 0.5, 0.0]))))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def call(*words: object) -> tuple[int, str]:
+        code = main(["check", *map(str, words)])
+        return code, capsys.readouterr().out
+
+    return call
+
+
+def test_a_good_file_ends_with_0_and_a_bad_one_with_1(folder: Path, run: Run) -> None:
+    assert run("good.bvh") == (0, "1 file: 0 with findings\n")
+    code, printed = run(folder)
+    assert code == 1
+    assert "good.bvh" not in printed
+    assert "high.bvh: 1 finding\n  F4 floor-elsewhere: frames 0–" in printed
+    assert printed.endswith("2 files: 1 with findings (F4 in 1)\n")
+
+
+def test_what_cannot_be_read_ends_with_2(folder: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "broken.bvh").write_text("HIERARCHY\n")
+    code, printed = run(folder)
+    assert code == 2
+    assert "broken.bvh: unreadable: " in printed
+    assert printed.endswith("1 unreadable\n")
+    assert run("missing.bvh")[0] == 2
+    assert run()[0] == 2
+
+
+def test_findings_are_written_as_json_and_junit(folder: Path, run: Run) -> None:
+    assert run(folder, "--format", "json", "-o", "found.json") == (1, "")
+    good, high = json.loads((folder / "found.json").read_text())
+    assert (good["motions"], good["error"]) == ([[]], "")
+    assert high["motions"][0][0]["code"] == "F4"
+    root = ElementTree.fromstring(run(folder, "--format", "junit")[1])
+    assert (root.attrib["tests"], root.attrib["failures"], root.attrib["errors"]) == ("2", "1", "0")
+    failure = root.find("./testsuite/testcase[2]/failure")
+    assert failure is not None
+    assert failure.attrib["message"].startswith("F4 floor-elsewhere")
+
+
+def test_rules_are_chosen_on_the_command_line_and_in_pyproject(folder: Path, run: Run) -> None:
+    assert run("high.bvh", "--ignore", "F4")[0] == 0
+    assert run("high.bvh", "--select", "S", "pace")[0] == 0
+    (folder / "pyproject.toml").write_text('[tool.selfcorrect.check]\nignore = ["floor-elsewhere"]\n')
+    assert run("high.bvh")[0] == 0
+    (folder / "pyproject.toml").write_text("[tool.selfcorrect.check]\nthresholds = {F4 = 0.6}\n")
+    assert run("high.bvh")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        ('ignore = ["nonsense"]', "no rule is called 'nonsense'"),
+        ('ignore = "F4"', "ignore must be a list"),
+        ("tolerance = 3", "knows select, ignore, thresholds, got tolerance"),
+        ('thresholds = {F4 = "high"}', "thresholds must be a table of numbers"),
+        ("ignore = [", "expected TOML"),
+    ],
+)
+def test_wrong_settings_are_named_with_their_file(
+    folder: Path, run: Run, capsys: pytest.CaptureFixture[str], table: str, complaint: str
+) -> None:
+    (folder / "pyproject.toml").write_text(f"[tool.selfcorrect.check]\n{table}\n")
+    assert main(["check", "good.bvh"]) == 2
+    told = capsys.readouterr().err
+    assert "pyproject.toml: " in told
+    assert complaint in told
+
+
+def test_the_worst_moments_are_drawn(folder: Path, run: Run) -> None:
+    run(folder, "--picture", "worst.png", "--quiet")
+    with Image.open(folder / "worst.png") as picture:
+        assert picture.size == (5 * 220, 220)
+
+
+def test_rules_are_listed(run: Run) -> None:
+    code, printed = run("--rules")
+    assert code == 0
+    assert printed.splitlines()[0].startswith("F1  under-floor")
+    assert "X2  help-needed" in printed
+
+
+def test_quiet_prints_the_summary_alone(folder: Path, run: Run) -> None:
+    assert run(folder, "--quiet") == (1, "2 files: 1 with findings (F4 in 1)\n")
+
+
+def test_physics_finds_a_body_that_is_shaken(walk: Motion, folder: Path, run: Run) -> None:
+    times_s = np.arange(len(walk)) / walk.fps
+    shaken_m = walk.root_m + 0.12 * np.sin(15 * times_s)[:, None] * np.array([1.0, 0.0, 0.0])
+    write_bvh(folder / "shaken.bvh", clip_of(replace(walk, root_m=shaken_m)))
+    assert run("good.bvh", "--physics", "--select", "X")[0] == 0
+    code, printed = run("shaken.bvh", "--physics", "--select", "X")
+    assert code == 1
+    assert "X2 help-needed" in printed

@@ -1,0 +1,154 @@
+"""Rules of plausibility: what breaks them is found with frame and joint, and ordinary motion breaks none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from selfcorrect import check
+from selfcorrect.errors import SettingError
+from selfcorrect.motion.body.smpl import SMPL_BODY
+from selfcorrect.motion.checks.check import Choice, check_with
+from selfcorrect.motion.checks.findings import Measured, Rule, findings
+from selfcorrect.motion.checks.pace import pace
+from selfcorrect.motion.checks.rules import RULES
+from selfcorrect.motion.checks.sight import Sight
+from selfcorrect.motion.motion import Motion
+from selfcorrect.testing import assert_plausible
+
+
+@pytest.fixture
+def motion() -> Motion:
+    """A person who stands, arms down, and sways."""
+    sway = 0.1 * np.sin(np.linspace(0, 6, 90))
+    rotations = np.tile([0.0, 0, 0, 1], (90, 22, 1))
+    rotations[:, 12] = Rotation.from_rotvec(sway[:, None] * [1, 0, 0]).as_quat()
+    for joint, degrees in ((16, -70), (17, 70)):
+        rotations[:, joint] = Rotation.from_euler("z", degrees, degrees=True).as_quat()
+    skeleton = SMPL_BODY.average()
+    height_m = -skeleton.offsets_m[[1, 4, 7, 10], 1].sum() + 0.025  # the sole lies 25 mm below the toe joint
+    return Motion(skeleton, np.tile([0.0, height_m, 0.0], (90, 1)), rotations, 30.0)
+
+
+def moved(motion: Motion, shift_m: np.ndarray) -> Motion:
+    return replace(motion, root_m=motion.root_m + shift_m)
+
+
+def codes(motion: Motion) -> list[str]:
+    return [finding.code for finding in check(motion)]
+
+
+def test_an_ordinary_motion_breaks_no_rule(motion: Motion) -> None:
+    assert check(motion) == []
+    assert_plausible([motion, motion])
+
+
+def test_a_body_that_sinks_is_found_with_frames_and_depth(motion: Motion) -> None:
+    shift_m = np.zeros((90, 3))
+    shift_m[40:60, 1] = -0.15
+    found = next(finding for finding in check(moved(motion, shift_m)) if finding.code == "F1")
+    assert (found.start, found.stop) == (40, 60)
+    assert found.value == pytest.approx(0.15, abs=0.002)
+    assert set(found.things[:2]) == {"left foot", "right foot"}
+    assert "frames 40–59, " in str(found)
+
+
+def test_a_body_in_the_air_hovers_unless_it_falls(motion: Motion) -> None:
+    times_s = np.arange(90) / 30.0
+    shift_m = np.zeros((90, 3))
+    shift_m[20:60, 1] = 0.3
+    assert "F2" in codes(moved(motion, shift_m))
+    flight_s = np.clip(times_s - 1.0, 0.0, 0.5)
+    shift_m[:, 1] = 0.5 * 9.81 * flight_s * (0.5 - flight_s)
+    assert not {"F1", "F2"} & set(codes(moved(motion, shift_m)))
+
+
+def test_feet_that_slide_are_found_and_feet_that_turn_are_not(motion: Motion) -> None:
+    along_m = 0.3 * np.arange(90)[:, None] / 30.0 * np.array([1.0, 0.0, 0.0])
+    found = next(finding for finding in check(moved(motion, along_m)) if finding.code == "F3")
+    assert found.value == pytest.approx(0.3, abs=0.01)
+    turns = Rotation.from_rotvec(0.8 * np.arange(90)[:, None] / 30.0 * [0, 1, 0])  # about the left foot
+    pivot = np.array([0.1, 0.0, 0.05])
+    rotations = motion.rotations.copy()
+    rotations[:, 0] = (turns * Rotation.from_quat(rotations[:, 0])).as_quat()
+    turned = replace(motion, root_m=pivot + turns.apply(motion.root_m - pivot), rotations=rotations)
+    assert "F3" not in codes(turned)
+
+
+@pytest.mark.parametrize("height_m", [0.3, -0.2])
+def test_another_floor_is_found_once(motion: Motion, height_m: float) -> None:
+    assert codes(moved(motion, np.array([0.0, height_m, 0.0]))) == ["F4"]
+
+
+def test_a_spike_is_named_with_joint_and_frame(motion: Motion) -> None:
+    motion.rotations[20, 16] = Rotation.from_euler("z", 60, degrees=True).as_quat()
+    spike, speed = (next(one for one in check(motion) if one.code == code) for code in ("S3", "S2"))
+    assert (spike.frame, spike.things[0]) == (20, "left_wrist")
+    assert (speed.start, speed.stop, speed.things[0]) == (19, 21, "left_wrist")
+
+
+def test_frames_that_repeat_are_found_where_they_repeat(motion: Motion) -> None:
+    motion.rotations[30:40] = motion.rotations[30]
+    (found,) = (one for one in check(motion) if one.code == "S5")
+    assert (found.start, found.stop, found.value) == (31, 40, 9.0)
+
+
+def test_a_statue_and_an_odd_rate_and_another_unit_are_found(motion: Motion) -> None:
+    still = replace(motion, rotations=np.tile(motion.rotations[:1], (90, 1, 1)))
+    assert "S6" in codes(still)
+    assert "R3" in codes(replace(motion, fps=1.0))
+    large = replace(motion, skeleton=SMPL_BODY.skeleton(100 * motion.skeleton.offsets_m), root_m=100 * motion.root_m)
+    assert "R1" in codes(large)
+
+
+@pytest.mark.parametrize("speed", [0.7, 1.0, 1.4])
+def test_flights_tell_the_pace(motion: Motion, speed: float) -> None:
+    times_s = np.arange(90) / 30.0
+    flight_s = np.clip(times_s - 1.0, 0.0, 0.6)
+    jump = moved(motion, 0.5 * 9.81 * (flight_s * (0.6 - flight_s))[:, None] * np.array([0.0, 1.0, 0.0]))
+    measured = pace(Sight(replace(jump, fps=30.0 * speed)))
+    assert measured == pytest.approx(speed, rel=0.02)
+    assert ("P1" in codes(replace(jump, fps=30.0 * speed))) == (speed != 1.0)
+
+
+def test_a_skeleton_without_known_parts_is_checked_as_far_as_possible(motion: Motion) -> None:
+    unknown = replace(motion, skeleton=replace(motion.skeleton, parts=("",) * 22))
+    assert check(unknown) == []
+    unknown.rotations[20, 16] = Rotation.from_euler("z", 60, degrees=True).as_quat()
+    assert "S3" in codes(unknown)
+
+
+def test_rules_are_chosen_by_code_name_and_letter(motion: Motion) -> None:
+    broken = moved(motion, np.array([0.0, 0.5, 0.0]))
+    assert {one.code for one in check(broken, select=["F"])} == {"F4"}
+    assert check(broken, select=["floor-elsewhere"], ignore=["F4"]) == []
+    assert check_with(broken, Choice(thresholds={"floor-elsewhere": 0.6})) == []
+    with pytest.raises(SettingError, match="no rule is called 'nonsense'; there are F1"):
+        check(motion, select=["nonsense"])
+
+
+def test_short_motions_break_nothing_by_being_short(motion: Motion) -> None:
+    for frames in (0, 1, 2, 3, 8):
+        assert set(codes(motion.frames(0, frames))) <= {"S6"}
+
+
+def test_runs_shorter_than_asked_for_are_no_findings() -> None:
+    rule = Rule("Z1", "test", "A test.", 1.0, "m", "{value:.0f}", "none", None, least_s=0.1)
+    values = np.array([0, 2, 2, 0, 2, 3, 2, 0.0])[:, None]
+    (found,) = findings(rule, Measured(values, ("thing",)), 8, 30.0)
+    assert (found.start, found.stop, found.frame, found.value, found.words()) == (4, 7, 5, 3.0, "3")
+
+
+def test_codes_and_names_of_rules_are_unique() -> None:
+    assert len({rule.code for rule in RULES}) == len({rule.name for rule in RULES}) == len(RULES)
+
+
+def test_the_helper_says_which_motions_are_implausible(motion: Motion) -> None:
+    sunk = moved(motion, np.array([0.0, -0.3, 0.0]))
+    with pytest.raises(AssertionError, match=r"1 of 2 motions are implausible\nmotion 1: F4 floor-elsewhere"):
+        assert_plausible([motion, sunk])
+    assert_plausible([motion, sunk], allowed=1)
+    assert_plausible([sunk], ignore=["F4"])
