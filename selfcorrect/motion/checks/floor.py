@@ -14,7 +14,7 @@ LOW_M, OTHERS_LOW_M = 0.05, 0.03
 
 
 HIGH_M, _FALLING = 0.05, 0.5
-"""A body so high has left the floor; in flight, and on average until it is back, it falls at this share of g or more."""
+"""A body so high has left the floor; in flight, on average until it is back, it falls at this share of g or more."""
 
 _WHILE_S, _CARRIED_S = 0.7, 0.3
 """Time within which something must stand still, and for how much of it soles must carry the body to tell."""
