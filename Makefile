@@ -9,7 +9,7 @@ INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 INSTALLED_FOR_DOCS := .venv/.installed-for-docs
 MOCAP ?= $(or $(SELFCORRECT_SHARED),../shared)/mocap/cmu-bvh.tar.gz
 
-.PHONY: setup motion test lint types docs bench clean
+.PHONY: setup motion test test-fast lint types docs bench clean
 
 setup: $(INSTALLED)
 
@@ -30,8 +30,14 @@ $(INSTALLED_FOR_DOCS): $(INSTALLED)
 motion: $(INSTALLED)
 	$(BIN)/selfcorrect motion
 
+# A process takes whole files, whose tests share what is costly to make, and in their order: long ones come early.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 test: $(INSTALLED_FOR_TESTS)
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+test-fast: $(INSTALLED_FOR_TESTS)
+	$(PYTEST) -m 'not slow'
 
 lint: $(INSTALLED_FOR_TESTS) types
 	$(BIN)/ruff check .

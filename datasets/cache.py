@@ -27,7 +27,7 @@ from tqdm import tqdm
 from selfcorrect.bugs import sentence_of
 from selfcorrect.datasets.collections import catalog
 from selfcorrect.datasets.collections.dataset import Clip
-from selfcorrect.errors import InputError
+from selfcorrect.errors import InputError, SettingError
 from selfcorrect.motion.body.smpl import SMPL_BODY, to_smpl
 from selfcorrect.motion.motion import Motion, MotionBatch, check_numbers
 from selfcorrect.motion.skeleton import SMPL_22, Skeleton
@@ -239,7 +239,7 @@ class MotionCache(Sequence[Motion]):
         """
         skeletons = [self._skeleton(index) for index in range(len(self))]
         if {skeleton.names for skeleton in skeletons} != {SMPL_22} or len(set(self.table["fps"])) > 1:
-            raise InputError(f"{self.folder}: windows need motions of SMPL's body at one rate: set body_only and fps")
+            raise SettingError(f"{self.folder}: windows need motions of SMPL's body at one rate: set body_only and fps")
         average = replace(skeletons[0], offsets_m=np.mean([skeleton.offsets_m for skeleton in skeletons], axis=0))
         return average, self.table["to_average"] / _to_average(average)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from selfcorrect.errors import InputError, WorkerError
+from selfcorrect.errors import WorkerError
 from selfcorrect.processes import require_workers, start_processes
 
 Progress = Callable[[str, int, int], None]
@@ -92,7 +92,7 @@ def _in_order(jobs: Sequence[Job]) -> Iterator[Job]:
     while waiting:
         ready = [job for job in waiting if job.after is None or job.after in done]
         if not ready:
-            raise InputError(f"job {waiting[0].name} waits for {waiting[0].after}, which is not among the jobs")
+            raise ValueError(f"job {waiting[0].name} waits for {waiting[0].after}, which is not among the jobs")
         done |= {job.name for job in ready}
         waiting = [job for job in waiting if job.name not in done]
         yield from ready

@@ -12,7 +12,7 @@ from typing import Protocol, Self, TypeAlias, cast
 import torch
 from torch import Tensor
 
-from selfcorrect.errors import InputError, SettingError
+from selfcorrect.errors import SettingError
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples
@@ -54,7 +54,7 @@ def sampling_settings(**settings: float) -> Bias:
 
     def bias(model: GenerativeModel, parents: Samples) -> Sampler:
         if not hasattr(model, "with_sampling"):
-            raise InputError(f"{type(model).__name__} has no sampling settings, asked for {', '.join(settings)}")
+            raise SettingError(f"{type(model).__name__} has no sampling settings, asked for {', '.join(settings)}")
         steered = cast(Steerable, model).with_sampling(**settings)
         return each_alone(cast(GenerativeModel, steered).sample)
 

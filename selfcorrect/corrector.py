@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selfcorrect.errors import InputError, SampleError, SettingError
+from selfcorrect.errors import CorrectorError, SampleError, SettingError
 from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples
 
@@ -49,14 +49,14 @@ def name_of(corrector: Corrector) -> str:
 def call_corrector(corrector: Corrector, samples: Samples, stream: Stream) -> Corrected:
     """Call `corrector` once, on a copy of the values, and check its answer against the contract.
 
-    Raises ValueError for a wrong type, length, shape or dtype and SampleError for an accepted non-finite sample.
+    Raises CorrectorError for a wrong type, length, shape or dtype and SampleError for an accepted non-finite sample.
     """
     copy = samples.with_values(samples.values.clone())
     answer = corrector(copy, stream) if _takes_stream(corrector) else corrector(copy)  # type: ignore[call-arg]
     if isinstance(answer, Samples):
         answer = Corrected(answer, torch.ones(len(answer), dtype=torch.bool))
     if not isinstance(answer, Corrected):
-        raise InputError(f"a corrector must return Samples or Corrected, got {type(answer).__name__}")
+        raise CorrectorError(f"a corrector must return Samples or Corrected, got {type(answer).__name__}")
     return _checked(answer, samples)
 
 
@@ -70,22 +70,22 @@ def _takes_stream(corrector: Corrector) -> bool:
 def _checked(answer: Corrected, given: Samples) -> Corrected:
     values = answer.samples.values
     if len(values) != len(given):
-        raise InputError(
+        raise CorrectorError(
             f"a corrector must return one sample per input, got {len(values)} for {len(given)}; "
             "to reject samples return Corrected with an `accepted` mask"
         )
     if values.shape != given.values.shape:
-        raise InputError(f"a corrector must keep the shape {tuple(given.values.shape)}, got {tuple(values.shape)}")
+        raise CorrectorError(f"a corrector must keep the shape {tuple(given.values.shape)}, got {tuple(values.shape)}")
     if not values.is_floating_point():
-        raise InputError(f"a corrector must return floating-point values, got {values.dtype}")
+        raise CorrectorError(f"a corrector must return floating-point values, got {values.dtype}")
     accepted = torch.as_tensor(answer.accepted)
     if accepted.shape != (len(given),) or accepted.dtype != torch.bool:
-        raise InputError(
+        raise CorrectorError(
             f"`accepted` must be bool of shape ({len(given)},), got {accepted.dtype} of shape {tuple(accepted.shape)}"
         )
     for key, column in answer.info.items():
         if np.shape(column) != (len(given),):
-            raise InputError(f"info[{key!r}] must have shape ({len(given)},), got {np.shape(column)}")
+            raise CorrectorError(f"info[{key!r}] must have shape ({len(given)},), got {np.shape(column)}")
     _check_finite(values, accepted)
     values = values.to(given.values)
     return Corrected(answer.samples.with_values(values), accepted.cpu(), answer.info)

@@ -19,7 +19,7 @@ from torch import Tensor
 from selfcorrect.bias import Bias, Sampler, each_alone, unbiased
 from selfcorrect.bugs import bug_behind
 from selfcorrect.correction import CorrectedBatch, Correction, Redraw, apply_corrector, describe
-from selfcorrect.errors import InputError, LoopError, SettingError
+from selfcorrect.errors import InputError, LoopError, SettingError, TrainingDivergedError
 from selfcorrect.fitting import Fitting, plain
 from selfcorrect.lineages import Genealogy, Space
 from selfcorrect.models.protocol import GenerativeModel
@@ -224,7 +224,7 @@ def _fit(
     trained = fitting(model, training, steps, stream)
     for name, tensor in trained.state().items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise InputError(f"training left numbers in {name!r} that are not finite (NaN or infinity)")
+            raise TrainingDivergedError(f"training left numbers in {name!r} that are not finite (NaN or infinity)")
     return trained
 
 

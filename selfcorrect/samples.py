@@ -10,7 +10,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from selfcorrect.errors import InputError, SettingError
+from selfcorrect.errors import InputError
 from selfcorrect.provenance import Provenance
 
 
@@ -77,7 +77,7 @@ class Samples:
 def concatenate(batches: Sequence[Samples]) -> Samples:
     """Join batches along the sample axis; `batches` must not be empty."""
     if not batches:
-        raise SettingError("concatenate needs at least one batch of samples")
+        raise InputError("concatenate needs at least one batch of samples")
     return Samples(
         values=torch.cat([batch.values for batch in batches]),
         labels=torch.cat([batch.labels for batch in batches]),

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from selfcorrect.correction import Correction
 from selfcorrect.corrector import Corrector
-from selfcorrect.errors import InputError
+from selfcorrect.errors import SettingError
 from selfcorrect.loop import Candidate, Plan, Task, run_loop, train_first_generation
 from selfcorrect.metrics.frechet import frechet_distance
 from selfcorrect.metrics.neighbours import neighbour_metrics
@@ -79,7 +79,7 @@ class Trial:
 
     def __post_init__(self) -> None:
         if self.seeds < 2:
-            raise InputError(f"a verdict on stability needs at least 2 seeds, got {self.seeds}")
+            raise SettingError(f"a verdict on stability needs at least 2 seeds, got {self.seeds}")
 
 
 def assert_loop_stable(

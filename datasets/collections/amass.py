@@ -11,7 +11,7 @@ from pathlib import Path
 
 from selfcorrect.datasets.collections.dataset import Clip, Dataset, MissingData
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.errors import InputError
+from selfcorrect.errors import SettingError
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.limits import open_file
 
@@ -29,7 +29,7 @@ def _read_one(path: Path) -> list[Motion]:
 def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
     """The recordings in a folder of AMASS or of one of its subsets, or in one file, on an average body."""
     if split is not None:
-        raise InputError(f"{folder}: AMASS has no file of splits; give the folder of a subset instead of {split!r}")
+        raise SettingError(f"{folder}: AMASS has no file of splits; give the folder of a subset instead of {split!r}")
     files = _motion_files(folder)
     if not files:
         raise MissingData(f"{folder}: no AMASS files (.npz) here. To be had: {AMASS.obtain} Licence: {AMASS.licence}")

@@ -14,7 +14,7 @@ from typing import Any
 from selfcorrect.datasets.collections.amass import AMASS
 from selfcorrect.datasets.collections.dataset import Clip, Dataset, MissingData, cut, require
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.errors import InputError
+from selfcorrect.errors import InputError, SettingError
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.limits import open_file, path_below, read_json
 
@@ -54,7 +54,7 @@ def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False)
     """The labelled recordings of a split ("train" where none is named); AMASS lies in `amass` in or beside `folder`."""
     split = split or "train"
     if split not in SPLITS:
-        raise InputError(f"{folder}: BABEL has the splits {', '.join(SPLITS)}, got {split!r}")
+        raise SettingError(f"{folder}: BABEL has the splits {', '.join(SPLITS)}, got {split!r}")
     require(BABEL, folder, f"{split}.json")
     path = folder / f"{split}.json"
     records = read_json(path)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from selfcorrect.datasets.collections.dataset import Clip, Dataset, ListsClips, MissingData
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.errors import InputError
+from selfcorrect.errors import SettingError
 from selfcorrect.motion.body.smpl import to_smpl
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.limits import open_file
@@ -51,7 +51,7 @@ def _lists(pattern: str, words: Callable[[str], tuple[str, str]], obtain: str) -
 
     def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
         if split is not None:
-            raise InputError(f"{folder}: this collection has no splits, got {split!r}")
+            raise SettingError(f"{folder}: this collection has no splits, got {split!r}")
         files = sorted(folder.rglob(pattern))
         if not files:
             raise MissingData(f"{folder}: no files {pattern} here. To be had: {obtain}")

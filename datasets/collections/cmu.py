@@ -22,7 +22,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections.dataset import Clip, Dataset, read_most
 from selfcorrect.datasets.files.bvh import parse_bvh
-from selfcorrect.errors import InputError
+from selfcorrect.errors import InputError, SettingError
 from selfcorrect.motion.kinematics import continuous, forward_kinematics, local_rotations
 from selfcorrect.motion.measures.contacts import floor_height_m
 from selfcorrect.motion.motion import Motion
@@ -180,7 +180,7 @@ def _index(source: str, read_text: ReadText, split: str | None) -> list[dict[str
     chosen = [row for row in checked if split in (None, row["split"])]
     if not chosen:
         splits = sorted({row["split"] for row in checked})
-        raise InputError(f"{source}: {INDEX} has no clips of split {split!r}, only of {splits}")
+        raise SettingError(f"{source}: {INDEX} has no clips of split {split!r}, only of {splits}")
     return chosen
 
 

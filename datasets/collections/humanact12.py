@@ -12,7 +12,7 @@ from typing import Any
 
 from selfcorrect.datasets.collections.camera_poses import motion_of_poses, numbers, rows_of
 from selfcorrect.datasets.collections.dataset import Clip, Dataset, require
-from selfcorrect.errors import InputError
+from selfcorrect.errors import InputError, SettingError
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.pickled import read_pickled_numbers
 
@@ -28,7 +28,7 @@ def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False)
     """The recordings; there is one split, "train"."""
     require(HUMANACT12, folder, FILE)
     if split not in (None, "train"):
-        raise InputError(f"{folder}: HumanAct12 has only the split 'train', got {split!r}")
+        raise SettingError(f"{folder}: HumanAct12 has only the split 'train', got {split!r}")
     path = folder / FILE
     data = read_pickled_numbers(path, allow_pickle=allow_pickle)
     if missing := [name for name in ("poses", "joints3D", "y") if name not in data]:

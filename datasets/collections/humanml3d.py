@@ -16,7 +16,7 @@ import numpy as np
 
 from selfcorrect.datasets.collections.dataset import Clip, Dataset, cut, require
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.errors import InputError
+from selfcorrect.errors import InputError, SettingError
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.arrays import read_npy
 from selfcorrect.storage.limits import path_below, read_text
@@ -77,7 +77,7 @@ def split_names(folder: Path, split: str) -> list[str]:
     path = path_below(folder, f"{split}.txt")
     if not path.is_file():
         splits = sorted(path.stem for path in folder.glob("*.txt"))
-        raise InputError(f"{folder}: has no split {split!r}, only {splits}")
+        raise SettingError(f"{folder}: has no split {split!r}, only {splits}")
     return read_text(path).split()
 
 

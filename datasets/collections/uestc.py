@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections.camera_poses import motion_of_poses, numbers, rows_of
 from selfcorrect.datasets.collections.dataset import Clip, Dataset, require
-from selfcorrect.errors import InputError
+from selfcorrect.errors import InputError, SettingError
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.limits import read_text
 from selfcorrect.storage.pickled import read_pickled_numbers
@@ -58,7 +58,7 @@ def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False)
     """The recordings of all subjects, or of those of "train" or "test", without the moving camera's."""
     require(UESTC, folder, POSES, NAMES, ACTIONS)
     if split not in (None, "train", "test"):
-        raise InputError(f"{folder}: UESTC has the splits 'train' and 'test', got {split!r}")
+        raise SettingError(f"{folder}: UESTC has the splits 'train' and 'test', got {split!r}")
     actions = read_text(folder / ACTIONS).splitlines()
     data = read_pickled_numbers(folder / POSES, allow_pickle=allow_pickle)
     lines = read_text(folder / NAMES).splitlines()

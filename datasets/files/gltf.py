@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from selfcorrect.datasets.files.gltf_document import Document, write_document
-from selfcorrect.errors import InputError
+from selfcorrect.errors import SettingError
 from selfcorrect.motion.body.smpl import to_smpl
 from selfcorrect.motion.kinematics import continuous
 from selfcorrect.motion.motion import Motion
@@ -38,7 +38,7 @@ def write(path: Path, motion: Motion, *more: Motion) -> None:
     All move the first one's skeleton, so that their joints have to be the same.
     """
     if path.suffix.lower() not in (".glb", ".gltf"):
-        raise InputError(f"{path}: glTF files end in .glb or .gltf")
+        raise SettingError(f"{path}: glTF files end in .glb or .gltf")
     write_document(path, _document(motion, *more))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.errors import InputError, MissingExtraError
+from selfcorrect.errors import MissingExtraError, SettingError
 from selfcorrect.motion.kinematics import continuous, forward_kinematics
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
@@ -23,7 +23,7 @@ SUFFIXES = (".usda", ".usdc", ".usd")
 def write(path: Path, motion: Motion) -> None:
     """Write a skeleton and its animation as .usda (text), .usdc or .usd (binary)."""
     if path.suffix not in SUFFIXES:
-        raise InputError(f"{path}: USD files end in {', '.join(SUFFIXES)}")
+        raise SettingError(f"{path}: USD files end in {', '.join(SUFFIXES)}")
     usd = _usd()
     with replacing(path) as temporary:
         stage = usd.Usd.Stage.CreateNew(str(temporary))

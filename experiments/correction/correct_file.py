@@ -20,7 +20,7 @@ from selfcorrect.bugs import sentence_of
 from selfcorrect.datasets.files.formats import written_suffix
 from selfcorrect.datasets.files.motion_file import Reading
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.errors import InputError
+from selfcorrect.errors import CorrectorError
 from selfcorrect.experiments.correction.report import MEASURES, Result, of_all
 from selfcorrect.experiments.jobs import Progress
 from selfcorrect.motion.checks.check import check
@@ -153,7 +153,7 @@ def _corrected(place: Place, settings: Settings, product: Path, video: Path) -> 
 def _check_finite(motion: Motion) -> None:
     finite = np.isfinite(motion.root_m).all(axis=1) & np.isfinite(motion.rotations).all(axis=(1, 2))
     if not finite.all():
-        raise InputError(f"{motion.source}: the corrected motion is not finite in frame {int(finite.argmin())}")
+        raise CorrectorError(f"{motion.source}: the corrected motion is not finite in frame {int(finite.argmin())}")
 
 
 def _described(blank: Result, notes: tuple[str, ...], motion: Motion, correction: CorrectedMotion) -> Result:

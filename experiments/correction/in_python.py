@@ -10,7 +10,7 @@ from typing import TypedDict, Unpack
 from selfcorrect.datasets.files.formats import written_suffix
 from selfcorrect.datasets.files.motion_file import Reading
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.errors import InputError
+from selfcorrect.errors import InputError, SettingError
 from selfcorrect.experiments.correction.batch import correct_into
 from selfcorrect.experiments.correction.correct_file import Settings
 from selfcorrect.experiments.correction.report import Result
@@ -75,7 +75,7 @@ def correct_file(
     """
     source, target = Path(source).expanduser(), Path(target).expanduser()
     if target.resolve() == source.resolve():
-        raise InputError(f"{target}: is the input, which would be overwritten; choose another file")
+        raise SettingError(f"{target}: is the input, which would be overwritten; choose another file")
     if target.suffix.lower() != (suffix := written_suffix(source)):
         raise InputError(f"{target}: the correction of a {source.suffix} file is written as {suffix} file")
     file = open_motion(source, reading)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from selfcorrect.errors import InputError
+from selfcorrect.errors import RunFolderError
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,14 @@ def collect(rows: Iterable[Mapping[str, float | int | str]], name: str, group: s
     for row in rows:
         place = int(row["seed"]), int(row["generation"])
         if place in table:
-            raise InputError(f"arm {name}: two rows for seed {place[0]}, generation {place[1]}")
+            raise RunFolderError(f"arm {name}: two rows for seed {place[0]}, generation {place[1]}")
         table[place] = row
     seeds = sorted({seed for seed, _ in table})
     generations = range(1 + max(generation for _, generation in table))
     if missing := [
         (seed, generation) for seed in seeds for generation in generations if (seed, generation) not in table
     ]:
-        raise InputError(f"arm {name}: no metrics for (seed, generation) {missing[0]}, and {len(missing) - 1} more")
+        raise RunFolderError(f"arm {name}: no metrics for (seed, generation) {missing[0]}, and {len(missing) - 1} more")
     keys = sorted({key for row in table.values() for key, value in row.items() if isinstance(value, int | float)})
     values = {
         key: np.array(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from selfcorrect.errors import InputError, SettingError
+from selfcorrect.errors import InputError
 
 
 def squared_wasserstein(
@@ -44,4 +44,4 @@ def _check_pair(reference: np.ndarray, candidate: np.ndarray) -> None:
                 f"the Fréchet distance needs samples of shape (N ≥ 2, D) with one D, got {name} {samples.shape}"
             )
         if not np.isfinite(samples).all():
-            raise SettingError(f"the {name} samples of the Fréchet distance must be finite")
+            raise InputError(f"the {name} samples of the Fréchet distance must be finite")

@@ -145,7 +145,7 @@ def repeat_cycle(motion: Motion, cycles: int) -> Motion:
     Each cycle starts where the last one ended, and faces as it did.
     """
     if cycles < 1:
-        raise InputError(f"a motion must be repeated at least once, got {cycles}")
+        raise SettingError(f"a motion must be repeated at least once, got {cycles}")
     parts, following = [motion], motion
     for _ in range(cycles - 1):
         turned = turn(following, _turn_per_cycle_rad(motion))

@@ -19,7 +19,7 @@ from selfcorrect.corrector import (
     placebo,
     verifier,
 )
-from selfcorrect.errors import SampleError
+from selfcorrect.errors import CorrectorError, SampleError, SettingError
 from selfcorrect.randomness import streams
 from selfcorrect.samples import Samples
 
@@ -73,7 +73,7 @@ def test_a_corrector_cannot_change_its_input_in_place():
     ],
 )
 def test_an_answer_outside_the_contract_is_refused(corrector, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(CorrectorError, match=message):
         call_corrector(corrector, batch(), STREAM)
 
 
@@ -188,6 +188,6 @@ def test_a_corrector_is_found_in_the_current_folder(module_folder: Path):
 def test_a_bad_reference_gets_one_sentence(module_folder: Path, reference: str, message: str):
     (module_folder / "my_correctors.py").write_text("number = 3\nclass Thing:\n    pass\n")
     (module_folder / "my_broken.py").write_text("1 / 0\n")
-    with pytest.raises(ValueError, match=message) as caught:
+    with pytest.raises(SettingError, match=message) as caught:
         import_corrector(reference)
     assert "\n" not in str(caught.value)

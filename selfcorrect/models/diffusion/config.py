@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from selfcorrect.errors import InputError
+from selfcorrect.errors import SettingError
 from selfcorrect.registry import Registry, Row
 
 _NETWORKS = "selfcorrect.models.diffusion.denoisers"
@@ -91,4 +91,4 @@ class DiffusionConfig:
 
     def _require(self, name: str, holds: bool, rule: str) -> None:
         if not holds:
-            raise InputError(f"{name} must be {rule}, got {getattr(self, name)}")
+            raise SettingError(f"{name} must be {rule}, got {getattr(self, name)}")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from selfcorrect.errors import InputError
+from selfcorrect.errors import SettingError
 from selfcorrect.models.diffusion.config import DiffusionConfig
 
 _TIME_FEATURES = 64
@@ -32,7 +32,7 @@ class PatchMixer(nn.Module):
         super().__init__()
         width, depth = config.width, config.depth
         if frames % patch_frames:
-            raise InputError(f"the patch mixer needs a multiple of {patch_frames} frames, got {frames}")
+            raise SettingError(f"the patch mixer needs a multiple of {patch_frames} frames, got {frames}")
         patches, patch_features = frames // patch_frames, patch_frames * features
         self.patch_shape = (patches, patch_features)
         self.condition = Condition(classes, width)

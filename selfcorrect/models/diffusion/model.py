@@ -12,7 +12,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from selfcorrect.errors import InputError, SettingError
+from selfcorrect.errors import InputError
 from selfcorrect.models.diffusion.config import DENOISERS, DiffusionConfig
 from selfcorrect.models.diffusion.schedule import NoiseSchedule, cosine_schedule
 from selfcorrect.models.diffusion.training import Batch, draw_batch, train
@@ -144,9 +144,9 @@ class MotionDiffusion:
             )
         low, high = int(samples.labels.min()), int(samples.labels.max())
         if low < 0 or high >= self.classes:
-            raise SettingError(f"labels must be from 0 to {self.classes - 1}, got {low} to {high}")
+            raise InputError(f"labels must be from 0 to {self.classes - 1}, got {low} to {high}")
         if not samples.weights.sum() > 0:
-            raise SettingError("training needs at least one sample with a positive weight")
+            raise InputError("training needs at least one sample with a positive weight")
 
 
 def _times(values: Tensor, time: int) -> Tensor:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selfcorrect.errors import InputError, SettingError
+from selfcorrect.errors import InputError
 from selfcorrect.motion.encodings.six_d import from_matrix_columns, matrix_columns
 from selfcorrect.motion.kinematics import continuous
 from selfcorrect.motion.motion import MotionBatch
@@ -75,7 +75,7 @@ class FeatureCodec:
             raise InputError(f"features must have shape (N, T, {len(self.mean)}), got {tuple(values.shape)}")
         if not torch.isfinite(values).all():
             row = int((~torch.isfinite(values)).flatten(1).any(dim=1).nonzero()[0])
-            raise SettingError(f"features must be finite, but sample {row} is not")
+            raise InputError(f"features must be finite, but sample {row} is not")
         features = values.detach().cpu().double() * self.std + self.mean
         return from_features(self.skeleton, features.numpy(), self.fps)
 

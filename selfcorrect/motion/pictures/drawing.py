@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import uniform_filter1d
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.errors import InputError, SettingError
+from selfcorrect.errors import SettingError
 from selfcorrect.motion.body.flesh import HEAD_RADIUS_M, head_point, sole_points
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.kinematics import forward_kinematics
@@ -222,7 +222,7 @@ def save_animation(path: Path, frames: np.ndarray, fps: float) -> None:
         # GIF counts time in hundredths of a second.
         images[0].save(path, save_all=True, append_images=images[1:], duration=10 * round(100 / fps), loop=0)
     else:
-        raise InputError(f"{path}: an animation is written as .gif or .mp4, got {path.suffix!r}")
+        raise SettingError(f"{path}: an animation is written as .gif or .mp4, got {path.suffix!r}")
 
 
 def draw_motions(path: str | Path, motions: Motion | Sequence[Motion], titles: Sequence[str] = ()) -> None:
@@ -232,7 +232,7 @@ def draw_motions(path: str | Path, motions: Motion | Sequence[Motion], titles: S
         raise SettingError("there is nothing to draw: no motions were given")
     panels = [Panel(motion, title) for motion, title in zip(motions, titles or [""] * len(motions), strict=True)]
     if path.suffix not in (".png", ".gif", ".mp4"):
-        raise InputError(f"{path}: pictures end in .png, films in .gif or .mp4")
+        raise SettingError(f"{path}: pictures end in .png, films in .gif or .mp4")
     together = _stay_together(motions)
     with replacing(path) as temporary:
         if path.suffix == ".png":

@@ -69,7 +69,7 @@ def test_dct_mlp_has_no_high_frequencies():
 
 
 def test_patch_mixer_refuses_a_broken_patch():
-    with pytest.raises(ValueError, match="multiple of 4 frames, got 25"):
+    with pytest.raises(SettingError, match="multiple of 4 frames, got 25"):
         build_denoiser(PRESETS["patch-mixer"].config, 25, FEATURES, CLASSES)
 
 
@@ -105,5 +105,5 @@ def test_every_denoiser_has_a_preset_and_no_other_name_is_taken_for_one():
     ],
 )
 def test_config_names_the_field_the_rule_and_the_value(change: dict, message: str):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(SettingError, match=message):
         replace(DiffusionConfig(), **change)
