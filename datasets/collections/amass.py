@@ -5,15 +5,14 @@ Mahmood et al., "AMASS: Archive of Motion Capture as Surface Shapes", ICCV 2019.
 
 from __future__ import annotations
 
-import zipfile
 from functools import partial
 from pathlib import Path
 
 from selfcorrect.datasets.collections.dataset import Clip, Dataset, MissingData
+from selfcorrect.datasets.files.amass import array_names
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.errors import SettingError
 from selfcorrect.motion.motion import Motion
-from selfcorrect.storage.limits import open_file
 
 
 def _motion_files(folder: Path) -> list[Path]:
@@ -42,16 +41,7 @@ def recognises(path: Path) -> bool:
     if path.is_dir():
         others = any(path.rglob("*.bvh"))
         return not others and any(recognises(file) for file in _motion_files(path)[:1])
-    return path.suffix == ".npz" and {"poses", "trans"} <= set(_names(path))
-
-
-def _names(path: Path) -> list[str]:
-    """Names of the arrays in a .npz file, none of a damaged one."""
-    try:
-        with open_file(path) as file, zipfile.ZipFile(file) as archive:
-            return [Path(name).stem for name in archive.namelist()]
-    except Exception:  # a damaged archive makes its reader raise errors of any kind
-        return []
+    return path.suffix == ".npz" and {"poses", "trans"} <= array_names(path)
 
 
 AMASS = Dataset(

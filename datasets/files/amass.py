@@ -6,6 +6,7 @@ joint (T, 3 J) and translations (T, 3), world z up, metres; 52 joints in the SMP
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from selfcorrect.motion.body.smpl import LAYOUTS, SMPL_H, SMPL_X, Body, Layout, 
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.arrays import read_npz
 from selfcorrect.storage.files import replacing
+from selfcorrect.storage.limits import open_file
 
 if TYPE_CHECKING:
     from selfcorrect.motion.body.body_model import BodyModel
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 _MOST = {"poses": 1e6, "trans": 1e12}
 """Beyond any rotation vector (radians) and any place (metres)."""
 
-_RATES = ("mocap_framerate", "mocap_frame_rate")
+_RATES = ("mocap_framerate", "mocap_frame_rate", "fps")
 _TO_Y_UP = Rotation.from_euler("x", -90, degrees=True)
 _PARTS_OF_SMPL_X = {
     "root_orient": slice(0, 3),
@@ -37,10 +39,10 @@ _PARTS_OF_SMPL_X = {
 }
 
 
-def read(path: Path, body: Body | None = None) -> Motion:
+def read(path: Path, body: Body | None = None, fps: float | None = None) -> Motion:
     """The motion in an AMASS file, at its own frame rate, y up, with fingers where the file has them.
 
-    body: whose joints it moves, from `body_in`; an average body without.
+    body: whose joints it moves, from `body_in`; an average body without; fps: of a file that does not tell.
     """
     arrays = read_npz(path, ("poses", "trans", *_RATES))
     if missing := [name for name in ("poses", "trans") if name not in arrays]:
@@ -57,7 +59,9 @@ def read(path: Path, body: Body | None = None) -> Motion:
     rotations = Rotation.from_rotvec(arrays["poses"].astype(float).reshape(-1, len(layout.names), 3)).as_quat()
     rotations[:, 0] = (_TO_Y_UP * Rotation.from_quat(rotations[:, 0])).as_quat()
     skeleton = body.skeleton if body else layout.average()
-    return Motion(skeleton, _TO_Y_UP.apply(arrays["trans"] + root), rotations, _rate(path, arrays), source=str(path))
+    return Motion(
+        skeleton, _TO_Y_UP.apply(arrays["trans"] + root), rotations, _rate(path, arrays, fps), source=str(path)
+    )
 
 
 def open_amass(path: Path, reading: Reading) -> MotionFile:
@@ -71,7 +75,16 @@ def open_amass(path: Path, reading: Reading) -> MotionFile:
     def put_back(target: Path, changed: Motion) -> None:
         write(target, changed, body, like=path)
 
-    return MotionFile((read(path, body),), notes, put_back, body and body.mass_kg)
+    return MotionFile((read(path, body, reading.fps),), notes, put_back, body and body.mass_kg)
+
+
+def array_names(path: Path) -> set[str]:
+    """Names of the arrays in a .npz file, none of a damaged one."""
+    try:
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
+            return {name.removesuffix(".npy") for name in archive.namelist()}
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return set()
 
 
 def body_in(path: Path, model: BodyModel) -> Body:
@@ -107,13 +120,15 @@ def _layout(path: Path, poses: np.ndarray) -> Layout:
     return LAYOUTS[poses.shape[1] // 3]
 
 
-def _rate(path: Path, arrays: Mapping[str, np.ndarray]) -> float:
+def _rate(path: Path, arrays: Mapping[str, np.ndarray], fps: float | None) -> float:
     for name in _RATES:
         if name in arrays:
             if arrays[name].size != 1 or arrays[name].dtype.kind not in "fiu":
                 raise InputError(f"{path}: expected one number as {name}, got {str(arrays[name])[:60]!r}")
             return float(arrays[name].item())
-    raise InputError(f"{path}: has no frame rate, neither {_RATES[0]} nor {_RATES[1]}")
+    if fps is None:
+        raise InputError(f"{path}: has no frame rate, neither {' nor '.join(_RATES)}")
+    return fps
 
 
 def _new(layout: Layout) -> dict[str, np.ndarray]:

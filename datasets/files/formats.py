@@ -43,6 +43,8 @@ FORMATS = (
     Format("bvh", (".bvh",), "any skeleton, its motion in degrees and centimetres",
            "bvh_body:open_bvh", "bvh:write_motion"),
     Format("amass", (".npz",), "poses of SMPL+H or SMPL-X, z up", "amass:open_amass", "amass:write"),
+    Format("smpl", (".npz",), "SMPL parameters of tools that see people in videos, under their names",
+           "smpl_tools:open_parameters", None, recognises="smpl_tools:recognises"),
     Format("humanml3d", (".npy",), "rows (T − 1, 263), 20 fps", "humanml3d:open_npy", "humanml3d:write_rows"),
     Format("joints", (".npy",), "joint positions (T, 22, 3), 20 fps", "humanml3d:open_npy", "humanml3d:write_joints"),
     Format("mdm", (".npy",), "results.npy of a motion diffusion model: joints of many motions, and their prompts",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from selfcorrect.datasets.files.joint_sets import JOINT_SETS, known, open_joints
 from selfcorrect.datasets.files.motion_file import MotionFile, Reading
 from selfcorrect.errors import InputError
 from selfcorrect.motion.body.flesh import SOLE_BELOW_TOE_JOINT_M
@@ -30,8 +31,11 @@ RAISED_M = np.array([0.0, SOLE_BELOW_TOE_JOINT_M, 0.0])
 
 
 def open_npy(path: Path, reading: Reading) -> MotionFile:
-    """The motion of a file of 22 joints or 263 columns, at the reading's frame rate."""
-    array, motion = read_npy(path), replace(read_motion(path), fps=reading.fps or FPS)
+    """The motion of a file of 22 joints or 263 columns, 20 fps without the reading's; of others as in `joint_sets`."""
+    array = read_npy(path)
+    if array.ndim == 3 and array.shape[-1] == 3 and (other := known(array.shape[1])) is not None:
+        return open_joints(path, read_joints(path).astype(array.dtype), other, reading)
+    motion = replace(read_motion(path), fps=reading.fps or FPS)
 
     def write(target: Path, changed: Motion) -> None:
         joints_m = body_joints(changed) - RAISED_M
@@ -81,7 +85,8 @@ def read_motion(path: Path) -> Motion:
     """The motion in a file of 22 joints or 263 columns, 20 fps, soles on the floor, on a skeleton of its own."""
     joints_m = read_joints(path)
     if joints_m.shape[1] != 22:
-        raise InputError(f"{path}: expected 22 joints, got {joints_m.shape[1]}")
+        others = ", ".join(f"{one.name}" for one in JOINT_SETS)
+        raise InputError(f"{path}: expected 22 joints, or {others}, got {joints_m.shape[1]}")
     return motion_of_joints(joints_m, str(path))
 
 

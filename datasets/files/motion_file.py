@@ -24,7 +24,7 @@ class Reading:
     metres_per_unit: float | None = None
     """Of BVH, None to guess from the body's size."""
     fps: float | None = None
-    """Of .npy files, None for HumanML3D's 20."""
+    """Of files that do not tell: of .npy files 20 without, as of HumanML3D, of SMPL parameters 30."""
     up: Literal["y", "z"] | None = None
     """The vertical axis of BVH, None to tell from rest pose and motion."""
     body_model: Path | None = None

@@ -138,7 +138,7 @@ def test_a_folder_gives_its_recordings_and_tells_of_bad_ones(original: Path, tmp
         ({"poses": np.zeros((40, 156), complex)}, "expected poses to be real numbers, got complex128"),
         ({"mocap_framerate": np.array([30.0, 60.0])}, r"expected one number as mocap_framerate, got '\[30. 60.\]'"),
         ({"mocap_framerate": np.array("thirty")}, "expected one number as mocap_framerate, got 'thirty'"),
-        ({"mocap_framerate": None}, "no frame rate, neither mocap_framerate nor mocap_frame_rate"),
+        ({"mocap_framerate": None}, "no frame rate, neither mocap_framerate nor mocap_frame_rate nor fps"),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, change: dict, message: str) -> None:

@@ -152,6 +152,31 @@ def with_end_sites(motion: Motion) -> BvhClip:
     return replace(clip, channels=channels, end_sites=sites)
 
 
+def with_bones_without_length(motion: Motion) -> BvhClip:
+    """A joint in the same place above each leg and at the end of the spine, as rigs with helpers have them."""
+    skeleton, names, parents, offsets_m, parts = (
+        motion.skeleton,
+        list[str](),
+        list[int](),
+        list[np.ndarray](),
+        list[str](),
+    )
+    rotations: list[np.ndarray] = []
+    place: dict[int, int] = {}
+    still = np.tile([0.0, 0.0, 0.0, 1.0], (len(motion), 1))
+    for joint, name in enumerate(skeleton.names):
+        above = place[skeleton.parents[joint]] if joint else -1
+        if name in ("left_hip", "right_hip", "neck"):
+            names, parents, parts = [*names, f"{name}_root"], [*parents, above], [*parts, ""]
+            offsets_m, rotations, above = [*offsets_m, skeleton.offsets_m[joint]], [*rotations, still], len(names) - 1
+        place[joint] = len(names)
+        own_m = np.zeros(3) if name in ("left_hip", "right_hip", "neck") else skeleton.offsets_m[joint]
+        names, parents, parts = [*names, name], [*parents, above], [*parts, skeleton.parts[joint]]
+        offsets_m, rotations = [*offsets_m, own_m], [*rotations, motion.rotations[:, joint]]
+    whole = Skeleton(tuple(names), tuple(parents), np.array(offsets_m), tuple(parts))
+    return clip_of(replace(motion, skeleton=whole, rotations=np.stack(rotations, axis=1)))
+
+
 DISGUISES = {
     "centimetres": in_unit(0.01),
     "metres": in_unit(1.0),
@@ -168,6 +193,7 @@ DISGUISES = {
     "below a scene, the pelvis moving": below_a_scene(pelvis_moves=True),
     "below a scene that moves": below_a_scene(pelvis_moves=False),
     "many end sites": with_end_sites,
+    "with bones without length": with_bones_without_length,
 }
 
 
