@@ -1,7 +1,8 @@
-"""A regression test of a loop: put such a function into your test suite.
+"""A regression test of a loop.
 
-`assert_loop_stable` runs the loop on several seeds beside a baseline on real data alone and judges realism *and*
-diversity on held-out data. `python -m pytest examples/regression_test_of_a_loop.py` runs both tests in seconds.
+Put such functions into your test suite. `assert_loop_stable` runs the loop on several seeds beside a baseline on real
+data alone and judges realism *and* diversity on held-out data. `python -m pytest examples/regression_test_of_a_loop.py`
+runs both tests in seconds.
 """
 
 import pytest

@@ -109,7 +109,7 @@ def example_page(path: Path) -> str:
     title, _, rest = (ast.get_docstring(ast.parse(text)) or path.stem).partition("\n")
     code = text.split('"""', 2)[2].strip()
     run = f"It runs as it stands: `python examples/{path.name}`."
-    return f"# {title.removesuffix('.')}\n\n{rest.strip()}\n\n{run}\n\n```python\n{code}\n```\n"
+    return f"---\nhide: [toc]\n---\n\n# {title.removesuffix('.')}\n\n{rest.strip()}\n\n{run}\n\n```python\n{code}\n```\n"
 
 
 def project_page(name: str) -> str:
@@ -210,7 +210,7 @@ NAMED = (
     ("Policies", "`--policy`", POLICIES, "What the next generation trains on: [the loop](concepts/loop.md)."),
     ("Correctors", "`--corrector`", CORRECTORS, "Beside these: a function of yours, `package.module:function`."),
     ("Denoisers", "`--denoiser`", DENOISERS, "The networks of motion diffusion models."),
-    ("Defences", "`--defence`", DEFENCES, "Against the loss of modes."),
+    ("Defences", "`Arm.defence`", DEFENCES, "Against the loss of modes."),
     ("Engines", "`--engine`", ENGINES, "The simulators of the physics corrector."),
     ("Toy loops", "`selfcorrect toy`", TOYS, "Published loops at toy scale: [theory gallery](concepts/theory.md)."),
 )
