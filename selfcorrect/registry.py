@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """A member of a table.
-
-    name: what it is called; reference: where its object is, "package.module:attribute", imported when it is used;
-    summary: what it is, one sentence; needs: the optional extra to install for it, "" for none.
-    """
+    """A member of a table."""
 
     name: str
+    """What it is called."""
     reference: str
+    """Where its object is, "package.module:attribute", imported when it is used."""
     summary: str
+    """What it is, one sentence."""
     needs: str = ""
+    """The optional extra to install for it, "" for none."""
 
 
 RowType = TypeVar("RowType", bound=Row)

@@ -39,20 +39,20 @@ _LARGEST = 1e12
 
 @dataclass(frozen=True, eq=False)
 class BvhClip:
-    """A motion and what else its BVH file says, so that it can be written as it was read.
-
-    channels: of each joint, in the file's order, e.g. ("Zrotation", "Xrotation", "Yrotation"); offsets: (J, 3) as in
-    the file, in its units; end_sites: the joints that are end sites; metres_per_unit: length of the file's unit;
-    stretches_m: positions (T, 3) in the parent's frame of joints that move in it. In the motion's skeleton such a joint
-    has its median position.
-    """
+    """A motion and what else its BVH file says, so that it can be written as it was read."""
 
     motion: Motion
     channels: tuple[tuple[str, ...], ...]
+    """Those of each joint, in the file's order, e.g. ("Zrotation", "Xrotation", "Yrotation")."""
     offsets: np.ndarray
+    """(J, 3) as in the file, in its units."""
     end_sites: frozenset[int]
+    """The joints that are end sites."""
     metres_per_unit: float
+    """Length of the file's unit."""
     stretches_m: Mapping[int, np.ndarray] = field(default_factory=dict)
+    """Positions (T, 3) in the parent's frame of joints that move in it; in the motion's skeleton such a joint has
+    its median position."""
 
 
 @dataclass

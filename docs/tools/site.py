@@ -109,7 +109,8 @@ def example_page(path: Path) -> str:
     title, _, rest = (ast.get_docstring(ast.parse(text)) or path.stem).partition("\n")
     code = text.split('"""', 2)[2].strip()
     run = f"It runs as it stands: `python examples/{path.name}`."
-    return f"---\nhide: [toc]\n---\n\n# {title.removesuffix('.')}\n\n{rest.strip()}\n\n{run}\n\n```python\n{code}\n```\n"
+    heading = f"---\nhide: [toc]\n---\n\n# {title.removesuffix('.')}"
+    return "\n\n".join([heading, rest.strip(), run, f"```python\n{code}\n```"])
 
 
 def project_page(name: str) -> str:

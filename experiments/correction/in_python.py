@@ -24,19 +24,19 @@ from selfcorrect.storage.files import replacing
 
 
 class CorrectionOptions(TypedDict, total=False):
-    """How motions are corrected; the options of `selfcorrect correct`.
-
-    strength: from 0, closest to the motion, to 1, most physical, or "faithful", "balanced" (the default), "physical";
-    kinematic: mend by kinematics alone and simulate nothing; support: "infer" steps, rungs and seats (the default),
-    know nothing but the "floor", or leave heights alone: "off"; engine: "pybullet" (the
-    default), "mujoco", or one that another package adds; mass_kg: what every body weighs.
-    """
+    """How motions are corrected; the options of `selfcorrect correct`."""
 
     strength: str | float
+    """From 0, closest to the motion, to 1, most physical; or "faithful", "balanced" (the default), "physical"."""
     kinematic: bool
+    """Mend by kinematics alone and simulate nothing."""
     support: SupportChoice
+    """Whether to "infer" steps, rungs and seats (the default), to know nothing but the "floor", or to leave heights
+    alone: "off"."""
     engine: str
+    """The simulator: "pybullet" (the default), "mujoco", or one that another package adds."""
     mass_kg: float | None
+    """What every body weighs; without it, what its shape or its stature says."""
 
 
 def correct(motion: Motion, **options: Unpack[CorrectionOptions]) -> CorrectedMotion:

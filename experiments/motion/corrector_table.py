@@ -12,9 +12,10 @@ _BUILT = "selfcorrect.experiments.motion.correctors"
 
 @dataclass(frozen=True)
 class CorrectorRow(Row):
-    """A corrector; knows: what it knows about the true distribution beyond the training data."""
+    """A corrector."""
 
     knows: str = UNKNOWN
+    """What it knows about the true distribution beyond the training data."""
 
 
 CORRECTORS = Registry(

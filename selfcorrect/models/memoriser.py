@@ -14,22 +14,21 @@ from selfcorrect.samples import Samples
 
 @dataclass(frozen=True)
 class Memoriser:
-    """Draws training points (N, d) of the label asked for, with knobs for what a real learner does besides.
-
-    unevenness: squared coefficient of variation of the points' chances to be drawn, gamma distributed and new in each
-    fit; 0 draws evenly, which makes a fully synthetic loop the Wright–Fisher process of population genetics;
-    bandwidth: standard deviation of Gaussian noise on each draw, the novelty of a kernel density estimate;
-    pull, preference: the bias of a learner. A draw is moved this share of the way to the mean of its label, and points
-    are drawn with chances e^(−preference d²/2), d being the distance to that mean over its root mean square.
-    """
+    """Draws training points (N, d) of the label asked for, with knobs for what a real learner does besides."""
 
     points: Tensor
     labels: Tensor
     chances: Tensor
     unevenness: float = 0.0
+    """Squared coefficient of variation of the points' chances to be drawn, gamma distributed and new in each fit; 0
+    draws evenly, which makes a fully synthetic loop the Wright–Fisher process of population genetics."""
     bandwidth: float = 0.0
+    """Standard deviation of Gaussian noise on each draw, the novelty of a kernel density estimate."""
     pull: float = 0.0
+    """A bias of the learner: each draw is moved this share of the way to the mean of its label."""
     preference: float = 0.0
+    """Another: points are drawn with chances e^(−preference d²/2), d being the distance to the mean of their label
+    over its root mean square."""
 
     @classmethod
     def empty(cls, dimension: int) -> Self:

@@ -27,16 +27,16 @@ class Skeleton:
     """A tree of J joints in its rest pose.
 
     With all rotations at identity the body stands upright, y up, facing +z, its left side towards +x, arms anywhere.
-
-    names: J unique joint names; parents: J indices, parents before children, −1 for the single root;
-    offsets_m: (J, 3) position of each joint in its parent's frame, metres, zero for the root;
-    parts: J anatomical names from `SMPL_22`, "" where a joint has no counterpart (fingers, eyes, twists).
     """
 
     names: tuple[str, ...]
+    """J unique joint names."""
     parents: tuple[int, ...]
+    """J indices, parents before children, −1 for the single root."""
     offsets_m: np.ndarray
+    """(J, 3) position of each joint in its parent's frame, metres, zero for the root."""
     parts: tuple[str, ...]
+    """J anatomical names from `SMPL_22`, "" where a joint has no counterpart (fingers, eyes, twists)."""
 
     def __post_init__(self) -> None:
         count = len(self.names)

@@ -95,14 +95,14 @@ class Capsule:
 
 @dataclass(frozen=True, eq=False)
 class Touches:
-    """C places where a body can touch the floor: spheres of radius 0 or more.
-
-    links: (C,); offsets_m: (C, 3) centres in the links' frames; radii_m: (C,).
-    """
+    """C places where a body can touch the floor: spheres of radius 0 or more."""
 
     links: np.ndarray
+    """(C,) link that carries each."""
     offsets_m: np.ndarray
+    """(C, 3) centres in the links' frames."""
     radii_m: np.ndarray
+    """(C,) radius of each, metres."""
 
     def __len__(self) -> int:
         return len(self.links)
@@ -119,21 +119,24 @@ class Humanoid:
     """An articulated body of L links; link 0 floats freely, each other hangs on its parent by a ball joint.
 
     Link frames are their joints' frames: parallel to the world (x left, y up, z forward) in the rest pose.
-
-    tree: the skeleton of the links; joints: (L,) index of each link's joint in the whole skeleton;
-    mass_kg: (L,); centre_m: (L, 3) centre of mass; inertia_kgm2: (L, 3) moments about it, along the link's axes;
-    torque_limit_nm: (L,) strength of the joint that carries the link; capsules: what can touch the floor beside the
-    soles; soles: the sole's corners, `soles.joints` counting links.
     """
 
     tree: Skeleton
+    """The skeleton of the links."""
     joints: np.ndarray
+    """(L,) index of each link's joint in the whole skeleton."""
     mass_kg: np.ndarray
+    """(L,) mass of each link."""
     centre_m: np.ndarray
+    """(L, 3) centre of mass."""
     inertia_kgm2: np.ndarray
+    """(L, 3) moments about it, along the link's axes."""
     torque_limit_nm: np.ndarray
+    """(L,) strength of the joint that carries the link."""
     capsules: tuple[Capsule, ...]
+    """What can touch the floor beside the soles."""
     soles: SolePoints
+    """The sole's corners, `soles.joints` counting links."""
 
     @cached_property
     def touches(self) -> Touches:

@@ -22,21 +22,22 @@ SMOOTHING_S = 0.6 / 30
 
 @dataclass(frozen=True, eq=False)
 class Demand:
-    """Forces that must act on a body so that it moves as it does.
-
-    positions_m (N, T, L, 3) and orientations (N, T, L, 4) of the links;
-    force_n, moment_nm: (N, T, L, 3) net non-gravitational force on each link and its moment about the world's origin;
-    centre_m: (N, T, 3) the body's centre of mass; wrench: (N, T, 6) net force and moment about that centre;
-    inertia_kgm2: (N, T, 3, 3) the body's inertia about its centre of mass, as if frozen.
-    """
+    """Forces that must act on a body so that it moves as it does."""
 
     positions_m: np.ndarray
+    """(N, T, L, 3) of the links, world."""
     orientations: np.ndarray
+    """(N, T, L, 4) of the links, world, xyzw."""
     force_n: np.ndarray
+    """(N, T, L, 3) net non-gravitational force on each link."""
     moment_nm: np.ndarray
+    """(N, T, L, 3) its moment about the world's origin."""
     centre_m: np.ndarray
+    """(N, T, 3) the body's centre of mass."""
     wrench: np.ndarray
+    """(N, T, 6) net force and moment about that centre."""
     inertia_kgm2: np.ndarray
+    """(N, T, 3, 3) the body's inertia about its centre of mass, as if frozen."""
 
 
 def demand(body: Humanoid, motions: MotionBatch) -> Demand:

@@ -14,14 +14,14 @@ from selfcorrect.motion.kinematics import continuous
 
 @dataclass(frozen=True)
 class Reference:
-    """Natural cubic splines through root positions and (renormalised) quaternions of L links, held at both ends.
-
-    root_m: spline to (..., 3); quaternions: spline to (..., 4 L); seconds: duration.
-    """
+    """Natural cubic splines through root positions and (renormalised) quaternions of L links, held at both ends."""
 
     root_m: CubicSpline
+    """Spline to (..., 3)."""
     quaternions: CubicSpline
+    """Spline to (..., 4 L)."""
     seconds: float
+    """How long they last."""
 
     @classmethod
     def through(cls, root_m: np.ndarray, rotations: np.ndarray, fps: float) -> Self:
