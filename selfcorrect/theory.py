@@ -406,17 +406,17 @@ def drift_share(surviving: float, predicted: float) -> float:
 class Estimate:
     """What a finished run tells of the theory's constants.
 
-    contraction: measured per generation, of distances (not of their squares);
-    noise_floor: the level at which the curve settles;
-    condition: κ = 1 + εL/α implied by the bound of Bertrand et al. (α, L and ε cannot be told apart by a run);
-    strength: effective γ of a black-box corrector, from the contraction of the same loop without it.
     A field is None where the run does not determine it; `reason` says why.
     """
 
     contraction: Interval | None
+    """Measured per generation, of distances (not of their squares)."""
     noise_floor: Interval | None
+    """The level at which the curve settles."""
     condition: Interval | None = None
+    """κ = 1 + εL/α implied by the bound of Bertrand et al. (α, L and ε cannot be told apart by a run)."""
     strength: Interval | None = None
+    """Effective γ of a black-box corrector, from the contraction of the same loop without it."""
     reason: str = ""
 
 

@@ -48,19 +48,19 @@ _SHOT_FRAMES = 120
 
 @dataclass(frozen=True)
 class Settings:
-    """All that a result depends on beside its input; strength None simulates nothing.
-
-    mass_kg: of every body; None for what its shape or its stature says; support: see `PreconditionSettings`;
-    engine: the simulator.
-    """
+    """All that a result depends on beside its input."""
 
     strength: float | None
+    """From 0 to 1; None simulates nothing."""
     mass_kg: float | None = None
+    """What every body weighs; None for what its shape or its stature says."""
     keep_failed: bool = False
     video: bool = False
     reading: Reading = field(default_factory=Reading)
     support: SupportChoice = "infer"
+    """See `PreconditionSettings`."""
     engine: str = "pybullet"
+    """The simulator, a name in `ENGINES`."""
 
     def corrector(self, shape_kg: float | None = None) -> CorrectMotions:
         """The corrector of a body whose shape weighs `shape_kg`."""

@@ -26,15 +26,15 @@ JUDGED = ("fid_kinematic", "recall")
 
 @dataclass(frozen=True)
 class Outcome:
-    """Everything measured, arranged: curves of every denoiser's arms, and what real data score.
-
-    curves: denoiser → arm → curves; real, corrected_real: quantity → (S,) values per seed.
-    """
+    """Everything measured, arranged: curves of every denoiser's arms, and what real data score."""
 
     settings: MotionSettings
     curves: Mapping[str, Mapping[Arm, ArmCurves]]
+    """Denoiser → arm → curves."""
     real: Mapping[str, np.ndarray]
+    """Quantity → (S,) values per seed of real data."""
     corrected_real: Mapping[str, np.ndarray]
+    """The same of corrected real data."""
 
     @property
     def floor(self) -> dict[str, float]:

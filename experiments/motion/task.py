@@ -30,17 +30,17 @@ WINDOWS_PER_LABEL = 70
 
 @dataclass(frozen=True, eq=False)
 class MotionData:
-    """Real windows of one seed, without a window in common.
-
-    training: the n windows that the loop has; fresh: real windows of the same clips, as many as are judged in each
-    generation, for the noise floor and for controls with fresh real data; reference: what samples are judged against;
-    held_out: whether the reference shows times that no other window shows.
-    """
+    """Real windows of one seed, without a window in common."""
 
     training: Windows
+    """The n windows that the loop has."""
     fresh: Windows
+    """Real windows of the same clips, as many as are judged in each generation, for the noise floor and for controls
+    with fresh real data."""
     reference: Windows
+    """What samples are judged against."""
     held_out: bool
+    """Whether the reference shows times that no other window shows."""
 
 
 @lru_cache(maxsize=2)

@@ -13,9 +13,10 @@ from selfcorrect.registry import Registry, Row
 
 @dataclass(frozen=True)
 class Engine(Row):
-    """An engine; step: "module:function" that advances its time, which benchmarks clock, "" where there is none."""
+    """An engine."""
 
     step: str = ""
+    """What advances its time, "module:function", which benchmarks clock; "" where there is none."""
 
 
 ENGINES = Registry(

@@ -9,16 +9,15 @@ from selfcorrect.models.diffusion.config import DENOISERS, DiffusionConfig
 
 @dataclass(frozen=True)
 class Preset:
-    """A configuration and how long it trains on some hundred windows of motion.
-
-    character: what its samples look like, in a word or two; initial_steps: optimiser steps of generation 0;
-    steps: of every later generation.
-    """
+    """A configuration and how long it trains on some hundred windows of motion."""
 
     config: DiffusionConfig
     character: str
+    """What its samples look like, in a word or two."""
     initial_steps: int = 1000
+    """Optimiser steps of generation 0."""
     steps: int = 50
+    """Optimiser steps of every later generation."""
 
 
 PRESETS = {

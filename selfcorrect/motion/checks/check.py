@@ -15,14 +15,13 @@ from selfcorrect.motion.motion import Motion
 
 @dataclass(frozen=True)
 class Choice:
-    """Which rules count, each by its code, its name, or first letters of its code; `ignore` is stronger.
-
-    select: empty for all; thresholds: other than the table's.
-    """
+    """Which rules count, each by its code, its name, or first letters of its code; `ignore` is stronger."""
 
     select: tuple[str, ...] = ()
+    """The rules that count; empty for all."""
     ignore: tuple[str, ...] = ()
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    """By code, where they are other than the table's."""
 
     def __post_init__(self) -> None:
         for word in (*self.select, *self.ignore, *self.thresholds):

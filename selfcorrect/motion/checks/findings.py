@@ -33,30 +33,28 @@ class Measured:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule is broken where what it measures exceeds the threshold, for at least so long.
-
-    code: stable name, by which rules are chosen; tells: what is wrong, in a sentence; says: the same of a finding, with
-    {value} in `unit`; source: where the threshold comes from; measure: None where a body with masses is needed;
-    least_s: seconds, 0 for a single frame.
-    """
+    """A rule is broken where what it measures exceeds the threshold, for at least so long."""
 
     code: str
+    """Stable name, by which rules are chosen."""
     name: str
     tells: str
+    """What is wrong, in a sentence."""
     threshold: float
     unit: str
     says: str
+    """The same of a finding, with {value} in `unit`."""
     source: str
+    """Where the threshold comes from."""
     measure: Callable[[Sight], Measured] | None
+    """What it measures; None where that needs a body with masses."""
     least_s: float = 0.0
+    """For how long it must be broken, seconds; 0 for a single frame."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A rule broken: in frames `start` to `stop` (exclusive), worst in `frame`, there by `value`, at the joint `thing`.
-
-    things: all that broke the rule then, the worst first.
-    """
+    """A rule broken in frames `start` to `stop` (exclusive), most in `frame`: by `value`, at the joint `thing`."""
 
     code: str
     name: str
@@ -67,6 +65,7 @@ class Finding:
     threshold: float
     unit: str
     things: tuple[str, ...]
+    """All that broke the rule then, the worst first."""
     says: str
 
     @property
