@@ -58,6 +58,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, title: str, unit: str = "gen") -
     stopped; what is finished stays finished.
     """
     require_workers(workers)
+    workers = min(workers, max(len(jobs), 1))
     _use_one_thread()
     total = sum(job.generations for job in jobs)
     if workers == 1:

@@ -16,6 +16,7 @@ from selfcorrect.corrector import Corrected, Corrector, Info, call_corrector, me
 from selfcorrect.errors import CorrectorError, SampleError, SelfcorrectError, SettingError
 from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples, concatenate
+from selfcorrect.supervision import TooSlowError
 
 Redraw: TypeAlias = Callable[[Tensor, Stream], Samples]  # (positions (M,) in the batch, stream) → M raw samples
 
@@ -215,6 +216,8 @@ def _sample_at_fault(error: Exception, raw: Samples, corrector: Corrector, strea
     """The first sample that fails alone, unless all or none do: then the failure belongs to the batch."""
     if isinstance(error, SampleError):
         return error.sample
+    if isinstance(error, TooSlowError):  # each sample alone might take as long
+        return None
     failed = [isinstance(outcome, Exception) for outcome in _single_failures(raw, corrector, stream)]
     return failed.index(True) if 0 < sum(failed) < len(failed) or len(failed) == 1 else None
 

@@ -21,6 +21,7 @@ from torch import Tensor
 from selfcorrect.errors import CorrectorError, SampleError, SettingError
 from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples
+from selfcorrect.supervision import nothing_ends_here
 
 Info: TypeAlias = Mapping[str, np.ndarray]
 
@@ -47,12 +48,19 @@ def name_of(corrector: Corrector) -> str:
 
 
 def call_corrector(corrector: Corrector, samples: Samples, stream: Stream) -> Corrected:
-    """Call `corrector` once, on a copy of the values, and check its answer against the contract.
+    """Call `corrector` once, on a copy of the samples, and check its answer against the contract.
 
     Raises CorrectorError for a wrong type, length, shape or dtype and SampleError for an accepted non-finite sample.
     """
-    copy = samples.with_values(samples.values.clone())
-    answer = corrector(copy, stream) if _takes_stream(corrector) else corrector(copy)  # type: ignore[call-arg]
+    copy = replace(
+        samples,
+        values=samples.values.clone(),
+        labels=samples.labels.clone(),
+        weights=samples.weights.clone(),
+        provenance=samples.provenance.take(np.arange(len(samples))),
+    )
+    with nothing_ends_here():
+        answer = corrector(copy, stream) if _takes_stream(corrector) else corrector(copy)  # type: ignore[call-arg]
     if isinstance(answer, Samples):
         answer = Corrected(answer, torch.ones(len(answer), dtype=torch.bool))
     if not isinstance(answer, Corrected):
@@ -236,7 +244,8 @@ def import_corrector(reference: str) -> Corrector:
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
-        module = importlib.import_module(module_name)
+        with nothing_ends_here():
+            module = importlib.import_module(module_name)
     except Exception as error:
         raise SettingError(f"cannot import the module {module_name!r} of corrector {reference!r}: {error}") from error
     if not hasattr(module, attribute):

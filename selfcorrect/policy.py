@@ -296,11 +296,17 @@ def parse_policy(text: str, fresh_source: FreshSource | None = None) -> Policy:
         raise SettingError(f"policy {text!r} must have the form {form}: {error}") from None
 
 
+_MOST = 1e6
+"""Synthetic samples per real one; far more than memory has room for."""
+
+
 def _check_ratio(policy: str, ratio: float) -> None:
     _check_number(f"λ of {policy} (synthetic samples per real one)", ratio, least=0)
 
 
 def _check_number(what: str, value: float, least: float, *, exclusive: bool = False) -> None:
+    if math.isfinite(value) and value > _MOST:
+        raise SettingError(f"{what} must be at most {_MOST:g}, got {value:g}")
     if not (math.isfinite(value) and (value > least if exclusive else value >= least)):
         bound = f"above {least}" if exclusive else f"at least {least}"
         raise SettingError(f"{what} must be finite and {bound}, got {value}")

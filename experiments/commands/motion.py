@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import arg
 
+from selfcorrect.errors import SettingError
 from selfcorrect.experiments.commands.inputs import must_exist
 from selfcorrect.experiments.motion.corrector_table import CORRECTORS
 from selfcorrect.models.diffusion.presets import preset, preset_names
@@ -40,6 +41,8 @@ class MotionCommand:
     synthetic_ratio: tuple[float, ...] = ()
     """λ, synthetic samples per real one, for augment and accumulate. Several may be given."""
     corrector: Annotated[tuple[str, ...], arg(help=_correctors())] = ()
+    corrector_timeout: float | None = None
+    """Seconds after which a call of your own corrector, for one motion or one batch, ends the run."""
     gamma: float | None = None
     """γ ≥ 0: each sample is replaced by its corrected form with probability γ/(1+γ). By default all are."""
     generations: int | None = None
@@ -99,10 +102,13 @@ class MotionCommand:
 
     def run(self) -> None:
         """Run the experiment, or what is left of it, and write its report."""
+        if self.corrector_timeout is not None and not 0 < self.corrector_timeout < 1e6:
+            raise SettingError(f"corrector-timeout must be a positive number of seconds, got {self.corrector_timeout}")
         must_exist(Path(source) for source in self.data if source != "deepmimic")
         from selfcorrect.experiments.motion.experiment import run_experiment
 
         settings = self.settings()
         folder = (self.out or Path("runs") / f"motion-{self.preset}").resolve()
         workers = self.workers if self.workers is not None else os.cpu_count() or 1
-        run_experiment(settings, folder, self.preset, workers, wandb=self.wandb, device=self.device, repair=self.repair)
+        how: dict[str, Any] = {"device": self.device, "repair": self.repair, "limit_s": self.corrector_timeout}
+        run_experiment(settings, folder, self.preset, workers, wandb=self.wandb, **how)

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from torch import Tensor
 
@@ -23,6 +24,7 @@ from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples
 from selfcorrect.simulators.corrector import BATCH, KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
+from selfcorrect.supervision import supervised
 
 MODEL_WORLD = PreconditionSettings(estimate_floor=False, estimate_drift=False, fit_soles=False, support="floor")
 """A model's samples live in a world whose floor is known; estimating floor and drift would throw them about."""
@@ -40,6 +42,8 @@ class CorrectorInputs:
     first_model: GenerativeModel
     stream: Stream
     progress: Progress
+    limit_s: float | None = None
+    """How long one call of a user's corrector may take."""
 
 
 def build_corrector(name: str, inputs: CorrectorInputs) -> Corrector | None:
@@ -49,13 +53,20 @@ def build_corrector(name: str, inputs: CorrectorInputs) -> Corrector | None:
     Motion), `values` (a tensor → a tensor), `samples` (Samples → Samples or Corrected), or make a corrector from
     `inputs` (CorrectorInputs → Corrector).
     """
-    function = import_corrector(name) if ":" in name else CORRECTORS.load(name)
+    function = _imported(name, inputs.limit_s) if ":" in name else CORRECTORS.load(name)
     first = next(iter(inspect.signature(function).parameters), "samples")
     if first == "inputs":
         return function(inputs)
     if first == "motion":
         return lift_motions(each_motion(function), inputs.codec, name_of(function))
     return lift(function, name_of(function)) if first == "values" else function
+
+
+def _imported(name: str, limit_s: float | None) -> Any:
+    function = import_corrector(name)
+    watched = supervised(function, name_of(function), limit_s)
+    watched.__name__ = name_of(function)
+    return watched
 
 
 def none(inputs: CorrectorInputs) -> None:

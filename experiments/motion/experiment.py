@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 from selfcorrect.anchors import temporal_frequencies
 from selfcorrect.correction import Correction
@@ -35,18 +36,14 @@ def run_experiment(
     workers: int,
     *,
     wandb: WandbMode = "offline",
-    device: str = "auto",
-    repair: bool = False,
+    **how: Any,
 ) -> None:
-    """Run an experiment, or what is left of it in its run folder, and write its report.
-
-    repair: generations that are not what was written are done again; they end the run without.
-    """
+    """Run an experiment, or what is left of it in its run folder, and write its report; `how` as in `seed_runs`."""
     require_workers(workers)
     motion_data(settings, streams(settings.first_seed))  # bad data end the run before it has written anything
     started = time.monotonic()
     with claim_folder(folder, settings.config()):
-        run_jobs(jobs(settings, folder, device, repair=repair), workers, f"motion {name}")
+        run_jobs(jobs(settings, folder, **how), workers, f"motion {name}")
         print(f"\n{write_report(settings, folder, name, wandb, time.monotonic() - started)}")
     print(f"\nReport: {folder / 'report.html'}")
 
@@ -114,13 +111,14 @@ def arm_plan(run: SeedRun, arm: Arm, task: MotionTask, first: FolderReader, prog
 
 
 def _inputs(run: SeedRun, task: MotionTask, first_model: GenerativeModel, progress: Progress) -> CorrectorInputs:
-    return CorrectorInputs(task.codec, task.task.real, first_model, run.stream.child("corrector"), progress)
+    stream = run.stream.child("corrector")
+    return CorrectorInputs(task.codec, task.task.real, first_model, stream, progress, run.limit_s)
 
 
-def jobs(settings: MotionSettings, folder: Path, device: str = "auto", *, repair: bool = False) -> list[Job]:
+def jobs(settings: MotionSettings, folder: Path, **how: Any) -> list[Job]:
     """All jobs: generation 0 of each denoiser and seed, then its arms; and what real data score for each seed."""
     result = []
-    for run in seed_runs(settings, folder, device, repair=repair):
+    for run in seed_runs(settings, folder, **how):
         label = f"{run.comparison.preset.character} seed {run.seed}"
         first = Job(f"{label} generation 0", run_first_generation, (run,), 1)
         result.append(first)

@@ -59,17 +59,26 @@ class MotionSettings:
             steps = {name: getattr(preset(name), kind) for name in names} | getattr(self, kind)
             object.__setattr__(self, kind, steps)
         for name, least in (("generations", 1), ("seeds", 1), ("real_count", 2), ("judged_count", 12), ("frames", 10)):
-            if getattr(self, name) < least:
-                raise SettingError(f"{name} must be at least {least}, got {getattr(self, name)}")
+            _check_count(name, getattr(self, name), least)
         for name in ("steps", "initial_steps"):
-            if least := [f"{value} for {key}" for key, value in getattr(self, name).items() if value < 1]:
-                raise SettingError(f"{name} must be at least 1, got {least[0]}")
+            for key, value in getattr(self, name).items():
+                _check_count(name, value, 1, f" for {key}")
         if not self.data:
             raise SettingError("data must name at least one source: deepmimic, or paths of motion files and folders")
 
     def config(self) -> dict[str, Any]:
         """All settings as JSON values; infinite strengths as the text "inf"."""
         return _finite(asdict(self))
+
+
+_MOST = 1_000_000
+"""Of anything that is counted: far beyond any experiment, and within what memory and time have room for."""
+
+
+def _check_count(name: str, count: int, least: int, where: str = "") -> None:
+    for wrong, bound in ((count < least, f"at least {least}"), (count > _MOST, f"at most {_MOST}")):
+        if wrong:
+            raise SettingError(f"{name} must be {bound}, got {count}{where}")
 
 
 def _finite(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from selfcorrect.experiments.motion.arms import Arm
 from selfcorrect.experiments.motion.presets import Comparison, MotionSettings
@@ -21,6 +22,8 @@ class SeedRun:
     device: str = "auto"
     repair: bool = False
     """Whether what is damaged is done again."""
+    limit_s: float | None = None
+    """How long one call of a user's corrector may take."""
 
     @property
     def stream(self) -> Stream:
@@ -44,11 +47,7 @@ class SeedRun:
         return self.folder / arm.name
 
 
-def seed_runs(settings: MotionSettings, root: Path, device: str = "auto", *, repair: bool = False) -> list[SeedRun]:
-    """All seeds and denoisers of an experiment."""
+def seed_runs(settings: MotionSettings, root: Path, **how: Any) -> list[SeedRun]:
+    """All seeds and denoisers of an experiment; `how`: further fields of each, none of which changes a result."""
     seeds = range(settings.first_seed, settings.first_seed + settings.seeds)
-    return [
-        SeedRun(settings, comparison, seed, root, device, repair)
-        for seed in seeds
-        for comparison in settings.comparisons
-    ]
+    return [SeedRun(settings, comparison, seed, root, **how) for seed in seeds for comparison in settings.comparisons]

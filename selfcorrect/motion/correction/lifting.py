@@ -14,6 +14,7 @@ from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotion
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.samples import Samples
+from selfcorrect.supervision import TooSlowError, working_on
 
 
 def each_motion(function: Callable[[Motion], Motion]) -> CorrectMotions:
@@ -27,14 +28,18 @@ def each_motion(function: Callable[[Motion], Motion]) -> CorrectMotions:
 
 def _call(function: Callable[[Motion], Motion], index: int, motion: Motion) -> Motion:
     try:
-        return function(motion)
-    except Exception as error:
-        raise SampleError(index, f"{type(error).__name__}: {error}") from error
+        with working_on(f"motion {index}"):
+            return function(motion)
+    except TooSlowError as error:
+        raise SampleError(index, str(error)) from error
+    except (Exception, SystemExit) as error:
+        hint = "; a corrector returns another motion (dataclasses.replace)" if "read-only" in str(error) else ""
+        raise SampleError(index, f"{type(error).__name__}: {error}{hint}") from error
 
 
 @dataclass(frozen=True)
 class MotionCorrector:
-    """A corrector of features (N, T, D) that corrects the motions behind them.
+    """A corrector of features (N, T, D) that corrects the motions behind them, whose arrays are read-only.
 
     Rejected samples and motions handed back as they came keep their features, bit for bit. `info` holds the reason and
     each diagnostic, NaN where a motion lacks it.
@@ -46,6 +51,8 @@ class MotionCorrector:
 
     def __call__(self, samples: Samples) -> Corrected:
         batch = self.codec.decode(samples.values)
+        for array in (batch.root_m, batch.rotations, batch.skeleton.offsets_m):
+            array.flags.writeable = False  # a change in place would be lost: a motion handed back is not read again
         motions = [batch[index] for index in range(len(batch))]
         corrections = list(self.function(motions))
         _check(motions, corrections)

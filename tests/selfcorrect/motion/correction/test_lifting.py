@@ -44,6 +44,27 @@ def test_a_function_of_a_motion_becomes_a_corrector(codec: FeatureCodec, samples
     assert corrected.accepted.all()
 
 
+def test_motions_are_read_only(codec: FeatureCodec, samples: Samples):
+    """A motion that is changed in place and handed back would not be read again, and the change be lost."""
+
+    def lift_in_place(motion: Motion) -> Motion:
+        motion.root_m[:, 1] += 0.1
+        return motion
+
+    with pytest.raises(SampleError, match=r"read-only; a corrector returns another motion \(dataclasses\.replace\)"):
+        call_corrector(lift_motions(each_motion(lift_in_place), codec, "in place"), samples, streams(0))
+
+
+@pytest.mark.parametrize("name", ["root_m", "rotations"])
+def test_no_array_of_a_motion_can_be_written(codec: FeatureCodec, samples: Samples, name: str):
+    def write(motion: Motion) -> Motion:
+        getattr(motion, name)[0] = 0
+        return motion
+
+    with pytest.raises(SampleError, match="read-only"):
+        call_corrector(lift_motions(each_motion(write), codec, "writes"), samples, streams(0))
+
+
 def test_rejected_and_untouched_motions_keep_their_features(codec: FeatureCodec, samples: Samples):
     def correct(motions: Sequence[Motion]) -> list[CorrectedMotion]:
         broken = replace(motions[1], root_m=motions[1].root_m * np.nan)
