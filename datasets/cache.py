@@ -68,7 +68,7 @@ class CacheSettings:
             hashes = list(pool.map(_hash_of_file, files))
         lines = [f"{os.path.relpath(path, self.folder)} {digest}" for path, digest in zip(files, hashes, strict=True)]
         settings = repr((_VERSION, replace(self, folder=Path())))
-        return hashlib.sha256("\n".join([settings, *lines]).encode()).hexdigest()[:32]
+        return hashlib.sha256("\n".join([settings, *lines]).encode(errors="surrogateescape")).hexdigest()[:32]
 
 
 def _hash_of_file(path: Path) -> str:
@@ -166,7 +166,8 @@ _COLUMNS = {
 def _row(clip: Clip, motion: Motion) -> dict[str, Any]:
     skeleton = motion.skeleton
     joints = json.dumps([skeleton.names, skeleton.parents, skeleton.parts])
-    facts = {"clip": clip.name, "label": motion.label, "text": motion.text, "source": motion.source}
+    texts = {"clip": clip.name, "label": motion.label, "text": motion.text, "source": motion.source}
+    facts = {name: text.encode(errors="backslashreplace").decode() for name, text in texts.items()}
     return facts | {"joints": joints, "frames": len(motion), "fps": motion.fps, "to_average": _to_average(skeleton)}
 
 

@@ -91,6 +91,8 @@ def _run(words: Sequence[str]) -> int:
 
 def _command(words: Sequence[str]) -> Command:
     """The command with its options; SettingError suggests the nearest to a name that there is not."""
+    if "" in words:
+        raise SettingError("there is an empty word on the command line, perhaps a variable that is not set")
     name = words[0] if words else ""
     if name in COMMANDS:
         _check_name(f"command {name}", words[1:], _subcommands(COMMANDS[name]))

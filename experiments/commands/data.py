@@ -111,25 +111,31 @@ class Convert:
     sources: tyro.conf.Positional[tuple[Path, ...]]
     out: Path
     """Folder of the new files, which keep their names."""
+    overwrite: bool = False
+    """Replace files that are there already; inputs are never overwritten."""
     to: Annotated[str, tyro.conf.arg(help=formats.described())] = "bvh"
 
     def run(self) -> None:
         must_exist(self.sources)
         kind = formats.named(self.to)
         from selfcorrect.datasets.files.open import motion_files
+        from selfcorrect.experiments.targets import check_targets
 
-        jobs = [(root, file) for root in self.sources for file in motion_files(root)]
+        jobs = [(file, self._target(root, file, kind)) for root in self.sources for file in motion_files(root)]
         if not jobs:
             raise InputError(f"{', '.join(map(str, self.sources))}: no motion files here")
-        failed = sum(not self._convert(root, file, kind) for root, file in jobs)
+        check_targets(jobs, lambda _: self.overwrite, "choose another folder with --out, or say --overwrite")
+        failed = sum(not self._convert(file, target, kind) for file, target in jobs)
         if failed:
             raise InputError(f"{failed} of {len(jobs)} files could not be converted")
 
-    def _convert(self, root: Path, file: Path, kind: formats.Format) -> bool:
+    def _target(self, root: Path, file: Path, kind: formats.Format) -> Path:
         below = file.relative_to(root) if root.is_dir() else Path(file.name)
+        return (self.out / below).with_suffix(kind.suffixes[0])
+
+    def _convert(self, file: Path, target: Path, kind: formats.Format) -> bool:
         from selfcorrect.datasets.files.open import open_motion, save_motion
 
-        target = (self.out / below).with_suffix(kind.suffixes[0])
         try:
             save_motion(target, open_motion(file, any_body=True).motion, kind.name)
         except Exception as error:  # whatever is wrong with one file, the others go on

@@ -10,8 +10,9 @@ from selfcorrect.datasets.files.formats import is_motion_file, readable_suffixes
 from selfcorrect.datasets.files.motion_file import body_model_of
 from selfcorrect.errors import InputError, SettingError
 from selfcorrect.experiments.correction.correct_file import Place, Settings, correct_file, is_finished
-from selfcorrect.experiments.correction.report import Result, table, write_report
+from selfcorrect.experiments.correction.report import Result, is_report, table, write_report
 from selfcorrect.experiments.jobs import Job, run_jobs
+from selfcorrect.experiments.targets import check_targets
 from selfcorrect.storage.files import remove_leftovers
 from selfcorrect.storage.run_folder import FolderLock, explain_write_error
 
@@ -32,10 +33,7 @@ def correct_into(inputs: Sequence[Path], out: Path, settings: Settings, report: 
     """Correct motion files, and those in folders, into `out`, and write the report: what became of each."""
     body_model_of(settings.reading)  # where that is no body model, nothing begins
     places = places_of(inputs, out)
-    if report.resolve() in {path.resolve() for place in places for path in (place.source, place.target)}:
-        raise SettingError(f"{report}: the report would overwrite a motion; choose another file")
-    if report.is_dir():
-        raise SettingError(f"{report}: the report is a file, this is a folder")
+    check_report(report, places)
     with explain_write_error(out):
         out.mkdir(parents=True, exist_ok=True)
         lock = FolderLock(out)
@@ -55,18 +53,20 @@ def places_of(inputs: Sequence[Path], out: Path) -> list[Place]:
         raise InputError(
             f"{', '.join(map(str, inputs)) or 'no inputs'}: no motion files ({', '.join(readable_suffixes())}) here"
         )
-    sources = {place.source.resolve() for place in places}
-    by_name: dict[str, Path] = {}
-    for place in places:
-        if (other := by_name.setdefault(place.name, place.source)) != place.source:
-            raise SettingError(f"{other} and {place.source} would both become {place.target}; correct them one by one")
-        if not sources.isdisjoint({place.target.resolve(), place.video.resolve()}):
-            raise SettingError(f"{place.target}: an input would be overwritten; choose another folder with -o")
-        if foreign := [path for path in (place.target, place.video) if path.exists() and not place.record.exists()]:
-            raise SettingError(
-                f"{foreign[0]}: exists and was not written by this command; choose another folder with -o"
-            )
-    return [place for place in places if by_name.pop(place.name, None)]
+    recorded = {path for place in places if place.record.exists() for path in (place.target, place.video)}
+    pairs = [(place.source, path) for place in places for path in (place.target, place.video)]
+    check_targets(pairs, recorded.__contains__, "choose another folder with -o, or correct them one by one")
+    return list({place.name: place for place in places}.values())
+
+
+def check_report(report: Path, places: Sequence[Place]) -> None:
+    """SettingError where the report would overwrite anything but an earlier one; it may go to a device or a pipe."""
+    if report.is_dir():
+        raise SettingError(f"{report}: the report is a file, this is a folder")
+    if report.resolve() in {path.resolve() for place in places for path in (place.source, place.target, place.video)}:
+        raise SettingError(f"{report}: the report would overwrite a motion; choose another file")
+    if report.is_file() and not is_report(report):
+        raise SettingError(f"{report}: exists and is no report of this command; choose another file")
 
 
 def _named(path: Path, out: Path) -> Iterator[tuple[Path, str]]:

@@ -7,7 +7,6 @@ import importlib.metadata
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -36,7 +35,7 @@ from selfcorrect.simulators.body.humanoid import usual_mass_kg
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.settings import SupportChoice, TrackerSettings
-from selfcorrect.storage.files import replacing
+from selfcorrect.storage.files import replacing, scratch_folder, suffixed
 from selfcorrect.storage.run_folder import explain_write_error
 
 RECORDS = ".records"
@@ -86,11 +85,12 @@ class Place:
 
     @property
     def video(self) -> Path:
-        return self.out / f"{self.name}.mp4"
+        return self.target.with_name(suffixed(self.target.name, ".mp4"))
 
     @property
     def record(self) -> Path:
-        return self.out / RECORDS / f"{self.name}.json"
+        record = self.out / RECORDS / self.name
+        return record.with_name(suffixed(record.name, ".json"))
 
 
 def key_of(source: Path, settings: Settings) -> str:
@@ -119,9 +119,11 @@ def is_finished(place: Place, settings: Settings) -> bool:
 def correct_file(place: Place, settings: Settings, progress: Progress) -> None:
     """Correct one file and record what became of it; a file that cannot be worked on is recorded as well."""
     progress("correct", 0, 1)
-    with tempfile.TemporaryDirectory(prefix="selfcorrect-") as folder:
-        product = Path(folder) / f"motion{written_suffix(place.source)}"
-        result = _corrected(place, settings, product, Path(folder) / "video.mp4")
+    with explain_write_error(place.out):
+        place.record.parent.mkdir(parents=True, exist_ok=True)
+    with scratch_folder(place.record.parent) as folder:
+        product = folder / f"motion{written_suffix(place.source)}"
+        result = _corrected(place, settings, product, folder / "video.mp4")
         with explain_write_error(place.out):
             _deliver(place, settings, result, product)
     progress("generation", 1, 1)

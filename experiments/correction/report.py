@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from selfcorrect.storage.files import replacing, write_atomically
 
 MEASURES = tuple(error.name for error in fields(PhysicalErrors))
 _NAME_WIDTH = 40
+_BEGINNING = b'{\n "settings": {'
 
 
 @dataclass(frozen=True)
@@ -74,13 +76,13 @@ class Result:
     """Of a file with several motions, what became of each; the figures above are then means over the corrected ones."""
 
     def save(self, path: Path) -> None:
-        write_atomically(path, _json(asdict(self)))
+        write_atomically(path, _json(asdict(self)).encode(errors="backslashreplace"))
 
     @classmethod
     def load(cls, path: Path) -> Result | None:
         """The result in a file, None where there is none or it is of another version."""
         try:
-            return cls(**json.loads(path.read_text()))
+            return cls(**json.loads(path.read_bytes()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
@@ -125,11 +127,28 @@ def write_report(path: Path, settings: dict[str, object], verdicts: Sequence[str
     """All results as JSON, whole or not at all; they are in memory one at a time."""
     counts = {verdict: verdicts.count(verdict) for verdict in ("accepted", "rejected", "failed")}
     head = _json({"settings": settings, "counts": counts}).removesuffix("\n}\n")
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+    with _opened(path) as file:
         file.write(f'{head},\n "motions": [')
         for count, result in enumerate(results):
             file.write(f"{',' if count else ''}\n{_json(_readable(result)).rstrip()}")
         file.write("\n ]\n}\n")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """A file that takes its place at the end; a device or a pipe is written to. Names that are no text are escaped."""
+    if path.exists() and not path.is_file():
+        with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
+            yield file
+        return
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
+        yield file
+
+
+def is_report(path: Path) -> bool:
+    """Whether a file is a report that `write_report` made, by its beginning."""
+    with path.open("rb") as file:
+        return file.read(len(_BEGINNING)) == _BEGINNING
 
 
 def _readable(result: Result) -> dict[str, object]:

@@ -16,6 +16,7 @@ from selfcorrect.errors import InputError
 _UNFINISHED = ".tmp"
 _LONGEST_NAME = 255
 _PREFIX = 60
+_SCRATCH = ".selfcorrect-"
 _OWN_FILE = re.compile(r"\.(?P<start>.+)-[a-z0-9_]{8}\.tmp", re.DOTALL)
 _OF_GENERATIONS = (".safetensors", ".json", ".parquet")
 _OWN_FOLDER = re.compile(r"\.generation-\d{4,}\.tmp")
@@ -39,6 +40,13 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     sync_folder(path.parent)
+
+
+@contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """A folder for what is not finished, which is gone when the block ends; after a crash it is a leftover."""
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH, suffix=_UNFINISHED, dir=parent) as folder:
+        yield Path(folder)
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -116,6 +124,8 @@ def _is_leftover(path: Path) -> bool:
     if path.is_symlink() or not path.is_dir():
         return False
     inside = [entry.name for entry in path.iterdir()]
+    if path.name.startswith(_SCRATCH):
+        return True
     if match := _OWN_FILE.fullmatch(path.name):
         return all(shortened(name, _PREFIX) == match["start"] for name in inside)
     return bool(_OWN_FOLDER.fullmatch(path.name)) and all(name.endswith(_OF_GENERATIONS) for name in inside)

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -379,12 +380,62 @@ def test_a_video_shows_before_and_after(folder: Path) -> None:
     assert reds[0] > 50 > reds[1]
 
 
+def test_a_report_may_go_to_a_device_which_stays_one(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    reader = os.open(folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert main(["correct", "clips/steps.bvh", *KINEMATIC, "--report", "pipe"]) == 0
+    assert json.loads(os.read(reader, 2**20))["motions"][0]["name"] == "steps.bvh"
+    os.close(reader)
+    assert (folder / "pipe").is_fifo()
+    assert main(["correct", "clips/steps.bvh", *KINEMATIC, "--report", "/dev/null"]) == 0
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_report_replaces_an_earlier_one_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        assert main(["correct", "clips/steps.bvh", *KINEMATIC, "--report", "told.json"]) == 0
+    (folder / "notes.json").write_text('{"my": "notes"}')
+    assert main(["correct", "clips/steps.bvh", *KINEMATIC, "--report", "notes.json"]) == 2
+    assert "notes.json: exists and is no report of this command" in capsys.readouterr().err
+    assert (folder / "notes.json").read_text() == '{"my": "notes"}'
+
+
+@pytest.mark.parametrize(
+    "name", [b"caf\xe9.bvh", b"x" * 251 + b".bvh", "λ".encode() * 125 + b".bvh", b"a\nb\x1b[2J.bvh"]
+)
+def test_names_that_are_no_text_or_long_are_names_like_others(folder: Path, name: bytes) -> None:
+    (folder / "odd").mkdir()
+    shutil.copyfile(folder / "clips" / "steps.bvh", os.path.join(os.fsencode(folder), b"odd", name))
+    shutil.copyfile(folder / "clips" / "steps.bvh", folder / "odd" / "plain.bvh")
+    for _ in range(2):
+        assert main(["correct", "odd", *KINEMATIC]) == 0
+    assert name in os.listdir(os.fsencode(folder / "corrected"))
+    assert set(report_of(folder / "corrected")) == {"plain.bvh", os.fsdecode(name)}
+
+
+def test_foreign_folders_that_look_like_leftovers_stay(folder: Path) -> None:
+    for place in ("corrected/.cache.tmp", "corrected/below/.x-12345678.tmp"):
+        (folder / place).mkdir(parents=True)
+        (folder / place / "precious").write_text("…")
+    assert main(["correct", "clips/steps.bvh", *KINEMATIC]) == 0
+    assert (folder / "corrected/.cache.tmp/precious").is_file()
+    assert (folder / "corrected/below/.x-12345678.tmp/precious").is_file()
+
+
+@pytest.mark.parametrize("words", [["correct", ""], ["data", "check", ""], ["motion", "--data", ""], [""]])
+def test_an_empty_word_stands_for_nothing(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    assert "an empty word on the command line" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_killed_run_leaves_whole_files_and_is_finished_by_the_next(folder: Path, stepping: Motion) -> None:
     for index in range(12):
         save_motion(folder / "many" / f"{index}.bvh", stepping)
     command = [sys.executable, "-m", "selfcorrect.experiments.cli", "correct", "many", "--workers", "2"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    (folder / "temporary").mkdir()
+    environment = {**os.environ, "TMPDIR": str(folder / "temporary")}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not list((folder / "corrected").glob("*.bvh")):
         time.sleep(0.02)
@@ -398,6 +449,7 @@ def test_a_killed_run_leaves_whole_files_and_is_finished_by_the_next(folder: Pat
         time.sleep(0.3)
     assert len(list((folder / "corrected").glob("*.bvh"))) == 12
     assert not list((folder / "corrected").rglob(".*.tmp"))
+    assert not list((folder / "temporary").iterdir())
     assert len({path.read_bytes() for path in (folder / "corrected").glob("*.bvh")}) == 1
 
 

@@ -123,3 +123,35 @@ def test_mistakes_are_told(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=message):
         run(*words)
+
+
+def content_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("out", [".", "data/../data", "link"])
+def test_converting_never_overwrites_an_input(folder: Path, out: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.parent)
+    Path("link").symlink_to("data")
+    before = content_of(folder)
+    target = folder if out == "." else Path(out)
+    with pytest.raises(ValueError, match=r"a\.bvh: an input would be overwritten; choose another folder with --out"):
+        run("convert", folder, "--out", target, "--to", "bvh", "--overwrite")
+    assert content_of(folder) == before
+
+
+def test_converting_never_writes_two_files_into_one(folder: Path, tmp_path: Path) -> None:
+    save_motion(folder / "a.npz", open_motion(folder / "a.bvh").motion)
+    with pytest.raises(ValueError, match=r"a\.bvh and .*a\.npz would both become .*a\.glb"):
+        run("convert", folder / "a.bvh", folder / "a.npz", "--out", tmp_path / "out", "--to", "gltf")
+    assert not (tmp_path / "out").exists()
+
+
+def test_converting_overwrites_other_files_only_when_told(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.bvh").write_text("precious")
+    with pytest.raises(ValueError, match=r"a\.bvh: exists and was not written by this command.*--overwrite"):
+        run("convert", folder / "a.bvh", "--out", tmp_path / "out")
+    assert (tmp_path / "out" / "a.bvh").read_text() == "precious"
+    run("convert", folder / "a.bvh", "--out", tmp_path / "out", "--overwrite")
+    assert len(open_motion(tmp_path / "out" / "a.bvh").motion) == 61

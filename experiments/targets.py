@@ -1,0 +1,28 @@
+"""One rule for every command that writes a file for each of its inputs: nothing is lost by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from selfcorrect.errors import SettingError
+
+
+def check_targets(
+    pairs: Sequence[tuple[Path, Path]], may_replace: Callable[[Path], bool], otherwise: str, inputs: Iterable[Path] = ()
+) -> None:
+    """SettingError where writing (source, target) pairs would overwrite an input or one another, or foreign files.
+
+    may_replace: whether a target that is there may be replaced; otherwise: what to do where not, the end of the
+    sentence; inputs: further files that no target may be.
+    """
+    sources = {source.resolve() for source, _ in pairs} | {path.resolve() for path in inputs}
+    taken: dict[Path, Path] = {}
+    for source, target in pairs:
+        place = target.resolve()
+        if (other := taken.setdefault(place, source)) != source:
+            raise SettingError(f"{other} and {source} would both become {target}; {otherwise}")
+        if place in sources:
+            raise SettingError(f"{target}: an input would be overwritten; {otherwise}")
+        if target.exists() and not may_replace(target):
+            raise SettingError(f"{target}: exists and was not written by this command; {otherwise}")
