@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from selfcorrect.errors import InputError, SettingError
+from selfcorrect.registry import unknown
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,10 @@ def written_suffix(path: Path) -> str:
 
 def named(name: str) -> Format:
     """The written format of that name; SettingError that lists them."""
-    for kind in FORMATS:
-        if kind.name == name and kind.writer:
-            return kind
-    raise SettingError(f"unknown format {name!r}, known are {', '.join(kind.name for kind in FORMATS if kind.writer)}")
+    written = {kind.name: kind for kind in FORMATS if kind.writer}
+    if name not in written:
+        raise SettingError(unknown("format", name, written))
+    return written[name]
 
 
 def format_of(path: Path, name: str | None = None) -> Format:

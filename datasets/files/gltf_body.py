@@ -32,9 +32,11 @@ from selfcorrect.datasets.files.upright import Upright, upright
 from selfcorrect.errors import InputError
 from selfcorrect.motion.kinematics import continuous
 from selfcorrect.motion.motion import Motion
+from selfcorrect.storage.limits import check_unpacked
 
 _UNEVEN_FPS = 30.0
 _UNIFORM = 1e-3
+_BYTES_PER_POSE = 7 * 8
 _MOVES_M, _TURNS_RAD = 1e-6, 1e-6
 _WIDTHS = {"translation": 3, "rotation": 4, "scale": 3}
 _VRM_PARTS = {bone: part for part, bone in VRM_BONES.items()}
@@ -154,6 +156,7 @@ def _clip(document: Document, rig: Rig, animation: int, path: Path, reading: Rea
     samplers = [content["samplers"][channel["sampler"]] for channel in channels]
     keys_s = [numbers(document, sampler["input"])[:, 0] for sampler in samplers]
     fps, start_s, frames, even = _clock(keys_s)
+    check_unpacked(path, float(frames) * len(rig.nodes) * _BYTES_PER_POSE)
     clock_s = start_s + np.arange(frames) / fps
     tracks: dict[tuple[int, str], np.ndarray] = {}
     for channel, sampler, times_s in zip(channels, samplers, keys_s, strict=True):

@@ -24,6 +24,7 @@ _DATA = "data:application/octet-stream;base64,"
 _KINDS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 _FLOAT = 5126
+_COMPRESSION = "EXT_meshopt_compression"
 DAMAGES = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, struct.error)
 """What a damaged file may make its reader raise."""
 
@@ -47,14 +48,20 @@ def read_document(path: Path) -> Document:
         text, chunk = _chunks(data) if data[:4] == b"glTF" else (data, b"")
         content = json.loads(text)
         version = str(content["asset"]["version"])
+        _check_kind(path, content, version)
         buffers = tuple(_buffer(path, buffer, chunk) for buffer in content.get("buffers") or [])
     except InputError:
         raise
     except (*DAMAGES, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a readable glTF file ({type(error).__name__}: {error})") from error
+    return Document(content, buffers)
+
+
+def _check_kind(path: Path, content: dict[str, Any], version: str) -> None:
     if not version.startswith("2"):
         raise InputError(f"{path}: expected glTF 2.0, got version {version[:20]}")
-    return Document(content, buffers)
+    if _COMPRESSION in (content.get("extensionsRequired") or []):
+        raise InputError(f"{path}: its numbers are compressed ({_COMPRESSION}); export it without compression")
 
 
 def _chunks(data: bytes) -> tuple[bytes, bytes]:

@@ -22,11 +22,11 @@ class Reading:
     """What files do not tell."""
 
     metres_per_unit: float | None = None
-    """Of BVH, None to guess from the body's size."""
+    """None for what the format says, or to guess from the body's size."""
     fps: float | None = None
     """Of files that do not tell: of .npy files 20 without, as of HumanML3D, of SMPL parameters 30."""
     up: Literal["y", "z"] | None = None
-    """The vertical axis of BVH, None to tell from rest pose and motion."""
+    """The vertical axis, None for what the format says, or to tell from the body."""
     body_model: Path | None = None
     """A file that gives AMASS' shapes their bones, None for an average body."""
     allow_pickle: bool = False

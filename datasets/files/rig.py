@@ -19,7 +19,7 @@ from selfcorrect.datasets.files.rooting import hangs_elsewhere, top_of_body
 from selfcorrect.errors import InputError
 from selfcorrect.motion.kinematics import continuous
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, Skeleton
 
 _BODY_M = (0.5, 2.6)
 """Sizes of bodies that may be in metres, as the formats have it."""
@@ -66,16 +66,19 @@ def tree_of(joints: Iterable[int], parents: Sequence[int]) -> list[int]:
     parents: of each node, −1 for a root.
     """
     kept = sorted({node for joint in joints for node in _way_up(parents, joint)})
+    if len(kept) > MOST_JOINTS:
+        raise InputError(f"a skeleton has at most {MOST_JOINTS} joints, here are {len(kept)}")
     return max((_downwards(node, kept, parents) for node in kept if parents[node] < 0), key=len, default=[])
 
 
 def _way_up(parents: Sequence[int], node: int) -> Iterator[int]:
-    for _ in range(len(parents)):
+    """A node and those above it, the nearest first."""
+    for _ in range(MOST_LEVELS):
         yield node
         node = parents[node]
         if node < 0:
             return
-    raise ValueError("its nodes go round in a circle")
+    raise InputError(f"its nodes go round in a circle, or there are more than {MOST_LEVELS} below one another")
 
 
 def _downwards(root: int, kept: Sequence[int], parents: Sequence[int]) -> list[int]:

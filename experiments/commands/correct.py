@@ -27,9 +27,10 @@ MASS_KG = (1, 1000)
 class CorrectCommand:
     """Make motions physically plausible: feet on the floor, not in it, above it or sliding, and limbs without jitter.
 
-    Takes BVH, AMASS .npz and HumanML3D .npy files (263 columns or 22 joints) and folders of them, and writes each as it
-    came: same format, skeleton, names and frame rate. Inputs are never changed. The same command again does what is
-    missing. Exit code 0: all motions were corrected; 1: some were not; 2: bad arguments, or nothing could be read.
+    Takes motion files of every format that is read (`selfcorrect data formats`) and folders of them, and writes each as
+    it came: same format, skeleton, names and frame rate; FBX as glTF. Inputs are never changed. The same command again
+    does what is missing. Exit code 0: all motions were corrected; 1: some were not; 2: bad arguments, or nothing could
+    be read.
     """
 
     inputs: tyro.conf.Positional[tuple[Path, ...]]
@@ -56,11 +57,11 @@ class CorrectCommand:
     mass_kg: float | None = None
     """What every body weighs; otherwise what its shape does, with --body-model, or what is usual for its stature."""
     metres_per_unit: float | None = None
-    """Length of the BVH files' unit; without it, the usual unit nearest to a person's size."""
+    """Length of the files' unit where they do not tell; without it, the usual unit nearest to a person's size."""
     fps: float | None = None
-    """Frames per second of .npy files, which do not tell; HumanML3D's 20 without."""
+    """Frames per second of files that do not tell; without it, what is usual for their format."""
     up: Literal["y", "z"] | None = None
-    """Vertical axis of the BVH files; told from the body without."""
+    """Vertical axis of the files' worlds where they do not tell; told from the body without."""
     body_model: Path | None = None
     """A SMPL, SMPL+H or SMPL-X file that gives AMASS files' shapes their bone lengths; an average body without."""
     allow_pickle: bool = False

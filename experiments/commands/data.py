@@ -68,6 +68,18 @@ class ListDatasets:
 
 
 @dataclass(frozen=True)
+class ListFormats:
+    """Which kinds of motion files are read and written, and what each holds."""
+
+    def run(self) -> None:
+        width = max(len(kind.name) for kind in formats.FORMATS)
+        for kind in formats.FORMATS:
+            ways = " and ".join(way for way, place in (("in", kind.reader), ("out", kind.writer)) if place)
+            extra = f" (extra `{kind.extra}`)" if kind.extra else ""
+            print(f"{kind.name:<{width}}  {ways:<10}  {', '.join(kind.suffixes)}: {kind.holds}{extra}")
+
+
+@dataclass(frozen=True)
 class Check:
     """What a folder or file is, how much is in it, and what in it is broken or odd.
 
@@ -137,7 +149,10 @@ class Convert:
         from selfcorrect.datasets.files.open import open_motion, save_motion
 
         try:
-            save_motion(target, open_motion(file, any_body=True).motion, kind.name)
+            motions = open_motion(file, any_body=True).motions
+            targets = [target.with_stem(f"{target.stem}_{index:03d}") for index in range(len(motions))]
+            for one, motion in zip(targets if len(motions) > 1 else [target], motions, strict=True):
+                save_motion(one, motion, kind.name)
         except Exception as error:  # whatever is wrong with one file, the others go on
             print(f"selfcorrect: {sentence_of(file, error)}", file=sys.stderr)
             return False
@@ -211,10 +226,11 @@ def _title(motion: Motion) -> str:
 @tyro.conf.configure(tyro.conf.OmitArgPrefixes)
 @dataclass(frozen=True)
 class DataCommand:
-    """Motion data: list the known datasets, check, convert, measure and preview files."""
+    """Motion data: list the known datasets and formats, check, convert, measure and preview files."""
 
     action: (
         Annotated[ListDatasets, tyro.conf.subcommand("list", prefix_name=False)]
+        | Annotated[ListFormats, tyro.conf.subcommand("formats", prefix_name=False)]
         | Annotated[Check, tyro.conf.subcommand("check", prefix_name=False)]
         | Annotated[Convert, tyro.conf.subcommand("convert", prefix_name=False)]
         | Annotated[Stats, tyro.conf.subcommand("stats", prefix_name=False)]

@@ -79,6 +79,8 @@ def correct_file(
     if target.suffix.lower() != (suffix := written_suffix(source)):
         raise InputError(f"{target}: the correction of a {source.suffix} file is written as {suffix} file")
     file = open_motion(source, reading)
+    if len(file.motions) > 1:
+        raise InputError(f"{source}: holds {len(file.motions)} motions; correct_files corrects them all")
     correction = correct_long(_settings(options).corrector(file.mass_kg), file.motion)
     if correction.accepted:
         with replacing(target) as temporary:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -175,6 +176,29 @@ def test_other_interpolations_are_read(walker: sc.Motion, tmp_path: Path, way: s
     np.testing.assert_allclose(by_name(open_motion(tmp_path / "c.glb").motion), by_name(walker), atol=1e-5)
 
 
+def test_rotations_in_whole_numbers_are_read(walker: sc.Motion, tmp_path: Path) -> None:
+    """Exporters that save space store them as normalised 16-bit numbers."""
+    save_motion(tmp_path / "a.glb", walker)
+    document = read_document(tmp_path / "a.glb")
+    content, buffer = json.loads(json.dumps(document.content)), bytearray(document.buffers[0])
+    animation = content["animations"][0]
+    for channel in animation["channels"]:
+        if channel["target"]["path"] == "rotation":
+            sampler = animation["samplers"][channel["sampler"]]
+            array = np.round(numbers(document, sampler["output"]) * 32767).astype("<i2")
+            content["bufferViews"].append({"buffer": 0, "byteOffset": len(buffer), "byteLength": array.nbytes})
+            accessor = {"componentType": 5122, "normalized": True, "count": len(array), "type": "VEC4"}
+            content["accessors"].append({"bufferView": len(content["bufferViews"]) - 1, **accessor})
+            sampler["output"] = len(content["accessors"]) - 1
+            buffer.extend(array.tobytes())
+    content["buffers"][0]["byteLength"] = len(buffer)
+    write_document(tmp_path / "b.glb", Document(content, (bytes(buffer),)))
+    file = open_motion(tmp_path / "b.glb")
+    np.testing.assert_allclose(by_name(file.motion), by_name(walker), atol=5e-4)
+    file.write(tmp_path / "c.glb", file.motion)
+    np.testing.assert_allclose(by_name(open_motion(tmp_path / "c.glb").motion), by_name(walker), atol=5e-4)
+
+
 def test_uneven_keys_are_sampled_and_said(walker: sc.Motion, tmp_path: Path) -> None:
     save_motion(tmp_path / "a.glb", walker)
     document = read_document(tmp_path / "a.glb")
@@ -215,6 +239,23 @@ def damage(content: dict[str, Any], where: str) -> None:
             content["asset"]["version"] = "1.0"
         case "stretched":
             content["nodes"][3]["scale"] = [1.0, 2.0, 1.0]
+        case "compressed":
+            content["extensionsRequired"] = ["EXT_meshopt_compression"]
+        case "bomb":
+            accessor = content["accessors"][animation["samplers"][0]["input"]]
+            start = content["bufferViews"][accessor["bufferView"]]["byteOffset"]
+            numbers = bytearray(base64.b64decode(content["buffers"][0]["uri"].partition(",")[2]))
+            np.ndarray(accessor["count"], "<f4", numbers, start)[-1] = 1e12
+            content["buffers"][0]["uri"] = "data:application/octet-stream;base64," + base64.b64encode(numbers).decode()
+        case "deep" | "many":
+            first = len(content["nodes"])
+            chain = where == "deep"
+            content["nodes"] += [
+                {"children": [first + index + 1]} if chain else {} for index in range(200 if chain else 9000)
+            ]
+            content["nodes"] += [{}]
+            content["nodes"][0]["children"] += [first] if chain else list(range(first, len(content["nodes"])))
+            content["skins"] = [{"joints": list(range(first, len(content["nodes"])))}]
         case "keys":
             animation["samplers"][0]["output"] = animation["samplers"][1]["output"]
 
@@ -228,6 +269,10 @@ def damage(content: dict[str, Any], where: str) -> None:
         ("outside", "lies outside the file's folder, where nothing is read"),
         ("version", "expected glTF 2.0, got version 1.0"),
         ("stretched", r"the node spine1 is stretched, by \[1.0, 2.0, 1.0\]"),
+        ("compressed", "its numbers are compressed"),
+        ("bomb", "would take .* of memory"),
+        ("deep", "more than 128 below one another"),
+        ("many", "a skeleton has at most 4096 joints"),
         ("keys", "a track of 48 keys has values of shape"),
     ],
 )

@@ -73,6 +73,15 @@ def test_every_door_gives_all_motions(path: Path, capsys: pytest.CaptureFixture[
     assert "3 motions, 90 frames" in capsys.readouterr().out
     with pytest.raises(sc.InputError, match=r"results\.npy.*: holds 3 motions, expected one"):
         sc.load_motion(path)
+    with pytest.raises(sc.InputError, match=r"holds 3 motions; correct_files corrects them all"):
+        sc.correct_file(path, path.with_name("other.npy"))
+
+
+def test_it_is_converted_into_a_file_per_motion(path: Path, tmp_path: Path) -> None:
+    assert main(["data", "convert", str(path), "--to", "bvh", "--out", str(tmp_path / "bvh")]) in (0, None)
+    names = [f"results_{index:03d}.bvh" for index in range(3)]
+    assert sorted(each.name for each in (tmp_path / "bvh").iterdir()) == names
+    assert [len(sc.load_motion(tmp_path / "bvh" / name)) for name in names] == [40, 30, 20]
 
 
 def test_it_is_corrected_as_one_file(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

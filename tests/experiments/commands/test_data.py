@@ -10,6 +10,7 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections import catalog
+from selfcorrect.datasets.files.formats import FORMATS
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.experiments.commands.data import DataCommand
 from selfcorrect.experiments.data.summary import measures
@@ -70,6 +71,15 @@ def test_list_says_of_every_dataset_where_it_is_to_be_had(capsys: pytest.Capture
     for dataset in catalog.datasets():
         assert f"{dataset.name}: {dataset.title}" in printed
     assert printed.count("  licence  ") == printed.count("  from     ") == len(catalog.DATASETS.names)
+
+
+def test_formats_are_listed_with_what_is_read_and_written(capsys: pytest.CaptureFixture[str]) -> None:
+    run("formats")
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert list(lines) == [kind.name for kind in FORMATS]
+    assert "in and out" in lines["bvh"]
+    assert "(extra `fbx`)" in lines["fbx"]
+    assert " out " not in lines["fbx"]
 
 
 def test_convert_tells_of_what_fails_and_goes_on(
