@@ -77,7 +77,7 @@ def correct_file(
     if target.resolve() == source.resolve():
         raise SettingError(f"{target}: is the input, which would be overwritten; choose another file")
     if target.suffix.lower() != (suffix := written_suffix(source)):
-        raise InputError(f"{target}: the correction of a {source.suffix} file is written as {suffix} file")
+        raise SettingError(f"{target}: the correction of a {source.suffix} file is written as {suffix} file")
     file = open_motion(source, reading)
     if len(file.motions) > 1:
         raise InputError(f"{source}: holds {len(file.motions)} motions; correct_files corrects them all")

@@ -17,11 +17,10 @@ from selfcorrect.motion.body.smpl import SMPL_BODY
 
 NAMES = """
     Accumulate AccumulateSubsample Augment Candidate Corrected CorrectedMotion Correction CorrectionOptions
-    CorrectorError
-    FolderReader FolderStore Fresh Gaussian GenerativeModel InputError Keep KinematicCorrector LoopError
-    MemoryStore MissingExtraError Motion PhysicsCorrector Plan Reading RealOnly Replace
-    RunFolderError SampleError Samples SelfcorrectError SettingError Skeleton Task Thresholds
-    TrainingDivergedError Trial Weighted WorkerError assert_loop_stable best_of chain correct correct_file
+    CorrectorError FolderReader FolderStore Fresh Gaussian GenerativeModel InputError Keep KinematicCorrector
+    LoopError MemoryStore MissingExtraError Motion PhysicsCorrector Plan Reading RealOnly Replace RunFolderError
+    SampleError Samples SelfcorrectError SettingError Skeleton Task Thresholds TrainingDivergedError Trial
+    Weighted WorkerError assert_loop_stable assert_plausible best_of chain check correct correct_file
     correct_files correct_motions draw_motions each_motion filter_of joint_positions lift lift_motions load_motion
     load_motions measure_stability parse_policy placebo run_loop save_motion streams train_first_generation
     verifier
@@ -107,9 +106,9 @@ def test_a_file_is_corrected_into_another_of_its_format(stepping: sc.Motion, tmp
     correction = sc.correct_file(tmp_path / "in.bvh", tmp_path / "new" / "out.bvh", kinematic=True)
     written = sc.load_motion(tmp_path / "new" / "out.bvh")
     np.testing.assert_allclose(sc.joint_positions(written), sc.joint_positions(correction.motion), atol=1e-5)
-    with pytest.raises(sc.InputError, match=r"in\.bvh: is the input, which would be overwritten"):
+    with pytest.raises(sc.SettingError, match=r"in\.bvh: is the input, which would be overwritten"):
         sc.correct_file(tmp_path / "in.bvh", tmp_path / "new" / ".." / "in.bvh")
-    with pytest.raises(sc.InputError, match=r"out\.npz: the correction of a \.bvh file is written as \.bvh file"):
+    with pytest.raises(sc.SettingError, match=r"out\.npz: the correction of a \.bvh file is written as \.bvh file"):
         sc.correct_file(tmp_path / "in.bvh", tmp_path / "out.npz")
 
 

@@ -127,7 +127,7 @@ def test_it_is_corrected_into_gltf(walker: sc.Motion, tmp_path: Path) -> None:
     assert main(["correct", str(tmp_path / "a.fbx"), "--kinematic", "-o", str(tmp_path / "out")]) == 0
     corrected = sc.load_motion(tmp_path / "out" / "a.glb")
     assert by_name(sunk)[..., 1].min() < 0 < by_name(corrected)[..., 1].min()
-    with pytest.raises(sc.InputError, match=r"b\.fbx: the correction of a \.fbx file is written as \.glb file"):
+    with pytest.raises(sc.SettingError, match=r"b\.fbx: the correction of a \.fbx file is written as \.glb file"):
         sc.correct_file(tmp_path / "a.fbx", tmp_path / "b.fbx")
 
 
