@@ -40,7 +40,8 @@ class Genealogy:
         """The batch with its lines of descent from its model's training set, and what they say (`summary`)."""
         if len(batch.samples) == 0:
             return batch, {}
-        children, members = self.space(batch.samples.values), self.space(parents.values)
+        children = self.space(batch.samples.values)
+        members = np.concatenate([self.space(values) for values in parents.pieces()])
         labels = _labels(batch.samples)
         rows, steps = nearest_of_label(children, labels, members, _labels(parents))
         founder = parents.provenance.founder[rows]

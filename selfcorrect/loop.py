@@ -190,7 +190,7 @@ class LoopHistory:
         return len(self.current) if generation == self.latest else self.store.count(generation)
 
     def batch(self, generation: int) -> Samples:
-        return self.current if generation == self.latest else self.store.batch(generation).samples
+        return self.current if generation == self.latest else self.store.samples(generation)
 
 
 @dataclass(frozen=True)

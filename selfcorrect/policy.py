@@ -196,7 +196,7 @@ class Weighted:
     def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
         mixed = self.policy.mix(real, history, generation, stream)
         synthetic = torch.from_numpy(mixed.provenance.synthetic)
-        return replace(mixed, weights=mixed.weights * torch.where(synthetic, self.synthetic, self.real))
+        return mixed.with_weights(mixed.weights * torch.where(synthetic, self.synthetic, self.real))
 
 
 def blocks_of(pool: Samples) -> FreshSource:

@@ -1,11 +1,11 @@
-"""Samples: the one value that flows through a self-consuming loop."""
+"""Samples: the one value that flows through a self-consuming loop, in memory or partly on disk."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -55,35 +55,109 @@ class Samples:
     def __len__(self) -> int:
         return len(self.values)
 
-    def take(self, indices: Tensor) -> Self:
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """The shape of one value."""
+        return tuple(self.values.shape[1:])
+
+    def rows(self, indices: Tensor) -> Tensor:
+        """The values at `indices` (M,) int64, which is all that training by batches needs."""
+        return self.values[indices]
+
+    def pieces(self) -> Iterator[Tensor]:
+        """All values, in order, in as many pieces as they are kept in."""
+        yield self.values
+
+    def take(self, indices: Tensor) -> Samples:
         """The samples at `indices` (M,) int64, or those where a mask (N,) bool is true."""
-        return replace(
-            self,
-            values=self.values[indices],
-            labels=self.labels[indices],
-            provenance=self.provenance.take(indices),
-            weights=self.weights[indices],
-        )
+        return Samples(self.rows(indices), self.labels[indices], self.provenance.take(indices), self.weights[indices])
 
-    def with_values(self, values: Tensor) -> Self:
+    def with_values(self, values: Tensor) -> Samples:
         """The same samples, in the same order, with other values (N, *event)."""
-        return replace(self, values=values)
+        return Samples(values, self.labels, self.provenance, self.weights)
 
-    def weighted(self, weight: float) -> Self:
+    def with_weights(self, weights: Tensor) -> Samples:
+        """The same samples, in the same order, with other training weights (N,)."""
+        return replace(self, weights=weights)
+
+    def weighted(self, weight: float) -> Samples:
         """The same samples, each with the training weight `weight`."""
-        return replace(self, weights=torch.full((len(self),), float(weight)))
+        return self.with_weights(torch.full((len(self),), float(weight)))
+
+
+class Piece(Protocol):
+    """Values (N, *event) wherever they are; a tensor is one."""
+
+    @property
+    def shape(self) -> Sequence[int]: ...
+
+    def __getitem__(self, indices: Tensor, /) -> Tensor:
+        """The values at `indices` (M,) int64."""
+        ...
+
+
+class StoredSamples(Samples):
+    """Samples whose values stay where they are kept until they are used: a few by `rows`, all of them by `values`.
+
+    Labels, weights and provenance are in memory. What changes values, or takes some, gives plain samples.
+    """
+
+    _kept: tuple[Piece, ...]
+
+    def __init__(self, kept: Sequence[Piece], labels: Tensor, provenance: Provenance, weights: Tensor) -> None:
+        fields = {"_kept": tuple(kept), "labels": labels, "provenance": provenance, "weights": weights}
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+        if len({sum(piece.shape[0] for piece in kept), len(labels), len(provenance), len(weights)}) != 1:
+            raise InputError("all fields of StoredSamples need one length")
+
+    @property
+    def values(self) -> Tensor:  # type: ignore[override]
+        """(N, *event), read now and not kept."""
+        return torch.cat(list(self.pieces()))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        return tuple(self._kept[0].shape[1:])
+
+    def rows(self, indices: Tensor) -> Tensor:
+        if indices.dtype == torch.bool:
+            indices = indices.nonzero().squeeze(1)
+        ends = torch.tensor([piece.shape[0] for piece in self._kept]).cumsum(0)
+        owners = torch.searchsorted(ends, indices, right=True)
+        order = owners.argsort(stable=True)
+        parts = [
+            self._kept[int(owner)][indices[owners == owner] - (ends[owner] - self._kept[int(owner)].shape[0])]
+            for owner in owners.unique()
+        ]
+        values = torch.cat(parts) if parts else self._kept[0][indices]
+        return torch.empty_like(values).index_copy_(0, order.to(values.device), values)
+
+    def pieces(self) -> Iterator[Tensor]:
+        for piece in self._kept:
+            yield piece[torch.arange(piece.shape[0])]
+
+    def with_weights(self, weights: Tensor) -> Samples:
+        return StoredSamples(self._kept, self.labels, self.provenance, weights)
 
 
 def concatenate(batches: Sequence[Samples]) -> Samples:
-    """Join batches along the sample axis; `batches` must not be empty."""
+    """Join batches along the sample axis; `batches` must not be empty. Values that are stored stay so."""
     if not batches:
         raise InputError("concatenate needs at least one batch of samples")
-    return Samples(
-        values=torch.cat([batch.values for batch in batches]),
-        labels=torch.cat([batch.labels for batch in batches]),
-        provenance=Provenance.concatenate([batch.provenance for batch in batches]),
-        weights=torch.cat([batch.weights for batch in batches]),
-    )
+    labels = torch.cat([batch.labels for batch in batches])
+    provenance = Provenance.concatenate([batch.provenance for batch in batches])
+    weights = torch.cat([batch.weights for batch in batches])
+    if any(isinstance(batch, StoredSamples) for batch in batches):
+        return StoredSamples([piece for batch in batches for piece in _kept(batch)], labels, provenance, weights)
+    return Samples(torch.cat([batch.values for batch in batches]), labels, provenance, weights)
+
+
+def _kept(samples: Samples) -> Sequence[Piece]:
+    return samples._kept if isinstance(samples, StoredSamples) else [samples.values]
 
 
 def fingerprint(samples: Samples) -> str:

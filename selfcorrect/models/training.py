@@ -36,9 +36,8 @@ def draw_rows(samples: Samples, size: int, generator: torch.Generator) -> Tensor
 
 def batches(samples: Samples, size: int, steps: int, generator: torch.Generator) -> Iterator[Tensor]:
     """`steps` batches of float32 values (size, *event), drawn with replacement in proportion to the weights."""
-    values = samples.values.float()
     for _ in range(steps):
-        yield values[draw_rows(samples, size, generator)]
+        yield samples.rows(draw_rows(samples, size, generator)).float()
 
 
 def descend(

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from selfcorrect.correction import CorrectedBatch
 from selfcorrect.errors import DamagedError
+from selfcorrect.samples import Samples
 from selfcorrect.storage.files import remove_folder, write_folder
 from selfcorrect.storage.generation_files import (
     MODEL,
@@ -24,6 +25,7 @@ from selfcorrect.storage.generation_files import (
     read_batch,
     read_count,
     read_metrics,
+    read_samples,
     read_state,
     read_timings,
 )
@@ -36,6 +38,7 @@ class FolderReader:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._samples: dict[int, Samples] = {}  # all but their values
         self._latest = max((number for number, _ in generation_folders(folder)), default=-1)
 
     @property
@@ -47,6 +50,11 @@ class FolderReader:
 
     def count(self, generation: int) -> int:
         return read_count(self._folder_of(generation))
+
+    def samples(self, generation: int) -> Samples:
+        if generation not in self._samples:
+            self._samples[generation] = read_samples(self._folder_of(generation))
+        return self._samples[generation]
 
     def batch(self, generation: int) -> CorrectedBatch:
         return read_batch(self._folder_of(generation))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from torch import Tensor
 from selfcorrect.correction import CorrectedBatch
 from selfcorrect.errors import DamagedError, RunFolderError
 from selfcorrect.provenance import Provenance
-from selfcorrect.samples import Samples
+from selfcorrect.samples import Samples, StoredSamples
 from selfcorrect.storage.digests import digest, digest_of_file, read_checked, sealed, unsealed
 from selfcorrect.storage.protocol import Generation, Metrics
 from selfcorrect.storage.strict_json import from_json, to_json
@@ -92,10 +92,33 @@ def read_count(folder: Path) -> int:
         raise RunFolderError(f"cannot read {path}: {error}") from error
 
 
+@dataclass(frozen=True)
+class _StoredValues:
+    """The values in a file of samples. It is opened for each reading, and only the rows asked for are copied."""
+
+    path: Path
+    shape: tuple[int, ...]
+
+    def __getitem__(self, indices: Tensor) -> Tensor:
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                return file.get_tensor("values")[indices]
+        except (OSError, SafetensorError) as error:
+            raise RunFolderError(f"cannot read {self.path}: {error}") from error
+
+
+def read_samples(folder: Path) -> StoredSamples:
+    """The synthetic samples from the folder of a generation; their values are read when they are used."""
+    tensors = _tensors(folder, _SYNTHETIC)
+    labels, weights, rows = (tensors[name].clone() for name in ("labels", "weights", "row"))
+    values = _StoredValues(folder / _SYNTHETIC, tuple(tensors["values"].shape))
+    return StoredSamples([values], labels, _stored_provenance(folder)[0].take(rows), weights)
+
+
 def read_batch(folder: Path) -> CorrectedBatch:
     """The synthetic samples from the folder of a generation, with provenance, raw draws and diagnostics."""
     tensors = _tensors(folder, _SYNTHETIC)
-    provenance, info = _provenance(pq.read_table(io.BytesIO(_checked(folder, _PROVENANCE))))
+    provenance, info = _stored_provenance(folder)
     samples = Samples(tensors["values"], tensors["labels"], provenance.take(tensors["row"]), tensors["weights"])
     if "drawn_values" not in tensors:
         return CorrectedBatch(samples, samples, info)
@@ -151,6 +174,10 @@ def _provenance_bytes(batch: CorrectedBatch) -> bytes:
 
 def _arrow_type(column: np.ndarray) -> pa.DataType:
     return pa.from_numpy_dtype(column.dtype) if column.dtype.kind in "biuf" else pa.string()
+
+
+def _stored_provenance(folder: Path) -> tuple[Provenance, dict[str, np.ndarray]]:
+    return _provenance(pq.read_table(io.BytesIO(_checked(folder, _PROVENANCE))))
 
 
 def _provenance(table: pa.Table) -> tuple[Provenance, dict[str, np.ndarray]]:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from selfcorrect.correction import CorrectedBatch
 from selfcorrect.errors import RunFolderError
+from selfcorrect.samples import Samples
 from selfcorrect.storage.protocol import Generation, Metrics, check_next
 
 
@@ -30,6 +31,9 @@ class MemoryStore:
 
     def count(self, generation: int) -> int:
         return len(self.batch(generation).samples)
+
+    def samples(self, generation: int) -> Samples:
+        return self.batch(generation).samples
 
     def batch(self, generation: int) -> CorrectedBatch:
         batch = self._generations[generation].batch

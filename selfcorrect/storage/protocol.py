@@ -10,6 +10,7 @@ from torch import Tensor
 
 from selfcorrect.correction import CorrectedBatch
 from selfcorrect.errors import RunFolderError
+from selfcorrect.samples import Samples
 
 Metrics: TypeAlias = Mapping[str, float | Sequence[float]]  # a sequence holds one value per replicate
 
@@ -42,6 +43,10 @@ class Record(Protocol):
 
     def count(self, generation: int) -> int:
         """Number of synthetic samples that a generation had for training, without reading them."""
+        ...
+
+    def samples(self, generation: int) -> Samples:
+        """The synthetic samples that a generation had for training; values may stay on disk until they are used."""
         ...
 
     def batch(self, generation: int) -> CorrectedBatch: ...

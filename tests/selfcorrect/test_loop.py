@@ -1,6 +1,7 @@
 """The loop: order of its steps, common random numbers, known laws of Gaussian loops, errors, resume."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +12,13 @@ from selfcorrect.correction import Correction
 from selfcorrect.corrector import Corrected, lift
 from selfcorrect.errors import LoopError
 from selfcorrect.loop import Candidate, Plan, Task, corrected_real, run_loop, train_first_generation
+from selfcorrect.models.flow import Flow
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.policy import Accumulate, Augment, RealOnly, Replace
 from selfcorrect.randomness import streams
 from selfcorrect.samples import Samples
 from selfcorrect.stopwatch import Stopwatch
+from selfcorrect.storage.folder_store import FolderStore
 from selfcorrect.storage.memory import MemoryStore
 
 STREAM = streams(7)
@@ -265,3 +268,17 @@ def test_a_nested_phase_is_not_counted_twice(monkeypatch: pytest.MonkeyPatch):
     with watch.phase("correct"), watch.phase("sample"):
         pass
     assert watch.lap() == {"else": 2.0, "correct": 2.0, "sample": 1.0}
+
+
+def test_accumulated_samples_train_the_same_from_disk_as_from_memory(tmp_path: Path):
+    values = torch.randn((30, 2), generator=STREAM.child("real").torch())
+    task = Task(Flow(width=8, depth=1, batch_size=16), Samples.real(values), lambda candidate: {}, initial_steps=4)
+    plan = Plan(Accumulate(), generations=4, steps=6, from_scratch=True)
+    first, memory = MemoryStore(), MemoryStore()
+    train_first_generation(task, first, STREAM)
+    run_loop(task, plan, memory, first, STREAM)
+    with FolderStore(tmp_path / "run", {}) as folder:
+        run_loop(task, plan, folder, first, STREAM)
+        one, other = memory.state(4), folder.state(4)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert memory.metrics(4) == folder.metrics(4)

@@ -137,10 +137,10 @@ class MotionDiffusion:
             self.on_sampling_step(steps_done)
 
     def _check(self, samples: Samples) -> None:
-        if len(samples) == 0 or samples.values.shape[1:] != (self.frames, self.features):
+        if len(samples) == 0 or samples.event_shape != (self.frames, self.features):
             raise InputError(
                 f"training values must have shape (N ≥ 1, {self.frames}, {self.features}), "
-                f"got {tuple(samples.values.shape)}"
+                f"got {(len(samples), *samples.event_shape)}"
             )
         low, high = int(samples.labels.min()), int(samples.labels.max())
         if low < 0 or high >= self.classes:

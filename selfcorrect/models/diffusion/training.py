@@ -69,7 +69,7 @@ def draw_batch(
     rows = draw_rows(samples, size, generator)
     times = torch.randint(len(schedule), (size,), generator=generator)
     hidden = torch.rand(size, generator=generator) < config.label_dropout
-    clean = samples.values[rows].float()
+    clean = samples.rows(rows).float()
     noise = torch.randn(clean.shape, generator=generator)
     labels = samples.labels[rows].masked_fill(hidden, null_label)
     return Batch(schedule.add_noise(clean, noise, times), times, labels, clean)

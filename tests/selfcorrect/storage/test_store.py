@@ -6,7 +6,6 @@ import math
 import os
 import re
 import shutil
-import weakref
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +16,10 @@ from selfcorrect.correction import CorrectedBatch, Correction, apply_corrector
 from selfcorrect.corrector import Corrected
 from selfcorrect.errors import DamagedError, RunFolderError
 from selfcorrect.loop import LoopHistory
-from selfcorrect.policy import AccumulateSubsample
+from selfcorrect.models.training import batches
+from selfcorrect.policy import Accumulate, AccumulateSubsample, Weighted
 from selfcorrect.randomness import streams
-from selfcorrect.samples import Samples
+from selfcorrect.samples import Samples, StoredSamples
 from selfcorrect.storage.folder_store import FolderReader, FolderStore, damage_below
 from selfcorrect.storage.memory import MemoryStore
 from selfcorrect.storage.protocol import Generation, Store
@@ -265,25 +265,44 @@ def test_repair_of_a_sound_folder_changes_nothing(tmp_path: Path) -> None:
     assert files_below(run) == whole
 
 
-def test_history_reads_one_generation_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A subsample of a long history holds one stored batch and the budget in memory, whatever was accumulated."""
+def test_samples_for_training_are_those_of_the_batch(store: Store):
+    for number in range(3):
+        store.commit(generation(number))
+    samples, batch = store.samples(2), store.batch(2).samples
+    assert torch.equal(samples.values, batch.values)
+    assert torch.equal(samples.labels, batch.labels)
+    assert torch.equal(samples.weights, batch.weights)
+    assert all(np.array_equal(one, other) for one, other in zip(
+        samples.provenance.columns().values(), batch.provenance.columns().values(), strict=True
+    ))  # fmt: skip
+    with pytest.raises(RunFolderError):
+        store.samples(0)
+
+
+def test_a_file_that_is_damaged_later_is_named_when_values_are_read(tmp_path: Path):
+    with FolderStore(tmp_path / "run", {}) as store:
+        store.commit(generation(1))
+        samples = store.samples(1)
+        path = store.folder / "generation-0001/synthetic.safetensors"
+        path.write_bytes(path.read_bytes()[:50])
+        with pytest.raises(RunFolderError, match=r"cannot read .*generation-0001/synthetic.safetensors"):
+            samples.rows(torch.tensor([0]))
+
+
+def test_a_long_history_is_read_row_by_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Whatever was accumulated, only the values that are drawn are in memory."""
+
+    def refuse(self: StoredSamples) -> None:
+        raise AssertionError("all values were read")
+
+    monkeypatch.setattr(StoredSamples, "values", property(refuse))
+    monkeypatch.setattr(FolderReader, "batch", lambda self, number: refuse(self))
     with FolderStore(tmp_path / "run", {}) as store:
         for number in range(1, 30):
             store.commit(generation(number))
-        references: list[weakref.ref] = []
-        alive: list[int] = []
-        read = FolderReader.batch
-
-        def noted(self: FolderReader, number: int) -> CorrectedBatch:
-            alive.append(sum(reference() is not None for reference in references))
-            batch = read(self, number)
-            references.append(weakref.ref(batch.samples.values))
-            return batch
-
-        monkeypatch.setattr(FolderReader, "batch", noted)
         history = LoopHistory(store, 30, corrected_batch(30).samples)
         real = Samples.real(torch.randn(12, 4, 3))
-        training = AccumulateSubsample(40).mix(real, history, 30, STREAM)
-    assert len(training) == 40
-    assert len(alive) > 10
-    assert max(alive) <= 1
+        everything = Weighted(Accumulate(), real=2.0, synthetic=1.0).mix(real, history, 30, STREAM)
+        assert len(AccumulateSubsample(40).mix(real, history, 30, STREAM)) == 40
+        assert len(everything) == 12 * 31
+        assert next(batches(everything, 40, 1, STREAM.torch())).shape == (40, 4, 3)
