@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -34,7 +34,10 @@ class History(Protocol):
 
 
 class Policy(Protocol):
-    """Generation t ≥ 1 trains on `mix(…)`, after `count(…)` samples were drawn from the model of generation t − 1."""
+    """Generation t ≥ 1 trains on `mix(…)`, after `count(…)` samples were drawn from the model of generation t − 1.
+
+    A policy with an attribute `reads_past` that is false asks the history for its latest batch alone.
+    """
 
     def count(self, real_count: int, generation: int) -> int: ...
 
@@ -48,6 +51,8 @@ FreshSource: TypeAlias = Callable[[int, int, Stream], Samples]  # (generation, c
 class RealOnly:
     """The baseline: every generation trains on the real data alone."""
 
+    reads_past: ClassVar[bool] = False
+
     def count(self, real_count: int, generation: int) -> int:
         return 0
 
@@ -58,6 +63,8 @@ class RealOnly:
 @dataclass(frozen=True)
 class Replace:
     """Fully synthetic: each generation trains on the last model's samples alone, `size` of them per real sample."""
+
+    reads_past: ClassVar[bool] = False
 
     size: float = 1.0
 
@@ -85,6 +92,8 @@ class Freeze:
 @dataclass(frozen=True)
 class Augment:
     """All real data and λ synthetic samples of the last model per real one."""
+
+    reads_past: ClassVar[bool] = False
 
     synthetic_ratio: float
 
@@ -144,6 +153,8 @@ class AccumulateSubsample:
 class Fresh:
     """`per_generation` new real samples in every generation, and λ synthetic samples per new real one."""
 
+    reads_past: ClassVar[bool] = False
+
     source: FreshSource
     per_generation: int
     synthetic_ratio: float
@@ -163,6 +174,8 @@ class Fresh:
 @dataclass(frozen=True)
 class Keep:
     """A random `fraction` of the original data, drawn anew each generation, the rest replaced by synthetic samples."""
+
+    reads_past: ClassVar[bool] = False
 
     fraction: float
 
@@ -190,6 +203,10 @@ class Weighted:
         _check_number("weight of real samples", self.real, least=0)
         _check_number("weight of synthetic samples", self.synthetic, least=0)
 
+    @property
+    def reads_past(self) -> bool:
+        return reads_past(self.policy)
+
     def count(self, real_count: int, generation: int) -> int:
         return self.policy.count(real_count, generation)
 
@@ -197,6 +214,11 @@ class Weighted:
         mixed = self.policy.mix(real, history, generation, stream)
         synthetic = torch.from_numpy(mixed.provenance.synthetic)
         return mixed.with_weights(mixed.weights * torch.where(synthetic, self.synthetic, self.real))
+
+
+def reads_past(policy: Policy) -> bool:
+    """Whether a policy may ask for samples of generations before the latest; one that does not say may."""
+    return getattr(policy, "reads_past", True)
 
 
 def blocks_of(pool: Samples) -> FreshSource:

@@ -64,6 +64,8 @@ class MotionCommand:
     """Run folder; by default runs/motion-PRESET."""
     wandb: Literal["off", "offline", "online"] = "offline"
     """Weights & Biases: offline writes its files into the run folder, online sends them."""
+    keep: Literal["all", "needed"] = "all"
+    """Of the samples that models trained on: all, or only what going on needs, which bounds the disk of a long run."""
     repair: bool = False
     """Do generations again that are not what was written; `selfcorrect verify` finds them."""
     workers: int | None = None
@@ -110,5 +112,6 @@ class MotionCommand:
         settings = self.settings()
         folder = (self.out or Path("runs") / f"motion-{self.preset}").resolve()
         workers = self.workers if self.workers is not None else os.cpu_count() or 1
-        how: dict[str, Any] = {"device": self.device, "repair": self.repair, "limit_s": self.corrector_timeout}
+        how: dict[str, Any] = {"device": self.device, "repair": self.repair, "keep": self.keep}
+        how["limit_s"] = self.corrector_timeout
         run_experiment(settings, folder, self.preset, workers, wandb=self.wandb, **how)

@@ -19,7 +19,7 @@ from selfcorrect.experiments.motion.seed_runs import SeedRun, seed_runs
 from selfcorrect.experiments.motion.task import MotionTask, motion_data, motion_task
 from selfcorrect.loop import Plan, run_loop, train_first_generation
 from selfcorrect.models.protocol import GenerativeModel
-from selfcorrect.policy import parse_policy
+from selfcorrect.policy import parse_policy, reads_past
 from selfcorrect.processes import require_workers
 from selfcorrect.randomness import streams
 from selfcorrect.samples import fingerprint
@@ -48,7 +48,7 @@ def run_experiment(
     print(f"\nReport: {folder / 'report.html'}")
 
 
-def _store(run: SeedRun, folder: Path, task: MotionTask, arm: Arm | None) -> FolderStore:
+def _store(run: SeedRun, folder: Path, task: MotionTask, arm: Arm | None, *, keep_samples: bool = True) -> FolderStore:
     """The run folder of an arm, or of generation 0, with all that its results depend on as its config."""
     config = {
         "arm": arm.name if arm else "first generation",
@@ -57,7 +57,7 @@ def _store(run: SeedRun, folder: Path, task: MotionTask, arm: Arm | None) -> Fol
         "data": fingerprint(task.task.real),
         "device": run.device,
     }
-    return FolderStore(folder, config, keep_models=False, repair=run.repair)
+    return FolderStore(folder, config, keep_models=False, keep_samples=keep_samples, repair=run.repair)
 
 
 def run_references(run: SeedRun, progress: Progress) -> None:
@@ -83,10 +83,11 @@ def run_arm(run: SeedRun, arm: Arm, progress: Progress) -> None:
     steps = run.settings.steps[run.comparison.denoiser]
     task = motion_task(run.settings, run.comparison, run.stream, run.device, progress, steps)
     first = FolderReader(run.first_folder)
-    with _store(run, run.arm_folder(arm), task, arm) as store:
+    plan = arm_plan(run, arm, task, first, progress)
+    keep_samples = run.keep == "all" or reads_past(plan.policy)
+    with _store(run, run.arm_folder(arm), task, arm, keep_samples=keep_samples) as store:
         for generation in range(1, store.latest + 1):
             progress("generation", generation, run.settings.generations)
-        plan = arm_plan(run, arm, task, first, progress)
         metrics = MetricsFile(run.arm_folder(arm) / "metrics.jsonl", store, first)
 
         def observe(generation: Generation) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from selfcorrect.experiments.motion.arms import Arm
 from selfcorrect.experiments.motion.presets import Comparison, MotionSettings
 from selfcorrect.randomness import Stream, streams
+
+Keep: TypeAlias = Literal["all", "needed"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class SeedRun:
     """Whether what is damaged is done again."""
     limit_s: float | None = None
     """How long one call of a user's corrector may take."""
+    keep: Keep = "all"
+    """Whether run folders keep the samples of all generations, or only what going on and the report need."""
 
     @property
     def stream(self) -> Stream:

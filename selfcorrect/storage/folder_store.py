@@ -21,6 +21,7 @@ from selfcorrect.storage.files import remove_folder, write_folder
 from selfcorrect.storage.generation_files import (
     MODEL,
     damage_in,
+    drop_samples,
     encode_generation,
     read_batch,
     read_count,
@@ -72,21 +73,29 @@ class FolderReader:
 class FolderStore(FolderReader):
     """A run folder that this process alone may write, until it is closed or the process ends.
 
-    keep_models: keep every generation's model; else only the last two: a resume needs one, a repair the one before.
+    keep_models, keep_samples: keep those of every generation; else only of the last two, since a resume needs one and a
+    repair the one before. Without samples, a policy cannot read those of past generations (`policy.reads_past`).
     repair: remove damaged generations and all that follow the last one from which the loop can go on, so that they
     are done again. Raises DamagedError, which names them, without; RunFolderError when another process has the folder,
     its config differs, or it cannot be written.
     """
 
     def __init__(
-        self, folder: Path, config: Mapping[str, object], *, keep_models: bool = True, repair: bool = False
+        self,
+        folder: Path,
+        config: Mapping[str, object],
+        *,
+        keep_models: bool = True,
+        keep_samples: bool = True,
+        repair: bool = False,
     ) -> None:
         self._lock: FolderLock = claim_folder(folder, config)
-        self._keep_models = keep_models
+        self._keep_models, self._keep_samples = keep_models, keep_samples
         try:
             _check(folder, repair)
             super().__init__(folder)
-            self._prune_models()
+            for number, _ in generation_folders(folder):
+                self._prune(number)
         except BaseException:
             self.close()
             raise
@@ -106,13 +115,17 @@ class FolderStore(FolderReader):
         with explain_write_error(self.folder):
             write_folder(self._folder_of(generation.number), encode_generation(generation))
         self._latest = generation.number
-        self._prune_models()
+        if self._folder_of(generation.number - 2).is_dir():
+            self._prune(generation.number - 2)
 
-    def _prune_models(self) -> None:
+    def _prune(self, generation: int) -> None:
+        """Remove what need not be kept of a generation that is long past."""
+        if generation >= self._latest - 1:
+            return
         if not self._keep_models:
-            for number, folder in generation_folders(self.folder):
-                if number < self._latest - 1:
-                    (folder / MODEL).unlink(missing_ok=True)
+            (self._folder_of(generation) / MODEL).unlink(missing_ok=True)
+        if not self._keep_samples:
+            drop_samples(self._folder_of(generation))
 
 
 def damage_below(folder: Path) -> dict[int, list[str]]:

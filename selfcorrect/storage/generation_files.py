@@ -24,6 +24,7 @@ from selfcorrect.errors import DamagedError, RunFolderError
 from selfcorrect.provenance import Provenance
 from selfcorrect.samples import Samples, StoredSamples
 from selfcorrect.storage.digests import digest, digest_of_file, read_checked, sealed, unsealed
+from selfcorrect.storage.files import write_atomically
 from selfcorrect.storage.protocol import Generation, Metrics
 from selfcorrect.storage.strict_json import from_json, to_json
 
@@ -46,6 +47,16 @@ def encode_generation(generation: Generation) -> dict[str, bytes]:
         files[_PROVENANCE] = _provenance_bytes(generation.batch)
     digests = {name: digest(content) for name, content in files.items()}
     return {**files, _TIMINGS: sealed(dict(generation.timings)), _DIGESTS: sealed(digests)}
+
+
+def drop_samples(folder: Path) -> None:
+    """Remove the samples from the folder of a generation, their digests first, so that nothing misses them."""
+    digests = unsealed(folder / _DIGESTS)
+    kept = {name: value for name, value in digests.items() if name not in (_SYNTHETIC, _PROVENANCE)}
+    if kept != digests:
+        write_atomically(folder / _DIGESTS, sealed(kept))
+    for name in (_SYNTHETIC, _PROVENANCE):
+        (folder / name).unlink(missing_ok=True)
 
 
 def damage_in(folder: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """What each policy samples and trains on."""
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import pytest
@@ -18,6 +19,7 @@ from selfcorrect.policy import (
     Weighted,
     blocks_of,
     parse_policy,
+    reads_past,
     realised_mixture,
     sampling_labels,
 )
@@ -184,3 +186,29 @@ def test_bad_text_gets_one_sentence(text, message):
 def test_weights_must_not_be_negative():
     with pytest.raises(ValueError, match="weight of synthetic samples must be finite and at least 0, got -1"):
         Weighted(Replace(), 1.0, -1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "reads"),
+    [("real", False), ("replace", False), ("augment:1", False), ("keep:0.5", False), ("accumulate", True),
+     ("accumulate_subsample:9", True)],
+)  # fmt: skip
+def test_a_policy_that_says_it_reads_no_past_does_not(text: str, reads: bool):
+    class Latest:
+        """A history that has its latest batch alone."""
+
+        latest = 3
+
+        def count(self, generation: int) -> int:
+            return 4
+
+        def batch(self, generation: int) -> Samples:
+            if generation != 3:
+                raise LookupError(generation)
+            return Samples.synthetic(torch.zeros(4, 1), None, 2)
+
+    policy = parse_policy(text)
+    assert reads_past(policy) == reads_past(Weighted(policy, 1.0, 2.0)) == reads
+    real = Samples.real(torch.zeros(4, 1))
+    with pytest.raises(LookupError) if reads else nullcontext():
+        policy.mix(real, Latest(), 3, streams(0))  # type: ignore[arg-type]

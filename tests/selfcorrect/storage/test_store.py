@@ -265,6 +265,29 @@ def test_repair_of_a_sound_folder_changes_nothing(tmp_path: Path) -> None:
     assert files_below(run) == whole
 
 
+def test_samples_long_past_are_dropped_on_request_and_not_missed(tmp_path: Path):
+    with FolderStore(tmp_path / "run", {}, keep_models=False, keep_samples=False) as store:
+        for number in range(6):
+            store.commit(generation(number))
+        assert len(store.samples(4)) > 0
+        with pytest.raises(DamagedError, match=r"generation-0003/synthetic\.safetensors is missing"):
+            store.samples(3)
+        assert store.metrics(1) == {"fid": 1.5}
+    assert not damage_below(tmp_path / "run")
+    names = {path.name for path in (tmp_path / "run" / "generation-0002").iterdir()}
+    assert names == {"metrics.json", "timings.json", "digests.json"}
+    (tmp_path / "run" / "generation-0004" / "synthetic.safetensors").unlink()
+    assert list(damage_below(tmp_path / "run")) == [4]
+
+
+def test_a_folder_that_kept_all_can_go_on_without(tmp_path: Path):
+    kept_all = committed(tmp_path / "run", keep_models=True)
+    whole = sum(path.stat().st_size for path in kept_all.rglob("*.safetensors"))
+    FolderStore(kept_all, {}, keep_models=False, keep_samples=False).close()
+    assert not damage_below(kept_all)
+    assert sum(path.stat().st_size for path in kept_all.rglob("*.safetensors")) < 0.7 * whole
+
+
 def test_samples_for_training_are_those_of_the_batch(store: Store):
     for number in range(3):
         store.commit(generation(number))
