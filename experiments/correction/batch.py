@@ -9,7 +9,7 @@ from pathlib import Path
 from selfcorrect.datasets.files.formats import is_motion_file, readable_suffixes, written_suffix
 from selfcorrect.datasets.files.motion_file import body_model_of
 from selfcorrect.errors import InputError, SettingError
-from selfcorrect.experiments.correction.correct_file import Place, Settings, correct_file, is_finished
+from selfcorrect.experiments.correction.correct_file import FileTask, Settings, correct_file, is_finished
 from selfcorrect.experiments.correction.report import Result, is_report, table, write_report
 from selfcorrect.experiments.jobs import Job, run_jobs
 from selfcorrect.experiments.targets import check_targets
@@ -32,38 +32,38 @@ def correct_and_tell(inputs: Sequence[Path], out: Path, settings: Settings, repo
 def correct_into(inputs: Sequence[Path], out: Path, settings: Settings, report: Path, workers: int = 1) -> list[Result]:
     """Correct motion files, and those in folders, into `out`, and write the report: what became of each."""
     body_model_of(settings.reading)  # where that is no body model, nothing begins
-    places = places_of(inputs, out)
-    check_report(report, places)
+    tasks = tasks_of(inputs, out)
+    check_report(report, tasks)
     with explain_write_error(out):
         out.mkdir(parents=True, exist_ok=True)
         lock = FolderLock(out)
     with lock:
-        results = _results(places, out, settings, workers)
+        results = _results(tasks, out, settings, workers)
         told = {**asdict(settings), "kinematic": settings.strength is None}
         verdicts = [result.verdict for result in results]
         with explain_write_error(report.parent):
-            write_report(report, told, verdicts, filter(None, (Result.load(place.record) for place in places)))
+            write_report(report, told, verdicts, filter(None, (Result.load(task.record) for task in tasks)))
     return results
 
 
-def places_of(inputs: Sequence[Path], out: Path) -> list[Place]:
+def tasks_of(inputs: Sequence[Path], out: Path) -> list[FileTask]:
     """Where the motion files among `inputs`, files and folders, go; ValueError where one would overwrite anything."""
-    places = [Place(source, name, out) for path in inputs for source, name in _named(path, out)]
-    if not places:
+    tasks = [FileTask(source, name, out) for path in inputs for source, name in _named(path, out)]
+    if not tasks:
         raise InputError(
             f"{', '.join(map(str, inputs)) or 'no inputs'}: no motion files ({', '.join(readable_suffixes())}) here"
         )
-    recorded = {path for place in places if place.record.exists() for path in (place.target, place.video)}
-    pairs = [(place.source, path) for place in places for path in (place.target, place.video)]
+    recorded = {path for task in tasks if task.record.exists() for path in (task.target, task.video)}
+    pairs = [(task.source, path) for task in tasks for path in (task.target, task.video)]
     check_targets(pairs, recorded.__contains__, "choose another folder with -o, or correct them one by one")
-    return list({place.name: place for place in places}.values())
+    return list({task.name: task for task in tasks}.values())
 
 
-def check_report(report: Path, places: Sequence[Place]) -> None:
+def check_report(report: Path, tasks: Sequence[FileTask]) -> None:
     """SettingError where the report would overwrite anything but an earlier one; it may go to a device or a pipe."""
     if report.is_dir():
         raise SettingError(f"{report}: the report is a file, this is a folder")
-    if report.resolve() in {path.resolve() for place in places for path in (place.source, place.target, place.video)}:
+    if report.resolve() in {path.resolve() for task in tasks for path in (task.source, task.target, task.video)}:
         raise SettingError(f"{report}: the report would overwrite a motion; choose another file")
     if report.is_file() and not is_report(report):
         raise SettingError(f"{report}: exists and is no report of this command; choose another file")
@@ -86,15 +86,15 @@ def _suffix(path: Path) -> str:
     return path.suffix if written == path.suffix.lower() else written
 
 
-def _results(places: Sequence[Place], out: Path, settings: Settings, workers: int) -> list[Result]:
+def _results(tasks: Sequence[FileTask], out: Path, settings: Settings, workers: int) -> list[Result]:
     remove_leftovers(out, below=True)
-    waiting = [place for place in places if not is_finished(place, settings)]
-    if len(waiting) < len(places):
-        print(f"{len(places) - len(waiting)} of {len(places)} motions are finished already with these settings")
+    waiting = [task for task in tasks if not is_finished(task, settings)]
+    if len(waiting) < len(tasks):
+        print(f"{len(tasks) - len(waiting)} of {len(tasks)} motions are finished already with these settings")
     if waiting:
-        jobs = [Job(place.name, correct_file, (place, settings), 1) for place in waiting]
+        jobs = [Job(task.name, correct_file, (task, settings), 1) for task in waiting]
         run_jobs(jobs, min(workers, len(jobs)), "correct", unit="motion")
-    results = (Result.load(place.record) for place in places)
+    results = (Result.load(task.record) for task in tasks)
     return [replace(result, over_time={}) for result in results if result]
 
 

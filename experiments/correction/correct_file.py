@@ -72,8 +72,8 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Place:
-    """An input and the name of its output below the output folder."""
+class FileTask:
+    """A file to correct, and the name of its output below the output folder."""
 
     source: Path
     name: str
@@ -107,49 +107,49 @@ def hash_of_file(path: Path, more: bytes = b"") -> str:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(more, digest_size=16)).hexdigest()
 
 
-def is_finished(place: Place, settings: Settings) -> bool:
+def is_finished(task: FileTask, settings: Settings) -> bool:
     """Whether an earlier run with the same settings made all that this one would."""
-    result = Result.load(place.record)
-    if result is None or result.verdict == "failed" or hash_of_file(place.target) != result.output_hash:
+    result = Result.load(task.record)
+    if result is None or result.verdict == "failed" or hash_of_file(task.target) != result.output_hash:
         return False
-    filmed = place.video.is_file() or not (settings.video and result.verdict in ("accepted", "partly"))
-    return filmed and result.key == key_of(place.source, settings)
+    filmed = task.video.is_file() or not (settings.video and result.verdict in ("accepted", "partly"))
+    return filmed and result.key == key_of(task.source, settings)
 
 
-def correct_file(place: Place, settings: Settings, progress: Progress) -> None:
+def correct_file(task: FileTask, settings: Settings, progress: Progress) -> None:
     """Correct one file and record what became of it; a file that cannot be worked on is recorded as well."""
     progress("correct", 0, 1)
-    with explain_write_error(place.out):
-        place.record.parent.mkdir(parents=True, exist_ok=True)
-    with scratch_folder(place.record.parent) as folder:
-        product = folder / f"motion{written_suffix(place.source)}"
-        result = _corrected(place, settings, product, folder / "video.mp4")
-        with explain_write_error(place.out):
-            _deliver(place, settings, result, product)
+    with explain_write_error(task.out):
+        task.record.parent.mkdir(parents=True, exist_ok=True)
+    with scratch_folder(task.record.parent) as folder:
+        product = folder / f"motion{written_suffix(task.source)}"
+        result = _corrected(task, settings, product, folder / "video.mp4")
+        with explain_write_error(task.out):
+            _deliver(task, settings, result, product)
     progress("generation", 1, 1)
 
 
-def _corrected(place: Place, settings: Settings, product: Path, video: Path) -> Result:
+def _corrected(task: FileTask, settings: Settings, product: Path, video: Path) -> Result:
     """Correct a file into `product`."""
-    blank = Result(str(place.source), place.name, "", "failed")
+    blank = Result(str(task.source), task.name, "", "failed")
     try:
-        blank = replace(blank, key=key_of(place.source, settings))
-        file = open_motion(place.source, settings.reading)
+        blank = replace(blank, key=key_of(task.source, settings))
+        file = open_motion(task.source, settings.reading)
         corrections = [correct_long(settings.corrector(file.mass_kg), motion) for motion in file.motions]
         for correction in corrections:
             _check_finite(correction.motion)
-        kept = settings.keep_failed and place.target.suffix != place.source.suffix  # cannot be copied as it is
+        kept = settings.keep_failed and task.target.suffix != task.source.suffix  # cannot be copied as it is
         if kept or any(correction.accepted for correction in corrections):
             file.write(product, *(correction.motion for correction in corrections))  # what was rejected, as it came
             if settings.video:
                 film(video, list(zip(file.motions, corrections, strict=True)))
-                _copy(video, place.video)
+                _copy(video, task.video)
         if settings.strength is not None:
             blank = replace(blank, mass_kg=settings.mass_kg or file.mass_kg or usual_mass_kg(file.motions[0].skeleton))
         pairs = zip(file.motions, corrections, strict=True)
         return of_all([_described(blank, file.notes, motion, correction) for motion, correction in pairs])
     except Exception as error:  # whatever is wrong with one file, the others go on
-        return replace(blank, reason=sentence_of(place.source, error))
+        return replace(blank, reason=sentence_of(task.source, error))
 
 
 def _check_finite(motion: Motion) -> None:
@@ -227,20 +227,20 @@ def _contacts(correction: CorrectedMotion) -> list[dict[str, Any]]:
     return [asdict(contact) for contact in contacts]
 
 
-def _deliver(place: Place, settings: Settings, result: Result, product: Path) -> None:
+def _deliver(task: FileTask, settings: Settings, result: Result, product: Path) -> None:
     """Put record and output in their places. The record is first, so that an output without one is not ours."""
     if result.verdict in ("accepted", "partly"):
         result = replace(result, output="corrected")
     elif result.verdict == "rejected" and settings.keep_failed:
-        same = place.target.suffix == place.source.suffix
-        result, product = replace(result, output="original"), place.source if same else product
+        same = task.target.suffix == task.source.suffix
+        result, product = replace(result, output="original"), task.source if same else product
     if result.output:
         result = replace(result, output_hash=hash_of_file(product))
-    result.save(place.record)
+    result.save(task.record)
     if result.output:
-        _copy(product, place.target)
+        _copy(product, task.target)
         return
-    for stale in (place.target, place.video):
+    for stale in (task.target, task.video):
         stale.unlink(missing_ok=True)
 
 

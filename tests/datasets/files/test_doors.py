@@ -238,8 +238,8 @@ def at_correct(path: Path, monkeypatch: pytest.MonkeyPatch) -> Motion:
 
     monkeypatch.setattr(correct_file.Settings, "corrector", lambda self, shape_kg=None: corrector)
     out = path.parent.parent / "out"
-    place = correct_file.Place(path, path.name, out)
-    correct_file.correct_file(place, correct_file.Settings(strength=None), lambda *progress: None)
+    task = correct_file.FileTask(path, path.name, out)
+    correct_file.correct_file(task, correct_file.Settings(strength=None), lambda *progress: None)
     before, after = (joint_positions(read_bvh(each).motion) for each in (path, out / path.name))
     np.testing.assert_allclose(after, before, atol=TOLERANCE_M)
     return seen[0]
