@@ -31,7 +31,7 @@ motion: $(INSTALLED)
 	$(BIN)/selfcorrect motion
 
 # A process takes whole files, whose tests share what is costly to make, and in their order: long ones come early.
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: $(INSTALLED_FOR_TESTS)
 	$(PYTEST)

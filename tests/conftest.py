@@ -11,8 +11,6 @@ import pytest
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.motion.motion import Motion
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side, and so do the processes that some start
-
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
