@@ -28,7 +28,8 @@ MAY_IMPORT = {
 """Which other top-level folders each may import. The public names of `selfcorrect/__init__.py` come from everywhere."""
 
 SIMULATORS = (
-    "engines/table", "settings", "body", "mending", "planning", "engines", "tracking", "pipeline", "corrector",
+    "engines/table", "settings", "body", "mending", "planning", "engines", "tracking", "pipeline", "checks",
+    "corrector",
 )  # fmt: skip
 """The way of data through `simulators`; each imports only what stands before it."""
 
@@ -145,7 +146,11 @@ def _between_folders(known: Mapping[str, Module]) -> Iterator[str]:
 
 
 def _within_simulators(known: Mapping[str, Module]) -> Iterator[str]:
-    stages = {name: stage for name, module in known.items() if (stage := _stage(module)) is not None}
+    inside = {name: place for name, module in known.items() if (place := _place(module))}
+    yield from (
+        f"{known[name].path}: SIMULATORS knows no {place}" for name, place in inside.items() if place not in SIMULATORS
+    )
+    stages = {name: SIMULATORS.index(place) for name, place in inside.items() if place in SIMULATORS}
     for name, stage in stages.items():
         for other in known_imports(known[name], known) & stages.keys():
             if stages[other] > stage:
@@ -153,12 +158,12 @@ def _within_simulators(known: Mapping[str, Module]) -> Iterator[str]:
                 yield f"{known[name].path} imports {other}: {order}"
 
 
-def _stage(module: Module) -> int | None:
-    """Where a file of `simulators` stands."""
+def _place(module: Module) -> str:
+    """The entry of `SIMULATORS` that a file belongs to, "" outside of that folder."""
     if module.path.parts[0] != "simulators" or module.path.name == "__init__.py":
-        return None
+        return ""
     below = module.path.relative_to("simulators").with_suffix("")
-    return SIMULATORS.index(below.as_posix() if below.as_posix() in SIMULATORS else below.parts[0])
+    return below.as_posix() if below.as_posix() in SIMULATORS else below.parts[0]
 
 
 def _cycles(known: Mapping[str, Module]) -> Iterator[str]:

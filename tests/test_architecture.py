@@ -40,6 +40,11 @@ def test_an_import_against_the_architecture_is_told(
     assert any(sentence in told for told in violations({**known, changed.name: changed}))
 
 
+def test_a_new_room_of_the_simulators_is_asked_for_its_place(known: dict[str, Module]) -> None:
+    novel = module(Path("simulators/novel/thing.py"), "")
+    assert violations({**known, novel.name: novel}) == ["simulators/novel/thing.py: SIMULATORS knows no novel"]
+
+
 def test_the_table_counts_rooms_and_arrows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = {"a.py": "import selfcorrect.c.one\n", "b.py": "", "c/__init__.py": "", "c/one.py": "# nothing\n\nX = 1\n"}
     for name, text in files.items():
