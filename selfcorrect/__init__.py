@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from selfcorrect.corrector import lift as lift
     from selfcorrect.corrector import placebo as placebo
     from selfcorrect.corrector import verifier as verifier
+    from selfcorrect.datasets.files.motion_file import MotionFile as MotionFile
     from selfcorrect.datasets.files.motion_file import Reading as Reading
+    from selfcorrect.datasets.files.open import open_motion as open_motion
     from selfcorrect.datasets.files.open import save_motion as save_motion
     from selfcorrect.datasets.load import load_motion as load_motion
     from selfcorrect.datasets.load import load_motions as load_motions
@@ -79,8 +81,8 @@ _PUBLIC = {
     "selfcorrect.bias": ("best_of",),
     "selfcorrect.correction": ("Correction",),
     "selfcorrect.corrector": ("Corrected", "chain", "filter_of", "lift", "placebo", "verifier"),
-    "selfcorrect.datasets.files.motion_file": ("Reading",),
-    "selfcorrect.datasets.files.open": ("save_motion",),
+    "selfcorrect.datasets.files.motion_file": ("MotionFile", "Reading"),
+    "selfcorrect.datasets.files.open": ("open_motion", "save_motion"),
     "selfcorrect.datasets.load": ("load_motion", "load_motions"),
     "selfcorrect.errors": (
         "CorrectorError",

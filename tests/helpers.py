@@ -20,6 +20,15 @@ def mean_distance_m(one: Motion, other: Motion) -> float:
     return float(np.linalg.norm(joint_positions(one) - joint_positions(other), axis=-1).mean())
 
 
+def smpl_joints_m(motion: Motion) -> np.ndarray:
+    """Positions (T, 22, 3) of the joints named as SMPL's, whatever their order and whatever else there is."""
+    from selfcorrect.motion.body.smpl import SMPL_BODY
+    from selfcorrect.motion.kinematics import joint_positions
+
+    names = list(motion.skeleton.names)
+    return joint_positions(motion)[:, [names.index(name) for name in SMPL_BODY.names]]
+
+
 def outcomes(result: Result) -> dict[str, str]:
     """What became of each statement of a toy loop."""
     return {check.statement: check.outcome for check in result.checks}

@@ -12,13 +12,14 @@ from selfcorrect.motion.body.requirements import flaw_of
 from selfcorrect.motion.motion import Motion, check_numbers
 
 
-def open_motion(path: Path, reading: Reading | None = None, *, any_body: bool = False) -> MotionFile:
+def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: bool = False) -> MotionFile:
     """Read a motion file: y up, metres, on skeletons that rest upright, soles where the file has the floor at y = 0.
 
     reading: what the file does not tell; any_body: also what no corrector could work on, such as bodies without
     knees, with the reason as `flaw`. Raises InputError in one sentence where the file is damaged, and, without
     `any_body`, where it holds no human body.
     """
+    path = Path(path).expanduser()
     file = reader_of(path)(path, reading or Reading())
     flaw = next(filter(None, map(flaw_of, file.motions)), file.flaw)
     if flaw and not any_body:

@@ -71,7 +71,7 @@ def correct_file(
     What cannot be written is written otherwise: FBX as .glb.
 
     reading: what the file does not tell. Nothing is written where the motion is not accepted. Raises InputError where
-    `source` cannot be read, or `target` is `source` or of another format.
+    `source` cannot be read, and SettingError where `target` is `source` or of another format.
     """
     source, target = Path(source).expanduser(), Path(target).expanduser()
     if target.resolve() == source.resolve():

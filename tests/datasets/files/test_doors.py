@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tyro
+from helpers import smpl_joints_m
 from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
@@ -19,7 +20,6 @@ from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands.data import DataCommand, Source
 from selfcorrect.experiments.correction import correct_file
 from selfcorrect.motion.body.rest_pose import turn_frames
-from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
@@ -30,29 +30,6 @@ TOLERANCE_M = 2e-5
 """What is left of six decimals in files."""
 
 TO_Z_UP = Rotation.from_euler("x", 90, degrees=True)
-
-
-@pytest.fixture(scope="module")
-def walker() -> Motion:
-    """A body that walks along an arc, its arms and spine moving, soles on the floor when it stands."""
-    times = np.linspace(0, 4 * np.pi, 48)
-    random = np.random.default_rng(0)
-    wave = np.sin(times[:, None, None] + random.uniform(0, 6, (22, 3))) * random.uniform(0, 0.15, (22, 3))
-    wave[:, 0] = np.linspace([0.0, 0.2, 0.0], [0.0, 1.2, 0.0], 48)
-    for side, phase in ((1, 0), (2, np.pi)):
-        swing = np.maximum(np.sin(times + phase), 0)
-        wave[:, [side, side + 3, side + 6, side + 9]] = 0
-        wave[:, side, 0], wave[:, side + 3, 0] = -0.5 * swing, 0.9 * swing
-    skeleton = SMPL_BODY.average()
-    height_m = 0.025 - skeleton.offsets_m[[1, 4, 7, 10], 1].sum()
-    root_m = np.stack([0.3 * np.sin(times / 4), np.full(48, height_m), times / 10], axis=1)
-    return Motion(skeleton, root_m, Rotation.from_rotvec(wave).as_quat(), 30.0)
-
-
-def by_name(motion: Motion) -> np.ndarray:
-    """Positions of SMPL's joints, (T, 22, 3), whatever their order and whatever else there is."""
-    names = list(motion.skeleton.names)
-    return joint_positions(motion)[:, [names.index(name) for name in SMPL_BODY.names]]
 
 
 # --- disguises --------------------------------------------------------------------------------------------------------
@@ -248,7 +225,7 @@ def at_correct(path: Path, monkeypatch: pytest.MonkeyPatch) -> Motion:
 def test_every_door_shows_the_same_positions(
     disguised: Path, walker: Motion, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    expected_m = by_name(walker)
+    expected_m = smpl_joints_m(walker)
     doors = {
         "open": open_motion(disguised).motion,
         "selfcorrect.load_motion": sc.load_motion(disguised),
@@ -259,7 +236,7 @@ def test_every_door_shows_the_same_positions(
         "correct": at_correct(disguised, monkeypatch),
     }
     for door, motion in doors.items():
-        off_m = float(np.abs(by_name(motion) - expected_m).max())
+        off_m = float(np.abs(smpl_joints_m(motion) - expected_m).max())
         assert off_m < TOLERANCE_M, f"{door}: off by {off_m:.6f} m"
     assert main(["data", "check", str(disguised)]) in (0, None)
     assert "odd" not in capsys.readouterr().out.split("motion files")[-1]
@@ -271,5 +248,5 @@ def test_formats_hold_the_same_heights(walker: Motion, tmp_path: Path) -> None:
     for name, kind in (("a.bvh", "bvh"), ("a.npz", "amass"), ("a.npy", "joints"), ("rows.npy", "humanml3d")):
         save_motion(tmp_path / name, slow, kind)
         motion = open_motion(tmp_path / name).motion
-        lowest_m = 0.025 if kind == "humanml3d" else by_name(slow)[..., 1].min()
-        assert by_name(motion)[..., 1].min() == pytest.approx(lowest_m, abs=1e-3), kind
+        lowest_m = 0.025 if kind == "humanml3d" else smpl_joints_m(slow)[..., 1].min()
+        assert smpl_joints_m(motion)[..., 1].min() == pytest.approx(lowest_m, abs=1e-3), kind

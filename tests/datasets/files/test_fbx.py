@@ -8,32 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import smpl_joints_m
 from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.experiments.cli import main
-from selfcorrect.motion.body.smpl import SMPL_BODY
 
 pytest.importorskip("ufbx", reason="needs the extra `fbx`")
 
 TICKS_PER_SECOND = 46186158000
 LINEAR = 4
-
-
-@pytest.fixture
-def walker() -> sc.Motion:
-    times = np.linspace(0, 4 * np.pi, 48)
-    random = np.random.default_rng(0)
-    wave = np.sin(times[:, None, None] + random.uniform(0, 6, (22, 3))) * random.uniform(0, 0.15, (22, 3))
-    wave[:, 0] = np.linspace([0.0, 0.2, 0.0], [0.0, 1.2, 0.0], 48)
-    root_m = np.stack([0.3 * np.sin(times / 4), np.full(48, 0.96), times / 10], axis=1)
-    return sc.Motion(SMPL_BODY.average(), root_m, Rotation.from_rotvec(wave).as_quat(), 30.0, label="walk")
-
-
-def by_name(motion: sc.Motion) -> np.ndarray:
-    names = list(motion.skeleton.names)
-    return sc.joint_positions(motion)[:, [names.index(name) for name in SMPL_BODY.names]]
 
 
 def _curve(identity: int, times_s: np.ndarray, values: np.ndarray) -> str:
@@ -107,7 +92,7 @@ def test_a_file_in_any_unit_and_with_either_axis_up_stands_in_metres(
     write_fbx(tmp_path / "a.fbx", walker, unit_m, z_up=z_up)
     motion = open_motion(tmp_path / "a.fbx").motion
     assert (len(motion), motion.fps, motion.label) == (48, 30.0, "walk")
-    np.testing.assert_allclose(by_name(motion), by_name(walker), atol=2e-5)
+    np.testing.assert_allclose(smpl_joints_m(motion), smpl_joints_m(walker), atol=2e-5)
 
 
 def test_what_is_written_for_it_has_its_names(walker: sc.Motion, tmp_path: Path) -> None:
@@ -118,7 +103,7 @@ def test_what_is_written_for_it_has_its_names(walker: sc.Motion, tmp_path: Path)
         file.write(tmp_path / name, lifted)
         again = open_motion(tmp_path / name).motion
         assert set(again.skeleton.names) == set(walker.skeleton.names)
-        np.testing.assert_allclose(by_name(again), by_name(walker) + np.array([0, 0.1, 0]), atol=5e-5)
+        np.testing.assert_allclose(smpl_joints_m(again), smpl_joints_m(walker) + np.array([0, 0.1, 0]), atol=5e-5)
 
 
 def test_it_is_corrected_into_gltf(walker: sc.Motion, tmp_path: Path) -> None:
@@ -126,7 +111,7 @@ def test_it_is_corrected_into_gltf(walker: sc.Motion, tmp_path: Path) -> None:
     write_fbx(tmp_path / "a.fbx", sunk)
     assert main(["correct", str(tmp_path / "a.fbx"), "--kinematic", "-o", str(tmp_path / "out")]) == 0
     corrected = sc.load_motion(tmp_path / "out" / "a.glb")
-    assert by_name(sunk)[..., 1].min() < 0 < by_name(corrected)[..., 1].min()
+    assert smpl_joints_m(sunk)[..., 1].min() < 0 < smpl_joints_m(corrected)[..., 1].min()
     with pytest.raises(sc.SettingError, match=r"b\.fbx: the correction of a \.fbx file is written as \.glb file"):
         sc.correct_file(tmp_path / "a.fbx", tmp_path / "b.fbx")
 
@@ -135,7 +120,7 @@ def test_what_cannot_be_corrected_is_passed_through_as_gltf(walker: sc.Motion, t
     write_fbx(tmp_path / "a.fbx", walker.frames(0, 3))
     out = tmp_path / "out"
     assert main(["correct", str(tmp_path / "a.fbx"), "--kinematic", "--keep-failed", "-o", str(out)]) == 1
-    np.testing.assert_allclose(by_name(sc.load_motion(out / "a.glb")), by_name(walker)[:3], atol=2e-5)
+    np.testing.assert_allclose(smpl_joints_m(sc.load_motion(out / "a.glb")), smpl_joints_m(walker)[:3], atol=2e-5)
 
 
 def test_damaged_files_get_a_sentence(walker: sc.Motion, tmp_path: Path) -> None:

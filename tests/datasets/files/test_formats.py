@@ -107,3 +107,9 @@ def test_every_row_of_the_table_names_functions_that_exist(kind: Format) -> None
         assert callable(reader_of(Path(f"a{kind.suffixes[0]}")))
     if kind.writer:
         assert callable(writer_of(kind))
+
+
+def test_the_page_on_motion_data_names_every_format() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "motion-data.md").read_text()
+    missing = [suffix for kind in FORMATS for suffix in kind.suffixes if suffix != ".usd" and f"`{suffix}`" not in page]
+    assert missing == []

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pygltflib
 import pytest
+from helpers import smpl_joints_m
 from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
@@ -18,21 +19,6 @@ from selfcorrect.datasets.files.gltf_document import Document, numbers, read_doc
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.smpl import SMPL_BODY
-
-
-@pytest.fixture
-def walker() -> sc.Motion:
-    times = np.linspace(0, 4 * np.pi, 48)
-    random = np.random.default_rng(0)
-    wave = np.sin(times[:, None, None] + random.uniform(0, 6, (22, 3))) * random.uniform(0, 0.15, (22, 3))
-    wave[:, 0] = np.linspace([0.0, 0.2, 0.0], [0.0, 1.2, 0.0], 48)
-    root_m = np.stack([0.3 * np.sin(times / 4), np.full(48, 0.96), times / 10], axis=1)
-    return sc.Motion(SMPL_BODY.average(), root_m, Rotation.from_rotvec(wave).as_quat(), 30.0, label="walk")
-
-
-def by_name(motion: sc.Motion) -> np.ndarray:
-    names = list(motion.skeleton.names)
-    return sc.joint_positions(motion)[:, [names.index(name) for name in SMPL_BODY.names]]
 
 
 def below_an_armature(document: Document) -> Document:
@@ -67,18 +53,18 @@ def test_what_is_written_is_read(walker: sc.Motion, tmp_path: Path, name: str) -
     save_motion(tmp_path / name, walker)
     motion = open_motion(tmp_path / name).motion
     assert (motion.fps, len(motion), motion.label) == (30.0, 48, "walk")
-    np.testing.assert_allclose(by_name(motion), by_name(walker), atol=1e-5)
+    np.testing.assert_allclose(smpl_joints_m(motion), smpl_joints_m(walker), atol=1e-5)
 
 
 def test_a_skeleton_below_a_scaled_and_turned_node_stands_in_metres(walker: sc.Motion, tmp_path: Path) -> None:
     save_motion(tmp_path / "plain.glb", walker)
     write_document(tmp_path / "a.glb", below_an_armature(read_document(tmp_path / "plain.glb")))
     file = open_motion(tmp_path / "a.glb")
-    np.testing.assert_allclose(by_name(file.motion), by_name(walker), atol=2e-5)
+    np.testing.assert_allclose(smpl_joints_m(file.motion), smpl_joints_m(walker), atol=2e-5)
     lifted = replace(file.motion, root_m=file.motion.root_m + np.array([0.0, 0.1, 0.0]))
     file.write(tmp_path / "b.glb", lifted)
     again = open_motion(tmp_path / "b.glb").motion
-    np.testing.assert_allclose(by_name(again), by_name(walker) + np.array([0, 0.1, 0]), atol=2e-5)
+    np.testing.assert_allclose(smpl_joints_m(again), smpl_joints_m(walker) + np.array([0, 0.1, 0]), atol=2e-5)
     old, new = read_document(tmp_path / "a.glb"), read_document(tmp_path / "b.glb")
     assert old.content == new.content  # values are replaced in place, the file does not grow
     assert len(old.buffers[0]) == len(new.buffers[0])
@@ -125,8 +111,8 @@ def test_every_animation_is_a_motion_and_comes_back(walker: sc.Motion, tmp_path:
     lifted = replace(file.motions[1], root_m=file.motions[1].root_m + np.array([0.0, 0.2, 0.0]))
     file.write(tmp_path / "b.glb", file.motions[0], lifted)
     first, second = open_motion(tmp_path / "b.glb").motions
-    np.testing.assert_allclose(by_name(first), by_name(walker), atol=1e-5)
-    np.testing.assert_allclose(by_name(second), by_name(walker) + np.array([0, 0.2, 0]), atol=1e-5)
+    np.testing.assert_allclose(smpl_joints_m(first), smpl_joints_m(walker), atol=1e-5)
+    np.testing.assert_allclose(smpl_joints_m(second), smpl_joints_m(walker) + np.array([0, 0.2, 0]), atol=1e-5)
     assert read_document(tmp_path / "b.glb").content["extras"] == {"kept": [1, 2, 3]}
 
 
@@ -141,7 +127,7 @@ def test_vrm_names_of_bones_tell_the_parts_whatever_the_nodes_are_called(walker:
     motion = open_motion(tmp_path / "a.vrma").motion
     assert set(motion.skeleton.parts) >= set(SMPL_BODY.names)
     places = [motion.skeleton.parts.index(part) for part in SMPL_BODY.names]
-    np.testing.assert_allclose(sc.joint_positions(motion)[:, places], by_name(walker), atol=1e-5)
+    np.testing.assert_allclose(sc.joint_positions(motion)[:, places], smpl_joints_m(walker), atol=1e-5)
 
 
 @pytest.mark.parametrize("way", ["STEP", "CUBICSPLINE"])
@@ -171,9 +157,9 @@ def test_other_interpolations_are_read(walker: sc.Motion, tmp_path: Path, way: s
     content["buffers"][0]["byteLength"] = len(buffer)
     write_document(tmp_path / "b.glb", Document(content, (bytes(buffer),)))
     file = open_motion(tmp_path / "b.glb")
-    np.testing.assert_allclose(by_name(file.motion), by_name(walker), atol=1e-5)
+    np.testing.assert_allclose(smpl_joints_m(file.motion), smpl_joints_m(walker), atol=1e-5)
     file.write(tmp_path / "c.glb", file.motion)
-    np.testing.assert_allclose(by_name(open_motion(tmp_path / "c.glb").motion), by_name(walker), atol=1e-5)
+    np.testing.assert_allclose(smpl_joints_m(open_motion(tmp_path / "c.glb").motion), smpl_joints_m(walker), atol=1e-5)
 
 
 def test_rotations_in_whole_numbers_are_read(walker: sc.Motion, tmp_path: Path) -> None:
@@ -194,9 +180,9 @@ def test_rotations_in_whole_numbers_are_read(walker: sc.Motion, tmp_path: Path) 
     content["buffers"][0]["byteLength"] = len(buffer)
     write_document(tmp_path / "b.glb", Document(content, (bytes(buffer),)))
     file = open_motion(tmp_path / "b.glb")
-    np.testing.assert_allclose(by_name(file.motion), by_name(walker), atol=5e-4)
+    np.testing.assert_allclose(smpl_joints_m(file.motion), smpl_joints_m(walker), atol=5e-4)
     file.write(tmp_path / "c.glb", file.motion)
-    np.testing.assert_allclose(by_name(open_motion(tmp_path / "c.glb").motion), by_name(walker), atol=5e-4)
+    np.testing.assert_allclose(smpl_joints_m(open_motion(tmp_path / "c.glb").motion), smpl_joints_m(walker), atol=5e-4)
 
 
 def test_uneven_keys_are_sampled_and_said(walker: sc.Motion, tmp_path: Path) -> None:
@@ -210,7 +196,7 @@ def test_uneven_keys_are_sampled_and_said(walker: sc.Motion, tmp_path: Path) -> 
     write_document(tmp_path / "b.glb", replace(document, buffers=(bytes(buffer),)))
     file = open_motion(tmp_path / "b.glb")
     assert "key frames are uneven; read at 30 frames per second" in file.notes
-    np.testing.assert_allclose(by_name(file.motion)[0::2], by_name(walker)[0::2], atol=1e-5)
+    np.testing.assert_allclose(smpl_joints_m(file.motion)[0::2], smpl_joints_m(walker)[0::2], atol=1e-5)
 
 
 def test_it_is_corrected_into_the_same_file(walker: sc.Motion, tmp_path: Path) -> None:
@@ -220,7 +206,7 @@ def test_it_is_corrected_into_the_same_file(walker: sc.Motion, tmp_path: Path) -
     assert {name: value for name, value in old.items() if name not in ("accessors", "bufferViews", "buffers")} == {
         name: value for name, value in new.items() if name not in ("accessors", "bufferViews", "buffers")
     }
-    lowest_m = by_name(open_motion(tmp_path / "out" / "a.glb").motion)[..., 1].min()
+    lowest_m = smpl_joints_m(open_motion(tmp_path / "out" / "a.glb").motion)[..., 1].min()
     assert 0.0 < lowest_m < 0.05
 
 
