@@ -15,8 +15,8 @@ class FieldTables(griffe.Extension):
         if not any(one.startswith("dataclass") for one in decorators) and "TypedDict" not in bases:
             return
         fields = [field for field in cls.attributes.values() if field.annotation and not field.is_private]
-        if not fields:
-            return
+        if not any(field.docstring for field in fields):
+            return  # the signature tells names, types and defaults
         rows = [
             griffe.DocstringParameter(
                 field.name,
