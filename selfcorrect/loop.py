@@ -32,36 +32,40 @@ from selfcorrect.storage.protocol import Generation, Metrics, Record, Store
 
 @dataclass(frozen=True)
 class Task:
-    """What all arms of a comparison have in common: an untrained model, real training data, a judge.
-
-    space: in which lines of descent are traced and measured; without it they are not.
-    """
+    """What all arms of a comparison have in common: an untrained model, real training data, a judge."""
 
     model: GenerativeModel
+    """The untrained model."""
     real: Samples
+    """Real training data (n, *event), held-out data not among them."""
     evaluate: Evaluate
+    """Judges each generation: a `Candidate` → numbers by name, one or one per replicate."""
     initial_steps: int = 0
+    """Optimiser steps of generation 0."""
     space: Space | None = None
+    """Where lines of descent are traced and measured; without it they are not."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What makes an arm: a point on the four axes policy, training, transform and sampling bias.
-
-    steps: optimiser steps per generation, the same in every arm of a fair comparison.
-    from_scratch: train each generation anew instead of fine-tuning the last model.
-    correct_real: real training data go through the corrector too, once.
-    fitting: how a model is trained on a training set, e.g. `selfcorrect.fitting.extrapolated(1.0)`.
-    """
+    """What makes an arm: a point on the four axes policy, training, transform and sampling bias."""
 
     policy: Policy
+    """Which samples train the next generation."""
     generations: int
+    """Generations after generation 0, at least 1."""
     steps: int = 0
+    """Optimiser steps per generation, the same in every arm of a fair comparison."""
     from_scratch: bool = False
+    """Train each generation anew instead of fine-tuning the last model."""
     bias: Bias = unbiased
+    """How sampling is tilted towards quality."""
     correction: Correction | None = None
+    """What happens to synthetic samples before they are used; None leaves them."""
     correct_real: bool = False
+    """Real training data go through the corrector too, once."""
     fitting: Fitting = plain
+    """How a model is trained on a training set, e.g. `selfcorrect.fitting.extrapolated(1.0)`."""
 
     def __post_init__(self) -> None:
         if self.generations < 1:
@@ -77,10 +81,15 @@ class Candidate:
     """A trained generation before its judge. Draws are the same in every arm and do not touch the loop's own."""
 
     generation: int
+    """Its number."""
     model: GenerativeModel
+    """The trained model."""
     correction: Correction | None
+    """The arm's correction, None for an arm without."""
     real: Samples
+    """The loop's real training data."""
     stream: Stream
+    """The judge's own random numbers."""
 
     def samples(self, count: int) -> Samples:
         """Raw samples (count, *event) of the model, labels distributed as in the real data: what is judged."""
