@@ -332,7 +332,7 @@ def surviving_lineages(label_sizes: ArrayLike, generations: int, offspring_varia
 
 def _line_survival(size: int, generations: int, offspring_variance: float) -> np.ndarray:
     """Probability (t + 1,) that a line that begins with one of `size` members has not died out."""
-    chain = _line_sizes(size, offspring_variance)
+    chain = line_sizes(size, offspring_variance)
     lines, alive = np.eye(size + 1)[1], []
     for _ in range(generations + 1):
         alive.append(1 - lines[0])
@@ -340,7 +340,7 @@ def _line_survival(size: int, generations: int, offspring_variance: float) -> np
     return np.array(alive)
 
 
-def _line_sizes(size: int, offspring_variance: float) -> np.ndarray:
+def line_sizes(size: int, offspring_variance: float) -> np.ndarray:
     """Transition matrix (n + 1, n + 1) of the number of members of one line in a population of n."""
     now, after = np.arange(size + 1)[:, None], np.arange(size + 1)[None, :]
     if offspring_variance < 1:
@@ -354,7 +354,7 @@ def _line_sizes(size: int, offspring_variance: float) -> np.ndarray:
 
 
 def _lazy_line_sizes(size: int, redrawn: float) -> np.ndarray:
-    """As `_line_sizes`, where a place keeps its line with probability 1 − `redrawn`."""
+    """As `line_sizes`, where a place keeps its line with probability 1 − `redrawn`."""
     places = np.arange(size + 1)
     return np.array(
         [

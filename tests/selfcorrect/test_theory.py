@@ -279,7 +279,7 @@ def test_lines_of_large_populations_halve_after_two_over_the_offspring_variance(
 def test_the_chain_of_line_sizes_has_the_stated_variance(offspring_variance):
     """Rows are distributions with the mean kept; one member's children vary by σ², up to what a finite n allows."""
     size = 200
-    chain, places = theory._line_sizes(size, offspring_variance), np.arange(size + 1)
+    chain, places = theory.line_sizes(size, offspring_variance), np.arange(size + 1)
     assert chain.sum(1) == pytest.approx(np.ones(size + 1))
     assert chain @ places == pytest.approx(places)
     assert chain[1] @ places**2 - 1 == pytest.approx(offspring_variance, rel=0.02)
