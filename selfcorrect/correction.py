@@ -18,6 +18,7 @@ from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples, concatenate
 from selfcorrect.supervision import TooSlowError
 
+Operator: TypeAlias = Literal["mixture", "interpolation"]
 Redraw: TypeAlias = Callable[[Tensor, Stream], Samples]  # (positions (M,) in the batch, stream) → M raw samples
 
 
@@ -28,7 +29,7 @@ class Correction:
     corrector: Corrector
     strength: float = math.inf
     """γ in [0, ∞]; 0 is the identity, ∞ the full corrector."""
-    operator: Literal["mixture", "interpolation"] = "mixture"
+    operator: Operator = "mixture"
     """A "mixture" of distributions, (p + γ p*)/(1 + γ), each sample is replaced by its corrected form with probability
     γ/(1 + γ) (Gillman et al. 2024); or "interpolation" of samples, (x + γ c(x))/(1 + γ)."""
     on_rejection: Literal["redraw", "drop"] = "redraw"

@@ -11,6 +11,7 @@ from selfcorrect.errors import SettingError
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples
+from selfcorrect.selection import Errors
 
 Fitting: TypeAlias = Callable[[GenerativeModel, Samples, int, Stream], GenerativeModel]
 """(model, training set, optimiser steps, stream) → the trained model."""
@@ -37,10 +38,28 @@ def extrapolated(strength: float = 1.0, rework: Rework | None = None) -> Fitting
     def fitting(model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
         fitted = model.fit(training, steps, stream)
         values = fitted.sample(training.labels, stream.child("own"))
-        own = Samples.synthetic(values.to(training.values), training.labels, 0)
+        own = Samples.synthetic(values, training.labels, 0)
         if rework is not None:
             own = rework(own, stream.child("rework"))
         return _combined(fitted, 1 + strength, fitted.fit(own, steps, stream.child("negative")), -strength)
+
+    return fitting
+
+
+def truncated(share: float, errors: Errors) -> Fitting:
+    """Trains without the `share` of samples that the last model knows best.
+
+    After "truncated cross-entropy" (arXiv 2509.08972), which drops the tokens predicted with most confidence from the
+    loss; here a sample is dropped as a whole. An untrained model is fitted to all.
+    """
+    if not 0 <= share < 1:
+        raise SettingError(f"the share of samples that a truncated loss drops must be in [0, 1), got {share}")
+
+    def fitting(model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
+        known = errors(model, training.values, training.labels, stream.child("errors"))
+        dropped = known.argsort()[: int(share * len(training))]
+        kept = training.with_weights(training.weights.index_fill(0, dropped, 0.0))
+        return model.fit(kept, steps, stream)
 
     return fitting
 

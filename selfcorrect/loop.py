@@ -139,11 +139,14 @@ def run_loop(
             real = corrected_real(real, plan.correction, stream)
     genealogy = task.space and Genealogy.of(task.real, task.space)
     with _phase(watch, "mix", done + 1):
-        training = _training_set(task, plan, real, store, done, stream)
+        nothing = real.take(torch.arange(0))
+        batch = store.batch(done) if done else CorrectedBatch(nothing, nothing)
+        training = _training_set(task, plan, real, store, done, batch, stream)
     for generation in range(done + 1, plan.generations + 1):
         here = stream.child("generation", generation)
         with _phase(watch, "sample", generation):
-            draw = _Drawer(plan.bias(model, training), generation - 1, real)
+            parents = training if plan.bias is unbiased else _as_drawn(training, batch)
+            draw = _Drawer(plan.bias(model, parents), generation - 1, real)
             labels = sampling_labels(real.labels, plan.policy.count(len(real), generation), here.child("label"))
             raw = draw(labels, here.child("sample")) if len(labels) else real.take(labels)
         with _phase(watch, "correct", generation):
@@ -167,11 +170,26 @@ def run_loop(
     return model
 
 
-def _training_set(task: Task, plan: Plan, real: Samples, store: Store, generation: int, stream: Stream) -> Samples:
-    """What the model of a committed generation was trained on, mixed again."""
+def _as_drawn(training: Samples, newest: CorrectedBatch) -> Samples:
+    """The training set with the samples of its newest batch as they were drawn: what a corrector did to a parent is
+    no aim for its children, or else the corrections of a line would add up.
+    """
+    if newest.samples is newest.drawn or len(newest.samples) == 0:
+        return training
+    known = training.provenance
+    rows = known.synthetic & (known.generation == newest.drawn.provenance.generation[0])
+    values = training.values.clone()
+    values[torch.from_numpy(rows)] = newest.drawn.values[torch.from_numpy(known.draw[rows])]
+    return training.with_values(values)
+
+
+def _training_set(
+    task: Task, plan: Plan, real: Samples, store: Store, generation: int, batch: CorrectedBatch, stream: Stream
+) -> Samples:
+    """What the model of a committed generation, whose samples are in `batch`, was trained on: mixed again."""
     if generation == 0:
         return task.real
-    history = LoopHistory(store, generation, store.batch(generation).samples)
+    history = LoopHistory(store, generation, batch.samples)
     return plan.policy.mix(real, history, generation, stream.child("generation", generation, "mix"))
 
 

@@ -26,13 +26,18 @@ from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples
 
+Finish: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 
-def lineage_matched(draws: int = 8, embed: Embedding = flat, *, adaptive: bool = True) -> Bias:
+
+def lineage_matched(
+    draws: int = 8, embed: Embedding = flat, *, adaptive: bool = True, finish: Finish | None = None
+) -> Bias:
     """A bias that gives each parent one child, among at most `draws` candidates per sample wanted.
 
     embed: values to vectors in which children and parents are compared, of the training side. A parent asks for
     further candidates only while its child is nearer to another parent, so that it would continue that one's line;
-    without `adaptive` all candidates are drawn at once.
+    without `adaptive` all candidates are drawn at once. finish: what a child keeps of its parent beside its line, as a
+    function of children (N, *event), their parents and their labels (N,).
     A sample that a corrector rejects is drawn anew for the same parent.
     """
     if draws < 1:
@@ -58,11 +63,18 @@ def lineage_matched(draws: int = 8, embed: Embedding = flat, *, adaptive: bool =
 
             draw = _candidates if adaptive else _all_candidates
             values, own = draw(model, wanted, draws, stream, unmet)
-            return values[chosen(embed(values).double(), own)]
+            children = values[chosen(embed(values).double(), own)]
+            return children if finish is None else _finished(finish, children, line.values, rows, wanted)
 
         return sampler
 
     return bias
+
+
+def _finished(finish: Finish, children: Tensor, members: Tensor, rows: Tensor, labels: Tensor) -> Tensor:
+    """The children with `finish` applied to those that have a parent."""
+    has = rows >= 0
+    return children.index_put((has,), finish(children[has], members[rows[has]], labels[has]).to(children))
 
 
 def newest_synthetic(parents: Samples) -> Samples:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from selfcorrect.correction import Operator
 from selfcorrect.errors import SettingError
 from selfcorrect.experiments.defence_table import DEFENCES
 from selfcorrect.experiments.motion.corrector_table import CORRECTORS, UNKNOWN
@@ -17,7 +18,8 @@ class Arm:
     """One arm of a comparison.
 
     policy: as `selfcorrect.policy.parse_policy` reads it ("real", "replace", "augment:1", …);
-    corrector: a name in `CORRECTORS` or "package.module:function"; strength: γ of the mixture operator;
+    corrector: a name in `CORRECTORS` or "package.module:function"; strength: γ of the operator, which is a mixture of
+    distributions or an interpolation of samples (see `selfcorrect.correction`);
     correct_real: the real training data go through the corrector too; defence: a name in `DEFENCES`.
     """
 
@@ -26,6 +28,7 @@ class Arm:
     strength: float = math.inf
     correct_real: bool = False
     defence: str = "none"
+    operator: Operator = "mixture"
 
     def __post_init__(self) -> None:
         parse_policy(self.policy)
@@ -45,7 +48,7 @@ class Arm:
             *([self.defence] if self.defence != "none" else []),
         ]
         if math.isfinite(self.strength):
-            parts.append(f"strength-{self.strength:g}")
+            parts.append(f"{'strength' if self.operator == 'mixture' else self.operator}-{self.strength:g}")
         return "+".join(parts)
 
     @property
@@ -67,7 +70,7 @@ class Arm:
             return "baseline (real data only)"
         words = " + ".join(name for name in (self.defence, self.corrector) if name != "none") or "uncorrected"
         if math.isfinite(self.strength):
-            words += f", γ = {self.strength:g}"
+            words += f", γ = {self.strength:g}" + ("" if self.operator == "mixture" else " of each sample")
         return words + (", real data corrected too" if self.correct_real else "")
 
     @property

@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from selfcorrect.anchors import temporal_frequencies
 from selfcorrect.correction import Correction
 from selfcorrect.experiments.defences import DefenceInputs, defended
@@ -17,12 +19,14 @@ from selfcorrect.experiments.motion.references import write_references
 from selfcorrect.experiments.motion.report import write_report
 from selfcorrect.experiments.motion.seed_runs import SeedRun, seed_runs
 from selfcorrect.experiments.motion.task import MotionTask, motion_data, motion_task
-from selfcorrect.loop import Plan, run_loop, train_first_generation
+from selfcorrect.loop import Plan, Task, run_loop, train_first_generation
 from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.policy import parse_policy, reads_past
 from selfcorrect.processes import require_workers
 from selfcorrect.randomness import streams
 from selfcorrect.samples import fingerprint
+from selfcorrect.spectrum import energy_kept
 from selfcorrect.storage.folder_store import FolderReader, FolderStore
 from selfcorrect.storage.protocol import Generation
 from selfcorrect.storage.run_folder import claim_folder
@@ -83,7 +87,7 @@ def run_arm(run: SeedRun, arm: Arm, progress: Progress) -> None:
     steps = run.settings.steps[run.comparison.denoiser]
     task = motion_task(run.settings, run.comparison, run.stream, run.device, progress, steps)
     first = FolderReader(run.first_folder)
-    plan = arm_plan(run, arm, task, first, progress)
+    loop_task, plan = arm_plan(run, arm, task, first, progress)
     keep_samples = run.keep == "all" or reads_past(plan.policy)
     with _store(run, run.arm_folder(arm), task, arm, keep_samples=keep_samples) as store:
         for generation in range(1, store.latest + 1):
@@ -94,21 +98,30 @@ def run_arm(run: SeedRun, arm: Arm, progress: Progress) -> None:
             metrics(generation)
             progress("generation", generation.number, run.settings.generations)
 
-        run_loop(task.task, plan, store, first, run.stream, observe)
+        run_loop(loop_task, plan, store, first, run.stream, observe)
 
 
-def arm_plan(run: SeedRun, arm: Arm, task: MotionTask, first: FolderReader, progress: Progress) -> Plan:
-    """The loop's plan for an arm."""
+def arm_plan(run: SeedRun, arm: Arm, task: MotionTask, first: FolderReader, progress: Progress) -> tuple[Task, Plan]:
+    """The loop's task and plan for an arm."""
     inputs = _inputs(run, task, task.task.model.load_state(first.state(0)), progress)
     corrector = build_corrector(arm.corrector, inputs)
     plan = Plan(
         policy=parse_policy(arm.policy, task.fresh_source),
         generations=run.settings.generations,
         steps=run.settings.steps[run.comparison.denoiser],
-        correction=None if corrector is None else Correction(corrector, arm.strength),
+        correction=None if corrector is None else Correction(corrector, arm.strength, arm.operator),
         correct_real=arm.correct_real,
     )
-    return defended(plan, arm.defence, DefenceInputs(embed=temporal_frequencies))
+    return defended(task.task, plan, arm.defence, _defence_inputs(task.codec))
+
+
+def _defence_inputs(codec: FeatureCodec) -> DefenceInputs:
+    """Likeness at low frequencies; children have valid rotations and their parents' energy at high frequencies."""
+
+    def finish(children: Tensor, parents: Tensor, labels: Tensor) -> Tensor:
+        return codec.encode(codec.decode(energy_kept(children, parents, labels)))
+
+    return DefenceInputs(embed=temporal_frequencies, finish=finish)
 
 
 def _inputs(run: SeedRun, task: MotionTask, first_model: GenerativeModel, progress: Progress) -> CorrectorInputs:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from selfcorrect.errors import SettingError
+from selfcorrect.experiments.defence_table import DEFENCES
 from selfcorrect.experiments.motion.arms import BASELINE, Arm
 from selfcorrect.models.diffusion.presets import PRESETS as DENOISER_PRESETS
 from selfcorrect.models.diffusion.presets import Preset, preset
@@ -113,6 +114,20 @@ _FULL = (
 )
 _SWEEP = (BASELINE, *(arm for policy in _RATIOS for arm in _loop(policy, "physics")))
 
+_MODES = (
+    BASELINE,
+    Arm("real", defence="extrapolated"),
+    *_loop("replace", "kinematic", "physics"),
+    *(Arm("replace", defence=name) for name in ("matched", "extrapolated", "lineages", "more-steps")),
+    *(
+        Arm("replace", corrector, 1.0, operator="interpolation", defence="lineages")
+        for corrector in ("kinematic", "physics")
+    ),
+    Arm("freeze"),
+    *(Arm("freeze", defence=name) for name in ("matched", "lineages")),
+)
+_DEFENCES = (BASELINE, *(Arm("replace", defence=row.name) for row in DEFENCES))
+
 PRESETS = {
     "demo": MotionSettings(
         comparisons=(Comparison("patch-mixer", _DEMO_MIXER), Comparison("dct-mlp", _DEMO_SMOOTH)),
@@ -139,6 +154,8 @@ PRESETS = {
     "ratios": MotionSettings(
         comparisons=(Comparison("patch-mixer", _SWEEP), Comparison("dct-mlp", _SWEEP)), generations=12, seeds=3
     ),
+    "modes": MotionSettings(comparisons=(Comparison("dct-mlp", _MODES),), generations=20, seeds=5),
+    "defences": MotionSettings(comparisons=(Comparison("dct-mlp", _DEFENCES),), generations=12, seeds=3),
     "paper": MotionSettings(
         comparisons=(
             Comparison("paper", (BASELINE, *(arm for policy in _RATIOS[:4] for arm in _loop(policy, "physics")))),
@@ -149,4 +166,5 @@ PRESETS = {
     ),
 }
 """demo: the default, minutes on two cores; quick: a smoke test; full: every arm and control; ratios: synthetic ratios
-up to 100 %; paper: the settings of Gillman et al. 2024 (n = 64, 128, 256 or 2794 by `--real-count`), for a GPU."""
+up to 100 %; modes: what keeps the modes of a fully synthetic loop, with controls; defences: published defences, side by
+side; paper: the settings of Gillman et al. 2024 (n = 64, 128, 256 or 2794 by `--real-count`), for a GPU."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from selfcorrect.bias import sampling_settings
+from selfcorrect.bias import sampling_settings, unbiased
 from selfcorrect.correction import Correction
 from selfcorrect.corrector import Corrected, lift
 from selfcorrect.errors import LoopError
@@ -282,3 +282,28 @@ def test_accumulated_samples_train_the_same_from_disk_as_from_memory(tmp_path: P
         one, other = memory.state(4), folder.state(4)
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert memory.metrics(4) == folder.metrics(4)
+
+
+def test_a_bias_sees_the_training_set_with_its_newest_samples_as_drawn(tmp_path):
+    """After a correction by +100, the parents of generation 3 are generation 2's raw draws; also after a stop."""
+    seen: list[Samples] = []
+
+    def spy(model, parents: Samples):
+        seen.append(parents)
+        return unbiased(model, parents)
+
+    task = gaussian_task(seeds=2)
+    plan = Plan(Augment(0.5), 3, bias=spy, correction=Correction(lift(lambda values: values + 100)))
+    store = run(plan, task)
+    real, synthetic = seen[2].take(torch.arange(COUNT)), seen[2].take(torch.arange(COUNT, COUNT + COUNT // 2))
+    assert torch.equal(seen[0].values, task.real.values)
+    assert torch.equal(real.values, task.real.values)
+    assert torch.equal(synthetic.values, store.batch(2).drawn.values)
+    assert torch.equal(store.batch(2).samples.values, synthetic.values + 100)
+    first = MemoryStore()
+    train_first_generation(task, first, STREAM)
+    with FolderStore(tmp_path / "run", {}) as stopped:
+        run_loop(task, replace(plan, generations=2), stopped, first, STREAM)
+    with FolderStore(tmp_path / "run", {}) as resumed:
+        run_loop(task, plan, resumed, first, STREAM)
+    assert torch.equal(seen[-1].values, seen[2].values)

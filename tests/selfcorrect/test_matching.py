@@ -142,6 +142,17 @@ def test_rejection_does_not_break_lines():
     assert store.metrics(10)["rejected_count"] > 0
 
 
+def test_finishing_sees_each_child_with_its_parent():
+    def between(children: Tensor, parents: Tensor, labels: Tensor) -> Tensor:
+        assert torch.equal(labels, PARENTS.labels)
+        return (children + parents) / 2
+
+    plain, finished = (
+        lineage_matched(30, finish=finish)(memoriser(), PARENTS)(PARENTS.labels, STREAM) for finish in (None, between)
+    )
+    assert torch.allclose(finished, (plain + PARENTS.values) / 2)
+
+
 def test_no_draws_are_refused():
     with pytest.raises(ValueError, match="at least 1 draw per sample, got 0"):
         lineage_matched(0)

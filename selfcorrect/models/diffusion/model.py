@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -84,19 +84,23 @@ class MotionDiffusion:
     @torch.no_grad()
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         """One sequence per label: labels (N,) int64 → values (N, T, D) float32 on the CPU."""
+        times = self.schedule.sampling_times(self.config.sampling_steps)
+        clean = self.denoise(self.reverse(labels, stream, times), times[-1], labels.to(self.device))
+        self._report(len(times))
+        return clean.cpu()
+
+    def reverse(self, labels: Tensor, stream: Stream, times: Sequence[int]) -> Tensor:
+        """From pure noise at the first of `times` to noisy values (N, T, D) at the last."""
         generator = stream.torch()
         shape = (len(labels), self.frames, self.features)
         labels = labels.to(self.device)
-        times = self.schedule.sampling_times(self.config.sampling_steps)
         values = torch.randn(shape, generator=generator).to(self.device)
         for done, (time, next_time) in enumerate(pairwise(times)):
             noise = torch.randn(shape, generator=generator).to(self.device)
             clean = self.denoise(values, time, labels)
             values = self.schedule.reverse_step(values, clean, noise, time, next_time, self.config.eta)
             self._report(done + 1)
-        clean = self.denoise(values, times[-1], labels)
-        self._report(len(times))
-        return clean.cpu()
+        return values
 
     def denoise(self, noisy: Tensor, time: int, labels: Tensor) -> Tensor:
         """The clean values (N, T, D) that the running average predicts, with classifier-free guidance."""

@@ -1,0 +1,31 @@
+"""How well a diffusion model knows a sample: its error in denoising it again."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from selfcorrect.errors import InputError
+from selfcorrect.models.diffusion.model import MotionDiffusion
+from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.randomness import Stream
+
+LEVELS = (0.3, 0.5, 0.7)
+"""Noise levels at which samples are denoised, as shares of the diffusion time."""
+
+
+@torch.no_grad()
+def denoising_errors(model: GenerativeModel, values: Tensor, labels: Tensor, stream: Stream) -> Tensor:
+    """Mean squared error (N,) of the clean prediction for values (N, T, D), over a few noise levels.
+
+    Up to weights the variational bound of a diffusion model: small for samples that it finds likely.
+    """
+    if not isinstance(model, MotionDiffusion):
+        raise InputError(f"denoising errors need a diffusion model, got {type(model).__name__}")
+    noise = torch.randn(values.shape, generator=stream.torch()).to(values)
+    total = torch.zeros(len(values))
+    for level in LEVELS:
+        time = round(level * (model.config.diffusion_steps - 1))
+        noisy = model.schedule.add_noise(values, noise, torch.full((len(values),), time))
+        total += (model.denoise(noisy, time, labels) - values).square().flatten(1).mean(1)
+    return total / len(LEVELS)

@@ -1,0 +1,62 @@
+"""An ecosystem: several models that share out the training set and are sampled in turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from selfcorrect.errors import SettingError
+from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.randomness import Stream
+from selfcorrect.samples import Samples
+
+
+@dataclass(frozen=True)
+class Ecosystem:
+    """M models, each trained on its own part of the samples; every M-th sample comes from the same one.
+
+    After arXiv 2512.15011: diversity among models slows collapse down. Parts are drawn at random in each fit; training
+    steps are shared out too, so that the whole costs what one model does.
+    """
+
+    members: tuple[GenerativeModel, ...]
+
+    @classmethod
+    def of(cls, model: GenerativeModel, members: int) -> Self:
+        """As many copies of a model, told apart by what they will be trained on."""
+        if members < 1:
+            raise SettingError(f"an ecosystem needs at least 1 member, got {members}")
+        return cls((model,) * members)
+
+    def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
+        parts = torch.randperm(len(samples), generator=stream.child("parts").torch()).chunk(len(self.members))
+        share = max(1, steps // len(self.members))
+        trained = (
+            member.fit(samples.take(parts[index % len(parts)].sort().values), share, stream.child(index))
+            for index, member in enumerate(self.members)
+        )
+        return replace(self, members=tuple(trained))
+
+    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
+        turns = torch.arange(len(labels)) % len(self.members)
+        drawn = [member.sample(labels[turns == i], stream.child(i)) for i, member in enumerate(self.members)]
+        values = torch.empty((len(labels), *drawn[0].shape[1:]), dtype=drawn[0].dtype)
+        for turn, part in enumerate(drawn):
+            values[turns == turn] = part
+        return values
+
+    def state(self) -> dict[str, Tensor]:
+        return {f"{i}.{name}": value for i, member in enumerate(self.members) for name, value in member.state().items()}
+
+    def load_state(self, state: dict[str, Tensor]) -> Self:
+        """The ecosystem with the given state; that of a single model goes to every member."""
+        states = [_own_state(state, index) or state for index in range(len(self.members))]
+        return replace(self, members=tuple(m.load_state(own) for m, own in zip(self.members, states, strict=True)))
+
+
+def _own_state(state: dict[str, Tensor], index: int) -> dict[str, Tensor]:
+    prefix = f"{index}."
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
