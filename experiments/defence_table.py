@@ -12,14 +12,16 @@ _OWN = "this project"
 
 @dataclass(frozen=True)
 class DefenceRow(Row):
-    """A defence; knows: its information beyond the current model; cost: sampling and training per generation, in units
-    of an undefended one; source: where it was published; claim: what was claimed there, one clause.
-    """
+    """A defence against the loss of modes."""
 
     knows: str = "not known"
+    """Its information beyond the current model."""
     cost: str = "not known"
+    """Sampling and training per generation, in units of an undefended loop."""
     source: str = _OWN
+    """Where it was published."""
     claim: str = ""
+    """What was claimed there, one clause."""
 
 
 DEFENCES = Registry(

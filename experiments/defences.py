@@ -38,15 +38,14 @@ DRAWS = 4
 
 @dataclass(frozen=True)
 class DefenceInputs:
-    """What a defence may use beside its model: nothing here has seen real data after generation 0.
-
-    embed: values to vectors of the training side, in which likeness is measured; errors: how unlikely a model finds its
-    samples; finish: what children keep of their parents under matching.
-    """
+    """What a defence may use beside its model: nothing here has seen real data after generation 0."""
 
     embed: Embedding = flat
+    """Values to vectors of the training side, in which likeness is measured."""
     errors: Errors = denoising_errors
+    """How unlikely a model finds its samples."""
     finish: Finish | None = None
+    """What children keep of their parents under matching."""
 
 
 Arm: TypeAlias = tuple[Task, Plan]

@@ -15,19 +15,19 @@ from selfcorrect.policy import parse_policy
 
 @dataclass(frozen=True)
 class Arm:
-    """One arm of a comparison.
-
-    policy: as `selfcorrect.policy.parse_policy` reads it ("real", "replace", "augment:1", …);
-    corrector: a name in `CORRECTORS` or "package.module:function"; strength: γ of the operator, which is a mixture of
-    distributions or an interpolation of samples (see `selfcorrect.correction`);
-    correct_real: the real training data go through the corrector too; defence: a name in `DEFENCES`.
-    """
+    """One arm of a comparison."""
 
     policy: str
+    """As `selfcorrect.policy.parse_policy` reads it ("real", "replace", "augment:1", …)."""
     corrector: str = "none"
+    """A name in `CORRECTORS` or "package.module:function"."""
     strength: float = math.inf
+    """γ of the operator, which is a mixture of distributions or an interpolation of samples (see
+    `selfcorrect.correction`)."""
     correct_real: bool = False
+    """The real training data go through the corrector too."""
     defence: str = "none"
+    """A name in `DEFENCES`."""
     operator: Operator = "mixture"
 
     def __post_init__(self) -> None:

@@ -34,25 +34,31 @@ class Comparison:
 
 @dataclass(frozen=True)
 class MotionSettings:
-    """What a motion experiment is.
-
-    real_count: n, real training windows per seed; judged_count: samples drawn in each generation to be judged;
-    judge_corrected: also judge the same samples after correction, against corrected real windows;
-    initial_steps, steps: optimiser steps of generation 0, and of each later one, by denoiser.
-    """
+    """What a motion experiment is."""
 
     comparisons: tuple[Comparison, ...]
+    """What is compared, denoiser by denoiser."""
     generations: int
+    """Generations after generation 0."""
     seeds: int
+    """How often everything is run."""
     data: tuple[str, ...] = ("deepmimic",)
+    """`deepmimic`, or paths of motion files and folders."""
     real_count: int = 128
+    """n, real training windows per seed."""
     judged_count: int = 256
+    """Samples drawn in each generation to be judged."""
     judge_corrected: bool = False
+    """Also judge the same samples after correction, against corrected real windows."""
     frames: int = 48
+    """Frames of a window."""
     fps: float = 30.0
+    """Frame rate of windows."""
     first_seed: int = 0
     steps: dict[str, int] = field(default_factory=dict)
+    """Optimiser steps of each later generation, by denoiser."""
     initial_steps: dict[str, int] = field(default_factory=dict)
+    """Optimiser steps of generation 0, by denoiser."""
 
     def __post_init__(self) -> None:
         names = (*DENOISER_PRESETS, *(comparison.denoiser for comparison in self.comparisons))

@@ -34,11 +34,9 @@ def choose_device(name: str = "auto") -> torch.device:
 class MotionDiffusion:
     """Denoising diffusion of sequences (T, D) = (frames, features) with labels 0 … classes − 1.
 
-    A model is a value: `fit` returns another one that continues this one's network, its running average and its
-    step count; the optimiser starts afresh with each fit and is no part of the state. The first fit initialises
-    the network. All random numbers but those inside layers are drawn on the CPU, whatever the device.
-
-    on_training_step, on_sampling_step: called with the number of steps done so far, for progress bars.
+    A model is a value: `fit` returns another one that continues this one's network, its running average and its step
+    count; the optimiser starts afresh with each fit and is no part of the state. The first fit initialises the network.
+    All random numbers but those inside layers are drawn on the CPU, whatever the device.
     """
 
     config: DiffusionConfig
@@ -47,7 +45,9 @@ class MotionDiffusion:
     classes: int
     device: torch.device = field(default_factory=choose_device)
     on_training_step: OnStep | None = None
+    """Called with the number of training steps done so far, for progress bars."""
     on_sampling_step: OnStep | None = None
+    """The same of sampling steps."""
     steps: int = 0
     network: nn.Module | None = field(default=None, repr=False)
     average: nn.Module | None = field(default=None, repr=False)
