@@ -23,6 +23,7 @@ from selfcorrect.simulators.body.humanoid import Humanoid, humanoid
 from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.engines.world import World
 from selfcorrect.simulators.mending.limbs import limbs_above_floor
+from selfcorrect.simulators.mending.polishing import polished
 from selfcorrect.simulators.mending.precondition import (
     PreconditionSettings,
     ground_under_feet_m,
@@ -70,6 +71,9 @@ class Preconditioned:
     """What carries each beside that ground."""
     origin_m: np.ndarray
     """(N,) the height that is to be y = 0, which was there, or nearest to it, in the motion as it came."""
+    unplanted: MotionBatch | None
+    """The motions as they were before their feet were planted, from which corrections are told that are to be polished;
+    None where they are not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +88,9 @@ class Planned:
 def correct_kinematically(settings: PreconditionSettings, motions: MotionBatch) -> list[Outcome]:
     """Motions of one length, preconditioned and not simulated."""
     mended, count = precondition(motions, settings), len(motions)
-    changes = _changes(motions, mended.motions, mended)
-    return _outcomes(mended, mended.motions, [""] * count, changes, [None] * count, settings.mode)
+    result = _polished(mended, mended.motions)
+    changes = _changes(motions, result, mended)
+    return _outcomes(mended, result, [""] * count, changes, [None] * count, settings.mode)
 
 
 def simulate(preconditioning: PreconditionSettings, settings: TrackerSettings, motions: MotionBatch) -> list[Outcome]:
@@ -108,7 +113,13 @@ def precondition(motions: MotionBatch, settings: PreconditionSettings) -> Precon
         whole = planted(level, np.stack([ground_of_feet_m(own, frames) for own in supports]))
     if mode.moves_to_floor:
         whole = limbs_above_floor(whole)
-    return Preconditioned(whole, level.soles, supports, origins_m(level, supports))
+    unplanted = level.posed.motions if settings.polish else None
+    return Preconditioned(whole, level.soles, supports, origins_m(level, supports), unplanted)
+
+
+def _polished(mended: Preconditioned, corrected: MotionBatch) -> MotionBatch:
+    """Corrected motions without the fast part of their corrections, where that is wanted."""
+    return corrected if mended.unplanted is None else polished(mended.unplanted, corrected)
 
 
 def simulate_preconditioned(
@@ -124,11 +135,14 @@ def simulate_preconditioned(
     if mode.finds_supports:
         floats = _floating(body, planned.contacts, mended.supports, given.fps)
         failures = [reason or failure for reason, failure in zip(floats, failures, strict=True)]
-    figures = zip(_changes(given, simulated, mended), tracks, planned.contacts.rest, strict=True)
+    result = _polished(mended, simulated)
+    figures = zip(_changes(given, result, mended), tracks, planned.contacts.rest, strict=True)
     diagnostics = [{**changes, **_help(body, track.wrench, rest)} for changes, track, rest in figures]
+    for own, off_m in zip(diagnostics, _distance_m(simulated, result), strict=True):
+        own["polished_m"] = float(off_m.mean())
     substeps = settings.steps_per_frame(given.fps)
     timelines = [timeline(body, track, given.fps, substeps) for track in tracks]
-    return _outcomes(mended, simulated, failures, diagnostics, timelines, mode)
+    return _outcomes(mended, result, failures, diagnostics, timelines, mode)
 
 
 def _planned(body: Humanoid, mended: Preconditioned, settings: TrackerSettings) -> Planned:

@@ -54,7 +54,7 @@ def judge(clip: Motion, corrector: TrackerSettings, other: TrackerSettings) -> V
     up_m = mended.origin_m[:, None, None] * [0.0, 1.0, 0.0]
     given = replace(batch, root_m=corrected.root_m[None] + up_m, rotations=corrected.rotations[None])
     (judged,) = simulate_preconditioned(
-        nothing, replace(other, filter_dynamics=False), given, replace(mended, motions=given)
+        nothing, replace(other, filter_dynamics=False), given, replace(mended, motions=given, unplanted=None)
     )
     return f"{other.engine}: {judged.failure}" if judged.failure else _compare(clip, corrected, judged)
 

@@ -24,7 +24,9 @@ from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.settings import STRENGTHS, TrackerSettings
 
 FRAMES = 48
-KNOWN_FLOOR = PreconditionSettings(estimate_floor=False, estimate_drift=False, fit_soles=False, support="floor")
+KNOWN_FLOOR = PreconditionSettings(
+    estimate_floor=False, estimate_drift=False, fit_soles=False, support="floor", polish=False
+)
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,8 @@ class CorrectCommand:
     or whatever it may be that holds it at its height, which then is left alone (off)."""
     engine: EngineName = "pybullet"
     """The simulator."""
+    raw: bool = False
+    """Keep simulated states as they are, with what is faster in the correction than in the motion itself."""
     workers: int = 1
     """Motions that are corrected at the same time, each in a process of its own."""
     keep_failed: bool = False
@@ -76,7 +78,9 @@ class CorrectCommand:
         from selfcorrect.experiments.correction.correct_file import Settings
 
         reading = Reading(self.metres_per_unit, self.fps, self.up, self.body_model, self.allow_pickle)
-        settings = Settings(strength, self.mass_kg, self.keep_failed, self.video, reading, self.support, self.engine)
+        settings = Settings(
+            strength, self.mass_kg, self.keep_failed, self.video, reading, self.support, self.engine, self.raw
+        )
         return correct_and_tell(self.inputs, self.out, settings, self.report or self.out / "report.json", self.workers)
 
     def _check(self) -> None:

@@ -60,10 +60,12 @@ class Settings:
     """See `PreconditionSettings`."""
     engine: str = "pybullet"
     """The simulator, a name in `ENGINES`."""
+    raw: bool = False
+    """Whether simulated states come out as they are; see `PreconditionSettings.polish`."""
 
     def corrector(self, shape_kg: float | None = None) -> CorrectMotions:
         """The corrector of a body whose shape weighs `shape_kg`."""
-        precondition = PreconditionSettings(support=self.support)
+        precondition = PreconditionSettings(support=self.support, polish=not self.raw)
         if self.strength is None:
             return KinematicCorrector(precondition)
         tracker = TrackerSettings.at_strength(self.strength)
@@ -171,7 +173,11 @@ def _described(blank: Result, notes: tuple[str, ...], motion: Motion, correction
         fps=motion.fps,
         before={name: figures[f"{name}_before"] for name in MEASURES if f"{name}_before" in figures},
         after={name: figures[f"{name}_after"] for name in MEASURES if f"{name}_after" in figures},
-        help={name: value for name, value in figures.items() if name.startswith(("residual_", "unexplained_"))},
+        help={
+            name: value
+            for name, value in figures.items()
+            if name.startswith(("residual_", "unexplained_", "polished_"))
+        },
         over_time=_over_time(correction.timeline),
         contacts=_contacts(correction),
         supports=[asdict(support) for support in correction.supports],

@@ -37,6 +37,8 @@ class CorrectionOptions(TypedDict, total=False):
     """The simulator: "pybullet" (the default), "mujoco", or one that another package adds."""
     mass_kg: float | None
     """What every body weighs; without it, what its shape or its stature says."""
+    raw: bool
+    """Keep simulated states as they are, with what is faster in a correction than in the motion itself."""
 
 
 def correct(motion: Motion, **options: Unpack[CorrectionOptions]) -> CorrectedMotion:
@@ -115,6 +117,7 @@ def _settings(options: CorrectionOptions) -> Settings:
         mass_kg=options.get("mass_kg"),
         support=options.get("support", "infer"),
         engine=options.get("engine", "pybullet"),
+        raw=options.get("raw", False),
     )
 
 

@@ -64,7 +64,8 @@ class Result:
     mass_kg: float | None = None
     """What the simulated body weighs."""
     help: dict[str, float] = field(default_factory=dict)
-    """Mean residual force (body weights) and moment (N m), and the force that neither floor nor muscles explain."""
+    """Mean residual force (body weights) and moment (N m), the force that neither floor nor muscles explain, and how
+    far the result is from the simulated states (m), because what was fast in the correction was left out."""
     over_time: dict[str, list[float]] = field(default_factory=dict)
     """The residual wrench of every frame until the body was given up."""
     contacts: list[dict[str, Any]] = field(default_factory=list)

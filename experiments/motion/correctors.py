@@ -26,7 +26,9 @@ from selfcorrect.simulators.corrector import BATCH, KinematicCorrector, PhysicsC
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.supervision import supervised
 
-MODEL_WORLD = PreconditionSettings(estimate_floor=False, estimate_drift=False, fit_soles=False, support="floor")
+MODEL_WORLD = PreconditionSettings(
+    estimate_floor=False, estimate_drift=False, fit_soles=False, support="floor", polish=False
+)
 """A model's samples live in a world whose floor is known; estimating floor and drift would throw them about."""
 
 ANCHOR_SOURCE_COUNT = 1024

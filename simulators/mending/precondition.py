@@ -59,6 +59,9 @@ class PreconditionSettings:
     support: SupportChoice = "infer"
     """What carries the body: steps, rungs and seats where the motion shows them ("infer"), nothing but the "floor", or
     whatever it may be that holds it at its height, which then is left alone ("off")."""
+    polish: bool = True
+    """Leave out of the correction what is faster than the motion itself and roughens it, see `polishing`; without,
+    simulated states come out as they are."""
 
     def __post_init__(self) -> None:
         if self.support not in SUPPORT_MODES:
