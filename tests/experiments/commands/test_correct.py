@@ -301,7 +301,7 @@ def test_a_motion_that_physics_cannot_follow_is_rejected_with_its_frame(folder: 
     ("arguments", "sentence"),
     [
         (["nowhere.bvh"], "nowhere.bvh: no such file or folder"),
-        (["empty"], "empty: no motion files (.bvh, .npz, .npy) here"),
+        (["empty"], "empty: no motion files (.bvh, .npz, .npy, "),
         (["clips", "--strength", "brutal"], "strength must be one of faithful, balanced, physical or a number"),
         (["clips", "--strength", "1.5"], "a number from 0 to 1, got '1.5'"),
         (["clips", "--mass-kg", "-70"], "mass-kg must be from 1 to 1000, got -70"),
@@ -352,7 +352,7 @@ def test_nothing_readable_is_exit_code_2(folder: Path, capsys: pytest.CaptureFix
         (folder / name).write_text("no motion")
     assert main(["correct", "notes.txt", "more.txt"]) == 2
     captured = capsys.readouterr()
-    assert "motions are read from .bvh, .npz, .npy files" in captured.out
+    assert "motions are read from .bvh, .npz, .npy, " in captured.out
     assert "none of the files could be read" in captured.err
 
 
