@@ -1,4 +1,8 @@
-"""Run the jobs of an experiment in parallel processes, with one progress bar for all and one per process."""
+"""Run the jobs of an experiment, each after the one it waits for, wherever a runner takes them.
+
+A job is idempotent: it leaves what it makes in folders of its own, whole or not at all, and does nothing again that is
+there. So a run folder is all that is known of a run, and a runner only decides where its jobs run.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +12,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any
-
-from tqdm import tqdm
+from typing import Any, TypeAlias
 
 from selfcorrect.errors import WorkerError
+from selfcorrect.experiments.progress_bars import Bars, Event, reporter
 from selfcorrect.processes import require_workers, start_processes
-
-Progress = Callable[[str, int, int], None]
-"""Called with a phase ("train", "sample", "correct", "evaluate", …), steps done, steps in all."""
-
-
-def silent(phase: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
+from selfcorrect.registry import Registry, Row
 
 
 @dataclass(frozen=True)
 class Job:
-    """A unit of work: `function(*arguments, progress)`, in a process of its own kind, after the job named `after`.
+    """A unit of work: `function(*arguments, progress)`, after the job named `after`.
 
     function must be importable and its arguments picklable.
     """
@@ -42,41 +38,36 @@ class Job:
     after: str | None = None
 
 
-@dataclass(frozen=True)
-class _Event:
-    process: int
-    job: str
-    phase: str
-    done: int
-    total: int
+Submit: TypeAlias = Callable[[Job], "Future[None]"]
+Show: TypeAlias = Callable[[Event], None]
+Runner: TypeAlias = Callable[[int, Show], AbstractContextManager[Submit]]
+"""(workers, show) → a context whose value starts a job. Jobs report their progress to `show` (see `reporter`). When an
+error leaves the context, jobs under way are stopped."""
+
+RUNNERS = Registry(
+    "runner",
+    [
+        Row("here", f"{__name__}:here", "One job after the other, in this process."),
+        Row("processes", f"{__name__}:processes", "Several jobs at once, in processes of this machine."),
+    ],
+    group="selfcorrect.runners",
+)
+"""Each leads to a `Runner`."""
 
 
-def run_jobs(jobs: Sequence[Job], workers: int, title: str, unit: str = "gen") -> None:
-    """Run all jobs, each after the one it waits for, on `workers` processes; results do not depend on `workers`.
+def run_jobs(jobs: Sequence[Job], workers: int, title: str, unit: str = "gen", runner: str = "") -> None:
+    """Run all jobs, each after the one it waits for, `workers` at once; results depend on neither workers nor runner.
 
-    unit: what the overall bar counts. The first exception of a job is raised here after the jobs under way were
-    stopped; what is finished stays finished.
+    unit: what the overall bar counts; runner: a name in `RUNNERS`, by default processes for more than one worker. The
+    first exception of a job is raised here after the jobs under way were stopped; what is finished stays finished.
     """
     require_workers(workers)
     workers = min(workers, max(len(jobs), 1))
+    start: Runner = RUNNERS.load(runner or ("here" if workers == 1 else "processes"))
     _use_one_thread()
     total = sum(job.generations for job in jobs)
-    if workers == 1:
-        with _Bars(total, 1, title, unit) as bars:
-            for job in _in_order(jobs):
-                job.function(*job.arguments, _reporter(bars.show, job.name))
-        return
-    events = multiprocessing.get_context("spawn").Queue()
-    with (
-        _Bars(total, workers, title, unit) as bars,
-        _drained(events, bars),
-        start_processes(workers, _start_worker, events, os.getpid()) as pool,
-    ):
-        try:
-            _run_when_ready(pool, jobs)
-        except BaseException:
-            _stop(pool)
-            raise
+    with Bars(total, workers, title, unit) as bars, start(workers, bars.show) as submit:
+        _run_when_ready(submit, jobs)
 
 
 def _use_one_thread() -> None:
@@ -99,24 +90,52 @@ def _in_order(jobs: Sequence[Job]) -> Iterator[Job]:
         yield from ready
 
 
-def _run_when_ready(pool: ProcessPoolExecutor, jobs: Sequence[Job]) -> None:
+def _run_when_ready(submit: Submit, jobs: Sequence[Job]) -> None:
     waiting = list(_in_order(jobs))
     running: dict[Future[None], str] = {}
     done: set[str] = set()
     while waiting or running:
         for job in [job for job in waiting if job.after is None or job.after in done]:
             waiting.remove(job)
-            running[pool.submit(_run_job, job)] = job.name
+            running[submit(job)] = job.name
         finished, _ = wait(running, return_when=FIRST_COMPLETED)
         for future in finished:
             name = running.pop(future)
             try:
                 future.result()
-            except BrokenProcessPool:
+            except BrokenExecutor:
                 raise WorkerError(
                     f"a worker process died while {name} ran (killed, or out of memory); the same command continues"
                 ) from None
             done.add(name)
+
+
+# --- runners ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def here(workers: int, show: Show) -> Iterator[Submit]:
+    """Runs each job at once, in this process."""
+
+    def submit(job: Job) -> Future[None]:
+        job.function(*job.arguments, reporter(show, job.name))
+        finished: Future[None] = Future()
+        finished.set_result(None)
+        return finished
+
+    yield submit
+
+
+@contextmanager
+def processes(workers: int, show: Show) -> Iterator[Submit]:
+    """Runs jobs in so many processes of this machine, which end with this one."""
+    events = multiprocessing.get_context("spawn").Queue()
+    with _drained(events, show), start_processes(workers, _start_worker, events, os.getpid()) as pool:
+        try:
+            yield lambda job: pool.submit(_run_job, job)
+        except BaseException:
+            _stop(pool)
+            raise
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:
@@ -143,29 +162,16 @@ def _die_with(parent: int) -> None:
 
 
 def _run_job(job: Job) -> None:
-    job.function(*job.arguments, _reporter(_events.put, job.name))
-
-
-def _reporter(send: Callable[[_Event], None], job: str) -> Progress:
-    """A progress callback that sends at most ten events a second, and always the last of a phase."""
-    last = [0.0]
-
-    def report(phase: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        if done >= total or phase == "generation" or now - last[0] > 0.1:
-            last[0] = now
-            send(_Event(os.getpid(), job, phase, done, total))
-
-    return report
+    job.function(*job.arguments, reporter(_events.put, job.name))
 
 
 @contextmanager
-def _drained(events: Any, bars: _Bars) -> Iterator[None]:
+def _drained(events: Any, show: Show) -> Iterator[None]:
     """Show events while the body runs."""
 
     def drain() -> None:
         while (event := events.get()) is not None:
-            bars.show(event)
+            show(event)
 
     thread = threading.Thread(target=drain, daemon=True)
     thread.start()
@@ -174,41 +180,3 @@ def _drained(events: Any, bars: _Bars) -> Iterator[None]:
     finally:
         events.put(None)
         thread.join(timeout=5)
-
-
-class _Bars:
-    """One bar over all generations with the time left, and below it one per process: job, phase, steps."""
-
-    def __init__(self, total: int, processes: int, title: str, unit: str) -> None:
-        pace = 0.2 if sys.stderr.isatty() else 30.0
-        self.overall = tqdm(total=total, desc=title, unit=unit, position=0, mininterval=pace, dynamic_ncols=True)
-        self.free = [
-            tqdm(position=row, leave=False, mininterval=pace, dynamic_ncols=True, disable=not sys.stderr.isatty())
-            for row in range(1, processes + 1)
-        ]
-        self.by_process: dict[int, tqdm] = {}
-        self.shown: dict[int, tuple[str, int, int]] = {}
-
-    def __enter__(self) -> _Bars:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for bar in (*self.by_process.values(), *self.free, self.overall):
-            bar.close()
-
-    def show(self, event: _Event) -> None:
-        if event.phase == "generation":
-            self.overall.update()
-            return
-        if event.process not in self.by_process:
-            if not self.free:
-                return
-            self.by_process[event.process] = self.free.pop(0)
-        bar = self.by_process[event.process]
-        label, total, done = self.shown.get(event.process, ("", 0, 0))
-        if (label, total) != (f"{event.job}: {event.phase}", event.total) or event.done < done:
-            label, done = f"{event.job}: {event.phase}", 0
-            bar.reset(total=event.total)
-            bar.set_description_str(label, refresh=False)
-        bar.update(event.done - done)
-        self.shown[event.process] = label, event.total, event.done

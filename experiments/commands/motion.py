@@ -71,6 +71,9 @@ class MotionCommand:
     """Do generations again that are not what was written; `selfcorrect verify` finds them."""
     workers: int | None = None
     """Processes; by default one per core. Results do not depend on it."""
+    runner: str = ""
+    """Where the jobs of a run are done: here (one after the other), processes (of this machine, the default), or what
+    an installed package adds. Results do not depend on it."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, …"""
 
@@ -115,4 +118,4 @@ class MotionCommand:
         workers = self.workers if self.workers is not None else os.cpu_count() or 1
         how: dict[str, Any] = {"device": self.device, "repair": self.repair, "keep": self.keep}
         how["limit_s"] = self.corrector_timeout
-        run_experiment(settings, folder, self.preset, workers, wandb=self.wandb, **how)
+        run_experiment(settings, folder, self.preset, workers, wandb=self.wandb, runner=self.runner, **how)

@@ -21,7 +21,7 @@ from selfcorrect.datasets.files.motion_file import Reading
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.errors import CorrectorError
 from selfcorrect.experiments.correction.report import MEASURES, Result, of_all
-from selfcorrect.experiments.jobs import Progress
+from selfcorrect.experiments.progress_bars import Progress
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES, correct_long
 from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions

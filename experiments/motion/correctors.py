@@ -12,8 +12,8 @@ from torch import Tensor
 
 from selfcorrect.anchors import AnchoredCorrector, fit_anchors, temporal_frequencies
 from selfcorrect.corrector import Corrector, chain, filter_of, import_corrector, lift, name_of, placebo
-from selfcorrect.experiments.jobs import Progress
 from selfcorrect.experiments.motion.corrector_table import CORRECTORS
+from selfcorrect.experiments.progress_bars import Progress
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.correction.lifting import each_motion, lift_motions
 from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions

@@ -11,7 +11,7 @@ from torch import Tensor
 from selfcorrect.anchors import temporal_frequencies
 from selfcorrect.correction import Correction
 from selfcorrect.experiments.defences import DefenceInputs, defended
-from selfcorrect.experiments.jobs import Job, Progress, run_jobs
+from selfcorrect.experiments.jobs import Job, run_jobs
 from selfcorrect.experiments.motion.arms import Arm
 from selfcorrect.experiments.motion.correctors import CorrectorInputs, build_corrector
 from selfcorrect.experiments.motion.presets import MotionSettings
@@ -19,6 +19,7 @@ from selfcorrect.experiments.motion.references import write_references
 from selfcorrect.experiments.motion.report import write_report
 from selfcorrect.experiments.motion.seed_runs import SeedRun, seed_runs
 from selfcorrect.experiments.motion.task import MotionTask, motion_data, motion_task
+from selfcorrect.experiments.progress_bars import Progress
 from selfcorrect.loop import Plan, Task, run_loop, train_first_generation
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.encodings.features import FeatureCodec
@@ -40,14 +41,18 @@ def run_experiment(
     workers: int,
     *,
     wandb: WandbMode = "offline",
+    runner: str = "",
     **how: Any,
 ) -> None:
-    """Run an experiment, or what is left of it in its run folder, and write its report; `how` as in `seed_runs`."""
+    """Run an experiment, or what is left of it in its run folder, and write its report.
+
+    runner: where its jobs run, a name in `jobs.RUNNERS`; `how` as in `seed_runs`.
+    """
     require_workers(workers)
     motion_data(settings, streams(settings.first_seed))  # bad data end the run before it has written anything
     started = time.monotonic()
     with claim_folder(folder, settings.config()):
-        run_jobs(jobs(settings, folder, **how), workers, f"motion {name}")
+        run_jobs(jobs(settings, folder, **how), workers, f"motion {name}", runner=runner)
         print(f"\n{write_report(settings, folder, name, wandb, time.monotonic() - started)}")
     print(f"\nReport: {folder / 'report.html'}")
 

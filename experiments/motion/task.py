@@ -14,8 +14,8 @@ from selfcorrect.datasets.load import load_motions
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Split, Windows, split_windows
 from selfcorrect.errors import InputError
-from selfcorrect.experiments.jobs import Progress, silent
 from selfcorrect.experiments.motion.presets import Comparison, MotionSettings
+from selfcorrect.experiments.progress_bars import Progress, silent
 from selfcorrect.loop import Candidate, Task
 from selfcorrect.models.diffusion.model import MotionDiffusion, choose_device
 from selfcorrect.motion.encodings.features import FeatureCodec

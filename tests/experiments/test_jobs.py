@@ -42,7 +42,7 @@ def test_the_error_of_a_job_comes_out_as_it_is(workers: int):
 
 def test_a_worker_that_dies_is_named():
     with pytest.raises(RuntimeError, match="died while doomed ran"):
-        run_jobs([Job("doomed", die, (), 1)], 2, "test")
+        run_jobs([Job("doomed", die, (), 1)], 2, "test", runner="processes")
 
 
 def test_waiting_for_a_job_that_is_not_there_is_refused(tmp_path: Path):
@@ -53,3 +53,23 @@ def test_waiting_for_a_job_that_is_not_there_is_refused(tmp_path: Path):
 def test_at_least_one_worker_is_needed():
     with pytest.raises(ValueError, match="at least 1, got 0"):
         run_jobs([], 0, "test")
+
+
+def test_an_unknown_runner_is_named_before_anything_runs(tmp_path: Path):
+    with pytest.raises(
+        ValueError, match=r"unknown runner 'process', known are here, processes; did you mean 'processes'"
+    ):
+        run_jobs([Job("a", note, (tmp_path, "a", None), 1)], 2, "test", runner="process")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("runner", ["here", "processes"])
+def test_every_runner_stops_at_the_first_error_and_keeps_what_is_finished(tmp_path: Path, runner: str):
+    jobs = [
+        Job("a", note, (tmp_path, "a", None), 1),
+        Job("broken", fail, (), 1, "a"),
+        Job("after", note, (tmp_path, "after", None), 1, "broken"),
+    ]
+    with pytest.raises(ValueError, match="this one is broken"):
+        run_jobs(jobs, 2, "test", runner=runner)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]

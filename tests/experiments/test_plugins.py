@@ -26,6 +26,9 @@ made = zoo:made
 [selfcorrect.denoisers]
 one-layer = zoo:OneLayer
 
+[selfcorrect.runners]
+in-a-thread = zoo:in_a_thread
+
 [selfcorrect.datasets]
 zoo = zoo:ZOO
 broken = zoo:raised
@@ -34,7 +37,10 @@ broken = zoo:raised
 MODULE = '''
 """A package of somebody else."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from torch import nn
 
@@ -64,6 +70,19 @@ def made(inputs):
     """A corrector made from what the loop offers: pulls values towards their mean over the real data."""
     mean = inputs.real.values.mean(0)
     return lambda samples: samples.with_values(0.9 * samples.values + 0.1 * mean)
+
+
+@contextmanager
+def in_a_thread(workers, show):
+    """Runs jobs in a thread, and notes them."""
+    with ThreadPoolExecutor(1) as pool:
+        yield lambda job: pool.submit(_noted, job)
+
+
+def _noted(job):
+    with Path("noted.txt").open("a") as notes:
+        print(job.name, file=notes)
+    job.function(*job.arguments, lambda *progress: None)
 
 
 class OneLayer(nn.Module):
@@ -112,7 +131,7 @@ def test_a_folder_of_an_added_dataset_is_recognised(zoo: Path, tmp_path: Path, m
 @pytest.mark.slow
 def test_the_motion_experiment_uses_what_an_installed_package_adds(zoo: Path, tmp_path: Path):
     small = "--preset quick --generations 1 --real-count 24 --judged-count 24 --steps 2 --initial-steps 5 --wandb off"
-    chosen = "--denoiser one-layer --corrector raised made --workers 2 --out run"
+    chosen = "--denoiser one-layer --corrector raised made --runner in-a-thread --out run"
     done = subprocess.run(
         [sys.executable, "-m", "selfcorrect.experiments.cli", "motion", *small.split(), *chosen.split()],
         cwd=tmp_path,
@@ -124,6 +143,7 @@ def test_the_motion_experiment_uses_what_an_installed_package_adds(zoo: Path, tm
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert {row["denoiser"] for row in rows} == {"one-layer"}
+    assert len((tmp_path / "noted.txt").read_text().splitlines()) == 1 + 1 + 4  # generation 0, real data, arms
     moved = {row["arm"]: row["corrected_distance"] for row in rows if row["generation"] == 1}
     assert moved.keys() == {"real+none", "replace+none", "replace+raised", "replace+made"}
     assert moved["replace+none"] == 0 < min(moved["replace+raised"], moved["replace+made"])
