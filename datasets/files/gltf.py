@@ -18,10 +18,12 @@ from selfcorrect.motion.body.smpl import to_smpl
 from selfcorrect.motion.kinematics import continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures.bones import OCTAHEDRON, TRIANGLES, bones_of
+from selfcorrect.motion.skeleton import Skeleton
 
 _FLOAT, _UNSIGNED_SHORT = 5126, 5123
 _VERTICES, _INDICES = 34962, 34963
 _TYPES = {1: "SCALAR", 3: "VEC3", 4: "VEC4"}
+_MATERIAL = {"name": "bone", "pbrMetallicRoughness": {"baseColorFactor": [0.8, 0.5, 0.2, 1]}}
 
 _LIMBS = {"hip": "UpperLeg", "knee": "LowerLeg", "ankle": "Foot", "foot": "Toes", "collar": "Shoulder",
           "shoulder": "UpperArm", "elbow": "LowerArm", "wrist": "Hand"}  # fmt: skip
@@ -51,7 +53,7 @@ def write_vrma(path: Path, motion: Motion) -> None:
     bones = {
         bone: {"node": joint} for part, bone in VRM_BONES.items() if (joint := body.skeleton.joint(part)) is not None
     }
-    document = _document(body)
+    document = _document(body, at_rest=True)
     extension = {"specVersion": "1.0", "humanoid": {"humanBones": bones}}
     more = {"extensionsUsed": ["VRMC_vrm_animation"], "extensions": {"VRMC_vrm_animation": extension}}
     write_document(path, replace(document, content=document.content | more))
@@ -82,15 +84,17 @@ class _Numbers:
         return len(self.accessors) - 1
 
 
-def _document(motion: Motion, *more: Motion) -> Document:
+def _document(motion: Motion, *more: Motion, at_rest: bool = False) -> Document:
+    """The joints, posed as in the first frame, with visible bones; or at rest on the floor, without any."""
     numbers = _Numbers()
+    nodes = _nodes_at_rest(motion.skeleton) if at_rest else _with_bones(motion, _nodes_at_rest(motion.skeleton))
+    seen = {} if at_rest else {"meshes": [{"name": "bone", "primitives": [_bone(numbers)]}], "materials": [_MATERIAL]}
     document = {
         "asset": {"version": "2.0", "generator": "selfcorrect"},
         "scene": 0,
         "scenes": [{"nodes": [0]}],
-        "nodes": _nodes(motion),
-        "meshes": [{"name": "bone", "primitives": [_bone(numbers)]}],
-        "materials": [{"name": "bone", "pbrMetallicRoughness": {"baseColorFactor": [0.8, 0.5, 0.2, 1]}}],
+        "nodes": [{key: value for key, value in node.items() if value or key != "children"} for node in nodes],
+        **seen,
         "animations": [_animation(one, numbers) for one in (motion, *more)],
         "accessors": numbers.accessors,
         "bufferViews": numbers.views,
@@ -99,21 +103,26 @@ def _document(motion: Motion, *more: Motion) -> Document:
     return Document(document, (numbers.bytes,))
 
 
-def _nodes(motion: Motion) -> list[dict[str, Any]]:
-    """The joints in the skeleton's order, posed as in the first frame, then a node for each visible bone."""
-    skeleton = motion.skeleton
+def _nodes_at_rest(skeleton: Skeleton) -> list[dict[str, Any]]:
+    """The joints in the skeleton's order, the lowest one on the floor."""
     nodes: list[dict[str, Any]] = [
-        {"name": name, "translation": offset_m.tolist(), "rotation": rotation.tolist(), "children": list(children)}
-        for name, offset_m, rotation, children in zip(
-            skeleton.names, skeleton.offsets_m, motion.rotations[0], skeleton.children, strict=True
-        )
+        {"name": name, "translation": offset_m.tolist(), "children": list(children)}
+        for name, offset_m, children in zip(skeleton.names, skeleton.offsets_m, skeleton.children, strict=True)
     ]
+    nodes[0]["translation"] = [0.0, float(-skeleton.rest_positions_m[:, 1].min()), 0.0]
+    return nodes
+
+
+def _with_bones(motion: Motion, nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The joints posed as in the first frame, then a node for each visible bone."""
+    for node, rotation in zip(nodes, motion.rotations[0], strict=True):
+        node["rotation"] = rotation.tolist()
     nodes[0]["translation"] = motion.root_m[0].tolist()
-    bones = bones_of(skeleton)
+    bones = bones_of(motion.skeleton)
     for start, turn, scale in zip(bones.starts, bones.turns.as_quat(), bones.scales, strict=True):
         nodes[start]["children"].append(len(nodes))
         nodes.append({"mesh": 0, "rotation": turn.tolist(), "scale": scale.tolist()})
-    return [{key: value for key, value in node.items() if value or key != "children"} for node in nodes]
+    return nodes
 
 
 def _bone(numbers: _Numbers) -> dict[str, Any]:

@@ -60,6 +60,7 @@ def test_a_skeleton_below_a_scaled_and_turned_node_stands_in_metres(walker: sc.M
     save_motion(tmp_path / "plain.glb", walker)
     write_document(tmp_path / "a.glb", below_an_armature(read_document(tmp_path / "plain.glb")))
     file = open_motion(tmp_path / "a.glb")
+    assert file.notes == ()
     np.testing.assert_allclose(smpl_joints_m(file.motion), smpl_joints_m(walker), atol=2e-5)
     lifted = replace(file.motion, root_m=file.motion.root_m + np.array([0.0, 0.1, 0.0]))
     file.write(tmp_path / "b.glb", lifted)
@@ -128,6 +129,20 @@ def test_vrm_names_of_bones_tell_the_parts_whatever_the_nodes_are_called(walker:
     assert set(motion.skeleton.parts) >= set(SMPL_BODY.names)
     places = [motion.skeleton.parts.index(part) for part in SMPL_BODY.names]
     np.testing.assert_allclose(sc.joint_positions(motion)[:, places], smpl_joints_m(walker), atol=1e-5)
+
+
+def test_a_vrm_animation_rests_in_t_pose_on_the_floor(walker: sc.Motion, tmp_path: Path) -> None:
+    """Players measure an avatar's motion from the rest pose, and scale its path by the height of the hips there."""
+    save_motion(tmp_path / "a.vrma", walker)
+    document = pygltflib.GLTF2().load_binary(str(tmp_path / "a.vrma"))
+    assert document is not None
+    assert all(node.rotation in (None, [0, 0, 0, 1]) for node in document.nodes)
+    assert not document.meshes
+    humanoid = document.extensions["VRMC_vrm_animation"]["humanoid"]["humanBones"]
+    hips, toes = document.nodes[humanoid["hips"]["node"]], walker.skeleton.rest_positions_m[:, 1].min()
+    np.testing.assert_allclose(hips.translation, [0, -toes, 0], atol=1e-6)
+    required = ("hips", "spine", "head", "leftUpperLeg", "rightLowerLeg", "leftFoot", "rightUpperArm", "leftHand")
+    assert set(required) <= set(humanoid)
 
 
 @pytest.mark.parametrize("way", ["STEP", "CUBICSPLINE"])
