@@ -125,17 +125,31 @@ def project_page(name: str) -> str:
 OUTCOMES = json.loads(Path(__file__).with_name("toys.json").read_text())
 
 
+FIRST_PICTURES = 4
+"""So many pictures of a loop are shown at once, the others when asked for."""
+
+
 def toy_outcome(name: str) -> str:
-    """What a toy loop showed: its sources, reading and pictures, and every statement beside what was measured."""
+    """What a toy loop showed: its reading and pictures, every statement beside what was measured, its sources."""
     toy = OUTCOMES[name]
-    pictures = "\n".join(f"![{one['title']}](../pictures/{one['file']})" for one in toy["figures"])
+    pictures = [f"![{one['title']}](../pictures/{one['file']})" for one in toy["figures"]]
     rows = [_check_cells(check) for check in toy["checks"]]
     statements = table(["statement", "predicted", "measured, 95 % interval", ""], rows)
     held = sum(check["outcome"] == "holds" for check in toy["checks"])
-    folded = "\n".join(f"    {line}" for line in statements.splitlines())
-    summary = f'??? note "{held} of {len(rows)} statements hold"\n\n{folded}'
-    source = f"*{toy['source']}; `selfcorrect toy {name}`*"
-    return "\n\n".join([f"{toy['reading']}\n{{ .reading }}", f"{pictures}\n{{ .toys }}", summary, source])
+    parts = [f"{toy['reading']}\n{{ .reading }}", _row(pictures[:FIRST_PICTURES])]
+    if more := pictures[FIRST_PICTURES:]:
+        parts.append(_folded(f"{len(more)} more pictures", _row(more)))
+    parts.append(_folded(f"{held} of {len(rows)} statements hold", statements))
+    return "\n\n".join([*parts, f"*{toy['source']}; `selfcorrect toy {name}`*"])
+
+
+def _row(pictures: Sequence[str]) -> str:
+    return "\n".join([*pictures, "{ .toys }"])
+
+
+def _folded(title: str, text: str) -> str:
+    """A block that opens when it is clicked."""
+    return "\n".join([f'??? note "{title}"', "", *(f"    {line}" for line in text.splitlines())])
 
 
 def _check_cells(check: dict[str, str]) -> list[str]:
