@@ -58,7 +58,7 @@ class Arm:
         return {
             "real": "real data only",
             "replace": "fully synthetic",
-            "freeze": "first synthetic set for ever",
+            "freeze": "fully synthetic",
             "augment": f"λ = {value}",
             "accumulate": f"accumulate, λ = {value}",
         }.get(kind, self.policy)
@@ -68,7 +68,8 @@ class Arm:
         """Defence and corrector in words."""
         if self == BASELINE:
             return "baseline (real data only)"
-        words = " + ".join(name for name in (self.defence, self.corrector) if name != "none") or "uncorrected"
+        names = [name for name in (self.defence, self.corrector) if name != "none"]
+        words = " + ".join(["frozen"] * (self.policy == "freeze") + names) or "uncorrected"
         if math.isfinite(self.strength):
             words += f", γ = {self.strength:g}" + ("" if self.operator == "mixture" else " of each sample")
         return words + (", real data corrected too" if self.correct_real else "")

@@ -103,9 +103,10 @@ def _loop(policy: str, *correctors: str) -> tuple[Arm, ...]:
 _DEMO_MIXER = (
     BASELINE,
     *_loop("augment:1", "physics"),
-    *_loop("replace", "physics", "anchored", "frozen"),
+    *_loop("replace", "physics"),
 )
-_DEMO_SMOOTH = (BASELINE, *_loop("replace", "physics"))
+_HALF_WAY = Arm("replace", "kinematic", 1.0, operator="interpolation", defence="lineages")
+_DEMO_SMOOTH = (BASELINE, *_loop("replace", "physics"), Arm("replace", defence="lineages"), _HALF_WAY, Arm("freeze"))
 
 _RATIOS = ("augment:0.25", "augment:0.5", "augment:0.75", "augment:1", "replace")
 _CONTROLS = ("kinematic", "anchored", "frozen", "anchored-real", "frozen-real", "placebo", "filter")

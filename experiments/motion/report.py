@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from selfcorrect.experiments.motion.arms import Arm
+from selfcorrect.experiments.motion.descent import defences_table, descent_table, disease_sentences, label_sizes
 from selfcorrect.experiments.motion.media import Clip, render_clips
 from selfcorrect.experiments.motion.outcome import Outcome, arm_rows, read_outcome, verdict_sentences
 from selfcorrect.experiments.motion.presets import MotionSettings
@@ -60,14 +61,15 @@ def write_report(settings: MotionSettings, folder: Path, preset: str, wandb: Wan
     rows = [row for run in seed_runs(settings, folder) for arm in run.comparison.arms for row in arm_rows(run, arm)]
     write_rows(folder / "metrics.jsonl", rows)
     clips = render_clips(settings, folder)
-    sentences = verdict_sentences(outcome)
+    sizes = label_sizes(outcome)
+    sentences = [*verdict_sentences(outcome), *disease_sentences(outcome, sizes)]
     page = Page(
         title="Does physics keep a self-consuming motion model from collapsing?",
         subtitle=f"selfcorrect motion --preset {preset}",
         verdict=sentences,
         warnings=_warnings(settings),
         curves=_curves_svg(outcome),
-        sections=_sections(outcome),
+        sections=_sections(outcome, sizes),
         media=_by_section(clips),
         facts=_facts(outcome, rows, seconds),
         notes=NOTES,
@@ -89,8 +91,8 @@ def _curves_svg(outcome: Outcome) -> str:
     return curve_grid(columns, [quantity_of(key) for key in DRAWN], outcome.floor, palette)
 
 
-def _sections(outcome: Outcome) -> list[Section]:
-    return [
+def _sections(outcome: Outcome, sizes: Sequence[int]) -> list[Section]:
+    sections = [
         Section(
             "Last generation",
             "Mean over seeds, 95 % interval below (Student's t; it assumes roughly normal seeds). Realism and "
@@ -126,7 +128,24 @@ def _sections(outcome: Outcome) -> list[Section]:
             "loop; stability and new information must not be confused.",
             budgets_table(outcome),
         ),
+        Section(
+            "Lines of descent",
+            "Every synthetic sample descends from the nearest training sample of its label; the founders are the real "
+            "training data. Drift alone would leave the share of founders that population genetics predicts from the "
+            "label sizes and the offspring variance; the rest of the loss is the learner's bias. Novelty is the "
+            "distance to the nearest of them, in median distances between neighbouring real samples; persistence is 1 "
+            "for lines that walk at random and grows for lines that walk in one direction.",
+            descent_table(outcome, sizes),
+        ),
+        Section(
+            "Defences of the fully synthetic loop",
+            "Without information from outside, no defence is better than to train for ever on the first synthetic "
+            "set; what it buys is new motion in every generation, so novelty stands beside survival. Costs are the "
+            "time of sampling and training, of an undefended generation's.",
+            defences_table(outcome),
+        ),
     ]
+    return [section for section in sections if section.table.rows]
 
 
 def _facts(outcome: Outcome, rows: Sequence[Mapping[str, Any]], seconds: float) -> dict[str, str]:

@@ -39,7 +39,7 @@ def speed_table(outcome: Outcome) -> Table:
         table.rows.append(Row(title, []))
         for arm in arms:
             curves = outcome.curves[denoiser][arm].values
-            halves = [_half_life(curves[key]) for key in ("recall", "coverage")]
+            halves = [half_life_cell(curves[key]) for key in ("recall", "coverage")]
             table.rows.append(Row(arm.title, [*halves, _cell(mean_interval(_rates(curves["recall"])), 2)]))
     return table
 
@@ -49,7 +49,7 @@ def _cell(interval: Interval, digits: int) -> Cell:
     return Cell(f"{interval.estimate:.{digits}f}", bounds)
 
 
-def _half_life(curves: np.ndarray) -> Cell:
+def half_life_cell(curves: np.ndarray) -> Cell:
     """Median over seeds; the range of the seeds below it, since three medians have no interval."""
     if not (curves[:, 0] > 0).all():
         return Cell("not defined", "starts at 0")

@@ -68,4 +68,4 @@ def test_defended_arms_say_so():
     assert (arm.name, arm.title) == ("replace+physics+lineages", "lineages + physics")
     assert arm.budget == "none: mechanics and body tables; the parent set"
     assert Arm("real", defence="extrapolated").label == "real data only, extrapolated"
-    assert Arm("freeze").label == "first synthetic set for ever, uncorrected"
+    assert Arm("freeze", defence="matched").label == "fully synthetic, frozen + matched"

@@ -1,0 +1,142 @@
+"""Lines of descent in the motion report: which survive, how much of their loss is drift, and what is new."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from selfcorrect import theory
+from selfcorrect.experiments.defence_table import DEFENCES
+from selfcorrect.experiments.motion.arms import BASELINE, Arm
+from selfcorrect.experiments.motion.outcome import Outcome
+from selfcorrect.experiments.motion.tables import half_life_cell
+from selfcorrect.experiments.motion.task import motion_data
+from selfcorrect.experiments.reporting.results import ArmCurves
+from selfcorrect.experiments.reporting.webpage import Cell, Row, Table
+from selfcorrect.randomness import streams
+from selfcorrect.statistics import Interval, mean_interval
+
+PLAIN = Arm("replace")
+
+
+def label_sizes(outcome: Outcome) -> list[int]:
+    """Training windows per label in the first seed."""
+    settings = outcome.settings
+    labels = motion_data(settings, streams(settings.first_seed)).training.labels
+    return np.unique(labels, return_counts=True)[1].tolist()
+
+
+def descent_table(outcome: Outcome, sizes: Sequence[int]) -> Table:
+    """What became of the lines of every arm that draws samples in all generations."""
+    columns = [
+        "Founders with a descendant", "by drift alone", "loss that is drift", "Offspring variance",
+        "Novelty, to the parents", "Novelty, to real data", "Persistence of lines",
+    ]  # fmt: skip
+    table = Table("descent", "Arm", columns)
+    for denoiser, title, arms in outcome.groups():
+        traced = [arm for arm in arms if _is_traced(outcome.curves[denoiser][arm])]
+        table.rows.extend([Row(title, [])] if traced else [])
+        table.rows.extend(Row(arm.title, _cells(arm, outcome.curves[denoiser][arm], sizes)) for arm in traced)
+    return table
+
+
+def _is_traced(curves: ArmCurves) -> bool:
+    lines = curves.values.get("surviving_lineages")
+    return lines is not None and bool(np.isfinite(lines[:, -1]).all())
+
+
+def _cells(arm: Arm, curves: ArmCurves, sizes: Sequence[int]) -> list[Cell]:
+    last = [_cell(mean_interval(curves.last(key))) for key in ("surviving_lineages", "novelty", "novelty_to_real")]
+    variance = curves.values["offspring_variance"][:, 1:]
+    drift = [_cell(one) for one in drift_of(curves, sizes)] if arm.policy == "replace" else [Cell("–"), Cell("–")]
+    persistence = _cell(mean_interval(curves.last("lineage_persistence")))
+    return [last[0], *drift, _cell(mean_interval(variance.mean(1))), *last[1:], persistence]
+
+
+def drift_of(curves: ArmCurves, sizes: Sequence[int]) -> tuple[Interval, Interval]:
+    """Lines that would survive by drift alone, and the share of their loss that it explains, at the last generation.
+
+    The prediction takes the offspring variance that each seed had on average; nothing else of the run.
+    """
+    lines = curves.values["surviving_lineages"]
+    variances = curves.values["offspring_variance"][:, 1:].mean(1)
+    generations = lines.shape[1] - 1
+    predicted = np.array([theory.surviving_lineages(sizes, generations, float(one))[-1] for one in variances])
+    shares = [theory.drift_share(float(line), float(one)) for line, one in zip(lines[:, -1], predicted, strict=True)]
+    return mean_interval(predicted), mean_interval(np.nan_to_num(shares, nan=1.0))
+
+
+def _cell(interval: Interval) -> Cell:
+    bounds = "" if math.isnan(interval.low) else f"{interval.low:.2f} … {interval.high:.2f}"
+    return Cell(f"{interval.estimate:.2f}", bounds)
+
+
+def disease_sentences(outcome: Outcome, sizes: Sequence[int]) -> list[str]:
+    """One sentence per disease and denoiser with a defended arm: artefacts, loss of modes, and what the loop buys."""
+    return [
+        sentence
+        for denoiser, arms in outcome.curves.items()
+        for arm in arms
+        if PLAIN in arms and arm.policy == "replace" and arm.defence == "lineages"
+        for sentence in _sentences(outcome, denoiser, arm, sizes)
+    ]
+
+
+def _sentences(outcome: Outcome, denoiser: str, arm: Arm, sizes: Sequence[int]) -> list[str]:
+    arms = outcome.curves[denoiser]
+    three = [("uncorrected", arms[PLAIN]), (arm.title, arms[arm]), ("real data only", arms[BASELINE])]
+
+    def told(key: str, digits: int) -> str:
+        return ", ".join(f"{name} {_short(mean_interval(curves.last(key)), digits)}" for name, curves in three)
+
+    share = drift_of(arms[PLAIN], sizes)[1]
+    bought = _short(mean_interval(arms[arm].last("novelty")), 2)
+    return [
+        f"Artefacts ({denoiser}, {arm.title}): floor penetration (mm) {told('penetration_mm', 0)}; foot skate (m/s) "
+        f"{told('skate_m_s', 2)}; jerk (m/s³) {told('jerk_m_s3', 0)}.",
+        f"Modes ({denoiser}, {arm.title}): coverage {told('coverage', 2)}; recall {told('recall', 2)}. Of the "
+        f"uncorrected loop's loss of lines, drift explains {_short(share, 2)}; the defended loop's motions are "
+        f"{bought} nearest-neighbour distances from their parents in each generation.",
+    ]
+
+
+def _short(interval: Interval, digits: int) -> str:
+    bounds = "" if math.isnan(interval.low) else f" [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
+    return f"{interval.estimate:.{digits}f}{bounds}"
+
+
+def defences_table(outcome: Outcome) -> Table:
+    """All defences of the fully synthetic loop side by side: what they keep, cost and know, and what was claimed."""
+    columns = [
+        "Half-life of recall", "Half-life of coverage", "Fréchet distance, kinematic", "Novelty", "Cost, measured",
+        "Knows", "Source", "Claimed",
+    ]  # fmt: skip
+    table = Table("defences", "Defence", columns)
+    for denoiser, arms in outcome.curves.items():
+        defended = [arm for arm in arms if arm.policy == "replace" and arm.corrector == "none"]
+        if len(defended) > 1 and PLAIN in arms:
+            table.rows.append(Row(denoiser, []))
+            table.rows.extend(Row(arm.title, _defence_cells(arm, arms[arm], arms[PLAIN])) for arm in defended)
+    return table
+
+
+def _defence_cells(arm: Arm, curves: ArmCurves, plain: ArmCurves) -> list[Cell]:
+    row = DEFENCES.row(arm.defence)
+    return [
+        half_life_cell(curves.values["recall"]),
+        half_life_cell(curves.values["coverage"]),
+        _cell(mean_interval(curves.last("fid_kinematic"))),
+        _cell(mean_interval(curves.last("novelty"))),
+        Cell(f"{_seconds(curves) / _seconds(plain):.1f} ×"),
+        Cell(row.knows),
+        Cell(row.source),
+        Cell(row.claim),
+    ]
+
+
+def _seconds(curves: ArmCurves) -> float:
+    """Seconds of sampling and training per generation after generation 0."""
+    spent = sum(curves.values[f"seconds_{phase}"][:, 1:] for phase in ("sample", "train"))
+    return max(float(np.mean(spent)), 1e-9)
