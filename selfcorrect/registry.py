@@ -64,9 +64,6 @@ class Registry(Generic[RowType]):
         yield from self._own.values()
         yield from self._added().values()
 
-    def __contains__(self, name: object) -> bool:
-        return name in self._own or name in self._added()
-
     @property
     def names(self) -> list[str]:
         return [row.name for row in self]

@@ -30,6 +30,7 @@ import selfcorrect
 from selfcorrect.datasets.collections.catalog import datasets
 from selfcorrect.datasets.files.formats import FORMATS
 from selfcorrect.experiments.defence_table import DEFENCES
+from selfcorrect.experiments.jobs import RUNNERS
 from selfcorrect.experiments.motion.corrector_table import CORRECTORS
 from selfcorrect.experiments.toy.table import TOYS
 from selfcorrect.models.diffusion.config import DENOISERS
@@ -227,6 +228,7 @@ NAMED = (
     ("Denoisers", "`--denoiser`", DENOISERS, "The networks of motion diffusion models."),
     ("Defences", "`Arm.defence`", DEFENCES, "Against the loss of modes."),
     ("Engines", "`--engine`", ENGINES, "The simulators of the physics corrector."),
+    ("Runners", "`--runner`", RUNNERS, "Where the jobs of an experiment run."),
     ("Toy loops", "`selfcorrect toy`", TOYS, "Published loops at toy scale: [theory gallery](concepts/theory.md)."),
 )
 

@@ -26,6 +26,12 @@ def _denoisers() -> str:
     return "Networks to compare: " + ", ".join(f"{name} ({preset(name).character})" for name in preset_names())
 
 
+def _runners() -> str:
+    from selfcorrect.experiments.jobs import RUNNERS
+
+    return f"Where jobs run, by default in processes; results do not depend on it.\n{RUNNERS.described()}"
+
+
 @dataclass
 class MotionCommand:
     """Train motion diffusion models in self-consuming loops, with and without correction, and compare their collapse.
@@ -71,9 +77,7 @@ class MotionCommand:
     """Do generations again that are not what was written; `selfcorrect verify` finds them."""
     workers: int | None = None
     """Processes; by default one per core. Results do not depend on it."""
-    runner: str = ""
-    """Where the jobs of a run are done: here (one after the other), processes (of this machine, the default), or what
-    an installed package adds. Results do not depend on it."""
+    runner: Annotated[str, arg(help=_runners())] = ""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, …"""
 
