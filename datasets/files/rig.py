@@ -82,9 +82,14 @@ def _way_up(parents: Sequence[int], node: int) -> Iterator[int]:
 
 
 def _downwards(root: int, kept: Sequence[int], parents: Sequence[int]) -> list[int]:
-    order = [root]
-    for node in order:
-        order += [child for child in kept if parents[child] == node]
+    """A node and all kept ones below it, each followed by its own, as BVH lists them."""
+    below: dict[int, list[int]] = {}
+    for node in kept:
+        below.setdefault(parents[node], []).append(node)
+    order, waiting = [], [root]
+    while waiting:
+        order.append(waiting.pop())
+        waiting += reversed(below.get(order[-1], []))
     return order
 
 

@@ -305,3 +305,16 @@ def test_bytes_that_are_replaced_or_cut_off_give_a_sentence_or_a_motion(
             complaints.append(str(error))
     assert len(complaints) > 20
     assert all(name in complaint for complaint in complaints)
+
+
+def test_the_simulation_makes_the_same_of_a_motion_in_either_format(walker: sc.Motion, tmp_path: Path) -> None:
+    """Joints come in the order in which BVH lists them, as that of the bodies in a simulation matters."""
+    save_motion(tmp_path / "first.bvh", walker)
+    listed = sc.load_motion(tmp_path / "first.bvh")
+    corrected = []
+    for suffix in (".bvh", ".glb"):
+        save_motion(tmp_path / f"a{suffix}", listed)
+        correction = sc.correct_file(tmp_path / f"a{suffix}", tmp_path / f"b{suffix}")
+        assert correction.accepted, correction.reason
+        corrected.append(smpl_joints_m(sc.load_motion(tmp_path / f"b{suffix}")))
+    np.testing.assert_allclose(corrected[0], corrected[1], atol=1e-3)
