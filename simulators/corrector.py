@@ -8,11 +8,12 @@ from functools import partial
 
 import numpy as np
 
-from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.correction.results import CorrectedMotion, Failure, FailureKind
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.processes import map_tasks
+from selfcorrect.simulators.judge import Outcome
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
-from selfcorrect.simulators.pipeline import Outcome, correct_kinematically, simulate
+from selfcorrect.simulators.pipeline import correct_kinematically, simulate
 from selfcorrect.simulators.settings import TrackerSettings
 
 SHORTEST_FRAMES = 4
@@ -65,7 +66,7 @@ def _batch(settings: PreconditionSettings) -> int:
 def _in_batches(correct: Correct, motions: Sequence[Motion], largest: int, workers: int) -> list[CorrectedMotion]:
     """Correct like motions together, and reject those that no method could work on."""
     flaws = [_flaw(motion) for motion in motions]
-    corrections = [CorrectedMotion(motion, not flaw, flaw) for motion, flaw in zip(motions, flaws, strict=True)]
+    corrections = [CorrectedMotion(motion, flaw) for motion, flaw in zip(motions, flaws, strict=True)]
     batches = _batches(motions, [index for index, flaw in enumerate(flaws) if not flaw], largest)
     done = map_tasks(correct, [MotionBatch.stack([motions[index] for index in batch]) for batch in batches], workers)
     for batch, outcomes in zip(batches, done, strict=True):
@@ -76,25 +77,31 @@ def _in_batches(correct: Correct, motions: Sequence[Motion], largest: int, worke
 
 def _correction(motion: Motion, outcome: Outcome) -> CorrectedMotion:
     """A motion that failed is handed back as it came."""
-    if not outcome.failure:
+    if outcome.found.failure is None:
         motion = replace(motion, root_m=outcome.root_m, rotations=outcome.rotations)
     return CorrectedMotion(
         motion=motion,
-        accepted=not outcome.failure,
-        reason=outcome.failure,
-        diagnostics=outcome.diagnostics,
-        timeline=outcome.timeline,
+        failure=outcome.found.failure,
+        before=outcome.before,
+        after=outcome.after,
+        help=outcome.found.help,
+        figures={"moved_m": outcome.moved_m},
+        timeline=outcome.found.timeline,
         supports=outcome.supports,
         notes=outcome.notes,
     )
 
 
-def _flaw(motion: Motion) -> str:
-    """Why a motion cannot be worked on, "" where it can."""
+def _flaw(motion: Motion) -> Failure | None:
+    """Why a motion cannot be worked on, None where it can."""
     if len(motion) < SHORTEST_FRAMES:
-        return f"too short: {len(motion)} frames, at least {SHORTEST_FRAMES} are needed"
-    finite = np.isfinite(motion.root_m).all(1) & np.isfinite(motion.rotations).all((1, 2))
-    return "" if finite.all() else f"not finite at frame {int(finite.argmin())}"
+        return Failure(FailureKind.TOO_SHORT, value=len(motion), limit=SHORTEST_FRAMES)
+    broken = np.array(~np.isfinite(motion.rotations).all(axis=2))
+    broken[:, 0] |= ~np.isfinite(motion.root_m).all(axis=1)
+    if not broken.any():
+        return None
+    frame, joint = np.unravel_index(broken.argmax(), broken.shape)
+    return Failure(FailureKind.NOT_FINITE, int(frame), joint=motion.skeleton.names[joint])
 
 
 def _batches(motions: Sequence[Motion], indices: list[int], largest: int) -> list[list[int]]:

@@ -23,14 +23,12 @@ class SupportMode:
     """Motions are brought to the height of the floor, and limbs out of it; otherwise heights are left alone."""
     finds_supports: bool
     """Steps, rungs and seats are inferred, and bodies rejected that nothing is found to hold up."""
-    notes: tuple[str, ...] = ()
-    """What is said of each motion."""
 
 
 SUPPORT_MODES: dict[SupportChoice, SupportMode] = {
     "infer": SupportMode(moves_to_floor=True, finds_supports=True),
     "floor": SupportMode(moves_to_floor=True, finds_supports=False),
-    "off": SupportMode(moves_to_floor=False, finds_supports=False, notes=("height left alone",)),
+    "off": SupportMode(moves_to_floor=False, finds_supports=False),
 }
 
 _MAY_BE_ZERO = ("filter_dynamics", "sole_lowering_m")

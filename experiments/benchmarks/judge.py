@@ -19,8 +19,9 @@ from selfcorrect.datasets.collections.cmu import load_cmu
 from selfcorrect.motion.correction.timeline import BEARS_BODYWEIGHTS, Timeline
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.simulators.judge import Outcome
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
-from selfcorrect.simulators.pipeline import Outcome, precondition, simulate_preconditioned
+from selfcorrect.simulators.pipeline import precondition, simulate_preconditioned
 from selfcorrect.simulators.settings import STRENGTHS, SUPPORT_MODES, TrackerSettings
 
 FEET = ("left foot", "right foot")
@@ -49,28 +50,28 @@ def judge(clip: Motion, corrector: TrackerSettings, other: TrackerSettings) -> V
     batch, nothing = MotionBatch.stack([clip]), SUPPORT_MODES["floor"]
     mended = precondition(batch, PreconditionSettings())
     (corrected,) = simulate_preconditioned(nothing, corrector, batch, mended)
-    if corrected.failure:
-        return f"{corrector.engine}: {corrected.failure}"
+    if corrected.found.failure:
+        return f"{corrector.engine}: {corrected.found.failure}"
     up_m = mended.origin_m[:, None, None] * [0.0, 1.0, 0.0]
     given = replace(batch, root_m=corrected.root_m[None] + up_m, rotations=corrected.rotations[None])
     (judged,) = simulate_preconditioned(
         nothing, replace(other, filter_dynamics=False), given, replace(mended, motions=given, unplanted=None)
     )
-    return f"{other.engine}: {judged.failure}" if judged.failure else _compare(clip, corrected, judged)
+    return f"{other.engine}: {judged.found.failure}" if judged.found.failure else _compare(clip, corrected, judged)
 
 
 def _compare(clip: Motion, first: Outcome, second: Outcome) -> Verdict:
     outcomes = (first, second)
-    figures = [outcome.diagnostics for outcome in outcomes]
-    timelines = [outcome.timeline for outcome in outcomes if outcome.timeline is not None]
+    helped = [outcome.found.help for outcome in outcomes]
+    timelines = [outcome.found.timeline for outcome in outcomes if outcome.found.timeline is not None]
     joints_m = [joint_positions(replace(clip, root_m=each.root_m, rotations=each.rotations)) for each in outcomes]
     stands = [feet_loaded(timeline) for timeline in timelines]
     return Verdict(
         load_bodyweights=_pair([each.loads_bodyweights.sum(axis=1).mean() for each in timelines]),
-        force_bodyweights=_pair([each["residual_force_bodyweights"] for each in figures]),
-        moment_nm=_pair([each["residual_torque_nm"] for each in figures]),
-        penetration_mm=_pair([1e3 * each["penetration_m_after"] for each in figures]),
-        floating_mm=_pair([1e3 * each["floating_m_after"] for each in figures]),
+        force_bodyweights=_pair([each["residual_force_bodyweights"] for each in helped]),
+        moment_nm=_pair([each["residual_torque_nm"] for each in helped]),
+        penetration_mm=_pair([1e3 * each.after["penetration_m"] for each in outcomes]),
+        floating_mm=_pair([1e3 * each.after["floating_m"] for each in outcomes]),
         contact_agreement=float((stands[0] == stands[1]).mean()),
         distance_mm=1e3 * float(np.linalg.norm(joints_m[1] - joints_m[0], axis=-1).mean()),
     )

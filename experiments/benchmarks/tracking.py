@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -95,8 +95,8 @@ class Result:
     @property
     def residual(self) -> tuple[float, float]:
         """Residual root force in body weights and torque in newton metres."""
-        figures = self.correction.diagnostics
-        return figures["residual_force_bodyweights"], figures["residual_torque_nm"]
+        given = self.correction.help
+        return given["residual_force_bodyweights"], given["residual_torque_nm"]
 
 
 def measure(clip: Motion, settings: TrackerSettings) -> Result:
@@ -106,22 +106,21 @@ def measure(clip: Motion, settings: TrackerSettings) -> Result:
         start = time.process_time()
         correction = PhysicsCorrector(settings)([clip])[0]
         seconds = time.process_time() - start
-    before = _on_supports(tracking_errors(clip, clip), correction, "before")
-    mended = _on_supports(tracking_errors(clip, kinematic.motion), kinematic, "after")
-    tracked = _on_supports(tracking_errors(clip, correction.motion), correction, "after")
+    before = _on_supports(tracking_errors(clip, clip), correction.before)
+    mended = _on_supports(tracking_errors(clip, kinematic.motion), kinematic.after)
+    tracked = _on_supports(tracking_errors(clip, correction.motion), correction.after)
     distances_m = np.linalg.norm(joint_positions(correction.motion) - joint_positions(clip), axis=-1)
     furthest_m = float(distances_m.mean(axis=1).max())
     return Result(clip, before, mended, tracked, correction, furthest_m, seconds, engine_seconds())
 
 
-def _on_supports(errors: TrackingErrors, correction: CorrectedMotion, when: str) -> TrackingErrors:
+def _on_supports(errors: TrackingErrors, figures: Mapping[str, float]) -> TrackingErrors:
     """The errors, penetration, floating and skate being told against the supports that the corrector has found."""
-    figures = correction.diagnostics
     return replace(
         errors,
-        penetration_mm=1e3 * figures[f"penetration_m_{when}"],
-        floating_mm=1e3 * figures[f"floating_m_{when}"],
-        skate_mm_s=1e3 * figures[f"skate_m_s_{when}"],
+        penetration_mm=1e3 * figures["penetration_m"],
+        floating_mm=1e3 * figures["floating_m"],
+        skate_mm_s=1e3 * figures["skate_m_s"],
     )
 
 
@@ -189,7 +188,7 @@ def _worst(results: Sequence[Result], count: int = 10) -> list[str]:
     ranked = sorted(results, key=lambda result: (result.success, -result.physical.mpjpe_mm))
     lines = [f"{'worst':16}{'MPJPE':>8}{'kinem.':>8}{'furthest':>10}{'unexplained':>13}"]
     for result in ranked[:count]:
-        unexplained = result.correction.diagnostics["unexplained_force_bodyweights"]
+        unexplained = result.correction.help["unexplained_force_bodyweights"]
         errors = f"{result.physical.mpjpe_mm:8.1f}{result.kinematic.mpjpe_mm:8.1f}{1e3 * result.furthest_m:10.0f}"
         told = "; ".join(filter(None, (result.clip.text, result.correction.reason)))
         lines.append(f"{Path(result.clip.source).stem:16}{errors}{unexplained:13.3f}  {told}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-import re
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -20,7 +19,7 @@ from selfcorrect.datasets.files.formats import written_suffix
 from selfcorrect.datasets.files.motion_file import Reading
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.errors import CorrectorError
-from selfcorrect.experiments.correction.report import MEASURES, Result, of_all
+from selfcorrect.experiments.correction.report import Result, of_all
 from selfcorrect.experiments.progress_bars import Progress
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES, correct_long
@@ -161,23 +160,20 @@ def _check_finite(motion: Motion) -> None:
 
 
 def _described(blank: Result, notes: tuple[str, ...], motion: Motion, correction: CorrectedMotion) -> Result:
-    figures, found = correction.diagnostics, re.search(r"\bframe (\d+)", correction.reason)
+    failure = correction.failure
     result = replace(
         blank,
         verdict="accepted" if correction.accepted else "rejected",
         reason=correction.reason,
-        frame=int(found[1]) if found else None,
-        notes=(*notes, *_oddities(motion, level=not correction.supports), *correction.notes),
+        frame=None if failure is None else failure.frame,
+        failure=None if failure is None else asdict(failure),
+        notes=(*notes, *_oddities(motion, level=not correction.supports), *map(str, correction.notes)),
         text=motion.text,
         frames=len(motion),
         fps=motion.fps,
-        before={name: figures[f"{name}_before"] for name in MEASURES if f"{name}_before" in figures},
-        after={name: figures[f"{name}_after"] for name in MEASURES if f"{name}_after" in figures},
-        help={
-            name: value
-            for name, value in figures.items()
-            if name.startswith(("residual_", "unexplained_", "polished_"))
-        },
+        before=dict(correction.before),
+        after=dict(correction.after),
+        help=dict(correction.help),
         over_time=_over_time(correction.timeline),
         contacts=_contacts(correction),
         supports=[asdict(support) for support in correction.supports],
@@ -217,7 +213,7 @@ def _over_time(timeline: Timeline | None) -> dict[str, list[float]]:
         return {}
     return {
         "residual_force_bodyweights": timeline.residual_force_bodyweights.round(3).tolist(),
-        "residual_torque_nm": timeline.residual_moment_nm.round(1).tolist(),
+        "residual_torque_nm": timeline.residual_torque_nm.round(1).tolist(),
     }
 
 

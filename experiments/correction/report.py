@@ -6,17 +6,15 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
 import numpy as np
 
 from selfcorrect.experiments.reporting.units import ERRORS, MOVED
-from selfcorrect.motion.measures.physical import PhysicalErrors
 from selfcorrect.storage.files import replacing, write_atomically
 
-MEASURES = tuple(error.name for error in fields(PhysicalErrors))
 _NAME_WIDTH = 40
 _BEGINNING = b'{\n "settings": {'
 
@@ -37,6 +35,8 @@ class Result:
     """Why it was not accepted."""
     frame: int | None = None
     """Where that was, if it is known."""
+    failure: dict[str, Any] | None = None
+    """The same as data, as in `Failure`, of a rejected motion."""
     output: str = ""
     """The motion: "corrected", "original" for a rejected motion that was passed through, "" for none."""
     output_hash: str = ""

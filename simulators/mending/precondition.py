@@ -120,6 +120,22 @@ class Levelled:
     """(N,) by which they have been raised to that end."""
 
 
+@dataclass(frozen=True, eq=False)
+class Preconditioned:
+    """Mended motions, the lowest ground on which they stand at y = 0."""
+
+    motions: MotionBatch
+    soles: SolePoints
+    """Those of the motions, fitted only to a single one."""
+    supports: list[tuple[Support, ...]]
+    """What carries each beside that ground."""
+    origin_m: np.ndarray
+    """(N,) the height that is to be y = 0, which was there, or nearest to it, in the motion as it came."""
+    unplanted: MotionBatch | None
+    """The motions as they were before their feet were planted, from which corrections are told that are to be polished;
+    None where they are not."""
+
+
 def levelled(motions: MotionBatch, settings: PreconditionSettings) -> Levelled:
     """Mend motions that share one length, all but their feet and limbs.
 

@@ -39,7 +39,7 @@ def timeline(body: Humanoid, track: Track, fps: float, steps_per_frame: int) -> 
     return Timeline(
         fps=fps,
         residual_force_bodyweights=force_n[started] / weight_n,
-        residual_moment_nm=moment_nm[started],
+        residual_torque_nm=moment_nm[started],
         parts=parts,
         loads_bodyweights=loads_n[started] / weight_n,
     )

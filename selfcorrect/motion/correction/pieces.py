@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
+from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions, Note
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.correction.timeline import Timeline
 from selfcorrect.motion.kinematics import continuous
@@ -28,29 +27,27 @@ def correct_long(correct: CorrectMotions, motion: Motion, piece_frames: int = PI
 
     A piece is moved over the floor to where the one before it ends, because each finds the floor's drift for itself,
     and up or down where it took another step of the same stairs for the floor.
-    Diagnostics are means over the pieces, weighted by their frames. The first piece that fails rejects the motion.
+    Figures are means over the pieces, weighted by their frames. The first piece that fails rejects the motion.
     """
     if len(motion) <= piece_frames:
         return correct([motion])[0]
     whole = _Whole(motion)
     for start, stop in pieces(len(motion), piece_frames, max(2, round(OVERLAP_S * motion.fps))):
         correction = correct([motion.frames(start, stop)])[0]
-        if not correction.accepted:
-            reason, timeline = _frames_later(correction.reason, start), whole.timeline_with(start, correction)
-            return replace(correction, motion=motion, reason=reason, timeline=timeline)
+        if correction.failure is not None:
+            failure, timeline = correction.failure.later(start), whole.timeline_with(start, correction)
+            return replace(correction, motion=motion, failure=failure, timeline=timeline)
         whole.append(start, correction)
     return CorrectedMotion(
         whole.motion,
-        diagnostics=whole.diagnostics(),
+        before=whole.mean([part.before for part in whole.parts]),
+        after=whole.mean([part.after for part in whole.parts]),
+        help=whole.mean([part.help for part in whole.parts]),
+        figures=whole.mean([part.figures for part in whole.parts]),
         timeline=whole.timeline,
         supports=tuple(whole.supports),
         notes=tuple(whole.notes),
     )
-
-
-def _frames_later(reason: str, frames: int) -> str:
-    """A sentence about a piece with the frames it names counted in the whole motion."""
-    return re.sub(r"\bframe (\d+)", lambda found: f"frame {frames + int(found[1])}", reason)
 
 
 def pieces(frames: int, longest: int, overlap: int) -> Iterator[tuple[int, int]]:
@@ -67,10 +64,11 @@ class _Whole:
     def __init__(self, motion: Motion) -> None:
         self.motion = replace(motion, root_m=np.empty_like(motion.root_m), rotations=np.empty_like(motion.rotations))
         self.stop = 0
-        self.parts: list[tuple[int, Mapping[str, float]]] = []
+        self.parts: list[CorrectedMotion] = []
+        self.counts: list[int] = []
         self.timeline: Timeline | None = None
         self.supports: list[Support] = []
-        self.notes: dict[str, None] = {}
+        self.notes: dict[Note, None] = {}
 
     def timeline_with(self, start: int, correction: CorrectedMotion) -> Timeline | None:
         """The timeline up to the middle of what it shares with a piece from `start` on, then the piece's."""
@@ -98,12 +96,12 @@ class _Whole:
         self.motion.rotations[start : self.stop] = continuous(rotations)
         self.supports += [support.moved(away_m, start) for support in correction.supports]
         self.notes |= dict.fromkeys(correction.notes)
-        self.parts.append((len(piece) - max(shared, 0), correction.diagnostics))
+        self.parts.append(replace(correction, motion=self.motion, timeline=None))  # whose figures alone are kept
+        self.counts.append(len(piece) - max(shared, 0))
 
-    def diagnostics(self) -> dict[str, float]:
-        frames = np.array([count for count, _ in self.parts])
-        names = self.parts[0][1]
-        return {name: float(np.average([part[name] for _, part in self.parts], weights=frames)) for name in names}
+    def mean(self, tables: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        """Means of the figures of the pieces."""
+        return {name: float(np.average([each[name] for each in tables], weights=self.counts)) for name in tables[0]}
 
 
 def _ease(count: int) -> np.ndarray:

@@ -3,12 +3,101 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Self, TypeAlias
 
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.correction.timeline import Timeline
 from selfcorrect.motion.motion import Motion
+
+
+class FailureKind(StrEnum):
+    """Why motions are rejected."""
+
+    TOO_SHORT = "too short"
+    """It has `value` frames and needs `limit`."""
+    NOT_FINITE = "not finite"
+    """There is a NaN or an infinity."""
+    LOST = "lost"
+    """The simulated root was more than `limit` metres from where it should be."""
+    OFF = "off"
+    """Joints were `value` metres from where they should be on average over the body, `limit` at most are allowed."""
+    FLOATING = "floating"
+    """From `frame` to `last_frame` something that cannot be told holds the body up, or nothing does."""
+    OTHER = "other"
+    """What `words` say."""
+
+
+_SENTENCES = {
+    FailureKind.TOO_SHORT: "too short: {value:.0f} frames, at least {limit:.0f} are needed",
+    FailureKind.NOT_FINITE: "not finite at frame {frame}",
+    FailureKind.LOST: "lost: the root was not within {limit} m of the motion's at frame {frame}",
+    FailureKind.OFF: "off: joints were {value:.2f} m from the motion on average at frame {frame}",
+    FailureKind.FLOATING: "held up by what cannot be told, or floating, from frame {frame} to frame {last_frame}; "
+    "support 'off' keeps that",
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a motion was rejected, as data; `str` makes it a sentence."""
+
+    kind: FailureKind = FailureKind.OTHER
+    frame: int | None = None
+    """Where, or where it begins, if that is known."""
+    last_frame: int | None = None
+    """Where it ends, if it lasts."""
+    joint: str = ""
+    """The joint that is worst, if one is."""
+    value: float | None = None
+    """What was measured; its meaning and unit are the kind's."""
+    limit: float | None = None
+    """What is allowed, in the same unit."""
+    words: str = ""
+    """What a corrector that has kinds of its own says."""
+
+    def __str__(self) -> str:
+        if self.kind is FailureKind.OTHER:
+            return self.words if self.frame is None else f"{self.words} at frame {self.frame}"
+        return _SENTENCES[self.kind].format(**vars(self))
+
+    def later(self, frames: int) -> Self:
+        """The same in a motion that begins so many frames before."""
+        frame, last = (None if each is None else each + frames for each in (self.frame, self.last_frame))
+        return replace(self, frame=frame, last_frame=last)
+
+
+class NoteKind(StrEnum):
+    """What may be said of a corrected motion."""
+
+    HEIGHT_KEPT = "height kept"
+    """Whatever holds the body at its height was not asked for."""
+    LOWEST_GROUND = "lowest ground"
+    """The motion stands on several heights, of which the lowest is at y = `value` metres."""
+    OTHER = "other"
+    """What `words` say."""
+
+
+_NOTES = {
+    NoteKind.HEIGHT_KEPT: "height left alone",
+    NoteKind.LOWEST_GROUND: "the lowest ground lies at {value:.2f} m",
+    NoteKind.OTHER: "{words}",
+}
+
+
+@dataclass(frozen=True)
+class Note:
+    """What was assumed or found, as data; `str` makes it a sentence."""
+
+    kind: NoteKind = NoteKind.OTHER
+    value: float | None = None
+    """A figure, its meaning and unit the kind's."""
+    words: str = ""
+    """What a corrector that has kinds of its own says."""
+
+    def __str__(self) -> str:
+        return _NOTES[self.kind].format(**vars(self))
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,18 +106,40 @@ class CorrectedMotion:
 
     motion: Motion
     """The corrected motion, with the skeleton, frame rate and length of the given one."""
-    accepted: bool = True
-    """Whether it may be used."""
-    reason: str = ""
-    """Why not, "" where it may."""
-    diagnostics: Mapping[str, float] = field(default_factory=dict)
-    """Figures by name, with their unit."""
+    failure: Failure | None = None
+    """Why it may not be used, None where it may."""
+    before: Mapping[str, float] = field(default_factory=dict)
+    """`PhysicalErrors` of the motion as it came, by name, as far as they were measured."""
+    after: Mapping[str, float] = field(default_factory=dict)
+    """The same of the corrected motion."""
+    help: Mapping[str, float] = field(default_factory=dict)
+    """What a simulated body needed from outside: mean residual force, torque, and force that nothing explains."""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """All other figures by name, with their unit."""
     timeline: Timeline | None = None
     """What a simulation found in each frame, None where nothing was simulated."""
     supports: tuple[Support, ...] = ()
     """What carries the corrected motion beside the floor."""
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     """What else was assumed or found."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it may be used."""
+        return self.failure is None
+
+    @property
+    def reason(self) -> str:
+        """Why it may not be used, a sentence; "" where it may."""
+        return "" if self.failure is None else str(self.failure)
+
+    @property
+    def diagnostics(self) -> dict[str, float]:
+        """All figures in one table: those before and after under NAME_before and NAME_after."""
+        times = (("before", self.before), ("after", self.after))
+        names = {**self.before, **self.after}
+        errors = {f"{name}_{when}": errors[name] for name in names for when, errors in times if name in errors}
+        return {**self.figures, **errors, **self.help}
 
 
 CorrectMotions: TypeAlias = Callable[[Sequence[Motion]], Sequence[CorrectedMotion]]

@@ -35,7 +35,7 @@ class Timeline:
     """Frames per second."""
     residual_force_bodyweights: np.ndarray
     """(T,) size of the force from outside, mean over the steps that lead to the frame."""
-    residual_moment_nm: np.ndarray
+    residual_torque_nm: np.ndarray
     """(T,) size of the moment from outside, likewise."""
     parts: tuple[str, ...]
     """Names of P parts of the body."""
@@ -43,14 +43,14 @@ class Timeline:
     """(T, P) vertical force of the surroundings on each."""
 
     def __len__(self) -> int:
-        return len(self.residual_moment_nm)
+        return len(self.residual_torque_nm)
 
     def frames(self, start: int, stop: int) -> Self:
         """Frames `start` to `stop` (exclusive)."""
         return replace(
             self,
             residual_force_bodyweights=self.residual_force_bodyweights[start:stop],
-            residual_moment_nm=self.residual_moment_nm[start:stop],
+            residual_torque_nm=self.residual_torque_nm[start:stop],
             loads_bodyweights=self.loads_bodyweights[start:stop],
         )
 
@@ -59,7 +59,7 @@ class Timeline:
         return replace(
             self,
             residual_force_bodyweights=np.append(self.residual_force_bodyweights, other.residual_force_bodyweights),
-            residual_moment_nm=np.append(self.residual_moment_nm, other.residual_moment_nm),
+            residual_torque_nm=np.append(self.residual_torque_nm, other.residual_torque_nm),
             loads_bodyweights=np.concatenate([self.loads_bodyweights, other.loads_bodyweights]),
         )
 

@@ -210,7 +210,7 @@ def test_ground_stays_where_it_was_stood_on_most(planted):
     correction = KinematicCorrector()([lifted(step, -0.17)])[0]
     assert mean_distance_m(correction.motion, lifted(step, -0.17)) < 0.03
     assert [support.top_m[1] for support in correction.supports] == pytest.approx([0.0] * 5, abs=0.02)
-    assert correction.notes == ("the lowest ground lies at -0.17 m",)
+    assert list(map(str, correction.notes)) == ["the lowest ground lies at -0.17 m"]
 
 
 def test_a_seat_is_found_under_who_sits(sit):
@@ -248,7 +248,7 @@ def test_left_alone_means_left_at_its_height(planted):
         assert correction.accepted, correction.reason
         assert abs(correction.motion.root_m[:, 1] - raised.root_m[:, 1]).mean() < 0.02
         assert correction.supports == ()
-        assert correction.notes == ("height left alone",)
+        assert list(map(str, correction.notes)) == ["height left alone"]
 
 
 def lying(stand: Motion) -> Motion:

@@ -49,7 +49,7 @@ def test_who_lies_on_the_back_is_borne_there(stand, engine):
 def test_help_over_time_has_the_mean_that_is_reported(clips):
     correction = PhysicsCorrector()([clips["walk"]])[0]
     timeline, figures = correction.timeline, correction.diagnostics
-    means = timeline.residual_force_bodyweights[1:].mean(), timeline.residual_moment_nm[1:].mean()
+    means = timeline.residual_force_bodyweights[1:].mean(), timeline.residual_torque_nm[1:].mean()
     assert means == pytest.approx((figures["residual_force_bodyweights"], figures["residual_torque_nm"]))
 
 

@@ -12,7 +12,7 @@ import torch
 from selfcorrect.corrector import call_corrector
 from selfcorrect.errors import SampleError
 from selfcorrect.motion.correction.lifting import each_motion, lift_motions
-from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.correction.results import CorrectedMotion, Failure
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.transforms import canonicalise
@@ -69,8 +69,8 @@ def test_rejected_and_untouched_motions_keep_their_features(codec: FeatureCodec,
     def correct(motions: Sequence[Motion]) -> list[CorrectedMotion]:
         broken = replace(motions[1], root_m=motions[1].root_m * np.nan)
         answers = [CorrectedMotion(motion) for motion in motions]
-        answers[1] = CorrectedMotion(broken, accepted=False, reason="fell", diagnostics={"height_m": 0.2})
-        answers[3] = CorrectedMotion(lift_10_cm(motions[3]), diagnostics={"height_m": 0.9})
+        answers[1] = CorrectedMotion(broken, Failure(words="fell"), figures={"height_m": 0.2})
+        answers[3] = CorrectedMotion(lift_10_cm(motions[3]), figures={"height_m": 0.9})
         return answers
 
     corrected = call_corrector(lift_motions(correct, codec, "mixed"), samples, streams(0))

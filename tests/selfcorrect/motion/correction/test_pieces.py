@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from selfcorrect.motion.correction.pieces import correct_long, pieces
-from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.correction.results import CorrectedMotion, Failure, Note
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.correction.timeline import Timeline
 from selfcorrect.motion.motion import Motion
@@ -26,7 +26,7 @@ def test_pieces_cover_all_frames_and_share_some(frames: int, longest: int, overl
 
 
 def unchanged(motions: Sequence[Motion]) -> list[CorrectedMotion]:
-    return [CorrectedMotion(motion, diagnostics={"frames": float(len(motion))}) for motion in motions]
+    return [CorrectedMotion(motion, figures={"frames": float(len(motion))}) for motion in motions]
 
 
 def test_what_is_not_changed_comes_back_whole(random_motion: Callable[..., Motion]) -> None:
@@ -75,7 +75,9 @@ def test_a_piece_that_took_an_upper_floor_for_the_ground_stays_up(random_motion:
 
     def down(motions: Sequence[Motion]) -> list[CorrectedMotion]:
         return [
-            CorrectedMotion(replace(each, root_m=each.root_m - each.root_m[0]), supports=(step,), notes=("low",))
+            CorrectedMotion(
+                replace(each, root_m=each.root_m - each.root_m[0]), supports=(step,), notes=(Note(words="low"),)
+            )
             for each in motions
         ]
 
@@ -83,7 +85,7 @@ def test_a_piece_that_took_an_upper_floor_for_the_ground_stays_up(random_motion:
     np.testing.assert_allclose(correction.motion.root_m, motion.root_m, atol=1e-9)
     assert [support.first for support in correction.supports] == [start + 5 for start in starts]
     assert [support.top_m[1] for support in correction.supports] == pytest.approx([0.2, 3.2])
-    assert correction.notes == ("low",)
+    assert correction.notes == (Note(words="low"),)
 
 
 def test_a_piece_that_fails_rejects_the_motion_and_counts_its_frames(random_motion: Callable[..., Motion]) -> None:
@@ -93,7 +95,7 @@ def test_a_piece_that_fails_rejects_the_motion_and_counts_its_frames(random_moti
     def fails_in_the_second(motions: Sequence[Motion]) -> list[CorrectedMotion]:
         (given,) = motions
         bad = np.array_equal(given.root_m[0], motion.root_m[spans[1][0]])
-        return [CorrectedMotion(given, accepted=not bad, reason="lost at frame 7" if bad else "")]
+        return [CorrectedMotion(given, Failure(words="lost", frame=7) if bad else None)]
 
     correction = correct_long(fails_in_the_second, motion, piece_frames=100)
     assert not correction.accepted
@@ -112,10 +114,10 @@ def test_the_timeline_has_every_frame_once(random_motion: Callable[..., Motion],
         lost = given.root_m[0, 0] >= fails_from
         number = given.root_m[: 25 if lost else None, 0]
         timeline = Timeline(given.fps, number, number, ("left foot",), number[:, None])
-        return [CorrectedMotion(given, not lost, "lost at frame 24" if lost else "", timeline=timeline)]
+        return [CorrectedMotion(given, Failure(words="lost", frame=24) if lost else None, timeline=timeline)]
 
     correction = correct_long(tells_numbers, numbered, piece_frames=100)
     lost_from = next((start for start, _ in pieces(300, 100, 30) if start >= fails_from), 300 - 25)
     assert correction.accepted == (fails_from > 300)
-    np.testing.assert_array_equal(correction.timeline.residual_moment_nm, np.arange(lost_from + 25))
+    np.testing.assert_array_equal(correction.timeline.residual_torque_nm, np.arange(lost_from + 25))
     np.testing.assert_array_equal(correction.timeline.loads_bodyweights[:, 0], np.arange(lost_from + 25))
