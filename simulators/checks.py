@@ -14,7 +14,7 @@ from selfcorrect.motion.checks.findings import Finding, Measured, findings
 from selfcorrect.motion.checks.rules import RULES
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.carrying import onto_links
-from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, humanoid
+from selfcorrect.simulators.body.humanoid import humanoid
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.pipeline import precondition
 from selfcorrect.simulators.planning.contact_plan import plan_contacts
@@ -42,8 +42,8 @@ def missing_bodyweights(motion: Motion) -> np.ndarray:
     mended = precondition(MotionBatch.stack([motion]), PreconditionSettings())
     body = humanoid(motion.skeleton, soles=mended.soles)
     links = onto_links(body, mended.motions)
-    rest = plan_contacts(body, links, TrackerSettings().friction, supports=mended.supports).rest
-    return rest[0, :, :3] / (body.total_mass_kg * GRAVITY_M_S2)
+    rest = plan_contacts(body, links, TrackerSettings().engine.friction, supports=mended.supports).rest
+    return rest[0, :, :3] / body.weight_n
 
 
 def unsupported(missing: np.ndarray) -> Measured:

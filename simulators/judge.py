@@ -17,11 +17,8 @@ from selfcorrect.simulators.body.humanoid import Humanoid
 from selfcorrect.simulators.mending.precondition import Preconditioned
 from selfcorrect.simulators.planning.contact_plan import ContactPlan
 from selfcorrect.simulators.planning.supports import above_ground_m
-from selfcorrect.simulators.settings import SupportMode, TrackerSettings
+from selfcorrect.simulators.settings import AcceptanceSettings, SupportMode
 from selfcorrect.simulators.tracking.tracker import Track
-
-FLOATING_BODYWEIGHTS, FLOATING_S, FLOATING_M = 0.5, 2.0, 0.05
-"""A body floats that misses so much force for so long, and is so far off the ground; in flight it misses none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +92,7 @@ def _notes(origin_m: float, mode: SupportMode) -> tuple[Note, ...]:
 
 
 def failure_of(
-    track: Track, distances_m: np.ndarray, names: Sequence[str], settings: TrackerSettings
+    track: Track, distances_m: np.ndarray, names: Sequence[str], settings: AcceptanceSettings
 ) -> Failure | None:
     """Why a track is no correction, None if it is one; distances_m: (T, J) of the named joints from their targets."""
     if track.lost_at is not None:
@@ -109,18 +106,23 @@ def failure_of(
 
 
 def floating(
-    body: Humanoid, contacts: ContactPlan, supports: Sequence[Sequence[Support]], fps: float
+    body: Humanoid,
+    contacts: ContactPlan,
+    supports: Sequence[Sequence[Support]],
+    fps: float,
+    settings: AcceptanceSettings,
 ) -> list[Failure | None]:
     """Where each body is held up for long by what the motion does not show, None if nowhere."""
     off_ground_m = above_ground_m(body, contacts.points_m, supports)[..., 1].min(-1)
     missing = np.linalg.norm(contacts.rest[..., :3], axis=-1) / body.weight_n
-    return [_floats(held, fps) for held in (missing > FLOATING_BODYWEIGHTS) & (off_ground_m > FLOATING_M)]
+    held = (missing > settings.floating_bodyweights) & (off_ground_m > settings.floating_m)
+    return [_floats(own, fps, settings.floating_s) for own in held]
 
 
-def _floats(held: np.ndarray, fps: float) -> Failure | None:
+def _floats(held: np.ndarray, fps: float, shortest_s: float) -> Failure | None:
     """The longest time, if it is long, in which something must hold the body; held: (T,)."""
     first, last = max(spans(held, round(fps / 10)), key=lambda span: span[1] - span[0], default=(0, 0))
-    return Failure(FailureKind.FLOATING, first, last) if last - first >= FLOATING_S * fps else None
+    return Failure(FailureKind.FLOATING, first, last) if last - first >= shortest_s * fps else None
 
 
 def help_of(body: Humanoid, wrench: np.ndarray, rest: np.ndarray) -> dict[str, float]:

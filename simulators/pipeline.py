@@ -91,12 +91,14 @@ def simulate_preconditioned(
     simulator = _simulator(settings)
     body = simulator.body_of(given.skeleton, mended.soles)
     planned = _planned(body, mended, settings)
-    tracks = _tracked(simulator.world, body, planned, mended.supports, _bounded(settings, mode))
+    tracks = _tracked(
+        simulator.world, body, planned, mended.supports, replace(settings, drive=settings.drive.bearing(mode))
+    )
     simulated = onto_skeleton(body, MotionBatch.stack([track.motion for track in tracks]), mended.motions)
     off_m = joint_distances_m(mended.motions, simulated)
     found = _findings(body, planned, tracks, off_m, given.skeleton.names, settings)
     if mode.finds_supports:
-        floats = floating(body, planned.contacts, mended.supports, given.fps)
+        floats = floating(body, planned.contacts, mended.supports, given.fps, settings.acceptance)
         found = [replace(each, failure=held or each.failure) for each, held in zip(found, floats, strict=True)]
     result = _polished(mended, simulated)
     found = _with_polish(found, joint_distances_m(simulated, result))
@@ -114,7 +116,7 @@ def _with_polish(found: Sequence[Finding], polish_m: np.ndarray) -> list[Finding
 
 def _planned(body: Humanoid, mended: Preconditioned, settings: TrackerSettings) -> Planned:
     """Motions that contacts can explain as far as possible, and these contacts."""
-    supports, friction = mended.supports, settings.friction
+    supports, friction = mended.supports, settings.engine.friction
     links = clear_floor(body, onto_links(body, mended.motions), supports)
     if settings.filter_dynamics:
         links = filter_dynamics(body, links, friction, supports)
@@ -137,14 +139,6 @@ def _tracked(
     ]
 
 
-def _bounded(settings: TrackerSettings, mode: SupportMode) -> TrackerSettings:
-    """The settings with the bound on help that holds in a mode."""
-    if mode.moves_to_floor:
-        return settings
-    limit = settings.force_limit_bodyweights + settings.bearing_limit_bodyweights
-    return replace(settings, force_limit_bodyweights=limit)
-
-
 def _findings(
     body: Humanoid,
     planned: Planned,
@@ -157,9 +151,9 @@ def _findings(
     fps = planned.links.fps
     return [
         Finding(
-            failure=failure_of(track, own_m, names, settings),
+            failure=failure_of(track, own_m, names, settings.acceptance),
             help=help_of(body, track.wrench, rest),
-            timeline=timeline(body, track, fps, settings.steps_per_frame(fps)),
+            timeline=timeline(body, track, fps, settings.engine.steps_per_frame(fps)),
         )
         for track, own_m, rest in zip(tracks, off_m, planned.contacts.rest, strict=True)
     ]
@@ -169,15 +163,15 @@ class _Simulator:
     """A world and the body last built in it, kept for the next motions of the same skeleton."""
 
     def __init__(self, settings: TrackerSettings) -> None:
-        self.world = ENGINES.load(settings.engine)(settings)
-        self._minimum_inertia_kgm2, self._mass_kg = settings.minimum_inertia_kgm2, settings.mass_kg
+        self.world = ENGINES.load(settings.engine.name)(settings.engine)
+        self._settings = settings.body
         self._skeleton: Skeleton | None = None
 
     def body_of(self, skeleton: Skeleton, soles: SolePoints) -> Humanoid:
         fits = self._skeleton is not None and skeleton.same_as(self._skeleton)
         if not (fits and np.array_equal(soles.offsets_m, self._soles.offsets_m)):
             self._skeleton, self._soles = skeleton, soles
-            self._body = humanoid(skeleton, self._mass_kg, soles).padded(self._minimum_inertia_kgm2)
+            self._body = humanoid(skeleton, self._settings.mass_kg, soles).padded(self._settings.minimum_inertia_kgm2)
         return self._body
 
 

@@ -191,7 +191,7 @@ class Arguments:
     every: int = 4
     """Take each n-th clip only."""
     strength: float = STRENGTHS["balanced"]
-    """Point on the dial of `TrackerSettings.at_strength`."""
+    """Point on the dial of `DriveSettings.at_strength`."""
 
 
 def main(arguments: Arguments) -> None:

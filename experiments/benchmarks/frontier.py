@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from selfcorrect.experiments.benchmarks.tracking import Result, mean_errors, mea
 from selfcorrect.experiments.reporting.figures import PALETTE, STYLE
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.engines.table import ENGINES
-from selfcorrect.simulators.settings import STRENGTHS, TrackerSettings
+from selfcorrect.simulators.settings import STRENGTHS, DriveSettings, TrackerSettings
 from selfcorrect.storage.files import replacing, write_atomically
 
 _BESIDE: tuple[dict[str, Any], ...] = (
@@ -64,13 +64,13 @@ def point(strength: float, results: Sequence[Result]) -> Point:
 
 def curve(engine: str, strengths: Sequence[float], clips: Sequence[Motion]) -> list[Point]:
     """A point per strength."""
-    settings = [replace(TrackerSettings.at_strength(strength), engine=engine) for strength in strengths]
+    settings = [TrackerSettings.at_strength(strength, engine) for strength in strengths]
     return [point(s, [measure(clip, each) for clip in clips]) for s, each in zip(strengths, settings, strict=True)]
 
 
 def draw(curves: Mapping[str, Sequence[Point]], title: str) -> Figure:
     """Distance against residual force on the left, against residual moment on the right."""
-    bounds = TrackerSettings()
+    bounds = DriveSettings()
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.4, 3.6), layout="constrained")
         force_axes, moment_axes = figure.subplots(1, 2, sharey=True)
@@ -95,7 +95,7 @@ def draw(curves: Mapping[str, Sequence[Point]], title: str) -> Figure:
     return figure
 
 
-def _bound(settings: TrackerSettings) -> str:
+def _bound(settings: DriveSettings) -> str:
     """Horizontal and vertical force are bounded one by one."""
     return f"{settings.force_limit_bodyweights:g} across, {settings.force_limit_bodyweights:g} up"
 
@@ -120,7 +120,7 @@ class Arguments:
     every: int = 1
     """Take each n-th clip only."""
     strengths: tuple[float, ...] = (0.0, 0.35, 0.7, 0.85, 1.0)
-    """Points on the dial of `TrackerSettings.at_strength`."""
+    """Points on the dial of `DriveSettings.at_strength`."""
     engines: tuple[str, ...] = tuple(ENGINES.names)
     """A curve for each."""
 

@@ -51,13 +51,13 @@ def judge(clip: Motion, corrector: TrackerSettings, other: TrackerSettings) -> V
     mended = precondition(batch, PreconditionSettings())
     (corrected,) = simulate_preconditioned(nothing, corrector, batch, mended)
     if corrected.found.failure:
-        return f"{corrector.engine}: {corrected.found.failure}"
+        return f"{corrector.engine.name}: {corrected.found.failure}"
     up_m = mended.origin_m[:, None, None] * [0.0, 1.0, 0.0]
     given = replace(batch, root_m=corrected.root_m[None] + up_m, rotations=corrected.rotations[None])
     (judged,) = simulate_preconditioned(
         nothing, replace(other, filter_dynamics=False), given, replace(mended, motions=given, unplanted=None)
     )
-    return f"{other.engine}: {judged.found.failure}" if judged.found.failure else _compare(clip, corrected, judged)
+    return f"{other.engine.name}: {judged.found.failure}" if judged.found.failure else _compare(clip, corrected, judged)
 
 
 def _compare(clip: Motion, first: Outcome, second: Outcome) -> Verdict:
@@ -121,14 +121,14 @@ class Arguments:
     judge: str = "mujoco"
     """The engine that judges."""
     strength: float = STRENGTHS["balanced"]
-    """Point on the dial of `TrackerSettings.at_strength`."""
+    """Point on the dial of `DriveSettings.at_strength`."""
 
 
 def main(arguments: Arguments) -> None:
     """Judge all clips and print the table."""
-    settings = replace(TrackerSettings.at_strength(arguments.strength), engine=arguments.corrector)
+    settings = TrackerSettings.at_strength(arguments.strength, arguments.corrector)
     clips = load_cmu(arguments.data, arguments.split)[:: arguments.every]
-    judging = replace(settings, engine=arguments.judge)
+    judging = TrackerSettings.at_strength(arguments.strength, arguments.judge)
     print(f"first {arguments.corrector}, which corrects, then {arguments.judge}, which judges;")
     print(f"a foot is loaded that bears more than {BEARS_BODYWEIGHTS} body weights")
     print(table({Path(clip.source).stem: judge(clip, settings, judging) for clip in clips}))

@@ -71,7 +71,7 @@ def main(arguments: Arguments) -> None:
     """Time all correctors and print their ratios."""
     motions, workers = windows(arguments.count), arguments.workers
     print(f"{len(motions)} motions of {FRAMES} frames, {sum(motion.seconds for motion in motions):.0f} s")
-    tracker = replace(TrackerSettings.at_strength(STRENGTHS["balanced"]), engine=arguments.engine)
+    tracker = TrackerSettings.at_strength(STRENGTHS["balanced"], arguments.engine)
     physics = PhysicsCorrector(tracker, KNOWN_FLOOR)
     kinematic_s = measure("kinematics alone", KinematicCorrector(KNOWN_FLOOR), motions, 1)
     one_s = measure("physics, 1 process", physics, motions, 1)

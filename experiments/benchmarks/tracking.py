@@ -102,7 +102,7 @@ class Result:
 def measure(clip: Motion, settings: TrackerSettings) -> Result:
     """Correct one clip both ways."""
     kinematic = KinematicCorrector()([clip])[0]
-    with _engine_clock(settings.engine) as engine_seconds:
+    with _engine_clock(settings.engine.name) as engine_seconds:
         start = time.process_time()
         correction = PhysicsCorrector(settings)([clip])[0]
         seconds = time.process_time() - start
@@ -218,7 +218,7 @@ class Arguments:
     every: int = 1
     """Take each n-th clip only."""
     strength: float = STRENGTHS["balanced"]
-    """Point on the dial of `TrackerSettings.at_strength`."""
+    """Point on the dial of `DriveSettings.at_strength`."""
     engine: tuple[str, ...] = ("pybullet",)
     """Engines to compare."""
 
@@ -228,7 +228,7 @@ def main(arguments: Arguments) -> None:
     clips = load_cmu(arguments.data, arguments.split)[:: arguments.every]
     rows = []
     for engine in arguments.engine:
-        settings = replace(TrackerSettings.at_strength(arguments.strength), engine=engine)
+        settings = TrackerSettings.at_strength(arguments.strength, engine)
         results = [measure(clip, settings) for clip in clips]
         print(engine, table(results), sep="\n\n", end="\n\n", flush=True)
         rows.append(_row(engine, results))

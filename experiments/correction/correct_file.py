@@ -67,9 +67,8 @@ class Settings:
         precondition = PreconditionSettings(support=self.support, polish=not self.raw)
         if self.strength is None:
             return KinematicCorrector(precondition)
-        tracker = TrackerSettings.at_strength(self.strength)
         mass_kg = shape_kg if self.mass_kg is None else self.mass_kg
-        return PhysicsCorrector(replace(tracker, engine=self.engine, mass_kg=mass_kg), precondition)
+        return PhysicsCorrector(TrackerSettings.at_strength(self.strength, self.engine, mass_kg), precondition)
 
 
 @dataclass(frozen=True)

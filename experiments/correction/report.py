@@ -89,7 +89,8 @@ class Result:
 
 
 _OF_EACH = (
-    "text", "verdict", "reason", "frame", "notes", "frames", "fps", "before", "after", "moved_m", "help", "supports",
+    "text", "verdict", "reason", "frame", "failure", "notes", "frames", "fps", "before", "after", "moved_m", "help",
+    "supports",
 )  # fmt: skip
 """What is told of each motion of a file that has several."""
 

@@ -24,12 +24,16 @@ from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples
 from selfcorrect.simulators.corrector import BATCH, KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
+from selfcorrect.simulators.settings import DriveSettings, TrackerSettings
 from selfcorrect.supervision import supervised
 
 MODEL_WORLD = PreconditionSettings(
     estimate_floor=False, estimate_drift=False, fit_soles=False, support="floor", polish=False
 )
 """A model's samples live in a world whose floor is known; estimating floor and drift would throw them about."""
+
+MODEL_TRACKER = TrackerSettings(drive=DriveSettings(12.5, 8.5, 14.0, 16.0, 0.4, 0.35))
+"""Near "balanced": the values with which the demo's published figures were made."""
 
 ANCHOR_SOURCE_COUNT = 1024
 """Generation-0 samples that are clustered into anchors."""
@@ -77,7 +81,7 @@ def none(inputs: CorrectorInputs) -> None:
 
 def physics(inputs: CorrectorInputs) -> Corrector:
     """The physics corrector on features."""
-    correct = PhysicsCorrector(precondition=MODEL_WORLD)
+    correct = PhysicsCorrector(MODEL_TRACKER, MODEL_WORLD)
     return lift_motions(_with_progress(correct, inputs.progress), inputs.codec, "physics")
 
 

@@ -10,7 +10,7 @@ import torch
 
 from selfcorrect.datasets.files.bvh import clip_of, write_bvh
 from selfcorrect.experiments.motion.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.correctors import MODEL_WORLD
+from selfcorrect.experiments.motion.correctors import MODEL_TRACKER, MODEL_WORLD
 from selfcorrect.experiments.motion.presets import MotionSettings
 from selfcorrect.experiments.motion.seed_runs import SeedRun, seed_runs
 from selfcorrect.experiments.motion.task import MotionTask, motion_task
@@ -84,7 +84,7 @@ def _samples_clip(
 def _correction_clip(run: SeedRun, task: MotionTask, labels: torch.Tensor) -> Clip:
     """Samples of generation 0 beside what physics makes of them."""
     before = _motions(run, task, labels, run.first_folder, 0)
-    after = PhysicsCorrector(precondition=MODEL_WORLD)(before)
+    after = PhysicsCorrector(MODEL_TRACKER, MODEL_WORLD)(before)
     panels = []
     for motion, correction, text in zip(before, after, _names(task, labels), strict=True):
         outcome = "corrected" if correction.accepted else "rejected"

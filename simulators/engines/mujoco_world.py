@@ -29,20 +29,18 @@ from selfcorrect.simulators.planning.supports import (
     slab_half_m,
     under,
 )
-from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.settings import EngineSettings
 
 mujoco: Any = import_module("mujoco")  # its types are made at run time
 
 STIFFNESS_NM_RAD = {"hip": 500, "knee": 500, "ankle": 400, "foot": 100, "collar": 400, "shoulder": 400, "elbow": 300}
 SPINE_STIFFNESS_NM_RAD = 1000
-STIFFENING = 2.5
-"""The springs are this many times stiffer than the table above."""
 
 
 class MuJoCoWorld:
     """MuJoCo in this process."""
 
-    def __init__(self, settings: TrackerSettings) -> None:
+    def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
         self._body: Humanoid | None = None
         self._slabs: dict[int, list[float]] = {}
@@ -61,7 +59,7 @@ class MuJoCoWorld:
         self.data = mujoco.MjData(self.model)
         self._find_links(len(body))
         self._limits_nm, self._root_centre_m = body.torque_limit_nm[1:, None], body.centre_m[0]
-        stiffness = np.array([_stiffness(part) for part in body.tree.parts[1:]])
+        stiffness = np.array([self.settings.mujoco.stiffening * _stiffness(part) for part in body.tree.parts[1:]])
         damping = np.maximum(0.05 * stiffness, 2 * np.sqrt(stiffness * _subtree_inertia(body)[1:]))
         self._damping = np.repeat(damping + stiffness * step_s, 3)
         self._armature = np.repeat(damping * step_s + stiffness * step_s**2, 3)
@@ -154,13 +152,14 @@ class MuJoCoWorld:
         return loads_n[self._bodies].tolist()
 
 
-def mjcf(body: Humanoid, settings: TrackerSettings, step_s: float, supports: Sequence[Support] = ()) -> str:
+def mjcf(body: Humanoid, settings: EngineSettings, step_s: float, supports: Sequence[Support] = ()) -> str:
     """The body over a floor as MuJoCo's XML. Bodies touch the floor and the supports that carry them, nothing else."""
     return (
         f'<mujoco><compiler angle="radian" inertiafromgeom="false"/>'
         f'<option timestep="{float(step_s)!r}" gravity="0 0 {-GRAVITY_M_S2}" integrator="Euler" cone="pyramidal" '
-        f'iterations="20"><flag eulerdamp="disable"/></option>'
-        f'<default><geom friction="{settings.friction} 0.005 0.0001" solref="0.008 1" solimp="0.9 0.99 0.001" '
+        f'iterations="{settings.mujoco.solver_iterations}"><flag eulerdamp="disable"/></option>'
+        f'<default><geom friction="{settings.friction} 0.005 0.0001" solref="{settings.mujoco.contact_time_s} 1" '
+        f'solimp="0.9 0.99 0.001" '
         f'contype="0" conaffinity="1" condim="3"/></default>'
         f'<worldbody><geom type="plane" size="0 0 1" contype="1" conaffinity="0"/>{_link(body, 0, settings)}'
         + "".join(_slab(body, support) for support in supports if not support.is_grip)
@@ -190,7 +189,7 @@ def _bit(link: int) -> int:
     return 2 << link
 
 
-def _link(body: Humanoid, link: int, settings: TrackerSettings) -> str:
+def _link(body: Humanoid, link: int, settings: EngineSettings) -> str:
     """A link and, inside it, all that hang on it."""
     joint = "<freejoint/>" if link == 0 else '<joint type="ball"/>'
     touches = f'conaffinity="{1 + _bit(link)}"'
@@ -219,7 +218,7 @@ def _text(numbers: Iterable[float]) -> str:
 
 
 def _stiffness(part: str) -> float:
-    return STIFFENING * STIFFNESS_NM_RAD.get(part.split("_")[-1], SPINE_STIFFNESS_NM_RAD)
+    return STIFFNESS_NM_RAD.get(part.split("_")[-1], SPINE_STIFFNESS_NM_RAD)
 
 
 def _subtree_inertia(body: Humanoid) -> np.ndarray:

@@ -27,7 +27,7 @@ from selfcorrect.simulators.planning.supports import (
     slab_half_m,
     under,
 )
-from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.settings import EngineSettings
 
 
 class PyBulletWorld:
@@ -38,7 +38,7 @@ class PyBulletWorld:
     makes the drive dead-beat and free of lag.
     """
 
-    def __init__(self, settings: TrackerSettings) -> None:
+    def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
         self.client = pybullet.connect(pybullet.DIRECT)
         self.close = weakref.finalize(self, pybullet.disconnect, self.client)
@@ -90,10 +90,10 @@ class PyBulletWorld:
         pybullet.setGravity(0, 0, -GRAVITY_M_S2, **client)
         pybullet.setPhysicsEngineParameter(
             fixedTimeStep=self._step_s,
-            numSolverIterations=settings.solver_iterations,
+            numSolverIterations=settings.bullet.solver_iterations,
             numSubSteps=0,
-            erp=settings.joint_erp,
-            contactERP=settings.contact_erp,
+            erp=settings.bullet.joint_erp,
+            contactERP=settings.bullet.contact_erp,
             deterministicOverlappingPairs=1,
             **client,
         )
@@ -130,7 +130,7 @@ class PyBulletWorld:
 
     def drive(self, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray) -> tuple[list, list]:
         """Targets lead by a step over `erp`; torques are cut at the joints' strength."""
-        targets = reference.rotations(times_s + self._step_s / self.settings.joint_erp)[:, 1:]
+        targets = reference.rotations(times_s + self._step_s / self.settings.bullet.joint_erp)[:, 1:]
         limits_nm = np.array(self._strengths)
         return targets.tolist(), np.clip(torques_nm, -limits_nm, limits_nm).tolist()
 

@@ -1,7 +1,7 @@
 """The table of engines: one row per simulator, from which settings, command line, errors and benchmarks take theirs.
 
 Nothing is imported before an engine is used. Another package adds one, a class that is a `World` and is made from
-`TrackerSettings`, through an entry point in the group "selfcorrect.engines".
+`EngineSettings`, through an entry point in the group "selfcorrect.engines".
 """
 
 from __future__ import annotations

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2
 from selfcorrect.simulators.body.vectors import Numbers, Vector, rotation_error
 from selfcorrect.simulators.engines.world import RootState
-from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.settings import DriveSettings
 
 RootWrench = Callable[[RootState, RootState, Numbers, Numbers], tuple[Vector, Vector]]
 
 
-def root_wrench(settings: TrackerSettings, mass_kg: float) -> RootWrench:
+def root_wrench(settings: DriveSettings, mass_kg: float) -> RootWrench:
     """A function of (goal, state, rest, inertia) that gives force in newtons and moment about the centre of mass.
 
     goal, state: the root as it should be and as it is; rest: (6,) force and moment that contacts leave unexplained;

@@ -89,7 +89,7 @@ def follow(
 
     `plan`, `jacobians` (T, 2, 3, 3, 3), see `leg_jacobians`, and `supports` are of this motion alone.
     """
-    substeps = settings.steps_per_frame(motion.fps)
+    substeps = settings.engine.steps_per_frame(motion.fps)
     times_s = np.arange((len(motion) - 1) * substeps + 1) / (motion.fps * substeps)
     reference = Reference.through(motion.root_m, motion.rotations, motion.fps)
     world.build(body, times_s[1], supports)
@@ -98,7 +98,7 @@ def follow(
     steps = _steps(world, body, reference, plan, motion.fps, times_s[:-1])
     _start(world, goals[0], reference.rotations(times_s[:2])[:, 1:], times_s[1])
 
-    wrench = root_wrench(settings, body.total_mass_kg)
+    wrench = root_wrench(settings.drive, body.total_mass_kg)
     anchors = LegAnchors(body, plan, jacobians, motion.fps, times_s[:-1])
     poses, wrenches, loads_n, lost_at = [(world.root(), world.rotations())], [], [], None
     for count, (goal, step) in enumerate(zip(goals, steps, strict=False), start=1):
@@ -114,7 +114,7 @@ def follow(
         if count % substeps == 0:
             root = world.root()
             loads_n.append(world.loads_n())
-            if not math.dist(root.position_m, goals[count].position_m) < settings.lost_root_m:
+            if not math.dist(root.position_m, goals[count].position_m) < settings.acceptance.lost_root_m:
                 lost_at = count // substeps
                 break
             poses.append((root, world.rotations()))

@@ -12,7 +12,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.transforms import mirror
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
-from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.settings import STRENGTHS, EngineSettings, TrackerSettings
 
 
 def at_rate(motion: Motion, fps: float) -> Motion:
@@ -115,7 +115,7 @@ def test_broken_input_is_rejected_where_it_breaks(walk):
 
 def test_settings_are_checked():
     with pytest.raises(ValueError, match="rate_hz must be positive, got -1"):
-        TrackerSettings(rate_hz=-1)
+        EngineSettings(rate_hz=-1)
     with pytest.raises(ValueError, match="workers must be at least 1"):
         PhysicsCorrector(workers=0)([])
 
@@ -154,3 +154,8 @@ def test_motion_capture_is_tracked_as_closely_as_promised(cmu):
     forces = [correction.diagnostics["residual_force_bodyweights"] for correction in corrections]
     assert np.mean(distances_m) < 0.0115
     assert np.mean(forces) < 0.25
+
+
+def test_the_defaults_are_those_of_balanced():
+    assert TrackerSettings() == TrackerSettings.at_strength(STRENGTHS["balanced"])
+    assert TrackerSettings() != TrackerSettings.at_strength(STRENGTHS["faithful"])

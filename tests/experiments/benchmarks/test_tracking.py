@@ -14,7 +14,7 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.pipeline import precondition, simulate_preconditioned
-from selfcorrect.simulators.settings import SUPPORT_MODES, TrackerSettings
+from selfcorrect.simulators.settings import SUPPORT_MODES, EngineSettings, TrackerSettings
 
 
 def test_a_motion_has_no_distance_to_itself(walk):
@@ -108,7 +108,7 @@ def test_the_frontier_has_a_point_for_each_strength_and_is_drawn(walk, tmp_path)
 def test_the_other_engine_confirms_what_one_has_corrected(walk, clips):
     """Both find the same contacts, no penetration, and that the floor carries what help from outside does not."""
     pytest.importorskip("mujoco")
-    bullet, mujoco = (replace(TrackerSettings.at_strength(0.7), engine=engine) for engine in ("pybullet", "mujoco"))
+    bullet, mujoco = (TrackerSettings.at_strength(0.7, engine) for engine in ("pybullet", "mujoco"))
     for clip in (walk, clips["jump"], clips["cartwheel"]):
         for corrector, other in ((bullet, mujoco), (mujoco, bullet)):
             verdict = judge.judge(clip, corrector, other)
@@ -128,7 +128,7 @@ def test_the_other_engine_catches_a_floating_motion(walk):
     batch, as_it_is = MotionBatch.stack([walk]), SUPPORT_MODES["off"]
     mended = precondition(batch, PreconditionSettings())
     raised = replace(mended.motions, root_m=mended.motions.root_m + np.array([0.0, 0.08, 0.0]))
-    settings = TrackerSettings(engine="mujoco", filter_dynamics=False)
+    settings = TrackerSettings(engine=EngineSettings(name="mujoco"), filter_dynamics=False)
     stands, floats = (
         simulate_preconditioned(as_it_is, settings, motions, replace(mended, motions=motions))[0].found.timeline
         for motions in (mended.motions, raised)

@@ -12,7 +12,7 @@ from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
-from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.settings import EngineSettings, TrackerSettings
 
 pytest.importorskip("mujoco")
 
@@ -22,7 +22,7 @@ STEP_S = 1 / 240
 
 @pytest.fixture
 def world(engine):
-    return ENGINES.load(engine)(TrackerSettings())
+    return ENGINES.load(engine)(EngineSettings())
 
 
 def poses(body) -> tuple[list, list]:
@@ -50,7 +50,7 @@ def test_both_engines_put_the_links_in_the_same_places(adult):
     state = RootState((0.0, 0.0, 2.0), [0.0, 0.0, 0.0, 1.0], STILL, STILL)
     places = []
     for engine in ENGINES.names:
-        world = ENGINES.load(engine)(TrackerSettings())
+        world = ENGINES.load(engine)(EngineSettings())
         world.build(body, STEP_S)
         world.reset(state, rotations, still)
         places.append(world.positions_m(range(1, len(body))))
@@ -58,7 +58,7 @@ def test_both_engines_put_the_links_in_the_same_places(adult):
 
 
 def test_free_fall_is_at_g(adult):
-    body, world = humanoid(adult), ENGINES.load("mujoco")(TrackerSettings())
+    body, world = humanoid(adult), ENGINES.load("mujoco")(EngineSettings())
     rotations, still = poses(body)
     world.build(body, STEP_S)
     world.reset(RootState((0.0, 0.0, 5.0), [0.0, 0.0, 0.0, 1.0], STILL, STILL), rotations, still)
@@ -73,7 +73,7 @@ def test_the_engines_agree_about_a_motion(clips, label):
     """What PyBullet made of a motion is followed by MuJoCo closely and without penetration."""
     corrected = PhysicsCorrector()([clips[label]])[0].motion
     known_floor = PreconditionSettings(estimate_floor=False, estimate_drift=False, fit_soles=False)
-    judged = PhysicsCorrector(TrackerSettings(engine="mujoco"), known_floor)([corrected])[0]
+    judged = PhysicsCorrector(TrackerSettings.at_strength(0.7, "mujoco"), known_floor)([corrected])[0]
     assert judged.accepted, judged.reason
     distance_m = np.linalg.norm(joint_positions(judged.motion) - joint_positions(corrected), axis=-1).mean()
     assert distance_m < 0.03

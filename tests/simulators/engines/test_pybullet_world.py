@@ -14,7 +14,7 @@ from selfcorrect.simulators.body.frames import orientations_to_simulator
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid, humanoid
 from selfcorrect.simulators.engines.pybullet_world import PyBulletWorld
 from selfcorrect.simulators.engines.world import RootState
-from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.settings import EngineSettings
 
 STEP_S = 1 / 120
 STILL = (0.0, 0.0, 0.0)
@@ -28,7 +28,7 @@ def body(adult) -> Humanoid:
 
 @pytest.fixture
 def world():
-    world = PyBulletWorld(TrackerSettings(sole_lowering_m=1e-9))
+    world = PyBulletWorld(EngineSettings(sole_lowering_m=1e-9))
     yield world
     world.close()
 
@@ -220,7 +220,7 @@ def test_fresh_processes_agree_to_the_bit():
 
 
 def test_forgotten_worlds_free_their_simulation():
-    world = PyBulletWorld(TrackerSettings())
+    world = PyBulletWorld(EngineSettings())
     client = world.client
     assert pybullet.isConnected(client)
     del world

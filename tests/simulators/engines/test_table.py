@@ -11,11 +11,11 @@ import pytest
 from selfcorrect.errors import SettingError
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.engines.table import ENGINES
-from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.settings import EngineSettings, TrackerSettings
 
 
 def test_each_engine_is_made_from_its_row(engine):
-    world = ENGINES.load(engine)(TrackerSettings(engine=engine))
+    world = ENGINES.load(engine)(EngineSettings(name=engine))
     assert f"{type(world).__module__}:{type(world).__name__}" == ENGINES.row(engine).reference
 
 
@@ -23,7 +23,7 @@ def test_unknown_engines_are_refused_by_name():
     with pytest.raises(
         SettingError, match=r"unknown engine 'mujoko', known are pybullet, mujoco; did you mean 'mujoco'"
     ):
-        TrackerSettings(engine="mujoko")
+        EngineSettings(name="mujoko")
 
 
 def test_an_installed_package_adds_an_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, walk):
@@ -42,7 +42,7 @@ def test_an_installed_package_adds_an_engine(tmp_path: Path, monkeypatch: pytest
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     assert ENGINES.names == ["pybullet", "mujoco", "toy"]
-    correction = PhysicsCorrector(TrackerSettings(engine="toy"))([walk])[0]
+    correction = PhysicsCorrector(TrackerSettings.at_strength(0.7, "toy"))([walk])[0]
     assert correction.accepted
     assert ENGINES.load("toy").steps == 4 * (len(walk) - 1)
 

@@ -30,7 +30,7 @@ from selfcorrect.simulators.mending import footing
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.pipeline import precondition
 from selfcorrect.simulators.planning.supports import carried_places
-from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.settings import EngineSettings, TrackerSettings
 
 EYE = np.eye(3)
 UP = EYE[1]
@@ -223,7 +223,7 @@ def test_a_seat_is_found_under_who_sits(sit):
 
 
 def test_a_seat_carries_who_sits(sit, engine):
-    tracker = TrackerSettings(engine=engine)
+    tracker = TrackerSettings.at_strength(0.7, engine)
     seated, fallen = (
         PhysicsCorrector(tracker, PreconditionSettings(support=support))([sit])[0] for support in ("infer", "floor")
     )
@@ -326,7 +326,7 @@ def test_who_hangs_holds_on(stand):
 
 def test_a_hold_draws_the_hand_to_it_and_keeps_it_there(adult, engine):
     body = humanoid(adult).padded(0.06)
-    world = ENGINES.load(engine)(TrackerSettings())
+    world = ENGINES.load(engine)(EngineSettings())
     elbows = [body.tree.parts.index(f"{side}_elbow") for side in ("left", "right")]
     hands_m = {side: rest_points_m(body)[carried_places(body, f"{side} grip")][0] for side in ("left", "right")}
     grips = [Support(f"{side} grip", tuple(hand_m + 2.1 * UP), (0.1, 0.1), 0, 9) for side, hand_m in hands_m.items()]
@@ -359,7 +359,7 @@ def test_the_choice_is_checked():
 def test_a_slab_holds_what_it_carries_and_nothing_else(adult, engine):
     """Soles land on a slab for feet, fall through one for hands, and fall when theirs is taken away."""
     body = humanoid(adult).padded(0.06)
-    world = ENGINES.load(engine)(TrackerSettings())
+    world = ENGINES.load(engine)(EngineSettings())
     feet = [Support(f"{side} foot", (0.0, 0.5, 0.05), (0.6, 0.6), 0, 9) for side in ("left", "right")]
     hands = Support("left hand", (0.0, 0.5, 0.05), (0.6, 0.6), 0, 9)
     sole_m = -min(point_m[1] for point_m in rest_points_m(body))

@@ -18,7 +18,7 @@ from selfcorrect.simulators.body.vectors import cross, multiplied, rotated_back,
 from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.planning.contact_plan import plan_contacts
 from selfcorrect.simulators.planning.reference import Reference, between_frames, rotation_velocities
-from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.settings import DriveSettings
 from selfcorrect.simulators.tracking.anchoring import LegAnchors, leg_jacobians
 from selfcorrect.simulators.tracking.root_wrench import root_wrench
 
@@ -51,12 +51,12 @@ def test_orientations_convert_with_vectors():
 
 
 def test_no_error_and_no_rest_mean_no_wrench():
-    wrench = root_wrench(TrackerSettings(), mass_kg=70.0)
+    wrench = root_wrench(DriveSettings(), mass_kg=70.0)
     assert wrench(root(), root(), NO_REST, SPHERE) == (STILL, STILL)
 
 
 def test_springs_have_their_natural_frequency():
-    settings = TrackerSettings(horizontal_rad_s=10.0, vertical_rad_s=5.0, angular_rad_s=3.0, yaw_rad_s=4.0)
+    settings = DriveSettings(horizontal_rad_s=10.0, vertical_rad_s=5.0, angular_rad_s=3.0, yaw_rad_s=4.0)
     wrench = root_wrench(settings, mass_kg=70.0)
     force_n, moment_nm = wrench(root((0.01, 0.0, 0.01)), root(), NO_REST, SPHERE)
     assert force_n == pytest.approx((70 * 100 * 0.01, 0.0, 70 * 25 * 0.01))
@@ -66,7 +66,7 @@ def test_springs_have_their_natural_frequency():
 
 
 def test_the_wrench_is_bounded_whatever_happens():
-    settings = TrackerSettings()
+    settings = DriveSettings()
     far = root((3.0, -2.0, 1.0), Rotation.from_rotvec([2.0, 0, 0]).as_quat().tolist(), (50.0, 0, 0), (90.0, 0, 0))
     force_n, moment_nm = root_wrench(settings, 70.0)(far, root(), (1e5,) * 6, SPHERE)
     limit_n = settings.force_limit_bodyweights * 70.0 * GRAVITY_M_S2

@@ -9,11 +9,11 @@ import pytest
 
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
-from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.settings import BodySettings, TrackerSettings
 
 
 def timeline_of(motion, engine):
-    return PhysicsCorrector(TrackerSettings(engine=engine))([motion])[0].timeline
+    return PhysicsCorrector(TrackerSettings.at_strength(0.7, engine))([motion])[0].timeline
 
 
 def test_both_feet_of_a_standing_body_carry_its_weight(stand, engine):
@@ -63,12 +63,12 @@ def test_a_motion_that_is_given_up_has_a_timeline_until_then(walk):
 
 def test_mass_is_an_option(stand):
     """Light and heavy bodies stand alike, each on its own weight."""
-    light, heavy = (PhysicsCorrector(TrackerSettings(mass_kg=mass))([stand])[0] for mass in (50.0, 100.0))
+    light, heavy = (PhysicsCorrector(TrackerSettings(BodySettings(mass_kg=mass)))([stand])[0] for mass in (50.0, 100.0))
     totals = [correction.timeline.loads_bodyweights[8:].sum(axis=1).mean() for correction in (light, heavy)]
     assert totals == pytest.approx([1.0, 1.0], abs=0.03)
     assert np.abs(heavy.motion.root_m - light.motion.root_m).max() < 0.01
     with pytest.raises(ValueError, match="mass_kg must be positive, got -70"):
-        TrackerSettings(mass_kg=-70.0)
+        BodySettings(mass_kg=-70.0)
 
 
 def test_nothing_simulated_is_no_timeline(walk):
