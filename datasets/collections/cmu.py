@@ -26,6 +26,7 @@ from selfcorrect.errors import InputError, SettingError
 from selfcorrect.motion.kinematics import continuous, forward_kinematics, local_rotations
 from selfcorrect.motion.measures.contacts import floor_height_m
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.rotations import slerp
 from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, smpl_22
 from selfcorrect.storage import limits
 
@@ -236,14 +237,8 @@ def _poses(source: str, name: str, read_text: ReadText, kind: _Kind) -> _Poses:
     if "spine2" not in kind.joints:
         low, middle, high = (SMPL_22.index(f"spine{number}") for number in (1, 2, 3))
         positions_m[:, middle] = (positions_m[:, low] + positions_m[:, high]) / 2
-        orientations[:, middle] = _halfway(orientations[:, low], orientations[:, high])
+        orientations[:, middle] = slerp(orientations[:, low], orientations[:, high], 0.5)
     return _Poses(positions_m, Rotation.from_quat(orientations), motion.fps)
-
-
-def _halfway(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The rotations (T, 4) in the middle of the shortest arcs from `first` to `second`."""
-    start = Rotation.from_quat(first)
-    return (start * Rotation.from_rotvec(0.5 * (start.inv() * Rotation.from_quat(second)).as_rotvec())).as_quat()
 
 
 CMU = Dataset(

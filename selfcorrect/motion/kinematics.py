@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.rotations import applied, composed, inverted, normalised
+from selfcorrect.motion.rotations import applied, composed, inverted, normalised, turns
 from selfcorrect.motion.skeleton import Skeleton
 
 SLAB = 4096
@@ -66,5 +65,4 @@ def continuous(rotations: np.ndarray, axis: int = 0) -> np.ndarray:
 
 def angular_velocity(orientations: np.ndarray, fps: float) -> np.ndarray:
     """World angular velocity (T−1, ..., 3) in rad/s from frame t to t+1 of world orientations (T, ..., 4)."""
-    step = Rotation.from_quat(orientations[1:]) * Rotation.from_quat(orientations[:-1]).inv()
-    return step.as_rotvec() * fps
+    return turns(orientations) * fps

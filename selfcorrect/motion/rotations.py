@@ -49,6 +49,20 @@ def normalised(rotations: np.ndarray) -> np.ndarray:
     return rotations / np.sqrt(np.einsum("...i,...i", rotations, rotations))[..., None]
 
 
+def slerp(first: np.ndarray, second: np.ndarray, share: np.ndarray | float) -> np.ndarray:
+    """Rotations (..., 4) at shares (..., 1) of the shortest arcs from `first` to `second`, both (..., 4)."""
+    start = Rotation.from_quat(first)
+    arc = (start.inv() * Rotation.from_quat(second)).as_rotvec()
+    return (start * Rotation.from_rotvec(share * arc)).as_quat()
+
+
+def turns(orientations: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Rotation vectors (..., 3), outer frame, from each orientation (..., 4) to the next one along an axis."""
+    moved = np.moveaxis(orientations, axis, 0)
+    between = Rotation.from_quat(moved[1:]) * Rotation.from_quat(moved[:-1]).inv()
+    return np.moveaxis(between.as_rotvec(), 0, axis)
+
+
 def rotation_vectors(rotations: np.ndarray) -> np.ndarray:
     """Rotation vectors (..., 3) in radians of quaternions (..., 4)."""
     return Rotation.from_quat(rotations.reshape(-1, 4)).as_rotvec().reshape(*rotations.shape[:-1], 3)

@@ -100,6 +100,14 @@ class Skeleton:
         return tuple(map(tuple, below))
 
     @cached_property
+    def descendants(self) -> np.ndarray:
+        """(J, J) whether the column's joint hangs on the row's, or is it."""
+        below = np.eye(len(self), dtype=bool)
+        for joint in range(len(self) - 1, 0, -1):
+            below[self.parents[joint]] |= below[joint]
+        return below
+
+    @cached_property
     def generations(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
         """Joints and their parents, those together that are equally many joints away from the root, which is left out.
 

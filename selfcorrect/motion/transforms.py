@@ -12,6 +12,7 @@ from selfcorrect.errors import InputError, SettingError
 from selfcorrect.motion.body.flesh import world_sole_points
 from selfcorrect.motion.kinematics import continuous, forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.rotations import slerp
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.limits import check_unpacked
 
@@ -88,9 +89,7 @@ def at_frames(motion: Motion, frames: np.ndarray, fps: float) -> Motion:
     after = np.minimum(before + 1, len(motion) - 1)
     share = (place - before)[:, None]
     root_m = (1 - share) * motion.root_m[before] + share * motion.root_m[after]
-    start = Rotation.from_quat(motion.rotations[before])
-    arc = (start.inv() * Rotation.from_quat(motion.rotations[after])).as_rotvec()
-    rotations = (start * Rotation.from_rotvec(share[..., None] * arc)).as_quat()
+    rotations = slerp(motion.rotations[before], motion.rotations[after], share[..., None])
     return replace(motion, root_m=root_m, rotations=continuous(rotations), fps=fps)
 
 

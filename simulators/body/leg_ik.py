@@ -32,7 +32,7 @@ class Legs:
     def of(cls, skeleton: Skeleton) -> Legs:
         """Find the legs; raises ValueError where the skeleton lacks a hip, knee or ankle."""
         hips, knees, ankles = (_both(skeleton, part) for part in ("hip", "knee", "ankle"))
-        below_hip, below_knee, below_ankle = (_subtrees(skeleton, joints) for joints in (hips, knees, ankles))
+        below_hip, below_knee, below_ankle = (skeleton.descendants[joints] for joints in (hips, knees, ankles))
         return cls(hips, knees, ankles, below_hip & ~below_knee, below_knee & ~below_ankle, below_ankle)
 
 
@@ -41,14 +41,6 @@ def _both(skeleton: Skeleton, part: str) -> np.ndarray:
     if None in joints:
         raise InputError(f"legs need the parts left_{part} and right_{part}, the skeleton has {skeleton.parts}")
     return np.array(joints)
-
-
-def _subtrees(skeleton: Skeleton, tops: np.ndarray) -> np.ndarray:
-    """(2, J) whether each joint is one of the two tops or below it."""
-    below = np.zeros((2, len(skeleton)), dtype=bool)
-    for joint, parent in enumerate(skeleton.parents):
-        below[:, joint] = (tops == joint) | (below[:, parent] if parent >= 0 else False)
-    return below
 
 
 def bend_legs(

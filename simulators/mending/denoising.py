@@ -15,7 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from selfcorrect.motion.kinematics import continuous
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.simulators.body.smoothing import whittaker
+from selfcorrect.simulators.body.curves import whittaker
 
 NOISY_RAD = 0.02
 NOISY_ROOT_M = 0.002

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.distance import cdist
-from scipy.spatial.transform import Rotation
 
-from selfcorrect.simulators.body.smoothing import whittaker
+from selfcorrect.motion.rotations import turns
+from selfcorrect.simulators.body.curves import whittaker
 
 LOW_M = 0.025
 VERTICAL_M_S = 0.18
@@ -163,8 +163,7 @@ def _standing(feet_m: np.ndarray, ankles: np.ndarray, upright: np.ndarray, fps: 
     """How likely each point stands, by cues that drift leaves alone."""
     heights_m = 0.5 * (feet_m[1:, ..., 1] + feet_m[:-1, ..., 1])
     vertical_m_s = np.diff(feet_m[..., 1], axis=0) * fps
-    turns = Rotation.from_quat(ankles[1:]) * Rotation.from_quat(ankles[:-1]).inv()
-    turning_rad_s = np.linalg.norm(turns.as_rotvec(), axis=-1)[..., None] * fps
+    turning_rad_s = np.linalg.norm(turns(ankles), axis=-1)[..., None] * fps
     weights = np.zeros_like(heights_m)
     for widening in WIDENING ** np.arange(WIDENINGS):
         cue = _bell(vertical_m_s / (widening * VERTICAL_M_S)) * _bell(turning_rad_s / (widening * TURNING_RAD_S))
@@ -181,7 +180,10 @@ def _bell(values: np.ndarray) -> np.ndarray:
 
 
 def _floor(heights_m: np.ndarray, cue: np.ndarray) -> float:
-    """The 35th percentile of the lowest point's height, weighted by the best cue of its time."""
+    """The 35th percentile of the lowest point's height, weighted by the best cue of its time.
+
+    Not `grounding.floor_height`, which asks which feet are still: under drift none is.
+    """
     lowest_m = heights_m.min((1, 2))
     order = np.argsort(lowest_m)
     total = np.cumsum(cue.max((1, 2))[order])

@@ -6,15 +6,14 @@ Arrays: (N, T, 2) for motions, frames, left and right foot; heights above the fl
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter1d
+from scipy.ndimage import binary_dilation, binary_erosion
 from scipy.spatial.transform import Rotation
+
+from selfcorrect.simulators.body.curves import FRAME_S, blur, smoothstep
 
 STANDING_M_S = 0.3
 STANDING_M = 0.035
 """A sole that is slower and lower than these stands."""
-
-FRAME_S = 1 / 30
-"""The pace at which the times below were chosen."""
 
 FLAT_RAD, TILTED_RAD = np.radians((4.0, 12.0))
 """A standing foot tilted by less than the first angle is laid flat; beyond the second it is left on its edge."""
@@ -31,6 +30,7 @@ to stub."""
 def standing(soles_m: np.ndarray, speed_m_s: np.ndarray, fps: float) -> np.ndarray:
     """(N, T, 2) whether each foot stands, from the height and speed of its lowest corners.
 
+    Not `foot_contacts`, which judges finished motions: here feet still slide and hover and are to be held.
     Gaps of up to two thirtieths of a second are closed, and shorter stances than three dropped.
     """
     still = (speed_m_s < STANDING_M_S) & (soles_m < STANDING_M)
@@ -135,14 +135,3 @@ def bridge_swings(anchors_m: np.ndarray, stands: np.ndarray, fps: float) -> np.n
 def _at(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
     """Values (N, T, 2, 3) of each foot at its own frames (N, T, 2)."""
     return np.take_along_axis(values, frames[..., None], axis=1)
-
-
-def smoothstep(share: np.ndarray) -> np.ndarray:
-    """Cubic blend: 0 below 0, 1 above 1, without kinks."""
-    share = np.clip(share, 0.0, 1.0)
-    return share * share * (3 - 2 * share)
-
-
-def blur(values: np.ndarray, thirtieths: float, fps: float) -> np.ndarray:
-    """Gaussian over time, its standard deviation in thirtieths of a second."""
-    return gaussian_filter1d(values.astype(float), thirtieths * FRAME_S * fps, axis=1, mode="nearest")

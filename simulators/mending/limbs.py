@@ -15,8 +15,8 @@ from selfcorrect.motion.body.flesh import FLESH_M
 from selfcorrect.motion.kinematics import forward_kinematics, local_rotations
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.simulators.body.curves import FRAME_S, blur
 from selfcorrect.simulators.body.leg_ik import shortest_turn
-from selfcorrect.simulators.mending.footing import FRAME_S, blur
 
 TRUNK = ("pelvis", "spine1", "spine2", "spine3", "neck", "hip", "collar", "shoulder")
 BONES = (("hip", "knee"), ("shoulder", "elbow"), ("elbow", "wrist"))
@@ -55,8 +55,8 @@ def _raised(skeleton: Skeleton, positions_m: np.ndarray, orientations: np.ndarra
         missing_m = np.maximum(flesh_m - SUNKEN_M - positions_m[:, lower, 1], 0.0)
         raised_m = _tilted(bones_m, missing_m, orientations[:, upper])
         turns = Rotation.from_quat(shortest_turn(bones_m, raised_m))
-        end = _below(skeleton, lower)
-        for joint in np.flatnonzero(_below(skeleton, upper) & ~end):
+        end = skeleton.descendants[lower]
+        for joint in np.flatnonzero(skeleton.descendants[upper] & ~end):
             orientations[:, joint] = (turns * Rotation.from_quat(orientations[:, joint])).as_quat()
         positions_m[:, end] += (raised_m - bones_m)[:, None]
     return local_rotations(skeleton, orientations)
@@ -75,14 +75,6 @@ def _bones(skeleton: Skeleton) -> list[tuple[int, int, float]]:
 
 def _unsided(part: str) -> str:
     return part.removeprefix("left_").removeprefix("right_")
-
-
-def _below(skeleton: Skeleton, top: int) -> np.ndarray:
-    """(J,) whether each joint is a joint or below it."""
-    below = np.zeros(len(skeleton), dtype=bool)
-    for joint, parent in enumerate(skeleton.parents):
-        below[joint] = joint == top or (parent >= 0 and below[parent])
-    return below
 
 
 def _tilted(bones_m: np.ndarray, higher_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:

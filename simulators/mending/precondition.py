@@ -18,7 +18,7 @@ from selfcorrect.motion.body.flesh import SolePoints, sole_points
 from selfcorrect.motion.correction.support import Support, ground_of_feet_m
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.simulators.body import smoothing
+from selfcorrect.simulators.body.curves import FRAME_S, blur
 from selfcorrect.simulators.body.leg_ik import MAXIMUM_REACH, Legs, bend_legs
 from selfcorrect.simulators.body.soles import (
     by_foot,
@@ -29,6 +29,7 @@ from selfcorrect.simulators.body.soles import (
     velocities,
 )
 from selfcorrect.simulators.mending import denoising, footing, grounding, limbs
+from selfcorrect.simulators.mending.despike import despike
 from selfcorrect.simulators.mending.drift import floor_drift
 from selfcorrect.simulators.mending.splices import without_splices
 from selfcorrect.simulators.settings import SUPPORT_MODES, SupportChoice, SupportMode
@@ -183,7 +184,7 @@ def _fitted(posed: Posed, soles: SolePoints) -> SolePoints:
 
 def _despike_unless(noisy: np.ndarray, motions: MotionBatch) -> MotionBatch:
     """Despike, except where noise is everywhere and spikes mean nothing."""
-    despiked = smoothing.despike(motions)
+    despiked = despike(motions)
     return replace(
         motions,
         root_m=np.where(noisy[:, None, None], motions.root_m, despiked.root_m),
@@ -274,8 +275,8 @@ def _lowering(positions_m: np.ndarray, targets_m: np.ndarray, legs: Legs, stands
         away_m = targets_m - hips_m - shift_m[:, :, None]
         drop_m = np.sqrt(np.maximum(reach_m**2 - away_m[..., 0] ** 2 - away_m[..., 2] ** 2, 1e-4))
         missing_m = np.where(stands, np.maximum(-away_m[..., 1] - drop_m, 0.0), 0.0).max(-1)
-        widest_m = maximum_filter1d(missing_m, max(3, round(3 * footing.FRAME_S * fps)), axis=1)
-        shift_m[..., 1] -= np.minimum(footing.blur(widest_m, 1.5, fps), LOWERING_LIMIT_M)
+        widest_m = maximum_filter1d(missing_m, max(3, round(3 * FRAME_S * fps)), axis=1)
+        shift_m[..., 1] -= np.minimum(blur(widest_m, 1.5, fps), LOWERING_LIMIT_M)
     return shift_m
 
 

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.mending.footing import smoothstep
+from selfcorrect.simulators.body.curves import smoothstep
 
 JUMP_M = 0.065
 SUDDENLY, AROUND = 2.5, 4

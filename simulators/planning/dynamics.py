@@ -72,8 +72,8 @@ def _accelerations(points_m: np.ndarray, fps: float) -> np.ndarray:
 
 def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float) -> np.ndarray:
     """Rate of change (N, T, L, 3) of each link's angular momentum about its centre, smoothed."""
-    between = composed(orientations[:, 1:], inverted(orientations[:, :-1]))
-    steps = rotation_vectors(between) * fps
+    # As `rotations.turns`, which takes several times as long for all links of many motions.
+    steps = rotation_vectors(composed(orientations[:, 1:], inverted(orientations[:, :-1]))) * fps
     padded = np.concatenate([steps[:, :1], steps, steps[:, -1:]], axis=1)
     angular_rad_s = 0.5 * (padded[:, 1:] + padded[:, :-1])
     own_rad_s = applied(inverted(orientations), angular_rad_s)
@@ -95,17 +95,9 @@ def joint_torques(body: Humanoid, needs: Demand, contact_n: np.ndarray, points_m
 
     contact_n: (..., C, 3) contact forces at the body's touching `points_m` (..., C, 3), world.
     """
-    below = _descendants(body)
+    below = body.tree.descendants.astype(float)
     touching = below[:, body.touches.links]
     force_n = below @ needs.force_n - touching @ contact_n
     moment_nm = below @ needs.moment_nm - touching @ np.cross(points_m, contact_n)
     about_joint_nm = moment_nm - np.cross(needs.positions_m, force_n)
     return applied(inverted(needs.orientations[..., 1:, :]), about_joint_nm[..., 1:, :])
-
-
-def _descendants(body: Humanoid) -> np.ndarray:
-    """(L, L) one where the column's link hangs on the row's (or is it)."""
-    below = np.eye(len(body))
-    for link in range(len(body) - 1, 0, -1):
-        below[body.tree.parents[link]] += below[link]
-    return below

@@ -16,9 +16,9 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.simulators.body.curves import second_difference_bands
 from selfcorrect.simulators.body.humanoid import Humanoid
 from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
-from selfcorrect.simulators.body.smoothing import second_difference_bands
 from selfcorrect.simulators.planning.contact_plan import plan_contacts
 from selfcorrect.simulators.planning.supports import above_ground_m
 

@@ -7,9 +7,9 @@ from typing import Self
 
 import numpy as np
 from scipy.interpolate import CubicSpline
-from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.kinematics import continuous
+from selfcorrect.motion.rotations import turns
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,7 @@ def _natural(times_s: np.ndarray, values: np.ndarray) -> CubicSpline:
 
 def rotation_velocities(rotations: np.ndarray, step_s: float) -> np.ndarray:
     """Angular velocity (S, ..., 3) from each rotation (S, ..., 4) to the next, in the outer frame; the last is held."""
-    turns = Rotation.from_quat(rotations[1:]) * Rotation.from_quat(rotations[:-1]).inv()
-    rates = turns.as_rotvec() / step_s
+    rates = turns(rotations) / step_s
     return np.concatenate([rates, rates[-1:]])
 
 

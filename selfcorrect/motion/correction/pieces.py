@@ -7,13 +7,13 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions, Note
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.correction.timeline import Timeline
 from selfcorrect.motion.kinematics import continuous
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.rotations import slerp
 
 PIECE_FRAMES = 2048
 OVERLAP_S = 1.0
@@ -90,7 +90,7 @@ class _Whole:
             share = _ease(shared)
             root_m[:shared] = before_m + share[:, None] * (root_m[:shared] - before_m)
             rotations = rotations.copy()
-            rotations[:shared] = _between(before, rotations[:shared], share[:, None, None])
+            rotations[:shared] = slerp(before, rotations[:shared], share[:, None, None])
         self.stop = start + len(piece)
         self.motion.root_m[start : self.stop] = root_m
         self.motion.rotations[start : self.stop] = continuous(rotations)
@@ -108,9 +108,3 @@ def _ease(count: int) -> np.ndarray:
     """(count,) from near 0 to near 1, flat at both ends."""
     share = np.arange(1, count + 1) / (count + 1)
     return share**2 * (3 - 2 * share)
-
-
-def _between(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Rotations on the shortest arcs from `first` to `second`, both (T, J, 4), at `share`."""
-    start = Rotation.from_quat(first)
-    return (start * Rotation.from_rotvec(share * (start.inv() * Rotation.from_quat(second)).as_rotvec())).as_quat()

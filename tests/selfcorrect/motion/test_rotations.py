@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.rotations import applied, composed, inverted, normalised, rotation_vectors
+from selfcorrect.motion.rotations import applied, composed, inverted, normalised, rotation_vectors, slerp, turns
 
 
 @pytest.fixture
@@ -45,3 +45,20 @@ def test_inverse_and_rotation_vector(pair):
 
 def test_normalised_quaternions_keep_their_direction(pair):
     np.testing.assert_allclose(normalised(3.0 * pair[0].as_quat()), pair[0].as_quat(), atol=1e-15)
+
+
+def test_slerp_goes_the_shortest_way_and_keeps_its_ends(pair):
+    first, second = (each.as_quat() for each in pair)
+    halfway = Rotation.from_quat(slerp(first, second, np.full((50, 1), 0.5)))
+    ways = [(end.inv() * halfway).magnitude() for end in pair]
+    assert np.allclose(ways, (pair[0].inv() * pair[1]).magnitude() / 2)
+    for share, end in zip((0.0, 1.0), pair, strict=True):
+        assert np.allclose((end.inv() * Rotation.from_quat(slerp(first, second, share))).magnitude(), 0)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_turns_lead_from_each_orientation_to_the_next(pair, axis):
+    orientations = pair[0].as_quat().reshape(5, 10, 4)
+    led = Rotation.from_rotvec(turns(orientations, axis).reshape(-1, 3))
+    before, after = (np.delete(orientations, end, axis).reshape(-1, 4) for end in (-1, 0))
+    assert np.allclose((led * Rotation.from_quat(before) * Rotation.from_quat(after).inv()).magnitude(), 0)

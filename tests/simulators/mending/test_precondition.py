@@ -13,10 +13,11 @@ from selfcorrect.motion.body.flesh import sole_points
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.body import smoothing
+from selfcorrect.simulators.body.curves import whittaker
 from selfcorrect.simulators.body.leg_ik import MAXIMUM_REACH, Legs, bend_legs, shortest_turn
 from selfcorrect.simulators.body.soles import fit_soles
 from selfcorrect.simulators.mending import footing, grounding
+from selfcorrect.simulators.mending.despike import despike
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.pipeline import precondition
 
@@ -32,7 +33,7 @@ def test_whittaker_solves_its_least_squares_problem():
     values, weights = generator.normal(size=(12, 2)), generator.uniform(0.1, 2.0, 12)
     second = np.diff(np.eye(12), 2, axis=0)
     expected = np.linalg.solve(np.diag(weights) + 5.0 * second.T @ second, weights[:, None] * values)
-    assert np.allclose(smoothing.whittaker(values, 5.0, weights), expected)
+    assert np.allclose(whittaker(values, 5.0, weights), expected)
 
 
 def test_a_spike_of_capture_is_bridged(walk):
@@ -41,13 +42,8 @@ def test_a_spike_of_capture_is_bridged(walk):
     spiked[15, elbow] = Rotation.from_rotvec([2.5, 0.0, 1.0]).as_quat()
     shoulder = walk.skeleton.joint("left_shoulder")
     spiked[15, shoulder] = Rotation.from_rotvec([0.0, 0.0, 3.0]).as_quat()
-    bridged = smoothing.despike(MotionBatch.stack([replace(walk, rotations=spiked)]))[0]
+    bridged = despike(MotionBatch.stack([replace(walk, rotations=spiked)]))[0]
     assert mean_distance_m(bridged, walk) < 0.1 * mean_distance_m(replace(walk, rotations=spiked), walk)
-
-
-def test_runs_of_a_mask():
-    assert smoothing.runs(np.array([True, False, True, True])) == [(0, 1), (2, 4)]
-    assert smoothing.runs(np.zeros(3, dtype=bool)) == []
 
 
 def test_short_gaps_in_stances_close_and_short_stances_go():

@@ -1,16 +1,16 @@
-"""Smooth curves, and spikes of motion capture that are taken out before anything is measured on a motion."""
+"""Spikes of motion capture, taken out before anything is measured on a motion."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
-from scipy.linalg import solveh_banded
 from scipy.ndimage import binary_dilation
-from scipy.spatial.transform import Rotation
 
+from selfcorrect.motion.correction.timeline import spans
 from selfcorrect.motion.kinematics import continuous, forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.rotations import turns
 from selfcorrect.motion.skeleton import Skeleton
 
 SPIKE_M_S2 = 270.0
@@ -25,31 +25,6 @@ LIMBS = (
     ("spine1", "spine2", "spine3", "neck", "head"),
     *(tuple(f"{side}_{part}" for part in limb) for side in ("left", "right") for limb in _SIDED_LIMBS),
 )
-
-
-def whittaker(values: np.ndarray, smoothness: float, weights: np.ndarray | None = None) -> np.ndarray:
-    """The curve u (T, K) that minimises Σ w |u − values|² + smoothness Σ |second difference of u|² (Eilers 2003).
-
-    values: (T, K); weights: (T,), ones by default. Fewer than four values are returned as they are.
-    """
-    if len(values) < 4:
-        return values
-    weights = np.ones(len(values)) if weights is None else weights
-    bands = smoothness * second_difference_bands(len(values))
-    bands[2] += weights
-    return solveh_banded(bands, weights[:, None] * values)
-
-
-def second_difference_bands(count: int) -> np.ndarray:
-    """(3, count) upper bands of D′D, as `solveh_banded` takes them, for second differences D of ≥ 4 values."""
-    bands = np.zeros((3, count))
-    bands[0, 2:] = 1.0
-    bands[1, 1:] = -4.0
-    bands[1, [1, -1]] = -2.0
-    bands[2] = 6.0
-    bands[2, [1, -2]] = 5.0
-    bands[2, [0, -1]] = 1.0
-    return bands
 
 
 def despike(motions: MotionBatch) -> MotionBatch:
@@ -75,10 +50,8 @@ def _joint_spikes(motions: MotionBatch) -> np.ndarray:
 
 def _root_spikes(motions: MotionBatch) -> np.ndarray:
     """(N, T) where the root accelerates impossibly."""
-    orientations = motions.rotations[:, :, 0]
-    turns = Rotation.from_quat(orientations[:, 1:]) * Rotation.from_quat(orientations[:, :-1]).inv()
     spin = np.zeros_like(motions.root_m)
-    spin[:, 1:-1] = np.diff(turns.as_rotvec(), axis=1)
+    spin[:, 1:-1] = np.diff(turns(motions.rotations[:, :, 0], axis=1), axis=1)
     moved_m = np.linalg.norm(_second_differences(motions.root_m), axis=-1)
     return (moved_m + SPIKE_ARM_M * np.linalg.norm(spin, axis=-1)) * motions.fps**2 > SPIKE_ROOT_M_S2
 
@@ -99,14 +72,8 @@ def _bridged(values: np.ndarray, spikes: np.ndarray, fps: float) -> np.ndarray:
     """Values (T, ...) with spikes (T,) and their neighbours interpolated; runs at the ends or too long are left."""
     bridged = values.copy()
     wide = binary_dilation(spikes)
-    for start, stop in runs(wide):
+    for start, stop in ((first, last + 1) for first, last in spans(wide)):
         if start > 0 and stop < len(values) and stop - start <= LONGEST_SPIKE_S * fps:
             share = (np.arange(1, stop - start + 1) / (stop - start + 1)).reshape(-1, *[1] * (values.ndim - 1))
             bridged[start:stop] = (1 - share) * values[start - 1] + share * values[stop]
     return bridged
-
-
-def runs(mask: np.ndarray) -> list[tuple[int, int]]:
-    """Start and stop (exclusive) of each run of true values in a mask (T,)."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]])))
-    return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
