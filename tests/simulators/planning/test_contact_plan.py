@@ -32,7 +32,7 @@ def test_a_falling_body_demands_nothing(stand):
     times_s = np.arange(len(stand)) / stand.fps
     fall_m = -0.5 * GRAVITY_M_S2 * times_s[:, None] ** 2 * [0.0, 1.0, 0.0]
     falling = onto_links(body, MotionBatch.stack([replace(stand, root_m=stand.root_m + fall_m)]))
-    assert np.abs(demand(body, falling).wrench[0, 5:-5]).max() < 1.0
+    assert np.abs(demand(body, falling).wrench[0, 5:-5]).max() < 0.2
 
 
 def test_a_standing_body_demands_its_weight_and_the_floor_gives_it(stand):
@@ -136,4 +136,4 @@ def test_a_body_in_the_floor_is_lifted_out_of_it(clips):
     raised_m = lifted.root_m[0, :, 1] - sunk.root_m[:, 1]
     assert (raised_m > 0.05).all()
     plan = plan_contacts(body, lifted, FRICTION)
-    assert np.median(np.linalg.norm(plan.rest[..., :3], axis=-1)) < 0.35 * body.weight_n
+    assert np.median(np.linalg.norm(plan.rest[..., :3], axis=-1)) < 0.01 * body.weight_n
