@@ -50,6 +50,8 @@ class MotionCommand:
     corrector: Annotated[tuple[str, ...], arg(help=_correctors())] = ()
     corrector_timeout: float | None = None
     """Seconds after which a call of your own corrector, for one motion or one batch, ends the run."""
+    defence: tuple[str, ...] = ()
+    """Compare arms with these defences against the loss of modes, such as lineages (matching and extrapolation)."""
     gamma: float | None = None
     """γ ≥ 0: each sample is replaced by its corrected form with probability γ/(1+γ). By default all are."""
     generations: int | None = None
@@ -99,7 +101,8 @@ class MotionCommand:
     def _comparisons(self, preset: MotionSettings) -> tuple[Comparison, ...]:
         kept = {comparison.denoiser: comparison for comparison in preset.comparisons}
         chosen = {name: kept.get(name, replace(preset.comparisons[0], denoiser=name)) for name in self.denoiser} or kept
-        if not (self.policy or self.synthetic_ratio or self.corrector or self.gamma is not None):
+        given = (self.policy, self.synthetic_ratio, self.corrector, self.defence)
+        if not any(given) and self.gamma is None:
             return tuple(chosen.values())
         from selfcorrect.corrector import import_corrector
         from selfcorrect.experiments.motion.arms import comparison_arms
@@ -107,7 +110,7 @@ class MotionCommand:
         for name in self.corrector:
             if ":" in name:
                 import_corrector(name)
-        arms = comparison_arms(self.policy, self.synthetic_ratio, self.corrector, self.gamma)
+        arms = comparison_arms(self.policy, self.synthetic_ratio, self.corrector, self.gamma, self.defence)
         return tuple(replace(comparison, arms=arms) for comparison in chosen.values())
 
     def run(self) -> None:

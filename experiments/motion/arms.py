@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from selfcorrect.correction import Operator
 from selfcorrect.errors import SettingError
@@ -90,17 +90,26 @@ BASELINE = Arm("real")
 
 
 def comparison_arms(
-    policies: Sequence[str], ratios: Sequence[float], correctors: Sequence[str], strength: float | None
+    policies: Sequence[str],
+    ratios: Sequence[float],
+    correctors: Sequence[str],
+    strength: float | None,
+    defences: Sequence[str] = (),
 ) -> tuple[Arm, ...]:
-    """The baseline, and for each policy the uncorrected arm and one arm for each corrector.
+    """The baseline, and for each policy the plain arm, one for each corrector, and each of these with each defence.
 
     policies: names such as "replace" or "augment"; ratios: λ for those that take one; what is not given is
-    "replace", λ = 1 and physics. Raises ValueError where λ is given and no policy takes it.
+    "replace", λ = 1 and, without defences, physics. Raises ValueError where λ is given and no policy takes it.
     """
     texts = _with_ratios(policies or (("augment",) if ratios else ("replace",)), ratios)
-    names = [name for name in correctors or ("physics",) if name != "none"]
+    names = [name for name in correctors or (() if defences else ("physics",)) if name != "none"]
     gamma = math.inf if strength is None else strength
-    arms = [arm for text in texts for arm in (Arm(text), *(Arm(text, name, gamma) for name in names))]
+    arms = [
+        replace(arm, defence=defence)
+        for text in texts
+        for defence in dict.fromkeys(("none", *defences))
+        for arm in (Arm(text), *(Arm(text, name, gamma) for name in names))
+    ]
     return (BASELINE, *arms)
 
 

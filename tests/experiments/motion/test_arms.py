@@ -20,6 +20,14 @@ def test_a_comparison_has_the_baseline_and_each_policy_with_and_without_correcti
     ]
 
 
+def test_defences_are_crossed_with_correctors():
+    arms = comparison_arms(("replace",), (), ("kinematic",), None, ("lineages",))
+    assert [(arm.defence, arm.corrector) for arm in arms[1:]] == [
+        (defence, corrector) for defence in ("none", "lineages") for corrector in ("none", "kinematic")
+    ]
+    assert {arm.corrector for arm in comparison_arms((), (), (), None, ("matched",))} == {"none"}
+
+
 def test_a_ratio_alone_means_augmenting():
     assert [arm.policy for arm in comparison_arms((), (0.25,), (), 2.0)] == ["real", "augment:0.25", "augment:0.25"]
 
