@@ -14,7 +14,8 @@ class FieldTables(griffe.Extension):
         decorators, bases = [str(one.value) for one in cls.decorators], [str(base) for base in cls.bases]
         if not any(one.startswith("dataclass") for one in decorators) and "TypedDict" not in bases:
             return
-        fields = [field for field in cls.attributes.values() if field.annotation and not field.is_private]
+        known = [one for one in cls.attributes.values() if one.annotation and "property" not in one.labels]
+        fields = [one for one in known if not one.is_private]
         if not any(field.docstring for field in fields):
             return  # the signature tells names, types and defaults
         rows = [
