@@ -13,8 +13,8 @@ from selfcorrect.motion.checks.check import Choice
 from selfcorrect.motion.checks.findings import Finding, Measured, findings
 from selfcorrect.motion.checks.rules import RULES
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.body.carrying import onto_links
 from selfcorrect.simulators.body.humanoid import humanoid
+from selfcorrect.simulators.body.links import onto_links
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.pipeline import precondition
 from selfcorrect.simulators.planning.contact_plan import plan_contacts

@@ -16,7 +16,7 @@ from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body.humanoid import Humanoid
 from selfcorrect.simulators.mending.precondition import Preconditioned
 from selfcorrect.simulators.planning.contact_plan import ContactPlan
-from selfcorrect.simulators.planning.supports import above_ground_m
+from selfcorrect.simulators.planning.ground import above_ground_m
 from selfcorrect.simulators.settings import AcceptanceSettings, SupportMode
 from selfcorrect.simulators.tracking.tracker import Track
 

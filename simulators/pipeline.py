@@ -15,8 +15,8 @@ from selfcorrect.motion.body.flesh import SolePoints
 from selfcorrect.motion.correction.support import Support, ground_of_feet_m
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.simulators.body.carrying import onto_links, onto_skeleton
 from selfcorrect.simulators.body.humanoid import Humanoid, humanoid
+from selfcorrect.simulators.body.links import onto_links, onto_skeleton
 from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.engines.world import World
 from selfcorrect.simulators.judge import Finding, Outcome, failure_of, floating, help_of, joint_distances_m, outcomes
@@ -35,8 +35,8 @@ from selfcorrect.simulators.planning.dynamics_filter import clear_floor, filter_
 from selfcorrect.simulators.planning.foot_placement import place_feet
 from selfcorrect.simulators.planning.support_inference import infer_supports
 from selfcorrect.simulators.settings import SupportMode, TrackerSettings
-from selfcorrect.simulators.tracking.anchoring import leg_jacobians
 from selfcorrect.simulators.tracking.diagnosis import timeline
+from selfcorrect.simulators.tracking.leg_feedback import leg_jacobians
 from selfcorrect.simulators.tracking.tracker import Track, follow
 
 

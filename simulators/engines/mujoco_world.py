@@ -17,18 +17,9 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, SOLE_RADIUS_M, Humanoid
 from selfcorrect.simulators.body.vectors import Numbers, cross
+from selfcorrect.simulators.engines.props import NOWHERE_M, Hold, Props, Slab
 from selfcorrect.simulators.engines.world import PerJoint, RootState
 from selfcorrect.simulators.planning.reference import Reference
-from selfcorrect.simulators.planning.supports import (
-    NOWHERE_M,
-    PULL,
-    SLAB_M,
-    Hold,
-    carried_links,
-    slab_centre_m,
-    slab_half_m,
-    under,
-)
 from selfcorrect.simulators.settings import EngineSettings
 
 mujoco: Any = import_module("mujoco")  # its types are made at run time
@@ -43,19 +34,15 @@ class MuJoCoWorld:
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
         self._body: Humanoid | None = None
-        self._slabs: dict[int, list[float]] = {}
-        self._holds: dict[int, Hold] = {}
+        self._props = Props({}, {})
 
     def build(self, body: Humanoid, step_s: float, supports: Sequence[Support] = ()) -> None:
         """Compile the body, unless it is the one already there at the same step, alone."""
-        if body is self._body and step_s == self._step_s and not (supports or self._slabs or self._holds):
+        if body is self._body and step_s == self._step_s and not (supports or self._props):
             return
         self._body, self._step_s = body, step_s
-        slabs = [index for index, support in enumerate(supports) if not support.is_grip]
-        self._slabs = {index: slab_centre_m(supports[index]) for index in slabs}
-        self._under = {index: under(body, supports[index]) for index in slabs}
-        self._holds = {index: Hold.of(body, each) for index, each in enumerate(supports) if each.is_grip}
-        self.model = mujoco.MjModel.from_xml_string(mjcf(body, self.settings, step_s, supports))
+        self._props = Props.of(body, supports)
+        self.model = mujoco.MjModel.from_xml_string(mjcf(body, self.settings, step_s, self._props))
         self.data = mujoco.MjData(self.model)
         self._find_links(len(body))
         self._limits_nm, self._root_centre_m = body.torque_limit_nm[1:, None], body.centre_m[0]
@@ -76,16 +63,19 @@ class MuJoCoWorld:
 
     def show(self, supports: Collection[int]) -> None:
         """Move slabs to their places, or away; hold hands where they are, or let them go."""
-        for slab, (index, place_m) in enumerate(self._slabs.items()):
-            there = index in supports and self.data.xpos[self._bodies[self._under[index]]][2] > place_m[2] + SLAB_M / 2
-            self.data.mocap_pos[slab] = place_m if there else NOWHERE_M
-        for grip, (index, hold) in enumerate(self._holds.items()):
+        for slab, place_m in enumerate(self._props.slab_places_m(supports, self._height_m)):
+            self.data.mocap_pos[slab] = place_m
+        for grip, (index, hold) in enumerate(self._props.holds.items()):
             if index in supports and not self.data.eq_active[grip]:
                 turn = self.data.xmat[self._bodies[hold.link]].reshape(3, 3)
                 self.model.eq_data[grip, :3] = hold.hand_m
                 self.model.eq_data[grip, 3:6] = self.data.xpos[self._bodies[hold.link]] + turn @ hold.hand_m
-            self.model.eq_data[grip, 3:6] += PULL * (hold.place_m - self.model.eq_data[grip, 3:6])
+            self.model.eq_data[grip, 3:6] = hold.drawn(self.model.eq_data[grip, 3:6])
             self.data.eq_active[grip] = index in supports
+
+    def _height_m(self, link: int) -> float:
+        """Height of a link's joint, or of the root's origin."""
+        return float(self.data.xpos[self._bodies[link]][2])
 
     def drive(self, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray) -> tuple[list, list]:
         """Springs aim at the end of each step; torques make up for dampers and armature, which know no reference."""
@@ -152,7 +142,7 @@ class MuJoCoWorld:
         return loads_n[self._bodies].tolist()
 
 
-def mjcf(body: Humanoid, settings: EngineSettings, step_s: float, supports: Sequence[Support] = ()) -> str:
+def mjcf(body: Humanoid, settings: EngineSettings, step_s: float, props: Props) -> str:
     """The body over a floor as MuJoCo's XML. Bodies touch the floor and the supports that carry them, nothing else."""
     return (
         f'<mujoco><compiler angle="radian" inertiafromgeom="false"/>'
@@ -162,25 +152,24 @@ def mjcf(body: Humanoid, settings: EngineSettings, step_s: float, supports: Sequ
         f'solimp="0.9 0.99 0.001" '
         f'contype="0" conaffinity="1" condim="3"/></default>'
         f'<worldbody><geom type="plane" size="0 0 1" contype="1" conaffinity="0"/>{_link(body, 0, settings)}'
-        + "".join(_slab(body, support) for support in supports if not support.is_grip)
+        + "".join(map(_slab, props.slabs.values()))
         + "</worldbody><equality>"
-        + "".join(_hold(body, support) for support in supports if support.is_grip)
+        + "".join(map(_hold, props.holds.values()))
         + "</equality></mujoco>"
     )
 
 
-def _slab(body: Humanoid, support: Support) -> str:
-    """A support, far away until it is shown."""
-    links = sum(_bit(link) for link in carried_links(body, support.part))
+def _slab(slab: Slab) -> str:
+    """A slab, far away until it is shown."""
+    links = sum(map(_bit, slab.links))
     return (
-        f'<body mocap="true" pos="{_text(NOWHERE_M)}"><geom type="box" size="{_text(slab_half_m(support))}" '
+        f'<body mocap="true" pos="{_text(NOWHERE_M)}"><geom type="box" size="{_text(slab.half_m)}" '
         f'contype="{links}" conaffinity="0"/></body>'
     )
 
 
-def _hold(body: Humanoid, support: Support) -> str:
+def _hold(hold: Hold) -> str:
     """A hand that may hold on to where it is."""
-    hold = Hold.of(body, support)
     return f'<connect body1="{hold.link}" anchor="{_text(hold.hand_m)}" active="false"/>'
 
 

@@ -6,7 +6,6 @@ import os
 import tempfile
 import weakref
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -14,19 +13,10 @@ from selfcorrect.motion.correction.support import Support
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid
 from selfcorrect.simulators.body.vectors import Numbers
 from selfcorrect.simulators.engines.bullet import pybullet
+from selfcorrect.simulators.engines.props import GRIP_N, NOWHERE_M, Hold, Props, Slab
 from selfcorrect.simulators.engines.urdf import urdf
 from selfcorrect.simulators.engines.world import PerJoint, RootState
 from selfcorrect.simulators.planning.reference import Reference
-from selfcorrect.simulators.planning.supports import (
-    GRIP_N,
-    NOWHERE_M,
-    PULL,
-    Hold,
-    carried_links,
-    slab_centre_m,
-    slab_half_m,
-    under,
-)
 from selfcorrect.simulators.settings import EngineSettings
 
 
@@ -44,45 +34,40 @@ class PyBulletWorld:
         self.close = weakref.finalize(self, pybullet.disconnect, self.client)
         """Free the simulation; happens by itself when the world is forgotten."""
         self._body: Humanoid | None = None
-        self._slabs: dict[int, _Slab] = {}
-        self._holds: dict[int, _Grip] = {}
+        self._props = Props({}, {})
         self._step_s = 0.0
 
     def build(self, body: Humanoid, step_s: float, supports: Sequence[Support] = ()) -> None:
         """Load the body, unless it is the one already there, alone."""
         self._step_s = step_s
         pybullet.setPhysicsEngineParameter(fixedTimeStep=step_s, physicsClientId=self.client)
-        if body is not self._body or supports or self._slabs or self._holds:
+        if body is not self._body or supports or self._props:
             self._load(body)
-            self._body = body
-            self._slabs = {index: self._slab(body, each) for index, each in enumerate(supports) if not each.is_grip}
-            self._holds = {
-                index: _Grip(body, Hold.of(body, each)) for index, each in enumerate(supports) if each.is_grip
-            }
+            self._body, self._props = body, Props.of(body, supports)
+            self._slabs = [self._slab(slab) for slab in self._props.slabs.values()]
+            self._grips = {index: _Grip(body, hold) for index, hold in self._props.holds.items()}
 
     def _height_m(self, link: int) -> float:
         """Height of a link's joint, or of the root's centre."""
         return (self.positions_m([link])[0] if link else self.root().position_m)[2]
 
-    def _slab(self, body: Humanoid, support: Support) -> _Slab:
-        """A slab and its place when it is there; until then it is far below the floor."""
-        client, half_m = {"physicsClientId": self.client}, slab_half_m(support)
-        shape = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=half_m, **client)
-        slab = pybullet.createMultiBody(0, shape, basePosition=NOWHERE_M, **client)
-        pybullet.changeDynamics(slab, -1, lateralFriction=1.0, **client)
-        pybullet.setCollisionFilterGroupMask(slab, -1, 0, 0, **client)
-        for link in carried_links(body, support.part):
-            pybullet.setCollisionFilterPair(slab, self.body_id, -1, link - 1, 1, **client)
-        return _Slab(slab, slab_centre_m(support), under(body, support), support.top_m[1])
+    def _slab(self, slab: Slab) -> int:
+        """A slab, at first far below the floor."""
+        client = {"physicsClientId": self.client}
+        shape = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=slab.half_m, **client)
+        box = pybullet.createMultiBody(0, shape, basePosition=NOWHERE_M, **client)
+        pybullet.changeDynamics(box, -1, lateralFriction=1.0, **client)
+        pybullet.setCollisionFilterGroupMask(box, -1, 0, 0, **client)
+        for link in slab.links:
+            pybullet.setCollisionFilterPair(box, self.body_id, -1, link - 1, 1, **client)
+        return box
 
     def show(self, supports: Collection[int]) -> None:
         """Move slabs to their places, or away; hold hands where they are, or let them go."""
-        for index, slab in self._slabs.items():
-            there = index in supports and self._height_m(slab.under) > slab.top_m
-            place_m = slab.centre_m if there else NOWHERE_M
-            pybullet.resetBasePositionAndOrientation(slab.id, place_m, [0, 0, 0, 1], physicsClientId=self.client)
-        for index, hold in self._holds.items():
-            hold.pull(self.body_id, self.client) if index in supports else hold.let_go(self.client)
+        for slab, place_m in zip(self._slabs, self._props.slab_places_m(supports, self._height_m), strict=True):
+            pybullet.resetBasePositionAndOrientation(slab, place_m, [0, 0, 0, 1], physicsClientId=self.client)
+        for index, grip in self._grips.items():
+            grip.pull(self.body_id, self.client) if index in supports else grip.let_go(self.client)
 
     def _load(self, body: Humanoid) -> None:
         client, settings = {"physicsClientId": self.client}, self.settings
@@ -189,20 +174,11 @@ class PyBulletWorld:
         return loads_n
 
 
-class _Slab(NamedTuple):
-    """A support: its place while it is there, the link that is then above it, and its height."""
-
-    id: int
-    centre_m: Numbers
-    under: int
-    top_m: float
-
-
 class _Grip:
     """A hand that may grip a hold: where it is at first, then drawn to the hold."""
 
     def __init__(self, body: Humanoid, hold: Hold) -> None:
-        self._joint, self._place_m = hold.link - 1, hold.place_m
+        self._hold, self._joint = hold, hold.link - 1
         self._from_centre_m = (hold.hand_m - body.centre_m[hold.link]).tolist()
         self._hand_m = hold.place_m
         self._constraint: int | None = None
@@ -211,7 +187,7 @@ class _Grip:
         """Grip, or go on to pull."""
         if self._constraint is None:
             self._constraint, self._hand_m = self._held(body, client)
-        self._hand_m = self._hand_m + PULL * (self._place_m - self._hand_m)
+        self._hand_m = self._hold.drawn(self._hand_m)
         pybullet.changeConstraint(
             self._constraint, jointChildPivot=self._hand_m.tolist(), maxForce=GRIP_N, physicsClientId=client
         )

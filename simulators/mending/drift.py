@@ -182,7 +182,7 @@ def _bell(values: np.ndarray) -> np.ndarray:
 def _floor(heights_m: np.ndarray, cue: np.ndarray) -> float:
     """The 35th percentile of the lowest point's height, weighted by the best cue of its time.
 
-    Not `grounding.floor_height`, which asks which feet are still: under drift none is.
+    Not `floor.floor_height`, which asks which feet are still: under drift none is.
     """
     lowest_m = heights_m.min((1, 2))
     order = np.argsort(lowest_m)

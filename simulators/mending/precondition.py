@@ -28,7 +28,7 @@ from selfcorrect.simulators.body.soles import (
     sole_normals,
     velocities,
 )
-from selfcorrect.simulators.mending import denoising, footing, grounding, limbs
+from selfcorrect.simulators.mending import denoising, floor, foot_lock, limbs
 from selfcorrect.simulators.mending.despike import despike
 from selfcorrect.simulators.mending.drift import floor_drift
 from selfcorrect.simulators.mending.splices import without_splices
@@ -102,7 +102,7 @@ class Posed:
         """(N, T, 2) whether each foot stands; ground_m: (N, T, 2)."""
         fps = self.motions.fps
         speed_m_s = frame_speeds(velocities(self.feet_m, fps))
-        return footing.standing(self.feet_m[..., 1].min(-1) - ground_m, speed_m_s, fps)
+        return foot_lock.standing(self.feet_m[..., 1].min(-1) - ground_m, speed_m_s, fps)
 
     def normals(self, soles: SolePoints) -> np.ndarray:
         """(N, T, 2, 3) upward normals of the soles, world."""
@@ -161,7 +161,7 @@ def ground_under_feet_m(level: Levelled, mode: SupportMode) -> np.ndarray:
 
     That is the floor, or where heights are left alone whatever a foot that hovers a little may stand on.
     """
-    highest_m = 0.0 if mode.moves_to_floor else footing.STANDING_M
+    highest_m = 0.0 if mode.moves_to_floor else foot_lock.STANDING_M
     return np.clip(level.posed.feet_m[..., 1].min(-1), 0.0, highest_m)
 
 
@@ -209,9 +209,9 @@ def _level(posed: Posed, soles: SolePoints, settings: PreconditionSettings) -> P
     fps, heights_m = posed.motions.fps, _floors_m(posed, soles)
     if settings.mode.finds_supports:
         speed_m_s = frame_speeds(velocities(posed.feet_m, fps))
-        stands = (speed_m_s < grounding.STILL_M_S) & (posed.normals(soles)[..., 1] > np.cos(STANCE_TILT_RAD))
+        stands = (speed_m_s < floor.STILL_M_S) & (posed.normals(soles)[..., 1] > np.cos(STANCE_TILT_RAD))
         each = zip(posed.feet_m[..., 1].min(-1), stands, posed.motions.root_m[..., 1], heights_m, strict=True)
-        heights_m = [grounding.lowest_level(*feet, fps=fps) for feet in each]
+        heights_m = [floor.lowest_level(*feet, fps=fps) for feet in each]
     return posed.moved(np.array([[0.0, -height_m, 0.0] for height_m in heights_m])[:, None])
 
 
@@ -219,7 +219,7 @@ def _floors_m(posed: Posed, soles: SolePoints) -> list[float]:
     """Height of each motion's floor."""
     speed_m_s = frame_speeds(velocities(posed.feet_m, posed.motions.fps))
     flat = posed.normals(soles)[..., 1] > np.cos(FLAT_STANCE_RAD)
-    return [grounding.floor_height(*feet) for feet in zip(posed.feet_m[..., 1].min(-1), speed_m_s, flat, strict=True)]
+    return [floor.floor_height(*feet) for feet in zip(posed.feet_m[..., 1].min(-1), speed_m_s, flat, strict=True)]
 
 
 def _origin_m(supports: Sequence[Support], frames: int, raised_m: float) -> float:
@@ -230,7 +230,7 @@ def _origin_m(supports: Sequence[Support], frames: int, raised_m: float) -> floa
     """
     stood_m = ground_of_feet_m(supports, frames).max(1)
     grounds_m = np.unique(stood_m)
-    share = np.mean(np.abs(stood_m[:, None] - grounds_m) < grounding.LEVEL_M / 2, axis=0)
+    share = np.mean(np.abs(stood_m[:, None] - grounds_m) < floor.LEVEL_M / 2, axis=0)
     return float(grounds_m[np.argmin(np.abs(grounds_m - raised_m) - WORTH_M * share)])
 
 
@@ -244,15 +244,15 @@ def _plant_feet(posed: Posed, soles: SolePoints, ground_m: np.ndarray) -> Motion
         feet_m[..., 1].min(-1) - ground_m
         for feet_m in (
             posed.feet_m,
-            _turned(posed.feet_m, ankles_m, footing.flattening(normals, np.ones(stands.shape))),
+            _turned(posed.feet_m, ankles_m, foot_lock.flattening(normals, np.ones(stands.shape))),
         )
     )
-    share = np.maximum(footing.flat_share(normals, stands, fps), footing.share_above(heights_m, flat_m, fps))
-    turns = footing.flattening(normals, share)
+    share = np.maximum(foot_lock.flat_share(normals, stands, fps), foot_lock.share_above(heights_m, flat_m, fps))
+    turns = foot_lock.flattening(normals, share)
     feet_m = _turned(posed.feet_m, ankles_m, turns)
     velocity_m_s = velocities(feet_m, fps)
     heights_m = feet_m[..., 1].min(-1) - ground_m
-    moves_m = footing.lock(heights_m, velocity_m_s, frame_speeds(velocity_m_s), stands, fps)
+    moves_m = foot_lock.lock(heights_m, velocity_m_s, frame_speeds(velocity_m_s), stands, fps)
     targets_m = ankles_m + moves_m
     shift_m = _lowering(posed.positions_m, targets_m, legs, stands, fps)
     rotations = bend_legs(motions.skeleton, posed.positions_m, posed.orientations, shift_m, targets_m, turns)

@@ -18,7 +18,7 @@ from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body.humanoid import Humanoid
 from selfcorrect.simulators.planning.dynamics import Demand, demand
-from selfcorrect.simulators.planning.supports import above_ground_m
+from selfcorrect.simulators.planning.ground import above_ground_m
 
 CONTACT_HEIGHT_M = (0.003, 0.015)
 CONTACT_SPEED_M_S = (0.1, 0.4)

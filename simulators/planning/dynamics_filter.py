@@ -20,7 +20,7 @@ from selfcorrect.simulators.body.curves import second_difference_bands
 from selfcorrect.simulators.body.humanoid import Humanoid
 from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
 from selfcorrect.simulators.planning.contact_plan import plan_contacts
-from selfcorrect.simulators.planning.supports import above_ground_m
+from selfcorrect.simulators.planning.ground import above_ground_m
 
 ROUNDS = 2
 ITERATIONS = 20

@@ -18,7 +18,7 @@ from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid
 from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
 from selfcorrect.simulators.planning.contact_plan import plan_contacts
-from selfcorrect.simulators.planning.supports import above_ground_m
+from selfcorrect.simulators.planning.ground import above_ground_m
 
 ITERATIONS = 20
 

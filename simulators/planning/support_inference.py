@@ -20,11 +20,11 @@ from selfcorrect.motion.correction.timeline import spans
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.simulators.body.carrying import onto_links
 from selfcorrect.simulators.body.humanoid import Humanoid, humanoid
+from selfcorrect.simulators.body.links import onto_links
 from selfcorrect.simulators.planning.contact_plan import MOMENT_WEIGHT, contact_activation, contact_forces, net_wrench
 from selfcorrect.simulators.planning.dynamics import demand
-from selfcorrect.simulators.planning.supports import above_ground_m, carried_places
+from selfcorrect.simulators.planning.ground import above_ground_m, carried_places
 
 ROUNDS = (
     ("left foot", "right foot"),

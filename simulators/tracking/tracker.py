@@ -23,13 +23,13 @@ from selfcorrect.simulators.body.frames import (
 )
 from selfcorrect.simulators.body.humanoid import Humanoid
 from selfcorrect.simulators.body.vectors import Numbers, cross
+from selfcorrect.simulators.engines.props import present
 from selfcorrect.simulators.engines.world import PerJoint, RootState, World
 from selfcorrect.simulators.planning.contact_plan import ContactPlan
 from selfcorrect.simulators.planning.dynamics import joint_torques
 from selfcorrect.simulators.planning.reference import Reference, between_frames, rotation_velocities
-from selfcorrect.simulators.planning.supports import present
 from selfcorrect.simulators.settings import TrackerSettings
-from selfcorrect.simulators.tracking.anchoring import LegAnchors
+from selfcorrect.simulators.tracking.leg_feedback import LegFeedback
 from selfcorrect.simulators.tracking.root_wrench import root_wrench
 
 
@@ -99,7 +99,7 @@ def follow(
     _start(world, goals[0], reference.rotations(times_s[:2])[:, 1:], times_s[1])
 
     wrench = root_wrench(settings.drive, body.total_mass_kg)
-    anchors = LegAnchors(body, plan, jacobians, motion.fps, times_s[:-1])
+    anchors = LegFeedback(body, plan, jacobians, motion.fps, times_s[:-1])
     poses, wrenches, loads_n, lost_at = [(world.root(), world.rotations())], [], [], None
     for count, (goal, step) in enumerate(zip(goals, steps, strict=False), start=1):
         root = world.root()

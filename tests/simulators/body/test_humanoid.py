@@ -11,8 +11,8 @@ from selfcorrect.motion.body.flesh import stature_m
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.simulators.body.carrying import onto_links, onto_skeleton
 from selfcorrect.simulators.body.humanoid import CARRIED_PARTS, humanoid
+from selfcorrect.simulators.body.links import onto_links, onto_skeleton
 
 
 def with_finger(skeleton: Skeleton) -> Skeleton:

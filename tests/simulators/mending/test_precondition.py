@@ -16,7 +16,7 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.curves import whittaker
 from selfcorrect.simulators.body.leg_ik import MAXIMUM_REACH, Legs, bend_legs, shortest_turn
 from selfcorrect.simulators.body.soles import fit_soles
-from selfcorrect.simulators.mending import footing, grounding
+from selfcorrect.simulators.mending import floor, foot_lock
 from selfcorrect.simulators.mending.despike import despike
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.pipeline import precondition
@@ -52,7 +52,7 @@ def test_short_gaps_in_stances_close_and_short_stances_go():
     speed_m_s[0, 2:8, 0] = 0.0
     speed_m_s[0, 4, 0] = 1.0
     speed_m_s[0, 12:14, 0] = 0.0
-    stands = footing.standing(height_m, speed_m_s, fps=30.0)
+    stands = foot_lock.standing(height_m, speed_m_s, fps=30.0)
     assert np.flatnonzero(stands[0, :, 0]).tolist() == list(range(2, 8))
     assert not stands[..., 1].any()
 
@@ -62,7 +62,7 @@ def test_swings_are_bridged_smoothly():
     stands[0, [3, 4, 24, 25], 0] = True
     anchors_m = np.zeros((1, 32, 2, 3))
     anchors_m[0, 3:5, 0], anchors_m[0, 24:26, 0] = 0.02, 0.06
-    moves_m = footing.bridge_swings(anchors_m, stands, fps=30.0)
+    moves_m = foot_lock.bridge_swings(anchors_m, stands, fps=30.0)
     assert np.allclose(moves_m[0, [3, 4], 0], 0.02)
     assert np.allclose(moves_m[0, [24, 25], 0], 0.06)
     assert (np.diff(moves_m[0, 4:25, 0, 1]) >= 0).all()
@@ -191,24 +191,24 @@ def test_toes_that_dip_do_not_raise_the_body():
     soles_m = np.tile([0.0, 0.0], (60, 1))
     soles_m[:20, 0], soles_m[30:50, 1] = -0.05, -0.05
     flat = soles_m == 0.0
-    assert grounding.floor_height(soles_m, np.zeros((60, 2)), flat) == 0.0
-    assert grounding.floor_height(soles_m, np.zeros((60, 2)), np.zeros((60, 2), dtype=bool)) == -0.05
+    assert floor.floor_height(soles_m, np.zeros((60, 2)), flat) == 0.0
+    assert floor.floor_height(soles_m, np.zeros((60, 2)), np.zeros((60, 2), dtype=bool)) == -0.05
 
 
 def test_sunken_toes_are_turned_up_as_far_as_needed():
     normals = np.tile([0.0, np.cos(0.4), np.sin(0.4)], (1, 30, 2, 1))
-    share = footing.share_above(np.full((1, 30, 2), -0.03), np.full((1, 30, 2), 0.03), fps=30.0)
+    share = foot_lock.share_above(np.full((1, 30, 2), -0.03), np.full((1, 30, 2), 0.03), fps=30.0)
     assert np.allclose(share, 0.5)
-    turned = Rotation.from_quat(footing.flattening(normals, share)).apply(normals)
+    turned = Rotation.from_quat(foot_lock.flattening(normals, share)).apply(normals)
     assert np.allclose(np.arccos(turned[..., 1]), 0.2)
-    assert not footing.share_above(np.full((1, 30, 2), 0.01), np.full((1, 30, 2), 0.03), fps=30.0).any()
+    assert not foot_lock.share_above(np.full((1, 30, 2), 0.01), np.full((1, 30, 2), 0.03), fps=30.0).any()
 
 
 def test_swinging_feet_do_not_drag():
     stands = np.ones((1, 40, 2), dtype=bool)
     stands[0, 10:30, 0] = False
     soles_m, speed_m_s = np.zeros((1, 40, 2)), np.where(stands, 0.0, 0.5)
-    moves_m = footing.lock(soles_m, np.zeros((1, 39, 2, 2)), speed_m_s, stands, fps=30.0)
+    moves_m = foot_lock.lock(soles_m, np.zeros((1, 39, 2, 2)), speed_m_s, stands, fps=30.0)
     assert (moves_m[0, 10:30, 0, 1] > 0.005).all()
     assert moves_m[..., 1].max() < 0.012
     assert np.allclose(moves_m[0, :, 1], 0.0)

@@ -9,8 +9,8 @@ import pytest
 from scipy.optimize import minimize
 
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.simulators.body.carrying import onto_links
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, humanoid
+from selfcorrect.simulators.body.links import onto_links
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.pipeline import precondition
 from selfcorrect.simulators.planning.contact_plan import contact_forces, plan_contacts

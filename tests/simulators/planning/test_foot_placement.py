@@ -6,8 +6,8 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.simulators.body.carrying import onto_links
 from selfcorrect.simulators.body.humanoid import humanoid
+from selfcorrect.simulators.body.links import onto_links
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.pipeline import precondition
 from selfcorrect.simulators.planning.contact_plan import plan_contacts

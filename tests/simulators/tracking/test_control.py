@@ -11,15 +11,15 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body import frames
-from selfcorrect.simulators.body.carrying import onto_links
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, humanoid
 from selfcorrect.simulators.body.leg_ik import Legs
+from selfcorrect.simulators.body.links import onto_links
 from selfcorrect.simulators.body.vectors import cross, multiplied, rotated_back, rotation_error, turned
 from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.planning.contact_plan import plan_contacts
 from selfcorrect.simulators.planning.reference import Reference, between_frames, rotation_velocities
 from selfcorrect.simulators.settings import DriveSettings
-from selfcorrect.simulators.tracking.anchoring import LegAnchors, leg_jacobians
+from selfcorrect.simulators.tracking.leg_feedback import LegFeedback, leg_jacobians
 from selfcorrect.simulators.tracking.root_wrench import root_wrench
 
 STILL = (0.0, 0.0, 0.0)
@@ -146,7 +146,7 @@ def striding(clips):
     links = onto_links(body, motion)
     plan = plan_contacts(body, links, 0.5)
     times_s = np.arange(motion.root_m.shape[1] - 1) / motion.fps
-    anchors = LegAnchors(body, plan.of(0), leg_jacobians(body, links, plan)[0], motion.fps, times_s)
+    anchors = LegFeedback(body, plan.of(0), leg_jacobians(body, links, plan)[0], motion.fps, times_s)
     load_n = plan.force_n[0, :, : len(body.soles), 1].reshape(len(times_s) + 1, 2, -1).sum(-1)
     swing = int(np.flatnonzero((load_n[:, 0] == 0) & (load_n[:, 1] > 0.5 * body.total_mass_kg * GRAVITY_M_S2))[0])
     return body, plan.of(0), anchors, swing

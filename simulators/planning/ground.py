@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
 from selfcorrect.motion.correction.support import CARRIED_PARTS, Support
-from selfcorrect.simulators.body.frames import to_simulator
 from selfcorrect.simulators.body.humanoid import Humanoid
 
 SOFT_PARTS = ("seat", "left knee", "right knee", "back", "left hand", "right hand")
@@ -18,45 +16,6 @@ FLESH_M = 0.03
 
 ELSEWHERE_M = 0.08
 """A place further than this from the support's height is not what it carries: a heel beyond the edge of a step."""
-
-SLAB_M = 0.1
-NOWHERE_M = (0.0, 0.0, -100.0)
-"""Supports are slabs of this thickness, so that limbs swing below them, and are put out of the way when not in use."""
-
-GRIP_N = 1500.0
-PULL = 0.1
-"""Strength of a hand that holds on, and the share of its way to the hold by which it is drawn there in each frame."""
-
-
-def under(body: Humanoid, support: Support) -> int:
-    """The link whose joint shows whether what a slab carries is above it: ankle, knee, elbow or the root."""
-    return carried_links(body, support.part)[0]
-
-
-def slab_half_m(support: Support) -> list[float]:
-    """Half of the extent of a support's slab, in the simulator's frame."""
-    return [support.size_m[0] / 2, support.size_m[1] / 2, SLAB_M / 2]
-
-
-def slab_centre_m(support: Support) -> list[float]:
-    """The middle of a support's slab, in the simulator's frame."""
-    return (to_simulator(np.array(support.top_m)) - [0.0, 0.0, SLAB_M / 2]).tolist()
-
-
-class Hold(NamedTuple):
-    """A hold at `place_m` (3,) in the simulator's frame, and the link that grips it by `hand_m` (3,) in its frame."""
-
-    link: int
-    hand_m: np.ndarray
-    place_m: np.ndarray
-
-    @classmethod
-    def of(cls, body: Humanoid, support: Support) -> Hold:
-        """The hold that a support is."""
-        hand = int(carried_places(body, support.part).argmax())
-        up_m = [0.0, 0.0, body.touches.radii_m[hand]]
-        link, hand_m = int(body.touches.links[hand]), body.touches.offsets_m[hand]
-        return cls(link, hand_m, to_simulator(np.array(support.top_m)) + up_m)
 
 
 def carried_links(body: Humanoid, part: str) -> list[int]:
@@ -107,11 +66,3 @@ def _ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Support])
         beneath_m = support.top_m[1] + np.clip(above_m, -gives_m, gives_m)
         ground_m[frames, places] = np.where(np.abs(above_m) < ELSEWHERE_M, beneath_m, ground_m[frames, places])
     return ground_m
-
-
-def present(supports: Sequence[Support], frames: int) -> list[set[int]]:
-    """Which supports are there in each frame, one frame earlier than in use."""
-    return [
-        {index for index, support in enumerate(supports) if support.first - 1 <= frame <= support.last}
-        for frame in range(frames)
-    ]

@@ -26,10 +26,10 @@ from selfcorrect.simulators.body.vectors import rotation_error
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.engines.world import RootState
-from selfcorrect.simulators.mending import footing
+from selfcorrect.simulators.mending import foot_lock
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.pipeline import precondition
-from selfcorrect.simulators.planning.supports import carried_places
+from selfcorrect.simulators.planning.ground import carried_places
 from selfcorrect.simulators.settings import EngineSettings, TrackerSettings
 
 EYE = np.eye(3)
@@ -64,7 +64,7 @@ def stepping(walk: Motion, heights_m: list[float]) -> tuple[Motion, list[Support
     for (first, foot, last), height_m in zip(starts, heights_m, strict=True):
         anchors_m[0, first : last + 1, foot, 1] = height_m
         truth.append(Support(f"{('left', 'right')[foot]} foot", (0.0, height_m, 0.0), (0.0, 0.0), first, last))
-    lifted_m = footing.bridge_swings(anchors_m, stands[None], batch.fps)[0]
+    lifted_m = foot_lock.bridge_swings(anchors_m, stands[None], batch.fps)[0]
     body_m = gaussian_filter1d(lifted_m[..., 1].min(1), 4, mode="nearest") - 0.04
     return posed_legs(walk, body_m[:, None] * UP, lifted_m), truth
 

@@ -1,4 +1,4 @@
-"""Re-anchoring: leg targets give way to where the body really is.
+"""Feedback on the legs: their targets give way to where the body really is.
 
 A foot that landed beside its place would be dragged, and the root pushed, by a leg that insists on the reference. So a
 leg that bears load aims at where its foot stands, through the Jacobian of the two-bone inverse kinematics along the
@@ -66,7 +66,7 @@ def leg_jacobians(body: Humanoid, motions: MotionBatch, plans: ContactPlan) -> n
     return jacobians * np.minimum(1.0, STEEPEST_RAD_M / np.maximum(steepest, 1e-9))  # hip and knee bend in concert
 
 
-class LegAnchors:
+class LegFeedback:
     """Moves the leg targets of one motion, step by step, in the simulator's frame; remembers low-passed errors."""
 
     def __init__(
