@@ -23,14 +23,12 @@ from selfcorrect.statistics import mean_interval
 
 @dataclass(frozen=True)
 class Curation:
-    """Categories with the truth's probabilities and rewards; of two samples one is kept by Bradley–Terry choice.
-
-    rival_rewards: those of a second group of raters, who make every other choice in the arm with heterogeneous raters.
-    """
+    """Categories with the truth's probabilities and rewards; of two samples one is kept by Bradley–Terry choice."""
 
     probabilities: tuple[float, ...] = (0.3, 0.25, 0.2, 0.15, 0.1)
     rewards: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5, 2.0)
     rival_rewards: tuple[float, ...] = (2.5, 0.0, 0.0, 0.0, 0.0)
+    """Those of a second group of raters, who make every other choice in the arm with heterogeneous raters."""
     real_count: int = 2000
     generations: int = 30
     seeds: int = 30

@@ -46,14 +46,17 @@ def quick() -> Fairness:
 class GroupedGaussians:
     """One Gaussian per group and label, and one linear classifier for all, which labels what is sampled.
 
-    shares: (2, 2) of each group and label; means: (2, 2, 2); deviations: (2, 2, 2); boundary: (3,) of 1, x₁, x₂.
     An event is (x₁, x₂, group, label).
     """
 
     shares: Tensor
+    """(2, 2) of each group and label."""
     means: Tensor
+    """(2, 2, 2) of each group, label and coordinate."""
     deviations: Tensor
+    """(2, 2, 2), likewise."""
     boundary: Tensor
+    """(3,) weights of 1, x₁, x₂."""
 
     @classmethod
     def untrained(cls) -> Self:

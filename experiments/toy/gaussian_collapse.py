@@ -30,11 +30,12 @@ POLICIES = ("replace", "augment", "accumulate", "fresh")
 
 @dataclass(frozen=True)
 class GaussianCollapse:
-    """n real points in the plane; λ = 1 unless said; spread: factor of the erring sampler on the variance."""
+    """n real points in the plane; λ = 1 unless said."""
 
     real_count: int = 20
     generations: int = 60
     spread: float = 3.0
+    """Factor of the erring sampler on the variance."""
     below_threshold: float = 0.25
     above_threshold: float = 1.0
     sizes: tuple[int, ...] = (20, 80)

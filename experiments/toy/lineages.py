@@ -30,18 +30,19 @@ DIMENSION = 16
 
 @dataclass(frozen=True)
 class Lineages:
-    """Points of labels with the sizes of the motion experiment; fully synthetic loops of memorisers.
-
-    unevenness: c of the uneven arms; bandwidths: of the kernel arms, in standard deviations of the data; pull and
-    preference: of the biased arms; draws: candidates per sample of the matched arms.
-    """
+    """Points of labels with the sizes of the motion experiment; fully synthetic loops of memorisers."""
 
     label_sizes: tuple[int, ...] = (3, 4, 6, 7, 9, 9, 9, 10, 10, 10, 11, 13, 13, 14)
     unevenness: float = 0.67
+    """c of the uneven arms."""
     bandwidths: tuple[float, ...] = (0.05, 0.1, 0.2)
+    """Those of the kernel arms, in standard deviations of the data."""
     pull: float = 0.1
+    """Of the biased arms: the share of the way to the mean."""
     preference: float = 1.0
+    """Of the biased arms: how much points near the mean are preferred."""
     draws: int = 8
+    """Candidates per sample of the matched arms."""
     generations: int = 12
     seeds: int = 30
     seed: int = 0

@@ -24,7 +24,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """A diagram. caveat: which assumption of its predictions the run does not fully meet; written into it."""
+    """A diagram."""
 
     title: str
     x_label: str
@@ -34,6 +34,7 @@ class Panel:
     log_x: bool = False
     log_y: bool = False
     caveat: str = ""
+    """Which assumption of its predictions the run does not fully meet; written into it."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +73,14 @@ class Scatter:
 
 @dataclass(frozen=True)
 class Check:
-    """A statement, what was predicted and measured, and whether the run bears it out.
-
-    published: the statement is a claim of the cited papers, so that "fails" means that it did not reproduce.
-    """
+    """A statement, what was predicted and measured, and whether the run bears it out."""
 
     statement: str
     outcome: Outcome
     measured: str
     predicted: str = ""
     published: bool = True
+    """The statement is a claim of the cited papers, so that "fails" means that it did not reproduce."""
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from selfcorrect.registry import Registry, Row
 
 @dataclass(frozen=True)
 class ToyRow(Row):
-    """A toy loop; summary: its title; source: the papers it is taken from.
+    """A toy loop, with its title as summary.
 
     It leads to a module with `run(settings)` and `quick()`, settings for a quick look whose defaults are the full ones.
     """
 
     source: str = ""
+    """The papers it is taken from."""
 
 
 def _toy(name: str, title: str, source: str) -> ToyRow:
