@@ -226,7 +226,7 @@ NAMED = (
     ("Policies", "`--policy`", POLICIES, "What the next generation trains on: [the loop](concepts/loop.md)."),
     ("Correctors", "`--corrector`", CORRECTORS, "Beside these: a function of yours, `package.module:function`."),
     ("Denoisers", "`--denoiser`", DENOISERS, "The networks of motion diffusion models."),
-    ("Defences", "`--defence`", DEFENCES, "Against the loss of modes."),
+    ("Defences", "`--defence`", DEFENCES, "Against the loss of modes: [keeping the modes](modes.md)."),
     ("Engines", "`--engine`", ENGINES, "The simulators of the physics corrector."),
     ("Runners", "`--runner`", RUNNERS, "Where the jobs of an experiment run."),
     ("Toy loops", "`selfcorrect toy`", TOYS, "Published loops at toy scale: [theory gallery](concepts/theory.md)."),

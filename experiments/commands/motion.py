@@ -11,6 +11,7 @@ from tyro.conf import arg
 
 from selfcorrect.errors import SettingError
 from selfcorrect.experiments.commands.inputs import must_exist
+from selfcorrect.experiments.defence_table import DEFENCES
 from selfcorrect.experiments.motion.corrector_table import CORRECTORS
 from selfcorrect.models.diffusion.presets import preset, preset_names
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 def _correctors() -> str:
     return f"Only these against uncorrected; package.module:function is your own.\n{CORRECTORS.described()}"
+
+
+def _defences() -> str:
+    return f"Also arms with these defences against the loss of modes, alone and corrected.\n{DEFENCES.described()}"
 
 
 def _denoisers() -> str:
@@ -50,8 +55,7 @@ class MotionCommand:
     corrector: Annotated[tuple[str, ...], arg(help=_correctors())] = ()
     corrector_timeout: float | None = None
     """Seconds after which a call of your own corrector, for one motion or one batch, ends the run."""
-    defence: tuple[str, ...] = ()
-    """Compare arms with these defences against the loss of modes, such as lineages (matching and extrapolation)."""
+    defence: Annotated[tuple[str, ...], arg(help=_defences())] = ()
     gamma: float | None = None
     """γ ≥ 0: each sample is replaced by its corrected form with probability γ/(1+γ). By default all are."""
     generations: int | None = None
