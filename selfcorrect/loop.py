@@ -132,6 +132,8 @@ def run_loop(
     """
     done = max(store.latest, 0)
     model = task.model.load_state(store.state(done) if done else first.state(0))
+    if done >= plan.generations:
+        return model
     watch = Stopwatch()
     with _phase(watch, "correct", done + 1):
         real = task.real

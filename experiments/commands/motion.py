@@ -78,7 +78,7 @@ class MotionCommand:
     wandb: Literal["off", "offline", "online"] = "offline"
     """Weights & Biases: offline writes its files into the run folder, online sends them."""
     keep: Literal["all", "needed"] = "all"
-    """Of the samples that models trained on: all, or only what going on needs, which bounds the disk of a long run."""
+    """Of models and samples: those of all generations, or only what going on and the report need."""
     repair: bool = False
     """Do generations again that are not what was written; `selfcorrect verify` finds them."""
     workers: int | None = None

@@ -104,6 +104,8 @@ def run_arm(run: SeedRun, arm: Arm, progress: Progress) -> None:
             progress("generation", generation.number, run.settings.generations)
 
         run_loop(loop_task, plan, store, first, run.stream, observe)
+        if run.keep == "needed":
+            store.finish()
 
 
 def arm_plan(run: SeedRun, arm: Arm, task: MotionTask, first: FolderReader, progress: Progress) -> tuple[Task, Plan]:

@@ -112,7 +112,7 @@ class Reparation:
         mixed = self.policy.mix(real, history, generation, stream)
         group = mixed.values[:, 2].long()
         counts = torch.bincount(group, minlength=2).clamp(min=1)
-        return replace(mixed, weights=mixed.weights / counts[group] * len(mixed) / 2)
+        return mixed.with_weights(mixed.weights / counts[group] * len(mixed) / 2)
 
 
 def people(count: int, minority_share: float, stream: Stream) -> Tensor:

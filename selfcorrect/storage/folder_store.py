@@ -118,6 +118,13 @@ class FolderStore(FolderReader):
         if self._folder_of(generation.number - 2).is_dir():
             self._prune(generation.number - 2)
 
+    def finish(self) -> None:
+        """Drop what only a loop that goes on needs: all samples, and all models but the last."""
+        for number, folder in generation_folders(self.folder):
+            drop_samples(folder)
+            if number < self._latest:
+                (folder / MODEL).unlink(missing_ok=True)
+
     def _prune(self, generation: int) -> None:
         """Remove what need not be kept of a generation that is long past."""
         if generation >= self._latest - 1:

@@ -307,3 +307,15 @@ def test_a_bias_sees_the_training_set_with_its_newest_samples_as_drawn(tmp_path)
     with FolderStore(tmp_path / "run", {}) as resumed:
         run_loop(task, plan, resumed, first, STREAM)
     assert torch.equal(seen[-1].values, seen[2].values)
+
+
+def test_a_finished_loop_without_its_samples_is_left_as_it_is(tmp_path: Path):
+    task, plan, first = gaussian_task(10, 5), Plan(Accumulate(), generations=3), MemoryStore()
+    train_first_generation(task, first, STREAM)
+    with FolderStore(tmp_path / "run", {}) as store:
+        last = run_loop(task, plan, store, first, STREAM)
+        store.finish()
+        again = run_loop(task, plan, store, first, STREAM, lambda generation: pytest.fail("a generation was run"))
+        assert all(torch.equal(value, again.state()[name]) for name, value in last.state().items())
+        with pytest.raises(LoopError, match=r"synthetic\.safetensors is missing"):
+            run_loop(task, replace(plan, generations=4), store, first, STREAM)

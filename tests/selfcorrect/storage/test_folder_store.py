@@ -288,6 +288,18 @@ def test_a_folder_that_kept_all_can_go_on_without(tmp_path: Path):
     assert sum(path.stat().st_size for path in kept_all.rglob("*.safetensors")) < 0.7 * whole
 
 
+def test_a_finished_run_keeps_what_reports_need(tmp_path: Path):
+    with FolderStore(tmp_path / "run", {}, keep_models=False) as store:
+        for number in range(4):
+            store.commit(generation(number))
+        store.finish()
+        assert torch.equal(store.state(3)["mean"], torch.full((3,), 3.0))
+        assert [store.metrics(number)["fid"] for number in range(4)] == [0.0, 1.5, 3.0, 4.5]
+    assert not damage_below(tmp_path / "run")
+    kept = [path.parent.name for path in (tmp_path / "run").rglob("*.safetensors")]
+    assert kept == ["generation-0003"]
+
+
 def test_samples_for_training_are_those_of_the_batch(store: Store):
     for number in range(3):
         store.commit(generation(number))
