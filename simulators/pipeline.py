@@ -117,11 +117,11 @@ def _with_polish(found: Sequence[Finding], polish_m: np.ndarray) -> list[Finding
 def _planned(body: Humanoid, mended: Preconditioned, settings: TrackerSettings) -> Planned:
     """Motions that contacts can explain as far as possible, and these contacts."""
     supports, friction = mended.supports, settings.engine.friction
-    links = clear_floor(body, onto_links(body, mended.motions), supports)
+    links = clear_floor(body, onto_links(body, mended.motions), supports, settings.plan.filter)
     if settings.filter_dynamics:
-        links = filter_dynamics(body, links, friction, supports)
-        links = place_feet(body, links, friction, supports)
-    contacts = plan_contacts(body, links, friction, supports=supports)
+        links = filter_dynamics(body, links, friction, supports, settings.plan)
+        links = place_feet(body, links, friction, supports, settings.plan)
+    contacts = plan_contacts(body, links, friction, supports, settings.plan.contacts)
     return Planned(links, contacts, leg_jacobians(body, links, contacts))
 
 

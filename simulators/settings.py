@@ -205,12 +205,128 @@ class AcceptanceSettings:
 
 
 @dataclass(frozen=True)
+class ContactSettings:
+    """How contact forces are planned. Set by hand on CMU clips, by how much of their motion is then explained."""
+
+    free_height_m: float = 0.003
+    """A point carries freely up to this height …"""
+    highest_m: float = 0.015
+    """… and nothing above this one."""
+    free_speed_m_s: float = 0.1
+    """It carries freely up to this speed over the floor …"""
+    fastest_m_s: float = 0.4
+    """… and nothing above this one."""
+    hurry_m_s: float = 1.5
+    """Feet that land and leave within a frame seem to slide: from this speed of the body on both bounds grow with it …
+    """
+    most_hurry: float = 3.0
+    """… up to so many times."""
+    moment_weight: float = 4.0
+    """Weight of moments (N m) against forces (N)."""
+    smoothing_s: float = 0.6 / 30
+    """Standard deviation of the Gaussian that smooths accelerations."""
+    iterations: int = 30
+    """Of ADMM."""
+    over_relaxation: float = 1.6
+    """Of ADMM; Boyd et al. 2011 (§3.4.3) advise 1.5 to 1.8."""
+    penalty: float = 0.003
+    """Of ADMM, as a share of the trace of the problem's matrix."""
+    regularisation: float = 1e-5
+    """Weight of the forces themselves, which spreads them over the points that can carry."""
+
+    def __post_init__(self) -> None:
+        _check_positive(self)
+
+
+@dataclass(frozen=True)
+class FilterSettings:
+    """The dynamics filter, set by hand on CMU clips, where explained forces are traded against distance."""
+
+    rounds: int = 2
+    """Shifts, each of which is planned anew."""
+    iterations: int = 20
+    """Of the contact solver in each round."""
+    moment_weight: float = 9.0
+    """Weight of (N m)² against N²."""
+    shift_weight: float = 2e8
+    """Weight of m² against N²."""
+    shift_limit_m: float = 0.05
+    """Furthest that a round shifts the body."""
+    lift_s: float = 0.1
+    """Time over which a body is lifted out of the floor."""
+
+    def __post_init__(self) -> None:
+        _check_positive(self)
+
+
+@dataclass(frozen=True)
+class PlacementSettings:
+    """How feet turn so that loaded corners of their soles touch, set by hand on CMU clips."""
+
+    iterations: int = 20
+    """Of the contact solver that tells which corners carry."""
+    full_load_bodyweights: float = 0.3
+    """A corner that is to carry this much counts fully."""
+    lever_m: float = 0.1
+    """Distance from the ankle at which turning a foot counts like moving it."""
+    rise_reluctance: float = 0.225
+    """Weight of moving an ankle up and down, against that of a corner's distance."""
+    turn_reluctance: float = 0.75
+    """Weight of turning a foot."""
+    rise_limit_m: float = 0.03
+    """Furthest that an ankle moves."""
+    turn_limit_rad: float = 0.3
+    """Furthest that a foot turns about each axis."""
+    smoothing_s: float = 0.7 / 30
+    """Standard deviation of the Gaussian that smooths both over time."""
+
+    def __post_init__(self) -> None:
+        _check_positive(self)
+
+
+@dataclass(frozen=True)
+class FeedbackSettings:
+    """How legs give way to where the body really is, set by hand on CMU clips by the help that is then needed."""
+
+    full_load_bodyweights: float = 0.1
+    """Planned load on a foot from which on its leg counts as standing."""
+    stand_lag_s: float = 0.15
+    """Time constant with which the error of a standing foot is followed."""
+    turn_lag_s: float = 0.015
+    """That of the pelvis' orientation."""
+    swing_lag_s: float = 0.08
+    """That of a swinging foot's height."""
+    uprighting: float = 0.6
+    """Share of the pelvis' error that the hip of a standing leg turns back."""
+    limit_m: float = 0.05
+    """Furthest that a target is moved."""
+
+    def __post_init__(self) -> None:
+        _check_positive(self)
+
+
+@dataclass(frozen=True)
+class PlanSettings:
+    """What is planned before a motion is simulated, and how legs may leave the plan."""
+
+    contacts: ContactSettings = ContactSettings()
+    filter: FilterSettings = FilterSettings()
+    placement: PlacementSettings = PlacementSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
+
+
+PLAN = PlanSettings()
+"""The defaults."""
+
+
+@dataclass(frozen=True)
 class TrackerSettings:
     """How a simulated body follows motions; by default in PyBullet at the strength "balanced"."""
 
     body: BodySettings = BodySettings()
     engine: EngineSettings = EngineSettings()
     drive: DriveSettings = DriveSettings()
+    plan: PlanSettings = PLAN
     acceptance: AcceptanceSettings = AcceptanceSettings()
     filter_dynamics: bool = True
     """Shift the body and turn its feet slightly beforehand so that contacts explain more of its motion."""

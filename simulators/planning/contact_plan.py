@@ -19,21 +19,9 @@ from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body.humanoid import Humanoid
 from selfcorrect.simulators.planning.dynamics import Demand, demand
 from selfcorrect.simulators.planning.ground import above_ground_m
-
-CONTACT_HEIGHT_M = (0.003, 0.015)
-CONTACT_SPEED_M_S = (0.1, 0.4)
-"""A point carries freely below the first value and nothing above the second."""
-
-FAST_M_S, FASTEST = 1.5, 3.0
-"""Feet that land and leave within a frame seem to slide: from this speed of the body on both bounds of the speed grow
-with it, up to so many times."""
+from selfcorrect.simulators.settings import PLAN, ContactSettings
 
 Bounds = tuple[float | np.ndarray, float | np.ndarray]
-
-MOMENT_WEIGHT = 4.0
-OVER_RELAXATION = 1.6
-PENALTY = 0.003
-REGULARISATION = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,23 +50,23 @@ def plan_contacts(
     body: Humanoid,
     motions: MotionBatch,
     friction: float,
-    iterations: int = 30,
     supports: Sequence[Sequence[Support]] = (),
+    settings: ContactSettings = PLAN.contacts,
 ) -> ContactPlan:
     """Explain motions on the body's tree by contact forces with the given coefficient of friction.
 
     supports: what carries each of the motions beside the floor; none for any where that is empty.
     """
-    needs = demand(body, motions)
+    needs = demand(body, motions, settings.smoothing_s)
     points_m = body.touches.lowest_points(needs.positions_m, needs.orientations)
-    hurry = _hurry(motions.root_m, motions.fps)[..., None]
-    speeds_m_s = CONTACT_SPEED_M_S[0] * hurry, CONTACT_SPEED_M_S[1] * hurry
-    activation = contact_activation(above_ground_m(body, points_m, supports), motions.fps, speeds_m_s)
+    hurry = _hurry(motions.root_m, motions.fps, settings)[..., None]
+    speeds_m_s = settings.free_speed_m_s * hurry, settings.fastest_m_s * hurry
+    activation = contact_activation(above_ground_m(body, points_m, supports), motions.fps, speeds_m_s, settings)
     arms_m = points_m - needs.centre_m[:, :, None]
     force_n = np.zeros_like(points_m)
     for chosen, places in _by_touch(activation, len(body.soles)):
         here = arms_m[chosen, :, :places], activation[chosen, :, :places]
-        force_n[chosen, :, :places] = contact_forces(needs.wrench[chosen], *here, friction, iterations)
+        force_n[chosen, :, :places] = contact_forces(needs.wrench[chosen], *here, friction, settings)
     return ContactPlan(needs, points_m, force_n, activation, needs.wrench - net_wrench(arms_m, force_n))
 
 
@@ -93,19 +81,22 @@ def _by_touch(activation: np.ndarray, soles: int) -> Iterator[tuple[np.ndarray, 
             yield chosen, places
 
 
-def contact_activation(points_m: np.ndarray, fps: float, speeds_m_s: Bounds) -> np.ndarray:
+def contact_activation(
+    points_m: np.ndarray, fps: float, speeds_m_s: Bounds, settings: ContactSettings = PLAN.contacts
+) -> np.ndarray:
     """How well points (N, T, C, 3) can carry, in [0, 1]: squared, falling with height and with horizontal speed.
 
     Heights are those above what is beneath each point; speeds_m_s: up to which one carries freely, and at all.
     """
     speed_m_s = _horizontal_speed(points_m, fps)
-    return (_falling(points_m[..., 1], CONTACT_HEIGHT_M) * _falling(speed_m_s, speeds_m_s)) ** 2
+    heights_m = settings.free_height_m, settings.highest_m
+    return (_falling(points_m[..., 1], heights_m) * _falling(speed_m_s, speeds_m_s)) ** 2
 
 
-def _hurry(root_m: np.ndarray, fps: float) -> np.ndarray:
-    """(N, T) by how much bodies are faster than `FAST_M_S`, smoothed over half a second."""
+def _hurry(root_m: np.ndarray, fps: float, settings: ContactSettings) -> np.ndarray:
+    """(N, T) by how much bodies are in a hurry, smoothed over half a second."""
     along_m = gaussian_filter1d(root_m, 0.25 * fps, axis=1, mode="nearest")
-    return np.clip(_horizontal_speed(along_m, fps) / FAST_M_S, 1.0, FASTEST)
+    return np.clip(_horizontal_speed(along_m, fps) / settings.hurry_m_s, 1.0, settings.most_hurry)
 
 
 def _horizontal_speed(points_m: np.ndarray, fps: float) -> np.ndarray:
@@ -120,27 +111,31 @@ def _falling(values: np.ndarray, bounds: Bounds) -> np.ndarray:
 
 
 def contact_forces(
-    wrench: np.ndarray, arms_m: np.ndarray, activation: np.ndarray, friction: float, iterations: int
+    wrench: np.ndarray,
+    arms_m: np.ndarray,
+    activation: np.ndarray,
+    friction: float,
+    settings: ContactSettings = PLAN.contacts,
 ) -> np.ndarray:
     """Forces (N, T, C, 3) within friction cones (y up) that come closest to the wrench.
 
     wrench: (N, T, 6) force and moment about a point; arms_m: (N, T, C, 3) touching points seen from
     there; activation: (N, T, C) weights in [0, 1], 0 for a point that cannot carry.
     """
-    weights = np.array([1.0] * 3 + [MOMENT_WEIGHT] * 3)
+    weights = np.array([1.0] * 3 + [settings.moment_weight] * 3)
     scale = np.sqrt(np.repeat(activation, 3, axis=-1))
     effect = _wrench_map(arms_m) * weights[:, None] * scale[..., None, :]
     squared = effect @ np.swapaxes(effect, -1, -2)
-    penalty = np.maximum(PENALTY * np.trace(squared, axis1=-2, axis2=-1), 1e-3)[..., None]
-    diagonal = REGULARISATION + penalty
+    penalty = np.maximum(settings.penalty * np.trace(squared, axis1=-2, axis2=-1), 1e-3)[..., None]
+    diagonal = settings.regularisation + penalty
     inverse = np.linalg.inv(squared + diagonal[..., None] * np.eye(6))
     pulled = _apply(np.swapaxes(effect, -1, -2), wrench * weights)
     cone = np.zeros_like(pulled)
     dual = np.zeros_like(pulled)
-    for _ in range(iterations):
+    for _ in range(settings.iterations):
         target = pulled + penalty * (cone - dual)
         free = (target - _apply(np.swapaxes(effect, -1, -2), _apply(inverse, _apply(effect, target)))) / diagonal
-        relaxed = OVER_RELAXATION * free + (1 - OVER_RELAXATION) * cone + dual
+        relaxed = settings.over_relaxation * free + (1 - settings.over_relaxation) * cone + dual
         cone = _onto_cones(relaxed.reshape(arms_m.shape), friction).reshape(pulled.shape)
         dual = relaxed - cone
     return (scale * cone).reshape(arms_m.shape)

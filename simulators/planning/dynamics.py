@@ -16,9 +16,6 @@ from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.rotations import applied, composed, inverted, rotation_vectors
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid
 
-SMOOTHING_S = 0.6 / 30
-"""Standard deviation of the Gaussian that smooths accelerations."""
-
 
 @dataclass(frozen=True, eq=False)
 class Demand:
@@ -40,13 +37,16 @@ class Demand:
     """(N, T, 3, 3) the body's inertia about its centre of mass, as if frozen."""
 
 
-def demand(body: Humanoid, motions: MotionBatch) -> Demand:
-    """Newton-Euler for every link of the moving body; `motions` are on the body's own tree."""
+def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
+    """Newton-Euler for every link of the moving body; `motions` are on the body's own tree.
+
+    smoothing_s: standard deviation of the Gaussian that smooths accelerations.
+    """
     positions_m, orientations = forward_kinematics(body.tree, motions.root_m, motions.rotations)
     centres_m = positions_m + applied(orientations, body.centre_m)
     gravity_m_s2 = np.array([0.0, -GRAVITY_M_S2, 0.0])
-    force_n = body.mass_kg[:, None] * (_accelerations(centres_m, motions.fps) - gravity_m_s2)
-    spin_nm = _momentum_rate(body, orientations, motions.fps)
+    force_n = body.mass_kg[:, None] * (_accelerations(centres_m, motions.fps, smoothing_s) - gravity_m_s2)
+    spin_nm = _momentum_rate(body, orientations, motions.fps, smoothing_s)
     moment_nm = spin_nm + np.cross(centres_m, force_n)
     # A plain sum, unlike BLAS, gives the same bits whatever else is in the batch.
     centre_m = np.sum(body.mass_kg[:, None] * centres_m, axis=2) / body.total_mass_kg
@@ -63,14 +63,14 @@ def demand(body: Humanoid, motions: MotionBatch) -> Demand:
     )
 
 
-def _accelerations(points_m: np.ndarray, fps: float) -> np.ndarray:
+def _accelerations(points_m: np.ndarray, fps: float, smoothing_s: float) -> np.ndarray:
     """Second derivatives of points (N, T, ..., 3) along natural splines, smoothed."""
     times_s = np.arange(points_m.shape[1]) / fps
     curve = CubicSpline(times_s, points_m, axis=1, bc_type="natural")
-    return gaussian_filter1d(curve(times_s, 2), SMOOTHING_S * fps, axis=1, mode="nearest")
+    return gaussian_filter1d(curve(times_s, 2), smoothing_s * fps, axis=1, mode="nearest")
 
 
-def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float) -> np.ndarray:
+def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float, smoothing_s: float) -> np.ndarray:
     """Rate of change (N, T, L, 3) of each link's angular momentum about its centre, smoothed."""
     # As `rotations.turns`, which takes several times as long for all links of many motions.
     steps = rotation_vectors(composed(orientations[:, 1:], inverted(orientations[:, :-1]))) * fps
@@ -78,7 +78,7 @@ def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float) -> np.n
     angular_rad_s = 0.5 * (padded[:, 1:] + padded[:, :-1])
     own_rad_s = applied(inverted(orientations), angular_rad_s)
     momentum = applied(orientations, body.inertia_kgm2 * own_rad_s)
-    return gaussian_filter1d(np.gradient(momentum, 1 / fps, axis=1), SMOOTHING_S * fps, axis=1, mode="nearest")
+    return gaussian_filter1d(np.gradient(momentum, 1 / fps, axis=1), smoothing_s * fps, axis=1, mode="nearest")
 
 
 def _whole_inertia(body: Humanoid, arms_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:

@@ -21,37 +21,35 @@ from selfcorrect.simulators.body.humanoid import Humanoid
 from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
 from selfcorrect.simulators.planning.contact_plan import plan_contacts
 from selfcorrect.simulators.planning.ground import above_ground_m
-
-ROUNDS = 2
-ITERATIONS = 20
-MOMENT_WEIGHT = 9.0
-SHIFT_WEIGHT = 2e8
-"""Weights of (N m)² and of m², against N²."""
-
-SHIFT_LIMIT_M = 0.05
-LIFT_S = 0.1
-"""Time over which a body is lifted out of the floor."""
+from selfcorrect.simulators.settings import PLAN, FilterSettings, PlanSettings
 
 
 def filter_dynamics(
-    body: Humanoid, motions: MotionBatch, friction: float, supports: Sequence[Sequence[Support]] = ()
+    body: Humanoid,
+    motions: MotionBatch,
+    friction: float,
+    supports: Sequence[Sequence[Support]] = (),
+    settings: PlanSettings = PLAN,
 ) -> MotionBatch:
     """Motions on the body's tree, shifted so that contacts within friction cones explain more of them."""
-    for _ in range(ROUNDS):
-        plan = plan_contacts(body, motions, friction, ITERATIONS, supports)
+    contacts = replace(settings.contacts, iterations=settings.filter.iterations)
+    for _ in range(settings.filter.rounds):
+        plan = plan_contacts(body, motions, friction, supports, contacts)
         shift_m = np.stack(
             [
-                centre_shift(rest, forces_n.sum(1), body.total_mass_kg, motions.fps)
+                centre_shift(rest, forces_n.sum(1), body.total_mass_kg, motions.fps, settings.filter)
                 for rest, forces_n in zip(plan.rest, plan.force_n, strict=True)
             ]
         )
         largest_m = np.linalg.norm(shift_m, axis=-1).max(1)
-        shift_m *= np.minimum(1.0, SHIFT_LIMIT_M / np.maximum(largest_m, 1e-9))[:, None, None]
+        shift_m *= np.minimum(1.0, settings.filter.shift_limit_m / np.maximum(largest_m, 1e-9))[:, None, None]
         motions = _shifted(body, motions, plan.needs.positions_m, plan.needs.orientations, shift_m)
     return motions
 
 
-def centre_shift(rest: np.ndarray, contact_n: np.ndarray, mass_kg: float, fps: float) -> np.ndarray:
+def centre_shift(
+    rest: np.ndarray, contact_n: np.ndarray, mass_kg: float, fps: float, settings: FilterSettings = PLAN.filter
+) -> np.ndarray:
     """The shift δ (T, 3) of the centre of mass that minimises ‖r_F + M δ̈‖² + w ‖r_τ + δ × f‖² + λ ‖δ‖².
 
     rest: (T, 6) unexplained force r_F and moment r_τ; contact_n: (T, 3) net contact force f. Every term couples only
@@ -59,27 +57,32 @@ def centre_shift(rest: np.ndarray, contact_n: np.ndarray, mass_kg: float, fps: f
     """
     count, pull = len(rest), mass_kg * fps**2
     force, moment = rest[:, :3], rest[:, 3:]
-    bands = np.zeros((7, 3 * count))
+    bands, weight = np.zeros((7, 3 * count)), settings.moment_weight
     bands[[0, 3, 6]] = pull**2 * np.repeat(second_difference_bands(count), 3, axis=1)
-    bands[6] += SHIFT_WEIGHT + MOMENT_WEIGHT * (np.sum(contact_n**2, axis=1, keepdims=True) - contact_n**2).ravel()
+    bands[6] += settings.shift_weight + weight * (np.sum(contact_n**2, axis=1, keepdims=True) - contact_n**2).ravel()
     x, y, z = contact_n.T
-    bands[5, 1::3] = -MOMENT_WEIGHT * x * y
-    bands[5, 2::3] = -MOMENT_WEIGHT * y * z
-    bands[4, 2::3] = -MOMENT_WEIGHT * x * z
-    right = -MOMENT_WEIGHT * np.cross(contact_n, moment)
+    bands[5, 1::3] = -weight * x * y
+    bands[5, 2::3] = -weight * y * z
+    bands[4, 2::3] = -weight * x * z
+    right = -weight * np.cross(contact_n, moment)
     right[:-2] -= pull * force[1:-1]
     right[1:-1] += 2 * pull * force[1:-1]
     right[2:] -= pull * force[1:-1]
     return solveh_banded(bands, right.ravel()).reshape(count, 3)
 
 
-def clear_floor(body: Humanoid, motions: MotionBatch, supports: Sequence[Sequence[Support]] = ()) -> MotionBatch:
+def clear_floor(
+    body: Humanoid,
+    motions: MotionBatch,
+    supports: Sequence[Sequence[Support]] = (),
+    settings: FilterSettings = PLAN.filter,
+) -> MotionBatch:
     """Motions on the body's tree, lifted where trunk or thighs are in the floor or in their support."""
     positions_m, orientations = forward_kinematics(body.tree, motions.root_m, motions.rotations)
     bulky = np.isin(body.touches.links, body.bulky) & (body.touches.radii_m > 0)
     points_m = above_ground_m(body, body.touches.lowest_points(positions_m, orientations), supports)
     lowest_m = points_m[:, :, bulky, 1].min(-1)
-    window = 2 * round(LIFT_S * motions.fps) + 1
+    window = 2 * round(settings.lift_s * motions.fps) + 1
     lift_m = gaussian_filter1d(maximum_filter1d(np.maximum(-lowest_m, 0.0), window, axis=1), window / 4, axis=1)
     shift_m = lift_m[..., None] * np.array([0.0, 1.0, 0.0])
     return _shifted(body, motions, positions_m, orientations, shift_m)

@@ -19,32 +19,28 @@ from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid
 from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
 from selfcorrect.simulators.planning.contact_plan import plan_contacts
 from selfcorrect.simulators.planning.ground import above_ground_m
-
-ITERATIONS = 20
-
-FULL_LOAD_BODYWEIGHTS = 0.3
-"""A corner that is to carry this much counts fully."""
-
-LEVER_M = 0.1
-RELUCTANCE = np.array([0.225, 0.75, 0.75])
-"""Weights of moving the ankle up, and of turning the foot, by as much as moves a corner at this lever."""
-
-LIMIT_M, LIMIT_RAD = 0.03, 0.3
-SMOOTHING_S = 0.7 / 30
-"""Furthest that a foot moves and turns, and the standard deviation of the Gaussian that smooths it over time."""
+from selfcorrect.simulators.settings import PLAN, PlacementSettings, PlanSettings
 
 
 def place_feet(
-    body: Humanoid, motions: MotionBatch, friction: float, supports: Sequence[Sequence[Support]] = ()
+    body: Humanoid,
+    motions: MotionBatch,
+    friction: float,
+    supports: Sequence[Sequence[Support]] = (),
+    settings: PlanSettings = PLAN,
 ) -> MotionBatch:
     """Motions on the body's tree whose feet touch the ground where they are to carry."""
-    plan = plan_contacts(body, motions, friction, ITERATIONS, supports)
+    placement = settings.placement
+    contacts = replace(settings.contacts, iterations=placement.iterations)
+    plan = plan_contacts(body, motions, friction, supports, contacts)
     corners = slice(len(body.soles))
     ground_m = above_ground_m(body, plan.points_m, supports)[:, :, corners, 1]
     ankles_m = plan.needs.positions_m[:, :, Legs.of(body.tree).ankles]
     points_m = _by_foot(plan.points_m[:, :, corners])
-    load = _by_foot(plan.force_n[:, :, corners, 1]) / (FULL_LOAD_BODYWEIGHTS * body.total_mass_kg * GRAVITY_M_S2)
-    rise_m, turns_rad = foot_moves(_by_foot(ground_m), points_m - ankles_m[..., None, :], load, motions.fps)
+    load = _by_foot(plan.force_n[:, :, corners, 1]) / (
+        placement.full_load_bodyweights * body.total_mass_kg * GRAVITY_M_S2
+    )
+    rise_m, turns_rad = foot_moves(_by_foot(ground_m), points_m - ankles_m[..., None, :], load, motions.fps, placement)
     turns = Rotation.from_rotvec(turns_rad.reshape(-1, 3)).as_quat().reshape(*turns_rad.shape[:-1], 4)
     targets_m = ankles_m + rise_m[..., None] * np.array([0.0, 1.0, 0.0])
     still_m = np.zeros_like(motions.root_m)
@@ -58,7 +54,11 @@ def _by_foot(corners: np.ndarray) -> np.ndarray:
 
 
 def foot_moves(
-    heights_m: np.ndarray, arms_m: np.ndarray, load: np.ndarray, fps: float
+    heights_m: np.ndarray,
+    arms_m: np.ndarray,
+    load: np.ndarray,
+    fps: float,
+    settings: PlacementSettings = PLAN.placement,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rise (N, T, 2) of each ankle and turns (N, T, 2, 3) of each foot, rotation vectors about horizontal axes, world.
 
@@ -66,15 +66,17 @@ def foot_moves(
     heights_m: (N, T, 2, K) of the corners above the ground; arms_m: (N, T, 2, K, 3) from the ankle; load: (N, T, 2, K),
     1 or more for corners that must touch.
     """
-    weights = np.minimum(load, 1.0)
+    weights, lever_m = np.minimum(load, 1.0), settings.lever_m
+    reluctance = np.diag([settings.rise_reluctance, settings.turn_reluctance, settings.turn_reluctance])
     x, _, z = np.moveaxis(arms_m, -1, 0)
-    effect = np.stack([np.ones_like(heights_m), -z / LEVER_M, x / LEVER_M], axis=-1)
+    effect = np.stack([np.ones_like(heights_m), -z / lever_m, x / lever_m], axis=-1)
     weighted = np.swapaxes(effect * weights[..., None], -1, -2)
-    moves_m = np.linalg.solve(weighted @ effect + np.diag(RELUCTANCE), -weighted @ heights_m[..., None])[..., 0]
-    moves_m = gaussian_filter1d(moves_m, SMOOTHING_S * fps, axis=1)
-    limits_m = np.array([LIMIT_M, LIMIT_RAD * LEVER_M, LIMIT_RAD * LEVER_M])
+    moves_m = np.linalg.solve(weighted @ effect + reluctance, -weighted @ heights_m[..., None])[..., 0]
+    moves_m = gaussian_filter1d(moves_m, settings.smoothing_s * fps, axis=1)
+    turn_m = settings.turn_limit_rad * lever_m
+    limits_m = np.array([settings.rise_limit_m, turn_m, turn_m])
     moves_m = np.clip(moves_m, -limits_m, limits_m)
     new_m = heights_m + (effect @ moves_m[..., None])[..., 0]
     deeper_m = np.maximum(np.minimum(heights_m.min(-1), 0.0) - np.minimum(new_m.min(-1), 0.0), 0.0)
-    pitch_rad, roll_rad = moves_m[..., 1] / LEVER_M, moves_m[..., 2] / LEVER_M
+    pitch_rad, roll_rad = moves_m[..., 1] / lever_m, moves_m[..., 2] / lever_m
     return moves_m[..., 0] + deeper_m, np.stack([pitch_rad, np.zeros_like(pitch_rad), roll_rad], axis=-1)

@@ -8,7 +8,7 @@ which people put their weight on them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import chain
 
@@ -22,9 +22,10 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.body.humanoid import Humanoid, humanoid
 from selfcorrect.simulators.body.links import onto_links
-from selfcorrect.simulators.planning.contact_plan import MOMENT_WEIGHT, contact_activation, contact_forces, net_wrench
+from selfcorrect.simulators.planning.contact_plan import contact_activation, contact_forces, net_wrench
 from selfcorrect.simulators.planning.dynamics import demand
 from selfcorrect.simulators.planning.ground import above_ground_m, carried_places
+from selfcorrect.simulators.settings import ContactSettings
 
 ROUNDS = (
     ("left foot", "right foot"),
@@ -35,41 +36,64 @@ ROUNDS = (
     ("back",),
 )
 
-LOWEST_M = 0.07
-SAME_HEIGHT_M = 0.03
-"""A support is this high, and what it carries keeps its height that closely."""
-
-FOOT_M_S, STILL_M_S = 0.5, 0.3
-SHORTEST_FOOT_S, SHORTEST_S = 0.3, 0.7
-LONGEST_GAP_S = 0.07
-"""How slow a foot, or another part, is while something carries it; how long that lasts, and how long it may move."""
-
-SWINGS_M = 0.08
-"""A hand that grips a hold stays this close to it."""
-
 LIMBS = {
     "seat": (("left_hip", "left_knee"), ("right_hip", "right_knee")),
     "knee": (("knee", "ankle"),),
     "back": (("spine1", "pelvis"), ("spine2", "pelvis"), ("spine3", "pelvis")),
 }
-STEEP = 0.6
-"""Limbs from the first to the second joint that do not point downwards by more than this share of their length while
-their part rests: who stands neither sits, kneels nor lies."""
-
-FRICTION, ITERATIONS = 0.5, 20
-SPEEDS_M_S = (0.6, 1.8)
-"""What is captured on a support may slide and slip more than what is planned to carry: see `CONTACT_SPEED_M_S`."""
-
-MISSING = 0.25
-"""Share of the body's weight, moments counted with `MOMENT_WEIGHT`, from which on a support seems to be missing."""
-OFTEN, FEWEST_S, EXPLAINED, LEAST_LOAD = 0.5, 0.2, 0.5, 0.2
-"""One is there if it is missing for so long, in this share of the time under a foot or the seat or else twice as badly,
-if it explains this share of what is missing, and if it carries this share of the weight."""
-
-MARGIN_M, MARGIN_OF_SEAT_M = 0.08, 0.03
-"""By this much a support is wider than what rests on it; sloping thighs must clear the edge of a seat."""
+"""Limbs, from the first to the second joint, that do not point steeply downwards while their part rests: who stands
+neither sits, kneels nor lies."""
 
 Explain = Callable[[tuple[Support, ...]], tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class InferenceSettings:
+    """When something seems to carry a body that the file does not show.
+
+    Set by hand on CMU clips: on those of stairs, ladders and stools, and on the others, where nothing may be found.
+    """
+
+    lowest_m: float = 0.07
+    """A support is at least this high."""
+    same_height_m: float = 0.03
+    """What it carries keeps its height that closely."""
+    foot_m_s: float = 0.5
+    """A foot is no faster than this while something carries it …"""
+    still_m_s: float = 0.3
+    """… and another part no faster than this."""
+    shortest_foot_s: float = 0.3
+    """For how long a foot is carried at least …"""
+    shortest_s: float = 0.7
+    """… and another part."""
+    longest_gap_s: float = 0.07
+    """For how long either may move meanwhile."""
+    swings_m: float = 0.08
+    """A hand that grips a hold stays this close to it."""
+    steep: float = 0.6
+    """Limbs do not point downwards by more than this share of their length while their part rests."""
+    friction: float = 0.5
+    """Of supports and floor."""
+    free_speed_m_s: float = 0.6
+    """What is captured on a support slips more than what is planned to carry: it carries freely up to this speed …"""
+    fastest_m_s: float = 1.8
+    """… and nothing above this one."""
+    contacts: ContactSettings = field(default_factory=lambda: ContactSettings(iterations=20))
+    """How forces are found."""
+    missing: float = 0.25
+    """Share of the body's weight, moments weighed as in `contacts`, from which on a support seems to be missing."""
+    fewest_s: float = 0.2
+    """One is there if it is missing for so long …"""
+    often: float = 0.5
+    """… in this share of the time under a foot or the seat, or else twice as badly …"""
+    explained: float = 0.5
+    """… if it explains this share of what is missing …"""
+    least_load: float = 0.2
+    """… and if it carries this share of the weight."""
+    margin_m: float = 0.08
+    """By this much a support is wider than what rests on it …"""
+    margin_of_seat_m: float = 0.03
+    """… and a seat by this much: sloping thighs must clear its edge."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +108,16 @@ class Rest:
         return slice(self.support.first, self.support.last + 1)
 
 
+INFERENCE = InferenceSettings()
+"""The defaults."""
+
+
 def infer_supports(
-    planted: MotionBatch, positions_m: np.ndarray, orientations: np.ndarray, soles: SolePoints
+    planted: MotionBatch,
+    positions_m: np.ndarray,
+    orientations: np.ndarray,
+    soles: SolePoints,
+    settings: InferenceSettings = INFERENCE,
 ) -> list[tuple[Support, ...]]:
     """What carries each motion beside the floor at y = 0, in the order of time.
 
@@ -94,26 +126,29 @@ def infer_supports(
     """
     body = humanoid(planted.skeleton, soles=soles)  # of usual mass: what is there depends on no setting of a simulation
     given_m = body.touches.lowest_points(positions_m[:, :, body.joints], orientations[:, :, body.joints])
-    return [_supports(body, planted[index], own_m) for index, own_m in enumerate(given_m)]
+    return [_supports(body, planted[index], own_m, settings) for index, own_m in enumerate(given_m)]
 
 
-def _supports(body: Humanoid, motion: Motion, given_m: np.ndarray) -> tuple[Support, ...]:
+def _supports(body: Humanoid, motion: Motion, given_m: np.ndarray, settings: InferenceSettings) -> tuple[Support, ...]:
     """The supports of a motion whose touching places were at (T, C, 3) as it came."""
     positions_m, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
     points_m = body.touches.lowest_points(positions_m[:, body.joints], orientations[:, body.joints])
-    rests = [[rest for part in parts for rest in _rests(body, part, motion, positions_m, points_m)] for parts in ROUNDS]
+    rests = [
+        [rest for part in parts for rest in _rests(body, part, motion, positions_m, points_m, settings)]
+        for parts in ROUNDS
+    ]
     if not any(rests):
         return ()
     asked = np.zeros(len(motion), dtype=bool)
     for rest in chain(*rests):
         asked[rest.frames] = True
-    explain = cache(_explanation(body, onto_links(body, MotionBatch.stack([motion])), points_m, asked))
+    explain = cache(_explanation(body, onto_links(body, MotionBatch.stack([motion])), points_m, asked, settings))
     supports: tuple[Support, ...] = ()
     for candidates in filter(None, rests):
         missing, _ = explain(supports)
-        if needed := [rest for rest in candidates if _lacks(rest, missing[rest.frames], motion.fps)]:
+        if needed := [rest for rest in candidates if _lacks(rest, missing[rest.frames], motion.fps, settings)]:
             left, loads = explain((*supports, *(rest.support for rest in needed)))
-            supports += tuple(rest.support for rest in needed if _carries(rest, missing, left, loads))
+            supports += tuple(rest.support for rest in needed if _carries(rest, missing, left, loads, settings))
     levelled = (_levelled(support, given_m[:, carried_places(body, support.part), 1]) for support in supports)
     return tuple(sorted(levelled, key=lambda support: support.first))
 
@@ -125,20 +160,24 @@ def _levelled(support: Support, heights_m: np.ndarray) -> Support:
     return replace(support, top_m=(x, level_m, z))
 
 
-def _explanation(body: Humanoid, motion: MotionBatch, points_m: np.ndarray, asked: np.ndarray) -> Explain:
+def _explanation(
+    body: Humanoid, motion: MotionBatch, points_m: np.ndarray, asked: np.ndarray, settings: InferenceSettings
+) -> Explain:
     """A function of supports that gives what is missing with them (T,), and the loads of all places (T, C).
 
     Both in body weights, and 0 in frames that are not `asked` for (T,).
     """
-    needs, weight_n = demand(body, motion), body.weight_n
+    needs, weight_n = demand(body, motion, settings.contacts.smoothing_s), body.weight_n
     arms_m = points_m[None] - needs.centre_m[:, :, None]
-    weights = np.array([1.0] * 3 + [MOMENT_WEIGHT] * 3)
+    weights = np.array([1.0] * 3 + [settings.contacts.moment_weight] * 3)
+
+    speeds_m_s = settings.free_speed_m_s, settings.fastest_m_s
 
     def explain(supports: tuple[Support, ...]) -> tuple[np.ndarray, np.ndarray]:
         above_m = above_ground_m(body, points_m[None], [supports])
-        activation = contact_activation(above_m, motion.fps, SPEEDS_M_S)
+        activation = contact_activation(above_m, motion.fps, speeds_m_s, settings.contacts)
         wrench, arms = needs.wrench[:, asked], arms_m[:, asked]
-        force_n = contact_forces(wrench, arms, activation[:, asked], FRICTION, ITERATIONS)
+        force_n = contact_forces(wrench, arms, activation[:, asked], settings.friction, settings.contacts)
         missing, loads = np.zeros(len(asked)), np.zeros(activation.shape[1:])
         missing[asked] = np.linalg.norm((wrench - net_wrench(arms, force_n))[0] * weights, axis=-1) / weight_n
         loads[asked] = force_n[0, ..., 1] / weight_n
@@ -147,23 +186,30 @@ def _explanation(body: Humanoid, motion: MotionBatch, points_m: np.ndarray, aske
     return explain
 
 
-def _lacks(rest: Rest, missing: np.ndarray, fps: float) -> bool:
+def _lacks(rest: Rest, missing: np.ndarray, fps: float, settings: InferenceSettings) -> bool:
     """Whether a support seems to be missing in the frames of a rest; `missing` (T,) is what is missing there."""
-    lacking = missing > MISSING
-    if lacking.sum() < round(FEWEST_S * fps):
+    lacking = missing > settings.missing
+    if lacking.sum() < round(settings.fewest_s * fps):
         return False
-    often = rest.support.part.endswith(("foot", "seat")) and lacking.mean() > OFTEN
-    return bool(often or missing[lacking].mean() > 2 * MISSING)
+    often = rest.support.part.endswith(("foot", "seat")) and lacking.mean() > settings.often
+    return bool(often or missing[lacking].mean() > 2 * settings.missing)
 
 
-def _carries(rest: Rest, missing: np.ndarray, left: np.ndarray, loads: np.ndarray) -> bool:
+def _carries(rest: Rest, missing: np.ndarray, left: np.ndarray, loads: np.ndarray, settings: InferenceSettings) -> bool:
     """Whether a rest explains what is missing in its time, and bears weight then."""
-    lacking = missing[rest.frames] > MISSING
+    lacking = missing[rest.frames] > settings.missing
     without, within, load = (values[rest.frames][lacking] for values in (missing, left, loads @ rest.places))
-    return bool(np.median(within) < EXPLAINED * np.median(without) and load.mean() > LEAST_LOAD)
+    return bool(np.median(within) < settings.explained * np.median(without) and load.mean() > settings.least_load)
 
 
-def _rests(body: Humanoid, part: str, motion: Motion, positions_m: np.ndarray, points_m: np.ndarray) -> list[Rest]:
+def _rests(
+    body: Humanoid,
+    part: str,
+    motion: Motion,
+    positions_m: np.ndarray,
+    points_m: np.ndarray,
+    settings: InferenceSettings,
+) -> list[Rest]:
     """When a part of the body is still at a height, and so posed that it may rest there.
 
     positions_m: (T, J, 3) of the motion's joints; points_m: (T, C, 3) of the body's touching places.
@@ -175,19 +221,19 @@ def _rests(body: Humanoid, part: str, motion: Motion, positions_m: np.ndarray, p
     height_m = own_m[..., 1].min(1)
     velocities_m_s = np.gradient(own_m, 1 / fps, axis=0)
     lowest = np.take_along_axis(velocities_m_s, own_m[..., 1].argmin(1)[:, None, None], 1)[:, 0]
-    still = np.linalg.norm(lowest, axis=-1) < (FOOT_M_S if foot else STILL_M_S)
-    rests = still & _able(part, motion.skeleton, positions_m, own_m) & (height_m > LOWEST_M)
-    shortest = round((SHORTEST_FOOT_S if foot else SHORTEST_S) * fps)
+    still = np.linalg.norm(lowest, axis=-1) < (settings.foot_m_s if foot else settings.still_m_s)
+    rests = still & _able(part, motion.skeleton, positions_m, own_m, settings.steep) & (height_m > settings.lowest_m)
+    shortest = round((settings.shortest_foot_s if foot else settings.shortest_s) * fps)
     runs = (
         run
-        for first, last in spans(rests, round(LONGEST_GAP_S * fps))
-        for run in _level_runs(height_m, first, last + 1, shortest)
-        if not part.endswith("grip") or _stays(own_m[slice(*run), 0])
+        for first, last in spans(rests, round(settings.longest_gap_s * fps))
+        for run in _level_runs(height_m, first, last + 1, shortest, settings.same_height_m)
+        if not part.endswith("grip") or _stays(own_m[slice(*run), 0], settings.swings_m)
     )
-    return [Rest(_support(part, own_m[start:stop], start), places) for start, stop in runs]
+    return [Rest(_support(part, own_m[start:stop], start, settings), places) for start, stop in runs]
 
 
-def _able(part: str, skeleton: Skeleton, positions_m: np.ndarray, own_m: np.ndarray) -> np.ndarray:
+def _able(part: str, skeleton: Skeleton, positions_m: np.ndarray, own_m: np.ndarray, steepest: float) -> np.ndarray:
     """(T,) whether the pose, joints at (T, J, 3), lets a part with touching points (T, K, 3) rest on something."""
     side, _, name = part.rpartition(" ")
     if name in ("hand", "grip"):
@@ -198,35 +244,35 @@ def _able(part: str, skeleton: Skeleton, positions_m: np.ndarray, own_m: np.ndar
         joints = [skeleton.joint(f"{side}_{end}" if side else end) for end in ends]
         if None not in joints:
             limb_m = positions_m[:, joints[1]] - positions_m[:, joints[0]]
-            steep |= -limb_m[:, 1] > STEEP * np.linalg.norm(limb_m, axis=-1)
+            steep |= -limb_m[:, 1] > steepest * np.linalg.norm(limb_m, axis=-1)
     return ~steep
 
 
-def _stays(points_m: np.ndarray) -> bool:
+def _stays(points_m: np.ndarray, closest_m: float) -> bool:
     """Whether a hand at (T, 3) holds on to something that does not swing."""
-    return bool((np.linalg.norm(points_m - np.median(points_m, axis=0), axis=1) < SWINGS_M).all())
+    return bool((np.linalg.norm(points_m - np.median(points_m, axis=0), axis=1) < closest_m).all())
 
 
-def _level_runs(height_m: np.ndarray, start: int, stop: int, shortest: int) -> Iterator[tuple[int, int]]:
+def _level_runs(height_m: np.ndarray, start: int, stop: int, shortest: int, same_m: float) -> Iterator[tuple[int, int]]:
     """Starts and stops of runs of frames, from `start` to `stop`, in which a height (T,) keeps near one value."""
     if stop - start < shortest:
         return
     middle_m = np.percentile(height_m[start:stop], 50, method="lower")
-    level = np.abs(height_m[start:stop] - middle_m) < SAME_HEIGHT_M
+    level = np.abs(height_m[start:stop] - middle_m) < same_m
     first, last = max(spans(level), key=lambda span: span[1] - span[0])
     first, last = start + first, start + last + 1
     if last - first >= shortest:
         yield first, last
     if (first, last) != (start, stop):
-        yield from _level_runs(height_m, start, first, shortest)
-        yield from _level_runs(height_m, last, stop, shortest)
+        yield from _level_runs(height_m, start, first, shortest, same_m)
+        yield from _level_runs(height_m, last, stop, shortest, same_m)
 
 
-def _support(part: str, points_m: np.ndarray, first: int) -> Support:
+def _support(part: str, points_m: np.ndarray, first: int, settings: InferenceSettings) -> Support:
     """The support under the points (T, K, 3) of a part that are near its height."""
     top_m = float(np.median(points_m[..., 1].min(1)))
-    touching_m = points_m[points_m[..., 1] < top_m + SAME_HEIGHT_M]
-    margin_m = MARGIN_OF_SEAT_M if part == "seat" else MARGIN_M
+    touching_m = points_m[points_m[..., 1] < top_m + settings.same_height_m]
+    margin_m = settings.margin_of_seat_m if part == "seat" else settings.margin_m
     low_m, high_m = touching_m.min(0) - margin_m, touching_m.max(0) + margin_m
     (x, _, z), (width_m, _, depth_m) = ((low_m + high_m) / 2).tolist(), (high_m - low_m).tolist()
     return Support(part, (x, top_m, z), (width_m, depth_m), first, first + len(points_m) - 1)

@@ -30,19 +30,11 @@ from selfcorrect.simulators.body.vectors import (
 from selfcorrect.simulators.engines.world import PerJoint, RootState
 from selfcorrect.simulators.planning.contact_plan import ContactPlan
 from selfcorrect.simulators.planning.reference import between_frames
+from selfcorrect.simulators.settings import PLAN, FeedbackSettings
 
 DIFFERENCE_M = 0.012
 STEEPEST_RAD_M = 8.0
 """Step of the finite differences, and bound on the Jacobian near the straight leg, where it is singular."""
-
-FULL_LOAD_BODYWEIGHTS = 0.1
-"""Planned load on a foot from which on its leg counts as standing."""
-STAND_LAG_S, TURN_LAG_S, SWING_LAG_S = 0.15, 0.015, 0.08
-"""Time constants with which the errors of standing feet, the pelvis' orientation and swinging feet are followed."""
-UPRIGHTING = 0.6
-"""Share of the pelvis' error that the hip of a standing leg turns back."""
-LIMIT_M = 0.05
-"""Furthest that a target is moved."""
 
 
 def leg_jacobians(body: Humanoid, motions: MotionBatch, plans: ContactPlan) -> np.ndarray:
@@ -70,22 +62,29 @@ class LegFeedback:
     """Moves the leg targets of one motion, step by step, in the simulator's frame; remembers low-passed errors."""
 
     def __init__(
-        self, body: Humanoid, plan: ContactPlan, jacobians: np.ndarray, fps: float, times_s: np.ndarray
+        self,
+        body: Humanoid,
+        plan: ContactPlan,
+        jacobians: np.ndarray,
+        fps: float,
+        times_s: np.ndarray,
+        settings: FeedbackSettings = PLAN.feedback,
     ) -> None:
         """`plan` and `jacobians` (T, 2, 3, 3, 3) are of one motion; times_s: (S,) of its steps."""
+        self._settings = settings
         legs = Legs.of(body.tree)
         self.ankles = legs.ankles.tolist()
         self._joints = (np.stack([legs.hips, legs.knees, legs.ankles], axis=-1) - 1).tolist()
         ankles_m = plan.needs.positions_m[:, legs.ankles]
         load_n = plan.force_n[:, : len(body.soles), 1].reshape(len(ankles_m), 2, -1).sum(-1)
-        loaded = np.clip(load_n / (FULL_LOAD_BODYWEIGHTS * body.total_mass_kg * GRAVITY_M_S2), 0.0, 1.0)
+        loaded = np.clip(load_n / (settings.full_load_bodyweights * body.total_mass_kg * GRAVITY_M_S2), 0.0, 1.0)
         self._loaded = between_frames(loaded, fps, times_s).tolist()
         self._ankles_m = between_frames(to_simulator(ankles_m), fps, times_s).tolist()
         self._jacobians = (jacobians @ Y_UP_TO_Z_UP.as_matrix().T).reshape(len(jacobians), 2, 9, 3)
         self._frames = np.round(times_s * fps).astype(int).tolist()
         step_s = float(times_s[1] - times_s[0])
         self._stand_pace, self._turn_pace, self._swing_pace = (
-            min(1.0, step_s / lag_s) for lag_s in (STAND_LAG_S, TURN_LAG_S, SWING_LAG_S)
+            min(1.0, step_s / lag_s) for lag_s in (settings.stand_lag_s, settings.turn_lag_s, settings.swing_lag_s)
         )
         self._stand_m = [(0.0, 0.0), (0.0, 0.0)]
         self._sagged_m = [0.0, 0.0]
@@ -116,7 +115,7 @@ class LegFeedback:
         x += pace * (ankle_m[0] - wanted_m[0] - x)
         y += pace * (ankle_m[1] - wanted_m[1] - y)
         self._stand_m[foot] = x, y
-        loaded = self._loaded[step][foot] * min(1.0, LIMIT_M / max(math.hypot(x, y), 1e-9))
+        loaded = self._loaded[step][foot] * min(1.0, self._settings.limit_m / max(math.hypot(x, y), 1e-9))
         return loaded * x, loaded * y
 
     def _lift(self, step: int, foot: int, goal: RootState, root: RootState, tilt_rad: Numbers) -> float:
@@ -125,12 +124,12 @@ class LegFeedback:
         tilted_m = tilt_rad[0] * (wanted_m[1] - goal_m[1]) - tilt_rad[1] * (wanted_m[0] - goal_m[0])
         too_high_m = root.position_m[2] - goal_m[2] - tilted_m
         self._sagged_m[foot] += self._swing_pace * (too_high_m - self._sagged_m[foot])
-        return (1.0 - self._loaded[step][foot]) * min(LIMIT_M, max(0.0, -self._sagged_m[foot]))
+        return (1.0 - self._loaded[step][foot]) * min(self._settings.limit_m, max(0.0, -self._sagged_m[foot]))
 
     def _upright(self, hip: Numbers, loaded: float) -> list[float]:
         """The target of a hip that, the thigh being held by the foot, turns the pelvis back by its error."""
         x, y, z = self._turn_rad
-        share = -UPRIGHTING * loaded
+        share = -self._settings.uprighting * loaded
         return multiplied(small_rotation(share * x, share * y, share * z), hip)
 
 

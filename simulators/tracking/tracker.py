@@ -99,7 +99,7 @@ def follow(
     _start(world, goals[0], reference.rotations(times_s[:2])[:, 1:], times_s[1])
 
     wrench = root_wrench(settings.drive, body.total_mass_kg)
-    anchors = LegFeedback(body, plan, jacobians, motion.fps, times_s[:-1])
+    anchors = LegFeedback(body, plan, jacobians, motion.fps, times_s[:-1], settings.plan.feedback)
     poses, wrenches, loads_n, lost_at = [(world.root(), world.rotations())], [], [], None
     for count, (goal, step) in enumerate(zip(goals, steps, strict=False), start=1):
         root = world.root()

@@ -15,8 +15,10 @@ from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.pipeline import precondition
 from selfcorrect.simulators.planning.contact_plan import contact_forces, plan_contacts
 from selfcorrect.simulators.planning.dynamics import demand, joint_torques
-from selfcorrect.simulators.planning.dynamics_filter import SHIFT_WEIGHT, centre_shift, clear_floor, filter_dynamics
+from selfcorrect.simulators.planning.dynamics_filter import centre_shift, clear_floor, filter_dynamics
+from selfcorrect.simulators.settings import ContactSettings, FilterSettings
 
+SMOOTHING_S = ContactSettings().smoothing_s
 FRICTION = 0.5
 
 
@@ -32,7 +34,7 @@ def test_a_falling_body_demands_nothing(stand):
     times_s = np.arange(len(stand)) / stand.fps
     fall_m = -0.5 * GRAVITY_M_S2 * times_s[:, None] ** 2 * [0.0, 1.0, 0.0]
     falling = onto_links(body, MotionBatch.stack([replace(stand, root_m=stand.root_m + fall_m)]))
-    assert np.abs(demand(body, falling).wrench[0, 5:-5]).max() < 0.2
+    assert np.abs(demand(body, falling, SMOOTHING_S).wrench[0, 5:-5]).max() < 0.2
 
 
 def test_a_standing_body_demands_its_weight_and_the_floor_gives_it(stand):
@@ -52,7 +54,7 @@ def test_a_spinning_body_demands_the_rate_of_its_angular_momentum(stand):
     times_s = np.arange(len(stand)) / stand.fps
     rotations = stand.rotations.copy()
     rotations[:, 0] = Rotation.from_rotvec(0.5 * 2.0 * times_s[:, None] ** 2 * [0.0, 1.0, 0.0]).as_quat()
-    needs = demand(body, onto_links(body, MotionBatch.stack([replace(stand, rotations=rotations)])))
+    needs = demand(body, onto_links(body, MotionBatch.stack([replace(stand, rotations=rotations)])), SMOOTHING_S)
     inertia = needs.inertia_kgm2[0, :, 1, 1]
     assert np.allclose(needs.wrench[0, 6:-6, 4], 2.0 * inertia[6:-6], rtol=0.05)
 
@@ -84,7 +86,9 @@ def test_forces_are_as_good_as_those_of_a_general_solver():
     best = minimize(
         loss, np.tile([0.0, 175.0, 0.0], 4), constraints={"type": "ineq", "fun": cones}, options={"maxiter": 500}
     )
-    ours = contact_forces(wrench[None, None], arms_m[None, None], np.ones((1, 1, 4)), FRICTION, iterations=400)
+    ours = contact_forces(
+        wrench[None, None], arms_m[None, None], np.ones((1, 1, 4)), FRICTION, ContactSettings(iterations=400)
+    )
     assert loss(ours.ravel()) <= best.fun + 0.002 * float(np.sum((weights * wrench) ** 2))
 
 
@@ -113,7 +117,7 @@ def test_the_shift_of_the_centre_solves_its_least_squares_problem():
     turn = np.zeros((3 * count, 3 * count))
     for t in range(count):
         turn[3 * t : 3 * t + 3, 3 * t : 3 * t + 3] = arms[..., t]
-    matrix = np.concatenate([accelerate, 3 * turn, np.sqrt(SHIFT_WEIGHT) * np.eye(3 * count)])
+    matrix = np.concatenate([accelerate, 3 * turn, np.sqrt(FilterSettings().shift_weight) * np.eye(3 * count)])
     right = np.concatenate([-rest[1:-1, :3].ravel(), -3 * rest[:, 3:].ravel(), np.zeros(3 * count)])
     assert np.allclose(centre_shift(rest, contact_n, mass, fps).ravel(), np.linalg.lstsq(matrix, right)[0], atol=1e-9)
 
