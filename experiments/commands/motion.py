@@ -121,7 +121,7 @@ class MotionCommand:
         """Run the experiment, or what is left of it, and write its report."""
         if self.corrector_timeout is not None and not 0 < self.corrector_timeout < 1e6:
             raise SettingError(f"corrector-timeout must be a positive number of seconds, got {self.corrector_timeout}")
-        must_exist(Path(source) for source in self.data if source != "deepmimic")
+        must_exist(Path(source).expanduser() for source in self.data if source != "deepmimic")
         from selfcorrect.experiments.motion.experiment import run_experiment
 
         settings = self.settings()

@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from selfcorrect.experiments.commands.inputs import must_exist
-from selfcorrect.experiments.toy.table import TOYS
+from selfcorrect.experiments.toy.table import TOYS, chosen
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class ToyCommand:
         if self.names == ("list",):
             print(*(f"{row.name:18} {row.summary} ({row.source})" for row in TOYS), sep="\n")
             return
+        names = chosen(self.names)
         from selfcorrect.experiments.toy.loops import run_loops
 
-        run_loops(self.names, self.out, quick=self.quick, seed=self.seed, text=self.text, mnist=self.mnist)
+        run_loops(names, self.out, quick=self.quick, seed=self.seed, text=self.text, mnist=self.mnist)

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from selfcorrect.errors import SettingError
 from selfcorrect.experiments.toy.gallery import Exhibit, write_gallery
 from selfcorrect.experiments.toy.table import TOYS
 
@@ -20,19 +19,11 @@ def run_loops(names: Sequence[str], out: Path, *, quick: bool = False, **options
     """Run loops, print one line each, and write the gallery; for the options see `settings_of`."""
     torch.set_num_threads(1)  # these tensors are too small to share among threads
     exhibits = []
-    for name in (bar := tqdm(chosen(names), unit="loop", disable=None)):
+    for name in (bar := tqdm(names, unit="loop", disable=None)):
         bar.set_description(name)
         exhibits.append(exhibit(name, settings_of(name, quick=quick, **options)))
         bar.write(_summary(exhibits[-1]))
     print(f"Gallery: {write_gallery(exhibits, out)}")
-
-
-def chosen(names: Sequence[str]) -> list[str]:
-    """The loops to run, in the table's order; SettingError for a name that is not there."""
-    if not names:
-        raise SettingError(f"no toy loop is named, known are all, {', '.join(TOYS.names)}")
-    wanted = {TOYS.row(name).name for name in names if name != "all"}
-    return [name for name in TOYS.names if "all" in names or name in wanted]
 
 
 def settings_of(name: str, *, quick: bool = False, **options: object) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from selfcorrect.errors import SettingError
 from selfcorrect.registry import Registry, Row
 
 
@@ -53,3 +55,11 @@ TOYS = Registry(
     row_type=ToyRow,
     also="all",
 )
+
+
+def chosen(names: Sequence[str]) -> list[str]:
+    """The loops to run, in the table's order; SettingError for a name that is not there."""
+    if not names:
+        raise SettingError(f"no toy loop is named, known are all, {', '.join(TOYS.names)}")
+    wanted = {TOYS.row(name).name for name in names if name != "all"}
+    return [name for name in TOYS.names if "all" in names or name in wanted]

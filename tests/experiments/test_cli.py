@@ -119,6 +119,8 @@ def test_correcting_motions_needs_no_pytorch():
         ["view", __file__],
         ["motion", "--data", "nosuch"],
         ["toy", "--text", "nosuch.txt"],
+        ["toy", "gausian"],
+        ["toy", "list"],
         ["data", "check", "nosuch"],
         ["data", "convert", "nosuch", "--out", "out"],
         ["text-to-motion", "a person walks", "--data", "nosuch"],

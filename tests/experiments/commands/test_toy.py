@@ -13,9 +13,9 @@ from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands.toy import ToyCommand
 from selfcorrect.experiments.toy.drawing import draw
 from selfcorrect.experiments.toy.gallery import not_reproduced
-from selfcorrect.experiments.toy.loops import chosen, settings_of
+from selfcorrect.experiments.toy.loops import settings_of
 from selfcorrect.experiments.toy.result import Check, above, agrees, below
-from selfcorrect.experiments.toy.table import TOYS
+from selfcorrect.experiments.toy.table import TOYS, chosen
 from selfcorrect.statistics import Interval
 
 INTERVAL = Interval(2.0, 1.5, 2.5, 10, "t")
