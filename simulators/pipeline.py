@@ -69,7 +69,8 @@ def precondition(motions: MotionBatch, settings: PreconditionSettings) -> Precon
     mode, level = settings.mode, levelled(motions, settings)
     whole, supports = planted(level, ground_under_feet_m(level, mode)), [()] * len(motions)
     if mode.finds_supports:
-        supports = infer_supports(whole, level.posed.positions_m, level.posed.orientations, level.soles)
+        posed = level.posed
+        supports = infer_supports(whole, posed.positions_m, posed.orientations, level.soles, settings.inference)
     if any(supports):
         frames = motions.root_m.shape[1]
         whole = planted(level, np.stack([ground_of_feet_m(own, frames) for own in supports]))

@@ -16,50 +16,71 @@ from scipy.spatial.distance import cdist
 from selfcorrect.motion.rotations import turns
 from selfcorrect.simulators.body.curves import whittaker
 
-LOW_M = 0.025
-VERTICAL_M_S = 0.18
-TURNING_RAD_S = 1.8
-"""A standing point is about this close to the floor, and moves and turns no faster, one standard deviation each."""
 
-UPRIGHT_M = 0.5
-OFTEN, MOSTLY = 0.5, 0.8
-"""Feet carry a body whose root is this high above the soles. They must for so much of the time, for steady drift and
-for changing drift: who rolls on the floor drifts rightly."""
+@dataclass(frozen=True)
+class DriftSettings:
+    """What is taken for drift of the floor.
 
-FEWEST_FRAMES = 12
-FEWEST_STANDING_S = 0.1
-WIDENING, WIDENINGS = 1.6, 6
-ENOUGH_EVIDENCE = 0.15
-"""For fast motions the cues are widened until feet stand for this share of the motion."""
+    Set by hand on CMU clips, to which steady and swinging drift was added as in `experiments/benchmarks/correction.py`,
+    so that it goes where there is one and clean clips stay as they are.
+    """
 
-STEADY = 0.8
-FEWEST_STEADY = 0.3
-"""A steady drift is believed that makes still this share of what a changing one does, and of all evidence."""
-GATE_WIDTH = 0.05
-RUNNING_M_S = 2.0
-RUNNING_SHARE = 0.12
-ALONG = 0.45
-"""Who travels this fast has feet that are hardly ever still: they seem to drift by up to this share of the speed, and
-by more if they never stop. So a run's drift must be faster, and the cosine between the two directions below this."""
-
-DENSITY_M_S = 0.12
-MOST_STARTS = 100
-NARROWING_M_S = (0.18, 0.12, 0.08, *[0.06] * 5)
-"""Of steady drift: the kernel with which its velocity is found, and the outliers' scales with which it is refined."""
-
-OUTLIER_M_S = 0.3
-EXCLUDING = np.maximum(1.0, np.linspace(3.0, -1.0, 12))
-HABIT = 0.01
-"""Of changing drift: outliers' scale, round by round in multiples of it, and weight of the mean velocity, to
-which drift returns when no foot stands."""
-
-ROLLING = 0.015
-ROLLING_M_S = 1.2
-"""Share of a walking body's velocity with which a foot that rolls from heel to toe seems to move, up to a speed."""
-UNSURE_M_S = 0.18
-SLOWLY_S = 5 / 3
-LONG_S = 6.0
-"""The slow part of changing drift in a long motion, below this speed, cannot be told from the way feet roll."""
+    low_m: float = 0.025
+    """A standing point is about this close to the floor, one standard deviation …"""
+    vertical_m_s: float = 0.18
+    """… goes up and down no faster …"""
+    turning_rad_s: float = 1.8
+    """… and turns no faster, likewise."""
+    widening: float = 1.6
+    """For fast motions these cues are widened by this factor …"""
+    widenings: int = 6
+    """… so many times at most …"""
+    enough_evidence: float = 0.15
+    """… until feet stand for this share of the motion."""
+    upright_m: float = 0.5
+    """Feet carry a body whose root is this high above the soles."""
+    often: float = 0.5
+    """They must for this share of the time for steady drift …"""
+    mostly: float = 0.8
+    """… and for this one for changing drift: who rolls on the floor drifts rightly."""
+    fewest_frames: int = 12
+    """Frames that show drift."""
+    fewest_standing_s: float = 0.1
+    """Time in which feet must stand."""
+    steady: float = 0.8
+    """A steady drift is believed that makes still this share of what a changing one does …"""
+    fewest_steady: float = 0.3
+    """… and this share of all evidence."""
+    gate_width: float = 0.05
+    """Shares within which sureness rises from 0 to 1."""
+    running_m_s: float = 2.0
+    """Who travels this fast has feet that are hardly ever still, and seem to drift along. So a run's drift …"""
+    running_share: float = 0.12
+    """… must be faster than this share of the speed …"""
+    along: float = 0.45
+    """… and the cosine between the two directions below this."""
+    density_m_s: float = 0.12
+    """Kernel with which the velocity of steady drift is found."""
+    most_starts: int = 100
+    """Points from which it is sought."""
+    narrowing_m_s: tuple[float, ...] = (0.18, 0.12, 0.08, *[0.06] * 5)
+    """Outliers' scales with which it is refined, round by round."""
+    outlier_m_s: float = 0.3
+    """Outliers' scale of changing drift …"""
+    excluding: tuple[float, ...] = tuple(np.maximum(1.0, np.linspace(3.0, -1.0, 12)).tolist())
+    """… and multiples of it, round by round."""
+    habit: float = 0.01
+    """Weight of the mean velocity, to which changing drift returns when no foot stands."""
+    rolling: float = 0.015
+    """Share of a walking body's velocity with which a foot that rolls from heel to toe seems to move …"""
+    rolling_m_s: float = 1.2
+    """… up to this speed."""
+    unsure_m_s: float = 0.18
+    """Below this speed, what is slow in the drift of a long motion cannot be told from the way feet roll …"""
+    slowly_s: float = 5 / 3
+    """… if it changes within about this time …"""
+    long_s: float = 6.0
+    """… and the motion is longer than this."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +97,9 @@ class Certainty:
     changing: float
     fewest_still: float
 
+
+DRIFT = DriftSettings()
+"""The defaults."""
 
 CALM = Certainty(still_m_s=0.12, stiffness=30.0, steady=0.66, changing=0.45, fewest_still=0.42)
 RUNNING = Certainty(still_m_s=0.12, stiffness=30.0, steady=0.3, changing=0.3, fewest_still=0.2)
@@ -107,7 +131,13 @@ class Standing:
 
 
 def floor_drift(
-    feet_m: np.ndarray, ankles: np.ndarray, root_m: np.ndarray, fps: float, *, noisy: bool = False
+    feet_m: np.ndarray,
+    ankles: np.ndarray,
+    root_m: np.ndarray,
+    fps: float,
+    *,
+    noisy: bool = False,
+    settings: DriftSettings = DRIFT,
 ) -> np.ndarray:
     """The drift (T − 1, 2) of one motion in m/s, x and z; zero where there is none to be sure of.
 
@@ -115,60 +145,67 @@ def floor_drift(
     joints are, who then must not run.
     """
     none = np.zeros((len(root_m) - 1, 2))
-    upright = root_m[:, 1] - feet_m[..., 1].min((1, 2)) > UPRIGHT_M
-    if len(root_m) < FEWEST_FRAMES or upright.mean() < OFTEN:
+    upright = root_m[:, 1] - feet_m[..., 1].min((1, 2)) > settings.upright_m
+    if len(root_m) < settings.fewest_frames or upright.mean() < settings.often:
         return none
-    standing = _standing(feet_m, ankles, upright[1:], fps)
-    if standing.weights.max(1).sum() < FEWEST_STANDING_S * fps:
+    standing = _standing(feet_m, ankles, upright[1:], fps, settings)
+    if standing.weights.max(1).sum() < settings.fewest_standing_s * fps:
         return none
     certainty = NOISY if noisy else CALM
-    drift_m_s, steady = _fitted(standing, certainty, fps)
-    if not steady and upright.mean() < MOSTLY:
+    drift_m_s, steady = _fitted(standing, certainty, fps, settings)
+    if not steady and upright.mean() < settings.mostly:
         return none
     travel_m_s = _travel(drift_m_s, root_m, fps)
-    if np.linalg.norm(travel_m_s, axis=1).mean() > RUNNING_M_S:
-        if noisy or not _aside(drift_m_s, travel_m_s):
+    if np.linalg.norm(travel_m_s, axis=1).mean() > settings.running_m_s:
+        if noisy or not _aside(drift_m_s, travel_m_s, settings):
             return none
         certainty = RUNNING
-    drift_m_s = _sureness(standing, drift_m_s, certainty, steady=steady) * (drift_m_s - _rolling(travel_m_s))
-    return drift_m_s if steady else drift_m_s - _unsure(drift_m_s, fps)
+    sureness = _sureness(standing, drift_m_s, certainty, settings, steady=steady)
+    drift_m_s = sureness * (drift_m_s - _rolling(travel_m_s, settings))
+    return drift_m_s if steady else drift_m_s - _unsure(drift_m_s, fps, settings)
 
 
-def _aside(drift_m_s: np.ndarray, travel_m_s: np.ndarray) -> bool:
+def _aside(drift_m_s: np.ndarray, travel_m_s: np.ndarray, settings: DriftSettings) -> bool:
     """Whether the drift (S, 2) of a run is faster than its feet seem to be, and not along the run (S, 2)."""
     along = np.sum(drift_m_s * travel_m_s, axis=1)
     speeds_m_s = np.linalg.norm(drift_m_s, axis=1), np.linalg.norm(travel_m_s, axis=1)
     cosine = np.mean(along / np.maximum(speeds_m_s[0] * speeds_m_s[1], 1e-9))
-    return bool(speeds_m_s[0].mean() > RUNNING_SHARE * speeds_m_s[1].mean() and abs(cosine) < ALONG)
+    return bool(speeds_m_s[0].mean() > settings.running_share * speeds_m_s[1].mean() and abs(cosine) < settings.along)
 
 
-def _sureness(standing: Standing, drift_m_s: np.ndarray, certainty: Certainty, *, steady: bool) -> float:
+def _sureness(
+    standing: Standing, drift_m_s: np.ndarray, certainty: Certainty, settings: DriftSettings, *, steady: bool
+) -> float:
     """How sure it is that a drift (S, 2) is there, from 0 to 1."""
     with_drift, without = (standing.still(each, certainty.still_m_s) for each in (drift_m_s, np.zeros_like(drift_m_s)))
-    if with_drift < (min(certainty.fewest_still, FEWEST_STEADY) if steady else certainty.fewest_still):
+    if with_drift < (min(certainty.fewest_still, settings.fewest_steady) if steady else certainty.fewest_still):
         return 0.0
     most = certainty.steady if steady else certainty.changing
-    return float(np.clip((most - without / with_drift) / GATE_WIDTH, 0.0, 1.0))
+    return float(np.clip((most - without / with_drift) / settings.gate_width, 0.0, 1.0))
 
 
-def _fitted(standing: Standing, certainty: Certainty, fps: float) -> tuple[np.ndarray, bool]:
+def _fitted(standing: Standing, certainty: Certainty, fps: float, settings: DriftSettings) -> tuple[np.ndarray, bool]:
     """The drift (S, 2) that makes most points still, and whether it is steady."""
-    changing_m_s = _changing(standing, certainty.stiffness * (fps / 30) ** 4)
-    steady_m_s = np.broadcast_to(_steady(standing), changing_m_s.shape)
+    changing_m_s = _changing(standing, certainty.stiffness * (fps / 30) ** 4, settings)
+    steady_m_s = np.broadcast_to(_steady(standing, settings), changing_m_s.shape)
     still = [standing.still(drift_m_s, certainty.still_m_s) for drift_m_s in (steady_m_s, changing_m_s)]
-    return (steady_m_s, True) if still[0] >= STEADY * still[1] else (changing_m_s, False)
+    return (steady_m_s, True) if still[0] >= settings.steady * still[1] else (changing_m_s, False)
 
 
-def _standing(feet_m: np.ndarray, ankles: np.ndarray, upright: np.ndarray, fps: float) -> Standing:
+def _standing(
+    feet_m: np.ndarray, ankles: np.ndarray, upright: np.ndarray, fps: float, settings: DriftSettings
+) -> Standing:
     """How likely each point stands, by cues that drift leaves alone."""
     heights_m = 0.5 * (feet_m[1:, ..., 1] + feet_m[:-1, ..., 1])
     vertical_m_s = np.diff(feet_m[..., 1], axis=0) * fps
     turning_rad_s = np.linalg.norm(turns(ankles), axis=-1)[..., None] * fps
     weights = np.zeros_like(heights_m)
-    for widening in WIDENING ** np.arange(WIDENINGS):
-        cue = _bell(vertical_m_s / (widening * VERTICAL_M_S)) * _bell(turning_rad_s / (widening * TURNING_RAD_S))
-        weights = cue * _bell(np.maximum(heights_m - _floor(heights_m, cue), 0.0) / LOW_M)
-        if weights.max(2).sum() >= ENOUGH_EVIDENCE * len(weights):
+    for widening in settings.widening ** np.arange(settings.widenings):
+        cue = _bell(vertical_m_s / (widening * settings.vertical_m_s)) * _bell(
+            turning_rad_s / (widening * settings.turning_rad_s)
+        )
+        weights = cue * _bell(np.maximum(heights_m - _floor(heights_m, cue), 0.0) / settings.low_m)
+        if weights.max(2).sum() >= settings.enough_evidence * len(weights):
             break
     velocity_m_s = np.diff(feet_m[..., [0, 2]], axis=0) * fps
     steps = len(weights)
@@ -190,28 +227,28 @@ def _floor(heights_m: np.ndarray, cue: np.ndarray) -> float:
     return float(lowest_m[order][min(np.searchsorted(total, 0.35 * total[-1]), len(order) - 1)])
 
 
-def _steady(standing: Standing) -> np.ndarray:
+def _steady(standing: Standing, settings: DriftSettings) -> np.ndarray:
     """The one velocity (2,) around which standing points are densest, by mean shift (Comaniciu and Meer 2002)."""
     weights = standing.weights.ravel()
-    heavy = np.argsort(-weights, kind="stable")[: 6 * MOST_STARTS]
+    heavy = np.argsort(-weights, kind="stable")[: 6 * settings.most_starts]
     points, weights = standing.velocity_m_s.reshape(-1, 2)[heavy], weights[heavy]
-    starts = points[:: max(1, len(points) // MOST_STARTS)]
-    place = starts[(_bell(cdist(starts, points) / DENSITY_M_S) @ weights).argmax()]
-    for scale_m_s in NARROWING_M_S:
+    starts = points[:: max(1, len(points) // settings.most_starts)]
+    place = starts[(_bell(cdist(starts, points) / settings.density_m_s) @ weights).argmax()]
+    for scale_m_s in settings.narrowing_m_s:
         robust = standing.without_outliers(np.broadcast_to(place, (len(standing.weights), 2)), scale_m_s)
         place = np.einsum("sp,spi->i", robust, standing.velocity_m_s) / robust.sum()
     return place
 
 
-def _changing(standing: Standing, stiffness: float) -> np.ndarray:
+def _changing(standing: Standing, stiffness: float, settings: DriftSettings) -> np.ndarray:
     """The smooth velocity (S, 2) that robustly fits standing points, with outliers excluded bit by bit."""
     mean_m_s, total = standing.mean(standing.weights)
     habit_m_s = total @ mean_m_s / total.sum()
     drift_m_s = mean_m_s
-    for scale_m_s in OUTLIER_M_S * np.array([np.inf, *EXCLUDING]):
+    for scale_m_s in settings.outlier_m_s * np.array([np.inf, *settings.excluding]):
         mean_m_s, total = standing.mean(standing.without_outliers(drift_m_s, scale_m_s))
-        share = (total / (total + HABIT))[:, None]
-        drift_m_s = whittaker(habit_m_s + share * (mean_m_s - habit_m_s), stiffness, total + HABIT)
+        share = (total / (total + settings.habit))[:, None]
+        drift_m_s = whittaker(habit_m_s + share * (mean_m_s - habit_m_s), stiffness, total + settings.habit)
     return drift_m_s
 
 
@@ -221,16 +258,16 @@ def _travel(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> np.ndarray
     return gaussian_filter1d(velocity_m_s, fps / 3, axis=0, mode="nearest")
 
 
-def _rolling(travel_m_s: np.ndarray) -> np.ndarray:
+def _rolling(travel_m_s: np.ndarray, settings: DriftSettings) -> np.ndarray:
     """What the rolling of feet that travel (S, 2) adds to the drift."""
     speed_m_s = np.linalg.norm(travel_m_s, axis=1, keepdims=True)
-    return ROLLING * travel_m_s * np.minimum(1.0, ROLLING_M_S / np.maximum(speed_m_s, 1e-9))
+    return settings.rolling * travel_m_s * np.minimum(1.0, settings.rolling_m_s / np.maximum(speed_m_s, 1e-9))
 
 
-def _unsure(drift_m_s: np.ndarray, fps: float) -> np.ndarray:
+def _unsure(drift_m_s: np.ndarray, fps: float, settings: DriftSettings) -> np.ndarray:
     """The part of a changing drift (S, 2) that may as well come from the way feet roll."""
-    if len(drift_m_s) < LONG_S * fps:
+    if len(drift_m_s) < settings.long_s * fps:
         return np.zeros_like(drift_m_s)
-    slow_m_s = gaussian_filter1d(drift_m_s, SLOWLY_S * fps, axis=0, mode="reflect")
+    slow_m_s = gaussian_filter1d(drift_m_s, settings.slowly_s * fps, axis=0, mode="reflect")
     speed_m_s = np.linalg.norm(slow_m_s, axis=1, keepdims=True)
-    return slow_m_s * np.clip((UNSURE_M_S - speed_m_s) / (0.6 * UNSURE_M_S), 0.0, 1.0)
+    return slow_m_s * np.clip((settings.unsure_m_s - speed_m_s) / (0.6 * settings.unsure_m_s), 0.0, 1.0)

@@ -30,9 +30,9 @@ from selfcorrect.simulators.body.soles import (
 )
 from selfcorrect.simulators.mending import denoising, floor, foot_lock, limbs
 from selfcorrect.simulators.mending.despike import despike
-from selfcorrect.simulators.mending.drift import floor_drift
+from selfcorrect.simulators.mending.drift import DRIFT, DriftSettings, floor_drift
 from selfcorrect.simulators.mending.splices import without_splices
-from selfcorrect.simulators.settings import SUPPORT_MODES, SupportChoice, SupportMode
+from selfcorrect.simulators.settings import INFERENCE, SUPPORT_MODES, InferenceSettings, SupportChoice, SupportMode
 
 FLAT_STANCE_RAD = np.radians(15.0)
 """Feet tilted by less are flat enough to show the thickness of their soles."""
@@ -63,6 +63,11 @@ class PreconditionSettings:
     polish: bool = True
     """Leave out of the correction what is faster than the motion itself and roughens it, see `polishing`; without,
     simulated states come out as they are."""
+
+    drift: DriftSettings = DRIFT
+    """What is taken for drift."""
+    inference: InferenceSettings = INFERENCE
+    """When something seems to carry the body beside the floor."""
 
     def __post_init__(self) -> None:
         if self.support not in SUPPORT_MODES:
@@ -147,7 +152,7 @@ def levelled(motions: MotionBatch, settings: PreconditionSettings) -> Levelled:
     whole = without_splices(denoising.denoise(motions, noise_rad))
     soles = sole_points(motions.skeleton)
     raw = Posed.of(_despike_unless(noisy, whole), soles)
-    posed = _level(_halted(raw, noisy) if settings.estimate_drift else raw, soles, settings)
+    posed = _level(_halted(raw, noisy, settings.drift) if settings.estimate_drift else raw, soles, settings)
     if settings.fit_soles:
         soles = _fitted(posed, soles)
         posed = _level(Posed.of(posed.motions, soles), soles, settings)
@@ -192,12 +197,12 @@ def _despike_unless(noisy: np.ndarray, motions: MotionBatch) -> MotionBatch:
     )
 
 
-def _halted(posed: Posed, noisy: np.ndarray) -> Posed:
+def _halted(posed: Posed, noisy: np.ndarray, settings: DriftSettings) -> Posed:
     """Take out the floor's drift; noisy: (N,)."""
     ankles, fps = posed.orientations[:, :, Legs.of(posed.motions.skeleton).ankles], posed.motions.fps
     drifted_m = np.zeros_like(posed.motions.root_m)
     for index, (feet_m, turned, root_m) in enumerate(zip(posed.feet_m, ankles, posed.motions.root_m, strict=True)):
-        drift_m_s = floor_drift(feet_m, turned, root_m, fps, noisy=noisy[index])
+        drift_m_s = floor_drift(feet_m, turned, root_m, fps, noisy=noisy[index], settings=settings)
         drifted_m[index, 1:, [0, 2]] = np.cumsum(drift_m_s, axis=0).T / fps
     return posed.moved(-drifted_m)
 
