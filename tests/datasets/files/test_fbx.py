@@ -39,14 +39,29 @@ def _vector(name: str, values: Sequence[float]) -> str:
     return f'P: "{name}", "{name}", "", "A",{",".join(f"{value:.8g}" for value in values)}'
 
 
-def write_fbx(path: Path, motion: sc.Motion, unit_m: float = 0.01, *, z_up: bool = False) -> None:
-    """An FBX 7.4 text file: limb nodes with linear curves of translation and rotation, Euler angles XYZ."""
+def write_fbx(
+    path: Path, motion: sc.Motion, unit_m: float = 0.01, *, z_up: bool = False, armature: bool = False
+) -> None:
+    """An FBX 7.4 text file: limb nodes with linear curves of translation and rotation, Euler angles XYZ.
+
+    armature: below a node that turns and scales them, as Blender writes them.
+    """
     turn = Rotation.from_euler("x", 90 * z_up, degrees=True)
     skeleton = motion.skeleton
     offsets = turn.apply(skeleton.offsets_m) / unit_m
     rotations = (turn * Rotation.from_quat(motion.rotations) * turn.inv()).as_quat()
     times_s = np.arange(len(motion)) / motion.fps
     objects, links = [], ['C: "OO",501,500']
+    path_of_root = turn.apply(motion.root_m) / unit_m
+    if armature:
+        lying = Rotation.from_euler("x", 90, degrees=True)
+        offsets, path_of_root = offsets / 100, lying.apply(path_of_root) / 100
+        rotations[:, 0] = (lying * Rotation.from_quat(rotations[:, 0])).as_quat()
+        turned, scaled = _vector("Lcl Rotation", [-90, 0, 0]), _vector("Lcl Scaling", [100, 100, 100])
+        objects.append(
+            f'Model: 1999, "Model::Armature", "Null" {{ Version: 232\nProperties70: {{ {turned}\n{scaled} }} }}'
+        )
+        links.append('C: "OO",1999,0')
     for joint, name in enumerate(skeleton.names):
         degrees = np.unwrap(Rotation.from_quat(rotations[:, joint]).as_euler("xyz", degrees=True), period=360, axis=0)
         objects.append(
@@ -54,9 +69,9 @@ def write_fbx(path: Path, motion: sc.Motion, unit_m: float = 0.01, *, z_up: bool
             f'Model: {2000 + joint}, "Model::{name}", "LimbNode" {{ Version: 232\nProperties70: {{ '
             f"{_vector('Lcl Translation', offsets[joint])}\n{_vector('Lcl Rotation', degrees[0])} }} }}"
         )
-        parent = 2000 + skeleton.parents[joint] if joint else 0
+        parent = 2000 + skeleton.parents[joint] if joint else 1999 * armature
         links += [f'C: "OO",{2000 + joint},{parent}', f'C: "OO",{1000 + joint},{2000 + joint}']
-        tracks = {"Lcl Rotation": degrees} | ({} if joint else {"Lcl Translation": turn.apply(motion.root_m) / unit_m})
+        tracks = {"Lcl Rotation": degrees} | ({} if joint else {"Lcl Translation": path_of_root})
         for number, (kind, track) in enumerate(tracks.items()):
             node = 3000 + 10 * joint + number
             objects.append(f'AnimationCurveNode: {node}, "AnimCurveNode::{kind[4]}", "" {{ }}')
@@ -93,6 +108,13 @@ def test_a_file_in_any_unit_and_with_either_axis_up_stands_in_metres(
     motion = open_motion(tmp_path / "a.fbx").motion
     assert (len(motion), motion.fps, motion.label) == (48, 30.0, "walk")
     np.testing.assert_allclose(smpl_joints_m(motion), smpl_joints_m(walker), atol=2e-5)
+
+
+def test_a_skeleton_below_a_node_that_turns_and_scales_it_stands_in_metres(walker: sc.Motion, tmp_path: Path) -> None:
+    write_fbx(tmp_path / "a.fbx", walker, armature=True)
+    file = open_motion(tmp_path / "a.fbx")
+    assert file.notes == ()
+    np.testing.assert_allclose(smpl_joints_m(file.motion), smpl_joints_m(walker), atol=2e-5)
 
 
 def test_what_is_written_for_it_has_its_names(walker: sc.Motion, tmp_path: Path) -> None:
