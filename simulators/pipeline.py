@@ -33,6 +33,7 @@ from selfcorrect.simulators.mending.precondition import (
 from selfcorrect.simulators.planning.contact_plan import ContactPlan, plan_contacts
 from selfcorrect.simulators.planning.dynamics_filter import clear_floor, filter_dynamics
 from selfcorrect.simulators.planning.foot_placement import place_feet
+from selfcorrect.simulators.planning.gain import between, shares_of_gain
 from selfcorrect.simulators.planning.support_inference import infer_supports
 from selfcorrect.simulators.settings import SupportMode, TrackerSettings
 from selfcorrect.simulators.tracking.diagnosis import timeline
@@ -101,17 +102,31 @@ def simulate_preconditioned(
     if mode.finds_supports:
         floats = floating(body, planned.contacts, mended.supports, given.fps, settings.acceptance)
         found = [replace(each, failure=held or each.failure) for each, held in zip(found, floats, strict=True)]
-    result = _polished(mended, simulated)
-    found = _with_polish(found, joint_distances_m(simulated, result))
+    result, shares = _worth_keeping(body, mended, simulated, settings.engine.friction)
+    found = _with_polish(found, joint_distances_m(simulated, result), shares)
     return outcomes(given, mended, result, found, mode)
 
 
-def _with_polish(found: Sequence[Finding], polish_m: np.ndarray) -> list[Finding]:
-    """What was found, and how far polishing moved the joints (N, T, J) from where the simulation had them."""
-    means_m = polish_m.mean(-1)
+def _worth_keeping(
+    body: Humanoid, mended: Preconditioned, simulated: MotionBatch, friction: float
+) -> tuple[MotionBatch, np.ndarray]:
+    """The motions as simulated where that gained something, else as mended, polished; and the shares (N, T) of the
+    simulation. Without polish, the simulated states.
+    """
+    if mended.unplanted is None:
+        return simulated, np.ones(simulated.root_m.shape[:2])
+    shares = shares_of_gain(body, mended.motions, simulated, friction, mended.supports)
+    return _polished(mended, between(mended.motions, simulated, shares)), shares
+
+
+def _with_polish(found: Sequence[Finding], polish_m: np.ndarray, shares: np.ndarray) -> list[Finding]:
+    """What was found, how far polishing moved the joints (N, T, J) from where the simulation had them, and how much of
+    the simulation (N, T) it kept.
+    """
+    figures = zip(found, polish_m.mean(-1), shares, strict=True)
     return [
-        replace(each, help={**each.help, "polished_m": float(own_m.mean())})
-        for each, own_m in zip(found, means_m, strict=True)
+        replace(each, help={**each.help, "polished_m": float(own_m.mean()), "simulated_share": float(share.mean())})
+        for each, own_m, share in figures
     ]
 
 

@@ -47,7 +47,7 @@ class CorrectCommand:
     engine: EngineName = "pybullet"
     """The simulator."""
     raw: bool = False
-    """Keep simulated states as they are, with what is faster in the correction than in the motion itself."""
+    """Keep simulated states as they are: also where they gain nothing, and with all that is fast in them."""
     workers: int = 1
     """Motions that are corrected at the same time, each in a process of its own."""
     keep_failed: bool = False

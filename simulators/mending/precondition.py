@@ -61,8 +61,8 @@ class PreconditionSettings:
     """What carries the body: steps, rungs and seats where the motion shows them ("infer"), nothing but the "floor", or
     whatever it may be that holds it at its height, which then is left alone ("off")."""
     polish: bool = True
-    """Leave out of the correction what is faster than the motion itself and roughens it, see `polishing`; without,
-    simulated states come out as they are."""
+    """Keep of a simulation what it gains, see `planning.gain`, and leave out of the whole correction what is faster
+    than the motion itself and roughens it, see `polishing`. Without, simulated states come out as they are."""
 
     drift: DriftSettings = DRIFT
     """What is taken for drift."""
