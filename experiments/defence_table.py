@@ -169,5 +169,6 @@ DEFENCES = Registry(
             claim="matched compute",
         ),
     ],
+    row_type=DefenceRow,
 )
 """Each leads to a function (task, plan, inputs) → (task, plan), as `defences.defended` describes it."""

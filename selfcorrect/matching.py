@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import TypeAlias
 
 import torch
@@ -45,13 +46,12 @@ def lineage_matched(
 
     def bias(model: GenerativeModel, parents: Samples) -> Sampler:
         line = newest_synthetic(parents)
-
-        members = embed(line.values).double() if len(line) else None
+        if not len(line):
+            return partial(_founders, model, draws, embed)
+        members = embed(line.values).double()
 
         def sampler(labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Tensor:
             slots = torch.arange(len(labels)) if slots is None else slots
-            if members is None:
-                return representatives(model, labels[slots], draws, embed, stream)
             rows, wanted = parent_rows(labels, line.labels)[slots], labels[slots]
 
             def chosen(vectors: Tensor, own: Tensor) -> Tensor:
@@ -69,6 +69,13 @@ def lineage_matched(
         return sampler
 
     return bias
+
+
+def _founders(
+    model: GenerativeModel, draws: int, embed: Embedding, labels: Tensor, stream: Stream, slots: Tensor | None = None
+) -> Tensor:
+    """The first synthetic samples, which have no parents: representatives of many draws."""
+    return representatives(model, labels if slots is None else labels[slots], draws, embed, stream)
 
 
 def _finished(finish: Finish, children: Tensor, members: Tensor, rows: Tensor, labels: Tensor) -> Tensor:

@@ -283,7 +283,7 @@ def _best_two(firsts: Sequence[_Limb], seconds: Sequence[_Limb]) -> tuple[float,
     sizes = [np.array([limb.sizes for limb in limbs]) for limbs in (firsts, seconds)]
     scores = [np.array([limb.score for limb in limbs]) for limbs in (firsts, seconds)]
     scored = _evenness(sizes[0][:, None], sizes[1][None]) + (scores[0][:, None] + scores[1][None]) / 2
-    one, two = np.unravel_index(scored.argmax(), scored.shape)
+    one, two = (int(index) for index in np.unravel_index(scored.argmax(), scored.shape))
     return float(scored[one, two]), (firsts[one], seconds[two])
 
 
@@ -388,12 +388,12 @@ def _parts(graph: _Graph, body: _Body) -> dict[str, int]:
 
 
 def _leg_parts(leg: _Limb) -> dict[str, int]:
-    parts = dict(zip(("hip", "knee", "ankle"), leg.joints, strict=True))
+    parts: dict[str, int] = dict(zip(("hip", "knee", "ankle"), leg.joints, strict=True))
     return parts if leg.end is None else parts | {"foot": leg.end}
 
 
 def _arm_parts(graph: _Graph, arm: _Limb) -> dict[str, int]:
-    parts = dict(zip(("shoulder", "elbow", "wrist"), arm.joints, strict=True))
+    parts: dict[str, int] = dict(zip(("shoulder", "elbow", "wrist"), arm.joints, strict=True))
     return {"collar": moving[0]} | parts if (moving := _moving(graph, arm.socket)) else parts
 
 
@@ -442,7 +442,7 @@ def _trunk_parts(graph: _Graph, body: _Body) -> dict[str, int]:
 
 def _head_chain(graph: _Graph, body: _Body) -> list[int]:
     """The joints from where the arms start towards the top of the head."""
-    below, chest = body.trunk[-2] if len(body.trunk) > 1 else -1, body.trunk[-1]
+    *_, below, chest = (-1, *body.trunk)
     closed = (below, *body.arms.branches, *(body.legs.branches if len(body.trunk) == 1 else ()))
     chains = [graph.chain(chest, one)[1:] for one in graph.neighbours[chest] if one not in closed]
     heights = _heights(graph, body)

@@ -130,7 +130,9 @@ def with_tracks(
     """
     content, buffers = copy.deepcopy(document.content), [bytearray(buffer) for buffer in document.buffers]
     target = content["animations"][animation]
-    channels = {(channel["target"].get("node"), channel["target"]["path"]): channel for channel in target["channels"]}
+    channels: dict[tuple[int, str], dict[str, Any]] = {
+        (channel["target"].get("node"), channel["target"]["path"]): channel for channel in target["channels"]
+    }
     added: dict[str, int] = {}
     for (node, path), values in tracks.items():
         channel = channels.get((node, path))
@@ -142,10 +144,11 @@ def with_tracks(
             added["time"] = _added(content, buffers, times_s[:, None], "SCALAR", bounds=True)
         output = _added(content, buffers, values, "VEC4" if values.shape[1] == 4 else "VEC3")
         target["samplers"].append({"input": added["time"], "output": output})
+        sampler = len(target["samplers"]) - 1
         if channel is None:
-            channel = {"target": {"node": node, "path": path}}
-            target["channels"].append(channel)
-        channel["sampler"] = len(target["samplers"]) - 1
+            target["channels"].append({"target": {"node": node, "path": path}, "sampler": sampler})
+        else:
+            channel["sampler"] = sampler
     for buffer, array in zip(content["buffers"], buffers, strict=True):
         buffer["byteLength"] = len(array)
     return replace(document, content=content, buffers=tuple(map(bytes, buffers)))

@@ -80,5 +80,6 @@ def _checked(path: Path, content: Any) -> dict[str, Any]:
 def _text(content: dict[str, Any], index: int) -> str:
     """The prompt of a motion, "" where the file has none for it."""
     texts = content.get("text")
-    fits = isinstance(texts, list | np.ndarray) and len(texts) == len(content["motion"])
-    return str(texts[index]) if fits else ""
+    if not isinstance(texts, list | np.ndarray) or len(texts) != len(content["motion"]):
+        return ""
+    return str(texts[index])

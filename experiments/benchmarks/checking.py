@@ -81,7 +81,7 @@ def jittery(motion: Motion, rng: np.random.Generator) -> Motion:
 
 def spiky(motion: Motion, rng: np.random.Generator) -> Motion:
     """A shoulder or hip turned by 100° to 150° in one frame."""
-    joint = motion.skeleton.joint(str(rng.choice(["left_shoulder", "right_shoulder", "left_hip", "right_hip"])))
+    joint = motion.skeleton.parts.index(rng.choice(["left_shoulder", "right_shoulder", "left_hip", "right_hip"]))
     frame, rotations = int(rng.integers(2, len(motion) - 2)), motion.rotations.copy()
     axis = np.array([[1.0, 0, 0], [0, 0, 1.0]])[int(rng.integers(2))] if "hip" in motion.skeleton.parts[joint] else UP
     turn = Rotation.from_rotvec(np.radians(rng.uniform(100, 150)) * axis)

@@ -90,7 +90,7 @@ def findings(rule: Rule, measured: Measured, frames: int, fps: float) -> list[Fi
     if not measured.values.size:
         return []
     broken = measured.values > rule.threshold  # False for NaN
-    spans = [(0, frames)] if len(measured.values) == 1 and broken.any() else runs(broken.any(axis=1))
+    spans = [(0, frames)] if len(measured.values) == 1 and broken.any() else runs(np.asarray(broken.any(axis=1)))
     least = max(1, round(rule.least_s * fps))
     return [_finding(rule, measured, *span) for span in spans if span[1] - span[0] >= least]
 

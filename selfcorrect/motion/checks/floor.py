@@ -61,9 +61,8 @@ def slide_m_s(sight: Sight) -> Measured:
     others = sight.flesh_m[0].min(axis=1) < OTHERS_LOW_M
     slowest = np.where(touching, np.where(low, speeds, np.inf).min(axis=1), np.inf)
     least = minimum_filter1d(slowest, window, mode="nearest")
-    known = (uniform_filter1d(touching.astype(float), window, mode="nearest") * window >= _CARRIED_S * sight.fps) & (
-        ~maximum_filter1d(others, window, mode="nearest")
-    )
+    carried = uniform_filter1d(touching.astype(float), window, mode="nearest") * window >= _CARRIED_S * sight.fps
+    known = carried & np.logical_not(maximum_filter1d(others, window, mode="nearest"))
     values = maximum_filter1d(np.where(known & np.isfinite(least), least, 0.0), window, mode="nearest")
     return Measured(values[:, None], ("feet",))
 
