@@ -9,7 +9,7 @@ INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 INSTALLED_FOR_DOCS := .venv/.installed-for-docs
 MOCAP ?= $(or $(SELFCORRECT_SHARED),../shared)/mocap/cmu-bvh.tar.gz
 
-.PHONY: setup motion test test-fast lint types docs bench clean
+.PHONY: setup motion test campaign test-fast lint types docs bench clean
 
 setup: $(INSTALLED)
 
@@ -35,6 +35,10 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxpro
 
 test: $(INSTALLED_FOR_TESTS)
 	$(PYTEST)
+
+# Damages files, options, run folders and disks for about half an hour; SCALE=0.1 for a tenth of it.
+campaign: $(INSTALLED_FOR_TESTS)
+	$(BIN)/python tests/campaign/campaign.py --scale $(or $(SCALE),1)
 
 test-fast: $(INSTALLED_FOR_TESTS)
 	$(PYTEST) -m 'not slow'

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from tqdm import tqdm
 
@@ -178,6 +178,28 @@ def _to_average(skeleton: Skeleton) -> float:
     return float(on_skeleton(metre, SMPL_BODY.average()).root_m[0, 0])
 
 
+_AGAIN = "remove this folder, and it is made again"
+
+
+def _read_table(path: Path) -> pa.Table:
+    try:
+        table = pq.read_table(path)
+        table.validate(full=True)
+        complaints = json.loads((table.schema.metadata or {})[b"complaints"])
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: damaged ({error}); {_AGAIN}") from error
+    if table.schema.remove_metadata() != pa.schema(_COLUMNS) or not isinstance(complaints, list):
+        raise InputError(f"{path}: expected the columns {', '.join(_COLUMNS)}; {_AGAIN}")
+    return table
+
+
+def _open_shard(path: Path) -> Any:
+    try:
+        return safe_open(path, framework="np")
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: damaged ({error}); {_AGAIN}") from error
+
+
 class MotionCache(Sequence[Motion]):
     """The motions of a finished cache, read from disk when they are asked for.
 
@@ -185,14 +207,16 @@ class MotionCache(Sequence[Motion]):
     """
 
     def __init__(self, folder: Path) -> None:
-        tables = [pq.read_table(path) for path in sorted(folder.glob("shard-*.parquet"))]
+        tables = [_read_table(path) for path in sorted(folder.glob("shard-*.parquet"))]
         if not tables:
             raise InputError(f"{folder}: expected shards of a cache here, found none")
         self.folder = folder
         self.table = {name: pa.concat_tables(tables)[name].to_numpy() for name in _COLUMNS}
         self.complaints = [line for table in tables for line in json.loads((table.schema.metadata)[b"complaints"])]
         self._firsts = np.cumsum([0, *(len(table) for table in tables)])
-        self._shards = [safe_open(path, framework="np") for path in sorted(folder.glob("shard-*.safetensors"))]
+        self._shards = [_open_shard(path) for path in sorted(folder.glob("shard-*.safetensors"))]
+        if len(self._shards) != len(tables):
+            raise InputError(f"{folder}: expected a .safetensors file beside each table; {_AGAIN}")
 
     def __len__(self) -> int:
         return len(self.table["frames"])
@@ -209,10 +233,19 @@ class MotionCache(Sequence[Motion]):
 
     def _slice(self, index: int, name: str, start: int, stop: int) -> np.ndarray:
         shard = int(np.searchsorted(self._firsts, index, side="right")) - 1
-        return self._shards[shard].get_slice(f"{index - self._firsts[shard]}.{name}")[start:stop].astype(float)
+        try:
+            part = self._shards[shard].get_slice(f"{index - self._firsts[shard]}.{name}")[start:stop]
+        except (SafetensorError, ValueError, TypeError) as error:
+            raise InputError(f"{_file(self.folder, shard)}: damaged ({error}); {_AGAIN}") from error
+        if len(part) != stop - start:
+            raise InputError(f"{_file(self.folder, shard)}: damaged (motion {index} is too short); {_AGAIN}")
+        return part.astype(float)
 
     def _skeleton(self, index: int) -> Skeleton:
-        names, parents, parts = _joints(self.table["joints"][index])
+        try:
+            names, parents, parts = _joints(self.table["joints"][index])
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{self.folder}: the table of motion {index} is damaged ({error}); {_AGAIN}") from error
         return Skeleton(names, parents, self._slice(index, "offsets_m", 0, len(names)), parts)
 
     def random_windows(self, count: int, frames: int, random: np.random.Generator) -> MotionBatch:

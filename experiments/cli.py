@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import select
 import shlex
@@ -13,6 +12,7 @@ from typing import Annotated, Any, Protocol, get_args, get_origin, get_type_hint
 
 import tyro
 
+from selfcorrect.bugs import FAILING_MACHINE
 from selfcorrect.errors import LoopError, SelfcorrectError, SettingError
 from selfcorrect.experiments.commands.check import CheckCommand
 from selfcorrect.experiments.commands.correct import CorrectCommand
@@ -51,7 +51,6 @@ prints what makes the Tab key complete commands and options."""
 WRONG, BUG, INTERRUPTED, UNREAD = 2, 70, 130, 141
 """Exit codes: a mistake of the caller; a bug (EX_SOFTWARE); Ctrl-C and a closed pipe, as a shell tells them."""
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 RENAMED = {"motion": {"--strength": "--gamma"}}
 """Options of a subcommand that had another name, which works for one more release."""
@@ -77,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _drop_output()
         return UNREAD
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _FULL:
+        if isinstance(error, OSError) and error.errno in FAILING_MACHINE:
             _drop_output()
         return _tell(error, words, debug)
 
@@ -145,7 +144,7 @@ def _sentence(error: Exception) -> str:
     """What a caller can mend, "" for a bug."""
     if isinstance(error, SelfcorrectError):
         return str(error)
-    if isinstance(error, OSError) and (error.filename is not None or error.errno in _FULL):
+    if isinstance(error, OSError) and (error.filename is not None or error.errno in FAILING_MACHINE):
         names = [str(name) for name in (error.filename, error.filename2) if name is not None]
         return ": ".join([*names, (error.strerror or str(error)).lower()])
     return ""

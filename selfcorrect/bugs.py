@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 
@@ -9,6 +10,12 @@ from selfcorrect.errors import CorrectorError, LoopError, SelfcorrectError
 
 _LIBRARIES = frozenset({"numpy", "scipy", "torch", "sklearn", "pyarrow", "safetensors", "pybullet", "mujoco", "smplx",
                         "PIL", "imageio", "matplotlib", "tqdm", "wandb"})  # fmt: skip
+
+
+FAILING_MACHINE = frozenset(
+    (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ESTALE)
+)
+"""Numbers of errors that tell of a disk or a machine, whatever file they came up with."""
 
 
 def bug_behind(error: BaseException) -> str:
@@ -20,7 +27,7 @@ def bug_behind(error: BaseException) -> str:
     cause = error
     while isinstance(cause, CorrectorError | LoopError) and cause.__cause__ is not None:
         cause = cause.__cause__
-    missing = isinstance(cause, OSError) and cause.filename is not None
+    missing = isinstance(cause, OSError) and (cause.filename is not None or cause.errno in FAILING_MACHINE)
     if isinstance(cause, SelfcorrectError) or missing or _came_through_other_code(cause):
         return ""
     return "".join(traceback.format_exception(error))

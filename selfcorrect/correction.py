@@ -188,7 +188,7 @@ def _call_guarded(raw: Samples, correction: Correction, stream: Stream, first_ro
     try:
         return call_corrector(correction.corrector, raw, stream)
     except Exception as error:
-        if correction.on_failure == "reject":
+        if correction.on_failure == "reject" and not isinstance(error, TooSlowError):
             return _reject_failures(raw, correction.corrector, stream)
         sample = _sample_at_fault(error, raw, correction.corrector, stream)
         where = "" if sample is None else f" on sample {first_row + sample} (label {int(raw.labels[sample])})"

@@ -94,8 +94,10 @@ def _checked(answer: Corrected, given: Samples) -> Corrected:
     for key, column in answer.info.items():
         if np.shape(column) != (len(given),):
             raise CorrectorError(f"info[{key!r}] must have shape ({len(given)},), got {np.shape(column)}")
+        if np.asarray(column).dtype.kind not in "biufUT":
+            raise CorrectorError(f"info[{key!r}] must hold numbers or text, got {np.asarray(column).dtype}")
     _check_finite(values, accepted)
-    values = values.to(given.values)
+    values = values.detach().to(given.values)
     return Corrected(answer.samples.with_values(values), accepted.cpu(), answer.info)
 
 

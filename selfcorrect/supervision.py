@@ -31,7 +31,7 @@ class TooSlowError(InputError):
 
 @contextmanager
 def nothing_ends_here() -> Iterator[None]:
-    """Turns what would end the program, `sys.exit` and `os._exit`, into an InputError."""
+    """Turns what would end the program, `sys.exit`, `os._exit` and exceptions of no usual kind, into an InputError."""
     process, real = os.getpid(), os._exit
 
     def refuse(status: int) -> NoReturn:
@@ -44,6 +44,10 @@ def nothing_ends_here() -> Iterator[None]:
         yield
     except SystemExit as error:
         raise InputError(f"it tried to end the program (exit code {error.code})") from error
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # which nobody else would catch
+        raise InputError(f"it raised {type(error).__name__}: {error}") from error
     finally:
         os._exit = real
 

@@ -23,7 +23,7 @@ def rows_of(path: Path, data: Mapping[str, Any], names: Sequence[str]) -> list[t
     """The clips in a file of columns: one value of each of the columns `names` per clip."""
     columns = [data.get(name) for name in names]
     for name, column in zip(names, columns, strict=True):
-        if not isinstance(column, list | np.ndarray) or not np.shape(column[:0]):
+        if not isinstance(column, list | np.ndarray) or (isinstance(column, np.ndarray) and not column.ndim):
             raise InputError(f"{path}: expected a list as {name}, got {type(column).__name__}")
     lengths = [len(column) for column in columns if column is not None]
     if len(set(lengths)) != 1:

@@ -100,8 +100,8 @@ def _parents(nodes: Sequence[dict[str, Any]]) -> list[int]:
     parents = [-1] * len(nodes)
     for index, node in enumerate(nodes):
         for child in node.get("children") or ():
-            if parents[child] >= 0 or child == index:
-                raise ValueError(f"node {child} has two parents")
+            if not 0 <= child < len(nodes) or parents[child] >= 0 or child == index:
+                raise ValueError(f"node {child} is not there or has two parents")
             parents[child] = index
     return parents
 

@@ -66,19 +66,19 @@ def read_joints(path: Path) -> np.ndarray:
     if array.dtype.kind != "f":
         raise InputError(f"{path}: expected floating-point numbers, got {array.dtype}")
     array = array.astype(float)
-    _check_numbers(path, array)
-    if array.ndim == 2:
+    _check_numbers(str(path), array)
+    if array.ndim == 2 and len(array):
         array = decode_joints(array, last_frame=True)
     if array.ndim != 3 or array.shape[-1] != 3 or not len(array):
         raise InputError(f"{path}: expected rows (frames, 263) or joints (frames, 22, 3), got shape {array.shape}")
-    _check_numbers(path, array)
+    _check_numbers(str(path), array)
     return array
 
 
-def _check_numbers(path: Path, array: np.ndarray) -> None:
+def _check_numbers(source: str, array: np.ndarray) -> None:
     if array.ndim and not (sound := np.abs(array) <= _LARGEST).all():
         frame = int(np.argwhere(~sound)[0][0])
-        raise InputError(f"{path}: not finite in frame {frame}, or beyond ±{_LARGEST:g}")
+        raise InputError(f"{source}: not finite in frame {frame}, or beyond ±{_LARGEST:g}")
 
 
 def read_motion(path: Path) -> Motion:
@@ -92,7 +92,6 @@ def read_motion(path: Path) -> Motion:
 
 def motion_of_joints(joints_m: np.ndarray, source: str) -> Motion:
     """The motion of joints (T, 22, 3), metres, y up, 20 fps, on a skeleton of its own, soles on the floor."""
-    if not np.isfinite(joints_m).all():
-        raise InputError(f"{source}: not finite in frame {np.argwhere(~np.isfinite(joints_m))[0][0]}")
+    _check_numbers(source, joints_m)
     fitted = fit_motion(joints_m, FPS, fit_skeleton(joints_m, SMPL_BODY.average()))
     return replace(fitted, root_m=fitted.root_m + RAISED_M, source=source)

@@ -74,6 +74,8 @@ def tree_of(joints: Iterable[int], parents: Sequence[int]) -> list[int]:
 def _way_up(parents: Sequence[int], node: int) -> Iterator[int]:
     """A node and those above it, the nearest first."""
     for _ in range(MOST_LEVELS):
+        if not 0 <= node < len(parents):
+            raise ValueError(f"there is no node {node}")
         yield node
         node = parents[node]
         if node < 0:

@@ -26,6 +26,7 @@ from selfcorrect.storage.files import replacing
 _RATES = ("fps", "mocap_framerate", "mocap_frame_rate", "frame_rate", "framerate")
 _USUAL_FPS = 30.0
 _QUARTER_TURNS = tuple(Rotation.from_euler("x", degrees, degrees=True) for degrees in (0, -90, 180, 90))
+_LARGEST = 1e6
 _WORDS = ("y up", "z up", "y down", "z down")
 
 
@@ -74,7 +75,7 @@ def open_parameters(path: Path, reading: Reading) -> MotionFile:
     rotations[:, 0] = (turn * Rotation.from_quat(rotations[:, 0])).as_quat()
     skeleton = layout.skeleton(body.skeleton.offsets_m[: len(layout.names)]) if body else layout.average()
     pelvis_m = (body or average_body()).pelvis_m
-    fps = next((float(arrays[name]) for name in _RATES if name in arrays and arrays[name].size == 1), reading.fps)
+    fps = next((float(arrays[name].item()) for name in _RATES if _is_number(arrays.get(name))), reading.fps)
     motion = Motion(skeleton, turn.apply(trans + pelvis_m), continuous(rotations), fps or _USUAL_FPS, source=str(path))
     notes += (
         f"names as of {tool.name}, {_WORDS[way]}",
@@ -89,6 +90,10 @@ def open_parameters(path: Path, reading: Reading) -> MotionFile:
             np.savez(file, allow_pickle=False, **{**read_npz(path, skip_pickled=True), **written})
 
     return MotionFile((motion,), notes, write, body and body.mass_kg)
+
+
+def _is_number(array: np.ndarray | None) -> bool:
+    return array is not None and array.size == 1 and array.dtype.kind in "fiu"
 
 
 def _rotations(path: Path, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -125,10 +130,10 @@ def _translation(path: Path, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np
 
 
 def _check_numbers(path: Path, name: str, array: np.ndarray) -> None:
-    if array.dtype.kind not in "fiu":
-        raise InputError(f"{path}: expected {name} to be real numbers, got {array.dtype}")
-    if not np.isfinite(array).all():
-        raise InputError(f"{path}: {name} is not finite in frame {np.argwhere(~np.isfinite(array))[0][0]}")
+    if array.dtype.kind not in "fiu" or not array.ndim:
+        raise InputError(f"{path}: expected {name} to be real numbers per frame, got {array.dtype} {array.shape}")
+    if not (sound := np.abs(array.astype(float)) <= _LARGEST).all():
+        raise InputError(f"{path}: {name} is not finite in frame {np.argwhere(~sound)[0][0]}, or beyond ±{_LARGEST:g}")
 
 
 def _body(tool: Tool, arrays: Mapping[str, np.ndarray], reading: Reading) -> tuple[Body | None, tuple[str, ...]]:

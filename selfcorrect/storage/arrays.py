@@ -50,7 +50,7 @@ def read_npz(path: Path, names: Iterable[str] | None = None, *, skip_pickled: bo
         try:
             with zipfile.ZipFile(file) as archive:
                 return _arrays(path, archive, None if names is None else set(names), skip_pickled)
-        except (InputError, OSError):
+        except InputError:
             raise
         except Exception as error:  # a damaged archive makes its reader raise errors of any kind
             raise InputError(f"{path}: the file cannot be read ({error})") from error
@@ -68,7 +68,7 @@ def _arrays(path: Path, archive: zipfile.ZipFile, names: set[str] | None, skip_p
         except _Pickled:
             if not skip_pickled:
                 raise
-        except (InputError, OSError):
+        except InputError:
             raise
         except Exception as error:
             raise InputError(f'{path}: "{name}" cannot be read ({error})') from error

@@ -90,7 +90,7 @@ def read_json(path: Path) -> Any:
 def path_below(folder: Path, name: object) -> Path:
     """The path that a file of a dataset calls `name`; InputError where it leads out of `folder`, also by a link."""
     where = f"{folder}: {str(name)[:100]!r}"
-    if not isinstance(name, str) or not name or "\0" in name:
+    if not isinstance(name, str) or not name or "\0" in name or not name.isprintable():
         raise InputError(f"{where} is not the name of a file")
     path = folder / name
     try:

@@ -59,7 +59,8 @@ def denoise(motions: MotionBatch, noise_rad: np.ndarray) -> MotionBatch:
     if root_m.shape[1] < FEWEST_FRAMES:
         return motions
     root_noise_m = noise_level(root_m)
-    joints, axes = (noise_rad > NOISY_JOINT_RAD) | noisy(noise_rad)[:, None], root_noise_m > NOISY_ROOT_M
+    joints = ((noise_rad > NOISY_JOINT_RAD) | noisy(noise_rad)[:, None]) & (noise_rad > 0)  # end sites have none
+    axes = root_noise_m > NOISY_ROOT_M
     for motion in np.flatnonzero(joints.any(1) | axes.any(1)):
         turning, moving = np.flatnonzero(joints[motion]), np.flatnonzero(axes[motion])
         component_noise = noise_rad[motion, turning] / (2 * np.sqrt(3))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,7 @@ def test_what_a_caller_can_mend_is_no_bug(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as missing:
         (tmp_path / "none").read_text()
     assert bug_behind(missing.value) == ""
+
+
+def test_a_failing_disk_is_no_bug() -> None:
+    assert bug_behind(OSError(errno.EIO, os.strerror(errno.EIO))) == ""

@@ -191,3 +191,17 @@ def test_a_bad_reference_gets_one_sentence(module_folder: Path, reference: str, 
     with pytest.raises(SettingError, match=message) as caught:
         import_corrector(reference)
     assert "\n" not in str(caught.value)
+
+
+def test_gradients_are_left_behind():
+    given = Samples.synthetic(torch.zeros(3, 2), None, 1)
+    answer = call_corrector(lambda samples: samples.with_values(samples.values.requires_grad_() * 2), given, streams(0))
+    assert not answer.samples.values.requires_grad
+
+
+def test_diagnostics_are_numbers_or_text():
+    given = Samples.synthetic(torch.zeros(3, 2), None, 1)
+    with pytest.raises(ValueError, match=r"info\['x'\] must hold numbers or text, got object"):
+        call_corrector(
+            lambda samples: Corrected(samples, torch.ones(3, dtype=torch.bool), {"x": [{}] * 3}), given, streams(0)
+        )

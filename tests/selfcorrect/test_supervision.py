@@ -32,6 +32,31 @@ def test_a_corrector_that_ends_the_program_is_an_error_that_names_it(end) -> Non
         apply_corrector(RAW, Correction(end, name="quits"), streams(0))
 
 
+class Odd(BaseException):
+    """An exception of no usual kind."""
+
+
+@pytest.mark.parametrize("error", [Odd("no"), GeneratorExit()])
+def test_exceptions_of_no_usual_kind_are_errors_too(error: BaseException) -> None:
+    def corrector(samples: Samples) -> Samples:
+        raise error
+
+    with pytest.raises(CorrectorError, match=f"it raised {type(error).__name__}"):
+        apply_corrector(RAW, Correction(corrector, name="odd"), streams(0))
+
+
+def test_ctrl_c_stays_ctrl_c() -> None:
+    with pytest.raises(KeyboardInterrupt), nothing_ends_here():
+        raise KeyboardInterrupt
+
+
+def test_an_endless_call_is_not_tried_again_for_each_sample() -> None:
+    start = time.monotonic()
+    with pytest.raises(CorrectorError, match="took longer"):
+        apply_corrector(RAW, Correction(supervised(endless, "endless", 0.2), on_failure="reject"), streams(0))
+    assert time.monotonic() - start < 0.75
+
+
 def test_a_process_of_a_corrector_may_end() -> None:
     with nothing_ends_here():
         child = os.fork()

@@ -51,7 +51,7 @@ def slide_m_s(sight: Sight) -> Measured:
     A foot that turns on its ball, rolls, or is drawn along while the other stands is no slide. While soles do not carry
     the body alone, in flight or with hands or knees down, nothing can be said.
     """
-    window = round(_WHILE_S * sight.fps)
+    window = max(round(_WHILE_S * sight.fps), 1)
     if not sight.has_feet or len(sight) < max(window, 5):
         return Measured.nothing()
     points_m = _sole_lines_m(sight)

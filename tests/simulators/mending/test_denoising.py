@@ -43,6 +43,14 @@ def test_jitter_is_taken_out(clips, label, noise_rad, left):
     assert mean_distance_m(denoised(noisy), clean) < left * mean_distance_m(noisy, clean)
 
 
+def test_a_joint_of_a_noisy_body_that_never_turns_stays_still(clips):
+    noisy = jittery(clips["walk"], 0.05)
+    noisy.rotations[:, 3] = [0.0, 0.0, 0.0, 1.0]
+    calm = denoised(noisy)
+    assert np.isfinite(calm.rotations).all()
+    np.testing.assert_array_equal(calm.rotations[:, 3], noisy.rotations[:, 3])
+
+
 def test_a_noisy_root_is_calmed(clips):
     clean = clips["dance_b"]
     noise_m = np.random.default_rng(3).normal(0, 0.02, clean.root_m.shape)

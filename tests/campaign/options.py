@@ -1,0 +1,172 @@
+"""Options of every command with values that they should not have, through the real command line."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from bad_files import sound
+from harness import PATIENCE, Case, random_of, run_command
+
+LONGEST_S = 60.0
+MOST_MEMORY = 2**31
+_NUMBERS = (
+    "0",
+    "-1",
+    "1",
+    "nan",
+    "inf",
+    "-inf",
+    "1e308",
+    "1e-320",
+    "1000000000",
+    "99999999999999999999",
+    "x",
+    "",
+    "1.5",
+    "-0.0",
+)
+_TEXTS = (
+    "",
+    "x",
+    "..",
+    "/",
+    "/dev/null",
+    "/dev/full",
+    "/proc/self/mem",
+    "nowhere",
+    "caf\udce9",
+    "a\nb",
+    "λ",
+    "-",
+    "--",
+    "x" * 300,
+    "~",
+    "*",
+    "%s%n",
+    "{}",
+    "\x1b[2J",
+)
+_PATHS = (
+    "good.bvh",
+    "bad.bvh",
+    "data",
+    "nowhere",
+    "/dev/null",
+    "/dev/full",
+    "empty",
+    "",
+    ".",
+    "good.npz",
+    "pipe",
+    "loop",
+    "locked/x",
+)
+
+NUMBER, TEXT, PATH, FLAG = "number", "text", "path", "flag"
+COMMANDS: dict[tuple[str, ...], dict[str, str]] = {
+    ("correct",): {
+        "--out": PATH, "--strength": TEXT, "--kinematic": FLAG, "--support": TEXT, "--engine": TEXT,
+        "--workers": NUMBER,
+        "--keep-failed": FLAG, "--report": PATH, "--mass-kg": NUMBER, "--metres-per-unit": NUMBER, "--fps": NUMBER,
+        "--up": TEXT, "--body-model": PATH, "--allow-pickle": FLAG,
+    },
+    ("data", "check"): {"--dataset": TEXT, "--split": TEXT, "--limit": NUMBER, "--json": FLAG, "--allow-pickle": FLAG},
+    ("data", "stats"): {"--dataset": TEXT, "--split": TEXT, "--limit": NUMBER},
+    ("data", "convert"): {"--out": PATH, "--to": TEXT, "--overwrite": FLAG},
+    ("data", "preview"): {"--out": PATH, "--rows": NUMBER, "--pictures": NUMBER, "--limit": NUMBER},
+    ("view",): {"--out": PATH, "--port": NUMBER, "--host": TEXT, "--spread-m": NUMBER, "--body-model": PATH},
+    ("verify",): {},
+    ("motion",): {
+        "--preset": TEXT, "--policy": TEXT, "--synthetic-ratio": NUMBER, "--corrector": TEXT, "--gamma": NUMBER,
+        "--generations": NUMBER, "--seeds": NUMBER, "--real-count": NUMBER, "--judged-count": NUMBER, "--steps": NUMBER,
+        "--initial-steps": NUMBER, "--denoiser": TEXT, "--data": PATH, "--out": PATH, "--wandb": TEXT,
+        "--workers": NUMBER,
+        "--device": TEXT, "--corrector-timeout": NUMBER,
+    },
+    ("toy",): {"--out": PATH, "--quick": FLAG, "--seed": NUMBER, "--text": PATH, "--mnist": PATH},
+    ("text-to-motion",): {"--data": PATH, "--out": PATH, "--steps": NUMBER, "--seed": NUMBER, "--clip": TEXT},
+}  # fmt: skip
+_ALWAYS = {
+    ("correct",): ["--kinematic"],
+    ("motion",): ["--real-count", "999999"],  # more than there are: whatever is accepted ends before the training
+    ("view",): ["--out", "seen.png"],
+    ("toy",): ["weighting", "--quick"],
+    ("text-to-motion",): ["--steps", "1"],
+}
+_NEEDS_PATH = {
+    ("correct",),
+    ("data", "check"),
+    ("data", "stats"),
+    ("data", "convert"),
+    ("data", "preview"),
+    ("view",),
+    ("verify",),
+}
+
+
+def prepare(folder: Path) -> None:
+    """What the options may name."""
+    import os
+
+    (folder / "data").mkdir(parents=True)
+    (folder / "empty").mkdir()
+    (folder / "good.bvh").write_bytes(sound("a.bvh"))
+    (folder / "good.npz").write_bytes(sound("a.npz"))
+    (folder / "bad.bvh").write_text("HIERARCHY\nROOT")
+    for name in ("a.bvh", "b.npz", "c.npy"):
+        (folder / "data" / name).write_bytes(sound({"b.npz": "a.npz", "c.npy": "rows.npy"}.get(name, name)))
+    os.mkfifo(folder / "pipe")
+    (folder / "loop").symlink_to("loop")
+
+
+def option_cases(seed: int, count: int, folder: Path) -> list[Case]:
+    """`count` command lines."""
+    return [Case(f"options:{case}", partial(_case, seed, case, folder)) for case in range(count)]
+
+
+def words_of(random: np.random.Generator, case: int) -> list[str]:
+    """A command line of a few options, some of them odd."""
+    command = list(COMMANDS)[case % len(COMMANDS)]
+    words = [*command]
+    if command in _NEEDS_PATH:
+        words.append(_PATHS[random.integers(3)] if random.random() < 0.6 else _pick(_PATHS, random))
+    if command == ("text-to-motion",):
+        words.append(_pick(_TEXTS, random))
+    options = list(COMMANDS[command].items())
+    given: list[str] = []
+    for at in random.permutation(len(options))[: random.integers(0, 4)]:
+        option, kind = options[at]
+        given.append(option)
+        if kind != FLAG:
+            given.append(_pick({NUMBER: _NUMBERS, TEXT: _TEXTS, PATH: _PATHS}[kind], random))
+    if random.random() < 0.1:
+        given.append(_pick(("--nonsense", "-", "--out=", "--help", "extra", "\udcff"), random))
+    always = [word for word in _ALWAYS.get(command, ()) if word not in given]
+    if command == ("data", "convert") and "--out" not in given:
+        given += ["--out", "converted"]
+    return [*words, *always, *given]
+
+
+def _pick(values: Sequence[str], random: np.random.Generator) -> str:
+    return values[random.integers(len(values))]
+
+
+def _case(seed: int, case: int, folder: Path) -> str:
+    random, place = random_of(seed, "options", case), folder / f"options-{case}"
+    prepare(place)
+    words = words_of(random, case)
+    precious = {path: path.read_bytes() for path in place.rglob("*") if path.is_file() and not path.is_symlink()}
+    longest_s = LONGEST_S * PATIENCE
+    ended = run_command(words, place, longest_s)
+    wrong = ended.wrong(longest_s, MOST_MEMORY)
+    lost = [path.name for path, content in precious.items() if not path.is_file() or path.read_bytes() != content]
+    if lost:
+        wrong = wrong or f"changed {lost[0]}"
+    if not Path("/dev/null").is_char_device() or not Path("/dev/full").is_char_device():
+        wrong = wrong or "replaced a device"
+    shutil.rmtree(place)
+    return f"{words}: {wrong}" if wrong else ""
