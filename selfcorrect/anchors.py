@@ -15,7 +15,6 @@ import numpy as np
 import scipy.fft
 import torch
 from scipy.optimize import linear_sum_assignment
-from sklearn.cluster import KMeans
 from torch import Tensor
 
 from selfcorrect.errors import InputError, SettingError
@@ -76,6 +75,8 @@ def fit_anchors(samples: Samples, samples_per_centroid: int, stream: Stream, emb
 
 def _clusters(vectors: Tensor, samples_per_centroid: int, stream: Stream) -> Tensor:
     count = max(1, len(vectors) // samples_per_centroid)
+    from sklearn.cluster import KMeans  # slow to import, with all that it finds installed
+
     means = KMeans(count, n_init="auto", random_state=stream.seed % 2**32)
     return torch.as_tensor(means.fit_predict(vectors.double().numpy()), dtype=torch.int64)
 
