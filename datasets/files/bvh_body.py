@@ -100,9 +100,10 @@ def with_body(clip: BvhClip, body: Motion) -> BvhClip:
     rotations[:, pelvis] = (parent.inv() * Rotation.from_quat(body.rotations[:, 0])).as_quat()
     if sum(name.endswith("position") for name in clip.channels[pelvis]) == 3:
         stretches_m = {**clip.stretches_m, pelvis: parent.inv().apply(body.root_m - parent_m)}
-        return replace(clip, motion=replace(clip.motion, rotations=rotations), stretches_m=stretches_m)
+        moved = replace(clip.motion, rotations=rotations, fps=body.fps)
+        return replace(clip, motion=moved, stretches_m=stretches_m)
     root_m = clip.motion.root_m + body.root_m - _world_of(clip, pelvis)[0]
-    return replace(clip, motion=replace(clip.motion, root_m=root_m, rotations=rotations))
+    return replace(clip, motion=replace(clip.motion, root_m=root_m, rotations=rotations, fps=body.fps))
 
 
 def _check_rigid(clip: BvhClip, joint: int) -> None:

@@ -46,6 +46,8 @@ class CorrectCommand:
     or whatever it may be that holds it at its height, which then is left alone (off)."""
     engine: EngineName = "pybullet"
     """The simulator."""
+    retime: bool = False
+    """Play motions whose flights are more than 15 % off gravity's pace at its pace: the same poses at other times."""
     raw: bool = False
     """Keep simulated states as they are: also where they gain nothing, and with all that is fast in them."""
     workers: int = 1
@@ -79,7 +81,15 @@ class CorrectCommand:
 
         reading = Reading(self.metres_per_unit, self.fps, self.up, self.body_model, self.allow_pickle)
         settings = Settings(
-            strength, self.mass_kg, self.keep_failed, self.video, reading, self.support, self.engine, self.raw
+            strength,
+            self.mass_kg,
+            self.keep_failed,
+            self.video,
+            reading,
+            self.support,
+            self.engine,
+            self.raw,
+            self.retime,
         )
         return correct_and_tell(self.inputs, self.out, settings, self.report or self.out / "report.json", self.workers)
 

@@ -20,6 +20,7 @@ from selfcorrect.datasets.files.motion_file import Reading
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.errors import CorrectorError
 from selfcorrect.experiments.correction.report import Result, of_all
+from selfcorrect.experiments.correction.retiming import retimed
 from selfcorrect.experiments.progress_bars import Progress
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES, correct_long
@@ -61,6 +62,8 @@ class Settings:
     """The simulator, a name in `ENGINES`."""
     raw: bool = False
     """Whether simulated states come out as they are; see `PreconditionSettings.polish`."""
+    retime: bool = False
+    """Whether motions whose flights contradict gravity are played at its pace; see `checks.pace`."""
 
     def corrector(self, shape_kg: float | None = None) -> CorrectMotions:
         """The corrector of a body whose shape weighs `shape_kg`."""
@@ -135,6 +138,7 @@ def _corrected(task: FileTask, settings: Settings, product: Path, video: Path) -
     try:
         blank = replace(blank, key=key_of(task.source, settings))
         file = open_motion(task.source, settings.reading)
+        file = retimed(file, task.source) if settings.retime else file
         corrections = [correct_long(settings.corrector(file.mass_kg), motion) for motion in file.motions]
         for correction in corrections:
             _check_finite(correction.motion)
@@ -182,7 +186,7 @@ def _described(blank: Result, notes: tuple[str, ...], motion: Motion, correction
 
 def _oddities(motion: Motion, level: bool) -> list[str]:
     """Signs that the file or its reading is wrong, in words; of ground that is not level no height is odd."""
-    found = {finding.code: finding for finding in check(motion, ("R", "S2", "S6", *(("F4",) if level else ())))}
+    found = {finding.code: finding for finding in check(motion, ("R", "S2", "S6", "P1", *(("F4",) if level else ())))}
     return [str(finding) for finding in found.values()]
 
 

@@ -14,6 +14,7 @@ from selfcorrect.errors import InputError, SettingError
 from selfcorrect.experiments.correction.batch import correct_into
 from selfcorrect.experiments.correction.correct_file import Settings
 from selfcorrect.experiments.correction.report import Result
+from selfcorrect.experiments.correction.retiming import at_pace, pace_off_gravity
 from selfcorrect.motion.body.requirements import check_body
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES, correct_long
 from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
@@ -37,6 +38,8 @@ class CorrectionOptions(TypedDict, total=False):
     """The simulator: "pybullet" (the default), "mujoco", or one that another package adds."""
     mass_kg: float | None
     """What every body weighs; without it, what its shape or its stature says."""
+    retime: bool
+    """Play motions whose flights are more than 15 % off gravity's pace at its pace: the same poses at other times."""
     raw: bool
     """Keep simulated states as they are, with what is faster in a correction than in the motion itself."""
 
@@ -59,6 +62,8 @@ def correct_motions(
     """
     for motion in motions:
         check_body(motion)
+    if options.get("retime"):
+        motions = [at_pace(motion, pace_off_gravity(motion), keep_frames=True) for motion in motions]
     function = _with_workers(_settings(options).corrector(), workers)
     short = [index for index, motion in enumerate(motions) if len(motion) <= PIECE_FRAMES]
     together = dict(zip(short, function([motions[index] for index in short]), strict=True))
@@ -118,6 +123,7 @@ def _settings(options: CorrectionOptions) -> Settings:
         support=options.get("support", "infer"),
         engine=options.get("engine", "pybullet"),
         raw=options.get("raw", False),
+        retime=options.get("retime", False),
     )
 
 

@@ -49,4 +49,6 @@ def _fall_m_s2(sight: Sight, start: int, stop: int) -> tuple[float, int] | None:
 def pace_off(sight: Sight) -> Measured:
     """By which factor time runs too fast or too slow for gravity, less 1."""
     found = pace(sight)
-    return Measured.nothing() if found is None else Measured.whole(max(found, 1 / max(found, 1e-3)) - 1)
+    if found is None:
+        return Measured.nothing()
+    return Measured.whole(max(found, 1 / max(found, 1e-3)) - 1, "too fast" if found > 1 else "too slow")

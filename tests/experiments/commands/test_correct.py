@@ -32,6 +32,7 @@ from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.correction.pieces import correct_long
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.transforms import retime
 from selfcorrect.simulators.corrector import PhysicsCorrector
 
 KINEMATIC = ["--kinematic"]
@@ -113,7 +114,7 @@ def test_the_report_says_what_was_removed_and_how_far_it_moved(folder: Path) -> 
 
 
 def test_a_body_weighs_what_the_user_says_else_what_its_shape_does(folder: Path) -> None:
-    assert [Settings(0.7, mass_kg).corrector(101.0).tracker.mass_kg for mass_kg in (60.0, None)] == [60.0, 101.0]
+    assert [Settings(0.7, mass_kg).corrector(101.0).tracker.body.mass_kg for mass_kg in (60.0, None)] == [60.0, 101.0]
     assert main(["correct", "clips/steps.bvh", "--mass-kg", "50"]) == 0
     assert report_of(folder / "corrected")["steps.bvh"]["mass_kg"] == 50
 
@@ -441,7 +442,7 @@ def test_a_killed_run_leaves_whole_files_and_is_finished_by_the_next(folder: Pat
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    left = sorted((folder / "corrected").rglob("*.bvh"))
+    left = sorted((folder / "corrected").glob("*.bvh"))
     assert left
     assert all(len(read_bvh(path).motion) == 45 for path in left)
     deadline = time.monotonic() + 20
@@ -468,3 +469,29 @@ def test_a_long_motion_has_no_seams(cmu: Path) -> None:
 @pytest.mark.parametrize(("word", "strength"), [("faithful", 0.0), ("physical", 1.0), ("0.25", 0.25)])
 def test_strength_is_a_name_or_a_number(word: str, strength: float) -> None:
     assert strength_of(word) == strength
+
+
+@pytest.mark.parametrize("suffix", [".bvh", ".npz", ".npy"])
+@pytest.mark.parametrize("speed", [0.7, 1.0, 1.4])
+def test_motions_that_contradict_gravity_are_retimed_where_that_is_asked_for(
+    tmp_path: Path, stepping: Motion, suffix: str, speed: float
+) -> None:
+    """A jump of 0.6 s is played at another speed, and comes back as long as it was."""
+    times_s = np.arange(60) / 20.0
+    flight_s = np.clip(times_s - 1.0, 0.0, 0.6)
+    jump_m = 0.06 + 0.5 * 9.81 * flight_s * (0.6 - flight_s)
+    still = stepping.frames(0, 1)
+    root_m = still.root_m + jump_m[:, None] * np.array([0.0, 1.0, 0.0])
+    jump = replace(still, root_m=root_m, rotations=np.tile(still.rotations, (60, 1, 1)), fps=20.0)
+    played = replace(jump, fps=20.0 * speed) if suffix != ".npy" else retime(jump, speed)
+    save_motion(tmp_path / f"jump{suffix}", played)
+    flags = [] if suffix != ".bvh" else ["--metres-per-unit", "0.01"]
+    for option in ([], ["--retime"]):
+        out = tmp_path / f"out{len(option)}"
+        main(["correct", str(tmp_path / f"jump{suffix}"), "-o", str(out), *KINEMATIC, *option, *flags])
+        seconds = open_motion(out / f"jump{suffix}").motion.seconds
+        asked = bool(option) and speed != 1.0
+        assert seconds == pytest.approx(jump.seconds if asked else played.seconds, rel=0.04)
+        notes = " ".join(report_of(out)[f"jump{suffix}"]["notes"])
+        assert ("retimed" in notes) == asked
+        assert ("P1 pace" in notes) == (speed != 1.0 and not option)

@@ -1,0 +1,48 @@
+"""Motion files whose time runs at another pace than gravity's, played at that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from selfcorrect.datasets.files.motion_file import MotionFile
+from selfcorrect.errors import InputError
+from selfcorrect.motion.checks.check import check
+from selfcorrect.motion.checks.pace import pace
+from selfcorrect.motion.checks.sight import Sight
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.transforms import retime
+
+_STATES_RATE, _FIXED_RATE = (".bvh", ".npz"), (".npy",)
+"""Files that say their frame rate, which changes while frames stay, and files of one rate, whose frames change."""
+
+
+def retimed(file: MotionFile, path: Path) -> MotionFile:
+    """The file with those motions at gravity's pace whose flights are off it, and a note of each.
+
+    Raises InputError for a kind of file whose times cannot be changed.
+    """
+    paces = [pace_off_gravity(motion) for motion in file.motions]
+    if not any(paces):
+        return file
+    suffix = path.suffix.lower()
+    if suffix not in (*_STATES_RATE, *_FIXED_RATE):
+        raise InputError(f"{path}: only {', '.join((*_STATES_RATE, *_FIXED_RATE))} files can be retimed, not {suffix}")
+    played = (
+        at_pace(motion, own, keep_frames=suffix in _STATES_RATE)
+        for motion, own in zip(file.motions, paces, strict=True)
+    )
+    notes = [f"time ran {own:.2f} times as fast as gravity lets it; retimed" for own in paces if own]
+    return replace(file, motions=tuple(played), notes=(*file.notes, *notes))
+
+
+def pace_off_gravity(motion: Motion) -> float | None:
+    """How many times as fast as gravity lets it time runs; None if that is unknown or within the rule's threshold."""
+    return pace(Sight(motion)) if check(motion, ("P1",)) else None
+
+
+def at_pace(motion: Motion, own: float | None, *, keep_frames: bool) -> Motion:
+    """A motion whose time runs `own` times too fast, slowed down: each frame later, or frames between."""
+    if not own:
+        return motion
+    return replace(motion, fps=motion.fps / own) if keep_frames else retime(motion, 1 / own)
