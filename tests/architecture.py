@@ -36,7 +36,7 @@ SIMULATORS = (
 IMPORTS_NONE_OF = {
     "selfcorrect.simulators.settings": {"pybullet", "mujoco"},
     "selfcorrect.simulators.body.humanoid": {"pybullet", "mujoco"},
-    "selfcorrect.loop": {"pyarrow", "safetensors", "wandb"},
+    "selfcorrect.loop": {"pyarrow", "safetensors", "wandb", "sklearn"},
     "selfcorrect.errors": {"numpy", "torch"},
     "selfcorrect.experiments.cli": {"numpy", "torch", "scipy", "pyarrow", "wandb", "matplotlib", "pybullet", "mujoco"},
 }

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,6 +80,16 @@ def wandb_records(path: Path) -> Iterator:
             yield record
 
 
+def finished_records(path: Path, patience_s: float = 60.0) -> list:
+    """Records of a run that has ended; W&B's process may write the last ones a moment later."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        records = list(wandb_records(path))
+        if any(record.WhichOneof("record_type") == "exit" for record in records) or time.monotonic() > deadline:
+            return records
+        time.sleep(0.1)
+
+
 def decoded(items) -> dict:
     return {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in items}
 
@@ -106,7 +117,7 @@ def test_offline_runs_hold_config_curves_and_media(tmp_path: Path, gif: Path):
     assert len(files) == 2
     names = []
     for file in files:
-        records = list(wandb_records(file))
+        records = finished_records(file)
         run = next(record.run for record in records if record.WhichOneof("record_type") == "run")
         names.append(run.display_name)
         assert run.run_group == "motion-demo"
