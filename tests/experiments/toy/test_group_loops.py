@@ -13,6 +13,7 @@ from selfcorrect.randomness import streams
 from selfcorrect.samples import Samples
 
 
+@pytest.mark.slow
 def test_mixture_loses_its_tails_first() -> None:
     result = mixture.run(mixture.quick())
     assert result.holds(), outcomes(result)

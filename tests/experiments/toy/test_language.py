@@ -17,6 +17,7 @@ TINY = replace(
 REPLACED = ("words", "chain, none kept")
 
 
+@pytest.mark.slow
 def test_words_and_transitions_die_out_as_predicted() -> None:
     result = outcomes(language.run(TINY))
     assert {outcome for statement, outcome in result.items() if not statement.startswith("text")} == {"holds"}

@@ -30,6 +30,7 @@ def test_a_verifier_that_accepts_everything_neither_gains_nor_blinds() -> None:
     assert result["a blind verifier loses more words than no selection"] == "fails"
 
 
+@pytest.mark.slow
 def test_a_stable_loop_that_converged_to_a_wrong_belief_is_warned_of() -> None:
     assert any("belief off by 0.4" in warning for warning in biased_corrector.run(biased_corrector.quick()).warnings)
     assert not biased_corrector.run(biased_corrector.quick(), accept_all=True).warnings
