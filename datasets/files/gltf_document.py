@@ -133,22 +133,20 @@ def with_tracks(
     channels: dict[tuple[int, str], dict[str, Any]] = {
         (channel["target"].get("node"), channel["target"]["path"]): channel for channel in target["channels"]
     }
-    added: dict[str, int] = {}
+    time: int | None = None
     for (node, path), values in tracks.items():
-        channel = channels.get((node, path))
-        if channel is not None and _replaced(
-            document, buffers, target["samplers"], channel["sampler"], times_s, values
-        ):
+        known = channels.get((node, path))
+        if known and _replaced(document, buffers, target["samplers"], known["sampler"], times_s, values):
             continue
-        if "time" not in added:
-            added["time"] = _added(content, buffers, times_s[:, None], "SCALAR", bounds=True)
+        if time is None:
+            time = _added(content, buffers, times_s[:, None], "SCALAR", bounds=True)
         output = _added(content, buffers, values, "VEC4" if values.shape[1] == 4 else "VEC3")
-        target["samplers"].append({"input": added["time"], "output": output})
-        sampler = len(target["samplers"]) - 1
-        if channel is None:
-            target["channels"].append({"target": {"node": node, "path": path}, "sampler": sampler})
+        sampler = len(target["samplers"])
+        target["samplers"].append({"input": time, "output": output})
+        if known:
+            known["sampler"] = sampler
         else:
-            channel["sampler"] = sampler
+            target["channels"].append({"target": {"node": node, "path": path}, "sampler": sampler})
     for buffer, array in zip(content["buffers"], buffers, strict=True):
         buffer["byteLength"] = len(array)
     return replace(document, content=content, buffers=tuple(map(bytes, buffers)))
