@@ -31,7 +31,7 @@ def label_sizes(outcome: Outcome) -> list[int]:
 def descent_table(outcome: Outcome, sizes: Sequence[int]) -> Table:
     """What became of the lines of every arm that draws samples in all generations."""
     columns = [
-        "Founders with a descendant", "by drift alone", "loss that is drift", "Offspring variance",
+        "Founders with a descendant", "by drift alone", "loss that is drift", "Offspring variance, first", "last",
         "Novelty, to the parents", "Novelty, to real data", "Persistence of lines",
     ]  # fmt: skip
     table = Table("descent", "Arm", columns)
@@ -49,19 +49,19 @@ def _is_traced(curves: ArmCurves) -> bool:
 
 def _cells(arm: Arm, curves: ArmCurves, sizes: Sequence[int]) -> list[Cell]:
     last = [_cell(mean_interval(curves.last(key))) for key in ("surviving_lineages", "novelty", "novelty_to_real")]
-    variance = curves.values["offspring_variance"][:, 1:]
+    variances = [_cell(mean_interval(curves.values["offspring_variance"][:, column])) for column in (1, -1)]
     drift = [_cell(one) for one in drift_of(curves, sizes)] if arm.policy == "replace" else [Cell("–"), Cell("–")]
     persistence = _cell(mean_interval(curves.last("lineage_persistence")))
-    return [last[0], *drift, _cell(mean_interval(variance.mean(1))), *last[1:], persistence]
+    return [last[0], *drift, *variances, *last[1:], persistence]
 
 
 def drift_of(curves: ArmCurves, sizes: Sequence[int]) -> tuple[Interval, Interval]:
     """Lines that would survive by drift alone, and the share of their loss that it explains, at the last generation.
 
-    The prediction takes the offspring variance that each seed had on average; nothing else of the run.
+    The prediction takes the offspring variance of generation 1, before any loop, and nothing else of the run: later the
+    learner's bias is in it.
     """
-    lines = curves.values["surviving_lineages"]
-    variances = curves.values["offspring_variance"][:, 1:].mean(1)
+    lines, variances = curves.values["surviving_lineages"], curves.values["offspring_variance"][:, 1]
     generations = lines.shape[1] - 1
     predicted = np.array([theory.surviving_lineages(sizes, generations, float(one))[-1] for one in variances])
     shares = [theory.drift_share(float(line), float(one)) for line, one in zip(lines[:, -1], predicted, strict=True)]

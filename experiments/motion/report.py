@@ -132,7 +132,8 @@ def _sections(outcome: Outcome, sizes: Sequence[int]) -> list[Section]:
             "Lines of descent",
             "Every synthetic sample descends from the nearest training sample of its label; the founders are the real "
             "training data. Drift alone would leave the share of founders that population genetics predicts from the "
-            "label sizes and the offspring variance; the rest of the loss is the learner's bias. Novelty is the "
+            "label sizes and the offspring variance of generation 1; the rest of the loss is the learner's bias, which "
+            "also shows where that variance grows. Novelty is the "
             "distance to the nearest of them, in median distances between neighbouring real samples; persistence is 1 "
             "for lines that walk at random and grows for lines that walk in one direction.",
             descent_table(outcome, sizes),

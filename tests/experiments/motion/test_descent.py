@@ -57,7 +57,7 @@ def test_drift_explains_all_of_what_it_predicts_and_half_of_twice_as_much():
 def test_the_table_has_a_row_for_every_traced_arm():
     rows = {row.title: [cell.value for cell in row.cells] for row in descent_table(OUTCOME, SIZES).rows}
     assert BASELINE.title not in rows
-    assert rows["lineages"] == [f"{LINES[-1]:.2f}", f"{LINES[-1]:.2f}", "1.00", "1.50", "0.20", "0.60", "1.10"]
+    assert rows["lineages"] == [f"{LINES[-1]:.2f}", f"{LINES[-1]:.2f}", "1.00", "1.50", "1.50", "0.20", "0.60", "1.10"]
     assert rows["uncorrected"][2] == "0.50"
 
 
