@@ -29,9 +29,10 @@ from selfcorrect.simulators.body.soles import (
     velocities,
 )
 from selfcorrect.simulators.mending import denoising, floor, foot_lock, limbs
-from selfcorrect.simulators.mending.despike import despike
+from selfcorrect.simulators.mending.denoising import DENOISE, DenoiseSettings
+from selfcorrect.simulators.mending.despike import SPIKES, SpikeSettings, despike
 from selfcorrect.simulators.mending.drift import DRIFT, DriftSettings, floor_drift
-from selfcorrect.simulators.mending.splices import without_splices
+from selfcorrect.simulators.mending.splices import SPLICES, SpliceSettings, without_splices
 from selfcorrect.simulators.settings import INFERENCE, SUPPORT_MODES, InferenceSettings, SupportChoice, SupportMode
 
 FLAT_STANCE_RAD = np.radians(15.0)
@@ -64,6 +65,12 @@ class PreconditionSettings:
     """Keep of a simulation what it gains, see `planning.gain`, and leave out of the whole correction what is faster
     than the motion itself and roughens it, see `polishing`. Without, simulated states come out as they are."""
 
+    noise: DenoiseSettings = DENOISE
+    """What is taken for white noise."""
+    spikes: SpikeSettings = SPIKES
+    """What is taken for a spike."""
+    splices: SpliceSettings = SPLICES
+    """What is taken for a splice."""
     drift: DriftSettings = DRIFT
     """What is taken for drift."""
     inference: InferenceSettings = INFERENCE
@@ -147,11 +154,11 @@ def levelled(motions: MotionBatch, settings: PreconditionSettings) -> Levelled:
 
     Raises InputError where the skeleton lacks a hip, knee or ankle.
     """
-    noise_rad = denoising.joint_noise_rad(motions)
-    noisy = denoising.noisy(noise_rad)
-    whole = without_splices(denoising.denoise(motions, noise_rad))
+    noise_rad = denoising.joint_noise_rad(motions, settings.noise)
+    noisy = denoising.noisy(noise_rad, settings.noise)
+    whole = without_splices(denoising.denoise(motions, noise_rad, settings.noise), settings.splices)
     soles = sole_points(motions.skeleton)
-    raw = Posed.of(_despike_unless(noisy, whole), soles)
+    raw = Posed.of(_despike_unless(noisy, whole, settings.spikes), soles)
     posed = _level(_halted(raw, noisy, settings.drift) if settings.estimate_drift else raw, soles, settings)
     if settings.fit_soles:
         soles = _fitted(posed, soles)
@@ -187,9 +194,9 @@ def _fitted(posed: Posed, soles: SolePoints) -> SolePoints:
     return fit_soles(soles, posed.feet_m[0, ..., 1], (flat & posed.stands())[0])
 
 
-def _despike_unless(noisy: np.ndarray, motions: MotionBatch) -> MotionBatch:
+def _despike_unless(noisy: np.ndarray, motions: MotionBatch, settings: SpikeSettings) -> MotionBatch:
     """Despike, except where noise is everywhere and spikes mean nothing."""
-    despiked = despike(motions)
+    despiked = despike(motions, settings)
     return replace(
         motions,
         root_m=np.where(noisy[:, None, None], motions.root_m, despiked.root_m),

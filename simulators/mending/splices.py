@@ -6,7 +6,7 @@ moved and turned to where the motion was going; what is left of the change of po
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -15,49 +15,58 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.curves import smoothstep
 
-JUMP_M = 0.065
-SUDDENLY, AROUND = 2.5, 4
-"""The root and half of the joints jump by this horizontally, and so many times further than in any of the steps around.
 
-At 30 frames per second; at fewer they do by more, with the square of the ratio.
-"""
+@dataclass(frozen=True)
+class SpliceSettings:
+    """What is taken for a splice; set by hand on CMU clips as they are, and on pairs of them that were joined."""
 
-TURN_RAD = 0.1
-"""Smaller turns of a body at a splice are its own."""
+    jump_m: float = 0.065
+    """The root and half of the joints jump by this horizontally in a frame of 1/30 s (by more in longer ones, with the
+    square of the ratio) …"""
+    suddenly: float = 2.5
+    """… and so many times further than in any …"""
+    around: int = 4
+    """… of so many steps before and after."""
+    turn_rad: float = 0.1
+    """Smaller turns of a body at a splice are its own."""
+    fewest_frames: int = 8
+    """Frames that show splices."""
+    spread_s: float = 0.25
+    """Time on either side of a splice over which the change of pose is spread."""
 
-FEWEST_FRAMES = 8
-SPREAD_S = 0.25
-"""Time on either side of a splice over which the change of pose is spread."""
+
+SPLICES = SpliceSettings()
+"""The defaults."""
 
 
-def without_splices(motions: MotionBatch) -> MotionBatch:
+def without_splices(motions: MotionBatch, settings: SpliceSettings = SPLICES) -> MotionBatch:
     """Motions that go on where they were, from their first frame on."""
-    if motions.root_m.shape[1] < FEWEST_FRAMES:
+    if motions.root_m.shape[1] < settings.fewest_frames:
         return motions
     root_m, rotations = motions.root_m.copy(), motions.rotations.copy()
-    for index in np.flatnonzero(_splices(root_m[:, :, None], motions.fps).any(1)):
+    for index in np.flatnonzero(_splices(root_m[:, :, None], motions.fps, settings).any(1)):
         motion = Motion(motions.skeleton, root_m[index], rotations[index], motions.fps)
-        for step in np.flatnonzero(_splices(joint_positions(motion)[None], motions.fps)[0]).tolist():
-            motion = _spread(_joined(motion, step), step)
+        for step in np.flatnonzero(_splices(joint_positions(motion)[None], motions.fps, settings)[0]).tolist():
+            motion = _spread(_joined(motion, step, settings.turn_rad), step, settings.spread_s)
         root_m[index], rotations[index] = motion.root_m, motion.rotations
     return replace(motions, root_m=root_m, rotations=rotations)
 
 
-def _splices(positions_m: np.ndarray, fps: float) -> np.ndarray:
+def _splices(positions_m: np.ndarray, fps: float, settings: SpliceSettings) -> np.ndarray:
     """(N, T − 1) whether joints (N, T, J, 3) are spliced from a frame to the next.
 
     A joint's jump is what its step differs from the median of the steps around. It counts as far as it stays: a spike
     comes back soon, and frames that were frozen are only caught up with.
     """
     steps_m = np.diff(positions_m[..., [0, 2]], axis=1)
-    shifts = [*range(-AROUND, 0), *range(1, AROUND + 1)]
+    shifts = [*range(-settings.around, 0), *range(1, settings.around + 1)]
     others_m = np.stack([np.roll(steps_m, shift, axis=1) for shift in shifts])
     around_m = np.median(others_m, axis=0)
     jumps_m = _of_body(steps_m - around_m)
     stays_m = _of_body(steps_m + others_m.sum(0) - (len(shifts) + 1) * around_m)
     elsewhere_m = np.max([np.roll(jumps_m, shift, axis=1) for shift in shifts], axis=0)
-    enough_m = JUMP_M * max(1.0, (30 / fps) ** 2)
-    splices = (jumps_m > np.maximum(enough_m, SUDDENLY * elsewhere_m)) & (stays_m > enough_m)
+    enough_m = settings.jump_m * max(1.0, (30 / fps) ** 2)
+    splices = (jumps_m > np.maximum(enough_m, settings.suddenly * elsewhere_m)) & (stays_m > enough_m)
     splices[:, :2], splices[:, -2:] = False, False
     return splices
 
@@ -68,10 +77,10 @@ def _of_body(joints_m: np.ndarray) -> np.ndarray:
     return np.minimum(distances_m[..., 0], np.median(distances_m, axis=-1))
 
 
-def _joined(motion: Motion, step: int) -> Motion:
+def _joined(motion: Motion, step: int, least_rad: float) -> Motion:
     """The frames after a step moved over the floor and turned like the root, so that the body goes on as before."""
     before_m, last_m, first_m, after_m = joint_positions(motion.frames(step - 1, step + 3)).mean(1)
-    turn = _turn(motion.rotations[step - 1 : step + 3, 0])
+    turn = _turn(motion.rotations[step - 1 : step + 3, 0], least_rad)
     onto_m = last_m + 0.5 * (last_m - before_m + turn.apply(after_m - first_m))
     onto_m[1] = first_m[1]
     root_m, rotations = motion.root_m.copy(), motion.rotations.copy()
@@ -80,19 +89,19 @@ def _joined(motion: Motion, step: int) -> Motion:
     return replace(motion, root_m=root_m, rotations=rotations)
 
 
-def _turn(orientations: np.ndarray) -> Rotation:
+def _turn(orientations: np.ndarray, least_rad: float) -> Rotation:
     """The turn about the vertical after which the third of four orientations (4, 4) follows from the others."""
     turns = Rotation.from_quat(orientations[1:]) * Rotation.from_quat(orientations[:-1]).inv()
     _, y, _, w = (Rotation.from_rotvec(_around(turns.as_rotvec(), 1)) * turns[1].inv()).as_quat()
     angle_rad = (2 * np.arctan2(y, w) + np.pi) % (2 * np.pi) - np.pi
-    return Rotation.from_rotvec([0.0, angle_rad if abs(angle_rad) > TURN_RAD else 0.0, 0.0])
+    return Rotation.from_rotvec([0.0, angle_rad if abs(angle_rad) > least_rad else 0.0, 0.0])
 
 
-def _spread(motion: Motion, step: int) -> Motion:
+def _spread(motion: Motion, step: int, within_s: float) -> Motion:
     """The change of place and pose that is left at a step, spread over the frames before and after."""
     frames = np.arange(len(motion))
     away = np.where(frames <= step, step - frames, frames - step - 1)
-    share = 0.5 * smoothstep(1 - away / (SPREAD_S * motion.fps)) * np.where(frames <= step, 1.0, -1.0)
+    share = 0.5 * smoothstep(1 - away / (within_s * motion.fps)) * np.where(frames <= step, 1.0, -1.0)
     poses = Rotation.from_quat(motion.rotations)
     turns = (poses[:-1].inv() * poses[1:]).as_rotvec()
     jump = Rotation.from_rotvec(-_around(turns, step)) * Rotation.from_rotvec(turns[step])
