@@ -68,17 +68,17 @@ def precondition(motions: MotionBatch, settings: PreconditionSettings) -> Precon
     Raises InputError where the skeleton lacks a hip, knee or ankle.
     """
     mode, level = settings.mode, levelled(motions, settings)
-    whole, supports = planted(level, ground_under_feet_m(level, mode)), [()] * len(motions)
+    whole, supports = planted(level, ground_under_feet_m(level, settings), settings.feet), [()] * len(motions)
     if mode.finds_supports:
         posed = level.posed
         supports = infer_supports(whole, posed.positions_m, posed.orientations, level.soles, settings.inference)
     if any(supports):
         frames = motions.root_m.shape[1]
-        whole = planted(level, np.stack([ground_of_feet_m(own, frames) for own in supports]))
+        whole = planted(level, np.stack([ground_of_feet_m(own, frames) for own in supports]), settings.feet)
     if mode.moves_to_floor:
         whole = limbs_above_floor(whole)
     unplanted = level.posed.motions if settings.polish else None
-    return Preconditioned(whole, level.soles, supports, origins_m(level, supports), unplanted)
+    return Preconditioned(whole, level.soles, supports, origins_m(level, supports, settings.floor), unplanted)
 
 
 def _polished(mended: Preconditioned, corrected: MotionBatch) -> MotionBatch:

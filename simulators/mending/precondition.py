@@ -28,24 +28,14 @@ from selfcorrect.simulators.body.soles import (
     sole_normals,
     velocities,
 )
-from selfcorrect.simulators.mending import denoising, floor, foot_lock, limbs
+from selfcorrect.simulators.mending import denoising, foot_lock, limbs
 from selfcorrect.simulators.mending.denoising import DENOISE, DenoiseSettings
 from selfcorrect.simulators.mending.despike import SPIKES, SpikeSettings, despike
 from selfcorrect.simulators.mending.drift import DRIFT, DriftSettings, floor_drift
+from selfcorrect.simulators.mending.floor import FLOOR, FloorSettings, floor_height, lowest_level
+from selfcorrect.simulators.mending.foot_lock import FEET, FootSettings
 from selfcorrect.simulators.mending.splices import SPLICES, SpliceSettings, without_splices
 from selfcorrect.simulators.settings import INFERENCE, SUPPORT_MODES, InferenceSettings, SupportChoice, SupportMode
-
-FLAT_STANCE_RAD = np.radians(15.0)
-"""Feet tilted by less are flat enough to show the thickness of their soles."""
-
-STANCE_TILT_RAD = np.radians(20.0)
-"""Feet tilted by more do not show where the ground is: on their tips, rigid toes seem to be far below it."""
-
-WORTH_M = 0.3
-"""Ground on which a motion stands all the time may be that much further from y = 0 than another, and is put there."""
-
-LOWERING_LIMIT_M = 0.05
-"""Furthest that the root is lowered for a standing foot out of reach."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +63,10 @@ class PreconditionSettings:
     """What is taken for a splice."""
     drift: DriftSettings = DRIFT
     """What is taken for drift."""
+    floor: FloorSettings = FLOOR
+    """What shows the floor's height."""
+    feet: FootSettings = FEET
+    """When feet stand, and how they are held."""
     inference: InferenceSettings = INFERENCE
     """When something seems to carry the body beside the floor."""
 
@@ -110,11 +104,11 @@ class Posed:
             self.feet_m + shift_m[:, :, None, None],
         )
 
-    def stands(self, ground_m: np.ndarray | float = 0.0) -> np.ndarray:
+    def stands(self, settings: FootSettings, ground_m: np.ndarray | float = 0.0) -> np.ndarray:
         """(N, T, 2) whether each foot stands; ground_m: (N, T, 2)."""
         fps = self.motions.fps
         speed_m_s = frame_speeds(velocities(self.feet_m, fps))
-        return foot_lock.standing(self.feet_m[..., 1].min(-1) - ground_m, speed_m_s, fps)
+        return foot_lock.standing(self.feet_m[..., 1].min(-1) - ground_m, speed_m_s, fps, settings)
 
     def normals(self, soles: SolePoints) -> np.ndarray:
         """(N, T, 2, 3) upward normals of the soles, world."""
@@ -161,37 +155,38 @@ def levelled(motions: MotionBatch, settings: PreconditionSettings) -> Levelled:
     raw = Posed.of(_despike_unless(noisy, whole, settings.spikes), soles)
     posed = _level(_halted(raw, noisy, settings.drift) if settings.estimate_drift else raw, soles, settings)
     if settings.fit_soles:
-        soles = _fitted(posed, soles)
+        soles = _fitted(posed, soles, settings)
         posed = _level(Posed.of(posed.motions, soles), soles, settings)
     if settings.mode.moves_to_floor:
         posed = posed.moved(limbs.trunk_lift(motions.skeleton, posed.positions_m, motions.fps))
     return Levelled(posed, soles, (posed.motions.root_m - raw.motions.root_m)[:, 0, 1])
 
 
-def ground_under_feet_m(level: Levelled, mode: SupportMode) -> np.ndarray:
+def ground_under_feet_m(level: Levelled, settings: PreconditionSettings) -> np.ndarray:
     """Height (N, T, 2) of what is beneath each foot before supports are known.
 
     That is the floor, or where heights are left alone whatever a foot that hovers a little may stand on.
     """
-    highest_m = 0.0 if mode.moves_to_floor else foot_lock.STANDING_M
+    highest_m = 0.0 if settings.mode.moves_to_floor else settings.feet.standing_m
     return np.clip(level.posed.feet_m[..., 1].min(-1), 0.0, highest_m)
 
 
-def planted(level: Levelled, ground_m: np.ndarray) -> MotionBatch:
+def planted(level: Levelled, ground_m: np.ndarray, settings: FootSettings) -> MotionBatch:
     """Motions whose feet stand flat, still and on the ground (N, T, 2) beneath them."""
-    return _plant_feet(level.posed, level.soles, ground_m)
+    return _plant_feet(level.posed, level.soles, ground_m, settings)
 
 
-def origins_m(level: Levelled, supports: Sequence[Sequence[Support]]) -> np.ndarray:
+def origins_m(level: Levelled, supports: Sequence[Sequence[Support]], settings: FloorSettings) -> np.ndarray:
     """The heights (N,) that are to be y = 0, which were there, or nearest to it, in the motions as they came."""
     frames = level.posed.motions.root_m.shape[1]
-    return np.array([_origin_m(own, frames, raised) for own, raised in zip(supports, level.raised_m, strict=True)])
+    each = zip(supports, level.raised_m, strict=True)
+    return np.array([_origin_m(own, frames, raised, settings) for own, raised in each])
 
 
-def _fitted(posed: Posed, soles: SolePoints) -> SolePoints:
+def _fitted(posed: Posed, soles: SolePoints, settings: PreconditionSettings) -> SolePoints:
     """Soles fitted to the flat stances of one motion."""
-    flat = posed.normals(soles)[..., 1] > np.cos(FLAT_STANCE_RAD)
-    return fit_soles(soles, posed.feet_m[0, ..., 1], (flat & posed.stands())[0])
+    flat = posed.normals(soles)[..., 1] > np.cos(settings.floor.flat_rad)
+    return fit_soles(soles, posed.feet_m[0, ..., 1], (flat & posed.stands(settings.feet))[0])
 
 
 def _despike_unless(noisy: np.ndarray, motions: MotionBatch, settings: SpikeSettings) -> MotionBatch:
@@ -218,23 +213,26 @@ def _level(posed: Posed, soles: SolePoints, settings: PreconditionSettings) -> P
     """Take out the height of the lowest ground on which feet stand."""
     if not (settings.estimate_floor and settings.mode.moves_to_floor):
         return posed
-    fps, heights_m = posed.motions.fps, _floors_m(posed, soles)
+    fps, heights_m = posed.motions.fps, _floors_m(posed, soles, settings.floor)
     if settings.mode.finds_supports:
         speed_m_s = frame_speeds(velocities(posed.feet_m, fps))
-        stands = (speed_m_s < floor.STILL_M_S) & (posed.normals(soles)[..., 1] > np.cos(STANCE_TILT_RAD))
+        stands = (speed_m_s < settings.floor.still_m_s) & (
+            posed.normals(soles)[..., 1] > np.cos(settings.floor.tilted_rad)
+        )
         each = zip(posed.feet_m[..., 1].min(-1), stands, posed.motions.root_m[..., 1], heights_m, strict=True)
-        heights_m = [floor.lowest_level(*feet, fps=fps) for feet in each]
+        heights_m = [lowest_level(*feet, fps=fps, settings=settings.floor) for feet in each]
     return posed.moved(np.array([[0.0, -height_m, 0.0] for height_m in heights_m])[:, None])
 
 
-def _floors_m(posed: Posed, soles: SolePoints) -> list[float]:
+def _floors_m(posed: Posed, soles: SolePoints, settings: FloorSettings) -> list[float]:
     """Height of each motion's floor."""
     speed_m_s = frame_speeds(velocities(posed.feet_m, posed.motions.fps))
-    flat = posed.normals(soles)[..., 1] > np.cos(FLAT_STANCE_RAD)
-    return [floor.floor_height(*feet) for feet in zip(posed.feet_m[..., 1].min(-1), speed_m_s, flat, strict=True)]
+    flat = posed.normals(soles)[..., 1] > np.cos(settings.flat_rad)
+    each = zip(posed.feet_m[..., 1].min(-1), speed_m_s, flat, strict=True)
+    return [floor_height(*feet, settings) for feet in each]
 
 
-def _origin_m(supports: Sequence[Support], frames: int, raised_m: float) -> float:
+def _origin_m(supports: Sequence[Support], frames: int, raised_m: float, settings: FloorSettings) -> float:
     """The height that becomes y = 0 in a motion that has been raised so that its lowest ground is there.
 
     Of all grounds it is that which was near y = 0 as the motion came, and on which it stands for long: what was put on
@@ -242,15 +240,15 @@ def _origin_m(supports: Sequence[Support], frames: int, raised_m: float) -> floa
     """
     stood_m = ground_of_feet_m(supports, frames).max(1)
     grounds_m = np.unique(stood_m)
-    share = np.mean(np.abs(stood_m[:, None] - grounds_m) < floor.LEVEL_M / 2, axis=0)
-    return float(grounds_m[np.argmin(np.abs(grounds_m - raised_m) - WORTH_M * share)])
+    share = np.mean(np.abs(stood_m[:, None] - grounds_m) < settings.level_m / 2, axis=0)
+    return float(grounds_m[np.argmin(np.abs(grounds_m - raised_m) - settings.worth_m * share)])
 
 
-def _plant_feet(posed: Posed, soles: SolePoints, ground_m: np.ndarray) -> MotionBatch:
+def _plant_feet(posed: Posed, soles: SolePoints, ground_m: np.ndarray, settings: FootSettings) -> MotionBatch:
     """Lay standing feet flat and hold them in place on the ground (N, T, 2) beneath them; the legs follow."""
     motions, fps = posed.motions, posed.motions.fps
     legs = Legs.of(motions.skeleton)
-    stands = posed.stands(ground_m)
+    stands = posed.stands(settings, ground_m)
     ankles_m, normals = posed.positions_m[:, :, legs.ankles], posed.normals(soles)
     heights_m, flat_m = (
         feet_m[..., 1].min(-1) - ground_m
@@ -259,14 +257,16 @@ def _plant_feet(posed: Posed, soles: SolePoints, ground_m: np.ndarray) -> Motion
             _turned(posed.feet_m, ankles_m, foot_lock.flattening(normals, np.ones(stands.shape))),
         )
     )
-    share = np.maximum(foot_lock.flat_share(normals, stands, fps), foot_lock.share_above(heights_m, flat_m, fps))
+    share = np.maximum(
+        foot_lock.flat_share(normals, stands, fps, settings), foot_lock.share_above(heights_m, flat_m, fps)
+    )
     turns = foot_lock.flattening(normals, share)
     feet_m = _turned(posed.feet_m, ankles_m, turns)
     velocity_m_s = velocities(feet_m, fps)
     heights_m = feet_m[..., 1].min(-1) - ground_m
-    moves_m = foot_lock.lock(heights_m, velocity_m_s, frame_speeds(velocity_m_s), stands, fps)
+    moves_m = foot_lock.lock(heights_m, velocity_m_s, frame_speeds(velocity_m_s), stands, fps, settings)
     targets_m = ankles_m + moves_m
-    shift_m = _lowering(posed.positions_m, targets_m, legs, stands, fps)
+    shift_m = _lowering(posed.positions_m, targets_m, legs, stands, fps, settings.lowering_limit_m)
     rotations = bend_legs(motions.skeleton, posed.positions_m, posed.orientations, shift_m, targets_m, turns)
     return replace(motions, root_m=motions.root_m + shift_m, rotations=rotations)
 
@@ -277,7 +277,9 @@ def _turned(feet_m: np.ndarray, ankles_m: np.ndarray, turns: np.ndarray) -> np.n
     return pivot_m + Rotation.from_quat(turns[..., None, :]).apply(feet_m - pivot_m)
 
 
-def _lowering(positions_m: np.ndarray, targets_m: np.ndarray, legs: Legs, stands: np.ndarray, fps: float) -> np.ndarray:
+def _lowering(
+    positions_m: np.ndarray, targets_m: np.ndarray, legs: Legs, stands: np.ndarray, fps: float, limit_m: float
+) -> np.ndarray:
     """Root shift (N, T, 3), downwards, that brings standing ankles within reach of their targets."""
     hips_m = positions_m[:, :, legs.hips]
     bones = [positions_m[:, :, lower] - positions_m[:, :, upper] for upper, lower in _bones(legs)]
@@ -288,7 +290,7 @@ def _lowering(positions_m: np.ndarray, targets_m: np.ndarray, legs: Legs, stands
         drop_m = np.sqrt(np.maximum(reach_m**2 - away_m[..., 0] ** 2 - away_m[..., 2] ** 2, 1e-4))
         missing_m = np.where(stands, np.maximum(-away_m[..., 1] - drop_m, 0.0), 0.0).max(-1)
         widest_m = maximum_filter1d(missing_m, max(3, round(3 * FRAME_S * fps)), axis=1)
-        shift_m[..., 1] -= np.minimum(blur(widest_m, 1.5, fps), LOWERING_LIMIT_M)
+        shift_m[..., 1] -= np.minimum(blur(widest_m, 1.5, fps), limit_m)
     return shift_m
 
 

@@ -16,9 +16,9 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.rotations import composed, inverted, rotation_vectors
+from selfcorrect.simulators.body.curves import smoothstep
 from selfcorrect.simulators.body.humanoid import Humanoid
 from selfcorrect.simulators.body.links import onto_links
-from selfcorrect.simulators.mending.foot_lock import smoothstep
 from selfcorrect.simulators.mending.polishing import SMOOTH_S as FAST_S
 from selfcorrect.simulators.planning.contact_plan import plan_contacts
 
