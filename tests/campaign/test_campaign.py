@@ -17,7 +17,8 @@ SHARES = {"files": 0.01, "datasets": 0.02, "caches": 0.03, "pickles": 0.1, "dama
 
 
 @pytest.mark.parametrize("area", SHARES)
-def test_nothing_breaks_it(area: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_breaks_it(area: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(harness, "PATIENCE", 10)  # other tests may run at the same time
     assert campaign.main([area, "--scale", str(SHARES[area]), "--workers", "1"]) == 0, capsys.readouterr().out
 
 
