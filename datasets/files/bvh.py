@@ -344,7 +344,8 @@ def _format_lines(clip: BvhClip) -> Iterator[str]:
     """The lines of the file, the frames' one by one, because a long motion's text is longer than its numbers."""
     values, order = _values_of(clip), _file_order(clip.motion.skeleton)
     columns = [column for joint in order for column in _own_columns(clip.channels, joint)]
-    head = ["HIERARCHY", *_format_joint(clip, 0, 0), "MOTION", f"Frames: {len(values)}"]
+    names = written_names(clip.motion.skeleton.names)
+    head = ["HIERARCHY", *_format_joint(clip, names, 0, 0), "MOTION", f"Frames: {len(values)}"]
     # Adding zero turns −0 into 0.
     frames = (" ".join(map("{:.6f}".format, (row[columns].round(6) + 0.0).tolist())) for row in values)
     return chain(head, [f"Frame Time: {1 / clip.motion.fps:.7f}"], frames)
@@ -398,18 +399,31 @@ def _track_m(clip: BvhClip, joint: int) -> np.ndarray:
     return stretch_m if len(stretch_m) == len(still_m) else still_m
 
 
-def _format_joint(clip: BvhClip, joint: int, depth: int) -> list[str]:
+def written_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of joints as the format can hold them: in one line, without braces, none empty and none twice."""
+    written: dict[str, None] = {}
+    for name in names:
+        clean = re.sub(r"[{}\x00-\x1f\x7f-\x9f]", "_", " ".join(name.split())) or "joint"
+        number, free = 1, clean
+        while free in written:
+            number += 1
+            free = f"{clean} {number}"
+        written[free] = None
+    return tuple(written)
+
+
+def _format_joint(clip: BvhClip, names: Sequence[str], joint: int, depth: int) -> list[str]:
     """The lines of one joint and all below it."""
     skeleton, margin = clip.motion.skeleton, "\t" * depth
     offset = " ".join(f"{value:.6f}" for value in (clip.offsets[joint].round(6) + 0.0))
     if joint in clip.end_sites:
         return [f"{margin}End Site", f"{margin}{{", f"{margin}\tOFFSET {offset}", f"{margin}}}"]
-    names = clip.channels[joint]
+    channels = clip.channels[joint]
     return [
-        f"{margin}{'JOINT' if depth else 'ROOT'} {skeleton.names[joint]}",
+        f"{margin}{'JOINT' if depth else 'ROOT'} {names[joint]}",
         f"{margin}{{",
         f"{margin}\tOFFSET {offset}",
-        f"{margin}\t{' '.join(['CHANNELS', str(len(names)), *names])}",
-        *(line for child in skeleton.children[joint] for line in _format_joint(clip, child, depth + 1)),
+        f"{margin}\t{' '.join(['CHANNELS', str(len(channels)), *channels])}",
+        *(line for child in skeleton.children[joint] for line in _format_joint(clip, names, child, depth + 1)),
         f"{margin}}}",
     ]

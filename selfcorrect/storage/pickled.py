@@ -79,12 +79,12 @@ Value: TypeAlias = Any
 def read_pickled_numbers(path: Path, *, allow_pickle: bool) -> dict[str, Any]:
     """The dictionary in a pickle file: arrays, sparse matrices made dense, numbers, text, and lists of them.
 
-    allow_pickle: has to be True, the caller's word that the file's source is trusted. ValueError otherwise, and where
-    the file holds anything but numbers.
+    allow_pickle: has to be True, the caller's word that a pickle is meant. InputError otherwise, and where the file
+    holds anything but numbers.
     """
     if not allow_pickle:
         raise InputError(
-            f"{path}: is a pickle file, which can run code when read; allow pickle explicitly if you trust its source"
+            f"{path}: is a pickle file; its numbers are read, and nothing in it run, where pickle is allowed explicitly"
         )
     numbers = _numbers_in(path, read_bytes(path))
     if not isinstance(numbers, dict):

@@ -28,6 +28,14 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.folder_store import damage_below
 
 
+def prepare(folder: Path) -> None:
+    """The data that all kinds of work begin with."""
+    random, body = np.random.default_rng(0), walker(60)
+    for index in range(4):
+        root_m = body.root_m + np.cumsum(random.normal(0, 0.01, (60, 3)), axis=0) * [1, 0, 1]
+        save_motion(folder / "data" / f"{index}.bvh", Motion(body.skeleton, root_m, body.rotations, 30.0))
+
+
 def loop(folder: Path) -> None:
     """A loop of small Gaussians: nearly all of its time goes into commits."""
     damage.run(folder, 25)
@@ -35,15 +43,9 @@ def loop(folder: Path) -> None:
 
 def motion(folder: Path) -> None:
     """The smallest motion experiment, without its report."""
-    data = folder / "data"
-    if not data.exists():
-        random = np.random.default_rng(0)
-        for index in range(4):
-            root_m = walker(60).root_m + np.cumsum(random.normal(0, 0.01, (60, 3)), axis=0) * [1, 0, 1]
-            body = walker(60)
-            save_motion(data / f"{index}.bvh", Motion(body.skeleton, root_m, body.rotations, 30.0))
     settings = MotionSettings(
-        (Comparison("dct-mlp", (Arm("replace"), Arm("augment:1"))),), generations=3, seeds=1, data=(str(data),),
+        (Comparison("dct-mlp", (Arm("replace"), Arm("augment:1"))),), generations=3, seeds=1,
+        data=(str(folder / "data"),),
         real_count=8, judged_count=12, frames=10, steps={"dct-mlp": 1}, initial_steps={"dct-mlp": 1},
     )  # fmt: skip
     (run,) = seed_runs(settings, folder / "run", device="cpu")
@@ -53,18 +55,12 @@ def motion(folder: Path) -> None:
 
 
 def correct(folder: Path) -> None:
-    """Three motions corrected by kinematics."""
-    if not (folder / "data").exists():
-        for index in range(3):
-            save_motion(folder / "data" / f"{index}.bvh", walker(30 + index))
+    """Four motions corrected by kinematics."""
     main(["correct", str(folder / "data"), "-o", str(folder / "out"), "--kinematic"])
 
 
 def convert(folder: Path) -> None:
-    """Many motions converted."""
-    if not (folder / "data").exists():
-        for index in range(6):
-            save_motion(folder / "data" / f"{index}.bvh", walker(30 + index))
+    """Four motions converted, which leaves what was not finished beside what was."""
     main(["data", "convert", str(folder / "data"), "--out", str(folder / "out"), "--to", "amass", "--overwrite"])
 
 
@@ -102,7 +98,7 @@ def _child(work: Callable[[Path], None], folder: Path) -> int:
 def _whole(name: str, folder: Path) -> tuple[Mapping[str, bytes], float]:
     """What the work leaves when nobody interrupts it, and how long it takes."""
     place = folder / f"whole-{name}"
-    place.mkdir()
+    prepare(place)
     start = time.monotonic()
     code = os.waitstatus_to_exitcode(os.waitpid(_child(WORKS[name][0], place), 0)[1])
     assert code == 0, f"{name} ended with {code} without being killed"
@@ -126,7 +122,7 @@ def _case(name: str, seed: int, case: int, folder: Path) -> str:
     warnings.simplefilter("ignore")
     random, place = random_of(seed, f"kills {name}", case), folder / f"{name}-{case}"
     (wanted, seconds), work = _whole(name, folder), WORKS[name][0]
-    place.mkdir()
+    prepare(place)
     for _ in range(KILLS_PER_CASE):
         child = _child(work, place)
         time.sleep(random.uniform(0, seconds))
@@ -143,7 +139,7 @@ def _case(name: str, seed: int, case: int, folder: Path) -> str:
     if code:
         return f"could not be finished: exit code {code}"
     got = _content(place)
-    if left := list(place.rglob(".*.tmp")):
+    if name != "convert" and (left := list(place.rglob(".*.tmp"))):
         return f"left {left[0].name}"
     shutil.rmtree(place)
     if got.keys() != wanted.keys():
