@@ -52,6 +52,8 @@ class CorrectCommand:
     """Keep simulated states as they are: also where they gain nothing, and with all that is fast in them."""
     workers: int = 1
     """Motions that are corrected at the same time, each in a process of its own."""
+    quiet: Annotated[bool, tyro.conf.arg(aliases=("-q",))] = False
+    """Print a line only for each motion that was not corrected, and the summary."""
     keep_failed: bool = False
     """Put motions that cannot be corrected into the output folder as they came."""
     video: bool = False
@@ -91,7 +93,8 @@ class CorrectCommand:
             self.raw,
             self.retime,
         )
-        return correct_and_tell(self.inputs, self.out, settings, self.report or self.out / "report.json", self.workers)
+        report = self.report or self.out / "report.json"
+        return correct_and_tell(self.inputs, self.out, settings, report, self.workers, self.quiet)
 
     def _check(self) -> None:
         """What can be told of the options alone."""

@@ -17,13 +17,19 @@ from selfcorrect.storage.files import remove_leftovers
 from selfcorrect.storage.run_folder import FolderLock, explain_write_error
 
 
-def correct_and_tell(inputs: Sequence[Path], out: Path, settings: Settings, report: Path, workers: int = 1) -> int:
-    """Correct motion files, and those in folders, into `out`, print a table, and write the report.
+def correct_and_tell(
+    inputs: Sequence[Path], out: Path, settings: Settings, report: Path, workers: int = 1, quiet: bool = False
+) -> int:
+    """Correct motion files, and those in folders, into `out`, print a table, problems first, and write the report.
+
+    quiet: only tables of what was not corrected, if there is any.
 
     Returns 0 where all were corrected and 1 where some were not. InputError where none could be read.
     """
     results = correct_into(inputs, out, settings, report, workers)
-    print(*table(results), "", *_closing(results, out), f"report: {report}", sep="\n")
+    shown = [result for result in sorted(results, key=_trouble) if not (quiet and result.verdict == "accepted")]
+    lines = [*table(shown), ""] if shown else []
+    print(*lines, *_closing(results, out), f"report: {report}", sep="\n")
     if all(result.verdict == "failed" for result in results):
         raise InputError("none of the files could be read")
     return 0 if all(result.verdict == "accepted" for result in results) else 1
@@ -96,6 +102,11 @@ def _results(tasks: Sequence[FileTask], out: Path, settings: Settings, workers: 
         run_jobs(jobs, min(workers, len(jobs)), "correct", unit="motion")
     results = (Result.load(task.record) for task in tasks)
     return [replace(result, over_time={}) for result in results if result]
+
+
+def _trouble(result: Result) -> int:
+    """The less the worse."""
+    return ("failed", "rejected", "partly", "accepted").index(result.verdict)
 
 
 def _closing(results: Sequence[Result], out: Path) -> list[str]:

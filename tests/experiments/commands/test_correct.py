@@ -495,3 +495,15 @@ def test_motions_that_contradict_gravity_are_retimed_where_that_is_asked_for(
         notes = " ".join(report_of(out)[f"jump{suffix}"]["notes"])
         assert ("retimed" in notes) == asked
         assert ("P1 pace" in notes) == (speed != 1.0 and not option)
+
+
+def test_problems_come_first_and_alone_where_quiet_is_asked_for(
+    folder: Path, stepping: Motion, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "clips" / "zebra.bvh").write_text("HIERARCHY\n")
+    for option in ([], ["--quiet"]):
+        assert main(["correct", "clips/steps.bvh", "clips/zebra.bvh", *KINEMATIC, *option]) == 1
+        lines = [line.split()[0] for line in capsys.readouterr().out.splitlines() if ".bvh  " in line]
+        assert lines == (["zebra.bvh"] if option else ["zebra.bvh", "steps.bvh"])
+    assert main(["correct", "clips/steps.bvh", "-o", "other", *KINEMATIC, "--quiet"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "1 of 1 motions corrected → other"
