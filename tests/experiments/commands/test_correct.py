@@ -445,7 +445,7 @@ def test_a_killed_run_leaves_whole_files_and_is_finished_by_the_next(folder: Pat
     left = sorted((folder / "corrected").glob("*.bvh"))
     assert left
     assert all(len(read_bvh(path).motion) == 45 for path in left)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while main(["correct", "many"]) == 2 and time.monotonic() < deadline:  # until the workers noticed
         time.sleep(0.3)
     assert len(list((folder / "corrected").glob("*.bvh"))) == 12
