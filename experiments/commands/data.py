@@ -116,6 +116,9 @@ def _print_list(what: str, lines: Sequence[str], shown: int = 20) -> None:
         print(f"    … and {len(lines) - shown} more")
 
 
+_OTHERWISE = "choose another folder with --out, or say --overwrite"
+
+
 @dataclass(frozen=True)
 class Convert:
     """Turn motion files into another format; files that cannot be read are told of, and the others go on."""
@@ -136,8 +139,9 @@ class Convert:
         jobs = [(file, self._target(root, file, kind)) for root in self.sources for file in motion_files(root)]
         if not jobs:
             raise InputError(f"{', '.join(map(str, self.sources))}: no motion files here")
-        check_targets(jobs, lambda _: self.overwrite, "choose another folder with --out, or say --overwrite")
-        failed = sum(not self._convert(file, target, kind) for file, target in jobs)
+        check_targets(jobs, lambda _: self.overwrite, _OTHERWISE)
+        taken = [path for job in jobs for path in job]
+        failed = sum(not self._convert(file, target, kind, taken) for file, target in jobs)
         if failed:
             raise InputError(f"{failed} of {len(jobs)} files could not be converted")
 
@@ -145,13 +149,18 @@ class Convert:
         below = file.relative_to(root) if root.is_dir() else Path(file.name)
         return (self.out / below).with_suffix(kind.suffixes[0])
 
-    def _convert(self, file: Path, target: Path, kind: formats.Format) -> bool:
+    def _convert(self, file: Path, target: Path, kind: formats.Format, taken: Sequence[Path]) -> bool:
+        """Whether a file could be converted; several motions in it get numbers, and never the places `taken`."""
         from selfcorrect.datasets.files.open import open_motion, save_motion
+        from selfcorrect.experiments.targets import check_targets
 
         try:
             motions = open_motion(file, any_body=True).motions
-            targets = [target.with_stem(f"{target.stem}_{index:03d}") for index in range(len(motions))]
-            for one, motion in zip(targets if len(motions) > 1 else [target], motions, strict=True):
+            targets = [target]
+            if len(motions) > 1:
+                targets = [target.with_stem(f"{target.stem}_{index:03d}") for index in range(len(motions))]
+                check_targets([(file, one) for one in targets], lambda _: self.overwrite, _OTHERWISE, taken)
+            for one, motion in zip(targets, motions, strict=True):
                 save_motion(one, motion, kind.name)
         except Exception as error:  # whatever is wrong with one file, the others go on
             print(f"selfcorrect: {sentence_of(file, error)}", file=sys.stderr)

@@ -165,3 +165,20 @@ def test_converting_overwrites_other_files_only_when_told(folder: Path, tmp_path
     assert (tmp_path / "out" / "a.bvh").read_text() == "precious"
     run("convert", folder / "a.bvh", "--out", tmp_path / "out", "--overwrite")
     assert len(open_motion(tmp_path / "out" / "a.bvh").motion) == 61
+
+
+def test_the_motions_of_one_file_overwrite_nothing_either(folder: Path, tmp_path: Path) -> None:
+    joints_m = np.random.default_rng(0).normal(size=(2, 22, 3, 8))
+    np.save(folder / "many.npy", np.array({"motion": joints_m, "lengths": np.array([8, 8])}, dtype=object))
+    out = tmp_path / "out"
+    run("convert", folder / "many.npy", "--out", out)
+    assert sorted(path.name for path in out.iterdir()) == ["many_000.bvh", "many_001.bvh"]
+    (out / "many_001.bvh").write_text("precious")
+    with pytest.raises(ValueError, match="could not be converted"):
+        run("convert", folder / "many.npy", "--out", out)
+    assert (out / "many_001.bvh").read_text() == "precious"
+    save_motion(folder / "many_000.bvh", open_motion(folder / "a.bvh").motion)
+    before = content_of(folder)
+    with pytest.raises(ValueError, match=r"could not be converted|would be overwritten"):
+        run("convert", folder / "many.npy", folder / "many_000.bvh", "--out", folder, "--overwrite")
+    assert content_of(folder) == before
