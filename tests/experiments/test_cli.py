@@ -225,14 +225,13 @@ def test_a_bug_is_told_as_one_with_what_a_report_needs(monkeypatch: pytest.Monke
     ],
 )
 def test_the_traceback_of_a_callers_mistake_is_shown_on_request(
-    error, sentence, monkeypatch: pytest.MonkeyPatch, capsys
+    error, sentence, monkeypatch: pytest.MonkeyPatch, capfd
 ):
-    monkeypatch.setattr("selfcorrect.experiments.cli._drop_output", lambda: None)
     monkeypatch.setitem(COMMANDS, "toy", fails_with(error))
     assert main(["toy"]) == 2
-    assert capsys.readouterr().err == f"selfcorrect: {sentence}\n"
+    assert capfd.readouterr().err == f"selfcorrect: {sentence}\n"
     assert main(["toy", "--debug"]) == 2
-    told = capsys.readouterr().err
+    told = capfd.readouterr().err
     assert told.startswith("Traceback")
     assert told.endswith(f"selfcorrect: {sentence}\n")
     assert "report" not in told
