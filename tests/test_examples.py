@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -57,5 +58,5 @@ def test_the_first_example_takes_a_file_of_ones_own(tmp_path: Path):
 @pytest.mark.slow
 def test_a_corrector_of_ones_own_runs_in_the_motion_loop(tmp_path: Path):
     run("corrector_in_the_motion_loop", tmp_path, *QUICK_MOTION.split())
-    rows = (tmp_path / "run" / "metrics.jsonl").read_text()
-    assert "corrector_in_the_motion_loop:above_the_floor" in rows
+    rows = [json.loads(row) for row in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert "replace+corrector_in_the_motion_loop.above_the_floor" in {row["arm"] for row in rows}
