@@ -180,9 +180,9 @@ _HELP: dict[tuple[str, ...], str] = {}
 
 
 def help_of(command: tuple[str, ...]) -> str:
-    """What `selfcorrect COMMAND --help` prints, 100 columns wide."""
+    """What `selfcorrect COMMAND --help` prints, 88 columns wide."""
     if command not in _HELP:
-        environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
+        environment = {**os.environ, "COLUMNS": "88", "NO_COLOR": "1"}
         call = [sys.executable, "-m", "selfcorrect.experiments.cli", *command, "--help"]
         _HELP[command] = subprocess.run(call, env=environment, capture_output=True, text=True, check=True).stdout
     return _HELP[command]
