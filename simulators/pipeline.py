@@ -1,4 +1,4 @@
-"""What happens to motions of one skeleton, frame rate and length: mend, find supports, plan, track, judge.
+"""What happens to motions of one skeleton, frame rate and length: mend, find supports, plan, track, keep, judge.
 
 This runs in worker processes, which therefore need neither PyTorch nor the rest of the library.
 """
