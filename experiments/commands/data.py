@@ -14,8 +14,8 @@ import tyro
 
 from selfcorrect.bugs import sentence_of
 from selfcorrect.datasets.files import formats
-from selfcorrect.errors import InputError
-from selfcorrect.experiments.commands.inputs import must_exist
+from selfcorrect.errors import InputError, SettingError
+from selfcorrect.experiments.commands.inputs import must_be_count, must_exist
 
 if TYPE_CHECKING:
     from selfcorrect.datasets.collections.dataset import Clip
@@ -39,6 +39,8 @@ class Source:
 
     def open(self) -> tuple[str, list[Clip]]:
         """What it is, in words, and its recordings."""
+        if self.limit is not None:
+            must_be_count("limit", self.limit, 10**9)
         must_exist([self.path])
         from selfcorrect.experiments.data.sources import open_source
 
@@ -198,6 +200,10 @@ class Stats:
         _print_list("unreadable", complaints)
 
 
+MOST_ROWS, MOST_PICTURES = 100, 50
+"""Of a contact sheet, which is drawn in memory."""
+
+
 @dataclass(frozen=True)
 class Preview:
     """A contact sheet: a row of moments per motion."""
@@ -210,6 +216,10 @@ class Preview:
     """Moments of each."""
 
     def run(self) -> None:
+        must_be_count("rows", self.rows, MOST_ROWS)
+        must_be_count("pictures", self.pictures, MOST_PICTURES)
+        if self.out.suffix.lower() != ".png":
+            raise SettingError(f"{self.out}: a contact sheet is a .png file")
         _, clips = self.source.open()
         from selfcorrect.experiments.data.sources import read_clips, spread
         from selfcorrect.motion.pictures.drawing import Panel, film_strip, save_picture

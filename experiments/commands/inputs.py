@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from selfcorrect.datasets.files.formats import reader_named
-from selfcorrect.errors import InputError
+from selfcorrect.errors import InputError, SettingError
 
 
 def must_exist(paths: Iterable[Path | None]) -> None:
@@ -22,3 +22,9 @@ def must_be_readable(paths: Iterable[Path]) -> None:
         must_exist([path])
         if not path.is_dir():
             reader_named(path)
+
+
+def must_be_count(name: str, count: int, most: int) -> None:
+    """SettingError for a number of things that is not from 1 to `most`."""
+    if not 1 <= count <= most:
+        raise SettingError(f"{name} must be from 1 to {most}, got {count}")

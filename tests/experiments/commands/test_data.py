@@ -182,3 +182,17 @@ def test_the_motions_of_one_file_overwrite_nothing_either(folder: Path, tmp_path
     with pytest.raises(ValueError, match=r"could not be converted|would be overwritten"):
         run("convert", folder / "many.npy", folder / "many_000.bvh", "--out", folder, "--overwrite")
     assert content_of(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("preview", "--pictures", 10**20), "pictures must be from 1 to 50"),
+        (("preview", "--rows", 0), "rows must be from 1 to 100, got 0"),
+        (("preview", "--out", "sheet.bvh"), r"sheet\.bvh: a contact sheet is a \.png file"),
+        (("check", "--limit", -1), "limit must be from 1 to .*, got -1"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused(folder: Path, words: tuple[object, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        run(words[0], folder, *words[1:])
