@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from selfcorrect.datasets.collections.dataset import Clip, Dataset, cut, require
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.errors import InputError, SettingError
@@ -34,22 +32,6 @@ class Caption:
     """First and last second that it describes, None for the whole clip."""
 
 
-@dataclass(frozen=True)
-class Statistics:
-    """Mean and standard deviation (D,) of each column, as published with the data."""
-
-    mean: np.ndarray
-    std: np.ndarray
-
-    def normalise(self, vectors: np.ndarray) -> np.ndarray:
-        """Rows (..., D) in their units to normalised ones."""
-        return (vectors - self.mean) / self.std
-
-    def restore(self, normalised: np.ndarray) -> np.ndarray:
-        """Inverse of `normalise`."""
-        return normalised * self.std + self.mean
-
-
 def captions(path: Path) -> list[Caption]:
     """The lines "caption#tokens#from#to" of a text file; from and to in seconds, 0 and 0 for the whole clip."""
     lines = read_text(path).splitlines()
@@ -64,12 +46,6 @@ def _caption(path: Path, number: int, line: str) -> Caption:
         raise InputError(f"{path}, line {number}: expected caption#tokens#from#to, got {line.strip()!r}") from None
     whole = math.isnan(start_s) or math.isnan(stop_s) or start_s == stop_s == 0
     return Caption(text.strip(), tokens, None if whole else (start_s, stop_s))
-
-
-def statistics(folder: Path) -> Statistics:
-    """Mean.npy and Std.npy of the dataset's folder."""
-    require(HUMANML3D, folder, "Mean.npy", "Std.npy")
-    return Statistics(read_npy(folder / "Mean.npy").astype(float), read_npy(folder / "Std.npy").astype(float))
 
 
 def split_names(folder: Path, split: str) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.rotations import applied, composed, inverted, normalised, turns
+from selfcorrect.motion.rotations import applied, composed, inverted, normalised
 from selfcorrect.motion.skeleton import Skeleton
 
 SLAB = 4096
@@ -61,8 +61,3 @@ def continuous(rotations: np.ndarray, axis: int = 0) -> np.ndarray:
     dots = np.einsum("...i,...i", moved[1:], moved[:-1])
     moved[1:] *= np.cumprod(np.where(dots < 0, -1.0, 1.0), axis=0)[..., None]
     return result
-
-
-def angular_velocity(orientations: np.ndarray, fps: float) -> np.ndarray:
-    """World angular velocity (T−1, ..., 3) in rad/s from frame t to t+1 of world orientations (T, ..., 4)."""
-    return turns(orientations) * fps

@@ -83,15 +83,6 @@ class Skeleton:
         )
 
     @cached_property
-    def foot_joints(self) -> tuple[int, ...]:
-        """The most distal foot joint of each side: the toe base where there is one, else the ankle; left first."""
-        feet = []
-        for side in ("left", "right"):
-            toe, ankle = self.joint(f"{side}_foot"), self.joint(f"{side}_ankle")
-            feet += [joint for joint in (toe if toe is not None else ankle,) if joint is not None]
-        return tuple(feet)
-
-    @cached_property
     def children(self) -> tuple[tuple[int, ...], ...]:
         """The children of each joint."""
         below: list[list[int]] = [[] for _ in self.names]

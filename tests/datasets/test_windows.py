@@ -11,8 +11,9 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.datasets.collections.deepmimic import CYCLIC, load_deepmimic
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Windows, cut_windows, split_windows
-from selfcorrect.motion.kinematics import angular_velocity, joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.rotations import turns
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.transforms import canonicalise, heading_rad, mirror, on_skeleton
 
@@ -131,8 +132,8 @@ def test_motions_are_resampled_first():
 def test_real_windows_turn_no_faster_than_their_clips(clips: list[Motion]):
     """Cutting, closing cycles and turning add no jump: no joint of any window is faster than in the clips."""
     windows = cut_windows(clips, WindowSettings(cyclic=CYCLIC, stride=4))
-    in_windows = angular_velocity(np.moveaxis(windows.batch.rotations, 1, 0), 30.0)
-    fastest = max(np.abs(np.linalg.norm(angular_velocity(clip.rotations, 30.0), axis=-1)).max() for clip in clips)
+    in_windows = 30.0 * turns(np.moveaxis(windows.batch.rotations, 1, 0))
+    fastest = max(np.abs(np.linalg.norm(30.0 * turns(clip.rotations), axis=-1)).max() for clip in clips)
     assert np.linalg.norm(in_windows, axis=-1).max() < 1.1 * fastest
     assert isinstance(Rotation.from_quat(windows.batch.rotations), Rotation)
 

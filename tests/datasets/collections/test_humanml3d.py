@@ -74,13 +74,6 @@ def test_captions_keep_tokens_and_times(folder: Path) -> None:
     assert part.tokens == "he/PRON stop/VERB"
 
 
-def test_statistics_normalise_and_restore(folder: Path) -> None:
-    statistics = humanml3d.statistics(folder)
-    normalised = statistics.normalise(rows(0))
-    np.testing.assert_allclose(normalised.mean(0), 0, atol=1e-5)
-    np.testing.assert_allclose(statistics.restore(normalised), rows(0), atol=1e-6)
-
-
 def test_the_published_clip_becomes_a_motion(shared: Path) -> None:
     motion = read_motion(shared / "humanml3d" / "joint_vecs_012314.npy")
     published_m = np.load(shared / "humanml3d" / "joints_012314.npy")
