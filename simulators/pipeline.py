@@ -34,6 +34,7 @@ from selfcorrect.simulators.planning.contact_plan import ContactPlan, plan_conta
 from selfcorrect.simulators.planning.dynamics_filter import clear_floor, filter_dynamics
 from selfcorrect.simulators.planning.foot_placement import place_feet
 from selfcorrect.simulators.planning.gain import between, shares_of_gain
+from selfcorrect.simulators.planning.standing import standing_as
 from selfcorrect.simulators.planning.support_inference import infer_supports
 from selfcorrect.simulators.settings import SupportMode, TrackerSettings
 from selfcorrect.simulators.tracking.diagnosis import timeline
@@ -116,7 +117,8 @@ def _worth_keeping(
     if mended.unplanted is None:
         return simulated, np.ones(simulated.root_m.shape[:2])
     shares = shares_of_gain(body, mended.motions, simulated, friction, mended.supports)
-    return _polished(mended, between(mended.motions, simulated, shares)), shares
+    kept = _polished(mended, between(mended.motions, simulated, shares))
+    return standing_as(kept, _polished(mended, mended.motions)), shares
 
 
 def _with_polish(found: Sequence[Finding], polish_m: np.ndarray, shares: np.ndarray) -> list[Finding]:

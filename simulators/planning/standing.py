@@ -1,0 +1,45 @@
+"""Feet that stand where the mended motion has them, whatever else of a simulation is kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+
+from selfcorrect.motion.kinematics import forward_kinematics
+from selfcorrect.motion.measures.contacts import foot_contacts
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.rotations import composed, inverted, slerp
+from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
+
+AROUND_S, SMOOTH_S = 0.15, 0.05
+"""Time around a stance in which its foot is led to its place, and standard deviation of the Gaussian that smooths it."""
+
+_STILL = np.array([0.0, 0.0, 0.0, 1.0])
+
+
+def standing_as(motions: MotionBatch, mended: MotionBatch) -> MotionBatch:
+    """The motions with feet that stand in the mended ones put where, and turned as, they are there; the legs follow."""
+    skeleton, legs = motions.skeleton, Legs.of(motions.skeleton)
+    share = _shares(foot_contacts(mended), motions.fps)[..., None]
+    toes = [joint for side in ("left", "right") if (joint := skeleton.joint(f"{side}_foot")) is not None]
+    if len(toes) == 2:
+        rotations = motions.rotations.copy()
+        rotations[..., toes, :] = slerp(rotations[..., toes, :], mended.rotations[..., toes, :], share)
+        motions = replace(motions, rotations=rotations)
+    here, there = (forward_kinematics(skeleton, each.root_m, each.rotations) for each in (motions, mended))
+    (own_m, own), (wanted_m, wanted) = (
+        (places[..., legs.ankles, :], turned[..., legs.ankles, :]) for places, turned in (here, there)
+    )
+    turns = composed(wanted, inverted(own))
+    turns = slerp(np.broadcast_to(_STILL, turns.shape), turns, share)
+    ankles_m = own_m + share * (wanted_m - own_m)
+    rotations = bend_legs(skeleton, *here, np.zeros_like(motions.root_m), ankles_m, turns)
+    return replace(motions, rotations=rotations)
+
+
+def _shares(stands: np.ndarray, fps: float) -> np.ndarray:
+    """(N, T, 2) in [0, 1]: 1 while a foot stands, fading around that."""
+    around = maximum_filter1d(stands.astype(float), 2 * round(AROUND_S * fps) + 1, axis=1, mode="nearest")
+    return gaussian_filter1d(around, SMOOTH_S * fps, axis=1, mode="nearest")
