@@ -14,7 +14,7 @@ from selfcorrect.motion.rotations import composed, inverted, slerp
 from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
 
 AROUND_S, SMOOTH_S = 0.15, 0.05
-"""Time around a stance in which its foot is led to its place, and standard deviation of the Gaussian that smooths it."""
+"""Time around a stance in which its foot is led to its place; standard deviation of the Gaussian that smooths that."""
 
 _STILL = np.array([0.0, 0.0, 0.0, 1.0])
 
