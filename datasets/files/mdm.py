@@ -80,7 +80,8 @@ def _checked(path: Path, content: Any) -> dict[str, Any]:
 def _text(content: dict[str, Any], index: int) -> str:
     """The prompt of a motion, "" where the file has none for it."""
     texts = content.get("text")
-    many = isinstance(texts, list) or (isinstance(texts, np.ndarray) and texts.ndim > 0)
-    if not many or len(texts) != len(content["motion"]):
+    if isinstance(texts, np.ndarray):
+        texts = texts.tolist()
+    if not isinstance(texts, list) or len(texts) != len(content["motion"]):
         return ""
     return str(texts[index])
