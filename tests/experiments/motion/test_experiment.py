@@ -179,6 +179,22 @@ def results_of(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
+def test_a_flipped_bit_is_told_of_and_mended_on_request(finished: Path, workplace: Path):
+    damaged = workplace / "damaged"
+    shutil.copytree(finished, damaged)
+    path = next(damaged.glob("*/seed-0/replace+physics/generation-0002/model.safetensors"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    done = run(*COMPARED, "--out", "damaged", cwd=workplace)
+    assert done.returncode == 2
+    assert f"{path} is not what was written; what follows generation 1 can be done again (--repair)" in done.stderr
+    done = run(*COMPARED, "--out", "damaged", "--repair", cwd=workplace)
+    assert done.returncode == 0, done.stderr
+    assert results_of(damaged) == results_of(finished)
+
+
+@pytest.mark.slow
 def test_killed_at_random_moments_and_run_again_the_result_is_the_same_to_the_bit(finished: Path, workplace: Path):
     arguments = (*COMPARED, "--out", "killed", "--workers", "1", "--wandb", "off")
     moments = random.Random(0)
