@@ -17,6 +17,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from threadpoolctl import threadpool_limits
+
 from selfcorrect.errors import WorkerError
 from selfcorrect.experiments.progress_bars import Bars, Event, reporter
 from selfcorrect.processes import require_workers, start_processes
@@ -73,6 +75,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, title: str, unit: str = "gen", r
 def _use_one_thread() -> None:
     """Here and in every process that starts from here, because sums depend on how many threads share them."""
     os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    threadpool_limits(1)  # of libraries that are loaded already, which read the environment no more
     if (torch := sys.modules.get("torch")) is not None:  # not imported where nobody needs it
         torch.set_num_threads(1)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,3 +75,19 @@ def test_every_runner_stops_at_the_first_error_and_keeps_what_is_finished(tmp_pa
     with pytest.raises(ValueError, match="this one is broken"):
         run_jobs(jobs, 2, "test", runner=runner)
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+THREADS = """
+import numpy, torch
+from threadpoolctl import threadpool_info
+from selfcorrect.experiments.jobs import run_jobs
+print(max(pool["num_threads"] for pool in threadpool_info()))
+run_jobs([], 1, "test")
+print(max(pool["num_threads"] for pool in threadpool_info()))
+"""
+
+
+def test_this_process_uses_one_thread_too():
+    environment = {**os.environ, "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", THREADS], env=environment, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["2", "1"]
