@@ -39,3 +39,19 @@ def modules_after(program: str) -> set[str]:
     program = f"import sys\ntry:\n  {program}\nfinally: print(*sys.modules)"
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False).stdout
     return set(told.splitlines()[-1].split())
+
+
+def lifting_off() -> Motion:
+    """A body of SMPL that stands for a second, then lifts off."""
+    from scipy.spatial.transform import Rotation
+
+    from selfcorrect.motion.body.smpl import SMPL_BODY
+    from selfcorrect.motion.motion import Motion
+
+    rotations = np.tile([0.0, 0, 0, 1], (40, 22, 1))
+    rotations[:, 16] = Rotation.from_euler("z", np.linspace(0, -1, 40)[:, None]).as_quat()
+    skeleton = SMPL_BODY.average()
+    height_m = -skeleton.offsets_m[[1, 4, 7, 10], 1].sum() + 0.025
+    root_m = np.tile([0.0, height_m, 0.0], (40, 1))
+    root_m[30:, 1] += np.linspace(0.05, 1, 10)
+    return Motion(skeleton, root_m, rotations, 30.0)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from helpers import lifting_off
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.errors import MissingExtraError
@@ -27,14 +28,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def motion() -> Motion:
-    """Stands for a second, then lifts off."""
-    rotations = np.tile([0.0, 0, 0, 1], (40, 22, 1))
-    rotations[:, 16] = Rotation.from_euler("z", np.linspace(0, -1, 40)[:, None]).as_quat()
-    skeleton = SMPL_BODY.average()
-    height_m = -skeleton.offsets_m[[1, 4, 7, 10], 1].sum() + 0.025
-    root_m = np.tile([0.0, height_m, 0.0], (40, 1))
-    root_m[30:, 1] += np.linspace(0.05, 1, 10)
-    return Motion(skeleton, root_m, rotations, 30.0)
+    return lifting_off()
 
 
 @pytest.fixture
