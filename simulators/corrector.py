@@ -11,6 +11,7 @@ import numpy as np
 from selfcorrect.motion.correction.results import CorrectedMotion, Failure, FailureKind
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.processes import map_tasks
+from selfcorrect.simulators.body.joint_order import in_order, joint_order
 from selfcorrect.simulators.judge import Outcome
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.pipeline import correct_kinematically, simulate
@@ -67,18 +68,20 @@ def _in_batches(correct: Correct, motions: Sequence[Motion], largest: int, worke
     """Correct like motions together, and reject those that no method could work on."""
     flaws = [_flaw(motion) for motion in motions]
     corrections = [CorrectedMotion(motion, flaw) for motion, flaw in zip(motions, flaws, strict=True)]
-    batches = _batches(motions, [index for index, flaw in enumerate(flaws) if not flaw], largest)
-    done = map_tasks(correct, [MotionBatch.stack([motions[index] for index in batch]) for batch in batches], workers)
+    orders = [joint_order(motion.skeleton) for motion in motions]
+    ordered = [in_order(motion, order) for motion, order in zip(motions, orders, strict=True)]
+    batches = _batches(ordered, [index for index, flaw in enumerate(flaws) if not flaw], largest)
+    done = map_tasks(correct, [MotionBatch.stack([ordered[index] for index in batch]) for batch in batches], workers)
     for batch, outcomes in zip(batches, done, strict=True):
         for index, outcome in zip(batch, outcomes, strict=True):
-            corrections[index] = _correction(motions[index], outcome)
+            corrections[index] = _correction(motions[index], orders[index], outcome)
     return corrections
 
 
-def _correction(motion: Motion, outcome: Outcome) -> CorrectedMotion:
-    """A motion that failed is handed back as it came."""
+def _correction(motion: Motion, order: np.ndarray, outcome: Outcome) -> CorrectedMotion:
+    """A motion that failed is handed back as it came; `order` (J,) tells which of its joints the outcome's are."""
     if outcome.found.failure is None:
-        motion = replace(motion, root_m=outcome.root_m, rotations=outcome.rotations)
+        motion = replace(motion, root_m=outcome.root_m, rotations=outcome.rotations[:, np.argsort(order)])
     return CorrectedMotion(
         motion=motion,
         failure=outcome.found.failure,
