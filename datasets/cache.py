@@ -1,8 +1,9 @@
 """Motions of a large dataset on disk, ready to be read in any order: shards that are mapped into memory.
 
 A cache is a folder named after the content of the files it was made from, so that it is never stale. Each shard is a
-safetensors file with the numbers of some hundred recordings, and a parquet table with a row per motion. Shards are
-written whole or not at all: a build that was stopped goes on where it was.
+safetensors file with the numbers of some hundred recordings, and a parquet table with a row per motion; digests of both
+lie beside them. Shards are written whole or not at all: a build that was stopped goes on where it was, and a shard that
+is not what was written is built again.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -27,13 +29,14 @@ from tqdm import tqdm
 from selfcorrect.bugs import sentence_of
 from selfcorrect.datasets.collections import catalog
 from selfcorrect.datasets.collections.dataset import Clip
-from selfcorrect.errors import InputError, SettingError
+from selfcorrect.errors import DamagedError, InputError, SettingError
 from selfcorrect.motion.body.smpl import SMPL_BODY, to_smpl
 from selfcorrect.motion.motion import Motion, MotionBatch, check_numbers
 from selfcorrect.motion.skeleton import SMPL_22, Skeleton
 from selfcorrect.motion.transforms import on_skeleton, resample
 from selfcorrect.processes import start_processes
-from selfcorrect.storage.files import replacing
+from selfcorrect.storage.digests import digest_of_file, sealed, unsealed
+from selfcorrect.storage.files import replacing, write_atomically
 
 _VERSION = 2
 _DATA_SUFFIXES = (".npy", ".npz", ".bvh", ".txt", ".json", ".csv", ".pkl", ".gz")
@@ -79,14 +82,16 @@ def _hash_of_file(path: Path) -> str:
 def open_cache(
     settings: CacheSettings, root: Path, *, workers: int | None = None, progress: bool = True
 ) -> MotionCache:
-    """The cached motions of a dataset; what is missing in `root` is built first, by `workers` processes.
+    """The cached motions of a dataset; what is missing or damaged in `root` is built first, by `workers` processes.
 
     Files that cannot be read are left out and told of in `MotionCache.complaints`. ValueError where none can be read.
     """
     clips = settings.clips()
     folder = root / f"{settings.dataset}-{settings.fingerprint(clips)}"
     shards = range(-(-len(clips) // settings.clips_per_shard))
-    if missing := [shard for shard in shards if not _file(folder, shard).with_suffix(".parquet").is_file()]:
+    with ThreadPoolExecutor() as pool:
+        whole = list(pool.map(partial(_is_whole, folder), shards))
+    if missing := [shard for shard in shards if not whole[shard]]:
         folder.mkdir(parents=True, exist_ok=True)
         built = _built(settings, clips, folder, missing, workers or os.cpu_count() or 1)
         for _ in tqdm(built, "cache", len(missing), unit="shard", disable=not progress):
@@ -119,7 +124,7 @@ def _listed(settings: CacheSettings) -> list[Clip]:
 
 
 def _build(settings: CacheSettings, clips: Sequence[Clip], folder: Path, shard: int) -> None:
-    """Write one shard: the numbers first, then the table that says that they are there."""
+    """Write one shard: the numbers, the table, then their digests, which say that both are there."""
     rows: list[dict[str, Any]] = []
     numbers: dict[str, np.ndarray] = {}
     complaints: list[str] = []
@@ -138,6 +143,26 @@ def _build(settings: CacheSettings, clips: Sequence[Clip], folder: Path, shard: 
     table = pa.Table.from_pylist(rows, schema=pa.schema(_COLUMNS, {"complaints": json.dumps(complaints)}))
     with replacing(_file(folder, shard).with_suffix(".parquet")) as temporary:
         pq.write_table(table, temporary)
+    write_atomically(_file(folder, shard).with_suffix(".json"), sealed(_digests(folder, shard)))
+
+
+def _is_whole(folder: Path, shard: int) -> bool:
+    """Whether a shard is there, and is what was written; a warning tells of one that is not."""
+    seal = _file(folder, shard).with_suffix(".json")
+    if not seal.exists():
+        return False
+    try:
+        whole = unsealed(seal) == _digests(folder, shard)
+    except DamagedError:
+        whole = False
+    if not whole:
+        warnings.warn(f"{_file(folder, shard)}: is not what was written, and is made again", stacklevel=2)
+    return whole
+
+
+def _digests(folder: Path, shard: int) -> dict[str, str]:
+    path = _file(folder, shard)
+    return {suffix: digest_of_file(path.with_suffix(suffix)) for suffix in (".safetensors", ".parquet")}
 
 
 def _file(folder: Path, shard: int) -> Path:

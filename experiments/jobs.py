@@ -10,7 +10,6 @@ import multiprocessing
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
@@ -133,7 +132,7 @@ def here(workers: int, show: Show) -> Iterator[Submit]:
 def processes(workers: int, show: Show) -> Iterator[Submit]:
     """Runs jobs in so many processes of this machine, which end with this one."""
     events = multiprocessing.get_context("spawn").Queue()
-    with _drained(events, show), start_processes(workers, _start_worker, events, os.getpid()) as pool:
+    with _drained(events, show), start_processes(workers, _start_worker, events) as pool:
         try:
             yield lambda job: pool.submit(_run_job, job)
         except BaseException:
@@ -151,17 +150,9 @@ def _stop(pool: ProcessPoolExecutor) -> None:
 _events: Any = None
 
 
-def _start_worker(events: Any, parent: int) -> None:
+def _start_worker(events: Any) -> None:
     global _events
     _events = events
-    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
-
-
-def _die_with(parent: int) -> None:
-    """End this process when its parent is gone, so that a killed run leaves nothing behind that holds its folders."""
-    while os.getppid() == parent:
-        time.sleep(0.2)
-    os._exit(1)
 
 
 def _run_job(job: Job) -> None:

@@ -6,13 +6,15 @@ once per number of workers and wait for further work until the program ends.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import TypeVar
 
 from selfcorrect.errors import SettingError, WorkerError
@@ -66,13 +68,26 @@ def start_processes(
 ) -> ProcessPoolExecutor:
     """`workers` processes, each of which has called `initializer(*arguments)` and imported nothing else.
 
-    By default they leave Ctrl-C to this process.
+    By default they leave Ctrl-C to this process. They end as soon as it does, however it ends.
     """
-    executor = ProcessPoolExecutor(workers, get_context("spawn"), initializer, arguments)
+    executor = ProcessPoolExecutor(workers, get_context("spawn"), _start, (initializer, *arguments))
     with _without_main_script():
         for started in [executor.submit(_nothing) for _ in range(workers)]:  # none idle: one process each
             started.result()
     return executor
+
+
+def _start(initializer: Callable[..., None], *arguments: object) -> None:
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    initializer(*arguments)
+
+
+def _die_with_parent() -> None:
+    """End this process when its parent is gone, so that a killed run leaves nobody behind who writes or waits."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _nothing() -> None:

@@ -100,7 +100,6 @@ def _results(tasks: Sequence[FileTask], out: Path, settings: Settings, workers: 
     if waiting:
         jobs = [Job(task.name, correct_file, (task, settings), 1) for task in waiting]
         run_jobs(jobs, min(workers, len(jobs)), "correct", unit="motion")
-        remove_leftovers(out, below=True)  # of workers of a killed run that outlived the first clearing for a moment
     results = (Result.load(task.record) for task in tasks)
     return [replace(result, over_time={}) for result in results if result]
 

@@ -124,7 +124,7 @@ def correct_file(task: FileTask, settings: Settings, progress: Progress) -> None
     progress("correct", 0, 1)
     with explain_write_error(task.out):
         task.record.parent.mkdir(parents=True, exist_ok=True)
-    with scratch_folder(task.record.parent) as folder:
+    with scratch_folder(task.record) as folder:
         product = folder / f"motion{written_suffix(task.source)}"
         result = _corrected(task, settings, product, folder / "video.mp4")
         with explain_write_error(task.out):

@@ -1,14 +1,19 @@
-"""Files and folders that are there whole or not at all."""
+"""Files and folders that are there whole or not at all.
+
+What is not finished lies in a folder beside its place, `.NAME-HASH.tmp`, that the writing process holds (flock) for as
+long as it lives. So the next process that writes the same file waits for one that lives, and takes the folder over from
+one that was killed: nothing is cleared that somebody still works in, and nothing stays behind.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from selfcorrect.errors import InputError
@@ -32,9 +37,8 @@ def replacing(path: Path) -> Iterator[Path]:
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: is no regular file, and nothing else is replaced")
     path.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{shortened(path.name, _PREFIX)}-"
-    with tempfile.TemporaryDirectory(prefix=prefix, suffix=_UNFINISHED, dir=path.parent) as folder:
-        temporary = Path(folder) / path.name
+    with _held(path.parent / f".{shortened(path.name, _PREFIX)}-{_hash_of(path.name)}{_UNFINISHED}") as folder:
+        temporary = folder / path.name
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
@@ -43,10 +47,53 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def scratch_folder(parent: Path) -> Iterator[Path]:
-    """A folder for what is not finished, which is gone when the block ends; after a crash it is a leftover."""
-    with tempfile.TemporaryDirectory(prefix=_SCRATCH, suffix=_UNFINISHED, dir=parent) as folder:
-        yield Path(folder)
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """An empty folder beside `path` for what is not finished of it, which is gone when the block ends."""
+    with _held(path.parent / f"{_SCRATCH}{_hash_of(path.name)}{_UNFINISHED}") as folder:
+        yield folder
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[Path]:
+    """A folder that this process alone has, empty at first; waits until no other process has it."""
+    descriptor = _hold(folder)
+    try:
+        _empty(folder)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(descriptor)
+
+
+def _hold(folder: Path) -> int:
+    while True:
+        folder.mkdir(exist_ok=True)
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
+        except FileNotFoundError:  # its holder has finished with it meanwhile
+            continue
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if _is_still(folder, descriptor):
+            return descriptor
+        os.close(descriptor)
+
+
+def _is_still(folder: Path, descriptor: int) -> bool:
+    """Whether an open folder is the one of that name, and not one that was removed."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), folder.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _empty(folder: Path) -> None:
+    """Clear what a killed process left in its folder."""
+    if not _is_leftover(folder):
+        raise InputError(f"{folder}: is in the way; it is not of this program, so move it elsewhere")
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -64,8 +111,12 @@ def suffixed(name: str, suffix: str) -> str:
     """A file's name and a suffix; of a name that becomes too long with it, the beginning and a hash."""
     if len(os.fsencode(name + suffix)) <= _LONGEST_NAME:
         return name + suffix
-    digest = hashlib.blake2b(os.fsencode(name), digest_size=8).hexdigest()
+    digest = _hash_of(name, 8)
     return f"{shortened(name, _LONGEST_NAME - len(digest) - 1 - len(suffix))}-{digest}{suffix}"
+
+
+def _hash_of(name: str, size: int = 4) -> str:
+    return hashlib.blake2b(os.fsencode(name), digest_size=size).hexdigest()
 
 
 def sync_folder(folder: Path) -> None:
@@ -111,7 +162,17 @@ def _write_synced(path: Path, content: bytes) -> None:
 def remove_leftovers(folder: Path, *, below: bool = False) -> None:
     """Remove what a killed process of ours left half-written in a folder, and in all `below` it."""
     for path in leftovers(folder, below=below):
-        shutil.rmtree(path)
+        _remove_unless_held(path)
+
+
+def _remove_unless_held(folder: Path) -> None:
+    with suppress(FileNotFoundError, BlockingIOError):  # its holder has finished with it meanwhile, or works in it
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder)
+        finally:
+            os.close(descriptor)
 
 
 def leftovers(folder: Path, *, below: bool = False) -> list[Path]:

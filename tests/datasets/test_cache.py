@@ -1,6 +1,7 @@
 """The cache of a dataset: what goes in comes out, in any order, and no other content gives the same folder."""
 
 import re
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,6 +94,26 @@ def test_a_build_goes_on_where_it_was_stopped(
         open_cache(settings, tmp_path / "cache", workers=1, progress=False)
     assert len(open_cache(settings, tmp_path / "cache", workers=1, progress=False)) == CLIPS
     assert [len(written), len(set(written)), written[1]] == [4, 3, written[2]]
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".parquet", ".json"])
+@pytest.mark.parametrize("damage", ["bit", "cut", "gone"])
+def test_a_damaged_shard_is_told_of_and_made_again(
+    settings: CacheSettings, tmp_path: Path, suffix: str, damage: str
+) -> None:
+    motions = open_cache(settings, tmp_path / "cache", workers=1, progress=False)
+    before = {path.name: path.read_bytes() for path in motions.folder.iterdir()}
+    path = motions.folder / f"shard-00001{suffix}"
+    flipped = bytearray(path.read_bytes())
+    flipped[len(flipped) // 2] ^= 1
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(flipped if damage == "bit" else path.read_bytes()[:-3])
+    told = nullcontext() if (suffix, damage) == (".json", "gone") else pytest.warns(UserWarning, match="made again")
+    with told:
+        open_cache(settings, tmp_path / "cache", workers=1, progress=False)
+    assert {path.name: path.read_bytes() for path in motions.folder.iterdir()} == before
 
 
 @pytest.mark.slow

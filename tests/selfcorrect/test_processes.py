@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -30,3 +33,16 @@ def test_a_dead_worker_gives_one_clear_error_and_the_next_call_works():
 def test_workers_are_counted():
     with pytest.raises(ValueError, match="at least 1, got 0"):
         map_tasks(math.factorial, [1], workers=0)
+
+
+KILLED = """
+import math, os, signal
+from selfcorrect.processes import map_tasks
+map_tasks(math.factorial, [3, 4], 2)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_workers_end_with_a_killed_program():
+    done = subprocess.run([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL  # and not a timeout: nobody holds the other end of its output any more

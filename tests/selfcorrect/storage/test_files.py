@@ -4,11 +4,13 @@ import errno
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from selfcorrect.storage.files import remove_leftovers, replacing, write_atomically, write_folder
+from selfcorrect.errors import InputError
+from selfcorrect.storage.files import remove_leftovers, replacing, scratch_folder, write_atomically, write_folder
 
 
 def test_a_file_appears_when_it_is_finished(tmp_path: Path) -> None:
@@ -78,6 +80,52 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path, below: bool) -> N
     remove_leftovers(tmp_path, below=below)
     assert [path.name for path in tmp_path.iterdir()] == ["deep"]
     assert len(list(folders[1].iterdir())) == (0 if below else 1)
+
+
+def test_the_next_writer_of_a_file_takes_over_what_a_killed_one_left(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "motion.bvh")], check=False)
+    (left,) = tmp_path.iterdir()
+    with replacing(tmp_path / "motion.bvh") as temporary:
+        assert (temporary.parent, temporary.exists()) == (left, False)
+        temporary.write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["motion.bvh"]
+
+
+def test_what_somebody_works_in_is_no_leftover(tmp_path: Path) -> None:
+    with replacing(tmp_path / "motion.bvh") as temporary, scratch_folder(tmp_path / "record") as scratch:
+        temporary.write_text("half")
+        remove_leftovers(tmp_path)
+        assert temporary.exists()
+        assert scratch.is_dir()
+    assert [path.name for path in tmp_path.iterdir()] == ["motion.bvh"]
+
+
+def test_writers_of_one_file_wait_for_one_another(tmp_path: Path) -> None:
+    path, inside = tmp_path / "motion.bvh", []
+
+    def write(number: int) -> None:
+        with replacing(path) as temporary:
+            inside.append(number)
+            temporary.write_text(str(number))
+            assert inside[-1] == number
+            assert temporary.read_text() == str(number)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(200)))
+    assert path.read_text() == str(inside[-1])
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_foreign_folder_in_the_way_stays(tmp_path: Path) -> None:
+    with replacing(tmp_path / "motion.bvh") as temporary:
+        place = temporary.parent
+        temporary.write_text("old")
+    place.mkdir()
+    (place / "precious").write_text("kept")
+    with pytest.raises(InputError, match="is in the way"), replacing(tmp_path / "motion.bvh"):
+        pass
+    assert (place / "precious").read_text() == "kept"
+    assert (tmp_path / "motion.bvh").read_text() == "old"
 
 
 @pytest.mark.parametrize("call", ["os.fsync", "os.replace", "os.mkdir"])
