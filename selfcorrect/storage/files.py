@@ -69,7 +69,8 @@ def _held(folder: Path) -> Iterator[Path]:
 
 def _hold(folder: Path) -> int:
     while True:
-        folder.mkdir(exist_ok=True)
+        with suppress(FileExistsError):
+            os.mkdir(folder)
         try:
             descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
         except FileNotFoundError:  # its holder has finished with it meanwhile
