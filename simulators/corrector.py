@@ -15,7 +15,9 @@ from selfcorrect.simulators.body.joint_order import in_order, joint_order
 from selfcorrect.simulators.judge import Outcome
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.pipeline import correct_kinematically, simulate
+from selfcorrect.simulators.scene import PLAIN, Scene
 from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.staging import left, left_support, settings_in
 
 SHORTEST_FRAMES = 4
 BATCH = 16
@@ -46,14 +48,19 @@ class PhysicsCorrector:
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
     precondition: PreconditionSettings = field(default_factory=PreconditionSettings)
     workers: int = 1
+    scene: Scene = PLAIN
+    """Where, and with what body, motions are followed. In a scene that is not plain, simulated states come out as they
+    are, figures are those of the body there, on a slope nothing but the floor carries, and files show the hill."""
 
     def __call__(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
         """Correct motions of any skeletons, frame rates and lengths, in their order.
 
         Raises ValueError where a skeleton lacks a part of the legs, RuntimeError when a worker process dies.
         """
-        track = partial(simulate, self.precondition, self.tracker)
-        return _in_batches(track, motions, _batch(self.precondition), self.workers)
+        precondition = replace(self.precondition, support="floor") if self.scene.slope_deg else self.precondition
+        track = partial(simulate, precondition, settings_in(self.scene, self.tracker), self.scene)
+        corrections = _in_batches(track, motions, _batch(self.precondition), self.workers)
+        return corrections if self.scene.is_plain else [_out_of(self.scene, each) for each in corrections]
 
 
 Correct = Callable[[MotionBatch], list[Outcome]]
@@ -76,6 +83,13 @@ def _in_batches(correct: Correct, motions: Sequence[Motion], largest: int, worke
         for index, outcome in zip(batch, outcomes, strict=True):
             corrections[index] = _correction(motions[index], orders[index], outcome)
     return corrections
+
+
+def _out_of(scene: Scene, correction: CorrectedMotion) -> CorrectedMotion:
+    """A correction as large as what was given, and on the hill; one that failed is what was given."""
+    supports = tuple(left_support(scene, support) for support in correction.supports)
+    motion = left(scene, correction.motion) if correction.accepted else correction.motion
+    return replace(correction, motion=motion, supports=supports)
 
 
 def _correction(motion: Motion, order: np.ndarray, outcome: Outcome) -> CorrectedMotion:

@@ -36,7 +36,9 @@ from selfcorrect.simulators.planning.foot_placement import place_feet
 from selfcorrect.simulators.planning.gain import between, shares_of_gain
 from selfcorrect.simulators.planning.standing import standing_as
 from selfcorrect.simulators.planning.support_inference import infer_supports
+from selfcorrect.simulators.scene import PLAIN, Scene
 from selfcorrect.simulators.settings import SupportMode, TrackerSettings
+from selfcorrect.simulators.staging import body_in, entered
 from selfcorrect.simulators.tracking.diagnosis import timeline
 from selfcorrect.simulators.tracking.leg_feedback import leg_jacobians
 from selfcorrect.simulators.tracking.tracker import Track, follow
@@ -57,10 +59,13 @@ def correct_kinematically(settings: PreconditionSettings, motions: MotionBatch) 
     return outcomes(motions, mended, _polished(mended, mended.motions), [Finding()] * len(motions), settings.mode)
 
 
-def simulate(preconditioning: PreconditionSettings, settings: TrackerSettings, motions: MotionBatch) -> list[Outcome]:
-    """Motions of one length, preconditioned and followed by a simulated humanoid."""
+def simulate(
+    preconditioning: PreconditionSettings, settings: TrackerSettings, scene: Scene, motions: MotionBatch
+) -> list[Outcome]:
+    """Motions of one length, preconditioned and followed by a simulated humanoid, as they are in the scene."""
+    motions = entered(scene, motions)
     mended = precondition(motions, preconditioning)
-    return simulate_preconditioned(preconditioning.mode, settings, motions, mended)
+    return simulate_preconditioned(preconditioning.mode, settings, motions, mended, scene)
 
 
 def precondition(motions: MotionBatch, settings: PreconditionSettings) -> Preconditioned:
@@ -88,14 +93,14 @@ def _polished(mended: Preconditioned, corrected: MotionBatch) -> MotionBatch:
 
 
 def simulate_preconditioned(
-    mode: SupportMode, settings: TrackerSettings, given: MotionBatch, mended: Preconditioned
+    mode: SupportMode, settings: TrackerSettings, given: MotionBatch, mended: Preconditioned, scene: Scene = PLAIN
 ) -> list[Outcome]:
     """Motions of one length, followed by a simulated humanoid as they were mended; `given` is what they came as."""
-    simulator = _simulator(settings)
+    simulator = _simulator(settings, scene)
     body = simulator.body_of(given.skeleton, mended.soles)
     planned = _planned(body, mended, settings)
     tracks = _tracked(
-        simulator.world, body, planned, mended.supports, replace(settings, drive=settings.drive.bearing(mode))
+        simulator.world, body, planned, mended.supports, replace(settings, drive=settings.drive.bearing(mode)), scene
     )
     simulated = onto_skeleton(body, MotionBatch.stack([track.motion for track in tracks]), mended.motions)
     off_m = joint_distances_m(mended.motions, simulated)
@@ -103,7 +108,8 @@ def simulate_preconditioned(
     if mode.finds_supports:
         floats = floating(body, planned.contacts, mended.supports, given.fps, settings.acceptance)
         found = [replace(each, failure=held or each.failure) for each, held in zip(found, floats, strict=True)]
-    result, shares = _worth_keeping(body, mended, simulated, settings.engine.friction)
+    keepable = mended if scene.is_plain else replace(mended, unplanted=None)  # what a scene changes is to be kept
+    result, shares = _worth_keeping(body, keepable, simulated, settings.engine.friction)
     found = _with_polish(found, joint_distances_m(simulated, result), shares)
     return outcomes(given, mended, result, found, mode)
 
@@ -149,10 +155,20 @@ def _tracked(
     planned: Planned,
     supports: Sequence[tuple[Support, ...]],
     settings: TrackerSettings,
+    scene: Scene,
 ) -> list[Track]:
     """What the simulated body made of each motion."""
     return [
-        follow(world, body, links, planned.contacts.of(index), planned.leg_jacobians[index], settings, supports[index])
+        follow(
+            world,
+            body,
+            links,
+            planned.contacts.of(index),
+            planned.leg_jacobians[index],
+            settings,
+            supports[index],
+            scene,
+        )
         for index, links in enumerate(planned.links[index] for index in range(len(planned.links)))
     ]
 
@@ -180,20 +196,22 @@ def _findings(
 class _Simulator:
     """A world and the body last built in it, kept for the next motions of the same skeleton."""
 
-    def __init__(self, settings: TrackerSettings) -> None:
+    def __init__(self, settings: TrackerSettings, scene: Scene) -> None:
         self.world = ENGINES.load(settings.engine.name)(settings.engine)
         self._settings = settings.body
+        self._scene = scene
         self._skeleton: Skeleton | None = None
 
     def body_of(self, skeleton: Skeleton, soles: SolePoints) -> Humanoid:
         fits = self._skeleton is not None and skeleton.same_as(self._skeleton)
         if not (fits and np.array_equal(soles.offsets_m, self._soles.offsets_m)):
             self._skeleton, self._soles = skeleton, soles
-            self._body = humanoid(skeleton, self._settings.mass_kg, soles).padded(self._settings.minimum_inertia_kgm2)
+            body = humanoid(skeleton, self._settings.mass_kg, soles)
+            self._body = body_in(self._scene, body).padded(self._settings.minimum_inertia_kgm2)
         return self._body
 
 
 @lru_cache(maxsize=1)
-def _simulator(settings: TrackerSettings) -> _Simulator:
+def _simulator(settings: TrackerSettings, scene: Scene) -> _Simulator:
     """This process' simulator."""
-    return _Simulator(settings)
+    return _Simulator(settings, scene)

@@ -28,8 +28,8 @@ MAY_IMPORT = {
 """Which other top-level folders each may import. The public names of `selfcorrect/__init__.py` come from everywhere."""
 
 SIMULATORS = (
-    "engines/table", "settings", "body", "mending", "planning", "engines", "tracking", "judge", "pipeline",
-    "checks", "corrector",
+    "engines/table", "settings", "scene", "body", "staging", "mending", "planning", "engines", "tracking", "judge",
+    "pipeline", "checks", "corrector",
 )  # fmt: skip
 """The way of data through `simulators`; each imports only what stands before it."""
 

@@ -12,6 +12,7 @@ from tyro.extras import literal_type_from_choices
 from selfcorrect.errors import SettingError
 from selfcorrect.experiments.commands.inputs import must_be_readable, must_exist
 from selfcorrect.simulators.engines.table import ENGINES
+from selfcorrect.simulators.scene import PLAIN, Scene
 from selfcorrect.simulators.settings import SupportChoice, strength_of
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class CorrectCommand:
     """The simulator."""
     retime: bool = False
     """Play motions whose flights are more than 15 % off gravity's pace at its pace: the same poses at other times."""
+    scene: Scene = PLAIN
+    """Where, and with what body, the motion is followed."""
     raw: bool = False
     """Keep simulated states as they are: also where they gain nothing, and with all that is fast in them."""
     workers: int = 1
@@ -92,6 +95,7 @@ class CorrectCommand:
             self.engine,
             self.raw,
             self.retime,
+            self.scene,
         )
         report = self.report or self.out / "report.json"
         return correct_and_tell(self.inputs, self.out, settings, report, self.workers, self.quiet)
@@ -102,6 +106,8 @@ class CorrectCommand:
             raise SettingError(f"workers must be at least 1, got {self.workers}")
         if self.mass_kg is not None and not MASS_KG[0] <= self.mass_kg <= MASS_KG[1]:
             raise SettingError(f"mass-kg must be from {MASS_KG[0]} to {MASS_KG[1]}, got {self.mass_kg}")
+        if self.kinematic and not self.scene.is_plain:
+            raise SettingError("a scene needs a simulation; leave out kinematic")
         must_exist((*self.inputs, self.body_model))
         if len(self.inputs) == 1:  # among several, the others go on
             must_be_readable(self.inputs)

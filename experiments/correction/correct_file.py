@@ -34,6 +34,7 @@ from selfcorrect.motion.transforms import resample
 from selfcorrect.simulators.body.humanoid import usual_mass_kg
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
+from selfcorrect.simulators.scene import PLAIN, Scene
 from selfcorrect.simulators.settings import SupportChoice, TrackerSettings
 from selfcorrect.storage.files import replacing, scratch_folder, suffixed
 from selfcorrect.storage.run_folder import explain_write_error
@@ -64,6 +65,8 @@ class Settings:
     """Whether simulated states come out as they are; see `PreconditionSettings.polish`."""
     retime: bool = False
     """Whether motions whose flights contradict gravity are played at its pace; see `checks.pace`."""
+    scene: Scene = PLAIN
+    """Where, and with what body, motions are followed."""
 
     def corrector(self, shape_kg: float | None = None) -> CorrectMotions:
         """The corrector of a body whose shape weighs `shape_kg`."""
@@ -71,7 +74,8 @@ class Settings:
         if self.strength is None:
             return KinematicCorrector(precondition)
         mass_kg = shape_kg if self.mass_kg is None else self.mass_kg
-        return PhysicsCorrector(TrackerSettings.at_strength(self.strength, self.engine, mass_kg), precondition)
+        tracker = TrackerSettings.at_strength(self.strength, self.engine, mass_kg)
+        return PhysicsCorrector(tracker, precondition, scene=self.scene)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from selfcorrect.motion.correction.pieces import PIECE_FRAMES, correct_long
 from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import PhysicsCorrector
+from selfcorrect.simulators.scene import PLAIN, Scene
 from selfcorrect.simulators.settings import SupportChoice, strength_of
 from selfcorrect.storage.files import replacing
 
@@ -40,6 +41,8 @@ class CorrectionOptions(TypedDict, total=False):
     """What every body weighs; without it, what its shape or its stature says."""
     retime: bool
     """Play motions whose flights are more than 15 % off gravity's pace at its pace: the same poses at other times."""
+    scene: Scene
+    """Where, and with what body, motions are followed: a push, a slope, a load; see `Scene`."""
     raw: bool
     """Keep simulated states as they are, with what is faster in a correction than in the motion itself."""
 
@@ -124,6 +127,7 @@ def _settings(options: CorrectionOptions) -> Settings:
         engine=options.get("engine", "pybullet"),
         raw=options.get("raw", False),
         retime=options.get("retime", False),
+        scene=options.get("scene", PLAIN),
     )
 
 

@@ -35,6 +35,12 @@ CORRECTORS = Registry(
             knows="none: mechanics and body tables",
         ),
         CorrectorRow(
+            "scenes",
+            f"{_BUILT}:scenes",
+            "Physics in scenes drawn at random: pushes, loads, other friction, lighter and heavier bodies.",
+            knows="none: mechanics and body tables",
+        ),
+        CorrectorRow(
             "anchored",
             f"{_BUILT}:anchored",
             "Pulled to centroids of generation-0 samples, then physics.",

@@ -8,10 +8,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from selfcorrect.anchors import AnchoredCorrector, fit_anchors, temporal_frequencies
-from selfcorrect.corrector import Corrector, chain, filter_of, import_corrector, lift, name_of, placebo
+from selfcorrect.corrector import (
+    Corrected,
+    Corrector,
+    chain,
+    filter_of,
+    import_corrector,
+    lift,
+    merge_info,
+    name_of,
+    placebo,
+)
 from selfcorrect.experiments.motion.corrector_table import CORRECTORS
 from selfcorrect.experiments.progress_bars import Progress
 from selfcorrect.models.protocol import GenerativeModel
@@ -21,9 +33,10 @@ from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import Motion
 from selfcorrect.policy import sampling_labels
 from selfcorrect.randomness import Stream
-from selfcorrect.samples import Samples
+from selfcorrect.samples import Samples, concatenate
 from selfcorrect.simulators.corrector import BATCH, KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
+from selfcorrect.simulators.scene import Scene
 from selfcorrect.simulators.settings import DriveSettings, TrackerSettings
 from selfcorrect.supervision import supervised
 
@@ -34,6 +47,9 @@ MODEL_WORLD = PreconditionSettings(
 
 MODEL_TRACKER = TrackerSettings(drive=DriveSettings(12.5, 8.5, 14.0, 16.0, 0.4, 0.35))
 """Near "balanced": the values with which the demo's published figures were made."""
+
+HARDEST_PUSH_N, HEAVIEST_LOAD_KG = 300.0, 15.0
+"""Bounds of what is drawn for `scenes`."""
 
 ANCHOR_SOURCE_COUNT = 1024
 """Generation-0 samples that are clustered into anchors."""
@@ -83,6 +99,46 @@ def physics(inputs: CorrectorInputs) -> Corrector:
     """The physics corrector on features."""
     correct = PhysicsCorrector(MODEL_TRACKER, MODEL_WORLD)
     return lift_motions(_with_progress(correct, inputs.progress), inputs.codec, "physics")
+
+
+@dataclass(frozen=True)
+class SceneCorrector:
+    """Physics in a scene drawn anew for each few samples: variation that mechanics allows and no model has made."""
+
+    codec: FeatureCodec
+    progress: Progress
+    name: str = "scenes"
+
+    def __call__(self, samples: Samples, stream: Stream) -> Corrected:
+        parts = []
+        for start in range(0, len(samples), BATCH):
+            chosen = samples.take(torch.arange(start, min(start + BATCH, len(samples))))
+            scene = drawn_scene(stream.child("scene", start))
+            correct = PhysicsCorrector(MODEL_TRACKER, MODEL_WORLD, scene=scene)
+            parts.append(lift_motions(_with_progress(correct, self.progress), self.codec, self.name)(chosen))
+        return Corrected(
+            concatenate([part.samples for part in parts]),
+            torch.cat([part.accepted for part in parts]),
+            merge_info([(len(part.samples), part.info) for part in parts]),
+        )
+
+
+def drawn_scene(stream: Stream) -> Scene:
+    """A scene on a level floor on Earth."""
+    draw = stream.numpy()
+    push_n, heading_rad = draw.uniform(0, HARDEST_PUSH_N), draw.uniform(0, 2 * np.pi)
+    return Scene(
+        push_n=(push_n * np.sin(heading_rad), 0.0, push_n * np.cos(heading_rad)),
+        push_from_s=draw.uniform(0.1, 1.0),
+        friction=draw.uniform(0.3, 0.9),
+        load_kg=draw.uniform(0.0, HEAVIEST_LOAD_KG),
+        mass=draw.uniform(0.8, 1.25),
+    )
+
+
+def scenes(inputs: CorrectorInputs) -> Corrector:
+    """The physics corrector in scenes drawn at random."""
+    return SceneCorrector(inputs.codec, inputs.progress)
 
 
 def _with_progress(correct: CorrectMotions, progress: Progress) -> CorrectMotions:

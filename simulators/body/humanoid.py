@@ -137,6 +137,10 @@ class Humanoid:
     """What can touch the floor beside the soles."""
     soles: SolePoints
     """The sole's corners, `soles.joints` counting links."""
+    load_kg: float = 0.0
+    """What it carries, which is part of its links' masses."""
+    gravity_m_s2: tuple[float, float, float] = (0.0, -GRAVITY_M_S2, 0.0)
+    """How it falls, world."""
 
     @cached_property
     def touches(self) -> Touches:
@@ -154,13 +158,13 @@ class Humanoid:
 
     @property
     def total_mass_kg(self) -> float:
-        """Mass of the whole body."""
+        """Mass of the whole body, with what it carries."""
         return float(self.mass_kg.sum())
 
     @property
     def weight_n(self) -> float:
-        """Weight of the whole body."""
-        return self.total_mass_kg * GRAVITY_M_S2
+        """Weight of the body on Earth without what it carries: the unit of forces."""
+        return (self.total_mass_kg - self.load_kg) * GRAVITY_M_S2
 
     @cached_property
     def bulky(self) -> np.ndarray:

@@ -15,7 +15,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.correction.support import Support
-from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, SOLE_RADIUS_M, Humanoid
+from selfcorrect.simulators.body.frames import to_simulator
+from selfcorrect.simulators.body.humanoid import SOLE_RADIUS_M, Humanoid
 from selfcorrect.simulators.body.vectors import Numbers, cross
 from selfcorrect.simulators.engines.props import NOWHERE_M, Hold, Props, Slab
 from selfcorrect.simulators.engines.world import PerJoint, RootState
@@ -146,7 +147,8 @@ def mjcf(body: Humanoid, settings: EngineSettings, step_s: float, props: Props) 
     """The body over a floor as MuJoCo's XML. Bodies touch the floor and the supports that carry them, nothing else."""
     return (
         f'<mujoco><compiler angle="radian" inertiafromgeom="false"/>'
-        f'<option timestep="{float(step_s)!r}" gravity="0 0 {-GRAVITY_M_S2}" integrator="Euler" cone="pyramidal" '
+        f'<option timestep="{float(step_s)!r}" gravity="{_text(to_simulator(np.array(body.gravity_m_s2)))}" '
+        f'integrator="Euler" cone="pyramidal" '
         f'iterations="{settings.mujoco.solver_iterations}"><flag eulerdamp="disable"/></option>'
         f'<default><geom friction="{settings.friction} 0.005 0.0001" solref="{settings.mujoco.contact_time_s} 1" '
         f'solimp="0.9 0.99 0.001" '

@@ -10,7 +10,8 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from selfcorrect.motion.correction.support import Support
-from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid
+from selfcorrect.simulators.body.frames import to_simulator
+from selfcorrect.simulators.body.humanoid import Humanoid
 from selfcorrect.simulators.body.vectors import Numbers
 from selfcorrect.simulators.engines.bullet import pybullet
 from selfcorrect.simulators.engines.props import GRIP_N, NOWHERE_M, Hold, Props, Slab
@@ -72,7 +73,7 @@ class PyBulletWorld:
     def _load(self, body: Humanoid) -> None:
         client, settings = {"physicsClientId": self.client}, self.settings
         pybullet.resetSimulation(**client)
-        pybullet.setGravity(0, 0, -GRAVITY_M_S2, **client)
+        pybullet.setGravity(*to_simulator(np.array(body.gravity_m_s2)), **client)
         pybullet.setPhysicsEngineParameter(
             fixedTimeStep=self._step_s,
             numSolverIterations=settings.bullet.solver_iterations,

@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter1d
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.rotations import applied, composed, inverted, rotation_vectors
-from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid
+from selfcorrect.simulators.body.humanoid import Humanoid
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +44,9 @@ def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
     """
     positions_m, orientations = forward_kinematics(body.tree, motions.root_m, motions.rotations)
     centres_m = positions_m + applied(orientations, body.centre_m)
-    gravity_m_s2 = np.array([0.0, -GRAVITY_M_S2, 0.0])
-    force_n = body.mass_kg[:, None] * (_accelerations(centres_m, motions.fps, smoothing_s) - gravity_m_s2)
+    force_n = body.mass_kg[:, None] * (
+        _accelerations(centres_m, motions.fps, smoothing_s) - np.array(body.gravity_m_s2)
+    )
     spin_nm = _momentum_rate(body, orientations, motions.fps, smoothing_s)
     moment_nm = spin_nm + np.cross(centres_m, force_n)
     # A plain sum, unlike BLAS, gives the same bits whatever else is in the batch.

@@ -28,7 +28,9 @@ from selfcorrect.simulators.engines.world import PerJoint, RootState, World
 from selfcorrect.simulators.planning.contact_plan import ContactPlan
 from selfcorrect.simulators.planning.dynamics import joint_torques
 from selfcorrect.simulators.planning.reference import Reference, between_frames, rotation_velocities
+from selfcorrect.simulators.scene import PLAIN, Scene
 from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.staging import push_n
 from selfcorrect.simulators.tracking.leg_feedback import LegFeedback
 from selfcorrect.simulators.tracking.root_wrench import root_wrench
 
@@ -84,10 +86,12 @@ def follow(
     jacobians: np.ndarray,
     settings: TrackerSettings,
     supports: Sequence[Support] = (),
+    scene: Scene = PLAIN,
 ) -> Track:
     """Simulate `body` following `motion` (on the body's tree, two frames or more), as explained by `plan`.
 
-    `plan`, `jacobians` (T, 2, 3, 3, 3), see `leg_jacobians`, and `supports` are of this motion alone.
+    `plan`, `jacobians` (T, 2, 3, 3, 3), see `leg_jacobians`, and `supports` are of this motion alone. A push of
+    the scene is no help, and not told as such.
     """
     substeps = settings.engine.steps_per_frame(motion.fps)
     times_s = np.arange((len(motion) - 1) * substeps + 1) / (motion.fps * substeps)
@@ -100,16 +104,18 @@ def follow(
 
     wrench = root_wrench(settings.drive, body.total_mass_kg)
     anchors = LegFeedback(body, plan, jacobians, motion.fps, times_s[:-1], settings.plan.feedback)
+    pushes_n = to_simulator(push_n(scene, times_s[:-1])).tolist()
     poses, wrenches, loads_n, lost_at = [(world.root(), world.rotations())], [], [], None
     for count, (goal, step) in enumerate(zip(goals, steps, strict=False), start=1):
         root = world.root()
         force_n, moment_nm = wrench(goal, root, step.rest, step.inertia)
         lever_nm = cross(step.lever_m, force_n)
+        pushed_n = [one + other for one, other in zip(force_n, pushes_n[count - 1], strict=True)]
         torque_nm = (moment_nm[0] + lever_nm[0], moment_nm[1] + lever_nm[1], moment_nm[2] + lever_nm[2])
         targets = anchors.move(count - 1, step.targets, goal, root, world.positions_m(anchors.ankles))
         if supports and (count - 1) % substeps == 0:
             world.show(presence[(count - 1) // substeps])
-        world.step(targets, step.torques_nm, force_n, torque_nm)
+        world.step(targets, step.torques_nm, pushed_n, torque_nm)
         wrenches.append(force_n + moment_nm)
         if count % substeps == 0:
             root = world.root()

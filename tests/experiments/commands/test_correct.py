@@ -68,6 +68,28 @@ def report_of(out: Path) -> dict[str, dict]:
     return {motion["name"]: motion for motion in json.loads((out / "report.json").read_text())["motions"]}
 
 
+def test_scenes_are_told_on_the_command_line(folder):
+    assert main(["correct", "clips/steps.bvh", "-o", "plain", "--raw"]) == 0
+    assert main(["correct", "clips/steps.bvh", "-o", "laden", "--scene.load-kg", "30", "--scene.slope-deg", "5"]) == 0
+    plain, laden = (sum(_loads(folder / name)) for name in ("plain", "laden"))
+    assert laden > plain + 0.2
+    assert json.loads((folder / "laden" / "report.json").read_text())["settings"]["scene"]["load_kg"] == 30.0
+
+
+def _loads(out: Path) -> list[float]:
+    """What each contact of the one motion bore on average, by how long it lasted."""
+    motion = report_of(out)["steps.bvh"]
+    return [
+        contact["load_bodyweights"] * (contact["last_frame"] - contact["first_frame"] + 1) / motion["frames"]
+        for contact in motion["contacts"]
+    ]
+
+
+def test_a_scene_needs_a_simulation(folder, capsys):
+    assert main(["correct", "clips/steps.bvh", "--kinematic", "--scene.load-kg", "3"]) == 2
+    assert "a scene needs a simulation" in capsys.readouterr().err
+
+
 def bytes_of(out: Path) -> dict[str, bytes]:
     """All files but the lock, with their contents."""
     files = [path for path in out.rglob("*") if path.is_file() and path.name != ".lock"]

@@ -1,0 +1,65 @@
+"""Scenes: another world, or another body, in which the same motion is followed; `staging` sets them up.
+
+Nothing is drawn at random and nothing is learned: what comes out differs from what went in by what mechanics demands
+of a body that is pushed, carries something, or walks up a hill.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from selfcorrect.errors import SettingError
+
+STEEPEST_DEG = 30.0
+"""Steeper, legs do not reach both uphill and downhill."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What differs from a level, rough floor on Earth and a body of usual weight; by default nothing.
+
+    Vectors are in the motion's world: y up, the rest as the motion has it.
+    """
+
+    push_n: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Force in newtons that pushes the pelvis, along x, y (up) and z, …"""
+    push_from_s: float = 1.0
+    """… from this time on …"""
+    push_lasts_s: float = 0.2
+    """… for so long."""
+    slope_deg: float = 0.0
+    """By how much the floor rises …"""
+    uphill_deg: float = 0.0
+    """… towards this heading: 0 is +z, 90 is +x."""
+    friction: float | None = None
+    """Coulomb friction between soles and floor; otherwise the engine's usual one, 0.5."""
+    load_kg: float = 0.0
+    """What the hands carry, half of it each."""
+    mass: float = 1.0
+    """The body is so many times as heavy as it would be, and no stronger."""
+    size: float = 1.0
+    """The body is so many times as tall, and does the motion in its own size and the same time."""
+    gravity_m_s2: float = 9.81
+    """How fast things fall."""
+
+    def __post_init__(self) -> None:
+        for name in ("mass", "size", "gravity_m_s2", "push_lasts_s"):
+            if not getattr(self, name) > 0:
+                raise SettingError(f"a scene's {name} must be positive, got {getattr(self, name)}")
+        if self.friction is not None and not self.friction > 0:
+            raise SettingError(f"a scene's friction must be positive, got {self.friction}")
+        if not self.load_kg >= 0:
+            raise SettingError(f"a scene's load_kg must be at least 0, got {self.load_kg}")
+        if not abs(self.slope_deg) <= STEEPEST_DEG:
+            raise SettingError(
+                f"a scene's slope_deg must be from {-STEEPEST_DEG:g} to {STEEPEST_DEG:g}, got {self.slope_deg}"
+            )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing differs."""
+        return self == PLAIN
+
+
+PLAIN = Scene()
+"""Nothing differs."""

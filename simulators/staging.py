@@ -1,0 +1,117 @@
+"""Setting up a scene: its settings, its body, the motion as it enters and as it leaves, the push.
+
+The floor stays at y = 0 while a scene is simulated: a slope is gravity that pulls at a slant, and the motion is put on
+the hill in the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.errors import InputError
+from selfcorrect.motion.correction.support import Support
+from selfcorrect.motion.kinematics import forward_kinematics
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.rotations import composed
+from selfcorrect.simulators.body.humanoid import Humanoid
+from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
+from selfcorrect.simulators.scene import Scene
+from selfcorrect.simulators.settings import TrackerSettings
+
+HANDS = ("elbow", "shoulder")
+"""Parts that may carry a hand; the furthest out that the body has does."""
+
+
+def settings_in(scene: Scene, settings: TrackerSettings) -> TrackerSettings:
+    """Settings with the scene's friction."""
+    if scene.friction is None:
+        return settings
+    return replace(settings, engine=replace(settings.engine, friction=scene.friction))
+
+
+def body_in(scene: Scene, body: Humanoid) -> Humanoid:
+    """A body as it is in the scene."""
+    if scene.is_plain:
+        return body
+    x, y, z = (scene.gravity_m_s2 * _upright(scene).apply([0.0, -1.0, 0.0])).tolist()
+    heavier = replace(
+        body, mass_kg=scene.mass * body.mass_kg, inertia_kgm2=scene.mass * body.inertia_kgm2, gravity_m_s2=(x, y, z)
+    )
+    return _loaded(heavier, scene.load_kg) if scene.load_kg else heavier
+
+
+def entered(scene: Scene, motions: MotionBatch) -> MotionBatch:
+    """Motions as large as the scene's body is, leaning as its slope demands, the floor at y = 0."""
+    sized = motions if scene.size == 1 else _sized(motions, scene.size)
+    return _leaning(sized, _upright(scene)) if scene.slope_deg else sized
+
+
+def left(scene: Scene, motion: Motion) -> Motion:
+    """A motion in its own size again, and on the hill."""
+    hill = _upright(scene).inv()
+    rotations = motion.rotations.copy()
+    rotations[:, 0] = (hill * Rotation.from_quat(rotations[:, 0])).as_quat()
+    return replace(motion, root_m=hill.apply(motion.root_m / scene.size), rotations=rotations)
+
+
+def left_support(scene: Scene, support: Support) -> Support:
+    """A support, of which there are none on hills, in the motion's own size."""
+    x, y, z = (along_m / scene.size for along_m in support.top_m)
+    width_m, depth_m = (along_m / scene.size for along_m in support.size_m)
+    return replace(support, top_m=(x, y, z), size_m=(width_m, depth_m))
+
+
+def push_n(scene: Scene, times_s: np.ndarray) -> np.ndarray:
+    """The push (S, 3) at times (S,), in the floor's frame."""
+    on = (times_s >= scene.push_from_s) & (times_s < scene.push_from_s + scene.push_lasts_s)
+    return on[:, None] * _upright(scene).apply(scene.push_n)
+
+
+def _upright(scene: Scene) -> Rotation:
+    """Turns the floor's normal to where up is, in the floor's frame."""
+    heading_rad = np.deg2rad(scene.uphill_deg)
+    level_axis = np.array([np.cos(heading_rad), 0.0, -np.sin(heading_rad)])
+    return Rotation.from_rotvec(np.deg2rad(scene.slope_deg) * level_axis)
+
+
+def _sized(motions: MotionBatch, size: float) -> MotionBatch:
+    skeleton = replace(motions.skeleton, offsets_m=size * motions.skeleton.offsets_m)
+    return replace(motions, skeleton=skeleton, root_m=size * motions.root_m)
+
+
+def _leaning(motions: MotionBatch, turn: Rotation) -> MotionBatch:
+    """Bodies turned about the floor below their roots, their feet left where and as they are."""
+    skeleton = motions.skeleton
+    positions_m, orientations = forward_kinematics(skeleton, motions.root_m, motions.rotations)
+    below_m = (motions.root_m * (1.0, 0.0, 1.0))[:, :, None]
+    turned_m = below_m + (positions_m - below_m) @ turn.as_matrix().T
+    turned = composed(np.broadcast_to(turn.as_quat(), orientations.shape), orientations)
+    ankles_m = positions_m[:, :, Legs.of(skeleton).ankles]
+    feet_back = np.broadcast_to(turn.inv().as_quat(), (*ankles_m.shape[:-1], 4))
+    rotations = bend_legs(skeleton, turned_m, turned, np.zeros_like(motions.root_m), ankles_m, feet_back)
+    return replace(motions, root_m=turned_m[:, :, 0], rotations=rotations)
+
+
+def _carries_hand(body: Humanoid, side: str) -> int:
+    """The link that a hand is frozen onto."""
+    links = [link for part in HANDS if (link := body.tree.joint(f"{side}_{part}")) is not None]
+    if not links:
+        raise InputError(f"a scene's load_kg needs a {side} arm, which the skeleton lacks")
+    return links[0]
+
+
+def _loaded(body: Humanoid, load_kg: float) -> Humanoid:
+    """A body that holds a load: half of it, as a point, at the far end of what carries each hand."""
+    mass, centre, inertia = body.mass_kg.copy(), body.centre_m.copy(), body.inertia_kgm2.copy()
+    for side in ("left", "right"):
+        link = _carries_hand(body, side)
+        ends_m = np.array([end_m for capsule in body.capsules if capsule.link == link for end_m in capsule.ends_m])
+        hand_m = ends_m[np.linalg.norm(ends_m, axis=1).argmax()]
+        old_kg, half_kg, away_m = mass[link], 0.5 * load_kg, hand_m - centre[link]
+        mass[link] = old_kg + half_kg
+        inertia[link] += old_kg * half_kg / mass[link] * (away_m @ away_m - away_m**2)  # off-diagonals dropped
+        centre[link] += half_kg / mass[link] * away_m
+    return replace(body, mass_kg=mass, centre_m=centre, inertia_kgm2=inertia, load_kg=load_kg)

@@ -1,0 +1,165 @@
+"""Scenes, told by what must change in them, in every engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.datasets.collections.deepmimic import load_deepmimic
+from selfcorrect.errors import InputError, SettingError
+from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.transforms import close_cycle, repeat_cycle
+from selfcorrect.simulators.body.humanoid import humanoid
+from selfcorrect.simulators.corrector import PhysicsCorrector
+from selfcorrect.simulators.mending.precondition import PreconditionSettings
+from selfcorrect.simulators.scene import PLAIN, Scene
+from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.staging import body_in, entered, left, push_n
+
+
+@lru_cache
+def motion_of(name: str) -> Motion:
+    clips = {clip.label: clip for clip in load_deepmimic()}
+    return repeat_cycle(close_cycle(clips["walk"]), 2) if name == "walk" else clips[name]
+
+
+@lru_cache
+def followed(name: str, engine: str, scene: Scene = PLAIN) -> CorrectedMotion:
+    """What a body that is helped as little as the dial has it makes of a motion."""
+    corrector = PhysicsCorrector(
+        TrackerSettings.at_strength(1.0, engine), PreconditionSettings(polish=False), scene=scene
+    )
+    correction = corrector([motion_of(name)])[0]
+    assert correction.accepted, correction.reason
+    return correction
+
+
+def load(correction: CorrectedMotion) -> np.ndarray:
+    """(T,) what the ground bears, body weights."""
+    assert correction.timeline is not None
+    return correction.timeline.loads_bodyweights.sum(axis=1)
+
+
+def test_a_push_displaces_the_body_which_recovers(engine):
+    scene = Scene(push_n=(400.0, 0.0, 0.0), push_from_s=0.6, push_lasts_s=0.2)
+    pushed, alone = followed("walk", engine, scene).motion, followed("walk", engine).motion
+    aside_m = (pushed.root_m - alone.root_m)[:, 0]
+    first = int(0.6 * alone.fps)
+    assert np.abs(aside_m[:first]).max() < 1e-9
+    assert aside_m[first : first + 15].max() > 0.03
+    assert np.abs(aside_m[-8:]).max() < 0.5 * aside_m.max()
+
+
+def test_a_push_is_no_help(engine):
+    scene = Scene(push_n=(0.0, -300.0, 0.0), push_from_s=0.2, push_lasts_s=1.0)
+    pressed = load(followed("walk", engine, scene))[12:30].mean()
+    assert pressed > load(followed("walk", engine))[12:30].mean() + 0.2
+
+
+def test_feet_slip_where_friction_does_not_hold_them(engine):
+    slipping = followed("walk", engine, Scene(friction=0.05)).after["skate_m_s"]
+    assert slipping > 1.5 * followed("walk", engine).after["skate_m_s"]
+
+
+def test_less_gravity_lets_bodies_fly_longer_and_weigh_less(engine):
+    moon, earth = followed("jump", engine, Scene(gravity_m_s2=3.0)), followed("jump", engine)
+    assert (load(moon) < 0.01).sum() >= (load(earth) < 0.01).sum() + 3
+    walk = load(followed("walk", engine, Scene(gravity_m_s2=3.0))).mean()
+    assert walk == pytest.approx(3.0 / 9.81 * load(followed("walk", engine)).mean(), rel=0.2)
+
+
+def test_a_load_is_borne_by_the_ground(engine):
+    body = humanoid(motion_of("walk").skeleton)
+    more = load(followed("walk", engine, Scene(load_kg=20.0))).mean() - load(followed("walk", engine)).mean()
+    assert more == pytest.approx(20.0 / body.total_mass_kg, rel=0.5)
+
+
+def test_bodies_on_a_slope_stand_upright_against_gravity(engine):
+    scene = Scene(slope_deg=8.0)
+    uphill, level = followed("walk", engine, scene).motion, followed("walk", engine).motion
+    trunk = level.skeleton.joint("spine1") or level.skeleton.joint("spine3") or 1
+    tilts = []
+    for motion in (uphill, level):
+        joints_m = joint_positions(motion)
+        tilts.append(np.rad2deg(np.arctan2(*(joints_m[:, trunk] - joints_m[:, 0])[:, [2, 1]].mean(axis=0))))
+    assert abs(tilts[0] - tilts[1]) < 3.0
+    feet_m = joint_positions(uphill)[:, [level.skeleton.parts.index(f"{side}_ankle") for side in ("left", "right")]]
+    above_hill_m = feet_m[..., 1] - np.tan(np.deg2rad(8.0)) * feet_m[..., 2]
+    assert above_hill_m.min() > 0.0
+    assert above_hill_m.min(axis=0).max() < 0.15
+    assert uphill.root_m[-1, 1] - uphill.root_m[0, 1] > 0.1
+
+
+def test_a_child_does_the_motion_in_its_own_size_and_it_comes_back_in_the_adults(engine):
+    child = followed("walk", engine, Scene(size=0.6))
+    assert child.motion.skeleton.same_as(motion_of("walk").skeleton)
+    assert (
+        0.0 < np.linalg.norm(joint_positions(child.motion) - joint_positions(motion_of("walk")), axis=-1).mean() < 0.05
+    )
+
+
+def test_nothing_differs_in_a_plain_scene(walk):
+    plain = PhysicsCorrector(scene=Scene())([walk])[0].motion
+    assert np.array_equal(plain.root_m, PhysicsCorrector()([walk])[0].motion.root_m)
+    assert body_in(PLAIN, body := humanoid(walk.skeleton)) is body
+
+
+def test_slopes_are_left_as_they_are_entered(adult, stand):
+    """What leans in the floor's frame stands upright on the hill, its feet where they were along it."""
+    scene, motion = Scene(slope_deg=10.0, uphill_deg=90.0, size=0.5), stand.frames(0, 4)
+    back = left(scene, replace(entered(scene, MotionBatch.stack([motion]))[0], skeleton=adult))
+    assert np.allclose(np.abs(back.rotations[:, 0] @ [0.0, 0.0, 0.0, 1.0]), 1.0)
+    ankle = adult.joint("left_ankle")
+    along_hill_m = Rotation.from_rotvec([0.0, 0.0, np.deg2rad(10.0)]).apply(joint_positions(motion)[0, ankle])
+    assert np.allclose(joint_positions(back)[0, ankle], along_hill_m, atol=0.003)  # legs reach no further
+    assert back.root_m[0, 1] == pytest.approx(motion.root_m[0, 1], abs=0.02)
+
+
+def test_loads_move_the_centre_of_mass_towards_the_hands(adult):
+    body = humanoid(adult)
+    loaded = body_in(Scene(load_kg=10.0), body)
+    assert loaded.total_mass_kg == pytest.approx(body.total_mass_kg + 10.0)
+    assert loaded.weight_n == pytest.approx(body.weight_n)
+    link = body.tree.joint("left_elbow")
+    assert loaded.mass_kg[link] == pytest.approx(body.mass_kg[link] + 5.0)
+    assert loaded.centre_m[link, 0] > body.centre_m[link, 0] + 0.05
+    changed = np.flatnonzero(loaded.mass_kg != body.mass_kg)
+    assert changed.tolist() == sorted([link, body.tree.joint("right_elbow")])
+
+
+def test_pushes_last_as_long_as_they_say():
+    scene = Scene(push_n=(10.0, 0.0, 0.0), push_from_s=0.25, push_lasts_s=0.125)
+    pushes_n = push_n(scene, np.arange(128) / 128)
+    assert np.flatnonzero(pushes_n[:, 0]).tolist() == list(range(32, 48))
+    uphill_n = push_n(replace(scene, push_n=(0.0, 0.0, 10.0), slope_deg=30.0), np.array([0.3]))
+    assert uphill_n[0] == pytest.approx([0.0, -5.0, 10 * np.cos(np.pi / 6)])
+
+
+def test_a_load_needs_arms(adult):
+    parts = [joint for joint, part in enumerate(adult.parts) if not any(arm in part for arm in ARM)]
+    armless = humanoid(_without(adult, parts))
+    with pytest.raises(InputError, match="left arm"):
+        body_in(Scene(load_kg=1.0), armless)
+
+
+ARM = ("collar", "shoulder", "elbow", "wrist")
+
+
+def _without(skeleton, joints):
+    parents = [-1 if skeleton.parents[joint] < 0 else joints.index(skeleton.parents[joint]) for joint in joints]
+    names, parts = ([values[joint] for joint in joints] for values in (skeleton.names, skeleton.parts))
+    return type(skeleton)(tuple(names), tuple(parents), skeleton.offsets_m[joints], tuple(parts))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"mass": 0.0}, {"size": -1.0}, {"friction": 0.0}, {"load_kg": -1.0}, {"slope_deg": 45.0}]
+)
+def test_impossible_scenes_are_refused(wrong):
+    with pytest.raises(SettingError, match=next(iter(wrong))):
+        Scene(**wrong)
