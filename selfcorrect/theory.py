@@ -326,18 +326,34 @@ def surviving_lineages(label_sizes: ArrayLike, generations: int, offspring_varia
     label.
     """
     sizes = np.asarray(label_sizes, dtype=int)
-    curves = {size: _line_survival(size, generations, offspring_variance) for size in np.unique(sizes).tolist()}
+    curves = {size: _line_survival(size, generations, offspring_variance)[:, 1] for size in np.unique(sizes).tolist()}
     return np.sum([size * curves[size] for size in sizes.tolist()], axis=0) / sizes.sum()
 
 
+def coverage_by_drift(
+    near: ArrayLike, label_sizes: ArrayLike, generations: int, offspring_variance: float = 1.0
+) -> np.ndarray:
+    """Expected share of R reference points with a living line within their reach, under drift alone, shape (t + 1,).
+
+    near: (R, L), how many founders of each label are within the reach of a reference point. With reach as the reference
+    point's own ball this is coverage, with reach as the founders' balls it is recall, of loops that copy. All lines
+    near a point in a label die out together as one line of their number would; labels are independent. Exact for the
+    populations of `surviving_lineages`.
+    """
+    near, sizes = np.asarray(near, dtype=int), np.asarray(label_sizes, dtype=int)
+    dead = np.ones((generations + 1, len(near)))
+    for column, size in enumerate(sizes.tolist()):
+        dead *= 1 - _line_survival(size, generations, offspring_variance)[:, near[:, column]]
+    return (1 - dead).mean(axis=1)
+
+
 def _line_survival(size: int, generations: int, offspring_variance: float) -> np.ndarray:
-    """Probability (t + 1,) that a line that begins with one of `size` members has not died out."""
+    """Probability (t + 1, n + 1) that a line that begins with 0 … n of `size` = n members has not died out."""
     chain = line_sizes(size, offspring_variance)
-    lines, alive = np.eye(size + 1)[1], []
-    for _ in range(generations + 1):
-        alive.append(1 - lines[0])
-        lines = lines @ chain
-    return np.array(alive)
+    dead = [np.eye(size + 1)[0]]
+    for _ in range(generations):
+        dead.append(chain @ dead[-1])
+    return 1 - np.array(dead)
 
 
 def line_sizes(size: int, offspring_variance: float) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,34 +12,50 @@ from selfcorrect import theory
 from selfcorrect.experiments.defence_table import DEFENCES
 from selfcorrect.experiments.motion.arms import BASELINE, Arm
 from selfcorrect.experiments.motion.outcome import Outcome
+from selfcorrect.experiments.motion.presets import MotionSettings
 from selfcorrect.experiments.motion.tables import half_life_cell
 from selfcorrect.experiments.motion.task import motion_data
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.webpage import Cell, Row, Table
+from selfcorrect.metrics.neighbours import near_by_label
+from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.randomness import streams
 from selfcorrect.statistics import Interval, mean_interval
 
 PLAIN = Arm("replace")
 
 
-def label_sizes(outcome: Outcome) -> list[int]:
-    """Training windows per label in the first seed."""
-    settings = outcome.settings
-    labels = motion_data(settings, streams(settings.first_seed)).training.labels
-    return np.unique(labels, return_counts=True)[1].tolist()
+@dataclass(frozen=True, eq=False)
+class Founders:
+    """The real training windows of the first seed, as far as drift depends on them."""
+
+    sizes: Sequence[int]
+    """How many there are of each label."""
+    near: np.ndarray
+    """(R, L), how many of each label are near enough to a reference window to cover it."""
 
 
-def descent_table(outcome: Outcome, sizes: Sequence[int]) -> Table:
+def founders_of(settings: MotionSettings) -> Founders:
+    """Those of an experiment's first seed, seen as its judge sees them."""
+    data = motion_data(settings, streams(settings.first_seed))
+    evaluator = MotionEvaluator.fit(data.reference.batch, data.reference.labels)
+    windows, labels = evaluator.geometric(data.training.batch), data.training.labels
+    sizes = np.unique(labels, return_counts=True)[1].tolist()
+    return Founders(sizes, near_by_label(evaluator.reference.geometric, windows, labels))
+
+
+def descent_table(outcome: Outcome, founders: Founders) -> Table:
     """What became of the lines of every arm that draws samples in all generations."""
     columns = [
-        "Founders with a descendant", "by drift alone", "loss that is drift", "Offspring variance, first", "last",
+        "Founders with a descendant", "by drift alone", "loss that is drift", "Coverage kept", "by drift alone",
+        "Offspring variance, first", "last",
         "Novelty, to the parents", "Novelty, to real data", "Persistence of lines",
     ]  # fmt: skip
     table = Table("descent", "Arm", columns)
     for denoiser, title, arms in outcome.groups():
         traced = [arm for arm in arms if _is_traced(outcome.curves[denoiser][arm])]
         table.rows.extend([Row(title, [])] if traced else [])
-        table.rows.extend(Row(arm.title, _cells(arm, outcome.curves[denoiser][arm], sizes)) for arm in traced)
+        table.rows.extend(Row(arm.title, _cells(arm, outcome.curves[denoiser][arm], founders)) for arm in traced)
     return table
 
 
@@ -47,15 +64,28 @@ def _is_traced(curves: ArmCurves) -> bool:
     return lines is not None and bool(np.isfinite(lines[:, -1]).all())
 
 
-def _cells(arm: Arm, curves: ArmCurves, sizes: Sequence[int]) -> list[Cell]:
+def _cells(arm: Arm, curves: ArmCurves, founders: Founders) -> list[Cell]:
     last = [_cell(mean_interval(curves.last(key))) for key in ("surviving_lineages", "novelty", "novelty_to_real")]
     variances = [_cell(mean_interval(curves.values["offspring_variance"][:, column])) for column in (1, -1)]
-    drift = [_cell(one) for one in drift_of(curves, sizes)] if arm.policy == "replace" else [Cell("–"), Cell("–")]
+    drawn_anew = arm.policy == "replace"
+    drift = [_cell(one) for one in drift_of(curves, founders)] if drawn_anew else [Cell("–"), Cell("–")]
+    coverage = [_cell(one) for one in coverage_kept(curves, founders)][: 2 if drawn_anew else 1]
     persistence = _cell(mean_interval(curves.last("lineage_persistence")))
-    return [last[0], *drift, *variances, *last[1:], persistence]
+    return [last[0], *drift, *coverage, *[Cell("–")] * (2 - len(coverage)), *variances, *last[1:], persistence]
 
 
-def drift_of(curves: ArmCurves, sizes: Sequence[int]) -> tuple[Interval, Interval]:
+def coverage_kept(curves: ArmCurves, founders: Founders) -> tuple[Interval, Interval]:
+    """Coverage at the last generation as a share of generation 0's, measured and by drift alone (see `drift_of`)."""
+    coverage, variances = curves.values["coverage"], curves.values["offspring_variance"][:, 1]
+    generations = coverage.shape[1] - 1
+    drift = [
+        theory.coverage_by_drift(founders.near, founders.sizes, generations, float(variance)) for variance in variances
+    ]
+    begun = np.maximum(coverage[:, 0], 1e-9)  # a model that covers nothing has nothing to lose
+    return mean_interval(coverage[:, -1] / begun), mean_interval([one[-1] / max(one[0], 1e-9) for one in drift])
+
+
+def drift_of(curves: ArmCurves, founders: Founders) -> tuple[Interval, Interval]:
     """Lines that would survive by drift alone, and the share of their loss that it explains, at the last generation.
 
     The prediction takes the offspring variance of generation 1, before any loop, and nothing else of the run: later the
@@ -63,7 +93,7 @@ def drift_of(curves: ArmCurves, sizes: Sequence[int]) -> tuple[Interval, Interva
     """
     lines, variances = curves.values["surviving_lineages"], curves.values["offspring_variance"][:, 1]
     generations = lines.shape[1] - 1
-    predicted = np.array([theory.surviving_lineages(sizes, generations, float(one))[-1] for one in variances])
+    predicted = np.array([theory.surviving_lineages(founders.sizes, generations, float(one))[-1] for one in variances])
     shares = [theory.drift_share(float(line), float(one)) for line, one in zip(lines[:, -1], predicted, strict=True)]
     return mean_interval(predicted), mean_interval(np.nan_to_num(shares, nan=1.0))
 
@@ -73,31 +103,33 @@ def _cell(interval: Interval) -> Cell:
     return Cell(f"{interval.estimate:.2f}", bounds)
 
 
-def disease_sentences(outcome: Outcome, sizes: Sequence[int]) -> list[str]:
+def disease_sentences(outcome: Outcome, founders: Founders) -> list[str]:
     """One sentence per disease and denoiser with a defended arm: artefacts, loss of modes, and what the loop buys."""
     return [
         sentence
         for denoiser, arms in outcome.curves.items()
         for arm in arms
         if PLAIN in arms and arm.policy == "replace" and arm.defence == "lineages"
-        for sentence in _sentences(outcome, denoiser, arm, sizes)
+        for sentence in _sentences(outcome, denoiser, arm, founders)
     ]
 
 
-def _sentences(outcome: Outcome, denoiser: str, arm: Arm, sizes: Sequence[int]) -> list[str]:
+def _sentences(outcome: Outcome, denoiser: str, arm: Arm, founders: Founders) -> list[str]:
     arms = outcome.curves[denoiser]
     three = [("uncorrected", arms[PLAIN]), (arm.title, arms[arm]), ("real data only", arms[BASELINE])]
 
     def told(key: str, digits: int) -> str:
         return ", ".join(f"{name} {_short(mean_interval(curves.last(key)), digits)}" for name, curves in three)
 
-    share = drift_of(arms[PLAIN], sizes)[1]
+    share = drift_of(arms[PLAIN], founders)[1]
+    kept, by_drift = coverage_kept(arms[PLAIN], founders)
     bought = _short(mean_interval(arms[arm].last("novelty")), 2)
     return [
         f"Artefacts ({denoiser}, {arm.title}): floor penetration (mm) {told('penetration_mm', 0)}; foot skate (m/s) "
         f"{told('skate_m_s', 2)}; jerk (m/s³) {told('jerk_m_s3', 0)}.",
         f"Modes ({denoiser}, {arm.title}): coverage {told('coverage', 2)}; recall {told('recall', 2)}. Of the "
-        f"uncorrected loop's loss of lines, drift explains {_short(share, 2)}; the defended loop's motions are "
+        f"uncorrected loop's loss of lines, drift explains {_short(share, 2)}; it keeps {_short(kept, 2)} of its "
+        f"coverage, {_short(by_drift, 2)} by drift alone. The defended loop's motions are "
         f"{bought} nearest-neighbour distances from their parents in each generation.",
     ]
 

@@ -125,8 +125,11 @@ def arm_plan(run: SeedRun, arm: Arm, task: MotionTask, first: FolderReader, prog
 def _defence_inputs(codec: FeatureCodec) -> DefenceInputs:
     """Likeness at low frequencies; children have valid rotations and their parents' energy at high frequencies."""
 
+    def valid(values: Tensor) -> Tensor:
+        return codec.encode(codec.decode(values))
+
     def finish(children: Tensor, parents: Tensor, labels: Tensor) -> Tensor:
-        return codec.encode(codec.decode(energy_kept(children, parents, labels)))
+        return valid(energy_kept(valid(children), parents, labels))  # valid rotations have more energy than raw ones
 
     return DefenceInputs(embed=temporal_frequencies, finish=finish)
 

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from selfcorrect.experiments.motion.arms import Arm
-from selfcorrect.experiments.motion.descent import defences_table, descent_table, disease_sentences, label_sizes
+from selfcorrect.experiments.motion.descent import (
+    Founders,
+    defences_table,
+    descent_table,
+    disease_sentences,
+    founders_of,
+)
 from selfcorrect.experiments.motion.media import Clip, render_clips
 from selfcorrect.experiments.motion.outcome import Outcome, arm_rows, read_outcome, verdict_sentences
 from selfcorrect.experiments.motion.presets import MotionSettings
@@ -61,15 +67,15 @@ def write_report(settings: MotionSettings, folder: Path, preset: str, wandb: Wan
     rows = [row for run in seed_runs(settings, folder) for arm in run.comparison.arms for row in arm_rows(run, arm)]
     write_rows(folder / "metrics.jsonl", rows)
     clips = render_clips(settings, folder)
-    sizes = label_sizes(outcome)
-    sentences = [*verdict_sentences(outcome), *disease_sentences(outcome, sizes)]
+    founders = founders_of(outcome.settings)
+    sentences = [*verdict_sentences(outcome), *disease_sentences(outcome, founders)]
     page = Page(
         title="Does physics keep a self-consuming motion model from collapsing?",
         subtitle=f"selfcorrect motion --preset {preset}",
         verdict=sentences,
         warnings=_warnings(settings),
         curves=_curves_svg(outcome),
-        sections=_sections(outcome, sizes),
+        sections=_sections(outcome, founders),
         media=_by_section(clips),
         facts=_facts(outcome, rows, seconds),
         notes=NOTES,
@@ -91,7 +97,7 @@ def _curves_svg(outcome: Outcome) -> str:
     return curve_grid(columns, [quantity_of(key) for key in DRAWN], outcome.floor, palette)
 
 
-def _sections(outcome: Outcome, sizes: Sequence[int]) -> list[Section]:
+def _sections(outcome: Outcome, founders: Founders) -> list[Section]:
     sections = [
         Section(
             "Last generation",
@@ -133,10 +139,11 @@ def _sections(outcome: Outcome, sizes: Sequence[int]) -> list[Section]:
             "Every synthetic sample descends from the nearest training sample of its label; the founders are the real "
             "training data. Drift alone would leave the share of founders that population genetics predicts from the "
             "label sizes and the offspring variance of generation 1; the rest of the loss is the learner's bias, which "
-            "also shows where that variance grows. Novelty is the "
-            "distance to the nearest of them, in median distances between neighbouring real samples; persistence is 1 "
-            "for lines that walk at random and grows for lines that walk in one direction.",
-            descent_table(outcome, sizes),
+            "also shows where that variance grows. What drift alone leaves of coverage follows from the same numbers "
+            "and the founders near each reference window. Novelty is the distance to the nearest of them, in median "
+            "distances between neighbouring real samples; persistence is 1 for lines that walk at random and grows for "
+            "lines that walk in one direction.",
+            descent_table(outcome, founders),
         ),
         Section(
             "Defences of the fully synthetic loop",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -17,8 +18,9 @@ from selfcorrect import theory
 from selfcorrect.bias import Bias, unbiased
 from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, agrees, below
 from selfcorrect.experiments.toy.running import Comparison, Curves, run_seeds
-from selfcorrect.loop import Plan, Task
+from selfcorrect.loop import Candidate, Plan, Task
 from selfcorrect.matching import lineage_matched
+from selfcorrect.metrics.neighbours import near_by_label, neighbour_metrics
 from selfcorrect.models.memoriser import Memoriser
 from selfcorrect.policy import Replace
 from selfcorrect.randomness import Stream
@@ -67,12 +69,14 @@ def run(settings: Lineages | None = None, matched: bool = True) -> Result:
     predicted = {name: _predicted(settings, arm) for name, arm in arms.items()}
     generations = np.arange(settings.generations + 1)
     lines = [Line(name, _survival(table), predicted[name]) for name, table in curves.items()]
+    covered = [Line(name, table["coverage"], table["coverage_by_drift"].mean(axis=0)) for name, table in curves.items()]
     walks = [Line(name, table["lineage_persistence"]) for name, table in curves.items()]
     return Result(
         reading=_reading(settings, curves, predicted),
         checks=_checks(settings, curves, predicted),
         figures=[
             Panel("Founders with a descendant", "generation", "surviving lines", generations, lines),
+            Panel("Coverage of reference points", "generation", "coverage", generations, covered),
             Panel("Persistence of the lines' walks", "generation", "distance, of a random walk", generations, walks),
         ],
         notes=("Predictions are of drift alone, from the arm's settings; nothing is fitted to the loops.",),
@@ -106,7 +110,16 @@ def _curves(settings: Lineages, arms: Mapping[str, _Arm]) -> Curves:
 
 
 def _compare(settings: Lineages, name: str, arm: _Arm, stream: Stream) -> Comparison:
-    task = Task(arm.model, _real(settings, stream.child("real")), lambda candidate: {}, space=_points)
+    real, reference = (_real(settings, stream.child(kind)) for kind in ("real", "reference"))
+    near = near_by_label(reference.values.numpy(), real.values.numpy(), real.labels.numpy())
+    drift = theory.coverage_by_drift(near, settings.label_sizes, settings.generations, arm.offspring_variance)
+
+    def judge(candidate: Candidate) -> dict[str, float]:
+        points = cast(Memoriser, candidate.model).points.numpy()  # all that it can draw, but for its noise
+        coverage = neighbour_metrics(reference.values.numpy(), points)["coverage"]
+        return {"coverage": coverage, "coverage_by_drift": float(drift[candidate.generation])}
+
+    task = Task(arm.model, real, judge, space=_points)
     return task, {name: Plan(Replace(), settings.generations, bias=arm.bias)}
 
 
@@ -148,11 +161,21 @@ def _checks(settings: Lineages, curves: Curves, predicted: Mapping[str, np.ndarr
         for name in lawful
         for generation in (2, settings.generations)
     ]
+    coverage = [
+        agrees(
+            f"{name}: coverage at generation {settings.generations}, over drift's",
+            mean_interval(_beyond_drift(curves[name])),
+            0.0,
+            published=False,
+        )
+        for name in ("even", "uneven", "uneven, matched")
+    ]
     kernel = f"kernel {settings.bandwidths[-1]:g}"
     plain, biased = (mean_interval(_drift_share(curves[name], predicted[name])) for name in (kernel, "biased"))
     persistence = {name: mean_interval(curves[name]["lineage_persistence"][:, -1]) for name in (kernel, "biased")}
     return [
         *survival,
+        *coverage,
         above("matching keeps lines", _lines_kept(curves, "uneven"), published=False),
         above("drift explains the loss of an unbiased kernel", plain, 0.9, published=False),
         below("a biased learner loses more than by drift", biased, 0.9, published=False),
@@ -160,6 +183,11 @@ def _checks(settings: Lineages, curves: Curves, predicted: Mapping[str, np.ndarr
         below("lines of an unbiased kernel walk at random", persistence[kernel], 1.3, published=False),
         above("matching keeps lines of a biased learner", _lines_kept(curves, "biased"), published=False),
     ]
+
+
+def _beyond_drift(table: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(S,) coverage at the end, less what drift alone would leave."""
+    return (table["coverage"] - table["coverage_by_drift"])[:, -1]
 
 
 def _lines_kept(curves: Curves, arm: str) -> Interval:

@@ -31,5 +31,14 @@ def neighbour_metrics(reference: np.ndarray, candidate: np.ndarray, neighbours: 
     }
 
 
+def near_by_label(reference: np.ndarray, candidate: np.ndarray, labels: np.ndarray, neighbours: int = 5) -> np.ndarray:
+    """How many candidates (M, D) of each label (M,) lie in the ball of each reference (N, D) that coverage counts.
+
+    (N, L) for the L labels that there are, in ascending order.
+    """
+    inside = cdist(reference, candidate) < _radii(reference, neighbours)[:, None]
+    return np.stack([inside[:, labels == label].sum(axis=1) for label in np.unique(labels)], axis=1)
+
+
 def _radii(samples: np.ndarray, neighbours: int) -> np.ndarray:
     return np.partition(cdist(samples, samples), neighbours, axis=1)[:, neighbours]

@@ -298,6 +298,30 @@ def test_lines_agree_with_a_simulation():
     assert theory.surviving_lineages([size], 4, 1 + excess)[-1] == pytest.approx(np.mean(alive), abs=error)
 
 
+def test_coverage_by_drift_of_single_lines_is_their_survival():
+    near = np.eye(2, dtype=int)[[0, 0, 1]]
+    curve = theory.coverage_by_drift(near, [2, 10], 3, 1.67)
+    parts = [theory.surviving_lineages([size], 3, 1.67) for size in (2, 10)]
+    assert curve == pytest.approx((2 * parts[0] + parts[1]) / 3)
+
+
+def test_coverage_by_drift_agrees_with_a_simulation():
+    """Points reached by several founders of two labels; one that none reaches is never covered."""
+    rng, sizes, reach = np.random.default_rng(2), (8, 5), np.array([[3, 0], [1, 2], [8, 0], [0, 0]])
+    covered = []
+    for _ in range(4000):
+        alive = np.zeros(len(reach), dtype=bool)
+        for label, size in enumerate(sizes):
+            founders = np.arange(size)
+            for _ in range(6):
+                founders = rng.choice(founders, size)
+            alive |= founders.min() < reach[:, label]
+        covered.append(alive.mean())
+    curve = theory.coverage_by_drift(reach, sizes, 6)
+    assert curve[0] == 0.75
+    assert curve[-1] == pytest.approx(np.mean(covered), abs=4 * np.std(covered) / math.sqrt(len(covered)))
+
+
 def test_labels_count_by_their_size():
     parts = [theory.surviving_lineages([size], 3) for size in (2, 10)]
     assert theory.surviving_lineages([2, 10], 3) == pytest.approx((2 * parts[0] + 10 * parts[1]) / 12)

@@ -9,13 +9,20 @@ import pytest
 
 from selfcorrect import theory
 from selfcorrect.experiments.motion.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.descent import defences_table, descent_table, disease_sentences, drift_of
+from selfcorrect.experiments.motion.descent import (
+    Founders,
+    coverage_kept,
+    defences_table,
+    descent_table,
+    disease_sentences,
+    drift_of,
+)
 from selfcorrect.experiments.motion.outcome import Outcome
 from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.reporting.results import ArmCurves
 
-SIZES = [3, 7, 10]
-LINES = theory.surviving_lineages(SIZES, 4, 1.5)
+FOUNDERS = Founders([3, 7, 10], near=np.array([[1, 0, 0], [0, 1, 0], [0, 0, 2], [0, 0, 0]]))
+LINES = theory.surviving_lineages(FOUNDERS.sizes, 4, 1.5)
 
 
 def curves(name: str, lines: np.ndarray | None, **last: float) -> ArmCurves:
@@ -49,15 +56,27 @@ OUTCOME = Outcome(
 
 def test_drift_explains_all_of_what_it_predicts_and_half_of_twice_as_much():
     arms = OUTCOME.curves["dct-mlp"]
-    predicted, share = drift_of(arms[DEFENDED], SIZES)
+    predicted, share = drift_of(arms[DEFENDED], FOUNDERS)
     assert (predicted.estimate, share.estimate) == pytest.approx((LINES[-1], 1))
-    assert drift_of(arms[Arm("replace")], SIZES)[1].estimate == pytest.approx(0.5)
+    assert drift_of(arms[Arm("replace")], FOUNDERS)[1].estimate == pytest.approx(0.5)
+
+
+def test_coverage_kept_is_a_share_of_what_it_was():
+    arm = OUTCOME.curves["dct-mlp"][DEFENDED]
+    halved = replace(arm, values=arm.values | {"coverage": np.array([[0.8, 0.6, 0.4], [0.6, 0.5, 0.3]])})
+    kept, by_drift = coverage_kept(halved, FOUNDERS)
+    assert kept.estimate == pytest.approx(0.5)
+    assert by_drift.estimate == pytest.approx(
+        theory.coverage_by_drift(FOUNDERS.near, FOUNDERS.sizes, 2, 1.5)[-1] / 0.75
+    )
 
 
 def test_the_table_has_a_row_for_every_traced_arm():
-    rows = {row.title: [cell.value for cell in row.cells] for row in descent_table(OUTCOME, SIZES).rows}
+    rows = {row.title: [cell.value for cell in row.cells] for row in descent_table(OUTCOME, FOUNDERS).rows}
     assert BASELINE.title not in rows
-    assert rows["lineages"] == [f"{LINES[-1]:.2f}", f"{LINES[-1]:.2f}", "1.00", "1.50", "1.50", "0.20", "0.60", "1.10"]
+    kept = f"{theory.coverage_by_drift(FOUNDERS.near, FOUNDERS.sizes, 4, 1.5)[-1] / 0.75:.2f}"
+    lines = f"{LINES[-1]:.2f}"
+    assert rows["lineages"] == [lines, lines, "1.00", "1.00", kept, "1.50", "1.50", "0.20", "0.60", "1.10"]
     assert rows["uncorrected"][2] == "0.50"
 
 
@@ -79,7 +98,7 @@ def test_defences_stand_side_by_side_with_what_they_cost():
 
 
 def test_each_disease_has_a_sentence_with_its_baseline():
-    artefacts, modes = disease_sentences(OUTCOME, SIZES)
+    artefacts, modes = disease_sentences(OUTCOME, FOUNDERS)
     assert "floor penetration (mm) uncorrected 20" in artefacts
     assert "lineages 0.50 [" in modes
     assert "real data only 0.58 [" in modes
