@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,15 +124,16 @@ def arm_plan(run: SeedRun, arm: Arm, task: MotionTask, first: FolderReader, prog
 
 
 def _defence_inputs(codec: FeatureCodec) -> DefenceInputs:
-    """Likeness at low frequencies; children have valid rotations and their parents' energy at high frequencies."""
+    return DefenceInputs(embed=temporal_frequencies, finish=partial(finish_children, codec))
 
-    def valid(values: Tensor) -> Tensor:
-        return codec.encode(codec.decode(values))
 
-    def finish(children: Tensor, parents: Tensor, labels: Tensor) -> Tensor:
-        return valid(energy_kept(valid(children), parents, labels))  # valid rotations have more energy than raw ones
+def finish_children(codec: FeatureCodec, children: Tensor, parents: Tensor, labels: Tensor) -> Tensor:
+    """Children (N, T, D) with valid rotations and, per label, their parents' energy at high frequencies.
 
-    return DefenceInputs(embed=temporal_frequencies, finish=finish)
+    Rotations are made valid first, because that adds energy, which would add up along the lines.
+    """
+    valid = codec.encode(codec.decode(children))
+    return codec.encode(codec.decode(energy_kept(valid, parents, labels)))
 
 
 def _inputs(run: SeedRun, task: MotionTask, first_model: GenerativeModel, progress: Progress) -> CorrectorInputs:
