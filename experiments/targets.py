@@ -1,4 +1,4 @@
-"""One rule for every command that writes a file for each of its inputs: nothing is lost by it."""
+"""One rule for every command that writes files: nothing is lost by it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,18 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from selfcorrect.errors import SettingError
+
+ANOTHER = "choose another place with --out, or say --overwrite"
+
+
+def check_output(path: Path | None, overwrite: bool, inputs: Iterable[Path] = (), otherwise: str = ANOTHER) -> None:
+    """SettingError where writing one file, or none, would overwrite an input, or what is there without leave to."""
+    if path is None:
+        return
+    if path.resolve() in {one.resolve() for one in inputs}:
+        raise SettingError(f"{path}: an input would be overwritten; {otherwise}")
+    if path.is_file() and not overwrite:
+        raise SettingError(f"{path}: exists; {otherwise}")
 
 
 def check_targets(

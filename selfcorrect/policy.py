@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from selfcorrect.errors import InputError, SettingError
+from selfcorrect.policy_table import POLICIES
 from selfcorrect.randomness import Stream
-from selfcorrect.registry import Registry, Row
 from selfcorrect.samples import Samples, concatenate
 
 
@@ -260,44 +260,6 @@ def sampling_labels(real_labels: Tensor, count: int, stream: Stream) -> Tensor:
 
 
 # --- policies as text ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class PolicyRow(Row):
-    """A policy in the table."""
-
-    form: str = ""
-    """How it is written."""
-
-
-def _row(name: str, made: type[Policy], summary: str, form: str) -> PolicyRow:
-    return PolicyRow(name, f"{__name__}:{made.__name__}", summary, form=form)
-
-
-POLICIES = Registry(
-    "policy",
-    [
-        _row("real", RealOnly, "Real data alone, in every generation.", "real"),
-        _row("replace", Replace, "Synthetic samples alone: a fully synthetic loop.", "replace or replace:SIZE"),
-        _row("freeze", Freeze, "The synthetic samples of generation 1, in every later generation too.", "freeze"),
-        _row("augment", Augment, "All real data and λ fresh synthetic samples per real one.", "augment:RATIO"),
-        _row(
-            "accumulate",
-            Accumulate,
-            "All real data and the synthetic samples of all generations so far.",
-            "accumulate or accumulate:RATIO",
-        ),
-        _row(
-            "accumulate_subsample",
-            AccumulateSubsample,
-            "A budget of samples drawn from what accumulate would train on.",
-            "accumulate_subsample:BUDGET or accumulate_subsample:BUDGET:RATIO",
-        ),
-        _row("fresh", Fresh, "New real data in every generation, and synthetic samples.", "fresh:COUNT:RATIO"),
-        _row("keep", Keep, "A share of the original data, the rest replaced by synthetic samples.", "keep:FRACTION"),
-    ],
-    row_type=PolicyRow,
-)
 
 
 def parse_policy(text: str, fresh_source: FreshSource | None = None) -> Policy:

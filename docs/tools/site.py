@@ -34,7 +34,7 @@ from selfcorrect.experiments.jobs import RUNNERS
 from selfcorrect.experiments.motion.corrector_table import CORRECTORS
 from selfcorrect.experiments.toy.table import TOYS
 from selfcorrect.models.diffusion.config import DENOISERS
-from selfcorrect.policy import POLICIES
+from selfcorrect.policy_table import POLICIES
 from selfcorrect.registry import Registry
 from selfcorrect.simulators.engines.table import ENGINES
 

@@ -11,6 +11,8 @@ import tyro
 
 from selfcorrect.errors import InputError
 from selfcorrect.experiments.commands.inputs import must_exist
+from selfcorrect.experiments.targets import check_output
+from selfcorrect.storage.files import text_output
 
 if TYPE_CHECKING:
     from selfcorrect.experiments.checking.check_files import Checked
@@ -39,6 +41,8 @@ class CheckCommand:
     """File for the findings; standard output without."""
     picture: Path | None = None
     """PNG of the worst moments, the worst one in the middle of each row."""
+    overwrite: bool = False
+    """Replace files of findings and pictures that are there already."""
     quiet: Annotated[bool, tyro.conf.arg(aliases=("-q",))] = False
     """Only the summary."""
     rules: bool = False
@@ -59,6 +63,8 @@ class CheckCommand:
         if self.rules:
             return _print_rules()
         must_exist((*self.inputs, self.body_model))
+        for output in (self.out, self.picture):
+            check_output(output, self.overwrite, self.inputs)
         from tqdm import tqdm
 
         from selfcorrect.datasets.files.motion_file import Reading
@@ -75,10 +81,17 @@ class CheckCommand:
         bar = tqdm(paths, "checking", unit="file", disable=None, leave=False)
         done = list(check_files(bar, reading, choice, self.physics))
         words = {"text": self._text, "json": reports.json_of, "junit": reports.junit_of}[self.format](done)
-        self.out.write_text(words + "\n", encoding="utf-8") if self.out else print(words)
+        self._tell(words)
         if self.picture and any(checked.broken for checked in done):
             reports.draw_worst(self.picture, done, reading)
         return 2 if any(checked.error for checked in done) else int(any(checked.broken for checked in done))
+
+    def _tell(self, words: str) -> None:
+        if self.out is None:
+            print(words)
+            return
+        with text_output(self.out) as file:
+            file.write(words + "\n")
 
     def _text(self, done: Sequence[Checked]) -> str:
         from selfcorrect.experiments.checking import reports

@@ -16,6 +16,7 @@ from selfcorrect.bugs import sentence_of
 from selfcorrect.datasets.files import formats
 from selfcorrect.errors import InputError, SettingError
 from selfcorrect.experiments.commands.inputs import must_be_count, must_exist
+from selfcorrect.experiments.targets import ANOTHER, check_output, check_targets
 
 if TYPE_CHECKING:
     from selfcorrect.datasets.collections.dataset import Clip
@@ -118,9 +119,6 @@ def _print_list(what: str, lines: Sequence[str], shown: int = 20) -> None:
         print(f"    … and {len(lines) - shown} more")
 
 
-_OTHERWISE = "choose another folder with --out, or say --overwrite"
-
-
 @dataclass(frozen=True)
 class Convert:
     """Turn motion files into another format; files that cannot be read are told of, and the others go on."""
@@ -136,12 +134,11 @@ class Convert:
         must_exist(self.sources)
         kind = formats.named(self.to)
         from selfcorrect.datasets.files.open import motion_files
-        from selfcorrect.experiments.targets import check_targets
 
         jobs = [(file, self._target(root, file, kind)) for root in self.sources for file in motion_files(root)]
         if not jobs:
             raise InputError(f"{', '.join(map(str, self.sources))}: no motion files here")
-        check_targets(jobs, lambda _: self.overwrite, _OTHERWISE)
+        check_targets(jobs, lambda _: self.overwrite, ANOTHER)
         taken = [path for job in jobs for path in job]
         failed = sum(not self._convert(file, target, kind, taken) for file, target in jobs)
         if failed:
@@ -154,14 +151,13 @@ class Convert:
     def _convert(self, file: Path, target: Path, kind: formats.Format, taken: Sequence[Path]) -> bool:
         """Whether a file could be converted; several motions in it get numbers, and never the places `taken`."""
         from selfcorrect.datasets.files.open import open_motion, save_motion
-        from selfcorrect.experiments.targets import check_targets
 
         try:
             motions = open_motion(file, any_body=True).motions
             targets = [target]
             if len(motions) > 1:
                 targets = [target.with_stem(f"{target.stem}_{index:03d}") for index in range(len(motions))]
-                check_targets([(file, one) for one in targets], lambda _: self.overwrite, _OTHERWISE, taken)
+                check_targets([(file, one) for one in targets], lambda _: self.overwrite, ANOTHER, taken)
             for one, motion in zip(targets, motions, strict=True):
                 save_motion(one, motion, kind.name)
         except Exception as error:  # whatever is wrong with one file, the others go on
@@ -214,12 +210,15 @@ class Preview:
     """Motions on the sheet, spread over all recordings."""
     pictures: int = 8
     """Moments of each."""
+    overwrite: bool = False
+    """Replace a file that is there already."""
 
     def run(self) -> None:
         must_be_count("rows", self.rows, MOST_ROWS)
         must_be_count("pictures", self.pictures, MOST_PICTURES)
         if self.out.suffix.lower() != ".png":
             raise SettingError(f"{self.out}: a contact sheet is a .png file")
+        check_output(self.out, self.overwrite)
         _, clips = self.source.open()
         from selfcorrect.experiments.data.sources import read_clips, spread
         from selfcorrect.motion.pictures.drawing import Panel, film_strip, save_picture

@@ -14,6 +14,7 @@ from selfcorrect.experiments.commands.inputs import must_exist
 from selfcorrect.experiments.defence_table import DEFENCES
 from selfcorrect.experiments.motion.corrector_table import CORRECTORS
 from selfcorrect.models.diffusion.presets import preset, preset_names
+from selfcorrect.policy_table import POLICIES
 
 if TYPE_CHECKING:
     from selfcorrect.experiments.motion.presets import Comparison, MotionSettings
@@ -117,10 +118,24 @@ class MotionCommand:
         arms = comparison_arms(self.policy, self.synthetic_ratio, self.corrector, self.gamma, self.defence)
         return tuple(replace(comparison, arms=arms) for comparison in chosen.values())
 
+    def _check_names(self) -> None:
+        """What can be told of the options before PyTorch is imported, which takes seconds."""
+        from selfcorrect.experiments.jobs import RUNNERS
+
+        for kind in self.policy:
+            POLICIES.row(kind.partition(":")[0].strip())
+        for table, names in ((CORRECTORS, self.corrector), (DEFENCES, self.defence), (RUNNERS, (self.runner,))):
+            for name in names:
+                if name and ":" not in name:
+                    table.row(name)
+        for name in self.denoiser:
+            preset(name)
+
     def run(self) -> None:
         """Run the experiment, or what is left of it, and write its report."""
         if self.corrector_timeout is not None and not 0 < self.corrector_timeout < 1e6:
             raise SettingError(f"corrector-timeout must be a positive number of seconds, got {self.corrector_timeout}")
+        self._check_names()
         must_exist(Path(source).expanduser() for source in self.data if source != "deepmimic")
         from selfcorrect.experiments.motion.experiment import run_experiment
 

@@ -9,7 +9,8 @@ import tyro
 
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.errors import SettingError
-from selfcorrect.experiments.commands.inputs import must_exist
+from selfcorrect.experiments.commands.inputs import must_be_count, must_exist
+from selfcorrect.experiments.targets import check_output
 from selfcorrect.models.diffusion.config import DiffusionConfig
 
 
@@ -23,6 +24,8 @@ class TextToMotionCommand:
     """A dataset with captions, or a folder of it (`selfcorrect data list`)."""
     out: Path = Path("text-to-motion")
     """Folder of the new files: NN.bvh, and motions.gif with all side by side."""
+    overwrite: bool = False
+    """Replace files that are there already."""
     steps: int = 2000
     """Optimiser steps."""
     seed: int = 0
@@ -35,7 +38,10 @@ class TextToMotionCommand:
         """Train, and write the motions."""
         if not self.sentences:
             raise SettingError("there is nothing to make: give at least one sentence")
+        must_be_count("steps", self.steps, 10**9)
         must_exist([self.data])
+        for output in (*(self.out / f"{row:02d}.bvh" for row in range(len(self.sentences))), self.out / "motions.gif"):
+            check_output(output, self.overwrite)
         from selfcorrect.experiments.text_to_motion import write_motions
 
         write_motions(self.sentences, self.data, self.out, self.steps, self.seed, self.clip, self.windows, self.config)

@@ -14,6 +14,7 @@ from selfcorrect.bugs import sentence_of
 from selfcorrect.datasets.files.formats import readable_suffixes
 from selfcorrect.errors import InputError, SettingError
 from selfcorrect.experiments.commands.inputs import must_be_readable, must_exist
+from selfcorrect.experiments.targets import check_output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,6 +44,8 @@ class ViewCommand:
     files: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(help=_READABLE)]
     out: Path | None = None
     """Draw to this .png (a row of moments per motion), .gif or .mp4 instead of opening the viewer."""
+    overwrite: bool = False
+    """Replace a file that is there already."""
     port: int = 8080
     """Where the browser finds the viewer: http://localhost:8080."""
     host: str = "127.0.0.1"
@@ -64,6 +67,7 @@ class ViewCommand:
             raise SettingError(f"spread-m must be at most {FURTHEST_M:g} metres, got {self.spread_m}")
         must_be_readable(self.files)
         must_exist([self.body_model])
+        check_output(self.out, self.overwrite, self.files)
         from selfcorrect.motion.pictures.drawing import draw_motions
         from selfcorrect.motion.transforms import resample
 

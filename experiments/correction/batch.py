@@ -47,7 +47,7 @@ def correct_into(inputs: Sequence[Path], out: Path, settings: Settings, report: 
         results = _results(tasks, out, settings, workers)
         told = {**asdict(settings), "kinematic": settings.strength is None}
         verdicts = [result.verdict for result in results]
-        with explain_write_error(report.parent):
+        with explain_write_error(report):
             write_report(report, told, verdicts, filter(None, (Result.load(task.record) for task in tasks)))
     return results
 

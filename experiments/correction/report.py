@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
 import numpy as np
 
 from selfcorrect.experiments.reporting.units import ERRORS, MOVED
-from selfcorrect.storage.files import replacing, write_atomically
+from selfcorrect.storage.files import text_output, write_atomically
 
 _NAME_WIDTH = 40
 _BEGINNING = b'{\n "settings": {'
@@ -129,22 +128,11 @@ def write_report(path: Path, settings: dict[str, object], verdicts: Sequence[str
     """All results as JSON, whole or not at all; they are in memory one at a time."""
     counts = {verdict: verdicts.count(verdict) for verdict in ("accepted", "rejected", "failed")}
     head = _json({"settings": settings, "counts": counts}).removesuffix("\n}\n")
-    with _opened(path) as file:
+    with text_output(path) as file:
         file.write(f'{head},\n "motions": [')
         for count, result in enumerate(results):
             file.write(f"{',' if count else ''}\n{_json(_readable(result)).rstrip()}")
         file.write("\n ]\n}\n")
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
-    """A file that takes its place at the end; a device or a pipe is written to. Names that are no text are escaped."""
-    if path.exists() and not path.is_file():
-        with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            yield file
-        return
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
-        yield file
 
 
 def is_report(path: Path) -> bool:

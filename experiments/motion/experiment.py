@@ -22,6 +22,7 @@ from selfcorrect.experiments.motion.seed_runs import SeedRun, seed_runs
 from selfcorrect.experiments.motion.task import MotionTask, motion_data, motion_task
 from selfcorrect.experiments.progress_bars import Progress
 from selfcorrect.loop import Plan, Task, run_loop, train_first_generation
+from selfcorrect.models.diffusion.model import choose_device
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.policy import parse_policy, reads_past
@@ -50,7 +51,8 @@ def run_experiment(
     runner: where its jobs run, a name in `jobs.RUNNERS`; `how` as in `seed_runs`.
     """
     require_workers(workers)
-    motion_data(settings, streams(settings.first_seed))  # bad data end the run before it has written anything
+    choose_device(how.get("device", "auto"))  # as bad data, a bad device ends the run before it has written anything
+    motion_data(settings, streams(settings.first_seed))
     started = time.monotonic()
     with claim_folder(folder, settings.config()):
         run_jobs(jobs(settings, folder, **how), workers, f"motion {name}", runner=runner)

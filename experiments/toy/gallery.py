@@ -14,6 +14,8 @@ from selfcorrect.experiments.toy.drawing import draw
 from selfcorrect.experiments.toy.result import Check, Result
 from selfcorrect.storage.files import write_atomically
 
+PAGE, RESULTS = "gallery.html", "results.json"
+TITLE = "<title>Self-consuming loops at toy scale</title>"
 TEMPLATE = Path(__file__).with_name("gallery.html")
 
 
@@ -35,12 +37,18 @@ def write_gallery(exhibits: list[Exhibit], folder: Path) -> Path:
     sections = [
         {"exhibit": exhibit, "figures": [draw(figure) for figure in exhibit.result.figures]} for exhibit in exhibits
     ]
-    path = folder / "gallery.html"
+    path = folder / PAGE
     failed = [(exhibit, check) for exhibit in exhibits for check in exhibit.result.checks if not_reproduced(check)]
     text = page.render(sections=sections, not_reproduced=failed)
     write_atomically(path, text)
-    write_atomically(folder / "results.json", json.dumps([_as_json(exhibit) for exhibit in exhibits], indent=1) + "\n")
+    write_atomically(folder / RESULTS, json.dumps([_as_json(exhibit) for exhibit in exhibits], indent=1) + "\n")
     return path
+
+
+def is_gallery(path: Path) -> bool:
+    """Whether a file is a page that `write_gallery` made, by its title."""
+    with path.open("rb") as file:
+        return TITLE.encode() in file.read(1000)
 
 
 def not_reproduced(check: Check) -> bool:

@@ -11,12 +11,14 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from selfcorrect.experiments.toy.gallery import Exhibit, write_gallery
+from selfcorrect.experiments.targets import check_output
+from selfcorrect.experiments.toy.gallery import PAGE, RESULTS, Exhibit, is_gallery, write_gallery
 from selfcorrect.experiments.toy.table import TOYS
 
 
 def run_loops(names: Sequence[str], out: Path, *, quick: bool = False, **options: object) -> None:
     """Run loops, print one line each, and write the gallery; for the options see `settings_of`."""
+    _check_folder(out)
     torch.set_num_threads(1)  # these tensors are too small to share among threads
     exhibits = []
     for name in (bar := tqdm(names, unit="loop", disable=None)):
@@ -24,6 +26,14 @@ def run_loops(names: Sequence[str], out: Path, *, quick: bool = False, **options
         exhibits.append(exhibit(name, settings_of(name, quick=quick, **options)))
         bar.write(_summary(exhibits[-1]))
     print(f"Gallery: {write_gallery(exhibits, out)}")
+
+
+def _check_folder(out: Path) -> None:
+    """Refuse a folder whose files of these names are not of an earlier gallery, before hours go by."""
+    page = out / PAGE
+    ours = page.is_file() and is_gallery(page)
+    for path in (page, out / RESULTS):
+        check_output(path, ours, otherwise="it is no gallery of this command; choose another folder with --out")
 
 
 def settings_of(name: str, *, quick: bool = False, **options: object) -> Any:

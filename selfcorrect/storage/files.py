@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from selfcorrect.errors import InputError
 
@@ -101,6 +102,20 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     """Replace a file by new content (text as UTF-8), at once and synced to disk. On failure the old file stays."""
     with replacing(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def text_output(path: Path) -> Iterator[TextIO]:
+    """A text file that takes its place when the block ends; a device, a pipe or what a link leads to is written to.
+
+    /dev/stdout is such a link. What is no text, such as odd names of files, is escaped.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
+            yield file
+        return
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
+        yield file
 
 
 def shortened(name: str, most: int = _LONGEST_NAME) -> str:

@@ -173,9 +173,7 @@ def explain_write_error(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise RunFolderError(
-            f"cannot write to the run folder {folder}: {reason}; what was committed before is intact"
-        ) from error
+        raise RunFolderError(f"cannot write to {folder}: {reason}; what was committed before is intact") from error
 
 
 def _json_bytes(value: object) -> bytes:

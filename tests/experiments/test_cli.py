@@ -57,7 +57,7 @@ def test_what_is_no_option_or_value_exits_with_two(arguments, tmp_path: Path):
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, capsys):
     (tmp_path / "file").write_text("not a folder")
     assert main(["motion", "--out", str(tmp_path / "file" / "run")]) == 2
-    assert f"cannot write to the run folder {tmp_path / 'file' / 'run'}" in capsys.readouterr().err
+    assert f"cannot write to {tmp_path / 'file' / 'run'}" in capsys.readouterr().err
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, capsys):
@@ -118,6 +118,12 @@ def test_correcting_motions_needs_no_pytorch():
         ["view", "nosuch.bvh"],
         ["view", __file__],
         ["motion", "--data", "nosuch"],
+        ["motion", "--policy", "replaced"],
+        ["motion", "--corrector", "phisics"],
+        ["motion", "--defence", "none", "nosuch"],
+        ["motion", "--denoiser", "nosuch"],
+        ["motion", "--runner", "nosuch"],
+        ["view", __file__, "--out", __file__],
         ["toy", "--text", "nosuch.txt"],
         ["toy", "gausian"],
         ["toy", "list"],

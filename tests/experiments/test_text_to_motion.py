@@ -86,6 +86,11 @@ def test_the_command_writes_motions_and_a_film(
     assert len(read_bvh(tmp_path / "00.bvh").motion) == 16
     assert sorted(path.name for path in tmp_path.glob("*.*")) == ["00.bvh", "01.bvh", "motions.gif"]
     assert list((tmp_path / "text-vectors").rglob("*.safetensors"))
+    with pytest.raises(ValueError, match=r"00\.bvh: exists; choose another place with --out, or say --overwrite"):
+        tyro.cli(TextToMotionCommand, args=words).run()
+    tyro.cli(TextToMotionCommand, args=[*words, "--overwrite"]).run()
+    with pytest.raises(ValueError, match="steps must be from 1 to"):
+        tyro.cli(TextToMotionCommand, args=[*words, "--steps", "0"]).run()
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from selfcorrect.errors import InputError
+from selfcorrect.errors import InputError, SettingError
 from selfcorrect.models.diffusion.config import DENOISERS, DiffusionConfig
 from selfcorrect.models.diffusion.schedule import NoiseSchedule, cosine_schedule
 from selfcorrect.models.diffusion.training import Batch, draw_batch, train
@@ -26,8 +26,16 @@ OnStep = Callable[[int], None]
 def choose_device(name: str = "auto") -> torch.device:
     """The named device; "auto" is the CUDA device where there is one, else the CPU."""
     if name != "auto":
-        return torch.device(name)
+        return _usable(name)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _usable(name: str) -> torch.device:
+    try:
+        torch.zeros(1, device=name).cpu()
+    except (RuntimeError, AssertionError, ImportError) as error:  # unknown; not built in; a plugin that is not there
+        raise SettingError(f"device {name!r} cannot be used here: {str(error).splitlines()[0]}") from error
+    return torch.device(name)
 
 
 @dataclass(frozen=True, eq=False)

@@ -169,11 +169,11 @@ def refuse(code: int):
 )
 def test_a_folder_that_cannot_be_made_gets_one_sentence(tmp_path, monkeypatch, code: int, reason: str):
     monkeypatch.setattr("os.mkdir", refuse(code))
-    with pytest.raises(RunFolderError, match=rf"cannot write to the run folder .*new: {reason}"):
+    with pytest.raises(RunFolderError, match=rf"cannot write to .*new: {reason}"):
         claim_folder(tmp_path / "new", CONFIG)
 
 
 def test_a_file_in_the_way_gets_one_sentence(tmp_path: Path):
     (tmp_path / "taken").write_text("")
-    with pytest.raises(RunFolderError, match=r"cannot write to the run folder .*taken: "):
+    with pytest.raises(RunFolderError, match=r"cannot write to .*taken: "):
         claim_folder(tmp_path / "taken", CONFIG)

@@ -204,6 +204,12 @@ def test_device_auto_takes_cuda_where_there_is_one():
     assert choose_device("cpu") == torch.device("cpu")
 
 
+@pytest.mark.parametrize("name", ["nosuch", "", "meta", "cuda:99", "privateuseone"])
+def test_a_device_that_is_not_there_is_one_sentence(name: str) -> None:
+    with pytest.raises(ValueError, match=f"device '{name}' cannot be used here: "):
+        choose_device(name)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_samples_like_the_cpu(trained: MotionDiffusion):
     on_gpu = replace(trained, device=torch.device("cuda")).load_state(trained.state())

@@ -1,0 +1,86 @@
+"""One rule for every command that writes: what is there, and is not of an earlier run, is not replaced unasked."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from selfcorrect.datasets.files.open import save_motion
+from selfcorrect.experiments.cli import main
+from selfcorrect.motion.body.smpl import SMPL_BODY
+from selfcorrect.motion.motion import Motion
+
+FOREIGN = b"somebody's only copy"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    rotations = np.tile([0.0, 0, 0, 1], (12, 22, 1))
+    save_motion(Path("a.bvh"), Motion(SMPL_BODY.average(), np.tile([0, 0.95, 0], (12, 1)), rotations, 30.0))
+    return tmp_path
+
+
+COMMANDS = {
+    "view": (["view", "a.bvh", "--out", "out.png"], "out.png"),
+    "view film": (["view", "a.bvh", "--out", "out.gif"], "out.gif"),
+    "data preview": (["data", "preview", "a.bvh", "--out", "out.png"], "out.png"),
+    "data convert": (["data", "convert", "a.bvh", "--to", "amass", "--out", "."], "a.npz"),
+    "check": (["check", "a.bvh", "-o", "found.txt"], "found.txt"),
+    "check picture": (["check", "a.bvh", "--picture", "worst.png"], "worst.png"),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_is_there_is_replaced_only_when_told(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words, written = COMMANDS[name]
+    Path(written).write_bytes(FOREIGN)
+    assert main(words) == 2
+    assert f"selfcorrect: {written}: exists" in capsys.readouterr().err
+    assert Path(written).read_bytes() == FOREIGN
+    assert main([*words, "--overwrite"]) in (0, 1)
+    assert Path(written).read_bytes() != FOREIGN
+
+
+@pytest.mark.parametrize(
+    "words", [["check", "a.bvh", "-o", "a.bvh"], ["check", "a.bvh", "--picture", "../{}/a.bvh"]], ids=["name", "path"]
+)
+def test_an_input_is_never_replaced(folder: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    before = Path("a.bvh").read_bytes()
+    assert main([*(word.format(folder.name) for word in words), "--overwrite"]) == 2
+    assert "an input would be overwritten" in capsys.readouterr().err
+    assert Path("a.bvh").read_bytes() == before
+
+
+def test_findings_go_to_a_pipe_or_a_device_as_well(capfd: pytest.CaptureFixture[str]) -> None:
+    program = [sys.executable, "-m", "selfcorrect.experiments.cli", "check", "a.bvh", "-o", "/dev/stdout"]
+    ended = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stdout.startswith("a.bvh: ")
+    assert Path("/dev/stdout").is_symlink()
+    assert main(["check", "a.bvh", "-o", "/dev/full"]) == 2
+    assert capfd.readouterr().err == "selfcorrect: no space left on device\n"
+    assert Path("/dev/full").is_char_device()
+
+
+@pytest.mark.parametrize("written", ["00.bvh", "motions.gif"])
+def test_text_to_motion_asks_before_it_trains(written: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("out").mkdir()
+    (Path("out") / written).write_bytes(FOREIGN)
+    assert main(["text-to-motion", "walk", "--data", ".", "--out", "out"]) == 2
+    assert f"out/{written}: exists" in capsys.readouterr().err
+    assert (Path("out") / written).read_bytes() == FOREIGN
+
+
+@pytest.mark.parametrize("written", ["gallery.html", "results.json"])
+def test_a_gallery_replaces_only_a_gallery(written: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["toy", "weighting", "--quick", "--out", "out"]
+    Path("out").mkdir()
+    (Path("out") / written).write_bytes(FOREIGN)
+    assert main(words) == 2
+    assert f"out/{written}: exists; it is no gallery of this command" in capsys.readouterr().err
+    assert (Path("out") / written).read_bytes() == FOREIGN
+    (Path("out") / written).unlink()
+    assert main(words) == main(words) == 0
