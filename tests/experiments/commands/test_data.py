@@ -145,7 +145,7 @@ def test_converting_never_overwrites_an_input(folder: Path, out: str, monkeypatc
     Path("link").symlink_to("data")
     before = content_of(folder)
     target = folder if out == "." else Path(out)
-    with pytest.raises(ValueError, match=r"a\.bvh: an input would be overwritten; choose another folder with --out"):
+    with pytest.raises(ValueError, match=r"a\.bvh: an input would be overwritten; choose another place with --out"):
         run("convert", folder, "--out", target, "--to", "bvh", "--overwrite")
     assert content_of(folder) == before
 
