@@ -14,10 +14,14 @@ from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.datasets.files.formats import readable_suffixes
 from selfcorrect.datasets.files.motion_file import Reading
 from selfcorrect.datasets.files.open import motion_files, open_motion
+from selfcorrect.datasets.splits import path_and_split
 from selfcorrect.errors import InputError
 from selfcorrect.motion.motion import Motion
 
-EXPECTED = f"deepmimic, a motion file ({', '.join(readable_suffixes())}), a folder of them, or a dataset's folder"
+EXPECTED = (
+    f"deepmimic, a motion file ({', '.join(readable_suffixes())}), a folder of them, or a dataset's folder, "
+    "with # and one of its splits where it has some"
+)
 
 
 def load_motion(path: str | Path, reading: Reading | None = None, *, any_body: bool = False) -> Motion:
@@ -36,19 +40,19 @@ def load_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
 def load_motions(source: str | Path) -> list[Motion]:
     """All motions of one source: `deepmimic` (PyBullet's clips), or a path.
 
-    A path is a motion file, the folder of a known dataset (CMU's also as .tar.gz), or any folder of motion files, which
-    keep their own skeletons. Labels are the dataset's; in another folder those of `label_of`.
-    Raises InputError that names the source and what was expected; unreadable files of a folder are left out with a
-    warning.
+    A path is a motion file, the folder of a known dataset (CMU's also as .tar.gz), of which `FOLDER#SPLIT` names a
+    split, or any folder of motion files, which keep their own skeletons. Labels are the dataset's; in another folder
+    those of `label_of`. Raises InputError that names the source and what was expected; unreadable files of a folder are
+    left out with a warning.
     """
     if source == "deepmimic":
         return load_deepmimic()
-    path = Path(source).expanduser()
+    path, split = path_and_split(source)
     if not path.exists():
         raise InputError(f"no file or folder {source}; expected {EXPECTED}")
     if CMU.recognises(path):
-        return load_cmu(path)
-    motions = _read_folder(path) if path.is_dir() else _read_file(path, path.parent)
+        return load_cmu(path, split)
+    motions = _read_folder(path, split) if path.is_dir() else _read_file(path, path.parent)
     if not motions:
         raise InputError(f"{source}: there are no motions to read here; expected {EXPECTED}")
     return motions
@@ -60,9 +64,11 @@ def label_of(path: Path, folder: Path) -> str:
     return below or re.sub(r"[\W_]*\d*$", "", path.stem) or path.stem
 
 
-def _read_folder(folder: Path) -> list[Motion]:
+def _read_folder(folder: Path, split: str | None) -> list[Motion]:
     if dataset := recognise(folder):
-        return read_most(dataset.clips(folder, None))
+        return read_most(dataset.clips(folder, split))
+    if split is not None:
+        raise InputError(f"{folder}: a folder of motion files has no splits, got #{split}")
     return read_most(Clip(path.stem, path, partial(_read_file, path, folder)) for path in motion_files(folder))
 
 

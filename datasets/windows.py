@@ -105,12 +105,35 @@ def split_windows(motions: Sequence[Motion], settings: WindowSettings | None = N
     return Split(training, _windows(held_out, names, settings) if held_out else training.take(np.arange(0)))
 
 
+def split_sources(training: Sequence[Motion], held_out: Sequence[Motion], settings: WindowSettings) -> Split:
+    """Training windows of some motions and held-out windows of others, of other people for instance.
+
+    All are on the training motions' skeleton (their average, see `cut_windows`), and labels are those of both.
+    """
+    names = _label_names([*training, *held_out])
+    _check_joints([*training, *held_out])
+    known = _alike(training, settings)
+    others = [on_skeleton(resample(motion, settings.fps), known[0].skeleton) for motion in held_out]
+    parts = [[_Part.whole(motion, settings) for motion in motions] for motions in (known, others)]
+    return Split(*(_windows(each, names, settings) for each in parts))
+
+
 def _label_names(motions: Sequence[Motion]) -> tuple[str, ...]:
     return tuple(sorted({motion.label for motion in motions}))
 
 
 def _alike(motions: Sequence[Motion], settings: WindowSettings) -> list[Motion]:
     """The motions at the windows' frame rate and on one skeleton."""
+    _check_joints(motions)
+    first = motions[0].skeleton
+    resampled = [resample(motion, settings.fps) for motion in motions]
+    if all(motion.skeleton.same_as(first) for motion in motions):
+        return [replace(motion, skeleton=first) for motion in resampled]
+    average = replace(first, offsets_m=np.mean([motion.skeleton.offsets_m for motion in motions], axis=0))
+    return [on_skeleton(motion, average) for motion in resampled]
+
+
+def _check_joints(motions: Sequence[Motion]) -> None:
     if not motions:
         raise InputError("there are no motions to cut windows from")
     first = motions[0].skeleton
@@ -120,11 +143,6 @@ def _alike(motions: Sequence[Motion], settings: WindowSettings) -> list[Motion]:
                 f"windows need motions of the same joints: {motion.source or motion.label} has {len(motion.skeleton)}, "
                 f"{motions[0].source or motions[0].label} has {len(first)} or others"
             )
-    resampled = [resample(motion, settings.fps) for motion in motions]
-    if all(motion.skeleton.same_as(first) for motion in motions):
-        return [replace(motion, skeleton=first) for motion in resampled]
-    average = replace(first, offsets_m=np.mean([motion.skeleton.offsets_m for motion in motions], axis=0))
-    return [on_skeleton(motion, average) for motion in resampled]
 
 
 def _split_clip(motion: Motion, settings: WindowSettings) -> tuple[_Part, _Part | None]:

@@ -11,7 +11,7 @@ import csv
 import gzip
 import io
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -92,7 +92,7 @@ class _Poses:
 
 
 def load_cmu(path: Path, split: str | None = None, on_floor: bool = True) -> list[Motion]:
-    """The clips of a folder or .tar.gz of the set, those of a split ("train", "test") where one is named.
+    """The clips of a folder or .tar.gz of the set, those of a split where one is named (see `clips`).
 
     Motions are on SMPL-22 with the subject's bones; label: category, text: description. Captured floors lie up to 13 cm
     off; each clip's is put at y = 0 unless `on_floor` is false. Clips that cannot be read are left out with a warning;
@@ -103,7 +103,10 @@ def load_cmu(path: Path, split: str | None = None, on_floor: bool = True) -> lis
 
 
 def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
-    """The clips of a folder or .tar.gz of the set, to be read one by one, as captured; nothing in it is pickled."""
+    """The clips of a folder or .tar.gz of the set, to be read one by one, as captured; nothing in it is pickled.
+
+    split: "train" or "test", which have no subject in common, or subjects by number, "subjects=7,35".
+    """
     source, read_text = str(folder), _reader(folder)
 
     @cache
@@ -178,11 +181,25 @@ def _index(source: str, read_text: ReadText, split: str | None) -> list[dict[str
         checked = _checked_rows(source, rows)
     except csv.Error as error:
         raise InputError(f"{source}: {INDEX}, line {rows.line_num}: {error}") from error
-    chosen = [row for row in checked if split in (None, row["split"])]
+    wanted = None if split is None else _subjects(split)
+    chosen = [row for row in checked if split in (None, row["split"]) or (wanted and int(row["subject"]) in wanted)]
     if not chosen:
-        splits = sorted({row["split"] for row in checked})
-        raise SettingError(f"{source}: {INDEX} has no clips of split {split!r}, only of {splits}")
+        splits, subjects = sorted({row["split"] for row in checked}), sorted({int(row["subject"]) for row in checked})
+        raise SettingError(
+            f"{source}: {INDEX} has no clips of split {split!r}, only of {splits} and of subjects={_listed(subjects)}"
+        )
     return chosen
+
+
+def _subjects(split: str) -> set[int]:
+    """The numbers in "subjects=7,35"; none in another word."""
+    kind, _, numbers = split.partition("=")
+    listed = numbers.split(",") if kind == "subjects" else []
+    return {int(number) for number in listed if number.isdecimal() and len(number) < 10}
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ",".join(map(str, numbers))
 
 
 def _checked_rows(source: str, rows: csv.DictReader[str]) -> list[dict[str, str]]:

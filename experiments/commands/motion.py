@@ -38,6 +38,12 @@ def _runners() -> str:
     return f"Where jobs run, by default in processes; results do not depend on it.\n{RUNNERS.described()}"
 
 
+def _path_of(source: str) -> Path:
+    from selfcorrect.datasets.splits import path_and_split
+
+    return path_and_split(source)[0]
+
+
 @dataclass
 class MotionCommand:
     """Train motion diffusion models in self-consuming loops, with and without correction, and compare their collapse.
@@ -57,6 +63,10 @@ class MotionCommand:
     corrector_timeout: float | None = None
     """Seconds after which a call of your own corrector, for one motion or one batch, ends the run."""
     defence: Annotated[tuple[str, ...], arg(help=_defences())] = ()
+    guidance: tuple[float, ...] = ()
+    """Also all arms with samples drawn at these scales of classifier-free guidance, the baseline included."""
+    temperature: tuple[float, ...] = ()
+    """The same with this factor on the noise of sampling."""
     gamma: float | None = None
     """γ ≥ 0: each sample is replaced by its corrected form with probability γ/(1+γ). By default all are."""
     generations: int | None = None
@@ -73,7 +83,10 @@ class MotionCommand:
     """Optimiser steps of generation 0."""
     denoiser: Annotated[tuple[str, ...], arg(help=_denoisers())] = ()
     data: tuple[str, ...] = ()
-    """deepmimic (comes with PyBullet), or BVH files and folders with motions of one skeleton."""
+    """deepmimic (comes with PyBullet), or motion files and folders with motions of one skeleton; FOLDER#SPLIT for a
+    split of a dataset."""
+    reference: tuple[str, ...] = ()
+    """Motions to judge against, given like data, such as other people's."""
     out: Path | None = None
     """Run folder; by default runs/motion-PRESET."""
     wandb: Literal["off", "offline", "online"] = "offline"
@@ -95,7 +108,7 @@ class MotionCommand:
         preset = PRESETS[self.preset]
         given: dict[str, Any] = {
             name: value
-            for name in ("generations", "seeds", "real_count", "judged_count", "data")
+            for name in ("generations", "seeds", "real_count", "judged_count", "data", "reference")
             if (value := getattr(self, name)) not in (None, ())
         }
         for name in ("steps", "initial_steps"):
@@ -106,7 +119,8 @@ class MotionCommand:
     def _comparisons(self, preset: MotionSettings) -> tuple[Comparison, ...]:
         kept = {comparison.denoiser: comparison for comparison in preset.comparisons}
         chosen = {name: kept.get(name, replace(preset.comparisons[0], denoiser=name)) for name in self.denoiser} or kept
-        given = (self.policy, self.synthetic_ratio, self.corrector, self.defence)
+        sampling = (self.guidance, self.temperature)
+        given = (self.policy, self.synthetic_ratio, self.corrector, self.defence, *sampling)
         if not any(given) and self.gamma is None:
             return tuple(chosen.values())
         from selfcorrect.corrector import import_corrector
@@ -115,7 +129,7 @@ class MotionCommand:
         for name in self.corrector:
             if ":" in name:
                 import_corrector(name)
-        arms = comparison_arms(self.policy, self.synthetic_ratio, self.corrector, self.gamma, self.defence)
+        arms = comparison_arms(self.policy, self.synthetic_ratio, self.corrector, self.gamma, self.defence, *sampling)
         return tuple(replace(comparison, arms=arms) for comparison in chosen.values())
 
     def _check_names(self) -> None:
@@ -136,7 +150,8 @@ class MotionCommand:
         if self.corrector_timeout is not None and not 0 < self.corrector_timeout < 1e6:
             raise SettingError(f"corrector-timeout must be a positive number of seconds, got {self.corrector_timeout}")
         self._check_names()
-        must_exist(Path(source).expanduser() for source in self.data if source != "deepmimic")
+        sources = (*self.data, *self.reference)
+        must_exist(_path_of(source) for source in sources if source != "deepmimic")
         from selfcorrect.experiments.motion.experiment import run_experiment
 
         settings = self.settings()

@@ -29,6 +29,10 @@ class Arm:
     defence: str = "none"
     """A name in `DEFENCES`."""
     operator: Operator = "mixture"
+    guidance: float | None = None
+    """Scale of classifier-free guidance when samples are drawn, None for the denoiser's own."""
+    temperature: float | None = None
+    """Factor on the noise of sampling, likewise."""
 
     def __post_init__(self) -> None:
         parse_policy(self.policy)
@@ -37,6 +41,9 @@ class Arm:
         DEFENCES.row(self.defence)
         if not self.strength >= 0:
             raise SettingError(f"the correction strength γ must be at least 0, got {self.strength:g}")
+        for name, value, lowest in (("guidance", self.guidance, 0.0), ("temperature", self.temperature, 1e-3)):
+            if value is not None and not lowest <= value <= 100:
+                raise SettingError(f"{name} must be from {lowest:g} to 100, got {value:g}")
 
     @property
     def name(self) -> str:
@@ -49,7 +56,20 @@ class Arm:
         ]
         if math.isfinite(self.strength):
             parts.append(f"{'strength' if self.operator == 'mixture' else self.operator}-{self.strength:g}")
+        parts += [f"{name}-{value:g}" for name, value in self.sampling.items()]
         return "+".join(parts)
+
+    @property
+    def sampling(self) -> dict[str, float]:
+        """What is not the denoiser's own in sampling, by the names of the command line."""
+        given = {"guidance": self.guidance, "temperature": self.temperature}
+        return {name: value for name, value in given.items() if value is not None}
+
+    @property
+    def plain(self) -> Arm:
+        """What this arm is compared with: as it is sampled, without correction and defence; else sampled as usual."""
+        changed = (self.corrector, self.defence, self.correct_real) != ("none", "none", False)
+        return Arm(self.policy, guidance=self.guidance, temperature=self.temperature) if changed else Arm(self.policy)
 
     @property
     def group(self) -> str:
@@ -72,6 +92,7 @@ class Arm:
         words = " + ".join(["frozen"] * (self.policy == "freeze") + names) or "uncorrected"
         if math.isfinite(self.strength):
             words += f", γ = {self.strength:g}" + ("" if self.operator == "mixture" else " of each sample")
+        words += "".join(f", {name} {value:g}" for name, value in self.sampling.items())
         return words + (", real data corrected too" if self.correct_real else "")
 
     @property
@@ -95,14 +116,18 @@ def comparison_arms(
     correctors: Sequence[str],
     strength: float | None,
     defences: Sequence[str] = (),
+    guidances: Sequence[float] = (),
+    temperatures: Sequence[float] = (),
 ) -> tuple[Arm, ...]:
     """The baseline, and for each policy the plain arm, one for each corrector, and each of these with each defence.
 
     policies: names such as "replace" or "augment"; ratios: λ for those that take one; what is not given is
-    "replace", λ = 1 and, without defences, physics. Raises ValueError where λ is given and no policy takes it.
+    "replace", λ = 1 and, without defences, physics. guidances, temperatures: also all of these, the baseline too, with
+    samples drawn so. Raises ValueError where λ is given and no policy takes it.
     """
     texts = _with_ratios(policies or (("augment",) if ratios else ("replace",)), ratios)
-    names = [name for name in correctors or (() if defences else ("physics",)) if name != "none"]
+    chosen = correctors or (() if defences or guidances or temperatures else ("physics",))
+    names = [name for name in chosen if name != "none"]
     gamma = math.inf if strength is None else strength
     arms = [
         replace(arm, defence=defence)
@@ -110,7 +135,12 @@ def comparison_arms(
         for defence in dict.fromkeys(("none", *defences))
         for arm in (Arm(text), *(Arm(text, name, gamma) for name in names))
     ]
-    return (BASELINE, *arms)
+    usual = (BASELINE, *arms)
+    return (
+        *usual,
+        *(replace(arm, guidance=scale) for scale in dict.fromkeys(guidances) for arm in usual),
+        *(replace(arm, temperature=factor) for factor in dict.fromkeys(temperatures) for arm in usual),
+    )
 
 
 def _with_ratios(policies: Sequence[str], ratios: Sequence[float]) -> list[str]:

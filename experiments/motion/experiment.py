@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 
@@ -22,7 +23,7 @@ from selfcorrect.experiments.motion.seed_runs import SeedRun, seed_runs
 from selfcorrect.experiments.motion.task import MotionTask, motion_data, motion_task
 from selfcorrect.experiments.progress_bars import Progress
 from selfcorrect.loop import Plan, Task, run_loop, train_first_generation
-from selfcorrect.models.diffusion.model import choose_device
+from selfcorrect.models.diffusion.model import MotionDiffusion, choose_device
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.policy import parse_policy, reads_past
@@ -111,9 +112,14 @@ def run_arm(run: SeedRun, arm: Arm, progress: Progress) -> None:
             store.finish()
 
 
+_SAMPLING = {"guidance": "guidance_scale", "temperature": "temperature"}
+
+
 def arm_plan(run: SeedRun, arm: Arm, task: MotionTask, first: FolderReader, progress: Progress) -> tuple[Task, Plan]:
     """The loop's task and plan for an arm."""
     inputs = _inputs(run, task, task.task.model.load_state(first.state(0)), progress)
+    sampling = {_SAMPLING[name]: value for name, value in arm.sampling.items()}
+    loop_task = replace(task.task, model=cast(MotionDiffusion, task.task.model).with_sampling(**sampling))
     corrector = build_corrector(arm.corrector, inputs)
     plan = Plan(
         policy=parse_policy(arm.policy, task.fresh_source),
@@ -122,7 +128,7 @@ def arm_plan(run: SeedRun, arm: Arm, task: MotionTask, first: FolderReader, prog
         correction=None if corrector is None else Correction(corrector, arm.strength, arm.operator),
         correct_real=arm.correct_real,
     )
-    return defended(task.task, plan, arm.defence, _defence_inputs(task.codec))
+    return defended(loop_task, plan, arm.defence, _defence_inputs(task.codec))
 
 
 def _defence_inputs(codec: FeatureCodec) -> DefenceInputs:

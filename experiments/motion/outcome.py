@@ -87,13 +87,12 @@ def _stack(scores: Sequence[Mapping[str, Mapping[str, float]]], name: str) -> di
 
 
 def _pairs(outcome: Outcome) -> list[tuple[str, Arm, Arm]]:
-    """Denoiser, corrected or defended arm, and the plain arm of the same policy; those the verdict is about first."""
+    """Denoiser, arm, and the plain one it is compared with; those the verdict is about first."""
     pairs = [
-        (denoiser, arm, plain)
+        (denoiser, arm, arm.plain)
         for denoiser, arms in outcome.curves.items()
         for arm in arms
-        for plain in arms
-        if plain == Arm(arm.policy) and (arm.corrector, arm.defence) != ("none", "none")
+        if arm.plain in arms and arm.plain != arm
     ]
     return sorted(pairs, key=lambda pair: not _asked(pair[1]))
 

@@ -43,7 +43,10 @@ class MotionSettings:
     seeds: int
     """How often everything is run."""
     data: tuple[str, ...] = ("deepmimic",)
-    """`deepmimic`, or paths of motion files and folders."""
+    """`deepmimic`, or paths of motion files and folders, `FOLDER#SPLIT` for a split of a dataset."""
+    reference: tuple[str, ...] = ()
+    """Motions to judge against, sources like `data`, such as other people's; by default times of `data` that are held
+    out."""
     real_count: int = 128
     """n, real training windows per seed."""
     judged_count: int = 256

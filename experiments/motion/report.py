@@ -182,7 +182,9 @@ def _facts(outcome: Outcome, rows: Sequence[Mapping[str, Any]], seconds: float) 
 
 def _reference_in_words(data: MotionData) -> str:
     count = len(data.reference)
-    if data.held_out:
+    if data.held_out == "sources":
+        return f"{count} real windows of other sources than the training windows; real against real compares the two"
+    if data.held_out == "times":
         return f"{count} real windows of times that no training window shows"
     return (
         f"{count} other real windows of the same clips, which are too short to hold out whole windows: they share "

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ import torch
 from selfcorrect.datasets.collections.deepmimic import CYCLIC
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.datasets.window_settings import WindowSettings
-from selfcorrect.datasets.windows import Split, Windows, split_windows
+from selfcorrect.datasets.windows import Split, Windows, split_sources, split_windows
 from selfcorrect.errors import InputError
 from selfcorrect.experiments.motion.presets import Comparison, MotionSettings
 from selfcorrect.experiments.progress_bars import Progress, silent
@@ -25,7 +26,7 @@ from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples
 
 WINDOWS_PER_LABEL = 70
-"""At most so many windows of one label, so that long clips do not drown short ones."""
+"""At most so many windows of one label, so that long clips do not drown short ones; doubled while they are too few."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,27 +40,36 @@ class MotionData:
     with fresh real data."""
     reference: Windows
     """What samples are judged against."""
-    held_out: bool
-    """Whether the reference shows times that no other window shows."""
+    held_out: Literal["nothing", "times", "sources"]
+    """What the reference shows that no other window shows: other times of the same clips, or other sources."""
 
 
 @lru_cache(maxsize=2)
-def _split(data: tuple[str, ...], frames: int, fps: float) -> Split:
-    motions = [motion for source in data for motion in load_motions(source)]
+def _split(data: tuple[str, ...], reference: tuple[str, ...], frames: int, fps: float, needed: int) -> Split:
+    motions, others = (
+        [motion for source in sources for motion in load_motions(source)] for sources in (data, reference)
+    )
     settings = WindowSettings(frames=frames, fps=fps, cyclic=CYCLIC, cap_per_label=WINDOWS_PER_LABEL)
-    return split_windows(motions, settings)
+    count = 0
+    while True:
+        split = split_sources(motions, others, settings) if others else split_windows(motions, settings)
+        if len(split.training) >= needed or len(split.training) == count:
+            return split
+        count, cap = len(split.training), settings.cap_per_label or WINDOWS_PER_LABEL
+        settings = replace(settings, cap_per_label=2 * cap)
 
 
 def motion_data(settings: MotionSettings, stream: Stream) -> MotionData:
     """Draw n training windows at random and choose the reference.
 
-    The reference is the held-out windows where they are at least as many as the judged samples and show at least half
-    of the labels. Clips that are too short to hold out whole windows leave the other windows of the same clips: these
-    share frames with training windows, so they tell how far a loop drifts from what it was given, not how well a
-    model generalises.
+    With `settings.reference` it is the windows of those sources; InputError where they are fewer than the judged
+    samples. Otherwise it is the held-out windows where they are at least as many as the judged samples and show at
+    least half of the labels. Clips that are too short to hold out whole windows leave the other windows of the same
+    clips: these share frames with training windows, so they tell how far a loop drifts from what it was given, not how
+    well a model generalises.
     """
-    split = _split(settings.data, settings.frames, settings.fps)
     needed = settings.real_count + 2 * settings.judged_count
+    split = _split(settings.data, settings.reference, settings.frames, settings.fps, needed)
     if len(split.training) < needed:
         raise InputError(
             f"training on {settings.real_count} windows and judging {settings.judged_count} samples needs at least "
@@ -69,9 +79,19 @@ def motion_data(settings: MotionSettings, stream: Stream) -> MotionData:
     cuts = (settings.real_count, settings.real_count + settings.judged_count)
     training, fresh, rest = (split.training.take(rows) for rows in np.split(order, cuts))
     enough = len(split.held_out) >= settings.judged_count
+    if settings.reference:
+        if not enough:
+            raise InputError(
+                f"judging {settings.judged_count} samples needs as many reference windows, "
+                f"{', '.join(settings.reference)} has {len(split.held_out)}"
+            )
+        if not np.isin(split.held_out.labels, split.training.labels).any():
+            raise InputError(f"{', '.join(settings.reference)} has no label in common with {', '.join(settings.data)}")
+        return MotionData(training, fresh, split.held_out, "sources")
     varied = 2 * len(np.unique(split.held_out.labels)) >= len(split.training.label_names)
-    held_out = enough and varied
-    return MotionData(training, fresh, split.held_out if held_out else rest, held_out)
+    if enough and varied:
+        return MotionData(training, fresh, split.held_out, "times")
+    return MotionData(training, fresh, rest, "nothing")
 
 
 @dataclass(frozen=True, eq=False)

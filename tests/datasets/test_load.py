@@ -9,6 +9,7 @@ import pytest
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.datasets.files.bvh import clip_of, write_bvh
 from selfcorrect.datasets.load import label_of, load_motions
+from selfcorrect.datasets.splits import path_and_split
 
 
 @pytest.fixture
@@ -77,3 +78,15 @@ def test_what_cannot_be_loaded_is_said_in_a_sentence(tmp_path: Path):
     (tmp_path / "bad.bvh").write_text("HIERARCHY\nROOT")
     with pytest.raises(ValueError, match=r"bad\.bvh, line 2"):
         load_motions(tmp_path)
+
+
+def test_a_split_is_named_after_the_path(folder: Path, cmu: Path):
+    assert path_and_split("set/cmu.tar.gz#test") == (Path("set/cmu.tar.gz"), "test")
+    (folder / "a#b").mkdir()
+    assert path_and_split(folder / "a#b") == (folder / "a#b", None)
+    with pytest.raises(ValueError, match="a folder of motion files has no splits, got #test"):
+        load_motions(f"{folder}#test")
+    both = [motion.source for motion in load_motions(f"{cmu}#subjects=10,94")]
+    assert {Path(source).stem.split("_")[0] for source in both} == {"10", "94"}
+    with pytest.raises(ValueError, match=r"no clips of split 'subjects=4711', only of \['test', 'train'\] and of subj"):
+        load_motions(f"{cmu}#subjects=4711")

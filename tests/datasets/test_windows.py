@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections.deepmimic import CYCLIC, load_deepmimic
 from selfcorrect.datasets.window_settings import WindowSettings
-from selfcorrect.datasets.windows import Windows, cut_windows, split_windows
+from selfcorrect.datasets.windows import Windows, cut_windows, split_sources, split_windows
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.rotations import turns
@@ -170,3 +170,18 @@ def test_people_of_different_size_meet_on_their_average(clips: list[Motion]):
     np.testing.assert_allclose(windows.batch.root_m[:half], windows.batch.root_m[half:], atol=1e-12)
     with pytest.raises(ValueError, match=r"same joints: clip has 1, .*walk.* has 15"):
         cut_windows([walk, numbered(30)])
+
+
+def test_held_out_people_are_judged_on_the_bones_of_the_others(clips: list[Motion]):
+    """Nothing of them goes into training windows: neither bones nor frames; labels are those of both."""
+    walk, run = (next(clip for clip in clips if clip.label == label) for label in ("walk", "run"))
+    tall = on_skeleton(run, replace(run.skeleton, offsets_m=1.2 * run.skeleton.offsets_m))
+    settings = WindowSettings(frames=20)
+    split = split_sources([walk], [tall], settings)
+    alone = cut_windows([walk], settings)
+    np.testing.assert_array_equal(split.training.batch.root_m, alone.batch.root_m)
+    np.testing.assert_array_equal(split.held_out.batch.skeleton.offsets_m, walk.skeleton.offsets_m)
+    assert split.training.label_names == split.held_out.label_names == ("run", "walk")
+    assert (set(split.training.labels), set(split.held_out.labels)) == ({1}, {0})
+    with pytest.raises(ValueError, match="same joints"):
+        split_sources([walk], [numbered(30)], settings)

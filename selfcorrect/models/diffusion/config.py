@@ -51,6 +51,8 @@ class DiffusionConfig:
     """Noise in each reverse step: 0 is deterministic DDIM, 1 is ancestral DDPM."""
     guidance_scale: float = 1.0
     """Classifier-free guidance: 0 ignores the labels, 1 is plain conditional sampling, above 1 exaggerates them."""
+    temperature: float = 1.0
+    """Factor on all noise that sampling draws; below 1 samples are more alike than what the model learned."""
 
     # Training
     label_dropout: float = 0.1
@@ -78,7 +80,7 @@ class DiffusionConfig:
             self._require(name, getattr(self, name) >= 1, "at least 1")
         self._require("width", self.width % 8 == 0, "a multiple of 8")
         self._require("sampling_steps", self.sampling_steps <= self.diffusion_steps, "at most diffusion_steps")
-        for name in ("snr_factor", "learning_rate", "fine_tune_learning_rate", "gradient_norm"):
+        for name in ("snr_factor", "learning_rate", "fine_tune_learning_rate", "gradient_norm", "temperature"):
             self._require(name, 0 < getattr(self, name) < math.inf, "positive and finite")
         for name in ("guidance_scale", "weight_decay", "warm_up_steps"):
             self._require(name, 0 <= getattr(self, name) < math.inf, "non-negative and finite")

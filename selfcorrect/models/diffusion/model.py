@@ -20,6 +20,9 @@ from selfcorrect.models.training import layer_randomness
 from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples
 
+SAMPLING = ("guidance_scale", "temperature", "eta", "sampling_steps")
+"""Settings that training does not see."""
+
 OnStep = Callable[[int], None]
 
 
@@ -102,13 +105,22 @@ class MotionDiffusion:
         generator = stream.torch()
         shape = (len(labels), self.frames, self.features)
         labels = labels.to(self.device)
-        values = torch.randn(shape, generator=generator).to(self.device)
+        values = self._noise(shape, generator)
         for done, (time, next_time) in enumerate(pairwise(times)):
-            noise = torch.randn(shape, generator=generator).to(self.device)
+            noise = self._noise(shape, generator)
             clean = self.denoise(values, time, labels)
             values = self.schedule.reverse_step(values, clean, noise, time, next_time, self.config.eta)
             self._report(done + 1)
         return values
+
+    def _noise(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        return self.config.temperature * torch.randn(shape, generator=generator).to(self.device)
+
+    def with_sampling(self, **settings: float) -> Self:
+        """The same model with other settings of sampling: guidance_scale, temperature, eta, sampling_steps."""
+        if others := settings.keys() - SAMPLING:
+            raise SettingError(f"sampling has the settings {', '.join(SAMPLING)}, got {', '.join(sorted(others))}")
+        return replace(self, config=replace(self.config, **settings))
 
     def denoise(self, noisy: Tensor, time: int, labels: Tensor) -> Tensor:
         """The clean values (N, T, D) that the running average predicts, with classifier-free guidance."""

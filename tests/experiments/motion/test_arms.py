@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -77,3 +78,18 @@ def test_defended_arms_say_so():
     assert arm.budget == "none: mechanics and body tables; the parent set"
     assert Arm("real", defence="extrapolated").label == "real data only, extrapolated"
     assert Arm("freeze", defence="matched").label == "fully synthetic, frozen + matched"
+
+
+def test_ways_of_sampling_are_an_axis_with_a_baseline_each():
+    arms = comparison_arms(("replace",), (), ("physics",), None, guidances=(2.0,), temperatures=(0.9,))
+    usual = (BASELINE, Arm("replace"), Arm("replace", "physics"))
+    guided, calm = (
+        tuple(replace(arm, **{name: value}) for arm in usual)
+        for name, value in (("guidance", 2.0), ("temperature", 0.9))
+    )
+    assert arms == (*usual, *guided, *calm)
+    assert guided[2].plain == guided[1]
+    assert guided[1].plain == usual[1]
+    assert (guided[2].name, calm[1].title) == ("replace+physics+guidance-2", "uncorrected, temperature 0.9")
+    with pytest.raises(ValueError, match="guidance must be from 0 to 100, got -1"):
+        Arm("replace", guidance=-1.0)

@@ -210,3 +210,22 @@ def test_killed_at_random_moments_and_run_again_the_result_is_the_same_to_the_bi
     straight, killed = results_of(finished), results_of(workplace / "killed")
     assert straight.keys() == killed.keys()
     assert [name for name in straight if straight[name] != killed[name]] == []
+
+
+@pytest.mark.slow
+def test_other_people_are_the_reference_and_ways_of_sampling_an_axis(cmu: Path, tmp_path: Path):
+    people = ("--data", f"{cmu}#subjects=35", "--reference", f"{cmu}#subjects=7", "--policy", "replace")
+    small = ("--preset", "quick", "--generations", "1", "--real-count", "12", "--judged-count", "12")
+    quick = ("--steps", "2", "--initial-steps", "5", "--guidance", "2", "--workers", "1")
+    done = run(*people, *small, *quick, "--out", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    nobody = run(
+        "--data", f"{cmu}#subjects=35", "--reference", f"{cmu}#subjects=94", *small, "--out", "x", cwd=tmp_path
+    )
+    assert nobody.returncode == 2
+    assert "subjects=94 has no label in common with" in nobody.stderr
+    arms = {row["arm"] for row in rows_of(tmp_path / "run")}
+    assert arms == {"real+none", "replace+none", "real+none+guidance-2", "replace+none+guidance-2"}
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert "real windows of other sources than the training windows" in report
+    assert "guidance 2" in report

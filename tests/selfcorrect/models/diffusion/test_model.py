@@ -215,3 +215,13 @@ def test_cuda_samples_like_the_cpu(trained: MotionDiffusion):
     on_gpu = replace(trained, device=torch.device("cuda")).load_state(trained.state())
     labels = torch.arange(8) % CLASSES
     torch.testing.assert_close(on_gpu.sample(labels, STREAM), trained.sample(labels, STREAM), atol=1e-3, rtol=1e-3)
+
+
+def test_sampling_settings_change_samples_and_leave_the_weights(trained: MotionDiffusion):
+    labels = torch.zeros(64, dtype=torch.int64)
+    calm, usual = (trained.with_sampling(temperature=factor).sample(labels, STREAM) for factor in (0.3, 1.0))
+    assert torch.equal(usual, trained.sample(labels, STREAM))
+    assert calm.var(dim=0).mean() < 0.5 * usual.var(dim=0).mean()
+    assert_same_state(trained.with_sampling(guidance_scale=2.0), trained)
+    with pytest.raises(ValueError, match=r"sampling has the settings guidance_scale, temperature, eta, .* got width"):
+        trained.with_sampling(width=8)
