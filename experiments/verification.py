@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from selfcorrect.datasets.shards.manifest import MANIFEST, ShardFacts, opened, read_manifest
 from selfcorrect.errors import DamagedError, InputError
 from selfcorrect.experiments.correction.correct_file import RECORDS, hash_of_file
 from selfcorrect.experiments.correction.report import Result
 from selfcorrect.experiments.motion.references import FILE, read_references
 from selfcorrect.storage.folder_store import damage_below, generation_folders
+from selfcorrect.storage.places import LocalPlace
 
 
 @dataclass(frozen=True)
@@ -19,14 +21,15 @@ class Found:
     generations: int
     references: int
     motions: int
+    shards: int
     damage: tuple[str, ...]
 
     @property
     def summary(self) -> str:
         """All of it in one line."""
         return (
-            f"{self.generations} generations, {self.references} files of references and {self.motions} corrected "
-            f"motions looked at; {len(self.damage) or 'none'} damaged"
+            f"{self.generations} generations, {self.references} files of references, {self.motions} corrected motions "
+            f"and {self.shards} shards looked at; {len(self.damage) or 'none'} damaged"
         )
 
 
@@ -35,13 +38,15 @@ def verify(folder: Path) -> Found:
     runs = sorted({path.parent for path in folder.rglob("generation-*") if path.is_dir()})
     references = sorted(folder.rglob(FILE))
     records = sorted(folder.rglob(f"{RECORDS}/**/*.json"))
-    if not (runs or references or records):
-        raise InputError(f"{folder}: neither generations of a run nor corrected motions are here")
+    shards = [(path.parent, shard) for path in sorted(folder.rglob(MANIFEST)) for shard in _listed(path.parent)]
+    if not (runs or references or records or shards):
+        raise InputError(f"{folder}: neither generations of a run nor corrected motions nor shards are here")
     generations = sum(len(generation_folders(run)) for run in runs)
     damage = [line for run in runs for lines in damage_below(run).values() for line in lines]
     damage += [line for path in references for line in _of_references(path)]
     damage += [line for path in records for line in _of_record(path)]
-    return Found(generations, len(references), len(records), tuple(damage))
+    damage += [line for home, shard in shards for line in _of_shard(home, shard)]
+    return Found(generations, len(references), len(records), len(shards), tuple(damage))
 
 
 def _of_references(path: Path) -> list[str]:
@@ -61,3 +66,15 @@ def _of_record(path: Path) -> list[str]:
     if result.output and hash_of_file(target) != result.output_hash:
         return [f"{target} is {'not what was written' if target.is_file() else 'missing'}"]
     return []
+
+
+def _listed(folder: Path) -> tuple[ShardFacts, ...]:
+    return read_manifest(LocalPlace(folder)).shards
+
+
+def _of_shard(folder: Path, shard: ShardFacts) -> list[str]:
+    try:
+        with opened(LocalPlace(folder), shard):
+            return []
+    except InputError as error:
+        return [str(error)]

@@ -29,15 +29,17 @@ class CorrectCommand:
     """Make motions physically plausible: feet on the floor, not in it, above it or sliding, and limbs without jitter.
 
     Takes motion files of every format that is read (`selfcorrect data formats`) and folders of them, and writes each as
-    it came: same format, skeleton, names and frame rate; FBX as glTF. Inputs are never changed. The same command again
-    does what is missing. Exit code 0: all motions were corrected; 1: some were not; 2: bad arguments, or nothing could
-    be read.
+    it came: same format, skeleton, names and frame rate; FBX as glTF; or shards, for motions by the million. Inputs are
+    never changed. The same command again does what is missing. Exit code 0: all motions were corrected; 1: some were
+    not; 2: bad arguments, or nothing could be read.
     """
 
-    inputs: tyro.conf.Positional[tuple[Path, ...]]
-    """Motion files, and folders that are searched for them."""
-    out: Annotated[Path, tyro.conf.arg(aliases=("-o",))] = Path("corrected")
-    """Folder of the corrected motions, which keep their names, and their paths below an input folder."""
+    inputs: tyro.conf.Positional[tuple[str, ...]]
+    """Motion files, and folders that are searched for them; or one set of shards, a folder or an address such as
+    s3://bucket/folder (see `selfcorrect data shard`)."""
+    out: Annotated[str, tyro.conf.arg(aliases=("-o",))] = "corrected"
+    """Folder of the corrected motions, which keep their names, and their paths below an input folder; of shards also an
+    address."""
     strength: str = "balanced"
     """From 0, closest to the motion, to 1, most physical; or faithful (0), balanced (0.7), physical (1)."""
     kinematic: bool = False
@@ -83,6 +85,7 @@ class CorrectCommand:
         from selfcorrect.datasets.files.motion_file import Reading
         from selfcorrect.experiments.correction.batch import correct_and_tell
         from selfcorrect.experiments.correction.correct_file import Settings
+        from selfcorrect.experiments.correction.correct_shards import ShardsTask, correct_shards_and_tell
 
         reading = Reading(self.metres_per_unit, self.fps, self.up, self.body_model, self.allow_pickle)
         settings = Settings(
@@ -97,8 +100,11 @@ class CorrectCommand:
             self.retime,
             self.scene,
         )
-        report = self.report or self.out / "report.json"
-        return correct_and_tell(self.inputs, self.out, settings, report, self.workers, self.quiet)
+        if self._holds_shards():
+            return correct_shards_and_tell(ShardsTask(self.inputs[0], self.out, settings), self.workers)
+        out = Path(self.out)
+        report = self.report or out / "report.json"
+        return correct_and_tell(list(map(Path, self.inputs)), out, settings, report, self.workers, self.quiet)
 
     def _check(self) -> None:
         """What can be told of the options alone."""
@@ -108,7 +114,24 @@ class CorrectCommand:
             raise SettingError(f"mass-kg must be from {MASS_KG[0]} to {MASS_KG[1]}, got {self.mass_kg}")
         if self.kinematic and not self.scene.is_plain:
             raise SettingError("a scene needs a simulation; leave out kinematic")
-        must_exist((*self.inputs, self.body_model))
+        files = [Path(name) for name in self.inputs if "://" not in name]
+        must_exist((*files, self.body_model))
         if len(self.inputs) == 1:  # among several, the others go on
-            must_be_readable(self.inputs)
+            must_be_readable(files)
         ENGINES.load(self.engine)  # where it is not installed, nothing begins
+
+    def _holds_shards(self) -> bool:
+        """Whether the inputs are a set of shards; SettingError where they are one and something else."""
+        from selfcorrect.datasets.shards.manifest import MANIFEST, SHARD
+        from selfcorrect.storage.places import LocalPlace, is_address
+
+        sets = [
+            name
+            for name in self.inputs
+            if is_address(name) or any(LocalPlace(Path(name)).names(each) for each in (MANIFEST, SHARD))
+        ]
+        if sets and len(self.inputs) > 1:
+            raise SettingError(f"{sets[0]}: shards are corrected alone; put several sets together with data merge")
+        if is_address(self.out) and not sets:
+            raise SettingError(f"{self.out}: only shards are written to an address; make some with data shard")
+        return bool(sets)

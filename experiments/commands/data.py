@@ -20,6 +20,7 @@ from selfcorrect.experiments.targets import ANOTHER, check_output, check_targets
 
 if TYPE_CHECKING:
     from selfcorrect.datasets.collections.dataset import Clip
+    from selfcorrect.experiments.data.sharding import SourceOptions
     from selfcorrect.motion.motion import Motion
 
 
@@ -241,10 +242,74 @@ def _title(motion: Motion) -> str:
     return textwrap.shorten(words, 28, placeholder="…")
 
 
+@dataclass(frozen=True)
+class Shard:
+    """Make shards from motion files or datasets: parquet files that thousands of workers can take one by one.
+
+    Like motions lie beside each other. The same command again does what is missing. A file that cannot be read is told
+    of, and the others go on. The schema: docs/motion-data.md.
+    """
+
+    sources: tyro.conf.Positional[tuple[str, ...]]
+    """Datasets' folders, folders of motion files, files; also shards, to cut them anew."""
+    out: Annotated[str, tyro.conf.arg(aliases=("-o",))]
+    """Folder of the shards, or an address such as s3://bucket/folder (extra `remote`)."""
+    dataset: str | None = None
+    """Which dataset the sources are, a name of `selfcorrect data list`; told from their layout where not given."""
+    split: str | None = None
+    """Only this part of the dataset, e.g. train."""
+    allow_pickle: bool = False
+    """Read pickle files (HumanAct12, UESTC), whose source you trust; only numbers are taken from them."""
+    motions_per_shard: int = 256
+    """Motions in a shard, at most: what one worker does at a time."""
+    workers: int = 1
+    """Processes that read at the same time."""
+
+    def run(self) -> None:
+        from selfcorrect.experiments.data.sharding import SourceOptions
+
+        _make_shards(self, SourceOptions(self.dataset, self.split, self.allow_pickle))
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Put several sets of shards together into one, like motions beside each other."""
+
+    sources: tyro.conf.Positional[tuple[str, ...]]
+    """Sets of shards: folders and addresses."""
+    out: Annotated[str, tyro.conf.arg(aliases=("-o",))]
+    """Folder of the shards, or an address such as s3://bucket/folder (extra `remote`)."""
+    motions_per_shard: int = 256
+    """Motions in a shard, at most."""
+    workers: int = 1
+    """Processes that read at the same time."""
+
+    def run(self) -> None:
+        from selfcorrect.datasets.shards.manifest import read_manifest
+        from selfcorrect.experiments.data.sharding import SourceOptions
+        from selfcorrect.storage.places import place
+
+        for source in self.sources:
+            read_manifest(place(source))
+        _make_shards(self, SourceOptions())
+
+
+def _make_shards(command: Shard | Merge, options: SourceOptions) -> None:
+    from selfcorrect.datasets.shards.planning import Sizes
+    from selfcorrect.experiments.data.sharding import Sharding, make_shards
+    from selfcorrect.storage.places import is_address
+
+    must_exist(Path(source) for source in command.sources if not is_address(source))
+    task = Sharding(command.sources, command.out, options, Sizes(command.motions_per_shard))
+    manifest, unread = make_shards(task, command.workers)
+    print(f"{manifest.motions} motions in {len(manifest.shards)} shards → {command.out}")
+    _print_list("unreadable", unread)
+
+
 @tyro.conf.configure(tyro.conf.OmitArgPrefixes)
 @dataclass(frozen=True)
 class DataCommand:
-    """Motion data: list the known datasets and formats, check, convert, measure and preview files."""
+    """Motion data: list the known datasets and formats, check, convert, measure and preview files, make shards."""
 
     action: (
         Annotated[ListDatasets, tyro.conf.subcommand("list", prefix_name=False)]
@@ -253,6 +318,8 @@ class DataCommand:
         | Annotated[Convert, tyro.conf.subcommand("convert", prefix_name=False)]
         | Annotated[Stats, tyro.conf.subcommand("stats", prefix_name=False)]
         | Annotated[Preview, tyro.conf.subcommand("preview", prefix_name=False)]
+        | Annotated[Shard, tyro.conf.subcommand("shard", prefix_name=False)]
+        | Annotated[Merge, tyro.conf.subcommand("merge", prefix_name=False)]
     )
 
     def run(self) -> None:

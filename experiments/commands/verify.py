@@ -12,14 +12,14 @@ from selfcorrect.experiments.commands.inputs import must_exist
 
 @dataclass(frozen=True)
 class VerifyCommand:
-    """Compare the files of a run of `motion`, or of corrected motions, with the digests recorded when they were made.
+    """Compare the files of a run, of corrected motions or of shards with the digests recorded when they were made.
 
     Nothing is changed. Exit code 0: all are what was written; 1: some are not. `motion --repair` does damaged
     generations again; `correct` does damaged motions again without being told.
     """
 
     folder: tyro.conf.Positional[Path]
-    """Run folder, or output folder of `correct`."""
+    """Run folder, output folder of `correct`, or shards."""
 
     def run(self) -> int:
         """Print a line per damaged file, and how many were looked at."""

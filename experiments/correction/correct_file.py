@@ -145,7 +145,7 @@ def _corrected(task: FileTask, settings: Settings, product: Path, video: Path) -
         file = retimed(file, task.source) if settings.retime else file
         corrections = [correct_long(settings.corrector(file.mass_kg), motion) for motion in file.motions]
         for correction in corrections:
-            _check_finite(correction.motion)
+            check_finite(correction.motion)
         kept = settings.keep_failed and task.target.suffix != task.source.suffix  # cannot be copied as it is
         if kept or any(correction.accepted for correction in corrections):
             file.write(product, *(correction.motion for correction in corrections))  # what was rejected, as it came
@@ -160,7 +160,8 @@ def _corrected(task: FileTask, settings: Settings, product: Path, video: Path) -
         return replace(blank, reason=sentence_of(task.source, error))
 
 
-def _check_finite(motion: Motion) -> None:
+def check_finite(motion: Motion) -> None:
+    """CorrectorError where a corrected motion is not finite."""
     finite = np.isfinite(motion.root_m).all(axis=1) & np.isfinite(motion.rotations).all(axis=(1, 2))
     if not finite.all():
         raise CorrectorError(f"{motion.source}: the corrected motion is not finite in frame {int(finite.argmin())}")

@@ -33,10 +33,14 @@ def open_source(
     if known:
         clips = known.clips(path, split, allow_pickle=allow_pickle)
         return f"{known.title} ({known.holds})", _limited(clips, limit)
-    clips = [Clip(file.stem, file, partial(_read_file, file)) for file in motion_files(path)]
+    clips = [Clip(_name(file, path), file, partial(_read_file, file)) for file in motion_files(path)]
     if not clips:
         raise InputError(f"{path}: neither a known dataset nor motion files; see `selfcorrect data list`")
     return "motion files", _limited(clips, limit)
+
+
+def _name(file: Path, folder: Path) -> str:
+    return file.name if file == folder else file.relative_to(folder).as_posix()
 
 
 def _limited(clips: list[Clip], limit: int | None) -> list[Clip]:

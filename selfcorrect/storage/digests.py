@@ -45,12 +45,21 @@ def sealed(values: Mapping[str, Any]) -> bytes:
 def unsealed(path: Path) -> dict[str, Any]:
     """The values of a file made by `sealed`; DamagedError where they are not what was written."""
     try:
-        values = json.loads(path.read_bytes())
-        seal = values.pop(_SEAL)
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        content = path.read_bytes()
+    except OSError as error:
         raise DamagedError(f"{path} is not what was written: {error}") from error
+    return unsealed_bytes(content, str(path))
+
+
+def unsealed_bytes(content: bytes, where: str) -> dict[str, Any]:
+    """The values in what `sealed` made, which messages call `where`."""
+    try:
+        values = json.loads(content)
+        seal = values.pop(_SEAL)
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise DamagedError(f"{where} is not what was written: {error}") from error
     if digest(_canonical(values)) != seal:
-        raise DamagedError(f"{path} is not what was written: it differs from its digest")
+        raise DamagedError(f"{where} is not what was written: it differs from its digest")
     return values
 
 

@@ -43,7 +43,7 @@ def sound(run: Path) -> Path:
 def test_a_sound_folder_is_said_to_be_sound(sound: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(sound)]) == 0
     assert (
-        "2 generations, 1 files of references and 1 corrected motions looked at; none damaged"
+        "2 generations, 1 files of references, 1 corrected motions and 0 shards looked at; none damaged"
         in capsys.readouterr().out
     )
 

@@ -1,0 +1,50 @@
+"""Which motions share a shard: those of one skeleton, frame rate and length lie beside each other.
+
+Motions are taken as they come and sorted as far as they fit into memory together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from selfcorrect.datasets.shards.schema import GROUP_BYTES, GROUP_MOTIONS, Entry, groups, identity
+from selfcorrect.errors import SettingError
+
+RUN_BYTES = 2**27
+"""Numbers of motions that are sorted together."""
+SHARD_BYTES = 2**25
+MOST_MOTIONS = 100_000
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How motions are cut into shards."""
+
+    motions: int = 256
+    """In a shard, at most. It is what one worker does at a time."""
+    bytes: int = SHARD_BYTES
+    """Of their numbers, at most; a motion that is larger stands alone."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.motions <= MOST_MOTIONS:
+            raise SettingError(f"motions-per-shard must be from 1 to {MOST_MOTIONS}, got {self.motions}")
+
+
+def shards(entries: Iterable[Entry], sizes: Sizes) -> Iterator[list[list[Entry]]]:
+    """Motions as shards of row groups, like ones beside each other."""
+    for run in groups(entries, _bytes, MOST_MOTIONS, RUN_BYTES):
+        for shard in groups(_sorted(run), _bytes, sizes.motions, sizes.bytes):
+            yield list(groups(shard, _bytes, GROUP_MOTIONS, GROUP_BYTES))
+
+
+def _bytes(entry: Entry) -> int:
+    return entry.bytes
+
+
+def _sorted(entries: list[Entry]) -> list[Entry]:
+    """By skeleton in the order in which they come, then by frame rate and length; like motions keep their order."""
+    first: dict[bytes, int] = {}
+    order = [first.setdefault(identity(entry.motion.skeleton), len(first)) for entry in entries]
+    keys = [(number, entry.motion.fps, len(entry.motion)) for number, entry in zip(order, entries, strict=True)]
+    return [entries[index] for index in sorted(range(len(entries)), key=keys.__getitem__)]

@@ -1,0 +1,234 @@
+"""Correct a set of shards into another: each shard is a job of its own, and a ledger tells which are done.
+
+Beside the corrected shards there are, for each, a table of what became of every motion (`results/`), and one table of
+all motions that were not corrected (`failures.parquet`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from selfcorrect.bugs import sentence_of
+from selfcorrect.datasets.shards.manifest import SHARD, ShardFacts, opened, read_manifest, write_manifest
+from selfcorrect.datasets.shards.schema import Entry, Shard, write_shard
+from selfcorrect.errors import InputError, SettingError
+from selfcorrect.experiments.correction.correct_file import Settings, check_finite
+from selfcorrect.experiments.jobs import Job, run_jobs
+from selfcorrect.experiments.progress_bars import Progress
+from selfcorrect.motion.correction.pieces import correct_long
+from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.storage.ledger import claimed, record, recorded
+from selfcorrect.storage.places import Place, place
+
+RESULTS, FAILURES = "results", "failures.parquet"
+_SHOWN = 20
+
+_FAILURE = pa.schema([(name, pa.string()) for name in ("shard", "name", "source", "verdict", "reason")])
+_RESULT = pa.schema(
+    [
+        *((name, pa.string()) for name in ("name", "source", "verdict", "reason")),
+        ("frame", pa.int64()),
+        ("notes", pa.list_(pa.string())),
+        ("frames", pa.int64()),
+        ("fps", pa.float64()),
+        ("figures", pa.map_(pa.string(), pa.float64())),
+    ]
+)
+"""frame: where a motion was rejected, if that is known; figures: `CorrectedMotion.diagnostics`."""
+
+
+@dataclass(frozen=True)
+class ShardsTask:
+    """A set of shards to correct, where the corrected ones go, and how."""
+
+    source: str
+    out: str
+    settings: Settings
+
+    def __post_init__(self) -> None:
+        if self.source == self.out:
+            raise SettingError(f"{self.source}: shards would be overwritten by their corrections; choose another -o")
+        for name in ("video", "retime"):
+            if getattr(self.settings, name):
+                raise SettingError(f"--{name} is for motion files, and {self.source} holds shards")
+
+    def told(self) -> dict[str, object]:
+        """All that the result depends on beside the shards' content."""
+        settings = {key: value for key, value in asdict(self.settings).items() if key != "reading"}
+        return {"task": "correct", "source": self.source, "settings": json.loads(json.dumps(settings, default=str))}
+
+
+def correct_shards_and_tell(task: ShardsTask, workers: int) -> int:
+    """Correct what is not corrected yet, and tell of it in words.
+
+    Returns 0 where all motions were corrected, 1 where some were not. InputError where shards could not be read, after
+    the others are done.
+    """
+    counts, failures = correct_shards(task, workers)
+    for failure in failures[:_SHOWN]:
+        print(f"{failure['name']}: {failure['verdict']}: {failure['reason']}")
+    if len(failures) > _SHOWN:
+        print(f"… and {len(failures) - _SHOWN} more")
+    print(f"{counts['accepted']} of {counts.total()} motions corrected → {task.out}")
+    if failures:
+        print(f"not corrected ({len(failures)}): {task.out}/{FAILURES}")
+    return 1 if failures else 0
+
+
+def correct_shards(task: ShardsTask, workers: int) -> tuple[Counter[str], list[dict[str, str]]]:
+    """Correct what is not corrected yet; how many motions have which verdict, and a row per motion without one."""
+    out, shards = place(task.out), read_manifest(place(task.source)).shards
+    with claimed(out, task.told()):
+        waiting = _waiting(out, shards)
+        if len(waiting) < len(shards):
+            print(f"{len(shards) - len(waiting)} of {len(shards)} shards are finished already")
+        if waiting:
+            longest_first = sorted(waiting, key=lambda shard: -shard.frames)
+            jobs = [Job(shard.name, correct_shard, (task, shard), 1) for shard in longest_first]
+            run_jobs(jobs, workers, "correct", unit="shard")
+        return _finished(out, shards)
+
+
+def _waiting(out: Place, shards: Sequence[ShardFacts]) -> list[ShardFacts]:
+    done, there = recorded(out, [shard.name for shard in shards]), set(out.names(SHARD))
+    return [
+        shard
+        for shard in shards
+        if shard.name not in there or done.get(shard.name, {}).get("key") != _key(shard) or "error" in done[shard.name]
+    ]
+
+
+def _key(shard: ShardFacts) -> str:
+    """Of all that the result of a shard depends on beside the task."""
+    told = [shard.sha256, importlib.metadata.version("selfcorrect")]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def _finished(out: Place, shards: Sequence[ShardFacts]) -> tuple[Counter[str], list[dict[str, str]]]:
+    """Write the table of failures and the manifest from what the ledger tells."""
+    done = recorded(out, [shard.name for shard in shards])
+    errors = [told["error"] for told in done.values() if "error" in told]
+    if errors:
+        raise InputError(f"{len(errors)} of {len(shards)} shards could not be read; the first: {errors[0]}")
+    told = [done[shard.name] for shard in shards]
+    failures = [failure for each in told for failure in each["failures"]]
+    with out.replacing(FAILURES) as path:
+        pq.write_table(pa.Table.from_pylist(failures, schema=_FAILURE), path)
+    write_manifest(out, [ShardFacts(**each["shard"]) for each in told])
+    return sum((Counter(each["counts"]) for each in told), Counter()), failures
+
+
+# --- one shard -------------------------------------------------------------------------------------------------------
+
+
+class _Unreadable(Exception):
+    """The shard that is read is damaged."""
+
+
+def correct_shard(task: ShardsTask, facts: ShardFacts, progress: Progress) -> None:
+    """Correct one shard and record it; one that cannot be read is recorded as well, to be tried again."""
+    out = place(task.out)
+    try:
+        told = _corrected(task, facts, out, progress)
+    except _Unreadable as error:
+        told = {"error": str(error)}
+    record(out, facts.name, {"key": _key(facts), **told})
+    progress("generation", 1, 1)
+
+
+def _corrected(task: ShardsTask, facts: ShardFacts, out: Place, progress: Progress) -> dict[str, Any]:
+    """Write the corrected shard and its table of results; what the ledger tells of them."""
+    results: list[dict[str, Any]] = []
+    lengths: list[int] = []
+    with ExitStack() as stack:
+        shard = stack.enter_context(_readable(opened(place(task.source), facts)))
+        path = stack.enter_context(out.replacing(facts.name))
+        write_shard(path, shard.skeletons, _corrected_rows(shard, task.settings, results, lengths, progress))
+        written = ShardFacts.of(facts.name, path, lengths)
+    with out.replacing(f"{RESULTS}/{facts.name}") as path:
+        pq.write_table(pa.Table.from_pylist(results, schema=_RESULT), path)
+    counts = Counter(row["verdict"] for row in results)
+    failures = [
+        {"shard": facts.name, **{name: row[name] for name in ("name", "source", "verdict", "reason")}}
+        for row in results
+        if row["verdict"] != "accepted"
+    ]
+    return {"shard": asdict(written), "counts": dict(counts), "failures": failures}
+
+
+@contextmanager
+def _readable(context: AbstractContextManager[Shard]) -> Iterator[Shard]:
+    with ExitStack() as stack:
+        try:
+            shard = stack.enter_context(context)
+        except InputError as error:
+            raise _Unreadable(str(error)) from error
+        yield shard
+
+
+def _rows(shard: Shard) -> Iterator[list[Entry]]:
+    rows = shard.rows()
+    while True:
+        try:
+            entries = next(rows, None)
+        except InputError as error:
+            raise _Unreadable(str(error)) from error
+        if entries is None:
+            return
+        yield entries
+
+
+def _corrected_rows(
+    shard: Shard, settings: Settings, results: list[dict[str, Any]], lengths: list[int], progress: Progress
+) -> Iterator[list[Entry]]:
+    """The corrected motions, a row group at a time.
+
+    results gets a row per motion, lengths the frames of each that is kept.
+    """
+    correct = settings.corrector()
+    for entries in _rows(shard):
+        kept = []
+        for entry in entries:
+            correction = _correction(correct, entry.motion)
+            results.append(_result(entry, correction))
+            if settings.keep_failed or results[-1]["verdict"] == "accepted":
+                motion = correction.motion if isinstance(correction, CorrectedMotion) else entry.motion
+                kept.append(Entry(entry.name, motion))
+            progress("correct", len(results), len(shard))
+        lengths += [len(entry.motion) for entry in kept]
+        if kept:
+            yield kept
+
+
+def _correction(correct: CorrectMotions, motion: Motion) -> CorrectedMotion | str:
+    """The correction of a motion, or a sentence that says why it cannot be worked on."""
+    try:
+        correction = correct_long(correct, motion)
+        check_finite(correction.motion)
+    except Exception as error:  # whatever is wrong with one motion, the others go on
+        return sentence_of(motion.source, error)
+    return correction
+
+
+def _result(entry: Entry, correction: CorrectedMotion | str) -> dict[str, Any]:
+    facts = {"name": entry.name, "source": entry.motion.source, "frames": len(entry.motion), "fps": entry.motion.fps}
+    if isinstance(correction, str):
+        return facts | {"verdict": "failed", "reason": correction, "notes": [], "figures": []}
+    return facts | {
+        "verdict": "accepted" if correction.accepted else "rejected",
+        "reason": correction.reason,
+        "frame": correction.failure.frame if correction.failure else None,
+        "notes": list(map(str, correction.notes)),
+        "figures": list(correction.diagnostics.items()),
+    }

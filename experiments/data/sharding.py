@@ -1,0 +1,177 @@
+"""Make shards of motions from files, datasets and other shards.
+
+Recordings are read in parts. A part depends on nothing but its recordings, so that parts may be made anywhere, at any
+time, with the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache, partial
+from pathlib import Path
+
+from selfcorrect.bugs import sentence_of
+from selfcorrect.datasets.collections import catalog
+from selfcorrect.datasets.collections.dataset import Clip
+from selfcorrect.datasets.load import label_of
+from selfcorrect.datasets.shards.manifest import (
+    Manifest,
+    ShardFacts,
+    has_manifest,
+    opened,
+    read_manifest,
+    write_manifest,
+)
+from selfcorrect.datasets.shards.planning import Sizes, shards
+from selfcorrect.datasets.shards.schema import Entry, groups, skeletons_of, write_shard
+from selfcorrect.errors import InputError
+from selfcorrect.experiments.data.sources import open_source
+from selfcorrect.experiments.jobs import Job, run_jobs
+from selfcorrect.experiments.progress_bars import Progress
+from selfcorrect.motion.motion import check_numbers
+from selfcorrect.storage.ledger import claimed, record, recorded
+from selfcorrect.storage.places import Place, is_address, place
+
+PART_RECORDINGS, PART_BYTES = 1024, 2**28
+"""Recordings that one worker reads, at most: so many, in files of so many bytes."""
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """What is read from each source; see `commands.data.Source`."""
+
+    dataset: str | None = None
+    split: str | None = None
+    allow_pickle: bool = False
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Motions that are not read yet."""
+
+    name: str
+    bytes: int
+    """Of its file."""
+    stamp: str
+    """Changes with its content."""
+    read: Callable[[], Iterator[Entry]]
+
+
+def recordings(source: str, options: SourceOptions) -> list[Recording]:
+    """Those of a set of shards, of a dataset's folder, or of motion files."""
+    if is_address(source) or has_manifest(place(source)):
+        folder = place(source)
+        manifest = read_manifest(folder)
+        return [
+            Recording(shard.name, shard.bytes, shard.sha256, partial(_of_shard, folder, shard))
+            for shard in manifest.shards
+        ]
+    path = Path(source)
+    known = options.dataset or catalog.recognise(path)
+    _, clips = open_source(path, options.dataset, options.split, allow_pickle=options.allow_pickle)
+    return [_of_clip(clip, None if known else path) for clip in clips]
+
+
+def _of_shard(folder: Place, shard: ShardFacts) -> Iterator[Entry]:
+    with opened(folder, shard) as file:
+        for rows in file.rows():
+            yield from rows
+
+
+def _of_clip(clip: Clip, folder: Path | None) -> Recording:
+    file = next(path for path in (clip.path, *clip.path.parents) if path.exists())
+    facts = file.stat()
+    own = facts.st_size if file == clip.path else 0  # in an archive
+    return Recording(clip.name, own, f"{facts.st_size} {facts.st_mtime_ns}", partial(_read, clip, folder))
+
+
+def _read(clip: Clip, folder: Path | None) -> Iterator[Entry]:
+    """The motions of a clip; those of files in a plain `folder` get labels after their place in it."""
+    motions = clip.read()
+    for number, motion in enumerate(motions):
+        label = motion.label or ("" if folder is None else label_of(clip.path, folder))
+        name = clip.name if len(motions) == 1 else f"{clip.name}#{number}"
+        yield Entry(name, replace(check_numbers(motion), label=label, source=motion.source or str(clip.path)))
+
+
+@lru_cache(maxsize=1)
+def _listed(sources: tuple[str, ...], options: SourceOptions) -> list[list[Recording]]:
+    """The parts of some sources, listed once in each process."""
+    found = [recording for source in sources for recording in recordings(source, options)]
+    return list(groups(found, lambda recording: recording.bytes, PART_RECORDINGS, PART_BYTES))
+
+
+@dataclass(frozen=True)
+class Sharding:
+    """A task: sources that become one set of shards."""
+
+    sources: tuple[str, ...]
+    """Paths and addresses."""
+    out: str
+    options: SourceOptions
+    sizes: Sizes
+
+    def told(self) -> dict[str, object]:
+        """All that the result depends on beside the sources' content."""
+        return {"task": "shard", "sources": self.sources, "options": asdict(self.options), "sizes": asdict(self.sizes)}
+
+
+def make_shards(task: Sharding, workers: int) -> tuple[Manifest, list[str]]:
+    """Make what is missing; the set, and a sentence for each recording that could not be read.
+
+    InputError where none can be read.
+    """
+    out = place(task.out)
+    parts = _listed(task.sources, task.options)
+    names = {f"part-{number:05d}": number for number in range(len(parts))}
+    with claimed(out, task.told()):
+        done = recorded(out, list(names))
+        waiting = {name: number for name, number in names.items() if not _is_done(done.get(name), parts[number])}
+        jobs = [Job(name, make_part, (task, number), 1) for name, number in waiting.items()]
+        if jobs:
+            run_jobs(jobs, workers, "shard", unit="part")
+        done = recorded(out, list(names))
+        facts = [ShardFacts(**each) for name in names for each in done[name]["shards"]]
+        unread = [sentence for name in names for sentence in done[name]["unread"]]
+        if not facts:
+            raise InputError(f"no motion could be read; the first problem: {(unread or ['there is none'])[0]}")
+        return write_manifest(out, facts), unread
+
+
+def _is_done(told: dict[str, object] | None, part: Sequence[Recording]) -> bool:
+    return told is not None and told["key"] == _key(part)
+
+
+def _key(part: Sequence[Recording]) -> str:
+    told = [(recording.name, recording.stamp) for recording in part]
+    return hashlib.sha256(json.dumps(told).encode(errors="surrogateescape")).hexdigest()
+
+
+def make_part(task: Sharding, number: int, progress: Progress) -> None:
+    """Make the shards of one part, then record them."""
+    out, part = place(task.out), _listed(task.sources, task.options)[number]
+    unread: list[str] = []
+    facts = []
+    for index, rows in enumerate(shards(_entries(part, unread, progress), task.sizes)):
+        name = f"shard-{number:05d}-{index:03d}.parquet"
+        entries = [entry for group in rows for entry in group]
+        with out.replacing(name) as path:
+            write_shard(path, skeletons_of(entries), rows)
+            facts.append(ShardFacts.of(name, path, [len(entry.motion) for entry in entries]))
+    record(out, f"part-{number:05d}", {"key": _key(part), "shards": list(map(asdict, facts)), "unread": unread})
+    progress("generation", 1, 1)
+
+
+def _entries(part: Sequence[Recording], unread: list[str], progress: Progress) -> Iterator[Entry]:
+    """The motions of recordings; of each that cannot be read, `unread` gets a sentence."""
+    for done, recording in enumerate(part):
+        progress("read", done, len(part))
+        try:
+            entries = list(recording.read())
+        except Exception as error:  # whatever is wrong with one recording, the others go on
+            unread.append(sentence_of(recording.name, error))
+        else:
+            yield from entries
