@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
+from math import ceil
 
 import numpy as np
 
 from selfcorrect.motion.correction.results import CorrectedMotion, Failure, FailureKind
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.processes import map_tasks
+from selfcorrect.processes import map_tasks, require_workers
 from selfcorrect.simulators.body.joint_order import in_order, joint_order
+from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.judge import Outcome
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.pipeline import correct_kinematically, simulate
@@ -21,7 +24,10 @@ from selfcorrect.simulators.staging import left, left_support, settings_in
 
 SHORTEST_FRAMES = 4
 BATCH = 16
-"""Motions of one skeleton, frame rate and length that are planned together; results do not depend on workers."""
+"""Motions of one skeleton, frame rate and length that are planned together: as many as a processor's cache holds."""
+
+FRAMES_TOGETHER = 20_000
+"""Frames of motions that are simulated together, at most, unless one has more."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +38,8 @@ class KinematicCorrector:
 
     def __call__(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
         """Correct motions on any skeletons; see `PhysicsCorrector`."""
-        return _in_batches(
-            partial(correct_kinematically, self.precondition), motions, _batch(self.precondition), workers=1
-        )
+        correct, batch = partial(correct_kinematically, self.precondition), _batch(self.precondition)
+        return _in_batches(correct, motions, batch, BATCH, workers=1)
 
 
 @dataclass(frozen=True)
@@ -59,11 +64,12 @@ class PhysicsCorrector:
         """
         precondition = replace(self.precondition, support="floor") if self.scene.slope_deg else self.precondition
         track = partial(simulate, precondition, settings_in(self.scene, self.tracker), self.scene)
-        corrections = _in_batches(track, motions, _batch(self.precondition), self.workers)
+        together = ENGINES.row(self.tracker.engine.name).together
+        corrections = _in_batches(track, motions, _batch(self.precondition), together, self.workers)
         return corrections if self.scene.is_plain else [_out_of(self.scene, each) for each in corrections]
 
 
-Correct = Callable[[MotionBatch], list[Outcome]]
+Correct = Callable[[Sequence[MotionBatch]], list[list[Outcome]]]
 
 
 def _batch(settings: PreconditionSettings) -> int:
@@ -71,16 +77,23 @@ def _batch(settings: PreconditionSettings) -> int:
     return 1 if settings.fit_soles else BATCH
 
 
-def _in_batches(correct: Correct, motions: Sequence[Motion], largest: int, workers: int) -> list[CorrectedMotion]:
-    """Correct like motions together, and reject those that no method could work on."""
+def _in_batches(
+    correct: Correct, motions: Sequence[Motion], largest: int, together: int, workers: int
+) -> list[CorrectedMotion]:
+    """Correct like motions in batches, of which some go together, and reject those that no method could work on."""
+    require_workers(workers)
     flaws = [_flaw(motion) for motion in motions]
     corrections = [CorrectedMotion(motion, flaw) for motion, flaw in zip(motions, flaws, strict=True)]
     orders = [joint_order(motion.skeleton) for motion in motions]
     ordered = [in_order(motion, order) for motion, order in zip(motions, orders, strict=True)]
-    batches = _batches(ordered, [index for index, flaw in enumerate(flaws) if not flaw], largest)
-    done = map_tasks(correct, [MotionBatch.stack([ordered[index] for index in batch]) for batch in batches], workers)
-    for batch, outcomes in zip(batches, done, strict=True):
-        for index, outcome in zip(batch, outcomes, strict=True):
+    tasks = [
+        _batches(ordered, part, largest)
+        for group in _grouped(ordered, [index for index, flaw in enumerate(flaws) if not flaw], _tracked_together)
+        for part in _parts(ordered, group, together, workers)
+    ]
+    stacked = [[MotionBatch.stack([ordered[index] for index in batch]) for batch in task] for task in tasks]
+    for task, done in zip(tasks, map_tasks(correct, stacked, workers), strict=True):
+        for index, outcome in zip(chain(*task), chain(*done), strict=True):
             corrections[index] = _correction(motions[index], orders[index], outcome)
     return corrections
 
@@ -121,16 +134,38 @@ def _flaw(motion: Motion) -> Failure | None:
     return Failure(FailureKind.NOT_FINITE, int(frame), joint=motion.skeleton.names[joint])
 
 
+def _parts(motions: Sequence[Motion], indices: list[int], together: int, workers: int) -> list[list[int]]:
+    """Motions that are tracked together, of like lengths, so few that memory is bounded and every worker has some."""
+    most = min(together, ceil(len(indices) / workers))
+    parts: list[list[int]] = []
+    for index in sorted(indices, key=lambda index: -len(motions[index])):
+        if not parts or len(parts[-1]) == most or (len(parts[-1]) + 1) * len(motions[parts[-1][0]]) > FRAMES_TOGETHER:
+            parts.append([])
+        parts[-1].append(index)
+    return parts
+
+
 def _batches(motions: Sequence[Motion], indices: list[int], largest: int) -> list[list[int]]:
     """Indices of motions of one skeleton, frame rate and length, at most `largest` together."""
+    groups = _grouped(motions, indices, _alike)
+    return [group[start : start + largest] for group in groups for start in range(0, len(group), largest)]
+
+
+def _grouped(motions: Sequence[Motion], indices: list[int], alike: Callable[[Motion, Motion], bool]) -> list[list[int]]:
+    """Indices of motions that are alike, in the order of the first of each group."""
     groups: list[list[int]] = []
     for index in indices:
-        open_group = next((group for group in groups if _alike(motions[group[0]], motions[index])), None)
-        if open_group is None:
+        own = next((group for group in groups if alike(motions[group[0]], motions[index])), None)
+        if own is None:
             groups.append([index])
         else:
-            open_group.append(index)
-    return [group[start : start + largest] for group in groups for start in range(0, len(group), largest)]
+            own.append(index)
+    return groups
+
+
+def _tracked_together(one: Motion, other: Motion) -> bool:
+    trees = [(motion.skeleton.parents, motion.skeleton.parts, motion.fps) for motion in (one, other)]
+    return trees[0] == trees[1]
 
 
 def _alike(one: Motion, other: Motion) -> bool:

@@ -1,24 +1,27 @@
-"""What happens to motions of one skeleton, frame rate and length: mend, find supports, plan, track, keep, judge.
+"""What happens to motions: mend, find supports, plan, track, keep, judge.
+
+Motions of one skeleton, frame rate and length are mended, planned and judged in batches, many of which are tracked
+together.
 
 This runs in worker processes, which therefore need neither PyTorch nor the rest of the library.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
 from selfcorrect.motion.body.flesh import SolePoints
-from selfcorrect.motion.correction.support import Support, ground_of_feet_m
+from selfcorrect.motion.correction.support import ground_of_feet_m
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.body.humanoid import Humanoid, humanoid
 from selfcorrect.simulators.body.links import onto_links, onto_skeleton
 from selfcorrect.simulators.engines.table import ENGINES
-from selfcorrect.simulators.engines.world import World
 from selfcorrect.simulators.judge import Finding, Outcome, failure_of, floating, help_of, joint_distances_m, outcomes
 from selfcorrect.simulators.mending.limbs import limbs_above_floor
 from selfcorrect.simulators.mending.polishing import polished
@@ -30,7 +33,7 @@ from selfcorrect.simulators.mending.precondition import (
     origins_m,
     planted,
 )
-from selfcorrect.simulators.planning.contact_plan import ContactPlan, plan_contacts
+from selfcorrect.simulators.planning.contact_plan import plan_contacts
 from selfcorrect.simulators.planning.dynamics_filter import clear_floor, filter_dynamics
 from selfcorrect.simulators.planning.foot_placement import place_feet
 from selfcorrect.simulators.planning.gain import between, shares_of_gain
@@ -41,31 +44,30 @@ from selfcorrect.simulators.settings import SupportMode, TrackerSettings
 from selfcorrect.simulators.staging import body_in, entered
 from selfcorrect.simulators.tracking.diagnosis import timeline
 from selfcorrect.simulators.tracking.leg_feedback import leg_jacobians
+from selfcorrect.simulators.tracking.script import Planned
 from selfcorrect.simulators.tracking.tracker import Track, follow
 
 
-@dataclass(frozen=True, eq=False)
-class Planned:
-    """What bodies shall do: motions of their links, the contact forces that explain them, and how legs may give way."""
-
-    links: MotionBatch
-    contacts: ContactPlan
-    leg_jacobians: np.ndarray
-
-
-def correct_kinematically(settings: PreconditionSettings, motions: MotionBatch) -> list[Outcome]:
-    """Motions of one length, preconditioned and not simulated."""
-    mended = precondition(motions, settings)
-    return outcomes(motions, mended, _polished(mended, mended.motions), [Finding()] * len(motions), settings.mode)
+def correct_kinematically(settings: PreconditionSettings, batches: Sequence[MotionBatch]) -> list[list[Outcome]]:
+    """Batches of motions of one length, preconditioned and not simulated."""
+    corrected = []
+    for motions in batches:
+        mended = precondition(motions, settings)
+        made, nothing = _polished(mended, mended.motions), [Finding()] * len(motions)
+        corrected.append(outcomes(motions, mended, made, nothing, settings.mode))
+    return corrected
 
 
 def simulate(
-    preconditioning: PreconditionSettings, settings: TrackerSettings, scene: Scene, motions: MotionBatch
-) -> list[Outcome]:
-    """Motions of one length, preconditioned and followed by a simulated humanoid, as they are in the scene."""
-    motions = entered(scene, motions)
-    mended = precondition(motions, preconditioning)
-    return simulate_preconditioned(preconditioning.mode, settings, motions, mended, scene)
+    preconditioning: PreconditionSettings, settings: TrackerSettings, scene: Scene, batches: Sequence[MotionBatch]
+) -> list[list[Outcome]]:
+    """Batches of motions of one length, preconditioned and followed by humanoids, all together, in a scene.
+
+    Their skeletons may differ in lengths and names, not in tree and parts, and their frame rates are one.
+    """
+    batches = [entered(scene, motions) for motions in batches]
+    mended = [precondition(motions, preconditioning) for motions in batches]
+    return simulate_preconditioned(preconditioning.mode, settings, batches, mended, scene)
 
 
 def precondition(motions: MotionBatch, settings: PreconditionSettings) -> Preconditioned:
@@ -93,23 +95,41 @@ def _polished(mended: Preconditioned, corrected: MotionBatch) -> MotionBatch:
 
 
 def simulate_preconditioned(
-    mode: SupportMode, settings: TrackerSettings, given: MotionBatch, mended: Preconditioned, scene: Scene = PLAIN
-) -> list[Outcome]:
-    """Motions of one length, followed by a simulated humanoid as they were mended; `given` is what they came as."""
+    mode: SupportMode,
+    settings: TrackerSettings,
+    given: Sequence[MotionBatch],
+    mended: Sequence[Preconditioned],
+    scene: Scene = PLAIN,
+) -> list[list[Outcome]]:
+    """Batches as for `simulate`, followed as they were mended; `given` is what they came as."""
     simulator = _simulator(settings, scene)
-    body = simulator.body_of(given.skeleton, mended.soles)
-    planned = _planned(body, mended, settings)
-    tracks = _tracked(
-        simulator.world, body, planned, mended.supports, replace(settings, drive=settings.drive.bearing(mode)), scene
-    )
+    bodies = [simulator.body_of(motions.skeleton, each.soles) for motions, each in zip(given, mended, strict=True)]
+    planned = [_planned(body, each, settings) for body, each in zip(bodies, mended, strict=True)]
+    bearing = replace(settings, drive=settings.drive.bearing(mode))
+    tracks = follow(simulator.world, planned, bearing, scene)
+    # What a scene changes is to be kept.
+    keepable = mended if scene.is_plain else [replace(each, unplanted=None) for each in mended]
+    judged = zip(given, keepable, planned, tracks, strict=True)
+    return [_judged(mode, settings, *each) for each in judged]
+
+
+def _judged(
+    mode: SupportMode,
+    settings: TrackerSettings,
+    given: MotionBatch,
+    mended: Preconditioned,
+    planned: Planned,
+    tracks: Sequence[Track],
+) -> list[Outcome]:
+    """What became of motions that were tracked as planned."""
+    body = planned.body
     simulated = onto_skeleton(body, MotionBatch.stack([track.motion for track in tracks]), mended.motions)
     off_m = joint_distances_m(mended.motions, simulated)
-    found = _findings(body, planned, tracks, off_m, given.skeleton.names, settings)
+    found = _findings(planned, tracks, off_m, given.skeleton.names, settings)
     if mode.finds_supports:
         floats = floating(body, planned.contacts, mended.supports, given.fps, settings.acceptance)
         found = [replace(each, failure=held or each.failure) for each, held in zip(found, floats, strict=True)]
-    keepable = mended if scene.is_plain else replace(mended, unplanted=None)  # what a scene changes is to be kept
-    result, shares = _worth_keeping(body, keepable, simulated, settings.engine.friction)
+    result, shares = _worth_keeping(body, mended, simulated, settings.engine.friction)
     found = _with_polish(found, joint_distances_m(simulated, result), shares)
     return outcomes(given, mended, result, found, mode)
 
@@ -146,42 +166,14 @@ def _planned(body: Humanoid, mended: Preconditioned, settings: TrackerSettings) 
         links = filter_dynamics(body, links, friction, supports, settings.plan)
         links = place_feet(body, links, friction, supports, settings.plan)
     contacts = plan_contacts(body, links, friction, supports, settings.plan.contacts)
-    return Planned(links, contacts, leg_jacobians(body, links, contacts))
-
-
-def _tracked(
-    world: World,
-    body: Humanoid,
-    planned: Planned,
-    supports: Sequence[tuple[Support, ...]],
-    settings: TrackerSettings,
-    scene: Scene,
-) -> list[Track]:
-    """What the simulated body made of each motion."""
-    return [
-        follow(
-            world,
-            body,
-            links,
-            planned.contacts.of(index),
-            planned.leg_jacobians[index],
-            settings,
-            supports[index],
-            scene,
-        )
-        for index, links in enumerate(planned.links[index] for index in range(len(planned.links)))
-    ]
+    return Planned(body, links, contacts, leg_jacobians(body, links, contacts), supports)
 
 
 def _findings(
-    body: Humanoid,
-    planned: Planned,
-    tracks: Sequence[Track],
-    off_m: np.ndarray,
-    names: Sequence[str],
-    settings: TrackerSettings,
+    planned: Planned, tracks: Sequence[Track], off_m: np.ndarray, names: Sequence[str], settings: TrackerSettings
 ) -> list[Finding]:
     """What the simulation tells of each motion; off_m: (N, T, J) distances of the named joints from their targets."""
+    body = planned.body
     fps = planned.links.fps
     return [
         Finding(
@@ -194,21 +186,21 @@ def _findings(
 
 
 class _Simulator:
-    """A world and the body last built in it, kept for the next motions of the same skeleton."""
+    """A world, and the bodies last built for it, kept for the next motions of the same skeletons."""
 
     def __init__(self, settings: TrackerSettings, scene: Scene) -> None:
         self.world = ENGINES.load(settings.engine.name)(settings.engine)
-        self._settings = settings.body
-        self._scene = scene
-        self._skeleton: Skeleton | None = None
+        self._settings, self._scene = settings.body, scene
+        self._bodies: deque[tuple[Skeleton, SolePoints, Humanoid]] = deque(maxlen=16)
 
     def body_of(self, skeleton: Skeleton, soles: SolePoints) -> Humanoid:
-        fits = self._skeleton is not None and skeleton.same_as(self._skeleton)
-        if not (fits and np.array_equal(soles.offsets_m, self._soles.offsets_m)):
-            self._skeleton, self._soles = skeleton, soles
-            body = humanoid(skeleton, self._settings.mass_kg, soles)
-            self._body = body_in(self._scene, body).padded(self._settings.minimum_inertia_kgm2)
-        return self._body
+        for known, known_soles, body in self._bodies:
+            if skeleton.same_as(known) and np.array_equal(soles.offsets_m, known_soles.offsets_m):
+                return body
+        body = body_in(self._scene, humanoid(skeleton, self._settings.mass_kg, soles))
+        body = body.padded(self._settings.minimum_inertia_kgm2)
+        self._bodies.append((skeleton, soles, body))
+        return body
 
 
 @lru_cache(maxsize=1)

@@ -49,14 +49,13 @@ def judge(clip: Motion, corrector: TrackerSettings, other: TrackerSettings) -> V
     """Correct a clip with one engine's settings and replay the result with the other's; why not, where one failed."""
     batch, nothing = MotionBatch.stack([clip]), SUPPORT_MODES["floor"]
     mended = precondition(batch, PreconditionSettings())
-    (corrected,) = simulate_preconditioned(nothing, corrector, batch, mended)
+    ((corrected,),) = simulate_preconditioned(nothing, corrector, [batch], [mended])
     if corrected.found.failure:
         return f"{corrector.engine.name}: {corrected.found.failure}"
     up_m = mended.origin_m[:, None, None] * [0.0, 1.0, 0.0]
     given = replace(batch, root_m=corrected.root_m[None] + up_m, rotations=corrected.rotations[None])
-    (judged,) = simulate_preconditioned(
-        nothing, replace(other, filter_dynamics=False), given, replace(mended, motions=given, unplanted=None)
-    )
+    as_given = replace(mended, motions=given, unplanted=None)
+    ((judged,),) = simulate_preconditioned(nothing, replace(other, filter_dynamics=False), [given], [as_given])
     return f"{other.engine.name}: {judged.found.failure}" if judged.found.failure else _compare(clip, corrected, judged)
 
 

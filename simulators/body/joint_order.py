@@ -19,7 +19,8 @@ def joint_order(skeleton: Skeleton) -> np.ndarray:
 
     Joints that are no parts and share a place keep the skeleton's order; they only ride along.
     """
-    order, waiting = [], [((), 0)]
+    order: list[int] = []
+    waiting: list[tuple[tuple[float, ...], int]] = [((), 0)]
     while waiting:
         _, joint = heappop(waiting)
         order.append(joint)

@@ -1,62 +1,60 @@
-"""Vectors and quaternions of one body at one time, as plain floats and tuples.
+"""Vectors and quaternions of many bodies at one time: arrays (..., 3) and (..., 4), the latter xyzw.
 
-These run at every step of a simulation, where small arrays cost more than what is done with them.
+Sums are written out, so that the result for a body has the same bits whatever other bodies there are.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
-Numbers = Sequence[float]
-Vector = tuple[float, float, float]
+import numpy as np
 
 
-def rotation_error(goal: Numbers, actual: Numbers) -> Vector:
-    """Small-angle rotation vector, outer frame, that turns the orientation `actual` into `goal` (quaternions xyzw)."""
-    gx, gy, gz, gw = goal
-    x, y, z, w = actual
-    twice = 2.0 if gx * x + gy * y + gz * z + gw * w >= 0 else -2.0
-    return (
+def rotation_error(goal: np.ndarray, actual: np.ndarray) -> np.ndarray:
+    """Small-angle rotation vectors (..., 3), outer frame, that turn the orientations `actual` into `goal`."""
+    gx, gy, gz, gw = _parts(goal)
+    x, y, z, w = _parts(actual)
+    twice = np.where(gx * x + gy * y + gz * z + gw * w >= 0, 2.0, -2.0)
+    return _vectors(
         twice * (gx * w - gw * x - gy * z + gz * y),
         twice * (gy * w - gw * y - gz * x + gx * z),
         twice * (gz * w - gw * z - gx * y + gy * x),
     )
 
 
-def cross(one: Numbers, other: Numbers) -> Vector:
-    """The cross product."""
-    ax, ay, az = one
-    bx, by, bz = other
-    return ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+def cross(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The cross products (..., 3)."""
+    ax, ay, az = _parts(one)
+    bx, by, bz = _parts(other)
+    return _vectors(ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx)
 
 
-def turned(rotation: Numbers, turn_rad: Numbers) -> list[float]:
-    """A quaternion xyzw turned on the right by a small rotation vector."""
-    return multiplied(rotation, small_rotation(*turn_rad))
+def small_rotation(turns_rad: np.ndarray) -> np.ndarray:
+    """The quaternions (..., 4) of small rotation vectors (..., 3), right up to the third order of their size."""
+    x, y, z = _parts(0.5 * turns_rad)
+    return _vectors(x, y, z, np.sqrt(np.maximum(1.0 - x * x - y * y - z * z, 0.0)))
 
 
-def small_rotation(x: float, y: float, z: float) -> tuple[float, float, float, float]:
-    """The quaternion of a small rotation vector, right up to the third order of its size."""
-    x, y, z = 0.5 * x, 0.5 * y, 0.5 * z
-    return x, y, z, math.sqrt(max(1.0 - x * x - y * y - z * z, 0.0))
+def rotation_vector(rotations: np.ndarray) -> np.ndarray:
+    """The rotation vectors (..., 3) of unit quaternions (..., 4), at most half a turn."""
+    x, y, z, w = _parts(rotations)
+    sine = np.sqrt(x * x + y * y + z * z)
+    half_rad = np.arctan2(sine, np.abs(w))
+    along = np.where(w >= 0, 2.0, -2.0) * np.where(sine > 1e-12, half_rad / np.maximum(sine, 1e-12), 1.0)
+    return along[..., None] * rotations[..., :3]
 
 
-def multiplied(one: Numbers, other: Numbers) -> list[float]:
-    """The product of two quaternions xyzw."""
-    x, y, z, w = one
-    a, b, c, d = other
-    return [
-        w * a + x * d + y * c - z * b,
-        w * b - x * c + y * d + z * a,
-        w * c + x * b - y * a + z * d,
-        w * d - x * a - y * b - z * c,
-    ]
+def rotated_back(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Vectors (..., 3) in the frames of quaternions (..., 4): turned by their inverses."""
+    axis = -rotations[..., :3]
+    twice = cross(2 * axis, vectors)
+    return vectors + rotations[..., 3:] * twice + cross(axis, twice)
 
 
-def rotated_back(rotation: Numbers, vector: Numbers) -> Vector:
-    """A vector in the frame of a quaternion xyzw: turned by its inverse."""
-    x, y, z, w = rotation
-    tx, ty, tz = cross((-2 * x, -2 * y, -2 * z), vector)
-    cx, cy, cz = cross((-x, -y, -z), (tx, ty, tz))
-    return vector[0] + w * tx + cx, vector[1] + w * ty + cy, vector[2] + w * tz + cz
+def _parts(numbers: np.ndarray) -> list[np.ndarray]:
+    return [numbers[..., axis] for axis in range(numbers.shape[-1])]
+
+
+def _vectors(*parts: np.ndarray) -> np.ndarray:
+    whole = np.empty((*parts[0].shape, len(parts)))
+    for axis, part in enumerate(parts):
+        whole[..., axis] = part
+    return whole

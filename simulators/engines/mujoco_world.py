@@ -1,25 +1,27 @@
 """MuJoCo as a second back end: the same humanoid and tracker, another engine's contacts. Needs the extra `mujoco`.
 
-MuJoCo integrates joint springs and dampers with its contacts, so here joints are implicit springs towards the moving
-reference: stiffness K, damping D + K h and armature h D + h² K make one explicit Euler step equal to an implicit one.
+Joints are implicit springs towards the moving reference: stiffness K, damping D + K h and armature h D + h² K make one
+explicit Euler step equal to an implicit one. MuJoCo integrates dampers and armature with its contacts; the springs,
+whose targets belong to a motion and not to a model, are applied to it.
 Torque limits bound the feed-forward torques alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.correction.support import Support
+from selfcorrect.motion.rotations import applied, composed, inverted, rotation_vectors
 from selfcorrect.simulators.body.frames import to_simulator
 from selfcorrect.simulators.body.humanoid import SOLE_RADIUS_M, Humanoid
-from selfcorrect.simulators.body.vectors import Numbers, cross
+from selfcorrect.simulators.body.vectors import cross, rotation_vector
 from selfcorrect.simulators.engines.props import NOWHERE_M, Hold, Props, Slab
-from selfcorrect.simulators.engines.world import PerJoint, RootState
+from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.planning.reference import Reference
 from selfcorrect.simulators.settings import EngineSettings
 
@@ -29,118 +31,194 @@ STIFFNESS_NM_RAD = {"hip": 500, "knee": 500, "ankle": 400, "foot": 100, "collar"
 SPINE_STIFFNESS_NM_RAD = 1000
 
 
+@dataclass(frozen=True, eq=False)
+class _Build:
+    """A body compiled, alone or with what carries it beside the floor."""
+
+    body: Humanoid
+    props: Props
+    model: Any
+    stiffness: np.ndarray
+    """(J, 1) of the joints' springs, N m/rad; what of a model moves is set at every step, so they are none of it."""
+    damping: np.ndarray
+    """(3 J,) N m s/rad."""
+    armature: np.ndarray
+    """(3 J,) kg m²."""
+    data: list[Any]
+    """A state of it for each motion that follows."""
+
+    @classmethod
+    def of(cls, body: Humanoid, supports: Sequence[Support], settings: EngineSettings, step_s: float) -> Self:
+        """Compile a body."""
+        props = Props.of(body, supports)
+        model = mujoco.MjModel.from_xml_string(mjcf(body, settings, step_s, props))
+        stiffness = np.array([settings.mujoco.stiffening * _stiffness(part) for part in body.tree.parts[1:]])
+        damping = np.maximum(0.05 * stiffness, 2 * np.sqrt(stiffness * _subtree_inertia(body)[1:]))
+        along = np.repeat(damping + stiffness * step_s, 3)
+        armature = np.repeat(damping * step_s + stiffness * step_s**2, 3)
+        build = cls(body, props, model, stiffness[:, None], along, armature, [])
+        speeds = build.addresses().speeds
+        model.dof_damping[speeds], model.dof_armature[speeds] = along, armature
+        return build
+
+    def addresses(self) -> _Addresses:
+        """MuJoCo numbers bodies depth first: where ours are, and the numbers of their joints."""
+        bodies = np.array([self.model.body(str(link)).id for link in range(len(self.body))])
+        joints = self.model.body_jntadr[bodies[1:]]
+        poses = (self.model.jnt_qposadr[joints][:, None] + [1, 2, 3, 0]).ravel()  # wxyz, read as xyzw
+        return _Addresses(bodies, poses, (self.model.jnt_dofadr[joints][:, None] + np.arange(3)).ravel())
+
+
+class _Addresses(NamedTuple):
+    """Where the numbers of links are among MuJoCo's."""
+
+    bodies: np.ndarray
+    """(L,)."""
+    poses: np.ndarray
+    """(4 J,) of the joints' rotations."""
+    speeds: np.ndarray
+    """(3 J,) of the joints' velocities."""
+
+
 class MuJoCoWorld:
-    """MuJoCo in this process."""
+    """MuJoCo in this process: a model for each body, a state for each motion."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
-        self._body: Humanoid | None = None
-        self._props = Props({}, {})
+        self._alone: dict[Humanoid, _Build] = {}
+        self._step_s = 0.0
 
-    def build(self, body: Humanoid, step_s: float, supports: Sequence[Support] = ()) -> None:
-        """Compile the body, unless it is the one already there at the same step, alone."""
-        if body is self._body and step_s == self._step_s and not (supports or self._props):
-            return
-        self._body, self._step_s = body, step_s
-        self._props = Props.of(body, supports)
-        self.model = mujoco.MjModel.from_xml_string(mjcf(body, self.settings, step_s, self._props))
-        self.data = mujoco.MjData(self.model)
-        self._find_links(len(body))
-        self._limits_nm, self._root_centre_m = body.torque_limit_nm[1:, None], body.centre_m[0]
-        stiffness = np.array([self.settings.mujoco.stiffening * _stiffness(part) for part in body.tree.parts[1:]])
-        damping = np.maximum(0.05 * stiffness, 2 * np.sqrt(stiffness * _subtree_inertia(body)[1:]))
-        self._damping = np.repeat(damping + stiffness * step_s, 3)
-        self._armature = np.repeat(damping * step_s + stiffness * step_s**2, 3)
-        self.model.jnt_stiffness[self._joints] = stiffness
-        self.model.dof_damping[self._speeds] = self._damping
-        self.model.dof_armature[self._speeds] = self._armature
+    def build(self, bodies: Sequence[Humanoid], step_s: float, supports: Sequence[Sequence[Support]]) -> None:
+        """Compile the bodies, but those that are already there at the same step, alone."""
+        known = self._alone if step_s == self._step_s else {}
+        self._alone, self._step_s, self._builds, self._data = {}, step_s, [], []
+        used: dict[_Build, int] = {}
+        for body, own in zip(bodies, supports, strict=True):
+            build = self._alone.get(body) or known.get(body) if not own else None
+            build = build or _Build.of(body, own, self.settings, step_s)
+            if not own:
+                self._alone[body] = build
+            count = used[build] = used.get(build, 0) + 1
+            if len(build.data) < count:
+                build.data.append(mujoco.MjData(build.model))
+            self._builds.append(build)
+            self._data.append(build.data[count - 1])
+        self._where = self._builds[0].addresses()
+        self._stiffness = np.stack([build.stiffness for build in self._builds])
+        self._centre_m = np.stack([body.centre_m[0] for body in bodies])
+        model, count = self._builds[0].model, len(bodies)
+        self._poses, self._speeds = np.zeros((count, model.nq)), np.zeros((count, model.nv))
+        self._applied = np.zeros((count, model.nv))
+        self._places_m, self._loads_n = np.zeros((count, len(bodies[0]), 3)), np.zeros((count, len(bodies[0])))
+        self._running: Sequence[int] = range(count)
 
-    def _find_links(self, links: int) -> None:
-        """MuJoCo numbers bodies depth first: where ours are, and the addresses of their joints' numbers."""
-        self._bodies = np.array([self.model.body(str(link)).id for link in range(links)])
-        self._joints = self.model.body_jntadr[self._bodies[1:]]
-        self._poses = (self.model.jnt_qposadr[self._joints][:, None] + [1, 2, 3, 0]).ravel()  # wxyz, read as xyzw
-        self._speeds = (self.model.jnt_dofadr[self._joints][:, None] + np.arange(3)).ravel()
-
-    def show(self, supports: Collection[int]) -> None:
+    def show(self, body: int, supports: Collection[int]) -> None:
         """Move slabs to their places, or away; hold hands where they are, or let them go."""
-        for slab, place_m in enumerate(self._props.slab_places_m(supports, self._height_m)):
-            self.data.mocap_pos[slab] = place_m
-        for grip, (index, hold) in enumerate(self._props.holds.items()):
-            if index in supports and not self.data.eq_active[grip]:
-                turn = self.data.xmat[self._bodies[hold.link]].reshape(3, 3)
-                self.model.eq_data[grip, :3] = hold.hand_m
-                self.model.eq_data[grip, 3:6] = self.data.xpos[self._bodies[hold.link]] + turn @ hold.hand_m
-            self.model.eq_data[grip, 3:6] = hold.drawn(self.model.eq_data[grip, 3:6])
-            self.data.eq_active[grip] = index in supports
+        build, data = self._builds[body], self._data[body]
 
-    def _height_m(self, link: int) -> float:
-        """Height of a link's joint, or of the root's origin."""
-        return float(self.data.xpos[self._bodies[link]][2])
+        def height_m(link: int) -> float:
+            """Height of a link's joint, or of the root's origin."""
+            return float(data.xpos[self._where.bodies[link]][2])
 
-    def drive(self, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray) -> tuple[list, list]:
+        for slab, place_m in enumerate(build.props.slab_places_m(supports, height_m)):
+            data.mocap_pos[slab] = place_m
+        for grip, (index, hold) in enumerate(build.props.holds.items()):
+            anchors = build.model.eq_data[grip]
+            if index in supports and not data.eq_active[grip]:
+                link = self._where.bodies[hold.link]
+                anchors[:3] = hold.hand_m
+                anchors[3:6] = data.xpos[link] + data.xmat[link].reshape(3, 3) @ hold.hand_m
+            anchors[3:6] = hold.drawn(anchors[3:6])
+            data.eq_active[grip] = index in supports
+
+    def drive(
+        self, body: Humanoid, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Springs aim at the end of each step; torques make up for dampers and armature, which know no reference."""
-        step_s, steps = self._step_s, len(times_s)
-        around = reference.rotations(np.append(times_s, times_s[-1] + step_s) + 0.5 * step_s)[:, 1:]
-        before = reference.rotations(np.append(times_s, times_s[-1] + step_s) - 0.5 * step_s)[:, 1:]
-        velocity = (Rotation.from_quat(before).inv() * Rotation.from_quat(around)).as_rotvec() / step_s
-        velocity = velocity.reshape(steps + 1, -1)
-        acceleration = np.diff(velocity, axis=0) / step_s
-        made_up = self._damping * velocity[:-1] + self._armature * acceleration
-        torques_nm = np.clip(torques_nm, -self._limits_nm, self._limits_nm) + made_up.reshape(torques_nm.shape)
-        return reference.rotations(times_s + step_s)[:, 1:].tolist(), torques_nm.tolist()
+        step_s, limits_nm = self._step_s, body.torque_limit_nm[1:, None]
+        build = next(build for build in self._builds if build.body is body)
+        around, before = (
+            reference.rotations(np.append(times_s, times_s[-1] + step_s) + shift_s)[:, :, 1:]
+            for shift_s in (0.5 * step_s, -0.5 * step_s)
+        )
+        velocity = rotation_vectors(composed(inverted(before), around)) / step_s
+        velocity = velocity.reshape(*velocity.shape[:2], -1)
+        made_up = build.damping * velocity[:-1] + build.armature * np.diff(velocity, axis=0) / step_s
+        torques_nm = np.clip(torques_nm, -limits_nm, limits_nm) + made_up.reshape(torques_nm.shape)
+        return reference.rotations(times_s + step_s)[:, :, 1:], torques_nm
 
-    def reset(self, root: RootState, rotations: PerJoint, velocities_rad_s: PerJoint) -> None:
-        """Place root and joints."""
-        turn = Rotation.from_quat(root.orientation)
-        lever_m = turn.apply(self._root_centre_m)
-        mujoco.mj_resetData(self.model, self.data)
-        self.data.qpos[:3] = root.position_m - lever_m
-        self.data.qpos[[4, 5, 6, 3]] = root.orientation
-        self.data.qpos[self._poses] = np.ravel(rotations)
-        self.data.qvel[:3] = root.velocity_m_s - np.cross(root.angular_velocity_rad_s, lever_m)
-        self.data.qvel[3:6] = turn.apply(root.angular_velocity_rad_s, inverse=True)
-        self.data.qvel[self._speeds] = np.ravel(velocities_rad_s)
-        mujoco.mj_forward(self.model, self.data)
+    def reset(self, roots: RootState, rotations: np.ndarray, velocities_rad_s: np.ndarray) -> None:
+        """Place roots and joints."""
+        lever_m = applied(roots.orientation, self._centre_m)
+        poses, speeds = np.zeros_like(self._poses), np.zeros_like(self._speeds)
+        poses[:, :3], poses[:, [4, 5, 6, 3]] = roots.position_m - lever_m, roots.orientation
+        poses[:, self._where.poses] = rotations.reshape(len(poses), -1)
+        speeds[:, :3] = roots.velocity_m_s - cross(roots.angular_velocity_rad_s, lever_m)
+        speeds[:, 3:6] = applied(inverted(roots.orientation), roots.angular_velocity_rad_s)
+        speeds[:, self._where.speeds] = velocities_rad_s.reshape(len(poses), -1)
+        for build, data, pose, speed in zip(self._builds, self._data, poses, speeds, strict=True):
+            mujoco.mj_resetData(build.model, data)
+            data.qpos[:], data.qvel[:] = pose, speed
+            mujoco.mj_forward(build.model, data)
+        self._running = range(len(poses))
+        self._read()
 
-    def step(self, targets: PerJoint, torques_nm: PerJoint, force_n: Numbers, torque_nm: Numbers) -> None:
-        """Set springs, torques and the root wrench, then advance."""
-        self.model.qpos_spring[self._poses] = np.ravel(targets)
-        self.data.qfrc_applied[self._speeds] = np.ravel(torques_nm)
-        self.data.xfrc_applied[1, :3] = force_n
-        self.data.xfrc_applied[1, 3:] = torque_nm
-        mujoco.mj_step(self.model, self.data)
-        mujoco.mj_kinematics(self.model, self.data)
+    def step(
+        self,
+        running: Sequence[int],
+        targets: np.ndarray,
+        torques_nm: np.ndarray,
+        force_n: np.ndarray,
+        torque_nm: np.ndarray,
+    ) -> None:
+        """Set springs, torques and root wrenches, then advance."""
+        count, self._running = len(targets), running
+        sprung_rad = rotation_vector(composed(inverted(targets), self.rotations()[:count]))
+        applied_nm = torques_nm - self._stiffness[:count] * sprung_rad
+        self._applied[:count, self._where.speeds] = applied_nm.reshape(count, -1)
+        wrenches = np.concatenate([force_n, torque_nm], axis=-1)
+        for body in running:
+            model, data = self._builds[body].model, self._data[body]
+            data.qfrc_applied[:] = self._applied[body]
+            data.xfrc_applied[1] = wrenches[body]
+            mujoco.mj_step(model, data)
+            mujoco.mj_kinematics(model, data)
+        self._read()
+
+    def _read(self) -> None:
+        """Take over the state of the bodies that ran."""
+        for body in self._running:
+            data = self._data[body]
+            self._poses[body], self._speeds[body] = data.qpos, data.qvel
+            self._places_m[body] = data.xpos[self._where.bodies]
 
     def root(self) -> RootState:
-        """State of the root."""
-        *origin_m, w, x, y, z = self.data.qpos[:7].tolist()
-        *velocity_m_s, p, q, r = self.data.qvel[:6].tolist()
-        xx, xy, xz, yx, yy, yz, zx, zy, zz = self.data.xmat[1].tolist()
-        angular_rad_s = xx * p + xy * q + xz * r, yx * p + yy * q + yz * r, zx * p + zy * q + zz * r
-        centre_m = self.data.xipos[1].tolist()
-        lever_m = [centre - origin for centre, origin in zip(centre_m, origin_m, strict=True)]
-        turning_m_s = cross(angular_rad_s, lever_m)
-        at_centre_m_s = [one + other for one, other in zip(velocity_m_s, turning_m_s, strict=True)]
-        return RootState(centre_m, (x, y, z, w), at_centre_m_s, angular_rad_s)
+        """State of the roots."""
+        turn = self._poses[:, [4, 5, 6, 3]]
+        angular_rad_s, lever_m = applied(turn, self._speeds[:, 3:6]), applied(turn, self._centre_m)
+        velocity_m_s = self._speeds[:, :3] + cross(angular_rad_s, lever_m)
+        return RootState(self._poses[:, :3] + lever_m, turn, velocity_m_s, angular_rad_s)
 
-    def rotations(self) -> list[Numbers]:
+    def rotations(self) -> np.ndarray:
         """Rotations of all joints."""
-        return self.data.qpos[self._poses].reshape(-1, 4).tolist()
+        return self._poses[:, self._where.poses].reshape(len(self._poses), -1, 4)
 
-    def positions_m(self, links: Sequence[int]) -> list[Numbers]:
+    def positions_m(self, links: Sequence[int]) -> np.ndarray:
         """Where the joints of some links are."""
-        return self.data.xpos[self._bodies[list(links)]].tolist()
+        return self._places_m[:, links]
 
-    def loads_n(self) -> list[float]:
+    def loads_n(self) -> np.ndarray:
         """Vertical force of the surroundings on each link."""
-        touching, loads_n = self.data.contact, np.zeros(self.model.nbody)
-        edges = touching.efc_address[:, None] + np.arange(4)  # of a pyramid, which add up to the normal force
-        upward_n = self.data.efc_force[edges].sum(axis=1) * touching.frame[:, 2]
-        one, other = self.model.geom_bodyid[touching.geom].T  # the normal points from one to the other
-        np.add.at(loads_n, other, upward_n)
-        np.add.at(loads_n, one, -upward_n)
-        return loads_n[self._bodies].tolist()
+        for body in self._running:
+            model, data = self._builds[body].model, self._data[body]
+            touching, loads_n = data.contact, np.zeros(model.nbody)
+            edges = touching.efc_address[:, None] + np.arange(4)  # of a pyramid, which add up to the normal force
+            upward_n = data.efc_force[edges].sum(axis=1) * touching.frame[:, 2]
+            one, other = model.geom_bodyid[touching.geom].T  # the normal points from one to the other
+            np.add.at(loads_n, other, upward_n)
+            np.add.at(loads_n, one, -upward_n)
+            self._loads_n[body] = loads_n[self._where.bodies]
+        return self._loads_n
 
 
 def mjcf(body: Humanoid, settings: EngineSettings, step_s: float, props: Props) -> str:

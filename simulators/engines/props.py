@@ -11,8 +11,9 @@ import numpy as np
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.simulators.body.frames import to_simulator
 from selfcorrect.simulators.body.humanoid import Humanoid
-from selfcorrect.simulators.body.vectors import Numbers
 from selfcorrect.simulators.planning.ground import carried_links, carried_places
+
+Numbers = Sequence[float]
 
 SLAB_M = 0.1
 NOWHERE_M = (0.0, 0.0, -100.0)

@@ -12,17 +12,19 @@ import numpy as np
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.simulators.body.frames import to_simulator
 from selfcorrect.simulators.body.humanoid import Humanoid
-from selfcorrect.simulators.body.vectors import Numbers
 from selfcorrect.simulators.engines.bullet import pybullet
-from selfcorrect.simulators.engines.props import GRIP_N, NOWHERE_M, Hold, Props, Slab
+from selfcorrect.simulators.engines.props import GRIP_N, NOWHERE_M, Hold, Numbers, Props, Slab
 from selfcorrect.simulators.engines.urdf import urdf
-from selfcorrect.simulators.engines.world import PerJoint, RootState
+from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.planning.reference import Reference
 from selfcorrect.simulators.settings import EngineSettings
 
+PerJoint = Sequence[Numbers]
+"""Three or four numbers for each joint; the root has none."""
+
 
 class PyBulletWorld:
-    """PyBullet in this process, without a window.
+    """PyBullet in this process, without windows: each body in a simulation of its own.
 
     A ball joint's position motor in PyBullet is a velocity constraint: within one step it removes the share `erp` of
     the distance to its target and ignores any target velocity. Targets therefore lead by one step over `erp`, which
@@ -31,26 +33,90 @@ class PyBulletWorld:
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
+        self.simulations: list[Simulation] = []
+        """Those of all bodies, and more that wait for other ones."""
+
+    def build(self, bodies: Sequence[Humanoid], step_s: float, supports: Sequence[Sequence[Support]]) -> None:
+        """Load the bodies, unless they are those already there, alone."""
+        self._step_s = step_s
+        while len(self.simulations) < len(bodies):
+            self.simulations.append(Simulation(self.settings))
+        self._used = self.simulations[: len(bodies)]
+        for simulation, body, own in zip(self._used, bodies, supports, strict=True):
+            simulation.build(body, step_s, own)
+
+    def show(self, body: int, supports: Collection[int]) -> None:
+        """Move slabs to their places, or away; hold hands where they are, or let them go."""
+        self.simulations[body].show(supports)
+
+    def drive(
+        self, body: Humanoid, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Targets lead by a step over `erp`; torques are cut at the joints' strength."""
+        targets = reference.rotations(times_s + self._step_s / self.settings.bullet.joint_erp)[:, :, 1:]
+        limits_nm = body.torque_limit_nm[1:, None]
+        return targets, np.clip(torques_nm, -limits_nm, limits_nm)
+
+    def reset(self, roots: RootState, rotations: np.ndarray, velocities_rad_s: np.ndarray) -> None:
+        """Place roots and joints."""
+        rows = [values.tolist() for values in (*roots, rotations, velocities_rad_s)]
+        for simulation, *row in zip(self._used, *rows, strict=True):
+            simulation.reset(*row)
+
+    def step(
+        self,
+        running: Sequence[int],
+        targets: np.ndarray,
+        torques_nm: np.ndarray,
+        force_n: np.ndarray,
+        torque_nm: np.ndarray,
+    ) -> None:
+        """Set motors, torques and root wrenches, which all last for one step, then advance."""
+        rows = [values.tolist() for values in (targets, torques_nm, force_n, torque_nm)]
+        for body in running:
+            self._used[body].step(*(row[body] for row in rows))
+
+    def root(self) -> RootState:
+        """State of the roots."""
+        numbers = np.array([simulation.root() for simulation in self._used])
+        return RootState(*np.split(numbers, (3, 7, 10), axis=1))
+
+    def rotations(self) -> np.ndarray:
+        """Rotations of all joints."""
+        return np.array([simulation.rotations() for simulation in self._used])
+
+    def positions_m(self, links: Sequence[int]) -> np.ndarray:
+        """Where the joints of some links are, not where their centres of mass are."""
+        return np.array([simulation.positions_m(links) for simulation in self._used])
+
+    def loads_n(self) -> np.ndarray:
+        """Vertical force of the surroundings on each link."""
+        return np.array([simulation.loads_n() for simulation in self._used])
+
+
+class Simulation:
+    """A floor, one body, and what carries it beside the floor."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._settings = settings
         self.client = pybullet.connect(pybullet.DIRECT)
         self.close = weakref.finalize(self, pybullet.disconnect, self.client)
-        """Free the simulation; happens by itself when the world is forgotten."""
+        """Free the simulation; happens by itself when it is forgotten."""
         self._body: Humanoid | None = None
         self._props = Props({}, {})
-        self._step_s = 0.0
 
-    def build(self, body: Humanoid, step_s: float, supports: Sequence[Support] = ()) -> None:
+    def build(self, body: Humanoid, step_s: float, supports: Sequence[Support]) -> None:
         """Load the body, unless it is the one already there, alone."""
-        self._step_s = step_s
         pybullet.setPhysicsEngineParameter(fixedTimeStep=step_s, physicsClientId=self.client)
         if body is not self._body or supports or self._props:
-            self._load(body)
+            self._load(body, step_s)
             self._body, self._props = body, Props.of(body, supports)
             self._slabs = [self._slab(slab) for slab in self._props.slabs.values()]
             self._grips = {index: _Grip(body, hold) for index, hold in self._props.holds.items()}
 
     def _height_m(self, link: int) -> float:
         """Height of a link's joint, or of the root's centre."""
-        return (self.positions_m([link])[0] if link else self.root().position_m)[2]
+        return self.positions_m([link])[0][2] if link else self.root()[2]
 
     def _slab(self, slab: Slab) -> int:
         """A slab, at first far below the floor."""
@@ -70,12 +136,12 @@ class PyBulletWorld:
         for index, grip in self._grips.items():
             grip.pull(self.body_id, self.client) if index in supports else grip.let_go(self.client)
 
-    def _load(self, body: Humanoid) -> None:
-        client, settings = {"physicsClientId": self.client}, self.settings
+    def _load(self, body: Humanoid, step_s: float) -> None:
+        client, settings = {"physicsClientId": self.client}, self._settings
         pybullet.resetSimulation(**client)
         pybullet.setGravity(*to_simulator(np.array(body.gravity_m_s2)), **client)
         pybullet.setPhysicsEngineParameter(
-            fixedTimeStep=self._step_s,
+            fixedTimeStep=step_s,
             numSolverIterations=settings.bullet.solver_iterations,
             numSubSteps=0,
             erp=settings.bullet.joint_erp,
@@ -114,21 +180,23 @@ class PyBulletWorld:
                 physicsClientId=self.client,
             )
 
-    def drive(self, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray) -> tuple[list, list]:
-        """Targets lead by a step over `erp`; torques are cut at the joints' strength."""
-        targets = reference.rotations(times_s + self._step_s / self.settings.bullet.joint_erp)[:, 1:]
-        limits_nm = np.array(self._strengths)
-        return targets.tolist(), np.clip(torques_nm, -limits_nm, limits_nm).tolist()
-
-    def reset(self, root: RootState, rotations: PerJoint, velocities_rad_s: PerJoint) -> None:
+    def reset(
+        self,
+        position_m: Numbers,
+        orientation: Numbers,
+        velocity_m_s: Numbers,
+        angular_rad_s: Numbers,
+        rotations: PerJoint,
+        velocities_rad_s: PerJoint,
+    ) -> None:
         """Place root and joints."""
         client = {"physicsClientId": self.client}
-        pybullet.resetBasePositionAndOrientation(self.body_id, root.position_m, root.orientation, **client)
-        pybullet.resetBaseVelocity(self.body_id, root.velocity_m_s, root.angular_velocity_rad_s, **client)
+        pybullet.resetBasePositionAndOrientation(self.body_id, position_m, orientation, **client)
+        pybullet.resetBaseVelocity(self.body_id, velocity_m_s, angular_rad_s, **client)
         pybullet.resetJointStatesMultiDof(self.body_id, self._joints, rotations, velocities_rad_s, **client)
 
     def step(self, targets: PerJoint, torques_nm: PerJoint, force_n: Numbers, torque_nm: Numbers) -> None:
-        """Set motors, torques and the root wrench, which all last for one step, then advance."""
+        """Set motors, torques and the root wrench, then advance."""
         client, body, joints = self.client, self.body_id, self._joints
         pybullet.setJointMotorControlMultiDofArray(
             body,
@@ -149,11 +217,11 @@ class PyBulletWorld:
         pybullet.applyExternalTorque(body, -1, torque_nm, pybullet.WORLD_FRAME, physicsClientId=client)
         pybullet.stepSimulation(physicsClientId=client)
 
-    def root(self) -> RootState:
-        """State of the root."""
+    def root(self) -> list[float]:
+        """Position, orientation, velocity and angular velocity of the root."""
         position_m, orientation = pybullet.getBasePositionAndOrientation(self.body_id, physicsClientId=self.client)
         velocity_m_s, angular_rad_s = pybullet.getBaseVelocity(self.body_id, physicsClientId=self.client)
-        return RootState(position_m, orientation, velocity_m_s, angular_rad_s)
+        return [*position_m, *orientation, *velocity_m_s, *angular_rad_s]
 
     def rotations(self) -> list[Numbers]:
         """Rotations of all joints."""
@@ -161,7 +229,7 @@ class PyBulletWorld:
         return [state[0] for state in states]
 
     def positions_m(self, links: Sequence[int]) -> list[Numbers]:
-        """Where the joints of some links are, not where their centres of mass are."""
+        """Where the joints of some links are."""
         joints = [link - 1 for link in links]
         states = pybullet.getLinkStates(self.body_id, joints, computeForwardKinematics=1, physicsClientId=self.client)
         return [state[4] for state in states]

@@ -17,6 +17,8 @@ class Engine(Row):
 
     step: str = ""
     """What advances its time, "module:function", which benchmarks clock; "" where there is none."""
+    together: int = 8
+    """Bodies that are simulated at once, at most: many share the work of their control, each takes its memory."""
 
 
 ENGINES = Registry(
@@ -34,6 +36,7 @@ ENGINES = Registry(
             summary="MuJoCo, with implicit springs and soft contacts: faster, and needs less help.",
             needs="mujoco",
             step="mujoco:mj_step",
+            together=64,
         ),
     ),
     group="selfcorrect.engines",

@@ -9,7 +9,7 @@ problem is solved in forces divided by each point's contact activation. Solver: 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -38,12 +38,6 @@ class ContactPlan:
     """(N, T, C) in [0, 1], how well each point can carry."""
     rest: np.ndarray
     """(N, T, 6) force and moment about the centre of mass that contacts cannot explain."""
-
-    def of(self, index: int) -> ContactPlan:
-        """The plan of one motion of the batch, without the axis of motions."""
-        needs = Demand(**{field.name: getattr(self.needs, field.name)[index] for field in fields(Demand)})
-        arrays = (getattr(self, field.name)[index] for field in fields(ContactPlan) if field.name != "needs")
-        return ContactPlan(needs, *arrays)
 
 
 def plan_contacts(

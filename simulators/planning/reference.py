@@ -7,36 +7,35 @@ from typing import Self
 
 import numpy as np
 from scipy.interpolate import CubicSpline
+from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.kinematics import continuous
-from selfcorrect.motion.rotations import turns
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Natural cubic splines through root positions and (renormalised) quaternions of L links, held at both ends."""
+    """Natural cubic splines through root positions and (renormalised) quaternions of N bodies, held at both ends."""
 
     root_m: CubicSpline
-    """Spline to (..., 3)."""
+    """Spline to (N, 3)."""
     quaternions: CubicSpline
-    """Spline to (..., 4 L)."""
+    """Spline to (N, L, 4)."""
     seconds: float
     """How long they last."""
 
     @classmethod
     def through(cls, root_m: np.ndarray, rotations: np.ndarray, fps: float) -> Self:
-        """Root positions (T, 3) and rotations (T, L, 4) at `fps` frames per second."""
+        """Root positions (T, N, 3) and rotations (T, N, L, 4) at `fps` frames per second."""
         times_s = np.arange(len(root_m)) / fps
-        flat = continuous(rotations).reshape(len(rotations), -1)
-        return cls(_natural(times_s, root_m), _natural(times_s, flat), float(times_s[-1]))
+        return cls(_natural(times_s, root_m), _natural(times_s, continuous(rotations)), float(times_s[-1]))
 
     def rotations(self, times_s: np.ndarray) -> np.ndarray:
-        """Unit quaternions (S, L, 4) at times (S,), which are held within the duration."""
-        raw = self.quaternions(np.clip(times_s, 0.0, self.seconds)).reshape(len(times_s), -1, 4)
+        """Unit quaternions (S, N, L, 4) at times (S,), which are held within the duration."""
+        raw = self.quaternions(np.clip(times_s, 0.0, self.seconds))
         return raw / np.linalg.norm(raw, axis=-1, keepdims=True)
 
     def positions_m(self, times_s: np.ndarray) -> np.ndarray:
-        """Root positions (S, 3) at times (S,), held within the duration."""
+        """Root positions (S, N, 3) at times (S,), held within the duration."""
         return self.root_m(np.clip(times_s, 0.0, self.seconds))
 
 
@@ -46,7 +45,8 @@ def _natural(times_s: np.ndarray, values: np.ndarray) -> CubicSpline:
 
 def rotation_velocities(rotations: np.ndarray, step_s: float) -> np.ndarray:
     """Angular velocity (S, ..., 3) from each rotation (S, ..., 4) to the next, in the outer frame; the last is held."""
-    rates = turns(rotations) / step_s
+    after, before = (Rotation.from_quat(each.reshape(-1, 4)) for each in (rotations[1:], rotations[:-1]))
+    rates = (after * before.inv()).as_rotvec().reshape(*rotations[1:].shape[:-1], 3) / step_s
     return np.concatenate([rates, rates[-1:]])
 
 

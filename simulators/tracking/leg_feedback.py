@@ -8,29 +8,17 @@ stub its toes. No force comes from outside here: this is how bodies balance.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
 import numpy as np
 
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.rotations import composed, inverted, rotation_vectors
-from selfcorrect.simulators.body.frames import Y_UP_TO_Z_UP, to_simulator
-from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid
+from selfcorrect.simulators.body.humanoid import Humanoid
 from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
-from selfcorrect.simulators.body.vectors import (
-    Numbers,
-    Vector,
-    multiplied,
-    rotated_back,
-    rotation_error,
-    small_rotation,
-    turned,
-)
-from selfcorrect.simulators.engines.world import PerJoint, RootState
+from selfcorrect.simulators.body.vectors import rotated_back, rotation_error, small_rotation
+from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.planning.contact_plan import ContactPlan
-from selfcorrect.simulators.planning.reference import between_frames
 from selfcorrect.simulators.settings import PLAN, FeedbackSettings
+from selfcorrect.simulators.tracking.script import Script
 
 DIFFERENCE_M = 0.012
 STEEPEST_RAD_M = 8.0
@@ -59,84 +47,58 @@ def leg_jacobians(body: Humanoid, motions: MotionBatch, plans: ContactPlan) -> n
 
 
 class LegFeedback:
-    """Moves the leg targets of one motion, step by step, in the simulator's frame; remembers low-passed errors."""
+    """Moves the leg targets of N bodies, step by step, in the simulator's frame; remembers low-passed errors."""
 
-    def __init__(
-        self,
-        body: Humanoid,
-        plan: ContactPlan,
-        jacobians: np.ndarray,
-        fps: float,
-        times_s: np.ndarray,
-        settings: FeedbackSettings = PLAN.feedback,
-    ) -> None:
-        """`plan` and `jacobians` (T, 2, 3, 3, 3) are of one motion; times_s: (S,) of its steps."""
-        self._settings = settings
-        legs = Legs.of(body.tree)
-        self.ankles = legs.ankles.tolist()
-        self._joints = (np.stack([legs.hips, legs.knees, legs.ankles], axis=-1) - 1).tolist()
-        ankles_m = plan.needs.positions_m[:, legs.ankles]
-        load_n = plan.force_n[:, : len(body.soles), 1].reshape(len(ankles_m), 2, -1).sum(-1)
-        loaded = np.clip(load_n / (settings.full_load_bodyweights * body.total_mass_kg * GRAVITY_M_S2), 0.0, 1.0)
-        self._loaded = between_frames(loaded, fps, times_s).tolist()
-        self._ankles_m = between_frames(to_simulator(ankles_m), fps, times_s).tolist()
-        self._jacobians = (jacobians @ Y_UP_TO_Z_UP.as_matrix().T).reshape(len(jacobians), 2, 9, 3)
-        self._frames = np.round(times_s * fps).astype(int).tolist()
-        step_s = float(times_s[1] - times_s[0])
+    def __init__(self, legs: Legs, script: Script, step_s: float, settings: FeedbackSettings = PLAN.feedback) -> None:
+        """legs: those of the bodies' tree; step_s: time between steps."""
+        self._script, self._settings = script, settings
+        self._joints = np.stack([legs.hips, legs.knees, legs.ankles], axis=-1) - 1
         self._stand_pace, self._turn_pace, self._swing_pace = (
             min(1.0, step_s / lag_s) for lag_s in (settings.stand_lag_s, settings.turn_lag_s, settings.swing_lag_s)
         )
-        self._stand_m = [(0.0, 0.0), (0.0, 0.0)]
-        self._sagged_m = [0.0, 0.0]
-        self._turn_rad = (0.0, 0.0, 0.0)
+        count = script.loaded.shape[1]
+        self._stand_m, self._sagged_m, self._turn_rad = (
+            np.zeros((count, 2, 2)),
+            np.zeros((count, 2)),
+            np.zeros((count, 3)),
+        )
 
-    def move(
-        self, step: int, targets: PerJoint, goal: RootState, root: RootState, ankles_m: Sequence[Numbers]
-    ) -> PerJoint:
-        """The joint targets of a step with those of the legs moved; ankles_m: where the two ankles are."""
-        moved = targets.copy()
+    def move(self, step: int, frame: int, goal: RootState, root: RootState, ankles_m: np.ndarray) -> np.ndarray:
+        """The joint targets (n, J, 4) of a step with those of the legs moved.
+
+        frame: the frame nearest to the step; goal, root: of the first n bodies, as ankles_m (n, 2, 3), where their
+        ankles are.
+        """
+        bodies = slice(len(ankles_m))
+        targets, loaded = self._script.targets[step, bodies].copy(), self._script.loaded[step, bodies]
         tilt_rad = rotation_error(goal.orientation, root.orientation)
-        self._turn_rad = _toward(self._turn_rad, rotated_back(root.orientation, tilt_rad), self._turn_pace)
-        for foot, joints in enumerate(self._joints):
-            x, y = self._standing(step, foot, ankles_m[foot])
-            displaced_m = x, y, self._lift(step, foot, goal, root, tilt_rad)
-            if any(displaced_m):
-                turns_rad = (self._jacobians[self._frames[step], foot] @ displaced_m).tolist()
-                for place, joint in enumerate(joints):
-                    moved[joint] = turned(targets[joint], turns_rad[3 * place : 3 * place + 3])
-            if loaded := self._loaded[step][foot]:
-                moved[joints[0]] = self._upright(moved[joints[0]], loaded)
-        return moved
+        turn_rad = self._turn_rad[bodies]
+        turn_rad += self._turn_pace * (rotated_back(root.orientation, tilt_rad) - turn_rad)
+        wanted_m = self._script.ankles_m[step, bodies]
+        displaced_m = np.empty_like(ankles_m)
+        displaced_m[..., :2] = self._standing(loaded, ankles_m[..., :2] - wanted_m[..., :2])
+        displaced_m[..., 2] = self._lift(loaded, wanted_m, goal.position_m, root.position_m, tilt_rad)
+        turns_rad = (self._script.jacobians[frame, bodies] @ displaced_m[..., None]).reshape(-1, 2, 3, 3)
+        moved = composed(targets[:, self._joints], small_rotation(turns_rad))
+        upright_rad = (-self._settings.uprighting * loaded)[..., None] * turn_rad[:, None]
+        moved[:, :, 0] = composed(small_rotation(upright_rad), moved[:, :, 0])
+        targets[:, self._joints] = moved
+        return targets
 
-    def _standing(self, step: int, foot: int, ankle_m: Numbers) -> tuple[float, float]:
-        """How far the target of one ankle moves over the floor: with the load on it, to where the foot stands."""
-        wanted_m, pace = self._ankles_m[step][foot], self._stand_pace
-        x, y = self._stand_m[foot]
-        x += pace * (ankle_m[0] - wanted_m[0] - x)
-        y += pace * (ankle_m[1] - wanted_m[1] - y)
-        self._stand_m[foot] = x, y
-        loaded = self._loaded[step][foot] * min(1.0, self._settings.limit_m / max(math.hypot(x, y), 1e-9))
-        return loaded * x, loaded * y
+    def _standing(self, loaded: np.ndarray, off_m: np.ndarray) -> np.ndarray:
+        """How far (n, 2, 2) targets of ankles move over the floor: with the load on them, to where the feet stand."""
+        stand_m = self._stand_m[: len(off_m)]
+        stand_m += self._stand_pace * (off_m - stand_m)
+        far_m = np.hypot(stand_m[..., 0], stand_m[..., 1])
+        return (loaded * np.minimum(1.0, self._settings.limit_m / np.maximum(far_m, 1e-9)))[..., None] * stand_m
 
-    def _lift(self, step: int, foot: int, goal: RootState, root: RootState, tilt_rad: Numbers) -> float:
-        """How far the target of one ankle is lifted: in swing, by as much as root and tilt put it too low."""
-        wanted_m, goal_m = self._ankles_m[step][foot], goal.position_m
-        tilted_m = tilt_rad[0] * (wanted_m[1] - goal_m[1]) - tilt_rad[1] * (wanted_m[0] - goal_m[0])
-        too_high_m = root.position_m[2] - goal_m[2] - tilted_m
-        self._sagged_m[foot] += self._swing_pace * (too_high_m - self._sagged_m[foot])
-        return (1.0 - self._loaded[step][foot]) * min(self._settings.limit_m, max(0.0, -self._sagged_m[foot]))
-
-    def _upright(self, hip: Numbers, loaded: float) -> list[float]:
-        """The target of a hip that, the thigh being held by the foot, turns the pelvis back by its error."""
-        x, y, z = self._turn_rad
-        share = -self._settings.uprighting * loaded
-        return multiplied(small_rotation(share * x, share * y, share * z), hip)
-
-
-def _toward(value: Numbers, wanted: Numbers, pace: float) -> Vector:
-    """A step of a low-pass filter."""
-    return (
-        value[0] + pace * (wanted[0] - value[0]),
-        value[1] + pace * (wanted[1] - value[1]),
-        value[2] + pace * (wanted[2] - value[2]),
-    )
+    def _lift(
+        self, loaded: np.ndarray, wanted_m: np.ndarray, goal_m: np.ndarray, root_m: np.ndarray, tilt_rad: np.ndarray
+    ) -> np.ndarray:
+        """How far (n, 2) targets of ankles are lifted: in swing, by as much as root and tilt put them too low."""
+        ahead_m = wanted_m - goal_m[:, None]
+        tilted_m = tilt_rad[:, :1] * ahead_m[..., 1] - tilt_rad[:, 1:2] * ahead_m[..., 0]
+        too_high_m = (root_m[:, 2] - goal_m[:, 2])[:, None] - tilted_m
+        sagged_m = self._sagged_m[: len(wanted_m)]
+        sagged_m += self._swing_pace * (too_high_m - sagged_m)
+        return (1.0 - loaded) * np.minimum(self._settings.limit_m, np.maximum(0.0, -sagged_m))

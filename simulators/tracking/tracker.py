@@ -1,43 +1,29 @@
-"""Tracker: a simulated humanoid follows a motion by joint drives, feed-forward and a bounded root wrench."""
+"""Tracker: simulated humanoids follow motions by joint drives, feed-forward and a bounded root wrench."""
 
 from __future__ import annotations
 
-import gc
-import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.body.frames import (
-    from_simulator,
-    orientations_from_simulator,
-    orientations_to_simulator,
-    tensors_to_simulator,
-    to_simulator,
-)
-from selfcorrect.simulators.body.humanoid import Humanoid
-from selfcorrect.simulators.body.vectors import Numbers, cross
+from selfcorrect.simulators.body.frames import from_simulator, orientations_from_simulator
+from selfcorrect.simulators.body.leg_ik import Legs
+from selfcorrect.simulators.body.vectors import cross
 from selfcorrect.simulators.engines.props import present
-from selfcorrect.simulators.engines.world import PerJoint, RootState, World
-from selfcorrect.simulators.planning.contact_plan import ContactPlan
-from selfcorrect.simulators.planning.dynamics import joint_torques
-from selfcorrect.simulators.planning.reference import Reference, between_frames, rotation_velocities
+from selfcorrect.simulators.engines.world import RootState, World
 from selfcorrect.simulators.scene import PLAIN, Scene
 from selfcorrect.simulators.settings import TrackerSettings
-from selfcorrect.simulators.staging import push_n
 from selfcorrect.simulators.tracking.leg_feedback import LegFeedback
 from selfcorrect.simulators.tracking.root_wrench import root_wrench
+from selfcorrect.simulators.tracking.script import Planned, Script, script_of
 
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """What the bodies did.
+    """What a body did.
 
     motion: on the body's tree, the last good pose held where the body was given up; wrench: (S, 6) residual root force
     (N) and moment about the centre of mass (N m) of every simulation step, world; loads_n: (F, L) vertical force of the
@@ -51,127 +37,132 @@ class Track:
     lost_at: int | None
 
 
-class Step(NamedTuple):
-    """What one simulation step is given, in the simulator's frame.
+@dataclass(frozen=True, eq=False)
+class _Record:
+    """What N bodies did, in the simulator's frame: (T, N, ...) at frames, (S, N, ...) at steps."""
 
-    rest: (6,) wrench that contacts leave unexplained; inertia: (9,) of the whole body about its centre of mass;
-    lever_m: (3,) from the root's centre of mass to the body's.
-    """
+    centre_m: np.ndarray
+    orientations: np.ndarray
+    rotations: np.ndarray
+    loads_n: np.ndarray
+    wrench: np.ndarray
+    lost_at: np.ndarray
+    """(N,) frame at which each was given up, 0 for none."""
 
-    targets: PerJoint
-    torques_nm: PerJoint
-    rest: Numbers
-    inertia: Numbers
-    lever_m: Numbers
+    @classmethod
+    def empty(cls, frames: int, steps: int, bodies: int, links: int) -> _Record:
+        """Nothing yet."""
+        return cls(
+            centre_m=np.zeros((frames, bodies, 3)),
+            orientations=np.zeros((frames, bodies, 4)),
+            rotations=np.zeros((frames, bodies, links - 1, 4)),
+            loads_n=np.zeros((frames, bodies, links)),
+            wrench=np.zeros((steps, bodies, 6)),
+            lost_at=np.zeros(bodies, dtype=int),
+        )
+
+    def note(self, frame: int, world: World) -> None:
+        """The state of the bodies at a frame, and what bore them in the step before that."""
+        self.centre_m[frame], self.orientations[frame], *_ = world.root()
+        self.rotations[frame], self.loads_n[frame] = world.rotations(), world.loads_n()
+
+    def tracks(self, planned: Planned, first: int) -> list[Track]:
+        """Those of some planned motions, the first of which is that of body `first`."""
+        bodies, frames = slice(first, first + len(planned)), planned.frames
+        orientations = orientations_from_simulator(self.orientations[:frames, bodies].reshape(-1, 4))
+        lever_m = Rotation.from_quat(orientations).apply(planned.body.centre_m[0])
+        root_m = from_simulator(self.centre_m[:frames, bodies]) - lever_m.reshape(frames, -1, 3)
+        roots = orientations.reshape(frames, -1, 1, 4)
+        rotations = np.concatenate([roots, self.rotations[:frames, bodies]], axis=2)
+        wrench = from_simulator(self.wrench[:, bodies].reshape(len(self.wrench), -1, 2, 3))
+        tracks = []
+        for index, lost_at in enumerate(self.lost_at[bodies].tolist()):
+            held, last = np.minimum(np.arange(frames), (lost_at or frames) - 1), lost_at or frames - 1
+            motion = replace(planned.links[index], root_m=root_m[held, index], rotations=rotations[held, index])
+            steps = last * len(wrench) // (len(self.centre_m) - 1)
+            loads_n = self.loads_n[1 : last + 1, first + index]
+            tracks.append(Track(motion, wrench[:steps, index].reshape(-1, 6), loads_n, lost_at or None))
+        return tracks
 
 
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Tracking makes no cycles, and every collection would scan all the lists that it prepares."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-@_no_garbage_collection()
 def follow(
-    world: World,
-    body: Humanoid,
-    motion: Motion,
-    plan: ContactPlan,
-    jacobians: np.ndarray,
-    settings: TrackerSettings,
-    supports: Sequence[Support] = (),
-    scene: Scene = PLAIN,
-) -> Track:
-    """Simulate `body` following `motion` (on the body's tree, two frames or more), as explained by `plan`.
+    world: World, planned: Sequence[Planned], settings: TrackerSettings, scene: Scene = PLAIN
+) -> list[list[Track]]:
+    """Simulate bodies following their motions; what became of each of the planned ones.
 
-    `plan`, `jacobians` (T, 2, 3, 3, 3), see `leg_jacobians`, and `supports` are of this motion alone. A push of
-    the scene is no help, and not told as such.
+    Their trees may differ in lengths only, and their frame rates are one. What becomes of a motion does not depend on
+    the others. A push of the scene is no help, and not told as such.
     """
-    substeps = settings.engine.steps_per_frame(motion.fps)
-    times_s = np.arange((len(motion) - 1) * substeps + 1) / (motion.fps * substeps)
-    reference = Reference.through(motion.root_m, motion.rotations, motion.fps)
-    world.build(body, times_s[1], supports)
-    presence = present(supports, len(motion))
-    goals = _root_goals(body, reference, times_s)
-    steps = _steps(world, body, reference, plan, motion.fps, times_s[:-1])
-    _start(world, goals[0], reference.rotations(times_s[:2])[:, 1:], times_s[1])
-
-    wrench = root_wrench(settings.drive, body.total_mass_kg)
-    anchors = LegFeedback(body, plan, jacobians, motion.fps, times_s[:-1], settings.plan.feedback)
-    pushes_n = to_simulator(push_n(scene, times_s[:-1])).tolist()
-    poses, wrenches, loads_n, lost_at = [(world.root(), world.rotations())], [], [], None
-    for count, (goal, step) in enumerate(zip(goals, steps, strict=False), start=1):
-        root = world.root()
-        force_n, moment_nm = wrench(goal, root, step.rest, step.inertia)
-        lever_nm = cross(step.lever_m, force_n)
-        pushed_n = [one + other for one, other in zip(force_n, pushes_n[count - 1], strict=True)]
-        torque_nm = (moment_nm[0] + lever_nm[0], moment_nm[1] + lever_nm[1], moment_nm[2] + lever_nm[2])
-        targets = anchors.move(count - 1, step.targets, goal, root, world.positions_m(anchors.ankles))
-        if supports and (count - 1) % substeps == 0:
-            world.show(presence[(count - 1) // substeps])
-        world.step(targets, step.torques_nm, pushed_n, torque_nm)
-        wrenches.append(force_n + moment_nm)
-        if count % substeps == 0:
-            root = world.root()
-            loads_n.append(world.loads_n())
-            if not math.dist(root.position_m, goals[count].position_m) < settings.acceptance.lost_root_m:
-                lost_at = count // substeps
-                break
-            poses.append((root, world.rotations()))
-    poses += poses[-1:] * (len(motion) - len(poses))
-    return Track(_as_motion(body, motion, poses), _wrenches_world(wrenches), np.array(loads_n), lost_at)
-
-
-def _root_goals(body: Humanoid, reference: Reference, times_s: np.ndarray) -> list[RootState]:
-    """The reference root at equally spaced times (S,), in the simulator's frame."""
-    step_s = times_s[1]
-    root_m, orientations = reference.positions_m(times_s), reference.rotations(times_s)[:, 0]
-    centre_m = root_m + Rotation.from_quat(orientations).apply(body.centre_m[0])
-    columns = (
-        to_simulator(centre_m),
-        orientations_to_simulator(orientations),
-        to_simulator(np.gradient(centre_m, step_s, axis=0)),
-        to_simulator(rotation_velocities(orientations, step_s)),
+    longest_first = sorted(range(len(planned)), key=lambda index: -planned[index].frames)
+    tracks = dict(
+        zip(longest_first, _follow(world, [planned[index] for index in longest_first], settings, scene), strict=True)
     )
-    return [RootState(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    return [tracks[index] for index in range(len(planned))]
 
 
-def _steps(
-    world: World, body: Humanoid, reference: Reference, plan: ContactPlan, fps: float, times_s: np.ndarray
-) -> list[Step]:
-    """The plan and the drive at every step's time (S,)."""
-    root_m = plan.needs.positions_m[:, 0]
-    centre_m = root_m + Rotation.from_quat(plan.needs.orientations[:, 0]).apply(body.centre_m[0])
-    rest = np.concatenate([to_simulator(plan.rest[:, :3]), to_simulator(plan.rest[:, 3:])], axis=-1)
-    lever_m = to_simulator(plan.needs.centre_m - centre_m)
-    inertia = tensors_to_simulator(plan.needs.inertia_kgm2).reshape(-1, 9)
-    forward_nm = joint_torques(body, plan.needs, plan.force_n, plan.points_m)
-    targets, torques_nm = world.drive(reference, times_s, between_frames(forward_nm, fps, times_s))
-    aids = (between_frames(values, fps, times_s).tolist() for values in (rest, inertia, lever_m))
-    return [Step(*row) for row in zip(targets, torques_nm, *aids, strict=True)]
+def _follow(world: World, planned: Sequence[Planned], settings: TrackerSettings, scene: Scene) -> list[list[Track]]:
+    """The same for motions in the order of their lengths, so that those that still go on are the first ones."""
+    bodies = [each.body for each in planned for _ in range(len(each))]
+    fps, substeps = planned[0].links.fps, settings.engine.steps_per_frame(planned[0].links.fps)
+    world.build(bodies, 1 / (fps * substeps), [own for each in planned for own in each.supports])
+    script = Script.joined([script_of(world, each, settings, scene) for each in planned])
+    record = _Record.empty(planned[0].frames, len(script.targets), len(bodies), len(bodies[0]))
+    _simulate(world, planned, script, record, settings)
+    starts = np.cumsum([0, *map(len, planned)]).tolist()
+    return [record.tracks(each, start) for each, start in zip(planned, starts, strict=False)]
 
 
-def _start(world: World, goal: RootState, rotations: np.ndarray, step_s: float) -> None:
-    """Put the body on its reference, moving with it; rotations: (2, L − 1, 4) of the joints now and a step later."""
-    turns = Rotation.from_quat(rotations[0]).inv() * Rotation.from_quat(rotations[1])
-    world.reset(goal, rotations[0].tolist(), (turns.as_rotvec() / step_s).tolist())
+def _simulate(
+    world: World, planned: Sequence[Planned], script: Script, record: _Record, settings: TrackerSettings
+) -> None:
+    """Take the bodies through their script, each as long as it has frames and is not lost."""
+    substeps = settings.engine.steps_per_frame(planned[0].links.fps)
+    frames = np.repeat([each.frames for each in planned], [len(each) for each in planned])
+    presence = [present(own, each.frames) if own else [] for each in planned for own in each.supports]
+    control = _Control(planned, script, settings)
+    control.start(world)
+    record.note(0, world)
+    for frame in range(planned[0].frames - 1):
+        still = slice(int((frames > frame + 1).sum()))
+        running = np.flatnonzero(record.lost_at[still] == 0).tolist()
+        for body in running:
+            if presence[body]:
+                world.show(body, presence[body][frame])
+        for step in range(frame * substeps, (frame + 1) * substeps):
+            record.wrench[step, still] = control.step(world, step, still, running)
+        record.note(frame + 1, world)
+        off_m = np.linalg.norm(record.centre_m[frame + 1] - script.goal_m[(frame + 1) * substeps], axis=-1)
+        lost = ~(off_m < settings.acceptance.lost_root_m)
+        record.lost_at[running] = np.where(lost[running], frame + 1, 0)
 
 
-def _as_motion(body: Humanoid, motion: Motion, poses: list[tuple[RootState, list[Numbers]]]) -> Motion:
-    """Simulated poses as a motion of the body's tree in the world."""
-    orientations = orientations_from_simulator(np.array([root.orientation for root, _ in poses]))
-    centre_m = from_simulator(np.array([root.position_m for root, _ in poses]))
-    root_m = centre_m - Rotation.from_quat(orientations).apply(body.centre_m[0])
-    joints = np.array([rotations for _, rotations in poses])
-    return replace(motion, root_m=root_m, rotations=np.concatenate([orientations[:, None], joints], axis=1))
+class _Control:
+    """What acts on N bodies at each step, by their script and by where they are."""
 
+    def __init__(self, planned: Sequence[Planned], script: Script, settings: TrackerSettings) -> None:
+        fps, substeps = planned[0].links.fps, settings.engine.steps_per_frame(planned[0].links.fps)
+        self._script, self._step_s, self._legs = script, 1 / (fps * substeps), Legs.of(planned[0].body.tree)
+        masses_kg = np.repeat([each.body.total_mass_kg for each in planned], [len(each) for each in planned])
+        self._wrench = root_wrench(settings.drive, masses_kg)
+        self._feedback = LegFeedback(self._legs, script, self._step_s, settings.plan.feedback)
+        self._nearest_frames = np.round(np.arange(len(script.targets)) / (fps * substeps) * fps).astype(int)
 
-def _wrenches_world(wrenches: list[tuple[float, ...]]) -> np.ndarray:
-    forces_and_moments = np.array(wrenches).reshape(-1, 2, 3)
-    return from_simulator(forces_and_moments).reshape(-1, 6)
+    def start(self, world: World) -> None:
+        """Put the bodies on their references, moving with them."""
+        now, then = (Rotation.from_quat(each.reshape(-1, 4)) for each in self._script.rotations)
+        turns_rad = (now.inv() * then).as_rotvec().reshape(*self._script.rotations.shape[1:3], 3)
+        world.reset(self._script.goal(0), self._script.rotations[0], turns_rad / self._step_s)
+
+    def step(self, world: World, step: int, still: slice, running: Sequence[int]) -> np.ndarray:
+        """Advance those bodies that are running, of the first ones that `still` go on.
+
+        Returns the latter's residual wrenches (n, 6).
+        """
+        script, goal = self._script, self._script.goal(step, still)
+        root, ankles_m = RootState(*(each[still] for each in world.root())), world.positions_m(self._legs.ankles)[still]
+        force_n, moment_nm = self._wrench(goal, root, script.rest[step, still], script.inertia[step, still])
+        torque_nm = moment_nm + cross(script.lever_m[step, still], force_n)
+        targets = self._feedback.move(step, self._nearest_frames[step], goal, root, ankles_m)
+        pushed_n = force_n + script.push_n[step, still]
+        world.step(running, targets, script.torques_nm[step, still], pushed_n, torque_nm)
+        return np.concatenate([force_n, moment_nm], axis=-1)

@@ -53,22 +53,35 @@ def test_any_frame_rate_works(walk, fps):
     assert mean_distance_m(correction.motion, motion) < 0.018
 
 
-def test_results_keep_order_label_and_do_not_depend_on_company(walk, clips):
-    kick = clips["kick"]
-    alone = [PhysicsCorrector()([motion])[0] for motion in (walk, kick)]
-    together = PhysicsCorrector()([kick, walk, kick])
-    assert [correction.motion.label for correction in together] == ["kick", "walk", "kick"]
-    assert same(together[1].motion, alone[0].motion)
-    assert same(together[0].motion, alone[1].motion)
-    assert same(together[2].motion, alone[1].motion)
+def test_results_keep_order_label_and_do_not_depend_on_company(walk, clips, engine):
+    """Together go motions of several lengths and bodies of several sizes; one is lost on the way."""
+    corrector = PhysicsCorrector(
+        TrackerSettings(engine=EngineSettings(name=engine)), PreconditionSettings(fit_soles=False)
+    )
+    late_m = walk.root_m + np.where(np.arange(len(walk)) < 20, 0.0, 3.0)[:, None]
+    tall = replace(walk.skeleton, offsets_m=1.1 * walk.skeleton.offsets_m)
+    motions = [
+        clips["kick"], walk, replace(walk, root_m=late_m, label="lost"), clips["kick"].frames(0, 30),
+        replace(walk, skeleton=tall, root_m=1.1 * walk.root_m, label="tall"), clips["punch"].frames(0, 30), walk,
+    ]  # fmt: skip
+    together = corrector(motions)
+    assert [correction.motion.label for correction in together] == [motion.label for motion in motions]
+    assert [correction.accepted for correction in together] == [True, True, False, True, True, True, True]
+    for motion, correction in zip(motions, together, strict=True):
+        alone = corrector([motion])[0]
+        assert same(alone.motion, correction.motion)
+        assert alone.diagnostics == correction.diagnostics
+        assert alone.reason == correction.reason
+        assert np.array_equal(alone.timeline.loads_bodyweights, correction.timeline.loads_bodyweights)
 
 
 @pytest.mark.slow
-def test_results_are_the_same_bytes_for_any_number_of_workers(clips):
+def test_results_are_the_same_bytes_for_any_number_of_workers(clips, engine):
     motions = [clips["dance_b"].frames(start, start + 24) for start in range(0, 48, 3)] + [clips["kick"]]
-    here = PhysicsCorrector()(motions)
+    corrector = PhysicsCorrector(TrackerSettings(engine=EngineSettings(name=engine)))
+    here = corrector(motions)
     for workers in (2, 3):
-        there = PhysicsCorrector(workers=workers)(motions)
+        there = replace(corrector, workers=workers)(motions)
         assert all(
             same(a.motion, b.motion) and a.diagnostics == b.diagnostics for a, b in zip(here, there, strict=True)
         )

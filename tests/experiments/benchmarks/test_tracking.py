@@ -130,7 +130,7 @@ def test_the_other_engine_catches_a_floating_motion(walk):
     raised = replace(mended.motions, root_m=mended.motions.root_m + np.array([0.0, 0.08, 0.0]))
     settings = TrackerSettings(engine=EngineSettings(name="mujoco"), filter_dynamics=False)
     stands, floats = (
-        simulate_preconditioned(as_it_is, settings, motions, replace(mended, motions=motions))[0].found.timeline
+        simulate_preconditioned(as_it_is, settings, [motions], [replace(mended, motions=motions)])[0][0].found.timeline
         for motions in (mended.motions, raised)
     )
     assert stands.loads_bodyweights.sum(axis=1).mean() > 0.7

@@ -25,47 +25,66 @@ def world(engine):
     return ENGINES.load(engine)(EngineSettings())
 
 
-def poses(body) -> tuple[list, list]:
-    joints = len(body) - 1
-    turns = np.random.default_rng(0).normal(0, 0.1, (joints, 4)) + np.array([0.0, 0.0, 0.0, 1.0])
-    turns /= np.linalg.norm(turns, axis=-1, keepdims=True)
-    return turns.tolist(), [[0.0, 0.0, 0.0] for _ in range(joints)]
+def poses(body, bodies: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Rotations of all joints, of each body others, and no velocities."""
+    shape = (bodies, len(body) - 1)
+    turns = np.random.default_rng(0).normal(0, 0.1, (*shape, 4)) + np.array([0.0, 0.0, 0.0, 1.0])
+    return turns / np.linalg.norm(turns, axis=-1, keepdims=True), np.zeros((*shape, 3))
+
+
+def state(position_m=STILL, orientation=(0.0, 0.0, 0.0, 1.0), velocity_m_s=STILL, angular_rad_s=STILL, bodies=1):
+    columns = (position_m, orientation, velocity_m_s, angular_rad_s)
+    return RootState(*(np.tile(column, (bodies, 1)) for column in columns))
 
 
 def test_both_engines_read_back_the_state_they_are_given(adult, world):
     body = humanoid(adult)
-    rotations, still = poses(body)
+    rotations, still = poses(body, bodies=3)
     orientation = orientations_to_simulator(np.array([0.1, 0.2, -0.3, 0.9]) / np.linalg.norm([0.1, 0.2, -0.3, 0.9]))
-    state = RootState((1.0, 2.0, 3.0), orientation.tolist(), (0.1, -0.2, 0.3), (0.5, 0.4, -0.6))
-    world.build(body, STEP_S)
-    world.reset(state, rotations, still)
-    for given, got in zip(state, world.root(), strict=True):
-        assert np.allclose(given, got, atol=1e-6)
+    given = state((1.0, 2.0, 3.0), orientation, (0.1, -0.2, 0.3), (0.5, 0.4, -0.6), bodies=3)
+    world.build([body] * 3, STEP_S, [()] * 3)
+    world.reset(given, rotations, still)
+    for wanted, got in zip(given, world.root(), strict=True):
+        assert np.allclose(wanted, got, atol=1e-6)
     assert np.allclose(world.rotations(), rotations, atol=1e-6)
 
 
 def test_both_engines_put_the_links_in_the_same_places(adult):
     body = humanoid(adult)
     rotations, still = poses(body)
-    state = RootState((0.0, 0.0, 2.0), [0.0, 0.0, 0.0, 1.0], STILL, STILL)
     places = []
     for engine in ENGINES.names:
         world = ENGINES.load(engine)(EngineSettings())
-        world.build(body, STEP_S)
-        world.reset(state, rotations, still)
+        world.build([body], STEP_S, [()])
+        world.reset(state((0.0, 0.0, 2.0)), rotations, still)
         places.append(world.positions_m(range(1, len(body))))
     assert np.allclose(places[0], places[1], atol=1e-5)
 
 
-def test_free_fall_is_at_g(adult):
-    body, world = humanoid(adult), ENGINES.load("mujoco")(EngineSettings())
-    rotations, still = poses(body)
-    world.build(body, STEP_S)
-    world.reset(RootState((0.0, 0.0, 5.0), [0.0, 0.0, 0.0, 1.0], STILL, STILL), rotations, still)
+def test_free_fall_is_at_g_and_who_rests_stays(adult, world):
+    body = humanoid(adult)
+    rotations, still = poses(body, bodies=3)
+    world.build([body] * 3, STEP_S, [()] * 3)
+    world.reset(state((0.0, 0.0, 5.0), bodies=3), rotations, still)
     for _ in range(120):
-        world.step(rotations, still, STILL, STILL)
-    fallen_m = 5.0 - world.root().position_m[2]
-    assert fallen_m == pytest.approx(0.5 * GRAVITY_M_S2 * 0.5**2, rel=0.02)
+        world.step([0, 2], rotations, still, np.zeros((3, 3)), np.zeros((3, 3)))
+    fallen_m = 5.0 - world.root().position_m[:, 2]
+    assert fallen_m == pytest.approx([0.5 * GRAVITY_M_S2 * 0.5**2, 0.0, 0.5 * GRAVITY_M_S2 * 0.5**2], rel=0.02)
+
+
+def test_a_joint_is_drawn_to_its_target(adult, world):
+    """Also across half a turn, and from either of the two quaternions of a rotation."""
+    body = humanoid(adult).padded(0.06)
+    bent = np.tile([0.0, 0.0, 0.0, 1.0], (2, len(body) - 1, 1))
+    elbow = body.tree.joint("left_elbow") - 1
+    bent[:, elbow] = [0.0, -np.sin(0.5), 0.0, np.cos(0.5)]
+    bent[1] *= -1.0
+    world.build([body] * 2, STEP_S, [()] * 2)
+    rest = np.tile([0.0, 0.0, 0.0, 1.0], (2, len(body) - 1, 1))
+    world.reset(state((0.0, 0.0, 5.0), bodies=2), rest, np.zeros((2, len(body) - 1, 3)))
+    for _ in range(60):
+        world.step([0, 1], bent, np.zeros((2, len(body) - 1, 3)), np.zeros((2, 3)), np.zeros((2, 3)))
+    assert np.allclose(np.abs(world.rotations()[:, elbow] @ bent[0, elbow]), 1.0, atol=2e-3)
 
 
 @pytest.mark.parametrize("label", ["walk", "kick", "jump"])

@@ -28,27 +28,35 @@ def body(adult) -> Humanoid:
 
 @pytest.fixture
 def world():
-    world = PyBulletWorld(EngineSettings(sole_lowering_m=1e-9))
-    yield world
-    world.close()
+    return PyBulletWorld(EngineSettings(sole_lowering_m=1e-9))
 
 
 def place(world: PyBulletWorld, body: Humanoid, height_m: float, velocity_m_s=STILL, orientation=UPRIGHT) -> None:
-    world.build(body, STEP_S)
-    joints = len(body) - 1
-    world.reset(
-        RootState((0.0, 0.0, height_m), orientation, velocity_m_s, STILL),
-        [[0.0, 0.0, 0.0, 1.0]] * joints,
-        [[0.0, 0.0, 0.0]] * joints,
-    )
+    world.build([body], STEP_S, [()])
+    reset(world, body, height_m, rest_targets(body), no_torques(body), velocity_m_s, orientation)
 
 
-def rest_targets(body: Humanoid) -> list[list[float]]:
-    return [[0.0, 0.0, 0.0, 1.0] for _ in range(len(body) - 1)]
+def reset(world, body, height_m, rotations, velocities_rad_s, velocity_m_s=STILL, orientation=UPRIGHT) -> None:
+    state = RootState(*(np.array([values]) for values in ((0.0, 0.0, height_m), orientation, velocity_m_s, STILL)))
+    world.reset(state, rotations[None], velocities_rad_s[None])
 
 
-def no_torques(body: Humanoid) -> list[list[float]]:
-    return [[0.0, 0.0, 0.0] for _ in range(len(body) - 1)]
+def step(world: PyBulletWorld, targets: np.ndarray, torques_nm: np.ndarray, force_n=STILL, torque_nm=STILL) -> None:
+    """Advance the only body."""
+    world.step([0], targets[None], torques_nm[None], np.array([force_n]), np.array([torque_nm]))
+
+
+def rest_targets(body: Humanoid) -> np.ndarray:
+    return np.tile([0.0, 0.0, 0.0, 1.0], (len(body) - 1, 1))
+
+
+def no_torques(body: Humanoid) -> np.ndarray:
+    return np.zeros((len(body) - 1, 3))
+
+
+def ids(world: PyBulletWorld) -> tuple[int, int]:
+    """PyBullet's numbers of the only body and of its simulation."""
+    return world.simulations[0].body_id, world.simulations[0].client
 
 
 def sole_height_m(body: Humanoid) -> float:
@@ -62,27 +70,26 @@ def sole_height_m(body: Humanoid) -> float:
 
 def floor_force_n(world: PyBulletWorld) -> float:
     """Vertical force of the floor on the body in the last step."""
-    return sum(
-        contact[9] * contact[7][2] for contact in pybullet.getContactPoints(world.body_id, physicsClientId=world.client)
-    )
+    body, client = ids(world)
+    return sum(contact[9] * contact[7][2] for contact in pybullet.getContactPoints(body, physicsClientId=client))
 
 
 def test_free_fall_is_at_g(world, body):
     place(world, body, height_m=5.0)
     for _ in range(60):
-        world.step(rest_targets(body), no_torques(body), STILL, STILL)
-    assert world.root().velocity_m_s[2] == pytest.approx(-GRAVITY_M_S2 * 60 * STEP_S, rel=1e-3)
-    assert np.allclose(world.root().velocity_m_s[:2], 0.0, atol=1e-3)
+        step(world, rest_targets(body), no_torques(body))
+    assert world.root().velocity_m_s[0, 2] == pytest.approx(-GRAVITY_M_S2 * 60 * STEP_S, rel=1e-3)
+    assert np.allclose(world.root().velocity_m_s[0, :2], 0.0, atol=1e-3)
 
 
 def test_a_force_on_the_root_changes_momentum_by_its_impulse(world, body):
     place(world, body, height_m=5.0)
     push_n = (300.0, -200.0, body.weight_n)
     for _ in range(30):
-        world.step(rest_targets(body), no_torques(body), push_n, STILL)
+        step(world, rest_targets(body), no_torques(body), push_n, STILL)
     links = list(range(len(body) - 1))
-    states = pybullet.getLinkStates(world.body_id, links, computeLinkVelocity=1, physicsClientId=world.client)
-    velocities_m_s = np.array([world.root().velocity_m_s, *(state[6] for state in states)])
+    states = pybullet.getLinkStates(ids(world)[0], links, computeLinkVelocity=1, physicsClientId=ids(world)[1])
+    velocities_m_s = np.array([world.root().velocity_m_s[0], *(state[6] for state in states)])
     momentum = body.mass_kg @ velocities_m_s
     assert np.allclose(momentum, [300 * 30 * STEP_S, -200 * 30 * STEP_S, 0.0], atol=1.0)
 
@@ -92,8 +99,8 @@ def test_torque_on_the_root_is_in_the_worlds_frame(world, body):
     lying = (Rotation.from_euler("y", 90, degrees=True) * Rotation.from_quat(UPRIGHT)).as_quat().tolist()
     place(world, body, height_m=5.0, orientation=lying)
     for _ in range(3):
-        world.step(rest_targets(body), no_torques(body), STILL, (0.0, 0.0, 200.0))
-    spin = np.array(world.root().angular_velocity_rad_s)
+        step(world, rest_targets(body), no_torques(body), STILL, (0.0, 0.0, 200.0))
+    spin = world.root().angular_velocity_rad_s[0]
     assert spin[2] > 0.1
     assert spin[2] > 1.5 * np.abs(spin[:2]).max()
 
@@ -103,21 +110,20 @@ def test_joint_torque_is_in_the_links_own_frame(world, body):
     place(world, body, height_m=5.0)
     elbow = body.tree.joint("left_elbow")
     bent = Rotation.from_euler("y", -90, degrees=True)
-    rotations = [[0.0, 0.0, 0.0, 1.0] for _ in range(len(body) - 1)]
-    rotations[elbow - 1] = bent.as_quat().tolist()
-    world.reset(RootState((0, 0, 5), UPRIGHT, STILL, STILL), rotations, no_torques(body))
-    torques = no_torques(body)
+    rotations, torques = rest_targets(body), no_torques(body)
+    rotations[elbow - 1] = bent.as_quat()
+    reset(world, body, 5.0, rotations, no_torques(body))
     torques[elbow - 1] = [5.0, 0.0, 0.0]
     for joint in range(len(body) - 1):  # motors off: torque alone moves the joints
         pybullet.setJointMotorControlMultiDof(
-            world.body_id, joint, pybullet.POSITION_CONTROL, targetPosition=[0, 0, 0, 1],
-            positionGain=0, velocityGain=0, force=[0, 0, 0], physicsClientId=world.client,
+            ids(world)[0], joint, pybullet.POSITION_CONTROL, targetPosition=[0, 0, 0, 1],
+            positionGain=0, velocityGain=0, force=[0, 0, 0], physicsClientId=ids(world)[1],
         )  # fmt: skip
     pybullet.setJointMotorControlMultiDofArray(
-        world.body_id, list(range(len(body) - 1)), pybullet.TORQUE_CONTROL, forces=torques, physicsClientId=world.client
+        ids(world)[0], range(len(body) - 1), pybullet.TORQUE_CONTROL, forces=torques, physicsClientId=ids(world)[1]
     )
-    pybullet.stepSimulation(physicsClientId=world.client)
-    moved = (bent.inv() * Rotation.from_quat(world.rotations()[elbow - 1])).as_rotvec()
+    pybullet.stepSimulation(physicsClientId=ids(world)[1])
+    moved = (bent.inv() * Rotation.from_quat(world.rotations()[0, elbow - 1])).as_rotvec()
     assert moved[0] > 0
     assert moved[0] > 5 * np.abs(moved[1:]).max()
 
@@ -127,10 +133,10 @@ def test_joint_velocities_are_in_the_links_own_frame(world, body):
     elbow = body.tree.joint("left_elbow")
     bent = Rotation.from_euler("xyz", [20, -70, 30], degrees=True)
     rotations, velocities = rest_targets(body), no_torques(body)
-    rotations[elbow - 1], velocities[elbow - 1] = bent.as_quat().tolist(), [0.0, 0.0, 2.0]
-    world.reset(RootState((0, 0, 5), UPRIGHT, STILL, STILL), rotations, velocities)
-    pybullet.stepSimulation(physicsClientId=world.client)
-    moved = (bent.inv() * Rotation.from_quat(world.rotations()[elbow - 1])).as_rotvec()
+    rotations[elbow - 1], velocities[elbow - 1] = bent.as_quat(), [0.0, 0.0, 2.0]
+    reset(world, body, 5.0, rotations, velocities)
+    pybullet.stepSimulation(physicsClientId=ids(world)[1])
+    moved = (bent.inv() * Rotation.from_quat(world.rotations()[0, elbow - 1])).as_rotvec()
     assert np.allclose(moved, [0.0, 0.0, 2.0 * STEP_S], atol=3e-3)
 
 
@@ -138,7 +144,7 @@ def test_the_floor_carries_the_weight_of_a_standing_body(world, body):
     place(world, body, height_m=sole_height_m(body))
     forces = []
     for _ in range(60):
-        world.step(rest_targets(body), no_torques(body), STILL, STILL)
+        step(world, rest_targets(body), no_torques(body))
         forces.append(floor_force_n(world))
     assert np.mean(forces[20:]) == pytest.approx(body.weight_n, rel=0.02)
 
@@ -149,12 +155,12 @@ def test_friction_holds_up_to_its_cone(world, body, share, slides):
     height_m = sole_height_m(body)
     place(world, body, height_m)
     ankle = [body.tree.joint("left_ankle")]
-    start_m = world.positions_m(ankle)[0][0]
+    start_m = world.positions_m(ankle)[0, 0, 0]
     push_n = share * world.settings.friction * body.weight_n
-    for step in range(40):
-        push = push_n if step > 10 else 0.0
-        world.step(rest_targets(body), no_torques(body), (push, 0.0, 0.0), (0.0, -height_m * push, 0.0))
-    moved_m = abs(world.positions_m(ankle)[0][0] - start_m)
+    for count in range(40):
+        push = push_n if count > 10 else 0.0
+        step(world, rest_targets(body), no_torques(body), (push, 0.0, 0.0), (0.0, -height_m * push, 0.0))
+    moved_m = abs(world.positions_m(ankle)[0, 0, 0] - start_m)
     assert (moved_m > 0.2) == slides  # legs that are pushed yield by centimetres before the soles do
 
 
@@ -162,16 +168,16 @@ def test_energy_does_not_grow_without_work(world, body):
     place(world, body, height_m=3.0, velocity_m_s=(1.0, 0.5, 0.0))
     heights = []
     for _ in range(240):
-        world.step(rest_targets(body), no_torques(body), STILL, STILL)
+        step(world, rest_targets(body), no_torques(body))
         root = world.root()
-        heights.append(root.position_m[2] + np.square(root.velocity_m_s).sum() / (2 * GRAVITY_M_S2))
+        heights.append(root.position_m[0, 2] + np.square(root.velocity_m_s).sum() / (2 * GRAVITY_M_S2))
     assert max(heights) <= 3.0 + 1.25 / (2 * GRAVITY_M_S2) + 0.02
 
 
 def test_mass_properties_arrive_in_the_simulator(world, body):
     place(world, body, height_m=2.0)
     for link in range(len(body)):
-        dynamics = pybullet.getDynamicsInfo(world.body_id, link - 1, physicsClientId=world.client)
+        dynamics = pybullet.getDynamicsInfo(ids(world)[0], link - 1, physicsClientId=ids(world)[1])
         assert dynamics[0] == pytest.approx(body.mass_kg[link])
         assert np.allclose(dynamics[2], body.inertia_kgm2[link], rtol=1e-5)
         assert np.allclose(dynamics[3], body.centre_m[link], atol=1e-6)
@@ -183,11 +189,11 @@ def swing(world: PyBulletWorld, body: Humanoid) -> np.ndarray:
     place(world, body, height_m=sole_height_m(body))
     targets = rest_targets(body)
     trace = []
-    for step in range(60):
-        angle = 0.3 * np.sin(step / 10)
-        targets[0] = targets[3] = Rotation.from_rotvec([angle, 0, 0.1]).as_quat().tolist()
-        world.step(targets, no_torques(body), (20.0, 5.0, 0.0), STILL)
-        trace.append([*world.root().position_m, *np.ravel(world.rotations())])
+    for count in range(60):
+        angle = 0.3 * np.sin(count / 10)
+        targets[[0, 3]] = Rotation.from_rotvec([angle, 0, 0.1]).as_quat()
+        step(world, targets, no_torques(body), (20.0, 5.0, 0.0), STILL)
+        trace.append([*world.root().position_m[0], *np.ravel(world.rotations())])
     return np.array(trace)
 
 
@@ -195,11 +201,10 @@ def test_a_reused_world_repeats_itself_to_the_bit(world, body):
     first = swing(world, body)
     place(world, body, height_m=0.2)
     for _ in range(30):
-        world.step(rest_targets(body), no_torques(body), (500.0, 0.0, 0.0), (0.0, 300.0, 0.0))
+        step(world, rest_targets(body), no_torques(body), (500.0, 0.0, 0.0), (0.0, 300.0, 0.0))
     assert np.array_equal(swing(world, body), first)
     fresh = PyBulletWorld(world.settings)
     assert np.array_equal(swing(fresh, body), first)
-    fresh.close()
 
 
 @pytest.mark.slow
@@ -219,9 +224,10 @@ def test_fresh_processes_agree_to_the_bit():
     assert len(digests) == 1
 
 
-def test_forgotten_worlds_free_their_simulation():
+def test_forgotten_worlds_free_their_simulation(body):
     world = PyBulletWorld(EngineSettings())
-    client = world.client
+    place(world, body, height_m=1.0)
+    _, client = ids(world)
     assert pybullet.isConnected(client)
     del world
     assert not pybullet.isConnected(client)

@@ -35,7 +35,8 @@ from selfcorrect.simulators.settings import EngineSettings, TrackerSettings
 EYE = np.eye(3)
 UP = EYE[1]
 SEAT_M = 0.45
-UPRIGHT = orientations_to_simulator(np.array([0.0, 0.0, 0.0, 1.0])).tolist()
+NOTHING = np.zeros((1, 3))
+UPRIGHT = orientations_to_simulator(np.array([[0.0, 0.0, 0.0, 1.0]]))
 
 
 def repeated(walk: Motion, times: int) -> Motion:
@@ -330,25 +331,27 @@ def test_a_hold_draws_the_hand_to_it_and_keeps_it_there(adult, engine):
     elbows = [body.tree.parts.index(f"{side}_elbow") for side in ("left", "right")]
     hands_m = {side: rest_points_m(body)[carried_places(body, f"{side} grip")][0] for side in ("left", "right")}
     grips = [Support(f"{side} grip", tuple(hand_m + 2.1 * UP), (0.1, 0.1), 0, 9) for side, hand_m in hands_m.items()]
-    world.build(body, 1 / 240, grips)
+    world.build([body], 1 / 240, [grips])
     start(world, body, 2.0)
-    before_m = np.array(world.positions_m(elbows))
+    before_m = world.positions_m(elbows)[0]
     for _ in range(60):
-        world.show((0, 1))
+        world.show(0, (0, 1))
         fall(world, body, 8)
-    assert np.abs(world.positions_m(elbows) - before_m - [0.0, 0.0, 0.1]).max() < 0.08
-    world.show(())
+    assert np.abs(world.positions_m(elbows)[0] - before_m - [0.0, 0.0, 0.1]).max() < 0.08
+    world.show(0, ())
     fall(world, body, 72)
-    assert world.positions_m(elbows)[0][2] < before_m[0, 2] - 0.2
+    assert world.positions_m(elbows)[0, 0, 2] < before_m[0, 2] - 0.2
 
 
-def test_results_on_supports_do_not_depend_on_company(stairs, sit, clips):
-    corrector = PhysicsCorrector()
-    alone = corrector([stairs[0]])[0].motion
-    together = corrector([sit, stairs[0], clips["walk"], stairs[0]])
-    for correction in (together[1], together[3]):
-        assert np.array_equal(correction.motion.root_m, alone.root_m)
-        assert np.array_equal(correction.motion.rotations, alone.rotations)
+def test_results_on_supports_do_not_depend_on_company(stairs, sit, stand, clips, engine):
+    """On one tree each: who climbs stairs and who walks; who sits, who hangs and who stands."""
+    corrector = PhysicsCorrector(TrackerSettings(engine=EngineSettings(name=engine)))
+    motions = [sit, stairs[0], hanging(stand), clips["walk"], stairs[0], stand]
+    for motion, together in zip(motions, corrector(motions), strict=True):
+        alone = corrector([motion])[0]
+        assert alone.supports == together.supports
+        assert np.array_equal(alone.motion.root_m, together.motion.root_m)
+        assert np.array_equal(alone.motion.rotations, together.motion.rotations)
 
 
 def test_the_choice_is_checked():
@@ -364,12 +367,12 @@ def test_a_slab_holds_what_it_carries_and_nothing_else(adult, engine):
     hands = Support("left hand", (0.0, 0.5, 0.05), (0.6, 0.6), 0, 9)
     sole_m = -min(point_m[1] for point_m in rest_points_m(body))
     for supports, shown, lands_m in ((feet, (0, 1), 0.5), ([hands], (0,), 0.0), (feet, (), 0.0)):
-        world.build(body, 1 / 240, supports)
+        world.build([body], 1 / 240, [supports])
         start(world, body, sole_m + 0.52)
-        world.show(shown)
+        world.show(0, shown)
         fall(world, body, 240)
-        assert world.root().position_m[2] - body.centre_m[0][1] == pytest.approx(lands_m + sole_m, abs=0.02)
-        assert sum(world.loads_n()) == pytest.approx(body.weight_n, rel=0.15)
+        assert world.root().position_m[0, 2] - body.centre_m[0][1] == pytest.approx(lands_m + sole_m, abs=0.02)
+        assert world.loads_n().sum() == pytest.approx(body.weight_n, rel=0.15)
 
 
 def rest_points_m(body) -> np.ndarray:
@@ -379,19 +382,16 @@ def rest_points_m(body) -> np.ndarray:
 
 def start(world, body, height_m: float) -> None:
     centre_m = Y_UP_TO_Z_UP.apply(body.centre_m[0] + height_m * UP)
-    still = [[0.0, 0.0, 0.0]] * (len(body) - 1)
-    world.reset(RootState(centre_m.tolist(), UPRIGHT, [0.0] * 3, [0.0] * 3), rest_pose(body), still)
+    world.reset(RootState(centre_m[None], UPRIGHT, NOTHING, NOTHING), rest_pose(body), np.zeros((1, len(body) - 1, 3)))
 
 
-def rest_pose(body) -> list[list[float]]:
-    return [[0.0, 0.0, 0.0, 1.0]] * (len(body) - 1)
+def rest_pose(body) -> np.ndarray:
+    return np.tile([0.0, 0.0, 0.0, 1.0], (1, len(body) - 1, 1))
 
 
 def fall(world, body, steps: int) -> None:
     """Let the body drop, its joints held and its root kept upright."""
-    still = [[0.0, 0.0, 0.0]] * (len(body) - 1)
     for _ in range(steps):
         root = world.root()
-        turn_rad = rotation_error(UPRIGHT, root.orientation)
-        torque_nm = [2000 * turn - 200 * rate for turn, rate in zip(turn_rad, root.angular_velocity_rad_s, strict=True)]
-        world.step(rest_pose(body), still, [0.0] * 3, torque_nm)
+        torque_nm = 2000 * rotation_error(UPRIGHT, root.orientation) - 200 * root.angular_velocity_rad_s
+        world.step([0], rest_pose(body), np.zeros((1, len(body) - 1, 3)), NOTHING, torque_nm)

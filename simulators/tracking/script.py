@@ -1,0 +1,155 @@
+"""What bodies are given, step by step, while they follow their motions: all that is known before they start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.correction.support import Support
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.simulators.body.frames import (
+    Y_UP_TO_Z_UP,
+    orientations_to_simulator,
+    tensors_to_simulator,
+    to_simulator,
+)
+from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid
+from selfcorrect.simulators.body.leg_ik import Legs
+from selfcorrect.simulators.engines.world import RootState, World
+from selfcorrect.simulators.planning.contact_plan import ContactPlan
+from selfcorrect.simulators.planning.dynamics import joint_torques
+from selfcorrect.simulators.planning.reference import Reference, between_frames, rotation_velocities
+from selfcorrect.simulators.scene import PLAIN, Scene
+from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.staging import push_n
+
+
+@dataclass(frozen=True, eq=False)
+class Planned:
+    """What one body shall do in each of N motions, two frames or more and all of one length."""
+
+    body: Humanoid
+    links: MotionBatch
+    """The motions on the body's tree."""
+    contacts: ContactPlan
+    """The contact forces that explain them."""
+    leg_jacobians: np.ndarray
+    """(N, T, 2, 3, 3, 3), how legs may give way: see `leg_jacobians`."""
+    supports: Sequence[Sequence[Support]]
+    """What carries the body in each of them beside the floor."""
+
+    def __len__(self) -> int:
+        return len(self.links)
+
+    @property
+    def frames(self) -> int:
+        """Length T of the motions."""
+        return self.links.root_m.shape[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Script:
+    """What N bodies are given at each of S simulation steps, in the simulator's frame."""
+
+    goal_m: np.ndarray
+    """(S + 1, N, 3) where the root's centre of mass should be, at each step and after the last."""
+    goal_orientation: np.ndarray
+    """(S + 1, N, 4)."""
+    goal_m_s: np.ndarray
+    """(S + 1, N, 3)."""
+    goal_rad_s: np.ndarray
+    """(S + 1, N, 3)."""
+    rotations: np.ndarray
+    """(2, N, J, 4) of the joints at the start and a step later."""
+    targets: np.ndarray
+    """(S, N, J, 4) of the joints' drives."""
+    torques_nm: np.ndarray
+    """(S, N, J, 3) of the joints."""
+    rest: np.ndarray
+    """(S, N, 6) wrench that contacts leave unexplained."""
+    inertia: np.ndarray
+    """(S, N, 3, 3) of the whole body about its centre of mass, kg m²."""
+    lever_m: np.ndarray
+    """(S, N, 3) from the root's centre of mass to the body's."""
+    push_n: np.ndarray
+    """(S, N, 3) that pushes the root beside the wrench."""
+    loaded: np.ndarray
+    """(S, N, 2) in [0, 1], whether each leg is to bear weight."""
+    ankles_m: np.ndarray
+    """(S, N, 2, 3) where the ankles should be."""
+    jacobians: np.ndarray
+    """(T, N, 2, 9, 3) turns of the legs' joints per metre by which the ankle shall move, per frame."""
+
+    def goal(self, step: int, bodies: slice = slice(None)) -> RootState:
+        """How the roots of some bodies should be at a step."""
+        columns = (self.goal_m, self.goal_orientation, self.goal_m_s, self.goal_rad_s)
+        return RootState(*(column[step, bodies] for column in columns))
+
+    @classmethod
+    def joined(cls, scripts: Sequence[Script]) -> Script:
+        """All bodies of some scripts; what is beyond the end of a shorter one is 0."""
+        return cls(*(_joined([getattr(each, field.name) for each in scripts]) for field in fields(cls)))
+
+
+def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Arrays (S, N, ...) of any S and N joined along N."""
+    whole = np.zeros((max(map(len, parts)), sum(part.shape[1] for part in parts), *parts[0].shape[2:]))
+    start = 0
+    for part in parts:
+        whole[: len(part), start : start + part.shape[1]] = part
+        start += part.shape[1]
+    return whole
+
+
+def script_of(world: World, planned: Planned, settings: TrackerSettings, scene: Scene = PLAIN) -> Script:
+    """The script of planned motions in a scene, for a world in which their body is built."""
+    body, plan, fps = planned.body, planned.contacts, planned.links.fps
+    substeps = settings.engine.steps_per_frame(fps)
+    times_s = np.arange((planned.frames - 1) * substeps + 1) / (fps * substeps)
+    step_s = times_s[1]
+    root_m, rotations = (np.swapaxes(each, 0, 1) for each in (planned.links.root_m, planned.links.rotations))
+    reference = Reference.through(root_m, rotations, fps)
+    followed = reference.rotations(times_s)
+    orientations = followed[:, :, 0]
+    centre_m = reference.positions_m(times_s) + _turned(orientations, body.centre_m[0])
+
+    def at_steps(values: np.ndarray) -> np.ndarray:
+        return between_frames(np.swapaxes(values, 0, 1), fps, times_s[:-1])
+
+    forward_nm = joint_torques(body, plan.needs, plan.force_n, plan.points_m)
+    targets, torques_nm = world.drive(body, reference, times_s[:-1], at_steps(forward_nm))
+    root_centre_m = plan.needs.positions_m[:, :, 0] + _turned(plan.needs.orientations[:, :, 0], body.centre_m[0])
+    ankles_m = plan.needs.positions_m[:, :, Legs.of(body.tree).ankles]
+    jacobians = (planned.leg_jacobians @ Y_UP_TO_Z_UP.as_matrix().T).reshape(*planned.leg_jacobians.shape[:3], 9, 3)
+    return Script(
+        goal_m=to_simulator(centre_m),
+        goal_orientation=orientations_to_simulator(orientations.reshape(-1, 4)).reshape(orientations.shape),
+        goal_m_s=to_simulator(np.gradient(centre_m, step_s, axis=0)),
+        goal_rad_s=to_simulator(rotation_velocities(orientations, step_s)),
+        rotations=followed[:2, :, 1:],
+        targets=targets,
+        torques_nm=torques_nm,
+        rest=at_steps(np.concatenate([to_simulator(plan.rest[..., :3]), to_simulator(plan.rest[..., 3:])], axis=-1)),
+        inertia=at_steps(tensors_to_simulator(plan.needs.inertia_kgm2)),
+        lever_m=at_steps(to_simulator(plan.needs.centre_m - root_centre_m)),
+        push_n=np.repeat(to_simulator(push_n(scene, times_s[:-1]))[:, None], len(planned), axis=1),
+        loaded=at_steps(_loaded(planned, settings.plan.feedback.full_load_bodyweights)),
+        ankles_m=at_steps(to_simulator(ankles_m)),
+        jacobians=np.swapaxes(jacobians, 0, 1),
+    )
+
+
+def _loaded(planned: Planned, full_load_bodyweights: float) -> np.ndarray:
+    """(N, T, 2) in [0, 1] whether each leg is planned to bear weight."""
+    body = planned.body
+    corners_n = planned.contacts.force_n[:, :, : len(body.soles), 1]
+    load_n = corners_n.reshape(*corners_n.shape[:2], 2, -1).sum(-1)
+    return np.clip(load_n / (full_load_bodyweights * body.total_mass_kg * GRAVITY_M_S2), 0.0, 1.0)
+
+
+def _turned(orientations: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """A vector (3,) turned by each of quaternions (..., 4)."""
+    return Rotation.from_quat(orientations.reshape(-1, 4)).apply(vector).reshape(*orientations.shape[:-1], 3)
