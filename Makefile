@@ -9,7 +9,7 @@ INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 INSTALLED_FOR_DOCS := .venv/.installed-for-docs
 MOCAP ?= $(or $(SELFCORRECT_SHARED),../shared)/mocap/cmu-bvh.tar.gz
 
-.PHONY: setup motion test campaign test-fast lint types docs bench clean
+.PHONY: setup motion test campaign test-fast lint types docs results bench clean
 
 setup: $(INSTALLED)
 
@@ -57,6 +57,10 @@ types: $(INSTALLED)
 # `python -m http.server --directory build/site` shows it, with its search.
 docs: $(INSTALLED_FOR_DOCS) types
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+# Tables and figures of the results pages, from docs/results/*.json.
+results: $(INSTALLED_FOR_DOCS)
+	$(BIN)/python docs/tools/results.py
 
 # Ratios against references measured in the same run; MOCAP is the CMU set, as a folder or an archive.
 bench: $(INSTALLED_FOR_TESTS)

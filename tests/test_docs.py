@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from selfcorrect.experiments.motion.arms import Arm
+from selfcorrect.experiments.motion.presets import PRESETS, Comparison
+from selfcorrect.experiments.reporting.results import ArmCurves
+from selfcorrect.experiments.reporting.summary import Summary
 from selfcorrect.experiments.toy.table import TOYS
 
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
@@ -37,3 +45,42 @@ def test_every_toy_loop_is_in_the_theory_gallery_with_what_it_showed() -> None:
     assert sorted(re.findall(r"\{\{ toy: ([\w-]+) \}\}", page)) == sorted(outcomes) == sorted(TOYS.names)
     pictures = [figure["file"] for toy in outcomes.values() for figure in toy["figures"]]
     assert all((REPOSITORY / "docs" / "pictures" / picture).is_file() for picture in pictures)
+
+
+def test_tables_of_results_are_those_of_the_kept_summaries() -> None:
+    results = tool("results")
+    summaries = results.read_all()
+    asked = [match for page in results.PAGES for match in results.MARKED.findall(page.read_text())]
+    assert {name for name, *_ in asked} == set(summaries)
+    for page in results.PAGES:
+        assert results.filled(page.read_text(), summaries) == page.read_text(), f"make results, for {page.name}"
+
+
+def test_a_table_of_results_has_means_and_paired_changes() -> None:
+    results = tool("results")
+    arms = [Arm("real"), Arm("replace"), Arm("replace", "physics")]
+    recall = {
+        arm.name: np.array([[1.0, end], [1.0, end + 0.2]]) for arm, end in zip(arms, (0.8, 0.2, 0.3), strict=True)
+    }
+    curves = tuple(
+        ArmCurves(name, "", name, dict.fromkeys((*results.TOLD, "coverage"), values)) for name, values in recall.items()
+    )
+    settings = replace(PRESETS["quick"], seeds=2, comparisons=(Comparison("dct-mlp", tuple(arms)),)).config()
+    summary = Summary(
+        "selfcorrect motion", {}, settings, {"dct-mlp": curves}, {"real": {"recall": np.array([1.0, 1.0])}}
+    )
+    lines = list(results.table(summary, "dct-mlp", ["recall"]))
+    assert lines[2] == "| *real* | 1.00 ± 0.00 |  |"
+    assert lines[4] == "| fully synthetic, uncorrected | 0.30 ± 1.27 | 0.7 |"
+    assert lines[5] == "| fully synthetic, physics | 0.40 ± 1.27 (+0.10 ± 0.00) | 0.9 |"
+    assert results.figure(summary, "dct-mlp").startswith("<svg")
+
+
+def tool(name: str) -> Any:
+    """A script of docs/tools as a module."""
+    spec = importlib.util.spec_from_file_location(name, REPOSITORY / "docs" / "tools" / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

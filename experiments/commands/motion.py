@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -159,4 +161,7 @@ class MotionCommand:
         workers = self.workers if self.workers is not None else os.cpu_count() or 1
         how: dict[str, Any] = {"device": self.device, "repair": self.repair, "keep": self.keep}
         how["limit_s"] = self.corrector_timeout
-        run_experiment(settings, folder, self.preset, workers, wandb=self.wandb, runner=self.runner, **how)
+        command = shlex.join(["selfcorrect", *sys.argv[1:]])
+        run_experiment(
+            settings, folder, self.preset, workers, command=command, wandb=self.wandb, runner=self.runner, **how
+        )

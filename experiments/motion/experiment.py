@@ -43,13 +43,15 @@ def run_experiment(
     name: str,
     workers: int,
     *,
+    command: str = "",
     wandb: WandbMode = "offline",
     runner: str = "",
     **how: Any,
 ) -> None:
     """Run an experiment, or what is left of it in its run folder, and write its report.
 
-    runner: where its jobs run, a name in `jobs.RUNNERS`; `how` as in `seed_runs`.
+    command: what does it again, for its report; runner: where its jobs run, a name in `jobs.RUNNERS`; `how` as in
+    `seed_runs`.
     """
     require_workers(workers)
     choose_device(how.get("device", "auto"))  # as bad data, a bad device ends the run before it has written anything
@@ -57,7 +59,7 @@ def run_experiment(
     started = time.monotonic()
     with claim_folder(folder, settings.config()):
         run_jobs(jobs(settings, folder, **how), workers, f"motion {name}", runner=runner)
-        print(f"\n{write_report(settings, folder, name, wandb, time.monotonic() - started)}")
+        print(f"\n{write_report(settings, folder, name, command or name, wandb, time.monotonic() - started)}")
     print(f"\nReport: {folder / 'report.html'}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from selfcorrect.experiments.motion.media import Clip, render_clips
 from selfcorrect.experiments.motion.outcome import Outcome, arm_rows, read_outcome, verdict_sentences
 from selfcorrect.experiments.motion.presets import MotionSettings
 from selfcorrect.experiments.motion.quantities import quantity_of
+from selfcorrect.experiments.motion.references import CORRECTED_REAL, REAL
 from selfcorrect.experiments.motion.seed_runs import SeedRun, seed_runs
 from selfcorrect.experiments.motion.tables import (
     budgets_table,
@@ -30,9 +32,11 @@ from selfcorrect.experiments.motion.tables import (
 from selfcorrect.experiments.motion.task import MotionData, motion_data
 from selfcorrect.experiments.reporting import verdict
 from selfcorrect.experiments.reporting.figures import colours, curve_grid
+from selfcorrect.experiments.reporting.summary import Summary, machine, write_summary
 from selfcorrect.experiments.reporting.webpage import Page, Section, Video, render_page
 from selfcorrect.randomness import streams
 from selfcorrect.storage.files import write_atomically
+from selfcorrect.storage.run_folder import environment
 from selfcorrect.tracking import TrackedRun, WandbMode, publish_to_wandb, write_rows
 
 DRAWN = (
@@ -61,17 +65,23 @@ NOTES = (
 )
 
 
-def write_report(settings: MotionSettings, folder: Path, preset: str, wandb: WandbMode, seconds: float) -> str:
-    """Write every result of a finished experiment below `folder`; returns the verdict as text."""
+def write_report(
+    settings: MotionSettings, folder: Path, preset: str, command: str, wandb: WandbMode, seconds: float
+) -> str:
+    """Write every result of a finished experiment below `folder`; returns the verdict as text.
+
+    command: what does it again, told in the report and the summary.
+    """
     outcome = read_outcome(settings, folder)
     rows = [row for run in seed_runs(settings, folder) for arm in run.comparison.arms for row in arm_rows(run, arm)]
     write_rows(folder / "metrics.jsonl", rows)
+    write_summary(folder / "summary.json", _summary(outcome, rows, command))
     clips = render_clips(settings, folder)
     founders = founders_of(outcome.settings)
     sentences = [*verdict_sentences(outcome), *disease_sentences(outcome, founders)]
     page = Page(
         title="Does physics keep a self-consuming motion model from collapsing?",
-        subtitle=f"selfcorrect motion --preset {preset}",
+        subtitle=command,
         verdict=sentences,
         warnings=_warnings(settings),
         curves=_curves_svg(outcome),
@@ -156,14 +166,28 @@ def _sections(outcome: Outcome, founders: Founders) -> list[Section]:
     return [section for section in sections if section.table.rows]
 
 
-def _facts(outcome: Outcome, rows: Sequence[Mapping[str, Any]], seconds: float) -> dict[str, str]:
-    settings = outcome.settings
-    phases = ("train", "sample", "correct", "trace", "evaluate", "mix", "else")
-    # All arms share generation 0, so its time counts once for each denoiser and seed.
+_PHASES = ("train", "sample", "correct", "trace", "evaluate", "mix", "else")
+
+
+def _seconds_by_phase(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Over all runs; all arms share generation 0, so its time counts once for each denoiser and seed."""
     counted = {
         (row["denoiser"], row["seed"], row["arm"] if row["generation"] else "", row["generation"]): row for row in rows
     }
-    spent = {phase: sum(row.get(f"seconds_{phase}", 0.0) for row in counted.values()) for phase in phases}
+    return {phase: sum(row.get(f"seconds_{phase}", 0.0) for row in counted.values()) for phase in _PHASES}
+
+
+def _summary(outcome: Outcome, rows: Sequence[Mapping[str, Any]], command: str) -> Summary:
+    hours = sum(_seconds_by_phase(rows).values()) / 3600
+    made = {"date": datetime.now(UTC).date().isoformat(), "core_hours": round(hours, 3), **machine(), **environment()}
+    arms = {denoiser: tuple(arms.values()) for denoiser, arms in outcome.curves.items()}
+    floors = {REAL: outcome.real, CORRECTED_REAL: outcome.corrected_real}
+    return Summary(command, made, json.loads(json.dumps(outcome.settings.config())), arms, floors)
+
+
+def _facts(outcome: Outcome, rows: Sequence[Mapping[str, Any]], seconds: float) -> dict[str, str]:
+    settings = outcome.settings
+    spent = _seconds_by_phase(rows)
     total = sum(spent.values())
     return {
         "Data": f"{', '.join(settings.data)}: windows of {settings.frames} frames at {settings.fps:g} per second",

@@ -1,0 +1,147 @@
+"""Makes the tables and figures of results from summaries of finished runs: `make results`.
+
+    python docs/tools/results.py                            # tables and figures anew, from docs/results/*.json
+    python docs/tools/results.py modes runs/motion-modes    # first keep that run's summary as docs/results/modes.json
+
+A page asks for a table by `<!-- results: NAME DENOISER -->`, which ends at `<!-- end of results -->`; what stands
+between is replaced. Keys of quantities after the denoiser choose columns. Figures are written for every summary and
+denoiser, docs/pictures/results/NAME-DENOISER.svg.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+
+from selfcorrect.experiments.motion.arms import Arm
+from selfcorrect.experiments.motion.quantities import quantity_of
+from selfcorrect.experiments.reporting.figures import colours, curve_grid
+from selfcorrect.experiments.reporting.results import ArmCurves, Quantity
+from selfcorrect.experiments.reporting.summary import Summary, read_summary, write_summary
+from selfcorrect.statistics import half_life_interval, mean_interval
+
+ROOT = Path(__file__).resolve().parents[2]
+SUMMARIES = ROOT / "docs" / "results"
+PICTURES = ROOT / "docs" / "pictures" / "results"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "modes.md")
+
+TOLD = ("fid_kinematic", "recall", "coverage", "penetration_mm", "skate_m_s", "jerk_m_s3")
+DRAWN = ("fid_kinematic", "recall", "coverage", "penetration_mm")
+MARKED = re.compile(r"<!-- results: (\S+) (\S+)((?: \w+)*) -->\n.*?<!-- end of results -->", re.DOTALL)
+
+
+def filled(page: str, summaries: Mapping[str, Summary]) -> str:
+    """The text of a page with all of its tables made anew."""
+
+    def made(match: re.Match[str]) -> str:
+        name, denoiser, keys = match.groups()
+        body = "\n".join(table(summaries[name], denoiser, keys.split() or TOLD))
+        asked = f"<!-- results: {name} {denoiser}{keys} -->"
+        return f"{asked}\n\n{body}\n\n{caption(summaries[name])}\n\n<!-- end of results -->"
+
+    return MARKED.sub(made, page)
+
+
+def table(summary: Summary, denoiser: str, keys: Sequence[str] = TOLD) -> Iterator[str]:
+    """Lines of a table: what real data score, then every arm of a denoiser at the last generation."""
+    quantities = [quantity_of(key) for key in keys]
+    yield (
+        f"| generation {summary.generations} | "
+        + " | ".join([*(quantity.title for quantity in quantities), "Half-life of coverage"])
+        + " |"
+    )
+    yield "| --- |" + " --- |" * (len(quantities) + 1)
+    for title, scores in summary.floors.items():
+        cells = [_mean(scores[quantity.key], quantity) for quantity in quantities]
+        yield f"| *{title}* | " + " | ".join([*cells, ""]) + " |"
+    for arm, curves, plain in _arms(summary, denoiser):
+        cells = [_cell(curves, plain, quantity) for quantity in quantities]
+        yield f"| {arm.label} | " + " | ".join([*cells, _half_life(curves)]) + " |"
+
+
+def caption(summary: Summary) -> str:
+    """How a table was made."""
+    made, settings = summary.made, summary.settings
+    return (
+        f"*{summary.seeds} seeds, {settings['real_count']} training windows; mean ± half of the 95 % interval, in "
+        "brackets the paired change against the arm without correction and defence. "
+        f"`{summary.command}`, {made['core_hours']:.1f} core-hours on {made['processor']} ({made['cores']} cores), "
+        f"{made['date']}.*"
+    )
+
+
+def figure(summary: Summary, denoiser: str) -> str:
+    """SVG text: a row per quantity, a column per data policy, bands over seeds."""
+    columns: dict[str, list[ArmCurves]] = {}
+    for arm, curves, _ in _arms(summary, denoiser):
+        columns.setdefault(arm.group, []).append(curves)
+    baselines = columns.pop("real data only", [])
+    columns = {group: [*baselines, *curves] for group, curves in columns.items()} or {"real data only": baselines}
+    palette = colours([curves.title for group in columns.values() for curves in group])
+    floor = {key: float(np.mean(values)) for key, values in next(iter(summary.floors.values())).items()}
+    return curve_grid(columns, [quantity_of(key) for key in DRAWN], floor, palette)
+
+
+def _arms(summary: Summary, denoiser: str) -> Iterator[tuple[Arm, ArmCurves, ArmCurves | None]]:
+    """Arm, its curves, and those of its plain arm where it has one beside itself."""
+    curves = {each.name: each for each in summary.arms[denoiser]}
+    told = next(each for each in summary.settings["comparisons"] if each["denoiser"] == denoiser)
+    for one in told["arms"]:
+        arm = Arm(**{**one, "strength": float(one["strength"])})
+        yield arm, curves[arm.name], curves.get(arm.plain.name) if arm.plain != arm else None
+
+
+def _cell(curves: ArmCurves, plain: ArmCurves | None, quantity: Quantity) -> str:
+    told = _mean(curves.last(quantity.key), quantity)
+    if plain is None:
+        return told
+    change = mean_interval(curves.last(quantity.key) - plain.last(quantity.key))
+    signed = f"{change.estimate:+.{quantity.digits}f}".replace("-", "−")
+    return f"{told} ({signed}{_half_width(change.high - change.low, quantity.digits)})"
+
+
+def _mean(values: np.ndarray, quantity: Quantity) -> str:
+    interval = mean_interval(values)
+    return f"{interval.estimate:.{quantity.digits}f}{_half_width(interval.high - interval.low, quantity.digits)}"
+
+
+def _half_width(width: float, digits: int) -> str:
+    return f" ± {width / 2:.{digits}f}" if np.isfinite(width) else ""
+
+
+def _half_life(curves: ArmCurves) -> str:
+    coverage = curves.values["coverage"]
+    if not (coverage[:, 0] > 0).all():
+        return "–"
+    middle = half_life_interval(coverage).estimate
+    return f"{middle:.1f}" if np.isfinite(middle) else f"> {coverage.shape[1] - 1}"
+
+
+def read_all() -> dict[str, Summary]:
+    """All kept summaries by name."""
+    return {path.stem: read_summary(path) for path in sorted(SUMMARIES.glob("*.json"))}
+
+
+def main(
+    name: Annotated[str, tyro.conf.Positional] = "", run: Annotated[Path | None, tyro.conf.Positional] = None
+) -> None:
+    """Make tables and figures; with NAME and RUN keep that run's summary under that name first."""
+    if name and run:
+        SUMMARIES.mkdir(exist_ok=True)
+        write_summary(SUMMARIES / f"{name}.json", read_summary(run / "summary.json"))
+    summaries = read_all()
+    PICTURES.mkdir(exist_ok=True)
+    for key, summary in summaries.items():
+        for denoiser in summary.arms:
+            (PICTURES / f"{key}-{denoiser}.svg").write_text(figure(summary, denoiser) + "\n", encoding="utf-8")
+    for page in PAGES:
+        page.write_text(filled(page.read_text(encoding="utf-8"), summaries), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
