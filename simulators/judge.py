@@ -17,7 +17,7 @@ from selfcorrect.simulators.body.humanoid import Humanoid
 from selfcorrect.simulators.mending.precondition import Preconditioned
 from selfcorrect.simulators.planning.contact_plan import ContactPlan
 from selfcorrect.simulators.planning.ground import above_ground_m
-from selfcorrect.simulators.settings import AcceptanceSettings, SupportMode
+from selfcorrect.simulators.settings import AcceptanceSettings, SupportMode, TrackerSettings
 from selfcorrect.simulators.tracking.tracker import Track
 
 
@@ -92,17 +92,19 @@ def _notes(origin_m: float, mode: SupportMode) -> tuple[Note, ...]:
 
 
 def failure_of(
-    track: Track, distances_m: np.ndarray, names: Sequence[str], settings: AcceptanceSettings
+    track: Track, distances_m: np.ndarray, names: Sequence[str], settings: TrackerSettings
 ) -> Failure | None:
     """Why a track is no correction, None if it is one; distances_m: (T, J) of the named joints from their targets."""
+    bounds = settings.acceptance
     if track.lost_at is not None:
-        return Failure(FailureKind.LOST, track.lost_at, limit=settings.lost_root_m)
+        kind = FailureKind.LOST if settings.unaided is None else FailureKind.FELL
+        return Failure(kind, track.lost_at, limit=bounds.lost_root_m)
     off_m = distances_m.mean(-1)
-    if (off_m < settings.lost_body_m).all():
+    if (off_m < bounds.lost_body_m).all():
         return None
     frame = int(off_m.argmax())
     worst = names[int(distances_m[frame].argmax())]
-    return Failure(FailureKind.OFF, frame, joint=worst, value=float(off_m.max()), limit=settings.lost_body_m)
+    return Failure(FailureKind.OFF, frame, joint=worst, value=float(off_m.max()), limit=bounds.lost_body_m)
 
 
 def floating(

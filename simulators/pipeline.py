@@ -46,6 +46,7 @@ from selfcorrect.simulators.tracking.diagnosis import timeline
 from selfcorrect.simulators.tracking.leg_feedback import leg_jacobians
 from selfcorrect.simulators.tracking.script import Planned
 from selfcorrect.simulators.tracking.tracker import Track, follow
+from selfcorrect.simulators.tracking.unaided import follow_unaided
 
 
 def correct_kinematically(settings: PreconditionSettings, batches: Sequence[MotionBatch]) -> list[list[Outcome]]:
@@ -106,9 +107,11 @@ def simulate_preconditioned(
     bodies = [simulator.body_of(motions.skeleton, each.soles) for motions, each in zip(given, mended, strict=True)]
     planned = [_planned(body, each, settings) for body, each in zip(bodies, mended, strict=True)]
     bearing = replace(settings, drive=settings.drive.bearing(mode))
-    tracks = follow(simulator.world, planned, bearing, scene)
-    # What a scene changes is to be kept.
-    keepable = mended if scene.is_plain else [replace(each, unplanted=None) for each in mended]
+    track = follow if settings.unaided is None else follow_unaided
+    tracks = track(simulator.world, planned, bearing, scene)
+    # What a scene changes is to be kept, and what only muscles and contacts have done.
+    as_simulated = settings.unaided is not None or not scene.is_plain
+    keepable = [replace(each, unplanted=None) for each in mended] if as_simulated else mended
     judged = zip(given, keepable, planned, tracks, strict=True)
     return [_judged(mode, settings, *each) for each in judged]
 
@@ -177,7 +180,7 @@ def _findings(
     fps = planned.links.fps
     return [
         Finding(
-            failure=failure_of(track, own_m, names, settings.acceptance),
+            failure=failure_of(track, own_m, names, settings),
             help=help_of(body, track.wrench, rest),
             timeline=timeline(body, track, fps, settings.engine.steps_per_frame(fps)),
         )

@@ -12,6 +12,9 @@ from selfcorrect.simulators.engines.table import ENGINES
 STRENGTHS = {"faithful": 0.0, "balanced": 0.7, "physical": 1.0}
 """Named points on the dial of `TrackerSettings.at_strength`."""
 
+UNAIDED = "unaided"
+"""The word for no help at all, which is beyond the dial: see `TrackerSettings.without_help`."""
+
 SupportChoice: TypeAlias = Literal["infer", "floor", "off"]
 """What carries the body: what the motion shows, nothing but the floor, or whatever it may be, left alone."""
 
@@ -320,6 +323,57 @@ PLAN = PlanSettings()
 
 
 @dataclass(frozen=True)
+class UnaidedSettings:
+    """How a body is held up without help, and how its control is searched for. Set by hand on CMU clips of train."""
+
+    horizontal_rad_s: float = 8.0
+    """Natural frequency of the spring that wants the centre of mass across the floor; dampers are critical."""
+    vertical_rad_s: float = 10.0
+    """That of its height."""
+    angular_rad_s: float = 10.0
+    """That of the trunk's orientation."""
+    force_limit_bodyweights: float = 0.7
+    """Bound on what is wanted along each axis beside what the motion takes."""
+    step_limit_m: float = 0.2
+    """Furthest that a foot is put beside its place."""
+    lift_limit_m: float = 0.08
+    """Furthest that a swinging foot is lifted."""
+    contacts: ContactSettings = ContactSettings(iterations=12)
+    """How the floor's forces are found at each step."""
+    copies: tuple[int, ...] = (64, 256)
+    """How many copies are tried, one after the other, until one of them gets to the end."""
+    kept: int = 8
+    """So many of them go on from each window to the next."""
+    window_s: float = 0.1
+    """How long a window lasts."""
+    persistence: float = 0.8
+    """Share of its nudges that a copy hands on."""
+    force_n: float = 100.0
+    """Standard deviation of what is added to the force that is wanted …"""
+    moment_nm: float = 40.0
+    """… to the moment …"""
+    step_m: float = 0.04
+    """… to where feet land …"""
+    turn_rad: float = 0.05
+    """… and to the targets of legs and spine."""
+    fall_cost_s: float = 0.1
+    """Weight of vertical speed against mean distance of the joints, by which copies are chosen …"""
+    feet_cost: float = 0.5
+    """… of the feet's distance …"""
+    tilt_cost_m: float = 0.3
+    """… of the trunk's orientation, per radian …"""
+    spin_cost_m_s: float = 0.05
+    """… and of its turning, per radian per second."""
+
+    def __post_init__(self) -> None:
+        _check_positive(self)
+
+
+WITHOUT_HELP = UnaidedSettings()
+"""The defaults."""
+
+
+@dataclass(frozen=True)
 class InferenceSettings:
     """When something seems to carry a body that the file does not show.
 
@@ -384,8 +438,23 @@ class TrackerSettings:
     drive: DriveSettings = DriveSettings()
     plan: PlanSettings = PLAN
     acceptance: AcceptanceSettings = AcceptanceSettings()
+    unaided: UnaidedSettings | None = None
+    """How a body is held up that gets no help, whatever `drive` says; without it, it gets some."""
     filter_dynamics: bool = True
     """Shift the body and turn its feet slightly beforehand so that contacts explain more of its motion."""
+
+    def __post_init__(self) -> None:
+        if self.unaided is not None and not ENGINES.row(self.engine.name).gives_way:
+            able = ", ".join(name for name in ENGINES.names if ENGINES.row(name).gives_way)
+            raise SettingError(
+                f"strength {UNAIDED} needs an engine whose joints give way ({able}), got {self.engine.name}"
+            )
+
+    @classmethod
+    def without_help(cls, engine: str = "mujoco", mass_kg: float | None = None) -> Self:
+        """Settings with which muscles and contacts alone hold a body up, on soles that grip like shoes."""
+        soft = EngineSettings(name=engine, friction=0.8, mujoco=MuJoCoSettings(stiffening=1.5))
+        return cls(BodySettings(mass_kg=mass_kg), soft, unaided=WITHOUT_HELP)
 
     @classmethod
     def at_strength(cls, strength: float, engine: str = "pybullet", mass_kg: float | None = None) -> Self:
@@ -395,11 +464,15 @@ class TrackerSettings:
 
 
 def strength_of(word: str | float) -> float:
-    """The point on the dial that a name of `STRENGTHS` or a number says."""
+    """The point on the dial that a name of `STRENGTHS` or a number says; its end for `UNAIDED`."""
+    if word == UNAIDED:
+        return 1.0
     try:
         strength = STRENGTHS[word] if isinstance(word, str) and word in STRENGTHS else float(word)
     except ValueError:
         strength = -1.0
     if not 0 <= strength <= 1:
-        raise SettingError(f"strength must be one of {', '.join(STRENGTHS)} or a number from 0 to 1, got {word!r}")
+        raise SettingError(
+            f"strength must be one of {', '.join([*STRENGTHS, UNAIDED])} or a number from 0 to 1, got {word!r}"
+        )
     return strength

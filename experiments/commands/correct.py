@@ -13,7 +13,7 @@ from selfcorrect.errors import SettingError
 from selfcorrect.experiments.commands.inputs import must_be_readable, must_exist
 from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.scene import PLAIN, Scene
-from selfcorrect.simulators.settings import SupportChoice, strength_of
+from selfcorrect.simulators.settings import UNAIDED, SupportChoice, TrackerSettings, strength_of
 
 if TYPE_CHECKING:
     EngineName = str
@@ -41,7 +41,8 @@ class CorrectCommand:
     """Folder of the corrected motions, which keep their names, and their paths below an input folder; of shards also an
     address."""
     strength: str = "balanced"
-    """From 0, closest to the motion, to 1, most physical; or faithful (0), balanced (0.7), physical (1)."""
+    """From 0, closest to the motion, to 1, most physical; or faithful (0), balanced (0.7), physical (1); or
+    unaided: muscles and contacts alone hold the body up, which takes longer and needs --engine mujoco."""
     kinematic: bool = False
     """Mend by kinematics alone and simulate nothing; strength then does not matter."""
     support: SupportChoice = "infer"
@@ -98,6 +99,7 @@ class CorrectCommand:
             self.engine,
             self.raw,
             self.retime,
+            self.strength == UNAIDED and not self.kinematic,
             self.scene,
         )
         if self._holds_shards():
@@ -114,6 +116,8 @@ class CorrectCommand:
             raise SettingError(f"mass-kg must be from {MASS_KG[0]} to {MASS_KG[1]}, got {self.mass_kg}")
         if self.kinematic and not self.scene.is_plain:
             raise SettingError("a scene needs a simulation; leave out kinematic")
+        if self.strength == UNAIDED:
+            TrackerSettings.without_help(self.engine)
         files = [Path(name) for name in self.inputs if "://" not in name]
         must_exist((*files, self.body_model))
         if len(self.inputs) == 1:  # among several, the others go on

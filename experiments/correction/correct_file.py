@@ -65,6 +65,8 @@ class Settings:
     """Whether simulated states come out as they are; see `PreconditionSettings.polish`."""
     retime: bool = False
     """Whether motions whose flights contradict gravity are played at its pace; see `checks.pace`."""
+    unaided: bool = False
+    """Whether the body gets no help at all, whatever the strength."""
     scene: Scene = PLAIN
     """Where, and with what body, motions are followed."""
 
@@ -74,7 +76,10 @@ class Settings:
         if self.strength is None:
             return KinematicCorrector(precondition)
         mass_kg = shape_kg if self.mass_kg is None else self.mass_kg
-        tracker = TrackerSettings.at_strength(self.strength, self.engine, mass_kg)
+        if self.unaided:
+            tracker = TrackerSettings.without_help(self.engine, mass_kg)
+        else:
+            tracker = TrackerSettings.at_strength(self.strength, self.engine, mass_kg)
         return PhysicsCorrector(tracker, precondition, scene=self.scene)
 
 

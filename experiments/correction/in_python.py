@@ -21,7 +21,7 @@ from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.scene import PLAIN, Scene
-from selfcorrect.simulators.settings import SupportChoice, strength_of
+from selfcorrect.simulators.settings import UNAIDED, SupportChoice, strength_of
 from selfcorrect.storage.files import replacing
 
 
@@ -29,7 +29,8 @@ class CorrectionOptions(TypedDict, total=False):
     """How motions are corrected; the options of `selfcorrect correct`."""
 
     strength: str | float
-    """From 0, closest to the motion, to 1, most physical; or "faithful", "balanced" (the default), "physical"."""
+    """From 0, closest to the motion, to 1, most physical; or "faithful", "balanced" (the default), "physical"; or
+    "unaided": muscles and contacts alone hold the body up, which needs the engine "mujoco"."""
     kinematic: bool
     """Mend by kinematics alone and simulate nothing."""
     support: SupportChoice
@@ -127,6 +128,7 @@ def _settings(options: CorrectionOptions) -> Settings:
         engine=options.get("engine", "pybullet"),
         raw=options.get("raw", False),
         retime=options.get("retime", False),
+        unaided=strength is not None and options.get("strength") == UNAIDED,
         scene=options.get("scene", PLAIN),
     )
 

@@ -203,6 +203,10 @@ class MuJoCoWorld:
         """Rotations of all joints."""
         return self._poses[:, self._where.poses].reshape(len(self._poses), -1, 4)
 
+    def velocities_rad_s(self) -> np.ndarray:
+        """Angular velocities of all joints."""
+        return self._speeds[:, self._where.speeds].reshape(len(self._speeds), -1, 3)
+
     def positions_m(self, links: Sequence[int]) -> np.ndarray:
         """Where the joints of some links are."""
         return self._places_m[:, links]

@@ -85,6 +85,10 @@ class PyBulletWorld:
         """Rotations of all joints."""
         return np.array([simulation.rotations() for simulation in self._used])
 
+    def velocities_rad_s(self) -> np.ndarray:
+        """Angular velocities of all joints."""
+        return np.array([simulation.velocities_rad_s() for simulation in self._used])
+
     def positions_m(self, links: Sequence[int]) -> np.ndarray:
         """Where the joints of some links are, not where their centres of mass are."""
         return np.array([simulation.positions_m(links) for simulation in self._used])
@@ -227,6 +231,11 @@ class Simulation:
         """Rotations of all joints."""
         states = pybullet.getJointStatesMultiDof(self.body_id, self._joints, physicsClientId=self.client)
         return [state[0] for state in states]
+
+    def velocities_rad_s(self) -> list[Numbers]:
+        """Angular velocities of all joints."""
+        states = pybullet.getJointStatesMultiDof(self.body_id, self._joints, physicsClientId=self.client)
+        return [state[1] for state in states]
 
     def positions_m(self, links: Sequence[int]) -> list[Numbers]:
         """Where the joints of some links are."""

@@ -17,6 +17,8 @@ class Engine(Row):
 
     step: str = ""
     """What advances its time, "module:function", which benchmarks clock; "" where there is none."""
+    gives_way: bool = False
+    """Whether joints are springs, which torques can turn: bodies without help balance by that."""
     together: int = 8
     """Bodies that are simulated at once, at most: many share the work of their control, each takes its memory."""
 
@@ -36,6 +38,7 @@ ENGINES = Registry(
             summary="MuJoCo, with implicit springs and soft contacts: faster, and needs less help.",
             needs="mujoco",
             step="mujoco:mj_step",
+            gives_way=True,
             together=64,
         ),
     ),

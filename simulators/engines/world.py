@@ -81,6 +81,10 @@ class World(Protocol):
         """Rotations (N, J, 4) of all joints, quaternions xyzw."""
         ...
 
+    def velocities_rad_s(self) -> np.ndarray:
+        """Angular velocities (N, J, 3) of all joints."""
+        ...
+
     def positions_m(self, links: Sequence[int]) -> np.ndarray:
         """Where (N, K, 3) the joints of K links (not the root) are."""
         ...

@@ -20,7 +20,7 @@ from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid
 from selfcorrect.simulators.body.leg_ik import Legs
 from selfcorrect.simulators.engines.world import RootState, World
 from selfcorrect.simulators.planning.contact_plan import ContactPlan
-from selfcorrect.simulators.planning.dynamics import joint_torques
+from selfcorrect.simulators.planning.dynamics import Demand, joint_torques
 from selfcorrect.simulators.planning.reference import Reference, between_frames, rotation_velocities
 from selfcorrect.simulators.scene import PLAIN, Scene
 from selfcorrect.simulators.settings import TrackerSettings
@@ -43,6 +43,14 @@ class Planned:
 
     def __len__(self) -> int:
         return len(self.links)
+
+    def alone(self, index: int) -> Planned:
+        """One of the motions."""
+        here, plan = slice(index, index + 1), self.contacts
+        needs = Demand(**{each.name: getattr(plan.needs, each.name)[here] for each in fields(Demand)})
+        arrays = (getattr(plan, each.name)[here] for each in fields(ContactPlan) if each.name != "needs")
+        links = MotionBatch.stack([self.links[index]])
+        return Planned(self.body, links, ContactPlan(needs, *arrays), self.leg_jacobians[here], self.supports[here])
 
     @property
     def frames(self) -> int:

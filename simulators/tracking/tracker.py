@@ -38,7 +38,7 @@ class Track:
 
 
 @dataclass(frozen=True, eq=False)
-class _Record:
+class Record:
     """What N bodies did, in the simulator's frame: (T, N, ...) at frames, (S, N, ...) at steps."""
 
     centre_m: np.ndarray
@@ -50,7 +50,7 @@ class _Record:
     """(N,) frame at which each was given up, 0 for none."""
 
     @classmethod
-    def empty(cls, frames: int, steps: int, bodies: int, links: int) -> _Record:
+    def empty(cls, frames: int, steps: int, bodies: int, links: int) -> Record:
         """Nothing yet."""
         return cls(
             centre_m=np.zeros((frames, bodies, 3)),
@@ -106,14 +106,14 @@ def _follow(world: World, planned: Sequence[Planned], settings: TrackerSettings,
     fps, substeps = planned[0].links.fps, settings.engine.steps_per_frame(planned[0].links.fps)
     world.build(bodies, 1 / (fps * substeps), [own for each in planned for own in each.supports])
     script = Script.joined([script_of(world, each, settings, scene) for each in planned])
-    record = _Record.empty(planned[0].frames, len(script.targets), len(bodies), len(bodies[0]))
+    record = Record.empty(planned[0].frames, len(script.targets), len(bodies), len(bodies[0]))
     _simulate(world, planned, script, record, settings)
     starts = np.cumsum([0, *map(len, planned)]).tolist()
     return [record.tracks(each, start) for each, start in zip(planned, starts, strict=False)]
 
 
 def _simulate(
-    world: World, planned: Sequence[Planned], script: Script, record: _Record, settings: TrackerSettings
+    world: World, planned: Sequence[Planned], script: Script, record: Record, settings: TrackerSettings
 ) -> None:
     """Take the bodies through their script, each as long as it has frames and is not lost."""
     substeps = settings.engine.steps_per_frame(planned[0].links.fps)

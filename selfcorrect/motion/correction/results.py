@@ -21,6 +21,8 @@ class FailureKind(StrEnum):
     """There is a NaN or an infinity."""
     LOST = "lost"
     """The simulated root was more than `limit` metres from where it should be."""
+    FELL = "fell"
+    """The simulated body, which got no help, was more than `limit` metres from where it should be."""
     OFF = "off"
     """Joints were `value` metres from where they should be on average over the body, `limit` at most are allowed."""
     FLOATING = "floating"
@@ -33,6 +35,7 @@ _SENTENCES = {
     FailureKind.TOO_SHORT: "too short: {value:.0f} frames, at least {limit:.0f} are needed",
     FailureKind.NOT_FINITE: "not finite at frame {frame}",
     FailureKind.LOST: "lost: the root was not within {limit} m of the motion's at frame {frame}",
+    FailureKind.FELL: "fell: without help the root was not within {limit} m of the motion's at frame {frame}",
     FailureKind.OFF: "off: joints were {value:.2f} m from the motion on average at frame {frame}",
     FailureKind.FLOATING: "held up by what cannot be told, or floating, from frame {frame} to frame {last_frame}; "
     "support 'off' keeps that",

@@ -85,6 +85,21 @@ def _loads(out: Path) -> list[float]:
     ]
 
 
+def test_bodies_without_help_get_none(folder):
+    pytest.importorskip("mujoco")
+    assert main(["correct", "clips/steps.bvh", "-o", "alone", "--strength", "unaided", "--engine", "mujoco"]) == 0
+    told = report_of(folder / "alone")["steps.bvh"]
+    assert told["help"]["residual_force_bodyweights"] == told["help"]["residual_torque_nm"] == 0.0
+    assert not any(told["over_time"]["residual_force_bodyweights"])
+    assert told["verdict"] == "accepted"
+    assert json.loads((folder / "alone" / "report.json").read_text())["settings"]["unaided"] is True
+
+
+def test_bodies_without_help_need_an_engine_that_gives_way(folder, capsys):
+    assert main(["correct", "clips/steps.bvh", "--strength", "unaided"]) == 2
+    assert "unaided needs an engine whose joints give way (mujoco), got pybullet" in capsys.readouterr().err
+
+
 def test_a_scene_needs_a_simulation(folder, capsys):
     assert main(["correct", "clips/steps.bvh", "--kinematic", "--scene.load-kg", "3"]) == 2
     assert "a scene needs a simulation" in capsys.readouterr().err

@@ -1,0 +1,238 @@
+"""Balance without help: what would be put on the root is asked of the floor instead.
+
+A spring and damper want a force at the body's centre of mass and a moment about it (Pratt et al. 2001, "Virtual model
+control: an intuitive approach for bipedal locomotion"). The corners of the soles that touch give as much of both as
+friction cones allow, and from these forces follow the torques of the joints above them. A swinging foot lands beside
+its place by as much as the body's capture point is beside its own (Pratt et al. 2006, "Capture point: a step toward
+humanoid push recovery").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+
+from selfcorrect.motion.kinematics import forward_kinematics
+from selfcorrect.motion.rotations import applied, composed
+from selfcorrect.simulators.body.frames import from_simulator, to_simulator
+from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid
+from selfcorrect.simulators.body.leg_ik import Legs
+from selfcorrect.simulators.body.vectors import cross, rotated_back, rotation_error, small_rotation
+from selfcorrect.simulators.engines.world import RootState, World
+from selfcorrect.simulators.planning.contact_plan import contact_forces
+from selfcorrect.simulators.settings import WITHOUT_HELP, TrackerSettings
+from selfcorrect.simulators.tracking.course import Course
+
+TOUCH_M = (0.01, 0.03)
+"""A corner of a sole touches up to the first height, and not at all above the second."""
+LOWEST_CENTRE_M = 0.1
+"""A body that lies has its centre of mass no lower."""
+UNPLANNED = 0.02
+"""How well a foot may carry that is not planned to."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bodies:
+    """How N like bodies are, in the simulator's frame."""
+
+    root: RootState
+    rotations: np.ndarray
+    """(N, J, 4) of the joints."""
+    velocities_rad_s: np.ndarray
+    """(N, J, 3) of the joints."""
+    positions_m: np.ndarray
+    """(N, L, 3) of the links' joints."""
+    orientations: np.ndarray
+    """(N, L, 4) of the links."""
+    centre_m: np.ndarray
+    """(N, 3) their centres of mass."""
+    centre_m_s: np.ndarray
+    """(N, 3)."""
+
+    @classmethod
+    def of(cls, world: World, body: Humanoid) -> Self:
+        """Those of a world."""
+        root, rotations, velocities_rad_s = world.root(), world.rotations(), world.velocities_rad_s()
+        lever_m = applied(root.orientation, body.centre_m[0])
+        local = np.concatenate([root.orientation[:, None], rotations], axis=1)
+        positions_m, orientations = forward_kinematics(body.tree, root.position_m - lever_m, local)
+        from_joints_m = applied(orientations, body.centre_m)
+        turning_rad_s, moving_m_s = _link_velocities(body, root, velocities_rad_s, positions_m, orientations, lever_m)
+        centres_m_s = moving_m_s + cross(turning_rad_s, from_joints_m)
+        share = body.mass_kg[:, None] / body.total_mass_kg
+        return cls(
+            root=root,
+            rotations=rotations,
+            velocities_rad_s=velocities_rad_s,
+            positions_m=positions_m,
+            orientations=orientations,
+            centre_m=np.sum(share * (positions_m + from_joints_m), axis=1),
+            centre_m_s=np.sum(share * centres_m_s, axis=1),
+        )
+
+
+def _link_velocities(
+    body: Humanoid,
+    root: RootState,
+    velocities_rad_s: np.ndarray,
+    positions_m: np.ndarray,
+    orientations: np.ndarray,
+    lever_m: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Angular velocities (N, L, 3) of all links, and velocities (N, L, 3) of their joints.
+
+    lever_m: (N, 3) from the root's joint to its centre of mass.
+    """
+    turning_rad_s, moving_m_s = np.empty_like(positions_m), np.empty_like(positions_m)
+    turning_rad_s[:, 0] = root.angular_velocity_rad_s
+    moving_m_s[:, 0] = root.velocity_m_s - cross(root.angular_velocity_rad_s, lever_m)
+    own_rad_s = applied(orientations[:, 1:], velocities_rad_s)
+    for links, parents in body.tree.generations:
+        turning_rad_s[:, links] = turning_rad_s[:, parents] + own_rad_s[:, links - 1]
+        arm_m = positions_m[:, links] - positions_m[:, parents]
+        moving_m_s[:, links] = moving_m_s[:, parents] + cross(turning_rad_s[:, parents], arm_m)
+    return turning_rad_s, moving_m_s
+
+
+@dataclass(frozen=True, eq=False)
+class Nudges:
+    """What is added to the control of N bodies, by which they differ."""
+
+    force_n: np.ndarray
+    """(N, 3) to the force that is wanted."""
+    moment_nm: np.ndarray
+    """(N, 3) to the moment."""
+    step_m: np.ndarray
+    """(N, 2, 2) by which swinging feet land further along x and y."""
+    turns_rad: np.ndarray
+    """(N, J, 3) of the joints' targets."""
+
+    def taken(self, bodies: np.ndarray) -> Self:
+        """Those of some bodies."""
+        return type(self)(*(getattr(self, field.name)[bodies] for field in fields(self)))
+
+
+@dataclass(frozen=True, eq=False)
+class Away:
+    """By how much N bodies are off their course."""
+
+    root_m: np.ndarray
+    """(N, 3) of the root's joint."""
+    centre_m: np.ndarray
+    """(N, 3) of the centre of mass."""
+    centre_m_s: np.ndarray
+    """(N, 3)."""
+    tilt_rad: np.ndarray
+    """(N, 3) of the root, world."""
+    tilt_rad_s: np.ndarray
+    """(N, 3)."""
+
+    @classmethod
+    def of(cls, course: Course, step: int, bodies: Bodies) -> Self:
+        """At a step."""
+        script, root = course.script, bodies.root
+        return cls(
+            root_m=bodies.positions_m[:, 0] - course.positions_m[step, 0],
+            centre_m=bodies.centre_m - course.centre_m[step],
+            centre_m_s=bodies.centre_m_s - course.centre_m_s[step],
+            tilt_rad=-rotation_error(script.goal_orientation[step], root.orientation),
+            tilt_rad_s=root.angular_velocity_rad_s - script.goal_rad_s[step],
+        )
+
+    def captured_m(self, height_m: float) -> np.ndarray:
+        """By how much (N, 2) their capture points are off, with centres of mass at a height."""
+        return self.centre_m[:, :2] + self.centre_m_s[:, :2] * np.sqrt(max(height_m, LOWEST_CENTRE_M) / GRAVITY_M_S2)
+
+
+class Balance:
+    """The control of N bodies that follow one course."""
+
+    def __init__(self, course: Course, step_s: float, settings: TrackerSettings) -> None:
+        self._course, self._step_s, self._settings = course, step_s, settings.unaided or WITHOUT_HELP
+        self._lags, self._friction = settings.plan.feedback, settings.engine.friction
+        legs, body = Legs.of(course.body.tree), course.body
+        self._ankles, self._legs = legs.ankles, np.stack([legs.hips, legs.knees, legs.ankles], axis=-1) - 1
+        self._foot = np.repeat([0, 1], len(body.soles) // 2)
+        self._above = body.tree.descendants[1:, body.soles.joints].astype(float)
+        self._limits_nm = body.torque_limit_nm[1:, None]
+
+    def command(
+        self, step: int, frame: int, bodies: Bodies, feet_m: np.ndarray, nudges: Nudges
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Targets (N, J, 4) and torques (N, J, 3) of the joints at a step, to which `frame` is the nearest.
+
+        feet_m: (N, 2, 3) low-passed errors of the legs, which this goes on with.
+        """
+        away = Away.of(self._course, step, bodies)
+        forces_n, corners_m = self.floor_forces_n(step, bodies, self.wanted_wrench(step, away, nudges))
+        torques_nm = self._course.torques_nm[step] + self.leg_torques_nm(bodies, forces_n, corners_m)
+        torques_nm = np.clip(torques_nm, -self._limits_nm, self._limits_nm) + self._course.drive_nm[step]
+        return self._targets(step, frame, bodies, away, feet_m, nudges), torques_nm
+
+    def wanted_wrench(self, step: int, away: Away, nudges: Nudges) -> np.ndarray:
+        """Force and moment (N, 6) that would bring the bodies back, beside what the motion takes."""
+        own, mass_kg = self._settings, self._course.body.total_mass_kg
+        rates_rad_s = np.array([own.horizontal_rad_s, own.horizontal_rad_s, own.vertical_rad_s])
+        pull_m_s2 = -rates_rad_s * (rates_rad_s * away.centre_m + 2 * away.centre_m_s)
+        limit_n = own.force_limit_bodyweights * self._course.body.weight_n
+        force_n = np.clip(mass_kg * pull_m_s2 + nudges.force_n, -limit_n, limit_n)
+        turn_rad_s2 = -own.angular_rad_s * (own.angular_rad_s * away.tilt_rad + 2 * away.tilt_rad_s)
+        moment_nm = np.sum(self._course.script.inertia[step, 0] * turn_rad_s2[:, None], axis=-1) + nudges.moment_nm
+        return self._course.wrench[step] + np.concatenate([force_n, moment_nm], axis=-1)
+
+    def floor_forces_n(self, step: int, bodies: Bodies, wrench: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Forces (N, C, 3) on the corners of the soles that come closest to a wrench, and where (N, C, 3) these are."""
+        soles, loaded = self._course.body.soles, self._course.script.loaded[step, 0]
+        corners_m = bodies.positions_m[:, soles.joints] + applied(bodies.orientations[:, soles.joints], soles.offsets_m)
+        above_m = corners_m[..., 2] - self._course.ground_m[step, self._foot]
+        touches = np.clip((TOUCH_M[1] - above_m) / (TOUCH_M[1] - TOUCH_M[0]), 0.0, 1.0)
+        activation = touches * np.maximum(loaded, UNPLANNED)[self._foot]
+        arms_m = from_simulator(corners_m - bodies.centre_m[:, None])
+        wanted = np.concatenate([from_simulator(wrench[:, :3]), from_simulator(wrench[:, 3:])], axis=-1)
+        forces_n = contact_forces(
+            wanted[:, None], arms_m[:, None], activation[:, None], self._friction, self._settings.contacts
+        )
+        return to_simulator(forces_n[:, 0]), corners_m
+
+    def leg_torques_nm(self, bodies: Bodies, forces_n: np.ndarray, corners_m: np.ndarray) -> np.ndarray:
+        """Torques (N, J, 3) of the joints, in their links' frames, that bear forces on the soles (N, C, 3)."""
+        moments_nm = cross(corners_m, forces_n)
+        below_n, below_nm = (np.sum(self._above[:, :, None] * each[:, None], axis=2) for each in (forces_n, moments_nm))
+        about_joint_nm = below_nm - cross(bodies.positions_m[:, 1:], below_n)
+        return -rotated_back(bodies.orientations[:, 1:], about_joint_nm)
+
+    def _targets(
+        self, step: int, frame: int, bodies: Bodies, away: Away, feet_m: np.ndarray, nudges: Nudges
+    ) -> np.ndarray:
+        """Targets (N, J, 4) of the joints.
+
+        A standing leg gives way to where its foot is, seen from the pelvis, and turns the pelvis upright; a swinging
+        one keeps its direction in the world, and lands where the body will be.
+        """
+        script, own = self._course.script, self._settings
+        loaded = script.loaded[step, 0]
+        ankles_m = bodies.positions_m[:, self._ankles] - script.ankles_m[step, 0] - away.root_m[:, None]
+        feet_m[..., :2] += min(1.0, self._step_s / self._lags.stand_lag_s) * (ankles_m[..., :2] - feet_m[..., :2])
+        sags_m = away.root_m[:, None, 2] - feet_m[..., 2]
+        feet_m[..., 2] += min(1.0, self._step_s / self._lags.swing_lag_s) * sags_m
+        captured_m = away.captured_m(self._course.centre_m[step, 2])
+        lands_m = np.clip(captured_m[:, None] + nudges.step_m, -own.step_limit_m, own.step_limit_m)
+        moves_m = np.empty_like(feet_m)
+        moves_m[..., :2] = _mixed(loaded[:, None], feet_m[..., :2], lands_m - away.root_m[:, None, :2])
+        far_m = np.hypot(moves_m[..., 0], moves_m[..., 1])
+        moves_m[..., :2] *= np.minimum(1.0, own.step_limit_m / np.maximum(far_m, 1e-9))[..., None]
+        moves_m[..., 2] = (1.0 - loaded) * np.clip(-feet_m[..., 2], 0.0, own.lift_limit_m)
+        turns_rad = (script.jacobians[frame, 0] @ moves_m[..., None]).reshape(-1, 2, 3, 3)
+        targets = np.broadcast_to(script.targets[step], (len(feet_m), *script.targets.shape[2:])).copy()
+        legs = composed(targets[:, self._legs], small_rotation(np.clip(turns_rad, -1.0, 1.0)))
+        uprighting = _mixed(loaded, -self._lags.uprighting, 1.0)[:, None]
+        tilt_rad = rotated_back(bodies.root.orientation, -away.tilt_rad)
+        legs[:, :, 0] = composed(small_rotation(uprighting * tilt_rad[:, None]), legs[:, :, 0])
+        targets[:, self._legs] = legs
+        return composed(targets, small_rotation(nudges.turns_rad))
+
+
+def _mixed(share: np.ndarray, one: np.ndarray | float, other: np.ndarray | float) -> np.ndarray:
+    return share * one + (1.0 - share) * other
