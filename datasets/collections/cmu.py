@@ -183,7 +183,7 @@ def _index(source: str, read_text: ReadText, split: str | None) -> list[dict[str
         raise InputError(f"{source}: {INDEX}, line {rows.line_num}: {error}") from error
     wanted = None if split is None else _subjects(split)
     chosen = [row for row in checked if split in (None, row["split"]) or (wanted and int(row["subject"]) in wanted)]
-    if not chosen:
+    if not chosen or (wanted and wanted > {int(row["subject"]) for row in chosen}):
         splits, subjects = sorted({row["split"] for row in checked}), sorted({int(row["subject"]) for row in checked})
         raise SettingError(
             f"{source}: {INDEX} has no clips of split {split!r}, only of {splits} and of subjects={_listed(subjects)}"

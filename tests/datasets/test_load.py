@@ -88,5 +88,7 @@ def test_a_split_is_named_after_the_path(folder: Path, cmu: Path):
         load_motions(f"{folder}#test")
     both = [motion.source for motion in load_motions(f"{cmu}#subjects=10,94")]
     assert {Path(source).stem.split("_")[0] for source in both} == {"10", "94"}
+    with pytest.raises(ValueError, match="no clips of split 'subjects=10,4711'"):
+        load_motions(f"{cmu}#subjects=10,4711")
     with pytest.raises(ValueError, match=r"no clips of split 'subjects=4711', only of \['test', 'train'\] and of subj"):
         load_motions(f"{cmu}#subjects=4711")
