@@ -85,7 +85,11 @@ def _run(words: Sequence[str]) -> int:
     if words[:1] == ["--version"]:
         print(f"selfcorrect {_version()}")
         return 0
-    return _command(words).run() or 0
+    command = _command(words)
+    try:
+        return command.run() or 0
+    except SystemExit as end:  # of code that was called on the way, perhaps before the work was done
+        raise RuntimeError(f"something ended the program with exit code {end.code}") from end
 
 
 def _command(words: Sequence[str]) -> Command:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -10,11 +11,16 @@ from selfcorrect.errors import SettingError
 ANOTHER = "choose another place with --out, or say --overwrite"
 
 
+def place_of(path: Path) -> Path:
+    """The path without links, also where these lead nowhere or in a circle."""
+    return Path(os.path.realpath(path))
+
+
 def check_output(path: Path | None, overwrite: bool, inputs: Iterable[Path] = (), otherwise: str = ANOTHER) -> None:
     """SettingError where writing one file, or none, would overwrite an input, or what is there without leave to."""
     if path is None:
         return
-    if path.resolve() in {one.resolve() for one in inputs}:
+    if place_of(path) in map(place_of, inputs):
         raise SettingError(f"{path}: an input would be overwritten; {otherwise}")
     if path.is_file() and not overwrite:
         raise SettingError(f"{path}: exists; {otherwise}")
@@ -28,10 +34,10 @@ def check_targets(
     may_replace: whether a target that is there may be replaced; otherwise: what to do where not, the end of the
     sentence; inputs: further files that no target may be.
     """
-    sources = {source.resolve() for source, _ in pairs} | {path.resolve() for path in inputs}
+    sources = {place_of(source) for source, _ in pairs} | set(map(place_of, inputs))
     taken: dict[Path, Path] = {}
     for source, target in pairs:
-        place = target.resolve()
+        place = place_of(target)
         if (other := taken.setdefault(place, source)) != source:
             raise SettingError(f"{other} and {source} would both become {target}; {otherwise}")
         if place in sources:

@@ -87,7 +87,7 @@ def _die_with_parent() -> None:
     parent = parent_process()
     assert parent is not None
     parent.join()
-    os._exit(1)
+    os.kill(os.getpid(), signal.SIGKILL)  # not os._exit, which is taken away while other people's code runs
 
 
 def _nothing() -> None:

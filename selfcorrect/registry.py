@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from selfcorrect.errors import MissingExtraError, SettingError
+from selfcorrect.supervision import nothing_ends_here
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -83,7 +84,8 @@ class Registry(Generic[RowType]):
         """
         row = self.row(name)
         try:
-            return import_object(row.reference)
+            with nothing_ends_here():
+                return import_object(row.reference)
         except ImportError as error:
             if row.needs:
                 raise MissingExtraError(f"{self.kind} {name!r}", row.needs, error) from error

@@ -9,6 +9,7 @@ import base64
 import binascii
 import copy
 import json
+import os
 import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -87,8 +88,8 @@ def _buffer(path: Path, buffer: dict[str, Any], chunk: bytes) -> bytes:
         except binascii.Error as error:
             raise InputError(f"{path}: a buffer is no base64 ({error})") from error
     else:
-        beside = (path.parent / uri).resolve()
-        if not beside.is_relative_to(path.parent.resolve()):
+        beside = Path(os.path.realpath(path.parent / uri))
+        if not beside.is_relative_to(os.path.realpath(path.parent)):
             raise InputError(f"{path}: its buffer {uri[:60]!r} lies outside the file's folder, where nothing is read")
         content = read_bytes(beside)
     if len(content) < length:

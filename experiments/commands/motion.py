@@ -15,6 +15,7 @@ from selfcorrect.errors import SettingError
 from selfcorrect.experiments.commands.inputs import must_exist
 from selfcorrect.experiments.defence_table import DEFENCES
 from selfcorrect.experiments.motion.corrector_table import CORRECTORS
+from selfcorrect.experiments.targets import place_of
 from selfcorrect.models.diffusion.presets import preset, preset_names
 from selfcorrect.policy_table import POLICIES
 
@@ -129,8 +130,7 @@ class MotionCommand:
         from selfcorrect.experiments.motion.arms import comparison_arms
 
         for name in self.corrector:
-            if ":" in name:
-                import_corrector(name)
+            import_corrector(name) if ":" in name else CORRECTORS.load(name)
         arms = comparison_arms(self.policy, self.synthetic_ratio, self.corrector, self.gamma, self.defence, *sampling)
         return tuple(replace(comparison, arms=arms) for comparison in chosen.values())
 
@@ -157,7 +157,7 @@ class MotionCommand:
         from selfcorrect.experiments.motion.experiment import run_experiment
 
         settings = self.settings()
-        folder = (self.out or Path("runs") / f"motion-{self.preset}").resolve()
+        folder = place_of(self.out or Path("runs") / f"motion-{self.preset}")
         workers = self.workers if self.workers is not None else os.cpu_count() or 1
         how: dict[str, Any] = {"device": self.device, "repair": self.repair, "keep": self.keep}
         how["limit_s"] = self.corrector_timeout

@@ -12,7 +12,7 @@ from selfcorrect.errors import InputError, SettingError
 from selfcorrect.experiments.correction.correct_file import FileTask, Settings, correct_file, is_finished
 from selfcorrect.experiments.correction.report import Result, is_report, table, write_report
 from selfcorrect.experiments.jobs import Job, run_jobs
-from selfcorrect.experiments.targets import check_targets
+from selfcorrect.experiments.targets import check_targets, place_of
 from selfcorrect.storage.files import remove_leftovers
 from selfcorrect.storage.run_folder import FolderLock, explain_write_error
 
@@ -69,7 +69,7 @@ def check_report(report: Path, tasks: Sequence[FileTask]) -> None:
     """SettingError where the report would overwrite anything but an earlier one; it may go to a device or a pipe."""
     if report.is_dir():
         raise SettingError(f"{report}: the report is a file, this is a folder")
-    if report.resolve() in {path.resolve() for task in tasks for path in (task.source, task.target, task.video)}:
+    if place_of(report) in {place_of(path) for task in tasks for path in (task.source, task.target, task.video)}:
         raise SettingError(f"{report}: the report would overwrite a motion; choose another file")
     if report.is_file() and not is_report(report):
         raise SettingError(f"{report}: exists and is no report of this command; choose another file")
@@ -80,9 +80,9 @@ def _named(path: Path, out: Path) -> Iterator[tuple[Path, str]]:
     if path.is_file():
         yield path, path.with_suffix(_suffix(path)).name
         return
-    produced = out.resolve() if path.resolve() in out.resolve().parents else None
+    produced = place_of(out) if place_of(path) in place_of(out).parents else None
     for file in sorted(path.rglob("*")):
-        if file.is_file() and is_motion_file(file) and not (produced and file.resolve().is_relative_to(produced)):
+        if file.is_file() and is_motion_file(file) and not (produced and place_of(file).is_relative_to(produced)):
             yield file, file.relative_to(path).with_suffix(_suffix(file)).as_posix()
 
 

@@ -85,7 +85,7 @@ def correct_file(
     `source` cannot be read, and SettingError where `target` is `source` or of another format.
     """
     source, target = Path(source).expanduser(), Path(target).expanduser()
-    if target.resolve() == source.resolve():
+    if place_of(target) == place_of(source):
         raise SettingError(f"{target}: is the input, which would be overwritten; choose another file")
     if target.suffix.lower() != (suffix := written_suffix(source)):
         raise SettingError(f"{target}: the correction of a {source.suffix} file is written as {suffix} file")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import damage
 from bad_files import sound
-from harness import PATIENCE, Case, random_of, run_command
+from harness import Case, random_of, run_command, run_fresh_command, stretched
 
 SHIM = r"""
 #define _GNU_SOURCE
@@ -126,7 +126,7 @@ def _loop(place: Path, folder: Path, faults: dict[str, str]) -> str:
     _short, wanted, _ = damage.references(folder)
     here = str(Path(__file__).parent)
     command = [sys.executable, "-c", LOOP, str(place / "run"), here]
-    done = subprocess.run(command, env={**os.environ, **faults}, capture_output=True, text=True, timeout=60 * PATIENCE)
+    done = subprocess.run(command, env={**os.environ, **faults}, capture_output=True, text=True, timeout=stretched(30))
     if done.returncode not in (0, 2) or "Traceback" in done.stderr:
         return f"ended with {done.returncode}: {done.stderr.strip().splitlines()[-1:]}"
     damage.run(place / "run", 6)
@@ -139,10 +139,9 @@ def _correct(place: Path, folder: Path, faults: dict[str, str]) -> str:
     (place / "data").mkdir()
     (place / "data" / "a.bvh").write_bytes(sound("a.bvh"))
     words = ["correct", "data", "-o", str(place / "run"), "--kinematic"]
-    ended = run_command(words, place, 60 * PATIENCE, faults)
-    if wrong := ended.wrong(60 * PATIENCE, 2**32):
+    if wrong := run_fresh_command(words, place, environment=faults).wrong():
         return wrong
-    again = run_command(words, place, 60 * PATIENCE)
+    again = run_command(words, place)
     left = list((place / "run").rglob(".*.tmp"))
     if again.code not in (0, 1) or left:
         return f"could not be finished: {again.err.strip()[-200:]} {left}"

@@ -96,7 +96,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 _DEVICES = ("/dev/zero", "/dev/random", "/dev/full")
 
 
-def bomb_cases(folder: Path) -> list[Case]:
+def bomb_cases(seed: int, count: int, folder: Path) -> list[Case]:
     """All bombs, pipes and devices with the names of motion files, and archives."""
     cases = [Case(f"bombs:{name}", partial(_bomb, folder / name, make)) for name, make in BOMBS.items()]
     for suffix in (".bvh", ".npz", ".npy", ".glb", ".gltf"):
@@ -108,7 +108,7 @@ def bomb_cases(folder: Path) -> list[Case]:
     for size in (1, 4000):
         cases.append(Case(f"bombs:tar{size}", partial(_archive, folder / f"{size}.tar.gz", size)))
     cases.append(Case("bombs:sparse tar", partial(_sparse, folder / "sparse.tar.gz")))
-    return cases
+    return cases[:count]
 
 
 def _bomb(path: Path, make: Callable[[], bytes]) -> str:

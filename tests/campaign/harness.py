@@ -1,4 +1,8 @@
-"""How cases of the campaign are run: in forked processes with limits on time and memory, or as commands."""
+"""How cases of the campaign are run: in forked processes with limits on time and memory, or as commands.
+
+A case is looked at in a forked worker; a command is the real `main` with real words in a process forked from that,
+which spares it the imports, or for a share of the cases a new interpreter.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +15,24 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 LONGEST_S = 10.0
 MORE_MEMORY = 2**30
-PATIENCE = float(os.environ.get("CAMPAIGN_PATIENCE", "1"))
-"""Factor on all limits of time, for machines that are busy otherwise."""
+
+
+def stretched(seconds: float) -> float:
+    """A limit of time on a machine that others use too: as much longer as there are more processes than cores."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,7 @@ def run_cases(cases: Sequence[Case], longest_s: float = LONGEST_S, workers: int 
     while waiting or running:
         while waiting and len(running) < workers:
             batch = [waiting.pop() for _ in range(min(50, len(waiting)))]
-            running.append(_Worker(batch, longest_s * PATIENCE))
+            running.append(_Worker(batch, longest_s))
         ready, _, _ = select.select([worker.pipe for worker in running], [], [], 0.2)
         for worker in list(running):
             if worker.pipe in ready:
@@ -94,7 +104,7 @@ class _Worker:
                 yield Outcome(case.name, f"the process died ({self.status})")
 
     def end_if_stuck(self) -> Outcome | None:
-        if self.gone or time.monotonic() - self.since < self.longest_s:
+        if self.gone or time.monotonic() - self.since < stretched(self.longest_s):
             return None
         os.kill(self.process, signal.SIGKILL)
         self._reap()
@@ -135,7 +145,8 @@ def guarded(look: Callable[[], str]) -> str:
 def limit_memory(more: int) -> None:
     """At most so many bytes more than now."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    limit = pages * resource.getpagesize() + more
+    limit, (_, hard) = pages * resource.getpagesize() + more, resource.getrlimit(resource.RLIMIT_AS)
+    limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
@@ -147,58 +158,115 @@ class Ended:
     out: str
     err: str
     seconds: float
-    memory: int
+    longest_s: float
+    more_memory: int
+    """Bytes beyond what it began with."""
 
-    def wrong(self, longest_s: float, most_memory: int, codes: Sequence[int] = (0, 1, 2)) -> str:
+    def wrong(self, codes: Sequence[int] = (0, 1, 2)) -> str:
         """What is not clean about it: a traceback, a hang, an exit code that says nothing, too much memory."""
-        if self.seconds >= longest_s:
-            return f"took longer than {longest_s:g} s"
+        if self.seconds >= self.longest_s:
+            return f"took longer than {self.longest_s:g} s"
         if "Traceback" in self.err or "internal error" in self.err + self.out:
             return f"told of a bug: {self.err.strip().splitlines()[-1] if self.err.strip() else self.out[-200:]}"
         if self.code not in codes:
             return f"ended with exit code {self.code}: {self.err.strip()[-200:]}"
         if self.code == 2 and not self.err.strip() and not self.out.strip():
             return "said nothing"
-        return f"took {self.memory / 2**20:.0f} MB" if self.memory > most_memory else ""
+        return f"took {self.more_memory / 2**20:.0f} MB more" if self.more_memory > MORE_MEMORY else ""
 
 
-def run_command(
-    words: Sequence[str], folder: Path, longest_s: float, environment: dict[str, str] | None = None
+FRESH_MB = 520
+"""What a new interpreter takes that has imported all that a command may need."""
+
+
+def run_command(words: Sequence[str], folder: Path, longest_s: float = LONGEST_S) -> Ended:
+    """The real command line in a process forked from this one, in a session that is ended with all that is in it."""
+    with _captured() as (out, err):
+        base, child = own_memory(), os.fork()
+        if child == 0:
+            _be_command(words, folder, out.fileno(), err.fileno())
+        return _ended(child, longest_s, base, out, err)
+
+
+def run_fresh_command(
+    words: Sequence[str], folder: Path, longest_s: float = LONGEST_S, environment: dict[str, str] | None = None
 ) -> Ended:
-    """Run the real command line, in a session of its own, ended with all of its processes after `longest_s`."""
-    command = [sys.executable, "-m", "selfcorrect.experiments.cli", *words]
-    start = time.monotonic()
+    """The same in a new interpreter."""
     with open(os.devnull) as nothing, _captured() as (out, err):
         process = subprocess.Popen(
-            command, cwd=folder, stdin=nothing, stdout=out, stderr=err, start_new_session=True,
+            [sys.executable, "-m", "selfcorrect.experiments.cli", *words],
+            cwd=folder, stdin=nothing, stdout=out, stderr=err, start_new_session=True,
             env={**os.environ, "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline", **(environment or {})},
         )  # fmt: skip
-        memory = _wait(process, start + longest_s)
-        seconds = time.monotonic() - start
-        out.seek(0)
-        err.seek(0)
-        code = process.returncode if process.returncode is not None else -1
-        return Ended(code, out.read().decode(errors="replace"), err.read().decode(errors="replace"), seconds, memory)
+        process.returncode = 0  # waited for below
+        return _ended(process.pid, longest_s, FRESH_MB * 2**20, out, err)
+
+
+def become_command(words: Sequence[str], folder: Path, out: int, err: int) -> int:
+    """In a forked process: the command's exit code, run as if in a new session and with these files as its output."""
+    os.setsid()
+    os.chdir(folder)
+    os.environ |= {"OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}
+    for number, file in enumerate((os.open(os.devnull, os.O_RDONLY), out, err)):
+        os.dup2(file, number)
+    sys.stdin, sys.stdout = open(0), open(1, "w")  # noqa: SIM115 - those of the process
+    sys.stderr = open(2, "w", errors="backslashreplace")  # noqa: SIM115
+    limit_memory(MORE_MEMORY)
+    warnings.simplefilter("default")
+    from selfcorrect.experiments.cli import main
+
+    try:
+        return main(words)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def _be_command(words: Sequence[str], folder: Path, out: int, err: int) -> None:
+    code = 1
+    try:
+        code = become_command(words, folder, out, err)
+    finally:
+        os._exit(code)
+
+
+def own_memory() -> int:
+    """Bytes of memory that this process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 @contextlib.contextmanager
-def _captured() -> Iterator[tuple[io.BufferedRandom, io.BufferedRandom]]:
-    import tempfile
-
+def _captured() -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        yield out, err  # type: ignore[misc]
+        yield out, err
 
 
-def _wait(process: subprocess.Popen[bytes], deadline: float) -> int:
-    """Wait until then; the largest amount of memory that the process had, bytes."""
-    while time.monotonic() < deadline:
-        done, status, usage = os.wait4(process.pid, os.WNOHANG)
-        if done:
-            process.returncode = os.waitstatus_to_exitcode(status)
-            return usage.ru_maxrss * 1024
-        time.sleep(0.02)
+def _ended(process: int, longest_s: float, base: int, out: IO[bytes], err: IO[bytes]) -> Ended:
+    """Wait for a process and the whole session that it leads."""
+    start = time.monotonic()
+    longest_s = stretched(longest_s)
+    code, memory = _wait(process, start + longest_s)
+    seconds = time.monotonic() - start
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.returncode = -int(signal.SIGKILL)
-    os.waitpid(process.pid, 0)
-    return 0
+        os.killpg(process, signal.SIGKILL)  # what it left running
+    out.seek(0)
+    err.seek(0)
+    told = [file.read().decode(errors="replace") for file in (out, err)]
+    return Ended(code, *told, seconds, longest_s, max(0, memory - base))
+
+
+def _wait(process: int, deadline: float) -> tuple[int, int]:
+    """Exit code and the largest memory that it had, bytes; killed where it has not ended by then."""
+    while time.monotonic() < deadline:
+        done, status, usage = os.wait4(process, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024
+        time.sleep(0.01)
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    return -int(signal.SIGKILL), 0

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import shutil
 import signal
+import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -17,6 +19,7 @@ import numpy as np
 from bad_files import walker
 from harness import Case, random_of
 
+from selfcorrect.datasets.cache import CacheSettings, open_cache
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.jobs import Job, run_jobs
@@ -34,6 +37,7 @@ def prepare(folder: Path) -> None:
     for index in range(4):
         root_m = body.root_m + np.cumsum(random.normal(0, 0.01, (60, 3)), axis=0) * [1, 0, 1]
         save_motion(folder / "data" / f"{index}.bvh", Motion(body.skeleton, root_m, body.rotations, 30.0))
+        save_motion(folder / "amass" / f"{index}.npz", Motion(body.skeleton, root_m, body.rotations, 30.0))
 
 
 def loop(folder: Path) -> None:
@@ -54,30 +58,54 @@ def motion(folder: Path) -> None:
     run_jobs(jobs, 1, "motion")
 
 
-def correct(folder: Path) -> None:
-    """Four motions corrected by kinematics."""
-    main(["correct", str(folder / "data"), "-o", str(folder / "out"), "--kinematic"])
+def command(*words: str) -> Callable[[Path], None]:
+    """The real command line in a run's folder, its exit code told by SystemExit."""
+
+    def work(folder: Path) -> None:
+        os.chdir(folder)
+        sys.exit(main(words))
+
+    return work
 
 
-def convert(folder: Path) -> None:
-    """Four motions converted, which leaves what was not finished beside what was."""
-    main(["data", "convert", str(folder / "data"), "--out", str(folder / "out"), "--to", "amass", "--overwrite"])
+def cache(folder: Path) -> None:
+    """The cache of a dataset."""
+    os.chdir(folder)
+    open_cache(CacheSettings("amass", Path("amass"), clips_per_shard=1), Path("cache"), workers=1, progress=False)
 
 
-WORKS: dict[str, tuple[Callable[[Path], None], float]] = {
-    "loop": (loop, 0.55), "correct": (correct, 0.25), "convert": (convert, 0.1), "motion": (motion, 0.1),
-}  # fmt: skip
-"""What is run, and its share of the kills."""
+_MOTION = (
+    *("motion", "--preset", "quick", "--data", "data", "--out", "run", "--generations", "2", "--real-count", "8"),
+    *("--judged-count", "12", "--steps", "1", "--initial-steps", "1", "--workers", "1", "--wandb", "off"),
+)
+WORKS: dict[str, tuple[Callable[[Path], None], int]] = {
+    "loop": (loop, 450),
+    "motion": (motion, 50),
+    "motion command": (command(*_MOTION), 25),
+    "toy": (command("toy", "weighting", "--quick", "--out", "out"), 50),
+    "correct": (command("correct", "data", "-o", "out", "--kinematic"), 200),
+    "correct workers": (command("correct", "data", "-o", "out", "--kinematic", "--workers", "2"), 25),
+    "convert": (command("data", "convert", "data", "--out", "out", "--to", "amass", "--overwrite"), 150),
+    "cache": (cache, 50),
+}
+"""What is run, and how many of a thousand kills it gets."""
 
 
 def _content(folder: Path) -> Mapping[str, bytes]:
-    """What a run leaves that must not depend on interruptions."""
-    skipped = ("timings.json", ".lock", "report.json", "environment.json")
+    """What a run leaves that must not depend on interruptions; nor on times, nor on where it is."""
+    skipped = ("timings.json", ".lock", "report.json", "environment.json", "report.html", "gallery.html")
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in skipped]
     return {
-        str(path.relative_to(folder)): path.read_bytes().replace(str(folder).encode(), b"") for path in paths
-        if ".records" not in path.parts and "data" not in path.relative_to(folder).parts
-    }  # fmt: skip
+        str(path.relative_to(folder)): _without_times(path.read_bytes().replace(str(folder).encode(), b""), path.suffix)
+        for path in paths
+        if not {".records", "data", "amass"} & set(path.relative_to(folder).parts)
+    }
+
+
+def _without_times(content: bytes, suffix: str) -> bytes:
+    if suffix not in (".json", ".jsonl"):
+        return content
+    return re.sub(rb'"seconds[a-z_]*": [-0-9.e]+', b"", content)
 
 
 def _child(work: Callable[[Path], None], folder: Path) -> int:
@@ -86,11 +114,15 @@ def _child(work: Callable[[Path], None], folder: Path) -> int:
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, 1)
         os.dup2(nothing, 2)
+        sys.stdout, sys.stderr = open(1, "w"), open(2, "w")  # noqa: SIM115 - those of the process
+        code = 99
         try:
             work(folder)
-        except BaseException:
-            os._exit(99)
-        os._exit(0)
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        finally:
+            os._exit(code)
     return child
 
 
@@ -105,29 +137,29 @@ def _whole(name: str, folder: Path) -> tuple[Mapping[str, bytes], float]:
     return _content(place), time.monotonic() - start
 
 
-def kill_cases(seed: int, count: int, folder: Path) -> list[Case]:
-    """Runs with `count` kills in all; several in each."""
-    cases = []
-    for name, (_, share) in WORKS.items():
-        _whole(name, folder)
-        for case in range(max(1, round(count * share / 5))):
-            cases.append(Case(f"kills:{name} {case}", partial(_case, name, seed, case, folder)))
-    return cases
-
-
 KILLS_PER_CASE = 5
+
+
+def kill_cases(seed: int, count: int, folder: Path) -> list[Case]:
+    """Runs that are killed `KILLS_PER_CASE` times each; the works have their shares of the cases."""
+    shares = np.cumsum([share for _, share in WORKS.values()]) / 1000
+    names = [list(WORKS)[int(np.searchsorted(shares, (case + 0.5) / count))] for case in range(count)]
+    for name in dict.fromkeys(names):
+        _whole(name, folder)
+    return [Case(f"kills:{case} {name}", partial(_case, name, seed, case, folder)) for case, name in enumerate(names)]
 
 
 def _case(name: str, seed: int, case: int, folder: Path) -> str:
     warnings.simplefilter("ignore")
     random, place = random_of(seed, f"kills {name}", case), folder / f"{name}-{case}"
-    (wanted, seconds), work = _whole(name, folder), WORKS[name][0]
+    (wanted, span_s), work = _whole(name, folder), WORKS[name][0]
     prepare(place)
-    for _ in range(KILLS_PER_CASE):
-        child = _child(work, place)
-        time.sleep(random.uniform(0, seconds))
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+    kills = 0
+    while kills < KILLS_PER_CASE:
+        if not _killed(work, place, random.uniform(0, span_s)):
+            span_s *= 0.7  # it had ended before, as it has less to do each time
+            continue
+        kills += 1
         broken = [
             lines
             for run in {path.parent for path in place.rglob("generation-*")}
@@ -139,10 +171,18 @@ def _case(name: str, seed: int, case: int, folder: Path) -> str:
     if code:
         return f"could not be finished: exit code {code}"
     got = _content(place)
-    if name != "convert" and (left := list(place.rglob(".*.tmp"))):
-        return f"left {left[0].name}"
+    if left := [*place.rglob(".*.tmp")]:
+        return f"left {left[0].relative_to(place)}"
     shutil.rmtree(place)
     if got.keys() != wanted.keys():
         return f"other files: {sorted(got.keys() ^ wanted.keys())[:3]}"
     different = [one for one in got if got[one] != wanted[one]]
     return f"other content: {different[:3]}" if different else ""
+
+
+def _killed(work: Callable[[Path], None], place: Path, after_s: float) -> bool:
+    """Start work and kill it, unless it has ended by then."""
+    child = _child(work, place)
+    time.sleep(after_s)
+    os.kill(child, signal.SIGKILL)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 import campaign
 import harness
 
-SHARES = {"files": 0.01, "datasets": 0.02, "caches": 0.03, "pickles": 0.1, "damage": 0.02}
+from selfcorrect.experiments import cli
+
+SHARES = {
+    "files": 0.01, "datasets": 0.02, "caches": 0.03, "pickles": 0.1, "plugins": 0.1, "correctors": 0.05, "damage": 0.02,
+    "kills": 0.008, "disks": 0.02, "options": 0.005,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("area", SHARES)
-def test_nothing_breaks_it(area: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(harness, "PATIENCE", 10)  # other tests may run at the same time
+def test_nothing_breaks_it(area: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert campaign.main([area, "--scale", str(SHARES[area]), "--workers", "1"]) == 0, capsys.readouterr().out
 
 
@@ -46,8 +51,55 @@ def test_what_is_not_clean_is_counted(monkeypatch: pytest.MonkeyPatch, capsys: p
     def make(seed: int, count: int, folder: Path) -> list[harness.Case]:
         return [harness.Case(f"odd:{case}", lambda case=case: "lost" if case == 1 else "") for case in range(count)]
 
-    monkeypatch.setitem(campaign.AREAS, "odd", campaign.Area(make, 3, 3))
+    monkeypatch.setitem(campaign.AREAS, "odd", campaign.Area(make, 3))
     assert campaign.main(["odd"]) == 1
     told = capsys.readouterr().out
     assert "odd:1: lost" in told
     assert told.splitlines()[-1].split()[:4] == ["odd", "3", "2", "1"]
+
+
+def test_a_campaign_goes_on_where_it_was(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    tried = tmp_path / "tried"
+
+    def look(case: int) -> str:
+        with tried.open("a") as file:
+            file.write(f"{case}\n")
+        return "lost" if case == 1 else ""
+
+    def make(seed: int, count: int, folder: Path) -> list[harness.Case]:
+        return [harness.Case(f"odd:{case}", partial(look, case)) for case in range(count)]
+
+    monkeypatch.setitem(campaign.AREAS, "odd", campaign.Area(make, 4))
+    log = ["--log", str(tmp_path / "log")]
+    assert campaign.main(["odd", "--scale", "0.5", *log]) == 1
+    assert campaign.main(["odd", *log]) == 1
+    assert capsys.readouterr().out.splitlines()[-1].split()[:4] == ["odd", "4", "3", "1"]
+    assert sorted(tried.read_text().split()) == ["0", "1", "2", "3"]
+    assert campaign.main(["odd", "--seed", "1", "--scale", "0.25", *log]) == 0
+
+
+@pytest.mark.parametrize("run", [harness.run_command, harness.run_fresh_command])
+def test_commands_run_as_they_would_by_themselves(run, tmp_path: Path) -> None:
+    ended = run(["--version"], tmp_path)
+    assert (ended.code, ended.err, ended.wrong()) == (0, "", "")
+    assert ended.out.startswith("selfcorrect ")
+    ended = run(["corect"], tmp_path)
+    assert (ended.code, ended.out, ended.wrong()) == (2, "", "")
+    assert "did you mean 'correct'" in ended.err
+    assert run(["toy", "--help"], tmp_path).code == 0
+
+
+def test_a_command_that_hangs_breaks_or_takes_too_much_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(run) -> harness.Ended:
+        monkeypatch.setattr(cli, "main", run)
+        return harness.run_command([], tmp_path, 1.0)
+
+    assert ended(lambda words: time.sleep(1000)).wrong().startswith("took longer than")
+    assert ended(lambda words: os.kill(os.getpid(), signal.SIGSEGV)).wrong().startswith("ended with exit code -11")
+    assert "told of a bug: ZeroDivisionError" in ended(lambda words: 1 // 0).wrong()
+    assert "told of a bug: MemoryError" in ended(lambda words: len("x" * 3 * 2**30)).wrong()
+    assert ended(lambda words: 2).wrong() == "said nothing"

@@ -7,10 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
 from selfcorrect.processes import map_tasks
+from selfcorrect.supervision import nothing_ends_here
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -36,13 +39,22 @@ def test_workers_are_counted():
 
 
 KILLED = """
-import math, os, signal
+import os, signal, sys, threading
 from selfcorrect.processes import map_tasks
-map_tasks(math.factorial, [3, 4], 2)
-os.kill(os.getpid(), signal.SIGKILL)
+from test_processes import wait_in_foreign_code
+threading.Timer(2, os.kill, (os.getpid(), signal.SIGKILL)).start()
+map_tasks(wait_in_foreign_code, range(2), 2)
 """
 
 
+def wait_in_foreign_code(task: int) -> None:
+    """As an endless corrector does, whose calls of os._exit end nothing."""
+    with nothing_ends_here():
+        time.sleep(1000)
+
+
 def test_workers_end_with_a_killed_program():
-    done = subprocess.run([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, timeout=60, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-c", KILLED]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, timeout=100, check=False)
     assert done.returncode == -signal.SIGKILL  # and not a timeout: nobody holds the other end of its output any more

@@ -1,5 +1,6 @@
 """Tables of members: order, laziness, errors that help, rows of installed packages."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,18 @@ def test_an_installed_package_adds_rows(tools: Registry[Row], tmp_path: Path, mo
     assert tools.row("cube").summary == "Added by zoo 1.2."
     with pytest.raises(SettingError, match=r"'gone' at no_such_module_here:thing cannot be imported .*zoo 1\.2"):
         tools.load("gone")
+
+
+@pytest.mark.parametrize("end", ["import sys; sys.exit(0)", "import os; os._exit(0)", "raise KeyError('no')"])
+def test_a_package_that_ends_the_program_when_imported_is_named(
+    tools: Registry[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+):
+    (tmp_path / "ending.py").write_text(end)
+    install(tmp_path, "ends", odd="ending:made")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "ending", raising=False)
+    with pytest.raises(ValueError, match="'odd' at ending:made cannot be imported"):
+        tools.load("odd")
 
 
 def test_an_installed_package_cannot_take_a_name(tools: Registry[Row], tmp_path: Path, monkeypatch):

@@ -65,6 +65,16 @@ def test_findings_go_to_a_pipe_or_a_device_as_well(capfd: pytest.CaptureFixture[
     assert Path("/dev/full").is_char_device()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["correct", "a.bvh", "-o"], ["data", "convert", "a.bvh", "--to", "amass", "--out"], ["toy", "weighting", "--out"]],
+)
+def test_a_link_to_itself_is_one_sentence(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    Path("loop").symlink_to("loop")
+    assert main([*words, "loop"]) == 2
+    assert "loop" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("written", ["00.bvh", "motions.gif"])
 def test_text_to_motion_asks_before_it_trains(written: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("out").mkdir()
