@@ -15,6 +15,7 @@ from selfcorrect.experiments.correction.batch import correct_into
 from selfcorrect.experiments.correction.correct_file import Settings
 from selfcorrect.experiments.correction.report import Result
 from selfcorrect.experiments.correction.retiming import at_pace, pace_off_gravity
+from selfcorrect.experiments.targets import place_of
 from selfcorrect.motion.body.requirements import check_body
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES, correct_long
 from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions

@@ -1,4 +1,4 @@
-"""Packages that add members to the tables, and that are broken in every way: each is told of, and nobody else suffers."""
+"""Packages that add members to the tables and are broken in every way: each is told of, and nobody else suffers."""
 
 from __future__ import annotations
 

@@ -57,8 +57,8 @@ AREAS = {
     "disks": Area(bad_disks.disk_cases, 100, 120),
     "options": Area(options.option_cases, 2000, 60),
 }
-"""At scale 1, half an hour on two cores that have nothing else to do. Some limits hold for several commands in a row, or
-include the making of a bomb; a single command has ten seconds."""
+"""At scale 1, half an hour on two cores that have nothing else to do. Some limits hold for several commands in a row,
+or include the making of a bomb; a single command has ten seconds."""
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ import harness
 from selfcorrect.experiments import cli
 
 SHARES = {
-    "files": 0.01, "datasets": 0.02, "caches": 0.03, "pickles": 0.1, "plugins": 0.1, "correctors": 0.05, "damage": 0.02,
-    "kills": 0.008, "disks": 0.02, "options": 0.005,
+    "files": 0.01, "datasets": 0.02, "caches": 0.03, "pickles": 0.1, "plugins": 0.1, "correctors": 0.05, "damage": 0.01,
+    "kills": 0.004, "disks": 0.01, "options": 0.005,
 }  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def test_a_command_that_hangs_breaks_or_takes_too_much_is_noticed(
         return harness.run_command([], tmp_path, 1.0)
 
     assert ended(lambda words: time.sleep(1000)).wrong().startswith("took longer than")
-    assert ended(lambda words: os.kill(os.getpid(), signal.SIGSEGV)).wrong().startswith("ended with exit code -11")
+    assert ended(lambda words: os.kill(os.getpid(), signal.SIGKILL)).wrong().startswith("ended with exit code -9")
     assert "told of a bug: ZeroDivisionError" in ended(lambda words: 1 // 0).wrong()
     assert "told of a bug: MemoryError" in ended(lambda words: len("x" * 3 * 2**30)).wrong()
     assert ended(lambda words: 2).wrong() == "said nothing"
