@@ -37,7 +37,6 @@ from selfcorrect.simulators.planning.contact_plan import plan_contacts
 from selfcorrect.simulators.planning.dynamics_filter import clear_floor, filter_dynamics
 from selfcorrect.simulators.planning.foot_placement import place_feet
 from selfcorrect.simulators.planning.gain import between, shares_of_gain
-from selfcorrect.simulators.planning.standing import standing_as
 from selfcorrect.simulators.planning.support_inference import infer_supports
 from selfcorrect.simulators.scene import PLAIN, Scene
 from selfcorrect.simulators.settings import SupportMode, TrackerSettings
@@ -87,12 +86,14 @@ def precondition(motions: MotionBatch, settings: PreconditionSettings) -> Precon
     if mode.moves_to_floor:
         whole = limbs_above_floor(whole)
     unplanted = level.posed.motions if settings.polish else None
-    return Preconditioned(whole, level.soles, supports, origins_m(level, supports, settings.floor), unplanted)
+    return Preconditioned(
+        whole, level.soles, supports, origins_m(level, supports, settings.floor), unplanted, settings.polishing
+    )
 
 
 def _polished(mended: Preconditioned, corrected: MotionBatch) -> MotionBatch:
     """Corrected motions without the fast part of their corrections, where that is wanted."""
-    return corrected if mended.unplanted is None else polished(mended.unplanted, corrected)
+    return corrected if mended.unplanted is None else polished(mended.unplanted, corrected, mended.polishing)
 
 
 def simulate_preconditioned(
@@ -132,22 +133,24 @@ def _judged(
     if mode.finds_supports:
         floats = floating(body, planned.contacts, mended.supports, given.fps, settings.acceptance)
         found = [replace(each, failure=held or each.failure) for each, held in zip(found, floats, strict=True)]
-    result, shares = _worth_keeping(body, mended, simulated, settings.engine.friction)
+    result, shares = _worth_keeping(body, mended, planned, simulated, settings)
     found = _with_polish(found, joint_distances_m(simulated, result), shares)
     return outcomes(given, mended, result, found, mode)
 
 
 def _worth_keeping(
-    body: Humanoid, mended: Preconditioned, simulated: MotionBatch, friction: float
+    body: Humanoid, mended: Preconditioned, planned: Planned, simulated: MotionBatch, settings: TrackerSettings
 ) -> tuple[MotionBatch, np.ndarray]:
-    """The motions as simulated where that gained something, else as mended, polished; and the shares (N, T) of the
+    """The motions as simulated where that gained something, else as planned, polished; and the shares (N, T) of the
     simulation. Without polish, the simulated states.
     """
     if mended.unplanted is None:
         return simulated, np.ones(simulated.root_m.shape[:2])
-    shares = shares_of_gain(body, mended.motions, simulated, friction, mended.supports)
-    kept = _polished(mended, between(mended.motions, simulated, shares))
-    return standing_as(kept, _polished(mended, mended.motions)), shares
+    shares = shares_of_gain(
+        body, planned.contacts.rest, simulated, settings.engine.friction, mended.supports, settings.plan
+    )
+    followed = onto_skeleton(body, planned.links, mended.motions)
+    return _polished(mended, between(followed, simulated, shares, mended.polishing.fast_s)), shares
 
 
 def _with_polish(found: Sequence[Finding], polish_m: np.ndarray, shares: np.ndarray) -> list[Finding]:

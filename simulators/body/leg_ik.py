@@ -11,9 +11,16 @@ from selfcorrect.errors import InputError
 from selfcorrect.motion.kinematics import local_rotations
 from selfcorrect.motion.rotations import applied, composed
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.simulators.body.curves import smoothstep
 
 MAXIMUM_REACH = 0.9985
 """Share of its full length to which a leg may be straightened; beyond, knees snap."""
+
+_FIRMNESS = 3.0
+"""Exponent by which a leg that is being straightened slows down towards its maximum reach: the higher, the later."""
+
+_STRAIGHT_M = 0.02
+"""A knee nearer than this to the line from hip to ankle tells its plane the less, the nearer: it bends forwards."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,9 +67,9 @@ def bend_legs(
     legs = Legs.of(skeleton)
     hips_m, knees_m, old_ankles_m = (positions_m[..., joints, :] for joints in (legs.hips, legs.knees, legs.ankles))
     moved_hips_m = hips_m + root_shift_m[..., None, :]
-    new_knees_m, new_ankles_m = _reach(
-        moved_hips_m, knees_m - hips_m, old_ankles_m - hips_m, ankles_m, _forward(orientations[..., legs.hips, :])
-    )
+    pelvis = orientations[..., np.array(skeleton.parents)[legs.hips], :]
+    forward = _forward(pelvis, knees_m - hips_m)
+    new_knees_m, new_ankles_m = _reach(moved_hips_m, knees_m - hips_m, old_ankles_m - hips_m, ankles_m, forward)
     thigh_turns = shortest_turn(knees_m - hips_m, new_knees_m - moved_hips_m)
     shank_turns = shortest_turn(old_ankles_m - knees_m, new_ankles_m - new_knees_m)
     shape = np.broadcast_shapes(ankles_m.shape[:-2], orientations.shape[:-2])
@@ -77,9 +84,10 @@ def bend_legs(
     return local_rotations(skeleton, world)
 
 
-def _forward(orientations: np.ndarray) -> np.ndarray:
-    """The forward axes (..., 3) of frames: where a straight leg's knee bends to."""
-    return applied(orientations, np.array([0.0, 0.0, 1.0]))
+def _forward(pelvis: np.ndarray, thighs_m: np.ndarray) -> np.ndarray:
+    """Where straight legs' knees bend to (..., 3): the pelvis' forward axis, swung with the thighs but not twisted."""
+    down, forward = (applied(pelvis, np.array(axis)) for axis in ((0.0, -1.0, 0.0), (0.0, 0.0, 1.0)))
+    return applied(shortest_turn(down, thighs_m), forward)
 
 
 def _reach(
@@ -91,16 +99,27 @@ def _reach(
     of the knee; forward: the direction of the knee where the leg was straight.
     """
     thigh_m, shank_m = _length(thighs_m), _length(legs_m - thighs_m)
-    furthest_m = np.maximum(MAXIMUM_REACH * (thigh_m + shank_m), _length(legs_m))
     distance_m = _length(ankles_m - hips_m)
     along = (ankles_m - hips_m) / np.maximum(distance_m, 1e-9)
-    reached_m = np.clip(distance_m, np.abs(thigh_m - shank_m) + 0.01, furthest_m)
+    reached_m = _straightened(distance_m, _length(legs_m), MAXIMUM_REACH * (thigh_m + shank_m))
+    reached_m = np.maximum(reached_m, np.abs(thigh_m - shank_m) + 0.01)
     before_knee_m = (thigh_m**2 - shank_m**2 + reached_m**2) / (2 * reached_m)
     aside_m = np.sqrt(np.maximum(thigh_m**2 - before_knee_m**2, 0.0))
     bend, straight = _across(thighs_m, along), _across(forward, along)
-    bend = np.where(_length(bend) > 1e-3, bend, straight)
+    bend = bend + _STRAIGHT_M * smoothstep(1 - _length(bend) / _STRAIGHT_M) * straight
     bend = bend / np.maximum(_length(bend), 1e-9)
     return hips_m + before_knee_m * along + aside_m * bend, hips_m + reached_m * along
+
+
+def _straightened(distance_m: np.ndarray, before_m: np.ndarray, furthest_m: np.ndarray) -> np.ndarray:
+    """How long legs of lengths `before_m` from hip to ankle are that reach for `distance_m`.
+
+    Shorter ones are as long as that. Longer ones come close to `furthest_m` but not beyond, ever more slowly: near its
+    full length a leg that grows evenly would snap its knee.
+    """
+    room_m = np.maximum(furthest_m - before_m, 1e-6)
+    more_m = np.maximum(distance_m - before_m, 0.0)
+    return np.minimum(distance_m, before_m) + more_m / (1 + (more_m / room_m) ** _FIRMNESS) ** (1 / _FIRMNESS)
 
 
 def _length(vectors: np.ndarray) -> np.ndarray:

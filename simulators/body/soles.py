@@ -8,16 +8,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 
 from selfcorrect.motion.body.flesh import SolePoints
 from selfcorrect.motion.rotations import applied
+from selfcorrect.simulators.body.curves import smoothstep
 
 LOWEST_M = 0.008
 """Corners within about this height of the lowest one count as touching with it."""
 
-FEWEST_FLAT = 8
+FLAT_S = 0.25, 1.0
 THICKEST_M = 0.025
-"""Flat stances needed to fit soles, and most that is added to them."""
+"""Flat stance of both feet together that shows nothing of the soles, and all; and most that is added to them."""
 
 
 def corner_positions(soles: SolePoints, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
@@ -51,18 +53,20 @@ def sole_normals(soles: SolePoints) -> np.ndarray:
     return normals / np.linalg.norm(normals, axis=-1, keepdims=True)
 
 
-def fit_soles(soles: SolePoints, heights_m: np.ndarray, flat: np.ndarray) -> SolePoints:
+def fit_soles(soles: SolePoints, heights_m: np.ndarray, flat: np.ndarray, fps: float) -> SolePoints:
     """Soles as thick at heel, ball and toe tip as a motion shows them, both feet alike.
 
     heights_m: (T, 2, K) corners above the floor; flat: (T, 2) whether a foot stands flat. A corner pair that hovers in
-    flat stance is lowered by the 30th percentile of its height there, measured from the lowest pair. With fewer than
-    eight flat frames the soles stay as they are.
+    flat stance is lowered by the 30th percentile of its height there, measured from the lowest pair; by less where
+    feet hardly ever are flat, so that no single frame decides.
     """
-    if flat.sum() < FEWEST_FLAT:
+    few_s, enough_s = FLAT_S
+    share = float(smoothstep((flat.sum() / fps - few_s) / (enough_s - few_s)))
+    if share == 0.0:
         return soles
     pairs_m = heights_m[flat].reshape(flat.sum(), -1, 2).mean(-1)
     hover_m = np.percentile(pairs_m, 30, axis=0)
-    lowered_m = np.clip(hover_m - hover_m.min(), 0.0, THICKEST_M)
+    lowered_m = share * np.clip(hover_m - hover_m.min(), 0.0, THICKEST_M)
     offsets_m = soles.offsets_m.copy()
     offsets_m[:, 1] -= np.tile(np.repeat(lowered_m, 2), 2)
     return replace(soles, offsets_m=offsets_m)
@@ -73,3 +77,17 @@ def frame_speeds(velocity_m_s: np.ndarray) -> np.ndarray:
     between = np.linalg.norm(velocity_m_s, axis=-1)
     padded = np.concatenate([between[:, :1], between, between[:, -1:]], axis=1)
     return 0.5 * (padded[:, 1:] + padded[:, :-1])
+
+
+def horizontal_speeds(points_m: np.ndarray, fps: float) -> np.ndarray:
+    """Speed (N, T, ...) along the floor of points (N, T, ..., 3), m/s."""
+    return np.linalg.norm(np.gradient(points_m[..., [0, 2]], 1 / fps, axis=1), axis=-1)
+
+
+def hurry_of(root_m: np.ndarray, fps: float, from_m_s: float, most: float) -> np.ndarray:
+    """(N, T) by how much bodies with roots (N, T, 3) are in a hurry, smoothed over half a second: 1 up to a speed.
+
+    In fast motion feet land and leave within a frame or two, and seem to slide that much more while they stand.
+    """
+    along_m = gaussian_filter1d(root_m, 0.25 * fps, axis=1, mode="nearest")
+    return np.clip(horizontal_speeds(along_m, fps) / from_m_s, 1.0, most)

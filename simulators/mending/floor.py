@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from selfcorrect.motion.correction.timeline import spans
+from selfcorrect.simulators.body.curves import smoothstep
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class FloorSettings:
     """… unless legs would have to be longer by so much."""
     worth_m: float = 0.3
     """Ground on which a motion stands all the time may be that much further from y = 0 than another to be put there."""
+    near_zero_m: tuple[float, float] = (0.004, 0.01)
+    """A floor nearer to y = 0 than the first is there, as far as feet can tell; only feet then move. From the second on
+    the whole body does."""
 
 
 FLOOR = FloorSettings()
@@ -56,6 +60,12 @@ def floor_height(
     flat_m = np.where(still & flat, soles_m, np.inf).min(1)
     flat_m = float(np.percentile(flat_m[np.isfinite(flat_m)], 40))
     return flat_m if flat_m < usual_m + settings.level_m else usual_m
+
+
+def off_zero(height_m: float, settings: FloorSettings = FLOOR) -> float:
+    """How far a body whose floor is at a height is to be lowered: by less where that height is next to nothing."""
+    there_m, off_m = settings.near_zero_m
+    return height_m * float(smoothstep((np.abs(height_m) - there_m) / (off_m - there_m)))
 
 
 def lowest_level(

@@ -22,9 +22,13 @@ class FootSettings:
     """A sole that is slower than this …"""
     standing_m: float = 0.035
     """… and lower than this stands."""
-    flat_rad: float = float(np.radians(4.0))
+    hurry_m_s: float = 1.5
+    """From this speed of the body on the bound on its soles' speed grows with it …"""
+    most_hurry: float = 3.0
+    """… up to so many times."""
+    flat_rad: float = float(np.radians(2.0))
     """A standing foot tilted by less is laid flat …"""
-    tilted_rad: float = float(np.radians(12.0))
+    tilted_rad: float = float(np.radians(6.0))
     """… and beyond this left on its edge."""
     letting_go_s: float = 0.2
     """How soon after lifting, and before landing, a foot is where it was without its lock."""
@@ -102,7 +106,7 @@ def lock(
 
     soles_m, speed_m_s: (N, T, 2) height and speed of each foot's lowest corners; velocity_m_s: (N, T − 1, 2 feet, 2).
     """
-    still_m = _stillness(velocity_m_s, speed_m_s, stands, fps, settings)
+    still_m = stillness(velocity_m_s, speed_m_s, stands, fps, settings)
     anchors_m = np.stack([still_m[..., 0], -soles_m, still_m[..., 1]], axis=-1)
     moves_m = bridge_swings(anchors_m, stands, fps, settings)
     hurry = np.clip((speed_m_s - settings.slow_m_s) / settings.faster_m_s, 0.0, 1.0)
@@ -113,8 +117,8 @@ def lock(
     return moves_m
 
 
-def _stillness(
-    velocity_m_s: np.ndarray, speed_m_s: np.ndarray, stands: np.ndarray, fps: float, settings: FootSettings
+def stillness(
+    velocity_m_s: np.ndarray, speed_m_s: np.ndarray, stands: np.ndarray, fps: float, settings: FootSettings = FEET
 ) -> np.ndarray:
     """(N, T, 2, 2) horizontal displacements that cancel each stance's sliding, with zero mean over it.
 

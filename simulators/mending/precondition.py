@@ -25,6 +25,7 @@ from selfcorrect.simulators.body.soles import (
     corner_positions,
     fit_soles,
     frame_speeds,
+    hurry_of,
     sole_normals,
     velocities,
 )
@@ -32,8 +33,9 @@ from selfcorrect.simulators.mending import denoising, foot_lock, limbs
 from selfcorrect.simulators.mending.denoising import DENOISE, DenoiseSettings
 from selfcorrect.simulators.mending.despike import SPIKES, SpikeSettings, despike
 from selfcorrect.simulators.mending.drift import DRIFT, DriftSettings, floor_drift
-from selfcorrect.simulators.mending.floor import FLOOR, FloorSettings, floor_height, lowest_level
+from selfcorrect.simulators.mending.floor import FLOOR, FloorSettings, floor_height, lowest_level, off_zero
 from selfcorrect.simulators.mending.foot_lock import FEET, FootSettings
+from selfcorrect.simulators.mending.polishing import POLISH, PolishSettings
 from selfcorrect.simulators.mending.splices import SPLICES, SpliceSettings, without_splices
 from selfcorrect.simulators.settings import INFERENCE, SUPPORT_MODES, InferenceSettings, SupportChoice, SupportMode
 
@@ -67,6 +69,8 @@ class PreconditionSettings:
     """What shows the floor's height."""
     feet: FootSettings = FEET
     """When feet stand, and how they are held."""
+    polishing: PolishSettings = POLISH
+    """What is fast in a correction."""
     inference: InferenceSettings = INFERENCE
     """When something seems to carry the body beside the floor."""
 
@@ -107,7 +111,8 @@ class Posed:
     def stands(self, settings: FootSettings, ground_m: np.ndarray | float = 0.0) -> np.ndarray:
         """(N, T, 2) whether each foot stands; ground_m: (N, T, 2)."""
         fps = self.motions.fps
-        speed_m_s = frame_speeds(velocities(self.feet_m, fps))
+        hurry = hurry_of(self.motions.root_m, fps, settings.hurry_m_s, settings.most_hurry)[..., None]
+        speed_m_s = frame_speeds(velocities(self.feet_m, fps)) / hurry
         return foot_lock.standing(self.feet_m[..., 1].min(-1) - ground_m, speed_m_s, fps, settings)
 
     def normals(self, soles: SolePoints) -> np.ndarray:
@@ -141,6 +146,8 @@ class Preconditioned:
     unplanted: MotionBatch | None
     """The motions as they were before their feet were planted, from which corrections are told that are to be polished;
     None where they are not."""
+    polishing: PolishSettings = POLISH
+    """What is fast in a correction."""
 
 
 def levelled(motions: MotionBatch, settings: PreconditionSettings) -> Levelled:
@@ -153,10 +160,11 @@ def levelled(motions: MotionBatch, settings: PreconditionSettings) -> Levelled:
     whole = without_splices(denoising.denoise(motions, noise_rad, settings.noise), settings.splices)
     soles = sole_points(motions.skeleton)
     raw = Posed.of(_despike_unless(noisy, whole, settings.spikes), soles)
-    posed = _level(_halted(raw, noisy, settings.drift) if settings.estimate_drift else raw, soles, settings)
+    halted = _halted(raw, noisy, settings.drift) if settings.estimate_drift else raw
     if settings.fit_soles:
-        soles = _fitted(posed, soles, settings)
-        posed = _level(Posed.of(posed.motions, soles), soles, settings)
+        soles = _fitted(_level(halted, soles, settings), soles, settings)
+        halted = Posed.of(halted.motions, soles)
+    posed = _level(halted, soles, settings)
     if settings.mode.moves_to_floor:
         posed = posed.moved(limbs.trunk_lift(motions.skeleton, posed.positions_m, motions.fps))
     return Levelled(posed, soles, (posed.motions.root_m - raw.motions.root_m)[:, 0, 1])
@@ -186,7 +194,8 @@ def origins_m(level: Levelled, supports: Sequence[Sequence[Support]], settings: 
 def _fitted(posed: Posed, soles: SolePoints, settings: PreconditionSettings) -> SolePoints:
     """Soles fitted to the flat stances of one motion."""
     flat = posed.normals(soles)[..., 1] > np.cos(settings.floor.flat_rad)
-    return fit_soles(soles, posed.feet_m[0, ..., 1], (flat & posed.stands(settings.feet))[0])
+    stands_flat = (flat & posed.stands(settings.feet))[0]
+    return fit_soles(soles, posed.feet_m[0, ..., 1], stands_flat, posed.motions.fps)
 
 
 def _despike_unless(noisy: np.ndarray, motions: MotionBatch, settings: SpikeSettings) -> MotionBatch:
@@ -221,7 +230,7 @@ def _level(posed: Posed, soles: SolePoints, settings: PreconditionSettings) -> P
         )
         each = zip(posed.feet_m[..., 1].min(-1), stands, posed.motions.root_m[..., 1], heights_m, strict=True)
         heights_m = [lowest_level(*feet, fps=fps, settings=settings.floor) for feet in each]
-    return posed.moved(np.array([[0.0, -height_m, 0.0] for height_m in heights_m])[:, None])
+    return posed.moved(np.array([[0.0, -off_zero(height_m, settings.floor), 0.0] for height_m in heights_m])[:, None])
 
 
 def _floors_m(posed: Posed, soles: SolePoints, settings: FloorSettings) -> list[float]:
@@ -280,15 +289,20 @@ def _turned(feet_m: np.ndarray, ankles_m: np.ndarray, turns: np.ndarray) -> np.n
 def _lowering(
     positions_m: np.ndarray, targets_m: np.ndarray, legs: Legs, stands: np.ndarray, fps: float, limit_m: float
 ) -> np.ndarray:
-    """Root shift (N, T, 3), downwards, that brings standing ankles within reach of their targets."""
+    """Root shift (N, T, 3), downwards, that brings a standing ankle within reach of its target.
+
+    Of two that stand the nearer one: whose other leg is stretched out above the floor stands on this.
+    """
     hips_m = positions_m[:, :, legs.hips]
     bones = [positions_m[:, :, lower] - positions_m[:, :, upper] for upper, lower in _bones(legs)]
-    reach_m = MAXIMUM_REACH * sum(np.linalg.norm(bone, axis=-1) for bone in bones)
+    furthest_m = MAXIMUM_REACH * sum(np.linalg.norm(bone, axis=-1) for bone in bones)
+    reach_m = np.maximum(furthest_m, np.linalg.norm(sum(bones), axis=-1))
     shift_m = np.zeros_like(positions_m[:, :, 0])
     for _ in range(2):  # the smoothed shift falls a little short at first
         away_m = targets_m - hips_m - shift_m[:, :, None]
         drop_m = np.sqrt(np.maximum(reach_m**2 - away_m[..., 0] ** 2 - away_m[..., 2] ** 2, 1e-4))
-        missing_m = np.where(stands, np.maximum(-away_m[..., 1] - drop_m, 0.0), 0.0).max(-1)
+        nearest_m = np.where(stands, np.maximum(-away_m[..., 1] - drop_m, 0.0), np.inf).min(-1)
+        missing_m = np.where(stands.any(-1), nearest_m, 0.0)
         widest_m = maximum_filter1d(missing_m, max(3, round(3 * FRAME_S * fps)), axis=1)
         shift_m[..., 1] -= np.minimum(blur(widest_m, 1.5, fps), limit_m)
     return shift_m

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body.humanoid import Humanoid
+from selfcorrect.simulators.body.soles import horizontal_speeds, hurry_of
 from selfcorrect.simulators.planning.dynamics import Demand, demand
 from selfcorrect.simulators.planning.ground import above_ground_m
 from selfcorrect.simulators.settings import PLAN, ContactSettings
@@ -53,7 +53,7 @@ def plan_contacts(
     """
     needs = demand(body, motions, settings.smoothing_s)
     points_m = body.touches.lowest_points(needs.positions_m, needs.orientations)
-    hurry = _hurry(motions.root_m, motions.fps, settings)[..., None]
+    hurry = hurry_of(motions.root_m, motions.fps, settings.hurry_m_s, settings.most_hurry)[..., None]
     speeds_m_s = settings.free_speed_m_s * hurry, settings.fastest_m_s * hurry
     activation = contact_activation(above_ground_m(body, points_m, supports), motions.fps, speeds_m_s, settings)
     arms_m = points_m - needs.centre_m[:, :, None]
@@ -82,20 +82,9 @@ def contact_activation(
 
     Heights are those above what is beneath each point; speeds_m_s: up to which one carries freely, and at all.
     """
-    speed_m_s = _horizontal_speed(points_m, fps)
+    speed_m_s = horizontal_speeds(points_m, fps)
     heights_m = settings.free_height_m, settings.highest_m
     return (_falling(points_m[..., 1], heights_m) * _falling(speed_m_s, speeds_m_s)) ** 2
-
-
-def _hurry(root_m: np.ndarray, fps: float, settings: ContactSettings) -> np.ndarray:
-    """(N, T) by how much bodies are in a hurry, smoothed over half a second."""
-    along_m = gaussian_filter1d(root_m, 0.25 * fps, axis=1, mode="nearest")
-    return np.clip(_horizontal_speed(along_m, fps) / settings.hurry_m_s, 1.0, settings.most_hurry)
-
-
-def _horizontal_speed(points_m: np.ndarray, fps: float) -> np.ndarray:
-    """Speed (N, T, ...) along the floor of points (N, T, ..., 3), m/s."""
-    return np.linalg.norm(np.gradient(points_m[..., [0, 2]], 1 / fps, axis=1), axis=-1)
 
 
 def _falling(values: np.ndarray, bounds: Bounds) -> np.ndarray:

@@ -17,6 +17,8 @@ from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid
 from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
+from selfcorrect.simulators.body.soles import frame_speeds
+from selfcorrect.simulators.mending import foot_lock
 from selfcorrect.simulators.planning.contact_plan import plan_contacts
 from selfcorrect.simulators.planning.ground import above_ground_m
 from selfcorrect.simulators.settings import PLAN, PlacementSettings, PlanSettings
@@ -43,6 +45,7 @@ def place_feet(
     rise_m, turns_rad = foot_moves(_by_foot(ground_m), points_m - ankles_m[..., None, :], load, motions.fps, placement)
     turns = Rotation.from_rotvec(turns_rad.reshape(-1, 3)).as_quat().reshape(*turns_rad.shape[:-1], 4)
     targets_m = ankles_m + rise_m[..., None] * np.array([0.0, 1.0, 0.0])
+    targets_m[..., [0, 2]] += held(points_m, load, motions.fps, placement)
     still_m = np.zeros_like(motions.root_m)
     pose = (plan.needs.positions_m, plan.needs.orientations)
     return replace(motions, rotations=bend_legs(body.tree, *pose, still_m, targets_m, turns))
@@ -51,6 +54,27 @@ def place_feet(
 def _by_foot(corners: np.ndarray) -> np.ndarray:
     """Values (N, T, P, ...) of the soles' corners, left foot first, as (N, T, 2, P / 2, ...)."""
     return corners.reshape(*corners.shape[:2], 2, -1, *corners.shape[3:])
+
+
+def held(
+    points_m: np.ndarray, load: np.ndarray, fps: float, settings: PlacementSettings = PLAN.placement
+) -> np.ndarray:
+    """Horizontal displacements (N, T, 2, 2) with which loaded corners of soles stay where they are.
+
+    points_m: (N, T, 2, K, 3) corners; load: (N, T, 2, K), 1 or more for corners that carry. Feet that no longer carry
+    go back to where they were.
+    """
+    both = np.minimum(np.minimum(load[:, 1:], load[:, :-1]), 1.0)
+    total = both.sum(-1)
+    moves_m = np.sum(both[..., None] * np.diff(points_m[..., [0, 2]], axis=1), axis=-2)
+    velocity_m_s = fps * moves_m / np.maximum(total, 1e-9)[..., None]
+    carries = np.zeros(load.shape[:3], dtype=bool)
+    carries[:, 1:] |= total > settings.least_load
+    carries[:, :-1] |= total > settings.least_load
+    still_m = foot_lock.stillness(velocity_m_s, frame_speeds(velocity_m_s), carries, fps)
+    still_m *= np.minimum(1.0, settings.hold_limit_m / np.maximum(np.linalg.norm(still_m, axis=-1), 1e-9))[..., None]
+    anchors_m = np.stack([still_m[..., 0], np.zeros(carries.shape), still_m[..., 1]], axis=-1)
+    return foot_lock.bridge_swings(anchors_m, carries, fps)[..., [0, 2]]
 
 
 def foot_moves(

@@ -8,14 +8,19 @@ import numpy as np
 import pytest
 
 from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.humanoid import humanoid
-from selfcorrect.simulators.corrector import PhysicsCorrector
+from selfcorrect.simulators.body.links import onto_links
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.mending.polishing import POLISH
+from selfcorrect.simulators.planning.contact_plan import plan_contacts
 from selfcorrect.simulators.planning.gain import between, shares_of_gain
 
 
 def shares(reference: MotionBatch, simulated: MotionBatch) -> np.ndarray:
-    return shares_of_gain(humanoid(reference.skeleton), reference, simulated, 0.5, [()])
+    body = humanoid(reference.skeleton)
+    return shares_of_gain(body, plan_contacts(body, onto_links(body, reference), 0.5).rest, simulated, 0.5, [()])
 
 
 @pytest.fixture
@@ -38,7 +43,7 @@ def test_a_simulation_that_calms_what_no_floor_explains_is_kept(walking: MotionB
 
 def test_no_share_keeps_only_what_is_fast_and_a_whole_share_all(walking: MotionBatch, walk: Motion) -> None:
     other = MotionBatch.stack([walk])
-    nothing, whole = (between(walking, other, np.full((1, len(walk)), share)) for share in (0.0, 1.0))
+    nothing, whole = (between(walking, other, np.full((1, len(walk)), share), POLISH.fast_s) for share in (0.0, 1.0))
     np.testing.assert_allclose(joint_positions(whole), joint_positions(other), atol=1e-9)
     off_m = [
         np.linalg.norm(joint_positions(one) - joint_positions(walking), axis=-1).mean() for one in (nothing, other)
@@ -55,3 +60,11 @@ def test_a_second_correction_moves_less_than_the_first(walk: Motion) -> None:
     )
     assert second_m < 0.003
     assert second_m < 0.5 * first_m
+
+
+def test_physics_slides_hardly_more_than_kinematics(walk: Motion) -> None:
+    kinematic, physical = (
+        physical_errors(MotionBatch.stack([corrector([walk])[0].motion])).skate_m_s[0]
+        for corrector in (KinematicCorrector(), PhysicsCorrector())
+    )
+    assert physical < kinematic + 0.005

@@ -27,6 +27,7 @@ from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrecto
 from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.mending import foot_lock
+from selfcorrect.simulators.mending.floor import FLOOR
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.pipeline import precondition
 from selfcorrect.simulators.planning.ground import carried_places
@@ -198,10 +199,10 @@ def test_supports_are_each_motion_s_own(stairs, planted, settings):
 def test_a_raised_walk_and_raised_stairs_come_down_alike(planted, stairs):
     for motion in (planted, stairs[0]):
         low, high = (PhysicsCorrector()([each])[0] for each in (motion, lifted(motion, 0.08)))
-        assert mean_distance_m(low.motion, high.motion) < 1e-6
+        assert mean_distance_m(low.motion, high.motion) < FLOOR.near_zero_m[0]
         assert high.diagnostics["floating_m_before"] > 0.07
         assert [support.top_m[1] for support in high.supports] == pytest.approx(
-            [support.top_m[1] for support in low.supports], abs=1e-6
+            [support.top_m[1] for support in low.supports], abs=FLOOR.near_zero_m[0]
         )
 
 
