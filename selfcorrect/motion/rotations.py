@@ -1,7 +1,7 @@
 """Products of many rotations, as arrays of unit quaternions xyzw.
 
 SciPy's `Rotation` does all else. For products it takes a quarter of a millisecond per call however few they are, which
-over the joints of short motions is as long as simulating them.
+over the joints of short motions is as long as simulating them; for rotation vectors a dozen times as long.
 """
 
 from __future__ import annotations
@@ -64,5 +64,8 @@ def turns(orientations: np.ndarray, axis: int = 0) -> np.ndarray:
 
 
 def rotation_vectors(rotations: np.ndarray) -> np.ndarray:
-    """Rotation vectors (..., 3) in radians of quaternions (..., 4)."""
-    return Rotation.from_quat(rotations.reshape(-1, 4)).as_rotvec().reshape(*rotations.shape[:-1], 3)
+    """Rotation vectors (..., 3) in radians, at most half a turn, of quaternions (..., 4)."""
+    x, y, z, w = (rotations[..., axis] for axis in range(4))
+    sine = np.sqrt(x * x + y * y + z * z)
+    half_turn = np.where(sine > 1e-12, np.arctan2(sine, np.abs(w)) / np.maximum(sine, 1e-12), 1.0)
+    return (np.where(w >= 0, 2.0, -2.0) * half_turn)[..., None] * rotations[..., :3]

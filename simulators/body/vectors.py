@@ -33,15 +33,6 @@ def small_rotation(turns_rad: np.ndarray) -> np.ndarray:
     return _vectors(x, y, z, np.sqrt(np.maximum(1.0 - x * x - y * y - z * z, 0.0)))
 
 
-def rotation_vector(rotations: np.ndarray) -> np.ndarray:
-    """The rotation vectors (..., 3) of unit quaternions (..., 4), at most half a turn."""
-    x, y, z, w = _parts(rotations)
-    sine = np.sqrt(x * x + y * y + z * z)
-    half_rad = np.arctan2(sine, np.abs(w))
-    along = np.where(w >= 0, 2.0, -2.0) * np.where(sine > 1e-12, half_rad / np.maximum(sine, 1e-12), 1.0)
-    return along[..., None] * rotations[..., :3]
-
-
 def rotated_back(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Vectors (..., 3) in the frames of quaternions (..., 4): turned by their inverses."""
     axis = -rotations[..., :3]

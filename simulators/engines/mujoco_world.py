@@ -19,7 +19,7 @@ from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.rotations import applied, composed, inverted, rotation_vectors
 from selfcorrect.simulators.body.frames import to_simulator
 from selfcorrect.simulators.body.humanoid import SOLE_RADIUS_M, Humanoid
-from selfcorrect.simulators.body.vectors import cross, rotation_vector
+from selfcorrect.simulators.body.vectors import cross
 from selfcorrect.simulators.engines.props import NOWHERE_M, Hold, Props, Slab
 from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.planning.reference import Reference
@@ -173,7 +173,7 @@ class MuJoCoWorld:
     ) -> None:
         """Set springs, torques and root wrenches, then advance."""
         count, self._running = len(targets), running
-        sprung_rad = rotation_vector(composed(inverted(targets), self.rotations()[:count]))
+        sprung_rad = rotation_vectors(composed(inverted(targets), self.rotations()[:count]))
         applied_nm = torques_nm - self._stiffness[:count] * sprung_rad
         self._applied[:count, self._where.speeds] = applied_nm.reshape(count, -1)
         wrenches = np.concatenate([force_n, torque_nm], axis=-1)

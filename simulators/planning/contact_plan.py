@@ -8,7 +8,7 @@ problem is solved in forces divided by each point's contact activation. Solver: 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,22 +57,8 @@ def plan_contacts(
     speeds_m_s = settings.free_speed_m_s * hurry, settings.fastest_m_s * hurry
     activation = contact_activation(above_ground_m(body, points_m, supports), motions.fps, speeds_m_s, settings)
     arms_m = points_m - needs.centre_m[:, :, None]
-    force_n = np.zeros_like(points_m)
-    for chosen, places in _by_touch(activation, len(body.soles)):
-        here = arms_m[chosen, :, :places], activation[chosen, :, :places]
-        force_n[chosen, :, :places] = contact_forces(needs.wrench[chosen], *here, friction, settings)
+    force_n = contact_forces(needs.wrench, arms_m, activation, friction, settings)
     return ContactPlan(needs, points_m, force_n, activation, needs.wrench - net_wrench(arms_m, force_n))
-
-
-def _by_touch(activation: np.ndarray, soles: int) -> Iterator[tuple[np.ndarray, int]]:
-    """Motions (indices) that touch with their soles alone, which come first, or with more, and the places to solve for.
-
-    Most motions only stand, which is a third of the work.
-    """
-    more = activation[:, :, soles:].any(axis=(1, 2))
-    for touch_more, places in ((False, soles), (True, activation.shape[-1])):
-        if (chosen := np.flatnonzero(more == touch_more)).size:
-            yield chosen, places
 
 
 def contact_activation(
@@ -105,53 +91,103 @@ def contact_forces(
     wrench: (N, T, 6) force and moment about a point; arms_m: (N, T, C, 3) touching points seen from
     there; activation: (N, T, C) weights in [0, 1], 0 for a point that cannot carry.
     """
+    active = activation.reshape(-1, activation.shape[-1])
+    most = max(1, int((active > 0).sum(-1).max()))
+    carrying = np.argsort(active == 0, axis=-1, kind="stable")[:, :most]
+    arms = np.take_along_axis(arms_m.reshape(*active.shape, 3), carrying[..., None], axis=1)
+    scale = _frames_last(np.sqrt(np.take_along_axis(active, carrying, axis=1)))
+    levers = settings.moment_weight * _frames_last(arms) * scale
     weights = np.array([1.0] * 3 + [settings.moment_weight] * 3)
-    scale = np.sqrt(np.repeat(activation, 3, axis=-1))
-    effect = _wrench_map(arms_m) * weights[:, None] * scale[..., None, :]
-    squared = effect @ np.swapaxes(effect, -1, -2)
-    penalty = np.maximum(settings.penalty * np.trace(squared, axis1=-2, axis2=-1), 1e-3)[..., None]
+    scaled_n = _scaled_forces(_frames_last(weights * wrench.reshape(-1, 6)), scale, levers, friction, settings)
+    force_n = np.zeros((*active.shape, 3))
+    force_n[np.arange(len(active))[:, None], carrying] = np.moveaxis(scale * scaled_n, (0, 1, 2), (2, 1, 0))
+    return force_n.reshape(arms_m.shape)
+
+
+def _frames_last(values: np.ndarray) -> np.ndarray:
+    """Values (F, ...) with the axes in reverse order: neighbours in memory are of neighbouring frames."""
+    return np.ascontiguousarray(values.T)
+
+
+def _scaled_forces(
+    wrench: np.ndarray, scale: np.ndarray, levers: np.ndarray, friction: float, settings: ContactSettings
+) -> np.ndarray:
+    """Forces (3, C, F) divided by `scale` (C, F), that come closest to weighted wrenches (6, F) with weighted levers
+    (3, C, F).
+
+    With E the map from them to weighted wrenches, c the copy within the cones and u the scaled dual variable, the free
+    forces of a round are (Eᵀ(w − v) + ρ (c − u)) / (ε + ρ), where v = (E Eᵀ + ε + ρ)⁻¹ (E Eᵀ w + ρ E (c − u)).
+    """
+    squared = _squared(scale, levers)
+    penalty = np.maximum(settings.penalty * np.trace(squared), 1e-3)
     diagonal = settings.regularisation + penalty
-    inverse = np.linalg.inv(squared + diagonal[..., None] * np.eye(6))
-    pulled = _apply(np.swapaxes(effect, -1, -2), wrench * weights)
-    cone = np.zeros_like(pulled)
-    dual = np.zeros_like(pulled)
+    inverse = np.linalg.inv(np.moveaxis(squared, -1, 0) + diagonal[:, None, None] * np.eye(6))
+    relaxation = settings.over_relaxation
+    gain = np.ascontiguousarray(np.moveaxis(inverse, 0, -1)) * (relaxation / diagonal)
+    constant = relaxation / diagonal * wrench - _applied(gain, _applied(squared, wrench))
+    gain *= penalty
+    kept = relaxation * penalty / diagonal + 1 - relaxation
+    cone, dual = np.zeros_like(levers), np.zeros_like(levers)
     for _ in range(settings.iterations):
-        target = pulled + penalty * (cone - dual)
-        free = (target - _apply(np.swapaxes(effect, -1, -2), _apply(inverse, _apply(effect, target)))) / diagonal
-        relaxed = settings.over_relaxation * free + (1 - settings.over_relaxation) * cone + dual
-        cone = _onto_cones(relaxed.reshape(arms_m.shape), friction).reshape(pulled.shape)
+        apart = cone - dual
+        relaxed = _forces_of(constant - _applied(gain, _wrench_of(apart, scale, levers)), scale, levers)
+        relaxed += kept * apart + (2 - relaxation) * dual
+        cone = _onto_cones(relaxed, friction)
         dual = relaxed - cone
-    return (scale * cone).reshape(arms_m.shape)
+    return cone
+
+
+def _squared(scale: np.ndarray, levers: np.ndarray) -> np.ndarray:
+    """The matrices E Eᵀ (6, 6, F)."""
+    squared = np.zeros((6, 6, scale.shape[-1]))
+    diagonal = np.arange(3)
+    squared[diagonal, diagonal] = np.sum(scale * scale, axis=0)
+    across = np.sum(scale * levers, axis=1)
+    moments = np.sum(levers * levers, axis=1)
+    for row, after, last in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        squared[3 + row, last], squared[3 + row, after] = across[after], -across[last]
+        squared[3 + row, 3 + row] = moments[after] + moments[last]
+        squared[3 + row, 3 + after] = squared[3 + after, 3 + row] = -np.sum(levers[row] * levers[after], axis=0)
+    squared[:3, 3:] = np.swapaxes(squared[3:, :3], 0, 1)
+    return squared
+
+
+def _applied(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Products (6, F) of matrices (6, 6, F) and vectors (6, F)."""
+    return np.sum(matrices * vectors, axis=1)
+
+
+def _wrench_of(forces: np.ndarray, scale: np.ndarray, levers: np.ndarray) -> np.ndarray:
+    """Weighted wrenches (6, F) of scaled forces (3, C, F): E."""
+    wrench = np.empty((6, scale.shape[-1]))
+    np.sum(scale * forces, axis=1, out=wrench[:3])
+    for row, after, last in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        np.sum(levers[after] * forces[last] - levers[last] * forces[after], axis=0, out=wrench[3 + row])
+    return wrench
+
+
+def _forces_of(wrench: np.ndarray, scale: np.ndarray, levers: np.ndarray) -> np.ndarray:
+    """Scaled forces (3, C, F) that weighted wrenches (6, F) pull: Eᵀ."""
+    forces = scale * wrench[:3, None]
+    for row, after, last in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        forces[row] += wrench[3 + after] * levers[last] - wrench[3 + last] * levers[after]
+    return forces
+
+
+def _onto_cones(forces: np.ndarray, friction: float) -> np.ndarray:
+    """The nearest forces (3, ...) whose horizontal part is at most `friction` times the vertical (y)."""
+    x, normal, z = forces
+    tangent = np.sqrt(x * x + z * z)
+    lifted = np.maximum((normal + friction * tangent) / (1 + friction**2), 0.0)
+    kept = friction * lifted / np.maximum(tangent, 1e-9)
+    inside = tangent <= friction * normal
+    np.copyto(lifted, normal, where=inside)
+    np.copyto(kept, 1.0, where=inside)
+    projected = forces * kept
+    projected[1] = lifted
+    return projected
 
 
 def net_wrench(arms_m: np.ndarray, force_n: np.ndarray) -> np.ndarray:
     """Net force and moment (N, T, 6) of forces (N, T, C, 3) at arms (N, T, C, 3)."""
-    return _apply(_wrench_map(arms_m), force_n.reshape(*force_n.shape[:2], -1))
-
-
-def _apply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    return (matrices @ vectors[..., None])[..., 0]
-
-
-def _wrench_map(arms_m: np.ndarray) -> np.ndarray:
-    """Matrix (..., 6, 3 C) from forces at arms (..., C, 3) to their net force and moment."""
-    x, y, z = np.moveaxis(arms_m, -1, 0)
-    zero, one = np.zeros_like(x), np.ones_like(x)
-    columns = [  # one list per force component, of its six effects
-        [one, zero, zero, zero, z, -y],
-        [zero, one, zero, -z, zero, x],
-        [zero, zero, one, y, -x, zero],
-    ]
-    stacked = np.stack([np.stack(column, axis=-2) for column in columns], axis=-1)
-    return stacked.reshape(*stacked.shape[:-2], -1)
-
-
-def _onto_cones(forces: np.ndarray, friction: float) -> np.ndarray:
-    """The nearest forces (..., 3) whose horizontal part is at most `friction` times the vertical (y)."""
-    x, normal, z = np.moveaxis(forces, -1, 0)
-    tangent = np.hypot(x, z)
-    on_surface = np.maximum((normal + friction * tangent) / (1 + friction**2), 0.0)
-    inside = tangent <= friction * normal
-    lifted = np.where(inside, normal, on_surface)
-    kept = np.where(inside, 1.0, friction * lifted / np.maximum(tangent, 1e-9))
-    return np.stack([x * kept, lifted, z * kept], axis=-1)
+    return np.concatenate([force_n.sum(axis=-2), np.cross(arms_m, force_n).sum(axis=-2)], axis=-1)

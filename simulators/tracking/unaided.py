@@ -14,9 +14,8 @@ from typing import Self
 
 import numpy as np
 
-from selfcorrect.motion.rotations import composed, inverted
+from selfcorrect.motion.rotations import composed, inverted, rotation_vectors
 from selfcorrect.simulators.body.leg_ik import Legs
-from selfcorrect.simulators.body.vectors import rotation_vector
 from selfcorrect.simulators.engines.props import present
 from selfcorrect.simulators.engines.world import RootState, World
 from selfcorrect.simulators.scene import PLAIN, Scene
@@ -49,7 +48,7 @@ class Copies:
         return cls(
             root=course.script.goal(0),
             rotations=now,
-            velocities_rad_s=rotation_vector(composed(inverted(now), then)) / step_s,
+            velocities_rad_s=rotation_vectors(composed(inverted(now), then)) / step_s,
             feet_m=np.zeros((1, 2, 3)),
             nudges=Nudges(np.zeros((1, 3)), np.zeros((1, 3)), np.zeros((1, 2, 2)), np.zeros((1, joints, 3))),
         )
