@@ -20,7 +20,7 @@ from selfcorrect.motion.correction.timeline import BEARS_BODYWEIGHTS, Timeline
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.judge import Outcome
-from selfcorrect.simulators.mending.precondition import PreconditionSettings
+from selfcorrect.simulators.mending.precondition import Preconditioned, PreconditionSettings
 from selfcorrect.simulators.pipeline import precondition, simulate_preconditioned
 from selfcorrect.simulators.settings import STRENGTHS, SUPPORT_MODES, TrackerSettings
 
@@ -52,11 +52,17 @@ def judge(clip: Motion, corrector: TrackerSettings, other: TrackerSettings) -> V
     ((corrected,),) = simulate_preconditioned(nothing, corrector, [batch], [mended])
     if corrected.found.failure:
         return f"{corrector.engine.name}: {corrected.found.failure}"
+    judged = replayed(batch, mended, corrected, other)
+    return f"{other.engine.name}: {judged.found.failure}" if judged.found.failure else _compare(clip, corrected, judged)
+
+
+def replayed(batch: MotionBatch, mended: Preconditioned, corrected: Outcome, other: TrackerSettings) -> Outcome:
+    """What other settings make of a correction, with nothing mended or filtered beforehand; `batch` is what came."""
     up_m = mended.origin_m[:, None, None] * [0.0, 1.0, 0.0]
     given = replace(batch, root_m=corrected.root_m[None] + up_m, rotations=corrected.rotations[None])
-    as_given = replace(mended, motions=given, unplanted=None)
-    ((judged,),) = simulate_preconditioned(nothing, replace(other, filter_dynamics=False), [given], [as_given])
-    return f"{other.engine.name}: {judged.found.failure}" if judged.found.failure else _compare(clip, corrected, judged)
+    as_given, floor = replace(mended, motions=given, unplanted=None), SUPPORT_MODES["floor"]
+    ((judged,),) = simulate_preconditioned(floor, replace(other, filter_dynamics=False), [given], [as_given])
+    return judged
 
 
 def _compare(clip: Motion, first: Outcome, second: Outcome) -> Verdict:
