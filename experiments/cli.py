@@ -13,7 +13,7 @@ from typing import Annotated, Any, Protocol, get_args, get_origin, get_type_hint
 import tyro
 
 from selfcorrect.bugs import FAILING_MACHINE
-from selfcorrect.errors import LoopError, SelfcorrectError, SettingError
+from selfcorrect.errors import JobsError, LoopError, SelfcorrectError, SettingError
 from selfcorrect.experiments.commands.check import CheckCommand
 from selfcorrect.experiments.commands.correct import CorrectCommand
 from selfcorrect.experiments.commands.data import DataCommand
@@ -133,7 +133,7 @@ def _tell(error: Exception, words: Sequence[str], debug: bool) -> int:
     """Tell of an error on stderr; returns the exit code."""
     sentence = _sentence(error)
     bug = "" if sentence else "".join(traceback.format_exception(error))
-    if isinstance(error, LoopError):
+    if isinstance(error, LoopError | JobsError):
         bug = error.bug
     if debug and not bug:
         traceback.print_exception(error)

@@ -1,10 +1,10 @@
-"""Progress of jobs on a terminal: one bar for all, and one per process that works on them."""
+"""Progress of jobs on a terminal: one bar for all, and one for each that is under way."""
 
 from __future__ import annotations
 
-import os
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,62 +20,81 @@ def silent(phase: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class Event:
-    """How far a process is with a phase of a job. It travels between processes."""
+    """How far a job is with a phase. It travels between processes."""
 
-    process: int
     job: str
     phase: str
     done: int
     total: int
 
 
-def reporter(send: Callable[[Event], None], job: str) -> Progress:
-    """A progress callback that sends at most ten events a second, and always the last of a phase."""
+def reporter(send: Callable[[Event], None], job: str, pace_s: float = 0.1) -> Progress:
+    """A progress callback that sends at most one event per `pace_s`, and always the last of a phase."""
     last = [0.0]
 
     def report(phase: str, done: int, total: int) -> None:
         now = time.monotonic()
-        if done >= total or phase == "generation" or now - last[0] > 0.1:
+        if done >= total or phase == "generation" or now - last[0] > pace_s:
             last[0] = now
-            send(Event(os.getpid(), job, phase, done, total))
+            send(Event(job, phase, done, total))
 
     return report
 
 
 class Bars:
-    """One bar over all generations with the time left, and below it one per process: job, phase, steps."""
+    """One bar over all generations with the time left, and below it one per job under way: its phase, its steps.
 
-    def __init__(self, total: int, processes: int, title: str, unit: str) -> None:
+    rows: for at most so many jobs at once.
+    """
+
+    def __init__(self, total: int, rows: int, title: str, unit: str) -> None:
         pace = 0.2 if sys.stderr.isatty() else 30.0
         self.overall = tqdm(total=total, desc=title, unit=unit, position=0, mininterval=pace, dynamic_ncols=True)
         self.free = [
             tqdm(position=row, leave=False, mininterval=pace, dynamic_ncols=True, disable=not sys.stderr.isatty())
-            for row in range(1, processes + 1)
+            for row in range(1, rows + 1)
         ]
-        self.by_process: dict[int, tqdm] = {}
-        self.shown: dict[int, tuple[str, int, int]] = {}
+        self.by_job: dict[str, tqdm] = {}
+        self.shown: dict[str, tuple[str, int, int]] = {}
+        self._generations: defaultdict[str, set[int]] = defaultdict(set)
 
     def __enter__(self) -> Bars:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for bar in (*self.by_process.values(), *self.free, self.overall):
+        for bar in (*self.by_job.values(), *self.free, self.overall):
             bar.close()
 
     def show(self, event: Event) -> None:
-        """Move the bars on."""
+        """Move the bars on; a generation that a job tells of twice, because it was started twice, counts once."""
         if event.phase == "generation":
-            self.overall.update()
+            if event.done not in self._generations[event.job]:
+                self._generations[event.job].add(event.done)
+                self.overall.update()
             return
-        if event.process not in self.by_process:
+        if event.job not in self.by_job:
             if not self.free:
                 return
-            self.by_process[event.process] = self.free.pop(0)
-        bar = self.by_process[event.process]
-        label, total, done = self.shown.get(event.process, ("", 0, 0))
-        if (label, total) != (f"{event.job}: {event.phase}", event.total) or event.done < done:
-            label, done = f"{event.job}: {event.phase}", 0
+            self.by_job[event.job] = self.free.pop(0)
+        bar = self.by_job[event.job]
+        phase, total, done = self.shown.get(event.job, ("", 0, 0))
+        if (phase, total) != (event.phase, event.total) or event.done < done:
+            done = 0
             bar.reset(total=event.total)
-            bar.set_description_str(label, refresh=False)
+            bar.set_description_str(f"{event.job}: {event.phase}", refresh=False)
         bar.update(event.done - done)
-        self.shown[event.process] = label, event.total, event.done
+        self.shown[event.job] = event.phase, event.total, event.done
+
+    def reached(self, job: str) -> int:
+        """How many generations a job has told of."""
+        return len(self._generations[job])
+
+    def finish(self, job: str) -> None:
+        """Leave a job's row to the next."""
+        self.shown.pop(job, None)
+        if (bar := self.by_job.pop(job, None)) is not None:
+            self.free.append(bar)
+
+    def tell(self, sentence: str) -> None:
+        """Print a line above the bars."""
+        self.overall.write(sentence, file=sys.stderr)

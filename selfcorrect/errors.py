@@ -5,6 +5,7 @@ A message says what is wrong, where, and what is expected. Anything else that is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -50,6 +51,10 @@ class RunFolderError(SelfcorrectError, ValueError):
     """A run folder cannot be used or written."""
 
 
+class InUseError(RunFolderError):
+    """Another process has the folder."""
+
+
 class DamagedError(RunFolderError):
     """A committed file of a run folder is not what was written."""
 
@@ -71,6 +76,22 @@ class LoopError(SelfcorrectError, RuntimeError):
 
 class WorkerError(SelfcorrectError, RuntimeError):
     """A worker process died."""
+
+
+class ClusterLostError(WorkerError):
+    """The cluster is gone, and with it all jobs under way."""
+
+
+class JobsError(SelfcorrectError, RuntimeError):
+    """Some jobs of an experiment failed, and all others were done.
+
+    failed: what each raised, by name; bug: as in `LoopError`.
+    """
+
+    def __init__(self, message: str, failed: Mapping[str, Exception], bug: str = "") -> None:
+        super().__init__(message)
+        self.failed = failed
+        self.bug = bug
 
 
 class MissingExtraError(SelfcorrectError, ImportError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,6 +11,7 @@ from tyro.extras import literal_type_from_choices
 
 from selfcorrect.errors import SettingError
 from selfcorrect.experiments.commands.inputs import must_be_readable, must_exist
+from selfcorrect.experiments.where import Cluster, Where
 from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.scene import PLAIN, Scene
 from selfcorrect.simulators.settings import UNAIDED, SupportChoice, TrackerSettings, strength_of
@@ -58,6 +59,7 @@ class CorrectCommand:
     """Keep simulated states as they are: also where they gain nothing, and with all that is fast in them."""
     workers: int = 1
     """Motions that are corrected at the same time, each in a process of its own."""
+    where: Annotated[Cluster, tyro.conf.arg(name="")] = field(default_factory=Cluster)
     quiet: Annotated[bool, tyro.conf.arg(aliases=("-q",))] = False
     """Print a line only for each motion that was not corrected, and the summary."""
     keep_failed: bool = False
@@ -83,6 +85,7 @@ class CorrectCommand:
         """Correct, report, and return the exit code."""
         strength = None if self.kinematic else strength_of(self.strength)
         self._check()
+        where = Where(self.workers, cluster=self.where)
         from selfcorrect.datasets.files.motion_file import Reading
         from selfcorrect.experiments.correction.batch import correct_and_tell
         from selfcorrect.experiments.correction.correct_file import Settings
@@ -103,15 +106,13 @@ class CorrectCommand:
             self.scene,
         )
         if self._holds_shards():
-            return correct_shards_and_tell(ShardsTask(self.inputs[0], self.out, settings), self.workers)
+            return correct_shards_and_tell(ShardsTask(self.inputs[0], self.out, settings), where)
         out = Path(self.out)
         report = self.report or out / "report.json"
-        return correct_and_tell(list(map(Path, self.inputs)), out, settings, report, self.workers, self.quiet)
+        return correct_and_tell(list(map(Path, self.inputs)), out, settings, report, where, self.quiet)
 
     def _check(self) -> None:
         """What can be told of the options alone."""
-        if self.workers < 1:
-            raise SettingError(f"workers must be at least 1, got {self.workers}")
         if self.mass_kg is not None and not MASS_KG[0] <= self.mass_kg <= MASS_KG[1]:
             raise SettingError(f"mass-kg must be from {MASS_KG[0]} to {MASS_KG[1]}, got {self.mass_kg}")
         if self.kinematic and not self.scene.is_plain:

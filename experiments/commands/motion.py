@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,6 +16,7 @@ from selfcorrect.experiments.commands.inputs import must_exist
 from selfcorrect.experiments.defence_table import DEFENCES
 from selfcorrect.experiments.motion.corrector_table import CORRECTORS
 from selfcorrect.experiments.targets import place_of
+from selfcorrect.experiments.where import Cluster, Where
 from selfcorrect.models.diffusion.presets import preset, preset_names
 from selfcorrect.policy_table import POLICIES
 
@@ -101,6 +102,7 @@ class MotionCommand:
     workers: int | None = None
     """Processes; by default one per core. Results do not depend on it."""
     runner: Annotated[str, arg(help=_runners())] = ""
+    where: Annotated[Cluster, arg(name="")] = field(default_factory=Cluster)
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, …"""
 
@@ -158,10 +160,8 @@ class MotionCommand:
 
         settings = self.settings()
         folder = place_of(self.out or Path("runs") / f"motion-{self.preset}")
-        workers = self.workers if self.workers is not None else os.cpu_count() or 1
+        where = Where(self.workers if self.workers is not None else os.cpu_count() or 1, self.runner, self.where)
         how: dict[str, Any] = {"device": self.device, "repair": self.repair, "keep": self.keep}
         how["limit_s"] = self.corrector_timeout
         command = shlex.join(["selfcorrect", *sys.argv[1:]])
-        run_experiment(
-            settings, folder, self.preset, workers, command=command, wandb=self.wandb, runner=self.runner, **how
-        )
+        run_experiment(settings, folder, self.preset, where, command=command, wandb=self.wandb, **how)

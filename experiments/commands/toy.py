@@ -10,6 +10,7 @@ import tyro
 
 from selfcorrect.experiments.commands.inputs import must_exist
 from selfcorrect.experiments.toy.table import TOYS, chosen
+from selfcorrect.experiments.where import Cluster, Where
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,10 @@ class ToyCommand:
     mnist: Path | None = None
     """A folder with MNIST's idx files for the digits loop, instead of scikit-learn's bundled 8×8 digits."""
 
+    workers: int = 1
+    """Loops that run at the same time, each in a process of its own. Results do not depend on it."""
+    where: Annotated[Cluster, tyro.conf.arg(name="")] = field(default_factory=Cluster)
+
     def run(self) -> None:
         """Run the chosen loops, print one line each, and write the gallery."""
         must_exist((self.text, self.mnist))
@@ -36,6 +41,7 @@ class ToyCommand:
             print(*(f"{row.name:18} {row.summary} ({row.source})" for row in TOYS), sep="\n")
             return
         names = chosen(self.names)
+        where = Where(self.workers, cluster=self.where)
         from selfcorrect.experiments.toy.loops import run_loops
 
-        run_loops(names, self.out, quick=self.quick, seed=self.seed, text=self.text, mnist=self.mnist)
+        run_loops(names, self.out.resolve(), where, quick=self.quick, seed=self.seed, text=self.text, mnist=self.mnist)

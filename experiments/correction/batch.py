@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from selfcorrect.datasets.files.formats import is_motion_file, readable_suffixes, written_suffix
 from selfcorrect.datasets.files.motion_file import body_model_of
-from selfcorrect.errors import InputError, SettingError
+from selfcorrect.errors import InputError, JobsError, SettingError
 from selfcorrect.experiments.correction.correct_file import FileTask, Settings, correct_file, is_finished
 from selfcorrect.experiments.correction.report import Result, is_report, table, write_report
-from selfcorrect.experiments.jobs import Job, run_jobs
+from selfcorrect.experiments.jobs import Job, require_runner, run_jobs
 from selfcorrect.experiments.targets import check_targets, place_of
+from selfcorrect.experiments.where import Where
 from selfcorrect.storage.files import remove_leftovers
 from selfcorrect.storage.run_folder import FolderLock, explain_write_error
 
 
 def correct_and_tell(
-    inputs: Sequence[Path], out: Path, settings: Settings, report: Path, workers: int = 1, quiet: bool = False
+    inputs: Sequence[Path], out: Path, settings: Settings, report: Path, where: Where, quiet: bool = False
 ) -> int:
     """Correct motion files, and those in folders, into `out`, print a table, problems first, and write the report.
 
@@ -26,7 +27,7 @@ def correct_and_tell(
 
     Returns 0 where all were corrected and 1 where some were not. InputError where none could be read.
     """
-    results = correct_into(inputs, out, settings, report, workers)
+    results = correct_into(inputs, out, settings, report, where)
     shown = [result for result in sorted(results, key=_trouble) if not (quiet and result.verdict == "accepted")]
     lines = [*table(shown), ""] if shown else []
     print(*lines, *_closing(results, out), f"report: {report}", sep="\n")
@@ -35,8 +36,9 @@ def correct_and_tell(
     return 0 if all(result.verdict == "accepted" for result in results) else 1
 
 
-def correct_into(inputs: Sequence[Path], out: Path, settings: Settings, report: Path, workers: int = 1) -> list[Result]:
+def correct_into(inputs: Sequence[Path], out: Path, settings: Settings, report: Path, where: Where) -> list[Result]:
     """Correct motion files, and those in folders, into `out`, and write the report: what became of each."""
+    require_runner(where)
     body_model_of(settings.reading)  # where that is no body model, nothing begins
     tasks = tasks_of(inputs, out)
     check_report(report, tasks)
@@ -44,7 +46,7 @@ def correct_into(inputs: Sequence[Path], out: Path, settings: Settings, report: 
         out.mkdir(parents=True, exist_ok=True)
         lock = FolderLock(out)
     with lock:
-        results = _results(tasks, out, settings, workers)
+        results = _results(tasks, out, settings, where)
         told = {**asdict(settings), "kinematic": settings.strength is None}
         verdicts = [result.verdict for result in results]
         with explain_write_error(report):
@@ -92,16 +94,26 @@ def _suffix(path: Path) -> str:
     return path.suffix if written == path.suffix.lower() else written
 
 
-def _results(tasks: Sequence[FileTask], out: Path, settings: Settings, workers: int) -> list[Result]:
+def _results(tasks: Sequence[FileTask], out: Path, settings: Settings, where: Where) -> list[Result]:
     remove_leftovers(out, below=True)
     waiting = [task for task in tasks if not is_finished(task, settings)]
     if len(waiting) < len(tasks):
         print(f"{len(tasks) - len(waiting)} of {len(tasks)} motions are finished already with these settings")
     if waiting:
         jobs = [Job(task.name, correct_file, (task, settings), 1) for task in waiting]
-        run_jobs(jobs, min(workers, len(jobs)), "correct", unit="motion")
+        try:
+            run_jobs(jobs, where, "correct", unit="motion", folder=out.resolve())
+        except JobsError as error:
+            _record_failures(waiting, error.failed)
     results = (Result.load(task.record) for task in tasks)
     return [replace(result, over_time={}) for result in results if result]
+
+
+def _record_failures(tasks: Sequence[FileTask], failed: Mapping[str, Exception]) -> None:
+    """Leave a record of motions whose workers died again and again."""
+    for task in tasks:
+        if (error := failed.get(task.name)) is not None:
+            Result(str(task.source), task.name, "", "failed", reason=str(error)).save(task.record)
 
 
 def _trouble(result: Result) -> int:

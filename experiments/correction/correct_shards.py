@@ -23,13 +23,14 @@ from selfcorrect.datasets.shards.manifest import SHARD, ShardFacts, opened, read
 from selfcorrect.datasets.shards.schema import Entry, Shard, write_shard
 from selfcorrect.errors import InputError, SettingError
 from selfcorrect.experiments.correction.correct_file import Settings, check_finite
-from selfcorrect.experiments.jobs import Job, run_jobs
+from selfcorrect.experiments.jobs import Job, require_runner, run_jobs
 from selfcorrect.experiments.progress_bars import Progress
+from selfcorrect.experiments.where import Where
 from selfcorrect.motion.correction.pieces import correct_long
 from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.ledger import claimed, record, recorded
-from selfcorrect.storage.places import Place, place
+from selfcorrect.storage.places import LocalPlace, Place, place
 
 RESULTS, FAILURES = "results", "failures.parquet"
 _SHOWN = 20
@@ -69,13 +70,13 @@ class ShardsTask:
         return {"task": "correct", "source": self.source, "settings": json.loads(json.dumps(settings, default=str))}
 
 
-def correct_shards_and_tell(task: ShardsTask, workers: int) -> int:
+def correct_shards_and_tell(task: ShardsTask, where: Where) -> int:
     """Correct what is not corrected yet, and tell of it in words.
 
     Returns 0 where all motions were corrected, 1 where some were not. InputError where shards could not be read, after
     the others are done.
     """
-    counts, failures = correct_shards(task, workers)
+    counts, failures = correct_shards(task, where)
     for failure in failures[:_SHOWN]:
         print(f"{failure['name']}: {failure['verdict']}: {failure['reason']}")
     if len(failures) > _SHOWN:
@@ -86,8 +87,9 @@ def correct_shards_and_tell(task: ShardsTask, workers: int) -> int:
     return 1 if failures else 0
 
 
-def correct_shards(task: ShardsTask, workers: int) -> tuple[Counter[str], list[dict[str, str]]]:
+def correct_shards(task: ShardsTask, where: Where) -> tuple[Counter[str], list[dict[str, str]]]:
     """Correct what is not corrected yet; how many motions have which verdict, and a row per motion without one."""
+    require_runner(where)
     out, shards = place(task.out), read_manifest(place(task.source)).shards
     with claimed(out, task.told()):
         waiting = _waiting(out, shards)
@@ -96,7 +98,7 @@ def correct_shards(task: ShardsTask, workers: int) -> tuple[Counter[str], list[d
         if waiting:
             longest_first = sorted(waiting, key=lambda shard: -shard.frames)
             jobs = [Job(shard.name, correct_shard, (task, shard), 1) for shard in longest_first]
-            run_jobs(jobs, workers, "correct", unit="shard")
+            run_jobs(jobs, where, "correct", unit="shard", folder=out.folder if isinstance(out, LocalPlace) else None)
         return _finished(out, shards)
 
 

@@ -16,6 +16,7 @@ from selfcorrect.experiments.correction.correct_file import Settings
 from selfcorrect.experiments.correction.report import Result
 from selfcorrect.experiments.correction.retiming import at_pace, pace_off_gravity
 from selfcorrect.experiments.targets import place_of
+from selfcorrect.experiments.where import Where
 from selfcorrect.motion.body.requirements import check_body
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES, correct_long
 from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
@@ -117,7 +118,7 @@ def correct_files(
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")
     settings, out = replace(_settings(options), reading=reading or Reading()), Path(out).expanduser()
-    return correct_into(paths, out, settings, out / "report.json", workers)
+    return correct_into(paths, out, settings, out / "report.json", Where(workers))
 
 
 def _settings(options: CorrectionOptions) -> Settings:

@@ -31,6 +31,7 @@ from selfcorrect.errors import InputError
 from selfcorrect.experiments.data.sources import open_source
 from selfcorrect.experiments.jobs import Job, run_jobs
 from selfcorrect.experiments.progress_bars import Progress
+from selfcorrect.experiments.where import Where
 from selfcorrect.motion.motion import check_numbers
 from selfcorrect.storage.ledger import claimed, record, recorded
 from selfcorrect.storage.places import Place, is_address, place
@@ -132,7 +133,7 @@ def make_shards(task: Sharding, workers: int) -> tuple[Manifest, list[str]]:
         waiting = {name: number for name, number in names.items() if not _is_done(done.get(name), parts[number])}
         jobs = [Job(name, make_part, (task, number), 1) for name, number in waiting.items()]
         if jobs:
-            run_jobs(jobs, workers, "shard", unit="part")
+            run_jobs(jobs, Where(workers), "shard", unit="part")
         done = recorded(out, list(names))
         facts = [ShardFacts(**each) for name in names for each in done[name]["shards"]]
         unread = [sentence for name in names for sentence in done[name]["unread"]]

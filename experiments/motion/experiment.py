@@ -13,7 +13,7 @@ from torch import Tensor
 from selfcorrect.anchors import temporal_frequencies
 from selfcorrect.correction import Correction
 from selfcorrect.experiments.defences import DefenceInputs, defended
-from selfcorrect.experiments.jobs import Job, run_jobs
+from selfcorrect.experiments.jobs import Job, require_runner, run_jobs
 from selfcorrect.experiments.motion.arms import Arm
 from selfcorrect.experiments.motion.correctors import CorrectorInputs, build_corrector
 from selfcorrect.experiments.motion.presets import MotionSettings
@@ -22,12 +22,12 @@ from selfcorrect.experiments.motion.report import write_report
 from selfcorrect.experiments.motion.seed_runs import SeedRun, seed_runs
 from selfcorrect.experiments.motion.task import MotionTask, motion_data, motion_task
 from selfcorrect.experiments.progress_bars import Progress
+from selfcorrect.experiments.where import Where
 from selfcorrect.loop import Plan, Task, run_loop, train_first_generation
 from selfcorrect.models.diffusion.model import MotionDiffusion, choose_device
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.policy import parse_policy, reads_past
-from selfcorrect.processes import require_workers
 from selfcorrect.randomness import streams
 from selfcorrect.samples import fingerprint
 from selfcorrect.spectrum import energy_kept
@@ -41,24 +41,25 @@ def run_experiment(
     settings: MotionSettings,
     folder: Path,
     name: str,
-    workers: int,
+    where: Where,
     *,
     command: str = "",
     wandb: WandbMode = "offline",
-    runner: str = "",
     **how: Any,
 ) -> None:
     """Run an experiment, or what is left of it in its run folder, and write its report.
 
-    command: what does it again, for its report; runner: where its jobs run, a name in `jobs.RUNNERS`; `how` as in
-    `seed_runs`.
+    command: what does it again, for its report; `how` as in `seed_runs`.
     """
-    require_workers(workers)
-    choose_device(how.get("device", "auto"))  # as bad data, a bad device ends the run before it has written anything
-    motion_data(settings, streams(settings.first_seed))
+    require_runner(where)
+    if not where.cluster.cluster:
+        choose_device(
+            how.get("device", "auto")
+        )  # a bad device ends the run before it has written anything, as bad data
+    motion_data(settings, streams(settings.first_seed))  # as bad data do
     started = time.monotonic()
     with claim_folder(folder, settings.config()):
-        run_jobs(jobs(settings, folder, **how), workers, f"motion {name}", runner=runner)
+        run_jobs(jobs(settings, folder, **how), where, f"motion {name}", folder=folder)
         print(f"\n{write_report(settings, folder, name, command or name, wandb, time.monotonic() - started)}")
     print(f"\nReport: {folder / 'report.html'}")
 
@@ -161,7 +162,7 @@ def jobs(settings: MotionSettings, folder: Path, **how: Any) -> list[Job]:
         if run.comparison == settings.comparisons[0]:
             result.append(Job(f"real data seed {run.seed}", run_references, (run,), 1))
         result += [
-            Job(f"{label} {arm.label}", run_arm, (run, arm), settings.generations, first.name)
+            Job(f"{label} {arm.label}", run_arm, (run, arm), settings.generations, (first.name,))
             for arm in run.comparison.arms
         ]
     return result

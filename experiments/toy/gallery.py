@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,14 @@ from typing import Any
 import jinja2
 
 from selfcorrect.experiments.toy.drawing import draw
-from selfcorrect.experiments.toy.result import Check, Result
+from selfcorrect.experiments.toy.result import Result
+from selfcorrect.statistics import Finding
 from selfcorrect.storage.files import write_atomically
 
 PAGE, RESULTS = "gallery.html", "results.json"
 TITLE = "<title>Self-consuming loops at toy scale</title>"
 TEMPLATE = Path(__file__).with_name("gallery.html")
+IN_RESULTS = ("name", "source", "settings", "seconds", "reading", "checks")
 
 
 @dataclass(frozen=True)
@@ -31,37 +33,46 @@ class Exhibit:
     seconds: float
 
 
-def write_gallery(exhibits: list[Exhibit], folder: Path) -> Path:
-    """Write gallery.html and results.json into the folder; returns the page's path."""
-    page = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(TEMPLATE.read_text())
-    sections = [
-        {"exhibit": exhibit, "figures": [draw(figure) for figure in exhibit.result.figures]} for exhibit in exhibits
-    ]
-    path = folder / PAGE
-    failed = [(exhibit, check) for exhibit in exhibits for check in exhibit.result.checks if not_reproduced(check)]
-    text = page.render(sections=sections, not_reproduced=failed)
-    write_atomically(path, text)
-    write_atomically(folder / RESULTS, json.dumps([_as_json(exhibit) for exhibit in exhibits], indent=1) + "\n")
-    return path
-
-
 def is_gallery(path: Path) -> bool:
     """Whether a file is a page that `write_gallery` made, by its title."""
     with path.open("rb") as file:
         return TITLE.encode() in file.read(1000)
 
 
-def not_reproduced(check: Check) -> bool:
-    """Whether a published claim failed here."""
-    return check.published and check.outcome == "fails"
-
-
-def _as_json(exhibit: Exhibit) -> Mapping[str, object]:
+def section_of(exhibit: Exhibit) -> dict[str, Any]:
+    """What the page tells of an exhibit, as JSON values, its figures as SVG."""
+    result = exhibit.result
     return {
         "name": exhibit.name,
+        "title": exhibit.title,
         "source": exhibit.source,
         "settings": repr(exhibit.settings),
         "seconds": round(exhibit.seconds, 2),
-        "reading": exhibit.result.reading,
-        "checks": [asdict(check) for check in exhibit.result.checks],
+        "reading": result.reading,
+        "checks": [asdict(check) for check in result.checks],
+        "figures": [draw(figure) for figure in result.figures],
+        "profiles": {name: [_row(finding) for finding in findings] for name, findings in result.profiles.items()},
+        "notes": list(result.notes),
+        "warnings": list(result.warnings),
     }
+
+
+def _row(finding: Finding) -> dict[str, str]:
+    measure = "" if finding.measure is None else str(finding.measure)
+    return {"definition": finding.definition, "status": finding.status, "rule": finding.rule, "measure": measure}
+
+
+def write_gallery(sections: Sequence[Mapping[str, Any]], folder: Path) -> Path:
+    """Write gallery.html and results.json of `section_of` exhibits into the folder; returns the page's path."""
+    page = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(TEMPLATE.read_text())
+    path = folder / PAGE
+    failed = [(section["name"], check) for section in sections for check in section["checks"] if not_reproduced(check)]
+    write_atomically(path, page.render(sections=sections, not_reproduced=failed))
+    results = [{name: section[name] for name in IN_RESULTS} for section in sections]
+    write_atomically(folder / RESULTS, json.dumps(results, indent=1) + "\n")
+    return path
+
+
+def not_reproduced(check: Mapping[str, Any]) -> bool:
+    """Whether a published claim failed here; a `Check` as JSON."""
+    return check["published"] and check["outcome"] == "fails"

@@ -1,31 +1,76 @@
-"""Runs toy loops by name and writes their gallery."""
+"""Runs toy loops by name, each a job that leaves what it showed in the folder, and writes their gallery."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-from tqdm import tqdm
-
+from selfcorrect.errors import DamagedError
+from selfcorrect.experiments.jobs import Job, require_runner, run_jobs
+from selfcorrect.experiments.progress_bars import Progress
 from selfcorrect.experiments.targets import check_output
-from selfcorrect.experiments.toy.gallery import PAGE, RESULTS, Exhibit, is_gallery, write_gallery
+from selfcorrect.experiments.toy.gallery import PAGE, RESULTS, Exhibit, is_gallery, section_of, write_gallery
 from selfcorrect.experiments.toy.table import TOYS
+from selfcorrect.experiments.where import Where
+from selfcorrect.storage.digests import sealed, unsealed
+from selfcorrect.storage.files import write_atomically
+from selfcorrect.storage.run_folder import FolderLock, environment, explain_write_error
+
+Section = dict[str, Any]
 
 
-def run_loops(names: Sequence[str], out: Path, *, quick: bool = False, **options: object) -> None:
-    """Run loops, print one line each, and write the gallery; for the options see `settings_of`."""
+def run_loops(names: Sequence[str], out: Path, where: Where, *, quick: bool = False, **options: object) -> None:
+    """Run the loops that `out` does not show yet with these settings, print one line each, and write the gallery.
+
+    For the options see `settings_of`.
+    """
     _check_folder(out)
-    torch.set_num_threads(1)  # these tensors are too small to share among threads
-    exhibits = []
-    for name in (bar := tqdm(names, unit="loop", disable=None)):
-        bar.set_description(name)
-        exhibits.append(exhibit(name, settings_of(name, quick=quick, **options)))
-        bar.write(_summary(exhibits[-1]))
-    print(f"Gallery: {write_gallery(exhibits, out)}")
+    require_runner(where)
+    with explain_write_error(out):
+        out.mkdir(parents=True, exist_ok=True)
+        lock = FolderLock(out)
+    with lock:
+        settings = {name: settings_of(name, quick=quick, **options) for name in names}
+        waiting = [name for name in names if finished_section(name, settings[name], out) is None]
+        if done := len(names) - len(waiting):
+            print(f"{done} of {len(names)} loops are finished already with these settings")
+        jobs = [Job(name, run_loop, (name, settings[name], out), 1) for name in waiting]
+        run_jobs(jobs, where, "toy", unit="loop", folder=out)
+        sections = [unsealed(_file(name, out)) for name in names]
+        print(*map(_summary, sections), f"Gallery: {write_gallery(sections, out)}", sep="\n")
+
+
+def run_loop(name: str, settings: Any, out: Path, progress: Progress) -> None:
+    """Run one loop and leave what it showed below `out`."""
+    progress("run", 0, 1)
+    section = {**section_of(exhibit(name, settings)), "made_of": _made_of(settings)}
+    with explain_write_error(out):
+        write_atomically(_file(name, out), sealed(section))
+    progress("generation", 1, 1)
+
+
+def finished_section(name: str, settings: Any, out: Path) -> Section | None:
+    """What an earlier run with the same settings in the same environment showed, None if there is none."""
+    try:
+        section = unsealed(_file(name, out))
+    except DamagedError:  # or not there: the loop is run again
+        return None
+    return section if section.get("made_of") == _made_of(settings) else None
+
+
+def _file(name: str, out: Path) -> Path:
+    return out / "loops" / f"{name}.json"
+
+
+def _made_of(settings: Any) -> Mapping[str, Any]:
+    """All that a result depends on: settings, state of the files that they name, software."""
+    paths = [path for one in fields(settings) if isinstance(path := getattr(settings, one.name), Path)]
+    files = sorted(file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]))
+    states = [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+    return {"settings": repr(settings), "files": states, **environment()}
 
 
 def _check_folder(out: Path) -> None:
@@ -51,8 +96,9 @@ def exhibit(name: str, settings: Any) -> Exhibit:
     return Exhibit(name, row.summary, row.source, settings, result, time.perf_counter() - start)
 
 
-def _summary(exhibit: Exhibit) -> str:
-    held = sum(check.outcome == "holds" for check in exhibit.result.checks)
-    failed = [check.statement for check in exhibit.result.checks if check.outcome == "fails"]
+def _summary(section: Section) -> str:
+    checks = section["checks"]
+    held = sum(check["outcome"] == "holds" for check in checks)
+    failed = [check["statement"] for check in checks if check["outcome"] == "fails"]
     tail = f"; fails: {'; '.join(failed)}" if failed else ""
-    return f"{exhibit.name}: {held} of {len(exhibit.result.checks)} statements hold, {exhibit.seconds:.1f} s{tail}"
+    return f"{section['name']}: {held} of {len(checks)} statements hold, {section['seconds']:.1f} s{tail}"

@@ -2,17 +2,21 @@
 
 What is not finished lies in a folder beside its place, `.NAME-HASH.tmp`, that the writing process holds (flock) for as
 long as it lives. So the next process that writes the same file waits for one that lives, and takes the folder over from
-one that was killed: nothing is cleared that somebody still works in, and nothing stays behind.
+one that was killed: nothing is cleared that somebody still works in, and nothing stays behind. Where a file system does
+not lock folders, each process has folders of its own, and what is cleared is renamed first: a process that lives after
+all then finds nothing to put in its place, rather than a part.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
 import re
+import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
@@ -25,7 +29,9 @@ _PREFIX = 60
 _SCRATCH = ".selfcorrect-"
 _OWN_FILE = re.compile(r"\.(?P<start>.+)-[a-z0-9_]{8}\.tmp", re.DOTALL)
 _OF_GENERATIONS = (".safetensors", ".json", ".parquet")
-_OWN_FOLDER = re.compile(r"\.generation-\d{4,}\.tmp")
+_OWN_FOLDER = re.compile(r"\.generation-\d{4,}(-[0-9a-f]{8})?\.tmp")
+_NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+"""What file systems say that do not lock folders, NFS among them."""
 
 
 @contextmanager
@@ -57,7 +63,7 @@ def scratch_folder(path: Path) -> Iterator[Path]:
 @contextmanager
 def _held(folder: Path) -> Iterator[Path]:
     """A folder that this process alone has, empty at first; waits until no other process has it."""
-    descriptor = _hold(folder)
+    folder, descriptor = _hold(folder)
     try:
         _empty(folder)
         try:
@@ -68,7 +74,7 @@ def _held(folder: Path) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def _hold(folder: Path) -> int:
+def _hold(folder: Path) -> tuple[Path, int]:
     while True:
         with suppress(FileExistsError):
             os.mkdir(folder)
@@ -76,10 +82,32 @@ def _hold(folder: Path) -> int:
             descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
         except FileNotFoundError:  # its holder has finished with it meanwhile
             continue
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not _locks(descriptor, fcntl.LOCK_EX):
+            os.close(descriptor)
+            return _own(folder)
         if _is_still(folder, descriptor):
-            return descriptor
+            return folder, descriptor
         os.close(descriptor)
+
+
+def _own(folder: Path) -> tuple[Path, int]:
+    """A folder like the one given, under a name that no other process has."""
+    with suppress(OSError):
+        folder.rmdir()
+    own = folder.with_name(f"{folder.name.rpartition('-')[0]}-{secrets.token_hex(4)}{_UNFINISHED}")
+    own.mkdir()
+    return own, os.open(own, os.O_RDONLY)
+
+
+def _locks(descriptor: int, how: int) -> bool:
+    """Lock an open folder; false where its file system does not do that. BlockingIOError as of `flock`."""
+    try:
+        fcntl.flock(descriptor, how)
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            return False
+        raise
+    return True
 
 
 def _is_still(folder: Path, descriptor: int) -> bool:
@@ -144,15 +172,19 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Make `folder` with all `files` at once: written beside it, synced, renamed. On failure nothing is left."""
-    temporary = folder.parent / f".{folder.name}{_UNFINISHED}"
+def write_folder(folder: Path, files: Mapping[str, bytes], check: Callable[[], object] = lambda: None) -> None:
+    """Make `folder` with all `files` at once: written beside it, synced, renamed. On failure nothing is left.
+
+    check: called when all is written, before it is put in its place.
+    """
+    temporary = _beside(folder)
     try:
         temporary.mkdir()
         for name, content in files.items():
             _write_synced(temporary / name, content)
         sync_folder(temporary)
-        os.replace(temporary, folder)
+        check()
+        os.replace(temporary, folder)  # fails where the folder is there and holds anything
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -161,11 +193,15 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
 
 def remove_folder(folder: Path) -> None:
     """Remove a folder at once: what is left after a crash is a leftover."""
-    temporary = folder.parent / f".{folder.name}{_UNFINISHED}"
-    shutil.rmtree(temporary, ignore_errors=True)
+    temporary = _beside(folder)
     os.replace(folder, temporary)
     sync_folder(folder.parent)
     shutil.rmtree(temporary)
+
+
+def _beside(folder: Path) -> Path:
+    """A name that no other process writes to, not even one that does the same work."""
+    return folder.with_name(f".{folder.name}-{secrets.token_hex(4)}{_UNFINISHED}")
 
 
 def _write_synced(path: Path, content: bytes) -> None:
@@ -185,8 +221,10 @@ def _remove_unless_held(folder: Path) -> None:
     with suppress(FileNotFoundError, BlockingIOError):  # its holder has finished with it meanwhile, or works in it
         descriptor = os.open(folder, os.O_RDONLY)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder)
+            _locks(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            doomed = folder.with_name(f"{_SCRATCH}{secrets.token_hex(4)}{_UNFINISHED}")
+            os.rename(folder, doomed)
+            shutil.rmtree(doomed)
         finally:
             os.close(descriptor)
 
@@ -200,9 +238,13 @@ def leftovers(folder: Path, *, below: bool = False) -> list[Path]:
 def _is_leftover(path: Path) -> bool:
     if path.is_symlink() or not path.is_dir():
         return False
-    inside = [entry.name for entry in path.iterdir()]
+    try:
+        inside = [entry.name for entry in path.iterdir()]
+    except FileNotFoundError:  # its process removed it a moment ago
+        return False
     if path.name.startswith(_SCRATCH):
         return True
-    if match := _OWN_FILE.fullmatch(path.name):
-        return all(shortened(name, _PREFIX) == match["start"] for name in inside)
-    return bool(_OWN_FOLDER.fullmatch(path.name)) and all(name.endswith(_OF_GENERATIONS) for name in inside)
+    if _OWN_FOLDER.fullmatch(path.name):
+        return all(name.endswith(_OF_GENERATIONS) for name in inside)
+    match = _OWN_FILE.fullmatch(path.name)
+    return match is not None and all(shortened(name, _PREFIX) == match["start"] for name in inside)

@@ -113,7 +113,7 @@ class FolderStore(FolderReader):
         """Write all files of a generation at once, or none of them."""
         check_next(generation.number, self._latest)
         with explain_write_error(self.folder):
-            write_folder(self._folder_of(generation.number), encode_generation(generation))
+            write_folder(self._folder_of(generation.number), encode_generation(generation), self._lock.still_held)
         self._latest = generation.number
         if self._folder_of(generation.number - 2).is_dir():
             self._prune(generation.number - 2)

@@ -6,7 +6,9 @@ import fcntl
 import functools
 import importlib.metadata
 import json
+import os
 import platform
+import secrets
 import subprocess
 import warnings
 from collections.abc import Iterator, Mapping
@@ -14,22 +16,38 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from selfcorrect.errors import DamagedError, RunFolderError
+from selfcorrect.errors import DamagedError, InUseError, RunFolderError
 from selfcorrect.storage.files import leftovers, remove_leftovers, sync_folder, write_atomically
 
+LOCK = ".lock"
 RECORDED_PACKAGES = ("selfcorrect", "torch", "numpy", "scipy", "pybullet", "mujoco", "safetensors", "pyarrow")
 
 
 class FolderLock:
-    """Sole use of a folder. The operating system drops it when the process ends, however it ends."""
+    """Sole use of a folder. The operating system drops it when the process ends, however it ends.
+
+    The lock file names its holder. A file system shared by machines may drop the lock of a machine that it lost sight
+    of, while the process there works on; when that asks `still_held` it is told who has the folder since.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._file = open(folder / ".lock", "a")  # noqa: SIM115 - held until release
+        self._folder = folder
+        self._holder = f"process {os.getpid()} on {platform.node()} ({secrets.token_hex(8)})\n"
+        self._file = open(folder / LOCK, "a", encoding="utf-8")  # noqa: SIM115 - held until release
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.close()
-            raise RunFolderError(f"the run folder {folder} is in use by another process") from None
+            raise InUseError(f"the run folder {folder} is in use by another process") from None
+        self._file.truncate(0)
+        self._file.write(self._holder)
+        self._file.flush()
+
+    def still_held(self) -> None:
+        """InUseError where another process has claimed the folder since."""
+        holder = (self._folder / LOCK).read_text(encoding="utf-8")
+        if holder != self._holder:
+            raise InUseError(f"the run folder {self._folder} was taken over by {holder.partition(' (')[0]}")
 
     def __enter__(self) -> Self:
         return self
@@ -77,7 +95,7 @@ def _refuse_foreign(folder: Path) -> None:
     """Refuse a folder that holds other files than a run folder whose first claim was cut short."""
     if (folder / "config.json").exists():
         return
-    own = (".lock", "environment.json", *map(str, leftovers(folder)))
+    own = (LOCK, "environment.json", *map(str, leftovers(folder)))
     foreign = sorted(entry.name for entry in folder.iterdir() if entry.name not in own and str(entry) not in own)
     if foreign:
         raise RunFolderError(f"{folder} is not a run folder: it has no config.json and holds {', '.join(foreign[:3])}")

@@ -27,6 +27,7 @@ from selfcorrect.experiments.motion.arms import Arm
 from selfcorrect.experiments.motion.experiment import run_arm, run_first_generation
 from selfcorrect.experiments.motion.presets import Comparison, MotionSettings
 from selfcorrect.experiments.motion.seed_runs import seed_runs
+from selfcorrect.experiments.where import Where
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.folder_store import damage_below
 
@@ -54,8 +55,8 @@ def motion(folder: Path) -> None:
     )  # fmt: skip
     (run,) = seed_runs(settings, folder / "run", device="cpu")
     jobs = [Job("first", run_first_generation, (run,), 1)]
-    jobs += [Job(arm.name, run_arm, (run, arm), 3, "first") for arm in run.comparison.arms]
-    run_jobs(jobs, 1, "motion")
+    jobs += [Job(arm.name, run_arm, (run, arm), 3, ("first",)) for arm in run.comparison.arms]
+    run_jobs(jobs, Where(), "motion")
 
 
 def command(*words: str) -> Callable[[Path], None]:

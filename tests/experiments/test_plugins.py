@@ -73,7 +73,7 @@ def made(inputs):
 
 
 @contextmanager
-def in_a_thread(workers, show):
+def in_a_thread(where, folder, show):
     """Runs jobs in a thread, and notes them."""
     with ThreadPoolExecutor(1) as pool:
         yield lambda job: pool.submit(_noted, job)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
@@ -89,8 +89,8 @@ def test_outcomes_need_the_whole_interval_on_one_side(check: Check, outcome: str
 
 
 def test_only_published_claims_can_fail_to_reproduce() -> None:
-    assert not_reproduced(above("", INTERVAL, 3.0))
-    assert not not_reproduced(above("", INTERVAL, 3.0, published=False))
+    assert not_reproduced(asdict(above("", INTERVAL, 3.0)))
+    assert not not_reproduced(asdict(above("", INTERVAL, 3.0, published=False)))
 
 
 def test_drawing_refuses_what_it_does_not_know() -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -142,4 +143,22 @@ def test_a_failed_folder_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_files_and_folders_are_synced_before_and_after_the_rename(tmp_path: Path, sync_log: list[str]):
     write_folder(tmp_path / "generation-0001", {"a": b"1", "b": b"2"})
-    assert sync_log == ["a", "b", ".generation-0001.tmp", "rename", tmp_path.name]
+    assert [re.sub(r"-[0-9a-f]{8}\.", ".", name) for name in sync_log] == [
+        "a", "b", ".generation-0001.tmp", "rename", tmp_path.name,
+    ]  # fmt: skip
+
+
+def test_of_two_that_write_the_same_folder_one_succeeds_and_the_other_is_told(tmp_path: Path):
+    def overtaken() -> None:
+        write_folder(tmp_path / "generation-0001", {"a": b"first"})
+
+    with pytest.raises(OSError, match="not empty"):
+        write_folder(tmp_path / "generation-0001", {"a": b"second"}, overtaken)
+    assert [path.name for path in tmp_path.iterdir()] == ["generation-0001"]
+    assert (tmp_path / "generation-0001" / "a").read_bytes() == b"first"
+
+
+def test_a_writer_whose_leftovers_were_cleared_puts_no_part_in_place(tmp_path: Path):
+    with pytest.raises(FileNotFoundError):
+        write_folder(tmp_path / "generation-0001", {"a.json": b"1"}, lambda: remove_leftovers(tmp_path))
+    assert list(tmp_path.iterdir()) == []

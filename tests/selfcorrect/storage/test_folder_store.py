@@ -195,7 +195,8 @@ def committed(folder: Path, generations: int = 4, *, keep_models: bool = False) 
 
 
 def files_below(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != ".lock"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 def test_every_flipped_bit_of_a_generation_is_noticed(tmp_path: Path) -> None:
@@ -341,3 +342,17 @@ def test_a_long_history_is_read_row_by_row(tmp_path: Path, monkeypatch: pytest.M
         assert len(AccumulateSubsample(40).mix(real, history, 30, STREAM)) == 40
         assert len(everything) == 12 * 31
         assert next(batches(everything, 40, 1, STREAM.torch())).shape == (40, 4, 3)
+
+
+def test_a_process_that_lost_its_folder_commits_nothing_more(tmp_path: Path):
+    """As after a shared file system dropped the lock of a machine that it lost sight of."""
+    with FolderStore(tmp_path, {"steps": 1}) as believed_dead:
+        believed_dead.commit(generation(0))
+        believed_dead._lock.release()
+        with FolderStore(tmp_path, {"steps": 1}) as successor:
+            with pytest.raises(RunFolderError, match=r"was taken over by process \d+ on "):
+                believed_dead.commit(generation(1))
+            assert not list(tmp_path.glob(".generation*"))
+            successor.commit(generation(1))
+    assert FolderReader(tmp_path).latest == 1
+    assert damage_below(tmp_path) == {}
