@@ -25,8 +25,9 @@ from selfcorrect.datasets.shards.manifest import (
     read_manifest,
     write_manifest,
 )
-from selfcorrect.datasets.shards.planning import Sizes, shards
-from selfcorrect.datasets.shards.schema import Entry, groups, skeletons_of, write_shard
+from selfcorrect.datasets.shards.planning import Sizes
+from selfcorrect.datasets.shards.schema import Entry, groups
+from selfcorrect.datasets.shards.writing import put_shards
 from selfcorrect.errors import InputError
 from selfcorrect.experiments.data.sources import open_source
 from selfcorrect.experiments.jobs import Job, run_jobs
@@ -155,13 +156,7 @@ def make_part(task: Sharding, number: int, progress: Progress) -> None:
     """Make the shards of one part, then record them."""
     out, part = place(task.out), _listed(task.sources, task.options)[number]
     unread: list[str] = []
-    facts = []
-    for index, rows in enumerate(shards(_entries(part, unread, progress), task.sizes)):
-        name = f"shard-{number:05d}-{index:03d}.parquet"
-        entries = [entry for group in rows for entry in group]
-        with out.replacing(name) as path:
-            write_shard(path, skeletons_of(entries), rows)
-            facts.append(ShardFacts.of(name, path, [len(entry.motion) for entry in entries]))
+    facts = put_shards(out, number, _entries(part, unread, progress), task.sizes)
     record(out, f"part-{number:05d}", {"key": _key(part), "shards": list(map(asdict, facts)), "unread": unread})
     progress("generation", 1, 1)
 
