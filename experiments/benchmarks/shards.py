@@ -120,7 +120,7 @@ def overhead(source: Path, settings: Settings, shards: Sequence[ShardFacts]) -> 
         task, clock, memory = ShardsTask(str(source), out, settings), Clock(), list[float]()
         correct_shard(task, shards[0], silent)  # load what corrections need
         start = time.process_time()
-        with clock.around(correct_shards, "_correction"):
+        with clock.around(correct_shards, "_corrections"):
             for shard in shards:
                 correct_shard(task, shard, silent)
                 memory.append(resident_mb())

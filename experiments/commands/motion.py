@@ -105,6 +105,9 @@ class MotionCommand:
     where: Annotated[Cluster, arg(name="")] = field(default_factory=Cluster)
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, …"""
+    accelerated: bool = False
+    """For GPUs: bfloat16, a compiled network, data on the device, divergence looked for every 50 steps. Changes results
+    as another device does. For several GPUs, on which a batch is shared, see docs/scale.md."""
 
     def settings(self) -> MotionSettings:
         """The preset with the given options applied; raises ValueError for a combination that means nothing."""
@@ -157,11 +160,25 @@ class MotionCommand:
         sources = (*self.data, *self.reference)
         must_exist(_path_of(source) for source in sources if source != "deepmimic")
         from selfcorrect.experiments.motion.experiment import run_experiment
+        from selfcorrect.models.diffusion.model import choose_device
+        from selfcorrect.models.diffusion.sharing import crew, process_count
 
         settings = self.settings()
         folder = place_of(self.out or Path("runs") / f"motion-{self.preset}")
-        where = Where(self.workers if self.workers is not None else os.cpu_count() or 1, self.runner, self.where)
+        where = Where(self._workers(process_count()), self.runner, self.where)
         how: dict[str, Any] = {"device": self.device, "repair": self.repair, "keep": self.keep}
+        how["accelerated"] = self.accelerated
         how["limit_s"] = self.corrector_timeout
         command = shlex.join(["selfcorrect", *sys.argv[1:]])
-        run_experiment(settings, folder, self.preset, where, command=command, wandb=self.wandb, **how)
+        with crew(choose_device(self.device)) as leads:
+            if leads:
+                run_experiment(settings, folder, self.preset, where, command=command, wandb=self.wandb, **how)
+
+    def _workers(self, training: int) -> int:
+        """Processes that run jobs, each of which trains with all the `training` processes that were started."""
+        if training > 1 and (self.workers not in (None, 1) or self.where.cluster or self.runner not in ("", "here")):
+            raise SettingError(
+                f"{training} processes train together, one job at a time, in the first of them; "
+                "leave out workers, runner and cluster"
+            )
+        return 1 if training > 1 else self.workers if self.workers is not None else os.cpu_count() or 1

@@ -21,12 +21,12 @@ import pyarrow.parquet as pq
 from selfcorrect.bugs import sentence_of
 from selfcorrect.datasets.shards.manifest import SHARD, ShardFacts, opened, read_manifest, write_manifest
 from selfcorrect.datasets.shards.schema import Entry, Shard, write_shard
-from selfcorrect.errors import InputError, SettingError
+from selfcorrect.errors import CorrectorError, InputError, SettingError
 from selfcorrect.experiments.correction.correct_file import Settings, check_finite
 from selfcorrect.experiments.jobs import Job, require_runner, run_jobs
 from selfcorrect.experiments.progress_bars import Progress
 from selfcorrect.experiments.where import Where
-from selfcorrect.motion.correction.pieces import correct_long
+from selfcorrect.motion.correction.pieces import PIECE_FRAMES, correct_long
 from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.ledger import claimed, record, recorded
@@ -201,26 +201,43 @@ def _corrected_rows(
     correct = settings.corrector()
     for entries in _rows(shard):
         kept = []
-        for entry in entries:
-            correction = _correction(correct, entry.motion)
+        for entry, correction in zip(entries, _corrections(correct, [each.motion for each in entries]), strict=True):
             results.append(_result(entry, correction))
             if settings.keep_failed or results[-1]["verdict"] == "accepted":
                 motion = correction.motion if isinstance(correction, CorrectedMotion) else entry.motion
                 kept.append(Entry(entry.name, motion))
-            progress("correct", len(results), len(shard))
+        progress("correct", len(results), len(shard))
         lengths += [len(entry.motion) for entry in kept]
         if kept:
             yield kept
 
 
+def _corrections(correct: CorrectMotions, motions: Sequence[Motion]) -> list[CorrectedMotion | str]:
+    """The corrections of motions, which are worked on together; each by itself where that fails."""
+    short = [motion for motion in motions if len(motion) <= PIECE_FRAMES]
+    try:
+        together = iter(correct(short))
+    except Exception:  # the one that it comes from is told of below
+        return [_correction(correct, motion) for motion in motions]
+    return [
+        _finite(next(together)) if len(motion) <= PIECE_FRAMES else _correction(correct, motion) for motion in motions
+    ]
+
+
+def _finite(correction: CorrectedMotion) -> CorrectedMotion | str:
+    try:
+        check_finite(correction.motion)
+    except CorrectorError as error:
+        return str(error)
+    return correction
+
+
 def _correction(correct: CorrectMotions, motion: Motion) -> CorrectedMotion | str:
     """The correction of a motion, or a sentence that says why it cannot be worked on."""
     try:
-        correction = correct_long(correct, motion)
-        check_finite(correction.motion)
+        return _finite(correct_long(correct, motion))
     except Exception as error:  # whatever is wrong with one motion, the others go on
         return sentence_of(motion.source, error)
-    return correction
 
 
 def _result(entry: Entry, correction: CorrectedMotion | str) -> dict[str, Any]:

@@ -72,13 +72,14 @@ def _store(run: SeedRun, folder: Path, task: MotionTask, arm: Arm | None, *, kee
         "experiment": run.settings.config(),
         "data": fingerprint(task.task.real),
         "device": run.device,
+        **({"accelerated": True} if run.accelerated else {}),
     }
     return FolderStore(folder, config, keep_models=False, keep_samples=keep_samples, repair=run.repair)
 
 
 def run_references(run: SeedRun, progress: Progress) -> None:
     """Score real data, raw and corrected."""
-    task = motion_task(run.settings, run.comparison, run.stream, run.device, progress)
+    task = motion_task(run.settings, run.comparison, run.stream, run.device, progress, acceleration=run.acceleration)
     write_references(
         run.seed_folder, task, _inputs(run, task, task.task.model, progress), run.stream, repair=run.repair
     )
@@ -88,7 +89,7 @@ def run_references(run: SeedRun, progress: Progress) -> None:
 def run_first_generation(run: SeedRun, progress: Progress) -> None:
     """Train and commit the generation 0 that all arms of a run share."""
     steps = run.settings.initial_steps[run.comparison.denoiser]
-    task = motion_task(run.settings, run.comparison, run.stream, run.device, progress, steps)
+    task = motion_task(run.settings, run.comparison, run.stream, run.device, progress, steps, run.acceleration)
     with _store(run, run.first_folder, task, None) as store:
         train_first_generation(task.task, store, run.stream)
     progress("generation", 0, run.settings.generations)
@@ -97,7 +98,7 @@ def run_first_generation(run: SeedRun, progress: Progress) -> None:
 def run_arm(run: SeedRun, arm: Arm, progress: Progress) -> None:
     """Run one arm from where it stands to its last generation."""
     steps = run.settings.steps[run.comparison.denoiser]
-    task = motion_task(run.settings, run.comparison, run.stream, run.device, progress, steps)
+    task = motion_task(run.settings, run.comparison, run.stream, run.device, progress, steps, run.acceleration)
     first = FolderReader(run.first_folder)
     loop_task, plan = arm_plan(run, arm, task, first, progress)
     keep_samples = run.keep == "all" or reads_past(plan.policy)

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from selfcorrect.experiments.motion.arms import Arm
 from selfcorrect.experiments.motion.presets import Comparison, MotionSettings
+from selfcorrect.models.diffusion.acceleration import EXACT, FAST, Acceleration
 from selfcorrect.randomness import Stream, streams
 
 Keep: TypeAlias = Literal["all", "needed"]
@@ -22,6 +23,8 @@ class SeedRun:
     seed: int
     root: Path
     device: str = "auto"
+    accelerated: bool = False
+    """Whether training and sampling are as in `acceleration.FAST`, which changes results as another device does."""
     repair: bool = False
     """Whether what is damaged is done again."""
     limit_s: float | None = None
@@ -32,6 +35,10 @@ class SeedRun:
     @property
     def stream(self) -> Stream:
         return streams(self.seed)
+
+    @property
+    def acceleration(self) -> Acceleration:
+        return FAST if self.accelerated else EXACT
 
     @property
     def folder(self) -> Path:

@@ -18,6 +18,7 @@ from selfcorrect.errors import InputError
 from selfcorrect.experiments.motion.presets import Comparison, MotionSettings
 from selfcorrect.experiments.progress_bars import Progress, silent
 from selfcorrect.loop import Candidate, Task
+from selfcorrect.models.diffusion.acceleration import EXACT, Acceleration
 from selfcorrect.models.diffusion.model import MotionDiffusion, choose_device
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
@@ -113,6 +114,7 @@ def motion_task(
     device: str = "cpu",
     progress: Progress = silent,
     training_steps: int = 0,
+    acceleration: Acceleration = EXACT,
 ) -> MotionTask:
     """Everything that the arms of one denoiser and seed share; `training_steps` is for the progress bar alone."""
     data = motion_data(settings, seed_stream)
@@ -126,6 +128,7 @@ def motion_task(
         device=choose_device(device),
         on_training_step=lambda done: progress("train", done, training_steps),
         on_sampling_step=lambda done: progress("sample", done, comparison.preset.config.sampling_steps),
+        acceleration=acceleration,
     )
     fresh = as_samples(data.fresh, codec)
     task = Task(

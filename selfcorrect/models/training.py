@@ -49,6 +49,33 @@ def descend(
     """
     if not torch.isfinite(loss):
         raise TrainingDivergedError(f"the training loss became {loss.item()} at optimiser step {step + 1}{advice}")
+    update(optimiser, loss, gradient_norm)
+
+
+class DivergenceCheck:
+    """Notices losses that are not finite, so many steps at a time: asking a device waits for all that it was told."""
+
+    def __init__(self, every: int, steps: int, advice: str) -> None:
+        self._every, self._steps, self._advice = every, steps, advice
+        self._first, self._diverged = 0, torch.tensor(False)
+
+    def see(self, loss: Tensor, step: int) -> None:
+        """Look at the loss of the 0-based `step`. TrainingDivergedError names the steps that it may have been."""
+        self._diverged = self._diverged.to(loss.device, non_blocking=True) | ~torch.isfinite(loss.detach())
+        if (step + 1) % self._every and step + 1 < self._steps:
+            return
+        if self._diverged:
+            when = f"optimiser step {step + 1}{self._advice}"
+            if step > self._first:
+                raise TrainingDivergedError(
+                    f"the training loss became NaN or infinite from {self._first + 1} to {when}"
+                )
+            raise TrainingDivergedError(f"the training loss became {loss.item()} at {when}")
+        self._first = step + 1
+
+
+def update(optimiser: torch.optim.Optimizer, loss: Tensor, gradient_norm: float | None = None) -> None:
+    """One optimiser step, with gradients scaled down to `gradient_norm`."""
     optimiser.zero_grad()
     loss.backward()
     if gradient_norm is not None:

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from selfcorrect.errors import InputError, SettingError
+from selfcorrect.models.diffusion.acceleration import EXACT, Acceleration
 from selfcorrect.models.diffusion.config import DENOISERS, DiffusionConfig
 from selfcorrect.models.diffusion.schedule import NoiseSchedule, cosine_schedule
+from selfcorrect.models.diffusion.sharing import share_of_this_process
 from selfcorrect.models.diffusion.training import Batch, draw_batch, train
 from selfcorrect.models.training import layer_randomness
 from selfcorrect.randomness import Stream
@@ -47,7 +49,8 @@ class MotionDiffusion:
 
     A model is a value: `fit` returns another one that continues this one's network, its running average and its step
     count; the optimiser starts afresh with each fit and is no part of the state. The first fit initialises the network.
-    All random numbers but those inside layers are drawn on the CPU, whatever the device.
+    All random numbers but those inside layers are drawn on the CPU, whatever the device, unless `acceleration` says
+    otherwise. Where `torchrun` started several processes, each works on its share of every batch.
     """
 
     config: DiffusionConfig
@@ -62,6 +65,7 @@ class MotionDiffusion:
     steps: int = 0
     network: nn.Module | None = field(default=None, repr=False)
     average: nn.Module | None = field(default=None, repr=False)
+    acceleration: Acceleration = EXACT
 
     @cached_property
     def schedule(self) -> NoiseSchedule:
@@ -73,24 +77,38 @@ class MotionDiffusion:
         Raises `TrainingDivergedError`, naming the step, when the loss is not finite.
         """
         self._check(samples)
-        generator = stream.child("batches").torch()
-
-        def draw() -> Batch:
-            return draw_batch(samples, self.schedule, self.config, self.classes, generator).to(self.device)
-
+        share = share_of_this_process(self.device)
+        share.call(replace(self, on_training_step=None, on_sampling_step=None), samples, steps, stream)
         with layer_randomness(stream.child("layers"), self.device):
             network = copy.deepcopy(self.network) if self.network else self._build()
             average = copy.deepcopy(self.average or network)
+            share.seed_layers(stream.child("layers"))
             train(
                 network,
                 average,
-                draw,
+                self._draws(samples, stream.child("batches")),
                 self.config,
                 steps=steps,
                 steps_before=self.steps,
                 on_step=self.on_training_step,
+                acceleration=self.acceleration,
+                share=share,
             )
         return replace(self, network=network.eval(), average=average.eval(), steps=self.steps + steps)
+
+    def _draws(self, samples: Samples, stream: Stream) -> Callable[[], Batch]:
+        """Draws batches on the CPU, or on the device, where all samples then are."""
+        place = self.device if self.acceleration.draws_on_device else torch.device("cpu")
+        schedule, generator = NoiseSchedule(self.schedule.alpha_bars.to(place)), stream.torch(place)
+        if self.acceleration.draws_on_device:
+            parts = (samples.values.float(), samples.labels, samples.weights)
+            values, labels, weights = (part.to(place) for part in parts)
+            samples = Samples(values, labels, samples.provenance, weights)
+
+        def draw() -> Batch:
+            return draw_batch(samples, schedule, self.config, self.classes, generator).to(self.device)
+
+        return draw
 
     @torch.no_grad()
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
@@ -126,14 +144,21 @@ class MotionDiffusion:
         """The clean values (N, T, D) that the running average predicts, with classifier-free guidance."""
         if self.average is None:
             raise InputError("this diffusion model is not trained yet: call fit or load_state first")
-        scale = self.config.guidance_scale
+        chunk = self.acceleration.sampling_chunk or max(len(noisy), 1)
+        with self.acceleration.autocast(self.device):
+            parts = [self._guided(*part, time) for part in zip(noisy.split(chunk), labels.split(chunk), strict=True)]
+        return torch.cat(parts).float() if len(parts) > 1 else parts[0].float()
+
+    def _guided(self, noisy: Tensor, labels: Tensor, time: int) -> Tensor:
+        average, scale = self.average, self.config.guidance_scale
+        assert average is not None
         if scale == 1:
-            return self.average(noisy, _times(noisy, time), labels)
+            return average(noisy, _times(noisy, time), labels)
         null = torch.full_like(labels, self.classes)
         if scale == 0:
-            return self.average(noisy, _times(noisy, time), null)
+            return average(noisy, _times(noisy, time), null)
         doubled = torch.cat([noisy, noisy])
-        conditional, free = self.average(doubled, _times(doubled, time), torch.cat([labels, null])).chunk(2)
+        conditional, free = average(doubled, _times(doubled, time), torch.cat([labels, null])).chunk(2)
         return free + scale * (conditional - free)
 
     def state(self) -> dict[str, Tensor]:

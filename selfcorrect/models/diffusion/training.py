@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
+from selfcorrect.models.diffusion.acceleration import EXACT, Acceleration
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.schedule import NoiseSchedule
-from selfcorrect.models.training import descend, draw_rows, follow
+from selfcorrect.models.diffusion.sharing import ALONE, Share
+from selfcorrect.models.training import DivergenceCheck, draw_rows, follow, update
 from selfcorrect.samples import Samples
 
 
@@ -37,10 +39,13 @@ def train(
     steps: int,
     steps_before: int,
     on_step: Callable[[int], None] | None,
+    acceleration: Acceleration = EXACT,
+    share: Share = ALONE,
 ) -> None:
     """Train `network` in place for `steps` optimiser steps on the batches of `draw`, and let `average` follow it.
 
-    The optimiser starts afresh; `steps_before` is the number of steps that both networks have seen already.
+    The optimiser starts afresh; `steps_before` is the number of steps that both networks have seen already. Of each
+    batch this process works on its share.
     """
     peak = config.learning_rate if steps_before == 0 else config.fine_tune_learning_rate
     optimiser = torch.optim.AdamW(
@@ -50,12 +55,19 @@ def train(
         f" of {steps} ({steps_before} before them); lower the learning rate (peak {peak}) or check the training data"
     )
     network.train()
+    if acceleration.compiled:
+        network.compile()
+    forward = share.joined(network)
+    check = DivergenceCheck(acceleration.check_every, steps, advice)
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = peak * learning_rate_factor(step, steps, config)
-        batch = draw()
-        loss = mse_loss(network(batch.noisy, batch.times, batch.labels), batch.clean)
-        descend(optimiser, loss, step, config.gradient_norm, advice)
+        batch = Batch(*map(share.of, draw()))
+        with acceleration.autocast(batch.clean.device):
+            predicted = forward(batch.noisy, batch.times, batch.labels)
+        loss = mse_loss(predicted.float(), batch.clean)
+        check.see(share.mean(loss), step)
+        update(optimiser, loss, config.gradient_norm)
         follow(average, network, steps_before + step + 1, config.ema_decay)
         if on_step:
             on_step(step + 1)
@@ -64,13 +76,15 @@ def train(
 def draw_batch(
     samples: Samples, schedule: NoiseSchedule, config: DiffusionConfig, null_label: int, generator: torch.Generator
 ) -> Batch:
-    """A batch on the CPU: samples drawn by weight, times uniformly, labels hidden at the rate `label_dropout`."""
-    size = config.batch_size
+    """A batch on the generator's device: samples drawn by weight, times uniformly, labels hidden at the rate
+    `label_dropout`.
+    """
+    size, device = config.batch_size, generator.device
     rows = draw_rows(samples, size, generator)
-    times = torch.randint(len(schedule), (size,), generator=generator)
-    hidden = torch.rand(size, generator=generator) < config.label_dropout
+    times = torch.randint(len(schedule), (size,), generator=generator, device=device)
+    hidden = torch.rand(size, generator=generator, device=device) < config.label_dropout
     clean = samples.rows(rows).float()
-    noise = torch.randn(clean.shape, generator=generator)
+    noise = torch.randn(clean.shape, generator=generator, device=device)
     labels = samples.labels[rows].masked_fill(hidden, null_label)
     return Batch(schedule.add_noise(clean, noise, times), times, labels, clean)
 

@@ -1,0 +1,43 @@
+"""What makes training and sampling on a GPU faster, and changes results by rounding or by other random numbers."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from selfcorrect.errors import SettingError
+
+
+@dataclass(frozen=True)
+class Acceleration:
+    """How a device is used; by default plainly, with the same bytes for the same stream."""
+
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of matrix products; weights, losses and the optimiser stay float32."""
+    draws_on_device: bool = False
+    """Keep the training set on the device and draw batches there: nothing is copied in a step."""
+    check_every: int = 1
+    """Optimiser steps between two looks at whether the loss is finite, for each of which the device is waited for."""
+    compiled: bool = False
+    """Compile the network for training, which takes a minute and needs a C++ compiler."""
+    sampling_chunk: int | None = None
+    """Samples that go through the network together, None for all."""
+
+    def __post_init__(self) -> None:
+        if self.precision not in ("float32", "bfloat16"):
+            raise SettingError(f"precision must be float32 or bfloat16, got {self.precision!r}")
+        for name in ("check_every", "sampling_chunk"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise SettingError(f"{name} must be at least 1, got {value}")
+
+    def autocast(self, device: torch.device) -> AbstractContextManager[object]:
+        """Matrix products in the block have the precision."""
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+
+
+EXACT = Acceleration()
+FAST = Acceleration("bfloat16", draws_on_device=True, check_every=50, compiled=True, sampling_chunk=256)
+"""For GPUs."""

@@ -1,0 +1,137 @@
+"""Training by several processes at once, on as many devices, which `torchrun` or `accelerate launch` has started.
+
+The first process leads: it alone runs the program. The others wait for the models that it fits, and each works on its
+share of every batch. All draw the same batches from the same streams, and gradients are averaged, so weights are those
+of one process up to rounding, for any number of processes. What goes between them is pickled: they trust one another.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from selfcorrect.errors import MissingExtraError, SettingError, TrainingDivergedError
+from selfcorrect.randomness import Stream
+from selfcorrect.samples import Samples
+
+if TYPE_CHECKING:
+    from selfcorrect.models.diffusion.model import MotionDiffusion
+
+PATIENCE = timedelta(days=7)
+"""How long a process waits for the leader, which corrects and judges between two fits."""
+
+
+class Share:
+    """All of the work, for the only process there is."""
+
+    def call(self, model: MotionDiffusion, samples: Samples, steps: int, stream: Stream) -> None:
+        """Have the other processes fit the model, too."""
+
+    def seed_layers(self, stream: Stream) -> None:
+        """Let layers of each process draw numbers of their own, after all built the same network."""
+
+    def joined(self, network: nn.Module) -> nn.Module:
+        """The network, whose gradients are averaged over all processes."""
+        return network
+
+    def of(self, rows: Tensor) -> Tensor:
+        """This process' rows of a batch."""
+        return rows
+
+    def mean(self, loss: Tensor) -> Tensor:
+        """The loss of the whole batch, from that of this process' rows."""
+        return loss
+
+
+ALONE = Share()
+
+
+@dataclass(frozen=True)
+class PartialShare(Share):
+    """One process' part in a group."""
+
+    accelerator: Any
+
+    def call(self, model: MotionDiffusion, samples: Samples, steps: int, stream: Stream) -> None:
+        if self.accelerator.is_main_process:
+            blank = replace(model, network=None, average=None, steps=0)
+            _tell((blank, model.state(), samples, steps, stream))
+
+    def seed_layers(self, stream: Stream) -> None:
+        if rank := self.accelerator.process_index:
+            torch.manual_seed(stream.child("process", rank).seed)
+
+    def joined(self, network: nn.Module) -> nn.Module:
+        self.accelerator.free_memory()  # it holds on to the networks of earlier fits
+        return self.accelerator.prepare_model(network)
+
+    def of(self, rows: Tensor) -> Tensor:
+        count = self.accelerator.num_processes
+        if len(rows) % count:
+            raise SettingError(f"batch_size must be a multiple of the {count} processes that train, got {len(rows)}")
+        return rows.chunk(count)[self.accelerator.process_index]
+
+    def mean(self, loss: Tensor) -> Tensor:
+        return self.accelerator.reduce(loss.detach(), "mean")
+
+
+def process_count() -> int:
+    """How many processes train together, 1 where nothing started several."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def share_of_this_process(device: torch.device) -> Share:
+    """What this process does of each batch on its device."""
+    return ALONE if process_count() == 1 else PartialShare(_accelerator(device.type == "cpu"))
+
+
+@lru_cache(maxsize=1)
+def _accelerator(cpu: bool) -> Any:
+    """This process' place in the group, which is formed when it is first asked for."""
+    try:
+        from accelerate import Accelerator, InitProcessGroupKwargs
+    except ImportError as error:
+        raise MissingExtraError("training by several processes", "train", error) from error
+    return Accelerator(cpu=cpu, kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)])
+
+
+@contextmanager
+def crew(device: torch.device) -> Iterator[bool]:
+    """Whether this process is to run the program; the others fit what it fits until its block ends."""
+    share = share_of_this_process(device)
+    if not isinstance(share, PartialShare):
+        yield True
+    elif not share.accelerator.is_main_process:
+        _follow(share)
+        yield False
+    else:
+        try:
+            yield True
+        finally:
+            _tell(None)
+
+
+def _follow(share: PartialShare) -> None:
+    while (work := _told()) is not None:
+        blank, state, samples, steps, stream = work
+        model = replace(blank, device=share.accelerator.device).load_state(state)
+        with suppress(TrainingDivergedError):  # the leader tells of it
+            model.fit(samples, steps, stream)
+
+
+def _tell(work: object) -> None:
+    torch.distributed.broadcast_object_list([work], src=0)
+
+
+def _told() -> Any:
+    box: list[Any] = [None]
+    torch.distributed.broadcast_object_list(box, src=0)
+    return box[0]

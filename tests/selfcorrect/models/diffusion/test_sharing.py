@@ -1,0 +1,155 @@
+"""Two processes that train together do what one does, and acceleration changes results by little."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from selfcorrect.errors import SettingError, TrainingDivergedError
+from selfcorrect.models.diffusion.acceleration import Acceleration
+from selfcorrect.models.diffusion.config import DiffusionConfig
+from selfcorrect.models.diffusion.model import MotionDiffusion
+from selfcorrect.models.training import DivergenceCheck
+from selfcorrect.randomness import Stream
+from selfcorrect.samples import Samples
+
+PROGRAM = """
+import sys
+import torch
+from safetensors.torch import save_file
+from selfcorrect.models.diffusion import sharing, training
+from selfcorrect.models.diffusion.config import DiffusionConfig
+from selfcorrect.models.diffusion.model import MotionDiffusion
+from selfcorrect.randomness import Stream
+from selfcorrect.samples import Samples
+from selfcorrect.errors import TrainingDivergedError
+
+torch.set_num_threads(1)
+losses = []
+see = training.DivergenceCheck.see
+training.DivergenceCheck.see = lambda check, loss, step: (losses.append(float(loss)), see(check, loss, step))
+cpu = torch.device("cpu")
+with sharing.crew(cpu) as leads:
+    if leads:
+        values = torch.randn(40, 8, 6, generator=torch.Generator().manual_seed(0)).cumsum(1)
+        samples = Samples.real(values, torch.arange(40) % 2)
+        config = DiffusionConfig(denoiser="transformer", width=16, depth=2, batch_size=8, learning_rate=1e-3)
+        model = MotionDiffusion(config, 8, 6, 2, cpu)
+        if sys.argv[2:]:
+            model = model.load_state(torch.load(sys.argv[2], weights_only=True))
+        fitted = model.fit(samples, 30, Stream(0)).fit(samples, 10, Stream(1))
+        sampled = fitted.sample(torch.arange(4) % 2, Stream(2))
+        try:
+            model.fit(samples.with_values(values * float("nan")), 2, Stream(3))
+        except TrainingDivergedError as error:
+            print("diverged:", error)
+        save_file({"losses": torch.tensor(losses[:40]), "sampled": sampled, **fitted.state()}, sys.argv[1])
+"""
+
+
+def trained_by(processes: int, folder: Path, *arguments: str) -> tuple[dict[str, torch.Tensor], str]:
+    """The losses of 40 steps and the model after them, from a program that so many processes run; what it printed."""
+    (folder / "program.py").write_text(PROGRAM)
+    out = str(folder / f"{processes}.safetensors")
+    launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
+    command = [sys.executable, *launch, str(folder / "program.py"), out, *arguments]
+    told = subprocess.run(
+        command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert told.returncode == 0, told.stderr
+    return safetensors.torch.load_file(out), told.stdout
+
+
+def parts(name: str, tensor: torch.Tensor) -> list[torch.Tensor]:
+    """All of a tensor but the bias of attention's keys: no output depends on it, so its gradient is rounding alone."""
+    return [tensor.chunk(3)[0], tensor.chunk(3)[2]] if name.endswith("in_proj_bias") else [tensor]
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
+    pytest.importorskip("accelerate")
+    one, told_by_one = trained_by(1, tmp_path)
+    two, told_by_two = trained_by(2, tmp_path)
+    assert one.keys() == two.keys()  # checkpoints are alike
+    assert one["losses"][0] > 1.5 * one["losses"][-1]
+    for name, tensor in one.items():
+        for part, other in zip(parts(name, tensor), parts(name, two[name]), strict=True):
+            torch.testing.assert_close(other, part, rtol=0, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")
+    assert told_by_one == told_by_two
+    assert "diverged: the training loss became nan at optimiser step 1 of 2" in told_by_one
+
+
+@pytest.mark.slow
+def test_a_batch_that_does_not_divide_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("accelerate")
+    with pytest.raises(AssertionError, match="batch_size must be a multiple of the 3 processes that train, got 8"):
+        trained_by(3, tmp_path)
+
+
+@pytest.fixture
+def data() -> Samples:
+    values = torch.randn(40, 8, 6, generator=torch.Generator().manual_seed(0)).cumsum(1)
+    return Samples.real(values, torch.arange(40) % 2)
+
+
+def model(acceleration: Acceleration, **settings: float) -> MotionDiffusion:
+    config = DiffusionConfig(denoiser="transformer", width=16, depth=1, batch_size=8, **settings)  # type: ignore[arg-type]
+    return MotionDiffusion(config, 8, 6, 2, torch.device("cpu"), acceleration=acceleration)
+
+
+def test_checks_draws_and_chunks_change_nothing_on_the_cpu(data: Samples) -> None:
+    exact = model(Acceleration()).fit(data, 5, Stream(0))
+    fast = model(Acceleration(draws_on_device=True, check_every=3, sampling_chunk=3)).fit(data, 5, Stream(0))
+    for name, tensor in exact.state().items():
+        assert torch.equal(tensor, fast.state()[name])
+    labels = torch.arange(8) % 2
+    torch.testing.assert_close(exact.sample(labels, Stream(1)), fast.sample(labels, Stream(1)))
+
+
+def test_bfloat16_learns_nearly_the_same(data: Samples) -> None:
+    exact = model(Acceleration()).fit(data, 10, Stream(0))
+    rounded = model(Acceleration("bfloat16")).fit(data, 10, Stream(0))
+    assert {tensor.dtype for tensor in rounded.state().values()} == {torch.float32, torch.int64}
+    labels = torch.arange(8) % 2
+    one, other = exact.sample(labels, Stream(1)), rounded.sample(labels, Stream(1))
+    assert one.dtype == other.dtype == torch.float32
+    assert not torch.equal(one, other)
+    assert (one - other).square().mean() < 0.02 * one.var()
+
+
+@pytest.mark.parametrize(
+    ("every", "told"), [(1, "became inf at optimiser step 4 of 9"), (3, "from 4 to optimiser step 6 of 9")]
+)
+def test_divergence_is_told_of_with_the_steps_that_it_may_have_been(every: int, told: str) -> None:
+    with pytest.raises(TrainingDivergedError, match=told):
+        see(every, [1.0, 1.0, 1.0, float("inf"), *[1.0] * 5])
+
+
+def see(every: int, losses: list[float]) -> None:
+    check = DivergenceCheck(every, len(losses), f" of {len(losses)}")
+    for step, loss in enumerate(losses):
+        check.see(torch.tensor(loss), step)
+
+
+def test_divergence_in_the_last_steps_is_noticed() -> None:
+    with pytest.raises(TrainingDivergedError, match="from 5 to optimiser step 6"):
+        see(4, [1.0, 1.0, 1.0, 1.0, float("nan"), 1.0])
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"check_every": 0}, "check_every must be at least 1"),
+        ({"precision": "float16"}, "precision must be float32 or bfloat16"),
+    ],
+)
+def test_settings_are_checked(change: dict, told: str) -> None:
+    with pytest.raises(SettingError, match=told):
+        replace(Acceleration(), **change)
