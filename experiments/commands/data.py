@@ -105,12 +105,17 @@ class Check:
             print(f"{self.source.path}: {title}", *(f"  {line}" for line in summary.lines()), sep="\n")
             _print_list("implausible", [f"{name}: {_first(found)}" for name, found in summary.findings.items()])
             _print_list("unreadable", summary.unreadable)
-        if summary.unreadable:
-            raise InputError(f"{self.source.path}: {len(summary.unreadable)} files could not be read")
+        _end_if_unread(self.source.path, summary.unreadable)
 
 
 def _first(found: Sequence[str]) -> str:
     return found[0] + (f"; and {len(found) - 1} more" if len(found) > 1 else "")
+
+
+def _end_if_unread(where: object, complaints: Sequence[str]) -> None:
+    """InputError, so exit code 2, where some files could not be read, after all that could is done."""
+    if complaints:
+        raise InputError(f"{where}: {len(complaints)} files could not be read")
 
 
 def _print_list(what: str, lines: Sequence[str], shown: int = 20) -> None:
@@ -195,6 +200,7 @@ class Stats:
             means = (np.mean([row[name] for row in measured]) for name in names)
             print(f"{label[:23]:<24}{len(measured):>9}", *(f"{mean:>16.3f}" for mean in means), sep="")
         _print_list("unreadable", complaints)
+        _end_if_unread(self.source.path, complaints)
 
 
 MOST_ROWS, MOST_PICTURES = 100, 50
@@ -304,6 +310,7 @@ def _make_shards(command: Shard | Merge, options: SourceOptions) -> None:
     manifest, unread = make_shards(task, command.workers)
     print(f"{manifest.motions} motions in {len(manifest.shards)} shards → {command.out}")
     _print_list("unreadable", unread)
+    _end_if_unread(", ".join(map(str, command.sources)), unread)
 
 
 @tyro.conf.configure(tyro.conf.OmitArgPrefixes)

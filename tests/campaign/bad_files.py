@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import gzip
+import importlib.util
 import io
 import json
 import pickle
+import re
 import shutil
+import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from functools import cache, partial
@@ -16,6 +19,10 @@ from typing import Any
 
 import numpy as np
 from harness import Case, random_of
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from fbx_text import write_fbx
 
 from selfcorrect.datasets.cache import CacheSettings, open_cache
 from selfcorrect.datasets.collections import catalog
@@ -68,6 +75,8 @@ def sound(name: str) -> bytes:
         elif name == "tool.npz":
             zeros = np.random.default_rng(0).normal(0, 0.1, (8, 72))
             np.savez(path, pose_world=zeros, trans_world=zeros[:, :3], betas=zeros[:, :10])
+        elif name == "a.fbx":
+            write_fbx(path, walker())
         elif name == "joints.npy":
             save_motion(path, walker(), "joints")
         else:
@@ -120,6 +129,15 @@ def reworded(content: bytes, random: Random) -> bytes:
                 lines[at], lines[other] = lines[other], lines[at]
         lines = lines or [""]
     return "\n".join(lines).encode()
+
+
+def odd_list(content: bytes, random: Random) -> bytes:
+    """A number in a list between commas replaced by an extreme one, or the list's length by another."""
+    words = re.split(rb"([,* ])", content)
+    places = [at for at, word in enumerate(words) if word[:1].isdigit()]
+    for _ in range(random.integers(1, 6)):
+        words[places[random.integers(len(places))]] = EXTREMES[random.integers(len(EXTREMES))].encode()
+    return b"".join(words)
 
 
 def odd_array(like: np.ndarray, random: Random) -> Any:
@@ -179,8 +197,6 @@ def odd_header(content: bytes, random: Random) -> bytes:
     header = content[10:end].decode("latin-1")
     shape = ["(1000000000000,)", "(-1, 3)", "()", "(0, 99999999999)", "(2,) * 9", "((1,),)", "[1]"][random.integers(7)]
     code = ["|V0", "|O", "<f8", "<U9999999", "|S0", "<c16", ">f4", "<M8[ns]", "f, f"][random.integers(9)]
-    import re
-
     header = re.sub(r"\(\d[^)]*\)", shape, header) if random.random() < 0.6 else header
     header = re.sub(r"'descr': '[^']*'", f"'descr': '{code}'", header) if random.random() < 0.6 else header
     text = header.strip().ljust(118) + "\n"
@@ -282,6 +298,21 @@ def _file_case(seed: int, case: int, folder: Path) -> str:
     wrong = look_at_file(folder / f"{case}-{name}", damage(sound(name), random))
     (folder / f"{case}-{name}").unlink(missing_ok=True)
     return f"{name}, {damage.__name__}: {wrong}" if wrong else ""
+
+
+def fbx_cases(seed: int, count: int, folder: Path) -> list[Case]:
+    """`count` damaged FBX files, none where they cannot be read."""
+    if importlib.util.find_spec("ufbx") is None:
+        return []
+    return [Case(f"fbx:{case}", partial(_fbx_case, seed, case, folder)) for case in range(count)]
+
+
+def _fbx_case(seed: int, case: int, folder: Path) -> str:
+    random, path = random_of(seed, "fbx", case), folder / f"{case}-a.fbx"
+    damage = (reworded, reworded, odd_list, *BYTES)[random.integers(6)]
+    wrong = look_at_file(path, damage(sound("a.fbx"), random))
+    path.unlink(missing_ok=True)
+    return f"{damage.__name__}: {wrong}" if wrong else ""
 
 
 # --- datasets --------------------------------------------------------------------------------------------------------

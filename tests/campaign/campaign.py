@@ -24,6 +24,7 @@ import bad_disks
 import bad_files
 import bad_pickles
 import bad_plugins
+import bad_shards
 import bombs
 import damage
 import harness
@@ -46,7 +47,9 @@ class Area:
 
 AREAS = {
     "files": Area(bad_files.file_cases, 8000),
+    "fbx": Area(bad_files.fbx_cases, 300),
     "datasets": Area(bad_files.set_cases, 1800),
+    "shards": Area(bad_shards.shard_cases, 300),
     "caches": Area(bad_files.cache_cases, 200),
     "pickles": Area(bad_pickles.pickle_cases, 2000),
     "bombs": Area(bombs.bomb_cases, 45, 30),

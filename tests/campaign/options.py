@@ -88,6 +88,10 @@ COMMANDS: dict[tuple[str, ...], dict[str, str]] = {
     ("data", "preview"): {"--out": PATH, "--rows": NUMBER, "--pictures": NUMBER, "--limit": NUMBER,
         "--overwrite": FLAG,
     },
+    ("data", "shard"): {
+        "--out": PATH, "--dataset": TEXT, "--split": TEXT, "--motions-per-shard": NUMBER, "--workers": NUMBER,
+        "--allow-pickle": FLAG,
+    },
     ("data", "list"): {},
     ("data", "formats"): {},
     ("view",): {
@@ -101,7 +105,7 @@ COMMANDS: dict[tuple[str, ...], dict[str, str]] = {
         "--initial-steps": NUMBER, "--denoiser": TEXT, "--data": PATH, "--out": PATH, "--wandb": TEXT,
         "--workers": NUMBER,
         "--device": TEXT, "--corrector-timeout": NUMBER, "--defence": TEXT, "--keep": TEXT, "--repair": FLAG,
-        "--runner": TEXT,
+        "--runner": TEXT, "--guidance": NUMBER, "--temperature": NUMBER, "--reference": PATH,
     },
     ("toy",): {"--out": PATH, "--quick": FLAG, "--seed": NUMBER, "--text": PATH, "--mnist": PATH},
     ("text-to-motion",): {"--data": PATH, "--out": PATH, "--steps": NUMBER, "--seed": NUMBER, "--clip": TEXT,
@@ -120,6 +124,7 @@ _NEEDS_PATH = {
     ("check",),
     ("data", "check"),
     ("data", "stats"),
+    ("data", "shard"),
     ("data", "convert"),
     ("data", "preview"),
     ("view",),
@@ -165,7 +170,7 @@ def words_of(random: np.random.Generator, case: int) -> list[str]:
     always = [word for word in _ALWAYS.get(command, ()) if word not in given]
     if command == ("text-to-motion",) and "--data" not in given:
         given += ["--data", "data"]
-    if command == ("data", "convert") and "--out" not in given:
+    if command in (("data", "convert"), ("data", "shard")) and "--out" not in given:
         given += ["--out", "converted"]
     return [*words, *always, *given]
 

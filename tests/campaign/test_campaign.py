@@ -17,8 +17,8 @@ import harness
 from selfcorrect.experiments import cli
 
 SHARES = {
-    "files": 0.01, "datasets": 0.02, "caches": 0.03, "pickles": 0.1, "plugins": 0.1, "correctors": 0.05, "damage": 0.01,
-    "kills": 0.004, "disks": 0.01, "options": 0.005,
+    "files": 0.01, "fbx": 0.1, "datasets": 0.02, "shards": 0.03, "caches": 0.03, "pickles": 0.1, "plugins": 0.1,
+    "correctors": 0.05, "damage": 0.01, "kills": 0.004, "disks": 0.01, "options": 0.005,
 }  # fmt: skip
 
 

@@ -94,7 +94,8 @@ def test_convert_tells_of_what_fails_and_goes_on(
 
 
 def test_stats_measure_by_label(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run("stats", folder)
+    with pytest.raises(ValueError, match="1 files could not be read"):
+        run("stats", folder)
     printed = capsys.readouterr().out
     header, row = printed.splitlines()[1:3]
     assert header.split()[:3] == ["label", "motions", "seconds"]
