@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
@@ -19,6 +19,9 @@ from selfcorrect.simulators.planning.contact_plan import ContactPlan
 from selfcorrect.simulators.planning.ground import above_ground_m
 from selfcorrect.simulators.settings import AcceptanceSettings, SupportMode, TrackerSettings
 from selfcorrect.simulators.tracking.tracker import Track
+
+FAR_M = 0.2
+"""Errors of captures move no joint further: what does was perhaps meant, and is told."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +59,8 @@ def outcomes(
     """
     origins_m = mended.origin_m[:, None] * (0.0, 1.0, 0.0)
     given = replace(given, root_m=given.root_m + origins_m[:, None])
-    moved_m = joint_distances_m(given, made).mean(-1).mean(1)
+    distances_m = joint_distances_m(given, made)
+    moved_m, furthest_m = distances_m.mean(-1).mean(1), distances_m.max((1, 2))
     before, after = (_errors(motions, mended.supports) for motions in (given, made))
     return [
         Outcome(
@@ -66,7 +70,10 @@ def outcomes(
             before=before[index],
             after=after[index],
             supports=tuple(support.moved(-origin_m) for support in mended.supports[index]),
-            notes=_notes(float(origin_m[1]), mode),
+            notes=(
+                *_notes(float(origin_m[1]), mode),
+                *_far(float(furthest_m[index]), {why: float(by_m[index]) for why, by_m in mended.repairs_m.items()}),
+            ),
             found=found[index],
         )
         for index, origin_m in enumerate(origins_m)
@@ -89,6 +96,16 @@ def _notes(origin_m: float, mode: SupportMode) -> tuple[Note, ...]:
     """What was assumed of a motion whose height `origin_m` above its lowest ground is to be y = 0."""
     kept = () if mode.moves_to_floor else (Note(NoteKind.HEIGHT_KEPT),)
     return (*kept, *((Note(NoteKind.LOWEST_GROUND, -origin_m),) if origin_m else ()))
+
+
+def _far(furthest_m: float, repairs_m: Mapping[str, float]) -> tuple[Note, ...]:
+    """Why a motion moved by so much at its furthest, if that is far: for what moved its root by half of that."""
+    if furthest_m <= FAR_M:
+        return ()
+    why, by_m = max(repairs_m.items(), key=lambda repair: repair[1])
+    return (
+        Note(NoteKind.MOVED_FAR, furthest_m, why if by_m > furthest_m / 2 else "spikes, limbs or steps are mended"),
+    )
 
 
 def failure_of(

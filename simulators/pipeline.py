@@ -86,9 +86,9 @@ def precondition(motions: MotionBatch, settings: PreconditionSettings) -> Precon
     if mode.moves_to_floor:
         whole = limbs_above_floor(whole)
     unplanted = level.posed.motions if settings.polish else None
-    return Preconditioned(
-        whole, level.soles, supports, origins_m(level, supports, settings.floor), unplanted, settings.polishing
-    )
+    origins = origins_m(level, supports, settings.floor)
+    repairs_m = level.repairs_m | {"it is put on the floor": np.abs(level.raised_m - origins)}
+    return Preconditioned(whole, level.soles, supports, origins, repairs_m, unplanted, settings.polishing)
 
 
 def _polished(mended: Preconditioned, corrected: MotionBatch) -> MotionBatch:

@@ -129,6 +129,7 @@ def _closing(results: Sequence[Result], out: Path) -> list[str]:
     for result in partly:
         left = [index for index, motion in enumerate(result.motions) if motion["verdict"] != "accepted"]
         lines.append(f"{result.name}: {len(left)} of {len(result.motions)} motions stay as they came: {left}")
+    lines += [f"{result.name}: {result.moved_because}" for result in results if result.moved_because]
     if others:
         lines.append(f"not corrected ({len(others)}): {', '.join(result.name for result in others)}")
     if raised := [result.name for result in accepted if result.supports]:

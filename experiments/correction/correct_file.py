@@ -24,7 +24,7 @@ from selfcorrect.experiments.correction.retiming import retimed
 from selfcorrect.experiments.progress_bars import Progress
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES, correct_long
-from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
+from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions, NoteKind
 from selfcorrect.motion.correction.timeline import Contact, Timeline, spans
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.contacts import foot_contacts
@@ -181,6 +181,7 @@ def _described(blank: Result, notes: tuple[str, ...], motion: Motion, correction
         frame=None if failure is None else failure.frame,
         failure=None if failure is None else asdict(failure),
         notes=(*notes, *_oddities(motion, level=not correction.supports), *map(str, correction.notes)),
+        moved_because=next((str(note) for note in correction.notes if note.kind is NoteKind.MOVED_FAR), ""),
         text=motion.text,
         frames=len(motion),
         fps=motion.fps,

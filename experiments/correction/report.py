@@ -56,6 +56,8 @@ class Result:
     """Mean over frames, per joint."""
     furthest_m: float = 0.0
     """Distance where it moved most."""
+    moved_because: str = ""
+    """Why, where a joint was moved further than errors of captures are wide."""
     furthest_joint: str = ""
     """The joint that moved most."""
     furthest_frame: int | None = None
@@ -110,6 +112,7 @@ def of_all(results: Sequence[Result]) -> Result:
         fps=results[0].fps,
         before=_mean([result.before for result in corrected], corrected),
         after=_mean([result.after for result in corrected], corrected),
+        moved_because="; ".join(dict.fromkeys(result.moved_because for result in results if result.moved_because)),
         moved_m=_mean([{"moved_m": result.moved_m} for result in corrected], corrected).get("moved_m", 0.0),
         mass_kg=results[0].mass_kg,
         help=_mean([result.help for result in corrected], corrected),

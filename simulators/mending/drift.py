@@ -54,11 +54,15 @@ class DriftSettings:
     gate_width: float = 0.05
     """Shares within which sureness rises from 0 to 1."""
     running_m_s: float = 2.0
-    """Who travels this fast has feet that are hardly ever still, and seem to drift along. So a run's drift …"""
+    """Who travels this fast, or leaps, has feet that are hardly ever still, and seem to drift along. Such drift …"""
     running_share: float = 0.12
     """… must be faster than this share of the speed …"""
     along: float = 0.45
     """… and the cosine between the two directions below this."""
+    leaping_m: float = 0.08
+    """With both feet this high above where they mostly are …"""
+    leaping_share: float = 0.1
+    """… in this share of the time, bodies leap, whose feet show as little as a run's."""
     density_m_s: float = 0.12
     """Kernel with which the velocity of steady drift is found."""
     most_starts: int = 100
@@ -103,6 +107,7 @@ DRIFT = DriftSettings()
 
 CALM = Certainty(still_m_s=0.12, stiffness=30.0, steady=0.66, changing=0.45, fewest_still=0.42)
 RUNNING = Certainty(still_m_s=0.12, stiffness=30.0, steady=0.3, changing=0.3, fewest_still=0.2)
+LEAPING = Certainty(still_m_s=0.12, stiffness=30.0, steady=0.3, changing=0.3, fewest_still=0.42)
 NOISY = Certainty(still_m_s=0.25, stiffness=1000.0, steady=0.45, changing=0.55, fewest_still=0.4)
 
 
@@ -156,10 +161,13 @@ def floor_drift(
     if not steady and upright.mean() < settings.mostly:
         return none
     travel_m_s = _travel(drift_m_s, root_m, fps)
-    if np.linalg.norm(travel_m_s, axis=1).mean() > settings.running_m_s:
+    lowest_m = feet_m[..., 1].min((1, 2))
+    leaps = np.mean(lowest_m > np.percentile(lowest_m, 20) + settings.leaping_m) > settings.leaping_share
+    runs = np.linalg.norm(travel_m_s, axis=1).mean() > settings.running_m_s
+    if runs or leaps:
         if noisy or not _aside(drift_m_s, travel_m_s, settings):
             return none
-        certainty = RUNNING
+        certainty = RUNNING if runs else LEAPING
     sureness = _sureness(standing, drift_m_s, certainty, settings, steady=steady)
     drift_m_s = sureness * (drift_m_s - _rolling(travel_m_s, settings))
     return drift_m_s if steady else drift_m_s - _unsure(drift_m_s, fps, settings)

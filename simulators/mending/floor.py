@@ -32,6 +32,12 @@ class FloorSettings:
     """… unless legs would have to be longer by so much."""
     worth_m: float = 0.3
     """Ground on which a motion stands all the time may be that much further from y = 0 than another to be put there."""
+    far_m: float = 0.2
+    """A floor further from y = 0 must be shown well, or else a body that hovers or climbs would be put on it …"""
+    often_shown: float = 0.25
+    """… by a flat and slow sole this often …"""
+    shown_m: float = 0.03
+    """… that near to it. Of CMU's training clips on level ground 3 in 150 show less: tiptoe dancers and acrobats."""
     near_zero_m: tuple[float, float] = (0.004, 0.01)
     """A floor nearer to y = 0 than the first is there, as far as feet can tell; only feet then move. From the second on
     the whole body does."""
@@ -60,6 +66,14 @@ def floor_height(
     flat_m = np.where(still & flat, soles_m, np.inf).min(1)
     flat_m = float(np.percentile(flat_m[np.isfinite(flat_m)], 40))
     return flat_m if flat_m < usual_m + settings.level_m else usual_m
+
+
+def in_doubt(
+    height_m: float, soles_m: np.ndarray, speed_m_s: np.ndarray, flat: np.ndarray, settings: FloorSettings = FLOOR
+) -> bool:
+    """Whether a floor far from y = 0 may be none; heights (T, 2) of the soles, and the rest, as for `floor_height`."""
+    shows = flat & (speed_m_s < settings.still_m_s) & (np.abs(soles_m - height_m) < settings.shown_m)
+    return abs(height_m) > settings.far_m and float(shows.any(1).mean()) < settings.often_shown
 
 
 def off_zero(height_m: float, settings: FloorSettings = FLOOR) -> float:

@@ -33,7 +33,7 @@ from selfcorrect.simulators.mending import denoising, foot_lock, limbs
 from selfcorrect.simulators.mending.denoising import DENOISE, DenoiseSettings
 from selfcorrect.simulators.mending.despike import SPIKES, SpikeSettings, despike
 from selfcorrect.simulators.mending.drift import DRIFT, DriftSettings, floor_drift
-from selfcorrect.simulators.mending.floor import FLOOR, FloorSettings, floor_height, lowest_level, off_zero
+from selfcorrect.simulators.mending.floor import FLOOR, FloorSettings, floor_height, in_doubt, lowest_level, off_zero
 from selfcorrect.simulators.mending.foot_lock import FEET, FootSettings
 from selfcorrect.simulators.mending.polishing import POLISH, PolishSettings
 from selfcorrect.simulators.mending.splices import SPLICES, SpliceSettings, without_splices
@@ -130,6 +130,8 @@ class Levelled:
     """Those of the motions, fitted only to a single one."""
     raised_m: np.ndarray
     """(N,) by which they have been raised to that end."""
+    repairs_m: dict[str, np.ndarray]
+    """(N,) furthest that a repair has moved their roots, by what it was."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,6 +145,8 @@ class Preconditioned:
     """What carries each beside that ground."""
     origin_m: np.ndarray
     """(N,) the height that is to be y = 0, which was there, or nearest to it, in the motion as it came."""
+    repairs_m: dict[str, np.ndarray]
+    """(N,) furthest that a repair has moved their roots, by what it was."""
     unplanted: MotionBatch | None
     """The motions as they were before their feet were planted, from which corrections are told that are to be polished;
     None where they are not."""
@@ -157,7 +161,8 @@ def levelled(motions: MotionBatch, settings: PreconditionSettings) -> Levelled:
     """
     noise_rad = denoising.joint_noise_rad(motions, settings.noise)
     noisy = denoising.noisy(noise_rad, settings.noise)
-    whole = without_splices(denoising.denoise(motions, noise_rad, settings.noise), settings.splices)
+    calm = denoising.denoise(motions, noise_rad, settings.noise)
+    whole = without_splices(calm, settings.splices)
     soles = sole_points(motions.skeleton)
     raw = Posed.of(_despike_unless(noisy, whole, settings.spikes), soles)
     halted = _halted(raw, noisy, settings.drift) if settings.estimate_drift else raw
@@ -167,7 +172,17 @@ def levelled(motions: MotionBatch, settings: PreconditionSettings) -> Levelled:
     posed = _level(halted, soles, settings)
     if settings.mode.moves_to_floor:
         posed = posed.moved(limbs.trunk_lift(motions.skeleton, posed.positions_m, motions.fps))
-    return Levelled(posed, soles, (posed.motions.root_m - raw.motions.root_m)[:, 0, 1])
+    raised_m = (posed.motions.root_m - raw.motions.root_m)[:, 0, 1]
+    repairs_m = {
+        "parts that were spliced are joined": _furthest_m(calm, whole),
+        "the drift of the floor is taken out": _furthest_m(raw.motions, halted.motions),
+    }
+    return Levelled(posed, soles, raised_m, repairs_m)
+
+
+def _furthest_m(before: MotionBatch, after: MotionBatch) -> np.ndarray:
+    """(N,) furthest that roots were moved."""
+    return np.linalg.norm(after.root_m - before.root_m, axis=-1).max(1)
 
 
 def ground_under_feet_m(level: Levelled, settings: PreconditionSettings) -> np.ndarray:
@@ -219,18 +234,26 @@ def _halted(posed: Posed, noisy: np.ndarray, settings: DriftSettings) -> Posed:
 
 
 def _level(posed: Posed, soles: SolePoints, settings: PreconditionSettings) -> Posed:
-    """Take out the height of the lowest ground on which feet stand."""
+    """Take out the height of the lowest ground on which feet stand, unless that is far off and they hardly show it."""
     if not (settings.estimate_floor and settings.mode.moves_to_floor):
         return posed
     fps, heights_m = posed.motions.fps, _floors_m(posed, soles, settings.floor)
+    speed_m_s = frame_speeds(velocities(posed.feet_m, fps))
+    flat = posed.normals(soles)[..., 1] > np.cos(settings.floor.tilted_rad)
+    lowest_m = posed.feet_m[..., 1].min(-1)
     if settings.mode.finds_supports:
-        speed_m_s = frame_speeds(velocities(posed.feet_m, fps))
-        stands = (speed_m_s < settings.floor.still_m_s) & (
-            posed.normals(soles)[..., 1] > np.cos(settings.floor.tilted_rad)
+        each = zip(
+            lowest_m,
+            (speed_m_s < settings.floor.still_m_s) & flat,
+            posed.motions.root_m[..., 1],
+            heights_m,
+            strict=True,
         )
-        each = zip(posed.feet_m[..., 1].min(-1), stands, posed.motions.root_m[..., 1], heights_m, strict=True)
         heights_m = [lowest_level(*feet, fps=fps, settings=settings.floor) for feet in each]
-    return posed.moved(np.array([[0.0, -off_zero(height_m, settings.floor), 0.0] for height_m in heights_m])[:, None])
+    seen = zip(heights_m, lowest_m, speed_m_s, flat, strict=True)
+    doubts = [in_doubt(*own, settings=settings.floor) for own in seen]
+    down_m = [0.0 if doubt else off_zero(own, settings.floor) for own, doubt in zip(heights_m, doubts, strict=True)]
+    return posed.moved(np.array([[0.0, -height_m, 0.0] for height_m in down_m])[:, None])
 
 
 def _floors_m(posed: Posed, soles: SolePoints, settings: FloorSettings) -> list[float]:
@@ -245,12 +268,14 @@ def _origin_m(supports: Sequence[Support], frames: int, raised_m: float, setting
     """The height that becomes y = 0 in a motion that has been raised so that its lowest ground is there.
 
     Of all grounds it is that which was near y = 0 as the motion came, and on which it stands for long: what was put on
-    any step of a staircase stays there, what hovers or is sunk comes to the nearest.
+    any step of a staircase stays there, what hovers or is sunk comes to the nearest. Whoever climbs far from all of
+    them stays where he is: the file may just not show what leads there.
     """
     stood_m = ground_of_feet_m(supports, frames).max(1)
     grounds_m = np.unique(stood_m)
     share = np.mean(np.abs(stood_m[:, None] - grounds_m) < settings.level_m / 2, axis=0)
-    return float(grounds_m[np.argmin(np.abs(grounds_m - raised_m) - settings.worth_m * share)])
+    nearest_m = float(grounds_m[np.argmin(np.abs(grounds_m - raised_m) - settings.worth_m * share)])
+    return raised_m if supports and abs(nearest_m - raised_m) > settings.far_m else nearest_m
 
 
 def _plant_feet(posed: Posed, soles: SolePoints, ground_m: np.ndarray, settings: FootSettings) -> MotionBatch:

@@ -78,6 +78,8 @@ class NoteKind(StrEnum):
     """Whatever holds the body at its height was not asked for."""
     LOWEST_GROUND = "lowest ground"
     """The motion stands on several heights, of which the lowest is at y = `value` metres."""
+    MOVED_FAR = "moved far"
+    """A joint was moved by `value` metres, further than errors of captures are wide, mostly for what `words` say."""
     OTHER = "other"
     """What `words` say."""
 
@@ -85,6 +87,7 @@ class NoteKind(StrEnum):
 _NOTES = {
     NoteKind.HEIGHT_KEPT: "height left alone",
     NoteKind.LOWEST_GROUND: "the lowest ground lies at {value:.2f} m",
+    NoteKind.MOVED_FAR: "moved by up to {value:.2f} m: {words}",
     NoteKind.OTHER: "{words}",
 }
 
@@ -97,7 +100,7 @@ class Note:
     value: float | None = None
     """A figure, its meaning and unit the kind's."""
     words: str = ""
-    """What a corrector that has kinds of its own says."""
+    """Why, or what a corrector that has kinds of its own says."""
 
     def __str__(self) -> str:
         return _NOTES[self.kind].format(**vars(self))

@@ -192,9 +192,20 @@ def test_what_carries_a_body_is_reported_and_chosen(
     assert {support["part"] for support in supports} == {"left foot", "right foot"}
     assert [support["top_m"][1] for support in supports] == pytest.approx([0.3] * len(supports), abs=0.03)
     assert "on steps, seats or the like (1): up.bvh" in told["infer"]
+    assert "moved by up to" not in told["infer"]
     assert reports["floor"]["supports"] == reports["off"]["supports"] == []
     assert "height left alone" in reports["off"]["notes"]
     assert reports["off"]["moved_m"] < reports["infer"]["moved_m"]
+
+
+def test_what_is_moved_far_is_named_with_the_reason(
+    folder: Path, stepping: Motion, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raised = replace(stepping, root_m=stepping.root_m + np.array([0.0, 0.6, 0.0]))
+    save_motion(folder / "raised.bvh", raised, "bvh")
+    assert main(["correct", "raised.bvh", "-o", "down", *KINEMATIC]) == 0
+    assert re.search(r"^raised\.bvh: moved by up to 0\.6\d m: it is put on the floor$", capsys.readouterr().out, re.M)
+    assert report_of(folder / "down")["raised.bvh"]["moved_because"].startswith("moved by up to")
 
 
 @pytest.mark.parametrize("joints_by", [joints_by_bvhio, joints_by_pymotion])

@@ -206,6 +206,13 @@ def test_a_raised_walk_and_raised_stairs_come_down_alike(planted, stairs):
         )
 
 
+def test_stairs_far_above_the_floor_stay_there(stairs):
+    """The file may not show what leads to them."""
+    (correction,) = KinematicCorrector()([lifted(stairs[0], 1.2)])
+    assert mean_distance_m(correction.motion, lifted(stairs[0], 1.2)) < 0.02
+    assert list(map(str, correction.notes)) == ["the lowest ground lies at 1.20 m"]
+
+
 def test_ground_stays_where_it_was_stood_on_most(planted):
     """Who comes up a step to y = 0 from below is not moved up by it."""
     step, _ = stepping(planted, [0.0, 0.17, 0.17, 0.17, 0.17, 0.17])
