@@ -7,7 +7,7 @@ founders. Lines are traced in a space that the task gives, for measurement alone
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Self, TypeAlias
 
@@ -41,8 +41,8 @@ class Genealogy:
         if len(batch.samples) == 0:
             return batch, {}
         children = self.space(batch.samples.values)
-        members = np.concatenate([self.space(values) for values in parents.pieces()])
         labels = _labels(batch.samples)
+        members = (self.space(values) for values in parents.pieces())
         rows, steps = nearest_of_label(children, labels, members, _labels(parents))
         founder = parents.provenance.founder[rows]
         walk = parents.provenance.walk[rows] + steps**2
@@ -63,7 +63,7 @@ class Genealogy:
         known = founder >= 0
         walked = known & (walk > 0)
         away = np.linalg.norm(children - self.founders[founder], axis=1)[walked]
-        to_real = nearest_of_label(children, labels, self.founders, self.labels)[1]
+        to_real = nearest_of_label(children, labels, [self.founders], self.labels)[1]
         return {
             "surviving_lineages": len(np.unique(founder[known])) / len(self.founders),
             "novelty": float(np.median(steps)) / self.unit,
@@ -73,15 +73,23 @@ class Genealogy:
 
 
 def nearest_of_label(
-    vectors: np.ndarray, labels: np.ndarray, members: np.ndarray, member_labels: np.ndarray
+    vectors: np.ndarray, labels: np.ndarray, members: Iterable[np.ndarray], member_labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest member of the same label, rows (N,) and distances (N,); of any label where there is none."""
-    distances = cdist(vectors, members)
-    other = labels[:, None] != member_labels[None, :]
-    other[other.all(axis=1)] = False
-    distances[other] = np.inf
-    rows = distances.argmin(axis=1)
-    return rows, distances[np.arange(len(vectors)), rows]
+    """The nearest member of the same label, rows (N,) and distances (N,); of any label where there is none.
+
+    members: (M, D) in pieces, of which only one need be in memory.
+    """
+    rows, nearest = np.zeros(len(vectors), dtype=int), np.full(len(vectors), np.inf)
+    alone, first = ~np.isin(labels, member_labels), 0
+    for piece in members:
+        like = labels[:, None] == member_labels[None, first : first + len(piece)]
+        distances = np.where(like | alone[:, None], cdist(vectors, piece), np.inf)
+        row = distances.argmin(axis=1)
+        distance = distances[np.arange(len(vectors)), row]
+        closer = distance < nearest
+        rows[closer], nearest[closer] = first + row[closer], distance[closer]
+        first += len(piece)
+    return rows, nearest
 
 
 def offspring_variance(parents: np.ndarray, count: int) -> float:

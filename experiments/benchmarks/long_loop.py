@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 import tyro
 
@@ -40,6 +41,8 @@ class Arguments:
     features: int = 69
     steps: int = 10
     """Optimiser steps per generation."""
+    lineages: bool = False
+    """Trace each sample to the nearest of all that its model was trained on, as the motion experiment does."""
     every: int = 100
     """Generations between two lines."""
 
@@ -48,6 +51,10 @@ def resident_mb() -> dict[str, float]:
     """Memory of this process by kind: its own, and of files that the system can drop at any time."""
     lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return {name: int(lines[name].split()[0]) / 1024 for name in ("RssAnon", "RssFile")}
+
+
+def _flat(values: torch.Tensor) -> np.ndarray:
+    return values.flatten(1).double().numpy()
 
 
 def disk_mb(folder: Path) -> float:
@@ -62,7 +69,7 @@ def main(arguments: Arguments) -> None:
     shape = (arguments.real_count, arguments.frames, arguments.features)
     real = Samples.real(torch.randn(shape, generator=stream.child("real").torch()).cumsum(1) / 7)
     model = MotionDiffusion(CONFIG, arguments.frames, arguments.features, 1, torch.device("cpu"))
-    task = Task(model, real, lambda candidate: {}, arguments.steps)
+    task = Task(model, real, lambda candidate: {}, arguments.steps, space=_flat if arguments.lineages else None)
     first = MemoryStore()
     train_first_generation(task, first, stream)
     started = time.perf_counter()
