@@ -1,4 +1,4 @@
-"""How long the command line takes to answer, beside an interpreter that starts and ends.
+"""How long the command line takes to answer, and a worker process to start, beside an interpreter that starts and ends.
 
     python experiments/benchmarks/startup.py
 
@@ -19,6 +19,8 @@ COMMANDS = (
     "--help", "--version", "correct --help", "motion --help", "data check --help", "corect", "correct --stength 1",
     "correct nosuch.bvh", "view nosuch.bvh", "motion --data nosuch", "correct x.bvh --strength strong", "data list",
 )  # fmt: skip
+WORKER = "import selfcorrect.simulators.pipeline, selfcorrect.simulators.engines.pybullet_world"
+"""What a process that corrects motions imports."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,16 @@ def main(arguments: Arguments) -> None:
     """Print a line per command."""
     empty_s, _ = fastest([sys.executable, "-c", "pass"], arguments.repeats)
     print(f"{'':<34}{'wall s':>8}{'processor s':>13}{'x an empty interpreter':>25}")
+    _row("a worker", [sys.executable, "-c", WORKER], arguments.repeats, empty_s)
     for command in COMMANDS:
-        program = [sys.executable, "-m", "selfcorrect.experiments.cli", *command.split()]
-        wall_s, processor_s = fastest(program, arguments.repeats)
-        print(f"{command:<34}{wall_s:>8.2f}{processor_s:>13.2f}{wall_s / empty_s:>25.1f}")
+        _row(
+            command, [sys.executable, "-m", "selfcorrect.experiments.cli", *command.split()], arguments.repeats, empty_s
+        )
+
+
+def _row(name: str, program: list[str], repeats: int, empty_s: float) -> None:
+    wall_s, processor_s = fastest(program, repeats)
+    print(f"{name:<34}{wall_s:>8.2f}{processor_s:>13.2f}{wall_s / empty_s:>25.1f}")
 
 
 if __name__ == "__main__":

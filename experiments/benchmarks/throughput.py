@@ -17,6 +17,7 @@ from pathlib import Path
 import tyro
 
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
+from selfcorrect.experiments.benchmarks.tracking import clocked
 from selfcorrect.motion.correction.results import CorrectMotions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
@@ -76,6 +77,8 @@ def main(arguments: Arguments) -> None:
     kinematic_s = measure("kinematics alone", KinematicCorrector(KNOWN_FLOOR), motions, 1)
     one_s = measure("physics, 1 process", physics, motions, 1)
     several_s = measure(f"physics, {workers} at once", replace(physics, workers=workers), motions, workers)
+    _, speed = clocked(physics, motions)
+    print(f"physics in one process: {speed}")
     print(f"physics takes {one_s / kinematic_s:.1f} x as long as kinematics alone")
     print(f"{workers} processes are {one_s / several_s:.2f} x as fast as one")
     for process in multiprocessing.active_children():

@@ -74,8 +74,7 @@ def _mean_mm(differences_m: np.ndarray) -> float:
 class Result:
     """A clip before and after kinematics alone and with physics.
 
-    furthest_m: mean distance of all joints from the clip in the worst frame; seconds, engine_seconds: processor time of
-    physics, and the engine's part.
+    furthest_m: mean distance of all joints from the clip in the worst frame.
     """
 
     clip: Motion
@@ -84,8 +83,6 @@ class Result:
     physical: TrackingErrors
     correction: CorrectedMotion
     furthest_m: float
-    seconds: float
-    engine_seconds: float
 
     @property
     def success(self) -> bool:
@@ -99,19 +96,43 @@ class Result:
         return given["residual_force_bodyweights"], given["residual_torque_nm"]
 
 
-def measure(clip: Motion, settings: TrackerSettings) -> Result:
-    """Correct one clip both ways."""
-    kinematic = KinematicCorrector()([clip])[0]
-    with _engine_clock(settings.engine.name) as engine_seconds:
+@dataclass(frozen=True)
+class Speed:
+    """Seconds of motion that physics has corrected, the processor time which that took, and the engine's part of it."""
+
+    motion_s: float
+    processor_s: float
+    engine_s: float
+
+    def __str__(self) -> str:
+        times, share = self.motion_s / self.processor_s, self.engine_s / self.processor_s
+        return f"{times:.1f} x real time per core; {share:.0%} of it in the engine's step"
+
+
+def measure(clips: Sequence[Motion], settings: TrackerSettings) -> tuple[list[Result], Speed]:
+    """Correct clips both ways."""
+    corrections, speed = clocked(PhysicsCorrector(settings), clips)
+    kinematic = KinematicCorrector()(clips)
+    return [_result(*each) for each in zip(clips, kinematic, corrections, strict=True)], speed
+
+
+def clocked(corrector: PhysicsCorrector, motions: Sequence[Motion]) -> tuple[list[CorrectedMotion], Speed]:
+    """What a corrector makes of motions in this process, and how fast; it has loaded its engine before."""
+    corrector([motions[0].frames(0, 8)])
+    with _engine_clock(corrector.tracker.engine.name) as engine_s:
         start = time.process_time()
-        correction = PhysicsCorrector(settings)([clip])[0]
-        seconds = time.process_time() - start
+        corrections = corrector(motions)
+        spent_s = time.process_time() - start
+    return corrections, Speed(sum(motion.seconds for motion in motions), spent_s, engine_s())
+
+
+def _result(clip: Motion, kinematic: CorrectedMotion, correction: CorrectedMotion) -> Result:
     before = _on_supports(tracking_errors(clip, clip), correction.before)
     mended = _on_supports(tracking_errors(clip, kinematic.motion), kinematic.after)
     tracked = _on_supports(tracking_errors(clip, correction.motion), correction.after)
     distances_m = np.linalg.norm(joint_positions(correction.motion) - joint_positions(clip), axis=-1)
     furthest_m = float(distances_m.mean(axis=1).max())
-    return Result(clip, before, mended, tracked, correction, furthest_m, seconds, engine_seconds())
+    return Result(clip, before, mended, tracked, correction, furthest_m)
 
 
 def _on_supports(errors: TrackingErrors, figures: Mapping[str, float]) -> TrackingErrors:
@@ -148,13 +169,13 @@ def table(results: Sequence[Result]) -> str:
     for result in results:
         categories[result.clip.label].append(result)
     lines += [_row(label, group) for label, group in sorted(categories.items())]
-    lines += [_row("all", results), "", *_stages(results), "", *_worst(results), "", _speed(results)]
+    lines += [_row("all", results), "", *_stages(results), "", *_worst(results)]
     return "\n".join(lines)
 
 
 _HEADER = (
     f"{'':16}{'ok':>8}{'MPJPE':>8}{'relative':>9}{'accel.':>8}{'penetr.':>8}{'float':>7}{'skate':>8}{'jerk':>7}"
-    f"{'force':>8}{'torque':>8}{'x real':>8}"
+    f"{'force':>8}{'torque':>8}"
 )
 
 
@@ -164,11 +185,10 @@ def _row(name: str, results: Sequence[Result]) -> str:
         return f"{name:16}{f'0/{len(results)}':>8}"
     errors = mean_errors([result.physical for result in good])
     force, torque = np.mean([result.residual for result in good], axis=0)
-    speed = sum(result.clip.seconds for result in results) / sum(result.seconds for result in results)
     return (
         f"{name:16}{f'{len(good)}/{len(results)}':>8}{errors.mpjpe_mm:8.1f}{errors.relative_mm:9.1f}"
         f"{errors.acceleration_mm:8.1f}{errors.penetration_mm:8.2f}{errors.floating_mm:7.2f}{errors.skate_mm_s:8.1f}"
-        f"{errors.jerk_mm:7.1f}{force:8.3f}{torque:8.1f}{speed:8.1f}"
+        f"{errors.jerk_mm:7.1f}{force:8.3f}{torque:8.1f}"
     )
 
 
@@ -201,12 +221,6 @@ def mean_errors(errors: Sequence[TrackingErrors]) -> TrackingErrors:
     return TrackingErrors(**{name: float(np.mean([getattr(error, name) for error in errors])) for name in names})
 
 
-def _speed(results: Sequence[Result]) -> str:
-    seconds = sum(result.seconds for result in results)
-    motion, engine = (sum(r.clip.seconds for r in results), sum(r.engine_seconds for r in results))
-    return f"{motion / seconds:.1f} x real time per core; {engine / seconds:.0%} of it in the engine's step"
-
-
 @dataclass(frozen=True)
 class Arguments:
     """Track motion capture with the physics corrector and print how well it went."""
@@ -229,8 +243,8 @@ def main(arguments: Arguments) -> None:
     rows = []
     for engine in arguments.engine:
         settings = TrackerSettings.at_strength(arguments.strength, engine)
-        results = [measure(clip, settings) for clip in clips]
-        print(engine, table(results), sep="\n\n", end="\n\n", flush=True)
+        results, speed = measure(clips, settings)
+        print(engine, table(results), speed, sep="\n\n", end="\n\n", flush=True)
         rows.append(_row(engine, results))
     print(_HEADER, *rows, sep="\n")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 from scipy.linalg import solveh_banded
 from scipy.ndimage import gaussian_filter1d
@@ -33,6 +36,41 @@ def second_difference_bands(count: int) -> np.ndarray:
     bands[2, [1, -2]] = 5.0
     bands[2, [0, -1]] = 1.0
     return bands
+
+
+@dataclass(frozen=True, eq=False)
+class NaturalSpline:
+    """Cubic splines through T ≥ 4 values at equal steps of time, which bend at neither end.
+
+    SciPy's `CubicSpline` gives the same to rounding; to import it takes as long as to mend a window of motion.
+    """
+
+    values: np.ndarray
+    """(T, ...) at the knots."""
+    curvature: np.ndarray
+    """(T, ...) second derivatives there."""
+    fps: float
+    """Knots per second."""
+
+    @classmethod
+    def through(cls, values: np.ndarray, fps: float) -> Self:
+        """The splines through values (T, ...)."""
+        inner = len(values) - 2
+        bands = np.stack([np.ones(inner), np.full(inner, 4.0)])
+        curvature = np.zeros(values.shape)
+        bent = 6 * fps**2 * np.diff(values, 2, axis=0)
+        curvature[1:-1] = solveh_banded(bands, bent.reshape(inner, -1)).reshape(bent.shape)
+        return cls(values, curvature, fps)
+
+    def at(self, times_s: np.ndarray) -> np.ndarray:
+        """Values (S, ...) at times (S,) from the first to the last knot."""
+        knots = times_s * self.fps
+        before = np.minimum(knots.astype(int), len(self.values) - 2)
+        after_share = (knots - before).reshape(-1, *[1] * (self.values.ndim - 1))
+        before_share, sixth = 1 - after_share, 1 / (6 * self.fps**2)
+        bends = sixth * (before_share**3 - before_share), sixth * (after_share**3 - after_share)
+        straight = before_share * self.values[before] + after_share * self.values[before + 1]
+        return straight + bends[0] * self.curvature[before] + bends[1] * self.curvature[before + 1]
 
 
 def smoothstep(share: np.ndarray) -> np.ndarray:

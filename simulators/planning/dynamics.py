@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter1d
 
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.rotations import applied, composed, inverted, rotation_vectors
+from selfcorrect.simulators.body.curves import NaturalSpline
 from selfcorrect.simulators.body.humanoid import Humanoid
 
 
@@ -66,9 +66,8 @@ def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
 
 def _accelerations(points_m: np.ndarray, fps: float, smoothing_s: float) -> np.ndarray:
     """Second derivatives of points (N, T, ..., 3) along natural splines, smoothed."""
-    times_s = np.arange(points_m.shape[1]) / fps
-    curve = CubicSpline(times_s, points_m, axis=1, bc_type="natural")
-    return gaussian_filter1d(curve(times_s, 2), smoothing_s * fps, axis=1, mode="nearest")
+    curvature = np.swapaxes(NaturalSpline.through(np.swapaxes(points_m, 0, 1), fps).curvature, 0, 1)
+    return gaussian_filter1d(curvature, smoothing_s * fps, axis=1, mode="nearest")
 
 
 def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float, smoothing_s: float) -> np.ndarray:

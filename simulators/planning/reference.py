@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.kinematics import continuous
+from selfcorrect.simulators.body.curves import NaturalSpline
 
 
 @dataclass(frozen=True)
 class Reference:
     """Natural cubic splines through root positions and (renormalised) quaternions of N bodies, held at both ends."""
 
-    root_m: CubicSpline
+    root_m: NaturalSpline
     """Spline to (N, 3)."""
-    quaternions: CubicSpline
+    quaternions: NaturalSpline
     """Spline to (N, L, 4)."""
     seconds: float
     """How long they last."""
@@ -26,21 +26,17 @@ class Reference:
     @classmethod
     def through(cls, root_m: np.ndarray, rotations: np.ndarray, fps: float) -> Self:
         """Root positions (T, N, 3) and rotations (T, N, L, 4) at `fps` frames per second."""
-        times_s = np.arange(len(root_m)) / fps
-        return cls(_natural(times_s, root_m), _natural(times_s, continuous(rotations)), float(times_s[-1]))
+        quaternions = NaturalSpline.through(continuous(rotations), fps)
+        return cls(NaturalSpline.through(root_m, fps), quaternions, (len(root_m) - 1) / fps)
 
     def rotations(self, times_s: np.ndarray) -> np.ndarray:
         """Unit quaternions (S, N, L, 4) at times (S,), which are held within the duration."""
-        raw = self.quaternions(np.clip(times_s, 0.0, self.seconds))
+        raw = self.quaternions.at(np.clip(times_s, 0.0, self.seconds))
         return raw / np.linalg.norm(raw, axis=-1, keepdims=True)
 
     def positions_m(self, times_s: np.ndarray) -> np.ndarray:
         """Root positions (S, N, 3) at times (S,), held within the duration."""
-        return self.root_m(np.clip(times_s, 0.0, self.seconds))
-
-
-def _natural(times_s: np.ndarray, values: np.ndarray) -> CubicSpline:
-    return CubicSpline(times_s, values, bc_type="natural")
+        return self.root_m.at(np.clip(times_s, 0.0, self.seconds))
 
 
 def rotation_velocities(rotations: np.ndarray, step_s: float) -> np.ndarray:

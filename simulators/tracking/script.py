@@ -29,7 +29,7 @@ from selfcorrect.simulators.staging import push_n
 
 @dataclass(frozen=True, eq=False)
 class Planned:
-    """What one body shall do in each of N motions, two frames or more and all of one length."""
+    """What one body shall do in each of N motions, four frames or more and all of one length."""
 
     body: Humanoid
     links: MotionBatch

@@ -18,5 +18,5 @@ def test_a_line_per_command_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: 
     monkeypatch.setattr(startup, "COMMANDS", ("--version", "corect"))
     startup.main(startup.Arguments(repeats=1))
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == ["--version", "corect"]
+    assert [line.split("  ")[0] for line in lines[1:]] == ["a worker", "--version", "corect"]
     assert all(float(line.split()[-2]) > 0 for line in lines[1:])
