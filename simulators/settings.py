@@ -478,7 +478,7 @@ class TrackerSettings:
     @classmethod
     def without_help(cls, engine: str = "mujoco", mass_kg: float | None = None) -> Self:
         """Settings with which muscles and contacts alone hold a body up, on soles that grip like shoes."""
-        soft = EngineSettings(name=engine, friction=0.8, mujoco=MuJoCoSettings(stiffening=1.5))
+        soft = EngineSettings(name=engine, friction=0.8, mujoco=MuJoCoSettings(stiffening=1.0))
         return cls(BodySettings(mass_kg=mass_kg), soft, unaided=WITHOUT_HELP)
 
     @classmethod

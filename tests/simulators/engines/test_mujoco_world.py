@@ -40,12 +40,14 @@ def state(position_m=STILL, orientation=(0.0, 0.0, 0.0, 1.0), velocity_m_s=STILL
 def test_both_engines_read_back_the_state_they_are_given(adult, world):
     body = humanoid(adult)
     rotations, still = poses(body, bodies=3)
+    velocities_rad_s = np.random.default_rng(1).normal(0, 1, still.shape)
     orientation = orientations_to_simulator(np.array([0.1, 0.2, -0.3, 0.9]) / np.linalg.norm([0.1, 0.2, -0.3, 0.9]))
     given = state((1.0, 2.0, 3.0), orientation, (0.1, -0.2, 0.3), (0.5, 0.4, -0.6), bodies=3)
     world.build([body] * 3, STEP_S, [()] * 3)
-    world.reset(given, rotations, still)
+    world.reset(given, rotations, velocities_rad_s)
     for wanted, got in zip(given, world.root(), strict=True):
         assert np.allclose(wanted, got, atol=1e-6)
+    assert np.allclose(world.velocities_rad_s(), velocities_rad_s, atol=1e-6)
     assert np.allclose(world.rotations(), rotations, atol=1e-6)
 
 
