@@ -208,15 +208,27 @@ class Balance:
     ) -> np.ndarray:
         """Targets (N, J, 4) of the joints.
 
-        A standing leg gives way to where its foot is, seen from the pelvis, and turns the pelvis upright; a swinging
-        one keeps its direction in the world, and lands where the body will be.
+        A standing leg gives way to where its foot is, and turns the pelvis upright; a swinging one keeps its direction
+        in the world, and lands where the body will be.
         """
+        script, loaded = self._course.script, self._course.script.loaded[step, 0]
+        moves_m = self._moves_m(step, bodies, away, feet_m, nudges)
+        turns_rad = (script.jacobians[frame, 0] @ moves_m[..., None]).reshape(-1, 2, 3, 3)
+        targets = np.broadcast_to(script.targets[step], (len(moves_m), *script.targets.shape[2:])).copy()
+        legs = composed(targets[:, self._legs], small_rotation(np.clip(turns_rad, -1.0, 1.0)))
+        uprighting = _mixed(loaded, -self._lags.uprighting, 1.0)[:, None]
+        tilt_rad = rotated_back(bodies.root.orientation, -away.tilt_rad)
+        legs[:, :, 0] = composed(small_rotation(uprighting * tilt_rad[:, None]), legs[:, :, 0])
+        targets[:, self._legs] = legs
+        return composed(targets, small_rotation(nudges.turns_rad))
+
+    def _moves_m(self, step: int, bodies: Bodies, away: Away, feet_m: np.ndarray, nudges: Nudges) -> np.ndarray:
+        """How far (N, 2, 3) the targets of the ankles move, seen from the pelvis."""
         script, own = self._course.script, self._settings
         loaded = script.loaded[step, 0]
-        ankles_m = bodies.positions_m[:, self._ankles] - script.ankles_m[step, 0] - away.root_m[:, None]
-        feet_m[..., :2] += min(1.0, self._step_s / self._lags.stand_lag_s) * (ankles_m[..., :2] - feet_m[..., :2])
-        sags_m = away.root_m[:, None, 2] - feet_m[..., 2]
-        feet_m[..., 2] += min(1.0, self._step_s / self._lags.swing_lag_s) * sags_m
+        off_m = bodies.positions_m[:, self._ankles] - script.ankles_m[step, 0] - away.root_m[:, None]
+        feet_m[..., :2] += min(1.0, self._step_s / self._lags.stand_lag_s) * (off_m[..., :2] - feet_m[..., :2])
+        feet_m[..., 2] += min(1.0, self._step_s / self._lags.swing_lag_s) * (away.root_m[:, None, 2] - feet_m[..., 2])
         captured_m = away.captured_m(self._course.centre_m[step, 2])
         lands_m = np.clip(captured_m[:, None] + nudges.step_m, -own.step_limit_m, own.step_limit_m)
         moves_m = np.empty_like(feet_m)
@@ -224,14 +236,7 @@ class Balance:
         far_m = np.hypot(moves_m[..., 0], moves_m[..., 1])
         moves_m[..., :2] *= np.minimum(1.0, own.step_limit_m / np.maximum(far_m, 1e-9))[..., None]
         moves_m[..., 2] = (1.0 - loaded) * np.clip(-feet_m[..., 2], 0.0, own.lift_limit_m)
-        turns_rad = (script.jacobians[frame, 0] @ moves_m[..., None]).reshape(-1, 2, 3, 3)
-        targets = np.broadcast_to(script.targets[step], (len(feet_m), *script.targets.shape[2:])).copy()
-        legs = composed(targets[:, self._legs], small_rotation(np.clip(turns_rad, -1.0, 1.0)))
-        uprighting = _mixed(loaded, -self._lags.uprighting, 1.0)[:, None]
-        tilt_rad = rotated_back(bodies.root.orientation, -away.tilt_rad)
-        legs[:, :, 0] = composed(small_rotation(uprighting * tilt_rad[:, None]), legs[:, :, 0])
-        targets[:, self._legs] = legs
-        return composed(targets, small_rotation(nudges.turns_rad))
+        return moves_m
 
 
 def _mixed(share: np.ndarray, one: np.ndarray | float, other: np.ndarray | float) -> np.ndarray:
