@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import damage
+import numpy as np
 from bad_files import sound
 from harness import Case, random_of, run_command, run_fresh_command, stretched
 
@@ -116,10 +117,56 @@ def _case(seed: int, case: int, folder: Path) -> str:
         "FAULT_ERRNO": str(EIO if kind == "read" else (ENOSPC, EIO, EDQUOT, EROFS)[random.integers(4)]),
         **({"FAULT_STAYS": "1"} if random.random() < 0.5 else {}),
     }  # fmt: skip
+    if case % 5 == 4 and _can_mount(folder):
+        return _small_disk(place, folder, random)
     wrong = (_loop if case % 2 else _correct)(place, folder, faults)
     shutil.rmtree(place)
     told = {name: value for name, value in faults.items() if name.startswith("FAULT") and name != "FAULT_BELOW"}
     return f"{told}: {wrong}" if wrong else ""
+
+
+@functools.cache
+def _can_mount(folder: Path) -> bool:
+    """Whether this process may mount file systems; most may not."""
+    (folder / "mounted").mkdir()
+    if not _mount(folder / "mounted", 1):
+        return False
+    _unmount(folder / "mounted")
+    return True
+
+
+def _mount(folder: Path, kilobytes: int) -> bool:
+    command = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "none", str(folder)]
+    return bool(shutil.which("mount")) and subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def _unmount(folder: Path) -> None:
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def _small_disk(place: Path, folder: Path, random: np.random.Generator) -> str:
+    """A loop on a file system that becomes full; it goes on when there is room."""
+    _short, wanted, _ = damage.references(folder)
+    kilobytes = int(random.integers(8, 120))
+    (place / "run").mkdir()
+    _mount(place / "run", kilobytes)
+    try:
+        command = [sys.executable, "-c", LOOP, str(place / "run"), str(Path(__file__).parent)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=stretched(30))
+        if done.returncode not in (0, 2) or "Traceback" in done.stderr:
+            return f"{kilobytes} kB: ended with {done.returncode}: {done.stderr.strip().splitlines()[-1:]}"
+        if not done.returncode:
+            return f"{kilobytes} kB: was not filled"
+        subprocess.run(["mount", "-o", "remount,size=100m", str(place / "run")], check=True)
+        damage.run(place / "run", 6)
+        got = damage.content_of(place / "run")
+    finally:
+        _unmount(place / "run")
+    shutil.rmtree(place)
+    different = [name for name in wanted if got.get(name) != wanted[name]]
+    return (
+        f"{kilobytes} kB: went on to other files: {different[:3]}" if different or got.keys() != wanted.keys() else ""
+    )
 
 
 def _loop(place: Path, folder: Path, faults: dict[str, str]) -> str:

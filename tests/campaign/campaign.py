@@ -57,7 +57,7 @@ AREAS = {
     "plugins": Area(bad_plugins.plugin_cases, 40),
     "damage": Area(damage.damage_cases, 500),
     "kills": Area(kills.kill_cases, 250, 120, kills.KILLS_PER_CASE),
-    "disks": Area(bad_disks.disk_cases, 100, 120),
+    "disks": Area(bad_disks.disk_cases, 60, 120),
     "options": Area(options.option_cases, 2000, 60),
 }
 """At scale 1, half an hour on two cores that have nothing else to do. Some limits hold for several commands in a row,

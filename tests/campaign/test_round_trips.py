@@ -7,17 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import strategies
 
+from selfcorrect.datasets.files import formats
 from selfcorrect.datasets.files.bvh import clip_of, format_bvh, parse_bvh
 from selfcorrect.datasets.files.open import open_motion, save_motion
-from selfcorrect.errors import InputError
+from selfcorrect.errors import DamagedError, InputError
 from selfcorrect.motion.motion import Motion
+from selfcorrect.storage.digests import sealed, unsealed
 
+FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 EASY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -46,3 +50,72 @@ def test_any_names_are_written_readably_or_refused(motion: Motion, suffix: str, 
         save_motion(path, motion)
     if path.exists():
         assert len(open_motion(path, any_body=True).motions[0]) == len(motion)
+
+
+@pytest.mark.parametrize("kind", ["bvh", "amass", "humanml3d", "joints", "gltf", "vrma", "usd"])
+@given(motion=strategies.motions(strategies.ANY_NAMES))
+@FEW
+def test_every_writer_writes_what_is_read_again_or_says_why_not(kind: str, motion: Motion, tmp_path: Path) -> None:
+    form = formats.named(kind)
+    path = tmp_path / f"a{form.suffixes[0]}"
+    path.unlink(missing_ok=True)
+    with suppress(InputError):
+        save_motion(path, motion, kind)
+    assert [one.name for one in tmp_path.iterdir()] in ([], [path.name])
+    if path.exists() and form.reader:
+        again = open_motion(path, any_body=True).motions[0]
+        assert np.isfinite(again.root_m).all()
+        assert np.isfinite(again.rotations).all()
+
+
+def read_or_refused(path: Path) -> tuple[tuple[Motion, ...], str]:
+    """The motions of a file, or none and why."""
+    try:
+        return open_motion(path, any_body=True).motions, ""
+    except InputError as error:
+        return (), str(error)
+
+
+@given(content=st.binary(max_size=400), name=st.sampled_from(strategies.FILE_NAMES))
+@EASY
+def test_any_bytes_are_read_or_refused_by_the_files_name(content: bytes, name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(strategies.BEGINNINGS[path.suffix] + content)
+    motions, sentence = read_or_refused(path)
+    assert motions or str(path) in sentence
+
+
+@given(arrays=strategies.npz_files())
+@EASY
+def test_any_arrays_are_read_or_refused_by_the_files_name(arrays: dict[str, np.ndarray], tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, **arrays)
+    motions, sentence = read_or_refused(path)
+    assert motions or str(path) in sentence
+    assert all(np.isfinite(motion.rotations).all() for motion in motions)
+
+
+@given(
+    values=st.dictionaries(
+        st.text(max_size=8),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+        ),
+        max_size=5,
+    ),
+    at=st.integers(0, 10**6),
+    bit=st.integers(0, 7),
+)
+@EASY
+def test_a_sealed_file_is_what_was_written_or_is_refused(
+    values: dict[str, object], at: int, bit: int, tmp_path: Path
+) -> None:
+    path, content = tmp_path / "a.json", sealed(values)
+    path.write_bytes(content)
+    assert unsealed(path) == values
+    damaged = bytearray(content)
+    damaged[at % len(content)] ^= 1 << bit
+    path.write_bytes(damaged)
+    with suppress(DamagedError):
+        assert unsealed(path) == values

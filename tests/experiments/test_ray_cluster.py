@@ -175,10 +175,10 @@ def test_ctrl_c_stops_the_clusters_work_and_another_engine_goes_on(tmp_path: Pat
         assert driver.poll() is None
         time.sleep(0.05)
     driver.send_signal(signal.SIGINT)
-    _, told = driver.communicate(timeout=60)
+    _, told = driver.communicate(timeout=300)
     assert driver.returncode == 130
     assert "the same command continues" in told
-    until = time.monotonic() + 20
+    until = time.monotonic() + 200
     while any(Path(f"/proc/{process}").exists() for process in started):
         assert time.monotonic() < until
         time.sleep(0.1)

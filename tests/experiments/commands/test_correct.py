@@ -486,7 +486,7 @@ def test_a_killed_run_leaves_whole_files_and_is_finished_by_the_next(folder: Pat
     (folder / "temporary").mkdir()
     environment = {**os.environ, "TMPDIR": str(folder / "temporary")}
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline and not list((folder / "corrected").glob("*.bvh")):
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
@@ -494,9 +494,7 @@ def test_a_killed_run_leaves_whole_files_and_is_finished_by_the_next(folder: Pat
     left = sorted((folder / "corrected").glob("*.bvh"))
     assert left
     assert all(len(read_bvh(path).motion) == 45 for path in left)
-    deadline = time.monotonic() + 60
-    while main(["correct", "many"]) == 2 and time.monotonic() < deadline:  # until the workers noticed
-        time.sleep(0.3)
+    assert main(["correct", "many"]) == 0  # at once: the workers end with the program
     assert len(list((folder / "corrected").glob("*.bvh"))) == 12
     assert not list((folder / "corrected").rglob(".*.tmp"))
     assert not list((folder / "temporary").iterdir())

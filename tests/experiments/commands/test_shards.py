@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -218,15 +219,19 @@ def test_a_killed_run_goes_on_where_it_was(folder: Path) -> None:
     shard("--motions-per-shard", "1")
     command = [sys.executable, "-m", "selfcorrect.experiments.cli", "correct", "shards", "--kinematic", "-o"]
     subprocess.run([*command, "whole"], capture_output=True, check=False)
-    with subprocess.Popen([*command, "killed", "--workers", "2"], stderr=subprocess.DEVNULL) as process:
-        _wait_for(folder / "killed" / ".ledger", files=3)
-        process.send_signal(signal.SIGKILL)
-    assert len(os.listdir(folder / "killed" / ".ledger")) < len(os.listdir(folder / "whole" / ".ledger"))
+    for _ in range(20):  # until it was killed in the middle, which a busy machine may miss
+        shutil.rmtree(folder / "killed", ignore_errors=True)
+        with subprocess.Popen([*command, "killed", "--workers", "2"], stderr=subprocess.DEVNULL) as process:
+            _wait_for(folder / "killed" / ".ledger", files=3)
+            process.send_signal(signal.SIGKILL)
+        if unfinished := len(os.listdir(folder / "killed" / ".ledger")) < len(os.listdir(folder / "whole" / ".ledger")):
+            break
+    assert unfinished
     subprocess.run([*command, "killed"], capture_output=True, check=False)
     assert contents("killed") == contents("whole")
 
 
-def _wait_for(folder: Path, files: int, limit_s: float = 60) -> None:
+def _wait_for(folder: Path, files: int, limit_s: float = 300) -> None:
     end = time.monotonic() + limit_s
     while not (folder.is_dir() and len(os.listdir(folder)) >= files):
         assert time.monotonic() < end, f"{folder} did not fill"

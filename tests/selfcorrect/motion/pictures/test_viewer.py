@@ -87,17 +87,17 @@ def test_it_plays_and_pauses(viewer: Viewer) -> None:
 
 def test_a_browser_gets_the_page(viewer: Viewer) -> None:
     time.sleep(0.2)
-    with urllib.request.urlopen(f"http://localhost:{viewer.server.get_port()}", timeout=10) as page:
+    with urllib.request.urlopen(f"http://localhost:{viewer.server.get_port()}", timeout=100) as page:
         assert page.status == 200
         assert b"<html" in page.read().lower()
 
 
 def test_only_this_machine_sees_the_viewer(viewer: Viewer) -> None:
     port = viewer.server.get_port()
-    with socket.create_connection(("127.0.0.1", port), timeout=5):
+    with socket.create_connection(("127.0.0.1", port), timeout=100):
         pass
     with pytest.raises(OSError, match="refused"):
-        socket.create_connection(("127.0.0.2", port), timeout=5)
+        socket.create_connection(("127.0.0.2", port), timeout=100)
 
 
 def test_an_address_of_another_machine_is_refused(motion: Motion) -> None:
