@@ -1,0 +1,140 @@
+"""Recipes for clusters: what can be told of them without the cluster."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tyro
+
+from selfcorrect.experiments.commands.motion import MotionCommand
+
+jsonschema = pytest.importorskip("jsonschema", reason="comes with the extra `ray`")
+yaml = pytest.importorskip("yaml", reason="comes with the extra `dev`")
+
+ROOT = Path(__file__).resolve().parents[1]
+RECIPES = ROOT / "examples" / "cluster"
+
+
+def strict(required: str = "", **properties: Any) -> dict[str, Any]:
+    """An object with these properties and no others."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": required.split(),
+        "additionalProperties": False,
+    }
+
+
+def many(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items, "minItems": 1}
+
+
+TEXT, COUNT, YES = {"type": "string"}, {"type": "integer", "minimum": 0}, {"type": "boolean"}
+TEXTS = {"type": "object", "additionalProperties": TEXT}
+CONTAINER = strict(
+    "name image resources",
+    name=TEXT,
+    image=TEXT,
+    env=many(strict("name value", name=TEXT, value=TEXT)),
+    resources=strict("requests limits", requests=TEXTS, limits=TEXTS),
+    volumeMounts=many(strict("name mountPath", name=TEXT, mountPath=TEXT)),
+)
+CLAIM = strict("claimName", claimName=TEXT)
+POD = strict(
+    "containers",
+    containers=many(CONTAINER),
+    nodeSelector=TEXTS,
+    volumes=many(strict("name persistentVolumeClaim", name=TEXT, persistentVolumeClaim=CLAIM)),
+)
+TEMPLATE = strict("spec", spec=POD)
+GROUP = strict(
+    "groupName minReplicas maxReplicas rayStartParams template",
+    groupName=TEXT, replicas=COUNT, minReplicas=COUNT, maxReplicas=COUNT, numOfHosts=COUNT, rayStartParams=TEXTS,
+    template=TEMPLATE,
+)  # fmt: skip
+CLUSTER = strict(
+    "headGroupSpec",
+    rayVersion=TEXT,
+    enableInTreeAutoscaling=YES,
+    suspend=YES,
+    headGroupSpec=strict("rayStartParams template", serviceType=TEXT, rayStartParams=TEXTS, template=TEMPLATE),
+    workerGroupSpecs=many(GROUP),
+)
+RAY_JOB = strict(
+    "apiVersion kind metadata spec",
+    apiVersion={"const": "ray.io/v1"},
+    kind={"const": "RayJob"},
+    metadata=strict("name", name=TEXT),
+    spec=strict(
+        "entrypoint rayClusterSpec",
+        entrypoint=TEXT, backoffLimit=COUNT, activeDeadlineSeconds=COUNT, shutdownAfterJobFinishes=YES,
+        ttlSecondsAfterFinished=COUNT, suspend=YES, rayClusterSpec=CLUSTER,
+        submissionMode={"enum": ["K8sJobMode", "HTTPMode", "InteractiveMode"]},
+    ),
+)  # fmt: skip
+"""The fields of KubeRay's v1 types (`rayjob_types.go`, `raycluster_types.go`) that a recipe may need, and no others."""
+
+
+def manifest() -> tuple[dict[str, Any], dict[str, Any]]:
+    job, claim = yaml.safe_load_all((RECIPES / "kuberay.yaml").read_text())
+    return job, claim
+
+
+def test_the_kubernetes_manifest_has_the_fields_that_kuberay_knows():
+    job, claim = manifest()
+    jsonschema.validate(job, RAY_JOB)
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    cluster = job["spec"]["rayClusterSpec"]
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        (volume,) = group["template"]["spec"]["volumes"]
+        assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+        (container,) = group["template"]["spec"]["containers"]
+        assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"]}
+        assert {"name": "RAY_USAGE_STATS_ENABLED", "value": "0"} in container["env"]
+
+
+def test_the_kubernetes_manifest_runs_a_command_that_there_is_on_its_volume():
+    job, _ = manifest()
+    program, name, *options = job["spec"]["entrypoint"].split()
+    assert (program, name) == ("selfcorrect", "motion")
+    command = tyro.cli(MotionCommand, args=options)
+    assert command.where.cluster == "auto"
+    assert str(command.out).startswith("/runs/")
+
+
+def test_recipes_use_the_version_of_ray_that_is_tested():
+    pinned = next(line for line in (ROOT / "constraints.txt").read_text().split() if line.startswith("ray=="))
+    version = pinned.removeprefix("ray==")
+    job, _ = manifest()
+    assert job["spec"]["rayClusterSpec"]["rayVersion"] == version
+    assert f"FROM rayproject/ray:{version}-" in (RECIPES / "Dockerfile").read_text()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+def test_the_batch_script_starts_ray_on_every_node_and_hands_its_words_on(tmp_path: Path):
+    """Against stand-ins for Slurm's programs and for Ray, as the first of two nodes."""
+    for name, script in {
+        "scontrol": 'printf "node1\\nnode2\\n"',
+        "getent": 'echo "10.0.0.1 STREAM $2"',
+        "srun": 'shift; exec "$@"',
+        "ray": 'printf "%s\\n" "$@"; echo "$RAY_AUTH_MODE $RAY_USAGE_STATS_ENABLED ${#RAY_AUTH_TOKEN}"',
+        "python": "echo 0123456789abcdef",
+    }.items():
+        path = tmp_path / name
+        path.write_text(f"#!/bin/bash\n{script}\n")
+        path.chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path}:/usr/bin:/bin", "SLURM_JOB_NODELIST": "node[1-2]", "SLURM_JOB_ID": "7",
+        "SLURM_NODEID": "0", "SLURM_JOB_NUM_NODES": "2", "SLURM_CPUS_ON_NODE": "4",
+    }  # fmt: skip
+    words = ["motion", "--out", "a folder"]
+    command = ["bash", str(RECIPES / "slurm.sh"), *words]
+    told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.splitlines()
+    assert told == [
+        "symmetric-run", "--address", "10.0.0.1:20007", "--min-nodes", "2", "--num-cpus", "4",
+        "--", "selfcorrect", *words, "--cluster", "auto", "token 0 16",
+    ]  # fmt: skip
