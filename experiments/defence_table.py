@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from selfcorrect.registry import Registry, Row
 
 _BUILT = "selfcorrect.experiments.defences"
-_OWN = "this project"
+OWN = "this project"
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class DefenceRow(Row):
     """Its information beyond the current model."""
     cost: str = "not known"
     """Sampling and training per generation, in units of an undefended loop."""
-    source: str = _OWN
+    source: str = OWN
     """Where it was published."""
     claim: str = ""
     """What was claimed there, one clause."""
@@ -147,7 +147,7 @@ DEFENCES = Registry(
             "Mean and deviations of each label held at the parents'.",
             knows="the parent set",
             cost="1",
-            source="this project",
+            source=OWN,
             claim="variance does not shrink",
         ),
         DefenceRow(
@@ -165,7 +165,7 @@ DEFENCES = Registry(
             "Control: twice the optimiser steps.",
             knows="nothing",
             cost="2 × training",
-            source="this project",
+            source=OWN,
             claim="matched compute",
         ),
     ],

@@ -1,6 +1,7 @@
-"""Runs every toy loop in full and keeps what the theory gallery shows: `python docs/tools/toys.py`, half an hour.
+"""Runs toy loops in full and keeps what the theory gallery shows: `python docs/tools/toys.py`, in under an hour.
 
-Writes docs/pictures/toys/NAME-0.svg … and docs/tools/toys.json.
+Names choose some of them: `python docs/tools/toys.py lineages`. Writes docs/pictures/toys/NAME-0.svg … and
+docs/tools/toys.json.
 """
 
 from __future__ import annotations
@@ -8,8 +9,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
 import torch
+import tyro
 
 from selfcorrect.experiments.toy.drawing import draw
 from selfcorrect.experiments.toy.gallery import Exhibit
@@ -36,12 +39,15 @@ def keep(name: str, shown: Exhibit) -> dict[str, object]:
     }
 
 
-def main() -> None:
+def main(names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()) -> None:
+    """Run the named loops, or all."""
     torch.set_num_threads(1)
     PICTURES.mkdir(parents=True, exist_ok=True)
-    shown = {name: keep(name, exhibit(name, settings_of(name))) for name in TOYS.names}
+    kept = json.loads(SUMMARY.read_text()) if SUMMARY.exists() else {}
+    kept |= {name: keep(name, exhibit(name, settings_of(name))) for name in names or TOYS.names}
+    shown = {name: kept[name] for name in TOYS.names if name in kept}
     SUMMARY.write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    tyro.cli(main)

@@ -14,26 +14,28 @@ from selfcorrect.storage.memory import MemoryStore
 from selfcorrect.storage.protocol import Generation
 
 Curves: TypeAlias = dict[str, dict[str, np.ndarray]]  # arm → quantity → (S, T + 1), generation 0 first
-Comparison: TypeAlias = tuple[Task, Mapping[str, Plan]]
+Arms: TypeAlias = Mapping[str, "Plan | tuple[Task, Plan]"]  # plans, some with a task of their own
+Comparison: TypeAlias = tuple[Task, Arms]
 
 
 def run_arms(
     task: Task,
-    plans: Mapping[str, Plan],
+    arms: Arms,
     stream: Stream,
     observe: Callable[[str, Generation], None] = lambda arm, generation: None,
 ) -> Curves:
-    """Run every plan from one shared generation 0; seeds are the replicates in the model's events.
+    """Run every arm from one shared generation 0; seeds are the replicates in the model's events.
 
     A quantity is what `task.evaluate` measures, a number or one per replicate, or what the loop does of itself.
     observe: called with the arm's name after each generation from 1 on.
     """
     first = MemoryStore()
     train_first_generation(task, first, stream)
-    total = sum(plan.generations for plan in plans.values())
+    plans = {name: arm if isinstance(arm, tuple) else (task, arm) for name, arm in arms.items()}
+    total = sum(plan.generations for _, plan in plans.values())
     curves = {}
     with tqdm(total=total, unit="generation", leave=False, disable=None) as bar:
-        for name, plan in plans.items():
+        for name, (own_task, plan) in plans.items():
             bar.set_description(name)
             store = MemoryStore()
 
@@ -41,7 +43,7 @@ def run_arms(
                 observe(arm, generation)
                 bar.update()
 
-            run_loop(task, plan, store, first, stream, finished)
+            run_loop(own_task, plan, store, first, stream, finished)
             curves[name] = _curves(first, store, plan.generations)
     return curves
 
