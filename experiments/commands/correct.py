@@ -106,6 +106,8 @@ class CorrectCommand:
             self.scene,
         )
         if self._holds_shards():
+            if self.report is not None:
+                raise SettingError(f"{self.report}: of shards, tables in {self.out} tell what became of each motion")
             return correct_shards_and_tell(ShardsTask(self.inputs[0], self.out, settings), where)
         out = Path(self.out)
         report = self.report or out / "report.json"

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from selfcorrect.bugs import sentence_of
+from selfcorrect.datasets.files.motion_file import Reading
 from selfcorrect.datasets.shards.manifest import SHARD, ShardFacts, opened, read_manifest, write_manifest
 from selfcorrect.datasets.shards.schema import Entry, Shard, write_shard
 from selfcorrect.errors import CorrectorError, InputError, SettingError
@@ -63,6 +64,10 @@ class ShardsTask:
         for name in ("video", "retime"):
             if getattr(self.settings, name):
                 raise SettingError(f"--{name} is for motion files, and {self.source} holds shards")
+        if self.settings.reading != Reading():
+            raise SettingError(
+                f"{self.source}: shards tell all that reading needs; leave out fps, up, units and body model"
+            )
 
     def told(self) -> dict[str, object]:
         """All that the result depends on beside the shards' content."""

@@ -206,6 +206,8 @@ def test_nothing_is_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]
         (["correct", "clips", "shards"], "shards are corrected alone"),
         (["correct", "clips", "-o", "s3://motions/fixed"], "only shards are written to an address"),
         (["correct", "shards", "-o", "films", "--video"], "--video is for motion files"),
+        (["correct", "shards", "-o", "fixed", "--fps", "30"], "shards tell all that reading needs"),
+        (["correct", "shards", "-o", "fixed", "--report", "report.json"], "tables in fixed tell"),
         (["data", "shard", "clips", "-o", "shards"], "belongs to another task. sizes.motions is 3"),
         (["data", "merge", "clips", "-o", "merged"], "no shards of motions are here"),
     ):
