@@ -62,6 +62,7 @@ class PyBulletWorld:
         rows = [values.tolist() for values in (*roots, rotations, velocities_rad_s)]
         for simulation, *row in zip(self._used, *rows, strict=True):
             simulation.reset(*row)
+        self._roots = np.array([simulation.root() for simulation in self._used])
 
     def step(
         self,
@@ -72,14 +73,16 @@ class PyBulletWorld:
         torque_nm: np.ndarray,
     ) -> None:
         """Set motors, torques and root wrenches, which all last for one step, then advance."""
-        rows = [values.tolist() for values in (targets, torques_nm, force_n, torque_nm)]
+        centres_m = self._roots[: len(targets), :3]
+        rows = [values.tolist() for values in (targets, torques_nm, centres_m, force_n, torque_nm)]
         for body in running:
             self._used[body].step(*(row[body] for row in rows))
+            self._roots[body] = self._used[body].root()
 
     def root(self) -> RootState:
         """State of the roots."""
-        numbers = np.array([simulation.root() for simulation in self._used])
-        return RootState(*np.split(numbers, (3, 7, 10), axis=1))
+        roots = self._roots.copy()
+        return RootState(roots[:, :3], roots[:, 3:7], roots[:, 7:10], roots[:, 10:])
 
     def rotations(self) -> np.ndarray:
         """Rotations of all joints."""
@@ -199,8 +202,10 @@ class Simulation:
         pybullet.resetBaseVelocity(self.body_id, velocity_m_s, angular_rad_s, **client)
         pybullet.resetJointStatesMultiDof(self.body_id, self._joints, rotations, velocities_rad_s, **client)
 
-    def step(self, targets: PerJoint, torques_nm: PerJoint, force_n: Numbers, torque_nm: Numbers) -> None:
-        """Set motors, torques and the root wrench, then advance."""
+    def step(
+        self, targets: PerJoint, torques_nm: PerJoint, centre_m: Numbers, force_n: Numbers, torque_nm: Numbers
+    ) -> None:
+        """Set motors, torques and the root wrench, a force at the root's centre of mass, then advance."""
         client, body, joints = self.client, self.body_id, self._joints
         pybullet.setJointMotorControlMultiDofArray(
             body,
@@ -216,7 +221,6 @@ class Simulation:
         pybullet.setJointMotorControlMultiDofArray(
             body, joints, pybullet.TORQUE_CONTROL, forces=torques_nm, physicsClientId=client
         )
-        centre_m, _ = pybullet.getBasePositionAndOrientation(body, physicsClientId=client)
         pybullet.applyExternalForce(body, -1, force_n, centre_m, pybullet.WORLD_FRAME, physicsClientId=client)
         pybullet.applyExternalTorque(body, -1, torque_nm, pybullet.WORLD_FRAME, physicsClientId=client)
         pybullet.stepSimulation(physicsClientId=client)
