@@ -127,7 +127,10 @@ def _print_list(what: str, lines: Sequence[str], shown: int = 20) -> None:
 
 @dataclass(frozen=True)
 class Convert:
-    """Turn motion files into another format; files that cannot be read are told of, and the others go on."""
+    """Turn motion files into another format; files that cannot be read are told of, and the others go on.
+
+    Of a set of shards, each motion becomes a file under its name.
+    """
 
     sources: tyro.conf.Positional[tuple[Path, ...]]
     out: Path
@@ -140,9 +143,17 @@ class Convert:
         must_exist(self.sources)
         kind = formats.named(self.to)
         from selfcorrect.datasets.files.open import motion_files
+        from selfcorrect.datasets.shards.manifest import has_manifest
+        from selfcorrect.experiments.data.unpacking import unpack
+        from selfcorrect.storage.places import LocalPlace
 
-        jobs = [(file, self._target(root, file, kind)) for root in self.sources for file in motion_files(root)]
-        if not jobs:
+        sets = [root for root in self.sources if has_manifest(LocalPlace(root))]
+        for root in sets:
+            for name, target in unpack(LocalPlace(root), self.out, kind, self.overwrite):
+                print(f"{root}/{name} → {target}")
+        files = [root for root in self.sources if root not in sets]
+        jobs = [(file, self._target(root, file, kind)) for root in files for file in motion_files(root)]
+        if not jobs and not sets:
             raise InputError(f"{', '.join(map(str, self.sources))}: no motion files here")
         check_targets(jobs, lambda _: self.overwrite, ANOTHER)
         taken = [path for job in jobs for path in job]

@@ -18,15 +18,18 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from selfcorrect.datasets.files.open import save_motion
+from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.load import load_motions
-from selfcorrect.datasets.shards.manifest import MANIFEST, opened, read_manifest
+from selfcorrect.datasets.shards.manifest import MANIFEST, opened, read_manifest, write_manifest
+from selfcorrect.datasets.shards.planning import Sizes
 from selfcorrect.datasets.shards.schema import Entry
+from selfcorrect.datasets.shards.writing import put_shards
 from selfcorrect.experiments.cli import main
 from selfcorrect.motion.correction.pieces import correct_long
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector
-from selfcorrect.storage.places import place
+from selfcorrect.storage.places import LocalPlace, place
 
 MOTIONS = 7
 
@@ -195,6 +198,28 @@ def test_damaged_and_unfinished_sets_are_told_of_and_the_rest_goes_on(
     assert main(["correct", "shards", "-o", "whole", "--kinematic"]) == 1
     assert contents("fixed") == contents("whole")
     assert main(["verify", "whole"]) == 0
+
+
+def test_shards_become_files_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shard()
+    assert main(["data", "convert", "shards", "--out", "files"]) == 0
+    files = {path.relative_to("files").as_posix() for path in Path("files").rglob("*") if path.is_file()}
+    assert files == {f"{Path(entry.name).with_suffix('.bvh')}" for entry in entries("shards")}
+    given = {f"{Path(entry.name).with_suffix('.bvh')}": entry.motion for entry in entries("shards")}
+    for name in files - {"short.bvh"}:
+        again = open_motion(Path("files") / name, any_body=True).motion
+        np.testing.assert_allclose(joint_positions(again), joint_positions(given[name]), atol=1e-5)
+    capsys.readouterr()
+    assert main(["data", "convert", "shards", "--out", "files"]) == 2
+    assert "exists and was not written by this command" in capsys.readouterr().err
+
+
+def test_a_name_in_a_shard_leads_nowhere_else(folder: Path, walk: Motion, capsys: pytest.CaptureFixture[str]) -> None:
+    out = LocalPlace(folder / "evil")
+    write_manifest(out, put_shards(out, 0, [Entry("../../evil", walk)], Sizes()))
+    assert main(["data", "convert", "evil", "--out", "files"]) == 2
+    assert "leads out of this folder" in capsys.readouterr().err
+    assert not (folder.parent / "evil.bvh").exists()
 
 
 def test_nothing_is_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
