@@ -84,7 +84,9 @@ class CheckCommand:
         self._tell(words)
         if self.picture and any(checked.broken for checked in done):
             reports.draw_worst(self.picture, done, reading)
-        return 2 if any(checked.error for checked in done) else int(any(checked.broken for checked in done))
+        if unread := sum(bool(checked.error) for checked in done):
+            raise InputError(f"{unread} of {len(done)} files could not be read")
+        return int(any(checked.broken for checked in done))
 
     def _tell(self, words: str) -> None:
         if self.out is None:

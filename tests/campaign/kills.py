@@ -75,12 +75,20 @@ def cache(folder: Path) -> None:
     open_cache(CacheSettings("amass", Path("amass"), clips_per_shard=1), Path("cache"), workers=1, progress=False)
 
 
+def shards(folder: Path) -> None:
+    """Motions as shards, and these corrected."""
+    os.chdir(folder)
+    made = main(["data", "shard", "data", "-o", "shards", "--motions-per-shard", "1"])
+    sys.exit(made or main(["correct", "shards", "-o", "corrected", "--kinematic"]))
+
+
 _MOTION = (
     *("motion", "--preset", "quick", "--data", "data", "--out", "run", "--generations", "2", "--real-count", "8"),
     *("--judged-count", "12", "--steps", "1", "--initial-steps", "1", "--workers", "1", "--wandb", "off"),
 )
 WORKS: dict[str, tuple[Callable[[Path], None], int]] = {
-    "loop": (loop, 450),
+    "loop": (loop, 400),
+    "shards": (shards, 50),
     "motion": (motion, 50),
     "motion command": (command(*_MOTION), 25),
     "toy": (command("toy", "weighting", "--quick", "--out", "out"), 50),
@@ -99,7 +107,7 @@ def _content(folder: Path) -> Mapping[str, bytes]:
     return {
         str(path.relative_to(folder)): _without_times(path.read_bytes().replace(str(folder).encode(), b""), path.suffix)
         for path in paths
-        if not {".records", "data", "amass"} & set(path.relative_to(folder).parts)
+        if not {".records", ".ledger", "data", "amass"} & set(path.relative_to(folder).parts)
     }
 
 

@@ -60,6 +60,9 @@ def test_what_cannot_be_read_ends_with_2(folder: Path, run: Run, capsys: pytest.
     assert printed.endswith("1 unreadable\n")
     assert run("missing.bvh")[0] == 2
     assert run()[0] == 2
+    capsys.readouterr()
+    assert main(["check", "good.bvh", "broken.bvh", "-o", "found.txt"]) == 2
+    assert capsys.readouterr().err.endswith("selfcorrect: 1 of 2 files could not be read\n")
 
 
 def test_findings_are_written_as_json_and_junit(folder: Path, run: Run) -> None:
