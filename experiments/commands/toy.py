@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from selfcorrect.experiments.commands.inputs import must_exist
+from selfcorrect.experiments.targets import place_of
 from selfcorrect.experiments.toy.table import TOYS, chosen
 from selfcorrect.experiments.where import Cluster, Where
 
@@ -44,4 +45,4 @@ class ToyCommand:
         where = Where(self.workers, cluster=self.where)
         from selfcorrect.experiments.toy.loops import run_loops
 
-        run_loops(names, self.out.resolve(), where, quick=self.quick, seed=self.seed, text=self.text, mnist=self.mnist)
+        run_loops(names, place_of(self.out), where, quick=self.quick, seed=self.seed, text=self.text, mnist=self.mnist)

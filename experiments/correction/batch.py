@@ -102,7 +102,7 @@ def _results(tasks: Sequence[FileTask], out: Path, settings: Settings, where: Wh
     if waiting:
         jobs = [Job(task.name, correct_file, (task, settings), 1) for task in waiting]
         try:
-            run_jobs(jobs, where, "correct", unit="motion", folder=out.resolve())
+            run_jobs(jobs, where, "correct", unit="motion", folder=place_of(out))
         except JobsError as error:
             _record_failures(waiting, error.failed)
     results = (Result.load(task.record) for task in tasks)
