@@ -14,6 +14,7 @@ from selfcorrect.experiments.correction.report import Result, is_report, table, 
 from selfcorrect.experiments.jobs import Job, require_runner, run_jobs
 from selfcorrect.experiments.targets import check_targets, place_of
 from selfcorrect.experiments.where import Where
+from selfcorrect.simulators.judge import UNEXPLAINED_BODYWEIGHTS
 from selfcorrect.storage.files import remove_leftovers
 from selfcorrect.storage.run_folder import FolderLock, explain_write_error
 
@@ -121,6 +122,10 @@ def _trouble(result: Result) -> int:
     return ("failed", "rejected", "partly", "accepted").index(result.verdict)
 
 
+def _unexplained(result: Result) -> bool:
+    return result.help.get("unexplained_force_bodyweights", 0.0) > UNEXPLAINED_BODYWEIGHTS
+
+
 def _closing(results: Sequence[Result], out: Path) -> list[str]:
     accepted = [result for result in results if result.verdict == "accepted"]
     partly = [result for result in results if result.verdict == "partly"]
@@ -129,6 +134,8 @@ def _closing(results: Sequence[Result], out: Path) -> list[str]:
     for result in partly:
         left = [index for index, motion in enumerate(result.motions) if motion["verdict"] != "accepted"]
         lines.append(f"{result.name}: {len(left)} of {len(result.motions)} motions stay as they came: {left}")
+    if pushed := [result.name for result in accepted if _unexplained(result)]:
+        lines.append(f"neither floor nor muscles explain how these move ({len(pushed)}): {', '.join(pushed)}")
     lines += [f"{result.name}: {result.moved_because}" for result in results if result.moved_because]
     if others:
         lines.append(f"not corrected ({len(others)}): {', '.join(result.name for result in others)}")

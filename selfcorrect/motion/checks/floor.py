@@ -14,7 +14,8 @@ LOW_M, OTHERS_LOW_M = 0.05, 0.03
 
 
 HIGH_M, _FALLING = 0.05, 0.5
-"""A body so high has left the floor; in flight, on average until it is back, it falls at this share of g or more."""
+"""A body so high has left the floor; in flight, until it is back, it falls at this share of g or more, on average and
+most of the time."""
 
 _WHILE_S, _CARRIED_S = 0.7, 0.3
 """Time within which something must stand still, and for how much of it soles must carry the body to tell."""
@@ -35,7 +36,8 @@ def hover_m(sight: Sight) -> Measured:
         return Measured.nothing()
     values = np.zeros(len(sight))
     for start, stop in runs(sight.clear_m > HIGH_M):
-        if sight.falls_m_s2[start:stop].mean() < _FALLING * GRAVITY_M_S2:
+        falls_m_s2 = sight.falls_m_s2[start:stop]  # who is lifted and let down falls as much on average
+        if min(falls_m_s2.mean(), np.median(falls_m_s2)) < _FALLING * GRAVITY_M_S2:
             values[start:stop] = sight.clear_m[start:stop]
     return Measured(values[:, None], ("body",))
 

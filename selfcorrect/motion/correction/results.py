@@ -80,6 +80,8 @@ class NoteKind(StrEnum):
     """The motion stands on several heights, of which the lowest is at y = `value` metres."""
     MOVED_FAR = "moved far"
     """A joint was moved by `value` metres, further than errors of captures are wide, mostly for what `words` say."""
+    UNEXPLAINED = "unexplained"
+    """It moves as if pushed by `value` body weights, which neither floor nor muscles explain."""
     OTHER = "other"
     """What `words` say."""
 
@@ -88,6 +90,7 @@ _NOTES = {
     NoteKind.HEIGHT_KEPT: "height left alone",
     NoteKind.LOWEST_GROUND: "the lowest ground lies at {value:.2f} m",
     NoteKind.MOVED_FAR: "moved by up to {value:.2f} m: {words}",
+    NoteKind.UNEXPLAINED: "moves as if pushed by {value:.1f} body weights: its pace is not gravity's or its feet glide",
     NoteKind.OTHER: "{words}",
 }
 

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.correction.results import NoteKind
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.corrector import KinematicCorrector
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 
 CORRECT = KinematicCorrector()
 
@@ -68,3 +68,12 @@ def test_leaps_are_not_pulled_back(clips: dict[str, Motion]) -> None:
     for scale in (1.5, 2.0):
         travel = np.array([scale, 1.0, scale])
         assert furthest_m(replace(jump, root_m=jump.root_m * travel)) < 0.2
+
+
+def test_what_neither_floor_nor_muscles_explain_is_told(clips: dict[str, Motion]) -> None:
+    """A run at twice its pace, feet sliding along, against the run itself."""
+    run = clips["run"]
+    hurried = replace(run, fps=2 * run.fps, root_m=run.root_m * np.array([0.5, 1.0, 0.5]))
+    notes = [{note.kind for note in PhysicsCorrector()([motion])[0].notes} for motion in (clips["walk"], hurried)]
+    assert NoteKind.UNEXPLAINED not in notes[0]
+    assert NoteKind.UNEXPLAINED in notes[1]
