@@ -352,7 +352,7 @@ def test_a_motion_that_physics_cannot_follow_is_rejected_with_its_frame(folder: 
     [
         (["nowhere.bvh"], "nowhere.bvh: no such file or folder"),
         (["empty"], "empty: no motion files (.bvh, .npz, .npy, "),
-        (["clips", "--strength", "brutal"], "strength must be one of faithful, balanced, physical or a number"),
+        (["clips", "--strength", "brutal"], "must be one of faithful, balanced, physical, unaided or a number"),
         (["clips", "--strength", "1.5"], "a number from 0 to 1, got '1.5'"),
         (["clips", "--mass-kg", "-70"], "mass-kg must be from 1 to 1000, got -70"),
         (["clips", "--mass-kg", "inf"], "mass-kg must be from 1 to 1000, got inf"),
