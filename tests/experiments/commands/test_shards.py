@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +25,9 @@ from selfcorrect.datasets.shards.planning import Sizes
 from selfcorrect.datasets.shards.schema import Entry
 from selfcorrect.datasets.shards.writing import put_shards
 from selfcorrect.experiments.cli import main
+from selfcorrect.experiments.correction.correct_file import Settings
 from selfcorrect.motion.correction.pieces import correct_long
+from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector
@@ -198,6 +200,37 @@ def test_damaged_and_unfinished_sets_are_told_of_and_the_rest_goes_on(
     assert main(["correct", "shards", "-o", "whole", "--kinematic"]) == 1
     assert contents("fixed") == contents("whole")
     assert main(["verify", "whole"]) == 0
+
+
+def test_one_motion_that_breaks_a_corrector_leaves_the_others_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shard("--motions-per-shard", "100")
+    sound = KinematicCorrector()
+
+    def breaking(motions: Sequence[Motion]) -> list[CorrectedMotion]:
+        if any(Path(motion.source).name == "1.bvh" for motion in motions):
+            raise ZeroDivisionError("of a corrector")
+        corrections = sound(motions)
+        return [
+            replace(each, motion=replace(each.motion, root_m=each.motion.root_m + np.nan))
+            if Path(each.motion.source).name == "2.bvh"
+            else each
+            for each in corrections
+        ]
+
+    monkeypatch.setattr(Settings, "corrector", lambda settings: breaking)
+    assert main(["correct", "shards", "-o", "broken", "--kinematic"]) == 1
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    assert main(["correct", "shards", "-o", "whole", "--kinematic"]) == 1
+    failures = {row["name"]: row for row in pq.read_table("broken/failures.parquet").to_pylist()}
+    assert set(failures) == {"short.bvh", "walks/1.bvh", "walks/2.bvh"}
+    assert "of a corrector" in failures["walks/1.bvh"]["reason"]
+    assert "is not finite in frame 0" in failures["walks/2.bvh"]["reason"]
+    left = {entry.name: entry.motion.root_m.tobytes() for entry in entries("broken")}
+    assert left == {entry.name: entry.motion.root_m.tobytes() for entry in entries("whole") if entry.name in left}
+    assert len(left) == MOTIONS - 3
 
 
 def test_shards_become_files_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
