@@ -20,7 +20,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 $(INSTALLED_FOR_TESTS): $(INSTALLED)
-	$(PIP) install --constraint constraints.txt --editable '.[dev,fbx,mujoco,ray,text,usd,viewer]'
+	$(PIP) install --constraint constraints.txt --editable '.[dev,fbx,mujoco,ray,remote,text,train,usd,viewer]'
 	touch $@
 
 $(INSTALLED_FOR_DOCS): $(INSTALLED)
