@@ -264,7 +264,7 @@ class Shard:
     """Make shards from motion files or datasets: parquet files that thousands of workers can take one by one.
 
     Like motions lie beside each other. The same command again does what is missing. A file that cannot be read is told
-    of, and the others go on. The schema: docs/motion-data.md.
+    of, the others go on, and the exit code is 2. The schema: docs/motion-data.md.
     """
 
     sources: tyro.conf.Positional[tuple[str, ...]]

@@ -28,7 +28,7 @@ from selfcorrect.datasets.shards.manifest import (
 from selfcorrect.datasets.shards.planning import Sizes
 from selfcorrect.datasets.shards.schema import Entry, groups
 from selfcorrect.datasets.shards.writing import put_shards
-from selfcorrect.errors import InputError
+from selfcorrect.errors import InputError, UnreachableError
 from selfcorrect.experiments.data.sources import open_source
 from selfcorrect.experiments.jobs import Job, run_jobs
 from selfcorrect.experiments.progress_bars import Progress
@@ -144,7 +144,8 @@ def make_shards(task: Sharding, workers: int) -> tuple[Manifest, list[str]]:
 
 
 def _is_done(told: dict[str, object] | None, part: Sequence[Recording]) -> bool:
-    return told is not None and told["key"] == _key(part)
+    """Where something could not be read, a part is made again: the same file may be readable now."""
+    return told is not None and told["key"] == _key(part) and not told["unread"]
 
 
 def _key(part: Sequence[Recording]) -> str:
@@ -167,6 +168,8 @@ def _entries(part: Sequence[Recording], unread: list[str], progress: Progress) -
         progress("read", done, len(part))
         try:
             entries = list(recording.read())
+        except UnreachableError:  # later, all may be there
+            raise
         except Exception as error:  # whatever is wrong with one recording, the others go on
             unread.append(sentence_of(recording.name, error))
         else:

@@ -255,6 +255,18 @@ def test_a_name_in_a_shard_leads_nowhere_else(folder: Path, walk: Motion, capsys
     assert not (folder.parent / "evil.bvh").exists()
 
 
+def test_a_damaged_shard_is_merged_once_it_is_repaired(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shard()
+    damaged = folder / "shards" / "shard-00000-001.parquet"
+    sound = damaged.read_bytes()
+    damaged.write_bytes(sound[:-1])
+    assert main(["data", "merge", "shards", "-o", "merged"]) == 2
+    assert len(entries("merged")) == MOTIONS - 3
+    damaged.write_bytes(sound)
+    assert main(["data", "merge", "shards", "-o", "merged"]) == 0
+    assert {entry.name for entry in entries("merged")} == {entry.name for entry in entries("shards")}
+
+
 def test_nothing_is_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shard()
     before = contents("shards")
