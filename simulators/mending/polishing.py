@@ -54,7 +54,9 @@ def polished(before: MotionBatch, after: MotionBatch, settings: PolishSettings =
         gaussian_filter1d(change, settings.fast_s * fps, axis=1, mode="nearest") for change in (shift_m, turns)
     )
     calm = _changed(before, slow_m, slow)
-    share = _calming(joint_positions(calm), joint_positions(after), settings.around_s * fps)[..., None]
+    body = [joint for joint, part in enumerate(after.skeleton.parts) if part]  # fingers and props weigh nothing
+    slow_joints_m, joints_m = (joint_positions(each)[..., body, :] for each in (calm, after))
+    share = _calming(slow_joints_m, joints_m, settings.around_s * fps)[..., None]
     return _changed(before, slow_m + share * (shift_m - slow_m), slow + share[..., None] * (turns - slow))
 
 

@@ -216,7 +216,7 @@ def test_a_disguise_changes_no_correction(bodies: dict[str, Motion], body: str, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("disguise", ["no names", "a scene"])
+@pytest.mark.parametrize("disguise", ["no names", "another order", "a scene", "fingers and props", "twist joints"])
 def test_a_disguise_changes_no_simulation(bodies: dict[str, Motion], disguise: str, tmp_path: Path) -> None:
     motion = bodies["mb"].frames(0, 40)
     plain, seen = (corrected(one, tmp_path, PhysicsCorrector()) for one in (motion, DISGUISES[disguise](motion)))
