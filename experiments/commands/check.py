@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from selfcorrect.errors import InputError
+from selfcorrect.errors import InputError, SettingError
 from selfcorrect.experiments.commands.inputs import must_exist
 from selfcorrect.experiments.targets import check_output
 from selfcorrect.storage.files import text_output
@@ -63,6 +63,8 @@ class CheckCommand:
         if self.rules:
             return _print_rules()
         must_exist((*self.inputs, self.body_model))
+        if self.picture is not None and self.picture.suffix.lower() != ".png":
+            raise SettingError(f"{self.picture}: pictures of findings are .png files")
         for output in (self.out, self.picture):
             check_output(output, self.overwrite, self.inputs)
         from tqdm import tqdm

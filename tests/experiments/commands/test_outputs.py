@@ -54,6 +54,11 @@ def test_an_input_is_never_replaced(folder: Path, words: list[str], capsys: pyte
     assert Path("a.bvh").read_bytes() == before
 
 
+def test_a_picture_of_findings_has_a_pictures_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "a.bvh", "--picture", "nowhere"]) == 2
+    assert capsys.readouterr().err == "selfcorrect: nowhere: pictures of findings are .png files\n"
+
+
 def test_findings_go_to_a_pipe_or_a_device_as_well(capfd: pytest.CaptureFixture[str]) -> None:
     program = [sys.executable, "-m", "selfcorrect.experiments.cli", "check", "a.bvh", "-o", "/dev/stdout"]
     ended = subprocess.run(program, capture_output=True, text=True, check=False)
