@@ -63,10 +63,10 @@ class CheckCommand:
         if self.rules:
             return _print_rules()
         must_exist((*self.inputs, self.body_model))
-        if self.picture is not None and self.picture.suffix.lower() != ".png":
-            raise SettingError(f"{self.picture}: pictures of findings are .png files")
         for output in (self.out, self.picture):
             check_output(output, self.overwrite, self.inputs)
+        if self.picture is not None and self.picture.suffix.lower() != ".png":
+            raise SettingError(f"{self.picture}: pictures of findings are .png files")
         from tqdm import tqdm
 
         from selfcorrect.datasets.files.motion_file import Reading
