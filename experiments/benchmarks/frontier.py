@@ -75,7 +75,12 @@ def trial(clip: Motion, engine: str, strength: str, judge: str) -> Trial:
         settings = _settings(strength, engine)
         ((made,),) = simulate_preconditioned(preconditioning.mode, settings, [batch], [mended])
     failure = "" if made.found.failure is None else str(made.found.failure)
-    told = {"engine": engine, "strength": strength, "clip": Path(clip.source).stem, "category": clip.label}
+    told: dict[str, Any] = {
+        "engine": engine,
+        "strength": strength,
+        "clip": Path(clip.source).stem,
+        "category": clip.label,
+    }
     if failure:
         return Trial(**told, failure=failure)
     judged = replayed(batch, mended, made, TrackerSettings.at_strength(STRENGTHS["balanced"], judge))

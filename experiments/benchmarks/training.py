@@ -55,6 +55,8 @@ class Arguments:
 class PublishedNetwork(nn.Module):
     """The published denoiser: tokens first, condition by a linear map of a text's vector."""
 
+    table: Tensor
+
     def __init__(self, arguments: Arguments) -> None:
         super().__init__()
         width = arguments.width

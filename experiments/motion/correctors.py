@@ -27,7 +27,7 @@ from selfcorrect.corrector import (
 from selfcorrect.experiments.motion.corrector_table import CORRECTORS
 from selfcorrect.experiments.progress_bars import Progress
 from selfcorrect.models.protocol import GenerativeModel
-from selfcorrect.motion.correction.lifting import each_motion, lift_motions
+from selfcorrect.motion.correction.lifting import MotionCorrector, each_motion, lift_motions
 from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import Motion
@@ -115,7 +115,7 @@ class SceneCorrector:
             chosen = samples.take(torch.arange(start, min(start + BATCH, len(samples))))
             scene = drawn_scene(stream.child("scene", start))
             correct = PhysicsCorrector(MODEL_TRACKER, MODEL_WORLD, scene=scene)
-            parts.append(lift_motions(_with_progress(correct, self.progress), self.codec, self.name)(chosen))
+            parts.append(MotionCorrector(_with_progress(correct, self.progress), self.codec, self.name)(chosen))
         return Corrected(
             concatenate([part.samples for part in parts]),
             torch.cat([part.accepted for part in parts]),

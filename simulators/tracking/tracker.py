@@ -159,7 +159,10 @@ class _Control:
         Returns the latter's residual wrenches (n, 6).
         """
         script, goal = self._script, self._script.goal(step, still)
-        root, ankles_m = RootState(*(each[still] for each in world.root())), world.positions_m(self._legs.ankles)[still]
+        root, ankles_m = (
+            RootState(*(each[still] for each in world.root())),
+            world.positions_m(self._legs.ankles.tolist())[still],
+        )
         force_n, moment_nm = self._wrench(goal, root, script.rest[step, still], script.inertia[step, still])
         torque_nm = moment_nm + cross(script.lever_m[step, still], force_n)
         targets = self._feedback.move(step, self._nearest_frames[step], goal, root, ankles_m)
