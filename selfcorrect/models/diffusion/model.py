@@ -77,7 +77,7 @@ class MotionDiffusion:
         Raises `TrainingDivergedError`, naming the step, when the loss is not finite.
         """
         self._check(samples)
-        share = share_of_this_process(self.device)
+        share = share_of_this_process()
         share.call(replace(self, on_training_step=None, on_sampling_step=None), samples, steps, stream)
         with layer_randomness(stream.child("layers"), self.device):
             network = copy.deepcopy(self.network) if self.network else self._build()

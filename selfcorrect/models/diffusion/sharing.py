@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -88,14 +87,16 @@ def process_count() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def share_of_this_process(device: torch.device) -> Share:
-    """What this process does of each batch on its device."""
-    return ALONE if process_count() == 1 else PartialShare(_accelerator(device.type == "cpu"))
+_share: Share = ALONE
 
 
-@lru_cache(maxsize=1)
+def share_of_this_process() -> Share:
+    """What this process does of each batch: all of it outside a `crew`."""
+    return _share
+
+
 def _accelerator(cpu: bool) -> Any:
-    """This process' place in the group, which is formed when it is first asked for."""
+    """This process' place in the group, which is formed here."""
     try:
         from accelerate import Accelerator, InitProcessGroupKwargs
     except ImportError as error:
@@ -106,17 +107,28 @@ def _accelerator(cpu: bool) -> Any:
 @contextmanager
 def crew(device: torch.device) -> Iterator[bool]:
     """Whether this process is to run the program; the others fit what it fits until its block ends."""
-    share = share_of_this_process(device)
-    if not isinstance(share, PartialShare):
+    if process_count() == 1:
         yield True
-    elif not share.accelerator.is_main_process:
-        _follow(share)
-        yield False
-    else:
+        return
+    with _joined(PartialShare(_accelerator(device.type == "cpu"))) as share:
+        if not share.accelerator.is_main_process:
+            _follow(share)
+            yield False
+            return
         try:
             yield True
         finally:
             _tell(None)
+
+
+@contextmanager
+def _joined(share: PartialShare) -> Iterator[PartialShare]:
+    global _share
+    _share = share
+    try:
+        yield share
+    finally:
+        _share = ALONE
 
 
 def _follow(share: PartialShare) -> None:
