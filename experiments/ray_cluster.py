@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import signal
 import socket
 import threading
 import time
@@ -64,8 +65,11 @@ def ray_cluster(where: Where, folder: Path | None, show: Show) -> Iterator[Submi
 def _connected(address: str) -> Iterator[None]:
     """Part of a cluster as long as the body runs; leaving it, however, ends all that it started there."""
     require_reachable(address)
+    on_termination = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address, logging_level=logging.CRITICAL, log_to_driver=False)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_termination)  # Ray's own would raise SystemExit in the middle of the work
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise SettingError(f"the Ray cluster at {address} cannot be used: {_in_one_line(error)}") from error
     try:
