@@ -2,9 +2,10 @@
 
     python experiments/benchmarks/frontier.py path/to/cmu-bvh --out frontier
 
-Every clip is corrected at each strength in each engine: mean distance from the clip as given against the mean residual
-wrench that the body needed. The other engine, as a judge, then replays the result as it is and tells what help it needs
-with it. Trials are kept in `trials.jsonl`: the same command again goes on where it stopped.
+Every clip is followed at each strength in each engine: mean distance of the simulated motion, as it is, from the clip
+against the mean residual wrench that the body needed. The other engine, as a judge, then replays it and tells what help
+it needs with it; kinematics alone is judged by both. Trials are kept in `trials.jsonl`: the same command again goes on
+where it stopped.
 """
 
 from __future__ import annotations
@@ -66,8 +67,8 @@ class Trial:
 
 
 def trial(clip: Motion, engine: str, strength: str, judge: str) -> Trial:
-    """Correct a clip, and let the other engine, at the default strength, replay what came out."""
-    batch, preconditioning = MotionBatch.stack([clip]), PreconditionSettings()
+    """Follow a clip, and let the other engine, at the default strength, replay what came out."""
+    batch, preconditioning = MotionBatch.stack([clip]), PreconditionSettings(polish=strength == KINEMATIC)
     mended = precondition(batch, preconditioning)
     if strength == KINEMATIC:
         ((made,),) = correct_kinematically(preconditioning, [batch])
@@ -218,7 +219,8 @@ def _table_of_categories(trials: Sequence[Trial]) -> Iterator[str]:
         for column in columns:
             own = [each for each in trials if (each.engine, each.strength, each.category) == (*column, category)]
             moved_mm = _mean(each.moved_mm for each in own)
-            cells.append(f"{sum(each.followed for each in own)}/{len(own)}, {moved_mm:.0f} mm")
+            followed = f"{sum(each.followed for each in own)}/{len(own)}"
+            cells.append(followed if np.isnan(moved_mm) else f"{followed}, {moved_mm:.0f} mm")
         yield f"| {category} | " + " | ".join(cells) + " |"
 
 
