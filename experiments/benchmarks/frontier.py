@@ -38,7 +38,7 @@ POINTS = (KINEMATIC, *STRENGTHS, UNAIDED)
 
 _BESIDE: tuple[dict[str, Any], ...] = (
     {"xytext": (4, 4), "textcoords": "offset points"},
-    {"xytext": (4, -10), "textcoords": "offset points"},
+    {"xytext": (-4, -10), "textcoords": "offset points", "ha": "right"},
 )
 """Where the points of the first and of the second curve are named."""
 
@@ -232,9 +232,9 @@ def draw(all_points: Sequence[Point], title: str) -> Figure:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.4, 3.6), layout="constrained")
         own_axes, judged_axes = figure.subplots(1, 2, sharey=True)
-        for colour, beside, (engine, own) in zip(PALETTE[1:], _BESIDE, curves.items(), strict=False):
-            _draw_curve(own_axes, own, "force_bodyweights", colour, beside, engine)
-            _draw_curve(judged_axes, own, "judged_force_bodyweights", colour, beside, engine)
+        for colour, beside, own in zip(PALETTE[1:], _BESIDE, curves.values(), strict=False):
+            _draw_curve(own_axes, own, "force_bodyweights", colour, beside, POINTS)
+            _draw_curve(judged_axes, own, "judged_force_bodyweights", colour, beside, (KINEMATIC, UNAIDED))
         kinematic_mm = _mean(each.moved_mm for each in all_points if each.strength == KINEMATIC)
         own_axes.axhline(kinematic_mm, color=PALETTE[0], linestyle=":", label="kinematics alone")
         for axes in (own_axes, judged_axes):
@@ -244,19 +244,21 @@ def draw(all_points: Sequence[Point], title: str) -> Figure:
         own_axes.set_ylabel("distance from the motion (global MPJPE), mm")
         own_axes.set_xlabel("mean help, body weights")
         judged_axes.set_xlabel("the other engine's help with the result, body weights")
-        own_axes.legend(frameon=False, loc="lower right")
+        own_axes.legend(frameon=False, loc="upper right")
         figure.suptitle(title, fontsize=10)
     return figure
 
 
 def _draw_curve(
-    axes: Axes, own: Sequence[Point], helped: str, colour: str, beside: Mapping[str, Any], engine: str
+    axes: Axes, own: Sequence[Point], helped: str, colour: str, beside: Mapping[str, Any], named: Sequence[str]
 ) -> None:
     drawn = [each for each in own if not np.isnan(getattr(each, helped))]
     values, distances_mm = [getattr(each, helped) for each in drawn], [each.moved_mm for each in drawn]
-    axes.plot(values, distances_mm, "o-", color=colour, label=engine, markersize=4)
+    axes.plot(values, distances_mm, "o-", color=colour, label=own[0].engine, markersize=4)
     for value, each in zip(values, drawn, strict=True):
-        axes.annotate(each.strength, (value, each.moved_mm), color=colour, fontsize=7, **beside)
+        if each.strength in named:
+            where = beside if value > 0 else {"xytext": (6, 2), "textcoords": "offset points"}
+            axes.annotate(each.strength, (value, each.moved_mm), color=colour, fontsize=7, **where)
 
 
 @dataclass(frozen=True)
@@ -295,7 +297,10 @@ def main(arguments: Arguments) -> None:
     compared = len(
         {each.clip for each in trials} - {each.clip for each in trials if each.failure or each.judged_failure}
     )
-    figure = draw(all_points, f"{compared} clips of motion capture, {arguments.split} split, that all follow")
+    title = (
+        f"{compared} of {len(clips)} clips of motion capture, {arguments.split} split: those followed at every strength"
+    )
+    figure = draw(all_points, title)
     for suffix in ("png", "svg"):
         with replacing(arguments.out / f"frontier.{suffix}") as temporary, mpl.rc_context(STYLE):
             figure.savefig(temporary, dpi=150)
