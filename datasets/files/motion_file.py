@@ -8,13 +8,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 from selfcorrect.errors import InputError, SettingError
-from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.motion import FPS_READ, Motion
 
 if TYPE_CHECKING:
     from selfcorrect.motion.body.body_model import BodyModel
+
+
+METRES_PER_UNIT = (1e-9, 1e6)
+"""From nanometres to thousands of kilometres."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,11 @@ class Reading:
     """Read it where it is a .pkl file, whose source is trusted."""
 
     def __post_init__(self) -> None:
-        for name in ("metres_per_unit", "fps"):
+        for name, (least, most) in (("metres_per_unit", METRES_PER_UNIT), ("fps", FPS_READ)):
             value = getattr(self, name)
-            if value is not None and not 0 < value < np.inf:
-                raise SettingError(f"{name.replace('_', '-')} must be a positive number, got {value}")
+            if value is not None and not least <= value <= most:
+                name = name.replace("_", "-")
+                raise SettingError(f"{name} must be a positive number from {least:g} to {most:g}, got {value}")
 
 
 @dataclass(frozen=True, eq=False)
