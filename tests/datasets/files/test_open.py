@@ -294,7 +294,7 @@ def test_damaged_files_are_read_or_refused_in_words(walker: Motion, tmp_path: Pa
 
 @pytest.mark.parametrize(("name", "value"), [("metres_per_unit", 0.0), ("fps", -20.0), ("fps", float("nan"))])
 def test_a_reading_is_checked(name: str, value: float) -> None:
-    with pytest.raises(ValueError, match=f"{name.replace('_', '-')} must be a positive number, got"):
+    with pytest.raises(ValueError, match=f"{name.replace('_', '-')} must be a positive number from"):
         Reading(**{name: value})
 
 
