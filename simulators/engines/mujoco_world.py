@@ -26,6 +26,7 @@ from selfcorrect.simulators.planning.reference import Reference
 from selfcorrect.simulators.settings import EngineSettings
 
 mujoco: Any = import_module("mujoco")  # its types are made at run time
+mujoco.set_mju_user_warning(lambda _: None)  # else a file is written wherever a body is lost; the tracker tells of that
 
 STIFFNESS_NM_RAD = {"hip": 500, "knee": 500, "ankle": 400, "foot": 100, "collar": 400, "shoulder": 400, "elbow": 300}
 SPINE_STIFFNESS_NM_RAD = 1000

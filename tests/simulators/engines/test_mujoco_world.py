@@ -99,3 +99,15 @@ def test_the_engines_agree_about_a_motion(clips, label):
     distance_m = np.linalg.norm(joint_positions(judged.motion) - joint_positions(corrected), axis=-1).mean()
     assert distance_m < 0.03
     assert judged.diagnostics["penetration_m_after"] < 0.003
+
+
+def test_bodies_that_explode_leave_no_file_behind(adult, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    body = humanoid(adult)
+    rotations, still = poses(body)
+    world = ENGINES.load("mujoco")(EngineSettings())
+    world.build([body], STEP_S, [()])
+    world.reset(state((0.0, 0.0, 1.0)), rotations, still)
+    world.step([0], rotations, np.full_like(still, 1e30), np.zeros((1, 3)), np.zeros((1, 3)))
+    assert not list(tmp_path.iterdir())
+    assert "WARNING" not in "".join(capfd.readouterr())
