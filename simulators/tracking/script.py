@@ -104,6 +104,8 @@ class Script:
 
 def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
     """Arrays (S, N, ...) of any S and N joined along N."""
+    if len(parts) == 1:
+        return parts[0]
     whole = np.zeros((max(map(len, parts)), sum(part.shape[1] for part in parts), *parts[0].shape[2:]))
     start = 0
     for part in parts:
