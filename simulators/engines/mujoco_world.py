@@ -19,7 +19,7 @@ from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.rotations import applied, composed, inverted, rotation_vectors
 from selfcorrect.simulators.body.frames import to_simulator
 from selfcorrect.simulators.body.humanoid import SOLE_RADIUS_M, Humanoid
-from selfcorrect.simulators.body.vectors import cross
+from selfcorrect.simulators.body.vectors import cross, turned
 from selfcorrect.simulators.engines.props import NOWHERE_M, Hold, Props, Slab
 from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.planning.reference import Reference
@@ -196,7 +196,7 @@ class MuJoCoWorld:
     def root(self) -> RootState:
         """State of the roots."""
         turn = self._poses[:, [4, 5, 6, 3]]
-        angular_rad_s, lever_m = applied(turn, self._speeds[:, 3:6]), applied(turn, self._centre_m)
+        angular_rad_s, lever_m = turned(turn, self._speeds[:, 3:6]), turned(turn, self._centre_m)
         velocity_m_s = self._speeds[:, :3] + cross(angular_rad_s, lever_m)
         return RootState(self._poses[:, :3] + lever_m, turn, velocity_m_s, angular_rad_s)
 

@@ -14,7 +14,7 @@ from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.rotations import composed, inverted, rotation_vectors
 from selfcorrect.simulators.body.humanoid import Humanoid
 from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
-from selfcorrect.simulators.body.vectors import rotated_back, rotation_error, small_rotation
+from selfcorrect.simulators.body.vectors import product, rotated_back, rotation_error, small_rotation
 from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.planning.contact_plan import ContactPlan
 from selfcorrect.simulators.settings import PLAN, FeedbackSettings
@@ -79,9 +79,9 @@ class LegFeedback:
         displaced_m[..., :2] = self._standing(loaded, ankles_m[..., :2] - wanted_m[..., :2])
         displaced_m[..., 2] = self._lift(loaded, wanted_m, goal.position_m, root.position_m, tilt_rad)
         turns_rad = (self._script.jacobians[frame, bodies] @ displaced_m[..., None]).reshape(-1, 2, 3, 3)
-        moved = composed(targets[:, self._joints], small_rotation(turns_rad))
+        moved = product(targets[:, self._joints], small_rotation(turns_rad))
         upright_rad = (-self._settings.uprighting * loaded)[..., None] * turn_rad[:, None]
-        moved[:, :, 0] = composed(small_rotation(upright_rad), moved[:, :, 0])
+        moved[:, :, 0] = product(small_rotation(upright_rad), moved[:, :, 0])
         targets[:, self._joints] = moved
         return targets
 

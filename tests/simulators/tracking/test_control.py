@@ -10,15 +10,18 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.rotations import applied, composed
 from selfcorrect.simulators.body import frames
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, humanoid
 from selfcorrect.simulators.body.leg_ik import Legs
 from selfcorrect.simulators.body.links import onto_links
 from selfcorrect.simulators.body.vectors import (
     cross,
+    product,
     rotated_back,
     rotation_error,
     small_rotation,
+    turned,
 )
 from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.engines.world import RootState
@@ -105,6 +108,9 @@ def test_vector_arithmetic_agrees_with_scipy():
     rotations = Rotation.from_rotvec(turns)
     assert np.allclose(rotated_back(rotations.as_quat(), vectors), rotations.inv().apply(vectors))
     assert np.allclose(cross(turns, vectors), np.cross(turns, vectors))
+    quaternions = rotations.as_quat()
+    assert np.array_equal(product(quaternions, quaternions[::-1]), composed(quaternions, quaternions[::-1]))
+    assert np.array_equal(turned(quaternions, vectors), applied(quaternions, vectors))
     small = small_rotation(0.01 * vectors)
     assert np.allclose(small, Rotation.from_rotvec(0.01 * vectors).as_quat(), atol=1e-6)
 
