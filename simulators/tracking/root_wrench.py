@@ -39,7 +39,7 @@ def root_wrench(settings: DriveSettings, masses_kg: np.ndarray) -> RootWrench:
         force_n = pull_n + damping[:count] * (goals.velocity_m_s - states.velocity_m_s) + rest[:, :3]
         limit_n, across_n = limits_n[:count], np.hypot(force_n[:, 0], force_n[:, 1])
         force_n[:, :2] *= np.minimum(1.0, limit_n / np.maximum(across_n, 1e-9))[:, None]
-        force_n[:, 2] = np.clip(force_n[:, 2], -limit_n, limit_n)
+        force_n[:, 2] = np.minimum(np.maximum(force_n[:, 2], -limit_n), limit_n)
         return force_n
 
     def moment(goals: RootState, states: RootState, rest: np.ndarray, inertia: np.ndarray) -> np.ndarray:
