@@ -37,6 +37,7 @@ from selfcorrect.simulators.planning.contact_plan import plan_contacts
 from selfcorrect.simulators.planning.dynamics_filter import clear_floor, filter_dynamics
 from selfcorrect.simulators.planning.foot_placement import place_feet
 from selfcorrect.simulators.planning.gain import between, shares_of_gain
+from selfcorrect.simulators.planning.standing import standing_as
 from selfcorrect.simulators.planning.support_inference import infer_supports
 from selfcorrect.simulators.scene import PLAIN, Scene
 from selfcorrect.simulators.settings import SupportMode, TrackerSettings
@@ -150,7 +151,8 @@ def _worth_keeping(
         body, planned.contacts.rest, simulated, settings.engine.friction, mended.supports, settings.plan
     )
     followed = onto_skeleton(body, planned.links, mended.motions)
-    return _polished(mended, between(followed, simulated, shares, mended.polishing.fast_s)), shares
+    kept = _polished(mended, between(followed, simulated, shares, mended.polishing.fast_s))
+    return standing_as(kept, _polished(mended, mended.motions), settings.plan.standing), shares
 
 
 def _with_polish(found: Sequence[Finding], polish_m: np.ndarray, shares: np.ndarray) -> list[Finding]:

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from selfcorrect.motion.kinematics import joint_positions
-from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.humanoid import humanoid
 from selfcorrect.simulators.body.links import onto_links
-from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.mending.polishing import POLISH
 from selfcorrect.simulators.planning.contact_plan import plan_contacts
 from selfcorrect.simulators.planning.gain import between, shares_of_gain
@@ -60,11 +59,3 @@ def test_a_second_correction_moves_less_than_the_first(walk: Motion) -> None:
     )
     assert second_m < 0.003
     assert second_m < 0.5 * first_m
-
-
-def test_physics_slides_hardly_more_than_kinematics(walk: Motion) -> None:
-    kinematic, physical = (
-        physical_errors(MotionBatch.stack([corrector([walk])[0].motion])).skate_m_s[0]
-        for corrector in (KinematicCorrector(), PhysicsCorrector())
-    )
-    assert physical < kinematic + 0.005
