@@ -140,11 +140,11 @@ def test_corrections_have_the_same_bytes_when_a_node_dies(
     tmp_path: Path, nodes: Nodes, where: Where, capsys: pytest.CaptureFixture[str]
 ):
     data = prepared(tmp_path / "data")
-    settings = Settings(strength=None)
+    settings = Settings(strength=0.0)
     correct_into([data], tmp_path / "here", settings, tmp_path / "here" / "report.json", Where())
 
     def in_the_middle() -> int | None:
-        if len(list((tmp_path / "cluster").glob("*.bvh"))) < 2:
+        if not list((tmp_path / "cluster").glob("*.bvh")):
             return None
         return next(iter(busy(nodes)), None)
 
@@ -152,9 +152,9 @@ def test_corrections_have_the_same_bytes_when_a_node_dies(
     out = tmp_path / "cluster"
     results = correct_into([data], out, settings, out / "report.json", where)
     killing.join()
-    assert [result.verdict for result in results] == ["accepted"] * 12
+    assert [result.verdict for result in results] == ["accepted"] * 6
     assert content(out) == content(tmp_path / "here")
-    assert "its node is gone" in capsys.readouterr().err
+    assert "failed (1 of 3 tries)" in capsys.readouterr().err
 
 
 def prepared(folder: Path) -> Path:
@@ -163,7 +163,7 @@ def prepared(folder: Path) -> Path:
     from selfcorrect.datasets.files.open import save_motion
 
     walk = next(motion for motion in load_deepmimic() if motion.label == "walk")
-    for index in range(12):
+    for index in range(6):
         save_motion(folder / f"{index}.bvh", replace(walk, root_m=walk.root_m + np.array([0, 0.002 * index, 0])))
     return folder
 
