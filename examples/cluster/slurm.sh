@@ -14,8 +14,8 @@ export RAY_USAGE_STATS_ENABLED=0   # nothing is sent anywhere
 export RAY_AUTH_MODE=token         # whoever has no token cannot use the cluster
 export RAY_AUTH_TOKEN=${RAY_AUTH_TOKEN:-$(python -c 'import secrets; print(secrets.token_hex(32))')}
 
-first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
-head=$(getent ahostsv4 "$first" | awk '{print $1; exit}')
+mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
+read -r head _ < <(getent ahostsv4 "${nodes[0]}")
 port=$((20000 + SLURM_JOB_ID % 20000))  # two jobs may share a node
 export RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=600  # nodes may be slow to start
 
