@@ -119,9 +119,7 @@ def _is_still(folder: Path, descriptor: int) -> bool:
 
 
 def _empty(folder: Path) -> None:
-    """Clear what a killed process left in its folder."""
-    if not _is_leftover(folder):
-        raise InputError(f"{folder}: is in the way; it is not of this program, so move it elsewhere")
+    """Clear what a killed process left in its folder, temporary files of libraries too."""
     for path in folder.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
@@ -247,4 +245,7 @@ def _is_leftover(path: Path) -> bool:
     if _OWN_FOLDER.fullmatch(path.name):
         return all(name.endswith(_OF_GENERATIONS) for name in inside)
     match = _OWN_FILE.fullmatch(path.name)
-    return match is not None and all(shortened(name, _PREFIX) == match["start"] for name in inside)
+    if match is None:
+        return False
+    ours = path.name.endswith(f"-{_hash_of(match['start'])}{_UNFINISHED}")
+    return ours or all(shortened(name, _PREFIX) == match["start"] for name in inside)
