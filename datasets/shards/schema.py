@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from selfcorrect.errors import InputError
-from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.motion import Motion, check_numbers
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.limits import check_unpacked
 
@@ -187,7 +187,7 @@ class Shard:
             row["caption"],
             row["source"],
         )
-        return Entry(row["name"], motion)
+        return Entry(row["name"], check_numbers(motion))
 
 
 def _arrays(column: pa.ChunkedArray) -> list[np.ndarray]:

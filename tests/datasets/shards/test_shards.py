@@ -198,3 +198,10 @@ def test_an_edited_manifest_is_noticed(tmp_path: Path) -> None:
 def test_sizes_are_checked() -> None:
     with pytest.raises(SettingError, match="motions-per-shard must be from 1"):
         Sizes(0)
+
+
+@pytest.mark.parametrize("fps", [float("nan"), 0.0, 1e308])
+def test_numbers_of_a_forged_shard_are_refused(tmp_path: Path, fps: float) -> None:
+    write_shard(tmp_path / "shard", [SMALL], [[Entry("a", replace(motion(), fps=fps))]])
+    with open_shard(tmp_path / "shard") as shard, pytest.raises(InputError, match="shard: damaged"):
+        list(shard.rows())
