@@ -200,7 +200,7 @@ def test_sizes_are_checked() -> None:
         Sizes(0)
 
 
-@pytest.mark.parametrize("fps", [float("nan"), 0.0, 1e308])
+@pytest.mark.parametrize("fps", [1e-308, 1e308])
 def test_numbers_of_a_forged_shard_are_refused(tmp_path: Path, fps: float) -> None:
     write_shard(tmp_path / "shard", [SMALL], [[Entry("a", replace(motion(), fps=fps))]])
     with open_shard(tmp_path / "shard") as shard, pytest.raises(InputError, match="shard: damaged"):
