@@ -102,7 +102,15 @@ WORKS: dict[str, tuple[Callable[[Path], None], int]] = {
 
 def _content(folder: Path) -> Mapping[str, bytes]:
     """What a run leaves that must not depend on interruptions; nor on times, nor on where it is."""
-    skipped = ("timings.json", ".lock", "report.json", "environment.json", "report.html", "gallery.html")
+    skipped = (
+        "timings.json",
+        ".lock",
+        "report.json",
+        "environment.json",
+        "report.html",
+        "gallery.html",
+        "summary.json",
+    )
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in skipped]
     return {
         str(path.relative_to(folder)): _without_times(path.read_bytes().replace(str(folder).encode(), b""), path.suffix)

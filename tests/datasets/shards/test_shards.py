@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from itertools import chain, pairwise
 from pathlib import Path
@@ -205,3 +206,17 @@ def test_numbers_of_a_forged_shard_are_refused(tmp_path: Path, fps: float) -> No
     write_shard(tmp_path / "shard", [SMALL], [[Entry("a", replace(motion(), fps=fps))]])
     with open_shard(tmp_path / "shard") as shard, pytest.raises(InputError, match="shard: damaged"):
         list(shard.rows())
+
+
+@pytest.mark.parametrize("odd", [{"parents": [-1, False]}, {"parents": [-1, 0.0]}, {"names": ["root", 3]}])
+def test_forged_skeletons_are_refused(tmp_path: Path, odd: dict[str, list]) -> None:
+    write_shard(tmp_path / "shard", [SMALL], [[Entry("a", motion())]])
+    table = pq.read_table(tmp_path / "shard")
+    facts = json.loads(table.schema.metadata[b"selfcorrect"])
+    facts["skeletons"][0] |= odd
+    pq.write_table(table.replace_schema_metadata({b"selfcorrect": json.dumps(facts)}), tmp_path / "shard")
+    with (
+        pytest.raises(InputError, match="shard: damaged.*whole numbers for their parents"),
+        open_shard(tmp_path / "shard"),
+    ):
+        pass
