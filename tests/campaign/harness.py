@@ -257,7 +257,7 @@ def _ended(process: int, longest_s: float, base: int, out: IO[bytes], err: IO[by
     out.seek(0)
     err.seek(0)
     told = [file.read().decode(errors="replace") for file in (out, err)]
-    return Ended(code, *told, seconds, longest_s, max(0, memory - base))
+    return Ended(code, told[0], told[1], seconds, longest_s, max(0, memory - base))
 
 
 def _wait(process: int, deadline: float) -> tuple[int, int]:

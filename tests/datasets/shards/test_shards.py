@@ -216,7 +216,7 @@ def test_forged_skeletons_are_refused(tmp_path: Path, odd: dict[str, list]) -> N
     facts["skeletons"][0] |= odd
     pq.write_table(table.replace_schema_metadata({b"selfcorrect": json.dumps(facts)}), tmp_path / "shard")
     with (
-        pytest.raises(InputError, match="shard: damaged.*whole numbers for their parents"),
+        pytest.raises(InputError, match=r"shard: damaged.*whole numbers for"),
         open_shard(tmp_path / "shard"),
     ):
         pass
