@@ -35,7 +35,7 @@ from selfcorrect.experiments import ray_cluster  # noqa: E402
 
 pytestmark = pytest.mark.slow
 NODE = {"num_cpus": 1, "object_store_memory": 80_000_000}
-UNLIKE = ("metrics.jsonl", "timings.json", "environment.json", ".lock", "report.json")
+UNLIKE = ("metrics.jsonl", "summary.json", "timings.json", "environment.json", ".lock", "report.json")
 """Files that hold times, or where something ran."""
 
 
@@ -158,11 +158,13 @@ def test_corrections_have_the_same_bytes_when_a_node_dies(
 
 
 def prepared(folder: Path) -> Path:
-    """Motions to correct."""
+    """Motions to correct, which take long enough that a node can die amid one."""
     from selfcorrect.datasets.collections.deepmimic import load_deepmimic
     from selfcorrect.datasets.files.open import save_motion
+    from selfcorrect.motion.transforms import close_cycle, repeat_cycle
 
-    walk = next(motion for motion in load_deepmimic() if motion.label == "walk")
+    step = next(motion for motion in load_deepmimic() if motion.label == "walk")
+    walk = repeat_cycle(close_cycle(step), 30)
     for index in range(6):
         save_motion(folder / f"{index}.bvh", replace(walk, root_m=walk.root_m + np.array([0, 0.002 * index, 0])))
     return folder

@@ -9,11 +9,12 @@ from multiprocessing import get_context
 import pytest
 
 from selfcorrect import errors
-from selfcorrect.errors import LoopError, MissingExtraError, SampleError, SelfcorrectError
+from selfcorrect.errors import JobsError, LoopError, MissingExtraError, SampleError, SelfcorrectError
 
 MADE = {
     SampleError: SampleError(3, "it fell"),
     LoopError: LoopError("generation 2 stopped", "Traceback …"),
+    JobsError: JobsError("1 of 3 jobs failed", {}, "Traceback …"),
     MissingExtraError: MissingExtraError("the viewer", "viewer", ImportError("No module named 'viser'")),
 }
 

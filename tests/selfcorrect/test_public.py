@@ -127,7 +127,9 @@ def test_what_is_no_body_is_refused_in_a_sentence(stepping: sc.Motion) -> None:
     legless = replace(stepping, skeleton=replace(stepping.skeleton, parts=("pelvis", *[""] * 21)))
     with pytest.raises(sc.InputError, match=r"the motion: no joint is recognised as left_hip, .* human body needs"):
         sc.correct(legless)
-    with pytest.raises(sc.SettingError, match="strength must be one of faithful, balanced, physical or a number"):
+    with pytest.raises(
+        sc.SettingError, match="strength must be one of faithful, balanced, physical, unaided or a number"
+    ):
         sc.correct(stepping, strength="strong")
 
 

@@ -168,13 +168,17 @@ def test_a_failing_corrector_is_named_and_the_run_resumes_when_it_is_mended(work
     assert run(*arguments, cwd=workplace).returncode == 0
 
 
+TIMED = ("timings.json", "summary.json")
+"""They tell how long a run took."""
+
+
 def results_of(folder: Path) -> dict[str, bytes]:
     """The content of every result file; times, W&B's files and pages that hold times are not results."""
     kinds = (".safetensors", ".parquet", ".json", ".bvh")
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.suffix in kinds and path.name != "timings.json" and "wandb" not in path.parts
+        if path.suffix in kinds and path.name not in TIMED and "wandb" not in path.parts
     }
 
 

@@ -257,7 +257,7 @@ def test_left_alone_means_left_at_its_height(planted):
         assert correction.accepted, correction.reason
         assert abs(correction.motion.root_m[:, 1] - raised.root_m[:, 1]).mean() < 0.01
         assert correction.supports == ()
-        assert list(map(str, correction.notes)) == ["height left alone"]
+        assert "height left alone" in map(str, correction.notes)
 
 
 def lying(stand: Motion) -> Motion:
