@@ -136,9 +136,7 @@ def test_a_motion_run_has_the_same_bytes_here_and_on_a_cluster_of_which_a_node_d
     assert "failed (1 of 3 tries)" in capsys.readouterr().err
 
 
-def test_corrections_have_the_same_bytes_when_a_node_dies(
-    tmp_path: Path, nodes: Nodes, where: Where, capsys: pytest.CaptureFixture[str]
-):
+def test_corrections_have_the_same_bytes_when_a_node_dies(tmp_path: Path, nodes: Nodes, where: Where):
     data = prepared(tmp_path / "data")
     settings = Settings(strength=0.0)
     correct_into([data], tmp_path / "here", settings, tmp_path / "here" / "report.json", Where())
@@ -154,7 +152,6 @@ def test_corrections_have_the_same_bytes_when_a_node_dies(
     killing.join()
     assert [result.verdict for result in results] == ["accepted"] * 6
     assert content(out) == content(tmp_path / "here")
-    assert "failed (1 of 3 tries)" in capsys.readouterr().err
 
 
 def prepared(folder: Path) -> Path:

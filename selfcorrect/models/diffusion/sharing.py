@@ -7,6 +7,7 @@ of one process up to rounding, for any number of processes. What goes between th
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -111,14 +112,18 @@ def crew(device: torch.device) -> Iterator[bool]:
         yield True
         return
     with _joined(PartialShare(_accelerator(device.type == "cpu"))) as share:
-        if not share.accelerator.is_main_process:
-            _follow(share)
-            yield False
-            return
         try:
-            yield True
+            if share.accelerator.is_main_process:
+                yield True
+            else:
+                _follow(share)
+                yield False
         finally:
-            _tell(None)
+            if share.accelerator.is_main_process:
+                _tell(None)
+            share.accelerator.free_memory()
+            gc.collect()  # networks that still hold the group keep its threads alive
+            torch.distributed.destroy_process_group()
 
 
 @contextmanager

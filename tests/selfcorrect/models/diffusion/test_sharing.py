@@ -21,6 +21,7 @@ from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples
 
 PROGRAM = """
+import os
 import sys
 import torch
 from safetensors.torch import save_file
@@ -51,6 +52,8 @@ with sharing.crew(cpu) as leads:
         except TrainingDivergedError as error:
             print("diverged:", error)
         save_file({"losses": torch.tensor(losses[:40]), "sampled": sampled, **fitted.state()}, sys.argv[1])
+sys.stdout.flush()
+os._exit(0)  # PyTorch's own threads have been seen to abort an interpreter that ends by itself
 """
 
 
