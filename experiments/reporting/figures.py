@@ -44,7 +44,8 @@ def curve_grid(
     Lines are means over seeds, bands the range of the seeds, the dotted line real against real.
     """
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(3.6 * len(columns) + 0.6, 2.15 * len(quantities)), layout="constrained")
+        width = max(3.6 * len(columns) + 0.6, 7.2)  # a single column is as wide as its legend
+        figure = Figure(figsize=(width, 2.15 * len(quantities)), layout="constrained")
         axes = figure.subplots(len(quantities), len(columns), squeeze=False, sharex=True)
         for row, quantity in enumerate(quantities):
             for column, (group, arms) in enumerate(columns.items()):
