@@ -18,7 +18,7 @@ from selfcorrect.simulators.body.links import onto_links
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.pipeline import precondition
 from selfcorrect.simulators.planning.contact_plan import plan_contacts
-from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 
 _HELP_S = 2.0
 _FEWEST_FRAMES = 8

@@ -19,7 +19,7 @@ from selfcorrect.simulators.judge import Outcome
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.pipeline import correct_kinematically, simulate
 from selfcorrect.simulators.scene import PLAIN, Scene
-from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.simulators.staging import left, left_support, settings_in
 
 SHORTEST_FRAMES = 4

@@ -17,7 +17,8 @@ from selfcorrect.simulators.body.humanoid import Humanoid
 from selfcorrect.simulators.mending.precondition import Preconditioned
 from selfcorrect.simulators.planning.contact_plan import ContactPlan
 from selfcorrect.simulators.planning.ground import above_ground_m
-from selfcorrect.simulators.settings import AcceptanceSettings, SupportMode, TrackerSettings
+from selfcorrect.simulators.settings.support import SupportMode
+from selfcorrect.simulators.settings.tracker import AcceptanceSettings, TrackerSettings
 from selfcorrect.simulators.tracking.tracker import Track
 
 FAR_M = 0.2

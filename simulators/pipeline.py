@@ -40,7 +40,8 @@ from selfcorrect.simulators.planning.gain import between, shares_of_gain
 from selfcorrect.simulators.planning.standing import standing_as
 from selfcorrect.simulators.planning.support_inference import infer_supports
 from selfcorrect.simulators.scene import PLAIN, Scene
-from selfcorrect.simulators.settings import SupportMode, TrackerSettings
+from selfcorrect.simulators.settings.support import SupportMode
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.simulators.staging import body_in, entered
 from selfcorrect.simulators.tracking.diagnosis import timeline
 from selfcorrect.simulators.tracking.leg_feedback import leg_jacobians

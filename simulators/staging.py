@@ -19,7 +19,7 @@ from selfcorrect.motion.rotations import composed
 from selfcorrect.simulators.body.humanoid import Humanoid
 from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
 from selfcorrect.simulators.scene import Scene
-from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 
 HANDS = ("elbow", "shoulder")
 """Parts that may carry a hand; the furthest out that the body has does."""

@@ -34,7 +34,7 @@ SIMULATORS = (
 """The way of data through `simulators`; each imports only what stands before it."""
 
 IMPORTS_NONE_OF = {
-    "selfcorrect.simulators.settings": {"pybullet", "mujoco"},
+    "selfcorrect.simulators.settings.tracker": {"pybullet", "mujoco"},
     "selfcorrect.simulators.body.humanoid": {"pybullet", "mujoco"},
     "selfcorrect.loop": {"pyarrow", "safetensors", "wandb", "sklearn"},
     "selfcorrect.errors": {"numpy", "torch"},

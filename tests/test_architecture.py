@@ -29,7 +29,7 @@ def test_no_import_breaks_the_architecture(known: dict[str, Module]) -> None:
         ("simulators/body/soles.py", "import selfcorrect.simulators.planning.dynamics", "body stands below planning"),
         ("simulators/body/soles.py", "def f():\n import selfcorrect.simulators.tracking.tracker", "below tracking"),
         ("selfcorrect/samples.py", "import selfcorrect.policy", "in a circle"),
-        ("simulators/settings.py", "import pybullet", "importing selfcorrect.simulators.settings loads pybullet"),
+        ("simulators/settings/plan.py", "import pybullet", "selfcorrect.simulators.settings.tracker loads pybullet"),
         ("selfcorrect/policy.py", "import pyarrow.parquet", "importing selfcorrect.loop loads pyarrow"),
     ],
 )

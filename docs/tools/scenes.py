@@ -18,7 +18,7 @@ from selfcorrect.motion.transforms import close_cycle, repeat_cycle
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.scene import PLAIN, Scene
-from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 
 OUT = Path(__file__).resolve().parents[1] / "pictures" / "scenes.svg"
 INK, SOFT, BLUE = "#111827", "#9ca3af", "#2563eb"

@@ -22,7 +22,8 @@ from selfcorrect.motion.correction.results import CorrectMotions
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.settings import STRENGTHS, TrackerSettings
+from selfcorrect.simulators.settings.drive import STRENGTHS
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 
 Spoil = Callable[[Motion, np.random.Generator], Motion]
 

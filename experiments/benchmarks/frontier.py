@@ -30,7 +30,8 @@ from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.judge import Outcome
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.pipeline import correct_kinematically, precondition, simulate_preconditioned
-from selfcorrect.simulators.settings import STRENGTHS, UNAIDED, TrackerSettings, strength_of
+from selfcorrect.simulators.settings.drive import STRENGTHS, UNAIDED, strength_of
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.storage.files import replacing, write_atomically
 
 KINEMATIC = "kinematic"

@@ -22,7 +22,9 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.judge import Outcome
 from selfcorrect.simulators.mending.precondition import Preconditioned, PreconditionSettings
 from selfcorrect.simulators.pipeline import precondition, simulate_preconditioned
-from selfcorrect.simulators.settings import STRENGTHS, SUPPORT_MODES, TrackerSettings
+from selfcorrect.simulators.settings.drive import STRENGTHS
+from selfcorrect.simulators.settings.support import SUPPORT_MODES
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 
 FEET = ("left foot", "right foot")
 

@@ -23,7 +23,7 @@ from selfcorrect.datasets.shards.manifest import read_manifest
 from selfcorrect.experiments.correction.correct_file import Settings
 from selfcorrect.experiments.correction.correct_shards import ShardsTask, correct_shard
 from selfcorrect.experiments.progress_bars import silent
-from selfcorrect.simulators.settings import strength_of
+from selfcorrect.simulators.settings.drive import strength_of
 from selfcorrect.storage.places import place
 
 

@@ -22,7 +22,8 @@ from selfcorrect.motion.correction.results import CorrectMotions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
-from selfcorrect.simulators.settings import STRENGTHS, TrackerSettings
+from selfcorrect.simulators.settings.drive import STRENGTHS
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 
 FRAMES = 48
 KNOWN_FLOOR = PreconditionSettings(

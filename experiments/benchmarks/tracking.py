@@ -28,7 +28,8 @@ from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.engines.table import ENGINES
-from selfcorrect.simulators.settings import STRENGTHS, TrackerSettings
+from selfcorrect.simulators.settings.drive import STRENGTHS
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 
 FURTHEST_M = 0.5
 """Mean distance over the body's joints at which a motion is lost."""

@@ -14,7 +14,9 @@ from selfcorrect.experiments.commands.inputs import must_be_readable, must_exist
 from selfcorrect.experiments.where import Cluster, Where
 from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.scene import PLAIN, Scene
-from selfcorrect.simulators.settings import UNAIDED, SupportChoice, TrackerSettings, strength_of
+from selfcorrect.simulators.settings.drive import UNAIDED, strength_of
+from selfcorrect.simulators.settings.support import SupportChoice
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 
 if TYPE_CHECKING:
     EngineName = str

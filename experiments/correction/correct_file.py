@@ -35,7 +35,8 @@ from selfcorrect.simulators.body.humanoid import usual_mass_kg
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.scene import PLAIN, Scene
-from selfcorrect.simulators.settings import SupportChoice, TrackerSettings
+from selfcorrect.simulators.settings.support import SupportChoice
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.storage.files import replacing, scratch_folder, suffixed
 from selfcorrect.storage.run_folder import explain_write_error
 

@@ -23,7 +23,8 @@ from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.scene import PLAIN, Scene
-from selfcorrect.simulators.settings import UNAIDED, SupportChoice, strength_of
+from selfcorrect.simulators.settings.drive import UNAIDED, strength_of
+from selfcorrect.simulators.settings.support import SupportChoice
 from selfcorrect.storage.files import replacing
 
 

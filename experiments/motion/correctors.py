@@ -37,7 +37,8 @@ from selfcorrect.samples import Samples, concatenate
 from selfcorrect.simulators.corrector import BATCH, KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.scene import Scene
-from selfcorrect.simulators.settings import DriveSettings, TrackerSettings
+from selfcorrect.simulators.settings.drive import DriveSettings
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.supervision import supervised
 
 MODEL_WORLD = PreconditionSettings(

@@ -23,7 +23,7 @@ from selfcorrect.simulators.body.vectors import cross, turned
 from selfcorrect.simulators.engines.props import NOWHERE_M, Hold, Props, Slab
 from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.planning.reference import Reference
-from selfcorrect.simulators.settings import EngineSettings
+from selfcorrect.simulators.settings.engine import EngineSettings
 
 mujoco: Any = import_module("mujoco")  # its types are made at run time
 mujoco.set_mju_user_warning(lambda _: None)  # else a file is written wherever a body is lost; the tracker tells of that

@@ -17,7 +17,7 @@ from selfcorrect.simulators.engines.props import GRIP_N, NOWHERE_M, Hold, Number
 from selfcorrect.simulators.engines.urdf import urdf
 from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.planning.reference import Reference
-from selfcorrect.simulators.settings import EngineSettings
+from selfcorrect.simulators.settings.engine import EngineSettings
 
 PerJoint = Sequence[Numbers]
 """Three or four numbers for each joint; the root has none."""

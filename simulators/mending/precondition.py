@@ -37,7 +37,13 @@ from selfcorrect.simulators.mending.floor import FLOOR, FloorSettings, floor_hei
 from selfcorrect.simulators.mending.foot_lock import FEET, FootSettings
 from selfcorrect.simulators.mending.polishing import POLISH, PolishSettings
 from selfcorrect.simulators.mending.splices import SPLICES, SpliceSettings, without_splices
-from selfcorrect.simulators.settings import INFERENCE, SUPPORT_MODES, InferenceSettings, SupportChoice, SupportMode
+from selfcorrect.simulators.settings.support import (
+    INFERENCE,
+    SUPPORT_MODES,
+    InferenceSettings,
+    SupportChoice,
+    SupportMode,
+)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from selfcorrect.simulators.body.humanoid import Humanoid
 from selfcorrect.simulators.body.soles import horizontal_speeds, hurry_of
 from selfcorrect.simulators.planning.dynamics import Demand, demand
 from selfcorrect.simulators.planning.ground import above_ground_m
-from selfcorrect.simulators.settings import PLAN, ContactSettings
+from selfcorrect.simulators.settings.plan import PLAN, ContactSettings
 
 Bounds = tuple[float | np.ndarray, float | np.ndarray]
 

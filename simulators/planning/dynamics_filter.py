@@ -21,7 +21,7 @@ from selfcorrect.simulators.body.humanoid import Humanoid
 from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
 from selfcorrect.simulators.planning.contact_plan import plan_contacts
 from selfcorrect.simulators.planning.ground import above_ground_m
-from selfcorrect.simulators.settings import PLAN, FilterSettings, PlanSettings
+from selfcorrect.simulators.settings.plan import PLAN, FilterSettings, PlanSettings
 
 
 def filter_dynamics(

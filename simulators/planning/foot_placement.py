@@ -21,7 +21,7 @@ from selfcorrect.simulators.body.soles import frame_speeds
 from selfcorrect.simulators.mending import foot_lock
 from selfcorrect.simulators.planning.contact_plan import plan_contacts
 from selfcorrect.simulators.planning.ground import above_ground_m
-from selfcorrect.simulators.settings import PLAN, PlacementSettings, PlanSettings
+from selfcorrect.simulators.settings.plan import PLAN, PlacementSettings, PlanSettings
 
 
 def place_feet(

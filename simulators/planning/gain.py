@@ -20,7 +20,7 @@ from selfcorrect.simulators.body.curves import smoothstep
 from selfcorrect.simulators.body.humanoid import Humanoid
 from selfcorrect.simulators.body.links import onto_links
 from selfcorrect.simulators.planning.contact_plan import plan_contacts
-from selfcorrect.simulators.settings import PLAN, PlanSettings
+from selfcorrect.simulators.settings.plan import PLAN, PlanSettings
 
 
 def shares_of_gain(

@@ -12,7 +12,7 @@ from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.rotations import composed, inverted, slerp
 from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
-from selfcorrect.simulators.settings import PLAN, StandingSettings
+from selfcorrect.simulators.settings.plan import PLAN, StandingSettings
 
 _STILL = np.array([0.0, 0.0, 0.0, 1.0])
 

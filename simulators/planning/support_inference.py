@@ -25,7 +25,7 @@ from selfcorrect.simulators.body.links import onto_links
 from selfcorrect.simulators.planning.contact_plan import contact_activation, contact_forces, net_wrench
 from selfcorrect.simulators.planning.dynamics import demand
 from selfcorrect.simulators.planning.ground import above_ground_m, carried_places
-from selfcorrect.simulators.settings import INFERENCE, InferenceSettings
+from selfcorrect.simulators.settings.support import INFERENCE, InferenceSettings
 
 ROUNDS = (
     ("left foot", "right foot"),

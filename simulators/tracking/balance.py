@@ -22,7 +22,8 @@ from selfcorrect.simulators.body.leg_ik import Legs
 from selfcorrect.simulators.body.vectors import cross, rotated_back, rotation_error, small_rotation
 from selfcorrect.simulators.engines.world import RootState, World
 from selfcorrect.simulators.planning.contact_plan import contact_forces
-from selfcorrect.simulators.settings import WITHOUT_HELP, TrackerSettings
+from selfcorrect.simulators.settings.tracker import TrackerSettings
+from selfcorrect.simulators.settings.unaided import WITHOUT_HELP
 from selfcorrect.simulators.tracking.course import Course
 
 TOUCH_M = (0.01, 0.03)

@@ -16,7 +16,7 @@ from selfcorrect.simulators.planning.contact_plan import net_wrench
 from selfcorrect.simulators.planning.dynamics import joint_torques
 from selfcorrect.simulators.planning.reference import Reference, between_frames
 from selfcorrect.simulators.scene import PLAIN, Scene
-from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.simulators.tracking.script import Planned, Script, script_of
 
 

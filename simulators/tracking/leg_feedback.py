@@ -17,7 +17,7 @@ from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
 from selfcorrect.simulators.body.vectors import product, rotated_back, rotation_error, small_rotation
 from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.planning.contact_plan import ContactPlan
-from selfcorrect.simulators.settings import PLAN, FeedbackSettings
+from selfcorrect.simulators.settings.plan import PLAN, FeedbackSettings
 from selfcorrect.simulators.tracking.script import Script
 
 DIFFERENCE_M = 0.012

@@ -14,7 +14,7 @@ import numpy as np
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2
 from selfcorrect.simulators.body.vectors import rotation_error
 from selfcorrect.simulators.engines.world import RootState
-from selfcorrect.simulators.settings import DriveSettings
+from selfcorrect.simulators.settings.drive import DriveSettings
 
 RootWrench = Callable[[RootState, RootState, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 

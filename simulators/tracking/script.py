@@ -23,7 +23,7 @@ from selfcorrect.simulators.planning.contact_plan import ContactPlan
 from selfcorrect.simulators.planning.dynamics import Demand, joint_torques
 from selfcorrect.simulators.planning.reference import Reference, between_frames, rotation_velocities
 from selfcorrect.simulators.scene import PLAIN, Scene
-from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.simulators.staging import push_n
 
 

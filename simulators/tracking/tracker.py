@@ -15,7 +15,7 @@ from selfcorrect.simulators.body.vectors import cross
 from selfcorrect.simulators.engines.props import present
 from selfcorrect.simulators.engines.world import RootState, World
 from selfcorrect.simulators.scene import PLAIN, Scene
-from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.simulators.tracking.leg_feedback import LegFeedback
 from selfcorrect.simulators.tracking.root_wrench import root_wrench
 from selfcorrect.simulators.tracking.script import Planned, Script, script_of

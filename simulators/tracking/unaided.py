@@ -19,7 +19,8 @@ from selfcorrect.simulators.body.leg_ik import Legs
 from selfcorrect.simulators.engines.props import present
 from selfcorrect.simulators.engines.world import RootState, World
 from selfcorrect.simulators.scene import PLAIN, Scene
-from selfcorrect.simulators.settings import WITHOUT_HELP, TrackerSettings
+from selfcorrect.simulators.settings.tracker import TrackerSettings
+from selfcorrect.simulators.settings.unaided import WITHOUT_HELP
 from selfcorrect.simulators.tracking.balance import Away, Balance, Bodies, Nudges
 from selfcorrect.simulators.tracking.course import Course, course_of
 from selfcorrect.simulators.tracking.script import Planned

@@ -13,7 +13,9 @@ from selfcorrect.motion.transforms import mirror
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.mending.floor import FLOOR
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
-from selfcorrect.simulators.settings import STRENGTHS, EngineSettings, TrackerSettings
+from selfcorrect.simulators.settings.drive import STRENGTHS
+from selfcorrect.simulators.settings.engine import EngineSettings
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 
 
 def at_rate(motion: Motion, fps: float) -> Motion:

@@ -19,7 +19,7 @@ from selfcorrect.simulators.body.humanoid import humanoid
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.scene import PLAIN, Scene
-from selfcorrect.simulators.settings import TrackerSettings
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.simulators.staging import body_in, entered, left, push_n
 
 

@@ -14,7 +14,9 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.pipeline import precondition, simulate_preconditioned
-from selfcorrect.simulators.settings import SUPPORT_MODES, EngineSettings, TrackerSettings
+from selfcorrect.simulators.settings.engine import EngineSettings
+from selfcorrect.simulators.settings.support import SUPPORT_MODES
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 
 
 def test_a_motion_has_no_distance_to_itself(walk):

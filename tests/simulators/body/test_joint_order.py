@@ -11,7 +11,8 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.body.joint_order import in_order, joint_order
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.settings import EngineSettings, TrackerSettings
+from selfcorrect.simulators.settings.engine import EngineSettings
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 
 
 def depth_first(motion: Motion, last_first: bool) -> np.ndarray:

@@ -12,7 +12,8 @@ from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
-from selfcorrect.simulators.settings import EngineSettings, TrackerSettings
+from selfcorrect.simulators.settings.engine import EngineSettings
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 
 pytest.importorskip("mujoco")
 

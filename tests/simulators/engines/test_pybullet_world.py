@@ -14,7 +14,7 @@ from selfcorrect.simulators.body.frames import orientations_to_simulator
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid, humanoid
 from selfcorrect.simulators.engines.pybullet_world import PyBulletWorld
 from selfcorrect.simulators.engines.world import RootState
-from selfcorrect.simulators.settings import EngineSettings
+from selfcorrect.simulators.settings.engine import EngineSettings
 
 STEP_S = 1 / 120
 STILL = (0.0, 0.0, 0.0)

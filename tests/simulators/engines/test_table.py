@@ -11,7 +11,8 @@ import pytest
 from selfcorrect.errors import SettingError
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.engines.table import ENGINES
-from selfcorrect.simulators.settings import EngineSettings, TrackerSettings
+from selfcorrect.simulators.settings.engine import EngineSettings
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 
 
 def test_each_engine_is_made_from_its_row(engine):

@@ -16,7 +16,7 @@ from selfcorrect.simulators.pipeline import precondition
 from selfcorrect.simulators.planning.contact_plan import contact_forces, plan_contacts
 from selfcorrect.simulators.planning.dynamics import demand, joint_torques
 from selfcorrect.simulators.planning.dynamics_filter import centre_shift, clear_floor, filter_dynamics
-from selfcorrect.simulators.settings import ContactSettings, FilterSettings
+from selfcorrect.simulators.settings.plan import ContactSettings, FilterSettings
 
 SMOOTHING_S = ContactSettings().smoothing_s
 FRICTION = 0.5

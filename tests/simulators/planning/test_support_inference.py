@@ -31,7 +31,8 @@ from selfcorrect.simulators.mending.floor import FLOOR
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.pipeline import precondition
 from selfcorrect.simulators.planning.ground import carried_places
-from selfcorrect.simulators.settings import EngineSettings, TrackerSettings
+from selfcorrect.simulators.settings.engine import EngineSettings
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 
 EYE = np.eye(3)
 UP = EYE[1]

@@ -27,7 +27,9 @@ from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.planning.contact_plan import plan_contacts
 from selfcorrect.simulators.planning.reference import Reference, between_frames, rotation_velocities
-from selfcorrect.simulators.settings import DriveSettings, EngineSettings, TrackerSettings
+from selfcorrect.simulators.settings.drive import DriveSettings
+from selfcorrect.simulators.settings.engine import EngineSettings
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.simulators.tracking.leg_feedback import LegFeedback, leg_jacobians
 from selfcorrect.simulators.tracking.root_wrench import root_wrench
 from selfcorrect.simulators.tracking.script import Planned, script_of

@@ -9,7 +9,8 @@ import pytest
 
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
-from selfcorrect.simulators.settings import BodySettings, TrackerSettings
+from selfcorrect.simulators.settings.engine import BodySettings
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 
 
 def timeline_of(motion, engine):

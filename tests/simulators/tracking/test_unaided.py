@@ -22,7 +22,8 @@ from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.planning.contact_plan import plan_contacts
 from selfcorrect.simulators.planning.dynamics import joint_torques
 from selfcorrect.simulators.scene import Scene
-from selfcorrect.simulators.settings import WITHOUT_HELP, TrackerSettings
+from selfcorrect.simulators.settings.tracker import TrackerSettings
+from selfcorrect.simulators.settings.unaided import WITHOUT_HELP
 from selfcorrect.simulators.tracking.balance import Away, Balance, Bodies
 from selfcorrect.simulators.tracking.course import Course, course_of
 from selfcorrect.simulators.tracking.leg_feedback import leg_jacobians

@@ -1,0 +1,164 @@
+"""What is planned before a motion is simulated, and what of the simulation is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from selfcorrect.simulators.settings.checks import check_positive
+
+
+@dataclass(frozen=True)
+class ContactSettings:
+    """How contact forces are planned. Set by hand on CMU clips, by how much of their motion is then explained."""
+
+    free_height_m: float = 0.003
+    """A point carries freely up to this height …"""
+    highest_m: float = 0.015
+    """… and nothing above this one."""
+    free_speed_m_s: float = 0.1
+    """It carries freely up to this speed over the floor …"""
+    fastest_m_s: float = 0.4
+    """… and nothing above this one."""
+    hurry_m_s: float = 1.5
+    """Feet that land and leave within a frame seem to slide: from this speed of the body on both bounds grow with it …
+    """
+    most_hurry: float = 3.0
+    """… up to so many times."""
+    moment_weight: float = 4.0
+    """Weight of moments (N m) against forces (N)."""
+    smoothing_s: float = 0.6 / 30
+    """Standard deviation of the Gaussian that smooths accelerations."""
+    iterations: int = 30
+    """Of ADMM."""
+    over_relaxation: float = 1.6
+    """Of ADMM; Boyd et al. 2011 (§3.4.3) advise 1.5 to 1.8."""
+    penalty: float = 0.003
+    """Of ADMM, as a share of the trace of the problem's matrix."""
+    regularisation: float = 1e-5
+    """Weight of the forces themselves, which spreads them over the points that can carry."""
+
+    def __post_init__(self) -> None:
+        check_positive(self)
+
+
+@dataclass(frozen=True)
+class FilterSettings:
+    """The dynamics filter, set by hand on CMU clips, where explained forces are traded against distance."""
+
+    rounds: int = 2
+    """Shifts, each of which is planned anew."""
+    iterations: int = 20
+    """Of the contact solver in each round."""
+    moment_weight: float = 9.0
+    """Weight of (N m)² against N²."""
+    shift_weight: float = 2e8
+    """Weight of m² against N²."""
+    shift_limit_m: float = 0.05
+    """Furthest that a round shifts the body."""
+    lift_s: float = 0.1
+    """Time over which a body is lifted out of the floor."""
+
+    def __post_init__(self) -> None:
+        check_positive(self)
+
+
+@dataclass(frozen=True)
+class PlacementSettings:
+    """How feet turn so that loaded corners of their soles touch, set by hand on CMU clips."""
+
+    iterations: int = 20
+    """Of the contact solver that tells which corners carry."""
+    full_load_bodyweights: float = 0.3
+    """A corner that is to carry this much counts fully."""
+    lever_m: float = 0.1
+    """Distance from the ankle at which turning a foot counts like moving it."""
+    rise_reluctance: float = 0.225
+    """Weight of moving an ankle up and down, against that of a corner's distance."""
+    turn_reluctance: float = 0.75
+    """Weight of turning a foot."""
+    rise_limit_m: float = 0.03
+    """Furthest that an ankle moves."""
+    turn_limit_rad: float = 0.3
+    """Furthest that a foot turns about each axis."""
+    least_load: float = 0.3
+    """Load on a foot's corners together, over a full one, from which on it is held in its place …"""
+    hold_limit_m: float = 0.05
+    """… as far as that moves it by no more than this."""
+    smoothing_s: float = 0.7 / 30
+    """Standard deviation of the Gaussian that smooths both over time."""
+
+    def __post_init__(self) -> None:
+        check_positive(self)
+
+
+@dataclass(frozen=True)
+class GainSettings:
+    """Where a simulation is worth more than its plan.
+
+    Set on 3 s of each fourth of CMU's training clips, 30 and 120 frames per second. MuJoCo, which replays the results,
+    needs 0.104 body weights of help with them at 30, as much as with all or nothing of PyBullet's simulation, but jerk
+    is lower than with nothing, and distance (9.7 mm) a third lower than with all. Twice the bounds change nothing.
+    """
+
+    saved_bodyweights: tuple[float, float] = (0.05, 0.2)
+    """Unexplained force that is saved: below the first none of the simulation is kept, above the second all."""
+    gain_smoothing_s: float = 0.15
+    """Standard deviation of the Gaussian over which that is told …"""
+    share_smoothing_s: float = 0.1
+    """… and of the one over which the share comes and goes."""
+
+    def __post_init__(self) -> None:
+        check_positive(self)
+
+
+@dataclass(frozen=True)
+class StandingSettings:
+    """How feet are led to where they stand in the mended motion, set by hand on CMU's training clips.
+
+    Of 20 of them sliding falls from 22.5 to 19.4 mm/s by that, 18.5 by kinematics alone; jerk and distance stay.
+    """
+
+    around_s: float = 0.15
+    """Time around a stance in which its foot is led to its place."""
+    smoothing_s: float = 0.05
+    """Standard deviation of the Gaussian that smooths that."""
+
+    def __post_init__(self) -> None:
+        check_positive(self)
+
+
+@dataclass(frozen=True)
+class FeedbackSettings:
+    """How legs give way to where the body really is, set by hand on CMU clips by the help that is then needed."""
+
+    full_load_bodyweights: float = 0.1
+    """Planned load on a foot from which on its leg counts as standing."""
+    stand_lag_s: float = 0.15
+    """Time constant with which the error of a standing foot is followed."""
+    turn_lag_s: float = 0.015
+    """That of the pelvis' orientation."""
+    swing_lag_s: float = 0.08
+    """That of a swinging foot's height."""
+    uprighting: float = 0.6
+    """Share of the pelvis' error that the hip of a standing leg turns back."""
+    limit_m: float = 0.05
+    """Furthest that a target is moved."""
+
+    def __post_init__(self) -> None:
+        check_positive(self)
+
+
+@dataclass(frozen=True)
+class PlanSettings:
+    """What is planned before a motion is simulated, and how legs may leave the plan."""
+
+    contacts: ContactSettings = ContactSettings()
+    filter: FilterSettings = FilterSettings()
+    placement: PlacementSettings = PlacementSettings()
+    gain: GainSettings = GainSettings()
+    standing: StandingSettings = StandingSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
+
+
+PLAN = PlanSettings()
+"""The defaults."""
