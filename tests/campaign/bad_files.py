@@ -24,6 +24,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fbx_text import write_fbx
 
+sys.path.pop(0)  # worker processes inherit it, and would take tests/selfcorrect for the package
+
 from selfcorrect.datasets.cache import CacheSettings, open_cache
 from selfcorrect.datasets.collections import catalog
 from selfcorrect.datasets.collections.dataset import read_all
