@@ -71,6 +71,10 @@ class MotionCommand:
     """Also all arms with samples drawn at these scales of classifier-free guidance, the baseline included."""
     temperature: tuple[float, ...] = ()
     """The same with this factor on the noise of sampling."""
+    eta: tuple[float, ...] = ()
+    """The same with this share of noise drawn anew in each step of sampling: 0 is deterministic, 1 ancestral."""
+    sampling_steps: tuple[int, ...] = ()
+    """The same with so many network evaluations per sample."""
     gamma: float | None = None
     """γ ≥ 0: each sample is replaced by its corrected form with probability γ/(1+γ). By default all are."""
     generations: int | None = None
@@ -127,16 +131,16 @@ class MotionCommand:
     def _comparisons(self, preset: MotionSettings) -> tuple[Comparison, ...]:
         kept = {comparison.denoiser: comparison for comparison in preset.comparisons}
         chosen = {name: kept.get(name, replace(preset.comparisons[0], denoiser=name)) for name in self.denoiser} or kept
-        sampling = (self.guidance, self.temperature)
-        given = (self.policy, self.synthetic_ratio, self.corrector, self.defence, *sampling)
+        from selfcorrect.corrector import import_corrector
+        from selfcorrect.experiments.motion.arms import SAMPLING_BOUNDS, comparison_arms
+
+        sampling = {name: getattr(self, name) for name in SAMPLING_BOUNDS}
+        given = (self.policy, self.synthetic_ratio, self.corrector, self.defence, *sampling.values())
         if not any(given) and self.gamma is None:
             return tuple(chosen.values())
-        from selfcorrect.corrector import import_corrector
-        from selfcorrect.experiments.motion.arms import comparison_arms
-
         for name in self.corrector:
             import_corrector(name) if ":" in name else CORRECTORS.load(name)
-        arms = comparison_arms(self.policy, self.synthetic_ratio, self.corrector, self.gamma, self.defence, *sampling)
+        arms = comparison_arms(self.policy, self.synthetic_ratio, self.corrector, self.gamma, self.defence, sampling)
         return tuple(replace(comparison, arms=arms) for comparison in chosen.values())
 
     def _check_names(self) -> None:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from selfcorrect.correction import Operator
 from selfcorrect.errors import SettingError
 from selfcorrect.experiments.defence_table import DEFENCES
 from selfcorrect.experiments.motion.corrector_table import CORRECTORS, UNKNOWN
+from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.policy import parse_policy
+
+SAMPLING_BOUNDS = {
+    "guidance": (0.0, 100.0),
+    "temperature": (1e-3, 100.0),
+    "eta": (0.0, 1.0),
+    "sampling_steps": (1, 1e4),
+}
+"""Settings of sampling that an arm may change, lowest and highest."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,10 @@ class Arm:
     """Scale of classifier-free guidance when samples are drawn, None for the denoiser's own."""
     temperature: float | None = None
     """Factor on the noise of sampling, likewise."""
+    eta: float | None = None
+    """Share of the noise that each step of sampling draws anew: 0 is deterministic, 1 ancestral; likewise."""
+    sampling_steps: int | None = None
+    """Network evaluations per sample, likewise."""
 
     def __post_init__(self) -> None:
         parse_policy(self.policy)
@@ -41,9 +55,10 @@ class Arm:
         DEFENCES.row(self.defence)
         if not self.strength >= 0:
             raise SettingError(f"the correction strength γ must be at least 0, got {self.strength:g}")
-        for name, value, lowest in (("guidance", self.guidance, 0.0), ("temperature", self.temperature, 1e-3)):
-            if value is not None and not lowest <= value <= 100:
-                raise SettingError(f"{name} must be from {lowest:g} to 100, got {value:g}")
+        for name, value in self.sampling.items():
+            lowest, highest = SAMPLING_BOUNDS[name]
+            if not lowest <= value <= highest:
+                raise SettingError(f"{name} must be from {lowest:g} to {highest:g}, got {value:g}")
 
     @property
     def name(self) -> str:
@@ -56,20 +71,25 @@ class Arm:
         ]
         if math.isfinite(self.strength):
             parts.append(f"{'strength' if self.operator == 'mixture' else self.operator}-{self.strength:g}")
-        parts += [f"{name}-{value:g}" for name, value in self.sampling.items()]
+        parts += [f"{name.replace('_', '-')}-{value:g}" for name, value in self.sampling.items()]
         return "+".join(parts)
 
     @property
     def sampling(self) -> dict[str, float]:
         """What is not the denoiser's own in sampling, by the names of the command line."""
-        given = {"guidance": self.guidance, "temperature": self.temperature}
+        given = {name: getattr(self, name) for name in SAMPLING_BOUNDS}
         return {name: value for name, value in given.items() if value is not None}
+
+    def sampled(self, config: DiffusionConfig) -> DiffusionConfig:
+        """A model's settings with those that this arm changes; SettingError where they do not go together."""
+        names = {"guidance": "guidance_scale"}
+        return replace(config, **{names.get(name, name): value for name, value in self.sampling.items()})
 
     @property
     def plain(self) -> Arm:
         """What this arm is compared with: as it is sampled, without correction and defence; else sampled as usual."""
         changed = (self.corrector, self.defence, self.correct_real) != ("none", "none", False)
-        return Arm(self.policy, guidance=self.guidance, temperature=self.temperature) if changed else Arm(self.policy)
+        return Arm(self.policy, **self.sampling) if changed else Arm(self.policy)  # type: ignore[arg-type]
 
     @property
     def group(self) -> str:
@@ -92,7 +112,7 @@ class Arm:
         words = " + ".join(["frozen"] * (self.policy == "freeze") + names) or "uncorrected"
         if math.isfinite(self.strength):
             words += f", γ = {self.strength:g}" + ("" if self.operator == "mixture" else " of each sample")
-        words += "".join(f", {name} {value:g}" for name, value in self.sampling.items())
+        words += "".join(f", {name.replace('_', ' ')} {value:g}" for name, value in self.sampling.items())
         return words + (", real data corrected too" if self.correct_real else "")
 
     @property
@@ -116,17 +136,16 @@ def comparison_arms(
     correctors: Sequence[str],
     strength: float | None,
     defences: Sequence[str] = (),
-    guidances: Sequence[float] = (),
-    temperatures: Sequence[float] = (),
+    sampling: Mapping[str, Sequence[float]] = MappingProxyType({}),
 ) -> tuple[Arm, ...]:
     """The baseline, and for each policy the plain arm, one for each corrector, and each of these with each defence.
 
     policies: names such as "replace" or "augment"; ratios: λ for those that take one; what is not given is
-    "replace", λ = 1 and, without defences, physics. guidances, temperatures: also all of these, the baseline too, with
-    samples drawn so. Raises ValueError where λ is given and no policy takes it.
+    "replace", λ = 1 and, without defences, physics. sampling: also all of these, the baseline too, with samples drawn
+    so, by the names of `SAMPLING_BOUNDS`. Raises ValueError where λ is given and no policy takes it.
     """
     texts = _with_ratios(policies or (("augment",) if ratios else ("replace",)), ratios)
-    chosen = correctors or (() if defences or guidances or temperatures else ("physics",))
+    chosen = correctors or (() if defences or any(sampling.values()) else ("physics",))
     names = [name for name in chosen if name != "none"]
     gamma = math.inf if strength is None else strength
     arms = [
@@ -136,11 +155,8 @@ def comparison_arms(
         for arm in (Arm(text), *(Arm(text, name, gamma) for name in names))
     ]
     usual = (BASELINE, *arms)
-    return (
-        *usual,
-        *(replace(arm, guidance=scale) for scale in dict.fromkeys(guidances) for arm in usual),
-        *(replace(arm, temperature=factor) for factor in dict.fromkeys(temperatures) for arm in usual),
-    )
+    changed = [(name, value) for name, values in sampling.items() for value in dict.fromkeys(values)]
+    return (*usual, *(replace(arm, **{name: value}) for name, value in changed for arm in usual))
 
 
 def _with_ratios(policies: Sequence[str], ratios: Sequence[float]) -> list[str]:

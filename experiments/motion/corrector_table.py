@@ -76,6 +76,12 @@ CORRECTORS = Registry(
             "Control: rejects what physics rejects, changes nothing.",
             knows="none: rejects what physics rejects",
         ),
+        CorrectorRow(
+            "low-pass",
+            f"{_BUILT}:low_pass",
+            "Control: a filter in time that leaves samples as smooth as physics does.",
+            knows="none: the cut-off that physics' jerk asks for",
+        ),
     ],
     group="selfcorrect.correctors",
     row_type=CorrectorRow,

@@ -25,6 +25,7 @@ from selfcorrect.corrector import (
     placebo,
 )
 from selfcorrect.experiments.motion.corrector_table import CORRECTORS
+from selfcorrect.experiments.motion.low_pass import as_smooth_as
 from selfcorrect.experiments.progress_bars import Progress
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.correction.lifting import MotionCorrector, each_motion, lift_motions
@@ -54,6 +55,9 @@ HARDEST_PUSH_N, HEAVIEST_LOAD_KG = 300.0, 15.0
 
 ANCHOR_SOURCE_COUNT = 1024
 """Generation-0 samples that are clustered into anchors."""
+
+LOW_PASS_SOURCE_COUNT = 64
+"""Generation-0 samples on which the cut-off of the low-pass filter is found."""
 
 
 @dataclass(frozen=True)
@@ -162,15 +166,16 @@ def kinematic(inputs: CorrectorInputs) -> Corrector:
 
 def anchors(inputs: CorrectorInputs, *, real: bool, frozen: bool) -> AnchoredCorrector:
     """Centroids of the real training windows (about two each), or as many of samples of generation 0."""
-    if real:
-        source = inputs.real
-    else:
-        labels = sampling_labels(inputs.real.labels, ANCHOR_SOURCE_COUNT, inputs.stream.child("label"))
-        values = inputs.first_model.sample(labels, inputs.stream.child("sample"))
-        source = Samples.synthetic(values, labels, 0)
+    source = inputs.real if real else _first_samples(inputs, ANCHOR_SOURCE_COUNT)
     per_centroid = max(1, 2 * len(source) // len(inputs.real))
     fitted = fit_anchors(source, per_centroid, inputs.stream.child("anchors"), temporal_frequencies)
     return AnchoredCorrector(fitted, embed=temporal_frequencies, project=partial(_project, inputs.codec), frozen=frozen)
+
+
+def _first_samples(inputs: CorrectorInputs, count: int) -> Samples:
+    """Samples of generation 0."""
+    labels = sampling_labels(inputs.real.labels, count, inputs.stream.child("label"))
+    return Samples.synthetic(inputs.first_model.sample(labels, inputs.stream.child("sample")), labels, 0)
 
 
 def _project(codec: FeatureCodec, values: Tensor) -> Tensor:
@@ -191,6 +196,12 @@ def physics_placebo(inputs: CorrectorInputs) -> Corrector:
 def physics_filter(inputs: CorrectorInputs) -> Corrector:
     """Rejects what physics rejects, and moves nothing."""
     return filter_of(physics(inputs), "filter")
+
+
+def low_pass(inputs: CorrectorInputs) -> Corrector:
+    """A filter that leaves samples of generation 0 as smooth as physics does."""
+    samples = _first_samples(inputs, LOW_PASS_SOURCE_COUNT)
+    return as_smooth_as(physics(inputs), samples, inputs.codec, inputs.stream.child("low-pass"))
 
 
 anchored = partial(anchored_physics, real=False)

@@ -116,14 +116,11 @@ def run_arm(run: SeedRun, arm: Arm, progress: Progress) -> None:
             store.finish()
 
 
-_SAMPLING = {"guidance": "guidance_scale", "temperature": "temperature"}
-
-
 def arm_plan(run: SeedRun, arm: Arm, task: MotionTask, first: FolderReader, progress: Progress) -> tuple[Task, Plan]:
     """The loop's task and plan for an arm."""
     inputs = _inputs(run, task, task.task.model.load_state(first.state(0)), progress)
-    sampling = {_SAMPLING[name]: value for name, value in arm.sampling.items()}
-    loop_task = replace(task.task, model=cast(MotionDiffusion, task.task.model).with_sampling(**sampling))
+    model = cast(MotionDiffusion, task.task.model)
+    loop_task = replace(task.task, model=replace(model, config=arm.sampled(model.config)))
     corrector = build_corrector(arm.corrector, inputs)
     plan = Plan(
         policy=parse_policy(arm.policy, task.fresh_source),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from selfcorrect.errors import SettingError
@@ -21,7 +21,8 @@ class Comparison:
     arms: tuple[Arm, ...]
 
     def __post_init__(self) -> None:
-        preset(self.denoiser)
+        for arm in self.arms:
+            arm.sampled(self.preset.config)
         names = [arm.name for arm in self.arms]
         if len(set(names)) != len(names):
             raise SettingError(f"each arm of a comparison may stand in it once, got {', '.join(names)}")
@@ -111,8 +112,8 @@ _DEMO_MIXER = (
 _HALF_WAY = Arm("replace", "kinematic", 1.0, operator="interpolation", defence="lineages")
 _DEMO_SMOOTH = (BASELINE, *_loop("replace", "physics"), Arm("replace", defence="lineages"), _HALF_WAY, Arm("freeze"))
 
-_RATIOS = ("augment:0.25", "augment:0.5", "augment:0.75", "augment:1", "replace")
-_CONTROLS = ("kinematic", "anchored", "frozen", "anchored-real", "frozen-real", "placebo", "filter")
+_RATIOS = tuple(f"augment:{ratio}" for ratio in ("0.25", "0.5", "0.75", "1", "2", "4"))
+_CONTROLS = ("kinematic", "low-pass", "anchored", "frozen", "anchored-real", "frozen-real", "placebo", "filter")
 
 _FULL = (
     BASELINE,
@@ -121,8 +122,17 @@ _FULL = (
     Arm("augment:1", "physics", strength=1.0),
     Arm("replace", "physics", strength=1.0),
     *_loop("accumulate:1", "physics"),
+    Arm("replace", sampling_steps=40),
+    *(Arm("replace", defence=name) for name in ("more-steps", "annealed-truncation", "averaged-weights")),
 )
-_SWEEP = (BASELINE, *(arm for policy in _RATIOS for arm in _loop(policy, "physics")))
+_SWEEP = (
+    BASELINE,
+    *(
+        arm
+        for policy in (*_RATIOS, "replace")
+        for arm in (*_loop(policy, "kinematic", "physics"), replace(_HALF_WAY, policy=policy))
+    ),
+)
 
 _MODES = (
     BASELINE,
@@ -162,7 +172,7 @@ PRESETS = {
         judge_corrected=True,
     ),
     "ratios": MotionSettings(
-        comparisons=(Comparison("patch-mixer", _SWEEP), Comparison("dct-mlp", _SWEEP)), generations=12, seeds=3
+        comparisons=(Comparison("patch-mixer", _SWEEP), Comparison("dct-mlp", _SWEEP)), generations=20, seeds=5
     ),
     "modes": MotionSettings(comparisons=(Comparison("dct-mlp", _MODES),), generations=20, seeds=5),
     "defences": MotionSettings(comparisons=(Comparison("dct-mlp", _DEFENCES),), generations=12, seeds=3),

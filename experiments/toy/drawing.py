@@ -16,6 +16,7 @@ from selfcorrect.experiments.toy.result import Line, Map, Panel, Pictures, Scatt
 from selfcorrect.statistics import band
 
 LONGEST_CURVE = 200  # points drawn per line; more only make the page heavy
+STROKES = ("-", ":", "-.")  # one after the other as colours begin again; dashes are predictions
 
 
 def draw(figure: Panel | Map | Pictures | Scatter) -> str:
@@ -31,9 +32,11 @@ def _draw(figure: object) -> Figure:
 
 @_draw.register
 def _(panel: Panel) -> Figure:
-    page, axes = _page(6.4, 3.4, panel.title)
+    many = len(panel.lines) > len(PALETTE)
+    page, axes = _page(6.4, 3.4 + 0.1 * many * len(panel.lines), panel.title)
     for index, line in enumerate(panel.lines):
-        _draw_line(axes, panel.x, line, PALETTE[index % len(PALETTE)])
+        again, colour = divmod(index, len(PALETTE))
+        _draw_line(axes, panel.x, line, PALETTE[colour], STROKES[again % len(STROKES)], banded=not many)
     axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
     axes.set_xscale("log" if panel.log_x else "linear")
     axes.set_yscale("log" if panel.log_y else "linear")
@@ -45,14 +48,16 @@ def _(panel: Panel) -> Figure:
     return page
 
 
-def _draw_line(axes: Axes, x: np.ndarray, line: Line, colour: str) -> None:
+def _draw_line(axes: Axes, x: np.ndarray, line: Line, colour: str, stroke: str, *, banded: bool) -> None:
     keep = np.unique(np.linspace(0, len(x) - 1, LONGEST_CURVE).round().astype(int))
     marker = "o" if len(x) < 15 else None
     if line.values is not None:
         measured = keep[np.isfinite(line.values[:, keep]).all(axis=0)]  # some quantities begin after generation 0
         mean, low, high = band(line.values[:, measured])
-        axes.plot(x[measured], mean, color=colour, label=line.name, linewidth=1.5, marker=marker, markersize=3)
-        axes.fill_between(x[measured], low, high, color=colour, alpha=0.15, linewidth=0)
+        style = {"linestyle": stroke, "linewidth": 1.5, "marker": marker, "markersize": 3}
+        axes.plot(x[measured], mean, color=colour, label=line.name, **style)
+        if banded:  # more than a few hide each other
+            axes.fill_between(x[measured], low, high, color=colour, alpha=0.15, linewidth=0)
     if line.prediction is not None:
         label = None if line.values is not None else line.name
         axes.plot(x[keep], line.prediction[keep], color=colour, linestyle="--", linewidth=1.1, label=label)

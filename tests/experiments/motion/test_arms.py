@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from selfcorrect.experiments.motion.arms import BASELINE, Arm, comparison_arms
-from selfcorrect.experiments.motion.presets import PRESETS
+from selfcorrect.experiments.motion.presets import PRESETS, Comparison
 
 
 def test_a_comparison_has_the_baseline_and_each_policy_with_and_without_correction():
@@ -81,7 +81,9 @@ def test_defended_arms_say_so():
 
 
 def test_ways_of_sampling_are_an_axis_with_a_baseline_each():
-    arms = comparison_arms(("replace",), (), ("physics",), None, guidances=(2.0,), temperatures=(0.9,))
+    arms = comparison_arms(
+        ("replace",), (), ("physics",), None, sampling={"guidance": (2.0,), "eta": (), "temperature": (0.9,)}
+    )
     usual = (BASELINE, Arm("replace"), Arm("replace", "physics"))
     guided, calm = (
         tuple(replace(arm, **{name: value}) for arm in usual)
@@ -91,5 +93,12 @@ def test_ways_of_sampling_are_an_axis_with_a_baseline_each():
     assert guided[2].plain == guided[1]
     assert guided[1].plain == usual[1]
     assert (guided[2].name, calm[1].title) == ("replace+physics+guidance-2", "uncorrected, temperature 0.9")
+    finer = Arm("replace", eta=0.0, sampling_steps=50)
+    assert (finer.name, finer.title) == (
+        "replace+none+eta-0+sampling-steps-50",
+        "uncorrected, eta 0, sampling steps 50",
+    )
     with pytest.raises(ValueError, match="guidance must be from 0 to 100, got -1"):
         Arm("replace", guidance=-1.0)
+    with pytest.raises(ValueError, match="sampling_steps must be at most diffusion_steps, got 101"):
+        Comparison("dct-mlp", (Arm("replace", sampling_steps=101),))
