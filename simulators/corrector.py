@@ -26,7 +26,7 @@ SHORTEST_FRAMES = 4
 BATCH = 16
 """Motions of one skeleton, frame rate and length that are planned together: as many as a processor's cache holds."""
 
-FRAMES_TOGETHER = 20_000
+FRAMES_TOGETHER = 10_000
 """Frames of motions that are simulated together, at most, unless one has more."""
 
 

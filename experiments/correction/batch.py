@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from math import ceil
 from pathlib import Path
 
 from selfcorrect.datasets.files.formats import is_motion_file, readable_suffixes, written_suffix
 from selfcorrect.datasets.files.motion_file import body_model_of
-from selfcorrect.errors import InputError, JobsError, SettingError
-from selfcorrect.experiments.correction.correct_file import FileTask, Settings, correct_file, is_finished
+from selfcorrect.errors import ClusterLostError, InputError, JobsError, SettingError, WorkerError
+from selfcorrect.experiments.correction.correct_file import FileTask, Settings, correct_files, is_finished
 from selfcorrect.experiments.correction.report import Result, is_report, table, write_report
 from selfcorrect.experiments.jobs import Job, require_runner, run_jobs
 from selfcorrect.experiments.targets import check_targets, place_of
@@ -17,6 +18,13 @@ from selfcorrect.experiments.where import Where
 from selfcorrect.simulators.judge import UNEXPLAINED_BODYWEIGHTS
 from selfcorrect.storage.files import remove_leftovers
 from selfcorrect.storage.run_folder import FolderLock, explain_write_error
+
+FILES_TOGETHER = 32
+"""Files that are corrected together, at most."""
+JOBS_PER_WORKER = 4
+CLUSTER_JOBS = 256
+"""Jobs that files are shared among, if there are enough: several to a worker, as some take longer than others, and as
+many as clusters have cores."""
 
 
 def correct_and_tell(
@@ -101,13 +109,47 @@ def _results(tasks: Sequence[FileTask], out: Path, settings: Settings, where: Wh
     if len(waiting) < len(tasks):
         print(f"{len(tasks) - len(waiting)} of {len(tasks)} motions are finished already with these settings")
     if waiting:
-        jobs = [Job(task.name, correct_file, (task, settings), 1) for task in waiting]
-        try:
-            run_jobs(jobs, where, "correct", unit="motion", folder=place_of(out))
-        except JobsError as error:
-            _record_failures(waiting, error.failed)
+        _correct(waiting, out, settings, where)
     results = (Result.load(task.record) for task in tasks)
     return [replace(result, over_time={}) for result in results if result]
+
+
+def _correct(tasks: Sequence[FileTask], out: Path, settings: Settings, where: Where) -> None:
+    """Correct files, many together; where a worker dies of that, those that are left one by one."""
+    if (share := _share(len(tasks), settings, where)) > 1:
+        try:
+            return _run(tasks, out, settings, where, share)
+        except ClusterLostError:
+            raise
+        except (JobsError, WorkerError) as error:
+            print(f"{error}; now each file alone")
+            tasks = [task for task in tasks if not is_finished(task, settings)]
+    try:
+        _run(tasks, out, settings, where, 1)
+    except JobsError as error:
+        _record_failures(tasks, error.failed)
+
+
+def _run(tasks: Sequence[FileTask], out: Path, settings: Settings, where: Where, share: int) -> None:
+    """Correct files in jobs, each of which has a share of them."""
+    parts = [tasks[start : start + share] for start in range(0, len(tasks), share)]
+    jobs = [Job(_name(part), correct_files, (part, settings), len(part)) for part in parts]
+    run_jobs(jobs, where, "correct", unit="motion", folder=place_of(out))
+
+
+def _share(count: int, settings: Settings, where: Where) -> int:
+    """How many of so many files a job has, so that every worker has several jobs; bodies without help are simulated
+    one by one, and would only wait for each other.
+    """
+    if settings.unaided:
+        return 1
+    jobs = CLUSTER_JOBS if where.chosen == "ray" else 1 if where.workers == 1 else JOBS_PER_WORKER * where.workers
+    return min(FILES_TOGETHER, ceil(count / jobs))
+
+
+def _name(part: Sequence[FileTask]) -> str:
+    others = f" and {len(part) - 1} more" if len(part) > 1 else ""
+    return f"{part[0].name}{others}"
 
 
 def _record_failures(tasks: Sequence[FileTask], failed: Mapping[str, Exception]) -> None:

@@ -1,4 +1,4 @@
-"""Correct one motion file, and know whether that is done already."""
+"""Correct motion files, and know which of them are done already."""
 
 from __future__ import annotations
 
@@ -6,33 +6,29 @@ import hashlib
 import importlib.metadata
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import imageio.v2 as imageio
 import numpy as np
 
 from selfcorrect.bugs import sentence_of
 from selfcorrect.datasets.files.formats import written_suffix
-from selfcorrect.datasets.files.motion_file import Reading
+from selfcorrect.datasets.files.motion_file import MotionFile, Reading
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.errors import CorrectorError
+from selfcorrect.experiments.correction.describe import described
+from selfcorrect.experiments.correction.film import film
 from selfcorrect.experiments.correction.report import Result, of_all
 from selfcorrect.experiments.correction.retiming import retimed
 from selfcorrect.experiments.progress_bars import Progress
-from selfcorrect.motion.checks.check import check
-from selfcorrect.motion.correction.pieces import PIECE_FRAMES, correct_long
-from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions, NoteKind
-from selfcorrect.motion.correction.timeline import Contact, Timeline, spans
-from selfcorrect.motion.kinematics import joint_positions
-from selfcorrect.motion.measures.contacts import foot_contacts
+from selfcorrect.motion.correction.pieces import correct_each
+from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.pictures.drawing import Panel, animate
-from selfcorrect.motion.transforms import resample
 from selfcorrect.simulators.body.humanoid import usual_mass_kg
-from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.corrector import FRAMES_TOGETHER, KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.scene import PLAIN, Scene
 from selfcorrect.simulators.settings.support import SupportChoice
@@ -42,9 +38,6 @@ from selfcorrect.storage.run_folder import explain_write_error
 
 RECORDS = ".records"
 """Folder in the output folder with a record of each motion, by which the next run knows what is finished."""
-
-VIDEO_FPS = 30.0
-_SHOT_FRAMES = 120
 
 
 @dataclass(frozen=True)
@@ -129,41 +122,117 @@ def is_finished(task: FileTask, settings: Settings) -> bool:
     return filmed and result.key == key_of(task.source, settings)
 
 
-def correct_file(task: FileTask, settings: Settings, progress: Progress) -> None:
-    """Correct one file and record what became of it; a file that cannot be worked on is recorded as well."""
-    progress("correct", 0, 1)
-    with explain_write_error(task.out):
-        task.record.parent.mkdir(parents=True, exist_ok=True)
-    with scratch_folder(task.record) as folder:
-        product = folder / f"motion{written_suffix(task.source)}"
-        result = _corrected(task, settings, product, folder / "video.mp4")
-        with explain_write_error(task.out):
-            _deliver(task, settings, result, product)
-    progress("generation", 1, 1)
+def correct_files(tasks: Sequence[FileTask], settings: Settings, progress: Progress) -> None:
+    """Correct files, many together, and record what became of each; one that cannot be worked on is recorded as well.
+
+    Results are the same bytes whichever files are together.
+    """
+    done = 0
+    for group in _groups(_read(task, settings) for task in tasks):
+        progress("correct", done, len(tasks))
+        for read, corrections in zip(group, _corrections(group, settings), strict=True):
+            _put(read, corrections, settings)
+            done += 1
+            progress("generation", done, len(tasks))
 
 
-def _corrected(task: FileTask, settings: Settings, product: Path, video: Path) -> Result:
-    """Correct a file into `product`."""
+@dataclass(frozen=True)
+class _Read:
+    """A file that was read, or why it could not be."""
+
+    task: FileTask
+    blank: Result
+    """What is known of it before it is corrected."""
+    file: MotionFile | None
+
+    @property
+    def motions(self) -> tuple[Motion, ...]:
+        return () if self.file is None else self.file.motions
+
+
+def _read(task: FileTask, settings: Settings) -> _Read:
     blank = Result(str(task.source), task.name, "", "failed")
     try:
         blank = replace(blank, key=key_of(task.source, settings))
         file = open_motion(task.source, settings.reading)
-        file = retimed(file, task.source) if settings.retime else file
-        corrections = [correct_long(settings.corrector(file.mass_kg), motion) for motion in file.motions]
-        for correction in corrections:
-            check_finite(correction.motion)
+        return _Read(task, blank, retimed(file, task.source) if settings.retime else file)
+    except Exception as error:  # whatever is wrong with one file, the others go on
+        return _Read(task, replace(blank, reason=sentence_of(task.source, error)), None)
+
+
+def _groups(files: Iterable[_Read]) -> Iterator[list[_Read]]:
+    """Files in their order, so many together that memory stays bounded."""
+    group, frames = list[_Read](), 0
+    for read in files:
+        own = sum(map(len, read.motions))
+        if group and frames + own > FRAMES_TOGETHER:
+            yield group
+            group, frames = [], 0
+        group.append(read)
+        frames += own
+    yield group
+
+
+def _corrections(group: Sequence[_Read], settings: Settings) -> list[list[CorrectedMotion | Exception]]:
+    """What became of the motions of each file; those of bodies of one mass are corrected together."""
+    found: list[list[CorrectedMotion | Exception]] = [[] for _ in group]
+    by_mass_kg = defaultdict[float | None, list[int]](list)
+    for index, read in enumerate(group):
+        if read.file is not None:
+            by_mass_kg[read.file.mass_kg].append(index)
+    for mass_kg, same in by_mass_kg.items():
+        motions = [motion for index in same for motion in group[index].motions]
+        corrections = iter(correct_each(partial(_of_mass, settings, mass_kg), motions))
+        for index in same:
+            found[index] = [next(corrections) for _ in group[index].motions]
+    return found
+
+
+def _of_mass(settings: Settings, mass_kg: float | None, motions: Sequence[Motion]) -> Sequence[CorrectedMotion]:
+    return settings.corrector(mass_kg)(motions)
+
+
+def _put(read: _Read, corrections: Sequence[CorrectedMotion | Exception], settings: Settings) -> None:
+    """Write what became of a file, and record it."""
+    task = read.task
+    with explain_write_error(task.out):
+        task.record.parent.mkdir(parents=True, exist_ok=True)
+    with scratch_folder(task.record) as folder:
+        product = folder / f"motion{written_suffix(task.source)}"
+        result = _written(read, corrections, settings, product, folder / "video.mp4")
+        with explain_write_error(task.out):
+            _deliver(task, settings, result, product)
+
+
+def _written(
+    read: _Read, corrections: Sequence[CorrectedMotion | Exception], settings: Settings, product: Path, video: Path
+) -> Result:
+    """Write a corrected file into `product`."""
+    task, file, blank = read.task, read.file, read.blank
+    if file is None:
+        return blank
+    try:
+        whole = [_whole(correction) for correction in corrections]
         kept = settings.keep_failed and task.target.suffix != task.source.suffix  # cannot be copied as it is
-        if kept or any(correction.accepted for correction in corrections):
-            file.write(product, *(correction.motion for correction in corrections))  # what was rejected, as it came
+        if kept or any(correction.accepted for correction in whole):
+            file.write(product, *(correction.motion for correction in whole))  # what was rejected, as it came
             if settings.video:
-                film(video, list(zip(file.motions, corrections, strict=True)))
+                film(video, list(zip(file.motions, whole, strict=True)))
                 _copy(video, task.video)
         if settings.strength is not None:
             blank = replace(blank, mass_kg=settings.mass_kg or file.mass_kg or usual_mass_kg(file.motions[0].skeleton))
-        pairs = zip(file.motions, corrections, strict=True)
-        return of_all([_described(blank, file.notes, motion, correction) for motion, correction in pairs])
+        pairs = zip(file.motions, whole, strict=True)
+        return of_all([described(blank, file.notes, motion, correction) for motion, correction in pairs])
     except Exception as error:  # whatever is wrong with one file, the others go on
         return replace(blank, reason=sentence_of(task.source, error))
+
+
+def _whole(correction: CorrectedMotion | Exception) -> CorrectedMotion:
+    """A correction that may be written; raises why there is none."""
+    if isinstance(correction, Exception):
+        raise correction
+    check_finite(correction.motion)
+    return correction
 
 
 def check_finite(motion: Motion) -> None:
@@ -171,77 +240,6 @@ def check_finite(motion: Motion) -> None:
     finite = np.isfinite(motion.root_m).all(axis=1) & np.isfinite(motion.rotations).all(axis=(1, 2))
     if not finite.all():
         raise CorrectorError(f"{motion.source}: the corrected motion is not finite in frame {int(finite.argmin())}")
-
-
-def _described(blank: Result, notes: tuple[str, ...], motion: Motion, correction: CorrectedMotion) -> Result:
-    failure = correction.failure
-    result = replace(
-        blank,
-        verdict="accepted" if correction.accepted else "rejected",
-        reason=correction.reason,
-        frame=None if failure is None else failure.frame,
-        failure=None if failure is None else asdict(failure),
-        notes=(*notes, *_oddities(motion, level=not correction.supports), *map(str, correction.notes)),
-        moved_because=next((str(note) for note in correction.notes if note.kind is NoteKind.MOVED_FAR), ""),
-        text=motion.text,
-        frames=len(motion),
-        fps=motion.fps,
-        before=dict(correction.before),
-        after=dict(correction.after),
-        help=dict(correction.help),
-        over_time=_over_time(correction.timeline),
-        contacts=_contacts(correction),
-        supports=[asdict(support) for support in correction.supports],
-    )
-    return _with_distances(result, motion, correction.motion) if correction.accepted else result
-
-
-def _oddities(motion: Motion, level: bool) -> list[str]:
-    """Signs that the file or its reading is wrong, in words; of ground that is not level no height is odd."""
-    found = {finding.code: finding for finding in check(motion, ("R", "S2", "S6", "P1", *(("F4",) if level else ())))}
-    return [str(finding) for finding in found.values()]
-
-
-def _with_distances(result: Result, before: Motion, after: Motion) -> Result:
-    names, total_m, furthest = before.skeleton.names, np.zeros(len(before.skeleton)), (-1.0, 0, 0)
-    for start in range(0, len(before), PIECE_FRAMES):
-        here = slice(start, start + PIECE_FRAMES)
-        joints_m = [joint_positions(motion.frames(here.start, here.stop)) for motion in (before, after)]
-        moved_m = np.linalg.norm(joints_m[1] - joints_m[0], axis=-1)
-        total_m += moved_m.sum(axis=0)
-        frame, joint = np.unravel_index(moved_m.argmax(), moved_m.shape)
-        furthest = max(furthest, (float(moved_m.max()), int(start + frame), int(joint)))
-    means_m = (total_m / len(before)).tolist()
-    return replace(
-        result,
-        moved_m=float(np.mean(means_m)),
-        moved_by_joint_m=dict(zip(names, means_m, strict=True)),
-        furthest_m=furthest[0],
-        furthest_frame=furthest[1],
-        furthest_joint=names[furthest[2]],
-    )
-
-
-def _over_time(timeline: Timeline | None) -> dict[str, list[float]]:
-    """The residual wrench of every frame, rounded."""
-    if timeline is None:
-        return {}
-    return {
-        "residual_force_bodyweights": timeline.residual_force_bodyweights.round(3).tolist(),
-        "residual_torque_nm": timeline.residual_torque_nm.round(1).tolist(),
-    }
-
-
-def _contacts(correction: CorrectedMotion) -> list[dict[str, Any]]:
-    """When which part of the body bears weight; without a simulation, when the feet stand."""
-    if correction.timeline is not None:
-        contacts = correction.timeline.contacts()
-    elif correction.accepted:
-        feet = zip(("left foot", "right foot"), foot_contacts(correction.motion).T, strict=True)
-        contacts = [Contact(foot, *span) for foot, stands in feet for span in spans(stands)]
-    else:
-        contacts = []
-    return [asdict(contact) for contact in contacts]
 
 
 def _deliver(task: FileTask, settings: Settings, result: Result, product: Path) -> None:
@@ -264,24 +262,3 @@ def _deliver(task: FileTask, settings: Settings, result: Result, product: Path) 
 def _copy(source: Path, target: Path) -> None:
     with replacing(target) as temporary:
         shutil.copyfile(source, temporary)
-
-
-def film(path: Path, pairs: Sequence[tuple[Motion, CorrectedMotion]]) -> None:
-    """Each motion and its correction side by side as MP4, one after the other."""
-    fps = min(pairs[0][0].fps, VIDEO_FPS)
-    writer: Any = imageio.get_writer(path, fps=fps, codec="libx264", macro_block_size=1)
-    with writer:
-        for before, correction in pairs:
-            for picture in _pictures(before, correction, fps):
-                writer.append_data(picture)
-
-
-def _pictures(before: Motion, correction: CorrectedMotion, fps: float) -> Iterator[np.ndarray]:
-    """Both motions side by side, drawn shot by shot so that memory does not grow with their length."""
-    motions = [resample(motion, fps) for motion in (before, correction.motion)]
-    frames, margin = len(motions[0]), int(fps)  # the camera's path is smoothed over less than the margin
-    for start in range(0, frames, _SHOT_FRAMES):
-        first, stop = max(start - margin, 0), min(start + _SHOT_FRAMES, frames)
-        shots = [motion.frames(first, min(stop + margin, frames)) for motion in motions]
-        panels = [Panel(shots[0], "before"), Panel(shots[1], "after", tuple(correction.supports))]
-        yield from animate(panels, same_view=True)[start - first : stop - first]

@@ -27,7 +27,7 @@ from selfcorrect.experiments.correction.correct_file import Settings, check_fini
 from selfcorrect.experiments.jobs import Job, require_runner, run_jobs
 from selfcorrect.experiments.progress_bars import Progress
 from selfcorrect.experiments.where import Where
-from selfcorrect.motion.correction.pieces import PIECE_FRAMES, correct_long
+from selfcorrect.motion.correction.pieces import correct_each
 from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.ledger import claimed, record, recorded
@@ -218,31 +218,18 @@ def _corrected_rows(
 
 
 def _corrections(correct: CorrectMotions, motions: Sequence[Motion]) -> list[CorrectedMotion | str]:
-    """The corrections of motions, which are worked on together; each by itself where that fails."""
-    short = [motion for motion in motions if len(motion) <= PIECE_FRAMES]
-    try:
-        together = iter(correct(short))
-    except Exception:  # the one that it comes from is told of below
-        return [_correction(correct, motion) for motion in motions]
-    return [
-        _finite(next(together)) if len(motion) <= PIECE_FRAMES else _correction(correct, motion) for motion in motions
-    ]
+    """The corrections of motions, or sentences that say why they cannot be worked on."""
+    return [_told(motion, each) for motion, each in zip(motions, correct_each(correct, motions), strict=True)]
 
 
-def _finite(correction: CorrectedMotion) -> CorrectedMotion | str:
+def _told(motion: Motion, correction: CorrectedMotion | Exception) -> CorrectedMotion | str:
+    if isinstance(correction, Exception):
+        return sentence_of(motion.source, correction)
     try:
         check_finite(correction.motion)
     except CorrectorError as error:
         return str(error)
     return correction
-
-
-def _correction(correct: CorrectMotions, motion: Motion) -> CorrectedMotion | str:
-    """The correction of a motion, or a sentence that says why it cannot be worked on."""
-    try:
-        return _finite(correct_long(correct, motion))
-    except Exception as error:  # whatever is wrong with one motion, the others go on
-        return sentence_of(motion.source, error)
 
 
 def _result(entry: Entry, correction: CorrectedMotion | str) -> dict[str, Any]:

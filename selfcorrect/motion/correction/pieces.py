@@ -50,6 +50,26 @@ def correct_long(correct: CorrectMotions, motion: Motion, piece_frames: int = PI
     )
 
 
+def correct_each(correct: CorrectMotions, motions: Sequence[Motion]) -> list[CorrectedMotion | Exception]:
+    """Correct motions of any lengths, those of one piece together; what came out of each, or the error that it raised.
+
+    Where they fail together, each is tried by itself.
+    """
+    short = [motion for motion in motions if len(motion) <= PIECE_FRAMES]
+    try:
+        together = iter(correct(short))
+    except Exception:  # the one that it comes from is told of below
+        return [_attempted(correct, motion) for motion in motions]
+    return [next(together) if len(motion) <= PIECE_FRAMES else _attempted(correct, motion) for motion in motions]
+
+
+def _attempted(correct: CorrectMotions, motion: Motion) -> CorrectedMotion | Exception:
+    try:
+        return correct_long(correct, motion)
+    except Exception as error:  # whatever is wrong with one motion, the others go on
+        return error
+
+
 def pieces(frames: int, longest: int, overlap: int) -> Iterator[tuple[int, int]]:
     """Starts and stops of about equally long pieces that cover all frames; neighbours share `overlap` frames."""
     count = max(1, -(-(frames - overlap) // max(longest - overlap, 1)))

@@ -216,7 +216,7 @@ def at_correct(path: Path, monkeypatch: pytest.MonkeyPatch) -> Motion:
     monkeypatch.setattr(correct_file.Settings, "corrector", lambda self, shape_kg=None: corrector)
     out = path.parent.parent / "out"
     task = correct_file.FileTask(path, path.name, out)
-    correct_file.correct_file(task, correct_file.Settings(strength=None), lambda *progress: None)
+    correct_file.correct_files([task], correct_file.Settings(strength=None), lambda *progress: None)
     before, after = (joint_positions(read_bvh(each).motion) for each in (path, out / path.name))
     np.testing.assert_allclose(after, before, atol=TOLERANCE_M)
     return seen[0]

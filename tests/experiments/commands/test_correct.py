@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,15 +25,20 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.files.bvh import read_bvh, write_bvh
 from selfcorrect.datasets.files.open import open_motion, save_motion
+from selfcorrect.errors import WorkerError
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands.correct import strength_of
+from selfcorrect.experiments.correction import batch, correct_file
 from selfcorrect.experiments.correction.correct_file import Settings
+from selfcorrect.experiments.jobs import Job, jobs_error
+from selfcorrect.experiments.progress_bars import silent
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.correction.pieces import correct_long
+from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.transforms import retime
-from selfcorrect.simulators.corrector import PhysicsCorrector
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 
 KINEMATIC = ["--kinematic"]
 
@@ -278,6 +283,94 @@ def test_results_do_not_depend_on_workers(folder: Path) -> None:
     assert main(["correct", *names, "-o", "one"]) == 0
     assert main(["correct", *names, "-o", "two", "--workers", "2"]) == 0
     assert bytes_of(folder / "one") == bytes_of(folder / "two")
+
+
+@pytest.mark.parametrize("engine", ["pybullet", "mujoco"])
+def test_files_that_are_corrected_together_have_the_bytes_of_each_alone(
+    folder: Path, stepping: Motion, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other lengths, another body, another frame rate, other formats, one that is rejected, one that is no motion."""
+    pytest.importorskip(engine)
+    tall = replace(stepping.skeleton, offsets_m=1.1 * stepping.skeleton.offsets_m)
+    thrown_m = np.linspace(0, 9, 45)[:, None] ** 2 * [0.0, 1.0, 0.0]
+    for name, motion in {
+        "short": stepping.frames(3, 30),
+        "tall": replace(stepping, skeleton=tall, root_m=1.1 * stepping.root_m),
+        "slow": replace(stepping, fps=24.0),
+        "thrown": replace(stepping, root_m=stepping.root_m + thrown_m),
+    }.items():
+        save_motion(folder / "clips" / f"{name}.bvh", motion)
+    (folder / "clips" / "torn.bvh").write_text("HIERARCHY")
+    options = ["--engine", engine, "--metres-per-unit", "0.01"]
+    assert main(["correct", "clips", "-o", "together", *options]) == 1
+    verdicts = {name: told["verdict"] for name, told in report_of(folder / "together").items()}
+    assert (verdicts.pop("thrown.bvh"), verdicts.pop("torn.bvh")) == ("rejected", "failed")
+    assert list(verdicts.values()) == ["accepted"] * 7
+    monkeypatch.setattr(batch, "FILES_TOGETHER", 1)
+    assert main(["correct", "clips", "-o", "alone", *options]) == 1
+    assert bytes_of(folder / "together") == bytes_of(folder / "alone")
+
+
+def test_a_motion_that_breaks_the_corrector_does_not_end_the_others(
+    folder: Path, stepping: Motion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def corrector(motions: Sequence[Motion]) -> list[CorrectedMotion]:
+        seen.append(len(motions))
+        if any(len(motion) == 33 for motion in motions):
+            raise FloatingPointError("cannot work on 33 frames")
+        return KinematicCorrector()(motions)
+
+    save_motion(folder / "clips" / "odd.bvh", stepping.frames(0, 33))
+    monkeypatch.setattr(Settings, "corrector", lambda self, shape_kg=None: corrector)
+    assert main(["correct", "clips"]) == 1
+    told = report_of(folder / "corrected")
+    assert [name for name, motion in told.items() if motion["verdict"] == "accepted"] == [
+        "deep/joints.npy", "deep/steps.npz", "rows.npy", "steps.bvh"]  # fmt: skip
+    assert re.search("odd.bvh: .*cannot work on 33 frames", told["odd.bvh"]["reason"])
+    assert seen == [5, 1, 1, 1, 1, 1]
+
+
+def test_no_more_files_are_together_than_memory_is_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    together: list[int] = []
+
+    def corrector(motions: Sequence[Motion]) -> list[CorrectedMotion]:
+        together.append(len(motions))
+        return KinematicCorrector()(motions)
+
+    monkeypatch.setattr(Settings, "corrector", lambda self, shape_kg=None: corrector)
+    for frames, files, expected in ((100, 32, [2, 2]), (10, 32, [1, 1, 1, 1]), (1000, 3, [3, 1])):
+        monkeypatch.setattr(correct_file, "FRAMES_TOGETHER", frames)
+        monkeypatch.setattr(batch, "FILES_TOGETHER", files)
+        assert main(["correct", "clips", "-o", f"out{files}-{frames}"]) == 0
+        assert together == expected
+        together.clear()
+
+
+def test_a_file_that_kills_its_worker_takes_no_other_with_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a cluster does with jobs whose workers die again and again, acted."""
+
+    def run_jobs(jobs: Sequence[Job], *_: object, **__: object) -> None:
+        failed = {}
+        for job in jobs:
+            if any(task.name == "rows.npy" for task in job.arguments[0]):
+                failed[job.name] = WorkerError("a worker process died")
+            else:
+                job.function(*job.arguments, silent)
+        if failed:
+            raise jobs_error(failed, len(jobs), 3)
+
+    monkeypatch.setattr(batch, "run_jobs", run_jobs)
+    assert main(["correct", "clips", *KINEMATIC]) == 1
+    told = report_of(folder / "corrected")
+    assert {name: motion["verdict"] for name, motion in told.items()} == {
+        "deep/joints.npy": "accepted", "deep/steps.npz": "accepted", "rows.npy": "failed", "steps.bvh": "accepted"
+    }  # fmt: skip
+    assert "a worker process died" in told["rows.npy"]["reason"]
+    assert "now each file alone" in capsys.readouterr().out
 
 
 BAD = {
