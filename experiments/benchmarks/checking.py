@@ -19,10 +19,13 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections.cmu import INDEX, load_cmu
+from selfcorrect.experiments.benchmarks.correction import skating as wandering
+from selfcorrect.experiments.benchmarks.correction import warped
 from selfcorrect.motion.checks.check import Choice, check
 from selfcorrect.motion.checks.pace import pace
 from selfcorrect.motion.checks.rules import RULES
 from selfcorrect.motion.checks.sight import Sight
+from selfcorrect.motion.checks.walking import uneven
 from selfcorrect.motion.inverse_kinematics import aligning_turns
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions, local_rotations
 from selfcorrect.motion.motion import Motion
@@ -207,9 +210,16 @@ FAULTS: dict[str, tuple[Plant, str]] = {
     "jittery": (jittery, "S1"), "spiky": (spiky, "S3"), "spliced": (spliced, "S4"), "held": (held, "S5"),
     "statue": (statue, "S6"), "crossed": (crossed, "B1"), "backward knee": (backward_knee, "B2"), "owl": (owl, "B3"),
     "rig": (rig, "B4"), "scaled": (scaled, "R1"), "z up": (z_up, "R2"), "other rate": (other_rate, "R3"),
-    "other pace": (other_pace, "P1"), "shaken": (shaken, "X2"),
+    "other pace": (other_pace, "P1"), "warped": (warped, "P2"), "shaken": (shaken, "X2"),
+    "wandering": (wandering, "F5"),
 }  # fmt: skip
 """Faults, and the rule that has to find each."""
+
+_SHOWN: dict[str, Callable[[Motion], bool]] = {
+    "other pace": lambda motion: pace(Sight(motion)) is not None,
+    "warped": lambda motion: bool(uneven(Sight(motion)).values.size),
+}
+"""Motions that show anything of a fault: flights or walking show a pace, walks of some even steps an uneven one."""
 
 
 # --- measuring -------------------------------------------------------------------------------------------------------
@@ -246,10 +256,9 @@ def false_alarms(clips: Clips, codes: Iterable[str]) -> dict[str, list[str]]:
 
 
 def found(motions: Sequence[Motion], fault: str, seed: int = 0) -> list[bool]:
-    """Whether the fault's rule finds it in each motion; flights are needed to tell another pace."""
+    """Whether the fault's rule finds it in each motion that shows anything of it."""
     plant, code = FAULTS[fault]
-    if fault == "other pace":
-        motions = [motion for motion in motions if pace(Sight(motion)) is not None]
+    motions = [motion for motion in motions if _SHOWN.get(fault, bool)(motion)]
     rngs = (np.random.default_rng([seed, index]) for index in range(len(motions)))
     return [breaks(plant(motion, rng), code) for motion, rng in zip(motions, rngs, strict=True)]
 

@@ -54,7 +54,7 @@ class CorrectCommand:
     engine: EngineName = "pybullet"
     """The simulator."""
     retime: bool = False
-    """Play motions whose flights are more than 15 % off gravity's pace at its pace: the same poses at other times."""
+    """Play motions whose flights or walks are more than 15 % off gravity's pace at its pace: the same poses."""
     scene: Scene = PLAIN
     """Where, and with what body, the motion is followed."""
     raw: bool = False

@@ -179,6 +179,8 @@ def _closing(results: Sequence[Result], out: Path) -> list[str]:
     if pushed := [result.name for result in accepted if _unexplained(result)]:
         lines.append(f"neither floor nor muscles explain how these move ({len(pushed)}): {', '.join(pushed)}")
     lines += [f"{result.name}: {result.moved_because}" for result in results if result.moved_because]
+    if odd := [f"{result.name} ({', '.join(result.odd)})" for result in results if result.odd]:
+        lines.append(f"odd by these rules of `selfcorrect check`, see the notes ({len(odd)}): {'; '.join(odd)}")
     if others:
         lines.append(f"not corrected ({len(others)}): {', '.join(result.name for result in others)}")
     if raised := [result.name for result in accepted if result.supports]:

@@ -58,7 +58,7 @@ class Settings:
     raw: bool = False
     """Whether simulated states come out as they are; see `PreconditionSettings.polish`."""
     retime: bool = False
-    """Whether motions whose flights contradict gravity are played at its pace; see `checks.pace`."""
+    """Whether motions whose flights or walks contradict gravity are played at its pace; see `checks.pace`."""
     unaided: bool = False
     """Whether the body gets no help at all, whatever the strength."""
     scene: Scene = PLAIN

@@ -9,6 +9,7 @@ import numpy as np
 
 from selfcorrect.experiments.correction.report import Result
 from selfcorrect.motion.checks.check import check
+from selfcorrect.motion.checks.findings import Finding
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES
 from selfcorrect.motion.correction.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.correction.timeline import Contact, Timeline, spans
@@ -19,14 +20,15 @@ from selfcorrect.motion.motion import Motion
 
 def described(blank: Result, notes: tuple[str, ...], motion: Motion, correction: CorrectedMotion) -> Result:
     """The result of a motion, `notes` being those of its file."""
-    failure = correction.failure
+    failure, odd = correction.failure, _oddities(motion, level=not correction.supports)
     result = replace(
         blank,
         verdict="accepted" if correction.accepted else "rejected",
         reason=correction.reason,
         frame=None if failure is None else failure.frame,
         failure=None if failure is None else asdict(failure),
-        notes=(*notes, *_oddities(motion, level=not correction.supports), *map(str, correction.notes)),
+        notes=(*notes, *map(str, odd), *map(str, correction.notes)),
+        odd=tuple(finding.code for finding in odd),
         moved_because=next((str(note) for note in correction.notes if note.kind is NoteKind.MOVED_FAR), ""),
         text=motion.text,
         frames=len(motion),
@@ -41,10 +43,15 @@ def described(blank: Result, notes: tuple[str, ...], motion: Motion, correction:
     return _with_distances(result, motion, correction.motion) if correction.accepted else result
 
 
-def _oddities(motion: Motion, level: bool) -> list[str]:
-    """Signs that the file or its reading is wrong, in words; of ground that is not level no height is odd."""
-    found = {finding.code: finding for finding in check(motion, ("R", "S2", "S6", "P1", *(("F4",) if level else ())))}
-    return [str(finding) for finding in found.values()]
+_ODD = ("R", "S2", "S6", "P", "F5")
+
+
+def _oddities(motion: Motion, level: bool) -> list[Finding]:
+    """Signs that the file, its reading, its floor or its time is wrong, one of each kind; of ground that is not level
+    no height is odd.
+    """
+    found = {finding.code: finding for finding in check(motion, (*_ODD, *(("F4",) if level else ())))}
+    return list(found.values())
 
 
 def _with_distances(result: Result, before: Motion, after: Motion) -> Result:

@@ -44,7 +44,7 @@ class CorrectionOptions(TypedDict, total=False):
     mass_kg: float | None
     """What every body weighs; without it, what its shape or its stature says."""
     retime: bool
-    """Play motions whose flights are more than 15 % off gravity's pace at its pace: the same poses at other times."""
+    """Play motions whose flights or walks are more than 15 % off gravity's pace at its pace: the same poses."""
     scene: Scene
     """Where, and with what body, motions are followed: a push, a slope, a load; see `Scene`."""
     raw: bool

@@ -42,6 +42,8 @@ class Result:
     """A hash of the output's content."""
     notes: tuple[str, ...] = ()
     """What was assumed or is odd."""
+    odd: tuple[str, ...] = ()
+    """Rules of `check` by which the file, its floor or its time seem wrong."""
     text: str = ""
     """What the motion shows, where the file tells."""
     frames: int = 0
@@ -90,8 +92,8 @@ class Result:
 
 
 _OF_EACH = (
-    "text", "verdict", "reason", "frame", "failure", "notes", "frames", "fps", "before", "after", "moved_m", "help",
-    "supports",
+    "text", "verdict", "reason", "frame", "failure", "notes", "odd", "frames", "fps", "before", "after", "moved_m",
+    "help", "supports",
 )  # fmt: skip
 """What is told of each motion of a file that has several."""
 
@@ -108,6 +110,7 @@ def of_all(results: Sequence[Result]) -> Result:
         verdict="accepted" if not failed else "partly" if corrected else "rejected",
         reason="; ".join(f"motion {index}: {reason}" for index, reason in failed),
         notes=tuple(dict.fromkeys(note for result in results for note in result.notes)),
+        odd=tuple(dict.fromkeys(code for result in results for code in result.odd)),
         frames=sum(result.frames for result in results),
         fps=results[0].fps,
         before=_mean([result.before for result in corrected], corrected),

@@ -18,7 +18,7 @@ _STATES_RATE, _FIXED_RATE = (".bvh", ".npz"), (".npy",)
 
 
 def retimed(file: MotionFile, path: Path) -> MotionFile:
-    """The file with those motions at gravity's pace whose flights are off it, and a note of each.
+    """The file with those motions at gravity's pace whose flights or walks are off it, and a note of each.
 
     Raises InputError for a kind of file whose times cannot be changed.
     """

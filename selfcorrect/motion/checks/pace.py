@@ -1,4 +1,6 @@
-"""The rule of pace: bodies in flight fall at 9.81 m/s², so flights tell how fast a motion's time runs."""
+"""The rule of pace: how fast a motion's time runs, told from flights, in which bodies fall at 9.81 m/s², or else from
+walking, where they are pendulums upside down.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ import numpy as np
 from selfcorrect.motion.checks.findings import Measured, runs
 from selfcorrect.motion.checks.floor import GRAVITY_M_S2
 from selfcorrect.motion.checks.sight import Sight
+from selfcorrect.motion.checks.walking import walking_pace
 
 _CLEAR_M = 0.04
 _SHORTEST_S, _FEWEST = 0.12, 6
@@ -18,9 +21,15 @@ or rougher ones toes or hands still touch something."""
 
 
 def pace(sight: Sight) -> float | None:
-    """How many times as fast as gravity admits time runs in a motion's flights; None where there are none to tell."""
+    """How many times as fast as gravity admits time runs; None where neither flights nor walking tell."""
     if not sight.has_feet:
         return None
+    in_flight = flight_pace(sight)
+    return walking_pace(sight) if in_flight is None else in_flight
+
+
+def flight_pace(sight: Sight) -> float | None:
+    """How many times as fast as gravity admits time runs in a motion's flights; None where there are none to tell."""
     falls = [fall for start, stop in _flights(sight) if (fall := _fall_m_s2(sight, start, stop)) is not None]
     if not falls:
         return None

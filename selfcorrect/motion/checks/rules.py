@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from selfcorrect.motion.checks import body, floor, pace, reading, smoothness
+from selfcorrect.motion.checks import body, floor, pace, reading, smoothness, walking
 from selfcorrect.motion.checks.findings import Rule
 
 _TRAIN = "98th percentile of CMU's training clips"
@@ -52,6 +52,16 @@ RULES = (
         "the feet stand {value:.2f} m off y = 0",
         "floors of CMU's recordings",
         floor.floor_off_m,
+    ),
+    Rule(
+        "F5",
+        "wandering",
+        "The whole body wanders along the floor at random, standing feet included.",
+        0.008,
+        "m",
+        "wanders by {value:.3f} m in a second at random",
+        _TRAIN,
+        smoothness.wandering_m,
     ),
     Rule(
         "S1",
@@ -180,12 +190,22 @@ RULES = (
     Rule(
         "P1",
         "pace",
-        "Bodies in flight fall faster or slower than gravity lets them.",
+        "Bodies fall in flight, or swing over their legs in walking, faster or slower than gravity lets them.",
         0.15,
         "",
         "time runs {value:.0%} off gravity's pace",
         _TRAIN,
         pace.pace_off,
+    ),
+    Rule(
+        "P2",
+        "uneven-pace",
+        "Steps of a walk that are even in length are uneven in time.",
+        0.1,
+        "",
+        "steps of one length take times that vary by {value:.0%}",
+        _TRAIN,
+        walking.uneven,
     ),
     Rule(
         "X1",

@@ -132,8 +132,13 @@ class Sight:
     @cached_property
     def centre_m(self) -> np.ndarray:
         """(T, 3) of the centre of mass, of point masses at the joints."""
+        return np.einsum("tji,j->ti", self.body_m, self.mass_shares)
+
+    @cached_property
+    def mass_shares(self) -> np.ndarray:
+        """(B,) of the body's mass, as points at its joints."""
         shares = np.array([_MASS_PERCENT.get(_unsided(self.skeleton.parts[joint]), 0.0) for joint in self.joints])
-        return np.einsum("tji,j->ti", self.body_m, shares) / max(float(shares.sum()), 1e-9)
+        return shares / max(float(shares.sum()), 1e-9)
 
 
 def _unsided(part: str) -> str:

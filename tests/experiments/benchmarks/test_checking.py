@@ -13,7 +13,7 @@ from selfcorrect.motion.checks.rules import RULES
 from selfcorrect.motion.measures.contacts import floor_height_m
 from selfcorrect.motion.motion import Motion
 
-NAMES = ("07_01", "16_01", "49_02", "61_01", "01_01", "13_39")
+NAMES = ("07_01", "35_08", "16_01", "49_02", "61_01", "01_01", "13_39")
 
 
 @pytest.fixture(scope="module")

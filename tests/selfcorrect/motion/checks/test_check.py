@@ -10,12 +10,15 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect import check
 from selfcorrect.errors import SettingError
+from selfcorrect.motion.body.flesh import world_sole_points
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.checks.check import Choice, check_with
 from selfcorrect.motion.checks.findings import Measured, Rule, findings
 from selfcorrect.motion.checks.pace import pace
 from selfcorrect.motion.checks.rules import RULES
 from selfcorrect.motion.checks.sight import Sight
+from selfcorrect.motion.checks.walking import longest_walk, uneven, walking_pace
+from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
 from selfcorrect.testing import assert_plausible
 
@@ -112,6 +115,56 @@ def test_flights_tell_the_pace(motion: Motion, speed: float) -> None:
     measured = pace(Sight(replace(jump, fps=30.0 * speed)))
     assert measured == pytest.approx(speed, rel=0.02)
     assert ("P1" in codes(replace(jump, fps=30.0 * speed))) == (speed != 1.0)
+
+
+def walk(motion: Motion, phases_rad: np.ndarray, step_m: float = 0.65) -> Motion:
+    """Straight legs that swing against each other, a step in half a cycle, the lower sole on the floor."""
+    frames, skeleton = len(phases_rad), motion.skeleton
+    leg_m = float(np.linalg.norm(skeleton.offsets_m[[4, 7]], axis=1).sum())
+    swing = np.arcsin(step_m / 2 / leg_m) * np.cos(phases_rad)
+    rotations = np.tile(motion.rotations[0], (frames, 1, 1))
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        thigh = Rotation.from_rotvec(-sign * swing[:, None] * [1.0, 0.0, 0.0])
+        rotations[:, skeleton.joint(f"{side}_hip")] = thigh.as_quat()
+        rotations[:, skeleton.joint(f"{side}_ankle")] = thigh.inv().as_quat()
+    root_m = np.stack([0.0 * phases_rad, np.ones(frames), step_m * phases_rad / np.pi], axis=1)
+    soles_m = world_sole_points(skeleton, *forward_kinematics(skeleton, root_m, rotations))
+    root_m[:, 1] -= soles_m[..., 1].min(axis=1)
+    return Motion(skeleton, root_m, rotations, motion.fps)
+
+
+def test_steps_of_a_walk_are_counted_and_measured(motion: Motion) -> None:
+    steps = longest_walk(Sight(walk(motion, np.linspace(0.3, 6.5 * np.pi, 110))))
+    assert steps is not None
+    assert len(steps) == 5
+    assert steps.leg_m * steps.lengths == pytest.approx(0.65, rel=0.03)
+    assert longest_walk(Sight(motion)) is None
+
+
+@pytest.mark.parametrize("factor", [0.75, 1.3])
+def test_walking_tells_the_pace(motion: Motion, factor: float) -> None:
+    walker = walk(motion, np.linspace(0.3, 6.5 * np.pi, 110))
+    own, other = (walking_pace(Sight(replace(walker, fps=30.0 * times))) for times in (1.0, factor))
+    assert own is not None
+    assert other == pytest.approx(factor * own, rel=0.05)
+    assert walking_pace(Sight(motion)) is None
+
+
+def test_uneven_steps_are_found_by_their_times(motion: Motion) -> None:
+    phases = np.linspace(0.3, 8.5 * np.pi, 140)
+    even, slowing = walk(motion, phases), walk(motion, phases + 0.8 * np.sin(phases / 3))
+    assert float(uneven(Sight(even)).values.max()) < 0.02
+    assert "P2" not in codes(even)
+    assert "P2" in codes(slowing)
+
+
+@pytest.mark.parametrize("fps", [20.0, 30.0, 60.0])
+def test_a_random_walk_of_the_body_is_found_with_its_size(motion: Motion, fps: float) -> None:
+    still = replace(motion, fps=fps)
+    steps_m = np.random.default_rng(0).normal(0.0, 0.02 / np.sqrt(fps), (90, 3)) * (1.0, 0.0, 1.0)
+    found = next(one for one in check(moved(still, np.cumsum(steps_m, axis=0))) if one.code == "F5")
+    assert found.value == pytest.approx(0.02, rel=0.35)
+    assert "F5" not in codes(moved(still, np.linspace(0, 1, 90)[:, None] * (1.0, 0.0, 0.0)))
 
 
 def test_a_skeleton_without_known_parts_is_checked_as_far_as_possible(motion: Motion) -> None:

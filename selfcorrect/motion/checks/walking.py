@@ -1,0 +1,161 @@
+"""How fast, and how evenly, time runs while people walk.
+
+Over each standing leg a walking body is a pendulum upside down, whose time gravity and the length of the leg give:
+played faster, its acceleration would tip it over. The pace is told from how much faster that would be: when the point
+that the floor's force has to go through (the zero moment point, Vukobratović and Borovac 2004, "Zero-Moment Point:
+thirty five years of its life") leaves the soles. Walkers of all speeds keep about the same distance from that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from selfcorrect.motion.checks.findings import Measured, runs
+from selfcorrect.motion.checks.floor import GRAVITY_M_S2, LOW_M, OTHERS_LOW_M
+from selfcorrect.motion.checks.sight import Sight
+from selfcorrect.motion.checks.smoothness import noise_m
+
+_SHORTEST_STEP, _ASTRIDE = 0.45, 0.12
+"""Least length of a step, and distance of the ankles within it, in lengths of a leg."""
+
+_FORWARDS, _FLIGHT_M, _FEWEST_STEPS = 0.85, 0.03, 3
+"""A step goes where the hips face (least cosine), without a flight; so many in a row are a walk."""
+
+_ANKLE_M = 0.07
+"""Height of an ankle above the sole."""
+
+_WAY_S, _STRIDE_S, _FORCE_S = 0.25, 0.04, 0.05
+"""Standard deviations of the Gaussians that smooth the way, the stride, and the places that tell accelerations."""
+
+_ENDS_S, _FEWEST_FRAMES, _NOISY_M = 0.12, 8, 0.004
+"""At the ends accelerations are unknown, and noisier motions have those of the noise."""
+
+_OUTSIDE, _FURTHEST_M, _USUAL = 0.045, 0.15, 0.726
+"""Root mean square of the distance from the soles, in lengths of a leg, that tells when a walk would tip over; most
+that counts; and at what pace, as a share of that at which it was recorded, CMU's walking training clips get there:
+40 of 41 within 10 %, whatever their speed."""
+
+_PACES = np.exp(np.linspace(np.log(0.25), np.log(4.0), 81))
+
+_DIRECTIONS = np.stack([(np.cos(angle), np.sin(angle)) for angle in np.arange(16) * np.pi / 8])
+
+_REGULAR, _ENOUGH_STEPS = 0.1, 4
+"""Steps that are so regular in length (standard deviation of its logarithm), and so many, should be so in time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """K steps of a walk: frames (K + 1,), not whole, in which the feet are furthest apart, and lengths (K,)."""
+
+    frames: np.ndarray
+    lengths: np.ndarray
+    """In lengths of a leg."""
+    leg_m: float
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+
+def longest_walk(sight: Sight) -> Walk | None:
+    """The most steps in a row with which a body walks forwards on the floor; None where there are fewer than three."""
+    places = sight.places("pelvis", "left_hip", "right_hip", "left_knee", "left_ankle", "right_ankle")
+    if places is None or not sight.has_feet or len(sight) < _FEWEST_FRAMES:
+        return None
+    pelvis_m, left_hip_m, right_hip_m, knee_m, left_m, right_m = np.moveaxis(places, 1, 0)
+    leg_m = float(np.median(_length(knee_m - left_hip_m) + _length(left_m - knee_m))) + _ANKLE_M
+    forwards = _forwards(left_hip_m - right_hip_m, sight.fps)
+    apart_m = _smooth(np.einsum("ti,ti->t", (left_m - right_m)[:, [0, 2]], forwards), _STRIDE_S, sight.fps)
+    turns = _turns(apart_m, _ASTRIDE * leg_m)
+    if len(turns) <= _FEWEST_STEPS:
+        return None
+    way_m = np.diff(_smooth(pelvis_m[:, [0, 2]], _WAY_S, sight.fps)[turns], axis=0)
+    steps = _length(way_m) > _SHORTEST_STEP * leg_m
+    steps &= np.einsum("ti,ti->t", way_m, forwards[turns[:-1]]) > _FORWARDS * _length(way_m)
+    steps &= apart_m[turns[:-1]] * apart_m[turns[1:]] < 0
+    clear = sight.clear_m > _FLIGHT_M
+    flown = [clear[start:stop].any() for start, stop in pairwise(turns)]
+    steps &= np.logical_not(np.array(flown, dtype=bool))
+    start, stop = max(runs(steps), key=lambda run: run[1] - run[0], default=(0, 0))
+    if stop - start < _FEWEST_STEPS:
+        return None
+    return Walk(_peaks(apart_m, turns[start : stop + 1]), _length(way_m[start:stop]) / leg_m, leg_m)
+
+
+def _length(vectors: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(vectors, axis=-1)
+
+
+def _smooth(values: np.ndarray, seconds: float, fps: float) -> np.ndarray:
+    return gaussian_filter1d(values, seconds * fps, axis=0, mode="nearest")
+
+
+def _forwards(leftwards_m: np.ndarray, fps: float) -> np.ndarray:
+    """(T, 2) unit vectors, x and z, to where hips face whose left one is (T, 3) from the right one."""
+    facing = _smooth(np.stack([-leftwards_m[:, 2], leftwards_m[:, 0]], axis=1), _WAY_S, fps)
+    return facing / np.maximum(_length(facing), 1e-9)[:, None]
+
+
+def _turns(values: np.ndarray, least: float) -> np.ndarray:
+    """Frames in which values (T,) further from 0 than `least` turn back."""
+    slopes = np.diff(values)
+    turn = np.flatnonzero((slopes[:-1] * slopes[1:] <= 0) & (slopes[:-1] != 0)) + 1
+    return turn[np.abs(values[turn]) > least]
+
+
+def _peaks(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Where between frames the peaks of values (T,) are, by a parabola."""
+    before, at, after = values[frames - 1], values[frames], values[frames + 1]
+    bend = before - 2 * at + after
+    return frames + np.where(np.abs(bend) > 1e-12, 0.5 * (before - after) / np.where(bend == 0, 1.0, bend), 0.0)
+
+
+def walking_pace(sight: Sight) -> float | None:
+    """How many times as fast as gravity admits time runs in a walk; None where there is none to tell."""
+    walk = longest_walk(sight)
+    if walk is None or float(np.median(noise_m(sight).values)) > _NOISY_M:
+        return None
+    ends = round(_ENDS_S * sight.fps)
+    start, stop = max(int(walk.frames[0]), ends), min(int(walk.frames[-1]) + 1, len(sight) - ends)
+    outside_m = _outside_m(sight, slice(start, max(start, stop)))
+    if outside_m.shape[1] < _FEWEST_FRAMES:
+        return None
+    mean_m = np.sqrt((np.minimum(outside_m, _FURTHEST_M) ** 2).mean(axis=1))
+    tips_over = mean_m > _OUTSIDE * walk.leg_m  # at paces that are so much slower than that of the file
+    if not tips_over.any() or tips_over.all():
+        return None
+    last = int(np.flatnonzero(tips_over)[-1])
+    share = np.interp(_OUTSIDE * walk.leg_m, mean_m[[last + 1, last]], [1.0, 0.0])
+    return float(np.exp((1 - share) * np.log(_PACES[last]) + share * np.log(_PACES[last + 1]))) / _USUAL
+
+
+def _outside_m(sight: Sight, span: slice) -> np.ndarray:
+    """(P, F) how far from the convex hull of the soles that are down the zero moment point is, if time ran `_PACES`
+    times too fast, in those frames of a span in which feet alone are down.
+    """
+    places_m = _smooth(sight.body_m - (0.0, sight.ground_m, 0.0), _FORCE_S, sight.fps)
+    up_m_s2 = np.gradient(np.gradient(places_m, 1 / sight.fps, axis=0), 1 / sight.fps, axis=0)[span]
+    places_m, soles_m, shares = places_m[span], sight.soles_m[span], sight.mass_shares
+    low = soles_m[..., 1] < LOW_M
+    feet_alone = low.any(axis=1) & (sight.flesh_m[0][span].min(axis=1, initial=np.inf) > OTHERS_LOW_M)
+    reach_m = np.where(low[..., None], soles_m[..., [0, 2]] @ _DIRECTIONS.T, -np.inf).max(axis=1)
+    # Σ m (g + a_y) z = Σ m (g x + a_y x − a_x y), with accelerations that fall with the square of the pace.
+    weight_at_m = np.einsum("tji,j->ti", places_m[..., [0, 2]], shares)
+    vertical = np.einsum("tj,tji,j->ti", up_m_s2[..., 1], places_m[..., [0, 2]], shares)
+    moment = vertical - np.einsum("tji,tj,j->ti", up_m_s2[..., [0, 2]], places_m[..., 1], shares)
+    lift_m_s2 = np.einsum("tj,j->t", up_m_s2[..., 1], shares)
+    slower = (_PACES**-2)[:, None, None]
+    force_m_s2 = np.maximum(GRAVITY_M_S2 + slower * lift_m_s2[:, None], 0.1 * GRAVITY_M_S2)
+    points_m = (GRAVITY_M_S2 * weight_at_m + slower * moment) / force_m_s2
+    return np.maximum((points_m @ _DIRECTIONS.T - reach_m).max(axis=-1), 0.0)[:, feet_alone]
+
+
+def uneven(sight: Sight) -> Measured:
+    """How uneven in time the steps of a walk are whose lengths are even: the standard deviation of their logarithm."""
+    walk = longest_walk(sight)
+    if walk is None or len(walk) < _ENOUGH_STEPS or float(np.log(walk.lengths).std()) > _REGULAR:
+        return Measured.nothing()
+    return Measured.whole(float(np.log(np.diff(walk.frames)).std()))
