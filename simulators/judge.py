@@ -13,6 +13,7 @@ from selfcorrect.motion.correction.timeline import Timeline, spans
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import PhysicalErrors, physical_errors
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.vectors import lengths
 from selfcorrect.simulators.body.humanoid import Humanoid
 from selfcorrect.simulators.mending.precondition import Preconditioned
 from selfcorrect.simulators.planning.contact_plan import ContactPlan
@@ -89,7 +90,7 @@ def outcomes(
 
 def joint_distances_m(one: MotionBatch, other: MotionBatch) -> np.ndarray:
     """Distances (N, T, J) between the joints of two batches."""
-    return np.linalg.norm(joint_positions(other) - joint_positions(one), axis=-1)
+    return lengths(joint_positions(other) - joint_positions(one))
 
 
 def _errors(motions: MotionBatch, supports: Sequence[Sequence[Support]]) -> list[dict[str, float]]:

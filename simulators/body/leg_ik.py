@@ -11,6 +11,7 @@ from selfcorrect.errors import InputError
 from selfcorrect.motion.kinematics import local_rotations
 from selfcorrect.motion.rotations import applied, composed
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.vectors import crosses, dots, lengths
 from selfcorrect.simulators.body.curves import smoothstep
 
 MAXIMUM_REACH = 0.9985
@@ -123,17 +124,17 @@ def _straightened(distance_m: np.ndarray, before_m: np.ndarray, furthest_m: np.n
 
 
 def _length(vectors: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return lengths(vectors)[..., None]
 
 
 def _across(vectors: np.ndarray, direction: np.ndarray) -> np.ndarray:
     """The part of vectors that is perpendicular to unit directions."""
-    return vectors - np.sum(vectors * direction, axis=-1, keepdims=True) * direction
+    return vectors - dots(vectors, direction)[..., None] * direction
 
 
 def shortest_turn(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Quaternions (..., 4) of the smallest rotations that turn vectors `before` into the directions of `after`."""
     before, after = before / _length(before), after / _length(after)
-    cosine = np.sum(before * after, axis=-1, keepdims=True)
-    turn = np.concatenate([np.cross(before, after), 1 + cosine], axis=-1)
+    cosine = dots(before, after)[..., None]
+    turn = np.concatenate([crosses(before, after), 1 + cosine], axis=-1)
     return turn / np.maximum(_length(turn), 1e-12)

@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from selfcorrect.motion.body.flesh import SolePoints
 from selfcorrect.motion.rotations import applied
+from selfcorrect.motion.vectors import lengths
 from selfcorrect.simulators.body.curves import smoothstep
 
 LOWEST_M = 0.008
@@ -74,14 +75,14 @@ def fit_soles(soles: SolePoints, heights_m: np.ndarray, flat: np.ndarray, fps: f
 
 def frame_speeds(velocity_m_s: np.ndarray) -> np.ndarray:
     """Speed (N, T, 2) at frames, from velocities (N, T − 1, 2, 2) between them."""
-    between = np.linalg.norm(velocity_m_s, axis=-1)
+    between = lengths(velocity_m_s)
     padded = np.concatenate([between[:, :1], between, between[:, -1:]], axis=1)
     return 0.5 * (padded[:, 1:] + padded[:, :-1])
 
 
 def horizontal_speeds(points_m: np.ndarray, fps: float) -> np.ndarray:
     """Speed (N, T, ...) along the floor of points (N, T, ..., 3), m/s."""
-    return np.linalg.norm(np.gradient(points_m[..., [0, 2]], 1 / fps, axis=1), axis=-1)
+    return lengths(np.gradient(points_m[..., [0, 2]], 1 / fps, axis=1))
 
 
 def hurry_of(root_m: np.ndarray, fps: float, from_m_s: float, most: float) -> np.ndarray:

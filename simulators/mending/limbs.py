@@ -15,6 +15,7 @@ from selfcorrect.motion.body.flesh import FLESH_M
 from selfcorrect.motion.kinematics import forward_kinematics, local_rotations
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.vectors import lengths
 from selfcorrect.simulators.body.curves import FRAME_S, blur
 from selfcorrect.simulators.body.leg_ik import shortest_turn
 
@@ -42,23 +43,23 @@ def limbs_above_floor(motions: MotionBatch) -> MotionBatch:
     positions_m, orientations = forward_kinematics(motions.skeleton, motions.root_m, motions.rotations)
     rotations = motions.rotations.copy()
     ends = [(positions_m[:, :, lower, 1] < flesh_m - SUNKEN_M).any(1) for _, lower, flesh_m in _bones(motions.skeleton)]
-    for index in np.flatnonzero(np.any(ends, axis=0)):
-        rotations[index] = _raised(motions.skeleton, positions_m[index], orientations[index])
+    sunken = np.any(ends, axis=0)
+    if sunken.any():
+        rotations[sunken] = _raised(motions.skeleton, positions_m[sunken], orientations[sunken])
     return replace(motions, rotations=rotations)
 
 
 def _raised(skeleton: Skeleton, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
-    """Local rotations (T, J, 4) of a posed motion, (T, J, 3) and (T, J, 4), with its sunken bones tilted up."""
-    positions_m, orientations = positions_m.copy(), orientations.copy()
+    """Local rotations (N, T, J, 4) of posed motions, (N, T, J, 3) and (N, T, J, 4), with sunken bones tilted up."""
     for upper, lower, flesh_m in _bones(skeleton):
-        bones_m = positions_m[:, lower] - positions_m[:, upper]
-        missing_m = np.maximum(flesh_m - SUNKEN_M - positions_m[:, lower, 1], 0.0)
-        raised_m = _tilted(bones_m, missing_m, orientations[:, upper])
+        bones_m = positions_m[:, :, lower] - positions_m[:, :, upper]
+        missing_m = np.maximum(flesh_m - SUNKEN_M - positions_m[:, :, lower, 1], 0.0)
+        raised_m = _tilted(bones_m, missing_m, orientations[:, :, upper])
         turns = Rotation.from_quat(shortest_turn(bones_m, raised_m))
         end = skeleton.descendants[lower]
         for joint in np.flatnonzero(skeleton.descendants[upper] & ~end):
-            orientations[:, joint] = (turns * Rotation.from_quat(orientations[:, joint])).as_quat()
-        positions_m[:, end] += (raised_m - bones_m)[:, None]
+            orientations[:, :, joint] = (turns * Rotation.from_quat(orientations[:, :, joint])).as_quat()
+        positions_m[:, :, end] += (raised_m - bones_m)[:, :, None]
     return local_rotations(skeleton, orientations)
 
 
@@ -78,12 +79,12 @@ def _unsided(part: str) -> str:
 
 
 def _tilted(bones_m: np.ndarray, higher_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
-    """Bones (T, 3) turned so that they end higher by (T,), towards where they point or else the joint's front."""
-    lengths_m = np.linalg.norm(bones_m, axis=-1)
+    """Bones (..., 3) turned so that they end higher by (...), towards where they point or else the joint's front."""
+    lengths_m = lengths(bones_m)
     heights_m = np.clip(bones_m[..., 1] + higher_m, -lengths_m, lengths_m)
     front = Rotation.from_quat(orientations).apply((0.0, 0.0, 1.0))
     across_m = (bones_m + 1e-3 * lengths_m[..., None] * front) * (1.0, 0.0, 1.0)
-    across_m /= np.maximum(np.linalg.norm(across_m, axis=-1, keepdims=True), 1e-9)
+    across_m /= np.maximum(lengths(across_m)[..., None], 1e-9)
     raised_m = across_m * np.sqrt(lengths_m**2 - heights_m**2)[..., None]
     raised_m[..., 1] = heights_m
     return np.where((higher_m > 0)[..., None], raised_m, bones_m)

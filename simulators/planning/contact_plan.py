@@ -15,6 +15,7 @@ import numpy as np
 
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.vectors import crosses
 from selfcorrect.simulators.body.humanoid import Humanoid
 from selfcorrect.simulators.body.soles import horizontal_speeds, hurry_of
 from selfcorrect.simulators.planning.dynamics import Demand, demand
@@ -190,4 +191,4 @@ def _onto_cones(forces: np.ndarray, friction: float) -> np.ndarray:
 
 def net_wrench(arms_m: np.ndarray, force_n: np.ndarray) -> np.ndarray:
     """Net force and moment (N, T, 6) of forces (N, T, C, 3) at arms (N, T, C, 3)."""
-    return np.concatenate([force_n.sum(axis=-2), np.cross(arms_m, force_n).sum(axis=-2)], axis=-1)
+    return np.concatenate([force_n.sum(axis=-2), crosses(arms_m, force_n).sum(axis=-2)], axis=-1)

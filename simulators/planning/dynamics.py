@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter1d
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.rotations import applied, composed, inverted, rotation_vectors
+from selfcorrect.motion.vectors import crosses
 from selfcorrect.simulators.body.curves import NaturalSpline
 from selfcorrect.simulators.body.humanoid import Humanoid
 
@@ -48,11 +49,11 @@ def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
         _accelerations(centres_m, motions.fps, smoothing_s) - np.array(body.gravity_m_s2)
     )
     spin_nm = _momentum_rate(body, orientations, motions.fps, smoothing_s)
-    moment_nm = spin_nm + np.cross(centres_m, force_n)
+    moment_nm = spin_nm + crosses(centres_m, force_n)
     # A plain sum, unlike BLAS, gives the same bits whatever else is in the batch.
     centre_m = np.sum(body.mass_kg[:, None] * centres_m, axis=2) / body.total_mass_kg
     net_n = force_n.sum(2)
-    wrench = np.concatenate([net_n, moment_nm.sum(2) - np.cross(centre_m, net_n)], axis=-1)
+    wrench = np.concatenate([net_n, moment_nm.sum(2) - crosses(centre_m, net_n)], axis=-1)
     return Demand(
         positions_m=positions_m,
         orientations=orientations,
@@ -98,6 +99,6 @@ def joint_torques(body: Humanoid, needs: Demand, contact_n: np.ndarray, points_m
     below = body.tree.descendants.astype(float)
     touching = below[:, body.touches.links]
     force_n = below @ needs.force_n - touching @ contact_n
-    moment_nm = below @ needs.moment_nm - touching @ np.cross(points_m, contact_n)
-    about_joint_nm = moment_nm - np.cross(needs.positions_m, force_n)
+    moment_nm = below @ needs.moment_nm - touching @ crosses(points_m, contact_n)
+    about_joint_nm = moment_nm - crosses(needs.positions_m, force_n)
     return applied(inverted(needs.orientations[..., 1:, :]), about_joint_nm[..., 1:, :])

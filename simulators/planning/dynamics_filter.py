@@ -16,6 +16,7 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.vectors import crosses
 from selfcorrect.simulators.body.curves import second_difference_bands
 from selfcorrect.simulators.body.humanoid import Humanoid
 from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
@@ -64,7 +65,7 @@ def centre_shift(
     bands[5, 1::3] = -weight * x * y
     bands[5, 2::3] = -weight * y * z
     bands[4, 2::3] = -weight * x * z
-    right = -weight * np.cross(contact_n, moment)
+    right = -weight * crosses(contact_n, moment)
     right[:-2] -= pull * force[1:-1]
     right[1:-1] += 2 * pull * force[1:-1]
     right[2:] -= pull * force[1:-1]

@@ -8,6 +8,7 @@ from scipy.ndimage import binary_closing, binary_opening
 from selfcorrect.motion.body.flesh import sole_points, world_sole_points
 from selfcorrect.motion.kinematics import forward_kinematics, in_slabs
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.vectors import lengths
 
 
 def foot_contacts(
@@ -55,7 +56,7 @@ def _speed(points_m: np.ndarray, fps: float) -> np.ndarray:
     """Speeds (..., T, K) in m/s of points (..., T, K, 3), by central differences, one-sided at the ends."""
     if points_m.shape[-3] == 1:
         return np.zeros(points_m.shape[:-1])
-    return np.linalg.norm(np.gradient(points_m, 1 / fps, axis=-3), axis=-1)
+    return lengths(np.gradient(points_m, 1 / fps, axis=-3))
 
 
 def _without_flicker(contacts: np.ndarray, gap: int, run: int) -> np.ndarray:

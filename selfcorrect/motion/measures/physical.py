@@ -17,6 +17,7 @@ from selfcorrect.motion.body.flesh import lowest_point_m, world_sole_points
 from selfcorrect.motion.correction.support import Support, gripping, ground_heights_m
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.vectors import lengths
 
 TOLERANCE_M = 0.005
 
@@ -48,7 +49,7 @@ def physical_errors(batch: MotionBatch, supports: Sequence[Sequence[Support]] = 
     who grips a hold does not float.
     """
     positions_m, orientations = forward_kinematics(batch.skeleton, batch.root_m, batch.rotations)
-    jerk = np.linalg.norm(np.diff(positions_m, n=3, axis=1), axis=-1).mean(axis=-1) * batch.fps**3
+    jerk = lengths(np.diff(positions_m, n=3, axis=1)).mean(axis=-1) * batch.fps**3
     for own_m, own in zip(positions_m, supports, strict=False):
         own_m[..., 1] -= ground_heights_m(batch.skeleton, own, len(own_m))
     lowest_m = lowest_point_m(batch.skeleton, positions_m, orientations)
@@ -67,7 +68,7 @@ def _skate(soles_m: np.ndarray) -> np.ndarray:
     """Mean horizontal displacement (N, T−1), metres, of the sole corners (N, T, P, 3) that stay on the floor."""
     down = soles_m[..., 1] <= TOLERANCE_M
     stay = down[:, 1:] & down[:, :-1]
-    moved_m = np.linalg.norm(np.diff(soles_m[..., [0, 2]], axis=1), axis=-1)
+    moved_m = lengths(np.diff(soles_m[..., [0, 2]], axis=1))
     return np.sum(moved_m * stay, axis=-1) / np.maximum(stay.sum(axis=-1), 1)
 
 
