@@ -24,7 +24,7 @@ from selfcorrect.simulators.body.links import onto_links, onto_skeleton
 from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.judge import Finding, Outcome, failure_of, floating, help_of, joint_distances_m, outcomes
 from selfcorrect.simulators.mending.limbs import limbs_above_floor
-from selfcorrect.simulators.mending.polishing import polished
+from selfcorrect.simulators.mending.polishing import calmed, polished
 from selfcorrect.simulators.mending.precondition import (
     Preconditioned,
     PreconditionSettings,
@@ -55,7 +55,7 @@ def correct_kinematically(settings: PreconditionSettings, batches: Sequence[Moti
     corrected = []
     for motions in batches:
         mended = precondition(motions, settings)
-        made, nothing = _polished(mended, mended.motions), [Finding()] * len(motions)
+        made, nothing = _calmed(mended, _polished(mended, mended.motions)), [Finding()] * len(motions)
         corrected.append(outcomes(motions, mended, made, nothing, settings.mode))
     return corrected
 
@@ -96,6 +96,11 @@ def precondition(motions: MotionBatch, settings: PreconditionSettings) -> Precon
 def _polished(mended: Preconditioned, corrected: MotionBatch) -> MotionBatch:
     """Corrected motions without the fast part of their corrections, where that is wanted."""
     return corrected if mended.unplanted is None else polished(mended.unplanted, corrected, mended.polishing)
+
+
+def _calmed(mended: Preconditioned, made: MotionBatch) -> MotionBatch:
+    """Polished motions, with smoother corrections where they are rougher than before, where polish is wanted."""
+    return made if mended.unplanted is None else calmed(mended.unplanted, made, mended.polishing)
 
 
 def simulate_preconditioned(
@@ -152,8 +157,9 @@ def _worth_keeping(
         body, planned.contacts.rest, simulated, settings.engine.friction, mended.supports, settings.plan
     )
     followed = onto_skeleton(body, planned.links, mended.motions)
-    kept = _polished(mended, between(followed, simulated, shares, mended.polishing.fast_s))
-    return standing_as(kept, _polished(mended, mended.motions), settings.plan.standing), shares
+    kept = _polished(mended, between(followed, simulated, shares, mended.polishing.fast_s, settings.plan.gain))
+    standing = standing_as(kept, _polished(mended, mended.motions), shares, settings.plan.standing)
+    return _calmed(mended, standing), shares
 
 
 def _with_polish(found: Sequence[Finding], polish_m: np.ndarray, shares: np.ndarray) -> list[Finding]:

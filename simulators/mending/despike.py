@@ -8,7 +8,7 @@ import numpy as np
 from scipy.ndimage import binary_dilation
 
 from selfcorrect.motion.correction.timeline import spans
-from selfcorrect.motion.kinematics import continuous, forward_kinematics
+from selfcorrect.motion.kinematics import continuous, joint_positions
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.rotations import turns
 from selfcorrect.motion.skeleton import Skeleton
@@ -39,8 +39,9 @@ SPIKES = SpikeSettings()
 
 
 def despike(motions: MotionBatch, settings: SpikeSettings = SPIKES) -> MotionBatch:
-    """Bridge frames in which a limb or the root jumps and comes back."""
-    joint_spikes, root_spikes = _joint_spikes(motions, settings), _root_spikes(motions, settings)
+    """Bridge frames in which a limb or the root jumps and comes back, where the bridge is the smoother one."""
+    joints_m_s2, root_m_s2 = _joint_accelerations(motions), _root_accelerations(motions, settings)
+    joint_spikes, root_spikes = joints_m_s2 > settings.joint_m_s2, root_m_s2 > settings.root_m_s2
     fps, longest_s = motions.fps, settings.longest_s
     root_m, rotations = motions.root_m.copy(), continuous(motions.rotations, axis=1)
     for motion in np.flatnonzero(joint_spikes.any((1, 2)) | root_spikes.any(1)):
@@ -49,23 +50,62 @@ def despike(motions: MotionBatch, settings: SpikeSettings = SPIKES) -> MotionBat
             rotations[motion][:, joints] = _bridged(rotations[motion][:, joints], spikes, fps, longest_s)
         rotations[motion][:, 0] = _bridged(rotations[motion][:, 0], root_spikes[motion], fps, longest_s)
         root_m[motion] = _bridged(root_m[motion], root_spikes[motion], fps, longest_s)
-    return replace(motions, root_m=root_m, rotations=rotations / np.linalg.norm(rotations, axis=-1, keepdims=True))
+    bridged = replace(motions, root_m=root_m, rotations=rotations / np.linalg.norm(rotations, axis=-1, keepdims=True))
+    if not (joint_spikes.any() or root_spikes.any()):
+        return bridged
+    return _where_smoother(motions, bridged, joint_spikes, root_spikes, settings)
 
 
-def _joint_spikes(motions: MotionBatch, settings: SpikeSettings) -> np.ndarray:
-    """(N, T, J) where a joint's position relative to the root accelerates impossibly."""
+def _where_smoother(
+    motions: MotionBatch,
+    bridged: MotionBatch,
+    joint_spikes: np.ndarray,
+    root_spikes: np.ndarray,
+    settings: SpikeSettings,
+) -> MotionBatch:
+    """The bridged motions, but each limb as it was where its bridge accelerates more than what it replaces."""
+    joints_m_s2 = [_accelerations(each) for each in (motions, bridged)]
+    root_m_s2 = [_root_accelerations(each, settings) for each in (motions, bridged)]
+    root_m, rotations = bridged.root_m.copy(), bridged.rotations.copy()
+    for joints in _limbs(motions.skeleton):
+        limb_m_s2 = [each[..., joints].max(-1) for each in joints_m_s2]
+        rougher = _rougher(*limb_m_s2, joint_spikes[..., joints].any(-1))
+        rotations[..., joints, :] = np.where(
+            rougher[..., None, None], motions.rotations[..., joints, :], rotations[..., joints, :]
+        )
+    rougher = _rougher(*root_m_s2, root_spikes)[..., None]
+    rotations[..., 0, :] = np.where(rougher, motions.rotations[..., 0, :], rotations[..., 0, :])
+    return replace(bridged, root_m=np.where(rougher, motions.root_m, root_m), rotations=rotations)
+
+
+def _rougher(before_m_s2: np.ndarray, after_m_s2: np.ndarray, spikes: np.ndarray) -> np.ndarray:
+    """(N, T) where a bridge of spikes (N, T) peaks higher than what it replaces; accelerations: (N, T)."""
+    rougher = np.zeros_like(spikes)
+    for motion in np.flatnonzero(spikes.any(1)):
+        for first, last in spans(binary_dilation(spikes[motion])):
+            around = slice(max(first - 1, 0), last + 2)
+            rougher[motion, first : last + 1] = after_m_s2[motion, around].max() > before_m_s2[motion, around].max()
+    return rougher
+
+
+def _joint_accelerations(motions: MotionBatch) -> np.ndarray:
+    """(N, T, J) of the joints' positions relative to the root, m/s²."""
     still = motions.rotations.copy()
     still[:, :, 0] = (0.0, 0.0, 0.0, 1.0)
-    positions_m, _ = forward_kinematics(motions.skeleton, np.zeros_like(motions.root_m), still)
-    return np.linalg.norm(_second_differences(positions_m), axis=-1) * motions.fps**2 > settings.joint_m_s2
+    return _accelerations(replace(motions, root_m=np.zeros_like(motions.root_m), rotations=still))
 
 
-def _root_spikes(motions: MotionBatch, settings: SpikeSettings) -> np.ndarray:
-    """(N, T) where the root accelerates impossibly."""
+def _accelerations(motions: MotionBatch) -> np.ndarray:
+    """(N, T, J) of the joints, m/s²."""
+    return np.linalg.norm(_second_differences(joint_positions(motions)), axis=-1) * motions.fps**2
+
+
+def _root_accelerations(motions: MotionBatch, settings: SpikeSettings) -> np.ndarray:
+    """(N, T) of the root, with its spin at an arm's length, m/s²."""
     spin = np.zeros_like(motions.root_m)
     spin[:, 1:-1] = np.diff(turns(motions.rotations[:, :, 0], axis=1), axis=1)
     moved_m = np.linalg.norm(_second_differences(motions.root_m), axis=-1)
-    return (moved_m + settings.arm_m * np.linalg.norm(spin, axis=-1)) * motions.fps**2 > settings.root_m_s2
+    return (moved_m + settings.arm_m * np.linalg.norm(spin, axis=-1)) * motions.fps**2
 
 
 def _second_differences(values: np.ndarray) -> np.ndarray:

@@ -290,12 +290,10 @@ def _plant_feet(posed: Posed, soles: SolePoints, ground_m: np.ndarray, settings:
     legs = Legs.of(motions.skeleton)
     stands = posed.stands(settings, ground_m)
     ankles_m, normals = posed.positions_m[:, :, legs.ankles], posed.normals(soles)
+    solid_m = _solid_feet_m(posed)
     heights_m, flat_m = (
         feet_m[..., 1].min(-1) - ground_m
-        for feet_m in (
-            posed.feet_m,
-            _turned(posed.feet_m, ankles_m, foot_lock.flattening(normals, np.ones(stands.shape))),
-        )
+        for feet_m in (solid_m, _turned(solid_m, ankles_m, foot_lock.flattening(normals, np.ones(stands.shape))))
     )
     share = np.maximum(
         foot_lock.flat_share(normals, stands, fps, settings), foot_lock.share_above(heights_m, flat_m, fps)
@@ -303,12 +301,21 @@ def _plant_feet(posed: Posed, soles: SolePoints, ground_m: np.ndarray, settings:
     turns = foot_lock.flattening(normals, share)
     feet_m = _turned(posed.feet_m, ankles_m, turns)
     velocity_m_s = velocities(feet_m, fps)
-    heights_m = feet_m[..., 1].min(-1) - ground_m
+    heights_m = _turned(solid_m, ankles_m, turns)[..., 1].min(-1) - ground_m
     moves_m = foot_lock.lock(heights_m, velocity_m_s, frame_speeds(velocity_m_s), stands, fps, settings)
     targets_m = ankles_m + moves_m
     shift_m = _lowering(posed.positions_m, targets_m, legs, stands, fps, settings.lowering_limit_m)
     rotations = bend_legs(motions.skeleton, posed.positions_m, posed.orientations, shift_m, targets_m, turns)
     return replace(motions, root_m=motions.root_m + shift_m, rotations=rotations)
+
+
+def _solid_feet_m(posed: Posed) -> np.ndarray:
+    """Feet (N, T, 2, K, 3) from the corners of fitted soles up to those of usual ones, which are lower in a foot that
+    points back beyond the vertical.
+    """
+    usual = sole_points(posed.motions.skeleton)
+    usual_m = by_foot(corner_positions(usual, posed.positions_m, posed.orientations))
+    return np.concatenate([posed.feet_m, usual_m], axis=-2)
 
 
 def _turned(feet_m: np.ndarray, ankles_m: np.ndarray, turns: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from selfcorrect.simulators.body.curves import smoothstep
 from selfcorrect.simulators.body.humanoid import Humanoid
 from selfcorrect.simulators.body.links import onto_links
 from selfcorrect.simulators.planning.contact_plan import plan_contacts
-from selfcorrect.simulators.settings.plan import PLAN, PlanSettings
+from selfcorrect.simulators.settings.plan import PLAN, GainSettings, PlanSettings
 
 
 def shares_of_gain(
@@ -48,15 +48,20 @@ def _smoothed(values: np.ndarray, seconds: float, fps: float) -> np.ndarray:
     return gaussian_filter1d(values, seconds * fps, axis=1, mode="nearest")
 
 
-def between(first: MotionBatch, second: MotionBatch, share: np.ndarray, fast_s: float) -> MotionBatch:
+def between(
+    first: MotionBatch, second: MotionBatch, share: np.ndarray, fast_s: float, settings: GainSettings = PLAN.gain
+) -> MotionBatch:
     """Motions a share (N, T) of the way from the first to the second, and all of the way in what is fast between them.
 
     Fast is what a Gaussian with the standard deviation `fast_s` takes out. Polishing then leaves of it what calms the
-    motion, such as capture noise that a body cannot follow.
+    motion, such as capture noise that a body cannot follow. Joints that lost their way do not follow anything.
     """
     shift_m = second.root_m - first.root_m
     turns = rotation_vectors(composed(inverted(first.rotations), second.rotations))
     slow_m, slow = (_smoothed(change, fast_s, first.fps) for change in (shift_m, turns))
-    kept_m, kept = share[..., None] * slow_m + (shift_m - slow_m), share[..., None, None] * slow + (turns - slow)
+    share = share[..., None]
+    lost = np.linalg.norm(turns, axis=-1) / settings.lost_rad - 1
+    follows = share + (1 - share) * (1 - smoothstep(lost))
+    kept_m, kept = share * slow_m + (shift_m - slow_m), share[..., None] * slow + follows[..., None] * (turns - slow)
     rotations = Rotation.from_rotvec(kept.reshape(-1, 3)).as_quat().reshape(first.rotations.shape)
     return replace(first, root_m=first.root_m + kept_m, rotations=composed(first.rotations, rotations))

@@ -1,4 +1,6 @@
-"""Feet that stand where the mended motion has them, whatever else of a simulation is kept."""
+"""Feet where the mended motion has them: those that stand, whatever else of a simulation is kept, and where none of it
+is kept all.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,16 @@ from selfcorrect.simulators.settings.plan import PLAN, StandingSettings
 _STILL = np.array([0.0, 0.0, 0.0, 1.0])
 
 
-def standing_as(motions: MotionBatch, mended: MotionBatch, settings: StandingSettings = PLAN.standing) -> MotionBatch:
-    """The motions with feet that stand in the mended ones put where, and turned as, they are there; the legs follow."""
+def standing_as(
+    motions: MotionBatch, mended: MotionBatch, simulated: np.ndarray, settings: StandingSettings = PLAN.standing
+) -> MotionBatch:
+    """The motions with feet that stand in the mended ones put where, and turned as, they are there; the legs follow.
+
+    simulated: (N, T) the share of a simulation in the motions. Without it other feet are put so, too.
+    """
     skeleton, legs = motions.skeleton, Legs.of(motions.skeleton)
-    share = _shares(foot_contacts(mended), motions.fps, settings)[..., None]
+    stands = _shares(foot_contacts(mended), motions.fps, settings)
+    share = np.maximum(stands, 1 - simulated[..., None])[..., None]
     toes = [joint for side in ("left", "right") if (joint := skeleton.joint(f"{side}_foot")) is not None]
     if len(toes) == 2:
         rotations = motions.rotations.copy()

@@ -106,6 +106,8 @@ class GainSettings:
     """Standard deviation of the Gaussian over which that is told …"""
     share_smoothing_s: float = 0.1
     """… and of the one over which the share comes and goes."""
+    lost_rad: float = 0.5
+    """A simulated joint turned further than this against its plan begins to have lost its way, at twice this it has."""
 
     def __post_init__(self) -> None:
         check_positive(self)

@@ -17,7 +17,7 @@ from selfcorrect.motion.kinematics import continuous, joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.mending.polishing import polished
+from selfcorrect.simulators.mending.polishing import POLISH, calmed, polished
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
 
 FPS, FRAMES = 120.0, 240
@@ -40,6 +40,23 @@ def off_mm(one: MotionBatch, other: MotionBatch) -> float:
 
 def jerk(motions: MotionBatch) -> float:
     return float(physical_errors(motions).jerk_m_s3[0])
+
+
+def test_a_change_that_roughens_a_calm_motion_is_smoothed_and_no_other(walk: Motion) -> None:
+    before = MotionBatch.stack([walk])
+    hip = walk.skeleton.parts.index("left_hip")
+    step = np.where(np.arange(len(walk)) < len(walk) // 2, 0.0, 0.25)
+    rotations = before.rotations.copy()
+    rotations[0, :, hip] = (
+        Rotation.from_quat(rotations[0, :, hip]) * Rotation.from_rotvec(step[:, None] * [1.0, 0.0, 0.0])
+    ).as_quat()
+    rough = replace(before, rotations=rotations)
+    calm = calmed(before, rough)
+    assert jerk(rough) > POLISH.rougher * jerk(before)
+    assert jerk(calm) < POLISH.rougher * jerk(before)
+    np.testing.assert_allclose(calm.rotations[0, [0, -1], hip], rough.rotations[0, [0, -1], hip], atol=1e-12)
+    slow = shaken(before, hip, 0.05, 0.5)
+    np.testing.assert_array_equal(calmed(before, slow).rotations, slow.rotations)
 
 
 def faster(motion: Motion, fps: float) -> Motion:

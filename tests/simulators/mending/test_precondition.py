@@ -46,6 +46,19 @@ def test_a_spike_of_capture_is_bridged(walk):
     assert mean_distance_m(bridged, walk) < 0.1 * mean_distance_m(replace(walk, rotations=spiked), walk)
 
 
+def test_legs_that_hold_feet_still_while_the_pelvis_jerks_are_no_spike(walk):
+    """Seen from the pelvis the legs spike, in the world their feet do not, and a bridge would make them."""
+    legs, ankles_m = Legs.of(walk.skeleton), joint_positions(walk)[:, Legs.of(walk.skeleton).ankles]
+    tilted = walk.rotations.copy()
+    tilted[15, 0] = (Rotation.from_rotvec([0.3, 0.0, 0.0]) * Rotation.from_quat(tilted[15, 0])).as_quat()
+    places = forward_kinematics(walk.skeleton, walk.root_m, tilted)
+    still_m, upright = np.zeros_like(walk.root_m), np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(walk), 2, 4))
+    rotations = bend_legs(walk.skeleton, *places, still_m, ankles_m, upright)
+    batch = MotionBatch.stack([replace(walk, rotations=rotations)])
+    off_m = np.linalg.norm(joint_positions(despike(batch)) - joint_positions(batch), axis=-1)
+    assert off_m[..., legs.ankles].max() < 1e-9
+
+
 def test_short_gaps_in_stances_close_and_short_stances_go():
     height_m = np.zeros((1, 20, 2))
     speed_m_s = np.ones((1, 20, 2))

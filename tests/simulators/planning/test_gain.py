@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -48,6 +49,15 @@ def test_no_share_keeps_only_what_is_fast_and_a_whole_share_all(walking: MotionB
         np.linalg.norm(joint_positions(one) - joint_positions(walking), axis=-1).mean() for one in (nothing, other)
     ]
     assert off_m[0] < 0.2 * off_m[1]  # only what is fast between them
+
+
+def test_a_joint_that_lost_its_way_leaves_no_trace(walking: MotionBatch) -> None:
+    ankle, frames = walking.skeleton.parts.index("left_ankle"), walking.root_m.shape[1]
+    wound = walking.rotations.copy()
+    turns = Rotation.from_rotvec(np.linspace(1.5, 6.0, frames)[:, None] * [0.0, 1.0, 0.0])
+    wound[0, :, ankle] = (Rotation.from_quat(wound[0, :, ankle]) * turns).as_quat()
+    kept = between(walking, replace(walking, rotations=wound), np.zeros((1, frames)), POLISH.fast_s)
+    np.testing.assert_allclose(joint_positions(kept), joint_positions(walking), atol=1e-9)
 
 
 def test_a_second_correction_moves_less_than_the_first(walk: Motion) -> None:

@@ -1,4 +1,4 @@
-"""Feet stand where the mended motion has them, and nothing else changes."""
+"""Feet stand where the mended motion has them, swing as there unless a simulation is kept, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -20,9 +20,29 @@ def mended(walk: Motion) -> MotionBatch:
     return MotionBatch.stack([KinematicCorrector()([walk])[0].motion])
 
 
+def whole(motions: MotionBatch) -> np.ndarray:
+    """All of the motions is simulated."""
+    return np.ones(motions.root_m.shape[:2])
+
+
+def ankles_m(motions: MotionBatch) -> np.ndarray:
+    return joint_positions(motions)[
+        ..., [motions.skeleton.parts.index(f"{side}_ankle") for side in ("left", "right")], :
+    ]
+
+
+@pytest.mark.parametrize("simulated", [0.0, 1.0])
+def test_feet_swing_as_simulated_where_that_is_kept_and_else_as_mended(mended: MotionBatch, simulated: float) -> None:
+    aside = replace(mended, root_m=mended.root_m + np.array([0.0, -0.01, 0.02]))
+    swings = foot_contacts(mended, longest_gap_s=0.6).sum(axis=(0, 1)) < len(mended.root_m[0])
+    assert swings.any()
+    off_m = np.linalg.norm(ankles_m(standing_as(aside, mended, simulated * whole(aside))) - ankles_m(mended), axis=-1)
+    assert (off_m.max() > 0.02) == bool(simulated)
+
+
 def test_feet_that_were_moved_with_the_body_stand_again(mended: MotionBatch) -> None:
     aside = replace(mended, root_m=mended.root_m + np.array([0.0, -0.01, 0.02]))
-    result = standing_as(aside, mended)
+    result = standing_as(aside, mended, whole(aside))
     stands = foot_contacts(mended)
     assert stands.any(axis=(0, 1)).all()
     ankles = [mended.skeleton.parts.index(f"{side}_ankle") for side in ("left", "right")]
@@ -36,7 +56,9 @@ def test_feet_that_were_moved_with_the_body_stand_again(mended: MotionBatch) -> 
 
 
 def test_what_stands_already_stays(mended: MotionBatch) -> None:
-    off_m = np.linalg.norm(joint_positions(standing_as(mended, mended)) - joint_positions(mended), axis=-1)
+    off_m = np.linalg.norm(
+        joint_positions(standing_as(mended, mended, whole(mended))) - joint_positions(mended), axis=-1
+    )
     assert off_m.max() < 0.001
 
 
