@@ -16,6 +16,8 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.rotations import slerp
 
 PIECE_FRAMES = 2048
+PIECES_TOGETHER = 4
+"""Pieces that are corrected together: more take less time and more memory."""
 OVERLAP_S = 1.0
 """Time that neighbouring pieces share; there one is blended into the other."""
 SAME_FLOOR_M = 0.12
@@ -32,12 +34,15 @@ def correct_long(correct: CorrectMotions, motion: Motion, piece_frames: int = PI
     if len(motion) <= piece_frames:
         return correct([motion])[0]
     whole = _Whole(motion)
-    for start, stop in pieces(len(motion), piece_frames, max(2, round(OVERLAP_S * motion.fps))):
-        correction = correct([motion.frames(start, stop)])[0]
-        if correction.failure is not None:
-            failure, timeline = correction.failure.later(start), whole.timeline_with(start, correction)
-            return replace(correction, motion=motion, failure=failure, timeline=timeline)
-        whole.append(start, correction)
+    spans = list(pieces(len(motion), piece_frames, max(2, round(OVERLAP_S * motion.fps))))
+    for first in range(0, len(spans), PIECES_TOGETHER):
+        together = spans[first : first + PIECES_TOGETHER]
+        corrections = correct([motion.frames(*span) for span in together])
+        for (start, _), correction in zip(together, corrections, strict=True):
+            if correction.failure is not None:
+                failure, timeline = correction.failure.later(start), whole.timeline_with(start, correction)
+                return replace(correction, motion=motion, failure=failure, timeline=timeline)
+            whole.append(start, correction)
     return CorrectedMotion(
         whole.motion,
         before=whole.mean([part.before for part in whole.parts]),

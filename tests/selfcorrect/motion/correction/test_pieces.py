@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from selfcorrect.motion.correction.pieces import correct_long, pieces
+from selfcorrect.motion.correction.pieces import PIECES_TOGETHER, correct_long, pieces
 from selfcorrect.motion.correction.results import CorrectedMotion, Failure, Note
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.correction.timeline import Timeline
@@ -93,9 +93,9 @@ def test_a_piece_that_fails_rejects_the_motion_and_counts_its_frames(random_moti
     spans = list(pieces(300, 100, 30))
 
     def fails_in_the_second(motions: Sequence[Motion]) -> list[CorrectedMotion]:
-        (given,) = motions
-        bad = np.array_equal(given.root_m[0], motion.root_m[spans[1][0]])
-        return [CorrectedMotion(given, Failure(words="lost", frame=7) if bad else None)]
+        bad = [np.array_equal(given.root_m[0], motion.root_m[spans[1][0]]) for given in motions]
+        lost = Failure(words="lost", frame=7)
+        return [CorrectedMotion(given, lost if own else None) for given, own in zip(motions, bad, strict=True)]
 
     correction = correct_long(fails_in_the_second, motion, piece_frames=100)
     assert not correction.accepted
@@ -110,14 +110,29 @@ def test_the_timeline_has_every_frame_once(random_motion: Callable[..., Motion],
     numbered = replace(motion, root_m=np.arange(300.0)[:, None] * np.ones(3))
 
     def tells_numbers(motions: Sequence[Motion]) -> list[CorrectedMotion]:
-        (given,) = motions
+        return list(map(tells_number, motions))
+
+    def tells_number(given: Motion) -> CorrectedMotion:
         lost = given.root_m[0, 0] >= fails_from
         number = given.root_m[: 25 if lost else None, 0]
         timeline = Timeline(given.fps, number, number, ("left foot",), number[:, None])
-        return [CorrectedMotion(given, Failure(words="lost", frame=24) if lost else None, timeline=timeline)]
+        return CorrectedMotion(given, Failure(words="lost", frame=24) if lost else None, timeline=timeline)
 
     correction = correct_long(tells_numbers, numbered, piece_frames=100)
     lost_from = next((start for start, _ in pieces(300, 100, 30) if start >= fails_from), 300 - 25)
     assert correction.accepted == (fails_from > 300)
     np.testing.assert_array_equal(correction.timeline.residual_torque_nm, np.arange(lost_from + 25))
     np.testing.assert_array_equal(correction.timeline.loads_bodyweights[:, 0], np.arange(lost_from + 25))
+
+
+def test_some_pieces_are_corrected_together_and_memory_stays_bounded(random_motion: Callable[..., Motion]) -> None:
+    motion = random_motion(5, frames=1000)
+    together: list[int] = []
+
+    def counts(motions: Sequence[Motion]) -> list[CorrectedMotion]:
+        together.append(len(motions))
+        return unchanged(motions)
+
+    correct_long(counts, motion, piece_frames=100)
+    assert sum(together) == len(list(pieces(1000, 100, 30)))
+    assert together[:-1] == [PIECES_TOGETHER] * (len(together) - 1)
