@@ -31,6 +31,13 @@ UNEXPLAINED_BODYWEIGHTS = 0.4
 hands), and most of those that are sped up twice while their feet glide."""
 
 
+_TOUCH_S = 0.1
+"""Gaps so short do not end the time in which a body is held up by nothing."""
+
+_MAIN_SHARE = 0.5
+"""A repair is why a motion moved far that moved its root by more than this share of the way."""
+
+
 @dataclass(frozen=True, eq=False)
 class Finding:
     """What only a simulation can tell of a motion; nothing where none was made."""
@@ -113,12 +120,16 @@ def _unexplained(given: Mapping[str, float]) -> tuple[Note, ...]:
 
 
 def _far(furthest_m: float, repairs_m: Mapping[str, float]) -> tuple[Note, ...]:
-    """Why a motion moved by so much at its furthest, if that is far: for what moved its root by half of that."""
+    """Why a motion moved by so much at its furthest, if that is far: for what moved its root by most of that."""
     if furthest_m <= FAR_M:
         return ()
     why, by_m = max(repairs_m.items(), key=lambda repair: repair[1])
     return (
-        Note(NoteKind.MOVED_FAR, furthest_m, why if by_m > furthest_m / 2 else "spikes, limbs or steps are mended"),
+        Note(
+            NoteKind.MOVED_FAR,
+            furthest_m,
+            why if by_m > _MAIN_SHARE * furthest_m else "spikes, limbs or steps are mended",
+        ),
     )
 
 
@@ -154,7 +165,7 @@ def floating(
 
 def _floats(held: np.ndarray, fps: float, shortest_s: float) -> Failure | None:
     """The longest time, if it is long, in which something must hold the body; held: (T,)."""
-    first, last = max(spans(held, round(fps / 10)), key=lambda span: span[1] - span[0], default=(0, 0))
+    first, last = max(spans(held, round(_TOUCH_S * fps)), key=lambda span: span[1] - span[0], default=(0, 0))
     return Failure(FailureKind.FLOATING, first, last) if last - first >= shortest_s * fps else None
 
 

@@ -20,6 +20,9 @@ MAXIMUM_REACH = 0.9985
 _FIRMNESS = 3.0
 """Exponent by which a leg that is being straightened slows down towards its maximum reach: the higher, the later."""
 
+_FOLDED_M = 0.01
+"""A leg whose bones are of different lengths is folded to no less than this beyond their difference."""
+
 _STRAIGHT_M = 0.02
 """A knee nearer than this to the line from hip to ankle tells its plane the less, the nearer: it bends forwards."""
 
@@ -103,7 +106,7 @@ def _reach(
     distance_m = _length(ankles_m - hips_m)
     along = (ankles_m - hips_m) / np.maximum(distance_m, 1e-9)
     reached_m = _straightened(distance_m, _length(legs_m), MAXIMUM_REACH * (thigh_m + shank_m))
-    reached_m = np.maximum(reached_m, np.abs(thigh_m - shank_m) + 0.01)
+    reached_m = np.maximum(reached_m, np.abs(thigh_m - shank_m) + _FOLDED_M)
     before_knee_m = (thigh_m**2 - shank_m**2 + reached_m**2) / (2 * reached_m)
     aside_m = np.sqrt(np.maximum(thigh_m**2 - before_knee_m**2, 0.0))
     bend, straight = _across(thighs_m, along), _across(forward, along)

@@ -19,8 +19,12 @@ LOWEST_M = 0.008
 """Corners within about this height of the lowest one count as touching with it."""
 
 FLAT_S = 0.25, 1.0
-THICKEST_M = 0.025
-"""Flat stance of both feet together that shows nothing of the soles, and all; and most that is added to them."""
+THICKEST_M, HOVER_PERCENTILE = 0.025, 30
+"""Flat stance of both feet together that shows nothing of the soles, and all; most that is added to them; and the
+percentile of their corners' heights in flat stance that tells it."""
+
+_HURRY_S = 0.25
+"""Standard deviation of the Gaussian over which it is told whether bodies are in a hurry."""
 
 
 def corner_positions(soles: SolePoints, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
@@ -66,7 +70,7 @@ def fit_soles(soles: SolePoints, heights_m: np.ndarray, flat: np.ndarray, fps: f
     if share == 0.0:
         return soles
     pairs_m = heights_m[flat].reshape(flat.sum(), -1, 2).mean(-1)
-    hover_m = np.percentile(pairs_m, 30, axis=0)
+    hover_m = np.percentile(pairs_m, HOVER_PERCENTILE, axis=0)
     lowered_m = share * np.clip(hover_m - hover_m.min(), 0.0, THICKEST_M)
     offsets_m = soles.offsets_m.copy()
     offsets_m[:, 1] -= np.tile(np.repeat(lowered_m, 2), 2)
@@ -90,5 +94,5 @@ def hurry_of(root_m: np.ndarray, fps: float, from_m_s: float, most: float) -> np
 
     In fast motion feet land and leave within a frame or two, and seem to slide that much more while they stand.
     """
-    along_m = gaussian_filter1d(root_m, 0.25 * fps, axis=1, mode="nearest")
+    along_m = gaussian_filter1d(root_m, _HURRY_S * fps, axis=1, mode="nearest")
     return np.clip(horizontal_speeds(along_m, fps) / from_m_s, 1.0, most)

@@ -616,7 +616,7 @@ def test_strength_is_a_name_or_a_number(word: str, strength: float) -> None:
 @pytest.mark.parametrize("suffix", [".bvh", ".npz", ".npy"])
 @pytest.mark.parametrize("speed", [0.7, 1.0, 1.4])
 def test_motions_that_contradict_gravity_are_retimed_where_that_is_asked_for(
-    tmp_path: Path, stepping: Motion, suffix: str, speed: float
+    tmp_path: Path, stepping: Motion, suffix: str, speed: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A jump of 0.6 s is played at another speed, and comes back as long as it was."""
     times_s = np.arange(60) / 20.0
@@ -637,6 +637,7 @@ def test_motions_that_contradict_gravity_are_retimed_where_that_is_asked_for(
         notes = " ".join(report_of(out)[f"jump{suffix}"]["notes"])
         assert ("retimed" in notes) == asked
         assert ("P1 pace" in notes) == (speed != 1.0 and not option)
+        assert ("P1" in capsys.readouterr().out) == (speed != 1.0 and not option)
 
 
 def test_problems_come_first_and_alone_where_quiet_is_asked_for(
