@@ -9,6 +9,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -105,25 +106,42 @@ def read_count(folder: Path) -> int:
 
 @dataclass(frozen=True)
 class _StoredValues:
-    """The values in a file of samples. It is opened for each reading, and only the rows asked for are copied."""
+    """The values in a file of samples. It is opened for each reading, and only the rows asked for are copied.
+
+    By NumPy, because safetensors 0.8 leaks some bytes whenever it makes a tensor of PyTorch's, and a long loop that
+    accumulates reads millions of times.
+    """
 
     path: Path
     shape: tuple[int, ...]
+    dtype: torch.dtype
+    start: int
+    """Where in the file they are."""
 
     def __getitem__(self, indices: Tensor) -> Tensor:
+        count, *event = self.shape
         try:
-            with safe_open(self.path, framework="pt") as file:
-                return file.get_tensor("values")[indices]
-        except (OSError, SafetensorError) as error:
+            stored = np.memmap(self.path, np.uint8, "r", self.start, (count, prod(event) * self.dtype.itemsize))
+        except (OSError, ValueError) as error:
             raise RunFolderError(f"cannot read {self.path}: {error}") from error
+        rows = torch.from_numpy(stored[indices.cpu().numpy()].reshape(-1))
+        return rows.view(self.dtype).reshape(len(indices), *event)
 
 
 def read_samples(folder: Path) -> StoredSamples:
     """The synthetic samples from the folder of a generation; their values are read when they are used."""
-    tensors = _tensors(folder, _SYNTHETIC)
+    path, content = folder / _SYNTHETIC, _checked(folder, _SYNTHETIC)
+    tensors = _decoded(path, content)
     labels, weights, rows = (tensors[name].clone() for name in ("labels", "weights", "row"))
-    values = _StoredValues(folder / _SYNTHETIC, tuple(tensors["values"].shape))
+    shape, dtype = tuple(tensors["values"].shape), tensors["values"].dtype
+    values = _StoredValues(path, shape, dtype, _start(content, "values"))
     return StoredSamples([values], labels, _stored_provenance(folder)[0].take(rows), weights)
+
+
+def _start(content: bytes, name: str) -> int:
+    """Where a tensor starts in a file of safetensors: a header of JSON, its length before it, then all tensors."""
+    stop = 8 + int.from_bytes(content[:8], "little")
+    return stop + json.loads(content[8:stop])[name]["data_offsets"][0]
 
 
 def read_batch(folder: Path) -> CorrectedBatch:
@@ -152,10 +170,14 @@ def _tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:
 
 
 def _tensors(folder: Path, name: str) -> dict[str, Tensor]:
+    return _decoded(folder / name, _checked(folder, name))
+
+
+def _decoded(path: Path, content: bytes) -> dict[str, Tensor]:
     try:
-        return safetensors.torch.load(_checked(folder, name))
-    except (OSError, SafetensorError) as error:
-        raise RunFolderError(f"cannot read {folder / name}: {error}") from error
+        return safetensors.torch.load(content)
+    except SafetensorError as error:
+        raise RunFolderError(f"cannot read {path}: {error}") from error
 
 
 def _synthetic_tensors(batch: CorrectedBatch) -> dict[str, Tensor]:

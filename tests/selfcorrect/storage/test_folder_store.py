@@ -1,11 +1,13 @@
 """Generations in memory and on disk: the same interface, the same content."""
 
 import errno
+import gc
 import json
 import math
 import os
 import re
 import shutil
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -323,6 +325,35 @@ def test_a_file_that_is_damaged_later_is_named_when_values_are_read(tmp_path: Pa
         path.write_bytes(path.read_bytes()[:50])
         with pytest.raises(RunFolderError, match=r"cannot read .*generation-0001/synthetic.safetensors"):
             samples.rows(torch.tensor([0]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_rows_are_read_from_disk_as_they_were_written(tmp_path: Path, dtype: torch.dtype):
+    values = torch.randn(12, 4, 3, generator=STREAM.torch()).to(dtype)
+    drawn = Samples.synthetic(values, None, 0)
+    with FolderStore(tmp_path / "run", {}) as store:
+        store.commit(Generation(1, {}, CorrectedBatch(drawn, drawn), {}, {}))
+        stored = store.samples(1)
+        for rows in ([7, 0, 7, 11], []):
+            read = stored.rows(torch.tensor(rows, dtype=torch.int64))
+            assert read.dtype == dtype
+            assert torch.equal(read, values[rows])
+
+
+def test_reading_rows_again_and_again_takes_no_memory(tmp_path: Path):
+    """A long loop reads millions of times."""
+    with FolderStore(tmp_path / "run", {}) as store:
+        store.commit(generation(1))
+        samples, rows = store.samples(1), torch.tensor([3, 1])
+        samples.rows(rows)
+        tracemalloc.start()
+        try:
+            for _ in range(2000):
+                samples.rows(rows)
+            gc.collect()
+            assert tracemalloc.get_traced_memory()[0] < 20_000
+        finally:
+            tracemalloc.stop()
 
 
 def test_a_long_history_is_read_row_by_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
