@@ -203,8 +203,12 @@ def _check_nodes(nodes: Sequence[Mapping[str, Any]], meeting: _Meeting) -> None:
     for reference, address in asked.items():
         try:
             objection = ray.get(reference)
-        except (ray.exceptions.NodeDiedError, ray.exceptions.TaskUnschedulableError):
-            continue  # the node has gone meanwhile, and gets no jobs
+        except (
+            ray.exceptions.NodeDiedError,
+            ray.exceptions.TaskUnschedulableError,
+            ray.exceptions.OutOfMemoryError,
+        ):
+            continue  # the node has gone or is full for now, and is asked again at each job that it gets
         except ray.exceptions.RayError as error:
             raise SettingError(
                 f"the node at {address} cannot run selfcorrect ({_reason(_cause(error))}); install the same version "

@@ -59,6 +59,7 @@ GROUP = strict(
 CLUSTER = strict(
     "headGroupSpec",
     rayVersion=TEXT,
+    authOptions=strict("mode", mode={"enum": ["disabled", "token"]}, secretName=TEXT),
     enableInTreeAutoscaling=YES,
     suspend=YES,
     headGroupSpec=strict("rayStartParams template", serviceType=TEXT, rayStartParams=TEXTS, template=TEMPLATE),
@@ -76,7 +77,8 @@ RAY_JOB = strict(
         submissionMode={"enum": ["K8sJobMode", "HTTPMode", "InteractiveMode"]},
     ),
 )  # fmt: skip
-"""The fields of KubeRay's v1 types (`rayjob_types.go`, `raycluster_types.go`) that a recipe may need, and no others."""
+"""The fields of KubeRay's v1 types that a recipe may need, and no others: read by hand from `rayjob_types.go`,
+`raycluster_types.go` and the reference of KubeRay 1.7's API."""
 
 
 def manifest() -> tuple[dict[str, Any], dict[str, Any]]:
@@ -89,6 +91,7 @@ def test_the_kubernetes_manifest_has_the_fields_that_kuberay_knows():
     jsonschema.validate(job, RAY_JOB)
     assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
     cluster = job["spec"]["rayClusterSpec"]
+    assert cluster["authOptions"] == {"mode": "token"}
     for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
         (volume,) = group["template"]["spec"]["volumes"]
         assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
