@@ -7,11 +7,13 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +31,7 @@ from selfcorrect.storage.run_folder import claim_folder
 
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 
+from ray._common.utils import get_system_memory  # noqa: E402
 from ray.cluster_utils import Cluster as Nodes  # noqa: E402
 
 from selfcorrect.experiments import ray_cluster  # noqa: E402
@@ -39,19 +42,28 @@ UNLIKE = ("metrics.jsonl", "summary.json", "timings.json", "environment.json", "
 """Files that hold times, or where something ran."""
 
 
+MEAL_BYTES = 3_000_000_000
+TOTAL_BYTES = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 IDLE = ("ray::IDLE", "ray::DashboardAgent", "ray::RuntimeEnvAgent")
+
+
+@contextmanager
+def cluster(*workers: dict[str, Any], **head: Any) -> Iterator[Nodes]:
+    """A head without work, and nodes."""
+    nodes = Nodes(initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "include_dashboard": False, **head})
+    try:
+        for worker in workers:
+            nodes.add_node(**worker)
+        yield nodes
+    finally:
+        nodes.shutdown()
 
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Nodes]:
-    """A head without work, and two nodes for one job each."""
-    cluster = Nodes(initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "include_dashboard": False})
-    try:
-        for _ in range(2):
-            cluster.add_node(**NODE)
-        yield cluster
-    finally:
-        cluster.shutdown()
+    """Two nodes for one job each."""
+    with cluster(NODE, NODE) as nodes:
+        yield nodes
 
 
 @pytest.fixture
@@ -66,26 +78,73 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths if ".records" not in path.parts}
 
 
+def processes(nodes: Nodes) -> list[int]:
+    """The workers of all nodes, except those that have no job."""
+    raylets = {node.all_processes["raylet"][0].process.pid for node in nodes.worker_nodes}
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            told = (folder / "cmdline").read_text()
+            if parent_of(int(folder.name)) in raylets and told.startswith("ray::") and not told.startswith(IDLE):
+                found.append(int(folder.name))
+        except OSError:
+            continue  # has ended meanwhile
+    return found
+
+
+def stat_of(process: int) -> list[str]:
+    """State, parent, and more, as the kernel tells it."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+
+
+def parent_of(process: int) -> int:
+    return int(stat_of(process)[1])
+
+
 def node_of(process: int, nodes: Nodes) -> object:
     """The node whose worker a process is."""
-    parent = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    parent = parent_of(process)
     return next(node for node in nodes.worker_nodes if node.all_processes["raylet"][0].process.pid == parent)
 
 
-def kill_when(ready: Callable[[], int | None], nodes: Nodes) -> threading.Thread:
-    """Kill, without warning, the node of the process that `ready` finds."""
+def works_in(process: int, folder: Path) -> bool:
+    """Whether a process holds something below a folder open, as a job does with what it has not finished."""
+    for descriptor in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(OSError):
+            if folder in Path(os.readlink(descriptor)).parents:
+                return True
+    return False
 
-    def watch() -> None:
-        until = time.monotonic() + 100
-        while (process := ready()) is None:
-            if time.monotonic() > until:
-                return
-            time.sleep(0.01)
+
+def halt_amid(folder: Path, begun: Callable[[], bool], nodes: Nodes) -> int:
+    """Halt a worker in the middle of a job that writes below a folder, as soon as the run has begun."""
+    until = time.monotonic() + 100
+    while time.monotonic() < until:
+        for process in processes(nodes) if begun() else ():
+            with suppress(OSError):
+                os.kill(process, signal.SIGSTOP)
+                while stat_of(process)[0] != "T":
+                    time.sleep(0.001)
+                if works_in(process, folder):
+                    return process
+                os.kill(process, signal.SIGCONT)
+        time.sleep(0.01)
+    raise TimeoutError(f"nothing was in the middle of a job below {folder}")
+
+
+@contextmanager
+def node_killed_amid(folder: Path, begun: Callable[[], bool], nodes: Nodes) -> Iterator[None]:
+    """While the body runs, kill a node with the worker that is in the middle of a job; see `halt_amid`."""
+
+    def kill() -> None:
+        process = halt_amid(folder, begun, nodes)
         nodes.remove_node(node_of(process, nodes), allow_graceful=False)
+        os.kill(process, signal.SIGKILL)
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    return thread
+    with ThreadPoolExecutor(1) as pool:
+        killing = pool.submit(kill)
+        yield
+        killing.result()
 
 
 def leave(folder: Path, name: str, progress) -> None:
@@ -103,6 +162,25 @@ def be_killed(folder: Path, times: int, progress) -> None:
     if deaths < times:
         (folder / f"death-{deaths}").touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    progress("generation", 1, 1)
+
+
+def used_bytes() -> int:
+    """Memory that no other process can have now."""
+    lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+    return TOTAL_BYTES - 1024 * int(lines["MemAvailable"].split()[0])
+
+
+def take_memory(folder: Path, progress) -> None:
+    """More than there is, the first time, unless somebody puts an end to it."""
+    if not (folder / "taken").exists():
+        (folder / "taken").touch()
+        taken = []
+        for _ in range(MEAL_BYTES // 50_000_000):
+            taken.append(b"1" * 50_000_000)
+            time.sleep(0.05)
+        time.sleep(10)
+        raise AssertionError("nobody has put an end to it")
     progress("generation", 1, 1)
 
 
@@ -127,31 +205,62 @@ def test_a_motion_run_has_the_same_bytes_here_and_on_a_cluster_of_which_a_node_d
     expected = run_motion(tmp_path / "here", Where())
     folder = tmp_path / "killed" / "dct-mlp" / "seed-0" / "replace+none"
 
-    def in_the_middle() -> int | None:
-        return int((folder / ".lock").read_text().split()[1]) if (folder / "generation-0002").exists() else None
+    def begun() -> bool:
+        return (folder / "generation-0002").exists()
 
-    killing = kill_when(in_the_middle, nodes)
-    assert run_motion(tmp_path / "killed", where) == expected
-    killing.join()
-    assert "failed (1 of 3 tries)" in capsys.readouterr().err
+    with node_killed_amid(folder, begun, nodes):
+        assert run_motion(tmp_path / "killed", where) == expected
+    assert "replace+none failed (1 of 3 tries)" in capsys.readouterr().err
 
 
-def test_corrections_have_the_same_bytes_when_a_node_dies(tmp_path: Path, nodes: Nodes, where: Where):
-    data = prepared(tmp_path / "data")
+def test_corrections_have_the_same_bytes_when_a_node_dies(
+    tmp_path: Path, nodes: Nodes, where: Where, capsys: pytest.CaptureFixture[str]
+):
+    data, out = prepared(tmp_path / "data"), tmp_path / "cluster"
     settings = Settings(strength=0.0)
     correct_into([data], tmp_path / "here", settings, tmp_path / "here" / "report.json", Where())
-
-    def in_the_middle() -> int | None:
-        if not list((tmp_path / "cluster").glob("*.bvh")):
-            return None
-        return next(iter(busy(nodes)), None)
-
-    killing = kill_when(in_the_middle, nodes)
-    out = tmp_path / "cluster"
-    results = correct_into([data], out, settings, out / "report.json", where)
-    killing.join()
+    with node_killed_amid(out, lambda: bool(list(out.glob("*.bvh"))), nodes):
+        results = correct_into([data], out, settings, out / "report.json", where)
+    assert ".bvh failed (1 of 3 tries)" in capsys.readouterr().err
     assert [result.verdict for result in results] == ["accepted"] * 6
     assert content(out) == content(tmp_path / "here")
+
+
+def test_the_same_command_goes_on_under_a_new_head(tmp_path: Path):
+    data, out = prepared(tmp_path / "data"), tmp_path / "cluster"
+    settings = Settings(strength=None)
+    correct_into([data], tmp_path / "here", settings, tmp_path / "here" / "report.json", Where())
+    with cluster(NODE) as nodes:
+        driver = start_correcting(data, out, nodes)
+        halted = halt_amid(out, lambda: bool(list(out.glob("*.bvh"))), nodes)
+        assert nodes.head_node is not None
+        nodes.head_node.kill_gcs_server()
+        _, told = driver.communicate(timeout=200)
+        os.kill(halted, signal.SIGKILL)
+    assert driver.returncode == 2
+    assert "the head of the Ray cluster at" in told
+    assert "is gone; what is finished is kept, and the same command goes on" in told
+    assert "Traceback" not in told
+    finished = {path.name: path.stat().st_mtime_ns for path in out.glob("*.bvh")}
+    assert 0 < len(finished) < 6
+    with cluster(NODE) as nodes:
+        driver = start_correcting(data, out, nodes)
+        _, told = driver.communicate(timeout=200)
+    assert driver.returncode == 0, told
+    assert finished.items() <= {path.name: path.stat().st_mtime_ns for path in out.glob("*.bvh")}.items()
+    assert content(out) == content(tmp_path / "here")
+
+
+def start_correcting(data: Path, out: Path, nodes: Nodes) -> subprocess.Popen[str]:
+    """The command, the same for every cluster."""
+    command = ["correct", str(data), "-o", str(out), "--kinematic", "--cluster", "auto"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "selfcorrect.experiments.cli", *command],
+        env={**os.environ, "RAY_ADDRESS": str(nodes.address)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def prepared(folder: Path) -> Path:
@@ -171,7 +280,7 @@ def test_ctrl_c_stops_the_clusters_work_and_another_engine_goes_on(tmp_path: Pat
     command = ["toy", "weighting", "linear", "--quick", "--out", str(tmp_path / "toy")]
     command = [sys.executable, "-m", "selfcorrect.experiments.cli", *command]
     driver = subprocess.Popen([*command, "--cluster", where.cluster.cluster], stderr=subprocess.PIPE, text=True)
-    while not (started := busy(nodes)):
+    while not (started := processes(nodes)):
         assert driver.poll() is None
         time.sleep(0.05)
     driver.send_signal(signal.SIGINT)
@@ -186,31 +295,28 @@ def test_ctrl_c_stops_the_clusters_work_and_another_engine_goes_on(tmp_path: Pat
     assert (tmp_path / "toy" / "gallery.html").is_file()
 
 
-def busy(nodes: Nodes) -> list[int]:
-    """The processes that work on a job."""
-    raylets = {node.all_processes["raylet"][0].process.pid for node in nodes.worker_nodes}
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            told = stat.read_text()
-            line = (stat.parent / "cmdline").read_text()
-        except OSError:
-            continue
-        if (
-            int(told.rpartition(")")[2].split()[1]) in raylets
-            and line.startswith("ray::")
-            and not line.startswith(IDLE)
-        ):
-            found.append(int(stat.parent.name))
-    return found
-
-
 # --- jobs that fail --------------------------------------------------------------------------------------------------
 
 
 def test_a_worker_out_of_memory_is_replaced(tmp_path: Path, where: Where, capsys: pytest.CaptureFixture[str]):
     run_jobs([Job("hungry", be_killed, (tmp_path, 1), 1)], where, "test", folder=tmp_path)
     assert "hungry failed (1 of 3 tries): its worker process died" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(
+    not TOTAL_BYTES == get_system_memory() >= used_bytes() + 2 * MEAL_BYTES, reason="too little memory, or a container"
+)
+def test_a_job_that_takes_all_memory_is_ended_and_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    enough = (used_bytes() + MEAL_BYTES / 2) / TOTAL_BYTES
+    watchful = {"memory_usage_threshold": enough, "memory_monitor_refresh_ms": 100}
+    with cluster(NODE, _system_config=watchful) as nodes:
+        started = [
+            Job("hungry", take_memory, (tmp_path,), 1),
+            Job("other", leave, (tmp_path, "other"), 1),
+        ]
+        run_jobs(started, Where(cluster=Cluster(nodes.address)), "test", folder=tmp_path)
+    assert "hungry failed (1 of 3 tries): its node ran out of memory" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "taken"]
 
 
 def test_jobs_that_fail_every_time_are_named_and_the_rest_goes_on(tmp_path: Path, where: Where):
@@ -271,3 +377,52 @@ def test_a_cluster_that_is_not_there_is_one_sentence(
     assert sentence in told
     assert "Traceback" not in told
     assert list(tmp_path.iterdir()) == []
+
+
+# --- who can reach it ------------------------------------------------------------------------------------------------
+
+LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F"}
+"""127.0.0.1 in the kernel's tables, also as an address of IPv6."""
+
+
+def test_a_cluster_of_one_machine_listens_on_loopback_alone():
+    recipe = (Path(__file__).resolve().parents[2] / "docs" / "scale.md").read_text()
+    exported = dict(re.findall(r"(RAY_ENABLE\w+)=(\d)", recipe))
+    script = (
+        "import ray; ray.init(num_cpus=1, include_dashboard=False, object_store_memory=80_000_000); "
+        "print(ray.get(ray.remote(lambda: 2).remote()), flush=True); input()"
+    )
+    driver = subprocess.Popen(
+        [sys.executable, "-c", script],
+        env={**os.environ, **exported},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert driver.stdout is not None
+        assert driver.stdout.readline() == "2\n"
+        listening = addresses_of(descendants(driver.pid))
+    finally:
+        driver.communicate("\n", timeout=100)
+    assert len(listening) >= 5  # the head, two of the node, a worker, the command
+    assert set(listening) <= LOOPBACK
+
+
+def descendants(process: int) -> list[int]:
+    """A process and all that it has started."""
+    children = Path(f"/proc/{process}/task").glob("*/children")
+    return [
+        process,
+        *(each for file in children for child in file.read_text().split() for each in descendants(int(child))),
+    ]
+
+
+def addresses_of(processes: list[int]) -> list[str]:
+    """Where processes listen, as the kernel writes it."""
+    sockets = {os.readlink(descriptor) for process in processes for descriptor in Path(f"/proc/{process}/fd").iterdir()}
+    rows = [
+        line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+    ]
+    return [row[1].partition(":")[0] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets]
