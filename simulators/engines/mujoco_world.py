@@ -135,18 +135,21 @@ class MuJoCoWorld:
     def drive(
         self, body: Humanoid, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Springs aim at the end of each step; torques make up for dampers and armature, which know no reference."""
+        """Springs aim at where joints are to be at each step; torques make up for dampers and armature, which know no
+        reference.
+
+        MuJoCo advances velocities before positions: what it calls the velocity at a step has brought a joint there.
+        """
         step_s, limits_nm = self._step_s, body.torque_limit_nm[1:, None]
         build = next(build for build in self._builds if build.body is body)
-        around, before = (
-            reference.rotations(np.append(times_s, times_s[-1] + step_s) + shift_s)[:, :, 1:]
-            for shift_s in (0.5 * step_s, -0.5 * step_s)
-        )
-        velocity = rotation_vectors(composed(inverted(before), around)) / step_s
+        before, after = times_s[0] - step_s, times_s[-1] + step_s
+        rotations = reference.rotations(np.concatenate([[before], times_s, [after]]))[:, :, 1:]
+        velocity = rotation_vectors(composed(inverted(rotations[:-1]), rotations[1:])) / step_s
+        velocity[0] = velocity[1]  # nothing is known of before the start
         velocity = velocity.reshape(*velocity.shape[:2], -1)
         made_up = build.damping * velocity[:-1] + build.armature * np.diff(velocity, axis=0) / step_s
         torques_nm = np.clip(torques_nm, -limits_nm, limits_nm) + made_up.reshape(torques_nm.shape)
-        return reference.rotations(times_s + step_s)[:, :, 1:], torques_nm
+        return rotations[1:-1], torques_nm
 
     def reset(self, roots: RootState, rotations: np.ndarray, velocities_rad_s: np.ndarray) -> None:
         """Place roots and joints."""

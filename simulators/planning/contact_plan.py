@@ -56,22 +56,43 @@ def plan_contacts(
     points_m = body.touches.lowest_points(needs.positions_m, needs.orientations)
     hurry = hurry_of(motions.root_m, motions.fps, settings.hurry_m_s, settings.most_hurry)[..., None]
     speeds_m_s = settings.free_speed_m_s * hurry, settings.fastest_m_s * hurry
-    activation = contact_activation(above_ground_m(body, points_m, supports), motions.fps, speeds_m_s, settings)
+    above_m = above_ground_m(body, points_m, supports)
+    activation = contact_activation(above_m, motions.fps, speeds_m_s, settings)
+    # Runners leave the floor: what bears them a little later does not slide.
+    lacking = unborne(needs.wrench[..., 1] / body.weight_n, activation, settings)[..., None] * np.clip(2 - hurry, 0, 1)
+    activation = contact_activation(above_m, motions.fps, speeds_m_s, settings, lacking)
     arms_m = points_m - needs.centre_m[:, :, None]
     force_n = contact_forces(needs.wrench, arms_m, activation, friction, settings)
     return ContactPlan(needs, points_m, force_n, activation, needs.wrench - net_wrench(arms_m, force_n))
 
 
+def unborne(upward_bodyweights: np.ndarray, activation: np.ndarray, settings: ContactSettings) -> np.ndarray:
+    """(N, T) in [0, 1] how sorely a point is lacking that carries.
+
+    upward_bodyweights: (N, T) force that a motion demands; activation: (N, T, C) of its touching points.
+    """
+    perhaps, surely = settings.borne_bodyweights
+    demanded = np.clip((upward_bodyweights - perhaps) / (surely - perhaps), 0.0, 1.0)
+    return demanded * (1.0 - activation.max(-1))
+
+
 def contact_activation(
-    points_m: np.ndarray, fps: float, speeds_m_s: Bounds, settings: ContactSettings = PLAN.contacts
+    points_m: np.ndarray,
+    fps: float,
+    speeds_m_s: Bounds,
+    settings: ContactSettings = PLAN.contacts,
+    lacking: float | np.ndarray = 0.0,
 ) -> np.ndarray:
     """How well points (N, T, C, 3) can carry, in [0, 1]: squared, falling with height and with horizontal speed.
 
-    Heights are those above what is beneath each point; speeds_m_s: up to which one carries freely, and at all.
+    Heights are those above what is beneath each point; speeds_m_s: up to which one carries freely, and at all; lacking:
+    in [0, 1], by which the bounds are wider.
     """
     speed_m_s = horizontal_speeds(points_m, fps)
-    heights_m = settings.free_height_m, settings.highest_m
-    return (_falling(points_m[..., 1], heights_m) * _falling(speed_m_s, speeds_m_s)) ** 2
+    wider, faster = 1.0 + settings.further * lacking, 1.0 + settings.faster * lacking
+    heights_m = settings.free_height_m * wider, settings.highest_m * wider
+    slow_enough = _falling(speed_m_s, (speeds_m_s[0] * faster, speeds_m_s[1] * faster))
+    return (_falling(points_m[..., 1], heights_m) * slow_enough) ** 2
 
 
 def _falling(values: np.ndarray, bounds: Bounds) -> np.ndarray:

@@ -39,11 +39,20 @@ class Reference:
         return self.root_m.at(np.clip(times_s, 0.0, self.seconds))
 
 
+def velocities_m_s(positions_m: np.ndarray, step_s: float) -> np.ndarray:
+    """Velocities (S, ..., 3) with which points come from each position to the next; the first is that of the second.
+
+    Simulators advance velocities before positions, so what they call the velocity at a step has led there.
+    """
+    rates = np.diff(positions_m, axis=0) / step_s
+    return np.concatenate([rates[:1], rates])
+
+
 def rotation_velocities(rotations: np.ndarray, step_s: float) -> np.ndarray:
-    """Angular velocity (S, ..., 3) from each rotation (S, ..., 4) to the next, in the outer frame; the last is held."""
+    """The same for angular velocities (S, ..., 3) of rotations (S, ..., 4), in the outer frame."""
     after, before = (Rotation.from_quat(each.reshape(-1, 4)) for each in (rotations[1:], rotations[:-1]))
     rates = (after * before.inv()).as_rotvec().reshape(*rotations[1:].shape[:-1], 3) / step_s
-    return np.concatenate([rates, rates[-1:]])
+    return np.concatenate([rates[:1], rates])
 
 
 def between_frames(values: np.ndarray, fps: float, times_s: np.ndarray) -> np.ndarray:

@@ -24,6 +24,13 @@ class ContactSettings:
     """
     most_hurry: float = 3.0
     """… up to so many times."""
+    borne_bodyweights: tuple[float, float] = (0.1, 0.5)
+    """Vertical force that something must give, perhaps and surely: where no point carries freely, the next best does …
+    """
+    further: float = 1.5
+    """… the bounds on height growing by up to this share …"""
+    faster: float = 3.0
+    """… and those on speed by this one: soles are soft, and feet slide as they turn."""
     moment_weight: float = 4.0
     """Weight of moments (N m) against forces (N)."""
     smoothing_s: float = 0.6 / 30

@@ -14,7 +14,7 @@ from selfcorrect.simulators.body.humanoid import Humanoid
 from selfcorrect.simulators.engines.world import World
 from selfcorrect.simulators.planning.contact_plan import net_wrench
 from selfcorrect.simulators.planning.dynamics import joint_torques
-from selfcorrect.simulators.planning.reference import Reference, between_frames
+from selfcorrect.simulators.planning.reference import Reference, between_frames, velocities_m_s
 from selfcorrect.simulators.scene import PLAIN, Scene
 from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.simulators.tracking.script import Planned, Script, script_of
@@ -68,7 +68,7 @@ def course_of(world: World, planned: Planned, settings: TrackerSettings, scene: 
         script=script_of(world, planned, settings, scene),
         positions_m=to_simulator(positions_m),
         centre_m=centre_m,
-        centre_m_s=np.gradient(centre_m, times_s[1], axis=0),
+        centre_m_s=velocities_m_s(centre_m, times_s[1]),
         wrench=at_steps(np.concatenate([to_simulator(wrench[..., :3]), to_simulator(wrench[..., 3:])], axis=-1)),
         torques_nm=at_steps(torques_nm),
         drive_nm=drive_nm[:, 0],

@@ -21,7 +21,7 @@ from selfcorrect.simulators.body.leg_ik import Legs
 from selfcorrect.simulators.engines.world import RootState, World
 from selfcorrect.simulators.planning.contact_plan import ContactPlan
 from selfcorrect.simulators.planning.dynamics import Demand, joint_torques
-from selfcorrect.simulators.planning.reference import Reference, between_frames, rotation_velocities
+from selfcorrect.simulators.planning.reference import Reference, between_frames, rotation_velocities, velocities_m_s
 from selfcorrect.simulators.scene import PLAIN, Scene
 from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.simulators.staging import push_n
@@ -137,7 +137,7 @@ def script_of(world: World, planned: Planned, settings: TrackerSettings, scene: 
     return Script(
         goal_m=to_simulator(centre_m),
         goal_orientation=orientations_to_simulator(orientations.reshape(-1, 4)).reshape(orientations.shape),
-        goal_m_s=to_simulator(np.gradient(centre_m, step_s, axis=0)),
+        goal_m_s=to_simulator(velocities_m_s(centre_m, step_s)),
         goal_rad_s=to_simulator(rotation_velocities(orientations, step_s)),
         rotations=followed[:2, :, 1:],
         targets=targets,

@@ -46,6 +46,32 @@ def test_a_standing_body_demands_its_weight_and_the_floor_gives_it(stand):
     assert np.allclose(plan.force_n.sum(2)[..., 1], weight_n, rtol=0.01)
 
 
+def raised(stand, by_m: np.ndarray) -> MotionBatch:
+    """A standing motion lifted off the floor by (T,) metres, on its body's links."""
+    up_m = np.broadcast_to(by_m, len(stand))[:, None] * [0.0, 1.0, 0.0]
+    return onto_links(humanoid(stand.skeleton), MotionBatch.stack([replace(stand, root_m=stand.root_m + up_m)]))
+
+
+def test_what_hovers_and_is_borne_is_borne_by_its_feet_and_what_falls_is_not(stand):
+    body = humanoid(stand.skeleton)
+    hovering = plan_contacts(body, raised(stand, np.array(0.025)), FRICTION)
+    assert np.allclose(hovering.force_n.sum(2)[..., 1], body.weight_n, rtol=0.02)
+    strict = ContactSettings(further=1e-9)
+    assert np.abs(plan_contacts(body, raised(stand, np.array(0.025)), FRICTION, settings=strict).force_n).max() == 0
+    times_s = np.arange(len(stand)) / stand.fps
+    fall_m = 0.03 + 0.5 * GRAVITY_M_S2 * (times_s[-1] ** 2 - times_s**2)
+    assert np.abs(plan_contacts(body, raised(stand, fall_m), FRICTION).force_n[0, -8:-5]).max() < 0.01 * body.weight_n
+
+
+def test_a_sliding_foot_that_bears_the_body_is_planned_to(stand):
+    """At .8 m/s, twice as fast as a point that may carry beside one that stands."""
+    body = humanoid(stand.skeleton)
+    glide_m = 0.8 * np.arange(len(stand))[:, None] / stand.fps * [1.0, 0.0, 0.0]
+    gliding = onto_links(body, MotionBatch.stack([replace(stand, root_m=stand.root_m + glide_m)]))
+    plan = plan_contacts(body, gliding, FRICTION)
+    assert np.allclose(plan.force_n.sum(2)[..., 1], body.weight_n, rtol=0.02)
+
+
 def test_a_spinning_body_demands_the_rate_of_its_angular_momentum(stand):
     """About the vertical at growing speed, arms in T-pose: moment is inertia times angular acceleration."""
     from scipy.spatial.transform import Rotation

@@ -26,7 +26,7 @@ from selfcorrect.simulators.body.vectors import (
 from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.planning.contact_plan import plan_contacts
-from selfcorrect.simulators.planning.reference import Reference, between_frames, rotation_velocities
+from selfcorrect.simulators.planning.reference import Reference, between_frames, rotation_velocities, velocities_m_s
 from selfcorrect.simulators.settings.drive import DriveSettings
 from selfcorrect.simulators.settings.engine import EngineSettings
 from selfcorrect.simulators.settings.tracker import TrackerSettings
@@ -154,6 +154,14 @@ def test_velocities_of_a_steady_spin():
     times_s = np.arange(5) / 120
     rotations = Rotation.from_rotvec(np.outer(times_s, [0.0, 3.0, 0.0])).as_quat()
     assert np.allclose(rotation_velocities(rotations, 1 / 120), [0.0, 3.0, 0.0])
+
+
+def test_velocities_lead_to_where_a_body_is():
+    """So that velocities before positions, as simulators advance them, come out where the reference is."""
+    positions_m = np.random.default_rng(0).normal(size=(6, 2, 3))
+    velocity_m_s = velocities_m_s(positions_m, 0.1)
+    assert np.allclose(positions_m[:1] + 0.1 * np.cumsum(velocity_m_s[1:], axis=0), positions_m[1:])
+    assert np.array_equal(velocity_m_s[0], velocity_m_s[1])
 
 
 def test_values_between_frames_are_linear():

@@ -91,8 +91,8 @@ def test_torques_bear_the_forces_on_the_soles(walking, planned):
     assert np.allclose(course.torques_nm[0] + borne_nm[0], whole_nm, atol=0.01)
 
 
-def asked_of_the_floor(walking, moved_m=(0.0, 0.0, 0.0), step: int = 30) -> tuple[np.ndarray, np.ndarray]:
-    """Wanted wrench (6,) and the floor's net force (3,) for a body beside its course."""
+def asked_of_the_floor(walking, moved_m=(0.0, 0.0, 0.0), step: int = 10) -> tuple[np.ndarray, np.ndarray]:
+    """Wanted wrench (6,) and the floor's net force (3,) for a body beside its course, where both of its feet stand."""
     world, course, copies = walking
     root = course.script.goal(step)
     root = root._replace(position_m=root.position_m + np.array(moved_m))
