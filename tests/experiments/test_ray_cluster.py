@@ -118,7 +118,7 @@ def works_in(process: int, folder: Path) -> bool:
 
 def halt_amid(folder: Path, begun: Callable[[], bool], nodes: Nodes) -> int:
     """Halt a worker in the middle of a job that writes below a folder, as soon as the run has begun."""
-    until = time.monotonic() + 100
+    until = time.monotonic() + 400
     while time.monotonic() < until:
         for process in processes(nodes) if begun() else ():
             with suppress(OSError):
