@@ -68,12 +68,12 @@ def _where_smoother(
     root_m_s2 = [_root_accelerations(each, settings) for each in (motions, bridged)]
     root_m, rotations = bridged.root_m.copy(), bridged.rotations.copy()
     for joints in _limbs(motions.skeleton):
-        limb_m_s2 = [each[..., joints].max(-1) for each in joints_m_s2]
-        rougher = _rougher(*limb_m_s2, joint_spikes[..., joints].any(-1))
+        before_m_s2, after_m_s2 = (each[..., joints].max(-1) for each in joints_m_s2)
+        rougher = _rougher(before_m_s2, after_m_s2, joint_spikes[..., joints].any(-1))
         rotations[..., joints, :] = np.where(
             rougher[..., None, None], motions.rotations[..., joints, :], rotations[..., joints, :]
         )
-    rougher = _rougher(*root_m_s2, root_spikes)[..., None]
+    rougher = _rougher(root_m_s2[0], root_m_s2[1], root_spikes)[..., None]
     rotations[..., 0, :] = np.where(rougher, motions.rotations[..., 0, :], rotations[..., 0, :])
     return replace(bridged, root_m=np.where(rougher, motions.root_m, root_m), rotations=rotations)
 

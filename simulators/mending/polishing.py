@@ -78,7 +78,7 @@ def calmed(before: MotionBatch, after: MotionBatch, settings: PolishSettings = P
         share = np.clip(2 * _smoothed(rough.astype(float), around / 2), 0.0, 1.0)[..., None]
         slow_m, slow = (_smoothed(change, times * settings.fast_s * after.fps) for change in (shift_m, turns))
         kept_m, kept = kept_m + share * (slow_m - kept_m), kept + share[..., None] * (slow - kept)
-        after = _chosen(rough.any(axis=1), _changed(before, kept_m, kept), after)
+        after = _chosen(np.asarray(rough.any(axis=1)), _changed(before, kept_m, kept), after)
     return after
 
 
