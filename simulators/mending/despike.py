@@ -69,7 +69,7 @@ def _where_smoother(
     root_m, rotations = bridged.root_m.copy(), bridged.rotations.copy()
     for joints in _limbs(motions.skeleton):
         before_m_s2, after_m_s2 = (each[..., joints].max(-1) for each in joints_m_s2)
-        rougher = _rougher(before_m_s2, after_m_s2, joint_spikes[..., joints].any(-1))
+        rougher = _rougher(before_m_s2, after_m_s2, np.asarray(joint_spikes[..., joints].any(-1)))
         rotations[..., joints, :] = np.where(
             rougher[..., None, None], motions.rotations[..., joints, :], rotations[..., joints, :]
         )
