@@ -210,7 +210,7 @@ def test_a_motion_run_has_the_same_bytes_here_and_on_a_cluster_of_which_a_node_d
 
     with node_killed_amid(folder, begun, nodes):
         assert run_motion(tmp_path / "killed", where) == expected
-    assert "replace+none failed (1 of 3 tries)" in capsys.readouterr().err
+    assert "failed (1 of 3 tries)" in capsys.readouterr().err
 
 
 def test_corrections_have_the_same_bytes_when_a_node_dies(
