@@ -5,14 +5,15 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from selfcorrect.experiments.motion.arms import Arm
+from selfcorrect.experiments.motion.arms import BASELINE, Arm
+from selfcorrect.experiments.motion.outcome import by_ratio
 from selfcorrect.experiments.motion.presets import PRESETS, Comparison
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary
@@ -84,3 +85,25 @@ def tool(name: str) -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def test_results_by_synthetic_ratio_are_drawn_where_there_are_some() -> None:
+    results = tool("results")
+    policies = ("augment:0.5", "augment:1", "replace")
+    arms = [BASELINE, *(Arm(policy, corrector) for policy in policies for corrector in ("none", "physics"))]
+    curves = [
+        ArmCurves(arm.name, arm.group, arm.title, dict.fromkeys(results.DRAWN, np.full((3, 2), number)))
+        for number, arm in enumerate(arms)
+    ]
+    comparison = {"denoiser": "dct-mlp", "arms": [asdict(arm) for arm in arms]}
+    settings = {"comparisons": [comparison], "generations": 1, "seeds": 3}
+    summary = Summary("", {}, settings, {"dct-mlp": tuple(curves)}, {"real against real": {}})
+    lines = by_ratio(dict(zip(arms, curves, strict=True)))
+    assert {title: [each.name for each in line.values()] for title, line in lines.items()} == {
+        "uncorrected": ["augment-0.5+none", "augment-1+none", "replace+none"],
+        "physics": ["augment-0.5+physics", "augment-1+physics", "replace+physics"],
+    }
+    svg = results.ratio_figure(summary, "dct-mlp")
+    assert all(f">{text}<" in svg for text in ("λ = 0.5", "fully synthetic", "physics", "Recall"))
+    fewer = replace(summary, settings={**settings, "comparisons": [{**comparison, "arms": comparison["arms"][:5]}]})
+    assert results.ratio_figure(fewer, "dct-mlp") == ""

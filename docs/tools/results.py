@@ -5,7 +5,7 @@
 
 A page asks for a table by `<!-- results: NAME DENOISER -->`, which ends at `<!-- end of results -->`; what stands
 between is replaced. Keys of quantities after the denoiser choose columns. Figures are written for every summary and
-denoiser, docs/pictures/results/NAME-DENOISER.svg.
+denoiser, docs/pictures/results/NAME-DENOISER.svg, and by synthetic ratio, where a summary has some.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from selfcorrect.experiments.motion.arms import Arm
+from selfcorrect.experiments.motion.arms import BASELINE, Arm
+from selfcorrect.experiments.motion.outcome import by_ratio
 from selfcorrect.experiments.motion.quantities import quantity_of
-from selfcorrect.experiments.reporting.figures import colours, curve_grid
+from selfcorrect.experiments.reporting.figures import colours, curve_grid, end_points
 from selfcorrect.experiments.reporting.results import ArmCurves, Quantity
 from selfcorrect.experiments.reporting.summary import Summary, read_summary, write_summary
 from selfcorrect.statistics import half_life_interval, mean_interval
@@ -83,8 +84,21 @@ def figure(summary: Summary, denoiser: str) -> str:
     baselines = columns.pop("real data only", [])
     columns = {group: [*baselines, *curves] for group, curves in columns.items()} or {"real data only": baselines}
     palette = colours([curves.title for group in columns.values() for curves in group])
-    floor = {key: float(np.mean(values)) for key, values in next(iter(summary.floors.values())).items()}
-    return curve_grid(columns, [quantity_of(key) for key in DRAWN], floor, palette)
+    return curve_grid(columns, [quantity_of(key) for key in DRAWN], _floor(summary), palette)
+
+
+def ratio_figure(summary: Summary, denoiser: str) -> str:
+    """SVG text: what is left at the last generation, by synthetic ratio; empty where few ratios were compared."""
+    arms = {arm: curves for arm, curves, _ in _arms(summary, denoiser)}
+    lines = by_ratio(arms)
+    if not lines:
+        return ""
+    palette = colours([curves.title for curves in arms.values()])
+    return end_points(lines, arms[BASELINE], [quantity_of(key) for key in DRAWN], _floor(summary), palette)
+
+
+def _floor(summary: Summary) -> dict[str, float]:
+    return {key: float(np.mean(values)) for key, values in next(iter(summary.floors.values())).items()}
 
 
 def _arms(summary: Summary, denoiser: str) -> Iterator[tuple[Arm, ArmCurves, ArmCurves | None]]:
@@ -138,7 +152,9 @@ def main(
     PICTURES.mkdir(exist_ok=True)
     for key, summary in summaries.items():
         for denoiser in summary.arms:
-            (PICTURES / f"{key}-{denoiser}.svg").write_text(figure(summary, denoiser) + "\n", encoding="utf-8")
+            for name, svg in (("", figure(summary, denoiser)), ("-ratios", ratio_figure(summary, denoiser))):
+                if svg:
+                    (PICTURES / f"{key}-{denoiser}{name}.svg").write_text(svg + "\n", encoding="utf-8")
     for page in PAGES:
         page.write_text(filled(page.read_text(encoding="utf-8"), summaries), encoding="utf-8")
 

@@ -78,6 +78,19 @@ def arm_rows(run: SeedRun, arm: Arm) -> list[dict[str, Any]]:
     ]
 
 
+FEWEST_RATIOS = 3
+"""Synthetic ratios that make a line."""
+
+
+def by_ratio(arms: Mapping[Arm, ArmCurves]) -> dict[str, dict[str, ArmCurves]]:
+    """Title of corrector and defence → synthetic ratio in words → curves; nothing of those with too few ratios."""
+    lines: dict[str, dict[str, ArmCurves]] = {}
+    for arm, curves in arms.items():
+        if arm.policy == "replace" or arm.policy.startswith("augment"):
+            lines.setdefault(arm.title, {})[arm.group] = curves
+    return {title: line for title, line in lines.items() if len(line) >= FEWEST_RATIOS}
+
+
 def _seconds(timings: Mapping[str, float]) -> dict[str, float]:
     return {f"seconds_{phase}": value for phase, value in timings.items()}
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from selfcorrect.experiments.motion.arms import Arm
+from selfcorrect.experiments.motion.arms import BASELINE, Arm
 from selfcorrect.experiments.motion.descent import (
     Founders,
     defences_table,
@@ -17,7 +17,7 @@ from selfcorrect.experiments.motion.descent import (
     founders_of,
 )
 from selfcorrect.experiments.motion.media import Clip, render_clips
-from selfcorrect.experiments.motion.outcome import Outcome, arm_rows, read_outcome, verdict_sentences
+from selfcorrect.experiments.motion.outcome import Outcome, arm_rows, by_ratio, read_outcome, verdict_sentences
 from selfcorrect.experiments.motion.presets import MotionSettings
 from selfcorrect.experiments.motion.quantities import quantity_of
 from selfcorrect.experiments.motion.references import CORRECTED_REAL, REAL
@@ -31,7 +31,7 @@ from selfcorrect.experiments.motion.tables import (
 )
 from selfcorrect.experiments.motion.task import MotionData, motion_data
 from selfcorrect.experiments.reporting import verdict
-from selfcorrect.experiments.reporting.figures import colours, curve_grid
+from selfcorrect.experiments.reporting.figures import colours, curve_grid, end_points
 from selfcorrect.experiments.reporting.summary import Summary, machine, write_summary
 from selfcorrect.experiments.reporting.webpage import Page, Section, Video, render_page
 from selfcorrect.randomness import streams
@@ -104,7 +104,13 @@ def _warnings(settings: MotionSettings) -> list[str]:
 def _curves_svg(outcome: Outcome) -> str:
     columns = {title: [outcome.curves[name][arm] for arm in arms] for name, title, arms in outcome.groups()}
     palette = colours([arm.title for arms in columns.values() for arm in arms])
-    return curve_grid(columns, [quantity_of(key) for key in DRAWN], outcome.floor, palette)
+    drawn = [quantity_of(key) for key in DRAWN]
+    ratios = [
+        end_points(lines, arms[BASELINE], drawn, outcome.floor, palette)
+        for arms in outcome.curves.values()
+        if (lines := by_ratio(arms)) and BASELINE in arms
+    ]
+    return "\n".join([curve_grid(columns, drawn, outcome.floor, palette), *ratios])
 
 
 def _sections(outcome: Outcome, founders: Founders) -> list[Section]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Any
 
 import matplotlib as mpl
@@ -11,6 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from selfcorrect.experiments.reporting.results import ArmCurves, Quantity
+from selfcorrect.statistics import mean_interval
 
 PALETTE = ("#6b7280", "#dc2626", "#2563eb", "#059669", "#d97706", "#7c3aed", "#0891b2", "#be185d", "#65a30d", "#1f2937")
 
@@ -80,6 +82,40 @@ def _draw_panel(
     if floor is not None:
         panel.axhline(floor, color="#111827", linestyle=":", linewidth=1, label="real against real")
     panel.xaxis.get_major_locator().set_params(integer=True)
+
+
+def end_points(
+    lines: Mapping[str, Mapping[str, ArmCurves]],
+    baseline: ArmCurves,
+    quantities: Sequence[Quantity],
+    floor: Mapping[str, float],
+    palette: Mapping[str, str],
+) -> str:
+    """What is left at the last generation, a panel per quantity; returns SVG text.
+
+    lines: name of a line → place on the horizontal axis, in order → curves. Whiskers are 95 % intervals over seeds, the
+    dashed line is the mean of `baseline`, the dotted one real against real.
+    """
+    places = list(dict.fromkeys(place for line in lines.values() for place in line))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(10.8, 2.6 * ceil(len(quantities) / 2)), layout="constrained")
+        panels = figure.subplots(ceil(len(quantities) / 2), 2, squeeze=False, sharex=True).flat
+        for panel, quantity in zip(panels, quantities, strict=False):
+            panel.axhline(baseline.last(quantity.key).mean(), color="#6b7280", linestyle="--", label=baseline.title)
+            if quantity.key in floor:
+                panel.axhline(floor[quantity.key], color="#111827", linestyle=":", label="real against real")
+            for shift, (title, line) in enumerate(lines.items()):
+                told = [mean_interval(curves.last(quantity.key)) for curves in line.values()]
+                middle = np.array([each.estimate for each in told])
+                reach = np.array([each.high - each.low for each in told]) / 2
+                at = np.array([places.index(place) for place in line]) + 0.06 * (shift - (len(lines) - 1) / 2)
+                panel.errorbar(
+                    at, middle, reach, color=palette[title], marker="o", markersize=3, capsize=2, label=title
+                )
+            panel.set(title=quantity.title, xticks=range(len(places)), xticklabels=places)
+        named = dict(zip(*reversed(next(iter(figure.axes)).get_legend_handles_labels()), strict=True))
+        figure.legend(named.values(), named.keys(), loc="outside upper left", ncols=len(named), frameon=False)
+        return as_svg(figure)
 
 
 def as_svg(figure: Figure) -> str:
