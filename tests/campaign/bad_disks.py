@@ -128,10 +128,11 @@ def _case(seed: int, case: int, folder: Path) -> str:
 @functools.cache
 def _can_mount(folder: Path) -> bool:
     """Whether this process may mount file systems; most may not."""
-    (folder / "mounted").mkdir()
-    if not _mount(folder / "mounted", 1):
+    place = folder / f"mounted-{os.getpid()}"  # two processes ask at once
+    place.mkdir()
+    if not _mount(place, 1):
         return False
-    _unmount(folder / "mounted")
+    _unmount(place)
     return True
 
 
