@@ -13,12 +13,12 @@ from selfcorrect.bias import Bias, Sampler, each_alone
 from selfcorrect.experiments.defence_table import DEFENCES
 from selfcorrect.fitting import averaged, extrapolated, truncated
 from selfcorrect.loop import Plan, Task
-from selfcorrect.matching import Finish, lineage_matched, newest_synthetic
+from selfcorrect.matching import Finish, lineage_matched, newest_synthetic, oldest_synthetic
 from selfcorrect.models.diffusion.confidence import denoising_errors
 from selfcorrect.models.diffusion.steering import Guided, Rescaled, Truncated, steered
 from selfcorrect.models.ecosystem import Ecosystem
 from selfcorrect.models.protocol import GenerativeModel
-from selfcorrect.policy import Replace
+from selfcorrect.policy import Replace, overlapping
 from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples
 from selfcorrect.selection import (
@@ -65,7 +65,8 @@ def none(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
 
 def matched(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
     """Children matched to parents; see `selfcorrect.matching`."""
-    return task, replace(plan, bias=lineage_matched(8, inputs.embed, finish=inputs.finish))
+    heirs = oldest_synthetic if overlapping(plan.policy) else newest_synthetic
+    return task, replace(plan, bias=lineage_matched(8, inputs.embed, finish=inputs.finish, heirs=heirs))
 
 
 def extrapolation(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:

@@ -50,6 +50,11 @@ class Genealogy:
         summary["offspring_variance"] = offspring_variance(rows, len(parents))
         return _with_descent(batch, rows, founder, walk), summary
 
+    def surviving(self, members: Samples) -> float:
+        """The share of the founders that have a descendant among members."""
+        founder = members.provenance.founder
+        return len(np.unique(founder[founder >= 0])) / len(self.founders)
+
     def _summary(
         self, children: np.ndarray, labels: np.ndarray, founder: np.ndarray, walk: np.ndarray, steps: np.ndarray
     ) -> dict[str, float]:

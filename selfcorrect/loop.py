@@ -23,7 +23,7 @@ from selfcorrect.errors import InputError, LoopError, SettingError, TrainingDive
 from selfcorrect.fitting import Fitting, plain
 from selfcorrect.lineages import Genealogy, Space
 from selfcorrect.models.protocol import GenerativeModel
-from selfcorrect.policy import Policy, realised_mixture, sampling_labels
+from selfcorrect.policy import Policy, overlapping, realised_mixture, sampling_labels
 from selfcorrect.randomness import Stream
 from selfcorrect.samples import Samples
 from selfcorrect.stopwatch import Stopwatch
@@ -147,7 +147,8 @@ def run_loop(
     for generation in range(done + 1, plan.generations + 1):
         here = stream.child("generation", generation)
         with _phase(watch, "sample", generation):
-            parents = training if plan.bias is unbiased else _as_drawn(training, batch)
+            past = store if overlapping(plan.policy) else None
+            parents = training if plan.bias is unbiased else _as_drawn(training, batch, past)
             draw = _Drawer(plan.bias(model, parents), generation - 1, real)
             labels = sampling_labels(real.labels, plan.policy.count(len(real), generation), here.child("label"))
             raw = draw(labels, here.child("sample")) if len(labels) else real.take(labels)
@@ -160,6 +161,8 @@ def run_loop(
         with _phase(watch, "mix", generation):
             history = LoopHistory(store, generation, batch.samples)
             training = plan.policy.mix(real, history, generation, here.child("mix"))
+            if genealogy and overlapping(plan.policy):
+                descent["surviving_lineages"] = genealogy.surviving(training)
         with _phase(watch, "train", generation):
             last = task.model if plan.from_scratch else model
             model = _fit(last, training, plan.steps, here.child("train"), plan.fitting)
@@ -172,16 +175,22 @@ def run_loop(
     return model
 
 
-def _as_drawn(training: Samples, newest: CorrectedBatch) -> Samples:
+def _as_drawn(training: Samples, newest: CorrectedBatch, past: Store | None) -> Samples:
     """The training set with the samples of its newest batch as they were drawn: what a corrector did to a parent is
-    no aim for its children, or else the corrections of a line would add up.
+    no aim for its children, or else the corrections of a line would add up. With the store of `past` batches, those of
+    older ones, too.
     """
-    if newest.samples is newest.drawn or len(newest.samples) == 0:
+    batches = [newest]
+    if past is not None:
+        older = np.unique(training.provenance.generation)[:-1]
+        batches += [past.batch(int(generation) + 1) for generation in older]
+    changed = [batch for batch in batches if batch.samples is not batch.drawn and len(batch.samples)]
+    if not changed:
         return training
-    known = training.provenance
-    rows = known.synthetic & (known.generation == newest.drawn.provenance.generation[0])
-    values = training.values.clone()
-    values[torch.from_numpy(rows)] = newest.drawn.values[torch.from_numpy(known.draw[rows])]
+    known, values = training.provenance, training.values.clone()
+    for batch in changed:
+        rows = known.synthetic & (known.generation == batch.drawn.provenance.generation[0])
+        values[torch.from_numpy(rows)] = batch.drawn.values[torch.from_numpy(known.draw[rows])]
     return training.with_values(values)
 
 

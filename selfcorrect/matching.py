@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
 
+import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
@@ -30,10 +31,31 @@ from selfcorrect.samples import Samples
 Finish: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
+def newest_synthetic(parents: Samples) -> Samples:
+    """The synthetic samples of the latest generation in a training set; none where all are real."""
+    synthetic, generation = parents.provenance.synthetic, parents.provenance.generation
+    newest = synthetic & (generation == generation[synthetic].max(initial=-1))
+    return parents.take(torch.from_numpy(newest))
+
+
+def oldest_synthetic(parents: Samples) -> Samples:
+    """All synthetic samples of a training set, the oldest first: those to be replaced where generations overlap."""
+    rows = np.flatnonzero(parents.provenance.synthetic)
+    return parents.take(torch.from_numpy(rows[parents.provenance.generation[rows].argsort(kind="stable")]))
+
+
 def lineage_matched(
-    draws: int = 8, embed: Embedding = flat, *, adaptive: bool = True, finish: Finish | None = None
+    draws: int = 8,
+    embed: Embedding = flat,
+    *,
+    adaptive: bool = True,
+    finish: Finish | None = None,
+    heirs: Callable[[Samples], Samples] = newest_synthetic,
 ) -> Bias:
-    """A bias that gives each parent one child, among at most `draws` candidates per sample wanted.
+    """A bias that gives each parent one child, among at most `draws` candidates per parent.
+
+    heirs: whose lines go on, of a training set, first those that come first; where fewer samples are wanted than there
+    are heirs of a label, only those.
 
     embed: values to vectors in which children and parents are compared, of the training side. A parent asks for
     further candidates only while its child is nearer to another parent, so that it would continue that one's line;
@@ -45,7 +67,7 @@ def lineage_matched(
         raise SettingError(f"lineage matching needs at least 1 draw per sample, got {draws}")
 
     def bias(model: GenerativeModel, parents: Samples) -> Sampler:
-        line = newest_synthetic(parents)
+        line = heirs(parents)
         if not len(line):
             return partial(_founders, model, draws, embed)
         members = embed(line.values).double()
@@ -62,7 +84,7 @@ def lineage_matched(
                 return (rows >= 0) & (nearest_rows(children, wanted, members, line.labels) != rows)
 
             draw = _candidates if adaptive else _all_candidates
-            values, own = draw(model, wanted, draws, stream, unmet)
+            values, own = draw(model, wanted, draws * max(1, len(line) // len(labels)), stream, unmet)
             children = values[chosen(embed(values).double(), own)]
             return children if finish is None else _finished(finish, children, line.values, rows, wanted)
 
@@ -82,13 +104,6 @@ def _finished(finish: Finish, children: Tensor, members: Tensor, rows: Tensor, l
     """The children with `finish` applied to those that have a parent."""
     has = rows >= 0
     return children.index_put((has,), finish(children[has], members[rows[has]], labels[has]).to(children))
-
-
-def newest_synthetic(parents: Samples) -> Samples:
-    """The synthetic samples of the latest generation in a training set; none where all are real."""
-    synthetic, generation = parents.provenance.synthetic, parents.provenance.generation
-    newest = synthetic & (generation == generation[synthetic].max(initial=-1))
-    return parents.take(torch.from_numpy(newest))
 
 
 def parent_rows(labels: Tensor, parent_labels: Tensor) -> Tensor:

@@ -90,6 +90,42 @@ class Freeze:
 
 
 @dataclass(frozen=True)
+class Renew:
+    """Fully synthetic with overlapping generations: each replaces the oldest `share` of the last training set.
+
+    What is replaced is of the newcomers' labels, the oldest of each label first; the first synthetic set is whole. In
+    population genetics Moran's model (1958) beside Wright and Fisher's, which is `Replace`: as much is lost with every
+    renewal of the whole set, which takes 1/share generations.
+    """
+
+    overlapping: ClassVar[bool] = True
+
+    share: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise SettingError(f"share of renew must be above 0 and at most 1, got {self.share}")
+
+    def count(self, real_count: int, generation: int) -> int:
+        return real_count if generation == 1 else max(1, round(self.share * real_count))
+
+    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+        members = history.batch(1)
+        for past in range(2, generation + 1):
+            members = _succeeded(members, history.batch(past))
+        return members
+
+
+def _succeeded(members: Samples, born: Samples) -> Samples:
+    """Members, oldest first, of which the newcomers have replaced as many of each label as they are."""
+    replaced = torch.zeros(len(members), dtype=torch.bool)
+    for label in born.labels.unique():
+        own = (members.labels == label).nonzero().flatten()
+        replaced[own[: int((born.labels == label).sum())]] = True
+    return concatenate([members.take((~replaced).nonzero().flatten()), born])
+
+
+@dataclass(frozen=True)
 class Augment:
     """All real data and λ synthetic samples of the last model per real one."""
 
@@ -207,6 +243,10 @@ class Weighted:
     def reads_past(self) -> bool:
         return reads_past(self.policy)
 
+    @property
+    def overlapping(self) -> bool:
+        return overlapping(self.policy)
+
     def count(self, real_count: int, generation: int) -> int:
         return self.policy.count(real_count, generation)
 
@@ -219,6 +259,11 @@ class Weighted:
 def reads_past(policy: Policy) -> bool:
     """Whether a policy may ask for samples of generations before the latest; one that does not say may."""
     return getattr(policy, "reads_past", True)
+
+
+def overlapping(policy: Policy) -> bool:
+    """Whether a policy's training sets are synthetic ones of several generations, the oldest of which are replaced."""
+    return getattr(policy, "overlapping", False)
 
 
 def blocks_of(pool: Samples) -> FreshSource:

@@ -25,6 +25,12 @@ POLICIES = Registry(
         _row("real", "RealOnly", "Real data alone, in every generation.", "real"),
         _row("replace", "Replace", "Synthetic samples alone: a fully synthetic loop.", "replace or replace:SIZE"),
         _row("freeze", "Freeze", "The synthetic samples of generation 1, in every later generation too.", "freeze"),
+        _row(
+            "renew",
+            "Renew",
+            "Fully synthetic, a share of the training set replaced in each generation, the oldest first.",
+            "renew:SHARE",
+        ),
         _row("augment", "Augment", "All real data and λ fresh synthetic samples per real one.", "augment:RATIO"),
         _row(
             "accumulate",

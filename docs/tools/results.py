@@ -4,14 +4,16 @@
     python docs/tools/results.py modes runs/motion-modes    # first keep that run's summary as docs/results/modes.json
 
 A page asks for a table by `<!-- results: NAME DENOISER -->`, which ends at `<!-- end of results -->`; what stands
-between is replaced. Keys of quantities after the denoiser choose columns. Figures are written for every summary and
-denoiser, docs/pictures/results/NAME-DENOISER.svg, and by synthetic ratio, where a summary has some.
+between is replaced. Keys of quantities after the denoiser choose columns; the one key `defences` asks for the table of
+defences instead. Figures are written for every summary and denoiser, docs/pictures/results/NAME-DENOISER.svg, and by
+synthetic ratio, where a summary has some.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +21,7 @@ import numpy as np
 import tyro
 
 from selfcorrect.experiments.motion.arms import BASELINE, Arm
+from selfcorrect.experiments.motion.descent import defences_table
 from selfcorrect.experiments.motion.outcome import by_ratio
 from selfcorrect.experiments.motion.quantities import quantity_of
 from selfcorrect.experiments.reporting.figures import colours, curve_grid, end_points
@@ -41,7 +44,8 @@ def filled(page: str, summaries: Mapping[str, Summary]) -> str:
 
     def made(match: re.Match[str]) -> str:
         name, denoiser, keys = match.groups()
-        body = "\n".join(table(summaries[name], denoiser, keys.split() or TOLD))
+        made_by = defences if keys.split() == ["defences"] else partial(table, keys=keys.split() or TOLD)
+        body = "\n".join(made_by(summaries[name], denoiser))
         asked = f"<!-- results: {name} {denoiser}{keys} -->"
         return f"{asked}\n\n{body}\n\n{caption(summaries[name])}\n\n<!-- end of results -->"
 
@@ -63,6 +67,16 @@ def table(summary: Summary, denoiser: str, keys: Sequence[str] = TOLD) -> Iterat
     for arm, curves, plain in _arms(summary, denoiser):
         cells = [_cell(curves, plain, quantity) for quantity in quantities]
         yield f"| {arm.label} | " + " | ".join([*cells, _half_life(curves)]) + " |"
+
+
+def defences(summary: Summary, denoiser: str) -> Iterator[str]:
+    """Lines of the table of defences, as reports have it."""
+    told = defences_table({denoiser: {arm: curves for arm, curves, _ in _arms(summary, denoiser)}})
+    yield f"| generation {summary.generations} | " + " | ".join(told.columns) + " |"
+    yield "| --- |" + " --- |" * len(told.columns)
+    for row in told.rows[1:]:
+        cells = [f"{cell.value} [{cell.interval}]" if cell.interval else cell.value for cell in row.cells]
+        yield f"| {row.title} | " + " | ".join(cells) + " |"
 
 
 def caption(summary: Summary) -> str:

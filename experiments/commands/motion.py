@@ -55,10 +55,11 @@ class MotionCommand:
     Ends with a report. A stopped run goes on with the same command, at the last committed generation.
     """
 
-    preset: Literal["demo", "quick", "full", "ratios", "modes", "defences", "paper"] = "demo"
+    preset: Literal["demo", "quick", "full", "ratios", "modes", "renewal", "defences", "paper"] = "demo"
     """demo: minutes on two cores; quick: a smoke test with one seed, which proves nothing; full: every arm and control;
-    ratios: synthetic ratios up to 100 %; modes: what keeps the modes of a fully synthetic loop, with controls;
-    defences: published defences, side by side; paper: the settings of Gillman et al. 2024, for a GPU."""
+    ratios: synthetic ratios up to 100 %; modes: what keeps the modes of a fully synthetic loop, with controls; renewal:
+    the same where a quarter of the training set is renewed in each generation; defences: published defences, side by
+    side; paper: the settings of Gillman et al. 2024, for a GPU."""
     policy: tuple[str, ...] = ()
     """Which data train the next generation: replace (fully synthetic), augment, accumulate, … Several may be given."""
     synthetic_ratio: tuple[float, ...] = ()

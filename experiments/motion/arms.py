@@ -99,6 +99,7 @@ class Arm:
             "real": "real data only",
             "replace": "fully synthetic",
             "freeze": "fully synthetic",
+            "renew": f"fully synthetic, {value} renewed",
             "augment": f"λ = {value}",
             "accumulate": f"accumulate, λ = {value}",
         }.get(kind, self.policy)

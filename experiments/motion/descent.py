@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -139,14 +139,17 @@ def _short(interval: Interval, digits: int) -> str:
     return f"{interval.estimate:.{digits}f}{bounds}"
 
 
-def defences_table(outcome: Outcome) -> Table:
-    """All defences of the fully synthetic loop side by side: what they keep, cost and know, and what was claimed."""
+def defences_table(curves: Mapping[str, Mapping[Arm, ArmCurves]]) -> Table:
+    """All defences of the fully synthetic loop side by side: what they keep, cost and know, what was claimed and found.
+
+    curves: denoiser → arm → what was measured. Found is the paired difference in coverage at the last generation.
+    """
     columns = [
         "Half-life of recall", "Half-life of coverage", "Fréchet distance, kinematic", "Novelty", "Cost, measured",
-        "Knows", "Source", "Claimed",
+        "Knows", "Source", "Claimed", "Found: coverage, against none",
     ]  # fmt: skip
     table = Table("defences", "Defence", columns)
-    for denoiser, arms in outcome.curves.items():
+    for denoiser, arms in curves.items():
         defended = [arm for arm in arms if arm.policy == "replace" and arm.corrector == "none"]
         if len(defended) > 1 and PLAIN in arms:
             table.rows.append(Row(denoiser, []))
@@ -165,6 +168,7 @@ def _defence_cells(arm: Arm, curves: ArmCurves, plain: ArmCurves) -> list[Cell]:
         Cell(row.knows),
         Cell(row.source),
         Cell(row.claim),
+        _cell(mean_interval(curves.last("coverage") - plain.last("coverage"))) if curves is not plain else Cell(""),
     ]
 
 

@@ -146,6 +146,10 @@ _MODES = (
     Arm("freeze"),
     *(Arm("freeze", defence=name) for name in ("matched", "lineages")),
 )
+_RENEWED = tuple(
+    replace(arm, policy="renew:0.25")
+    for arm in (Arm("replace"), Arm("replace", defence="lineages"), _HALF_WAY, replace(_HALF_WAY, corrector="physics"))
+)
 _DEFENCES = (BASELINE, *(Arm("replace", defence=row.name) for row in DEFENCES))
 
 PRESETS = {
@@ -175,6 +179,7 @@ PRESETS = {
         comparisons=(Comparison("patch-mixer", _SWEEP), Comparison("dct-mlp", _SWEEP)), generations=20, seeds=5
     ),
     "modes": MotionSettings(comparisons=(Comparison("dct-mlp", _MODES),), generations=20, seeds=5),
+    "renewal": MotionSettings(comparisons=(Comparison("dct-mlp", (BASELINE, *_RENEWED)),), generations=20, seeds=5),
     "defences": MotionSettings(comparisons=(Comparison("dct-mlp", _DEFENCES),), generations=12, seeds=3),
     "paper": MotionSettings(
         comparisons=(
@@ -186,5 +191,6 @@ PRESETS = {
     ),
 }
 """demo: the default, minutes on two cores; quick: a smoke test; full: every arm and control; ratios: synthetic ratios
-up to 100 %; modes: what keeps the modes of a fully synthetic loop, with controls; defences: published defences, side by
-side; paper: the settings of Gillman et al. 2024 (n = 64, 128, 256 or 2794 by `--real-count`), for a GPU."""
+up to 100 %; modes: what keeps the modes of a fully synthetic loop, with controls; renewal: the same where a quarter of
+the training set is renewed in each generation; defences: published defences, side by side; paper: the settings of
+Gillman et al. 2024 (n = 64, 128, 256 or 2794 by `--real-count`), for a GPU."""

@@ -166,7 +166,7 @@ def _sections(outcome: Outcome, founders: Founders) -> list[Section]:
             "Without information from outside, no defence is better than to train for ever on the first synthetic "
             "set; what it buys is new motion in every generation, so novelty stands beside survival. Costs are the "
             "time of sampling and training, of an undefended generation's.",
-            defences_table(outcome),
+            defences_table(outcome.curves),
         ),
     ]
     return [section for section in sections if section.table.rows]

@@ -83,19 +83,23 @@ def run(settings: DefenceLoop | None = None) -> Result:
 
 
 def _compare(settings: DefenceLoop, stream: Stream) -> Comparison:
-    real = circle(settings.real_count, stream.child("real"))
-    model = MotionDiffusion(_CONFIG, frames=1, features=2, classes=1, device=torch.device("cpu"))
-
-    def judge(candidate: Candidate) -> dict[str, float]:
-        return scores(candidate.samples(settings.judged).values)
-
-    task = Task(model, real, judge, settings.first_steps, space=_points)
+    task = circle_task(settings.real_count, settings.first_steps, settings.judged, stream)
     plan = Plan(Replace(), settings.generations, settings.steps)
     arms = {name: defended(task, plan, name, DefenceInputs()) for name in settings.defences}
     return task, {**arms, FROZEN: Plan(Freeze(), settings.generations, settings.steps)}
 
 
 _CONFIG = DiffusionConfig(width=128, depth=2, diffusion_steps=50, sampling_steps=20, learning_rate=2e-3, ema_decay=0.95)
+
+
+def circle_task(real_count: int, first_steps: int, judged: int, stream: Stream) -> Task:
+    """A small network on points as sequences of one frame, and its judge."""
+    model = MotionDiffusion(_CONFIG, frames=1, features=2, classes=1, device=torch.device("cpu"))
+
+    def judge(candidate: Candidate) -> dict[str, float]:
+        return scores(candidate.samples(judged).values)
+
+    return Task(model, circle(real_count, stream.child("real")), judge, first_steps, space=_points)
 
 
 def circle(count: int, stream: Stream) -> Samples:

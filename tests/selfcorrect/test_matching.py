@@ -3,15 +3,25 @@
 from dataclasses import dataclass, replace
 from typing import Self
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from selfcorrect.bias import Sampler, each_alone
 from selfcorrect.correction import Correction
-from selfcorrect.corrector import Corrected
+from selfcorrect.corrector import Corrected, lift
 from selfcorrect.loop import Plan, Task, run_loop, train_first_generation
-from selfcorrect.matching import lineage_matched, match, nearest_rows, newest_synthetic, parent_rows, representatives
-from selfcorrect.policy import Augment, Policy, Replace
+from selfcorrect.matching import (
+    lineage_matched,
+    match,
+    nearest_rows,
+    newest_synthetic,
+    oldest_synthetic,
+    parent_rows,
+    representatives,
+)
+from selfcorrect.policy import Augment, Policy, Renew, Replace
 from selfcorrect.randomness import Stream, streams
 from selfcorrect.samples import Samples, concatenate
 from selfcorrect.storage.memory import MemoryStore
@@ -131,6 +141,37 @@ def test_matched_lines_survive_where_plain_ones_die(policy: Policy):
     matched, _ = run(Plan(policy, 12, bias=lineage_matched(20)))
     assert matched.metrics(12)["surviving_lineages"] > 0.9 > plain.metrics(12)["surviving_lineages"] + 0.15
     assert matched.metrics(12)["offspring_variance"] < 0.4 or isinstance(policy, Augment)
+
+
+def test_where_generations_overlap_the_oldest_have_the_children():
+    older = Samples.synthetic(REAL.values + 100, REAL.labels, 0)
+    line = oldest_synthetic(concatenate([REAL, PARENTS, older]))
+    assert torch.equal(line.values, torch.cat([older.values, PARENTS.values]))
+    sampler = lineage_matched(60, heirs=oldest_synthetic)(memoriser(), PARENTS)
+    assert torch.equal(sampler(PARENTS.labels[:6], STREAM).round(), PARENTS.values[:6])
+
+
+def test_overlapping_lines_survive_when_matched_and_are_counted_in_the_whole_set():
+    plain, _ = run(Plan(Renew(0.25), 48))
+    matched, _ = run(Plan(Renew(0.25), 48, bias=lineage_matched(20, heirs=oldest_synthetic)))
+    assert len(matched.batch(5).samples) == 6
+    assert matched.metrics(48)["surviving_lineages"] > 0.8 > plain.metrics(48)["surviving_lineages"] + 0.15
+
+
+def test_children_are_compared_with_parents_of_any_age_as_these_were_drawn():
+    """The corrector moves samples away for good; children of the memoriser lie where their parents were drawn."""
+    seen: list[Samples] = []
+
+    def watching(model: Memoriser, parents: Samples) -> Sampler:
+        seen.append(parents)
+        return each_alone(model.sample)
+
+    away = Correction(lift(lambda values: values + 1000), 1.0, "interpolation")
+    store, _ = run(Plan(Renew(0.5), 4, bias=watching, correction=away))
+    drawn = torch.cat([store.batch(generation).drawn.values for generation in (1, 2, 3)])
+    assert len(seen[3]) == 24
+    assert set(seen[3].values.flatten().tolist()) <= set(drawn.flatten().tolist())
+    assert len(np.unique(seen[3].provenance.generation)) > 1
 
 
 def test_rejection_does_not_break_lines():

@@ -18,6 +18,7 @@ from selfcorrect.policy import (
     Replace,
     Weighted,
     blocks_of,
+    overlapping,
     parse_policy,
     reads_past,
     realised_mixture,
@@ -94,6 +95,33 @@ def test_augment_and_replace_read_only_the_last_generation():
         training, history = mix(policy)
         assert history.read == [3]
         assert set(training.values[training.provenance.synthetic, 0].int().tolist()) == set(range(300, 340))
+
+
+def test_renew_replaces_the_oldest_of_each_label():
+    """Two of six are renewed in each generation, in the labels of the newcomers."""
+
+    class Batches:
+        latest = 3
+
+        def count(self, generation: int) -> int:
+            return len(self.batch(generation))
+
+        def batch(self, generation: int) -> Samples:
+            labels = {1: [0, 0, 0, 1, 1, 1], 2: [0, 1], 3: [1, 1]}[generation]
+            numbers = torch.arange(len(labels), dtype=torch.float32)[:, None] + 10 * generation
+            return Samples.synthetic(numbers, torch.tensor(labels), generation - 1)
+
+    policy = parse_policy("renew:0.34")
+    assert [policy.count(6, generation) for generation in (1, 2, 3)] == [6, 2, 2]
+    assert [overlapping(each) for each in (policy, Weighted(policy, 1.0, 2.0), Replace())] == [True, True, False]
+    sets = [policy.mix(REAL, Batches(), generation, STREAM) for generation in (1, 2, 3)]
+    assert [each.values.flatten().tolist() for each in sets] == [
+        [10, 11, 12, 13, 14, 15],
+        [11, 12, 14, 15, 20, 21],
+        [11, 12, 20, 21, 30, 31],
+    ]
+    assert sets[2].labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert not realised_mixture(sets[2])["real_count"]
 
 
 def test_accumulate_trains_on_everything_so_far():
@@ -191,7 +219,7 @@ def test_weights_must_not_be_negative():
 @pytest.mark.parametrize(
     ("text", "reads"),
     [("real", False), ("replace", False), ("augment:1", False), ("keep:0.5", False), ("accumulate", True),
-     ("accumulate_subsample:9", True)],
+     ("accumulate_subsample:9", True), ("renew:0.5", True)],
 )  # fmt: skip
 def test_a_policy_that_says_it_reads_no_past_does_not(text: str, reads: bool):
     class Latest:

@@ -1,0 +1,118 @@
+"""Where drift and bias matter: matching against one, extrapolation against the other, under each way of training.
+
+The points around a circle and the model of the defences. Loops that replace their data are fine-tuned, or trained anew
+in every generation; others keep the real data beside one batch of samples, or all batches so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from selfcorrect.experiments.defences import DefenceInputs, defended
+from selfcorrect.experiments.toy.defences import circle_task
+from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above
+from selfcorrect.experiments.toy.running import Arms, Comparison, Curves, run_seeds
+from selfcorrect.loop import Plan
+from selfcorrect.policy import Accumulate, Augment, Policy, Replace
+from selfcorrect.randomness import Stream
+from selfcorrect.statistics import mean_interval
+
+REMEDIES = ("none", "matched", "extrapolated", "lineages")
+WAYS: dict[str, tuple[Policy, bool]] = {
+    "fully synthetic": (Replace(), False),
+    "fully synthetic, trained anew": (Replace(), True),
+    "λ = 1": (Augment(1.0), False),
+    "accumulated": (Accumulate(1.0), False),
+}
+"""Ways of training by name: the policy, and whether every generation starts from an untrained model."""
+
+
+@dataclass(frozen=True)
+class MechanismLoop:
+    """n real points, as many in every mode; training anew takes `first_steps` in every generation."""
+
+    real_count: int = 96
+    generations: int = 12
+    first_steps: int = 1200
+    steps: int = 60
+    judged: int = 240
+    seeds: int = 5
+    seed: int = 0
+    ways: tuple[str, ...] = tuple(WAYS)
+
+
+def quick() -> MechanismLoop:
+    return MechanismLoop(generations=5, seeds=3, ways=("fully synthetic", "λ = 1"))
+
+
+def run(settings: MechanismLoop | None = None) -> Result:
+    """Each way of training, without a remedy, with either and with both."""
+    settings = settings or MechanismLoop()
+    seeds = range(settings.seed, settings.seed + settings.seeds)
+    curves = run_seeds(lambda stream: _compare(settings, stream), seeds)
+    generations = np.arange(settings.generations + 1)
+    return Result(
+        reading=_reading(settings, curves),
+        checks=list(_checks(settings, curves)),
+        figures=[
+            Panel(
+                f"share of the modes that samples reach: {way}",
+                "generation",
+                "coverage",
+                generations,
+                [Line(remedy, curves[_arm(way, remedy)]["coverage"]) for remedy in REMEDIES],
+            )
+            for way in settings.ways
+        ],
+        notes=(
+            "Real data in every training set stop both losses before any remedy does; a model that is trained anew has "
+            "no weights in which a bias could add up, but its data drift all the same.",
+        ),
+    )
+
+
+def _compare(settings: MechanismLoop, stream: Stream) -> Comparison:
+    task = circle_task(settings.real_count, settings.first_steps, settings.judged, stream)
+    arms: Arms = {
+        _arm(way, remedy): defended(task, _plan(settings, way), remedy, DefenceInputs())
+        for way in settings.ways
+        for remedy in REMEDIES
+    }
+    return task, arms
+
+
+def _plan(settings: MechanismLoop, way: str) -> Plan:
+    policy, anew = WAYS[way]
+    steps = settings.first_steps if anew else settings.steps
+    return Plan(policy, settings.generations, steps, from_scratch=anew)
+
+
+def _arm(way: str, remedy: str) -> str:
+    return f"{way}, {remedy}"
+
+
+def _checks(settings: MechanismLoop, curves: Curves) -> Iterator[Check]:
+    for way in settings.ways:
+        plain = curves[_arm(way, "none")]["coverage"][:, -1]
+        if not isinstance(WAYS[way][0], Replace):
+            yield above(
+                f"{way}: nine tenths of the modes stay without a remedy", mean_interval(plain - 0.9), published=False
+            )
+            continue
+        for remedy in REMEDIES[1:]:
+            kept = curves[_arm(way, remedy)]["coverage"][:, -1]
+            yield above(
+                f"{way}: {remedy} keeps more modes than no remedy", mean_interval(kept - plain), published=False
+            )
+
+
+def _reading(settings: MechanismLoop, curves: Curves) -> str:
+    told = (
+        f"{way} "
+        + ", ".join(f"{remedy} {curves[_arm(way, remedy)]['coverage'][:, -1].mean():.2f}" for remedy in REMEDIES)
+        for way in settings.ways
+    )
+    return f"Modes that are left at the end: {'; '.join(told)}."
