@@ -6,13 +6,15 @@
 A page asks for a table by `<!-- results: NAME DENOISER -->`, which ends at `<!-- end of results -->`; what stands
 between is replaced. Keys of quantities after the denoiser choose columns; the one key `defences` asks for the table of
 defences instead. Figures are written for every summary and denoiser, docs/pictures/results/NAME-DENOISER.svg, and by
-synthetic ratio, where a summary has some.
+synthetic ratio, where a summary has some; docs/pictures/modes.svg from the summary `modes`.
 """
 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +26,7 @@ from selfcorrect.experiments.motion.arms import BASELINE, Arm
 from selfcorrect.experiments.motion.descent import defences_table
 from selfcorrect.experiments.motion.outcome import by_ratio
 from selfcorrect.experiments.motion.quantities import quantity_of
-from selfcorrect.experiments.reporting.figures import colours, curve_grid, end_points
+from selfcorrect.experiments.reporting.figures import curve_grid, end_points, looks
 from selfcorrect.experiments.reporting.results import ArmCurves, Quantity
 from selfcorrect.experiments.reporting.summary import Summary, read_summary, write_summary
 from selfcorrect.statistics import half_life_interval, mean_interval
@@ -36,6 +38,9 @@ PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "mode
 
 TOLD = ("fid_kinematic", "recall", "coverage", "penetration_mm", "skate_m_s", "jerk_m_s3")
 DRAWN = ("fid_kinematic", "recall", "coverage", "penetration_mm")
+FREE = ("--out", "--workers", "--keep", "--wandb", "--runner")
+"""Options, each with a value, that change no result."""
+
 MARKED = re.compile(r"<!-- results: (\S+) (\S+)((?: \w+)*) -->\n.*?<!-- end of results -->", re.DOTALL)
 
 
@@ -94,11 +99,28 @@ def figure(summary: Summary, denoiser: str) -> str:
     """SVG text: a row per quantity, a column per data policy, bands over seeds."""
     columns: dict[str, list[ArmCurves]] = {}
     for arm, curves, _ in _arms(summary, denoiser):
-        columns.setdefault(arm.group, []).append(curves)
+        told = replace(curves, title=arm.label) if arm.policy == "real" else curves  # it stands beside every policy
+        columns.setdefault(arm.group, []).append(told)
     baselines = columns.pop("real data only", [])
     columns = {group: [*baselines, *curves] for group, curves in columns.items()} or {"real data only": baselines}
-    palette = colours([curves.title for group in columns.values() for curves in group])
+    palette = looks([curves.title for group in columns.values() for curves in group])
     return curve_grid(columns, [quantity_of(key) for key in DRAWN], _floor(summary), palette)
+
+
+def headline(summary: Summary) -> str:
+    """SVG text: few arms of the run on the loss of modes, with bands."""
+    names = {
+        Arm("real"): "real data only",
+        Arm("replace"): "uncorrected",
+        Arm("replace", "physics"): "physics",
+        Arm("replace", defence="lineages"): "matched and extrapolated",
+        Arm("replace", "physics", 1.0, operator="interpolation", defence="lineages"): "all three",
+        Arm("freeze"): "frozen: the first synthetic set for ever",
+    }
+    found = {arm: curves for arm, curves, _ in _arms(summary, "dct-mlp") if arm in names}
+    lines = [replace(curves, title=names[arm]) for arm, curves in found.items()]
+    drawn = [quantity_of(key) for key in ("recall", "coverage", "fid_kinematic")]
+    return curve_grid({"fully synthetic": lines}, drawn, _floor(summary), looks([line.title for line in lines]))
 
 
 def ratio_figure(summary: Summary, denoiser: str) -> str:
@@ -107,7 +129,7 @@ def ratio_figure(summary: Summary, denoiser: str) -> str:
     lines = by_ratio(arms)
     if not lines:
         return ""
-    palette = colours([curves.title for curves in arms.values()])
+    palette = looks([curves.title for curves in arms.values()])
     return end_points(lines, arms[BASELINE], [quantity_of(key) for key in DRAWN], _floor(summary), palette)
 
 
@@ -150,6 +172,18 @@ def _half_life(curves: ArmCurves) -> str:
     return f"{middle:.1f}" if np.isfinite(middle) else f"> {coverage.shape[1] - 1}"
 
 
+def kept(summary: Summary) -> Summary:
+    """A summary to keep: its command without what changes no result, such as where the run was."""
+    words, told = shlex.split(summary.command), []
+    while words:
+        word = words.pop(0)
+        if word in FREE:
+            words.pop(0)
+        else:
+            told.append(word)
+    return replace(summary, command=shlex.join(told))
+
+
 def read_all() -> dict[str, Summary]:
     """All kept summaries by name."""
     return {path.stem: read_summary(path) for path in sorted(SUMMARIES.glob("*.json"))}
@@ -161,7 +195,7 @@ def main(
     """Make tables and figures; with NAME and RUN keep that run's summary under that name first."""
     if name and run:
         SUMMARIES.mkdir(exist_ok=True)
-        write_summary(SUMMARIES / f"{name}.json", read_summary(run / "summary.json"))
+        write_summary(SUMMARIES / f"{name}.json", kept(read_summary(run / "summary.json")))
     summaries = read_all()
     PICTURES.mkdir(exist_ok=True)
     for key, summary in summaries.items():
@@ -169,6 +203,7 @@ def main(
             for name, svg in (("", figure(summary, denoiser)), ("-ratios", ratio_figure(summary, denoiser))):
                 if svg:
                     (PICTURES / f"{key}-{denoiser}{name}.svg").write_text(svg + "\n", encoding="utf-8")
+    (PICTURES.parent / "modes.svg").write_text(headline(summaries["modes"]) + "\n", encoding="utf-8")
     for page in PAGES:
         page.write_text(filled(page.read_text(encoding="utf-8"), summaries), encoding="utf-8")
 

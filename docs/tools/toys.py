@@ -1,4 +1,4 @@
-"""Runs toy loops in full and keeps what the theory gallery shows: `python docs/tools/toys.py`, in under an hour.
+"""Runs toy loops in full and keeps what the theory gallery shows: `python docs/tools/toys.py`, in about an hour.
 
 Names choose some of them: `python docs/tools/toys.py lineages`. Writes docs/pictures/toys/NAME-0.svg … and
 docs/tools/toys.json.

@@ -31,7 +31,7 @@ from selfcorrect.experiments.motion.tables import (
 )
 from selfcorrect.experiments.motion.task import MotionData, motion_data
 from selfcorrect.experiments.reporting import verdict
-from selfcorrect.experiments.reporting.figures import colours, curve_grid, end_points
+from selfcorrect.experiments.reporting.figures import curve_grid, end_points, looks
 from selfcorrect.experiments.reporting.summary import Summary, machine, write_summary
 from selfcorrect.experiments.reporting.webpage import Page, Section, Video, render_page
 from selfcorrect.randomness import streams
@@ -103,7 +103,7 @@ def _warnings(settings: MotionSettings) -> list[str]:
 
 def _curves_svg(outcome: Outcome) -> str:
     columns = {title: [outcome.curves[name][arm] for arm in arms] for name, title, arms in outcome.groups()}
-    palette = colours([arm.title for arms in columns.values() for arm in arms])
+    palette = looks([arm.title for arms in columns.values() for arm in arms])
     drawn = [quantity_of(key) for key in DRAWN]
     ratios = [
         end_points(lines, arms[BASELINE], drawn, outcome.floor, palette)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from math import ceil
-from typing import Any
+from typing import Any, TypeAlias
 
 import matplotlib as mpl
 import numpy as np
@@ -15,6 +15,8 @@ from selfcorrect.experiments.reporting.results import ArmCurves, Quantity
 from selfcorrect.statistics import mean_interval
 
 PALETTE = ("#6b7280", "#dc2626", "#2563eb", "#059669", "#d97706", "#7c3aed", "#0891b2", "#be185d", "#65a30d", "#1f2937")
+
+Look: TypeAlias = tuple[str, str]  # colour, stroke
 
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -30,20 +32,31 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def colours(titles: Sequence[str]) -> dict[str, str]:
-    """A fixed colour for each arm title, the same in every panel."""
-    return {title: PALETTE[index % len(PALETTE)] for index, title in enumerate(dict.fromkeys(titles))}
+STROKES = ("-", ":", "-.")
+"""One after the other as colours begin again; dashes are for predictions and baselines."""
+
+
+def looks(titles: Sequence[str]) -> dict[str, Look]:
+    """Colour and stroke for each arm title, the same in every panel."""
+    return {title: look(index) for index, title in enumerate(dict.fromkeys(titles))}
+
+
+def look(index: int) -> Look:
+    """Colour and stroke of a line by its number."""
+    again, colour = divmod(index, len(PALETTE))
+    return PALETTE[colour], STROKES[again % len(STROKES)]
 
 
 def curve_grid(
     columns: Mapping[str, Sequence[ArmCurves]],
     quantities: Sequence[Quantity],
     floor: Mapping[str, float],
-    palette: Mapping[str, str],
+    palette: Mapping[str, Look],
 ) -> str:
     """One row of panels per quantity, one column per group of arms; returns SVG text.
 
-    Lines are means over seeds, bands the range of the seeds, the dotted line real against real.
+    Lines are means over seeds, bands the range of the seeds where there are few lines; the dotted line in black is real
+    against real.
     """
     with mpl.rc_context(STYLE):
         width = max(3.6 * len(columns) + 0.6, 7.2)  # a single column is as wide as its legend
@@ -69,16 +82,18 @@ def curve_grid(
 
 
 def _draw_panel(
-    panel, arms: Sequence[ArmCurves], quantity: Quantity, floor: float | None, palette: Mapping[str, str]
+    panel, arms: Sequence[ArmCurves], quantity: Quantity, floor: float | None, palette: Mapping[str, Look]
 ) -> None:
     for arm in arms:
         if quantity.key not in arm.values:
             continue
         values = arm.values[quantity.key]
         generations = np.arange(values.shape[1])
-        colour = palette[arm.title]
-        panel.fill_between(generations, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15, linewidth=0)
-        panel.plot(generations, values.mean(axis=0), color=colour, label=arm.title, linewidth=1.6)
+        colour, stroke = palette[arm.title]
+        if len(palette) <= len(PALETTE):  # more bands than that hide each other
+            low, high = values.min(axis=0), values.max(axis=0)
+            panel.fill_between(generations, low, high, color=colour, alpha=0.15, linewidth=0)
+        panel.plot(generations, values.mean(axis=0), stroke, color=colour, label=arm.title, linewidth=1.6)
     if floor is not None:
         panel.axhline(floor, color="#111827", linestyle=":", linewidth=1, label="real against real")
     panel.xaxis.get_major_locator().set_params(integer=True)
@@ -89,7 +104,7 @@ def end_points(
     baseline: ArmCurves,
     quantities: Sequence[Quantity],
     floor: Mapping[str, float],
-    palette: Mapping[str, str],
+    palette: Mapping[str, Look],
 ) -> str:
     """What is left at the last generation, a panel per quantity; returns SVG text.
 
@@ -110,7 +125,7 @@ def end_points(
                 reach = np.array([each.high - each.low for each in told]) / 2
                 at = np.array([places.index(place) for place in line]) + 0.06 * (shift - (len(lines) - 1) / 2)
                 panel.errorbar(
-                    at, middle, reach, color=palette[title], marker="o", markersize=3, capsize=2, label=title
+                    at, middle, reach, color=palette[title][0], marker="o", markersize=3, capsize=2, label=title
                 )
             panel.set(title=quantity.title, xticks=range(len(places)), xticklabels=places)
         named = dict(zip(*reversed(next(iter(figure.axes)).get_legend_handles_labels()), strict=True))

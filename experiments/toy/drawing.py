@@ -11,12 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from selfcorrect.experiments.reporting.figures import PALETTE, STYLE, as_svg
+from selfcorrect.experiments.reporting.figures import PALETTE, STYLE, Look, as_svg, look
 from selfcorrect.experiments.toy.result import Line, Map, Panel, Pictures, Scatter
 from selfcorrect.statistics import band
 
 LONGEST_CURVE = 200  # points drawn per line; more only make the page heavy
-STROKES = ("-", ":", "-.")  # one after the other as colours begin again; dashes are predictions
 
 
 def draw(figure: Panel | Map | Pictures | Scatter) -> str:
@@ -35,8 +34,7 @@ def _(panel: Panel) -> Figure:
     many = len(panel.lines) > len(PALETTE)
     page, axes = _page(6.4, 3.4 + 0.1 * many * len(panel.lines), panel.title)
     for index, line in enumerate(panel.lines):
-        again, colour = divmod(index, len(PALETTE))
-        _draw_line(axes, panel.x, line, PALETTE[colour], STROKES[again % len(STROKES)], banded=not many)
+        _draw_line(axes, panel.x, line, look(index), banded=not many)
     axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
     axes.set_xscale("log" if panel.log_x else "linear")
     axes.set_yscale("log" if panel.log_y else "linear")
@@ -48,7 +46,8 @@ def _(panel: Panel) -> Figure:
     return page
 
 
-def _draw_line(axes: Axes, x: np.ndarray, line: Line, colour: str, stroke: str, *, banded: bool) -> None:
+def _draw_line(axes: Axes, x: np.ndarray, line: Line, colour_and_stroke: Look, *, banded: bool) -> None:
+    colour, stroke = colour_and_stroke
     keep = np.unique(np.linspace(0, len(x) - 1, LONGEST_CURVE).round().astype(int))
     marker = "o" if len(x) < 15 else None
     if line.values is not None:

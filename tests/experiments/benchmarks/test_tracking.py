@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from selfcorrect import processes
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.experiments.benchmarks import correction, frontier, judge, memory, throughput, tracking
 from selfcorrect.motion.kinematics import joint_positions
@@ -175,7 +176,8 @@ def test_as_many_short_motions_as_asked_for_are_cut():
     assert {len(motion) for motion in motions} == {48}
 
 
-def test_throughput_is_printed_for_each_corrector(capsys):
+def test_throughput_is_printed_for_each_corrector(capsys, monkeypatch):
+    monkeypatch.setattr(processes, "_executors", {})  # workers that have done nothing else, whose memory is told
     throughput.main(throughput.Arguments(count=4, workers=2))
     told = capsys.readouterr().out
     assert told.startswith("4 motions of 48 frames")
