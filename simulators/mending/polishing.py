@@ -37,7 +37,9 @@ class PolishSettings:
     rougher_m_s3: float = 20.0
     """… and by this …"""
     wider: tuple[float, ...] = (2.0, 4.0)
-    """… its correction is smoothed over so many times as long, one after the other until that is mended."""
+    """… its correction is smoothed over so many times as long, one after the other until that is mended …"""
+    all_rough: float = 0.2
+    """… wholly where the bound is passed by this share, in part before."""
 
 
 POLISH = PolishSettings()
@@ -72,10 +74,11 @@ def calmed(before: MotionBatch, after: MotionBatch, settings: PolishSettings = P
     most_m_s3 = np.maximum(settings.rougher * usual_m_s3, usual_m_s3 + settings.rougher_m_s3)
     shift_m, turns = kept_m, kept = _changes(before, after)
     for times in settings.wider:
-        rough = _jerk_m_s3(after, around) > most_m_s3
+        beyond = _jerk_m_s3(after, around) / np.maximum(most_m_s3, 1e-9) - 1
+        rough = np.clip(beyond / settings.all_rough, 0.0, 1.0)  # by degrees, so that no motion hangs on a threshold
         if not rough.any():
             break
-        share = np.clip(2 * _smoothed(rough.astype(float), around / 2), 0.0, 1.0)[..., None]
+        share = np.clip(2 * _smoothed(rough, around / 2), 0.0, 1.0)[..., None]
         slow_m, slow = (_smoothed(change, times * settings.fast_s * after.fps) for change in (shift_m, turns))
         kept_m, kept = kept_m + share * (slow_m - kept_m), kept + share[..., None] * (slow - kept)
         after = _chosen(np.asarray(rough.any(axis=1)), _changed(before, kept_m, kept), after)
