@@ -120,7 +120,9 @@ def arm_plan(run: SeedRun, arm: Arm, task: MotionTask, first: FolderReader, prog
     """The loop's task and plan for an arm."""
     inputs = _inputs(run, task, task.task.model.load_state(first.state(0)), progress)
     model = cast(MotionDiffusion, task.task.model)
-    loop_task = replace(task.task, model=replace(model, config=arm.sampled(model.config)))
+    config = arm.sampled(model.config)
+    model = replace(model, config=config, on_sampling_step=lambda done: progress("sample", done, config.sampling_steps))
+    loop_task = replace(task.task, model=model)
     corrector = build_corrector(arm.corrector, inputs)
     plan = Plan(
         policy=parse_policy(arm.policy, task.fresh_source),
