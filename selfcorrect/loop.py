@@ -21,6 +21,7 @@ from selfcorrect.bugs import bug_behind
 from selfcorrect.correction import CorrectedBatch, Correction, Redraw, apply_corrector, describe
 from selfcorrect.errors import InputError, LoopError, SettingError, TrainingDivergedError
 from selfcorrect.fitting import Fitting, plain
+from selfcorrect.heap import give_back_freed_memory
 from selfcorrect.lineages import Genealogy, Space
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.policy import Policy, overlapping, realised_mixture, sampling_labels
@@ -172,6 +173,7 @@ def run_loop(
         finished = Generation(generation, model.state(), batch, measured, watch.lap())
         store.commit(finished)
         observe(finished)
+        give_back_freed_memory()
     return model
 
 
