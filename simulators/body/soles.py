@@ -18,6 +18,9 @@ from selfcorrect.simulators.body.curves import smoothstep
 LOWEST_M = 0.008
 """Corners within about this height of the lowest one count as touching with it."""
 
+HELD_M, HELD_M_S = 0.02, 0.05
+"""Of corners within about this height of the lowest one those are held that are slowest, by about this speed."""
+
 FLAT_S = 0.25, 1.0
 THICKEST_M, HOVER_PERCENTILE = 0.025, 30
 """Flat stance of both feet together that shows nothing of the soles, and all; most that is added to them; and the
@@ -45,9 +48,22 @@ def velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
     return np.sum(np.diff(feet_m[..., [0, 2]], axis=1) * weights[..., None], axis=3) * fps
 
 
-def _lowness(heights_m: np.ndarray) -> np.ndarray:
+def held_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
+    """Horizontal velocity (N, T − 1, 2 feet, 2) in m/s, x and z, of what of each foot is to be held while it stands.
+
+    Of the lower corners these are the slowest: soles are stiff here and people's are not, so that of who rolls over the
+    ball of the foot the toes' tips seem to be lowest, and to slide.
+    """
+    weights = _lowness(feet_m[..., 1], HELD_M)
+    velocity_m_s = np.diff(feet_m[..., [0, 2]], axis=1) * fps
+    weights = (weights[:, 1:] + weights[:, :-1]) / (HELD_M_S + lengths(velocity_m_s)) ** 2
+    weights /= weights.sum(-1, keepdims=True)
+    return np.sum(velocity_m_s * weights[..., None], axis=3)
+
+
+def _lowness(heights_m: np.ndarray, within_m: float = LOWEST_M) -> np.ndarray:
     """Weights (..., K) of corners by height (..., K): 1 for the lowest, falling exponentially above it."""
-    return np.exp((heights_m.min(-1, keepdims=True) - heights_m) / LOWEST_M)
+    return np.exp((heights_m.min(-1, keepdims=True) - heights_m) / within_m)
 
 
 def sole_normals(soles: SolePoints) -> np.ndarray:

@@ -22,7 +22,11 @@ LIMBS = (
 
 @dataclass(frozen=True)
 class SpikeSettings:
-    """What no body does; set by hand on CMU clips."""
+    """What no body does at 30 frames per second or fewer; set by hand on CMU clips.
+
+    At higher rates bounds grow in proportion: motions that were interpolated to them have kinks at their old frames,
+    in which a change of velocity takes a single one of the new.
+    """
 
     joint_m_s2: float = 270.0
     """Acceleration of a joint relative to the root."""
@@ -30,6 +34,8 @@ class SpikeSettings:
     """Acceleration of the root, with that of its spin …"""
     arm_m: float = 0.3
     """… at an arm of this length."""
+    slow_fps: float = 30.0
+    """Up to this frame rate bounds are as they are."""
     longest_s: float = 2 / 3
     """Longer runs are left: they cannot be bridged."""
 
@@ -41,8 +47,9 @@ SPIKES = SpikeSettings()
 def despike(motions: MotionBatch, settings: SpikeSettings = SPIKES) -> MotionBatch:
     """Bridge frames in which a limb or the root jumps and comes back, where the bridge is the smoother one."""
     joints_m_s2, root_m_s2 = _joint_accelerations(motions), _root_accelerations(motions, settings)
-    joint_spikes, root_spikes = joints_m_s2 > settings.joint_m_s2, root_m_s2 > settings.root_m_s2
-    fps, longest_s = motions.fps, settings.longest_s
+    fps, longest_s, sharper = motions.fps, settings.longest_s, max(1.0, motions.fps / settings.slow_fps)
+    joint_spikes = joints_m_s2 > sharper * settings.joint_m_s2
+    root_spikes = root_m_s2 > sharper * settings.root_m_s2
     root_m, rotations = motions.root_m.copy(), continuous(motions.rotations, axis=1)
     for motion in np.flatnonzero(joint_spikes.any((1, 2)) | root_spikes.any(1)):
         for joints in _limbs(motions.skeleton):

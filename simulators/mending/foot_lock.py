@@ -30,6 +30,8 @@ class FootSettings:
     """A standing foot tilted by less is laid flat …"""
     tilted_rad: float = float(np.radians(6.0))
     """… and beyond this left on its edge."""
+    pointing_back_rad: tuple[float, float] = (float(np.radians(60.0)), float(np.radians(90.0)))
+    """A sunken foot tilted by less than the first is laid flat as far as that lifts it, beyond the second it is not."""
     letting_go_s: float = 0.2
     """How soon after lifting, and before landing, a foot is where it was without its lock."""
     lock_limit_m: float = 0.15
@@ -80,14 +82,19 @@ def flat_share(normals: np.ndarray, stands: np.ndarray, fps: float, settings: Fo
     return blur(share * np.clip(1.2 * blur(stands, 1.5, fps), 0.0, 1.0), 1.0, fps)
 
 
-def share_above(heights_m: np.ndarray, flat_m: np.ndarray, fps: float) -> np.ndarray:
+def share_above(
+    heights_m: np.ndarray, flat_m: np.ndarray, normals: np.ndarray, fps: float, settings: FootSettings = FEET
+) -> np.ndarray:
     """Share (N, T, 2) by which sunken feet must be laid flat to be above the floor, as far as that helps.
 
-    heights_m, flat_m: (N, T, 2) height of each foot's lowest corner as it is, and if it were flat.
+    heights_m, flat_m: (N, T, 2) height of each foot's lowest corner as it is, and if it were flat; normals:
+    (N, T, 2, 3) of the soles, world. Feet of who kneels or lies point back beyond the vertical: these are only lifted.
     """
     gain_m = flat_m - heights_m
     share = np.where(gain_m > 1e-3, -heights_m / np.maximum(gain_m, 1e-3), 0.0)
-    return blur(np.clip(share, 0.0, 1.0), 1.0, fps)
+    least_rad, most_rad = settings.pointing_back_rad
+    bears = smoothstep((most_rad - _tilt_rad(normals)) / (most_rad - least_rad))
+    return blur(np.clip(share, 0.0, 1.0) * bears, 1.0, fps)
 
 
 def _tilt_rad(normals: np.ndarray) -> np.ndarray:
@@ -104,7 +111,8 @@ def lock(
 ) -> np.ndarray:
     """Displacements (N, T, 2, 3) that keep standing feet still on the floor and swinging feet above it.
 
-    soles_m, speed_m_s: (N, T, 2) height and speed of each foot's lowest corners; velocity_m_s: (N, T − 1, 2 feet, 2).
+    soles_m, speed_m_s: (N, T, 2) height of each foot's lowest corner and speed of what is to be held; velocity_m_s:
+    (N, T − 1, 2 feet, 2) of that.
     """
     still_m = stillness(velocity_m_s, speed_m_s, stands, fps, settings)
     anchors_m = np.stack([still_m[..., 0], -soles_m, still_m[..., 1]], axis=-1)

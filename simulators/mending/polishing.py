@@ -92,8 +92,11 @@ def _chosen(first: np.ndarray, one: MotionBatch, other: MotionBatch) -> MotionBa
 
 
 def _changes(before: MotionBatch, after: MotionBatch) -> tuple[np.ndarray, np.ndarray]:
-    """Shifts (N, T, 3) of roots and turns (N, T, J, 3) of joints in their own frames, as vectors."""
-    turns = rotation_vectors(composed(inverted(before.rotations), after.rotations))
+    """Shifts (N, T, 3) of roots and turns (N, T, J, 3) of joints in their parents' frames, as vectors.
+
+    Seen from a parent they are the same on rigs that split bones for their twist.
+    """
+    turns = rotation_vectors(composed(after.rotations, inverted(before.rotations)))
     return after.root_m - before.root_m, turns
 
 
@@ -114,9 +117,9 @@ def _jerk_m_s3(motions: MotionBatch, around: float) -> np.ndarray:
 
 
 def _changed(motions: MotionBatch, shift_m: np.ndarray, turns: np.ndarray) -> MotionBatch:
-    """Motions with the root moved by (N, T, 3) and joints turned in their own frames by (N, T, J, 3), as vectors."""
+    """Motions with the root moved by (N, T, 3) and joints turned in their parents' frames by (N, T, J, 3)."""
     rotations = Rotation.from_rotvec(turns.reshape(-1, 3)).as_quat().reshape(motions.rotations.shape)
-    return replace(motions, root_m=motions.root_m + shift_m, rotations=composed(motions.rotations, rotations))
+    return replace(motions, root_m=motions.root_m + shift_m, rotations=composed(rotations, motions.rotations))
 
 
 def _calming(slow_m: np.ndarray, whole_m: np.ndarray, around: float) -> np.ndarray:

@@ -25,6 +25,7 @@ from selfcorrect.simulators.body.soles import (
     corner_positions,
     fit_soles,
     frame_speeds,
+    held_velocities,
     hurry_of,
     sole_normals,
     velocities,
@@ -296,11 +297,12 @@ def _plant_feet(posed: Posed, soles: SolePoints, ground_m: np.ndarray, settings:
         for feet_m in (solid_m, _turned(solid_m, ankles_m, foot_lock.flattening(normals, np.ones(stands.shape))))
     )
     share = np.maximum(
-        foot_lock.flat_share(normals, stands, fps, settings), foot_lock.share_above(heights_m, flat_m, fps)
+        foot_lock.flat_share(normals, stands, fps, settings),
+        foot_lock.share_above(heights_m, flat_m, normals, fps, settings),
     )
     turns = foot_lock.flattening(normals, share)
     feet_m = _turned(posed.feet_m, ankles_m, turns)
-    velocity_m_s = velocities(feet_m, fps)
+    velocity_m_s = held_velocities(feet_m, fps)
     heights_m = _turned(solid_m, ankles_m, turns)[..., 1].min(-1) - ground_m
     moves_m = foot_lock.lock(heights_m, velocity_m_s, frame_speeds(velocity_m_s), stands, fps, settings)
     targets_m = ankles_m + moves_m

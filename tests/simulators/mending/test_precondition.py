@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import mean_distance_m
-from scipy.spatial.transform import Rotation
+from scipy.spatial.transform import Rotation, Slerp
 
 from selfcorrect.motion.body.flesh import sole_points
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
@@ -15,7 +15,7 @@ from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.curves import whittaker
 from selfcorrect.simulators.body.leg_ik import MAXIMUM_REACH, Legs, bend_legs, shortest_turn
-from selfcorrect.simulators.body.soles import fit_soles
+from selfcorrect.simulators.body.soles import fit_soles, held_velocities, velocities
 from selfcorrect.simulators.mending import floor, foot_lock
 from selfcorrect.simulators.mending.despike import despike
 from selfcorrect.simulators.mending.precondition import PreconditionSettings
@@ -44,6 +44,23 @@ def test_a_spike_of_capture_is_bridged(walk):
     spiked[15, shoulder] = Rotation.from_rotvec([0.0, 0.0, 3.0]).as_quat()
     bridged = despike(MotionBatch.stack([replace(walk, rotations=spiked)]))[0]
     assert mean_distance_m(bridged, walk) < 0.1 * mean_distance_m(replace(walk, rotations=spiked), walk)
+
+
+def test_kinks_of_a_fast_limb_between_frames_that_were_put_in_are_no_spikes(walk):
+    """Whipped at 3 m/s and back within a tenth of a second, an arm is no spike at 30 fps, nor linearly at 120."""
+    shoulder = walk.skeleton.joint("left_shoulder")
+    whipped = walk.rotations.copy()
+    angles_rad = 0.2 * np.array([0, 1, 2, 1, 0])
+    whip = Rotation.from_rotvec(angles_rad[:, None] * [0.0, 0.0, 1.0])
+    whipped[13:18, shoulder] = (Rotation.from_quat(whipped[13:18, shoulder]) * whip).as_quat()
+    fast = replace(walk, rotations=whipped)
+    slerps = [Slerp(np.arange(len(fast)), Rotation.from_quat(own)) for own in np.moveaxis(whipped, 1, 0)]
+    times = np.arange(4 * len(fast) - 3) / 4
+    rotations = np.stack([own(times).as_quat() for own in slerps], axis=1)
+    root_m = np.stack([np.interp(times, np.arange(len(fast)), axis) for axis in fast.root_m.T], axis=1)
+    for batch in (fast, replace(fast, root_m=root_m, rotations=rotations, fps=4 * fast.fps)):
+        stacked = MotionBatch.stack([batch])
+        assert np.allclose(joint_positions(despike(stacked)), joint_positions(stacked), atol=1e-9)
 
 
 def test_legs_that_hold_feet_still_while_the_pelvis_jerks_are_no_spike(walk):
@@ -245,11 +262,34 @@ def test_toes_that_dip_do_not_raise_the_body():
 
 def test_sunken_toes_are_turned_up_as_far_as_needed():
     normals = np.tile([0.0, np.cos(0.4), np.sin(0.4)], (1, 30, 2, 1))
-    share = foot_lock.share_above(np.full((1, 30, 2), -0.03), np.full((1, 30, 2), 0.03), fps=30.0)
+    below_m, above_m = np.full((1, 30, 2), -0.03), np.full((1, 30, 2), 0.03)
+    share = foot_lock.share_above(below_m, above_m, normals, fps=30.0)
     assert np.allclose(share, 0.5)
     turned = Rotation.from_quat(foot_lock.flattening(normals, share)).apply(normals)
     assert np.allclose(np.arccos(turned[..., 1]), 0.2)
-    assert not foot_lock.share_above(np.full((1, 30, 2), 0.01), np.full((1, 30, 2), 0.03), fps=30.0).any()
+    assert not foot_lock.share_above(-below_m, above_m, normals, fps=30.0).any()
+
+
+def test_feet_of_who_kneels_are_not_laid_flat():
+    """They point back beyond the vertical; flat, they would stand beside the knees."""
+    back = np.tile([0.0, np.cos(1.7), np.sin(1.7)], (1, 30, 2, 1))
+    assert not foot_lock.share_above(np.full((1, 30, 2), -0.03), np.full((1, 30, 2), 0.03), back, fps=30.0).any()
+
+
+def test_the_ball_of_a_foot_that_rolls_is_held_and_not_its_tip():
+    """The tip of the stiff sole is lowest and slides back while the ball, a centimetre higher, stands still."""
+    feet_m = np.zeros((1, 10, 2, 6, 3))
+    feet_m[..., :2, 1], feet_m[..., 2:4, 1] = 0.1, 0.01
+    feet_m[..., 4:, 2] = -0.01 * np.arange(10)[:, None, None]
+    assert np.abs(velocities(feet_m, 30.0)[..., 1]).min() > 0.2
+    assert np.abs(held_velocities(feet_m, 30.0)[..., 1]).max() < 0.03
+
+
+def test_the_corner_that_stands_is_held_and_not_a_slow_one_high_above():
+    feet_m = np.zeros((1, 10, 2, 6, 3))
+    feet_m[..., :4, 1] = 0.1
+    feet_m[..., 4:, 2] = 0.003 * np.arange(10)[:, None, None]
+    assert np.allclose(held_velocities(feet_m, 30.0)[..., 1], 0.09, atol=0.01)
 
 
 def test_swinging_feet_do_not_drag():
