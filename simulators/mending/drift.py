@@ -59,6 +59,9 @@ class DriftSettings:
     """… must be faster than this share of the speed …"""
     along: float = 0.45
     """… and the cosine between the two directions below this."""
+    swinging_m_s: tuple[float, float] = (0.32, 0.38)
+    """Drift of a run that changes by more than the first of these (root of the mean square), and surely by the second,
+    is more than what feet do in running: those of CMU's training runs seem to drift by changes of up to 0.15 m/s."""
     leaping_m: float = 0.08
     """With both feet this high above where they mostly are …"""
     leaping_share: float = 0.1
@@ -164,12 +167,14 @@ def floor_drift(
     lowest_m = feet_m[..., 1].min((1, 2))
     leaps = np.mean(lowest_m > np.percentile(lowest_m, 20) + settings.leaping_m) > settings.leaping_share
     runs = np.linalg.norm(travel_m_s, axis=1).mean() > settings.running_m_s
-    if runs or leaps:
-        if noisy or not _aside(drift_m_s, travel_m_s, settings):
-            return none
-        certainty = RUNNING if runs else LEAPING
+    fast = runs or leaps
+    aside = not fast or _aside(drift_m_s, travel_m_s, settings)
+    if fast and (noisy or not (aside or runs)):
+        return none
+    certainty = RUNNING if runs else LEAPING if leaps else certainty
     sureness = _sureness(standing, drift_m_s, certainty, settings, steady=steady)
-    drift_m_s = sureness * (drift_m_s - _rolling(travel_m_s, settings))
+    swing_m_s, swings = _swinging(drift_m_s, travel_m_s, settings) if runs else (none, 0.0)
+    drift_m_s = sureness * (swings * swing_m_s + (1 - swings) * aside * (drift_m_s - _rolling(travel_m_s, settings)))
     return drift_m_s if steady else drift_m_s - _unsure(drift_m_s, fps, settings)
 
 
@@ -179,6 +184,17 @@ def _aside(drift_m_s: np.ndarray, travel_m_s: np.ndarray, settings: DriftSetting
     speeds_m_s = np.linalg.norm(drift_m_s, axis=1), np.linalg.norm(travel_m_s, axis=1)
     cosine = np.mean(along / np.maximum(speeds_m_s[0] * speeds_m_s[1], 1e-9))
     return bool(speeds_m_s[0].mean() > settings.running_share * speeds_m_s[1].mean() and abs(cosine) < settings.along)
+
+
+def _swinging(drift_m_s: np.ndarray, travel_m_s: np.ndarray, settings: DriftSettings) -> tuple[np.ndarray, float]:
+    """The drift (S, 2) of a run without its mean along the run (S, 2), which may as well come from how its feet move,
+    and how sure it is, from 0 to 1, that it changes by more than that.
+    """
+    low_m_s, high_m_s = settings.swinging_m_s
+    mean_m_s, along = drift_m_s.mean(0), travel_m_s.mean(0) / np.linalg.norm(travel_m_s.mean(0))
+    changes_m_s = float(np.sqrt(np.sum((drift_m_s - mean_m_s) ** 2, axis=1).mean()))
+    sure = float(np.clip((changes_m_s - low_m_s) / (high_m_s - low_m_s), 0.0, 1.0))
+    return drift_m_s - (mean_m_s @ along) * along, sure
 
 
 def _sureness(

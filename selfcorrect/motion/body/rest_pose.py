@@ -136,9 +136,10 @@ def _quarter_turns(bones_m: np.ndarray, directions: np.ndarray, tolerance_deg: f
 
 
 def _off_deg(bones_m: np.ndarray, directions: np.ndarray) -> float:
-    """Largest angle between bones and directions, both (B, 3)."""
+    """Largest angle between bones and directions, both (B, 3); bones without length are at right angles to all."""
     lengths = np.linalg.norm(bones_m, axis=1) * np.linalg.norm(directions, axis=1)
-    return float(np.degrees(np.arccos(np.clip((bones_m * directions).sum(1) / lengths, -1, 1)).max()))
+    cosines = (bones_m * directions).sum(1) / np.maximum(lengths, 1e-12)
+    return float(np.degrees(np.arccos(np.clip(cosines, -1, 1)).max()))
 
 
 def _thinned(motion: Motion) -> Motion:

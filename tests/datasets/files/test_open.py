@@ -233,6 +233,14 @@ def test_a_leg_without_length_is_refused(walker: Motion, tmp_path: Path) -> None
         open_motion(tmp_path / "a.bvh", Reading())
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_body_whose_bones_have_no_length_is_refused_in_one_sentence(walker: Motion, tmp_path: Path) -> None:
+    nowhere = replace(walker.skeleton, offsets_m=np.zeros_like(walker.skeleton.offsets_m))
+    write_bvh(tmp_path / "a.bvh", clip_of(replace(walker, skeleton=nowhere)))
+    with pytest.raises(ValueError, match=r"a\.bvh: .*no length"):
+        open_motion(tmp_path / "a.bvh", Reading())
+
+
 def test_a_single_set_of_toes_counts_for_none(walker: Motion, tmp_path: Path) -> None:
     write_bvh(tmp_path / "a.bvh", clip_of(walker))
     text = (tmp_path / "a.bvh").read_text()

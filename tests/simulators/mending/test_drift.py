@@ -46,6 +46,14 @@ def test_drift_along_a_run_is_left_as_it_cannot_be_told(clips):
     assert not drift_m_s(sliding(motion, np.tile(0.6 * forward, (len(motion) - 1, 1)))).any()
 
 
+def test_drift_that_swings_along_a_run_is_told_from_how_feet_run(clips):
+    motion = repeated(clips["run"], 3)
+    forward = across(motion)[[1, 0]] * (1.0, -1.0)
+    swing_m_s = 0.6 * np.cos(np.pi * np.arange(len(motion) - 1) / motion.fps)[:, None] * forward
+    left_m_s = swing_m_s - swing_m_s.mean(0) - drift_m_s(sliding(motion, swing_m_s))
+    assert np.sqrt(np.mean(left_m_s**2)) < 0.5 * np.sqrt(np.mean(swing_m_s**2))
+
+
 LABELS = [
     "walk",
     "run",
