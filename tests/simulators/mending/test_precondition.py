@@ -282,7 +282,7 @@ def test_the_ball_of_a_foot_that_rolls_is_held_and_not_its_tip():
     feet_m[..., :2, 1], feet_m[..., 2:4, 1] = 0.1, 0.01
     feet_m[..., 4:, 2] = -0.01 * np.arange(10)[:, None, None]
     assert np.abs(velocities(feet_m, 30.0)[..., 1]).min() > 0.2
-    assert np.abs(held_velocities(feet_m, 30.0)[..., 1]).max() < 0.03
+    assert np.abs(held_velocities(feet_m, 30.0)[..., 1]).max() < 0.05
 
 
 def test_the_corner_that_stands_is_held_and_not_a_slow_one_high_above():
