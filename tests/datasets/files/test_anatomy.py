@@ -212,15 +212,18 @@ def test_a_disguise_changes_no_correction(bodies: dict[str, Motion], body: str, 
     plain, seen = (corrected(one, tmp_path) for one in (motion, DISGUISES[disguise](motion)))
     parts = set(plain) - (TRUNK if "hung" in disguise else set())
     assert parts <= set(seen)
-    assert furthest_mm(plain, seen, parts) < 1.0
+    assert furthest_mm(plain, seen, parts) < 0.5
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("disguise", ["no names", "another order", "a scene", "fingers and props", "twist joints"])
+@pytest.mark.parametrize("disguise", [
+    "no names", "another order", "a scene", "fingers and props", "twist joints",
+    "hung on the chest", "hung on the neck",
+])  # fmt: skip
 def test_a_disguise_changes_no_simulation(bodies: dict[str, Motion], disguise: str, tmp_path: Path) -> None:
     motion = bodies["mb"].frames(0, 40)
     plain, seen = (corrected(one, tmp_path, PhysicsCorrector()) for one in (motion, DISGUISES[disguise](motion)))
-    assert furthest_mm(plain, seen, set(plain) - TRUNK) < 1.0
+    assert furthest_mm(plain, seen, set(plain)) < 1.0
 
 
 @pytest.mark.parametrize("limbs", [("foot",), ("collar",), ("foot", "collar")])
