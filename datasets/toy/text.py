@@ -62,3 +62,8 @@ def split_windows(numbers: Tensor, length: int, held_out: float) -> tuple[Tensor
             f"a text of {len(numbers)} characters is too short for windows of {length} with a held-out part"
         )
     return windows[:kept], windows[kept:]
+
+
+def spread(windows: Tensor, count: int) -> Tensor:
+    """`count` of windows (N, length), or all where there are fewer, evenly spread over them."""
+    return windows[torch.linspace(0, len(windows) - 1, min(count, len(windows))).long()]

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from selfcorrect import theory
 from selfcorrect.datasets.toy.draws import transitions, zipf
-from selfcorrect.datasets.toy.text import Alphabet, documentation, read_text, split_windows
+from selfcorrect.datasets.toy.text import Alphabet, documentation, read_text, split_windows, spread
 from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, agrees, below
 from selfcorrect.experiments.toy.running import Comparison, Curves, run_arms, run_seeds
 from selfcorrect.loop import Candidate, Plan, Task
@@ -250,11 +250,7 @@ def _windows(settings: Language) -> tuple[Tensor, Tensor]:
     """Training and held-out windows, evenly spread over their parts of the text."""
     text = read_text(settings.text) if settings.text else documentation()
     train, held_out = split_windows(Alphabet.of(text, settings.alphabet).encode(text), settings.window, 0.1)
-    return _spread(train, settings.windows), _spread(held_out, settings.held_out_windows)
-
-
-def _spread(windows: Tensor, count: int) -> Tensor:
-    return windows[torch.linspace(0, len(windows) - 1, min(count, len(windows))).long()]
+    return spread(train, settings.windows), spread(held_out, settings.held_out_windows)
 
 
 def _text(settings: Language, stream: Stream, train: Tensor, held_out: Tensor, replacing: Policy) -> Comparison:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -63,7 +64,7 @@ def run(settings: MechanismLoop | None = None) -> Result:
                 "generation",
                 "coverage",
                 generations,
-                [Line(remedy, curves[_arm(way, remedy)]["coverage"]) for remedy in REMEDIES],
+                [Line(remedy, curves[arm_name(way, remedy)]["coverage"]) for remedy in REMEDIES],
             )
             for way in settings.ways
         ],
@@ -77,33 +78,44 @@ def run(settings: MechanismLoop | None = None) -> Result:
 def _compare(settings: MechanismLoop, stream: Stream) -> Comparison:
     task = circle_task(settings.real_count, settings.first_steps, settings.judged, stream)
     arms: Arms = {
-        _arm(way, remedy): defended(task, _plan(settings, way), remedy, DefenceInputs())
+        arm_name(way, remedy): defended(task, plan_of(settings, way), remedy, DefenceInputs())
         for way in settings.ways
         for remedy in REMEDIES
     }
     return task, arms
 
 
-def _plan(settings: MechanismLoop, way: str) -> Plan:
+class Lengths(Protocol):
+    """How long the loops of a comparison are."""
+
+    @property
+    def generations(self) -> int: ...
+    @property
+    def first_steps(self) -> int: ...
+    @property
+    def steps(self) -> int: ...
+
+
+def plan_of(settings: Lengths, way: str) -> Plan:
     policy, anew = WAYS[way]
     steps = settings.first_steps if anew else settings.steps
     return Plan(policy, settings.generations, steps, from_scratch=anew)
 
 
-def _arm(way: str, remedy: str) -> str:
+def arm_name(way: str, remedy: str) -> str:
     return f"{way}, {remedy}"
 
 
 def _checks(settings: MechanismLoop, curves: Curves) -> Iterator[Check]:
     for way in settings.ways:
-        plain = curves[_arm(way, "none")]["coverage"][:, -1]
+        plain = curves[arm_name(way, "none")]["coverage"][:, -1]
         if not isinstance(WAYS[way][0], Replace):
             yield above(
                 f"{way}: nine tenths of the modes stay without a remedy", mean_interval(plain - 0.9), published=False
             )
             continue
         for remedy in REMEDIES[1:]:
-            kept = curves[_arm(way, remedy)]["coverage"][:, -1]
+            kept = curves[arm_name(way, remedy)]["coverage"][:, -1]
             yield above(
                 f"{way}: {remedy} keeps more modes than no remedy", mean_interval(kept - plain), published=False
             )
@@ -112,7 +124,7 @@ def _checks(settings: MechanismLoop, curves: Curves) -> Iterator[Check]:
 def _reading(settings: MechanismLoop, curves: Curves) -> str:
     told = (
         f"{way} "
-        + ", ".join(f"{remedy} {curves[_arm(way, remedy)]['coverage'][:, -1].mean():.2f}" for remedy in REMEDIES)
+        + ", ".join(f"{remedy} {curves[arm_name(way, remedy)]['coverage'][:, -1].mean():.2f}" for remedy in REMEDIES)
         for way in settings.ways
     )
     return f"Modes that are left at the end: {'; '.join(told)}."

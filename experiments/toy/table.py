@@ -52,6 +52,7 @@ TOYS = Registry(
         _toy("lineages", "Why modes are lost", "after Wright 1931 and Fisher 1930; Alemohammad et al. 2025"),
         _toy("defences", "Defences against the loss of modes", "the sources in the table of defences"),
         _toy("mechanisms", "Where drift and bias matter", "this project"),
+        _toy("text-mechanisms", "Drift and bias on text", "this project"),
         _toy("crossfeed", "Models that feed each other", "after Alemohammad et al. 2024"),
     ],
     row_type=ToyRow,
