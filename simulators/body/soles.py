@@ -18,7 +18,7 @@ from selfcorrect.simulators.body.curves import smoothstep
 LOWEST_M = 0.008
 """Corners within about this height of the lowest one count as touching with it."""
 
-HELD_M, HELD_M_S = 0.016, 0.1
+HELD_M, HELD_M_S = 0.02, 0.05
 """Of corners within about this height of the lowest one those are held that are slowest, by about this speed."""
 
 FLAT_S = 0.25, 1.0
