@@ -25,6 +25,8 @@ JOBS_PER_WORKER = 4
 CLUSTER_JOBS = 256
 """Jobs that files are shared among, if there are enough: several to a worker, as some take longer than others, and as
 many as clusters have cores."""
+TOLD = 20
+"""Files that the summary names of each kind, at most."""
 
 
 def correct_and_tell(
@@ -39,7 +41,7 @@ def correct_and_tell(
     results = correct_into(inputs, out, settings, report, where)
     shown = [result for result in sorted(results, key=_trouble) if not (quiet and result.verdict == "accepted")]
     lines = [*table(shown), ""] if shown else []
-    print(*lines, *_closing(results, out), f"report: {report}", sep="\n")
+    print(*lines, *closing(results, out), f"report: {report}", sep="\n")
     if all(result.verdict == "failed" for result in results):
         raise InputError("none of the files could be read")
     return 0 if all(result.verdict == "accepted" for result in results) else 1
@@ -168,7 +170,14 @@ def _unexplained(result: Result) -> bool:
     return result.help.get("unexplained_force_bodyweights", 0.0) > UNEXPLAINED_BODYWEIGHTS
 
 
-def _closing(results: Sequence[Result], out: Path) -> list[str]:
+def _told(texts: Sequence[str], separator: str = ", ") -> str:
+    """The first of them; thousands of files have a report."""
+    more = [f"and {len(texts) - TOLD} more, in the report"] if len(texts) > TOLD else []
+    return separator.join([*texts[:TOLD], *more])
+
+
+def closing(results: Sequence[Result], out: Path) -> list[str]:
+    """The lines that end a run: how many were corrected, and which need a look."""
     accepted = [result for result in results if result.verdict == "accepted"]
     partly = [result for result in results if result.verdict == "partly"]
     others = [result for result in results if result.verdict in ("rejected", "failed")]
@@ -177,12 +186,13 @@ def _closing(results: Sequence[Result], out: Path) -> list[str]:
         left = [index for index, motion in enumerate(result.motions) if motion["verdict"] != "accepted"]
         lines.append(f"{result.name}: {len(left)} of {len(result.motions)} motions stay as they came: {left}")
     if pushed := [result.name for result in accepted if _unexplained(result)]:
-        lines.append(f"neither floor nor muscles explain how these move ({len(pushed)}): {', '.join(pushed)}")
-    lines += [f"{result.name}: {result.moved_because}" for result in results if result.moved_because]
+        lines.append(f"neither floor nor muscles explain how these move ({len(pushed)}): {_told(pushed)}")
+    if moved := [f"{result.name}: {result.moved_because}" for result in results if result.moved_because]:
+        lines.append(_told(moved, "\n"))
     if odd := [f"{result.name} ({', '.join(result.odd)})" for result in results if result.odd]:
-        lines.append(f"odd by these rules of `selfcorrect check`, see the notes ({len(odd)}): {'; '.join(odd)}")
+        lines.append(f"odd by these rules of `selfcorrect check`, see the notes ({len(odd)}): {_told(odd, '; ')}")
     if others:
-        lines.append(f"not corrected ({len(others)}): {', '.join(result.name for result in others)}")
+        lines.append(f"not corrected ({len(others)}): {_told([result.name for result in others])}")
     if raised := [result.name for result in accepted if result.supports]:
-        lines.append(f"on steps, seats or the like ({len(raised)}): {', '.join(raised)}")
+        lines.append(f"on steps, seats or the like ({len(raised)}): {_told(raised)}")
     return lines
