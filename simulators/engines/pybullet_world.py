@@ -154,6 +154,7 @@ class Simulation:
             erp=settings.bullet.joint_erp,
             contactERP=settings.bullet.contact_erp,
             deterministicOverlappingPairs=1,
+            enableFileCaching=0,  # bodies' files have names that come again
             **client,
         )
         plane = pybullet.createCollisionShape(pybullet.GEOM_PLANE, planeNormal=[0, 0, 1], **client)
@@ -299,11 +300,11 @@ class _Grip:
 
 
 def _load_urdf(text: str, client: int) -> int:
-    """PyBullet reads bodies from files only."""
-    with tempfile.NamedTemporaryFile("w", suffix=".urdf", delete=False) as file:
+    """PyBullet reads bodies from files only: from one in memory, where the system has them, which no kill leaves."""
+    in_memory = hasattr(os, "memfd_create")
+    with open(os.memfd_create("body"), "w") if in_memory else tempfile.NamedTemporaryFile("w", suffix=".urdf") as file:
         file.write(text)
-    try:
+        file.flush()
+        path = f"/proc/self/fd/{file.fileno()}" if in_memory else file.name
         flags = pybullet.URDF_USE_INERTIA_FROM_FILE | pybullet.URDF_MAINTAIN_LINK_ORDER
-        return pybullet.loadURDF(file.name, flags=flags, physicsClientId=client)
-    finally:
-        os.remove(file.name)
+        return pybullet.loadURDF(path, flags=flags, physicsClientId=client)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -182,6 +183,21 @@ def test_mass_properties_arrive_in_the_simulator(world, body):
         assert np.allclose(dynamics[2], body.inertia_kgm2[link], rtol=1e-5)
         assert np.allclose(dynamics[3], body.centre_m[link], atol=1e-6)
         assert dynamics[1] == pytest.approx(world.settings.friction)
+
+
+def test_a_body_is_not_the_one_that_was_loaded_before(world, adult):
+    for mass_kg in (50.0, 90.0):
+        body = humanoid(adult, mass_kg)
+        place(world, body, height_m=2.0)
+        assert pybullet.getDynamicsInfo(ids(world)[0], -1, physicsClientId=ids(world)[1])[0] == pytest.approx(
+            body.mass_kg[0]
+        )
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="the system has no files in memory")
+def test_loading_a_body_makes_no_file_that_a_kill_could_leave(world, body, monkeypatch):
+    monkeypatch.setattr("tempfile.NamedTemporaryFile", None)
+    place(world, body, height_m=2.0)
 
 
 def swing(world: PyBulletWorld, body: Humanoid) -> np.ndarray:
