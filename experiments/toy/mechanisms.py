@@ -6,9 +6,8 @@ in every generation; others keep the real data beside one batch of samples, or a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from selfcorrect.experiments.defences import DefenceInputs, defended
 from selfcorrect.experiments.toy.defences import circle_task
 from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above
 from selfcorrect.experiments.toy.running import Arms, Comparison, Curves, run_seeds
-from selfcorrect.loop import Plan
+from selfcorrect.loop import Plan, Task
 from selfcorrect.policy import Accumulate, Augment, Policy, Replace
 from selfcorrect.randomness import Stream
 from selfcorrect.statistics import mean_interval
@@ -54,20 +53,10 @@ def run(settings: MechanismLoop | None = None) -> Result:
     settings = settings or MechanismLoop()
     seeds = range(settings.seed, settings.seed + settings.seeds)
     curves = run_seeds(lambda stream: _compare(settings, stream), seeds)
-    generations = np.arange(settings.generations + 1)
     return Result(
         reading=_reading(settings, curves),
         checks=list(_checks(settings, curves)),
-        figures=[
-            Panel(
-                f"share of the modes that samples reach: {way}",
-                "generation",
-                "coverage",
-                generations,
-                [Line(remedy, curves[arm_name(way, remedy)]["coverage"]) for remedy in REMEDIES],
-            )
-            for way in settings.ways
-        ],
+        figures=panels(curves, settings.ways, "coverage", "share of the modes that samples reach"),
         notes=(
             "Real data in every training set stop both losses before any remedy does; a model that is trained anew has "
             "no weights in which a bias could add up, but its data drift all the same.",
@@ -75,31 +64,40 @@ def run(settings: MechanismLoop | None = None) -> Result:
     )
 
 
+def panels(curves: Curves, ways: Sequence[str], key: str, title: str, *, log_y: bool = False) -> list[Panel]:
+    """A quantity over the generations: a panel for each way of training, a line for each remedy."""
+    return [
+        Panel(
+            f"{title}: {way}",
+            "generation",
+            key.replace("_", " "),
+            np.arange(curves[arm_name(way, "none")][key].shape[1]),
+            [Line(remedy, curves[arm_name(way, remedy)][key]) for remedy in REMEDIES],
+            log_y=log_y,
+        )
+        for way in ways
+    ]
+
+
 def _compare(settings: MechanismLoop, stream: Stream) -> Comparison:
     task = circle_task(settings.real_count, settings.first_steps, settings.judged, stream)
-    arms: Arms = {
-        arm_name(way, remedy): defended(task, plan_of(settings, way), remedy, DefenceInputs())
-        for way in settings.ways
+    lengths = settings.generations, settings.first_steps, settings.steps
+    return task, arms_of(task, settings.ways, lengths, DefenceInputs())
+
+
+def arms_of(task: Task, ways: Sequence[str], lengths: tuple[int, int, int], inputs: DefenceInputs) -> Arms:
+    """Each way of training with each remedy; lengths: generations, first steps and steps."""
+    return {
+        arm_name(way, remedy): defended(task, plan_of(way, *lengths), remedy, inputs)
+        for way in ways
         for remedy in REMEDIES
     }
-    return task, arms
 
 
-class Lengths(Protocol):
-    """How long the loops of a comparison are."""
-
-    @property
-    def generations(self) -> int: ...
-    @property
-    def first_steps(self) -> int: ...
-    @property
-    def steps(self) -> int: ...
-
-
-def plan_of(settings: Lengths, way: str) -> Plan:
+def plan_of(way: str, generations: int, first_steps: int, steps: int) -> Plan:
+    """The plan of a way of training; `first_steps` are those of generation 0, which training anew takes every time."""
     policy, anew = WAYS[way]
-    steps = settings.first_steps if anew else settings.steps
-    return Plan(policy, settings.generations, steps, from_scratch=anew)
+    return Plan(policy, generations, first_steps if anew else steps, from_scratch=anew)
 
 
 def arm_name(way: str, remedy: str) -> str:

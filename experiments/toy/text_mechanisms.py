@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from selfcorrect.datasets.toy.text import Alphabet, documentation, split_windows, spread
-from selfcorrect.experiments.defences import DefenceInputs, defended
-from selfcorrect.experiments.toy.mechanisms import REMEDIES, WAYS, arm_name, plan_of
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, below
-from selfcorrect.experiments.toy.running import Arms, Comparison, Curves, run_seeds
+from selfcorrect.experiments.defences import DefenceInputs
+from selfcorrect.experiments.toy.mechanisms import REMEDIES, WAYS, arm_name, arms_of, panels
+from selfcorrect.experiments.toy.result import Check, Result, above, below
+from selfcorrect.experiments.toy.running import Comparison, Curves, run_seeds
 from selfcorrect.loop import Candidate, Task
 from selfcorrect.models.language import LanguageModel
 from selfcorrect.policy import Replace
@@ -56,25 +56,16 @@ def run(settings: TextLoop | None = None) -> Result:
     settings = settings or TextLoop()
     seeds = range(settings.seed, settings.seed + settings.seeds)
     curves = run_seeds(lambda stream: _compare(settings, stream), seeds)
-    generations = np.arange(settings.generations + 1)
     return Result(
         reading=_reading(settings, curves),
         checks=list(_checks(settings, curves)),
         figures=[
-            Panel(
-                f"{title}: {way}",
-                "generation",
-                key.replace("_", " "),
-                generations,
-                [Line(remedy, curves[arm_name(way, remedy)][key]) for remedy in REMEDIES],
-                log_y=key == "perplexity",
-            )
+            panel
             for key, title in SHOWN.items()
-            for way in settings.ways
+            for panel in panels(curves, settings.ways, key, title, log_y=key == "perplexity")
         ],
         notes=(
-            "Perplexity is per character. What text loses first is grammar and not windows: extrapolation against the "
-            "learner's bias does most, and matching, which keeps lines of descent here as elsewhere, helps it.",
+            "Perplexity is per character. Lines of descent are traced by how often each character occurs in a window.",
         ),
     )
 
@@ -101,12 +92,8 @@ def _compare(settings: TextLoop, stream: Stream) -> Comparison:
     model = LanguageModel(vocabulary=settings.alphabet, length=settings.length, batch_size=32, width=32, depth=1)
     real = Samples.real(train)
     task = Task(model, real, scores, settings.first_steps, space=lambda values: embed(values).double().numpy())
-    arms: Arms = {
-        arm_name(way, remedy): defended(task, plan_of(settings, way), remedy, DefenceInputs(embed))
-        for way in settings.ways
-        for remedy in REMEDIES
-    }
-    return task, arms
+    lengths = settings.generations, settings.first_steps, settings.steps
+    return task, arms_of(task, settings.ways, lengths, DefenceInputs(embed))
 
 
 def _last(curves: Curves, way: str, remedy: str, key: str) -> np.ndarray:

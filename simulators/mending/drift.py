@@ -191,7 +191,8 @@ def _swinging(drift_m_s: np.ndarray, travel_m_s: np.ndarray, settings: DriftSett
     and how sure it is, from 0 to 1, that it changes by more than that.
     """
     low_m_s, high_m_s = settings.swinging_m_s
-    mean_m_s, along = drift_m_s.mean(0), travel_m_s.mean(0) / np.linalg.norm(travel_m_s.mean(0))
+    mean_m_s, course_m_s = drift_m_s.mean(0), travel_m_s.mean(0)
+    along = course_m_s / max(float(np.linalg.norm(course_m_s)), 1e-9)  # a run that ends where it began has no course
     changes_m_s = float(np.sqrt(np.sum((drift_m_s - mean_m_s) ** 2, axis=1).mean()))
     sure = float(np.clip((changes_m_s - low_m_s) / (high_m_s - low_m_s), 0.0, 1.0))
     return drift_m_s - (mean_m_s @ along) * along, sure

@@ -19,9 +19,9 @@ def test_every_way_is_run_with_every_remedy() -> None:
 
 
 def test_training_anew_starts_from_an_untrained_model() -> None:
-    tuned, anew = (mechanisms.plan_of(SHORT, way) for way in ("fully synthetic", "fully synthetic, trained anew"))
-    assert (tuned.from_scratch, tuned.steps) == (False, SHORT.steps)
-    assert (anew.from_scratch, anew.steps) == (True, SHORT.first_steps)
+    tuned, anew = (mechanisms.plan_of(way, 1, 3, 2) for way in ("fully synthetic", "fully synthetic, trained anew"))
+    assert (tuned.from_scratch, tuned.steps) == (False, 2)
+    assert (anew.from_scratch, anew.steps) == (True, 3)
 
 
 @pytest.mark.slow

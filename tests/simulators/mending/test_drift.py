@@ -10,7 +10,7 @@ import pytest
 from selfcorrect.motion.body.flesh import sole_points
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.leg_ik import Legs
-from selfcorrect.simulators.mending.drift import floor_drift
+from selfcorrect.simulators.mending.drift import DriftSettings, _swinging, floor_drift
 from selfcorrect.simulators.mending.precondition import Posed
 
 
@@ -100,3 +100,10 @@ def test_lying_bodies_and_moments_do_not_drift(clips):
     slid = sliding(clips["crawl"], np.full((len(clips["crawl"]) - 1, 2), 0.5))
     assert not drift_m_s(slid).any()
     assert not drift_m_s(slid.frames(0, 8)).any()
+
+
+def test_a_run_that_ends_where_it_began_has_a_drift_that_is_a_number():
+    there_and_back_m_s = np.array([[3.0, 0.0], [-3.0, 0.0]]).repeat(20, axis=0)
+    drift_m_s, sure = _swinging(0.5 * there_and_back_m_s, there_and_back_m_s, DriftSettings())
+    assert np.allclose(drift_m_s, 0.5 * there_and_back_m_s)
+    assert sure == 1.0
