@@ -154,32 +154,43 @@ def _split_clip(motion: Motion, settings: WindowSettings) -> tuple[_Part, _Part 
 
 
 def _windows(parts: Sequence[_Part], names: tuple[str, ...], settings: WindowSettings) -> Windows:
-    columns = [_cut(part, settings) for part in parts]
-    counts = [len(column["start_s"]) for column in columns]
-    motions = [part.motion for part in parts]
+    """Windows of these parts, each followed by its mirror image where asked for; those of the cap alone are cut, for
+    all windows of an hour of motion fill gigabytes.
+    """
+    starts = [_starts(part, settings) for part in parts]
+    of_part = np.repeat(np.arange(len(parts)), [len(each) for each in starts])
+    labels = np.asarray([names.index(part.motion.label) for part in parts])[of_part]
+    copies = 2 if settings.mirrored else 1
+    rows = np.arange(copies * len(labels))
+    if settings.cap_per_label is not None:
+        rows = _spread(np.repeat(labels, copies), settings.cap_per_label)
+    chosen, image = np.divmod(rows, copies)
+    begins, clip = np.concatenate(starts)[chosen], of_part[chosen]
+    columns = [_cut(part, begins[clip == index], settings) for index, part in enumerate(parts)]
     merged = {name: np.concatenate([column[name] for column in columns]) for name in columns[0]}
-    batch = _batch(motions[0], merged.pop("root_m"), merged.pop("rotations"))
     windows = Windows(
-        canonicalise(batch),
-        labels=np.repeat([names.index(motion.label) for motion in motions], counts),
+        canonicalise(_batch(parts[0].motion, merged.pop("root_m"), merged.pop("rotations"))),
+        labels=labels[chosen],
         label_names=names,
-        clips=np.repeat([motion.source or motion.label for motion in motions], counts),
-        mirrored=np.zeros(len(batch), dtype=bool),
+        clips=np.asarray([part.motion.source or part.motion.label for part in parts])[clip],
+        mirrored=image > 0,
         **merged,
     )
-    windows = _with_mirror_images(windows) if settings.mirrored else windows
-    return windows if settings.cap_per_label is None else windows.take(_spread(windows.labels, settings.cap_per_label))
+    return _with_mirror_images(windows)
 
 
-def _cut(part: _Part, settings: WindowSettings) -> dict[str, np.ndarray]:
-    """Roots (n, T, 3), rotations (n, T, J, 4) and times (n,) of all windows of one part."""
+def _starts(part: _Part, settings: WindowSettings) -> np.ndarray:
+    """First frames (n,) int64 of all windows of one part."""
+    last_frame = len(part.motion) - 1
+    last = last_frame if part.repeated else max(last_frame + 1 - settings.frames, 0) + 1
+    return np.arange(0, last, settings.stride)
+
+
+def _cut(part: _Part, starts: np.ndarray, settings: WindowSettings) -> dict[str, np.ndarray]:
+    """Roots (n, T, 3), rotations (n, T, J, 4) and times (n,) of the windows of one part that begin at `starts` (n,)."""
     motion, last_frame = part.motion, len(part.motion) - 1
-    if part.repeated:
-        # Enough cycles that a window can begin at every frame of the first one.
+    if part.repeated:  # enough cycles that a window can begin at every frame of the first one
         motion = repeat_cycle(close_cycle(motion), 1 + -(-settings.frames // last_frame))
-        starts = np.arange(0, last_frame, settings.stride)
-    else:
-        starts = np.arange(0, max(len(motion) - settings.frames, 0) + 1, settings.stride)
     stops = starts + settings.frames - 1
     wraps = part.repeated & (stops > last_frame)
     rows = np.minimum(starts[:, None] + np.arange(settings.frames), len(motion) - 1)
@@ -196,13 +207,12 @@ def _batch(like: Motion, root_m: np.ndarray, rotations: np.ndarray) -> MotionBat
 
 
 def _with_mirror_images(windows: Windows) -> Windows:
-    """Each window followed by its mirror image."""
-    count = len(windows)
-    twice = windows.take(np.repeat(np.arange(count), 2))
-    images = canonicalise(mirror(windows.batch))
-    twice.batch.root_m[1::2], twice.batch.rotations[1::2] = images.root_m, images.rotations
-    twice.mirrored[1::2] = True
-    return twice
+    """The windows, those that are `mirrored` turned into mirror images."""
+    rows = np.flatnonzero(windows.mirrored)
+    if len(rows):
+        images = canonicalise(mirror(windows.take(rows).batch))
+        windows.batch.root_m[rows], windows.batch.rotations[rows] = images.root_m, images.rotations
+    return windows
 
 
 def _spread(labels: np.ndarray, cap: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -121,6 +122,31 @@ def test_cap_spreads_over_a_labels_clips_and_times():
     counts = {clip: int((windows.clips == clip).sum()) for clip in ("x", "y", "z")}
     assert counts == {"x": 5, "y": 5, "z": 3}
     assert np.ptp(windows.start_s[windows.clips == "x"]) > 1.8
+
+
+def test_windows_beyond_the_cap_are_never_cut():
+    """An hour of motion has gigabytes of windows, of which a cap keeps some."""
+    motions, settings = [numbered(4000)], WindowSettings(frames=100, cap_per_label=10)
+    tracemalloc.start()
+    windows = cut_windows(motions, settings)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(windows) == 10
+    assert peak < 0.1 * (2 * 3900) * windows.batch.root_m[0].nbytes
+
+
+def test_a_cap_keeps_some_of_all_windows_as_they_are():
+    motions = [numbered(60, "a", "one"), numbered(45, "b", "two")]
+    everything = cut_windows(motions, WindowSettings(frames=20))
+    capped = cut_windows(motions, WindowSettings(frames=20, cap_per_label=7))
+
+    def named(windows: Windows) -> dict[tuple[str, float, bool], bytes]:
+        keys = zip(windows.clips, windows.start_s, windows.mirrored, strict=True)
+        return {key: root_m.tobytes() for key, root_m in zip(keys, windows.batch.root_m, strict=True)}
+
+    assert named(capped).items() <= named(everything).items()
+    assert len(capped) == 14
+    assert capped.mirrored.any()
 
 
 def test_motions_are_resampled_first():
