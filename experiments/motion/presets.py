@@ -173,7 +173,6 @@ PRESETS = {
         ),
         generations=12,
         seeds=5,
-        judge_corrected=True,
     ),
     "ratios": MotionSettings(
         comparisons=(Comparison("patch-mixer", _SWEEP), Comparison("dct-mlp", _SWEEP)), generations=20, seeds=5
