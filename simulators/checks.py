@@ -32,18 +32,20 @@ def check_physics(motion: Motion, choice: Choice) -> list[Finding]:
     rules = [rule for rule in choice.of(RULES) if rule.measure is None]
     if not rules or len(motion) < _FEWEST_FRAMES:
         return []
-    missing = missing_bodyweights(motion)
+    missing = missing_bodyweights(MotionBatch.stack([motion]), PreconditionSettings())[0]
     measured = {"X1": unsupported(missing), "X2": helped(missing, motion.fps)}
     return [one for rule in rules for one in findings(rule, measured[rule.code], len(motion), motion.fps)]
 
 
-def missing_bodyweights(motion: Motion) -> np.ndarray:
-    """(T, 3) force that the floor cannot give a motion, after it was mended by kinematics, world, body weights."""
-    mended = precondition(MotionBatch.stack([motion]), PreconditionSettings())
-    body = humanoid(motion.skeleton, soles=mended.soles)
+def missing_bodyweights(motions: MotionBatch, settings: PreconditionSettings) -> np.ndarray:
+    """(N, T, 3) force that the floor cannot give motions of one length, after they were mended by kinematics with these
+    settings, world, body weights.
+    """
+    mended = precondition(motions, settings)
+    body = humanoid(motions.skeleton, soles=mended.soles)
     links = onto_links(body, mended.motions)
     rest = plan_contacts(body, links, TrackerSettings().engine.friction, supports=mended.supports).rest
-    return rest[0, :, :3] / body.weight_n
+    return rest[..., :3] / body.weight_n
 
 
 def unsupported(missing: np.ndarray) -> Measured:

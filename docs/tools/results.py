@@ -25,6 +25,7 @@ import tyro
 from selfcorrect.experiments.motion.arms import BASELINE, Arm
 from selfcorrect.experiments.motion.descent import defences_table
 from selfcorrect.experiments.motion.outcome import by_ratio
+from selfcorrect.experiments.motion.presets import settings_of
 from selfcorrect.experiments.motion.quantities import quantity_of
 from selfcorrect.experiments.reporting.figures import curve_grid, end_points, looks
 from selfcorrect.experiments.reporting.results import ArmCurves, Quantity
@@ -67,7 +68,7 @@ def table(summary: Summary, denoiser: str, keys: Sequence[str] = TOLD) -> Iterat
     )
     yield "| --- |" + " --- |" * (len(quantities) + 1)
     for title, scores in summary.floors.items():
-        cells = [_mean(scores[quantity.key], quantity) for quantity in quantities]
+        cells = [_mean(scores[quantity.key], quantity) if quantity.key in scores else "" for quantity in quantities]
         yield f"| *{title}* | " + " | ".join([*cells, ""]) + " |"
     for arm, curves, plain in _arms(summary, denoiser):
         cells = [_cell(curves, plain, quantity) for quantity in quantities]
@@ -140,15 +141,16 @@ def _floor(summary: Summary) -> dict[str, float]:
 def _arms(summary: Summary, denoiser: str) -> Iterator[tuple[Arm, ArmCurves, ArmCurves | None]]:
     """Arm, its curves, and those of its plain arm where it has one beside itself."""
     curves = {each.name: each for each in summary.arms[denoiser]}
-    told = next(each for each in summary.settings["comparisons"] if each["denoiser"] == denoiser)
-    for one in told["arms"]:
-        arm = Arm(**{**one, "strength": float(one["strength"])})
+    comparisons = settings_of(summary.settings).comparisons
+    for arm in next(each for each in comparisons if each.denoiser == denoiser).arms:
         yield arm, curves[arm.name], curves.get(arm.plain.name) if arm.plain != arm else None
 
 
 def _cell(curves: ArmCurves, plain: ArmCurves | None, quantity: Quantity) -> str:
+    if quantity.key not in curves.values:
+        return ""
     told = _mean(curves.last(quantity.key), quantity)
-    if plain is None:
+    if plain is None or quantity.key not in plain.values:
         return told
     change = mean_interval(curves.last(quantity.key) - plain.last(quantity.key))
     signed = f"{change.estimate:+.{quantity.digits}f}".replace("-", "−")

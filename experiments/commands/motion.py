@@ -86,6 +86,8 @@ class MotionCommand:
     """n, real training windows per seed."""
     judged_count: int | None = None
     """Samples drawn in each generation to be judged."""
+    judge_corrected: bool = False
+    """Also judge each arm's samples after its own correction, as who corrects what a model makes would have them."""
     steps: int | None = None
     """Optimiser steps per generation, the same in every arm."""
     initial_steps: int | None = None
@@ -127,6 +129,8 @@ class MotionCommand:
         for name in ("steps", "initial_steps"):
             if (value := getattr(self, name)) is not None:
                 given[name] = dict.fromkeys((*getattr(preset, name), *self.denoiser), value)
+        if self.judge_corrected:
+            given["judge_corrected"] = True
         return replace(preset, comparisons=self._comparisons(preset), **given)
 
     def _comparisons(self, preset: MotionSettings) -> tuple[Comparison, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -84,6 +85,16 @@ class MotionSettings:
 
 _MOST = 1_000_000
 """Of anything that is counted: far beyond any experiment, and within what memory and time have room for."""
+
+
+def settings_of(config: Mapping[str, Any]) -> MotionSettings:
+    """The settings whose `config` this is."""
+    comparisons = tuple(
+        Comparison(one["denoiser"], tuple(Arm(**{**arm, "strength": float(arm["strength"])}) for arm in one["arms"]))
+        for one in config["comparisons"]
+    )
+    sources = {name: tuple(config[name]) for name in ("data", "reference")}
+    return MotionSettings(**{**config, **sources, "comparisons": comparisons})
 
 
 def _check_count(name: str, count: int, least: int, where: str = "") -> None:

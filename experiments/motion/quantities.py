@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from selfcorrect.experiments.reporting.results import Quantity
 
 QUANTITIES = (
@@ -19,7 +21,18 @@ QUANTITIES = (
     Quantity("within_label_ratio", "Variance within labels, of real", "diversity", "real"),
 )
 
+EXPLAINED = (
+    Quantity("missing_bodyweights", "Force that no floor gives (body weights)", "realism", "real"),
+    Quantity("unsupported_percent", "Unsupported frames (%)", "realism", "real", 1),
+)
+"""Of last generations alone, by `experiments/benchmarks/unexplained.py`."""
+
+
+CORRECTED = "corrected_"
+"""Begins the keys of what was measured after correction, with `judge_corrected`."""
+
 
 def quantity_of(key: str) -> Quantity:
     """The quantity with that key in the metrics."""
-    return next(quantity for quantity in QUANTITIES if quantity.key == key)
+    plain = next(each for each in (*QUANTITIES, *EXPLAINED) if each.key == key.removeprefix(CORRECTED))
+    return plain if plain.key == key else replace(plain, key=key, title=f"{plain.title}, after correction")

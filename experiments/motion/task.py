@@ -16,6 +16,7 @@ from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Split, Windows, split_sources, split_windows
 from selfcorrect.errors import InputError
 from selfcorrect.experiments.motion.presets import Comparison, MotionSettings
+from selfcorrect.experiments.motion.quantities import CORRECTED
 from selfcorrect.experiments.progress_bars import Progress, silent
 from selfcorrect.loop import Candidate, Task
 from selfcorrect.models.diffusion.acceleration import EXACT, Acceleration
@@ -158,6 +159,6 @@ def _judge(
         if corrected is None:
             return scores
         again = evaluator.evaluate(codec.decode(corrected.samples.values), corrected.samples.labels.numpy())
-        return {**scores, **{f"corrected_{name}": value for name, value in again.items()}}
+        return {**scores, **{CORRECTED + name: value for name, value in again.items()}}
 
     return evaluate

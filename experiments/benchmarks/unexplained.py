@@ -1,0 +1,120 @@
+"""What no force of the floor explains in the samples of a finished run, arm by arm: what only physics can take out.
+
+    python experiments/benchmarks/unexplained.py runs/motion-full
+
+Samples of each arm's last model are mended by kinematics first, so that what is left is neither sinking nor sliding;
+then the force is computed that the floor cannot give the body. The figures are added to the run's `summary.json`, as
+quantities of its last generation, and of real windows, raw and corrected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import tyro
+from tqdm import tqdm
+
+from selfcorrect.correction import Correction
+from selfcorrect.experiments.motion.arms import Arm
+from selfcorrect.experiments.motion.correctors import MODEL_WORLD, CorrectorInputs, physics
+from selfcorrect.experiments.motion.presets import settings_of
+from selfcorrect.experiments.motion.quantities import EXPLAINED
+from selfcorrect.experiments.motion.references import CORRECTED_REAL, REAL
+from selfcorrect.experiments.motion.seed_runs import SeedRun, seed_runs
+from selfcorrect.experiments.motion.task import MotionTask, motion_task
+from selfcorrect.experiments.progress_bars import silent
+from selfcorrect.experiments.reporting.results import ArmCurves
+from selfcorrect.experiments.reporting.summary import read_summary, write_summary
+from selfcorrect.loop import corrected_real
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.policy import sampling_labels
+from selfcorrect.simulators.checks import missing_bodyweights
+from selfcorrect.storage.folder_store import FolderReader
+
+UNSUPPORTED_BODYWEIGHTS = 0.5
+"""A frame is unsupported in which more than this of the force is missing that bears the body."""
+
+KEYS = tuple(quantity.key for quantity in EXPLAINED)
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What no floor explains in the samples of a run's last models."""
+
+    run: tyro.conf.Positional[Path]
+    """A finished run of `selfcorrect motion`."""
+    samples: int = 64
+    """Of each arm and seed."""
+
+
+def unexplained(motions: MotionBatch) -> dict[str, float]:
+    """Mean size of the missing force in body weights, and unsupported frames in per cent, by `KEYS`."""
+    missing = missing_bodyweights(motions, MODEL_WORLD)
+    figures = np.linalg.norm(missing, axis=-1).mean(), 100 * (missing[..., 1] > UNSUPPORTED_BODYWEIGHTS).mean()
+    return {key: float(figure) for key, figure in zip(KEYS, figures, strict=True)}
+
+
+def of_arm(run: SeedRun, task: MotionTask, arm: Arm, count: int) -> dict[str, float]:
+    """Those of samples of an arm's last model, drawn as its loop draws them."""
+    reader = FolderReader(run.arm_folder(arm))
+    model = task.task.model.load_state(reader.state(reader.latest))
+    model = replace(model, config=arm.sampled(model.config))  # type: ignore[type-var]
+    stream = run.stream.child("unexplained")
+    labels = sampling_labels(task.task.real.labels, count, stream.child("label"))
+    return unexplained(task.codec.decode(model.sample(labels, stream.child("sample"))))
+
+
+def of_real(run: SeedRun, task: MotionTask, count: int) -> dict[str, dict[str, float]]:
+    """Those of real windows that no model has seen, raw and corrected, by the names that summaries have for them."""
+    inputs = CorrectorInputs(task.codec, task.task.real, task.task.model, run.stream, silent)
+    chosen = run.stream.child("unexplained").numpy().permutation(len(task.fresh))[:count]
+    raw = task.fresh.take(chosen)
+    corrected = corrected_real(raw, Correction(physics(inputs)), run.stream)
+    return {
+        title: unexplained(task.codec.decode(samples.values))
+        for title, samples in ((REAL, raw), (CORRECTED_REAL, corrected))
+    }
+
+
+def with_last(curves: ArmCurves, rows: Sequence[Mapping[str, float]]) -> ArmCurves:
+    """Curves with the figures of every seed's last generation."""
+    shape = next(iter(curves.values.values())).shape
+    added = {key: np.full(shape, np.nan) for key in KEYS}
+    for key, values in added.items():
+        values[:, -1] = [row[key] for row in rows]
+    return replace(curves, values={**curves.values, **added})
+
+
+def main(arguments: Arguments) -> None:
+    """Measure all arms, print a line for each, and add the figures to the run's summary."""
+    path = arguments.run / "summary.json"
+    summary = read_summary(path)
+    settings = settings_of(summary.settings)
+    real: list[dict[str, dict[str, float]]] = []
+    found: dict[tuple[str, str], list[dict[str, float]]] = {}
+    for run in tqdm(seed_runs(settings, arguments.run), unit="seed"):
+        task = motion_task(settings, run.comparison, run.stream)
+        if run.comparison == settings.comparisons[0]:
+            real.append(of_real(run, task, arguments.samples))
+        for arm in run.comparison.arms:
+            measured = of_arm(run, task, arm, arguments.samples)
+            found.setdefault((run.comparison.denoiser, arm.name), []).append(measured)
+    floors = {
+        title: {**scores, **{key: np.array([one[title][key] for one in real]) for key in KEYS}}
+        for title, scores in summary.floors.items()
+    }
+    arms = {
+        denoiser: tuple(with_last(curves, found[denoiser, curves.name]) for curves in group)
+        for denoiser, group in summary.arms.items()
+    }
+    write_summary(path, replace(summary, floors=floors, arms=arms))
+    for (denoiser, name), rows in found.items():
+        told = "  ".join(f"{key} {np.mean([row[key] for row in rows]):.3f}" for key in KEYS)
+        print(f"{denoiser} {name}: {told}")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments))
