@@ -93,7 +93,7 @@ def settings_of(config: Mapping[str, Any]) -> MotionSettings:
         Comparison(one["denoiser"], tuple(Arm(**{**arm, "strength": float(arm["strength"])}) for arm in one["arms"]))
         for one in config["comparisons"]
     )
-    sources = {name: tuple(config[name]) for name in ("data", "reference")}
+    sources = {name: tuple(config[name]) for name in ("data", "reference") if name in config}
     return MotionSettings(**{**config, **sources, "comparisons": comparisons})
 
 
