@@ -41,6 +41,12 @@ def is_guaranteed_stable(ratio: float, strength: float = 0.0, condition: float =
     return contraction_bound(ratio, strength, condition) < 1
 
 
+def guaranteed_ratio(strength: float = 0.0, condition: float = 1.0) -> float:
+    """The λ below which `is_guaranteed_stable`: (1 + γ) / (2 + γ) / κ, at most 1 / κ for the full corrector."""
+    share = 1.0 if math.isinf(strength) else (1 + strength) / (2 + strength)
+    return share / condition
+
+
 def linear_contraction(ratio: ArrayLike, strength: ArrayLike = 0.0, spread: ArrayLike = 1.0) -> np.ndarray:
     """The exact contraction per generation of an augmented loop, spread · λ / ((1 + λ)(1 + γ)).
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from selfcorrect.experiments.motion.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.outcome import by_ratio
+from selfcorrect.experiments.motion.outcome import by_ratio, guarantees
 from selfcorrect.experiments.motion.presets import PRESETS, Comparison
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary
@@ -77,9 +77,17 @@ def test_a_table_of_results_has_means_and_paired_changes() -> None:
     assert results.figure(summary, "dct-mlp").startswith("<svg")
 
 
+TOOLS = REPOSITORY / "docs" / "tools"
+
+
+@pytest.fixture(autouse=True)
+def _tools_import_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(TOOLS))
+
+
 def tool(name: str) -> Any:
     """A script of docs/tools as a module."""
-    spec = importlib.util.spec_from_file_location(name, REPOSITORY / "docs" / "tools" / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, TOOLS / f"{name}.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -103,7 +111,57 @@ def test_results_by_synthetic_ratio_are_drawn_where_there_are_some() -> None:
         "uncorrected": ["augment-0.5+none", "augment-1+none", "replace+none"],
         "physics": ["augment-0.5+physics", "augment-1+physics", "replace+physics"],
     }
+    assert guarantees(lines) == {"guaranteed at best, uncorrected": 0.0, "corrected": 1.0}
+    unordered = {title: dict(reversed(line.items())) for title, line in lines.items()}
+    assert guarantees(unordered) == guarantees({}) == {}
     svg = results.ratio_figure(summary, "dct-mlp")
-    assert all(f">{text}<" in svg for text in ("λ = 0.5", "fully synthetic", "physics", "Recall"))
+    assert all(f">{text}<" in svg for text in ("λ = 0.5", "fully synthetic", "physics", "Recall", "corrected"))
     fewer = replace(summary, settings={**settings, "comparisons": [{**comparison, "arms": comparison["arms"][:5]}]})
     assert results.ratio_figure(fewer, "dct-mlp") == ""
+
+
+def run_of(values: dict[str, list[float]]) -> Summary:
+    """A run whose arms score these at the last generation, by seed, after 1 for each seed."""
+    arms = tuple(
+        ArmCurves(name, "", name, {"recall": np.stack([np.ones(len(last)), np.array(last)], axis=1)})
+        for name, last in values.items()
+    )
+    return Summary("", {}, {}, {"dct-mlp": arms}, {})
+
+
+@pytest.mark.parametrize(
+    ("way", "than", "verdict"),
+    [
+        ("falls", None, "reproduced"),
+        ("stays", None, "**not reproduced**"),
+        ("rises", None, "**not reproduced**"),
+        ("stays", "steady", "**not reproduced**"),
+        ("rises", "lower", "reproduced"),
+        ("falls", "noisy", "**not reproduced**"),
+    ],
+)
+def test_a_claim_is_reproduced_where_the_interval_lies_on_its_side(way: str, than: str | None, verdict: str) -> None:
+    claims = tool("claims")
+    summary = run_of({
+        "arm": [0.5, 0.52, 0.51], "steady": [0.9, 0.92, 0.9], "lower": [0.1, 0.12, 0.1], "noisy": [0.1, 0.95, 0.6],
+    })  # fmt: skip
+    claim = claims.Claim("source", "words", "where", "run", "dct-mlp", "arm", "recall", way, than)
+    assert claims.judged(claim, summary)[1] == verdict
+    stays = claims.Claim("source", "words", "where", "run", "dct-mlp", "steady", "recall", "stays")
+    assert claims.judged(stays, run_of({"steady": [0.98, 0.99, 0.97]}))[1] == "reproduced"
+
+
+def test_what_correction_is_worth_is_read_off_the_uncorrected_loops() -> None:
+    """Uncorrected, recall is .2, .4, .6; corrected it is .4 at n = 100: worth as much as 2 n."""
+    claims = tool("claims")
+    seeds = np.array([-1e-6, 0.0, 1e-6])
+    runs = {
+        n: run_of({"plain": list(recall + seeds), "corrected": list(better + seeds)})
+        for n, recall, better in ((100, 0.2, 0.4), (200, 0.4, 0.5), (400, 0.6, 0.7))
+    }
+    told = claims.worth(runs, "corrected", "plain", "recall")
+    assert told == ["2.0 [2.0 … 2.0]", "1.4 [1.4 … 1.4]", "> 1 [> 1 … > 1]"]
+    assert (
+        claims.worth(dict(zip(runs, reversed(runs.values()), strict=True)), "corrected", "plain", "recall")
+        == ["no rate"] * 3
+    )

@@ -4,9 +4,11 @@
     python docs/tools/results.py modes runs/motion-modes    # first keep that run's summary as docs/results/modes.json
 
 A page asks for a table by `<!-- results: NAME DENOISER -->`, which ends at `<!-- end of results -->`; what stands
-between is replaced. Keys of quantities after the denoiser choose columns; the one key `defences` asks for the table of
-defences instead. Figures are written for every summary and denoiser, docs/pictures/results/NAME-DENOISER.svg, and by
-synthetic ratio, where a summary has some; docs/pictures/modes.svg from the summary `modes`.
+between is replaced. Keys of quantities after the denoiser choose columns, names of data policies choose rows; the one
+key `defences` asks for the table of defences instead. `<!-- claims -->` asks for the table of published claims,
+`<!-- worth -->` for what correction is worth in real data: see `claims.py`. Figures are written for every summary and
+denoiser, docs/pictures/results/NAME-DENOISER.svg, and by synthetic ratio, where a summary has some;
+docs/pictures/modes.svg from the summary `modes`.
 """
 
 from __future__ import annotations
@@ -21,15 +23,17 @@ from typing import Annotated
 
 import numpy as np
 import tyro
+from claims import CLAIMS, claims_table, worth_table
 
 from selfcorrect.experiments.motion.arms import BASELINE, Arm
 from selfcorrect.experiments.motion.descent import defences_table
-from selfcorrect.experiments.motion.outcome import by_ratio
+from selfcorrect.experiments.motion.outcome import by_ratio, guarantees
 from selfcorrect.experiments.motion.presets import settings_of
 from selfcorrect.experiments.motion.quantities import quantity_of
 from selfcorrect.experiments.reporting.figures import curve_grid, end_points, looks
 from selfcorrect.experiments.reporting.results import ArmCurves, Quantity
 from selfcorrect.experiments.reporting.summary import Summary, read_summary, write_summary
+from selfcorrect.policy_table import POLICIES
 from selfcorrect.statistics import half_life_interval, mean_interval
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,6 +47,7 @@ FREE = ("--out", "--workers", "--keep", "--wandb", "--runner")
 """Options, each with a value, that change no result."""
 
 MARKED = re.compile(r"<!-- results: (\S+) (\S+)((?: \w+)*) -->\n.*?<!-- end of results -->", re.DOTALL)
+COMPARED = re.compile(r"<!-- (claims|worth) -->\n.*?<!-- end of \1 -->", re.DOTALL)
 
 
 def filled(page: str, summaries: Mapping[str, Summary]) -> str:
@@ -50,17 +55,26 @@ def filled(page: str, summaries: Mapping[str, Summary]) -> str:
 
     def made(match: re.Match[str]) -> str:
         name, denoiser, keys = match.groups()
-        made_by = defences if keys.split() == ["defences"] else partial(table, keys=keys.split() or TOLD)
+        made_by = defences if keys.split() == ["defences"] else partial(table, keys=keys.split())
         body = "\n".join(made_by(summaries[name], denoiser))
         asked = f"<!-- results: {name} {denoiser}{keys} -->"
         return f"{asked}\n\n{body}\n\n{caption(summaries[name])}\n\n<!-- end of results -->"
 
-    return MARKED.sub(made, page)
+    def compared(match: re.Match[str]) -> str:
+        kind = match.group(1)
+        body = "\n".join(claims_table(CLAIMS, summaries) if kind == "claims" else worth_table(summaries))
+        return f"<!-- {kind} -->\n\n{body}\n\n<!-- end of {kind} -->"
+
+    return COMPARED.sub(compared, MARKED.sub(made, page))
 
 
-def table(summary: Summary, denoiser: str, keys: Sequence[str] = TOLD) -> Iterator[str]:
-    """Lines of a table: what real data score, then every arm of a denoiser at the last generation."""
-    quantities = [quantity_of(key) for key in keys]
+def table(summary: Summary, denoiser: str, keys: Sequence[str] = ()) -> Iterator[str]:
+    """Lines of a table: what real data score, then every arm of a denoiser at the last generation.
+
+    keys: of quantities, else the usual ones, and of data policies, else all.
+    """
+    policies = {key for key in keys if key in POLICIES.names} or set(POLICIES.names)
+    quantities = [quantity_of(key) for key in keys if key not in policies] or [quantity_of(key) for key in TOLD]
     yield (
         f"| generation {summary.generations} | "
         + " | ".join([*(quantity.title for quantity in quantities), "Half-life of coverage"])
@@ -71,6 +85,8 @@ def table(summary: Summary, denoiser: str, keys: Sequence[str] = TOLD) -> Iterat
         cells = [_mean(scores[quantity.key], quantity) if quantity.key in scores else "" for quantity in quantities]
         yield f"| *{title}* | " + " | ".join([*cells, ""]) + " |"
     for arm, curves, plain in _arms(summary, denoiser):
+        if arm != BASELINE and arm.policy.partition(":")[0] not in policies:
+            continue
         cells = [_cell(curves, plain, quantity) for quantity in quantities]
         yield f"| {arm.label} | " + " | ".join([*cells, _half_life(curves)]) + " |"
 
@@ -131,7 +147,9 @@ def ratio_figure(summary: Summary, denoiser: str) -> str:
     if not lines:
         return ""
     palette = looks([curves.title for curves in arms.values()])
-    return end_points(lines, arms[BASELINE], [quantity_of(key) for key in DRAWN], _floor(summary), palette)
+    return end_points(
+        lines, arms[BASELINE], [quantity_of(key) for key in DRAWN], _floor(summary), palette, guarantees(lines)
+    )
 
 
 def _floor(summary: Summary) -> dict[str, float]:

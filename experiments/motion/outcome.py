@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from selfcorrect.experiments.reporting import verdict
 from selfcorrect.experiments.reporting.results import ArmCurves, collect
 from selfcorrect.models.diffusion.presets import preset
 from selfcorrect.storage.folder_store import FolderReader
+from selfcorrect.theory import guaranteed_ratio
 from selfcorrect.tracking import rows_of
 
 JUDGED = ("fid_kinematic", "recall")
@@ -89,6 +91,23 @@ def by_ratio(arms: Mapping[Arm, ArmCurves]) -> dict[str, dict[str, ArmCurves]]:
         if arm.policy == "replace" or arm.policy.startswith("augment"):
             lines.setdefault(arm.title, {})[arm.group] = curves
     return {title: line for title, line in lines.items() if len(line) >= FEWEST_RATIOS}
+
+
+def guarantees(lines: Mapping[str, Mapping[str, ArmCurves]]) -> dict[str, float]:
+    """Words → where on an axis of the ratios of `by_ratio` theory ceases to guarantee stability, at best (κ = 1).
+
+    Nothing where that is beyond the ratios or these are in no order.
+    """
+    places = dict.fromkeys(place for line in lines.values() for place in line)
+    ratios = [float(place.removeprefix("λ = ")) for place in places if place.startswith("λ = ")]
+    ends = {"guaranteed at best, uncorrected": guaranteed_ratio(), "corrected": guaranteed_ratio(math.inf)}
+    if ratios != sorted(ratios):
+        return {}
+    return {
+        words: float(np.interp(end, ratios, np.arange(len(ratios))))
+        for words, end in ends.items()
+        if ratios and ratios[0] <= end <= ratios[-1]
+    }
 
 
 def _seconds(timings: Mapping[str, float]) -> dict[str, float]:

@@ -17,7 +17,14 @@ from selfcorrect.experiments.motion.descent import (
     founders_of,
 )
 from selfcorrect.experiments.motion.media import Clip, render_clips
-from selfcorrect.experiments.motion.outcome import Outcome, arm_rows, by_ratio, read_outcome, verdict_sentences
+from selfcorrect.experiments.motion.outcome import (
+    Outcome,
+    arm_rows,
+    by_ratio,
+    guarantees,
+    read_outcome,
+    verdict_sentences,
+)
 from selfcorrect.experiments.motion.presets import MotionSettings
 from selfcorrect.experiments.motion.quantities import quantity_of
 from selfcorrect.experiments.motion.references import CORRECTED_REAL, REAL
@@ -106,7 +113,7 @@ def _curves_svg(outcome: Outcome) -> str:
     palette = looks([arm.title for arms in columns.values() for arm in arms])
     drawn = [quantity_of(key) for key in DRAWN]
     ratios = [
-        end_points(lines, arms[BASELINE], drawn, outcome.floor, palette)
+        end_points(lines, arms[BASELINE], drawn, outcome.floor, palette, guarantees(lines))
         for arms in outcome.curves.values()
         if (lines := by_ratio(arms)) and BASELINE in arms
     ]

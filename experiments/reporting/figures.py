@@ -105,11 +105,13 @@ def end_points(
     quantities: Sequence[Quantity],
     floor: Mapping[str, float],
     palette: Mapping[str, Look],
+    ends: Mapping[str, float],
 ) -> str:
     """What is left at the last generation, a panel per quantity; returns SVG text.
 
     lines: name of a line → place on the horizontal axis, in order → curves. Whiskers are 95 % intervals over seeds, the
-    dashed line is the mean of `baseline`, the dotted one real against real.
+    dashed line is the mean of `baseline`, the dotted one real against real. ends: words → where on the axis something
+    ends, counted in places.
     """
     places = list(dict.fromkeys(place for line in lines.values() for place in line))
     with mpl.rc_context(STYLE):
@@ -127,9 +129,11 @@ def end_points(
                 panel.errorbar(
                     at, middle, reach, color=palette[title][0], marker="o", markersize=3, capsize=2, label=title
                 )
+            for (words, end), style in zip(ends.items(), ("-.", (0, (1, 4))), strict=False):
+                panel.axvline(end, color="#9ca3af", linestyle=style, linewidth=1, label=words)
             panel.set(title=quantity.title, xticks=range(len(places)), xticklabels=places)
         named = dict(zip(*reversed(next(iter(figure.axes)).get_legend_handles_labels()), strict=True))
-        figure.legend(named.values(), named.keys(), loc="outside upper left", ncols=len(named), frameon=False)
+        figure.legend(named.values(), named.keys(), loc="outside upper left", ncols=min(len(named), 5), frameon=False)
         return as_svg(figure)
 
 

@@ -61,6 +61,9 @@ def test_guaranteed_stability_turns_at_the_papers_condition(strength: float, lim
     assert theory.is_guaranteed_stable(limit - 0.001, strength)
     assert not theory.is_guaranteed_stable(limit + 0.001, strength)
     assert not theory.is_guaranteed_stable(limit - 0.001, strength, condition=1.1)
+    assert theory.guaranteed_ratio(strength) == pytest.approx(limit)
+    assert theory.guaranteed_ratio(strength, condition=1.1) == pytest.approx(limit / 1.1)
+    assert theory.guaranteed_ratio(np.inf) == 1.0
 
 
 def test_critical_ratio_is_where_the_exact_contraction_reaches_one() -> None:

@@ -1,0 +1,164 @@
+"""Published claims about loops with a corrector, each held against the runs in docs/results, with a verdict by rule.
+
+A claim names an arm and what it is compared with, paired by seed: another arm, or its own generation 0. It is
+*reproduced* where the 95 % interval lies on the claimed side (of zero, or of a margin where something is to stay as it
+was), else *not reproduced*, whatever the mean says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from selfcorrect.experiments.motion.quantities import quantity_of
+from selfcorrect.experiments.reporting.results import ArmCurves
+from selfcorrect.experiments.reporting.summary import Summary
+from selfcorrect.statistics import mean_interval
+
+MARGIN = 0.1
+"""What "stays" may change by, as a share of generation 0."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A published claim, as a difference that a run can show."""
+
+    source: str
+    words: str
+    where: str
+    """Model and data of the run, in words."""
+    summary: str
+    denoiser: str
+    arm: str
+    """Its name in the summary."""
+    quantity: str
+    way: Literal["falls", "rises", "stays"]
+    than: str | None = None
+    """The name of another arm; None for the arm's own first generation with a value."""
+    generation: int = -1
+    """The last one by default."""
+
+
+_RUNS = (("smooth", "full-smooth", "dct-mlp"), ("jittery", "full-jittery", "patch-mixer"))
+"""Models of the comparison on held-out people: in words, the summary, the denoiser."""
+
+CLAIMS = tuple(
+    Claim(source, words, f"{model}, {where}", summary, denoiser, arm, quantity, way, than, generation)
+    for source, words, where, arm, quantity, way, than, generation in (
+        ("Shumailov et al. 2024", "diversity is lost where all is replaced",
+         "fully synthetic", "replace+none", "recall", "falls", None, -1),
+        ("Gerstgrasser et al. 2024", "accumulated data keep it",
+         "accumulated", "accumulate-1+none", "recall", "stays", None, -1),
+        ("Bertrand et al. 2024", "enough real data keep it",
+         "λ = 1", "augment-1+none", "recall", "stays", None, -1),
+        ("Gillman et al. 2024", "uncorrected, the loop drifts",
+         "λ = 1", "augment-1+none", "fid_kinematic", "rises", None, -1),
+        ("Gillman et al. 2024", "corrected, it stays near generation 0",
+         "λ = 1", "augment-1+physics", "fid_kinematic", "stays", None, -1),
+        ("Gillman et al. 2024", "corrected, it is better than uncorrected",
+         "λ = 1", "augment-1+physics", "fid_kinematic", "falls", "augment-1+none", -1),
+        ("Gillman et al. 2024", "the same without real data",
+         "fully synthetic", "replace+physics", "fid_kinematic", "falls", "replace+none", -1),
+        ("Li et al. 2025 (Morph)", "three rounds of generating, correcting and training improve the distance",
+         "fully synthetic, generation 3", "replace+physics", "fid_kinematic", "falls", None, 3),
+        ("Li et al. 2025 (Morph)", "and what the paper does not say: diversity stays",
+         "fully synthetic, generation 3", "replace+physics", "recall", "stays", None, 3),
+        ("Li et al. 2025 (Morph)", "floor penetration goes",
+         "fully synthetic, generation 3", "replace+physics", "penetration_mm", "falls", None, 3),
+        ("Cai et al. 2025 (LSF)", "correction alone loses diversity too",
+         "fully synthetic", "replace+physics", "recall", "falls", None, -1),
+    )
+    for model, summary, denoiser in _RUNS
+)  # fmt: skip
+
+
+def claims_table(claims: Sequence[Claim], summaries: Mapping[str, Summary]) -> Iterator[str]:
+    """Lines of a table, a row per claim."""
+    yield "| Source | Claim | Where | Measured | |"
+    yield "| --- | --- | --- | --- | --- |"
+    for claim in claims:
+        measured, verdict = judged(claim, summaries[claim.summary])
+        yield f"| {claim.source} | {claim.words} | {claim.where} | {measured} | {verdict} |"
+
+
+def judged(claim: Claim, summary: Summary) -> tuple[str, str]:
+    """What was measured, in words, and the verdict."""
+    arms = {curves.name: curves for curves in summary.arms[claim.denoiser]}
+    values = arms[claim.arm].values[claim.quantity][:, claim.generation]
+    before = _first(arms[claim.arm], claim.quantity) if claim.than is None else _at(arms[claim.than], claim)
+    change, quantity = mean_interval(values - before), quantity_of(claim.quantity)
+    bound = MARGIN * float(before.mean())
+    holds = {
+        "falls": change.high < 0,
+        "rises": change.low > 0,
+        "stays": -bound < change.low if quantity.better == "higher" else change.high < bound,
+    }[claim.way]
+    digits = quantity.digits
+    numbers = f"{before.mean():.{digits}f} → {values.mean():.{digits}f} ({change.estimate:+.{digits}f}"
+    interval = f" [{change.low:+.{digits}f} … {change.high:+.{digits}f}])"
+    told = f"{quantity.title.lower() if quantity.title[1:2].islower() else quantity.title} {numbers}{interval}"
+    return told.replace("-", "−"), "reproduced" if holds else "**not reproduced**"
+
+
+def _first(curves: ArmCurves, key: str) -> np.ndarray:
+    """(S,) values of the first generation that has some."""
+    values = curves.values[key]
+    return values[:, int(np.flatnonzero(np.isfinite(values).all(0))[0])]
+
+
+def _at(curves: ArmCurves, claim: Claim) -> np.ndarray:
+    return curves.values[claim.quantity][:, claim.generation]
+
+
+SIZES = {64: "n64", 128: "n128", 256: "n256", 1024: "n1024"}
+"""n → summary of the comparison by the number of real windows."""
+
+
+def worth_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
+    """Lines of a table: by n, how many real windows, in multiples of n, an uncorrected loop of the same policy needs to
+    score what the corrected one does.
+    """
+    runs = {n: summaries[name] for n, name in SIZES.items()}
+    keys = ("fid_kinematic", "recall", "coverage", "penetration_mm", "skate_m_s")
+    yield "| Policy, quantity | " + " | ".join(f"n = {n}" for n in runs) + " |"
+    yield "| --- |" + " --- |" * len(runs)
+    for policy, words in (("augment-1", "λ = 1"), ("replace", "fully synthetic")):
+        for key in keys:
+            cells = worth(runs, f"{policy}+physics", f"{policy}+none", key)
+            yield f"| {words}, {quantity_of(key).title} | " + " | ".join(cells) + " |"
+
+
+def worth(runs: Mapping[int, Summary], corrected: str, plain: str, key: str) -> list[str]:
+    """By n, as a multiple of n: how many real samples the uncorrected loop needs, with the interval of the corrected
+    loop's mean.
+
+    The uncorrected loop's means are interpolated over log n; beyond the n that were run is said on which side. Where
+    more real data do not make it better, there is no rate.
+    """
+    sign = 1 if quantity_of(key).better == "higher" else -1
+    ladder = [sign * float(_last(summary, plain, key).mean()) for summary in runs.values()]
+    if (np.diff(ladder) <= 0).any():
+        return ["no rate"] * len(runs)
+    cells = []
+    for n, summary in runs.items():
+        found = mean_interval(_last(summary, corrected, key))
+        bounds = sorted((sign * found.low, sign * found.high))
+        middle, low, high = (_multiple(n, each, list(runs), ladder) for each in (sign * found.estimate, *bounds))
+        cells.append(f"{middle} [{low} … {high}]")
+    return cells
+
+
+def _multiple(n: int, value: float, known: Sequence[int], ladder: Sequence[float]) -> str:
+    if value < ladder[0]:
+        return f"< {known[0] / n:.2g}"
+    if value > ladder[-1]:
+        return f"> {known[-1] / n:.2g}"
+    return f"{np.exp(np.interp(value, ladder, np.log(known))) / n:.1f}"
+
+
+def _last(summary: Summary, name: str, key: str) -> np.ndarray:
+    (group,) = summary.arms.values()
+    return next(curves for curves in group if curves.name == name).last(key)
