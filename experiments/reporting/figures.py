@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
 from typing import Any, TypeAlias
 
@@ -31,6 +31,12 @@ STYLE: dict[Any, Any] = {
     "axes.titlesize": 10,
 }
 
+
+WIDTH_IN = 10.8
+"""Of figures by synthetic ratio."""
+
+_CHARACTER_IN, _SIGN_IN = 0.067, 0.45
+"""Room in a legend for a character, and for what stands before each label."""
 
 STROKES = ("-", ":", "-.")
 """One after the other as colours begin again; dashes are for predictions and baselines."""
@@ -77,7 +83,8 @@ def curve_grid(
             for panel in axes.flat
             for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
         }
-        figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=2 * len(columns), frameon=False)
+        ncols = _legend_columns(handles, 2 * len(columns), width)
+        figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=ncols, frameon=False)
         return as_svg(figure)
 
 
@@ -115,7 +122,7 @@ def end_points(
     """
     places = list(dict.fromkeys(place for line in lines.values() for place in line))
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(10.8, 2.6 * ceil(len(quantities) / 2)), layout="constrained")
+        figure = Figure(figsize=(WIDTH_IN, 2.6 * ceil(len(quantities) / 2)), layout="constrained")
         panels = figure.subplots(ceil(len(quantities) / 2), 2, squeeze=False, sharex=True).flat
         for panel, quantity in zip(panels, quantities, strict=False):
             panel.axhline(baseline.last(quantity.key).mean(), color="#6b7280", linestyle="--", label=baseline.title)
@@ -133,8 +140,15 @@ def end_points(
                 panel.axvline(end, color="#9ca3af", linestyle=style, linewidth=1, label=words)
             panel.set(title=quantity.title, xticks=range(len(places)), xticklabels=places)
         named = dict(zip(*reversed(next(iter(figure.axes)).get_legend_handles_labels()), strict=True))
-        figure.legend(named.values(), named.keys(), loc="outside upper left", ncols=min(len(named), 5), frameon=False)
+        ncols = _legend_columns(named, len(named), WIDTH_IN)
+        figure.legend(named.values(), named.keys(), loc="outside upper left", ncols=ncols, frameon=False)
         return as_svg(figure)
+
+
+def _legend_columns(labels: Iterable[str], most: int, width_in: float) -> int:
+    """As many columns as fit beside each other, each with room for the longest label."""
+    longest_in = _CHARACTER_IN * max(len(label) for label in labels) + _SIGN_IN
+    return max(1, min(most, int(width_in / longest_in)))
 
 
 def as_svg(figure: Figure) -> str:
