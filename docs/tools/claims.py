@@ -42,36 +42,56 @@ class Claim:
     """The last one by default."""
 
 
-_RUNS = (("smooth", "full-smooth", "dct-mlp"), ("jittery", "full-jittery", "patch-mixer"))
-"""Models of the comparison on held-out people: in words, the summary, the denoiser."""
+SIZES = {64: "n64", 128: "n128", 256: "n256", 1024: "n1024"}
+"""n → summary of the comparison by the number of real windows."""
 
-CLAIMS = tuple(
-    Claim(source, words, f"{model}, {where}", summary, denoiser, arm, quantity, way, than, generation)
-    for source, words, where, arm, quantity, way, than, generation in (
-        ("Shumailov et al. 2024", "diversity is lost where all is replaced",
-         "fully synthetic", "replace+none", "recall", "falls", None, -1),
-        ("Gerstgrasser et al. 2024", "accumulated data keep it",
-         "accumulated", "accumulate-1+none", "recall", "stays", None, -1),
-        ("Bertrand et al. 2024", "enough real data keep it",
-         "λ = 1", "augment-1+none", "recall", "stays", None, -1),
-        ("Gillman et al. 2024", "uncorrected, the loop drifts",
-         "λ = 1", "augment-1+none", "fid_kinematic", "rises", None, -1),
-        ("Gillman et al. 2024", "corrected, it stays near generation 0",
-         "λ = 1", "augment-1+physics", "fid_kinematic", "stays", None, -1),
-        ("Gillman et al. 2024", "corrected, it is better than uncorrected",
-         "λ = 1", "augment-1+physics", "fid_kinematic", "falls", "augment-1+none", -1),
-        ("Gillman et al. 2024", "the same without real data",
-         "fully synthetic", "replace+physics", "fid_kinematic", "falls", "replace+none", -1),
-        ("Li et al. 2025 (Morph)", "three rounds of generating, correcting and training improve the distance",
-         "fully synthetic, generation 3", "replace+physics", "fid_kinematic", "falls", None, 3),
-        ("Li et al. 2025 (Morph)", "and what the paper does not say: diversity stays",
-         "fully synthetic, generation 3", "replace+physics", "recall", "stays", None, 3),
-        ("Li et al. 2025 (Morph)", "floor penetration goes",
-         "fully synthetic, generation 3", "replace+physics", "penetration_mm", "falls", None, 3),
-        ("Cai et al. 2025 (LSF)", "correction alone loses diversity too",
-         "fully synthetic", "replace+physics", "recall", "falls", None, -1),
-    )
-    for model, summary, denoiser in _RUNS
+_SMOOTH = ("smooth, other people", "full-smooth", "dct-mlp")
+_JITTERY = ("jittery, PyBullet's motions", "demo", "patch-mixer")
+"""Model and motions in words, the summary, the denoiser."""
+
+_LOST, _DRIFTS = "diversity is lost where all is replaced", "uncorrected, the loop drifts"
+_STAYS, _BETTER = "corrected, it stays as generation 0", "corrected, it is better than uncorrected"
+_ROUNDS = "three rounds of generating, correcting and training improve it"
+_GILLMAN, _MORPH = "Gillman et al. 2024", "Li et al. 2025 (Morph)"
+
+CLAIMS = (
+    *(
+        Claim(source, words, f"{model}, {where}", summary, denoiser, arm, quantity, way, than, generation)
+        for source, words, where, arm, quantity, way, than, generation, runs in (
+            ("Shumailov et al. 2024", _LOST, "fully synthetic",
+             "replace+none", "recall", "falls", None, -1, (_SMOOTH, _JITTERY)),
+            ("Gerstgrasser et al. 2024", "accumulated data keep it", "accumulated",
+             "accumulate-1+none", "recall", "stays", None, -1, (_SMOOTH,)),
+            ("Bertrand et al. 2024", "enough real data keep it", "λ = 1",
+             "augment-1+none", "recall", "stays", None, -1, (_SMOOTH, _JITTERY)),
+            (_GILLMAN, _DRIFTS, "λ = 1",
+             "augment-1+none", "fid_kinematic", "rises", None, -1, (_SMOOTH, _JITTERY)),
+            (_GILLMAN, _STAYS, "λ = 1",
+             "augment-1+physics", "fid_kinematic", "stays", None, -1, (_SMOOTH, _JITTERY)),
+            (_GILLMAN, _BETTER, "λ = 1",
+             "augment-1+physics", "fid_kinematic", "falls", "augment-1+none", -1, (_SMOOTH, _JITTERY)),
+            (_GILLMAN, _BETTER, "fully synthetic",
+             "replace+physics", "fid_kinematic", "falls", "replace+none", -1, (_SMOOTH, _JITTERY)),
+            (_MORPH, _ROUNDS, "fully synthetic, generation 3",
+             "replace+physics", "fid_kinematic", "falls", None, 3, (_SMOOTH, _JITTERY)),
+            (_MORPH, "and what the paper does not tell: diversity stays", "fully synthetic, generation 3",
+             "replace+physics", "recall", "stays", None, 3, (_SMOOTH, _JITTERY)),
+            (_MORPH, "sinking into the floor goes", "fully synthetic, generation 3",
+             "replace+physics", "penetration_mm", "falls", None, 3, (_SMOOTH, _JITTERY)),
+            ("Cai et al. 2025 (LSF)", "correction alone loses diversity too", "fully synthetic",
+             "replace+physics", "recall", "falls", None, -1, (_SMOOTH, _JITTERY)),
+        )
+        for model, summary, denoiser in runs
+    ),
+    *(
+        Claim(_GILLMAN, words, f"smooth, other people, n = {n}, λ = {ratio}", summary, "dct-mlp",
+              f"augment-{ratio}+{corrector}", "fid_kinematic", way, than and f"augment-{ratio}+{than}")
+        for words, corrector, way, than in (
+            (_DRIFTS, "none", "rises", None), (_STAYS, "physics", "stays", None), (_BETTER, "physics", "falls", "none"),
+        )
+        for n, summary in SIZES.items()
+        for ratio in ("0.25", "1")
+    ),
 )  # fmt: skip
 
 
@@ -111,10 +131,6 @@ def _first(curves: ArmCurves, key: str) -> np.ndarray:
 
 def _at(curves: ArmCurves, claim: Claim) -> np.ndarray:
     return curves.values[claim.quantity][:, claim.generation]
-
-
-SIZES = {64: "n64", 128: "n128", 256: "n256", 1024: "n1024"}
-"""n → summary of the comparison by the number of real windows."""
 
 
 def worth_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
