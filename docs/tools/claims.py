@@ -2,7 +2,7 @@
 
 A claim names an arm and what it is compared with, paired by seed: another arm, or its own generation 0. It is
 *reproduced* where the 95 % interval lies on the claimed side (of zero, or of a margin where something is to stay as it
-was), else *not reproduced*, whatever the mean says.
+was), *not reproduced* where it lies on the other, and unclear where it lies on both.
 """
 
 from __future__ import annotations
@@ -111,16 +111,17 @@ def judged(claim: Claim, summary: Summary) -> tuple[str, str]:
     before = _first(arms[claim.arm], claim.quantity) if claim.than is None else _at(arms[claim.than], claim)
     change, quantity = mean_interval(values - before), quantity_of(claim.quantity)
     bound = MARGIN * float(before.mean())
-    holds = {
-        "falls": change.high < 0,
-        "rises": change.low > 0,
-        "stays": -bound < change.low if quantity.better == "higher" else change.high < bound,
+    low, high = {
+        "falls": (-np.inf, 0.0),
+        "rises": (0.0, np.inf),
+        "stays": (-bound, np.inf) if quantity.better == "higher" else (-np.inf, bound),
     }[claim.way]
+    holds, fails = low < change.low and change.high < high, change.high < low or change.low > high
+    verdict = "reproduced" if holds else "**not reproduced**" if fails else "not reproduced: unclear"
     digits = quantity.digits
     numbers = f"{before.mean():.{digits}f} → {values.mean():.{digits}f} ({change.estimate:+.{digits}f}"
     interval = f" [{change.low:+.{digits}f} … {change.high:+.{digits}f}])"
-    told = f"{quantity.title.lower() if quantity.title[1:2].islower() else quantity.title} {numbers}{interval}"
-    return told.replace("-", "−"), "reproduced" if holds else "**not reproduced**"
+    return f"{quantity.title} {numbers}{interval}".replace("-", "−"), verdict
 
 
 def _first(curves: ArmCurves, key: str) -> np.ndarray:
