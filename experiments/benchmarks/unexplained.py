@@ -4,7 +4,8 @@
 
 Samples of each arm's last model are mended by kinematics first, so that what is left is neither sinking nor sliding;
 then the force is computed that the floor cannot give the body. The figures are added to the run's `summary.json`, as
-quantities of its last generation, and of real windows, raw and corrected.
+quantities of its last generation, and of real windows, raw and corrected. Start it where the run was started, so that
+paths of data are found.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 import tyro
 from tqdm import tqdm
 
@@ -70,8 +72,8 @@ def of_arm(run: SeedRun, task: MotionTask, arm: Arm, count: int) -> dict[str, fl
 def of_real(run: SeedRun, task: MotionTask, count: int) -> dict[str, dict[str, float]]:
     """Those of real windows that no model has seen, raw and corrected, by the names that summaries have for them."""
     inputs = CorrectorInputs(task.codec, task.task.real, task.task.model, run.stream, silent)
-    chosen = run.stream.child("unexplained").numpy().permutation(len(task.fresh))[:count]
-    raw = task.fresh.take(chosen)
+    order = run.stream.child("unexplained").numpy().permutation(len(task.fresh))
+    raw = task.fresh.take(torch.from_numpy(order[:count]))
     corrected = corrected_real(raw, Correction(physics(inputs)), run.stream)
     return {
         title: unexplained(task.codec.decode(samples.values))
