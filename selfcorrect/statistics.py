@@ -79,11 +79,13 @@ def ratio_interval(numerator: ArrayLike, denominator: ArrayLike, confidence: flo
     """The ratio of two paired means, by Fieller (1954): every r for which numerator − r · denominator may average 0.
 
     Unlike a mean of ratios or of logarithms it accepts zeros in the numerator. Bounds are infinite where the
-    denominator itself cannot be told from zero.
+    denominator itself cannot be told from zero; over a denominator of zeros the estimate is infinite, 0 / 0 is NaN.
     """
     above, below = _per_seed(numerator), _per_seed(denominator)
     _check_paired(above, below)
-    count, estimate = len(above), float(above.mean() / below.mean())
+    count = len(above)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        estimate = float(above.mean() / below.mean())
     if count == 1:
         return Interval(estimate, math.nan, math.nan, 1, "single seed", confidence)
     covariance = np.cov(above, below) / count * stats.t.ppf((1 + confidence) / 2, count - 1) ** 2

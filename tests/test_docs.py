@@ -151,19 +151,3 @@ def test_a_claim_is_judged_by_where_its_interval_lies(way: str, than: str | None
     assert claims.judged(claim, summary)[1] == verdict
     stays = claims.Claim("source", "words", "where", "run", "dct-mlp", "steady", "recall", "stays")
     assert claims.judged(stays, run_of({"steady": [0.98, 0.99, 0.97]}))[1] == "reproduced"
-
-
-def test_what_correction_is_worth_is_read_off_the_uncorrected_loops() -> None:
-    """Uncorrected, recall is .2, .4, .6; corrected it is .4 at n = 100: worth as much as 2 n."""
-    claims = tool("claims")
-    seeds = np.array([-1e-6, 0.0, 1e-6])
-    runs = {
-        n: run_of({"plain": list(recall + seeds), "corrected": list(better + seeds)})
-        for n, recall, better in ((100, 0.2, 0.4), (200, 0.4, 0.5), (400, 0.6, 0.7))
-    }
-    told = claims.worth(runs, "corrected", "plain", "recall")
-    assert told == ["2.0 [2.0 … 2.0]", "1.4 [1.4 … 1.4]", "> 1 [> 1 … > 1]"]
-    assert (
-        claims.worth(dict(zip(runs, reversed(runs.values()), strict=True)), "corrected", "plain", "recall")
-        == ["no rate"] * 3
-    )

@@ -5,10 +5,9 @@
 
 A page asks for a table by `<!-- results: NAME DENOISER -->`, which ends at `<!-- end of results -->`; what stands
 between is replaced. Keys of quantities after the denoiser choose columns, names of data policies choose rows; the one
-key `defences` asks for the table of defences instead. `<!-- claims -->` asks for the table of published claims,
-`<!-- worth -->` for what correction is worth in real data: see `claims.py`. Figures are written for every summary and
-denoiser, docs/pictures/results/NAME-DENOISER.svg, and by synthetic ratio, where a summary has some;
-docs/pictures/modes.svg from the summary `modes`.
+key `defences` asks for the table of defences instead. `<!-- claims -->` asks for the table of published claims.
+Figures are written for every summary and denoiser, docs/pictures/results/NAME-DENOISER.svg, and by synthetic ratio,
+where a summary has some; docs/pictures/modes.svg from the summary `modes`.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from claims import CLAIMS, claims_table, worth_table
+from claims import CLAIMS, claims_table
 
 from selfcorrect.experiments.motion.arms import BASELINE, Arm
 from selfcorrect.experiments.motion.descent import defences_table
@@ -47,7 +46,7 @@ FREE = ("--out", "--workers", "--keep", "--wandb", "--runner")
 """Options, each with a value, that change no result."""
 
 MARKED = re.compile(r"<!-- results: (\S+) (\S+)((?: \w+)*) -->\n.*?<!-- end of results -->", re.DOTALL)
-COMPARED = re.compile(r"<!-- (claims|worth) -->\n.*?<!-- end of \1 -->", re.DOTALL)
+CLAIMED = re.compile(r"<!-- claims -->\n.*?<!-- end of claims -->", re.DOTALL)
 
 
 def filled(page: str, summaries: Mapping[str, Summary]) -> str:
@@ -60,12 +59,10 @@ def filled(page: str, summaries: Mapping[str, Summary]) -> str:
         asked = f"<!-- results: {name} {denoiser}{keys} -->"
         return f"{asked}\n\n{body}\n\n{caption(summaries[name])}\n\n<!-- end of results -->"
 
-    def compared(match: re.Match[str]) -> str:
-        kind = match.group(1)
-        body = "\n".join(claims_table(CLAIMS, summaries) if kind == "claims" else worth_table(summaries))
-        return f"<!-- {kind} -->\n\n{body}\n\n<!-- end of {kind} -->"
+    def claimed(match: re.Match[str]) -> str:
+        return "\n".join(["<!-- claims -->", "", *claims_table(CLAIMS, summaries), "", "<!-- end of claims -->"])
 
-    return COMPARED.sub(compared, MARKED.sub(made, page))
+    return CLAIMED.sub(claimed, MARKED.sub(made, page))
 
 
 def table(summary: Summary, denoiser: str, keys: Sequence[str] = ()) -> Iterator[str]:

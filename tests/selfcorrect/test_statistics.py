@@ -85,6 +85,8 @@ def test_fieller_covers_the_true_ratio(generator: np.random.Generator) -> None:
 
 def test_fieller_is_unbounded_when_the_denominator_may_be_zero() -> None:
     assert ratio_interval([1.0, 2.0, 3.0], [-1.0, 0.1, 1.0]).high == math.inf
+    assert ratio_interval([1.0, 2.0], [0.0, 0.0]).estimate == math.inf
+    assert math.isnan(ratio_interval([0.0], [0.0]).estimate)
 
 
 def test_band_is_the_mean_interval_of_every_generation(generator: np.random.Generator) -> None:
