@@ -84,6 +84,12 @@ CLAIMS = (
         for model, summary, denoiser in runs
     ),
     *(
+        Claim(_MORPH, f"{_ROUNDS}, {output}", f"{model}, other people, n = 128, fully synthetic, generation 3",
+              "rounds", denoiser, "replace+physics", quantity, "falls")
+        for model, denoiser in (("smooth", "dct-mlp"), ("jittery", "patch-mixer"))
+        for output, quantity in (("raw output", "fid_kinematic"), ("corrected output", "corrected_fid_kinematic"))
+    ),
+    *(
         Claim(_GILLMAN, words, f"smooth, other people, n = {n}, λ = {ratio}", summary, "dct-mlp",
               f"augment-{ratio}+{corrector}", "fid_kinematic", way, than and f"augment-{ratio}+{than}")
         for words, corrector, way, than in (
