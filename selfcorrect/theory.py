@@ -38,7 +38,7 @@ def contraction_bound(ratio: float, strength: float = 0.0, condition: float = 1.
 
 def is_guaranteed_stable(ratio: float, strength: float = 0.0, condition: float = 1.0) -> bool:
     """Whether λκ < (1 + γ) / (2 + γ), the sufficient condition of Gillman et al. 2024 (for γ = 0 Bertrand et al.)."""
-    return contraction_bound(ratio, strength, condition) < 1
+    return _at_least_zero("ratio", ratio) < guaranteed_ratio(strength, condition)
 
 
 def guaranteed_ratio(strength: float = 0.0, condition: float = 1.0) -> float:

@@ -113,7 +113,7 @@ def claims_table(claims: Sequence[Claim], summaries: Mapping[str, Summary]) -> I
 def judged(claim: Claim, summary: Summary) -> tuple[str, str]:
     """What was measured, in words, and the verdict."""
     arms = {curves.name: curves for curves in summary.arms[claim.denoiser]}
-    values = arms[claim.arm].values[claim.quantity][:, claim.generation]
+    values = _at(arms[claim.arm], claim)
     before = _first(arms[claim.arm], claim.quantity) if claim.than is None else _at(arms[claim.than], claim)
     change, quantity = mean_interval(values - before), quantity_of(claim.quantity)
     bound = MARGIN * float(before.mean())
@@ -137,4 +137,5 @@ def _first(curves: ArmCurves, key: str) -> np.ndarray:
 
 
 def _at(curves: ArmCurves, claim: Claim) -> np.ndarray:
+    """(S,) values of the claim's generation."""
     return curves.values[claim.quantity][:, claim.generation]

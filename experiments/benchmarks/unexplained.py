@@ -22,6 +22,7 @@ from tqdm import tqdm
 from selfcorrect.correction import Correction
 from selfcorrect.experiments.motion.arms import Arm
 from selfcorrect.experiments.motion.correctors import MODEL_WORLD, CorrectorInputs, physics
+from selfcorrect.experiments.motion.models import trained_model
 from selfcorrect.experiments.motion.presets import settings_of
 from selfcorrect.experiments.motion.quantities import EXPLAINED
 from selfcorrect.experiments.motion.references import CORRECTED_REAL, REAL
@@ -34,7 +35,6 @@ from selfcorrect.loop import corrected_real
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.policy import sampling_labels
 from selfcorrect.simulators.checks import missing_bodyweights
-from selfcorrect.storage.folder_store import FolderReader
 
 UNSUPPORTED_BODYWEIGHTS = 0.5
 """A frame is unsupported in which more than this of the force is missing that bears the body."""
@@ -60,10 +60,8 @@ def unexplained(motions: MotionBatch) -> dict[str, float]:
 
 
 def of_arm(run: SeedRun, task: MotionTask, arm: Arm, count: int) -> dict[str, float]:
-    """Those of samples of an arm's last model, drawn as its loop draws them."""
-    reader = FolderReader(run.arm_folder(arm))
-    model = task.task.model.load_state(reader.state(reader.latest))
-    model = replace(model, config=arm.sampled(model.config))  # type: ignore[type-var]
+    """Those of raw samples of an arm's last model, as they are judged."""
+    model = trained_model(task, arm, run.arm_folder(arm), run.settings.generations)
     stream = run.stream.child("unexplained")
     labels = sampling_labels(task.task.real.labels, count, stream.child("label"))
     return unexplained(task.codec.decode(model.sample(labels, stream.child("sample"))))

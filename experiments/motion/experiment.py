@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from torch import Tensor
 
@@ -16,6 +15,7 @@ from selfcorrect.experiments.defences import DefenceInputs, defended
 from selfcorrect.experiments.jobs import Job, require_runner, run_jobs
 from selfcorrect.experiments.motion.arms import Arm
 from selfcorrect.experiments.motion.correctors import CorrectorInputs, build_corrector
+from selfcorrect.experiments.motion.models import sampled_task
 from selfcorrect.experiments.motion.presets import MotionSettings
 from selfcorrect.experiments.motion.references import write_references
 from selfcorrect.experiments.motion.report import write_report
@@ -24,7 +24,7 @@ from selfcorrect.experiments.motion.task import MotionTask, motion_data, motion_
 from selfcorrect.experiments.progress_bars import Progress
 from selfcorrect.experiments.where import Where
 from selfcorrect.loop import Plan, Task, run_loop, train_first_generation
-from selfcorrect.models.diffusion.model import MotionDiffusion, choose_device
+from selfcorrect.models.diffusion.model import choose_device
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.policy import parse_policy, reads_past
@@ -119,10 +119,7 @@ def run_arm(run: SeedRun, arm: Arm, progress: Progress) -> None:
 def arm_plan(run: SeedRun, arm: Arm, task: MotionTask, first: FolderReader, progress: Progress) -> tuple[Task, Plan]:
     """The loop's task and plan for an arm."""
     inputs = _inputs(run, task, task.task.model.load_state(first.state(0)), progress)
-    model = cast(MotionDiffusion, task.task.model)
-    config = arm.sampled(model.config)
-    model = replace(model, config=config, on_sampling_step=lambda done: progress("sample", done, config.sampling_steps))
-    loop_task = replace(task.task, model=model)
+    loop_task = sampled_task(task, arm, progress)
     corrector = build_corrector(arm.corrector, inputs)
     plan = Plan(
         policy=parse_policy(arm.policy, task.fresh_source),

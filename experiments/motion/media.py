@@ -11,13 +11,13 @@ import torch
 from selfcorrect.datasets.files.bvh import clip_of, write_bvh
 from selfcorrect.experiments.motion.arms import BASELINE, Arm
 from selfcorrect.experiments.motion.correctors import MODEL_TRACKER, MODEL_WORLD
+from selfcorrect.experiments.motion.models import trained_model
 from selfcorrect.experiments.motion.presets import MotionSettings
 from selfcorrect.experiments.motion.seed_runs import SeedRun, seed_runs
 from selfcorrect.experiments.motion.task import MotionTask, motion_task
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.drawing import Panel, animate, save_animation
 from selfcorrect.simulators.corrector import PhysicsCorrector
-from selfcorrect.storage.folder_store import FolderReader
 
 SHOWN = 6
 """Motions in a video, one label each."""
@@ -59,9 +59,11 @@ def _shown_labels(task: MotionTask) -> torch.Tensor:
     return torch.linspace(0, count - 1, min(SHOWN, count)).round().long()
 
 
-def _motions(run: SeedRun, task: MotionTask, labels: torch.Tensor, folder: Path, generation: int) -> list[Motion]:
+def _motions(
+    run: SeedRun, task: MotionTask, labels: torch.Tensor, arm: Arm, generation: int, folder: Path
+) -> list[Motion]:
     """What the model of a generation makes of fixed labels and fixed noise."""
-    model = task.task.model.load_state(FolderReader(folder).state(generation))
+    model = trained_model(task, arm, folder, generation)
     batch: MotionBatch = task.codec.decode(model.sample(labels, run.stream.child("media")))
     return [batch[index] for index in range(len(batch))]
 
@@ -69,7 +71,7 @@ def _motions(run: SeedRun, task: MotionTask, labels: torch.Tensor, folder: Path,
 def _samples_clip(
     run: SeedRun, task: MotionTask, labels: torch.Tensor, arm: Arm, generation: int, folder: Path
 ) -> Clip:
-    motions = _motions(run, task, labels, folder, generation)
+    motions = _motions(run, task, labels, arm, generation, folder)
     title = "all arms start here" if generation == 0 else arm.label
     name = "generation-0" if generation == 0 else f"{arm.name}-generation-{generation}"
     path = _media_folder(run) / f"{name}.mp4"
@@ -83,7 +85,7 @@ def _samples_clip(
 
 def _correction_clip(run: SeedRun, task: MotionTask, labels: torch.Tensor) -> Clip:
     """Samples of generation 0 beside what physics makes of them."""
-    before = _motions(run, task, labels, run.first_folder, 0)
+    before = _motions(run, task, labels, BASELINE, 0, run.first_folder)
     after = PhysicsCorrector(MODEL_TRACKER, MODEL_WORLD)(before)
     panels = []
     for motion, correction, text in zip(before, after, _names(task, labels), strict=True):
