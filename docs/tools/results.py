@@ -104,7 +104,7 @@ def caption(summary: Summary) -> str:
     return (
         f"*{summary.seeds} seeds, {settings['real_count']} training windows; mean ± half of the 95 % interval, in "
         "brackets the paired change against the arm without correction and defence. "
-        f"`{summary.command}`, {made['core_hours']:.1f} core-hours on {made['processor']} ({made['cores']} cores), "
+        f"`{summary.command}`, {made['core_hours']:.2g} core-hours on {made['processor']} ({made['cores']} cores), "
         f"{made['date']}.*"
     )
 
