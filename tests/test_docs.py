@@ -151,3 +151,16 @@ def test_a_claim_is_judged_by_where_its_interval_lies(way: str, than: str | None
     assert claims.judged(claim, summary)[1] == verdict
     stays = claims.Claim("source", "words", "where", "run", "dct-mlp", "steady", "recall", "stays")
     assert claims.judged(stays, run_of({"steady": [0.98, 0.99, 0.97]}))[1] == "reproduced"
+
+
+def test_a_correction_is_worth_the_real_samples_that_do_not_reach_it() -> None:
+    worth = tool("worth").worth
+    arms = run_of({
+        "corrected": [0.6, 0.62, 0.61], "poor": [0.4, 0.41, 0.42], "rich": [0.5, 0.52, 0.5], "noisy": [0.1, 0.9, 0.3],
+    }).arms["dct-mlp"]  # fmt: skip
+    corrected, poor, rich, noisy = arms
+    assert worth(64, corrected, {64: poor, 128: rich}, "recall") == "2 × or more"
+    assert worth(64, corrected, {64: poor, 128: rich, 512: noisy}, "recall") == "2 ×"
+    assert worth(128, corrected, {64: poor, 128: rich, 512: noisy}, "recall") == "1 ×"
+    assert worth(64, corrected, {64: noisy, 128: poor}, "recall") == "nothing"
+    assert worth(64, poor, {64: corrected}, "recall") == "nothing"

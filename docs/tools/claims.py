@@ -42,11 +42,14 @@ class Claim:
     """The last one by default."""
 
 
-SIZES = {64: "n64", 128: "n128", 256: "n256", 1024: "n1024"}
-"""n → summary of the comparison by the number of real windows."""
+SIZES = {
+    "dct-mlp": {64: "n64", 128: "n128", 256: "n256", 1024: "n1024"},
+    "patch-mixer": {n: f"n{n}-jittery" for n in (64, 128, 256, 512)},
+}
+"""Denoiser → n → summary of the comparison by the number of real windows."""
 
 _SMOOTH = ("smooth, other people", "full-smooth", "dct-mlp")
-_JITTERY = ("jittery, PyBullet's motions", "demo", "patch-mixer")
+_DEMO = ("jittery, PyBullet's motions", "demo", "patch-mixer")
 """Model and motions in words, the summary, the denoiser."""
 
 _LOST, _DRIFTS = "diversity is lost where all is replaced", "uncorrected, the loop drifts"
@@ -59,27 +62,27 @@ CLAIMS = (
         Claim(source, words, f"{model}, {where}", summary, denoiser, arm, quantity, way, than, generation)
         for source, words, where, arm, quantity, way, than, generation, runs in (
             ("Shumailov et al. 2024", _LOST, "fully synthetic",
-             "replace+none", "recall", "falls", None, -1, (_SMOOTH, _JITTERY)),
+             "replace+none", "recall", "falls", None, -1, (_SMOOTH, _DEMO)),
             ("Gerstgrasser et al. 2024", "accumulated data keep it", "accumulated",
              "accumulate-1+none", "recall", "stays", None, -1, (_SMOOTH,)),
             ("Bertrand et al. 2024", "enough real data keep it", "λ = 1",
-             "augment-1+none", "recall", "stays", None, -1, (_SMOOTH, _JITTERY)),
+             "augment-1+none", "recall", "stays", None, -1, (_SMOOTH, _DEMO)),
             (_GILLMAN, _DRIFTS, "λ = 1",
-             "augment-1+none", "fid_kinematic", "rises", None, -1, (_SMOOTH, _JITTERY)),
+             "augment-1+none", "fid_kinematic", "rises", None, -1, (_SMOOTH, _DEMO)),
             (_GILLMAN, _STAYS, "λ = 1",
-             "augment-1+physics", "fid_kinematic", "stays", None, -1, (_SMOOTH, _JITTERY)),
+             "augment-1+physics", "fid_kinematic", "stays", None, -1, (_SMOOTH, _DEMO)),
             (_GILLMAN, _BETTER, "λ = 1",
-             "augment-1+physics", "fid_kinematic", "falls", "augment-1+none", -1, (_SMOOTH, _JITTERY)),
+             "augment-1+physics", "fid_kinematic", "falls", "augment-1+none", -1, (_SMOOTH, _DEMO)),
             (_GILLMAN, _BETTER, "fully synthetic",
-             "replace+physics", "fid_kinematic", "falls", "replace+none", -1, (_SMOOTH, _JITTERY)),
+             "replace+physics", "fid_kinematic", "falls", "replace+none", -1, (_SMOOTH, _DEMO)),
             (_MORPH, _ROUNDS, "fully synthetic, generation 3",
-             "replace+physics", "fid_kinematic", "falls", None, 3, (_SMOOTH, _JITTERY)),
+             "replace+physics", "fid_kinematic", "falls", None, 3, (_SMOOTH, _DEMO)),
             (_MORPH, "and what the paper does not tell: diversity stays", "fully synthetic, generation 3",
-             "replace+physics", "recall", "stays", None, 3, (_SMOOTH, _JITTERY)),
+             "replace+physics", "recall", "stays", None, 3, (_SMOOTH, _DEMO)),
             (_MORPH, "sinking into the floor goes", "fully synthetic, generation 3",
-             "replace+physics", "penetration_mm", "falls", None, 3, (_SMOOTH, _JITTERY)),
+             "replace+physics", "penetration_mm", "falls", None, 3, (_SMOOTH, _DEMO)),
             ("Cai et al. 2025 (LSF)", "correction alone loses diversity too", "fully synthetic",
-             "replace+physics", "recall", "falls", None, -1, (_SMOOTH, _JITTERY)),
+             "replace+physics", "recall", "falls", None, -1, (_SMOOTH, _DEMO)),
         )
         for model, summary, denoiser in runs
     ),
@@ -90,24 +93,29 @@ CLAIMS = (
         for output, quantity in (("raw output", "fid_kinematic"), ("corrected output", "corrected_fid_kinematic"))
     ),
     *(
-        Claim(_GILLMAN, words, f"smooth, other people, n = {n}, λ = {ratio}", summary, "dct-mlp",
+        Claim(_GILLMAN, words, f"{model}, other people, n = {n}, λ = {ratio}", summary, denoiser,
               f"augment-{ratio}+{corrector}", "fid_kinematic", way, than and f"augment-{ratio}+{than}")
         for words, corrector, way, than in (
             (_DRIFTS, "none", "rises", None), (_STAYS, "physics", "stays", None), (_BETTER, "physics", "falls", "none"),
         )
-        for n, summary in SIZES.items()
-        for ratio in ("0.25", "1")
+        for model, denoiser, ratios in (("smooth", "dct-mlp", ("0.25", "1")), ("jittery", "patch-mixer", ("1",)))
+        for n, summary in SIZES[denoiser].items()
+        for ratio in ratios
     ),
 )  # fmt: skip
 
 
 def claims_table(claims: Sequence[Claim], summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Lines of a table, a row per claim."""
+    """Lines of a table, a row per claim; the same words elsewhere follow each other, and stand once."""
     yield "| Source | Claim | Where | Measured | |"
     yield "| --- | --- | --- | --- | --- |"
+    alike: dict[str, list[Claim]] = {}
     for claim in claims:
-        measured, verdict = judged(claim, summaries[claim.summary])
-        yield f"| {claim.source} | {claim.words} | {claim.where} | {measured} | {verdict} |"
+        alike.setdefault(f"{claim.source} | {claim.words}", []).append(claim)
+    for words, group in alike.items():
+        for said, claim in zip((words, *[" | "] * len(group)), group, strict=False):
+            measured, verdict = judged(claim, summaries[claim.summary])
+            yield f"| {said} | {claim.where} | {measured} | {verdict} |"
 
 
 def judged(claim: Claim, summary: Summary) -> tuple[str, str]:

@@ -5,7 +5,8 @@
 
 A page asks for a table by `<!-- results: NAME DENOISER -->`, which ends at `<!-- end of results -->`; what stands
 between is replaced. Keys of quantities after the denoiser choose columns, names of data policies choose rows; the one
-key `defences` asks for the table of defences instead. `<!-- claims -->` asks for the table of published claims.
+key `defences` asks for the table of defences instead. `<!-- claims -->` asks for the table of published claims,
+`<!-- worth -->` for that of how many real samples correction is worth.
 Figures are written for every summary and denoiser, docs/pictures/results/NAME-DENOISER.svg, and by synthetic ratio,
 where a summary has some; docs/pictures/modes.svg from the summary `modes`.
 """
@@ -23,6 +24,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 from claims import CLAIMS, claims_table
+from worth import worth_table
 
 from selfcorrect.experiments.motion.arms import BASELINE, Arm
 from selfcorrect.experiments.motion.descent import defences_table
@@ -46,7 +48,7 @@ FREE = ("--out", "--workers", "--keep", "--wandb", "--runner")
 """Options, each with a value, that change no result."""
 
 MARKED = re.compile(r"<!-- results: (\S+) (\S+)((?: \w+)*) -->\n.*?<!-- end of results -->", re.DOTALL)
-CLAIMED = re.compile(r"<!-- claims -->\n.*?<!-- end of claims -->", re.DOTALL)
+WHOLE = re.compile(r"<!-- (claims|worth) -->\n.*?<!-- end of \1 -->", re.DOTALL)
 
 
 def filled(page: str, summaries: Mapping[str, Summary]) -> str:
@@ -59,10 +61,12 @@ def filled(page: str, summaries: Mapping[str, Summary]) -> str:
         asked = f"<!-- results: {name} {denoiser}{keys} -->"
         return f"{asked}\n\n{body}\n\n{caption(summaries[name])}\n\n<!-- end of results -->"
 
-    def claimed(match: re.Match[str]) -> str:
-        return "\n".join(["<!-- claims -->", "", *claims_table(CLAIMS, summaries), "", "<!-- end of claims -->"])
+    def whole(match: re.Match[str]) -> str:
+        (name,) = match.groups()
+        lines = claims_table(CLAIMS, summaries) if name == "claims" else worth_table(summaries)
+        return "\n".join([f"<!-- {name} -->", "", *lines, "", f"<!-- end of {name} -->"])
 
-    return CLAIMED.sub(claimed, MARKED.sub(made, page))
+    return WHOLE.sub(whole, MARKED.sub(made, page))
 
 
 def table(summary: Summary, denoiser: str, keys: Sequence[str] = ()) -> Iterator[str]:
