@@ -153,6 +153,36 @@ def test_a_claim_is_judged_by_where_its_interval_lies(way: str, than: str | None
     assert claims.judged(stays, run_of({"steady": [0.98, 0.99, 0.97]}))[1] == "reproduced"
 
 
+def test_the_same_claim_stands_once_with_a_row_for_each_place() -> None:
+    claims = tool("claims")
+    summary = run_of({"arm": [0.5, 0.52, 0.51]})
+    made = [
+        claims.Claim("who", words, where, "run", "dct-mlp", "arm", "recall", "falls")
+        for words, where in (("it falls", "here"), ("other", "here"), ("it falls", "there"))
+    ]
+    rows = [line.split(" (")[0] for line in claims.claims_table(made, {"run": summary})][2:]
+    assert rows == [
+        "| who | it falls | here | Recall 1.00 → 0.51",
+        "|  |  | there | Recall 1.00 → 0.51",
+        "| who | other | here | Recall 1.00 → 0.51",
+    ]
+
+
+def test_rivals_are_compared_with_physics_of_their_own_policy() -> None:
+    results = tool("results")
+    arms = [Arm(policy, corrector) for policy in ("augment:1", "replace") for corrector in ("none", "physics")]
+    curves = tuple(
+        ArmCurves(arm.name, "", arm.title, {"penetration_mm": np.full((3, 2), last)})
+        for arm, last in zip((BASELINE, *arms), (9.0, 4.0, 3.0, 7.0, 2.0), strict=True)
+    )
+    comparison = {"denoiser": "dct-mlp", "arms": [asdict(arm) for arm in (BASELINE, *arms)]}
+    summary = Summary("", {}, {"comparisons": [comparison], "generations": 1, "seeds": 3}, {"dct-mlp": curves}, {})
+    assert list(results.rivals(summary, "dct-mlp"))[2:] == [
+        "| λ = 1, uncorrected | −1.0 ± 0.0 |",
+        "| fully synthetic, uncorrected | −5.0 ± 0.0 |",
+    ]
+
+
 def test_a_correction_is_worth_the_real_samples_that_do_not_reach_it() -> None:
     worth = tool("worth").worth
     arms = run_of({

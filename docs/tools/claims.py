@@ -114,9 +114,9 @@ def claims_table(claims: Sequence[Claim], summaries: Mapping[str, Summary]) -> I
     for claim in claims:
         alike.setdefault(f"{claim.source} | {claim.words}", []).append(claim)
     for words, group in alike.items():
-        for said, claim in zip((words, *[" | "] * len(group)), group, strict=False):
+        for row, claim in enumerate(group):
             measured, verdict = judged(claim, summaries[claim.summary])
-            yield f"| {said} | {claim.where} | {measured} | {verdict} |"
+            yield f"| {' | ' if row else words} | {claim.where} | {measured} | {verdict} |"
 
 
 def judged(claim: Claim, summary: Summary) -> tuple[str, str]:

@@ -5,10 +5,10 @@
 
 A page asks for a table by `<!-- results: NAME DENOISER -->`, which ends at `<!-- end of results -->`; what stands
 between is replaced. Keys of quantities after the denoiser choose columns, names of data policies choose rows; the one
-key `defences` asks for the table of defences instead. `<!-- claims -->` asks for the table of published claims,
-`<!-- worth -->` for that of how many real samples correction is worth.
-Figures are written for every summary and denoiser, docs/pictures/results/NAME-DENOISER.svg, and by synthetic ratio,
-where a summary has some; docs/pictures/modes.svg from the summary `modes`.
+key `defences` asks for the table of defences instead, `rivals` for what physics is ahead of others by.
+`<!-- claims -->` asks for the table of published claims, `<!-- worth -->` for that of how many real samples correction
+is worth. Figures are written for every summary and denoiser, docs/pictures/results/NAME-DENOISER.svg, and by synthetic
+ratio, where a summary has some; docs/pictures/modes.svg from the summary `modes`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from selfcorrect.experiments.reporting.figures import curve_grid, end_points, lo
 from selfcorrect.experiments.reporting.results import ArmCurves, Quantity
 from selfcorrect.experiments.reporting.summary import Summary, read_summary, write_summary
 from selfcorrect.policy_table import POLICIES
-from selfcorrect.statistics import half_life_interval, mean_interval
+from selfcorrect.statistics import Interval, half_life_interval, mean_interval
 
 ROOT = Path(__file__).resolve().parents[2]
 SUMMARIES = ROOT / "docs" / "results"
@@ -43,6 +43,7 @@ PICTURES = ROOT / "docs" / "pictures" / "results"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "modes.md")
 
 TOLD = ("fid_kinematic", "recall", "coverage", "penetration_mm", "skate_m_s", "jerk_m_s3")
+COMPARED = ("fid_kinematic", "recall", "penetration_mm", "float_mm", "jerk_m_s3", "unsupported_percent")
 DRAWN = ("fid_kinematic", "recall", "coverage", "penetration_mm")
 FREE = ("--out", "--workers", "--keep", "--wandb", "--runner")
 """Options, each with a value, that change no result."""
@@ -56,7 +57,8 @@ def filled(page: str, summaries: Mapping[str, Summary]) -> str:
 
     def made(match: re.Match[str]) -> str:
         name, denoiser, keys = match.groups()
-        made_by = defences if keys.split() == ["defences"] else partial(table, keys=keys.split())
+        others = {"defences": defences, "rivals": rivals}
+        made_by = others.get(keys.strip()) or partial(table, keys=keys.split())
         body = "\n".join(made_by(summaries[name], denoiser))
         asked = f"<!-- results: {name} {denoiser}{keys} -->"
         return f"{asked}\n\n{body}\n\n{caption(summaries[name])}\n\n<!-- end of results -->"
@@ -100,6 +102,20 @@ def defences(summary: Summary, denoiser: str) -> Iterator[str]:
     for row in told.rows[1:]:
         cells = [f"{cell.value} [{cell.interval}]" if cell.interval else cell.value for cell in row.cells]
         yield f"| {row.title} | " + " | ".join(cells) + " |"
+
+
+def rivals(summary: Summary, denoiser: str) -> Iterator[str]:
+    """Lines of a table: at the last generation physics minus each arm of the same data policy, by seed."""
+    arms = {arm: curves for arm, curves, _ in _arms(summary, denoiser)}
+    quantities = [quantity for quantity in map(quantity_of, COMPARED) if quantity.key in arms[BASELINE].values]
+    yield "| physics minus | " + " | ".join(quantity.title for quantity in quantities) + " |"
+    yield "| --- |" + " --- |" * len(quantities)
+    for arm, curves in arms.items():
+        if arm in (BASELINE, physics := Arm(arm.policy, "physics")) or physics not in arms:
+            continue
+        changes = [mean_interval(arms[physics].last(each.key) - curves.last(each.key)) for each in quantities]
+        cells = [_signed(change, each.digits) for change, each in zip(changes, quantities, strict=True)]
+        yield f"| {arm.label} | " + " | ".join(cells) + " |"
 
 
 def caption(summary: Summary) -> str:
@@ -172,8 +188,12 @@ def _cell(curves: ArmCurves, plain: ArmCurves | None, quantity: Quantity) -> str
     if plain is None or quantity.key not in plain.values:
         return told
     change = mean_interval(curves.last(quantity.key) - plain.last(quantity.key))
-    signed = f"{change.estimate:+.{quantity.digits}f}".replace("-", "−")
-    return f"{told} ({signed}{_half_width(change.high - change.low, quantity.digits)})"
+    return f"{told} ({_signed(change, quantity.digits)})"
+
+
+def _signed(change: Interval, digits: int) -> str:
+    signed = f"{change.estimate:+.{digits}f}".replace("-", "−")
+    return f"{signed}{_half_width(change.high - change.low, digits)}"
 
 
 def _mean(values: np.ndarray, quantity: Quantity) -> str:

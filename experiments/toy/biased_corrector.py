@@ -18,6 +18,7 @@ from selfcorrect import theory
 from selfcorrect.correction import Correction
 from selfcorrect.corrector import Corrected, Corrector, verifier
 from selfcorrect.datasets.toy.draws import zipf
+from selfcorrect.estimation import estimate
 from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, agrees, below
 from selfcorrect.experiments.toy.running import Comparison, Curves, run_seeds
 from selfcorrect.loop import Candidate, Plan, Task
@@ -124,7 +125,7 @@ def _regression_checks(settings: BiasedCorrector, curves: Curves) -> list[Check]
     wrong = curves[f"belief off by {largest:g}"]
     first_step = ratio_interval(wrong["mean_weight"][:, 1] - 1 - largest, wrong["mean_weight"][:, 0] - 1 - largest)
     contraction = theory.verified_contraction(settings.radius, 1.0)
-    fitted = theory.estimate(np.abs(wrong["mean_weight"] - 1 - largest)).contraction
+    fitted = estimate(np.abs(wrong["mean_weight"] - 1 - largest)).contraction
     error = curves[f"belief off by {small:g}"]["error"]
     unverified = mean_interval(curves["no verifier"]["error"][:, -1])
     return [

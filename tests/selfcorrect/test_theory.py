@@ -224,39 +224,6 @@ def test_curation_drifts_to_the_maximiser_unless_real_data_are_kept() -> None:
     assert theory.curated_categories(probabilities, rewards, 0.5, 200)[-1, 0] > 0.2
 
 
-def test_estimate_recovers_a_known_contraction_floor_and_strength(generator) -> None:
-    steps = np.arange(30)
-    curve = np.sqrt(0.04 + (1 - 0.04) * 0.6 ** (2 * steps))
-    corrected = np.sqrt(0.04 + (1 - 0.04) * 0.3 ** (2 * steps))
-    noise = 1 + generator.normal(0, 0.01, (6, 30))
-    plain = theory.estimate(curve * noise, ratio=1.0)
-    assert plain.contraction is not None
-    assert plain.noise_floor is not None
-    assert plain.condition is not None
-    assert plain.contraction.low < 0.6 < plain.contraction.high
-    assert plain.noise_floor.estimate == pytest.approx(0.2, rel=0.02)
-    assert theory.contraction_bound(1.0, condition=plain.condition.estimate) == pytest.approx(
-        plain.contraction.estimate
-    )
-    strength = theory.estimate(corrected * noise, uncorrected=plain).strength
-    assert strength is not None
-    assert strength.estimate == pytest.approx(1.0, abs=0.1)
-
-
-@pytest.mark.parametrize(
-    ("curves", "reason"),
-    [
-        (np.ones((3, 3)), "at least 4 generations"),
-        (1 + 0.1 * np.random.default_rng(0).normal(size=(3, 20)), "no transient"),
-        (np.sqrt(1 + np.arange(20.0))[None].repeat(3, 0), "settle within the run"),
-    ],
-)
-def test_estimate_says_when_a_run_does_not_determine_anything(curves: np.ndarray, reason: str) -> None:
-    result = theory.estimate(curves)
-    assert result.contraction is None
-    assert reason in result.reason
-
-
 def test_negative_ratio_is_refused() -> None:
     with pytest.raises(ValueError, match="ratio must not be negative, got -1"):
         theory.contraction_bound(-1.0)
