@@ -193,4 +193,5 @@ def test_a_correction_is_worth_the_real_samples_that_do_not_reach_it() -> None:
     assert worth(64, corrected, {64: poor, 128: rich, 512: noisy}, "recall") == "2 ×"
     assert worth(128, corrected, {64: poor, 128: rich, 512: noisy}, "recall") == "1 ×"
     assert worth(64, corrected, {64: noisy, 128: poor}, "recall") == "nothing"
+    assert worth(128, corrected, {64: noisy, 128: poor}, "recall") == "1 × or more"
     assert worth(64, poor, {64: corrected}, "recall") == "nothing"
