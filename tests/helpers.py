@@ -1,9 +1,11 @@
-"""What tests of several folders use."""
+"""What tests of several files use."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,3 +57,14 @@ def lifting_off() -> Motion:
     root_m = np.tile([0.0, height_m, 0.0], (40, 1))
     root_m[30:, 1] += np.linspace(0.05, 1, 10)
     return Motion(skeleton, root_m, rotations, 30.0)
+
+
+def report_of(out: Path) -> dict[str, dict]:
+    """The motions of the report that `selfcorrect correct` left in a folder, by name."""
+    return {motion["name"]: motion for motion in json.loads((out / "report.json").read_text())["motions"]}
+
+
+def bytes_of(out: Path) -> dict[str, bytes]:
+    """All files of a folder but the lock, with their contents."""
+    files = [path for path in out.rglob("*") if path.is_file() and path.name != ".lock"]
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in files}

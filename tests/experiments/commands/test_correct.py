@@ -1,17 +1,11 @@
-"""`selfcorrect correct`: files and folders in, the same kind of files out, nothing lost, nothing half done."""
+"""`selfcorrect correct`: files and folders in, the same kind of files out, and a report on each motion."""
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import re
-import shutil
-import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,57 +14,21 @@ import imageio.v3 as imageio
 import numpy as np
 import pymotion.io.bvh as pymotion
 import pytest
+from helpers import bytes_of, report_of
 from pymotion.ops.skeleton import fk as pymotion_kinematics
-from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.files.bvh import read_bvh, write_bvh
 from selfcorrect.datasets.files.open import open_motion, save_motion
-from selfcorrect.errors import WorkerError
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands.correct import strength_of
-from selfcorrect.experiments.correction import batch, correct_file
 from selfcorrect.experiments.correction.correct_file import Settings
-from selfcorrect.experiments.jobs import Job, jobs_error
-from selfcorrect.experiments.progress_bars import silent
-from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.correction.pieces import correct_long
-from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.transforms import retime
-from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.corrector import PhysicsCorrector
 
 KINEMATIC = ["--kinematic"]
-
-
-@pytest.fixture
-def stepping() -> Motion:
-    """A body that steps in place for a second and a half, sunk into the floor by 6 cm."""
-    frames = np.linspace(0, 3 * np.pi, 45)
-    rotations = np.tile([0.0, 0, 0, 1], (45, 22, 1))
-    for side, phase in ((1, 0), (2, np.pi)):
-        swing = np.maximum(np.sin(frames + phase), 0)[:, None]
-        rotations[:, side] = Rotation.from_euler("x", -0.4 * swing).as_quat()
-        rotations[:, side + 3] = Rotation.from_euler("x", 0.8 * swing).as_quat()
-    skeleton = SMPL_BODY.average()
-    height_m = 0.025 - skeleton.offsets_m[[1, 4, 7, 10], 1].sum() - 0.06
-    return Motion(skeleton, np.tile([0.0, height_m, 0.0], (45, 1)), rotations, 30.0)
-
-
-@pytest.fixture
-def folder(stepping: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with `clips` in it: one file of each format, one of them below another folder."""
-    monkeypatch.chdir(tmp_path)
-    for name, kind in (("steps.bvh", "bvh"), ("deep/steps.npz", "amass"), ("rows.npy", "humanml3d"),
-                       ("deep/joints.npy", "joints")):  # fmt: skip
-        save_motion(tmp_path / "clips" / name, stepping, kind)
-    np.save(tmp_path / "clips" / "Mean.npy", np.zeros(263))
-    return tmp_path
-
-
-def report_of(out: Path) -> dict[str, dict]:
-    """The report's motions by name."""
-    return {motion["name"]: motion for motion in json.loads((out / "report.json").read_text())["motions"]}
 
 
 def test_scenes_are_told_on_the_command_line(folder):
@@ -108,12 +66,6 @@ def test_bodies_without_help_need_an_engine_that_gives_way(folder, capsys):
 def test_a_scene_needs_a_simulation(folder, capsys):
     assert main(["correct", "clips/steps.bvh", "--kinematic", "--scene.load-kg", "3"]) == 2
     assert "a scene needs a simulation" in capsys.readouterr().err
-
-
-def bytes_of(out: Path) -> dict[str, bytes]:
-    """All files but the lock, with their contents."""
-    files = [path for path in out.rglob("*") if path.is_file() and path.name != ".lock"]
-    return {path.relative_to(out).as_posix(): path.read_bytes() for path in files}
 
 
 def test_every_format_comes_back_as_itself(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -250,270 +202,6 @@ def test_the_other_engine_is_an_option(folder: Path, monkeypatch: pytest.MonkeyP
     assert "pip install 'selfcorrect[mujoco]'" in capsys.readouterr().err
 
 
-def test_a_second_run_does_what_is_missing_only(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = folder / "corrected"
-    command = ["correct", "clips", *KINEMATIC]
-    assert main(command) == 0
-    first, times = bytes_of(out), {path: path.stat().st_mtime_ns for path in out.rglob("*.bvh")}
-    (out / "deep" / "steps.npz").unlink()
-    (out / "rows.npy").write_bytes(b"half of a fi")
-    capsys.readouterr()
-    assert main(command) == 0
-    assert "2 of 4 motions are finished already with these settings" in capsys.readouterr().out
-    assert set(bytes_of(out)) == set(first)
-    for name in ("rows.npy", "steps.bvh", "report.json"):
-        assert bytes_of(out)[name] == first[name]
-    assert times == {path: path.stat().st_mtime_ns for path in out.rglob("*.bvh")}
-
-
-@pytest.mark.parametrize("change", ["settings", "input"])
-def test_what_was_made_otherwise_is_made_again(folder: Path, stepping: Motion, change: str) -> None:
-    assert main(["correct", "clips/steps.bvh", *KINEMATIC]) == 0
-    first = (folder / "corrected" / "steps.bvh").read_bytes()
-    if change == "input":
-        save_motion(folder / "clips" / "steps.bvh", stepping.frames(0, 30))
-    command = ["correct", "clips/steps.bvh", *(KINEMATIC if change == "input" else [])]
-    assert main(command) == 0
-    assert (folder / "corrected" / "steps.bvh").read_bytes() != first
-
-
-@pytest.mark.slow
-def test_results_do_not_depend_on_workers(folder: Path) -> None:
-    names = ["clips/steps.bvh", "clips/deep/joints.npy"]
-    assert main(["correct", *names, "-o", "one"]) == 0
-    assert main(["correct", *names, "-o", "two", "--workers", "2"]) == 0
-    assert bytes_of(folder / "one") == bytes_of(folder / "two")
-
-
-@pytest.mark.parametrize("engine", ["pybullet", "mujoco"])
-def test_files_that_are_corrected_together_have_the_bytes_of_each_alone(
-    folder: Path, stepping: Motion, engine: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Other lengths, another body, another frame rate, other formats, one that is rejected, one that is no motion."""
-    pytest.importorskip(engine)
-    tall = replace(stepping.skeleton, offsets_m=1.1 * stepping.skeleton.offsets_m)
-    thrown_m = np.linspace(0, 9, 45)[:, None] ** 2 * [0.0, 1.0, 0.0]
-    for name, motion in {
-        "short": stepping.frames(3, 30),
-        "tall": replace(stepping, skeleton=tall, root_m=1.1 * stepping.root_m),
-        "slow": replace(stepping, fps=24.0),
-        "thrown": replace(stepping, root_m=stepping.root_m + thrown_m),
-    }.items():
-        save_motion(folder / "clips" / f"{name}.bvh", motion)
-    (folder / "clips" / "torn.bvh").write_text("HIERARCHY")
-    options = ["--engine", engine, "--metres-per-unit", "0.01"]
-    assert main(["correct", "clips", "-o", "together", *options]) == 1
-    verdicts = {name: told["verdict"] for name, told in report_of(folder / "together").items()}
-    assert (verdicts.pop("thrown.bvh"), verdicts.pop("torn.bvh")) == ("rejected", "failed")
-    assert list(verdicts.values()) == ["accepted"] * 7
-    monkeypatch.setattr(batch, "FILES_TOGETHER", 1)
-    assert main(["correct", "clips", "-o", "alone", *options]) == 1
-    assert bytes_of(folder / "together") == bytes_of(folder / "alone")
-
-
-def test_a_motion_that_breaks_the_corrector_does_not_end_the_others(
-    folder: Path, stepping: Motion, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[int] = []
-
-    def corrector(motions: Sequence[Motion]) -> list[CorrectedMotion]:
-        seen.append(len(motions))
-        if any(len(motion) == 33 for motion in motions):
-            raise FloatingPointError("cannot work on 33 frames")
-        return KinematicCorrector()(motions)
-
-    save_motion(folder / "clips" / "odd.bvh", stepping.frames(0, 33))
-    monkeypatch.setattr(Settings, "corrector", lambda self, shape_kg=None: corrector)
-    assert main(["correct", "clips"]) == 1
-    told = report_of(folder / "corrected")
-    assert [name for name, motion in told.items() if motion["verdict"] == "accepted"] == [
-        "deep/joints.npy", "deep/steps.npz", "rows.npy", "steps.bvh"]  # fmt: skip
-    assert re.search("odd.bvh: .*cannot work on 33 frames", told["odd.bvh"]["reason"])
-    assert seen == [5, 1, 1, 1, 1, 1]
-
-
-def test_no_more_files_are_together_than_memory_is_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    together: list[int] = []
-
-    def corrector(motions: Sequence[Motion]) -> list[CorrectedMotion]:
-        together.append(len(motions))
-        return KinematicCorrector()(motions)
-
-    monkeypatch.setattr(Settings, "corrector", lambda self, shape_kg=None: corrector)
-    for frames, files, expected in ((100, 32, [2, 2]), (10, 32, [1, 1, 1, 1]), (1000, 3, [3, 1])):
-        monkeypatch.setattr(correct_file, "FRAMES_TOGETHER", frames)
-        monkeypatch.setattr(batch, "FILES_TOGETHER", files)
-        assert main(["correct", "clips", "-o", f"out{files}-{frames}"]) == 0
-        assert together == expected
-        together.clear()
-
-
-def test_a_file_that_kills_its_worker_takes_no_other_with_it(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """What a cluster does with jobs whose workers die again and again, acted."""
-
-    def run_jobs(jobs: Sequence[Job], *_: object, **__: object) -> None:
-        failed = {}
-        for job in jobs:
-            if any(task.name == "rows.npy" for task in job.arguments[0]):
-                failed[job.name] = WorkerError("a worker process died")
-            else:
-                job.function(*job.arguments, silent)
-        if failed:
-            raise jobs_error(failed, len(jobs), 3)
-
-    monkeypatch.setattr(batch, "run_jobs", run_jobs)
-    assert main(["correct", "clips", *KINEMATIC]) == 1
-    told = report_of(folder / "corrected")
-    assert {name: motion["verdict"] for name, motion in told.items()} == {
-        "deep/joints.npy": "accepted", "deep/steps.npz": "accepted", "rows.npy": "failed", "steps.bvh": "accepted"
-    }  # fmt: skip
-    assert "a worker process died" in told["rows.npy"]["reason"]
-    assert "now each file alone" in capsys.readouterr().out
-
-
-BAD = {
-    "truncated.bvh": (lambda text: text[: len(text) // 2], "expected 45 frames|finite numbers"),
-    "nan.bvh": (lambda text: re.sub(r"\n(\S+) (\S+ [^\n]*)\n$", r"\nnan \2\n", text), "in frame 44, got 'nan'"),
-    "counts.bvh": (lambda text: text.replace("CHANNELS 6", "CHANNELS 5"), "CHANNELS, their number"),
-    "backwards.bvh": (lambda text: re.sub("Frame Time: .*", "Frame Time: -0.03", text), "a positive number"),
-    "text.bvh": (lambda text: "Dear diary,\ntoday I walked.\n", "line 1"),
-    "chair.bvh": (lambda text: re.sub("(left|right)_(hip|knee|ankle)", r"\1 part of a chair \2",
-                                      re.sub(r"(\t+OFFSET).*", r"\1 0 10 0", text)),
-                  "no joint is recognised as left_hip, left_knee"),
-    "flat.bvh": (lambda text: re.sub(r"(JOINT left_knee\s*{\s*OFFSET).*", r"\1 0 0 0", text),
-                 "the bone from left_hip to left_knee has no length"),
-}  # fmt: skip
-
-
-def test_bad_files_get_a_sentence_each_and_the_others_go_on(
-    folder: Path, stepping: Motion, capsys: pytest.CaptureFixture[str]
-) -> None:
-    mixed = folder / "mixed"
-    save_motion(mixed / "good.bvh", stepping)
-    text = (mixed / "good.bvh").read_text()
-    for name, (spoil, _) in BAD.items():
-        assert spoil(text) != text
-        (mixed / name).write_text(spoil(text))
-    save_motion(mixed / "short.bvh", stepping.frames(0, 1))
-    (mixed / "torn.npz").write_bytes((folder / "clips" / "deep" / "steps.npz").read_bytes()[:500])
-    np.save(mixed / "pickled.npy", np.array([{}], dtype=object), allow_pickle=True)
-    np.save(mixed / "shape.npy", np.zeros((5, 21, 3)))
-    assert main(["correct", "mixed", *KINEMATIC]) == 1
-    told = capsys.readouterr().out
-    report = report_of(folder / "corrected")
-    for name, (_, sentence) in BAD.items():
-        assert re.search(sentence, report[name]["reason"])
-        assert report[name]["verdict"] == "failed"
-        assert str(Path("mixed") / name) in report[name]["reason"]
-    assert report["short.bvh"]["verdict"] == "rejected"
-    assert "too short: 1 frames" in report["short.bvh"]["reason"]
-    assert "cannot be read" in report["torn.npz"]["reason"]
-    assert "pickled" in report["pickled.npy"]["reason"]
-    assert "expected 22 joints" in report["shape.npy"]["reason"]
-    assert set(os.listdir(folder / "corrected")) == {"good.bvh", "report.json", ".records", ".lock"}
-    assert "1 of 12 motions corrected" in told
-    assert "not corrected (11): backwards.bvh, chair.bvh" in told
-    assert "Traceback" not in told
-
-
-def test_rejected_motions_are_passed_through_on_request(folder: Path, stepping: Motion) -> None:
-    save_motion(folder / "mixed" / "short.bvh", stepping.frames(0, 2))
-    save_motion(folder / "mixed" / "good.bvh", stepping)
-    assert main(["correct", "mixed", *KINEMATIC, "--keep-failed"]) == 1
-    kept = folder / "corrected" / "short.bvh"
-    assert kept.read_bytes() == (folder / "mixed" / "short.bvh").read_bytes()
-    assert report_of(folder / "corrected")["short.bvh"]["output"] == "original"
-    assert main(["correct", "mixed", *KINEMATIC]) == 1  # now without: the copy goes
-    assert not kept.exists()
-
-
-def test_a_motion_that_physics_cannot_follow_is_rejected_with_its_frame(folder: Path, stepping: Motion) -> None:
-    jump_m = np.where(np.arange(45) < 20, 0.0, 3.0)[:, None] * [0.0, 1.0, 0.0]
-    thrown = replace(stepping, root_m=stepping.root_m + jump_m * np.linspace(0, 4, 45)[:, None])
-    save_motion(folder / "thrown.bvh", thrown)
-    assert main(["correct", "thrown.bvh"]) == 1
-    motion = report_of(folder / "corrected")["thrown.bvh"]
-    assert motion["verdict"] == "rejected"
-    assert f"frame {motion['frame']}" in motion["reason"]
-    assert not (folder / "corrected" / "thrown.bvh").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["nowhere.bvh"], "nowhere.bvh: no such file or folder"),
-        (["empty"], "empty: no motion files (.bvh, .npz, .npy, "),
-        (["clips", "--strength", "brutal"], "must be one of faithful, balanced, physical, unaided or a number"),
-        (["clips", "--strength", "1.5"], "a number from 0 to 1, got '1.5'"),
-        (["clips", "--mass-kg", "-70"], "mass-kg must be from 1 to 1000, got -70"),
-        (["clips", "--mass-kg", "inf"], "mass-kg must be from 1 to 1000, got inf"),
-        (["clips", "--workers", "0"], "workers must be at least 1, got 0"),
-        (["clips", "--metres-per-unit", "-1"], "metres-per-unit must be a positive number from 1e-09 to 1e+06, got -1"),
-        (["clips", "--metres-per-unit", "1e308"], "metres-per-unit must be a positive number from 1e-09 to 1e+06"),
-        (["clips", "--fps", "1e308"], "fps must be a positive number from 0.01 to 100000, got 1e+308"),
-        (["clips", "--body-model", "file.txt"], "file.txt: expected a body model as .npz or .pkl"),
-        (["clips", "-o", "clips"], "an input would be overwritten"),
-        (["clips/steps.bvh", "-o", "clips"], "an input would be overwritten"),
-        (["clips/steps.bvh", "copy/steps.bvh"], "would both become corrected/steps.bvh"),
-        (["clips/steps.bvh", "-o", "copy"], "copy/steps.bvh: exists and was not written by this command"),
-        (["clips", "--report", "clips/steps.bvh"], "the report would overwrite a motion"),
-        (["clips", "--report", "clips"], "clips: the report is a file, this is a folder"),
-        (["clips/steps.bvh", "-o", "file.txt"], "cannot write to"),
-    ],
-)
-def test_bad_arguments_end_in_a_sentence_before_anything_is_written(
-    folder: Path, stepping: Motion, arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (folder / "empty").mkdir()
-    save_motion(folder / "copy" / "steps.bvh", stepping)
-    (folder / "file.txt").write_text("precious")
-    before = bytes_of(folder)
-    assert main(["correct", *arguments]) == 2
-    told = capsys.readouterr().err
-    assert sentence in told
-    assert "Traceback" not in told
-    assert bytes_of(folder) == before
-
-
-def test_a_full_disk_is_told_and_leaves_no_half_of_a_file(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def full(source: Path, target: Path) -> None:
-        Path(target).write_bytes(Path(source).read_bytes()[:100])
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as patch:
-        patch.setattr("shutil.copyfile", full)
-        assert main(["correct", "clips/steps.bvh", *KINEMATIC]) == 2
-    assert "corrected: No space left on device; what was committed before is intact" in capsys.readouterr().err
-    assert not list((folder / "corrected").glob("*.bvh"))
-    assert main(["correct", "clips/steps.bvh", *KINEMATIC]) == 0
-
-
-def test_nothing_readable_is_exit_code_2(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("notes.txt", "more.txt"):
-        (folder / name).write_text("no motion")
-    assert main(["correct", "notes.txt", "more.txt"]) == 2
-    captured = capsys.readouterr()
-    assert "motions are read from .bvh, .npz, .npy, " in captured.out
-    assert "none of the files could be read" in captured.err
-
-
-def test_the_output_folder_is_no_input(folder: Path) -> None:
-    assert main(["correct", ".", *KINEMATIC]) == 0
-    assert main(["correct", ".", *KINEMATIC]) == 0
-    assert set(report_of(folder / "corrected")) == {
-        "clips/steps.bvh", "clips/rows.npy", "clips/deep/steps.npz", "clips/deep/joints.npy"}  # fmt: skip
-
-
-def test_an_input_folder_may_lie_in_the_output_folder(folder: Path) -> None:
-    assert main(["correct", "clips/deep", "-o", ".", *KINEMATIC]) == 0
-    assert (folder / "steps.npz").is_file()
-    assert set(report_of(folder)) == {"steps.npz", "joints.npy"}
-
-
 def test_a_video_shows_before_and_after(folder: Path) -> None:
     assert main(["correct", "clips/steps.bvh", *KINEMATIC, "--video"]) == 0
     pictures = np.asarray(imageio.imread(folder / "corrected" / "steps.bvh.mp4"))
@@ -523,77 +211,6 @@ def test_a_video_shows_before_and_after(folder: Path) -> None:
     assert np.abs(left - right).max() > 100
     reds = [np.sum((half[..., 0] > 180) & (half[..., 1] < 70)) for half in (left, right)]
     assert reds[0] > 50 > reds[1]
-
-
-def test_a_report_may_go_to_a_device_which_stays_one(folder: Path) -> None:
-    os.mkfifo(folder / "pipe")
-    reader = os.open(folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    assert main(["correct", "clips/steps.bvh", *KINEMATIC, "--report", "pipe"]) == 0
-    assert json.loads(os.read(reader, 2**20))["motions"][0]["name"] == "steps.bvh"
-    os.close(reader)
-    assert (folder / "pipe").is_fifo()
-    assert main(["correct", "clips/steps.bvh", *KINEMATIC, "--report", "/dev/null"]) == 0
-    assert Path("/dev/null").is_char_device()
-
-
-def test_a_report_replaces_an_earlier_one_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for _ in range(2):
-        assert main(["correct", "clips/steps.bvh", *KINEMATIC, "--report", "told.json"]) == 0
-    (folder / "notes.json").write_text('{"my": "notes"}')
-    assert main(["correct", "clips/steps.bvh", *KINEMATIC, "--report", "notes.json"]) == 2
-    assert "notes.json: exists and is no report of this command" in capsys.readouterr().err
-    assert (folder / "notes.json").read_text() == '{"my": "notes"}'
-
-
-@pytest.mark.parametrize(
-    "name", [b"caf\xe9.bvh", b"x" * 251 + b".bvh", "λ".encode() * 125 + b".bvh", b"a\nb\x1b[2J.bvh"]
-)
-def test_names_that_are_no_text_or_long_are_names_like_others(folder: Path, name: bytes) -> None:
-    (folder / "odd").mkdir()
-    shutil.copyfile(folder / "clips" / "steps.bvh", os.path.join(os.fsencode(folder), b"odd", name))
-    shutil.copyfile(folder / "clips" / "steps.bvh", folder / "odd" / "plain.bvh")
-    for _ in range(2):
-        assert main(["correct", "odd", *KINEMATIC]) == 0
-    assert name in os.listdir(os.fsencode(folder / "corrected"))
-    assert set(report_of(folder / "corrected")) == {"plain.bvh", os.fsdecode(name)}
-
-
-def test_foreign_folders_that_look_like_leftovers_stay(folder: Path) -> None:
-    for place in ("corrected/.cache.tmp", "corrected/below/.x-12345678.tmp"):
-        (folder / place).mkdir(parents=True)
-        (folder / place / "precious").write_text("…")
-    assert main(["correct", "clips/steps.bvh", *KINEMATIC]) == 0
-    assert (folder / "corrected/.cache.tmp/precious").is_file()
-    assert (folder / "corrected/below/.x-12345678.tmp/precious").is_file()
-
-
-@pytest.mark.parametrize("words", [["correct", ""], ["data", "check", ""], ["motion", "--data", ""], [""]])
-def test_an_empty_word_stands_for_nothing(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(words) == 2
-    assert "an empty word on the command line" in capsys.readouterr().err
-
-
-@pytest.mark.slow
-def test_a_killed_run_leaves_whole_files_and_is_finished_by_the_next(folder: Path, stepping: Motion) -> None:
-    for index in range(12):
-        save_motion(folder / "many" / f"{index}.bvh", stepping)
-    command = [sys.executable, "-m", "selfcorrect.experiments.cli", "correct", "many", "--workers", "2"]
-    (folder / "temporary").mkdir()
-    environment = {**os.environ, "TMPDIR": str(folder / "temporary")}
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline and not list((folder / "corrected").glob("*.bvh")):
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    left = sorted((folder / "corrected").glob("*.bvh"))
-    assert left
-    assert all(len(read_bvh(path).motion) == 45 for path in left)
-    assert main(["correct", "many"]) == 0  # at once: the workers end with the program
-    assert len(list((folder / "corrected").glob("*.bvh"))) == 12
-    assert not list((folder / "corrected").rglob(".*.tmp"))
-    assert not list((folder / "temporary").iterdir())
-    assert len({path.read_bytes() for path in (folder / "corrected").glob("*.bvh")}) == 1
 
 
 def test_a_long_motion_has_no_seams(cmu: Path) -> None:

@@ -1,0 +1,177 @@
+"""`selfcorrect correct` on many files: each as if it were alone, and nothing done twice."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import bytes_of, report_of
+
+from selfcorrect.datasets.files.bvh import read_bvh
+from selfcorrect.datasets.files.open import save_motion
+from selfcorrect.errors import WorkerError
+from selfcorrect.experiments.cli import main
+from selfcorrect.experiments.correction import batch, correct_file
+from selfcorrect.experiments.correction.correct_file import Settings
+from selfcorrect.experiments.jobs import Job, jobs_error
+from selfcorrect.experiments.progress_bars import silent
+from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.motion import Motion
+from selfcorrect.simulators.corrector import KinematicCorrector
+
+KINEMATIC = ["--kinematic"]
+
+
+def test_a_second_run_does_what_is_missing_only(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = folder / "corrected"
+    command = ["correct", "clips", *KINEMATIC]
+    assert main(command) == 0
+    first, times = bytes_of(out), {path: path.stat().st_mtime_ns for path in out.rglob("*.bvh")}
+    (out / "deep" / "steps.npz").unlink()
+    (out / "rows.npy").write_bytes(b"half of a fi")
+    capsys.readouterr()
+    assert main(command) == 0
+    assert "2 of 4 motions are finished already with these settings" in capsys.readouterr().out
+    assert set(bytes_of(out)) == set(first)
+    for name in ("rows.npy", "steps.bvh", "report.json"):
+        assert bytes_of(out)[name] == first[name]
+    assert times == {path: path.stat().st_mtime_ns for path in out.rglob("*.bvh")}
+
+
+@pytest.mark.parametrize("change", ["settings", "input"])
+def test_what_was_made_otherwise_is_made_again(folder: Path, stepping: Motion, change: str) -> None:
+    assert main(["correct", "clips/steps.bvh", *KINEMATIC]) == 0
+    first = (folder / "corrected" / "steps.bvh").read_bytes()
+    if change == "input":
+        save_motion(folder / "clips" / "steps.bvh", stepping.frames(0, 30))
+    command = ["correct", "clips/steps.bvh", *(KINEMATIC if change == "input" else [])]
+    assert main(command) == 0
+    assert (folder / "corrected" / "steps.bvh").read_bytes() != first
+
+
+@pytest.mark.slow
+def test_results_do_not_depend_on_workers(folder: Path) -> None:
+    names = ["clips/steps.bvh", "clips/deep/joints.npy"]
+    assert main(["correct", *names, "-o", "one"]) == 0
+    assert main(["correct", *names, "-o", "two", "--workers", "2"]) == 0
+    assert bytes_of(folder / "one") == bytes_of(folder / "two")
+
+
+@pytest.mark.parametrize("engine", ["pybullet", "mujoco"])
+def test_files_that_are_corrected_together_have_the_bytes_of_each_alone(
+    folder: Path, stepping: Motion, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other lengths, another body, another frame rate, other formats, one that is rejected, one that is no motion."""
+    pytest.importorskip(engine)
+    tall = replace(stepping.skeleton, offsets_m=1.1 * stepping.skeleton.offsets_m)
+    thrown_m = np.linspace(0, 9, 45)[:, None] ** 2 * [0.0, 1.0, 0.0]
+    for name, motion in {
+        "short": stepping.frames(3, 30),
+        "tall": replace(stepping, skeleton=tall, root_m=1.1 * stepping.root_m),
+        "slow": replace(stepping, fps=24.0),
+        "thrown": replace(stepping, root_m=stepping.root_m + thrown_m),
+    }.items():
+        save_motion(folder / "clips" / f"{name}.bvh", motion)
+    (folder / "clips" / "torn.bvh").write_text("HIERARCHY")
+    options = ["--engine", engine, "--metres-per-unit", "0.01"]
+    assert main(["correct", "clips", "-o", "together", *options]) == 1
+    verdicts = {name: told["verdict"] for name, told in report_of(folder / "together").items()}
+    assert (verdicts.pop("thrown.bvh"), verdicts.pop("torn.bvh")) == ("rejected", "failed")
+    assert list(verdicts.values()) == ["accepted"] * 7
+    monkeypatch.setattr(batch, "FILES_TOGETHER", 1)
+    assert main(["correct", "clips", "-o", "alone", *options]) == 1
+    assert bytes_of(folder / "together") == bytes_of(folder / "alone")
+
+
+def test_a_motion_that_breaks_the_corrector_does_not_end_the_others(
+    folder: Path, stepping: Motion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def corrector(motions: Sequence[Motion]) -> list[CorrectedMotion]:
+        seen.append(len(motions))
+        if any(len(motion) == 33 for motion in motions):
+            raise FloatingPointError("cannot work on 33 frames")
+        return KinematicCorrector()(motions)
+
+    save_motion(folder / "clips" / "odd.bvh", stepping.frames(0, 33))
+    monkeypatch.setattr(Settings, "corrector", lambda self, shape_kg=None: corrector)
+    assert main(["correct", "clips"]) == 1
+    told = report_of(folder / "corrected")
+    assert [name for name, motion in told.items() if motion["verdict"] == "accepted"] == [
+        "deep/joints.npy", "deep/steps.npz", "rows.npy", "steps.bvh"]  # fmt: skip
+    assert re.search("odd.bvh: .*cannot work on 33 frames", told["odd.bvh"]["reason"])
+    assert seen == [5, 1, 1, 1, 1, 1]
+
+
+def test_no_more_files_are_together_than_memory_is_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    together: list[int] = []
+
+    def corrector(motions: Sequence[Motion]) -> list[CorrectedMotion]:
+        together.append(len(motions))
+        return KinematicCorrector()(motions)
+
+    monkeypatch.setattr(Settings, "corrector", lambda self, shape_kg=None: corrector)
+    for frames, files, expected in ((100, 32, [2, 2]), (10, 32, [1, 1, 1, 1]), (1000, 3, [3, 1])):
+        monkeypatch.setattr(correct_file, "FRAMES_TOGETHER", frames)
+        monkeypatch.setattr(batch, "FILES_TOGETHER", files)
+        assert main(["correct", "clips", "-o", f"out{files}-{frames}"]) == 0
+        assert together == expected
+        together.clear()
+
+
+def test_a_file_that_kills_its_worker_takes_no_other_with_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a cluster does with jobs whose workers die again and again, acted."""
+
+    def run_jobs(jobs: Sequence[Job], *_: object, **__: object) -> None:
+        failed = {}
+        for job in jobs:
+            if any(task.name == "rows.npy" for task in job.arguments[0]):
+                failed[job.name] = WorkerError("a worker process died")
+            else:
+                job.function(*job.arguments, silent)
+        if failed:
+            raise jobs_error(failed, len(jobs), 3)
+
+    monkeypatch.setattr(batch, "run_jobs", run_jobs)
+    assert main(["correct", "clips", *KINEMATIC]) == 1
+    told = report_of(folder / "corrected")
+    assert {name: motion["verdict"] for name, motion in told.items()} == {
+        "deep/joints.npy": "accepted", "deep/steps.npz": "accepted", "rows.npy": "failed", "steps.bvh": "accepted"
+    }  # fmt: skip
+    assert "a worker process died" in told["rows.npy"]["reason"]
+    assert "now each file alone" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_killed_run_leaves_whole_files_and_is_finished_by_the_next(folder: Path, stepping: Motion) -> None:
+    for index in range(12):
+        save_motion(folder / "many" / f"{index}.bvh", stepping)
+    command = [sys.executable, "-m", "selfcorrect.experiments.cli", "correct", "many", "--workers", "2"]
+    (folder / "temporary").mkdir()
+    environment = {**os.environ, "TMPDIR": str(folder / "temporary")}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and not list((folder / "corrected").glob("*.bvh")):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    left = sorted((folder / "corrected").glob("*.bvh"))
+    assert left
+    assert all(len(read_bvh(path).motion) == 45 for path in left)
+    assert main(["correct", "many"]) == 0  # at once: the workers end with the program
+    assert len(list((folder / "corrected").glob("*.bvh"))) == 12
+    assert not list((folder / "corrected").rglob(".*.tmp"))
+    assert not list((folder / "temporary").iterdir())
+    assert len({path.read_bytes() for path in (folder / "corrected").glob("*.bvh")}) == 1

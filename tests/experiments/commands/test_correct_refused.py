@@ -1,0 +1,210 @@
+"""`selfcorrect correct` on what is wrong: a sentence each, nothing lost, nothing half done."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import bytes_of, report_of
+
+from selfcorrect.datasets.files.open import save_motion
+from selfcorrect.experiments.cli import main
+from selfcorrect.motion.motion import Motion
+
+KINEMATIC = ["--kinematic"]
+
+
+BAD = {
+    "truncated.bvh": (lambda text: text[: len(text) // 2], "expected 45 frames|finite numbers"),
+    "nan.bvh": (lambda text: re.sub(r"\n(\S+) (\S+ [^\n]*)\n$", r"\nnan \2\n", text), "in frame 44, got 'nan'"),
+    "counts.bvh": (lambda text: text.replace("CHANNELS 6", "CHANNELS 5"), "CHANNELS, their number"),
+    "backwards.bvh": (lambda text: re.sub("Frame Time: .*", "Frame Time: -0.03", text), "a positive number"),
+    "text.bvh": (lambda text: "Dear diary,\ntoday I walked.\n", "line 1"),
+    "chair.bvh": (lambda text: re.sub("(left|right)_(hip|knee|ankle)", r"\1 part of a chair \2",
+                                      re.sub(r"(\t+OFFSET).*", r"\1 0 10 0", text)),
+                  "no joint is recognised as left_hip, left_knee"),
+    "flat.bvh": (lambda text: re.sub(r"(JOINT left_knee\s*{\s*OFFSET).*", r"\1 0 0 0", text),
+                 "the bone from left_hip to left_knee has no length"),
+}  # fmt: skip
+
+
+def test_bad_files_get_a_sentence_each_and_the_others_go_on(
+    folder: Path, stepping: Motion, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mixed = folder / "mixed"
+    save_motion(mixed / "good.bvh", stepping)
+    text = (mixed / "good.bvh").read_text()
+    for name, (spoil, _) in BAD.items():
+        assert spoil(text) != text
+        (mixed / name).write_text(spoil(text))
+    save_motion(mixed / "short.bvh", stepping.frames(0, 1))
+    (mixed / "torn.npz").write_bytes((folder / "clips" / "deep" / "steps.npz").read_bytes()[:500])
+    np.save(mixed / "pickled.npy", np.array([{}], dtype=object), allow_pickle=True)
+    np.save(mixed / "shape.npy", np.zeros((5, 21, 3)))
+    assert main(["correct", "mixed", *KINEMATIC]) == 1
+    told = capsys.readouterr().out
+    report = report_of(folder / "corrected")
+    for name, (_, sentence) in BAD.items():
+        assert re.search(sentence, report[name]["reason"])
+        assert report[name]["verdict"] == "failed"
+        assert str(Path("mixed") / name) in report[name]["reason"]
+    assert report["short.bvh"]["verdict"] == "rejected"
+    assert "too short: 1 frames" in report["short.bvh"]["reason"]
+    assert "cannot be read" in report["torn.npz"]["reason"]
+    assert "pickled" in report["pickled.npy"]["reason"]
+    assert "expected 22 joints" in report["shape.npy"]["reason"]
+    assert set(os.listdir(folder / "corrected")) == {"good.bvh", "report.json", ".records", ".lock"}
+    assert "1 of 12 motions corrected" in told
+    assert "not corrected (11): backwards.bvh, chair.bvh" in told
+    assert "Traceback" not in told
+
+
+def test_rejected_motions_are_passed_through_on_request(folder: Path, stepping: Motion) -> None:
+    save_motion(folder / "mixed" / "short.bvh", stepping.frames(0, 2))
+    save_motion(folder / "mixed" / "good.bvh", stepping)
+    assert main(["correct", "mixed", *KINEMATIC, "--keep-failed"]) == 1
+    kept = folder / "corrected" / "short.bvh"
+    assert kept.read_bytes() == (folder / "mixed" / "short.bvh").read_bytes()
+    assert report_of(folder / "corrected")["short.bvh"]["output"] == "original"
+    assert main(["correct", "mixed", *KINEMATIC]) == 1  # now without: the copy goes
+    assert not kept.exists()
+
+
+def test_a_motion_that_physics_cannot_follow_is_rejected_with_its_frame(folder: Path, stepping: Motion) -> None:
+    jump_m = np.where(np.arange(45) < 20, 0.0, 3.0)[:, None] * [0.0, 1.0, 0.0]
+    thrown = replace(stepping, root_m=stepping.root_m + jump_m * np.linspace(0, 4, 45)[:, None])
+    save_motion(folder / "thrown.bvh", thrown)
+    assert main(["correct", "thrown.bvh"]) == 1
+    motion = report_of(folder / "corrected")["thrown.bvh"]
+    assert motion["verdict"] == "rejected"
+    assert f"frame {motion['frame']}" in motion["reason"]
+    assert not (folder / "corrected" / "thrown.bvh").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nowhere.bvh"], "nowhere.bvh: no such file or folder"),
+        (["empty"], "empty: no motion files (.bvh, .npz, .npy, "),
+        (["clips", "--strength", "brutal"], "must be one of faithful, balanced, physical, unaided or a number"),
+        (["clips", "--strength", "1.5"], "a number from 0 to 1, got '1.5'"),
+        (["clips", "--mass-kg", "-70"], "mass-kg must be from 1 to 1000, got -70"),
+        (["clips", "--mass-kg", "inf"], "mass-kg must be from 1 to 1000, got inf"),
+        (["clips", "--workers", "0"], "workers must be at least 1, got 0"),
+        (["clips", "--metres-per-unit", "-1"], "metres-per-unit must be a positive number from 1e-09 to 1e+06, got -1"),
+        (["clips", "--metres-per-unit", "1e308"], "metres-per-unit must be a positive number from 1e-09 to 1e+06"),
+        (["clips", "--fps", "1e308"], "fps must be a positive number from 0.01 to 100000, got 1e+308"),
+        (["clips", "--body-model", "file.txt"], "file.txt: expected a body model as .npz or .pkl"),
+        (["clips", "-o", "clips"], "an input would be overwritten"),
+        (["clips/steps.bvh", "-o", "clips"], "an input would be overwritten"),
+        (["clips/steps.bvh", "copy/steps.bvh"], "would both become corrected/steps.bvh"),
+        (["clips/steps.bvh", "-o", "copy"], "copy/steps.bvh: exists and was not written by this command"),
+        (["clips", "--report", "clips/steps.bvh"], "the report would overwrite a motion"),
+        (["clips", "--report", "clips"], "clips: the report is a file, this is a folder"),
+        (["clips/steps.bvh", "-o", "file.txt"], "cannot write to"),
+    ],
+)
+def test_bad_arguments_end_in_a_sentence_before_anything_is_written(
+    folder: Path, stepping: Motion, arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "empty").mkdir()
+    save_motion(folder / "copy" / "steps.bvh", stepping)
+    (folder / "file.txt").write_text("precious")
+    before = bytes_of(folder)
+    assert main(["correct", *arguments]) == 2
+    told = capsys.readouterr().err
+    assert sentence in told
+    assert "Traceback" not in told
+    assert bytes_of(folder) == before
+
+
+def test_a_full_disk_is_told_and_leaves_no_half_of_a_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(source: Path, target: Path) -> None:
+        Path(target).write_bytes(Path(source).read_bytes()[:100])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.copyfile", full)
+        assert main(["correct", "clips/steps.bvh", *KINEMATIC]) == 2
+    assert "corrected: No space left on device; what was committed before is intact" in capsys.readouterr().err
+    assert not list((folder / "corrected").glob("*.bvh"))
+    assert main(["correct", "clips/steps.bvh", *KINEMATIC]) == 0
+
+
+def test_nothing_readable_is_exit_code_2(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("notes.txt", "more.txt"):
+        (folder / name).write_text("no motion")
+    assert main(["correct", "notes.txt", "more.txt"]) == 2
+    captured = capsys.readouterr()
+    assert "motions are read from .bvh, .npz, .npy, " in captured.out
+    assert "none of the files could be read" in captured.err
+
+
+def test_the_output_folder_is_no_input(folder: Path) -> None:
+    assert main(["correct", ".", *KINEMATIC]) == 0
+    assert main(["correct", ".", *KINEMATIC]) == 0
+    assert set(report_of(folder / "corrected")) == {
+        "clips/steps.bvh", "clips/rows.npy", "clips/deep/steps.npz", "clips/deep/joints.npy"}  # fmt: skip
+
+
+def test_an_input_folder_may_lie_in_the_output_folder(folder: Path) -> None:
+    assert main(["correct", "clips/deep", "-o", ".", *KINEMATIC]) == 0
+    assert (folder / "steps.npz").is_file()
+    assert set(report_of(folder)) == {"steps.npz", "joints.npy"}
+
+
+def test_a_report_may_go_to_a_device_which_stays_one(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    reader = os.open(folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert main(["correct", "clips/steps.bvh", *KINEMATIC, "--report", "pipe"]) == 0
+    assert json.loads(os.read(reader, 2**20))["motions"][0]["name"] == "steps.bvh"
+    os.close(reader)
+    assert (folder / "pipe").is_fifo()
+    assert main(["correct", "clips/steps.bvh", *KINEMATIC, "--report", "/dev/null"]) == 0
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_report_replaces_an_earlier_one_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        assert main(["correct", "clips/steps.bvh", *KINEMATIC, "--report", "told.json"]) == 0
+    (folder / "notes.json").write_text('{"my": "notes"}')
+    assert main(["correct", "clips/steps.bvh", *KINEMATIC, "--report", "notes.json"]) == 2
+    assert "notes.json: exists and is no report of this command" in capsys.readouterr().err
+    assert (folder / "notes.json").read_text() == '{"my": "notes"}'
+
+
+@pytest.mark.parametrize(
+    "name", [b"caf\xe9.bvh", b"x" * 251 + b".bvh", "λ".encode() * 125 + b".bvh", b"a\nb\x1b[2J.bvh"]
+)
+def test_names_that_are_no_text_or_long_are_names_like_others(folder: Path, name: bytes) -> None:
+    (folder / "odd").mkdir()
+    shutil.copyfile(folder / "clips" / "steps.bvh", os.path.join(os.fsencode(folder), b"odd", name))
+    shutil.copyfile(folder / "clips" / "steps.bvh", folder / "odd" / "plain.bvh")
+    for _ in range(2):
+        assert main(["correct", "odd", *KINEMATIC]) == 0
+    assert name in os.listdir(os.fsencode(folder / "corrected"))
+    assert set(report_of(folder / "corrected")) == {"plain.bvh", os.fsdecode(name)}
+
+
+def test_foreign_folders_that_look_like_leftovers_stay(folder: Path) -> None:
+    for place in ("corrected/.cache.tmp", "corrected/below/.x-12345678.tmp"):
+        (folder / place).mkdir(parents=True)
+        (folder / place / "precious").write_text("…")
+    assert main(["correct", "clips/steps.bvh", *KINEMATIC]) == 0
+    assert (folder / "corrected/.cache.tmp/precious").is_file()
+    assert (folder / "corrected/below/.x-12345678.tmp/precious").is_file()
+
+
+@pytest.mark.parametrize("words", [["correct", ""], ["data", "check", ""], ["motion", "--data", ""], [""]])
+def test_an_empty_word_stands_for_nothing(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    assert "an empty word on the command line" in capsys.readouterr().err
