@@ -48,11 +48,17 @@ SIZES = {
 }
 """Denoiser → n → summary of the comparison by the number of real windows."""
 
+RATIOS = {"dct-mlp": "ratios-smooth"}
+"""Denoiser → summary of the comparison by synthetic ratio."""
+
+MODELS = {"dct-mlp": "smooth", "patch-mixer": "jittery"}
+
 _SMOOTH = ("smooth, other people", "full-smooth", "dct-mlp")
 _JITTERY = ("jittery, other people", "full-jittery", "patch-mixer")
 _DEMO = ("jittery, PyBullet's motions", "demo", "patch-mixer")
 """Model and motions in words, the summary, the denoiser."""
 
+_KEPT = "enough real data keep it"
 _LOST, _DRIFTS = "diversity is lost where all is replaced", "uncorrected, the loop drifts"
 _STAYS, _BETTER = "corrected, it stays as generation 0", "corrected, it is better than uncorrected"
 _ROUNDS = "three rounds of generating, correcting and training improve it"
@@ -66,7 +72,7 @@ CLAIMS = (
              "replace+none", "recall", "falls", None, -1, (_SMOOTH, _JITTERY, _DEMO)),
             ("Gerstgrasser et al. 2024", "accumulated data keep it", "accumulated",
              "accumulate-1+none", "recall", "stays", None, -1, (_SMOOTH, _JITTERY)),
-            ("Bertrand et al. 2024", "enough real data keep it", "λ = 1",
+            ("Bertrand et al. 2024", _KEPT, "λ = 1",
              "augment-1+none", "recall", "stays", None, -1, (_SMOOTH, _JITTERY, _DEMO)),
             (_GILLMAN, _DRIFTS, "λ = 1",
              "augment-1+none", "fid_kinematic", "rises", None, -1, (_SMOOTH, _JITTERY, _DEMO)),
@@ -90,17 +96,29 @@ CLAIMS = (
     *(
         Claim(_MORPH, f"{_ROUNDS}, {output}", f"{model}, other people, n = 128, fully synthetic, generation 3",
               "rounds", denoiser, "replace+physics", quantity, "falls")
-        for model, denoiser in (("smooth", "dct-mlp"), ("jittery", "patch-mixer"))
+        for denoiser, model in MODELS.items()
         for output, quantity in (("raw output", "fid_kinematic"), ("corrected output", "corrected_fid_kinematic"))
     ),
     *(
-        Claim(_GILLMAN, words, f"{model}, other people, n = {n}, λ = {ratio}", summary, denoiser,
+        Claim(_GILLMAN, words, f"{MODELS[denoiser]}, other people, n = {n}, λ = {ratio}", summary, denoiser,
               f"augment-{ratio}+{corrector}", "fid_kinematic", way, than and f"augment-{ratio}+{than}")
         for words, corrector, way, than in (
             (_DRIFTS, "none", "rises", None), (_STAYS, "physics", "stays", None), (_BETTER, "physics", "falls", "none"),
         )
-        for model, denoiser, ratios in (("smooth", "dct-mlp", ("0.25", "1")), ("jittery", "patch-mixer", ("1",)))
+        for denoiser, ratios in (("dct-mlp", ("0.25", "1")), ("patch-mixer", ("1",)))
         for n, summary in SIZES[denoiser].items()
+        for ratio in ratios
+    ),
+    *(
+        Claim(source, words, f"{MODELS[denoiser]}, other people, λ = {ratio}, generation 20", summary, denoiser,
+              f"augment-{ratio}+{corrector}", quantity, way, than and f"augment-{ratio}+{than}")
+        for source, words, corrector, quantity, way, than, ratios in (
+            ("Bertrand et al. 2024", _KEPT, "none", "recall", "stays", None, ("0.25", "0.5", "0.75", "1", "2", "4")),
+            (_GILLMAN, _DRIFTS, "none", "fid_kinematic", "rises", None, ("0.25", "0.5", "0.75", "1")),
+            (_GILLMAN, _STAYS, "physics", "fid_kinematic", "stays", None, ("0.25", "0.5", "0.75", "1")),
+            (_GILLMAN, _BETTER, "physics", "fid_kinematic", "falls", "none", ("0.25", "0.5", "0.75", "1")),
+        )
+        for denoiser, summary in RATIOS.items()
         for ratio in ratios
     ),
 )  # fmt: skip
