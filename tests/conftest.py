@@ -6,9 +6,12 @@ import os
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
+from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.motion import Motion
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -42,3 +45,17 @@ def clips() -> dict[str, Motion]:
 def walk(clips: dict[str, Motion]) -> Motion:
     """One cycle of a real walk at 30 frames per second."""
     return clips["walk"]
+
+
+@pytest.fixture
+def stepping() -> Motion:
+    """A body that steps in place for a second and a half, sunk into the floor by 6 cm."""
+    frames = np.linspace(0, 3 * np.pi, 45)
+    rotations = np.tile([0.0, 0, 0, 1], (45, 22, 1))
+    for side, phase in ((1, 0), (2, np.pi)):
+        swing = np.maximum(np.sin(frames + phase), 0)[:, None]
+        rotations[:, side] = Rotation.from_euler("x", -0.4 * swing).as_quat()
+        rotations[:, side + 3] = Rotation.from_euler("x", 0.8 * swing).as_quat()
+    skeleton = SMPL_BODY.average()
+    height_m = 0.025 - skeleton.offsets_m[[1, 4, 7, 10], 1].sum() - 0.06
+    return Motion(skeleton, np.tile([0.0, height_m, 0.0], (45, 1)), rotations, 30.0)

@@ -168,7 +168,7 @@ def test_the_same_claim_stands_once_with_a_row_for_each_place() -> None:
     ]
 
 
-def test_rivals_are_compared_with_physics_of_their_own_policy() -> None:
+def test_arms_are_compared_with_physics_of_their_own_policy_and_with_real_data_only() -> None:
     results = tool("results")
     arms = [Arm(policy, corrector) for policy in ("augment:1", "replace") for corrector in ("none", "physics")]
     curves = tuple(
@@ -180,6 +180,12 @@ def test_rivals_are_compared_with_physics_of_their_own_policy() -> None:
     assert list(results.rivals(summary, "dct-mlp"))[2:] == [
         "| λ = 1, uncorrected | −1.0 ± 0.0 |",
         "| fully synthetic, uncorrected | −5.0 ± 0.0 |",
+    ]
+    assert list(results.margins(summary, "dct-mlp"))[2:] == [
+        "| λ = 1, uncorrected | −5.0 ± 0.0 |",
+        "| λ = 1, physics | −6.0 ± 0.0 |",
+        "| fully synthetic, uncorrected | −2.0 ± 0.0 |",
+        "| fully synthetic, physics | −7.0 ± 0.0 |",
     ]
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from selfcorrect.experiments.motion.quantities import quantity_of
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary
+from selfcorrect.models.diffusion.presets import preset
 from selfcorrect.statistics import mean_interval
 
 MARGIN = 0.1
@@ -51,10 +52,13 @@ SIZES = {
 RATIOS = {"dct-mlp": "ratios-smooth"}
 """Denoiser → summary of the comparison by synthetic ratio."""
 
-MODELS = {"dct-mlp": "smooth", "patch-mixer": "jittery"}
 
-_SMOOTH = ("smooth, other people", "full-smooth", "dct-mlp")
-_JITTERY = ("jittery, other people", "full-jittery", "patch-mixer")
+def _others(denoiser: str) -> str:
+    return f"{preset(denoiser).character}, other people"
+
+
+_SMOOTH = (_others("dct-mlp"), "full-smooth", "dct-mlp")
+_JITTERY = (_others("patch-mixer"), "full-jittery", "patch-mixer")
 _DEMO = ("jittery, PyBullet's motions", "demo", "patch-mixer")
 """Model and motions in words, the summary, the denoiser."""
 
@@ -94,13 +98,13 @@ CLAIMS = (
         for model, summary, denoiser in runs
     ),
     *(
-        Claim(_MORPH, f"{_ROUNDS}, {output}", f"{model}, other people, n = 128, fully synthetic, generation 3",
+        Claim(_MORPH, f"{_ROUNDS}, {output}", f"{_others(denoiser)}, n = 128, fully synthetic, generation 3",
               "rounds", denoiser, "replace+physics", quantity, "falls")
-        for denoiser, model in MODELS.items()
+        for denoiser in ("dct-mlp", "patch-mixer")
         for output, quantity in (("raw output", "fid_kinematic"), ("corrected output", "corrected_fid_kinematic"))
     ),
     *(
-        Claim(_GILLMAN, words, f"{MODELS[denoiser]}, other people, n = {n}, λ = {ratio}", summary, denoiser,
+        Claim(_GILLMAN, words, f"{_others(denoiser)}, n = {n}, λ = {ratio}", summary, denoiser,
               f"augment-{ratio}+{corrector}", "fid_kinematic", way, than and f"augment-{ratio}+{than}")
         for words, corrector, way, than in (
             (_DRIFTS, "none", "rises", None), (_STAYS, "physics", "stays", None), (_BETTER, "physics", "falls", "none"),
@@ -110,7 +114,7 @@ CLAIMS = (
         for ratio in ratios
     ),
     *(
-        Claim(source, words, f"{MODELS[denoiser]}, other people, λ = {ratio}, generation 20", summary, denoiser,
+        Claim(source, words, f"{_others(denoiser)}, λ = {ratio}, generation 20", summary, denoiser,
               f"augment-{ratio}+{corrector}", quantity, way, than and f"augment-{ratio}+{than}")
         for source, words, corrector, quantity, way, than in (
             ("Bertrand et al. 2024", _KEPT, "none", "recall", "stays", None),

@@ -5,10 +5,11 @@
 
 A page asks for a table by `<!-- results: NAME DENOISER -->`, which ends at `<!-- end of results -->`; what stands
 between is replaced. Keys of quantities after the denoiser choose columns, names of data policies choose rows; the one
-key `defences` asks for the table of defences instead, `rivals` for what physics is ahead of others by.
-`<!-- claims -->` asks for the table of published claims, `<!-- worth -->` for that of how many real samples correction
-is worth. Figures are written for every summary and denoiser, docs/pictures/results/NAME-DENOISER.svg, and by synthetic
-ratio, where a summary has some; docs/pictures/modes.svg from the summary `modes`.
+key `defences` asks for the table of defences instead, `rivals` for what physics is ahead of others by, `margins` for
+what arms differ by from real data only. `<!-- claims -->` asks for the table of published claims, `<!-- worth -->` for
+that of how many real samples correction is worth. Figures are written for every summary and denoiser,
+docs/pictures/results/NAME-DENOISER.svg, and by synthetic ratio, where a summary has some; docs/pictures/modes.svg from
+the summary `modes`.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def filled(page: str, summaries: Mapping[str, Summary]) -> str:
 
     def made(match: re.Match[str]) -> str:
         name, denoiser, keys = match.groups()
-        others = {"defences": defences, "rivals": rivals}
+        others = {"defences": defences, "rivals": rivals, "margins": margins}
         made_by = others.get(keys.strip()) or partial(table, keys=keys.split())
         body = "\n".join(made_by(summaries[name], denoiser))
         asked = f"<!-- results: {name} {denoiser}{keys} -->"
@@ -107,15 +108,30 @@ def defences(summary: Summary, denoiser: str) -> Iterator[str]:
 def rivals(summary: Summary, denoiser: str) -> Iterator[str]:
     """Lines of a table: at the last generation physics minus each arm of the same data policy, by seed."""
     arms = {arm: curves for arm, curves, _ in _arms(summary, denoiser)}
-    quantities = [quantity for quantity in map(quantity_of, COMPARED) if quantity.key in arms[BASELINE].values]
-    yield "| physics minus | " + " | ".join(quantity.title for quantity in quantities) + " |"
+    pairs = {
+        arm.label: (arms[physics], curves)
+        for arm, curves in arms.items()
+        if arm not in (BASELINE, physics := Arm(arm.policy, "physics")) and physics in arms
+    }
+    yield from _differences("physics minus", pairs, COMPARED)
+
+
+def margins(summary: Summary, denoiser: str) -> Iterator[str]:
+    """Lines of a table: at the last generation each arm minus real data only, by seed."""
+    arms = {arm: curves for arm, curves, _ in _arms(summary, denoiser)}
+    baseline = arms.pop(BASELINE)
+    yield from _differences("minus real data only", {arm.label: (each, baseline) for arm, each in arms.items()}, DRAWN)
+
+
+def _differences(title: str, pairs: Mapping[str, tuple[ArmCurves, ArmCurves]], keys: Sequence[str]) -> Iterator[str]:
+    measured = next(iter(pairs.values()))[0].values
+    quantities = [quantity_of(key) for key in keys if key in measured]
+    yield f"| {title} | " + " | ".join(quantity.title for quantity in quantities) + " |"
     yield "| --- |" + " --- |" * len(quantities)
-    for arm, curves in arms.items():
-        if arm in (BASELINE, physics := Arm(arm.policy, "physics")) or physics not in arms:
-            continue
-        changes = [mean_interval(arms[physics].last(each.key) - curves.last(each.key)) for each in quantities]
+    for label, (one, other) in pairs.items():
+        changes = [mean_interval(one.last(each.key) - other.last(each.key)) for each in quantities]
         cells = [_signed(change, each.digits) for change, each in zip(changes, quantities, strict=True)]
-        yield f"| {arm.label} | " + " | ".join(cells) + " |"
+        yield f"| {label} | " + " | ".join(cells) + " |"
 
 
 def caption(summary: Summary) -> str:

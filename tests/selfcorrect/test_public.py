@@ -10,10 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import modules_after
-from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
-from selfcorrect.motion.body.smpl import SMPL_BODY
 
 NAMES = """
     Accumulate AccumulateSubsample Augment Candidate Corrected CorrectedMotion Correction CorrectionOptions
@@ -28,20 +26,6 @@ NAMES = """
 """The public names. A change here needs a line in CHANGELOG.md: others' programs rely on them."""
 
 HEAVY = {"torch", "pybullet", "mujoco", "scipy", "numpy", "matplotlib", "pyarrow", "PIL"}
-
-
-@pytest.fixture
-def stepping() -> sc.Motion:
-    """A body that steps in place, sunk into the floor by 6 cm."""
-    frames = np.linspace(0, 3 * np.pi, 45)
-    rotations = np.tile([0.0, 0, 0, 1], (45, 22, 1))
-    for side, phase in ((1, 0), (2, np.pi)):
-        swing = np.maximum(np.sin(frames + phase), 0)[:, None]
-        rotations[:, side] = Rotation.from_euler("x", -0.4 * swing).as_quat()
-        rotations[:, side + 3] = Rotation.from_euler("x", 0.8 * swing).as_quat()
-    skeleton = SMPL_BODY.average()
-    height_m = 0.025 - skeleton.offsets_m[[1, 4, 7, 10], 1].sum() - 0.06
-    return sc.Motion(skeleton, np.tile([0.0, height_m, 0.0], (45, 1)), rotations, 30.0)
 
 
 def lowest_m(motion: sc.Motion) -> float:
