@@ -58,8 +58,8 @@ def run(settings: MechanismLoop | None = None) -> Result:
         checks=list(_checks(settings, curves)),
         figures=panels(curves, settings.ways, "coverage", "share of the modes that samples reach"),
         notes=(
-            "Real data in every training set stop both losses before any remedy does; a model that is trained anew has "
-            "no weights in which a bias could add up, but its data drift all the same.",
+            "Training anew leaves no weights in which a bias could add up; data drift all the same. Whether real data "
+            "in every training set stop both losses without a remedy is what the checks of λ and accumulation ask.",
         ),
     )
 
