@@ -49,7 +49,7 @@ SIZES = {
 }
 """Denoiser → n → summary of the comparison by the number of real windows."""
 
-RATIOS = {"dct-mlp": "ratios-smooth"}
+RATIOS = {"dct-mlp": "ratios-smooth", "patch-mixer": "ratios-jittery"}
 """Denoiser → summary of the comparison by synthetic ratio."""
 
 
