@@ -2,6 +2,7 @@
 
     python docs/tools/results.py                            # tables and figures anew, from docs/results/*.json
     python docs/tools/results.py modes runs/motion-modes    # first keep that run's summary as docs/results/modes.json
+    python docs/tools/results.py modes runs/a runs/b        # the same of runs that differ in their seeds alone
 
 A page asks for a table by `<!-- results: NAME DENOISER -->`, which ends at `<!-- end of results -->`; what stands
 between is replaced. Keys of quantities after the denoiser choose columns, names of data policies choose rows; the one
@@ -34,7 +35,7 @@ from selfcorrect.experiments.motion.presets import settings_of
 from selfcorrect.experiments.motion.quantities import quantity_of
 from selfcorrect.experiments.reporting.figures import curve_grid, end_points, looks
 from selfcorrect.experiments.reporting.results import ArmCurves, Quantity
-from selfcorrect.experiments.reporting.summary import Summary, read_summary, write_summary
+from selfcorrect.experiments.reporting.summary import Summary, joined, read_summary, write_summary
 from selfcorrect.policy_table import POLICIES
 from selfcorrect.statistics import Interval, half_life_interval, mean_interval
 
@@ -48,6 +49,7 @@ COMPARED = ("fid_kinematic", "recall", "penetration_mm", "float_mm", "jerk_m_s3"
 DRAWN = ("fid_kinematic", "recall", "coverage", "penetration_mm")
 FREE = ("--out", "--workers", "--keep", "--wandb", "--runner")
 """Options, each with a value, that change no result."""
+SEEDS = ("--seeds", "--first-seed")
 
 MARKED = re.compile(r"<!-- results: (\S+) (\S+)((?: \w+)*) -->\n.*?<!-- end of results -->", re.DOTALL)
 WHOLE = re.compile(r"<!-- (claims|worth) -->\n.*?<!-- end of \1 -->", re.DOTALL)
@@ -229,16 +231,24 @@ def _half_life(curves: ArmCurves) -> str:
     return f"{middle:.1f}" if np.isfinite(middle) else f"> {coverage.shape[1] - 1}"
 
 
-def kept(summary: Summary) -> Summary:
-    """A summary to keep: its command without what changes no result, such as where the run was."""
-    words, told = shlex.split(summary.command), []
+def kept(runs: Sequence[Summary]) -> Summary:
+    """A summary of all runs to keep: its command without what changes no result, such as where the run was."""
+    summary = joined(runs)
+    if len(runs) == 1:
+        return replace(summary, command=_without(summary.command, FREE))
+    seeds = f"--seeds {summary.seeds}" + (f" --first-seed {summary.first_seed}" if summary.first_seed else "")
+    return replace(summary, command=f"{_without(summary.command, (*FREE, *SEEDS))} {seeds}")
+
+
+def _without(command: str, options: Sequence[str]) -> str:
+    words, told = shlex.split(command), []
     while words:
         word = words.pop(0)
-        if word in FREE:
+        if word in options:
             words.pop(0)
         else:
             told.append(word)
-    return replace(summary, command=shlex.join(told))
+    return shlex.join(told)
 
 
 def read_all() -> dict[str, Summary]:
@@ -247,12 +257,16 @@ def read_all() -> dict[str, Summary]:
 
 
 def main(
-    name: Annotated[str, tyro.conf.Positional] = "", run: Annotated[Path | None, tyro.conf.Positional] = None
+    name: Annotated[str, tyro.conf.Positional] = "", runs: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
 ) -> None:
-    """Make tables and figures; with NAME and RUN keep that run's summary under that name first."""
-    if name and run:
+    """Make tables and figures; with NAME and RUNS keep the summary of those runs under that name first.
+
+    A run is its folder, or a summary that was kept of it.
+    """
+    if name and runs:
         SUMMARIES.mkdir(exist_ok=True)
-        write_summary(SUMMARIES / f"{name}.json", kept(read_summary(run / "summary.json")))
+        files = [run / "summary.json" if run.is_dir() else run for run in runs]
+        write_summary(SUMMARIES / f"{name}.json", kept([read_summary(file) for file in files]))
     summaries = read_all()
     PICTURES.mkdir(exist_ok=True)
     for key, summary in summaries.items():

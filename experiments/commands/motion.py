@@ -82,6 +82,8 @@ class MotionCommand:
     """Generations after generation 0."""
     seeds: int | None = None
     """Number of seeds."""
+    first_seed: int | None = None
+    """The first of them: several machines without a cluster can do seeds of one experiment each."""
     real_count: int | None = None
     """n, real training windows per seed."""
     judged_count: int | None = None
@@ -123,7 +125,7 @@ class MotionCommand:
         preset = PRESETS[self.preset]
         given: dict[str, Any] = {
             name: value
-            for name in ("generations", "seeds", "real_count", "judged_count", "data", "reference")
+            for name in ("generations", "seeds", "first_seed", "real_count", "judged_count", "data", "reference")
             if (value := getattr(self, name)) not in (None, ())
         }
         for name in ("steps", "initial_steps"):

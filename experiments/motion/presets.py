@@ -70,7 +70,8 @@ class MotionSettings:
         for kind in ("steps", "initial_steps"):  # those that are not given are the presets'
             steps = {name: getattr(preset(name), kind) for name in names} | getattr(self, kind)
             object.__setattr__(self, kind, steps)
-        for name, least in (("generations", 1), ("seeds", 1), ("real_count", 2), ("judged_count", 12), ("frames", 10)):
+        counts = {"generations": 1, "seeds": 1, "first_seed": 0, "real_count": 2, "judged_count": 12, "frames": 10}
+        for name, least in counts.items():
             _check_count(name, getattr(self, name), least)
         for name in ("steps", "initial_steps"):
             for key, value in getattr(self, name).items():

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,10 @@ class Summary:
         return int(self.settings["seeds"])
 
     @property
+    def first_seed(self) -> int:
+        return int(self.settings.get("first_seed", 0))
+
+    @property
     def generations(self) -> int:
         return int(self.settings["generations"])
 
@@ -74,6 +79,46 @@ def read_summary(path: Path) -> Summary:
         raise (
             error if isinstance(error, InputError) else InputError(f"{path}: is no summary of a run: {error}")
         ) from error
+
+
+def joined(summaries: Sequence[Summary]) -> Summary:
+    """The summary of all seeds of runs that differ in nothing else, such as one run on each of several machines.
+
+    Dates are of the last, hours those of all, the rest is told as of the first; InputError where settings or what was
+    measured differ, or seeds do not follow each other.
+    """
+    first, *others = sorted(summaries, key=lambda summary: summary.first_seed)
+    for before, after in pairwise([first, *others]):
+        if _same(after) != _same(first):
+            raise InputError(f"seeds from {after.first_seed}: expected the settings of those from {first.first_seed}")
+        if after.first_seed != (expected := before.first_seed + before.seeds):
+            raise InputError(f"seeds from {after.first_seed}: expected seeds that go on from {expected}")
+    made = {
+        **first.made,
+        "date": max(summary.made["date"] for summary in summaries),
+        "core_hours": round(sum(summary.made["core_hours"] for summary in summaries), 3),
+    }
+    settings = {**first.settings, "seeds": sum(summary.seeds for summary in summaries)}
+    arms = {
+        name: tuple(
+            replace(curves, values=_stacked([summary.arms[name][place].values for summary in (first, *others)]))
+            for place, curves in enumerate(group)
+        )
+        for name, group in first.arms.items()
+    }
+    floors = {title: _stacked([summary.floors[title] for summary in (first, *others)]) for title in first.floors}
+    return Summary(first.command, made, settings, arms, floors)
+
+
+def _same(summary: Summary) -> tuple[Any, ...]:
+    """What summaries that can be joined have in common."""
+    settings = {key: value for key, value in summary.settings.items() if key not in ("seeds", "first_seed")}
+    arms = {name: [(each.name, sorted(each.values)) for each in group] for name, group in summary.arms.items()}
+    return settings, arms, {title: sorted(scores) for title, scores in summary.floors.items()}
+
+
+def _stacked(values: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {key: np.concatenate([each[key] for each in values]) for key in values[0]}
 
 
 def machine() -> dict[str, object]:

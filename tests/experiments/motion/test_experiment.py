@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from selfcorrect.datasets.files.bvh import read_bvh
+from selfcorrect.experiments.reporting.summary import read_summary
 
 SMALL = (
     *("--preset", "quick", "--generations", "2", "--real-count", "24", "--judged-count", "24"),
@@ -80,6 +81,24 @@ def test_all_arms_share_generation_0_and_a_users_corrector_is_among_them(finishe
     measured = [{key: value for key, value in row.items() if key not in ("arm",)} for row in starts]
     assert all(start == measured[0] for start in measured)
     assert {(row["arm"], row["generation"]) for row in rows} == {(row["arm"], g) for row in starts for g in (0, 1, 2)}
+
+
+@pytest.mark.slow
+def test_a_seed_alone_is_what_it_is_among_others(tmp_path: Path):
+    plain = (*SMALL, "--policy", "replace", "--corrector", "none", "--generations", "1", "--wandb", "off")
+    for name, seeds in (("both", ("--seeds", "2")), ("second", ("--first-seed", "1", "--seeds", "1"))):
+        done = run(*plain, *seeds, "--out", name, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    both, second = (read_summary(tmp_path / name / "summary.json") for name in ("both", "second"))
+    assert second.settings == {**both.settings, "first_seed": 1, "seeds": 1}
+    measured = [(both.floors[title], scores) for title, scores in second.floors.items()]
+    for arms, arms_alone in zip(both.arms.values(), second.arms.values(), strict=True):
+        measured += [(one.values, alone.values) for one, alone in zip(arms, arms_alone, strict=True)]
+    assert len(measured) == 2 + 2
+    for among_others, alone in measured:
+        for key in (key for key in alone if not key.startswith("seconds")):
+            np.testing.assert_array_equal(alone[key], among_others[key][1:], key)
+    assert (measured[-1][0]["fid_kinematic"][0] != measured[-1][0]["fid_kinematic"][1]).all()
 
 
 @pytest.mark.slow

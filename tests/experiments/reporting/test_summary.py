@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.reporting.summary import Summary, machine, read_summary, write_summary
+from selfcorrect.experiments.reporting.summary import Summary, joined, machine, read_summary, write_summary
 
 CURVES = ArmCurves(
     "replace+none", "fully synthetic", "uncorrected", {"recall": np.array([[1.0, np.nan], [0.5, 1 / 3]])}
@@ -27,6 +28,36 @@ def test_a_summary_comes_back_to_five_digits(tmp_path: Path) -> None:
     assert back.floors["real"]["recall"].tolist() == [0.9, 0.8]
     write_summary(tmp_path / "b.json", back)
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+def seeds(first: int, *recalls: float, date: str = "2026-01-02", **settings: object) -> Summary:
+    curves = replace(CURVES, values={"recall": np.array([[1.0, recall] for recall in recalls])})
+    told = {"seeds": len(recalls), "first_seed": first, "generations": 1, **settings}
+    made = {"date": date, "core_hours": 0.5}
+    return Summary("selfcorrect motion", made, told, {"dct-mlp": (curves,)}, {"real": {"recall": np.array(recalls)}})
+
+
+def test_runs_of_some_seeds_each_are_joined_in_the_order_of_their_seeds():
+    whole = joined([seeds(2, 0.3, date="2026-03-04"), seeds(0, 0.1, 0.2)])
+    assert whole.settings == {"seeds": 3, "first_seed": 0, "generations": 1}
+    assert whole.made == {"date": "2026-03-04", "core_hours": 1.0}
+    assert whole.arms["dct-mlp"][0].last("recall").tolist() == [0.1, 0.2, 0.3]
+    assert whole.floors["real"]["recall"].tolist() == [0.1, 0.2, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("other", "sentence"),
+    [
+        (seeds(2, 0.3, real_count=64), "seeds from 2: expected the settings of those from 0"),
+        (replace(seeds(2, 0.3), arms={"dct-mlp": ()}), "seeds from 2: expected the settings of those from 0"),
+        (seeds(3, 0.3), "seeds from 3: expected seeds that go on from 2"),
+        (seeds(1, 0.3), "seeds from 1: expected seeds that go on from 2"),
+    ],
+    ids=["other settings", "other arms", "a seed is missing", "a seed twice"],
+)
+def test_runs_that_are_no_parts_of_one_experiment_are_not_joined(other: Summary, sentence: str):
+    with pytest.raises(ValueError, match=sentence):
+        joined([seeds(0, 0.1, 0.2), other])
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 9}', '{"format": 1, "arms": 3}', "\xff"])
