@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import product
 
 import numpy as np
 from claims import SIZES
@@ -16,21 +17,24 @@ from selfcorrect.statistics import mean_interval
 JUDGED = ("fid_kinematic", "recall", "coverage", "penetration_mm")
 POLICIES = {"augment-1": "λ = 1", "replace": "fully synthetic"}
 """Data policy → words."""
+CORRECTORS = ("physics", "low-pass")
 
 
 def worth_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Lines of a table: by denoiser, policy and quantity, what the corrected loop of each n is worth."""
+    """Lines of a table: by denoiser, policy, corrector and quantity, what the corrected loop of each n is worth."""
     columns = sorted({n for sizes in SIZES.values() for n in sizes})[:-1]
     yield "| | " + " | ".join(f"n = {n}" for n in columns) + " |"
     yield "| --- |" + " --- |" * len(columns)
     for denoiser, sizes in SIZES.items():
         runs = {n: {curves.name: curves for curves in summaries[name].arms[denoiser]} for n, name in sizes.items()}
-        for policy, words in POLICIES.items():
+        for (policy, words), corrector in product(POLICIES.items(), CORRECTORS):
+            if any(f"{policy}+{corrector}" not in arms for arms in runs.values()):
+                continue
             for key in JUDGED:
-                corrected = {n: arms[f"{policy}+physics"] for n, arms in runs.items()}
+                corrected = {n: arms[f"{policy}+{corrector}"] for n, arms in runs.items()}
                 plain = {n: arms[f"{policy}+none"] for n, arms in runs.items()}
                 cells = [worth(n, corrected[n], plain, key) if n in runs else "" for n in columns]
-                title = f"{preset(denoiser).character}, {words}: {quantity_of(key).title}"
+                title = f"{preset(denoiser).character}, {words}, {corrector}: {quantity_of(key).title}"
                 yield f"| {title} | " + " | ".join(cells) + " |"
 
 

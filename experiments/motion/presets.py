@@ -142,7 +142,7 @@ _SWEEP = (
     *(
         arm
         for policy in (*_RATIOS, "replace")
-        for arm in (*_loop(policy, "kinematic", "physics"), replace(_HALF_WAY, policy=policy))
+        for arm in (*_loop(policy, "kinematic", "low-pass", "physics"), replace(_HALF_WAY, policy=policy))
     ),
 )
 
