@@ -45,7 +45,7 @@ class Summary:
 
     @property
     def first_seed(self) -> int:
-        return int(self.settings.get("first_seed", 0))
+        return int(self.settings["first_seed"])
 
     @property
     def generations(self) -> int:
