@@ -45,7 +45,7 @@ PICTURES = ROOT / "docs" / "pictures" / "results"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "modes.md")
 
 TOLD = ("fid_kinematic", "recall", "coverage", "penetration_mm", "skate_m_s", "jerk_m_s3")
-COMPARED = ("fid_kinematic", "recall", "penetration_mm", "float_mm", "jerk_m_s3", "unsupported_percent")
+COMPARED = ("fid_kinematic", "recall", "penetration_mm", "float_mm", "skate_m_s", "jerk_m_s3", "unsupported_percent")
 DRAWN = ("fid_kinematic", "recall", "coverage", "penetration_mm")
 FREE = ("--out", "--workers", "--keep", "--wandb", "--runner")
 """Options, each with a value, that change no result."""
