@@ -81,7 +81,7 @@ def test_a_table_of_results_has_means_and_paired_changes() -> None:
 def test_the_kept_command_does_all_seeds_again_wherever_they_were_run() -> None:
     results = tool("results")
     made = {"date": "2026-01-02", "core_hours": 0.5}
-    told = "selfcorrect motion --data 'cmu-bvh#train' --out /tmp/a --seeds 2"
+    told = "selfcorrect motion --data 'cmu-bvh#train' --out runs/a --seeds 2"
     first = Summary(told, made, {"seeds": 2, "first_seed": 0}, {}, {})
     second = Summary("selfcorrect motion --first-seed 2", made, {"seeds": 3, "first_seed": 2}, {}, {})
     assert results.kept([first]).command == "selfcorrect motion --data 'cmu-bvh#train' --seeds 2"

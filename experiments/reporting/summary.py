@@ -87,26 +87,27 @@ def joined(summaries: Sequence[Summary]) -> Summary:
     Dates are of the last, hours those of all, the rest is told as of the first; InputError where settings or what was
     measured differ, or seeds do not follow each other.
     """
-    first, *others = sorted(summaries, key=lambda summary: summary.first_seed)
-    for before, after in pairwise([first, *others]):
+    runs = sorted(summaries, key=lambda summary: summary.first_seed)
+    first = runs[0]
+    for before, after in pairwise(runs):
         if _same(after) != _same(first):
             raise InputError(f"seeds from {after.first_seed}: expected the settings of those from {first.first_seed}")
         if after.first_seed != (expected := before.first_seed + before.seeds):
             raise InputError(f"seeds from {after.first_seed}: expected seeds that go on from {expected}")
     made = {
         **first.made,
-        "date": max(summary.made["date"] for summary in summaries),
-        "core_hours": round(sum(summary.made["core_hours"] for summary in summaries), 3),
+        "date": max(run.made["date"] for run in runs),
+        "core_hours": round(sum(run.made["core_hours"] for run in runs), 3),
     }
-    settings = {**first.settings, "seeds": sum(summary.seeds for summary in summaries)}
+    settings = {**first.settings, "seeds": sum(run.seeds for run in runs)}
     arms = {
         name: tuple(
-            replace(curves, values=_stacked([summary.arms[name][place].values for summary in (first, *others)]))
+            replace(curves, values=_stacked([run.arms[name][place].values for run in runs]))
             for place, curves in enumerate(group)
         )
         for name, group in first.arms.items()
     }
-    floors = {title: _stacked([summary.floors[title] for summary in (first, *others)]) for title in first.floors}
+    floors = {title: _stacked([run.floors[title] for run in runs]) for title in first.floors}
     return Summary(first.command, made, settings, arms, floors)
 
 
@@ -118,6 +119,7 @@ def _same(summary: Summary) -> tuple[Any, ...]:
 
 
 def _stacked(values: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Quantity → (S, …) over all seeds, of quantities over some seeds each."""
     return {key: np.concatenate([each[key] for each in values]) for key in values[0]}
 
 
