@@ -2,15 +2,17 @@
 # sets up what it needs.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-BIN := .venv/bin
+BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := .venv/.installed
+INSTALLED_FOR_LOOPS := .venv/.installed-for-loops
 INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 INSTALLED_FOR_DOCS := .venv/.installed-for-docs
 MOCAP ?= $(or $(SELFCORRECT_SHARED),../shared)/mocap/cmu-bvh.tar.gz
 
-.PHONY: setup motion test campaign test-fast lint types docs results bench clean
+.PHONY: setup motion test campaign test-fast lint types docs results bench wheels release-check clean
 
+# Corrects, checks, converts and shows motion; what loops need beside it comes with `make motion`.
 setup: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -19,22 +21,30 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PIP) install --constraint constraints.txt --editable .
 	touch $@
 
+$(INSTALLED_FOR_LOOPS): $(INSTALLED)
+	$(PIP) install --constraint constraints.txt --editable '.[loops]'
+	touch $@
+
 $(INSTALLED_FOR_TESTS): $(INSTALLED)
-	$(PIP) install --constraint constraints.txt --editable '.[dev,fbx,mujoco,ray,remote,text,train,usd,viewer]'
+	$(PIP) install --constraint constraints.txt --editable '.[all,dev,ray]'
 	touch $@
 
 $(INSTALLED_FOR_DOCS): $(INSTALLED)
-	$(PIP) install --constraint constraints.txt --editable '.[docs]'
+	$(PIP) install --constraint constraints.txt --editable '.[docs,loops]'
 	touch $@
 
-motion: $(INSTALLED)
-	$(BIN)/selfcorrect motion
+# OPTIONS are those of `selfcorrect motion`, such as OPTIONS='--preset quick --engine mujoco'.
+motion: $(INSTALLED_FOR_LOOPS)
+	$(BIN)/selfcorrect motion $(OPTIONS)
 
 # A process takes whole files, whose tests share what is costly to make, and in their order: long ones come early.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-test: $(INSTALLED_FOR_TESTS)
+test: tests $(INSTALLED_FOR_TESTS)
 	$(PYTEST)
+
+tests:
+	@echo "The tests are in the repository, not in a release." >&2; exit 1
 
 # Damages files, options, run folders and disks for about half an hour; SCALE=0.1 for a tenth of it.
 campaign: $(INSTALLED_FOR_TESTS)
@@ -64,13 +74,25 @@ results: $(INSTALLED_FOR_DOCS)
 
 # Ratios against references measured in the same run; MOCAP is the CMU set, as a folder or an archive.
 bench: $(INSTALLED_FOR_TESTS)
-	$(BIN)/python experiments/benchmarks/tracking.py $(MOCAP) --engine pybullet mujoco
-	$(BIN)/python experiments/benchmarks/judge.py $(MOCAP) --every 4
-	$(BIN)/python experiments/benchmarks/frontier.py $(MOCAP) --every 4 --out build/frontier
-	$(BIN)/python experiments/benchmarks/correction.py $(MOCAP) --every 4
-	$(BIN)/python experiments/benchmarks/throughput.py
-	$(BIN)/python experiments/benchmarks/startup.py
-	$(BIN)/python experiments/benchmarks/formats.py $(MOCAP)
+	$(BIN)/python -m benchmarks.tracking $(MOCAP) --engine pybullet mujoco
+	$(BIN)/python -m benchmarks.judge $(MOCAP) --every 4
+	$(BIN)/python -m benchmarks.frontier $(MOCAP) --every 4 --out build/frontier
+	$(BIN)/python -m benchmarks.correction $(MOCAP) --every 4
+	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.formats $(MOCAP)
+
+# Whether every dependency has wheels for every Python and system; asks the package index.
+wheels: $(INSTALLED_FOR_TESTS)
+	$(BIN)/python tools/check_wheels.py
+
+# Builds wheel and sdist into build/release, looks into them, and runs the README's commands from the sdist. MOTION=1
+# runs `make motion` there, too, with a tiny experiment: it installs PyTorch.
+release-check:
+	rm -rf build/release && mkdir -p build/release
+	$(PYTHON) -m venv build/release/.venv
+	build/release/.venv/bin/python -m pip install --quiet --disable-pip-version-check 'build>=1.2' 'twine>=6'
+	build/release/.venv/bin/python tools/check_release.py build/release $(if $(MOTION),--motion)
 
 clean:
 	rm -rf .venv build

@@ -7,15 +7,15 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.collections.catalog import recognise
 from selfcorrect.datasets.collections.cmu import CMU, load_cmu
 from selfcorrect.datasets.collections.dataset import Clip, read_most
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.datasets.files.formats import readable_suffixes
-from selfcorrect.datasets.files.motion_file import Reading
 from selfcorrect.datasets.files.open import motion_files, open_motion
+from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.datasets.splits import path_and_split
-from selfcorrect.errors import InputError
 from selfcorrect.motion.motion import Motion
 
 EXPECTED = (
@@ -27,7 +27,7 @@ EXPECTED = (
 def load_motion(path: str | Path, reading: Reading | None = None, *, any_body: bool = False) -> Motion:
     """The motion in a file of any known format: y up, metres, soles on the floor, on a skeleton that rests upright.
 
-    reading: what the file does not tell, such as its unit; any_body: also what no corrector could work on, such as
+    reading: what the file does not say, such as its unit; any_body: also what no corrector could work on, such as
     bodies without knees. Raises InputError in one sentence where the file is damaged, or holds several motions, for
     which there is `load_motions`.
     """
@@ -37,22 +37,25 @@ def load_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
     return open_motion(path, reading, any_body=any_body).motion
 
 
-def load_motions(source: str | Path) -> list[Motion]:
-    """All motions of one source: `deepmimic` (PyBullet's clips), or a path.
+def load_motions(source: str | Path, reading: Reading | None = None) -> list[Motion]:
+    """All motions of one source: `deepmimic` (the built-in clips), or a path.
 
-    A path is a motion file, the folder of a known dataset (CMU's also as .tar.gz), of which `FOLDER#SPLIT` names a
-    split, or any folder of motion files, which keep their own skeletons. Labels are the dataset's; in another folder
-    those of `label_of`. Raises InputError that names the source and what was expected; unreadable files of a folder are
-    left out with a warning.
+    A path is a motion file, the folder of a known dataset (CMU's also as .tar.gz), or any folder of motion files.
+    `FOLDER#SPLIT` names a split of a dataset. Files of other folders keep their skeletons. Labels are the dataset's; in
+    another folder those of `label_of`. Raises InputError that names the source and what was expected; unreadable files
+    of a folder are left out with a warning.
+
+    reading: what files do not say; with one that says anything, a path holds plain motion files and is no dataset.
     """
+    reading = reading or Reading()
     if source == "deepmimic":
         return load_deepmimic()
     path, split = path_and_split(source)
     if not path.exists():
         raise InputError(f"no file or folder {source}; expected {EXPECTED}")
-    if CMU.recognises(path):
+    if CMU.recognises(path) and not reading.tells_anything:
         return load_cmu(path, split)
-    motions = _read_folder(path, split) if path.is_dir() else _read_file(path, path.parent)
+    motions = _read_folder(path, split, reading) if path.is_dir() else _read_file(path, path.parent, reading)
     if not motions:
         raise InputError(f"{source}: there are no motions to read here; expected {EXPECTED}")
     return motions
@@ -64,14 +67,14 @@ def label_of(path: Path, folder: Path) -> str:
     return below or re.sub(r"[\W_]*\d*$", "", path.stem) or path.stem
 
 
-def _read_folder(folder: Path, split: str | None) -> list[Motion]:
-    if dataset := recognise(folder):
+def _read_folder(folder: Path, split: str | None, reading: Reading) -> list[Motion]:
+    if not reading.tells_anything and (dataset := recognise(folder)):
         return read_most(dataset.clips(folder, split))
     if split is not None:
         raise InputError(f"{folder}: a folder of motion files has no splits, got #{split}")
-    return read_most(Clip(path.stem, path, partial(_read_file, path, folder)) for path in motion_files(folder))
+    return read_most(Clip(path.stem, path, partial(_read_file, path, folder, reading)) for path in motion_files(folder))
 
 
-def _read_file(path: Path, folder: Path) -> list[Motion]:
-    motions = open_motion(path, any_body=True).motions
+def _read_file(path: Path, folder: Path, reading: Reading) -> list[Motion]:
+    motions = open_motion(path, reading, any_body=True).motions
     return [motion if motion.label else replace(motion, label=label_of(path, folder)) for motion in motions]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from selfcorrect.errors import SettingError
+from selfcorrect.core.errors import SettingError
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
 """Motions cut into windows of equal length, and split so that what is held out was never seen in training.
 
 The split goes by time within each clip. A window needs consecutive frames, so a clip can serve both sides only if it
-holds two windows end to end: then its last part is held out and training windows lie wholly before it. A shorter clip
-trains as a whole and its label has no held-out windows, for any window of it would share frames with training.
-Mirrored windows stay on the side of the frames they mirror. A cyclic clip shorter than two windows is repeated, so that
-a window can begin at any phase; it trains as a whole, because each of its repetitions holds the same frames. A clip
-shorter than a window and not cyclic holds its last pose.
+holds two windows end to end. Then its last part is held out and training windows lie wholly before it. A shorter clip
+trains as a whole and its label has no held-out windows, for any window of it would share frames with training. Mirrored
+windows stay on the side of the frames they mirror. A cyclic clip shorter than two windows is repeated, so that a window
+can begin at any phase. It trains as a whole, because each of its repetitions holds the same frames. A clip shorter than
+a window and not cyclic holds its last pose.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Self
 
 import numpy as np
 
+from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.window_settings import WindowSettings
-from selfcorrect.errors import InputError
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.transforms import canonicalise, close_cycle, mirror, on_skeleton, repeat_cycle, resample
 
@@ -70,7 +70,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """A stretch of a clip: its motion at the windows' frame rate, when it begins, and whether it is to be repeated."""
+    """A stretch of a clip: its motion at the windows' frame rate, when it begins, and whether it is repeated."""
 
     motion: Motion
     start_s: float = 0.0
@@ -83,7 +83,7 @@ class _Part:
 
 
 def cut_windows(motions: Sequence[Motion], settings: WindowSettings | None = None) -> Windows:
-    """All windows of these motions, whose `source` and `label` tell clip and class.
+    """All windows of these motions, whose `source` and `label` name clip and class.
 
     Motions of the same joints but other bones are put on the bones' average, with `on_skeleton`.
     """
@@ -106,7 +106,7 @@ def split_windows(motions: Sequence[Motion], settings: WindowSettings | None = N
 
 
 def split_sources(training: Sequence[Motion], held_out: Sequence[Motion], settings: WindowSettings) -> Split:
-    """Training windows of some motions and held-out windows of others, of other people for instance.
+    """Training windows of some motions and held-out windows of others, such as held-out subjects.
 
     All are on the training motions' skeleton (their average, see `cut_windows`), and labels are those of both.
     """

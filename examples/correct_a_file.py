@@ -1,7 +1,7 @@
 """Correct a motion file.
 
 Give it a BVH, AMASS or HumanML3D file of yours: `python examples/correct_a_file.py take.bvh`. Without one it takes a
-walk of the motion capture that comes with PyBullet and sinks it 5 cm into the floor.
+walk of the built-in motion capture and sinks it 5 cm into the floor.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """Correct generated samples in memory.
 
 What a model of yours draws becomes `Motion`s, goes through the corrector in one call, and comes back with a verdict
-each. The model here is a stand-in: a walk of the motion capture that comes with PyBullet, shaken at random.
+each. The model here is a stand-in: a walk of the built-in motion capture, shaken at random.
 """
 
 from dataclasses import replace

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 import selfcorrect as sc
-from selfcorrect.randomness import Stream
+from selfcorrect.core.randomness import Stream
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 import selfcorrect as sc
-from selfcorrect.tracking import TrackedRun, publish_to_wandb, rows_of
+from selfcorrect.storage.runs.tracking import TrackedRun, publish_to_wandb, rows_of
 
 stream = sc.streams(0)
 real = sc.Samples.real(torch.randn(100, 2, generator=stream.child("data").torch()))

@@ -12,27 +12,34 @@ from typing import Annotated, Any, Protocol, get_args, get_origin, get_type_hint
 
 import tyro
 
-from selfcorrect.bugs import FAILING_MACHINE
-from selfcorrect.errors import JobsError, LoopError, SelfcorrectError, SettingError
+from selfcorrect.core.errors import JobsError, LoopError, SelfcorrectError, SettingError
+from selfcorrect.core.extras import needed_for
+from selfcorrect.core.registry import unknown
 from selfcorrect.experiments.commands.check import CheckCommand
+from selfcorrect.experiments.commands.compare import CompareCommand
 from selfcorrect.experiments.commands.correct import CorrectCommand
 from selfcorrect.experiments.commands.data import DataCommand
+from selfcorrect.experiments.commands.demo import DemoCommand
+from selfcorrect.experiments.commands.from_file import from_file
 from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.commands.text_to_motion import TextToMotionCommand
 from selfcorrect.experiments.commands.toy import ToyCommand
 from selfcorrect.experiments.commands.verify import VerifyCommand
 from selfcorrect.experiments.commands.view import ViewCommand
-from selfcorrect.registry import unknown
+from selfcorrect.runtime.bugs import FAILING_MACHINE
+from selfcorrect.simulators.settings.presets import OLD_NAMES
 
 
 class Command(Protocol):
-    """Options, checked where that is cheap, and what they ask for; `run` may return an exit code of its own."""
+    """Options, checked where that is cheap, and what they ask for; `run` may return another exit code."""
 
     def run(self) -> int | None: ...
 
 
 COMMANDS: dict[str, type[Command]] = {
+    "demo": DemoCommand,
     "motion": MotionCommand,
+    "compare": CompareCommand,
     "toy": ToyCommand,
     "correct": CorrectCommand,
     "check": CheckCommand,
@@ -42,18 +49,24 @@ COMMANDS: dict[str, type[Command]] = {
     "verify": VerifyCommand,
 }
 
+EXPERIMENTS = ("motion", "compare")
+"""Commands whose options a YAML file may give."""
+
 ABOUT = """Self-correcting self-consuming loops for generative models.
 
-`selfcorrect COMMAND --help` explains a command, `selfcorrect --version` tells the version, and `--debug` anywhere on
+`selfcorrect COMMAND --help` explains a command, `selfcorrect --version` prints the version, and `--debug` anywhere on
 the line shows where in the program an error came from. `selfcorrect --tyro-print-completion bash` (or zsh, tcsh)
 prints what makes the Tab key complete commands and options."""
 
 WRONG, BUG, INTERRUPTED, UNREAD = 2, 70, 130, 141
-"""Exit codes: a mistake of the caller; a bug (EX_SOFTWARE); Ctrl-C and a closed pipe, as a shell tells them."""
+"""Exit codes: a mistake of the caller; a bug (EX_SOFTWARE); Ctrl-C and a closed pipe, as shells report them."""
 
 
 RENAMED = {"motion": {"--strength": "--gamma"}}
 """Options of a subcommand that had another name, which works for one more release."""
+
+RENAMED_VALUES = {"correct": {"--strength": OLD_NAMES}}
+"""Values of its options that had another name, likewise."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or bool(os.environ.get("SELFCORRECT_TRACEBACK"))
     words = [word for word in words if word != "--debug"]
+    _open_what_is_closed()
     _print_what_can_be_printed()
     try:
         try:
@@ -87,7 +101,8 @@ def _run(words: Sequence[str]) -> int:
         return 0
     command = _command(words)
     try:
-        return command.run() or 0
+        with needed_for(f"selfcorrect {words[0]}"):
+            return command.run() or 0
     except SystemExit as end:  # of code that was called on the way, perhaps before the work was done
         raise RuntimeError(f"something ended the program with exit code {end.code}") from end
 
@@ -99,19 +114,35 @@ def _command(words: Sequence[str]) -> Command:
     name = words[0] if words else ""
     if name in COMMANDS:
         _check_name(f"command {name}", words[1:], _subcommands(COMMANDS[name]))
-        return tyro.cli(COMMANDS[name], prog=f"selfcorrect {name}", args=_with_new_names(name, words[1:]))
+        options, rest = from_file(COMMANDS[name], words[1:]) if name in EXPERIMENTS else (None, words[1:])
+        given: dict[str, Any] = {} if options is None else {"default": options}
+        return tyro.cli(COMMANDS[name], prog=f"selfcorrect {name}", args=_with_new_names(name, rest), **given)
     _check_name("command", words, COMMANDS)
     return tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="selfcorrect", description=ABOUT, args=words)
 
 
 def _with_new_names(command: str, options: Sequence[str]) -> Sequence[str]:
-    """The options with old names replaced, each told of on stderr."""
+    """The options with old names replaced, each reported on stderr."""
     for old, new in RENAMED.get(command, {}).items():
         renamed = [new + word.removeprefix(old) if word.partition("=")[0] == old else word for word in options]
         if renamed != list(options):
             print(f"selfcorrect: {old} of {command} is now {new}; the old name will go", file=sys.stderr)
         options = renamed
+    for option, values in RENAMED_VALUES.get(command, {}).items():
+        options = _with_new_values(option, values, options)
     return options
+
+
+def _with_new_values(option: str, values: Mapping[str, str], words: Sequence[str]) -> Sequence[str]:
+    """The words with old values of an option replaced, each reported on stderr."""
+    renamed = list(words)
+    for index, word in enumerate(words):
+        follows = index > 0 and words[index - 1] == option
+        value = word if follows else word.removeprefix(f"{option}=")
+        if value in values and (follows or value != word):
+            renamed[index] = word.removesuffix(value) + values[value]
+            print(f"selfcorrect: {option} {value} is now {values[value]}; the old name will go", file=sys.stderr)
+    return renamed
 
 
 def _check_name(kind: str, words: Sequence[str], known: Sequence[str] | Mapping[str, object]) -> None:
@@ -130,7 +161,7 @@ def _subcommands(command: type[Command]) -> list[str]:
 
 
 def _tell(error: Exception, words: Sequence[str], debug: bool) -> int:
-    """Tell of an error on stderr; returns the exit code."""
+    """Report an error on stderr; returns the exit code."""
     sentence = _sentence(error)
     bug = "" if sentence else "".join(traceback.format_exception(error))
     if isinstance(error, LoopError | JobsError):
@@ -145,7 +176,7 @@ def _tell(error: Exception, words: Sequence[str], debug: bool) -> int:
 
 
 def _sentence(error: Exception) -> str:
-    """What a caller can mend, "" for a bug."""
+    """What a caller can fix, "" for a bug."""
     if isinstance(error, SelfcorrectError):
         return str(error)
     if isinstance(error, OSError) and (error.filename is not None or error.errno in FAILING_MACHINE):
@@ -155,7 +186,7 @@ def _sentence(error: Exception) -> str:
 
 
 def _report(words: Sequence[str]) -> str:
-    from selfcorrect.storage.run_folder import environment
+    from selfcorrect.storage.runs.run_folder import environment
 
     here = environment()
     packages = [f"{name} {version}" for name, version in dict[str, Any](here["packages"]).items() if version]  # type: ignore[arg-type]
@@ -171,17 +202,37 @@ def _version() -> str:
     return version("selfcorrect")
 
 
-# --- where it is told ------------------------------------------------------------------------------------------------
+# --- where it is printed ---------------------------------------------------------------------------------------------
+
+
+def _open_what_is_closed() -> None:
+    """Have streams that the caller closed (`>&-`) lead nowhere; files that are opened would get their numbers."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nowhere, number)
+            if nowhere != number:
+                os.close(nowhere)
+            os.set_inheritable(number, True)  # worker processes have it as well
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115 - that of the process
 
 
 def _print_what_can_be_printed() -> None:
     """A terminal that knows no λ or → shows ? in their place."""
-    if getattr(sys.stdout, "errors", "") == "strict":
-        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    stream: Any = sys.stdout
+    if not hasattr(stream, "reconfigure"):  # a notebook's, or text that a caller collects
+        return
+    if stream.errors == "strict" or stream.encoding.lower() != "utf-8":
+        stream.reconfigure(errors="replace")
 
 
 def _nobody_reads() -> bool:
-    """Whether stdout is a pipe whose reader has gone, as in `| head`."""
+    """Whether stdout is a pipe whose reader has gone, as in `| head`; taken for granted where that is unknown."""
+    if not hasattr(select, "poll"):
+        return True
     watch = select.poll()
     watch.register(sys.stdout, select.POLLOUT)
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in watch.poll(0))

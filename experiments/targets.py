@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from selfcorrect.errors import SettingError
+from selfcorrect.core.errors import SettingError
 
+FOREIGN = "exists and was not written by this command"
 ANOTHER = "choose another place with --out, or say --overwrite"
 
 
@@ -42,5 +43,8 @@ def check_targets(
             raise SettingError(f"{other} and {source} would both become {target}; {otherwise}")
         if place in sources:
             raise SettingError(f"{target}: an input would be overwritten; {otherwise}")
-        if target.exists() and not may_replace(target):
-            raise SettingError(f"{target}: exists and was not written by this command; {otherwise}")
+        if os.path.lexists(target) and not may_replace(target):
+            raise SettingError(f"{target}: {FOREIGN}; {otherwise}")
+    for place, source in taken.items():
+        if within := next((parent for parent in place.parents if parent in taken), None):
+            raise SettingError(f"{taken[within]} would become {within}, which {source} needs as a folder; {otherwise}")

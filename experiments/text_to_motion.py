@@ -12,20 +12,25 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from selfcorrect.core.errors import InputError
+from selfcorrect.core.randomness import streams
+from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Windows, cut_windows
-from selfcorrect.errors import InputError
+from selfcorrect.experiments.targets import check_output
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.described import DescribedDiffusion
 from selfcorrect.models.diffusion.model import OnStep, choose_device
+from selfcorrect.models.text_embedding import Cached, TextEmbedder, clip, minilm
 from selfcorrect.motion.encodings.features import FeatureCodec
-from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.motion import Motion, captions
 from selfcorrect.motion.pictures.drawing import draw_motions
-from selfcorrect.randomness import streams
-from selfcorrect.samples import Samples
-from selfcorrect.text import Cached, TextEmbedder, captions, clip, minilm
+from selfcorrect.storage.files.digests import digest
+from selfcorrect.storage.files.locks import FolderLock
+from selfcorrect.storage.files.written import Written
+from selfcorrect.storage.runs.run_folder import explain_write_error
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,16 +97,33 @@ def write_motions(
     clip_name: str,
     window_settings: WindowSettings,
     config: DiffusionConfig,
+    overwrite: bool = False,
 ) -> None:
-    """Train on the captioned motions of `data` and write a BVH file per sentence, and a film of all, into `out`."""
-    windows = captioned_windows(load_motions(data), window_settings)
-    embed = Cached(clip(clip_name) if clip_name else minilm(), out / "text-vectors")
-    with tqdm(total=steps, desc="training", unit="step", disable=None) as bar:
-        model = train(windows, embed, config, steps, seed, on_step=partial(_advance, bar))
-    motions = model(sentences, seed)
-    for row, motion in enumerate(motions):
-        save_motion(out / f"{row:02d}.bvh", motion)
-    draw_motions(out / "motions.gif", motions, sentences)
+    """Train on the captioned motions of `data` and write a BVH file per sentence, and a film of all, into `out`.
+
+    Files that are there are replaced where a call with the same arguments wrote them and did not come to its end, or
+    with `overwrite`; SettingError otherwise.
+    """
+    task = repr((sentences, data, steps, seed, clip_name, window_settings, config))
+    written, film = Written(out, digest(task.encode())), out / "motions.gif"
+    files = [out / f"{row:02d}.bvh" for row in range(len(sentences))]
+    for output in (*files, film):
+        check_output(output, overwrite or written.owns(output))
+    with explain_write_error(out):
+        out.mkdir(parents=True, exist_ok=True)
+        lock = FolderLock(out)
+    with lock:
+        windows = captioned_windows(load_motions(data), window_settings)
+        embed = Cached(clip(clip_name) if clip_name else minilm(), out / "text-vectors")
+        with tqdm(total=steps, desc="training", unit="step", disable=None) as bar:
+            model = train(windows, embed, config, steps, seed, on_step=partial(_advance, bar))
+        motions = model(sentences, seed)
+        for file, motion in zip(files, motions, strict=True):
+            with written.replacing(file, overwrite) as temporary:
+                save_motion(temporary, motion)
+        with written.replacing(film, overwrite) as temporary:
+            draw_motions(temporary, motions, sentences)
+        written.forget()
 
 
 def _advance(bar: tqdm, done: int) -> None:

@@ -8,68 +8,74 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from selfcorrect.core.extras import needed_for
+
 if TYPE_CHECKING:
-    from selfcorrect.bias import best_of as best_of
-    from selfcorrect.correction import Correction as Correction
-    from selfcorrect.corrector import Corrected as Corrected
-    from selfcorrect.corrector import chain as chain
-    from selfcorrect.corrector import filter_of as filter_of
-    from selfcorrect.corrector import lift as lift
-    from selfcorrect.corrector import placebo as placebo
-    from selfcorrect.corrector import verifier as verifier
+    from selfcorrect.core.errors import CorrectorError as CorrectorError
+    from selfcorrect.core.errors import InputError as InputError
+    from selfcorrect.core.errors import LoopError as LoopError
+    from selfcorrect.core.errors import MissingExtraError as MissingExtraError
+    from selfcorrect.core.errors import RunFolderError as RunFolderError
+    from selfcorrect.core.errors import SampleError as SampleError
+    from selfcorrect.core.errors import SelfcorrectError as SelfcorrectError
+    from selfcorrect.core.errors import SettingError as SettingError
+    from selfcorrect.core.errors import TrainingDivergedError as TrainingDivergedError
+    from selfcorrect.core.errors import WorkerError as WorkerError
+    from selfcorrect.core.randomness import streams as streams
+    from selfcorrect.core.samples import Samples as Samples
+    from selfcorrect.correctors.contract import Corrected as Corrected
+    from selfcorrect.correctors.contract import chain as chain
+    from selfcorrect.correctors.contract import filter_of as filter_of
+    from selfcorrect.correctors.contract import lift as lift
+    from selfcorrect.correctors.contract import placebo as placebo
+    from selfcorrect.correctors.contract import verifier as verifier
+    from selfcorrect.correctors.correction import Correction as Correction
     from selfcorrect.datasets.files.motion_file import MotionFile as MotionFile
-    from selfcorrect.datasets.files.motion_file import Reading as Reading
     from selfcorrect.datasets.files.open import open_motion as open_motion
     from selfcorrect.datasets.files.open import save_motion as save_motion
+    from selfcorrect.datasets.files.reading import Reading as Reading
     from selfcorrect.datasets.load import load_motion as load_motion
     from selfcorrect.datasets.load import load_motions as load_motions
-    from selfcorrect.errors import CorrectorError as CorrectorError
-    from selfcorrect.errors import InputError as InputError
-    from selfcorrect.errors import LoopError as LoopError
-    from selfcorrect.errors import MissingExtraError as MissingExtraError
-    from selfcorrect.errors import RunFolderError as RunFolderError
-    from selfcorrect.errors import SampleError as SampleError
-    from selfcorrect.errors import SelfcorrectError as SelfcorrectError
-    from selfcorrect.errors import SettingError as SettingError
-    from selfcorrect.errors import TrainingDivergedError as TrainingDivergedError
-    from selfcorrect.errors import WorkerError as WorkerError
-    from selfcorrect.experiments.correction.in_python import CorrectionOptions as CorrectionOptions
+    from selfcorrect.experiments.comparison.outcome import Comparison as Comparison
+    from selfcorrect.experiments.comparison.run import compare as compare
     from selfcorrect.experiments.correction.in_python import correct as correct
     from selfcorrect.experiments.correction.in_python import correct_file as correct_file
     from selfcorrect.experiments.correction.in_python import correct_files as correct_files
     from selfcorrect.experiments.correction.in_python import correct_motions as correct_motions
-    from selfcorrect.loop import Candidate as Candidate
-    from selfcorrect.loop import Plan as Plan
-    from selfcorrect.loop import Task as Task
-    from selfcorrect.loop import run_loop as run_loop
-    from selfcorrect.loop import train_first_generation as train_first_generation
+    from selfcorrect.experiments.correction.options import CorrectionOptions as CorrectionOptions
+    from selfcorrect.experiments.reporting.summary import read_summary as read_summary
+    from selfcorrect.loop.bias import best_of as best_of
+    from selfcorrect.loop.policy import Accumulate as Accumulate
+    from selfcorrect.loop.policy import AccumulateSubsample as AccumulateSubsample
+    from selfcorrect.loop.policy import Augment as Augment
+    from selfcorrect.loop.policy import Fresh as Fresh
+    from selfcorrect.loop.policy import Keep as Keep
+    from selfcorrect.loop.policy import RealOnly as RealOnly
+    from selfcorrect.loop.policy import Replace as Replace
+    from selfcorrect.loop.policy import Weighted as Weighted
+    from selfcorrect.loop.policy import parse_policy as parse_policy
+    from selfcorrect.loop.run import Candidate as Candidate
+    from selfcorrect.loop.run import Plan as Plan
+    from selfcorrect.loop.run import Task as Task
+    from selfcorrect.loop.run import run_loop as run_loop
+    from selfcorrect.loop.run import train_first_generation as train_first_generation
     from selfcorrect.models.gaussian import Gaussian as Gaussian
     from selfcorrect.models.protocol import GenerativeModel as GenerativeModel
     from selfcorrect.motion.checks.check import check as check
-    from selfcorrect.motion.correction.lifting import each_motion as each_motion
+    from selfcorrect.motion.correction.each import each_motion as each_motion
     from selfcorrect.motion.correction.lifting import lift_motions as lift_motions
     from selfcorrect.motion.correction.results import CorrectedMotion as CorrectedMotion
-    from selfcorrect.motion.kinematics import joint_positions as joint_positions
+    from selfcorrect.motion.geometry.kinematics import joint_positions as joint_positions
     from selfcorrect.motion.motion import Motion as Motion
     from selfcorrect.motion.pictures.drawing import draw_motions as draw_motions
+    from selfcorrect.motion.pictures.player import show as show
     from selfcorrect.motion.skeleton import Skeleton as Skeleton
-    from selfcorrect.policy import Accumulate as Accumulate
-    from selfcorrect.policy import AccumulateSubsample as AccumulateSubsample
-    from selfcorrect.policy import Augment as Augment
-    from selfcorrect.policy import Fresh as Fresh
-    from selfcorrect.policy import Keep as Keep
-    from selfcorrect.policy import RealOnly as RealOnly
-    from selfcorrect.policy import Replace as Replace
-    from selfcorrect.policy import Weighted as Weighted
-    from selfcorrect.policy import parse_policy as parse_policy
-    from selfcorrect.randomness import streams as streams
-    from selfcorrect.samples import Samples as Samples
     from selfcorrect.simulators.corrector import KinematicCorrector as KinematicCorrector
     from selfcorrect.simulators.corrector import PhysicsCorrector as PhysicsCorrector
     from selfcorrect.statistics import Thresholds as Thresholds
-    from selfcorrect.storage.folder_store import FolderReader as FolderReader
-    from selfcorrect.storage.folder_store import FolderStore as FolderStore
-    from selfcorrect.storage.memory import MemoryStore as MemoryStore
+    from selfcorrect.storage.runs.folder_store import FolderReader as FolderReader
+    from selfcorrect.storage.runs.folder_store import FolderStore as FolderStore
+    from selfcorrect.storage.runs.memory import MemoryStore as MemoryStore
     from selfcorrect.testing import Trial as Trial
     from selfcorrect.testing import assert_loop_stable as assert_loop_stable
     from selfcorrect.testing import assert_plausible as assert_plausible
@@ -78,13 +84,15 @@ if TYPE_CHECKING:
     __version__: str
 
 _PUBLIC = {
-    "selfcorrect.bias": ("best_of",),
-    "selfcorrect.correction": ("Correction",),
-    "selfcorrect.corrector": ("Corrected", "chain", "filter_of", "lift", "placebo", "verifier"),
-    "selfcorrect.datasets.files.motion_file": ("MotionFile", "Reading"),
+    "selfcorrect.experiments.reporting.summary": ("read_summary",),
+    "selfcorrect.loop.bias": ("best_of",),
+    "selfcorrect.correctors.correction": ("Correction",),
+    "selfcorrect.correctors.contract": ("Corrected", "chain", "filter_of", "lift", "placebo", "verifier"),
+    "selfcorrect.datasets.files.motion_file": ("MotionFile",),
     "selfcorrect.datasets.files.open": ("open_motion", "save_motion"),
+    "selfcorrect.datasets.files.reading": ("Reading",),
     "selfcorrect.datasets.load": ("load_motion", "load_motions"),
-    "selfcorrect.errors": (
+    "selfcorrect.core.errors": (
         "CorrectorError",
         "InputError",
         "LoopError",
@@ -96,24 +104,28 @@ _PUBLIC = {
         "TrainingDivergedError",
         "WorkerError",
     ),
+    "selfcorrect.experiments.comparison.outcome": ("Comparison",),
+    "selfcorrect.experiments.comparison.run": ("compare",),
     "selfcorrect.experiments.correction.in_python": (
-        "CorrectionOptions",
         "correct",
         "correct_file",
         "correct_files",
         "correct_motions",
     ),
-    "selfcorrect.loop": ("Candidate", "Plan", "Task", "run_loop", "train_first_generation"),
+    "selfcorrect.experiments.correction.options": ("CorrectionOptions",),
+    "selfcorrect.loop.run": ("Candidate", "Plan", "Task", "run_loop", "train_first_generation"),
     "selfcorrect.models.gaussian": ("Gaussian",),
     "selfcorrect.models.protocol": ("GenerativeModel",),
     "selfcorrect.motion.checks.check": ("check",),
-    "selfcorrect.motion.correction.lifting": ("each_motion", "lift_motions"),
+    "selfcorrect.motion.correction.each": ("each_motion",),
+    "selfcorrect.motion.correction.lifting": ("lift_motions",),
     "selfcorrect.motion.correction.results": ("CorrectedMotion",),
-    "selfcorrect.motion.kinematics": ("joint_positions",),
+    "selfcorrect.motion.geometry.kinematics": ("joint_positions",),
     "selfcorrect.motion.motion": ("Motion",),
     "selfcorrect.motion.pictures.drawing": ("draw_motions",),
+    "selfcorrect.motion.pictures.player": ("show",),
     "selfcorrect.motion.skeleton": ("Skeleton",),
-    "selfcorrect.policy": (
+    "selfcorrect.loop.policy": (
         "Accumulate",
         "AccumulateSubsample",
         "Augment",
@@ -124,12 +136,12 @@ _PUBLIC = {
         "Weighted",
         "parse_policy",
     ),
-    "selfcorrect.randomness": ("streams",),
-    "selfcorrect.samples": ("Samples",),
+    "selfcorrect.core.randomness": ("streams",),
+    "selfcorrect.core.samples": ("Samples",),
     "selfcorrect.simulators.corrector": ("KinematicCorrector", "PhysicsCorrector"),
     "selfcorrect.statistics": ("Thresholds",),
-    "selfcorrect.storage.folder_store": ("FolderReader", "FolderStore"),
-    "selfcorrect.storage.memory": ("MemoryStore",),
+    "selfcorrect.storage.runs.folder_store": ("FolderReader", "FolderStore"),
+    "selfcorrect.storage.runs.memory": ("MemoryStore",),
     "selfcorrect.testing": ("Trial", "assert_loop_stable", "assert_plausible", "measure_stability"),
 }
 """The public names by the module that they live in: the same as above, for when the program runs."""
@@ -138,13 +150,14 @@ _MODULES = {name: module for module, names in _PUBLIC.items() for name in names}
 __all__ = ["__version__", *sorted(_MODULES)]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
-if not TYPE_CHECKING:  # so that type checkers tell of names that do not exist
+if not TYPE_CHECKING:  # so that type checkers report names that do not exist
 
     def __getattr__(name: str) -> Any:
         if name == "__version__":
             value = importlib.import_module("importlib.metadata").version("selfcorrect")
         elif name in _MODULES:
-            value = getattr(importlib.import_module(_MODULES[name]), name)
+            with needed_for(f"selfcorrect.{name}"):
+                value = getattr(importlib.import_module(_MODULES[name]), name)
         else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         globals()[name] = value

@@ -7,22 +7,25 @@ of a comparison share their seeds (common random numbers), so differences betwee
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
-from torch import Tensor
 
-from selfcorrect.errors import InputError, SettingError
-from selfcorrect.randomness import Stream, streams
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.randomness import Stream, streams
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FEWEST_SEEDS_TO_BOOTSTRAP = 20
 FEWEST_SEEDS_TO_PERMUTE = 6  # below, even the smallest possible two-sided p-value, 2 / 2**S, exceeds .05
 
-Rows = TypeVar("Rows", np.ndarray, Tensor)
+Rows = TypeVar("Rows", np.ndarray, "Tensor")
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,9 @@ class Interval:
     high: float
     count: int
     method: str
-    """How it was found: "bootstrap" (bias-corrected and accelerated), "t" (assumes roughly normal seeds), "order
-    statistics", "Fieller" (ratio of paired means), or "single seed" (no interval)."""
+    """The method. "bootstrap" is bias-corrected and accelerated. "t" assumes roughly normal seeds, "t of logarithms"
+    roughly log-normal ones. "logit t" is between two bounds, "Fieller" for a ratio of paired means. The others are
+    "order statistics" and "single seed" (no interval)."""
     confidence: float = 0.95
 
     def __str__(self) -> str:
@@ -44,24 +48,48 @@ class Interval:
         return f"{self.estimate:.3g} [{self.low:.3g}, {self.high:.3g}]"
 
 
-def mean_interval(values: ArrayLike, confidence: float = 0.95, stream: Stream | None = None) -> Interval:
+Bounds: TypeAlias = tuple[float, float]
+"""The lowest and the highest value that a quantity can have; infinite where there is none."""
+UNBOUNDED: Bounds = (-math.inf, math.inf)
+
+
+def mean_interval(
+    values: ArrayLike, confidence: float = 0.95, stream: Stream | None = None, bounds: Bounds = UNBOUNDED
+) -> Interval:
     """The mean over seeds: bootstrap from 20 seeds on, Student's t from 2, no interval for a single seed.
 
-    Three to five seeds cannot carry a bootstrap (its resamples hold too few distinct values and cover less
-    than they claim), so there the t interval is given, which is exact only for normally distributed seeds.
+    Three to five seeds cannot carry a bootstrap: its resamples hold too few distinct values and cover less than they
+    claim. There the t interval is given, which is exact only for normally distributed seeds. It stays within `bounds`.
+    Between two, such as 0 and 1, it is taken of the logit (delta method; Agresti 2013, section 1.4). At a single one it
+    ends, which costs no coverage.
     """
     seeds = _per_seed(values)
     mean, count = float(seeds.mean()), len(seeds)
     if count == 1:
         return Interval(mean, math.nan, math.nan, 1, "single seed", confidence)
+    if seeds.min() < bounds[0] or seeds.max() > bounds[1]:
+        raise InputError(f"expected values from {bounds[0]:g} to {bounds[1]:g}, got {seeds!r}")
     if np.ptp(seeds) == 0:
         return Interval(mean, mean, mean, count, "t", confidence)
     if count < FEWEST_SEEDS_TO_BOOTSTRAP:
-        low, high = stats.t.interval(confidence, count - 1, loc=mean, scale=stats.sem(seeds))
-        return Interval(mean, float(low), float(high), count, "t", confidence)
+        reach = scipy.stats.sem(seeds) * scipy.stats.t.ppf((1 + confidence) / 2, count - 1)
+        low, high, method = _within(mean, float(reach), bounds)
+        return Interval(mean, low, high, count, method, confidence)
     generator = (stream or streams(0).child("bootstrap")).numpy()
-    result = stats.bootstrap((seeds,), np.mean, confidence_level=confidence, rng=generator).confidence_interval
+    result = scipy.stats.bootstrap((seeds,), np.mean, confidence_level=confidence, rng=generator).confidence_interval
     return Interval(mean, float(result.low), float(result.high), count, "bootstrap", confidence)
+
+
+def _within(mean: float, reach: float, bounds: Bounds) -> tuple[float, float, str]:
+    """Mean ± reach within bounds that a mean does not touch, and how."""
+    lowest, highest = bounds
+    if math.isinf(lowest) or math.isinf(highest):
+        return max(mean - reach, lowest), min(mean + reach, highest), "t"
+    width = highest - lowest
+    share = (mean - lowest) / width
+    middle, spread = scipy.special.logit(share), reach / width / (share * (1 - share))
+    low, high = lowest + width * scipy.special.expit([middle - spread, middle + spread])
+    return float(low), float(high), "logit t"
 
 
 def median_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
@@ -70,7 +98,7 @@ def median_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     With fewer than six seeds no pair of order statistics covers 95 %, and the bounds are NaN.
     """
     seeds = np.asarray(values, dtype=float)
-    bounds = stats.quantile_test(seeds, p=0.5).confidence_interval(confidence)
+    bounds = scipy.stats.quantile_test(seeds, p=0.5).confidence_interval(confidence)
     method = "order statistics" if not math.isnan(bounds.low) else "single seed" if len(seeds) == 1 else "too few seeds"
     return Interval(float(np.median(seeds)), float(bounds.low), float(bounds.high), len(seeds), method, confidence)
 
@@ -79,16 +107,21 @@ def ratio_interval(numerator: ArrayLike, denominator: ArrayLike, confidence: flo
     """The ratio of two paired means, by Fieller (1954): every r for which numerator − r · denominator may average 0.
 
     Unlike a mean of ratios or of logarithms it accepts zeros in the numerator. Bounds are infinite where the
-    denominator itself cannot be told from zero; over a denominator of zeros the estimate is infinite, 0 / 0 is NaN.
+    denominator itself cannot be distinguished from zero; over a denominator of zeros the estimate is infinite, 0 / 0 is
+    NaN.
     """
     above, below = _per_seed(numerator), _per_seed(denominator)
     _check_paired(above, below)
-    count = len(above)
+    return _fieller(above, below, len(above), confidence)
+
+
+def _fieller(above: np.ndarray, below: np.ndarray, count: int, confidence: float) -> Interval:
+    """The interval that `count` seeds would give whose means and covariances are those of the seeds at hand."""
     with np.errstate(divide="ignore", invalid="ignore"):
         estimate = float(above.mean() / below.mean())
-    if count == 1:
+    if len(above) == 1:
         return Interval(estimate, math.nan, math.nan, 1, "single seed", confidence)
-    covariance = np.cov(above, below) / count * stats.t.ppf((1 + confidence) / 2, count - 1) ** 2
+    covariance = np.cov(above, below) / count * scipy.special.stdtrit(count - 1, (1 + confidence) / 2) ** 2
     quadratic = below.mean() ** 2 - covariance[1, 1]
     linear = above.mean() * below.mean() - covariance[0, 1]
     if quadratic <= 0:
@@ -97,10 +130,12 @@ def ratio_interval(numerator: ArrayLike, denominator: ArrayLike, confidence: flo
     return Interval(estimate, (linear - root) / quadratic, (linear + root) / quadratic, count, "Fieller", confidence)
 
 
-def band(curves: ArrayLike, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def band(
+    curves: ArrayLike, confidence: float = 0.95, bounds: Bounds = UNBOUNDED
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean, lower and upper bound over seeds at every generation: (S, T) → three arrays (T,), for plots."""
     table = np.atleast_2d(np.asarray(curves, dtype=float))
-    intervals = [mean_interval(column, confidence) for column in table.T]
+    intervals = [mean_interval(column, confidence, bounds=bounds) for column in table.T]
     mean, low, high = np.array([(one.estimate, one.low, one.high) for one in intervals]).reshape(-1, 3).T
     return mean, low, high
 
@@ -124,10 +159,10 @@ def compare_paired(first: ArrayLike, second: ArrayLike, confidence: float = 0.95
         raise InputError("a paired comparison needs at least 2 common seeds, got 1")
     difference = mean_interval(one - other, confidence)
     if len(one) < FEWEST_SEEDS_TO_PERMUTE:
-        p_value = 1.0 if np.array_equal(one, other) else float(stats.ttest_rel(one, other).pvalue)
+        p_value = 1.0 if np.array_equal(one, other) else float(scipy.stats.ttest_rel(one, other).pvalue)
         return PairedComparison(difference, p_value, "paired t", 0.0)
     generator = streams(0).child("sign flips").numpy()
-    result = stats.permutation_test(
+    result = scipy.stats.permutation_test(
         (one, other), _mean_difference, permutation_type="samples", vectorized=True, n_resamples=9999, rng=generator
     )
     return PairedComparison(difference, float(result.pvalue), "sign flips", max(2.0 ** (1 - len(one)), 2 / 10_000))
@@ -162,12 +197,28 @@ def half_life(curve: ArrayLike, floor: float = 0.0) -> float:
 
 
 def half_life_interval(curves: ArrayLike, floor: float = 0.0, confidence: float = 0.95) -> Interval:
-    """The median half-life over seeds, curves (S, T); an infinite bound means not reached within the run."""
-    return median_interval([half_life(curve, floor) for curve in np.atleast_2d(curves)], confidence)
+    """The median half-life over seeds, curves (S, T); infinite where it is not reached within the run.
+
+    Order statistics bound it from 6 seeds on. Fewer seeds that all reach it give Student's t interval of their
+    logarithms, which assumes roughly log-normal half-lives. Where some do not, the bounds are the range of the seeds,
+    and `confidence` is the chance 1 − 2^(1 − S) that such a range holds the median.
+    """
+    lives = np.array([half_life(curve, floor) for curve in np.atleast_2d(curves)])
+    ordered = median_interval(lives, confidence)
+    if len(lives) == 1 or not math.isnan(ordered.low):
+        return ordered
+    if np.isfinite(lives).all():
+        logarithms = mean_interval(np.log(lives), confidence)
+        low, high = min(math.exp(logarithms.low), ordered.estimate), max(math.exp(logarithms.high), ordered.estimate)
+        return Interval(ordered.estimate, low, high, len(lives), "t of logarithms", confidence)
+    low, high = float(lives.min()), float(lives.max())
+    return Interval(ordered.estimate, low, high, len(lives), "order statistics", 1 - 2.0 ** (1 - len(lives)))
 
 
 Label = Literal["stable", "degraded", "collapsed", "undecided"]
 SEVERITY: tuple[Label, ...] = ("stable", "undecided", "degraded", "collapsed")
+Better = Literal["lower", "higher"]
+"""Which way a quality is good."""
 
 
 @dataclass(frozen=True)
@@ -189,24 +240,75 @@ class Verdict:
     label: Label
     ratio: Interval
     thresholds: Thresholds
+    better: Better
+
+    def __str__(self) -> str:
+        limits = (self.thresholds.stable, self.thresholds.collapsed)
+        stable, collapsed = limits if self.better == "lower" else (1 / limit for limit in limits)
+        bound = "at most" if self.better == "lower" else "at least"
+        limits = f"stable {bound} {stable:.3g}, collapsed from {collapsed:.3g}"
+        return f"{self.ratio} times the baseline ({limits}): {self.label}"
 
 
 def judge(
     values: ArrayLike,
     baseline: ArrayLike,
-    better: Literal["lower", "higher"],
+    better: Better,
     thresholds: Thresholds | None = None,
     confidence: float = 0.95,
 ) -> Verdict:
     """Judge a quality at the end of a loop (S,) against its baseline on the same seeds (S,).
 
-    The whole interval must lie on one side of a threshold, otherwise the verdict is "undecided"; of a quality
-    that is certainly worse than stable and possibly collapsed, "degraded" is said.
+    The whole interval must lie on one side of a threshold, otherwise the verdict is "undecided". A quality that is
+    certainly worse than stable and possibly collapsed is "degraded".
     """
-    limits = thresholds or Thresholds()
     ratio = ratio_interval(values, baseline, confidence)
+    return _verdict(ratio, better, thresholds or Thresholds())
+
+
+def _verdict(ratio: Interval, better: Better, limits: Thresholds) -> Verdict:
     best, worst = (ratio.low, ratio.high) if better == "lower" else (_inverse(ratio.high), _inverse(ratio.low))
-    return Verdict(_label(best, worst, limits), ratio, limits)
+    return Verdict(_label(best, worst, limits), ratio, limits, better)
+
+
+MOST_SEEDS = 1000
+"""Beyond so many, a quality counts as lying on its threshold."""
+
+
+def seeds_to_decide(
+    values: ArrayLike,
+    baseline: ArrayLike,
+    better: Better,
+    thresholds: Thresholds | None = None,
+    confidence: float = 0.95,
+) -> int | None:
+    """How many seeds would decide a verdict, if further seeds spread as those at hand (S,) do; None for > `MOST_SEEDS`.
+
+    A plan and no promise: means and covariances of a few seeds are known only roughly.
+    """
+    above, below = _per_seed(values), _per_seed(baseline)
+    _check_paired(above, below)
+    limits = thresholds or Thresholds()
+
+    def decided(count: int) -> bool:
+        return _verdict(_fieller(above, below, count, confidence), better, limits).label != "undecided"
+
+    if len(above) == 1 or not decided(MOST_SEEDS):
+        return None
+    counts = range(len(above), MOST_SEEDS + 1)
+    return counts[bisect_left(counts, True, key=decided)]  # intervals of more seeds lie within those of fewer
+
+
+def looks(seeds: int) -> dict[int, float]:
+    """After how many seeds a trial of at most `seeds` is judged, and the confidence of the intervals at each look.
+
+    Looks are after 3, 5, 10, 20, … seeds and after all. Their error levels add up to 5 % and are in proportion to the
+    number of seeds (a Bonferroni group-sequential test). By the union bound, the chance that any look is wrong about a
+    quality is at most 5 %, however their results depend on each other.
+    """
+    early = [count for count in (3, *(5 * 2**power for power in range(16))) if count < seeds]
+    counts = [*early, seeds]
+    return {count: 1 - 0.05 * count / sum(counts) for count in counts}
 
 
 def _inverse(value: float) -> float:
@@ -244,7 +346,7 @@ Status = Literal["present", "absent", "not measurable"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class CollapseFinding:
     """One definition of model collapse held against a run: what was measured, the rule, and what it says."""
 
     definition: str
@@ -255,8 +357,8 @@ class Finding:
 
 def collapse_profile(
     curves: Mapping[str, ArrayLike], by_training_size: Mapping[int, ArrayLike] | None = None
-) -> list[Finding]:
-    """The eight definitions of model collapse that Schaeffer et al. (2025) tell apart, each held against one run.
+) -> list[CollapseFinding]:
+    """The eight definitions of model collapse of Schaeffer et al. (2025), each held against one run.
 
     curves: per-seed curves (S, T), generation 0 first, under any of the names
       "risk"          distance to the truth, lower is better (loss, FID, Wasserstein);
@@ -288,13 +390,13 @@ def collapse_profile(
 _LATE_RISE_RULE = "rise in the last quarter > 0.6 × rise in the quarter before (a 1/t approach gives 0.5, log t 0.71)"
 
 
-def _finding(definition: str, measure: Interval | None, threshold: float, rule: str) -> Finding:
+def _finding(definition: str, measure: Interval | None, threshold: float, rule: str) -> CollapseFinding:
     status: Status = "not measurable"
     if measure is not None and measure.low > threshold:
         status = "present"
     elif measure is not None and measure.high <= threshold:
         status = "absent"
-    return Finding(definition, status, rule, measure)
+    return CollapseFinding(definition, status, rule, measure)
 
 
 def _growth(curve: np.ndarray | None) -> Interval | None:

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
+from itertools import chain, pairwise
 from math import ceil
+from typing import cast
 
 import numpy as np
 
-from selfcorrect.motion.correction.results import CorrectedMotion, Failure, FailureKind
+from selfcorrect.motion.body.foot_frames import as_before, feet_of, levelled
+from selfcorrect.motion.correction.pieces import Whole
+from selfcorrect.motion.correction.results import CorrectedMotion, Failure, FailureKind, Note, NoteKind
+from selfcorrect.motion.correction.support import Support
+from selfcorrect.motion.correction.timeline import Timeline
+from selfcorrect.motion.loops import closed, is_loop, unrolled
+from selfcorrect.motion.measures.contacts import standing_speeds_m_s
+from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.processes import map_tasks, require_workers
-from selfcorrect.simulators.body.joint_order import in_order, joint_order
+from selfcorrect.motion.skeleton import FootFrames
+from selfcorrect.runtime.bugs import attempted
+from selfcorrect.runtime.processes import map_tasks, require_workers
+from selfcorrect.simulators.body.links import in_order, joint_order
+from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.cleanup.splices import first_frames_of_takes
 from selfcorrect.simulators.engines.table import ENGINES
-from selfcorrect.simulators.judge import Outcome
-from selfcorrect.simulators.mending.precondition import PreconditionSettings
-from selfcorrect.simulators.pipeline import correct_kinematically, simulate
+from selfcorrect.simulators.pipeline import correct, correct_kinematically
 from selfcorrect.simulators.scene import PLAIN, Scene
-from selfcorrect.simulators.settings.tracker import TrackerSettings
+from selfcorrect.simulators.settings.tracker import SimulateChoice, TrackerSettings, default_tracker
+from selfcorrect.simulators.stages import Judged
 from selfcorrect.simulators.staging import left, left_support, settings_in
 
 SHORTEST_FRAMES = 4
+
+
 BATCH = 16
 """Motions of one skeleton, frame rate and length that are planned together: as many as a processor's cache holds."""
+
 
 FRAMES_TOGETHER = 10_000
 """Frames of motions that are simulated together, at most, unless one has more."""
@@ -32,49 +46,111 @@ FRAMES_TOGETHER = 10_000
 
 @dataclass(frozen=True)
 class KinematicCorrector:
-    """The preconditioner alone: mends by kinematics and simulates nothing. The control that shows what physics adds."""
+    """The kinematic clean-up alone, without a simulation. The control that shows what physics adds."""
 
-    precondition: PreconditionSettings = field(default_factory=PreconditionSettings)
+    cleanup: CleanupSettings = field(default_factory=CleanupSettings)
+    workers: int = 1
 
     def __call__(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
         """Correct motions on any skeletons; see `PhysicsCorrector`."""
-        correct, batch = partial(correct_kinematically, self.precondition), _batch(self.precondition)
-        return _in_batches(correct, motions, batch, BATCH, workers=1)
+        kinematics = partial(correct_kinematically, self.cleanup)
+        return _on_level_feet(kinematics, motions, self.cleanup, BATCH, self.workers)
 
 
 @dataclass(frozen=True)
 class PhysicsCorrector:
     """Tracks motions with a simulated humanoid of their own skeleton.
 
-    A motion that the humanoid cannot follow is rejected with the reason and handed back as it came. Results are the
+    A motion that the humanoid cannot follow is rejected with the reason and returned unchanged. Results are the
     same bytes for any number of `workers` (processes).
     """
 
-    tracker: TrackerSettings = field(default_factory=TrackerSettings)
-    precondition: PreconditionSettings = field(default_factory=PreconditionSettings)
+    tracker: TrackerSettings = field(default_factory=default_tracker)
+    cleanup: CleanupSettings = field(default_factory=CleanupSettings)
     workers: int = 1
     scene: Scene = PLAIN
     """Where, and with what body, motions are followed. In a scene that is not plain, simulated states come out as they
-    are, figures are those of the body there, on a slope nothing but the floor carries, and files show the hill."""
+    are, and figures are those of the body there. On a slope only the floor carries, and files show the hill."""
+    simulate: SimulateChoice = "always"
+    """Which motions are simulated. With "auto" a motion comes out as planned where its plan leaves a simulation nothing
+    to gain. Raw simulated states always take a simulation."""
+    together: int | None = None
+    """Bodies simulated at once, at most; by default what suits the engine. Fewer take less memory and more time."""
 
     def __call__(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
         """Correct motions of any skeletons, frame rates and lengths, in their order.
 
         Raises ValueError where a skeleton lacks a part of the legs, RuntimeError when a worker process dies.
         """
-        precondition = replace(self.precondition, support="floor") if self.scene.slope_deg else self.precondition
-        track = partial(simulate, precondition, settings_in(self.scene, self.tracker), self.scene)
-        together = ENGINES.row(self.tracker.engine.name).together
-        corrections = _in_batches(track, motions, _batch(self.precondition), together, self.workers)
+        cleanup = self.cleanup
+        if not self.scene.is_plain:  # a push comes once
+            cleanup = replace(cleanup, close_loops=False)
+        if self.scene.slope_deg:
+            cleanup = replace(cleanup, support="floor")
+        physics = partial(correct, cleanup, settings_in(self.scene, self.tracker), self.scene, self.simulate)
+        together = self.together or ENGINES.row(self.tracker.engine.name).together
+        corrections = _on_level_feet(physics, motions, cleanup, together, self.workers)
         return corrections if self.scene.is_plain else [_out_of(self.scene, each) for each in corrections]
 
 
-Correct = Callable[[Sequence[MotionBatch]], list[list[Outcome]]]
+Correct = Callable[[Sequence[MotionBatch]], list[list[Judged]]]
 
 
-def _batch(settings: PreconditionSettings) -> int:
+def _batch(settings: CleanupSettings) -> int:
     """How many like motions may share a batch: soles that are fitted differ from motion to motion."""
     return 1 if settings.fit_soles else BATCH
+
+
+def _on_level_feet(
+    correct: Correct, motions: Sequence[Motion], settings: CleanupSettings, together: int, workers: int
+) -> list[CorrectedMotion]:
+    """Correct motions with their soles where they show them; what comes out is in their own skeletons' frames."""
+    if not settings.fit_soles:
+        return _by_parts(correct, motions, settings, together, workers)
+    feet = [FootFrames() if _flaw(motion) else feet_of(motion) for motion in motions]
+    level = [levelled(motion, own) for motion, own in zip(motions, feet, strict=True)]
+    corrections = _by_parts(correct, level, settings, together, workers)
+    return [_off_level_feet(*each) for each in zip(motions, feet, corrections, strict=True)]
+
+
+def _off_level_feet(motion: Motion, feet: FootFrames, correction: CorrectedMotion) -> CorrectedMotion:
+    """A correction of a motion in the frames of that motion's skeleton."""
+    if not correction.accepted:
+        return replace(correction, motion=motion)
+    rotations = as_before(motion.skeleton, feet, correction.motion.rotations)
+    corrected = replace(motion, root_m=correction.motion.root_m, rotations=rotations, feet=feet)
+    step, nothing = "speeds of standing joints are not reported", cast("tuple[float, float] | None", None)
+    speeds_m_s, note = attempted(step, partial(standing_speeds_m_s, motion, corrected), nothing)
+    before, after = ({}, {}) if speeds_m_s is None else ({"standing_m_s": each} for each in speeds_m_s)
+    return replace(
+        correction,
+        motion=corrected,
+        before={**correction.before, **before},
+        after={**correction.after, **after},
+        figures={**correction.figures, "raised_m": float(np.median((corrected.root_m - motion.root_m)[:, 1]))},
+        notes=(*correction.notes, *((Note(words=note),) if note else ())),
+    )
+
+
+def _by_parts(
+    correct: Correct, motions: Sequence[Motion], settings: CleanupSettings, together: int, workers: int
+) -> list[CorrectedMotion]:
+    """Correct the parts of motions, takes and unrolled loops, and put them together."""
+    parts = [parts_of(motion, settings) for motion in motions]
+    alone = [part.motion for own in parts for part in own]
+    corrections = iter(_in_batches(correct, alone, _batch(settings), together, workers))
+    whole = [
+        put_together(motion, own, [next(corrections) for _ in own], settings)
+        for motion, own in zip(motions, parts, strict=True)
+    ]
+    return [_measured(motion, correction) for motion, correction in zip(motions, whole, strict=True)]
+
+
+def _measured(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
+    """The correction with the angular speed that it adds to joints."""
+    if not correction.accepted:
+        return correction
+    return replace(correction, added_angular_speed_deg_s=added_by_joint_deg_s(motion, correction.motion))
 
 
 def _in_batches(
@@ -105,13 +181,14 @@ def _out_of(scene: Scene, correction: CorrectedMotion) -> CorrectedMotion:
     return replace(correction, motion=motion, supports=supports)
 
 
-def _correction(motion: Motion, order: np.ndarray, outcome: Outcome) -> CorrectedMotion:
-    """A motion that failed is handed back as it came; `order` (J,) tells which of its joints the outcome's are."""
+def _correction(motion: Motion, order: np.ndarray, outcome: Judged) -> CorrectedMotion:
+    """A motion that failed is returned unchanged; `order` (J,) says which of its joints the outcome's are."""
     if outcome.found.failure is None:
         motion = replace(motion, root_m=outcome.root_m, rotations=outcome.rotations[:, np.argsort(order)])
     return CorrectedMotion(
         motion=motion,
         failure=outcome.found.failure,
+        stage=outcome.stage,
         before=outcome.before,
         after=outcome.after,
         help=outcome.found.help,
@@ -170,3 +247,98 @@ def _tracked_together(one: Motion, other: Motion) -> bool:
 
 def _alike(one: Motion, other: Motion) -> bool:
     return len(one) == len(other) and one.fps == other.fps and one.skeleton.same_as(other.skeleton)
+
+
+MARGIN_S = 1.5
+"""Time of a loop's neighbours that is corrected with it: what begins at rest has swung in by then."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A part of a motion, from frame `start` on."""
+
+    start: int
+    given: Motion
+    margin: int = 0
+    """Frames with which it is unrolled on either side; 0 where it is no loop."""
+
+    @property
+    def motion(self) -> Motion:
+        """The motions to correct."""
+        return unrolled(self.given, self.margin) if self.margin else self.given
+
+    def correction_of(self, unrolled_one: CorrectedMotion, *, same_travel: bool) -> CorrectedMotion:
+        """What became of the part, from what became of `motion`; figures of loops are those with their margins."""
+        if not self.margin:
+            return unrolled_one
+        frames, timeline = slice(self.margin, self.margin + len(self.given)), unrolled_one.timeline
+        if timeline is not None:
+            timeline = timeline.frames(frames.start, frames.stop)
+        cut = replace(unrolled_one, timeline=timeline, help={**unrolled_one.help, **_help_of(timeline)})
+        if cut.failure is not None:
+            return replace(cut, motion=self.given, failure=self._in_loop(cut.failure))
+        return replace(
+            cut,
+            motion=closed(cut.motion, self.given, self.margin, same_travel=same_travel),
+            supports=tuple(_within(cut.supports, frames)),
+            notes=(*cut.notes, Note(NoteKind.LOOP, self.given.seconds)),
+        )
+
+    def _in_loop(self, failure: Failure) -> Failure:
+        """A failure in the unrolled loop, at the frames of the loop that it repeats."""
+        if failure.frame is None:
+            return failure
+        frame = (failure.frame - self.margin) % (len(self.given) - 1)
+        if failure.last_frame is None:
+            return replace(failure, frame=frame)
+        last = min(frame + failure.last_frame - failure.frame, len(self.given) - 1)
+        return replace(failure, frame=frame, last_frame=last)
+
+
+def parts_of(motion: Motion, settings: CleanupSettings) -> list[Part]:
+    """The parts of a motion, in their order."""
+    if not (np.isfinite(motion.root_m).all() and np.isfinite(motion.rotations).all()):
+        return [Part(0, motion)]
+    starts = [0] if settings.join_takes else first_frames_of_takes(motion, settings.splices)
+    takes = [motion.frames(*span) for span in pairwise([*starts, len(motion)])] if len(starts) > 1 else [motion]
+    margin = round(MARGIN_S * motion.fps)
+    return [
+        Part(start, take, margin if settings.close_loops and is_loop(take) else 0)
+        for start, take in zip(starts, takes, strict=True)
+    ]
+
+
+def put_together(
+    motion: Motion, parts: Sequence[Part], corrections: Sequence[CorrectedMotion], settings: CleanupSettings
+) -> CorrectedMotion:
+    """The correction of a motion from those of its parts; the first part that fails rejects it."""
+    same_travel = not settings.remove_drift
+    own = [part.correction_of(each, same_travel=same_travel) for part, each in zip(parts, corrections, strict=True)]
+    if len(own) == 1:
+        return own[0]
+    whole = Whole(motion)
+    for part, correction in zip(parts, own, strict=True):
+        if not correction.accepted:
+            return whole.rejected(part.start, correction)
+        whole.append(part.start, correction)
+    cuts = Note(NoteKind.TAKES, words=", ".join(str(part.start) for part in parts[1:]))
+    return replace(whole.correction, notes=(cuts, *whole.correction.notes))
+
+
+def _help_of(timeline: Timeline | None) -> dict[str, float]:
+    """The mean residual wrench of a timeline, whose first frame no step leads to."""
+    if timeline is None or len(timeline) < 2:
+        return {}
+    return {
+        "residual_force_bodyweights": float(timeline.residual_force_bodyweights[1:].mean()),
+        "residual_torque_nm": float(timeline.residual_torque_nm[1:].mean()),
+    }
+
+
+def _within(supports: Sequence[Support], frames: slice) -> Iterator[Support]:
+    """Supports that carry a body in some frames, counted from the first of them."""
+    last = frames.stop - frames.start - 1
+    for support in supports:
+        if support.first < frames.stop and support.last >= frames.start:
+            first, end = max(support.first - frames.start, 0), min(support.last - frames.start, last)
+            yield replace(support, first=first, last=end)

@@ -1,136 +1,203 @@
-"""What became of motions: how far they moved, what is left of their errors, what help they took, and why they fail."""
+"""What became of motions: how far they moved, what is left of their errors, their residual force, and why they fail."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
+from functools import partial
 
 import numpy as np
 
-from selfcorrect.motion.correction.results import Failure, FailureKind, Note, NoteKind
+from selfcorrect.motion.correction.results import Failure, FailureKind, Note, NoteKind, Repair, Stage
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.correction.timeline import Timeline, spans
-from selfcorrect.motion.kinematics import joint_positions
-from selfcorrect.motion.measures.physical import PhysicalErrors, physical_errors
+from selfcorrect.motion.geometry.kinematics import poses_of
+from selfcorrect.motion.geometry.vectors import lengths
+from selfcorrect.motion.measures.physical import PhysicalErrors, errors_of_poses
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.motion.vectors import lengths
+from selfcorrect.runtime.bugs import attempted
 from selfcorrect.simulators.body.humanoid import Humanoid
-from selfcorrect.simulators.mending.precondition import Preconditioned
-from selfcorrect.simulators.planning.contact_plan import ContactPlan
-from selfcorrect.simulators.planning.ground import above_ground_m
+from selfcorrect.simulators.contacts.contact_plan import above_ground_m
 from selfcorrect.simulators.settings.support import SupportMode
 from selfcorrect.simulators.settings.tracker import AcceptanceSettings, TrackerSettings
-from selfcorrect.simulators.tracking.tracker import Track
+from selfcorrect.simulators.stages import Cleaned, Diagnosis, Judged, Plan, Track, Tracked, taken
 
 FAR_M = 0.2
-"""Errors of captures move no joint further: what does was perhaps meant, and is told."""
+"""Errors of captures move no joint further: larger moves may undo what was meant, and are reported."""
 
 
 UNEXPLAINED_BODYWEIGHTS = 0.4
-"""Mean force beyond which something is wrong: one in 155 of CMU's training clips misses more (an acrobat, in someone's
-hands), and most of those that are sped up twice while their feet glide."""
+"""Mean force beyond which something is wrong. One in 155 of CMU's training clips misses more (an acrobat, in someone's
+hands). So do most of those that are sped up twice while their feet glide."""
 
 
 _TOUCH_S = 0.1
 """Gaps so short do not end the time in which a body is held up by nothing."""
 
+
 _MAIN_SHARE = 0.5
 """A repair is why a motion moved far that moved its root by more than this share of the way."""
 
 
-@dataclass(frozen=True, eq=False)
-class Finding:
-    """What only a simulation can tell of a motion; nothing where none was made."""
+def judge(
+    tracked: Tracked, made: MotionBatch, shares: np.ndarray, settings: TrackerSettings, mode: SupportMode
+) -> list[Judged]:
+    """What became of motions that were planned, some of them simulated, and then made into others.
 
-    failure: Failure | None = None
-    help: dict[str, float] = field(default_factory=dict)
-    timeline: Timeline | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """What became of one motion, as its worker hands it back: see `CorrectedMotion`."""
-
-    root_m: np.ndarray
-    """(T, 3)."""
-    rotations: np.ndarray
-    """(T, J, 4)."""
-    moved_m: float
-    """Mean over frames and joints."""
-    before: dict[str, float]
-    after: dict[str, float]
-    supports: tuple[Support, ...]
-    notes: tuple[Note, ...]
-    found: Finding
-
-
-def outcomes(
-    given: MotionBatch, mended: Preconditioned, made: MotionBatch, found: Sequence[Finding], mode: SupportMode
-) -> list[Outcome]:
-    """What became of the motions `given` that were mended, and then made into others.
-
-    All are told against the ground on which they stand, and then put to the height from which they came.
+    shares: (N, T) how much of the simulation is in each frame of `made`.
     """
-    origins_m = mended.origin_m[:, None] * (0.0, 1.0, 0.0)
-    given = replace(given, root_m=given.root_m + origins_m[:, None])
+    found = _findings(tracked, made, shares, settings, mode)
+    stages = [Stage.SIMULATED if share.any() else Stage.PLANNED for share in shares]
+    return _judged(tracked.planned.cleaned, made, stages, found, mode)
+
+
+def judge_cleaned(cleaned: Cleaned, made: MotionBatch, mode: SupportMode) -> list[Judged]:
+    """What became of motions that were cleaned, and then made into others by kinematics alone."""
+    count = len(made)
+    return _judged(cleaned, made, [Stage.CLEANED] * count, [Diagnosis()] * count, mode)
+
+
+def _judged(
+    cleaned: Cleaned, made: MotionBatch, stages: Sequence[Stage], found: Sequence[Diagnosis], mode: SupportMode
+) -> list[Judged]:
+    """What became of motions that were made of cleaned ones.
+
+    All are measured against the ground on which they stand, and then put back to their original height. Feet that walk
+    on the spot are measured against the treadmill; where the drift of a floor is kept, they slide with it.
+    """
+    floor, given = cleaned.floor, cleaned.given.motions
+    away_m = cleaned.origin_m[:, None, None] * (0.0, 1.0, 0.0) - floor.moved_m
+    given = replace(given, root_m=given.root_m + away_m)
     distances_m = joint_distances_m(given, made)
     moved_m, furthest_m = distances_m.mean(-1).mean(1), distances_m.max((1, 2))
-    before, after = (_errors(motions, mended.supports) for motions in (given, made))
+    drift_m = np.where(floor.in_place[:, None, None], 0.0, floor.moved_m)
+    given, drifting = (_moved(motions, drift_m) for motions in (given, made))
+    (before, after), unmeasured = _errors_of(given, drifting, cleaned.supports)
     return [
-        Outcome(
-            root_m=made.root_m[index] - origin_m,
+        Judged(
+            root_m=made.root_m[index] - own_m,
             rotations=made.rotations[index],
+            stage=stages[index],
             moved_m=float(moved_m[index]),
             before=before[index],
             after=after[index],
-            supports=tuple(support.moved(-origin_m) for support in mended.supports[index]),
+            supports=tuple(
+                support.moved(-own_m[(support.first + support.last) // 2]) for support in cleaned.supports[index]
+            ),
             notes=(
-                *_notes(float(origin_m[1]), mode),
+                *_notes(float(own_m[0, 1]), mode),
+                *floor.notes[index],
+                *found[index].notes,
+                *unmeasured,
                 *_unexplained(found[index].help),
-                *_far(float(furthest_m[index]), {why: float(by_m[index]) for why, by_m in mended.repairs_m.items()}),
+                *why_far(
+                    float(furthest_m[index]), {why: float(by_m[index]) for why, by_m in cleaned.repairs_m.items()}
+                ),
             ),
             found=found[index],
         )
-        for index, origin_m in enumerate(origins_m)
+        for index, own_m in enumerate(away_m)
     ]
+
+
+def _findings(
+    tracked: Tracked, made: MotionBatch, shares: np.ndarray, settings: TrackerSettings, mode: SupportMode
+) -> list[Diagnosis]:
+    """Findings of plan and simulation about each motion."""
+    plan, own = tracked.planned.plan, dict[int, Diagnosis]()
+    if tracked.states is not None:
+        here = tracked.simulated
+        off_m = joint_distances_m(taken(tracked.planned.cleaned.motions, here), tracked.states)
+        polish_m = joint_distances_m(tracked.states, taken(made, here)).mean(-1)
+        for index, each_m, away_m in zip(here, off_m, polish_m, strict=True):
+            own[index] = _of_track(tracked, index, each_m, float(away_m.mean()), settings)
+    found = [own.get(index) or _of_plan(plan, index) for index in range(len(made))]
+    if mode.finds_supports:
+        floats = _floating(plan, settings.acceptance)
+        found = [replace(each, failure=held or each.failure) for each, held in zip(found, floats, strict=True)]
+    return [
+        replace(each, help={**each.help, "simulated_share": float(share.mean())})
+        for each, share in zip(found, shares, strict=True)
+    ]
+
+
+def _of_plan(plan: Plan, index: int) -> Diagnosis:
+    """Findings of the plan about one motion that was not simulated."""
+    rest = plan.contacts.rest[index]
+    return _with_timeline(Diagnosis(help=help_of(plan.body, rest, rest)), partial(planned_timeline, plan, index))
+
+
+def _of_track(
+    tracked: Tracked, index: int, off_m: np.ndarray, polished_m: float, settings: TrackerSettings
+) -> Diagnosis:
+    """Findings of the simulation about one motion.
+
+    off_m: (T, J) distances of the joints from where they should be; polished_m: that of what came out from them.
+    """
+    plan, track = tracked.planned.plan, tracked.tracks[index]
+    names = tracked.planned.cleaned.motions.skeleton.names
+    assert track is not None
+    given_help = {**help_of(plan.body, track.wrench, plan.contacts.rest[index]), "polished_m": polished_m}
+    steps = settings.engine.steps_per_frame(plan.links.fps)
+    return _with_timeline(
+        Diagnosis(failure_of(track, off_m, names, settings), given_help),
+        partial(timeline, plan.body, track, plan.links.fps, steps),
+    )
+
+
+def _with_timeline(diagnosis: Diagnosis, work: Callable[[], Timeline]) -> Diagnosis:
+    """A diagnosis with what happened in each frame, or a note where that is unknown."""
+    told, note = attempted("no timeline", work, None)
+    return replace(diagnosis, timeline=told, notes=(Note(words=note),) if note else ())
+
+
+def _moved(motions: MotionBatch, shift_m: np.ndarray) -> MotionBatch:
+    """The motions moved by (N, T, 3)."""
+    return replace(motions, root_m=motions.root_m + shift_m) if shift_m.any() else motions
 
 
 def joint_distances_m(one: MotionBatch, other: MotionBatch) -> np.ndarray:
     """Distances (N, T, J) between the joints of two batches."""
-    return lengths(joint_positions(other) - joint_positions(one))
+    return lengths(poses_of(other)[0] - poses_of(one)[0])
+
+
+def _errors_of(
+    given: MotionBatch, made: MotionBatch, supports: Sequence[Sequence[Support]]
+) -> tuple[list[list[dict[str, float]]], tuple[Note, ...]]:
+    """The errors of the motions before and after, none of them with a note where they cannot be measured."""
+    nothing: list[list[dict[str, float]]] = [[{}] * len(given)] * 2
+    errors, note = attempted(
+        "errors are not reported", lambda: [_errors(motions, supports) for motions in (given, made)], nothing
+    )
+    return errors, (Note(words=note),) if note else ()
 
 
 def _errors(motions: MotionBatch, supports: Sequence[Sequence[Support]]) -> list[dict[str, float]]:
     """The `physical_errors` of each motion by name."""
-    errors = physical_errors(motions, supports)
+    errors = errors_of_poses(motions, *poses_of(motions), supports)
     names = [error.name for error in fields(PhysicalErrors)]
     return [{name: float(getattr(errors, name)[index]) for name in names} for index in range(len(motions))]
 
 
 def _notes(origin_m: float, mode: SupportMode) -> tuple[Note, ...]:
-    """What was assumed of a motion whose height `origin_m` above its lowest ground is to be y = 0."""
+    """The assumption about a motion whose height `origin_m` above its lowest ground becomes y = 0."""
     kept = () if mode.moves_to_floor else (Note(NoteKind.HEIGHT_KEPT),)
     return (*kept, *((Note(NoteKind.LOWEST_GROUND, -origin_m),) if origin_m else ()))
 
 
 def _unexplained(given: Mapping[str, float]) -> tuple[Note, ...]:
-    """What is said of a motion whose forces nothing explains, by the help that it was given."""
+    """The note on a motion whose forces nothing explains, by the residual force that it was given."""
     force = given.get("unexplained_force_bodyweights", 0.0)
     return (Note(NoteKind.UNEXPLAINED, force),) if force > UNEXPLAINED_BODYWEIGHTS else ()
 
 
-def _far(furthest_m: float, repairs_m: Mapping[str, float]) -> tuple[Note, ...]:
+def why_far(furthest_m: float, repairs_m: Mapping[Repair, float]) -> tuple[Note, ...]:
     """Why a motion moved by so much at its furthest, if that is far: for what moved its root by most of that."""
     if furthest_m <= FAR_M:
         return ()
-    why, by_m = max(repairs_m.items(), key=lambda repair: repair[1])
-    return (
-        Note(
-            NoteKind.MOVED_FAR,
-            furthest_m,
-            why if by_m > _MAIN_SHARE * furthest_m else "spikes, limbs or steps are mended",
-        ),
-    )
+    repair, by_m = max(repairs_m.items(), key=lambda each: each[1])
+    main = repair if by_m > _MAIN_SHARE * furthest_m else Repair.OTHER
+    return (Note(NoteKind.MOVED_FAR, furthest_m, repair=main),)
 
 
 def failure_of(
@@ -139,7 +206,7 @@ def failure_of(
     """Why a track is no correction, None if it is one; distances_m: (T, J) of the named joints from their targets."""
     bounds = settings.acceptance
     if track.lost_at is not None:
-        kind = FailureKind.LOST if settings.unaided is None else FailureKind.FELL
+        kind = FailureKind.LOST if settings.residual_free is None else FailureKind.FELL
         return Failure(kind, track.lost_at, limit=bounds.lost_root_m)
     off_m = distances_m.mean(-1)
     if (off_m < bounds.lost_body_m).all():
@@ -149,18 +216,13 @@ def failure_of(
     return Failure(FailureKind.OFF, frame, joint=worst, value=float(off_m.max()), limit=bounds.lost_body_m)
 
 
-def floating(
-    body: Humanoid,
-    contacts: ContactPlan,
-    supports: Sequence[Sequence[Support]],
-    fps: float,
-    settings: AcceptanceSettings,
-) -> list[Failure | None]:
+def _floating(plan: Plan, settings: AcceptanceSettings) -> list[Failure | None]:
     """Where each body is held up for long by what the motion does not show, None if nowhere."""
-    off_ground_m = above_ground_m(body, contacts.points_m, supports)[..., 1].min(-1)
+    body, contacts = plan.body, plan.contacts
+    off_ground_m = above_ground_m(body, contacts.points_m, plan.supports)[..., 1].min(-1)
     missing = np.linalg.norm(contacts.rest[..., :3], axis=-1) / body.weight_n
     held = (missing > settings.floating_bodyweights) & (off_ground_m > settings.floating_m)
-    return [_floats(own, fps, settings.floating_s) for own in held]
+    return [_floats(own, plan.links.fps, settings.floating_s) for own in held]
 
 
 def _floats(held: np.ndarray, fps: float, shortest_s: float) -> Failure | None:
@@ -170,10 +232,10 @@ def _floats(held: np.ndarray, fps: float, shortest_s: float) -> Failure | None:
 
 
 def help_of(body: Humanoid, wrench: np.ndarray, rest: np.ndarray) -> dict[str, float]:
-    """Mean help from outside, force in body weights and torque in newton metres.
+    """Mean root residual force in body weights, and moment in newton metres.
 
-    wrench: (S, 6) what the simulation was given; rest: (T, 6) what the motion demands of more than floor and muscles,
-    which is high where a support is missing that the file does not show.
+    wrench: (S, 6) what the simulation was given. rest: (T, 6) what the motion demands beyond floor and muscles. It is
+    high where a support is missing that the file does not show.
     """
     parts = wrench[:, :3], wrench[:, 3:], rest[:, :3]
     force_n, torque_nm, unexplained_n = (float(np.linalg.norm(part, axis=1).mean()) for part in parts)
@@ -182,3 +244,52 @@ def help_of(body: Humanoid, wrench: np.ndarray, rest: np.ndarray) -> dict[str, f
         "residual_torque_nm": torque_nm,
         "unexplained_force_bodyweights": unexplained_n / body.weight_n,
     }
+
+
+_PARTS = {
+    "spine1": "trunk and head",
+    "spine2": "trunk and head",
+    "spine3": "trunk and head",
+    "hip": "thigh",
+    "knee": "shank",
+    "ankle": "foot",
+    "shoulder": "upper arm",
+    "elbow": "forearm and hand",
+}
+"""What a link is called, by the body part whose joint it hangs on."""
+
+
+def part_names(body: Humanoid) -> list[str]:
+    """Of each link; heel and toes are one foot."""
+    sides = [part.rpartition("_") for part in body.tree.parts]
+    return [f"{side} {_PARTS.get(part, part)}".strip() for side, _, part in sides]
+
+
+def timeline(body: Humanoid, track: Track, fps: float, steps_per_frame: int) -> Timeline:
+    """A track as it is reported; the first frame, to which no step leads, is like the second."""
+    wrench = track.wrench.reshape(-1, steps_per_frame, 2, 3)
+    force_n, moment_nm = np.linalg.norm(wrench, axis=-1).mean(axis=1).T
+    started = np.maximum(np.arange(len(force_n) + 1) - 1, 0)
+    return _timeline(body, fps, force_n[started], moment_nm[started], track.loads_n[started])
+
+
+def planned_timeline(plan: Plan, index: int) -> Timeline:
+    """One motion of a plan as it is reported: what contacts leave unexplained, and the forces that they give."""
+    body, contacts = plan.body, plan.contacts
+    force_n, moment_nm = np.linalg.norm(contacts.rest[index].reshape(-1, 2, 3), axis=-1).T
+    loads_n = contacts.force_n[index, :, :, 1] @ (body.touches.links[:, None] == np.arange(len(body)))
+    return _timeline(body, plan.links.fps, force_n, moment_nm, loads_n)
+
+
+def _timeline(body: Humanoid, fps: float, force_n: np.ndarray, moment_nm: np.ndarray, loads_n: np.ndarray) -> Timeline:
+    """The sizes (T,) of force and moment, and the loads (T, L) on links, by parts of the body."""
+    names = part_names(body)
+    parts = tuple(dict.fromkeys(names))
+    loads_n = np.stack([loads_n[:, [name == part for name in names]].sum(axis=1) for part in parts], axis=1)
+    return Timeline(
+        fps=fps,
+        residual_force_bodyweights=force_n / body.weight_n,
+        residual_torque_nm=moment_nm,
+        parts=parts,
+        loads_bodyweights=loads_n / body.weight_n,
+    )

@@ -1,212 +1,143 @@
-"""What happens to motions: mend, find supports, plan, track, keep, judge.
+"""One correction: given, cleaned, planned, tracked, judged.
 
-Motions of one skeleton, frame rate and length are mended, planned and judged in batches, many of which are tracked
-together.
-
-This runs in worker processes, which therefore need neither PyTorch nor the rest of the library.
+Motions of one skeleton, frame rate and length go through in batches, many of which are tracked together. This runs in
+worker processes, which therefore need neither PyTorch nor the rest of the library.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from selfcorrect.motion.body.flesh import SolePoints
-from selfcorrect.motion.correction.support import ground_of_feet_m
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.body.humanoid import Humanoid, humanoid
-from selfcorrect.simulators.body.links import onto_links, onto_skeleton
+from selfcorrect.simulators.body.links import onto_skeleton
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.engines.table import ENGINES
-from selfcorrect.simulators.judge import Finding, Outcome, failure_of, floating, help_of, joint_distances_m, outcomes
-from selfcorrect.simulators.mending.limbs import limbs_above_floor
-from selfcorrect.simulators.mending.polishing import calmed, polished
-from selfcorrect.simulators.mending.precondition import (
-    Preconditioned,
-    PreconditionSettings,
-    ground_under_feet_m,
-    levelled,
-    origins_m,
-    planted,
-)
-from selfcorrect.simulators.planning.contact_plan import plan_contacts
-from selfcorrect.simulators.planning.dynamics_filter import clear_floor, filter_dynamics
-from selfcorrect.simulators.planning.foot_placement import place_feet
-from selfcorrect.simulators.planning.gain import between, shares_of_gain
-from selfcorrect.simulators.planning.standing import standing_as
-from selfcorrect.simulators.planning.support_inference import infer_supports
+from selfcorrect.simulators.engines.world import World
+from selfcorrect.simulators.finishing import blended, may_gain, polish, polish_cleaned
+from selfcorrect.simulators.judge import judge, judge_cleaned
+from selfcorrect.simulators.planning import plan
 from selfcorrect.simulators.scene import PLAIN, Scene
+from selfcorrect.simulators.settings.plan import POLISH, PolishSettings
 from selfcorrect.simulators.settings.support import SupportMode
-from selfcorrect.simulators.settings.tracker import TrackerSettings
+from selfcorrect.simulators.settings.tracker import SimulateChoice, TrackerSettings
+from selfcorrect.simulators.stages import Cleaned, Given, Judged, Planned, Track, Tracked, taken
 from selfcorrect.simulators.staging import body_in, entered
-from selfcorrect.simulators.tracking.diagnosis import timeline
-from selfcorrect.simulators.tracking.leg_feedback import leg_jacobians
-from selfcorrect.simulators.tracking.script import Planned
-from selfcorrect.simulators.tracking.tracker import Track, follow
-from selfcorrect.simulators.tracking.unaided import follow_unaided
+from selfcorrect.simulators.tracking.residual_free import follow_residual_free
+from selfcorrect.simulators.tracking.tracker import follow
 
 
-def correct_kinematically(settings: PreconditionSettings, batches: Sequence[MotionBatch]) -> list[list[Outcome]]:
-    """Batches of motions of one length, preconditioned and not simulated."""
+@dataclass(frozen=True)
+class Physics:
+    """How cleaned motions are planned and tracked, and what of the simulation comes out."""
+
+    tracker: TrackerSettings
+    mode: SupportMode
+    """What may carry the body."""
+    scene: Scene = PLAIN
+    """Where, and with what body, motions are followed."""
+    simulate: SimulateChoice = "always"
+    """Which motions are simulated: those whose plan leaves room for a gain ("auto"), or all."""
+    polish: PolishSettings | None = POLISH
+    """How the output is polished; None leaves simulated states as they are."""
+
+    @property
+    def as_simulated(self) -> bool:
+        """Whether simulated states come out as they are: the effect of a scene or of muscles alone is kept."""
+        return self.polish is None or self.tracker.residual_free is not None or not self.scene.is_plain
+
+
+def correct_kinematically(cleanup: CleanupSettings, batches: Sequence[MotionBatch]) -> list[list[Judged]]:
+    """Correct batches of motions of one length by kinematics alone."""
     corrected = []
     for motions in batches:
-        mended = precondition(motions, settings)
-        made, nothing = _calmed(mended, _polished(mended, mended.motions)), [Finding()] * len(motions)
-        corrected.append(outcomes(motions, mended, made, nothing, settings.mode))
+        cleaned = clean(Given(motions), cleanup)
+        soft = cleanup.soft_lock is not None
+        made = polish_cleaned(cleaned, cleanup.polishing, soft=soft) if cleanup.polish else cleaned.motions
+        corrected.append(judge_cleaned(cleaned, made, cleanup.mode))
     return corrected
 
 
-def simulate(
-    preconditioning: PreconditionSettings, settings: TrackerSettings, scene: Scene, batches: Sequence[MotionBatch]
-) -> list[list[Outcome]]:
-    """Batches of motions of one length, preconditioned and followed by humanoids, all together, in a scene.
+def correct(
+    cleanup: CleanupSettings,
+    tracker: TrackerSettings,
+    scene: Scene,
+    simulate: SimulateChoice,
+    batches: Sequence[MotionBatch],
+) -> list[list[Judged]]:
+    """Correct batches of motions of one length by kinematics and physics, all tracked together, in a scene.
 
     Their skeletons may differ in lengths and names, not in tree and parts, and their frame rates are one.
     """
-    batches = [entered(scene, motions) for motions in batches]
-    mended = [precondition(motions, preconditioning) for motions in batches]
-    return simulate_preconditioned(preconditioning.mode, settings, batches, mended, scene)
+    polish = cleanup.polishing if cleanup.polish else None
+    cleaned = [clean(Given(entered(scene, motions)), cleanup) for motions in batches]
+    return correct_cleaned(Physics(tracker, cleanup.mode, scene, simulate, polish), cleaned)
 
 
-def precondition(motions: MotionBatch, settings: PreconditionSettings) -> Preconditioned:
-    """Mend motions that share one length, and find what carries them.
-
-    Raises InputError where the skeleton lacks a hip, knee or ankle.
-    """
-    mode, level = settings.mode, levelled(motions, settings)
-    whole, supports = planted(level, ground_under_feet_m(level, settings), settings.feet), [()] * len(motions)
-    if mode.finds_supports:
-        posed = level.posed
-        supports = infer_supports(whole, posed.positions_m, posed.orientations, level.soles, settings.inference)
-    if any(supports):
-        frames = motions.root_m.shape[1]
-        whole = planted(level, np.stack([ground_of_feet_m(own, frames) for own in supports]), settings.feet)
-    if mode.moves_to_floor:
-        whole = limbs_above_floor(whole)
-    unplanted = level.posed.motions if settings.polish else None
-    origins = origins_m(level, supports, settings.floor)
-    repairs_m = level.repairs_m | {"it is put on the floor": np.abs(level.raised_m - origins)}
-    return Preconditioned(whole, level.soles, supports, origins, repairs_m, unplanted, settings.polishing)
-
-
-def _polished(mended: Preconditioned, corrected: MotionBatch) -> MotionBatch:
-    """Corrected motions without the fast part of their corrections, where that is wanted."""
-    return corrected if mended.unplanted is None else polished(mended.unplanted, corrected, mended.polishing)
-
-
-def _calmed(mended: Preconditioned, made: MotionBatch) -> MotionBatch:
-    """Polished motions, with smoother corrections where they are rougher than before, where polish is wanted."""
-    return made if mended.unplanted is None else calmed(mended.unplanted, made, mended.polishing)
-
-
-def simulate_preconditioned(
-    mode: SupportMode,
-    settings: TrackerSettings,
-    given: Sequence[MotionBatch],
-    mended: Sequence[Preconditioned],
-    scene: Scene = PLAIN,
-) -> list[list[Outcome]]:
-    """Batches as for `simulate`, followed as they were mended; `given` is what they came as."""
-    simulator = _simulator(settings, scene)
-    bodies = [simulator.body_of(motions.skeleton, each.soles) for motions, each in zip(given, mended, strict=True)]
-    planned = [_planned(body, each, settings) for body, each in zip(bodies, mended, strict=True)]
-    bearing = replace(settings, drive=settings.drive.bearing(mode))
-    track = follow if settings.unaided is None else follow_unaided
-    tracks = track(simulator.world, planned, bearing, scene)
-    # What a scene changes is to be kept, and what only muscles and contacts have done.
-    as_simulated = settings.unaided is not None or not scene.is_plain
-    keepable = [replace(each, unplanted=None) for each in mended] if as_simulated else mended
-    judged = zip(given, keepable, planned, tracks, strict=True)
-    return [_judged(mode, settings, *each) for each in judged]
-
-
-def _judged(
-    mode: SupportMode,
-    settings: TrackerSettings,
-    given: MotionBatch,
-    mended: Preconditioned,
-    planned: Planned,
-    tracks: Sequence[Track],
-) -> list[Outcome]:
-    """What became of motions that were tracked as planned."""
-    body = planned.body
-    simulated = onto_skeleton(body, MotionBatch.stack([track.motion for track in tracks]), mended.motions)
-    off_m = joint_distances_m(mended.motions, simulated)
-    found = _findings(planned, tracks, off_m, given.skeleton.names, settings)
-    if mode.finds_supports:
-        floats = floating(body, planned.contacts, mended.supports, given.fps, settings.acceptance)
-        found = [replace(each, failure=held or each.failure) for each, held in zip(found, floats, strict=True)]
-    result, shares = _worth_keeping(body, mended, planned, simulated, settings)
-    found = _with_polish(found, joint_distances_m(simulated, result), shares)
-    return outcomes(given, mended, result, found, mode)
-
-
-def _worth_keeping(
-    body: Humanoid, mended: Preconditioned, planned: Planned, simulated: MotionBatch, settings: TrackerSettings
-) -> tuple[MotionBatch, np.ndarray]:
-    """The motions as simulated where that gained something, else as planned, polished; and the shares (N, T) of the
-    simulation. Without polish, the simulated states.
-    """
-    if mended.unplanted is None:
-        return simulated, np.ones(simulated.root_m.shape[:2])
-    shares = shares_of_gain(
-        body, planned.contacts.rest, simulated, settings.engine.friction, mended.supports, settings.plan
-    )
-    followed = onto_skeleton(body, planned.links, mended.motions)
-    kept = _polished(mended, between(followed, simulated, shares, mended.polishing.fast_s, settings.plan.gain))
-    standing = standing_as(kept, _polished(mended, mended.motions), shares, settings.plan.standing)
-    return _calmed(mended, standing), shares
-
-
-def _with_polish(found: Sequence[Finding], polish_m: np.ndarray, shares: np.ndarray) -> list[Finding]:
-    """What was found, how far polishing moved the joints (N, T, J) from where the simulation had them, and how much of
-    the simulation (N, T) it kept.
-    """
-    figures = zip(found, polish_m.mean(-1), shares, strict=True)
-    return [
-        replace(each, help={**each.help, "polished_m": float(own_m.mean()), "simulated_share": float(share.mean())})
-        for each, own_m, share in figures
+def correct_cleaned(physics: Physics, cleaned: Sequence[Cleaned]) -> list[list[Judged]]:
+    """Correct batches of cleaned motions by physics."""
+    simulator = _simulator(physics.tracker, physics.scene)
+    planned = [
+        plan(each, simulator.body_of(each.given.motions.skeleton, each.soles), physics.tracker) for each in cleaned
     ]
+    return [finish(physics, tracked) for tracked in track(physics, simulator, planned)]
 
 
-def _planned(body: Humanoid, mended: Preconditioned, settings: TrackerSettings) -> Planned:
-    """Motions that contacts can explain as far as possible, and these contacts."""
-    supports, friction = mended.supports, settings.engine.friction
-    links = clear_floor(body, onto_links(body, mended.motions), supports, settings.plan.filter)
-    if settings.filter_dynamics:
-        links = filter_dynamics(body, links, friction, supports, settings.plan)
-        links = place_feet(body, links, friction, supports, settings.plan)
-    contacts = plan_contacts(body, links, friction, supports, settings.plan.contacts)
-    return Planned(body, links, contacts, leg_jacobians(body, links, contacts), supports)
-
-
-def _findings(
-    planned: Planned, tracks: Sequence[Track], off_m: np.ndarray, names: Sequence[str], settings: TrackerSettings
-) -> list[Finding]:
-    """What the simulation tells of each motion; off_m: (N, T, J) distances of the named joints from their targets."""
-    body = planned.body
-    fps = planned.links.fps
-    return [
-        Finding(
-            failure=failure_of(track, own_m, names, settings),
-            help=help_of(body, track.wrench, rest),
-            timeline=timeline(body, track, fps, settings.engine.steps_per_frame(fps)),
-        )
-        for track, own_m, rest in zip(tracks, off_m, planned.contacts.rest, strict=True)
+def track(physics: Physics, simulator: Simulator, planned: Sequence[Planned]) -> list[Tracked]:
+    """Simulate together all planned motions that need it."""
+    every = physics.simulate == "always" or physics.as_simulated
+    gains = [
+        np.ones(len(each.plan), dtype=bool) if every else may_gain(each.plan, physics.tracker.plan.gain)
+        for each in planned
     ]
+    chosen = [np.flatnonzero(own).tolist() for own in gains]
+    plans = [each.plan.taken(own) for each, own in zip(planned, chosen, strict=True) if own]
+    settings = replace(physics.tracker, drive=physics.tracker.drive.bearing(physics.mode))
+    follow_all = follow if settings.residual_free is None else follow_residual_free
+    tracks = iter(follow_all(simulator.world, plans, settings, physics.scene) if plans else [])
+    return [_tracked(each, own, next(tracks) if own else []) for each, own in zip(planned, chosen, strict=True)]
 
 
-class _Simulator:
-    """A world, and the bodies last built for it, kept for the next motions of the same skeletons."""
+def _tracked(planned: Planned, here: Sequence[int], tracks: Sequence[Track]) -> Tracked:
+    """Planned motions of which those `here` were simulated."""
+    own = dict(zip(here, tracks, strict=True))
+    states = None
+    if tracks:
+        simulated = MotionBatch.stack([track.motion for track in tracks])
+        states = onto_skeleton(planned.plan.body, simulated, taken(planned.cleaned.motions, here))
+    return Tracked(planned, [own.get(index) for index in range(len(planned.plan))], states)
+
+
+def finish(physics: Physics, tracked: Tracked) -> list[Judged]:
+    """Choose what comes out of plan and simulation, polish it, and judge it."""
+    settings, cleaned = physics.tracker, tracked.planned.cleaned
+    if physics.polish is None or physics.as_simulated:
+        assert tracked.states is not None
+        made, shares = tracked.states, np.ones(tracked.states.root_m.shape[:2])
+    else:
+        made, shares = blended(tracked, settings.engine.friction, physics.polish.fast_s, settings.plan)
+        made, given_up = polish(cleaned, made, shares, physics.polish, settings.plan.standing)
+        shares = shares * (1 - given_up)
+    return judge(tracked, made, shares, settings, physics.mode)
+
+
+class Simulator:
+    """A world, made when it is first needed, and the bodies last built for it, kept for motions of like skeletons."""
 
     def __init__(self, settings: TrackerSettings, scene: Scene) -> None:
-        self.world = ENGINES.load(settings.engine.name)(settings.engine)
-        self._settings, self._scene = settings.body, scene
+        self._engine, self._settings, self._scene = settings.engine, settings.body, scene
         self._bodies: deque[tuple[Skeleton, SolePoints, Humanoid]] = deque(maxlen=16)
+
+    @cached_property
+    def world(self) -> World:
+        return ENGINES.load(self._engine.name)(self._engine)
 
     def body_of(self, skeleton: Skeleton, soles: SolePoints) -> Humanoid:
         for known, known_soles, body in self._bodies:
@@ -219,6 +150,11 @@ class _Simulator:
 
 
 @lru_cache(maxsize=1)
-def _simulator(settings: TrackerSettings, scene: Scene) -> _Simulator:
+def _simulator(settings: TrackerSettings, scene: Scene) -> Simulator:
     """This process' simulator."""
-    return _Simulator(settings, scene)
+    return Simulator(settings, scene)
+
+
+def free_simulator() -> None:
+    """Give back what this process' simulator takes, hundreds of MB with some engines; the next correction makes one."""
+    _simulator.cache_clear()

@@ -1,14 +1,14 @@
 """Scenes: another world, or another body, in which the same motion is followed; `staging` sets them up.
 
-Nothing is drawn at random and nothing is learned: what comes out differs from what went in by what mechanics demands
-of a body that is pushed, carries something, or walks up a hill.
+Nothing is drawn at random and nothing is learned. The result differs from the input by what mechanics demands of a body
+that is pushed, carries something, or walks up a hill.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selfcorrect.errors import SettingError
+from selfcorrect.core.errors import SettingError
 
 STEEPEST_DEG = 30.0
 """Steeper, legs do not reach both uphill and downhill."""
@@ -22,15 +22,15 @@ class Scene:
     """
 
     push_n: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Force in newtons that pushes the pelvis, along x, y (up) and z, …"""
+    """Force in newtons that pushes the pelvis, along x, y (up) and z."""
     push_from_s: float = 1.0
-    """… from this time on …"""
+    """When the push begins, seconds."""
     push_lasts_s: float = 0.2
-    """… for so long."""
+    """How long the push lasts, seconds."""
     slope_deg: float = 0.0
-    """By how much the floor rises …"""
+    """Slope of the floor, degrees."""
     uphill_deg: float = 0.0
-    """… towards this heading: 0 is +z, 90 is +x."""
+    """Heading towards which the floor rises, degrees: 0 is +z, 90 is +x."""
     friction: float | None = None
     """Coulomb friction between soles and floor; otherwise the engine's usual one, 0.5."""
     load_kg: float = 0.0
@@ -40,7 +40,7 @@ class Scene:
     size: float = 1.0
     """The body is so many times as tall, and does the motion in its own size and the same time."""
     gravity_m_s2: float = 9.81
-    """How fast things fall."""
+    """How fast things fall, m/s²."""
 
     def __post_init__(self) -> None:
         for name in ("mass", "size", "gravity_m_s2", "push_lasts_s"):

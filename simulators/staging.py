@@ -11,13 +11,15 @@ from dataclasses import replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.errors import InputError
+from selfcorrect.core.errors import InputError
 from selfcorrect.motion.correction.support import Support
-from selfcorrect.motion.kinematics import forward_kinematics
+from selfcorrect.motion.geometry.kinematics import forward_kinematics
+from selfcorrect.motion.geometry.rotations import composed
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.rotations import composed
-from selfcorrect.simulators.body.humanoid import Humanoid
-from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
+from selfcorrect.simulators.body.curves import smoothstep
+from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid
+from selfcorrect.simulators.body.leg_ik import Legs
+from selfcorrect.simulators.body.soft_legs import SoftLegSettings, reach_softly
 from selfcorrect.simulators.scene import Scene
 from selfcorrect.simulators.settings.tracker import TrackerSettings
 
@@ -25,11 +27,35 @@ HANDS = ("elbow", "shoulder")
 """Parts that may carry a hand; the furthest out that the body has does."""
 
 
+_SOFTER = 0.4
+"""Natural frequencies of the root's linear springs in a scene, as shares of those without. Stiffer ones hold a body
+that is pushed, or that jumps, where it was without the scene. With softer ones bodies fall over."""
+
+_YIELDING = SoftLegSettings(pelvis=0.002, fastest_rad_s=50.0, rougher=50.0)
+"""On a slope the pelvis sinks, and knees turn as fast as they must, until both legs reach.
+
+Where a rear leg is too short, a foot that swings lands early: the body stumbles and leans further with each step.
+"""
+
+_SWINGING_M = 0.15
+"""Ankles that are so much higher than in stance may be elsewhere."""
+
+_FURTHER = 2.0
+"""How many times as far as on Earth a body may be from its motion, at most, where less gravity lets it fly higher."""
+
+
 def settings_in(scene: Scene, settings: TrackerSettings) -> TrackerSettings:
-    """Settings with the scene's friction."""
-    if scene.friction is None:
+    """Settings with the scene's friction, and with a softer drive, so that help does not undo what the scene does."""
+    if scene.is_plain:
         return settings
-    return replace(settings, engine=replace(settings.engine, friction=scene.friction))
+    drive, engine = settings.drive, settings.engine
+    softer = replace(
+        drive, horizontal_rad_s=_SOFTER * drive.horizontal_rad_s, vertical_rad_s=_SOFTER * drive.vertical_rad_s
+    )
+    friction = engine.friction if scene.friction is None else scene.friction
+    bounds, further = settings.acceptance, min(max(GRAVITY_M_S2 / scene.gravity_m_s2, 1.0), _FURTHER)
+    wider = replace(bounds, lost_root_m=further * bounds.lost_root_m, lost_body_m=further * bounds.lost_body_m)
+    return replace(settings, drive=softer, engine=replace(engine, friction=friction), acceptance=wider)
 
 
 def body_in(scene: Scene, body: Humanoid) -> Humanoid:
@@ -78,12 +104,14 @@ def _upright(scene: Scene) -> Rotation:
 
 
 def _sized(motions: MotionBatch, size: float) -> MotionBatch:
-    skeleton = replace(motions.skeleton, offsets_m=size * motions.skeleton.offsets_m)
+    given = motions.skeleton
+    soles_m = None if given.soles_m is None else (size * given.soles_m[0], size * given.soles_m[1])
+    skeleton = replace(given, offsets_m=size * given.offsets_m, soles_m=soles_m)
     return replace(motions, skeleton=skeleton, root_m=size * motions.root_m)
 
 
 def _leaning(motions: MotionBatch, turn: Rotation) -> MotionBatch:
-    """Bodies turned about the floor below their roots, their feet left where and as they are."""
+    """Bodies turned about the floor below their roots, feet left where and as they are; pelvises sink for that."""
     skeleton = motions.skeleton
     positions_m, orientations = forward_kinematics(skeleton, motions.root_m, motions.rotations)
     below_m = (motions.root_m * (1.0, 0.0, 1.0))[:, :, None]
@@ -91,8 +119,10 @@ def _leaning(motions: MotionBatch, turn: Rotation) -> MotionBatch:
     turned = composed(np.broadcast_to(turn.as_quat(), orientations.shape), orientations)
     ankles_m = positions_m[:, :, Legs.of(skeleton).ankles]
     feet_back = np.broadcast_to(turn.inv().as_quat(), (*ankles_m.shape[:-1], 4))
-    rotations = bend_legs(skeleton, turned_m, turned, np.zeros_like(motions.root_m), ankles_m, feet_back)
-    return replace(motions, root_m=turned_m[:, :, 0], rotations=rotations)
+    lifted_m = ankles_m[..., 1] - ankles_m[..., 1].min(axis=1, keepdims=True)
+    firm = smoothstep(1 - lifted_m / _SWINGING_M)
+    rises_m, rotations = reach_softly(skeleton, turned_m, turned, ankles_m, feet_back, firm, motions.fps, _YIELDING)
+    return replace(motions, root_m=turned_m[:, :, 0] + rises_m[..., None] * (0.0, 1.0, 0.0), rotations=rotations)
 
 
 def _carries_hand(body: Humanoid, side: str) -> int:

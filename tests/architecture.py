@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-PACKAGES = {"selfcorrect": "selfcorrect"} | {
-    f"selfcorrect.{name}": name for name in ("simulators", "datasets", "experiments")
-}
+PACKAGES = (
+    {"selfcorrect": "selfcorrect"}
+    | {f"selfcorrect.{name}": name for name in ("simulators", "datasets", "experiments")}
+    | {"benchmarks": "benchmarks"}
+)
 """Import name of each top-level folder."""
 
 MAY_IMPORT = {
@@ -24,20 +26,42 @@ MAY_IMPORT = {
     "simulators": {"selfcorrect"},
     "datasets": {"selfcorrect"},
     "experiments": {"selfcorrect", "simulators", "datasets"},
+    "benchmarks": {"selfcorrect", "simulators", "datasets", "experiments"},
 }
 """Which other top-level folders each may import. The public names of `selfcorrect/__init__.py` come from everywhere."""
 
 SIMULATORS = (
-    "engines/table", "settings", "scene", "body", "staging", "mending", "planning", "engines", "tracking", "judge",
-    "pipeline", "checks", "corrector",
+    "engines/table", "settings", "scene", "body", "contacts", "stages", "engines", "staging", "cleanup", "planning",
+    "tracking", "finishing", "judge", "pipeline", "checks", "corrector",
 )  # fmt: skip
 """The way of data through `simulators`; each imports only what stands before it."""
 
+IN_EXTRAS = {
+    "torch",
+    "wandb",
+    "pyarrow",
+    "safetensors",
+    "sklearn",
+    "jinja2",
+    "matplotlib",
+    "imageio",
+    "smplx",
+    "pybullet",
+}
+"""Libraries that are not in the base installation."""
+
+BASE = ("correction.batch", "correction.in_python", "checking.check_files", "data.sources", "data.summary", "demo")
+"""Of `experiments`, what the base does: correct, check, convert and show."""
+
 IMPORTS_NONE_OF = {
+    **{f"selfcorrect.experiments.{name}": IN_EXTRAS for name in BASE},
+    "selfcorrect.datasets.load": IN_EXTRAS,
+    "selfcorrect.motion.pictures.drawing": IN_EXTRAS,
+    "selfcorrect.motion.pictures.viewer": IN_EXTRAS,
     "selfcorrect.simulators.settings.tracker": {"pybullet", "mujoco"},
     "selfcorrect.simulators.body.humanoid": {"pybullet", "mujoco"},
-    "selfcorrect.loop": {"pyarrow", "safetensors", "wandb", "sklearn"},
-    "selfcorrect.errors": {"numpy", "torch"},
+    "selfcorrect.loop.run": {"pyarrow", "safetensors", "wandb", "sklearn"},
+    "selfcorrect.core.errors": {"numpy", "torch"},
     "selfcorrect.experiments.cli": {"numpy", "torch", "scipy", "pyarrow", "wandb", "matplotlib", "pybullet", "mujoco"},
 }
 """Libraries that importing a module must not load, at any remove."""

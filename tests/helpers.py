@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
 def mean_distance_m(one: Motion, other: Motion) -> float:
     """Mean distance of the joints of two motions."""
-    from selfcorrect.motion.kinematics import joint_positions
+    from selfcorrect.motion.geometry.kinematics import joint_positions
 
     return float(np.linalg.norm(joint_positions(one) - joint_positions(other), axis=-1).mean())
 
@@ -25,7 +28,7 @@ def mean_distance_m(one: Motion, other: Motion) -> float:
 def smpl_joints_m(motion: Motion) -> np.ndarray:
     """Positions (T, 22, 3) of the joints named as SMPL's, whatever their order and whatever else there is."""
     from selfcorrect.motion.body.smpl import SMPL_BODY
-    from selfcorrect.motion.kinematics import joint_positions
+    from selfcorrect.motion.geometry.kinematics import joint_positions
 
     names = list(motion.skeleton.names)
     return joint_positions(motion)[:, [names.index(name) for name in SMPL_BODY.names]]
@@ -66,5 +69,41 @@ def report_of(out: Path) -> dict[str, dict]:
 
 def bytes_of(out: Path) -> dict[str, bytes]:
     """All files of a folder but the lock, with their contents."""
-    files = [path for path in out.rglob("*") if path.is_file() and path.name != ".lock"]
+    files = [path for path in out.rglob("*") if path.is_file() and path.name != ".selfcorrect.lock"]
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in files}
+
+
+_HALTING = """
+import os, time
+from pathlib import Path
+
+sync, calls = os.fsync, iter(range(1, 10**9))
+
+def halting(descriptor):
+    if next(calls) == int(os.environ["HALT_AT_SYNC"]):
+        Path(os.environ["HALTED"]).touch()
+        time.sleep(10**6)
+    sync(descriptor)
+
+os.fsync = halting
+"""
+
+
+def killed_at_sync(
+    count: int, command: Sequence[str], folder: Path, cwd: Path, environment: Mapping[str, str] | None = None
+) -> None:
+    """Run a command whose first process that comes to its n-th fsync waits there for ever, and kill the program then.
+
+    So it is certain that the program still works when it is killed. `folder` holds what makes it wait.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "sitecustomize.py").write_text(_HALTING)
+    halted = folder / "halted"
+    halted.unlink(missing_ok=True)
+    own = {"PYTHONPATH": str(folder), "HALT_AT_SYNC": str(count), "HALTED": str(halted)}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=cwd, env={**os.environ, **(environment or {}), **own}, **quiet) as process:
+        while not halted.exists():
+            assert process.poll() is None, f"the program ended before any of its processes came to sync {count}"
+            time.sleep(0.01)
+        process.kill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -23,14 +24,18 @@ def test_no_import_breaks_the_architecture(known: dict[str, Module]) -> None:
 @pytest.mark.parametrize(
     ("file", "line", "sentence"),
     [
-        ("selfcorrect/samples.py", "import selfcorrect.simulators.corrector", "selfcorrect may import no other folder"),
+        (
+            "selfcorrect/core/samples.py",
+            "import selfcorrect.simulators.corrector",
+            "selfcorrect may import no other folder",
+        ),
         ("datasets/load.py", "from selfcorrect.experiments import jobs", "datasets may import selfcorrect"),
         ("simulators/corrector.py", "import selfcorrect.datasets.load", "simulators may import selfcorrect"),
-        ("simulators/body/soles.py", "import selfcorrect.simulators.planning.dynamics", "body stands below planning"),
+        ("simulators/body/soles.py", "import selfcorrect.simulators.contacts.dynamics", "body stands below contacts"),
         ("simulators/body/soles.py", "def f():\n import selfcorrect.simulators.tracking.tracker", "below tracking"),
-        ("selfcorrect/samples.py", "import selfcorrect.policy", "in a circle"),
+        ("selfcorrect/core/samples.py", "import selfcorrect.loop.policy", "in a circle"),
         ("simulators/settings/plan.py", "import pybullet", "selfcorrect.simulators.settings.tracker loads pybullet"),
-        ("selfcorrect/policy.py", "import pyarrow.parquet", "importing selfcorrect.loop loads pyarrow"),
+        ("selfcorrect/loop/policy.py", "import pyarrow.parquet", "importing selfcorrect.loop.run loads pyarrow"),
     ],
 )
 def test_an_import_against_the_architecture_is_told(
@@ -56,11 +61,19 @@ def test_the_table_counts_rooms_and_arrows(tmp_path: Path, capsys: pytest.Captur
     assert told[-1] == "4 files, 1 imports between them, 2 lines"
 
 
-def test_every_package_is_installed() -> None:
+def test_every_package_is_installed_but_the_benchmarks() -> None:
     listed = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     found = {
         ".".join((package, *file.parent.relative_to(REPOSITORY / folder).parts))
         for package, folder in PACKAGES.items()
         for file in (REPOSITORY / folder).rglob("*.py")
+        if package != "benchmarks"
     }
     assert sorted(listed) == sorted(found)
+
+
+def test_no_folder_is_crowded() -> None:
+    """Benchmarks apart, which are scripts beside each other."""
+    files = [file for folder in set(PACKAGES.values()) - {"benchmarks"} for file in (REPOSITORY / folder).rglob("*.py")]
+    crowds = Counter(file.parent.relative_to(REPOSITORY).as_posix() for file in files if file.name != "__init__.py")
+    assert {folder: count for folder, count in crowds.items() if count > 13} == {}

@@ -8,10 +8,11 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.collections.dataset import Clip, Dataset, MissingData
-from selfcorrect.datasets.files.amass import array_names
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.errors import SettingError
+from selfcorrect.datasets.files.people.amass import array_names
+from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.motion.motion import Motion
 
 
@@ -21,8 +22,13 @@ def _motion_files(folder: Path) -> list[Path]:
     return [path for path in files if path.name != "shape.npz" and not path.stem.endswith("stagei")]
 
 
+AMASS_READING = Reading(up="z")
+"""The vertical axis of AMASS, also where a body lies and its posture says otherwise."""
+
+
 def _read_one(path: Path) -> list[Motion]:
-    return [open_motion(path, any_body=True).motion]
+    reading = Reading() if "Rh" in array_names(path) else AMASS_READING  # with `Rh`, a generator's file, y up
+    return [open_motion(path, reading, any_body=True).motion]
 
 
 def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:

@@ -11,12 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from selfcorrect.datasets.collections.amass import AMASS
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.datasets.collections.amass import AMASS, AMASS_READING
 from selfcorrect.datasets.collections.dataset import Clip, Dataset, MissingData, cut, require
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.errors import InputError, SettingError
 from selfcorrect.motion.motion import Motion
-from selfcorrect.storage.limits import open_file, path_below, read_json
+from selfcorrect.storage.files.limits import open_file, path_below
+from selfcorrect.storage.files.strict_json import read_json
 
 SPLITS = ("train", "val", "test", "extra_train", "extra_val")
 
@@ -94,7 +95,7 @@ def _refuse(error: InputError) -> list[Motion]:
 
 
 def _read(path: Path, where: str, record: Any) -> list[Motion]:
-    labelled, motion = _segments(where, record), open_motion(path, any_body=True).motion
+    labelled, motion = _segments(where, record), open_motion(path, AMASS_READING, any_body=True).motion
     return [replace(cut(motion, segment.span_s), label=segment.action, text=segment.words) for segment in labelled]
 
 

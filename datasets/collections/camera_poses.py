@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.errors import InputError
+from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.flesh import SOLE_BELOW_TOE_JOINT_M
 from selfcorrect.motion.body.smpl import SMPL
-from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 
 _LARGEST = 1e6
@@ -51,9 +51,8 @@ def numbers(where: str, name: str, values: Any, shape: tuple[int | None, ...]) -
 def motion_of_poses(poses: np.ndarray, root: np.ndarray, fps: float, source: str) -> Motion:
     """SMPL pose parameters (T, 72) and root positions (T, 3), metres, on an average body, upright on the floor.
 
-    Camera coordinates have y or z up or down, by release; of the four quarter turns about x, the one is taken that puts
-    the head above the pelvis for most of the time. The sole below the lowest joint of the clip is
-    put on the floor.
+    Camera coordinates have y or z up or down, by release. Of the four quarter turns about x, the one that puts the head
+    above the pelvis for most of the time is taken. The sole below the lowest joint of the clip is put on the floor.
     """
     if poses.shape[1:] != (72,) or root.shape != (len(poses), 3):
         raise InputError(

@@ -6,9 +6,9 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from selfcorrect.core.errors import SettingError
+from selfcorrect.core.registry import Registry, Row
 from selfcorrect.datasets.collections.dataset import Dataset
-from selfcorrect.errors import SettingError
-from selfcorrect.registry import Registry, Row
 
 _HERE = "selfcorrect.datasets.collections"
 
@@ -29,7 +29,7 @@ DATASETS = Registry(
     ],
     group="selfcorrect.datasets",
 )
-"""Each leads to a `Dataset`. Those with the most telling layout come first: BABEL's folder may hold AMASS'."""
+"""Each leads to a `Dataset`. Those with the most specific layout come first: BABEL's folder may hold AMASS'."""
 
 
 def datasets() -> Iterator[Dataset]:

@@ -1,4 +1,4 @@
-"""What every source of motions offers: where it is to be had, how its folder looks, its clips."""
+"""What every source of motions offers: where it is available, how its folder looks, its clips."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from selfcorrect.bugs import sentence_of
-from selfcorrect.errors import InputError
+from selfcorrect.core.errors import InputError
 from selfcorrect.motion.motion import Motion, check_numbers
+from selfcorrect.runtime.bugs import sentence_of
 
 _LONGEST_S = 1e9
 
@@ -45,7 +45,7 @@ class Dataset:
     holds: str
     """What is in it."""
     obtain: str
-    """Where it is to be had, in words."""
+    """Where it is available, in words."""
     licence: str
     """On what terms."""
     layout: str
@@ -61,7 +61,7 @@ class MissingData(InputError):
 
 
 def require(dataset: Dataset, folder: Path, *names: str) -> None:
-    """MissingData, which says what is missing and where it is to be had, unless `folder` holds all of `names`."""
+    """MissingData, which says what is missing and where it is available, unless `folder` holds all of `names`."""
     if missing := [name for name in names if not (folder / name).exists()]:
         raise MissingData(
             f"{folder}: {dataset.title} needs {' and '.join(missing)} here. "

@@ -1,24 +1,34 @@
-"""The motion capture that comes with PyBullet: 15 clips recorded for DeepMimic (Peng et al. 2018).
+"""The built-in motion capture: 15 clips recorded for DeepMimic (Peng et al. 2018).
+
+`deepmimic_clips.zip` holds them as the package pybullet distributes them under the zlib licence, which is in it as
+well. So they are there on systems for which there is no PyBullet, and nothing is downloaded.
 
 A clip is a JSON file. Each frame has 44 numbers: its duration in seconds, the root's position and rotation, then a
-rotation per joint in the order of `_JOINTS`, quaternions wxyz for ball joints and an angle for hinges. The files' world
-and joint frames have x forward, y up and z right; the motions read here face +z with their left at +x.
+rotation per joint in the order of `_JOINTS`. Ball joints have quaternions wxyz, hinges an angle. The files' world and
+joint frames have x forward, y up and z right; the motions read here face +z with their left at +x.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.errors import InputError
-from selfcorrect.motion.kinematics import continuous
+from selfcorrect.core.errors import InputError
+from selfcorrect.motion.body.smpl import SMPL_BODY
+from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
+from selfcorrect.motion.geometry.kinematics import continuous, world_poses
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.transforms import at_frames, frame_count
-from selfcorrect.storage.limits import check_unpacked, read_json
+from selfcorrect.storage.files.limits import check_unpacked
+from selfcorrect.storage.files.strict_json import parsed, read_json
+
+BUILT_IN = Path(__file__).with_name("deepmimic_clips.zip")
+_PREFIX = "humanoid3d_"
 
 CYCLIC = frozenset({"backflip", "dance_a", "jump", "roll", "run", "spinkick", "walk"})
 """Labels of the short clips that their files mark as loops: one cycle of a motion that can go on."""
@@ -51,7 +61,7 @@ _JOINTS = (
     *_arm_and_leg("right", 1),
     *_arm_and_leg("left", -1),
 )
-"""The humanoid of `pybullet_data/humanoid/humanoid.urdf`, which is four times as large as its motions."""
+"""The humanoid of the package pybullet, `humanoid/humanoid.urdf`, which is four times as large as its motions."""
 
 _WRISTS = tuple(_Joint(f"{side}_wrist", f"{side}_elbow", (0.0, -0.258947, 0.0)) for side in ("right", "left"))
 """Rigid ends of the forearms; they have no numbers in the file."""
@@ -71,25 +81,30 @@ def skeleton() -> Skeleton:
     return Skeleton(names, parents, _AXES.apply(offsets_m), names)
 
 
-def clip_folder() -> Path:
-    """Where PyBullet keeps the clips."""
-    import pybullet_data
-
-    return Path(pybullet_data.getDataPath()) / "data" / "motions"
-
-
 def load_deepmimic(fps: float = 30.0, folder: Path | None = None) -> list[Motion]:
-    """All clips `humanoid3d_<label>.txt` of a folder (PyBullet's by default) at `fps`, in the order of their labels."""
-    folder = clip_folder() if folder is None else folder
-    paths = sorted(folder.glob("humanoid3d_*.txt"))
+    """All clips `humanoid3d_<label>.txt` of a folder (the built-in ones by default) at `fps`, sorted by label."""
+    if folder is None:
+        return [_clip(BUILT_IN / name, parsed(text, name), fps) for name, text in built_in().items()]
+    paths = sorted(folder.glob(f"{_PREFIX}*.txt"))
     if not paths:
-        raise InputError(f"{folder}: no clips named humanoid3d_*.txt; they come with the package pybullet")
+        raise InputError(f"{folder}: no clips named {_PREFIX}*.txt")
     return [read_clip(path, fps) for path in paths]
 
 
+def built_in() -> dict[str, bytes]:
+    """The text of each built-in clip by file name, sorted."""
+    with ZipFile(BUILT_IN) as archive:
+        return {name: archive.read(name) for name in sorted(archive.namelist()) if name.startswith(_PREFIX)}
+
+
 def read_clip(path: Path, fps: float = 30.0) -> Motion:
-    """One clip at `fps`, labelled by its name without "humanoid3d_". Raises ValueError naming file and frame."""
-    frames = _read_frames(path)
+    """One clip at `fps`, labelled by its name without "humanoid3d_". Raises InputError naming file and frame."""
+    return _clip(path, read_json(path), fps)
+
+
+def _clip(path: Path, content: object, fps: float) -> Motion:
+    """The clip in a file's JSON content."""
+    frames = _frames(path, content)
     numbers, quaternions = frames[:, 1:4], _rotations(frames)
     bad = np.argwhere(np.linalg.norm(quaternions, axis=-1) < 1e-6)
     if len(bad):
@@ -97,7 +112,7 @@ def read_clip(path: Path, fps: float = 30.0) -> Motion:
     # A frame's duration is the time to the next one, so the last one's counts for nothing.
     times_s = np.concatenate([[0.0], np.cumsum(frames[:-1, 0])])
     check_unpacked(path, times_s[-1] * fps * frames[0].nbytes, stored=frames.nbytes)
-    label = path.stem.removeprefix("humanoid3d_")
+    label = path.stem.removeprefix(_PREFIX)
     motion = Motion(
         skeleton(), _AXES.apply(numbers), continuous(_to_our_axes(quaternions)), fps, label=label, source=path.name
     )
@@ -105,9 +120,34 @@ def read_clip(path: Path, fps: float = 30.0) -> Motion:
     return at_frames(motion, np.interp(clock_s, times_s, np.arange(len(frames))), fps)
 
 
-def _read_frames(path: Path) -> np.ndarray:
+_ATTACHED = {"spine1": "pelvis", "spine2": "spine3", "head": "neck", **{
+    f"{side}_{part}": to for side in ("left", "right") for part, to in (("collar", "spine3"), ("foot", f"{side}_ankle"))
+}}  # fmt: skip
+"""Parts of SMPL's body that this one lacks, and those that carry them."""
+
+
+_FLAT = 0.3
+"""How far below its ankles the humanoid has its toes, as a share of an average body's."""
+
+
+def on_smpl(motion: Motion) -> Motion:
+    """A clip on SMPL's 22 joints: those that the humanoid lacks are where an average body has them beside others."""
+    places_m, world = world_poses(motion)
+    average = SMPL_BODY.average()
+    rest_m, joints_m = average.rest_positions_m, np.zeros((len(motion), len(average), 3))
+    for index, part in enumerate(average.names):
+        carrier = _ATTACHED.get(part, part)
+        joint = motion.skeleton.names.index(carrier)
+        offset_m = rest_m[index] - rest_m[average.names.index(carrier)]
+        if part.endswith("foot"):
+            offset_m = offset_m * [1.0, _FLAT, 1.0]
+        joints_m[:, index] = places_m[:, joint] + Rotation.from_quat(world[:, joint]).apply(offset_m)
+    fitted = fit_motion(joints_m, motion.fps, fit_skeleton(joints_m, average))
+    return replace(fitted, label=motion.label, source=motion.source)
+
+
+def _frames(path: Path, content: object) -> np.ndarray:
     """The numbers of a clip, (T, 44), checked."""
-    content = read_json(path)
     rows = content.get("Frames") if isinstance(content, dict) else None
     if not isinstance(rows, list) or len(rows) < 2:
         raise InputError(f'{path}: expected a list "Frames" of at least two frames')

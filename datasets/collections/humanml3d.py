@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.collections.dataset import Clip, Dataset, cut, require
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.errors import InputError, SettingError
 from selfcorrect.motion.motion import Motion
-from selfcorrect.storage.arrays import read_npy
-from selfcorrect.storage.limits import path_below, read_text
+from selfcorrect.storage.files.arrays import read_npy
+from selfcorrect.storage.files.limits import path_below, read_text
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.collections.dataset import Clip, Dataset
 from selfcorrect.datasets.collections.humanml3d import captioned_clips, columns_of
-from selfcorrect.datasets.files.humanml3d import RAISED_M, read_joints
-from selfcorrect.errors import InputError
-from selfcorrect.motion.inverse_kinematics import fit_motion, fit_skeleton
+from selfcorrect.datasets.files.people.humanml3d import RAISED_M, read_joints
+from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
@@ -47,9 +47,8 @@ def _direction(name: str) -> tuple[float, float, float]:
 def read_motion(path: Path) -> Motion:
     """The motion in a file of 21 joints or 251 columns, on a skeleton that fits this clip.
 
-    Copies differ in unit (metres or millimetres) and in which side they call left; the first is told by the length of
-    the legs, the second by where the toes point. Soles
-    stand on the floor, as in `files.humanml3d`.
+    Copies differ in unit (metres or millimetres) and in which side they call left. The length of the legs shows the
+    unit, the direction of the toes the side. Soles stand on the floor, as in `files.humanml3d`.
     """
     joints_m = read_joints(path)
     if joints_m.shape[1] != len(_PARENTS):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.collections.dataset import Clip, Dataset
 from selfcorrect.datasets.shards.manifest import MANIFEST, ShardFacts, opened, read_manifest
-from selfcorrect.errors import SettingError
 from selfcorrect.motion.motion import Motion
-from selfcorrect.storage.places import LocalPlace
+from selfcorrect.storage.files.places import LocalPlace
 
 
 def _read(folder: LocalPlace, shard: ShardFacts) -> list[Motion]:

@@ -1,8 +1,8 @@
 """The formats of motion files, one row each: what is read, written, offered, documented and named in errors.
 
-Readers and writers are imported when a file is read or written. Beside a motion's own skeleton, what a format cannot
-hold is left out: AMASS has SMPL's joints and no bone lengths, the .npy formats have the 22 body joints at 20 fps,
-HumanML3D's rows its standard bone lengths.
+Readers and writers are imported when a file is read or written. A format leaves out what it cannot hold. AMASS has
+SMPL's joints and no bone lengths. The .npy formats have the 22 body joints at 20 fps, HumanML3D's rows its standard
+bone lengths.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfcorrect.errors import InputError, SettingError
-from selfcorrect.registry import unknown
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.registry import unknown
 
 
 @dataclass(frozen=True)
@@ -35,29 +35,54 @@ class Format:
     written_as: str = ""
     """Suffix of what is written for a file of a format that is only read, "" for its own."""
     recognises: str | None = None
-    """What tells a file of this format from others with its suffix, likewise; None where nothing has to."""
+    """What distinguishes a file of this format from others with its suffix, likewise; None where nothing has to."""
     extra: str = ""
     """The optional extra to install for it, "" for none."""
+    needs_fps: bool = False
+    """Whether its files say no frame rate, which then has to be said."""
 
+
+DICTIONARY = "people.dictionaries:open_dictionary"
+"""What reads files of named arrays, whichever program's they are."""
 
 FORMATS = (
     Format("bvh", (".bvh",), "any skeleton, its motion in degrees and centimetres",
-           "bvh_body:open_bvh", "bvh:write_motion"),
-    Format("amass", (".npz",), "poses of SMPL+H or SMPL-X, z up", "amass:open_amass", "amass:write"),
-    Format("smpl", (".npz",), "SMPL parameters of tools that see people in videos, under their names",
-           "smpl_tools:open_parameters", None, recognises="smpl_tools:recognises"),
-    Format("humanml3d", (".npy",), "rows (T − 1, 263), 20 fps", "humanml3d:open_npy", "humanml3d:write_rows"),
-    Format("joints", (".npy",), "joint positions (T, 22, 3), 20 fps", "humanml3d:open_npy", "humanml3d:write_joints"),
+           "rigs.bvh_body:open_bvh", "rigs.bvh:write_motion"),
+    Format("amass", (".npz",), "poses of SMPL+H or SMPL-X, z up", DICTIONARY, "people.amass:write"),
+    Format("kimodo", (".npz",), "joints and rotations as of Kimodo, y up, 30 fps", DICTIONARY, "people.kimodo:write"),
+    Format("hy-motion", (".npz",), "SMPL-H parameters as of HY-Motion, y up, 30 fps",
+           DICTIONARY, "people.saving:write_hy_motion"),
+    Format("gvhmr", (".pt", ".pth"), "SMPL-X parameters as of GVHMR, y up, 30 fps",
+           DICTIONARY, "people.saving:write_gvhmr"),
+    Format("gem-x", (".pt",), "SOMA parameters as of GEM-X, y up, 30 fps", DICTIONARY, "people.saving:write_gem_x"),
+    Format("wham", (".pkl",), "SMPL parameters as of WHAM, y up",
+           DICTIONARY, "people.saving:write_wham", needs_fps=True),
+    Format("prompthmr", (".pkl",), "SMPL-X parameters as of PromptHMR, y up",
+           DICTIONARY, "people.saving:write_prompthmr", needs_fps=True),
+    Format("sam-3d-body", (".pkl",), "frames of joints as of SAM 3D Body, as a camera sees them",
+           DICTIONARY, "people.saving:write_sam3d", needs_fps=True),
+    Format("humanml3d", (".npy",), "rows (T − 1, 263), 20 fps",
+           "people.humanml3d:open_npy", "people.humanml3d:write_rows"),
+    Format("joints", (".npy",), "joint positions (T, 22, 3), 20 fps",
+           "people.humanml3d:open_npy", "people.humanml3d:write_joints"),
+    Format("motionstreamer", (".npy",), "rows (T, 272), 30 fps",
+           "people.humanml3d:open_npy", "people.motionstreamer:write"),
     Format("mdm", (".npy",), "results.npy of a motion diffusion model: joints of many motions, and their prompts",
-           "mdm:open_results", None, recognises="mdm:recognises"),
+           DICTIONARY, "people.saving:write_mdm", recognises="people.dictionaries:holds_objects"),
+    Format("tram", (".npy",), "SMPL parameters as of TRAM, as a camera sees them",
+           DICTIONARY, "people.saving:write_tram", recognises="people.dictionaries:holds_objects",
+           needs_fps=True),
     Format("gltf", (".glb", ".gltf"), "animations for browsers, Blender and game engines",
-           "gltf_body:open_gltf", "gltf:write"),
-    Format("vrma", (".vrma",), "an animation for VRM avatars", "gltf_body:open_gltf", "gltf:write_vrma"),
-    Format("fbx", (".fbx",), "animations of Maya, 3ds Max, MotionBuilder, Mixamo and Rokoko", "fbx:open_fbx", None,
+           "rigs.gltf_body:open_gltf", "rigs.gltf:write"),
+    Format("vrma", (".vrma",), "an animation for VRM avatars", "rigs.gltf_body:open_gltf", "rigs.gltf:write_vrma"),
+    Format("fbx", (".fbx",), "animations of Maya, 3ds Max, MotionBuilder, Mixamo and Rokoko", "rigs.fbx:open_fbx", None,
            written_as=".glb", extra="fbx"),
     Format("usd", (".usda", ".usdc", ".usd"), "an animation for Omniverse, Houdini, Maya and Blender",
-           None, "usd:write", extra="usd"),
+           None, "rigs.usd:write", extra="usd"),
 )  # fmt: skip
+
+_OTHERS_TOO = (".pt", ".pth", ".pkl")
+"""Suffixes that models and data of any kind have too."""
 
 _NO_MOTIONS = ("Mean.npy", "Std.npy", "shape.npz")
 
@@ -73,7 +98,9 @@ def described() -> str:
 
 
 def is_motion_file(path: Path) -> bool:
-    """Whether a file found in a folder holds a motion, by its name."""
+    """Whether a file found in a folder holds a motion: by its name, or by its content where the name says little."""
+    if path.suffix.lower() in _OTHERS_TOO or _imported("people.dictionaries:holds_objects")(path):
+        return path.is_file() and _imported("people.dictionaries:recognises")(path)
     readable = path.suffix.lower() in readable_suffixes()
     return readable and path.name not in _NO_MOTIONS and not path.stem.endswith("stagei")
 

@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from selfcorrect.errors import InputError, SettingError
-from selfcorrect.motion.motion import FPS_READ, Motion
+from selfcorrect.core.errors import InputError
+from selfcorrect.core.extras import needed_for
+from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.motion.motion import Motion
+from selfcorrect.storage.files.limits import check_workable
 
 if TYPE_CHECKING:
     from selfcorrect.motion.body.body_model import BodyModel
-
-
-METRES_PER_UNIT = (1e-9, 1e6)
-"""From nanometres to thousands of kilometres."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What files do not tell."""
-
-    metres_per_unit: float | None = None
-    """None for what the format says, or to guess from the body's size."""
-    fps: float | None = None
-    """Of files that do not tell: of .npy files 20 without, as of HumanML3D, of SMPL parameters 30."""
-    up: Literal["y", "z"] | None = None
-    """The vertical axis, None for what the format says, or to tell from the body."""
-    body_model: Path | None = None
-    """A file that gives AMASS' shapes their bones, None for an average body."""
-    allow_pickle: bool = False
-    """Read it where it is a .pkl file, whose source is trusted."""
-
-    def __post_init__(self) -> None:
-        for name, (least, most) in (("metres_per_unit", METRES_PER_UNIT), ("fps", FPS_READ)):
-            value = getattr(self, name)
-            if value is not None and not least <= value <= most:
-                name = name.replace("_", "-")
-                raise SettingError(f"{name} must be a positive number from {least:g} to {most:g}, got {value}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +30,7 @@ class MotionFile:
     """Puts as many other motions of the same skeletons into a file like this one, with its names, units, axes and
     frames of reference."""
     mass_kg: float | None = None
-    """Of the body, None where the file does not tell."""
+    """Of the body, None where the file does not say."""
     flaw: str = ""
     """Why its rest pose could not be made upright, "" where it is."""
 
@@ -69,11 +46,49 @@ Writes = Callable[..., None]
 """Writes a file: called with its path and the motions."""
 
 
+_BYTES_PER_ROTATION = 4 * 8
+_LEAST_BYTES = 2**17
+"""Work that a motion costs however short it is, in bytes of numbers that are worked on in that time."""
+
+
+def check_size(path: Path, sizes: Iterable[tuple[int, int]], more: int = 0) -> None:
+    """Refuse a file whose motions would take more memory than the limit; `sizes`: frames and joints of each.
+
+    A file that is itself an eighth of that, as recordings are, may have any size. more: bytes of files beside it.
+    """
+    numbers = sum(max(_BYTES_PER_ROTATION * frames * joints, _LEAST_BYTES) for frames, joints in sizes)
+    check_workable(path, numbers, stored=path.stat().st_size + more)
+
+
+RATES = ("fps", "mocap_framerate", "mocap_frame_rate", "frame_rate", "framerate")
+"""What programs call frames per second."""
+
+
+def rate_of(
+    path: Path, numbers: Mapping[str, float], reading: Reading, usual: float | None, program: str
+) -> tuple[float, tuple[str, ...]]:
+    """Frames per second of a file and a note where they are assumed: as it says, as given, or usual for its program.
+
+    numbers: the single numbers in the file, by name. InputError, which names the option, where nothing determines it.
+    """
+    said = next((number for name, number in numbers.items() if name.rpartition(".")[2] in RATES), None)
+    if said is not None and not math.isfinite(said):
+        raise InputError(f"{path}: expected a number of frames per second, got {said}")
+    if said is not None:
+        return said, ()
+    if reading.fps is not None:
+        return reading.fps, ()
+    if usual is None:
+        raise InputError(f"{path}: has no frame rate, as all files of {program}; say that of the video with --fps")
+    return usual, (f"{usual:g} frames per second assumed, as of {program} (--fps)",)
+
+
 @lru_cache(maxsize=1)
 def body_model_of(reading: Reading) -> BodyModel | None:
     """The body model that a reading names, loaded once."""
     if reading.body_model is None:
         return None
-    from selfcorrect.motion.body.body_model import load_body_model
+    with needed_for("a body model", "smpl"):
+        from selfcorrect.motion.body.body_model import load_body_model
 
-    return load_body_model(reading.body_model, allow_pickle=reading.allow_pickle)
+        return load_body_model(reading.body_model, allow_pickle=reading.allow_pickle)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.formats import format_of, is_motion_file, reader_of, writer_of
-from selfcorrect.datasets.files.motion_file import MotionFile, Reading
-from selfcorrect.errors import InputError
+from selfcorrect.datasets.files.motion_file import MotionFile
+from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.motion.body.requirements import flaw_of
 from selfcorrect.motion.motion import Motion, check_numbers
 
@@ -15,7 +16,7 @@ from selfcorrect.motion.motion import Motion, check_numbers
 def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: bool = False) -> MotionFile:
     """Read a motion file: y up, metres, on skeletons that rest upright, soles where the file has the floor at y = 0.
 
-    reading: what the file does not tell; any_body: also what no corrector could work on, such as bodies without
+    reading: what the file does not say; any_body: also what no corrector could work on, such as bodies without
     knees, with the reason as `flaw`. Raises InputError in one sentence where the file is damaged, and, without
     `any_body`, where it holds no human body.
     """
@@ -26,7 +27,15 @@ def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
         raise InputError(flaw)
     for motion in file.motions:
         check_numbers(motion)
-    return replace(file, flaw=flaw)
+    return replace(file, notes=(*file.notes, *_unused(file, reading or Reading())), flaw=flaw)
+
+
+def _unused(file: MotionFile, reading: Reading) -> tuple[str, ...]:
+    """A note where a file says a frame rate that the reading says otherwise."""
+    rates = {motion.fps for motion in file.motions} - {reading.fps}
+    if reading.fps is None or not rates:
+        return ()
+    return (f"the file says {min(rates):g} frames per second, and --fps is for files that do not say",)
 
 
 def motion_files(path: Path) -> list[Path]:

@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from selfcorrect.datasets.shards.schema import VERSION, Shard, open_shard
-from selfcorrect.errors import DamagedError, InputError
-from selfcorrect.storage.digests import digest_of_file, sealed, unsealed_bytes
-from selfcorrect.storage.places import Place, read_file, write_file
+from selfcorrect.core.errors import DamagedError, InputError
+from selfcorrect.core.extras import needed_for
+from selfcorrect.storage.files.digests import digest_of_file, sealed, unsealed_bytes
+from selfcorrect.storage.files.places import Place, read_file, write_file
+from selfcorrect.storage.files.strict_json import read_as
 
+if TYPE_CHECKING:
+    from selfcorrect.datasets.shards.schema import Shard
+
+VERSION = 1
+"""Of the schema; files of another one are refused."""
 MANIFEST = "shards.json"
 SHARD = "shard-*.parquet"
 _NAME = re.compile(r"shard-[0-9]{5,}(-[0-9]{3,})?\.parquet")
@@ -44,6 +51,8 @@ class Manifest:
     """All shards of a set, in their order."""
 
     shards: tuple[ShardFacts, ...]
+    tables: dict[str, str] = field(default_factory=dict)
+    """Digests of other files that belong to the set, by their names."""
 
     @property
     def motions(self) -> int:
@@ -55,11 +64,12 @@ def has_manifest(folder: Place) -> bool:
     return bool(folder.names(MANIFEST))
 
 
-def write_manifest(folder: Place, shards: Sequence[ShardFacts]) -> Manifest:
-    """Write the list that makes a place a set."""
-    values = {"schema": VERSION, "shards": [asdict(shard) for shard in shards]}
+def write_manifest(folder: Place, shards: Sequence[ShardFacts], tables: Mapping[str, str] | None = None) -> Manifest:
+    """Write the list that makes a place a set; `tables`: digests of other files there, by their names."""
+    manifest = Manifest(tuple(shards), dict(tables or {}))
+    values = {"schema": VERSION, "shards": [asdict(shard) for shard in shards], "tables": manifest.tables}
     write_file(folder, MANIFEST, sealed(values))
-    return Manifest(tuple(shards))
+    return manifest
 
 
 def read_manifest(folder: Place) -> Manifest:
@@ -77,24 +87,26 @@ def read_manifest(folder: Place) -> Manifest:
             "make the shards again with it"
         )
     try:
-        shards = tuple(ShardFacts(**each) for each in values["shards"])
-    except (TypeError, KeyError) as error:
+        manifest = read_as(Manifest, {name: value for name, value in values.items() if name != "schema"}, "it")
+    except InputError as error:
         raise InputError(f"{where}: does not list shards ({error})") from error
-    for shard in shards:
-        if not (isinstance(shard.name, str) and _NAME.fullmatch(shard.name)):
+    for shard in manifest.shards:
+        if not _NAME.fullmatch(shard.name):
             raise InputError(f"{where}: {shard.name!r} is not the name of a shard")
-    return Manifest(shards)
+    return manifest
 
 
 def _without_manifest(folder: Place) -> str:
     if folder.names(SHARD):
-        return f"the set of shards is not finished, it has no {MANIFEST}; the command that makes it goes on with it"
+        return f"the set of shards is not finished, it has no {MANIFEST}; the command that makes it resumes it"
     return f"no shards of motions are here ({MANIFEST}); `selfcorrect data shard` makes them"
 
 
 @contextmanager
 def opened(folder: Place, shard: ShardFacts) -> Iterator[Shard]:
     """A shard of a set, open; InputError where it is missing or is not what was written."""
+    with needed_for("reading shards"):
+        from selfcorrect.datasets.shards.schema import open_shard
     where = f"{folder}/{shard.name}"
     with ExitStack() as stack:
         try:

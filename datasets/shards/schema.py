@@ -18,13 +18,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from selfcorrect.errors import InputError
+from selfcorrect.core.errors import InputError
+from selfcorrect.datasets.shards.manifest import VERSION
 from selfcorrect.motion.motion import Motion, check_numbers
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.storage.limits import check_unpacked
-
-VERSION = 1
-"""Of the schema; files of another one are refused."""
+from selfcorrect.storage.files.limits import check_workable
+from selfcorrect.storage.files.strict_json import parsed
 
 GROUP_MOTIONS, GROUP_BYTES = 64, 2**23
 """Motions of a row group, at most: so many, with so many bytes of numbers."""
@@ -43,8 +42,9 @@ COLUMNS = pa.schema(
         ("source", pa.string()),
     ]
 )
-"""name: what the motion is called in its set; skeleton: its place in the list of the metadata; root_m: (frames, 3) in
-metres, row by row; rotations: (frames, joints, 4) unit quaternions xyzw; the frames of reference are `Motion`'s."""
+"""The name is what the motion is called in its set, the skeleton its place in the list of the metadata. The root_m are
+(frames, 3) in metres, row by row. The rotations are (frames, joints, 4) unit quaternions xyzw. The frames of reference
+are `Motion`'s."""
 
 _KEY = b"selfcorrect"
 _STORED: dict[str, Any] = {
@@ -146,6 +146,14 @@ def _lists(arrays: Sequence[np.ndarray]) -> pa.Array:
     return pa.ListArray.from_arrays(ends, np.concatenate([array.ravel() for array in arrays], dtype=np.float32))
 
 
+def _decoded_bytes(facts: Any) -> float:
+    """What a row group may become, at most: equal values are stored once, however many there are."""
+    columns = [facts.column(index) for index in range(facts.num_columns)]
+    texts = [column.total_uncompressed_size for column in columns if column.physical_type == "BYTE_ARRAY"]
+    numbers = sum(8 * column.num_values for column in columns if column.physical_type != "BYTE_ARRAY")
+    return max(facts.total_byte_size, numbers + facts.num_rows * sum(texts))
+
+
 @dataclass(frozen=True)
 class Shard:
     """An open shard."""
@@ -162,7 +170,7 @@ class Shard:
         for number in range(self._file.num_row_groups):
             facts = self._file.metadata.row_group(number)
             stored = sum(facts.column(index).total_compressed_size for index in range(facts.num_columns))
-            check_unpacked(self.where, facts.total_byte_size, stored=stored)
+            check_workable(self.where, _decoded_bytes(facts), stored=stored)
             with _told(self.where):
                 table = self._file.read_row_group(number)
                 table.validate(full=True)
@@ -212,7 +220,7 @@ def open_shard(path: Path, where: str | None = None) -> Iterator[Shard]:
 
 def _skeletons(schema: pa.Schema, where: str) -> list[Skeleton]:
     with _told(where):
-        facts = json.loads((schema.metadata or {}).get(_KEY, b"{}"))
+        facts = parsed((schema.metadata or {}).get(_KEY, b"{}"), "its metadata")
         version = facts.get("schema")
     if version is None:
         raise InputError(f"{where}: a parquet file, but no shard of motions; `selfcorrect data shard` makes them")

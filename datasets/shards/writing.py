@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from selfcorrect.datasets.shards.manifest import ShardFacts
 from selfcorrect.datasets.shards.planning import Sizes, shards
 from selfcorrect.datasets.shards.schema import Entry, skeletons_of, write_shard
-from selfcorrect.storage.places import Place
+from selfcorrect.storage.files.places import Place
 
 
 def put_shards(out: Place, part: int, entries: Iterable[Entry], sizes: Sizes) -> list[ShardFacts]:

@@ -11,7 +11,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from selfcorrect.errors import InputError
+from selfcorrect.core.errors import InputError
 
 IDX_TYPES = {0x08: np.dtype("uint8"), 0x0D: np.dtype(">f4"), 0x0E: np.dtype(">f8")}
 
@@ -41,7 +41,7 @@ def mnist(folder: Path, part: str = "train") -> tuple[Tensor, Tensor]:
 def _find(folder: Path, prefix: str) -> Path:
     found = sorted(folder.glob(f"{prefix}*ubyte*"))
     if not found:
-        raise InputError(f"{folder} has no {prefix}-…-ubyte file; MNIST is to be had from its authors (LeCun et al.)")
+        raise InputError(f"{folder} has no {prefix}-…-ubyte file; MNIST is available from its authors (LeCun et al.)")
     return found[0]
 
 

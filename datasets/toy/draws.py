@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selfcorrect.randomness import Stream
+from selfcorrect.core.randomness import Stream
 
 
 def normal(count: int, stream: Stream, *event: int) -> Tensor:

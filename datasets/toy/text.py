@@ -11,7 +11,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from selfcorrect.errors import InputError
+from selfcorrect.core.errors import InputError
 
 
 def documentation() -> str:
@@ -31,7 +31,7 @@ def read_text(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Alphabet:
-    """The characters that are told apart; any other is read as the first one."""
+    """The characters that are distinguished; any other is read as the first one."""
 
     characters: str
 

@@ -2,7 +2,7 @@
 
 A claim names an arm and what it is compared with, paired by seed: another arm, or its own generation 0. It is
 *reproduced* where the 95 % interval lies on the claimed side (of zero, or of a margin where something is to stay as it
-was), *not reproduced* where it lies on the other, and unclear where it lies on both.
+was), *not reproduced* where it lies on the other, and open where it lies on both.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from typing import Literal
 
 import numpy as np
 
-from selfcorrect.experiments.motion.quantities import quantity_of
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary
-from selfcorrect.models.diffusion.presets import preset
+from selfcorrect.motion.measures.metrics import metric_of
 from selfcorrect.statistics import mean_interval
 
 MARGIN = 0.1
@@ -35,7 +34,7 @@ class Claim:
     denoiser: str
     arm: str
     """Its name in the summary."""
-    quantity: str
+    metric: str
     way: Literal["falls", "rises", "stays"]
     than: str | None = None
     """The name of another arm; None for the arm's own first generation with a value."""
@@ -49,17 +48,20 @@ SIZES = {
 }
 """Denoiser → n → summary of the comparison by the number of real windows."""
 
+TITLES = {"dct-mlp": "DCT MLP", "patch-mixer": "patch mixer"}
+"""Denoiser → words."""
+
 RATIOS = {"dct-mlp": "ratios-smooth", "patch-mixer": "ratios-jittery"}
 """Denoiser → summary of the comparison by synthetic ratio."""
 
 
 def _others(denoiser: str) -> str:
-    return f"{preset(denoiser).character}, other people"
+    return f"{TITLES[denoiser]}, held-out subjects"
 
 
 _SMOOTH = (_others("dct-mlp"), "full-smooth", "dct-mlp")
 _JITTERY = (_others("patch-mixer"), "full-jittery", "patch-mixer")
-_DEMO = ("jittery, PyBullet's motions", "demo", "patch-mixer")
+_DEMO = ("patch mixer, PyBullet's motions", "demo", "patch-mixer")
 """Model and motions in words, the summary, the denoiser."""
 
 _KEPT = "enough real data keep it"
@@ -70,8 +72,8 @@ _GILLMAN, _MORPH = "Gillman et al. 2024", "Li et al. 2025 (Morph)"
 
 CLAIMS = (
     *(
-        Claim(source, words, f"{model}, {where}", summary, denoiser, arm, quantity, way, than, generation)
-        for source, words, where, arm, quantity, way, than, generation, runs in (
+        Claim(source, words, f"{model}, {where}", summary, denoiser, arm, metric, way, than, generation)
+        for source, words, where, arm, metric, way, than, generation, runs in (
             ("Shumailov et al. 2024", _LOST, "fully synthetic",
              "replace+none", "recall", "falls", None, -1, (_SMOOTH, _JITTERY, _DEMO)),
             ("Gerstgrasser et al. 2024", "accumulated data keep it", "accumulated",
@@ -88,9 +90,9 @@ CLAIMS = (
              "replace+physics", "fid_kinematic", "falls", "replace+none", -1, (_SMOOTH, _JITTERY, _DEMO)),
             (_MORPH, _ROUNDS, "fully synthetic, generation 3",
              "replace+physics", "fid_kinematic", "falls", None, 3, (_SMOOTH, _JITTERY, _DEMO)),
-            (_MORPH, "and what the paper does not tell: diversity stays", "fully synthetic, generation 3",
+            (_MORPH, "not in the paper: diversity stays", "fully synthetic, generation 3",
              "replace+physics", "recall", "stays", None, 3, (_SMOOTH, _JITTERY, _DEMO)),
-            (_MORPH, "sinking into the floor goes", "fully synthetic, generation 3",
+            (_MORPH, "floor penetration falls", "fully synthetic, generation 3",
              "replace+physics", "penetration_mm", "falls", None, 3, (_SMOOTH, _JITTERY, _DEMO)),
             ("Cai et al. 2025 (LSF)", "correction alone loses diversity too", "fully synthetic",
              "replace+physics", "recall", "falls", None, -1, (_SMOOTH, _JITTERY, _DEMO)),
@@ -99,9 +101,9 @@ CLAIMS = (
     ),
     *(
         Claim(_MORPH, f"{_ROUNDS}, {output}", f"{_others(denoiser)}, n = 128, fully synthetic, generation 3",
-              "rounds", denoiser, "replace+physics", quantity, "falls")
+              "rounds", denoiser, "replace+physics", metric, "falls")
         for denoiser in ("dct-mlp", "patch-mixer")
-        for output, quantity in (("raw output", "fid_kinematic"), ("corrected output", "corrected_fid_kinematic"))
+        for output, metric in (("raw output", "fid_kinematic"), ("corrected output", "corrected_fid_kinematic"))
     ),
     *(
         Claim(_GILLMAN, words, f"{_others(denoiser)}, n = {n}, λ = {ratio}", summary, denoiser,
@@ -115,8 +117,8 @@ CLAIMS = (
     ),
     *(
         Claim(source, words, f"{_others(denoiser)}, λ = {ratio}, generation 20", summary, denoiser,
-              f"augment-{ratio}+{corrector}", quantity, way, than and f"augment-{ratio}+{than}")
-        for source, words, corrector, quantity, way, than in (
+              f"augment-{ratio}+{corrector}", metric, way, than and f"augment-{ratio}+{than}")
+        for source, words, corrector, metric, way, than in (
             ("Bertrand et al. 2024", _KEPT, "none", "recall", "stays", None),
             (_GILLMAN, _DRIFTS, "none", "fid_kinematic", "rises", None),
             (_GILLMAN, _STAYS, "physics", "fid_kinematic", "stays", None),
@@ -145,20 +147,20 @@ def judged(claim: Claim, summary: Summary) -> tuple[str, str]:
     """What was measured, in words, and the verdict."""
     arms = {curves.name: curves for curves in summary.arms[claim.denoiser]}
     values = _at(arms[claim.arm], claim)
-    before = _first(arms[claim.arm], claim.quantity) if claim.than is None else _at(arms[claim.than], claim)
-    change, quantity = mean_interval(values - before), quantity_of(claim.quantity)
+    before = _first(arms[claim.arm], claim.metric) if claim.than is None else _at(arms[claim.than], claim)
+    change, metric = mean_interval(values - before), metric_of(claim.metric)
     bound = MARGIN * float(before.mean())
     low, high = {
         "falls": (-np.inf, 0.0),
         "rises": (0.0, np.inf),
-        "stays": (-bound, np.inf) if quantity.better == "higher" else (-np.inf, bound),
+        "stays": (-bound, np.inf) if metric.better == "higher" else (-np.inf, bound),
     }[claim.way]
     holds, fails = low < change.low and change.high < high, change.high < low or change.low > high
-    verdict = "reproduced" if holds else "**not reproduced**" if fails else "not reproduced: unclear"
-    digits = quantity.digits
+    verdict = "reproduced" if holds else "**not reproduced**" if fails else "open"
+    digits = metric.digits
     numbers = f"{before.mean():.{digits}f} → {values.mean():.{digits}f} ({change.estimate:+.{digits}f}"
     interval = f" [{change.low:+.{digits}f} … {change.high:+.{digits}f}])"
-    return f"{quantity.title} {numbers}{interval}".replace("-", "−"), verdict
+    return f"{metric.title} {numbers}{interval}".replace("-", "−"), verdict
 
 
 def _first(curves: ArmCurves, key: str) -> np.ndarray:
@@ -169,4 +171,4 @@ def _first(curves: ArmCurves, key: str) -> np.ndarray:
 
 def _at(curves: ArmCurves, claim: Claim) -> np.ndarray:
     """(S,) values of the claim's generation."""
-    return curves.values[claim.quantity][:, claim.generation]
+    return curves.values[claim.metric][:, claim.generation]

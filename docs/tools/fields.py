@@ -17,7 +17,7 @@ class FieldTables(griffe.Extension):
         known = [one for one in cls.attributes.values() if one.annotation and "property" not in one.labels]
         fields = [one for one in known if not one.is_private]
         if not any(field.docstring for field in fields):
-            return  # the signature tells names, types and defaults
+            return  # the signature has names, types and defaults
         rows = [
             griffe.DocstringParameter(
                 field.name,
@@ -30,7 +30,7 @@ class FieldTables(griffe.Extension):
         cls.docstring = cls.docstring or griffe.Docstring("", parent=cls)
         cls.docstring.parsed.append(griffe.DocstringSectionParameters(rows, title="Fields:"))
         for field in fields:
-            field.docstring = None  # told by the table
+            field.docstring = None  # the table has it
 
 
 def _default(field: griffe.Attribute) -> str | None:

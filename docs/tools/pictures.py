@@ -19,15 +19,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from torch import Tensor
 
-from selfcorrect.anchors import AnchoredCorrector, fit_anchors
-from selfcorrect.correction import Correction
-from selfcorrect.corrector import chain, lift
-from selfcorrect.loop import Candidate, Plan, Task, run_loop, train_first_generation
-from selfcorrect.models.kernel_density import KernelDensity
-from selfcorrect.policy import Replace
-from selfcorrect.randomness import streams
-from selfcorrect.samples import Samples
-from selfcorrect.storage.store import MemoryStore
+from selfcorrect.core.randomness import streams
+from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.anchors import AnchoredCorrector, fit_anchors
+from selfcorrect.correctors.contract import chain, lift
+from selfcorrect.correctors.correction import Correction
+from selfcorrect.experiments.toy.models.kernel_density import KernelDensity
+from selfcorrect.loop.policy import Replace
+from selfcorrect.loop.run import Candidate, Plan, Task, run_loop, train_first_generation
+from selfcorrect.storage.runs.memory import MemoryStore
 
 OUT = Path(__file__).resolve().parents[1] / "pictures"
 INK, SOFT, BLUE, RED, GREEN, AMBER = "#111827", "#6b7280", "#2563eb", "#dc2626", "#059669", "#d97706"

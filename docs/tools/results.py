@@ -5,12 +5,12 @@
     python docs/tools/results.py modes runs/a runs/b        # the same of runs that differ in their seeds alone
 
 A page asks for a table by `<!-- results: NAME DENOISER -->`, which ends at `<!-- end of results -->`; what stands
-between is replaced. Keys of quantities after the denoiser choose columns, names of data policies choose rows; the one
-key `defences` asks for the table of defences instead, `rivals` for what physics is ahead of others by, `margins` for
-what arms differ by from real data only. `<!-- claims -->` asks for the table of published claims, `<!-- worth -->` for
-that of how many real samples correction is worth. Figures are written for every summary and denoiser,
+between is replaced: a table of at most five columns, and the full one folded below. Keys of metrics after the
+denoiser choose columns, names of data policies choose rows. `margins` and `rivals` add paired differences to training
+on real data only and to physics; `defences` alone asks for the table of remedies. `<!-- claims -->`, `<!-- worth -->`,
+`<!-- findings -->` and `<!-- arms -->` ask for tables of their own. Figures are written for every summary and denoiser,
 docs/pictures/results/NAME-DENOISER.svg, and by synthetic ratio, where a summary has some; docs/pictures/modes.svg from
-the summary `modes`.
+the summary `modes`. docs/results/results.csv holds the last generation of everything, `--csv FILE` all generations.
 """
 
 from __future__ import annotations
@@ -26,24 +26,30 @@ from typing import Annotated
 import numpy as np
 import tyro
 from claims import CLAIMS, claims_table
+from findings import finding_pictures, findings_table
+from values import all_arms, arms_of, as_csv, half_life
 from worth import worth_table
 
-from selfcorrect.experiments.motion.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.descent import defences_table
-from selfcorrect.experiments.motion.outcome import by_ratio, guarantees
-from selfcorrect.experiments.motion.presets import settings_of
-from selfcorrect.experiments.motion.quantities import quantity_of
-from selfcorrect.experiments.reporting.figures import curve_grid, end_points, looks
-from selfcorrect.experiments.reporting.results import ArmCurves, Quantity
+from selfcorrect.experiments.motion.report.conclusion import asked_correctors
+from selfcorrect.experiments.motion.report.descent import defences_table
+from selfcorrect.experiments.motion.report.outcome import by_share, guarantees
+from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
+from selfcorrect.experiments.motion.settings.presets import settings_of
+from selfcorrect.experiments.reporting.figures import curve_grid, looks, share_grid
+from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, joined, read_summary, write_summary
-from selfcorrect.policy_table import POLICIES
-from selfcorrect.statistics import Interval, half_life_interval, mean_interval
+from selfcorrect.loop.policy_table import POLICIES
+from selfcorrect.motion.measures.metrics import Metric, metric_of
+from selfcorrect.statistics import Interval, mean_interval
 
 ROOT = Path(__file__).resolve().parents[2]
 SUMMARIES = ROOT / "docs" / "results"
 PICTURES = ROOT / "docs" / "pictures" / "results"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "modes.md")
+PAGES = (ROOT / "docs" / "findings.md", *sorted(SUMMARIES.glob("*.md")))
+"""Pages with tables between marks."""
 
+SHORT = ("recall", "coverage", "penetration_mm", "fid_kinematic")
+"""Of short tables: diversity first, the distance last, which mostly measures smoothness where samples jitter."""
 TOLD = ("fid_kinematic", "recall", "coverage", "penetration_mm", "skate_m_s", "jerk_m_s3")
 COMPARED = ("fid_kinematic", "recall", "penetration_mm", "float_mm", "skate_m_s", "jerk_m_s3", "unsupported_percent")
 DRAWN = ("fid_kinematic", "recall", "coverage", "penetration_mm")
@@ -52,7 +58,7 @@ FREE = ("--out", "--workers", "--keep", "--wandb", "--runner")
 SEEDS = ("--seeds", "--first-seed")
 
 MARKED = re.compile(r"<!-- results: (\S+) (\S+)((?: \w+)*) -->\n.*?<!-- end of results -->", re.DOTALL)
-WHOLE = re.compile(r"<!-- (claims|worth) -->\n.*?<!-- end of \1 -->", re.DOTALL)
+WHOLE = re.compile(r"<!-- (claims|worth|findings|arms) -->\n.*?<!-- end of \1 -->", re.DOTALL)
 
 
 def filled(page: str, summaries: Mapping[str, Summary]) -> str:
@@ -60,46 +66,83 @@ def filled(page: str, summaries: Mapping[str, Summary]) -> str:
 
     def made(match: re.Match[str]) -> str:
         name, denoiser, keys = match.groups()
-        others = {"defences": defences, "rivals": rivals, "margins": margins}
-        made_by = others.get(keys.strip()) or partial(table, keys=keys.split())
-        body = "\n".join(made_by(summaries[name], denoiser))
-        asked = f"<!-- results: {name} {denoiser}{keys} -->"
-        return f"{asked}\n\n{body}\n\n{caption(summaries[name])}\n\n<!-- end of results -->"
+        body = "\n\n".join(tables(summaries[name], denoiser, keys.split()))
+        return f"<!-- results: {name} {denoiser}{keys} -->\n\n{body}\n\n<!-- end of results -->"
 
     def whole(match: re.Match[str]) -> str:
-        (name,) = match.groups()
-        lines = claims_table(CLAIMS, summaries) if name == "claims" else worth_table(summaries)
-        return "\n".join([f"<!-- {name} -->", "", *lines, "", f"<!-- end of {name} -->"])
+        made_by = {
+            "claims": partial(claims_table, CLAIMS),
+            "worth": worth_table,
+            "findings": findings_table,
+            "arms": all_arms,
+        }
+        lines = made_by[match[1]](summaries)
+        return "\n".join([f"<!-- {match[1]} -->", "", *lines, "", f"<!-- end of {match[1]} -->"])
 
     return WHOLE.sub(whole, MARKED.sub(made, page))
+
+
+def tables(summary: Summary, denoiser: str, keys: Sequence[str]) -> Iterator[str]:
+    """The tables that a mark asks for: a short one, the others folded, and how they were made."""
+    if "defences" in keys:
+        yield "\n".join(defences(summary, denoiser))
+    else:
+        policies = [key for key in keys if key in POLICIES.names]
+        chosen = [key for key in keys if key not in (*policies, *DIFFERENCES)] or list(SHORT)
+        yield "\n".join(short_table(summary, denoiser, chosen[:4], policies))
+        yield _folded("Full table, with paired changes", table(summary, denoiser, policies))
+    for key in keys:
+        if key in DIFFERENCES:
+            title, made_by = DIFFERENCES[key]
+            yield _folded(title, made_by(summary, denoiser))
+    yield caption(summary)
+
+
+def _folded(title: str, lines: Iterator[str]) -> str:
+    text = "\n".join(lines)
+    return f'<details markdown="1">\n<summary>{title}</summary>\n\n{text}\n\n</details>'
+
+
+def short_table(summary: Summary, denoiser: str, keys: Sequence[str], policies: Sequence[str] = ()) -> Iterator[str]:
+    """Lines of a table without paired changes: what real data score, then the arms at the last generation."""
+    metrics = [metric_of(key) for key in keys]
+    yield f"| generation {summary.generations} | " + " | ".join(metric.title for metric in metrics) + " |"
+    yield "| --- |" + " --- |" * len(metrics)
+    for title, scores in summary.floors.items():
+        cells = [mean_cell(scores[each.key], each) if each.key in scores else "" for each in metrics]
+        yield f"| *{title}* | " + " | ".join(cells) + " |"
+    for arm, curves, _ in arms_of(summary, denoiser):
+        if arm == BASELINE or not policies or arm.policy.partition(":")[0] in policies:
+            cells = [mean_cell(curves.last(each.key), each) if each.key in curves.values else "" for each in metrics]
+            yield f"| {arm.label} | " + " | ".join(cells) + " |"
 
 
 def table(summary: Summary, denoiser: str, keys: Sequence[str] = ()) -> Iterator[str]:
     """Lines of a table: what real data score, then every arm of a denoiser at the last generation.
 
-    keys: of quantities, else the usual ones, and of data policies, else all.
+    keys: of metrics, else the usual ones, and of data policies, else all.
     """
     policies = {key for key in keys if key in POLICIES.names} or set(POLICIES.names)
-    quantities = [quantity_of(key) for key in keys if key not in policies] or [quantity_of(key) for key in TOLD]
+    metrics = [metric_of(key) for key in keys if key not in policies] or [metric_of(key) for key in TOLD]
     yield (
         f"| generation {summary.generations} | "
-        + " | ".join([*(quantity.title for quantity in quantities), "Half-life of coverage"])
+        + " | ".join([*(metric.title for metric in metrics), "Half-life of coverage"])
         + " |"
     )
-    yield "| --- |" + " --- |" * (len(quantities) + 1)
+    yield "| --- |" + " --- |" * (len(metrics) + 1)
     for title, scores in summary.floors.items():
-        cells = [_mean(scores[quantity.key], quantity) if quantity.key in scores else "" for quantity in quantities]
+        cells = [mean_cell(scores[metric.key], metric) if metric.key in scores else "" for metric in metrics]
         yield f"| *{title}* | " + " | ".join([*cells, ""]) + " |"
-    for arm, curves, plain in _arms(summary, denoiser):
+    for arm, curves, plain in arms_of(summary, denoiser):
         if arm != BASELINE and arm.policy.partition(":")[0] not in policies:
             continue
-        cells = [_cell(curves, plain, quantity) for quantity in quantities]
-        yield f"| {arm.label} | " + " | ".join([*cells, _half_life(curves)]) + " |"
+        cells = [_cell(curves, plain, metric) for metric in metrics]
+        yield f"| {arm.label} | " + " | ".join([*cells, half_life(curves)]) + " |"
 
 
 def defences(summary: Summary, denoiser: str) -> Iterator[str]:
     """Lines of the table of defences, as reports have it."""
-    told = defences_table({denoiser: {arm: curves for arm, curves, _ in _arms(summary, denoiser)}})
+    told = defences_table({denoiser: {arm: curves for arm, curves, _ in arms_of(summary, denoiser)}})
     yield f"| generation {summary.generations} | " + " | ".join(told.columns) + " |"
     yield "| --- |" + " --- |" * len(told.columns)
     for row in told.rows[1:]:
@@ -109,7 +152,7 @@ def defences(summary: Summary, denoiser: str) -> Iterator[str]:
 
 def rivals(summary: Summary, denoiser: str) -> Iterator[str]:
     """Lines of a table: at the last generation physics minus each arm of the same data policy, by seed."""
-    arms = {arm: curves for arm, curves, _ in _arms(summary, denoiser)}
+    arms = {arm: curves for arm, curves, _ in arms_of(summary, denoiser)}
     pairs = {
         arm.label: (arms[physics], curves)
         for arm, curves in arms.items()
@@ -120,20 +163,27 @@ def rivals(summary: Summary, denoiser: str) -> Iterator[str]:
 
 def margins(summary: Summary, denoiser: str) -> Iterator[str]:
     """Lines of a table: at the last generation each arm minus real data only, by seed."""
-    arms = {arm: curves for arm, curves, _ in _arms(summary, denoiser)}
+    arms = {arm: curves for arm, curves, _ in arms_of(summary, denoiser)}
     baseline = arms.pop(BASELINE)
     yield from _differences("minus real data only", {arm.label: (each, baseline) for arm, each in arms.items()}, DRAWN)
 
 
 def _differences(title: str, pairs: Mapping[str, tuple[ArmCurves, ArmCurves]], keys: Sequence[str]) -> Iterator[str]:
     measured = next(iter(pairs.values()))[0].values
-    quantities = [quantity_of(key) for key in keys if key in measured]
-    yield f"| {title} | " + " | ".join(quantity.title for quantity in quantities) + " |"
-    yield "| --- |" + " --- |" * len(quantities)
+    metrics = [metric_of(key) for key in keys if key in measured]
+    yield f"| {title} | " + " | ".join(metric.title for metric in metrics) + " |"
+    yield "| --- |" + " --- |" * len(metrics)
     for label, (one, other) in pairs.items():
-        changes = [mean_interval(one.last(each.key) - other.last(each.key)) for each in quantities]
-        cells = [_signed(change, each.digits) for change, each in zip(changes, quantities, strict=True)]
+        changes = [mean_interval(one.last(each.key) - other.last(each.key)) for each in metrics]
+        cells = [_signed(change, each.digits) for change, each in zip(changes, metrics, strict=True)]
         yield f"| {label} | " + " | ".join(cells) + " |"
+
+
+DIFFERENCES = {
+    "margins": ("Each arm minus real data only, paired by seed", margins),
+    "rivals": ("Physics minus each arm, paired by seed", rivals),
+}
+"""Tables of paired differences by the words that ask for them."""
 
 
 def caption(summary: Summary) -> str:
@@ -141,22 +191,22 @@ def caption(summary: Summary) -> str:
     made, settings = summary.made, summary.settings
     return (
         f"*{summary.seeds} seeds, {settings['real_count']} training windows; mean ± half of the 95 % interval, in "
-        "brackets the paired change against the arm without correction and defence. "
+        "brackets the paired change against the arm without correction and remedy. "
         f"`{summary.command}`, {made['core_hours']:.2g} core-hours on {made['processor']} ({made['cores']} cores), "
         f"{made['date']}.*"
     )
 
 
 def figure(summary: Summary, denoiser: str) -> str:
-    """SVG text: a row per quantity, a column per data policy, bands over seeds."""
+    """SVG text: a row per metric, a column per data policy, bands over seeds."""
     columns: dict[str, list[ArmCurves]] = {}
-    for arm, curves, _ in _arms(summary, denoiser):
+    for arm, curves, _ in arms_of(summary, denoiser):
         told = replace(curves, title=arm.label) if arm.policy == "real" else curves  # it stands beside every policy
         columns.setdefault(arm.group, []).append(told)
     baselines = columns.pop("real data only", [])
     columns = {group: [*baselines, *curves] for group, curves in columns.items()} or {"real data only": baselines}
     palette = looks([curves.title for group in columns.values() for curves in group])
-    return curve_grid(columns, [quantity_of(key) for key in DRAWN], _floor(summary), palette)
+    return curve_grid(columns, [metric_of(key) for key in DRAWN], _floor(summary), palette)
 
 
 def headline(summary: Summary) -> str:
@@ -165,48 +215,41 @@ def headline(summary: Summary) -> str:
         Arm("real"): "real data only",
         Arm("replace"): "uncorrected",
         Arm("replace", "physics"): "physics",
-        Arm("replace", defence="lineages"): "matched and extrapolated",
-        Arm("replace", "physics", 1.0, operator="interpolation", defence="lineages"): "all three",
-        Arm("freeze"): "frozen: the first synthetic set for ever",
+        Arm("replace", defence="lineages"): "lineages",
+        Arm(
+            "replace", "physics", 1.0, operator="interpolation", defence="lineages"
+        ): "lineages and physics, strength 0.5",
+        Arm("freeze"): "static training set",
     }
-    found = {arm: curves for arm, curves, _ in _arms(summary, "dct-mlp") if arm in names}
+    found = {arm: curves for arm, curves, _ in arms_of(summary, "dct-mlp") if arm in names}
     lines = [replace(curves, title=names[arm]) for arm, curves in found.items()]
-    drawn = [quantity_of(key) for key in ("recall", "coverage", "fid_kinematic")]
+    drawn = [metric_of(key) for key in ("recall", "coverage", "fid_kinematic")]
     return curve_grid({"fully synthetic": lines}, drawn, _floor(summary), looks([line.title for line in lines]))
 
 
 def ratio_figure(summary: Summary, denoiser: str) -> str:
-    """SVG text: what is left at the last generation, by synthetic ratio; empty where few ratios were compared."""
-    arms = {arm: curves for arm, curves, _ in _arms(summary, denoiser)}
-    lines = by_ratio(arms)
+    """SVG text: the last generation by synthetic share; empty where few ratios were compared."""
+    arms = {arm: curves for arm, curves, _ in arms_of(summary, denoiser)}
+    lines = by_share(arms, asked_correctors(settings_of(summary.settings)))
     if not lines:
         return ""
     palette = looks([curves.title for curves in arms.values()])
-    return end_points(
-        lines, arms[BASELINE], [quantity_of(key) for key in DRAWN], _floor(summary), palette, guarantees(lines)
-    )
+    drawn = [metric_of(key) for key in DRAWN]
+    return share_grid({denoiser: lines}, drawn, _floor(summary), palette, guarantees())
 
 
 def _floor(summary: Summary) -> dict[str, float]:
     return {key: float(np.mean(values)) for key, values in next(iter(summary.floors.values())).items()}
 
 
-def _arms(summary: Summary, denoiser: str) -> Iterator[tuple[Arm, ArmCurves, ArmCurves | None]]:
-    """Arm, its curves, and those of its plain arm where it has one beside itself."""
-    curves = {each.name: each for each in summary.arms[denoiser]}
-    comparisons = settings_of(summary.settings).comparisons
-    for arm in next(each for each in comparisons if each.denoiser == denoiser).arms:
-        yield arm, curves[arm.name], curves.get(arm.plain.name) if arm.plain != arm else None
-
-
-def _cell(curves: ArmCurves, plain: ArmCurves | None, quantity: Quantity) -> str:
-    if quantity.key not in curves.values:
+def _cell(curves: ArmCurves, plain: ArmCurves | None, metric: Metric) -> str:
+    if metric.key not in curves.values:
         return ""
-    told = _mean(curves.last(quantity.key), quantity)
-    if plain is None or quantity.key not in plain.values:
+    told = mean_cell(curves.last(metric.key), metric)
+    if plain is None or metric.key not in plain.values:
         return told
-    change = mean_interval(curves.last(quantity.key) - plain.last(quantity.key))
-    return f"{told} ({_signed(change, quantity.digits)})"
+    change = mean_interval(curves.last(metric.key) - plain.last(metric.key))
+    return f"{told} ({_signed(change, metric.digits)})"
 
 
 def _signed(change: Interval, digits: int) -> str:
@@ -214,21 +257,13 @@ def _signed(change: Interval, digits: int) -> str:
     return f"{signed}{_half_width(change.high - change.low, digits)}"
 
 
-def _mean(values: np.ndarray, quantity: Quantity) -> str:
+def mean_cell(values: np.ndarray, metric: Metric) -> str:
     interval = mean_interval(values)
-    return f"{interval.estimate:.{quantity.digits}f}{_half_width(interval.high - interval.low, quantity.digits)}"
+    return f"{interval.estimate:.{metric.digits}f}{_half_width(interval.high - interval.low, metric.digits)}"
 
 
 def _half_width(width: float, digits: int) -> str:
     return f" ± {width / 2:.{digits}f}" if np.isfinite(width) else ""
-
-
-def _half_life(curves: ArmCurves) -> str:
-    coverage = curves.values["coverage"]
-    if not (coverage[:, 0] > 0).all():
-        return "–"
-    middle = half_life_interval(coverage).estimate
-    return f"{middle:.1f}" if np.isfinite(middle) else f"> {coverage.shape[1] - 1}"
 
 
 def kept(runs: Sequence[Summary]) -> Summary:
@@ -257,11 +292,13 @@ def read_all() -> dict[str, Summary]:
 
 
 def main(
-    name: Annotated[str, tyro.conf.Positional] = "", runs: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    name: Annotated[str, tyro.conf.Positional] = "",
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional] = (),
+    csv: Path | None = None,
 ) -> None:
-    """Make tables and figures; with NAME and RUNS keep the summary of those runs under that name first.
+    """Make tables, figures and pages; with NAME and RUNS keep the summary of those runs under that name first.
 
-    A run is its folder, or a summary that was kept of it.
+    A run is its folder, or a summary that was kept of it. csv: also write every value of every generation there.
     """
     if name and runs:
         SUMMARIES.mkdir(exist_ok=True)
@@ -277,6 +314,11 @@ def main(
     (PICTURES.parent / "modes.svg").write_text(headline(summaries["modes"]) + "\n", encoding="utf-8")
     for page in PAGES:
         page.write_text(filled(page.read_text(encoding="utf-8"), summaries), encoding="utf-8")
+    for row, svg in enumerate(finding_pictures(summaries)):
+        (PICTURES / f"finding-{row}.svg").write_text(svg, encoding="utf-8")
+    (SUMMARIES / "results.csv").write_text(as_csv(summaries), encoding="utf-8")
+    if csv:
+        csv.write_text(as_csv(summaries, every_generation=True), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -12,11 +12,11 @@ from scipy.ndimage import uniform_filter1d
 
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.motion.correction.results import CorrectedMotion
-from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.transforms import close_cycle, repeat_cycle
+from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import PhysicsCorrector
-from selfcorrect.simulators.mending.precondition import PreconditionSettings
 from selfcorrect.simulators.scene import PLAIN, Scene
 from selfcorrect.simulators.settings.tracker import TrackerSettings
 
@@ -26,7 +26,7 @@ STYLE = {"svg.fonttype": "path", "svg.hashsalt": "selfcorrect", "font.size": 9}
 
 POSES = {
     "A slope of 10°": Scene(slope_deg=10.0),
-    "A push of 800 N from behind": Scene(push_n=(0.0, 0.0, 800.0), push_from_s=0.6, push_lasts_s=0.25),
+    "A push of 400 N from behind": Scene(push_n=(0.0, 0.0, 400.0), push_from_s=0.6, push_lasts_s=0.25),
 }
 """Scenes of a walk, told by poses."""
 LOADS = {
@@ -46,7 +46,7 @@ def motions() -> dict[str, Motion]:
 
 def followed(motion: Motion, scene: Scene = PLAIN) -> CorrectedMotion:
     """What the body makes of a motion in a scene, at the strength with the least help."""
-    correct = PhysicsCorrector(TrackerSettings.at_strength(1.0), PreconditionSettings(polish=False), scene=scene)
+    correct = PhysicsCorrector(TrackerSettings.at_strength(1.0), CleanupSettings(polish=False), scene=scene)
     return correct([motion])[0]
 
 

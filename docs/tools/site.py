@@ -27,15 +27,15 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 import selfcorrect
+from selfcorrect.core.registry import Registry
 from selfcorrect.datasets.collections.catalog import datasets
 from selfcorrect.datasets.files.formats import FORMATS
-from selfcorrect.experiments.defence_table import DEFENCES
-from selfcorrect.experiments.jobs import RUNNERS
-from selfcorrect.experiments.motion.corrector_table import CORRECTORS
+from selfcorrect.experiments.jobs.run import RUNNERS
+from selfcorrect.experiments.motion.correctors.table import CORRECTORS
+from selfcorrect.experiments.remedies.table import DEFENCES
 from selfcorrect.experiments.toy.table import TOYS
+from selfcorrect.loop.policy_table import POLICIES
 from selfcorrect.models.diffusion.config import DENOISERS
-from selfcorrect.policy_table import POLICIES
-from selfcorrect.registry import Registry
 from selfcorrect.simulators.engines.table import ENGINES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,15 +59,51 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     pages["api/index.md"] = api_overview()
     pages |= {f"api/{name}.md": api_page(name) for name in packages()}
     pages |= {f"examples/{path.stem}.md": example_page(path) for path in EXAMPLES}
-    pages |= {f"{name.lower()}.md": project_page(name) for name in ("CONTRIBUTING", "CHANGELOG")}
+    pages |= {f"{name.lower()}.md": project_page(name) for name in ("CONTRIBUTING", "CHANGELOG", "SECURITY")}
     for path, text in pages.items():
         files.append(File.generated(config, path, content=text))
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """The outcome of a toy loop in place of `{{ toy: NAME }}`."""
-    return re.sub(r"\{\{ toy: ([\w-]+) \}\}", lambda match: toy_outcome(match[1]), markdown)
+    """What only the site has: all outcomes of a toy loop, the filter of arms, and its own pages behind links."""
+    markdown = TOY.sub(lambda match: toy_outcome(match[1]), markdown).replace("<!-- filter of arms -->", FILTER)
+    return OUTSIDE.sub(lambda match: f"]({place_on_site(Path(page.file.src_uri), match[1])})", markdown)
+
+
+TOY = re.compile(r"<!-- toy: ([\w-]+) -->\n.*?<!-- end of toy -->", re.DOTALL)
+FILTER = """\
+<input id="arms-filter" placeholder="filter, such as physics or λ = 1" size="40">
+<script>
+document.getElementById("arms-filter").addEventListener("input", (event) => {
+  const words = event.target.value.toLowerCase().split(" ");
+  for (const row of document.querySelectorAll("#arms tbody tr")) {
+    const text = row.textContent.toLowerCase();
+    row.hidden = !words.every((word) => text.includes(word));
+  }
+});
+</script>"""
+OUTSIDE = re.compile(r"\]\(((?:\.\./)+[\w./-]+(?:#[\w-]+)?)\)")
+"""A link that leaves the page's folder."""
+PLACES = {
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "security.md",
+    "experiments/remedies/table.py": "names.md#defences",
+    "selfcorrect/loop/policy_table.py": "names.md#policies",
+}
+"""Pages of the site by the file that a reader of the repository has instead."""
+
+
+def place_on_site(page: Path, link: str) -> str:
+    """A relative link as the site has it: those within docs/ as they are, others to the page of that file."""
+    path, _, anchor = link.partition("#")
+    target = os.path.normpath(Path("docs") / page.parent / path)
+    if target.startswith("docs/"):
+        return link
+    place = f"examples/{Path(target).stem}.md" if target.startswith("examples/") else PLACES[target]
+    place += f"#{anchor}" if anchor else ""
+    return os.path.relpath(place, page.parent)
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
@@ -118,7 +154,7 @@ def project_page(name: str) -> str:
     """A page of the repository's root, with links as they are from docs/."""
     text = (ROOT / f"{name}.md").read_text()
     text = text.replace("](docs/", "](")
-    return text.replace("](CHANGELOG.md)", "](changelog.md)").replace("](CONTRIBUTING.md)", "](contributing.md)")
+    return re.sub(r"\]\((CHANGELOG|CONTRIBUTING|SECURITY)\.md", lambda match: f"]({match[1].lower()}.md", text)
 
 
 # --- theory gallery --------------------------------------------------------------------------------------------------
@@ -216,7 +252,7 @@ def formats_page() -> str:
             "[motion data](motion-data.md) explains it.",
             table(["name", "files", "read", "written", "what it holds", "extra"], files),
             "## Datasets",
-            "Nothing is downloaded. `selfcorrect data list` says where each is to be had, and how its folder looks.",
+            "Nothing is downloaded. `selfcorrect data list` says where to get each, and how its folder looks.",
             table(["name", "dataset", "what it holds", "terms"], sets),
         ]
     )
@@ -302,22 +338,27 @@ def api_overview() -> str:
 
 
 TOPICS = {
-    "Motions": ("motion", "datasets", "simulators", "experiments"),
-    "The loop": ("loop", "samples", "models", "storage", "testing", "statistics", "randomness", "bias"),
-    "Policies": ("policy",),
-    "Correctors": ("corrector", "correction"),
-    "Errors": ("errors",),
-}
-"""The public names by the part of the package that they live in."""
+    "Motions": ("motion", "datasets", "simulators", "experiments.correction"),
+    "The loop": (
+        "loop", "core.samples", "core.randomness", "models", "storage", "testing", "statistics",
+        "experiments.comparison", "experiments.reporting",
+    ),
+    "Policies": ("loop.policy",),
+    "Correctors": ("correctors",),
+    "Errors": ("core.errors",),
+}  # fmt: skip
+"""The public names by the part of the package that they live in; the longest part decides."""
 
 
 def topic_of(path: str) -> str:
-    """The topic of a public name; StopIteration where its part of the package belongs to none."""
-    return next(topic for topic, parts in TOPICS.items() if path.split(".")[1] in parts)
+    """The topic of a public name; ValueError where its part of the package belongs to none."""
+    place = path.removeprefix("selfcorrect.")
+    found = [(len(part), topic) for topic, parts in TOPICS.items() for part in parts if place.startswith(f"{part}.")]
+    return max(found)[1]
 
 
 def _home(name: str) -> str:
-    """The full path of a public name, such as "selfcorrect.loop.Plan"."""
+    """The full path of a public name, such as "selfcorrect.loop.run.Plan"."""
     return f"{selfcorrect._MODULES[name]}.{name}"
 
 

@@ -1,15 +1,17 @@
 """Runs toy loops in full and keeps what the theory gallery shows: `python docs/tools/toys.py`, in about an hour.
 
-Names choose some of them: `python docs/tools/toys.py lineages`. Writes docs/pictures/toys/NAME-0.svg … and
-docs/tools/toys.json.
+Names choose some of them: `python docs/tools/toys.py lineages`. Writes docs/pictures/toys/NAME-0.svg …,
+docs/tools/toys.json, and the outcomes in docs/concepts/theory.md. `--page-only` writes the last of these alone.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import tyro
@@ -21,6 +23,22 @@ from selfcorrect.experiments.toy.table import TOYS
 
 PICTURES = Path(__file__).resolve().parents[1] / "pictures" / "toys"
 SUMMARY = Path(__file__).with_suffix(".json")
+PAGE = PICTURES.parents[1] / "concepts" / "theory.md"
+MARKED = re.compile(r"<!-- toy: ([\w-]+) -->\n.*?<!-- end of toy -->", re.DOTALL)
+"""Where the page shows an outcome; the site shows all pictures and statements there."""
+
+
+def filled(page: str, outcomes: Mapping[str, Any]) -> str:
+    """The page with the reading and the first picture of each loop, for readers without the site."""
+
+    def made(match: re.Match[str]) -> str:
+        toy = outcomes[match[1]]
+        first = toy["figures"][0]
+        picture = f"![{first['title']}](../pictures/{first['file']})"
+        source = f"*{toy['source']}; `selfcorrect toy {match[1]}`*"
+        return "\n\n".join([f"<!-- toy: {match[1]} -->", toy["reading"], picture, source, "<!-- end of toy -->"])
+
+    return MARKED.sub(made, page)
 
 
 def keep(name: str, shown: Exhibit) -> dict[str, object]:
@@ -39,14 +57,16 @@ def keep(name: str, shown: Exhibit) -> dict[str, object]:
     }
 
 
-def main(names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()) -> None:
-    """Run the named loops, or all."""
+def main(names: Annotated[tuple[str, ...], tyro.conf.Positional] = (), page_only: bool = False) -> None:
+    """Run the named loops, or all, and fill the page."""
     torch.set_num_threads(1)
     PICTURES.mkdir(parents=True, exist_ok=True)
     kept = json.loads(SUMMARY.read_text()) if SUMMARY.exists() else {}
-    kept |= {name: keep(name, exhibit(name, settings_of(name))) for name in names or TOYS.names}
+    if not page_only:
+        kept |= {name: keep(name, exhibit(name, settings_of(name))) for name in names or TOYS.names}
     shown = {name: kept[name] for name in TOYS.names if name in kept}
     SUMMARY.write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n")
+    PAGE.write_text(filled(PAGE.read_text(), shown))
 
 
 if __name__ == "__main__":

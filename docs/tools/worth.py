@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 
 import numpy as np
-from claims import SIZES
+from claims import SIZES, TITLES
 
-from selfcorrect.experiments.motion.quantities import quantity_of
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary
-from selfcorrect.models.diffusion.presets import preset
+from selfcorrect.motion.measures.metrics import metric_of
 from selfcorrect.statistics import mean_interval
 
 JUDGED = ("fid_kinematic", "recall", "coverage", "penetration_mm")
@@ -21,7 +20,7 @@ CORRECTORS = ("physics", "low-pass")
 
 
 def worth_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Lines of a table: by denoiser, policy, corrector and quantity, what the corrected loop of each n is worth."""
+    """Lines of a table: by denoiser, policy, corrector and metric, what the corrected loop of each n is worth."""
     columns = sorted({n for sizes in SIZES.values() for n in sizes})[:-1]
     yield "| | " + " | ".join(f"n = {n}" for n in columns) + " |"
     yield "| --- |" + " --- |" * len(columns)
@@ -34,7 +33,7 @@ def worth_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
                 corrected = {n: arms[f"{policy}+{corrector}"] for n, arms in runs.items()}
                 plain = {n: arms[f"{policy}+none"] for n, arms in runs.items()}
                 cells = [worth(n, corrected[n], plain, key) if n in runs else "" for n in columns]
-                title = f"{preset(denoiser).character}, {words}, {corrector}: {quantity_of(key).title}"
+                title = f"{TITLES[denoiser]}, {words}, {corrector}: {metric_of(key).title}"
                 yield f"| {title} | " + " | ".join(cells) + " |"
 
 
@@ -44,7 +43,7 @@ def worth(n: int, corrected: ArmCurves, plain: Mapping[int, ArmCurves], key: str
     plain: number of real samples → curves of the uncorrected loop. The corrected loop is ahead where the 95 % interval
     of its difference over seeds, at the last generation, lies on the better side.
     """
-    sign = 1 if quantity_of(key).better == "higher" else -1
+    sign = 1 if metric_of(key).better == "higher" else -1
     more = [m for m in sorted(plain) if m >= n]
     ahead = [mean_interval(sign * (corrected.last(key) - plain[m].last(key))).low > 0 for m in more]
     beaten = int(np.argmin([*ahead, False]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -12,21 +13,25 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from selfcorrect.datasets.files.motion_file import Reading
 from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.experiments.checking.check_files import Checked
 from selfcorrect.motion.checks.findings import Finding
-from selfcorrect.motion.pictures.drawing import Panel, film_strip, save_picture
-from selfcorrect.storage.files import replacing
+from selfcorrect.motion.pictures.drawing import film_strip, save_picture
+from selfcorrect.motion.pictures.panels import Panel
+from selfcorrect.storage.files.strict_json import to_json
+from selfcorrect.storage.files.writing import replacing
 
 ROWS, MOMENTS = 12, 5
 """Findings in a picture, and frames of each: around the worst one, which is in the middle."""
 
 _APART_S = 0.1
+_DECLARATION = "<?xml version='1.0' encoding='utf-8'?>\n"
+_NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def text_of(checked: Checked) -> Iterator[str]:
-    """The lines of one file; none for one without findings."""
+    """The lines of one file; none for one without findings and notes."""
     if checked.error:
         yield f"{checked.path}: unreadable: {checked.error}"
     elif checked.broken:
@@ -34,6 +39,7 @@ def text_of(checked: Checked) -> Iterator[str]:
         for number, findings in enumerate(checked.findings):
             where = f"motion {number}: " if len(checked.findings) > 1 else ""
             yield from (f"  {where}{finding}" for finding in findings)
+    yield from (f"{checked.path}: note: {note}" for note in checked.notes)
 
 
 def summary_of(all_checked: Sequence[Checked]) -> str:
@@ -45,6 +51,7 @@ def summary_of(all_checked: Sequence[Checked]) -> str:
         f"{_counted(len(all_checked), 'file')}: {broken} with findings"
         + (f" ({told})" if told else "")
         + (f", {unreadable} unreadable" if unreadable else "")
+        + (f", {noted} with notes" if (noted := sum(bool(one.notes) for one in all_checked)) else "")
     )
 
 
@@ -59,12 +66,12 @@ def _counted(count: int, what: str) -> str:
 
 def json_of(all_checked: Sequence[Checked]) -> str:
     """A list of files, each with the findings of its motions; frames count from 0, `stop` is exclusive."""
-    return json.dumps([_data(checked) for checked in all_checked], indent=1)
+    return json.dumps(to_json([_data(checked) for checked in all_checked]), indent=1, allow_nan=False)
 
 
 def _data(checked: Checked) -> dict[str, Any]:
     found = [[asdict(finding) | {"says": finding.words()} for finding in findings] for findings in checked.findings]
-    return {"path": str(checked.path), "error": checked.error, "motions": found}
+    return {"path": str(checked.path), "error": checked.error, "notes": list(checked.notes), "motions": found}
 
 
 def junit_of(all_checked: Sequence[Checked]) -> str:
@@ -74,15 +81,23 @@ def junit_of(all_checked: Sequence[Checked]) -> str:
     root = ElementTree.Element("testsuites", counts)
     suite = ElementTree.SubElement(root, "testsuite", {"name": "selfcorrect check", **counts})
     for checked in all_checked:
-        case = ElementTree.SubElement(suite, "testcase", classname="selfcorrect.check", name=str(checked.path))
+        name = _in_xml(str(checked.path))
+        case = ElementTree.SubElement(suite, "testcase", classname="selfcorrect.check", name=name)
         if checked.error:
-            ElementTree.SubElement(case, "error", message=checked.error)
+            ElementTree.SubElement(case, "error", message=_in_xml(checked.error))
         if checked.broken:
-            lines = [str(finding) for finding in checked.broken]
+            lines = [_in_xml(str(finding)) for finding in checked.broken]
             failure = ElementTree.SubElement(case, "failure", message=lines[0])
             failure.text = "\n".join(lines)
+        if checked.notes:
+            ElementTree.SubElement(case, "system-out").text = _in_xml("\n".join(checked.notes))
     ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True)
+    return _DECLARATION + ElementTree.tostring(root, encoding="unicode")
+
+
+def _in_xml(text: str) -> str:
+    """A text with what XML has no characters for, such as control characters, as escapes."""
+    return _NOT_IN_XML.sub(lambda odd: odd[0].encode("unicode_escape").decode(), text)
 
 
 def draw_worst(path: Path, all_checked: Sequence[Checked], reading: Reading) -> None:
@@ -107,4 +122,4 @@ def _panel(file: Path, finding: Finding, reading: Reading) -> Panel:
     motion = open_motion(file, reading, any_body=True).motions[0]
     step = max(1, round(_APART_S * motion.fps)) if finding.stop - finding.start > 3 else 1
     frames = np.clip(finding.frame + step * (np.arange(MOMENTS) - MOMENTS // 2), 0, len(motion) - 1)
-    return Panel(motion.taken(frames), f"{file.stem[:14]} {finding.code} @{finding.frame}")
+    return Panel(motion.taken(frames), f"{finding.code} @{finding.frame} {file.stem}")

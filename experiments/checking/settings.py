@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from selfcorrect.errors import SettingError
+from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.checks.check import Choice
 
 _KEYS = ("select", "ignore", "thresholds")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from selfcorrect.errors import InputError, SettingError
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.experiments.commands.inputs import must_exist
 from selfcorrect.experiments.targets import check_output
-from selfcorrect.storage.files import text_output
+from selfcorrect.runtime.bugs import attempted
+from selfcorrect.storage.files.writing import text_output
 
 if TYPE_CHECKING:
     from selfcorrect.experiments.checking.check_files import Checked
@@ -34,7 +38,8 @@ class CheckCommand:
     ignore: tuple[str, ...] = ()
     """Not these rules, besides those that pyproject.toml ignores."""
     physics: bool = False
-    """Also solve for the forces of the floor that would move the body so: unsupported frames, and help needed."""
+    """Also solve for the forces of the floor that would move the body so: unsupported frames, and the residual force
+    needed."""
     format: Literal["text", "json", "junit"] = "text"
     """How findings are written."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",))] = None
@@ -47,45 +52,37 @@ class CheckCommand:
     """Only the summary."""
     rules: bool = False
     """List the rules and end."""
-    metres_per_unit: float | None = None
-    """Length of the BVH files' unit; without it, the usual unit nearest to a person's size."""
-    fps: float | None = None
-    """Frames per second of .npy files, which do not tell; HumanML3D's 20 without."""
-    up: Literal["y", "z"] | None = None
-    """Vertical axis of the BVH files; told from the body without."""
-    body_model: Path | None = None
-    """A SMPL, SMPL+H or SMPL-X file that gives AMASS files' shapes their bone lengths; an average body without."""
-    allow_pickle: bool = False
-    """Read a body model from a .pkl file, whose source you trust."""
+    reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
 
     def run(self) -> int:
         """Check, report, and return the exit code."""
         if self.rules:
             return _print_rules()
-        must_exist((*self.inputs, self.body_model))
+        must_exist((*self.inputs, self.reading.body_model))
         for output in (self.out, self.picture):
             check_output(output, self.overwrite, self.inputs)
         if self.picture is not None and self.picture.suffix.lower() != ".png":
             raise SettingError(f"{self.picture}: pictures of findings are .png files")
         from tqdm import tqdm
 
-        from selfcorrect.datasets.files.motion_file import Reading
         from selfcorrect.datasets.files.open import motion_files
         from selfcorrect.experiments.checking import reports
         from selfcorrect.experiments.checking.check_files import check_files
         from selfcorrect.experiments.checking.settings import project_choice
+        from selfcorrect.experiments.rigs import rigs_of
 
         choice = project_choice(Path.cwd()).narrowed(self.select, self.ignore)
-        reading = Reading(self.metres_per_unit, self.fps, self.up, self.body_model, self.allow_pickle)
         paths = [file for place in self.inputs for file in motion_files(place)]
         if not paths:
             raise InputError(f"{', '.join(map(str, self.inputs)) or 'no files given'}: no motion files here")
         bar = tqdm(paths, "checking", unit="file", disable=None, leave=False)
-        done = list(check_files(bar, reading, choice, self.physics))
+        done = list(check_files(bar, self.reading, choice, self.physics, rigs_of(paths, self.reading)))
         words = {"text": self._text, "json": reports.json_of, "junit": reports.junit_of}[self.format](done)
         self._tell(words)
         if self.picture and any(checked.broken for checked in done):
-            reports.draw_worst(self.picture, done, reading)
+            draw = partial(reports.draw_worst, self.picture, done, self.reading)
+            _, note = attempted("no picture was drawn", draw, None)
+            print(*filter(None, [note]), sep="", end="\n" * bool(note), file=sys.stderr)
         if unread := sum(bool(checked.error) for checked in done):
             raise InputError(f"{unread} of {len(done)} files could not be read")
         return int(any(checked.broken for checked in done))

@@ -6,17 +6,19 @@ import json
 import sys
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from selfcorrect.bugs import sentence_of
+from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files import formats
-from selfcorrect.errors import InputError, SettingError
+from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.experiments.commands.inputs import must_be_count, must_exist
 from selfcorrect.experiments.targets import ANOTHER, check_output, check_targets
+from selfcorrect.runtime.bugs import sentence_of
+from selfcorrect.runtime.processes import default_workers
 
 if TYPE_CHECKING:
     from selfcorrect.datasets.collections.dataset import Clip
@@ -31,11 +33,10 @@ class Source:
     path: tyro.conf.Positional[Path]
     """The folder or file."""
     dataset: str | None = None
-    """Which dataset it is, a name of `selfcorrect data list`; told from its layout where not given."""
+    """Which dataset it is, a name of `selfcorrect data list`; inferred from its layout where not given."""
     split: str | None = None
     """Only this part of the dataset, e.g. train."""
-    allow_pickle: bool = False
-    """Read pickle files (HumanAct12, UESTC), whose source you trust; only numbers are taken from them."""
+    reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
     limit: int | None = None
     """Only so many recordings, spread over all."""
 
@@ -43,15 +44,15 @@ class Source:
         """What it is, in words, and its recordings."""
         if self.limit is not None:
             must_be_count("limit", self.limit, 10**9)
-        must_exist([self.path])
+        must_exist([self.path, self.reading.body_model])
         from selfcorrect.experiments.data.sources import open_source
 
-        return open_source(self.path, self.dataset, self.split, allow_pickle=self.allow_pickle, limit=self.limit)
+        return open_source(self.path, self.dataset, self.split, self.reading, limit=self.limit)
 
 
 @dataclass(frozen=True)
 class ListDatasets:
-    """Which datasets are read, where they are to be had, on what terms, and how their folders look."""
+    """Which datasets are read, where they are available, on what terms, and how their folders look."""
 
     def run(self) -> None:
         from selfcorrect.datasets.collections import catalog
@@ -97,10 +98,12 @@ class Check:
     def run(self) -> None:
         title, clips = self.source.open()
         from selfcorrect.experiments.data.summary import summarise
+        from selfcorrect.storage.files.strict_json import to_json
 
         summary = summarise(clips)
         if self.json:
-            print(json.dumps({"path": str(self.source.path), "is": title, **vars(summary)}, indent=1))
+            told = {"path": str(self.source.path), "is": title, **vars(summary)}
+            print(json.dumps(to_json(told), indent=1, allow_nan=False))
         else:
             print(f"{self.source.path}: {title}", *(f"  {line}" for line in summary.lines()), sep="\n")
             _print_list("implausible", [f"{name}: {_first(found)}" for name, found in summary.findings.items()])
@@ -127,7 +130,7 @@ def _print_list(what: str, lines: Sequence[str], shown: int = 20) -> None:
 
 @dataclass(frozen=True)
 class Convert:
-    """Turn motion files into another format; files that cannot be read are told of, and the others go on.
+    """Turn motion files into another format; files that cannot be read are reported and skipped.
 
     Of a set of shards, each motion becomes a file under its name.
     """
@@ -138,17 +141,19 @@ class Convert:
     overwrite: bool = False
     """Replace files that are there already; inputs are never overwritten."""
     to: Annotated[str, tyro.conf.arg(help=formats.described())] = "bvh"
+    reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
 
     def run(self) -> None:
-        must_exist(self.sources)
+        must_exist((*self.sources, self.reading.body_model))
         kind = formats.named(self.to)
         from selfcorrect.datasets.files.open import motion_files
         from selfcorrect.datasets.shards.manifest import has_manifest
-        from selfcorrect.experiments.data.unpacking import unpack
-        from selfcorrect.storage.places import LocalPlace
+        from selfcorrect.storage.files.places import LocalPlace
 
         sets = [root for root in self.sources if has_manifest(LocalPlace(root))]
         for root in sets:
+            from selfcorrect.experiments.data.unpacking import unpack
+
             for name, target in unpack(LocalPlace(root), self.out, kind, self.overwrite):
                 print(f"{root}/{name} → {target}")
         files = [root for root in self.sources if root not in sets]
@@ -170,7 +175,7 @@ class Convert:
         from selfcorrect.datasets.files.open import open_motion, save_motion
 
         try:
-            motions = open_motion(file, any_body=True).motions
+            motions = open_motion(file, self.reading, any_body=True).motions
             targets = [target]
             if len(motions) > 1:
                 targets = [target.with_stem(f"{target.stem}_{index:03d}") for index in range(len(motions))]
@@ -182,6 +187,37 @@ class Convert:
             return False
         print(f"{file} → {target}")
         return True
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Write a clip of the built-in motion capture in every layout that is both read and written: a sample of each."""
+
+    out: Path
+    """Folder of the new files, named after their layouts."""
+    clip: str = "walk"
+    """Which clip, e.g. run, kick or cartwheel; spoiled-walk: that of `selfcorrect demo`, full of faults."""
+    overwrite: bool = False
+    """Replace files that are there already."""
+
+    def run(self) -> None:
+        from selfcorrect.core.registry import unknown
+        from selfcorrect.datasets.collections.deepmimic import load_deepmimic, on_smpl
+        from selfcorrect.datasets.files.open import save_motion
+        from selfcorrect.datasets.files.people.saving import VIDEO_FPS
+        from selfcorrect.experiments.demo import spoiled_walk
+
+        clips = {motion.label: motion for motion in [*load_deepmimic(), replace(spoiled_walk(), label="spoiled-walk")]}
+        if self.clip not in clips:
+            raise SettingError(unknown("clip", self.clip, clips))
+        motion, kinds = on_smpl(clips[self.clip]), [kind for kind in formats.FORMATS if kind.reader and kind.writer]
+        targets = [self.out / f"{kind.name}{kind.suffixes[0]}" for kind in kinds]
+        check_targets([(Path(kind.name), one) for kind, one in zip(kinds, targets, strict=True)],
+                      lambda _: self.overwrite, ANOTHER)  # fmt: skip
+        for kind, target in zip(kinds, targets, strict=True):
+            save_motion(target, motion, kind.name)
+            rate = f" --fps {VIDEO_FPS:g}" if kind.needs_fps else ""
+            print(f"selfcorrect correct {target}{rate} -o corrected")
 
 
 @dataclass(frozen=True)
@@ -239,8 +275,9 @@ class Preview:
         check_output(self.out, self.overwrite)
         _, clips = self.source.open()
         from selfcorrect.experiments.data.sources import read_clips, spread
-        from selfcorrect.motion.pictures.drawing import Panel, film_strip, save_picture
-        from selfcorrect.storage.files import replacing
+        from selfcorrect.motion.pictures.drawing import film_strip, save_picture
+        from selfcorrect.motion.pictures.panels import Panel
+        from selfcorrect.storage.files.writing import replacing
 
         chosen = spread(clips, self.rows)
         motions = list(read_clips(chosen, lambda line: print(f"selfcorrect: {line}", file=sys.stderr)))
@@ -253,7 +290,7 @@ class Preview:
 
 
 def _title(motion: Motion) -> str:
-    from selfcorrect.text import captions
+    from selfcorrect.motion.motion import captions
 
     words = (captions(motion.text) or [motion.label or Path(motion.source).stem])[0]
     return textwrap.shorten(words, 28, placeholder="…")
@@ -263,8 +300,8 @@ def _title(motion: Motion) -> str:
 class Shard:
     """Make shards from motion files or datasets: parquet files that thousands of workers can take one by one.
 
-    Like motions lie beside each other. The same command again does what is missing. A file that cannot be read is told
-    of, the others go on, and the exit code is 2. The schema: docs/motion-data.md.
+    Like motions lie beside each other. The same command again does what is missing. A file that cannot be read is
+    reported and skipped, and the exit code is 2. The schema: docs/motion-data.md.
     """
 
     sources: tyro.conf.Positional[tuple[str, ...]]
@@ -272,20 +309,19 @@ class Shard:
     out: Annotated[str, tyro.conf.arg(aliases=("-o",))]
     """Folder of the shards, or an address such as s3://bucket/folder (extra `remote`)."""
     dataset: str | None = None
-    """Which dataset the sources are, a name of `selfcorrect data list`; told from their layout where not given."""
+    """Which dataset the sources are, a name of `selfcorrect data list`; inferred from their layout where not given."""
     split: str | None = None
     """Only this part of the dataset, e.g. train."""
-    allow_pickle: bool = False
-    """Read pickle files (HumanAct12, UESTC), whose source you trust; only numbers are taken from them."""
+    reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
     motions_per_shard: int = 256
     """Motions in a shard, at most: what one worker does at a time."""
-    workers: int = 1
-    """Processes that read at the same time."""
+    workers: int | None = None
+    """Processes that read at the same time; by default one per core, as far as memory allows."""
 
     def run(self) -> None:
         from selfcorrect.experiments.data.sharding import SourceOptions
 
-        _make_shards(self, SourceOptions(self.dataset, self.split, self.allow_pickle))
+        _make_shards(self, SourceOptions(self.dataset, self.split, self.reading))
 
 
 @dataclass(frozen=True)
@@ -298,13 +334,13 @@ class Merge:
     """Folder of the shards, or an address such as s3://bucket/folder (extra `remote`)."""
     motions_per_shard: int = 256
     """Motions in a shard, at most."""
-    workers: int = 1
-    """Processes that read at the same time."""
+    workers: int | None = None
+    """Processes that read at the same time; by default one per core, as far as memory allows."""
 
     def run(self) -> None:
         from selfcorrect.datasets.shards.manifest import read_manifest
         from selfcorrect.experiments.data.sharding import SourceOptions
-        from selfcorrect.storage.places import place
+        from selfcorrect.storage.files.places import place
 
         for source in self.sources:
             read_manifest(place(source))
@@ -314,11 +350,11 @@ class Merge:
 def _make_shards(command: Shard | Merge, options: SourceOptions) -> None:
     from selfcorrect.datasets.shards.planning import Sizes
     from selfcorrect.experiments.data.sharding import Sharding, make_shards
-    from selfcorrect.storage.places import is_address
+    from selfcorrect.storage.files.places import is_address
 
     must_exist(Path(source) for source in command.sources if not is_address(source))
     task = Sharding(command.sources, command.out, options, Sizes(command.motions_per_shard))
-    manifest, unread = make_shards(task, command.workers)
+    manifest, unread = make_shards(task, default_workers() if command.workers is None else command.workers)
     print(f"{manifest.motions} motions in {len(manifest.shards)} shards → {command.out}")
     _print_list("unreadable", unread)
     _end_if_unread(", ".join(map(str, command.sources)), unread)
@@ -334,6 +370,7 @@ class DataCommand:
         | Annotated[ListFormats, tyro.conf.subcommand("formats", prefix_name=False)]
         | Annotated[Check, tyro.conf.subcommand("check", prefix_name=False)]
         | Annotated[Convert, tyro.conf.subcommand("convert", prefix_name=False)]
+        | Annotated[Samples, tyro.conf.subcommand("samples", prefix_name=False)]
         | Annotated[Stats, tyro.conf.subcommand("stats", prefix_name=False)]
         | Annotated[Preview, tyro.conf.subcommand("preview", prefix_name=False)]
         | Annotated[Shard, tyro.conf.subcommand("shard", prefix_name=False)]

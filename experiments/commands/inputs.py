@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.formats import reader_named
-from selfcorrect.errors import InputError, SettingError
 
 
 def must_exist(paths: Iterable[Path | None]) -> None:

@@ -10,26 +10,43 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import arg
+from tyro.extras import literal_type_from_choices
 
-from selfcorrect.errors import SettingError
+from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.commands.inputs import must_exist
-from selfcorrect.experiments.defence_table import DEFENCES
-from selfcorrect.experiments.motion.corrector_table import CORRECTORS
+from selfcorrect.experiments.jobs.where import Cluster, Where
+from selfcorrect.experiments.motion.correctors.table import CORRECTORS
+from selfcorrect.experiments.motion.settings.preset_table import PRESET_ROWS, described
+from selfcorrect.experiments.motion.settings.run_options import Keep, RunOptions
+from selfcorrect.experiments.remedies.table import DEFENCES
 from selfcorrect.experiments.targets import place_of
-from selfcorrect.experiments.where import Cluster, Where
+from selfcorrect.loop.policy_table import POLICIES
 from selfcorrect.models.diffusion.presets import preset, preset_names
-from selfcorrect.policy_table import POLICIES
+from selfcorrect.runtime.processes import default_workers
+from selfcorrect.simulators.engines.table import ENGINES, PUBLISHED_ENGINE
 
 if TYPE_CHECKING:
-    from selfcorrect.experiments.motion.presets import Comparison, MotionSettings
+    from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings
+
+    EngineName = str
+else:
+    EngineName = literal_type_from_choices(ENGINES.names)
+
+
+def _presets() -> str:
+    return (
+        "What is compared. Options below replace one of its axes each and leave the others. Times are for two cores.\n"
+        f"{described()}"
+    )
 
 
 def _correctors() -> str:
-    return f"Only these against uncorrected; package.module:function is your own.\n{CORRECTORS.described()}"
+    told = "These in place of the preset's; none for no correction, package.module:function for your own."
+    return f"{told}\n{CORRECTORS.described()}"
 
 
 def _defences() -> str:
-    return f"Also arms with these defences against the loss of modes, alone and corrected.\n{DEFENCES.described()}"
+    return f"Each arm also with these defences against the loss of modes.\n{DEFENCES.described()}"
 
 
 def _denoisers() -> str:
@@ -37,7 +54,7 @@ def _denoisers() -> str:
 
 
 def _runners() -> str:
-    from selfcorrect.experiments.jobs import RUNNERS
+    from selfcorrect.experiments.jobs.run import RUNNERS
 
     return f"Where jobs run, by default in processes; results do not depend on it.\n{RUNNERS.described()}"
 
@@ -52,21 +69,18 @@ def _path_of(source: str) -> Path:
 class MotionCommand:
     """Train motion diffusion models in self-consuming loops, with and without correction, and compare their collapse.
 
-    Ends with a report. A stopped run goes on with the same command, at the last committed generation.
+    Ends with a report. The same command resumes a stopped run at the last committed generation.
     """
 
-    preset: Literal["demo", "quick", "full", "ratios", "modes", "renewal", "defences", "paper"] = "demo"
-    """demo: minutes on two cores; quick: a smoke test with one seed, which proves nothing; full: every arm and control;
-    ratios: synthetic ratios up to 100 %; modes: what keeps the modes of a fully synthetic loop, with controls; renewal:
-    the same where a quarter of the training set is renewed in each generation; defences: published defences, side by
-    side; paper: the settings of Gillman et al. 2024, for a GPU."""
+    preset: Annotated[
+        Literal["short", "demo", "quick", "full", "ratios", "modes", "renewal", "defences", "paper"],
+        arg(help=_presets()),
+    ] = "short"
     policy: tuple[str, ...] = ()
     """Which data train the next generation: replace (fully synthetic), augment, accumulate, … Several may be given."""
     synthetic_ratio: tuple[float, ...] = ()
     """λ, synthetic samples per real one, for augment and accumulate. Several may be given."""
     corrector: Annotated[tuple[str, ...], arg(help=_correctors())] = ()
-    corrector_timeout: float | None = None
-    """Seconds after which a call of your own corrector, for one motion or one batch, ends the run."""
     defence: Annotated[tuple[str, ...], arg(help=_defences())] = ()
     guidance: tuple[float, ...] = ()
     """Also all arms with samples drawn at these scales of classifier-free guidance, the baseline included."""
@@ -96,36 +110,39 @@ class MotionCommand:
     """Optimiser steps of generation 0."""
     denoiser: Annotated[tuple[str, ...], arg(help=_denoisers())] = ()
     data: tuple[str, ...] = ()
-    """deepmimic (comes with PyBullet), or motion files and folders with motions of one skeleton; FOLDER#SPLIT for a
+    """deepmimic (built in), or motion files and folders with motions of one skeleton; FOLDER#SPLIT for a
     split of a dataset."""
     reference: tuple[str, ...] = ()
-    """Motions to judge against, given like data, such as other people's."""
+    """Motions to judge against, given like data, such as those of held-out subjects."""
+    engine: EngineName = PUBLISHED_ENGINE
+    """In which correctors simulate. The published figures are PyBullet's; where it cannot be installed, take mujoco."""
     out: Path | None = None
-    """Run folder; by default runs/motion-PRESET."""
-    wandb: Literal["off", "offline", "online"] = "offline"
-    """Weights & Biases: offline writes its files into the run folder, online sends them."""
-    keep: Literal["all", "needed"] = "all"
-    """Of models and samples: those of all generations, or only what going on and the report need."""
-    repair: bool = False
-    """Do generations again that are not what was written; `selfcorrect verify` finds them."""
+    """Run folder; by default runs/motion-PRESET. Given again with more generations, seeds or arms, it is extended."""
+    dry_run: bool = False
+    """Say which arms would be run, for how many generations, and what that takes; write nothing."""
     workers: int | None = None
-    """Processes; by default one per core. Results do not depend on it."""
+    """Processes; by default one per core, as far as memory allows. Results do not depend on their number."""
     runner: Annotated[str, arg(help=_runners())] = ""
     where: Annotated[Cluster, arg(name="")] = field(default_factory=Cluster)
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:1, …"""
-    accelerated: bool = False
-    """For GPUs: bfloat16, a compiled network, data on the device, divergence looked for every 50 steps. Changes results
-    as another device does. For several GPUs, on which a batch is shared, see docs/scale.md."""
+    options: Annotated[RunOptions, arg(name="")] = field(default_factory=RunOptions)
 
     def settings(self) -> MotionSettings:
         """The preset with the given options applied; raises ValueError for a combination that means nothing."""
-        from selfcorrect.experiments.motion.presets import PRESETS
+        from selfcorrect.experiments.motion.settings.presets import PRESETS
 
         preset = PRESETS[self.preset]
         given: dict[str, Any] = {
             name: value
-            for name in ("generations", "seeds", "first_seed", "real_count", "judged_count", "data", "reference")
+            for name in (
+                "generations",
+                "seeds",
+                "first_seed",
+                "real_count",
+                "judged_count",
+                "data",
+                "reference",
+                "engine",
+            )
             if (value := getattr(self, name)) not in (None, ())
         }
         for name in ("steps", "initial_steps"):
@@ -138,21 +155,15 @@ class MotionCommand:
     def _comparisons(self, preset: MotionSettings) -> tuple[Comparison, ...]:
         kept = {comparison.denoiser: comparison for comparison in preset.comparisons}
         chosen = {name: kept.get(name, replace(preset.comparisons[0], denoiser=name)) for name in self.denoiser} or kept
-        from selfcorrect.corrector import import_corrector
-        from selfcorrect.experiments.motion.arms import SAMPLING_BOUNDS, comparison_arms
+        from selfcorrect.experiments.motion.settings.arms import SAMPLING_BOUNDS, refined_arms
 
         sampling = {name: getattr(self, name) for name in SAMPLING_BOUNDS}
-        given = (self.policy, self.synthetic_ratio, self.corrector, self.defence, *sampling.values())
-        if not any(given) and self.gamma is None:
-            return tuple(chosen.values())
-        for name in self.corrector:
-            import_corrector(name) if ":" in name else CORRECTORS.load(name)
-        arms = comparison_arms(self.policy, self.synthetic_ratio, self.corrector, self.gamma, self.defence, sampling)
-        return tuple(replace(comparison, arms=arms) for comparison in chosen.values())
+        axes = (self.policy, self.synthetic_ratio, self.corrector, self.gamma, self.defence, sampling)
+        return tuple(replace(one, arms=refined_arms(one.arms, *axes)) for one in chosen.values())
 
     def _check_names(self) -> None:
-        """What can be told of the options before PyTorch is imported, which takes seconds."""
-        from selfcorrect.experiments.jobs import RUNNERS
+        """What can be checked of the options before PyTorch is imported, which takes seconds."""
+        from selfcorrect.experiments.jobs.run import RUNNERS
 
         for kind in self.policy:
             POLICIES.row(kind.partition(":")[0].strip())
@@ -165,25 +176,42 @@ class MotionCommand:
 
     def run(self) -> None:
         """Run the experiment, or what is left of it, and write its report."""
-        if self.corrector_timeout is not None and not 0 < self.corrector_timeout < 1e6:
-            raise SettingError(f"corrector-timeout must be a positive number of seconds, got {self.corrector_timeout}")
         self._check_names()
         sources = (*self.data, *self.reference)
         must_exist(_path_of(source) for source in sources if source != "deepmimic")
-        from selfcorrect.experiments.motion.experiment import run_experiment
+        ENGINES.load(self.engine)  # where it is not installed, nothing begins
+        from selfcorrect.experiments.motion.run.experiment import run_experiment
         from selfcorrect.models.diffusion.model import choose_device
         from selfcorrect.models.diffusion.sharing import crew, process_count
 
         settings = self.settings()
-        folder = place_of(self.out or Path("runs") / f"motion-{self.preset}")
+        if self.dry_run:
+            print("\n".join(self._expected(settings)))
+            return
+        folder = place_of(self.out or self._usual_folder())
         where = Where(self._workers(process_count()), self.runner, self.where)
-        how: dict[str, Any] = {"device": self.device, "repair": self.repair, "keep": self.keep}
-        how["accelerated"] = self.accelerated
-        how["limit_s"] = self.corrector_timeout
         command = shlex.join(["selfcorrect", *sys.argv[1:]])
-        with crew(choose_device(self.device)) as leads:
+        with crew(choose_device(self.options.device)) as leads:
             if leads:
-                run_experiment(settings, folder, self.preset, where, command=command, wandb=self.wandb, **how)
+                run_experiment(settings, folder, self.preset, where, replace(self.options, keep=self._keep()), command)
+
+    def _usual_folder(self) -> Path:
+        """By the preset; each trial of a W&B sweep has a separate one."""
+        sweep, trial = (os.environ.get(name) for name in ("WANDB_SWEEP_ID", "WANDB_RUN_ID"))
+        return Path("runs") / (f"sweep-{sweep}/{trial}" if sweep and trial else f"motion-{self.preset}")
+
+    def _expected(self, settings: MotionSettings) -> list[str]:
+        """The arms of an experiment and what it takes, line by line."""
+        from selfcorrect.experiments.motion.settings.cost import expected
+
+        arms = [f"{one.denoiser}: {arm.label}" for one in settings.comparisons for arm in one.arms]
+        counts = f"generations {settings.generations}, seeds {settings.seeds}, n = {settings.real_count}"
+        workers = self.workers if self.workers is not None else default_workers()
+        return [*arms, counts, *expected(settings, self._keep()).lines(workers)]
+
+    def _keep(self) -> Keep:
+        """What stays of models and samples."""
+        return self.options.keep or PRESET_ROWS[self.preset].keep
 
     def _workers(self, training: int) -> int:
         """Processes that run jobs, each of which trains with all the `training` processes that were started."""
@@ -192,4 +220,4 @@ class MotionCommand:
                 f"{training} processes train together, one job at a time, in the first of them; "
                 "leave out workers, runner and cluster"
             )
-        return 1 if training > 1 else self.workers if self.workers is not None else os.cpu_count() or 1
+        return 1 if training > 1 else self.workers if self.workers is not None else default_workers()

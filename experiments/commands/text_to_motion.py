@@ -7,10 +7,9 @@ from pathlib import Path
 
 import tyro
 
+from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.window_settings import WindowSettings
-from selfcorrect.errors import SettingError
 from selfcorrect.experiments.commands.inputs import must_be_count, must_exist
-from selfcorrect.experiments.targets import check_output
 from selfcorrect.models.diffusion.config import DiffusionConfig
 
 
@@ -40,9 +39,8 @@ class TextToMotionCommand:
             raise SettingError("there is nothing to make: give at least one sentence")
         must_be_count("steps", self.steps, 10**9)
         must_exist([self.data])
-        for output in (*(self.out / f"{row:02d}.bvh" for row in range(len(self.sentences))), self.out / "motions.gif"):
-            check_output(output, self.overwrite)
         from selfcorrect.experiments.text_to_motion import write_motions
 
-        write_motions(self.sentences, self.data, self.out, self.steps, self.seed, self.clip, self.windows, self.config)
+        settings = self.windows, self.config, self.overwrite
+        write_motions(self.sentences, self.data, self.out, self.steps, self.seed, self.clip, *settings)
         print(self.out)

@@ -9,9 +9,10 @@ from typing import Annotated
 import tyro
 
 from selfcorrect.experiments.commands.inputs import must_exist
+from selfcorrect.experiments.jobs.where import Cluster, Where
 from selfcorrect.experiments.targets import place_of
 from selfcorrect.experiments.toy.table import TOYS, chosen
-from selfcorrect.experiments.where import Cluster, Where
+from selfcorrect.runtime.processes import default_workers
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,9 @@ class ToyCommand:
     mnist: Path | None = None
     """A folder with MNIST's idx files for the digits loop, instead of scikit-learn's bundled 8×8 digits."""
 
-    workers: int = 1
-    """Loops that run at the same time, each in a process of its own. Results do not depend on it."""
+    workers: int | None = None
+    """Processes that share the loops; by default one per core, as far as memory allows. Results do not depend on their
+    number."""
     where: Annotated[Cluster, tyro.conf.arg(name="")] = field(default_factory=Cluster)
 
     def run(self) -> None:
@@ -42,7 +44,7 @@ class ToyCommand:
             print(*(f"{row.name:18} {row.summary} ({row.source})" for row in TOYS), sep="\n")
             return
         names = chosen(self.names)
-        where = Where(self.workers, cluster=self.where)
+        where = Where(self.workers if self.workers is not None else default_workers(), cluster=self.where)
         from selfcorrect.experiments.toy.loops import run_loops
 
         run_loops(names, place_of(self.out), where, quick=self.quick, seed=self.seed, text=self.text, mnist=self.mnist)

@@ -8,22 +8,25 @@ from pathlib import Path
 import tyro
 
 from selfcorrect.experiments.commands.inputs import must_exist
+from selfcorrect.storage.files.places import is_address
 
 
 @dataclass(frozen=True)
 class VerifyCommand:
     """Compare the files of a run, of corrected motions or of shards with the digests recorded when they were made.
 
-    Nothing is changed. Exit code 0: all are what was written; 1: some are not. `motion --repair` does damaged
-    generations again; `correct` does damaged motions again without being told.
+    Nothing is changed. Files without a digest are named. Exit code 0: all that were looked at are what was written.
+    Exit code 1: some are not. `motion --repair` does damaged generations again. `correct` does motions again once you
+    have moved the damaged ones away.
     """
 
-    folder: tyro.conf.Positional[Path]
-    """Run folder, output folder of `correct`, or shards."""
+    folder: tyro.conf.Positional[str]
+    """Run folder, output folder of `correct`, or shards, the last also at an address such as s3://bucket/folder."""
 
     def run(self) -> int:
-        """Print a line per damaged file, and how many were looked at."""
-        must_exist([self.folder])
+        """Print a line per damaged file, how many were looked at, and which could not be."""
+        if not is_address(self.folder):
+            must_exist([Path(self.folder)])
         from selfcorrect.experiments.verification import verify
 
         found = verify(self.folder)

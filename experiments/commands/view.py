@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from selfcorrect.bugs import sentence_of
+from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.formats import readable_suffixes
-from selfcorrect.errors import InputError, SettingError
+from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.experiments.commands.inputs import must_be_readable, must_exist
 from selfcorrect.experiments.targets import check_output
+from selfcorrect.runtime.bugs import sentence_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,24 +27,42 @@ FURTHEST_M = 1000.0
 _READABLE = f"Motion files: {', '.join(readable_suffixes())}."
 
 
-def _motions_in(path: Path) -> tuple[Motion, ...]:
-    """The motions of a file, none of one that cannot be read, which is told of."""
+def _motions_in(path: Path, reading: Reading) -> tuple[Motion, ...]:
+    """The motions of a file, none of one that cannot be read, which is reported."""
     from selfcorrect.datasets.files.open import open_motion
 
     try:
-        return open_motion(path, any_body=True).motions
+        return open_motion(path, reading, any_body=True).motions
     except Exception as error:  # whatever is wrong with one file, the others are shown
         print(f"selfcorrect: {sentence_of(path, error)}", file=sys.stderr)
         return ()
 
 
+def titles_of(files: Sequence[Path]) -> list[str]:
+    """The shortest ends of files' names that distinguish them; a file that is named twice has numbers."""
+    whole = [file.resolve() for file in files]
+    longest = max((len(file.parts) for file in whole), default=0)
+    ends = [["/".join(file.with_suffix("").parts[-count:]) for file in whole] for count in range(1, longest)]
+    names = next((each for each in [*ends, [str(file) for file in files]] if len(set(each)) == len(each)), None)
+    return names or [f"{file.stem} ({number})" for number, file in enumerate(files, 1)]
+
+
+def _titled(name: str, motions: Sequence[Motion]) -> list[tuple[str, Motion]]:
+    titles = [name] if len(motions) == 1 else [f"{name} [{number}]" for number in range(len(motions))]
+    return list(zip(titles, motions, strict=True))
+
+
 @dataclass(frozen=True)
 class ViewCommand:
-    """Show motion files side by side, e.g. an original and its correction: in the browser, or as a picture or film."""
+    """Show motion files side by side, e.g. an original and its correction: in the browser, or as a picture or film.
+
+    A body model is also shown, as a mesh in place of bones.
+    """
 
     files: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(help=_READABLE)]
     out: Path | None = None
-    """Draw to this .png (a row of moments per motion), .gif or .mp4 instead of opening the viewer."""
+    """Write this .html (a self-contained page), .png (a row of moments per motion), .gif or .mp4
+    instead of opening the viewer."""
     overwrite: bool = False
     """Replace a file that is there already."""
     port: int = 8080
@@ -52,10 +71,7 @@ class ViewCommand:
     """Address on which the viewer listens; 0.0.0.0 shows it to everybody on the network."""
     spread_m: float = 1.2
     """Distance between motions, metres; 0 lays them over one another."""
-    body_model: Path | None = None
-    """A SMPL, SMPL+H or SMPL-X file: shows its mesh in place of bones."""
-    allow_pickle: bool = False
-    """Read a body model from a .pkl file, whose source you trust."""
+    reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
 
     def run(self) -> None:
         """Draw, or serve until interrupted."""
@@ -66,18 +82,28 @@ class ViewCommand:
         if not abs(self.spread_m) <= FURTHEST_M:
             raise SettingError(f"spread-m must be at most {FURTHEST_M:g} metres, got {self.spread_m}")
         must_be_readable(self.files)
-        must_exist([self.body_model])
+        must_exist([self.reading.body_model])
         check_output(self.out, self.overwrite, self.files)
         from selfcorrect.motion.pictures.drawing import draw_motions
         from selfcorrect.motion.transforms import resample
 
-        shown = [(path.stem, motion) for path in self.files for motion in _motions_in(path)]
+        named = zip(titles_of(self.files), self.files, strict=True)
+        shown = [
+            (title, motion) for name, path in named for title, motion in _titled(name, _motions_in(path, self.reading))
+        ]
         if not shown:
             raise InputError("none of the files could be read")
         titles = [title for title, _ in shown]
         motions = [resample(motion, shown[0][1].fps) for _, motion in shown]
-        if self.out is not None:
+        if self.out is not None and self.out.suffix != ".html":
             draw_motions(self.out, motions, titles)
+            print(self.out)
+            return
+        if self.out is not None:
+            from selfcorrect.motion.pictures.player import show
+            from selfcorrect.storage.files.writing import write_atomically
+
+            write_atomically(self.out, show(*motions, titles=titles, spread_m=self.spread_m).html)
             print(self.out)
             return
         from selfcorrect.motion.pictures.viewer import Viewer
@@ -88,10 +114,11 @@ class ViewCommand:
         viewer.run()
 
     def _meshes(self, motions: Sequence[Motion]) -> list[tuple[np.ndarray, np.ndarray]]:
-        if self.body_model is None:
+        from selfcorrect.datasets.files.motion_file import body_model_of
+
+        if (model := body_model_of(self.reading)) is None:
             return []
-        from selfcorrect.motion.body.body_model import load_body_model, vertices
+        from selfcorrect.motion.body.body_model import vertices
         from selfcorrect.motion.body.smpl import to_smpl
 
-        model = load_body_model(self.body_model, allow_pickle=self.allow_pickle)
         return [(vertices(model, to_smpl(motion, model.layout)), model.faces) for motion in motions]

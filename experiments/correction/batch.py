@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from math import ceil
 from pathlib import Path
 
+from selfcorrect.core.errors import ClusterLostError, InputError, JobsError, RunFolderError, SettingError, WorkerError
 from selfcorrect.datasets.files.formats import is_motion_file, readable_suffixes, written_suffix
 from selfcorrect.datasets.files.motion_file import body_model_of
-from selfcorrect.errors import ClusterLostError, InputError, JobsError, SettingError, WorkerError
-from selfcorrect.experiments.correction.correct_file import FileTask, Settings, correct_files, is_finished
-from selfcorrect.experiments.correction.report import Result, is_report, table, write_report
-from selfcorrect.experiments.jobs import Job, require_runner, run_jobs
+from selfcorrect.experiments.correction.correct_file import FileTask, correct_files, is_finished
+from selfcorrect.experiments.correction.options import CorrectionOptions
+from selfcorrect.experiments.correction.report import FileResult, table, write_report
+from selfcorrect.experiments.jobs.run import Job, require_runner, run_jobs
+from selfcorrect.experiments.jobs.where import Where
+from selfcorrect.experiments.rigs import rigs_of
 from selfcorrect.experiments.targets import check_targets, place_of
-from selfcorrect.experiments.where import Where
+from selfcorrect.motion.correction.results import Stage
+from selfcorrect.runtime.bugs import attempted
 from selfcorrect.simulators.judge import UNEXPLAINED_BODYWEIGHTS
-from selfcorrect.storage.files import remove_leftovers
-from selfcorrect.storage.run_folder import FolderLock, explain_write_error
+from selfcorrect.storage.files.locks import FolderLock
+from selfcorrect.storage.files.writing import remove_leftovers
+from selfcorrect.storage.files.written import Written
+from selfcorrect.storage.runs.run_folder import explain_write_error
 
 FILES_TOGETHER = 32
 """Files that are corrected together, at most."""
@@ -30,7 +40,7 @@ TOLD = 20
 
 
 def correct_and_tell(
-    inputs: Sequence[Path], out: Path, settings: Settings, report: Path, where: Where, quiet: bool = False
+    inputs: Sequence[Path], out: Path, options: CorrectionOptions, report: Path, where: Where, quiet: bool = False
 ) -> int:
     """Correct motion files, and those in folders, into `out`, print a table, problems first, and write the report.
 
@@ -38,30 +48,35 @@ def correct_and_tell(
 
     Returns 0 where all were corrected and 1 where some were not. InputError where none could be read.
     """
-    results = correct_into(inputs, out, settings, report, where)
+    results = correct_into(inputs, out, options, report, where)
     shown = [result for result in sorted(results, key=_trouble) if not (quiet and result.verdict == "accepted")]
-    lines = [*table(shown), ""] if shown else []
-    print(*lines, *closing(results, out), f"report: {report}", sep="\n")
+    lines, untold = attempted("no table", lambda: [*table(shown), ""] if shown else [], [])
+    summary, unsaid = attempted("no summary", partial(closing, results, out), [])
+    engine = [] if options.kinematic else [f"engine: {options.engine}"]
+    print(*lines, *summary, *filter(None, (untold, unsaid)), *engine, f"report: {report}", sep="\n")
     if all(result.verdict == "failed" for result in results):
         raise InputError("none of the files could be read")
     return 0 if all(result.verdict == "accepted" for result in results) else 1
 
 
-def correct_into(inputs: Sequence[Path], out: Path, settings: Settings, report: Path, where: Where) -> list[Result]:
+def correct_into(
+    inputs: Sequence[Path], out: Path, options: CorrectionOptions, report: Path, where: Where
+) -> list[FileResult]:
     """Correct motion files, and those in folders, into `out`, and write the report: what became of each."""
     require_runner(where)
-    body_model_of(settings.reading)  # where that is no body model, nothing begins
+    body_model_of(options.reading)  # where that is no body model, nothing begins
     tasks = tasks_of(inputs, out)
-    check_report(report, tasks)
+    check_report(report, tasks, out)
     with explain_write_error(out):
         out.mkdir(parents=True, exist_ok=True)
         lock = FolderLock(out)
     with lock:
-        results = _results(tasks, out, settings, where)
-        told = {**asdict(settings), "kinematic": settings.strength is None}
+        results = _results(tasks, out, options, where)
         verdicts = [result.verdict for result in results]
         with explain_write_error(report):
-            write_report(report, told, verdicts, filter(None, (Result.load(task.record) for task in tasks)))
+            found = filter(None, (FileResult.load(task.record) for task in tasks))
+            with _report_file(report, out) as path:
+                write_report(path, asdict(options), verdicts, found)
     return results
 
 
@@ -72,20 +87,40 @@ def tasks_of(inputs: Sequence[Path], out: Path) -> list[FileTask]:
         raise InputError(
             f"{', '.join(map(str, inputs)) or 'no inputs'}: no motion files ({', '.join(readable_suffixes())}) here"
         )
-    recorded = {path for task in tasks if task.record.exists() for path in (task.target, task.video)}
-    pairs = [(task.source, path) for task in tasks for path in (task.target, task.video)]
-    check_targets(pairs, recorded.__contains__, "choose another folder with -o, or correct them one by one")
+    for task in tasks:
+        if os.path.lexists(task.record) and FileResult.load(task.record) is None:
+            raise SettingError(f"{task.record}: is damaged, or no record of this command; move it away")
+    made = [(task, path) for task in tasks for path in (task.target, task.video)]
+    owners = {path: task for task, path in made}
+    pairs = [(task.source, path) for task, path in made]
+    check_targets(pairs, lambda path: owners[path].owns(path), "choose another folder with -o, or move it away")
     return list({task.name: task for task in tasks}.values())
 
 
-def check_report(report: Path, tasks: Sequence[FileTask]) -> None:
+def check_report(report: Path, tasks: Sequence[FileTask], out: Path) -> None:
     """SettingError where the report would overwrite anything but an earlier one; it may go to a device or a pipe."""
+    made, place = (
+        {place_of(path) for task in tasks for path in (task.source, task.target, task.video)},
+        place_of(report),
+    )
     if report.is_dir():
         raise SettingError(f"{report}: the report is a file, this is a folder")
-    if place_of(report) in {place_of(path) for task in tasks for path in (task.source, task.target, task.video)}:
+    if place in made or any(place in path.parents for path in made):
         raise SettingError(f"{report}: the report would overwrite a motion; choose another file")
-    if report.is_file() and not is_report(report):
+    if report.is_file() and not Written(out).owns(report):
         raise SettingError(f"{report}: exists and is no report of this command; choose another file")
+    if os.path.lexists(report) and not report.is_file() and (not report.exists() or place_of(out) in place.parents):
+        raise SettingError(f"{report}: is no file that can be replaced; move it away, or choose another one")
+
+
+@contextmanager
+def _report_file(report: Path, out: Path) -> Iterator[Path]:
+    """Where the report is written; a device or a pipe stays what it is."""
+    if report.exists() and not report.is_file():
+        yield report
+        return
+    with Written(out).replacing(place_of(report)) as temporary:
+        yield temporary
 
 
 def _named(path: Path, out: Path) -> Iterator[tuple[Path, str]]:
@@ -105,45 +140,48 @@ def _suffix(path: Path) -> str:
     return path.suffix if written == path.suffix.lower() else written
 
 
-def _results(tasks: Sequence[FileTask], out: Path, settings: Settings, where: Where) -> list[Result]:
+def _results(tasks: Sequence[FileTask], out: Path, options: CorrectionOptions, where: Where) -> list[FileResult]:
     remove_leftovers(out, below=True)
-    waiting = [task for task in tasks if not is_finished(task, settings)]
+    waiting = [task for task in tasks if not is_finished(task, options)]
     if len(waiting) < len(tasks):
         print(f"{len(tasks) - len(waiting)} of {len(tasks)} motions are finished already with these settings")
     if waiting:
-        _correct(waiting, out, settings, where)
-    results = (Result.load(task.record) for task in tasks)
+        rigs = rigs_of([task.source for task in tasks], options.reading)
+        _correct([replace(task, rigs=rigs) for task in waiting], out, options, where)
+    results = (FileResult.load(task.record) for task in tasks)
     return [replace(result, over_time={}) for result in results if result]
 
 
-def _correct(tasks: Sequence[FileTask], out: Path, settings: Settings, where: Where) -> None:
+def _correct(tasks: Sequence[FileTask], out: Path, options: CorrectionOptions, where: Where) -> None:
     """Correct files, many together; where a worker dies of that, those that are left one by one."""
-    if (share := _share(len(tasks), settings, where)) > 1:
+    if (share := _share(len(tasks), options, where)) > 1:
         try:
-            return _run(tasks, out, settings, where, share)
+            return _run(tasks, out, options, where, share)
         except ClusterLostError:
             raise
         except (JobsError, WorkerError) as error:
             print(f"{error}; now each file alone")
-            tasks = [task for task in tasks if not is_finished(task, settings)]
+            tasks = [task for task in tasks if not is_finished(task, options)]
     try:
-        _run(tasks, out, settings, where, 1)
+        _run(tasks, out, options, where, 1)
     except JobsError as error:
+        if unwritten := next((one for one in error.failed.values() if isinstance(one, RunFolderError)), None):
+            raise unwritten from error
         _record_failures(tasks, error.failed)
 
 
-def _run(tasks: Sequence[FileTask], out: Path, settings: Settings, where: Where, share: int) -> None:
+def _run(tasks: Sequence[FileTask], out: Path, options: CorrectionOptions, where: Where, share: int) -> None:
     """Correct files in jobs, each of which has a share of them."""
     parts = [tasks[start : start + share] for start in range(0, len(tasks), share)]
-    jobs = [Job(_name(part), correct_files, (part, settings), len(part)) for part in parts]
+    jobs = [Job(_name(part), correct_files, (part, options), len(part)) for part in parts]
     run_jobs(jobs, where, "correct", unit="motion", folder=place_of(out))
 
 
-def _share(count: int, settings: Settings, where: Where) -> int:
-    """How many of so many files a job has, so that every worker has several jobs; bodies without help are simulated
-    one by one, and would only wait for each other.
+def _share(count: int, options: CorrectionOptions, where: Where) -> int:
+    """How many of so many files a job has, so that every worker has several jobs. Bodies without residual force are
+    simulated one by one, and would only wait for each other.
     """
-    if settings.unaided:
+    if options.is_residual_free:
         return 1
     jobs = CLUSTER_JOBS if where.chosen == "ray" else 1 if where.workers == 1 else JOBS_PER_WORKER * where.workers
     return min(FILES_TOGETHER, ceil(count / jobs))
@@ -158,15 +196,15 @@ def _record_failures(tasks: Sequence[FileTask], failed: Mapping[str, Exception])
     """Leave a record of motions whose workers died again and again."""
     for task in tasks:
         if (error := failed.get(task.name)) is not None:
-            Result(str(task.source), task.name, "", "failed", reason=str(error)).save(task.record)
+            FileResult(str(task.source), task.name, "", "failed", reason=str(error)).save(task.record)
 
 
-def _trouble(result: Result) -> int:
+def _trouble(result: FileResult) -> int:
     """The less the worse."""
     return ("failed", "rejected", "partly", "accepted").index(result.verdict)
 
 
-def _unexplained(result: Result) -> bool:
+def _unexplained(result: FileResult) -> bool:
     return result.help.get("unexplained_force_bodyweights", 0.0) > UNEXPLAINED_BODYWEIGHTS
 
 
@@ -176,19 +214,23 @@ def _told(texts: Sequence[str], separator: str = ", ") -> str:
     return separator.join([*texts[:TOLD], *more])
 
 
-def closing(results: Sequence[Result], out: Path) -> list[str]:
+def closing(results: Sequence[FileResult], out: Path) -> list[str]:
     """The lines that end a run: how many were corrected, and which need a look."""
     accepted = [result for result in results if result.verdict == "accepted"]
     partly = [result for result in results if result.verdict == "partly"]
     others = [result for result in results if result.verdict in ("rejected", "failed")]
     lines = [f"{len(accepted)} of {len(results)} motions corrected → {out}"]
+    if stages := Counter(result.stage for result in [*accepted, *partly] if result.stage):
+        lines.append("what came out: " + ", ".join(f"{stages[stage]} {stage}" for stage in Stage if stages[stage]))
     for result in partly:
-        left = [index for index, motion in enumerate(result.motions) if motion["verdict"] != "accepted"]
-        lines.append(f"{result.name}: {len(left)} of {len(result.motions)} motions stay as they came: {left}")
+        left = [index for index, motion in enumerate(result.motions) if motion.get("verdict") != "accepted"]
+        lines.append(f"{result.name}: {len(left)} of {len(result.motions)} motions stay unchanged: {left}")
     if pushed := [result.name for result in accepted if _unexplained(result)]:
         lines.append(f"neither floor nor muscles explain how these move ({len(pushed)}): {_told(pushed)}")
-    if moved := [f"{result.name}: {result.moved_because}" for result in results if result.moved_because]:
+    if moved := [f"{result.name}: {result.moved_because}" for result in [*accepted, *partly] if result.moved_because]:
         lines.append(_told(moved, "\n"))
+    if left := [f"{result.name}: {result.left_as_it_came}" for result in results if result.left_as_it_came]:
+        lines.append(_told(left, "\n"))
     if odd := [f"{result.name} ({', '.join(result.odd)})" for result in results if result.odd]:
         lines.append(f"odd by these rules of `selfcorrect check`, see the notes ({len(odd)}): {_told(odd, '; ')}")
     if others:

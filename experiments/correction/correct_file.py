@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import os
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,67 +15,30 @@ from pathlib import Path
 
 import numpy as np
 
-from selfcorrect.bugs import sentence_of
+from selfcorrect.core.errors import CorrectorError
 from selfcorrect.datasets.files.formats import written_suffix
-from selfcorrect.datasets.files.motion_file import MotionFile, Reading
+from selfcorrect.datasets.files.motion_file import MotionFile
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.errors import CorrectorError
 from selfcorrect.experiments.correction.describe import described
 from selfcorrect.experiments.correction.film import film
-from selfcorrect.experiments.correction.report import Result, of_all
+from selfcorrect.experiments.correction.options import CorrectionOptions
+from selfcorrect.experiments.correction.report import FileResult, of_all
 from selfcorrect.experiments.correction.retiming import retimed
-from selfcorrect.experiments.progress_bars import Progress
+from selfcorrect.experiments.jobs.progress_bars import Progress
+from selfcorrect.experiments.rigs import Rigs, on_rig
+from selfcorrect.experiments.targets import FOREIGN
 from selfcorrect.motion.correction.pieces import correct_each
-from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
+from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
+from selfcorrect.runtime.bugs import attempted, is_of_machine, sentence_of
 from selfcorrect.simulators.body.humanoid import usual_mass_kg
-from selfcorrect.simulators.corrector import FRAMES_TOGETHER, KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.mending.precondition import PreconditionSettings
-from selfcorrect.simulators.scene import PLAIN, Scene
-from selfcorrect.simulators.settings.support import SupportChoice
-from selfcorrect.simulators.settings.tracker import TrackerSettings
-from selfcorrect.storage.files import replacing, scratch_folder, suffixed
-from selfcorrect.storage.run_folder import explain_write_error
+from selfcorrect.simulators.corrector import FRAMES_TOGETHER
+from selfcorrect.storage.files.writing import replacing, scratch_folder, suffixed
+from selfcorrect.storage.runs.run_folder import explain_write_error
 
+_RECORD = ".json"
 RECORDS = ".records"
 """Folder in the output folder with a record of each motion, by which the next run knows what is finished."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """All that a result depends on beside its input."""
-
-    strength: float | None
-    """From 0 to 1; None simulates nothing."""
-    mass_kg: float | None = None
-    """What every body weighs; None for what its shape or its stature says."""
-    keep_failed: bool = False
-    video: bool = False
-    reading: Reading = field(default_factory=Reading)
-    support: SupportChoice = "infer"
-    """See `PreconditionSettings`."""
-    engine: str = "pybullet"
-    """The simulator, a name in `ENGINES`."""
-    raw: bool = False
-    """Whether simulated states come out as they are; see `PreconditionSettings.polish`."""
-    retime: bool = False
-    """Whether motions whose flights or walks contradict gravity are played at its pace; see `checks.pace`."""
-    unaided: bool = False
-    """Whether the body gets no help at all, whatever the strength."""
-    scene: Scene = PLAIN
-    """Where, and with what body, motions are followed."""
-
-    def corrector(self, shape_kg: float | None = None) -> CorrectMotions:
-        """The corrector of a body whose shape weighs `shape_kg`."""
-        precondition = PreconditionSettings(support=self.support, polish=not self.raw)
-        if self.strength is None:
-            return KinematicCorrector(precondition)
-        mass_kg = shape_kg if self.mass_kg is None else self.mass_kg
-        if self.unaided:
-            tracker = TrackerSettings.without_help(self.engine, mass_kg)
-        else:
-            tracker = TrackerSettings.at_strength(self.strength, self.engine, mass_kg)
-        return PhysicsCorrector(tracker, precondition, scene=self.scene)
 
 
 @dataclass(frozen=True)
@@ -84,6 +48,8 @@ class FileTask:
     source: Path
     name: str
     out: Path
+    rigs: Rigs = field(default_factory=dict, compare=False)
+    """How the feet of rigs stand that it may share with other files."""
 
     @property
     def target(self) -> Path:
@@ -95,14 +61,24 @@ class FileTask:
 
     @property
     def record(self) -> Path:
-        record = self.out / RECORDS / self.name
-        return record.with_name(suffixed(record.name, ".json"))
+        *folders, name = Path(self.name).parts
+        return self.out.joinpath(RECORDS, *map(_no_record, folders), suffixed(name, _RECORD))
+
+    def owns(self, path: Path) -> bool:
+        """Whether output or film, where there is one, is what an earlier run wrote."""
+        result, digest = FileResult.load(self.record), hash_of_file(path)
+        return bool(digest) and result is not None and digest in result.digests
 
 
-def key_of(source: Path, settings: Settings) -> str:
-    """A hash of a file's content, of the settings, and of the version."""
+def _no_record(folder: str) -> str:
+    """The name of a folder with records, which no record has."""
+    return suffixed(folder, "_") if folder.rstrip("_").endswith(_RECORD) else folder
+
+
+def key_of(source: Path, options: CorrectionOptions) -> str:
+    """A hash of a file's content, of the options, and of the version."""
     version = importlib.metadata.version("selfcorrect")
-    return hash_of_file(source, json.dumps([asdict(settings), version], default=str).encode())
+    return hash_of_file(source, json.dumps([asdict(options), version], default=str).encode())
 
 
 def hash_of_file(path: Path, more: bytes = b"") -> str:
@@ -113,25 +89,26 @@ def hash_of_file(path: Path, more: bytes = b"") -> str:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(more, digest_size=16)).hexdigest()
 
 
-def is_finished(task: FileTask, settings: Settings) -> bool:
+def is_finished(task: FileTask, options: CorrectionOptions) -> bool:
     """Whether an earlier run with the same settings made all that this one would."""
-    result = Result.load(task.record)
+    result = FileResult.load(task.record)
     if result is None or result.verdict == "failed" or hash_of_file(task.target) != result.output_hash:
         return False
-    filmed = task.video.is_file() or not (settings.video and result.verdict in ("accepted", "partly"))
-    return filmed and result.key == key_of(task.source, settings)
+    films = options.video and result.verdict in ("accepted", "partly")
+    filmed = not films or hash_of_file(task.video) == result.video_hash != ""
+    return filmed and result.key == key_of(task.source, options)
 
 
-def correct_files(tasks: Sequence[FileTask], settings: Settings, progress: Progress) -> None:
+def correct_files(tasks: Sequence[FileTask], options: CorrectionOptions, progress: Progress) -> None:
     """Correct files, many together, and record what became of each; one that cannot be worked on is recorded as well.
 
-    Results are the same bytes whichever files are together.
+    Results are the same bytes whichever files are together, and depend on others only by what their rigs share.
     """
     done = 0
-    for group in _groups(_read(task, settings) for task in tasks):
+    for group in _groups(_read(task, options) for task in tasks):
         progress("correct", done, len(tasks))
-        for read, corrections in zip(group, _corrections(group, settings), strict=True):
-            _put(read, corrections, settings)
+        for read, corrections in zip(group, _corrections(group, options), strict=True):
+            _put(read, corrections, options)
             done += 1
             progress("generation", done, len(tasks))
 
@@ -141,7 +118,7 @@ class _Read:
     """A file that was read, or why it could not be."""
 
     task: FileTask
-    blank: Result
+    blank: FileResult
     """What is known of it before it is corrected."""
     file: MotionFile | None
 
@@ -150,12 +127,13 @@ class _Read:
         return () if self.file is None else self.file.motions
 
 
-def _read(task: FileTask, settings: Settings) -> _Read:
-    blank = Result(str(task.source), task.name, "", "failed")
+def _read(task: FileTask, options: CorrectionOptions) -> _Read:
+    blank = FileResult(str(task.source), task.name, "", "failed")
     try:
-        blank = replace(blank, key=key_of(task.source, settings))
-        file = open_motion(task.source, settings.reading)
-        return _Read(task, blank, retimed(file, task.source) if settings.retime else file)
+        blank = replace(blank, key=key_of(task.source, options))
+        file = open_motion(task.source, options.reading)
+        file = retimed(file, task.source) if options.retime else file
+        return _Read(task, blank, replace(file, motions=tuple(on_rig(motion, task.rigs) for motion in file.motions)))
     except Exception as error:  # whatever is wrong with one file, the others go on
         return _Read(task, replace(blank, reason=sentence_of(task.source, error)), None)
 
@@ -173,7 +151,7 @@ def _groups(files: Iterable[_Read]) -> Iterator[list[_Read]]:
     yield group
 
 
-def _corrections(group: Sequence[_Read], settings: Settings) -> list[list[CorrectedMotion | Exception]]:
+def _corrections(group: Sequence[_Read], options: CorrectionOptions) -> list[list[CorrectedMotion | Exception]]:
     """What became of the motions of each file; those of bodies of one mass are corrected together."""
     found: list[list[CorrectedMotion | Exception]] = [[] for _ in group]
     by_mass_kg = defaultdict[float | None, list[int]](list)
@@ -182,49 +160,65 @@ def _corrections(group: Sequence[_Read], settings: Settings) -> list[list[Correc
             by_mass_kg[read.file.mass_kg].append(index)
     for mass_kg, same in by_mass_kg.items():
         motions = [motion for index in same for motion in group[index].motions]
-        corrections = iter(correct_each(partial(_of_mass, settings, mass_kg), motions))
+        corrections = iter(correct_each(partial(_of_mass, options, mass_kg), motions))
         for index in same:
             found[index] = [next(corrections) for _ in group[index].motions]
     return found
 
 
-def _of_mass(settings: Settings, mass_kg: float | None, motions: Sequence[Motion]) -> Sequence[CorrectedMotion]:
-    return settings.corrector(mass_kg)(motions)
+def _of_mass(options: CorrectionOptions, mass_kg: float | None, motions: Sequence[Motion]) -> Sequence[CorrectedMotion]:
+    return options.corrector(mass_kg)(motions)
 
 
-def _put(read: _Read, corrections: Sequence[CorrectedMotion | Exception], settings: Settings) -> None:
+def _put(read: _Read, corrections: Sequence[CorrectedMotion | Exception], options: CorrectionOptions) -> None:
     """Write what became of a file, and record it."""
     task = read.task
     with explain_write_error(task.out):
         task.record.parent.mkdir(parents=True, exist_ok=True)
-    with scratch_folder(task.record) as folder:
-        product = folder / f"motion{written_suffix(task.source)}"
-        result = _written(read, corrections, settings, product, folder / "video.mp4")
-        with explain_write_error(task.out):
-            _deliver(task, settings, result, product)
+    with explain_write_error(task.out), scratch_folder(task.record) as folder:
+        products = _Products(folder / f"motion{written_suffix(task.source)}", folder / "video.mp4")
+        _deliver(task, options, _written(read, corrections, options, products), products)
+
+
+@dataclass(frozen=True)
+class _Products:
+    """Where output and film are made."""
+
+    motion: Path
+    video: Path
 
 
 def _written(
-    read: _Read, corrections: Sequence[CorrectedMotion | Exception], settings: Settings, product: Path, video: Path
-) -> Result:
-    """Write a corrected file into `product`."""
+    read: _Read, corrections: Sequence[CorrectedMotion | Exception], options: CorrectionOptions, products: _Products
+) -> FileResult:
+    """Write a corrected file and its film; OSError where the machine fails."""
     task, file, blank = read.task, read.file, read.blank
     if file is None:
         return blank
+    notes = file.notes
     try:
         whole = [_whole(correction) for correction in corrections]
-        kept = settings.keep_failed and task.target.suffix != task.source.suffix  # cannot be copied as it is
+        kept = options.keep_failed and task.target.suffix != task.source.suffix  # cannot be copied as it is
         if kept or any(correction.accepted for correction in whole):
-            file.write(product, *(correction.motion for correction in whole))  # what was rejected, as it came
-            if settings.video:
-                film(video, list(zip(file.motions, whole, strict=True)))
-                _copy(video, task.video)
-        if settings.strength is not None:
-            blank = replace(blank, mass_kg=settings.mass_kg or file.mass_kg or usual_mass_kg(file.motions[0].skeleton))
+            file.write(products.motion, *(correction.motion for correction in whole))  # rejected motions unchanged
+            if options.video:
+                notes += _filmed(products.video, list(zip(file.motions, whole, strict=True)))
+        if not options.kinematic:
+            blank = replace(blank, mass_kg=options.mass_kg or file.mass_kg or usual_mass_kg(file.motions[0].skeleton))
         pairs = zip(file.motions, whole, strict=True)
-        return of_all([described(blank, file.notes, motion, correction) for motion, correction in pairs])
+        return of_all([described(blank, notes, motion, correction) for motion, correction in pairs])
     except Exception as error:  # whatever is wrong with one file, the others go on
+        if is_of_machine(error):
+            raise
         return replace(blank, reason=sentence_of(task.source, error))
+
+
+def _filmed(video: Path, pairs: Sequence[tuple[Motion, CorrectedMotion]]) -> tuple[str, ...]:
+    """Film motions; a note where that fails, which costs only the film."""
+    _, note = attempted("no film was made", partial(film, video, pairs), None)
+    if note:
+        video.unlink(missing_ok=True)  # a part of it
+    return (note,) if note else ()
 
 
 def _whole(correction: CorrectedMotion | Exception) -> CorrectedMotion:
@@ -242,21 +236,29 @@ def check_finite(motion: Motion) -> None:
         raise CorrectorError(f"{motion.source}: the corrected motion is not finite in frame {int(finite.argmin())}")
 
 
-def _deliver(task: FileTask, settings: Settings, result: Result, product: Path) -> None:
-    """Put record and output in their places. The record is first, so that an output without one is not ours."""
+def _deliver(task: FileTask, options: CorrectionOptions, result: FileResult, products: _Products) -> None:
+    """Put record, output and film in their places. The record is first, so that an output without one is not ours."""
+    product = products.motion
     if result.verdict in ("accepted", "partly"):
         result = replace(result, output="corrected")
-    elif result.verdict == "rejected" and settings.keep_failed:
+    elif result.verdict == "rejected" and options.keep_failed:
         same = task.target.suffix == task.source.suffix
         result, product = replace(result, output="original"), task.source if same else product
     if result.output:
-        result = replace(result, output_hash=hash_of_file(product))
+        result = replace(result, output_hash=hash_of_file(product), video_hash=hash_of_file(products.video))
+    ours = [path for path in (task.target, task.video) if task.owns(path)]
+    result = replace(result, earlier=tuple(map(hash_of_file, ours)))
+    made = {task.target: product, task.video: products.video if result.video_hash else None} if result.output else {}
+    if theirs := [path for path, product in made.items() if product and os.path.lexists(path) and path not in ours]:
+        result, made = replace(result, verdict="failed", reason=f"{theirs[0]}: {FOREIGN}", output=""), {}
+        result = replace(result, output_hash="", video_hash="")
     result.save(task.record)
-    if result.output:
-        _copy(product, task.target)
-        return
-    for stale in (task.target, task.video):
-        stale.unlink(missing_ok=True)
+    for path, product in made.items():
+        if product:
+            _copy(product, path)
+    if not made:
+        for stale in ours:
+            stale.unlink(missing_ok=True)
 
 
 def _copy(source: Path, target: Path) -> None:

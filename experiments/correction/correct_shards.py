@@ -1,4 +1,4 @@
-"""Correct a set of shards into another: each shard is a job of its own, and a ledger tells which are done.
+"""Correct a set of shards into another: each shard is a separate job, and a ledger says which are done.
 
 Beside the corrected shards there are, for each, a table of what became of every motion (`results/`), and one table of
 all motions that were not corrected (`failures.parquet`).
@@ -12,26 +12,29 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from selfcorrect.bugs import sentence_of
-from selfcorrect.datasets.files.motion_file import Reading
+from selfcorrect.core.errors import CorrectorError, InputError, SettingError
+from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.datasets.shards.manifest import SHARD, ShardFacts, opened, read_manifest, write_manifest
 from selfcorrect.datasets.shards.schema import Entry, Shard, write_shard
-from selfcorrect.errors import CorrectorError, InputError, SettingError
-from selfcorrect.experiments.correction.correct_file import Settings, check_finite
-from selfcorrect.experiments.jobs import Job, require_runner, run_jobs
-from selfcorrect.experiments.progress_bars import Progress
-from selfcorrect.experiments.where import Where
+from selfcorrect.experiments.correction.correct_file import check_finite
+from selfcorrect.experiments.correction.options import CorrectionOptions
+from selfcorrect.experiments.jobs.progress_bars import Progress
+from selfcorrect.experiments.jobs.run import Job, require_runner, run_jobs
+from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.motion.correction.pieces import correct_each
 from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.storage.ledger import claimed, record, recorded
-from selfcorrect.storage.places import LocalPlace, Place, place
+from selfcorrect.runtime.bugs import sentence_of
+from selfcorrect.storage.files.digests import digest_of_file
+from selfcorrect.storage.files.places import LocalPlace, Place, place
+from selfcorrect.storage.files.strict_json import as_json
+from selfcorrect.storage.runs.ledger import all_recorded, claimed, record, recorded
 
 RESULTS, FAILURES = "results", "failures.parquet"
 _SHOWN = 20
@@ -56,27 +59,24 @@ class ShardsTask:
 
     source: str
     out: str
-    settings: Settings
+    options: CorrectionOptions
 
     def __post_init__(self) -> None:
         if self.source == self.out:
             raise SettingError(f"{self.source}: shards would be overwritten by their corrections; choose another -o")
-        for name in ("video", "retime"):
-            if getattr(self.settings, name):
-                raise SettingError(f"--{name} is for motion files, and {self.source} holds shards")
-        if self.settings.reading != Reading():
+        self.options.refuse(("video", "retime"), f"is for motion files, and {self.source} holds shards")
+        if self.options.reading != Reading():
             raise SettingError(
-                f"{self.source}: shards tell all that reading needs; leave out fps, up, units and body model"
+                f"{self.source}: shards hold all that reading needs; leave out fps, up, units and body model"
             )
 
     def told(self) -> dict[str, object]:
         """All that the result depends on beside the shards' content."""
-        settings = {key: value for key, value in asdict(self.settings).items() if key != "reading"}
-        return {"task": "correct", "source": self.source, "settings": json.loads(json.dumps(settings, default=str))}
+        return {"task": "correct", "source": self.source, "settings": as_json(asdict(self.options), str)}
 
 
 def correct_shards_and_tell(task: ShardsTask, where: Where) -> int:
-    """Correct what is not corrected yet, and tell of it in words.
+    """Correct what is not corrected yet, and report it in words.
 
     Returns 0 where all motions were corrected, 1 where some were not. InputError where shards could not be read, after
     the others are done.
@@ -86,7 +86,8 @@ def correct_shards_and_tell(task: ShardsTask, where: Where) -> int:
         print(f"{failure['name']}: {failure['verdict']}: {failure['reason']}")
     if len(failures) > _SHOWN:
         print(f"… and {len(failures) - _SHOWN} more")
-    print(f"{counts['accepted']} of {counts.total()} motions corrected → {task.out}")
+    engine = "" if task.options.kinematic else f" (engine: {task.options.engine})"
+    print(f"{counts['accepted']} of {counts.total()} motions corrected{engine} → {task.out}")
     if failures:
         print(f"not corrected ({len(failures)}): {task.out}/{FAILURES}")
     return 1 if failures else 0
@@ -108,12 +109,28 @@ def correct_shards(task: ShardsTask, where: Where) -> tuple[Counter[str], list[d
 
 
 def _waiting(out: Place, shards: Sequence[ShardFacts]) -> list[ShardFacts]:
-    done, there = recorded(out, [shard.name for shard in shards]), set(out.names(SHARD))
-    return [
-        shard
-        for shard in shards
-        if shard.name not in there or done.get(shard.name, {}).get("key") != _key(shard) or "error" in done[shard.name]
-    ]
+    done, there = recorded(out, [shard.name for shard in shards], _Done), set(out.names(SHARD))
+    return [shard for shard in shards if shard.name not in there or not _is_done(done.get(shard.name), shard)]
+
+
+@dataclass(frozen=True)
+class _Done:
+    """The ledger's record of a shard."""
+
+    key: str
+    error: str = ""
+    """Why the shard could not be read."""
+    shard: ShardFacts | None = None
+    """The corrected one."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """Motions by verdict."""
+    failures: list[dict[str, str]] = field(default_factory=list)
+    results: str = ""
+    """The digest of its table of results; earlier versions did not record that."""
+
+
+def _is_done(told: _Done | None, shard: ShardFacts) -> bool:
+    return told is not None and told.key == _key(shard) and told.shard is not None
 
 
 def _key(shard: ShardFacts) -> str:
@@ -123,17 +140,17 @@ def _key(shard: ShardFacts) -> str:
 
 
 def _finished(out: Place, shards: Sequence[ShardFacts]) -> tuple[Counter[str], list[dict[str, str]]]:
-    """Write the table of failures and the manifest from what the ledger tells."""
-    done = recorded(out, [shard.name for shard in shards])
-    errors = [told["error"] for told in done.values() if "error" in told]
-    if errors:
+    """Write the table of failures and the manifest from the ledger."""
+    told = all_recorded(out, [shard.name for shard in shards], _Done)
+    if errors := [each.error for each in told if each.shard is None]:
         raise InputError(f"{len(errors)} of {len(shards)} shards could not be read; the first: {errors[0]}")
-    told = [done[shard.name] for shard in shards]
-    failures = [failure for each in told for failure in each["failures"]]
+    failures = [failure for each in told for failure in each.failures]
     with out.replacing(FAILURES) as path:
         pq.write_table(pa.Table.from_pylist(failures, schema=_FAILURE), path)
-    write_manifest(out, [ShardFacts(**each["shard"]) for each in told])
-    return sum((Counter(each["counts"]) for each in told), Counter()), failures
+        tables = {FAILURES: digest_of_file(path)}
+    tables |= {f"{RESULTS}/{each.shard.name}": each.results for each in told if each.shard and each.results}
+    write_manifest(out, [each.shard for each in told if each.shard], tables)
+    return sum((Counter(each.counts) for each in told), Counter()), failures
 
 
 # --- one shard -------------------------------------------------------------------------------------------------------
@@ -149,29 +166,30 @@ def correct_shard(task: ShardsTask, facts: ShardFacts, progress: Progress) -> No
     try:
         told = _corrected(task, facts, out, progress)
     except _Unreadable as error:
-        told = {"error": str(error)}
-    record(out, facts.name, {"key": _key(facts), **told})
+        told = _Done(_key(facts), str(error))
+    record(out, facts.name, told)
     progress("generation", 1, 1)
 
 
-def _corrected(task: ShardsTask, facts: ShardFacts, out: Place, progress: Progress) -> dict[str, Any]:
-    """Write the corrected shard and its table of results; what the ledger tells of them."""
+def _corrected(task: ShardsTask, facts: ShardFacts, out: Place, progress: Progress) -> _Done:
+    """Write the corrected shard and its table of results; returns their record for the ledger."""
     results: list[dict[str, Any]] = []
     lengths: list[int] = []
     with ExitStack() as stack:
         shard = stack.enter_context(_readable(opened(place(task.source), facts)))
         path = stack.enter_context(out.replacing(facts.name))
-        write_shard(path, shard.skeletons, _corrected_rows(shard, task.settings, results, lengths, progress))
+        write_shard(path, shard.skeletons, _corrected_rows(shard, task.options, results, lengths, progress))
         written = ShardFacts.of(facts.name, path, lengths)
     with out.replacing(f"{RESULTS}/{facts.name}") as path:
         pq.write_table(pa.Table.from_pylist(results, schema=_RESULT), path)
+        table = digest_of_file(path)
     counts = Counter(row["verdict"] for row in results)
     failures = [
         {"shard": facts.name, **{name: row[name] for name in ("name", "source", "verdict", "reason")}}
         for row in results
         if row["verdict"] != "accepted"
     ]
-    return {"shard": asdict(written), "counts": dict(counts), "failures": failures}
+    return _Done(_key(facts), "", written, dict(counts), failures, table)
 
 
 @contextmanager
@@ -197,18 +215,18 @@ def _rows(shard: Shard) -> Iterator[list[Entry]]:
 
 
 def _corrected_rows(
-    shard: Shard, settings: Settings, results: list[dict[str, Any]], lengths: list[int], progress: Progress
+    shard: Shard, options: CorrectionOptions, results: list[dict[str, Any]], lengths: list[int], progress: Progress
 ) -> Iterator[list[Entry]]:
     """The corrected motions, a row group at a time.
 
     results gets a row per motion, lengths the frames of each that is kept.
     """
-    correct = settings.corrector()
+    correct = options.corrector()
     for entries in _rows(shard):
         kept = []
         for entry, correction in zip(entries, _corrections(correct, [each.motion for each in entries]), strict=True):
             results.append(_result(entry, correction))
-            if settings.keep_failed or results[-1]["verdict"] == "accepted":
+            if options.keep_failed or results[-1]["verdict"] == "accepted":
                 motion = correction.motion if isinstance(correction, CorrectedMotion) else entry.motion
                 kept.append(Entry(entry.name, motion))
         progress("correct", len(results), len(shard))

@@ -1,60 +1,92 @@
-"""What is told of a motion and of its correction."""
+"""The description of a motion and of its correction."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 
-from selfcorrect.experiments.correction.report import Result
-from selfcorrect.motion.checks.check import check
-from selfcorrect.motion.checks.findings import Finding
+from selfcorrect.experiments.correction.report import FileResult
+from selfcorrect.motion.body.foot_frames import level
+from selfcorrect.motion.checks.check import Checkup, Choice, check_with
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES
 from selfcorrect.motion.correction.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.correction.timeline import Contact, Timeline, spans
-from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.transforms import heading_rad
+from selfcorrect.runtime.bugs import attempted
+
+T = TypeVar("T")
+
+_LEFT = (NoteKind.IN_PLACE, NoteKind.DRIFT_KEPT, NoteKind.TAKES)
+"""What is said of a way over the floor that was left unchanged."""
 
 
-def described(blank: Result, notes: tuple[str, ...], motion: Motion, correction: CorrectedMotion) -> Result:
+@dataclass
+class _Telling:
+    """Steps that only describe a correction: one that fails leaves a note, and the others continue."""
+
+    notes: list[str] = field(default_factory=list)
+
+    def attempt(self, step: str, work: Callable[[], T], otherwise: T) -> T:
+        told, note = attempted(step, work, otherwise)
+        self.notes += [note] if note else []
+        return told
+
+
+def described(blank: FileResult, notes: tuple[str, ...], motion: Motion, correction: CorrectedMotion) -> FileResult:
     """The result of a motion, `notes` being those of its file."""
-    failure, odd = correction.failure, _oddities(motion, level=not correction.supports)
+    failure, telling = correction.failure, _Telling()
+    told = [note for note in correction.notes if correction.accepted or note.kind is not NoteKind.MOVED_FAR]
+    oddities = partial(_oddities, motion, level=not correction.supports)
+    odd = telling.attempt("oddities are not reported", oddities, Checkup())
+    over_time = telling.attempt("residual wrenches are not reported", partial(_over_time, correction.timeline), {})
+    contacts = telling.attempt("contacts are not reported", partial(_contacts, correction), [])
     result = replace(
         blank,
         verdict="accepted" if correction.accepted else "rejected",
+        stage=str(correction.stage or "") if correction.accepted else "",
         reason=correction.reason,
         frame=None if failure is None else failure.frame,
         failure=None if failure is None else asdict(failure),
-        notes=(*notes, *map(str, odd), *map(str, correction.notes)),
-        odd=tuple(finding.code for finding in odd),
-        moved_because=next((str(note) for note in correction.notes if note.kind is NoteKind.MOVED_FAR), ""),
+        odd=tuple(finding.code for finding in odd.findings),
+        moved_because=next((str(note) for note in told if note.kind is NoteKind.MOVED_FAR), ""),
+        left_as_it_came="; ".join(str(note) for note in correction.notes if note.kind in _LEFT),
         text=motion.text,
         frames=len(motion),
         fps=motion.fps,
         before=dict(correction.before),
         after=dict(correction.after),
         help=dict(correction.help),
-        over_time=_over_time(correction.timeline),
-        contacts=_contacts(correction),
+        added_angular_speed_deg_s=dict(correction.added_angular_speed_deg_s),
+        over_time=over_time,
+        contacts=contacts,
         supports=[asdict(support) for support in correction.supports],
     )
-    return _with_distances(result, motion, correction.motion) if correction.accepted else result
+    if correction.accepted:
+        distances = partial(_with_distances, result, motion, correction.motion)
+        result = telling.attempt("distances of joints are not reported", distances, result)
+    return replace(result, notes=(*notes, *map(str, (*odd.findings, *told)), *odd.notes, *telling.notes))
 
 
 _ODD = ("R", "S2", "S6", "P", "F5")
 
 
-def _oddities(motion: Motion, level: bool) -> list[Finding]:
+def _oddities(motion: Motion, level: bool) -> Checkup:
     """Signs that the file, its reading, its floor or its time is wrong, one of each kind; of ground that is not level
     no height is odd.
     """
-    found = {finding.code: finding for finding in check(motion, (*_ODD, *(("F4",) if level else ())))}
-    return list(found.values())
+    checkup = check_with(motion, Choice((*_ODD, *(("F4",) if level else ()))))
+    found = {finding.code: finding for finding in checkup.findings}
+    return replace(checkup, findings=tuple(found.values()))
 
 
-def _with_distances(result: Result, before: Motion, after: Motion) -> Result:
+def _with_distances(result: FileResult, before: Motion, after: Motion) -> FileResult:
     names, total_m, furthest = before.skeleton.names, np.zeros(len(before.skeleton)), (-1.0, 0, 0)
     for start in range(0, len(before), PIECE_FRAMES):
         here = slice(start, start + PIECE_FRAMES)
@@ -64,14 +96,24 @@ def _with_distances(result: Result, before: Motion, after: Motion) -> Result:
         frame, joint = np.unravel_index(moved_m.argmax(), moved_m.shape)
         furthest = max(furthest, (float(moved_m.max()), int(start + frame), int(joint)))
     means_m = (total_m / len(before)).tolist()
+    x_m, z_m, turn_rad = _way(after) - _way(before)
     return replace(
         result,
+        travel_changed_m=float(np.hypot(x_m, z_m)),
+        turn_changed_deg=float(np.degrees(abs((turn_rad + np.pi) % (2 * np.pi) - np.pi))),
         moved_m=float(np.mean(means_m)),
+        raised_m=float(np.median((after.root_m - before.root_m)[:, 1])),
         moved_by_joint_m=dict(zip(names, means_m, strict=True)),
         furthest_m=furthest[0],
         furthest_frame=furthest[1],
         furthest_joint=names[furthest[2]],
     )
+
+
+def _way(motion: Motion) -> np.ndarray:
+    """The root's way over the floor (x and z, metres) and its turn (radians) from the first to the last frame."""
+    first_rad, last_rad = heading_rad(motion.rotations[[0, -1], 0])
+    return np.array([*(motion.root_m[-1] - motion.root_m[0])[[0, 2]], last_rad - first_rad])
 
 
 def _over_time(timeline: Timeline | None) -> dict[str, list[float]]:
@@ -89,7 +131,7 @@ def _contacts(correction: CorrectedMotion) -> list[dict[str, Any]]:
     if correction.timeline is not None:
         contacts = correction.timeline.contacts()
     elif correction.accepted:
-        feet = zip(("left foot", "right foot"), foot_contacts(correction.motion).T, strict=True)
+        feet = zip(("left foot", "right foot"), foot_contacts(level(correction.motion)).T, strict=True)
         contacts = [Contact(foot, *span) for foot, stands in feet for span in spans(stands)]
     else:
         contacts = []

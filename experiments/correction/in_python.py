@@ -2,100 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypedDict, Unpack
 
+from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.formats import written_suffix
-from selfcorrect.datasets.files.motion_file import Reading
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.errors import InputError, SettingError
 from selfcorrect.experiments.correction.batch import correct_into
-from selfcorrect.experiments.correction.correct_file import Settings
-from selfcorrect.experiments.correction.report import Result
-from selfcorrect.experiments.correction.retiming import at_pace, pace_off_gravity
+from selfcorrect.experiments.correction.options import DEFAULTS, CorrectionOptions
+from selfcorrect.experiments.correction.report import REPORT, FileResult
+from selfcorrect.experiments.correction.retiming import at_pace, pace_off_gravity, retimed
+from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.experiments.targets import place_of
-from selfcorrect.experiments.where import Where
 from selfcorrect.motion.body.requirements import check_body
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES, correct_long
 from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.corrector import PhysicsCorrector
-from selfcorrect.simulators.scene import PLAIN, Scene
-from selfcorrect.simulators.settings.drive import UNAIDED, strength_of
-from selfcorrect.simulators.settings.support import SupportChoice
-from selfcorrect.storage.files import replacing
+from selfcorrect.runtime.processes import default_workers
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.storage.files.writing import replacing
 
 
-class CorrectionOptions(TypedDict, total=False):
-    """How motions are corrected; the options of `selfcorrect correct`."""
+def correct(motion: Motion, options: CorrectionOptions = DEFAULTS, **changes: object) -> CorrectedMotion:
+    """The motion made physically plausible, and what was found on the way.
 
-    strength: str | float
-    """From 0, closest to the motion, to 1, most physical; or "faithful", "balanced" (the default), "physical"; or
-    "unaided": muscles and contacts alone hold the body up, which needs the engine "mujoco"."""
-    kinematic: bool
-    """Mend by kinematics alone and simulate nothing."""
-    support: SupportChoice
-    """Whether to "infer" steps, rungs and seats (the default), to know nothing but the "floor", or to leave heights
-    alone: "off"."""
-    engine: str
-    """The simulator: "pybullet" (the default), "mujoco", or one that another package adds."""
-    mass_kg: float | None
-    """What every body weighs; without it, what its shape or its stature says."""
-    retime: bool
-    """Play motions whose flights or walks are more than 15 % off gravity's pace at its pace: the same poses."""
-    scene: Scene
-    """Where, and with what body, motions are followed: a push, a slope, a load; see `Scene`."""
-    raw: bool
-    """Keep simulated states as they are, with what is faster in a correction than in the motion itself."""
-
-
-def correct(motion: Motion, **options: Unpack[CorrectionOptions]) -> CorrectedMotion:
-    """The motion made physically plausible, and what was found on the way; see `CorrectionOptions`.
-
-    A motion that cannot be corrected is handed back as it came, not `accepted`, with the reason. Raises InputError for
-    what is no human body.
+    changes: other values of the options by name, as in `correct(motion, strength="physical")`. A motion that cannot be
+    corrected is returned unchanged, not `accepted`, with the reason. Raises InputError for what is no human body.
     """
-    return correct_motions([motion], **options)[0]
+    return correct_motions([motion], _chosen(options, changes))[0]
 
 
 def correct_motions(
-    motions: Sequence[Motion], workers: int = 1, **options: Unpack[CorrectionOptions]
+    motions: Sequence[Motion], options: CorrectionOptions = DEFAULTS, workers: int | None = None, **changes: object
 ) -> list[CorrectedMotion]:
     """Motions of any skeletons, frame rates and lengths made physically plausible, in their order; see `correct`.
 
-    workers: processes that share the work; results do not depend on them.
+    workers: processes that share the work; by default one per core, as far as memory allows and there are enough
+    frames. Results do not depend on their number. SettingError for options of files alone.
     """
+    options = _chosen(options, changes)
+    options.refuse(("reading", "keep_failed", "video"), "is for motion files, and these motions are in memory")
     for motion in motions:
         check_body(motion)
-    if options.get("retime"):
-        motions = [at_pace(motion, pace_off_gravity(motion), keep_frames=True) for motion in motions]
-    function = _with_workers(_settings(options).corrector(), workers)
+    if options.retime:
+        motions = [at_pace(motion, pace_off_gravity(motion)) for motion in motions]
+    workers = _enough_workers(motions) if workers is None else workers
+    function = _with_workers(options.corrector(), workers)
     short = [index for index, motion in enumerate(motions) if len(motion) <= PIECE_FRAMES]
     together = dict(zip(short, function([motions[index] for index in short]), strict=True))
     return [together.get(index) or correct_long(function, motion) for index, motion in enumerate(motions)]
 
 
 def correct_file(
-    source: str | Path, target: str | Path, reading: Reading | None = None, **options: Unpack[CorrectionOptions]
+    source: str | Path, target: str | Path, options: CorrectionOptions = DEFAULTS, **changes: object
 ) -> CorrectedMotion:
     """Correct one motion file into another of its format, with its names, units and frame rate; see `correct`.
 
-    What cannot be written is written otherwise: FBX as .glb.
-
-    reading: what the file does not tell. Nothing is written where the motion is not accepted. Raises InputError where
-    `source` cannot be read, and SettingError where `target` is `source` or of another format.
+    What cannot be written is written otherwise: FBX as .glb. Nothing is written where the motion is not accepted.
+    Raises InputError where `source` cannot be read, and SettingError where `target` is `source` or of another format.
     """
+    options = _chosen(options, changes)
+    options.refuse(("keep_failed", "video"), "is for folders of files; correct_files takes it")
     source, target = Path(source).expanduser(), Path(target).expanduser()
     if place_of(target) == place_of(source):
         raise SettingError(f"{target}: is the input, which would be overwritten; choose another file")
     if target.suffix.lower() != (suffix := written_suffix(source)):
         raise SettingError(f"{target}: the correction of a {source.suffix} file is written as {suffix} file")
-    file = open_motion(source, reading)
+    file = open_motion(source, options.reading)
+    file = retimed(file, source) if options.retime else file
     if len(file.motions) > 1:
         raise InputError(f"{source}: holds {len(file.motions)} motions; correct_files corrects them all")
-    correction = correct_long(_settings(options).corrector(file.mass_kg), file.motion)
+    correction = correct_long(options.corrector(file.mass_kg), file.motion)
     if correction.accepted:
         with replacing(target) as temporary:
             file.write(temporary, correction.motion)
@@ -105,36 +83,46 @@ def correct_file(
 def correct_files(
     inputs: str | Path | Sequence[str | Path],
     out: str | Path,
-    reading: Reading | None = None,
-    workers: int = 1,
-    **options: Unpack[CorrectionOptions],
-) -> list[Result]:
+    options: CorrectionOptions = DEFAULTS,
+    workers: int | None = None,
+    **changes: object,
+) -> list[FileResult]:
     """Correct motion files, and those in folders, into the folder `out`: what became of each; see `correct`.
 
-    Does what `selfcorrect correct` does: inputs are never changed, foreign files never overwritten, what an earlier
-    call with the same options finished is not done again, and `out` gets a report.json.
+    Does what `selfcorrect correct` does. Inputs are never changed, and foreign files never overwritten. What an earlier
+    call with the same options finished is not done again. `out` gets a report.json.
+
+    workers: processes that share the files; by default one per core, as far as memory allows.
     """
+    options = _chosen(options, changes)
     paths = [Path(path).expanduser() for path in ([inputs] if isinstance(inputs, str | Path) else inputs)]
     for path in paths:
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")
-    settings, out = replace(_settings(options), reading=reading or Reading()), Path(out).expanduser()
-    return correct_into(paths, out, settings, out / "report.json", Where(workers))
+    out = Path(out).expanduser()
+    return correct_into(paths, out, options, out / REPORT, Where(_all_or(workers)))
 
 
-def _settings(options: CorrectionOptions) -> Settings:
-    strength = None if options.get("kinematic") else strength_of(options.get("strength", "balanced"))
-    return Settings(
-        strength,
-        mass_kg=options.get("mass_kg"),
-        support=options.get("support", "infer"),
-        engine=options.get("engine", "pybullet"),
-        raw=options.get("raw", False),
-        retime=options.get("retime", False),
-        unaided=strength is not None and options.get("strength") == UNAIDED,
-        scene=options.get("scene", PLAIN),
-    )
+def _chosen(options: CorrectionOptions, changes: Mapping[str, object]) -> CorrectionOptions:
+    """The options with changes, and the engine that is meant; SettingError for what is none."""
+    if not isinstance(options, CorrectionOptions):
+        raise SettingError(f"options must be CorrectionOptions or given by name, got {options!r}")
+    given = {name: value for name, value in changes.items() if (name, value) != ("reading", None)}
+    return options.changed(given).settled()
+
+
+FRAMES_PER_WORKER = 600
+"""Fewer are corrected sooner than a process has started."""
+
+
+def _enough_workers(motions: Sequence[Motion]) -> int:
+    return max(1, min(default_workers(), sum(map(len, motions)) // FRAMES_PER_WORKER))
+
+
+def _all_or(workers: int | None) -> int:
+    return default_workers() if workers is None else workers
 
 
 def _with_workers(function: CorrectMotions, workers: int) -> CorrectMotions:
-    return replace(function, workers=workers) if isinstance(function, PhysicsCorrector) else function
+    assert isinstance(function, KinematicCorrector | PhysicsCorrector)
+    return replace(function, workers=workers)

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from selfcorrect.experiments.reporting.units import ERRORS, MOVED
-from selfcorrect.storage.files import text_output, write_atomically
+from selfcorrect.core.errors import DamagedError, InputError
+from selfcorrect.motion.correction.results import Stage
+from selfcorrect.motion.measures.metrics import FIGURES, MotionFigure
+from selfcorrect.storage.files.digests import seal_of, values_and_seal, with_seal
+from selfcorrect.storage.files.limits import read_bytes
+from selfcorrect.storage.files.strict_json import read_as, to_json
+from selfcorrect.storage.files.writing import text_output, write_atomically
 
+REPORT = "report.json"
+"""Its name in an output folder, where no other is asked for."""
 _NAME_WIDTH = 40
-_BEGINNING = b'{\n "settings": {'
+_OF_NEXT_RUN = ("key", "output_hash", "video_hash", "earlier")
 
 
 @dataclass(frozen=True)
-class Result:
+class FileResult:
     """What became of one file."""
 
     source: str
@@ -30,6 +38,8 @@ class Result:
     """A hash of the input and of all settings."""
     verdict: Literal["accepted", "partly", "rejected", "failed"]
     """Whether it was corrected, only some of its motions were, it was rejected, or could not be worked on."""
+    stage: str = ""
+    """What came out: the "cleaned" motion of kinematics, the "planned" one, or one with "simulated" states."""
     reason: str = ""
     """Why it was not accepted."""
     frame: int | None = None
@@ -40,26 +50,40 @@ class Result:
     """The motion: "corrected", "original" for a rejected motion that was passed through, "" for none."""
     output_hash: str = ""
     """A hash of the output's content."""
+    video_hash: str = ""
+    """A hash of the film's content, where there is one."""
+    earlier: tuple[str, ...] = ()
+    """Hashes of what an earlier run wrote in the places of output and film, which may still be there after a kill."""
     notes: tuple[str, ...] = ()
     """What was assumed or is odd."""
     odd: tuple[str, ...] = ()
     """Rules of `check` by which the file, its floor or its time seem wrong."""
     text: str = ""
-    """What the motion shows, where the file tells."""
+    """What the motion shows, where the file says so."""
     frames: int = 0
     fps: float = 0.0
     before: dict[str, float] = field(default_factory=dict)
-    """The motion's `PhysicalErrors` as it came."""
+    """The original motion's `PhysicalErrors`."""
     after: dict[str, float] = field(default_factory=dict)
     """Those of the corrected motion."""
     moved_m: float = 0.0
     """Distance from the input, mean over frames and joints."""
+    raised_m: float = 0.0
+    """How far the whole body was raised, the median of its root: part of `moved_m`."""
     moved_by_joint_m: dict[str, float] = field(default_factory=dict)
     """Mean over frames, per joint."""
     furthest_m: float = 0.0
     """Distance where it moved most."""
+    travel_changed_m: float = 0.0
+    """By how much the root's net way over the floor, from the first to the last frame, is another than it was."""
+    turn_changed_deg: float = 0.0
+    """By how much its net turn about the vertical is."""
+    added_angular_speed_deg_s: dict[str, float] = field(default_factory=dict)
+    """Largest angular speed that each joint gained in any frame."""
     moved_because: str = ""
     """Why, where a joint was moved further than errors of captures are wide."""
+    left_as_it_came: str = ""
+    """What was found of the way over the floor and left: a treadmill, drift, cuts between takes."""
     furthest_joint: str = ""
     """The joint that moved most."""
     furthest_frame: int | None = None
@@ -67,8 +91,8 @@ class Result:
     mass_kg: float | None = None
     """What the simulated body weighs."""
     help: dict[str, float] = field(default_factory=dict)
-    """Mean residual force (body weights) and moment (N m), the force that neither floor nor muscles explain, and how
-    far the result is from the simulated states (m), because what was fast in the correction was left out."""
+    """Mean residual force (body weights) and moment (N m), and the force that neither floor nor muscles explain. Then
+    how far the result is from the simulated states (m), because fast parts of the correction were left out."""
     over_time: dict[str, list[float]] = field(default_factory=dict)
     """The residual wrench of every frame until the body was given up."""
     contacts: list[dict[str, Any]] = field(default_factory=list)
@@ -79,35 +103,56 @@ class Result:
     motions: list[dict[str, Any]] = field(default_factory=list)
     """Of a file with several motions, what became of each; the figures above are then means over the corrected ones."""
 
+    @property
+    def digests(self) -> set[str]:
+        """Hashes of what this run or an earlier one wrote."""
+        return {self.output_hash, self.video_hash, *self.earlier}
+
     def save(self, path: Path) -> None:
-        write_atomically(path, _json(asdict(self)).encode(errors="backslashreplace"))
+        """Write a record, which holds its own digest."""
+        write_atomically(path, with_seal(_encoded(_json(asdict(self)))))
 
     @classmethod
-    def load(cls, path: Path) -> Result | None:
-        """The result in a file, None where there is none or it is of another version."""
+    def load(cls, path: Path) -> FileResult | None:
+        """The result in a record, None where there is none, it is damaged, or it is of another version."""
         try:
-            return cls(**json.loads(path.read_bytes()))
-        except (FileNotFoundError, ValueError, TypeError):
+            return read_record(path)[0]
+        except DamagedError:
             return None
 
 
+def read_record(path: Path) -> tuple[FileResult, bool]:
+    """The result in a record, and whether its digest holds; records of earlier versions have none.
+
+    DamagedError where it is missing, or not what was written.
+    """
+    try:
+        values, is_sealed = values_and_seal(read_bytes(path), str(path))
+        return read_as(FileResult, values, "it"), is_sealed
+    except FileNotFoundError as error:
+        raise DamagedError(f"{path} is missing") from error
+    except InputError as error:
+        raise DamagedError(f"{path} is not what was written: {error}") from error
+
+
 _OF_EACH = (
-    "text", "verdict", "reason", "frame", "failure", "notes", "odd", "frames", "fps", "before", "after", "moved_m",
-    "help", "supports",
+    "text", "verdict", "stage", "reason", "frame", "failure", "notes", "odd", "frames", "fps", "before", "after",
+    "moved_m", "raised_m", "travel_changed_m", "turn_changed_deg", "help", "supports",
 )  # fmt: skip
-"""What is told of each motion of a file that has several."""
+"""The report of each motion of a file that has several."""
 
 
-def of_all(results: Sequence[Result]) -> Result:
+def of_all(results: Sequence[FileResult]) -> FileResult:
     """The result of a file from those of its motions: means over the frames of the corrected ones."""
     if len(results) == 1:
         return results[0]
     corrected = [result for result in results if result.verdict == "accepted"]
     failed = [(index, result.reason) for index, result in enumerate(results) if result.verdict != "accepted"]
-    blank = Result(results[0].source, results[0].name, results[0].key, "rejected")
+    blank = FileResult(results[0].source, results[0].name, results[0].key, "rejected")
     return replace(
         blank,
         verdict="accepted" if not failed else "partly" if corrected else "rejected",
+        stage=_stage([result.stage for result in corrected]),
         reason="; ".join(f"motion {index}: {reason}" for index, reason in failed),
         notes=tuple(dict.fromkeys(note for result in results for note in result.notes)),
         odd=tuple(dict.fromkeys(code for result in results for code in result.odd)),
@@ -115,41 +160,62 @@ def of_all(results: Sequence[Result]) -> Result:
         fps=results[0].fps,
         before=_mean([result.before for result in corrected], corrected),
         after=_mean([result.after for result in corrected], corrected),
-        moved_because="; ".join(dict.fromkeys(result.moved_because for result in results if result.moved_because)),
+        moved_because=_all_said([result.moved_because for result in results]),
+        left_as_it_came=_all_said([result.left_as_it_came for result in results]),
         moved_m=_mean([{"moved_m": result.moved_m} for result in corrected], corrected).get("moved_m", 0.0),
+        raised_m=_mean([{"raised_m": result.raised_m} for result in corrected], corrected).get("raised_m", 0.0),
         mass_kg=results[0].mass_kg,
         help=_mean([result.help for result in corrected], corrected),
         motions=[{name: getattr(result, name) for name in _OF_EACH} for result in results],
     )
 
 
-def _mean(figures: Sequence[dict[str, float]], results: Sequence[Result]) -> dict[str, float]:
+def _stage(stages: Sequence[str]) -> str:
+    """The last stage that any of some motions comes from."""
+    return Stage.last(Stage(stage) for stage in stages if stage) or ""
+
+
+def _all_said(sentences: Sequence[str]) -> str:
+    """Each sentence once."""
+    return "; ".join(dict.fromkeys(filter(None, sentences)))
+
+
+def _mean(figures: Sequence[dict[str, float]], results: Sequence[FileResult]) -> dict[str, float]:
     """Means of the figures of some results, weighted by their frames."""
     weights = [result.frames for result in results]
-    names = figures[0] if figures else ()
-    return {name: float(np.average([of[name] for of in figures], weights=weights)) for name in names}
+    shared = [name for name in (figures[0] if figures else ()) if all(name in of for of in figures)]
+    return {name: float(np.average([of[name] for of in figures], weights=weights)) for name in shared}
 
 
-def write_report(path: Path, settings: dict[str, object], verdicts: Sequence[str], results: Iterable[Result]) -> None:
-    """All results as JSON, whole or not at all; they are in memory one at a time."""
+def write_report(
+    path: Path, options: dict[str, object], verdicts: Sequence[str], results: Iterable[FileResult]
+) -> None:
+    """All results as JSON with its digest; they are in memory one at a time."""
     counts = {verdict: verdicts.count(verdict) for verdict in ("accepted", "rejected", "failed")}
-    head = _json({"settings": settings, "counts": counts}).removesuffix("\n}\n")
+    seal = hashlib.sha256()
     with text_output(path) as file:
-        file.write(f'{head},\n "motions": [')
-        for count, result in enumerate(results):
-            file.write(f"{',' if count else ''}\n{_json(_readable(result)).rstrip()}")
-        file.write("\n ]\n}\n")
+        for text in _report(options, counts, results):
+            seal.update(_encoded(text))
+            file.write(text)
+        file.write("," + seal_of(seal.hexdigest()).decode())
 
 
-def is_report(path: Path) -> bool:
-    """Whether a file is a report that `write_report` made, by its beginning."""
-    with path.open("rb") as file:
-        return file.read(len(_BEGINNING)) == _BEGINNING
+def _report(options: dict[str, object], counts: dict[str, int], results: Iterable[FileResult]) -> Iterator[str]:
+    """The text of a report, piece by piece, up to its digest."""
+    yield _json({"settings": options, "counts": counts}).removesuffix("\n}\n") + ',\n "motions": ['
+    for count, result in enumerate(results):
+        yield f"{',' if count else ''}\n{_json(to_json(_readable(result))).rstrip()}"
+    yield "\n ]"
 
 
-def _readable(result: Result) -> dict[str, object]:
+def _readable(result: FileResult) -> dict[str, object]:
     """A result without what only the next run needs."""
-    return {name: value for name, value in asdict(result).items() if name not in ("key", "output_hash")}
+    return {name: value for name, value in asdict(result).items() if name not in _OF_NEXT_RUN}
+
+
+def _encoded(text: str) -> bytes:
+    """As `text_output` writes it: names of files need not be text, and are escaped then."""
+    return text.encode(errors="backslashreplace")
 
 
 def _json(value: object) -> str:
@@ -158,26 +224,33 @@ def _json(value: object) -> str:
     return re.sub(r"\[\n[^\[\]{}\"]*\]", lambda numbers: re.sub(r"\s+", " ", numbers[0]), text)
 
 
-def table(results: Sequence[Result]) -> list[str]:
-    """A line per motion: its errors before → after and how far it moved, or why it failed."""
+def table(results: Sequence[FileResult]) -> list[str]:
+    """A line per motion: its errors before → after, how far it moved and rose, or why it failed."""
     width = max(4, *(min(len(result.name), _NAME_WIDTH) for result in results))
-    errors = "".join(f"{error.heading:>16}" for error in ERRORS.values())
-    head = f"{'file':<{width}}  {errors}{MOVED.heading:>10}{'help bw':>9}"
+    head = f"{'file':<{width}}  {''.join(figure.heading.rjust(_width(figure)) for figure in FIGURES)}"
     return [head, *(f"{_short(result.name):<{width}}  {_figures(result)}" for result in results)]
 
 
-def _figures(result: Result) -> str:
+def _figures(result: FileResult) -> str:
     if result.verdict not in ("accepted", "partly"):
         passed = " (passed through)" if result.output else ""
         return f"{result.verdict}{passed}: {result.reason.removeprefix(f'{result.source}: ')}"
-    cells = [_change(result.before[name], result.after[name], error.per_si) for name, error in ERRORS.items()]
-    force = result.help.get("residual_force_bodyweights")
-    cells += [f"{MOVED.per_si * result.moved_m:.1f}".rjust(10), ("–" if force is None else f"{force:.2f}").rjust(9)]
-    return "".join(cells)
+    return "".join(_cell(result, figure).rjust(_width(figure)) for figure in FIGURES)
 
 
-def _change(before: float, after: float, scale: float) -> str:
-    return f"{scale * before:.1f} → {scale * after:.1f}".rjust(16)
+def _width(figure: MotionFigure) -> int:
+    """Of its column, with two spaces before it."""
+    return 2 + len(figure.heading) if figure.of_correction else 16
+
+
+def _cell(result: FileResult, figure: MotionFigure) -> str:
+    """The figure of the correction, or of the motion before and after it; a dash where it was not measured."""
+    of_correction = {"moved_m": result.moved_m, "raised_m": result.raised_m, **result.help}
+    sources = [of_correction] if figure.of_correction else [result.before, result.after]
+    if any(figure.key not in source for source in sources):
+        return "–"
+    sign = "+" if figure.is_signed else ""
+    return " → ".join(f"{figure.unit.of(source[figure.key]):{sign}.{figure.digits}f}" for source in sources)
 
 
 def _short(name: str) -> str:

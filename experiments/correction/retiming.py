@@ -1,20 +1,20 @@
-"""Motion files whose time runs at another pace than gravity's, played at that."""
+"""Motion files whose time runs at another pace than gravity's, played at that, at the frame rate of the file."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
+from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.motion_file import MotionFile
-from selfcorrect.errors import InputError
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.checks.pace import pace
 from selfcorrect.motion.checks.sight import Sight
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.transforms import retime
 
-_STATES_RATE, _FIXED_RATE = (".bvh", ".npz"), (".npy",)
-"""Files that say their frame rate, which changes while frames stay, and files of one rate, whose frames change."""
+_SUFFIXES = (".bvh", ".npz", ".npy")
+"""Files that may get another number of frames."""
 
 
 def retimed(file: MotionFile, path: Path) -> MotionFile:
@@ -26,12 +26,9 @@ def retimed(file: MotionFile, path: Path) -> MotionFile:
     if not any(paces):
         return file
     suffix = path.suffix.lower()
-    if suffix not in (*_STATES_RATE, *_FIXED_RATE):
-        raise InputError(f"{path}: only {', '.join((*_STATES_RATE, *_FIXED_RATE))} files can be retimed, not {suffix}")
-    played = (
-        at_pace(motion, own, keep_frames=suffix in _STATES_RATE)
-        for motion, own in zip(file.motions, paces, strict=True)
-    )
+    if suffix not in _SUFFIXES:
+        raise InputError(f"{path}: only {', '.join(_SUFFIXES)} files can be retimed, not {suffix}")
+    played = (at_pace(motion, own) for motion, own in zip(file.motions, paces, strict=True))
     notes = [f"time ran {own:.2f} times as fast as gravity lets it; retimed" for own in paces if own]
     return replace(file, motions=tuple(played), notes=(*file.notes, *notes))
 
@@ -41,8 +38,6 @@ def pace_off_gravity(motion: Motion) -> float | None:
     return pace(Sight(motion)) if check(motion, ("P1",)) else None
 
 
-def at_pace(motion: Motion, own: float | None, *, keep_frames: bool) -> Motion:
-    """A motion whose time runs `own` times too fast, slowed down: each frame later, or frames between."""
-    if not own:
-        return motion
-    return replace(motion, fps=motion.fps / own) if keep_frames else retime(motion, 1 / own)
+def at_pace(motion: Motion, own: float | None) -> Motion:
+    """A motion whose time runs `own` times too fast, slowed down at its own frame rate."""
+    return retime(motion, 1 / own) if own else motion

@@ -1,6 +1,6 @@
 """Make shards of motions from files, datasets and other shards.
 
-Recordings are read in parts. A part depends on nothing but its recordings, so that parts may be made anywhere, at any
+Recordings are read in parts. A part depends only on its recordings, so that parts may be made anywhere, at any
 time, with the same bytes.
 """
 
@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
-from selfcorrect.bugs import sentence_of
-from selfcorrect.datasets.collections import catalog
+from selfcorrect.core.errors import InputError, UnreachableError
 from selfcorrect.datasets.collections.dataset import Clip
+from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.datasets.load import label_of
 from selfcorrect.datasets.shards.manifest import (
     Manifest,
@@ -28,14 +28,16 @@ from selfcorrect.datasets.shards.manifest import (
 from selfcorrect.datasets.shards.planning import Sizes
 from selfcorrect.datasets.shards.schema import Entry, groups
 from selfcorrect.datasets.shards.writing import put_shards
-from selfcorrect.errors import InputError, UnreachableError
-from selfcorrect.experiments.data.sources import open_source
-from selfcorrect.experiments.jobs import Job, run_jobs
-from selfcorrect.experiments.progress_bars import Progress
-from selfcorrect.experiments.where import Where
+from selfcorrect.experiments.data.sources import dataset_at, open_source
+from selfcorrect.experiments.jobs.progress_bars import Progress
+from selfcorrect.experiments.jobs.run import Job, run_jobs
+from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.motion.motion import check_numbers
-from selfcorrect.storage.ledger import claimed, record, recorded
-from selfcorrect.storage.places import Place, is_address, place
+from selfcorrect.runtime.bugs import sentence_of
+from selfcorrect.storage.files.limits import is_file_name
+from selfcorrect.storage.files.places import Place, is_address, place
+from selfcorrect.storage.files.strict_json import as_json
+from selfcorrect.storage.runs.ledger import all_recorded, claimed, record, recorded
 
 PART_RECORDINGS, PART_BYTES = 1024, 2**28
 """Recordings that one worker reads, at most: so many, in files of so many bytes."""
@@ -47,7 +49,7 @@ class SourceOptions:
 
     dataset: str | None = None
     split: str | None = None
-    allow_pickle: bool = False
+    reading: Reading = field(default_factory=Reading)
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,8 @@ def recordings(source: str, options: SourceOptions) -> list[Recording]:
             for shard in manifest.shards
         ]
     path = Path(source)
-    known = options.dataset or catalog.recognise(path)
-    _, clips = open_source(path, options.dataset, options.split, allow_pickle=options.allow_pickle)
+    known = dataset_at(path, options.dataset, options.reading)
+    _, clips = open_source(path, options.dataset, options.split, options.reading)
     return [_of_clip(clip, None if known else path) for clip in clips]
 
 
@@ -118,7 +120,8 @@ class Sharding:
 
     def told(self) -> dict[str, object]:
         """All that the result depends on beside the sources' content."""
-        return {"task": "shard", "sources": self.sources, "options": asdict(self.options), "sizes": asdict(self.sizes)}
+        told = {"task": "shard", "sources": self.sources, "options": asdict(self.options), "sizes": asdict(self.sizes)}
+        return as_json(told, str)
 
 
 def make_shards(task: Sharding, workers: int) -> tuple[Manifest, list[str]]:
@@ -130,22 +133,32 @@ def make_shards(task: Sharding, workers: int) -> tuple[Manifest, list[str]]:
     parts = _listed(task.sources, task.options)
     names = {f"part-{number:05d}": number for number in range(len(parts))}
     with claimed(out, task.told()):
-        done = recorded(out, list(names))
+        done = recorded(out, list(names), _Part)
         waiting = {name: number for name, number in names.items() if not _is_done(done.get(name), parts[number])}
         jobs = [Job(name, make_part, (task, number), 1) for name, number in waiting.items()]
         if jobs:
             run_jobs(jobs, Where(workers), "shard", unit="part")
-        done = recorded(out, list(names))
-        facts = [ShardFacts(**each) for name in names for each in done[name]["shards"]]
-        unread = [sentence for name in names for sentence in done[name]["unread"]]
+        finished = all_recorded(out, list(names), _Part)
+        facts = [each for part in finished for each in part.shards]
+        unread = [sentence for part in finished for sentence in part.unread]
         if not facts:
             raise InputError(f"no motion could be read; the first problem: {(unread or ['there is none'])[0]}")
         return write_manifest(out, facts), unread
 
 
-def _is_done(told: dict[str, object] | None, part: Sequence[Recording]) -> bool:
+@dataclass(frozen=True)
+class _Part:
+    """The ledger's record of a part."""
+
+    key: str
+    shards: list[ShardFacts]
+    unread: list[str]
+    """A sentence for each recording that could not be read."""
+
+
+def _is_done(told: _Part | None, part: Sequence[Recording]) -> bool:
     """Where something could not be read, a part is made again: the same file may be readable now."""
-    return told is not None and told["key"] == _key(part) and not told["unread"]
+    return told is not None and told.key == _key(part) and not told.unread
 
 
 def _key(part: Sequence[Recording]) -> str:
@@ -158,7 +171,7 @@ def make_part(task: Sharding, number: int, progress: Progress) -> None:
     out, part = place(task.out), _listed(task.sources, task.options)[number]
     unread: list[str] = []
     facts = put_shards(out, number, _entries(part, unread, progress), task.sizes)
-    record(out, f"part-{number:05d}", {"key": _key(part), "shards": list(map(asdict, facts)), "unread": unread})
+    record(out, f"part-{number:05d}", _Part(_key(part), facts, unread))
     progress("generation", 1, 1)
 
 
@@ -167,10 +180,17 @@ def _entries(part: Sequence[Recording], unread: list[str], progress: Progress) -
     for done, recording in enumerate(part):
         progress("read", done, len(part))
         try:
-            entries = list(recording.read())
+            entries = [_named(entry) for entry in recording.read()]
         except UnreachableError:  # later, all may be there
             raise
         except Exception as error:  # whatever is wrong with one recording, the others go on
             unread.append(sentence_of(recording.name, error))
         else:
             yield from entries
+
+
+def _named(entry: Entry) -> Entry:
+    """The entry; InputError where `data convert` could make no file of its name."""
+    if not is_file_name(entry.name):
+        raise InputError(f"{entry.name!r} cannot be the name of a file in a set of shards; rename it")
+    return entry

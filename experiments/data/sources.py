@@ -10,12 +10,13 @@ from typing import TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from selfcorrect.bugs import sentence_of
+from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.collections import catalog
-from selfcorrect.datasets.collections.dataset import Clip, read_all
+from selfcorrect.datasets.collections.dataset import Clip, Dataset, read_all
 from selfcorrect.datasets.files.open import motion_files, open_motion
-from selfcorrect.errors import InputError
+from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.motion.motion import Motion
+from selfcorrect.runtime.bugs import sentence_of
 
 T = TypeVar("T")
 
@@ -24,19 +25,31 @@ def open_source(
     path: Path,
     dataset: str | None = None,
     split: str | None = None,
+    reading: Reading | None = None,
     *,
-    allow_pickle: bool = False,
     limit: int | None = None,
 ) -> tuple[str, list[Clip]]:
     """What a path is, in words, and its recordings, at most `limit` spread over all; see `commands.data.Source`."""
-    known = catalog.dataset(dataset) if dataset else catalog.recognise(path)
-    if known:
-        clips = known.clips(path, split, allow_pickle=allow_pickle)
+    reading = reading or Reading()
+    if known := dataset_at(path, dataset, reading):
+        clips = known.clips(path, split, allow_pickle=reading.allow_pickle)
         return f"{known.title} ({known.holds})", _limited(clips, limit)
-    clips = [Clip(_name(file, path), file, partial(_read_file, file)) for file in motion_files(path)]
+    clips = [Clip(_name(file, path), file, partial(_read_file, file, reading)) for file in motion_files(path)]
     if not clips:
         raise InputError(f"{path}: neither a known dataset nor motion files; see `selfcorrect data list`")
     return "motion files", _limited(clips, limit)
+
+
+def dataset_at(path: Path, name: str | None, reading: Reading) -> Dataset | None:
+    """The dataset of that name, or whose layout a path has; None for plain motion files.
+
+    Datasets say all that reading needs: with a reading that says more, a path is one of plain motion files.
+    """
+    if name and reading.tells_anything:
+        raise SettingError(f"{path}: the dataset {name} gives unit, fps, up and body; leave these options out")
+    if reading.tells_anything:
+        return None
+    return catalog.dataset(name) if name else catalog.recognise(path)
 
 
 def _name(file: Path, folder: Path) -> str:
@@ -68,5 +81,5 @@ def of_each(motions: Iterable[Motion], work: Callable[[Motion], T], complain: Ca
             yield made
 
 
-def _read_file(path: Path) -> list[Motion]:
-    return list(open_motion(path, any_body=True).motions)
+def _read_file(path: Path, reading: Reading) -> list[Motion]:
+    return list(open_motion(path, reading, any_body=True).motions)

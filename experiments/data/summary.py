@@ -10,11 +10,10 @@ import numpy as np
 
 from selfcorrect.datasets.collections.dataset import Clip
 from selfcorrect.experiments.data.sources import of_each, read_clips
-from selfcorrect.experiments.reporting.units import ERRORS
 from selfcorrect.motion.checks.check import check
+from selfcorrect.motion.measures.metrics import ERRORS
 from selfcorrect.motion.measures.physical import physical_errors
-from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.text import captions
+from selfcorrect.motion.motion import Motion, MotionBatch, captions
 
 
 @dataclass
@@ -84,5 +83,5 @@ def measures(motion: Motion) -> dict[str, float]:
     return {
         "seconds": len(motion) / motion.fps,
         "speed m/s": float(path_m) / max(motion.seconds, 1 / motion.fps),
-        **{error.heading: error.per_si * errors[name] for name, error in ERRORS.items()},
+        **{error.heading: error.unit.of(errors[error.key]) for error in ERRORS},
     }

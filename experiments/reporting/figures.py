@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from math import ceil
 from typing import Any, TypeAlias
 
@@ -11,7 +12,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from selfcorrect.experiments.reporting.results import ArmCurves, Quantity
+from selfcorrect.experiments.reporting.results import ArmCurves
+from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.statistics import mean_interval
 
 PALETTE = ("#6b7280", "#dc2626", "#2563eb", "#059669", "#d97706", "#7c3aed", "#0891b2", "#be185d", "#65a30d", "#1f2937")
@@ -21,6 +23,7 @@ Look: TypeAlias = tuple[str, str]  # colour, stroke
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "selfcorrect",
+    "text.parse_math": False,  # names of users may hold a $
     "font.family": "sans-serif",
     "font.size": 9,
     "axes.spines.top": False,
@@ -55,28 +58,28 @@ def look(index: int) -> Look:
 
 def curve_grid(
     columns: Mapping[str, Sequence[ArmCurves]],
-    quantities: Sequence[Quantity],
+    metrics: Sequence[Metric],
     floor: Mapping[str, float],
     palette: Mapping[str, Look],
 ) -> str:
-    """One row of panels per quantity, one column per group of arms; returns SVG text.
+    """One row of panels per metric, one column per group of arms; returns SVG text.
 
     Lines are means over seeds, bands the range of the seeds where there are few lines; the dotted line in black is real
     against real.
     """
     with mpl.rc_context(STYLE):
         width = max(3.6 * len(columns) + 0.6, 7.2)  # a single column is as wide as its legend
-        figure = Figure(figsize=(width, 2.15 * len(quantities)), layout="constrained")
-        axes = figure.subplots(len(quantities), len(columns), squeeze=False, sharex=True)
-        for row, quantity in enumerate(quantities):
+        figure = Figure(figsize=(width, 2.15 * len(metrics)), layout="constrained")
+        axes = figure.subplots(len(metrics), len(columns), squeeze=False, sharex=True)
+        for row, metric in enumerate(metrics):
             for column, (group, arms) in enumerate(columns.items()):
                 panel = axes[row, column]
-                _draw_panel(panel, arms, quantity, floor.get(quantity.key), palette)
+                _draw_panel(panel, arms, metric, floor.get(metric.key), palette)
                 if row == 0:
                     panel.set_title(group)
                 if column == 0:
-                    panel.set_ylabel(quantity.title)
-                if row == len(quantities) - 1:
+                    panel.set_ylabel(metric.title)
+                if row == len(metrics) - 1:
                     panel.set_xlabel("generation")
         handles = {
             label: handle
@@ -89,12 +92,12 @@ def curve_grid(
 
 
 def _draw_panel(
-    panel, arms: Sequence[ArmCurves], quantity: Quantity, floor: float | None, palette: Mapping[str, Look]
+    panel, arms: Sequence[ArmCurves], metric: Metric, floor: float | None, palette: Mapping[str, Look]
 ) -> None:
     for arm in arms:
-        if quantity.key not in arm.values:
+        if metric.key not in arm.values:
             continue
-        values = arm.values[quantity.key]
+        values = arm.values[metric.key]
         generations = np.arange(values.shape[1])
         colour, stroke = palette[arm.title]
         if len(palette) <= len(PALETTE):  # more bands than that hide each other
@@ -102,47 +105,131 @@ def _draw_panel(
             panel.fill_between(generations, low, high, color=colour, alpha=0.15, linewidth=0)
         panel.plot(generations, values.mean(axis=0), stroke, color=colour, label=arm.title, linewidth=1.6)
     if floor is not None:
-        panel.axhline(floor, color="#111827", linestyle=":", linewidth=1, label="real against real")
+        panel.axhline(floor, color="#111827", linestyle=":", linewidth=1, label=REAL_LABEL)
     panel.xaxis.get_major_locator().set_params(integer=True)
 
 
-def end_points(
-    lines: Mapping[str, Mapping[str, ArmCurves]],
-    baseline: ArmCurves,
-    quantities: Sequence[Quantity],
+@dataclass(frozen=True)
+class ShareLine:
+    """What an arm is at the last generation, by the share of synthetic samples that it trains on."""
+
+    title: str
+    points: Mapping[float, ArmCurves]
+    """Synthetic share, 0 to 1 → curves."""
+    judged: bool
+    """Whether it is what the experiment asks about: a strong line with a band. Others are thin."""
+
+
+def share_grid(
+    columns: Mapping[str, Sequence[ShareLine]],
+    metrics: Sequence[Metric],
     floor: Mapping[str, float],
     palette: Mapping[str, Look],
     ends: Mapping[str, float],
 ) -> str:
-    """What is left at the last generation, a panel per quantity; returns SVG text.
+    """The last generation by the synthetic share of the training set, from 0 to 100 %; returns SVG text.
 
-    lines: name of a line → place on the horizontal axis, in order → curves. Whiskers are 95 % intervals over seeds, the
-    dashed line is the mean of `baseline`, the dotted one real against real. ends: words → where on the axis something
-    ends, counted in places.
+    One row of panels per metric with a common vertical axis, one column per denoiser. Bands are 95 % intervals over
+    seeds, the dotted black line is real against real. Below each share stands λ, the number of synthetic samples per
+    real one. ends: words → share where something ends.
     """
-    places = list(dict.fromkeys(place for line in lines.values() for place in line))
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH_IN, 2.6 * ceil(len(quantities) / 2)), layout="constrained")
-        panels = figure.subplots(ceil(len(quantities) / 2), 2, squeeze=False, sharex=True).flat
-        for panel, quantity in zip(panels, quantities, strict=False):
-            panel.axhline(baseline.last(quantity.key).mean(), color="#6b7280", linestyle="--", label=baseline.title)
-            if quantity.key in floor:
-                panel.axhline(floor[quantity.key], color="#111827", linestyle=":", label="real against real")
-            for shift, (title, line) in enumerate(lines.items()):
-                told = [mean_interval(curves.last(quantity.key)) for curves in line.values()]
-                middle = np.array([each.estimate for each in told])
-                reach = np.array([each.high - each.low for each in told]) / 2
-                at = np.array([places.index(place) for place in line]) + 0.06 * (shift - (len(lines) - 1) / 2)
-                panel.errorbar(
-                    at, middle, reach, color=palette[title][0], marker="o", markersize=3, capsize=2, label=title
-                )
-            for (words, end), style in zip(ends.items(), ("-.", (0, (1, 4))), strict=False):
-                panel.axvline(end, color="#9ca3af", linestyle=style, linewidth=1, label=words)
-            panel.set(title=quantity.title, xticks=range(len(places)), xticklabels=places)
-        named = dict(zip(*reversed(next(iter(figure.axes)).get_legend_handles_labels()), strict=True))
-        ncols = _legend_columns(named, len(named), WIDTH_IN)
-        figure.legend(named.values(), named.keys(), loc="outside upper left", ncols=ncols, frameon=False)
+        figure, axes = _panels(len(metrics), len(columns), 2.5)
+        for row, metric in enumerate(metrics):
+            for column, (title, lines) in enumerate(columns.items()):
+                panel = axes[row, column]
+                for line in sorted(lines, key=lambda line: line.judged):
+                    _draw_line(panel, line, metric, palette)
+                if metric.key in floor:
+                    panel.axhline(floor[metric.key], color="#111827", linestyle=":", linewidth=1, label=REAL_LABEL)
+                for (words, share), style in zip(ends.items(), ("--", "-."), strict=False):
+                    panel.axvline(share, color="#9ca3af", linestyle=style, linewidth=1, label=words)
+                panel.set_ylim(*_visible(metric, panel.get_ylim()))
+                _name(panel, metric.title, title, row, column, len(columns))
+        shares = sorted({share for lines in columns.values() for line in lines for share in line.points})
+        for panel in axes.flat:
+            panel.set(xlim=(-0.02, 1.02))
+            panel.set_xticks(shares, [_share_label(share) for share in shares], fontsize=7.5)
+        for panel in axes[-2:].flat if len(columns) == 1 else axes[-1]:
+            panel.set_xlabel("synthetic share of the training set; below it λ")
+        _add_legend(figure, axes)
         return as_svg(figure)
+
+
+def _panels(rows: int, columns: int, height_in: float) -> tuple[Figure, np.ndarray]:
+    """A figure with panels by row and column, each row with a common vertical axis; a single column as two of them."""
+    if columns > 1:
+        figure = Figure(figsize=(WIDTH_IN, height_in * rows + 0.6), layout="constrained")
+        return figure, figure.subplots(rows, columns, squeeze=False, sharex=True, sharey="row")
+    figure = Figure(figsize=(WIDTH_IN, height_in * ceil(rows / 2) + 0.6), layout="constrained")
+    panels = figure.subplots(ceil(rows / 2), 2, squeeze=False, sharex=True).flatten()
+    for panel in panels[rows:]:
+        panel.remove()
+    return figure, panels[:rows, None]
+
+
+def _name(panel: Any, metric: str, column: str, row: int, place: int, columns: int) -> None:
+    """Say what a panel of `_panels` shows."""
+    if columns == 1:
+        panel.set_title(metric)
+    else:
+        panel.set(title=column if row == 0 else "", ylabel="" if place else metric)
+
+
+def _add_legend(figure: Figure, axes: np.ndarray) -> None:
+    handles = {
+        label: handle for panel in axes.flat for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
+    ncols = _legend_columns(handles, len(handles), WIDTH_IN)
+    figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=ncols, frameon=False)
+
+
+def short_curves(
+    columns: Mapping[str, Sequence[ArmCurves]],
+    metrics: Sequence[Metric],
+    floor: Mapping[str, float],
+    palette: Mapping[str, Look],
+) -> str:
+    """Few metrics over generations, drawn as `curve_grid` does and as wide as a page; returns SVG text."""
+    with mpl.rc_context(STYLE):
+        figure, axes = _panels(len(metrics), len(columns), 2.6)
+        for row, metric in enumerate(metrics):
+            for column, (title, arms) in enumerate(columns.items()):
+                panel = axes[row, column]
+                _draw_panel(panel, arms, metric, floor.get(metric.key), palette)
+                _name(panel, metric.title, title, row, column, len(columns))
+        for panel in axes.flat if len(columns) == 1 else axes[-1]:
+            panel.set_xlabel("generation")
+        _add_legend(figure, axes)
+        return as_svg(figure)
+
+
+REAL_LABEL = "real against real"
+
+
+def _draw_line(panel: Any, line: ShareLine, metric: Metric, palette: Mapping[str, Look]) -> None:
+    shares = sorted(share for share, curves in line.points.items() if metric.key in curves.values)
+    told = [mean_interval(line.points[share].last(metric.key), bounds=metric.bounds) for share in shares]
+    colour, stroke = palette[line.title]
+    width, size, alpha = (1.9, 4, 1.0) if line.judged else (0.9, 2, 0.6)
+    means = [one.estimate for one in told]
+    panel.plot(
+        shares, means, stroke, color=colour, linewidth=width, marker="o", markersize=size, alpha=alpha, label=line.title
+    )
+    if line.judged:
+        low, high = [one.low for one in told], [one.high for one in told]
+        panel.fill_between(shares, low, high, color=colour, alpha=0.15, linewidth=0)
+
+
+def _visible(metric: Metric, limits: tuple[float, float]) -> tuple[float, float]:
+    """Limits of an axis, not beyond what the metric can be."""
+    low, high = limits
+    return max(low, metric.bounds[0]), min(high, metric.bounds[1])
+
+
+def _share_label(share: float) -> str:
+    ratio = "∞" if share >= 1 else f"{share / (1 - share):.3g}"
+    return f"{share:.0%}\n{ratio}"
 
 
 def _legend_columns(labels: Iterable[str], most: int, width_in: float) -> int:

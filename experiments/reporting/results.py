@@ -7,20 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from selfcorrect.errors import RunFolderError
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """A measured quantity: its key in the metrics, a title, and which way is good."""
-
-    key: str
-    title: str
-    axis: str
-    """Either "realism" or "diversity", the two sides that are always judged together."""
-    better: str
-    """Which way is good: "lower", "higher", or "real" where the value of real data is the aim."""
-    digits: int = 2
+from selfcorrect.core.errors import RunFolderError
 
 
 @dataclass(frozen=True)
@@ -31,7 +18,7 @@ class ArmCurves:
     group: str
     title: str
     values: Mapping[str, np.ndarray]
-    """Quantity → (S, G + 1), NaN where it was not measured."""
+    """Key of a metric → (S, G + 1), NaN where it was not measured."""
 
     def last(self, key: str) -> np.ndarray:
         """(S,) values at the last generation."""

@@ -6,9 +6,12 @@ that tables and figures are made from.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,11 +19,16 @@ from typing import Any
 
 import numpy as np
 
-from selfcorrect.errors import InputError
+from selfcorrect.core.errors import InputError
 from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.storage.files import write_atomically
+from selfcorrect.storage.files.digests import values_and_seal, with_seal
+from selfcorrect.storage.files.limits import read_bytes
+from selfcorrect.storage.files.strict_json import read_as
+from selfcorrect.storage.files.writing import write_atomically
 
 FORMAT = 1
+SUMMARY = "summary.json"
+"""Its name in a run folder."""
 _DIGITS = 5
 
 
@@ -41,19 +49,58 @@ class Summary:
 
     @property
     def seeds(self) -> int:
-        return int(self.settings["seeds"])
+        return self._count("seeds")
 
     @property
     def first_seed(self) -> int:
-        return int(self.settings["first_seed"])
+        return self._count("first_seed")
 
     @property
     def generations(self) -> int:
-        return int(self.settings["generations"])
+        return self._count("generations")
+
+    def rows(self) -> Iterator[dict[str, float | int | str]]:
+        """A row for each group of arms (denoiser or task), arm, seed and generation, with all quantities."""
+        for group, arms in self.arms.items():
+            for curves in arms:
+                for (seed, generation), _ in np.ndenumerate(next(iter(curves.values.values()))):
+                    who = {"group": group, "arm": curves.title, "seed": self.first_seed + seed}
+                    told = {name: float(table[seed, generation]) for name, table in curves.values.items()}
+                    yield {**who, "generation": generation, **told}
+
+    def to_frame(self) -> Any:
+        """The rows as a pandas DataFrame, or as a pyarrow Table where pandas is not installed."""
+        rows = list(self.rows())
+        columns = {name: [row.get(name, math.nan) for row in rows] for name in _columns(rows)}
+        try:
+            import pandas
+        except ImportError:
+            import pyarrow
+
+            return pyarrow.table(columns)
+        return pandas.DataFrame(columns)
+
+    def to_csv(self) -> str:
+        """The rows as CSV; nothing stands for what was not measured."""
+        rows, text = list(self.rows()), io.StringIO()
+        writer = csv.DictWriter(text, _columns(rows), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: "" if value != value else value for name, value in row.items()} for row in rows)
+        return text.getvalue()
+
+    def _count(self, name: str) -> int:
+        value = self.settings.get(name)
+        if type(value) is not int:
+            raise InputError(f"a summary's settings should give {name} as a whole number, got {value!r}")
+        return value
+
+
+def _columns(rows: Sequence[Mapping[str, object]]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row))
 
 
 def write_summary(path: Path, summary: Summary) -> None:
-    """Write a summary as JSON, numbers to five digits, NaN as null."""
+    """Write a summary as JSON with its digest, numbers to five digits, NaN as null."""
     arms = {name: [_told(curves) for curves in group] for name, group in summary.arms.items()}
     content = {
         "format": FORMAT,
@@ -63,28 +110,54 @@ def write_summary(path: Path, summary: Summary) -> None:
         "floors": {title: _rounded(scores) for title, scores in summary.floors.items()},
         "arms": arms,
     }
-    write_atomically(path, json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n")
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    write_atomically(path, with_seal(text.encode()))
 
 
-def read_summary(path: Path) -> Summary:
-    """What `write_summary` wrote; InputError where a file is anything else."""
+def read_summary(path: str | Path) -> Summary:
+    """What a finished experiment measured, from its run folder or its summary.json.
+
+    InputError where a file is anything else, or changed since.
+    """
+    path = Path(path) / SUMMARY if Path(path).is_dir() else Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT:
-            raise InputError(f"{path}: expected a summary of format {FORMAT}, got {content['format']}")
-        arms = {name: tuple(_curves(one) for one in group) for name, group in content["arms"].items()}
-        floors = {title: _arrays(scores) for title, scores in content["floors"].items()}
-        return Summary(content["command"], content["made"], content["settings"], arms, floors)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise (
-            error if isinstance(error, InputError) else InputError(f"{path}: is no summary of a run: {error}")
-        ) from error
+        content, _ = values_and_seal(read_bytes(path), str(path))
+        if content.get("format", FORMAT) != FORMAT:
+            raise InputError(f"expected format {FORMAT}, got {content['format']}")
+        stored = read_as(_Stored, content, "it")
+        arms = {name: tuple(_curves(one) for one in group) for name, group in stored.arms.items()}
+        floors = {title: _arrays(scores) for title, scores in stored.floors.items()}
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: is no summary of a run: {error}") from error
+    return Summary(stored.command, stored.made, stored.settings, arms, floors)
+
+
+@dataclass(frozen=True)
+class _StoredCurves:
+    """Those of an arm as JSON."""
+
+    name: str
+    group: str
+    title: str
+    values: dict[str, list[Any]]
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A summary as JSON."""
+
+    format: int
+    command: str
+    made: dict[str, Any]
+    settings: dict[str, Any]
+    floors: dict[str, dict[str, list[Any]]]
+    arms: dict[str, list[_StoredCurves]]
 
 
 def joined(summaries: Sequence[Summary]) -> Summary:
     """The summary of all seeds of runs that differ in nothing else, such as one run on each of several machines.
 
-    Dates are of the last, hours those of all, the rest is told as of the first; InputError where settings or what was
+    Dates are of the last, hours those of all, the rest is as in the first. InputError where settings or what was
     measured differ, or seeds do not follow each other.
     """
     runs = sorted(summaries, key=lambda summary: summary.first_seed)
@@ -124,10 +197,14 @@ def _stacked(values: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray
 
 
 def machine() -> dict[str, object]:
-    """The machine in words that say nothing of whose it is."""
+    """The machine in words that do not say whose it is."""
     model = ""
     if (told := Path("/proc/cpuinfo")).is_file():
-        names = [line.partition(":")[2].strip() for line in told.read_text().splitlines() if "model name" in line]
+        names = [
+            line.partition(":")[2].strip()
+            for line in told.read_text(encoding="utf-8", errors="replace").splitlines()
+            if "model name" in line
+        ]
         model = names[0] if names else ""
     return {"processor": model or "not known", "cores": os.cpu_count()}
 
@@ -136,8 +213,8 @@ def _told(curves: ArmCurves) -> dict[str, Any]:
     return {"name": curves.name, "group": curves.group, "title": curves.title, "values": _rounded(curves.values)}
 
 
-def _curves(told: Mapping[str, Any]) -> ArmCurves:
-    return ArmCurves(told["name"], told["group"], told["title"], _arrays(told["values"]))
+def _curves(stored: _StoredCurves) -> ArmCurves:
+    return ArmCurves(stored.name, stored.group, stored.title, _arrays(stored.values))
 
 
 def _rounded(values: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import jinja2
+
+from selfcorrect.motion.pictures.player import SCENE_MARK
+from selfcorrect.motion.pictures.player import TEMPLATE as PLAYER
 
 TEMPLATE = Path(__file__).with_name("report.html")
 
@@ -50,36 +52,79 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Video:
-    """A film (MP4) and the words below it."""
+class Clip:
+    """Motions that the player shows, as `player.scene_of` gives them, and the words to choose them by."""
 
     caption: str
-    path: Path
+    scene: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    """An estimate with its interval, in words and as places from 0 to 1 on an axis."""
+
+    label: str
+    value: str
+    interval: str
+    low: float
+    middle: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Card:
+    """One of the few things that an experiment is about: a metric in words, and bars by title."""
+
+    heading: str
+    text: str
+    groups: Mapping[str, Sequence[Bar]]
+    real: float | None = None
+    """Where on the axis real data are."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as SVG text, and the words below it."""
+
+    svg: str
+    caption: str
 
 
 @dataclass(frozen=True)
 class Page:
-    """The contents of a report; `curves` is SVG text, everything else plain text."""
+    """The contents of a report: SVG text in pictures and curves, everything else plain text."""
 
     title: str
     subtitle: str
-    verdict: Sequence[str]
-    warnings: Sequence[str]
-    curves: str
-    sections: Sequence[Section]
-    media: Mapping[str, Sequence[Video]]
-    facts: Mapping[str, str]
-    notes: Sequence[str]
+    answer: str
+    picture: Picture | None = None
+    cards: Sequence[Card] = ()
+    details: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    curves: str = ""
+    sections: Sequence[Section] = ()
+    clips: Mapping[str, Sequence[Clip]] = field(default_factory=dict)
+    """What one player shows, one after another, by heading."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    refresh_s: int | None = None
+    """Seconds after which a browser loads a page again that is not final."""
 
 
 def render_page(page: Page) -> str:
-    """The page as HTML text, videos included."""
+    """The page as HTML text, motions and their player included."""
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters["data_url"] = _data_url
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(page=page)
+    environment.filters["percent"] = _percent
+    scenes = [clip.scene for clips in page.clips.values() for clip in clips]
+    player = {
+        "page": PLAYER.read_text(encoding="utf-8").replace("{{ title }}", "Motions"),
+        "mark": SCENE_MARK,
+        "scenes": scenes,
+    }
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(page=page, player=player)
 
 
-def _data_url(path: Path) -> str:
-    return "data:video/mp4;base64," + base64.b64encode(path.read_bytes()).decode()
+def _percent(share: float) -> str:
+    return f"{100 * min(max(share, 0), 1):.2f}%"

@@ -12,11 +12,11 @@ import jinja2
 
 from selfcorrect.experiments.toy.drawing import draw
 from selfcorrect.experiments.toy.result import Result
-from selfcorrect.statistics import Finding
-from selfcorrect.storage.files import write_atomically
+from selfcorrect.statistics import CollapseFinding
+from selfcorrect.storage.files.strict_json import to_json
+from selfcorrect.storage.files.written import Written
 
 PAGE, RESULTS = "gallery.html", "results.json"
-TITLE = "<title>Self-consuming loops at toy scale</title>"
 TEMPLATE = Path(__file__).with_name("gallery.html")
 IN_RESULTS = ("name", "source", "settings", "seconds", "reading", "checks")
 
@@ -33,14 +33,8 @@ class Exhibit:
     seconds: float
 
 
-def is_gallery(path: Path) -> bool:
-    """Whether a file is a page that `write_gallery` made, by its title."""
-    with path.open("rb") as file:
-        return TITLE.encode() in file.read(1000)
-
-
 def section_of(exhibit: Exhibit) -> dict[str, Any]:
-    """What the page tells of an exhibit, as JSON values, its figures as SVG."""
+    """What the page shows of an exhibit, as JSON values, its figures as SVG."""
     result = exhibit.result
     return {
         "name": exhibit.name,
@@ -57,19 +51,26 @@ def section_of(exhibit: Exhibit) -> dict[str, Any]:
     }
 
 
-def _row(finding: Finding) -> dict[str, str]:
+def _row(finding: CollapseFinding) -> dict[str, str]:
     measure = "" if finding.measure is None else str(finding.measure)
     return {"definition": finding.definition, "status": finding.status, "rule": finding.rule, "measure": measure}
 
 
 def write_gallery(sections: Sequence[Mapping[str, Any]], folder: Path) -> Path:
     """Write gallery.html and results.json of `section_of` exhibits into the folder; returns the page's path."""
-    page = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(TEMPLATE.read_text())
+    page = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
+        TEMPLATE.read_text(encoding="utf-8")
+    )
     path = folder / PAGE
     failed = [(section["name"], check) for section in sections for check in section["checks"] if not_reproduced(check)]
-    write_atomically(path, page.render(sections=sections, not_reproduced=failed))
     results = [{name: section[name] for name in IN_RESULTS} for section in sections]
-    write_atomically(folder / RESULTS, json.dumps(results, indent=1) + "\n")
+    texts = {
+        path: page.render(sections=sections, not_reproduced=failed),
+        folder / RESULTS: json.dumps(to_json(results), indent=1, allow_nan=False) + "\n",
+    }
+    for file, text in texts.items():
+        with Written(folder).replacing(file) as temporary:
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     return path
 
 

@@ -8,17 +8,20 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from selfcorrect.errors import DamagedError
-from selfcorrect.experiments.jobs import Job, require_runner, run_jobs
-from selfcorrect.experiments.progress_bars import Progress
+from selfcorrect.core.errors import DamagedError
+from selfcorrect.experiments.jobs.progress_bars import Progress
+from selfcorrect.experiments.jobs.run import Job, require_runner, run_jobs
+from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.experiments.targets import check_output
-from selfcorrect.experiments.toy.gallery import PAGE, RESULTS, Exhibit, is_gallery, section_of, write_gallery
+from selfcorrect.experiments.toy.gallery import PAGE, RESULTS, Exhibit, section_of, write_gallery
 from selfcorrect.experiments.toy.table import TOYS
-from selfcorrect.experiments.where import Where
-from selfcorrect.storage.digests import sealed, unsealed
-from selfcorrect.storage.files import write_atomically
-from selfcorrect.storage.run_folder import FolderLock, environment, explain_write_error
+from selfcorrect.storage.files.digests import sealed, unsealed
+from selfcorrect.storage.files.locks import FolderLock
+from selfcorrect.storage.files.writing import write_atomically
+from selfcorrect.storage.files.written import Written
+from selfcorrect.storage.runs.run_folder import environment, explain_write_error
 
+OTHERWISE = "it is not what this command wrote; move it away, or choose another folder with --out"
 Section = dict[str, Any]
 
 
@@ -27,7 +30,7 @@ def run_loops(names: Sequence[str], out: Path, where: Where, *, quick: bool = Fa
 
     For the options see `settings_of`.
     """
-    _check_folder(out)
+    _check_folder(names, out)
     require_runner(where)
     with explain_write_error(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -54,11 +57,16 @@ def run_loop(name: str, settings: Any, out: Path, progress: Progress) -> None:
 
 def finished_section(name: str, settings: Any, out: Path) -> Section | None:
     """What an earlier run with the same settings in the same environment showed, None if there is none."""
+    section = _section_in(_file(name, out))
+    return section if section and section.get("made_of") == _made_of(settings) else None
+
+
+def _section_in(path: Path) -> Section | None:
+    """What a file says that `run_loop` wrote, None where there is none or another."""
     try:
-        section = unsealed(_file(name, out))
-    except DamagedError:  # or not there: the loop is run again
+        return unsealed(path)
+    except DamagedError:
         return None
-    return section if section.get("made_of") == _made_of(settings) else None
 
 
 def _file(name: str, out: Path) -> Path:
@@ -73,12 +81,12 @@ def _made_of(settings: Any) -> Mapping[str, Any]:
     return {"settings": repr(settings), "files": states, **environment()}
 
 
-def _check_folder(out: Path) -> None:
-    """Refuse a folder whose files of these names are not of an earlier gallery, before hours go by."""
-    page = out / PAGE
-    ours = page.is_file() and is_gallery(page)
-    for path in (page, out / RESULTS):
-        check_output(path, ours, otherwise="it is no gallery of this command; choose another folder with --out")
+def _check_folder(names: Sequence[str], out: Path) -> None:
+    """Refuse a folder whose files of these names are not what an earlier run wrote, before hours go by."""
+    for path in (out / PAGE, out / RESULTS):
+        check_output(path, Written(out).owns(path), otherwise=OTHERWISE)
+    for path in (_file(name, out) for name in names):
+        check_output(path, path.is_file() and _section_in(path) is not None, otherwise=OTHERWISE)
 
 
 def settings_of(name: str, *, quick: bool = False, **options: object) -> Any:

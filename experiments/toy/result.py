@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from selfcorrect.statistics import Finding, Interval
+from selfcorrect.statistics import CollapseFinding, Interval
 
 Outcome = Literal["holds", "fails", "undecided"]
 
@@ -90,7 +90,7 @@ class Result:
     reading: str
     checks: Sequence[Check]
     figures: Sequence[Panel | Map | Pictures | Scatter] = ()
-    profiles: Mapping[str, Sequence[Finding]] = field(default_factory=dict)
+    profiles: Mapping[str, Sequence[CollapseFinding]] = field(default_factory=dict)
     notes: Sequence[str] = ()
     warnings: Sequence[str] = ()
 

@@ -8,10 +8,10 @@ from typing import TypeAlias
 import numpy as np
 from tqdm import tqdm
 
-from selfcorrect.loop import Plan, Task, run_loop, train_first_generation
-from selfcorrect.randomness import Stream, streams
-from selfcorrect.storage.memory import MemoryStore
-from selfcorrect.storage.protocol import Generation
+from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.loop.run import Plan, Task, run_loop, train_first_generation
+from selfcorrect.storage.runs.memory import MemoryStore
+from selfcorrect.storage.runs.protocol import Generation
 
 Curves: TypeAlias = dict[str, dict[str, np.ndarray]]  # arm → quantity → (S, T + 1), generation 0 first
 Arms: TypeAlias = Mapping[str, "Plan | tuple[Task, Plan]"]  # plans, some with a task of their own

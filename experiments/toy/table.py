@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from selfcorrect.errors import SettingError
-from selfcorrect.registry import Registry, Row
+from selfcorrect.core.errors import SettingError
+from selfcorrect.core.registry import Registry, Row
 
 
 @dataclass(frozen=True)
@@ -20,40 +20,51 @@ class ToyRow(Row):
     """The papers it is taken from."""
 
 
-def _toy(name: str, title: str, source: str) -> ToyRow:
-    return ToyRow(name, f"selfcorrect.experiments.toy.{name.replace('-', '_')}", title, source=source)
+def _toy(group: str, name: str, title: str, source: str) -> ToyRow:
+    return ToyRow(name, f"selfcorrect.experiments.toy.{group}.{name.replace('-', '_')}", title, source=source)
 
 
 TOYS = Registry(
     "toy loop",
     [
-        _toy("gaussian-correct", "A Gaussian, corrected towards the truth", "Gillman et al. 2024"),
+        _toy("gaussian", "gaussian-correct", "A Gaussian, corrected towards the truth", "Gillman et al. 2024"),
         _toy(
+            "gaussian",
             "gaussian-collapse",
             "A Gaussian under each data policy",
             "Shumailov et al. 2024; Alemohammad et al. 2024; Bertrand et al. 2024; Gerstgrasser et al. 2024",
         ),
-        _toy("stability", "Where augmented loops are stable", "Bertrand et al. 2024; Gillman et al. 2024"),
-        _toy("linear", "Linear regression on its own labels", "Gerstgrasser et al. 2024"),
-        _toy("weighting", "The weight of fresh real data", "He, Xu and Cheng 2025"),
-        _toy("biased-corrector", "Verifiers that are wrong or blind", "Yi et al. 2026; Qiao et al. 2026"),
-        _toy("curation", "Human curation", "Ferbach et al. 2024"),
-        _toy("mad", "Cherry-picked samples", "Alemohammad et al. 2024"),
-        _toy("mixture", "A mixture of Gaussians", "Shumailov et al. 2024"),
-        _toy("provenance", "A detector of synthetic samples", "provenance filtering, after Alemohammad et al. 2024"),
+        _toy("gaussian", "stability", "Where augmented loops are stable", "Bertrand et al. 2024; Gillman et al. 2024"),
+        _toy("gaussian", "linear", "Linear regression on its own labels", "Gerstgrasser et al. 2024"),
+        _toy("gaussian", "weighting", "The weight of fresh real data", "He, Xu and Cheng 2025"),
+        _toy("gaussian", "biased-corrector", "Verifiers that are wrong or blind", "Yi et al. 2026; Qiao et al. 2026"),
+        _toy("text", "curation", "Human curation", "Ferbach et al. 2024"),
+        _toy("gaussian", "mad", "Cherry-picked samples", "Alemohammad et al. 2024"),
+        _toy("networks", "mixture", "A mixture of Gaussians", "Shumailov et al. 2024"),
         _toy(
+            "gaussian",
+            "provenance",
+            "A detector of synthetic samples",
+            "provenance filtering, after Alemohammad et al. 2024",
+        ),
+        _toy(
+            "networks",
             "shapes",
             "Four kinds of models on planar data",
             "Shumailov et al. 2024; Bertrand et al. 2024; Gerstgrasser et al. 2024; Alemohammad et al. 2024",
         ),
-        _toy("fairness", "Who pays for the shift", "Wyllie et al. 2024"),
-        _toy("language", "Words and text", "Seddik et al. 2024; Shumailov et al. 2024; Gerstgrasser et al. 2024"),
-        _toy("digits", "Digits, corrected by k-means", "Gillman et al. 2024"),
-        _toy("lineages", "Why modes are lost", "after Wright 1931 and Fisher 1930; Alemohammad et al. 2025"),
-        _toy("defences", "Defences against the loss of modes", "the sources in the table of defences"),
-        _toy("mechanisms", "Where drift and bias matter", "this project"),
-        _toy("text-mechanisms", "Drift and bias on text", "this project"),
-        _toy("crossfeed", "Models that feed each other", "after Alemohammad et al. 2024"),
+        _toy("networks", "fairness", "Who pays for the shift", "Wyllie et al. 2024"),
+        _toy(
+            "text", "language", "Words and text", "Seddik et al. 2024; Shumailov et al. 2024; Gerstgrasser et al. 2024"
+        ),
+        _toy("networks", "digits", "Digits, corrected by k-means", "Gillman et al. 2024"),
+        _toy(
+            "networks", "lineages", "Why modes are lost", "after Wright 1931 and Fisher 1930; Alemohammad et al. 2025"
+        ),
+        _toy("networks", "defences", "Defences against the loss of modes", "the sources in the table of defences"),
+        _toy("networks", "mechanisms", "Where drift and bias matter", "this project"),
+        _toy("text", "text-mechanisms", "Drift and bias on text", "this project"),
+        _toy("gaussian", "crossfeed", "Models that feed each other", "after Alemohammad et al. 2024"),
     ],
     row_type=ToyRow,
     also="all",

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from selfcorrect.errors import InputError
+from selfcorrect.core.errors import InputError
 
 
 def neighbour_metrics(reference: np.ndarray, candidate: np.ndarray, neighbours: int = 5) -> dict[str, float]:
     """Precision, recall, density and coverage of candidates (M, D) against references (N, D).
 
     A ball around each sample reaches to its k-th nearest neighbour within its own set, itself not counted.
-    precision: share of candidates in some reference ball; recall: share of references in some candidate ball
-    (Kynkäänniemi et al. 2019); density: mean number of reference balls around a candidate, over k;
-    coverage: share of reference balls that hold a candidate (Naeem et al. 2020).
-    Recall and coverage depend on M and N: compare only at equal numbers.
+    Precision is the share of candidates in some reference ball. Recall is the share of references in some candidate
+    ball (Kynkäänniemi et al. 2019). Density is the mean number of reference balls around a candidate, over k. Coverage
+    is the share of reference balls that hold a candidate (Naeem et al. 2020). Recall and coverage depend on M and N:
+    compare only at equal numbers.
     """
     for name, samples in (("reference", reference), ("candidate", candidate)):
         if len(samples) <= neighbours:

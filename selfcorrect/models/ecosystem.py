@@ -8,10 +8,10 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from selfcorrect.errors import SettingError
+from selfcorrect.core.errors import SettingError
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
 from selfcorrect.models.protocol import GenerativeModel
-from selfcorrect.randomness import Stream
-from selfcorrect.samples import Samples
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Ecosystem:
 
     @classmethod
     def of(cls, model: GenerativeModel, members: int) -> Self:
-        """As many copies of a model, told apart by what they will be trained on."""
+        """As many copies of a model, which will differ in what they are trained on."""
         if members < 1:
             raise SettingError(f"an ecosystem needs at least 1 member, got {members}")
         return cls((model,) * members)

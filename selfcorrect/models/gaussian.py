@@ -8,9 +8,9 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from selfcorrect.errors import SettingError
-from selfcorrect.randomness import Stream
-from selfcorrect.samples import Samples
+from selfcorrect.core.errors import SettingError
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from typing import Generic, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from selfcorrect.errors import InputError
-from selfcorrect.models.training import batches, descend, layer_randomness
-from selfcorrect.randomness import Stream
-from selfcorrect.samples import Samples
+from selfcorrect.core.errors import InputError
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
+from selfcorrect.models.training import Batch, batches, descend, layer_randomness
 
 _CPU = torch.device("cpu")
 
@@ -38,8 +38,8 @@ class NetworkModel(ABC, Generic[Network]):
         """A freshly initialised network."""
 
     @abstractmethod
-    def loss(self, network: Network, values: Tensor, generator: torch.Generator) -> Tensor:
-        """The scalar to minimise on a batch of float32 values (B, *event)."""
+    def loss(self, network: Network, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """The scalar to minimise on a batch of float32 values (B, *event) with labels (B,) int64."""
 
     @abstractmethod
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
@@ -53,11 +53,11 @@ class NetworkModel(ABC, Generic[Network]):
             self.train(network.train(), batches(samples, self.batch_size, steps, generator), generator)
         return replace(self, network=network.eval())
 
-    def train(self, network: Network, values: Iterator[Tensor], generator: torch.Generator) -> None:
+    def train(self, network: Network, drawn: Iterator[Batch], generator: torch.Generator) -> None:
         """Minimise the loss on each batch in turn, in place."""
         optimiser = torch.optim.Adam(network.parameters(), lr=self.learning_rate)
-        for step, batch in enumerate(values):
-            descend(optimiser, self.loss(network, batch, generator), step)
+        for step, (values, labels) in enumerate(drawn):
+            descend(optimiser, self.loss(network, values, labels, generator), step)
 
     @property
     def trained(self) -> Network:

@@ -6,8 +6,8 @@ from typing import Protocol, Self
 
 from torch import Tensor
 
-from selfcorrect.randomness import Stream
-from selfcorrect.samples import Samples
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
 
 
 class GenerativeModel(Protocol):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from selfcorrect.errors import TrainingDivergedError
-from selfcorrect.randomness import Stream
-from selfcorrect.samples import Samples
+from selfcorrect.core.errors import TrainingDivergedError
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
 
 
 @contextmanager
@@ -34,10 +35,15 @@ def draw_rows(samples: Samples, size: int, generator: torch.Generator) -> Tensor
     return torch.multinomial(samples.weights.double(), size, replacement=True, generator=generator)
 
 
-def batches(samples: Samples, size: int, steps: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """`steps` batches of float32 values (size, *event), drawn with replacement in proportion to the weights."""
+Batch: TypeAlias = tuple[Tensor, Tensor]
+"""float32 values (B, *event) and their labels (B,) int64."""
+
+
+def batches(samples: Samples, size: int, steps: int, generator: torch.Generator) -> Iterator[Batch]:
+    """`steps` batches of so many values and labels, drawn with replacement in proportion to the weights."""
     for _ in range(steps):
-        yield samples.rows(draw_rows(samples, size, generator)).float()
+        rows = draw_rows(samples, size, generator)
+        yield samples.rows(rows).float(), samples.labels[rows]
 
 
 def descend(
@@ -53,7 +59,7 @@ def descend(
 
 
 class DivergenceCheck:
-    """Notices losses that are not finite, so many steps at a time: asking a device waits for all that it was told."""
+    """Notices losses that are not finite, so many steps at a time: asking a device waits for all its pending work."""
 
     def __init__(self, every: int, steps: int, advice: str) -> None:
         self._every, self._steps, self._advice = every, steps, advice

@@ -8,8 +8,8 @@ from typing import Self
 
 import numpy as np
 
-from selfcorrect.errors import InputError
-from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.core.errors import InputError
+from selfcorrect.motion.skeleton import FootFrames, Skeleton
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +29,11 @@ class Motion:
     """Caption, "" for none."""
     source: str = field(default="", compare=False)
     """Where it was read from, "" where that is unknown."""
+    feet: FootFrames | None = field(default=None, compare=False)
+    """How the feet of its rig stand where other motions of that showed it; None where the motion itself is asked."""
+
+    contacts: np.ndarray | None = field(default=None, compare=False)
+    """(T, 2) whether the left and the right foot stand, from 0 to 1, as its file says; None where it says nothing."""
 
     def __post_init__(self) -> None:
         frames, joints = len(self.root_m), len(self.skeleton)
@@ -39,6 +44,10 @@ class Motion:
             raise InputError(
                 f"{where}rotations must have shape ({frames}, {joints}, 4) for {frames} frames of {joints} joints, "
                 f"got {self.rotations.shape}"
+            )
+        if self.contacts is not None and self.contacts.shape != (frames, 2):
+            raise InputError(
+                f"{where}contacts of {frames} frames must have shape ({frames}, 2), got {self.contacts.shape}"
             )
         if not self.fps > 0:
             raise InputError(f"{where}frames per second must be positive, got {self.fps}")
@@ -53,27 +62,44 @@ class Motion:
 
     def frames(self, start: int, stop: int) -> Self:
         """Frames `start` to `stop` (exclusive)."""
-        return replace(self, root_m=self.root_m[start:stop], rotations=self.rotations[start:stop])
+        return self.taken(slice(start, stop))
 
-    def taken(self, frames: np.ndarray) -> Self:
+    def taken(self, frames: np.ndarray | slice) -> Self:
         """The frames at some indices, in their order."""
-        return replace(self, root_m=self.root_m[frames], rotations=self.rotations[frames])
+        contacts = None if self.contacts is None else self.contacts[frames]
+        return replace(self, root_m=self.root_m[frames], rotations=self.rotations[frames], contacts=contacts)
 
 
 FPS_READ = (0.01, 1e5)
 FURTHEST_READ_M = 1e12
+LENGTHS_READ = (1e-6, 1e6)
+"""Largest components of quaternions, which are normalised where they are used; shorter ones have no direction."""
+SLAB = 4096
+"""Frames (or motions of a batch) that are worked on at once."""
+
+
+def captions(text: str) -> list[str]:
+    """The captions in a motion's `text`, one per line."""
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def check_numbers(motion: Motion) -> Motion:
-    """The motion; InputError where its numbers are not finite or so large that what is worked out of them is not."""
+    """The motion; InputError where its numbers are not finite, no rotations, or too large to work with."""
     where = motion.source or "the motion"
     if not FPS_READ[0] <= motion.fps <= FPS_READ[1]:
         raise InputError(f"{where}: expected {FPS_READ[0]:g} to {FPS_READ[1]:g} frames per second, got {motion.fps:g}")
     if not np.all(np.abs(motion.skeleton.offsets_m) <= FURTHEST_READ_M):
         raise InputError(f"{where}: expected bones of finite length")
-    sound = np.all(np.abs(motion.root_m) <= FURTHEST_READ_M, axis=1) & np.isfinite(motion.rotations).all(axis=(1, 2))
-    if not sound.all():
-        raise InputError(f"{where}: expected finite positions and rotations, frame {int(sound.argmin())} has others")
+    for start in range(0, len(motion), SLAB):
+        part = motion.frames(start, start + SLAB)
+        sound = np.all(np.abs(part.root_m) <= FURTHEST_READ_M, axis=1) & np.isfinite(part.rotations).all(axis=(1, 2))
+        if not sound.all():
+            frame = start + int(sound.argmin())
+            raise InputError(f"{where}: expected finite positions and rotations, frame {frame} has others")
+        lengths = np.abs(part.rotations).max(axis=2)
+        if (odd := ((lengths < LENGTHS_READ[0]) | (lengths > LENGTHS_READ[1])).any(axis=1)).any():
+            frame = start + int(odd.argmax())
+            raise InputError(f"{where}: expected unit quaternions, those of frame {frame} are no rotations")
     return motion
 
 
@@ -89,13 +115,20 @@ class MotionBatch:
     lengths: np.ndarray
     """(N,) frames that count."""
     fps: float
+    contacts: np.ndarray | None = None
+    """(N, T, 2) as in `Motion`, not a number where a file says nothing; None where none does."""
 
     def __len__(self) -> int:
         return len(self.root_m)
 
     def __getitem__(self, index: int) -> Motion:
         stop = int(self.lengths[index])
-        return Motion(self.skeleton, self.root_m[index, :stop], self.rotations[index, :stop], self.fps)
+        contacts = (
+            None if self.contacts is None or np.isnan(self.contacts[index]).any() else self.contacts[index, :stop]
+        )
+        return Motion(
+            self.skeleton, self.root_m[index, :stop], self.rotations[index, :stop], self.fps, contacts=contacts
+        )
 
     @classmethod
     def stack(cls, motions: Sequence[Motion]) -> Self:
@@ -112,4 +145,16 @@ class MotionBatch:
             rotations=np.stack([motion.rotations[rows] for motion, rows in zip(motions, frames, strict=True)]),
             lengths=lengths,
             fps=first.fps,
+            contacts=_stacked_contacts(motions, frames),
         )
+
+
+def _stacked_contacts(motions: Sequence[Motion], frames: np.ndarray) -> np.ndarray | None:
+    """See `MotionBatch.contacts`; frames: (N, T) of each motion."""
+    if all(motion.contacts is None for motion in motions):
+        return None
+    unknown = np.full((*frames.shape, 2), np.nan)
+    for own, motion, rows in zip(unknown, motions, frames, strict=True):
+        if motion.contacts is not None:
+            own[:] = motion.contacts[rows]
+    return unknown

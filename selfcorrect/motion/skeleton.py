@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import TypeAlias
 
 import numpy as np
 
-from selfcorrect.errors import InputError
+from selfcorrect.core.errors import InputError
 
 SMPL_22 = (
     "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle",
@@ -20,6 +21,38 @@ MOST_JOINTS, MOST_LEVELS = 4096, 128
 """Bounds of a skeleton's size, far beyond any character's, so that work and recursion are bounded too."""
 
 SMPL_22_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19)
+
+
+Generations: TypeAlias = tuple[tuple[np.ndarray, np.ndarray], ...]
+
+
+@lru_cache(maxsize=32)
+def _children(parents: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """See `Skeleton.children`: every motion has a skeleton of its own, whose tree others share."""
+    below: list[list[int]] = [[] for _ in parents]
+    for child, parent in enumerate(parents[1:], start=1):
+        below[parent].append(child)
+    return tuple(map(tuple, below))
+
+
+@lru_cache(maxsize=32)
+def descendants_of(parents: tuple[int, ...]) -> np.ndarray:
+    """See `Skeleton.descendants`."""
+    below = np.eye(len(parents), dtype=bool)
+    for joint in range(len(parents) - 1, 0, -1):
+        below[parents[joint]] |= below[joint]
+    below.flags.writeable = False
+    return below
+
+
+@lru_cache(maxsize=32)
+def generations_of(parents: tuple[int, ...]) -> Generations:
+    """See `Skeleton.generations`."""
+    depth = np.zeros(len(parents), dtype=int)
+    for joint, parent in enumerate(parents[1:], start=1):
+        depth[joint] = depth[parent] + 1
+    alike = [np.flatnonzero(depth == level) for level in range(1, depth.max() + 1)]
+    return tuple((joints, np.array(parents)[joints]) for joints in alike)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +70,9 @@ class Skeleton:
     """(J, 3) position of each joint in its parent's frame, metres, zero for the root."""
     parts: tuple[str, ...]
     """J anatomical names from `SMPL_22`, "" where a joint has no counterpart (fingers, eyes, twists)."""
+    soles_m: tuple[float, float] | None = None
+    """Depth of the left and the right sole below the toe joint, or below the ankle where there is none, metres; None
+    for that of an ordinary shoe."""
 
     def __post_init__(self) -> None:
         count = len(self.names)
@@ -68,7 +104,12 @@ class Skeleton:
 
     def joint(self, part: str) -> int | None:
         """Index of the joint that is the body part `part` (e.g. "left_knee"), None where the skeleton lacks it."""
-        return self.parts.index(part) if part in self.parts else None
+        return self._joint_of.get(part)
+
+    @cached_property
+    def _joint_of(self) -> dict[str, int]:
+        """The first joint of each part."""
+        return {part: joint for joint, part in reversed([*enumerate(self.parts)])}
 
     @cached_property
     def mirror_map(self) -> np.ndarray:
@@ -85,30 +126,20 @@ class Skeleton:
     @cached_property
     def children(self) -> tuple[tuple[int, ...], ...]:
         """The children of each joint."""
-        below: list[list[int]] = [[] for _ in self.names]
-        for child, parent in enumerate(self.parents[1:], start=1):
-            below[parent].append(child)
-        return tuple(map(tuple, below))
+        return _children(self.parents)
 
     @cached_property
     def descendants(self) -> np.ndarray:
         """(J, J) whether the column's joint hangs on the row's, or is it."""
-        below = np.eye(len(self), dtype=bool)
-        for joint in range(len(self) - 1, 0, -1):
-            below[self.parents[joint]] |= below[joint]
-        return below
+        return descendants_of(self.parents)
 
     @cached_property
-    def generations(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    def generations(self) -> Generations:
         """Joints and their parents, those together that are equally many joints away from the root, which is left out.
 
         What is worked out from parent to child needs one pass over these only, not one over all joints.
         """
-        depth = np.zeros(len(self), dtype=int)
-        for joint, parent in enumerate(self.parents[1:], start=1):
-            depth[joint] = depth[parent] + 1
-        alike = [np.flatnonzero(depth == level) for level in range(1, depth.max() + 1)]
-        return tuple((joints, np.array(self.parents)[joints]) for joints in alike)
+        return generations_of(self.parents)
 
     @cached_property
     def rest_positions_m(self) -> np.ndarray:
@@ -119,13 +150,39 @@ class Skeleton:
         return positions_m
 
     def same_as(self, other: Skeleton) -> bool:
-        """Whether both have the same joints, tree, parts and offsets."""
+        """Whether both have the same joints, tree, parts, offsets and soles."""
         return (
             self.names == other.names
+            and self.soles_m == other.soles_m
             and self.parents == other.parents
             and self.parts == other.parts
             and np.array_equal(self.offsets_m, other.offsets_m)
         )
+
+
+Quaternion: TypeAlias = tuple[float, float, float, float]
+UNTURNED: Quaternion = (0.0, 0.0, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class FootFrames:
+    """How the feet of a rig stand, which its rest pose need not show; left foot first."""
+
+    ankles: tuple[Quaternion, Quaternion] = (UNTURNED, UNTURNED)
+    """Turns (xyzw) of vectors in an ankle's frame that bring the normal of the sole onto the y axis."""
+    toes: tuple[Quaternion, Quaternion] = (UNTURNED, UNTURNED)
+    """The same for toe joints, which are hinges: toes stand flat on their own."""
+    soles_m: tuple[float, float] | None = None
+    """See `Skeleton.soles_m`."""
+
+    def turns(self, skeleton: Skeleton) -> np.ndarray:
+        """(J, 4) turns of vectors in each joint's frame: those of its foot, none outside of the feet."""
+        turns = np.tile(np.array(UNTURNED), (len(skeleton), 1))
+        for part, both in (("ankle", self.ankles), ("foot", self.toes)):
+            for side, turn in zip(("left", "right"), both, strict=True):
+                if (joint := skeleton.joint(f"{side}_{part}")) is not None:
+                    turns[skeleton.descendants[joint]] = turn
+        return turns
 
 
 _SIDES = (("left", "right"), ("Left", "Right"), ("LEFT", "RIGHT"))

@@ -8,13 +8,13 @@ from typing import TypeVar
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.errors import InputError, SettingError
+from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.motion.body.flesh import world_sole_points
-from selfcorrect.motion.kinematics import continuous, forward_kinematics
+from selfcorrect.motion.geometry.kinematics import continuous, forward_kinematics
+from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.rotations import slerp
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.storage.limits import check_unpacked
+from selfcorrect.storage.files.limits import check_unpacked
 
 Moving = TypeVar("Moving", Motion, MotionBatch)
 """One motion, root (T, 3), or a batch of them, root (N, T, 3)."""
@@ -30,6 +30,7 @@ def mirror(moving: Moving) -> Moving:
         moving,
         root_m=moving.root_m * np.array([-1.0, 1.0, 1.0]),
         rotations=swapped * np.array([1.0, -1.0, -1.0, 1.0]),
+        contacts=None if moving.contacts is None else moving.contacts[..., ::-1],
     )
 
 
@@ -90,7 +91,8 @@ def at_frames(motion: Motion, frames: np.ndarray, fps: float) -> Motion:
     share = (place - before)[:, None]
     root_m = (1 - share) * motion.root_m[before] + share * motion.root_m[after]
     rotations = slerp(motion.rotations[before], motion.rotations[after], share[..., None])
-    return replace(motion, root_m=root_m, rotations=continuous(rotations), fps=fps)
+    contacts = None if motion.contacts is None else motion.contacts[np.round(place).astype(int)]
+    return replace(motion, root_m=root_m, rotations=continuous(rotations), fps=fps, contacts=contacts)
 
 
 def resample(motion: Motion, fps: float) -> Motion:
@@ -152,4 +154,6 @@ def repeat_cycle(motion: Motion, cycles: int) -> Motion:
         parts.append(following.frames(1, len(motion)))
     root_m = np.concatenate([part.root_m for part in parts])
     rotations = np.concatenate([part.rotations for part in parts])
-    return replace(motion, root_m=root_m, rotations=continuous(rotations))
+    told = [part.contacts for part in parts if part.contacts is not None]
+    contacts = np.concatenate(told) if told else None
+    return replace(motion, root_m=root_m, rotations=continuous(rotations), contacts=contacts)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 import numpy as np
 from scipy.linalg import solveh_banded
-from scipy.ndimage import gaussian_filter1d
+from scipy.linalg.lapack import dpbsv  # pyright: ignore[reportAttributeAccessIssue]
+from scipy.ndimage import correlate1d
 
 FRAME_S = 1 / 30
 """The pace at which times that are counted in frames were chosen."""
@@ -23,7 +25,15 @@ def whittaker(values: np.ndarray, smoothness: float, weights: np.ndarray | None 
     weights = np.ones(len(values)) if weights is None else weights
     bands = smoothness * second_difference_bands(len(values))
     bands[2] += weights
-    return solveh_banded(bands, weights[:, None] * values)
+    return solved(bands, weights[:, None] * values)
+
+
+def solved(bands: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """What `scipy.linalg.solveh_banded` gives for upper bands (K, T), K > 2, and (T, …), in less time."""
+    _, result, info = dpbsv(bands, right)
+    if info:
+        raise np.linalg.LinAlgError(f"leading minor {info} is not positive")
+    return result
 
 
 def second_difference_bands(count: int) -> np.ndarray:
@@ -42,7 +52,7 @@ def second_difference_bands(count: int) -> np.ndarray:
 class NaturalSpline:
     """Cubic splines through T ≥ 4 values at equal steps of time, which bend at neither end.
 
-    SciPy's `CubicSpline` gives the same to rounding; to import it takes as long as to mend a window of motion.
+    SciPy's `CubicSpline` gives the same to rounding; importing it takes as long as cleaning up a window of motion.
     """
 
     values: np.ndarray
@@ -79,6 +89,25 @@ def smoothstep(share: np.ndarray) -> np.ndarray:
     return share * share * (3 - 2 * share)
 
 
+def smoothed(values: np.ndarray, frames: float) -> np.ndarray:
+    """Values (N, T, …) smoothed over time by a Gaussian with a standard deviation of so many frames."""
+    return correlate1d(values, _gaussian(float(frames)), axis=1, mode="nearest")
+
+
+def at_frames(thirds: np.ndarray) -> np.ndarray:
+    """Values (N, T, …) at frames from those (N, T − 3, …) of third differences, the first and last repeated."""
+    return np.concatenate([thirds[:, :1], thirds, thirds[:, -1:], thirds[:, -1:]], axis=1)
+
+
+@lru_cache(maxsize=64)
+def _gaussian(frames: float) -> np.ndarray:
+    """The kernel that `scipy.ndimage.gaussian_filter1d` makes anew for each call."""
+    radius = int(4.0 * frames + 0.5)
+    offsets = np.arange(-radius, radius + 1)
+    kernel = np.exp(-0.5 / (frames * frames) * offsets**2)
+    return (kernel / kernel.sum())[::-1]
+
+
 def blur(values: np.ndarray, thirtieths: float, fps: float) -> np.ndarray:
     """Gaussian over time, its standard deviation in thirtieths of a second."""
-    return gaussian_filter1d(values.astype(float), thirtieths * FRAME_S * fps, axis=1, mode="nearest")
+    return smoothed(values.astype(float), thirtieths * FRAME_S * fps)

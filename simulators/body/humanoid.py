@@ -7,15 +7,15 @@ into the link that carries them. Masses follow anthropometric tables, lengths th
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Self
 
 import numpy as np
 
-from selfcorrect.errors import InputError, SettingError
+from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.motion.body.flesh import SolePoints, sole_points, stature_m
 from selfcorrect.motion.body.requirements import REQUIRED_PARTS
-from selfcorrect.motion.rotations import applied
+from selfcorrect.motion.geometry.rotations import applied
 from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
 
 GRAVITY_M_S2 = 9.81
@@ -33,8 +33,8 @@ LEG_BONE_M = (0.05, 1.5)
 
 CARRIED_PARTS = frozenset({"", "neck", "head", "left_collar", "right_collar", "left_wrist", "right_wrist"})
 SPINE = ("spine1", "spine2", "spine3")
-"""Joints that follow the motion kinematically, and the spine, of which all but the lowest joint do so too: freezing
-them costs no fidelity and nearly half of the solver's rows."""
+"""Joints that follow the motion kinematically, and the spine, of which all but the lowest joint do so too. Freezing
+them costs no fidelity and saves nearly half of the solver's rows."""
 
 BULKY_PARTS = frozenset({"pelvis", "spine1", "spine2", "spine3", "left_hip", "right_hip"})
 
@@ -43,8 +43,8 @@ BULKY_PARTS = frozenset({"pelvis", "spine1", "spine2", "spine3", "left_hip", "ri
 class Segment:
     """A body segment: share of the body's mass (de Leva 1996, rounded), shape, strength of the joint at its base.
 
-    The segment is a capsule from its joint towards the first of the parts `ends` that the skeleton has, or
-    `length_m` further along the incoming bone; `across_m` > 0 lays the capsule sideways, half that wide.
+    The segment is a capsule from its joint towards the first of the parts `ends` that the skeleton has. Without one it
+    goes `length_m` further along the incoming bone. An `across_m` > 0 lays the capsule sideways, half that wide.
     `centre` is where along the bone the centre of mass (and a sideways capsule) lies.
     """
 
@@ -76,6 +76,7 @@ _ONE_SIDE = {
 _PERCENT = sum(segment.mass_percent * (2 if part.startswith("left_") else 1) for part, segment in _ONE_SIDE.items())
 
 
+@lru_cache(maxsize=len(SMPL_22))
 def segment_of(part: str) -> Segment:
     """The segment that starts at a body part, left or right."""
     segment = _ONE_SIDE[part.replace("right_", "left_")]

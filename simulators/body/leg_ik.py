@@ -7,11 +7,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from selfcorrect.errors import InputError
-from selfcorrect.motion.kinematics import local_rotations
-from selfcorrect.motion.rotations import applied, composed
+from selfcorrect.core.errors import InputError
+from selfcorrect.motion.geometry.kinematics import local_rotations
+from selfcorrect.motion.geometry.rotations import applied, composed
+from selfcorrect.motion.geometry.vectors import crosses, dots, lengths
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.motion.vectors import crosses, dots, lengths
 from selfcorrect.simulators.body.curves import smoothstep
 
 MAXIMUM_REACH = 0.9985
@@ -24,7 +24,8 @@ _FOLDED_M = 0.01
 """A leg whose bones are of different lengths is folded to no less than this beyond their difference."""
 
 _STRAIGHT_M = 0.02
-"""A knee nearer than this to the line from hip to ankle tells its plane the less, the nearer: it bends forwards."""
+"""A knee nearer than this to the line from hip to ankle determines its plane the less, the nearer: it bends
+forwards."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,14 +66,14 @@ def bend_legs(
     """Local rotations (..., J, 4) that put the ankles at `ankles_m` (..., 2, 3) as far as the legs reach.
 
     `ankles_m` may have further axes in front, for several answers to one pose.
-    positions_m (..., J, 3) and orientations (..., J, 4): the posed skeleton, world; root_shift_m: (..., 3) by which
-    root and hips have moved since; foot_turns: (..., 2, 4) rotations of the feet in the world. Knees keep their plane.
+    The posed skeleton in the world is positions_m (..., J, 3) and orientations (..., J, 4). By root_shift_m (..., 3)
+    root and hips have moved since. The feet turn in the world by foot_turns (..., 2, 4). Knees keep their plane.
     """
     legs = Legs.of(skeleton)
     hips_m, knees_m, old_ankles_m = (positions_m[..., joints, :] for joints in (legs.hips, legs.knees, legs.ankles))
     moved_hips_m = hips_m + root_shift_m[..., None, :]
     pelvis = orientations[..., np.array(skeleton.parents)[legs.hips], :]
-    forward = _forward(pelvis, knees_m - hips_m)
+    forward = knee_forward(pelvis, knees_m - hips_m)
     new_knees_m, new_ankles_m = _reach(moved_hips_m, knees_m - hips_m, old_ankles_m - hips_m, ankles_m, forward)
     thigh_turns = shortest_turn(knees_m - hips_m, new_knees_m - moved_hips_m)
     shank_turns = shortest_turn(old_ankles_m - knees_m, new_ankles_m - new_knees_m)
@@ -88,7 +89,7 @@ def bend_legs(
     return local_rotations(skeleton, world)
 
 
-def _forward(pelvis: np.ndarray, thighs_m: np.ndarray) -> np.ndarray:
+def knee_forward(pelvis: np.ndarray, thighs_m: np.ndarray) -> np.ndarray:
     """Where straight legs' knees bend to (..., 3): the pelvis' forward axis, swung with the thighs but not twisted."""
     down, forward = (applied(pelvis, np.array(axis)) for axis in ((0.0, -1.0, 0.0), (0.0, 0.0, 1.0)))
     return applied(shortest_turn(down, thighs_m), forward)
@@ -99,8 +100,8 @@ def _reach(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Knees and ankles (..., 3) of legs from the hips towards target ankles, both (..., 3).
 
-    thighs_m, legs_m: vectors from hip to knee and from hip to ankle before the move, which give lengths and the plane
-    of the knee; forward: the direction of the knee where the leg was straight.
+    The vectors thighs_m, from hip to knee, and legs_m, from hip to ankle, are those before the move. They give lengths
+    and the plane of the knee. A straight leg bends its knee in the direction forward.
     """
     thigh_m, shank_m = _length(thighs_m), _length(legs_m - thighs_m)
     distance_m = _length(ankles_m - hips_m)

@@ -8,12 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from selfcorrect.motion.body.flesh import SolePoints
-from selfcorrect.motion.rotations import applied
-from selfcorrect.motion.vectors import lengths
-from selfcorrect.simulators.body.curves import smoothstep
+from selfcorrect.motion.geometry.rotations import applied
+from selfcorrect.motion.geometry.vectors import lengths
+from selfcorrect.simulators.body.curves import smoothed, smoothstep
 
 LOWEST_M = 0.008
 """Corners within about this height of the lowest one count as touching with it."""
@@ -23,11 +22,12 @@ HELD_M, HELD_M_S = 0.02, 0.05
 
 FLAT_S = 0.25, 1.0
 THICKEST_M, HOVER_PERCENTILE = 0.025, 30
-"""Flat stance of both feet together that shows nothing of the soles, and all; most that is added to them; and the
-percentile of their corners' heights in flat stance that tells it."""
+"""Durations of flat stance of both feet together: up to the first the soles stay, from the second on they are fully
+known. Then the most that is added to soles, and the percentile of their corners' heights in flat stance that says how
+much."""
 
 _HURRY_S = 0.25
-"""Standard deviation of the Gaussian over which it is told whether bodies are in a hurry."""
+"""Standard deviation of the Gaussian over which the speed of bodies is averaged."""
 
 
 def corner_positions(soles: SolePoints, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
@@ -49,10 +49,10 @@ def velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
 
 
 def held_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
-    """Horizontal velocity (N, T − 1, 2 feet, 2) in m/s, x and z, of what of each foot is to be held while it stands.
+    """Horizontal velocity (N, T − 1, 2 feet, 2) in m/s, x and z, of the part of each foot that is held while it stands.
 
-    Of the lower corners these are the slowest: soles are stiff here and people's are not, so that of who rolls over the
-    ball of the foot the toes' tips seem to be lowest, and to slide.
+    Of the lower corners these are the slowest. Soles are stiff here and people's are not. When someone rolls over the
+    ball of the foot, the tips of the toes seem to be lowest, and to slide.
     """
     weights = _lowness(feet_m[..., 1], HELD_M)
     velocity_m_s = np.diff(feet_m[..., [0, 2]], axis=1) * fps
@@ -77,9 +77,9 @@ def sole_normals(soles: SolePoints) -> np.ndarray:
 def fit_soles(soles: SolePoints, heights_m: np.ndarray, flat: np.ndarray, fps: float) -> SolePoints:
     """Soles as thick at heel, ball and toe tip as a motion shows them, both feet alike.
 
-    heights_m: (T, 2, K) corners above the floor; flat: (T, 2) whether a foot stands flat. A corner pair that hovers in
-    flat stance is lowered by the 30th percentile of its height there, measured from the lowest pair; by less where
-    feet hardly ever are flat, so that no single frame decides.
+    heights_m: (T, 2, K) corners above the floor; flat: (T, 2) whether a foot stands flat. A corner pair that floats in
+    flat stance is lowered by the 30th percentile of its height there, measured from the lowest pair. It is lowered by
+    less where feet hardly ever are flat, so that no single frame decides.
     """
     few_s, enough_s = FLAT_S
     share = float(smoothstep((flat.sum() / fps - few_s) / (enough_s - few_s)))
@@ -110,5 +110,5 @@ def hurry_of(root_m: np.ndarray, fps: float, from_m_s: float, most: float) -> np
 
     In fast motion feet land and leave within a frame or two, and seem to slide that much more while they stand.
     """
-    along_m = gaussian_filter1d(root_m, _HURRY_S * fps, axis=1, mode="nearest")
+    along_m = smoothed(root_m, _HURRY_S * fps)
     return np.clip(horizontal_speeds(along_m, fps) / from_m_s, 1.0, most)

@@ -16,17 +16,16 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from selfcorrect.motion.correction.support import Support
-from selfcorrect.motion.rotations import applied, composed, inverted, rotation_vectors
+from selfcorrect.motion.geometry.rotations import applied, composed, inverted, rotation_vectors
+from selfcorrect.motion.geometry.vectors import crosses
 from selfcorrect.simulators.body.frames import to_simulator
 from selfcorrect.simulators.body.humanoid import SOLE_RADIUS_M, Humanoid
-from selfcorrect.simulators.body.vectors import cross, turned
-from selfcorrect.simulators.engines.props import NOWHERE_M, Hold, Props, Slab
-from selfcorrect.simulators.engines.world import RootState
-from selfcorrect.simulators.planning.reference import Reference
-from selfcorrect.simulators.settings.engine import EngineSettings
+from selfcorrect.simulators.engines.support_colliders import NOWHERE_M, Hold, Slab, SupportColliders
+from selfcorrect.simulators.engines.world import Reference, RootState
+from selfcorrect.simulators.settings.tracker import EngineSettings
 
 mujoco: Any = import_module("mujoco")  # its types are made at run time
-mujoco.set_mju_user_warning(lambda _: None)  # else a file is written wherever a body is lost; the tracker tells of that
+mujoco.set_mju_user_warning(lambda _: None)  # else a file is written wherever a body is lost; the tracker reports that
 
 STIFFNESS_NM_RAD = {"hip": 500, "knee": 500, "ankle": 400, "foot": 100, "collar": 400, "shoulder": 400, "elbow": 300}
 SPINE_STIFFNESS_NM_RAD = 1000
@@ -37,7 +36,7 @@ class _Build:
     """A body compiled, alone or with what carries it beside the floor."""
 
     body: Humanoid
-    props: Props
+    colliders: SupportColliders
     model: Any
     stiffness: np.ndarray
     """(J, 1) of the joints' springs, N m/rad; what of a model moves is set at every step, so they are none of it."""
@@ -51,13 +50,13 @@ class _Build:
     @classmethod
     def of(cls, body: Humanoid, supports: Sequence[Support], settings: EngineSettings, step_s: float) -> Self:
         """Compile a body."""
-        props = Props.of(body, supports)
-        model = mujoco.MjModel.from_xml_string(mjcf(body, settings, step_s, props))
+        colliders = SupportColliders.of(body, supports)
+        model = mujoco.MjModel.from_xml_string(mjcf(body, settings, step_s, colliders))
         stiffness = np.array([settings.mujoco.stiffening * _stiffness(part) for part in body.tree.parts[1:]])
         damping = np.maximum(0.05 * stiffness, 2 * np.sqrt(stiffness * _subtree_inertia(body)[1:]))
         along = np.repeat(damping + stiffness * step_s, 3)
         armature = np.repeat(damping * step_s + stiffness * step_s**2, 3)
-        build = cls(body, props, model, stiffness[:, None], along, armature, [])
+        build = cls(body, colliders, model, stiffness[:, None], along, armature, [])
         speeds = build.addresses().speeds
         model.dof_damping[speeds], model.dof_armature[speeds] = along, armature
         return build
@@ -121,9 +120,9 @@ class MuJoCoWorld:
             """Height of a link's joint, or of the root's origin."""
             return float(data.xpos[self._where.bodies[link]][2])
 
-        for slab, place_m in enumerate(build.props.slab_places_m(supports, height_m)):
+        for slab, place_m in enumerate(build.colliders.slab_places_m(supports, height_m)):
             data.mocap_pos[slab] = place_m
-        for grip, (index, hold) in enumerate(build.props.holds.items()):
+        for grip, (index, hold) in enumerate(build.colliders.holds.items()):
             anchors = build.model.eq_data[grip]
             if index in supports and not data.eq_active[grip]:
                 link = self._where.bodies[hold.link]
@@ -135,7 +134,7 @@ class MuJoCoWorld:
     def drive(
         self, body: Humanoid, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Springs aim at where joints are to be at each step; torques make up for dampers and armature, which know no
+        """Springs aim at the joints' targets at each step; torques make up for dampers and armature, which know no
         reference.
 
         MuJoCo advances velocities before positions: what it calls the velocity at a step has brought a joint there.
@@ -157,7 +156,7 @@ class MuJoCoWorld:
         poses, speeds = np.zeros_like(self._poses), np.zeros_like(self._speeds)
         poses[:, :3], poses[:, [4, 5, 6, 3]] = roots.position_m - lever_m, roots.orientation
         poses[:, self._where.poses] = rotations.reshape(len(poses), -1)
-        speeds[:, :3] = roots.velocity_m_s - cross(roots.angular_velocity_rad_s, lever_m)
+        speeds[:, :3] = roots.velocity_m_s - crosses(roots.angular_velocity_rad_s, lever_m)
         speeds[:, 3:6] = applied(inverted(roots.orientation), roots.angular_velocity_rad_s)
         speeds[:, self._where.speeds] = velocities_rad_s.reshape(len(poses), -1)
         for build, data, pose, speed in zip(self._builds, self._data, poses, speeds, strict=True):
@@ -199,8 +198,8 @@ class MuJoCoWorld:
     def root(self) -> RootState:
         """State of the roots."""
         turn = self._poses[:, [4, 5, 6, 3]]
-        angular_rad_s, lever_m = turned(turn, self._speeds[:, 3:6]), turned(turn, self._centre_m)
-        velocity_m_s = self._speeds[:, :3] + cross(angular_rad_s, lever_m)
+        angular_rad_s, lever_m = applied(turn, self._speeds[:, 3:6]), applied(turn, self._centre_m)
+        velocity_m_s = self._speeds[:, :3] + crosses(angular_rad_s, lever_m)
         return RootState(self._poses[:, :3] + lever_m, turn, velocity_m_s, angular_rad_s)
 
     def rotations(self) -> np.ndarray:
@@ -229,7 +228,7 @@ class MuJoCoWorld:
         return self._loads_n
 
 
-def mjcf(body: Humanoid, settings: EngineSettings, step_s: float, props: Props) -> str:
+def mjcf(body: Humanoid, settings: EngineSettings, step_s: float, colliders: SupportColliders) -> str:
     """The body over a floor as MuJoCo's XML. Bodies touch the floor and the supports that carry them, nothing else."""
     return (
         f'<mujoco><compiler angle="radian" inertiafromgeom="false"/>'
@@ -240,9 +239,9 @@ def mjcf(body: Humanoid, settings: EngineSettings, step_s: float, props: Props) 
         f'solimp="0.9 0.99 0.001" '
         f'contype="0" conaffinity="1" condim="3"/></default>'
         f'<worldbody><geom type="plane" size="0 0 1" contype="1" conaffinity="0"/>{_link(body, 0, settings)}'
-        + "".join(map(_slab, props.slabs.values()))
+        + "".join(map(_slab, colliders.slabs.values()))
         + "</worldbody><equality>"
-        + "".join(map(_hold, props.holds.values()))
+        + "".join(map(_hold, colliders.holds.values()))
         + "</equality></mujoco>"
     )
 

@@ -5,26 +5,25 @@ from __future__ import annotations
 import os
 import tempfile
 import weakref
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.simulators.body.frames import to_simulator
-from selfcorrect.simulators.body.humanoid import Humanoid
+from selfcorrect.simulators.body.humanoid import SOLE_RADIUS_M, Capsule, Humanoid
 from selfcorrect.simulators.engines.bullet import pybullet
-from selfcorrect.simulators.engines.props import GRIP_N, NOWHERE_M, Hold, Numbers, Props, Slab
-from selfcorrect.simulators.engines.urdf import urdf
-from selfcorrect.simulators.engines.world import RootState
-from selfcorrect.simulators.planning.reference import Reference
-from selfcorrect.simulators.settings.engine import EngineSettings
+from selfcorrect.simulators.engines.support_colliders import GRIP_N, NOWHERE_M, Hold, Numbers, Slab, SupportColliders
+from selfcorrect.simulators.engines.world import Reference, RootState
+from selfcorrect.simulators.settings.tracker import EngineSettings
 
 PerJoint = Sequence[Numbers]
 """Three or four numbers for each joint; the root has none."""
 
 
 class PyBulletWorld:
-    """PyBullet in this process, without windows: each body in a simulation of its own.
+    """PyBullet in this process, without windows: each body in a separate simulation.
 
     A ball joint's position motor in PyBullet is a velocity constraint: within one step it removes the share `erp` of
     the distance to its target and ignores any target velocity. Targets therefore lead by one step over `erp`, which
@@ -108,18 +107,18 @@ class Simulation:
         self._settings = settings
         self.client = pybullet.connect(pybullet.DIRECT)
         self.close = weakref.finalize(self, pybullet.disconnect, self.client)
-        """Free the simulation; happens by itself when it is forgotten."""
+        """Free the simulation; this also happens when it is garbage-collected."""
         self._body: Humanoid | None = None
-        self._props = Props({}, {})
+        self._colliders = SupportColliders({}, {})
 
     def build(self, body: Humanoid, step_s: float, supports: Sequence[Support]) -> None:
         """Load the body, unless it is the one already there, alone."""
         pybullet.setPhysicsEngineParameter(fixedTimeStep=step_s, physicsClientId=self.client)
-        if body is not self._body or supports or self._props:
+        if body is not self._body or supports or self._colliders:
             self._load(body, step_s)
-            self._body, self._props = body, Props.of(body, supports)
-            self._slabs = [self._slab(slab) for slab in self._props.slabs.values()]
-            self._grips = {index: _Grip(body, hold) for index, hold in self._props.holds.items()}
+            self._body, self._colliders = body, SupportColliders.of(body, supports)
+            self._slabs = [self._slab(slab) for slab in self._colliders.slabs.values()]
+            self._grips = {index: _Grip(body, hold) for index, hold in self._colliders.holds.items()}
 
     def _height_m(self, link: int) -> float:
         """Height of a link's joint, or of the root's centre."""
@@ -138,7 +137,7 @@ class Simulation:
 
     def show(self, supports: Collection[int]) -> None:
         """Move slabs to their places, or away; hold hands where they are, or let them go."""
-        for slab, place_m in zip(self._slabs, self._props.slab_places_m(supports, self._height_m), strict=True):
+        for slab, place_m in zip(self._slabs, self._colliders.slab_places_m(supports, self._height_m), strict=True):
             pybullet.resetBasePositionAndOrientation(slab, place_m, [0, 0, 0, 1], physicsClientId=self.client)
         for index, grip in self._grips.items():
             grip.pull(self.body_id, self.client) if index in supports else grip.let_go(self.client)
@@ -301,10 +300,67 @@ class _Grip:
 
 def _load_urdf(text: str, client: int) -> int:
     """PyBullet reads bodies from files only: from one in memory, where the system has them, which no kill leaves."""
-    in_memory = hasattr(os, "memfd_create")
-    with open(os.memfd_create("body"), "w") if in_memory else tempfile.NamedTemporaryFile("w", suffix=".urdf") as file:
+    if not hasattr(os, "memfd_create"):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "body.urdf"
+            path.write_text(text, encoding="utf-8")  # closed, as no other program opens an open file on Windows
+            return _loaded(str(path), client)
+    with open(os.memfd_create("body"), "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
-        path = f"/proc/self/fd/{file.fileno()}" if in_memory else file.name
-        flags = pybullet.URDF_USE_INERTIA_FROM_FILE | pybullet.URDF_MAINTAIN_LINK_ORDER
-        return pybullet.loadURDF(path, flags=flags, physicsClientId=client)
+        return _loaded(f"/proc/self/fd/{file.fileno()}", client)
+
+
+def _loaded(path: str, client: int) -> int:
+    flags = pybullet.URDF_USE_INERTIA_FROM_FILE | pybullet.URDF_MAINTAIN_LINK_ORDER
+    return pybullet.loadURDF(path, flags=flags, physicsClientId=client)
+
+
+def urdf(body: Humanoid, sole_lowering_m: float = 0.0) -> str:
+    """The body with its links in order; soles touch the floor `sole_lowering_m` below their corners."""
+    links = [_link(body, link, sole_lowering_m) for link in range(len(body))]
+    joints = [_joint(body, link) for link in range(1, len(body))]
+    return "\n".join(['<robot name="humanoid">', *links, *joints, "</robot>"])
+
+
+def _link(body: Humanoid, link: int, sole_lowering_m: float) -> str:
+    ixx, iyy, izz = body.inertia_kgm2[link].tolist()
+    centres_m = body.soles.offsets_m[body.soles.joints == link] + np.array([0.0, SOLE_RADIUS_M - sole_lowering_m, 0.0])
+    spheres = [_sphere(centre_m, SOLE_RADIUS_M) for centre_m in centres_m]
+    capsules = [_capsule(capsule) for capsule in body.capsules if capsule.link == link]
+    return (
+        f'<link name="{link}"><inertial><origin xyz="{_text(body.centre_m[link])}"/>'
+        f'<mass value="{body.mass_kg[link]:.9g}"/>'
+        f'<inertia ixx="{ixx:.9g}" iyy="{iyy:.9g}" izz="{izz:.9g}" ixy="0" ixz="0" iyz="0"/></inertial>'
+        + "".join(spheres + capsules)
+        + "</link>"
+    )
+
+
+def _joint(body: Humanoid, link: int) -> str:
+    return (
+        f'<joint name="to {link}" type="spherical"><parent link="{body.tree.parents[link]}"/><child link="{link}"/>'
+        f'<axis xyz="1 0 0"/><origin xyz="{_text(body.tree.offsets_m[link])}"/></joint>'
+    )
+
+
+def _sphere(centre_m: np.ndarray, radius_m: float) -> str:
+    return f'<collision><origin xyz="{_text(centre_m)}"/><geometry><sphere radius="{radius_m}"/></geometry></collision>'
+
+
+def _capsule(capsule: Capsule) -> str:
+    """URDF capsules lie along z around their origin."""
+    start_m, end_m = np.array(capsule.ends_m)
+    axis_m = end_m - start_m
+    length_m = float(np.linalg.norm(axis_m))
+    if length_m < 1e-3:
+        return _sphere(start_m, capsule.radius_m)
+    yaw, pitch = np.arctan2(axis_m[1], axis_m[0]), np.arctan2(np.hypot(axis_m[0], axis_m[1]), axis_m[2])
+    return (
+        f'<collision><origin xyz="{_text((start_m + end_m) / 2)}" rpy="{_text((0.0, pitch, yaw))}"/>'
+        f'<geometry><capsule radius="{capsule.radius_m}" length="{length_m}"/></geometry></collision>'
+    )
+
+
+def _text(numbers: Iterable[float]) -> str:
+    return " ".join(f"{float(number):.9g}" for number in numbers)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selfcorrect.registry import Registry, Row
+from selfcorrect.core.errors import MissingExtraError
+from selfcorrect.core.registry import Registry, Row
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,15 @@ ENGINES = Registry(
         Engine(
             name="pybullet",
             reference="selfcorrect.simulators.engines.pybullet_world:PyBulletWorld",
-            summary="Bullet, with velocity-level motors: always installed.",
+            summary="Bullet, with velocity-level motors: the engine of the published figures.",
+            needs="pybullet",
+            hint="it is built for Python 3.11 on Linux alone; elsewhere choose the engine mujoco (--engine mujoco)",
             step="pybullet:stepSimulation",
         ),
         Engine(
             name="mujoco",
             reference="selfcorrect.simulators.engines.mujoco_world:MuJoCoWorld",
-            summary="MuJoCo, with implicit springs and soft contacts: faster, and needs less help.",
+            summary="MuJoCo, with implicit springs and soft contacts: always there, faster, and needs less help.",
             needs="mujoco",
             step="mujoco:mj_step",
             gives_way=True,
@@ -45,3 +48,26 @@ ENGINES = Registry(
     group="selfcorrect.engines",
     row_type=Engine,
 )
+
+PUBLISHED_ENGINE = "pybullet"
+"""The engine of the published figures; another one gives other figures."""
+
+AUTO = "auto"
+"""The choice of PyBullet where it is installed, else MuJoCo."""
+
+
+def chosen_engine(name: str, *, gives_way: bool = False) -> str:
+    """The engine that is meant by a name of `ENGINES` or by `AUTO`; gives_way: of `AUTO`, only one whose joints do.
+
+    Raises MissingExtraError where none is installed.
+    """
+    if name != AUTO:
+        return name
+    if not gives_way:
+        try:
+            ENGINES.load("pybullet")
+        except MissingExtraError:
+            return chosen_engine(AUTO, gives_way=True)
+        return "pybullet"
+    ENGINES.load("mujoco")
+    return "mujoco"

@@ -8,13 +8,67 @@ frame; joint torques and velocities are in the link's own frame. J = L − 1: th
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.correction.support import Support
+from selfcorrect.motion.geometry.kinematics import continuous
+from selfcorrect.simulators.body.curves import NaturalSpline
 from selfcorrect.simulators.body.humanoid import Humanoid
-from selfcorrect.simulators.planning.reference import Reference
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Natural cubic splines through root positions and (renormalised) quaternions of N bodies, held at both ends."""
+
+    root_m: NaturalSpline
+    """Spline to (N, 3)."""
+    quaternions: NaturalSpline
+    """Spline to (N, L, 4)."""
+    seconds: float
+    """How long they last."""
+
+    @classmethod
+    def through(cls, root_m: np.ndarray, rotations: np.ndarray, fps: float) -> Self:
+        """Root positions (T, N, 3) and rotations (T, N, L, 4) at `fps` frames per second."""
+        quaternions = NaturalSpline.through(continuous(rotations), fps)
+        return cls(NaturalSpline.through(root_m, fps), quaternions, (len(root_m) - 1) / fps)
+
+    def rotations(self, times_s: np.ndarray) -> np.ndarray:
+        """Unit quaternions (S, N, L, 4) at times (S,), which are held within the duration."""
+        raw = self.quaternions.at(np.clip(times_s, 0.0, self.seconds))
+        return raw / np.linalg.norm(raw, axis=-1, keepdims=True)
+
+    def positions_m(self, times_s: np.ndarray) -> np.ndarray:
+        """Root positions (S, N, 3) at times (S,), held within the duration."""
+        return self.root_m.at(np.clip(times_s, 0.0, self.seconds))
+
+
+def velocities_m_s(positions_m: np.ndarray, step_s: float) -> np.ndarray:
+    """Velocities (S, ..., 3) with which points come from each position to the next; the first is that of the second.
+
+    Simulators advance velocities before positions, so what they call the velocity at a step has led there.
+    """
+    rates = np.diff(positions_m, axis=0) / step_s
+    return np.concatenate([rates[:1], rates])
+
+
+def rotation_velocities(rotations: np.ndarray, step_s: float) -> np.ndarray:
+    """The same for angular velocities (S, ..., 3) of rotations (S, ..., 4), in the outer frame."""
+    after, before = (Rotation.from_quat(each.reshape(-1, 4)) for each in (rotations[1:], rotations[:-1]))
+    rates = (after * before.inv()).as_rotvec().reshape(*rotations[1:].shape[:-1], 3) / step_s
+    return np.concatenate([rates[:1], rates])
+
+
+def between_frames(values: np.ndarray, fps: float, times_s: np.ndarray) -> np.ndarray:
+    """Values (T, ...) at frames, linearly interpolated at times (S,)."""
+    frames = times_s * fps
+    before = np.minimum(frames.astype(int), len(values) - 2)
+    share = (frames - before).reshape(-1, *[1] * (values.ndim - 1))
+    return (1 - share) * values[before] + share * values[before + 1]
 
 
 class RootState(NamedTuple):
@@ -30,9 +84,9 @@ class World(Protocol):
     """N times a floor at height 0, gravity, and one humanoid."""
 
     def build(self, bodies: Sequence[Humanoid], step_s: float, supports: Sequence[Sequence[Support]]) -> None:
-        """Put each body into a place of its own, all of which advance `step_s` seconds per step from now on.
+        """Put each body into a separate place. All places advance `step_s` seconds per step from now on.
 
-        bodies: N whose trees differ in nothing but lengths; supports: of each, level places that are not there until
+        bodies: N whose trees differ in lengths only; supports: of each, level places that are not there until
         `show` says so.
         """
         ...

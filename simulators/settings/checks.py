@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from selfcorrect.errors import SettingError
+from selfcorrect.core.errors import SettingError
 
 
 def check_positive(settings: Any, may_be_zero: Sequence[str] = ()) -> None:

@@ -12,25 +12,25 @@ class ContactSettings:
     """How contact forces are planned. Set by hand on CMU clips, by how much of their motion is then explained."""
 
     free_height_m: float = 0.003
-    """A point carries freely up to this height …"""
+    """A point carries freely up to this height."""
     highest_m: float = 0.015
-    """… and nothing above this one."""
+    """A point carries nothing above this height."""
     free_speed_m_s: float = 0.1
-    """It carries freely up to this speed over the floor …"""
+    """A point carries freely up to this speed over the floor."""
     fastest_m_s: float = 0.4
-    """… and nothing above this one."""
+    """A point carries nothing above this speed."""
     hurry_m_s: float = 1.5
-    """Feet that land and leave within a frame seem to slide: from this speed of the body on both bounds grow with it …
-    """
+    """From this speed of the body on, both bounds grow with it: feet that land and leave within a frame seem to
+    slide."""
     most_hurry: float = 3.0
-    """… up to so many times."""
+    """Largest factor by which the bounds grow with the body's speed."""
     borne_bodyweights: tuple[float, float] = (0.1, 0.5)
-    """Vertical force that something must give, perhaps and surely: where no point carries freely, the next best does …
-    """
+    """Vertical force that something must give, perhaps and surely. Where no point carries freely, the next best
+    does."""
     further: float = 1.5
-    """… the bounds on height growing by up to this share …"""
+    """Share by which the bounds on height then grow at most."""
     faster: float = 3.0
-    """… and those on speed by this one: soles are soft, and feet slide as they turn."""
+    """Share by which the bounds on speed then grow at most: soles are soft, and feet slide as they turn."""
     moment_weight: float = 4.0
     """Weight of moments (N m) against forces (N)."""
     smoothing_s: float = 0.6 / 30
@@ -74,7 +74,7 @@ class PlacementSettings:
     """How feet turn so that loaded corners of their soles touch, set by hand on CMU clips."""
 
     iterations: int = 20
-    """Of the contact solver that tells which corners carry."""
+    """Of the contact solver that finds which corners carry."""
     full_load_bodyweights: float = 0.3
     """A corner that is to carry this much counts fully."""
     lever_m: float = 0.1
@@ -88,9 +88,9 @@ class PlacementSettings:
     turn_limit_rad: float = 0.3
     """Furthest that a foot turns about each axis."""
     least_load: float = 0.3
-    """Load on a foot's corners together, over a full one, from which on it is held in its place …"""
+    """Load on a foot's corners together, over a full one, from which on it is held in its place."""
     hold_limit_m: float = 0.05
-    """… as far as that moves it by no more than this."""
+    """A foot is held only as far as that moves it by no more than this."""
     smoothing_s: float = 0.7 / 30
     """Standard deviation of the Gaussian that smooths both over time."""
 
@@ -100,19 +100,20 @@ class PlacementSettings:
 
 @dataclass(frozen=True)
 class GainSettings:
-    """Where a simulation is worth more than its plan.
+    """Where a simulation is preferred to its plan.
 
-    Set on 3 s of each fourth of CMU's training clips, 30 and 120 frames per second. MuJoCo, which replays the results,
-    needs 0.104 body weights of help with them at 30, as much as with all or nothing of PyBullet's simulation, but jerk
-    is lower than with nothing, and distance (9.7 mm) a third lower than with all. Twice the bounds change nothing.
+    Set on 3 s of each fourth of CMU's training clips, 30 and 120 frames per second. MuJoCo replays the results. At 30
+    frames per second it needs 0.104 body weights of residual force with them, as much as with all or none of PyBullet's
+    simulation. Jerk is lower than with none, and distance (9.7 mm) a third lower than with all. Twice the bounds change
+    nothing.
     """
 
     saved_bodyweights: tuple[float, float] = (0.05, 0.2)
     """Unexplained force that is saved: below the first none of the simulation is kept, above the second all."""
     gain_smoothing_s: float = 0.15
-    """Standard deviation of the Gaussian over which that is told …"""
+    """Standard deviation of the Gaussian over which that is measured."""
     share_smoothing_s: float = 0.1
-    """… and of the one over which the share comes and goes."""
+    """Standard deviation of the Gaussian over which the share comes and goes."""
     lost_rad: float = 0.5
     """A simulated joint turned further than this against its plan begins to have lost its way, at twice this it has."""
 
@@ -121,8 +122,39 @@ class GainSettings:
 
 
 @dataclass(frozen=True)
+class PolishSettings:
+    """What is fast in a correction, and where that calms a motion.
+
+    Set on CMU's training clips at 30, 60 and 120 frames per second: no more jerk than in the motion, for hardly more
+    sliding.
+    """
+
+    fast_s: float = 0.015
+    """Standard deviation of the Gaussian that takes out what is fast: it halves what has 12 Hz."""
+    around_s: float = 0.15
+    """That of the Gaussian over which the effect of the fast part on jerk is judged."""
+    fewest_frames: int = 5
+    """Frames that show it."""
+    rougher: float = 1.05
+    """A part of the body is rougher in frames in which it has more jerk than before by this factor."""
+    rougher_m_s3: float = 5.0
+    """It is rougher only if it also has this much more jerk."""
+    wider: tuple[float, ...] = (2.0, 4.0, 8.0)
+    """Around rougher frames the correction is smoothed over so many times as long, one after the other until that
+    suffices."""
+    all_rough: float = 0.1
+    """It is smoothed wholly where the bound is passed by this share, in part before."""
+    rounds: int = 3
+    """How often a simulated motion that is rougher still gives way to the cleaned one."""
+
+
+POLISH = PolishSettings()
+"""The defaults."""
+
+
+@dataclass(frozen=True)
 class StandingSettings:
-    """How feet are led to where they stand in the mended motion, set by hand on CMU's training clips.
+    """How feet are led to where they stand in the cleaned motion, set by hand on CMU's training clips.
 
     Of 20 of them sliding falls from 22.5 to 19.4 mm/s by that, 18.5 by kinematics alone; jerk and distance stay.
     """
@@ -138,7 +170,7 @@ class StandingSettings:
 
 @dataclass(frozen=True)
 class FeedbackSettings:
-    """How legs give way to where the body really is, set by hand on CMU clips by the help that is then needed."""
+    """How legs give way to where the body really is, set by hand on CMU clips by the residual force needed."""
 
     full_load_bodyweights: float = 0.1
     """Planned load on a foot from which on its leg counts as standing."""

@@ -9,7 +9,7 @@ from selfcorrect.simulators.settings.checks import check_positive
 from selfcorrect.simulators.settings.plan import ContactSettings
 
 SupportChoice: TypeAlias = Literal["infer", "floor", "off"]
-"""What carries the body: what the motion shows, nothing but the floor, or whatever it may be, left alone."""
+"""What carries the body: what the motion shows, the floor alone, or something unknown."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class InferenceSettings:
     same_height_m: float = 0.03
     """What it carries keeps its height that closely."""
     foot_m_s: float = 0.5
-    """A foot is no faster than this while something carries it …"""
+    """A foot is no faster than this while something carries it."""
     still_m_s: float = 0.3
-    """… and another part no faster than this."""
+    """Another part is no faster than this while something carries it."""
     shortest_foot_s: float = 0.3
-    """For how long a foot is carried at least …"""
+    """For how long a foot is carried at least."""
     shortest_s: float = 0.7
-    """… and another part."""
+    """For how long another part is carried at least."""
     longest_gap_s: float = 0.07
     """For how long either may move meanwhile."""
     swings_m: float = 0.08
@@ -57,25 +57,25 @@ class InferenceSettings:
     friction: float = 0.5
     """Of supports and floor."""
     free_speed_m_s: float = 0.6
-    """What is captured on a support slips more than what is planned to carry: it carries freely up to this speed …"""
+    """A part carries freely up to this speed: captured parts on a support slip more than planned ones."""
     fastest_m_s: float = 1.8
-    """… and nothing above this one."""
+    """A part carries nothing above this speed."""
     contacts: ContactSettings = field(default_factory=lambda: ContactSettings(iterations=20))
     """How forces are found."""
     missing: float = 0.25
     """Share of the body's weight, moments weighed as in `contacts`, from which on a support seems to be missing."""
     fewest_s: float = 0.2
-    """One is there if it is missing for so long …"""
+    """A support is there if it is missing for so long."""
     often: float = 0.5
-    """… in this share of the time under a foot or the seat, or else twice as badly …"""
+    """It must be missing in this share of the time under a foot or the seat, or else twice as badly."""
     explained: float = 0.5
-    """… if it explains this share of what is missing …"""
+    """It must explain this share of what is missing."""
     least_load: float = 0.2
-    """… and if it carries this share of the weight."""
+    """It must carry this share of the weight."""
     margin_m: float = 0.08
-    """By this much a support is wider than what rests on it …"""
+    """By this much a support is wider than what rests on it."""
     margin_of_seat_m: float = 0.03
-    """… and a seat by this much: sloping thighs must clear its edge."""
+    """By this much a seat is wider than what rests on it: sloping thighs must clear its edge."""
 
     def __post_init__(self) -> None:
         check_positive(self)

@@ -1,17 +1,239 @@
-"""How a simulated body follows motions: all settings together."""
+"""How a simulated body follows motions: body, simulator, drive of the root, and when a motion is rejected."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Self
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self, TypeAlias
 
-from selfcorrect.errors import SettingError
-from selfcorrect.simulators.engines.table import ENGINES
+from selfcorrect.core.errors import SettingError
+from selfcorrect.simulators.engines.table import AUTO, ENGINES, chosen_engine
 from selfcorrect.simulators.settings.checks import check_positive
-from selfcorrect.simulators.settings.drive import UNAIDED, DriveSettings
-from selfcorrect.simulators.settings.engine import BodySettings, EngineSettings, MuJoCoSettings
-from selfcorrect.simulators.settings.plan import PLAN, PlanSettings
-from selfcorrect.simulators.settings.unaided import WITHOUT_HELP, UnaidedSettings
+from selfcorrect.simulators.settings.plan import PLAN, ContactSettings, PlanSettings
+from selfcorrect.simulators.settings.support import SupportMode
+
+
+@dataclass(frozen=True)
+class BodySettings:
+    """The simulated body."""
+
+    mass_kg: float | None = None
+    """What it weighs; without it, what is usual for its stature."""
+    minimum_inertia_kgm2: float = 0.06
+    """Light links are padded to this moment of inertia so that motors and contacts do not fight.
+
+    PyBullet needs it at 120 steps per second; the same body is used in every engine, so that they can be compared.
+    """
+
+    def __post_init__(self) -> None:
+        check_positive(self)
+
+
+@dataclass(frozen=True)
+class BulletSettings:
+    """PyBullet's own solver, set by hand on CMU clips: more sweeps would need less help and take longer."""
+
+    solver_iterations: int = 15
+    """Sweeps of the contact and motor solver per step."""
+    joint_erp: float = 0.4
+    """Share of a joint's error that its motor removes per step."""
+    contact_erp: float = 0.2
+    """Share of a penetration that the solver removes per step."""
+
+    def __post_init__(self) -> None:
+        check_positive(self)
+        for name in ("joint_erp", "contact_erp"):
+            if getattr(self, name) > 1:
+                raise SettingError(f"{name} must be at most 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class MuJoCoSettings:
+    """MuJoCo's own solver and joint springs, set by hand on CMU clips."""
+
+    solver_iterations: int = 20
+    """Iterations of the contact solver per step, at most."""
+    contact_time_s: float = 0.008
+    """Time in which the solver removes a penetration."""
+    stiffening: float = 2.5
+    """The joints' springs are this many times stiffer than the table of stiffnesses."""
+
+    def __post_init__(self) -> None:
+        check_positive(self)
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """The simulator, and how finely it cuts time and models contact."""
+
+    name: str = "pybullet"
+    """One of the table `ENGINES`."""
+    rate_hz: float = 120.0
+    """Simulation steps per second, rounded to a whole number of steps per frame."""
+    friction: float = 0.5
+    """Coulomb friction between soles and floor."""
+    sole_lowering_m: float = 0.002
+    """Distance by which contact spheres stick out of the soles, against the solver's soft contacts."""
+    bullet: BulletSettings = BulletSettings()
+    """What PyBullet alone takes."""
+    mujoco: MuJoCoSettings = MuJoCoSettings()
+    """What MuJoCo alone takes."""
+
+    def __post_init__(self) -> None:
+        ENGINES.row(self.name)
+        check_positive(self, may_be_zero=("sole_lowering_m",))
+
+    def steps_per_frame(self, fps: float) -> int:
+        """Whole number of simulation steps in one frame of a motion."""
+        return max(1, round(self.rate_hz / fps))
+
+
+STRENGTHS = {"faithful": 0.0, "balanced": 0.7, "physical": 1.0}
+"""Named points on the dial of `TrackerSettings.at_strength`."""
+
+
+RESIDUAL_FREE = "residual-free"
+"""The preset without residual force, which is beyond the dial: see `TrackerSettings.without_residual`."""
+
+
+SIMULATED = "simulated"
+"""The preset of raw simulated states, which has another drive."""
+
+
+_FRONTIER = {
+    "horizontal_rad_s": (22.0, 10.0),
+    "vertical_rad_s": (13.0, 7.0),
+    "angular_rad_s": (22.0, 12.0),
+    "yaw_rad_s": (22.0, 14.0),
+    "linear_damping": (0.5, 0.4),
+    "angular_damping": (0.5, 0.3),
+}
+"""The drive at strengths 0 and 1."""
+
+
+def _at(strength: float, name: str) -> float:
+    """A value of the drive on the way between, in equal ratios."""
+    stiff, soft = _FRONTIER[name]
+    return stiff * (soft / stiff) ** strength
+
+
+@dataclass(frozen=True)
+class DriveSettings:
+    """The root wrench that helps the humanoid follow a motion.
+
+    The wrench at the body's centre of mass is a spring and damper towards the reference plus what planned contacts
+    leave unexplained. It is not physics, so it is clipped to hard bounds, measured and reported. The ends of the dial
+    were set on clean CMU clips of the test split, where distance is traded against residual force. They were checked on
+    those of the train split.
+    """
+
+    horizontal_rad_s: float = _at(STRENGTHS["balanced"], "horizontal_rad_s")
+    """Natural frequency of the root's horizontal spring."""
+    vertical_rad_s: float = _at(STRENGTHS["balanced"], "vertical_rad_s")
+    """Natural frequency of the root's vertical spring; softer, so that contact decides the height."""
+    angular_rad_s: float = _at(STRENGTHS["balanced"], "angular_rad_s")
+    """Natural frequency of the root's rotational spring about the horizontal axes."""
+    yaw_rad_s: float = _at(STRENGTHS["balanced"], "yaw_rad_s")
+    """Natural frequency of the root's rotational spring about the vertical axis."""
+    linear_damping: float = _at(STRENGTHS["balanced"], "linear_damping")
+    """Damping ratio of the root's linear springs (1 is critical)."""
+    angular_damping: float = _at(STRENGTHS["balanced"], "angular_damping")
+    """Damping ratio of the root's rotational springs."""
+    force_limit_bodyweights: float = 1.0
+    """Bound on the horizontal root force, and on the vertical one, in body weights."""
+    bearing_limit_bodyweights: float = 1.0
+    """Added to that bound where heights are left alone (support "off"): what is unseen may bear the body's weight."""
+    torque_limit_nm: float = 500.0
+    """Bound on the root torque, N m."""
+
+    def __post_init__(self) -> None:
+        check_positive(self)
+
+    @classmethod
+    def at_strength(cls, strength: float) -> Self:
+        """A point on the frontier between closeness to the motion (0) and independence of help (1).
+
+        The wrench's springs and dampers soften geometrically; `STRENGTHS` names points on the way.
+        """
+        if not 0 <= strength <= 1:
+            raise SettingError(f"strength must be in [0, 1], got {strength}")
+        return cls(**{name: _at(strength, name) for name in _FRONTIER})
+
+    def bearing(self, mode: SupportMode) -> Self:
+        """The same with the bound on force that holds in a mode."""
+        if mode.moves_to_floor:
+            return self
+        return replace(self, force_limit_bodyweights=self.force_limit_bodyweights + self.bearing_limit_bodyweights)
+
+
+def strength_of(word: str | float) -> float:
+    """The point on the dial that a name of `STRENGTHS` or a number says; its end for presets beyond the dial."""
+    if word in (RESIDUAL_FREE, SIMULATED):
+        return 1.0
+    try:
+        strength = STRENGTHS[word] if isinstance(word, str) and word in STRENGTHS else float(word)
+    except ValueError:
+        strength = -1.0
+    if not 0 <= strength <= 1:
+        raise SettingError(
+            f"strength must be one of {', '.join([*STRENGTHS, RESIDUAL_FREE, SIMULATED])} or a number from 0 to 1, "
+            f"got {word!r}"
+        )
+    return strength
+
+
+@dataclass(frozen=True)
+class ResidualFreeSettings:
+    """How a body is held up without help, and how its control is searched for. Set by hand on CMU clips of train."""
+
+    horizontal_rad_s: float = 8.0
+    """Natural frequency of the spring that wants the centre of mass across the floor; dampers are critical."""
+    vertical_rad_s: float = 10.0
+    """That of its height."""
+    angular_rad_s: float = 10.0
+    """That of the trunk's orientation."""
+    force_limit_bodyweights: float = 0.7
+    """Bound on what is wanted along each axis beside what the motion takes."""
+    step_limit_m: float = 0.2
+    """Furthest that a foot is put beside its place."""
+    lift_limit_m: float = 0.08
+    """Furthest that a swinging foot is lifted."""
+    contacts: ContactSettings = field(default_factory=lambda: ContactSettings(iterations=12))
+    """How the floor's forces are found at each step."""
+    copies: tuple[int, ...] = (64, 256)
+    """How many copies are tried, one after the other, until one of them gets to the end."""
+    kept: int = 8
+    """So many of them go on from each window to the next."""
+    window_s: float = 0.1
+    """How long a window lasts."""
+    persistence: float = 0.8
+    """Share of its nudges that a copy hands on."""
+    force_n: float = 100.0
+    """Standard deviation of what is added to the wanted force."""
+    moment_nm: float = 40.0
+    """Standard deviation of what is added to the wanted moment."""
+    step_m: float = 0.04
+    """Standard deviation of what is added to where feet land."""
+    turn_rad: float = 0.05
+    """Standard deviation of what is added to the targets of legs and spine."""
+    fall_cost_s: float = 0.1
+    """Weight of vertical speed against mean distance of the joints, by which copies are chosen."""
+    feet_cost: float = 0.5
+    """Weight of the feet's distance."""
+    tilt_cost_m: float = 0.3
+    """Weight of the trunk's orientation, per radian."""
+    spin_cost_m_s: float = 0.05
+    """Weight of the trunk's turning, per radian per second."""
+
+    def __post_init__(self) -> None:
+        check_positive(self)
+
+
+WITHOUT_RESIDUAL = ResidualFreeSettings()
+"""The defaults."""
+
+
+SimulateChoice: TypeAlias = Literal["auto", "always"]
+"""Which planned motions are simulated: those that a simulation may improve, or all."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +249,11 @@ class AcceptanceSettings:
     lost_body_m: float = 0.5
     """Mean distance over all joints at which the motion is rejected."""
     floating_bodyweights: float = 0.5
-    """A body floats that misses more force than this …"""
+    """A floating body misses more force than this."""
     floating_m: float = 0.05
-    """… further off the ground than this …"""
+    """A floating body is further off the ground than this."""
     floating_s: float = 2.0
-    """… for longer than this."""
+    """A body is rejected if it floats for longer than this."""
 
     def __post_init__(self) -> None:
         check_positive(self)
@@ -46,26 +268,35 @@ class TrackerSettings:
     drive: DriveSettings = field(default_factory=DriveSettings)
     plan: PlanSettings = PLAN
     acceptance: AcceptanceSettings = AcceptanceSettings()
-    unaided: UnaidedSettings | None = None
+    residual_free: ResidualFreeSettings | None = None
     """How a body is held up that gets no help, whatever `drive` says; without it, it gets some."""
     filter_dynamics: bool = True
     """Shift the body and turn its feet slightly beforehand so that contacts explain more of its motion."""
 
     def __post_init__(self) -> None:
-        if self.unaided is not None and not ENGINES.row(self.engine.name).gives_way:
+        if self.residual_free is not None and not ENGINES.row(self.engine.name).gives_way:
             able = ", ".join(name for name in ENGINES.names if ENGINES.row(name).gives_way)
             raise SettingError(
-                f"strength {UNAIDED} needs an engine whose joints give way ({able}), got {self.engine.name}"
+                f"strength {RESIDUAL_FREE} needs an engine whose joints give way ({able}), got {self.engine.name}"
             )
 
     @classmethod
-    def without_help(cls, engine: str = "mujoco", mass_kg: float | None = None) -> Self:
+    def without_residual(cls, engine: str = "mujoco", mass_kg: float | None = None) -> Self:
         """Settings with which muscles and contacts alone hold a body up, on soles that grip like shoes."""
         soft = EngineSettings(name=engine, friction=0.8, mujoco=MuJoCoSettings(stiffening=1.0))
-        return cls(BodySettings(mass_kg=mass_kg), soft, unaided=WITHOUT_HELP)
+        return cls(BodySettings(mass_kg=mass_kg), soft, residual_free=WITHOUT_RESIDUAL)
 
     @classmethod
     def at_strength(cls, strength: float, engine: str = "pybullet", mass_kg: float | None = None) -> Self:
         """Settings on the dial of `DriveSettings.at_strength`, in an engine of the table, for a body of a mass."""
-        drive = DriveSettings.at_strength(strength)
+        return cls.driven(DriveSettings.at_strength(strength), engine, mass_kg)
+
+    @classmethod
+    def driven(cls, drive: DriveSettings, engine: str = "pybullet", mass_kg: float | None = None) -> Self:
+        """Settings with a drive of the root, in an engine of the table, for a body of a mass."""
         return cls(BodySettings(mass_kg=mass_kg), EngineSettings(name=engine), drive)
+
+
+def default_tracker() -> TrackerSettings:
+    """Strength "balanced" in PyBullet where it is installed, else in MuJoCo."""
+    return TrackerSettings(engine=EngineSettings(name=chosen_engine(AUTO)))

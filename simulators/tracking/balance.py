@@ -14,17 +14,22 @@ from typing import Self
 
 import numpy as np
 
-from selfcorrect.motion.kinematics import forward_kinematics
-from selfcorrect.motion.rotations import applied, composed
-from selfcorrect.simulators.body.frames import from_simulator, to_simulator
+from selfcorrect.motion.geometry.kinematics import forward_kinematics
+from selfcorrect.motion.geometry.rotations import applied, composed
+from selfcorrect.motion.geometry.vectors import crosses
+from selfcorrect.simulators.body.frames import (
+    from_simulator,
+    rotated_back,
+    rotation_error,
+    small_rotation,
+    to_simulator,
+)
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid
 from selfcorrect.simulators.body.leg_ik import Legs
-from selfcorrect.simulators.body.vectors import cross, rotated_back, rotation_error, small_rotation
+from selfcorrect.simulators.contacts.contact_plan import contact_forces
 from selfcorrect.simulators.engines.world import RootState, World
-from selfcorrect.simulators.planning.contact_plan import contact_forces
-from selfcorrect.simulators.settings.tracker import TrackerSettings
-from selfcorrect.simulators.settings.unaided import WITHOUT_HELP
-from selfcorrect.simulators.tracking.course import Course
+from selfcorrect.simulators.settings.tracker import WITHOUT_RESIDUAL, TrackerSettings
+from selfcorrect.simulators.tracking.reference_trajectory import ReferenceTrajectory
 
 TOUCH_M = (0.01, 0.03)
 """A corner of a sole touches up to the first height, and not at all above the second."""
@@ -61,7 +66,7 @@ class Bodies:
         positions_m, orientations = forward_kinematics(body.tree, root.position_m - lever_m, local)
         from_joints_m = applied(orientations, body.centre_m)
         turning_rad_s, moving_m_s = _link_velocities(body, root, velocities_rad_s, positions_m, orientations, lever_m)
-        centres_m_s = moving_m_s + cross(turning_rad_s, from_joints_m)
+        centres_m_s = moving_m_s + crosses(turning_rad_s, from_joints_m)
         share = body.mass_kg[:, None] / body.total_mass_kg
         return cls(
             root=root,
@@ -88,12 +93,12 @@ def _link_velocities(
     """
     turning_rad_s, moving_m_s = np.empty_like(positions_m), np.empty_like(positions_m)
     turning_rad_s[:, 0] = root.angular_velocity_rad_s
-    moving_m_s[:, 0] = root.velocity_m_s - cross(root.angular_velocity_rad_s, lever_m)
+    moving_m_s[:, 0] = root.velocity_m_s - crosses(root.angular_velocity_rad_s, lever_m)
     own_rad_s = applied(orientations[:, 1:], velocities_rad_s)
     for links, parents in body.tree.generations:
         turning_rad_s[:, links] = turning_rad_s[:, parents] + own_rad_s[:, links - 1]
         arm_m = positions_m[:, links] - positions_m[:, parents]
-        moving_m_s[:, links] = moving_m_s[:, parents] + cross(turning_rad_s[:, parents], arm_m)
+        moving_m_s[:, links] = moving_m_s[:, parents] + crosses(turning_rad_s[:, parents], arm_m)
     return turning_rad_s, moving_m_s
 
 
@@ -117,7 +122,7 @@ class Nudges:
 
 @dataclass(frozen=True, eq=False)
 class Away:
-    """By how much N bodies are off their course."""
+    """By how much N bodies are off their trajectory."""
 
     root_m: np.ndarray
     """(N, 3) of the root's joint."""
@@ -131,15 +136,15 @@ class Away:
     """(N, 3)."""
 
     @classmethod
-    def of(cls, course: Course, step: int, bodies: Bodies) -> Self:
+    def of(cls, trajectory: ReferenceTrajectory, step: int, bodies: Bodies) -> Self:
         """At a step."""
-        script, root = course.script, bodies.root
+        controls, root = trajectory.controls, bodies.root
         return cls(
-            root_m=bodies.positions_m[:, 0] - course.positions_m[step, 0],
-            centre_m=bodies.centre_m - course.centre_m[step],
-            centre_m_s=bodies.centre_m_s - course.centre_m_s[step],
-            tilt_rad=-rotation_error(script.goal_orientation[step], root.orientation),
-            tilt_rad_s=root.angular_velocity_rad_s - script.goal_rad_s[step],
+            root_m=bodies.positions_m[:, 0] - trajectory.positions_m[step, 0],
+            centre_m=bodies.centre_m - trajectory.centre_m[step],
+            centre_m_s=bodies.centre_m_s - trajectory.centre_m_s[step],
+            tilt_rad=-rotation_error(controls.goal_orientation[step], root.orientation),
+            tilt_rad_s=root.angular_velocity_rad_s - controls.goal_rad_s[step],
         )
 
     def captured_m(self, height_m: float) -> np.ndarray:
@@ -148,12 +153,12 @@ class Away:
 
 
 class Balance:
-    """The control of N bodies that follow one course."""
+    """The control of N bodies that follow one trajectory."""
 
-    def __init__(self, course: Course, step_s: float, settings: TrackerSettings) -> None:
-        self._course, self._step_s, self._settings = course, step_s, settings.unaided or WITHOUT_HELP
+    def __init__(self, trajectory: ReferenceTrajectory, step_s: float, settings: TrackerSettings) -> None:
+        self._trajectory, self._step_s, self._settings = trajectory, step_s, settings.residual_free or WITHOUT_RESIDUAL
         self._lags, self._friction = settings.plan.feedback, settings.engine.friction
-        legs, body = Legs.of(course.body.tree), course.body
+        legs, body = Legs.of(trajectory.body.tree), trajectory.body
         self._ankles, self._legs = legs.ankles, np.stack([legs.hips, legs.knees, legs.ankles], axis=-1) - 1
         self._foot = np.repeat([0, 1], len(body.soles) // 2)
         self._above = body.tree.descendants[1:, body.soles.joints].astype(float)
@@ -164,30 +169,32 @@ class Balance:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Targets (N, J, 4) and torques (N, J, 3) of the joints at a step, to which `frame` is the nearest.
 
-        feet_m: (N, 2, 3) low-passed errors of the legs, which this goes on with.
+        feet_m: (N, 2, 3) low-passed errors of the legs, which this continues.
         """
-        away = Away.of(self._course, step, bodies)
+        away = Away.of(self._trajectory, step, bodies)
         forces_n, corners_m = self.floor_forces_n(step, bodies, self.wanted_wrench(step, away, nudges))
-        torques_nm = self._course.torques_nm[step] + self.leg_torques_nm(bodies, forces_n, corners_m)
-        torques_nm = np.clip(torques_nm, -self._limits_nm, self._limits_nm) + self._course.drive_nm[step]
+        torques_nm = self._trajectory.torques_nm[step] + self.leg_torques_nm(bodies, forces_n, corners_m)
+        torques_nm = np.clip(torques_nm, -self._limits_nm, self._limits_nm) + self._trajectory.drive_nm[step]
         return self._targets(step, frame, bodies, away, feet_m, nudges), torques_nm
 
     def wanted_wrench(self, step: int, away: Away, nudges: Nudges) -> np.ndarray:
         """Force and moment (N, 6) that would bring the bodies back, beside what the motion takes."""
-        own, mass_kg = self._settings, self._course.body.total_mass_kg
+        own, mass_kg = self._settings, self._trajectory.body.total_mass_kg
         rates_rad_s = np.array([own.horizontal_rad_s, own.horizontal_rad_s, own.vertical_rad_s])
         pull_m_s2 = -rates_rad_s * (rates_rad_s * away.centre_m + 2 * away.centre_m_s)
-        limit_n = own.force_limit_bodyweights * self._course.body.weight_n
+        limit_n = own.force_limit_bodyweights * self._trajectory.body.weight_n
         force_n = np.clip(mass_kg * pull_m_s2 + nudges.force_n, -limit_n, limit_n)
         turn_rad_s2 = -own.angular_rad_s * (own.angular_rad_s * away.tilt_rad + 2 * away.tilt_rad_s)
-        moment_nm = np.sum(self._course.script.inertia[step, 0] * turn_rad_s2[:, None], axis=-1) + nudges.moment_nm
-        return self._course.wrench[step] + np.concatenate([force_n, moment_nm], axis=-1)
+        moment_nm = (
+            np.sum(self._trajectory.controls.inertia[step, 0] * turn_rad_s2[:, None], axis=-1) + nudges.moment_nm
+        )
+        return self._trajectory.wrench[step] + np.concatenate([force_n, moment_nm], axis=-1)
 
     def floor_forces_n(self, step: int, bodies: Bodies, wrench: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Forces (N, C, 3) on the corners of the soles that come closest to a wrench, and where (N, C, 3) these are."""
-        soles, loaded = self._course.body.soles, self._course.script.loaded[step, 0]
+        soles, loaded = self._trajectory.body.soles, self._trajectory.controls.loaded[step, 0]
         corners_m = bodies.positions_m[:, soles.joints] + applied(bodies.orientations[:, soles.joints], soles.offsets_m)
-        above_m = corners_m[..., 2] - self._course.ground_m[step, self._foot]
+        above_m = corners_m[..., 2] - self._trajectory.ground_m[step, self._foot]
         touches = np.clip((TOUCH_M[1] - above_m) / (TOUCH_M[1] - TOUCH_M[0]), 0.0, 1.0)
         activation = touches * np.maximum(loaded, UNPLANNED)[self._foot]
         arms_m = from_simulator(corners_m - bodies.centre_m[:, None])
@@ -199,9 +206,9 @@ class Balance:
 
     def leg_torques_nm(self, bodies: Bodies, forces_n: np.ndarray, corners_m: np.ndarray) -> np.ndarray:
         """Torques (N, J, 3) of the joints, in their links' frames, that bear forces on the soles (N, C, 3)."""
-        moments_nm = cross(corners_m, forces_n)
+        moments_nm = crosses(corners_m, forces_n)
         below_n, below_nm = (np.sum(self._above[:, :, None] * each[:, None], axis=2) for each in (forces_n, moments_nm))
-        about_joint_nm = below_nm - cross(bodies.positions_m[:, 1:], below_n)
+        about_joint_nm = below_nm - crosses(bodies.positions_m[:, 1:], below_n)
         return -rotated_back(bodies.orientations[:, 1:], about_joint_nm)
 
     def _targets(
@@ -209,13 +216,13 @@ class Balance:
     ) -> np.ndarray:
         """Targets (N, J, 4) of the joints.
 
-        A standing leg gives way to where its foot is, and turns the pelvis upright; a swinging one keeps its direction
+        A standing leg gives way to where its foot is, and turns the pelvis upright. A swinging one keeps its direction
         in the world, and lands where the body will be.
         """
-        script, loaded = self._course.script, self._course.script.loaded[step, 0]
+        controls, loaded = self._trajectory.controls, self._trajectory.controls.loaded[step, 0]
         moves_m = self._moves_m(step, bodies, away, feet_m, nudges)
-        turns_rad = (script.jacobians[frame, 0] @ moves_m[..., None]).reshape(-1, 2, 3, 3)
-        targets = np.broadcast_to(script.targets[step], (len(moves_m), *script.targets.shape[2:])).copy()
+        turns_rad = (controls.jacobians[frame, 0] @ moves_m[..., None]).reshape(-1, 2, 3, 3)
+        targets = np.broadcast_to(controls.targets[step], (len(moves_m), *controls.targets.shape[2:])).copy()
         legs = composed(targets[:, self._legs], small_rotation(np.clip(turns_rad, -1.0, 1.0)))
         uprighting = _mixed(loaded, -self._lags.uprighting, 1.0)[:, None]
         tilt_rad = rotated_back(bodies.root.orientation, -away.tilt_rad)
@@ -225,12 +232,12 @@ class Balance:
 
     def _moves_m(self, step: int, bodies: Bodies, away: Away, feet_m: np.ndarray, nudges: Nudges) -> np.ndarray:
         """How far (N, 2, 3) the targets of the ankles move, seen from the pelvis."""
-        script, own = self._course.script, self._settings
-        loaded = script.loaded[step, 0]
-        off_m = bodies.positions_m[:, self._ankles] - script.ankles_m[step, 0] - away.root_m[:, None]
+        controls, own = self._trajectory.controls, self._settings
+        loaded = controls.loaded[step, 0]
+        off_m = bodies.positions_m[:, self._ankles] - controls.ankles_m[step, 0] - away.root_m[:, None]
         feet_m[..., :2] += min(1.0, self._step_s / self._lags.stand_lag_s) * (off_m[..., :2] - feet_m[..., :2])
         feet_m[..., 2] += min(1.0, self._step_s / self._lags.swing_lag_s) * (away.root_m[:, None, 2] - feet_m[..., 2])
-        captured_m = away.captured_m(self._course.centre_m[step, 2])
+        captured_m = away.captured_m(self._trajectory.centre_m[step, 2])
         lands_m = np.clip(captured_m[:, None] + nudges.step_m, -own.step_limit_m, own.step_limit_m)
         moves_m = np.empty_like(feet_m)
         moves_m[..., :2] = _mixed(loaded[:, None], feet_m[..., :2], lands_m - away.root_m[:, None, :2])

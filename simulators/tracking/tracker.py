@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.body.frames import from_simulator, orientations_from_simulator
+from selfcorrect.motion.geometry.rotations import composed
+from selfcorrect.motion.geometry.vectors import crosses
+from selfcorrect.simulators.body.frames import (
+    from_simulator,
+    orientations_from_simulator,
+    rotated_back,
+    rotation_error,
+    small_rotation,
+)
+from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2
 from selfcorrect.simulators.body.leg_ik import Legs
-from selfcorrect.simulators.body.vectors import cross
-from selfcorrect.simulators.engines.props import present
+from selfcorrect.simulators.engines.support_colliders import present
 from selfcorrect.simulators.engines.world import RootState, World
 from selfcorrect.simulators.scene import PLAIN, Scene
-from selfcorrect.simulators.settings.tracker import TrackerSettings
-from selfcorrect.simulators.tracking.leg_feedback import LegFeedback
-from selfcorrect.simulators.tracking.root_wrench import root_wrench
-from selfcorrect.simulators.tracking.script import Planned, Script, script_of
-
-
-@dataclass(frozen=True, eq=False)
-class Track:
-    """What a body did.
-
-    motion: on the body's tree, the last good pose held where the body was given up; wrench: (S, 6) residual root force
-    (N) and moment about the centre of mass (N m) of every simulation step, world; loads_n: (F, L) vertical force of the
-    surroundings on each link in the last step before each frame but the first; lost_at: frame at which the body was
-    given up, None if it held out to the end.
-    """
-
-    motion: Motion
-    wrench: np.ndarray
-    loads_n: np.ndarray
-    lost_at: int | None
+from selfcorrect.simulators.settings.plan import PLAN, FeedbackSettings
+from selfcorrect.simulators.settings.tracker import DriveSettings, TrackerSettings
+from selfcorrect.simulators.stages import Plan, Track
+from selfcorrect.simulators.tracking.control_sequence import ControlSequence, control_sequence_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +57,7 @@ class Record:
         self.centre_m[frame], self.orientations[frame], *_ = world.root()
         self.rotations[frame], self.loads_n[frame] = world.rotations(), world.loads_n()
 
-    def tracks(self, planned: Planned, first: int) -> list[Track]:
+    def tracks(self, planned: Plan, first: int) -> list[Track]:
         """Those of some planned motions, the first of which is that of body `first`."""
         bodies, frames = slice(first, first + len(planned)), planned.frames
         orientations = orientations_from_simulator(self.orientations[:frames, bodies].reshape(-1, 4))
@@ -85,13 +76,11 @@ class Record:
         return tracks
 
 
-def follow(
-    world: World, planned: Sequence[Planned], settings: TrackerSettings, scene: Scene = PLAIN
-) -> list[list[Track]]:
-    """Simulate bodies following their motions; what became of each of the planned ones.
+def follow(world: World, planned: Sequence[Plan], settings: TrackerSettings, scene: Scene = PLAIN) -> list[list[Track]]:
+    """Simulate bodies following their motions; the outcome of each of the planned ones.
 
     Their trees may differ in lengths only, and their frame rates are one. What becomes of a motion does not depend on
-    the others. A push of the scene is no help, and not told as such.
+    the others. A push of the scene is no residual force, and not reported as such.
     """
     longest_first = sorted(range(len(planned)), key=lambda index: -planned[index].frames)
     tracks = dict(
@@ -100,26 +89,26 @@ def follow(
     return [tracks[index] for index in range(len(planned))]
 
 
-def _follow(world: World, planned: Sequence[Planned], settings: TrackerSettings, scene: Scene) -> list[list[Track]]:
+def _follow(world: World, planned: Sequence[Plan], settings: TrackerSettings, scene: Scene) -> list[list[Track]]:
     """The same for motions in the order of their lengths, so that those that still go on are the first ones."""
     bodies = [each.body for each in planned for _ in range(len(each))]
     fps, substeps = planned[0].links.fps, settings.engine.steps_per_frame(planned[0].links.fps)
     world.build(bodies, 1 / (fps * substeps), [own for each in planned for own in each.supports])
-    script = Script.joined([script_of(world, each, settings, scene) for each in planned])
-    record = Record.empty(planned[0].frames, len(script.targets), len(bodies), len(bodies[0]))
-    _simulate(world, planned, script, record, settings)
+    controls = ControlSequence.joined([control_sequence_of(world, each, settings, scene) for each in planned])
+    record = Record.empty(planned[0].frames, len(controls.targets), len(bodies), len(bodies[0]))
+    _simulate(world, planned, controls, record, settings)
     starts = np.cumsum([0, *map(len, planned)]).tolist()
     return [record.tracks(each, start) for each, start in zip(planned, starts, strict=False)]
 
 
 def _simulate(
-    world: World, planned: Sequence[Planned], script: Script, record: Record, settings: TrackerSettings
+    world: World, planned: Sequence[Plan], controls: ControlSequence, record: Record, settings: TrackerSettings
 ) -> None:
-    """Take the bodies through their script, each as long as it has frames and is not lost."""
+    """Take the bodies through their controls, each as long as it has frames and is not lost."""
     substeps = settings.engine.steps_per_frame(planned[0].links.fps)
     frames = np.repeat([each.frames for each in planned], [len(each) for each in planned])
     presence = [present(own, each.frames) if own else [] for each in planned for own in each.supports]
-    control = _Control(planned, script, settings)
+    control = _Control(planned, controls, settings)
     control.start(world)
     record.note(0, world)
     for frame in range(planned[0].frames - 1):
@@ -131,41 +120,139 @@ def _simulate(
         for step in range(frame * substeps, (frame + 1) * substeps):
             record.wrench[step, still] = control.step(world, step, still, running)
         record.note(frame + 1, world)
-        off_m = np.linalg.norm(record.centre_m[frame + 1] - script.goal_m[(frame + 1) * substeps], axis=-1)
+        off_m = np.linalg.norm(record.centre_m[frame + 1] - controls.goal_m[(frame + 1) * substeps], axis=-1)
         lost = ~(off_m < settings.acceptance.lost_root_m)
         record.lost_at[running] = np.where(lost[running], frame + 1, 0)
 
 
 class _Control:
-    """What acts on N bodies at each step, by their script and by where they are."""
+    """What acts on N bodies at each step, by their controls and by where they are."""
 
-    def __init__(self, planned: Sequence[Planned], script: Script, settings: TrackerSettings) -> None:
+    def __init__(self, planned: Sequence[Plan], controls: ControlSequence, settings: TrackerSettings) -> None:
         fps, substeps = planned[0].links.fps, settings.engine.steps_per_frame(planned[0].links.fps)
-        self._script, self._step_s, self._legs = script, 1 / (fps * substeps), Legs.of(planned[0].body.tree)
+        self._controls, self._step_s, self._legs = controls, 1 / (fps * substeps), Legs.of(planned[0].body.tree)
         masses_kg = np.repeat([each.body.total_mass_kg for each in planned], [len(each) for each in planned])
         self._wrench = root_wrench(settings.drive, masses_kg)
-        self._feedback = LegFeedback(self._legs, script, self._step_s, settings.plan.feedback)
-        self._nearest_frames = np.round(np.arange(len(script.targets)) / (fps * substeps) * fps).astype(int)
+        self._feedback = LegFeedback(self._legs, controls, self._step_s, settings.plan.feedback)
+        self._nearest_frames = np.round(np.arange(len(controls.targets)) / (fps * substeps) * fps).astype(int)
 
     def start(self, world: World) -> None:
         """Put the bodies on their references, moving with them."""
-        now, then = (Rotation.from_quat(each.reshape(-1, 4)) for each in self._script.rotations)
-        turns_rad = (now.inv() * then).as_rotvec().reshape(*self._script.rotations.shape[1:3], 3)
-        world.reset(self._script.goal(0), self._script.rotations[0], turns_rad / self._step_s)
+        now, then = (Rotation.from_quat(each.reshape(-1, 4)) for each in self._controls.rotations)
+        turns_rad = (now.inv() * then).as_rotvec().reshape(*self._controls.rotations.shape[1:3], 3)
+        world.reset(self._controls.goal(0), self._controls.rotations[0], turns_rad / self._step_s)
 
     def step(self, world: World, step: int, still: slice, running: Sequence[int]) -> np.ndarray:
         """Advance those bodies that are running, of the first ones that `still` go on.
 
         Returns the latter's residual wrenches (n, 6).
         """
-        script, goal = self._script, self._script.goal(step, still)
+        controls, goal = self._controls, self._controls.goal(step, still)
         root, ankles_m = (
             RootState(*(each[still] for each in world.root())),
             world.positions_m(self._legs.ankles.tolist())[still],
         )
-        force_n, moment_nm = self._wrench(goal, root, script.rest[step, still], script.inertia[step, still])
-        torque_nm = moment_nm + cross(script.lever_m[step, still], force_n)
+        force_n, moment_nm = self._wrench(goal, root, controls.rest[step, still], controls.inertia[step, still])
+        torque_nm = moment_nm + crosses(controls.lever_m[step, still], force_n)
         targets = self._feedback.move(step, self._nearest_frames[step], goal, root, ankles_m)
-        pushed_n = force_n + script.push_n[step, still]
-        world.step(running, targets, script.torques_nm[step, still], pushed_n, torque_nm)
+        pushed_n = force_n + controls.push_n[step, still]
+        world.step(running, targets, controls.torques_nm[step, still], pushed_n, torque_nm)
         return np.concatenate([force_n, moment_nm], axis=-1)
+
+
+RootWrench = Callable[[RootState, RootState, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+def root_wrench(settings: DriveSettings, masses_kg: np.ndarray) -> RootWrench:
+    """A function of (goals, states, rest, inertia) that gives forces (N, 3) in newtons and moments (N, 3) about centres
+    of mass.
+
+    The masses_kg (N,) are of the bodies, or of more than are then asked for. Roots should be as goals say, and are as
+    states say. Contacts leave forces and moments rest (N, 6) unexplained. The inertia (N, 3, 3) is of whole bodies.
+    """
+    across, up = settings.horizontal_rad_s, settings.vertical_rad_s
+    linear, angular = 2 * settings.linear_damping, 2 * settings.angular_damping
+    rate_rad_s = np.array([settings.angular_rad_s, settings.angular_rad_s, settings.yaw_rad_s])
+    stiffness = masses_kg[:, None] * np.array([across, across, up]) ** 2
+    damping = masses_kg[:, None] * np.array([across, across, up]) * linear
+    limits_n = settings.force_limit_bodyweights * masses_kg * GRAVITY_M_S2
+
+    def force(goals: RootState, states: RootState, rest: np.ndarray) -> np.ndarray:
+        count = len(rest)
+        pull_n = stiffness[:count] * (goals.position_m - states.position_m)
+        force_n = pull_n + damping[:count] * (goals.velocity_m_s - states.velocity_m_s) + rest[:, :3]
+        limit_n, across_n = limits_n[:count], np.hypot(force_n[:, 0], force_n[:, 1])
+        force_n[:, :2] *= np.minimum(1.0, limit_n / np.maximum(across_n, 1e-9))[:, None]
+        force_n[:, 2] = np.minimum(np.maximum(force_n[:, 2], -limit_n), limit_n)
+        return force_n
+
+    def moment(goals: RootState, states: RootState, rest: np.ndarray, inertia: np.ndarray) -> np.ndarray:
+        error_rad = rotation_error(goals.orientation, states.orientation)
+        slower_rad_s = goals.angular_velocity_rad_s - states.angular_velocity_rad_s
+        x, y, z = (rate_rad_s * (rate_rad_s * error_rad + angular * slower_rad_s)).T[..., None]
+        moment_nm = inertia[..., 0] * x + inertia[..., 1] * y + inertia[..., 2] * z + rest[:, 3:]
+        x, y, z = moment_nm.T
+        size_nm = np.sqrt(x * x + y * y + z * z)
+        return moment_nm * np.minimum(1.0, settings.torque_limit_nm / np.maximum(size_nm, 1e-9))[:, None]
+
+    return lambda goals, states, rest, inertia: (force(goals, states, rest), moment(goals, states, rest, inertia))
+
+
+class LegFeedback:
+    """Moves the leg targets of N bodies, step by step, in the simulator's frame; remembers low-passed errors."""
+
+    def __init__(
+        self, legs: Legs, controls: ControlSequence, step_s: float, settings: FeedbackSettings = PLAN.feedback
+    ) -> None:
+        """legs: those of the bodies' tree; step_s: time between steps."""
+        self._controls, self._settings = controls, settings
+        self._joints = np.stack([legs.hips, legs.knees, legs.ankles], axis=-1) - 1
+        self._stand_pace, self._turn_pace, self._swing_pace = (
+            min(1.0, step_s / lag_s) for lag_s in (settings.stand_lag_s, settings.turn_lag_s, settings.swing_lag_s)
+        )
+        count = controls.loaded.shape[1]
+        self._stand_m, self._sagged_m, self._turn_rad = (
+            np.zeros((count, 2, 2)),
+            np.zeros((count, 2)),
+            np.zeros((count, 3)),
+        )
+
+    def move(self, step: int, frame: int, goal: RootState, root: RootState, ankles_m: np.ndarray) -> np.ndarray:
+        """The joint targets (n, J, 4) of a step with those of the legs moved.
+
+        frame: the frame nearest to the step; goal, root: of the first n bodies, as ankles_m (n, 2, 3), where their
+        ankles are.
+        """
+        bodies = slice(len(ankles_m))
+        targets, loaded = self._controls.targets[step, bodies].copy(), self._controls.loaded[step, bodies]
+        tilt_rad = rotation_error(goal.orientation, root.orientation)
+        turn_rad = self._turn_rad[bodies]
+        turn_rad += self._turn_pace * (rotated_back(root.orientation, tilt_rad) - turn_rad)
+        wanted_m = self._controls.ankles_m[step, bodies]
+        displaced_m = np.empty_like(ankles_m)
+        displaced_m[..., :2] = self._standing(loaded, ankles_m[..., :2] - wanted_m[..., :2])
+        displaced_m[..., 2] = self._lift(loaded, wanted_m, goal.position_m, root.position_m, tilt_rad)
+        turns_rad = (self._controls.jacobians[frame, bodies] @ displaced_m[..., None]).reshape(-1, 2, 3, 3)
+        moved = composed(targets[:, self._joints], small_rotation(turns_rad))
+        upright_rad = (-self._settings.uprighting * loaded)[..., None] * turn_rad[:, None]
+        moved[:, :, 0] = composed(small_rotation(upright_rad), moved[:, :, 0])
+        targets[:, self._joints] = moved
+        return targets
+
+    def _standing(self, loaded: np.ndarray, off_m: np.ndarray) -> np.ndarray:
+        """How far (n, 2, 2) targets of ankles move over the floor: with the load on them, to where the feet stand."""
+        stand_m = self._stand_m[: len(off_m)]
+        stand_m += self._stand_pace * (off_m - stand_m)
+        far_m = np.hypot(stand_m[..., 0], stand_m[..., 1])
+        return (loaded * np.minimum(1.0, self._settings.limit_m / np.maximum(far_m, 1e-9)))[..., None] * stand_m
+
+    def _lift(
+        self, loaded: np.ndarray, wanted_m: np.ndarray, goal_m: np.ndarray, root_m: np.ndarray, tilt_rad: np.ndarray
+    ) -> np.ndarray:
+        """How far (n, 2) targets of ankles are lifted: in swing, by as much as root and tilt put them too low."""
+        ahead_m = wanted_m - goal_m[:, None]
+        tilted_m = tilt_rad[:, :1] * ahead_m[..., 1] - tilt_rad[:, 1:2] * ahead_m[..., 0]
+        too_high_m = (root_m[:, 2] - goal_m[:, 2])[:, None] - tilted_m
+        sagged_m = self._sagged_m[: len(wanted_m)]
+        sagged_m += self._swing_pace * (too_high_m - sagged_m)
+        return (1.0 - loaded) * np.minimum(self._settings.limit_m, np.maximum(0.0, -sagged_m))

@@ -78,7 +78,7 @@ sys.path.insert(0, sys.argv[2])
 warnings.simplefilter("ignore")
 from pathlib import Path
 import damage
-from selfcorrect.errors import SelfcorrectError
+from selfcorrect.core.errors import SelfcorrectError
 try:
     damage.run(Path(sys.argv[1]), 6)
 except (SelfcorrectError, OSError) as error:
@@ -186,7 +186,7 @@ def _loop(place: Path, folder: Path, faults: dict[str, str]) -> str:
 def _correct(place: Path, folder: Path, faults: dict[str, str]) -> str:
     (place / "data").mkdir()
     (place / "data" / "a.bvh").write_bytes(sound("a.bvh"))
-    words = ["correct", "data", "-o", str(place / "run"), "--kinematic"]
+    words = ["correct", "data", "-o", str(place / "run"), "--kinematic", "--workers", "1"]
     if wrong := run_fresh_command(words, place, environment=faults).wrong():
         return wrong
     again = run_command(words, place)

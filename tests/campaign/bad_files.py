@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import gzip
 import importlib.util
@@ -26,11 +27,11 @@ from fbx_text import write_fbx
 
 sys.path.pop(0)  # worker processes inherit it, and would take tests/selfcorrect for the package
 
-from selfcorrect.datasets.cache import CacheSettings, open_cache
+from selfcorrect.core.errors import SelfcorrectError
 from selfcorrect.datasets.collections import catalog
 from selfcorrect.datasets.collections.dataset import read_all
 from selfcorrect.datasets.files.open import save_motion
-from selfcorrect.errors import SelfcorrectError
+from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.experiments.data.sources import of_each, open_source
 from selfcorrect.experiments.data.summary import measures, summarise
 from selfcorrect.motion.body.smpl import SMPL_BODY
@@ -222,7 +223,7 @@ def odd_document(content: bytes, random: Random) -> bytes:
         if random.random() < 0.2:
             del parent[key]
         else:
-            parent[key] = ODD_VALUES[random.integers(len(ODD_VALUES))]
+            parent[key] = copy.deepcopy(ODD_VALUES[random.integers(len(ODD_VALUES))])  # it may be a place next
     return json.dumps(document).encode()
 
 
@@ -276,7 +277,7 @@ def look_at_file(path: Path, content: bytes) -> str:
     path.write_bytes(content)
     complaints: list[str] = []
     try:
-        _, clips = open_source(path, allow_pickle=True)
+        _, clips = open_source(path, reading=Reading(allow_pickle=True))
     except SelfcorrectError as error:
         return "" if str(path) in str(error) else str(error)
     motions = list(read_all(clips, complaints.append))
@@ -398,7 +399,7 @@ def _set_case(seed: int, case: int, folder: Path) -> str:
     try:
         known = catalog.dataset("cmu" if name == "cmu archive" else name)
         list(of_each(read_all(known.clips(source, allow_pickle=True), complaints.append), measures, complaints.append))
-        _, clips = open_source(source, allow_pickle=True)
+        _, clips = open_source(source, reading=Reading(allow_pickle=True))
         complaints += summarise(clips).unreadable
     except SelfcorrectError as error:
         complaints.append(str(error))
@@ -429,26 +430,3 @@ def _damaged(path: Path, content: bytes, random: Random) -> bytes:
     if path.suffix == ".gz" and random.random() < 0.5:
         return gzip.compress(flipped(gzip.decompress(content), random))
     return (flipped, cut, stuffed)[random.integers(3)](content, random)
-
-
-def cache_cases(seed: int, count: int, folder: Path) -> list[Case]:
-    """`count` caches of motions with a damaged shard."""
-    return [Case(f"caches:{case}", partial(_cache_case, seed, case, folder)) for case in range(count)]
-
-
-def _cache_case(seed: int, case: int, folder: Path) -> str:
-    random, place = random_of(seed, "caches", case), folder / f"cache-{case}"
-    (place / "data").mkdir(parents=True)
-    _amass(place / "data")
-    settings = CacheSettings("amass", place / "data", clips_per_shard=1)
-    open_cache(settings, place / "cache", workers=1, progress=False)
-    before = {path: path.read_bytes() for path in sorted((place / "cache").rglob("*")) if path.is_file()}
-    path = list(before)[random.integers(len(before))]
-    path.write_bytes((flipped, cut, stuffed)[random.integers(3)](before[path], random))
-    for motion in open_cache(settings, place / "cache", workers=1, progress=False):
-        assert len(motion)
-    different = [  # white space between the digests is nobody's loss
-        path.name for path, content in before.items() if path.suffix != ".json" and path.read_bytes() != content
-    ]
-    shutil.rmtree(place)
-    return f"{path.name}: {different} not made again" if different else ""

@@ -14,8 +14,8 @@ import scipy.sparse
 from bad_files import flipped, stuffed
 from harness import Case, random_of
 
-from selfcorrect.errors import InputError
-from selfcorrect.storage.pickled import read_pickled_numbers
+from selfcorrect.core.errors import InputError
+from selfcorrect.storage.pickles.numbers import read_pickled_numbers
 
 _SOUND = {
     "a": np.arange(6.0).reshape(2, 3),

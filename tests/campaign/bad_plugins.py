@@ -62,10 +62,19 @@ def _case(seed: int, case: int, folder: Path) -> str:
         for group in _GROUPS
     ]
     (about / "entry_points.txt").write_text("\n".join(points))
+    clashes = random.random() < 0.3
+    if clashes:  # another package adds other members of the same names
+        other = place / "site" / "odder_plugin-1.dist-info"
+        shutil.copytree(about, other)
+        (other / "METADATA").write_text("Metadata-Version: 2.1\nName: odder-plugin\nVersion: 1\n")
+        (other / "entry_points.txt").write_text("\n".join(points).replace(" = odd", " = odder"))
     words = _COMMANDS[random.integers(len(_COMMANDS))]
     sys.path.insert(0, str(place / "site"))
     try:
-        wrong = run_command(words, place).wrong()
+        ended = run_command(words, place)
+        wrong = ended.wrong()
+        if clashes and "odd" in words and ended.code != 2:
+            wrong = wrong or "one of two members of a name was taken"
     finally:
         sys.path.remove(str(place / "site"))
     shutil.rmtree(place)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from bad_files import ODD_VALUES, Random, cut, flipped, odd_document, sound, stuffed
 from harness import Case, random_of, run_command
 
-from selfcorrect.storage.digests import digest_of_file, sealed
+from selfcorrect.storage.files.digests import digest_of_file, sealed
 
 MANIFEST = "shards.json"
 _COMMANDS = (

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 from bad_files import look_at_file, sound
-from harness import Case
+from harness import Case, run_command
 
+from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.collections import cmu
-from selfcorrect.errors import InputError
 
 _ROOT = "OFFSET 0 0 0\nCHANNELS 3 Xrotation Yrotation Zrotation\n"
 
@@ -69,6 +69,22 @@ def _long_gltf() -> bytes:
     return json.dumps(document).encode()
 
 
+def _equal(frames: int) -> bytes:
+    """So many equal frames, which compress to almost nothing."""
+    file = io.BytesIO()
+    poses, trans = np.full((frames, 156), 0.01, np.float32), np.tile(np.float32([0, 0, 0.9]), (frames, 1))
+    np.savez_compressed(file, poses=poses, trans=trans, mocap_framerate=np.array(120.0))
+    return file.getvalue()
+
+
+def _many_animations(count: int) -> bytes:
+    """A file with so many animations of the same numbers."""
+    document = json.loads(sound("a.gltf"))
+    one = json.dumps(document["animations"][0])
+    document["animations"] = ["here"]
+    return json.dumps(document).replace('"here"', ", ".join([one] * count)).encode()
+
+
 BOMBS: dict[str, Callable[[], bytes]] = {
     "zip.npz": lambda: _zipped(("poses", "trans"), "(860000, 156)", 1024),
     "many.npz": lambda: _zipped((*tuple(f"x{index}" for index in range(40)), "poses", "trans"), "(860000, 156)", 64),
@@ -92,6 +108,9 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "quick.bvh": lambda: _slow("1e-300"),
     "brackets.gltf": lambda: b"[" * 1_000_000,
     "long.gltf": _long_gltf,
+    "equal.npz": lambda: _equal(400_000),
+    "many.gltf": lambda: _many_animations(20_000),
+    "some.gltf": lambda: _many_animations(200),
 }
 _DEVICES = ("/dev/zero", "/dev/random", "/dev/full")
 
@@ -99,6 +118,8 @@ _DEVICES = ("/dev/zero", "/dev/random", "/dev/full")
 def bomb_cases(seed: int, count: int, folder: Path) -> list[Case]:
     """All bombs, pipes and devices with the names of motion files, and archives."""
     cases = [Case(f"bombs:{name}", partial(_bomb, folder / name, make)) for name, make in BOMBS.items()]
+    for words in (["check"], ["correct", "--kinematic", "-o", "out"], ["view", "--out", "picture.png"]):
+        cases.append(Case(f"bombs:{words[0]}", partial(_command, folder / words[0], words)))
     for suffix in (".bvh", ".npz", ".npy", ".glb", ".gltf"):
         cases.append(Case(f"bombs:pipe{suffix}", partial(_pipe, folder / f"pipe{suffix}")))
         for device in _DEVICES:
@@ -113,6 +134,15 @@ def bomb_cases(seed: int, count: int, folder: Path) -> list[Case]:
 
 def _bomb(path: Path, make: Callable[[], bytes]) -> str:
     return look_at_file(path, make())
+
+
+def _command(folder: Path, words: list[str]) -> str:
+    """What a command does with a file whose motion would be large, told to read it or not."""
+    folder.mkdir()
+    (folder / "equal.npz").write_bytes(_equal(400_000))
+    ended = run_command([words[0], "equal.npz", *words[1:]], folder, 20)
+    refused = "SELFCORRECT_UNPACKED_LIMIT_MB" in ended.err + ended.out
+    return ended.wrong() or ("" if refused else f"was not refused: {(ended.out + ended.err)[-200:]}")
 
 
 def _pipe(path: Path) -> str:

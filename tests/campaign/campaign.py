@@ -23,6 +23,7 @@ from typing import Any
 import bad_disks
 import bad_files
 import bad_pickles
+import bad_places
 import bad_plugins
 import bad_shards
 import bombs
@@ -31,6 +32,7 @@ import harness
 import hostile_correctors
 import kills
 import options
+import seals
 
 Make = Callable[[int, int, Path], list[harness.Case]]
 
@@ -50,14 +52,16 @@ AREAS = {
     "fbx": Area(bad_files.fbx_cases, 300),
     "datasets": Area(bad_files.set_cases, 1800),
     "shards": Area(bad_shards.shard_cases, 300),
-    "caches": Area(bad_files.cache_cases, 200),
     "pickles": Area(bad_pickles.pickle_cases, 2000),
-    "bombs": Area(bombs.bomb_cases, 45, 30),
-    "correctors": Area(hostile_correctors.corrector_cases, 400),
+    "bombs": Area(bombs.bomb_cases, 51, 30),
+    "correctors": Area(hostile_correctors.corrector_cases, 432, 20),
     "plugins": Area(bad_plugins.plugin_cases, 40),
     "damage": Area(damage.damage_cases, 500),
+    "seals": Area(seals.seal_cases, 600, 60),
+    "forged": Area(seals.forged_cases, 400, 90),
     "kills": Area(kills.kill_cases, 250, 120, kills.KILLS_PER_CASE),
     "disks": Area(bad_disks.disk_cases, 60, 120),
+    "places": Area(bad_places.place_cases, 300, 150),
     "options": Area(options.option_cases, 2000, 60),
 }
 """At scale 1, half an hour on two cores that have nothing else to do. Some limits hold for several commands in a row,

@@ -14,16 +14,17 @@ import numpy as np
 import torch
 from harness import Case, random_of
 
-from selfcorrect.correction import Correction
-from selfcorrect.corrector import Corrected
-from selfcorrect.errors import RunFolderError
-from selfcorrect.loop import Plan, Task, run_loop, train_first_generation
+from selfcorrect.core.errors import RunFolderError
+from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.contract import Corrected
+from selfcorrect.correctors.correction import Correction
+from selfcorrect.loop.policy import parse_policy
+from selfcorrect.loop.run import Plan, Task, run_loop, train_first_generation
 from selfcorrect.models.gaussian import Gaussian
-from selfcorrect.policy import parse_policy
-from selfcorrect.randomness import Stream, streams
-from selfcorrect.samples import Samples
-from selfcorrect.storage.folder_store import FolderStore
-from selfcorrect.tracking import MetricsFile
+from selfcorrect.storage.files.locks import LOCK
+from selfcorrect.storage.runs.folder_store import FolderStore
+from selfcorrect.storage.runs.tracking import MetricsFile
 
 CONFIG = {"policy": "accumulate_subsample:30"}
 
@@ -51,7 +52,9 @@ def run(folder: Path, generations: int, *, repair: bool = False) -> None:
 def content_of(folder: Path) -> Mapping[str, bytes]:
     """All files of a run by name, but what differs from run to run."""
     paths = [
-        path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in ("timings.json", ".lock")
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in ("timings.json", ".selfcorrect.lock")
     ]
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
@@ -77,7 +80,7 @@ def _case(seed: int, case: int, folder: Path) -> str:
     random, (short, _, wanted) = random_of(seed, "damage", case), references(folder)
     place = folder / f"run-{case}"
     shutil.copytree(short, place)
-    paths = sorted(path for path in place.rglob("*") if path.is_file() and path.name != ".lock")
+    paths = sorted(path for path in place.rglob("*") if path.is_file() and path.name != LOCK)
     path = paths[random.integers(len(paths))]
     whole = path.read_bytes()
     path.write_bytes(_damaged(whole, random)) if random.random() < 0.95 else path.unlink()

@@ -143,11 +143,17 @@ def guarded(look: Callable[[], str]) -> str:
 
 
 def limit_memory(more: int) -> None:
-    """At most so many bytes more than now."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    limit, (_, hard) = pages * resource.getpagesize() + more, resource.getrlimit(resource.RLIMIT_AS)
+    """At most so many bytes more than now: what it may write to, not the addresses that allocators set aside.
+
+    Arrow's own allocator would claim them all at its first call.
+    """
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
+    if arrow := sys.modules.get("pyarrow"):
+        arrow.set_memory_pool(arrow.system_memory_pool())
+    pages = int(Path("/proc/self/statm").read_text().split()[5])
+    limit, (_, hard) = pages * resource.getpagesize() + more, resource.getrlimit(resource.RLIMIT_DATA)
     limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 @dataclass(frozen=True)
@@ -189,12 +195,16 @@ def run_command(words: Sequence[str], folder: Path, longest_s: float = LONGEST_S
 
 
 def run_fresh_command(
-    words: Sequence[str], folder: Path, longest_s: float = LONGEST_S, environment: dict[str, str] | None = None
+    words: Sequence[str],
+    folder: Path,
+    longest_s: float = LONGEST_S,
+    environment: dict[str, str] | None = None,
+    way: str = '"$@"',
 ) -> Ended:
-    """The same in a new interpreter."""
+    """The same in a new interpreter; way: how a shell calls it, such as '"$@" >&-'."""
     with open(os.devnull) as nothing, _captured() as (out, err):
         process = subprocess.Popen(
-            [sys.executable, "-m", "selfcorrect.experiments.cli", *words],
+            ["bash", "-c", way, "bash", sys.executable, "-m", "selfcorrect.experiments.cli", *words],
             cwd=folder, stdin=nothing, stdout=out, stderr=err, start_new_session=True,
             env={**os.environ, "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline", **(environment or {})},
         )  # fmt: skip

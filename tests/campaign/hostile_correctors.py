@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import functools
 import os
+import posix
+import random
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -15,21 +18,24 @@ from typing import Any
 
 import numpy as np
 import torch
-from harness import Case
+from harness import Case, random_of
 
-from selfcorrect.correction import Correction, apply_corrector
-from selfcorrect.corrector import Corrected
-from selfcorrect.errors import SelfcorrectError
-from selfcorrect.loop import Plan, Task, run_loop, train_first_generation
+from selfcorrect.core.errors import SelfcorrectError
+from selfcorrect.core.randomness import streams
+from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.contract import Corrected
+from selfcorrect.correctors.correction import Correction, apply_corrector
+from selfcorrect.experiments.jobs.progress_bars import silent
+from selfcorrect.experiments.motion.correctors.own import CorrectorInputs, own_corrector
+from selfcorrect.loop.policy import parse_policy
+from selfcorrect.loop.run import Plan, Task, run_loop, train_first_generation
 from selfcorrect.models.gaussian import Gaussian
-from selfcorrect.motion.correction.lifting import each_motion, lift_motions
+from selfcorrect.motion.correction.each import each_motion
+from selfcorrect.motion.correction.lifting import lift_motions
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.policy import parse_policy
-from selfcorrect.randomness import streams
-from selfcorrect.samples import Samples
-from selfcorrect.storage.folder_store import FolderStore, damage_below
-from selfcorrect.supervision import supervised
+from selfcorrect.runtime.supervision import supervised
+from selfcorrect.storage.runs.folder_store import FolderStore, damage_below
 
 
 class _Odd(BaseException):
@@ -59,6 +65,10 @@ def _returns(make: Callable[[Samples], Any]) -> Callable[..., Any]:
 def _values(change: Callable[[torch.Tensor], Any]) -> Callable[..., Any]:
     return lambda samples: samples.with_values(change(samples.values))
 
+
+_REAL: list[Samples] = []
+"""The real data of the loop that runs, as a closure would have them."""
+_REUSED = torch.empty(0)
 
 _BATCH: dict[str, Callable[..., Any]] = {
     "sys.exit(0)": lambda samples: sys.exit(0),
@@ -120,6 +130,25 @@ _BATCH: dict[str, Callable[..., Any]] = {
     "leaves the folder": lambda samples: (os.chdir("/"), samples)[1],
     "closes its output": lambda samples: (os.close(os.dup(1)), samples)[1],
     "another seed": lambda samples: (torch.manual_seed(1), samples)[1],
+    "posix._exit": lambda samples: posix._exit(0),
+    "KeyboardInterrupt": _raises(KeyboardInterrupt()),
+    "turns gradients off": lambda samples: (torch.set_grad_enabled(False), samples)[1],
+    "another default type": lambda samples: (torch.set_default_dtype(torch.float64), samples)[1],
+    "other errors of NumPy": lambda samples: (np.seterr(all="raise"), samples)[1],
+    "forks": lambda samples: (os.fork(), samples)[1],
+    "labels of fractions": _returns(lambda samples: replace(samples, labels=samples.labels + 0.5)),
+    "labels of another shape": _returns(lambda samples: replace(samples, labels=samples.labels[:, None])),
+    "labels are a list": _returns(lambda samples: replace(samples, labels=samples.labels.tolist())),
+    "weights below nothing": _returns(lambda samples: replace(samples, weights=samples.weights - 2)),
+    "a view": _values(lambda values: values.flip(0).T.contiguous().T),
+    "double": _values(lambda values: values.double()),
+    "one array for all calls": _values(lambda values: _REUSED.resize_(values.shape).copy_(values)),
+    "global random numbers": _values(
+        lambda values: values + random.random() + np.random.rand() + torch.rand(values.shape)  # noqa: NPY002
+    ),
+    "changes real values": lambda samples: (_REAL[0].values.mul_(2), samples)[1],
+    "changes real labels": lambda samples: (_REAL[0].labels.zero_().sub_(1), samples)[1],
+    "changes real weights": lambda samples: (_REAL[0].weights.zero_(), samples)[1],
     "writes into its argument": lambda samples: (samples.values.fill_(9), samples.labels.fill_(-9), samples)[2],
     "writes and returns another": lambda samples: (samples.take(torch.arange(len(samples))), samples.values.fill_(9))[
         0
@@ -161,11 +190,68 @@ _MOTION: dict[str, Callable[..., Any]] = {
 }
 
 
+_OWN_MODULE = """
+import os, posix, random, signal, sys, time
+from posix import _exit as leave
+import numpy as np
+
+def exits(motion): sys.exit(0)
+def leaves(motion): posix._exit(0)
+def is_killed(motion): os.kill(os.getpid(), signal.SIGKILL)
+def crashes(motion): import ctypes; ctypes.string_at(0)
+def interrupts(motion): raise KeyboardInterrupt
+def raises(motion): raise KeyError("no")
+def takes_for_ever(motion):
+    while True:
+        try: time.sleep(0.01)
+        except BaseException: pass
+def forks(motion): os.fork(); return motion
+def closes_everything(motion): os.closerange(3, 200); return motion
+def writes_everywhere(motion):
+    for number in range(3, 100):
+        try: os.write(number, b"x" * 99)
+        except OSError: pass
+    return motion
+def returns_a_generator(motion): return (frame for frame in motion.root_m)
+def returns_an_object(motion): return object()
+def signals_its_group(motion): os.killpg(0, signal.SIGTERM)
+def asks(motion): input("sure? ")
+def takes_memory(motion): return [bytearray(2**28) for _ in range(64)]
+"""
+_OWN = {line.partition("(")[0].removeprefix("def ") for line in _OWN_MODULE.splitlines() if line.startswith("def ")}
+_SOUND = {"forks", "writes_everywhere", "closes_everything"}
+"""What a process of its own makes harmless."""
+
+
+def _in_own_process(name: str, kind: str, folder: Path) -> str:
+    """A corrector in a process of its own: one sentence that names it, or the motions as they were."""
+    (folder / "hostile_own.py").write_text(_OWN_MODULE)
+    codec = _codec()
+    values = torch.randn(4, 12, len(codec.mean), generator=torch.Generator().manual_seed(0))
+    samples = Samples.synthetic(values, None, 1)
+    inputs = CorrectorInputs(codec, samples, Gaussian.standard(2), streams(0), silent, limit_s=2.0)
+    sys.path.insert(0, str(folder))
+    try:
+        corrector = own_corrector(f"hostile_own:{name}", inputs)
+        batch = apply_corrector(samples, _correction(corrector, kind), streams(0))
+    except SelfcorrectError as error:
+        if name in _SOUND:
+            return f"failed: {error}"
+        return "" if "hostile" in str(error) else f"a message without the corrector: {error}"
+    finally:
+        sys.path.remove(str(folder))
+    told = batch.info.get("exception", np.array([""]))
+    if name in _SOUND:
+        return "" if torch.equal(batch.samples.values, values) else "changed what it should have left"
+    return "" if all(map(str, told)) else "said nothing"
+
+
 def corrector_cases(seed: int, count: int, folder: Path) -> list[Case]:
     """Every hostile corrector in a loop with each of some strengths and rules, up to `count` of them."""
-    names = [*_BATCH, *_MOTION]
+    names = [*_BATCH, *_MOTION, *sorted(f"own: {name}" for name in _OWN)]
     kinds = ("plain", "reject", "half", "interpolation")
     pairs = [(name, kind) for kind in kinds for name in names]
+    pairs = [pairs[index] for index in random_of(seed, "correctors", 0).permutation(len(pairs))]
     return [
         Case(f"correctors:{name}, {kind}", partial(_case, name, kind, seed, folder)) for name, kind in pairs[:count]
     ]
@@ -173,12 +259,27 @@ def corrector_cases(seed: int, count: int, folder: Path) -> list[Case]:
 
 def _case(name: str, kind: str, seed: int, folder: Path) -> str:
     where = os.getcwd()
-    before = torch.get_rng_state().sum().item()
+    warnings.simplefilter("ignore")
+    before = _settings()
     with tempfile.TemporaryDirectory(dir=folder) as place:
-        wrong = _in_motion(name, kind, seed) if name in _MOTION else _in_loop(name, kind, seed, Path(place) / "run")
-    os.chdir(where)
-    del before
-    return wrong
+        if name.startswith("own: "):
+            wrong = _in_own_process(name.removeprefix("own: "), kind, Path(place))
+        elif name in _MOTION:
+            wrong = _in_motion(name, kind, seed)
+        else:
+            runs = [_in_loop(name, kind, seed, Path(place) / f"run{number}") for number in range(2)]
+            wrong = runs[0][0] or ("" if runs[0] == runs[1] else "differs from run to run")
+    if os.getcwd() != where:
+        os.chdir(where)
+        return wrong or "left another folder"
+    return wrong or ("" if _settings() == before else "left other settings or random numbers")
+
+
+def _settings() -> tuple[Any, ...]:
+    return (
+        torch.get_rng_state().tolist(), torch.is_grad_enabled(), torch.get_default_dtype(), np.geterr(),
+        random.getstate(), np.random.get_state()[1].tolist(),  # noqa: NPY002
+    )  # fmt: skip
 
 
 def _correction(corrector: Any, kind: str) -> Correction:
@@ -189,29 +290,33 @@ def _correction(corrector: Any, kind: str) -> Correction:
     return Correction(corrector, name="hostile", **options[kind])
 
 
-def _in_loop(name: str, kind: str, seed: int, folder: Path) -> str:
+def _in_loop(name: str, kind: str, seed: int, folder: Path) -> tuple[str, list[Any]]:
+    """What is wrong, and the last model."""
     stream = streams(seed)
     model = Gaussian.standard(2)
     real = Samples.real(model.sample(torch.zeros(20, dtype=torch.int64), stream.child("data")))
     task = Task(model, real, lambda candidate: {"mean": candidate.samples(8).values.mean()})
     plan = Plan(parse_policy("accumulate:1"), 2, correction=_correction(_BATCH[name], kind))
-    told = ""
+    told, last = "", list[Any]()
+    _REAL[:] = [real]
     with FolderStore(folder / "first", {}) as first, FolderStore(folder / "arm", {}) as arm:
         train_first_generation(task, first, stream)
         try:
-            run_loop(task, plan, arm, first, stream)
+            last = [value.tolist() for value in run_loop(task, plan, arm, first, stream).state().values()]
         except SelfcorrectError as error:
             told = str(error)
     if told and "generation 1" not in told and "generation 2" not in told:
-        return f"a message without the generation: {told}"
+        return f"a message without the generation: {told}", last
     if told and "hostile" not in told and "training" not in told and "weight" not in told:
-        return f"a message without the corrector: {told}"
+        return f"a message without the corrector: {told}", last
+    if name.startswith("changes real") and "in place" not in told:
+        return f"changed real data unnoticed: {told}", last
     for run in ("first", "arm"):
         if damage_below(folder / run):
-            return f"left damage: {damage_below(folder / run)}"
+            return f"left damage: {damage_below(folder / run)}", last
         if [path for path in (folder / run).iterdir() if path.name.endswith(".tmp")]:
-            return "left something half-written"
-    return ""
+            return "left something half-written", last
+    return "", last
 
 
 @functools.cache

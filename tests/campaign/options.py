@@ -70,33 +70,33 @@ _PATHS = (
 )
 
 NUMBER, TEXT, PATH, FLAG = "number", "text", "path", "flag"
+READING = {
+    "--metres-per-unit": NUMBER, "--fps": NUMBER, "--up": TEXT, "--body-model": PATH, "--allow-pickle": FLAG,
+}  # fmt: skip
 COMMANDS: dict[tuple[str, ...], dict[str, str]] = {
     ("correct",): {
         "--out": PATH, "--strength": TEXT, "--kinematic": FLAG, "--support": TEXT, "--engine": TEXT,
-        "--workers": NUMBER,
-        "--keep-failed": FLAG, "--report": PATH, "--mass-kg": NUMBER, "--metres-per-unit": NUMBER, "--fps": NUMBER,
-        "--up": TEXT, "--body-model": PATH, "--allow-pickle": FLAG, "--raw": FLAG, "--retime": FLAG, "--quiet": FLAG,
+        "--workers": NUMBER, "--keep-failed": FLAG, "--report": PATH, "--mass-kg": NUMBER, "--raw": FLAG,
+        "--retime": FLAG, "--quiet": FLAG, **READING,
     },
     ("check",): {
         "--select": TEXT, "--ignore": TEXT, "--format": TEXT, "--out": PATH, "--picture": PATH, "--overwrite": FLAG,
-        "--quiet": FLAG, "--rules": FLAG, "--metres-per-unit": NUMBER, "--fps": NUMBER, "--up": TEXT,
-        "--body-model": PATH, "--allow-pickle": FLAG,
+        "--quiet": FLAG, "--rules": FLAG, **READING,
     },
-    ("data", "check"): {"--dataset": TEXT, "--split": TEXT, "--limit": NUMBER, "--json": FLAG, "--allow-pickle": FLAG},
-    ("data", "stats"): {"--dataset": TEXT, "--split": TEXT, "--limit": NUMBER},
-    ("data", "convert"): {"--out": PATH, "--to": TEXT, "--overwrite": FLAG},
+    ("data", "check"): {"--dataset": TEXT, "--split": TEXT, "--limit": NUMBER, "--json": FLAG, **READING},
+    ("data", "stats"): {"--dataset": TEXT, "--split": TEXT, "--limit": NUMBER, **READING},
+    ("data", "convert"): {"--out": PATH, "--to": TEXT, "--overwrite": FLAG, **READING},
     ("data", "preview"): {"--out": PATH, "--rows": NUMBER, "--pictures": NUMBER, "--limit": NUMBER,
-        "--overwrite": FLAG,
+        "--overwrite": FLAG, **READING,
     },
     ("data", "shard"): {
         "--out": PATH, "--dataset": TEXT, "--split": TEXT, "--motions-per-shard": NUMBER, "--workers": NUMBER,
-        "--allow-pickle": FLAG,
+        **READING,
     },
     ("data", "list"): {},
     ("data", "formats"): {},
     ("view",): {
-        "--out": PATH, "--port": NUMBER, "--host": TEXT, "--spread-m": NUMBER, "--body-model": PATH,
-        "--overwrite": FLAG, "--allow-pickle": FLAG,
+        "--out": PATH, "--port": NUMBER, "--host": TEXT, "--spread-m": NUMBER, "--overwrite": FLAG, **READING,
     },
     ("verify",): {},
     ("motion",): {
@@ -104,7 +104,8 @@ COMMANDS: dict[tuple[str, ...], dict[str, str]] = {
         "--generations": NUMBER, "--seeds": NUMBER, "--real-count": NUMBER, "--judged-count": NUMBER, "--steps": NUMBER,
         "--initial-steps": NUMBER, "--denoiser": TEXT, "--data": PATH, "--out": PATH, "--wandb": TEXT,
         "--workers": NUMBER,
-        "--device": TEXT, "--corrector-timeout": NUMBER, "--defence": TEXT, "--keep": TEXT, "--repair": FLAG,
+        "--device": TEXT, "--corrector-timeout": NUMBER, "--corrector-in-process": FLAG,
+        "--accept-changed": FLAG, "--defence": TEXT, "--keep": TEXT, "--repair": FLAG,
         "--runner": TEXT, "--guidance": NUMBER, "--temperature": NUMBER, "--reference": PATH,
     },
     ("toy",): {"--out": PATH, "--quick": FLAG, "--seed": NUMBER, "--text": PATH, "--mnist": PATH},

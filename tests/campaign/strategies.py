@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from selfcorrect.datasets.files.naming import parts_of
+from selfcorrect.datasets.files.skeletons.naming import parts_of
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 

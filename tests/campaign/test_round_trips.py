@@ -14,12 +14,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import strategies
 
+from selfcorrect.core.errors import DamagedError, InputError
 from selfcorrect.datasets.files import formats
-from selfcorrect.datasets.files.bvh import clip_of, format_bvh, parse_bvh
 from selfcorrect.datasets.files.open import open_motion, save_motion
-from selfcorrect.errors import DamagedError, InputError
+from selfcorrect.datasets.files.rigs.bvh import clip_of, format_bvh, parse_bvh
 from selfcorrect.motion.motion import Motion
-from selfcorrect.storage.digests import sealed, unsealed
+from selfcorrect.storage.files.digests import sealed, unsealed
 
 FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 EASY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

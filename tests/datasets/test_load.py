@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
-from selfcorrect.datasets.files.bvh import clip_of, write_bvh
+from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.datasets.load import label_of, load_motions
 from selfcorrect.datasets.splits import path_and_split
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
+import io
 import os
 import platform
 import re
@@ -15,8 +17,12 @@ from typing import Any
 import pytest
 from helpers import modules_after
 
-from selfcorrect.errors import InputError, LoopError
+from selfcorrect.core.errors import InputError, LoopError
+from selfcorrect.datasets.files.open import save_motion
+from selfcorrect.datasets.files.rigs.bvh import read_bvh
 from selfcorrect.experiments.cli import COMMANDS, main
+from selfcorrect.motion.motion import Motion
+from selfcorrect.storage.files.locks import LOCK
 
 
 @pytest.mark.parametrize(
@@ -46,6 +52,31 @@ def test_a_bad_argument_is_told_in_one_sentence(arguments, sentence, tmp_path: P
     assert told.startswith("selfcorrect: ")
     assert "Traceback" not in told
     assert not (tmp_path / "run").exists()
+
+
+PROGRAM = [sys.executable, "-m", "selfcorrect.experiments.cli"]
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_streams_that_are_closed_lead_nowhere(tmp_path: Path, walk: Motion, closed: tuple[int, ...]) -> None:
+    """Also not into a file that gets the number of one."""
+    save_motion(tmp_path / "a.bvh", walk)
+    redirections = " ".join(f"{number}>&-" for number in closed)
+    command = ["bash", "-c", f'"$@" {redirections}', "bash", *PROGRAM, "correct", "a.bvh"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert len(read_bvh(tmp_path / "corrected" / "a.bvh").motion) == len(walk)
+    assert (tmp_path / "corrected" / LOCK).read_text().count("\n") == 2
+    assert 1 in closed or "1 of 1 motions corrected" in ended.stdout
+
+
+def test_what_a_terminal_cannot_show_is_replaced(tmp_path: Path, walk: Motion) -> None:
+    save_motion(tmp_path / "λ.bvh", walk)
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": ""}
+    for words in (["correct", "λ.bvh"], ["check", "λ.bvh"], ["check", "--rules"], ["verify", "corrected"]):
+        ended = subprocess.run([*PROGRAM, *words], cwd=tmp_path, capture_output=True, env=plain, check=False)
+        assert ended.returncode in (0, 1), ended.stderr
+        assert b"?" in ended.stdout or words[1:] in (["λ.bvh"], ["corrected"])
 
 
 @pytest.mark.parametrize("arguments", [["--preset", "nonsense"], ["--generations", "many"], ["--nonsense"]])
@@ -142,7 +173,7 @@ def test_help_and_mistakes_are_told_before_anything_heavy_is_imported(words: lis
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["corect"], "unknown command 'corect', known are motion, toy, .*; did you mean 'correct'?"),
+        (["corect"], "unknown command 'corect', known are demo, motion, .*; did you mean 'correct'?"),
         (["data", "chek"], "unknown command data 'chek', known are list, .*; did you mean 'check'?"),
         (["correct", "x.bvh", "--stength", "1"], "Perhaps you meant:.*--strength"),
         (["correct", "nosuch.bvh"], "selfcorrect: nosuch.bvh: no such file or folder"),
@@ -250,3 +281,9 @@ def test_a_generation_that_failed_for_a_bug_shows_it(monkeypatch: pytest.MonkeyP
     told = capsys.readouterr().err
     assert told.startswith("selfcorrect: generation 3 stopped\nTraceback of the cause\n")
     assert "report it to the maintainers" in told
+
+
+def test_what_a_command_prints_may_be_collected_as_text() -> None:
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        assert main(["data", "list"]) == 0
+    assert "AMASS" in printed.getvalue()

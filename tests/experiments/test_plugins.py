@@ -12,8 +12,8 @@ import pytest
 
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.experiments.cli import main
-from selfcorrect.experiments.motion.arms import Arm
-from selfcorrect.experiments.motion.presets import Comparison
+from selfcorrect.experiments.motion.settings.arms import Arm
+from selfcorrect.experiments.motion.settings.presets import Comparison
 from selfcorrect.models.diffusion.config import DENOISERS
 
 METADATA = "Metadata-Version: 2.1\nName: zoo\nVersion: 1.2\n"

@@ -11,15 +11,16 @@ import tyro
 from torch import Tensor
 
 from selfcorrect.datasets.collections.cmu import load_cmu
-from selfcorrect.datasets.files.bvh import read_bvh
+from selfcorrect.datasets.files.rigs.bvh import read_bvh
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.experiments import text_to_motion
 from selfcorrect.experiments.commands.text_to_motion import TextToMotionCommand
 from selfcorrect.experiments.text_to_motion import captioned_windows, train
 from selfcorrect.models.diffusion.config import DiffusionConfig
+from selfcorrect.models.text_embedding import minilm
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.motion import Motion
-from selfcorrect.text import minilm
+from selfcorrect.storage.files.written import Written
 
 SETTINGS = WindowSettings(frames=16, stride=4, mirrored=False)
 SMALL = DiffusionConfig(width=64, depth=2, diffusion_steps=50, sampling_steps=8)
@@ -84,13 +85,49 @@ def test_the_command_writes_motions_and_a_film(
     ]
     tyro.cli(TextToMotionCommand, args=words).run()
     assert len(read_bvh(tmp_path / "00.bvh").motion) == 16
-    assert sorted(path.name for path in tmp_path.glob("*.*")) == ["00.bvh", "01.bvh", "motions.gif"]
+    assert sorted(path.name for path in tmp_path.glob("[!.]*.*")) == ["00.bvh", "01.bvh", "motions.gif"]
     assert list((tmp_path / "text-vectors").rglob("*.safetensors"))
     with pytest.raises(ValueError, match=r"00\.bvh: exists; choose another place with --out, or say --overwrite"):
         tyro.cli(TextToMotionCommand, args=words).run()
     tyro.cli(TextToMotionCommand, args=[*words, "--overwrite"]).run()
     with pytest.raises(ValueError, match="steps must be from 1 to"):
         tyro.cli(TextToMotionCommand, args=[*words, "--steps", "0"]).run()
+
+
+class Killed(BaseException):
+    """What ends a program at once."""
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_a_command_that_was_killed_can_be_given_again(
+    after: int, motions: list[Motion], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_to_motion, "load_motions", lambda _: motions)
+    monkeypatch.setattr(text_to_motion, "minilm", Words)
+    words = ["walk fast", "walk", "--data", str(tmp_path), "--out", str(tmp_path / "out")]
+    words += ["--steps", "5", "--windows.frames", "16"]
+    record, left = Written._record, [after]
+
+    def record_and_die(self: Written, path: Path, digest: str) -> None:
+        record(self, path, digest)
+        if not left[0]:
+            raise Killed
+        left[0] -= 1
+
+    command = tyro.cli(TextToMotionCommand, args=words)
+    with monkeypatch.context() as patch:
+        patch.setattr(Written, "_record", record_and_die)
+        with pytest.raises(Killed):
+            command.run()
+    made = sorted(path.name for path in (tmp_path / "out").glob("[!.]*.*"))
+    assert made == ["00.bvh", "01.bvh", "motions.gif"][:after]
+    if made:
+        with pytest.raises(ValueError, match=r"00\.bvh: exists"):
+            tyro.cli(TextToMotionCommand, args=[*words, "--seed", "1"]).run()
+    tyro.cli(TextToMotionCommand, args=words).run()
+    assert len(list((tmp_path / "out").glob("[!.]*.*"))) == 3
+    with pytest.raises(ValueError, match=r"00\.bvh: exists"):
+        tyro.cli(TextToMotionCommand, args=words).run()
 
 
 @pytest.mark.slow

@@ -1,19 +1,31 @@
-"""Damage in folders of results is found, file by file."""
+"""Damage in folders of results is found, file by file, and what nobody can tell is named."""
 
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments.cli import main
-from selfcorrect.experiments.correction.report import Result
-from selfcorrect.storage.digests import sealed
-from selfcorrect.storage.folder_store import FolderStore
-from selfcorrect.storage.protocol import Generation
+from selfcorrect.experiments.correction.correct_file import hash_of_file
+from selfcorrect.experiments.correction.report import FileResult
+from selfcorrect.experiments.reporting.summary import Summary, write_summary
+from selfcorrect.experiments.verification import Found, verify
+from selfcorrect.motion.body.smpl import SMPL_BODY
+from selfcorrect.motion.motion import Motion
+from selfcorrect.storage.files.digests import sealed
+from selfcorrect.storage.files.listings import write_listing
+from selfcorrect.storage.runs.folder_store import FolderStore
+from selfcorrect.storage.runs.protocol import Generation
+from selfcorrect.storage.runs.tracking import MetricsFile, write_rows
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
+def sound(tmp_path: Path) -> Path:
     """A run with two generations, references, and a corrected motion."""
     with FolderStore(tmp_path / "run" / "arm", {}) as store:
         for number in range(2):
@@ -22,30 +34,18 @@ def run(tmp_path: Path) -> Path:
     (tmp_path / "run" / "real" / "references.json").write_bytes(sealed({"real": {"fid": 1.0}}))
     (tmp_path / "run" / "out").mkdir()
     (tmp_path / "run" / "out" / "a.bvh").write_text("HIERARCHY")
-    digest = "5a0a9b8f6d5a0c2a9b0c4cbcbb5ad0fa"
-    Result("a.bvh", "a.bvh", "key", "accepted", output="corrected", output_hash=digest).save(
+    digest = hash_of_file(tmp_path / "run" / "out" / "a.bvh")
+    FileResult("a.bvh", "a.bvh", "key", "accepted", output="corrected", output_hash=digest).save(
         tmp_path / "run" / "out" / ".records" / "a.bvh.json"
     )
     return tmp_path / "run"
 
 
-@pytest.fixture
-def sound(run: Path) -> Path:
-    from selfcorrect.experiments.correction.correct_file import hash_of_file
-
-    record = run / "out" / ".records" / "a.bvh.json"
-    record.write_text(
-        record.read_text().replace("5a0a9b8f6d5a0c2a9b0c4cbcbb5ad0fa", hash_of_file(run / "out" / "a.bvh"))
-    )
-    return run
-
-
 def test_a_sound_folder_is_said_to_be_sound(sound: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(sound)]) == 0
-    assert (
-        "2 generations, 1 files of references, 1 corrected motions and 0 shards looked at; none damaged"
-        in capsys.readouterr().out
-    )
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "13 files looked at (2 generations, 1 corrected motions); none of them damaged"
+    assert told[1:] == ["not looked at, because no digest of it is recorded:", "  arm/.selfcorrect.lock"]
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,8 @@ def test_a_sound_folder_is_said_to_be_sound(sound: Path, capsys: pytest.CaptureF
         "arm/generation-0000/metrics.json",
         "arm/generation-0000/timings.json",
         "arm/generation-0000/digests.json",
+        "arm/config.json",
+        "arm/environment.json",
         "real/references.json",
         "out/a.bvh",
         "out/.records/a.bvh.json",
@@ -71,3 +73,145 @@ def test_a_damaged_file_is_named(sound: Path, name: str, capsys: pytest.CaptureF
 def test_a_folder_without_results_is_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(tmp_path)]) == 2
     assert "neither generations of a run nor corrected motions" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run, `correct` and `data shard` leave, in little."""
+    folder = tmp_path_factory.mktemp("everything")
+    _run(folder / "run")
+    standing = np.tile([0.0, 0, 0, 1], (6, 22, 1))
+    save_motion(folder / "in" / "a.bvh", Motion(SMPL_BODY.average(), np.tile([0.0, 0.9, 0], (6, 1)), standing, 30.0))
+    shutil.copy(folder / "in" / "a.bvh", folder / "in" / "b.bvh")
+    assert main(["correct", str(folder / "in"), "-o", str(folder / "out"), "--kinematic", "--video", "-q"]) == 0
+    assert main(["data", "shard", str(folder / "in"), "-o", str(folder / "set")]) == 0
+    corrected = ["correct", str(folder / "set"), "-o", str(folder / "corrected set"), "--kinematic", "--keep-failed"]
+    assert main(corrected) == 0
+    return folder
+
+
+def _run(folder: Path) -> None:
+    """Generation 0 in a folder of its own, an arm with two more, and what a report of them leaves."""
+    with FolderStore(folder / "first", {"arm": "first"}) as first, FolderStore(folder / "arm", {"arm": "x"}) as arm:
+        first.commit(Generation(0, {"weight": torch.ones(3)}, None, {"mean": 0.5}, {"train": 1.0}))
+        metrics = MetricsFile(folder / "arm" / "metrics.jsonl", arm, first)
+        for number in (1, 2):
+            generation = Generation(number, {"weight": torch.ones(3)}, None, {"mean": float("nan")}, {"train": 1.0})
+            arm.commit(generation)
+            metrics(generation)
+    write_rows(folder / "metrics.jsonl", [{"arm": "x", "generation": 0, "mean": 0.5}])
+    (folder / "report.html").write_text("<html></html>")
+    (folder / "samples").mkdir()
+    (folder / "samples" / "a.mp4").write_bytes(b"film")
+    write_listing(folder, [folder / name for name in ("metrics.jsonl", "report.html", "samples/a.mp4")])
+    write_summary(folder / "summary.json", Summary("again", {}, {"seeds": 1}, {}, {"real": {"fid": np.ones(1)}}))
+    (folder / "wandb" / "offline").mkdir(parents=True)
+    (folder / "wandb" / "offline" / "a.wandb").write_bytes(b"w")
+    (folder / "wandb" / "b").write_bytes(b"w")
+
+
+def _named(found: Found, folder: Path, path: Path) -> bool:
+    """Whether a file is among those that were not looked at, by itself or with its folder."""
+    names = [name.partition("/ (")[0] for name in found.unread]
+    return any(folder / name in (path, *path.parents) for name in names)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def test_all_that_commands_leave_is_looked_at_or_named(everything: Path) -> None:
+    found = verify(everything)
+    assert not found.damage
+    assert found.unread == (
+        "corrected set/.selfcorrect.lock", "in/ (2 files)", "out/.selfcorrect.lock", "run/arm/.selfcorrect.lock",
+        "run/first/.selfcorrect.lock", "run/wandb/ (2 files)", "set/.selfcorrect.lock",
+    )  # fmt: skip
+    assert found.counts == {"generations": 3, "corrected motions": 2, "shards": 2}
+    assert found.files + 9 == sum(1 for _ in _files(everything))
+
+
+def test_one_flipped_bit_in_any_file_is_noticed_or_the_file_named(everything: Path, tmp_path: Path) -> None:
+    shutil.copytree(everything, tmp_path / "all")
+    random = np.random.default_rng(0)
+    for path in _files(tmp_path / "all"):
+        whole = path.read_bytes()
+        for bit in random.integers(8 * len(whole), size=12):
+            damaged = bytearray(whole)
+            damaged[bit // 8] ^= 1 << bit % 8
+            path.write_bytes(damaged)
+            found = verify(_part(tmp_path / "all", path))
+            named = any(str(path) in line for line in found.damage)
+            assert named or _named(found, _part(tmp_path / "all", path), path), (path, bit)
+        path.write_bytes(whole)
+    assert not verify(tmp_path / "all").damage
+
+
+def _part(folder: Path, path: Path) -> Path:
+    """The part of the fixture that a file lies in, as nothing else can tell of it."""
+    part = folder / path.relative_to(folder).parts[0]
+    return folder if part.name == "in" else part
+
+
+@pytest.mark.parametrize("name", ["run/arm/metrics.jsonl", "run/samples/a.mp4", "out/a.bvh", "set/shards.json"])
+def test_a_missing_or_shortened_file_is_noticed(everything: Path, tmp_path: Path, name: str) -> None:
+    shutil.copytree(everything, tmp_path / "all")
+    path = tmp_path / "all" / name
+    path.write_bytes(path.read_bytes()[:-3])
+    assert any(str(path) in line for line in verify(tmp_path / "all").damage)
+    path.unlink()
+    if "metrics" not in name and "shards.json" not in name:
+        assert f"{path} is missing" in verify(tmp_path / "all").damage
+
+
+def test_a_line_that_a_kill_left_out_is_no_damage(everything: Path, tmp_path: Path) -> None:
+    shutil.copytree(everything, tmp_path / "all")
+    path = tmp_path / "all" / "run" / "arm" / "metrics.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-1]))
+    assert not verify(tmp_path / "all").damage
+    path.write_bytes(b"".join(lines[:-2]))
+    assert len(verify(tmp_path / "all").damage) == 1
+
+
+def test_generation_0_of_elsewhere_is_not_guessed(everything: Path) -> None:
+    found = verify(everything / "run" / "arm")
+    assert found.unread == (".selfcorrect.lock", "metrics.jsonl")
+
+
+def test_records_of_earlier_versions_are_named(everything: Path, tmp_path: Path) -> None:
+    shutil.copytree(everything / "out", tmp_path / "out")
+    record = tmp_path / "out" / ".records" / "a.bvh.json"
+    lines = record.read_text().splitlines()
+    record.write_text("\n".join([*lines[:-3], lines[-3].rstrip(","), "}"]) + "\n")
+    found = verify(tmp_path / "out")
+    assert not found.damage
+    assert found.unread == (".records/a.bvh.json", ".selfcorrect.lock")
+    assert FileResult.load(record) is not None
+
+
+def test_files_of_somebody_else_are_not_called_damaged(everything: Path, tmp_path: Path) -> None:
+    shutil.copytree(everything / "out", tmp_path / "out")
+    (tmp_path / "out" / "mine.json").write_text("{")
+    (tmp_path / "out" / "lock.json").write_text('{"sha256": "of a download", "name": 3}')
+    os.mkfifo(tmp_path / "out" / "pipe.json")
+    (tmp_path / "out" / "gone").symlink_to("nowhere")
+    found = verify(tmp_path / "out")
+    assert not found.damage
+    assert set(found.unread) == {"mine.json", "lock.json", "pipe.json", "gone", ".selfcorrect.lock"}
+
+
+def test_sets_are_verified_at_addresses(everything: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("fsspec")
+    shutil.copytree(everything / "corrected set", tmp_path / "set")
+    address = f"file://{tmp_path}/set"
+    assert main(["verify", address]) == 0
+    assert "files looked at (1 shards); none of them damaged" in capsys.readouterr().out
+    for path in [path for path in _files(tmp_path / "set") if path.name != ".selfcorrect.lock"]:
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-9])
+        assert main(["verify", address]) == 1
+        assert path.name in capsys.readouterr().out
+        path.write_bytes(whole)
+    assert main(["verify", f"file://{everything}/run"]) == 2
+    assert "only sets of shards are verified" in capsys.readouterr().err

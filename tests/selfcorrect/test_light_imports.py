@@ -3,16 +3,16 @@
 import pytest
 from helpers import modules_after
 
-HEAVY = {"pyarrow", "safetensors", "pybullet", "mujoco", "wandb", "matplotlib", "selfcorrect.storage.folder_store"}
+HEAVY = {"pyarrow", "safetensors", "pybullet", "mujoco", "wandb", "matplotlib", "selfcorrect.storage.runs.folder_store"}
 
 
-@pytest.mark.parametrize("module", ["selfcorrect.loop", "selfcorrect.storage.memory", "selfcorrect.testing"])
+@pytest.mark.parametrize("module", ["selfcorrect.loop.run", "selfcorrect.storage.runs.memory", "selfcorrect.testing"])
 def test_a_loop_in_memory_loads_no_storage_library_and_no_engine(module: str):
     assert modules_after(f"import {module}") & HEAVY == set()
 
 
 def test_the_folder_store_does():
-    assert "pyarrow" in modules_after("import selfcorrect.storage.folder_store")
+    assert "pyarrow" in modules_after("import selfcorrect.storage.runs.folder_store")
 
 
 def test_general_models_load_no_diffusion():
@@ -23,9 +23,9 @@ def test_general_models_load_no_diffusion():
 def test_reporting_loads_no_experiment():
     pages = (f"selfcorrect.experiments.reporting.{name}" for name in ("webpage", "figures", "verdict", "units"))
     loaded = modules_after(f"import {', '.join(pages)}")
-    assert loaded & {"selfcorrect.experiments.motion", "selfcorrect.loop", "pybullet"} == set()
+    assert loaded & {"selfcorrect.experiments.motion", "selfcorrect.loop.run", "pybullet"} == set()
 
 
 def test_tables_are_read_without_what_they_name():
-    tables = "selfcorrect.experiments.motion.corrector_table, selfcorrect.models.diffusion.presets"
+    tables = "selfcorrect.experiments.motion.correctors.table, selfcorrect.models.diffusion.presets"
     assert modules_after(f"import {tables}") & {"torch", "numpy", "pybullet", "tqdm"} == set()

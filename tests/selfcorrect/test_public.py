@@ -14,14 +14,14 @@ from helpers import modules_after
 import selfcorrect as sc
 
 NAMES = """
-    Accumulate AccumulateSubsample Augment Candidate Corrected CorrectedMotion Correction CorrectionOptions
-    CorrectorError FolderReader FolderStore Fresh Gaussian GenerativeModel InputError Keep KinematicCorrector
-    LoopError MemoryStore MissingExtraError Motion MotionFile PhysicsCorrector Plan Reading RealOnly Replace
-    RunFolderError SampleError Samples SelfcorrectError SettingError Skeleton Task Thresholds
-    TrainingDivergedError Trial Weighted WorkerError assert_loop_stable assert_plausible best_of chain check
+    Accumulate AccumulateSubsample Augment Candidate Comparison Corrected CorrectedMotion Correction
+    CorrectionOptions CorrectorError FolderReader FolderStore Fresh Gaussian GenerativeModel InputError Keep
+    KinematicCorrector LoopError MemoryStore MissingExtraError Motion MotionFile PhysicsCorrector Plan Reading
+    RealOnly Replace RunFolderError SampleError Samples SelfcorrectError SettingError Skeleton Task Thresholds
+    TrainingDivergedError Trial Weighted WorkerError assert_loop_stable assert_plausible best_of chain check compare
     correct correct_file correct_files correct_motions draw_motions each_motion filter_of joint_positions lift
-    lift_motions load_motion load_motions measure_stability open_motion parse_policy placebo run_loop save_motion
-    streams train_first_generation verifier
+    lift_motions load_motion load_motions measure_stability open_motion parse_policy placebo read_summary run_loop
+    save_motion show streams train_first_generation verifier
 """
 """The public names. A change here needs a line in CHANGELOG.md: others' programs rely on them."""
 
@@ -65,7 +65,7 @@ def test_importing_it_loads_nothing_heavy() -> None:
 def test_reading_and_writing_motions_loads_neither_torch_nor_a_simulator(stepping: sc.Motion, tmp_path: Path) -> None:
     sc.save_motion(tmp_path / "a.bvh", stepping)
     loaded = modules_after(f"import selfcorrect as sc; sc.load_motion({str(tmp_path / 'a.bvh')!r})")
-    assert "selfcorrect.datasets.files.bvh" in loaded
+    assert "selfcorrect.datasets.files.rigs.bvh" in loaded
     assert {"torch", "pybullet", "mujoco", "matplotlib"} & loaded == set()
 
 
@@ -82,6 +82,15 @@ def test_many_motions_are_corrected_in_their_order_and_as_one_by_one(stepping: s
         alone = sc.correct(motion, kinematic=True).motion
         assert (len(correction.motion), correction.motion.fps) == (len(motion), motion.fps)
         np.testing.assert_allclose(correction.motion.root_m, alone.root_m, atol=1e-9)
+
+
+def test_the_way_over_the_floor_changes_only_where_that_is_asked_for(stepping: sc.Motion) -> None:
+    drifting = replace(stepping, root_m=stepping.root_m + np.linspace(0, 2, len(stepping))[:, None] * [1.0, 0.0, 0.0])
+    kept = sc.correct(drifting, kinematic=True)
+    removed = sc.correct(drifting, kinematic=True, remove_drift=True)
+    ends_m = [correction.motion.root_m[-1, 0] - drifting.root_m[-1, 0] for correction in (kept, removed)]
+    assert abs(ends_m[0]) < 0.01
+    assert ends_m[1] < -1.5
 
 
 def test_a_file_is_corrected_into_another_of_its_format(stepping: sc.Motion, tmp_path: Path) -> None:
@@ -112,7 +121,8 @@ def test_what_is_no_body_is_refused_in_a_sentence(stepping: sc.Motion) -> None:
     with pytest.raises(sc.InputError, match=r"the motion: no joint is recognised as left_hip, .* human body needs"):
         sc.correct(legless)
     with pytest.raises(
-        sc.SettingError, match="strength must be one of faithful, balanced, physical, unaided or a number"
+        sc.SettingError,
+        match="strength must be one of faithful, balanced, physical, residual-free, simulated or a number",
     ):
         sc.correct(stepping, strength="strong")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from selfcorrect.randomness import streams
+from selfcorrect.core.randomness import streams
 from selfcorrect.statistics import (
     Thresholds,
     band,
@@ -18,9 +18,11 @@ from selfcorrect.statistics import (
     half_life_interval,
     holm,
     judge,
+    looks,
     mean_interval,
     median_interval,
     ratio_interval,
+    seeds_to_decide,
     worst_verdict,
 )
 
@@ -137,6 +139,54 @@ def test_half_life_not_reached_is_infinite_and_censors_the_median() -> None:
     assert half_life_interval(curves).estimate == math.inf
 
 
+def test_half_lives_of_few_seeds_have_an_interval_that_covers(generator: np.random.Generator) -> None:
+    generations = np.arange(40)
+
+    def curves(lives: np.ndarray) -> np.ndarray:
+        return 2.0 ** (-generations / lives[:, None])
+
+    covered = []
+    for _ in range(300):
+        interval = half_life_interval(curves(6 * np.exp(generator.normal(0, 0.3, 5))))
+        assert interval.low <= interval.estimate <= interval.high
+        covered.append(interval.low <= 6 <= interval.high)
+    assert 0.92 <= np.mean(covered) <= 0.99
+
+
+def test_half_lives_of_which_some_are_not_reached_have_the_range_of_the_seeds() -> None:
+    curves = [[1.0, 0.4, 0.1]] * 3 + [[1.0, 0.9, 0.9]] * 2
+    interval = half_life_interval(curves)
+    assert (interval.low, interval.high) == (pytest.approx(5 / 6), math.inf)
+    assert interval.confidence == 1 - 2**-4
+    assert math.isnan(half_life_interval(curves[:1]).low)
+
+
+def test_looks_keep_the_error_of_a_trial_that_stops_early(generator: np.random.Generator) -> None:
+    """Seeds that lie on a threshold are called worse, or better, than it in at most 5 % of trials."""
+    alarms = 0
+    for _ in range(400):
+        values = 1.25 * (1 + generator.normal(0, 0.2, 20))
+        labels = [
+            judge(values[:count], np.ones(count), "lower", confidence=confidence).label
+            for count, confidence in looks(20).items()
+        ]
+        alarms += set(labels) != {"undecided"}
+    assert alarms / 400 <= 0.05 + 0.03
+    assert sum(1 - confidence for confidence in looks(20).values()) == pytest.approx(0.05)
+    assert looks(2) == {2: 0.95}
+
+
+def test_the_seeds_that_would_decide_are_those_whose_interval_leaves_the_threshold() -> None:
+    values, baseline = [0.7, 1.6, 1.0, 1.3], [1.0, 1.0, 1.0, 1.0]
+    needed = seeds_to_decide(values, baseline, "lower", Thresholds(1.5, 3.0))
+    assert needed is not None
+    assert 4 < needed < 100
+    spread = np.std(values, ddof=1) * stats.t.ppf(0.975, np.array([needed - 2, needed - 1]))
+    reach = np.mean(values) + spread / np.sqrt([needed - 1, needed])
+    assert reach[0] > 1.5 >= reach[1]
+    assert seeds_to_decide([1.0, 1.5, 1.25], [1.0] * 3, "lower") is None
+
+
 @pytest.mark.parametrize(
     ("values", "label"),
     [
@@ -238,3 +288,27 @@ def test_what_was_not_recorded_or_not_repeated_is_not_measurable(generations: np
 def test_bad_input_gets_one_clear_sentence(call, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_intervals_of_shares_stay_between_0_and_1_and_cover_the_mean(seeds: int):
+    draws = np.random.default_rng(seeds).beta(0.6, 5.0, (400, seeds))
+    told = [mean_interval(one, bounds=(0.0, 1.0)) for one in draws]
+    assert all(0 <= one.low <= one.estimate <= one.high <= 1 for one in told)
+    assert any(mean_interval(one).low < 0 for one in draws)  # which Student's t leaves
+    plain = np.mean([one.low <= 0.6 / 5.6 <= one.high for one in map(mean_interval, draws)])
+    assert np.mean([one.low <= 0.6 / 5.6 <= one.high for one in told]) >= plain - 0.05
+
+
+def test_an_interval_far_from_its_bounds_is_students_t():
+    values = [0.5, 0.5001, 0.4999]
+    one, other = mean_interval(values, bounds=(0.0, 1.0)), mean_interval(values)
+    assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=1e-7)
+    assert mean_interval([3.0, 4.0, 5.0], bounds=(0.0, math.inf)) == mean_interval([3.0, 4.0, 5.0])
+
+
+def test_an_interval_ends_at_a_single_bound():
+    assert mean_interval([0.1, 0.1, 2.0], bounds=(0.0, math.inf)).low == 0
+    with pytest.raises(ValueError, match="expected values from 0 to 1"):
+        mean_interval([0.5, 1.5], bounds=(0.0, 1.0))
+    assert mean_interval([0.0, 0.0], bounds=(0.0, 1.0)).high == 0

@@ -10,7 +10,7 @@ import pytest
 from selfcorrect.motion.checks.check import Choice
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.checks import check_physics, missing_bodyweights
-from selfcorrect.simulators.mending.precondition import PreconditionSettings
+from selfcorrect.simulators.cleanup.clean import CleanupSettings
 
 
 def shaken(motion: Motion, amplitude_m: float) -> Motion:
@@ -26,7 +26,7 @@ def test_a_real_walk_breaks_no_rule_of_physics(walk: Motion) -> None:
 def test_a_body_that_is_shaken_needs_help_and_the_more_the_more_it_is_shaken(walk: Motion) -> None:
     assert [finding.code for finding in check_physics(shaken(walk, 0.12), Choice())] == ["X2"]
     together = MotionBatch.stack([shaken(walk, size) for size in (0.0, 0.06, 0.12)])
-    needed = np.linalg.norm(missing_bodyweights(together, PreconditionSettings()), axis=-1).mean(-1).tolist()
+    needed = np.linalg.norm(missing_bodyweights(together, CleanupSettings()), axis=-1).mean(-1).tolist()
     assert needed == sorted(needed)
 
 

@@ -10,12 +10,10 @@ from helpers import mean_distance_m
 
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.transforms import mirror
+from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.cleanup.stance import FLOOR
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.mending.floor import FLOOR
-from selfcorrect.simulators.mending.precondition import PreconditionSettings
-from selfcorrect.simulators.settings.drive import STRENGTHS
-from selfcorrect.simulators.settings.engine import EngineSettings
-from selfcorrect.simulators.settings.tracker import TrackerSettings
+from selfcorrect.simulators.settings.tracker import STRENGTHS, EngineSettings, TrackerSettings
 
 
 def at_rate(motion: Motion, fps: float) -> Motion:
@@ -58,10 +56,8 @@ def test_any_frame_rate_works(walk, fps):
 
 def test_results_keep_order_label_and_do_not_depend_on_company(walk, clips, engine):
     """Together go motions of several lengths and bodies of several sizes; one is lost on the way."""
-    corrector = PhysicsCorrector(
-        TrackerSettings(engine=EngineSettings(name=engine)), PreconditionSettings(fit_soles=False)
-    )
-    late_m = walk.root_m + np.where(np.arange(len(walk)) < 20, 0.0, 3.0)[:, None]
+    corrector = PhysicsCorrector(TrackerSettings(engine=EngineSettings(name=engine)), CleanupSettings(fit_soles=False))
+    late_m = walk.root_m + np.where(np.arange(len(walk)) < 20, 0.0, 3.0)[:, None] * (0.0, 1.0, 0.0)
     tall = replace(walk.skeleton, offsets_m=1.1 * walk.skeleton.offsets_m)
     motions = [
         clips["kick"], walk, replace(walk, root_m=late_m, label="lost"), clips["kick"].frames(0, 30),
@@ -94,7 +90,7 @@ def test_a_sunken_motion_comes_up_and_a_raised_one_down(walk):
     clean = PhysicsCorrector()([walk])[0].motion
     for shift_m in (-0.05, 0.08):
         moved = replace(walk, root_m=walk.root_m + np.array([0.0, shift_m, 0.0]))
-        assert mean_distance_m(PhysicsCorrector()([moved])[0].motion, clean) < FLOOR.near_zero_m[0]
+        assert mean_distance_m(PhysicsCorrector()([moved])[0].motion, clean) < FLOOR.near_zero_m[1]
 
 
 def test_mirrored_motions_are_mended_alike(walk):
@@ -113,7 +109,7 @@ def test_impossible_motions_are_rejected_with_reason_and_frame(walk):
     late = walk.root_m.copy()
     late[20:] += [0.0, 3.0, 0.0]
     teleport = replace(walk, root_m=late)
-    corrections = PhysicsCorrector(precondition=PreconditionSettings(estimate_floor=False))([teleport, walk])
+    corrections = PhysicsCorrector(cleanup=CleanupSettings(estimate_floor=False))([teleport, walk])
     assert not corrections[0].accepted
     assert "frame" in corrections[0].reason
     assert corrections[0].motion is teleport
@@ -146,8 +142,10 @@ def test_what_was_removed_is_reported(walk):
 
 
 def test_strength_trades_closeness_for_independence(walk):
+    raw = CleanupSettings(polish=False)
     corrections = [
-        PhysicsCorrector(TrackerSettings.at_strength(strength))([walk])[0].diagnostics for strength in (0.0, 0.7, 1.0)
+        PhysicsCorrector(TrackerSettings.at_strength(strength), raw)([walk])[0].diagnostics
+        for strength in (0.0, 0.7, 1.0)
     ]
     help_needed = [figures["residual_force_bodyweights"] for figures in corrections]
     assert help_needed == sorted(help_needed, reverse=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from selfcorrect.errors import SettingError
-from selfcorrect.registry import Registry, Row
+from selfcorrect.core.errors import SettingError
+from selfcorrect.core.registry import Registry, Row
 
 _NETWORKS = "selfcorrect.models.diffusion.denoisers"
 
@@ -20,8 +20,9 @@ DENOISERS = Registry(
     ],
     group="selfcorrect.denoisers",
 )
-"""Networks by name. Each leads to a callable (config, frames, features, classes) → freshly initialised module that
-maps noisy (N, T, D), times (N,) int64 and labels (N,) int64 to clean (N, T, D); label `classes` means any class."""
+"""Networks by name. Each leads to a callable (config, frames, features, classes) → freshly initialised module. The
+module maps noisy (N, T, D), times (N,) int64 and labels (N,) int64 to clean (N, T, D). Label `classes` means any
+class."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Networks that predict a clean motion from a noisy one, its diffusion time and its label.
 
-All of them are made from a configuration and a shape, map noisy (N, T, D), times (N,) int64 and labels (N,) int64 to
-clean (N, T, D), and can be exchanged for one another. Label `classes` is the null label: "any class".
+All of them are made from a configuration and a shape, and are interchangeable. They map noisy (N, T, D), times (N,)
+int64 and labels (N,) int64 to clean (N, T, D). Label `classes` is the null label: "any class".
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from selfcorrect.errors import SettingError
+from selfcorrect.core.errors import SettingError
 from selfcorrect.models.diffusion.config import DiffusionConfig
 
 _TIME_FEATURES = 64

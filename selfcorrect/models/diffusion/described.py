@@ -9,7 +9,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from selfcorrect.errors import InputError
+from selfcorrect.core.errors import InputError
 from selfcorrect.models.diffusion.model import MotionDiffusion
 
 
@@ -34,7 +34,10 @@ class DescribedLabels(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class DescribedDiffusion(MotionDiffusion):
-    """Denoising diffusion conditioned on descriptions, e.g. on the vectors of captions (see `selfcorrect.text`)."""
+    """Denoising diffusion conditioned on descriptions, such as vectors of captions.
+
+    `selfcorrect.models.text_embedding` makes such vectors.
+    """
 
     vectors: Tensor | None = None
     """(classes, E) float32, one per label, with entries of size about 1, as the network's other inputs have."""

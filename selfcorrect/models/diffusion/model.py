@@ -12,15 +12,15 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from selfcorrect.errors import InputError, SettingError
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
 from selfcorrect.models.diffusion.acceleration import EXACT, Acceleration
 from selfcorrect.models.diffusion.config import DENOISERS, DiffusionConfig
 from selfcorrect.models.diffusion.schedule import NoiseSchedule, cosine_schedule
 from selfcorrect.models.diffusion.sharing import share_of_this_process
 from selfcorrect.models.diffusion.training import Batch, draw_batch, train
 from selfcorrect.models.training import layer_randomness
-from selfcorrect.randomness import Stream
-from selfcorrect.samples import Samples
 
 SAMPLING = ("guidance_scale", "temperature", "eta", "sampling_steps")
 """Settings that training does not see."""
@@ -47,8 +47,8 @@ def _usable(name: str) -> torch.device:
 class MotionDiffusion:
     """Denoising diffusion of sequences (T, D) = (frames, features) with labels 0 … classes − 1.
 
-    A model is a value: `fit` returns another one that continues this one's network, its running average and its step
-    count; the optimiser starts afresh with each fit and is no part of the state. The first fit initialises the network.
+    A model is a value. `fit` returns another one that continues this one's network, its running average and its step
+    count. The optimiser starts afresh with each fit and is no part of the state. The first fit initialises the network.
     All random numbers but those inside layers are drawn on the CPU, whatever the device, unless `acceleration` says
     otherwise. Where `torchrun` started several processes, each works on its share of every batch.
     """
@@ -77,6 +77,8 @@ class MotionDiffusion:
         Raises `TrainingDivergedError`, naming the step, when the loss is not finite.
         """
         self._check(samples)
+        if self.average is not None and self.network is None:
+            raise InputError("this diffusion model was kept for sampling alone and cannot be trained on")
         share = share_of_this_process()
         share.call(replace(self, on_training_step=None, on_sampling_step=None), samples, steps, stream)
         with layer_randomness(stream.child("layers"), self.device):
@@ -162,7 +164,10 @@ class MotionDiffusion:
         return free + scale * (conditional - free)
 
     def state(self) -> dict[str, Tensor]:
-        """Network, running average and step count; an untrained model has the step count only."""
+        """Network, running average and step count; an untrained model has the step count only.
+
+        Without the network, as `for_sampling` leaves it, the model can be sampled and not trained.
+        """
         tensors = {"steps": torch.tensor(self.steps)}
         for name, module in (("network", self.network), ("average", self.average)):
             if module is not None:
@@ -174,8 +179,15 @@ class MotionDiffusion:
         steps = int(state["steps"])
         if len(state) == 1:
             return replace(self, network=None, average=None, steps=steps)
-        loaded = {name: _load(self._build(), name, state) for name in ("network", "average")}
-        return replace(self, steps=steps, **loaded)
+        whole = any(key.startswith("network.") for key in state)
+        with torch.random.fork_rng(devices=[]):  # what new layers draw is overwritten
+            network = _load(self._build(), "network", state) if whole else None
+            average = _load(self._build(), "average", state)
+        return replace(self, steps=steps, network=network, average=average)
+
+    def for_sampling(self) -> Self:
+        """The same model without what only training needs."""
+        return replace(self, network=None)
 
     def _build(self) -> nn.Module:
         network = DENOISERS.load(self.config.denoiser)

@@ -60,9 +60,8 @@ PRESETS = {
         steps=2_000,
     ),
 }
-"""One per denoiser that trains in seconds to minutes on one CPU core, the first two chosen as opposite cases, and
-`paper`, the size of the motion diffusion model (Tevet et al. 2023): 8 layers of 512 channels, 1000 noise levels, for a
-GPU."""
+"""One per denoiser that trains in seconds to minutes on one CPU core, the first two chosen as opposite cases. `paper`
+is for a GPU: 8 layers of 512 channels, 1000 noise levels, as the motion diffusion model (Tevet et al. 2023)."""
 
 
 def preset(name: str) -> Preset:

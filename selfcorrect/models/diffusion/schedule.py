@@ -53,8 +53,8 @@ class NoiseSchedule:
 def cosine_schedule(steps: int, snr_factor: float = 1.0) -> NoiseSchedule:
     """The cosine schedule (Nichol & Dhariwal 2021) with its signal-to-noise ratio multiplied by `snr_factor`.
 
-    A factor below 1 shifts log-SNR down by its logarithm, so that more of the steps decide what a long,
-    strongly correlated sample is as a whole (Hoogeboom et al. 2023, for large images).
+    A factor below 1 shifts log-SNR down by its logarithm (Hoogeboom et al. 2023, for large images). Then more of the
+    steps decide the overall form of a long, strongly correlated sample.
     """
     edges = torch.cos((torch.arange(steps + 1, dtype=torch.float64) / steps + 0.008) / 1.008 * math.pi / 2) ** 2
     betas = (1 - edges[1:] / edges[:-1]).clamp(max=_MAX_BETA)

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from selfcorrect.errors import MissingExtraError, SettingError, TrainingDivergedError
-from selfcorrect.randomness import Stream
-from selfcorrect.samples import Samples
+from selfcorrect.core.errors import SettingError, TrainingDivergedError
+from selfcorrect.core.extras import needed_for
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
 
 if TYPE_CHECKING:
     from selfcorrect.models.diffusion.model import MotionDiffusion
@@ -98,10 +99,8 @@ def share_of_this_process() -> Share:
 
 def _accelerator(cpu: bool) -> Any:
     """This process' place in the group, which is formed here."""
-    try:
+    with needed_for("training by several processes"):
         from accelerate import Accelerator, InitProcessGroupKwargs
-    except ImportError as error:
-        raise MissingExtraError("training by several processes", "train", error) from error
     return Accelerator(cpu=cpu, kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)])
 
 
@@ -140,7 +139,7 @@ def _follow(share: PartialShare) -> None:
     while (work := _told()) is not None:
         blank, state, samples, steps, stream = work
         model = replace(blank, device=share.accelerator.device).load_state(state)
-        with suppress(TrainingDivergedError):  # the leader tells of it
+        with suppress(TrainingDivergedError):  # the leader reports it
             model.fit(samples, steps, stream)
 
 

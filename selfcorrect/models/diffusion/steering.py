@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from selfcorrect.errors import InputError, SettingError
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.randomness import Stream
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.protocol import GenerativeModel
-from selfcorrect.randomness import Stream
 
 Steered = TypeVar("Steered", bound=MotionDiffusion)
 

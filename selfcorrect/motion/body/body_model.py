@@ -1,8 +1,8 @@
 """Bodies of given shape: the SMPL family's models, where the user has their files.
 
 The package smplx and the model files are licensed by the Max Planck Institute for non-commercial research; smplx is
-imported only when a model is loaded. The files are to be had, after registration, at the web sites of SMPL, MANO (which
-has SMPL+H) and SMPL-X of the Max Planck Institute for Intelligent Systems in Tübingen.
+imported only when a model is loaded. The files are available, after registration, at the web sites of SMPL, MANO (which
+has SMPL+H) and SMPL-X. These belong to the Max Planck Institute for Intelligent Systems in Tübingen.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.errors import InputError
+from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import LAYOUTS, Body, Layout
 from selfcorrect.motion.motion import Motion
-from selfcorrect.storage.arrays import read_npz
-from selfcorrect.storage.pickled import read_pickled_numbers
+from selfcorrect.storage.files.arrays import read_npz
+from selfcorrect.storage.pickles.numbers import read_pickled_numbers
 
 _KINDS = {"SMPL": "smpl", "SMPL-H": "smplh", "SMPL-X": "smplx"}
 _NEEDED = ("v_template", "shapedirs", "posedirs", "J_regressor", "kintree_table", "weights", "f")

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
-from selfcorrect.errors import InputError
+from selfcorrect.core.errors import InputError
+from selfcorrect.motion.geometry.rotations import applied
 from selfcorrect.motion.skeleton import Skeleton
 
 HALF_FOOT_WIDTH_M = 0.045
@@ -24,6 +24,9 @@ BOX_FOOT_SOLE_M = -0.05
 BOX_FOOT_HEEL_M = -0.0435
 BOX_FOOT_TIP_M = 0.1335
 """The DeepMimic humanoid's foot, a box on the ankle: also the foot of every skeleton without toe joints."""
+
+_CORNERS_WITH_TOES = 6
+"""Corners of a foot with a toe joint: of heel, ball and tip."""
 
 HEAD_ABOVE_NECK_M = 0.175
 HEAD_ABOVE_HEAD_JOINT_M = 0.09
@@ -70,14 +73,17 @@ def _foot_corners(skeleton: Skeleton, side: int) -> list[tuple[int, tuple[float,
     ankle, toe = skeleton.joint(f"{name}_ankle"), skeleton.joint(f"{name}_foot")
     if ankle is None:
         raise InputError(f"the skeleton has no {name} ankle among its parts, so its soles are unknown")
+    depth_m = None if skeleton.soles_m is None else skeleton.soles_m[side]
     if toe is None:
-        heel, tip = (0.0, BOX_FOOT_SOLE_M, BOX_FOOT_HEEL_M), (0.0, BOX_FOOT_SOLE_M, BOX_FOOT_TIP_M)
+        sole_m = BOX_FOOT_SOLE_M if depth_m is None else -depth_m
+        heel, tip = (0.0, sole_m, BOX_FOOT_HEEL_M), (0.0, sole_m, BOX_FOOT_TIP_M)
         return [(ankle, corner) for point in (heel, tip) for corner in _pair(point)]
+    below_m = SOLE_BELOW_TOE_JOINT_M if depth_m is None else depth_m
     x, y, z = skeleton.offsets_m[toe]
     # Feet point a little outwards: the shoe's middle line runs between ankle and toe joint.
-    heel = (0.5 * x, y - SOLE_BELOW_TOE_JOINT_M, -HEEL_BEHIND_ANKLE_M)
-    ball = (0.5 * x, y - SOLE_BELOW_TOE_JOINT_M, z)
-    tip = (-0.3 * x, -SOLE_BELOW_TOE_JOINT_M, TOE_TIP_BEYOND_TOE_JOINT_M)
+    heel = (0.5 * x, y - below_m, -HEEL_BEHIND_ANKLE_M)
+    ball = (0.5 * x, y - below_m, z)
+    tip = (-0.3 * x, -below_m, TOE_TIP_BEYOND_TOE_JOINT_M)
     on_ankle = [(ankle, corner) for point in (heel, ball) for corner in _pair(point)]
     return on_ankle + [(toe, corner) for corner in _pair(tip)]
 
@@ -94,8 +100,22 @@ def world_sole_points(skeleton: Skeleton, positions_m: np.ndarray, orientations:
     positions_m (..., J, 3) and orientations (..., J, 4): world poses of all joints, as `forward_kinematics` gives them.
     """
     soles = sole_points(skeleton)
-    turned = Rotation.from_quat(orientations[..., soles.joints, :]).apply(soles.offsets_m)
-    return positions_m[..., soles.joints, :] + turned
+    turned = applied(orientations[..., soles.joints, :], soles.offsets_m)
+    corners_m = positions_m[..., soles.joints, :] + turned
+    return corners_m if skeleton.soles_m is None else with_bent_toes(corners_m)
+
+
+def with_bent_toes(corners_m: np.ndarray) -> np.ndarray:
+    """Sole corners (..., P, 3) whose toes, which are hinges, give way to the floor while the ball of the foot is on it.
+
+    Tips are no lower than the floor at y = 0, or than the ball of their foot where that is lower.
+    """
+    feet_m = corners_m.reshape(*corners_m.shape[:-2], 2, -1, 3).copy()
+    if feet_m.shape[-2] < _CORNERS_WITH_TOES:
+        return corners_m
+    balls_m = feet_m[..., 2:4, 1].min(-1, keepdims=True)
+    feet_m[..., 4:6, 1] = np.maximum(feet_m[..., 4:6, 1], np.minimum(balls_m, 0.0))
+    return feet_m.reshape(corners_m.shape)
 
 
 def head_point(skeleton: Skeleton) -> tuple[int, np.ndarray] | None:
@@ -118,18 +138,19 @@ def stature_m(skeleton: Skeleton) -> float:
     return float(heights_m[joint] + centre_m[1] + HEAD_RADIUS_M - lowest_m)
 
 
-def lowest_point_m(skeleton: Skeleton, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
+def lowest_point_m(
+    skeleton: Skeleton, soles_m: np.ndarray, positions_m: np.ndarray, orientations: np.ndarray
+) -> np.ndarray:
     """Height of the lowest point of the whole body, (...), metres: soles, or flesh around other joints, or the head.
 
-    positions_m (..., J, 3) and orientations (..., J, 4): world poses of all joints, as `forward_kinematics` gives them.
+    soles_m (..., P, 3): its `world_sole_points`; positions_m (..., J, 3) and orientations (..., J, 4): world poses of
+    all joints, as `forward_kinematics` gives them.
     """
-    lowest = world_sole_points(skeleton, positions_m, orientations)[..., 1].min(axis=-1)
-    for joint, part in enumerate(skeleton.parts):
-        radius_m = FLESH_M.get(part.removeprefix("left_").removeprefix("right_"))
-        if radius_m is not None:
-            lowest = np.minimum(lowest, positions_m[..., joint, 1] - radius_m)
+    lowest = soles_m[..., 1].min(axis=-1)
+    radii_m = [FLESH_M.get(part.removeprefix("left_").removeprefix("right_"), -np.inf) for part in skeleton.parts]
+    lowest = np.minimum(lowest, (positions_m[..., 1] - radii_m).min(axis=-1))
     if (head := head_point(skeleton)) is not None:
         joint, centre_m = head
-        height_m = positions_m[..., joint, 1] + Rotation.from_quat(orientations[..., joint, :]).apply(centre_m)[..., 1]
+        height_m = positions_m[..., joint, 1] + applied(orientations[..., joint, :], centre_m)[..., 1]
         lowest = np.minimum(lowest, height_m - HEAD_RADIUS_M)
     return lowest

@@ -1,14 +1,15 @@
-"""How a body carries itself, told from the joints that are known."""
+"""Posture of a body, inferred from the joints that are known."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.motion import Motion
 
 _LONG_TRUNK = 0.85
-"""Length of the trunk over that of a leg's two long bones; people's is .45 to .75, dogs' about 1."""
+"""Length of the trunk over that of a leg's two long bones; people's is 0.45 to 0.75, dogs' about 1."""
 
 _RISING = 0.5
 """Least cosine between a trunk and its legs that stand below it."""
@@ -22,10 +23,10 @@ def on_all_fours(motion: Motion) -> bool:
     ]
     if any(None in both for both in joints):
         return False
-    places_m = joint_positions(motion)
-    hips, knees, ankles, shoulders = (places_m[:, both].mean(axis=1) for both in np.array(joints, dtype=int))
+    places_m = joint_positions(motion, np.array(joints, dtype=int).ravel().tolist())
+    hips, knees, ankles, shoulders = np.moveaxis(places_m.reshape(len(motion), len(joints), 2, 3).mean(axis=2), 1, 0)
     trunk, legs = shoulders - hips, hips - ankles
-    leg_m = np.linalg.norm(knees - hips, axis=-1) + np.linalg.norm(ankles - knees, axis=-1)
-    trunk_m = np.linalg.norm(trunk, axis=-1)
-    rising = np.einsum("ti,ti->t", trunk, legs) / np.maximum(trunk_m * np.linalg.norm(legs, axis=-1), 1e-12)
+    leg_m = lengths(knees - hips) + lengths(ankles - knees)
+    trunk_m = lengths(trunk)
+    rising = np.einsum("ti,ti->t", trunk, legs) / np.maximum(trunk_m * lengths(legs), 1e-12)
     return bool(np.median(trunk_m / leg_m) > _LONG_TRUNK and np.median(rising) < _RISING)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from selfcorrect.errors import InputError
+from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.posture import on_all_fours
 from selfcorrect.motion.motion import Motion
 
 REQUIRED_PARTS = ("pelvis", *(f"{side}_{part}" for side in ("left", "right") for part in ("hip", "knee", "ankle")))
+_APART = (
+    *((f"{side}_{upper}", f"{side}_{lower}") for side in ("left", "right")
+      for upper, lower in (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist"))),
+    ("left_hip", "right_hip"), ("left_shoulder", "right_shoulder"), ("pelvis", "neck"),
+)  # fmt: skip
+"""Parts that lie apart in every body."""
+
 FPS_RANGE = (1, 1000)
 _SHORTEST_BONE_M = 1e-3
 _FURTHEST_M = 1e5
@@ -22,7 +29,7 @@ def check_body(motion: Motion) -> None:
 
 def flaw_of(motion: Motion) -> str:
     """Why no corrector could work on a motion, in a sentence that names what is missing; "" where one could."""
-    checks = (_flaw_of_frames, _flaw_of_place, _flaw_of_parts, _flaw_of_legs, _flaw_of_posture)
+    checks = (_flaw_of_frames, _flaw_of_place, _flaw_of_parts, _flaw_of_rest, _flaw_of_posture)
     found = next(filter(None, (check(motion) for check in checks)), "")
     return f"{motion.source or 'the motion'}: {found}" if found else ""
 
@@ -54,14 +61,21 @@ def _flaw_of_parts(motion: Motion) -> str:
     return f"{lacking}; its joints are {shown}"
 
 
-def _flaw_of_legs(motion: Motion) -> str:
+def _flaw_of_rest(motion: Motion) -> str:
+    """Bones without length: joints that a body has in different places lie in one, as broken exports leave them."""
     skeleton, rest_m = motion.skeleton, motion.skeleton.rest_positions_m
-    for side in ("left", "right"):
-        for upper, lower in (("hip", "knee"), ("knee", "ankle")):
-            start, end = (skeleton.parts.index(f"{side}_{part}") for part in (upper, lower))
-            if np.linalg.norm(rest_m[end] - rest_m[start]) < _SHORTEST_BONE_M:
-                return f"the bone from {skeleton.names[start]} to {skeleton.names[end]} has no length"
-    return ""
+    joints = [(skeleton.joint(start), skeleton.joint(end)) for start, end in _APART]
+    collapsed = [
+        (skeleton.names[start], skeleton.names[end])
+        for start, end in joints
+        if start is not None and end is not None and np.linalg.norm(rest_m[end] - rest_m[start]) < _SHORTEST_BONE_M
+    ]
+    if not collapsed:
+        return ""
+    first = f"the bone from {collapsed[0][0]} to {collapsed[0][1]} has no length"
+    if len(collapsed) == 1:
+        return first
+    return f"its rest pose is collapsed: {first}, nor have {len(collapsed) - 1} others; export it with its rest pose"
 
 
 def _flaw_of_posture(motion: Motion) -> str:

@@ -1,6 +1,6 @@
 """Skeletons that do not stand upright at rest, and how to see their motions as if they did.
 
-In a file every joint may have a frame of its own making, so that zero rotation is any pose. What is built on a skeleton
+In a file every joint may have an arbitrary frame, so that zero rotation is any pose. What is built on a skeleton
 relies on an upright one (see `Skeleton`). Turning each joint's frame by a constant rotation changes no position.
 """
 
@@ -13,8 +13,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.body.smpl import to_smpl
-from selfcorrect.motion.inverse_kinematics import aligning_turns
-from selfcorrect.motion.kinematics import continuous, forward_kinematics, joint_positions
+from selfcorrect.motion.geometry.inverse_kinematics import aligning_turns
+from selfcorrect.motion.geometry.kinematics import continuous, forward_kinematics
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22
 
@@ -25,7 +25,7 @@ _LIMBS = {"hip": ("knee", DOWN, 12.0), "knee": ("ankle", DOWN, 12.0), "ankle": (
 
 _TRUNK_DEG = 35.0
 _TWISTED_DEG = 60.0
-"""A bone further off says nothing about its twist; that is then told from the motion."""
+"""A bone further off says nothing about its twist; that is then inferred from the motion."""
 
 _SHORTEST_BONE_M = 0.02
 _FRAMES_TO_FIT = 512
@@ -49,17 +49,6 @@ def turn_frames(motion: Motion, turns: Rotation) -> Motion:
         own = Rotation.from_quat(rotations[:, joint]) * turns[joint]
         rotations[:, joint] = continuous((turns[parent].inv() * own if joint else own).as_quat())
     return replace(motion, skeleton=turned, rotations=rotations)
-
-
-def is_z_up(motion: Motion) -> bool:
-    """Whether the body stands along z rather than y, both at rest and on average in the motion."""
-    start, end = motion.skeleton.joint("left_ankle"), motion.skeleton.joint("neck")
-    if start is None or end is None:
-        return False
-    rest_m = motion.skeleton.rest_positions_m
-    moving_m = joint_positions(_thinned(motion))
-    bodies_m = rest_m[end] - rest_m[start], (moving_m[:, end] - moving_m[:, start]).mean(axis=0)
-    return all(body_m[2] > 2 * abs(body_m[1]) for body_m in bodies_m)
 
 
 class _Turns:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.errors import InputError
-from selfcorrect.motion.inverse_kinematics import aligning_turns, fit_motion, fit_skeleton
-from selfcorrect.motion.kinematics import forward_kinematics, joint_positions, local_rotations
+from selfcorrect.core.errors import InputError
+from selfcorrect.motion.geometry.inverse_kinematics import aligning_turns, fit_motion, fit_skeleton
+from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions, local_rotations
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
 

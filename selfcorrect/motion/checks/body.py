@@ -6,9 +6,9 @@ from itertools import combinations
 
 import numpy as np
 
-from selfcorrect.motion.checks.findings import Measured
+from selfcorrect.motion.checks.findings import Measured, runs
 from selfcorrect.motion.checks.sight import Sight
-from selfcorrect.motion.rotations import applied, inverted
+from selfcorrect.motion.geometry.rotations import applied, inverted
 
 SIDES = ("left", "right")
 _BONES = {
@@ -78,13 +78,15 @@ def backwards_deg(sight: Sight) -> Measured:
             joint, limb = f"{side}_{part}", sight.places(*(f"{side}_{name}" for name in (ends[0], part, ends[1])))
             if limb is not None:
                 folded = _folded_deg(limb) - _FOLDED_DEG[part]
-                bends.append(
-                    (joint, np.maximum(folded, _forwards_deg(sight, side, limb)) if part == "knee" else folded)
-                )
+                bends.append((joint, np.maximum(folded, _forwards_deg(sight, side)) if part == "knee" else folded))
     if not bends:
         return Measured.nothing()
     return Measured(np.stack([values for _, values in bends], axis=1), tuple(name for name, _ in bends))
 
+
+_HIPS_WEIGHT, _TELLING = 0.25, 0.05
+"""Weight of the hips, which thighs may be turned against, beside the foot; and the least mean that determines an
+axis."""
 
 _FOLDED_DEG = {"knee": 140.0, "elbow": 135.0}
 """Where folding starts to count, so that the threshold for bending backwards serves for both."""
@@ -96,13 +98,48 @@ def _folded_deg(limb_m: np.ndarray) -> np.ndarray:
     return _angles_deg(upper, lower)
 
 
-def _forwards_deg(sight: Sight, side: str, leg_m: np.ndarray) -> np.ndarray:
-    """(T,) angle by which a shank points ahead of its thigh, seen from the thigh's frame, whose z is ahead."""
+def _forwards_deg(sight: Sight, side: str) -> np.ndarray:
+    """(T,) angle by which a knee is bent forwards, negative where it is bent as knees are, about its hinge."""
+    leg_m = sight.places(*(f"{side}_{part}" for part in ("hip", "knee", "ankle")))
     hip = sight.skeleton.joint(f"{side}_hip")
+    assert leg_m is not None, "the caller has seen the leg"
+    assert hip is not None
     own = inverted(sight.orientations[:, hip])
     thigh, shank = (applied(own, bone) for bone in np.moveaxis(np.diff(leg_m, axis=1), 1, 0))
-    ahead = np.arctan2(shank[:, 2], -shank[:, 1]) - np.arctan2(thigh[:, 2], -thigh[:, 1])
-    return np.degrees((ahead + np.pi) % (2 * np.pi) - np.pi)
+    hinge = _hinge(applied(own, _leftwards(sight, side, leg_m)))
+    if hinge is None:
+        return np.zeros(len(sight))
+    one, other = (bone - (bone @ hinge)[:, None] * hinge for bone in (thigh, shank))
+    return np.degrees(np.arctan2(-(np.cross(one, other) @ hinge), np.einsum("ti,ti->t", one, other)))
+
+
+def _hinge(leftwards: np.ndarray) -> np.ndarray | None:
+    """(3,) axis about which a knee bends, in its thigh's frame, from where the body's left is there (T, 3).
+
+    Which axis of a rig's frame that is differs from rig to rig, and often from leg to leg. None where nothing
+    determines it.
+    """
+    mean = leftwards.mean(axis=0)
+    length = float(np.linalg.norm(mean))
+    return mean / length if length > _TELLING else None
+
+
+def _leftwards(sight: Sight, side: str, leg_m: np.ndarray) -> np.ndarray:
+    """(T, 3) to the left of the foot and, with less weight, of the hips, as far as they are known, world.
+
+    The foot points ahead of its shank whatever knee and hip do, so that bent and turned legs agree.
+    """
+    toes, hips = sight.places(f"{side}_ankle", f"{side}_foot"), sight.places("right_hip", "left_hip")
+    left = np.zeros((len(sight), 3))
+    if toes is not None:
+        left += np.cross(_unit(toes[:, 1] - toes[:, 0]), _unit(leg_m[:, 2] - leg_m[:, 1]))
+    if hips is not None:
+        left += _HIPS_WEIGHT * _unit(hips[:, 1] - hips[:, 0])
+    return left
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
 def _angles_deg(one: np.ndarray, two: np.ndarray) -> np.ndarray:
@@ -121,7 +158,10 @@ def neck_deg(sight: Sight) -> Measured:
 
 
 def t_pose_deg(sight: Sight) -> Measured:
-    """The largest angle of a limb off the T of a rig's pose, as its negative."""
+    """The largest angle of a limb off the T of a rig's pose, as its negative.
+
+    Nothing is said of who stands so at the start or end of a take, to be calibrated, and moves from or into it.
+    """
     parts = ("pelvis", "neck", *(f"{side}_{part}" for side in SIDES for part in _LIMBS))
     places = sight.places(*parts)
     if places is None:
@@ -132,8 +172,26 @@ def t_pose_deg(sight: Sight) -> Measured:
     off = [_angles_deg(up, at[f"{side}_{top}"] - at[f"{side}_{low}"]) for side in SIDES for top, low in _DOWN]
     for side, out in zip(SIDES, (left, -left), strict=True):
         off += [_angles_deg(out, at[f"{side}_{low}"] - at[f"{side}_{top}"]) for top, low in _OUT]
-    return Measured(-np.max(off, axis=0)[:, None], ("body",))
+    values = -np.max(off, axis=0)
+    for start, stop in runs(values > -T_POSE_DEG):
+        if _is_calibration(sight, start, stop):
+            values[start:stop] = np.nan
+    return Measured(values[:, None], ("body",))
 
+
+def _is_calibration(sight: Sight, start: int, stop: int) -> bool:
+    """Whether a pose in some frames opens or ends a take, and the body moves on from it or into it without a jump."""
+    if (start == 0) == (stop == len(sight)):
+        return False
+    step_m = sight.steps_m[stop - 1 if start == 0 else start - 1]
+    return float(np.linalg.norm(step_m, axis=-1).max()) * sight.fps < _JUMP_M_S
+
+
+T_POSE_DEG = 20.0
+"""A T-pose: all limbs are within this angle of it."""
+
+_JUMP_M_S = 5.0
+"""No joint of somebody who lowers the arms is so fast."""
 
 _LIMBS = ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
 _DOWN = (("hip", "knee"), ("knee", "ankle"))

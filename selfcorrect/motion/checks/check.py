@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Self
 
-from selfcorrect.errors import SettingError
+from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.checks.findings import Finding, Rule, findings
 from selfcorrect.motion.checks.rules import RULES
 from selfcorrect.motion.checks.sight import Sight
 from selfcorrect.motion.motion import Motion
+from selfcorrect.runtime.bugs import attempted
 
 
 @dataclass(frozen=True)
@@ -55,15 +58,41 @@ def _means(word: str, rule: Rule) -> bool:
 def check(motion: Motion, select: Sequence[str] = (), ignore: Sequence[str] = ()) -> list[Finding]:
     """What is physically implausible about a motion, rule by rule and each in the order of time; often nothing.
 
-    select, ignore: codes or names of rules, or first letters of codes. Raises SettingError for unknown ones.
+    select, ignore: codes or names of rules, or first letters of codes. Raises SettingError for unknown ones. Warns of a
+    rule that could not be measured.
     """
-    return check_with(motion, Choice(tuple(select), tuple(ignore)))
+    checkup = check_with(motion, Choice(tuple(select), tuple(ignore)))
+    for note in checkup.notes:
+        warnings.warn(note, RuntimeWarning, stacklevel=2)
+    return list(checkup.findings)
 
 
-def check_with(motion: Motion, choice: Choice) -> list[Finding]:
+@dataclass(frozen=True)
+class Checkup:
+    """What rules found in a motion, rule by rule, and a sentence for each rule that could not be measured."""
+
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __add__(self, other: Checkup) -> Checkup:
+        return Checkup(self.findings + other.findings, self.notes + other.notes)
+
+
+def check_with(motion: Motion, choice: Choice) -> Checkup:
     """What the chosen rules find, those of physics left out."""
     if not len(motion):
-        return []
+        return Checkup()
     sight = Sight(motion)
-    measured = ((rule, rule.measure(sight)) for rule in choice.of(RULES) if rule.measure)
-    return [found for rule, values in measured for found in findings(rule, values, len(sight), sight.fps)]
+    rules = [rule for rule in choice.of(RULES) if rule.measure]
+    return sum((_applied(rule, sight) for rule in rules), Checkup())
+
+
+def _applied(rule: Rule, sight: Sight) -> Checkup:
+    step = f"rule {rule.code} was left out"
+    found, note = attempted(step, partial(_findings, rule, sight), [])
+    return Checkup(tuple(found), (note,) if note else ())
+
+
+def _findings(rule: Rule, sight: Sight) -> list[Finding]:
+    assert rule.measure, "rules of physics are measured elsewhere"
+    return findings(rule, rule.measure(sight), len(sight), sight.fps)

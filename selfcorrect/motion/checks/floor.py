@@ -18,7 +18,7 @@ HIGH_M, _FALLING = 0.05, 0.5
 most of the time."""
 
 _WHILE_S, _CARRIED_S = 0.7, 0.3
-"""Time within which something must stand still, and for how much of it soles must carry the body to tell."""
+"""Time within which something must stand still, and the part of it during which soles must carry the body."""
 
 
 def depth_m(sight: Sight) -> Measured:

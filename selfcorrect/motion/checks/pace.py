@@ -1,5 +1,5 @@
-"""The rule of pace: how fast a motion's time runs, told from flights, in which bodies fall at 9.81 m/s², or else from
-walking, where they are pendulums upside down.
+"""The rule of pace: a motion's playback speed relative to real time. It is measured in flights, in which bodies fall at
+9.81 m/s², or else in walking, where they are inverted pendulums.
 """
 
 from __future__ import annotations
@@ -9,27 +9,31 @@ import numpy as np
 from selfcorrect.motion.checks.findings import Measured, runs
 from selfcorrect.motion.checks.floor import GRAVITY_M_S2
 from selfcorrect.motion.checks.sight import Sight
-from selfcorrect.motion.checks.walking import walking_pace
+from selfcorrect.motion.checks.walking import walking_pace, walks_at_another_pace
 
 _CLEAR_M = 0.04
 _SHORTEST_S, _FEWEST = 0.12, 6
 """A flight: everything so far above the floor, for so long and so many frames."""
 
 _LEAST_ARC_M, _ROUGH = 0.08, 0.055
-"""Least height of a flight's parabola, and most by which the centre of mass may be off it, over that height: in lower
-or rougher ones toes or hands still touch something."""
+"""Least height of a flight's parabola, and the largest distance of the centre of mass from it, over that height. In
+lower or rougher ones toes or hands still touch something."""
 
 
 def pace(sight: Sight) -> float | None:
-    """How many times as fast as gravity admits time runs; None where neither flights nor walking tell."""
+    """Playback speed relative to real time; None where neither flights nor walking determine it.
+
+    Walks with usual steps count as real time: two signs are required.
+    """
     if not sight.has_feet:
         return None
-    in_flight = flight_pace(sight)
-    return walking_pace(sight) if in_flight is None else in_flight
+    if (in_flight := flight_pace(sight)) is not None:
+        return in_flight
+    return walking_pace(sight) if walks_at_another_pace(sight) else None
 
 
 def flight_pace(sight: Sight) -> float | None:
-    """How many times as fast as gravity admits time runs in a motion's flights; None where there are none to tell."""
+    """Playback speed relative to real time in a motion's flights; None where there are no usable ones."""
     falls = [fall for start, stop in _flights(sight) if (fall := _fall_m_s2(sight, start, stop)) is not None]
     if not falls:
         return None

@@ -1,6 +1,6 @@
 """The table of rules. Thresholds were set on CMU's training subjects so that at most one clip in fifty breaks a rule.
 
-`experiments/benchmarks/checking.py` measures how often real clips break each, and how many planted faults are found.
+`benchmarks/checking.py` measures how often real clips break each, and how many planted faults are found.
 """
 
 from __future__ import annotations
@@ -156,7 +156,16 @@ RULES = (
         body.neck_deg,
         least_s=0.05,
     ),
-    Rule("B4", "t-pose", "The pose of a rig, not of a person.", -20.0, "°", "a T-pose", _TRAIN, body.t_pose_deg),
+    Rule(
+        "B4",
+        "t-pose",
+        "The pose of a rig, not of a person; none that opens or ends a take and that the body moves from or into.",
+        -body.T_POSE_DEG,
+        "°",
+        "a T-pose",
+        _TRAIN,
+        body.t_pose_deg,
+    ),
     Rule(
         "R1",
         "unit",

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
-from selfcorrect.motion.body.flesh import FLESH_M, HEAD_RADIUS_M, head_point, sole_points
-from selfcorrect.motion.kinematics import forward_kinematics
+from selfcorrect.motion.body.flesh import FLESH_M, HEAD_RADIUS_M, head_point, world_sole_points
+from selfcorrect.motion.body.foot_frames import level
+from selfcorrect.motion.geometry.kinematics import in_slabs, world_poses
+from selfcorrect.motion.geometry.rotations import applied
 from selfcorrect.motion.measures.contacts import floor_height_m
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.rotations import applied
 
 FLOOR_ELSEWHERE_M = 0.08
 """A floor further from y = 0 is elsewhere as a whole; heights are then those above it."""
 
 _AT_FLOOR_M, _SELDOM = 0.04, 0.1
 """Feet this near to y = 0, in more than this share of frames, show that the floor is there and other frames wrong."""
+
+_PASSING_M_S = 0.2
+"""Feet that go up or down faster do not stand, wherever they are."""
 
 HAND_M = 0.19
 """Length of an adult's hand, which may reach further than the wrist (Winter 2009, figure 4.1)."""
@@ -34,6 +38,7 @@ class Sight:
     """A motion of T frames, J joints, and what can be seen of it. Body joints are those that are parts."""
 
     def __init__(self, motion: Motion) -> None:
+        motion = level(motion) if len(motion) else motion
         self.motion, self.skeleton, self.fps = motion, motion.skeleton, motion.fps
         known = [joint for joint, part in enumerate(motion.skeleton.parts) if part]
         self.joints = known or list(range(len(motion.skeleton)))
@@ -44,7 +49,7 @@ class Sight:
 
     @cached_property
     def _poses(self) -> tuple[np.ndarray, np.ndarray]:
-        return forward_kinematics(self.skeleton, self.motion.root_m, self.motion.rotations)
+        return world_poses(self.motion)
 
     @property
     def positions_m(self) -> np.ndarray:
@@ -82,14 +87,15 @@ class Sight:
         if not self.has_feet or not len(self):
             return 0.0
         floor_m = floor_height_m(self.motion)
-        at_zero = np.abs(self._soles_m[..., 1].min(axis=1)) < _AT_FLOOR_M
+        lowest_m = self._soles_m[..., 1].min(axis=1)
+        passing = np.abs(np.diff(lowest_m, prepend=lowest_m[:1])) * self.fps > _PASSING_M_S
+        at_zero = (np.abs(lowest_m) < _AT_FLOOR_M) & np.logical_not(passing)
         return floor_m if abs(floor_m) > FLOOR_ELSEWHERE_M and at_zero.mean() < _SELDOM else 0.0
 
     @cached_property
     def _soles_m(self) -> np.ndarray:
         """(T, P, 3) of the soles' corners, world."""
-        soles = sole_points(self.skeleton)
-        return self.positions_m[:, soles.joints] + applied(self.orientations[:, soles.joints], soles.offsets_m)
+        return in_slabs(partial(world_sole_points, self.skeleton), *self._poses)
 
     @cached_property
     def soles_m(self) -> np.ndarray:

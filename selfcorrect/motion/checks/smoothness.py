@@ -16,8 +16,8 @@ _NOISE_RATIO = 2.0
 def noise_m(sight: Sight) -> Measured:
     """White noise on the median joint's place, its standard deviation in a direction, half a second around each frame.
 
-    Fourth differences of places tell it; where they are not much larger than second differences, as those of noise are
-    and those of fast motion are not, there is none.
+    Fourth differences of places measure it; where they are not much larger than second differences, as those of noise
+    are and those of fast motion are not, there is none.
     """
     if len(sight) < 9:
         return Measured.nothing()
@@ -35,8 +35,9 @@ def _level(sight: Sight, order: int) -> np.ndarray:
 
 
 _STEP_S, _LONGER_S, _GROWS = 1 / 30, 0.1, 3.0
-"""Time between places whose differences tell a random walk, a longer one, and how much at least the square of what a
-body's own motion leaves in them grows from one to the other: in CMU's training clips of runners by 6 times and more."""
+"""Time between places whose differences show a random walk, a longer one, and a least growth from one to the other.
+That growth is of the squared remainder that a body's motion leaves. It is 6 times and more in CMU's training clips of
+runners."""
 
 _MEDIAN_OF_TWO = float(np.sqrt(2 * np.log(2)))
 """Median length of vectors of two standard normal numbers."""
@@ -45,9 +46,9 @@ _MEDIAN_OF_TWO = float(np.sqrt(2 * np.log(2)))
 def wandering_m(sight: Sight) -> Measured:
     """How far a random walk along the floor takes the whole body within a second.
 
-    Steps of such a walk are independent of each other and common to all joints, those of standing feet included. Of a
-    body's own motion, whose joints go apart, fourth differences of places leave little in common, and that grows with
-    the time between them, whereas what is left of a random walk stays: so much as grows is the body's own.
+    Steps of such a walk are independent of each other and common to all joints, those of standing feet included. A
+    body's motion moves its joints apart, so fourth differences of places leave little in common. That remainder grows
+    with the time between places, whereas that of a random walk stays. So the part that grows belongs to the body.
     """
     near, far = (max(frames, round(seconds * sight.fps)) for frames, seconds in ((1, _STEP_S), (2, _LONGER_S)))
     if len(sight) < 6 * far:

@@ -1,9 +1,9 @@
 """How fast, and how evenly, time runs while people walk.
 
-Over each standing leg a walking body is a pendulum upside down, whose time gravity and the length of the leg give:
-played faster, its acceleration would tip it over. The pace is told from how much faster that would be: when the point
-that the floor's force has to go through (the zero moment point, Vukobratović and Borovac 2004, "Zero-Moment Point:
-thirty five years of its life") leaves the soles. Walkers of all speeds keep about the same distance from that.
+Over each standing leg a walking body is an inverted pendulum, whose period follows from gravity and the length of the
+leg: played faster, its acceleration would tip it over. The pace follows from how much faster that would be: when the
+zero moment point, through which the floor's force has to go, leaves the soles (Vukobratović and Borovac 2004,
+"Zero-Moment Point: thirty five years of its life"). Walkers of all speeds keep about the same distance from that.
 """
 
 from __future__ import annotations
@@ -29,15 +29,18 @@ _ANKLE_M = 0.07
 """Height of an ankle above the sole."""
 
 _WAY_S, _STRIDE_S, _FORCE_S = 0.25, 0.04, 0.05
-"""Standard deviations of the Gaussians that smooth the way, the stride, and the places that tell accelerations."""
+"""Standard deviations of the Gaussians that smooth the way, the stride, and the places that give accelerations."""
 
 _ENDS_S, _FEWEST_FRAMES, _NOISY_M = 0.12, 8, 0.004
 """At the ends accelerations are unknown, and noisier motions have those of the noise."""
 
 _OUTSIDE, _FURTHEST_M, _USUAL = 0.045, 0.15, 0.726
-"""Root mean square of the distance from the soles, in lengths of a leg, that tells when a walk would tip over; most
-that counts; and at what pace, as a share of that at which it was recorded, CMU's walking training clips get there:
-40 of 41 within 10 %, whatever their speed."""
+"""Root mean square of the distance from the soles, in lengths of a leg, at which a walk would tip over; the largest
+distance that counts; and the pace, over the recorded one, at which CMU's walking training clips get there. Of these
+clips, 40 of 41 get there within 10 %, whatever their speed."""
+
+_USUAL_RATIOS = (1.19, 1.65)
+"""5th and 95th percentile of the walk ratio in CMU's training clips; slow motion has more, fast motion less."""
 
 _PACES = np.exp(np.linspace(np.log(0.25), np.log(4.0), 81))
 
@@ -114,9 +117,12 @@ def _peaks(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
 
 
 def walking_pace(sight: Sight) -> float | None:
-    """How many times as fast as gravity admits time runs in a walk; None where there is none to tell."""
+    """Playback speed relative to real time in a walk; None where it cannot be determined.
+
+    A walk that tips over at no pace tried, or at all of them, determines none.
+    """
     walk = longest_walk(sight)
-    if walk is None or float(np.median(noise_m(sight).values)) > _NOISY_M:
+    if walk is None or _is_noisy(sight):
         return None
     ends = round(_ENDS_S * sight.fps)
     start, stop = max(int(walk.frames[0]), ends), min(int(walk.frames[-1]) + 1, len(sight) - ends)
@@ -125,16 +131,36 @@ def walking_pace(sight: Sight) -> float | None:
         return None
     mean_m = np.sqrt((np.minimum(outside_m, _FURTHEST_M) ** 2).mean(axis=1))
     tips_over = mean_m > _OUTSIDE * walk.leg_m  # at paces that are so much slower than that of the file
-    if not tips_over.any() or tips_over.all():
+    if not tips_over.any() or tips_over[-1]:
         return None
     last = int(np.flatnonzero(tips_over)[-1])
     share = np.interp(_OUTSIDE * walk.leg_m, mean_m[[last + 1, last]], [1.0, 0.0])
     return float(np.exp((1 - share) * np.log(_PACES[last]) + share * np.log(_PACES[last + 1]))) / _USUAL
 
 
+def walks_at_another_pace(sight: Sight) -> bool:
+    """Whether the steps of a walk are so long for their number, or so short, that time runs slowly or fast."""
+    walk = longest_walk(sight)
+    return walk is not None and not _USUAL_RATIOS[0] <= walk_ratio(walk, sight.fps) <= _USUAL_RATIOS[1]
+
+
+def walk_ratio(walk: Walk, fps: float) -> float:
+    """Length of a walk's steps over their frequency, both without units: people keep it while they walk at any speed.
+
+    Sekiya and Nagasaki 1998, "Reproducibility of the walking patterns of normal young adults".
+    """
+    step_s = float(np.median(np.diff(walk.frames))) / fps
+    return float(np.median(walk.lengths)) * step_s * float(np.sqrt(GRAVITY_M_S2 / walk.leg_m))
+
+
+def _is_noisy(sight: Sight) -> bool:
+    noise = noise_m(sight).values
+    return noise.size > 0 and float(np.median(noise)) > _NOISY_M
+
+
 def _outside_m(sight: Sight, span: slice) -> np.ndarray:
-    """(P, F) how far from the convex hull of the soles that are down the zero moment point is, if time ran `_PACES`
-    times too fast, in those frames of a span in which feet alone are down.
+    """(P, F) distance of the zero moment point from the convex hull of the soles on the floor, if time ran `_PACES`
+    times too fast. Only frames of a span in which feet alone are down count.
     """
     places_m = _smooth(sight.body_m - (0.0, sight.ground_m, 0.0), _FORCE_S, sight.fps)
     up_m_s2 = np.gradient(np.gradient(places_m, 1 / sight.fps, axis=0), 1 / sight.fps, axis=0)[span]

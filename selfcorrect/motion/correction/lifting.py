@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from selfcorrect.corrector import Corrected, Corrector
-from selfcorrect.errors import InputError, SampleError
+from selfcorrect.core.errors import InputError, SampleError
+from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.contract import Corrected, Corrector
+from selfcorrect.motion.correction.each import read_only
 from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.samples import Samples
-from selfcorrect.supervision import TooSlowError, working_on
-
-
-def each_motion(function: Callable[[Motion], Motion]) -> CorrectMotions:
-    """A correction from a function of one motion; an exception in it names the motion."""
-
-    def correct(motions: Sequence[Motion]) -> list[CorrectedMotion]:
-        return [CorrectedMotion(_call(function, index, motion)) for index, motion in enumerate(motions)]
-
-    return correct
-
-
-def _call(function: Callable[[Motion], Motion], index: int, motion: Motion) -> Motion:
-    try:
-        with working_on(f"motion {index}"):
-            return function(motion)
-    except TooSlowError as error:
-        raise SampleError(index, str(error)) from error
-    except (Exception, SystemExit) as error:
-        hint = "; a corrector returns another motion (dataclasses.replace)" if "read-only" in str(error) else ""
-        raise SampleError(index, f"{type(error).__name__}: {error}{hint}") from error
 
 
 @dataclass(frozen=True)
 class MotionCorrector:
     """A corrector of features (N, T, D) that corrects the motions behind them, whose arrays are read-only.
 
-    Rejected samples and motions handed back as they came keep their features, bit for bit. `info` holds the reason and
+    Rejected samples and motions that were not changed keep their features, bit for bit. `info` holds the reason and
     each diagnostic, NaN where a motion lacks it.
     """
 
@@ -51,9 +31,7 @@ class MotionCorrector:
 
     def __call__(self, samples: Samples) -> Corrected:
         batch = self.codec.decode(samples.values)
-        for array in (batch.root_m, batch.rotations, batch.skeleton.offsets_m):
-            array.flags.writeable = False  # a change in place would be lost: a motion handed back is not read again
-        motions = [batch[index] for index in range(len(batch))]
+        motions = [read_only(batch[index]) for index in range(len(batch))]
         corrections = list(self.function(motions))
         _check(motions, corrections)
         changed = [

@@ -8,12 +8,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions, Note
+from selfcorrect.motion.body.foot_frames import feet_of
+from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions, Note, Stage
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.correction.timeline import Timeline
-from selfcorrect.motion.kinematics import continuous
+from selfcorrect.motion.geometry.kinematics import continuous
+from selfcorrect.motion.geometry.rotations import slerp
+from selfcorrect.motion.loops import is_loop
+from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.rotations import slerp
 
 PIECE_FRAMES = 2048
 PIECES_TOGETHER = 4
@@ -22,48 +25,42 @@ OVERLAP_S = 1.0
 """Time that neighbouring pieces share; there one is blended into the other."""
 SAME_FLOOR_M = 0.12
 """Pieces that differ by more in height took different levels for the floor."""
+SAME_PLACE_M = 0.1
+"""Pieces that differ by more took out drifts of their own."""
 
 
 def correct_long(correct: CorrectMotions, motion: Motion, piece_frames: int = PIECE_FRAMES) -> CorrectedMotion:
-    """Correct a motion of any length, in pieces where it is longer than `piece_frames`.
+    """Correct a motion of any length, in pieces where it is longer than `piece_frames`, or as a loop than four of them.
 
-    A piece is moved over the floor to where the one before it ends, because each finds the floor's drift for itself,
-    and up or down where it took another step of the same stairs for the floor.
-    Figures are means over the pieces, weighted by their frames. The first piece that fails rejects the motion.
+    A piece is moved over the floor to where the one before it ends, because each finds the floor's drift alone. It is
+    moved up or down where it took another step of the same stairs for the floor. Where both agree on the place but for
+    some centimetres, it ends where it would have. Figures are means over the pieces, weighted by their frames. The
+    first piece that fails rejects the motion.
     """
-    if len(motion) <= piece_frames:
+    longest = PIECES_TOGETHER * piece_frames if is_loop(motion) else piece_frames  # a loop in pieces would open
+    if len(motion) <= longest:
         return correct([motion])[0]
-    whole = _Whole(motion)
+    whole, known = Whole(motion), replace(motion, feet=feet_of(motion))
     spans = list(pieces(len(motion), piece_frames, max(2, round(OVERLAP_S * motion.fps))))
     for first in range(0, len(spans), PIECES_TOGETHER):
         together = spans[first : first + PIECES_TOGETHER]
-        corrections = correct([motion.frames(*span) for span in together])
+        corrections = correct([known.frames(*span) for span in together])
         for (start, _), correction in zip(together, corrections, strict=True):
-            if correction.failure is not None:
-                failure, timeline = correction.failure.later(start), whole.timeline_with(start, correction)
-                return replace(correction, motion=motion, failure=failure, timeline=timeline)
+            if not correction.accepted:
+                return whole.rejected(start, correction)
             whole.append(start, correction)
-    return CorrectedMotion(
-        whole.motion,
-        before=whole.mean([part.before for part in whole.parts]),
-        after=whole.mean([part.after for part in whole.parts]),
-        help=whole.mean([part.help for part in whole.parts]),
-        figures=whole.mean([part.figures for part in whole.parts]),
-        timeline=whole.timeline,
-        supports=tuple(whole.supports),
-        notes=tuple(whole.notes),
-    )
+    return whole.correction
 
 
 def correct_each(correct: CorrectMotions, motions: Sequence[Motion]) -> list[CorrectedMotion | Exception]:
     """Correct motions of any lengths, those of one piece together; what came out of each, or the error that it raised.
 
-    Where they fail together, each is tried by itself.
+    Where they fail together, each is tried alone.
     """
     short = [motion for motion in motions if len(motion) <= PIECE_FRAMES]
     try:
         together = iter(correct(short))
-    except Exception:  # the one that it comes from is told of below
+    except Exception:  # the piece that it comes from is named below
         return [_attempted(correct, motion) for motion in motions]
     return [next(together) if len(motion) <= PIECE_FRAMES else _attempted(correct, motion) for motion in motions]
 
@@ -83,10 +80,11 @@ def pieces(frames: int, longest: int, overlap: int) -> Iterator[tuple[int, int]]
         yield int(start), int(stop) + overlap
 
 
-class _Whole:
-    """The motion that grows out of corrected pieces."""
+class Whole:
+    """The correction of a motion that grows out of those of its pieces, which follow one another or overlap."""
 
     def __init__(self, motion: Motion) -> None:
+        self.given = motion
         self.motion = replace(motion, root_m=np.empty_like(motion.root_m), rotations=np.empty_like(motion.rotations))
         self.stop = 0
         self.parts: list[CorrectedMotion] = []
@@ -95,23 +93,52 @@ class _Whole:
         self.supports: list[Support] = []
         self.notes: dict[Note, None] = {}
 
-    def timeline_with(self, start: int, correction: CorrectedMotion) -> Timeline | None:
-        """The timeline up to the middle of what it shares with a piece from `start` on, then the piece's."""
+    @property
+    def correction(self) -> CorrectedMotion:
+        """What became of the pieces so far."""
+        return CorrectedMotion(
+            self.motion,
+            stage=Stage.last(part.stage for part in self.parts),
+            before=self._mean([part.before for part in self.parts]),
+            after=self._mean([part.after for part in self.parts]),
+            help=self._mean([part.help for part in self.parts]),
+            figures=self._mean([part.figures for part in self.parts]),
+            added_angular_speed_deg_s=added_by_joint_deg_s(self.given, self.motion),
+            timeline=self.timeline,
+            supports=tuple(self.supports),
+            notes=tuple(self.notes),
+        )
+
+    def rejected(self, start: int, correction: CorrectedMotion) -> CorrectedMotion:
+        """What becomes of the motion where the piece from `start` on is rejected."""
+        failure = correction.failure and correction.failure.later(start)
+        timeline = self._timeline_with(start, correction)
+        return replace(correction, motion=self.given, failure=failure, timeline=timeline)
+
+    def _timeline_with(self, start: int, correction: CorrectedMotion) -> Timeline | None:
+        """The timeline up to the middle of what it shares with a piece from `start` on, then the piece's.
+
+        None where any piece has none.
+        """
         piece = correction.timeline
-        if self.timeline is None or piece is None:
+        if not self.parts:
             return piece
+        if self.timeline is None or piece is None:
+            return None
         middle = (start + self.stop) // 2
         return self.timeline.frames(0, middle).then(piece.frames(middle - start, len(piece)))
 
     def append(self, start: int, correction: CorrectedMotion) -> None:
-        self.timeline = self.timeline_with(start, correction)
+        """Continue with the correction of the piece from `start` on."""
+        self.timeline = self._timeline_with(start, correction)
         piece, shared, away_m = correction.motion, self.stop - start, np.zeros(3)
         root_m, rotations = piece.root_m, piece.rotations
         if shared > 0:
             before_m, before = self.motion.root_m[start : self.stop], self.motion.rotations[start : self.stop]
             away_m = (before_m - root_m[:shared]).mean(axis=0)
             away_m[1] *= abs(away_m[1]) > SAME_FLOOR_M
-            root_m = root_m + away_m
+            agrees = np.linalg.norm(away_m) < SAME_PLACE_M
+            root_m = root_m + np.linspace(1.0, 0.0 if agrees else 1.0, len(piece))[:, None] * away_m
             share = _ease(shared)
             root_m[:shared] = before_m + share[:, None] * (root_m[:shared] - before_m)
             rotations = rotations.copy()
@@ -124,9 +151,10 @@ class _Whole:
         self.parts.append(replace(correction, motion=self.motion, timeline=None))  # whose figures alone are kept
         self.counts.append(len(piece) - max(shared, 0))
 
-    def mean(self, tables: Sequence[Mapping[str, float]]) -> dict[str, float]:
-        """Means of the figures of the pieces."""
-        return {name: float(np.average([each[name] for each in tables], weights=self.counts)) for name in tables[0]}
+    def _mean(self, tables: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        """Means of the figures that all pieces have."""
+        shared = [name for name in tables[0] if all(name in each for each in tables)]
+        return {name: float(np.average([each[name] for each in tables], weights=self.counts)) for name in shared}
 
 
 def _ease(count: int) -> np.ndarray:

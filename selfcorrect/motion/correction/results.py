@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Self, TypeAlias
@@ -26,7 +26,7 @@ class FailureKind(StrEnum):
     OFF = "off"
     """Joints were `value` metres from where they should be on average over the body, `limit` at most are allowed."""
     FLOATING = "floating"
-    """From `frame` to `last_frame` something that cannot be told holds the body up, or nothing does."""
+    """From `frame` to `last_frame` something that cannot be inferred holds the body up, or nothing does."""
     OTHER = "other"
     """What `words` say."""
 
@@ -35,9 +35,9 @@ _SENTENCES = {
     FailureKind.TOO_SHORT: "too short: {value:.0f} frames, at least {limit:.0f} are needed",
     FailureKind.NOT_FINITE: "not finite at frame {frame}",
     FailureKind.LOST: "lost: the root was not within {limit} m of the motion's at frame {frame}",
-    FailureKind.FELL: "fell: without help the root was not within {limit} m of the motion's at frame {frame}",
+    FailureKind.FELL: "fell: without residual force the root was not within {limit} m of the motion's at frame {frame}",
     FailureKind.OFF: "off: joints were {value:.2f} m from the motion on average at frame {frame}",
-    FailureKind.FLOATING: "held up by what cannot be told, or floating, from frame {frame} to frame {last_frame}; "
+    FailureKind.FLOATING: "held up by what cannot be inferred, or floating, from frame {frame} to frame {last_frame}; "
     "support 'off' keeps that",
 }
 
@@ -58,7 +58,7 @@ class Failure:
     limit: float | None = None
     """What is allowed, in the same unit."""
     words: str = ""
-    """What a corrector that has kinds of its own says."""
+    """The words of a corrector with other kinds than these."""
 
     def __str__(self) -> str:
         if self.kind is FailureKind.OTHER:
@@ -71,6 +71,40 @@ class Failure:
         return replace(self, frame=frame, last_frame=last)
 
 
+class Stage(StrEnum):
+    """Which stage of a correction its motion comes from."""
+
+    CLEANED = "cleaned"
+    """The kinematic clean-up alone."""
+    PLANNED = "planned"
+    """The plan, a cleaned motion that was shifted and stepped until contact forces explain it."""
+    SIMULATED = "simulated"
+    """The plan with simulated states, in some frames or in all."""
+
+    @classmethod
+    def last(cls, stages: Iterable[Stage | None]) -> Stage | None:
+        """The last of some stages, that of a motion whose parts come from them; None where no part has one."""
+        order = list(cls)
+        return max((stage for stage in stages if stage is not None), key=order.index, default=None)
+
+
+class Repair(StrEnum):
+    """A repair that moves the root of a motion."""
+
+    SPLICES = "splices"
+    DRIFT = "drift"
+    FLOOR = "floor"
+    OTHER = "other"
+
+
+_REPAIRS = {
+    Repair.SPLICES: "parts that were spliced are joined",
+    Repair.DRIFT: "the drift of the floor is taken out",
+    Repair.FLOOR: "it is put on the floor",
+    Repair.OTHER: "spikes, limbs or steps are repaired",
+}
+
+
 class NoteKind(StrEnum):
     """What may be said of a corrected motion."""
 
@@ -79,7 +113,15 @@ class NoteKind(StrEnum):
     LOWEST_GROUND = "lowest ground"
     """The motion stands on several heights, of which the lowest is at y = `value` metres."""
     MOVED_FAR = "moved far"
-    """A joint was moved by `value` metres, further than errors of captures are wide, mostly for what `words` say."""
+    """A joint was moved by `value` metres, further than errors of captures are wide, mostly by `repair`."""
+    IN_PLACE = "in place"
+    """The body walks or runs in place, as on a treadmill of `value` metres per second."""
+    DRIFT_KEPT = "drift kept"
+    """The floor seems to drift at `value` metres per second, and still does."""
+    TAKES = "takes"
+    """There are cuts between takes at the frames that `words` say."""
+    LOOP = "loop"
+    """It is a loop of `value` seconds."""
     UNEXPLAINED = "unexplained"
     """It moves as if pushed by `value` body weights, which neither floor nor muscles explain."""
     OTHER = "other"
@@ -90,6 +132,10 @@ _NOTES = {
     NoteKind.HEIGHT_KEPT: "height left alone",
     NoteKind.LOWEST_GROUND: "the lowest ground lies at {value:.2f} m",
     NoteKind.MOVED_FAR: "moved by up to {value:.2f} m: {words}",
+    NoteKind.IN_PLACE: "stays in place, as on a treadmill of {value:.1f} m/s, on which its feet stand",
+    NoteKind.DRIFT_KEPT: "its floor seems to drift at {value:.1f} m/s and still does; --remove-drift takes it out",
+    NoteKind.TAKES: "cuts between takes at frames {words}: each was corrected where it is; --join-takes joins them",
+    NoteKind.LOOP: "a loop of {value:.2f} s, which closes as it did",
     NoteKind.UNEXPLAINED: "moves as if pushed by {value:.1f} body weights: its pace is not gravity's or its feet glide",
     NoteKind.OTHER: "{words}",
 }
@@ -103,10 +149,13 @@ class Note:
     value: float | None = None
     """A figure, its meaning and unit the kind's."""
     words: str = ""
-    """Why, or what a corrector that has kinds of its own says."""
+    """Frames, or the words of a corrector with other kinds than these."""
+    repair: Repair | None = None
+    """The repair that did most of it, where one did."""
 
     def __str__(self) -> str:
-        return _NOTES[self.kind].format(**vars(self))
+        values = vars(self) if self.repair is None else vars(self) | {"words": _REPAIRS[self.repair]}
+        return _NOTES[self.kind].format(**values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,14 +166,20 @@ class CorrectedMotion:
     """The corrected motion, with the skeleton, frame rate and length of the given one."""
     failure: Failure | None = None
     """Why it may not be used, None where it may."""
+    stage: Stage | None = None
+    """The stage that it comes from, None where the corrector has none or the motion failed before any."""
     before: Mapping[str, float] = field(default_factory=dict)
-    """`PhysicalErrors` of the motion as it came, by name, as far as they were measured."""
+    """`PhysicalErrors` of the motion before correction, by name, as far as they were measured. Where soles were looked
+    for, also the mean speed of ankles and toe joints that stand in it (`standing_m_s`)."""
     after: Mapping[str, float] = field(default_factory=dict)
-    """The same of the corrected motion."""
+    """The same of the corrected motion, its `standing_m_s` in the same frames."""
     help: Mapping[str, float] = field(default_factory=dict)
     """What a simulated body needed from outside: mean residual force, torque, and force that nothing explains."""
     figures: Mapping[str, float] = field(default_factory=dict)
-    """All other figures by name, with their unit."""
+    """All other figures by name, with their unit. `moved_m` is the mean distance by which joints were moved. `raised_m`
+    is by how much the whole body was raised, the median of its root, part of the former."""
+    added_angular_speed_deg_s: Mapping[str, float] = field(default_factory=dict)
+    """Largest angular speed that each joint gained in any frame, by its name; none where it was not measured."""
     timeline: Timeline | None = None
     """What a simulation found in each frame, None where nothing was simulated."""
     supports: tuple[Support, ...] = ()

@@ -75,8 +75,12 @@ class Timeline:
 
 def spans(holds: np.ndarray, longest_gap: int = 0) -> list[tuple[int, int]]:
     """First and last index of every run of truth in a row (T,), runs at most `longest_gap` apart being one."""
-    edges = np.flatnonzero(np.diff(np.pad(holds, 1).astype(int)))
-    starts, stops = edges[::2], edges[1::2]
-    parted = starts[1:] - stops[:-1] > longest_gap
-    firsts, lasts = starts[np.append(True, parted)[: len(starts)]], stops[np.append(parted, True)[: len(stops)]] - 1
-    return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
+    around = np.zeros(len(holds) + 2, dtype=bool)
+    around[1:-1] = holds
+    edges = np.flatnonzero(around[1:] != around[:-1]).tolist()
+    runs: list[tuple[int, int]] = []
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        joined = runs and start - runs[-1][1] <= longest_gap + 1
+        first = runs.pop()[0] if joined else start
+        runs.append((first, stop - 1))
+    return runs

@@ -1,8 +1,8 @@
 """Motion as a vector per frame: what generative models of motion learn.
 
-Features of a frame, D = 3 + 6 J numbers: root velocity along x and z (m/s, backward difference; the first frame repeats
-the second's), root height (m), then a 6-D rotation (see `six_d`) per joint in the skeleton's order: r00 r01 r10 r11
-r20 r21.
+A frame has D = 3 + 6 J numbers. First comes root velocity along x and z (m/s, backward difference; the first frame
+repeats the second's), then root height (m). Then comes a 6-D rotation (see `six_d`) per joint in the skeleton's order:
+r00 r01 r10 r11 r20 r21.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selfcorrect.errors import InputError
+from selfcorrect.core.errors import InputError
 from selfcorrect.motion.encodings.six_d import from_matrix_columns, matrix_columns
-from selfcorrect.motion.kinematics import continuous
+from selfcorrect.motion.geometry.kinematics import continuous
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 

@@ -25,7 +25,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.errors import InputError
+from selfcorrect.core.errors import InputError
 from selfcorrect.motion.encodings.six_d import from_matrix_columns
 from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS
 
@@ -114,8 +114,8 @@ def encode(joints_m: np.ndarray, target_offsets_m: np.ndarray | None = None) -> 
     """Describe joints (T, 22, 3), metres, y up, at 20 fps, as rows (T − 1, 263).
 
     target_offsets_m: (22, 3) skeleton to whose bone lengths the clip is brought first; None keeps its own.
-    Agrees with the reference implementation where that is finite, but for turns through straight back, which there get
-    the wrong sign: the rows here decode to the motion that was encoded.
+    Agrees with the reference implementation where that is finite, but for turns through straight back. Those get the
+    wrong sign there; the rows here decode to the motion that was encoded.
     """
     if joints_m.ndim != 3 or joints_m.shape[1:] != (22, 3) or len(joints_m) < 2:
         raise InputError(f"expected joints of shape (at least 2 frames, 22, 3), got {joints_m.shape}")
@@ -155,6 +155,12 @@ def decode_joints(vectors: np.ndarray, *, last_frame: bool = False) -> np.ndarra
     return np.concatenate(
         [joints_m, joints_m[..., -1:, :, :] + _about_y(facing_rad[..., -1:, None]).apply(steps_m)], -3
     )
+
+
+def decode_contacts(vectors: np.ndarray) -> np.ndarray:
+    """Whether the left and the right foot stand (T, 2), from 0 to 1, from rows (T, 12 J − 1): its ankle or its toe."""
+    labels = np.clip(vectors[..., columns(joint_count(vectors))["contacts"]], 0.0, 1.0)
+    return labels.reshape(*vectors.shape[:-1], 2, 2).max(axis=-1)
 
 
 def decode_rotations(vectors: np.ndarray) -> np.ndarray:

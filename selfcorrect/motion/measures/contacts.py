@@ -6,9 +6,15 @@ import numpy as np
 from scipy.ndimage import binary_closing, binary_opening
 
 from selfcorrect.motion.body.flesh import sole_points, world_sole_points
-from selfcorrect.motion.kinematics import forward_kinematics, in_slabs
+from selfcorrect.motion.geometry.kinematics import forward_kinematics, in_slabs, joint_positions
+from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.vectors import lengths
+from selfcorrect.motion.skeleton import Skeleton
+
+_STILL_M_S = 0.36
+"""A sole slower than this may be standing."""
+_FEWEST_FRAMES = 5
+"""Still frames that show the floor's height."""
 
 
 def foot_contacts(
@@ -30,23 +36,56 @@ def foot_contacts(
 
 
 def floor_height_m(motion: Motion) -> float:
-    """Height of the floor that a motion stands on, told from its feet alone.
-
-    The 40th percentile of the lower sole's height over the frames in which it moves slower than 0.36 m/s; the 20th of
-    all frames where it hardly ever does.
-    """
+    """Height of the floor that a motion stands on, from its feet alone: that of `height_of_floor_m`."""
     lowest_m, speed_m_s = _soles(motion)
-    lower = lowest_m == lowest_m.min(axis=1, keepdims=True)
-    standing_m = lowest_m[lower & (speed_m_s < 0.36)]
-    if len(standing_m) < 5:
+    return height_of_floor_m(lowest_m, speed_m_s < _STILL_M_S, _FEWEST_FRAMES)
+
+
+def height_of_floor_m(lowest_m: np.ndarray, still: np.ndarray, fewest_frames: int) -> float:
+    """Height of the floor from the lowest point of each sole (T, 2) and whether it is still (T, 2).
+
+    The 40th percentile of the lower sole's height over the frames in which it is; the 20th of all frames where fewer
+    than `fewest_frames` are left.
+    """
+    standing_m = lowest_m[still & (lowest_m == lowest_m.min(axis=1, keepdims=True))]
+    if len(standing_m) < fewest_frames:
         return float(np.percentile(lowest_m.min(axis=1), 20))
     return float(np.percentile(standing_m, 40))
+
+
+def _feet(skeleton: Skeleton) -> list[int]:
+    """Ankles and toe joints."""
+    parts = [f"{side}_{part}" for part in ("ankle", "foot") for side in ("left", "right")]
+    return [joint for part in parts if (joint := skeleton.joint(part)) is not None]
+
+
+def _stand(places_m: np.ndarray, speeds_m_s: np.ndarray) -> np.ndarray:
+    """(T, K) whether joints at places (T, K, 3) with speeds (T, K) stand: slow, and near the 30th percentile of height.
+
+    That needs no sole.
+    """
+    return (places_m[..., 1] < np.percentile(places_m[..., 1], 30, axis=0) + 0.03) & (speeds_m_s < 0.08)
+
+
+def standing_speeds_m_s(before: Motion, after: Motion) -> tuple[float, float]:
+    """Mean speed of the joints that stand in `before`, in that and in `after`, m/s; 0 where none does."""
+    joints = _feet(before.skeleton)
+    places_m = joint_positions(before, joints)
+    speeds_m_s = _speed(places_m, before.fps)
+    if not (stands := _stand(places_m, speeds_m_s)).any():
+        return 0.0, 0.0
+    after_m_s = _speed(joint_positions(after, joints), after.fps)
+    return float(speeds_m_s[stands].mean()), float(after_m_s[stands].mean())
 
 
 def _soles(moving: Motion | MotionBatch) -> tuple[np.ndarray, np.ndarray]:
     """Height of each sole's lowest corner and speed of its middle, m and m/s, both (..., T, 2), left foot first."""
     skeleton = moving.skeleton
-    soles_m = in_slabs(lambda *poses: world_sole_points(skeleton, *forward_kinematics(skeleton, *poses)), moving)
+    soles_m = in_slabs(
+        lambda *poses: world_sole_points(skeleton, *forward_kinematics(skeleton, *poses)),
+        moving.root_m,
+        moving.rotations,
+    )
     side = sole_points(skeleton).side
     feet_m = np.stack([soles_m[..., side == foot, :] for foot in (0, 1)], axis=-3)
     return feet_m[..., 1].min(axis=-1), _speed(feet_m.mean(axis=-2), moving.fps)

@@ -1,9 +1,9 @@
 """Motion features for comparing distributions of motions, without a trained network.
 
-Two descriptions of joint positions in the spirit of Onuma et al. (2008, kinetic features) and Müller et al. (2005,
-geometric features), averaged over a few blocks of time so that the course of a motion counts: *kinematic* says how
-the joints move, which artefacts such as jitter and sliding change first; *geometric* says which poses are taken and
-where the body goes. A principal component analysis, fitted once on the reference, makes them small.
+Two descriptions of joint positions are averaged over a few blocks of time, so that the course of a motion counts. They
+follow Onuma et al. (2008, kinetic features) and Müller et al. (2005, geometric features). *Kinematic* features say how
+the joints move: artefacts such as jitter and sliding change them first. *Geometric* features say which poses are taken
+and where the body goes. A principal component analysis, fitted once on the reference, makes them small.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Self
 
 import numpy as np
 
-from selfcorrect.errors import InputError
-from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.core.errors import InputError
+from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 
@@ -31,9 +31,9 @@ Features = Callable[[MotionBatch], FeatureGroups]
 def kinematic_features(batch: MotionBatch) -> FeatureGroups:
     """How the joints move, per block of time, in the world.
 
-    Logarithms of the mean speed of each joint (over 0.1 m/s) and of the mean size of its acceleration (over 1 m/s²),
-    so that jitter of several times the real acceleration counts as that factor and not as its square; mean velocity
-    of the root (m/s).
+    Logarithms of the mean speed of each joint (over 0.1 m/s) and of the mean size of its acceleration (over 1 m/s²). So
+    jitter of several times the real acceleration counts as that factor and not as its square. Then the mean velocity of
+    the root (m/s).
     """
     positions_m = joint_positions(batch)
     velocities = np.diff(positions_m, axis=1) * batch.fps
@@ -48,8 +48,8 @@ def kinematic_features(batch: MotionBatch) -> FeatureGroups:
 def geometric_features(batch: MotionBatch) -> FeatureGroups:
     """Which poses are taken and where the body goes, per block of time; windows must be canonical.
 
-    Mean position of each joint above the floor and horizontally from the root (m), mean distances between the ends
-    of the limbs (m), mean horizontal position of the root from where it starts (m).
+    Mean position of each joint, above the floor and horizontally from the root (m). Mean distances between the ends of
+    the limbs (m). Mean horizontal position of the root from where it starts (m).
     """
     positions_m = joint_positions(batch)
     root_path_m = positions_m[:, :, :1] * (1, 0, 1)

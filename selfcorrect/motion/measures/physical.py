@@ -1,9 +1,9 @@
 """Is a motion physically plausible? Errors that need no reference: penetration, floating, foot skate, jerk.
 
-The first three follow Yuan et al. 2023, "PhysDiff: Physics-Guided Human Motion Diffusion Model", section 4, with the
-soles' corners and spheres of flesh in place of a body mesh and with PhysDiff's tolerance of 5 mm. They are averages
-over all frames, those without an error counting 0. Real motion capture is not free of them (jumps float, soft soles
-sink), so compare with real motion, never with zero.
+The first three follow Yuan et al. 2023, "PhysDiff: Physics-Guided Human Motion Diffusion Model", section 4. They use
+the soles' corners and spheres of the body surface in place of a mesh, and PhysDiff's tolerance of 5 mm. They are
+averages over all frames, those without an error counting 0. Real motion capture is not free of them (jumps float, soft
+soles sink), so compare with real motion, never with zero.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy as np
 
 from selfcorrect.motion.body.flesh import lowest_point_m, world_sole_points
 from selfcorrect.motion.correction.support import Support, gripping, ground_heights_m
-from selfcorrect.motion.kinematics import forward_kinematics
+from selfcorrect.motion.geometry.kinematics import forward_kinematics
+from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.motion.vectors import lengths
 
 TOLERANCE_M = 0.005
 
@@ -42,26 +42,62 @@ class PhysicalErrors:
         return {field.name: float(getattr(self, field.name).mean()) for field in fields(self)}
 
 
+@dataclass(frozen=True, eq=False)
+class FrameErrors:
+    """Errors of N motions in each frame, arrays (N, T); padding is not distinguished."""
+
+    penetration_m: np.ndarray
+    """Depth of the body's lowest point below the floor, 0 up to 5 mm."""
+    floating_m: np.ndarray
+    """Height of the body's lowest point above the floor, 0 up to 5 mm."""
+    skate_m_s: np.ndarray
+    """Mean horizontal speed, since the frame before, of the sole corners that stay on the floor; 0 in the first."""
+
+
+def errors_by_frame(batch: MotionBatch) -> FrameErrors:
+    """The errors of each frame on level floor, whose means `physical_errors` returns."""
+    positions_m, orientations = forward_kinematics(batch.skeleton, batch.root_m, batch.rotations)
+    soles_m = world_sole_points(batch.skeleton, positions_m, orientations)
+    lowest_m = lowest_point_m(batch.skeleton, soles_m, positions_m, orientations)
+    return FrameErrors(_below(lowest_m), _below(-lowest_m), np.pad(_skate(soles_m), ((0, 0), (1, 0))) * batch.fps)
+
+
 def physical_errors(batch: MotionBatch, supports: Sequence[Sequence[Support]] = ()) -> PhysicalErrors:
     """The errors of each motion of a batch; padding does not count. Motions too short for an error have 0.
 
     supports: what carries each motion beside the floor; where there is some, it is the ground of what it carries, and
     who grips a hold does not float.
     """
-    positions_m, orientations = forward_kinematics(batch.skeleton, batch.root_m, batch.rotations)
+    return errors_of_poses(batch, *forward_kinematics(batch.skeleton, batch.root_m, batch.rotations), supports)
+
+
+def errors_of_poses(
+    batch: MotionBatch,
+    positions_m: np.ndarray,
+    orientations: np.ndarray,
+    supports: Sequence[Sequence[Support]] = (),
+) -> PhysicalErrors:
+    """The `physical_errors` of a batch whose joints' world poses (N, T, J, 3) and (N, T, J, 4) are known."""
     jerk = lengths(np.diff(positions_m, n=3, axis=1)).mean(axis=-1) * batch.fps**3
-    for own_m, own in zip(positions_m, supports, strict=False):
+    if any(supports):
+        positions_m = positions_m.copy()
+    for own_m, own in zip(positions_m, supports if any(supports) else (), strict=False):
         own_m[..., 1] -= ground_heights_m(batch.skeleton, own, len(own_m))
-    lowest_m = lowest_point_m(batch.skeleton, positions_m, orientations)
+    soles_m = world_sole_points(batch.skeleton, positions_m, orientations)
+    lowest_m = lowest_point_m(batch.skeleton, soles_m, positions_m, orientations)
     for own_m, own in zip(lowest_m, supports, strict=False):
         np.minimum(own_m, 0.0, out=own_m, where=gripping(own, len(own_m)))
-    soles_m = world_sole_points(batch.skeleton, positions_m, orientations)
     return PhysicalErrors(
-        penetration_m=_mean(np.where(lowest_m < -TOLERANCE_M, -lowest_m, 0.0), batch.lengths),
-        floating_m=_mean(np.where(lowest_m > TOLERANCE_M, lowest_m, 0.0), batch.lengths),
+        penetration_m=_mean(_below(lowest_m), batch.lengths),
+        floating_m=_mean(_below(-lowest_m), batch.lengths),
         skate_m_s=_mean(_skate(soles_m), batch.lengths - 1) * batch.fps,
         jerk_m_s3=_mean(jerk, batch.lengths - 3),
     )
+
+
+def _below(heights_m: np.ndarray) -> np.ndarray:
+    """How far heights are below 0, where by more than the tolerance."""
+    return np.where(heights_m < -TOLERANCE_M, -heights_m, 0.0)
 
 
 def _skate(soles_m: np.ndarray) -> np.ndarray:

@@ -1,8 +1,10 @@
-"""Stick figures: motions as pictures, film strips, GIF and MP4.
+"""Motions as pictures, film strips, GIF and MP4; the bodies and colours are those of the page that plays motions.
 
-The body's left side is blue, its right side orange, the middle grey; feet deeper than 2 cm in the floor are red; steps
-and seats are light brown. Floor tiles measure half a metre. The camera follows the root over the floor at a fixed
-height and direction.
+The body's left side is blue, its right side orange, the middle grey. Feet that stand are green, feet deeper than 2 cm
+in the floor red; steps and seats are light brown. Floor tiles measure half a metre. The camera follows the root over
+the floor, and is so far away that whole bodies are inside the picture at all times.
+
+A motion that is compared with another is drawn over it: the other in light grey, and joints that moved in violet.
 """
 
 from __future__ import annotations
@@ -10,57 +12,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 
-import imageio.v3 as imageio
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from scipy.ndimage import uniform_filter1d
-from scipy.spatial.transform import Rotation
 
-from selfcorrect.errors import SettingError
-from selfcorrect.motion.body.flesh import HEAD_RADIUS_M, head_point, sole_points
+from selfcorrect.core.errors import SettingError
+from selfcorrect.core.extras import needed_for
 from selfcorrect.motion.correction.support import Support
-from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.pictures.figure import GHOST, PLANTED, SUNK, Colour, Figure, posed, standing
+from selfcorrect.motion.pictures.panels import Panel, camera_path_m, compared
 from selfcorrect.motion.transforms import resample
-from selfcorrect.storage.files import replacing
+from selfcorrect.storage.files.writing import replacing
 
-Colour = tuple[int, int, int]
 PAPER: Colour = (250, 250, 248)
 TILES: tuple[Colour, Colour] = ((238, 238, 234), (226, 227, 224))
 SHADOW: Colour = (196, 197, 195)
 INK: Colour = (40, 44, 52)
-LEFT: Colour = (38, 112, 190)
-RIGHT: Colour = (226, 116, 32)
-MIDDLE: Colour = (96, 102, 112)
 SUPPORT: Colour = (203, 184, 148)
-SUNK: Colour = (214, 39, 40)
+MOVED: Colour = (148, 52, 190)
 
 SUNK_M = -0.02
+MOVED_M = 0.02
+"""Joints that moved further than this are marked."""
+MOST_TILES = 16
+"""From the middle of the floor to its edge."""
 TILE_M = 0.5
 FLOOR_RADIUS_M = 3.0
-SAME_VIEW_M = 1.0
 SUPERSAMPLING = 2
 """Pictures are drawn this much larger and then averaged down, for smooth edges."""
 
-_WIDTH_M = {
-    "hip": 0.07, "knee": 0.085, "ankle": 0.065, "foot": 0.05, "spine1": 0.08, "spine2": 0.08, "spine3": 0.08,
-    "neck": 0.07, "head": 0.06, "collar": 0.06, "shoulder": 0.06, "elbow": 0.055, "wrist": 0.045,
-}  # fmt: skip
-OTHER_WIDTH_M = 0.02
-"""Width of the bone that ends at a part, and of bones that end at no part."""
-
-
-@dataclass(frozen=True)
-class Panel:
-    """A motion, the words above it, and what carries the body beside the floor, drawn all the time."""
-
-    motion: Motion
-    title: str = ""
-    supports: tuple[Support, ...] = ()
+_LEGEND = f"grey: before; violet: moved by {100 * MOVED_M:.0f} cm; green: stands"
+_MARK_M = 0.028
 
 
 @dataclass(frozen=True)
@@ -85,84 +69,53 @@ class Camera:
         right = np.array([np.cos(azimuth), 0.0, -np.sin(azimuth)])
         return np.stack([right, np.cross(towards, right), towards])
 
-
-@dataclass(frozen=True, eq=False)
-class _Figure:
-    """How to draw a skeleton of J joints: P points, of which the first J are the joints, and the bones between them.
-
-    The other points are fixed to joints: the middle line of each sole from heel to toe tip, then the head's centre.
-    carriers: (P,) joint that carries each point; offsets_m: (P, 3) in its frame; bones: (B, 2) points that a bone
-    joins; widths_m: (B,); tips_m: (B,) radius of the disc at the bone's end; colours: of each bone; feet: (B,) bool.
-    """
-
-    carriers: np.ndarray
-    offsets_m: np.ndarray
-    bones: np.ndarray
-    widths_m: np.ndarray
-    tips_m: np.ndarray
-    colours: tuple[Colour, ...]
-    feet: np.ndarray
-
-    def points_m(self, motion: Motion) -> np.ndarray:
-        """The points in the world, (T, P, 3)."""
-        positions_m, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
-        turned_m = Rotation.from_quat(orientations[:, self.carriers]).apply(self.offsets_m)
-        return positions_m[:, self.carriers] + turned_m
+    def seen_m(self, points_m: np.ndarray) -> np.ndarray:
+        """Where points (..., 3), relative to what the camera looks at, appear in the plane of that point: (..., 2)."""
+        seen = points_m @ self.axes().T
+        return seen[..., :2] / (1 - seen[..., 2] / self.distance_m)[..., None]
 
 
-def _figure(skeleton: Skeleton) -> _Figure:
-    joints = len(skeleton)
-    points: list[tuple[int, np.ndarray]] = [(joint, np.zeros(3)) for joint in range(joints)]
-    bones = [(parent, joint) for joint, parent in enumerate(skeleton.parents) if parent >= 0]
-    for ankle, line in _sole_lines(skeleton):
-        around = [ankle, *range(len(points), len(points) + len(line)), line[-1][0]]
-        bones += pairwise(around)
-        points += line
-    feet = [max(bone) >= joints for bone in bones]
-    if (head := head_point(skeleton)) is not None:
-        bones.append((head[0], len(points)))
-        feet.append(False)
-        points.append(head)
-    carriers, offsets_m = zip(*points, strict=True)
-    ends = [carriers[stop] for _, stop in bones]
-    widths_m = np.array([_WIDTH_M.get(_without_side(skeleton.parts[end]), OTHER_WIDTH_M) for end in ends])
-    tips_m = widths_m / 2
-    if head is not None:
-        tips_m[-1] = HEAD_RADIUS_M
-    colours = tuple(_colour(skeleton, end) for end in ends)
-    return _Figure(
-        np.array(carriers),
-        np.array(offsets_m),
-        np.array(bones).reshape(-1, 2),
-        widths_m,
-        tips_m,
-        colours,
-        np.array(feet),
-    )
+def fitted(panels: Sequence[Panel], camera: Camera | None = None, *, same_view: bool = False) -> Camera:
+    """A camera that shows the whole bodies of all panels in all frames, no nearer than a given one."""
+    camera = camera or Camera()
+    around_m = [points_m for panel in panels for points_m in _around_path_m(panels, panel, same_view)]
+    for _ in range(_FITTING_STEPS):  # further away perspective is another
+        camera = _further(camera, [camera.seen_m(each - (0.0, camera.target_height_m, 0.0)) for each in around_m])
+    return camera
 
 
-def _sole_lines(skeleton: Skeleton) -> list[tuple[int, list[tuple[int, np.ndarray]]]]:
-    """Of each foot the ankle and the middle line of its sole, as points fixed to joints; none without ankles."""
-    if None in (skeleton.joint("left_ankle"), skeleton.joint("right_ankle")):
-        return []
-    soles = sole_points(skeleton)
-    # Sole corners come in pairs across the foot; their middles form its line.
-    middles_m = (soles.offsets_m[::2] + soles.offsets_m[1::2]) / 2
-    line = list(zip(soles.joints[::2].tolist(), middles_m, strict=True))
-    half = len(line) // 2
-    return [(foot[0][0], foot) for foot in (line[:half], line[half:])]
+_FITTING_STEPS = 3
+_FITTED_FRAMES = 2000
+"""Frames, spread over a motion, of which whole bodies must be seen: more would take memory."""
+
+_EDGE_M, _TITLE_SHARE = 0.16, 0.1
+"""Room around joints, for heads and hands; and the share of a picture above them that titles have."""
 
 
-def _without_side(part: str) -> str:
-    return part.removeprefix("left_").removeprefix("right_")
+def _around_path_m(panels: Sequence[Panel], panel: Panel, same_view: bool) -> list[np.ndarray]:
+    """(K, 3) all points of a panel's bodies, from the place on the floor that the camera looks at."""
+    path_m = camera_path_m(panels, panel, same_view)
+    around = []
+    for body in [panel.motion] if panel.before is None else [panel.motion, panel.before]:
+        _, points_m = posed(body)
+        frames = np.arange(0, len(points_m), max(1, len(points_m) // _FITTED_FRAMES))
+        there_m = path_m[np.minimum(frames, len(path_m) - 1)]
+        around.append((points_m[frames] - np.insert(there_m, 1, 0.0, axis=1)[:, None]).reshape(-1, 3))
+    return around
 
 
-def _colour(skeleton: Skeleton, joint: int) -> Colour:
-    """A joint's side is its own part's, or that of the nearest ancestor that is a part (fingers, toe ends)."""
-    while not skeleton.parts[joint] and skeleton.parents[joint] >= 0:
-        joint = skeleton.parents[joint]
-    part = skeleton.parts[joint]
-    return LEFT if part.startswith("left_") else RIGHT if part.startswith("right_") else MIDDLE
+def _further(camera: Camera, seen_m: Sequence[np.ndarray]) -> Camera:
+    """The camera, further away where it does not show points that appear at (K, 2)."""
+    low = np.min([each.min(axis=0) for each in seen_m], axis=0) - _EDGE_M
+    high = np.max([each.max(axis=0) for each in seen_m], axis=0) + _EDGE_M
+    half_m, top_m = camera.view_m / 2, (0.5 - _TITLE_SHARE) * camera.view_m
+    if (low >= -half_m).all() and high[0] <= half_m and high[1] <= top_m:
+        return camera
+    view_m = max(camera.view_m, 2 * max(-low[0], high[0]), (high[1] - low[1]) / (1 - _TITLE_SHARE))
+    height_m = camera.target_height_m + max(high[1] - (0.5 - _TITLE_SHARE) * view_m, 0.0)
+    height_m += min(low[1] + 0.5 * view_m, 0.0)
+    factor = view_m / camera.view_m
+    return replace(camera, view_m=view_m, target_height_m=height_m, distance_m=factor * camera.distance_m)
 
 
 def animate(
@@ -175,12 +128,13 @@ def animate(
 ) -> np.ndarray:
     """Draw motions side by side, frame by frame: (T, height, width, 3) uint8.
 
-    A motion that ends early holds its last pose. `columns` defaults to all panels in a row; `same_view` lets every
+    A motion that ends early holds its last pose. `columns` defaults to all panels in a row. `same_view` lets every
     panel's camera follow the first motion, so that panels differ by what the bodies do.
     """
     rows = _rows(panels, columns)
     moments = np.arange(max(len(panel.motion) for panel in panels))
-    drawn = [_draw_panel(panel, moments, size_px, camera, _follow(panels, panel, same_view)) for panel in panels]
+    camera = camera or (fitted(panels, same_view=True) if same_view else None)
+    drawn = [_draw_panel(panel, moments, size_px, camera, camera_path_m(panels, panel, same_view)) for panel in panels]
     blank = np.full_like(drawn[0], PAPER[0])
     grid = [[drawn[index] if index < len(drawn) else blank for index in row] for row in rows]
     return np.concatenate([np.concatenate(row, axis=2) for row in grid], axis=1)
@@ -196,9 +150,10 @@ def film_strip(
 ) -> np.ndarray:
     """Draw each motion as a row of `pictures` moments, evenly spaced in time: (height, width, 3) uint8."""
     strips = []
+    camera = camera or (fitted(panels, same_view=True) if same_view else None)
     for panel in panels:
         moments = np.linspace(0, len(panel.motion) - 1, pictures).round().astype(int)
-        path_m = _follow(panels, panel, same_view)
+        path_m = camera_path_m(panels, panel, same_view)
         first = _draw_panel(panel, moments[:1], size_px, camera, path_m)
         rest = _draw_panel(replace(panel, title=""), moments[1:], size_px, camera, path_m)
         strips.append(np.concatenate([*first, *rest], axis=1))
@@ -210,14 +165,20 @@ def save_picture(path: Path, picture: np.ndarray) -> None:
     Image.fromarray(picture).save(path)
 
 
+_PALETTE_FRAMES = 8
+"""Of how many frames a GIF's colours are; one frame alone lacks those of what does not stand or sink in it."""
+
+
 def save_animation(path: Path, frames: np.ndarray, fps: float) -> None:
     """Write frames (T, height, width, 3) uint8 as GIF or MP4, by the path's suffix."""
     if path.suffix == ".mp4":
+        with needed_for("MP4"):
+            import imageio.v3 as imageio
         # The most common video format wants even sizes.
         height, width = (length - length % 2 for length in frames.shape[1:3])
         imageio.imwrite(path, frames[:, :height, :width], fps=fps, codec="libx264", macro_block_size=1)
     elif path.suffix == ".gif":
-        palette = Image.fromarray(frames[len(frames) // 2]).quantize(128)
+        palette = Image.fromarray(np.concatenate(frames[:: -(-len(frames) // _PALETTE_FRAMES)])).quantize(128)
         images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
         # GIF counts time in hundredths of a second.
         images[0].save(path, save_all=True, append_images=images[1:], duration=10 * round(100 / fps), loop=0)
@@ -230,23 +191,19 @@ def draw_motions(path: str | Path, motions: Motion | Sequence[Motion], titles: S
     path, motions = Path(path), [motions] if isinstance(motions, Motion) else motions
     if not motions:
         raise SettingError("there is nothing to draw: no motions were given")
-    panels = [Panel(motion, title) for motion, title in zip(motions, titles or [""] * len(motions), strict=True)]
+    titles = titles or [""] * len(motions)
+    panels = compared(motions, titles)
     if path.suffix not in (".png", ".gif", ".mp4"):
-        raise SettingError(f"{path}: pictures end in .png, films in .gif or .mp4")
-    together = _stay_together(motions)
+        raise SettingError(f"{path}: pictures end in .png, films in .gif or .mp4, pages in .html (`show`)")
+    together = any(panel.before is not None for panel in panels)
     with replacing(path) as temporary:
         if path.suffix == ".png":
             save_picture(temporary, film_strip(panels, same_view=together))
         else:
-            slowed = [replace(panel, motion=resample(panel.motion, min(panel.motion.fps, 30.0))) for panel in panels]
+            slowed = compared(
+                [resample(motion, min(motion.fps, 30.0)) for motion in motions], titles or [""] * len(motions)
+            )
             save_animation(temporary, animate(slowed, same_view=together), slowed[0].motion.fps)
-
-
-def _stay_together(motions: Sequence[Motion]) -> bool:
-    """Whether one camera shows them all, as an original and its corrections."""
-    frames = min(len(motion) for motion in motions)
-    paths_m = np.stack([motion.root_m[:frames] for motion in motions])
-    return float(np.linalg.norm(paths_m - paths_m[0], axis=-1).max()) < SAME_VIEW_M
 
 
 def _rows(panels: Sequence[Panel], columns: int | None) -> list[range]:
@@ -256,19 +213,13 @@ def _rows(panels: Sequence[Panel], columns: int | None) -> list[range]:
     return [range(start, start + width) for start in range(0, len(panels), width)]
 
 
-def _follow(panels: Sequence[Panel], panel: Panel, same_view: bool) -> np.ndarray:
-    """Where on the floor (T, 2), x and z, the camera looks: at the root, smoothed over half a second."""
-    motion = panels[0].motion if same_view else panel.motion
-    return uniform_filter1d(motion.root_m[:, [0, 2]], max(int(motion.fps / 2), 1), axis=0, mode="nearest")
-
-
 def _draw_panel(
     panel: Panel, moments: np.ndarray, size_px: int, camera: Camera | None, path_m: np.ndarray
 ) -> np.ndarray:
     """Pictures (len(moments), size, size, 3) of one motion at frames `moments`; later ones than it has show its end."""
-    camera = camera or Camera()
-    figure = _figure(panel.motion.skeleton)
-    points_m = figure.points_m(panel.motion)
+    camera = camera or fitted([panel])
+    figure, points_m = posed(panel.motion)
+    marks = _Marks.of(panel, figure, points_m)
     canvas_px = size_px * SUPERSAMPLING
     pictures = []
     for moment in moments:
@@ -278,11 +229,56 @@ def _draw_panel(
         draw = ImageDraw.Draw(image)
         _draw_floor(draw, view)
         _draw_supports(draw, view, panel.supports)
-        _draw_figure(draw, view, figure, points_m[min(moment, len(points_m) - 1)])
+        now = min(moment, len(points_m) - 1)
+        if marks.before_m is not None:
+            _draw_ghost(draw, view, figure, marks.before_m[now])
+        _draw_figure(draw, view, figure, points_m[now], marks.planted[now], marks.moved[now])
         if panel.title:
-            draw.text((canvas_px / 2, 0.02 * canvas_px), panel.title, INK, _font(canvas_px // 18), anchor="ma")
+            title, font = _fitting(panel.title, canvas_px)
+            draw.text((canvas_px / 2, 0.02 * canvas_px), title, INK, font, anchor="ma")
+        if panel.title and panel.before is not None:
+            legend, font = _fitting(_LEGEND, canvas_px, largest=26)
+            draw.text((canvas_px / 2, 0.98 * canvas_px), legend, INK, font, anchor="md")
         pictures.append(np.asarray(image.reduce(SUPERSAMPLING)))
     return np.array(pictures)
+
+
+@dataclass(frozen=True, eq=False)
+class _Marks:
+    """Feet that stand, and what differs between a motion and the one that it is compared with, if there is one."""
+
+    before_m: np.ndarray | None
+    """(T, P, 3) the other's points."""
+    planted: np.ndarray
+    """(T, B) whether a bone belongs to a foot that stands."""
+    moved: np.ndarray
+    """(T, P) whether a point is a joint that moved."""
+
+    @classmethod
+    def of(cls, panel: Panel, figure: Figure, points_m: np.ndarray) -> _Marks:
+        """The marks of a panel, drawn so, whose points are (T, P, 3)."""
+        stands = np.pad(standing(panel.motion, figure), ((0, 0), (0, 1)))  # what is no foot, number −1, never does
+        planted, moved = stands[:, figure.feet], np.zeros(points_m.shape[:2], bool)
+        if panel.before is None:
+            return cls(None, planted, moved)
+        _, before_m = posed(panel.before)
+        joints = len(panel.motion.skeleton)
+        moved[:, :joints] = np.linalg.norm(points_m - before_m, axis=-1)[:, :joints] > MOVED_M
+        return cls(before_m, planted, moved)
+
+
+def _fitting(title: str, canvas_px: int, largest: int = 18) -> tuple[str, ImageFont.ImageFont | ImageFont.FreeTypeFont]:
+    """Words in the largest letters that fit, their middle left out where even small ones do not."""
+    font = _font(canvas_px // largest)
+    for size in range(largest, 34, 4):
+        font = _font(canvas_px // size)
+        if font.getlength(title) < 0.96 * canvas_px:
+            return title, font
+    whole, kept = title, len(title)
+    while kept > 2 and font.getlength(title) >= 0.96 * canvas_px:
+        kept -= 1
+        title = f"{whole[: kept // 2]}…{whole[len(whole) - (kept - kept // 2) :]}"
+    return title, font
 
 
 @lru_cache(maxsize=8)
@@ -301,19 +297,22 @@ class _View:
     def project(self, points_m: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Canvas positions (..., 2), pixels per metre (...) and nearness (...) of world points (..., 3)."""
         seen = (points_m - self.target_m) @ self.camera.axes().T
-        scale = self.canvas_px / self.camera.view_m / (1 - seen[..., 2] / self.camera.distance_m)
+        away = np.maximum(1 - seen[..., 2] / self.camera.distance_m, 0.05)  # behind the camera as at its lens
+        scale = self.canvas_px / self.camera.view_m / away
         flipped = seen[..., :2] * np.array([1.0, -1.0])
         return flipped * scale[..., None] + self.canvas_px / 2, scale, seen[..., 2]
 
 
 def _draw_floor(draw: ImageDraw.ImageDraw, view: _View) -> None:
     """Tiles of the floor around the target, fading into the paper."""
-    first = np.floor((view.target_m[[0, 2]] - FLOOR_RADIUS_M) / TILE_M).astype(int)
-    count = int(2 * FLOOR_RADIUS_M / TILE_M) + 1
+    radius_m = max(FLOOR_RADIUS_M, 1.2 * view.camera.view_m)
+    tile_m = TILE_M * max(1, round(radius_m / (MOST_TILES * TILE_M)))  # a body that flies far shows no more of them
+    first = np.floor((view.target_m[[0, 2]] - radius_m) / tile_m).astype(int)
+    count = int(2 * radius_m / tile_m) + 1
     x, z = np.meshgrid(first[0] + np.arange(count + 1), first[1] + np.arange(count + 1), indexing="ij")
-    corners, _, _ = view.project(np.stack([x * TILE_M, np.zeros(x.shape), z * TILE_M], axis=-1))
-    middles = (np.stack([x, z], axis=-1) + 0.5) * TILE_M - view.target_m[[0, 2]]
-    fade = np.clip(np.linalg.norm(middles, axis=-1) / FLOOR_RADIUS_M, 0, 1) ** 2
+    corners, _, _ = view.project(np.stack([x * tile_m, np.zeros(x.shape), z * tile_m], axis=-1))
+    middles = (np.stack([x, z], axis=-1) + 0.5) * tile_m - view.target_m[[0, 2]]
+    fade = np.clip(np.linalg.norm(middles, axis=-1) / radius_m, 0, 1) ** 2
     for i, j in np.argwhere(fade[:-1, :-1] < 1):
         outline = [tuple(corners[i + a, j + b]) for a, b in ((0, 0), (1, 0), (1, 1), (0, 1))]
         draw.polygon(outline, fill=_blend(TILES[int(x[i, j] + z[i, j]) % 2], PAPER, float(fade[i, j])))
@@ -335,25 +334,53 @@ def _blend(first: Colour, second: Colour, share: float) -> Colour:
     return red, green, blue
 
 
-def _draw_figure(draw: ImageDraw.ImageDraw, view: _View, figure: _Figure, points_m: np.ndarray) -> None:
-    """One pose, its points (P, 3) in the world: first its shadow, then bones from far to near."""
+def _draw_ghost(draw: ImageDraw.ImageDraw, view: _View, figure: Figure, points_m: np.ndarray) -> None:
+    """A pose, its points (P, 3) in the world, in one colour."""
+    places, scale, _ = view.project(points_m)
+    for ends, radii_m in zip(figure.bones, figure.radii_m, strict=True):
+        _draw_capsule(draw, places[ends], radii_m * scale[ends], GHOST)
+
+
+def _draw_figure(
+    draw: ImageDraw.ImageDraw,
+    view: _View,
+    figure: Figure,
+    points_m: np.ndarray,
+    planted: np.ndarray,
+    moved: np.ndarray,
+) -> None:
+    """One pose, its points (P, 3) in the world: first its shadow, then bones from far to near, then marks.
+
+    planted: (B,) whether bones are those of a standing foot; moved: (P,) whether points are joints that moved.
+    """
     ground, scale, _ = view.project(points_m * np.array([1.0, 0.0, 1.0]))
-    for (start, stop), width_m in zip(figure.bones, figure.widths_m, strict=True):
-        _draw_bone(draw, ground[start], ground[stop], 0.8 * width_m * scale[stop], SHADOW)
+    for ends, radii_m in zip(figure.bones, figure.radii_m, strict=True):
+        _draw_capsule(draw, ground[ends], 0.8 * radii_m * scale[ends], SHADOW)
     places, scale, nearness = view.project(points_m)
-    sunk = figure.feet & (points_m[figure.bones, 1].min(axis=1) < SUNK_M)
+    lowest_m = (points_m[figure.bones, 1] - figure.radii_m).min(axis=1)
+    sunk = (figure.feet >= 0) & (lowest_m < SUNK_M)
     for bone in np.argsort(nearness[figure.bones].mean(axis=1)):
-        start, stop = figure.bones[bone]
-        colour = SUNK if sunk[bone] else figure.colours[bone]
-        _draw_bone(draw, places[start], places[stop], float(figure.widths_m[bone] * scale[stop]), colour)
-        _draw_disc(draw, places[stop], float(figure.tips_m[bone] * scale[stop]), colour)
+        ends = figure.bones[bone]
+        colour = SUNK if sunk[bone] else PLANTED if planted[bone] else figure.colours[bone]
+        radii_px = figure.radii_m[bone] * scale[ends]
+        _draw_capsule(draw, places[ends], radii_px, colour)
+        _draw_capsule(draw, places[ends] - 0.3 * radii_px[:, None], 0.4 * radii_px, _blend(colour, PAPER, 0.25))
+    for joint in np.flatnonzero(moved):
+        _draw_disc(draw, places[joint], float(_MARK_M * scale[joint]), MOVED)
 
 
-def _draw_bone(draw: ImageDraw.ImageDraw, start: np.ndarray, stop: np.ndarray, width: float, colour: Colour) -> None:
-    """A line of a width in pixels with round ends."""
-    draw.line([tuple(start), tuple(stop)], fill=colour, width=max(round(width), 1))
-    for end in (start, stop):
-        _draw_disc(draw, end, width / 2, colour)
+def _draw_capsule(draw: ImageDraw.ImageDraw, ends: np.ndarray, radii: np.ndarray, colour: Colour) -> None:
+    """Discs at (2, 2) of radii (2,), pixels, and what is between them."""
+    along = ends[1] - ends[0]
+    length = float(np.linalg.norm(along))
+    if length > abs(radii[1] - radii[0]):  # else one disc is inside the other
+        along = along / length
+        lean = (radii[0] - radii[1]) / length  # where the common tangents touch
+        across = np.sqrt(1 - lean**2) * np.array([-along[1], along[0]])
+        touch = [(ends[end] + radii[end] * (lean * along + side * across)) for side in (1, -1) for end in (0, 1)]
+        draw.polygon([tuple(touch[index]) for index in (0, 1, 3, 2)], fill=colour)
+    for middle, radius in zip(ends, radii, strict=True):
+        _draw_disc(draw, middle, float(radius), colour)
 
 
 def _draw_disc(draw: ImageDraw.ImageDraw, middle: np.ndarray, radius: float, colour: Colour) -> None:

@@ -8,9 +8,9 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections.bvh_collections import BANDAI_NAMCO, LAFAN1, MIXAMO
 from selfcorrect.datasets.collections.dataset import Dataset, MissingData, read_all
-from selfcorrect.datasets.files.bvh import clip_of, read_bvh, write_bvh
+from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
 from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
-from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22, Skeleton
 

@@ -1,4 +1,4 @@
-"""PyBullet's clips: geometry against PyBullet's own humanoid, and what malformed files get."""
+"""The built-in clips: geometry against PyBullet's own humanoid, and what malformed files get."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.collections.deepmimic import CYCLIC, clip_folder, load_deepmimic, read_clip, skeleton
+from selfcorrect.datasets.collections.deepmimic import CYCLIC, built_in, load_deepmimic, on_smpl, read_clip, skeleton
 from selfcorrect.motion.body.flesh import world_sole_points
-from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.skeleton import SMPL_22
 
 PART_TO_LINK = {"spine3": "chest"}
 
@@ -59,10 +60,10 @@ def test_knees_bend_backwards_and_elbows_forwards(clips):
 def test_poses_agree_with_pybullets_humanoid(clips):
     """The URDF, four times as large, posed by PyBullet from the file's own numbers, is the oracle for all joints."""
     pybullet = pytest.importorskip("pybullet")
-    frame = np.array(json.loads((clip_folder() / "humanoid3d_spinkick.txt").read_text())["Frames"][0])
+    folder = Path(pytest.importorskip("pybullet_data").getDataPath())
+    frame = np.array(json.loads(built_in()["humanoid3d_spinkick.txt"])["Frames"][0])
     client = pybullet.connect(pybullet.DIRECT)
     try:
-        folder = clip_folder().parents[1]
         body = pybullet.loadURDF(str(folder / "humanoid" / "humanoid.urdf"), globalScaling=0.25, physicsClientId=client)
         pybullet.resetBasePositionAndOrientation(body, frame[1:4], np.roll(frame[4:8], -1), physicsClientId=client)
         start, links = 8, {}
@@ -89,6 +90,20 @@ def test_poses_agree_with_pybullets_humanoid(clips):
     for part, position in expected.items():
         x, y, z = position
         np.testing.assert_allclose(ours[spinkick.skeleton.names.index(part)], (-z, y, x), atol=1e-5, err_msg=part)
+
+
+def test_the_built_in_clips_are_those_of_pybullet_byte_by_byte():
+    folder = Path(pytest.importorskip("pybullet_data").getDataPath()) / "data" / "motions"
+    assert built_in() == {path.name: path.read_bytes() for path in sorted(folder.glob("humanoid3d_*.txt"))}
+
+
+def test_clips_of_a_folder_are_read_like_the_built_in_ones(tmp_path: Path, clips):
+    for name, text in built_in().items():
+        (tmp_path / name).write_bytes(text)
+    for ours, theirs in zip(clips, load_deepmimic(folder=tmp_path), strict=True):
+        assert (ours.label, ours.source) == (theirs.label, theirs.source)
+        np.testing.assert_array_equal(ours.rotations, theirs.rotations)
+        np.testing.assert_array_equal(ours.root_m, theirs.root_m)
 
 
 def write(folder: Path, content: object) -> Path:
@@ -148,3 +163,14 @@ def test_a_malformed_clip_names_file_and_place(tmp_path: Path, content: object, 
 def test_a_folder_without_clips_is_named(tmp_path: Path):
     with pytest.raises(ValueError, match="no clips named"):
         load_deepmimic(folder=tmp_path)
+
+
+def test_clips_on_smpl_joints_keep_their_places() -> None:
+    clip = next(motion for motion in load_deepmimic() if motion.label == "walk")
+    on = on_smpl(clip)
+    assert on.skeleton.names == SMPL_22
+    before_m, after_m = joint_positions(clip), joint_positions(on)
+    for joint, name in enumerate(clip.skeleton.names):
+        np.testing.assert_allclose(after_m[:, on.skeleton.names.index(name)], before_m[:, joint], atol=0.01)
+    toes_m = after_m[:, [on.skeleton.names.index(f"{side}_foot") for side in ("left", "right")], 1]
+    assert 0.0 < toes_m.min() < 0.08

@@ -8,9 +8,9 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections import catalog, humanml3d
 from selfcorrect.datasets.collections.dataset import MissingData, read_all
-from selfcorrect.datasets.files.humanml3d import RAISED_M, read_joints, read_motion
+from selfcorrect.datasets.files.people.humanml3d import RAISED_M, read_joints, read_motion
 from selfcorrect.motion.encodings.humanml3d import BONE_AXES, decode_joints, encode
-from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.skeleton import smpl_22
 
 CAPTIONS = {
@@ -103,7 +103,7 @@ def test_an_unknown_split_names_those_there_are(folder: Path) -> None:
         (lambda folder: np.save(folder / "new_joint_vecs" / "000001.npy", np.zeros((9, 7))), "12 J − 1"),
         (
             lambda folder: np.save(folder / "new_joint_vecs" / "000001.npy", np.array([{}])),
-            "expected the dictionary of a motion diffusion model",
+            "no layout that is known",
         ),
         (lambda folder: (folder / "new_joint_vecs" / "000001.npy").unlink(), "No such file"),
     ],

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.open import open_motion, save_motion
-from selfcorrect.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.motion import Motion
 

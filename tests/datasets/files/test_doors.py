@@ -13,15 +13,17 @@ from helpers import smpl_joints_m
 from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
-from selfcorrect.datasets.files.bvh import BvhClip, clip_of, read_bvh, write_bvh
 from selfcorrect.datasets.files.open import open_motion, save_motion
+from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
+from selfcorrect.datasets.files.rigs.rigged_motion import RiggedMotion
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands.data import DataCommand, Source
 from selfcorrect.experiments.correction import correct_file
+from selfcorrect.experiments.correction.options import CorrectionOptions
 from selfcorrect.motion.body.rest_pose import turn_frames
 from selfcorrect.motion.correction.results import CorrectedMotion
-from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures import drawing
 from selfcorrect.motion.skeleton import Skeleton
@@ -35,30 +37,30 @@ TO_Z_UP = Rotation.from_euler("x", 90, degrees=True)
 # --- disguises --------------------------------------------------------------------------------------------------------
 
 
-def in_unit(metres: float) -> Callable[[Motion], BvhClip]:
+def in_unit(metres: float) -> Callable[[Motion], RiggedMotion]:
     return lambda motion: clip_of(motion, metres)
 
 
-def with_order(order: str) -> Callable[[Motion], BvhClip]:
+def with_order(order: str) -> Callable[[Motion], RiggedMotion]:
     return lambda motion: clip_of(motion, rotation_order=order)
 
 
-def rotations_before_positions(motion: Motion) -> BvhClip:
+def rotations_before_positions(motion: Motion) -> RiggedMotion:
     clip = clip_of(motion)
     return replace(clip, channels=((*clip.channels[0][3:], *clip.channels[0][:3]), *clip.channels[1:]))
 
 
-def z_up(motion: Motion) -> BvhClip:
+def z_up(motion: Motion) -> RiggedMotion:
     """The world and all joint frames turned."""
     skeleton = replace(motion.skeleton, offsets_m=TO_Z_UP.apply(motion.skeleton.offsets_m))
     rotations = (TO_Z_UP * Rotation.from_quat(motion.rotations) * TO_Z_UP.inv()).as_quat()
     return clip_of(replace(motion, skeleton=skeleton, root_m=TO_Z_UP.apply(motion.root_m), rotations=rotations))
 
 
-def resting_as(turn_of: Callable[[Skeleton, int], Rotation]) -> Callable[[Motion], BvhClip]:
+def resting_as(turn_of: Callable[[Skeleton, int], Rotation]) -> Callable[[Motion], RiggedMotion]:
     """Another pose at rest: each joint's frame turned by its own turn."""
 
-    def disguise(motion: Motion) -> BvhClip:
+    def disguise(motion: Motion) -> RiggedMotion:
         turns = [turn_of(motion.skeleton, joint) for joint in range(len(motion.skeleton))]
         return clip_of(turn_frames(motion, Rotation.concatenate(turns)))
 
@@ -84,7 +86,7 @@ def folded(skeleton: Skeleton, joint: int) -> Rotation:
     return Rotation.align_vectors([skeleton.offsets_m[children[0]]], [[1.0, 0.0, 0.0]])[0]
 
 
-def moving_offsets(motion: Motion) -> BvhClip:
+def moving_offsets(motion: Motion) -> RiggedMotion:
     """Offsets in position channels of every joint, and at zero in the hierarchy."""
     clip, frames = clip_of(motion), len(motion)
     stretches_m = {joint: np.tile(motion.skeleton.offsets_m[joint], (frames, 1)) for joint in range(1, 22)}
@@ -92,10 +94,10 @@ def moving_offsets(motion: Motion) -> BvhClip:
     return replace(clip, channels=channels, stretches_m=stretches_m, offsets=np.zeros((22, 3)))
 
 
-def below_a_scene(*, pelvis_moves: bool) -> Callable[[Motion], BvhClip]:
+def below_a_scene(*, pelvis_moves: bool) -> Callable[[Motion], RiggedMotion]:
     """The pelvis below a joint of the scene that is turned and away from the origin."""
 
-    def disguise(motion: Motion) -> BvhClip:
+    def disguise(motion: Motion) -> RiggedMotion:
         skeleton, turn = motion.skeleton, Rotation.from_euler("y", 40, degrees=True)
         away_m = np.array([1.0, 0.2, -2.0])
         names, parents = ("Reference", *skeleton.names), (-1, *(parent + 1 for parent in skeleton.parents))
@@ -113,7 +115,7 @@ def below_a_scene(*, pelvis_moves: bool) -> Callable[[Motion], BvhClip]:
     return disguise
 
 
-def with_end_sites(motion: Motion) -> BvhClip:
+def with_end_sites(motion: Motion) -> RiggedMotion:
     """Two end sites at every joint that has no child, and one without length at the head."""
     skeleton = motion.skeleton
     ends = [joint for joint in range(len(skeleton)) if not skeleton.children[joint]]
@@ -129,7 +131,7 @@ def with_end_sites(motion: Motion) -> BvhClip:
     return replace(clip, channels=channels, end_sites=sites)
 
 
-def with_bones_without_length(motion: Motion) -> BvhClip:
+def with_bones_without_length(motion: Motion) -> RiggedMotion:
     """A joint in the same place above each leg and at the end of the spine, as rigs with helpers have them."""
     skeleton, names, parents, offsets_m, parts = (
         motion.skeleton,
@@ -213,10 +215,10 @@ def at_correct(path: Path, monkeypatch: pytest.MonkeyPatch) -> Motion:
         seen.extend(motions)
         return [CorrectedMotion(motion) for motion in motions]
 
-    monkeypatch.setattr(correct_file.Settings, "corrector", lambda self, shape_kg=None: corrector)
+    monkeypatch.setattr(CorrectionOptions, "corrector", lambda self, shape_kg=None: corrector)
     out = path.parent.parent / "out"
     task = correct_file.FileTask(path, path.name, out)
-    correct_file.correct_files([task], correct_file.Settings(strength=None), lambda *progress: None)
+    correct_file.correct_files([task], CorrectionOptions(kinematic=True), lambda *progress: None)
     before, after = (joint_positions(read_bvh(each).motion) for each in (path, out / path.name))
     np.testing.assert_allclose(after, before, atol=TOLERANCE_M)
     return seen[0]

@@ -4,14 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from posed_motions import walking
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.formats import FORMATS, Format, format_of, reader_of, writer_of
-from selfcorrect.datasets.files.humanml3d import RAISED_M
 from selfcorrect.datasets.files.open import open_motion, save_motion
+from selfcorrect.datasets.files.people.humanml3d import RAISED_M
+from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
 from selfcorrect.motion.encodings.humanml3d import TARGET_OFFSETS_M, canonical, normalise_bones
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.transforms import resample
 
 READABLE = {
     "gltf": "a.glb",
@@ -113,3 +117,28 @@ def test_the_page_on_motion_data_names_every_format() -> None:
     page = (Path(__file__).resolve().parents[3] / "docs" / "motion-data.md").read_text()
     missing = [suffix for kind in FORMATS for suffix in kind.suffixes if suffix != ".usd" and f"`{suffix}`" not in page]
     assert missing == []
+
+
+READ_AND_WRITTEN = [kind for kind in FORMATS if kind.reader and kind.writer]
+
+
+@pytest.mark.parametrize("kind", READ_AND_WRITTEN, ids=lambda kind: kind.name)
+def test_what_is_written_in_a_layout_is_read_from_it(tmp_path: Path, kind: Format) -> None:
+    made, path = walking(), tmp_path / f"a{kind.suffixes[0]}"
+    save_motion(path, made, kind.name)
+    motion = open_motion(path, Reading(fps=made.fps if kind.needs_fps else None)).motion
+    expected_m, found_m = body_joints(resample(made, motion.fps)), body_joints(motion)
+    away_m = (found_m - expected_m)[0, 0] * (kind.name in ("sam-3d-body", "tram"))
+    tolerance_m = {"humanml3d": 0.02, "motionstreamer": 0.01}.get(kind.name, 1e-4)
+    np.testing.assert_allclose(found_m - away_m, expected_m[: len(found_m)], atol=tolerance_m)
+
+
+def test_layouts_that_say_no_rate_are_known(tmp_path: Path) -> None:
+    for kind in READ_AND_WRITTEN:
+        path = tmp_path / f"{kind.name}{kind.suffixes[0]}"
+        save_motion(path, walking(), kind.name)
+        if kind.needs_fps:
+            with pytest.raises(InputError, match="say that of the video with --fps"):
+                open_motion(path)
+        else:
+            assert open_motion(path).motions

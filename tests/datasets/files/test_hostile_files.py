@@ -14,17 +14,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.collections import cmu, humanact12, uestc
 from selfcorrect.datasets.collections.dataset import read_all
-from selfcorrect.datasets.files.bvh import format_bvh, parse_bvh
 from selfcorrect.datasets.files.open import open_motion, save_motion
+from selfcorrect.datasets.files.rigs import gltf
+from selfcorrect.datasets.files.rigs.bvh import format_bvh, parse_bvh
 from selfcorrect.datasets.load import load_motions
-from selfcorrect.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS
 from selfcorrect.motion.transforms import resample
-from selfcorrect.storage.limits import LIMIT_VARIABLE
+from selfcorrect.storage.files.limits import LIMIT_VARIABLE
 
 MOTION = Motion(SMPL_BODY.average(), np.zeros((4, 3)), np.tile([0.0, 0, 0, 1], (4, 22, 1)), 20.0)
 ROOT = "OFFSET 0 0 0\nCHANNELS 3 Xrotation Yrotation Zrotation\n"
@@ -324,3 +325,38 @@ def test_uestc_columns_have_shapes(tmp_path: Path) -> None:
         assert not list(read_all(uestc.clips(tmp_path, allow_pickle=True), complaints.append))
         assert "expected" in complaints[0]
         assert "internal error" not in complaints[0]
+
+
+def _equal_frames(path: Path, frames: int) -> Path:
+    return _amass(path, np.zeros((frames, 156), np.float32))
+
+
+def _amass(path: Path, poses: np.ndarray) -> Path:
+    """A body that stands, z up."""
+    poses[:, 0] += np.pi / 2
+    trans = np.tile(np.float32([0, 0, 0.9]), (len(poses), 1))
+    np.savez_compressed(path, poses=poses, trans=trans, mocap_framerate=np.array(120.0))
+    return path
+
+
+def test_equal_frames_that_expand_are_refused_unless_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _equal_frames(tmp_path / "equal.npz", 4000)
+    assert len(open_motion(path).motion) == 4000
+    monkeypatch.setenv(LIMIT_VARIABLE, "20")
+    with pytest.raises(InputError, match=rf"equal\.npz: would take 25.* MB of memory, .* 20 MB.*{LIMIT_VARIABLE}"):
+        open_motion(path)
+    assert path.stat().st_size < 20_000
+
+
+def test_recordings_of_any_length_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    poses = np.random.default_rng(0).normal(0, 0.02, (1000, 156)).astype(np.float32)
+    monkeypatch.setenv(LIMIT_VARIABLE, "1")
+    assert len(open_motion(_amass(tmp_path / "a.npz", poses)).motion) == 1000
+
+
+def test_many_short_animations_are_refused_unless_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gltf.write(tmp_path / "many.glb", *[MOTION] * 30)
+    assert len(open_motion(tmp_path / "many.glb").motions) == 30
+    monkeypatch.setenv(LIMIT_VARIABLE, "10")
+    with pytest.raises(InputError, match=rf"many\.glb: would take 15 MB of memory, .* 10 MB.*{LIMIT_VARIABLE}"):
+        open_motion(tmp_path / "many.glb")

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.files import amass
-from selfcorrect.datasets.files.bvh import clip_of, read_bvh, write_bvh
-from selfcorrect.datasets.files.bvh_body import body_of
 from selfcorrect.datasets.files.formats import FORMATS, is_motion_file
-from selfcorrect.datasets.files.motion_file import Reading
 from selfcorrect.datasets.files.open import open_motion, save_motion
+from selfcorrect.datasets.files.people import amass
+from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
+from selfcorrect.datasets.files.rigs.bvh_body import body_of
 from selfcorrect.motion.body import body_model
 from selfcorrect.motion.body.rest_pose import upright_turns
 from selfcorrect.motion.body.smpl import SMPL_BODY, SMPL_X, average_body
-from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.corrector import KinematicCorrector
@@ -99,7 +99,7 @@ def test_files_with_z_up_are_turned_and_turned_back(walker: Motion, tmp_path: Pa
     raised_m = read_bvh(tmp_path / "out.bvh").motion.root_m - read_bvh(tmp_path / "z.bvh").motion.root_m
     np.testing.assert_allclose(raised_m, np.tile([0, 0, 0.1], (48, 1)), atol=1e-6)
     if up is None:
-        assert "z taken as up" in file.notes
+        assert "z up by how the body stands and moves (--up)" in file.notes
 
 
 def with_scene_root(motion: Motion, path: Path, *, pelvis_moves: bool) -> None:
@@ -137,7 +137,7 @@ def test_a_body_below_a_joint_of_the_scene_is_found_and_put_back(
 
 def test_the_unit_of_length_may_be_given(walker: Motion, tmp_path: Path) -> None:
     write_bvh(tmp_path / "a.bvh", clip_of(walker))
-    assert "unit of length taken as 0.01 m" in open_motion(tmp_path / "a.bvh", Reading()).notes
+    assert "unit of length taken as 0.01 m (--metres-per-unit)" in open_motion(tmp_path / "a.bvh", Reading()).notes
     doubled = open_motion(tmp_path / "a.bvh", Reading(metres_per_unit=0.02))
     np.testing.assert_allclose(doubled.motion.root_m, 2 * walker.root_m, atol=1e-6)
     doubled.write(tmp_path / "b.bvh", doubled.motion)
@@ -276,7 +276,7 @@ def test_no_frames_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:invalid value")
-@pytest.mark.parametrize("kind", ["bvh", "amass", "humanml3d", "joints"])
+@pytest.mark.parametrize("kind", ["bvh", "amass", "humanml3d", "joints", "motionstreamer", "mdm"])
 def test_damaged_files_are_read_or_refused_in_words(walker: Motion, tmp_path: Path, kind: str) -> None:
     """A file cut off somewhere, or with some of its bytes replaced by others, whatever they hit."""
     path = tmp_path / f"a{next(each.suffixes[0] for each in FORMATS if each.name == kind)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import chain, pairwise
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.shards.manifest import (
     MANIFEST,
     Manifest,
@@ -24,11 +25,11 @@ from selfcorrect.datasets.shards.manifest import (
 )
 from selfcorrect.datasets.shards.planning import Sizes, shards
 from selfcorrect.datasets.shards.schema import VERSION, Entry, groups, open_shard, skeletons_of, write_shard
-from selfcorrect.errors import InputError, SettingError
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.storage.places import LocalPlace
+from selfcorrect.storage.files.digests import sealed
+from selfcorrect.storage.files.places import LocalPlace
 
 SMALL = Skeleton(("root", "tip"), (-1, 0), np.array([[0.0, 0, 0], [0, 0.1, 1 / 3]]), ("pelvis", ""))
 LARGE = SMPL_BODY.average()
@@ -220,3 +221,32 @@ def test_forged_skeletons_are_refused(tmp_path: Path, odd: dict[str, list]) -> N
         open_shard(tmp_path / "shard"),
     ):
         pass
+
+
+def test_equal_numbers_that_expand_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames, path = 20_000, tmp_path / "shard-00000.parquet"
+    still = Motion(SMALL, np.zeros((frames, 3)), np.tile([0.0, 0, 0, 1], (frames, len(SMALL), 1)), 30.0)
+    write_shard(path, [SMALL], [[Entry("a", still)]])
+    pq.write_table(pq.read_table(path), path, compression="zstd", use_dictionary=True)
+    assert path.stat().st_size < 20_000
+    with open_shard(path) as shard:
+        assert len(next(iter(shard.rows()))[0].motion) == frames
+    monkeypatch.setenv("SELFCORRECT_UNPACKED_LIMIT_MB", "1")
+    with open_shard(path) as shard, pytest.raises(InputError, match=r"would take .* the limit is 1 MB"):
+        list(shard.rows())
+
+
+@pytest.mark.parametrize("frames", ["x", None, 1.5, [], {}])
+def test_a_forged_manifest_is_refused_in_a_sentence(tmp_path: Path, frames: object) -> None:
+    facts = {**asdict(shard_in(tmp_path)), "frames": frames}
+    (tmp_path / MANIFEST).write_bytes(sealed({"schema": VERSION, "shards": [facts]}))
+    with pytest.raises(InputError, match=r"does not list shards \(it: shards: frames: expected int"):
+        read_manifest(LocalPlace(tmp_path))
+
+
+def test_quaternions_without_a_direction_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "shard-00000.parquet"
+    zero = Motion(SMALL, np.zeros((3, 3)), np.zeros((3, len(SMALL), 4)), 30.0)
+    write_shard(path, [SMALL], [[Entry("a", zero)]])
+    with open_shard(path) as shard, pytest.raises(InputError, match="expected unit quaternions, those of frame 0"):
+        list(shard.rows())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
-from selfcorrect.datasets.files.bvh import clip_of, write_bvh
+from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.experiments.cli import main
 from selfcorrect.motion.motion import Motion
 
@@ -63,6 +64,16 @@ def test_what_cannot_be_read_ends_with_2(folder: Path, run: Run, capsys: pytest.
     capsys.readouterr()
     assert main(["check", "good.bvh", "broken.bvh", "-o", "found.txt"]) == 2
     assert capsys.readouterr().err.endswith("selfcorrect: 1 of 2 files could not be read\n")
+
+
+@pytest.mark.parametrize("name", [b"a\x1b[2J\x07.bvh", b"caf\xe9.bvh", b"<&\"'>\n.bvh", "\ufffe😀.bvh".encode()])
+def test_junit_is_xml_whatever_the_names_are(folder: Path, run: Run, name: bytes) -> None:
+    os.rename(folder / "high.bvh", os.path.join(os.fsencode(folder), name))
+    (folder / "good.bvh").unlink()
+    xml = run(folder, "--format", "junit")[1]
+    assert xml.startswith("<?xml version='1.0' encoding='utf-8'?>")
+    (case,) = ElementTree.fromstring(xml).iter("testcase")
+    assert case.find("failure") is not None
 
 
 def test_findings_are_written_as_json_and_junit(folder: Path, run: Run) -> None:

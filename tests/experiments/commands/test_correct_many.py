@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import os
 import re
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import bytes_of, report_of
+from helpers import bytes_of, killed_at_sync, report_of
 
-from selfcorrect.datasets.files.bvh import read_bvh
+import selfcorrect as sc
+from selfcorrect.core.errors import WorkerError
 from selfcorrect.datasets.files.open import save_motion
-from selfcorrect.errors import WorkerError
+from selfcorrect.datasets.files.rigs.bvh import read_bvh
 from selfcorrect.experiments.cli import main
-from selfcorrect.experiments.correction import batch, correct_file
-from selfcorrect.experiments.correction.correct_file import Settings
-from selfcorrect.experiments.jobs import Job, jobs_error
-from selfcorrect.experiments.progress_bars import silent
+from selfcorrect.experiments.correction import batch, correct_file, in_python
+from selfcorrect.experiments.correction.options import CorrectionOptions
+from selfcorrect.experiments.jobs import run as jobs
+from selfcorrect.experiments.jobs.progress_bars import silent
+from selfcorrect.experiments.jobs.run import Job, jobs_error
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
+from selfcorrect.runtime import processes
 from selfcorrect.simulators.corrector import KinematicCorrector
 
 KINEMATIC = ["--kinematic"]
@@ -37,7 +37,7 @@ def test_a_second_run_does_what_is_missing_only(folder: Path, capsys: pytest.Cap
     assert main(command) == 0
     first, times = bytes_of(out), {path: path.stat().st_mtime_ns for path in out.rglob("*.bvh")}
     (out / "deep" / "steps.npz").unlink()
-    (out / "rows.npy").write_bytes(b"half of a fi")
+    (out / "rows.npy").unlink()
     capsys.readouterr()
     assert main(command) == 0
     assert "2 of 4 motions are finished already with these settings" in capsys.readouterr().out
@@ -66,6 +66,34 @@ def test_results_do_not_depend_on_workers(folder: Path) -> None:
     assert bytes_of(folder / "one") == bytes_of(folder / "two")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kinematic", [True, False])
+def test_all_cores_are_used_where_nothing_is_said_and_change_no_byte(
+    folder: Path, stepping: Motion, kinematic: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pids() -> set[int]:
+        return {process.pid for pool in processes._executors.values() for process in pool._processes.values()}
+
+    words = ["correct", "clips/steps.bvh", "clips/deep/joints.npy", *(["--kinematic"] if kinematic else [])]
+    motions = [stepping, stepping.frames(0, 30), stepping.frames(5, 45)]
+    assert main([*words, "-o", "one"]) == 0
+    alone = sc.correct_motions(motions, kinematic=kinematic)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(in_python, "FRAMES_PER_WORKER", 10)
+    monkeypatch.setattr(processes, "_executors", {})
+    begun: list[int] = []
+    start = jobs.start_processes
+    monkeypatch.setattr(jobs, "start_processes", lambda count, *more: (begun.append(count), start(count, *more))[1])
+    assert main([*words, "-o", "two"]) == 0
+    assert begun == [2]
+    assert bytes_of(folder / "one") == bytes_of(folder / "two")
+    shared = sc.correct_motions(motions, kinematic=kinematic)
+    assert len(pids()) == 2
+    for one, other in zip(alone, shared, strict=True):
+        assert np.array_equal(one.motion.root_m, other.motion.root_m)
+        assert np.array_equal(one.motion.rotations, other.motion.rotations)
+
+
 @pytest.mark.parametrize("engine", ["pybullet", "mujoco"])
 def test_files_that_are_corrected_together_have_the_bytes_of_each_alone(
     folder: Path, stepping: Motion, engine: str, monkeypatch: pytest.MonkeyPatch
@@ -82,7 +110,7 @@ def test_files_that_are_corrected_together_have_the_bytes_of_each_alone(
     }.items():
         save_motion(folder / "clips" / f"{name}.bvh", motion)
     (folder / "clips" / "torn.bvh").write_text("HIERARCHY")
-    options = ["--engine", engine, "--metres-per-unit", "0.01"]
+    options = ["--engine", engine]
     assert main(["correct", "clips", "-o", "together", *options]) == 1
     verdicts = {name: told["verdict"] for name, told in report_of(folder / "together").items()}
     assert (verdicts.pop("thrown.bvh"), verdicts.pop("torn.bvh")) == ("rejected", "failed")
@@ -104,7 +132,7 @@ def test_a_motion_that_breaks_the_corrector_does_not_end_the_others(
         return KinematicCorrector()(motions)
 
     save_motion(folder / "clips" / "odd.bvh", stepping.frames(0, 33))
-    monkeypatch.setattr(Settings, "corrector", lambda self, shape_kg=None: corrector)
+    monkeypatch.setattr(CorrectionOptions, "corrector", lambda self, shape_kg=None: corrector)
     assert main(["correct", "clips"]) == 1
     told = report_of(folder / "corrected")
     assert [name for name, motion in told.items() if motion["verdict"] == "accepted"] == [
@@ -120,7 +148,7 @@ def test_no_more_files_are_together_than_memory_is_for(folder: Path, monkeypatch
         together.append(len(motions))
         return KinematicCorrector()(motions)
 
-    monkeypatch.setattr(Settings, "corrector", lambda self, shape_kg=None: corrector)
+    monkeypatch.setattr(CorrectionOptions, "corrector", lambda self, shape_kg=None: corrector)
     for frames, files, expected in ((100, 32, [2, 2]), (10, 32, [1, 1, 1, 1]), (1000, 3, [3, 1])):
         monkeypatch.setattr(correct_file, "FRAMES_TOGETHER", frames)
         monkeypatch.setattr(batch, "FILES_TOGETHER", files)
@@ -160,13 +188,8 @@ def test_a_killed_run_leaves_whole_files_and_is_finished_by_the_next(folder: Pat
         save_motion(folder / "many" / f"{index}.bvh", stepping)
     command = [sys.executable, "-m", "selfcorrect.experiments.cli", "correct", "many", "--workers", "2"]
     (folder / "temporary").mkdir()
-    environment = {**os.environ, "TMPDIR": str(folder / "temporary")}
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline and not list((folder / "corrected").glob("*.bvh")):
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    environment = {"TMPDIR": str(folder / "temporary")}
+    killed_at_sync(8, command, folder / "halting", folder, environment)
     left = sorted((folder / "corrected").glob("*.bvh"))
     assert left
     assert all(len(read_bvh(path).motion) == 45 for path in left)

@@ -58,11 +58,12 @@ def test_bad_files_get_a_sentence_each_and_the_others_go_on(
     assert report["short.bvh"]["verdict"] == "rejected"
     assert "too short: 1 frames" in report["short.bvh"]["reason"]
     assert "cannot be read" in report["torn.npz"]["reason"]
-    assert "pickled" in report["pickled.npy"]["reason"]
+    assert "pickled.npy" not in report  # of no program that is known: found in a folder, it is no motion file
     assert "expected 22 joints" in report["shape.npy"]["reason"]
-    assert set(os.listdir(folder / "corrected")) == {"good.bvh", "report.json", ".records", ".lock"}
-    assert "1 of 12 motions corrected" in told
-    assert "not corrected (11): backwards.bvh, chair.bvh" in told
+    assert set(os.listdir(folder / "corrected")) == {
+        "good.bvh", "report.json", ".records", ".selfcorrect.lock", ".selfcorrect-written.jsonl"}  # fmt: skip
+    assert "1 of 11 motions corrected" in told
+    assert "not corrected (10): backwards.bvh, chair.bvh" in told
     assert "Traceback" not in told
 
 
@@ -92,8 +93,11 @@ def test_a_motion_that_physics_cannot_follow_is_rejected_with_its_frame(folder: 
     ("arguments", "sentence"),
     [
         (["nowhere.bvh"], "nowhere.bvh: no such file or folder"),
-        (["empty"], "empty: no motion files (.bvh, .npz, .npy, "),
-        (["clips", "--strength", "brutal"], "must be one of faithful, balanced, physical, unaided or a number"),
+        (["empty"], "empty: no motion files (.bvh, .npz, .pt, "),
+        (
+            ["clips", "--strength", "brutal"],
+            "must be one of faithful, balanced, physical, residual-free, simulated or a number",
+        ),
         (["clips", "--strength", "1.5"], "a number from 0 to 1, got '1.5'"),
         (["clips", "--mass-kg", "-70"], "mass-kg must be from 1 to 1000, got -70"),
         (["clips", "--mass-kg", "inf"], "mass-kg must be from 1 to 1000, got inf"),
@@ -145,7 +149,7 @@ def test_nothing_readable_is_exit_code_2(folder: Path, capsys: pytest.CaptureFix
         (folder / name).write_text("no motion")
     assert main(["correct", "notes.txt", "more.txt"]) == 2
     captured = capsys.readouterr()
-    assert "motions are read from .bvh, .npz, .npy, " in captured.out
+    assert "motions are read from .bvh, .npz, .pt, " in captured.out
     assert "none of the files could be read" in captured.err
 
 

@@ -95,7 +95,27 @@ def test_a_gallery_replaces_only_a_gallery(written: str, capsys: pytest.CaptureF
     Path("out").mkdir()
     (Path("out") / written).write_bytes(FOREIGN)
     assert main(words) == 2
-    assert f"out/{written}: exists; it is no gallery of this command" in capsys.readouterr().err
+    assert f"out/{written}: exists; it is not what this command wrote" in capsys.readouterr().err
     assert (Path("out") / written).read_bytes() == FOREIGN
     (Path("out") / written).unlink()
     assert main(words) == main(words) == 0
+    for own in (written, "loops/weighting.json"):
+        content = (Path("out") / own).read_bytes()
+        (Path("out") / own).write_bytes(content + b"\nmy notes")
+        assert main(words) == 2
+        assert f"out/{own}: exists; it is not what this command wrote" in capsys.readouterr().err
+        assert (Path("out") / own).read_bytes() == content + b"\nmy notes"
+        (Path("out") / own).write_bytes(content)
+    assert main(words) == 0
+
+
+def test_a_sample_of_each_layout_can_be_corrected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "samples", "--out", str(tmp_path / "samples")]) in (0, None)
+    commands = capsys.readouterr().out.splitlines()
+    made = {path.name for path in (tmp_path / "samples").iterdir()}
+    assert {"kimodo.npz", "gvhmr.pt", "wham.pkl", "tram.npy", "amass.npz", "mdm.npy", "motionstreamer.npy"} <= made
+    assert len(commands) == len(made)
+    for command in commands:
+        _, _, path, *options = command.split()
+        assert main(["data", "check", path, *options[:-2]]) in (0, None)
+    assert main(["data", "samples", "--out", str(tmp_path / "samples")]) == 2

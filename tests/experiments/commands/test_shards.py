@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +14,7 @@ import fsspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from helpers import killed_at_sync
 
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.load import load_motions
@@ -25,13 +23,13 @@ from selfcorrect.datasets.shards.planning import Sizes
 from selfcorrect.datasets.shards.schema import Entry
 from selfcorrect.datasets.shards.writing import put_shards
 from selfcorrect.experiments.cli import main
-from selfcorrect.experiments.correction.correct_file import Settings
+from selfcorrect.experiments.correction.options import CorrectionOptions
 from selfcorrect.motion.correction.pieces import correct_long
 from selfcorrect.motion.correction.results import CorrectedMotion
-from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector
-from selfcorrect.storage.places import LocalPlace, place
+from selfcorrect.storage.files.places import LocalPlace, place
 
 MOTIONS = 7
 
@@ -219,7 +217,7 @@ def test_one_motion_that_breaks_a_corrector_leaves_the_others_alone(
             for each in corrections
         ]
 
-    monkeypatch.setattr(Settings, "corrector", lambda settings: breaking)
+    monkeypatch.setattr(CorrectionOptions, "corrector", lambda settings: breaking)
     assert main(["correct", "shards", "-o", "broken", "--kinematic"]) == 1
     monkeypatch.undo()
     monkeypatch.chdir(folder)
@@ -245,6 +243,19 @@ def test_shards_become_files_again(folder: Path, capsys: pytest.CaptureFixture[s
     capsys.readouterr()
     assert main(["data", "convert", "shards", "--out", "files"]) == 2
     assert "exists and was not written by this command" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [b"a\nb.bvh", b"a\x1b[2Jb.bvh", b"caf\xe9.bvh"])
+def test_a_name_that_no_file_could_get_back_is_told_and_left_out(
+    folder: Path, name: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.rename(folder / "clips" / "walks" / "1.bvh", os.path.join(os.fsencode(folder), b"clips", name))
+    capsys.readouterr()
+    assert main(["data", "shard", str(folder / "clips"), "-o", "shards"]) == 2
+    told = capsys.readouterr()
+    assert "cannot be the name of a file in a set of shards; rename it" in told.out + told.err
+    assert len(entries("shards")) == MOTIONS - 1
+    assert main(["data", "convert", "shards", "--out", "back"]) == 0
 
 
 def test_a_name_in_a_shard_leads_nowhere_else(folder: Path, walk: Motion, capsys: pytest.CaptureFixture[str]) -> None:
@@ -275,9 +286,9 @@ def test_nothing_is_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]
         (["correct", "shards", "-o", "clips"], "holds other files"),
         (["correct", "clips", "shards"], "shards are corrected alone"),
         (["correct", "clips", "-o", "s3://motions/fixed"], "only shards are written to an address"),
-        (["correct", "shards", "-o", "films", "--video"], "--video is for motion files"),
-        (["correct", "shards", "-o", "fixed", "--fps", "30"], "shards tell all that reading needs"),
-        (["correct", "shards", "-o", "fixed", "--report", "report.json"], "tables in fixed tell"),
+        (["correct", "shards", "-o", "films", "--video"], "video is for motion files"),
+        (["correct", "shards", "-o", "fixed", "--fps", "30"], "shards hold all that reading needs"),
+        (["correct", "shards", "-o", "fixed", "--report", "report.json"], "tables in fixed say"),
         (["data", "shard", "clips", "-o", "shards"], "belongs to another task. sizes.motions is 3"),
         (["data", "merge", "clips", "-o", "merged"], "no shards of motions are here"),
     ):
@@ -291,23 +302,11 @@ def test_a_killed_run_goes_on_where_it_was(folder: Path) -> None:
     shard("--motions-per-shard", "1")
     command = [sys.executable, "-m", "selfcorrect.experiments.cli", "correct", "shards", "--kinematic", "-o"]
     subprocess.run([*command, "whole"], capture_output=True, check=False)
-    for _ in range(20):  # until it was killed in the middle, which a busy machine may miss
-        shutil.rmtree(folder / "killed", ignore_errors=True)
-        with subprocess.Popen([*command, "killed", "--workers", "2"], stderr=subprocess.DEVNULL) as process:
-            _wait_for(folder / "killed" / ".ledger", files=3)
-            process.send_signal(signal.SIGKILL)
-        if unfinished := len(os.listdir(folder / "killed" / ".ledger")) < len(os.listdir(folder / "whole" / ".ledger")):
-            break
-    assert unfinished
+    killed_at_sync(8, [*command, "killed", "--workers", "2"], folder / "halting", folder)
+    finished = [len(os.listdir(folder / name / ".ledger")) for name in ("killed", "whole")]
+    assert 0 < finished[0] < finished[1]
     subprocess.run([*command, "killed"], capture_output=True, check=False)
     assert contents("killed") == contents("whole")
-
-
-def _wait_for(folder: Path, files: int, limit_s: float = 300) -> None:
-    end = time.monotonic() + limit_s
-    while not (folder.is_dir() and len(os.listdir(folder)) >= files):
-        assert time.monotonic() < end, f"{folder} did not fill"
-        time.sleep(0.005)
 
 
 def test_shards_are_a_dataset(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import tyro
 from helpers import lifting_off
 
 from selfcorrect.datasets.files.open import save_motion
-from selfcorrect.experiments.commands.view import ViewCommand
+from selfcorrect.experiments.commands.view import ViewCommand, titles_of
 from selfcorrect.motion.motion import Motion
 
 
@@ -50,6 +50,20 @@ def test_pictures_and_films_need_no_viewer(
     pictures = np.asarray(imageio.imread(tmp_path / f"out{suffix}", index=None if suffix != ".png" else 0))
     assert pictures.shape == ((480, 8 * 240, 3) if suffix == ".png" else (40, 360, 720, 3))
     assert pictures.std() > 1
+
+
+@pytest.mark.parametrize(
+    ("files", "titles"),
+    [
+        (["a/x.bvh", "a/y.bvh"], ["x", "y"]),
+        (["clips/x.bvh", "out/x.bvh"], ["clips/x", "out/x"]),
+        (["a/b/x.bvh", "c/b/x.bvh", "c/b/y.bvh"], ["a/b/x", "c/b/x", "c/b/y"]),
+        (["x.bvh", "x.glb"], ["x.bvh", "x.glb"]),
+        (["x.bvh", "x.bvh"], ["x (1)", "x (2)"]),
+    ],
+)
+def test_titles_are_the_shortest_that_differ(files: list[str], titles: list[str]) -> None:
+    assert titles_of([Path(file) for file in files]) == titles
 
 
 def test_another_kind_of_picture_is_refused(motion: Motion, tmp_path: Path) -> None:

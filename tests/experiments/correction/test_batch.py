@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from selfcorrect.experiments.correction.batch import TOLD, closing
-from selfcorrect.experiments.correction.report import Result
+from selfcorrect.experiments.correction.report import FileResult, write_report
 
 
-def results(count: int) -> list[Result]:
+def results(count: int) -> list[FileResult]:
     return [
-        Result(f"in/{n}.bvh", f"{n}.bvh", "", "accepted", odd=("F4",), moved_because="moved by up to 0.42 m: spikes")
+        FileResult(
+            f"in/{n}.bvh", f"{n}.bvh", "", "accepted", odd=("F4",), moved_because="moved by up to 0.42 m: spikes"
+        )
         for n in range(count)
     ]
 
@@ -22,8 +29,23 @@ def test_few_files_are_all_named() -> None:
     assert told[2].endswith(f"; {TOLD - 1}.bvh (F4)")
 
 
+def test_what_was_rejected_is_not_listed_as_moved() -> None:
+    rejected = [replace(result, verdict="rejected") for result in results(2)]
+    assert not any("moved by" in line for line in closing(rejected, Path("out")))
+    assert "moved by" in "".join(closing([*rejected, replace(rejected[0], verdict="partly")], Path("out")))
+
+
 def test_of_thousands_the_first_are_named_and_the_rest_counted() -> None:
     told = closing(results(3000), Path("out"))
     assert told[1].splitlines()[-1] == told[2].rpartition("; ")[2] == f"and {3000 - TOLD} more, in the report"
     assert "(3000): 0.bvh (F4); 1.bvh (F4)" in told[2]
     assert sum(map(len, told)) < 100 * TOLD
+
+
+def test_a_figure_that_is_no_number_leaves_the_report_json(tmp_path: Path) -> None:
+    odd = FileResult(
+        "a", "a.bvh", "", "accepted", before={"jerk": math.nan}, furthest_m=math.inf, over_time={"x": [-math.inf]}
+    )
+    write_report(tmp_path / "report.json", {}, ["accepted"], [odd])
+    (motion,) = json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)["motions"]
+    assert (motion["before"]["jerk"], motion["furthest_m"], motion["over_time"]["x"]) == (None, None, [None])

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from selfcorrect.experiments.reporting.results import ArmCurves, Quantity, collect
+from selfcorrect.experiments.reporting.results import ArmCurves, collect
 from selfcorrect.experiments.reporting.verdict import effects, headline, sentence
+from selfcorrect.motion.measures.metrics import Metric
 
-DISTANCE = Quantity("distance", "Distance", "realism", "lower", 1)
-RECALL = Quantity("recall", "Recall", "diversity", "higher")
-JERK = Quantity("jerk", "Jerk", "realism", "real")
+DISTANCE = Metric("distance", "Distance", "realism", "lower", 1)
+RECALL = Metric("recall", "Recall", "diversity", "higher")
+JERK = Metric("jerk", "Jerk", "realism", "real")
 
 
 def arm(title: str, **last: list[float]) -> ArmCurves:
@@ -23,8 +24,8 @@ def arm(title: str, **last: list[float]) -> ArmCurves:
 UNCORRECTED = arm("uncorrected", distance=[80.0, 85.0, 90.0], recall=[0.1, 0.2, 0.15])
 
 
-def words(corrected: ArmCurves, *quantities: Quantity, **real: float) -> list[str]:
-    return [effect.word for effect in effects([(corrected, UNCORRECTED)], quantities, real)]
+def words(corrected: ArmCurves, *metrics: Metric, **real: float) -> list[str]:
+    return [effect.word for effect in effects([(corrected, UNCORRECTED)], metrics, real)]
 
 
 def test_a_clear_gain_is_better_and_a_clear_loss_worse():
@@ -54,7 +55,7 @@ def test_one_seed_judges_nothing_and_says_so():
     single = [arm("physics", distance=[1.0]), arm("uncorrected", distance=[99.0])]
     judged = effects([(single[0], single[1])], [DISTANCE], {})
     assert judged[0].word == "one seed"
-    assert "One seed proves nothing" in headline(judged, "physics")
+    assert "One seed proves nothing" in headline(judged)
 
 
 def test_judging_many_differences_needs_stronger_evidence_for_each():
@@ -67,9 +68,9 @@ def test_judging_many_differences_needs_stronger_evidence_for_each():
 
 def test_the_headline_counts_both_axes_apart():
     corrected = arm("physics", distance=[40.0, 46.0, 50.0], recall=[0.1, 0.2, 0.15])
-    told = headline(effects([(corrected, UNCORRECTED)], [DISTANCE, RECALL], {}), "physics")
+    told = headline(effects([(corrected, UNCORRECTED)], [DISTANCE, RECALL], {}))
     assert "Realism (Distance) is better in 1 of 1" in told
-    assert "diversity (Recall) is not clearly different in 1 of 1" in told
+    assert "diversity (Recall) is not detectably different in 1 of 1" in told
 
 
 def test_the_sentence_has_values_interval_word_and_baseline():

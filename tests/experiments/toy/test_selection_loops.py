@@ -6,13 +6,15 @@ import pytest
 import torch
 from helpers import outcomes
 
-from selfcorrect.bias import unbiased
-from selfcorrect.experiments.toy import biased_corrector, crossfeed, curation, mad, provenance
-from selfcorrect.loop import LoopHistory
-from selfcorrect.policy import Augment, Replace
-from selfcorrect.randomness import streams
-from selfcorrect.samples import Samples
-from selfcorrect.storage.memory import MemoryStore
+from selfcorrect.core.randomness import streams
+from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.contract import verifier
+from selfcorrect.experiments.toy.gaussian import biased_corrector, crossfeed, mad, provenance
+from selfcorrect.experiments.toy.text import curation
+from selfcorrect.loop.bias import unbiased
+from selfcorrect.loop.policy import Augment, Replace
+from selfcorrect.loop.run import LoopHistory
+from selfcorrect.storage.runs.memory import MemoryStore
 
 ROWS = (biased_corrector, curation, mad, provenance, crossfeed)
 
@@ -23,32 +25,45 @@ def test_every_statement_holds_in_the_small_version(row) -> None:
     assert result.holds(), outcomes(result)
 
 
-def test_a_verifier_that_accepts_everything_neither_gains_nor_blinds() -> None:
-    result = outcomes(biased_corrector.run(biased_corrector.quick(), accept_all=True))
+def accept_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the verifiers pass everything; predictions stay."""
+    everything = verifier(lambda samples: torch.full((len(samples),), True))
+    for name in ("_near_belief", "_knows_frequent_words"):
+        monkeypatch.setattr(biased_corrector, name, lambda *_: everything)
+
+
+def test_a_verifier_that_accepts_everything_neither_gains_nor_blinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    accept_all(monkeypatch)
+    result = outcomes(biased_corrector.run(biased_corrector.quick()))
     assert result["belief off by 0.4: the weights settle at the belief, not at the truth"] == "fails"
     assert result["belief off by 0.05: early gain"] != "holds"
     assert result["a blind verifier loses more words than no selection"] == "fails"
 
 
 @pytest.mark.slow
-def test_a_stable_loop_that_converged_to_a_wrong_belief_is_warned_of() -> None:
+def test_a_stable_loop_that_converged_to_a_wrong_belief_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     assert any("belief off by 0.4" in warning for warning in biased_corrector.run(biased_corrector.quick()).warnings)
-    assert not biased_corrector.run(biased_corrector.quick(), accept_all=True).warnings
+    accept_all(monkeypatch)
+    assert not biased_corrector.run(biased_corrector.quick()).warnings
 
 
-def test_without_raters_no_reward_is_optimised() -> None:
-    result = outcomes(curation.run(curation.quick(), bias=unbiased))
+def test_without_raters_no_reward_is_optimised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(curation, "best_of", lambda *_, **__: unbiased)
+    result = outcomes(curation.run(curation.quick()))
     assert result["curated: mean reward rises"] != "holds"
     assert result["curated: mean reward at generation 8"] == "fails"
 
 
-def test_without_fresh_data_cherry_picking_destroys_diversity() -> None:
-    result = outcomes(mad.run(mad.quick(), no_fresh_data=True))
+def test_without_fresh_data_cherry_picking_destroys_diversity(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mad, "Fresh", lambda *_, **__: Replace())
+    result = outcomes(mad.run(mad.quick()))
     assert result["fresh data hold diversity under cherry-picking"] == "fails"
 
 
-def test_a_detector_that_cannot_tell_real_from_synthetic_is_of_no_use() -> None:
-    result = outcomes(provenance.run(provenance.quick(), blind=True))
+def test_a_detector_that_cannot_tell_real_from_synthetic_is_of_no_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    detector = provenance.Detector
+    monkeypatch.setattr(provenance, "Detector", lambda policy, rate, _: detector(policy, *[min(rate, 0.9)] * 2))
+    result = outcomes(provenance.run(provenance.quick()))
     assert result["detector that finds 95%: settled variance"] == "fails"
     assert result["true positive rate needed for a variance of 0.8"] == "fails"
 
@@ -61,8 +76,9 @@ def test_detector_removes_the_stated_shares() -> None:
     assert (~kept).sum() / 4000 == pytest.approx(0.9, abs=0.03)
 
 
-def test_closed_loops_do_not_gain_from_a_name() -> None:
-    result = outcomes(crossfeed.run(crossfeed.quick(), exchange=False))
+def test_closed_loops_do_not_gain_from_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crossfeed, "Exchange", lambda policy: policy)
+    result = outcomes(crossfeed.run(crossfeed.quick()))
     assert result["exchange slows the collapse down"] == "fails"
     assert result["crossfed: variance at generation 15"] == "fails"
 

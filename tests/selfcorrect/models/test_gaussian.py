@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from selfcorrect.core.randomness import streams
+from selfcorrect.core.samples import Samples
 from selfcorrect.models.gaussian import Gaussian
-from selfcorrect.randomness import streams
-from selfcorrect.samples import Samples
 
 STREAM = streams(4)
 

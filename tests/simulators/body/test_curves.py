@@ -5,8 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.interpolate import CubicSpline
+from scipy.linalg import solveh_banded
+from scipy.ndimage import gaussian_filter1d
 
-from selfcorrect.simulators.body.curves import NaturalSpline
+from selfcorrect.simulators.body.curves import (
+    NaturalSpline,
+    at_frames,
+    second_difference_bands,
+    smoothed,
+    solved,
+    whittaker,
+)
 
 
 @pytest.mark.parametrize("count", [4, 50])
@@ -25,3 +34,23 @@ def test_a_spline_s_bits_do_not_depend_on_its_company():
         assert np.array_equal(
             NaturalSpline.through(values[:, [column]], 30.0).curvature[:, 0], together.curvature[:, column]
         )
+
+
+def test_smoothing_and_solving_are_those_of_scipy_to_the_bit():
+    draw = np.random.default_rng(2)
+    values = draw.normal(size=(2, 30, 3))
+    for frames in (0.5, 4.5, 12.0):
+        expected = gaussian_filter1d(values, frames, axis=1, mode="nearest")
+        assert np.array_equal(smoothed(values, frames), expected)
+    bands = second_difference_bands(30)
+    bands[2] += 0.1
+    assert np.array_equal(solved(bands, values[0]), solveh_banded(bands, values[0]))
+    assert np.array_equal(at_frames(values), np.pad(values, ((0, 0), (1, 2), (0, 0)), mode="edge"))
+
+
+def test_whittaker_solves_its_least_squares_problem():
+    generator = np.random.default_rng(0)
+    values, weights = generator.normal(size=(12, 2)), generator.uniform(0.1, 2.0, 12)
+    second = np.diff(np.eye(12), 2, axis=0)
+    expected = np.linalg.solve(np.diag(weights) + 5.0 * second.T @ second, weights[:, None] * values)
+    assert np.allclose(whittaker(values, 5.0, weights), expected)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from selfcorrect.motion.body.flesh import stature_m
-from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.body.humanoid import CARRIED_PARTS, humanoid

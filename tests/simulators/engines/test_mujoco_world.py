@@ -6,17 +6,15 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.kinematics import joint_positions
-from selfcorrect.motion.rotations import composed, inverted, rotation_vectors
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.geometry.rotations import composed, inverted, rotation_vectors
 from selfcorrect.simulators.body.frames import orientations_to_simulator
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, humanoid
+from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.engines.table import ENGINES
-from selfcorrect.simulators.engines.world import RootState
-from selfcorrect.simulators.mending.precondition import PreconditionSettings
-from selfcorrect.simulators.planning.reference import Reference
-from selfcorrect.simulators.settings.engine import EngineSettings
-from selfcorrect.simulators.settings.tracker import TrackerSettings
+from selfcorrect.simulators.engines.world import Reference, RootState
+from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
 
 pytest.importorskip("mujoco")
 
@@ -120,7 +118,7 @@ def test_joints_follow_a_swing_without_lag_or_lead(adult, world, engine):
 def test_the_engines_agree_about_a_motion(clips, label):
     """What PyBullet made of a motion is followed by MuJoCo closely and without penetration."""
     corrected = PhysicsCorrector()([clips[label]])[0].motion
-    known_floor = PreconditionSettings(estimate_floor=False, estimate_drift=False, fit_soles=False)
+    known_floor = CleanupSettings(estimate_floor=False, estimate_drift=False, fit_soles=False)
     judged = PhysicsCorrector(TrackerSettings.at_strength(0.7, "mujoco"), known_floor)([corrected])[0]
     assert judged.accepted, judged.reason
     distance_m = np.linalg.norm(joint_positions(judged.motion) - joint_positions(corrected), axis=-1).mean()

@@ -1,55 +1,64 @@
-"""The table of engines: what it names can be made, other packages add to it, and nothing is imported before."""
+"""Which engine is taken where none is named, and what is told of one that is not installed."""
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
-from selfcorrect.errors import SettingError
+from selfcorrect.core.errors import MissingExtraError
+from selfcorrect.experiments.motion.correctors.builtin import sample_corrector
+from selfcorrect.experiments.motion.settings.presets import PRESETS, settings_of
 from selfcorrect.simulators.corrector import PhysicsCorrector
-from selfcorrect.simulators.engines.table import ENGINES
-from selfcorrect.simulators.settings.engine import EngineSettings
-from selfcorrect.simulators.settings.tracker import TrackerSettings
+from selfcorrect.simulators.engines.table import AUTO, ENGINES, PUBLISHED_ENGINE, chosen_engine
+
+LOADED = ("pybullet", "selfcorrect.simulators.engines.bullet", "selfcorrect.simulators.engines.pybullet_world")
 
 
-def test_each_engine_is_made_from_its_row(engine):
-    world = ENGINES.load(engine)(EngineSettings(name=engine))
-    assert f"{type(world).__module__}:{type(world).__name__}" == ENGINES.row(engine).reference
+@pytest.fixture
+def no_pybullet(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in LOADED:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "pybullet", None)
 
 
-def test_unknown_engines_are_refused_by_name():
+def test_pybullet_is_taken_where_it_is_installed() -> None:
+    pytest.importorskip("pybullet")
+    assert chosen_engine(AUTO) == "pybullet"
+    assert PhysicsCorrector().tracker.engine.name == "pybullet"
+
+
+@pytest.mark.usefixtures("no_pybullet")
+def test_mujoco_is_taken_elsewhere() -> None:
+    assert chosen_engine(AUTO) == "mujoco"
+    assert PhysicsCorrector().tracker.engine.name == "mujoco"
+
+
+def test_bodies_without_help_are_simulated_where_joints_give_way() -> None:
+    assert chosen_engine(AUTO, gives_way=True) == "mujoco"
+
+
+def test_an_engine_that_is_named_is_the_one_that_is_taken() -> None:
+    assert chosen_engine("pybullet", gives_way=True) == "pybullet"
+    assert chosen_engine("of another package") == "of another package"
+
+
+@pytest.mark.usefixtures("no_pybullet")
+def test_what_to_do_without_pybullet_is_one_sentence() -> None:
     with pytest.raises(
-        SettingError, match=r"unknown engine 'mujoko', known are pybullet, mujoco; did you mean 'mujoco'"
+        MissingExtraError, match=r"pip install 'selfcorrect\[pybullet\]'; .*elsewhere choose the engine"
     ):
-        EngineSettings(name="mujoko")
+        ENGINES.load("pybullet")
 
 
-def test_an_installed_package_adds_an_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, walk):
-    """Here one that is PyBullet and counts its steps."""
-    metadata = tmp_path / "toy_engine-0.1.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-engine\nVersion: 0.1\n")
-    (metadata / "entry_points.txt").write_text("[selfcorrect.engines]\ntoy = toy_engine:ToyWorld\n")
-    (tmp_path / "toy_engine.py").write_text(
-        "from selfcorrect.simulators.engines.pybullet_world import PyBulletWorld\n"
-        "class ToyWorld(PyBulletWorld):\n"
-        "    steps = 0\n"
-        "    def step(self, *arguments):\n"
-        "        ToyWorld.steps += 1\n"
-        "        super().step(*arguments)\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    assert ENGINES.names == ["pybullet", "mujoco", "toy"]
-    correction = PhysicsCorrector(TrackerSettings.at_strength(0.7, "toy"))([walk])[0]
-    assert correction.accepted
-    assert ENGINES.load("toy").steps == 4 * (len(walk) - 1)
-
-
-@pytest.mark.parametrize("module", ["settings", "corrector", "pipeline", "engines.world", "engines.table"])
-def test_nothing_loads_an_engine_before_a_world_is_made(module):
-    program = f"import sys, selfcorrect.simulators.{module}; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"pybullet", "mujoco", "torch", "tyro"} & set(loaded)
+def test_loops_take_the_engine_of_the_published_figures_unless_told() -> None:
+    preset = PRESETS["quick"]
+    assert preset.engine == PUBLISHED_ENGINE == sample_corrector().tracker.engine.name
+    assert "engine" not in preset.config()
+    other = replace(preset, engine="mujoco")
+    assert other.config()["engine"] == "mujoco"
+    assert settings_of(other.config()) == other
+    assert settings_of(preset.config()) == preset
+    here = sample_corrector().tracker
+    assert sample_corrector("mujoco").tracker == replace(here, engine=replace(here.engine, name="mujoco"))

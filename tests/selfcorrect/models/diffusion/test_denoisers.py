@@ -8,7 +8,7 @@ import pytest
 import scipy.fft
 import torch
 
-from selfcorrect.errors import SettingError
+from selfcorrect.core.errors import SettingError
 from selfcorrect.models.diffusion.config import DENOISERS, DiffusionConfig
 from selfcorrect.models.diffusion.presets import PRESETS, preset, preset_names
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from selfcorrect.core.randomness import streams
+from selfcorrect.core.samples import Samples
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.described import DescribedDiffusion, DescribedLabels
-from selfcorrect.randomness import streams
-from selfcorrect.samples import Samples
 
 CONFIG = DiffusionConfig(denoiser="dct-mlp", width=64, depth=2, diffusion_steps=50, sampling_steps=10, snr_factor=0.03)
 CPU = torch.device("cpu")

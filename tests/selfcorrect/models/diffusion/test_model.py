@@ -8,14 +8,14 @@ import pytest
 import safetensors.torch
 import torch
 
-from selfcorrect.errors import TrainingDivergedError
+from selfcorrect.core.errors import InputError, TrainingDivergedError
+from selfcorrect.core.randomness import streams
+from selfcorrect.core.samples import Samples, concatenate
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion, choose_device
 from selfcorrect.models.diffusion.presets import PRESETS
 from selfcorrect.models.diffusion.schedule import cosine_schedule
 from selfcorrect.models.diffusion.training import draw_batch, learning_rate_factor
-from selfcorrect.randomness import streams
-from selfcorrect.samples import Samples, concatenate
 
 FRAMES, FEATURES, CLASSES = 8, 3, 2
 TINY = DiffusionConfig(width=32, depth=1, diffusion_steps=20, sampling_steps=5, batch_size=16)
@@ -154,6 +154,15 @@ def test_progress_hooks_count_every_step(data: Samples):
     assert sampling == [1, 2, 3, 4, 5]
 
 
+def test_what_is_kept_for_sampling_samples_the_same_and_is_not_trained_on(trained: MotionDiffusion, data: Samples):
+    kept = replace(trained, network=None, average=None).load_state(trained.for_sampling().state())
+    labels = torch.arange(3)
+    assert torch.equal(kept.sample(labels, streams(1)), trained.sample(labels, streams(1)))
+    assert sum(map(torch.numel, kept.state().values())) < 0.51 * sum(map(torch.numel, trained.state().values()))
+    with pytest.raises(InputError, match="kept for sampling alone"):
+        kept.fit(data, 1, streams(0))
+
+
 def test_untrained_model_refuses_to_sample():
     with pytest.raises(ValueError, match="not trained yet"):
         model().sample(torch.tensor([0]), STREAM)
@@ -175,6 +184,12 @@ def test_untrained_model_refuses_to_sample():
 def test_fit_names_what_is_wrong_with_the_data(samples: Samples, message: str):
     with pytest.raises(ValueError, match=message):
         model().fit(samples, 1, STREAM)
+
+
+def test_loading_a_state_draws_from_no_global_generator(trained: MotionDiffusion):
+    before = torch.get_rng_state()
+    trained.load_state(trained.state())
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_state_of_another_configuration_is_refused(trained: MotionDiffusion):

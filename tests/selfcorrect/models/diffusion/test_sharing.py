@@ -12,13 +12,13 @@ import pytest
 import safetensors.torch
 import torch
 
-from selfcorrect.errors import SettingError, TrainingDivergedError
+from selfcorrect.core.errors import SettingError, TrainingDivergedError
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
 from selfcorrect.models.diffusion.acceleration import Acceleration
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.training import DivergenceCheck
-from selfcorrect.randomness import Stream
-from selfcorrect.samples import Samples
 
 PROGRAM = """
 import os
@@ -28,9 +28,9 @@ from safetensors.torch import save_file
 from selfcorrect.models.diffusion import sharing, training
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion
-from selfcorrect.randomness import Stream
-from selfcorrect.samples import Samples
-from selfcorrect.errors import TrainingDivergedError
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
+from selfcorrect.core.errors import TrainingDivergedError
 
 torch.set_num_threads(1)
 losses = []

@@ -10,10 +10,10 @@ import scipy.sparse
 from scipy.spatial import ConvexHull
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.files import amass
+from selfcorrect.datasets.files.people import amass
 from selfcorrect.motion.body.body_model import DENSITY_KG_M3, body_of, load_body_model, vertices, volume_m3
 from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M, LAYOUTS, SMPL, SMPL_H, SMPL_X, Layout, average_body
-from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 
 VERTEX_COUNTS = {"SMPL": 6890, "SMPL-H": 6890, "SMPL-X": 10475}  # smplx reads landmarks at fixed vertices

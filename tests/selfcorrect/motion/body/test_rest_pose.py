@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.body.rest_pose import is_z_up, turn_frames, upright_turns
-from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.body.rest_pose import turn_frames, upright_turns
+from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
@@ -88,13 +88,3 @@ def test_a_missing_part_is_named_where_the_motion_must_tell_the_twist(motion: Mo
     turned = turn_frames(motion, turns_of(motion.skeleton, legs))
     with pytest.raises(ValueError, match="left_elbow"):
         upright_turns(replace(turned, skeleton=replace(turned.skeleton, names=names, parts=parts)))
-
-
-def test_z_up_is_told_from_rest_and_motion_together(motion: Motion) -> None:
-    onto_z = Rotation.from_euler("x", 90, degrees=True)
-    stands = replace(motion, rotations=np.tile([0.0, 0, 0, 1], (48, 22, 1)))
-    lies = replace(stands, rotations=np.tile(np.r_[[onto_z.as_quat()], np.tile([0.0, 0, 0, 1], (21, 1))], (48, 1, 1)))
-    as_z = turn_frames(lies, Rotation.concatenate([onto_z.inv()] * 22))
-    assert not is_z_up(stands)
-    assert not is_z_up(lies)  # somebody on the floor, in a file with y up
-    assert is_z_up(as_z)

@@ -9,16 +9,16 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from selfcorrect import check
-from selfcorrect.errors import SettingError
+from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.body.flesh import world_sole_points
 from selfcorrect.motion.body.smpl import SMPL_BODY
-from selfcorrect.motion.checks.check import Choice, check_with
+from selfcorrect.motion.checks.check import Checkup, Choice, check_with
 from selfcorrect.motion.checks.findings import Measured, Rule, findings
 from selfcorrect.motion.checks.pace import pace
 from selfcorrect.motion.checks.rules import RULES
 from selfcorrect.motion.checks.sight import Sight
 from selfcorrect.motion.checks.walking import longest_walk, uneven, walking_pace
-from selfcorrect.motion.kinematics import forward_kinematics
+from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
 from selfcorrect.testing import assert_plausible
 
@@ -178,7 +178,7 @@ def test_rules_are_chosen_by_code_name_and_letter(motion: Motion) -> None:
     broken = moved(motion, np.array([0.0, 0.5, 0.0]))
     assert {one.code for one in check(broken, select=["F"])} == {"F4"}
     assert check(broken, select=["floor-elsewhere"], ignore=["F4"]) == []
-    assert check_with(broken, Choice(thresholds={"floor-elsewhere": 0.6})) == []
+    assert check_with(broken, Choice(thresholds={"floor-elsewhere": 0.6})) == Checkup()
     with pytest.raises(SettingError, match="no rule is called 'nonsense'; there are F1"):
         check(motion, select=["nonsense"])
 

@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from selfcorrect.corrector import call_corrector
-from selfcorrect.errors import SampleError
-from selfcorrect.motion.correction.lifting import each_motion, lift_motions
+from selfcorrect.core.errors import SampleError
+from selfcorrect.core.randomness import streams
+from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.contract import call_corrector
+from selfcorrect.motion.correction.each import each_motion
+from selfcorrect.motion.correction.lifting import lift_motions
 from selfcorrect.motion.correction.results import CorrectedMotion, Failure
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.transforms import canonicalise
-from selfcorrect.randomness import streams
-from selfcorrect.samples import Samples
 
 Make = Callable[..., Motion]
 
@@ -51,7 +52,7 @@ def test_motions_are_read_only(codec: FeatureCodec, samples: Samples):
         motion.root_m[:, 1] += 0.1
         return motion
 
-    with pytest.raises(SampleError, match=r"read-only; a corrector returns another motion \(dataclasses\.replace\)"):
+    with pytest.raises(SampleError, match=r"read-only.*; a corrector returns another motion \(dataclasses\.replace\)"):
         call_corrector(lift_motions(each_motion(lift_in_place), codec, "in place"), samples, streams(0))
 
 

@@ -41,7 +41,7 @@ def test_what_is_not_changed_comes_back_whole(random_motion: Callable[..., Motio
 
 def test_each_piece_goes_on_where_the_last_one_ended(random_motion: Callable[..., Motion]) -> None:
     """Pieces whose drift was taken out separately, as from a treadmill, make one steady path."""
-    motion = random_motion(2, frames=400)
+    motion = random_motion(2, frames=450).frames(0, 400)
     path_m = np.linspace(0, 8, 400)[:, None] * [1.0, 0.0, 0.0] + [0.0, 1.0, 0.0]
     motion = replace(motion, root_m=path_m)
 
@@ -52,8 +52,35 @@ def test_each_piece_goes_on_where_the_last_one_ended(random_motion: Callable[...
     np.testing.assert_allclose(joined.root_m, path_m, atol=1e-9)
 
 
-def test_heights_are_each_piece_s_own_and_blend(random_motion: Callable[..., Motion]) -> None:
+def test_pieces_that_agree_on_the_place_end_where_they_would_have(random_motion: Callable[..., Motion]) -> None:
+    """Millimetres between neighbours do not add up to a journey."""
+    motion = random_motion(2, frames=2000)
+
+    def further(motions: Sequence[Motion]) -> list[CorrectedMotion]:
+        shares = (np.linspace(0, 0.005, len(each))[:, None] * [1.0, 0.0, 0.0] for each in motions)
+        return [CorrectedMotion(replace(m, root_m=m.root_m + s)) for m, s in zip(motions, shares, strict=True)]
+
+    whole = correct_long(further, motion, piece_frames=100).motion
+    assert np.abs(whole.root_m - motion.root_m).max() < 0.02
+
+
+def test_a_loop_stays_whole_as_long_as_memory_allows(random_motion: Callable[..., Motion]) -> None:
     motion = random_motion(2, frames=200)
+    there_and_back = motion.taken(np.concatenate([np.arange(200), np.arange(199, -1, -1)]))
+    lengths = list[int]()
+
+    def measured(motions: Sequence[Motion]) -> list[CorrectedMotion]:
+        lengths.extend(map(len, motions))
+        return unchanged(motions)
+
+    correct_long(measured, there_and_back, piece_frames=100)
+    assert lengths == [400]
+    correct_long(measured, there_and_back, piece_frames=90)
+    assert max(lengths[1:]) <= 90
+
+
+def test_heights_are_each_piece_s_own_and_blend(random_motion: Callable[..., Motion]) -> None:
+    motion = random_motion(2, frames=230).frames(0, 200)
     motion = replace(motion, root_m=np.tile([0.0, 1.0, 0.0], (200, 1)))
     shifts_m = iter(np.array([[0.0, 0.0, 0.0], [0.0, 0.1, 0.0]]))
 

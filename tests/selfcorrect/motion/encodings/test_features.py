@@ -10,7 +10,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.encodings.features import FeatureCodec, to_features
-from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.transforms import canonicalise, turn
 

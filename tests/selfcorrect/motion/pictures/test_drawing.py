@@ -9,23 +9,22 @@ from pathlib import Path
 import imageio.v3 as imageio
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures.drawing import (
-    LEFT,
+    MOVED,
     PAPER,
-    RIGHT,
-    SUNK,
     SUPPORT,
     Camera,
-    Panel,
     animate,
     film_strip,
     save_animation,
     save_picture,
 )
+from selfcorrect.motion.pictures.figure import GHOST, LEFT, MIDDLE, PLANTED, RIGHT, SUNK
+from selfcorrect.motion.pictures.panels import Panel, compared
 from selfcorrect.motion.skeleton import Skeleton
 
 
@@ -78,7 +77,7 @@ def test_the_same_view_shows_how_far_motions_are_apart(stand: Motion):
 
 def test_sunk_feet_are_red(stand: Motion):
     assert len(where(animate([Panel(stand)])[0], SUNK)) == 0
-    assert len(where(animate([Panel(moved(stand, (0, -0.03, 0)))])[0], SUNK)) > 50
+    assert len(where(animate([Panel(moved(stand, (0, -0.06, 0)))])[0], SUNK)) > 50
 
 
 def test_panels_form_a_grid_and_short_motions_wait(stand: Motion, random_motion: Callable[..., Motion]):
@@ -122,6 +121,15 @@ def test_animations_are_read_back(random_motion: Callable[..., Motion], tmp_path
     assert difference.mean() < 4
 
 
+def test_a_gif_keeps_a_colour_that_few_frames_have(tmp_path: Path):
+    frames = np.full((17, 20, 20, 3), 200, np.uint8)
+    frames[:, :, :, 0] += np.arange(20, dtype=np.uint8)
+    frames[:3, :4] = (0, 160, 0)
+    save_animation(tmp_path / "film.gif", frames, fps=25)
+    again = imageio.imread(tmp_path / "film.gif")[..., :3].astype(int)
+    assert np.abs(again[0, 1, 1] - (0, 160, 0)).max() < 20
+
+
 def test_pictures_are_read_back(stand: Motion, tmp_path: Path):
     picture = film_strip([Panel(stand)], pictures=2)
     save_picture(tmp_path / "strip.png", picture)
@@ -144,3 +152,72 @@ def test_steps_are_drawn_where_they_are_and_their_shadows_below(stand: Motion):
     assert top[:, 1].min() > body[:, 1].mean()
     assert top[:, 0].max() < body[:, 0].max()
     assert len(where(animate([Panel(stand)])[0], SUPPORT)) == 0
+
+
+def bodies(picture: np.ndarray) -> np.ndarray:
+    """Pixels (K, 2) of bodies."""
+    return np.concatenate([where(picture, colour) for colour in (LEFT, RIGHT, MIDDLE, SUNK)])
+
+
+@pytest.mark.parametrize("shift_m", [(0, 0, 0), (0, 1.5, 0), (0, -0.8, 0), (4.0, 0, 0), (-2.0, 3.0, 2.0)])
+def test_whole_bodies_are_inside_the_picture_and_below_their_title(stand: Motion, shift_m: tuple[float, float, float]):
+    share = np.sin(np.linspace(0, np.pi, len(stand)))[:, None]
+    leap = replace(stand, root_m=stand.root_m + share * shift_m)
+    for pictures in (animate([Panel(leap)]), animate(compared([stand, leap], ["", ""]), same_view=True)):
+        for picture in pictures:
+            found = bodies(picture)
+            assert found[:, 0].min() > 0.08 * 360
+            assert found[:, 0].max() < 359
+            assert found[:, 1].min() > 0
+            assert found[:, 1].max() < picture.shape[1] - 1
+
+
+def test_a_large_shift_is_seen_beside_where_the_body_was(stand: Motion):
+    panels = compared([stand, moved(stand, (3.0, 0, 0))], ["before", "after"])
+    picture = animate(panels, same_view=True)[0]
+    first, second, ghost = where(picture[:, :360], LEFT), where(picture[:, 360:], LEFT), where(picture[:, 360:], GHOST)
+    assert second[:, 1].mean() > first[:, 1].mean() + 100
+    assert abs(ghost[:, 1].mean() - bodies(picture[:, :360])[:, 1].mean()) < 5
+
+
+def test_joints_that_moved_and_feet_that_stand_are_marked(stand: Motion):
+    arm = stand.rotations.copy()
+    arm[:, stand.skeleton.joint("left_shoulder")] = [0.0, 0.0, np.sin(0.4), np.cos(0.4)]
+    changed = replace(stand, rotations=arm)
+    before, after = (animate([panel])[0] for panel in compared([stand, changed], ["", ""]))
+    assert len(where(before, MOVED)) == len(where(before, GHOST)) == 0
+    assert len(where(before, PLANTED)) > 50
+    assert len(where(after, PLANTED)) > 50
+    marks = where(after, MOVED)
+    assert 10 < len(marks) < 300
+    assert marks[:, 1].min() > where(after, MIDDLE)[:, 1].mean()  # on the body's left, the viewer's right
+    same = animate([compared([stand, stand], ["", ""])[1]])[0]
+    assert len(where(same, MOVED)) == 0
+
+
+def test_motions_of_other_lengths_or_joints_are_not_compared(stand: Motion, random_motion: Callable[..., Motion]):
+    panels = compared([stand, stand.frames(0, 3), random_motion(0, frames=10)], ["", "", ""])
+    assert [panel.before for panel in panels] == [None, None, None]
+
+
+def test_titles_fit_and_differ_however_long_they_are(stand: Motion):
+    names = [f"a_long_name_that_goes_on_and_on_and_never_ends_at_all_{end}" for end in ("before", "after")]
+    pictures = [animate([Panel(stand, name)], size_px=240)[0] for name in names]
+    plain = animate([Panel(stand)], size_px=240)[0]
+    for picture in pictures:
+        columns = np.argwhere((picture != plain).any(axis=-1))[:, 1]
+        assert columns.min() > 2
+        assert columns.max() < 237
+    assert not np.array_equal(*pictures)
+
+
+@pytest.mark.parametrize("height_m", [100.0, 3000.0])
+def test_a_body_that_flies_far_is_drawn_on_as_few_tiles(
+    stand: Motion, height_m: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a barely trained model makes them: the floor is far behind the camera's distance, and wide."""
+    drawn: list[object] = []
+    monkeypatch.setattr(ImageDraw.ImageDraw, "polygon", lambda self, outline, **colours: drawn.append(outline))
+    rising = replace(stand, root_m=stand.root_m + np.linspace([0.0, 0, 0], [0, height_m, 0], len(stand)))
+    assert animate([Panel(rising, "a")], size_px=40).shape == (len(stand), 40, 40, 3)
+    assert len(drawn) < 2500 * len(stand)

@@ -1,0 +1,144 @@
+"""How exactly motion files come back, and how fast windows are made ready for training.
+
+    python -m benchmarks.formats path/to/cmu-bvh --golden path/to/humanml3d/cases
+
+Golden vectors are pairs of joints and rows of HumanML3D's reference implementation. Round trips put real motions on
+SMPL's average body, as AMASS files hold no bone lengths. They write and read them, and compare joint positions in
+canonical place. For HumanML3D's rows the bone lengths are first set to its standard, which is all that they can hold.
+"""
+
+from __future__ import annotations
+
+import resource
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import tyro
+
+from selfcorrect.core.randomness import streams
+from selfcorrect.core.samples import Samples
+from selfcorrect.datasets.files.formats import FORMATS, Format
+from selfcorrect.datasets.files.open import open_motion, save_motion
+from selfcorrect.datasets.files.people.saving import VIDEO_FPS
+from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.load import load_motions
+from selfcorrect.datasets.window_settings import WindowSettings
+from selfcorrect.datasets.windows import Windows, cut_windows
+from selfcorrect.models.diffusion.model import MotionDiffusion
+from selfcorrect.models.diffusion.presets import PRESETS
+from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
+from selfcorrect.motion.encodings.features import FeatureCodec
+from selfcorrect.motion.encodings.humanml3d import (
+    FPS,
+    TARGET_OFFSETS_M,
+    canonical,
+    columns,
+    decode_joints,
+    encode,
+    normalise_bones,
+)
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.transforms import on_skeleton, resample
+
+BATCH, FRAMES = 64, 48
+
+
+def golden_errors(case: Path) -> dict[str, float]:
+    """Largest difference to the reference's rows, per group of columns, and to its decoded joints, metres."""
+    data = np.load(case)
+    rows = encode(data["joints"], data["target_offsets"])
+    errors = {name: float(np.abs(rows - data["vectors"])[:, part].max()) for name, part in columns().items()}
+    return errors | {"decoded": float(np.abs(decode_joints(rows) - data["recovered"]).max())}
+
+
+def round_trip_m(motion: Motion, kind: Format) -> float:
+    """Largest displacement of a joint, metres, after writing and reading a motion of SMPL's body."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"motion{kind.suffixes[0]}"
+        save_motion(path, motion, kind.name)
+        read = open_motion(path, Reading(fps=VIDEO_FPS if kind.needs_fps else None)).motion
+    at_its_rate = resample(motion, read.fps)  # some formats have one frame rate
+    joints_m = [body_joints(each).astype(float) for each in (at_its_rate, read)]
+    if kind.name == "humanml3d":
+        joints_m = [normalise_bones(each, TARGET_OFFSETS_M) for each in joints_m]
+    before_m, after_m = (canonical(each) for each in joints_m)
+    return float(np.linalg.norm(after_m - before_m, axis=-1).max())
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Windows per second of processor time: `loaded` into normalised features, `trained` by a model."""
+
+    loaded: float
+    trained: dict[str, float]
+
+
+def throughput(windows: Windows, repeats: int = 20) -> Throughput:
+    """Take and encode random windows, and train the small models on as many."""
+    random = np.random.default_rng(0)
+    first = windows.take(random.integers(len(windows), size=512)).batch
+    codec = FeatureCodec.fit(first)
+    start = time.process_time()
+    for _ in range(repeats):
+        codec.encode(windows.take(random.integers(len(windows), size=BATCH)).batch)
+    loaded = BATCH * repeats / (time.process_time() - start)
+    samples = Samples.real(codec.encode(first))
+    return Throughput(loaded, {name: _trained(name, samples, repeats) for name in PRESETS if name != "paper"})
+
+
+def _trained(name: str, samples: Samples, steps: int) -> float:
+    frames, features = samples.values.shape[1:]
+    model = MotionDiffusion(PRESETS[name].config, frames, features, classes=1, device=torch.device("cpu"))
+    model = model.fit(samples, 2, streams(0).child("warm up"))
+    start = time.process_time()
+    model.fit(samples, steps, streams(0).child("timed"))
+    return PRESETS[name].config.batch_size * steps / (time.process_time() - start)
+
+
+@dataclass(frozen=True)
+class FormatsBenchmark:
+    """Errors per format and column group, and the speed at which windows are made ready."""
+
+    data: tyro.conf.Positional[Path]
+    """A dataset's folder, e.g. the CMU set."""
+    split: str | None = "test"
+    golden: Path | None = None
+    """Folder of HumanML3D's reference pairs."""
+    every: int = 5
+    """Every how many motions go through the formats."""
+
+    def run(self) -> None:
+        if self.golden is not None:
+            _print_table(
+                "golden vectors", ((path.stem, golden_errors(path)) for path in sorted(self.golden.glob("*.npz")))
+            )
+        motions = load_motions(f"{self.data}#{self.split}" if self.split else self.data)
+        _print_table("round trips, metres", self._round_trips(motions))
+        speed = throughput(cut_windows(motions, WindowSettings(frames=FRAMES, stride=FRAMES)))
+        print(f"\nwindows of {FRAMES} frames per second of processor time: {speed.loaded:.0f} loaded")
+        for name, trained in speed.trained.items():
+            print(f"  {name:<16}{trained:>8.0f} trained, the loader is {speed.loaded / trained:.1f} × as fast")
+        print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+
+    def _round_trips(self, motions: Sequence[Motion]) -> Iterator[tuple[str, dict[str, float]]]:
+        kinds = [kind for kind in FORMATS if kind.reader and kind.writer]
+        chosen = [on_skeleton(resample(motion, FPS), SMPL_BODY.average()) for motion in motions[:: self.every]]
+        for kind in kinds:
+            errors = [round_trip_m(motion, kind) for motion in chosen]
+            yield kind.name, {"worst": max(errors), "mean": float(np.mean(errors))}
+
+
+def _print_table(title: str, rows: Iterable[tuple[str, dict[str, float]]]) -> None:
+    for number, (name, values) in enumerate(rows):
+        if number == 0:
+            print(f"\n{title:<20}", *(f"{column:>12}" for column in values), sep="")
+        print(f"{name:<20}", *(f"{value:>12.1e}" for value in values.values()), sep="")
+
+
+if __name__ == "__main__":
+    tyro.cli(FormatsBenchmark).run()

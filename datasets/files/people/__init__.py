@@ -1,0 +1,1 @@
+"""Files of body parameters and joints: AMASS, HumanML3D, MDM."""

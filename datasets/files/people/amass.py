@@ -1,0 +1,222 @@
+"""AMASS' files, and those of programs that write like it: poses of one body model.
+
+Mahmood et al., "AMASS: Archive of Motion Capture as Surface Shapes", ICCV 2019. A file holds rotation vectors of every
+joint (T, 3 J) and translations (T, 3), world z up, metres; 52 joints in the SMPL+H files, 55 in the SMPL-X ones.
+HY-Motion's files have the root's rotation once more as `Rh`, y up, 30 frames per second, which older ones do not say.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.datasets.files.motion_file import MotionFile, body_model_of, check_size
+from selfcorrect.datasets.files.people.keeping import kept_places, kept_rotations
+from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.files.skeletons.vertical import Y_UP, Z_UP, turn_to_y_up, turned, up_of_motion
+from selfcorrect.motion.body.smpl import LAYOUTS, SMPL_H, SMPL_X, Body, Layout, average_body, to_smpl
+from selfcorrect.motion.geometry.kinematics import in_slabs
+from selfcorrect.motion.motion import Motion
+from selfcorrect.storage.files.arrays import read_npz
+from selfcorrect.storage.files.limits import open_file
+from selfcorrect.storage.files.writing import replacing
+
+if TYPE_CHECKING:
+    from selfcorrect.motion.body.body_model import BodyModel
+
+_MOST = {"poses": 1e6, "trans": 1e12, "Rh": 1e6}
+"""Beyond any rotation vector (radians) and any place (metres)."""
+
+_RATES = ("mocap_framerate", "mocap_frame_rate", "fps")
+_ROOT, _ROOT_FPS, _SAME_RAD = "Rh", 30.0, 1e-3
+"""The root's rotation in files of HY-Motion, their frame rate, and how far it may be off the one in `poses`."""
+
+_PARTS_OF_SMPL_X = {
+    "root_orient": slice(0, 3),
+    "pose_body": slice(3, 66),
+    "pose_jaw": slice(66, 69),
+    "pose_eye": slice(69, 75),
+    "pose_hand": slice(75, 165),
+}
+
+
+def read(path: Path, body: Body | None = None, reading: Reading | None = None) -> Motion:
+    """The motion in an AMASS file, at its own frame rate, y up, with fingers where the file has them.
+
+    body: whose joints it moves, from `body_in`; an average body without; reading: what the file does not say.
+    """
+    motion, _, _ = _read(path, body, reading or Reading())
+    return motion
+
+
+def _read(path: Path, body: Body | None, reading: Reading) -> tuple[Motion, int, tuple[str, ...]]:
+    """The motion y up, the vertical axis of its file, and notes."""
+    arrays = read_npz(path, ("poses", "trans", _ROOT, *_RATES))
+    if missing := [name for name in ("poses", "trans") if name not in arrays]:
+        raise InputError(f"{path}: AMASS files have poses and trans, here is no {' and no '.join(missing)}")
+    layout, root = _layout(path, arrays["poses"]), (body or average_body()).pelvis_m
+    if arrays["trans"].shape != (len(arrays["poses"]), 3):
+        raise InputError(f"{path}: expected trans of shape ({len(arrays['poses'])}, 3), got {arrays['trans'].shape}")
+    if _ROOT in arrays and arrays[_ROOT].shape != arrays["trans"].shape:
+        raise InputError(f"{path}: expected {_ROOT} of shape {arrays['trans'].shape}, got {arrays[_ROOT].shape}")
+    for name, most in _MOST.items():
+        if name not in arrays:
+            continue
+        if arrays[name].dtype.kind not in "fiu":
+            raise InputError(f"{path}: expected {name} to be real numbers, got {arrays[name].dtype}")
+        sound = in_slabs(partial(_is_within, most), arrays[name])
+        if not sound.all():
+            raise InputError(f"{path}: {name} is not finite in frame {int(sound.argmin())}, or beyond ±{most:g}")
+    check_size(path, [(len(arrays["poses"]), len(layout.names))])
+    vectors = arrays["poses"].astype(float).reshape(-1, len(layout.names), 3)
+    if _ROOT in arrays:
+        vectors[:, 0] = _root(path, arrays[_ROOT], vectors[:, 0])
+    fps, notes = _rate(path, arrays, reading.fps)
+    skeleton = body.skeleton if body else layout.average()
+    motion = Motion(skeleton, arrays["trans"] + root, in_slabs(_quaternions, vectors), fps, source=str(path))
+    told = Y_UP if _ROOT in arrays else Z_UP
+    up, more = up_of_motion(motion, reading.up, told)
+    as_told = ("y up, as of HY-Motion (--up)",) if reading.up is None and up == told == Y_UP else ()
+    return turned(motion, turn_to_y_up(up)), up, (*notes, *more, *as_told)
+
+
+def _is_within(most: float, rows: np.ndarray) -> np.ndarray:
+    """Of each row, whether its numbers are finite and none is further from 0."""
+    within = np.abs(rows.astype(float)) <= most
+    return np.asarray(within.all(axis=tuple(range(1, rows.ndim))))
+
+
+def _quaternions(vectors: np.ndarray) -> np.ndarray:
+    return Rotation.from_rotvec(vectors).as_quat()
+
+
+def _root(path: Path, own: np.ndarray, in_poses: np.ndarray) -> np.ndarray:
+    """The root's rotation vectors (T, 3): those apart, which `poses` repeat or leave zero."""
+    off_rad = (Rotation.from_rotvec(in_poses).inv() * Rotation.from_rotvec(own.astype(float))).magnitude()
+    if in_poses.any() and off_rad.max(initial=0.0) > _SAME_RAD:
+        raise InputError(f"{path}: {_ROOT} and poses turn the root differently in frame {int(off_rad.argmax())}")
+    return own.astype(float)
+
+
+def open_amass(path: Path, reading: Reading) -> MotionFile:
+    """The motion of an AMASS file on the body that the reading's body model gives it, or an average one."""
+    model, notes, body = body_model_of(reading), (), None
+    if model is None:
+        notes = ("AMASS files hold no bone lengths: an average body stands in (--body-model)",)
+    else:
+        body = body_in(path, model)
+    motion, up, more = _read(path, body, reading)
+
+    def put_back(target: Path, changed: Motion) -> None:
+        write(target, changed, body, like=path, up=up)
+
+    return MotionFile((motion,), (*notes, *more), put_back, body and body.mass_kg)
+
+
+def array_names(path: Path) -> set[str]:
+    """Names of the arrays in a .npz file, none of a damaged one."""
+    try:
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
+            return {name.removesuffix(".npy") for name in archive.namelist()}
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return set()
+
+
+def body_in(path: Path, model: BodyModel) -> Body:
+    """The person of an AMASS file, by the shape coefficients in it."""
+    from selfcorrect.motion.body.body_model import body_of
+
+    betas = read_npz(path, ("betas",)).get("betas")
+    if betas is not None and betas.ndim == 2 and len(betas) == 1:
+        betas = betas[0]
+    if betas is not None and (betas.ndim != 1 or betas.dtype.kind not in "fiu" or not np.all(np.abs(betas) <= 100)):
+        raise InputError(f"{path}: expected betas to be a row of numbers from -100 to 100, got shape {betas.shape}")
+    return body_of(model, betas)
+
+
+def write(path: Path, motion: Motion, body: Body | None = None, like: Path | None = None, up: int = Z_UP) -> None:
+    """Write a motion as an AMASS file; on other skeletons than SMPL's, joint positions are what is kept.
+
+    body: The one it was read with. like: A file whose layout and other fields (shape, gender) are kept, but for those
+    per frame where the number of frames has changed. Without it, 55 joints give the SMPL-X layout, others SMPL+H's.
+    up: the vertical axis of the file's world.
+    """
+    old = read_npz(like, skip_pickled=True) if like else _new(SMPL_X if len(motion.skeleton) == 55 else SMPL_H)
+    motion = turned(to_smpl(motion, _layout(like or path, old["poses"])), turn_to_y_up(up).inv())
+    poses = Rotation.from_quat(motion.rotations.reshape(-1, 4)).as_rotvec().reshape(len(motion), -1)
+    trans = motion.root_m - (body or average_body()).pelvis_m
+    if like and len(old["poses"]) == len(motion):
+        vectors = old["poses"].astype(float)
+        vectors[:, :3] = old.get(_ROOT, vectors[:, :3])
+        before = Rotation.from_rotvec(vectors.reshape(-1, 3)).as_quat().reshape(motion.rotations.shape)
+        poses = kept_rotations(vectors, before, motion.rotations)
+        trans = kept_places(old["trans"], old["trans"].astype(float), trans)
+    moving = _moving(old, poses, trans, motion.fps)
+    fields = {**kept_fields(old, len(old["poses"]), len(motion)), **moving}
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **fields)
+
+
+def _layout(path: Path, poses: np.ndarray) -> Layout:
+    widths = [3 * joints for joints in LAYOUTS]
+    if poses.ndim != 2 or poses.shape[1] not in widths:
+        raise InputError(f"{path}: expected poses (frames, one of {widths}), got shape {poses.shape}")
+    return LAYOUTS[poses.shape[1] // 3]
+
+
+def _rate(path: Path, arrays: Mapping[str, np.ndarray], fps: float | None) -> tuple[float, tuple[str, ...]]:
+    """Frames per second, and a note where they are assumed."""
+    for name in _RATES:
+        if name in arrays:
+            if arrays[name].size != 1 or arrays[name].dtype.kind not in "fiu":
+                raise InputError(f"{path}: expected one number as {name}, got {str(arrays[name])[:60]!r}")
+            return float(arrays[name].item()), ()
+    if fps is None and _ROOT in arrays:
+        return _ROOT_FPS, (f"{_ROOT_FPS:g} frames per second assumed, as of HY-Motion (--fps)",)
+    if fps is None:
+        raise InputError(f"{path}: has no frame rate, neither {' nor '.join(_RATES)}; say it with --fps")
+    return fps, ()
+
+
+def _new(layout: Layout) -> dict[str, np.ndarray]:
+    """Fields of a new file, no frame yet."""
+    fields = {"poses": np.zeros((0, 3 * len(layout.names))), "betas": np.zeros(16), "gender": np.array("neutral")}
+    if layout is SMPL_H:
+        return {**fields, _RATES[0]: np.zeros(())}
+    parts = {name: fields["poses"][:, columns] for name, columns in _PARTS_OF_SMPL_X.items()}
+    of_x = {_RATES[1]: np.zeros(()), "mocap_time_length": np.zeros(()), "num_betas": np.array(16)}
+    return {**fields, **parts, **of_x, "surface_model_type": np.array("smplx")}
+
+
+def kept_fields(old: Mapping[str, np.ndarray], before: int, frames: int) -> dict[str, np.ndarray]:
+    """What stays of a file's fields when it gets `frames` instead of `before`: not those per frame, if they differ."""
+    return {name: array for name, array in old.items() if before == frames or array.ndim == 0 or len(array) != before}
+
+
+def _moving(old: Mapping[str, np.ndarray], poses: np.ndarray, trans: np.ndarray, fps: float) -> dict[str, np.ndarray]:
+    """The fields that hold the motion, of the kinds that `old` has."""
+    seconds = np.array(len(poses) / fps)
+    fields: dict[str, np.ndarray] = {"poses": poses, "trans": trans}
+    if (rate := next((name for name in _RATES if name in old), None)) is not None:
+        fields[rate] = np.array(fps)
+    if _ROOT in old:
+        fields[_ROOT] = poses[:, :3]
+        if len(old["poses"]) and not old["poses"][:, :3].any():
+            fields["poses"] = np.concatenate([np.zeros_like(poses[:, :3]), poses[:, 3:]], axis=1)
+    fields |= {name: poses[:, columns] for name, columns in _PARTS_OF_SMPL_X.items() if name in old}
+    fields |= {"mocap_time_length": seconds} if "mocap_time_length" in old else {}
+    fields |= {"num_frames": np.array(len(poses))} if "num_frames" in old else {}
+    return {name: _like(old.get(name, array), array) for name, array in fields.items()}
+
+
+def _like(old: np.ndarray, array: np.ndarray) -> np.ndarray:
+    """An array with the type of number, and where it is one number the shape, of an old one."""
+    array = array.reshape(old.shape) if array.ndim == 0 else array
+    return array.astype(old.dtype) if old.dtype.kind == "f" or np.array_equal(array, array.round()) else array

@@ -1,0 +1,98 @@
+"""Files of named arrays (.npz, .npy of objects, .pkl, .pt): which program's they are, and what reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.datasets.files.motion_file import MotionFile
+from selfcorrect.datasets.files.people import amass, kimodo, mdm, sam3d, smpl_tools
+from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.storage.files.arrays import read_npz, skip_to_objects
+from selfcorrect.storage.files.limits import open_file
+from selfcorrect.storage.pickles.opening import open_results
+from selfcorrect.storage.pickles.results import Results
+
+_TOLD, _NEAREST = 12, 3
+"""Arrays and layouts that a message names, at most."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A layout of named arrays."""
+
+    name: str
+    """The program whose it is."""
+    keys: tuple[str, ...]
+    """Arrays that its files have at the top."""
+    reader: Callable[[Results, Reading], MotionFile]
+
+
+LAYOUTS = (
+    Layout("AMASS", ("poses", "trans"), lambda results, reading: amass.open_amass(results.path, reading)),
+    Layout("Kimodo", ("posed_joints", "global_rot_mats"), kimodo.open_kimodo),
+    Layout("SAM 3D Body", (sam3d.JOINTS, sam3d.PLACE), sam3d.open_sam3d),
+    Layout("MDM", ("motion", "lengths"), lambda results, reading: mdm.open_results(results.path, reading)),
+)
+"""Layouts beside those of `smpl_tools`."""
+
+
+def open_dictionary(path: Path, reading: Reading) -> MotionFile:
+    """The motions of a file of named arrays; InputError, which lists them, where no program is known to write such."""
+    if path.suffix.lower() == ".npz":
+        read_npz(path, ())  # which says what else it may be
+    results = open_results(path)
+    for reader in _readers(results):
+        return reader(results, reading)
+    raise InputError(unknown(path, results.shapes))
+
+
+def recognises(path: Path) -> bool:
+    """Whether a file holds motions of a program that is known."""
+    try:
+        return any(True for _ in _readers(open_results(path)))
+    except (InputError, OSError):
+        return False
+
+
+def holds_objects(path: Path) -> bool:
+    """Whether a .npy file holds objects, such as dictionaries, and not plain numbers."""
+    if path.suffix.lower() != ".npy":
+        return False
+    try:
+        with open_file(path) as file:
+            skip_to_objects(path, file)
+    except (InputError, OSError):  # a damaged file is for its reader to complain about
+        return False
+    return True
+
+
+def _readers(results: Results) -> Iterator[Callable[[Results, Reading], MotionFile]]:
+    """What reads a file, if it is known."""
+    yield from (layout.reader for layout in LAYOUTS if _fits(layout, results))
+    if smpl_tools.found_in(results.shapes) is not None:
+        yield smpl_tools.open_parameters
+
+
+def _fits(layout: Layout, results: Results) -> bool:
+    if layout.reader is sam3d.open_sam3d:
+        return sam3d.recognises(results.shapes)
+    return set(layout.keys) <= results.shapes.keys()
+
+
+def unknown(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """What a file of no known layout holds, and the layouts that it is nearest to."""
+    held = [f"{name} {shape}" for name, shape in shapes.items()]
+    more = f" and {len(held) - _TOLD} more" if len(held) > _TOLD else ""
+    known = [(layout.name, layout.keys) for layout in LAYOUTS]
+    known += [(tool.name, (*tool.rotations, tool.translation)) for tool in smpl_tools.TOOLS]
+    ends = {name.rpartition(".")[2] for name in shapes}
+    known = list(dict.fromkeys(known))
+    known.sort(key=lambda one: -sum(key.rpartition(".")[2] in ends for key in one[1]) / len(one[1]))
+    nearest = "; ".join(f"{name} ({', '.join(keys)})" for name, keys in known[:_NEAREST])
+    return (
+        f"{path}: no layout that is known: it holds {', '.join(held[:_TOLD]) or 'no arrays'}{more}; "
+        f"the nearest known ones are {nearest}"
+    )

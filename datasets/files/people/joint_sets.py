@@ -1,0 +1,151 @@
+"""Joint positions (T, J, 3) of other joint sets than HumanML3D's, recognised by their number, in and out.
+
+Files say neither unit nor axes. The unit is the power of ten of a metre by which the legs are as long as a person's.
+The body shows which way y and z point.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.datasets.files.motion_file import MotionFile
+from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.files.skeletons.vertical import AXES, Body, axis_of, told_up, turn_to_y_up
+from selfcorrect.motion.body.smpl import SMPL, SMPL_H, SMPL_X
+from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import SMPL_22, Skeleton
+from selfcorrect.storage.files.writing import replacing
+
+_LEG_M = 0.8
+_LEFT, _UP, _DOWN, _AHEAD = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, -1.0, 0.0), (0.0, -0.3, 1.0)
+_DIRECTIONS = {"hip": _LEFT, "collar": _LEFT, "shoulder": _LEFT, "foot": _AHEAD, "knee": _DOWN, "ankle": _DOWN,
+               "elbow": _DOWN, "wrist": _DOWN, "hand": _DOWN, "tip": _DOWN, "thumb": _DOWN}  # fmt: skip
+"""Where the bones that end in a joint point at rest, of the left side; those of the trunk point up."""
+
+
+@dataclass(frozen=True)
+class JointSet:
+    """A set of joints: their names in the order of its files, each with that of its parent, "" for the root."""
+
+    name: str
+    fps: float
+    """Frames per second of files that do not say."""
+    joints: tuple[tuple[str, str], ...]
+
+    def __len__(self) -> int:
+        return len(self.joints)
+
+    @cached_property
+    def order(self) -> list[int]:
+        """Indices of the joints, parents first."""
+        parents = [parent for _, parent in self.joints]
+        order = [parents.index("")]
+        for joint in order:
+            order += [child for child, parent in enumerate(parents) if parent == self.joints[joint][0]]
+        return order
+
+    @cached_property
+    def template(self) -> Skeleton:
+        """The joints in their order, each bone a metre long and where it points at rest."""
+        names = tuple(self.joints[joint][0] for joint in self.order)
+        parents = tuple(names.index(self.joints[joint][1]) if self.joints[joint][1] else -1 for joint in self.order)
+        offsets_m = np.array([_direction(name) for name in names])
+        offsets_m[0] = 0
+        return Skeleton(names, parents, offsets_m, tuple(name if name in SMPL_22 else "" for name in names))
+
+
+def _direction(name: str) -> tuple[float, float, float]:
+    side, _, joint = name.partition("_")
+    x, y, z = _DIRECTIONS.get(joint, _UP)
+    return (-x, y, z) if side == "right" else (x, y, z)
+
+
+def _limb(side: str, start: str, *joints: str) -> tuple[tuple[str, str], ...]:
+    """A limb's joints of one side below the joint `start`."""
+    names = [f"{side}_{joint}" for joint in joints]
+    return tuple(zip(names, [start, *names[:-1]], strict=True))
+
+
+_LEG, _ARM = ("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist")
+JOINT_SETS = (
+    JointSet("Human3.6M's 17", 50.0, (
+        ("pelvis", ""), *_limb("right", "pelvis", *_LEG), *_limb("left", "pelvis", *_LEG), ("spine1", "pelvis"),
+        ("spine3", "spine1"), ("neck", "spine3"), ("head", "neck"),
+        *_limb("left", "spine3", *_ARM), *_limb("right", "spine3", *_ARM),
+    )),
+    JointSet("NTU RGB+D's 25, as of Kinect", 30.0, (
+        ("pelvis", ""), ("spine1", "pelvis"), ("neck", "spine3"), ("head", "neck"),
+        *_limb("left", "spine3", *_ARM, "hand"), *_limb("right", "spine3", *_ARM, "hand"),
+        *_limb("left", "pelvis", *_LEG, "foot"), *_limb("right", "pelvis", *_LEG, "foot"), ("spine3", "spine1"),
+        ("left_tip", "left_hand"), ("left_thumb", "left_wrist"),
+        ("right_tip", "right_hand"), ("right_thumb", "right_wrist"),
+    )),
+    *(
+        JointSet(f"{layout.name}'s {len(layout.names)}", 30.0, tuple(
+            (name, layout.names[parent] if parent >= 0 else "")
+            for name, parent in zip(layout.names, layout.parents, strict=True)
+        ))
+        for layout in (SMPL, SMPL_H, SMPL_X)
+    ),
+)  # fmt: skip
+"""The sets that their number of joints identifies; 22 are HumanML3D's (see `humanml3d`)."""
+
+
+def known(count: int) -> JointSet | None:
+    """The set of so many joints."""
+    return next((one for one in JOINT_SETS if len(one) == count), None)
+
+
+def open_joints(path: Path, array: np.ndarray, joints: JointSet, reading: Reading) -> MotionFile:
+    """The motion of joints (T, J, 3) in a file's order; written back in its unit, axes and type of number."""
+    positions = array[:, joints.order].astype(float)
+    unit_m = reading.metres_per_unit or _unit_m(path, joints.template, positions)
+    fps = reading.fps or joints.fps
+    turn, told = turn_of(path, joints.template, positions * unit_m, fps, reading.up)
+    joints_m = turn.apply(positions.reshape(-1, 3)).reshape(positions.shape) * unit_m
+    fitted = fit_motion(joints_m, fps, fit_skeleton(joints_m, joints.template))
+
+    def write(target: Path, changed: Motion) -> None:
+        turned = turn.inv().apply(joint_positions(changed).reshape(-1, 3)) / unit_m
+        written = np.empty(array.shape)
+        written[:, joints.order] = turned.reshape(positions.shape)
+        with replacing(target) as temporary:
+            np.save(temporary, written.astype(array.dtype), allow_pickle=False)
+
+    unit = () if reading.metres_per_unit else (f"unit of length taken as {unit_m:.4g} m (--metres-per-unit)",)
+    rate = () if reading.fps else (f"{fps:g} frames per second assumed (--fps)",)
+    notes = (f"joints taken for {joints.name}", *unit, *told, *rate)
+    return MotionFile((replace(fitted, source=str(path)),), notes, write)
+
+
+def _unit_m(path: Path, skeleton: Skeleton, positions: np.ndarray) -> float:
+    leg = [skeleton.parts.index(f"left_{part}") for part in _LEG]
+    length = float(np.median(np.linalg.norm(np.diff(positions[:, leg], axis=1), axis=-1).sum(axis=1)))
+    if not length > 0:
+        raise InputError(f"{path}: the legs have no length")
+    return 10.0 ** round(np.log10(_LEG_M / length))
+
+
+def turn_of(
+    path: Path, skeleton: Skeleton, joints_m: np.ndarray, fps: float, up: Literal["y", "z"] | None
+) -> tuple[Rotation, tuple[str, ...]]:
+    """The turn by which joints (T, J, 3) come y up, and a note where that was inferred from them."""
+    if up is not None:
+        return turn_to_y_up(axis_of(up)), ()
+    of = {part: joints_m[:, joint] for joint, part in enumerate(skeleton.parts) if part}
+    leg_m = float(np.median(sum(np.linalg.norm(np.diff([of[f"left_{a}"], of[f"left_{b}"]], axis=0)[0], axis=-1)
+                                for a, b in pairwise(_LEG))))  # fmt: skip
+    upwards_m = of["neck"] - (of["left_ankle"] + of["right_ankle"]) / 2
+    body = Body(joints_m, joints_m.mean(axis=1), upwards_m, max(leg_m, 1e-6), fps)
+    axis, told = told_up(body, str(path), None, range(len(AXES)))
+    return turn_to_y_up(axis), told

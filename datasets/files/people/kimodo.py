@@ -1,0 +1,197 @@
+"""Files that hold where every joint is and how it is turned in the world: Kimodo's .npz, in and out.
+
+The skeleton follows from both: where each joint lies in its parent's frame. On writing, places and rotations change by
+what the motion changed. What the program derives from them is derived again: local rotations, the smoothed root, the
+heading, and which feet stand. Feet stand when slower than 0.15 m/s and lower than 0.1 m, as of Kimodo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.datasets.files.motion_file import MotionFile, check_size, rate_of
+from selfcorrect.datasets.files.people.keeping import kept_places
+from selfcorrect.datasets.files.people.soma import BODY_22, SOMA_30, SOMA_77, JointTable
+from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.files.skeletons.vertical import Y_UP, turn_to_y_up, turned, up_of_motion
+from selfcorrect.motion.body.smpl import to_smpl
+from selfcorrect.motion.geometry.kinematics import continuous, joint_positions, local_rotations, world_poses
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.transforms import resample
+from selfcorrect.storage.files.writing import replacing
+from selfcorrect.storage.pickles.results import Results
+
+FPS = 30.0
+_LARGEST = 1e6
+_RIGID, _RIGID_M = 0.05, 0.015
+"""Most by which a bone may change its length, as a share of it and in metres."""
+
+_STILL_M_S, _LOW_M, _SMOOTH_S = 0.15, 0.10, 0.25
+_KEYS = ("posed_joints", "global_rot_mats")
+TABLES = {len(table): table for table in (SOMA_77, SOMA_30, BODY_22)}
+"""Kimodo's bodies by their number of joints."""
+
+
+def open_kimodo(results: Results, reading: Reading) -> MotionFile:
+    """The motion of a file, on the bones that it shows."""
+    path = results.path
+    places, matrices = (results.array(name) for name in _KEYS)
+    table = _table(path, places, matrices)
+    fps, notes = rate_of(path, results.numbers, reading, FPS, "Kimodo")
+    own = motion_of_poses(str(path), table, places, matrices, fps)
+    axis, told = up_of_motion(own, reading.up, Y_UP)
+    turn = turn_to_y_up(axis)
+    motion = turned(own, turn)
+    motion = replace(motion, rotations=continuous(motion.rotations), contacts=_feet(results, len(own)))
+
+    def write(target: Path, changed: Motion) -> None:
+        old = {name: results.array(name) for name in _WRITTEN if name in results.shapes}
+        contacts = _standing(joint_positions(changed), changed)
+        results.write(target, _written(old, own, turned(changed, turn.inv()), contacts), len(own))
+
+    return MotionFile((motion,), (f"joints as of Kimodo, {len(table)}", *notes, *told), write)
+
+
+def _table(path: Path, places: np.ndarray, matrices: np.ndarray) -> JointTable:
+    if places.ndim != 3 or places.shape[2] != 3 or places.shape[1] not in TABLES or not len(places):
+        robot = ": 34 joints are those of the robot Unitree G1" if places.shape[1:2] == (34,) else ""
+        raise InputError(
+            f"{path}: expected posed_joints (frames, one of {sorted(TABLES)}, 3), got {places.shape}{robot}"
+        )
+    if matrices.shape != (*places.shape[:2], 3, 3):
+        raise InputError(f"{path}: expected global_rot_mats {(*places.shape[:2], 3, 3)}, got {matrices.shape}")
+    for name, array in zip(_KEYS, (places, matrices), strict=True):
+        if array.dtype.kind != "f":
+            raise InputError(f"{path}: expected {name} to be floating-point numbers, got {array.dtype}")
+        if not (sound := (np.abs(array) <= _LARGEST).reshape(len(array), -1).all(axis=1)).all():
+            raise InputError(f"{path}: {name} is not finite in frame {int(sound.argmin())}, or beyond ±{_LARGEST:g}")
+    check_size(path, [places.shape[:2]])
+    return TABLES[places.shape[1]]
+
+
+def _feet(results: Results, frames: int) -> np.ndarray | None:
+    """(T, 2) whether the left and the right foot stand, as the file says for heels and toes."""
+    if len(shape := results.shapes.get("foot_contacts", ())) != 2 or shape[0] != frames or shape[1] % 2 or not shape[1]:
+        return None
+    said = results.array("foot_contacts").astype(float).reshape(frames, 2, -1).max(axis=2)
+    return said if ((said >= 0) & (said <= 1)).all() else None
+
+
+def motion_of_poses(
+    label: str, table: JointTable, places_m: np.ndarray, matrices: np.ndarray, fps: float, *, rigid: bool = True
+) -> Motion:
+    """The motion of joints at places (T, J, 3), turned by matrices (T, J, 3, 3) in the world.
+
+    Raises InputError where the matrices are no rotations, or, if `rigid`, where bones change their lengths.
+    """
+    determinants = np.linalg.det(matrices.astype(float))
+    if not (determinants > 0.5).all():
+        raise InputError(f"{label}: no rotations in frame {np.argwhere(~(determinants > 0.5))[0][0]}")
+    orientations = Rotation.from_matrix(matrices.reshape(-1, 3, 3).astype(float)).as_quat()
+    orientations = orientations.reshape(*places_m.shape[:2], 4)
+    skeleton = _skeleton(label, table, places_m.astype(float), orientations, rigid)
+    rotations = local_rotations(skeleton, orientations)
+    return Motion(skeleton, places_m[:, 0].astype(float), rotations, fps, source=label)
+
+
+def _skeleton(label: str, table: JointTable, places_m: np.ndarray, orientations: np.ndarray, rigid: bool) -> Skeleton:
+    """The joints where they lie in their parents' frames, on average."""
+    above = list(table.parents[1:])
+    bones_m = places_m[:, 1:] - places_m[:, above]
+    inverse = Rotation.from_quat(orientations[:, above].reshape(-1, 4)).inv()
+    own_m = inverse.apply(bones_m.reshape(-1, 3)).reshape(bones_m.shape)
+    lengths_m = np.linalg.norm(bones_m, axis=-1)
+    low, usual, high = np.percentile(lengths_m, (2, 50, 98), axis=0)
+    off = (high - low) / np.maximum(_RIGID * usual, _RIGID_M)
+    if rigid and off.max() > 1:
+        worst = int(off.argmax())
+        raise InputError(
+            f"{label}: the bone to {table.names[worst + 1]} is {low[worst]:.3g} to {high[worst]:.3g} m long; "
+            f"expected rigid bones"
+        )
+    return table.skeleton(np.vstack([np.zeros(3), own_m.mean(axis=0)]))
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+_WRITTEN = ("posed_joints", "global_rot_mats", "local_rot_mats", "foot_contacts", "smooth_root_pos", "root_positions",
+            "global_root_heading")  # fmt: skip
+
+
+def arrays_of(motion: Motion) -> dict[str, np.ndarray]:
+    """The arrays of Kimodo's files for a motion, y up."""
+    joints_m, orientations = world_poses(motion)
+    smooth_m = motion.root_m.copy()
+    smooth_m[:, [0, 2]] = gaussian_filter1d(smooth_m[:, [0, 2]], _SMOOTH_S * motion.fps, axis=0, mode="nearest")
+    heading = heading_rad(joints_m, motion.skeleton)
+    return {
+        "posed_joints": joints_m,
+        "global_rot_mats": _matrices(orientations),
+        "local_rot_mats": _matrices(motion.rotations),
+        "foot_contacts": _standing(joints_m, motion),
+        "smooth_root_pos": smooth_m,
+        "root_positions": motion.root_m,
+        "global_root_heading": np.stack([np.cos(heading), np.sin(heading)], axis=1),
+    }
+
+
+def _matrices(rotations: np.ndarray) -> np.ndarray:
+    return Rotation.from_quat(rotations.reshape(-1, 4)).as_matrix().reshape(*rotations.shape[:2], 3, 3)
+
+
+def heading_rad(joints_m: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """(T,) the angle about the vertical by which the hips are turned, as of Kimodo."""
+    left, right = (skeleton.parts.index(f"{side}_hip") for side in ("left", "right"))
+    across_m = joints_m[:, right] - joints_m[:, left]
+    return np.arctan2(across_m[:, 2], -across_m[:, 0])
+
+
+def _standing(joints_m: np.ndarray, motion: Motion) -> np.ndarray:
+    """(T, 4) whether left ankle, left toes, right ankle and right toes are slow and low."""
+    parts = motion.skeleton.parts
+    feet_m = joints_m[:, [parts.index(f"{side}_{part}") for side in ("left", "right") for part in ("ankle", "foot")]]
+    steps_m = np.zeros(feet_m.shape[:2])
+    if len(feet_m) > 1:
+        steps_m[:-1] = np.linalg.norm(np.diff(feet_m, axis=0), axis=-1)
+        steps_m[-1] = steps_m[-2]
+    return (motion.fps * steps_m < _STILL_M_S) & (feet_m[..., 1] < _LOW_M)
+
+
+def _written(
+    old: Mapping[str, np.ndarray], before: Motion, after: Motion, contacts: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The arrays of a file with another motion in them; before, after: in the file's world; contacts: of `after`."""
+    new = {**arrays_of(after), "foot_contacts": contacts}
+    new = {name: array for name, array in new.items() if name in old and array.shape[1:] == old[name].shape[1:]}
+    if len(before) == len(after):
+        was = arrays_of(before)
+        for name in new.keys() & {"posed_joints", "root_positions", "smooth_root_pos"}:
+            new[name] = kept_places(old[name], was[name], new[name])
+        for name in new.keys() & {"global_rot_mats", "local_rot_mats"}:
+            still = np.abs(new[name] - was[name]).max(axis=(2, 3), keepdims=True) < 1e-8
+            new[name] = np.where(still, old[name], new[name])
+        for name in new.keys() & {"global_root_heading"}:
+            still = np.abs(new[name] - was[name]).max(axis=1, keepdims=True) < 1e-8
+            new[name] = np.where(still, old[name], new[name])
+        for name in new.keys() & {"foot_contacts"}:
+            moved = np.abs(arrays_of(after)["posed_joints"] - was["posed_joints"]).max(axis=(1, 2)) > 1e-6
+            new[name] = np.where(moved[:, None], new[name], old[name])
+    return {name: array.astype(old[name].dtype) for name, array in new.items()}
+
+
+def write(path: Path, motion: Motion) -> None:
+    """Write a motion as Kimodo does, at 30 frames per second: on SOMA's joints, or else on SMPL-X' 22."""
+    motion = resample(motion, FPS)
+    if motion.skeleton.names not in (SOMA_77.names, SOMA_30.names):
+        motion = to_smpl(motion)
+    arrays = {name: array.astype(np.float32) for name, array in arrays_of(motion).items()}
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **{**arrays, "foot_contacts": arrays["foot_contacts"] > 0.5})

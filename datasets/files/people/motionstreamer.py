@@ -1,0 +1,132 @@
+"""MotionStreamer's .npy files, rows of 272 numbers at 30 frames per second, in and out.
+
+Xiao et al., "MotionStreamer", ICCV 2025. Of each frame: the root's step along x and z (2), the turn of the heading (6),
+and without heading and place: 22 joints (66), their steps (66), and local rotations (132). Rotations are the first two
+rows of a matrix. Steps and turns are since the frame before, steps as seen with its heading. The lowest joint stands on
+the floor; a motion's soles stand there, which are `SOLE_BELOW_TOE_JOINT_M` below the joints of the toes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.datasets.files.motion_file import MotionFile, check_size
+from selfcorrect.datasets.files.people.kimodo import motion_of_poses
+from selfcorrect.datasets.files.people.soma import BODY_22
+from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.motion.body.flesh import SOLE_BELOW_TOE_JOINT_M
+from selfcorrect.motion.body.smpl import body_joints, to_smpl
+from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.transforms import resample
+from selfcorrect.storage.files.writing import replacing
+
+COLUMNS, FPS = 272, 30.0
+_STEP, _TURN, _PLACES, _STEPS, _ROTATIONS = (slice(0, 2), slice(2, 8), slice(8, 74), slice(74, 140), slice(140, 272))
+_LARGEST = 1e6
+
+
+def open_rows(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
+    """The motion of rows (T, 272), y up: joints turn as the file says, on bones of mean length."""
+    if reading.up == "z" or reading.metres_per_unit not in (None, 1.0):
+        raise InputError(f"{path}: MotionStreamer's rows are y up, in metres; leave out --up and --metres-per-unit")
+    if rows.dtype.kind != "f" or not len(rows):
+        raise InputError(f"{path}: expected rows of {COLUMNS} floating-point numbers, got {rows.dtype} {rows.shape}")
+    if not (sound := (np.abs(rows) <= _LARGEST).all(axis=1)).all():
+        raise InputError(f"{path}: not finite in frame {int(sound.argmin())}, or beyond ±{_LARGEST:g}")
+    check_size(path, [(len(rows), len(BODY_22))])
+    values = rows.astype(float)
+    headings, path_m = _headings(path, values), _path_m(path, values)
+    local = _matrices(path, values[:, _ROTATIONS].reshape(-1, 22, 6))
+    local[:, 0] = headings.transpose(0, 2, 1) @ local[:, 0]
+    places_m = values[:, _PLACES].reshape(-1, 22, 3) @ headings + path_m[:, None]
+    motion = _raised(_motion(path, places_m, local, reading.fps or FPS), SOLE_BELOW_TOE_JOINT_M)
+
+    def write(target: Path, changed: Motion) -> None:
+        if len(changed) == len(motion):
+            new = values + (rows_of(changed, headings) - rows_of(motion, headings))
+        else:
+            new = rows_of(_raised(changed, -SOLE_BELOW_TOE_JOINT_M))
+        with replacing(target) as temporary:
+            np.save(temporary, new.astype(rows.dtype), allow_pickle=False)
+
+    assumed = () if reading.fps else (f"{FPS:g} frames per second assumed, as of MotionStreamer (--fps)",)
+    return MotionFile((motion,), ("rows as of MotionStreamer", *assumed), write)
+
+
+def _raised(motion: Motion, height_m: float) -> Motion:
+    return replace(motion, root_m=motion.root_m + np.array([0.0, height_m, 0.0]))
+
+
+def _motion(path: Path, places_m: np.ndarray, local: np.ndarray, fps: float) -> Motion:
+    """The motion of places (T, 22, 3) and local rotations (T, 22, 3, 3)."""
+    quaternions = Rotation.from_matrix(local.reshape(-1, 3, 3)).as_quat().reshape(*local.shape[:2], 4)
+    _, world = forward_kinematics(BODY_22.average(), places_m[:, 0], quaternions)
+    matrices = Rotation.from_quat(world.reshape(-1, 4)).as_matrix().reshape(local.shape)
+    return motion_of_poses(str(path), BODY_22, places_m, matrices, fps, rigid=False)
+
+
+def _headings(path: Path, rows: np.ndarray) -> np.ndarray:
+    """(T, 3, 3) what turns each frame to face +z."""
+    turns = Rotation.from_matrix(_matrices(path, rows[:, None, _TURN])[:, 0])
+    headings = [turns[0]]
+    for turn in turns[1:]:
+        headings.append(turn * headings[-1])
+    return Rotation.concatenate(headings).as_matrix()
+
+
+def _path_m(path: Path, rows: np.ndarray) -> np.ndarray:
+    """(T, 3) where the root is over the floor, its height left to the joints."""
+    steps_m = np.insert(rows[:, _STEP], 1, 0.0, axis=1)
+    back = np.concatenate([np.eye(3)[None], _headings(path, rows)[:-1]])
+    return np.cumsum(np.einsum("tji,tj->ti", back, steps_m), axis=0)
+
+
+def _matrices(path: Path, values: np.ndarray) -> np.ndarray:
+    """Matrices (T, J, 3, 3) of their first two rows (T, J, 6), made orthonormal."""
+    first, second = values[..., :3], values[..., 3:]
+    lengths = np.minimum(np.linalg.norm(first, axis=-1), np.linalg.norm(np.cross(first, second), axis=-1))
+    if not (lengths > 1e-6).all():
+        raise InputError(f"{path}: no rotations in frame {np.argwhere(~(lengths > 1e-6))[0][0]}")
+    x = first / np.linalg.norm(first, axis=-1, keepdims=True)
+    y = second - (x * second).sum(axis=-1, keepdims=True) * x
+    y = y / np.linalg.norm(y, axis=-1, keepdims=True)
+    return np.stack([x, y, np.cross(x, y)], axis=-2)
+
+
+def rows_of(motion: Motion, headings: np.ndarray | None = None) -> np.ndarray:
+    """Rows (T, 272) of a motion, y up, on SMPL's joints; headings: what turns each frame to face +z."""
+    own = to_smpl(motion)
+    joints_m = joint_positions(own)
+    local = np.asarray(Rotation.from_quat(own.rotations.reshape(-1, 4)).as_matrix()).reshape(len(own), 22, 3, 3)
+    if headings is None:
+        yaw_rad = np.arctan2(local[:, 0, 0, 2], local[:, 0, 2, 2])
+        headings = np.asarray(Rotation.from_euler("y", -yaw_rad[:, None]).as_matrix())
+    steps_m = np.diff(joints_m[:, 0], axis=0, prepend=joints_m[:1, 0])
+    steps_m[1:] = np.einsum("tij,tj->ti", headings[:-1], steps_m[1:])
+    turns = np.concatenate([headings[:1], headings[1:] @ headings[:-1].transpose(0, 2, 1)])
+    over_floor_m = joints_m - joints_m[:, :1] * [1.0, 0.0, 1.0]
+    places_m = over_floor_m @ headings.transpose(0, 2, 1)
+    local[:, 0] = headings @ local[:, 0]
+    moves_m = np.diff(places_m, axis=0, prepend=places_m[:1])
+    parts = (steps_m[:, [0, 2]], turns[:, :2], places_m, moves_m, local[:, :, :2])
+    return np.concatenate([part.reshape(len(own), -1) for part in parts], axis=1)
+
+
+def write(path: Path, motion: Motion) -> None:
+    """Write a motion at 30 frames per second, from the origin, facing +z."""
+    motion = resample(motion, FPS)
+    first = Rotation.from_quat(to_smpl(motion.frames(0, 1)).rotations[0, 0]).as_matrix()
+    turn = Rotation.from_euler("y", -np.arctan2(first[0, 2], first[2, 2]))
+    rotations = motion.rotations.copy()
+    rotations[:, 0] = (turn * Rotation.from_quat(rotations[:, 0])).as_quat()
+    start_m = motion.root_m[0] * [1.0, 0.0, 1.0]
+    low_m = body_joints(motion)[..., 1].min()
+    facing = replace(motion, root_m=turn.apply(motion.root_m - start_m) - [0.0, low_m, 0.0], rotations=rotations)
+    with replacing(path) as temporary:
+        np.save(temporary, rows_of(facing).astype(np.float32), allow_pickle=False)

@@ -1,0 +1,262 @@
+"""Results of SAM 3D Body, in and out: dictionaries per frame and person, or with the frames as first axis.
+
+Yang et al., "SAM 3D Body", Meta 2025. Joints are the 127 of the Momentum Human Rig, in metres, without the translation
+`pred_cam_t`. They are as the camera sees them, x right, y down, z away; their global rotations are y up. People of a
+frame have no names: each is followed to the nearest one in the next frame. On writing, joints, key points and vertices
+are carried along by the parts of the body that they belong to; the rig's parameters stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial import KDTree
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.datasets.files.motion_file import MotionFile, check_size, rate_of
+from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.files.skeletons.vertical import AXES, Y_DOWN, turn_to_y_up, turned, up_of_motion
+from selfcorrect.motion.body.smpl import SMPL_BODY, to_smpl
+from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
+from selfcorrect.motion.geometry.kinematics import world_poses
+from selfcorrect.motion.motion import Motion
+from selfcorrect.storage.pickles.results import Results
+
+JOINTS, PLACE, ROTATIONS = "pred_joint_coords", "pred_cam_t", "pred_global_rots"
+_POINTS = ("pred_keypoints_3d", "pred_vertices")
+_COUNT, _MOST_PEOPLE, _LARGEST = 127, 64, 1e6
+_PARTS = {  # the joint that is a body part, and those that it carries beside itself
+    "pelvis": (1, 0, 34), "spine1": (35,), "spine2": (36,), "spine3": (37,), "neck": (110, 111, 112),
+    "head": (113, *range(114, 127)),
+    "left_hip": (2, *range(13, 18)), "left_knee": (3, *range(9, 13)), "left_ankle": (4, 5, 6, 7), "left_foot": (8,),
+    "right_hip": (18, *range(29, 34)), "right_knee": (19, *range(25, 29)), "right_ankle": (20, 21, 22, 23),
+    "right_foot": (24,),
+    "right_collar": (38,), "right_shoulder": (39, *range(69, 74)), "right_elbow": (40, 41, *range(65, 69)),
+    "right_wrist": (42, *range(43, 65)),
+    "left_collar": (74,), "left_shoulder": (75, *range(105, 110)), "left_elbow": (76, 77, *range(101, 105)),
+    "left_wrist": (78, *range(79, 101)),
+}  # fmt: skip
+_TURN = turn_to_y_up(Y_DOWN)
+"""From the camera's frame to that of the rotations."""
+
+
+@dataclass(frozen=True)
+class _Track:
+    """One person: the prefixes of the arrays in each frame, or one prefix of arrays whose first axis is time."""
+
+    results: Results
+    prefixes: tuple[str, ...]
+    stacked: bool
+
+    def get(self, key: str) -> np.ndarray | None:
+        """The arrays of all frames (T, …), None where one lacks them or their shapes differ."""
+        names = [f"{prefix}{key}" for prefix in self.prefixes]
+        shapes = {self.results.shapes.get(name) for name in names}
+        if len(shapes) != 1 or None in shapes:
+            return None
+        arrays = [self.results.array(name) for name in names]
+        return arrays[0] if self.stacked else np.stack(arrays)
+
+    def put(self, key: str, array: np.ndarray) -> dict[str, np.ndarray]:
+        """The same under the names of the file."""
+        if self.stacked:
+            return {f"{self.prefixes[0]}{key}": array}
+        return {f"{prefix}{key}": one for prefix, one in zip(self.prefixes, array, strict=True)}
+
+
+def recognises(shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether arrays of these shapes are results of SAM 3D Body."""
+    return any(shape[-2:] == (_COUNT, 3) for name, shape in shapes.items() if name.rpartition(".")[2] == JOINTS)
+
+
+def open_sam3d(results: Results, reading: Reading) -> MotionFile:
+    """The motions of a file, one for each person, y up, on a body with SMPL's joints."""
+    path = results.path
+    tracks = _tracks(results)
+    fps, notes = rate_of(path, results.numbers, reading, None, "SAM 3D Body")
+    people = [_Person(track, f"{path}, person {index}" if len(tracks) > 1 else str(path), fps, reading)
+              for index, track in enumerate(tracks)]  # fmt: skip
+    told = dict.fromkeys(note for person in people for note in person.notes)
+
+    def write(target: Path, *motions: Motion) -> None:
+        changes = [person.changed(motion) for person, motion in zip(people, motions, strict=True)]
+        changed = {name: array for change in changes for name, array in change.items()}
+        results.write(target, changed, len(people[0].motion))
+
+    lean = "places as the camera sees them: where it looks down or moves, the body leans or moves"
+    notes = ("joints as of SAM 3D Body", *notes, *told, lean)
+    return MotionFile(tuple(person.motion for person in people), notes, write)
+
+
+class _Person:
+    """One person's motion, and how it goes back into the file."""
+
+    def __init__(self, track: _Track, label: str, fps: float, reading: Reading) -> None:
+        self.track = track
+        joints_m = _numbers(label, JOINTS, track.get(JOINTS), (_COUNT, 3))
+        place = track.get(PLACE)
+        self.place_m = _numbers(label, PLACE, np.zeros((len(joints_m), 3)) if place is None else place, (3,))
+        check_size(track.results.path, [(len(joints_m), _COUNT)])
+        self.joints_m = joints_m + self.place_m[:, None]
+        body_m = self.joints_m[:, [_PARTS[part][0] for part in SMPL_BODY.names]]
+        standing_m = _TURN.apply(body_m.reshape(-1, 3)).reshape(body_m.shape)  # a template that stands fits best
+        own = turned(fit_motion(standing_m, fps, fit_skeleton(standing_m, SMPL_BODY.average())), _TURN.inv())
+        own = Motion(own.skeleton, own.root_m, own.rotations, fps, source=label)
+        axis, self.notes = up_of_motion(own, reading.up, among=range(len(AXES)), usual=Y_DOWN)
+        self.turn = turn_to_y_up(axis)
+        self.motion = turned(own, self.turn)
+
+    def changed(self, motion: Motion) -> dict[str, np.ndarray]:
+        """The arrays with another motion in them; those that did not move keep their numbers."""
+        if len(motion) != len(self.motion):
+            raise InputError(f"{self.track.results.path}: expected {len(self.motion)} frames, got {len(motion)}")
+        was_m, was = world_poses(turned(self.motion, self.turn.inv()))
+        now_m, now = world_poses(turned(motion, self.turn.inv()))
+        turns = Rotation.from_quat(now.reshape(-1, 4)) * Rotation.from_quat(was.reshape(-1, 4)).inv()
+        matrices = turns.as_matrix().reshape(*now.shape[:2], 3, 3)
+        still = (turns.magnitude().reshape(now.shape[:2]) < 1e-8) & (np.abs(now_m - was_m).max(axis=2) < 1e-8)
+        moves = _Moves(was_m, now_m, matrices, still)
+        shift_m = np.where(still[:, :1], 0.0, now_m[:, 0] - was_m[:, 0])
+        joint_parts = _part_of_joint()
+        nearest = KDTree(self.joints_m[0])
+        changes = {}
+        for key in (JOINTS, *_POINTS):
+            if (old := self.track.get(key)) is None or old.ndim != 3 or not len(old[0]):
+                continue
+            points_m = old.astype(float) + self.place_m[:, None]
+            parts = joint_parts if key == JOINTS else joint_parts[nearest.query(points_m[0])[1]]
+            offset_m = shift_m if self.track.get(PLACE) is not None else np.zeros_like(shift_m)
+            changes |= self.track.put(key, moves.carried(old, points_m, parts, offset_m).astype(old.dtype))
+        if (old := self.track.get(PLACE)) is not None:
+            changes |= self.track.put(PLACE, (old + shift_m).astype(old.dtype))
+        if (old := self.track.get(ROTATIONS)) is not None and old.shape[1:] == (_COUNT, 3, 3):
+            own = _TURN.as_matrix() @ matrices[:, joint_parts] @ _TURN.as_matrix().T
+            kept = np.where(still[:, joint_parts, None, None], old, own @ old)
+            changes |= self.track.put(ROTATIONS, kept.astype(old.dtype))
+        return changes
+
+
+@dataclass(frozen=True, eq=False)
+class _Moves:
+    """Where the parts of a body were and are, in the camera's frame."""
+
+    was_m: np.ndarray
+    now_m: np.ndarray
+    turns: np.ndarray
+    """(T, 22, 3, 3)."""
+    still: np.ndarray
+    """(T, 22) whether a part did not move."""
+
+    def carried(self, old: np.ndarray, points_m: np.ndarray, parts: np.ndarray, shift_m: np.ndarray) -> np.ndarray:
+        """The numbers `old` of points (T, P, 3), each carried by its part, less what the whole body was shifted."""
+        out = old.astype(float)
+        for frame in range(len(old)):
+            if self.still[frame].all():
+                continue
+            own_m = points_m[frame] - self.was_m[frame, parts]
+            moved_m = np.einsum("pij,pj->pi", self.turns[frame, parts], own_m) + self.now_m[frame, parts]
+            gone = self.still[frame, parts] & (np.abs(shift_m[frame]).max() == 0)
+            out[frame] = np.where(gone[:, None], old[frame], old[frame] + moved_m - points_m[frame] - shift_m[frame])
+        return out
+
+
+def frames_of(motion: Motion) -> list[dict[str, Any]]:
+    """What SAM 3D Body says of each frame of a motion in the camera's frame: all joints of a part are in one place."""
+    own = to_smpl(motion)
+    places_m, world = world_poses(own)
+    parts = _part_of_joint()
+    turns = (_TURN * Rotation.from_quat(world[:, parts].reshape(-1, 4))).as_matrix()
+    joints_m = (places_m[:, parts] - own.root_m[:, None]).astype(np.float32)
+    rotations = turns.reshape(len(own), _COUNT, 3, 3).astype(np.float32)
+    return [
+        {JOINTS: joints, ROTATIONS: matrices, PLACE: place}
+        for joints, matrices, place in zip(joints_m, rotations, own.root_m.astype(np.float32), strict=True)
+    ]
+
+
+def _part_of_joint() -> np.ndarray:
+    """(127,) the part of SMPL's body that carries each joint."""
+    parts = np.zeros(_COUNT, int)
+    for part, joints in _PARTS.items():
+        parts[list(joints)] = SMPL_BODY.names.index(part)
+    return parts
+
+
+def _numbers(label: str, key: str, array: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
+    if array is None or array.shape[1:] != shape or array.dtype.kind != "f" or not len(array):
+        got = "others" if array is None else f"{array.dtype} {array.shape}"
+        raise InputError(f"{label}: expected {key} {shape} in every frame, got {got}")
+    if not (sound := (np.abs(array) <= _LARGEST).reshape(len(array), -1).all(axis=1)).all():
+        raise InputError(f"{label}: {key} is not finite in frame {int(sound.argmin())}, or beyond ±{_LARGEST:g}")
+    return array.astype(float)
+
+
+def _tracks(results: Results) -> list[_Track]:
+    """The people of a file."""
+    ends = [name.removesuffix(JOINTS) for name in results.shapes if name.rpartition(".")[2] == JOINTS]
+    shapes = {len(results.shapes[f"{end}{JOINTS}"]) for end in ends}
+    if shapes == {3}:
+        return [_Track(results, (end,), stacked=True) for end in ends]
+    if shapes != {2}:
+        raise InputError(f"{results.path}: expected {JOINTS} (127, 3) of frames, or (frames, 127, 3)")
+    frames = _frames(ends)
+    counts = {len(people) for people in frames.values()}
+    if _has_gap([key[-1] for key in frames if key]):
+        counts.add(0)
+    if len(counts) != 1 or max(counts) > _MOST_PEOPLE:
+        raise InputError(
+            f"{results.path}: expected as many people in every frame, at most {_MOST_PEOPLE}, got {min(counts)} to "
+            f"{max(counts)}; save one file per person"
+        )
+    people = zip(*_followed(results, list(frames.values())), strict=True)
+    return [_Track(results, prefixes, stacked=False) for prefixes in people]
+
+
+def _has_gap(names: list[str]) -> bool:
+    """Whether frames that are counted leave some out, as those in which nobody is seen."""
+    counted = all(name.isdecimal() for name in names)
+    return counted and len(set(np.diff([int(name) for name in names]))) > 1
+
+
+def _frames(ends: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
+    """Prefixes of the people of each frame, by the keys that lead to it."""
+    parts = [tuple(end.split(".")[:-1]) for end in ends]
+    shared = next((at for at, words in enumerate(zip(*parts, strict=False)) if len(set(words)) > 1), len(parts[0]))
+    common = min(shared, max(len(parts[0]) - 1, 0))
+    frames: dict[tuple[str, ...], list[str]] = {}
+    for one in parts:
+        frames.setdefault(one[: common + 1], []).append(".".join((*one, "")))
+    return frames
+
+
+def _followed(results: Results, frames: list[list[str]]) -> list[list[str]]:
+    """The people of each frame in the order of the first one: each the nearest to where they were."""
+    if len(frames[0]) == 1:
+        return frames
+    followed, before = [frames[0]], _centres(results, frames[0])
+    for people in frames[1:]:
+        places = _centres(results, people)
+        costs = np.linalg.norm(before[:, None] - places[None], axis=-1)
+        if not np.isfinite(costs).all():
+            raise InputError(f"{results.path}: {PLACE} is not finite in frame {len(followed)}")
+        _, order = linear_sum_assignment(costs)
+        followed.append([people[index] for index in order])
+        before = places[order]
+    return followed
+
+
+def _centres(results: Results, people: list[str]) -> np.ndarray:
+    """(P, 3) where people are in a frame."""
+    centres = []
+    for prefix in people:
+        joints = results.array(f"{prefix}{JOINTS}").astype(float).mean(axis=0)
+        place = f"{prefix}{PLACE}"
+        given = place in results.shapes and results.shapes[place] == (3,)
+        centres.append(joints + (results.array(place).astype(float) if given else 0.0))
+    return np.array(centres)

@@ -1,0 +1,149 @@
+"""Motions as programs save them that make motions or see people in videos, with average bodies and empty shapes."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.datasets.files.people.humanml3d import RAISED_M
+from selfcorrect.datasets.files.people.sam3d import frames_of
+from selfcorrect.datasets.files.people.soma import SOMA_77
+from selfcorrect.datasets.files.skeletons.vertical import Y_DOWN, Y_UP, turn_to_y_up, turned
+from selfcorrect.motion.body.smpl import SMPL, SMPL_BODY, SMPL_H, SMPL_X, Layout, average_body, body_joints, to_smpl
+from selfcorrect.motion.encodings.humanml3d import FPS
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.transforms import resample
+from selfcorrect.storage.files.writing import replacing, write_atomically
+from selfcorrect.storage.pickles.opcodes import torch_archive
+
+VIDEO_FPS = 30.0
+_AWAY_M = np.array([0.0, 1.0, 4.0])
+"""From the camera to the floor's origin, as it sees it."""
+
+
+def write_gvhmr(path: Path, motion: Motion) -> None:
+    """Write a motion as GVHMR's `hmr4d_results.pt`, in the world and as a camera sees it."""
+    motion = resample(motion, VIDEO_FPS)
+    kinds = {"smpl_params_global": _parameters(motion, SMPL_BODY), "smpl_params_incam": _seen(motion, SMPL_BODY)}
+    content = {
+        name: {"body_pose": vectors[:, 1:].reshape(len(motion), -1), "betas": _zeros(motion, 10),
+               "global_orient": vectors[:, 0], "transl": trans}
+        for name, (vectors, trans) in kinds.items()
+    }  # fmt: skip
+    _write_torch(path, {**content, "K_fullimg": _zeros(motion, 3, 3), "net_outputs": {}})
+
+
+def write_gem_x(path: Path, motion: Motion) -> None:
+    """Write a motion as GEM-X' `hpe_results.pt`, on SOMA's joints."""
+    motion = resample(motion, VIDEO_FPS)
+    own = to_smpl(motion)
+    rotations = np.tile([0.0, 0.0, 0.0, 1.0], (len(own), len(SOMA_77), 1))
+    for joint, part in enumerate(SOMA_77.parts):
+        if part:
+            rotations[:, joint] = own.rotations[:, own.skeleton.names.index(part)]
+    vectors = _vectors(rotations)
+    params = {
+        "body_pose": vectors[:, 1:].reshape(len(own), -1), "global_orient": vectors[:, 0],
+        "transl": own.root_m.astype(np.float32), "identity_coeffs": _zeros(own, 45), "scale_params": _zeros(own, 68),
+    }  # fmt: skip
+    _write_torch(path, {"body_params_global": params, "K_fullimg": _zeros(own, 3, 3)})
+
+
+def write_wham(path: Path, motion: Motion) -> None:
+    """Write a motion as WHAM's `wham_output.pkl`, of one person."""
+    motion = resample(motion, VIDEO_FPS)
+    (vectors, trans), (seen, seen_trans) = _parameters(motion, SMPL), _seen(motion, SMPL)
+    person = {
+        "pose": seen.reshape(len(motion), -1), "trans": seen_trans, "pose_world": vectors.reshape(len(motion), -1),
+        "trans_world": trans, "betas": _zeros(motion, 10), "verts": _zeros(motion, 0, 3),
+        "frame_ids": np.arange(len(motion)),
+    }  # fmt: skip
+    _write_pickle(path, {0: person})
+
+
+def write_prompthmr(path: Path, motion: Motion) -> None:
+    """Write a motion as PromptHMR's `results.pkl`, of one person."""
+    motion = resample(motion, VIDEO_FPS)
+    vectors, trans = _parameters(motion, SMPL_X)
+    world = {"pose": vectors.reshape(len(motion), -1), "shape": _zeros(motion, 10), "trans": trans}
+    person = {"frames": np.arange(len(motion)), "track_id": 1, "smplx_world": world}
+    _write_pickle(path, {"camera": {}, "people": {1: person}, "has_hps_world": True})
+
+
+def write_tram(path: Path, motion: Motion) -> None:
+    """Write a motion as TRAM's `hps_track_0.npy`, as a camera sees it that stands still."""
+    motion = resample(motion, VIDEO_FPS)
+    vectors, trans = _seen(motion, SMPL)
+    matrices = Rotation.from_rotvec(vectors.reshape(-1, 3)).as_matrix().reshape(*vectors.shape, 3)
+    content = {
+        "pred_shape": _zeros(motion, 10), "pred_rotmat": matrices.astype(np.float32), "pred_trans": trans[:, None],
+        "frame": np.arange(len(motion)),
+    }  # fmt: skip
+    _write_objects(path, content)
+
+
+def write_sam3d(path: Path, motion: Motion) -> None:
+    """Write a motion as frames of SAM 3D Body's dictionaries, of one person."""
+    seen = turned(resample(motion, VIDEO_FPS), turn_to_y_up(Y_DOWN).inv())
+    _write_pickle(path, [[frame] for frame in frames_of(replace(seen, root_m=seen.root_m + _AWAY_M))])
+
+
+def write_hy_motion(path: Path, motion: Motion) -> None:
+    """Write a motion as HY-Motion's `.npz`."""
+    motion = resample(motion, VIDEO_FPS)
+    vectors, trans = _parameters(motion, SMPL_H)
+    content = {"poses": vectors.reshape(len(motion), -1), "trans": trans, "Rh": vectors[:, 0],
+               "betas": np.zeros((1, 16), np.float32), "gender": np.array(["neutral"])}  # fmt: skip
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **content)
+
+
+def write_mdm(path: Path, motion: Motion) -> None:
+    """Write a motion as a motion diffusion model's `results.npy`, of one sample."""
+    motion = resample(motion, FPS)
+    joints_m = np.moveaxis(body_joints(motion) - RAISED_M, 0, -1)[None].astype(np.float32)
+    content = {"motion": joints_m, "text": [motion.text or motion.label], "lengths": np.array([len(motion)]),
+               "num_samples": 1, "num_repetitions": 1}  # fmt: skip
+    _write_objects(path, content)
+
+
+def _parameters(motion: Motion, layout: Layout, up: int = Y_UP) -> tuple[np.ndarray, np.ndarray]:
+    """Rotation vectors (T, J, 3) and translations (T, 3) of a body model, in a world with that axis up."""
+    own = turned(to_smpl(motion, layout), turn_to_y_up(up).inv())
+    return _vectors(own.rotations), (own.root_m - average_body().pelvis_m).astype(np.float32)
+
+
+def _seen(motion: Motion, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
+    """The same as a camera sees it."""
+    vectors, trans = _parameters(motion, layout, Y_DOWN)
+    return vectors, trans + _AWAY_M.astype(np.float32)
+
+
+def _vectors(rotations: np.ndarray) -> np.ndarray:
+    vectors = Rotation.from_quat(rotations.reshape(-1, 4)).as_rotvec()
+    return vectors.reshape(*rotations.shape[:2], 3).astype(np.float32)
+
+
+def _zeros(motion: Motion, *sides: int) -> np.ndarray:
+    return np.zeros((len(motion), *sides), np.float32)
+
+
+def _write_torch(path: Path, content: Mapping[str, Any]) -> None:
+    write_atomically(path, torch_archive(content))
+
+
+def _write_pickle(path: Path, content: object) -> None:
+    write_atomically(path, pickle.dumps(content, protocol=4))
+
+
+def _write_objects(path: Path, content: Mapping[str, Any]) -> None:
+    file = io.BytesIO()
+    np.save(file, np.array(dict(content), dtype=object), allow_pickle=True)
+    write_atomically(path, file.getvalue())

@@ -1,0 +1,285 @@
+"""Body parameters as programs save them that see people in videos, in and out: one row of a table per program.
+
+A file is a dictionary, however deep (.npz, .npy, .pkl, .pt; see `storage.pickles`). Each dictionary in it that has the
+keys of a row is one person. Rotations of the pelvis and the joints below it are rotation vectors or matrices, in one
+array or two. Other arrays of a file stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.datasets.files.motion_file import MotionFile, body_model_of, check_size, rate_of
+from selfcorrect.datasets.files.people.keeping import kept_places, kept_rotations
+from selfcorrect.datasets.files.people.soma import SOMA_77
+from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.files.skeletons.vertical import AXES, Y_DOWN, Y_UP, Z_UP, turn_to_y_up, turned, up_of_motion
+from selfcorrect.motion.body.smpl import LAYOUTS, Body, average_body
+from selfcorrect.motion.geometry.kinematics import continuous, in_slabs
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.storage.pickles.opening import open_results
+from selfcorrect.storage.pickles.results import Results
+
+_LARGEST = 1e6
+_MOST_PEOPLE = 1024
+
+
+@dataclass(frozen=True)
+class Tool:
+    """What a program calls its arrays, and what its files leave out."""
+
+    name: str
+    rotations: tuple[str, ...]
+    """Of the pelvis and the joints below it, (T, 3 J), (T, J, 3) or (T, J, 3, 3), to be joined."""
+    translation: str
+    """Of the body model, (T, 3) or (T, 1, 3), metres."""
+    shape: str = "betas"
+    """Its shape, (B,) or (T, B)."""
+    fps: float | None = None
+    """The rate that all its files have; None where it is that of the video."""
+    up: int | None = None
+    """The vertical axis of its world, None where any may be."""
+    camera: str = ""
+    """A file beside this one that holds the camera of each frame, "" where there is none."""
+
+
+TOOLS = (
+    Tool("WHAM", ("pose_world",), "trans_world", up=Y_UP),
+    Tool("GVHMR", ("smpl_params_global.global_orient", "smpl_params_global.body_pose"), "smpl_params_global.transl",
+         "smpl_params_global.betas", fps=30.0, up=Y_UP),
+    Tool("GEM-X", ("body_params_global.global_orient", "body_params_global.body_pose"), "body_params_global.transl",
+         "body_params_global.betas", fps=30.0, up=Y_UP),
+    Tool("PromptHMR", ("smplx_world.pose",), "smplx_world.trans", "smplx_world.shape", up=Y_UP),
+    Tool("TRAM", ("pred_rotmat",), "pred_trans", "pred_shape", up=Y_DOWN, camera="camera.npy"),
+    Tool("SMPL-X's own names, as of GVHMR and 4D-Humans", ("global_orient", "body_pose"), "transl"),
+    Tool("HuMoR", ("root_orient", "pose_body"), "trans"),
+    Tool("AMASS's names", ("poses",), "trans", up=Z_UP),
+    Tool("WHAM's names in the camera's frame", ("pose",), "trans"),
+    Tool("WHAM's names in the camera's frame, with transl", ("pose",), "transl"),
+)  # fmt: skip
+"""Those with the most specific names first: a file may hold several sets, in the world and as the camera sees it."""
+
+
+def found_in(names: Iterable[str]) -> tuple[Tool, list[str]] | None:
+    """The program whose keys a file has, and the prefixes of its people; None for other files."""
+    names = dict.fromkeys(names)
+    for tool in TOOLS:
+        keys = (*tool.rotations, tool.translation)
+        ends = [name.removesuffix(tool.translation) for name in names if name.endswith(tool.translation)]
+        people = [end for end in ends if end[-1:] in ("", ".") and all(f"{end}{key}" in names for key in keys)]
+        if people:
+            return tool, people
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class _Person:
+    """One person's arrays, and how their world is turned."""
+
+    prefix: str
+    arrays: Mapping[str, np.ndarray]
+    motion: Motion
+    """Y up."""
+    own: Motion
+    """As read, in the world of the file."""
+    back: Callable[[Motion], Motion]
+    """A motion y up in the world of the file."""
+    pelvis_m: np.ndarray
+    """(3,) the root at rest, in the body model's coordinates."""
+
+
+def open_parameters(results: Results, reading: Reading) -> MotionFile:
+    """The motions of a file, one for each person, y up.
+
+    They move an average body, or that of the file's shape and the reading's body model.
+    """
+    path, found = results.path, found_in(results.shapes)
+    assert found is not None
+    tool, people = found
+    if len(people) > _MOST_PEOPLE:
+        raise InputError(f"{path}: expected at most {_MOST_PEOPLE} people, got {len(people)}")
+    fps, assumed = rate_of(path, results.numbers, reading, tool.fps, tool.name)
+    notes: dict[str, None] = {}
+    read = [_person(results, tool, prefix, fps, reading, notes) for prefix in people]
+    notes |= dict.fromkeys((f"names as of {tool.name}", *assumed))
+
+    def write(target: Path, *motions: Motion) -> None:
+        changes = [_changes(tool, person, motion) for person, motion in zip(read, motions, strict=True)]
+        changed = {name: array for change in changes for name, array in change.items()}
+        results.write(target, changed, len(read[0].own))
+
+    mass_kg = None if body_model_of(reading) is None else _body(tool, read[0].arrays, reading)[0]
+    return MotionFile(tuple(one.motion for one in read), tuple(notes), write, mass_kg and mass_kg.mass_kg)
+
+
+def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Reading, notes: dict[str, None]) -> _Person:
+    path = results.path
+    names = [*tool.rotations, tool.translation, *([tool.shape] if f"{prefix}{tool.shape}" in results.shapes else [])]
+    arrays = {name: results.array(f"{prefix}{name}") for name in names}
+    label = f"{path}, {prefix.rstrip('.')}" if prefix else str(path)
+    rotations, trans = _rotations(label, path, tool, arrays), _translation(label, tool, arrays)
+    body, told = _body(tool, arrays, reading)
+    notes |= dict.fromkeys(told)
+    skeleton, pelvis_m = _skeleton(rotations.shape[1], body)
+    own = Motion(skeleton, trans + pelvis_m, rotations, fps, source=label)
+    placed, unplaced, up, more = _in_world(results, tool, prefix, own)
+    axis, told = up_of_motion(placed, reading.up, among=range(len(AXES)), usual=up)
+    notes |= dict.fromkeys((*more, *told))
+    turn = turn_to_y_up(axis)
+    motion = turned(placed, turn)
+    motion = replace(motion, rotations=continuous(motion.rotations))
+    return _Person(prefix, arrays, motion, own, lambda changed: unplaced(turned(changed, turn.inv())), pelvis_m)
+
+
+def _skeleton(joints: int, body: Body | None) -> tuple[Skeleton, np.ndarray]:
+    """The skeleton of so many joints, and where its root rests in the body model's coordinates."""
+    if joints == len(SOMA_77):
+        return SOMA_77.average(), np.zeros(3)
+    layout = LAYOUTS[joints]
+    if body is None:
+        return layout.average(), average_body().pelvis_m
+    return layout.skeleton(body.skeleton.offsets_m[: len(layout.names)]), body.pelvis_m
+
+
+def _in_world(
+    results: Results, tool: Tool, prefix: str, own: Motion
+) -> tuple[Motion, Callable[[Motion], Motion], int | None, tuple[str, ...]]:
+    """The motion in its program's world, the way back, that world's vertical axis, and notes."""
+    if not tool.camera:
+        return own, lambda changed: changed, tool.up, ()
+    near = [folder / tool.camera for folder in (results.path.parent, results.path.parent.parent)]
+    file = next((place for place in near if place.is_file()), None)
+    if file is None:
+        return own, lambda changed: changed, tool.up, (
+            f"places as the camera sees them: {tool.camera} of {tool.name} is not beside the file, and where the "
+            "camera moved the body does",
+        )  # fmt: skip
+    turns, shifts_m, up = _camera(file, _frames(results, prefix, len(own)))
+    placed = _moved(own, turns, shifts_m)
+    return placed, lambda changed: _moved(changed, turns.inv(), -turns.inv().apply(shifts_m)), up, (
+        f"placed in the world by {file.name}",
+    )  # fmt: skip
+
+
+def _frames(results: Results, prefix: str, count: int) -> np.ndarray:
+    """Which frames of the video a person's are."""
+    name = f"{prefix}frame"
+    frames = results.array(name) if name in results.shapes else np.arange(count)
+    if frames.shape != (count,) or frames.dtype.kind not in "iu" or (len(frames) and frames.min() < 0):
+        raise InputError(f"{results.path}: expected {name} to be {count} numbers of frames, got {frames.shape}")
+    return frames
+
+
+def _camera(path: Path, frames: np.ndarray) -> tuple[Rotation, np.ndarray, int]:
+    """Turns and shifts (T, 3) from the camera's frame to the world, and the vertical axis there."""
+    results = open_results(path)
+    names, up = ("world_cam_R", "world_cam_T"), Y_UP
+    if not set(names) <= results.shapes.keys():
+        names, up = ("pred_cam_R", "pred_cam_T"), Y_DOWN
+    if not set(names) <= results.shapes.keys():
+        raise InputError(
+            f"{path}: expected {' and '.join(names)} of a camera, got {', '.join(results.shapes) or 'none'}"
+        )
+    matrices, shifts_m = (results.array(name).astype(float) for name in names)
+    if matrices.ndim != 3 or matrices.shape[1:] != (3, 3) or shifts_m.shape != (len(matrices), 3):
+        raise InputError(f"{path}: expected {names[0]} (T, 3, 3) and {names[1]} (T, 3), got {matrices.shape}")
+    if len(frames) and frames.max() >= len(matrices):
+        raise InputError(f"{path}: holds {len(matrices)} frames, and frame {int(frames.max())} is needed")
+    if not (np.isfinite(shifts_m).all() and (np.linalg.det(matrices) > 0.5).all()):
+        raise InputError(f"{path}: {names[0]} or {names[1]} is no place of a camera")
+    return Rotation.from_matrix(matrices[frames]), shifts_m[frames], up
+
+
+def _moved(motion: Motion, turns: Rotation, shifts_m: np.ndarray) -> Motion:
+    """The motion, each frame turned and then shifted (T, 3)."""
+    rotations = motion.rotations.copy()
+    rotations[:, 0] = (turns * Rotation.from_quat(rotations[:, 0])).as_quat()
+    return replace(motion, root_m=turns.apply(motion.root_m) + shifts_m, rotations=rotations)
+
+
+def _rotations(label: str, path: Path, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(T, J, 4) of all joints."""
+    parts = [_quaternions(label, path, name, arrays[name]) for name in tool.rotations]
+    if len({len(part) for part in parts}) != 1 or not len(parts[0]):
+        raise InputError(f"{label}: expected as many frames in {' and '.join(tool.rotations)}, at least one")
+    rotations = np.concatenate(parts, axis=1)
+    known = [*LAYOUTS, len(SOMA_77)]
+    if rotations.shape[1] not in known:
+        raise InputError(f"{label}: expected rotations of one of {known} joints, got {rotations.shape[1]}")
+    return rotations
+
+
+def _quaternions(label: str, path: Path, name: str, array: np.ndarray) -> np.ndarray:
+    """(T, J, 4) of rotation vectors or matrices."""
+    _check_numbers(label, name, array)
+    frames = len(array)
+    check_size(path, [(frames, array.size // (3 * max(frames, 1)))])
+    if array.shape[-2:] == (3, 3) and array.ndim == 4:
+        lengths = np.linalg.det(array.astype(float))
+        if not (lengths > 0.5).all():
+            raise InputError(f"{label}: {name} is no rotation in frame {np.argwhere(~(lengths > 0.5))[0][0]}")
+        return in_slabs(lambda rows: _from_matrices(rows.reshape(-1, 3, 3)).reshape(len(rows), -1, 4), array)
+    if array.ndim not in (2, 3) or not frames or array.size % (3 * frames):
+        raise InputError(f"{label}: expected {name} as rotation vectors or matrices, got shape {array.shape}")
+    return in_slabs(lambda rows: _from_rotvecs(rows.reshape(-1, 3)).reshape(len(rows), -1, 4), array)
+
+
+def _from_matrices(matrices: np.ndarray) -> np.ndarray:
+    return Rotation.from_matrix(matrices.astype(float)).as_quat()
+
+
+def _from_rotvecs(rotvecs: np.ndarray) -> np.ndarray:
+    return Rotation.from_rotvec(rotvecs.astype(float)).as_quat()
+
+
+def _translation(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    array, frames = arrays[tool.translation], len(arrays[tool.rotations[0]])
+    _check_numbers(label, tool.translation, array)
+    if array.size != 3 * frames or len(array) != frames:
+        raise InputError(f"{label}: expected {tool.translation} of shape ({frames}, 3), got {array.shape}")
+    return array.astype(float).reshape(frames, 3)
+
+
+def _check_numbers(label: str, name: str, array: np.ndarray) -> None:
+    if array.dtype.kind not in "fiu" or not array.ndim:
+        raise InputError(f"{label}: expected {name} to be real numbers per frame, got {array.dtype} {array.shape}")
+    inside = tuple(range(1, array.ndim))
+    sound = in_slabs(lambda rows: (np.abs(rows.astype(float)) <= _LARGEST).all(axis=inside), array)
+    if not sound.all():
+        raise InputError(f"{label}: {name} is not finite in frame {int(sound.argmin())}, or beyond ±{_LARGEST:g}")
+
+
+def _body(tool: Tool, arrays: Mapping[str, np.ndarray], reading: Reading) -> tuple[Body | None, tuple[str, ...]]:
+    """The person that the shape and the reading's body model describe, None for an average one, and notes."""
+    if (model := body_model_of(reading)) is None:
+        return None, ("the file holds no bone lengths: an average body stands in (--body-model)",)
+    from selfcorrect.motion.body.body_model import body_of
+
+    shape = arrays.get(tool.shape)
+    return body_of(model, None if shape is None else shape.reshape(-1, shape.shape[-1]).mean(axis=0)), ()
+
+
+def _changes(tool: Tool, person: _Person, changed: Motion) -> dict[str, np.ndarray]:
+    """The arrays of a person with another motion in them; what stays the same keeps its numbers."""
+    motion = person.back(changed)
+    arrays, own = person.arrays, person.own if len(person.own) == len(motion) else None
+    old = arrays[tool.translation]
+    trans = (motion.root_m - person.pelvis_m).reshape(-1, *old.shape[1:])
+    written = {tool.translation: trans if own is None else kept_places(old, own.root_m, motion.root_m)}
+    start = 0
+    for name in tool.rotations:
+        old = arrays[name]
+        matrices = old.shape[-2:] == (3, 3) and old.ndim == 4
+        stop = start + old.size // (len(old) * (9 if matrices else 3))
+        columns = slice(start, stop)
+        before = None if own is None else own.rotations[:, columns]
+        written[name] = kept_rotations(old, before, motion.rotations[:, columns], matrices=matrices)
+        start = stop
+    return {f"{person.prefix}{name}": array.astype(arrays[name].dtype) for name, array in written.items()}

@@ -1,0 +1,130 @@
+"""The joints of NVIDIA's SOMA body, as of Kimodo and GEM-X: 77, or the 30 without most of fingers and toes.
+
+Rotations are measured from a T-pose in which every joint's frame is the world's. Joints are named and ordered as in
+Kimodo's `skeleton/definitions.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from selfcorrect.motion.body.smpl import SMPL_BODY, SMPL_H
+from selfcorrect.motion.skeleton import Skeleton
+
+_FINGERS = {"Thumb": 3, "Index": 4, "Middle": 4, "Ring": 4, "Pinky": 4}
+_TRUNK = {"Hips": "pelvis", "Spine1": "spine1", "Spine2": "spine2", "Chest": "spine3", "Neck1": "neck", "Head": "head"}
+_LIMBS = {"Shoulder": "collar", "Arm": "shoulder", "ForeArm": "elbow", "Hand": "wrist", "Leg": "hip", "Shin": "knee",
+          "Foot": "ankle", "ToeBase": "foot"}  # fmt: skip
+_END_M = {"HeadEnd": (0.0, 0.18, 0.0), "Jaw": (0.0, 0.01, 0.02), "Eye": (0.03, 0.06, 0.07), "ToeEnd": (0.0, 0.0, 0.06)}
+_KNUCKLE, _BONE_M = 0.35, 0.03
+"""Share of the way to a knuckle at which its bone in the palm begins, and the length of a finger's bone, both rough."""
+
+
+@dataclass(frozen=True)
+class JointTable:
+    """Joints in the order of a program's files."""
+
+    names: tuple[str, ...]
+    """As in `Skeleton`."""
+    parents: tuple[int, ...]
+    """As in `Skeleton`."""
+    parts: tuple[str, ...]
+    """As in `Skeleton`."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def skeleton(self, offsets_m: np.ndarray) -> Skeleton:
+        """These joints with rest offsets (J, 3), metres."""
+        return Skeleton(self.names, self.parents, offsets_m, self.parts)
+
+    def average(self) -> Skeleton:
+        """An average adult in T-pose, for files that hold no bone lengths; fingers and face are rough."""
+        return self.skeleton(
+            np.array([_offset_m(name, part) for name, part in zip(self.names, self.parts, strict=True)])
+        )
+
+    def without(self, left_out: frozenset[str]) -> JointTable:
+        """The others, each below the nearest of them that was above it."""
+        names = tuple(name for name in self.names if name not in left_out)
+        parents = []
+        for name in names:
+            above = self.parents[self.names.index(name)]
+            while above >= 0 and self.names[above] in left_out:
+                above = self.parents[above]
+            parents.append(names.index(self.names[above]) if above >= 0 else -1)
+        parts = tuple(self.parts[self.names.index(name)] for name in names)
+        return JointTable(names, tuple(parents), parts)
+
+
+def _joints() -> list[tuple[str, str]]:
+    """The 77 joints, each with its parent's name."""
+    trunk = ["Hips", "Spine1", "Spine2", "Chest", "Neck1", "Neck2", "Head", "HeadEnd"]
+    joints = [*zip(trunk, ["", *trunk], strict=False), *((name, "Head") for name in ("Jaw", "LeftEye", "RightEye"))]
+    for side in ("Left", "Right"):
+        arm = [f"{side}{name}" for name in ("Shoulder", "Arm", "ForeArm", "Hand")]
+        joints += zip(arm, ["Chest", *arm], strict=False)
+        for finger, count in _FINGERS.items():
+            bones = [f"{arm[-1]}{finger}{number}" for number in (*range(1, count + 1), "End")]
+            joints += zip(bones, [arm[-1], *bones], strict=False)
+    for side in ("Left", "Right"):
+        leg = [f"{side}{name}" for name in ("Leg", "Shin", "Foot", "ToeBase", "ToeEnd")]
+        joints += zip(leg, ["Hips", *leg], strict=False)
+    return joints
+
+
+def _part(name: str) -> str:
+    if name in _TRUNK:
+        return _TRUNK[name]
+    side = "Left" if name.startswith("Left") else "Right"
+    limb = _LIMBS.get(name.removeprefix(side), "")
+    return f"{side.lower()}_{limb}" if limb else ""
+
+
+def _offset_m(name: str, part: str) -> tuple[float, float, float]:
+    """Where an average joint lies in its parent's frame, metres."""
+    average = SMPL_BODY.average()
+    if part == "pelvis":
+        return (0.0, 0.0, 0.0)
+    if part == "head" or name == "Neck2":
+        x, y, z = average.offsets_m[average.names.index("head")] / 2
+        return (x, y, z)
+    if part:
+        x, y, z = average.offsets_m[average.names.index(part)]
+        return (x, y, z)
+    sign = -1.0 if name.startswith("Right") else 1.0
+    x, y, z = _END_M.get(name.removeprefix("Left").removeprefix("Right"), _END_M.get(name, (0.0, 0.0, 0.0)))
+    if "Hand" in name:
+        x, y, z = _finger_m(name.split("Hand")[1])
+    return (sign * x, y, z)
+
+
+def _finger_m(bone: str) -> tuple[float, float, float]:
+    """The offset of a joint of the left hand's fingers."""
+    finger, number = bone[:-1].removesuffix("En"), bone[-1]
+    hand = SMPL_H.average()
+    knuckle_m = hand.offsets_m[hand.names.index(f"left_{finger.lower()}1")]
+    x, y, z = {"1": _KNUCKLE * knuckle_m, "2": (1 - _KNUCKLE) * knuckle_m}.get(number, np.array([_BONE_M, 0.0, 0.0]))
+    return (x, y, z)
+
+
+def _table() -> JointTable:
+    joints = _joints()
+    names = tuple(name for name, _ in joints)
+    return JointTable(
+        names,
+        tuple(names.index(parent) if parent else -1 for _, parent in joints),
+        tuple(_part(name) for name in names),
+    )
+
+
+SOMA_77 = _table()
+_KEPT = ("", "ThumbEnd", "MiddleEnd")
+SOMA_30 = SOMA_77.without(
+    frozenset(name for name in SOMA_77.names if name.partition("Hand")[2] not in _KEPT)
+    | {"HeadEnd", "LeftToeEnd", "RightToeEnd"}
+)
+BODY_22 = JointTable(SMPL_BODY.names, SMPL_BODY.parents, SMPL_BODY.names)
+"""The 22 joints of SMPL's body, which Kimodo has too."""

@@ -1,0 +1,49 @@
+"""What motion files do not say: the options of reading, which every command and the Python functions share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from selfcorrect.core.errors import SettingError
+
+METRES_PER_UNIT = (1e-9, 1e6)
+"""From nanometres to thousands of kilometres."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What motion files do not say."""
+
+    metres_per_unit: float | None = None
+    """Length of the files' unit where they do not say it; without it, the usual unit by which the body has a person's
+    stature."""
+    fps: float | None = None
+    """Frames per second of files that do not say it; without it, what is usual for their format."""
+    up: Literal["y", "z"] | None = None
+    """Vertical axis of the files' worlds; without it, what the format says or the motion shows."""
+    body_model: Path | None = None
+    """A SMPL, SMPL+H or SMPL-X file that gives the shapes in AMASS and similar files their bone lengths; without it,
+    an average body."""
+    allow_pickle: bool = False
+    """Read pickle files, whose source you trust: body models, and the datasets HumanAct12 and UESTC."""
+
+    def __post_init__(self) -> None:
+        if self.metres_per_unit is not None:
+            _check_within("metres-per-unit", self.metres_per_unit, METRES_PER_UNIT)
+        if self.fps is not None:
+            from selfcorrect.motion.motion import FPS_READ  # needs NumPy, which a command line starts without
+
+            _check_within("fps", self.fps, FPS_READ)
+
+    @property
+    def tells_anything(self) -> bool:
+        """Whether it says more of files than that their pickles may be read."""
+        return replace(self, allow_pickle=False) != Reading()
+
+
+def _check_within(name: str, value: float, bounds: tuple[float, float]) -> None:
+    least, most = bounds
+    if not least <= value <= most:
+        raise SettingError(f"{name} must be a positive number from {least:g} to {most:g}, got {value}")

@@ -1,0 +1,1 @@
+"""Files of rigs: BVH, FBX, glTF, USD."""

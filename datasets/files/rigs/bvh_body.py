@@ -1,0 +1,209 @@
+"""The body in a BVH file, and the file again with another motion of it: the same names, channels, unit and axes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.datasets.files.motion_file import MotionFile
+from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.files.rigs.bvh import read_bvh, write_bvh
+from selfcorrect.datasets.files.rigs.rigged_motion import RiggedMotion
+from selfcorrect.datasets.files.skeletons.anatomy import recognised
+from selfcorrect.datasets.files.skeletons.rooting import above, hangs_elsewhere, rooted_at, rooted_back
+from selfcorrect.datasets.files.skeletons.upright import upright
+from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.transforms import at_frames
+
+_HELD_M = 0.01
+_STRETCH, _STRETCH_M = 0.05, 0.015
+"""Share of its length, and least length, by which a bone changes that is no person's."""
+_ALIKE = 0.1
+
+
+def open_bvh(path: Path, reading: Reading) -> MotionFile:
+    """The body of a BVH file; writing refuses where the file's channels cannot hold a motion."""
+    clip = read_bvh(path, reading.metres_per_unit)
+    check_bones(clip)
+    body = body_of(clip)
+    seen = upright(body, reading.up)
+    if seen.motion is not clip.motion and not clip.motion.skeleton.joint("pelvis"):
+        clip = _without_frames(clip)  # all of them are in the body
+
+    def write(target: Path, changed: Motion) -> None:
+        changed = seen.back(changed)
+        write_bvh(target, with_body(clip, changed))
+        if not all(_turns_freely(clip, joint) for joint in range(len(clip.channels))):
+            _check_held(path, changed, body_of(read_bvh(target, clip.metres_per_unit)))
+
+    return MotionFile((seen.motion,), (*filter(None, [clip.unit_note]), *seen.notes), write, flaw=seen.flaw)
+
+
+def _without_frames(clip: RiggedMotion) -> RiggedMotion:
+    """The clip with its first frame alone, so that a long motion is not kept twice."""
+    motion = replace(clip.motion, root_m=clip.motion.root_m[:1].copy(), rotations=clip.motion.rotations[:1].copy())
+    return replace(clip, motion=motion)
+
+
+def _turns_freely(clip: RiggedMotion, joint: int) -> bool:
+    """Whether a joint's channels hold any rotation; an end site has none."""
+    return joint in clip.end_sites or sum(name.endswith("rotation") for name in clip.channels[joint]) == 3
+
+
+def _check_held(path: Path, wanted: Motion, written: Motion) -> None:
+    """Refuse where joints have too few channels for the correction, e.g. knees that are hinges."""
+    off_m = np.linalg.norm(joint_positions(written) - joint_positions(wanted), axis=-1).max(axis=0)
+    if off_m.max() > _HELD_M:
+        raise InputError(
+            f"{path}: its channels cannot hold the correction, by which {wanted.skeleton.names[int(off_m.argmax())]} "
+            f"would be {off_m.max():.2f} m elsewhere"
+        )
+
+
+def body_of(clip: RiggedMotion) -> Motion:
+    """The motion of the pelvis and all below it, where the file's root is another joint (a scene's, a prop's).
+
+    Where parts of the body are not below the pelvis, it is the whole motion on a tree that hangs on the pelvis.
+    """
+    pelvis = clip.motion.skeleton.joint("pelvis")
+    if not pelvis:
+        return clip.motion
+    if hangs_elsewhere(clip.motion.skeleton):
+        _check_rigid(clip, pelvis)
+        return recognised(rooted_at(clip.motion, pelvis))
+    skeleton, kept = clip.motion.skeleton, _below(clip.motion.skeleton, pelvis)
+    position_m, orientation = _world_of(clip, pelvis)
+    offsets_m = skeleton.offsets_m[kept]
+    offsets_m[0] = 0
+    body = Skeleton(
+        tuple(skeleton.names[joint] for joint in kept),
+        (-1, *(kept.index(skeleton.parents[joint]) for joint in kept[1:])),
+        offsets_m,
+        tuple(skeleton.parts[joint] for joint in kept),
+    )
+    rotations = clip.motion.rotations[:, kept]
+    rotations[:, 0] = orientation.as_quat()
+    return replace(clip.motion, skeleton=body, root_m=position_m, rotations=rotations)
+
+
+def with_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
+    """The clip with another motion of its `body_of`; the pelvis moves by its own channels, else by the root's."""
+    pelvis = clip.motion.skeleton.joint("pelvis")
+    if not pelvis:
+        return replace(clip, motion=body)
+    if hangs_elsewhere(clip.motion.skeleton):
+        return replace(clip, motion=rooted_back(_lasting(clip, len(body)).motion, pelvis, body))
+    clip, kept = _lasting(clip, len(body)), _below(clip.motion.skeleton, pelvis)
+    rotations = clip.motion.rotations.copy()
+    rotations[:, kept] = body.rotations
+    parent_m, parent = _world_of(clip, clip.motion.skeleton.parents[pelvis])
+    rotations[:, pelvis] = (parent.inv() * Rotation.from_quat(body.rotations[:, 0])).as_quat()
+    if sum(name.endswith("position") for name in clip.channels[pelvis]) == 3:
+        stretches_m = {**clip.stretches_m, pelvis: parent.inv().apply(body.root_m - parent_m)}
+        moved = replace(clip.motion, rotations=rotations, fps=body.fps)
+        return replace(clip, motion=moved, stretches_m=stretches_m)
+    root_m = clip.motion.root_m + body.root_m - _world_of(clip, pelvis)[0]
+    return replace(clip, motion=replace(clip.motion, root_m=root_m, rotations=rotations, fps=body.fps))
+
+
+def _lasting(clip: RiggedMotion, frames: int) -> RiggedMotion:
+    """The clip played in so many frames; itself where it has so many, or one."""
+    own = len(clip.motion)
+    if frames == own or own < 2 or frames < 2:
+        return clip
+    places = np.linspace(0, own - 1, frames)
+    stretches_m = {
+        joint: np.stack([np.interp(places, np.arange(own), column) for column in track.T], axis=1)
+        for joint, track in clip.stretches_m.items()
+    }
+    return replace(clip, motion=at_frames(clip.motion, places, clip.motion.fps), stretches_m=stretches_m)
+
+
+def check_bones(clip: RiggedMotion) -> None:
+    """Refuse a body whose bones change their lengths, as where positions in the world stand for those in the parent."""
+    skeleton = clip.motion.skeleton
+    inside = [joint for joint in _inside_body(skeleton) if joint in clip.stretches_m]
+    lengths_m = {joint: np.linalg.norm(clip.stretches_m[joint], axis=-1) for joint in inside}
+    spans_m = {joint: np.percentile(own, (5, 50, 95)) for joint, own in lengths_m.items()}
+    stretched = {
+        joint: (low, high)
+        for joint, (low, usual, high) in spans_m.items()
+        if high - low > max(_STRETCH * usual, _STRETCH_M)
+    }
+    if stretched:
+        worst = max(stretched, key=lambda joint: stretched[joint][1] - stretched[joint][0])
+        low, high = stretched[worst]
+        others = f", and {len(stretched) - 1} more do" if len(stretched) > 1 else ""
+        raise InputError(
+            f"{clip.motion.source}: the bone to {skeleton.names[worst]} is {low:.2f} to {high:.2f} m long{others}; "
+            "expected rigid bones: are these positions in the world, not in the parent's frame?"
+        )
+    if _in_world(clip, inside):
+        raise InputError(
+            f"{clip.motion.source}: the positions of {len(inside)} joints fit the skeleton in the world only; "
+            "expected them in the parent's frame, or rotations alone"
+        )
+
+
+def _inside_body(skeleton: Skeleton) -> list[int]:
+    """The joints below the body's top joint that are parts of the body or lead to one.
+
+    The top is the pelvis; where no joint is the pelvis, the lowest joint that carries all parts: what moves it moves
+    the whole body.
+    """
+    ways = [above(skeleton, joint) for joint, part in enumerate(skeleton.parts) if part]
+    carriers = (one for one in next(iter(ways), ()) if all(one in way for way in ways))
+    top = skeleton.joint("pelvis") or next(carriers, 0)
+    return sorted({one for way in ways if top in way for one in way[: way.index(top)]})
+
+
+def _in_world(clip: RiggedMotion, joints: list[int]) -> bool:
+    """Whether positions of joints are as far from those of their parents as the bones are long, but not from 0."""
+    places_m = {**clip.stretches_m, 0: clip.motion.root_m}
+    apart = near = 0
+    for joint in joints:
+        bone_m = float(np.linalg.norm(clip.offsets[joint])) * clip.metres_per_unit
+        parent = clip.motion.skeleton.parents[joint]
+        if bone_m > _STRETCH_M and parent in places_m:
+            apart += _alike(places_m[joint] - places_m[parent], bone_m)
+            near += _alike(places_m[joint], bone_m)
+    return apart > near + 2
+
+
+def _alike(vectors_m: np.ndarray, length_m: float) -> bool:
+    return bool(abs(np.median(np.linalg.norm(vectors_m, axis=-1)) - length_m) < _ALIKE * length_m)
+
+
+def _check_rigid(clip: RiggedMotion, joint: int) -> None:
+    """Refuse to hang a skeleton on a joint where bones stretch between it and the root."""
+    moving = [one for one in above(clip.motion.skeleton, joint)[:-1] if one in clip.stretches_m]
+    if any(np.ptp(clip.stretches_m[one], axis=0).max() > _HELD_M for one in moving):
+        names = [clip.motion.skeleton.names[one] for one in moving]
+        raise InputError(f"{clip.motion.source}: the bones between root and pelvis stretch, at {', '.join(names)}")
+
+
+def _below(skeleton: Skeleton, top: int) -> list[int]:
+    """A joint and all below it, in the skeleton's order."""
+    below = {top}
+    for joint, parent in enumerate(skeleton.parents):
+        if parent in below:
+            below.add(joint)
+    return sorted(below)
+
+
+def _world_of(clip: RiggedMotion, joint: int) -> tuple[np.ndarray, Rotation]:
+    """World positions (T, 3) and orientations of a joint, with the positions that its file gives it."""
+    _, orientations = forward_kinematics(clip.motion.skeleton, clip.motion.root_m, clip.motion.rotations)
+    position_m, walk = np.zeros(3), joint
+    while walk > 0:
+        parent = clip.motion.skeleton.parents[walk]
+        offset_m = clip.stretches_m.get(walk, clip.motion.skeleton.offsets_m[walk])
+        position_m = position_m + Rotation.from_quat(orientations[:, parent]).apply(offset_m)
+        walk = parent
+    return clip.motion.root_m + position_m, Rotation.from_quat(orientations[:, joint])

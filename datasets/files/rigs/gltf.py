@@ -1,0 +1,177 @@
+"""Motions as glTF 2.0 animations, which browsers, Blender and game engines open.
+
+Every joint is a node that moves, below a node named armature, and belongs to a skin. The visible bones are a mesh that
+the skin moves, an octahedron for each. glTF has our conventions: y up, right-handed, metres, quaternions xyzw
+(Khronos, "glTF 2.0 Specification", 3.4 and 3.7.3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from selfcorrect.core.errors import SettingError
+from selfcorrect.datasets.files.rigs.gltf_document import Document, write_document
+from selfcorrect.motion.body.smpl import to_smpl
+from selfcorrect.motion.geometry.kinematics import continuous
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.pictures.bones import OCTAHEDRON, TRIANGLES, Bones, bones_of
+from selfcorrect.motion.skeleton import Skeleton
+
+_FLOAT, _UNSIGNED_SHORT = 5126, 5123
+_VERTICES = 34962
+_TYPES = {1: "SCALAR", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
+_MATERIAL = {"name": "bone", "pbrMetallicRoughness": {"baseColorFactor": [0.8, 0.5, 0.2, 1]}}
+
+_LIMBS = {"hip": "UpperLeg", "knee": "LowerLeg", "ankle": "Foot", "foot": "Toes", "collar": "Shoulder",
+          "shoulder": "UpperArm", "elbow": "LowerArm", "wrist": "Hand"}  # fmt: skip
+VRM_BONES = {"pelvis": "hips", "spine1": "spine", "spine2": "chest", "spine3": "upperChest", "neck": "neck",
+             "head": "head"} | {
+    f"{side}_{part}": f"{side}{bone}" for side in ("left", "right") for part, bone in _LIMBS.items()
+}  # fmt: skip
+"""What VRM calls the parts of a body."""
+
+
+def write(path: Path, motion: Motion, *more: Motion) -> None:
+    """Write an animation of each motion as .glb (one binary file) or .gltf (text with the numbers in base64).
+
+    All move the first one's skeleton, so that their joints have to be the same.
+    """
+    if path.suffix.lower() not in (".glb", ".gltf"):
+        raise SettingError(f"{path}: glTF files end in .glb or .gltf")
+    write_document(path, _document(motion, *more))
+
+
+def write_vrma(path: Path, motion: Motion) -> None:
+    """Write a VRM animation (.vrma), which moves any VRM avatar: on SMPL's joints, at rest in T-pose.
+
+    Pixiv and VRM Consortium, "VRMC_vrm_animation 1.0". Raises InputError where the motion lacks parts of SMPL's body.
+    """
+    body = to_smpl(motion)
+    bones = {
+        bone: {"node": joint} for part, bone in VRM_BONES.items() if (joint := body.skeleton.joint(part)) is not None
+    }
+    document = _document(body, at_rest=True)
+    extension = {"specVersion": "1.0", "humanoid": {"humanBones": bones}}
+    more = {"extensionsUsed": ["VRMC_vrm_animation"], "extensions": {"VRMC_vrm_animation": extension}}
+    write_document(path, replace(document, content=document.content | more))
+
+
+class _Numbers:
+    """The buffer of a document, and the accessors that describe the arrays in it."""
+
+    def __init__(self) -> None:
+        self.bytes = b""
+        self.views: list[dict[str, Any]] = []
+        self.accessors: list[dict[str, Any]] = []
+
+    def add(self, array: np.ndarray, target: int | None = None, *, bounds: bool = False) -> int:
+        """Append an array (N,) or (N, C), of floats or of counts, and return its accessor's index."""
+        counts = array.dtype.kind == "u"
+        array = np.ascontiguousarray(array, dtype="<u2" if counts else "<f4")
+        view = {"buffer": 0, "byteOffset": len(self.bytes), "byteLength": array.nbytes}
+        self.views.append(view if target is None else view | {"target": target})
+        accessor = {
+            "bufferView": len(self.views) - 1,
+            "componentType": _UNSIGNED_SHORT if counts else _FLOAT,
+            "count": len(array),
+            "type": _TYPES[array.shape[1] if array.ndim == 2 else 1],
+        }
+        extremes = {"min": np.atleast_1d(array.min(0)).tolist(), "max": np.atleast_1d(array.max(0)).tolist()}
+        self.accessors.append(accessor | (extremes if bounds else {}))
+        self.bytes += array.tobytes() + b"\0" * (-array.nbytes % 4)
+        return len(self.accessors) - 1
+
+
+def _document(motion: Motion, *more: Motion, at_rest: bool = False) -> Document:
+    """The joints, posed as in the first frame, with skin and visible bones; or at rest on the floor, without any."""
+    numbers = _Numbers()
+    nodes = _nodes_at_rest(motion.skeleton)
+    seen = {} if at_rest else _skinned(motion, nodes, numbers)
+    document = {
+        "asset": {"version": "2.0", "generator": "selfcorrect"},
+        "scene": 0,
+        "scenes": [{"nodes": [0 if at_rest else len(nodes) - 1]}],
+        "nodes": [{key: value for key, value in node.items() if value or key != "children"} for node in nodes],
+        **seen,
+        "animations": [_animation(one, numbers) for one in (motion, *more)],
+        "accessors": numbers.accessors,
+        "bufferViews": numbers.views,
+        "buffers": [{"byteLength": len(numbers.bytes)}],
+    }
+    return Document(document, (numbers.bytes,))
+
+
+def _nodes_at_rest(skeleton: Skeleton) -> list[dict[str, Any]]:
+    """The joints in the skeleton's order, the lowest one on the floor."""
+    nodes: list[dict[str, Any]] = [
+        {"name": name, "translation": offset_m.tolist(), "children": list(children)}
+        for name, offset_m, children in zip(skeleton.names, skeleton.offsets_m, skeleton.children, strict=True)
+    ]
+    nodes[0]["translation"] = [0.0, float(-skeleton.rest_positions_m[:, 1].min()), 0.0]
+    return nodes
+
+
+def _skinned(motion: Motion, nodes: list[dict[str, Any]], numbers: _Numbers) -> dict[str, Any]:
+    """Pose the joints as in the first frame and put them and a mesh below an armature; the mesh, its skin and colour.
+
+    The armature is the last node. The skin is bound to the rest pose, which glTF keeps as inverse matrices.
+    """
+    joints = range(len(nodes))
+    for joint in joints:
+        nodes[joint]["rotation"] = motion.rotations[0, joint].tolist()
+    nodes[0]["translation"] = motion.root_m[0].tolist()
+    rest_m = motion.skeleton.rest_positions_m
+    bound = np.tile(np.eye(4), (len(nodes), 1, 1))
+    bound[:, 3, :3] = -rest_m  # transposed, as glTF writes columns
+    skin = {"joints": list(joints), "skeleton": 0, "inverseBindMatrices": numbers.add(bound.reshape(-1, 16))}
+    bones = bones_of(motion.skeleton)
+    if not len(bones.starts):
+        nodes.append({"name": "armature", "children": [0]})
+        return {"skins": [skin]}
+    nodes.append({"name": "bones", "mesh": 0, "skin": 0})
+    nodes.append({"name": "armature", "children": [0, len(joints)]})
+    mesh = {"name": "bones", "primitives": [_mesh(bones, rest_m, numbers)]}
+    return {"skins": [skin], "meshes": [mesh], "materials": [_MATERIAL]}
+
+
+def _mesh(bones: Bones, rest_m: np.ndarray, numbers: _Numbers) -> dict[str, Any]:
+    """Triangles of an octahedron for each bone at rest, each with separate vertices so that its edges look sharp."""
+    turns = bones.turns.as_matrix()
+    corners = np.einsum("bij,bj,tcj->btci", turns, bones.scales, OCTAHEDRON[TRIANGLES])
+    normals = np.cross(corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0])
+    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+    vertices = 3 * len(TRIANGLES)
+    carriers = np.zeros((len(bones.starts) * vertices, 4), dtype=np.uint16)
+    carriers[:, 0] = np.repeat(bones.starts, vertices)
+    weights = np.tile([1.0, 0.0, 0.0, 0.0], (len(carriers), 1))
+    return {
+        "attributes": {
+            "POSITION": numbers.add(
+                (corners + rest_m[bones.starts, None, None]).reshape(-1, 3), _VERTICES, bounds=True
+            ),
+            "NORMAL": numbers.add(np.repeat(normals, 3, axis=1).reshape(-1, 3), _VERTICES),
+            "JOINTS_0": numbers.add(carriers, _VERTICES),
+            "WEIGHTS_0": numbers.add(weights, _VERTICES),
+        },
+        "material": 0,
+    }
+
+
+def _animation(motion: Motion, numbers: _Numbers) -> dict[str, Any]:
+    """Root translation and all rotations, linear between frames."""
+    time = numbers.add(np.arange(len(motion)) / motion.fps, bounds=True)
+    rotations = continuous(motion.rotations)
+    tracks = [(0, "translation", motion.root_m)]
+    tracks += [(joint, "rotation", rotations[:, joint]) for joint in range(len(motion.skeleton))]
+    return {
+        "name": motion.label or "motion",
+        "samplers": [{"input": time, "output": numbers.add(track)} for _, _, track in tracks],
+        "channels": [
+            {"sampler": sampler, "target": {"node": joint, "path": path}}
+            for sampler, (joint, path, _) in enumerate(tracks)
+        ],
+    }

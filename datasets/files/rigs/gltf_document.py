@@ -1,0 +1,232 @@
+"""glTF 2.0 containers: .glb and .gltf files, the numbers in them, and the same file with other numbers.
+
+Khronos, "glTF 2.0 Specification". What a file holds beside animations is neither understood nor changed.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import copy
+import json
+import os
+import struct
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.storage.files.limits import read_bytes
+from selfcorrect.storage.files.strict_json import parsed
+from selfcorrect.storage.files.writing import replacing
+
+_DATA = "data:application/octet-stream;base64,"
+_KINDS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
+_WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
+_FLOAT = 5126
+_COMPRESSION = "EXT_meshopt_compression"
+DAMAGES = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, struct.error)
+"""What a damaged file may make its reader raise."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A glTF file: its JSON, and the bytes of its buffers."""
+
+    content: dict[str, Any]
+    buffers: tuple[bytes, ...]
+
+    def items(self, name: str) -> list[dict[str, Any]]:
+        """The list of that name, empty where the file has none."""
+        return self.content.get(name) or []
+
+
+def read_document(path: Path) -> Document:
+    """Read a .glb or .gltf file and the buffers beside it; InputError in one sentence where it is damaged."""
+    data = read_bytes(path)
+    try:
+        text, chunk = _chunks(data) if data[:4] == b"glTF" else (data, b"")
+        content = parsed(text, path)
+        version = str(content["asset"]["version"])
+        _check_kind(path, content, version)
+        buffers = tuple(_buffer(path, buffer, chunk) for buffer in content.get("buffers") or [])
+    except InputError:
+        raise
+    except (*DAMAGES, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a readable glTF file ({type(error).__name__}: {error})") from error
+    return Document(content, buffers)
+
+
+def _check_kind(path: Path, content: dict[str, Any], version: str) -> None:
+    if not version.startswith("2"):
+        raise InputError(f"{path}: expected glTF 2.0, got version {version[:20]}")
+    if _COMPRESSION in (content.get("extensionsRequired") or []):
+        raise InputError(f"{path}: its numbers are compressed ({_COMPRESSION}); export it without compression")
+
+
+def _chunks(data: bytes) -> tuple[bytes, bytes]:
+    """The JSON and the numbers of a .glb file."""
+    found, at = {b"JSON": b"", b"BIN\0": b""}, 12
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from("<I4s", data, at)
+        if at + 8 + length > len(data):
+            raise ValueError("it is cut off")
+        found.setdefault(kind, b"")
+        found[kind] = found[kind] or data[at + 8 : at + 8 + length]
+        at += 8 + length
+    return found[b"JSON"], found[b"BIN\0"]
+
+
+def _buffer(path: Path, buffer: dict[str, Any], chunk: bytes) -> bytes:
+    uri, length = buffer.get("uri"), int(buffer["byteLength"])
+    if uri is None:
+        content = chunk
+    elif uri.startswith("data:"):
+        try:
+            content = base64.b64decode(uri.partition(",")[2], validate=True)
+        except binascii.Error as error:
+            raise InputError(f"{path}: a buffer is no base64 ({error})") from error
+    else:
+        beside = Path(os.path.realpath(path.parent / uri))
+        if not beside.is_relative_to(os.path.realpath(path.parent)):
+            raise InputError(f"{path}: its buffer {uri[:60]!r} lies outside the file's folder, where nothing is read")
+        content = read_bytes(beside)
+    if len(content) < length:
+        raise InputError(f"{path}: a buffer has {len(content)} bytes, {length} were expected")
+    return content[:length]
+
+
+def numbers(document: Document, index: int) -> np.ndarray:
+    """The array (count, width) of an accessor; whole numbers that stand for fractions are turned into these."""
+    accessor = document.items("accessors")[index]
+    if "sparse" in accessor or "bufferView" not in accessor:
+        raise ValueError("numbers in sparse accessors are not read")
+    array = _view(document, accessor)
+    if not accessor.get("normalized"):
+        return array.astype(float)
+    return np.maximum(array / float(np.iinfo(array.dtype).max), -1.0)
+
+
+def _view(document: Document, accessor: dict[str, Any]) -> np.ndarray:
+    """An accessor's numbers (count, width) as they are stored."""
+    view = document.items("bufferViews")[accessor["bufferView"]]
+    dtype, width, count = np.dtype(_KINDS[accessor["componentType"]]), _WIDTHS[accessor["type"]], int(accessor["count"])
+    item = dtype.itemsize * width
+    stride = int(view.get("byteStride") or item)
+    start = int(view.get("byteOffset", 0)) + int(accessor.get("byteOffset", 0))
+    buffer = document.buffers[view["buffer"]]
+    if count < 1 or stride < item or start < 0 or start + (count - 1) * stride + item > len(buffer):
+        raise ValueError("an accessor reaches beyond its buffer")
+    return np.ndarray((count, width), dtype, buffer, start, (stride, dtype.itemsize))
+
+
+Tracks = tuple[np.ndarray, dict[tuple[int, str], np.ndarray]]
+"""Times (T,) in seconds, and values (T, C) by node and path."""
+
+
+def with_tracks(document: Document, tracks: Mapping[int, Tracks]) -> Document:
+    """The file with other values of some animations' channels.
+
+    Where a channel has as many floating-point values at these times already, they are replaced in place. Else the
+    values are added at the end of the first buffer, and the channel too where there was none.
+    """
+    content, buffers = copy.deepcopy(document.content), [bytearray(buffer) for buffer in document.buffers]
+    uses = Counter(one.get("output") for each in document.items("animations") for one in each["samplers"])
+    own = {output for output, count in uses.items() if count == 1}
+    for animation, (times_s, values) in tracks.items():
+        _change(document, content, buffers, own, content["animations"][animation], times_s, values)
+    for buffer, array in zip(content["buffers"], buffers, strict=True):
+        buffer["byteLength"] = len(array)
+    return replace(document, content=content, buffers=tuple(map(bytes, buffers)))
+
+
+def _change(
+    document: Document,
+    content: dict[str, Any],
+    buffers: list[bytearray],
+    own: Collection[int],
+    target: dict[str, Any],
+    times_s: np.ndarray,
+    tracks: dict[tuple[int, str], np.ndarray],
+) -> None:
+    """Give an animation, `target`, other values; `own`: accessors that one sampler alone uses."""
+    channels: dict[tuple[int, str], dict[str, Any]] = {
+        (channel["target"].get("node"), channel["target"]["path"]): channel for channel in target["channels"]
+    }
+    time: int | None = None
+    for (node, path), values in tracks.items():
+        known = channels.get((node, path))
+        if known and _replaced(document, buffers, own, target["samplers"][known["sampler"]], times_s, values):
+            continue
+        if time is None:
+            time = _added(content, buffers, times_s[:, None], "SCALAR", bounds=True)
+        output = _added(content, buffers, values, "VEC4" if values.shape[1] == 4 else "VEC3")
+        sampler = len(target["samplers"])
+        target["samplers"].append({"input": time, "output": output})
+        if known:
+            known["sampler"] = sampler
+        else:
+            target["channels"].append({"target": {"node": node, "path": path}, "sampler": sampler})
+
+
+def _replaced(
+    document: Document,
+    buffers: list[bytearray],
+    own: Collection[int],
+    sampler: dict[str, Any],
+    times_s: np.ndarray,
+    values: np.ndarray,
+) -> bool:
+    """Whether the values of a sampler could be replaced in place: plain ones at these times, and its own."""
+    accessor = document.items("accessors")[sampler["output"]]
+    known_s = numbers(document, sampler["input"])[:, 0]
+    linear, plain = sampler.get("interpolation", "LINEAR") == "LINEAR", accessor["componentType"] == _FLOAT
+    if not linear or not plain or sampler["output"] not in own or accessor["count"] != len(values):
+        return False
+    if len(known_s) != len(times_s) or not np.allclose(known_s, times_s, atol=1e-5):
+        return False
+    _view(replace(document, buffers=tuple(buffers)), accessor)[...] = values  # type: ignore[arg-type]
+    return True
+
+
+def _added(
+    content: dict[str, Any], buffers: list[bytearray], values: np.ndarray, kind: str, *, bounds: bool = False
+) -> int:
+    """Append numbers to the first buffer; returns their accessor."""
+    if not buffers:
+        content["buffers"] = [{}]
+        buffers.append(bytearray())
+    buffers[0].extend(b"\0" * (-len(buffers[0]) % 4))
+    array = np.ascontiguousarray(values, dtype="<f4")
+    views, accessors = content.setdefault("bufferViews", []), content.setdefault("accessors", [])
+    views.append({"buffer": 0, "byteOffset": len(buffers[0]), "byteLength": array.nbytes})
+    accessor = {"bufferView": len(views) - 1, "componentType": _FLOAT, "count": len(array), "type": kind}
+    extremes = {"min": [float(array.min())], "max": [float(array.max())]} if bounds else {}
+    accessors.append(accessor | extremes)
+    buffers[0].extend(array.tobytes())
+    return len(accessors) - 1
+
+
+def write_document(path: Path, document: Document) -> None:
+    """Write a file as .gltf, text with the numbers in base64, or else as .glb, one binary file."""
+    content, text_form = copy.deepcopy(document.content), path.suffix.lower() == ".gltf"
+    for index, (buffer, array) in enumerate(zip(content.get("buffers") or [], document.buffers, strict=True)):
+        buffer.pop("uri", None)
+        if text_form or index:
+            buffer["uri"] = _DATA + base64.b64encode(array).decode()
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
+    first = document.buffers[0] if document.buffers else b""
+    with replacing(path) as temporary:
+        temporary.write_bytes(text if text_form else binary(text, first))
+
+
+def binary(text: bytes, numbers: bytes) -> bytes:
+    """The two chunks of a .glb file, each a multiple of four bytes long."""
+    text += b" " * (-len(text) % 4)
+    numbers += b"\0" * (-len(numbers) % 4)
+    chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(numbers), b"BIN\0") + numbers
+    return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks

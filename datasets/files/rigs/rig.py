@@ -1,0 +1,153 @@
+"""Bodies among the nodes of a scene, as glTF and FBX have them: a tree of nodes that turn, move and scale.
+
+Scales above a joint are counted into its offset, so that a skeleton in centimetres below a node of scale 0.01 comes in
+metres. Scales that change with time are not followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.datasets.files.rigs.rigged_motion import RiggedMotion
+from selfcorrect.datasets.files.skeletons.anatomy import recognised
+from selfcorrect.datasets.files.skeletons.rooting import hangs_elsewhere, top_of_body
+from selfcorrect.datasets.files.skeletons.units import body_size, unit_of
+from selfcorrect.motion.geometry.kinematics import continuous
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, Skeleton
+
+_BODY_M = (0.5, 2.6)
+"""Sizes of bodies that may be in metres, as the formats have it."""
+
+_STRETCHED = 0.05
+
+Tracks: TypeAlias = Mapping[tuple[int, str], np.ndarray]
+"""What moves: by joint and "translation" (T, 3), in the parent's frame and the file's unit, or "rotation" (T, 4)."""
+
+
+@dataclass(frozen=True)
+class Rig:
+    """The nodes of a scene that are joints, or above joints, of one tree, parents first; in any unit."""
+
+    nodes: tuple[int, ...]
+    parents: tuple[int, ...]
+    """Of each, an index into `nodes`, −1 for the first."""
+    names: tuple[str, ...]
+    parts: tuple[str, ...]
+    """As the file names them, all "" where it does not."""
+    rest: tuple[dict[str, np.ndarray], ...]
+    """Translation (3,), rotation (4,) xyzw and scale (3,) of each node where nothing moves it."""
+
+    @cached_property
+    def scales(self) -> np.ndarray:
+        """(J,) what lengths in each node's frame are multiplied with to be lengths in the world."""
+        scales = np.ones(len(self.nodes))
+        for joint, parent in enumerate(self.parents):
+            own = np.abs(self.rest[joint]["scale"])
+            if np.ptp(own) > _STRETCHED * own.max():
+                raise InputError(f"the node {self.names[joint]} is stretched, by {own.round(3).tolist()}")
+            scales[joint] = own.mean() * (scales[parent] if parent >= 0 else 1.0)
+        return scales
+
+    @property
+    def offset_scales(self) -> np.ndarray:
+        """(J,) what each node's translation is multiplied with to be a length in the world."""
+        return np.array([1.0 if parent < 0 else self.scales[parent] for parent in self.parents])
+
+
+def tree_of(joints: Iterable[int], parents: Sequence[int]) -> list[int]:
+    """Joints and all nodes above them, parents first: of several trees the largest, [] where there is none.
+
+    parents: of each node, −1 for a root.
+    """
+    kept = sorted({node for joint in joints for node in _way_up(parents, joint)})
+    if len(kept) > MOST_JOINTS:
+        raise InputError(f"a skeleton has at most {MOST_JOINTS} joints, here are {len(kept)}")
+    return max((_downwards(node, kept, parents) for node in kept if parents[node] < 0), key=len, default=[])
+
+
+def _way_up(parents: Sequence[int], node: int) -> Iterator[int]:
+    """A node and those above it, the nearest first."""
+    for _ in range(MOST_LEVELS):
+        if not 0 <= node < len(parents):
+            raise ValueError(f"there is no node {node}")
+        yield node
+        node = parents[node]
+        if node < 0:
+            return
+    raise InputError(f"its nodes go round in a circle, or there are more than {MOST_LEVELS} below one another")
+
+
+def _downwards(root: int, kept: Sequence[int], parents: Sequence[int]) -> list[int]:
+    """A node and all kept ones below it, each followed by its own, as BVH lists them."""
+    below: dict[int, list[int]] = {}
+    for node in kept:
+        below.setdefault(parents[node], []).append(node)
+    order, waiting = [], [root]
+    while waiting:
+        order.append(waiting.pop())
+        waiting += reversed(below.get(order[-1], []))
+    return order
+
+
+def unique(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, repeated ones numbered."""
+    seen: dict[str, None] = {}
+    for name in names:
+        number, free = 1, name
+        while free in seen:
+            number += 1
+            free = f"{name} {number}"
+        seen[free] = None
+    return tuple(seen)
+
+
+def motion_of(rig: Rig, tracks: Tracks, frames: int, fps: float) -> Motion:
+    """The rig's motion in the file's unit."""
+    rotations = np.empty((frames, len(rig.nodes), 4))
+    offsets = np.empty((len(rig.nodes), 3))
+    for joint, rest in enumerate(rig.rest):
+        rotations[:, joint] = tracks.get((joint, "rotation"), rest["rotation"])
+        place = np.median(tracks.get((joint, "translation"), rest["translation"][None]), axis=0)
+        offsets[joint] = place * rig.offset_scales[joint]
+    lengths = np.linalg.norm(rotations, axis=-1, keepdims=True)
+    if lengths.min() < 1e-6:
+        raise InputError(f"a rotation of {rig.names[int(lengths.min(axis=(0, 2)).argmin())]} has no length")
+    root = np.broadcast_to(tracks.get((0, "translation"), rig.rest[0]["translation"]), (frames, 3)).astype(float)
+    offsets[0] = 0
+    skeleton = Skeleton(rig.names, rig.parents, offsets, rig.parts)
+    return Motion(skeleton, root, continuous(rotations / lengths), fps)
+
+
+def clip_of(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: float | None) -> RiggedMotion:
+    """The motion in metres, with what moves joints in their parents, as the pelvis always does.
+
+    metres_per_unit: None for metres, but for bodies whose size shows otherwise.
+    """
+    read = motion if any(rig.parts) else recognised(motion)
+    size = body_size(rig.parents, read.skeleton.offsets_m, top_of_body(read.skeleton))
+    unit_m, note = (metres_per_unit or 1.0, "")
+    if metres_per_unit is None and not _BODY_M[0] < size < _BODY_M[1]:
+        unit_m, note = unit_of(size, rig.names)
+    skeleton = replace(read.skeleton, offsets_m=read.skeleton.offsets_m * unit_m)
+    moving = {joint for joint, kind in tracks if kind == "translation" and joint}
+    pelvis = skeleton.joint("pelvis")
+    if pelvis and not hangs_elsewhere(skeleton):
+        moving.add(pelvis)
+    stretches_m = {joint: _stretch_m(rig, tracks, joint, len(motion)) * unit_m for joint in moving}
+    six = ("Xposition", "Yposition", "Zposition", "Zrotation", "Xrotation", "Yrotation")
+    channels = tuple(six if joint in moving or not joint else six[3:] for joint in range(len(skeleton)))
+    motion = replace(read, skeleton=skeleton, root_m=read.root_m * unit_m)
+    return RiggedMotion(motion, channels, skeleton.offsets_m, frozenset(), unit_m, stretches_m, note)
+
+
+def _stretch_m(rig: Rig, tracks: Tracks, joint: int, frames: int) -> np.ndarray:
+    """Places (T, 3) of a joint in its parent's frame, in the world's scale."""
+    track = tracks.get((joint, "translation"), rig.rest[joint]["translation"])
+    return np.broadcast_to(track, (frames, 3)) * rig.offset_scales[joint]

@@ -1,0 +1,89 @@
+"""Motions as USD animations (UsdSkel), for Omniverse, Houdini, Maya and Blender.
+
+Needs the extra `usd`: Pixar's usd-core, imported when a file is written. y up, metres, one time code per frame.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.core.errors import SettingError
+from selfcorrect.core.extras import needed_for
+from selfcorrect.motion.geometry.kinematics import continuous, forward_kinematics
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.storage.files.writing import replacing
+
+SUFFIXES = (".usda", ".usdc", ".usd")
+
+
+def write(path: Path, motion: Motion) -> None:
+    """Write a skeleton and its animation as .usda (text), .usdc or .usd (binary)."""
+    if path.suffix not in SUFFIXES:
+        raise SettingError(f"{path}: USD files end in {', '.join(SUFFIXES)}")
+    usd = _usd()
+    with replacing(path) as temporary:
+        stage = usd.Usd.Stage.CreateNew(str(temporary))
+        usd.UsdGeom.SetStageUpAxis(stage, usd.UsdGeom.Tokens.y)
+        usd.UsdGeom.SetStageMetersPerUnit(stage, 1.0)
+        stage.SetTimeCodesPerSecond(motion.fps)
+        stage.SetStartTimeCode(0)
+        stage.SetEndTimeCode(len(motion) - 1)
+        root = usd.UsdSkel.Root.Define(stage, "/motion")
+        stage.SetDefaultPrim(root.GetPrim())
+        joints = usd.Vt.TokenArray(_joint_paths(motion.skeleton, usd.Tf.MakeValidIdentifier))
+        _define_skeleton(stage, usd, joints, motion)
+        _define_animation(stage, usd, joints, motion)
+        stage.GetRootLayer().Save()
+
+
+def _usd() -> Any:
+    with needed_for("USD"):
+        import pxr
+        from pxr import Gf, Tf, Usd, UsdGeom, UsdSkel, Vt  # noqa: F401  (makes them attributes of pxr)
+    return pxr
+
+
+def _joint_paths(skeleton: Skeleton, identifier: Any) -> list[str]:
+    """UsdSkel's names of joints: the way from the root."""
+    paths: list[str] = []
+    for name, parent in zip(skeleton.names, skeleton.parents, strict=True):
+        paths.append(identifier(name) if parent < 0 else f"{paths[parent]}/{identifier(name)}")
+    return paths
+
+
+def _define_skeleton(stage: Any, usd: Any, joints: Any, motion: Motion) -> None:
+    """Joints at rest: all rotations at identity, the root at the origin."""
+    offsets_m = motion.skeleton.offsets_m
+    upright = np.tile([0.0, 0.0, 0.0, 1.0], (len(offsets_m), 1))
+    world_m, _ = forward_kinematics(motion.skeleton, np.zeros(3), upright)
+    skeleton = usd.UsdSkel.Skeleton.Define(stage, "/motion/skeleton")
+    skeleton.CreateJointsAttr(joints)
+    skeleton.CreateRestTransformsAttr(_translations(usd, offsets_m))
+    skeleton.CreateBindTransformsAttr(_translations(usd, world_m))
+    binding = usd.UsdSkel.BindingAPI.Apply(skeleton.GetPrim())
+    binding.CreateAnimationSourceRel().SetTargets([usd.Sdf.Path("/motion/animation")])
+
+
+def _translations(usd: Any, offsets_m: np.ndarray) -> Any:
+    matrices = np.tile(np.eye(4), (len(offsets_m), 1, 1))
+    matrices[:, 3, :3] = offsets_m  # USD multiplies rows by matrices
+    return usd.Vt.Matrix4dArray.FromNumpy(matrices)
+
+
+def _define_animation(stage: Any, usd: Any, joints: Any, motion: Motion) -> None:
+    animation = usd.UsdSkel.Animation.Define(stage, "/motion/animation")
+    animation.CreateJointsAttr(joints)
+    translations, rotations = animation.CreateTranslationsAttr(), animation.CreateRotationsAttr()
+    animation.CreateScalesAttr(usd.Vt.Vec3hArray([usd.Gf.Vec3h(1, 1, 1)] * len(joints)))
+    offsets_m = motion.skeleton.offsets_m.astype(np.float32)
+    turns = Rotation.from_quat(continuous(motion.rotations)).as_quat(scalar_first=True)
+    for frame, root_m in enumerate(motion.root_m):
+        offsets_m[0] = root_m
+        translations.Set(usd.Vt.Vec3fArray.FromNumpy(offsets_m), frame)
+        quaternions = [usd.Gf.Quatf(float(w), float(x), float(y), float(z)) for w, x, y, z in turns[frame]]
+        rotations.Set(usd.Vt.QuatfArray(quaternions), frame)

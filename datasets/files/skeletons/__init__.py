@@ -1,0 +1,1 @@
+"""What a skeleton means: names, parts, units, the up axis."""

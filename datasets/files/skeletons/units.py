@@ -1,0 +1,48 @@
+"""The unit of length of files that do not say it: how usual the unit is, and how usual it makes the body's size."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+_CMU_UNIT_M, _CMU_NAMES = 0.0254 / 0.45, {"LHipJoint", "RHipJoint", "LowerBack"}
+_SHARES = {0.01: 0.6, 1.0: 0.25, 0.001: 0.1, 0.0254: 0.05, 0.3048: 0.002, _CMU_UNIT_M: 0.001}
+"""How often files are in centimetres, metres, millimetres, inches, feet, and the unit of CMU's recordings."""
+
+_CMU_SHARE = 0.05
+"""The same of the last one, where joints have the names of CMU's recordings."""
+
+_SIZES = ((0.88, np.log(1.65), 0.12), (0.1, np.log(1.05), 0.22), (0.02, np.log(1.65), 1.2))
+"""Sizes of bodies at rest, as shares, means and deviations of their logarithms: adults, children, and all others."""
+
+_SURE = 0.95
+
+
+def body_size(parents: Sequence[int], offsets: np.ndarray, top: int = 0) -> float:
+    """The longest side of a body at rest, the joint `top` and all below it, in the unit of its offsets (J, 3)."""
+    positions = {top: np.zeros(3)}
+    for joint, parent in enumerate(parents):
+        if joint != top and parent in positions:
+            positions[joint] = positions[parent] + offsets[joint]
+    return max(float(np.ptp(list(positions.values()), axis=0).max()), 1e-12)
+
+
+def unit_of(size: float, names: Collection[str]) -> tuple[float, str]:
+    """The likeliest unit of a body of that size, in metres, and a note with it and its alternatives."""
+    shares = _SHARES | ({_CMU_UNIT_M: _CMU_SHARE} if set(names) >= _CMU_NAMES else {})
+    likely = {unit_m: share * _density(size * unit_m) for unit_m, share in shares.items()}
+    first, second = sorted(likely, key=likely.__getitem__, reverse=True)[:2]
+    note = f"unit of length taken as {first:.4g} m"
+    if likely[first] < _SURE * sum(likely.values()):
+        note += f", unsure: the body is {size * first:.2f} m long, or {size * second:.2f} m in units of {second:.4g} m"
+    return first, f"{note} (--metres-per-unit)"
+
+
+def _density(size_m: float) -> float:
+    return float(sum(share * _normal(np.log(size_m), *normal) for share, *normal in _SIZES)) + 1e-300
+
+
+def _normal(value: float, mean: float, deviation: float) -> float:
+    """The density of a normal distribution; scipy.stats takes half a second and 30 MB to import."""
+    return np.exp(-(((value - mean) / deviation) ** 2) / 2) / (deviation * np.sqrt(2 * np.pi))

@@ -1,0 +1,71 @@
+"""Motions of files whose world or rest pose lies otherwise, seen y up on a skeleton that rests upright, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.datasets.files.skeletons.vertical import stands_along, turn_to_y_up, turned, up_of_motion
+from selfcorrect.motion.body.rest_pose import turn_frames, upright_turns
+from selfcorrect.motion.motion import Motion
+
+
+@dataclass(frozen=True, eq=False)
+class Upright:
+    """A motion y up on a skeleton that rests upright."""
+
+    motion: Motion
+    back: Callable[[Motion], Motion]
+    """Another motion of this skeleton as the file has it."""
+    notes: tuple[str, ...]
+    """What was assumed."""
+    flaw: str = ""
+    """Why the rest pose could not be made upright, "" where it is."""
+
+
+def upright(motion: Motion, up: Literal["y", "z"] | None = None, told: int | None = None) -> Upright:
+    """A motion as read, whatever its vertical axis and its rest pose; `up` None to infer the axis from both.
+
+    told: the axis that the format has, None where it has none. Raises InputError where they contradict each other and
+    nothing decides between them.
+    """
+    motion, flaw, turns = _with_even_feet(motion), "", None
+    axis, notes = up_of_motion(motion, up, told, _rest_axis(motion))
+    turn = turn_to_y_up(axis)
+    if axis:
+        motion = turned(motion, turn)
+    try:
+        turns = upright_turns(motion)
+    except InputError as error:
+        flaw = str(error)
+    if turns is not None:
+        motion = turn_frames(motion, turns)
+        notes = (*notes, "the rest pose is not upright; measured from one that is")
+
+    def back(changed: Motion) -> Motion:
+        changed = changed if turns is None else turn_frames(changed, turns.inv())
+        return turned(changed, turn.inv()) if axis else changed
+
+    return Upright(motion, back, notes, flaw)
+
+
+def _rest_axis(motion: Motion) -> int | None:
+    """The axis along which the rest pose stands; None where it stands along none, or where that is not known."""
+    neck, *ankles = (motion.skeleton.joint(part) for part in ("neck", "left_ankle", "right_ankle"))
+    if neck is None or None in ankles:
+        return None
+    rest_m = motion.skeleton.rest_positions_m
+    return stands_along(rest_m[neck] - np.mean([rest_m[ankle] for ankle in ankles if ankle is not None], axis=0))
+
+
+def _with_even_feet(motion: Motion) -> Motion:
+    """The motion, its feet taken for blocks where only one of them has toes."""
+    toes = {"left_foot", "right_foot"}
+    if len(toes & set(motion.skeleton.parts)) != 1:
+        return motion
+    parts = tuple("" if part in toes else part for part in motion.skeleton.parts)
+    return replace(motion, skeleton=replace(motion.skeleton, parts=parts))

@@ -1,0 +1,82 @@
+"""Every measured value of the kept summaries, as rows, as CSV and as a table of all arms."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from selfcorrect.experiments.motion.settings.arms import Arm
+from selfcorrect.experiments.motion.settings.presets import settings_of
+from selfcorrect.experiments.reporting.results import ArmCurves
+from selfcorrect.experiments.reporting.summary import Summary
+from selfcorrect.motion.measures.metrics import METRICS, metric_of
+from selfcorrect.statistics import half_life_interval
+
+COLUMNS = ("experiment", "denoiser", "policy", "lambda", "corrector", "strength", "remedy", "sampling", "seed",
+           "generation", "metric", "value")  # fmt: skip
+"""Of results.csv; docs/results/index.md explains each."""
+
+KEYS = tuple(metric.key for metric in METRICS)
+
+
+def rows(summaries: Mapping[str, Summary], *, every_generation: bool = False) -> Iterator[tuple[object, ...]]:
+    """Rows of `COLUMNS` for all kept summaries; the last generation alone unless asked for every one."""
+    for name, summary in summaries.items():
+        for denoiser in summary.arms:
+            for arm, curves, _ in arms_of(summary, denoiser):
+                for key in KEYS:
+                    for seed, values in enumerate(curves.values.get(key, ())):
+                        chosen = range(len(values)) if every_generation else (len(values) - 1,)
+                        for generation in chosen:
+                            if np.isfinite(values[generation]):
+                                place = summary.first_seed + seed, generation, key, f"{values[generation]:.6g}"
+                                yield name, denoiser, *_arm_cells(arm), *place
+
+
+def _arm_cells(arm: Arm) -> tuple[object, ...]:
+    policy, _, ratio = arm.policy.partition(":")
+    corrector = f"{arm.corrector} (real data too)" if arm.correct_real else arm.corrector
+    strength = f"{arm.operator} {arm.strength:g}" if np.isfinite(arm.strength) else "full"
+    sampling = " ".join(f"{name}={value:g}" for name, value in arm.sampling.items())
+    return policy, ratio, corrector, strength, arm.defence, sampling
+
+
+def as_csv(summaries: Mapping[str, Summary], *, every_generation: bool = False) -> str:
+    """All values as text of comma-separated values."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(rows(summaries, every_generation=every_generation))
+    return text.getvalue()
+
+
+def all_arms(summaries: Mapping[str, Summary]) -> Iterator[str]:
+    """Lines of a table of every arm: means over seeds at the last generation."""
+    metrics = [metric_of(key) for key in ("recall", "coverage", "penetration_mm", "skate_m_s", "fid_kinematic")]
+    yield "| experiment | denoiser | arm | " + " | ".join(each.title for each in metrics) + " | half-life |"
+    yield "| --- | --- | --- |" + " --- |" * (len(metrics) + 1)
+    for name, summary in summaries.items():
+        for denoiser in summary.arms:
+            for arm, curves, _ in arms_of(summary, denoiser):
+                means = [f"{float(np.mean(curves.last(each.key))):.{each.digits}f}" for each in metrics]
+                yield f"| {name} | {denoiser} | {arm.label} | " + " | ".join([*means, half_life(curves)]) + " |"
+
+
+def arms_of(summary: Summary, denoiser: str) -> Iterator[tuple[Arm, ArmCurves, ArmCurves | None]]:
+    """Arm, its curves, and those of its plain arm where it has one beside itself."""
+    curves = {each.name: each for each in summary.arms[denoiser]}
+    comparisons = settings_of(summary.settings).comparisons
+    for arm in next(each for each in comparisons if each.denoiser == denoiser).arms:
+        yield arm, curves[arm.name], curves.get(arm.plain.name) if arm.plain != arm else None
+
+
+def half_life(curves: ArmCurves) -> str:
+    """The half-life of coverage in words."""
+    coverage = curves.values["coverage"]
+    if not (coverage[:, 0] > 0).all():
+        return "–"
+    middle = half_life_interval(coverage).estimate
+    return f"{middle:.1f}" if np.isfinite(middle) else f"> {coverage.shape[1] - 1}"

@@ -1,0 +1,137 @@
+"""`selfcorrect compare experiment.yaml`: plans × seeds on a model and data of your own."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from tyro.conf import arg
+
+from selfcorrect.core.errors import SettingError
+from selfcorrect.core.registry import import_callable
+from selfcorrect.experiments.jobs.where import Cluster, Where
+from selfcorrect.experiments.targets import place_of
+from selfcorrect.runtime.processes import default_workers
+
+if TYPE_CHECKING:
+    from selfcorrect.loop.run import Plan
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """A plan of a comparison; code of your own is named package.module:attribute."""
+
+    policy: str = "replace"
+    """Which data train the next generation, e.g. real, replace, augment:0.5, accumulate:1."""
+    corrector: str = ""
+    """A corrector: a function of samples, or of values; a class that needs no arguments; a torch module."""
+    strength: float = math.inf
+    """γ, by default the full corrector."""
+    operator: Literal["mixture", "interpolation"] = "mixture"
+    """What γ means: a share of corrected samples, or a share of the way to the corrected sample."""
+    correct_real: bool = False
+    """Correct the real training data too, once."""
+    from_scratch: bool = False
+    """Train each generation anew instead of fine-tuning the last model."""
+    bias: str = ""
+    """A sampling bias, as in `selfcorrect.loop.bias`."""
+    fitting: str = ""
+    """A fitting, as in `selfcorrect.loop.fitting`."""
+
+    def plan(self, generations: int, steps: int) -> Plan:
+        """The plan that the options describe."""
+        from selfcorrect.loop.bias import unbiased
+        from selfcorrect.loop.fitting import plain
+        from selfcorrect.loop.policy import parse_policy
+        from selfcorrect.loop.run import Plan
+
+        return Plan(
+            parse_policy(self.policy),
+            generations,
+            steps,
+            self.from_scratch,
+            bias=import_callable(self.bias, "sampling bias") if self.bias else unbiased,
+            correction=self._correction(),
+            correct_real=self.correct_real,
+            fitting=import_callable(self.fitting, "fitting") if self.fitting else plain,
+        )
+
+    def _correction(self) -> Any:
+        from selfcorrect.correctors.contract import lift
+        from selfcorrect.correctors.correction import Correction
+        from selfcorrect.experiments.motion.correctors.own_function import load
+
+        if not self.corrector:
+            return None
+        own = load(self.corrector)
+        if own.takes in ("motion", "inputs"):
+            raise SettingError(f"corrector {self.corrector!r} takes {own.takes}; in a comparison it takes samples")
+        is_function = own.takes == "values" and not hasattr(own.function, "forward")
+        corrector = lift(own.function, own.name) if is_function else own.function
+        return Correction(corrector, self.strength, self.operator)
+
+
+@dataclass(frozen=True)
+class CompareCommand:
+    """Run plans × seeds on a model and data of your own, in parallel, and write a report.
+
+    A YAML file describes the experiment: `selfcorrect compare experiment.yaml`; options change it. A stopped run goes
+    on with the same command, at the last committed generation.
+    """
+
+    tasks: dict[str, str] = field(default_factory=dict)
+    """Name and package.module:function of each task: a function of the seed's stream that returns a
+    `selfcorrect.Task`."""
+    plans: Annotated[dict[str, PlanOptions], arg(help="Name and options of each plan; in the YAML file.")] = field(
+        default_factory=dict
+    )
+    generations: int = 10
+    """Generations after generation 0."""
+    steps: int = 0
+    """Optimiser steps per generation, the same in every plan."""
+    seeds: int = 5
+    """Number of seeds."""
+    first_seed: int = 0
+    """The first of them."""
+    better: dict[str, Literal["lower", "higher", "real"]] = field(default_factory=dict)
+    """Which way each quality that the judge measures is good; those named here are judged."""
+    title: str = ""
+    """Of the report."""
+    out: Path | None = None
+    """Run folder; by default runs/ and the name of the experiment's file."""
+    accept_changed: bool = False
+    """Go on although code or data of yours were changed since the run began. The run folder records both."""
+    workers: int | None = None
+    """Processes; by default one per core, as far as memory allows. Results do not depend on their number."""
+    where: Annotated[Cluster, arg(name="")] = field(default_factory=Cluster)
+
+    def run(self) -> None:
+        """Run the comparison, or what is left of it, and print the verdict."""
+        if not self.tasks or not self.plans:
+            raise SettingError(
+                "a comparison needs tasks and plans, which a YAML file gives: selfcorrect compare experiment.yaml"
+            )
+        from selfcorrect.experiments.comparison.run import compare
+
+        tasks: dict[str, Callable[..., Any]] = {
+            name: import_callable(reference, f"task {name!r}") for name, reference in self.tasks.items()
+        }
+        folder = place_of(self.out or Path("runs") / "comparison")
+        found = compare(
+            tasks,
+            {name: options.plan(self.generations, self.steps) for name, options in self.plans.items()},
+            seeds=self.seeds,
+            first_seed=self.first_seed,
+            out=folder,
+            better=self.better,
+            title=self.title,
+            command=shlex.join(["selfcorrect", *sys.argv[1:]]),
+            accept_changed=self.accept_changed,
+            where=Where(self.workers if self.workers is not None else default_workers(), cluster=self.where),
+        )
+        print(f"\n{found}\n\nReport: {folder / 'report.html'}")

@@ -1,0 +1,52 @@
+"""`selfcorrect demo`: a walk that ships, spoiled and corrected, to look at."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from selfcorrect.experiments.targets import check_output, place_of
+
+
+@dataclass(frozen=True)
+class DemoCommand:
+    """Spoil a walk of the built-in motion capture, correct it, and show both in the browser.
+
+    The feet of the spoiled walk sink into the floor and skate, and its limbs shake. Needs no data, no network and no
+    GPU. Exit code 0: it was corrected; 1: it was not.
+    """
+
+    out: Path = Path("demo.html")
+    """The page with both motions. It needs no network."""
+    open: bool = True
+    """Open the page in the browser, where there is a screen and a terminal."""
+
+    def run(self) -> int:
+        """Spoil, correct, print four figures before and after, and write and open the page."""
+        check_output(self.out, overwrite=True)
+        from selfcorrect.experiments.demo import demonstration
+        from selfcorrect.motion.pictures.player import show
+        from selfcorrect.storage.files.writing import write_atomically
+
+        print("Correcting a walk whose feet sink and skate and whose limbs shake …", flush=True)
+        made = demonstration()
+        if not made.after.accepted:
+            print(f"The walk was not corrected: {made.after.reason}", file=sys.stderr)
+            return 1
+        print(*made.lines(), sep="\n")
+        page = place_of(self.out)
+        write_atomically(page, show(made.before, made.after, titles=("before", "after")).html)
+        print(f"{self.out} plays both motions.")
+        if self.open and _somebody_looks():
+            import webbrowser
+
+            webbrowser.open(page.as_uri())
+        return 0
+
+
+def _somebody_looks() -> bool:
+    """Whether a browser would appear before somebody: not in pipes, in CI, or on a machine without a screen."""
+    screen = sys.platform in ("darwin", "win32") or any(os.environ.get(key) for key in ("DISPLAY", "WAYLAND_DISPLAY"))
+    return screen and sys.stdout.isatty()

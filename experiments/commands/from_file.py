@@ -1,0 +1,47 @@
+"""Experiments as YAML files: what they say stands for a command's options, which the command line may still change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.core.extras import needed_for
+from selfcorrect.storage.files.limits import read_text
+from selfcorrect.storage.files.strict_json import DEEPEST, is_deeper, read_as
+
+SUFFIXES = (".yaml", ".yml")
+
+Options = TypeVar("Options")
+
+
+def from_file(kind: type[Options], words: Sequence[str]) -> tuple[Options | None, Sequence[str]]:
+    """The options that a YAML file gives, if the first word names one, and the other words.
+
+    InputError, which names file and field, where the file is no YAML, or says what the options do not have.
+    """
+    if not words or not words[0].endswith(SUFFIXES):
+        return None, words
+    path = Path(words[0])
+    options = read_as(kind, _parsed(path), path)
+    if hasattr(options, "out") and options.out is None:  # type: ignore[attr-defined]
+        options = replace(options, out=Path("runs") / path.stem)  # type: ignore[type-var]
+    return options, words[1:]
+
+
+def _parsed(path: Path) -> Any:
+    """What a YAML file says, by PyYAML's safe loader; names of options may be written with - or _."""
+    with needed_for("an experiment as a YAML file"):
+        import yaml
+
+    try:
+        value = yaml.safe_load(read_text(path))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+    if is_deeper(value, DEEPEST):
+        raise InputError(f"{path}: YAML that is nested deeper than {DEEPEST} levels is not read")
+    return {str(key).replace("-", "_"): item for key, item in value.items()} if isinstance(value, dict) else value

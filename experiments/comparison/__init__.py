@@ -1,0 +1,1 @@
+"""Users' own models, data and correctors in loops: arms × seeds, in parallel, with a report."""

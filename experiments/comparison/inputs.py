@@ -1,0 +1,123 @@
+"""What a comparison is made of: tasks and plans, ready or made for each seed, and how they reach other processes."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, TypeAlias
+
+import cloudpickle
+
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.correctors.contract import name_of
+from selfcorrect.correctors.identity import Identity, identity_of, is_of_users
+from selfcorrect.loop.bias import unbiased
+from selfcorrect.loop.fitting import plain
+from selfcorrect.loop.run import Plan, Task
+
+TaskSource: TypeAlias = Task | Callable[[Stream], Task]
+"""A task for all seeds, or a function of the seed's stream that makes one for each."""
+
+PlanSource: TypeAlias = Plan | Callable[[Task, Stream], Plan]
+"""A plan, or a function that makes it from a seed's task, e.g. for a corrector that knows the training data."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """The tasks and plans of a comparison by name."""
+
+    tasks: Mapping[str, TaskSource]
+    plans: Mapping[str, PlanSource]
+
+    def __post_init__(self) -> None:
+        for kind, names in (("task", self.tasks), ("plan", self.plans)):
+            if not names:
+                raise SettingError(f"a comparison needs at least one {kind}")
+            folders = [folder_name(name) for name in names]
+            if doubled := [name for name, folder in zip(names, folders, strict=True) if folders.count(folder) > 1]:
+                raise SettingError(f"{kind}s need names that differ in letters or digits, got {', '.join(doubled)}")
+
+    def task(self, name: str, seed: int) -> Task:
+        """A task for a seed."""
+        source = self.tasks[name]
+        return _made(source if isinstance(source, Task) else source(streams(seed)), Task, f"task {name!r}")
+
+    def plan(self, name: str, task: Task, seed: int) -> Plan:
+        """A plan for a seed's task."""
+        source = self.plans[name]
+        return _made(source if isinstance(source, Plan) else source(task, streams(seed)), Plan, f"plan {name!r}")
+
+    def packed(self) -> bytes:
+        """The same for other processes; each run works on a copy, so that none changes another."""
+        try:
+            return cloudpickle.dumps(self)
+        except Exception as error:  # whatever an object raises that is not made to be copied
+            raise SettingError(
+                f"the tasks and plans cannot be sent to other processes: {error}; give a function that makes them"
+            ) from error
+
+    def identities(self, first: Mapping[str, Task]) -> dict[str, Identity]:
+        """What the code of users is, by a name for messages; first: the tasks of the first seed."""
+        return {who: identity_of(code) for who, code in self._code(first) if is_of_users(code)}
+
+    def _code(self, first: Mapping[str, Task]) -> Iterator[tuple[str, Any]]:
+        for name, source in self.tasks.items():
+            if not isinstance(source, Task):
+                yield f"the function that makes task {name!r}", source
+            yield f"the model of task {name!r}", first[name].model
+            yield f"the judge of task {name!r}", first[name].evaluate
+        for name, source in self.plans.items():
+            if not isinstance(source, Plan):
+                yield f"the function that makes plan {name!r}", source
+                continue
+            for part in _correctors(source.correction and source.correction.corrector):
+                yield f"the corrector {name_of(part)!r} of plan {name!r}", part
+            yield f"the policy of plan {name!r}", source.policy
+            yield f"the sampling bias of plan {name!r}", source.bias
+            yield f"the fitting of plan {name!r}", source.fitting
+
+
+def _correctors(corrector: Any) -> Iterator[Any]:
+    """A corrector, or those that a chain or a control of the library calls."""
+    if parts := getattr(corrector, "parts", ()):
+        for part in parts:
+            yield from _correctors(part)
+    elif corrector is not None:
+        yield corrector
+
+
+def _made(value: Any, kind: type, who: str) -> Any:
+    if not isinstance(value, kind):
+        raise InputError(f"{who} should be a {kind.__name__}, got {type(value).__name__}")
+    return value
+
+
+def folder_name(name: str) -> str:
+    """A name as that of a folder."""
+    return re.sub(r"[^\w.+=-]+", "-", name).strip("-.").casefold()
+
+
+def config_of(plan: Plan) -> dict[str, Any]:
+    """All settings of a plan but how far it goes, as JSON values; code of users by its names (see `identities`)."""
+    told = _described(plan)
+    del told["generations"]
+    for name, usual in (("bias", unbiased), ("fitting", plain)):
+        if getattr(plan, name) is usual:
+            del told[name]
+    return told
+
+
+def _described(value: Any) -> Any:
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, list | tuple):
+        return [_described(each) for each in value]
+    if is_dataclass(value) and not callable(value):
+        inside = {field.name: _described(getattr(value, field.name)) for field in fields(value)}
+        return inside if isinstance(value, Plan) else {"kind": type(value).__name__, **inside}
+    return name_of(value)

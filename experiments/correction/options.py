@@ -1,0 +1,120 @@
+"""How motions are corrected: the options of `selfcorrect correct`, of the Python functions, of reports and shards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+from tyro.extras import literal_type_from_choices
+
+from selfcorrect.core.errors import SettingError
+from selfcorrect.core.registry import unknown
+from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.simulators.engines.table import AUTO, ENGINES, chosen_engine
+from selfcorrect.simulators.scene import PLAIN, Scene
+from selfcorrect.simulators.settings.presets import preset_of, recorded_strength
+from selfcorrect.simulators.settings.support import SupportChoice
+from selfcorrect.simulators.settings.tracker import RESIDUAL_FREE, SIMULATED, SimulateChoice
+
+if TYPE_CHECKING:
+    from selfcorrect.motion.correction.results import CorrectMotions
+
+    EngineName = str
+else:
+    EngineName = literal_type_from_choices([AUTO, *ENGINES.names])
+
+MASS_KG = (1, 1000)
+"""Bodies that the simulation can hold together."""
+
+
+@dataclass(frozen=True)
+class CorrectionOptions:
+    """How motions are corrected: all that a result depends on beside its input."""
+
+    strength: str | float = "balanced"
+    """From 0, closest to the motion, to 1, most physical; or faithful (0), balanced (0.7), physical (1). With
+    residual-free, muscles and contacts alone hold the body up, which takes longer and is simulated in MuJoCo. With
+    simulated, you get what loops make of a model's samples: raw simulated states on a floor that is known."""
+    simulate: SimulateChoice = "auto"
+    """Which motions are simulated: those whose plan leaves force for a simulation to save (auto), or all (always)."""
+    kinematic: bool = False
+    """Clean up by kinematics alone and simulate nothing; strength then does not matter."""
+    support: SupportChoice = "infer"
+    """What carries the body. "infer": steps, rungs and seats where the motion shows them. "floor": the floor alone.
+    "off": something unknown; the body keeps its height."""
+    engine: EngineName = AUTO
+    """The simulator; auto takes PyBullet where it is installed, else MuJoCo."""
+    mass_kg: float | None = None
+    """What every body weighs; otherwise what its shape does, with a body model, or what is usual for its stature."""
+    remove_drift: bool = False
+    """Take out the drift of the floor, which changes the way over the floor and sends walking who walks in place."""
+    join_takes: bool = False
+    """Join takes: move and turn what follows a cut to where the motion was going."""
+    retime: bool = False
+    """Play motions whose flights or walks are more than 15 % off gravity's pace at its pace: the same poses."""
+    scene: Scene = PLAIN
+    """Where, and with what body, the motion is followed: a push, a slope, a load."""
+    raw: bool = False
+    """Keep simulated states as they are: also where they gain nothing, and with all that is fast in them."""
+    keep_failed: bool = False
+    """Put motions that cannot be corrected into the output folder unchanged."""
+    video: bool = False
+    """Film each motion before and after, side by side, as NAME.mp4 beside the output."""
+    reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
+    """What motion files do not say."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "strength", recorded_strength(self.strength))  # one value, one meaning
+        if self.mass_kg is not None and not MASS_KG[0] <= self.mass_kg <= MASS_KG[1]:
+            raise SettingError(f"mass-kg must be from {MASS_KG[0]} to {MASS_KG[1]}, got {self.mass_kg}")
+        if self.kinematic and not self.scene.is_plain:
+            raise SettingError("a scene needs a simulation; leave out kinematic")
+        if self.strength == SIMULATED:
+            self.refuse(
+                ("support", "remove_drift", "join_takes"), "does not go with strength simulated, whose floor is known"
+            )
+        if self.is_residual_free and self.engine != AUTO:
+            preset_of(self.strength).tracker(self.engine)  # some engines cannot
+
+    @property
+    def is_residual_free(self) -> bool:
+        """Whether muscles and contacts alone hold the body up."""
+        return self.strength == RESIDUAL_FREE and not self.kinematic
+
+    def settled(self) -> CorrectionOptions:
+        """The same with the engine that is meant, which is then imported; results depend on it."""
+        return replace(self, engine=chosen_engine(self.engine, gives_way=self.is_residual_free))
+
+    def corrector(self, shape_kg: float | None = None) -> CorrectMotions:
+        """The corrector of a body whose shape weighs `shape_kg`."""
+        from selfcorrect.simulators.cleanup.clean import CleanupSettings
+        from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+
+        preset, cleanup = preset_of(self.strength), CleanupSettings.for_samples()
+        if not preset.of_samples:
+            cleanup = CleanupSettings(
+                support=self.support, polish=not self.raw, remove_drift=self.remove_drift, join_takes=self.join_takes
+            )
+        if self.kinematic:
+            return KinematicCorrector(cleanup)
+        tracker = preset.tracker(self.settled().engine, shape_kg if self.mass_kg is None else self.mass_kg)
+        simulate = "always" if "always" in (self.simulate, preset.simulate) else "auto"
+        return PhysicsCorrector(tracker, cleanup, scene=self.scene, simulate=simulate)
+
+    def changed(self, changes: Mapping[str, object]) -> CorrectionOptions:
+        """These options with other values by name; SettingError for a name that there is not."""
+        names = [each.name for each in fields(self)]
+        if strange := [name for name in changes if name not in names]:
+            raise SettingError(unknown("option", strange[0], names))
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+    def refuse(self, names: tuple[str, ...], because: str) -> None:
+        """SettingError where one of some options differs from its default, and the task takes none."""
+        for name in names:
+            if getattr(self, name) != getattr(DEFAULTS, name):
+                raise SettingError(f"{name.replace('_', '-')} {because}")
+
+
+DEFAULTS = CorrectionOptions()

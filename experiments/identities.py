@@ -1,0 +1,61 @@
+"""What code and data of users were when a run began: a run is not resumed with others unless you ask."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from selfcorrect.core.errors import RunFolderError
+from selfcorrect.core.samples import Samples, fingerprint
+from selfcorrect.correctors.identity import Identity
+from selfcorrect.storage.files.digests import sealed, unsealed
+from selfcorrect.storage.files.writing import write_atomically
+
+IDENTITIES = "identities.json"
+"""What code and data of users were, in a run folder and in that of each of its seeds."""
+
+
+def identity_of_data(samples: Samples) -> Identity:
+    """What some data are."""
+    shape = "×".join(map(str, samples.event_shape)) or "1"
+    name = f"{len(samples)} samples of shape {shape}, {samples.values.dtype}"
+    return Identity(name, "", values=fingerprint(samples), holds="values or labels")
+
+
+@dataclass(frozen=True)
+class IdentityFile:
+    """A file of a run folder that keeps what each thing is, all that were accepted one after the other."""
+
+    path: Path
+    accept: str
+    """The option that accepts the change, for messages."""
+
+    def record(self, identities: Mapping[str, Identity], *, accept_changed: bool) -> None:
+        """Keep identities; RunFolderError, which says what changed, where one is not the last and none is accepted."""
+        history = self._history()
+        for name, now in identities.items():
+            known = history.setdefault(name, [])
+            change = now.changed_since(known[-1]) if known else ""
+            if change and not accept_changed:
+                raise RunFolderError(
+                    f"{name} is not the one that {self.path.parent} was begun with: {change}; "
+                    f"{self.accept} resumes with it from here, another folder begins anew"
+                )
+            if change:
+                print(f"selfcorrect: {name} was changed, and the run resumes with it: {change}", file=sys.stderr)
+            if change or not known:
+                known.append(now)
+        if identities:
+            kept = {name: [each.to_json() for each in every] for name, every in history.items()}
+            write_atomically(self.path, sealed(kept))
+
+    def not_recorded(self, identities: Mapping[str, Identity]) -> list[str]:
+        """The names of what the file, if there is one, does not know as it is."""
+        history = self._history()
+        return [name for name, now in identities.items() if name not in history or now.changed_since(history[name][-1])]
+
+    def _history(self) -> dict[str, list[Identity]]:
+        kept = unsealed(self.path) if self.path.exists() else {}
+        return {name: [Identity.from_json(each) for each in every] for name, every in kept.items()}

@@ -1,0 +1,100 @@
+"""Progress of jobs on a terminal: one bar for all, and one for each that is under way."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tqdm import tqdm
+
+Progress = Callable[[str, int, int], None]
+"""Called with a phase ("train", "sample", "correct", "evaluate", …), steps done, steps in all."""
+
+
+def silent(phase: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """How far a job is with a phase. It travels between processes."""
+
+    job: str
+    phase: str
+    done: int
+    total: int
+
+
+def reporter(send: Callable[[Event], None], job: str, pace_s: float = 0.1) -> Progress:
+    """A progress callback that sends at most one event per `pace_s`, and always the last of a phase."""
+    last = [0.0]
+
+    def report(phase: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if done >= total or phase == "generation" or now - last[0] > pace_s:
+            last[0] = now
+            send(Event(job, phase, done, total))
+
+    return report
+
+
+class Bars:
+    """One bar over all generations with the time left, and below it one per job under way: its phase, its steps.
+
+    rows: for at most so many jobs at once.
+    """
+
+    def __init__(self, total: int, rows: int, title: str, unit: str) -> None:
+        pace = 0.2 if sys.stderr.isatty() else 30.0
+        self.overall = tqdm(total=total, desc=title, unit=unit, position=0, mininterval=pace, dynamic_ncols=True)
+        self.free = [
+            tqdm(position=row, leave=False, mininterval=pace, dynamic_ncols=True, disable=not sys.stderr.isatty())
+            for row in range(1, rows + 1)
+        ]
+        self.by_job: dict[str, tqdm] = {}
+        self.shown: dict[str, tuple[str, int, int]] = {}
+        self._generations: defaultdict[str, set[int]] = defaultdict(set)
+
+    def __enter__(self) -> Bars:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for bar in (*self.by_job.values(), *self.free, self.overall):
+            bar.close()
+
+    def show(self, event: Event) -> None:
+        """Move the bars on; a generation that a job reports twice, because it was started twice, counts once."""
+        if event.phase == "generation":
+            if event.done not in self._generations[event.job]:
+                self._generations[event.job].add(event.done)
+                self.overall.update()
+            return
+        if event.job not in self.by_job:
+            if not self.free:
+                return
+            self.by_job[event.job] = self.free.pop(0)
+        bar = self.by_job[event.job]
+        phase, total, done = self.shown.get(event.job, ("", 0, 0))
+        if (phase, total) != (event.phase, event.total) or event.done < done:
+            done = 0
+            bar.reset(total=event.total)
+            bar.set_description_str(f"{event.job}: {event.phase}", refresh=False)
+        bar.update(event.done - done)
+        self.shown[event.job] = event.phase, event.total, event.done
+
+    def reached(self, job: str) -> int:
+        """How many generations a job has reported."""
+        return len(self._generations[job])
+
+    def finish(self, job: str) -> None:
+        """Leave a job's row to the next."""
+        self.shown.pop(job, None)
+        if (bar := self.by_job.pop(job, None)) is not None:
+            self.free.append(bar)
+
+    def tell(self, sentence: str) -> None:
+        """Print a line above the bars."""
+        self.overall.write(sentence, file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Correctors of the motion experiment: built-in ones and those of users."""

@@ -1,0 +1,190 @@
+"""Correctors of the motion experiment, by name or from a user's module."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples, concatenate
+from selfcorrect.correctors.anchors import AnchoredCorrector, fit_anchors, temporal_frequencies
+from selfcorrect.correctors.contract import (
+    Corrected,
+    Corrector,
+    chain,
+    filter_of,
+    merge_info,
+    placebo,
+)
+from selfcorrect.experiments.jobs.progress_bars import Progress
+from selfcorrect.experiments.motion.correctors.low_pass import as_smooth_as
+from selfcorrect.experiments.motion.correctors.own import CorrectorInputs, own_corrector
+from selfcorrect.experiments.motion.correctors.table import CORRECTORS, is_own
+from selfcorrect.loop.policy import sampling_labels
+from selfcorrect.motion.correction.lifting import MotionCorrector, lift_motions
+from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
+from selfcorrect.motion.encodings.features import FeatureCodec
+from selfcorrect.motion.motion import Motion
+from selfcorrect.runtime.heap import give_back_freed_memory
+from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.corrector import BATCH, KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.engines.table import ENGINES, PUBLISHED_ENGINE
+from selfcorrect.simulators.pipeline import free_simulator
+from selfcorrect.simulators.scene import PLAIN, Scene
+from selfcorrect.simulators.settings.presets import PRESETS
+from selfcorrect.simulators.settings.tracker import SIMULATED
+
+HARDEST_PUSH_N, HEAVIEST_LOAD_KG = 300.0, 15.0
+"""Bounds of what is drawn for `scenes`."""
+
+ANCHOR_SOURCE_COUNT = 1024
+"""Generation-0 samples that are clustered into anchors."""
+
+LOW_PASS_SOURCE_COUNT = 64
+"""Generation-0 samples on which the cut-off of the low-pass filter is found."""
+
+
+def build_corrector(name: str, inputs: CorrectorInputs) -> Corrector | None:
+    """The corrector with a name of `CORRECTORS`, or at "package.module:function"; None for "none".
+
+    The name of its first parameter says what a function of a user or of another package does. It may take `motion` (a
+    Motion → a Motion), `values` (a tensor → a tensor) or `samples` (Samples → Samples or Corrected). Or it makes a
+    corrector from `inputs` (CorrectorInputs → Corrector). It runs in a separate process unless `inputs.in_process`.
+    """
+    if is_own(name):
+        return own_corrector(name, inputs)
+    return CORRECTORS.load(name)(inputs)
+
+
+def none(inputs: CorrectorInputs) -> None:
+    """No corrector."""
+
+
+def sample_corrector(engine: str = PUBLISHED_ENGINE, scene: Scene = PLAIN) -> PhysicsCorrector:
+    """The physics corrector of a loop's samples: the preset "simulated", as of `selfcorrect correct`.
+
+    It simulates half as many bodies at once as usual, because PyTorch takes memory beside them.
+    """
+    preset, together = PRESETS[SIMULATED], ENGINES.row(engine).together // 2
+    cleanup = CleanupSettings.for_samples()
+    return PhysicsCorrector(
+        preset.tracker(engine), cleanup, scene=scene, simulate=preset.simulate, together=max(together, 1)
+    )
+
+
+def physics(inputs: CorrectorInputs) -> Corrector:
+    """The physics corrector on features."""
+    correct = sample_corrector(inputs.engine)
+    return lift_motions(_with_progress(correct, inputs.progress), inputs.codec, "physics")
+
+
+@dataclass(frozen=True)
+class SceneCorrector:
+    """Physics in a scene drawn anew for each few samples: variation that mechanics allows and no model has made."""
+
+    codec: FeatureCodec
+    progress: Progress
+    engine: str = PUBLISHED_ENGINE
+    name: str = "scenes"
+
+    def __call__(self, samples: Samples, stream: Stream) -> Corrected:
+        parts = []
+        for start in range(0, len(samples), BATCH):
+            chosen = samples.take(torch.arange(start, min(start + BATCH, len(samples))))
+            scene = drawn_scene(stream.child("scene", start))
+            correct = sample_corrector(self.engine, scene)
+            parts.append(MotionCorrector(_with_progress(correct, self.progress), self.codec, self.name)(chosen))
+        return Corrected(
+            concatenate([part.samples for part in parts]),
+            torch.cat([part.accepted for part in parts]),
+            merge_info([(len(part.samples), part.info) for part in parts]),
+        )
+
+
+def drawn_scene(stream: Stream) -> Scene:
+    """A scene on a level floor on Earth."""
+    draw = stream.numpy()
+    push_n, heading_rad = draw.uniform(0, HARDEST_PUSH_N), draw.uniform(0, 2 * np.pi)
+    return Scene(
+        push_n=(push_n * np.sin(heading_rad), 0.0, push_n * np.cos(heading_rad)),
+        push_from_s=draw.uniform(0.1, 1.0),
+        friction=draw.uniform(0.3, 0.9),
+        load_kg=draw.uniform(0.0, HEAVIEST_LOAD_KG),
+        mass=draw.uniform(0.8, 1.25),
+    )
+
+
+def scenes(inputs: CorrectorInputs) -> Corrector:
+    """The physics corrector in scenes drawn at random."""
+    return SceneCorrector(inputs.codec, inputs.progress, inputs.engine)
+
+
+def _with_progress(correct: CorrectMotions, progress: Progress) -> CorrectMotions:
+    """The same correction, a batch at a time, reporting each; a simulator and training take memory in turn."""
+
+    def correct_batches(motions: Sequence[Motion]) -> list[CorrectedMotion]:
+        give_back_freed_memory()
+        corrections: list[CorrectedMotion] = []
+        for start in range(0, len(motions), BATCH):
+            corrections += correct(motions[start : start + BATCH])
+            progress("correct", len(corrections), len(motions))
+        free_simulator()
+        return corrections
+
+    return correct_batches
+
+
+def kinematic(inputs: CorrectorInputs) -> Corrector:
+    """The kinematic clean-up of the physics corrector alone."""
+    return lift_motions(KinematicCorrector(CleanupSettings.for_samples()), inputs.codec, "kinematic")
+
+
+def anchors(inputs: CorrectorInputs, *, real: bool, frozen: bool) -> AnchoredCorrector:
+    """Centroids of the real training windows (about two each), or as many of samples of generation 0."""
+    source = inputs.real if real else _first_samples(inputs, ANCHOR_SOURCE_COUNT)
+    per_centroid = max(1, 2 * len(source) // len(inputs.real))
+    fitted = fit_anchors(source, per_centroid, inputs.stream.child("anchors"), temporal_frequencies)
+    return AnchoredCorrector(fitted, embed=temporal_frequencies, project=partial(_project, inputs.codec), frozen=frozen)
+
+
+def _first_samples(inputs: CorrectorInputs, count: int) -> Samples:
+    """Samples of generation 0."""
+    labels = sampling_labels(inputs.real.labels, count, inputs.stream.child("label"))
+    return Samples.synthetic(inputs.first_model.sample(labels, inputs.stream.child("sample")), labels, 0)
+
+
+def _project(codec: FeatureCodec, values: Tensor) -> Tensor:
+    """Features with orthonormal rotations."""
+    return codec.encode(codec.decode(values)).to(values)
+
+
+def anchored_physics(inputs: CorrectorInputs, *, real: bool) -> Corrector:
+    """Anchors for the modes, then physics for realism."""
+    return chain(anchors(inputs, real=real, frozen=False), physics(inputs), name="anchored+physics")
+
+
+def physics_placebo(inputs: CorrectorInputs) -> Corrector:
+    """Moves samples as far as physics, in random directions."""
+    return placebo(physics(inputs), "placebo")
+
+
+def physics_filter(inputs: CorrectorInputs) -> Corrector:
+    """Rejects what physics rejects, and moves nothing."""
+    return filter_of(physics(inputs), "filter")
+
+
+def low_pass(inputs: CorrectorInputs) -> Corrector:
+    """A filter that leaves samples of generation 0 as smooth as physics does."""
+    samples = _first_samples(inputs, LOW_PASS_SOURCE_COUNT)
+    return as_smooth_as(physics(inputs), samples, inputs.codec, inputs.stream.child("low-pass"))
+
+
+anchored = partial(anchored_physics, real=False)
+anchored_real = partial(anchored_physics, real=True)
+frozen = partial(anchors, real=False, frozen=True)
+frozen_real = partial(anchors, real=True, frozen=True)

@@ -1,0 +1,60 @@
+"""The cheap rival of physics: a low-pass filter that leaves samples as smooth as physics does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.contract import Corrector, call_corrector
+from selfcorrect.motion.encodings.features import FeatureCodec
+from selfcorrect.motion.measures.physical import physical_errors
+
+ORDER = 2
+"""Of the Butterworth filter, which runs forwards and backwards."""
+
+HALVINGS = 12
+"""Bisections of the cut-off frequency: to a hundredth of a hertz."""
+
+
+@dataclass(frozen=True)
+class LowPass:
+    """Filters the features of windows in time and makes their rotations valid again; no phase is shifted."""
+
+    codec: FeatureCodec
+    cutoff_hz: float
+    """Where half of a sine's power is left after each of the two passes."""
+    name: str = "low-pass"
+
+    def __call__(self, samples: Samples) -> Samples:
+        return samples.with_values(self._filtered(samples.values))
+
+    def _filtered(self, values: Tensor) -> Tensor:
+        from scipy.signal import butter, sosfiltfilt
+
+        sections = butter(ORDER, self.cutoff_hz, fs=self.codec.fps, output="sos")
+        smooth = sosfiltfilt(sections, values.double().numpy(), axis=1)
+        return self.codec.encode(self.codec.decode(torch.as_tensor(smooth.copy()))).to(values)
+
+
+def as_smooth_as(corrector: Corrector, samples: Samples, codec: FeatureCodec, stream: Stream) -> LowPass:
+    """The filter after which samples have the mean jerk that they have after a corrector.
+
+    From 0.1 Hz to just below the highest frequency that frames can show: where samples are smoother than corrected ones
+    to begin with, nothing is filtered.
+    """
+    corrected = call_corrector(corrector, samples, stream)
+    wanted = _jerk_m_s3(codec, corrected.samples.values[corrected.accepted])
+    low_hz, high_hz = 0.1, 0.499 * codec.fps
+    for _ in range(HALVINGS):
+        middle_hz = (low_hz + high_hz) / 2
+        too_smooth = _jerk_m_s3(codec, LowPass(codec, middle_hz)(samples).values) < wanted
+        low_hz, high_hz = (middle_hz, high_hz) if too_smooth else (low_hz, middle_hz)
+    return LowPass(codec, high_hz)
+
+
+def _jerk_m_s3(codec: FeatureCodec, values: Tensor) -> float:
+    return float(physical_errors(codec.decode(values)).jerk_m_s3.mean())

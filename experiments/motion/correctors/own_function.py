@@ -1,0 +1,108 @@
+"""A user's function where it is called: loaded by its name, asked what it takes, and called on motions.
+
+Nothing here imports PyTorch, so that a process for a function of motions starts at once.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from selfcorrect.core.errors import SettingError
+from selfcorrect.core.registry import import_callable
+from selfcorrect.correctors.identity import Identity, identity_of, place_of
+from selfcorrect.correctors.own_process import Kept
+from selfcorrect.experiments.motion.correctors.table import CORRECTORS
+from selfcorrect.motion.correction.each import each_motion, read_only
+from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.motion import Motion
+from selfcorrect.runtime.supervision import working_on
+
+FUNCTION = "function"
+"""Under which name a process keeps it."""
+
+
+@dataclass(frozen=True)
+class OwnFunction:
+    """A user's function."""
+
+    function: Callable[..., Any]
+    takes: str
+    """The name of its first parameter, "samples" where it has none that can be found."""
+    name: str
+
+
+def load(name: str) -> OwnFunction:
+    """The function at "package.module:function", or of a corrector that another package adds by name.
+
+    Of a class that needs no arguments an object is made; one that takes `inputs` makes correctors.
+    """
+    function: Any = import_callable(name) if ":" in name else CORRECTORS.load(name)
+    takes = _first_parameter(function)
+    if inspect.isclass(function) and takes != "inputs":
+        try:
+            function = function()
+        except TypeError as error:
+            raise SettingError(
+                f"corrector {name!r} is a class, which must need no arguments or take `inputs`: {error}"
+            ) from error
+        takes = _first_parameter(function)
+    return OwnFunction(function, takes, name_of_function(function))
+
+
+def _first_parameter(function: Callable[..., Any]) -> str:
+    """What a function takes; a network takes values unless its first parameter has another name that is known."""
+    network = getattr(function, "forward", None) if _is_network(function) else None
+    try:
+        first = next(iter(inspect.signature(network or function).parameters), "samples")
+    except ValueError:  # some built-in callables have no signature
+        return "samples"
+    return "values" if network and first != "motion" else first
+
+
+def _is_network(function: object) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(function, torch.nn.Module)
+
+
+def name_of_function(function: Callable[..., Any]) -> str:
+    """The function's `name`, else its own or its class's name; a partial is called as its function."""
+    while isinstance(function, partial):
+        function = function.func
+    named = getattr(function, "name", None) or getattr(function, "__name__", None)
+    return str(named or type(function).__name__)
+
+
+# --- called in a separate process ------------------------------------------------------------------------------------
+
+
+def load_there(kept: Kept, name: str) -> tuple[str, str]:
+    """Load the function; returns what it takes and what it is called."""
+    with working_on("its module"):
+        kept[FUNCTION] = own = load(name)
+    return own.takes, own.name
+
+
+def identity_there(kept: Kept) -> Identity:
+    """What the function is."""
+    return identity_of(kept[FUNCTION].function)
+
+
+def place_there(kept: Kept) -> str:
+    """File and line of the function, "" where that is unknown."""
+    return place_of(kept[FUNCTION].function)
+
+
+def correct_motions_there(kept: Kept, motions: Sequence[Motion]) -> list[Motion | None]:
+    """The corrected motions, None for those that were handed back."""
+    given = [read_only(motion) for motion in motions]
+    corrections = each_motion(kept[FUNCTION].function)(given)
+    return [_changed(motion, correction) for motion, correction in zip(given, corrections, strict=True)]
+
+
+def _changed(motion: Motion, correction: CorrectedMotion) -> Motion | None:
+    return None if correction.motion is motion else correction.motion

@@ -1,0 +1,102 @@
+"""The correctors of the motion experiment by name, imported when an arm uses them; other packages can add some."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from selfcorrect.core.registry import Registry, Row
+
+UNKNOWN = "not known (custom corrector)"
+_BUILT = "selfcorrect.experiments.motion.correctors.builtin"
+
+
+@dataclass(frozen=True)
+class CorrectorRow(Row):
+    """A corrector."""
+
+    knows: str = UNKNOWN
+    """What it knows about the true distribution beyond the training data."""
+    control: bool = False
+    """Whether it is there to hold others against."""
+
+
+CORRECTORS = Registry(
+    "corrector",
+    [
+        CorrectorRow("none", f"{_BUILT}:none", "No correction.", knows="none"),
+        CorrectorRow(
+            "kinematic",
+            f"{_BUILT}:kinematic",
+            "Rules about feet and floor, without a simulation.",
+            knows="none: rules about feet and floor",
+        ),
+        CorrectorRow(
+            "physics",
+            f"{_BUILT}:physics",
+            "What a simulated body makes of the motion.",
+            knows="none: mechanics and body tables",
+        ),
+        CorrectorRow(
+            "scenes",
+            f"{_BUILT}:scenes",
+            "Physics in scenes drawn at random: pushes, loads, other friction, lighter and heavier bodies.",
+            knows="none: mechanics and body tables",
+        ),
+        CorrectorRow(
+            "anchored",
+            f"{_BUILT}:anchored",
+            "Pulled to centroids of generation-0 samples, then physics.",
+            knows="generation-0 samples (frozen centroids)",
+        ),
+        CorrectorRow(
+            "anchored-real",
+            f"{_BUILT}:anchored_real",
+            "Pulled to centroids of real windows, then physics.",
+            knows="centroids of the real training data",
+        ),
+        CorrectorRow(
+            "frozen",
+            f"{_BUILT}:frozen",
+            "Control: the centroids of generation-0 samples themselves.",
+            knows="generation-0 samples (only the centroids)",
+            control=True,
+        ),
+        CorrectorRow(
+            "frozen-real",
+            f"{_BUILT}:frozen_real",
+            "Control: the centroids of real windows themselves.",
+            knows="centroids of the real training data (only the centroids)",
+            control=True,
+        ),
+        CorrectorRow(
+            "placebo",
+            f"{_BUILT}:physics_placebo",
+            "Control: moves samples as far as physics, in random directions.",
+            knows="none: moves samples as far as physics, at random",
+            control=True,
+        ),
+        CorrectorRow(
+            "filter",
+            f"{_BUILT}:physics_filter",
+            "Control: rejects what physics rejects, changes nothing.",
+            knows="none: rejects what physics rejects",
+            control=True,
+        ),
+        CorrectorRow(
+            "low-pass",
+            f"{_BUILT}:low_pass",
+            "Control: a filter in time that leaves samples as smooth as physics does.",
+            knows="none: the cut-off that physics' jerk asks for",
+            control=True,
+        ),
+    ],
+    group="selfcorrect.correctors",
+    row_type=CorrectorRow,
+    also="package.module:function",
+)
+"""Each leads to a function as `correctors.build_corrector` describes it."""
+
+
+def is_own(name: str) -> bool:
+    """Whether a corrector is a user's or another package's: code that this package has not seen."""
+    return ":" in name or CORRECTORS.is_added(name)

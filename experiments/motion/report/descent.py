@@ -1,0 +1,186 @@
+"""Ancestry in the motion report: which founders survive, how much of their loss is drift, and what is new."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from selfcorrect.analysis import theory
+from selfcorrect.core.randomness import streams
+from selfcorrect.experiments.motion.report.outcome import Outcome
+from selfcorrect.experiments.motion.run.task import motion_data, motion_evaluator
+from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
+from selfcorrect.experiments.motion.settings.presets import MotionSettings
+from selfcorrect.experiments.remedies.table import DEFENCES
+from selfcorrect.experiments.reporting.results import ArmCurves
+from selfcorrect.experiments.reporting.tables import half_life_cell
+from selfcorrect.experiments.reporting.webpage import Cell, Row, Table
+from selfcorrect.metrics.neighbours import near_by_label
+from selfcorrect.motion.measures.metrics import metric_of
+from selfcorrect.statistics import Interval, mean_interval
+
+PLAIN = Arm("replace")
+ARTEFACTS = {"penetration_mm": 0, "skate_m_s": 2, "jerk_m_s3": 0}
+"""Metrics of the sentence on artefacts, each with its digits there."""
+
+
+@dataclass(frozen=True, eq=False)
+class Founders:
+    """The real training windows of the first seed, as far as drift depends on them."""
+
+    sizes: Sequence[int]
+    """How many there are of each label."""
+    near: np.ndarray
+    """(R, L), how many of each label are near enough to a reference window to cover it."""
+
+
+def founders_of(settings: MotionSettings) -> Founders:
+    """Those of an experiment's first seed, seen as its judge sees them."""
+    stream = streams(settings.first_seed)
+    data, evaluator = motion_data(settings, stream), motion_evaluator(settings, stream)
+    windows, labels = evaluator.geometric(data.training.batch), data.training.labels
+    sizes = np.unique(labels, return_counts=True)[1].tolist()
+    return Founders(sizes, near_by_label(evaluator.reference.geometric, windows, labels))
+
+
+def descent_table(outcome: Outcome, founders: Founders) -> Table:
+    """What became of the lines of every arm that draws samples in all generations."""
+    columns = [
+        "Founders with a descendant", "by drift alone", "loss that is drift", "Coverage kept", "by drift alone",
+        "Offspring variance, first", "last",
+        "Novelty, to the parents", "Novelty, to real data", "Persistence of lines",
+    ]  # fmt: skip
+    table = Table("descent", "Arm", columns)
+    for denoiser, title, arms in outcome.groups():
+        traced = [arm for arm in arms if _is_traced(outcome.curves[denoiser][arm])]
+        table.rows.extend([Row(title, [])] if traced else [])
+        table.rows.extend(Row(arm.title, _cells(arm, outcome.curves[denoiser][arm], founders)) for arm in traced)
+    return table
+
+
+def _is_traced(curves: ArmCurves) -> bool:
+    lines = curves.values.get("surviving_lineages")
+    return lines is not None and bool(np.isfinite(lines[:, -1]).all())
+
+
+def _cells(arm: Arm, curves: ArmCurves, founders: Founders) -> list[Cell]:
+    last = [_cell(mean_interval(curves.last(key))) for key in ("surviving_lineages", "novelty", "novelty_to_real")]
+    variances = [_cell(mean_interval(curves.values["offspring_variance"][:, column])) for column in (1, -1)]
+    drawn_anew = arm.policy == "replace"
+    drift = [_cell(one) for one in drift_of(curves, founders)] if drawn_anew else [Cell("–"), Cell("–")]
+    coverage = [_cell(one) for one in coverage_kept(curves, founders)][: 2 if drawn_anew else 1]
+    persistence = _cell(mean_interval(curves.last("lineage_persistence")))
+    return [last[0], *drift, *coverage, *[Cell("–")] * (2 - len(coverage)), *variances, *last[1:], persistence]
+
+
+def coverage_kept(curves: ArmCurves, founders: Founders) -> tuple[Interval, Interval]:
+    """Coverage at the last generation as a share of generation 0's, measured and by drift alone (see `drift_of`)."""
+    coverage, variances = curves.values["coverage"], curves.values["offspring_variance"][:, 1]
+    generations = coverage.shape[1] - 1
+    drift = [
+        theory.coverage_by_drift(founders.near, founders.sizes, generations, float(variance)) for variance in variances
+    ]
+    begun = np.maximum(coverage[:, 0], 1e-9)  # a model that covers nothing has nothing to lose
+    return mean_interval(coverage[:, -1] / begun), mean_interval([one[-1] / max(one[0], 1e-9) for one in drift])
+
+
+def drift_of(curves: ArmCurves, founders: Founders) -> tuple[Interval, Interval]:
+    """Lines that would survive by drift alone, and the share of their loss that it explains, at the last generation.
+
+    The prediction takes the offspring variance of generation 1, before any loop, and nothing else of the run: later the
+    learner's bias is in it.
+    """
+    lines, variances = curves.values["surviving_lineages"], curves.values["offspring_variance"][:, 1]
+    generations = lines.shape[1] - 1
+    predicted = np.array([theory.surviving_lineages(founders.sizes, generations, float(one))[-1] for one in variances])
+    shares = [theory.drift_share(float(line), float(one)) for line, one in zip(lines[:, -1], predicted, strict=True)]
+    return mean_interval(predicted), mean_interval(np.nan_to_num(shares, nan=1.0))
+
+
+def _cell(interval: Interval) -> Cell:
+    bounds = "" if math.isnan(interval.low) else f"{interval.low:.2f} … {interval.high:.2f}"
+    return Cell(f"{interval.estimate:.2f}", bounds)
+
+
+def disease_sentences(outcome: Outcome, founders: Founders) -> list[str]:
+    """One sentence per disease and denoiser with a remedy's arm: artefacts, loss of modes, and what the loop buys."""
+    return [
+        sentence
+        for denoiser, arms in outcome.curves.items()
+        for arm in arms
+        if PLAIN in arms and arm.policy == "replace" and arm.defence == "lineages"
+        for sentence in _sentences(outcome, denoiser, arm, founders)
+    ]
+
+
+def _sentences(outcome: Outcome, denoiser: str, arm: Arm, founders: Founders) -> list[str]:
+    arms = outcome.curves[denoiser]
+    three = [("uncorrected", arms[PLAIN]), (arm.title, arms[arm]), ("real data only", arms[BASELINE])]
+
+    def told(key: str, digits: int) -> str:
+        return ", ".join(f"{name} {_short(mean_interval(curves.last(key)), digits)}" for name, curves in three)
+
+    artefacts = "; ".join(f"{_inline(key)} {told(key, digits)}" for key, digits in ARTEFACTS.items())
+    share = drift_of(arms[PLAIN], founders)[1]
+    kept, by_drift = coverage_kept(arms[PLAIN], founders)
+    bought = _short(mean_interval(arms[arm].last("novelty")), 2)
+    return [
+        f"Artefacts ({denoiser}, {arm.title}): {artefacts}.",
+        f"Modes ({denoiser}, {arm.title}): coverage {told('coverage', 2)}; recall {told('recall', 2)}. Of the "
+        f"uncorrected loop's loss of lines, drift explains {_short(share, 2)}; it keeps {_short(kept, 2)} of its "
+        f"coverage, {_short(by_drift, 2)} by drift alone. With the remedy, motions are "
+        f"{bought} nearest-neighbour distances from their parents in each generation.",
+    ]
+
+
+def _inline(key: str) -> str:
+    """A metric's title within a sentence."""
+    title = metric_of(key).title
+    return title[0].lower() + title[1:]
+
+
+def _short(interval: Interval, digits: int) -> str:
+    bounds = "" if math.isnan(interval.low) else f" [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
+    return f"{interval.estimate:.{digits}f}{bounds}"
+
+
+def defences_table(curves: Mapping[str, Mapping[Arm, ArmCurves]]) -> Table:
+    """All defences of the fully synthetic loop side by side: what they keep, cost and know, what was claimed and found.
+
+    curves: denoiser → arm → what was measured. Found is the paired difference in coverage at the last generation.
+    """
+    columns = [
+        "Half-life of recall", "Half-life of coverage", "Fréchet distance, kinematic", "Novelty", "Cost, measured",
+        "Knows", "Source", "Claimed", "Found: coverage, against none",
+    ]  # fmt: skip
+    table = Table("defences", "Remedy", columns)
+    for denoiser, arms in curves.items():
+        defended = [arm for arm in arms if arm.policy == "replace" and arm.corrector == "none"]
+        if len(defended) > 1 and PLAIN in arms:
+            table.rows.append(Row(denoiser, []))
+            table.rows.extend(Row(arm.title, _defence_cells(arm, arms[arm], arms[PLAIN])) for arm in defended)
+    return table
+
+
+def _defence_cells(arm: Arm, curves: ArmCurves, plain: ArmCurves) -> list[Cell]:
+    row = DEFENCES.row(arm.defence)
+    return [
+        half_life_cell(curves.values["recall"]),
+        half_life_cell(curves.values["coverage"]),
+        _cell(mean_interval(curves.last("fid_kinematic"))),
+        _cell(mean_interval(curves.last("novelty"))),
+        Cell(f"{_seconds(curves) / _seconds(plain):.1f} ×"),
+        Cell(row.knows),
+        Cell(row.source),
+        Cell(row.claim),
+        _cell(mean_interval(curves.last("coverage") - plain.last("coverage"))) if curves is not plain else Cell(""),
+    ]
+
+
+def _seconds(curves: ArmCurves) -> float:
+    """Seconds of sampling and training per generation after generation 0."""
+    spent = sum(curves.values[f"seconds_{phase}"][:, 1:] for phase in ("sample", "train"))
+    return max(float(np.mean(spent)), 1e-9)

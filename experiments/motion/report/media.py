@@ -1,0 +1,169 @@
+"""Motions to look at: samples of each arm for the player and as BVH files, and short films for W&B."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.contract import call_corrector
+from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
+from selfcorrect.experiments.jobs.progress_bars import silent
+from selfcorrect.experiments.motion.correctors.builtin import CorrectorInputs, build_corrector
+from selfcorrect.experiments.motion.report.conclusion import Pair
+from selfcorrect.experiments.motion.run.models import trained_model
+from selfcorrect.experiments.motion.run.seed_runs import SeedRun, seed_runs
+from selfcorrect.experiments.motion.run.task import MotionTask, motion_task
+from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
+from selfcorrect.experiments.motion.settings.presets import MotionSettings
+from selfcorrect.experiments.motion.settings.run_options import RunOptions
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.pictures.panels import Panel
+from selfcorrect.motion.pictures.player import scene_of
+from selfcorrect.motion.transforms import resample
+
+SHOWN = 4
+"""Motions in a clip, one label each."""
+
+FILM_PIXELS, FILM_FPS = 160, 10.0
+
+
+@dataclass(frozen=True)
+class ShownClip:
+    """Motions of one generation of an arm, and where they belong."""
+
+    section: str
+    caption: str
+    scene: str
+    """What the player plays."""
+    denoiser: str
+    arm: str
+    generation: int
+    motions: tuple[Path, ...] = ()
+    """The motions in it, as BVH files."""
+    film: Path | None = None
+    """The same as a short film (MP4), where W&B takes one."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that it has on disk."""
+        return self.motions if self.film is None else (*self.motions, self.film)
+
+
+def shown_clips(settings: MotionSettings, root: Path, shown: Sequence[Pair], options: RunOptions) -> list[ShownClip]:
+    """Motions of the first seed: before and after correction, generation 0, and the last generation of each arm.
+
+    shown: which correctors are shown, at most one pair for each denoiser.
+    """
+    first = [run for run in seed_runs(settings, root, options) if run.seed == settings.first_seed]
+    clips = [clip for run in first for clip in _clips_of(run, shown)]
+    return sorted(clips, key=lambda clip: clip.section != _CORRECTION)  # which come first
+
+
+def _clips_of(run: SeedRun, shown: Sequence[Pair]) -> list[ShownClip]:
+    task = motion_task(run.settings, run.comparison, run.stream)
+    labels = _shown_labels(task)
+    last = run.settings.generations
+    clips = [_samples_clip(run, task, labels, BASELINE, 0, run.first_folder)]
+    clips += [_samples_clip(run, task, labels, arm, last, run.arm_folder(arm)) for arm in run.comparison.arms]
+    arms = (pair.arm for pair in shown if pair.denoiser == run.comparison.denoiser and pair.arm != pair.plain)
+    corrected = next(arms, None)
+    if corrected is not None:
+        labels = labels[: SHOWN // 2]
+        clips += [_correction_clip(run, task, labels, corrected, generation) for generation in (last, 0)]
+    return clips
+
+
+def _shown_labels(task: MotionTask) -> torch.Tensor:
+    """The same labels in every clip, spread over all of them."""
+    count = len(task.data.training.label_names)
+    return torch.linspace(0, count - 1, min(SHOWN, count)).round().long()
+
+
+def _motions(
+    run: SeedRun, task: MotionTask, labels: torch.Tensor, arm: Arm, generation: int, folder: Path
+) -> list[Motion]:
+    """What the model of a generation makes of fixed labels and fixed noise."""
+    model = trained_model(task, arm, folder, generation)
+    batch: MotionBatch = task.codec.decode(model.sample(labels, run.stream.child("media")))
+    return [batch[index] for index in range(len(batch))]
+
+
+def _samples_clip(
+    run: SeedRun, task: MotionTask, labels: torch.Tensor, arm: Arm, generation: int, folder: Path
+) -> ShownClip:
+    motions = _motions(run, task, labels, arm, generation, folder)
+    title = "all arms start here" if generation == 0 else arm.label
+    name = "generation-0" if generation == 0 else f"{arm.name}-generation-{generation}"
+    names = _names(task, labels)
+    files = tuple(_media_folder(run) / f"{name}-{file_name(text)}.bvh" for text in names)
+    for file, motion in zip(files, motions, strict=True):
+        write_bvh(file, clip_of(motion))
+    section = f"Samples of the {run.comparison.preset.character} denoiser ({run.comparison.denoiser})"
+    caption = f"Generation {generation}: {title}"
+    scene = scene_of([Panel(motion) for motion in motions], names, together=False)
+    return ShownClip(section, caption, scene, run.comparison.denoiser, arm.name, generation, files)
+
+
+_CORRECTION = "Before and after correction"
+
+
+def _correction_clip(run: SeedRun, task: MotionTask, labels: torch.Tensor, arm: Arm, generation: int) -> ShownClip:
+    """Samples of a generation of an arm beside what its corrector makes of them."""
+    folder = run.arm_folder(arm) if generation else run.first_folder
+    before = _motions(run, task, labels, arm if generation else BASELINE, generation, folder)
+    stream = run.stream.child("corrector")
+    first = trained_model(task, BASELINE, run.first_folder, 0)
+    inputs = CorrectorInputs(
+        task.codec,
+        task.task.real,
+        first,
+        stream,
+        silent,
+        run.options.corrector_timeout_s,
+        run.options.corrector_in_process,
+        run.settings.engine,
+    )
+    corrector = build_corrector(arm.corrector, inputs)
+    assert corrector is not None, "an arm with a corrector"
+    samples = Samples.synthetic(task.codec.encode(MotionBatch.stack(before)), labels, generation)
+    corrected = call_corrector(corrector, samples, run.stream.child("media", "correct"))
+    after: MotionBatch = task.codec.decode(corrected.samples.values)
+    panels = []
+    for index, text in enumerate(_names(task, labels)):
+        outcome = "corrected" if corrected.accepted[index] else "rejected"
+        panels += [Panel(before[index], f"{text}: sample"), Panel(after[index], outcome)]
+    film = None
+    if run.options.wandb != "off":
+        film = _media_folder(run) / f"{arm.name}-before-and-after-generation-{generation}.mp4"
+        _save_film(film, panels)
+    caption = f"{run.comparison.preset.character} denoiser, {arm.group}, {arm.corrector}: generation {generation}"
+    scene = scene_of(panels, [panel.title for panel in panels], together=False)
+    return ShownClip(_CORRECTION, caption, scene, run.comparison.denoiser, arm.name, generation, film=film)
+
+
+def _names(task: MotionTask, labels: torch.Tensor) -> list[str]:
+    return [task.data.training.label_names[int(label)] for label in labels]
+
+
+def file_name(label: str) -> str:
+    """A label such as "climb/jump" as part of a file's name."""
+    return re.sub(r"[^\w.-]+", "-", label)
+
+
+def _media_folder(run: SeedRun) -> Path:
+    folder = run.root / "samples" / f"{run.comparison.denoiser}-seed-{run.seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _save_film(path: Path, panels: Sequence[Panel]) -> None:
+    """Few and small pictures: drawing each takes milliseconds."""
+    from selfcorrect.motion.pictures.drawing import animate, save_animation
+
+    thinned = [replace(panel, motion=resample(panel.motion, FILM_FPS)) for panel in panels]
+    save_animation(path, animate(thinned, size_px=FILM_PIXELS), FILM_FPS)

@@ -1,0 +1,309 @@
+"""The motion experiment's results as files that people open: report.html, metrics.jsonl, motions as BVH, W&B runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from selfcorrect.core.randomness import streams
+from selfcorrect.experiments.motion.report.conclusion import (
+    CARDS,
+    JUDGED,
+    answer,
+    asked_correctors,
+    cards,
+    details,
+    question,
+    shown_pairs,
+    terminal_lines,
+)
+from selfcorrect.experiments.motion.report.descent import (
+    Founders,
+    defences_table,
+    descent_table,
+    disease_sentences,
+    founders_of,
+)
+from selfcorrect.experiments.motion.report.media import ShownClip, shown_clips
+from selfcorrect.experiments.motion.report.outcome import Outcome, arm_rows, by_share, guarantees, read_outcome
+from selfcorrect.experiments.motion.report.tables import (
+    budgets_table,
+    differences_table,
+    last_generation_table,
+    profile_table,
+    speed_table,
+)
+from selfcorrect.experiments.motion.report.wandb_runs import experiment_run
+from selfcorrect.experiments.motion.run.references import CORRECTED_REAL, REAL
+from selfcorrect.experiments.motion.run.seed_runs import seed_runs
+from selfcorrect.experiments.motion.run.task import MotionData, motion_data
+from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
+from selfcorrect.experiments.motion.settings.presets import MotionSettings
+from selfcorrect.experiments.motion.settings.run_options import RunOptions
+from selfcorrect.experiments.reporting import verdict
+from selfcorrect.experiments.reporting.figures import Look, curve_grid, looks, share_grid, short_curves
+from selfcorrect.experiments.reporting.summary import SUMMARY, Summary, machine, write_summary
+from selfcorrect.experiments.reporting.tables import write_tables
+from selfcorrect.experiments.reporting.webpage import Clip, Page, Picture, Section, render_page
+from selfcorrect.models.diffusion.presets import preset
+from selfcorrect.motion.measures.metrics import metric_of
+from selfcorrect.storage.files.listings import DIGESTS, listed_in, write_listing
+from selfcorrect.storage.files.strict_json import as_json
+from selfcorrect.storage.files.writing import write_atomically
+from selfcorrect.storage.runs.run_folder import environment
+from selfcorrect.storage.runs.tracking import WandbLog, write_rows
+
+DRAWN = (
+    "fid_kinematic",
+    "fid_geometric",
+    "precision",
+    "recall",
+    "coverage",
+    "penetration_mm",
+    "skate_m_s",
+    "jerk_m_s3",
+)
+"""Metrics whose curves are shown; the table has all."""
+
+NOTES = (
+    "λ is the number of synthetic samples per real one; fully synthetic means that no real sample trains the model "
+    "after generation 0. γ is the correction strength: each sample is replaced by its corrected form with probability"
+    " γ/(1+γ), so that γ = ∞, the default, corrects every sample.",
+    "A Fréchet distance compares means and covariances of fixed motion features, no trained network. Precision and "
+    "density say how many samples look real; recall and coverage how much of the real variety the samples reach. "
+    "Penetration, floating and skate count what exceeds 5 mm; real motion has some of each, so compare with the first"
+    " row.",
+    "The half-life is the generation at which a metric has fallen to half of its value at generation 0 (median over"
+    " seeds). The frozen arm trains on the remembered centroids alone: what the anchored arm does not do better"
+    " than it, it does by memory alone.",
+)
+
+
+def write_report(
+    settings: MotionSettings,
+    folder: Path,
+    preset: str,
+    command: str,
+    log: WandbLog,
+    seconds: float,
+    options: RunOptions,
+) -> str:
+    """Write every result of a finished experiment below `folder`, then their digests; returns the conclusion as text.
+
+    command: what does it again, for the report and the summary.
+    """
+    earlier = listed_below(folder)
+    (folder / DIGESTS).unlink(missing_ok=True)  # of an earlier call: what is written now may differ
+    outcome = read_outcome(settings, folder)
+    rows = [row for run in seed_runs(settings, folder) for arm in run.comparison.arms for row in arm_rows(run, arm)]
+    write_rows(folder / "metrics.jsonl", rows)
+    summary = _summary(outcome, rows, command)
+    write_summary(folder / SUMMARY, summary)
+    write_atomically(folder / "metrics.csv", summary.to_csv())
+    clips = shown_clips(settings, folder, shown_pairs(outcome), options)
+    founders = founders_of(outcome.settings)
+    sections = _sections(outcome, founders)
+    page = Page(
+        title=question(settings),
+        subtitle=command,
+        answer=answer(outcome),
+        picture=_picture(outcome),
+        cards=cards(outcome),
+        details=[*details(outcome), *disease_sentences(outcome, founders)],
+        warnings=_warnings(settings),
+        curves=_curves_svg(outcome),
+        sections=sections,
+        clips=_by_section(clips),
+        facts=_facts(outcome, rows, seconds),
+        notes=NOTES,
+    )
+    write_atomically(folder / "report.html", render_page(page))
+    media = [path for clip in clips for path in clip.files]
+    tables = write_tables(folder, [section.table for section in sections])
+    written = [folder / "metrics.jsonl", folder / "metrics.csv", folder / "report.html", *tables, *media]
+    for path in earlier - {*written}:  # of an experiment that was extended since
+        path.unlink(missing_ok=True)
+    write_listing(folder, written)
+    log.attempt(lambda: log.log(experiment_run(outcome, folder, preset, command, clips)))
+    return "\n".join(terminal_lines(outcome))
+
+
+def listed_below(folder: Path) -> set[Path]:
+    """The media that an earlier report wrote."""
+    listing = folder / DIGESTS
+    paths = {path for path, _ in listed_in(listing)} if listing.is_file() else set()
+    return {path for path in paths if folder / "samples" in path.parents}
+
+
+def _warnings(settings: MotionSettings) -> list[str]:
+    if settings.seeds == 1:
+        return ["This run has one seed: it shows that the machinery works, and no more."]
+    return []
+
+
+def _picture(outcome: Outcome) -> Picture:
+    """By synthetic share where several were run, else over generations, of what the answer rests on."""
+    asked = asked_correctors(outcome.settings)
+    columns = {
+        f"{preset(denoiser).character} ({denoiser})": lines
+        for denoiser, arms in outcome.curves.items()
+        if (lines := by_share(arms, asked))
+    }
+    palette = _palette(outcome)
+    if columns:
+        drawn = [metric_of(key) for key in CARDS.values() if _is_measured(outcome, key)]
+        return Picture(share_grid(columns, drawn, outcome.floor, palette, guarantees()), SHARE_CAPTION)
+    drawn = [metric_of(key) for key in JUDGED]
+    groups = {
+        f"{preset(denoiser).character} ({denoiser}), {shown.group}": [outcome.curves[denoiser][arm] for arm in arms]
+        for denoiser, shown, arms in _shown_arms(outcome)
+    }
+    return Picture(short_curves(groups, drawn, outcome.floor, palette), CURVE_CAPTION)
+
+
+def _is_measured(outcome: Outcome, key: str) -> bool:
+    return all(key in curves.values for arms in outcome.curves.values() for curves in arms.values())
+
+
+def _shown_arms(outcome: Outcome) -> Iterator[tuple[str, Arm, list[Arm]]]:
+    """Denoiser, the arm whose policy is shown, and the arms of the first picture."""
+    for pair in shown_pairs(outcome):
+        yield pair.denoiser, pair.arm, [*dict.fromkeys((BASELINE, pair.plain, pair.arm))]
+
+
+SHARE_CAPTION = (
+    "The last generation by the share of synthetic samples in the training set, from real data only (0 %) to fully "
+    "synthetic (100 %). Bands are 95 % intervals over seeds; thin lines are other correctors. Left of the dashed line "
+    "theory guarantees that an uncorrected loop is stable, left of the dash-dotted one a fully corrected one: λ below "
+    "1/2 and 1 at best, for a model near its optimum whose error does not grow (Bertrand et al. 2024, Gillman et al. "
+    "2024). The guarantee is sufficient, not necessary: a loop beyond it may be stable too."
+)
+CURVE_CAPTION = (
+    "Two measures over generations: corrected, uncorrected, and real data only. Lines are means over seeds, bands "
+    "their range; the dotted line is other real samples than the training set."
+)
+
+
+def _palette(outcome: Outcome) -> dict[str, Look]:
+    return looks([arm.title for _, _, arms in outcome.groups() for arm in arms])
+
+
+def _curves_svg(outcome: Outcome) -> str:
+    columns = {title: [outcome.curves[name][arm] for arm in arms] for name, title, arms in outcome.groups()}
+    return curve_grid(columns, [metric_of(key) for key in DRAWN], outcome.floor, _palette(outcome))
+
+
+def _sections(outcome: Outcome, founders: Founders) -> list[Section]:
+    sections = [
+        Section(
+            "Last generation",
+            "Mean over seeds, 95 % interval below (Student's t; it assumes roughly normal seeds). Realism and "
+            "diversity belong together: a model can win one by losing the other.",
+            last_generation_table(outcome),
+        ),
+        Section(
+            "Corrected against uncorrected",
+            "Paired differences at the last generation: both arms start from the same generation 0 and draw the same "
+            "noise. A difference counts as better or worse where its p-value is at most "
+            f"{verdict.LEVEL} after adjusting for all differences judged together (Holm): the arms with the "
+            "corrector that the title asks about are one such family, all others a second one.",
+            differences_table(outcome),
+        ),
+        Section(
+            "How fast diversity goes",
+            "Half-lives are medians over seeds, in generations, with their 95 % intervals. The factor is that of an "
+            "exponential through the first and the last generation, with its interval; 1 is no loss. The contraction "
+            "rates of theory are for models near their optimum and are not claimed for these.",
+            speed_table(outcome),
+        ),
+        Section(
+            "Collapse profile",
+            "The literature uses definitions of collapse that disagree (Schaeffer et al. 2025). Each is held against "
+            "every arm: risk is the geometric Fréchet distance, variance the one within labels, tails are recall, "
+            "hallucinated is what precision lacks; a definition whose interval lies on both sides of its threshold, "
+            "or that needs what was not varied, is not measurable here.",
+            profile_table(outcome),
+        ),
+        Section(
+            "What each arm was given",
+            "A corrector that knows more about real motion than the training data do brings new information into the "
+            "loop; stability and new information must not be confused.",
+            budgets_table(outcome),
+        ),
+        Section(
+            "Lines of descent",
+            "Every synthetic sample descends from the nearest training sample of its label; the founders are the real "
+            "training data. Drift alone would leave the share of founders that population genetics predicts from the "
+            "label sizes and the offspring variance of generation 1; the rest of the loss is the learner's bias, which "
+            "also shows where that variance grows. What drift alone leaves of coverage follows from the same numbers "
+            "and the founders near each reference window. Novelty is the distance to the nearest of them, in median "
+            "distances between neighbouring real samples; persistence is 1 for lines that walk at random and grows for "
+            "lines that walk in one direction.",
+            descent_table(outcome, founders),
+        ),
+        Section(
+            "Remedies of the fully synthetic loop",
+            "Without information from outside, no remedy is better than to train for ever on the first synthetic "
+            "set; what it buys is new motion in every generation, so novelty stands beside survival. Costs are the "
+            "time of sampling and training, in units of a generation without remedy.",
+            defences_table(outcome.curves),
+        ),
+    ]
+    return [section for section in sections if section.table.rows]
+
+
+_PHASES = ("train", "sample", "correct", "trace", "evaluate", "mix", "else")
+
+
+def _seconds_by_phase(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    return {phase: sum(row.get(f"seconds_{phase}", 0.0) for row in rows) for phase in _PHASES}
+
+
+def _summary(outcome: Outcome, rows: Sequence[Mapping[str, Any]], command: str) -> Summary:
+    hours = sum(_seconds_by_phase(rows).values()) / 3600
+    made = {"date": datetime.now(UTC).date().isoformat(), "core_hours": round(hours, 3), **machine(), **environment()}
+    arms = {denoiser: tuple(arms.values()) for denoiser, arms in outcome.curves.items()}
+    floors = {REAL: outcome.real, CORRECTED_REAL: outcome.corrected_real}
+    return Summary(command, made, as_json(outcome.settings.config()), arms, floors)
+
+
+def _facts(outcome: Outcome, rows: Sequence[Mapping[str, Any]], seconds: float) -> dict[str, str]:
+    settings = outcome.settings
+    spent = _seconds_by_phase(rows)
+    total = sum(spent.values())
+    return {
+        "Data": f"{', '.join(settings.data)}: windows of {settings.frames} frames at {settings.fps:g} per second",
+        "Training windows per seed": f"n = {settings.real_count}",
+        "Judged against": _reference_in_words(motion_data(settings, streams(settings.first_seed))),
+        "Judged in each generation": f"{settings.judged_count} raw samples, the same noise and labels in every arm",
+        "Engine": settings.engine,
+        "Seeds": f"{settings.seeds}, from {settings.first_seed}",
+        "Generations": str(settings.generations),
+        "Optimiser steps per generation": ", ".join(
+            f"{name} {settings.steps[name]} ({settings.initial_steps[name]} in generation 0)" for name in outcome.curves
+        ),
+        "Time of this call": f"{seconds / 60:.1f} minutes",
+        "Time by phase": ", ".join(f"{phase} {value / total:.0%}" for phase, value in spent.items() if value),
+    }
+
+
+def _reference_in_words(data: MotionData) -> str:
+    count = len(data.reference)
+    if data.held_out == "sources":
+        return f"{count} real windows of other sources than the training windows; real against real compares the two"
+    if data.held_out == "times":
+        return f"{count} real windows of times that no training window shows"
+    return (
+        f"{count} other real windows of the same clips, which are too short to hold out whole windows: they share "
+        "frames with training windows, so this shows how far a loop drifts from what it was given, and the level of "
+        "real against real is a little optimistic"
+    )
+
+
+def _by_section(clips: Sequence[ShownClip]) -> dict[str, list[Clip]]:
+    sections: dict[str, list[Clip]] = {}
+    for clip in clips:
+        sections.setdefault(clip.section, []).append(Clip(clip.caption, clip.scene))
+    return sections

@@ -1,0 +1,82 @@
+"""The tables of the motion report."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from selfcorrect.experiments.motion.report.conclusion import JUDGED, by_pair, judged_effects
+from selfcorrect.experiments.motion.report.outcome import Outcome
+from selfcorrect.experiments.motion.run.references import CORRECTED_REAL, REAL
+from selfcorrect.experiments.reporting import tables as shared
+from selfcorrect.experiments.reporting.results import ArmCurves
+from selfcorrect.experiments.reporting.webpage import Cell, Row, Table
+from selfcorrect.models.diffusion.presets import preset
+from selfcorrect.motion.measures.metrics import MEASURED, metric_of
+from selfcorrect.statistics import CollapseFinding, collapse_profile, mean_interval
+
+
+def last_generation_table(outcome: Outcome) -> Table:
+    """All metrics of all arms at the last generation, real data on top."""
+    groups = [(title, [outcome.curves[name][arm] for arm in arms]) for name, title, arms in outcome.groups()]
+    return shared.last_generation_table(groups, MEASURED, {REAL: outcome.real, CORRECTED_REAL: outcome.corrected_real})
+
+
+def speed_table(outcome: Outcome) -> Table:
+    """How fast diversity goes in each arm."""
+    table = Table("speed", "Arm", ["Half-life of recall", "Half-life of coverage", "Recall, factor per generation"])
+    for denoiser, title, arms in outcome.groups():
+        table.rows.append(Row(title, []))
+        for arm in arms:
+            curves = outcome.curves[denoiser][arm].values
+            halves = [shared.half_life_cell(curves[key]) for key in ("recall", "coverage")]
+            table.rows.append(
+                Row(arm.title, [*halves, shared.interval_cell(mean_interval(_rates(curves["recall"])), 2)])
+            )
+    return table
+
+
+def _rates(curves: np.ndarray) -> np.ndarray:
+    """(S,) factor per generation of an exponential through the first and last value, 1/(2 · 256) standing for 0."""
+    values = np.maximum(curves, 1 / 512)
+    return (values[:, -1] / values[:, 0]) ** (1 / (curves.shape[1] - 1))
+
+
+def differences_table(outcome: Outcome) -> Table:
+    """Paired differences of every corrected arm to its uncorrected one, in the judged measures."""
+    columns = [metric_of(key).title for key in JUDGED]
+    return shared.effects_table(by_pair(judged_effects(outcome)), "Corrected against uncorrected", columns)
+
+
+def profile_table(outcome: Outcome) -> Table:
+    """Which of the published definitions of collapse each arm meets."""
+    rows: list[Row] = []
+    columns: list[str] = []
+    for denoiser, title, arms in outcome.groups():
+        rows.append(Row(title, []))
+        for arm in arms:
+            findings = _profile(outcome.curves[denoiser][arm])
+            columns = [finding.definition for finding in findings]
+            rows.append(Row(arm.title, [Cell(finding.status) for finding in findings]))
+    return Table("profile", "Arm", columns, rows)
+
+
+def _profile(curves: ArmCurves) -> list[CollapseFinding]:
+    values = curves.values
+    return collapse_profile(
+        {
+            "risk": values["fid_geometric"],
+            "variance": values["within_label_ratio"],
+            "tail_mass": values["recall"],
+            "outside_share": 1 - values["precision"],
+        }
+    )
+
+
+def budgets_table(outcome: Outcome) -> Table:
+    """What each arm's corrector knew, and what the loop really did."""
+    rows = [
+        Row(f"{preset(denoiser).character}, {arm.label}", [Cell(arm.budget), *shared.loop_cells(curves)])
+        for denoiser, arms in outcome.curves.items()
+        for arm, curves in arms.items()
+    ]
+    return Table("budgets", "Arm", ["Corrector knows", *shared.LOOP_COLUMNS], rows)

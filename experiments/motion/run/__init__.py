@@ -1,0 +1,1 @@
+"""The run of the motion experiment: data, seeds, generations."""

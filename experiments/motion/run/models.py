@@ -1,0 +1,43 @@
+"""The models of an arm, untrained and as a run left them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from torch import Tensor
+
+from selfcorrect.experiments.jobs.progress_bars import Progress, silent
+from selfcorrect.experiments.motion.run.task import MotionTask
+from selfcorrect.experiments.motion.settings.arms import Arm
+from selfcorrect.experiments.remedies.remedies import DefenceInputs, defended
+from selfcorrect.loop.policy import parse_policy
+from selfcorrect.loop.run import Plan, Task
+from selfcorrect.models.diffusion.model import MotionDiffusion
+from selfcorrect.models.ecosystem import Ecosystem
+from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.storage.runs.folder_store import FolderReader
+
+
+def sampled_task(task: MotionTask, arm: Arm, progress: Progress = silent) -> Task:
+    """The loop's task with the arm's way of sampling."""
+    model = cast(MotionDiffusion, task.task.model)
+    config = arm.sampled(model.config)
+    model = replace(model, config=config, on_sampling_step=lambda done: progress("sample", done, config.sampling_steps))
+    return replace(task.task, model=model)
+
+
+def sampling_state(model: GenerativeModel) -> dict[str, Tensor]:
+    """Of the state of an arm's model, what sampling takes."""
+    if isinstance(model, Ecosystem):
+        model = replace(model, members=tuple(cast(MotionDiffusion, one).for_sampling() for one in model.members))
+        return model.state()
+    return cast(MotionDiffusion, model).for_sampling().state()
+
+
+def trained_model(task: MotionTask, arm: Arm, folder: Path, generation: int) -> GenerativeModel:
+    """The model of a committed generation in a run folder, sampled and made up of others as the arm has it."""
+    plan = Plan(parse_policy(arm.policy, task.fresh_source), generations=1)
+    loop_task, _ = defended(sampled_task(task, arm), plan, arm.defence, DefenceInputs())
+    return loop_task.model.load_state(FolderReader(folder).state(generation))

@@ -1,0 +1,51 @@
+"""What real data score: the floor under every arm, and the fidelity of the corrector on real motion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.correction import Correction
+from selfcorrect.experiments.motion.correctors.builtin import CorrectorInputs, physics
+from selfcorrect.experiments.motion.run.feasibility import feasible_rows, unexplained
+from selfcorrect.experiments.motion.run.task import MotionTask
+from selfcorrect.loop.run import corrected_real
+from selfcorrect.storage.files.digests import sealed, unsealed
+from selfcorrect.storage.files.writing import write_atomically
+
+REAL = "real against real"
+CORRECTED_REAL = "real, corrected by physics"
+
+FILE = "references.json"
+
+
+def write_references(
+    folder: Path, task: MotionTask, inputs: CorrectorInputs, stream: Stream, *, repair: bool = False
+) -> None:
+    """Judge fresh real windows as if a model had made them, raw and corrected; kept in `folder`.
+
+    repair: do it again whatever is there. DamagedError where that is not what was written.
+    """
+    path = folder / FILE
+    if path.exists() and not repair:
+        read_references(folder)
+        return
+    corrected = corrected_real(task.fresh, Correction(physics(inputs)), stream)
+    rows = feasible_rows(task, stream)
+    scores = {
+        name: {**_scores(task, samples), **unexplained(task.codec.decode(samples.take(rows).values))}
+        for name, samples in ((REAL, task.fresh), (CORRECTED_REAL, corrected))
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, sealed(scores))
+
+
+def read_references(folder: Path) -> dict[str, dict[str, float]]:
+    """The scores of real data of one seed, by name."""
+    return unsealed(folder / FILE)
+
+
+def _scores(task: MotionTask, samples: Samples) -> Mapping[str, float]:
+    return task.evaluator.evaluate(task.codec.decode(samples.values), samples.labels.numpy())

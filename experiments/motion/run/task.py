@@ -1,0 +1,196 @@
+"""The motion experiment's data, model and judge: what all arms of one denoiser and seed have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from typing import Literal, Self
+
+import numpy as np
+import torch
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
+from selfcorrect.datasets.collections.deepmimic import CYCLIC
+from selfcorrect.datasets.load import load_motions
+from selfcorrect.datasets.window_settings import WindowSettings
+from selfcorrect.datasets.windows import Split, Windows, split_sources, split_windows
+from selfcorrect.experiments.jobs.progress_bars import Progress, silent
+from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings
+from selfcorrect.loop.policy import FreshSource, blocks_of
+from selfcorrect.loop.run import Candidate, Task
+from selfcorrect.models.diffusion.acceleration import EXACT, Acceleration
+from selfcorrect.models.diffusion.model import MotionDiffusion, choose_device
+from selfcorrect.motion.encodings.features import FeatureCodec
+from selfcorrect.motion.measures.evaluation import MotionEvaluator
+from selfcorrect.motion.measures.metrics import CORRECTED
+
+WINDOWS_PER_LABEL = 70
+"""At most so many windows of one label, so that long clips do not drown short ones; doubled while they are too few."""
+
+
+@dataclass(frozen=True, eq=False)
+class MotionData:
+    """Real windows of one seed, without a window in common."""
+
+    training: Windows
+    """The n windows that the loop has."""
+    fresh: Windows
+    """Real windows of the same clips, as many as are judged in each generation, for the noise floor and for controls
+    with fresh real data."""
+    reference: Windows
+    """What samples are judged against."""
+    held_out: Literal["nothing", "times", "sources"]
+    """What the reference shows that no other window shows: other times of the same clips, or other sources."""
+
+
+@lru_cache(maxsize=2)
+def _split(data: tuple[str, ...], reference: tuple[str, ...], frames: int, fps: float, needed: int) -> Split:
+    motions, others = (
+        [motion for source in sources for motion in load_motions(source)] for sources in (data, reference)
+    )
+    settings = WindowSettings(frames=frames, fps=fps, cyclic=CYCLIC, cap_per_label=WINDOWS_PER_LABEL)
+    count = 0
+    while True:
+        split = split_sources(motions, others, settings) if others else split_windows(motions, settings)
+        if len(split.training) >= needed or len(split.training) == count:
+            return split
+        count, cap = len(split.training), settings.cap_per_label or WINDOWS_PER_LABEL
+        settings = replace(settings, cap_per_label=2 * cap)
+
+
+def motion_data(settings: MotionSettings, stream: Stream) -> MotionData:
+    """Draw n training windows at random and choose the reference.
+
+    With `settings.reference` it is the windows of those sources; InputError where they are fewer than the judged
+    samples. Otherwise it is the held-out windows where they are at least as many as the judged samples and show at
+    least half of the labels. Clips that are too short to hold out whole windows leave the other windows of the same
+    clips. These share frames with training windows. So they show how far a loop drifts from what it was given, not how
+    well a model generalises.
+    """
+    return _chosen(_DataSettings.of(settings), stream)
+
+
+def motion_evaluator(settings: MotionSettings, stream: Stream) -> MotionEvaluator:
+    """The judge, fitted on the reference of `motion_data`."""
+    return _fitted(_DataSettings.of(settings), stream)
+
+
+@dataclass(frozen=True)
+class _DataSettings:
+    """The settings that real data depend on, by which a process remembers them for its next job."""
+
+    data: tuple[str, ...]
+    reference: tuple[str, ...]
+    frames: int
+    fps: float
+    real_count: int
+    judged_count: int
+
+    @classmethod
+    def of(cls, settings: MotionSettings) -> Self:
+        return cls(*(getattr(settings, field.name) for field in fields(cls)))
+
+
+@lru_cache(maxsize=1)
+def _fitted(settings: _DataSettings, stream: Stream) -> MotionEvaluator:
+    reference = _chosen(settings, stream).reference
+    return MotionEvaluator.fit(reference.batch, reference.labels)
+
+
+@lru_cache(maxsize=1)
+def _chosen(settings: _DataSettings, stream: Stream) -> MotionData:
+    needed = settings.real_count + 2 * settings.judged_count
+    split = _split(settings.data, settings.reference, settings.frames, settings.fps, needed)
+    if len(split.training) < needed:
+        raise InputError(
+            f"training on {settings.real_count} windows and judging {settings.judged_count} samples needs at least "
+            f"{needed} real windows, the data have {len(split.training)}"
+        )
+    order = stream.child("data").numpy().permutation(len(split.training))
+    cuts = (settings.real_count, settings.real_count + settings.judged_count)
+    training, fresh, rest = (split.training.take(rows) for rows in np.split(order, cuts))
+    enough = len(split.held_out) >= settings.judged_count
+    if settings.reference:
+        if not enough:
+            raise InputError(
+                f"judging {settings.judged_count} samples needs as many reference windows, "
+                f"{', '.join(settings.reference)} has {len(split.held_out)}"
+            )
+        if not np.isin(split.held_out.labels, split.training.labels).any():
+            raise InputError(f"{', '.join(settings.reference)} has no label in common with {', '.join(settings.data)}")
+        return MotionData(training, fresh, split.held_out, "sources")
+    varied = 2 * len(np.unique(split.held_out.labels)) >= len(split.training.label_names)
+    if enough and varied:
+        return MotionData(training, fresh, split.held_out, "times")
+    return MotionData(training, fresh, rest, "nothing")
+
+
+@dataclass(frozen=True, eq=False)
+class MotionTask:
+    """The loop's task with what is needed to read its values as motions."""
+
+    task: Task
+    codec: FeatureCodec
+    evaluator: MotionEvaluator
+    data: MotionData
+    fresh: Samples
+    fresh_source: FreshSource
+
+
+def motion_task(
+    settings: MotionSettings,
+    comparison: Comparison,
+    seed_stream: Stream,
+    device: str = "cpu",
+    progress: Progress = silent,
+    training_steps: int = 0,
+    acceleration: Acceleration = EXACT,
+) -> MotionTask:
+    """Everything that the arms of one denoiser and seed share; `training_steps` is for the progress bar alone."""
+    data = motion_data(settings, seed_stream)
+    codec = FeatureCodec.fit(data.training.batch)
+    evaluator = motion_evaluator(settings, seed_stream)
+    model = MotionDiffusion(
+        comparison.preset.config,
+        frames=settings.frames,
+        features=len(codec.mean),
+        classes=len(data.training.label_names),
+        device=choose_device(device),
+        on_training_step=lambda done: progress("train", done, training_steps),
+        on_sampling_step=lambda done: progress("sample", done, comparison.preset.config.sampling_steps),
+        acceleration=acceleration,
+    )
+    fresh = as_samples(data.fresh, codec)
+    task = Task(
+        model=model,
+        real=as_samples(data.training, codec),
+        evaluate=_judge(settings, codec, evaluator),
+        initial_steps=settings.initial_steps[comparison.denoiser],
+        space=lambda values: evaluator.geometric(codec.decode(values)),
+    )
+    return MotionTask(task, codec, evaluator, data, fresh, blocks_of(fresh))
+
+
+def as_samples(windows: Windows, codec: FeatureCodec) -> Samples:
+    """Real windows as normalised features."""
+    return Samples.real(codec.encode(windows.batch), torch.from_numpy(windows.labels))
+
+
+def _judge(
+    settings: MotionSettings, codec: FeatureCodec, evaluator: MotionEvaluator
+) -> Callable[[Candidate], Mapping[str, float]]:
+    """Judge raw samples, and in a separate series the same samples after the arm's correction."""
+
+    def evaluate(candidate: Candidate) -> dict[str, float]:
+        samples = candidate.samples(settings.judged_count)
+        scores = evaluator.evaluate(codec.decode(samples.values), samples.labels.numpy())
+        corrected = candidate.corrected(samples) if settings.judge_corrected else None
+        if corrected is None:
+            return scores
+        again = evaluator.evaluate(codec.decode(corrected.samples.values), corrected.samples.labels.numpy())
+        return {**scores, **{CORRECTED + name: value for name, value in again.items()}}
+
+    return evaluate

@@ -1,0 +1,1 @@
+"""Presets, arms and quantities of the motion experiment."""

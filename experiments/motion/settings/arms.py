@@ -1,0 +1,227 @@
+"""The arms of a motion comparison: which data policy, which corrector, how strong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from selfcorrect.core.errors import SettingError
+from selfcorrect.correctors.correction import Operator
+from selfcorrect.experiments.motion.correctors.table import CORRECTORS, UNKNOWN
+from selfcorrect.experiments.remedies.table import DEFENCES
+from selfcorrect.loop.policy import parse_policy
+from selfcorrect.models.diffusion.config import DiffusionConfig
+
+SAMPLING_BOUNDS = {
+    "guidance": (0.0, 100.0),
+    "temperature": (1e-3, 100.0),
+    "eta": (0.0, 1.0),
+    "sampling_steps": (1, 1e4),
+}
+"""Settings of sampling that an arm may change, lowest and highest."""
+
+
+TAKES_RATIO = ("augment", "accumulate")
+"""Policies that take λ."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One arm of a comparison."""
+
+    policy: str
+    """As `selfcorrect.loop.policy.parse_policy` reads it ("real", "replace", "augment:1", …)."""
+    corrector: str = "none"
+    """A name in `CORRECTORS` or "package.module:function"."""
+    strength: float = math.inf
+    """γ of the operator, which is a mixture of distributions or an interpolation of samples (see
+    `selfcorrect.correctors.correction`)."""
+    correct_real: bool = False
+    """The real training data go through the corrector too."""
+    defence: str = "none"
+    """A name in `DEFENCES`."""
+    operator: Operator = "mixture"
+    guidance: float | None = None
+    """Scale of classifier-free guidance when samples are drawn, None for the denoiser's own."""
+    temperature: float | None = None
+    """Factor on the noise of sampling, likewise."""
+    eta: float | None = None
+    """Share of the noise that each step of sampling draws anew: 0 is deterministic, 1 ancestral; likewise."""
+    sampling_steps: int | None = None
+    """Network evaluations per sample, likewise."""
+
+    def __post_init__(self) -> None:
+        parse_policy(self.policy)
+        if ":" not in self.corrector:
+            CORRECTORS.row(self.corrector)
+        DEFENCES.row(self.defence)
+        if not self.strength >= 0:
+            raise SettingError(f"the correction strength γ must be at least 0, got {self.strength:g}")
+        for name, value in self.sampling.items():
+            lowest, highest = SAMPLING_BOUNDS[name]
+            if not lowest <= value <= highest:
+                raise SettingError(f"{name} must be from {lowest:g} to {highest:g}, got {value:g}")
+
+    @property
+    def name(self) -> str:
+        """A folder name that no other arm has."""
+        parts = [
+            self.policy.replace(":", "-"),
+            self.corrector.replace(":", "."),
+            *(["real-corrected"] * self.correct_real),
+            *([self.defence] if self.defence != "none" else []),
+        ]
+        if math.isfinite(self.strength):
+            parts.append(f"{'strength' if self.operator == 'mixture' else self.operator}-{self.strength:g}")
+        parts += [f"{name.replace('_', '-')}-{value:g}" for name, value in self.sampling.items()]
+        return "+".join(parts)
+
+    @property
+    def sampling(self) -> dict[str, float]:
+        """What is not the denoiser's own in sampling, by the names of the command line."""
+        given = {name: getattr(self, name) for name in SAMPLING_BOUNDS}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def sampled(self, config: DiffusionConfig) -> DiffusionConfig:
+        """A model's settings with those that this arm changes; SettingError where they do not go together."""
+        names = {"guidance": "guidance_scale"}
+        return replace(config, **{names.get(name, name): value for name, value in self.sampling.items()})
+
+    @property
+    def plain(self) -> Arm:
+        """What this arm is compared with: as it is sampled, without correction and defence; else sampled as usual."""
+        changed = (self.corrector, self.defence, self.correct_real) != ("none", "none", False)
+        return Arm(self.policy, **self.sampling) if changed else Arm(self.policy)  # type: ignore[arg-type]
+
+    @property
+    def kind(self) -> str:
+        """The name of the data policy, without its number."""
+        return self.policy.partition(":")[0]
+
+    @property
+    def synthetic_ratio(self) -> float:
+        """λ, synthetic samples per real one: 0 for real data only, infinite without real data, NaN where it varies."""
+        known = getattr(parse_policy(self.policy), "synthetic_ratio", None) if self.kind in TAKES_RATIO else None
+        if known is not None:
+            return float(known)
+        return {"real": 0.0, "replace": math.inf, "freeze": math.inf, "renew": math.inf}.get(self.kind, math.nan)
+
+    @property
+    def synthetic_share(self) -> float:
+        """The share of synthetic samples among all, λ / (1 + λ), from 0 to 1."""
+        return 1 - 1 / (1 + self.synthetic_ratio)
+
+    @property
+    def group(self) -> str:
+        """The data policy in words; arms of a group are compared with each other."""
+        _, _, value = self.policy.partition(":")
+        return {
+            "real": "real data only",
+            "replace": "fully synthetic",
+            "freeze": "fully synthetic",
+            "renew": f"fully synthetic, {value} renewed",
+            "augment": f"λ = {value}",
+            "accumulate": f"accumulate, λ = {value}",
+        }.get(self.kind, self.policy)
+
+    @property
+    def title(self) -> str:
+        """Defence and corrector in words."""
+        if self == BASELINE:
+            return "baseline (real data only)"
+        names = [name for name in (self.defence, self.corrector) if name != "none"]
+        words = " + ".join(["static training set"] * (self.policy == "freeze") + names) or "uncorrected"
+        if math.isfinite(self.strength):
+            words += f", γ = {self.strength:g}" + ("" if self.operator == "mixture" else " of each sample")
+        words += "".join(f", {name.replace('_', ' ')} {value:g}" for name, value in self.sampling.items())
+        return words + (", real data corrected too" if self.correct_real else "")
+
+    @property
+    def label(self) -> str:
+        """Group and title."""
+        return self.title if self == BASELINE else f"{self.group}, {self.title}"
+
+    @property
+    def budget(self) -> str:
+        """What the corrector knows about the truth, and the defence about the loop."""
+        corrector = UNKNOWN if ":" in self.corrector else CORRECTORS.row(self.corrector).knows
+        return corrector if self.defence == "none" else f"{corrector}; {DEFENCES.row(self.defence).knows}"
+
+
+BASELINE = Arm("real")
+
+
+def refined_arms(
+    arms: Sequence[Arm],
+    policies: Sequence[str] = (),
+    ratios: Sequence[float] = (),
+    correctors: Sequence[str] = (),
+    strength: float | None = None,
+    defences: Sequence[str] = (),
+    sampling: Mapping[str, Sequence[float]] = MappingProxyType({}),
+) -> tuple[Arm, ...]:
+    """The arms of a preset with some axes replaced: each that is given replaces the preset's, the rest stays.
+
+    policies: Names such as "replace" or "augment". ratios: λ for those that take one, for augment where none of the
+    preset's does. correctors: In place of the preset's, "none" for uncorrected arms alone. strength: γ of all corrected
+    arms. defences: Each beside none. sampling: All arms also so, by the names of `SAMPLING_BOUNDS`. An arm stays beside
+    the plain one that it is compared with. Raises SettingError where λ is given and no policy takes it.
+    """
+    if policies or ratios:
+        texts = _with_ratios(policies or _with_a_ratio(arms), ratios)
+        others = [arm for arm in arms if not _loops(arm)]
+        arms = [*others, *(replace(arm, policy=text) for text in texts for arm in arms if _loops(arm))]
+    if correctors:
+        names = [name for name in dict.fromkeys(correctors) if name != "none"]
+        templates = arms if any(arm.corrector != "none" for arm in arms) else [*arms, *_in_full(arms)]
+        arms = [each for arm in templates for each in _corrected(arm, names)]
+    if strength is not None:
+        arms = [arm if arm.corrector == "none" else replace(arm, strength=strength) for arm in arms]
+    if defences:
+        arms = [
+            replace(arm, defence=defence)
+            for arm in arms
+            if arm.defence == "none"
+            for defence in (dict.fromkeys(("none", *defences)) if _loops(arm) else ("none",))
+        ]
+    changed = [(name, value) for name, values in sampling.items() for value in dict.fromkeys(values)]
+    usual = [arm for arm in arms if not arm.sampling] if changed else arms
+    arms = [*usual, *(replace(arm, **{name: value}) for name, value in changed for arm in usual)]
+    return tuple(dict.fromkeys(each for arm in arms for each in _with_plain(arm)))
+
+
+def _loops(arm: Arm) -> bool:
+    """Whether an arm trains on synthetic samples."""
+    return arm.policy != BASELINE.policy
+
+
+def _in_full(arms: Sequence[Arm]) -> list[Arm]:
+    """The plain loops of arms, fully corrected by some corrector."""
+    return [replace(arm, corrector="physics") for arm in arms if _loops(arm) and arm == arm.plain]
+
+
+def _corrected(arm: Arm, names: Sequence[str]) -> list[Arm]:
+    return [arm] if arm.corrector == "none" else [replace(arm, corrector=name) for name in names]
+
+
+def _with_plain(arm: Arm) -> tuple[Arm, ...]:
+    """An arm after the baseline and the one that it is compared with."""
+    return (BASELINE, arm.plain, arm)
+
+
+def _with_a_ratio(arms: Sequence[Arm]) -> list[str]:
+    """The policies of arms that take a ratio, without theirs."""
+    kinds = [arm.policy.partition(":")[0] for arm in arms]
+    return [kind for kind in dict.fromkeys(kinds) if kind in TAKES_RATIO] or ["augment"]
+
+
+def _with_ratios(policies: Sequence[str], ratios: Sequence[float]) -> list[str]:
+    if ratios and not any(policy in TAKES_RATIO for policy in policies):
+        raise SettingError(f"a synthetic ratio needs the policy augment or accumulate, got {', '.join(policies)}")
+    return [
+        text
+        for policy in policies
+        for text in ([f"{policy}:{ratio:g}" for ratio in ratios or (1.0,)] if policy in TAKES_RATIO else [policy])
+    ]

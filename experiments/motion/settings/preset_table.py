@@ -1,0 +1,61 @@
+"""The presets of the motion experiment in words, without what they need: what each is for, has and takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from selfcorrect.experiments.motion.settings.run_options import Keep
+
+
+@dataclass(frozen=True)
+class PresetRow:
+    """A preset in words."""
+
+    summary: str
+    denoisers: str
+    arms: int
+    generations: int
+    seeds: int
+    real_count: int
+    cost: str
+    """Wall time with two processes, and disk."""
+    keep: Keep = "all"
+    """What stays of models and samples."""
+
+    @property
+    def words(self) -> str:
+        """All of it in one line."""
+        return (
+            f"{self.summary} ({self.denoisers}; {self.arms} arms, generations {self.generations}, seeds {self.seeds}, "
+            f"n = {self.real_count}; {self.cost})"
+        )
+
+
+_BOTH = "patch-mixer, dct-mlp"
+PRESET_ROWS = {
+    "short": PresetRow("the comparison in minutes on two cores", _BOTH, 10, 4, 3, 64, "5 minutes, 0.3 GB", "sampling"),
+    "demo": PresetRow("the same, longer, with twice the data", _BOTH, 11, 7, 3, 128, "12 minutes, 1.5 GB"),
+    "quick": PresetRow("a smoke test, which proves nothing", "patch-mixer", 3, 4, 1, 64, "1 minute, 0.1 GB"),
+    "full": PresetRow("every arm and control", f"{_BOTH}, temporal-conv", 90, 12, 5, 128, "5 hours, 31.9 GB"),
+    "ratios": PresetRow("synthetic ratios up to 100 %", _BOTH, 72, 20, 5, 128, "6 hours, 48.6 GB"),
+    "modes": PresetRow(
+        "what preserves diversity in a fully synthetic loop, with controls",
+        "dct-mlp",
+        14,
+        20,
+        5,
+        128,
+        "52 minutes, 5.9 GB",
+    ),
+    "renewal": PresetRow(
+        "a quarter of the training set is renewed in each generation", "dct-mlp", 5, 20, 5, 128, "16 minutes, 1.5 GB"
+    ),
+    "defences": PresetRow("published remedies, side by side", "dct-mlp", 18, 12, 3, 128, "21 minutes, 3.6 GB"),
+    "paper": PresetRow("the settings of Gillman et al. 2024", "paper", 9, 50, 3, 2794, "needs a GPU, 57.1 GB"),
+}
+"""Cost with cores like those of an AMD EPYC; `cost.expected` estimates it for any settings."""
+
+
+def described() -> str:
+    """One line for each preset."""
+    return "\n".join(f"{name}: {row.words}" for name, row in PRESET_ROWS.items())

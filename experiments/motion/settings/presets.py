@@ -1,0 +1,258 @@
+"""The motion experiment's settings, and its named presets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from selfcorrect.core.errors import SettingError
+from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
+from selfcorrect.experiments.remedies.table import DEFENCES
+from selfcorrect.models.diffusion.presets import PRESETS as DENOISER_PRESETS
+from selfcorrect.models.diffusion.presets import Preset, preset
+from selfcorrect.simulators.engines.table import PUBLISHED_ENGINE
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Arms that share a denoiser, and so the models of generation 0."""
+
+    denoiser: str
+    arms: tuple[Arm, ...]
+
+    def __post_init__(self) -> None:
+        for arm in self.arms:
+            arm.sampled(self.preset.config)
+        names = [arm.name for arm in self.arms]
+        if len(set(names)) != len(names):
+            raise SettingError(f"each arm of a comparison may stand in it once, got {', '.join(names)}")
+
+    @property
+    def preset(self) -> Preset:
+        """The denoiser with its settings."""
+        return preset(self.denoiser)
+
+
+@dataclass(frozen=True)
+class MotionSettings:
+    """What a motion experiment is."""
+
+    comparisons: tuple[Comparison, ...]
+    """What is compared, denoiser by denoiser."""
+    generations: int
+    """Generations after generation 0."""
+    seeds: int
+    """How often everything is run."""
+    data: tuple[str, ...] = ("deepmimic",)
+    """`deepmimic`, or paths of motion files and folders, `FOLDER#SPLIT` for a split of a dataset."""
+    reference: tuple[str, ...] = ()
+    """Motions to judge against, sources like `data`, such as held-out subjects; by default times of `data` that are
+    held out."""
+    real_count: int = 128
+    """n, real training windows per seed."""
+    judged_count: int = 256
+    """Samples drawn in each generation to be judged."""
+    judge_corrected: bool = False
+    """Also judge the same samples after correction, against corrected real windows."""
+    frames: int = 48
+    """Frames of a window."""
+    fps: float = 30.0
+    """Frame rate of windows."""
+    engine: str = PUBLISHED_ENGINE
+    """In which correctors simulate."""
+    first_seed: int = 0
+    steps: dict[str, int] = field(default_factory=dict)
+    """Optimiser steps of each later generation, by denoiser."""
+    initial_steps: dict[str, int] = field(default_factory=dict)
+    """Optimiser steps of generation 0, by denoiser."""
+
+    def __post_init__(self) -> None:
+        names = (*DENOISER_PRESETS, *(comparison.denoiser for comparison in self.comparisons))
+        for kind in ("steps", "initial_steps"):  # those that are not given are the presets'
+            steps = {name: getattr(preset(name), kind) for name in names} | getattr(self, kind)
+            object.__setattr__(self, kind, steps)
+        counts = {"generations": 1, "seeds": 1, "first_seed": 0, "real_count": 2, "judged_count": 12, "frames": 10}
+        for name, least in counts.items():
+            _check_count(name, getattr(self, name), least)
+        for name in ("steps", "initial_steps"):
+            for key, value in getattr(self, name).items():
+                _check_count(name, value, 1, f" for {key}")
+        if not self.data:
+            raise SettingError("data must name at least one source: deepmimic, or paths of motion files and folders")
+
+    def config(self) -> dict[str, Any]:
+        """All settings as JSON values; infinite strengths as the text "inf".
+
+        The engine is named where it is not the published figures', so that runs of earlier versions can be resumed.
+        """
+        values = asdict(self)
+        if self.engine == PUBLISHED_ENGINE:
+            del values["engine"]
+        return _finite(values)
+
+    def of_arms(self, denoiser: str) -> dict[str, Any]:
+        """What the result of an arm depends on beside the arm and its seed, as JSON values."""
+        kept = {name: value for name, value in self.config().items() if name not in GROWING}
+        return kept | {name: getattr(self, name)[denoiser] for name in ("steps", "initial_steps")}
+
+
+GROWING = ("comparisons", "generations", "first_seed", "seeds")
+"""Settings of which an experiment may get more: no result that is there depends on them."""
+
+
+def extends(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether settings, as configs, ask for all arms, seeds and generations of recorded ones, and for more of these."""
+    arms = [{each["denoiser"]: each["arms"] for each in config["comparisons"]} for config in (recorded, wanted)]
+    seeds = [{*range(config["first_seed"], config["first_seed"] + config["seeds"])} for config in (recorded, wanted)]
+    return (
+        _all_of(_fixed(recorded), _fixed(wanted))
+        and recorded["generations"] <= wanted["generations"]
+        and seeds[0] <= seeds[1]
+        and all(arm in arms[1].get(denoiser, ()) for denoiser, group in arms[0].items() for arm in group)
+    )
+
+
+def _fixed(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if name not in GROWING}
+
+
+def _all_of(part: Any, whole: Any) -> bool:
+    """Whether all entries of `part` are in `whole`, at every depth; steps of a further denoiser may be added."""
+    if isinstance(part, dict) and isinstance(whole, dict):
+        return all(name in whole and _all_of(value, whole[name]) for name, value in part.items())
+    return part == whole
+
+
+_MOST = 1_000_000
+"""Of anything that is counted: far beyond any experiment, and within what memory and time have room for."""
+
+
+def settings_of(config: Mapping[str, Any]) -> MotionSettings:
+    """The settings whose `config` this is."""
+    comparisons = tuple(
+        Comparison(one["denoiser"], tuple(Arm(**{**arm, "strength": float(arm["strength"])}) for arm in one["arms"]))
+        for one in config["comparisons"]
+    )
+    sources = {name: tuple(config[name]) for name in ("data", "reference") if name in config}
+    return MotionSettings(**{**config, **sources, "comparisons": comparisons})
+
+
+def _check_count(name: str, count: int, least: int, where: str = "") -> None:
+    for wrong, bound in ((count < least, f"at least {least}"), (count > _MOST, f"at most {_MOST}")):
+        if wrong:
+            raise SettingError(f"{name} must be {bound}, got {count}{where}")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return "inf" if isinstance(value, float) and math.isinf(value) else value
+
+
+def _loop(policy: str, *correctors: str) -> tuple[Arm, ...]:
+    return tuple(Arm(policy, corrector) for corrector in ("none", *correctors))
+
+
+_DEMO_MIXER = (
+    BASELINE,
+    *_loop("augment:1", "physics"),
+    *_loop("replace", "physics"),
+)
+_HALF_WAY = Arm("replace", "kinematic", 1.0, operator="interpolation", defence="lineages")
+_SHORT_SMOOTH = (BASELINE, *_loop("replace", "physics"), Arm("replace", defence="lineages"), Arm("freeze"))
+_DEMO_SMOOTH = (*_SHORT_SMOOTH[:-1], _HALF_WAY, _SHORT_SMOOTH[-1])
+
+_RATIOS = tuple(f"augment:{ratio}" for ratio in ("0.25", "0.5", "0.75", "1", "2", "4"))
+_CONTROLS = ("kinematic", "low-pass", "anchored", "frozen", "anchored-real", "frozen-real", "placebo", "filter")
+
+_FULL = (
+    BASELINE,
+    *(arm for policy in ("augment:1", "replace") for arm in _loop(policy, "physics", *_CONTROLS)),
+    Arm("augment:1", "physics", correct_real=True),
+    Arm("augment:1", "physics", strength=1.0),
+    Arm("replace", "physics", strength=1.0),
+    *_loop("accumulate:1", "physics"),
+    Arm("replace", sampling_steps=40),
+    *(Arm("replace", defence=name) for name in ("more-steps", "annealed-truncation", "averaged-weights")),
+)
+_SWEEP = (
+    BASELINE,
+    *(
+        arm
+        for policy in (*_RATIOS, "replace")
+        for arm in (*_loop(policy, "kinematic", "low-pass", "physics"), replace(_HALF_WAY, policy=policy))
+    ),
+)
+
+_MODES = (
+    BASELINE,
+    Arm("real", defence="extrapolated"),
+    *_loop("replace", "kinematic", "physics"),
+    *(Arm("replace", defence=name) for name in ("matched", "extrapolated", "lineages", "more-steps")),
+    *(
+        Arm("replace", corrector, 1.0, operator="interpolation", defence="lineages")
+        for corrector in ("kinematic", "physics")
+    ),
+    Arm("freeze"),
+    *(Arm("freeze", defence=name) for name in ("matched", "lineages")),
+)
+_RENEWED = tuple(
+    replace(arm, policy="renew:0.25")
+    for arm in (Arm("replace"), Arm("replace", defence="lineages"), _HALF_WAY, replace(_HALF_WAY, corrector="physics"))
+)
+_DEFENCES = (BASELINE, *(Arm("replace", defence=row.name) for row in DEFENCES))
+
+PRESETS = {
+    "short": MotionSettings(
+        comparisons=(Comparison("patch-mixer", _DEMO_MIXER), Comparison("dct-mlp", _SHORT_SMOOTH)),
+        generations=4,
+        seeds=3,
+        real_count=64,
+        judged_count=128,
+        initial_steps={"patch-mixer": 400, "dct-mlp": 700},
+    ),
+    "demo": MotionSettings(
+        comparisons=(Comparison("patch-mixer", _DEMO_MIXER), Comparison("dct-mlp", _DEMO_SMOOTH)),
+        generations=7,
+        seeds=3,
+    ),
+    "quick": MotionSettings(
+        comparisons=(Comparison("patch-mixer", (BASELINE, *_loop("replace", "physics"))),),
+        generations=4,
+        seeds=1,
+        real_count=64,
+        judged_count=128,
+    ),
+    "full": MotionSettings(
+        comparisons=(
+            Comparison("patch-mixer", _FULL),
+            Comparison("dct-mlp", _FULL),
+            Comparison("temporal-conv", _FULL),
+        ),
+        generations=12,
+        seeds=5,
+    ),
+    "ratios": MotionSettings(
+        comparisons=(Comparison("patch-mixer", _SWEEP), Comparison("dct-mlp", _SWEEP)), generations=20, seeds=5
+    ),
+    "modes": MotionSettings(comparisons=(Comparison("dct-mlp", _MODES),), generations=20, seeds=5),
+    "renewal": MotionSettings(comparisons=(Comparison("dct-mlp", (BASELINE, *_RENEWED)),), generations=20, seeds=5),
+    "defences": MotionSettings(comparisons=(Comparison("dct-mlp", _DEFENCES),), generations=12, seeds=3),
+    "paper": MotionSettings(
+        comparisons=(
+            Comparison("paper", (BASELINE, *(arm for policy in _RATIOS[:4] for arm in _loop(policy, "physics")))),
+        ),
+        generations=50,
+        seeds=3,
+        real_count=2794,
+    ),
+}
+"""The default, `short`, takes minutes on two cores; `demo` is longer. `quick` is a smoke test, `full` has every arm and
+control. `ratios` has synthetic ratios up to 100 %. `modes` has what preserves the diversity of a fully synthetic loop,
+with controls. `renewal` is the same where a quarter of the training set is renewed in each generation. `defences`
+compares published defences. `paper` has the settings of Gillman et al. 2024 (n = 64, 128, 256 or 2794 by
+`--real-count`), for a GPU."""

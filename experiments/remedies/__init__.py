@@ -1,0 +1,1 @@
+"""Remedies by name, and how each becomes part of a loop."""

@@ -1,0 +1,168 @@
+"""What each row of `defence_table.DEFENCES` makes of an arm: one change on one axis of the loop, or two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from torch import Tensor
+
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.anchors import Embedding, flat
+from selfcorrect.experiments.remedies.table import DEFENCES
+from selfcorrect.loop.bias import Bias, Sampler, each_alone
+from selfcorrect.loop.fitting import averaged, extrapolated, truncated
+from selfcorrect.loop.policy import Replace, overlapping
+from selfcorrect.loop.run import Plan, Task
+from selfcorrect.models.diffusion.confidence import denoising_errors
+from selfcorrect.models.diffusion.steering import Guided, Rescaled, Truncated, steered
+from selfcorrect.models.ecosystem import Ecosystem
+from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.remedies.matching import Finish, lineage_matched, newest_synthetic, oldest_synthetic
+from selfcorrect.remedies.selection import (
+    Errors,
+    Rule,
+    farthest_points,
+    in_latent_subspace,
+    least_likely,
+    moments_matched,
+    most_confident,
+    selected,
+)
+
+DRAWS = 4
+"""Candidates per sample wanted of the defences that select."""
+
+
+@dataclass(frozen=True)
+class DefenceInputs:
+    """What a defence may use beside its model: nothing here has seen real data after generation 0."""
+
+    embed: Embedding = flat
+    """Values to vectors of the training side, in which likeness is measured."""
+    errors: Errors = denoising_errors
+    """How unlikely a model finds its samples."""
+    finish: Finish | None = None
+    """What children keep of their parents under matching."""
+
+
+Arm: TypeAlias = tuple[Task, Plan]
+Defend: TypeAlias = Callable[[Task, Plan, DefenceInputs], Arm]
+
+
+def defended(task: Task, plan: Plan, name: str, inputs: DefenceInputs) -> Arm:
+    """Task and plan with the defence of that name."""
+    defend: Defend = DEFENCES.load(name)
+    return defend(task, plan, inputs)
+
+
+def none(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+    """As they are."""
+    return task, plan
+
+
+def matched(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+    """Children matched to parents; see `selfcorrect.remedies.matching`."""
+    heirs = oldest_synthetic if overlapping(plan.policy) else newest_synthetic
+    return task, replace(plan, bias=lineage_matched(8, inputs.embed, finish=inputs.finish, heirs=heirs))
+
+
+def extrapolation(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+    """Negative extrapolation at w = 1; see `selfcorrect.loop.fitting`."""
+    return task, replace(plan, fitting=extrapolated(1.0))
+
+
+def lineages(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+    """Matching and extrapolation together."""
+    return extrapolation(*matched(task, plan, inputs), inputs)
+
+
+# ---------------------------------------------------------------- sampling
+
+
+def sims(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+    """Samples away from the model's own fine-tuned self, ω = 1."""
+
+    def bias(model: GenerativeModel, parents: Samples) -> Sampler:
+        def draw(labels: Tensor, stream: Stream) -> Tensor:
+            values = model.sample(parents.labels, stream.child("own"))
+            own = Samples.synthetic(values, parents.labels, 0)
+            return steered(Guided, model, worse=model.fit(own, plan.steps, stream.child("worse"))).sample(
+                labels, stream.child("guided")
+            )
+
+        return each_alone(draw)
+
+    return task, replace(plan, bias=bias)
+
+
+def rescaled_score(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+    """Broader modes by temporal score rescaling, k = 0.8, σ² = 0.25."""
+
+    def bias(model: GenerativeModel, parents: Samples) -> Sampler:
+        return each_alone(steered(Rescaled, model, sharpness=0.8, variance=0.25).sample)
+
+    return task, replace(plan, bias=bias)
+
+
+def annealed_truncation(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+    """Stops the reverse process at a tenth of the noise levels in generation 1, at 1/t² of that in generation t."""
+
+    def bias(model: GenerativeModel, parents: Samples) -> Sampler:
+        line = newest_synthetic(parents)
+        generation = int(line.provenance.generation[0]) + 2 if len(line) else 1
+        steps = model.config.diffusion_steps if hasattr(model, "config") else 0  # type: ignore[attr-defined]
+        return each_alone(steered(Truncated, model, level=round(steps / 10 / generation**2)).sample)
+
+    return task, replace(plan, bias=bias)
+
+
+def oversampling(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+    """Four times as many samples, trained on for as many steps."""
+    return task, replace(plan, policy=Replace(DRAWS)) if isinstance(plan.policy, Replace) else plan
+
+
+def moment_matching(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+    """Mean and standard deviations per label held at the parents'."""
+    return task, replace(plan, bias=moments_matched)
+
+
+def _selecting(rule: Callable[[DefenceInputs], Rule]) -> Defend:
+    def defend(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+        bias: Bias = selected(DRAWS, rule(inputs))
+        return task, replace(plan, bias=bias)
+
+    return defend
+
+
+spread_out = _selecting(lambda inputs: farthest_points(inputs.embed))
+self_verified = _selecting(lambda inputs: most_confident(inputs.errors))
+likelihood_rank = _selecting(lambda inputs: least_likely(inputs.errors))
+latent_filter = _selecting(lambda inputs: in_latent_subspace(inputs.embed))
+
+# ---------------------------------------------------------------- training
+
+
+def truncated_loss(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+    """The fifth of the samples that the last model knows best is left out of the loss."""
+    return task, replace(plan, fitting=truncated(0.2, inputs.errors))
+
+
+def averaged_weights(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+    """A running average of the weights over generations, half of it new in each."""
+    return task, replace(plan, fitting=averaged(0.5))
+
+
+def ecosystem(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+    """Four models that share out the training set and train on the pool of their samples."""
+    return replace(task, model=Ecosystem.of(task.model, 4)), plan
+
+
+# ---------------------------------------------------------------- controls
+
+
+def more_steps(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+    """Twice the optimiser steps: what extrapolation spends, without it."""
+    return task, replace(plan, steps=2 * plan.steps)

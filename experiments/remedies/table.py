@@ -1,0 +1,174 @@
+"""Defences against the loss of modes by name: what each knows, what it costs, who proposed it and what was claimed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from selfcorrect.core.registry import Registry, Row
+
+_BUILT = "selfcorrect.experiments.remedies.remedies"
+OWN = "this project"
+
+
+@dataclass(frozen=True)
+class DefenceRow(Row):
+    """A defence against the loss of modes."""
+
+    knows: str = "not known"
+    """Its information beyond the current model."""
+    cost: str = "not known"
+    """Sampling and training per generation, in units of an undefended loop."""
+    source: str = OWN
+    """Where it was published."""
+    claim: str = ""
+    """What was claimed there, one clause."""
+
+
+DEFENCES = Registry(
+    "defence",
+    [
+        DefenceRow("none", f"{_BUILT}:none", "No defence.", knows="nothing", cost="1"),
+        DefenceRow(
+            "matched",
+            f"{_BUILT}:matched",
+            "Each parent has one child: lines do not die by chance.",
+            knows="the parent set",
+            cost="up to 8 × samples",
+        ),
+        DefenceRow(
+            "extrapolated",
+            f"{_BUILT}:extrapolation",
+            "Each model is moved away from what training on its own samples makes of it.",
+            knows="nothing",
+            cost="2 × samples, 2 × training",
+            source="Alemohammad et al. 2025 (Neon, arXiv 2510.03597)",
+            claim="own samples as a negative improve a model beyond its training",
+        ),
+        DefenceRow(
+            "lineages",
+            f"{_BUILT}:lineages",
+            "Matching against drift and extrapolation against bias.",
+            knows="the parent set",
+            cost="up to 9 × samples, 2 × training",
+        ),
+        DefenceRow(
+            "sims",
+            f"{_BUILT}:sims",
+            "Samples away from the model's own fine-tuned self.",
+            knows="nothing",
+            cost="3 × samples, 2 × training",
+            source="Alemohammad et al. 2024 (SIMS, arXiv 2408.16333)",
+            claim="a loop of a hundred generations without collapse",
+        ),
+        DefenceRow(
+            "rescaled-score",
+            f"{_BUILT}:rescaled_score",
+            "Broadens modes by rescaling the score over time.",
+            knows="nothing",
+            cost="1",
+            source="Temporal score rescaling (arXiv 2510.01184)",
+            claim="diversity within modes is dialled without losing modes",
+        ),
+        DefenceRow(
+            "annealed-truncation",
+            f"{_BUILT}:annealed_truncation",
+            "Stops sampling early, later in each generation.",
+            knows="nothing",
+            cost="1",
+            source="arXiv 2606.13796",
+            claim="truncation that goes to 0 does not compound",
+        ),
+        DefenceRow(
+            "farthest-points",
+            f"{_BUILT}:spread_out",
+            "Of four times as many samples those farthest apart.",
+            knows="nothing",
+            cost="4 × samples",
+            source="arXiv 2509.16499",
+            claim="selection for entropy keeps diversity",
+        ),
+        DefenceRow(
+            "self-verified",
+            f"{_BUILT}:self_verified",
+            "Of four times as many samples those the model is surest of.",
+            knows="nothing",
+            cost="4 × samples",
+            source="self-verification; criticised by Qiao et al. 2026 (arXiv 2606.13732)",
+            claim="confidence filters out errors; the critics: it destroys spread",
+        ),
+        DefenceRow(
+            "likelihood-rank",
+            f"{_BUILT}:likelihood_rank",
+            "Of four times as many samples those the model finds least likely.",
+            knows="nothing",
+            cost="4 × samples",
+            source="own-likelihood rank",
+            claim="unlikely samples keep the tails",
+        ),
+        DefenceRow(
+            "latent-filter",
+            f"{_BUILT}:latent_filter",
+            "Of four times as many samples those nearest to the parents' main components.",
+            knows="the parent set",
+            cost="4 × samples",
+            source="Cai et al. 2025 (LSF, arXiv 2511.12742)",
+            claim="filtering in latent space stabilises mixed data",
+        ),
+        DefenceRow(
+            "truncated-loss",
+            f"{_BUILT}:truncated_loss",
+            "Leaves the samples that the last model knows best out of the loss.",
+            knows="nothing",
+            cost="1",
+            source="arXiv 2509.08972 (truncated cross-entropy)",
+            claim="ignoring confident data delays collapse twofold and more",
+        ),
+        DefenceRow(
+            "ecosystem",
+            f"{_BUILT}:ecosystem",
+            "Four models share out the data and train on the pool of their samples.",
+            knows="nothing",
+            cost="1",
+            source="arXiv 2512.15011",
+            claim="diversity among models slows collapse",
+        ),
+        DefenceRow(
+            "averaged-weights",
+            f"{_BUILT}:averaged_weights",
+            "A running average of the weights over generations.",
+            knows="the last model",
+            cost="1",
+            source="weight averaging",
+            claim="averaging holds the drift of a model back",
+        ),
+        DefenceRow(
+            "moment-matching",
+            f"{_BUILT}:moment_matching",
+            "Mean and deviations of each label held at the parents'.",
+            knows="the parent set",
+            cost="1",
+            source=OWN,
+            claim="variance does not shrink",
+        ),
+        DefenceRow(
+            "oversampling",
+            f"{_BUILT}:oversampling",
+            "Four times as many samples, as many steps.",
+            knows="nothing",
+            cost="4 × samples",
+            source="folklore",
+            claim="more samples mean less drift",
+        ),
+        DefenceRow(
+            "more-steps",
+            f"{_BUILT}:more_steps",
+            "Control: twice the optimiser steps.",
+            knows="nothing",
+            cost="2 × training",
+            source=OWN,
+            claim="matched compute",
+        ),
+    ],
+    row_type=DefenceRow,
+)
+"""Each leads to a function (task, plan, inputs) → (task, plan), as `defences.defended` describes it."""

@@ -1,0 +1,164 @@
+"""Tables that the reports of all experiments share, and their files: CSV and LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from selfcorrect.experiments.reporting import verdict
+from selfcorrect.experiments.reporting.results import ArmCurves
+from selfcorrect.experiments.reporting.webpage import Cell, Row, Table
+from selfcorrect.motion.measures.metrics import Metric
+from selfcorrect.statistics import Interval, half_life_interval
+from selfcorrect.storage.files.writing import write_atomically
+
+FOLDER = "tables"
+
+
+def last_generation_table(
+    groups: Iterable[tuple[str, Sequence[ArmCurves]]],
+    metrics: Sequence[Metric],
+    floors: Mapping[str, Mapping[str, np.ndarray]],
+) -> Table:
+    """Quantities of all arms at the last generation, what real data score on top."""
+    table = Table("arms", "Arm", [metric.title for metric in metrics])
+    for title, scores in floors.items():
+        cells = [
+            interval_cell(metric.interval(scores[metric.key]), metric.digits) if metric.key in scores else Cell("–")
+            for metric in metrics
+        ]
+        table.rows.append(Row(title, cells, soft=True))
+    for title, arms in groups:
+        table.rows.extend([Row(title, [])] * bool(title))
+        for arm in arms:
+            table.rows.append(Row(arm.title, [last_cell(arm, metric) for metric in metrics]))
+    return table
+
+
+def last_cell(arm: ArmCurves, metric: Metric) -> Cell:
+    """Mean and interval of a metric at the last generation."""
+    return interval_cell(metric.interval(arm.last(metric.key)), metric.digits)
+
+
+def interval_cell(interval: Interval, digits: int) -> Cell:
+    """An estimate with its interval below it."""
+    bounds = "" if math.isnan(interval.low) else f"{interval.low:.{digits}f} … {interval.high:.{digits}f}"
+    return Cell(f"{interval.estimate:.{digits}f}", bounds)
+
+
+def half_life_cell(curves: np.ndarray) -> Cell:
+    """Median half-life over seeds with its interval, curves (S, T)."""
+    if not (curves[:, 0] > 0).all():
+        return Cell("not defined", "starts at 0")
+    life = half_life_interval(curves)
+    middle, low, high = (
+        "not reached" if math.isinf(each) else f"{each:.1f}" for each in (life.estimate, life.low, life.high)
+    )
+    return Cell(middle, "" if math.isnan(life.low) or low == high == middle else f"{low} … {high}")
+
+
+def effects_table(by_pair: Iterable[Sequence[verdict.Effect]], corner: str, columns: Sequence[str]) -> Table:
+    """Paired differences, a row for each arm and a column for each metric."""
+    rows = [
+        Row(
+            ": ".join(filter(None, (effects[0].arm.group, effects[0].arm.title))),
+            [Cell(f"{effect.word}", verdict.signed(effect.change, effect.metric.digits)) for effect in effects],
+        )
+        for effects in by_pair
+    ]
+    return Table("differences", corner, columns, rows)
+
+
+LOOP_COLUMNS = ("λ realised", "synthetic share", "rejected of drawn", "moved (feature units)")
+
+
+def loop_cells(curves: ArmCurves) -> list[Cell]:
+    """What the loop of an arm did with its samples, under `LOOP_COLUMNS`."""
+
+    def last(key: str) -> float:
+        return float(np.mean(curves.last(key)))
+
+    drawn = float(np.nansum(curves.values["drawn_count"]))
+    rejected = float(np.nansum(curves.values["rejected_count"]))
+    ratio = last("synthetic_ratio")
+    return [
+        Cell("∞" if not math.isfinite(ratio) else f"{ratio:.2f}"),
+        Cell(f"{last('synthetic_share'):.2f}"),
+        Cell(f"{rejected / drawn:.1%}" if drawn else "–"),
+        Cell(f"{last('corrected_distance'):.2f}"),
+    ]
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def write_tables(folder: Path, tables: Iterable[Table]) -> list[Path]:
+    """Write each table below `folder` as CSV and as LaTeX; returns the files."""
+    (folder / FOLDER).mkdir(exist_ok=True)
+    written = []
+    for table in tables:
+        for suffix, text in ((".csv", csv_of(table)), (".tex", latex_of(table))):
+            path = folder / FOLDER / f"{table.id}{suffix}"
+            write_atomically(path, text)
+            written.append(path)
+    return written
+
+
+def csv_of(table: Table) -> str:
+    """A table as CSV: a column for the group of rows, and two for each column, its value and its interval."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        ["group", table.corner, *(name for column in table.columns for name in (column, f"{column}, 95 %"))]
+    )
+    group = ""
+    for row in table.rows:
+        if not row.cells:
+            group = row.title
+            continue
+        writer.writerow([group, row.title, *(text for cell in row.cells for text in (cell.value, cell.interval))])
+    return text.getvalue()
+
+
+def latex_of(table: Table) -> str:
+    r"""A table as LaTeX, for the packages booktabs and amsmath; intervals stand behind their values in brackets."""
+    lines = [
+        rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
+        r"\toprule",
+        _latex_row([table.corner, *table.columns]),
+        r"\midrule",
+    ]
+    for row in table.rows:
+        if row.cells:
+            lines.append(_latex_row([row.title, *map(_with_interval, row.cells)]))
+        else:
+            lines.append(rf"\multicolumn{{{len(table.columns) + 1}}}{{l}}{{\textit{{{_escaped(row.title)}}}}} \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _with_interval(cell: Cell) -> str:
+    return f"{cell.value} [{cell.interval.replace(' … ', ', ')}]" if " … " in cell.interval else cell.value
+
+
+def _latex_row(texts: Iterable[str]) -> str:
+    return " & ".join(map(_escaped, texts)) + r" \\"
+
+
+_LATEX = {
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    **{sign: f"${word}$" for sign, word in {"λ": r"\lambda", "γ": r"\gamma", "∞": r"\infty", "→": r"\to"}.items()},
+    **{"²": "$^2$", "³": "$^3$", "−": "$-$", "±": r"$\pm$", "…": r"\ldots{}", "–": "--", "½": "$\\frac{1}{2}$"},
+}  # fmt: skip
+
+
+def _escaped(text: str) -> str:
+    """Text without signs that LaTeX reads as commands or does not know."""
+    return "".join(_LATEX.get(sign, sign) for sign in text)

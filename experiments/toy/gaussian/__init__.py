@@ -1,0 +1,1 @@
+"""Toy loops of Gaussians and linear models, whose theory is known."""

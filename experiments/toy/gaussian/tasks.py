@@ -1,0 +1,94 @@
+"""What the Gaussian toys share: many seeds at once in the plane, the truth N(0, I), distances to it, correctors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples, concatenate
+from selfcorrect.correctors.contract import Corrector
+from selfcorrect.correctors.correction import Correction
+from selfcorrect.datasets.toy.draws import normal
+from selfcorrect.loop.policy import FreshSource, History
+from selfcorrect.loop.run import Candidate, Task
+from selfcorrect.models.gaussian import Gaussian
+from selfcorrect.models.protocol import GenerativeModel
+
+DIMENSION = 2
+
+
+def gaussian_task(real_count: int, seeds: int, stream: Stream, *, unbiased: bool = False) -> Task:
+    """`seeds` independent loops in the plane as one: n real points each from N(0, I), fitted by maximum likelihood."""
+    real = Samples.real(normal(real_count, stream.child("real"), seeds, DIMENSION))
+    return Task(Gaussian.standard(seeds, DIMENSION, unbiased=unbiased), real, distance_to_truth)
+
+
+def distance_to_truth(candidate: Candidate) -> dict[str, Tensor]:
+    """Per seed: 2-Wasserstein distance to N(0, I), variance and squared mean per dimension, log-determinant."""
+    model = candidate.model
+    assert isinstance(model, Gaussian)
+    spectrum = torch.linalg.eigvalsh(model.covariance).clamp(min=0)
+    squared_mean = model.mean.square().sum(-1)
+    return {
+        "distance": (squared_mean + (spectrum.sqrt() - 1).square().sum(-1)).sqrt(),
+        "variance": spectrum.mean(-1),
+        "squared_mean": squared_mean / DIMENSION,
+        "log_volume": spectrum.clamp(min=1e-300).log().sum(-1),
+    }
+
+
+def share_inside(model: GenerativeModel, points: Tensor, radius: float) -> Tensor:
+    """Share of points (N, d) within `radius` standard deviations of each replicate's model, (replicates,)."""
+    assert isinstance(model, Gaussian)
+    offset = points - model.mean[:, None]
+    spectrum, vectors = torch.linalg.eigh(model.covariance)
+    along = torch.einsum("sni,sij->snj", offset, vectors)
+    distance = (along.square() / spectrum.clamp(min=1e-30)[:, None]).sum(-1)
+    return (distance < radius**2).double().mean(1)
+
+
+def draw_truth(samples: Samples, stream: Stream) -> Samples:
+    """The ideal corrector: every sample becomes a fresh draw from the truth N(0, I)."""
+    return samples.with_values(normal(len(samples), stream, *samples.values.shape[1:]))
+
+
+def draw_from(real: Samples) -> Corrector:
+    """The empirical corrector: every sample becomes a random real training point of the same seed."""
+
+    def draw_real(samples: Samples, stream: Stream) -> Samples:
+        shape = samples.values.shape[:2]
+        rows = torch.randint(len(real), shape, generator=stream.torch())
+        return samples.with_values(real.values.gather(0, rows[..., None].expand(samples.values.shape)))
+
+    return draw_real
+
+
+def per_seed(corrector: Corrector, strength: float) -> Correction:
+    """A mixture correction with a separate coin for every sample of every seed."""
+    return Correction(corrector, strength, replicate_axes=1)
+
+
+def fresh_normal(seeds: int) -> FreshSource:
+    """New real points in every generation."""
+
+    def draw(generation: int, count: int, stream: Stream) -> Samples:
+        return Samples.real(normal(count, stream.child("fresh"), seeds, DIMENSION))
+
+    return draw
+
+
+@dataclass(frozen=True)
+class RealAndFresh:
+    """The information-matched control: the real data and some fresh real samples per generation, no synthetic ones."""
+
+    source: FreshSource
+    fresh: int
+
+    def count(self, real_count: int, generation: int) -> int:
+        return 0
+
+    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+        return concatenate([real, self.source(generation, self.fresh, stream)]) if self.fresh else real

@@ -1,0 +1,1 @@
+"""Small generative models of the toy loops."""

@@ -1,0 +1,48 @@
+"""Word frequencies: the statistical language model whose collapse is known exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """Independent draws from V categories, or R ≥ 1 replicates of it (Seddik et al. 2024, one context of their model).
+
+    An event has the shape (*replicates,) and holds the category's number as a float.
+    """
+
+    probabilities: Tensor
+    """(*replicates, V), summing to 1 over the categories."""
+
+    @classmethod
+    def uniform(cls, *shape: int) -> Self:
+        """Equal probabilities of shape (*replicates, V)."""
+        return cls(torch.full(shape, 1 / shape[-1], dtype=torch.float64))
+
+    def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
+        """The weighted relative frequencies; `steps` and `stream` are not used."""
+        rows = samples.values.long().flatten(1).T
+        weights = samples.weights.to(self.probabilities) / samples.weights.sum()
+        counts = torch.zeros_like(self.probabilities).reshape(-1, self.probabilities.shape[-1])
+        counts.scatter_add_(1, rows, weights.expand(rows.shape))
+        return replace(self, probabilities=counts.reshape(self.probabilities.shape))
+
+    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
+        """One category (*replicates,) per entry of `labels`, float32."""
+        table = self.probabilities.reshape(-1, self.probabilities.shape[-1])
+        draws = torch.multinomial(table, len(labels), replacement=True, generator=stream.torch())
+        return draws.T.reshape(len(labels), *self.probabilities.shape[:-1]).float()
+
+    def state(self) -> dict[str, Tensor]:
+        return {"probabilities": self.probabilities}
+
+    def load_state(self, state: dict[str, Tensor]) -> Self:
+        return replace(self, probabilities=state["probabilities"])

@@ -1,0 +1,58 @@
+"""A Gaussian kernel density estimate: every generation blurs the last one a little more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
+
+
+@dataclass(frozen=True)
+class KernelDensity:
+    """Training points (N, *replicates, d) with weights (N,), each blurred by a Gaussian kernel.
+
+    The kernel's standard deviation per dimension, (*replicates, d), is `scale` times Scott's rule N^(−1/(d + 4)) times
+    that of the data, N being the effective number of points (Σw)²/Σw². Sampling therefore multiplies the variance by
+    1 + (scale · N^(−1/(d + 4)))² in each generation.
+    """
+
+    points: Tensor
+    weights: Tensor
+    scale: float = 1.0
+
+    @classmethod
+    def empty(cls, *event: int, scale: float = 1.0) -> Self:
+        """The untrained estimate, a point at the origin, for events of shape (*replicates, d)."""
+        return cls(torch.zeros(1, *event, dtype=torch.float64), torch.ones(1, dtype=torch.float64), scale)
+
+    def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
+        """Remember the samples and their weights; `steps` and `stream` are not used."""
+        return replace(self, points=samples.values.to(self.points), weights=samples.weights.to(self.points))
+
+    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
+        """For each entry of `labels` and each replicate a training point drawn by weight, plus kernel noise."""
+        replicates = self.points.shape[1:-1]
+        draws = len(labels) * replicates.numel()
+        rows = torch.multinomial(self.weights, draws, replacement=True, generator=stream.child("rows").torch())
+        index = rows.reshape(len(labels), *replicates, 1).expand(-1, *self.points.shape[1:])
+        noise = torch.randn(index.shape, generator=stream.child("noise").torch(), dtype=self.points.dtype)
+        return self.points.gather(0, index) + self.bandwidth() * noise
+
+    def bandwidth(self) -> Tensor:
+        """The kernel's standard deviation per dimension, (*replicates, d)."""
+        weights = self.weights / self.weights.sum()
+        mean = torch.tensordot(weights, self.points, dims=1)
+        variance = torch.tensordot(weights, (self.points - mean).square(), dims=1)
+        effective_count = 1 / weights.square().sum()
+        return self.scale * effective_count ** (-1 / (self.points.shape[-1] + 4)) * variance.sqrt()
+
+    def state(self) -> dict[str, Tensor]:
+        return {"points": self.points, "weights": self.weights}
+
+    def load_state(self, state: dict[str, Tensor]) -> Self:
+        return replace(self, points=state["points"], weights=state["weights"])

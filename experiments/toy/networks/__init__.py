@@ -1,0 +1,1 @@
+"""Toy loops of mixtures, planar data and digits."""

@@ -1,0 +1,152 @@
+"""Published defences against the loss of modes, side by side: a diffusion model on points around a circle.
+
+Points lie in twelve narrow modes, all of one label, so that only the learner and chance decide which modes live on.
+Every row of the table of defences runs the fully synthetic loop from the same generation 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
+from selfcorrect.experiments.remedies.remedies import DefenceInputs, defended
+from selfcorrect.experiments.remedies.table import DEFENCES, OWN
+from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above
+from selfcorrect.experiments.toy.running import Comparison, Curves, run_seeds
+from selfcorrect.loop.policy import Freeze, Replace
+from selfcorrect.loop.run import Candidate, Plan, Task
+from selfcorrect.models.diffusion.config import DiffusionConfig
+from selfcorrect.models.diffusion.model import MotionDiffusion
+from selfcorrect.statistics import half_life_interval, mean_interval
+
+FROZEN = "frozen"
+_MODES = 12
+_DEVIATION = 0.08
+_REACH = 4.0
+"""Standard deviations of a mode within which a sample is one of it."""
+
+
+@dataclass(frozen=True)
+class DefenceLoop:
+    """n real points, as many in every mode; the model is a small network on points as sequences of one frame."""
+
+    real_count: int = 96
+    generations: int = 12
+    first_steps: int = 1200
+    steps: int = 60
+    judged: int = 240
+    defences: tuple[str, ...] = tuple(DEFENCES.names)
+    seeds: int = 5
+    seed: int = 0
+
+
+def quick() -> DefenceLoop:
+    return DefenceLoop(generations=5, seeds=3, defences=("none", "lineages", "more-steps"))
+
+
+def run(settings: DefenceLoop | None = None) -> Result:
+    """The undefended loop, one with each defence, and the frozen one that every defence must be compared with."""
+    settings = settings or DefenceLoop()
+    seeds = range(settings.seed, settings.seed + settings.seeds)
+    curves = run_seeds(lambda stream: _compare(settings, stream), seeds)
+    generations = np.arange(settings.generations + 1)
+    panels = {
+        "coverage": "share of the modes that samples reach",
+        "precision": "share of the samples that lie in a mode",
+        "novelty": "distance to the parent, of real neighbours'",
+    }
+    return Result(
+        reading=_reading(curves),
+        checks=_checks(settings, curves),
+        figures=[
+            Panel(
+                title,
+                "generation",
+                key,
+                generations,
+                [Line(arm, table[key]) for arm, table in curves.items() if key in table],
+            )
+            for key, title in panels.items()
+        ],
+        notes=(
+            "Without information from outside no defence can know more than the first synthetic set, on which the "
+            "frozen loop trains for ever; it makes nothing new.",
+        ),
+    )
+
+
+def _compare(settings: DefenceLoop, stream: Stream) -> Comparison:
+    task = circle_task(settings.real_count, settings.first_steps, settings.judged, stream)
+    plan = Plan(Replace(), settings.generations, settings.steps)
+    arms = {name: defended(task, plan, name, DefenceInputs()) for name in settings.defences}
+    return task, {**arms, FROZEN: Plan(Freeze(), settings.generations, settings.steps)}
+
+
+_CONFIG = DiffusionConfig(width=128, depth=2, diffusion_steps=50, sampling_steps=20, learning_rate=2e-3, ema_decay=0.95)
+
+
+def circle_task(real_count: int, first_steps: int, judged: int, stream: Stream) -> Task:
+    """A small network on points as sequences of one frame, and its judge."""
+    model = MotionDiffusion(_CONFIG, frames=1, features=2, classes=1, device=torch.device("cpu"))
+
+    def judge(candidate: Candidate) -> dict[str, float]:
+        return scores(candidate.samples(judged).values)
+
+    return Task(model, circle(real_count, stream.child("real")), judge, first_steps, space=_points)
+
+
+def circle(count: int, stream: Stream) -> Samples:
+    """Real points (N, 1, 2) of unit variance, in modes around a circle, in turn."""
+    angles = 2 * math.pi * (torch.arange(count) % _MODES) / _MODES
+    centres = math.sqrt(2) * torch.stack([angles.cos(), angles.sin()], 1)
+    noise = torch.randn(centres.shape, generator=stream.torch())
+    return Samples.real((centres + _DEVIATION * noise)[:, None], torch.zeros(count, dtype=torch.int64))
+
+
+def scores(values: Tensor) -> dict[str, float]:
+    """Coverage and precision of points (N, 1, 2)."""
+    points = _points(values)
+    angles = 2 * math.pi * np.arange(_MODES) / _MODES
+    centres = math.sqrt(2) * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    inside = np.linalg.norm(points[:, None] - centres, axis=-1) < _REACH * _DEVIATION
+    return {"coverage": float(inside.any(axis=0).mean()), "precision": float(inside.any(axis=1).mean())}
+
+
+def _points(values: Tensor) -> np.ndarray:
+    return values.flatten(1).double().numpy()
+
+
+def _checks(settings: DefenceLoop, curves: Curves) -> list[Check]:
+    """Each defence against none; of those that were published, what their authors claim."""
+    plain = curves["none"]["coverage"][:, -1]
+    return [
+        above(
+            f"{name} keeps more modes than no defence",
+            mean_interval(curves[name]["coverage"][:, -1] - plain),
+            published=DEFENCES.row(name).source != OWN,
+        )
+        for name in settings.defences
+        if name != "none"
+    ]
+
+
+def _reading(curves: Mapping[str, Mapping[str, np.ndarray]]) -> str:
+    best: Sequence[str] = sorted(curves, key=lambda name: -curves[name]["coverage"][:, -1].mean())
+    parts = [
+        f"{name} {table['coverage'][:, -1].mean():.2f} (half-life {_half_life(table['coverage'])}, precision "
+        f"{table['precision'][:, -1].mean():.2f})"
+        for name, table in ((name, curves[name]) for name in best)
+    ]
+    return f"Modes that are left at the end: {'; '.join(parts)}."
+
+
+def _half_life(coverage: np.ndarray) -> str:
+    middle = half_life_interval(coverage).estimate
+    return f"{middle:.1f}" if math.isfinite(middle) else "not reached"

@@ -1,0 +1,1 @@
+"""Toy loops of words and text."""

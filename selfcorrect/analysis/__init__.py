@@ -1,0 +1,1 @@
+"""What theory says about a loop, and estimates of its quantities."""

@@ -1,0 +1,426 @@
+"""Closed forms for self-consuming loops, each with its source and the assumptions under which it holds.
+
+Symbols for data: n real samples, λ synthetic per real sample, k = λ n synthetic samples. Symbols of the loop: γ
+strength of a *mixture* correction towards the truth, t generations after generation 0 (which sees real data only).
+
+"Error variance" V is the variance of an estimated parameter around the truth, in units of the sampling variance of
+a single observation: generation 0 has V = 1 / n. For a linear estimator every loop is a linear recursion in V.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import integrate, stats
+from scipy.special import digamma, expit
+
+from selfcorrect.core.errors import SettingError
+
+# ---------------------------------------------------------------- stability of the augmented loop
+
+
+def contraction_bound(ratio: float, strength: float = 0.0, condition: float = 1.0) -> float:
+    """The guaranteed contraction per generation, ρ / (1 + γ) with ρ = λκ / (1 − λκ); infinite where λκ ≥ 1.
+
+    Bertrand et al. 2024, Theorem 1 (γ = 0); Gillman et al. 2024, Theorem 4.3. ratio: λ; condition: κ = 1 + εL/α. Here α
+    is the strong concavity of the expected log-likelihood at its optimum. L is the Lipschitz constant of its Hessian in
+    the data, ε the Wasserstein error of the model class. Assumes infinitely many samples and a start near the optimum.
+    An upper bound: for maximum likelihood in an exponential family the truth is `linear_contraction`.
+    """
+    product = _at_least_zero("ratio", ratio) * condition
+    return math.inf if product >= 1 else product / (1 - product) / (1 + strength)
+
+
+def is_guaranteed_stable(ratio: float, strength: float = 0.0, condition: float = 1.0) -> bool:
+    """Whether λκ < (1 + γ) / (2 + γ), the sufficient condition of Gillman et al. 2024 (for γ = 0 Bertrand et al.)."""
+    return _at_least_zero("ratio", ratio) < guaranteed_ratio(strength, condition)
+
+
+def guaranteed_ratio(strength: float = 0.0, condition: float = 1.0) -> float:
+    """The λ below which `is_guaranteed_stable`: (1 + γ) / (2 + γ) / κ, at most 1 / κ for the full corrector."""
+    share = 1.0 if math.isinf(strength) else (1 + strength) / (2 + strength)
+    return share / condition
+
+
+def linear_contraction(ratio: ArrayLike, strength: ArrayLike = 0.0, spread: ArrayLike = 1.0) -> np.ndarray:
+    """The exact contraction per generation of an augmented loop, spread · λ / ((1 + λ)(1 + γ)).
+
+    For estimators that average a statistic over real and synthetic samples alike and keep their n real samples. Maximum
+    likelihood in an exponential family is one. spread: factor by which the sampler multiplies that statistic. It is 1
+    for a faithful sampler, and τ² for a Gaussian sampled with τ times its standard deviation. The loop is stable below
+    1. Follows from taking expectations; the bound of Bertrand et al. is looser.
+    """
+    ratio, strength, spread = (np.asarray(value, dtype=float) for value in (ratio, strength, spread))
+    return spread * ratio / (1 + ratio) / (1 + strength)
+
+
+def critical_ratio(strength: float, spread: float) -> float:
+    """The λ at which `linear_contraction` reaches 1: (1 + γ) / (spread − 1 − γ); infinite where it never does."""
+    return math.inf if spread <= 1 + strength else (1 + strength) / (spread - 1 - strength)
+
+
+# ---------------------------------------------------------------- error variance of linear estimators
+
+
+def augment_error(n: int, ratio: float, strength: float, generations: int) -> np.ndarray:
+    """Error variance V over generations 0 … t of an augmented loop corrected towards the truth, shape (t + 1,).
+
+    The estimate moves as e ← (1 − a) e₀ + a (e / (1 + γ) + noise / √k) with a = λ / (1 + λ), so the share of e₀
+    and the variance of the noise follow linear recursions. Leading order in 1 / n, exact for a Gaussian's mean
+    up to that order. The steady state is ((1 − a)/(1 − b))² / n + a² / (k (1 − b²)) with b = a / (1 + γ).
+    """
+    share, keep = ratio / (1 + ratio), ratio / (1 + ratio) / (1 + strength)
+    steps = np.arange(generations + 1)
+    of_real = (1 - share) / (1 - keep) + (1 - (1 - share) / (1 - keep)) * keep**steps
+    noise = share**2 / (ratio * n) * (1 - keep ** (2 * steps)) / (1 - keep**2)
+    return of_real**2 / n + noise
+
+
+def accumulate_error(n: int, ratio: float, strength: float, generations: int) -> np.ndarray:
+    """Error variance when every generation's k samples are kept beside the real ones, shape (t + 1,).
+
+    V ← (1 − wγ/(1 + γ))² V + w² / k with w = k / (n + k t). For γ = 0 and λ = 1 the limit is π² / 6 / n: the factor
+    of Gerstgrasser et al. 2024, Theorem 2, which holds for every linear estimator.
+    """
+    count, errors = ratio * n, [1 / n]
+    for generation in range(1, generations + 1):
+        weight = count / (n + count * generation)
+        errors.append((1 - weight * strength / (1 + strength)) ** 2 * errors[-1] + weight**2 / count)
+    return np.array(errors)
+
+
+def weighted_error(n: float, synthetic: float, weight: ArrayLike) -> np.ndarray:
+    """Steady error variance with n *fresh* real and some synthetic samples, real data weighted by w in (0, 1].
+
+    (w² / n + (1 − w)² / m) / (1 − (1 − w)²) for m synthetic samples: He, Xu and Cheng 2025 (JRSS-B), the fixed point
+    of V ← w² / n + (1 − w)² (1 / m + V). Their unified expression for Gaussian means and linear regression.
+    """
+    weight = np.asarray(weight, dtype=float)
+    return (weight**2 / n + (1 - weight) ** 2 / synthetic) / (1 - (1 - weight) ** 2)
+
+
+def optimal_real_weight(real_per_synthetic: float) -> float:
+    """The weight on real data that minimises `weighted_error`: (√(r² + 4r) − r) / 2 with r real per synthetic sample.
+
+    He, Xu and Cheng 2025; at equal amounts the reciprocal of the golden ratio, 0.618.
+    """
+    ratio = real_per_synthetic
+    return (math.sqrt(ratio**2 + 4 * ratio) - ratio) / 2
+
+
+def filtered_ratio(ratio: float, true_positive_rate: float, false_positive_rate: float) -> float:
+    """λ left after a detector of synthetic samples has filtered a pool: λ (1 − tpr) / (1 − fpr).
+
+    true_positive_rate: share of synthetic samples found; false_positive_rate: share of real samples lost with them.
+    """
+    return ratio * (1 - true_positive_rate) / (1 - false_positive_rate)
+
+
+def needed_true_positive_rate(ratio: float, tolerated: float, false_positive_rate: float) -> float:
+    """The true positive rate that brings λ down to a tolerated λ, 0 if none is needed; inverts `filtered_ratio`."""
+    return max(0.0, 1 - (1 - false_positive_rate) * tolerated / ratio)
+
+
+def settled_variance(ratio: float, strength: float, spread: float) -> float:
+    """The variance (truth 1) at which an augmented Gaussian loop settles; infinite where it does not.
+
+    The fixed point of s ← (1 − a) + a (spread · s + γ) / (1 + γ), a = λ / (1 + λ), for large samples. The sampler
+    multiplies the variance by `spread` (cherry-picking: below 1, MAD's λ_bias); correction is towards the truth.
+    """
+    share, contraction = ratio / (1 + ratio), float(linear_contraction(ratio, strength, spread))
+    return math.inf if contraction >= 1 else (1 - share / (1 + strength)) / (1 - contraction)
+
+
+def tolerated_ratio(variance: float, spread: float) -> float:
+    """The λ at which an uncorrected loop settles at a given variance below 1; inverts `settled_variance` for γ = 0."""
+    return (1 - variance) / (variance * (1 - spread))
+
+
+# ---------------------------------------------------------------- Gaussians
+
+
+def expected_wasserstein(error_variance: ArrayLike, dimension: int) -> np.ndarray:
+    """Mean 2-Wasserstein distance of a fitted Gaussian to the standard normal, for a given error variance V.
+
+    To first order W² = |mean|² + |covariance − 1|² / 4, and W² / V is distributed as χ²(d) + χ²(d(d+1)/2) / 2.
+    The mean of its root is an integral over its Laplace transform. Needs V ≪ 1.
+    """
+
+    def integrand(s: float) -> float:
+        transform = (1 + 2 * s) ** (-dimension / 2) * (1 + s) ** (-dimension * (dimension + 1) / 4)
+        return (1 - transform) * s**-1.5
+
+    mean_of_root = integrate.quad(integrand, 0, 1)[0] + integrate.quad(integrand, 1, np.inf)[0]
+    return np.sqrt(np.asarray(error_variance, dtype=float)) * mean_of_root / (2 * math.sqrt(math.pi))
+
+
+def replace_variance(n: int, generations: int, spread: float = 1.0, extrapolation: float = 0.0) -> np.ndarray:
+    """Expected variance (per dimension, truth 1) of a fully synthetic Gaussian loop, shape (t + 1,).
+
+    ((n − 1)/n) (spread (n − 1)/n)^t for maximum likelihood. Exact for all n. Sources: Shumailov et al. 2024,
+    Alemohammad et al. 2024, Bertrand et al. 2024. spread: the factor on the variance by which sampling is
+    cherry-picked, λ_bias of MAD. extrapolation: w, with which each fit is moved away from its refit on n samples of
+    that fit. It gives another factor 1 + w/n per generation, since E[Σ − Σ′] = Σ/n. This is exact where no extrapolated
+    variance is negative.
+    """
+    shrink = (n - 1) / n
+    return shrink * (spread * shrink * (1 + extrapolation / n)) ** np.arange(generations + 1)
+
+
+def replace_log_volume(n: int, dimension: int, generations: int) -> np.ndarray:
+    """Expected log-determinant of the covariance (truth 0) of a fully synthetic Gaussian loop, shape (t + 1,).
+
+    (t + 1) (Σᵢ ψ((n − i)/2) + d log(2/n)), i = 1 … d: each generation multiplies the determinant by that of a Wishart
+    matrix over n. It falls without end, so that almost every loop collapses, also where the estimate is unbiased and
+    the expected variance stays. Exact; far less noisy than the variance, whose mean hangs on a few seeds.
+    """
+    step = digamma((n - np.arange(1, dimension + 1)) / 2).sum() + dimension * math.log(2 / n)
+    return step * np.arange(1, generations + 2)
+
+
+def crossfed_variance(n: int, models: int, generations: int) -> np.ndarray:
+    """Expected variance of each of several fully synthetic Gaussian loops that train on all models' samples.
+
+    Every model draws n / models samples from each model of the last generation. The raw second moment stays 1 in
+    expectation, so the variance is 1 − E[mean²], and the means follow a linear recursion. Exact; for one model it is
+    `replace_variance`, for many the loss per generation is that many times smaller.
+    """
+    own, shared = 1 / n, 0.0
+    variances = [1 - own]
+    for _ in range(generations):
+        pooled = (own + (models - 1) * shared) / models
+        own, shared = pooled + variances[-1] / n, pooled
+        variances.append(1 - own)
+    return np.array(variances)
+
+
+# ---------------------------------------------------------------- linear regression
+
+
+def regression_replace_error(samples: int, dimension: int, noise: float, generations: int) -> np.ndarray:
+    """Excess test error of a fully synthetic linear-regression loop, σ² d / (T − d − 1) · (t + 1), shape (t + 1,).
+
+    Mobahi et al. 2020; Dohmatob et al. 2024; Gerstgrasser et al. 2024, Theorem 1. T samples with standard normal
+    covariates per generation, least squares, fresh noise of standard deviation σ. Exact.
+    """
+    return noise**2 * dimension / (samples - dimension - 1) * np.arange(1, generations + 2)
+
+
+def regression_accumulate_error(samples: int, dimension: int, noise: float, generations: int) -> np.ndarray:
+    """Excess test error when every generation's T samples are kept: σ² Σᵢ (1/i) d / (iT − d − 1), shape (t + 1,).
+
+    Below the bound σ² d / (T − d − 1) · π²/6 of Gerstgrasser et al. 2024, Theorem 2, which repeats one design. This is
+    the exact sum for fresh covariates: the pooled estimate moves by G⁻¹ Xᵀε, and the i blocks of G are exchangeable.
+    """
+    index = np.arange(1, generations + 2)
+    return noise**2 * np.cumsum(dimension / (index * (index * samples - dimension - 1)))
+
+
+def verified_step(offset: ArrayLike, radius: float, noise: float) -> np.ndarray:
+    """Mean residual, relative to a verifier's belief, after it has kept only labels within `radius` of that belief.
+
+    Labels are normal around the model's prediction, `offset` away from the belief, with standard deviation σ: the mean
+    of a truncated normal. Iterated, it is the verified retraining of Yi et al. 2026 with one covariate value.
+    """
+    offset = np.asarray(offset, dtype=float)
+    low, high = (-radius - offset) / noise, (radius - offset) / noise
+    return np.asarray(stats.truncnorm.mean(low, high, loc=offset, scale=noise))
+
+
+def verified_contraction(radius: float, noise: float) -> float:
+    """The rate at which verified retraining approaches the verifier's belief, 1 − 2uφ(u) / (2Φ(u) − 1), u = r/σ.
+
+    The slope of `verified_step` at zero (Yi et al. 2026: contraction towards the "knowledge centre", whatever the
+    truth). Local, large samples; 0 for a strict verifier, 1 for none.
+    """
+    bound = radius / noise
+    return float(1 - 2 * bound * stats.norm.pdf(bound) / (2 * stats.norm.cdf(bound) - 1))
+
+
+# ---------------------------------------------------------------- categories and words
+
+
+def expected_simpson(probabilities: ArrayLike, n: int, generations: int) -> np.ndarray:
+    """Expected Σ p² of a fully synthetic categorical loop, 1 − (1 − 1/n)^t (1 − Σ p₀²), shape (t + 1,).
+
+    Seddik et al. 2024, Theorem 1 (one context of their next-token model); t = 0 is the true distribution, and a model
+    estimated from n real words is one step further. Exact; 1 is total collapse onto one word.
+    """
+    start = float(np.square(probabilities).sum())
+    return 1 - (1 - 1 / n) ** np.arange(generations + 1) * (1 - start)
+
+
+def kept_simpson(probabilities: ArrayLike, n: int, kept: float, generations: int) -> np.ndarray:
+    """Expected Σ p² of a categorical loop whose training set is a share `kept` of n original words, the rest its own.
+
+    Shape (t + 1,), t = 0 the true distribution, t = 1 the n real words; the kept ones are drawn anew, without
+    replacement. With S the value at t = 1 and a = 1 − kept: s ← a² s + (1 − a²) S + a (1 − s) / n + the spread of the
+    draw, which settles below 1: collapse is bounded. Exact; the second moment of Seddik et al. 2024 with a constant
+    part, and `expected_simpson` where nothing is kept.
+    """
+    start = float(np.square(probabilities).sum())
+    own, first = 1 - kept, 1 - (1 - 1 / n) * (1 - start)
+    unequal = (1 - start) * kept * own / n  # of the kept draw, var = kept (1 − kept) Σ p̂ (1 − p̂) / (n − 1)
+    history = [start, first]
+    for _ in range(generations - 1):
+        last = history[-1]
+        history.append(own**2 * last + (1 - own**2) * first + own * (1 - last) / n + unequal)
+    return np.array(history[: generations + 1])
+
+
+def accumulated_simpson(probabilities: ArrayLike, n: int, generations: int) -> np.ndarray:
+    """Expected Σ p² of a categorical loop that trains on all words so far, n more in each generation, shape (t + 1,).
+
+    1 − (1 − Σ p₀²) ∏ₖ (1 − 1/(n k²)), k = 1 … t: the k-th batch moves the frequencies by 1/k of that batch's error. As
+    Σ 1/k² = π²/6, the loss stays below π²/6 times that of the real words alone (the bound of Gerstgrasser et al. 2024,
+    here for words). Exact; t = 0 is the true distribution.
+    """
+    start = float(np.square(probabilities).sum())
+    shares = np.cumprod(1 - 1 / (n * np.arange(1, generations + 1) ** 2.0))
+    return 1 - (1 - start) * np.concatenate([[1.0], shares])
+
+
+def expected_vocabulary(probabilities: ArrayLike, n: int, generations: int) -> np.ndarray:
+    """Expected number of words still in use in a fully synthetic categorical loop, shape (t + 1,).
+
+    A word's count is the Wright–Fisher chain X ← Binomial(n, X/n) whatever the other words do. So its chance of
+    extinction follows from a power of an (n + 1)² matrix. t = 0 is the true distribution, t = 1 the words in n real
+    draws. Exact.
+    """
+    probabilities = np.asarray(probabilities, dtype=float)
+    counts = np.arange(n + 1)
+    chain = stats.binom.pmf(counts[None, :], n, counts[:, None] / n)
+    distribution = stats.binom.pmf(counts[None, :], n, probabilities[:, None])
+    alive = [float((probabilities > 0).sum())]
+    for _ in range(generations):
+        alive.append(float((1 - distribution[:, 0]).sum()))
+        distribution = distribution @ chain
+    return np.array(alive)
+
+
+def curated_categories(probabilities: ArrayLike, rewards: ArrayLike, real_share: float, generations: int) -> np.ndarray:
+    """Categorical distributions under curation by pairs, shape (t + 1, categories).
+
+    Ferbach et al. 2024: of two samples people keep one with the Bradley–Terry probability of its reward. So p ← p · H
+    with H(x) = 2 Σ_y p(y) e^r(x) / (e^r(x) + e^r(y)). Then `real_share` of the true distribution is mixed in.
+    Infinitely many samples. rewards: (categories,), or (raters, categories) for heterogeneous raters, chosen evenly.
+    """
+    real = np.asarray(probabilities, dtype=float)
+    raters = np.atleast_2d(np.asarray(rewards, dtype=float))
+    wins = expit(raters[:, :, None] - raters[:, None, :]).mean(0)
+    history = [real]
+    for _ in range(generations):
+        curated = history[-1] * (wins @ history[-1])
+        history.append(real_share * real + (1 - real_share) * curated / curated.sum())
+    return np.array(history)
+
+
+# ---------------------------------------------------------------- lines of descent
+
+
+def surviving_lineages(label_sizes: ArrayLike, generations: int, offspring_variance: float = 1.0) -> np.ndarray:
+    """Expected share of n founders that still have descendants under drift alone, shape (t + 1,).
+
+    Each label is a population of constant size whose members are drawn from the last one's. σ² = 1: They are drawn
+    evenly (Wright–Fisher). σ² > 1: Chances vary by a squared coefficient of variation c = σ² − 1; they are gamma
+    distributed and drawn anew in each generation. Then k members among n with one founder have Beta-Binomial(n, k/c, (n
+    − k)/c) children. σ² < 1: A share 1 − √(1 − σ²) of the places is drawn anew, the others keep their founder. The
+    result is exact for these populations. For large ones it is 1 / (1 + σ² t / 2). Half is lost after 2/σ² generations
+    whatever n is, down to one founder per label.
+    """
+    sizes = np.asarray(label_sizes, dtype=int)
+    curves = {size: _line_survival(size, generations, offspring_variance)[:, 1] for size in np.unique(sizes).tolist()}
+    return np.sum([size * curves[size] for size in sizes.tolist()], axis=0) / sizes.sum()
+
+
+def coverage_by_drift(
+    near: ArrayLike, label_sizes: ArrayLike, generations: int, offspring_variance: float = 1.0
+) -> np.ndarray:
+    """Expected share of R reference points with a living line within their reach, under drift alone, shape (t + 1,).
+
+    near: (R, L), how many founders of each label are within the reach of a reference point. With reach as the reference
+    point's own ball this is coverage, with reach as the founders' balls it is recall, of loops that copy. All lines
+    near a point in a label die out together as one line of their number would; labels are independent. Exact for the
+    populations of `surviving_lineages`.
+    """
+    near, sizes = np.asarray(near, dtype=int), np.asarray(label_sizes, dtype=int)
+    dead = np.ones((generations + 1, len(near)))
+    for column, size in enumerate(sizes.tolist()):
+        dead *= 1 - _line_survival(size, generations, offspring_variance)[:, near[:, column]]
+    return (1 - dead).mean(axis=1)
+
+
+def _line_survival(size: int, generations: int, offspring_variance: float) -> np.ndarray:
+    """Probability (t + 1, n + 1) that a line that begins with 0 … n of `size` = n members has not died out."""
+    chain = line_sizes(size, offspring_variance)
+    dead = [np.eye(size + 1)[0]]
+    for _ in range(generations):
+        dead.append(chain @ dead[-1])
+    return 1 - np.array(dead)
+
+
+def line_sizes(size: int, offspring_variance: float) -> np.ndarray:
+    """Transition matrix (n + 1, n + 1) of the number of members of one line in a population of n."""
+    now, after = np.arange(size + 1)[:, None], np.arange(size + 1)[None, :]
+    if offspring_variance < 1:
+        return _lazy_line_sizes(size, 1 - math.sqrt(1 - _at_least_zero("offspring variance", offspring_variance)))
+    if offspring_variance == 1:
+        return stats.binom.pmf(after, size, now / size)
+    excess = offspring_variance - 1
+    chain = np.eye(size + 1)
+    chain[1:-1] = stats.betabinom.pmf(after, size, now[1:-1] / excess, (size - now[1:-1]) / excess)
+    return chain
+
+
+def _lazy_line_sizes(size: int, redrawn: float) -> np.ndarray:
+    """As `line_sizes`, where a place keeps its line with probability 1 − `redrawn`."""
+    places = np.arange(size + 1)
+    return np.array(
+        [
+            np.convolve(
+                stats.binom.pmf(places[: own + 1], own, 1 - redrawn + redrawn * own / size),
+                stats.binom.pmf(places[: size - own + 1], size - own, redrawn * own / size),
+            )
+            for own in places
+        ]
+    )
+
+
+def matching_loss(draws: float, excess: float) -> float:
+    """Share of parents without a candidate of their own among `draws` candidates per parent: (1 + M c)^(−1/c).
+
+    excess: c, the squared coefficient of variation of the parents' chances to be drawn, gamma distributed; e^(−M) for
+    c = 0. What matching loses in each generation. Large populations.
+    """
+    return math.exp(-draws) if excess == 0 else (1 + draws * excess) ** (-1 / excess)
+
+
+def matched_offspring_variance(draws: float, excess: float) -> float:
+    """Offspring variance under matching, 2 p for the loss p: a parent that lost its place is replaced by a
+    second child of another. To first order in p, see `matching_loss`.
+    """
+    return 2 * matching_loss(draws, excess)
+
+
+def effective_size(size: float, offspring_variance: float) -> float:
+    """The size of an evenly drawn population that drifts as fast: n_e = n / σ²."""
+    return size / offspring_variance
+
+
+def drift_share(surviving: float, predicted: float) -> float:
+    """The part of a loss of lines that drift alone explains, log(predicted) / log(surviving), in [0, 1].
+
+    surviving: share of lines that a run has kept; predicted: what `surviving_lineages` says. The rest is the learner's
+    bias. NaN where nothing was lost.
+    """
+    if surviving >= 1:
+        return math.nan
+    return min(1.0, math.log(predicted) / math.log(surviving)) if surviving > 0 else 0.0
+
+
+def _at_least_zero(name: str, value: float) -> float:
+    if not value >= 0:
+        raise SettingError(f"{name} must not be negative, got {value:g}")
+    return value

@@ -1,0 +1,1 @@
+"""What everything else stands on: samples, their provenance, random streams, errors, registries."""

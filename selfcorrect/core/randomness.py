@@ -1,0 +1,55 @@
+"""One seed, many independent named streams.
+
+A stream is a path of names below a root seed. It has no state: the same path always gives the same
+numbers, and no draw from one path can change another. Adding an arm, a metric or a resume to an
+experiment therefore changes no other draw in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from selfcorrect.core.errors import SettingError
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A named source of random numbers: a root seed and a path of names below it."""
+
+    root_seed: int
+    path: tuple[str, ...] = ()
+
+    def child(self, *names: str | int) -> Self:
+        """The stream at `names` below this one, e.g. `child("generation", 3, "sample")`."""
+        return type(self)(self.root_seed, self.path + tuple(str(name) for name in names))
+
+    @property
+    def seed(self) -> int:
+        """A 63-bit seed, a hash of the root seed and the path."""
+        text = "\x1f".join((str(self.root_seed), *self.path))
+        digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "little") >> 1
+
+    def torch(self, device: torch.device | str = "cpu") -> torch.Generator:
+        """A fresh PyTorch generator, always at the start of this stream."""
+        import torch
+
+        return torch.Generator(device=device).manual_seed(self.seed)
+
+    def numpy(self) -> np.random.Generator:
+        """A fresh NumPy generator, always at the start of this stream."""
+        return np.random.default_rng(self.seed)
+
+
+def streams(seed: int) -> Stream:
+    """The root stream of an experiment."""
+    if seed < 0:
+        raise SettingError(f"a seed must be a non-negative integer, got {seed}")
+    return Stream(seed)

@@ -1,0 +1,178 @@
+"""Samples: the one value that flows through a self-consuming loop, in memory or partly on disk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
+
+import torch
+from torch import Tensor
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.core.provenance import Provenance
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A batch of N samples with what is known about each."""
+
+    values: Tensor
+    """(N, *event), any float dtype."""
+    labels: Tensor
+    """(N,) int64 class of each sample, zeros where the data have no classes."""
+    provenance: Provenance
+    weights: Tensor
+    """(N,) non-negative training weights."""
+
+    def __post_init__(self) -> None:
+        lengths = {
+            "values": len(self.values),
+            "labels": len(self.labels),
+            "provenance": len(self.provenance),
+            "weights": len(self.weights),
+        }
+        if len(set(lengths.values())) != 1:
+            raise InputError(f"all fields of Samples need one length, got {lengths}")
+
+    @classmethod
+    def real(cls, values: Tensor, labels: Tensor | None = None) -> Self:
+        """Real data: values (N, *event), labels (N,) or None for a single class."""
+        return cls._with_provenance(values, labels, Provenance.real(len(values)))
+
+    @classmethod
+    def synthetic(cls, values: Tensor, labels: Tensor | None, generation: int) -> Self:
+        """Model output of one generation, not yet corrected."""
+        return cls._with_provenance(values, labels, Provenance.synthetic_of(len(values), generation))
+
+    @classmethod
+    def _with_provenance(cls, values: Tensor, labels: Tensor | None, provenance: Provenance) -> Self:
+        if labels is None:
+            labels = torch.zeros(len(values), dtype=torch.int64)
+        return cls(values, labels, provenance, torch.ones(len(values)))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """The shape of one value."""
+        return tuple(self.values.shape[1:])
+
+    def rows(self, indices: Tensor) -> Tensor:
+        """The values at `indices` (M,) int64, which is all that training by batches needs."""
+        return self.values[indices]
+
+    def pieces(self) -> Iterator[Tensor]:
+        """All values, in order, in as many pieces as they are kept in."""
+        yield self.values
+
+    def take(self, indices: Tensor) -> Samples:
+        """The samples at `indices` (M,) int64, or those where a mask (N,) bool is true."""
+        return Samples(self.rows(indices), self.labels[indices], self.provenance.take(indices), self.weights[indices])
+
+    def with_values(self, values: Tensor) -> Samples:
+        """The same samples, in the same order, with other values (N, *event)."""
+        return Samples(values, self.labels, self.provenance, self.weights)
+
+    def with_weights(self, weights: Tensor) -> Samples:
+        """The same samples, in the same order, with other training weights (N,)."""
+        return replace(self, weights=weights)
+
+    def weighted(self, weight: float) -> Samples:
+        """The same samples, each with the training weight `weight`."""
+        return self.with_weights(torch.full((len(self),), float(weight)))
+
+
+class Piece(Protocol):
+    """Values (N, *event) wherever they are; a tensor is one."""
+
+    @property
+    def shape(self) -> Sequence[int]: ...
+
+    def __getitem__(self, indices: Tensor, /) -> Tensor:
+        """The values at `indices` (M,) int64."""
+        ...
+
+
+class StoredSamples(Samples):
+    """Samples whose values stay where they are kept until they are used: a few by `rows`, all of them by `values`.
+
+    Labels, weights and provenance are in memory. What changes values, or takes some, gives plain samples.
+    """
+
+    _kept: tuple[Piece, ...]
+
+    def __init__(self, kept: Sequence[Piece], labels: Tensor, provenance: Provenance, weights: Tensor) -> None:
+        fields = {"_kept": tuple(kept), "labels": labels, "provenance": provenance, "weights": weights}
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+        if len({sum(piece.shape[0] for piece in kept), len(labels), len(provenance), len(weights)}) != 1:
+            raise InputError("all fields of StoredSamples need one length")
+
+    @property
+    def values(self) -> Tensor:  # type: ignore[override]
+        """(N, *event), read now and not kept."""
+        return torch.cat(list(self.pieces()))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        return tuple(self._kept[0].shape[1:])
+
+    def rows(self, indices: Tensor) -> Tensor:
+        if indices.dtype == torch.bool:
+            indices = indices.nonzero().squeeze(1)
+        ends = torch.tensor([piece.shape[0] for piece in self._kept]).cumsum(0)
+        owners = torch.searchsorted(ends, indices, right=True)
+        order = owners.argsort(stable=True)
+        parts = [
+            self._kept[int(owner)][indices[owners == owner] - (ends[owner] - self._kept[int(owner)].shape[0])]
+            for owner in owners.unique()
+        ]
+        values = torch.cat(parts) if parts else self._kept[0][indices]
+        return torch.empty_like(values).index_copy_(0, order.to(values.device), values)
+
+    def pieces(self) -> Iterator[Tensor]:
+        for piece in self._kept:
+            yield piece[torch.arange(piece.shape[0])]
+
+    def with_weights(self, weights: Tensor) -> Samples:
+        return StoredSamples(self._kept, self.labels, self.provenance, weights)
+
+
+def concatenate(batches: Sequence[Samples]) -> Samples:
+    """Join batches along the sample axis; `batches` must not be empty. Values that are stored stay so."""
+    if not batches:
+        raise InputError("concatenate needs at least one batch of samples")
+    labels = torch.cat([batch.labels for batch in batches])
+    provenance = Provenance.concatenate([batch.provenance for batch in batches])
+    weights = torch.cat([batch.weights for batch in batches])
+    if any(isinstance(batch, StoredSamples) for batch in batches):
+        return StoredSamples([piece for batch in batches for piece in _kept(batch)], labels, provenance, weights)
+    return Samples(torch.cat([batch.values for batch in batches]), labels, provenance, weights)
+
+
+def _kept(samples: Samples) -> Sequence[Piece]:
+    return samples._kept if isinstance(samples, StoredSamples) else [samples.values]
+
+
+def fingerprint(samples: Samples) -> str:
+    """A hash of values, labels, shape and type, to record with a config so that other data are noticed on resume."""
+    return _hash(samples.values, samples.labels)
+
+
+def content_hash(samples: Samples) -> str:
+    """A hash of all that training sees of the samples, by which a change in place is noticed."""
+    return _hash(samples.values, samples.labels, samples.weights)
+
+
+def _hash(*tensors: Tensor) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

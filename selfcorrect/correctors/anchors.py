@@ -1,0 +1,164 @@
+"""The anchored corrector: preserves diversity by pulling samples to remembered centroids.
+
+After the k-means corrector of Gillman et al. (2024), with quotas: each label has centroids and the share of mass
+that belongs to each. Samples of a label are assigned to its centroids by optimal transport that respects the shares.
+Each group is shifted as a whole, so that its mean is its centroid. The centroids are a fixed memory. Always show the
+control with `frozen=True`, which trains on the centroids alone, and what they were made from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
+
+FIXED_STREAM = Stream(0)
+"""For calls outside a loop, where no draw has to differ from another."""
+
+Embedding = Callable[[Tensor], Tensor]
+"""Values (N, *event) to vectors (N, D) in which samples are clustered and compared."""
+
+Projection = Callable[[Tensor], Tensor]
+"""Values (N, *event) to the nearest valid values of the same shape."""
+
+
+def flat(values: Tensor) -> Tensor:
+    """Values (N, *event) as vectors (N, D)."""
+    return values.flatten(1)
+
+
+def temporal_frequencies(values: Tensor, count: int = 8) -> Tensor:
+    """The `count` lowest cosine coefficients in time of sequences (N, T, D), as vectors (N, count · D)."""
+    coefficients = np.asarray(scipy.fft.dct(values.detach().cpu().numpy(), axis=1, norm="ortho"))
+    return torch.as_tensor(coefficients[:, :count]).flatten(1)
+
+
+@dataclass(frozen=True, eq=False)
+class Anchors:
+    """K centroids in the space of values."""
+
+    centroids: Tensor
+    """(K, *event) values."""
+    labels: Tensor
+    """(K,) int64 class of each."""
+    masses: Tensor
+    """(K,) shares, summing to 1 within each label."""
+
+    def __len__(self) -> int:
+        return len(self.centroids)
+
+
+def fit_anchors(samples: Samples, samples_per_centroid: int, stream: Stream, embed: Embedding = flat) -> Anchors:
+    """Cluster the samples of each label by k-means on `embed`; a centroid is the mean of its cluster's values."""
+    if samples_per_centroid < 1:
+        raise SettingError(f"samples_per_centroid must be at least 1, got {samples_per_centroid}")
+    centroids, labels, masses = [], [], []
+    for label in samples.labels.unique():
+        values = samples.values[samples.labels == label]
+        clusters = _clusters(embed(values), samples_per_centroid, stream.child(int(label)))
+        for cluster in clusters.unique():
+            members = clusters == cluster
+            centroids.append(values[members].mean(0))
+            labels.append(label)
+            masses.append(members.double().mean())
+    return Anchors(torch.stack(centroids), torch.stack(labels), torch.stack(masses))
+
+
+def _clusters(vectors: Tensor, samples_per_centroid: int, stream: Stream) -> Tensor:
+    count = max(1, len(vectors) // samples_per_centroid)
+    from sklearn.cluster import KMeans  # slow to import, with all that it finds installed
+
+    means = KMeans(count, n_init="auto", random_state=stream.seed % 2**32)
+    return torch.as_tensor(means.fit_predict(vectors.double().numpy()), dtype=torch.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class AnchoredCorrector:
+    """Shifts samples so that their groups' means move to the anchors."""
+
+    anchors: Anchors
+    strength: float = 1.0
+    """Fraction of the way, 0 moves nothing, 1 puts the mean of each group on its centroid."""
+    embed: Embedding = flat
+    project: Projection | None = None
+    """Makes shifted values valid again, e.g. rotations orthonormal."""
+    frozen: bool = False
+    """The control that replaces every sample by its centroid."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.strength <= 1:
+            raise SettingError(f"strength must be from 0 to 1, got {self.strength}")
+
+    @property
+    def name(self) -> str:
+        return "frozen-anchors" if self.frozen else "anchored"
+
+    def __call__(self, samples: Samples, stream: Stream = FIXED_STREAM) -> Samples:
+        """The corrected samples, in the same order; labels without an anchor are an error.
+
+        stream: decides which centroids a label has when it has fewer samples than centroids, as in redraws.
+        """
+        values = samples.values.clone()
+        for label in samples.labels.unique():
+            rows = torch.nonzero(samples.labels == label).flatten()
+            values[rows] = self._correct(values[rows], int(label), stream)
+        moved = self.frozen or self.strength > 0
+        return samples.with_values(self.project(values) if self.project and moved else values)
+
+    def _correct(self, values: Tensor, label: int, stream: Stream) -> Tensor:
+        own = self.anchors.labels == label
+        if not own.any():
+            raise InputError(f"the anchored corrector has no centroid for label {label}")
+        centroids = self.anchors.centroids[own].to(values)
+        masses = self.anchors.masses[own]
+        if len(values) < len(masses):
+            # The largest shares would give every redraw the same centroid, rejected each time if it is once.
+            masses = drawn_masses(masses, len(values), stream.child(label))
+        nearest = assign(self.embed(values), self.embed(centroids), masses)
+        if self.frozen:
+            return centroids[nearest]
+        return values + self.strength * (centroids - group_means(values, nearest, centroids))[nearest]
+
+
+def assign(vectors: Tensor, centroids: Tensor, masses: Tensor) -> Tensor:
+    """Centroid (N,) of each of vectors (N, D) at the least total squared distance to centroids (K, D).
+
+    Centroid k gets its share masses[k] of the N vectors, rounded so that the shares add up to N.
+    """
+    slots = torch.repeat_interleave(torch.arange(len(masses)), quotas(masses, len(vectors)))
+    costs = torch.cdist(vectors.double(), centroids[slots].double()).square()
+    rows, columns = linear_sum_assignment(costs.numpy())
+    nearest = torch.empty(len(vectors), dtype=torch.int64)
+    nearest[torch.as_tensor(rows)] = slots[torch.as_tensor(columns)]
+    return nearest
+
+
+def drawn_masses(masses: Tensor, count: int, stream: Stream) -> Tensor:
+    """Shares (K,) of `count` centroids drawn at random with the given masses (K,)."""
+    drawn = torch.multinomial(masses, count, replacement=True, generator=stream.torch())
+    return torch.bincount(drawn, minlength=len(masses)).double() / count
+
+
+def quotas(masses: Tensor, count: int) -> Tensor:
+    """Whole numbers (K,) that add up to `count` in proportion to masses (K,), by largest remainders."""
+    exact = masses.double() / masses.double().sum() * count
+    whole = exact.floor().long()
+    largest = (exact - whole).argsort(descending=True, stable=True)
+    whole[largest[: count - int(whole.sum())]] += 1
+    return whole
+
+
+def group_means(values: Tensor, groups: Tensor, fallback: Tensor) -> Tensor:
+    """Mean (K, *event) of the values (N, *event) of each group (N,); an empty group k has fallback[k]."""
+    sums = torch.zeros_like(fallback).index_add_(0, groups, values)
+    counts = torch.bincount(groups, minlength=len(fallback)).reshape(-1, *(1,) * (values.dim() - 1))
+    return torch.where(counts > 0, sums / counts.clamp(min=1), fallback)

@@ -1,0 +1,239 @@
+"""Correction: a corrector applied with a strength, a rule for rejected samples and a rule for failures."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from selfcorrect.core.errors import CorrectorError, SampleError, SettingError
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples, concatenate
+from selfcorrect.correctors.contract import (
+    Corrected,
+    Corrector,
+    Info,
+    call_corrector,
+    merge_info,
+    name_of,
+    with_trailing_axes,
+)
+from selfcorrect.runtime.bugs import describe, describe_with_place
+from selfcorrect.runtime.supervision import EndedError
+
+Operator: TypeAlias = Literal["mixture", "interpolation"]
+Redraw: TypeAlias = Callable[[Tensor, Stream], Samples]  # (positions (M,) in the batch, stream) → M raw samples
+
+
+@dataclass(frozen=True)
+class Correction:
+    """How a corrector c is applied to samples x of the distribution p, with corrected distribution p*."""
+
+    corrector: Corrector
+    strength: float = math.inf
+    """γ in [0, ∞]; 0 is the identity, ∞ the full corrector."""
+    operator: Operator = "mixture"
+    """"mixture" of distributions, (p + γ p*)/(1 + γ), or "interpolation" of samples, (x + γ c(x))/(1 + γ). In a
+    mixture, each sample takes its corrected form with probability γ/(1 + γ) (Gillman et al. 2024)."""
+    on_rejection: Literal["redraw", "drop"] = "redraw"
+    """Rejected samples: "redraw" them until the target count is met, or "drop" them and use fewer."""
+    on_failure: Literal["stop", "reject"] = "stop"
+    """When the corrector raises or returns NaN: "stop" the run, or "reject" the sample at fault."""
+    max_draws_per_sample: float = 20.0
+    """Bound on redrawing, in raw draws per sample wanted."""
+    replicate_axes: int = 0
+    """Leading axes of an event that hold independent replicates, each with its own mixture coin."""
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.strength >= 0:
+            raise SettingError(f"correction strength γ must be at least 0 (inf: full corrector), got {self.strength}")
+        if self.max_draws_per_sample < 1:
+            raise SettingError(f"max_draws_per_sample must be at least 1, got {self.max_draws_per_sample}")
+        for option, allowed in _OPTIONS.items():
+            if (value := getattr(self, option)) not in allowed:
+                raise SettingError(f"{option} must be one of {', '.join(allowed)}, got {value!r}")
+        if not self.name:
+            object.__setattr__(self, "name", name_of(self.corrector))
+
+
+_OPTIONS = {
+    "operator": ("mixture", "interpolation"),
+    "on_rejection": ("redraw", "drop"),
+    "on_failure": ("stop", "reject"),
+}
+
+
+@dataclass(frozen=True)
+class CorrectedBatch:
+    """The outcome of a correction with its redraws."""
+
+    samples: Samples
+    """(N, *event), what trains the next generation; provenance.draw is the row in `drawn`."""
+    drawn: Samples
+    """(M, *event), M ≥ N, every raw draw; its provenance says how far each moved and whether it was accepted."""
+    info: Info = field(default_factory=dict)
+    """Per-draw diagnostics of the corrector, arrays (M,)."""
+
+    @property
+    def rejected(self) -> int:
+        return len(self.drawn) - int(self.drawn.provenance.accepted.sum())
+
+
+def apply_corrector(
+    raw: Samples, correction: Correction, stream: Stream, redraw: Redraw | None = None
+) -> CorrectedBatch:
+    """Correct `raw` (N, *event) with strength, failure rules and redrawing.
+
+    redraw: maps the positions (M,) of rejected samples in `raw`, and a stream, to fresh raw samples of the same
+      labels; without it rejected samples are dropped.
+    A rejected sample is redrawn with its label and its mixture coin. So the accepted corrected samples
+    are the p* of the mixture, whatever share of draws is rejected.
+    Raises CorrectorError for an exception in the corrector, a broken contract, or too many rejections.
+    """
+    if correction.strength == 0 or len(raw) == 0:
+        return CorrectedBatch(raw, raw)
+    coins = _mixture_coins(raw, correction, stream.child("mixture").torch())
+    attempts = [_attempt(raw, coins, correction, stream.child("corrector", 0), first_row=0)]
+    drawn_rows = torch.arange(len(raw))
+    slots = (~attempts[0].accepted).nonzero().squeeze(1)
+    drawn_count = len(raw)
+    while len(slots) and redraw is not None and correction.on_rejection == "redraw":
+        if drawn_count + len(slots) > correction.max_draws_per_sample * len(raw):
+            raise CorrectorError(_too_many_rejections(correction, attempts, len(raw), drawn_count))
+        draw = redraw(slots, stream.child("redraw", len(attempts)))
+        attempt = _attempt(
+            draw, coins[slots], correction, stream.child("corrector", len(attempts)), first_row=drawn_count
+        )
+        drawn_rows[slots[attempt.accepted]] = drawn_count + attempt.accepted.nonzero().squeeze(1)
+        slots = slots[~attempt.accepted]
+        drawn_count += len(draw)
+        attempts.append(attempt)
+    return _assemble(attempts, _without(drawn_rows, slots))
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """One call of the corrector: raw samples, what became of them, which may be used."""
+
+    raw: Samples
+    corrected: Samples
+    accepted: Tensor
+    info: Info
+
+
+def _mixture_coins(raw: Samples, correction: Correction, generator: torch.Generator) -> Tensor:
+    """(N, *replicates) bool: which samples take their corrected form. The same stream gives nested sets as γ grows."""
+    shape = raw.values.shape[: 1 + correction.replicate_axes]
+    if correction.operator == "interpolation" or math.isinf(correction.strength):
+        return torch.ones(shape, dtype=torch.bool)
+    probability = correction.strength / (1 + correction.strength)
+    return torch.rand(shape, generator=generator, dtype=torch.float64) < probability
+
+
+def _attempt(raw: Samples, coins: Tensor, correction: Correction, stream: Stream, first_row: int) -> _Attempt:
+    answer = _call_guarded(raw, correction, stream, first_row)
+    takes_part = coins.flatten(1).any(dim=1) if coins.ndim > 1 else coins
+    usable = answer.accepted & takes_part
+    corrected = _combine(raw, answer.samples, coins & with_trailing_axes(usable, coins.ndim), correction)
+    distance = (corrected.values - raw.values).flatten(1).square().mean(dim=1).sqrt()
+    accepted = answer.accepted | ~takes_part
+    provenance = raw.provenance.corrected(correction.name, distance.cpu().numpy(), accepted.numpy())
+    provenance = replace(provenance, draw=np.arange(first_row, first_row + len(raw)))
+    return _Attempt(
+        replace(raw, provenance=provenance), replace(corrected, provenance=provenance), accepted, answer.info
+    )
+
+
+def _combine(raw: Samples, full: Samples, coins: Tensor, correction: Correction) -> Samples:
+    """The operator of `correction`; raw values stay, bit for bit, where a coin (N, *replicates) is false."""
+    target = full.values
+    if correction.operator == "interpolation" and not math.isinf(correction.strength):
+        target = (raw.values + correction.strength * target) / (1 + correction.strength)
+    rows = coins.flatten(1).any(dim=1) if coins.ndim > 1 else coins
+    return replace(
+        raw,
+        values=torch.where(with_trailing_axes(coins, target.ndim).to(target.device), target, raw.values),
+        labels=torch.where(rows, full.labels, raw.labels),
+        weights=torch.where(rows, full.weights, raw.weights),
+    )
+
+
+def _assemble(attempts: Sequence[_Attempt], rows: Tensor) -> CorrectedBatch:
+    if len(attempts) == 1:
+        drawn, corrected, info = attempts[0].raw, attempts[0].corrected, attempts[0].info
+    else:
+        drawn = concatenate([attempt.raw for attempt in attempts])
+        corrected = concatenate([attempt.corrected for attempt in attempts])
+        info = merge_info([(len(attempt.raw), attempt.info) for attempt in attempts])
+    return CorrectedBatch(corrected.take(rows), drawn, info)
+
+
+def _without(rows: Tensor, slots: Tensor) -> Tensor:
+    keep = torch.ones(len(rows), dtype=torch.bool)
+    keep[slots] = False
+    return rows[keep]
+
+
+def _too_many_rejections(correction: Correction, attempts: Sequence[_Attempt], wanted: int, drawn: int) -> str:
+    accepted = sum(int(attempt.accepted.sum()) for attempt in attempts)
+    info = merge_info([(len(attempt.raw), attempt.info) for attempt in attempts])
+    reasons = Counter(str(text) for key in ("exception", "reason") for text in info.get(key, ()) if str(text))
+    reason = f", most often for {reasons.most_common(1)[0][0]!r}" if reasons else ""
+    return (
+        f"corrector {correction.name!r} rejected {drawn - accepted} of {drawn} draws{reason}, so that only "
+        f"{accepted} of {wanted} samples wanted are met within {correction.max_draws_per_sample:g} draws per sample; "
+        "reject less, raise max_draws_per_sample, or let on_rejection='drop' train on fewer samples"
+    )
+
+
+def _call_guarded(raw: Samples, correction: Correction, stream: Stream, first_row: int) -> Corrected:
+    try:
+        return call_corrector(correction.corrector, raw, stream)
+    except Exception as error:
+        if correction.on_failure == "reject" and not isinstance(error, EndedError):
+            return _reject_failures(raw, correction.corrector, stream)
+        sample = _sample_at_fault(error, raw, correction.corrector, stream)
+        where = "" if sample is None else f" on sample {first_row + sample} (label {int(raw.labels[sample])})"
+        raise CorrectorError(f"corrector {correction.name!r} failed{where}: {describe_with_place(error)}") from error
+
+
+def _single_failures(raw: Samples, corrector: Corrector, stream: Stream) -> list[Corrected | Exception]:
+    """What the corrector makes of each sample alone."""
+    outcomes: list[Corrected | Exception] = []
+    for row in range(len(raw)):
+        try:
+            outcomes.append(call_corrector(corrector, raw.take(torch.tensor([row])), stream.child("single", row)))
+        except Exception as error:
+            outcomes.append(error)
+    return outcomes
+
+
+def _sample_at_fault(error: Exception, raw: Samples, corrector: Corrector, stream: Stream) -> int | None:
+    """The first sample that fails alone, unless all or none do: then the failure belongs to the batch."""
+    if isinstance(error, SampleError):
+        return error.sample
+    if isinstance(error, EndedError):  # each sample alone might end it again
+        return None
+    failed = [isinstance(outcome, Exception) for outcome in _single_failures(raw, corrector, stream)]
+    return failed.index(True) if 0 < sum(failed) < len(failed) or len(failed) == 1 else None
+
+
+def _reject_failures(raw: Samples, corrector: Corrector, stream: Stream) -> Corrected:
+    answers: list[Corrected] = []
+    for row, outcome in enumerate(_single_failures(raw, corrector, stream)):
+        if isinstance(outcome, Exception):
+            info = {"exception": np.array([describe(outcome)])}
+            outcome = Corrected(raw.take(torch.tensor([row])), torch.zeros(1, dtype=torch.bool), info)
+        answers.append(outcome)
+    return Corrected(
+        concatenate([answer.samples for answer in answers]),
+        torch.cat([answer.accepted for answer in answers]),
+        merge_info([(1, answer.info) for answer in answers]),
+    )

@@ -1,0 +1,251 @@
+"""The identity of user code, so that a run notices when it is resumed with other code."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import hashlib
+import inspect
+import pickle
+import sys
+import tokenize
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import MethodType
+from typing import Any, Self
+
+import numpy as np
+
+_PACKAGES = ("site-packages", "dist-packages")
+_SCRIPTS = ("__main__", "__mp_main__")
+"""Names of the script that is run, or of a notebook's cells."""
+_SHOWN = 60
+"""Characters of a line of source in a message."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a function or a callable object is, as text and digests."""
+
+    name: str
+    """Its module and its name there."""
+    source: str
+    """The source of the function or class, "" where there is none to read."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of the file of its module, and of what that imported from the same folder, by name."""
+    values: str = ""
+    """A digest of arguments, attributes, weights and variables that it holds, "" where it holds none."""
+    package: str = ""
+    """Name and version of the installed package that it belongs to, "" for none."""
+    holds: str = "arguments, weights or variables"
+    """What `values` is a digest of, in words."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON values, for `from_json`."""
+        return {**vars(self), "files": dict(self.files)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The identity whose `to_json` this is."""
+        return cls(**values)
+
+    def changed_since(self, before: Identity) -> str:
+        """What is not as it was, in words; "" where nothing is."""
+        common = before.files.keys() & self.files.keys()
+        files = sorted(name for name in common if before.files[name] != self.files[name])
+        changes = [
+            f"it is {self.name} and was {before.name}" if self.name != before.name else "",
+            _changed_line(before.source, self.source),
+            f"other content in {', '.join(files)}" if files else "",
+            f"other {self.holds}" if self.values != before.values else "",
+            f"{self.package or 'no package'} instead of {before.package or 'no package'}"
+            if self.package != before.package
+            else "",
+        ]
+        return ", ".join(filter(None, changes))
+
+
+def _changed_line(before: str, now: str) -> str:
+    """The first line of source that differs, of a long one what is around the difference."""
+    if before == now:
+        return ""
+    lines = [line for line in difflib.ndiff(before.splitlines(), now.splitlines()) if line[:2] in ("- ", "+ ")]
+    gone = next((line[2:].strip() for line in lines if line[0] == "-"), "")
+    new = next((line[2:].strip() for line in lines if line[0] == "+"), "")
+    apart = next((place for place, (one, other) in enumerate(zip(gone, new, strict=False)) if one != other), 0)
+    first = 0 if max(len(gone), len(new)) <= _SHOWN else max(apart - _SHOWN // 2, 0)
+    return f"`{new[first : first + _SHOWN]}` instead of `{gone[first : first + _SHOWN]}`"
+
+
+def identity_of(code: Callable[..., Any]) -> Identity:
+    """What a function, method, partial or callable object is: source, module, what it holds, package.
+
+    A module that the code imports later, or from another folder, is not looked at. Of a script that is run, or a
+    notebook, only what the code uses counts, so that the rest of it may change.
+    """
+    bare = _bare(code)
+    home = sys.modules.get(getattr(bare, "__module__", None) or "")
+    file = Path(getattr(home, "__file__", None) or "")
+    inside = any(name in file.parts for name in _PACKAGES)
+    return Identity(
+        f"{getattr(bare, '__module__', '')}:{getattr(bare, '__qualname__', '')}",
+        _source(bare),
+        {} if inside else dict(_files(file)),
+        _held_by(code),
+        _package(str(getattr(bare, "__module__", ""))) if inside else "",
+    )
+
+
+def is_of_users(code: object) -> bool:
+    """Whether a function or the class of an object belongs to none of this project's modules."""
+    return str(getattr(_bare(code), "__module__", "")).partition(".")[0] != "selfcorrect"
+
+
+_UNREADABLE = (OSError, TypeError, SyntaxError, tokenize.TokenError)
+"""What asking for source raises where there is none, or where the file holds something else by now."""
+
+
+def place_of(code: object) -> str:
+    """File and line where a function or a class of callable objects is defined, "" where that is unknown."""
+    bare = _bare(code)
+    try:
+        return f"{Path(inspect.getsourcefile(bare) or '').name}, line {inspect.getsourcelines(bare)[1]}"
+    except _UNREADABLE:
+        return ""
+
+
+def _bare(code: Any) -> Any:
+    """The function or class behind partials, methods, decorators and objects."""
+    while isinstance(code, functools.partial):
+        code = code.func
+    if isinstance(code, MethodType):
+        code = code.__func__
+    code = inspect.unwrap(code)
+    return code if inspect.isroutine(code) or inspect.isclass(code) else type(code)
+
+
+def _source(bare: Any) -> str:
+    try:
+        return inspect.getsource(bare)
+    except _UNREADABLE:
+        return ""
+
+
+def _files(file: Path) -> Iterator[tuple[str, str]]:
+    """The module's file, and those that are loaded from its folder or below and belong to no installed package."""
+    for module in [*sys.modules.values()]:
+        other = Path(getattr(module, "__file__", None) or "")
+        ours = module.__name__.partition(".")[0] in ("selfcorrect", "__main__")
+        beside = file.parent in other.parents and not ours and not any(name in other.parts for name in _PACKAGES)
+        if (other == file or beside) and module.__name__ not in _SCRIPTS and other.is_file():
+            yield other.relative_to(file.parent).as_posix(), hashlib.sha256(other.read_bytes()).hexdigest()
+
+
+def _package(module: str) -> str:
+    from importlib.metadata import packages_distributions  # reads all that is installed
+
+    names = packages_distributions().get(module.partition(".")[0], [])
+    try:
+        return ", ".join(f"{name} {version(name)}" for name in names)
+    except PackageNotFoundError:
+        return ""
+
+
+# --- what code holds -------------------------------------------------------------------------------------------------
+
+
+def _held_by(code: Any) -> str:
+    digest = hashlib.sha256()
+    parts = [*_held(code)]
+    seen = {id(code)}
+    for part in parts:
+        _add(digest, part, 0, seen)
+    return digest.hexdigest() if parts else ""
+
+
+def _held(code: Any) -> Iterator[Any]:
+    """Arguments of partials, attributes of objects, defaults and variables of functions."""
+    while isinstance(code, functools.partial):
+        yield code.args, code.keywords
+        code = code.func
+    if isinstance(code, MethodType):
+        yield from _held(code.__self__)
+    elif hasattr(code, "state_dict") and not inspect.isclass(code):
+        yield dict(code.state_dict())
+    elif inspect.isfunction(code):
+        yield from filter(None, (code.__defaults__, code.__kwdefaults__))
+        yield from (cell.cell_contents for cell in code.__closure__ or () if _is_filled(cell))
+        yield from _used_of_script(code)
+    elif inspect.isclass(code):
+        yield from (each for each in vars(code).values() if inspect.isfunction(each) and each.__module__ in _SCRIPTS)
+    elif not inspect.isroutine(code) and getattr(code, "__dict__", None):
+        yield vars(code)
+    if not inspect.isroutine(code) and type(code).__module__ in _SCRIPTS:
+        yield type(code)
+
+
+def _used_of_script(function: Any) -> Iterator[Any]:
+    """Global variables of a script that one of its functions uses, modules left out."""
+    if function.__module__ not in _SCRIPTS:
+        return
+    codes = [function.__code__]
+    for code in codes:
+        codes += [each for each in code.co_consts if inspect.iscode(each)]
+    names = sorted({name for code in codes for name in code.co_names} & function.__globals__.keys())
+    yield from (function.__globals__[name] for name in names if not inspect.ismodule(function.__globals__[name]))
+
+
+def _is_filled(cell: Any) -> bool:
+    try:
+        return cell.cell_contents is not cell
+    except ValueError:
+        return False
+
+
+_DEEPEST = 20
+
+
+def _add(digest: Any, value: Any, depth: int, seen: set[int]) -> None:
+    """Add a value to a digest: numbers, text, arrays and tensors by content, code by source, others as pickles.
+
+    seen: ids of code and objects that are added already.
+    """
+    digest.update(f"|{type(value).__qualname__}".encode())
+    if depth > _DEEPEST:
+        return
+    if isinstance(value, Mapping):
+        for key in value:
+            _add(digest, key, depth + 1, seen)
+            _add(digest, value[key], depth + 1, seen)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value if isinstance(value, list | tuple) else sorted(value, key=repr):
+            _add(digest, item, depth + 1, seen)
+    elif (array := _as_array(value)) is not None:
+        digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    elif callable(value) or hasattr(value, "__dict__"):
+        bare = _bare(value)
+        digest.update((_source(bare) if is_of_users(bare) else f"{bare.__module__}:{bare.__qualname__}").encode())
+        for part in _held(value) if id(value) not in seen else ():
+            seen.add(id(value))
+            _add(digest, part, depth + 1, seen)
+    else:
+        digest.update(_pickle_of(value))
+
+
+def _as_array(value: Any) -> np.ndarray | None:
+    if isinstance(value, bool | int | float | complex | str | bytes | np.generic | np.ndarray):
+        array = np.asarray(value)
+        return array if array.dtype != object else None
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        return value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+    return None
+
+
+def _pickle_of(value: Any) -> bytes:
+    try:
+        return pickle.dumps(value)
+    except Exception:  # files, locks, generators: nothing that could be compared
+        return b""

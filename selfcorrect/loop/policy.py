@@ -1,0 +1,346 @@
+"""Policies: which samples train the next generation.
+
+λ is the number of synthetic samples per real sample, share = λ/(1 + λ) their part of the training set. A policy is a
+pure function of the real data, the history of synthetic batches, the generation and a stream.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import ClassVar, Protocol, TypeAlias
+
+import torch
+from torch import Tensor
+
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples, concatenate
+from selfcorrect.loop.policy_table import POLICIES
+
+
+class History(Protocol):
+    """The corrected synthetic batches of generations 1 … `latest`, each read only when asked for."""
+
+    @property
+    def latest(self) -> int: ...
+
+    def count(self, generation: int) -> int:
+        """Number of samples of a generation, without reading them."""
+        ...
+
+    def batch(self, generation: int) -> Samples: ...
+
+
+class Policy(Protocol):
+    """Generation t ≥ 1 trains on `mix(…)`, after `count(…)` samples were drawn from the model of generation t − 1.
+
+    A policy with an attribute `reads_past` that is false asks the history for its latest batch alone.
+    """
+
+    def count(self, real_count: int, generation: int) -> int: ...
+
+    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples: ...
+
+
+FreshSource: TypeAlias = Callable[[int, int, Stream], Samples]  # (generation, count, stream) → new real samples
+
+
+@dataclass(frozen=True)
+class RealOnly:
+    """The baseline: every generation trains on the real data alone."""
+
+    reads_past: ClassVar[bool] = False
+
+    def count(self, real_count: int, generation: int) -> int:
+        return 0
+
+    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+        return real
+
+
+@dataclass(frozen=True)
+class Replace:
+    """Fully synthetic: each generation trains on the last model's samples alone, `size` of them per real sample."""
+
+    reads_past: ClassVar[bool] = False
+
+    size: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_number("size of replace", self.size, least=0, exclusive=True)
+
+    def count(self, real_count: int, generation: int) -> int:
+        return round(self.size * real_count)
+
+    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+        return history.batch(generation)
+
+
+@dataclass(frozen=True)
+class Freeze:
+    """The control of every remedy that stores nothing: the first synthetic set, for ever; no new sample after it."""
+
+    def count(self, real_count: int, generation: int) -> int:
+        return real_count if generation == 1 else 0
+
+    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+        return history.batch(1)
+
+
+@dataclass(frozen=True)
+class Renew:
+    """Fully synthetic with overlapping generations: each replaces the oldest `share` of the last training set.
+
+    What is replaced is of the newcomers' labels, the oldest of each label first; the first synthetic set is whole. In
+    population genetics Moran's model (1958) beside Wright and Fisher's, which is `Replace`: as much is lost with every
+    renewal of the whole set, which takes 1/share generations.
+    """
+
+    overlapping: ClassVar[bool] = True
+
+    share: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise SettingError(f"share of renew must be above 0 and at most 1, got {self.share}")
+
+    def count(self, real_count: int, generation: int) -> int:
+        return real_count if generation == 1 else max(1, round(self.share * real_count))
+
+    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+        members = history.batch(1)
+        for past in range(2, generation + 1):
+            members = _succeeded(members, history.batch(past))
+        return members
+
+
+def _succeeded(members: Samples, born: Samples) -> Samples:
+    """Members, oldest first, of which the newcomers have replaced as many of each label as they are."""
+    replaced = torch.zeros(len(members), dtype=torch.bool)
+    for label in born.labels.unique():
+        own = (members.labels == label).nonzero().flatten()
+        replaced[own[: int((born.labels == label).sum())]] = True
+    return concatenate([members.take((~replaced).nonzero().flatten()), born])
+
+
+@dataclass(frozen=True)
+class Augment:
+    """All real data and λ synthetic samples of the last model per real one."""
+
+    reads_past: ClassVar[bool] = False
+
+    synthetic_ratio: float
+
+    def __post_init__(self) -> None:
+        _check_ratio("augment", self.synthetic_ratio)
+
+    def count(self, real_count: int, generation: int) -> int:
+        return round(self.synthetic_ratio * real_count)
+
+    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+        return concatenate([real, history.batch(generation)])
+
+
+@dataclass(frozen=True)
+class Accumulate:
+    """All real data and all synthetic samples so far, λ more per real sample in each generation."""
+
+    synthetic_ratio: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_ratio("accumulate", self.synthetic_ratio)
+
+    def count(self, real_count: int, generation: int) -> int:
+        return round(self.synthetic_ratio * real_count)
+
+    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+        return concatenate([real, *(history.batch(past) for past in range(1, generation + 1))])
+
+
+@dataclass(frozen=True)
+class AccumulateSubsample:
+    """As `Accumulate`, but trained on at most `budget` of all samples, drawn without replacement."""
+
+    budget: int
+    synthetic_ratio: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_ratio("accumulate_subsample", self.synthetic_ratio)
+        _check_count("budget of accumulate_subsample", self.budget)
+
+    def count(self, real_count: int, generation: int) -> int:
+        return round(self.synthetic_ratio * real_count)
+
+    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+        counts = [len(real), *(history.count(past) for past in range(1, generation + 1))]
+        rows = torch.randperm(sum(counts), generator=stream.torch())[: self.budget].sort().values
+        first, parts = 0, []
+        for source, count in enumerate(counts):
+            chosen = rows[(rows >= first) & (rows < first + count)] - first
+            if len(chosen):
+                parts.append((history.batch(source) if source else real).take(chosen))
+            first += count
+        return concatenate(parts)
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """`per_generation` new real samples in every generation, and λ synthetic samples per new real one."""
+
+    reads_past: ClassVar[bool] = False
+
+    source: FreshSource
+    per_generation: int
+    synthetic_ratio: float
+
+    def __post_init__(self) -> None:
+        _check_ratio("fresh", self.synthetic_ratio)
+        _check_count("real samples per generation of fresh", self.per_generation)
+
+    def count(self, real_count: int, generation: int) -> int:
+        return round(self.synthetic_ratio * self.per_generation)
+
+    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+        fresh = self.source(generation, self.per_generation, stream)
+        return concatenate([fresh, history.batch(generation)])
+
+
+@dataclass(frozen=True)
+class Keep:
+    """A random `fraction` of the original data, drawn anew each generation, the rest replaced by synthetic samples."""
+
+    reads_past: ClassVar[bool] = False
+
+    fraction: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.fraction <= 1:
+            raise SettingError(f"fraction of keep must lie in [0, 1], got {self.fraction}")
+
+    def count(self, real_count: int, generation: int) -> int:
+        return real_count - round(self.fraction * real_count)
+
+    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+        kept = torch.randperm(len(real), generator=stream.torch())[: round(self.fraction * len(real))].sort().values
+        return concatenate([real.take(kept), history.batch(generation)])
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """Another policy with the training weights of real and of synthetic samples multiplied."""
+
+    policy: Policy
+    real: float
+    synthetic: float
+
+    def __post_init__(self) -> None:
+        _check_number("weight of real samples", self.real, least=0)
+        _check_number("weight of synthetic samples", self.synthetic, least=0)
+
+    @property
+    def reads_past(self) -> bool:
+        return reads_past(self.policy)
+
+    @property
+    def overlapping(self) -> bool:
+        return overlapping(self.policy)
+
+    def count(self, real_count: int, generation: int) -> int:
+        return self.policy.count(real_count, generation)
+
+    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+        mixed = self.policy.mix(real, history, generation, stream)
+        synthetic = torch.from_numpy(mixed.provenance.synthetic)
+        return mixed.with_weights(mixed.weights * torch.where(synthetic, self.synthetic, self.real))
+
+
+def reads_past(policy: Policy) -> bool:
+    """Whether a policy may ask for samples of generations before the latest; one that does not say may."""
+    return getattr(policy, "reads_past", True)
+
+
+def overlapping(policy: Policy) -> bool:
+    """Whether a policy's training sets are synthetic ones of several generations, the oldest of which are replaced."""
+    return getattr(policy, "overlapping", False)
+
+
+def blocks_of(pool: Samples) -> FreshSource:
+    """A source of fresh real data that gives generation t the t-th block of `pool`, no row twice.
+
+    Fresh data are the founders of no line: lines begin in the training data of generation 0.
+    """
+    pool = replace(pool, provenance=pool.provenance.without_founders())
+
+    def block(generation: int, count: int, stream: Stream) -> Samples:
+        rows = torch.arange((generation - 1) * count, generation * count)
+        if rows[-1] >= len(pool):
+            raise InputError(f"fresh real data are used up in generation {generation}: {len(pool)} rows in all")
+        return pool.take(rows)
+
+    return block
+
+
+def realised_mixture(training: Samples) -> dict[str, float]:
+    """What a training set really holds: counts, λ = synthetic per real, share by count and by training weight."""
+    is_synthetic = training.provenance.synthetic
+    synthetic, total = int(is_synthetic.sum()), len(training)
+    real = total - synthetic
+    weights = training.weights.double()
+    return {
+        "real_count": real,
+        "synthetic_count": synthetic,
+        "synthetic_ratio": synthetic / real if real else math.inf,
+        "synthetic_share": synthetic / total if total else math.nan,
+        "synthetic_weight_share": float(weights[torch.from_numpy(is_synthetic)].sum() / weights.sum()),
+    }
+
+
+def sampling_labels(real_labels: Tensor, count: int, stream: Stream) -> Tensor:
+    """(count,) labels distributed as the real ones: all of them as often as they fit, the rest without replacement."""
+    whole, rest = divmod(count, len(real_labels))
+    extra = torch.randperm(len(real_labels), generator=stream.torch())[:rest]
+    return torch.cat([real_labels.repeat(whole), real_labels[extra]])
+
+
+# --- policies as text ------------------------------------------------------------------------------------------------
+
+
+def parse_policy(text: str, fresh_source: FreshSource | None = None) -> Policy:
+    """A policy from text such as "augment:0.5"; "fresh:…" needs a source of real data.
+
+    Raises SettingError with one sentence for an unknown policy or a bad number.
+    """
+    name, *words = text.strip().split(":")
+    form, make = POLICIES.row(name).form, POLICIES.load(name)
+    if name == "fresh" and fresh_source is None:
+        raise SettingError(f"policy {text!r} needs a source of fresh real data, and this experiment has none")
+    try:
+        numbers = [int(word) if word.isdecimal() else float(word) for word in words]
+        return make(fresh_source, *numbers) if name == "fresh" else make(*numbers)
+    except TypeError:
+        raise SettingError(f"policy {text!r} must have the form {form}") from None
+    except ValueError as error:
+        raise SettingError(f"policy {text!r} must have the form {form}: {error}") from None
+
+
+_MOST = 1e6
+"""Synthetic samples per real one; far more than memory has room for."""
+
+
+def _check_ratio(policy: str, ratio: float) -> None:
+    _check_number(f"λ of {policy} (synthetic samples per real one)", ratio, least=0)
+
+
+def _check_number(what: str, value: float, least: float, *, exclusive: bool = False) -> None:
+    if math.isfinite(value) and value > _MOST:
+        raise SettingError(f"{what} must be at most {_MOST:g}, got {value:g}")
+    if not (math.isfinite(value) and (value > least if exclusive else value >= least)):
+        bound = f"above {least}" if exclusive else f"at least {least}"
+        raise SettingError(f"{what} must be finite and {bound}, got {value}")
+
+
+def _check_count(what: str, value: int) -> None:
+    if not isinstance(value, int) or value < 1:
+        raise SettingError(f"{what} must be a positive integer, got {value}")

@@ -1,0 +1,51 @@
+"""The policies by name, without what they need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from selfcorrect.core.registry import Registry, Row
+
+
+@dataclass(frozen=True)
+class PolicyRow(Row):
+    """A policy in the table."""
+
+    form: str = ""
+    """How it is written."""
+
+
+def _row(name: str, made: str, summary: str, form: str) -> PolicyRow:
+    return PolicyRow(name, f"selfcorrect.loop.policy:{made}", summary, form=form)
+
+
+POLICIES = Registry(
+    "policy",
+    [
+        _row("real", "RealOnly", "Real data alone, in every generation.", "real"),
+        _row("replace", "Replace", "Synthetic samples alone: a fully synthetic loop.", "replace or replace:SIZE"),
+        _row("freeze", "Freeze", "The synthetic samples of generation 1, in every later generation too.", "freeze"),
+        _row(
+            "renew",
+            "Renew",
+            "Fully synthetic, a share of the training set replaced in each generation, the oldest first.",
+            "renew:SHARE",
+        ),
+        _row("augment", "Augment", "All real data and λ fresh synthetic samples per real one.", "augment:RATIO"),
+        _row(
+            "accumulate",
+            "Accumulate",
+            "All real data and the synthetic samples of all generations so far.",
+            "accumulate or accumulate:RATIO",
+        ),
+        _row(
+            "accumulate_subsample",
+            "AccumulateSubsample",
+            "A budget of samples drawn from what accumulate would train on.",
+            "accumulate_subsample:BUDGET or accumulate_subsample:BUDGET:RATIO",
+        ),
+        _row("fresh", "Fresh", "New real data in every generation, and synthetic samples.", "fresh:COUNT:RATIO"),
+        _row("keep", "Keep", "A share of the original data, the rest replaced by synthetic samples.", "keep:FRACTION"),
+    ],
+    row_type=PolicyRow,
+)

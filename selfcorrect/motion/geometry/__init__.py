@@ -1,0 +1,1 @@
+"""Rotations, vectors and kinematics on arrays."""

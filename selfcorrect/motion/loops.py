@@ -1,0 +1,95 @@
+"""Loops: motions that end in the pose in which they begin, in place or after a net travel over the floor.
+
+Filters, contacts and simulations see the ends of a motion as ends. So a loop is unrolled: what comes before its first
+frame is its own end, and what follows its last frame is its own beginning. Afterwards it is closed again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import ceil
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.geometry.kinematics import continuous, joint_positions
+from selfcorrect.motion.geometry.rotations import slerp
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.transforms import close_cycle, heading_rad, repeat_cycle, turn
+
+GAP_M, GAP_RAD = 1e-3, float(np.radians(1.0))
+"""Joints of a loop's last frame are this near to those of its first, and turned by no more."""
+
+FEWEST_FRAMES = 5
+"""Frames of a loop."""
+
+
+def is_loop(motion: Motion) -> bool:
+    """Whether a motion's last pose is its first, up to a travel over the floor and a turn about the vertical."""
+    if len(motion) < FEWEST_FRAMES or not (np.isfinite(motion.root_m).all() and np.isfinite(motion.rotations).all()):
+        return False
+    if not _may_be_loop(motion):
+        return False
+    first, last = motion.frames(0, 1), _back(motion, motion.frames(len(motion) - 1, len(motion)))
+    apart_m = np.linalg.norm(joint_positions(last) - joint_positions(first), axis=-1)
+    turned = Rotation.from_quat(first.rotations[0]).inv() * Rotation.from_quat(last.rotations[0])
+    return bool(apart_m.max() <= GAP_M and turned.magnitude().max() <= GAP_RAD)
+
+
+def _may_be_loop(motion: Motion) -> bool:
+    """Whether the root's height and the turns of all other joints are the same at both ends, which costs little."""
+    cosines = np.abs(np.einsum("ji,ji->j", motion.rotations[0, 1:], motion.rotations[-1, 1:]))
+    lengths = np.linalg.norm(motion.rotations[[0, -1], 1:], axis=-1).prod(axis=0)
+    alike = bool((cosines > (np.cos(0.5 * GAP_RAD) - 1e-6) * lengths).all())
+    return alike and abs(float(motion.root_m[-1, 1] - motion.root_m[0, 1])) < GAP_M + 1e-6
+
+
+def unrolled(motion: Motion, margin: int) -> Motion:
+    """A loop padded with `margin` frames of its end before its first frame, and of its beginning after its last one."""
+    cycle, steps = close_cycle(motion), len(motion) - 1
+    before = ceil(margin / steps)
+    row = turn(repeat_cycle(cycle, 2 * before + 1), -before * _turn_rad(motion))
+    row = replace(row, root_m=row.root_m + motion.root_m[0] - row.root_m[before * steps])
+    start = before * steps - margin
+    return row.frames(start, start + len(motion) + 2 * margin)
+
+
+def closed(made: Motion, given: Motion, margin: int, *, same_travel: bool = True) -> Motion:
+    """The loop in the middle of what was made of `unrolled(given, margin)`, closed, velocities included.
+
+    Towards its end it becomes what was made before its beginning. same_travel: it travels as `given` does; otherwise as
+    what was made.
+    """
+    blended = min(margin // 3, len(given) - 2) + 1
+    loop, before = made.frames(margin, margin + len(given)), made.frames(margin - blended + 1, margin + 1)
+    ahead = turn(before, _turn_rad(given))
+    onto_m = given.root_m[-1] - turn(given, _turn_rad(given)).root_m[0] if same_travel else _mean_gap_m(loop, ahead)
+    ahead_m = ahead.root_m + onto_m * (1.0, 0.0, 1.0)
+    share = _ease(blended)[:, None]
+    root_m, rotations = loop.root_m.copy(), loop.rotations.copy()
+    root_m[-blended:] += share * (ahead_m - root_m[-blended:])
+    rotations[-blended:] = slerp(rotations[-blended:], ahead.rotations, share[..., None])
+    return replace(given, root_m=root_m, rotations=continuous(rotations))
+
+
+def _mean_gap_m(loop: Motion, ahead: Motion) -> np.ndarray:
+    """Mean way (3,) from frames to those that a loop ends in."""
+    return (loop.root_m[-len(ahead) :] - ahead.root_m).mean(axis=0)
+
+
+def _back(motion: Motion, frame: Motion) -> Motion:
+    """A frame turned as the first frame of a motion is, and put over the same place."""
+    turned = turn(frame, -_turn_rad(motion))
+    away_m = (turned.root_m - motion.root_m[:1]) * (1.0, 0.0, 1.0)
+    return replace(turned, root_m=turned.root_m - away_m)
+
+
+def _turn_rad(motion: Motion) -> float:
+    """The net turn of a loop about the vertical."""
+    return float(heading_rad(motion.rotations[-1, 0]) - heading_rad(motion.rotations[0, 0]))
+
+
+def _ease(count: int) -> np.ndarray:
+    """(count,) from near 0 to 1, flat at both ends."""
+    share = np.arange(1, count + 1) / count
+    return share**2 * (3 - 2 * share)

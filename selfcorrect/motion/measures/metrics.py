@@ -1,0 +1,203 @@
+"""What is measured of motions, one row each: how it is named, computed, shown, and which way is good.
+
+Loops, reports, the tables of the documentation and of corrections, W&B and CSV files read their metrics from here.
+A new metric is a function and a row. Functions give SI units; what is stored and shown is converted here alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import inf
+from typing import Literal, TypeVar
+
+import numpy as np
+
+from selfcorrect.metrics.frechet import frechet_distance
+from selfcorrect.metrics.neighbours import neighbour_metrics
+from selfcorrect.metrics.spread import trace_ratio, within_label_ratio
+from selfcorrect.motion.measures.physical import PhysicalErrors
+from selfcorrect.statistics import Interval, mean_interval
+
+Value = TypeVar("Value", float, np.ndarray)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit in which people read figures."""
+
+    symbol: str = ""
+    si: str = ""
+    """The SI unit in which the figure is computed."""
+    per_si: float = 1.0
+    """How many of this unit are one of the SI unit."""
+
+    def of(self, value_si: Value) -> Value:
+        """A figure in this unit."""
+        return self.per_si * value_si
+
+
+NUMBER = Unit()
+MILLIMETRES = Unit("mm", "m", 1000.0)
+METRES_PER_SECOND = Unit("m/s", "m/s")
+MILLIMETRES_PER_SECOND = Unit("mm/s", "m/s", 1000.0)
+JERK = Unit("m/s³", "m/s³")
+
+
+CORRECTED = "corrected_"
+"""Begins the keys of what was measured after correction, with `judge_corrected`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Described:
+    """What is compared of N motions."""
+
+    kinematic: np.ndarray
+    """(N, D) kinematic embeddings."""
+    geometric: np.ndarray
+    """(N, D) geometric embeddings."""
+    labels: np.ndarray
+    """(N,) int64 classes."""
+    physical: PhysicalErrors
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """Motions, and the real ones that they are compared with."""
+
+    reference: Described
+    candidate: Described
+
+    @property
+    def poses(self) -> tuple[np.ndarray, np.ndarray]:
+        """Geometric embeddings of both: which motions there are, whatever their jitter."""
+        return self.reference.geometric, self.candidate.geometric
+
+    @cached_property
+    def neighbours(self) -> dict[str, float]:
+        """The `neighbour_metrics` of the poses."""
+        return neighbour_metrics(*self.poses)
+
+    @property
+    def within_labels(self) -> float:
+        """The `within_label_ratio` of the poses."""
+        reference, candidate = self.reference, self.candidate
+        return within_label_ratio(reference.geometric, reference.labels, candidate.geometric, candidate.labels)
+
+
+@dataclass(frozen=True)
+class MotionFigure:
+    """How a metric stands in the records and tables of single motions, whose errors are small."""
+
+    key: str
+    """Its name in records, which hold SI units."""
+    title: str
+    unit: Unit
+    digits: int = 1
+    of_correction: bool = False
+    """Whether it measures the effect of correction; otherwise it is reported for the motion before and after."""
+    is_signed: bool = False
+
+    @property
+    def heading(self) -> str:
+        return f"{self.title} {self.unit.symbol}"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A row of the table."""
+
+    key: str
+    """Its name in metrics.jsonl, summaries, W&B and CSV files, where its values have the shown unit."""
+    name: str
+    """What it is called, without its unit."""
+    axis: Literal["realism", "diversity", ""]
+    """One of the two sides that are always judged together; none for what describes single motions alone."""
+    better: Literal["lower", "higher", "real", "neutral"]
+    """Which way is good; "real" where the value of real data is the aim."""
+    digits: int = 2
+    unit: Unit = NUMBER
+    """The unit of stored and shown values."""
+    bounds: tuple[float, float] = (0.0, inf)
+    """Least and greatest value, in the shown unit."""
+    measure: Callable[[Compared], float | np.ndarray] | None = None
+    """The value, or that of each candidate (N,), in SI units; None for what loops do not measure in each generation."""
+    figure: MotionFigure | None = None
+    """How it is reported for single motions, where it is."""
+
+    def interval(self, values: np.ndarray) -> Interval:
+        """The mean over seeds (S,), with an interval that stays within the bounds."""
+        return mean_interval(values, bounds=self.bounds)
+
+    @property
+    def title(self) -> str:
+        """Name and unit, and whether it was measured after correction."""
+        unit = f" ({self.unit.symbol})" if self.unit.symbol else ""
+        return f"{self.name}{unit}{', after correction' * self.key.startswith(CORRECTED)}"
+
+
+METRICS = (
+    Metric("fid_kinematic", "Fréchet distance, kinematic", "realism", "lower", 1,
+           measure=lambda sets: frechet_distance(sets.reference.kinematic, sets.candidate.kinematic)),
+    Metric("fid_geometric", "Fréchet distance, geometric", "realism", "lower", 1,
+           measure=lambda sets: frechet_distance(*sets.poses)),
+    Metric("precision", "Precision", "realism", "higher", bounds=(0.0, 1.0),
+           measure=lambda sets: sets.neighbours["precision"]),
+    Metric("density", "Density", "realism", "higher", measure=lambda sets: sets.neighbours["density"]),
+    Metric("penetration_mm", "Floor penetration", "realism", "real", 1, MILLIMETRES,
+           measure=lambda sets: sets.candidate.physical.penetration_m,
+           figure=MotionFigure("penetration_m", "penetration", MILLIMETRES)),
+    Metric("float_mm", "Floating", "realism", "real", 1, MILLIMETRES,
+           measure=lambda sets: sets.candidate.physical.floating_m,
+           figure=MotionFigure("floating_m", "floating", MILLIMETRES)),
+    Metric("skate_m_s", "Foot skate", "realism", "real", 2, METRES_PER_SECOND,
+           measure=lambda sets: sets.candidate.physical.skate_m_s,
+           figure=MotionFigure("skate_m_s", "skate", MILLIMETRES_PER_SECOND)),
+    Metric("jerk_m_s3", "Jerk", "realism", "real", 0, JERK,
+           measure=lambda sets: sets.candidate.physical.jerk_m_s3,
+           figure=MotionFigure("jerk_m_s3", "jerk", JERK)),
+    Metric("recall", "Recall", "diversity", "higher", bounds=(0.0, 1.0),
+           measure=lambda sets: sets.neighbours["recall"]),
+    Metric("coverage", "Coverage", "diversity", "higher", bounds=(0.0, 1.0),
+           measure=lambda sets: sets.neighbours["coverage"]),
+    Metric("trace_ratio", "Variance, of real", "diversity", "real", measure=lambda sets: trace_ratio(*sets.poses)),
+    Metric("within_label_ratio", "Variance within labels, of real", "diversity", "real",
+           measure=lambda sets: sets.within_labels),
+    # of the last generation alone
+    Metric("missing_bodyweights", "Force that no floor gives", "realism", "real", unit=Unit("body weights")),
+    Metric("unsupported_percent", "Unsupported frames", "realism", "real", 1, Unit("%", "", 100.0), (0.0, 100.0)),
+    # of single motions alone
+    Metric("standing_mm_s", "Speed of standing feet", "", "lower", 1, MILLIMETRES_PER_SECOND,
+           figure=MotionFigure("standing_m_s", "standing", MILLIMETRES_PER_SECOND)),
+    Metric("moved_mm", "Distance from the input", "", "neutral", 1, MILLIMETRES,
+           figure=MotionFigure("moved_m", "moved", MILLIMETRES, of_correction=True)),
+    Metric("raised_mm", "Height gained", "", "neutral", 1, MILLIMETRES, (-inf, inf),
+           figure=MotionFigure("raised_m", "raised", MILLIMETRES, of_correction=True, is_signed=True)),
+    Metric("residual_force_bodyweights", "Root residual force", "", "lower", 2, Unit("body weights"),
+           figure=MotionFigure("residual_force_bodyweights", "residual", Unit("bw"), 2, of_correction=True)),
+)  # fmt: skip
+
+EXPLAINED = ("missing_bodyweights", "unsupported_percent")
+"""Keys of what is measured of the last generation alone."""
+MEASURED = tuple(metric for metric in METRICS if metric.measure)
+"""What loops measure in each generation, in the order of reports."""
+FIGURES = tuple(metric.figure for metric in METRICS if metric.figure)
+"""The metrics of single motions, in the order of tables."""
+ERRORS = tuple(metric.figure for metric in MEASURED if metric.figure)
+"""The `PhysicalErrors` of single motions."""
+
+
+def values_of(sets: Compared) -> dict[str, float]:
+    """What loops measure, by key, in the shown units; means where there is a value of each candidate."""
+    return {
+        metric.key: float(np.mean(metric.unit.of(np.asarray(metric.measure(sets)))))
+        for metric in MEASURED
+        if metric.measure
+    }
+
+
+def metric_of(key: str) -> Metric:
+    """The metric with that key, which may begin with `CORRECTED`."""
+    plain = next(each for each in METRICS if each.key == key.removeprefix(CORRECTED))
+    return plain if plain.key == key else replace(plain, key=key)

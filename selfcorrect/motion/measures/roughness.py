@@ -1,0 +1,67 @@
+"""How much rougher one motion is than another: joints that turn faster, parts of the body with more jerk."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.geometry.rotations import turn_angles
+from selfcorrect.motion.geometry.vectors import lengths
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.skeleton import Skeleton
+
+JERK_PARTS = {
+    "trunk": ("pelvis", "spine1", "spine2", "spine3", "neck", "head", "collar", "shoulder", "hip"),
+    "left arm": ("left_elbow", "left_wrist"),
+    "right arm": ("right_elbow", "right_wrist"),
+    "left knee": ("left_knee",),
+    "right knee": ("right_knee",),
+    "left foot": ("left_ankle", "left_foot"),
+    "right foot": ("right_ankle", "right_foot"),
+}
+"""The parts of a body whose jerk is measured separately, with their joints; a name without a side stands for both."""
+
+
+def angular_speeds_rad_s(moving: Motion | MotionBatch) -> np.ndarray:
+    """Angular speeds (..., T − 1, J) from frame to frame of all joints in their parents' frames, rad/s."""
+    return turn_angles(moving.rotations[..., :-1, :, :], moving.rotations[..., 1:, :, :]) * moving.fps
+
+
+def added_angular_speeds_rad_s(before: Motion | MotionBatch, after: Motion | MotionBatch) -> np.ndarray:
+    """Largest angular speed (..., J) that each joint gained in any frame from one motion to the other, rad/s, or 0.
+
+    Both share skeleton, frame rate and frames.
+    """
+    gained = angular_speeds_rad_s(after) - angular_speeds_rad_s(before)
+    return np.maximum(gained, 0.0).max(axis=-2, initial=0.0)
+
+
+def added_by_joint_deg_s(before: Motion, after: Motion) -> dict[str, float]:
+    """`added_angular_speeds_rad_s` of each joint by its name, in degrees per second."""
+    added = np.degrees(added_angular_speeds_rad_s(before, after))
+    return dict(zip(before.skeleton.names, added.tolist(), strict=True))
+
+
+def joints_by_part(skeleton: Skeleton) -> dict[str, list[int]]:
+    """The joints of each of `JERK_PARTS` of which the skeleton has some."""
+    joints = {
+        name: [joint for joint, part in enumerate(skeleton.parts) if part in parts or _unsided(part) in parts]
+        for name, parts in JERK_PARTS.items()
+    }
+    return {name: own for name, own in joints.items() if own}
+
+
+def _unsided(part: str) -> str:
+    return part.removeprefix("left_").removeprefix("right_")
+
+
+def joint_jerks_m_s3(joints_m: np.ndarray, fps: float) -> np.ndarray:
+    """Jerks (..., T − 3, J) in m/s³ of joints (..., T, J, 3), by third differences."""
+    return lengths(np.diff(joints_m, 3, axis=-3)) * fps**3
+
+
+def jerk_by_part_m_s3(moving: Motion | MotionBatch) -> dict[str, np.ndarray]:
+    """Mean jerk (...) over frames of each part of the body, m/s³; 0 for motions of fewer than four frames."""
+    jerks = joint_jerks_m_s3(joint_positions(moving), moving.fps)
+    count = max(jerks.shape[-2], 1)
+    return {name: jerks[..., own].mean(-1).sum(-1) / count for name, own in joints_by_part(moving.skeleton).items()}

@@ -1,0 +1,170 @@
+"""Skeletons as solid bodies: capsules between points that joints carry. All pictures, films and players draw these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.body.flesh import HEAD_RADIUS_M, head_point, sole_points
+from selfcorrect.motion.body.foot_frames import level
+from selfcorrect.motion.geometry.kinematics import forward_kinematics, in_slabs
+from selfcorrect.motion.measures.contacts import foot_contacts
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import Skeleton
+
+Colour = tuple[int, int, int]
+LEFT: Colour = (38, 112, 190)
+RIGHT: Colour = (226, 116, 32)
+MIDDLE: Colour = (96, 102, 112)
+PLANTED: Colour = (34, 150, 84)
+"""Of feet that stand."""
+SUNK: Colour = (214, 39, 40)
+"""Of what is below the floor."""
+GHOST: Colour = (205, 207, 212)
+"""Of a motion that another is compared with."""
+
+_RADII_M = {
+    "pelvis": 0.105, "spine1": 0.105, "spine2": 0.11, "spine3": 0.115, "neck": 0.055, "head": 0.055, "collar": 0.07,
+    "shoulder": 0.055, "elbow": 0.042, "wrist": 0.033, "hip": 0.085, "knee": 0.055, "ankle": 0.042, "foot": 0.032,
+}  # fmt: skip
+"""Of the body around each joint, by its part without the side."""
+
+FOOT_RADIUS_M = 0.028
+"""Of the two capsules along a shoe's edges."""
+
+_INSIDE = 0.97
+"""Capsules end a little inside those that they lead to, whose colour is seen there."""
+
+_FINGER_M, _POLE_M = 0.012, 0.02
+"""Radius of what hangs on the body and is no part of it, and of skeletons of which no part is known."""
+
+_HEEL_AND_TIP = 2
+"""Points of the sole of a foot without toe joint."""
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """A skeleton of J joints as B tapered capsules between P points, of which the first J are the joints.
+
+    The other points are those of the soles, so that capsules touch the floor where soles do, and the head's centre.
+    """
+
+    skeleton: Skeleton
+    carriers: np.ndarray
+    """(P,) joint that carries each point."""
+    offsets_m: np.ndarray
+    """(P, 3) in the frame of that joint."""
+    bones: np.ndarray
+    """(B, 2) points that a capsule joins."""
+    radii_m: np.ndarray
+    """(B, 2) at these points."""
+    colours: tuple[Colour, ...]
+    """Of each capsule: of its side."""
+    feet: np.ndarray
+    """(B,) 0 for capsules of the left foot, 1 of the right one, −1 of neither."""
+    toes: tuple[tuple[int, int], ...] = ()
+    """Points of balls of feet with toe joints, and of their tips, which bend up at the floor: `with_bent_toes`."""
+
+    def points_m(self, motion: Motion) -> np.ndarray:
+        """The points in the world, (T, P, 3)."""
+        return in_slabs(self._points_m, motion.root_m, motion.rotations)
+
+    def _points_m(self, root_m: np.ndarray, rotations: np.ndarray) -> np.ndarray:
+        positions_m, orientations = forward_kinematics(self.skeleton, root_m, rotations)
+        turned_m = Rotation.from_quat(orientations[:, self.carriers]).apply(self.offsets_m)
+        points_m = positions_m[:, self.carriers] + turned_m
+        for ball, tip in self.toes if self.skeleton.soles_m else ():
+            lowest_m = np.minimum(points_m[:, ball, 1], FOOT_RADIUS_M)
+            points_m[:, tip, 1] = np.maximum(points_m[:, tip, 1], lowest_m)
+        return points_m
+
+
+def posed(motion: Motion) -> tuple[Figure, np.ndarray]:
+    """How to draw a motion, and its points in the world, (T, P, 3)."""
+    motion = level(motion)
+    figure = figure_of(motion.skeleton)
+    return figure, figure.points_m(motion)
+
+
+def standing(motion: Motion, figure: Figure) -> np.ndarray:
+    """(T, 2) whether each foot stands; never where the figure has no feet."""
+    return foot_contacts(level(motion)) if (figure.feet >= 0).any() else np.zeros((len(motion), 2), dtype=bool)
+
+
+def figure_of(skeleton: Skeleton) -> Figure:
+    """The body of a skeleton."""
+    joints, radii_m = len(skeleton), _radii_m(skeleton)
+    points: list[tuple[int, np.ndarray]] = [(joint, np.zeros(3)) for joint in range(joints)]
+    bones = [(parent, joint) for joint, parent in enumerate(skeleton.parents) if parent >= 0]
+    for part in ("hip", "shoulder"):  # the trunk's width
+        left, right = (skeleton.joint(f"{side}_{part}") for side in ("left", "right"))
+        bones += [(left, right)] if left is not None and right is not None else []
+    widths = [(radii_m[start], _INSIDE * radii_m[stop]) for start, stop in bones]
+    colours = [_colour(skeleton, start) if stop in skeleton.children[start] else MIDDLE for start, stop in bones]
+    feet, toes = [-1] * len(bones), list[tuple[int, int]]()
+    for foot, line in _sole_edges(skeleton):
+        first = len(points)
+        if len(line) > _HEEL_AND_TIP:
+            toes.append((first + 1, first + 2))
+        along = list(pairwise(range(first, first + len(line))))
+        bones, points, colours = bones + along, points + line, colours + [(LEFT, RIGHT)[foot]] * len(along)
+        widths, feet = widths + [(FOOT_RADIUS_M, FOOT_RADIUS_M)] * len(along), feet + [foot] * len(along)
+    if (head := head_point(skeleton)) is not None:
+        centre = len(points)
+        bones, feet = [*bones, (head[0], centre), (centre, centre)], [*feet, -1, -1]
+        widths = [*widths, (radii_m[head[0]],) * 2, (HEAD_RADIUS_M,) * 2]
+        colours, points = [*colours, MIDDLE, MIDDLE], [*points, head]
+    carriers, offsets_m = zip(*points, strict=True)
+    return Figure(
+        skeleton,
+        np.array(carriers),
+        np.array(offsets_m),
+        np.array(bones).reshape(-1, 2),
+        np.array(widths).reshape(-1, 2),
+        tuple(colours),
+        np.array(feet, dtype=int),
+        tuple(toes),
+    )
+
+
+def _radii_m(skeleton: Skeleton) -> list[float]:
+    """Of the body around each joint; a joint without a name in the middle of the body is as thick as its parent."""
+    inside = [bool(part) for part in skeleton.parts]
+    for joint in reversed(range(1, len(skeleton))):
+        inside[skeleton.parents[joint]] |= inside[joint]
+    thin_m = _FINGER_M if any(skeleton.parts) else _POLE_M
+    radii_m = list[float]()
+    for joint, part in enumerate(skeleton.parts):
+        parent = skeleton.parents[joint]
+        like_m = radii_m[parent] if parent >= 0 and inside[joint] else _RADII_M["pelvis"] if inside[joint] else thin_m
+        radii_m.append(_RADII_M.get(part.removeprefix("left_").removeprefix("right_"), like_m))
+    return radii_m
+
+
+def _sole_edges(skeleton: Skeleton) -> list[tuple[int, list[tuple[int, np.ndarray]]]]:
+    """Both edges of each sole from heel to toe tip as points of joints, with their foot's number; none without ankles.
+
+    They lie so far inside the shoe that capsules around them touch its surface.
+    """
+    if None in (skeleton.joint("left_ankle"), skeleton.joint("right_ankle")):
+        return []
+    soles = sole_points(skeleton)
+    inward_m = np.array([[-FOOT_RADIUS_M, FOOT_RADIUS_M, 0.0], [FOOT_RADIUS_M, FOOT_RADIUS_M, 0.0]])
+    edges = []
+    for foot in (0, 1):
+        joints, corners_m = soles.joints[soles.side == foot], soles.offsets_m[soles.side == foot]
+        for edge in (0, 1):  # corners come in pairs across the foot, the left one first
+            line_m = corners_m[edge::2] + inward_m[edge]
+            edges.append((foot, list(zip(joints[edge::2].tolist(), line_m, strict=True))))
+    return edges
+
+
+def _colour(skeleton: Skeleton, joint: int) -> Colour:
+    """The side of what starts at a joint: that of its part, or of the nearest ancestor which is a part (fingers)."""
+    while not skeleton.parts[joint] and skeleton.parents[joint] >= 0:
+        joint = skeleton.parents[joint]
+    part = skeleton.parts[joint]
+    return LEFT if part.startswith("left_") else RIGHT if part.startswith("right_") else MIDDLE

@@ -1,0 +1,53 @@
+"""What is shown: motions with titles, what carries them, and what they are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import uniform_filter1d
+
+from selfcorrect.motion.correction.support import Support
+from selfcorrect.motion.motion import Motion
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A motion, the words above it, and what carries the body beside the floor, drawn all the time."""
+
+    motion: Motion
+    title: str = ""
+    supports: tuple[Support, ...] = ()
+    before: Motion | None = None
+    """The motion that it is compared with, of the same joints and frames."""
+    residual_bodyweights: np.ndarray | None = None
+    """(K ≤ T,) size of the residual force on the root in each frame, where a simulation measured it."""
+
+
+def compared(motions: Sequence[Motion], titles: Sequence[str]) -> list[Panel]:
+    """A panel for each motion; those that may be corrections of the first one are compared with it.
+
+    They have its joints, frames and frame rate; and then one camera shows them all, so that shifts are seen.
+    """
+    first = motions[0]
+    return [
+        Panel(motion, title, before=first if number and _is_version(motion, first) else None)
+        for number, (motion, title) in enumerate(zip(motions, titles, strict=True))
+    ]
+
+
+def _is_version(motion: Motion, first: Motion) -> bool:
+    same_rate = np.isclose(motion.fps, first.fps, rtol=1e-3)
+    return bool(same_rate) and len(motion) == len(first) and motion.skeleton.names == first.skeleton.names
+
+
+def camera_path_m(panels: Sequence[Panel], panel: Panel, same_view: bool) -> np.ndarray:
+    """Where on the floor (T, 2), x and z, the camera looks: at the root, smoothed over half a second.
+
+    With one view for all panels it looks at the middle of their roots.
+    """
+    motions = [one.motion for one in panels] if same_view else [panel.motion]
+    at = np.arange(max(map(len, motions)))
+    middle_m = np.mean([motion.root_m[np.minimum(at, len(motion) - 1)] for motion in motions], axis=0)
+    return uniform_filter1d(middle_m[:, [0, 2]], max(int(motions[0].fps / 2), 1), axis=0, mode="nearest")

@@ -1,0 +1,143 @@
+"""Motions as one page that plays them: HTML that needs no network, no server and no package beside the browser."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from selfcorrect.core.errors import SettingError
+from selfcorrect.motion.body.foot_frames import level
+from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.measures.physical import errors_by_frame
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.pictures.figure import GHOST, PLANTED, SUNK, Figure, posed, standing
+from selfcorrect.motion.pictures.panels import Panel, camera_path_m, compared
+from selfcorrect.motion.transforms import resample
+
+TEMPLATE = Path(__file__).with_name("player.html")
+SCENE_MARK = '"{{ scene }}"'
+
+RESIDUAL = (132, 60, 200)
+"""Colour of a trunk that a residual force of half the body's weight, or more, holds."""
+
+STEP_M = 2.5e-4
+"""Positions relative to the root are rounded to this: ±8 m fit into 16 bits."""
+
+FASTEST_FPS = 60.0
+"""Motions of higher rates are thinned; the page interpolates between frames."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A self-contained page that plays motions; notebooks show it in place."""
+
+    html: str
+
+    def _repr_html_(self) -> str:
+        return f'<iframe srcdoc="{escape(self.html)}" width="100%" height="520" style="border: 0"></iframe>'
+
+
+def show(*motions: Motion | CorrectedMotion, titles: Sequence[str] = (), spread_m: float = 1.2) -> Page:
+    """Motions side by side as a page that a notebook shows, and whose `html` may be written to a file.
+
+    Of a correction, the page also shows the residual force and what carries the body. titles: what stands above each;
+    spread_m: 0 lays the motions over one another at first. Raises SettingError without motions.
+    """
+    if not motions:
+        raise SettingError("there is nothing to show: no motions were given")
+    return player([_panel(each) for each in motions], titles or [""] * len(motions), overlaid=spread_m == 0)
+
+
+def player(panels: Sequence[Panel], titles: Sequence[str], *, overlaid: bool = False) -> Page:
+    """The page of panels, which are compared with the first one where they may be its corrections."""
+    page = TEMPLATE.read_text(encoding="utf-8").replace("{{ title }}", escape(_title(titles)))
+    return Page(page.replace(SCENE_MARK, scene_of(panels, titles, overlaid=overlaid)))
+
+
+def scene_of(
+    panels: Sequence[Panel], titles: Sequence[str], *, together: bool | None = None, overlaid: bool = False
+) -> str:
+    """What the page plays, as JSON that cannot end a script element; it takes the place of `SCENE_MARK` in `TEMPLATE`.
+
+    together: one camera for all panels, by default where they may be corrections of the first; overlaid: all are drawn
+    in one view at first.
+    """
+    fps = min(panels[0].motion.fps, FASTEST_FPS)
+    shown = [replace(panel, motion=resample(panel.motion, fps)) for panel in panels]
+    if together is None:
+        together = any(one.before is not None for one in compared([panel.motion for panel in shown], titles))
+    scene = {
+        "fps": fps,
+        "overlaid": overlaid,
+        "together": together,
+        "motions": [
+            {"title": title, "path": _numbers(camera_path_m(shown, panel, together), "<f4"), **_described(panel, given)}
+            for panel, given, title in zip(shown, panels, titles, strict=True)
+        ],
+        "colours": {"planted": _share(PLANTED), "sunk": _share(SUNK), "ghost": _share(GHOST), "held": _share(RESIDUAL)},
+    }
+    return _safe(scene)
+
+
+def _panel(given: Motion | CorrectedMotion) -> Panel:
+    if isinstance(given, Motion):
+        return Panel(given)
+    residual = None if given.timeline is None else given.timeline.residual_force_bodyweights
+    return Panel(given.motion, supports=given.supports, residual_bodyweights=residual)
+
+
+def _described(panel: Panel, given: Panel) -> dict[str, Any]:
+    """What the page draws of a panel whose motion was resampled from that of another."""
+    figure, points_m = posed(panel.motion)
+    root_m = panel.motion.root_m
+    rate = given.motion.fps / panel.motion.fps
+    errors = errors_by_frame(MotionBatch.stack([level(panel.motion)])) if (figure.feet >= 0).any() else None
+    return {
+        "frames": len(points_m),
+        "bones": _bones(figure),
+        "root": _numbers(root_m, "<f4"),
+        "points": _numbers(np.clip((points_m - root_m[:, None]) / STEP_M, -32767, 32767).round(), "<i2"),
+        "step": STEP_M,
+        "stands": _numbers(standing(panel.motion, figure) @ [1, 2], "u1"),
+        "depth": None if errors is None else _numbers(errors.penetration_m[0], "<f4"),
+        "skate": None if errors is None else _numbers(errors.skate_m_s[0], "<f4"),
+        "residual": _residual(given.residual_bodyweights, rate, len(points_m)),
+        "supports": [[*one.top_m, *one.size_m] for one in panel.supports],
+    }
+
+
+def _bones(figure: Figure) -> list[list[float]]:
+    """Of each capsule: both points, both radii, its colour and its foot."""
+    columns = figure.bones.tolist(), figure.radii_m.round(4).tolist(), figure.colours, figure.feet.tolist()
+    return [[*ends, *radii, *_share(colour), foot] for ends, radii, colour, foot in zip(*columns, strict=True)]
+
+
+def _residual(bodyweights: np.ndarray | None, rate: float, frames: int) -> str | None:
+    if bodyweights is None or not len(bodyweights):
+        return None
+    at = np.minimum((np.arange(frames) * rate).round().astype(int), len(bodyweights) - 1)
+    return _numbers(bodyweights[at], "<f4")
+
+
+def _share(colour: tuple[int, int, int]) -> list[float]:
+    return [round(each / 255, 3) for each in colour]
+
+
+def _numbers(values: np.ndarray, kind: str) -> str:
+    return base64.b64encode(np.ascontiguousarray(values, dtype=np.dtype(kind)).tobytes()).decode()
+
+
+def _title(titles: Sequence[str]) -> str:
+    return ", ".join(filter(None, titles)) or "motion"
+
+
+def _safe(scene: dict[str, Any]) -> str:
+    """JSON that cannot end the script element that it stands in."""
+    return json.dumps(scene).replace("<", "\\u003c")

@@ -1,0 +1,48 @@
+"""What pytest gets from this package where it is installed: the option `--loop-seeds`, and fixtures for tests of loops.
+
+    def test_my_corrector_keeps_the_loop_stable(loop_toy, loop_trial):
+        sc.assert_loop_stable(*loop_toy, sc.Replace(), my_corrector, loop_trial)
+
+Nothing heavy is imported before a fixture is used: pytest loads this in every project.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from selfcorrect.models.protocol import GenerativeModel
+    from selfcorrect.testing import Trial
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--loop-seeds`."""
+    parser.getgroup("selfcorrect", "self-consuming loops").addoption(
+        "--loop-seeds", type=int, metavar="N", help="seeds that a trial of the fixture loop_trial takes at most"
+    )
+
+
+@pytest.fixture(scope="session")
+def loop_trial(request: pytest.FixtureRequest) -> Trial:
+    """A `selfcorrect.Trial` of 40 generations with as many seeds as `--loop-seeds` says, by default at most 10."""
+    from selfcorrect.statistics import Thresholds
+    from selfcorrect.testing import Trial
+
+    seeds = request.config.getoption("--loop-seeds")
+    trial = Trial(generations=40, thresholds=Thresholds(stable=1.5, collapsed=3.0))
+    return trial if seeds is None else Trial(trial.generations, seeds, thresholds=trial.thresholds)
+
+
+@pytest.fixture(scope="session")
+def loop_toy() -> tuple[GenerativeModel, Tensor]:
+    """A model and real data whose fully synthetic loop collapses: a Gaussian, and 80 points of a standard normal."""
+    import torch
+
+    from selfcorrect.models.gaussian import Gaussian
+
+    data = torch.randn((80, 2), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return Gaussian.standard(2), data

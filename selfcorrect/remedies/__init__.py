@@ -1,0 +1,1 @@
+"""Remedies against the loss of diversity: matching, selection, spectra."""

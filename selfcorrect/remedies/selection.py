@@ -1,0 +1,140 @@
+"""Selection among candidates: published rules of which of a model's own samples may train the next one.
+
+Each is a rule that chooses as many rows as wanted among the candidates of one label; `selected` makes a bias of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from selfcorrect.core.errors import SettingError
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.anchors import Embedding, flat
+from selfcorrect.loop.bias import Bias, Sampler, each_alone
+from selfcorrect.models.protocol import GenerativeModel
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Candidates of one label, and what a rule may look at: their model, and its training samples of that label."""
+
+    model: GenerativeModel
+    parents: Tensor
+    values: Tensor
+    label: int
+    stream: Stream
+
+    @property
+    def labels(self) -> Tensor:
+        return torch.full((len(self.values),), self.label)
+
+
+Rule: TypeAlias = Callable[[Pool, int], Tensor]  # (pool, count) → rows (count,) of the pool
+Errors: TypeAlias = Callable[[GenerativeModel, Tensor, Tensor, Stream], Tensor]
+"""(model, values (N, *event), labels (N,), stream) → (N,), how unlikely the model finds each of its samples."""
+
+
+def selected(draws: int, rule: Rule) -> Bias:
+    """A bias that draws `draws` candidates per sample wanted and keeps those that a rule chooses, label by label."""
+    if draws < 1:
+        raise SettingError(f"selection needs at least 1 draw per sample, got {draws}")
+
+    def bias(model: GenerativeModel, parents: Samples) -> Sampler:
+        def draw(labels: Tensor, stream: Stream) -> Tensor:
+            own = labels.repeat(draws)
+            values = model.sample(own, stream.child("draws"))
+            chosen = torch.empty_like(labels)
+            for label in labels.unique():
+                wanted, rows = (labels == label).nonzero().flatten(), (own == label).nonzero().flatten()
+                known, here = parents.values[parents.labels == label], stream.child("rule", int(label))
+                chosen[wanted] = rows[rule(Pool(model, known, values[rows], int(label), here), len(wanted))]
+            return values[chosen]
+
+        return each_alone(draw)
+
+    return bias
+
+
+def farthest_points(embed: Embedding = flat) -> Rule:
+    """Spread out as far as possible: each choice is the candidate farthest from all before (greedy k-centre).
+
+    The selection of arXiv 2509.16499, there to keep the entropy of the training set up.
+    """
+
+    def rule(pool: Pool, count: int) -> Tensor:
+        vectors = embed(pool.values).double()
+        rows = [int(torch.randint(len(vectors), (), generator=pool.stream.torch()))]
+        nearest = (vectors - vectors[rows[0]]).norm(dim=1)
+        while len(rows) < count:
+            rows.append(int(nearest.argmax()))
+            nearest = torch.minimum(nearest, (vectors - vectors[rows[-1]]).norm(dim=1))
+        return torch.tensor(rows)
+
+    return rule
+
+
+def most_confident(errors: Errors) -> Rule:
+    """Self-verification: the candidates that the model itself finds likeliest."""
+
+    def rule(pool: Pool, count: int) -> Tensor:
+        return errors(pool.model, pool.values, pool.labels, pool.stream).argsort()[:count]
+
+    return rule
+
+
+def least_likely(errors: Errors) -> Rule:
+    """Own-likelihood rank: the candidates that the model itself finds least likely, against the loss of tails."""
+
+    def rule(pool: Pool, count: int) -> Tensor:
+        return errors(pool.model, pool.values, pool.labels, pool.stream).argsort(descending=True)[:count]
+
+    return rule
+
+
+def in_latent_subspace(embed: Embedding = flat, explained: float = 0.9) -> Rule:
+    """The candidates nearest to the low-dimensional structure of the training set: its main principal components.
+
+    After Cai et al. 2025, "Latent Space Filtering" (arXiv 2511.12742). They look at latent vectors of their network;
+    here `embed` gives them. explained: The share of variance that the components kept explain.
+    """
+
+    def rule(pool: Pool, count: int) -> Tensor:
+        known, vectors = embed(pool.parents).double(), embed(pool.values).double()
+        mean = known.mean(0)
+        _, sizes, axes = torch.linalg.svd(known - mean, full_matrices=False)
+        shares = sizes.square().cumsum(0) / sizes.square().sum().clamp(min=1e-300)
+        kept = axes[: int((shares < explained).sum()) + 1]
+        off = vectors - mean
+        return (off - off @ kept.T @ kept).norm(dim=1).argsort()[:count]
+
+    return rule
+
+
+def moments_matched(model: GenerativeModel, parents: Samples) -> Sampler:
+    """A bias that shifts and scales plain draws so that each label has its parents' mean and standard deviations.
+
+    Labels with fewer than two parents or draws are left alone. A redraw is not matched.
+    """
+
+    def sampler(labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Tensor:
+        if slots is not None:
+            return model.sample(labels[slots], stream)
+        values = model.sample(labels, stream)
+        for label in labels.unique():
+            rows, known = labels == label, parents.values[parents.labels == label].to(values)
+            if len(known) > 1 and int(rows.sum()) > 1:
+                values[rows] = _with_moments(values[rows], known)
+        return values
+
+    return sampler
+
+
+def _with_moments(values: Tensor, known: Tensor) -> Tensor:
+    scale = known.std(0, correction=0) / values.std(0, correction=0).clamp(min=1e-6)
+    return known.mean(0) + scale * (values - values.mean(0))

@@ -1,0 +1,1 @@
+"""Processes, their supervision, memory and time."""

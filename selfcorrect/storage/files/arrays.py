@@ -1,0 +1,145 @@
+"""NumPy files of others, read without running anything in them, their declared sizes checked before memory is taken."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.storage.files.limits import check_unpacked, open_file
+
+_PICKLED = (
+    "is stored as pickled Python objects, which can run code when read and are refused; "
+    "save it again as plain numbers or text, e.g. with numpy.savez"
+)
+_MAGIC = b"\x93NUMPY"
+_WIDEST_EMPTY = 4096
+
+
+def read_npy(path: Path) -> np.ndarray:
+    """The array in a .npy file; ValueError where it is damaged, not an array, or pickled."""
+    with open_file(path) as file:
+        size = file.seek(0, 2)
+        file.seek(0)
+        start = file.read(len(_MAGIC))
+        if start[:2] == b"PK":
+            raise InputError(f"{path}: expected one array, got an archive of several")
+        if start[:2] != _MAGIC[:2]:
+            raise InputError(f"{path}: not a NumPy file")
+        file.seek(0)
+        return _array(f"{path}: the file", file, size)
+
+
+def skip_to_objects(path: Path, file: BinaryIO) -> None:
+    """Go to where the pickle of a .npy file begins; InputError where the file is damaged or holds plain numbers."""
+    try:
+        _, dtype = _header(file)
+    except Exception as error:  # NumPy raises errors of any kind at a damaged header
+        raise InputError(f"{path}: not a NumPy file ({error})") from error
+    if not dtype.hasobject:
+        raise InputError(f"{path}: expected pickled objects, got plain numbers ({dtype})")
+
+
+def read_npz(path: Path, names: Iterable[str] | None = None, *, skip_pickled: bool = False) -> dict[str, np.ndarray]:
+    """Arrays of a .npz file by name: those of `names` that are there, or all.
+
+    ValueError where the file is damaged, or all arrays together would take more memory than the limit. Also where an
+    array that is asked for is pickled, unless such ones are skipped.
+    """
+    with open_file(path) as file:
+        start = file.read(len(_MAGIC))
+        if start[:2] == _MAGIC[:2]:
+            raise InputError(f"{path}: expected an archive of arrays (.npz), got a single array")
+        if start[:2] != b"PK":
+            raise InputError(f"{path}: not a NumPy file")
+        try:
+            with zipfile.ZipFile(file) as archive:
+                return _arrays(path, archive, None if names is None else set(names), skip_pickled)
+        except InputError:
+            raise
+        except Exception as error:  # a damaged archive makes its reader raise errors of any kind
+            raise InputError(f"{path}: the file cannot be read ({error})") from error
+
+
+def shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes of the arrays in a .npz file, by name; () for those that cannot be read."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    with open_file(path) as opened, zipfile.ZipFile(opened) as archive:
+        for entry in archive.infolist():
+            try:
+                with archive.open(entry) as file:
+                    shape, _ = _header(file)  # type: ignore[arg-type]
+            except Exception:  # whatever is wrong with one array, the others have shapes
+                shape = ()
+            shapes[entry.filename.removesuffix(".npy")] = shape
+    return shapes
+
+
+def _arrays(path: Path, archive: zipfile.ZipFile, names: set[str] | None, skip_pickled: bool) -> dict[str, np.ndarray]:
+    members = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
+    wanted = {name: entry for name, entry in members.items() if names is None or name in names}
+    _check_sizes(path, wanted)
+    arrays = {}
+    for name, entry in wanted.items():
+        try:
+            with archive.open(entry) as file:
+                arrays[name] = _array(f'{path}: "{name}"', file, entry.file_size)  # type: ignore[arg-type]
+        except _Pickled:
+            if not skip_pickled:
+                raise
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(f'{path}: "{name}" cannot be read ({error})') from error
+    return arrays
+
+
+def _check_sizes(path: Path, wanted: dict[str, zipfile.ZipInfo]) -> None:
+    """Refuse what would become too large, and other compressions than NumPy's, which can ask for memory unseen."""
+    for name, entry in wanted.items():
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise InputError(f'{path}: "{name}" is compressed in a way that NumPy does not use')
+    stored = sum(entry.compress_size for entry in wanted.values())
+    check_unpacked(path, sum(entry.file_size for entry in wanted.values()), stored=min(stored, path.stat().st_size))
+
+
+class _Pickled(InputError):
+    """An array of objects, which only pickle could read."""
+
+
+def _array(what: str, file: BinaryIO, size: int) -> np.ndarray:
+    """The array in an open .npy file of `size` bytes, by NumPy's own reading, without pickle."""
+    try:
+        shape, dtype = _header(file)
+    except (InputError, OSError):
+        raise
+    except Exception as error:  # NumPy raises errors of any kind, from any depth, at a damaged header
+        raise InputError(f"{what} cannot be read ({error})") from error
+    if dtype.hasobject:
+        raise _Pickled(f"{what} {_PICKLED}")
+    declared = math.prod(shape) * dtype.itemsize
+    if declared > size or math.prod(shape) > max(size, 1) or max(shape, default=0) > max(size, _WIDEST_EMPTY):
+        raise InputError(
+            f"{what} cannot be read (it declares shape {shape} of {dtype}, which does not fit in its size)"
+        )
+    file.seek(0)
+    try:
+        return np.lib.format.read_array(file, allow_pickle=False)
+    except OSError:
+        raise
+    except Exception as error:
+        raise InputError(f"{what} cannot be read ({error})") from error
+
+
+def _header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    version = np.lib.format.read_magic(file)
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version == (3, 0):  # as 2.0 but for names of fields, which no motion has
+        raise InputError("arrays of named fields are not read")
+    shape, _, dtype = readers[version](file)
+    return shape, dtype

@@ -1,0 +1,131 @@
+"""Digests (SHA-256) of committed files, by which bits that have flipped on a disk are noticed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from selfcorrect.core.errors import DamagedError, InputError
+from selfcorrect.storage.files.limits import read_bytes
+from selfcorrect.storage.files.strict_json import parsed
+
+SEAL = "sha256"
+_ENDING = b'\n "sha256": "%s"\n}\n'
+_ENDS = re.compile(rb',?\n "sha256": "([0-9a-f]{64})"\n}\n\Z')
+
+_NEARLY = re.compile(rb',?\n ".{6}": "[0-9a-f]{64}"\n}\n\Z')
+"""The ending of a file that holds its digest, and one in which the name of that is damaged."""
+
+
+def digest(content: bytes) -> str:
+    """The digest of a file's content."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def digest_of_file(path: Path) -> str:
+    """The digest of a file, "" where there is none."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def damage_of(path: Path, expected: str) -> str:
+    """What is wrong with a file that had a digest, "" for nothing."""
+    found = digest_of_file(path)
+    return "" if found == expected else f"{path} is {'not what was written' if found else 'missing'}"
+
+
+def damage_of_sealed(path: Path) -> str:
+    """What is wrong with a file made by `sealed`, "" for nothing."""
+    try:
+        unsealed(path)
+    except DamagedError as error:
+        return str(error)
+    return ""
+
+
+def read_checked(path: Path, expected: str) -> bytes:
+    """A file's content; DamagedError where it is not there or is not what was written."""
+    content = _content(path)
+    if digest(content) != expected:
+        raise DamagedError(f"{path} is not what was written: it differs from its digest")
+    return content
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return read_bytes(path)
+    except FileNotFoundError as error:
+        raise DamagedError(f"{path} is missing") from error
+    except (OSError, InputError) as error:
+        raise DamagedError(f"{path} is not what was written: {error}") from error
+
+
+def sealed(values: Mapping[str, Any]) -> bytes:
+    """Values as JSON that holds its own digest, for `unsealed`."""
+    return with_seal((json.dumps(values, indent=1) + "\n").encode())
+
+
+def with_seal(text: bytes) -> bytes:
+    """The indented JSON of an object with one more member, the digest of all text before that."""
+    start = text.rstrip().removesuffix(b"}").rstrip()
+    return start + (b"" if start.endswith(b"{") else b",") + seal_of(digest(start))
+
+
+def seal_of(text_digest: str) -> bytes:
+    """What ends an object, after a comma, whose text before that has this digest."""
+    return _ENDING % text_digest.encode()
+
+
+def unsealed(path: Path) -> dict[str, Any]:
+    """The values of a file made by `sealed`; DamagedError where they are not what was written."""
+    return unsealed_bytes(_content(path), str(path))
+
+
+def unsealed_bytes(content: bytes, where: str) -> dict[str, Any]:
+    """The values in what `sealed` made, which messages call `where`."""
+    values, is_sealed = values_and_seal(content, where)
+    if not is_sealed:
+        raise DamagedError(f"{where} is not what was written: its digest is missing")
+    return values
+
+
+def values_and_seal(content: bytes, where: str) -> tuple[dict[str, Any], bool]:
+    """The values of a file that should hold its digest, and whether it does: those of earlier versions need not.
+
+    DamagedError where it is no JSON object, or differs from its digest.
+    """
+    try:
+        values = parsed(content, "its text")
+    except InputError as error:
+        raise DamagedError(f"{where} is not what was written: {error}") from error
+    if not isinstance(values, dict):
+        raise DamagedError(f"{where} is not what was written: expected an object")
+    if SEAL not in values:
+        if ends_in_digest(content):
+            raise DamagedError(f"{where} is not what was written: its digest is damaged")
+        return values, False
+    seal = values.pop(SEAL)
+    if not holds_seal(content) and digest(_canonical(values)) != seal:  # the latter as earlier versions made it
+        raise DamagedError(f"{where} is not what was written: it differs from its digest")
+    return values, True
+
+
+def ends_in_digest(content: bytes) -> bool:
+    """Whether a text ends like one that holds its digest, be that right or not."""
+    return _NEARLY.search(content, max(0, len(content) - 100)) is not None
+
+
+def holds_seal(content: bytes) -> bool:
+    """Whether a text ends with the digest of all before that."""
+    ending = _ENDS.search(content, max(0, len(content) - 100))
+    return ending is not None and digest(content[: ending.start()]) == ending[1].decode()
+
+
+def _canonical(values: Mapping[str, Any]) -> bytes:
+    return json.dumps(values, sort_keys=True).encode()

@@ -1,0 +1,28 @@
+"""Lists of digests: `digests.json` has the digest of every other file that was written with it, by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from selfcorrect.core.errors import DamagedError
+from selfcorrect.storage.files.digests import damage_of, digest_of_file, sealed, unsealed
+from selfcorrect.storage.files.writing import write_atomically
+
+DIGESTS = "digests.json"
+
+
+def write_listing(folder: Path, paths: Iterable[Path]) -> None:
+    """List the digests of files in and below a folder, which are there."""
+    digests = {path.relative_to(folder).as_posix(): digest_of_file(path) for path in sorted(paths)}
+    write_atomically(folder / DIGESTS, sealed(digests))
+
+
+def listed_in(listing: Path) -> list[tuple[Path, str]]:
+    """A list and the files in it, and what is wrong with each, "" for nothing."""
+    try:
+        digests = unsealed(listing)
+    except DamagedError as error:
+        return [(listing, str(error))]
+    paths = {listing.parent / name: str(expected) for name, expected in digests.items()}
+    return [(listing, ""), *((path, damage_of(path, expected)) for path, expected in paths.items())]

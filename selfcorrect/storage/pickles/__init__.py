@@ -1,0 +1,1 @@
+"""Pickles, joblib files and PyTorch's archives: read, and written back, without running anything in them."""

@@ -1,0 +1,78 @@
+"""What a file of results is, by its content: .npz, .npy of objects, a pickle, joblib's, or PyTorch's archive."""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.storage.files.arrays import skip_to_objects
+from selfcorrect.storage.files.limits import check_unpacked, open_file, read_bytes, unpacked_limit_bytes
+from selfcorrect.storage.pickles.nested import PickledResults
+from selfcorrect.storage.pickles.results import NpzResults, Results
+
+_PACKED: dict[bytes, tuple[str, Callable[[], Any]]] = {
+    b"\x1f\x8b": ("gzip", lambda: zlib.decompressobj(31)),
+    b"\x78": ("zlib", zlib.decompressobj),
+    b"BZh": ("bz2", bz2.BZ2Decompressor),
+    b"\xfd7zXZ": ("xz", lzma.LZMADecompressor),
+    b"\x5d\x00": ("lzma", lzma.LZMADecompressor),
+}
+"""How joblib compresses, by what such files begin with, and what unpacks them."""
+
+
+def open_results(path: Path) -> Results:
+    """A file of results, by its content; InputError where it is none or damaged."""
+    with open_file(path) as file:
+        start = file.read(6)
+    if start[:2] == b"PK":
+        return _zipped(path)
+    if start[:6] == b"\x93NUMPY":
+        return _of_npy(path)
+    content, packed = _unpacked(path, read_bytes(path))
+    return PickledResults(path, {"": content}, packed=packed)
+
+
+def _zipped(path: Path) -> Results:
+    try:
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
+            infos = archive.infolist()
+            if any(info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for info in infos):
+                raise InputError(f"{path}: compressed in a way that neither NumPy nor PyTorch uses")
+            described = [info.filename for info in infos if info.filename.endswith("/data.pkl")]
+            if not described:
+                return NpzResults(path)
+            check_unpacked(path, sum(info.file_size for info in infos), stored=path.stat().st_size)
+            entries = {info.filename: archive.read(info) for info in infos}
+    except (InputError, OSError):
+        raise
+    except Exception as error:  # a damaged archive makes its reader raise errors of any kind
+        raise InputError(f"{path}: the file cannot be read ({error})") from error
+    return PickledResults(path, entries, described[0])
+
+
+def _of_npy(path: Path) -> Results:
+    with open_file(path) as file:
+        skip_to_objects(path, file)
+        start = file.tell()
+    return PickledResults(path, {"": read_bytes(path)}, start=start)
+
+
+def _unpacked(path: Path, content: bytes) -> tuple[bytes, str]:
+    """The content of a file that joblib compressed, bounded, and how it was."""
+    found = next((how for start, how in _PACKED.items() if content.startswith(start)), None)
+    if found is None:
+        return content, ""
+    name, unpacking = found
+    most = max(unpacked_limit_bytes(), 8 * len(content))
+    try:
+        whole = unpacking().decompress(content, most + 1)
+    except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
+        raise InputError(f"{path}: not a readable pickle file ({error})") from error
+    check_unpacked(path, len(whole), stored=len(content))
+    return whole, name

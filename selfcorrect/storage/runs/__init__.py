@@ -1,0 +1,1 @@
+"""Run folders: what a loop leaves behind, how it resumes, how it is logged."""

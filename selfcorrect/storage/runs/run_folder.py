@@ -1,0 +1,172 @@
+"""A run folder: one process at a time, one config for good, and nothing half-written."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import json
+import platform
+import subprocess
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+from selfcorrect.core.errors import DamagedError, InputError, RunFolderError, SettingError
+from selfcorrect.storage.files.digests import SEAL, values_and_seal, with_seal
+from selfcorrect.storage.files.limits import read_bytes
+from selfcorrect.storage.files.locks import LOCK, FolderLock
+from selfcorrect.storage.files.strict_json import as_json
+from selfcorrect.storage.files.writing import leftovers, remove_leftovers, sync_folder, write_atomically
+
+CONFIG, ENVIRONMENT = "config.json", "environment.json"
+RECORDED_PACKAGES = ("selfcorrect", "torch", "numpy", "scipy", "pybullet", "mujoco", "safetensors", "pyarrow")
+
+
+Extends: TypeAlias = Callable[[Mapping[str, object], Mapping[str, object]], bool]
+"""(recorded, wanted) → whether the wanted config asks for all that the recorded one does, and more."""
+
+
+def claim_folder(folder: Path, config: Mapping[str, object], extends: Extends = lambda old, new: False) -> FolderLock:
+    """Make or reopen a run folder, clear what a killed process left half-written, and lock it.
+
+    A new folder records `config` (JSON values) and the environment; a used one must have the same config, or one that
+    `config` extends, which is then recorded in its place. Raises RunFolderError when it is locked, cannot be written,
+    holds foreign files, or has another config.
+    """
+    wanted = as_json(config)
+    if SEAL in wanted:
+        raise SettingError(f"a configuration has no {SEAL!r}, which is where its digest is recorded")
+    with explain_write_error(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _refuse_foreign(folder)  # before anything is written there
+        sync_folder(folder.parent)
+        lock = FolderLock(folder)
+        try:
+            _record_or_compare(folder, wanted, extends)
+            remove_leftovers(folder)
+        except BaseException:
+            lock.release()
+            raise
+    return lock
+
+
+def _record_or_compare(folder: Path, config: dict[str, object], extends: Extends) -> None:
+    path = folder / CONFIG
+    if path.exists():
+        recorded = _recorded(path)
+        if recorded != config and extends(recorded, config):
+            write_atomically(path, with_seal(_json_bytes(config)))
+        else:
+            _refuse_other_config(folder, recorded, config)
+        _warn_of_other_environment(folder)
+        return
+    _refuse_foreign(folder)
+    write_atomically(folder / ENVIRONMENT, with_seal(_json_bytes(environment())))
+    write_atomically(path, with_seal(_json_bytes(config)))
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse a folder that holds other files than a run folder whose first claim was cut short."""
+    if (folder / CONFIG).exists():
+        return
+    own = (LOCK, ENVIRONMENT, *map(str, leftovers(folder)))
+    foreign = sorted(entry.name for entry in folder.iterdir() if entry.name not in own and str(entry) not in own)
+    if foreign:
+        raise RunFolderError(f"{folder} is not a run folder: it has no config.json and holds {', '.join(foreign[:3])}")
+
+
+def _recorded(path: Path) -> dict[str, object]:
+    """The values in a file, which holds its digest unless an earlier version wrote it."""
+    try:
+        return values_and_seal(read_bytes(path), str(path))[0]
+    except InputError as error:
+        raise DamagedError(f"{path} is not what was written: {error}") from error
+
+
+def _refuse_other_config(folder: Path, recorded: dict[str, object], wanted: dict[str, object]) -> None:
+    if differences := config_differences(recorded, wanted):
+        raise RunFolderError(
+            f"the run folder {folder} belongs to another configuration. {' '.join(differences)} "
+            "Resume with the recorded settings, or choose another folder."
+        )
+
+
+def config_differences(recorded: Mapping[str, object], wanted: Mapping[str, object]) -> list[str]:
+    """One sentence per setting in which two configs differ; nested settings are named `outer.inner`."""
+    old, new = _flatten(recorded), _flatten(wanted)
+    return [
+        f"{key} is {_shown(old, key)} in the folder and {_shown(new, key)} now."
+        for key in sorted(old.keys() | new.keys())
+        if _shown(old, key) != _shown(new, key)
+    ]
+
+
+def _flatten(config: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in config.items():
+        if isinstance(value, list) and any(isinstance(item, Mapping | list) for item in value):
+            value = {str(index): item for index, item in enumerate(value)}
+        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _shown(flat: Mapping[str, object], key: str) -> str:
+    return json.dumps(flat[key]) if key in flat else "not set"
+
+
+def _warn_of_other_environment(folder: Path) -> None:
+    try:
+        recorded = _recorded(folder / ENVIRONMENT)
+    except (DamagedError, FileNotFoundError):
+        warnings.warn(f"{folder} no longer says in which environment it was begun", stacklevel=2)
+        return
+    if differences := config_differences(recorded, environment()):
+        warnings.warn(f"{folder} was begun in another environment. {' '.join(differences)}", stacklevel=2)
+
+
+@functools.cache
+def environment() -> dict[str, object]:
+    """What a result depends on beside its config: Python, platform, package versions and the source's git commit."""
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "packages": {name: _version(name) for name in RECORDED_PACKAGES},
+        "git_commit": _git_commit(Path(__file__).resolve()),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _git_commit(source: Path) -> str | None:
+    """The commit of the repository that tracks `source`, None for an installed copy."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(source.parent), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", source.name)
+        return git("rev-parse", "HEAD")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+@contextmanager
+def explain_write_error(folder: Path) -> Iterator[None]:
+    """Turn an operating-system error into a RunFolderError of one sentence."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RunFolderError(f"cannot write to {folder}: {reason}; what was committed before is intact") from error
+
+
+def _json_bytes(value: object) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()

@@ -1,0 +1,341 @@
+"""Curves of a run: metrics.jsonl always, Weights & Biases generation by generation.
+
+W&B runs are written offline into the run folder unless "online" is asked for. Nothing leaves the machine otherwise, and
+a W&B failure is one warning, never the end of a run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import secrets
+import shutil
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.storage.files.locks import identity_of
+from selfcorrect.storage.files.strict_json import to_json
+from selfcorrect.storage.files.writing import write_atomically
+from selfcorrect.storage.runs.protocol import Generation, Metrics, Record
+
+Row: TypeAlias = Mapping[str, Any]
+WandbMode: TypeAlias = Literal["off", "offline", "online"]
+CONNECT_TIMEOUT_S = 20.0
+
+
+def rows_of(store: Record, first: Record | None = None) -> list[Row]:
+    """One row per committed generation, with its number as `generation`; generation 0 comes from `first` if given."""
+    start = [_row(0, first.metrics(0))] if first is not None and first is not store else []
+    earliest = 1 if start else 0
+    return start + [_row(number, store.metrics(number)) for number in range(earliest, store.latest + 1)]
+
+
+def _row(generation: int, metrics: Metrics) -> Row:
+    return {"generation": generation, **metrics}
+
+
+class MetricsFile:
+    """metrics.jsonl: one line per generation of an arm, for `observe` of the loop.
+
+    Opening it rewrites the file from what is committed, so that no line is lost or doubled by a resume.
+    """
+
+    def __init__(self, path: Path, store: Record, first: Record | None = None) -> None:
+        self._path = path
+        write_atomically(path, "".join(line_of(row) for row in rows_of(store, first)))
+
+    def __call__(self, generation: Generation) -> None:
+        with open(self._path, "a", encoding="utf-8") as file:
+            file.write(line_of(_row(generation.number, generation.metrics)))
+
+
+def line_of(row: Row) -> str:
+    """A row as a line of metrics.jsonl."""
+    return json.dumps(to_json(row), allow_nan=False) + "\n"
+
+
+def write_rows(path: Path, rows: Iterable[Row]) -> None:
+    """Write rows as JSON lines, at once; numbers that are not finite become null."""
+    write_atomically(path, "".join(line_of(row) for row in rows))
+
+
+# --- Weights & Biases -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class WandbTarget:
+    """Whether and where runs go to Weights & Biases."""
+
+    mode: WandbMode = "offline"
+    """offline writes files into the run folder, online sends them."""
+    project: str = ""
+    """Its project, by default `WANDB_PROJECT` or selfcorrect."""
+    entity: str = ""
+    """Its user or team, by default `WANDB_ENTITY` or your own."""
+
+
+OFFLINE = WandbTarget()
+
+
+@dataclass(frozen=True)
+class TrackedRun:
+    """A W&B run: one arm of one seed, or what all arms have together."""
+
+    name: str
+    """Unique among the runs of an experiment."""
+    group: str
+    """What runs of an experiment have in common."""
+    config: Mapping[str, object]
+    """Settings by name."""
+    rows: Sequence[Row] = ()
+    """Each with a `generation`, which is the x-axis."""
+    media: Mapping[int, Mapping[str, Path]] = field(default_factory=dict)
+    """Pictures and videos (PNG, JPEG, GIF, MP4) by generation and name."""
+    tags: Sequence[str] = ()
+    """Words to filter by."""
+    job_type: str = ""
+    """What kind of run it is, such as "arm"."""
+    summary: Mapping[str, float] = field(default_factory=dict)
+    """Final figures, which sweeps aim at."""
+    tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    """Tables by name, rows with the same keys."""
+    artifacts: Mapping[str, tuple[str, Path]] = field(default_factory=dict)
+    """Files by artifact name, each with its type, such as "model"."""
+    of_sweep: bool = False
+    """Whether this is the run that the agent of a W&B sweep waits for."""
+
+
+SWEEP_VARIABLES = ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH")
+"""With these a sweep's agent names its run; all other runs of an experiment must not take them as theirs."""
+
+
+class WandbLog:
+    """W&B runs of one experiment, written while it goes on.
+
+    Ids come from the identity of the run folder, so that a resumed experiment continues its own runs and two
+    experiments never share one. Nothing that W&B raises leaves this class: it is a warning, and `failed` says so.
+    Threads may share a log.
+
+    folder: the run folder; best: quantity → the better direction, "min" or "max".
+    """
+
+    def __init__(
+        self, folder: Path, target: WandbTarget, best: Mapping[str, Literal["min", "max"]] = MappingProxyType({})
+    ) -> None:
+        self.failed = False
+        self._folder, self._target, self._best = folder, target, best
+        self._open: dict[str, Any] = {}
+        self._logged: dict[str, int] = {}
+        self._unusable = target.mode == "off"
+        self._lock = threading.RLock()
+        self._sweep = {name: os.environ[name] for name in SWEEP_VARIABLES if name in os.environ}
+        self._environment: dict[str, str | None] = {}
+
+    def __enter__(self) -> WandbLog:
+        if not self._unusable:
+            own = {"WANDB_DATA_DIR": self._folder / "wandb", "WANDB_CACHE_DIR": self._folder / "wandb" / "cache"}
+            given = {name: str(path.absolute()) for name, path in own.items() if name not in os.environ}
+            given |= {"WANDB_ERROR_REPORTING": os.environ.get("WANDB_ERROR_REPORTING", "false")}
+            self._environment = {name: os.environ.get(name) for name in (*given, *self._sweep)}
+            os.environ.update(given)  # read when wandb is imported, and when it stages a table
+            for name in self._sweep:
+                del os.environ[name]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in [*self._open]:
+            self.finish(name)
+        for name, value in self._environment.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+    @property
+    def place(self) -> Path:
+        """The folder of W&B's files."""
+        return self._folder / "wandb"
+
+    @property
+    def words(self) -> str:
+        """Where the runs are and what can be done with them, in one line; "" where nothing is logged."""
+        if self._unusable:
+            return ""
+        if self._target.mode == "online":
+            return f"W&B: sent to project {self._project}; --wandb off leaves it out"
+        return (
+            f"W&B: {self.place}, offline; `wandb sync {self.place}/offline-run-*` sends it, --wandb off leaves it out"
+        )
+
+    @property
+    def _project(self) -> str:
+        return self._target.project or os.environ.get("WANDB_PROJECT") or "selfcorrect"
+
+    def log(self, run: TrackedRun) -> None:
+        """Log the rows, media, tables and artifacts of a run that were not yet; rows by generation."""
+        self.attempt(lambda: self._log(run))
+
+    def finish(self, name: str) -> None:
+        """End a run; W&B keeps what was logged."""
+        if (opened := self._open.pop(name, None)) is not None:
+            self.attempt(opened.finish)
+
+    def attempt(self, act: Callable[[], object]) -> None:
+        """Call what logs something; whatever it raises is a warning."""
+        with self._lock:
+            if self._unusable:
+                return
+            try:
+                act()
+            except Exception as error:  # whatever W&B raises, the experiment goes on
+                self.failed = True
+                message = f"W&B ({self._target.mode}) failed, results are complete without it: {error}"
+                warnings.warn(message, stacklevel=3)
+
+    def _log(self, run: TrackedRun) -> None:
+        opened = self._opened(run)
+        for row in run.rows:
+            if row["generation"] > self._logged[run.name]:
+                self._logged[run.name] = row["generation"]
+                self._log_row(opened, row, run.media.get(row["generation"], {}))
+        opened.summary.update(_scalars(run.summary))
+        for name, rows in run.tables.items():
+            self.attempt(lambda name=name, rows=rows: opened.log({name: _table(rows)}))
+        for name, (kind, path) in run.artifacts.items():
+            self.attempt(lambda name=name, kind=kind, path=path: opened.log_artifact(_artifact(name, kind, path)))
+
+    def _log_row(self, opened: Any, row: Row, media: Mapping[str, Path]) -> None:
+        """Write a generation at once, and without a picture or video that fails."""
+        number = row["generation"]
+        for name, path in media.items():
+            self.attempt(lambda name=name, path=path: opened.log({name: _medium(path)}, step=number, commit=False))
+        opened.log(_scalars(row), step=number, commit=True)
+
+    def _opened(self, run: TrackedRun) -> Any:
+        if run.name not in self._open:
+            try:
+                opened = self._init(run)
+            except Exception:
+                self._unusable = True  # each further attempt would wait as long
+                raise
+            self._logged[run.name] = opened.step - 1 if self._target.mode == "online" else -1
+            self._open[run.name] = opened
+        return self._open[run.name]
+
+    def _init(self, run: TrackedRun) -> Any:
+        import wandb
+
+        id = self._id(run)
+        self.place.mkdir(parents=True, exist_ok=True)
+        for earlier in self.place.glob(f"offline-run-*-{id}"):  # what is committed is logged again, whole
+            shutil.rmtree(earlier)
+        opened = wandb.init(
+            project=self._project,
+            entity=self._target.entity or os.environ.get("WANDB_ENTITY") or None,
+            group=run.group,
+            name=run.name,
+            id=id,
+            config=dict(run.config),
+            tags=[tag[:_LONGEST_TAG] for tag in run.tags],
+            job_type=run.job_type or None,
+            dir=self._folder,
+            mode="online" if self._target.mode == "online" else "offline",
+            resume="allow" if self._target.mode == "online" else None,
+            reinit="create_new",
+            settings=_private_settings(self._sweep if run.of_sweep else {}),
+        )
+        opened.define_metric("generation")
+        opened.define_metric("*", step_metric="generation")
+        for key, best in self._best.items():
+            opened.define_metric(key, step_metric="generation", summary=f"last,{best}")
+        return opened
+
+    def _id(self, run: TrackedRun) -> str:
+        if run.of_sweep and "WANDB_RUN_ID" in self._sweep:
+            return self._sweep["WANDB_RUN_ID"]
+        known = f"{experiment_id(self._folder)}\x1f{run.name}".encode()
+        return hashlib.blake2b(known, digest_size=8).hexdigest()
+
+
+_LONGEST_TAG = 64
+
+
+def experiment_id(folder: Path) -> str:
+    """A random name of the experiment in a run folder, kept there for good."""
+    if known := identity_of(folder):
+        return known
+    path = folder / "wandb" / "experiment"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, secrets.token_hex(16))
+    return path.read_text(encoding="utf-8")
+
+
+def publish_to_wandb(runs: Sequence[TrackedRun], folder: Path, mode: WandbMode, project: str = "") -> bool:
+    """Write `runs` as W&B runs below `folder`/wandb, or send them if mode is "online"; true if all went well."""
+    with WandbLog(folder, WandbTarget(mode, project)) as log:
+        for run in runs:
+            log.log(run)
+            log.finish(run.name)
+    return not log.failed
+
+
+def _private_settings(sweep: Mapping[str, str]) -> Any:
+    """Record what was passed and nothing about the machine, the console, the code or its repository."""
+    import wandb
+
+    names = {"WANDB_SWEEP_ID": "sweep_id", "WANDB_SWEEP_PARAM_PATH": "sweep_param_path"}
+    of_sweep: dict[str, Any] = {names[name]: value for name, value in sweep.items() if name in names}
+    return wandb.Settings(
+        silent=True,
+        console="off",
+        host="",
+        program="",
+        disable_git=True,
+        disable_code=True,
+        save_code=False,
+        x_disable_meta=True,
+        x_disable_stats=True,
+        x_disable_machine_info=True,
+        x_save_requirements=False,
+        login_timeout=CONNECT_TIMEOUT_S,
+        init_timeout=CONNECT_TIMEOUT_S,
+        **of_sweep,
+    )
+
+
+def _scalars(row: Row) -> dict[str, float]:
+    return {key: value for key, value in row.items() if isinstance(value, int | float) and math.isfinite(value)}
+
+
+def _medium(path: Path) -> Any:
+    import wandb
+
+    if not path.is_file():
+        raise InputError(f"no picture or video at {path}")
+    if path.suffix in (".gif", ".mp4"):
+        return wandb.Video(str(path))
+    return wandb.Image(str(path))
+
+
+def _table(rows: Sequence[Row]) -> Any:
+    import wandb
+
+    columns: list[Any] = [*rows[0]]
+    cells: list[Any] = [[_medium(cell) if isinstance(cell, Path) else cell for cell in row.values()] for row in rows]
+    return wandb.Table(columns=columns, data=cells)
+
+
+def _artifact(name: str, kind: str, path: Path) -> Any:
+    import wandb
+
+    artifact = wandb.Artifact(name, kind)
+    artifact.add_file(str(path), policy="immutable", skip_cache=True)  # where it lies, without a copy
+    return artifact

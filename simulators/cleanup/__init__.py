@@ -1,0 +1,1 @@
+"""Kinematic clean-up: repairs before the simulation."""

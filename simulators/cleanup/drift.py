@@ -1,0 +1,318 @@
+"""Drift: a floor that slides under all standing feet alike, steadily or not, as in motions from video.
+
+Horizontal speed does not show here which point of a foot stands. So standing is inferred from what drift leaves alone:
+height, vertical speed, rotation. The drift is the horizontal velocity, one for all times or else a smooth one, that
+makes most of these points still. It is believed only where it leaves far fewer of them moving than no drift does.
+
+A body that walks or runs in place moves like one on a treadmill, whose belt is such a floor. Only the root's travel
+distinguishes it from drift. So the floor's motion is kept unless its removal is asked for: feet are planted on the
+moving floor, and the root ends where it did.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.spatial.distance import cdist
+
+from selfcorrect.simulators.body.curves import whittaker
+from selfcorrect.simulators.cleanup.stance import CUES, CueSettings, StandingPoints, bell, standing_points
+
+
+@dataclass(frozen=True)
+class DriftSettings:
+    """What is taken for drift of the floor.
+
+    Set by hand on CMU clips, to which steady and swinging drift was added as in `benchmarks/correction.py`. Added drift
+    goes, and clean clips stay as they are.
+    """
+
+    cues: CueSettings = CUES
+    """What shows that a point of a foot stands."""
+    upright_m: float = 0.5
+    """Feet carry a body whose root is this high above the soles."""
+    often: float = 0.5
+    """Share of the time for which feet must carry the body, for steady drift."""
+    mostly: float = 0.8
+    """Share of that time for changing drift: people who roll on the floor really move along."""
+    fewest_frames: int = 12
+    """Frames that show drift."""
+    fewest_standing_s: float = 0.1
+    """Time in which feet must stand."""
+    steady: float = 0.8
+    """A steady drift is believed that makes still this share of what a changing one does."""
+    fewest_steady: float = 0.3
+    """A steady drift is believed that makes still this share of all evidence, too."""
+    gate_width: float = 0.05
+    """Shares within which sureness rises from 0 to 1."""
+    running_m_s: float = 2.0
+    """Bodies that travel this fast, or leap, have feet that are hardly ever still, and seem to drift along."""
+    running_share: float = 0.12
+    """Least drift of such bodies, as a share of their speed."""
+    along: float = 0.45
+    """Largest cosine between the directions of such a body and of its drift."""
+    swinging_m_s: tuple[float, float] = (0.32, 0.38)
+    """Changes of a run's drift (root of the mean square) above the first of these, and surely above the second, are
+    more than what feet do in running. The feet of CMU's training runs seem to drift by changes of up to 0.15 m/s."""
+    leaping_m: float = 0.08
+    """Bodies leap with both feet this high above where they mostly are."""
+    leaping_share: float = 0.1
+    """Least share of the time in the air of a body that leaps; its feet show as little as a run's."""
+    density_m_s: float = 0.12
+    """Kernel with which the velocity of steady drift is found."""
+    most_starts: int = 100
+    """Points from which it is sought."""
+    narrowing_m_s: tuple[float, ...] = (0.18, 0.12, 0.08, *[0.06] * 5)
+    """Outliers' scales with which it is refined, round by round."""
+    outlier_m_s: float = 0.3
+    """Outliers' scale of changing drift."""
+    excluding: tuple[float, ...] = tuple(np.maximum(1.0, np.linspace(3.0, -1.0, 12)).tolist())
+    """Multiples of the outliers' scale, round by round."""
+    habit: float = 0.01
+    """Weight of the mean velocity, to which changing drift returns when no foot stands."""
+    rolling: float = 0.015
+    """Share of a walking body's velocity with which a foot that rolls from heel to toe seems to move."""
+    rolling_m_s: float = 1.2
+    """Largest speed at which feet roll from heel to toe."""
+    unsure_m_s: float = 0.18
+    """Below this speed, slow drift of a long motion cannot be distinguished from the way feet roll."""
+    slowly_s: float = 5 / 3
+    """Drift is slow if it changes within about this time."""
+    long_s: float = 6.0
+    """A motion is long beyond this duration."""
+    in_place_m_s: float = 0.2
+    """A treadmill's belt is faster than this."""
+    in_place_share: float = 0.2
+    """On a treadmill, the root's mean velocity is less than this share of the belt's."""
+    within_m: float = 0.1
+    """A drift that swings moves the root this far from where it was at most, to be removed unasked."""
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """What it takes to see drift: a point is still at about a speed; changing drift is smooth by its stiffness.
+
+    Of what is still with drift, at most the shares `steady` and `changing` may be still without; clean motion has more.
+    At least `fewest_still` of the evidence must be still with changing drift.
+    """
+
+    still_m_s: float
+    stiffness: float
+    steady: float
+    changing: float
+    fewest_still: float
+
+
+DRIFT = DriftSettings()
+"""The defaults."""
+
+
+CALM = Certainty(still_m_s=0.12, stiffness=30.0, steady=0.66, changing=0.45, fewest_still=0.42)
+
+
+RUNNING = Certainty(still_m_s=0.12, stiffness=30.0, steady=0.3, changing=0.3, fewest_still=0.2)
+
+
+LEAPING = Certainty(still_m_s=0.12, stiffness=30.0, steady=0.3, changing=0.3, fewest_still=0.42)
+
+
+NOISY = Certainty(still_m_s=0.25, stiffness=1000.0, steady=0.45, changing=0.55, fewest_still=0.4)
+
+
+TREADMILL = Certainty(still_m_s=0.12, stiffness=30.0, steady=0.15, changing=0.15, fewest_still=0.15)
+
+
+@dataclass(frozen=True, eq=False)
+class FloorMotion:
+    """How the floor moves beneath a body from frame to frame: velocities (T − 1, 2) in m/s, x and z."""
+
+    removed_m_s: np.ndarray
+    """What is an error and is taken out."""
+    kept_m_s: np.ndarray
+    """What stays: the body moves as before, and its feet are planted on the moving floor."""
+    in_place: bool = False
+    """Whether the body walks or runs in place, as on a treadmill."""
+
+    @property
+    def kept_speed_m_s(self) -> float:
+        """Mean speed of what stays."""
+        return float(np.linalg.norm(self.kept_m_s, axis=1).mean())
+
+
+def floor_motion(
+    feet_m: np.ndarray,
+    ankles: np.ndarray,
+    root_m: np.ndarray,
+    fps: float,
+    *,
+    remove: bool,
+    noisy: bool = False,
+    settings: DriftSettings = DRIFT,
+) -> FloorMotion:
+    """The floor's motion beneath one body, none where there is none to be sure of; see `floor_drift`.
+
+    remove: whether all of it is an error. Without, only drift that swings by no more than `settings.within_m` is, less
+    its mean, so that the body ends where it did.
+    """
+    drift_m_s = floor_drift(feet_m, ankles, root_m, fps, noisy=noisy, settings=settings)
+    none = np.zeros_like(drift_m_s)
+    if remove:
+        return FloorMotion(drift_m_s, none)
+    in_place = _in_place(drift_m_s, root_m, fps, settings)
+    swing_m_s = drift_m_s - drift_m_s.mean(0)
+    furthest_m = np.linalg.norm(np.cumsum(swing_m_s, axis=0), axis=1).max() / fps
+    if in_place or furthest_m > settings.within_m:
+        return FloorMotion(none, drift_m_s, in_place)
+    return FloorMotion(swing_m_s, drift_m_s - swing_m_s)
+
+
+def floor_drift(
+    feet_m: np.ndarray,
+    ankles: np.ndarray,
+    root_m: np.ndarray,
+    fps: float,
+    *,
+    noisy: bool = False,
+    settings: DriftSettings = DRIFT,
+) -> np.ndarray:
+    """The drift (T − 1, 2) of one motion in m/s, x and z; zero where there is none to be sure of.
+
+    feet_m: (T, 2, K, 3) sole corners; ankles: (T, 2, 4) orientations in the world; root_m: (T, 3); noisy: whether
+    joints are, who then must not run.
+    """
+    none = np.zeros((len(root_m) - 1, 2))
+    upright = root_m[:, 1] - feet_m[..., 1].min((1, 2)) > settings.upright_m
+    if len(root_m) < settings.fewest_frames or upright.mean() < settings.often:
+        return none
+    standing = standing_points(feet_m, ankles, upright[1:], fps, settings.cues)
+    if standing.weights.max(1).sum() < settings.fewest_standing_s * fps:
+        return none
+    certainty = NOISY if noisy else CALM
+    if standing.still(none, certainty.still_m_s) >= max(certainty.steady, certainty.changing):
+        return none  # so much is still that no drift could be believed, and runs and leaps ask for more
+    drift_m_s, steady = _fitted(standing, certainty, fps, settings)
+    if not steady and upright.mean() < settings.mostly:
+        return none
+    travel_m_s = _travel(drift_m_s, root_m, fps)
+    lowest_m = feet_m[..., 1].min((1, 2))
+    leaps = np.mean(lowest_m > np.percentile(lowest_m, 20) + settings.leaping_m) > settings.leaping_share
+    runs = np.linalg.norm(travel_m_s, axis=1).mean() > settings.running_m_s
+    fast = runs or leaps
+    if fast and (belt_m_s := _belt(standing, root_m, fps, settings)) is not None:
+        return belt_m_s
+    aside = not fast or _aside(drift_m_s, travel_m_s, settings)
+    if fast and (noisy or not (aside or runs)):
+        return none
+    certainty = RUNNING if runs else LEAPING if leaps else certainty
+    sureness = _sureness(standing, drift_m_s, certainty, settings, steady=steady)
+    swing_m_s, swings = _swinging(drift_m_s, travel_m_s, settings) if runs else (none, 0.0)
+    drift_m_s = sureness * (swings * swing_m_s + (1 - swings) * aside * (drift_m_s - _rolling(travel_m_s, settings)))
+    return drift_m_s if steady else drift_m_s - _unsure(drift_m_s, fps, settings)
+
+
+def _in_place(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float, settings: DriftSettings) -> bool:
+    """Whether the body stays where it is while the floor (S, 2) runs beneath it."""
+    root_m_s = (root_m[-1] - root_m[0])[[0, 2]] * fps / (len(root_m) - 1)
+    belt_m_s = float(np.linalg.norm(drift_m_s.mean(0)))
+    return belt_m_s > settings.in_place_m_s and float(np.linalg.norm(root_m_s)) < settings.in_place_share * belt_m_s
+
+
+def _belt(standing: StandingPoints, root_m: np.ndarray, fps: float, settings: DriftSettings) -> np.ndarray | None:
+    """The steady velocity (S, 2) of the treadmill on which a body runs or hops in place, None where there is none.
+
+    In a run that travels, drift along the run cannot be distinguished from how feet move. In one on the spot it can:
+    without the belt, hardly any point of its feet is ever still.
+    """
+    belt_m_s = np.broadcast_to(_steady(standing, settings), (len(root_m) - 1, 2))
+    if not _in_place(belt_m_s, root_m, fps, settings):
+        return None
+    return belt_m_s.copy() if _sureness(standing, belt_m_s, TREADMILL, settings, steady=True) == 1.0 else None
+
+
+def _aside(drift_m_s: np.ndarray, travel_m_s: np.ndarray, settings: DriftSettings) -> bool:
+    """Whether the drift (S, 2) of a run is faster than its feet seem to be, and not along the run (S, 2)."""
+    along = np.sum(drift_m_s * travel_m_s, axis=1)
+    speeds_m_s = np.linalg.norm(drift_m_s, axis=1), np.linalg.norm(travel_m_s, axis=1)
+    cosine = np.mean(along / np.maximum(speeds_m_s[0] * speeds_m_s[1], 1e-9))
+    return bool(speeds_m_s[0].mean() > settings.running_share * speeds_m_s[1].mean() and abs(cosine) < settings.along)
+
+
+def _swinging(drift_m_s: np.ndarray, travel_m_s: np.ndarray, settings: DriftSettings) -> tuple[np.ndarray, float]:
+    """The drift (S, 2) of a run without its mean along the run (S, 2), which may as well come from how its feet move.
+    Also how sure it is, from 0 to 1, that it changes by more than that.
+    """
+    low_m_s, high_m_s = settings.swinging_m_s
+    mean_m_s, course_m_s = drift_m_s.mean(0), travel_m_s.mean(0)
+    along = course_m_s / max(float(np.linalg.norm(course_m_s)), 1e-9)  # a run that ends where it began has no course
+    changes_m_s = float(np.sqrt(np.sum((drift_m_s - mean_m_s) ** 2, axis=1).mean()))
+    sure = float(np.clip((changes_m_s - low_m_s) / (high_m_s - low_m_s), 0.0, 1.0))
+    return drift_m_s - (mean_m_s @ along) * along, sure
+
+
+def _sureness(
+    standing: StandingPoints, drift_m_s: np.ndarray, certainty: Certainty, settings: DriftSettings, *, steady: bool
+) -> float:
+    """How sure it is that a drift (S, 2) is there, from 0 to 1."""
+    with_drift, without = (standing.still(each, certainty.still_m_s) for each in (drift_m_s, np.zeros_like(drift_m_s)))
+    if with_drift < (min(certainty.fewest_still, settings.fewest_steady) if steady else certainty.fewest_still):
+        return 0.0
+    most = certainty.steady if steady else certainty.changing
+    return float(np.clip((most - without / with_drift) / settings.gate_width, 0.0, 1.0))
+
+
+def _fitted(
+    standing: StandingPoints, certainty: Certainty, fps: float, settings: DriftSettings
+) -> tuple[np.ndarray, bool]:
+    """The drift (S, 2) that makes most points still, and whether it is steady."""
+    changing_m_s = _changing(standing, certainty.stiffness * (fps / 30) ** 4, settings)
+    steady_m_s = np.broadcast_to(_steady(standing, settings), changing_m_s.shape)
+    still = [standing.still(drift_m_s, certainty.still_m_s) for drift_m_s in (steady_m_s, changing_m_s)]
+    return (steady_m_s, True) if still[0] >= settings.steady * still[1] else (changing_m_s, False)
+
+
+def _steady(standing: StandingPoints, settings: DriftSettings) -> np.ndarray:
+    """The one velocity (2,) around which standing points are densest, by mean shift (Comaniciu and Meer 2002)."""
+    weights = standing.weights.ravel()
+    heavy = np.argsort(-weights, kind="stable")[: 6 * settings.most_starts]
+    points, weights = standing.velocity_m_s.reshape(-1, 2)[heavy], weights[heavy]
+    starts = points[:: max(1, len(points) // settings.most_starts)]
+    place = starts[(bell(cdist(starts, points) / settings.density_m_s) @ weights).argmax()]
+    for scale_m_s in settings.narrowing_m_s:
+        robust = standing.without_outliers(np.broadcast_to(place, (len(standing.weights), 2)), scale_m_s)
+        place = np.einsum("sp,spi->i", robust, standing.velocity_m_s) / robust.sum()
+    return place
+
+
+def _changing(standing: StandingPoints, stiffness: float, settings: DriftSettings) -> np.ndarray:
+    """The smooth velocity (S, 2) that robustly fits standing points, with outliers excluded bit by bit."""
+    mean_m_s, total = standing.mean(standing.weights)
+    habit_m_s = total @ mean_m_s / total.sum()
+    drift_m_s = mean_m_s
+    for scale_m_s in settings.outlier_m_s * np.array([np.inf, *settings.excluding]):
+        mean_m_s, total = standing.mean(standing.without_outliers(drift_m_s, scale_m_s))
+        share = (total / (total + settings.habit))[:, None]
+        drift_m_s = whittaker(habit_m_s + share * (mean_m_s - habit_m_s), stiffness, total + settings.habit)
+    return drift_m_s
+
+
+def _travel(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> np.ndarray:
+    """Velocity (S, 2) of the body without the drift, smoothed over steps."""
+    velocity_m_s = np.diff(root_m[:, [0, 2]], axis=0) * fps - drift_m_s
+    return gaussian_filter1d(velocity_m_s, fps / 3, axis=0, mode="nearest")
+
+
+def _rolling(travel_m_s: np.ndarray, settings: DriftSettings) -> np.ndarray:
+    """What the rolling of feet that travel (S, 2) adds to the drift."""
+    speed_m_s = np.linalg.norm(travel_m_s, axis=1, keepdims=True)
+    return settings.rolling * travel_m_s * np.minimum(1.0, settings.rolling_m_s / np.maximum(speed_m_s, 1e-9))
+
+
+def _unsure(drift_m_s: np.ndarray, fps: float, settings: DriftSettings) -> np.ndarray:
+    """The part of a changing drift (S, 2) that may as well come from the way feet roll."""
+    if len(drift_m_s) < settings.long_s * fps:
+        return np.zeros_like(drift_m_s)
+    slow_m_s = gaussian_filter1d(drift_m_s, settings.slowly_s * fps, axis=0, mode="reflect")
+    speed_m_s = np.linalg.norm(slow_m_s, axis=1, keepdims=True)
+    return slow_m_s * np.clip((settings.unsure_m_s - speed_m_s) / (0.6 * settings.unsure_m_s), 0.0, 1.0)

@@ -1,0 +1,354 @@
+"""What keeps a standing foot flat and in its place, at once or softly.
+
+Soft displacements come and go no faster than a foot can follow: each is the least, by squares, that stops what slides
+and lifts what is sunk, and that bends little over time. Arrays: (N, T, 2) for motions, frames, left and right foot;
+heights above the ground.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import solveh_banded
+
+from selfcorrect.motion.geometry.rotations import quaternions, rotation_vectors
+from selfcorrect.motion.geometry.vectors import crosses, lengths
+from selfcorrect.simulators.body.curves import blur, second_difference_bands, smoothed, smoothstep, solved
+
+
+@dataclass(frozen=True)
+class FootSettings:
+    """When feet stand, and how they are held; set by hand on CMU clips, clean, sunk, raised and sliding."""
+
+    standing_m_s: float = 0.3
+    """A standing sole is slower than this."""
+    standing_m: float = 0.035
+    """A standing sole is lower than this."""
+    labelled: float = 1.5
+    """Factor on both bounds where the motion's file says that a foot stands."""
+    unlabelled: float = 0.4
+    """Factor on both bounds where the file says that the foot does not stand."""
+    hurry_m_s: float = 1.5
+    """From this speed of the body on, the bound on its soles' speed grows with it."""
+    most_hurry: float = 3.0
+    """Largest factor by which the bound on the soles' speed grows."""
+    flat_rad: float = float(np.radians(2.0))
+    """A standing foot tilted by less is laid flat."""
+    tilted_rad: float = float(np.radians(6.0))
+    """A standing foot tilted by more is left on its edge."""
+    pointing_back_rad: tuple[float, float] = (float(np.radians(60.0)), float(np.radians(90.0)))
+    """A sunken foot tilted by less than the first is laid flat as far as that lifts it, beyond the second it is not."""
+    most_bent_rad: float = float(np.radians(60.0))
+    """Furthest that toes bend up."""
+    letting_go_s: float = 0.2
+    """How soon after lifting, and before landing, a foot is where it was without its lock."""
+    lock_limit_m: float = 0.15
+    """Furthest that a lock drags a foot."""
+    slowest_m_s: float = 0.06
+    """Frames of a stance that are slower than about this count alike for where the foot was meant to be."""
+    unmoved_m_s: tuple[float, float] = (0.006, 0.012)
+    """Ankles of standing feet are still if slower than the first, and move if faster than the second."""
+    unturned_rad_s: tuple[float, float] = (0.05, 0.15)
+    """Standing feet are unturned if they turn slower than the first, and turn if faster than the second."""
+    firmness: float = 3000.0
+    """Weight of the stillness of what was still, against that of what is wanted else."""
+    fading_s: float = 0.1
+    """Time within which feet return from that to where they are wanted else."""
+    clear_m: float = 0.006
+    """Height above the floor that slow swinging feet keep so as not to drag."""
+    clearance_m: float = 0.025
+    """Height above the floor that fast swinging feet keep so as not to stub."""
+    slow_m_s: float = 0.36
+    """Swinging feet are slow up to this speed."""
+    faster_m_s: float = 1.8
+    """Swinging feet are fast at this much more than the slow speed."""
+    lowering_limit_m: float = 0.05
+    """Furthest that the root is lowered for a standing foot out of reach."""
+
+
+FEET = FootSettings()
+"""The defaults."""
+
+
+def flattening(normals: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Rotations (N, T, 2, 4) in the world that lay feet flat by a share (N, T, 2) of their tilt.
+
+    normals: (N, T, 2, 3) of the soles, world.
+    """
+    axes = crosses(normals, np.array([0.0, 1.0, 0.0]))
+    axes /= np.maximum(lengths(axes), 1e-9)[..., None]
+    return quaternions(axes * (_tilt_rad(normals) * share)[..., None])
+
+
+def flat_share(normals: np.ndarray, stands: np.ndarray, fps: float, settings: FootSettings = FEET) -> np.ndarray:
+    """Share (N, T, 2) by which standing feet are laid flat: wholly where they nearly are."""
+    share = smoothstep((settings.tilted_rad - _tilt_rad(normals)) / (settings.tilted_rad - settings.flat_rad))
+    return blur(share * np.clip(1.2 * blur(stands, 1.5, fps), 0.0, 1.0), 1.0, fps)
+
+
+def share_above(
+    heights_m: np.ndarray, flat_m: np.ndarray, normals: np.ndarray, fps: float, settings: FootSettings = FEET
+) -> np.ndarray:
+    """Share (N, T, 2) by which sunken feet must be laid flat to be above the floor, as far as that helps.
+
+    heights_m, flat_m: (N, T, 2) height of each foot's lowest corner as it is, and if it were flat; normals:
+    (N, T, 2, 3) of the soles, world. Feet of who kneels or lies point back beyond the vertical: these are only lifted.
+    """
+    gain_m = flat_m - heights_m
+    share = np.where(gain_m > 1e-3, -heights_m / np.maximum(gain_m, 1e-3), 0.0)
+    least_rad, most_rad = settings.pointing_back_rad
+    bears = smoothstep((most_rad - _tilt_rad(normals)) / (most_rad - least_rad))
+    return blur(np.clip(share, 0.0, 1.0) * bears, 1.0, fps)
+
+
+def toe_bends(
+    tips_m: np.ndarray, lowest_m: np.ndarray, normals: np.ndarray, settings: FootSettings = FEET
+) -> np.ndarray:
+    """Rotations (N, T, 2, 4) in the world that turn toes up until their tips are no lower than `lowest_m` (N, T, 2).
+
+    tips_m: (N, T, 2, 3) from toe joint to tip, world; lowest_m: seen from the toe joint; normals: (N, T, 2, 3) of the
+    soles. Feet of who kneels or lies point back beyond the vertical: toes there do not bend.
+    """
+    level_m, length_m = np.hypot(tips_m[..., 0], tips_m[..., 2]), lengths(tips_m)
+    wanted = np.clip(lowest_m / np.maximum(length_m, 1e-9), -1.0, 1.0)
+    up_rad = np.arcsin(wanted) - np.arctan2(tips_m[..., 1], level_m)
+    least_rad, most_rad = settings.pointing_back_rad
+    bears = smoothstep((most_rad - _tilt_rad(normals)) / (most_rad - least_rad))
+    axes = np.stack([-tips_m[..., 2], np.zeros_like(level_m), tips_m[..., 0]], axis=-1)
+    axes /= np.maximum(level_m, 1e-9)[..., None]
+    return quaternions(axes * (bears * np.clip(up_rad, 0.0, settings.most_bent_rad))[..., None])
+
+
+def _tilt_rad(normals: np.ndarray) -> np.ndarray:
+    return np.arccos(np.clip(normals[..., 1], -1.0, 1.0))
+
+
+def lock(
+    soles_m: np.ndarray,
+    velocity_m_s: np.ndarray,
+    speed_m_s: np.ndarray,
+    stands: np.ndarray,
+    fps: float,
+    settings: FootSettings = FEET,
+) -> np.ndarray:
+    """Displacements (N, T, 2, 3) that keep standing feet still on the floor and swinging feet above it.
+
+    soles_m, speed_m_s: (N, T, 2) height of each foot's lowest corner and speed of the part that is held. velocity_m_s:
+    (N, T − 1, 2 feet, 2) its velocity.
+    """
+    still_m = stillness(velocity_m_s, speed_m_s, stands, fps, settings)
+    anchors_m = np.stack([still_m[..., 0], -soles_m, still_m[..., 1]], axis=-1)
+    moves_m = bridge_swings(anchors_m, stands, fps, settings)
+    hurry = np.clip((speed_m_s - settings.slow_m_s) / settings.faster_m_s, 0.0, 1.0)
+    clearance_m = settings.clear_m + (settings.clearance_m - settings.clear_m) * hurry
+    height_m = np.where(stands, moves_m[..., 1], np.maximum(moves_m[..., 1], clearance_m - soles_m))
+    height_m = 0.5 * (height_m + blur(height_m, 1.0, fps))
+    moves_m[..., 1] = np.maximum(height_m, np.where(stands, 0.0, settings.clear_m) - soles_m)
+    return moves_m
+
+
+def stillness(
+    velocity_m_s: np.ndarray, speed_m_s: np.ndarray, stands: np.ndarray, fps: float, settings: FootSettings = FEET
+) -> np.ndarray:
+    """(N, T, 2, 2) horizontal displacements that cancel each stance's sliding, with zero mean over it.
+
+    The mean weighs the slow frames of a stance most: there the foot is where it was meant to be.
+    """
+    slid_m = np.zeros((*stands.shape, 2))
+    slid_m[:, 1:] = np.cumsum(velocity_m_s / fps, axis=1)
+    weights = stands / (settings.slowest_m_s + speed_m_s)
+    stance = stance_numbers(stands)
+    total = np.maximum(np.bincount(stance.ravel(), weights.ravel()), 1e-9)
+    still_m = np.empty_like(slid_m)
+    for axis in (0, 1):
+        weighted = np.bincount(stance.ravel(), (weights * slid_m[..., axis]).ravel())
+        still_m[..., axis] = (weighted / total)[stance] - slid_m[..., axis]
+    distance_m = np.linalg.norm(still_m, axis=-1, keepdims=True)
+    return still_m * np.minimum(1.0, settings.lock_limit_m / np.maximum(distance_m, 1e-9))
+
+
+def still(speeds: np.ndarray, stands: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
+    """(N, T − 1, 2) in [0, 1], how surely feet that stand (N, T, 2) are still between frames.
+
+    speeds: (N, T − 1, 2); bounds: up to which they surely are, and from which on they are not.
+    """
+    slow, fast = bounds
+    return smoothstep((fast - speeds) / (fast - slow)) * (stands[:, 1:] & stands[:, :-1])
+
+
+def steadied(changes: np.ndarray, still: np.ndarray, fps: float, settings: FootSettings = FEET) -> np.ndarray:
+    """Changes (N, T, 2, K) of feet that do not change while these are still: what was still stays so.
+
+    still: (N, T − 1, 2) in [0, 1]. Minimises Σ |e|² + (τ fps)² |Δe|² + λ w |Δ(c + e)|² over what is added, e, to the
+    changes c, with w for `still`; away from stillness e decays within about τ.
+    """
+    added = np.zeros_like(changes)
+    for motion, foot in np.argwhere(still.any(axis=1)):
+        weights = settings.firmness * still[motion, :, foot]
+        stiff = weights + (settings.fading_s * fps) ** 2
+        bands = np.zeros((2, len(stiff) + 1))
+        bands[0, 1:] = -stiff
+        bands[1] = 1.0
+        bands[1, 1:] += stiff
+        bands[1, :-1] += stiff
+        moved = weights[:, None] * np.diff(changes[motion, :, foot], axis=0)
+        pulled = np.zeros_like(changes[motion, :, foot])
+        pulled[:-1] += moved
+        pulled[1:] -= moved
+        added[motion, :, foot] = solveh_banded(bands, pulled)
+    return changes + added
+
+
+def stance_numbers(stands: np.ndarray) -> np.ndarray:
+    """(N, T, 2) a number for each stance of each foot of each motion, 0 in the swings between."""
+    starts = stands & ~np.concatenate([np.zeros_like(stands[:, :1]), stands[:, :-1]], axis=1)
+    by_foot = np.moveaxis(starts, 1, -1)
+    numbers = np.cumsum(by_foot.ravel()).reshape(by_foot.shape)
+    return np.moveaxis(numbers, -1, 1) * stands
+
+
+def bridge_swings(anchors_m: np.ndarray, stands: np.ndarray, fps: float, settings: FootSettings = FEET) -> np.ndarray:
+    """Anchors (N, T, 2, 3) of standing feet, carried through the swings between.
+
+    Heights blend from stance to stance and are held before the first and after the last; horizontally a swing is right
+    as it is, so there anchors fade within `settings.letting_go_s`. Feet that never stand get zero.
+    """
+    frames, never = np.arange(stands.shape[1])[None, :, None], 10**9
+    last = stands.shape[1] - 1
+    before = np.maximum.accumulate(np.where(stands, frames, -never), axis=1)
+    after = np.flip(np.minimum.accumulate(np.flip(np.where(stands, frames, never), axis=1), axis=1), axis=1)
+    come, go = _at(anchors_m, np.minimum(after, last)), _at(anchors_m, np.maximum(before, 0))
+    share = smoothstep((frames - before) / np.maximum(after - before, 1))[..., None]
+    away = (frames - before, after - frames)
+    going, coming = (smoothstep(1 - count / (settings.letting_go_s * fps))[..., None] for count in away)
+    moves_m = (1 - share) * going * go + share * coming * come
+    moves_m[..., 1] = ((1 - share) * go + share * come)[..., 1]
+    stood = np.any(stands, axis=1, keepdims=True)
+    return np.where(stands[..., None], anchors_m, np.where(stood[..., None], moves_m, 0.0))
+
+
+def _at(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Values (N, T, 2, 3) of each foot at its own frames (N, T, 2)."""
+    return np.take_along_axis(values, frames[..., None], axis=1)
+
+
+@dataclass(frozen=True)
+class SoftLockSettings:
+    """How feet are held softly; set on CMU's training clips at 30, 60 and 120 frames per second."""
+
+    onset_s: float = 0.018
+    """Time in which a lock closes and opens."""
+    return_s: float = 0.12
+    """Time constant with which a foot returns to its own path after a stance."""
+    limit_m: float = 0.3
+    """Distance by which a lock drags a foot at most, softly."""
+    height_s: float = 0.04
+    """Time constant over which heights of standing feet are followed."""
+    tension_s: float = 0.03
+    """That over which they are kept through swings."""
+    lifting_m_s: float = 0.1
+    """Frames of a stance in which a foot rises or sinks faster than about this count less for where it stands."""
+    edge_thirtieths: float = 1.0
+    """Standard deviation, in thirtieths of a second, over which a stance begins and ends."""
+    tolerance_m: float = 0.003
+    """Height by which a standing foot may be off the ground."""
+    clear_m: float = 0.008
+    """Height above the ground that swinging feet keep."""
+    clearing: float = 1.0
+    """Weight of the height that swinging feet keep."""
+    turn_rad: float = 0.15
+    """Angle to which feet are turned at most, softly."""
+    turn_s: float = 0.06
+    """Standard deviation of the Gaussian that spreads the turn of feet over time."""
+    toe_rad: float = 0.45
+    """Angle to which toes are turned at most, softly."""
+    toe_s: float = 0.08
+    """Standard deviation of the Gaussian that spreads the turn of toes over time."""
+    limb_s: float = 0.08
+    """Standard deviation of that of limbs which are lifted above the floor."""
+    rounds: int = 3
+    """How often what is still sunk is lifted anew."""
+
+
+_LEAST_RETURN = 0.2
+"""Share of the weight with which swinging feet return to their own path that standing ones have, too: over seconds."""
+
+
+_LEAST_WEIGHT = 1e-6
+"""Of what is wanted of swinging feet, so that feet that never stand have an answer."""
+
+
+SOFT = SoftLockSettings()
+"""The defaults."""
+
+
+def soft_turns(turns: np.ndarray, most_rad: float, over_s: float, fps: float) -> np.ndarray:
+    """Turns of feet or toes (N, T, 2, 4) in the world, softly bounded by an angle and spread over time."""
+    turns_rad = rotation_vectors(turns)
+    sizes = np.maximum(lengths(turns_rad)[..., None], 1e-9) / most_rad
+    turns_rad = smoothed(np.tanh(sizes) / sizes * turns_rad, over_s * fps)
+    return quaternions(turns_rad)
+
+
+def soft_lock(
+    heights_m: np.ndarray, velocity_m_s: np.ndarray, stands: np.ndarray, fps: float, settings: SoftLockSettings = SOFT
+) -> np.ndarray:
+    """Displacements (N, T, 2, 3) that keep standing feet still on the ground and swinging feet above it.
+
+    heights_m: (N, T, 2) of each foot's lowest corner; velocity_m_s: (N, T − 1, 2 feet, 2) of the part that is held.
+    """
+    firmness = stands * blur(stands, settings.edge_thirtieths, fps)
+    moves_m = np.zeros((*stands.shape, 3))
+    for motion, foot in np.ndindex(stands.shape[0], 2):
+        own, at = firmness[motion, :, foot], (motion, slice(None), foot)
+        if stands[at].any():
+            moves_m[(*at, [0, 2])] = _stopping(velocity_m_s[at] / fps, own, fps, settings).T
+        moves_m[(*at, 1)] = _rise(heights_m[at], own, stands[at], fps, settings)
+    return moves_m
+
+
+def _stopping(steps_m: np.ndarray, firmness: np.ndarray, fps: float, settings: SoftLockSettings) -> np.ndarray:
+    """Displacements (T, 2) that cancel steps (T − 1, 2) where a foot stands firmly (T,).
+
+    They minimise Σ w |step + D m|² + onset² |D² m|² + (1 − w) (onset / return²)² |m|², times in frames.
+    """
+    onset, back = settings.onset_s * fps, settings.return_s * fps
+    held = np.minimum(firmness[1:], firmness[:-1])
+    bands = onset**2 * second_difference_bands(len(firmness))
+    bands[2] += np.maximum(1 - firmness, _LEAST_RETURN) * (onset / back**2) ** 2
+    bands[2, 1:] += held
+    bands[2, :-1] += held
+    bands[1, 1:] -= held
+    right = np.zeros((len(firmness), 2))
+    right[1:] -= held[:, None] * steps_m
+    right[:-1] += held[:, None] * steps_m
+    moves_m = solved(bands, right)
+    sizes = np.maximum(lengths(moves_m)[:, None], 1e-9) / settings.limit_m
+    return np.tanh(sizes) / sizes * moves_m
+
+
+def _rise(
+    heights_m: np.ndarray, firmness: np.ndarray, stands: np.ndarray, fps: float, settings: SoftLockSettings
+) -> np.ndarray:
+    """Rises (T,) that bring a foot at heights (T,) to the ground where it stands (T,) firmly (T,), and never below it.
+
+    They minimise Σ w |off + m|² + tension² |D m|² + height⁴ |D² m|², times in frames: a tension spline through stances.
+    """
+    least_m = np.where(stands, -settings.tolerance_m, settings.clear_m)
+    off_m = np.sign(heights_m) * np.maximum(np.abs(heights_m) - settings.tolerance_m, 0.0)
+    lifts_m_s = np.gradient(blur(heights_m[None], settings.edge_thirtieths, fps)[0]) * fps
+    weights = np.maximum(firmness / (1 + (lifts_m_s / settings.lifting_m_s) ** 2), _LEAST_WEIGHT)
+    bands = (settings.height_s * fps) ** 4 * second_difference_bands(len(heights_m))
+    tension = (settings.tension_s * fps) ** 2
+    bands[2, 1:] += tension
+    bands[2, :-1] += tension
+    bands[1, 1:] -= tension
+    wanted_m, rise_m = np.where(stands, -off_m, 0.0), np.zeros_like(heights_m)
+    lifting = np.where(stands, 1.0, settings.clearing)
+    for _ in range(settings.rounds):
+        sunk = heights_m + rise_m < least_m
+        wanted_m = np.where(sunk, least_m - heights_m, wanted_m)
+        weights = np.where(sunk, np.maximum(2 * weights, lifting), weights)
+        rise_m = solved(np.stack([*bands[:2], bands[2] + weights]), weights * wanted_m)
+    return rise_m

@@ -1,0 +1,226 @@
+"""Feet on the ground, flat and in their places, and limbs above it.
+
+Feet are planted on what is beneath them, and the legs follow. Knees, elbows and hands are tilted up where they are
+below the floor, and a sunken trunk is lifted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.ndimage import maximum_filter1d
+
+from selfcorrect.motion.body.flesh import FLESH_M, sole_points
+from selfcorrect.motion.geometry.kinematics import local_rotations, poses_of
+from selfcorrect.motion.geometry.rotations import applied, composed, quaternions, rotation_vectors
+from selfcorrect.motion.geometry.rotations import turns as rotations_between
+from selfcorrect.motion.geometry.vectors import lengths
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.simulators.body.curves import FRAME_S, blur, smoothed
+from selfcorrect.simulators.body.leg_ik import MAXIMUM_REACH, Legs, bend_legs, shortest_turn
+from selfcorrect.simulators.body.soft_legs import reach_softly
+from selfcorrect.simulators.body.soles import (
+    by_foot,
+    corner_positions,
+    frame_speeds,
+    held_velocities,
+)
+from selfcorrect.simulators.cleanup import foot_lock
+from selfcorrect.simulators.cleanup.foot_lock import FootSettings, SoftLockSettings, soft_lock, soft_turns
+from selfcorrect.simulators.cleanup.stance import Posed
+
+
+def plant_feet(
+    posed: Posed, ground_m: np.ndarray, settings: FootSettings, soft: SoftLockSettings | None
+) -> MotionBatch:
+    """Lay standing feet flat and hold them in place on the ground (N, T, 2) beneath them; the legs follow."""
+    motions, fps = posed.motions, posed.motions.fps
+    legs = Legs.of(motions.skeleton)
+    posed = _with_bent_toes(posed, ground_m, settings, soft)
+    stands = posed.stands(settings, ground_m)
+    ankles_m, normals = posed.positions_m[:, :, legs.ankles], posed.normals
+    solid_m = _solid_feet_m(posed)
+    heights_m, flat_m = (
+        feet_m[..., 1].min(-1) - ground_m
+        for feet_m in (solid_m, _turned(solid_m, ankles_m, foot_lock.flattening(normals, np.ones(stands.shape))))
+    )
+    share = np.maximum(
+        foot_lock.flat_share(normals, stands, fps, settings),
+        foot_lock.share_above(heights_m, flat_m, normals, fps, settings),
+    )
+    turns = foot_lock.flattening(normals, share)
+    turns = turns if soft is None else soft_turns(turns, soft.turn_rad, soft.turn_s, fps)
+    if soft is not None:
+        ankles = posed.orientations[:, :, legs.ankles]
+        unturned = foot_lock.still(lengths(rotations_between(ankles, 1)) * fps, stands, settings.unturned_rad_s)
+        vectors_rad = foot_lock.steadied(rotation_vectors(turns), unturned, fps, settings)
+        turns = quaternions(vectors_rad)
+    feet_m = _turned(posed.feet_m, ankles_m, turns)
+    velocity_m_s = held_velocities(feet_m, fps)
+    heights_m = _turned(solid_m, ankles_m, turns)[..., 1].min(-1) - ground_m
+    if soft is not None:
+        moves_m = soft_lock(heights_m, velocity_m_s, stands, fps, soft)
+        still = foot_lock.still(lengths(np.diff(ankles_m, axis=1)) * fps, stands, settings.unmoved_m_s)
+        ankles_m = ankles_m + foot_lock.steadied(moves_m, still, fps, settings)
+        pose = posed.positions_m, posed.orientations
+        rises_m, rotations = reach_softly(motions.skeleton, *pose, ankles_m, turns, blur(stands, 1.0, fps), fps)
+        return replace(motions, root_m=motions.root_m + rises_m[..., None] * (0.0, 1.0, 0.0), rotations=rotations)
+    moves_m = foot_lock.lock(heights_m, velocity_m_s, frame_speeds(velocity_m_s), stands, fps, settings)
+    targets_m = ankles_m + moves_m
+    shift_m = _lowering(posed.positions_m, targets_m, legs, stands, fps, settings.lowering_limit_m)
+    rotations = bend_legs(motions.skeleton, posed.positions_m, posed.orientations, shift_m, targets_m, turns)
+    return replace(motions, root_m=motions.root_m + shift_m, rotations=rotations)
+
+
+def _with_bent_toes(posed: Posed, ground_m: np.ndarray, settings: FootSettings, soft: SoftLockSettings | None) -> Posed:
+    """Toes turned up where they would be below the ground (N, T, 2) and the ball of their foot is not.
+
+    Of soles that were found only: usual ones need not be where feet are.
+    """
+    skeleton = posed.motions.skeleton
+    toes = [joint for side in ("left", "right") if (joint := skeleton.joint(f"{side}_foot")) is not None]
+    if skeleton.soles_m is None or len(toes) < 2:
+        return posed
+    joints_m = posed.positions_m[:, :, toes]
+    tips_m = posed.feet_m[..., 4:, :].mean(-2) - joints_m
+    lowest_m = np.minimum(posed.feet_m[..., 2:4, 1].min(-1), ground_m) - joints_m[..., 1]
+    turns = foot_lock.toe_bends(tips_m, lowest_m, posed.normals, settings)
+    turns = turns if soft is None else soft_turns(turns, soft.toe_rad, soft.toe_s, posed.motions.fps)
+    orientations = posed.orientations.copy()
+    for side, toe in enumerate(toes):
+        own = skeleton.descendants[toe]
+        orientations[:, :, own] = composed(turns[:, :, [side]], orientations[:, :, own])
+    feet_m = by_foot(corner_positions(posed.soles, posed.positions_m, orientations))
+    return replace(posed, orientations=orientations, feet_m=feet_m)
+
+
+def _solid_feet_m(posed: Posed) -> np.ndarray:
+    """Feet (N, T, 2, K, 3) from the corners of fitted soles up to those of usual ones, which are lower in a foot that
+    points back beyond the vertical.
+    """
+    usual = sole_points(posed.motions.skeleton)
+    usual_m = by_foot(corner_positions(usual, posed.positions_m, posed.orientations))
+    return np.concatenate([posed.feet_m, usual_m], axis=-2)
+
+
+def _turned(feet_m: np.ndarray, ankles_m: np.ndarray, turns: np.ndarray) -> np.ndarray:
+    """Feet (N, T, 2, K, 3) turned about their ankles (N, T, 2, 3)."""
+    pivot_m = ankles_m[..., None, :]
+    return pivot_m + applied(turns[..., None, :], feet_m - pivot_m)
+
+
+def _lowering(
+    positions_m: np.ndarray, targets_m: np.ndarray, legs: Legs, stands: np.ndarray, fps: float, limit_m: float
+) -> np.ndarray:
+    """Root shift (N, T, 3), downwards, that brings a standing ankle within reach of its target.
+
+    Of two that stand the nearer one: whose other leg is stretched out above the floor stands on this.
+    """
+    hips_m = positions_m[:, :, legs.hips]
+    bones_m = np.stack([positions_m[:, :, lower] - positions_m[:, :, upper] for upper, lower in _leg_bones(legs)])
+    furthest_m = MAXIMUM_REACH * lengths(bones_m).sum(0)
+    reach_m = np.maximum(furthest_m, lengths(bones_m.sum(0)))
+    shift_m = np.zeros_like(positions_m[:, :, 0])
+    for _ in range(2):  # the smoothed shift falls a little short at first
+        away_m = targets_m - hips_m - shift_m[:, :, None]
+        drop_m = np.sqrt(np.maximum(reach_m**2 - away_m[..., 0] ** 2 - away_m[..., 2] ** 2, 1e-4))
+        nearest_m = np.where(stands, np.maximum(-away_m[..., 1] - drop_m, 0.0), np.inf).min(-1)
+        missing_m = np.where(stands.any(-1), nearest_m, 0.0)
+        widest_m = maximum_filter1d(missing_m, max(3, round(3 * FRAME_S * fps)), axis=1)
+        shift_m[..., 1] -= np.minimum(blur(widest_m, 1.5, fps), limit_m)
+    return shift_m
+
+
+def _leg_bones(legs: Legs) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    return (legs.hips, legs.knees), (legs.knees, legs.ankles)
+
+
+TRUNK = ("pelvis", "spine1", "spine2", "spine3", "neck", "hip", "collar", "shoulder")
+
+
+BONES = (("hip", "knee"), ("shoulder", "elbow"), ("elbow", "wrist"))
+
+
+SIDES = ("left", "right")
+
+
+SUNKEN_M = 0.004
+"""Flesh gives way by so much."""
+
+
+def trunk_lift(skeleton: Skeleton, positions_m: np.ndarray, fps: float) -> np.ndarray:
+    """(N, T, 3) by which bodies must rise so that no trunk is below the floor; positions_m: (N, T, J, 3)."""
+    parts = [(joint, FLESH_M[part]) for joint, part in enumerate(map(_unsided, skeleton.parts)) if part in TRUNK]
+    joints, flesh_m = np.array([joint for joint, _ in parts]), np.array([radius_m for _, radius_m in parts])
+    depths_m = (flesh_m - SUNKEN_M - positions_m[:, :, joints, 1]).max(-1)
+    frames = max(3, round(3 * FRAME_S * fps))
+    lift_m = blur(maximum_filter1d(np.maximum(depths_m, 0.0), frames, axis=1), 1.0, fps)
+    return lift_m[..., None] * (0.0, 1.0, 0.0)
+
+
+def limbs_above_floor(motions: MotionBatch, spread_s: float = 0.0) -> MotionBatch:
+    """Motions whose knees, elbows and wrists are not below the floor, as far as their bones reach.
+
+    spread_s: time over which a bone is tilted, and back; the end of an upright bone rises by nothing at first.
+    """
+    positions_m, orientations = poses_of(motions)
+    ends = [(positions_m[:, :, lower, 1] < flesh_m - SUNKEN_M).any(1) for _, lower, flesh_m in _bones(motions.skeleton)]
+    sunken = np.any(ends, axis=0)
+    if not sunken.any():
+        return motions
+    rotations = motions.rotations.copy()
+    rotations[sunken] = _raised(motions.skeleton, positions_m[sunken], orientations[sunken], spread_s * motions.fps)
+    return replace(motions, rotations=rotations)
+
+
+def _raised(skeleton: Skeleton, positions_m: np.ndarray, orientations: np.ndarray, spread: float) -> np.ndarray:
+    """Local rotations (N, T, J, 4) of posed motions, (N, T, J, 3) and (N, T, J, 4), with sunken bones tilted up.
+
+    spread: frames over which they are.
+    """
+    for upper, lower, flesh_m in _bones(skeleton) * (2 if spread else 1):  # what is spread falls a little short
+        bones_m = positions_m[:, :, lower] - positions_m[:, :, upper]
+        missing_m = np.maximum(flesh_m - SUNKEN_M - positions_m[:, :, lower, 1], 0.0)
+        if spread and not missing_m.any():
+            continue
+        if spread:
+            missing_m = maximum_filter1d(missing_m, 2 * round(2 * spread) + 1, axis=1)
+        raised_m = _tilted(bones_m, missing_m, orientations[:, :, upper])
+        turns = shortest_turn(bones_m, raised_m)
+        if spread:
+            turns = quaternions(smoothed(rotation_vectors(turns), spread))
+            raised_m = applied(turns, bones_m)
+        end = skeleton.descendants[lower]
+        turned = skeleton.descendants[upper] & ~end
+        orientations[:, :, turned] = composed(turns[:, :, None], orientations[:, :, turned])
+        positions_m[:, :, end] += (raised_m - bones_m)[:, :, None]
+    return local_rotations(skeleton, orientations)
+
+
+def _bones(skeleton: Skeleton) -> list[tuple[int, int, float]]:
+    """Upper and lower joint of each bone that the skeleton has, and the flesh around the lower."""
+    named = [(skeleton.joint(f"{side}_{a}"), skeleton.joint(f"{side}_{b}"), b) for side in SIDES for a, b in BONES]
+    lengths_m = np.linalg.norm(skeleton.offsets_m, axis=1)
+    return [
+        (upper, lower, FLESH_M[part])
+        for upper, lower, part in named
+        if upper is not None and lower is not None and lengths_m[lower] > 0
+    ]
+
+
+def _unsided(part: str) -> str:
+    return part.removeprefix("left_").removeprefix("right_")
+
+
+def _tilted(bones_m: np.ndarray, higher_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
+    """Bones (..., 3) turned so that they end higher by (...), towards where they point or else the joint's front."""
+    lengths_m = lengths(bones_m)
+    heights_m = np.clip(bones_m[..., 1] + higher_m, -lengths_m, lengths_m)
+    front = applied(orientations, np.array([0.0, 0.0, 1.0]))
+    across_m = (bones_m + 1e-3 * lengths_m[..., None] * front) * (1.0, 0.0, 1.0)
+    across_m /= np.maximum(lengths(across_m)[..., None], 1e-9)
+    raised_m = across_m * np.sqrt(lengths_m**2 - heights_m**2)[..., None]
+    raised_m[..., 1] = heights_m
+    return np.where((higher_m > 0)[..., None], raised_m, bones_m)

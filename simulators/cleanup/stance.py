@@ -1,0 +1,328 @@
+"""When feet stand, and how high the floor is: all that is detected of a motion's stance, from its soles alone.
+
+Arrays: (N, T, 2) for motions, frames, left and right foot. What judges finished motions, on a known floor, is
+`foot_contacts` of `motion.measures.contacts`: here feet still slide, hover and drift.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from scipy.ndimage import binary_dilation, binary_erosion
+
+from selfcorrect.motion.body.flesh import SolePoints
+from selfcorrect.motion.correction.timeline import spans
+from selfcorrect.motion.geometry.kinematics import poses_of
+from selfcorrect.motion.geometry.rotations import applied, turns
+from selfcorrect.motion.geometry.vectors import lengths
+from selfcorrect.motion.measures.contacts import height_of_floor_m
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.simulators.body.curves import FRAME_S, smoothstep
+from selfcorrect.simulators.body.leg_ik import Legs
+from selfcorrect.simulators.body.soles import (
+    by_foot,
+    corner_positions,
+    frame_speeds,
+    hurry_of,
+    sole_normals,
+    velocities,
+)
+from selfcorrect.simulators.cleanup.foot_lock import FEET, FootSettings
+
+
+@dataclass(frozen=True)
+class FloorSettings:
+    """What shows the floor's height; set by hand on CMU clips, level ones and those of stairs."""
+
+    still_m_s: float = 0.36
+    """A sole slower than this may be standing."""
+    flat_rad: float = float(np.radians(15.0))
+    """Feet tilted by less are flat enough to show the thickness of their soles."""
+    tilted_rad: float = float(np.radians(20.0))
+    """Feet tilted by more do not show where the ground is: on their tips, rigid toes seem to be far below it."""
+    fewest_frames: int = 5
+    """Still frames that show the floor's height."""
+    often_flat: float = 0.4
+    """Share of these in which the lower sole is flat if flat soles show it."""
+    level_m: float = 0.06
+    """Ground that is lower by this much may be another level."""
+    stance_s: float = 0.3
+    """Ground must be stood on for this long to be another level."""
+    longer_m: float = 0.05
+    """It is no other level where legs would have to be longer by this much."""
+    worth_m: float = 0.3
+    """Ground on which a motion stands all the time may be that much further from y = 0 than another to be put there."""
+    far_m: float = 0.2
+    """A floor further from y = 0 must be shown well, or else a body that floats or climbs would be put on it."""
+    often_shown: float = 0.25
+    """Share of frames in which a flat and slow sole must show such a floor."""
+    shown_m: float = 0.03
+    """Largest distance from such a floor of a sole that shows it. Of CMU's training clips on level ground 3 in 150 show
+    less: tiptoe dancers and acrobats."""
+    near_zero_m: tuple[float, float] = (0.004, 0.01)
+    """A floor nearer to y = 0 than the first counts as being there; only feet then move. From the second on the whole
+    body does."""
+
+    at_zero: float = 0.25
+    """Share of flat and slow soles that show, where it is known how thick they are, that the floor is at y = 0."""
+
+
+FLOOR = FloorSettings()
+"""The defaults."""
+
+
+@dataclass(frozen=True)
+class CueSettings:
+    """What a point that stands looks like on a floor that may slide: cues that a horizontal drift leaves alone."""
+
+    low_m: float = 0.025
+    """Height above the floor of a standing point, as a standard deviation."""
+    vertical_m_s: float = 0.18
+    """Speed up or down of a standing point, likewise."""
+    turning_rad_s: float = 1.8
+    """Angular speed of a standing foot, likewise."""
+    widening: float = 1.6
+    """Factor by which the two speeds are widened for fast motions, again and again."""
+    widenings: int = 6
+    """How often they are widened at most, until feet stand long enough."""
+    enough_evidence: float = 0.15
+    """Share of the motion for which feet then stand."""
+
+
+CUES = CueSettings()
+"""The defaults."""
+
+
+@dataclass(frozen=True, eq=False)
+class Posed:
+    """Motions with their joints' world poses (N, T, J, 3) and (N, T, J, 4), and their feet (N, T, 2, K, 3)."""
+
+    motions: MotionBatch
+    soles: SolePoints
+    positions_m: np.ndarray
+    orientations: np.ndarray
+    feet_m: np.ndarray
+
+    @classmethod
+    def of(cls, motions: MotionBatch, soles: SolePoints) -> Posed:
+        """Pose motions that share one length."""
+        positions_m, orientations = poses_of(motions)
+        return cls(
+            motions, soles, positions_m, orientations, by_foot(corner_positions(soles, positions_m, orientations))
+        )
+
+    def moved(self, shift_m: np.ndarray) -> Posed:
+        """Everything moved by (N, T, 3)."""
+        if not shift_m.any():
+            return self
+        return Posed(
+            replace(self.motions, root_m=self.motions.root_m + shift_m),
+            self.soles,
+            self.positions_m + shift_m[:, :, None],
+            self.orientations,
+            self.feet_m + shift_m[:, :, None, None],
+        )
+
+    @cached_property
+    def speeds_m_s(self) -> np.ndarray:
+        """(N, T, 2) of each foot's lowest corners along the floor."""
+        return frame_speeds(velocities(self.feet_m, self.motions.fps))
+
+    @cached_property
+    def normals(self) -> np.ndarray:
+        """(N, T, 2, 3) upward normals of the soles, world."""
+        ankles = Legs.of(self.motions.skeleton).ankles
+        return applied(self.orientations[:, :, ankles], sole_normals(self.soles))
+
+    def flat(self, tilt_rad: float) -> np.ndarray:
+        """(N, T, 2) whether each foot is tilted by less than an angle."""
+        return self.normals[..., 1] > np.cos(tilt_rad)
+
+    def stands(self, settings: FootSettings, ground_m: np.ndarray | float = 0.0) -> np.ndarray:
+        """(N, T, 2) whether each foot stands; ground_m: (N, T, 2)."""
+        fps = self.motions.fps
+        hurry = hurry_of(self.motions.root_m, fps, settings.hurry_m_s, settings.most_hurry)[..., None]
+        speed_m_s, heights_m = self.speeds_m_s / hurry, self.feet_m[..., 1].min(-1) - ground_m
+        said = self.motions.contacts
+        if said is not None:
+            evidence = settings.unlabelled + (settings.labelled - settings.unlabelled) * said
+            evidence = np.where(np.isnan(said), 1.0, evidence)
+            speed_m_s, heights_m = speed_m_s / evidence, heights_m / evidence
+        return standing(heights_m, speed_m_s, fps, settings)
+
+    def grounds_m(self) -> np.ndarray:
+        """(N, T, 2) how high each foot shows the ground to be, if it stands.
+
+        Soles that were found show it below the ball of the foot, which toes and heels do not lower; usual ones where
+        they are lowest.
+        """
+        if self.motions.skeleton.soles_m is None:
+            return self.feet_m[..., 1].min(-1)
+        corners = slice(2, 4) if self.feet_m.shape[-2] > 4 else slice(None)
+        return self.feet_m[..., corners, 1].mean(-1)
+
+
+def standing(soles_m: np.ndarray, speed_m_s: np.ndarray, fps: float, settings: FootSettings = FEET) -> np.ndarray:
+    """(N, T, 2) whether each foot stands, from the height and speed of its lowest corners.
+
+    Not `foot_contacts`, which judges finished motions: here feet still slide and float and must be held.
+    Gaps of up to two thirtieths of a second are closed, and shorter stances than three dropped.
+    """
+    still = (speed_m_s < settings.standing_m_s) & (soles_m < settings.standing_m)
+    window = np.ones((1, 2 * max(1, round(FRAME_S * fps)) + 1, 1), dtype=bool)
+    closed = binary_erosion(binary_dilation(still, window), window, border_value=1)
+    return binary_dilation(binary_erosion(closed, window), window)
+
+
+def floor_height(
+    soles_m: np.ndarray, speed_m_s: np.ndarray, flat: np.ndarray, settings: FloorSettings = FLOOR
+) -> float:
+    """Height of the floor from the lowest point of each sole (T, 2), its speed (T, 2) and whether it is flat (T, 2).
+
+    That of `height_of_floor_m`, or the 40th percentile of the lower of the soles that are flat too, if these often are
+    and do not stand on another level.
+    """
+    still = speed_m_s < settings.still_m_s
+    usual_m = height_of_floor_m(soles_m, still, settings.fewest_frames)
+    lower = still & (soles_m == soles_m.min(1, keepdims=True))
+    if lower.sum() < settings.fewest_frames or (lower & flat).sum() < settings.often_flat * lower.sum():
+        return usual_m
+    flat_m = np.where(still & flat, soles_m, np.inf).min(1)
+    flat_m = float(np.percentile(flat_m[np.isfinite(flat_m)], 40))
+    return flat_m if flat_m < usual_m + settings.level_m else usual_m
+
+
+def at_zero(soles_m: np.ndarray, speed_m_s: np.ndarray, flat: np.ndarray, settings: FloorSettings = FLOOR) -> bool:
+    """Whether a motion often stands on a floor at y = 0; arguments as for `floor_height`."""
+    shows_m = soles_m[flat & (speed_m_s < settings.still_m_s)]
+    return len(shows_m) > 0 and float(np.mean(np.abs(shows_m) < settings.near_zero_m[1])) > settings.at_zero
+
+
+def in_doubt(
+    height_m: float, soles_m: np.ndarray, speed_m_s: np.ndarray, flat: np.ndarray, settings: FloorSettings = FLOOR
+) -> bool:
+    """Whether a floor far from y = 0 may be none; heights (T, 2) of the soles, and the rest, as for `floor_height`."""
+    shows = flat & (speed_m_s < settings.still_m_s) & (np.abs(soles_m - height_m) < settings.shown_m)
+    return abs(height_m) > settings.far_m and float(shows.any(1).mean()) < settings.often_shown
+
+
+def off_zero(height_m: float, settings: FloorSettings = FLOOR) -> float:
+    """How far to lower a body whose floor is at a height: by less where that height is next to nothing."""
+    there_m, off_m = settings.near_zero_m
+    return height_m * float(smoothstep((np.abs(height_m) - there_m) / (off_m - there_m)))
+
+
+def lowest_level(
+    soles_m: np.ndarray,
+    stands: np.ndarray,
+    root_m: np.ndarray,
+    highest_m: float,
+    fps: float,
+    settings: FloorSettings = FLOOR,
+) -> float:
+    """Height of the lowest ground on which a foot stands for a while, `highest_m` if none is lower by a full level.
+
+    Inputs: soles_m (T, 2), the lowest point of each sole; stands (T, 2), whether it may be standing; root_m (T,), the
+    root's height. The root is no further above the lower ground than above the higher. The result is the 40th
+    percentile, again and again, of the heights in stances below the last level found.
+    """
+    height_m = np.where(stands, soles_m, np.inf).min(1)
+    above_m = root_m - soles_m.min(1)
+    while True:
+        low = height_m < highest_m - settings.level_m
+        tallest_m = np.percentile(above_m[~low], 95) + settings.longer_m if (~low).any() else np.inf
+        long = [span for span in spans(low, round(fps / 15)) if span[1] - span[0] + 1 >= settings.stance_s * fps]
+        stances = [(first, last) for first, last in long if np.median(above_m[first : last + 1]) < tallest_m]
+        if not stances:
+            return highest_m
+        stood_m = np.concatenate([height_m[first : last + 1] for first, last in stances])
+        highest_m = float(np.percentile(stood_m[np.isfinite(stood_m)], 40))
+
+
+def floors_m(posed: Posed, settings: FloorSettings, *, lowest: bool) -> np.ndarray:
+    """(N,) how far motions are to be lowered so that the ground on which they stand comes to y = 0.
+
+    Nothing for one whose ground is far from there and hardly shown. lowest: it is the lowest ground on which a foot
+    stands for a while, where there may be several.
+    """
+    fps, speed_m_s, lowest_m = posed.motions.fps, posed.speeds_m_s, posed.grounds_m()
+    heights_m, tilted = _heights_m(posed, settings), posed.flat(settings.tilted_rad)
+    if lowest:
+        stands = (speed_m_s < settings.still_m_s) & tilted
+        each = zip(lowest_m, stands, posed.motions.root_m[..., 1], heights_m, strict=True)
+        heights_m = [lowest_level(*feet, fps=fps, settings=settings) for feet in each]
+    each = zip(heights_m, lowest_m, speed_m_s, tilted, strict=True)
+    return np.array([0.0 if in_doubt(*own, settings=settings) else off_zero(own[0], settings) for own in each])
+
+
+def _heights_m(posed: Posed, settings: FloorSettings) -> list[float]:
+    """Height of each motion's floor."""
+    each = zip(posed.grounds_m(), posed.speeds_m_s, posed.flat(settings.flat_rad), strict=True)
+    known = posed.motions.skeleton.soles_m is not None
+    return [0.0 if known and at_zero(*feet, settings) else floor_height(*feet, settings) for feet in each]
+
+
+@dataclass(frozen=True, eq=False)
+class StandingPoints:
+    """Evidence per step from frame to frame: velocities (S, P, 2) in m/s of points of the soles, weights (S, P)."""
+
+    velocity_m_s: np.ndarray
+    weights: np.ndarray
+
+    def still(self, drift_m_s: np.ndarray, speed_m_s: float) -> float:
+        """Share of the evidence that is as slow as `speed_m_s` once a drift (S, 2) is taken out."""
+        return float(np.sum(self.weights * bell(self._away_m_s(drift_m_s) / speed_m_s)) / self.weights.sum())
+
+    def mean(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Weighted mean velocity (S, 2) of each step's points, and their total weight (S,)."""
+        total = weights.sum(1)
+        return np.sum(self.velocity_m_s * weights[..., None], axis=1) / np.maximum(total, 1e-9)[:, None], total
+
+    def without_outliers(self, drift_m_s: np.ndarray, scale_m_s: float) -> np.ndarray:
+        """Weights (S, P) less those of points that move otherwise than a drift (Geman and McClure 1987)."""
+        return self.weights / (1 + (self._away_m_s(drift_m_s) / scale_m_s) ** 2) ** 2
+
+    def _away_m_s(self, drift_m_s: np.ndarray) -> np.ndarray:
+        return lengths(self.velocity_m_s - drift_m_s[:, None])
+
+
+def standing_points(
+    feet_m: np.ndarray, ankles: np.ndarray, upright: np.ndarray, fps: float, settings: CueSettings = CUES
+) -> StandingPoints:
+    """How likely each point of one motion stands, by cues that a sliding floor leaves alone.
+
+    feet_m: (T, 2, K, 3) sole corners; ankles: (T, 2, 4) orientations in the world; upright: (T − 1,) whether feet carry
+    the body from frame to frame.
+    """
+    heights_m = 0.5 * (feet_m[1:, ..., 1] + feet_m[:-1, ..., 1])
+    vertical_m_s = np.diff(feet_m[..., 1], axis=0) * fps
+    turning_rad_s = lengths(turns(ankles))[..., None] * fps
+    weights = np.zeros_like(heights_m)
+    for widening in settings.widening ** np.arange(settings.widenings):
+        cue = bell(vertical_m_s / (widening * settings.vertical_m_s)) * bell(
+            turning_rad_s / (widening * settings.turning_rad_s)
+        )
+        weights = cue * bell(np.maximum(heights_m - _floor_under_drift_m(heights_m, cue), 0.0) / settings.low_m)
+        if weights.max(2).sum() >= settings.enough_evidence * len(weights):
+            break
+    velocity_m_s = np.diff(feet_m[..., [0, 2]], axis=0) * fps
+    steps = len(weights)
+    return StandingPoints(velocity_m_s.reshape(steps, -1, 2), (weights * upright[:, None, None]).reshape(steps, -1))
+
+
+def bell(values: np.ndarray) -> np.ndarray:
+    """A Gaussian of height and width 1."""
+    return np.exp(-0.5 * values**2)
+
+
+def _floor_under_drift_m(heights_m: np.ndarray, cue: np.ndarray) -> float:
+    """The 35th percentile of the lowest point's height, weighted by the best cue of its time.
+
+    Not `floor_height`, which asks which feet are still: under drift none is.
+    """
+    lowest_m = heights_m.min((1, 2))
+    order = np.argsort(lowest_m)
+    total = np.cumsum(cue.max((1, 2))[order])
+    return float(lowest_m[order][min(np.searchsorted(total, 0.35 * total[-1]), len(order) - 1)])

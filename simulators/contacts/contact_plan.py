@@ -1,0 +1,281 @@
+"""Which forces of the floor on the body explain a motion best.
+
+In each frame, contact forces f within friction cones minimise ‖W (G f − u)‖² + ε ‖f‖². Here u is the wrench that the
+motion demands, G f that of the forces, and W weights moments. Points that are high or fast can carry little: the
+problem is solved in forces divided by each point's contact activation. Solver: ADMM with over-relaxation (Boyd et al.
+2011, §3.4.3), whose linear step shrinks to a 6 × 6 inverse by the Woodbury identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from selfcorrect.motion.correction.support import CARRIED_PARTS, Support
+from selfcorrect.motion.geometry.vectors import crosses
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.simulators.body.humanoid import Humanoid
+from selfcorrect.simulators.body.soles import horizontal_speeds, hurry_of
+from selfcorrect.simulators.contacts.dynamics import Demand, demand
+from selfcorrect.simulators.settings.plan import PLAN, ContactSettings
+
+Bounds = tuple[float | np.ndarray, float | np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class ContactPlan:
+    """A motion explained by the floor's forces on the body, and what remains."""
+
+    needs: Demand
+    """What the motion demands."""
+    points_m: np.ndarray
+    """(N, T, C, 3) the body's touching points, soles first, world."""
+    force_n: np.ndarray
+    """(N, T, C, 3) the forces on them, world."""
+    activation: np.ndarray
+    """(N, T, C) in [0, 1], how well each point can carry."""
+    rest: np.ndarray
+    """(N, T, 6) force and moment about the centre of mass that contacts cannot explain."""
+
+
+def plan_contacts(
+    body: Humanoid,
+    motions: MotionBatch,
+    friction: float,
+    supports: Sequence[Sequence[Support]] = (),
+    settings: ContactSettings = PLAN.contacts,
+) -> ContactPlan:
+    """Explain motions on the body's tree by contact forces with the given coefficient of friction.
+
+    supports: what carries each of the motions beside the floor; none for any where that is empty.
+    """
+    needs = demand(body, motions, settings.smoothing_s)
+    points_m = body.touches.lowest_points(needs.positions_m, needs.orientations)
+    hurry = hurry_of(motions.root_m, motions.fps, settings.hurry_m_s, settings.most_hurry)[..., None]
+    speeds_m_s = settings.free_speed_m_s * hurry, settings.fastest_m_s * hurry
+    above_m = above_ground_m(body, points_m, supports)
+    activation = contact_activation(above_m, motions.fps, speeds_m_s, settings)
+    # Runners leave the floor: what bears them a little later does not slide.
+    lacking = unborne(needs.wrench[..., 1] / body.weight_n, activation, settings)[..., None] * np.clip(2 - hurry, 0, 1)
+    activation = contact_activation(above_m, motions.fps, speeds_m_s, settings, lacking)
+    arms_m = points_m - needs.centre_m[:, :, None]
+    force_n = contact_forces(needs.wrench, arms_m, activation, friction, settings)
+    return ContactPlan(needs, points_m, force_n, activation, needs.wrench - net_wrench(arms_m, force_n))
+
+
+def unborne(upward_bodyweights: np.ndarray, activation: np.ndarray, settings: ContactSettings) -> np.ndarray:
+    """(N, T) how strongly another contact is needed, 0 to 1.
+
+    upward_bodyweights: (N, T) force that a motion demands; activation: (N, T, C) of its touching points.
+    """
+    perhaps, surely = settings.borne_bodyweights
+    demanded = np.clip((upward_bodyweights - perhaps) / (surely - perhaps), 0.0, 1.0)
+    return demanded * (1.0 - activation.max(-1))
+
+
+def contact_activation(
+    points_m: np.ndarray,
+    fps: float,
+    speeds_m_s: Bounds,
+    settings: ContactSettings = PLAN.contacts,
+    lacking: float | np.ndarray = 0.0,
+) -> np.ndarray:
+    """How well points (N, T, C, 3) can carry, in [0, 1]: squared, falling with height and with horizontal speed.
+
+    Heights are those above what is beneath each point; speeds_m_s: up to which one carries freely, and at all; lacking:
+    in [0, 1], by which the bounds are wider.
+    """
+    speed_m_s = horizontal_speeds(points_m, fps)
+    wider, faster = 1.0 + settings.further * lacking, 1.0 + settings.faster * lacking
+    heights_m = settings.free_height_m * wider, settings.highest_m * wider
+    slow_enough = _falling(speed_m_s, (speeds_m_s[0] * faster, speeds_m_s[1] * faster))
+    return (_falling(points_m[..., 1], heights_m) * slow_enough) ** 2
+
+
+def _falling(values: np.ndarray, bounds: Bounds) -> np.ndarray:
+    """1 below the lower bound, 0 above the upper, linear between."""
+    low, high = bounds
+    return np.clip((high - values) / (high - low), 0.0, 1.0)
+
+
+def contact_forces(
+    wrench: np.ndarray,
+    arms_m: np.ndarray,
+    activation: np.ndarray,
+    friction: float,
+    settings: ContactSettings = PLAN.contacts,
+) -> np.ndarray:
+    """Forces (N, T, C, 3) within friction cones (y up) that come closest to the wrench.
+
+    The wrench (N, T, 6) is force and moment about a point; arms_m (N, T, C, 3) are touching points seen from there. The
+    activation (N, T, C) has weights in [0, 1], 0 for a point that cannot carry.
+    """
+    active = activation.reshape(-1, activation.shape[-1])
+    most = max(1, int((active > 0).sum(-1).max()))
+    carrying = np.argsort(active == 0, axis=-1, kind="stable")[:, :most]
+    arms = np.take_along_axis(arms_m.reshape(*active.shape, 3), carrying[..., None], axis=1)
+    scale = _frames_last(np.sqrt(np.take_along_axis(active, carrying, axis=1)))
+    levers = settings.moment_weight * _frames_last(arms) * scale
+    weights = np.array([1.0] * 3 + [settings.moment_weight] * 3)
+    scaled_n = _scaled_forces(_frames_last(weights * wrench.reshape(-1, 6)), scale, levers, friction, settings)
+    force_n = np.zeros((*active.shape, 3))
+    force_n[np.arange(len(active))[:, None], carrying] = np.moveaxis(scale * scaled_n, (0, 1, 2), (2, 1, 0))
+    return force_n.reshape(arms_m.shape)
+
+
+def _frames_last(values: np.ndarray) -> np.ndarray:
+    """Values (F, ...) with the axes in reverse order: neighbours in memory are of neighbouring frames."""
+    return np.ascontiguousarray(values.T)
+
+
+def _scaled_forces(
+    wrench: np.ndarray, scale: np.ndarray, levers: np.ndarray, friction: float, settings: ContactSettings
+) -> np.ndarray:
+    """Forces (3, C, F) divided by `scale` (C, F), that come closest to weighted wrenches (6, F) with weighted levers
+    (3, C, F).
+
+    Let E be the map from them to weighted wrenches, c the copy within the cones and u the scaled dual variable. The
+    free forces of a round are (Eᵀ(w − v) + ρ (c − u)) / (ε + ρ). There v = (E Eᵀ + ε + ρ)⁻¹ (E Eᵀ w + ρ E (c − u)).
+    """
+    squared = _squared(scale, levers)
+    penalty = np.maximum(settings.penalty * np.trace(squared), 1e-3)
+    diagonal = settings.regularisation + penalty
+    inverse = np.linalg.inv(np.moveaxis(squared, -1, 0) + diagonal[:, None, None] * np.eye(6))
+    relaxation = settings.over_relaxation
+    gain = np.ascontiguousarray(np.moveaxis(inverse, 0, -1)) * (relaxation / diagonal)
+    constant = relaxation / diagonal * wrench - _applied(gain, _applied(squared, wrench))
+    gain *= penalty
+    kept = relaxation * penalty / diagonal + 1 - relaxation
+    cone, dual = np.zeros_like(levers), np.zeros_like(levers)
+    for _ in range(settings.iterations):
+        apart = cone - dual
+        relaxed = _forces_of(constant - _applied(gain, _wrench_of(apart, scale, levers)), scale, levers)
+        relaxed += kept * apart + (2 - relaxation) * dual
+        cone = _onto_cones(relaxed, friction)
+        dual = relaxed - cone
+    return cone
+
+
+def _squared(scale: np.ndarray, levers: np.ndarray) -> np.ndarray:
+    """The matrices E Eᵀ (6, 6, F)."""
+    squared = np.zeros((6, 6, scale.shape[-1]))
+    diagonal = np.arange(3)
+    squared[diagonal, diagonal] = np.sum(scale * scale, axis=0)
+    across = np.sum(scale * levers, axis=1)
+    moments = np.sum(levers * levers, axis=1)
+    for row, after, last in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        squared[3 + row, last], squared[3 + row, after] = across[after], -across[last]
+        squared[3 + row, 3 + row] = moments[after] + moments[last]
+        squared[3 + row, 3 + after] = squared[3 + after, 3 + row] = -np.sum(levers[row] * levers[after], axis=0)
+    squared[:3, 3:] = np.swapaxes(squared[3:, :3], 0, 1)
+    return squared
+
+
+def _applied(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Products (6, F) of matrices (6, 6, F) and vectors (6, F)."""
+    return np.sum(matrices * vectors, axis=1)
+
+
+def _wrench_of(forces: np.ndarray, scale: np.ndarray, levers: np.ndarray) -> np.ndarray:
+    """Weighted wrenches (6, F) of scaled forces (3, C, F): E."""
+    wrench = np.empty((6, scale.shape[-1]))
+    np.sum(scale * forces, axis=1, out=wrench[:3])
+    for row, after, last in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        np.sum(levers[after] * forces[last] - levers[last] * forces[after], axis=0, out=wrench[3 + row])
+    return wrench
+
+
+def _forces_of(wrench: np.ndarray, scale: np.ndarray, levers: np.ndarray) -> np.ndarray:
+    """Scaled forces (3, C, F) that weighted wrenches (6, F) pull: Eᵀ."""
+    forces = scale * wrench[:3, None]
+    for row, after, last in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        forces[row] += wrench[3 + after] * levers[last] - wrench[3 + last] * levers[after]
+    return forces
+
+
+def _onto_cones(forces: np.ndarray, friction: float) -> np.ndarray:
+    """The nearest forces (3, ...) whose horizontal part is at most `friction` times the vertical (y)."""
+    x, normal, z = forces
+    tangent = np.sqrt(x * x + z * z)
+    lifted = np.maximum((normal + friction * tangent) / (1 + friction**2), 0.0)
+    kept = friction * lifted / np.maximum(tangent, 1e-9)
+    inside = tangent <= friction * normal
+    np.copyto(lifted, normal, where=inside)
+    np.copyto(kept, 1.0, where=inside)
+    projected = forces * kept
+    projected[1] = lifted
+    return projected
+
+
+def net_wrench(arms_m: np.ndarray, force_n: np.ndarray) -> np.ndarray:
+    """Net force and moment (N, T, 6) of forces (N, T, C, 3) at arms (N, T, C, 3)."""
+    return np.concatenate([force_n.sum(axis=-2), crosses(arms_m, force_n).sum(axis=-2)], axis=-1)
+
+
+SOFT_PARTS = ("seat", "left knee", "right knee", "back", "left hand", "right hand")
+
+
+FLESH_M = 0.03
+"""How far flesh gives way: these parts touch when they are this close to the ground."""
+
+
+ELSEWHERE_M = 0.08
+"""A place further than this from the support's height is not what it carries: a heel beyond the edge of a step."""
+
+
+def carried_links(body: Humanoid, part: str) -> list[int]:
+    """The links that a support may touch; hands are frozen onto the forearms."""
+    names = [name.replace("wrist", "elbow") for name in CARRIED_PARTS[part]]
+    return [link for name in names if (link := body.tree.joint(name)) is not None]
+
+
+@lru_cache(maxsize=64)
+def carried_places(body: Humanoid, part: str) -> np.ndarray:
+    """(C,) which of the body's touching places a support of a part carries: of limbs those at the joint it is named by.
+
+    All of a hand is beyond the elbow, and its furthest place grips; all of the pelvis and of the trunk may lie.
+    """
+    touches = body.touches
+    carried = _among(touches.links, carried_links(body, part))
+    reach_m = np.linalg.norm(touches.offsets_m, axis=1)
+    if part.endswith("foot"):
+        return carried & (np.arange(len(touches)) < len(body.soles))
+    if part.endswith("hand"):
+        return carried & (reach_m > 0.1)
+    if part.endswith("grip"):
+        return carried & (reach_m == (carried * reach_m).max())
+    limbs = [link for link, name in enumerate(body.tree.parts) if name.endswith(("_hip", "_knee"))]
+    return carried & ((reach_m < 1e-6) | ~_among(touches.links, limbs))
+
+
+def _among(links: np.ndarray, some: Sequence[int]) -> np.ndarray:
+    """(C,) which of the links (C,) are some of all; as `np.isin`, in a tenth of its time."""
+    return (links[:, None] == np.array(some, dtype=int)).any(axis=1)
+
+
+def above_ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Sequence[Support]]) -> np.ndarray:
+    """The body's touching points (N, T, C, 3) with their heights above what is beneath them, floor or support.
+
+    supports: those of each motion; none for any where that is empty.
+    """
+    above_m = points_m.copy()
+    for own_m, own in zip(above_m, supports, strict=False):
+        own_m[..., 1] -= _ground_m(body, own_m, own)
+    soft = np.any([carried_places(body, part) for part in SOFT_PARTS], axis=0)
+    above_m[:, :, soft, 1] -= np.clip(above_m[:, :, soft, 1], 0.0, FLESH_M)
+    return above_m
+
+
+def _ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Support]) -> np.ndarray:
+    """Height (T, C) of what is beneath points (T, C, 3). Flesh on a support gives way to it."""
+    ground_m = np.zeros(points_m.shape[:-1])
+    for support in supports:
+        frames, places = slice(support.first, support.last + 1), carried_places(body, support.part)
+        above_m = points_m[frames, places, 1] - support.top_m[1]
+        gives_m = 0.0 if support.part.endswith("foot") else ELSEWHERE_M if support.is_grip else FLESH_M
+        beneath_m = support.top_m[1] + np.clip(above_m, -gives_m, gives_m)
+        ground_m[frames, places] = np.where(np.abs(above_m) < ELSEWHERE_M, beneath_m, ground_m[frames, places])
+    return ground_m

@@ -1,0 +1,104 @@
+"""What a motion demands of a body: link momenta, the net wrench, the inertia as a whole.
+
+Arrays carry motions N, frames T, links L; everything is in the motion's world (y up).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from selfcorrect.motion.geometry.kinematics import forward_kinematics
+from selfcorrect.motion.geometry.rotations import applied, composed, inverted, rotation_vectors
+from selfcorrect.motion.geometry.vectors import crosses
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.simulators.body.curves import NaturalSpline
+from selfcorrect.simulators.body.humanoid import Humanoid
+
+
+@dataclass(frozen=True, eq=False)
+class Demand:
+    """Forces that must act on a body so that it moves as it does."""
+
+    positions_m: np.ndarray
+    """(N, T, L, 3) of the links, world."""
+    orientations: np.ndarray
+    """(N, T, L, 4) of the links, world, xyzw."""
+    force_n: np.ndarray
+    """(N, T, L, 3) net non-gravitational force on each link."""
+    moment_nm: np.ndarray
+    """(N, T, L, 3) its moment about the world's origin."""
+    centre_m: np.ndarray
+    """(N, T, 3) the body's centre of mass."""
+    wrench: np.ndarray
+    """(N, T, 6) net force and moment about that centre."""
+    inertia_kgm2: np.ndarray
+    """(N, T, 3, 3) the body's inertia about its centre of mass, as if frozen."""
+
+
+def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
+    """Newton-Euler for every link of the moving body; `motions` are on the body's own tree.
+
+    smoothing_s: standard deviation of the Gaussian that smooths accelerations.
+    """
+    positions_m, orientations = forward_kinematics(body.tree, motions.root_m, motions.rotations)
+    centres_m = positions_m + applied(orientations, body.centre_m)
+    force_n = body.mass_kg[:, None] * (
+        _accelerations(centres_m, motions.fps, smoothing_s) - np.array(body.gravity_m_s2)
+    )
+    spin_nm = _momentum_rate(body, orientations, motions.fps, smoothing_s)
+    moment_nm = spin_nm + crosses(centres_m, force_n)
+    # A plain sum, unlike BLAS, gives the same bits whatever else is in the batch.
+    centre_m = np.sum(body.mass_kg[:, None] * centres_m, axis=2) / body.total_mass_kg
+    net_n = force_n.sum(2)
+    wrench = np.concatenate([net_n, moment_nm.sum(2) - crosses(centre_m, net_n)], axis=-1)
+    return Demand(
+        positions_m=positions_m,
+        orientations=orientations,
+        force_n=force_n,
+        moment_nm=moment_nm,
+        centre_m=centre_m,
+        wrench=wrench,
+        inertia_kgm2=_whole_inertia(body, centres_m - centre_m[:, :, None], orientations),
+    )
+
+
+def _accelerations(points_m: np.ndarray, fps: float, smoothing_s: float) -> np.ndarray:
+    """Second derivatives of points (N, T, ..., 3) along natural splines, smoothed."""
+    curvature = np.swapaxes(NaturalSpline.through(np.swapaxes(points_m, 0, 1), fps).curvature, 0, 1)
+    return gaussian_filter1d(curvature, smoothing_s * fps, axis=1, mode="nearest")
+
+
+def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float, smoothing_s: float) -> np.ndarray:
+    """Rate of change (N, T, L, 3) of each link's angular momentum about its centre, smoothed."""
+    # As `rotations.turns`, which takes several times as long for all links of many motions.
+    steps = rotation_vectors(composed(orientations[:, 1:], inverted(orientations[:, :-1]))) * fps
+    padded = np.concatenate([steps[:, :1], steps, steps[:, -1:]], axis=1)
+    angular_rad_s = 0.5 * (padded[:, 1:] + padded[:, :-1])
+    own_rad_s = applied(inverted(orientations), angular_rad_s)
+    momentum = applied(orientations, body.inertia_kgm2 * own_rad_s)
+    return gaussian_filter1d(np.gradient(momentum, 1 / fps, axis=1), smoothing_s * fps, axis=1, mode="nearest")
+
+
+def _whole_inertia(body: Humanoid, arms_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
+    """Inertia (N, T, 3, 3) about the centre of mass, from the links' centres (N, T, L, 3) seen from there."""
+    weighted = np.swapaxes(arms_m * body.mass_kg[:, None], -1, -2) @ arms_m
+    axes = applied(orientations[..., None, :], np.eye(3))
+    trace = np.trace(weighted, axis1=-2, axis2=-1)[..., None, None]
+    own = np.sum(np.swapaxes(axes, -1, -2) @ (body.inertia_kgm2[:, :, None] * axes), axis=2)
+    return trace * np.eye(3) - weighted + own
+
+
+def joint_torques(body: Humanoid, needs: Demand, contact_n: np.ndarray, points_m: np.ndarray) -> np.ndarray:
+    """Torques (..., L − 1, 3) of the joints, in their links' frames, that with contacts move the body as demanded.
+
+    contact_n: (..., C, 3) contact forces at the body's touching `points_m` (..., C, 3), world.
+    """
+    below = body.tree.descendants.astype(float)
+    touching = below[:, body.touches.links]
+    force_n = below @ needs.force_n - touching @ contact_n
+    moment_nm = below @ needs.moment_nm - touching @ crosses(points_m, contact_n)
+    about_joint_nm = moment_nm - crosses(needs.positions_m, force_n)
+    return applied(inverted(needs.orientations[..., 1:, :]), about_joint_nm[..., 1:, :])

@@ -1,0 +1,256 @@
+"""Where something carries a body that the file does not show: steps, rungs, seats, inferred from the motion alone.
+
+A part of the body that is still above the floor may rest on something. It does where the motion demands forces that the
+floor and all that carries already cannot give, and a force on that part explains them. Parts are asked in the order in
+which people put their weight on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import chain
+
+import numpy as np
+
+from selfcorrect.motion.body.flesh import SolePoints
+from selfcorrect.motion.correction.support import Support
+from selfcorrect.motion.correction.timeline import spans
+from selfcorrect.motion.geometry.kinematics import poses_of
+from selfcorrect.motion.geometry.vectors import lengths
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.simulators.body.humanoid import Humanoid, humanoid
+from selfcorrect.simulators.body.links import onto_links
+from selfcorrect.simulators.contacts.contact_plan import (
+    above_ground_m,
+    carried_places,
+    contact_activation,
+    contact_forces,
+    net_wrench,
+)
+from selfcorrect.simulators.contacts.dynamics import demand
+from selfcorrect.simulators.settings.support import INFERENCE, InferenceSettings
+
+ROUNDS = (
+    ("left foot", "right foot"),
+    ("left grip", "right grip"),
+    ("seat",),
+    ("left knee", "right knee"),
+    ("left hand", "right hand"),
+    ("back",),
+)
+
+LIMBS = {
+    "seat": (("left_hip", "left_knee"), ("right_hip", "right_knee")),
+    "knee": (("knee", "ankle"),),
+    "back": (("spine1", "pelvis"), ("spine2", "pelvis"), ("spine3", "pelvis")),
+}
+"""Limbs, from the first to the second joint, that do not point steeply downwards while their part rests: who stands
+neither sits, kneels nor lies."""
+
+Poses = tuple[np.ndarray, np.ndarray]
+"""World positions (T, J, 3) and orientations (T, J, 4) of the joints of a motion."""
+
+Explain = Callable[[tuple[Support, ...]], tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True, eq=False)
+class Rest:
+    """A time in which a part of the body, some of its touching places (C,), is still: on a support, if that carries."""
+
+    support: Support
+    places: np.ndarray
+
+    @property
+    def frames(self) -> slice:
+        return slice(self.support.first, self.support.last + 1)
+
+
+def infer_supports(
+    planted: MotionBatch,
+    positions_m: np.ndarray,
+    orientations: np.ndarray,
+    soles: SolePoints,
+    settings: InferenceSettings = INFERENCE,
+) -> list[tuple[Support, ...]]:
+    """What carries each motion beside the floor at y = 0, in the order of time.
+
+    planted: The motions with feet that stand still on the floor where they are near it. Before that, positions_m (N, T,
+    J, 3) and orientations (N, T, J, 4) are the joints' world poses, which show how high supports are.
+    """
+    body = humanoid(planted.skeleton, soles=soles)  # of usual mass: what is there depends on no setting of a simulation
+    each = zip(zip(positions_m, orientations, strict=True), zip(*poses_of(planted), strict=True), strict=True)
+    return [_supports(body, planted[index], *own, settings) for index, own in enumerate(each)]
+
+
+def _supports(
+    body: Humanoid,
+    motion: Motion,
+    given: Poses,
+    poses: Poses,
+    settings: InferenceSettings,
+) -> tuple[Support, ...]:
+    """The supports of a motion with the world poses of its joints as it came, and as it is now."""
+    (positions_m, _), points_m = poses, _places_m(body, poses)
+    speeds_m_s = lengths(np.gradient(points_m, 1 / motion.fps, axis=0))
+    rests = [
+        [rest for part in parts for rest in _rests(body, part, motion, positions_m, points_m, speeds_m_s, settings)]
+        for parts in ROUNDS
+    ]
+    if not any(rests):
+        return ()
+    asked = np.zeros(len(motion), dtype=bool)
+    for rest in chain(*rests):
+        asked[rest.frames] = True
+    explain = cache(_explanation(body, onto_links(body, MotionBatch.stack([motion])), points_m, asked, settings))
+    supports: tuple[Support, ...] = ()
+    for candidates in filter(None, rests):
+        missing, _ = explain(supports)
+        if needed := [rest for rest in candidates if _lacks(rest, missing[rest.frames], motion.fps, settings)]:
+            left, loads = explain((*supports, *(rest.support for rest in needed)))
+            supports += tuple(rest.support for rest in needed if _carries(rest, missing, left, loads, settings))
+    if not supports:
+        return ()
+    given_m = _places_m(body, given)
+    levelled = (_levelled(support, given_m[:, carried_places(body, support.part), 1]) for support in supports)
+    return tuple(sorted(levelled, key=lambda support: support.first))
+
+
+def _places_m(body: Humanoid, poses: Poses) -> np.ndarray:
+    """(T, C, 3) the body's touching places in poses of the joints."""
+    positions_m, orientations = poses
+    return body.touches.lowest_points(positions_m[:, body.joints], orientations[:, body.joints])
+
+
+def _levelled(support: Support, heights_m: np.ndarray) -> Support:
+    """The support where the motion has it whose heights (T, K) of the part it carries are given."""
+    x, _, z = support.top_m
+    level_m = float(np.median(heights_m[support.first : support.last + 1].min(1)))
+    return replace(support, top_m=(x, level_m, z))
+
+
+def _explanation(
+    body: Humanoid, motion: MotionBatch, points_m: np.ndarray, asked: np.ndarray, settings: InferenceSettings
+) -> Explain:
+    """A function of supports that gives what is missing with them (T,), and the loads of all places (T, C).
+
+    Both in body weights, and 0 in frames that are not `asked` for (T,).
+    """
+    needs, weight_n = demand(body, motion, settings.contacts.smoothing_s), body.weight_n
+    arms_m = points_m[None] - needs.centre_m[:, :, None]
+    weights = np.array([1.0] * 3 + [settings.contacts.moment_weight] * 3)
+
+    speeds_m_s = settings.free_speed_m_s, settings.fastest_m_s
+
+    def explain(supports: tuple[Support, ...]) -> tuple[np.ndarray, np.ndarray]:
+        above_m = above_ground_m(body, points_m[None], [supports])
+        activation = contact_activation(above_m, motion.fps, speeds_m_s, settings.contacts)
+        wrench, arms = needs.wrench[:, asked], arms_m[:, asked]
+        force_n = contact_forces(wrench, arms, activation[:, asked], settings.friction, settings.contacts)
+        missing, loads = np.zeros(len(asked)), np.zeros(activation.shape[1:])
+        missing[asked] = lengths((wrench - net_wrench(arms, force_n))[0] * weights) / weight_n
+        loads[asked] = force_n[0, ..., 1] / weight_n
+        return missing, loads
+
+    return explain
+
+
+def _lacks(rest: Rest, missing: np.ndarray, fps: float, settings: InferenceSettings) -> bool:
+    """Whether a support seems to be missing in the frames of a rest; `missing` (T,) is what is missing there."""
+    lacking = missing > settings.missing
+    if lacking.sum() < round(settings.fewest_s * fps):
+        return False
+    often = rest.support.part.endswith(("foot", "seat")) and lacking.mean() > settings.often
+    return bool(often or missing[lacking].mean() > 2 * settings.missing)
+
+
+def _carries(rest: Rest, missing: np.ndarray, left: np.ndarray, loads: np.ndarray, settings: InferenceSettings) -> bool:
+    """Whether a rest explains what is missing in its time, and bears weight then."""
+    lacking = missing[rest.frames] > settings.missing
+    without, within, load = (values[rest.frames][lacking] for values in (missing, left, loads @ rest.places))
+    return bool(np.median(within) < settings.explained * np.median(without) and load.mean() > settings.least_load)
+
+
+def _rests(
+    body: Humanoid,
+    part: str,
+    motion: Motion,
+    positions_m: np.ndarray,
+    points_m: np.ndarray,
+    speeds_m_s: np.ndarray,
+    settings: InferenceSettings,
+) -> list[Rest]:
+    """When a part of the body is still at a height, and so posed that it may rest there.
+
+    positions_m: (T, J, 3) of the motion's joints; points_m: (T, C, 3) of the body's touching places; speeds_m_s: (T, C)
+    of these.
+    """
+    places = carried_places(body, part)
+    if not places.any():
+        return []
+    fps, own_m, foot = motion.fps, points_m[:, places], part.endswith("foot")
+    height_m = own_m[..., 1].min(1)
+    lowest = own_m[..., 1].argmin(1)[:, None]
+    still = np.take_along_axis(speeds_m_s[:, places], lowest, 1)[:, 0] < (
+        settings.foot_m_s if foot else settings.still_m_s
+    )
+    rests = still & (height_m > settings.lowest_m)
+    shortest = round((settings.shortest_foot_s if foot else settings.shortest_s) * fps)
+    if not rests.any():
+        return []
+    rests &= _able(part, motion.skeleton, positions_m, own_m, settings.steep)
+    runs = (
+        run
+        for first, last in spans(rests, round(settings.longest_gap_s * fps))
+        for run in _level_runs(height_m, first, last + 1, shortest, settings.same_height_m)
+        if not part.endswith("grip") or _stays(own_m[slice(*run), 0], settings.swings_m)
+    )
+    return [Rest(_support(part, own_m[start:stop], start, settings), places) for start, stop in runs]
+
+
+def _able(part: str, skeleton: Skeleton, positions_m: np.ndarray, own_m: np.ndarray, steepest: float) -> np.ndarray:
+    """(T,) whether the pose, joints at (T, J, 3), lets a part with touching points (T, K, 3) rest on something."""
+    side, _, name = part.rpartition(" ")
+    if name in ("hand", "grip"):
+        presses = positions_m[:, skeleton.parts.index(f"{side}_elbow"), 1] > own_m[..., 1].min(1)
+        return presses if name == "hand" else ~presses
+    steep = np.zeros(len(positions_m), dtype=bool)
+    for ends in LIMBS.get(name, ()):
+        joints = [skeleton.joint(f"{side}_{end}" if side else end) for end in ends]
+        if None not in joints:
+            limb_m = positions_m[:, joints[1]] - positions_m[:, joints[0]]
+            steep |= -limb_m[:, 1] > steepest * lengths(limb_m)
+    return ~steep
+
+
+def _stays(points_m: np.ndarray, closest_m: float) -> bool:
+    """Whether a hand at (T, 3) holds on to something that does not swing."""
+    return bool((np.linalg.norm(points_m - np.median(points_m, axis=0), axis=1) < closest_m).all())
+
+
+def _level_runs(height_m: np.ndarray, start: int, stop: int, shortest: int, same_m: float) -> Iterator[tuple[int, int]]:
+    """Starts and stops of runs of frames, from `start` to `stop`, in which a height (T,) keeps near one value."""
+    if stop - start < shortest:
+        return
+    lower = (stop - start - 1) // 2
+    middle_m = np.partition(height_m[start:stop], lower)[lower]  # the lower of two medians
+    level = np.abs(height_m[start:stop] - middle_m) < same_m
+    first, last = max(spans(level), key=lambda span: span[1] - span[0])
+    first, last = start + first, start + last + 1
+    if last - first >= shortest:
+        yield first, last
+    if (first, last) != (start, stop):
+        yield from _level_runs(height_m, start, first, shortest, same_m)
+        yield from _level_runs(height_m, last, stop, shortest, same_m)
+
+
+def _support(part: str, points_m: np.ndarray, first: int, settings: InferenceSettings) -> Support:
+    """The support under the points (T, K, 3) of a part that are near its height."""
+    top_m = float(np.median(points_m[..., 1].min(1)))
+    touching_m = points_m[points_m[..., 1] < top_m + settings.same_height_m]
+    margin_m = settings.margin_of_seat_m if part == "seat" else settings.margin_m
+    low_m, high_m = touching_m.min(0) - margin_m, touching_m.max(0) + margin_m
+    (x, _, z), (width_m, _, depth_m) = ((low_m + high_m) / 2).tolist(), (high_m - low_m).tolist()
+    return Support(part, (x, top_m, z), (width_m, depth_m), first, first + len(points_m) - 1)

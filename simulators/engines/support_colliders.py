@@ -1,0 +1,103 @@
+"""Supports as worlds build them, in the simulator's frame: slabs that come and go, holds that hands grip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from selfcorrect.motion.correction.support import Support
+from selfcorrect.simulators.body.frames import to_simulator
+from selfcorrect.simulators.body.humanoid import Humanoid
+from selfcorrect.simulators.contacts.contact_plan import carried_links, carried_places
+
+Numbers = Sequence[float]
+
+SLAB_M = 0.1
+NOWHERE_M = (0.0, 0.0, -100.0)
+"""Slabs are so thick, so that limbs swing below them, and are put out of the way when not in use."""
+
+GRIP_N = 1500.0
+PULL = 0.1
+"""Strength of a hand that holds on, and the share of its way to the hold by which it is drawn there in each frame."""
+
+
+@dataclass(frozen=True)
+class Slab:
+    """A box below a level place."""
+
+    half_m: Numbers
+    """Half of its extent."""
+    centre_m: Numbers
+    """Its middle while it is there."""
+    top_m: float
+    """Height of its upper side."""
+    links: tuple[int, ...]
+    """What touches it. The joint of the first shows whether what it carries is above it: ankle, knee, elbow or root."""
+
+    @classmethod
+    def of(cls, body: Humanoid, support: Support) -> Self:
+        """The slab that a support is."""
+        centre_m = to_simulator(np.array(support.top_m)) - [0.0, 0.0, SLAB_M / 2]
+        half_m = [support.size_m[0] / 2, support.size_m[1] / 2, SLAB_M / 2]
+        return cls(half_m, centre_m.tolist(), support.top_m[1], tuple(carried_links(body, support.part)))
+
+
+@dataclass(frozen=True, eq=False)
+class Hold:
+    """A place that a hand grips."""
+
+    link: int
+    """The link that grips it."""
+    hand_m: np.ndarray
+    """(3,) where on that link, in its frame."""
+    place_m: np.ndarray
+    """(3,) where the hold is."""
+
+    @classmethod
+    def of(cls, body: Humanoid, support: Support) -> Self:
+        """The hold that a support is."""
+        hand = int(carried_places(body, support.part).argmax())
+        up_m = [0.0, 0.0, body.touches.radii_m[hand]]
+        link, hand_m = int(body.touches.links[hand]), body.touches.offsets_m[hand]
+        return cls(link, hand_m, to_simulator(np.array(support.top_m)) + up_m)
+
+    def drawn(self, hand_m: np.ndarray) -> np.ndarray:
+        """Where a hand that holds on at (3,) is a frame later."""
+        return hand_m + PULL * (self.place_m - hand_m)
+
+
+@dataclass(frozen=True, eq=False)
+class SupportColliders:
+    """All that carries a body beside the floor, by the index of its support."""
+
+    slabs: dict[int, Slab]
+    holds: dict[int, Hold]
+
+    @classmethod
+    def of(cls, body: Humanoid, supports: Sequence[Support]) -> Self:
+        """Those that supports are."""
+        grips = {index: support for index, support in enumerate(supports) if support.is_grip}
+        slabs = {index: Slab.of(body, each) for index, each in enumerate(supports) if index not in grips}
+        return cls(slabs, {index: Hold.of(body, each) for index, each in grips.items()})
+
+    def __bool__(self) -> bool:
+        return bool(self.slabs or self.holds)
+
+    def slab_places_m(self, shown: Collection[int], height_m: Callable[[int], float]) -> Iterator[Numbers]:
+        """Where each slab is when those of the supports are shown, from the heights of links.
+
+        A slab keeps away while what it is to carry is below it, and would be pushed down.
+        """
+        for index, slab in self.slabs.items():
+            yield slab.centre_m if index in shown and height_m(slab.links[0]) > slab.top_m else NOWHERE_M
+
+
+def present(supports: Sequence[Support], frames: int) -> list[set[int]]:
+    """Which supports are there in each frame, one frame earlier than in use."""
+    return [
+        {index for index, support in enumerate(supports) if support.first - 1 <= frame <= support.last}
+        for frame in range(frames)
+    ]

@@ -1,1 +1,0 @@
-"""Mending by kinematics what the simulation should not have to fight."""

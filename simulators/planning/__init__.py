@@ -1,1 +1,0 @@
-"""What must carry a motion: supports, contact forces, and motion changed until contacts can explain it."""

@@ -1,0 +1,38 @@
+"""Planted faults are found, and real clips raise no alarm: a few clips of what the benchmark measures on all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks.checking import FAULTS, Clips, false_alarms, found
+from selfcorrect.datasets.collections.cmu import clips
+from selfcorrect.motion.checks.rules import RULES
+from selfcorrect.motion.measures.contacts import floor_height_m
+from selfcorrect.motion.motion import Motion
+
+NAMES = ("07_01", "35_08", "16_01", "49_02", "61_01", "01_01", "13_39")
+
+
+@pytest.fixture(scope="module")
+def real(cmu: Path) -> list[Motion]:
+    read = [motion for clip in clips(cmu, "train") if clip.name in NAMES for motion in clip.read()]
+    return [_on_floor(motion) for motion in read]
+
+
+def _on_floor(motion: Motion) -> Motion:
+    return replace(motion, root_m=motion.root_m - (0.0, floor_height_m(motion), 0.0))
+
+
+def test_real_clips_raise_no_alarm(real: list[Motion]) -> None:
+    codes = [rule.code for rule in RULES]
+    assert {code: names for code, names in false_alarms(Clips(real, real), codes).items() if names} == {}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_planted_faults_are_found(real: list[Motion], fault: str) -> None:
+    hits = found(real, fault, seed=1)
+    assert hits
+    assert all(hits)

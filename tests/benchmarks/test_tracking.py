@@ -1,0 +1,196 @@
+"""The corrector's benchmarks: their measures on known answers, their tables on a real clip."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks import correction, frontier, judge, memory, throughput, tracking
+from selfcorrect.datasets.collections.deepmimic import load_deepmimic
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.runtime import processes
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
+from selfcorrect.simulators.pipeline import Physics, correct_cleaned
+from selfcorrect.simulators.settings.support import SUPPORT_MODES
+from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
+from selfcorrect.simulators.stages import Given
+
+
+def test_a_motion_has_no_distance_to_itself(walk):
+    errors = tracking.tracking_errors(walk, walk)
+    assert errors.mpjpe_mm == errors.acceleration_mm == 0
+    assert errors.relative_mm == pytest.approx(0.0, abs=1e-9)
+    assert errors.jerk_mm > 0
+
+
+def test_a_shifted_motion_is_off_by_its_shift_and_not_relative_to_its_root(walk):
+    errors = tracking.tracking_errors(walk, correction.moved(0.08)(walk, np.random.default_rng(0)))
+    assert errors.mpjpe_mm == pytest.approx(80.0)
+    assert errors.relative_mm == pytest.approx(0.0, abs=1e-9)
+    assert errors.acceleration_mm == pytest.approx(0.0, abs=1e-9)
+    assert errors.floating_mm > 70
+
+
+def test_acceleration_errors_are_second_differences(walk):
+    """A root that goes to and fro by 1 mm from frame to frame is off by 4 mm in second differences."""
+    zigzag = 0.001 * (-1.0) ** np.arange(len(walk))[:, None] * [1.0, 0.0, 0.0]
+    errors = tracking.tracking_errors(walk, replace(walk, root_m=walk.root_m + zigzag))
+    assert errors.mpjpe_mm == pytest.approx(1.0)
+    assert errors.acceleration_mm == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize("name", correction.DAMAGES)
+def test_spoiled_clips_are_as_bad_as_they_say(walk, name):
+    spoiled = correction.DAMAGES[name].spoil(walk, np.random.default_rng(0))
+    moved_m = np.linalg.norm(joint_positions(spoiled) - joint_positions(walk), axis=-1)
+    assert (moved_m.max() == 0) == (name == "clean")
+    assert np.isfinite(moved_m).all()
+    assert len(spoiled) == len(walk)
+
+
+def test_clips_are_joined_where_the_first_ends_and_faces(clips):
+    first, second = clips["walk"], clips["run"]
+    both = correction.joined([first, second])[0]
+    count = min(len(first), len(second)) // 2
+    assert len(both) == 2 * count
+    assert np.array_equal(both.rotations[:count], first.rotations[:count])
+    assert np.array_equal(both.rotations[count:, 1:], second.rotations[-count:, 1:])
+    step_m = (both.root_m[count] - both.root_m[count - 1])[[0, 2]]
+    assert np.allclose(step_m, 0.0)
+
+
+def test_dipping_hands_go_down_and_the_trunk_stays(walk):
+    moved_m = joint_positions(correction.dipping(walk, np.random.default_rng(0))) - joint_positions(walk)
+    stay, go = ([walk.skeleton.joint(part) for part in parts] for parts in (("pelvis", "left_knee"), ("left_wrist",)))
+    assert np.abs(moved_m[:, stay]).max() < 1e-12
+    assert (moved_m[:, go, 1] < 1e-9).all()
+    assert moved_m[:, go, 1].min() < -0.02
+
+
+def test_a_clip_is_measured_before_and_after_both_corrections(walk):
+    (result,), speed = tracking.measure([replace(walk, source="set/walk.bvh")], TrackerSettings())
+    assert result.correction.accepted
+    assert result.before.mpjpe_mm == 0
+    assert 0 < result.kinematic.mpjpe_mm < result.physical.mpjpe_mm
+    assert 0 < speed.engine_s < speed.processor_s
+    assert speed.motion_s == pytest.approx(walk.seconds)
+    distances_m = np.linalg.norm(joint_positions(result.correction.motion) - joint_positions(walk), axis=-1)
+    assert result.furthest_m == pytest.approx(distances_m.mean(axis=1).max())
+    table = tracking.table([result])
+    assert "walk" in table
+    assert "1/1" in table
+    assert re.fullmatch(r"\d+\.\d x real time per core; \d+% of it in the engine's step", str(speed))
+
+
+def test_a_clip_that_was_left_behind_in_one_frame_is_no_success(walk):
+    (result,), _ = tracking.measure([walk], TrackerSettings())
+    assert result.success
+    lost = replace(result, furthest_m=0.51)
+    assert not lost.success
+    told = tracking.table([result, lost]).splitlines()
+    assert sum("1/2" in line for line in told) == 2  # of the category and of all
+    worst = told[next(index for index, line in enumerate(told) if line.startswith("worst")) + 1]
+    assert " 510 " in worst
+
+
+def test_the_frontier_is_measured_judged_and_gone_on_with(walk, tmp_path):
+    pytest.importorskip("mujoco")
+    kept, clip = tmp_path / "trials.jsonl", replace(walk, source="set/walk.bvh", label="walk")
+    strengths = ("kinematic", "0", "1", "residual-free")
+    trials = frontier.run([clip], strengths, ("pybullet", "mujoco"), kept)
+    assert len(trials) == 7  # PyBullet's joints do not give way
+    assert frontier.run([clip], strengths, ("pybullet", "mujoco"), kept) == trials
+    kinematic, close, soft = (trials[place] for place in (0, 2, 4))
+    alone = trials[6]
+    assert all(each.followed for each in trials)
+    assert kinematic.force_bodyweights is None
+    assert max(kinematic.moved_mm, close.moved_mm) < alone.moved_mm
+    assert close.force_bodyweights > soft.force_bodyweights > alone.force_bodyweights == 0.0
+    assert alone.judged_force_bodyweights > 0
+    kept.write_text(kept.read_text()[:-9])  # as a killed run leaves it
+    assert frontier.run([clip], strengths, ("pybullet", "mujoco"), kept) == trials
+
+
+def trial(clip: str, strength: str, failure: str = "", moved_mm: float = 10.0) -> frontier.Trial:
+    figures = {} if failure else {"moved_mm": moved_mm, "force_bodyweights": 0.1, "moment_nm": 20.0}
+    return frontier.Trial("mujoco", strength, clip, "walk", failure, **figures, judged_force_bodyweights=0.2)
+
+
+def test_points_of_the_frontier_compare_the_clips_that_all_follow(tmp_path):
+    trials = [
+        *(trial("one", strength, moved_mm=mm) for strength, mm in (("0", 10.0), ("residual-free", 30.0))),
+        *(trial("two", strength, why, 50.0) for strength, why in (("0", ""), ("residual-free", "fell"))),
+    ]
+    near, alone = frontier.points(trials)
+    assert (near.followed, near.clips, near.moved_mm) == (2, 2, 10.0)
+    assert (alone.followed, alone.clips, alone.moved_mm) == (1, 2, 30.0)
+    told = frontier.table(trials)
+    assert "| mujoco, residual-free | 1 of 2 | 30.0 mm | 0.100 body weights, 20 N m |" in told
+    assert "| walk | 2/2, 30 mm | 1/2, 30 mm |" in told
+    frontier.draw([near, alone], "one walk").savefig(tmp_path / "frontier.svg")
+    drawn = (tmp_path / "frontier.svg").read_text()
+    for words in ("one walk", "kinematics alone", "residual-free"):
+        assert words in drawn
+
+
+def test_the_other_engine_confirms_what_one_has_corrected(walk, clips):
+    """Both find the same contacts, no penetration, and that the floor carries what help from outside does not."""
+    pytest.importorskip("mujoco")
+    bullet, mujoco = (TrackerSettings.at_strength(0.7, engine) for engine in ("pybullet", "mujoco"))
+    for clip in (walk, clips["jump"], clips["cartwheel"]):
+        for corrector, other in ((bullet, mujoco), (mujoco, bullet)):
+            verdict = judge.judge(clip, corrector, other)
+            assert isinstance(verdict, judge.Verdict), verdict
+            assert verdict.contact_agreement > 0.9
+            assert max(verdict.penetration_mm) < 0.2
+            assert verdict.load_bodyweights == pytest.approx((1.0, 1.0), abs=0.25)
+            assert verdict.distance_mm < 28  # what comes out is a plan: the hands of a cartwheel follow it to 24 mm
+    told = judge.table({"walk": verdict, "fall": "mujoco: lost"})
+    assert "mean of 1" in told
+    assert "mujoco: lost" in told
+
+
+def test_the_other_engine_catches_a_floating_motion(walk):
+    """A walk 8 cm above the floor, which its maker believes in, has no contacts in another engine."""
+    pytest.importorskip("mujoco")
+    batch, as_it_is = MotionBatch.stack([walk]), SUPPORT_MODES["off"]
+    cleaned = clean(Given(batch), CleanupSettings())
+    raised = replace(cleaned.motions, root_m=cleaned.motions.root_m + np.array([0.0, 0.08, 0.0]))
+    physics = Physics(TrackerSettings(engine=EngineSettings(name="mujoco"), filter_dynamics=False), as_it_is)
+    stands, floats = (
+        correct_cleaned(physics, [replace(cleaned, given=Given(motions), motions=motions)])[0][0].found.timeline
+        for motions in (cleaned.motions, raised)
+    )
+    assert stands.loads_bodyweights.sum(axis=1).mean() > 0.7
+    assert judge.feet_loaded(floats).mean() < 0.7 * judge.feet_loaded(stands).mean()
+    assert floats.residual_force_bodyweights.mean() > 2 * stands.residual_force_bodyweights.mean()
+
+
+def test_as_many_short_motions_as_asked_for_are_cut():
+    motions = throughput.windows(300)
+    assert len(motions) == 300
+    assert {len(motion) for motion in motions} == {48}
+
+
+def test_throughput_is_printed_for_each_corrector(capsys, monkeypatch):
+    monkeypatch.setattr(processes, "_executors", {})  # workers that have done nothing else, whose memory is told
+    throughput.main(throughput.Arguments(count=4, workers=2))
+    told = capsys.readouterr().out
+    assert told.startswith("4 motions of 48 frames")
+    assert len(re.findall(r"x real time +4 accepted", told)) == 3
+    assert re.search(r"2 processes are \d+\.\d\d x as fast as one", told)
+    peaks_mb = [float(peak) for peak in re.findall(r"at most (\d+) MB", told)]
+    assert len(peaks_mb) >= 2
+    assert all(50 < peak < 200 for peak in peaks_mb)
+
+
+def test_memory_is_measured_for_each_length(capsys):
+    memory.main(memory.Arguments(frames=(60, 40), kinematic=True))
+    lines = capsys.readouterr().out.splitlines()
+    assert [int(line.split()[0]) for line in lines] == [40, 60]
+    assert all(50 < float(line.split()[2]) < 2000 for line in lines)  # MB
+    assert len(memory.to_and_fro(load_deepmimic()[0], 250)) == 250

@@ -1,0 +1,267 @@
+"""AMASS files in both published layouts, in and out."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from posed_motions import walking
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.datasets.collections.amass import clips, recognises
+from selfcorrect.datasets.collections.dataset import MissingData, read_all
+from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.datasets.files.people import amass
+from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M, LAYOUTS, SMPL_H, Body, to_smpl
+from selfcorrect.motion.encodings.humanml3d import BONE_AXES
+from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions, local_rotations
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import Skeleton, smpl_22
+from selfcorrect.motion.transforms import resample
+
+
+def fields(joints: int, frames: int = 40) -> dict[str, np.ndarray]:
+    """What a published file of so many joints holds, the person walking about upright."""
+    random = np.random.default_rng(joints)
+    poses = np.cumsum(random.normal(0, 0.03, (frames, 3 * joints)), axis=0)
+    upright = Rotation.from_euler("x", 90, degrees=True)  # the models' y axis onto the world's z axis
+    poses[:, :3] = (Rotation.from_rotvec([0, 0, 0.01] * np.arange(frames)[:, None]) * upright).as_rotvec()
+    trans = np.cumsum(random.normal(0, 0.01, (frames, 3)), axis=0) + np.array([0, 0, 0.9])
+    common = {"poses": poses, "trans": trans, "betas": random.normal(0, 1, 16), "gender": np.array("female")}
+    if joints != 55:
+        return common | {"mocap_framerate": np.array(120.0), "dmpls": random.normal(0, 1, (frames, 8))}
+    parts = np.split(poses, [3, 66, 69, 75], axis=1)
+    names = ("root_orient", "pose_body", "pose_jaw", "pose_eye", "pose_hand")
+    rest = {"mocap_frame_rate": np.array(120.0), "mocap_time_length": np.array(frames / 120), "num_betas": np.array(16)}
+    return common | dict(zip(names, parts, strict=True)) | rest | {"surface_model_type": np.array("smplx")}
+
+
+@pytest.fixture(params=[52, 55], ids=["SMPL+H", "SMPL-X"])
+def original(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    path = tmp_path / "CMU" / "01" / "01_01_poses.npz"
+    path.parent.mkdir(parents=True)
+    np.savez(path, **fields(request.param))
+    return path
+
+
+def test_z_up_becomes_y_up(original: Path) -> None:
+    motion, arrays = amass.read(original), np.load(original)
+    assert (motion.fps, len(motion), motion.skeleton.names[21]) == (120.0, 40, "right_wrist")
+    np.testing.assert_allclose(motion.root_m[:, 1], arrays["trans"][:, 2] + AVERAGE_PELVIS_M[2])
+    joints_m = joint_positions(motion)
+    up_m = joints_m[0, 12] - joints_m[0, 0]
+    assert up_m[1] > 0.95 * np.linalg.norm(up_m)
+
+
+def test_the_person_turns_about_the_vertical(original: Path) -> None:
+    turned = Rotation.from_quat(amass.read(original).rotations[:, 0])
+    np.testing.assert_allclose((turned[39] * turned[0].inv()).as_rotvec(), [0, 0.39, 0], atol=1e-9)
+
+
+def test_a_file_comes_back_as_it_was(original: Path, tmp_path: Path) -> None:
+    amass.write(tmp_path / "again.npz", amass.read(original), like=original)
+    before, after = np.load(original), np.load(tmp_path / "again.npz")
+    assert set(after.files) == set(before.files)
+    for name in before.files:
+        if before[name].dtype.kind == "f":
+            np.testing.assert_allclose(after[name], before[name], atol=1e-9, err_msg=name)
+        else:
+            np.testing.assert_array_equal(after[name], before[name])
+
+
+def test_other_frames_keep_the_person_and_drop_what_was_per_frame(original: Path, tmp_path: Path) -> None:
+    motion = resample(amass.read(original), 30.0)
+    amass.write(tmp_path / "again.npz", motion, like=original)
+    after = np.load(tmp_path / "again.npz")
+    assert "dmpls" not in after.files
+    np.testing.assert_array_equal(after["betas"], np.load(original)["betas"])
+    again = amass.read(tmp_path / "again.npz")
+    assert (again.fps, len(again)) == (30.0, len(motion))
+    np.testing.assert_allclose(joint_positions(again), joint_positions(motion), atol=1e-9)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=lambda layout: layout.name)
+def test_motions_of_all_smpl_skeletons_come_back(tmp_path: Path, layout) -> None:
+    random = np.random.default_rng(0)
+    rotations = Rotation.from_rotvec(random.normal(0, 0.5, (9, len(layout.names), 3))).as_quat()
+    motion = Motion(layout.average(), random.normal(0, 1, (9, 3)), rotations, 20.0)
+    amass.write(tmp_path / "new.npz", motion)
+    again = amass.read(tmp_path / "new.npz")
+    assert len(again.skeleton) == (55 if len(layout.names) == 55 else 52)
+    np.testing.assert_allclose(joint_positions(again)[:, :22], joint_positions(motion)[:, :22], atol=1e-9)
+
+
+def test_another_skeleton_keeps_its_joint_positions(tmp_path: Path) -> None:
+    """Arms that hang at rest need other rotations on SMPL's T-pose."""
+    average_m = np.linalg.norm(SMPL_H.average().offsets_m[:22], axis=-1)
+    random = np.random.default_rng(0)
+    rotations = Rotation.from_rotvec(random.normal(0, 0.3, (9, 22, 3))).as_quat()
+    motion = Motion(smpl_22(BONE_AXES * average_m[:, None]), random.normal(0, 1, (9, 3)), rotations, 20.0)
+    amass.write(tmp_path / "new.npz", motion)
+    written = to_smpl(motion, SMPL_H)
+    np.testing.assert_allclose(joint_positions(written)[:, :22], joint_positions(motion), atol=1e-5)
+    poses = np.load(tmp_path / "new.npz")["poses"].reshape(9, 52, 3)
+    np.testing.assert_allclose(
+        Rotation.from_rotvec(poses[:, 1:22]).as_matrix(), Rotation.from_quat(written.rotations[:, 1:22]).as_matrix()
+    )
+
+
+def test_a_given_body_sets_skeleton_and_height(original: Path, tmp_path: Path) -> None:
+    layout = LAYOUTS[np.load(original)["poses"].shape[1] // 3]
+    body = Body(layout.skeleton(2 * layout.average().offsets_m), np.array([0.1, -0.2, 0.5]), "giant")
+    motion = amass.read(original, body)
+    np.testing.assert_allclose(motion.root_m[:, 1], np.load(original)["trans"][:, 2] + 0.5)
+    amass.write(tmp_path / "again.npz", motion, body, like=original)
+    np.testing.assert_allclose(np.load(tmp_path / "again.npz")["trans"], np.load(original)["trans"], atol=1e-12)
+
+
+def test_a_folder_gives_its_recordings_and_tells_of_bad_ones(original: Path, tmp_path: Path) -> None:
+    np.savez(original.parent / "shape.npz", betas=np.zeros(16))
+    np.savez(original.parent / "02_poses.npz", **fields(52) | {"trans": np.zeros((3, 3))})
+    (original.parent / "03_poses.npz").write_bytes(b"PK\x03\x04 cut off")
+    complaints: list[str] = []
+    motions = list(read_all(clips(tmp_path), complaints.append))
+    assert [motion.source for motion in motions] == [str(original)]
+    assert len(complaints) == 2
+    assert any("02_poses.npz: expected trans of shape (40, 3), got (3, 3)" in complaint for complaint in complaints)
+    assert recognises(tmp_path)
+    assert recognises(original)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"poses": np.zeros((4, 150))},
+            r"expected poses \(frames, one of \[66, 72, 156, 165\]\), got shape \(4, 150\)",
+        ),
+        ({"poses": np.full((40, 156), np.nan)}, "poses is not finite in frame 0"),
+        ({"trans": np.array([{"pickled": 1}])}, r'"trans" is stored as pickled Python objects'),
+        ({"trans": None}, "here is no trans"),
+        ({"poses": np.zeros((40, 156), complex)}, "expected poses to be real numbers, got complex128"),
+        ({"mocap_framerate": np.array([30.0, 60.0])}, r"expected one number as mocap_framerate, got '\[30. 60.\]'"),
+        ({"mocap_framerate": np.array("thirty")}, "expected one number as mocap_framerate, got 'thirty'"),
+        ({"mocap_framerate": None}, "no frame rate, neither mocap_framerate nor mocap_frame_rate nor fps"),
+    ],
+)
+def test_other_files_are_refused(tmp_path: Path, change: dict, message: str) -> None:
+    arrays = {name: array for name, array in (fields(52) | change).items() if array is not None}
+    np.savez(tmp_path / "bad.npz", **arrays)
+    with pytest.raises(ValueError, match=rf"bad\.npz: .*{message}"):
+        amass.read(tmp_path / "bad.npz")
+
+
+def test_an_old_file_whose_gender_is_pickled_is_read_without_it(tmp_path: Path) -> None:
+    np.savez(tmp_path / "old.npz", **fields(52) | {"gender": np.array(["male", None], dtype=object)})
+    motion = amass.read(tmp_path / "old.npz")
+    amass.write(tmp_path / "new.npz", motion, like=tmp_path / "old.npz")
+    assert "gender" not in np.load(tmp_path / "new.npz").files
+
+
+def test_an_empty_folder_says_where_the_data_are_to_be_had(tmp_path: Path) -> None:
+    with pytest.raises(MissingData, match=r"no AMASS files .* registration .* Licence: non-commercial"):
+        clips(tmp_path)
+
+
+def test_a_skeleton_without_body_parts_names_them() -> None:
+    stick = Skeleton(("hips", "head"), (-1, 0), np.array([[0.0, 0, 0], [0, 1, 0]]), ("pelvis", "head"))
+    with pytest.raises(ValueError, match="has no joint for left_hip, right_hip, spine1"):
+        to_smpl(Motion(stick, np.zeros((1, 3)), np.tile([0.0, 0, 0, 1], (1, 2, 1)), 20.0))
+
+
+def test_another_pose_at_rest_is_taken_into_account(tmp_path: Path) -> None:
+    """Rotations are measured from the T-pose, whatever the skeleton's own rest; its bones may still turn."""
+    random = np.random.default_rng(1)
+    rest = Rotation.random(22, rng=random)
+    parents = [0, *SMPL_H.parents[1:22]]
+    offsets_m = rest[parents].inv().apply(SMPL_H.average().offsets_m[:22])
+    person = Motion(
+        smpl_22(SMPL_H.average().offsets_m[:22]),
+        np.zeros((9, 3)),
+        Rotation.from_rotvec(random.normal(0, 0.5, (9, 22, 3))).as_quat(),
+        20.0,
+    )
+    _, orientations = forward_kinematics(person.skeleton, person.root_m, person.rotations)
+    turned = (Rotation.from_quat(orientations) * Rotation.from_quat(rest.as_quat()[None])).as_quat()
+    odd = smpl_22(offsets_m)
+    rested = to_smpl(Motion(odd, person.root_m, local_rotations(odd, turned), 20.0))
+    np.testing.assert_allclose(joint_positions(rested), joint_positions(person), atol=1e-9)
+    np.testing.assert_allclose(rested.skeleton.offsets_m, person.skeleton.offsets_m, atol=1e-5)
+
+
+def hy_motion(path: Path, *, root_in_poses: bool = True, told: bool = False) -> tuple[Motion, dict[str, np.ndarray]]:
+    """What HY-Motion saves of somebody who walks, y up: the root's rotation apart, betas (1, 16), maybe no rate."""
+    made = walking()
+    rotations = np.concatenate([made.rotations, np.tile([0.0, 0, 0, 1], (len(made), 30, 1))], axis=1)
+    vectors = Rotation.from_quat(rotations.reshape(-1, 4)).as_rotvec().reshape(len(made), 52, 3)
+    root = vectors[:, 0].copy()
+    vectors[:, 0] *= root_in_poses
+    saved = {
+        "betas": np.zeros((1, 16)), "gender": np.array(["neutral"]), "Rh": root.astype(np.float32),
+        "poses": vectors.reshape(len(made), -1).astype(np.float32),
+        "trans": (made.root_m - AVERAGE_PELVIS_M).astype(np.float32), "more": np.arange(5),
+    }  # fmt: skip
+    np.savez(path, **saved | ({"mocap_framerate": np.array(30), "num_frames": np.array(len(made))} if told else {}))
+    return made, saved
+
+
+@pytest.mark.parametrize("root_in_poses", [True, False])
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("reading", [Reading(), Reading(fps=30.0), Reading(up="y", fps=30.0)])
+def test_hy_motion_is_y_up_and_comes_back_as_it_was(
+    tmp_path: Path, root_in_poses: bool, told: bool, reading: Reading
+) -> None:
+    made, _ = hy_motion(tmp_path / "a.npz", root_in_poses=root_in_poses, told=told)
+    file = open_motion(tmp_path / "a.npz", reading)
+    assert file.motion.fps == 30.0
+    assert ("y up, as of HY-Motion (--up)" in file.notes) == (reading.up is None)
+    assert any("frames per second assumed" in note for note in file.notes) == (not told and reading.fps is None)
+    np.testing.assert_allclose(joint_positions(file.motion)[:, :22], joint_positions(made), atol=1e-4)
+    file.write(tmp_path / "same.npz", file.motion)
+    raised = replace(file.motion, root_m=file.motion.root_m + np.array([0.0, 0.1, 0.0]))
+    file.write(tmp_path / "raised.npz", raised)
+    old, same, new = (np.load(tmp_path / name) for name in ("a.npz", "same.npz", "raised.npz"))
+    assert set(old.files) == set(same.files)
+    for name in old.files:
+        assert (old[name].shape, old[name].dtype) == (same[name].shape, same[name].dtype)
+        if old[name].dtype.kind == "f":
+            np.testing.assert_allclose(same[name], old[name], atol=1e-6, err_msg=name)
+        else:
+            np.testing.assert_array_equal(same[name], old[name])
+    np.testing.assert_allclose(new["trans"] - old["trans"], np.tile([0, 0.1, 0], (len(made), 1)), atol=1e-6)
+
+
+def test_an_amass_like_file_with_y_up_is_honoured(tmp_path: Path) -> None:
+    """By its option, and where there is none, because it stands along y."""
+    made, saved = hy_motion(tmp_path / "a.npz")
+    del saved["Rh"]
+    np.savez(tmp_path / "b.npz", **saved)
+    with pytest.raises(ValueError, match=r"has no frame rate, .*; say it with --fps"):
+        open_motion(tmp_path / "b.npz")
+    for reading in (Reading(fps=30.0, up="y"), Reading(fps=30.0)):
+        motion = open_motion(tmp_path / "b.npz", reading).motion
+        np.testing.assert_allclose(joint_positions(motion)[:, :22], joint_positions(made), atol=1e-4)
+
+
+def test_a_file_of_no_known_layout_is_told_by_what_it_holds(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", posed_joints=np.zeros((9, 30, 3)), foot_contacts=np.zeros((9, 4), bool))
+    told = r"no layout that is known: it holds posed_joints \(9, 30, 3\), .* Kimodo \(posed_joints, global_rot_mats\)"
+    with pytest.raises(ValueError, match=told):
+        open_motion(tmp_path / "a.npz")
+
+
+def test_a_rate_that_the_file_says_is_kept_and_noted(original: Path) -> None:
+    file = open_motion(original, Reading(fps=60.0))
+    assert file.motion.fps == 120.0
+    assert "the file says 120 frames per second, and --fps is for files that do not say" in file.notes
+
+
+def test_two_roots_that_differ_are_refused(tmp_path: Path) -> None:
+    _, saved = hy_motion(tmp_path / "a.npz")
+    np.savez(tmp_path / "b.npz", **saved | {"Rh": saved["Rh"] + 0.5})
+    with pytest.raises(ValueError, match=r"b\.npz: Rh and poses turn the root differently in frame \d+"):
+        open_motion(tmp_path / "b.npz")
+    np.savez(tmp_path / "c.npz", **saved | {"Rh": saved["Rh"][:3]})
+    with pytest.raises(ValueError, match=r"c\.npz: expected Rh of shape \(90, 3\), got \(3, 3\)"):
+        open_motion(tmp_path / "c.npz")

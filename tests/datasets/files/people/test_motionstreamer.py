@@ -1,0 +1,84 @@
+"""Rows of MotionStreamer: places against a plain reading of the representation, and back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from posed_motions import walking
+from scipy.spatial.transform import Rotation
+
+import selfcorrect as sc
+from selfcorrect.datasets.files.open import open_motion, save_motion
+from selfcorrect.motion.body.flesh import SOLE_BELOW_TOE_JOINT_M
+
+
+def turning() -> sc.Motion:
+    """Somebody who walks in a curve."""
+    made = walking()
+    turn = Rotation.from_euler("y", np.linspace(0, 2, len(made))[:, None])
+    rotations = made.rotations.copy()
+    rotations[:, 0] = (turn * Rotation.from_quat(rotations[:, 0])).as_quat()
+    return replace(made, rotations=rotations)
+
+
+def places_m(rows: np.ndarray) -> np.ndarray:
+    """Joints (T, 22, 3) frame by frame: turned back by all turns so far, moved on by all steps so far."""
+    heading, root_m, frames = np.eye(3), np.zeros(3), []
+    for row in rows.astype(float):
+        root_m = root_m + heading.T @ [row[0], 0.0, row[1]]
+        x, y = row[2:5], row[5:8]
+        heading = np.stack([x, y, np.cross(x, y)]) @ heading
+        frames.append(row[8:74].reshape(22, 3) @ heading + root_m)
+    return np.array(frames)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    save_motion(tmp_path / "a.npy", turning(), "motionstreamer")
+    return tmp_path / "a.npy"
+
+
+def test_joints_are_where_the_rows_say(path: Path) -> None:
+    motion = open_motion(path).motion
+    expected_m = places_m(np.load(path)) + np.array([0.0, SOLE_BELOW_TOE_JOINT_M, 0.0])
+    np.testing.assert_allclose(sc.joint_positions(motion), expected_m, atol=1e-5)
+    assert motion.fps == 30.0
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.003])
+def test_an_unchanged_motion_gives_the_same_numbers(path: Path, noise: float) -> None:
+    """Also of rows that a network made, whose places and rotations do not quite agree."""
+    rows = np.load(path)
+    np.save(path, (rows + np.random.default_rng(0).normal(0, noise, rows.shape)).astype(np.float32))
+    file = open_motion(path)
+    file.write(path.with_name("b.npy"), file.motion)
+    np.testing.assert_array_equal(np.load(path.with_name("b.npy")), np.load(path))
+
+
+def test_a_correction_is_read_again(path: Path) -> None:
+    file = open_motion(path)
+    moved_m = file.motion.root_m + np.linspace(0, 0.1, len(file.motion))[:, None] * [1.0, 1.0, 0.0]
+    changed = replace(file.motion, root_m=moved_m)
+    file.write(path.with_name("b.npy"), changed)
+    again = open_motion(path.with_name("b.npy")).motion
+    np.testing.assert_allclose(sc.joint_positions(again), sc.joint_positions(changed), atol=1e-5)
+    before, after = np.load(path), np.load(path.with_name("b.npy"))
+    np.testing.assert_array_equal(after[:, 140:], before[:, 140:])
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [(3, np.nan, "not finite in frame 2"), (slice(140, 272), 0.0, "no rotations in frame 2"), (0, 1e9, "beyond")],
+)
+def test_other_numbers_are_refused_in_a_sentence(path: Path, column: object, value: float, message: str) -> None:
+    rows = np.load(path)
+    rows[2, column] = value
+    np.save(path, rows)
+    with pytest.raises(sc.InputError, match=rf"a\.npy: .*{message}"):
+        open_motion(path)
+    np.save(path, np.load(path)[:0])
+    with pytest.raises(sc.InputError, match="expected rows of 272 floating-point numbers"):
+        open_motion(path)

@@ -1,0 +1,171 @@
+"""Files of programs that make motions or see people in videos: in and out."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from posed_motions import walking
+from program_files import PROGRAMS, loaded, on, parts_m, reading_of, sam3d, save_gvhmr, save_tram, tensors
+from scipy.spatial.transform import Rotation
+
+import selfcorrect as sc
+from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.experiments.cli import main
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_motions_come_out_upright_and_in_place(tmp_path: Path, name: str) -> None:
+    program, made = PROGRAMS[name], walking()
+    path = tmp_path / program.file
+    program.save(path, made)
+    file = open_motion(path, reading_of(program))
+    expected_m, found_m = (parts_m(one) for one in (on(program.joints, made) if program.joints else made, file.motion))
+    if program.away:
+        expected_m, found_m = expected_m - expected_m[0, 0], found_m - found_m[0, 0]
+    np.testing.assert_allclose(found_m, expected_m, atol=1e-4)
+    assert file.motion.fps == 30.0
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_an_unchanged_motion_gives_the_same_numbers(tmp_path: Path, name: str) -> None:
+    program = PROGRAMS[name]
+    path, out = tmp_path / program.file, tmp_path / "out" / program.file
+    program.save(path, walking())
+    file = open_motion(path, reading_of(program))
+    file.write(out, file.motion)
+    before, after = loaded(path), loaded(out)
+    assert before.keys() == after.keys()
+    for key, array in before.items():
+        assert (after[key].dtype, after[key].shape) == (array.dtype, array.shape)
+        np.testing.assert_array_equal(after[key], array, err_msg=key)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_correction_changes_the_motion_alone(tmp_path: Path, name: str) -> None:
+    program = PROGRAMS[name]
+    path, out = tmp_path / program.file, tmp_path / "out" / program.file
+    program.save(path, walking())
+    file = open_motion(path, reading_of(program))
+    rotations = file.motion.rotations.copy()
+    knee = file.motion.skeleton.joint("left_knee")
+    rotations[20:40, knee] = (Rotation.from_quat(rotations[20:40, knee]) * Rotation.from_euler("x", 0.2)).as_quat()
+    lifted_m = file.motion.root_m + np.linspace(0, 0.1, len(file.motion))[:, None] * [0.0, 1.0, 0.5]
+    changed = replace(file.motion, root_m=lifted_m, rotations=rotations)
+    file.write(out, changed)
+    before, after = loaded(path), loaded(out)
+    assert before.keys() == after.keys()
+    same = {key for key in before if np.array_equal(before[key], after[key])}
+    assert all(key.endswith(program.moving) for key in before.keys() - same)
+    assert any(not key.endswith(program.moving) for key in same)
+    if program.file == "hps_track_0.npy":
+        (out.parent / "camera.npy").write_bytes((path.parent / "camera.npy").read_bytes())
+    again = open_motion(out, reading_of(program)).motion
+    np.testing.assert_allclose(sc.joint_positions(again), sc.joint_positions(changed), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name, program in PROGRAMS.items() if program.fps])
+def test_a_rate_that_is_nowhere_said_is_asked_for(tmp_path: Path, name: str) -> None:
+    program = PROGRAMS[name]
+    program.save(tmp_path / program.file, walking())
+    with pytest.raises(sc.InputError, match=r"has no frame rate, as all files of .*; say .* with --fps"):
+        open_motion(tmp_path / program.file)
+
+
+@pytest.mark.parametrize("name", ["WHAM", "PromptHMR", "SAM 3D Body"])
+def test_each_person_is_a_motion(tmp_path: Path, name: str) -> None:
+    program, made = PROGRAMS[name], walking()
+    other = replace(made, root_m=made.root_m + np.array([1.0, 0.0, 0.5]))
+    path, out = tmp_path / program.file, tmp_path / "out" / program.file
+    program.save(path, made, other)
+    file = open_motion(path, reading_of(program))
+    apart_m = parts_m(file.motions[1]) - parts_m(file.motions[0])
+    expected_m = np.array([1.0, 0.0, 0.5]) * (1 if apart_m[0, 0, 0] > 0 else -1)
+    np.testing.assert_allclose(apart_m, np.broadcast_to(expected_m, apart_m.shape), atol=1e-4)
+    second = replace(file.motions[1], root_m=file.motions[1].root_m + np.array([0.0, 0.1, 0.0]))
+    file.write(out, file.motions[0], second)
+    again = open_motion(out, reading_of(program))
+    np.testing.assert_allclose(parts_m(again.motions[0]), parts_m(file.motions[0]), atol=1e-5)
+    np.testing.assert_allclose(parts_m(again.motions[1]), parts_m(second), atol=1e-5)
+
+
+def test_without_its_camera_a_track_is_as_it_was_seen(tmp_path: Path) -> None:
+    save_tram(tmp_path / "hps_track_0.npy", walking())
+    placed = open_motion(tmp_path / "hps_track_0.npy", sc.Reading(fps=30.0))
+    assert "placed in the world by camera.npy" in placed.notes
+    (tmp_path / "camera.npy").unlink()
+    seen = open_motion(tmp_path / "hps_track_0.npy", sc.Reading(fps=30.0))
+    assert any("camera.npy of TRAM is not beside the file" in note for note in seen.notes)
+    assert np.abs(parts_m(seen.motion) - parts_m(placed.motion)).max() > 0.3
+
+
+def test_a_file_is_corrected_in_its_own_layout(tmp_path: Path) -> None:
+    save_gvhmr(tmp_path / "hmr4d_results.pt", walking())
+    arguments = ["correct", str(tmp_path / "hmr4d_results.pt"), "--kinematic", "-o", str(tmp_path / "out")]
+    assert main(arguments) == 0
+    before, after = loaded(tmp_path / "hmr4d_results.pt"), loaded(tmp_path / "out" / "hmr4d_results.pt")
+    changed = {key for key in before if not np.array_equal(before[key], after[key])}
+    assert "smpl_params_global.transl" in changed
+    assert all(key.startswith("smpl_params_global.") for key in changed)
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".pkl", ".pt", ".npy"])
+def test_an_unknown_file_is_told_with_its_arrays_and_what_is_near(tmp_path: Path, suffix: str) -> None:
+    path, content = tmp_path / f"a{suffix}", {"pose_world": np.zeros((3, 72)), "thing": np.zeros((2, 5))}
+    match suffix:
+        case ".npz":
+            np.savez(path, **content)
+        case ".npy":
+            np.save(path, content)  # type: ignore[arg-type]
+        case ".pt":
+            torch.save(tensors(content), path)
+        case _:
+            path.write_bytes(pickle.dumps(content))
+    with pytest.raises(
+        sc.InputError, match=r"pose_world \(3, 72\), thing \(2, 5\); .* WHAM \(pose_world, trans_world\)"
+    ):
+        open_motion(path)
+
+
+def test_models_in_a_folder_are_no_motions(tmp_path: Path) -> None:
+    save_gvhmr(tmp_path / "hmr4d_results.pt", walking())
+    torch.save({"weight": torch.zeros(3, 3)}, tmp_path / "model.pt")
+    (tmp_path / "split.pkl").write_bytes(pickle.dumps(["a", "b"]))
+    assert [Path(motion.source).name for motion in sc.load_motions(tmp_path)] == ["hmr4d_results.pt"]
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_damaged_files_are_read_or_refused_in_a_sentence(tmp_path: Path, name: str) -> None:
+    program = PROGRAMS[name]
+    path, complaints = tmp_path / program.file, []
+    program.save(path, walking().frames(0, 6))
+    whole = path.read_bytes()
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        damaged = bytearray(whole[: random.integers(len(whole)) if seed % 4 == 0 else None])
+        for _ in range(random.integers(1, 30)):
+            at = int(min(random.integers(len(damaged) + 1), random.exponential(1500)))
+            if at < len(damaged):
+                damaged[at] ^= 1 << random.integers(8)
+        path.write_bytes(damaged)
+        try:
+            open_motion(path, reading_of(program))
+        except sc.InputError as error:
+            complaints.append(str(error))
+    assert len(complaints) > 5
+    assert all(str(path) in complaint for complaint in complaints)
+
+
+def test_frames_in_which_nobody_is_seen_are_not_left_out_in_silence(tmp_path: Path) -> None:
+    frames = [[person] for person in sam3d(walking().frames(0, 8), np.random.default_rng(0))]
+    frames[5] = []
+    (tmp_path / "frames.pkl").write_bytes(pickle.dumps(frames))
+    with pytest.raises(sc.InputError, match=r"expected as many people in every frame, .* got 0 to 1"):
+        open_motion(tmp_path / "frames.pkl", sc.Reading(fps=30.0))

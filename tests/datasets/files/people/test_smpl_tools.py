@@ -1,0 +1,123 @@
+"""SMPL parameters under the names of several tools, and back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from posed_motions import walking
+from scipy.spatial.transform import Rotation
+
+import selfcorrect as sc
+from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.datasets.files.people.smpl_tools import TOOLS
+from selfcorrect.datasets.files.skeletons.vertical import WORDS
+from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M, LAYOUTS
+
+NAMES = [tool.name for tool in TOOLS if tool.rotations != ("poses",)]
+TURNS = {"y up": 0, "z up": 90, "y down": 180, "z down": -90}
+
+
+def motion(joints: int) -> sc.Motion:
+    """A person who walks about upright."""
+    made = walking().frames(0, 40)
+    rotations = np.tile([0.0, 0.0, 0.0, 1.0], (40, joints, 1))
+    rotations[:, :22] = made.rotations
+    return sc.Motion(LAYOUTS[joints].average(), made.root_m, rotations, 30.0)
+
+
+def arrays(name: str, world: str) -> tuple[sc.Motion, dict[str, np.ndarray]]:
+    """What a tool saves of a motion in a world that is turned."""
+    turn = Rotation.from_euler("x", TURNS[world], degrees=True)
+    match name:
+        case "WHAM" | "TRAM":
+            own = motion(24)
+        case "PromptHMR":
+            own = motion(55)
+        case _:
+            own = motion(22)
+    rotations = own.rotations.copy()
+    rotations[:, 0] = (turn * Rotation.from_quat(rotations[:, 0])).as_quat()
+    trans = turn.apply(own.root_m) - AVERAGE_PELVIS_M
+    vectors = Rotation.from_quat(rotations).as_rotvec().astype(np.float32)
+    tool = next(tool for tool in TOOLS if tool.name == name)
+    if name == "TRAM":
+        made = {"pred_rotmat": Rotation.from_quat(rotations).as_matrix(), "pred_trans": trans[:, None]}
+    elif len(tool.rotations) == 1:
+        made = {tool.rotations[0]: vectors.reshape(40, -1), tool.translation: trans}
+    else:
+        made = {tool.rotations[0]: vectors[:, 0], tool.rotations[1]: vectors[:, 1:].reshape(40, -1)}
+        made[tool.translation] = trans
+    return own, {**made, tool.shape: np.zeros((40, 10)), "frame_ids": np.arange(40)}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("world", TURNS)
+def test_every_tool_and_every_world_gives_the_same_motion(tmp_path: Path, name: str, world: str) -> None:
+    own, made = arrays(name, world)
+    np.savez(tmp_path / "a.npz", **made)
+    file = open_motion(tmp_path / "a.npz", sc.Reading(fps=30.0))
+    np.testing.assert_allclose(sc.joint_positions(file.motion), sc.joint_positions(own), atol=1e-5)
+    tool = next(tool for tool in TOOLS if tool.name == name)
+    assert f"names as of {name}" in file.notes
+    seen = f"{world} by how the body stands and moves (--up)" in file.notes
+    assert seen == (tool.up is None or WORDS[tool.up] != world)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_arrays_come_out(tmp_path: Path, name: str) -> None:
+    _, made = arrays(name, "z up")
+    np.savez(tmp_path / "a.npz", **made)
+    file = open_motion(tmp_path / "a.npz", sc.Reading(fps=30.0))
+    file.write(tmp_path / "same.npz", file.motion)
+    file.write(tmp_path / "lifted.npz", replace(file.motion, root_m=file.motion.root_m + np.array([0, 0.1, 0])))
+    same, lifted = np.load(tmp_path / "same.npz"), np.load(tmp_path / "lifted.npz")
+    assert set(same.files) == set(made)
+    for key, array in made.items():
+        assert (same[key].shape, same[key].dtype) == (array.shape, array.dtype)
+        np.testing.assert_array_equal(same[key], array, err_msg=key)
+    tool = next(tool for tool in TOOLS if tool.name == name)
+    moved = (lifted[tool.translation] - made[tool.translation]).reshape(40, 3)
+    np.testing.assert_allclose(moved, np.tile([0, 0, 0.1], (40, 1)), atol=1e-6)
+
+
+def test_the_frame_rate_is_the_file_s_or_the_reader_s(tmp_path: Path) -> None:
+    _, made = arrays("WHAM", "y up")
+    np.savez(tmp_path / "a.npz", **made)
+    assert sc.load_motion(tmp_path / "a.npz", sc.Reading(fps=25.0)).fps == 25.0
+    np.savez(tmp_path / "b.npz", **made, fps=np.array(60.0))
+    assert sc.load_motion(tmp_path / "b.npz", sc.Reading(fps=25.0)).fps == 60.0
+
+
+def test_the_vertical_axis_may_be_said(tmp_path: Path) -> None:
+    """Who lies at rest on the back is upright by one reading and lies by the other."""
+    own, made = arrays("WHAM", "z up")
+    np.savez(tmp_path / "a.npz", **made)
+    lying = sc.load_motion(tmp_path / "a.npz", sc.Reading(up="y", fps=30.0))
+    np.testing.assert_allclose(lying.root_m[:, 2], own.root_m[:, 1], atol=1e-1)
+    with pytest.raises(AssertionError):
+        np.testing.assert_allclose(sc.joint_positions(lying), sc.joint_positions(own), atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"pose_world": np.zeros((40, 60))}, r"expected rotations of one of \[22, 24, 52, 55, 77\] joints, got 20"),
+        (
+            {"pose_world": np.zeros((40, 71))},
+            r"expected pose_world as rotation vectors or matrices, got shape \(40, 71\)",
+        ),
+        ({"pose_world": np.full((40, 72), np.nan)}, "pose_world is not finite in frame 0"),
+        ({"pose_world": np.array(["a"] * 40)}, "expected pose_world to be real numbers"),
+        ({"trans_world": np.zeros((3, 3))}, r"expected trans_world of shape \(40, 3\), got \(3, 3\)"),
+        ({"pose_world": np.zeros((40, 24, 3, 3))}, "pose_world is no rotation in frame 0"),
+    ],
+)
+def test_other_arrays_are_refused_in_a_sentence(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    _, made = arrays("WHAM", "y up")
+    np.savez(tmp_path / "a.npz", **{**made, **change})
+    with pytest.raises(sc.InputError, match=rf"a\.npz: {message}"):
+        open_motion(tmp_path / "a.npz", sc.Reading(fps=30.0))

@@ -1,0 +1,103 @@
+"""Bodies whose bones change their lengths are no bodies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from posed_motions import MOTIONS, standing, walking
+
+import selfcorrect as sc
+from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
+from selfcorrect.datasets.files.rigs.rigged_motion import RiggedMotion
+
+SIX = ("Xposition", "Yposition", "Zposition", "Zrotation", "Yrotation", "Xrotation")
+
+
+def with_positions(motion: sc.Motion, places_m: np.ndarray) -> RiggedMotion:
+    """A clip whose joints all have position channels, with these values (T, J, 3)."""
+    clip = clip_of(motion)
+    tracks = {joint: places_m[:, joint] for joint in range(1, len(motion.skeleton))}
+    return replace(clip, channels=(SIX,) * len(motion.skeleton), stretches_m=tracks)
+
+
+def in_parents(motion: sc.Motion) -> np.ndarray:
+    return np.tile(motion.skeleton.offsets_m, (len(motion), 1, 1))
+
+
+@pytest.mark.parametrize("name", MOTIONS)
+def test_world_positions_in_local_channels_are_refused(tmp_path: Path, name: str) -> None:
+    """Also of somebody who stands still, whose joints hardly move in the world either."""
+    made = MOTIONS[name]()
+    write_bvh(tmp_path / "a.bvh", with_positions(made, sc.joint_positions(made)))
+    with pytest.raises(sc.InputError, match=r"a\.bvh: the (bone to .* long|positions of \d+ joints).*in the world"):
+        sc.open_motion(tmp_path / "a.bvh", sc.Reading(up="y", metres_per_unit=0.01))
+
+
+def test_positions_in_the_parents_frames_are_read(tmp_path: Path) -> None:
+    made = walking()
+    write_bvh(tmp_path / "a.bvh", with_positions(made, in_parents(made)))
+    motion = sc.load_motion(tmp_path / "a.bvh")
+    np.testing.assert_allclose(motion.root_m, made.root_m, atol=1e-5)
+
+
+@pytest.mark.parametrize(("share", "refused"), [(0.01, False), (0.12, True)])
+def test_bones_may_change_by_a_few_per_cent_and_no_more(tmp_path: Path, share: float, refused: bool) -> None:
+    made = standing()
+    places_m = in_parents(made)
+    knee = made.skeleton.names.index("left_knee")
+    places_m[:, knee] *= 1 + share * np.sin(np.arange(len(made)))[:, None]
+    write_bvh(tmp_path / "a.bvh", with_positions(made, places_m))
+    if refused:
+        with pytest.raises(sc.InputError, match=r"the bone to left_knee is 0\.\d+ to 0\.\d+ m long; expected rigid"):
+            sc.open_motion(tmp_path / "a.bvh")
+    else:
+        assert sc.open_motion(tmp_path / "a.bvh").motions
+
+
+def test_props_may_move_as_they_like(tmp_path: Path) -> None:
+    made = standing()
+    skeleton = made.skeleton
+    with_ball = replace(
+        skeleton,
+        names=(*skeleton.names, "ball"),
+        parents=(*skeleton.parents, 0),
+        offsets_m=np.vstack([skeleton.offsets_m, [0.0, 0.2, 0.3]]),
+        parts=(*skeleton.parts, ""),
+    )
+    rotations = np.concatenate([made.rotations, made.rotations[:, :1]], axis=1)
+    made = replace(made, skeleton=with_ball, rotations=rotations)
+    places_m = in_parents(made)
+    places_m[:, -1, 2] += np.linspace(0, 0.5, len(made))
+    write_bvh(tmp_path / "a.bvh", with_positions(made, places_m))
+    assert sc.open_motion(tmp_path / "a.bvh").motions
+
+
+def test_what_moves_the_whole_body_is_no_bone(tmp_path: Path) -> None:
+    """A rig of a hand alone, which has no pelvis: the joint that carries it travels below a still root."""
+    skeleton = sc.Skeleton(("carrier", "LeftHand"), (-1, 0), np.array([[0.0, 0, 0], [0, 0, 0.1]]), ("", "left_wrist"))
+    root_m = np.linspace([0.5, 0, 1], [2.5, 0, 1], 5)
+    turns = np.tile([0.0, 0, 0, 1], (5, 2, 1))
+    sc.save_motion(tmp_path / "a.glb", sc.Motion(skeleton, root_m, turns, fps=30.0))
+    (motion,) = sc.open_motion(tmp_path / "a.glb", any_body=True).motions
+    assert len(motion) == 5
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ("left_knee", "left_ankle", "right_knee", "right_ankle"),
+        ("left_elbow", "left_wrist"),
+        ("left_hip", "right_hip", "left_shoulder", "right_shoulder", "left_collar", "right_collar"),
+        ("spine1", "spine2", "spine3", "neck", "left_elbow"),
+    ],
+)
+def test_a_rest_pose_with_collapsed_joints_is_recognised(tmp_path: Path, parts: tuple[str, ...]) -> None:
+    made = standing()
+    offsets_m = made.skeleton.offsets_m.copy()
+    offsets_m[[made.skeleton.names.index(part) for part in parts]] = 0
+    write_bvh(tmp_path / "a.bvh", clip_of(replace(made, skeleton=replace(made.skeleton, offsets_m=offsets_m))))
+    with pytest.raises(sc.InputError, match=r"a\.bvh: its rest pose is collapsed: the bone .*, nor have \d others"):
+        sc.open_motion(tmp_path / "a.bvh", sc.Reading(up="y"))

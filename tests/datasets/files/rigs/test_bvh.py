@@ -1,0 +1,281 @@
+"""BVH: bvhio as the oracle, round trips on made and real files, and what malformed files get."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import bvhio
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selfcorrect.datasets.collections.deepmimic import load_deepmimic
+from selfcorrect.datasets.files.rigs.bvh import clip_of, format_bvh, parse_bvh, read_bvh, write_bvh
+from selfcorrect.datasets.files.rigs.rigged_motion import RiggedMotion
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.skeleton import SMPL_22, smpl_22
+from selfcorrect.motion.transforms import resample
+
+
+def oracle_positions(path: Path) -> list[dict[str, np.ndarray]]:
+    """World positions of all joints in every frame, in the file's units, by bvhio."""
+    root = bvhio.readAsHierarchy(str(path))
+    first, last = root.getKeyframeRange()
+    frames = []
+    for frame in range(first, last + 1):
+        root.loadPose(frame)
+        frames.append({joint.Name: np.array(joint.PositionWorld) for joint, _, _ in root.layout()})
+    return frames
+
+
+def assert_same_as_oracle(path: Path, clip: RiggedMotion) -> None:
+    ours = joint_positions(clip.motion) / clip.metres_per_unit
+    theirs = oracle_positions(path)
+    assert len(theirs) == len(clip.motion)
+    for frame, positions in enumerate(theirs):
+        for name, position in positions.items():
+            actual = ours[frame, clip.motion.skeleton.names.index(name)]
+            np.testing.assert_allclose(actual, position, atol=2e-3, err_msg=f"{name}, frame {frame}")
+
+
+def assert_same(first: RiggedMotion, second: RiggedMotion) -> None:
+    assert first.channels == second.channels
+    assert first.end_sites == second.end_sites
+    assert first.motion.skeleton.names == second.motion.skeleton.names
+    assert first.motion.skeleton.parents == second.motion.skeleton.parents
+    assert first.motion.fps == pytest.approx(second.motion.fps, rel=1e-5)
+    np.testing.assert_allclose(first.offsets, second.offsets, atol=1e-6)
+    np.testing.assert_allclose(joint_positions(first.motion), joint_positions(second.motion), atol=1e-6)
+    turned = np.abs(np.sum(first.motion.rotations * second.motion.rotations, axis=-1))
+    np.testing.assert_allclose(turned, 1, atol=1e-9)
+    assert first.stretches_m.keys() == second.stretches_m.keys()
+    for joint, track_m in first.stretches_m.items():
+        np.testing.assert_allclose(track_m, second.stretches_m[joint], atol=1e-8)
+
+
+def test_positions_agree_with_bvhio_on_mixed_channels(bvh_text: str, tmp_path: Path):
+    path = tmp_path / "made.bvh"
+    # bvhio knows one end site per joint.
+    one_end = bvh_text.replace("      End Site\n      {\n        OFFSET 0.0 0.0 10.0\n      }\n", "")
+    path.write_text(one_end)
+    assert_same_as_oracle(path, read_bvh(path, 0.01))
+
+
+@pytest.mark.parametrize("name", ["train/01_03.bvh", "test/10_01.bvh", "test/27_01.bvh", "tpose/mb_01.bvh"])
+def test_positions_agree_with_bvhio_on_real_files(cmu: Path, tmp_path: Path, name: str):
+    clip = read_bvh(cmu / name)
+    path = tmp_path / "short.bvh"
+    write_bvh(path, replace(clip, motion=clip.motion.frames(0, 8)))
+    assert_same_as_oracle(path, read_bvh(path))
+    np.testing.assert_allclose(
+        joint_positions(read_bvh(path).motion), joint_positions(clip.motion.frames(0, 8)), atol=1e-6
+    )
+
+
+def test_what_is_read_is_what_is_in_the_file(bvh_text: str):
+    clip = parse_bvh(bvh_text, "made", 0.01)
+    skeleton, motion = clip.motion.skeleton, clip.motion
+    assert skeleton.names == (
+        "Hips", "LeftUpLeg", "LeftLeg", "LeftFoot", "LeftFoot_end", "Spine", "Head", "Head_end", "Head_end2",
+    )  # fmt: skip
+    assert skeleton.parents == (-1, 0, 1, 2, 3, 0, 5, 6, 6)
+    assert skeleton.parts[:5] == ("pelvis", "left_hip", "left_knee", "left_ankle", "left_foot")
+    assert clip.end_sites == {4, 7, 8}
+    assert clip.channels[2] == ("Xrotation",)
+    assert motion.fps == 30
+    np.testing.assert_allclose(motion.root_m, [[0.01, 0.95, -0.03], [0.02, 0.96, -0.02], [0.03, 0.97, -0.01]])
+    np.testing.assert_allclose(skeleton.offsets_m[0], 0)
+    np.testing.assert_allclose(skeleton.offsets_m[3], [0, -0.415, -0.0025])
+    np.testing.assert_allclose(skeleton.offsets_m[5], [0.005, 0.12, -0.0025])
+
+
+def test_writing_what_was_read_gives_it_back(bvh_text: str, tmp_path: Path):
+    clip = parse_bvh(bvh_text, "made", 0.01)
+    write_bvh(tmp_path / "again.bvh", clip)
+    assert_same(read_bvh(tmp_path / "again.bvh", 0.01), clip)
+
+
+def test_text_is_stable_after_one_round(bvh_text: str):
+    once = format_bvh(parse_bvh(bvh_text, "made", 0.01))
+    assert format_bvh(parse_bvh(once, "made", 0.01)) == once
+
+
+@pytest.mark.parametrize("name", ["train/01_03.bvh", "test/10_01.bvh", "test/94_07.bvh", "tpose/daz.bvh"])
+def test_real_files_survive_reading_and_writing(cmu: Path, tmp_path: Path, name: str):
+    clip = read_bvh(cmu / name)
+    write_bvh(tmp_path / "again.bvh", clip)
+    assert_same(read_bvh(tmp_path / "again.bvh"), clip)
+    before, after = ((path.read_text().split("MOTION")[0].split()) for path in (cmu / name, tmp_path / "again.bvh"))
+    words = [word for word in before if not _is_number(word)]
+    assert [word for word in after if not _is_number(word)] == words
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def test_bones_that_stretch_keep_doing_so(bvh_text: str):
+    stretched = bvh_text.replace("5 0.5 6 12 7 -0.25", "5 0.5 6 15 7 -0.25")
+    clip = parse_bvh(stretched, "made", 0.01)
+    np.testing.assert_allclose(clip.stretches_m[5][:, 1], [0.12, 0.15, 0.12])
+    np.testing.assert_allclose(clip.motion.skeleton.offsets_m[5], [0.005, 0.12, -0.0025])
+    assert_same(parse_bvh(format_bvh(clip), "made", 0.01), clip)
+    faster = replace(clip, motion=resample(clip.motion, 60.0))
+    assert len(parse_bvh(format_bvh(faster), "made").motion) == 5
+
+
+@given(
+    order=st.permutations("XYZ").map("".join),
+    angles=st.lists(st.floats(-360, 360, allow_nan=False), min_size=3, max_size=3),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_rotation_in_any_channel_order_survives(order: str, angles: list[float]):
+    text = f"""HIERARCHY
+ROOT a
+{{
+OFFSET 0 0 0
+CHANNELS 3 {order[0]}rotation {order[1]}rotation {order[2]}rotation
+}}
+MOTION
+Frames: 1
+Frame Time: 0.01
+{" ".join(f"{angle:.6f}" for angle in angles)}"""
+    clip = parse_bvh(text, "made", 1.0)
+    again = parse_bvh(format_bvh(clip), "again", 1.0)
+    assert abs(np.sum(clip.motion.rotations * again.motion.rotations)) == pytest.approx(1, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: text.replace("  ", "\t"),
+        lambda text: text.rstrip("\n"),
+        lambda text: "\ufeff" + text,
+        lambda text: text.replace("\n{", " {").replace("\n  {", " {"),
+        lambda text: text.replace("MOTION\n", "\n\nMOTION\n\n").replace("Frames: 3", "Frames:\t3"),
+        lambda text: text.replace("1 95 -3 10", "1e0 9.5E+1 -3.0 +10").replace("ROOT", "root"),
+        lambda text: text + "\n  \n\n",
+    ],
+)
+def test_harmless_differences_in_spelling_are_read_alike(bvh_text: str, tmp_path: Path, change):
+    path = tmp_path / "changed.bvh"
+    path.write_bytes(change(bvh_text).encode())
+    assert_same(read_bvh(path, 0.01), parse_bvh(bvh_text, "made", 0.01))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("HIERARCHY\n", "", "line 1: expected \"HIERARCHY\", got 'ROOT Hips'"),
+        ("ROOT Hips", "JOINT Hips", "line 2: expected ROOT"),
+        ("ROOT Hips", "ROOT", "line 2: expected a name after ROOT"),
+        ("  OFFSET 1.0 2.0 3.0", "  OFFSET 1.0 2.0", "line 4: expected 3 finite numbers after OFFSET"),
+        ("  OFFSET 1.0 2.0 3.0", "  OFFSET 1.0 2.0 x", "line 4: expected 3 finite numbers"),
+        ("OFFSET 1.0 2.0 3.0", "OFFSET 1.0 nan 3.0", "line 4: expected 3 finite"),
+        ("  OFFSET 1.0 2.0 3.0\n", "", "line 2: expected OFFSET in joint 'Hips'"),
+        ("    CHANNELS 3 Yrotation Zrotation Xrotation\n", "", "line 6: expected CHANNELS in joint 'LeftUpLeg'"),
+        ("CHANNELS 1 Xrotation", "CHANNELS 2 Xrotation", "line 13: expected CHANNELS, their number"),
+        ("CHANNELS 1 Xrotation", "CHANNELS 1 Wrotation", "line 13: expected CHANNELS"),
+        ("CHANNELS 1 Xrotation", "CHANNELS 2 Xrotation Xrotation", "line 13: .*different ones"),
+        ("JOINT Spine", "JOINT LeftLeg", "line 25: expected a new joint name, got 'LeftLeg', which line 10"),
+        ("MOTION", "ROOT Other\n{\nOFFSET 0 0 0\n}\nMOTION", "line 44: expected MOTION.*several roots"),
+        ("Frames: 3", "Frames: many", 'line 45: expected "Frames: <number>"'),
+        ("Frames: 3", "Frames: 0", "line 45: expected .*at least 1, got 'Frames: 0'"),
+        ("Frames: 3", "Frames: 4", "line 46: expected 4 frames after the frame time, got 3"),
+        ("Frame Time: 0.0333333", "Frame Time: -1", "line 46: expected .*a positive number"),
+        ("Frame Time: 0.0333333", "Frame Time: fast", "line 46: expected .*a positive number"),
+        ("8 9 10\n", "8 9\n", "line 48: expected 22 finite numbers in frame 1, got 21 numbers"),
+        ("8 9 10\n", "8 9 1,0\n", "line 48: expected 22 finite numbers in frame 1, got '1,0'"),
+        ("8 9 10\n", "8 9 inf\n", "line 48: .*frame 1, got 'inf'"),
+        ("MOTION", "", "line 45: expected MOTION, got 'Frames: 3'"),
+    ],
+)
+def test_a_malformed_file_names_line_and_expectation(bvh_text: str, old: str, new: str, message: str):
+    assert old in bvh_text
+    with pytest.raises(ValueError, match=message) as caught:
+        parse_bvh(bvh_text.replace(old, new, 1), "made.bvh")
+    assert str(caught.value).startswith("made.bvh, line ")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.5, 0.7])
+def test_a_truncated_file_is_refused(bvh_text: str, share: float):
+    with pytest.raises(ValueError, match=r"made\.bvh, line \d+"):
+        parse_bvh(bvh_text[: int(share * len(bvh_text))], "made.bvh")
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_damaged_file_gives_a_sentence_or_a_motion(bvh_text: str, seed: int):
+    """Random words are dropped, doubled or exchanged; nothing but ValueError may come of it."""
+    generator = np.random.default_rng(seed)
+    words = bvh_text.replace("\n", " \n ").split(" ")
+    for place in generator.integers(0, len(words), 2):
+        words[place] = [words[generator.integers(len(words))], "", f"{words[place]} {words[place]}", "#"][
+            generator.integers(4)
+        ]
+    result: RiggedMotion | str
+    try:
+        result = parse_bvh(" ".join(words), "damaged.bvh")
+    except ValueError as error:
+        result = str(error)
+    assert "damaged.bvh" in result if isinstance(result, str) else np.isfinite(joint_positions(result.motion)).all()
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path):
+    path = tmp_path / "binary.bvh"
+    path.write_bytes(bytes(range(256)))
+    with pytest.raises(ValueError, match=r"binary\.bvh: expected a text file"):
+        read_bvh(path)
+
+
+@pytest.mark.parametrize(("scale", "unit_m"), [(1, 0.01), (0.01, 1.0), (10, 0.001), (0.3937, 0.0254)])
+def test_the_unit_is_told_from_the_size_of_the_body(scale: float, unit_m: float):
+    clip = clip_of(next(clip for clip in load_deepmimic() if clip.label == "walk"))
+    scaled = replace(clip, offsets=clip.offsets * scale)
+    assert parse_bvh(format_bvh(scaled), "made").metres_per_unit == unit_m
+
+
+def test_a_motion_from_elsewhere_is_written_for_others_to_read(tmp_path: Path):
+    """SMPL's joints are not in the order of a file; bvhio reads what is written."""
+    generator = np.random.default_rng(0)
+    walk = next(clip for clip in load_deepmimic() if clip.label == "walk").frames(0, 5)
+    rotations = generator.normal(size=(5, 22, 4))
+    rotations /= np.linalg.norm(rotations, axis=-1, keepdims=True)
+    motion = replace(
+        walk, skeleton=smpl_22(generator.normal(0, 0.2, (22, 3)) * (np.arange(22) > 0)[:, None]), rotations=rotations
+    )
+    write_bvh(tmp_path / "smpl.bvh", clip_of(motion))
+    clip = read_bvh(tmp_path / "smpl.bvh", 0.01)
+    order = [clip.motion.skeleton.names.index(name) for name in SMPL_22]
+    np.testing.assert_allclose(joint_positions(clip.motion)[:, order], joint_positions(motion), atol=1e-6)
+    assert [clip.motion.skeleton.parts[index] for index in order] == list(SMPL_22)
+    assert_same_as_oracle(tmp_path / "smpl.bvh", clip)
+
+
+def test_angles_do_not_jump_between_frames(cmu: Path):
+    """Programs that interpolate channels must not spin through 360 degrees."""
+    clip = read_bvh(cmu / "test/16_15.bvh")
+    turns = np.array([[float(word) for word in line.split()] for line in format_bvh(clip).splitlines()[-40:]])
+    assert np.abs(np.diff(turns[:, 3:6], axis=0)).max() < 180
+
+
+def test_a_moving_root_needs_channels(bvh_text: str):
+    clip = parse_bvh(bvh_text, "made", 0.01)
+    fixed = replace(clip, channels=(clip.channels[0][3:], *clip.channels[1:]))
+    with pytest.raises(ValueError, match="its root moves"):
+        format_bvh(fixed)
+
+
+def test_a_motion_that_is_not_finite_is_not_written(bvh_text: str, tmp_path: Path):
+    clip = parse_bvh(bvh_text, "made", 0.01)
+    rotations = clip.motion.rotations.copy()
+    rotations[1, 3] = np.nan
+    with pytest.raises(ValueError, match=r"made: expected finite .*frame 1"):
+        write_bvh(tmp_path / "bad.bvh", replace(clip, motion=replace(clip.motion, rotations=rotations)))
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,140 @@
+"""glTF animations, read back with another library."""
+
+from pathlib import Path
+
+import numpy as np
+import pygltflib
+import pytest
+from helpers import smpl_joints_m
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.datasets.files.rigs import gltf
+from selfcorrect.motion.body.smpl import SMPL_BODY
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+
+
+@pytest.fixture
+def motion() -> Motion:
+    random = np.random.default_rng(3)
+    rotations = Rotation.from_rotvec(np.cumsum(random.normal(0, 0.2, (30, 22, 3)), axis=0)).as_quat()
+    return Motion(SMPL_BODY.average(), random.normal(0, 1, (30, 3)), rotations, 20.0, label="walk")
+
+
+def array(document: pygltflib.GLTF2, index: int) -> np.ndarray:
+    """The numbers of an accessor, by pygltflib's own access to the buffer."""
+    accessor = document.accessors[index]
+    view = document.bufferViews[accessor.bufferView]
+    uri = document.buffers[0].uri
+    data = document.get_data_from_buffer_uri(uri) if uri else document.binary_blob()
+    width = {"SCALAR": 1, "VEC3": 3, "VEC4": 4, "MAT4": 16}[accessor.type]
+    kind = {pygltflib.FLOAT: "<f4", pygltflib.UNSIGNED_SHORT: "<u2"}[accessor.componentType]
+    return np.frombuffer(data, kind, accessor.count * width, view.byteOffset).reshape(accessor.count, width)
+
+
+def world_matrices(document: pygltflib.GLTF2, frame: int) -> np.ndarray:
+    """Global transforms of all nodes, computed as glTF says: animated values, then down the tree."""
+    local = [
+        [node.translation or [0] * 3, node.rotation or [0, 0, 0, 1], node.scale or [1] * 3] for node in document.nodes
+    ]
+    animation = document.animations[0]
+    for channel in animation.channels:
+        value = array(document, animation.samplers[channel.sampler].output)[frame]
+        local[channel.target.node][("translation", "rotation").index(channel.target.path)] = value
+    world = np.tile(np.eye(4), (len(local), 1, 1))
+
+    def descend(index: int, above: np.ndarray) -> None:
+        translation, rotation, scale = local[index]
+        matrix = np.eye(4)
+        matrix[:3, :3] = Rotation.from_quat(rotation).as_matrix() * scale
+        matrix[:3, 3] = translation
+        world[index] = above @ matrix
+        for child in document.nodes[index].children or ():
+            descend(child, world[index])
+
+    descend(document.scenes[document.scene].nodes[0], np.eye(4))
+    return world
+
+
+@pytest.mark.parametrize("name", ["motion.glb", "motion.gltf"])
+def test_joints_are_where_another_reader_finds_them(tmp_path: Path, motion: Motion, name: str) -> None:
+    gltf.write(tmp_path / name, motion)
+    document = pygltflib.GLTF2().load(str(tmp_path / name))
+    assert document is not None
+    for frame in (0, 17, 29):
+        joints_m = world_matrices(document, frame)[:22, :3, 3]
+        np.testing.assert_allclose(joints_m, joint_positions(motion)[frame], atol=1e-5)
+    times_s = array(document, document.animations[0].samplers[0].input)[:, 0]
+    np.testing.assert_allclose(times_s, np.arange(30) / 20, rtol=1e-6)
+    assert [node.name for node in document.nodes[:22]] == list(motion.skeleton.names)
+
+
+def skinned_m(document: pygltflib.GLTF2, frame: int) -> np.ndarray:
+    """Vertices (V, 3) of the mesh where its skin puts them, as the specification says."""
+    skin, mesh = document.skins[0], document.meshes[0].primitives[0].attributes
+    bound = array(document, skin.inverseBindMatrices).reshape(-1, 4, 4).transpose(0, 2, 1)
+    matrices = world_matrices(document, frame)[skin.joints] @ bound
+    carriers, weights = array(document, mesh.JOINTS_0), array(document, mesh.WEIGHTS_0)
+    np.testing.assert_allclose(weights.sum(axis=1), 1.0)
+    places = np.pad(array(document, mesh.POSITION), ((0, 0), (0, 1)), constant_values=1.0)
+    return np.einsum("vk,vkij,vj->vi", weights, matrices[carriers], places)[:, :3]
+
+
+def test_bones_reach_from_joint_to_joint(tmp_path: Path, motion: Motion) -> None:
+    gltf.write(tmp_path / "motion.glb", motion)
+    document = pygltflib.GLTF2().load(str(tmp_path / "motion.glb"))
+    assert document is not None
+    joints_m, bones_m = joint_positions(motion)[5], skinned_m(document, 5).reshape(21, -1, 3)
+    for child, bone_m in zip(range(1, 22), bones_m, strict=True):
+        for end in (child, motion.skeleton.parents[child]):
+            assert np.linalg.norm(bone_m - joints_m[end], axis=1).min() < 1e-5
+
+
+def test_joints_belong_to_a_skin_below_an_armature(tmp_path: Path, motion: Motion) -> None:
+    gltf.write(tmp_path / "motion.glb", motion)
+    document = pygltflib.GLTF2().load(str(tmp_path / "motion.glb"))
+    assert document is not None
+    (armature,) = document.scenes[0].nodes
+    assert document.nodes[armature].name == "armature"
+    children = [document.nodes[child] for child in document.nodes[armature].children]
+    assert [(node.name, node.skin, node.mesh) for node in children] == [("pelvis", None, None), ("bones", 0, 0)]
+    assert document.skins[0].joints == list(range(22))
+    assert document.skins[0].skeleton == 0
+
+
+def test_a_file_that_was_made_here_is_read_back_and_keeps_its_skin(tmp_path: Path, motion: Motion) -> None:
+    gltf.write(tmp_path / "motion.glb", motion)
+    file = open_motion(tmp_path / "motion.glb")
+    assert sorted(file.motion.skeleton.names) == sorted(motion.skeleton.names)
+    np.testing.assert_allclose(smpl_joints_m(file.motion), smpl_joints_m(motion), atol=1e-4)
+    file.write(tmp_path / "again.glb", file.motion)
+    document = pygltflib.GLTF2().load(str(tmp_path / "again.glb"))
+    assert document is not None
+    assert document.skins[0].joints == list(range(22))
+
+
+def test_faces_look_outwards(tmp_path: Path, motion: Motion) -> None:
+    gltf.write(tmp_path / "motion.glb", motion)
+    document = pygltflib.GLTF2().load(str(tmp_path / "motion.glb"))
+    assert document is not None
+    primitive = document.meshes[0].primitives[0]
+    corners = array(document, primitive.attributes.POSITION).reshape(-1, 3, 3)
+    normals = array(document, primitive.attributes.NORMAL).reshape(-1, 3, 3)[:, 0]
+    middles = corners.reshape(21, -1, 3).mean(axis=1).repeat(8, axis=0)
+    assert np.all(np.sum(normals * (corners.mean(1) - middles), axis=-1) > 0)
+
+
+def test_rotations_do_not_take_the_long_way_between_frames(tmp_path: Path, motion: Motion) -> None:
+    flipped = motion.rotations * np.where(np.arange(30) % 2, -1, 1)[:, None, None]
+    gltf.write(tmp_path / "motion.glb", Motion(motion.skeleton, motion.root_m, flipped, 20.0))
+    document = pygltflib.GLTF2().load(str(tmp_path / "motion.glb"))
+    assert document is not None
+    for sampler in document.animations[0].samplers[1:]:
+        turns = array(document, sampler.output)
+        assert np.all(np.sum(turns[1:] * turns[:-1], axis=-1) > 0)
+
+
+def test_another_suffix_is_refused(tmp_path: Path, motion: Motion) -> None:
+    with pytest.raises(ValueError, match=r"motion\.fbx: glTF files end in \.glb or \.gltf"):
+        gltf.write(tmp_path / "motion.fbx", motion)

@@ -1,0 +1,318 @@
+"""glTF and VRM animations in, and the same file out with other motions: nothing else changes."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pygltflib
+import pytest
+from helpers import smpl_joints_m
+from scipy.spatial.transform import Rotation
+
+import selfcorrect as sc
+from selfcorrect.datasets.files.open import open_motion, save_motion
+from selfcorrect.datasets.files.rigs.gltf_document import Document, numbers, read_document, write_document
+from selfcorrect.experiments.cli import main
+from selfcorrect.motion.body.smpl import SMPL_BODY
+
+
+def below_an_armature(document: Document) -> Document:
+    """As exporters do it: joints in centimetres, z up, below a node that scales and turns them."""
+    content = json.loads(json.dumps(document.content))
+    turn = Rotation.from_euler("x", -90, degrees=True)
+    buffer = bytearray(document.buffers[0])
+    for node in content["nodes"][:22]:
+        node["translation"] = [100 * value for value in node["translation"]]
+    root = content["nodes"][0]
+    animation = content["animations"][0]
+    for channel in animation["channels"]:
+        if channel["target"]["node"] == 0:
+            accessor = content["accessors"][animation["samplers"][channel["sampler"]]["output"]]
+            start = content["bufferViews"][accessor["bufferView"]]["byteOffset"]
+            width = {"VEC3": 3, "VEC4": 4}[accessor["type"]]
+            values = np.ndarray((accessor["count"], width), "<f4", buffer, start)
+            if width == 3:
+                values[...] = 100 * turn.inv().apply(values)
+            else:
+                values[...] = (turn.inv() * Rotation.from_quat(values)).as_quat()
+    (armature,) = content["scenes"][0]["nodes"]
+    content["nodes"][armature] |= {"rotation": turn.as_quat().tolist(), "scale": [0.01] * 3}
+    root["name"] = "pelvis"
+    return Document(content, (bytes(buffer),))
+
+
+@pytest.mark.parametrize("name", ["a.glb", "a.gltf", "a.vrma"])
+def test_what_is_written_is_read(walker: sc.Motion, tmp_path: Path, name: str) -> None:
+    save_motion(tmp_path / name, walker)
+    motion = open_motion(tmp_path / name).motion
+    assert (motion.fps, len(motion), motion.label) == (30.0, 48, "walk")
+    np.testing.assert_allclose(smpl_joints_m(motion), smpl_joints_m(walker), atol=1e-5)
+
+
+def test_a_skeleton_below_a_scaled_and_turned_node_stands_in_metres(walker: sc.Motion, tmp_path: Path) -> None:
+    save_motion(tmp_path / "plain.glb", walker)
+    write_document(tmp_path / "a.glb", below_an_armature(read_document(tmp_path / "plain.glb")))
+    file = open_motion(tmp_path / "a.glb")
+    assert file.notes == ()
+    np.testing.assert_allclose(smpl_joints_m(file.motion), smpl_joints_m(walker), atol=2e-5)
+    lifted = replace(file.motion, root_m=file.motion.root_m + np.array([0.0, 0.1, 0.0]))
+    file.write(tmp_path / "b.glb", lifted)
+    again = open_motion(tmp_path / "b.glb").motion
+    np.testing.assert_allclose(smpl_joints_m(again), smpl_joints_m(walker) + np.array([0, 0.1, 0]), atol=2e-5)
+    old, new = read_document(tmp_path / "a.glb"), read_document(tmp_path / "b.glb")
+    assert old.content == new.content  # values are replaced in place, the file does not grow
+    assert len(old.buffers[0]) == len(new.buffers[0])
+
+
+def test_another_library_finds_the_changed_animation(walker: sc.Motion, tmp_path: Path) -> None:
+    save_motion(tmp_path / "a.glb", walker)
+    file = open_motion(tmp_path / "a.glb")
+    file.write(tmp_path / "b.glb", replace(file.motion, root_m=file.motion.root_m + np.array([0.0, 0.5, 0.0])))
+    documents = [pygltflib.GLTF2().load(str(tmp_path / name)) for name in ("a.glb", "b.glb")]
+    tracks = []
+    for document in documents:
+        assert document is not None
+        animation = document.animations[0]
+        channel = next(one for one in animation.channels if one.target.path == "translation" and one.target.node == 0)
+        accessor = document.accessors[animation.samplers[channel.sampler].output]
+        start = document.bufferViews[accessor.bufferView].byteOffset
+        blob = document.binary_blob()
+        assert blob is not None
+        tracks.append(np.frombuffer(blob, "<f4", 3 * accessor.count, start).reshape(-1, 3))
+    np.testing.assert_allclose(tracks[1] - tracks[0], np.tile([0, 0.5, 0], (48, 1)), atol=1e-5)
+
+
+def edited(path: Path, change: Any) -> None:
+    """Change the JSON of a file."""
+    document = read_document(path)
+    content = json.loads(json.dumps(document.content))
+    change(content)
+    write_document(path, Document(content, document.buffers))
+
+
+def test_every_animation_is_a_motion_and_comes_back(walker: sc.Motion, tmp_path: Path) -> None:
+    save_motion(tmp_path / "a.glb", walker)
+
+    def twice(content: dict[str, Any]) -> None:
+        second = json.loads(json.dumps(content["animations"][0]))
+        content["animations"].append({**second, "name": "again"})
+        content["animations"].insert(1, {"name": "face", "samplers": [], "channels": []})
+        content["extras"] = {"kept": [1, 2, 3]}
+
+    edited(tmp_path / "a.glb", twice)
+    file = open_motion(tmp_path / "a.glb")
+    assert [motion.label for motion in file.motions] == ["walk", "again"]
+    lifted = replace(file.motions[1], root_m=file.motions[1].root_m + np.array([0.0, 0.2, 0.0]))
+    file.write(tmp_path / "b.glb", file.motions[0], lifted)
+    first, second = open_motion(tmp_path / "b.glb").motions
+    np.testing.assert_allclose(smpl_joints_m(first), smpl_joints_m(walker), atol=1e-5)
+    np.testing.assert_allclose(smpl_joints_m(second), smpl_joints_m(walker) + np.array([0, 0.2, 0]), atol=1e-5)
+    assert read_document(tmp_path / "b.glb").content["extras"] == {"kept": [1, 2, 3]}
+
+
+def test_vrm_names_of_bones_tell_the_parts_whatever_the_nodes_are_called(walker: sc.Motion, tmp_path: Path) -> None:
+    save_motion(tmp_path / "a.vrma", walker)
+
+    def anonymous(content: dict[str, Any]) -> None:
+        for index, node in enumerate(content["nodes"]):
+            node["name"] = f"n{index}"
+
+    edited(tmp_path / "a.vrma", anonymous)
+    motion = open_motion(tmp_path / "a.vrma").motion
+    assert set(motion.skeleton.parts) >= set(SMPL_BODY.names)
+    places = [motion.skeleton.parts.index(part) for part in SMPL_BODY.names]
+    np.testing.assert_allclose(sc.joint_positions(motion)[:, places], smpl_joints_m(walker), atol=1e-5)
+
+
+def test_a_vrm_animation_rests_in_t_pose_on_the_floor(walker: sc.Motion, tmp_path: Path) -> None:
+    """Players measure an avatar's motion from the rest pose, and scale its path by the height of the hips there."""
+    save_motion(tmp_path / "a.vrma", walker)
+    document = pygltflib.GLTF2().load_binary(str(tmp_path / "a.vrma"))
+    assert document is not None
+    assert all(node.rotation in (None, [0, 0, 0, 1]) for node in document.nodes)
+    assert not document.meshes
+    humanoid = document.extensions["VRMC_vrm_animation"]["humanoid"]["humanBones"]
+    hips, toes = document.nodes[humanoid["hips"]["node"]], walker.skeleton.rest_positions_m[:, 1].min()
+    np.testing.assert_allclose(hips.translation, [0, -toes, 0], atol=1e-6)
+    required = ("hips", "spine", "head", "leftUpperLeg", "rightLowerLeg", "leftFoot", "rightUpperArm", "leftHand")
+    assert set(required) <= set(humanoid)
+
+
+@pytest.mark.parametrize("way", ["STEP", "CUBICSPLINE"])
+def test_other_interpolations_are_read(walker: sc.Motion, tmp_path: Path, way: str) -> None:
+    """Steps hold their key; splines with the slopes of straight lines run through the same values at the keys."""
+    save_motion(tmp_path / "a.glb", walker)
+    document = read_document(tmp_path / "a.glb")
+    content, buffer = json.loads(json.dumps(document.content)), bytearray(document.buffers[0])
+    for sampler in content["animations"][0]["samplers"]:
+        sampler["interpolation"] = way
+        if way == "CUBICSPLINE":
+            values = numbers(document, sampler["output"])
+            slopes = np.gradient(values, axis=0) * walker.fps
+            array = np.stack([slopes, values, slopes], axis=1).reshape(-1, values.shape[1]).astype("<f4")
+            content["bufferViews"].append({"buffer": 0, "byteOffset": len(buffer), "byteLength": array.nbytes})
+            kind = {3: "VEC3", 4: "VEC4"}[array.shape[1]]
+            content["accessors"].append(
+                {
+                    "bufferView": len(content["bufferViews"]) - 1,
+                    "componentType": 5126,
+                    "count": len(array),
+                    "type": kind,
+                }
+            )
+            sampler["output"] = len(content["accessors"]) - 1
+            buffer.extend(array.tobytes())
+    content["buffers"][0]["byteLength"] = len(buffer)
+    write_document(tmp_path / "b.glb", Document(content, (bytes(buffer),)))
+    file = open_motion(tmp_path / "b.glb")
+    np.testing.assert_allclose(smpl_joints_m(file.motion), smpl_joints_m(walker), atol=1e-5)
+    file.write(tmp_path / "c.glb", file.motion)
+    np.testing.assert_allclose(smpl_joints_m(open_motion(tmp_path / "c.glb").motion), smpl_joints_m(walker), atol=1e-5)
+
+
+def test_rotations_in_whole_numbers_are_read(walker: sc.Motion, tmp_path: Path) -> None:
+    """Exporters that save space store them as normalised 16-bit numbers."""
+    save_motion(tmp_path / "a.glb", walker)
+    document = read_document(tmp_path / "a.glb")
+    content, buffer = json.loads(json.dumps(document.content)), bytearray(document.buffers[0])
+    animation = content["animations"][0]
+    for channel in animation["channels"]:
+        if channel["target"]["path"] == "rotation":
+            sampler = animation["samplers"][channel["sampler"]]
+            array = np.round(numbers(document, sampler["output"]) * 32767).astype("<i2")
+            content["bufferViews"].append({"buffer": 0, "byteOffset": len(buffer), "byteLength": array.nbytes})
+            accessor = {"componentType": 5122, "normalized": True, "count": len(array), "type": "VEC4"}
+            content["accessors"].append({"bufferView": len(content["bufferViews"]) - 1, **accessor})
+            sampler["output"] = len(content["accessors"]) - 1
+            buffer.extend(array.tobytes())
+    content["buffers"][0]["byteLength"] = len(buffer)
+    write_document(tmp_path / "b.glb", Document(content, (bytes(buffer),)))
+    file = open_motion(tmp_path / "b.glb")
+    np.testing.assert_allclose(smpl_joints_m(file.motion), smpl_joints_m(walker), atol=5e-4)
+    file.write(tmp_path / "c.glb", file.motion)
+    np.testing.assert_allclose(smpl_joints_m(open_motion(tmp_path / "c.glb").motion), smpl_joints_m(walker), atol=5e-4)
+
+
+def test_uneven_keys_are_sampled_and_said(walker: sc.Motion, tmp_path: Path) -> None:
+    save_motion(tmp_path / "a.glb", walker)
+    document = read_document(tmp_path / "a.glb")
+    buffer = bytearray(document.buffers[0])
+    accessor = document.content["accessors"][document.content["animations"][0]["samplers"][0]["input"]]
+    start = document.content["bufferViews"][accessor["bufferView"]]["byteOffset"]
+    times = np.ndarray(accessor["count"], "<f4", buffer, start)
+    times[1::2] += 0.012
+    write_document(tmp_path / "b.glb", replace(document, buffers=(bytes(buffer),)))
+    file = open_motion(tmp_path / "b.glb")
+    assert "key frames are uneven; read at 30 frames per second" in file.notes
+    np.testing.assert_allclose(smpl_joints_m(file.motion)[0::2], smpl_joints_m(walker)[0::2], atol=1e-5)
+
+
+def test_it_is_corrected_into_the_same_file(walker: sc.Motion, tmp_path: Path) -> None:
+    save_motion(tmp_path / "a.glb", replace(walker, root_m=walker.root_m - np.array([0.0, 0.05, 0.0])))
+    assert main(["correct", str(tmp_path / "a.glb"), "--kinematic", "-o", str(tmp_path / "out")]) == 0
+    old, new = read_document(tmp_path / "a.glb").content, read_document(tmp_path / "out" / "a.glb").content
+    assert {name: value for name, value in old.items() if name not in ("accessors", "bufferViews", "buffers")} == {
+        name: value for name, value in new.items() if name not in ("accessors", "bufferViews", "buffers")
+    }
+    lowest_m = smpl_joints_m(open_motion(tmp_path / "out" / "a.glb").motion)[..., 1].min()
+    assert 0.0 < lowest_m < 0.05
+
+
+def damage(content: dict[str, Any], where: str) -> None:
+    animation = content["animations"][0]
+    match where:
+        case "no animation":
+            del content["animations"]
+        case "circle":
+            content["nodes"][0].setdefault("children", []).append(0)
+        case "accessor":
+            content["accessors"][animation["samplers"][0]["output"]]["count"] = 10**9
+        case "outside":
+            content["buffers"][0]["uri"] = "../secret.bin"
+        case "version":
+            content["asset"]["version"] = "1.0"
+        case "stretched":
+            content["nodes"][3]["scale"] = [1.0, 2.0, 1.0]
+        case "compressed":
+            content["extensionsRequired"] = ["EXT_meshopt_compression"]
+        case "bomb":
+            accessor = content["accessors"][animation["samplers"][0]["input"]]
+            start = content["bufferViews"][accessor["bufferView"]]["byteOffset"]
+            numbers = bytearray(base64.b64decode(content["buffers"][0]["uri"].partition(",")[2]))
+            np.ndarray(accessor["count"], "<f4", numbers, start)[-1] = 1e12
+            content["buffers"][0]["uri"] = "data:application/octet-stream;base64," + base64.b64encode(numbers).decode()
+        case "deep" | "many":
+            first = len(content["nodes"])
+            chain = where == "deep"
+            content["nodes"] += [
+                {"children": [first + index + 1]} if chain else {} for index in range(200 if chain else 9000)
+            ]
+            content["nodes"] += [{}]
+            content["nodes"][0]["children"] += [first] if chain else list(range(first, len(content["nodes"])))
+            content["skins"] = [{"joints": list(range(first, len(content["nodes"])))}]
+        case "keys":
+            animation["samplers"][0]["output"] = animation["samplers"][1]["output"]
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("no animation", "holds no animation of a skeleton"),
+        ("circle", "not a readable glTF file"),
+        ("accessor", "an accessor reaches beyond its buffer"),
+        ("outside", "lies outside the file's folder, where nothing is read"),
+        ("version", "expected glTF 2.0, got version 1.0"),
+        ("stretched", r"the node spine1 is stretched, by \[1.0, 2.0, 1.0\]"),
+        ("compressed", "its numbers are compressed"),
+        ("bomb", "would take .* of memory"),
+        ("deep", "more than 128 below one another"),
+        ("many", "a skeleton has at most 4096 joints"),
+        ("keys", "a track of 48 keys has values of shape"),
+    ],
+)
+def test_damaged_files_get_a_sentence(walker: sc.Motion, tmp_path: Path, where: str, message: str) -> None:
+    save_motion(tmp_path / "a.gltf", walker)
+    content = json.loads((tmp_path / "a.gltf").read_text())
+    damage(content, where)
+    (tmp_path / "a.gltf").write_text(json.dumps(content))
+    with pytest.raises(sc.InputError, match=rf"a\.gltf: .*{message}"):
+        open_motion(tmp_path / "a.gltf")
+
+
+@pytest.mark.parametrize("name", ["a.glb", "a.gltf"])
+def test_bytes_that_are_replaced_or_cut_off_give_a_sentence_or_a_motion(
+    walker: sc.Motion, tmp_path: Path, name: str
+) -> None:
+    save_motion(tmp_path / name, walker.frames(0, 6))
+    whole, complaints = (tmp_path / name).read_bytes(), list[str]()
+    for seed in range(80):
+        random = np.random.default_rng(seed)
+        damaged = bytearray(whole[: random.integers(len(whole)) if seed % 4 == 0 else None])
+        for _ in range(random.integers(1, 6)):
+            if damaged:
+                damaged[random.integers(min(len(damaged), 4000))] = random.integers(256)
+        (tmp_path / name).write_bytes(damaged)
+        try:
+            open_motion(tmp_path / name, any_body=True)
+        except sc.InputError as error:
+            complaints.append(str(error))
+    assert len(complaints) > 20
+    assert all(name in complaint for complaint in complaints)
+
+
+def test_the_simulation_makes_the_same_of_a_motion_in_either_format(walker: sc.Motion, tmp_path: Path) -> None:
+    """Joints come in the order in which BVH lists them, as that of the bodies in a simulation matters."""
+    save_motion(tmp_path / "first.bvh", walker)
+    listed = sc.load_motion(tmp_path / "first.bvh")
+    corrected = []
+    for suffix in (".bvh", ".glb"):
+        save_motion(tmp_path / f"a{suffix}", listed)
+        correction = sc.correct_file(tmp_path / f"a{suffix}", tmp_path / f"b{suffix}")
+        assert correction.accepted, correction.reason
+        corrected.append(smpl_joints_m(sc.load_motion(tmp_path / f"b{suffix}")))
+    np.testing.assert_allclose(corrected[0], corrected[1], atol=1e-3)

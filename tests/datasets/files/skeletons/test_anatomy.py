@@ -1,0 +1,337 @@
+"""Bodies in disguise, with other names, orders, roots, twist joints, props and helpers, are corrected alike.
+
+A disguise changes no place of the body, so that parts and correction must be those of the body as it was.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.datasets.collections.deepmimic import load_deepmimic
+from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
+from selfcorrect.datasets.files.skeletons.anatomy import parts_by_shape, recognised
+from selfcorrect.datasets.files.skeletons.rooting import rooted_at, rooted_back
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import Skeleton, swap_sides
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+
+TRUNK = {"pelvis", "spine1", "spine2", "spine3", "neck"}
+"""Where a tree hangs elsewhere, joints of the trunk are at the other ends of their bones."""
+
+KINEMATIC = KinematicCorrector()
+IDENTITY = np.array([0.0, 0, 0, 1])
+
+
+# --- disguises -------------------------------------------------------------------------------------------------------
+
+
+def nameless(motion: Motion, words: Callable[[int], str] = "bone_{}".format) -> Motion:
+    """The motion with names that tell nothing, in no order, and no parts."""
+    order = np.random.default_rng(1).permutation(len(motion.skeleton)).tolist()
+    skeleton = motion.skeleton
+    names = tuple(words(index) for index in order)
+    return replace(motion, skeleton=replace(skeleton, names=names, parts=("",) * len(skeleton)))
+
+
+def reordered(motion: Motion) -> Motion:
+    """The joints in another order, children still after parents."""
+    rng, skeleton = np.random.default_rng(2), motion.skeleton
+    order, ready = list[int](), [0]
+    while ready:
+        order.append(ready.pop(rng.integers(len(ready))))
+        ready += skeleton.children[order[-1]]
+    parents = tuple(order.index(skeleton.parents[joint]) if joint else -1 for joint in order)
+    changed = Skeleton(
+        tuple(skeleton.names[joint] for joint in order), parents, skeleton.offsets_m[order], ("",) * len(order)
+    )
+    return replace(motion, skeleton=changed, rotations=motion.rotations[:, order])
+
+
+def with_joints(motion: Motion, joints: list[tuple[str, str, tuple[float, float, float]]]) -> Motion:
+    """More joints: name, name of the parent, offset in the parent's frame; they do not turn."""
+    skeleton = motion.skeleton
+    names = (*skeleton.names, *(name for name, _, _ in joints))
+    parents = (*skeleton.parents, *(names.index(parent) for _, parent, _ in joints))
+    offsets_m = np.vstack([skeleton.offsets_m, [offset for _, _, offset in joints]])
+    still = np.tile(IDENTITY, (len(motion), len(joints), 1))
+    changed = Skeleton(names, parents, offsets_m, (*skeleton.parts, *("" for _ in joints)))
+    return replace(motion, skeleton=changed, rotations=np.concatenate([motion.rotations, still], axis=1))
+
+
+def in_a_scene(motion: Motion) -> Motion:
+    """The body below the root of a scene, beside helpers on the floor."""
+    skeleton = motion.skeleton
+    drop_m = np.array([0.1, -0.85, 0.0])
+    changed = Skeleton(
+        ("Scene", *skeleton.names, "IK_l", "IK_r"),
+        (-1, 0, *(parent + 1 for parent in skeleton.parents[1:]), 0, 0),
+        np.vstack([np.zeros(3), -drop_m, skeleton.offsets_m[1:], [[0.1, 0, 0], [-0.1, 0, 0]]]),
+        ("", *skeleton.parts, "", ""),
+    )
+    still = np.tile(IDENTITY, (len(motion), 1, 1))
+    rotations = np.concatenate([still, motion.rotations, still, still], axis=1)
+    return replace(motion, skeleton=changed, root_m=motion.root_m + drop_m, rotations=rotations)
+
+
+def named(motion: Motion, part: str) -> str:
+    return motion.skeleton.names[motion.skeleton.parts.index(part)]
+
+
+def dressed(motion: Motion) -> Motion:
+    """Fingers, ends, eyes, a skirt, and a sword in the right hand."""
+    joints: list[tuple[str, str, tuple[float, float, float]]] = []
+    for side, x in (("left", 1.0), ("right", -1.0)):
+        for finger, spread in enumerate((-0.03, -0.01, 0.01, 0.03)):
+            joints.append((f"{side}_f{finger}0", named(motion, f"{side}_wrist"), (0.09 * x, 0.0, spread)))
+            for bone in (1, 2, 3):
+                joints.append((f"{side}_f{finger}{bone}", f"{side}_f{finger}{bone - 1}", (0.03 * x, 0.0, 0.0)))
+        joints.append((f"{side}_skirt0", named(motion, "pelvis"), (0.15 * x, -0.05, 0.1)))
+        joints.append((f"{side}_skirt1", f"{side}_skirt0", (0.02 * x, -0.35, 0.02)))
+        joints.append((f"{side}_breast", named(motion, "spine3"), (0.08 * x, 0.02, 0.1)))
+    joints.append(("hilt", named(motion, "right_wrist"), (-0.08, 0.0, 0.0)))
+    joints.append(("blade", "hilt", (0.0, 0.0, 0.8)))
+    return with_joints(motion, joints)
+
+
+def twisted(motion: Motion) -> Motion:
+    """Thighs, shanks, upper arms and forearms in two halves, between which half of their twist happens."""
+    for side in ("left", "right"):
+        for part, end in (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist")):
+            top, low = (motion.skeleton.parts.index(f"{side}_{name}") for name in (part, end))
+            if motion.skeleton.parents[low] == top:
+                motion = _split(motion, top, low)
+    return motion
+
+
+def _split(motion: Motion, top: int, low: int) -> Motion:
+    skeleton, offset_m = motion.skeleton, motion.skeleton.offsets_m[low]
+    axis = offset_m / np.linalg.norm(offset_m)
+    turns = motion.rotations[:, top]
+    half_rad = np.unwrap(np.arctan2(turns[:, :3] @ axis, turns[:, 3]), period=np.pi)
+    half = Rotation.from_rotvec(half_rad[:, None] * axis)
+    rotations = motion.rotations.copy()
+    rotations[:, top] = (Rotation.from_quat(turns) * half.inv()).as_quat()
+    shift = np.arange(len(skeleton)) + (np.arange(len(skeleton)) >= low)
+    parents = [-1, *(int(shift[parent]) for parent in skeleton.parents[1:])]
+    parents.insert(low, int(shift[top]))
+    parents[low + 1] = low
+    changed = Skeleton(
+        (*skeleton.names[:low], f"{skeleton.names[top]}Twist", *skeleton.names[low:]),
+        tuple(parents),
+        np.insert(skeleton.offsets_m, low, offset_m / 2, axis=0) * _halved(len(skeleton) + 1, low + 1),
+        (*skeleton.parts[:low], "", *skeleton.parts[low:]),
+    )
+    return replace(motion, skeleton=changed, rotations=np.insert(rotations, low, half.as_quat(), axis=1))
+
+
+def _halved(count: int, joint: int) -> np.ndarray:
+    """(J, 1) 0.5 for one joint, 1 for all others."""
+    return np.where(np.arange(count) == joint, 0.5, 1.0)[:, None]
+
+
+def without(motion: Motion, *limbs: str) -> Motion:
+    """The motion without some joints of both sides; what they bore hangs on their parents."""
+    for part in (f"{side}_{limb}" for side in ("left", "right") for limb in limbs):
+        if part in motion.skeleton.parts:
+            motion = _removed(motion, motion.skeleton.parts.index(part))
+    return motion
+
+
+def _removed(motion: Motion, gone: int) -> Motion:
+    skeleton, kept = motion.skeleton, [joint for joint in range(len(motion.skeleton)) if joint != gone]
+    leaf = not skeleton.children[gone] or skeleton.parts[gone].endswith("foot")
+    kept = [joint for joint in kept if not leaf or gone != skeleton.parents[joint]]
+    parents = [skeleton.parents[gone] if skeleton.parents[joint] == gone else skeleton.parents[joint] for joint in kept]
+    bent = np.array([[skeleton.parents[joint] == gone] for joint in kept])
+    changed = Skeleton(
+        tuple(skeleton.names[joint] for joint in kept),
+        tuple(kept.index(parent) if parent >= 0 else -1 for parent in parents),
+        skeleton.offsets_m[kept] + bent * skeleton.offsets_m[gone],
+        tuple(skeleton.parts[joint] for joint in kept),
+    )
+    return replace(motion, skeleton=changed, rotations=motion.rotations[:, kept])
+
+
+DISGUISES: dict[str, Callable[[Motion], Motion]] = {
+    "no names": nameless,
+    "other languages": lambda motion: nameless(motion, "骨{}".format),
+    "another order": lambda motion: nameless(reordered(motion)),
+    "a scene": lambda motion: nameless(in_a_scene(motion)),
+    "fingers and props": lambda motion: nameless(reordered(dressed(motion))),
+    "twist joints": lambda motion: nameless(twisted(motion)),
+    "everything": lambda motion: nameless(reordered(in_a_scene(dressed(twisted(motion))))),
+    "hung on the chest": lambda motion: nameless(rooted_at(motion, motion.skeleton.parts.index("spine3"))),
+    "hung on the neck": lambda motion: nameless(rooted_at(motion, motion.skeleton.parts.index("neck"))),
+}
+
+
+# --- bodies ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bodies(cmu: Path) -> dict[str, Motion]:
+    """Real motions on three kinds of skeleton, as their files have them."""
+    with (cmu / "index.csv").open() as index:
+        rows = list(csv.DictReader(index))
+    walks = {
+        kind: next(row for row in rows if row["skeleton"] == kind and "walk" in row["category"])
+        for kind in ("mb", "daz")
+    }
+    clips = {kind: read_bvh(cmu / row["file"]).motion.frames(0, 60) for kind, row in walks.items()}
+    walk = next(clip for clip in load_deepmimic() if clip.label == "walk")
+    return clips | {"deepmimic": walk}
+
+
+def corrected(motion: Motion, folder: Path, correct: Callable = KINEMATIC) -> dict[str, np.ndarray]:
+    """Places (T, 3) of the parts after a motion was written as BVH, read and corrected."""
+    write_bvh(folder / "a.bvh", clip_of(motion))
+    (correction,) = correct([open_motion(folder / "a.bvh", Reading(metres_per_unit=0.01)).motion])
+    assert correction.accepted, correction.reason
+    places_m = joint_positions(correction.motion)
+    return {part: places_m[:, joint] for joint, part in enumerate(correction.motion.skeleton.parts) if part}
+
+
+def furthest_mm(one: dict[str, np.ndarray], other: dict[str, np.ndarray], parts: set[str]) -> float:
+    return max(1000 * float(np.linalg.norm(one[part] - other[part], axis=-1).max()) for part in parts)
+
+
+@pytest.mark.parametrize("disguise", DISGUISES)
+@pytest.mark.parametrize("body", ["mb", "daz", "deepmimic"])
+def test_a_disguise_changes_no_correction(bodies: dict[str, Motion], body: str, disguise: str, tmp_path: Path) -> None:
+    motion = bodies[body]
+    plain, seen = (corrected(one, tmp_path) for one in (motion, DISGUISES[disguise](motion)))
+    parts = set(plain) - (TRUNK if "hung" in disguise else set())
+    assert parts <= set(seen)
+    assert furthest_mm(plain, seen, parts) < 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("disguise", [
+    "no names", "another order", "a scene", "fingers and props", "twist joints",
+    "hung on the chest", "hung on the neck",
+])  # fmt: skip
+def test_a_disguise_changes_no_simulation(bodies: dict[str, Motion], disguise: str, tmp_path: Path) -> None:
+    motion = bodies["mb"].frames(0, 40)
+    plain, seen = (corrected(one, tmp_path, PhysicsCorrector()) for one in (motion, DISGUISES[disguise](motion)))
+    assert furthest_mm(plain, seen, set(plain)) < 1.0
+
+
+@pytest.mark.parametrize("limbs", [("foot",), ("collar",), ("foot", "collar")])
+@pytest.mark.parametrize("body", ["mb", "daz"])
+def test_bodies_that_lack_toes_or_collars_are_seen_as_by_name(
+    bodies: dict[str, Motion], body: str, limbs: tuple[str, ...], tmp_path: Path
+) -> None:
+    motion = without(bodies[body], *limbs)
+    plain, seen = (corrected(one, tmp_path) for one in (motion, nameless(motion)))
+    assert set(plain) == set(seen)
+    assert not {f"{side}_{limb}" for side in ("left", "right") for limb in limbs} & set(seen)
+    assert furthest_mm(plain, seen, set(plain)) < 1.0
+
+
+def test_sides_are_believed_where_names_tell_them(bodies: dict[str, Motion]) -> None:
+    """Even a body that walks backwards with its feet turned round keeps the sides its names have."""
+    motion = bodies["deepmimic"]
+    words = {"left": "gauche", "right": "droite"}
+    sides = [part.partition("_")[0] for part in motion.skeleton.parts]
+    names = tuple(f"os {index} {side}" if side in words else f"os {index}" for index, side in enumerate(sides))
+    swapped = tuple(name.replace("left", "x").replace("right", "left").replace("x", "right") for name in names)
+    parts = [
+        recognised(replace(motion, skeleton=replace(motion.skeleton, names=one, parts=("",) * 15))).skeleton.parts
+        for one in (names, swapped)
+    ]
+    assert parts[0] == motion.skeleton.parts
+    assert parts[1] == tuple(swap_sides(part) for part in motion.skeleton.parts)
+
+
+def test_a_tree_hung_elsewhere_comes_back(bodies: dict[str, Motion]) -> None:
+    motion = bodies["mb"]
+    for joint in (1, 20, len(motion.skeleton) - 1):
+        hung = rooted_at(motion, joint)
+        back = rooted_back(motion, joint, hung)
+        np.testing.assert_allclose(joint_positions(back), joint_positions(motion), atol=1e-9)
+        np.testing.assert_allclose(np.abs((back.rotations * motion.rotations).sum(-1)), 1, atol=1e-9)
+        moved = rooted_back(motion, joint, replace(hung, root_m=hung.root_m + np.array([0.0, 0.3, 0.0])))
+        np.testing.assert_allclose(joint_positions(moved) - joint_positions(motion) - [0.0, 0.3, 0.0], 0, atol=1e-9)
+
+
+def test_a_file_hung_on_the_chest_is_written_as_it_was(bodies: dict[str, Motion], tmp_path: Path) -> None:
+    motion = bodies["mb"]
+    hung = nameless(rooted_at(motion, motion.skeleton.parts.index("spine3")))
+    write_bvh(tmp_path / "a.bvh", clip_of(hung))
+    file = open_motion(tmp_path / "a.bvh", Reading(metres_per_unit=0.01))
+    file.write(tmp_path / "b.bvh", file.motion)
+    old, new = (read_bvh(tmp_path / name, 0.01).motion for name in ("a.bvh", "b.bvh"))
+    assert new.skeleton.names == old.skeleton.names
+    np.testing.assert_allclose(joint_positions(new), joint_positions(old), atol=1e-5)
+
+
+def test_a_prop_does_not_change_the_unit(bodies: dict[str, Motion], tmp_path: Path) -> None:
+    write_bvh(tmp_path / "a.bvh", clip_of(nameless(in_a_scene(dressed(bodies["daz"])))))
+    assert read_bvh(tmp_path / "a.bvh").metres_per_unit == 0.01
+
+
+# --- what is no human body -------------------------------------------------------------------------------------------
+
+
+def resting(names: list[str], parents: list[int], offsets_m: list[tuple[float, float, float]]) -> Motion:
+    skeleton = Skeleton(tuple(names), tuple(parents), np.array(offsets_m, dtype=float), ("",) * len(names))
+    return Motion(
+        skeleton, np.tile([0.0, 0.5, 0.0], (5, 1)), np.tile(IDENTITY, (5, len(names), 1)), 30.0, source="a.bvh"
+    )
+
+
+def dog() -> Motion:
+    """A quadruped whose joints have the names of a human's, as in games."""
+    names, parents, offsets_m = ["Hips", "Spine", "Spine1", "Neck", "Head"], [-1, 0, 1, 2, 3], [
+        (0, 0, 0), (0, 0.03, 0.18), (0, 0.03, 0.18), (0, 0.1, 0.12), (0, 0.08, 0.1)
+    ]  # fmt: skip
+    for side, x in (("Left", 1), ("Right", -1)):
+        for start, limb in (("Hips", "UpLeg Leg Foot ToeBase"), ("Spine1", "Shoulder Arm ForeArm Hand")):
+            above = start
+            bones = [(0.07 * x, -0.03, 0.0), (0, -0.22, 0.04), (0, -0.2, -0.04), (0, -0.1, 0.03)]
+            for joint, offset_m in zip(limb.split(), bones, strict=True):
+                names.append(f"{side}{joint}")
+                parents.append(names.index(above))
+                offsets_m.append(offset_m)
+                above = names[-1]
+    return resting(names, parents, offsets_m)
+
+
+def hand() -> Motion:
+    names, parents, offsets_m = ["wrist"], [-1], [(0.0, 0.0, 0.0)]
+    for finger, lengths in enumerate(
+        ((0.04, 0.035, 0.03), (0.09, 0.04, 0.025), (0.09, 0.045, 0.03), (0.085, 0.042, 0.028))
+    ):
+        for bone, length in enumerate(lengths):
+            parents.append(0 if bone == 0 else len(names) - 1)
+            names.append(f"finger{finger}{bone}")
+            offsets_m.append((0.02 * (finger - 2) if bone == 0 else 0.0, 0.0, length))
+    return resting(names, parents, offsets_m)
+
+
+def camera() -> Motion:
+    return resting(["camera", "target"], [-1, 0], [(0.0, 0.0, 0.0), (0.0, 0.0, -1.0)])
+
+
+@pytest.mark.parametrize("thing", [dog, hand, camera])
+def test_what_is_no_human_body_is_refused_in_one_sentence(thing: Callable[[], Motion], tmp_path: Path) -> None:
+    assert parts_by_shape(thing()) is None
+    write_bvh(tmp_path / "a.bvh", clip_of(nameless(thing())))
+    with pytest.raises(ValueError, match=r"a\.bvh: no human body .*; its joints are bone_"):
+        open_motion(tmp_path / "a.bvh", Reading())
+
+
+def test_a_quadruped_with_human_names_is_refused(tmp_path: Path) -> None:
+    write_bvh(tmp_path / "a.bvh", clip_of(dog()))
+    with pytest.raises(ValueError, match=r"a\.bvh: .* on all fours"):
+        open_motion(tmp_path / "a.bvh", Reading())

@@ -1,0 +1,75 @@
+"""Units of length of files that do not tell them: the usual ones, for people of every age."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from posed_motions import walking
+
+import selfcorrect as sc
+from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
+from selfcorrect.datasets.files.skeletons.units import unit_of
+
+UNITS_M = {"metre": 1.0, "centimetre": 0.01, "millimetre": 0.001, "inch": 0.0254}
+CMU_M, CMU_NAMES = 0.0254 / 0.45, ("Hips", "LHipJoint", "RHipJoint", "LowerBack")
+
+
+def in_unit(path: Path, unit_m: float, stature: float) -> sc.Motion:
+    """A BVH file of a body so many times as tall as the average one, in that unit."""
+    made = walking()
+    skeleton = replace(made.skeleton, offsets_m=stature * made.skeleton.offsets_m)
+    made = replace(made, skeleton=skeleton, root_m=stature * made.root_m)
+    write_bvh(path, clip_of(made, unit_m))
+    return made
+
+
+@pytest.mark.parametrize("unit", UNITS_M)
+@pytest.mark.parametrize("stature", [0.53, 0.6, 0.7, 1.0, 1.2])
+def test_children_and_adults_are_read_in_every_usual_unit(tmp_path: Path, unit: str, stature: float) -> None:
+    made = in_unit(tmp_path / "a.bvh", UNITS_M[unit], stature)
+    np.testing.assert_allclose(sc.load_motion(tmp_path / "a.bvh").root_m, made.root_m, atol=1e-3)
+
+
+@given(size_m=st.floats(1.4, 1.9), unit_m=st.sampled_from(sorted(UNITS_M.values())))
+def test_adults_are_adults_in_every_usual_unit(size_m: float, unit_m: float) -> None:
+    assert unit_of(size_m / unit_m, ())[0] == unit_m
+
+
+@given(size_m=st.floats(0.75, 1.3), unit_m=st.sampled_from([1.0, 0.001, 0.0254]))
+def test_children_are_children_and_no_giants(size_m: float, unit_m: float) -> None:
+    assert unit_of(size_m / unit_m, ())[0] == unit_m
+
+
+@given(size_m=st.floats(0.7, 0.95))
+def test_small_children_in_centimetres_are_never_taken_for_giants_in_silence(size_m: float) -> None:
+    """In inches they would be adults of 1.8 to 2.4 m."""
+    unit_m, note = unit_of(size_m / 0.01, ())
+    assert unit_m == 0.01 or ("unsure" in note and "units of 0.01 m" in note)
+
+
+@given(size_m=st.floats(2.1, 3.5))
+def test_giants_are_read_in_the_unit_of_their_files(size_m: float) -> None:
+    assert unit_of(size_m / 0.01, ())[0] == 0.01
+    assert unit_of(size_m, ())[0] == 1.0
+
+
+@given(size_m=st.floats(1.4, 2.1))
+def test_the_unit_of_cmu_s_recordings_is_theirs_alone(size_m: float) -> None:
+    """Their adults have the size of small children in inches."""
+    assert unit_of(size_m / CMU_M, CMU_NAMES)[0] == CMU_M
+    if size_m > 1.75:
+        assert unit_of(size_m / CMU_M, ())[0] == 0.0254
+
+
+def test_a_note_says_how_sure_the_choice_is(tmp_path: Path) -> None:
+    assert unit_of(170.0, ())[1] == "unit of length taken as 0.01 m (--metres-per-unit)"
+    assert "unsure: the body is 0.94 m long, or 2.09 m in units of 0.05644 m" in unit_of(37.0, CMU_NAMES)[1] or (
+        "unsure: the body is 2.09 m long, or 0.94 m in units of 0.0254 m" in unit_of(37.0, CMU_NAMES)[1]
+    )
+    in_unit(tmp_path / "a.bvh", 0.0254, 0.55)
+    assert any("unsure" in note for note in sc.open_motion(tmp_path / "a.bvh").notes)

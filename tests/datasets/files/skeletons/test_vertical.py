@@ -1,0 +1,140 @@
+"""Which axis is up: told rightly or refused, whatever the rest pose says, and never wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+from posed_motions import MOTIONS, lying, standing, walking
+from scipy.spatial.transform import Rotation
+
+import selfcorrect as sc
+from selfcorrect.datasets.files.rigs import gltf
+from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
+from selfcorrect.datasets.files.skeletons.vertical import Z_UP, turn_to_y_up, turned
+from selfcorrect.motion.body.rest_pose import turn_frames
+
+World = Literal["y", "z"]
+TO_Z_UP = turn_to_y_up(Z_UP).inv()
+
+
+def in_world(motion: sc.Motion, world: World, rest: World, yaw_deg: float = 0.0) -> sc.Motion:
+    """A motion as a file of that world has it, its rest pose standing along another axis or the same."""
+    motion = turned(motion, Rotation.from_euler("y", yaw_deg, degrees=True))
+    if world == "z":
+        motion = turned(motion, TO_Z_UP)
+    return turn_frames(motion, Rotation.concatenate([TO_Z_UP.inv()] * 22)) if rest == "z" else motion
+
+
+def by_name(motion: sc.Motion) -> np.ndarray:
+    """Joint positions, the joints in the order of their names: files list them depth first."""
+    return sc.joint_positions(motion)[:, np.argsort(motion.skeleton.names)]
+
+
+def verdict(path: Path, wanted: sc.Motion) -> str:
+    """Whether a file is read as it is meant, refused with the option that settles it, or wrong."""
+    try:
+        motion = sc.load_motion(path)
+    except sc.InputError as error:
+        return "refused" if "--up y or --up z" in str(error) else f"broken: {error}"
+    return "right" if np.allclose(by_name(motion), by_name(wanted), atol=1e-4) else "wrong"
+
+
+@pytest.mark.parametrize("name", MOTIONS)
+@pytest.mark.parametrize("world", ["y", "z"])
+@pytest.mark.parametrize("yaw_deg", [0, 90, 205])
+def test_files_whose_rest_pose_stands_in_their_world_are_read_rightly(
+    tmp_path: Path, name: str, world: World, yaw_deg: float
+) -> None:
+    """Whatever the motion: who lies or crawls seems to stand along another axis."""
+    made = MOTIONS[name]()
+    write_bvh(tmp_path / "a.bvh", clip_of(in_world(made, world, world, yaw_deg)))
+    wanted = turned(made, Rotation.from_euler("y", yaw_deg, degrees=True))
+    assert verdict(tmp_path / "a.bvh", wanted) == "right"
+    gltf.write(tmp_path / "a.glb", in_world(made, "y", "y", yaw_deg))
+    assert verdict(tmp_path / "a.glb", wanted) == "right"
+
+
+@pytest.mark.parametrize("name", sorted(set(MOTIONS) - {"lying"}))
+@pytest.mark.parametrize("world", ["y", "z"])
+@pytest.mark.parametrize("yaw_deg", [0, 90, 205])
+def test_a_rest_pose_of_another_world_turns_no_motion_wrongly(
+    tmp_path: Path, name: str, world: World, yaw_deg: float
+) -> None:
+    made = MOTIONS[name]()
+    write_bvh(tmp_path / "a.bvh", clip_of(in_world(made, world, "z" if world == "y" else "y", yaw_deg)))
+    wanted = turned(made, Rotation.from_euler("y", yaw_deg, degrees=True))
+    assert verdict(tmp_path / "a.bvh", wanted) in ("right", "refused")
+
+
+@pytest.mark.parametrize("rest", ["y", "z"])
+@pytest.mark.parametrize("name", ["standing", "crouching", "sitting"])
+def test_ordinary_motions_need_no_option_even_then(tmp_path: Path, name: str, rest: World) -> None:
+    for world in ("y", "z"):
+        write_bvh(tmp_path / "a.bvh", clip_of(in_world(MOTIONS[name](), world, rest)))
+        assert verdict(tmp_path / "a.bvh", MOTIONS[name]()) == "right"
+
+
+@pytest.mark.parametrize("world", ["y", "z"])
+def test_an_option_settles_it_and_writing_turns_back(tmp_path: Path, world: World) -> None:
+    made = lying()
+    clip = clip_of(in_world(made, world, "z" if world == "y" else "y"))
+    write_bvh(tmp_path / "a.bvh", clip)
+    file = sc.open_motion(tmp_path / "a.bvh", sc.Reading(up=world))
+    np.testing.assert_allclose(by_name(file.motion), by_name(made), atol=1e-4)
+    file.write(tmp_path / "b.bvh", file.motion)
+    np.testing.assert_allclose(
+        sc.joint_positions(read_bvh(tmp_path / "b.bvh").motion),
+        sc.joint_positions(read_bvh(tmp_path / "a.bvh").motion),
+        atol=1e-5,
+    )
+
+
+def test_what_is_assumed_is_told_with_its_option(tmp_path: Path) -> None:
+    write_bvh(tmp_path / "a.bvh", clip_of(standing()))
+    notes = sc.open_motion(tmp_path / "a.bvh").notes
+    assert "y up by how the body stands and moves (--up)" in notes
+    assert any(note.endswith("(--metres-per-unit)") for note in notes)
+    said = sc.open_motion(tmp_path / "a.bvh", sc.Reading(up="y", metres_per_unit=0.01)).notes
+    assert said == ()
+
+
+@pytest.mark.slow
+def test_recordings_in_disguise_are_read_rightly_or_refused(cmu: Path, tmp_path: Path) -> None:
+    """Of every sixth recording, in all worlds and with all rest poses; few may be refused, none be wrong."""
+    told: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
+    random = np.random.default_rng(0)
+    for path in sorted(cmu.glob("t*/*.bvh"))[::6]:
+        clip = read_bvh(path)
+        motion, joints = clip.motion, len(clip.motion.skeleton)
+        yaw = Rotation.from_euler("y", random.uniform(0, 360), degrees=True)
+        for world in ("y", "z"):
+            seen = turned(motion, (TO_Z_UP if world == "z" else Rotation.identity()) * yaw)
+            wanted_m = yaw.apply(sc.joint_positions(motion).reshape(-1, 3)).reshape(-1, joints, 3)
+            for rest in ("y", "z"):
+                turns = Rotation.concatenate([TO_Z_UP.inv() if rest == "z" else Rotation.identity()] * joints)
+                made = turn_frames(seen, turns)
+                offsets = made.skeleton.offsets_m / clip.metres_per_unit
+                write_bvh(tmp_path / "a.bvh", replace(clip, motion=made, offsets=offsets))
+                try:
+                    got_m = sc.joint_positions(sc.load_motion(tmp_path / "a.bvh"))
+                except sc.InputError:
+                    told[world == rest]["refused"] += 1
+                else:
+                    told[world == rest]["right" if np.allclose(got_m, wanted_m, atol=1e-3) else "wrong"] += 1
+    assert set(told[True]) == {"right"}
+    assert told[False]["wrong"] == 0
+    assert told[False]["refused"] <= 0.1 * told[False].total()
+
+
+def test_walks_without_a_recognised_body_are_y_up(tmp_path: Path) -> None:
+    """A dog's skeleton says nothing of how people stand."""
+    made = walking()
+    names = tuple(f"joint{index}" for index in range(22))
+    legless = replace(made.skeleton, names=names, parts=("",) * 22, offsets_m=np.abs(made.skeleton.offsets_m))
+    write_bvh(tmp_path / "a.bvh", clip_of(replace(made, skeleton=legless)))
+    assert "y up assumed (--up)" in sc.open_motion(tmp_path / "a.bvh", any_body=True).notes

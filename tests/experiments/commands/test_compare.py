@@ -1,0 +1,97 @@
+"""Experiments as YAML files: what they give, what the command line changes, and what is refused."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from selfcorrect.experiments import cli
+from selfcorrect.experiments.commands.compare import CompareCommand
+from selfcorrect.experiments.commands.from_file import from_file
+from selfcorrect.experiments.commands.motion import MotionCommand
+
+MODULE = """
+import torch
+import selfcorrect as sc
+
+def task(stream):
+    real = sc.Samples.real(torch.randn((30, 2), generator=stream.child("data").torch(), dtype=torch.float64))
+    return sc.Task(sc.Gaussian.standard(2), real, judge)
+
+def judge(candidate):
+    return {"spread": candidate.samples(50).values.std(0).mean()}
+
+def whiten(values):
+    return (values - values.mean(0)) / values.std(0)
+"""
+
+EXPERIMENT = """
+tasks: {gaussian: own_experiment:task}
+plans:
+  real only: {policy: real}
+  synthetic: {policy: replace}
+  corrected: {policy: replace, corrector: "own_experiment:whiten"}
+generations: 2
+first-seed: 3
+seeds: 2
+better: {spread: higher}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "own_experiment", raising=False)
+    (tmp_path / "own_experiment.py").write_text(MODULE)
+    (tmp_path / "mine.yaml").write_text(EXPERIMENT)
+    return tmp_path
+
+
+def test_a_file_describes_a_comparison_which_options_change(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["compare", "mine.yaml", "--seeds", "3", "--plans.corrected.strength", "3", "--workers", "1"]) == 0
+    told = capsys.readouterr().out
+    assert "Corrected against synthetic, generation 2, 3 seeds: spread" in told
+    assert "runs/mine/report.html" in told
+    arm = (folder / "runs" / "mine" / "gaussian" / "seed-5" / "corrected" / "config.json").read_text()
+    assert '"strength": 3.0' in arm
+
+
+def test_a_file_gives_the_options_of_motion(folder: Path) -> None:
+    (folder / "motion.yml").write_text("preset: quick\nreal-count: 12\ncorrector: [kinematic]\ngamma: 2\nout: here\n")
+    options, rest = from_file(MotionCommand, ["motion.yml", "--seeds", "2"])
+    assert options == MotionCommand("quick", corrector=("kinematic",), gamma=2.0, real_count=12, out=Path("here"))
+    assert rest == ["--seeds", "2"]
+    assert from_file(MotionCommand, ["--seeds", "2"]) == (None, ["--seeds", "2"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed: 3", "mine.yaml: 'seed' is not expected, there are tasks, plans"),
+        ("seeds: many", 'mine.yaml: seeds: expected int, got "many"'),
+        ("plans: {a: {polcy: real}}", "mine.yaml: plans: a: 'polcy' is not expected"),
+        ("better: {spread: up}", "mine.yaml: better: spread: expected Literal"),
+        ("seeds: [", "mine.yaml: not YAML (while parsing"),
+        ("!!python/object/apply:os.system [true]", "mine.yaml: not YAML (could not determine a constructor"),
+        ("seeds: 2", "a comparison needs tasks and plans"),
+        ("tasks: {a: own_experiment:tusk}\nplans: {b: {}}", "has no 'tusk', asked for as task 'a'"),
+        ("tasks: {a: own_experiment:task}\nplans: {b: {policy: reel}}", "unknown policy 'reel'"),
+    ],
+)
+def test_what_means_nothing_is_refused_in_a_sentence(
+    text: str, message: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "mine.yaml").write_text(text)
+    assert cli.main(["compare", "mine.yaml"]) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+
+
+def test_a_file_that_is_not_there_is_told_of(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["compare", "nowhere.yaml"]) == 2
+    assert "nowhere.yaml: no such file" in capsys.readouterr().err
+    assert CompareCommand().tasks == {}

@@ -1,0 +1,172 @@
+"""`selfcorrect correct` replaces and removes what it wrote itself, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import report_of
+
+from selfcorrect.datasets.files.open import save_motion
+from selfcorrect.experiments.cli import main
+from selfcorrect.experiments.correction import correct_file
+from selfcorrect.experiments.correction.correct_file import FileTask
+from selfcorrect.experiments.correction.options import CorrectionOptions
+from selfcorrect.experiments.correction.report import FileResult
+from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.motion import Motion
+from selfcorrect.simulators.corrector import KinematicCorrector
+
+THEIRS = b"somebody's only copy"
+COMMAND = ["correct", "clips/steps.bvh", "--kinematic"]
+
+
+class Killed(BaseException):
+    """What ends a program at once."""
+
+
+@pytest.fixture(autouse=True)
+def _quick_film(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(correct_file, "film", lambda path, pairs: path.write_bytes(b"film"))
+
+
+@pytest.fixture
+def thrown(folder: Path, stepping: Motion) -> list[str]:
+    """The command that corrects a motion which is rejected."""
+    rises_m = np.linspace(0, 9, len(stepping))[:, None] ** 2 * [0.0, 1.0, 0.0]
+    thrown = Motion(stepping.skeleton, stepping.root_m + rises_m, stepping.rotations, stepping.fps)
+    save_motion(folder / "thrown.bvh", thrown)
+    return ["correct", "thrown.bvh"]
+
+
+def refused(words: Sequence[str], name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(words) == 2
+    assert f"corrected/{name}: " in capsys.readouterr().err
+
+
+def test_what_is_put_where_a_motion_was_rejected_stays(thrown: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    target = Path("corrected/thrown.bvh")
+    assert main(thrown) == 1
+    target.write_bytes(THEIRS)
+    refused(thrown, "thrown.bvh", capsys)
+    assert target.read_bytes() == THEIRS
+    target.unlink()
+    assert main(thrown) == 1
+
+
+def test_what_it_passed_through_is_removed_again(thrown: list[str]) -> None:
+    assert main([*thrown, "--keep-failed"]) == 1
+    assert Path("corrected/thrown.bvh").is_file()
+    assert main(thrown) == 1
+    assert not Path("corrected/thrown.bvh").exists()
+
+
+@pytest.mark.parametrize("name", ["steps.bvh", "steps.bvh.mp4", "report.json", ".records/steps.bvh.json"])
+def test_what_somebody_changed_stays(folder: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words, path = [*COMMAND, "--video"], folder / "corrected" / name
+    assert main(words) == main(words) == 0
+    path.write_bytes(path.read_bytes()[:-9] + THEIRS)
+    changed = path.read_bytes()
+    refused(words, name, capsys)
+    assert path.read_bytes() == changed
+    if name.startswith(".records"):
+        (folder / "corrected" / "steps.bvh").unlink()
+        (folder / "corrected" / "steps.bvh.mp4").unlink()
+    path.unlink()
+    assert main(words) == 0
+
+
+@pytest.mark.parametrize("name", ["steps.bvh", "steps.bvh.mp4", "report.json", ".records/steps.bvh.json"])
+@pytest.mark.parametrize("kind", ["pipe", "link", "dangling link"])
+def test_links_and_pipes_are_neither_followed_nor_waited_for(
+    folder: Path, name: str, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / "corrected" / name
+    path.parent.mkdir(parents=True)
+    (folder / "theirs").write_bytes(THEIRS)
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(folder / ("theirs" if kind == "link" else "nowhere"))
+    refused(COMMAND, name, capsys)
+    assert (folder / "theirs").read_bytes() == THEIRS
+    assert not (folder / "nowhere").exists()
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_run_that_was_killed_before_output_or_film_is_finished(
+    folder: Path, after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words, copy, left = [*COMMAND, "--video"], correct_file._copy, [after]
+
+    def copy_or_die(source: Path, target: Path) -> None:
+        if not left[0]:
+            raise Killed
+        left[0] -= 1
+        copy(source, target)
+
+    for earlier in ([], ["--support", "floor"]):  # nothing there, or what was made otherwise
+        if earlier:
+            assert main([*words, *earlier]) == 0
+        left[0] = after
+        with monkeypatch.context() as patch:
+            patch.setattr(correct_file, "_copy", copy_or_die)
+            with pytest.raises(Killed):
+                main(words)
+        assert main(words) == 0
+        assert {"steps.bvh", "steps.bvh.mp4"} < set(os.listdir(folder / "corrected"))
+
+
+def test_what_appears_while_it_works_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def corrector(motions: Sequence[Motion]) -> list[CorrectedMotion]:
+        Path("corrected/steps.bvh").write_bytes(THEIRS)
+        return KinematicCorrector()(motions)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CorrectionOptions, "corrector", lambda self, shape_kg=None: corrector)
+        assert main(["correct", "clips"]) == 1
+    assert Path("corrected/steps.bvh").read_bytes() == THEIRS
+    told = report_of(folder / "corrected")
+    assert told["steps.bvh"]["verdict"] == "failed"
+    assert "steps.bvh: exists and was not written by this command" in told["steps.bvh"]["reason"]
+    assert told["rows.npy"]["verdict"] == "accepted"
+    assert main(["correct", "clips"]) == 2
+    Path("corrected/steps.bvh").unlink()
+    assert main(["correct", "clips"]) == 0
+
+
+def test_a_report_is_replaced_where_the_same_folder_has_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*COMMAND, "--report", "told.json"]) == main([*COMMAND, "--report", "told.json"]) == 0
+    (folder / "mine.json").write_text(json.dumps({"settings": {}, "counts": {}, "motions": []}, indent=1))
+    (folder / "kept.json").write_bytes((folder / "told.json").read_bytes())
+    for name in ("mine.json", "kept.json"):
+        before = (folder / name).read_bytes()
+        assert main([*COMMAND, "--report", name]) == 2
+        assert f"{name}: exists and is no report of this command" in capsys.readouterr().err
+        assert (folder / name).read_bytes() == before
+
+
+def test_names_that_look_like_records_have_records_of_their_own(folder: Path, stepping: Motion) -> None:
+    names = {"x.bvh", "x.bvh.json/y.bvh", "x.bvh.json_/y.bvh", "x.bvh.json/y.bvh.json/z.bvh"}
+    assert len({FileTask(Path(name), name, folder).record for name in names}) == len(names)
+    for name in names:
+        save_motion(folder / "odd" / name, stepping)
+    assert main(["correct", "odd", "--kinematic"]) == main(["correct", "odd", "--kinematic"]) == 0
+    assert set(report_of(folder / "corrected")) == names
+    assert all(FileResult.load(FileTask(Path(name), name, folder / "corrected").record) for name in names)
+
+
+@pytest.mark.parametrize("name", ["steps.bvh.mp4/y.bvh", "report.json/y.bvh"])
+def test_a_file_that_another_needs_as_a_folder_is_told_before_anything_begins(
+    folder: Path, stepping: Motion, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_motion(folder / "clips" / name, stepping)
+    assert main(["correct", "clips", "--kinematic"]) == 2
+    told = capsys.readouterr().err
+    assert "needs as a folder" in told or "the report would overwrite a motion" in told
+    assert not (folder / "corrected").exists()

@@ -1,0 +1,64 @@
+"""The demonstration: a spoiled walk is better afterwards, in figures and in a page."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tyro
+
+from selfcorrect.experiments.commands import demo as command
+from selfcorrect.experiments.commands.demo import DemoCommand
+from selfcorrect.experiments.demo import FIGURES, spoiled, walk
+from selfcorrect.motion.measures.physical import physical_errors
+from selfcorrect.motion.motion import MotionBatch
+
+
+def test_the_walk_is_spoiled_so_that_anybody_sees_it() -> None:
+    good = walk()
+    bad = spoiled(good, np.random.default_rng(0))
+    before, after = (physical_errors(MotionBatch.stack([motion])).mean() for motion in (good, bad))
+    assert after["penetration_m"] > before["penetration_m"] + 0.04
+    assert after["skate_m_s"] > before["skate_m_s"] + 0.3
+    assert after["jerk_m_s3"] > 5 * before["jerk_m_s3"]
+
+
+def test_it_prints_figures_that_fall_and_writes_a_page_without_pytorch(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from selfcorrect.experiments.cli import main\n"
+        f"code = main(['demo', '--no-open', '--out', {str(tmp_path / 'walk.html')!r}])\n"
+        "assert 'torch' not in sys.modules, 'PyTorch was imported'\n"
+        "sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if "→" in line]
+    assert [line.split()[0] for line in lines] == [title for _, title, *_ in FIGURES]
+    figures = {line.split()[0]: (float(line.split()[1]), float(line.split()[3])) for line in lines}
+    for name in ("penetration", "skating", "jerk"):
+        before, after = figures[name]
+        assert after < before / 4
+    assert figures["floating"][1] < 10
+    page = (tmp_path / "walk.html").read_text(encoding="utf-8")
+    assert page.count('"title":') == 2
+    assert '"residual": "' in page
+
+
+@pytest.mark.parametrize(("display", "terminal", "opened"), [("", True, 0), (":0", False, 0), (":0", True, 1)])
+def test_a_browser_opens_only_before_somebody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, display: str, terminal: bool, opened: int
+) -> None:
+    pages = []
+    monkeypatch.setattr("webbrowser.open", pages.append)
+    monkeypatch.setattr(command.sys, "platform", "linux")
+    monkeypatch.setattr(command.sys.stdout, "isatty", lambda: terminal, raising=False)
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    tyro.cli(DemoCommand, args=["--out", str(tmp_path / "demo.html")]).run()
+    assert len(pages) == opened
+    tyro.cli(DemoCommand, args=["--no-open", "--out", str(tmp_path / "demo.html")]).run()
+    assert len(pages) == opened

@@ -1,0 +1,96 @@
+"""All commands that read motion files take the same options of reading, and see what `correct` saw."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import selfcorrect as sc
+from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
+from selfcorrect.experiments.cli import main
+from selfcorrect.motion.body.smpl import SMPL_BODY
+
+COMMANDS = (
+    ["correct"], ["check"], ["view"], ["data", "check"], ["data", "stats"], ["data", "preview"], ["data", "convert"],
+    ["data", "shard"],
+)  # fmt: skip
+TURNED = ["--up", "z", "--metres-per-unit", "0.02"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with somebody in a BVH file who stands along y."""
+    still = np.tile([0.0, 0, 0, 1], (12, 22, 1))
+    motion = sc.Motion(SMPL_BODY.average(), np.tile([0.0, 0.93, 0.3], (12, 1)), still, 30.0)
+    write_bvh(tmp_path / "a.bvh", clip_of(motion))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_that_reads_files_takes_every_option_of_reading(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([*command, "--help"])
+    told = capsys.readouterr().out
+    assert all(f"--{field.name.replace('_', '-')}" in told for field in fields(Reading))
+
+
+def read(options: list[str], folder: Path) -> sc.Motion:
+    """What `data convert` makes of the file."""
+    assert main(["data", "convert", "a.bvh", "--to", "amass", "--out", "out", "--overwrite", *options]) in (0, None)
+    return sc.load_motion(folder / "out" / "a.npz", sc.Reading(up="z"))
+
+
+def test_convert_sees_what_reading_says(folder: Path) -> None:
+    wanted = sc.load_motion(folder / "a.bvh", sc.Reading(up="z", metres_per_unit=0.02))
+    lying, standing = read(TURNED, folder), read([], folder)
+    np.testing.assert_allclose(lying.root_m, wanted.root_m, atol=1e-6)
+    assert np.ptp(sc.joint_positions(standing)[0, :22, 1]) > 1.2 > np.ptp(sc.joint_positions(lying)[0, :22, 1])
+
+
+def test_view_draws_what_reading_says(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[sc.Motion] = []
+    monkeypatch.setattr(
+        "selfcorrect.motion.pictures.drawing.draw_motions", lambda out, motions, titles: drawn.extend(motions)
+    )
+    main(["view", "a.bvh", "--out", "a.png", *TURNED])
+    wanted = sc.load_motion(folder / "a.bvh", sc.Reading(up="z", metres_per_unit=0.02))
+    np.testing.assert_allclose(drawn[0].root_m, wanted.root_m, atol=1e-9)
+
+
+@pytest.mark.parametrize("command", [["check"], ["data", "check", "--json"]], ids=" ".join)
+def test_checks_judge_what_reading_says(folder: Path, command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    main([*command, "a.bvh", *TURNED])
+    assert "another axis up?" in capsys.readouterr().out
+    main([*command, "a.bvh"])
+    assert "another axis up?" not in capsys.readouterr().out
+
+
+def test_stats_and_shards_read_as_they_are_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "shard", "a.bvh", "-o", "shards", *TURNED]) in (0, None)
+    (motion,) = sc.load_motions(folder / "shards")
+    wanted = sc.load_motion(folder / "a.bvh", sc.Reading(up="z", metres_per_unit=0.02))
+    np.testing.assert_allclose(motion.root_m, wanted.root_m, atol=1e-5)
+    np.testing.assert_allclose(
+        sc.load_motions(folder / "a.bvh", sc.Reading(up="z", metres_per_unit=0.02))[0].root_m, wanted.root_m
+    )
+    main(["data", "stats", "a.bvh", "--up", "y"])
+    plain = capsys.readouterr().out
+    main(["data", "stats", "a.bvh", *TURNED])
+    assert capsys.readouterr().out != plain
+
+
+def test_a_named_dataset_tells_all_itself(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", "a.bvh", "--dataset", "mixamo", "--up", "z"]) == 2
+    assert "the dataset mixamo gives unit, fps, up and body" in capsys.readouterr().err
+
+
+def test_readings_say_something_or_nothing() -> None:
+    assert not Reading(allow_pickle=True).tells_anything
+    assert replace(Reading(allow_pickle=True), up="y").tells_anything

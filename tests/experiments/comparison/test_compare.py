@@ -1,0 +1,275 @@
+"""Comparisons of users' own tasks: what they say, that they resume byte for byte, and what they refuse."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import selfcorrect as sc
+from selfcorrect.core.errors import CorrectorError, RunFolderError, SettingError
+from selfcorrect.core.randomness import Stream
+
+GENERATIONS = 8
+
+
+def own_task(stream: Stream) -> sc.Task:
+    real = sc.Samples.real(torch.randn((40, 2), generator=stream.child("data").torch(), dtype=torch.float64))
+    return sc.Task(sc.Gaussian.standard(2), real, spread)
+
+
+def spread(candidate: sc.Candidate) -> dict[str, torch.Tensor]:
+    values = candidate.samples(200).values
+    return {"spread": values.std(0).mean(), "error": (values.std(0) - 1).abs().mean()}
+
+
+def whiten(samples: sc.Samples) -> sc.Samples:
+    values = samples.values
+    return samples.with_values((values - values.mean(0)) / values.std(0))
+
+
+def plans(generations: int = GENERATIONS) -> dict[str, sc.Plan]:
+    loop = sc.Plan(sc.Replace(), generations)
+    return {
+        "real only": replace(loop, policy=sc.RealOnly()),
+        "synthetic": loop,
+        "corrected": replace(loop, correction=sc.Correction(whiten)),
+    }
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """All bytes below a folder but times, and lists of digests that have theirs."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in ("timings.json", "digests.json", "summary.json", ".selfcorrect.lock")
+    }
+
+
+def test_a_comparison_says_what_correction_does_and_leaves_report_tables_and_frames(tmp_path: Path) -> None:
+    found = sc.compare(own_task, plans(30), seeds=5, workers=1, out=tmp_path, better={"error": "lower"})
+    headline, synthetic, corrected = found.sentences
+    assert headline == ("Against its reference, error is better in 1 of 2 comparisons, worse in 1 of 2 comparisons.")
+    assert synthetic.startswith("Synthetic against real only, generation 30, 5 seeds: error")
+    assert corrected.startswith("Corrected against synthetic, generation 30, 5 seeds: error")
+    frame = found.to_frame()
+    assert list(frame.columns[:4]) == ["group", "arm", "seed", "generation"]
+    assert len(frame) == 3 * 5 * 31
+    last = frame[frame.generation == 30].groupby("arm").spread.mean()
+    assert last["synthetic"] < 0.9 < last["corrected"]
+    rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
+    assert [float(row["spread"]) for row in rows] == pytest.approx(list(frame.spread))
+    again = sc.read_summary(tmp_path)
+    np.testing.assert_allclose(again.to_frame().spread, frame.spread, rtol=1e-4)
+    page = (tmp_path / "report.html").read_text()
+    assert headline in page
+    assert "<svg" in page
+    assert "real against real" in page
+    assert "<h2>Motions" not in page
+    assert {path.name for path in (tmp_path / "tables").iterdir()} == {
+        f"{name}.{suffix}" for name in ("arms", "differences", "loop") for suffix in ("csv", "tex")
+    }
+
+
+def test_more_seeds_generations_and_arms_compute_only_what_is_new_and_change_nothing(tmp_path: Path) -> None:
+    short = {name: plan for name, plan in plans(3).items() if name != "corrected"}
+    sc.compare(own_task, short, seeds=1, workers=1, out=tmp_path / "grown")
+    before = (tmp_path / "grown" / "task" / "seed-0" / "synthetic" / "generation-0003" / "metrics.json").stat()
+    sc.compare(own_task, plans(5), seeds=2, workers=1, out=tmp_path / "grown")
+    after = (tmp_path / "grown" / "task" / "seed-0" / "synthetic" / "generation-0003" / "metrics.json").stat()
+    assert before.st_mtime_ns == after.st_mtime_ns
+    sc.compare(own_task, plans(5), seeds=2, workers=1, out=tmp_path / "at once")
+    grown, at_once = files(tmp_path / "grown"), files(tmp_path / "at once")
+    assert grown == at_once
+
+
+def test_workers_change_no_result_and_lambdas_travel(tmp_path: Path) -> None:
+    loop = sc.Plan(sc.Replace(), 2, correction=sc.Correction(sc.lift(lambda values: 0.9 * values)))
+    arms = {"shrunk": loop, "made": lambda task, stream: replace(loop, correction=sc.Correction(whiten))}
+    found = [
+        sc.compare({"a": own_task, "b": own_task}, arms, seeds=1, workers=workers, out=tmp_path / str(workers))
+        for workers in (1, 2)
+    ]
+    assert found[0].to_frame().equals(found[1].to_frame())
+    assert files(tmp_path / "1") == files(tmp_path / "2")
+
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+import torch
+import selfcorrect as sc
+
+def own_task(stream):
+    real = sc.Samples.real(torch.randn((40, 2), generator=stream.child("data").torch(), dtype=torch.float64))
+    return sc.Task(sc.Gaussian.standard(2), real, lambda candidate: {"spread": candidate.samples(50).values.std()})
+
+class RunningMean:
+    mean, calls = 0.0, 0
+    def __call__(self, samples):
+        self.calls += 1
+        if self.calls == 5 and Path("halting").exists():
+            Path("halted").touch()
+            time.sleep(10**6)
+        self.mean = 0.9 * self.mean + 0.1 * float(samples.values.mean())
+        return samples.with_values(samples.values - self.mean)
+    def state(self):
+        return {"mean": torch.tensor(self.mean, dtype=torch.float64)}
+    def load_state(self, state):
+        self.mean = float(state["mean"])
+
+loop = sc.Plan(sc.Replace(), 12)
+plans = {"plain": loop, "kept": sc.Plan(sc.Replace(), 12, correction=sc.Correction(RunningMean()))}
+sc.compare(own_task, plans, seeds=2, workers=int(sys.argv[2]), out=sys.argv[1])
+"""
+
+
+@pytest.mark.slow
+def test_a_script_that_was_killed_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+
+    def start(out: str, workers: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, str(script), out, str(workers)], cwd=tmp_path)
+
+    assert start("whole", 1).wait(600) == 0
+    (tmp_path / "halting").touch()
+    killed = start("killed", 2)
+    while not (tmp_path / "halted").exists():  # so it certainly still works
+        assert killed.poll() is None
+        time.sleep(0.01)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    (tmp_path / "halting").unlink()
+    assert list((tmp_path / "killed").glob("task/*/kept/generation-0003"))
+    assert not list((tmp_path / "killed").glob("task/*/kept/generation-0012"))
+    assert start("killed", 2).wait(600) == 0
+    assert files(tmp_path / "whole") == files(tmp_path / "killed")
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------
+
+
+def drawn_anew(stream: Stream) -> sc.Task:
+    return replace(own_task(stream), real=sc.Samples.real(torch.ones(30, 2, dtype=torch.float64)))
+
+
+def test_other_code_or_data_are_refused_unless_accepted_and_recorded(tmp_path: Path) -> None:
+    arms, task = {"corrected": plans()["corrected"]}, own_task(sc.streams(0))
+    moved = replace(task, real=task.real.with_values(task.real.values + 1))
+    judged = replace(task, evaluate=lambda candidate: {"spread": 1.0, "error": 0.0})
+    other = {"corrected": replace(arms["corrected"], correction=sc.Correction(lambda samples: samples, name="whiten"))}
+
+    def go_on(task, arms=arms, **how) -> None:
+        sc.compare(task, arms, seeds=1, workers=1, out=tmp_path / "run", **how)
+
+    go_on(task)
+    with pytest.raises(RunFolderError, match=r"training data of seed 0 is not the one .*: other values or labels; acc"):
+        go_on(moved)
+    with pytest.raises(RunFolderError, match=r"the judge of task 'task' is not the one .*: it is .*lambda.* and was"):
+        go_on(judged)
+    with pytest.raises(RunFolderError, match=r"the corrector 'whiten' of plan 'corrected' is not|plan.correction"):
+        go_on(task, other)
+    with pytest.raises(RunFolderError, match=r"plan\.correction\.strength is \"inf\" in the folder and 1\.0 now"):
+        go_on(task, {"corrected": replace(arms["corrected"], correction=sc.Correction(whiten, 1.0))})
+    go_on(judged, accept_changed=True)
+    go_on(judged)
+    kept = (tmp_path / "run" / "identities.json").read_text()
+    assert "spread" in kept
+    assert "lambda candidate" in kept
+
+
+@dataclass(frozen=True)
+class Noisy(sc.Gaussian):
+    """A model that draws from PyTorch's global generator."""
+
+    def sample(self, labels: torch.Tensor, stream: Stream) -> torch.Tensor:
+        return super().sample(labels, stream) + 0.01 * torch.randn(len(labels), 2)
+
+
+def with_noise(stream: Stream) -> sc.Task:
+    return replace(own_task(stream), model=Noisy.standard(2))
+
+
+@dataclass(frozen=True)
+class Declared(Noisy):
+    """The same, which says so."""
+
+    repeatable = False
+
+
+def test_a_model_that_draws_from_the_global_generator_is_named(tmp_path: Path) -> None:
+    message = r"model Noisy \(test_compare.py, line \d+\) draws from the global generator of torch in `sample`"
+    with pytest.raises(SettingError, match=message):
+        sc.compare(with_noise, plans(), seeds=1, workers=1, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    task = own_task(sc.streams(0))
+    with pytest.warns(UserWarning, match=r"model Noisy draws from the global generator of torch in `sample`"):
+        sc.train_first_generation(replace(task, model=Noisy.standard(2)), sc.MemoryStore(), sc.streams(0))
+    with pytest.warns(UserWarning, match="declares that its runs cannot be repeated"):
+        sc.compare(replace(task, model=Declared.standard(2)), {"one": plans(1)["real only"]}, seeds=1, workers=1)
+
+
+class Counting:
+    """A corrector that keeps state which it does not declare."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, samples: sc.Samples) -> sc.Samples:
+        self.calls += 1
+        return samples.with_values(samples.values / self.calls)
+
+
+def wrong_shape(samples: sc.Samples) -> sc.Samples:
+    return samples.with_values(samples.values[:, :1])
+
+
+@pytest.mark.parametrize(
+    ("corrector", "message"),
+    [
+        (Counting(), r"corrector 'Counting' \(test_compare.py, line \d+\) gave two answers to the same real samples"),
+        (
+            wrong_shape,
+            r"'wrong_shape' \(test_compare.py, line \d+\) was tried .* real samples .*\(40, 2\), got \(40, 1\)",
+        ),
+        (lambda samples: 1 / 0, r"corrector '<lambda>' .* ZeroDivisionError: division by zero \(test_compare.py, line"),
+    ],
+)
+def test_correctors_are_tried_before_anything_is_trained(
+    corrector: Callable[..., object], message: str, tmp_path: Path
+) -> None:
+    loop = sc.Plan(sc.Replace(), 2, correction=sc.Correction(corrector))  # type: ignore[arg-type]
+    with pytest.raises(CorrectorError, match=message):
+        sc.compare(own_task, {"corrected": loop}, seeds=1, workers=1, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    task, first = own_task(sc.streams(0)), sc.MemoryStore()
+    sc.train_first_generation(task, first, sc.streams(0))
+    with pytest.raises(sc.LoopError, match=f"generation 1 stopped in phase 'correct': .*{message}"):
+        sc.run_loop(task, loop, sc.MemoryStore(), first, sc.streams(0))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: sc.compare(own_task, {}), "needs at least one plan"),
+        (lambda: sc.compare(own_task, plans(), seeds=0), "at least 1 seed, got 0"),
+        (lambda: sc.compare(own_task, {"a b": plans()["synthetic"], "A-b": plans()["synthetic"]}), "names that differ"),
+        (lambda: sc.compare(lambda stream: 1, plans()), "task 'task' should be a Task, got int"),
+        (lambda: sc.compare(own_task, {"a": plans(1)["synthetic"], "b": plans(2)["synthetic"]}), "a has 1, b has 2"),
+        (lambda: sc.compare(own_task, plans(1), seeds=1, workers=1, better={"sprad": "lower"}), "names 'sprad', which"),
+    ],
+)
+def test_what_means_nothing_is_refused_in_a_sentence(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,122 @@
+"""Hints never cost a result: what only tells of a correction may fail, and the correction is written with a note."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import report_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_motions import KINDS, Kind, made_motion
+
+from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
+from selfcorrect.experiments.checking import check_files
+from selfcorrect.experiments.cli import main
+from selfcorrect.experiments.correction import batch, correct_file, describe
+from selfcorrect.experiments.correction.describe import described
+from selfcorrect.experiments.correction.report import FileResult
+from selfcorrect.motion.checks import walking
+from selfcorrect.simulators import corrector, judge
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+
+
+def fails(*_: object, **__: object) -> None:
+    raise IndexError("index 81 is out of bounds")
+
+
+@pytest.fixture
+def walker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a walk in walk.bvh."""
+    monkeypatch.chdir(tmp_path)
+    write_bvh(tmp_path / "walk.bvh", clip_of(made_motion("walk", frames=40)))
+    return tmp_path
+
+
+STEPS = [
+    (walking, "longest_walk", "rule P1 was left out"),
+    (describe, "check_with", "oddities are not reported"),
+    (describe, "_over_time", "residual wrenches are not reported"),
+    (describe, "_contacts", "contacts are not reported"),
+    (describe, "joint_positions", "distances of joints are not reported"),
+    (judge, "timeline", "no timeline"),
+    (judge, "errors_of_poses", "errors are not reported"),
+    (corrector, "standing_speeds_m_s", "speeds of standing joints are not reported"),
+    (correct_file, "film", "no film was made"),
+]
+
+
+@pytest.mark.parametrize(("module", "name", "told"), STEPS, ids=[name for _, name, _ in STEPS])
+def test_a_step_that_only_tells_costs_its_own_line(
+    module: object, name: str, told: str, walker: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = ["--video"] if name == "film" else []
+    assert main(["correct", "walk.bvh", "-o", "whole", *video]) == 0
+    monkeypatch.setattr(module, name, fails)
+    assert main(["correct", "walk.bvh", "-o", "out", *video]) == 0
+    assert (walker / "out/walk.bvh").read_bytes() == (walker / "whole/walk.bvh").read_bytes()
+    notes = report_of(walker / "out")["walk.bvh"]["notes"]
+    assert any(note.startswith(f"{told}: ") for note in notes)
+    assert not any(note.startswith(f"{told}: ") for note in report_of(walker / "whole")["walk.bvh"]["notes"])
+
+
+def test_a_table_and_a_summary_that_fail_cost_themselves_only(
+    walker: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("table", "closing"):
+        monkeypatch.setattr(batch, name, fails)
+    assert main(["correct", "walk.bvh", "-o", "out", "--kinematic"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("no table: index 81")
+    assert "\nno summary: index 81" in printed
+    assert printed.endswith(f"report: {Path('out/report.json')}\n")
+    assert report_of(walker / "out")["walk.bvh"]["verdict"] == "accepted"
+
+
+def test_a_check_of_a_folder_goes_on(
+    walker: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    high = made_motion("idle", frames=40)
+    high.root_m[:, 1] += 0.5
+    write_bvh(walker / "high.bvh", clip_of(high))
+    monkeypatch.setattr(walking, "longest_walk", fails)
+    assert main(["check", "."]) == 1
+    printed = capsys.readouterr().out
+    assert "high.bvh: 1 finding\n  F4 floor-elsewhere" in printed
+    assert "walk.bvh: note: rule P1 was left out: " in printed
+    assert printed.endswith("2 files: 1 with findings (F4 in 1), 2 with notes\n")
+    monkeypatch.setattr(check_files, "open_motion", fails)
+    assert main(["check", "."]) == 2
+    assert capsys.readouterr().out.count("unreadable: ") == 2
+
+
+def log_uniform(low: float, high: float) -> st.SearchStrategy[float]:
+    return st.floats(math.log(low), math.log(high)).map(math.exp)
+
+
+@pytest.mark.slow
+@settings(max_examples=25, deadline=None)
+@given(
+    kind=st.sampled_from(KINDS),
+    pace=log_uniform(0.02, 30.0),
+    fps=log_uniform(5.0, 240.0),
+    frames=log_uniform(4.0, 3000.0).map(round),
+    simulated=st.sampled_from([False, False, False, True]),
+)
+def test_every_made_up_motion_is_corrected_or_rejected_and_told_of(
+    kind: Kind, pace: float, fps: float, frames: int, simulated: bool
+) -> None:
+    motion = made_motion(kind, pace, fps, min(frames, 120) if simulated else frames)
+    correction = (PhysicsCorrector() if simulated else KinematicCorrector())([motion])[0]
+    assert np.isfinite(correction.motion.root_m).all()
+    told = described(FileResult("in.bvh", "in.bvh", "", "failed"), (), motion, correction)
+    assert told.verdict == ("accepted" if correction.accepted else "rejected")
+    assert not any("not reported" in note or "left out" in note or "no timeline" in note for note in told.notes)
+
+
+def test_made_up_motions_at_the_ends_of_all_ranges_are_corrected() -> None:
+    for kind, pace, fps, frames in (("walk", 30.0, 5.0, 4), ("hop", 0.02, 240.0, 40), ("run", 3.0, 5.0, 9)):
+        (correction,) = KinematicCorrector()([made_motion(kind, pace, fps, frames)])
+        assert correction.accepted

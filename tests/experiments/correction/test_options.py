@@ -1,0 +1,127 @@
+"""One object says how motions are corrected, to the command line, to Python, and in what is recorded."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+
+import pytest
+import tyro
+
+import selfcorrect as sc
+from selfcorrect.core.errors import SettingError
+from selfcorrect.experiments.cli import main
+from selfcorrect.experiments.commands.correct import CorrectCommand
+from selfcorrect.experiments.correction.in_python import correct_files, correct_motions
+from selfcorrect.experiments.correction.options import CorrectionOptions
+from selfcorrect.experiments.motion.correctors.builtin import sample_corrector
+from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.scene import Scene
+
+LINE = """in.bvh --strength 0.3 --support floor --engine mujoco --mass-kg 60 --remove-drift --join-takes --retime --raw
+    --simulate always --scene.load-kg 5 --keep-failed --video --fps 25 --up z --metres-per-unit 0.01"""
+SAME = CorrectionOptions(
+    strength=0.3,
+    support="floor",
+    engine="mujoco",
+    mass_kg=60.0,
+    remove_drift=True,
+    join_takes=True,
+    retime=True,
+    raw=True,
+    simulate="always",
+    scene=Scene(load_kg=5.0),
+    keep_failed=True,
+    video=True,
+    reading=sc.Reading(fps=25.0, up="z", metres_per_unit=0.01),
+)
+
+
+def parsed(line: str) -> CorrectionOptions:
+    return tyro.cli(CorrectCommand, args=line.split()).options
+
+
+def test_the_command_line_and_python_say_the_same_by_the_same_names() -> None:
+    assert parsed(LINE) == SAME
+    assert parsed("in.bvh") == CorrectionOptions()
+    assert parsed("in.bvh --kinematic") == CorrectionOptions(kinematic=True)
+    told = {each.name for each in fields(SAME) if getattr(SAME, each.name) != getattr(CorrectionOptions(), each.name)}
+    assert told == {each.name for each in fields(SAME)} - {"kinematic"}, "an option that the line above does not try"
+
+
+@pytest.mark.parametrize("word", ["balanced", "0.7", 0.7])
+def test_a_strength_is_the_same_as_name_as_text_and_as_number(word: str | float) -> None:
+    assert CorrectionOptions(strength=word) == CorrectionOptions()
+    assert CorrectionOptions(strength=word).strength == 0.7
+
+
+def test_a_name_given_in_python_changes_that_option_alone(stepping: sc.Motion) -> None:
+    assert SAME.changed({"strength": "physical"}).strength == 1.0
+    assert asdict(SAME.changed({"raw": False})) == {**asdict(SAME), "raw": False}
+    for call in (sc.correct, sc.correct_motions):
+        with pytest.raises(SettingError, match=r"unknown option 'strenght'.*did you mean 'strength'"):
+            call([stepping] if call is sc.correct_motions else stepping, strenght=1)  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="options must be CorrectionOptions or given by name"):
+        sc.correct(stepping, 0.5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"strength": "strong"}, "strength must be one of"),
+        ({"strength": 2}, "strength must be one of"),
+        ({"mass_kg": 0.0}, "mass-kg must be from 1 to 1000"),
+        ({"kinematic": True, "scene": Scene(load_kg=3)}, "a scene needs a simulation"),
+        ({"strength": "residual-free", "engine": "pybullet"}, "needs an engine whose joints give way"),
+    ],
+)
+def test_options_that_mean_nothing_cannot_be_made(wrong: dict[str, object], why: str) -> None:
+    with pytest.raises(SettingError, match=why):
+        CorrectionOptions().changed(wrong)
+
+
+@pytest.mark.parametrize("name", ["keep_failed", "video"])
+def test_options_of_files_are_refused_for_motions_in_memory(stepping: sc.Motion, name: str) -> None:
+    with pytest.raises(SettingError, match=f"{name.replace('_', '-')} is for motion files"):
+        correct_motions([stepping], **{name: True})
+
+
+def test_what_was_asked_for_is_what_the_report_records(stepping: sc.Motion, tmp_path: Path) -> None:
+    sc.save_motion(tmp_path / "in.bvh", stepping)
+    options = CorrectionOptions(kinematic=True, support="floor", reading=sc.Reading(fps=30.0))
+    correct_files(tmp_path / "in.bvh", tmp_path / "out", options, workers=1)
+    told = json.loads((tmp_path / "out" / "report.json").read_text())["settings"]
+    assert told == json.loads(json.dumps(asdict(options.settled())))
+
+
+def test_the_command_makes_of_samples_what_loops_make() -> None:
+    made = CorrectionOptions(strength="simulated", engine="pybullet").corrector()
+    assert replace(made, together=4) == sample_corrector(), "loops take fewer bodies at once, for less memory"
+    alone = CorrectionOptions(strength="simulated", kinematic=True).corrector()
+    assert alone == KinematicCorrector(CleanupSettings.for_samples())
+
+
+@pytest.mark.parametrize("option", [{"support": "off"}, {"remove_drift": True}, {"join_takes": True}])
+def test_samples_take_no_options_of_an_unknown_floor(option: dict[str, object]) -> None:
+    with pytest.raises(SettingError, match="does not go with strength simulated"):
+        CorrectionOptions().changed({"strength": "simulated", **option})
+
+
+@pytest.mark.parametrize("strength", ["balanced", "residual-free", "simulated"])
+def test_all_motions_are_simulated_where_that_is_asked_for_or_the_preset_needs_it(strength: str) -> None:
+    auto = CorrectionOptions(strength=strength, engine="mujoco").corrector()
+    always = CorrectionOptions(strength=strength, engine="mujoco", simulate="always").corrector()
+    assert isinstance(auto, PhysicsCorrector)
+    assert isinstance(always, PhysicsCorrector)
+    assert auto.simulate == ("auto" if strength == "balanced" else "always")
+    assert always.simulate == "always"
+
+
+@pytest.mark.parametrize("words", [["--strength", "unaided"], ["--strength=unaided"]])
+def test_the_old_name_of_a_strength_works_and_is_told_of(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["correct", "missing.bvh", "--engine", "mujoco", *words]) == 2
+    told = capsys.readouterr().err
+    assert "--strength unaided is now residual-free; the old name will go" in told
+    assert "missing.bvh" in told

@@ -1,0 +1,450 @@
+"""Jobs on a Ray cluster of several nodes, all on this machine, whose nodes, workers and drivers are killed."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from selfcorrect.core.errors import JobsError, SettingError
+from selfcorrect.experiments.cli import main
+from selfcorrect.experiments.correction.batch import correct_into
+from selfcorrect.experiments.correction.options import CorrectionOptions
+from selfcorrect.experiments.jobs.run import Job, run_jobs
+from selfcorrect.experiments.jobs.where import Cluster, Where
+from selfcorrect.experiments.motion.run.jobs import jobs
+from selfcorrect.experiments.motion.settings.arms import Arm
+from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings
+from selfcorrect.experiments.motion.settings.run_options import RunOptions
+from selfcorrect.storage.runs.run_folder import claim_folder
+
+os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 -- its workers get as much of a busy machine as other tests
+ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
+
+from ray._common.utils import get_system_memory  # noqa: E402
+from ray.cluster_utils import Cluster as Nodes  # noqa: E402
+
+from selfcorrect.experiments.jobs import ray_cluster  # noqa: E402
+
+pytestmark = pytest.mark.slow
+NODE = {"num_cpus": 1, "object_store_memory": 80_000_000}
+UNLIKE = (
+    "metrics.jsonl",
+    "summary.json",
+    "timings.json",
+    "environment.json",
+    ".selfcorrect.lock",
+    "report.json",
+    ".selfcorrect-written.jsonl",
+)
+"""Files that hold times, or where something ran."""
+
+
+MEAL_BYTES = 3_000_000_000
+TOTAL_BYTES = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+LIMIT_S = 1500.0
+"""After this, something hangs; a busy machine may be very slow."""
+IDLE = ("ray::IDLE", "ray::DashboardAgent", "ray::RuntimeEnvAgent")
+
+
+@contextmanager
+def cluster(*workers: dict[str, Any], **head: Any) -> Iterator[Nodes]:
+    """A head without work, and nodes."""
+    nodes = Nodes(initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "include_dashboard": False, **head})
+    try:
+        for worker in workers:
+            nodes.add_node(**worker)
+        yield nodes
+    finally:
+        nodes.shutdown()
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Nodes]:
+    """Two nodes for one job each."""
+    with cluster(NODE, NODE) as nodes:
+        yield nodes
+
+
+@pytest.fixture
+def where(nodes: Nodes) -> Where:
+    while len(nodes.worker_nodes) < 2:  # another test killed some
+        nodes.add_node(**NODE)
+    return Where(cluster=Cluster(nodes.address))
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in UNLIKE]
+    paths = [path for path in paths if not (path.name == "digests.json" and (path.parent / "report.html").exists())]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths if ".records" not in path.parts}
+
+
+def processes(nodes: Nodes) -> list[int]:
+    """The workers of all nodes, except those that have no job."""
+    raylets = {node.all_processes["raylet"][0].process.pid for node in nodes.worker_nodes}
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if parent_of(int(folder.name)) in raylets and has_job(int(folder.name)):
+                found.append(int(folder.name))
+        except OSError:
+            continue  # has ended meanwhile
+    return found
+
+
+def has_job(process: int) -> bool:
+    """Whether a process is a worker that has a job, as its title tells."""
+    title = Path(f"/proc/{process}/cmdline").read_text()
+    return title.startswith("ray::") and not title.startswith(IDLE)
+
+
+def stat_of(process: int) -> list[str]:
+    """State, parent, and more, as the kernel tells it."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+
+
+def parent_of(process: int) -> int:
+    return int(stat_of(process)[1])
+
+
+def node_of(process: int, nodes: Nodes) -> object:
+    """The node whose worker a process is."""
+    parent = parent_of(process)
+    return next(node for node in nodes.worker_nodes if node.all_processes["raylet"][0].process.pid == parent)
+
+
+def works_in(process: int, folder: Path) -> bool:
+    """Whether a process holds something below a folder open, as a job does with what it has not finished."""
+    for descriptor in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(OSError):
+            if folder in Path(os.readlink(descriptor)).parents:
+                return True
+    return False
+
+
+def halt_amid(folder: Path | None, begun: Callable[[], bool], nodes: Nodes) -> int:
+    """Halt a worker amid a job, as soon as the run has begun; of a job that holds something below a given folder."""
+    until = time.monotonic() + LIMIT_S
+    while time.monotonic() < until:
+        for process in processes(nodes) if begun() else ():
+            with suppress(OSError):
+                os.kill(process, signal.SIGSTOP)
+                while stat_of(process)[0] != "T":
+                    time.sleep(0.001)
+                if has_job(process) and (folder is None or works_in(process, folder)):
+                    return process
+                os.kill(process, signal.SIGCONT)
+        time.sleep(0.01)
+    raise TimeoutError(f"nothing was in the middle of a job below {folder or 'any folder'}")
+
+
+@contextmanager
+def node_killed_amid(folder: Path | None, begun: Callable[[], bool], nodes: Nodes) -> Iterator[None]:
+    """While the body runs, kill a node with the worker that is in the middle of a job; see `halt_amid`."""
+
+    def kill() -> None:
+        process = halt_amid(folder, begun, nodes)
+        nodes.remove_node(node_of(process, nodes), allow_graceful=False)
+        os.kill(process, signal.SIGKILL)
+
+    with ThreadPoolExecutor(1) as pool:
+        killing = pool.submit(kill)
+        yield
+        killing.result()
+
+
+def leave(folder: Path, name: str, progress) -> None:
+    (folder / name).write_text(str(os.environ["OMP_NUM_THREADS"]))
+    progress("generation", 1, 1)
+
+
+def fail(progress) -> None:
+    raise SettingError("this one is broken")
+
+
+def be_killed(folder: Path, times: int, progress) -> None:
+    """What the kernel does to a process that takes all memory."""
+    deaths = len(list(folder.glob("death-*")))
+    if deaths < times:
+        (folder / f"death-{deaths}").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    progress("generation", 1, 1)
+
+
+def used_bytes() -> int:
+    """Memory that no other process can have now."""
+    lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+    return TOTAL_BYTES - 1024 * int(lines["MemAvailable"].split()[0])
+
+
+def take_memory(folder: Path, progress) -> None:
+    """More than there is, the first time, unless somebody puts an end to it."""
+    if not (folder / "taken").exists():
+        (folder / "taken").touch()
+        taken = []
+        for _ in range(MEAL_BYTES // 50_000_000):
+            taken.append(b"1" * 50_000_000)
+            time.sleep(0.05)
+        time.sleep(10)
+        raise AssertionError("nobody has put an end to it")
+    progress("generation", 1, 1)
+
+
+# --- the same bytes, whatever dies -----------------------------------------------------------------------------------
+
+SETTINGS = MotionSettings(
+    (Comparison("dct-mlp", (Arm("replace"), Arm("augment:1"))),), generations=8, seeds=1, data=("deepmimic",),
+    real_count=16, judged_count=16, frames=10, steps={"dct-mlp": 30}, initial_steps={"dct-mlp": 1},
+)  # fmt: skip
+
+
+def run_motion(folder: Path, where: Where) -> dict[str, bytes]:
+    with claim_folder(folder, SETTINGS.config()):
+        loops = [
+            job for job in jobs(SETTINGS, folder, RunOptions(device="cpu")) if not job.name.startswith("real data")
+        ]
+        run_jobs(loops, where, "motion", folder=folder)
+    return content(folder)
+
+
+def test_a_motion_run_has_the_same_bytes_here_and_on_a_cluster_of_which_a_node_dies(
+    tmp_path: Path, nodes: Nodes, where: Where, capsys: pytest.CaptureFixture[str]
+):
+    expected = run_motion(tmp_path / "here", Where())
+    folder = tmp_path / "killed" / "dct-mlp" / "seed-0" / "replace+none"
+
+    def begun() -> bool:
+        return (folder / "generation-0002").exists()
+
+    with node_killed_amid(folder, begun, nodes):
+        assert run_motion(tmp_path / "killed", where) == expected
+    assert "failed (1 of 3 tries)" in capsys.readouterr().err
+
+
+def test_corrections_have_the_same_bytes_when_a_node_dies(
+    tmp_path: Path, nodes: Nodes, where: Where, capsys: pytest.CaptureFixture[str]
+):
+    data, out = prepared(tmp_path / "data"), tmp_path / "cluster"
+    settings = CorrectionOptions(strength=0.0)
+    correct_into([data], tmp_path / "here", settings, tmp_path / "here" / "report.json", Where())
+    with node_killed_amid(None, lambda: bool(list(out.glob("*.bvh"))), nodes):
+        results = correct_into([data], out, settings, out / "report.json", where)
+    assert ".bvh failed (1 of 3 tries)" in capsys.readouterr().err
+    assert [result.verdict for result in results] == ["accepted"] * 6
+    assert content(out) == content(tmp_path / "here")
+
+
+def test_the_same_command_goes_on_under_a_new_head(tmp_path: Path):
+    data, out = prepared(tmp_path / "data"), tmp_path / "cluster"
+    settings = CorrectionOptions(kinematic=True)
+    correct_into([data], tmp_path / "here", settings, tmp_path / "here" / "report.json", Where())
+    with cluster(NODE) as nodes:
+        driver = start_correcting(data, out, nodes)
+        halted = halt_amid(None, lambda: bool(list(out.glob("*.bvh"))), nodes)
+        assert nodes.head_node is not None
+        nodes.head_node.kill_gcs_server()
+        _, told = driver.communicate(timeout=LIMIT_S)
+        os.kill(halted, signal.SIGKILL)
+    assert driver.returncode == 2
+    assert "the head of the Ray cluster at" in told
+    assert "is gone; what is finished is kept, and the same command goes on" in told
+    assert "Traceback" not in told
+    finished = {path.name: path.stat().st_mtime_ns for path in out.glob("*.bvh")}
+    assert 0 < len(finished) < 6
+    with cluster(NODE) as nodes:
+        driver = start_correcting(data, out, nodes)
+        _, told = driver.communicate(timeout=LIMIT_S)
+    assert driver.returncode == 0, told
+    assert finished.items() <= {path.name: path.stat().st_mtime_ns for path in out.glob("*.bvh")}.items()
+    assert content(out) == content(tmp_path / "here")
+
+
+def start_correcting(data: Path, out: Path, nodes: Nodes) -> subprocess.Popen[str]:
+    """The command, the same for every cluster."""
+    command = ["correct", str(data), "-o", str(out), "--kinematic", "--cluster", "auto"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "selfcorrect.experiments.cli", *command],
+        env={**os.environ, "RAY_ADDRESS": str(nodes.address)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def prepared(folder: Path) -> Path:
+    """Motions to correct, which take long enough that a node can die amid one."""
+    from selfcorrect.datasets.collections.deepmimic import load_deepmimic
+    from selfcorrect.datasets.files.open import save_motion
+    from selfcorrect.motion.transforms import close_cycle, repeat_cycle
+
+    step = next(motion for motion in load_deepmimic() if motion.label == "walk")
+    walk = repeat_cycle(close_cycle(step), 30)
+    for index in range(6):
+        save_motion(folder / f"{index}.bvh", replace(walk, root_m=walk.root_m + np.array([0, 0.002 * index, 0])))
+    return folder
+
+
+def test_ctrl_c_stops_the_clusters_work_and_the_same_command_goes_on_elsewhere(tmp_path: Path):
+    data, out = prepared(tmp_path / "data"), tmp_path / "cluster"
+    with cluster(NODE) as nodes:
+        driver = start_correcting(data, out, nodes)
+        halted = halt_amid(None, lambda: bool(list(out.glob("*.bvh"))), nodes)  # so it certainly still works
+        started = processes(nodes)
+        driver.send_signal(signal.SIGINT)
+        _, told = driver.communicate(timeout=LIMIT_S)
+        assert driver.returncode == 130, told
+        assert "the same command continues" in told
+        with suppress(ProcessLookupError):
+            os.kill(halted, signal.SIGCONT)
+        until = time.monotonic() + LIMIT_S
+        while any(Path(f"/proc/{process}").exists() for process in started):
+            assert time.monotonic() < until
+            time.sleep(0.1)
+    assert main(["correct", str(data), "-o", str(out), "--kinematic"]) == 0
+    assert len(list(out.glob("*.bvh"))) == 6
+
+
+# --- jobs that fail --------------------------------------------------------------------------------------------------
+
+
+def test_a_worker_out_of_memory_is_replaced(tmp_path: Path, where: Where, capsys: pytest.CaptureFixture[str]):
+    run_jobs([Job("hungry", be_killed, (tmp_path, 1), 1)], where, "test", folder=tmp_path)
+    assert "hungry failed (1 of 3 tries): its worker process died" in capsys.readouterr().err
+
+
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" in os.environ, reason="Ray watches the memory of all that runs: run it alone")
+@pytest.mark.skipif(
+    not TOTAL_BYTES == get_system_memory() >= used_bytes() + 2 * MEAL_BYTES, reason="too little memory, or a container"
+)
+def test_a_job_that_takes_all_memory_is_ended_and_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    enough = (used_bytes() + MEAL_BYTES / 2) / TOTAL_BYTES
+    watchful = {"memory_usage_threshold": enough, "memory_monitor_refresh_ms": 100}
+    with cluster(NODE, _system_config=watchful) as nodes:
+        started = [
+            Job("hungry", take_memory, (tmp_path,), 1),
+            Job("other", leave, (tmp_path, "other"), 1),
+        ]
+        run_jobs(started, Where(cluster=Cluster(nodes.address)), "test", folder=tmp_path)
+    assert "hungry failed (1 of 3 tries): its node ran out of memory" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "taken"]
+
+
+def test_jobs_that_fail_every_time_are_named_and_the_rest_goes_on(tmp_path: Path, where: Where):
+    started = [
+        Job("broken", fail, (), 1),
+        Job("after", leave, (tmp_path, "after"), 1, ("broken",)),
+        Job("doomed", be_killed, (tmp_path, 9), 1),
+        Job("other", leave, (tmp_path, "other"), 1),
+    ]
+    with pytest.raises(JobsError, match="2 of 4 jobs failed 3 times") as raised:
+        run_jobs(started, where, "test", folder=tmp_path)
+    assert {name: type(error).__name__ for name, error in raised.value.failed.items()} == {
+        "broken": "SettingError",
+        "doomed": "WorkerError",
+    }
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["death-0", "death-1", "death-2", "other"]
+    assert (tmp_path / "other").read_text() == "1"
+
+
+# --- clusters that cannot be used ------------------------------------------------------------------------------------
+
+
+def test_a_node_with_other_software_is_named_before_anything_is_written(
+    tmp_path: Path, where: Where, monkeypatch: pytest.MonkeyPatch
+):
+    software = ray_cluster._software()
+    monkeypatch.setattr(ray_cluster, "_software", lambda: {**software, "selfcorrect": "0.0.9"})
+    there = re.escape(software["selfcorrect"])
+    with pytest.raises(SettingError, match=rf"has other software .*: selfcorrect {there} instead of 0\.0\.9 \(at "):
+        run_jobs([Job("a", leave, (tmp_path, "a"), 1)], where, "test", folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_a_node_does_not_have_is_named(tmp_path: Path):
+    with ray_cluster._Meeting.held(tmp_path) as meeting:
+        assert meeting.objection() == ""
+        assert meeting.place is not None
+        (meeting.place / "secret").write_text("that of another folder at the same path")
+        assert f"cannot read and write the output folder {tmp_path}" in meeting.objection()
+        (meeting.place / "secret").unlink()
+        assert f"cannot read and write the output folder {tmp_path}" in meeting.objection()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("127.0.0.1:1", "no Ray cluster answers at 127.0.0.1:1"),
+        ("somewhere", "cluster must be auto or HOST:PORT"),
+        ("ray://127.0.0.1:10001", "cluster must be auto or HOST:PORT"),
+    ],
+)
+def test_a_cluster_that_is_not_there_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], address: str, sentence: str
+):
+    assert main(["toy", "linear", "--quick", "--out", str(tmp_path / "toy"), "--cluster", address]) == 2
+    told = capsys.readouterr().err
+    assert sentence in told
+    assert "Traceback" not in told
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- who can reach it ------------------------------------------------------------------------------------------------
+
+LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F"}
+"""127.0.0.1 in the kernel's tables, also as an address of IPv6."""
+
+
+def test_a_cluster_of_one_machine_listens_on_loopback_alone():
+    recipe = (Path(__file__).resolve().parents[3] / "docs" / "scale.md").read_text()
+    exported = dict(re.findall(r"(RAY_ENABLE\w+)=(\d)", recipe))
+    script = (
+        "import ray; ray.init(num_cpus=1, include_dashboard=False, object_store_memory=80_000_000); "
+        "print(ray.get(ray.remote(lambda: 2).remote()), flush=True); input()"
+    )
+    driver = subprocess.Popen(
+        [sys.executable, "-c", script],
+        env={**os.environ, **exported},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert driver.stdout is not None
+        assert driver.stdout.readline() == "2\n"
+        listening = addresses_of(descendants(driver.pid))
+    finally:
+        driver.communicate("\n", timeout=100)
+    assert len(listening) >= 5  # the head, two of the node, a worker, the command
+    assert set(listening) <= LOOPBACK
+
+
+def descendants(process: int) -> list[int]:
+    """A process and all that it has started."""
+    children = Path(f"/proc/{process}/task").glob("*/children")
+    return [
+        process,
+        *(each for file in children for child in file.read_text().split() for each in descendants(int(child))),
+    ]
+
+
+def addresses_of(processes: list[int]) -> list[str]:
+    """Where processes listen, as the kernel writes it."""
+    sockets = {os.readlink(descriptor) for process in processes for descriptor in Path(f"/proc/{process}/fd").iterdir()}
+    rows = [
+        line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+    ]
+    return [row[1].partition(":")[0] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets]

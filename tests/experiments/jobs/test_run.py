@@ -1,0 +1,185 @@
+"""Jobs run in the right order, in any number of processes, and fail in words."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import selfcorrect.experiments.jobs.run as jobs_module
+from selfcorrect.core.errors import JobsError
+from selfcorrect.experiments.jobs.progress_bars import Bars, Event, reporter
+from selfcorrect.experiments.jobs.run import Job, RunnerRow, run_jobs
+from selfcorrect.experiments.jobs.where import Where
+
+
+def note(folder: Path, name: str, needs: str | None, progress) -> None:
+    """Leave a file, and refuse to if the file of the job before is not there."""
+    if needs and not (folder / needs).exists():
+        raise ValueError(f"{name} ran before {needs}")
+    progress("train", 1, 1)
+    (folder / name).write_text(name)
+    progress("generation", 1, 1)
+
+
+def fail(progress) -> None:
+    raise ValueError("this one is broken")
+
+
+def die(progress) -> None:
+    os._exit(1)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_job_runs_after_the_one_it_waits_for(tmp_path: Path, workers: int):
+    order = (("b", "a"), ("c", "b"), ("a", None))
+    jobs = [Job(name, note, (tmp_path, name, needs), 1, (needs,) if needs else ()) for name, needs in order]
+    run_jobs(jobs, Where(workers), "test")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_error_of_a_job_comes_out_as_it_is(workers: int):
+    with pytest.raises(ValueError, match="this one is broken"):
+        run_jobs([Job("broken", fail, (), 1)], Where(workers), "test")
+
+
+def test_a_worker_that_dies_is_named():
+    with pytest.raises(RuntimeError, match="died while doomed ran"):
+        run_jobs([Job("doomed", die, (), 1)], Where(1, "processes"), "test")
+
+
+def test_waiting_for_a_job_that_is_not_there_is_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match="waits for ghost"):
+        run_jobs([Job("a", note, (tmp_path, "a", None), 1, ("ghost",))], Where(), "test")
+
+
+def test_at_least_one_worker_is_needed():
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        Where(0)
+
+
+def test_an_unknown_runner_is_named_before_anything_runs(tmp_path: Path):
+    with pytest.raises(
+        ValueError, match=r"unknown runner 'process', known are here, processes, ray; did you mean 'processes'"
+    ):
+        run_jobs([Job("a", note, (tmp_path, "a", None), 1)], Where(2, "process"), "test")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("runner", ["here", "processes"])
+def test_every_runner_stops_at_the_first_error_and_keeps_what_is_finished(tmp_path: Path, runner: str):
+    jobs = [
+        Job("a", note, (tmp_path, "a", None), 1),
+        Job("broken", fail, (), 1, ("a",)),
+        Job("after", note, (tmp_path, "after", None), 1, ("broken",)),
+    ]
+    with pytest.raises(ValueError, match="this one is broken"):
+        run_jobs(jobs, Where(2, runner), "test")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_job_waits_for_all_that_it_names(tmp_path: Path, workers: int):
+    jobs = [
+        Job("c", note, (tmp_path, "c", "b"), 1, ("a", "b")),
+        Job("a", note, (tmp_path, "a", None), 1),
+        Job("b", note, (tmp_path, "b", "a"), 1, ("a",)),
+    ]
+    run_jobs(jobs, Where(workers), "test")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]
+
+
+def test_jobs_that_wait_for_one_another_are_refused():
+    with pytest.raises(ValueError, match="cycle"):
+        run_jobs([Job("a", fail, (), 1, ("b",)), Job("b", fail, (), 1, ("a",))], Where(), "test")
+
+
+def stumble(folder: Path, falls: int, generations: int, progress) -> None:
+    """Finish a generation per call, then fail; succeed at last. Every `falls` calls together get one further."""
+    calls = len(list(folder.glob("call-*")))
+    (folder / f"call-{calls}").touch()
+    done = calls // falls
+    for generation in range(1, done + 1):
+        progress("generation", generation, generations)
+    if done < generations:
+        raise ValueError("stumbled")
+
+
+@contextmanager
+def patient(where: Where, folder: Path | None, show):
+    """Runs jobs here, and leaves what they raise to the schedule."""
+
+    def submit(job: Job) -> Future[None]:
+        future: Future[None] = Future()
+        try:
+            job.function(*job.arguments, reporter(show, job.name))
+            future.set_result(None)
+        except ValueError as error:
+            future.set_exception(error)
+        return future
+
+    yield submit
+
+
+@pytest.fixture
+def three_tries(monkeypatch: pytest.MonkeyPatch) -> Where:
+    row = RunnerRow("patient", f"{__name__}:patient", "", tries=3)
+    monkeypatch.setattr(jobs_module.RUNNERS, "row", lambda name: row)
+    monkeypatch.setattr(jobs_module.RUNNERS, "load", lambda name: patient)
+    return Where(1, "patient")
+
+
+def test_a_job_that_fails_every_time_is_named_and_the_rest_goes_on(
+    tmp_path: Path, three_tries: Where, capsys: pytest.CaptureFixture[str]
+):
+    jobs = [
+        Job("broken", fail, (), 1),
+        Job("after", note, (tmp_path, "after", None), 1, ("broken",)),
+        Job("other", note, (tmp_path, "other", None), 1),
+    ]
+    with pytest.raises(JobsError, match=r"1 of 3 jobs failed 3 times .*\(broken: this one is broken\)") as raised:
+        run_jobs(jobs, three_tries, "test")
+    assert list(raised.value.failed) == ["broken"]
+    assert "broken failed (3 of 3 tries): this one is broken" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
+
+
+def test_tries_are_counted_anew_where_a_job_got_further(tmp_path: Path, three_tries: Where):
+    run_jobs([Job("slow", stumble, (tmp_path, 2, 4), 4)], three_tries, "test")
+    assert len(list(tmp_path.iterdir())) == 9
+
+
+def test_a_job_that_gets_no_further_is_given_up(tmp_path: Path, three_tries: Where):
+    with pytest.raises(JobsError, match="stumbled"):
+        run_jobs([Job("slow", stumble, (tmp_path, 4, 4), 4)], three_tries, "test")
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_generation_told_twice_counts_once():
+    with Bars(3, 1, "test", "gen") as bars:
+        for generation in (1, 2, 1, 2, 3):
+            bars.show(Event("a", "generation", generation, 3))
+        assert bars.overall.n == bars.reached("a") == 3
+
+
+THREADS = """
+import numpy, torch
+from threadpoolctl import threadpool_info
+from selfcorrect.experiments.jobs.run import run_jobs
+from selfcorrect.experiments.jobs.where import Where
+print(max(pool["num_threads"] for pool in threadpool_info()))
+run_jobs([], Where(), "test")
+print(max(pool["num_threads"] for pool in threadpool_info()))
+"""
+
+
+def test_this_process_uses_one_thread_too():
+    environment = {**os.environ, "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", THREADS], env=environment, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["2", "1"]

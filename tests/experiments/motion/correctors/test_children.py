@@ -1,0 +1,35 @@
+"""What children keep of their parents in a matched loop: valid rotations and energy at high frequencies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import scipy.fft
+import torch
+
+from selfcorrect.core.randomness import streams
+from selfcorrect.experiments.motion.run.jobs import finish_children
+from selfcorrect.experiments.motion.run.task import as_samples, motion_data
+from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.motion.encodings.features import FeatureCodec
+from selfcorrect.remedies.spectrum import LOWEST, energy_kept
+
+
+def energy(values: torch.Tensor) -> float:
+    return float(np.square(scipy.fft.dct(values.double().numpy(), axis=1, norm="ortho")[:, LOWEST:]).sum())
+
+
+def test_valid_rotations_and_the_parents_energy_at_once() -> None:
+    """Raw samples of a network are not quite rotations; making them so adds energy, which must not stay."""
+    data = motion_data(replace(PRESETS["quick"], real_count=24, judged_count=12), streams(0))
+    codec = FeatureCodec.fit(data.training.batch)
+    real = as_samples(data.training, codec)
+    parents = codec.encode(codec.decode(real.values))
+    raw = codec.mean + codec.std * parents
+    raw[..., 3:] *= 0.9  # all rotations a little short
+    children = ((raw - codec.mean) / codec.std).float()
+    finished = finish_children(codec, children, parents, real.labels)
+    torch.testing.assert_close(codec.encode(codec.decode(finished)), finished, atol=1e-3, rtol=0)
+    assert abs(energy(finished) / energy(parents) - 1) < 0.01
+    assert energy(codec.encode(codec.decode(energy_kept(children, parents, real.labels)))) > 1.05 * energy(parents)

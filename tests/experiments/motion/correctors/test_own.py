@@ -1,0 +1,259 @@
+"""A user's corrector gives the same in a process of its own as in this one, and never gets the loop's own data."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from selfcorrect.core.errors import CorrectorError, RunFolderError, SettingError
+from selfcorrect.core.randomness import streams
+from selfcorrect.core.samples import Samples, content_hash
+from selfcorrect.correctors.correction import CorrectedBatch, Correction, apply_corrector
+from selfcorrect.experiments.identities import IdentityFile
+from selfcorrect.experiments.jobs.progress_bars import silent
+from selfcorrect.experiments.motion.correctors.own import CorrectorInputs, own_corrector, own_identity, try_corrector
+from selfcorrect.models.gaussian import Gaussian
+from selfcorrect.motion.encodings.features import FeatureCodec
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.storage.files.digests import damage_of_sealed, unsealed
+
+MODULE = """
+import os
+import random
+import signal
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+
+import selfcorrect as sc
+
+
+def raised(motion):
+    if motion.root_m[0, 1] > HEIGHT_M:
+        return motion
+    return replace(motion, root_m=motion.root_m + [0.0, 0.01 * random.random() + 0.01 * np.random.rand(), 0.0])
+
+
+_buffer = {}
+
+
+def fills_one_array(motion):
+    root_m = _buffer.setdefault("root", np.empty_like(motion.root_m))
+    root_m[:] = motion.root_m + [0.0, 0.02, 0.0]
+    return replace(motion, root_m=root_m)
+
+
+def shrunk(values):
+    return 0.9 * values.double() + 0.01 * torch.rand(values.shape)
+
+
+def moved(samples, stream):
+    noise = torch.randn(samples.values.shape, generator=stream.torch())
+    accepted = samples.values[:, 0, 0] > -1
+    return sc.Corrected(samples.with_values(samples.values + 0.1 * noise), accepted, {"why": np.arange(len(samples))})
+
+
+def made(inputs):
+    inputs.real.values.mul_(0.5)
+    inputs.real.labels.zero_()
+    mean = inputs.real.values.mean(0)
+    return lambda samples: samples.with_values(0.9 * samples.values + 0.1 * mean)
+
+
+class Network(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.tensor(0.9))
+        self.dropout = torch.nn.Dropout(0.5)
+
+    def forward(self, x):
+        return self.dropout(self.scale * x)
+
+
+network = Network()
+raised_more = partial(raised)
+
+
+class Lifter:
+    def __call__(self, motion):
+        return replace(motion, root_m=motion.root_m + [0.0, 0.03, 0.0])
+
+
+class Needs:
+    def __init__(self, something):
+        pass
+
+    def __call__(self, motion):
+        return motion
+
+
+def leaves(motion):
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def picky(motion):
+    if motion.root_m[0, 1] > HEIGHT_M:
+        raise ArithmeticError("too high")
+    return motion
+"""
+
+
+@pytest.fixture
+def inputs(clips) -> CorrectorInputs:
+    motions = [clips["walk"].frames(start, start + 12) for start in range(8)]
+    batch = MotionBatch.stack(motions)
+    codec = FeatureCodec.fit(batch)
+    real = Samples.real(codec.encode(batch), torch.arange(8) % 2)
+    return CorrectorInputs(codec, real, Gaussian.standard(*real.event_shape, dtype=torch.float32), streams(0), silent)
+
+
+def first_heights_m(inputs: CorrectorInputs) -> torch.Tensor:
+    return torch.from_numpy(inputs.codec.decode(inputs.real.values).root_m[:, 0, 1])
+
+
+@pytest.fixture
+def users(tmp_path: Path, inputs: CorrectorInputs, monkeypatch: pytest.MonkeyPatch):
+    middle_m = first_heights_m(inputs).median()
+    (tmp_path / "users_own.py").write_text(MODULE + f"\n\nHEIGHT_M = {float(middle_m)}\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield tmp_path
+    sys.modules.pop("users_own", None)
+
+
+def corrected(name: str, inputs: CorrectorInputs, *, in_process: bool) -> CorrectedBatch:
+    how = {**vars(inputs), "in_process": in_process}
+    correction = Correction(own_corrector(f"users_own:{name}", CorrectorInputs(**how)))
+    raw = Samples.synthetic(inputs.real.values, inputs.real.labels, 1)
+    return apply_corrector(raw, correction, streams(5))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["raised", "fills_one_array", "shrunk", "moved", "made", "network", "Network", "Lifter", "raised_more"]
+)
+def test_the_same_in_a_process_of_its_own_as_here(name: str, users: Path, inputs: CorrectorInputs) -> None:
+    before = content_hash(inputs.real)
+    there, here = (corrected(name, inputs, in_process=in_process) for in_process in (False, True))
+    assert content_hash(inputs.real) == before
+    assert torch.equal(there.samples.values, here.samples.values)
+    assert not torch.equal(there.samples.values, inputs.real.values[: len(there.samples)])
+    assert there.info.keys() == here.info.keys()
+    assert there.drawn.provenance.accepted.tolist() == here.drawn.provenance.accepted.tolist()
+    assert there.drawn.provenance.corrector.tolist() == here.drawn.provenance.corrector.tolist()
+
+
+def test_one_array_for_all_motions_is_understood(users: Path, inputs: CorrectorInputs) -> None:
+    moved = corrected("fills_one_array", inputs, in_process=True).samples.values - inputs.real.values
+    heights = inputs.codec.std[2] * moved[:, :, 2]
+    torch.testing.assert_close(heights, torch.full_like(heights, 0.02), atol=1e-5, rtol=0)
+
+
+def test_a_corrector_that_ends_its_process_is_named(users: Path, inputs: CorrectorInputs) -> None:
+    with pytest.raises(CorrectorError, match=r"corrector 'leaves' failed: its process was killed by SIGTERM"):
+        corrected("leaves", inputs, in_process=False)
+
+
+def test_the_sample_at_fault_is_named_from_there(users: Path, inputs: CorrectorInputs) -> None:
+    heights_m = first_heights_m(inputs)
+    first = int((heights_m > heights_m.median()).nonzero()[0])
+    with pytest.raises(CorrectorError, match=rf"'picky' failed on sample {first} .*ArithmeticError: too high"):
+        corrected("picky", inputs, in_process=False)
+
+
+@pytest.mark.parametrize(
+    "name", ["users_own:missing", "no_such_module:f", "nothing", "quits:x", "leaves:x", "users_own:Needs"]
+)
+def test_what_cannot_be_loaded_is_told_of_at_once(name: str, users: Path) -> None:
+    (users / "quits.py").write_text("import posix\nposix._exit(0)\n")
+    (users / "leaves.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    with pytest.raises(SettingError, match=r"corrector|module 'users_own' has no 'missing'"):
+        own_identity(name, None)
+
+
+def test_a_run_does_not_go_on_with_a_changed_corrector_unless_told(users: Path, tmp_path: Path) -> None:
+    (users / "helper.py").write_text("FACTOR = 2\n")
+    (users / "edited.py").write_text("import helper\ndef fix(motion):\n    return motion\n")
+    run = tmp_path / "run"
+    run.mkdir()
+
+    def go_on(*, accept: bool = False) -> None:
+        IdentityFile(run / "identities.json", "--accept").record(
+            {"corrector 'edited:fix'": own_identity("edited:fix", None)}, accept_changed=accept
+        )
+
+    go_on()
+    go_on()
+    (users / "helper.py").write_text("FACTOR = 3\n")
+    with pytest.raises(RunFolderError, match=r"'edited:fix' is not the one .*: other content in helper\.py; --accept"):
+        go_on()
+    (users / "edited.py").write_text("import helper\ndef fix(motion):\n    return motion.frames(0, 9)\n")
+    with pytest.raises(RunFolderError, match=r"`return motion.frames\(0, 9\)` instead of `return motion`"):
+        go_on()
+    go_on(accept=True)
+    go_on()
+    kept = unsealed(run / "identities.json")["corrector 'edited:fix'"]
+    assert ["frames" in each["source"] for each in kept] == [False, True]
+    assert not damage_of_sealed(run / "identities.json")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("return motion.frames(0, 5)", "on 8 real samples corrector 'fix' failed on sample 0 .* keep .*12 frames at"),
+        ("return motion.root_m", "on sample 0 .* must return a motion, got ndarray"),
+        ("return 1 / 0", r"on sample 0 .*ZeroDivisionError: division by zero \(tried.py, line 3\)"),
+    ],
+)
+def test_what_fails_at_once_is_told_with_its_place(
+    users: Path, inputs: CorrectorInputs, line: str, message: str
+) -> None:
+    (users / "tried.py").write_text(f"calls = []\ndef fix(motion):\n    {line}\n")
+    with pytest.raises(CorrectorError, match=rf"tried:fix \(tried.py, line 2\) was tried .*: .*{message}"):
+        try_corrector("tried:fix", inputs)
+
+
+def test_what_needs_a_batch_gets_one_and_what_ends_its_process_is_called_once(
+    users: Path, inputs: CorrectorInputs
+) -> None:
+    (users / "tried.py").write_text(
+        "import os\ndef whitened(samples):\n"
+        "    assert len(samples) > 2, 'too few'\n    return samples\n"
+        "def gone(samples):\n    os.kill(os.getpid(), 9)\n"
+    )
+    assert try_corrector("tried:whitened", inputs) == ""
+    with pytest.raises(CorrectorError, match=r"on 2 real samples .* killed by SIGKILL"):
+        try_corrector("tried:gone", inputs)
+
+
+def test_what_answers_differently_each_time_is_refused_unless_it_says_so(users: Path, inputs: CorrectorInputs) -> None:
+    (users / "tried.py").write_text(
+        "from dataclasses import replace\ncalls = []\n"
+        "def fix(motion):\n    calls.append(1)\n"
+        "    return replace(motion, root_m=motion.root_m + [0, 0.01 * len(calls), 0])\n"
+    )
+    with pytest.raises(CorrectorError, match=r"tried:fix \(tried.py, line 3\) .* two answers to the same real samples"):
+        try_corrector("tried:fix", inputs)
+    with (users / "tried.py").open("a") as file:
+        file.write("fix.repeatable = False\n")
+    assert "declares that its runs cannot be repeated" in try_corrector("tried:fix", inputs)
+    keeper = """
+
+class Keeper:
+    def __init__(self): self.calls = 0
+    def __call__(self, motion):
+        self.calls += 1
+        return replace(motion, root_m=motion.root_m + [0, 0.01 * self.calls, 0])
+    def state(self): return {"calls": self.calls}
+    def load_state(self, state): self.calls = int(state["calls"])
+
+fix = Keeper()
+"""
+    (users / "tried.py").write_text("from dataclasses import replace\n" + keeper)
+    assert try_corrector("tried:fix", inputs) == ""
+    assert try_corrector("users_own:raised", inputs) == ""

@@ -1,0 +1,131 @@
+"""What a report concludes from known curves: about which correctors, in which order, against what."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from selfcorrect.experiments.motion.report.conclusion import (
+    answer,
+    asked_correctors,
+    cards,
+    correctors_of,
+    details,
+    judged_effects,
+    pairs_of,
+    question,
+    shown_pairs,
+    terminal_lines,
+)
+from selfcorrect.experiments.motion.report.outcome import Outcome, by_share
+from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
+from selfcorrect.experiments.motion.settings.presets import PRESETS, Comparison
+from selfcorrect.experiments.reporting.results import ArmCurves
+from selfcorrect.motion.measures.metrics import EXPLAINED, MEASURED
+
+OWN = "my.module:fix"
+GOOD, BAD = 0.2, 0.8
+"""Last values: distances near 0 are good, shares near 1."""
+
+
+def outcome(*arms: Arm, good: tuple[str, ...] = ()) -> Outcome:
+    """Three seeds in which arms with a corrector in `good` keep a small distance and a large recall."""
+    curves = {arm: curves_of(arm, GOOD if arm.corrector in good or arm == BASELINE else BAD) for arm in arms}
+    settings = replace(PRESETS["quick"], comparisons=(Comparison("patch-mixer", arms),), seeds=3, generations=1)
+    real = {key: np.full(3, 0.1) for key in KEYS}
+    return Outcome(settings, {"patch-mixer": curves}, real, real)
+
+
+KEYS = (*(metric.key for metric in MEASURED), *EXPLAINED)
+
+
+def curves_of(arm: Arm, last: float) -> ArmCurves:
+    apart = np.array([[0.99], [1.0], [1.01]])
+    ends = {key: 1 - last if key in ("recall", "coverage", "precision") else last for key in KEYS}
+    return ArmCurves(arm.name, arm.group, arm.title, {key: apart * [0.5, end] for key, end in ends.items()})
+
+
+def arms(*correctors: str, policies: tuple[str, ...] = ("replace",)) -> tuple[Arm, ...]:
+    return (BASELINE, *(Arm(policy, corrector) for policy in policies for corrector in ("none", *correctors)))
+
+
+@pytest.mark.parametrize(
+    ("correctors", "asked", "title"),
+    [
+        (("physics", "kinematic", OWN), [OWN], f"Does {OWN} correction keep"),
+        (("kinematic", "physics", "low-pass"), ["physics"], "Does physics correction keep"),
+        (("low-pass", "kinematic"), ["kinematic"], "Does kinematic correction keep"),
+        (("low-pass",), ["low-pass"], "Does low-pass correction keep"),
+        ((), [], "How fast does a self-consuming motion model collapse without correction?"),
+    ],
+)
+def test_the_title_asks_about_the_corrector_that_was_run(correctors: tuple, asked: list, title: str):
+    settings = outcome(*arms(*correctors)).settings
+    assert asked_correctors(settings) == asked
+    assert title in question(settings)
+
+
+def test_own_correctors_come_first_and_controls_last():
+    settings = outcome(*arms("low-pass", "kinematic", OWN, "physics")).settings
+    assert correctors_of(settings) == [OWN, "kinematic", "physics", "low-pass"]
+
+
+def test_the_conclusion_speaks_of_every_corrector_against_uncorrected_real_only_and_controls():
+    told = details(outcome(*arms("low-pass", "physics", OWN), good=(OWN,)))
+    assert f"{OWN} against uncorrected" in told[0]
+    assert "0.8 → 0.2" in told[0]
+    assert "better; baseline 0.2" in told[0]
+    assert "The best control: Fréchet distance, kinematic 0.8 (low-pass)" in told[0]
+    assert told[1].startswith(
+        "Physics (for comparison) against uncorrected: realism (Fréchet distance, kinematic) is not"
+    )
+    assert told[2].startswith("Low-pass (control) against uncorrected")
+
+
+@pytest.mark.parametrize("corrector", ["kinematic", "physics", OWN])
+def test_any_corrector_alone_gets_its_answer(corrector: str):
+    good, bad = (outcome(*arms(corrector), good=names) for names in ((corrector,), ()))
+    assert "Realism (Fréchet distance, kinematic) is better in 1 of 1" in answer(good)
+    assert "better" not in answer(bad)
+    assert "Recall" in answer(bad)
+
+
+def test_what_is_asked_is_a_family_of_its_own():
+    measured = outcome(*arms("kinematic", "low-pass", OWN, policies=("augment:1", "replace")), good=(OWN,))
+    assert [pair.arm.corrector for pair in pairs_of(measured)][:2] == [OWN, OWN]
+    assert [effect.word for effect in judged_effects(measured)][:4] == ["better"] * 4
+
+
+def test_cards_show_corrected_uncorrected_and_real_only_of_the_largest_synthetic_share():
+    measured = outcome(*arms("physics", policies=("replace", "augment:1")), good=("physics",))
+    assert [pair.arm.policy for pair in shown_pairs(measured)] == ["replace"]
+    shown = cards(measured)
+    assert [card.heading for card in shown] == ["Realism", "Diversity", "Artefacts", "Feasibility"]
+    for card in shown:
+        (bars,) = card.groups.values()
+        assert [bar.label for bar in bars] == ["physics", "uncorrected", "real data only"]
+        assert all(0 <= bar.low <= bar.middle <= bar.high <= 1 for bar in bars)
+
+
+def test_the_terminal_ends_in_five_lines():
+    for correctors in (("physics",), (OWN, "low-pass"), ()):
+        lines = terminal_lines(outcome(*arms(*correctors)))
+        assert len(lines) == 5
+        assert "real data only 0.2" in lines[1]
+
+
+def test_the_terminal_speaks_of_every_corrector_its_own_first_and_controls_last():
+    lines = terminal_lines(outcome(*arms("placebo", "kinematic", OWN)))
+    shown = [part.rsplit(" ", 1)[0] for part in lines[1].split(": ", 1)[1].split(", ")]
+    assert shown == [OWN, "kinematic", "placebo", "uncorrected", "real data only"]
+
+
+def test_lines_by_share_go_from_real_only_to_fully_synthetic_in_numbers():
+    policies = ("replace", "augment:4", "augment:0.25", "augment:1")
+    measured = outcome(*arms("kinematic", "physics", policies=policies))
+    lines = {line.title: line for line in by_share(measured.curves["patch-mixer"], ["physics"])}
+    assert sorted(lines["physics"].points) == pytest.approx([0, 0.2, 0.5, 0.8, 1])
+    assert lines["physics"].points[0].name == BASELINE.name
+    assert {title for title, line in lines.items() if line.judged} == {"uncorrected", "physics"}

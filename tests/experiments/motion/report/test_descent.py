@@ -1,0 +1,105 @@
+"""Lines of descent in the report: drift is predicted from label sizes and offspring variance alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from selfcorrect.analysis import theory
+from selfcorrect.experiments.motion.report.descent import (
+    Founders,
+    coverage_kept,
+    defences_table,
+    descent_table,
+    disease_sentences,
+    drift_of,
+)
+from selfcorrect.experiments.motion.report.outcome import Outcome
+from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
+from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.reporting.results import ArmCurves
+
+FOUNDERS = Founders([3, 7, 10], near=np.array([[1, 0, 0], [0, 1, 0], [0, 0, 2], [0, 0, 0]]))
+LINES = theory.surviving_lineages(FOUNDERS.sizes, 4, 1.5)
+
+
+def curves(name: str, lines: np.ndarray | None, **last: float) -> ArmCurves:
+    """Two seeds, the second a hundredth higher, with values that end at `last`."""
+    apart = np.array([[1.0], [1.01]])
+    values = {key: apart * np.full(5, value) for key, value in last.items()}
+    if lines is not None:
+        traced = {"surviving_lineages": lines, "offspring_variance": np.full(5, 1.5), "novelty": np.full(5, 0.2)}
+        traced |= {"novelty_to_real": np.full(5, 0.6), "lineage_persistence": np.full(5, 1.1)}
+        values |= {key: np.vstack([value, value]) for key, value in traced.items()}
+        for key in traced:
+            values[key][:, 0] = np.nan
+    return ArmCurves(name, "", name, values)
+
+
+MEASURED = {"penetration_mm": 20.0, "skate_m_s": 0.3, "jerk_m_s3": 250.0, "coverage": 0.1, "recall": 0.05}
+DEFENDED = Arm("replace", defence="lineages")
+OUTCOME = Outcome(
+    PRESETS["quick"],
+    {
+        "dct-mlp": {
+            BASELINE: curves("real", None, **MEASURED | {"coverage": 0.58}),
+            Arm("replace"): curves("plain", LINES**2, **MEASURED),
+            DEFENDED: curves("defended", LINES, **MEASURED | {"coverage": 0.5}),
+        }
+    },
+    {},
+    {},
+)
+
+
+def test_drift_explains_all_of_what_it_predicts_and_half_of_twice_as_much():
+    arms = OUTCOME.curves["dct-mlp"]
+    predicted, share = drift_of(arms[DEFENDED], FOUNDERS)
+    assert (predicted.estimate, share.estimate) == pytest.approx((LINES[-1], 1))
+    assert drift_of(arms[Arm("replace")], FOUNDERS)[1].estimate == pytest.approx(0.5)
+
+
+def test_coverage_kept_is_a_share_of_what_it_was():
+    arm = OUTCOME.curves["dct-mlp"][DEFENDED]
+    halved = replace(arm, values=arm.values | {"coverage": np.array([[0.8, 0.6, 0.4], [0.6, 0.5, 0.3]])})
+    kept, by_drift = coverage_kept(halved, FOUNDERS)
+    assert kept.estimate == pytest.approx(0.5)
+    assert by_drift.estimate == pytest.approx(
+        theory.coverage_by_drift(FOUNDERS.near, FOUNDERS.sizes, 2, 1.5)[-1] / 0.75
+    )
+
+
+def test_the_table_has_a_row_for_every_traced_arm():
+    rows = {row.title: [cell.value for cell in row.cells] for row in descent_table(OUTCOME, FOUNDERS).rows}
+    assert BASELINE.title not in rows
+    kept = f"{theory.coverage_by_drift(FOUNDERS.near, FOUNDERS.sizes, 4, 1.5)[-1] / 0.75:.2f}"
+    lines = f"{LINES[-1]:.2f}"
+    assert rows["lineages"] == [lines, lines, "1.00", "1.00", kept, "1.50", "1.50", "0.20", "0.60", "1.10"]
+    assert rows["uncorrected"][2] == "0.50"
+
+
+def timed(curves: ArmCurves, recall: float, seconds: float) -> ArmCurves:
+    """The same arm with recall falling to `recall`, and with a second of training beside `seconds` of sampling."""
+    more = {"recall": np.linspace([1, 1], [recall, recall], 5).T, "fid_kinematic": np.ones((2, 5))}
+    more |= {"seconds_sample": np.full((2, 5), seconds), "seconds_train": np.ones((2, 5))}
+    return replace(curves, values={**curves.values, **more})
+
+
+def test_defences_stand_side_by_side_with_what_they_cost():
+    arms = OUTCOME.curves["dct-mlp"]
+    measured = {Arm("replace"): timed(arms[Arm("replace")], 0.0, 1.0), DEFENDED: timed(arms[DEFENDED], 0.6, 5.0)}
+    table = defences_table({"dct-mlp": measured})
+    rows = {row.title: [cell.value for cell in row.cells] for row in table.rows}
+    assert rows["uncorrected"][0] == "2.0"
+    assert rows["lineages"][0] == "not reached"
+    assert rows["lineages"][4:6] == ["3.0 ×", "the parent set"]
+
+
+def test_each_disease_has_a_sentence_with_its_baseline():
+    artefacts, modes = disease_sentences(OUTCOME, FOUNDERS)
+    assert "floor penetration (mm) uncorrected 20" in artefacts
+    assert "lineages 0.50 [" in modes
+    assert "real data only 0.58 [" in modes
+    assert "drift explains 0.50" in modes

@@ -1,0 +1,14 @@
+"""Files of motions to look at."""
+
+from __future__ import annotations
+
+import pytest
+
+from selfcorrect.experiments.motion.report.media import file_name
+
+
+@pytest.mark.parametrize(
+    ("label", "name"), [("walk", "walk"), ("climb/jump", "climb-jump"), ("martial arts", "martial-arts")]
+)
+def test_any_label_gives_a_file_name(label, name):
+    assert file_name(label) == name

@@ -1,0 +1,66 @@
+"""The report of a run under way tells what is committed, and leaves a finished one alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from selfcorrect.experiments.jobs.progress_bars import Event, silent
+from selfcorrect.experiments.motion.report.running import RunningReport
+from selfcorrect.experiments.motion.run.jobs import run_arm, run_first_generation
+from selfcorrect.experiments.motion.run.seed_runs import seed_runs
+from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
+from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings
+from selfcorrect.storage.files.listings import DIGESTS
+
+PLAIN = Arm("replace")
+TINY = MotionSettings(
+    (Comparison("dct-mlp", (BASELINE, PLAIN)),),
+    generations=1,
+    seeds=2,
+    real_count=12,
+    judged_count=12,
+    steps={"dct-mlp": 1},
+    initial_steps={"dct-mlp": 2},
+)
+DONE = Event("some job", "generation", 1, 1)
+
+
+def page_after(folder: Path) -> str:
+    """The report that a job's progress leaves, "" for none."""
+    RunningReport(TINY, folder, "selfcorrect motion")(DONE)
+    page = folder / "report.html"
+    return page.read_text() if page.is_file() else ""
+
+
+def test_it_grows_with_the_run_until_there_is_a_finished_one(tmp_path: Path) -> None:
+    run, _ = seed_runs(TINY, tmp_path)
+    assert "<td>–, –</td><td></td>" in page_after(tmp_path)
+    run_first_generation(run, silent)
+    begun = page_after(tmp_path)
+    assert "Under way: 0 of 4 generations are done." in begun
+    assert '<meta http-equiv="refresh" content="15">' in begun
+    assert begun.count("<td>0, –</td>") == 2
+    assert "<svg" not in begun
+    run_arm(run, PLAIN, silent)
+    grown = page_after(tmp_path)
+    assert "Under way: 1 of 4 generations are done." in grown
+    assert grown.count("<td>1, –</td>") == 1
+    assert "<svg" in grown
+    (tmp_path / DIGESTS).write_text("")
+    (tmp_path / "report.html").write_text("finished")
+    assert page_after(tmp_path) == "finished"
+
+
+def test_pages_keep_a_distance_and_what_fails_is_a_warning(tmp_path: Path) -> None:
+    report = RunningReport(TINY, tmp_path, "selfcorrect motion")
+    report(Event("some job", "train", 1, 2))
+    assert not (tmp_path / "report.html").exists()
+    report(DONE)
+    (tmp_path / "report.html").unlink()
+    report(DONE)
+    assert not (tmp_path / "report.html").exists()
+    (tmp_path / "report.html").mkdir()
+    with pytest.warns(UserWarning, match="the report of the run under way was not written"):
+        RunningReport(TINY, tmp_path, "")(DONE)

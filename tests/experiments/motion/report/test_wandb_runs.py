@@ -1,0 +1,86 @@
+"""What W&B is told of an arm, and a sweep that the command line takes as it stands."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import tyro
+import yaml
+from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
+
+from selfcorrect.experiments.commands.motion import MotionCommand
+from selfcorrect.experiments.motion.report.wandb_runs import BEST, arm_run
+from selfcorrect.experiments.motion.run.seed_runs import SeedRun
+from selfcorrect.experiments.motion.settings.arms import Arm
+from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.motion.measures.metrics import metric_of
+from selfcorrect.storage.runs.run_folder import claim_folder
+
+SWEEP = Path(__file__).resolve().parents[4] / "examples" / "sweep.yaml"
+
+
+def seed_run(folder: Path, seed: int = 0) -> SeedRun:
+    settings = PRESETS["demo"]
+    return SeedRun(settings, settings.comparisons[0], seed, folder)
+
+
+def test_an_arms_config_has_its_axes_as_fields(tmp_path: Path) -> None:
+    with claim_folder(tmp_path / "run", {}):
+        told = arm_run(seed_run(tmp_path / "run", 2), Arm("augment:0.5", "my:fix", 2.0, defence="lineages"), "demo")
+    expected = {
+        "denoiser": "patch-mixer",
+        "policy": "augment",
+        "synthetic_ratio": 0.5,
+        "synthetic_share": pytest.approx(1 / 3),
+        "corrector": "my:fix",
+        "strength": 2.0,
+        "remedy": "lineages",
+        "seed": 2,
+        "data": "deepmimic",
+        "generations": 7,
+    }
+    assert {name: told.config[name] for name in expected} == expected
+    assert told.config["version"]
+    assert {"demo", "patch-mixer", "augment:0.5", "my:fix", "lineages"} == {*told.tags}
+    assert told.job_type == "arm"
+    assert told.group.startswith("run-")
+
+
+def test_two_experiments_of_one_name_are_two_groups(tmp_path: Path) -> None:
+    groups = set()
+    for place in ("one", "other"):
+        with claim_folder(tmp_path / place / "run", {}):
+            groups.add(arm_run(seed_run(tmp_path / place / "run"), Arm("replace"), "demo").group)
+    assert len(groups) == 2
+
+
+def test_goals_are_those_of_the_metrics() -> None:
+    assert BEST["recall"] == "max"
+    assert BEST["fid_kinematic"] == "min"
+    assert "penetration_mm" not in BEST  # as in real data
+
+
+def test_the_sweep_is_a_command_that_means_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep = yaml.safe_load(SWEEP.read_text())
+    chosen = {name: {"value": parameter["values"][-1]} for name, parameter in sweep["parameters"].items()}
+    told = create_sweep_command_args({"args": chosen})["args"]
+    words = [
+        word for part in create_sweep_command(sweep["command"]) for word in (told if part == "${args}" else [part])
+    ]
+    assert words[:3] == ["${env}", "selfcorrect", "motion"]
+    command = tyro.cli(MotionCommand, args=words[3:])
+    settings = command.settings()
+    arms = settings.comparisons[0].arms
+    assert {arm.policy for arm in arms} == {"real", f"augment:{sweep['parameters']['synthetic-ratio']['values'][-1]:g}"}
+    assert {arm.corrector for arm in arms} == {"none", sweep["parameters"]["corrector"]["values"][-1]}
+    assert math.isinf(arms[-1].strength)
+    assert command.options.wandb == "online"
+    assert (
+        metric_of(sweep["metric"]["name"]).better
+        == {"maximize": "higher", "minimize": "lower"}[sweep["metric"]["goal"]]
+    )
+    monkeypatch.setenv("WANDB_SWEEP_ID", "s")
+    monkeypatch.setenv("WANDB_RUN_ID", "t")
+    assert command._usual_folder() == Path("runs/sweep-s/t")

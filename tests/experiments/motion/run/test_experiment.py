@@ -1,0 +1,281 @@
+"""The motion experiment from data to report, small: everything real, little of it."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import killed_at_sync
+from safetensors.torch import load
+
+from selfcorrect.datasets.files.rigs.bvh import read_bvh
+from selfcorrect.experiments.reporting.summary import read_summary
+
+SMALL = (
+    *("--preset", "quick", "--generations", "2", "--real-count", "16", "--judged-count", "16"),
+    *("--steps", "4", "--initial-steps", "40"),
+)
+COMPARED = (*SMALL, "--corrector", "physics", "my_corrector:lift_up")
+
+LIFT_UP = """
+from dataclasses import replace
+
+def lift_up(motion):
+    return replace(motion, root_m=motion.root_m + [0.0, 1.0 - motion.root_m[:, 1].min(), 0.0])
+"""
+
+BREAKING = """
+def breaking(samples):
+    if (samples.labels == 3).any():
+        raise ArithmeticError("label three is beyond me")
+    return samples
+"""
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "selfcorrect.experiments.cli", "motion", *arguments]
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), cwd=cwd, capture_output=True, text=True, timeout=600)
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("motion")
+    (folder / "my_corrector.py").write_text(LIFT_UP)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(workplace: Path) -> Path:
+    """A finished run that compares a user's corrector with physics."""
+    done = run(*COMPARED, "--out", "run", "--workers", "2", cwd=workplace)
+    assert done.returncode == 0, done.stderr
+    assert "One seed proves nothing" in done.stdout
+    return workplace / "run"
+
+
+def rows_of(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.slow
+def test_all_arms_share_generation_0_and_a_users_corrector_is_among_them(finished: Path):
+    rows = rows_of(finished)
+    assert {row["arm"] for row in rows} == {
+        "real+none",
+        "replace+none",
+        "replace+physics",
+        "replace+my_corrector.lift_up",
+    }
+    starts = [row for row in rows if row["generation"] == 0]
+    measured = [{key: row[key] for key in row if key != "arm" and not key.startswith("seconds")} for row in starts]
+    assert all(start == measured[0] for start in measured)
+    assert [row["arm"] for row in starts if "seconds_train" in row] == ["real+none"]  # so that times may be added up
+    assert {(row["arm"], row["generation"]) for row in rows} == {(row["arm"], g) for row in starts for g in (0, 1, 2)}
+
+
+@pytest.mark.slow
+def test_a_seed_alone_is_what_it_is_among_others(tmp_path: Path):
+    plain = (*SMALL, "--policy", "replace", "--corrector", "none", "--generations", "1", "--wandb", "off")
+    for name, seeds in (("both", ("--seeds", "2")), ("second", ("--first-seed", "1", "--seeds", "1"))):
+        done = run(*plain, *seeds, "--out", name, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    both, second = (read_summary(tmp_path / name / "summary.json") for name in ("both", "second"))
+    assert second.settings == {**both.settings, "first_seed": 1, "seeds": 1}
+    measured = [(both.floors[title], scores) for title, scores in second.floors.items()]
+    for arms, arms_alone in zip(both.arms.values(), second.arms.values(), strict=True):
+        measured += [(one.values, alone.values) for one, alone in zip(arms, arms_alone, strict=True)]
+    assert len(measured) == 2 + 2
+    for among_others, alone in measured:
+        for key in (key for key in alone if not key.startswith("seconds")):
+            np.testing.assert_array_equal(alone[key], among_others[key][1:], key)
+    assert (measured[-1][0]["fid_kinematic"][0] != measured[-1][0]["fid_kinematic"][1]).all()
+
+
+@pytest.mark.slow
+def test_each_arm_keeps_its_curves_while_it_runs(finished: Path):
+    files = sorted(path for path in finished.rglob("metrics.jsonl") if path.parent != finished)
+    assert len(files) == 4
+    kept = [json.loads(line) for path in files for line in path.read_text().splitlines()]
+    assert len(kept) == len(rows_of(finished))
+    assert sorted(row["fid_kinematic"] for row in kept) == sorted(row["fid_kinematic"] for row in rows_of(finished))
+
+
+@pytest.mark.slow
+def test_realised_ratios_and_both_axes_are_in_every_row(finished: Path):
+    for row in rows_of(finished):
+        assert {"fid_kinematic", "fid_geometric", "precision", "recall", "coverage", "skate_m_s"} <= row.keys()
+        if row["generation"]:
+            share = 0.0 if row["arm"] == "real+none" else 1.0
+            assert row["synthetic_share"] == share
+            assert row["rejected_count"] >= 0
+
+
+@pytest.mark.slow
+def test_the_report_needs_no_network_and_shows_every_part(finished: Path):
+    page = (finished / "report.html").read_text()
+    assert not re.search(r'(src|href)="(?!data:|#)', page)
+    assert "<svg" in page
+    for part in ('id="verdict"', 'id="curves"', 'id="arms"', 'id="differences"', 'id="profile"', 'id="budgets"'):
+        assert part in page
+    for words in ("lift_up", "real against real", "not known (custom corrector)", "One seed proves nothing"):
+        assert words in page
+    assert page.count("<option") == 1 + 4 + 2  # generation 0, four arms, before and after correction in both
+    motions = json.loads(re.search(r'<script id="motions" type="application/json">(.*?)</script>', page, re.DOTALL)[1])  # type: ignore[index]
+    assert [len(json.loads(scene)["motions"]) for scene in motions["scenes"]] == [4] * 7
+    assert motions["page"].count(motions["mark"]) == 1
+    assert len(page) < 1_500_000
+    for part in ("picture", "cards", "details"):
+        assert f'id="{part}"' in page
+    assert page.index('id="verdict"') < page.index('id="picture"') < page.index('id="cards"') < page.index('id="arms"')
+    assert page.count('class="card"') == 4
+
+
+@pytest.mark.slow
+def test_a_browser_shows_the_report(finished: Path, tmp_path: Path):
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("needs a Chromium browser")
+    offline = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync"
+    page = subprocess.run(
+        [browser, *offline.split(), f"--user-data-dir={tmp_path}", "--dump-dom", (finished / "report.html").as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    ).stdout
+    assert page.count("</option>") == 7
+    assert "srcdoc=" in page
+    assert "Does my_corrector:lift_up correction keep" in page
+    assert page.count("<tr") > 12
+
+
+@pytest.mark.slow
+def test_samples_are_motions_that_other_programs_read(finished: Path):
+    files = sorted((finished / "samples").rglob("*.bvh"))
+    assert len(files) == 5 * 4
+    motion = read_bvh(files[0]).motion
+    assert len(motion) == 48
+    assert np.isfinite(motion.root_m).all()
+
+
+@pytest.mark.slow
+def test_wandb_ran_offline_for_every_arm(finished: Path):
+    folders = list((finished / "wandb").glob("offline-run-*"))
+    assert len(folders) == 4 + 1  # arms, and the whole
+    assert all(list(folder.glob("run-*.wandb")) for folder in folders)
+    videos = [folder for folder in folders if list(folder.glob("files/media/videos/*.mp4"))]
+    tables = [folder for folder in folders if list(folder.glob("files/media/table/results_*.json"))]
+    assert len(tables) == 1
+    assert not videos or videos == tables
+    assert len(list((finished / "samples").rglob("*-before-and-after-*.mp4"))) == 2
+
+
+@pytest.mark.slow
+def test_another_config_in_the_same_folder_is_refused_with_the_difference(finished: Path, workplace: Path):
+    again = run(*COMPARED, "--steps", "5", "--out", "run", cwd=workplace)
+    assert again.returncode == 2
+    assert "steps.patch-mixer is 4 in the folder and 5 now" in again.stderr
+    assert "Traceback" not in again.stderr
+
+
+@pytest.mark.slow
+def test_a_failing_corrector_is_named_and_the_run_resumes_when_it_is_mended(workplace: Path):
+    (workplace / "breaking.py").write_text(BREAKING)
+    arguments = (*SMALL, "--corrector", "breaking:breaking", "--out", "broken", "--workers", "1", "--wandb", "off")
+    failed = run(*arguments, cwd=workplace)
+    assert failed.returncode == 2
+    for words in ("'breaking'", "generation 1", "(label 3)", "label three is beyond me", "can be resumed"):
+        assert words in failed.stderr
+    (workplace / "breaking.py").write_text(BREAKING.replace("== 3", "== 300"))
+    refused = run(*arguments, cwd=workplace)
+    assert refused.returncode == 2
+    assert "corrector 'breaking:breaking' is not the one that" in refused.stderr
+    assert "(samples.labels == 300)" in refused.stderr
+    assert run(*arguments, "--accept-changed-corrector", cwd=workplace).returncode == 0
+
+
+TIMED = ("timings.json", "summary.json")
+"""They tell how long a run took."""
+
+
+def results_of(folder: Path) -> dict[str, bytes]:
+    """The content of every result file; times, W&B's files and pages that hold times are not results."""
+    kinds = (".safetensors", ".parquet", ".json", ".bvh")
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in kinds
+        and path.name not in TIMED
+        and "wandb" not in path.parts
+        and path != folder / "digests.json"  # of pages that hold times
+    }
+
+
+@pytest.mark.slow
+def test_a_flipped_bit_is_told_of_and_mended_on_request(finished: Path, workplace: Path):
+    damaged = workplace / "damaged"
+    shutil.copytree(finished, damaged)
+    path = next(damaged.glob("*/seed-0/replace+physics/generation-0002/model.safetensors"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    done = run(*COMPARED, "--out", "damaged", cwd=workplace)
+    assert done.returncode == 2
+    assert f"{path} is not what was written; what follows generation 1 can be done again (--repair)" in done.stderr
+    done = run(*COMPARED, "--out", "damaged", "--repair", cwd=workplace)
+    assert done.returncode == 0, done.stderr
+    assert results_of(damaged) == results_of(finished)
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_and_run_again_the_result_is_the_same_to_the_bit(
+    finished: Path, workplace: Path, tmp_path: Path
+):
+    """Of what only samples is kept, too: the running averages are those of a run that keeps all."""
+    arguments = (*COMPARED, "--out", "killed", "--keep", "sampling", "--workers", "1", "--wandb", "off")
+    moments = random.Random(0)
+    for _ in range(3):
+        killed_at_sync(moments.randint(1, 30), command(*arguments), tmp_path, workplace)
+    last = run(*arguments, cwd=workplace)
+    assert last.returncode == 0, last.stderr
+    straight, killed = results_of(finished), results_of(workplace / "killed")
+    samplers = [name for name in killed if name.endswith("/sampler.safetensors")]
+    assert len(samplers) == 4
+    for name in samplers:
+        model, kept = load(straight[name.replace("sampler", "model")]), load(killed[name])
+        assert kept.keys() == {key for key in model if not key.startswith("network.")}
+        assert all(torch.equal(kept[key], model[key]) for key in kept)
+    same = {name for name in killed if name not in samplers and not name.endswith("/digests.json")}
+    gone = {Path(name).name for name in straight.keys() - same}
+    assert gone == {"model.safetensors", "synthetic.safetensors", "provenance.parquet", "digests.json"}
+    assert [name for name in same if straight[name] != killed[name]] == []
+
+
+@pytest.mark.slow
+def test_other_people_are_the_reference_and_ways_of_sampling_an_axis(cmu: Path, tmp_path: Path):
+    people = ("--data", f"{cmu}#subjects=35", "--reference", f"{cmu}#subjects=7", "--corrector", "none")
+    small = ("--preset", "quick", "--generations", "1", "--real-count", "12", "--judged-count", "12")
+    quick = ("--steps", "2", "--initial-steps", "5", "--guidance", "2", "--workers", "1")
+    done = run(*people, *small, *quick, "--out", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    nobody = run(
+        "--data", f"{cmu}#subjects=35", "--reference", f"{cmu}#subjects=94", *small, "--out", "x", cwd=tmp_path
+    )
+    assert nobody.returncode == 2
+    assert "subjects=94 has no label in common with" in nobody.stderr
+    arms = {row["arm"] for row in rows_of(tmp_path / "run")}
+    plain = {"real+none", "replace+none"}
+    assert arms == plain | {f"{arm}+guidance-2" for arm in plain}
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert "real windows of other sources than the training windows" in report
+    assert "guidance 2" in report

@@ -1,0 +1,115 @@
+"""A finished experiment gets more generations, seeds and arms, and nothing that is there is computed again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from selfcorrect.core.errors import RunFolderError
+from selfcorrect.core.samples import Samples
+from selfcorrect.experiments.jobs.progress_bars import silent
+from selfcorrect.experiments.motion.run.jobs import jobs, record_data
+from selfcorrect.experiments.motion.run.seed_runs import SeedRun
+from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
+from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings, extends
+from selfcorrect.experiments.motion.settings.run_options import RunOptions
+from selfcorrect.storage.runs.run_folder import claim_folder
+
+TINY = MotionSettings(
+    (Comparison("dct-mlp", (BASELINE, Arm("replace"))),),
+    generations=1,
+    seeds=1,
+    real_count=12,
+    judged_count=12,
+    steps={"dct-mlp": 1},
+    initial_steps={"dct-mlp": 2},
+)
+MORE = replace(
+    TINY,
+    comparisons=(Comparison("dct-mlp", (*TINY.comparisons[0].arms, Arm("replace", "kinematic"))),),
+    generations=2,
+    seeds=2,
+)
+
+
+def performed(settings: MotionSettings, folder: Path, options: RunOptions) -> Path:
+    """All jobs of an experiment, one after the other."""
+    with claim_folder(folder, settings.config(), extends):
+        for job in jobs(settings, folder, options):
+            job.function(*job.arguments, silent)
+    return folder
+
+
+def content_of(folder: Path) -> dict[str, bytes]:
+    """All files but those that tell times, and the random identities of locks."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "timings.json")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files if not path.name.startswith(".")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("keep", ["all", "needed"])
+def test_an_extended_experiment_has_the_bytes_of_one_made_at_once(tmp_path: Path, keep) -> None:
+    options = RunOptions(keep=keep, device="cpu")
+    grown = performed(TINY, tmp_path / "grown", options)
+    early = next(grown.glob("dct-mlp/seed-0/replace+none/generation-0001/metrics.json"))
+    before = early.stat().st_ino, early.stat().st_mtime_ns
+    performed(MORE, grown, options)
+    assert (early.stat().st_ino, early.stat().st_mtime_ns) == before
+    extended, whole = content_of(grown), content_of(performed(MORE, tmp_path / "whole", options))
+    assert extended.keys() == whole.keys()
+    assert [name for name in whole if extended[name] != whole[name]] == []
+    with pytest.raises(RunFolderError, match="generations is 2 in the folder and 1 now"):
+        performed(TINY, grown, options)
+
+
+def test_a_run_is_not_resumed_with_changed_data_unless_told(tmp_path: Path) -> None:
+    samples = Samples.real(torch.arange(12.0).reshape(6, 2))
+
+    def resume(real: Samples, reference: Samples, *, accept: bool = False) -> None:
+        options = RunOptions(accept_changed=accept)
+        record_data(SeedRun(TINY, TINY.comparisons[0], 0, tmp_path, options), real, reference)
+
+    resume(samples, samples)
+    resume(samples, samples)
+    moved = samples.with_values(samples.values + 1)
+    with pytest.raises(RunFolderError, match=r"data of seed 0 .*: other values.*; --accept-changed resumes"):
+        resume(moved, samples)
+    with pytest.raises(RunFolderError, match=r"what seed 0 is judged against is not .* it is 3 samples"):
+        resume(samples, samples.take(torch.arange(3)))
+    resume(moved, samples, accept=True)
+    resume(moved, samples)
+
+
+@pytest.mark.slow
+def test_what_samples_is_kept_and_new_arms_begin_from_generation_0(tmp_path: Path) -> None:
+    options = RunOptions(keep="sampling", device="cpu")
+    folder = performed(TINY, tmp_path / "run", options)
+    whole = performed(TINY, tmp_path / "whole", RunOptions(keep="all", device="cpu"))
+    sampled = {path.parent.parent.name for path in folder.rglob("sampler.safetensors")}
+    assert sampled == {arm.name for arm in TINY.comparisons[0].arms}
+    for path in folder.rglob("sampler.safetensors"):
+        model = load_file(whole / path.relative_to(folder).with_name("model.safetensors"))
+        kept = load_file(path)
+        assert kept.keys() == {name for name in model if not name.startswith("network.")}
+        assert all(torch.equal(kept[name], model[name]) for name in kept)
+    assert [path.parent.parent.name for path in folder.rglob("model.safetensors")] == ["first-generation"]
+    assert not list(folder.rglob("synthetic.safetensors"))
+    before = content_of(folder)
+    assert content_of(performed(TINY, folder, options)) == before
+    performed(replace(TINY, comparisons=MORE.comparisons), folder, options)
+    with pytest.raises(RunFolderError, match="was finished with --keep sampling, from which no model is trained on"):
+        performed(replace(TINY, comparisons=MORE.comparisons, generations=2), folder, options)
+
+
+@pytest.mark.slow
+def test_a_loop_that_reads_past_samples_says_that_it_cannot_be_extended_without_them(tmp_path: Path) -> None:
+    arms = (BASELINE, Arm("accumulate:1"))
+    begun = replace(TINY, comparisons=(Comparison("dct-mlp", arms),), generations=2)
+    options = RunOptions(keep="needed", device="cpu")
+    folder = performed(begun, tmp_path / "run", options)
+    with pytest.raises(RunFolderError, match="was finished with --keep needed"):
+        performed(replace(begun, generations=3), folder, options)

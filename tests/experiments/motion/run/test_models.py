@@ -1,0 +1,48 @@
+"""An arm's models are sampled, and made up of others, as the arm has it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from selfcorrect.core.randomness import streams
+from selfcorrect.experiments.motion.run.models import trained_model
+from selfcorrect.experiments.motion.run.task import MotionTask, motion_task
+from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
+from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings
+from selfcorrect.loop.run import train_first_generation
+from selfcorrect.models.diffusion.model import MotionDiffusion
+from selfcorrect.models.ecosystem import Ecosystem
+from selfcorrect.storage.runs.folder_store import FolderStore
+
+ECOSYSTEM, DETERMINISTIC = Arm("replace", defence="ecosystem"), Arm("replace", eta=0.0)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[MotionTask, Path]:
+    """A task, and the folder of a generation 0 that is hardly trained."""
+    comparison = Comparison("dct-mlp", (BASELINE, ECOSYSTEM, DETERMINISTIC))
+    settings = MotionSettings((comparison,), 1, 1, real_count=64, judged_count=32, initial_steps={"dct-mlp": 2})
+    task, folder = motion_task(settings, comparison, streams(0)), tmp_path_factory.mktemp("run") / "first"
+    with FolderStore(folder, {}) as store:
+        train_first_generation(task.task, store, streams(0))
+    return task, folder
+
+
+def test_an_ecosystem_is_read_back_as_one(first: tuple[MotionTask, Path]) -> None:
+    model = trained_model(first[0], ECOSYSTEM, first[1], 0)
+    assert isinstance(model, Ecosystem)
+    grown = Ecosystem.of(first[0].task.model, 4).load_state(model.state())
+    labels = torch.zeros(5, dtype=torch.long)
+    assert torch.equal(grown.sample(labels, streams(1)), model.sample(labels, streams(1)))
+
+
+def test_a_model_is_sampled_as_its_arm_says(first: tuple[MotionTask, Path]) -> None:
+    usual, deterministic = (trained_model(first[0], arm, first[1], 0) for arm in (BASELINE, DETERMINISTIC))
+    assert isinstance(usual, MotionDiffusion)
+    assert isinstance(deterministic, MotionDiffusion)
+    assert (usual.config.eta, deterministic.config.eta) == (1.0, 0.0)
+    labels = torch.zeros(3, dtype=torch.long)
+    assert not torch.equal(usual.sample(labels, streams(1)), deterministic.sample(labels, streams(1)))

@@ -1,0 +1,165 @@
+"""Which arms a comparison has, and what they are called."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm, refined_arms
+from selfcorrect.experiments.motion.settings.presets import PRESETS, Comparison
+
+QUICK = (BASELINE, Arm("replace"), Arm("replace", "physics"))
+RATIOS = PRESETS["ratios"].comparisons[0].arms
+
+
+def test_a_corrector_takes_the_place_of_the_presets_and_keeps_its_ratios():
+    arms = refined_arms(RATIOS, correctors=("my.module:fix",))
+    assert {arm.policy for arm in arms} == {arm.policy for arm in RATIOS}
+    assert {arm.corrector for arm in arms} == {"none", "my.module:fix"}
+    assert all(Arm(policy, "my.module:fix") in arms for policy in {arm.policy for arm in RATIOS} - {"real"})
+
+
+def test_policies_and_ratios_are_crossed_with_the_presets_correctors():
+    arms = refined_arms(QUICK, ("replace", "augment"), (0.5, 1.0), ("physics", "my.module:fix"))
+    assert arms == (
+        BASELINE,
+        *(
+            Arm(policy, corrector)
+            for policy in ("replace", "augment:0.5", "augment:1")
+            for corrector in ("none", "physics", "my.module:fix")
+        ),
+    )
+
+
+def test_no_correction_leaves_uncorrected_arms():
+    assert refined_arms(QUICK, correctors=("none",)) == QUICK[:2]
+
+
+def test_a_preset_without_correctors_gets_them_in_its_plain_loop():
+    arms = refined_arms(PRESETS["defences"].comparisons[0].arms, correctors=("kinematic",))
+    assert [arm for arm in arms if arm.corrector != "none"] == [Arm("replace", "kinematic")]
+
+
+def test_defences_are_crossed_with_correctors():
+    arms = refined_arms(QUICK, correctors=("kinematic",), defences=("lineages",))
+    assert set(arms) == {
+        BASELINE,
+        *(Arm("replace", corrector, defence=defence) for corrector in ("none", "kinematic") for defence in DEFENDED),
+    }
+
+
+DEFENDED = ("none", "lineages")
+
+
+def test_a_ratio_alone_means_augmenting():
+    assert {arm.policy for arm in refined_arms(QUICK, ratios=(0.25,))} == {"real", "augment:0.25"}
+
+
+def test_strength_belongs_to_corrected_arms_only():
+    _, uncorrected, corrected = refined_arms(QUICK, strength=0.5)
+    assert math.isinf(uncorrected.strength)
+    assert corrected.strength == 0.5
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize(
+    "axes",
+    [
+        {},
+        {"policies": ("augment",), "ratios": (0.3, 3.0)},
+        {"ratios": (2.0,)},
+        {"correctors": ("a:b", "low-pass")},
+        {"correctors": ("none",)},
+        {"strength": 2.0},
+        {"defences": ("matched",)},
+        {"correctors": ("a:b",), "defences": ("matched", "none"), "sampling": {"eta": (0.5,), "guidance": ()}},
+    ],
+    ids=lambda axes: "+".join(axes) or "nothing",
+)
+def test_refined_presets_keep_baselines_pairs_and_the_axes_that_are_not_named(name: str, axes: dict):
+    for comparison in PRESETS[name].comparisons:
+        arms = refined_arms(comparison.arms, **axes)
+        assert arms[0] == BASELINE
+        assert len({arm.name for arm in arms}) == len(arms)
+        assert all(arm.plain in arms for arm in arms)
+        if not axes:
+            assert set(arms) == set(comparison.arms)
+        if axes.keys() <= {"correctors", "defences", "strength", "sampling"}:
+            assert {arm.policy for arm in arms} == {arm.policy for arm in comparison.arms}
+        if axes.keys() <= {"policies", "ratios", "strength"}:
+            assert {arm.corrector for arm in arms} == {arm.corrector for arm in comparison.arms}
+
+
+@pytest.mark.parametrize(
+    ("policy", "ratio", "share"),
+    [("real", 0, 0), ("augment:0.25", 0.25, 0.2), ("augment:1", 1, 0.5), ("accumulate:4", 4, 0.8),
+     ("replace", math.inf, 1), ("freeze", math.inf, 1), ("keep:0.5", math.nan, math.nan)],
+)  # fmt: skip
+def test_arms_know_their_synthetic_ratio_as_a_number(policy: str, ratio: float, share: float):
+    arm = Arm(policy)
+    assert (arm.synthetic_ratio, arm.synthetic_share) == pytest.approx((ratio, share), nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: refined_arms(QUICK, ("replace",), (0.5,)), "a synthetic ratio needs the policy"),
+        (lambda: refined_arms(QUICK, ("augment",), (-1.0,)), "at least 0, got -1"),
+        (lambda: refined_arms(QUICK, ("nonsense",)), "unknown policy 'nonsense'"),
+        (lambda: Arm("replace", "phisics"), "unknown corrector 'phisics'"),
+        (lambda: Arm("replace", defence="lineage"), "unknown defence 'lineage'.*did you mean 'lineages'"),
+        (lambda: Arm("replace", "physics", -0.1), "γ must be at least 0, got -0.1"),
+    ],
+)
+def test_what_means_nothing_is_refused_in_words(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_names_tell_all_arms_of_all_presets_apart_and_are_folder_names():
+    for preset in PRESETS.values():
+        for comparison in preset.comparisons:
+            names = [arm.name for arm in comparison.arms]
+            assert len(set(names)) == len(names)
+            assert not any(set(name) & set('/\\:*?"<>| ') for name in names)
+
+
+def test_every_preset_has_a_baseline_and_pairs_changed_arms_with_plain_ones():
+    for preset in PRESETS.values():
+        for comparison in preset.comparisons:
+            assert BASELINE in comparison.arms
+            changed = [arm for arm in comparison.arms if arm != Arm(arm.policy)]
+            assert changed
+            assert all(Arm(arm.policy) in comparison.arms for arm in changed)
+
+
+def test_defended_arms_say_so():
+    arm = Arm("replace", "physics", defence="lineages")
+    assert (arm.name, arm.title) == ("replace+physics+lineages", "lineages + physics")
+    assert arm.budget == "none: mechanics and body tables; the parent set"
+    assert Arm("real", defence="extrapolated").label == "real data only, extrapolated"
+    assert Arm("freeze", defence="matched").label == "fully synthetic, static training set + matched"
+
+
+def test_ways_of_sampling_are_an_axis_with_a_baseline_each():
+    arms = refined_arms(QUICK, sampling={"guidance": (2.0,), "eta": (), "temperature": (0.9,)})
+    usual = (BASELINE, Arm("replace"), Arm("replace", "physics"))
+    guided, calm = (
+        tuple(replace(arm, **{name: value}) for arm in usual)
+        for name, value in (("guidance", 2.0), ("temperature", 0.9))
+    )
+    assert arms == (*usual, *guided, *calm)
+    assert guided[2].plain == guided[1]
+    assert guided[1].plain == usual[1]
+    assert (guided[2].name, calm[1].title) == ("replace+physics+guidance-2", "uncorrected, temperature 0.9")
+    finer = Arm("replace", eta=0.0, sampling_steps=50)
+    assert (finer.name, finer.title) == (
+        "replace+none+eta-0+sampling-steps-50",
+        "uncorrected, eta 0, sampling steps 50",
+    )
+    with pytest.raises(ValueError, match="guidance must be from 0 to 100, got -1"):
+        Arm("replace", guidance=-1.0)
+    with pytest.raises(ValueError, match="sampling_steps must be at most diffusion_steps, got 101"):
+        Comparison("dct-mlp", (Arm("replace", sampling_steps=101),))

@@ -1,0 +1,55 @@
+"""Settings and their configs say the same."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
+from selfcorrect.experiments.motion.settings.presets import PRESETS, Comparison, extends, settings_of
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_settings_come_back_from_the_config_that_a_run_keeps(name: str) -> None:
+    kept = json.loads(json.dumps(PRESETS[name].config()))
+    assert settings_of(kept) == PRESETS[name]
+
+
+def grown(**changes) -> bool:
+    """Whether the quick preset with changes extends the quick preset."""
+    quick = PRESETS["quick"]
+    return extends(quick.config(), replace(quick, **changes).config())
+
+
+def with_arms(*arms: Arm) -> tuple[Comparison, ...]:
+    return (Comparison("patch-mixer", arms),)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"generations": 9},
+        {"seeds": 3},
+        {"comparisons": with_arms(*PRESETS["quick"].comparisons[0].arms, Arm("freeze"))},
+        {"comparisons": (*PRESETS["quick"].comparisons, Comparison("dct-mlp", (BASELINE,)))},
+    ],
+)
+def test_more_generations_seeds_arms_and_denoisers_extend_an_experiment(changes: dict) -> None:
+    assert grown(**changes)
+    assert not extends(replace(PRESETS["quick"], **changes).config(), PRESETS["quick"].config())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"first_seed": 1, "seeds": 3},
+        {"real_count": 65, "generations": 9},
+        {"steps": {"patch-mixer": 7}},
+        {"data": ("elsewhere",)},
+        {"comparisons": with_arms(BASELINE, Arm("replace", "physics"))},
+    ],
+)
+def test_other_settings_or_fewer_arms_are_another_experiment(changes: dict) -> None:
+    assert not grown(**changes)

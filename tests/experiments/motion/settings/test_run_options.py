@@ -1,0 +1,52 @@
+"""How an experiment runs is one object, from the command line to every run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import tyro
+
+from selfcorrect.core.errors import SettingError
+from selfcorrect.experiments.commands.motion import MotionCommand
+from selfcorrect.experiments.motion.run.jobs import jobs
+from selfcorrect.experiments.motion.run.seed_runs import SeedRun
+from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.motion.settings.run_options import RunOptions
+
+LINE = """--corrector-timeout 3 --corrector-in-process --accept-changed --wandb off --keep needed --repair
+    --wandb-project p --wandb-entity e
+    --device cpu --accelerated"""
+SAME = RunOptions(
+    corrector_timeout_s=3.0,
+    corrector_in_process=True,
+    accept_changed=True,
+    wandb="off",
+    wandb_project="p",
+    wandb_entity="e",
+    keep="needed",
+    repair=True,
+    device="cpu",
+    accelerated=True,
+)
+
+
+def test_the_command_line_says_the_same_under_the_same_names() -> None:
+    assert tyro.cli(MotionCommand, args=LINE.split()).options == SAME
+    assert tyro.cli(MotionCommand, args=[]).options == RunOptions()
+    assert tyro.cli(MotionCommand, args=["--accept-changed-corrector"]).options.accept_changed
+    default = asdict(RunOptions())
+    assert all(value != default[name] for name, value in asdict(SAME).items()), "an option that the line does not try"
+
+
+def test_every_job_carries_the_options(tmp_path: Path) -> None:
+    made = [run for job in jobs(PRESETS["quick"], tmp_path, SAME) for run in job.arguments if isinstance(run, SeedRun)]
+    assert len(made) > 2
+    assert {run.options for run in made} == {SAME}
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), 1e7])
+def test_a_call_is_given_a_positive_time(seconds: float) -> None:
+    with pytest.raises(SettingError, match="corrector-timeout must be a positive number of seconds"):
+        RunOptions(corrector_timeout_s=seconds)

@@ -1,0 +1,91 @@
+"""Tables of reports as files, and curves of a summary as rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pytest
+
+from selfcorrect.experiments.reporting.results import ArmCurves
+from selfcorrect.experiments.reporting.summary import Summary
+from selfcorrect.experiments.reporting.tables import csv_of, half_life_cell, latex_of, write_tables
+from selfcorrect.experiments.reporting.webpage import Cell, Row, Table
+
+TABLE = Table(
+    "arms",
+    "Arm",
+    ["Recall (%)", "Distance"],
+    [Row("λ = 1", []), Row("a_b & c", [Cell("0.40", "0.30 … 0.50"), Cell("∞")]), Row('"d", e', [Cell("1"), Cell("2")])],
+)
+
+
+def test_a_table_as_csv_has_groups_values_and_intervals() -> None:
+    rows = list(csv.reader(io.StringIO(csv_of(TABLE))))
+    assert rows == [
+        ["group", "Arm", "Recall (%)", "Recall (%), 95 %", "Distance", "Distance, 95 %"],
+        ["λ = 1", "a_b & c", "0.40", "0.30 … 0.50", "∞", ""],
+        ["λ = 1", '"d", e', "1", "", "2", ""],
+    ]
+
+
+def test_a_table_as_latex_escapes_what_would_be_a_command() -> None:
+    assert latex_of(TABLE).splitlines() == [
+        r"\begin{tabular}{lrr}",
+        r"\toprule",
+        r"Arm & Recall (\%) & Distance \\",
+        r"\midrule",
+        r"\multicolumn{3}{l}{\textit{$\lambda$ = 1}} \\",
+        r"a\_b \& c & 0.40 [0.30, 0.50] & $\infty$ \\",
+        r'"d", e & 1 & 2 \\',
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+
+
+def test_each_table_is_written_twice(tmp_path: Path) -> None:
+    assert [path.name for path in write_tables(tmp_path, [TABLE])] == ["arms.csv", "arms.tex"]
+
+
+def test_half_lives_of_five_seeds_have_their_interval() -> None:
+    curves = 2.0 ** (-np.arange(20) / np.array([5.0, 6, 7, 6, 5.5])[:, None])
+    cell = half_life_cell(curves)
+    assert cell.value == "6.0"
+    low, high = map(float, cell.interval.split(" … "))
+    assert low < 6 < high
+    assert half_life_cell(np.ones((5, 4))) == Cell("not reached")
+    assert half_life_cell(np.zeros((5, 4))) == Cell("not defined", "starts at 0")
+
+
+@pytest.fixture
+def summary() -> Summary:
+    arms = (
+        ArmCurves("a", "", "arm a", {"recall": np.array([[1.0, 0.5], [0.9, np.nan]])}),
+        ArmCurves("b", "", "arm b", {"recall": np.ones((2, 2)), "skate": np.zeros((2, 2))}),
+    )
+    return Summary("", {}, {"seeds": 2, "first_seed": 3, "generations": 1}, {"task": arms}, {})
+
+
+def test_a_summary_is_a_frame_with_a_row_per_seed_and_generation(
+    summary: Summary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = summary.to_frame()
+    assert list(frame.columns) == ["group", "arm", "seed", "generation", "recall", "skate"]
+    assert list(frame.seed) == [3, 3, 4, 4] * 2
+    assert frame.recall.isna().sum() == 1
+    assert frame.skate.isna().sum() == 4
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    table = summary.to_frame()
+    assert isinstance(table, pyarrow.Table)
+    assert table.column_names == list(frame.columns)
+    assert table["arm"].to_pylist() == list(frame.arm)
+
+
+def test_a_summary_as_csv_leaves_out_what_was_not_measured(summary: Summary) -> None:
+    rows = list(csv.DictReader(io.StringIO(summary.to_csv())))
+    assert [row["recall"] for row in rows[:4]] == ["1.0", "0.5", "0.9", ""]
+    assert rows[0]["skate"] == ""

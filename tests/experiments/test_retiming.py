@@ -1,0 +1,67 @@
+"""Files played at gravity's pace keep their frame rate, and real walks are left alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from posed_motions import jumping
+
+import selfcorrect as sc
+from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
+from selfcorrect.experiments.correction.retiming import pace_off_gravity, retimed
+from selfcorrect.motion.skeleton import Skeleton
+
+
+def below_a_scene(motion: sc.Motion, path: Path) -> None:
+    """A file in which the pelvis hangs below a joint of the scene, which moves, and moves itself by channels."""
+    skeleton = motion.skeleton
+    names, parents = ("Scene", *skeleton.names), (-1, *(parent + 1 for parent in skeleton.parents))
+    whole = Skeleton(names, parents, np.vstack([np.zeros(3), skeleton.offsets_m]), ("", *skeleton.parts))
+    still = np.tile([0.0, 0, 0, 1], (len(motion), 1, 1))
+    root_m = np.linspace([0.0, 0, 0], [0.3, 0, 0], len(motion))
+    made = sc.Motion(whole, root_m, np.concatenate([still, motion.rotations], axis=1), motion.fps)
+    clip = clip_of(made)
+    channels = (clip.channels[0], clip.channels[0], *clip.channels[2:])
+    write_bvh(path, replace(clip, channels=channels, stretches_m={1: motion.root_m - root_m}))
+
+
+@pytest.mark.parametrize("scene", [False, True])
+@pytest.mark.parametrize("speed", [0.7, 1.4])
+def test_a_bvh_gets_other_frames_at_the_rate_that_it_declares(tmp_path: Path, scene: bool, speed: float) -> None:
+    made = jumping()
+    played = replace(made, fps=made.fps * speed)
+    if scene:
+        below_a_scene(played, tmp_path / "a.bvh")
+    else:
+        write_bvh(tmp_path / "a.bvh", clip_of(played))
+    file = retimed(sc.open_motion(tmp_path / "a.bvh"), tmp_path / "a.bvh")
+    assert any("retimed" in note for note in file.notes)
+    file.write(tmp_path / "b.bvh", file.motion)
+    again = read_bvh(tmp_path / "b.bvh").motion
+    assert again.fps == pytest.approx(played.fps, rel=1e-6)
+    assert again.seconds == pytest.approx(made.seconds, rel=0.04)
+    assert pace_off_gravity(sc.load_motion(tmp_path / "b.bvh")) is None
+    np.testing.assert_allclose(
+        sc.joint_positions(sc.load_motion(tmp_path / "b.bvh")), sc.joint_positions(file.motion), atol=1e-4
+    )
+
+
+def test_files_whose_times_cannot_change_are_refused(tmp_path: Path) -> None:
+    file = sc.MotionFile((replace(jumping(), fps=45.0),), (), lambda *_: None)
+    with pytest.raises(sc.InputError, match=r"a\.glb: only \.bvh, \.npz, \.npy files can be retimed, not \.glb"):
+        retimed(file, tmp_path / "a.glb")
+
+
+@pytest.mark.slow
+def test_recorded_walks_are_never_retimed_and_slow_motion_mostly_is(cmu: Path) -> None:
+    """Of the test split, and of every third walk of the train split."""
+    walks = [*sorted(cmu.glob("test/35_*.bvh")), *sorted(cmu.glob("train/35_*.bvh"))[::3]]
+    motions = [sc.load_motion(path) for path in (*walks, *sorted(cmu.glob("train/07_*.bvh")))]
+    assert [motion.source for motion in motions if pace_off_gravity(motion)] == []
+    slow = [pace_off_gravity(replace(motion, fps=0.6 * motion.fps)) for motion in motions]
+    told = [own for own in slow if own]
+    assert len(told) > 0.6 * len(motions)
+    assert np.median(told) == pytest.approx(0.6, abs=0.05)

@@ -1,0 +1,76 @@
+"""Files of one rig share where their soles are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
+from selfcorrect.experiments.rigs import on_rig, rigs_of
+from selfcorrect.motion.body.foot_frames import foot_frames
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+
+
+def with_toes_at(motion: Motion, height_m: float) -> Motion:
+    """A motion moved up or down so that its lowest toe joints are at a height."""
+    toes = [motion.skeleton.parts.index(f"{side}_foot") for side in ("left", "right")]
+    up_m = height_m - joint_positions(motion)[:, toes, 1].min()
+    return replace(motion, root_m=motion.root_m + np.array([0.0, up_m, 0.0]))
+
+
+def flying(motion: Motion) -> Motion:
+    """A motion that never stands."""
+    frames = np.arange(len(motion))
+    return replace(motion, root_m=motion.root_m + np.stack([0 * frames, 0.05 * frames, 0 * frames], axis=1))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, stepping: Motion) -> Path:
+    """Three clips whose toe joints lie in the sole, two on floors that are off, one that never stands, and no clip."""
+    heights_m = {"a": 0.0, "b": 0.003, "c": -0.002, "d": 0.012, "e": 0.04}
+    for name, height_m in heights_m.items():
+        write_bvh(tmp_path / f"{name}.bvh", clip_of(with_toes_at(stepping, height_m), 0.01))
+    write_bvh(tmp_path / "flying.bvh", clip_of(flying(stepping), 0.01))
+    (tmp_path / "none.bvh").write_text("HIERARCHY")
+    return tmp_path
+
+
+def soles_m(folder: Path, name: str, *others: str) -> tuple[float, float] | None:
+    """Depths of a clip's soles, as it shows them together with other clips."""
+    rigs = rigs_of([folder / f"{each}.bvh" for each in (name, *others)], Reading())
+    motion = on_rig(open_motion(folder / f"{name}.bvh").motion, rigs)
+    return (motion.feet or foot_frames([motion])).soles_m
+
+
+OTHERS = ("a", "b", "c", "none")
+
+
+def test_a_clip_that_never_stands_has_the_soles_of_its_rig(folder: Path):
+    assert soles_m(folder, "flying") is None
+    assert soles_m(folder, "flying", *OTHERS) == pytest.approx((0.0, 0.0), abs=0.005)
+
+
+def test_a_floor_that_is_off_shows_beside_other_clips(folder: Path):
+    assert soles_m(folder, "e") == pytest.approx((0.04, 0.04), abs=0.005)
+    assert soles_m(folder, "e", *OTHERS) == pytest.approx((0.003, 0.003), abs=0.005)
+
+
+def test_clips_that_stand_about_as_high_keep_their_heights(folder: Path):
+    """Joints of this made-up motion are some millimetres higher in stance than where they are lowest."""
+    assert soles_m(folder, "d", *OTHERS) == pytest.approx((0.015, 0.015), abs=0.003)
+
+
+def test_the_same_rigs_are_found_whatever_the_order(folder: Path):
+    paths = sorted(folder.glob("*.bvh"))
+    assert rigs_of(paths, Reading()) == rigs_of(paths[::-1], Reading())
+
+
+def test_clips_of_different_rigs_share_nothing(folder: Path, walk: Motion):
+    write_bvh(folder / "walk.bvh", clip_of(walk, 0.01))
+    assert rigs_of([folder / "walk.bvh", folder / "a.bvh"], Reading()) == {}

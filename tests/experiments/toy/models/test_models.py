@@ -1,0 +1,172 @@
+"""What every toy model promises the loop, and that each one learns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from selfcorrect.core.errors import TrainingDivergedError
+from selfcorrect.core.randomness import streams
+from selfcorrect.core.samples import Samples, concatenate
+from selfcorrect.datasets.toy.draws import SHAPES, eight_gaussians, zipf
+from selfcorrect.experiments.toy.models.categorical import Categorical
+from selfcorrect.experiments.toy.models.flow import Flow
+from selfcorrect.experiments.toy.models.gan import AdversarialNetwork
+from selfcorrect.experiments.toy.models.kernel_density import KernelDensity
+from selfcorrect.experiments.toy.models.language import LanguageModel
+from selfcorrect.experiments.toy.models.markov import MarkovChain
+from selfcorrect.experiments.toy.models.mixture import Mixture
+from selfcorrect.experiments.toy.models.regression import LinearRegression
+from selfcorrect.experiments.toy.models.vae import VariationalAutoencoder
+from selfcorrect.metrics.neighbours import neighbour_metrics
+from selfcorrect.models.training import batches
+
+STREAM = streams(5)
+PLANE = Samples.real(eight_gaussians(400, STREAM)[0])
+WORDS = Samples.real(
+    torch.multinomial(zipf(20), 800, replacement=True, generator=STREAM.torch()).reshape(400, 2).float()
+)
+TEXTS = Samples.real(
+    torch.multinomial(zipf(20), 4800, replacement=True, generator=STREAM.torch()).reshape(400, 2, 6).float()
+)
+WINDOWS = Samples.real((torch.arange(8)[None, :] + torch.arange(64)[:, None]).remainder(5).float())
+
+CASES = {
+    "regression": (LinearRegression.zero(1, 1), Samples.real(PLANE.values[:, None])),
+    "categorical": (Categorical.uniform(2, 20), WORDS),
+    "word chain": (MarkovChain.uniform(2, words=20, length=6), TEXTS),
+    "kernel density": (KernelDensity.empty(2), PLANE),
+    "mixture": (Mixture.untrained(8, 2), PLANE),
+    "flow": (Flow(width=32), PLANE),
+    "autoencoder": (VariationalAutoencoder(width=32), PLANE),
+    "adversarial": (AdversarialNetwork(width=32), PLANE),
+    "language": (LanguageModel(vocabulary=6, length=8, width=16, depth=1, heads=2), WINDOWS),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_contract_of_a_generative_model(name: str) -> None:
+    model, real = CASES[name]
+    before = {key: value.clone() for key, value in model.state().items()}
+    trained = model.fit(real, 20, STREAM.child("fit"))
+    again = model.fit(real, 20, STREAM.child("fit"))
+    labels = torch.zeros(7, dtype=torch.int64)
+    drawn = trained.sample(labels, STREAM.child("sample"))
+    assert drawn.shape == (7, *real.values.shape[1:])
+    assert drawn.is_floating_point()
+    assert all(torch.equal(value, before[key]) for key, value in model.state().items())
+    assert torch.equal(again.sample(labels, STREAM.child("sample")), drawn)
+    restored = model.load_state(trained.state())
+    assert torch.equal(restored.sample(labels, STREAM.child("sample")), drawn)
+    onward, restored_onward = (one.fit(real, 5, STREAM.child("onward")) for one in (trained, restored))
+    assert torch.equal(onward.sample(labels, STREAM), restored_onward.sample(labels, STREAM))
+
+
+@pytest.mark.parametrize("name", ["regression", "categorical", "word chain"])
+def test_closed_forms_ignore_samples_of_weight_zero(name: str) -> None:
+    model, real = CASES[name]
+    spoil = real.with_values(torch.ones_like(real.values))
+    plain, weightless, spoiled = (
+        model.fit(part, 0, STREAM).state().popitem()[1]
+        for part in (real, concatenate([real, spoil.weighted(0.0)]), concatenate([real, spoil]))
+    )
+    assert torch.allclose(plain, weightless)
+    assert not torch.allclose(plain, spoiled)
+
+
+def test_kernel_density_ignores_points_of_weight_zero() -> None:
+    centre = PLANE.with_values(torch.zeros_like(PLANE.values)).weighted(0.0)
+    plain, weightless = (KernelDensity.empty(2).fit(part, 0, STREAM) for part in (PLANE, concatenate([PLANE, centre])))
+    assert torch.allclose(plain.bandwidth(), weightless.bandwidth())
+    assert (weightless.sample(torch.zeros(500), STREAM).norm(dim=-1) < 0.5).double().mean() < 0.02
+
+
+def test_batches_are_drawn_by_weight() -> None:
+    mixed = concatenate([PLANE.with_values(PLANE.values * 0).weighted(3.0), PLANE.with_values(PLANE.values * 0 + 1)])
+    drawn = torch.cat([values for values, _ in batches(mixed, 500, 4, STREAM.torch())])
+    assert drawn.mean() == pytest.approx(0.25, abs=0.04)
+
+
+def test_mixture_refuses_unequal_weights() -> None:
+    mixed = concatenate([PLANE, PLANE.weighted(2.0)])
+    with pytest.raises(ValueError, match="equally weighted"):
+        Mixture.untrained(2, 2).fit(mixed, 10, STREAM)
+
+
+def test_regression_is_numpys_least_squares_with_weights() -> None:
+    values = torch.randn((50, 1, 4), generator=STREAM.torch(), dtype=torch.float64)
+    weights = torch.rand(50, generator=STREAM.child("w").torch())
+    fitted = LinearRegression.zero(1, 3).fit(replace(Samples.real(values), weights=weights), 0, STREAM)
+    root = weights.double().sqrt().numpy()[:, None]
+    table = values[:, 0].numpy() * root
+    assert fitted.weight[0].numpy() == pytest.approx(np.linalg.lstsq(table[:, :3], table[:, 3])[0])
+
+
+def test_kernel_density_widens_by_its_bandwidth() -> None:
+    model = KernelDensity.empty(2).fit(PLANE, 0, STREAM)
+    drawn = model.sample(torch.zeros(20_000), STREAM)
+    bandwidth = 400 ** (-1 / 6)
+    expected = PLANE.values.var(0, correction=0) * (1 + bandwidth**2)
+    assert drawn.var(0).numpy() == pytest.approx(expected.numpy(), rel=0.04)
+
+
+def test_mixture_finds_eight_gaussians() -> None:
+    model = Mixture.untrained(8, 2).fit(PLANE, 100, STREAM)
+    assert model.means.norm(dim=1).numpy() == pytest.approx(np.full(8, 2.0), abs=0.1)
+    assert model.weights.numpy() == pytest.approx(np.full(8, 1 / 8), abs=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "steps", "recall", "precision"),
+    [(Flow(), 1500, 0.85, 0.7), (VariationalAutoencoder(), 1500, 0.8, 0.4), (AdversarialNetwork(), 1500, 0.6, 0.6)],
+    ids=["flow", "autoencoder", "adversarial"],
+)
+def test_networks_learn_eight_gaussians(model, steps: int, recall: float, precision: float) -> None:
+    real = Samples.real(eight_gaussians(2000, STREAM.child("train"))[0])
+    drawn = model.fit(real, steps, STREAM).sample(torch.zeros(500), STREAM.child("draw")).double().numpy()
+    scores = neighbour_metrics(eight_gaussians(500, STREAM.child("test"))[0].numpy(), drawn)
+    assert scores["recall"] > recall
+    assert scores["precision"] > precision
+
+
+def test_language_model_learns_a_cycle() -> None:
+    model = LanguageModel(vocabulary=6, length=8, width=32, depth=1, heads=2, learning_rate=5e-3)
+    trained = model.fit(WINDOWS, 300, STREAM)
+    assert trained.cross_entropy(WINDOWS.values) == pytest.approx(np.log(5) / 8, abs=0.05)
+    drawn = trained.sample(torch.zeros(50), STREAM)
+    follows = (drawn[:, 1:] - drawn[:, :-1]).remainder(5) == 1
+    assert follows.double().mean() > 0.95
+
+
+def test_divergence_names_the_step() -> None:
+    spoiled = PLANE.with_values(PLANE.values * torch.nan)
+    with pytest.raises(TrainingDivergedError, match="optimiser step 1"):
+        Flow(width=8).fit(spoiled, 3, STREAM)
+
+
+def test_untrained_network_says_so() -> None:
+    with pytest.raises(ValueError, match="Flow is not trained yet"):
+        Flow().sample(torch.zeros(1), STREAM)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_shapes_have_balanced_labels_and_are_reproducible(name: str) -> None:
+    values, labels = SHAPES[name](120, STREAM)
+    assert values.shape == (120, 2)
+    assert len(torch.bincount(labels).unique()) == 1
+    assert torch.equal(values, SHAPES[name](120, STREAM)[0])
+
+
+def test_rings_are_two_thin_circles() -> None:
+    values, labels = SHAPES["rings"](400, STREAM)
+    assert (values.norm(dim=1) - 1 - labels).abs().max() < 0.25
+
+
+def test_zipf_is_a_distribution_with_the_stated_ratio() -> None:
+    probabilities = zipf(10)
+    assert probabilities.sum() == pytest.approx(1.0)
+    assert probabilities[0] / probabilities[4] == pytest.approx(5.0)

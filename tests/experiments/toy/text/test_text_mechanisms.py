@@ -1,0 +1,32 @@
+"""Drift and bias on text."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from helpers import outcomes
+
+from selfcorrect.experiments.toy.networks import mechanisms
+from selfcorrect.experiments.toy.text import text_mechanisms
+
+SHORT = text_mechanisms.TextLoop(windows=12, held_out=10, generations=1, first_steps=2, steps=2, seeds=1)
+
+
+def test_windows_are_alike_where_each_character_occurs_as_often() -> None:
+    ab, ba, bb = text_mechanisms.bag(torch.tensor([[0.0, 1, 0, 1], [1, 0, 0, 1], [1, 1, 1, 1]]), 3)
+    assert torch.equal(ab, ba)
+    assert torch.equal(bb, torch.tensor([0.0, 2, 0]))
+
+
+def test_every_way_is_run_with_every_remedy() -> None:
+    figures = text_mechanisms.run(SHORT).figures
+    ways = list(mechanisms.WAYS)
+    assert [figure.title.rpartition(": ")[2] for figure in figures] == ways + ways
+    assert all([line.name for line in figure.lines] == list(mechanisms.REMEDIES) for figure in figures)
+
+
+@pytest.mark.slow
+def test_text_keeps_its_lines_by_matching_and_its_grammar_by_extrapolation() -> None:
+    told = outcomes(text_mechanisms.run(text_mechanisms.quick()))
+    assert told["fully synthetic: matching keeps more lines"] == "holds"
+    assert told["fully synthetic: lineages lowers the perplexity against no remedy"] == "holds"

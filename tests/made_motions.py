@@ -1,0 +1,61 @@
+"""Made-up motions of every pace, frame rate and length: walks, runs, turns, hops and idle stands."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.body.flesh import world_sole_points
+from selfcorrect.motion.body.smpl import SMPL_BODY
+from selfcorrect.motion.geometry.kinematics import forward_kinematics
+from selfcorrect.motion.motion import Motion
+
+Kind = Literal["walk", "run", "turn", "hop", "idle"]
+KINDS: tuple[Kind, ...] = ("walk", "run", "turn", "hop", "idle")
+
+_STEP_M = {"walk": 0.65, "run": 1.1, "turn": 0.3, "hop": 0.2, "idle": 0.0}
+_STEP_S = {"walk": 0.55, "run": 0.36, "turn": 0.7, "hop": 0.5, "idle": 2.0}
+_ARC_M = {"run": 0.08, "hop": 0.25}
+_TURN_RAD = 0.4
+
+
+def made_motion(
+    kind: Kind,
+    pace: float = 1.0,
+    fps: float = 30.0,
+    frames: int = 120,
+    *,
+    lean_rad: float = 0.05,
+    sway_rad: float = 0.05,
+    bend_rad: float = 0.3,
+) -> Motion:
+    """A motion of a kind, played at `pace` times a person's usual one; the lower sole is on the floor but in flights.
+
+    lean_rad: how far the trunk leans ahead; sway_rad: how far legs tilt to bring the hips over the standing foot;
+    bend_rad: how far the knee of the leg that swings bends.
+    """
+    skeleton, phases = SMPL_BODY.average(), np.pi * pace * np.arange(frames) / fps / _STEP_S[kind]
+    rotations = np.tile([0.0, 0.0, 0.0, 1.0], (frames, len(skeleton), 1))
+    facing = Rotation.from_rotvec(_TURN_RAD * phases[:, None] / np.pi * (kind == "turn") * [0.0, 1.0, 0.0])
+    rotations[:, 0] = facing.as_quat()
+    rotations[:, skeleton.joint("spine1")] = Rotation.from_rotvec([lean_rad, 0.0, 0.0]).as_quat()
+    leg_m = float(np.linalg.norm(skeleton.offsets_m[[4, 7]], axis=1).sum())
+    swing_rad = np.arcsin(_STEP_M[kind] / 2 / leg_m) * np.cos(phases)
+    tilt = Rotation.from_rotvec(-sway_rad * np.sin(phases)[:, None] * (kind != "hop") * [0.0, 0.0, 1.0])
+    for side, sign in (("left", 1.0), ("right", 1.0 if kind == "hop" else -1.0)):
+        arm = Rotation.from_rotvec(np.stack([0 * phases, 0 * phases, np.full(frames, -1.2)], axis=1))
+        swing = Rotation.from_rotvec(-sign * swing_rad[:, None] * [1.0, 0.0, 0.0])
+        bent_rad = bend_rad * np.maximum(-sign * np.sin(phases), 0.0) * (kind != "idle")  # of the leg that swings
+        knee = Rotation.from_rotvec(bent_rad[:, None] * [1.0, 0.0, 0.0])
+        rotations[:, skeleton.joint(f"{side}_hip")] = (tilt * swing).as_quat()
+        rotations[:, skeleton.joint(f"{side}_knee")] = knee.as_quat()
+        rotations[:, skeleton.joint(f"{side}_ankle")] = (tilt * swing * knee).inv().as_quat()
+        rotations[:, skeleton.joint(f"{side}_shoulder")] = (arm if side == "left" else arm.inv()).as_quat()
+    sway_m = leg_m * np.sin(-tilt.as_rotvec()[:, 2:]) * [1.0, 0.0, 0.0]
+    path_m = np.diff(_STEP_M[kind] * phases / np.pi, prepend=0.0)[:, None] * facing.apply([0.0, 0.0, 1.0])
+    root_m = np.cumsum(path_m, axis=0) + facing.apply(sway_m)
+    soles_m = world_sole_points(skeleton, *forward_kinematics(skeleton, root_m, rotations))
+    root_m[:, 1] = _ARC_M.get(kind, 0.0) * np.sin(phases) ** 2 - soles_m[..., 1].min(axis=1)
+    return Motion(skeleton, root_m, rotations, fps)

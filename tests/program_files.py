@@ -1,0 +1,301 @@
+"""Files of programs that make motions or see people in videos, made as these programs save them."""
+
+from __future__ import annotations
+
+import pickle
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+
+import selfcorrect as sc
+from selfcorrect.datasets.files.people.sam3d import _PARTS
+from selfcorrect.datasets.files.people.soma import BODY_22, SOMA_30, SOMA_77, JointTable
+from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M
+from selfcorrect.motion.geometry.kinematics import world_poses
+
+Y_DOWN = Rotation.from_euler("x", 180, degrees=True)
+Z_UP = Rotation.from_euler("x", 90, degrees=True)
+
+
+def on(table: JointTable, motion: sc.Motion) -> sc.Motion:
+    """The motion on the average body with other joints, those that it lacks at rest."""
+    rotations = np.tile([0.0, 0.0, 0.0, 1.0], (len(motion), len(table), 1))
+    for joint, part in enumerate(table.parts):
+        if part:
+            rotations[:, joint] = motion.rotations[:, motion.skeleton.names.index(part)]
+    return replace(motion, skeleton=table.average(), rotations=rotations)
+
+
+def parameters(motion: sc.Motion, joints: int, world: Rotation | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Rotation vectors (T, J, 3) and translations (T, 3), float32, in a world that is turned from y up."""
+    rotations = np.tile([0.0, 0.0, 0.0, 1.0], (len(motion), joints, 1))
+    rotations[:, :22] = motion.rotations
+    root_m = motion.root_m
+    if world is not None:
+        root_m = world.apply(root_m)
+        rotations[:, 0] = (world * Rotation.from_quat(rotations[:, 0])).as_quat()
+    vectors = Rotation.from_quat(rotations.reshape(-1, 4)).as_rotvec().reshape(len(motion), joints, 3)
+    return vectors.astype(np.float32), (root_m - AVERAGE_PELVIS_M).astype(np.float32)
+
+
+def tensors(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: tensors(value) for key, value in content.items()}
+    return torch.from_numpy(content.copy()) if isinstance(content, np.ndarray) else content
+
+
+def save_wham(path: Path, *motions: sc.Motion) -> None:
+    results: dict[Any, dict[str, Any]] = defaultdict(dict)
+    for index, motion in zip(np.arange(len(motions)), motions, strict=True):
+        vectors, trans = parameters(motion, 24)
+        seen, seen_trans = parameters(motion, 24, Y_DOWN)
+        results[index] |= {
+            "pose": seen.reshape(len(motion), -1), "trans": seen_trans + np.float32([0, 0, 4]),
+            "pose_world": vectors.reshape(len(motion), -1), "trans_world": trans,
+            "betas": np.zeros((len(motion), 10), np.float32), "verts": np.zeros((len(motion), 5, 3), np.float32),
+            "frame_ids": np.arange(len(motion)),
+        }  # fmt: skip
+    joblib.dump(results, path)
+
+
+def gvhmr(motion: sc.Motion) -> dict[str, Any]:
+    def kind(world: Rotation | None) -> dict[str, np.ndarray]:
+        vectors, trans = parameters(motion, 22, world)
+        body = vectors[:, 1:].reshape(len(motion), 63)
+        betas = np.zeros((len(motion), 10), np.float32)
+        return {"body_pose": body, "betas": betas, "global_orient": vectors[:, 0], "transl": trans}
+
+    return {
+        "smpl_params_global": kind(None),
+        "smpl_params_incam": kind(Y_DOWN),
+        "K_fullimg": np.tile(np.eye(3, dtype=np.float32), (len(motion), 1, 1)),
+        "net_outputs": {"static_conf_logits": np.zeros((1, len(motion), 6), np.float32)},
+    }
+
+
+def save_gvhmr(path: Path, motion: sc.Motion) -> None:
+    torch.save(tensors(gvhmr(motion)), path)
+
+
+def save_gvhmr_shared(path: Path, motion: sc.Motion) -> None:
+    """The pose of the body is one tensor under two names."""
+    content = tensors(gvhmr(motion))
+    content["smpl_params_incam"]["body_pose"] = content["smpl_params_global"]["body_pose"]
+    torch.save(content, path)
+
+
+def save_gvhmr_npz(path: Path, motion: sc.Motion) -> None:
+    content = gvhmr(motion)["smpl_params_global"]
+    np.savez(path, **content)
+
+
+def save_gem_x(path: Path, motion: sc.Motion) -> None:
+    own = on(SOMA_77, motion)
+    vectors = Rotation.from_quat(own.rotations.reshape(-1, 4)).as_rotvec().reshape(len(own), 77, 3).astype(np.float32)
+    params = {
+        "body_pose": vectors[:, 1:].reshape(len(own), 228), "global_orient": vectors[:, 0],
+        "transl": own.root_m.astype(np.float32), "identity_coeffs": np.zeros((len(own), 45), np.float32),
+        "scale_params": np.zeros((len(own), 68), np.float32),
+    }  # fmt: skip
+    content = {"body_params_global": params, "body_params_incam": params, "K_fullimg": np.eye(3, dtype=np.float32)}
+    torch.save(tensors(content), path)
+
+
+def save_prompthmr(path: Path, *motions: sc.Motion) -> None:
+    people = {}
+    for index, motion in enumerate(motions, 1):
+        vectors, trans = parameters(motion, 55)
+        world = {"pose": vectors.reshape(len(motion), -1), "shape": np.zeros((len(motion), 10), np.float32),
+                 "trans": trans}  # fmt: skip
+        seen = {"rotmat": np.zeros((len(motion), 55, 3, 3), np.float32), **{k: v * 2 for k, v in world.items()}}
+        people[index] = {"frames": np.arange(len(motion)), "track_id": index, "smplx_cam": seen, "smplx_world": world}
+    camera = {"pred_cam_R": np.tile(np.eye(3), (90, 1, 1)), "img_focal": np.float32(900.0)}
+    joblib.dump({"camera": camera, "people": people, "timings": {}, "masks": None, "has_tracks": True}, path)
+
+
+def save_tram(path: Path, motion: sc.Motion) -> None:
+    """As the camera sees it, which turns about its vertical axis and walks on: camera.npy says how."""
+    turns = Rotation.from_euler("y", np.linspace(0, 0.8, len(motion))[:, None])
+    shifts_m = np.linspace([0, 0, -3.0], [1.0, 0, -2.0], len(motion))
+    down = replace(motion, root_m=Y_DOWN.apply(motion.root_m), rotations=motion.rotations.copy())
+    down.rotations[:, 0] = (Y_DOWN * Rotation.from_quat(motion.rotations[:, 0])).as_quat()
+    seen = replace(down, root_m=turns.inv().apply(down.root_m - shifts_m), rotations=down.rotations.copy())
+    seen.rotations[:, 0] = (turns.inv() * Rotation.from_quat(down.rotations[:, 0])).as_quat()
+    vectors, trans = parameters(seen, 24)
+    matrices = Rotation.from_rotvec(vectors.reshape(-1, 3)).as_matrix().reshape(len(motion), 24, 3, 3)
+    content = {
+        "pred_cam": np.zeros((len(motion), 3), np.float32), "pred_pose": np.zeros((len(motion), 144), np.float32),
+        "pred_shape": np.zeros((len(motion), 10), np.float32), "pred_rotmat": matrices.astype(np.float32),
+        "pred_trans": trans[:, None], "frame": np.arange(len(motion)),
+    }  # fmt: skip
+    np.save(path, tensors(content))  # type: ignore[arg-type]
+    camera = {"pred_cam_R": turns.as_matrix().astype(np.float32), "pred_cam_T": shifts_m.astype(np.float32),
+              "img_focal": np.float32(900.0)}  # fmt: skip
+    np.save(path.parent / "camera.npy", camera)  # type: ignore[arg-type]
+
+
+def saver_of_kimodo(table: JointTable) -> Callable[[Path, sc.Motion], None]:
+    def save(path: Path, motion: sc.Motion) -> None:
+        own = on(table, motion)
+        places_m, world = world_poses(own)
+        local = Rotation.from_quat(own.rotations.reshape(-1, 4)).as_matrix().reshape(len(own), len(table), 3, 3)
+        np.savez(
+            path,
+            posed_joints=places_m.astype(np.float32),
+            global_rot_mats=Rotation.from_quat(world.reshape(-1, 4))
+            .as_matrix()
+            .reshape(local.shape)
+            .astype(np.float32),
+            local_rot_mats=local.astype(np.float32),
+            foot_contacts=np.ones((len(own), 4), bool),
+            smooth_root_pos=own.root_m.astype(np.float32),
+            root_positions=own.root_m.astype(np.float32),
+            global_root_heading=np.tile(np.float32([1, 0]), (len(own), 1)),
+            seed=np.array(7),
+        )
+
+    return save
+
+
+def save_hy_motion(path: Path, motion: sc.Motion) -> None:
+    vectors, trans = parameters(motion, 52)
+    poses = vectors.reshape(len(motion), 156)
+    betas, gender = np.zeros((1, 16), np.float32), np.array(["neutral"])
+    np.savez(path, poses=poses, trans=trans, Rh=vectors[:, 0], betas=betas, gender=gender)
+
+
+def save_hy_motion_root_apart(path: Path, motion: sc.Motion) -> None:
+    save_hy_motion(path, motion)
+    content = dict(np.load(path))
+    content["poses"][:, :3] = 0
+    np.savez(path, **content)
+
+
+def save_amass(path: Path, motion: sc.Motion) -> None:
+    """Some rotations by more than half a turn, z up."""
+    vectors, trans = parameters(motion, 52, Z_UP)
+    lengths = np.linalg.norm(vectors[:, 1], axis=-1, keepdims=True)
+    vectors[:, 1] *= 1 + 2 * np.pi / np.maximum(lengths, 1e-3)
+    poses, betas = vectors.reshape(len(motion), 156), np.zeros(16)
+    shaking = np.ones((len(motion), 8))
+    np.savez(path, poses=poses, trans=trans, betas=betas, gender="male", mocap_framerate=30.0, dmpls=shaking)
+
+
+def sam3d(motion: sc.Motion, random: np.random.Generator) -> list[dict[str, Any]]:
+    """A person per frame: joints of the rig about those of the body, y down, away from the camera."""
+    places_m, world = world_poses(motion)
+    joints_m, rotations = np.zeros((len(motion), 127, 3)), np.zeros((len(motion), 127, 3, 3))
+    for part, (joint, *others) in _PARTS.items():
+        index = motion.skeleton.names.index(part)
+        for each in (joint, *others):
+            own_m = random.normal(0, 0.02, 3) * (each != joint)
+            turn = Rotation.from_quat(world[:, index])
+            joints_m[:, each] = places_m[:, index] + turn.apply(own_m)
+            rotations[:, each] = (turn * Rotation.random(rng=random)).as_matrix()
+    away_m = np.array([0, 1.0, 4.0])
+    centre_m = Y_DOWN.apply(motion.root_m) + away_m
+    seen_m = Y_DOWN.apply(joints_m.reshape(-1, 3)).reshape(joints_m.shape) + away_m - centre_m[:, None]
+    return [
+        {
+            "bbox": np.zeros(4, np.float32), "focal_length": np.float32(900.0),
+            "pred_keypoints_3d": seen_m[frame, :70].astype(np.float32),
+            "pred_cam_t": centre_m[frame].astype(np.float32),
+            "pred_joint_coords": seen_m[frame].astype(np.float32),
+            "pred_global_rots": rotations[frame].astype(np.float32),
+            "mhr_model_params": np.zeros(204, np.float32), "mask": None,
+        }
+        for frame in range(len(motion))
+    ]  # fmt: skip
+
+
+def save_sam3d(path: Path, *motions: sc.Motion) -> None:
+    """A list of frames, each a list of people, in an order that changes."""
+    random = np.random.default_rng(0)
+    people = [sam3d(motion, random) for motion in motions]
+    frames = [[person[frame] for person in (people if frame % 3 else people[::-1])] for frame in range(len(people[0]))]
+    path.write_bytes(pickle.dumps(frames))
+
+
+def save_sam3d_stacked(path: Path, motion: sc.Motion) -> None:
+    frames = sam3d(motion, np.random.default_rng(0))
+    np.savez(path, **{key: np.stack([one[key] for one in frames]) for key in frames[0] if key != "mask"})
+
+
+@dataclass(frozen=True)
+class Program:
+    save: Callable[..., None]
+    file: str
+    moving: tuple[str, ...]
+    """Ends of the names of arrays that a correction may change."""
+    fps: float | None = None
+    """What has to be said."""
+    away: bool = False
+    """Whether its files place the body elsewhere along the floor, or above it."""
+    joints: JointTable | None = None
+
+
+PROGRAMS = {
+    "WHAM": Program(save_wham, "wham_output.pkl", ("pose_world", "trans_world"), 30.0),
+    "GVHMR": Program(save_gvhmr, "hmr4d_results.pt", tuple(f"smpl_params_global.{key}" for key in
+                                                           ("body_pose", "global_orient", "transl"))),
+    "GVHMR, one tensor twice": Program(save_gvhmr_shared, "hmr4d_results.pt", tuple(
+        f"smpl_params_global.{key}" for key in ("body_pose", "global_orient", "transl"))),
+    "SMPL-X's names": Program(save_gvhmr_npz, "a.npz", ("body_pose", "global_orient", "transl"), 30.0),
+    "GEM-X": Program(save_gem_x, "hpe_results.pt", tuple(f"body_params_global.{key}" for key in
+                                                         ("body_pose", "global_orient", "transl")), joints=SOMA_77),
+    "PromptHMR": Program(save_prompthmr, "results.pkl", ("smplx_world.pose", "smplx_world.trans"), 30.0),
+    "TRAM": Program(save_tram, "hps_track_0.npy", ("pred_rotmat", "pred_trans"), 30.0),
+    **{f"Kimodo, {len(table)}": Program(saver_of_kimodo(table), "kimodo.npz", (
+        "posed_joints", "global_rot_mats", "local_rot_mats", "foot_contacts", "smooth_root_pos", "root_positions",
+        "global_root_heading"), joints=table) for table in (SOMA_77, SOMA_30, BODY_22)},
+    "HY-Motion": Program(save_hy_motion, "motion.npz", ("poses", "trans", "Rh")),
+    "HY-Motion, root apart": Program(save_hy_motion_root_apart, "motion.npz", ("poses", "trans", "Rh")),
+    "AMASS": Program(save_amass, "01_poses.npz", ("poses", "trans")),
+    "SAM 3D Body": Program(save_sam3d, "frames.pkl", ("pred_joint_coords", "pred_global_rots", "pred_cam_t",
+                                                      "pred_keypoints_3d"), 30.0, away=True),
+    "SAM 3D Body, stacked": Program(save_sam3d_stacked, "person.npz", (
+        "pred_joint_coords", "pred_global_rots", "pred_cam_t", "pred_keypoints_3d"), 30.0, away=True),
+}  # fmt: skip
+
+
+def loaded(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a file by the keys that lead to them, as the programs load it; only these tests trust it."""
+    match path.suffix:
+        case ".npz":
+            content: Any = dict(np.load(path))
+        case ".npy":
+            content = np.load(path, allow_pickle=True).item()
+        case ".pt":
+            content = torch.load(path, weights_only=True)
+        case _:
+            content = joblib.load(path)
+    return dict(arrays_in(content, ""))
+
+
+def arrays_in(content: Any, name: str) -> Iterator[tuple[str, np.ndarray]]:
+    if isinstance(content, dict):
+        for key, value in content.items():
+            yield from arrays_in(value, f"{name}.{key}" if name else str(key))
+    elif isinstance(content, list):
+        for index, value in enumerate(content):
+            yield from arrays_in(value, f"{name}.{index}" if name else str(index))
+    elif isinstance(content, torch.Tensor):
+        yield name, content.numpy()
+    elif isinstance(content, np.ndarray):
+        yield name, content
+
+
+def parts_m(motion: sc.Motion) -> np.ndarray:
+    """(T, 22, 3) places of the parts of the body."""
+    return sc.joint_positions(motion)[:, [motion.skeleton.joint(part) for part in BODY_22.names]]
+
+
+def reading_of(program: Program) -> sc.Reading:
+    return sc.Reading(fps=program.fps)

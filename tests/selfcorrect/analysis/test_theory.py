@@ -1,0 +1,316 @@
+"""Closed forms against plain simulations that share no code with them, and against their limits."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from selfcorrect.analysis import theory
+
+
+@pytest.fixture
+def generator() -> np.random.Generator:
+    return np.random.default_rng(11)
+
+
+def mean_loop(generator, n: int, k: int, strength: float, generations: int, accumulate: bool) -> np.ndarray:
+    """Squared error of a unit-variance mean over 20,000 loops, with synthetic samples drawn one statistic at a time."""
+    real = generator.normal(0, 1 / math.sqrt(n), 20_000)
+    estimate, total, count, squares = real, n * real, n, [np.mean(real**2)]
+    for _ in range(generations):
+        batch = estimate / (1 + strength) + generator.normal(0, 1 / math.sqrt(k), len(real))
+        total, count = (total + k * batch, count + k) if accumulate else (n * real + k * batch, n + k)
+        estimate = total / count
+        squares.append(np.mean(estimate**2))
+    return np.array(squares)
+
+
+@pytest.mark.parametrize(("ratio", "strength"), [(0.5, 0.0), (0.5, 1.0), (4.0, 0.0), (2.0, 0.3)])
+def test_augment_error_is_what_a_simulation_gives(ratio: float, strength: float, generator) -> None:
+    n, k = 40, int(40 * ratio)
+    simulated = mean_loop(generator, n, k, strength, 12, accumulate=False)
+    assert theory.augment_error(n, ratio, strength, 12) == pytest.approx(simulated, rel=0.05)
+
+
+@pytest.mark.parametrize("strength", [0.0, 1.0])
+def test_accumulate_error_is_what_a_simulation_gives(strength: float, generator) -> None:
+    simulated = mean_loop(generator, 40, 20, strength, 12, accumulate=True)
+    assert theory.accumulate_error(40, 0.5, strength, 12) == pytest.approx(simulated, rel=0.05)
+
+
+def test_accumulating_equal_amounts_costs_the_factor_of_gerstgrasser() -> None:
+    assert theory.accumulate_error(50, 1.0, 0.0, 20_000)[-1] * 50 == pytest.approx(math.pi**2 / 6, rel=1e-4)
+
+
+def test_perfect_correction_is_worth_as_many_fresh_samples() -> None:
+    assert theory.augment_error(50, 0.5, 1e9, 3)[-1] == pytest.approx(1 / 75)
+
+
+def test_bound_and_exact_contraction_agree_to_first_order_and_the_bound_is_never_below() -> None:
+    for ratio in (0.01, 0.3, 0.9, 5.0):
+        for strength in (0.0, 0.5, 3.0):
+            exact = float(theory.linear_contraction(ratio, strength))
+            assert exact <= theory.contraction_bound(ratio, strength)
+    assert theory.contraction_bound(0.001) == pytest.approx(float(theory.linear_contraction(0.001)), rel=0.01)
+
+
+@pytest.mark.parametrize(("strength", "limit"), [(0.0, 0.5), (1.0, 2 / 3), (8.0, 0.9)])
+def test_guaranteed_stability_turns_at_the_papers_condition(strength: float, limit: float) -> None:
+    assert theory.is_guaranteed_stable(limit - 0.001, strength)
+    assert not theory.is_guaranteed_stable(limit + 0.001, strength)
+    assert not theory.is_guaranteed_stable(limit - 0.001, strength, condition=1.1)
+    assert theory.guaranteed_ratio(strength) == pytest.approx(limit)
+    assert theory.guaranteed_ratio(strength, condition=1.1) == pytest.approx(limit / 1.1)
+    assert theory.guaranteed_ratio(np.inf) == 1.0
+
+
+def test_critical_ratio_is_where_the_exact_contraction_reaches_one() -> None:
+    assert theory.linear_contraction(theory.critical_ratio(0.5, 3.0), 0.5, 3.0) == pytest.approx(1.0)
+    assert theory.critical_ratio(2.0, 3.0) == math.inf
+
+
+def test_golden_ratio_and_minimum() -> None:
+    assert theory.optimal_real_weight(1.0) == pytest.approx(2 / (1 + math.sqrt(5)))
+    for per_synthetic in (0.2, 1.0, 3.0):
+        weights = np.linspace(0.01, 1, 10_000)
+        errors = theory.weighted_error(100 * per_synthetic, 100, weights)
+        assert weights[errors.argmin()] == pytest.approx(theory.optimal_real_weight(per_synthetic), abs=2e-4)
+
+
+def test_detector_requirement_brings_the_variance_to_what_is_tolerated() -> None:
+    tolerated = theory.tolerated_ratio(0.8, spread=0.5)
+    assert theory.settled_variance(tolerated, 0.0, 0.5) == pytest.approx(0.8)
+    rate = theory.needed_true_positive_rate(9.0, tolerated, 0.1)
+    assert theory.filtered_ratio(9.0, rate, 0.1) == pytest.approx(tolerated)
+    assert theory.needed_true_positive_rate(0.1, tolerated, 0.1) == 0.0
+
+
+def test_settled_variance_is_the_fixed_point_and_faithful_sampling_settles_at_the_truth() -> None:
+    variance = 1.0
+    for _ in range(400):
+        variance = 1 / 3 + 2 / 3 * (1.4 * variance + 0.5) / 1.5
+    assert theory.settled_variance(2.0, 0.5, 1.4) == pytest.approx(variance)
+    assert theory.settled_variance(7.0, 0.3, 1.0) == pytest.approx(1.0)
+    assert theory.settled_variance(2.0, 0.0, 1.6) == math.inf
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 3])
+def test_expected_wasserstein_of_fitted_gaussians(dimension: int, generator) -> None:
+    n = 400
+    data = generator.normal(0, 1, (4000, n, dimension))
+    covariances = np.einsum("snd,sne->sde", data, data) / n - np.einsum("sd,se->sde", data.mean(1), data.mean(1))
+    spectra = np.linalg.eigvalsh(covariances)
+    distance = np.sqrt((data.mean(1) ** 2).sum(1) + ((np.sqrt(spectra) - 1) ** 2).sum(1))
+    assert theory.expected_wasserstein(1 / n, dimension) == pytest.approx(distance.mean(), rel=0.03)
+
+
+def test_fully_synthetic_variance_of_one_and_of_several_models(generator) -> None:
+    n, generations = 12, 15
+    assert theory.crossfed_variance(n, 1, generations) == pytest.approx(theory.replace_variance(n, generations))
+    means, variances = np.zeros((20_000, 3)), np.ones((20_000, 3))
+    curve = []
+    for generation in range(generations + 1):
+        sources = np.arange(3) if generation == 0 else None
+        draws = np.empty((20_000, 3, n))
+        for model in range(3):
+            source = np.full(n, sources[model]) if sources is not None else np.repeat(np.arange(3), n // 3)
+            draws[:, model] = generator.normal(means[:, source], np.sqrt(variances[:, source]))
+        means, variances = draws.mean(-1), draws.var(-1)
+        curve.append(variances.mean())
+    assert theory.crossfed_variance(n, 3, generations) == pytest.approx(np.array(curve), rel=0.03)
+    assert theory.crossfed_variance(n, 3, generations)[-1] > theory.replace_variance(n, generations)[-1]
+
+
+def test_volume_of_a_fully_synthetic_gaussian_falls_as_wishart_determinants_do(generator) -> None:
+    n, roots, curve = 10, np.tile(np.eye(2), (4000, 1, 1)), []
+    for _ in range(5):
+        draws = np.einsum("sij,snj->sni", roots, generator.normal(0, 1, (4000, n, 2)))
+        covariances = np.einsum("sni,snj->sij", *[draws - draws.mean(1, keepdims=True)] * 2) / n
+        curve.append(np.linalg.slogdet(covariances)[1].mean())
+        roots = np.linalg.cholesky(covariances)
+    assert theory.replace_log_volume(n, 2, 4) == pytest.approx(np.array(curve), rel=0.05)
+
+
+def regression_errors(generator, samples: int, dimension: int, generations: int, accumulate: bool) -> np.ndarray:
+    errors = np.zeros(generations + 1)
+    for _ in range(400):
+        weight, gram, moment = np.zeros(dimension), np.zeros((dimension, dimension)), np.zeros(dimension)
+        for generation in range(generations + 1):
+            design = generator.normal(0, 1, (samples, dimension))
+            labels = design @ weight + generator.normal(0, 0.5, samples)
+            if not accumulate:
+                gram, moment = 0 * gram, 0 * moment
+            gram, moment = gram + design.T @ design, moment + design.T @ labels
+            weight = np.linalg.solve(gram, moment)
+            errors[generation] += weight @ weight / 400
+    return errors
+
+
+def test_regression_loops_follow_their_sums(generator) -> None:
+    replaced = regression_errors(generator, 30, 5, 6, accumulate=False)
+    accumulated = regression_errors(generator, 30, 5, 6, accumulate=True)
+    assert theory.regression_replace_error(30, 5, 0.5, 6) == pytest.approx(replaced, rel=0.12)
+    assert theory.regression_accumulate_error(30, 5, 0.5, 6) == pytest.approx(accumulated, rel=0.12)
+    limit = theory.regression_replace_error(30, 5, 0.5, 0)[0] * math.pi**2 / 6
+    assert theory.regression_accumulate_error(30, 5, 0.5, 1000)[-1] < limit
+
+
+def test_verified_step_is_a_truncated_mean_whose_slope_is_the_contraction(generator) -> None:
+    labels = generator.normal(0.4, 1.5, 1_000_000)
+    assert theory.verified_step(0.4, 1.0, 1.5) == pytest.approx(labels[np.abs(labels) < 1].mean(), abs=0.003)
+    slope = (theory.verified_step(1e-4, 1.0, 1.5) - theory.verified_step(-1e-4, 1.0, 1.5)) / 2e-4
+    assert theory.verified_contraction(1.0, 1.5) == pytest.approx(float(slope), rel=1e-3)
+    assert theory.verified_contraction(50.0, 1.0) == pytest.approx(1.0)
+
+
+def test_words_die_out_as_the_wright_fisher_chain_says(generator) -> None:
+    probabilities, n = np.array([0.5, 0.2, 0.1, 0.1, 0.05, 0.03, 0.02]), 30
+    current = np.tile(probabilities, (20_000, 1))
+    vocabulary, simpson = [7.0], [np.square(probabilities).sum()]
+    for _ in range(8):
+        current = generator.multinomial(n, current) / n
+        vocabulary.append((current > 0).sum(1).mean())
+        simpson.append(np.square(current).sum(1).mean())
+    assert theory.expected_vocabulary(probabilities, n, 8) == pytest.approx(np.array(vocabulary), rel=0.01)
+    assert theory.expected_simpson(probabilities, n, 8) == pytest.approx(np.array(simpson), rel=0.01)
+
+
+def test_kept_words_bound_the_repetition_of_the_rest(generator) -> None:
+    probabilities, n, kept = np.array([0.5, 0.2, 0.1, 0.1, 0.05, 0.03, 0.02]), 30, 6
+    real = generator.multinomial(n, probabilities, 20_000)
+    current, simpson = real, [np.square(probabilities).sum(), np.square(real / n).sum(1).mean()]
+    for _ in range(7):
+        originals = generator.multivariate_hypergeometric
+        drawn = np.array([originals(row, kept) for row in real])
+        current = drawn + generator.multinomial(n - kept, current / n)
+        simpson.append(np.square(current / n).sum(1).mean())
+    assert theory.kept_simpson(probabilities, n, kept / n, 8) == pytest.approx(np.array(simpson), rel=0.01)
+
+
+def test_nothing_kept_is_the_fully_synthetic_loop() -> None:
+    arguments = (np.array([0.5, 0.3, 0.2]), 40)
+    assert theory.kept_simpson(*arguments, 0.0, 9) == pytest.approx(theory.expected_simpson(*arguments, 9))
+    assert theory.kept_simpson(*arguments, 1.0, 9)[1:] == pytest.approx(theory.expected_simpson(*arguments, 1)[1])
+
+
+def test_accumulated_words_repeat_as_the_product_says(generator) -> None:
+    probabilities, n = np.array([0.5, 0.2, 0.1, 0.1, 0.05, 0.03, 0.02]), 30
+    counts, simpson = generator.multinomial(n, probabilities, 20_000), [np.square(probabilities).sum()]
+    for total in range(n, 9 * n, n):
+        simpson.append(np.square(counts / total).sum(1).mean())
+        counts = counts + generator.multinomial(n, counts / total)
+    assert theory.accumulated_simpson(probabilities, n, 8) == pytest.approx(np.array(simpson), rel=0.01)
+    diversity = 1 - theory.accumulated_simpson(probabilities, n, 5000)
+    assert diversity[-1] > diversity[0] * (1 - np.pi**2 / 6 / n)
+
+
+def test_curation_is_what_pairwise_choices_do(generator) -> None:
+    probabilities, rewards = np.array([0.4, 0.4, 0.2]), np.array([0.0, 1.0, 2.0])
+    pairs = generator.choice(3, (200_000, 2), p=probabilities)
+    first_wins = generator.random(len(pairs)) < 1 / (1 + np.exp(rewards[pairs[:, 1]] - rewards[pairs[:, 0]]))
+    kept = np.where(first_wins, pairs[:, 0], pairs[:, 1])
+    step = theory.curated_categories(probabilities, rewards, 0.0, 1)[1]
+    assert step == pytest.approx(np.bincount(kept) / len(kept), abs=0.005)
+
+
+def test_curation_drifts_to_the_maximiser_unless_real_data_are_kept() -> None:
+    probabilities, rewards = np.array([0.4, 0.4, 0.2]), np.array([0.0, 1.0, 2.0])
+    history = theory.curated_categories(probabilities, rewards, 0.0, 200)
+    assert history.sum(1) == pytest.approx(1.0)
+    assert (np.diff(history @ np.exp(rewards)) >= -1e-12).all()
+    assert history[-1, 2] == pytest.approx(1.0)
+    assert theory.curated_categories(probabilities, rewards, 0.5, 200)[-1, 0] > 0.2
+
+
+def test_negative_ratio_is_refused() -> None:
+    with pytest.raises(ValueError, match="ratio must not be negative, got -1"):
+        theory.contraction_bound(-1.0)
+
+
+def test_lines_of_a_population_of_two():
+    """Of two members one line survives for sure; both with probability 2^−t."""
+    survived = theory.surviving_lineages([2], 5)
+    assert survived == pytest.approx([(1 + 2.0**-t) / 2 for t in range(6)])
+
+
+@pytest.mark.parametrize("offspring_variance", [0.2, 1.0, 1.67])
+def test_lines_of_large_populations_halve_after_two_over_the_offspring_variance(offspring_variance):
+    curve = theory.surviving_lineages([300], 12, offspring_variance)
+    times = np.arange(13)
+    assert curve == pytest.approx(1 / (1 + offspring_variance * times / 2), abs=0.09)
+    assert np.interp(0.5, curve[::-1], times[::-1]) == pytest.approx(2 / offspring_variance, rel=0.2, abs=0.01) or (
+        offspring_variance == 0.2
+    )
+
+
+@pytest.mark.parametrize("offspring_variance", [0.3, 1.0, 2.5])
+def test_the_chain_of_line_sizes_has_the_stated_variance(offspring_variance):
+    """Rows are distributions with the mean kept; one member's children vary by σ², up to what a finite n allows."""
+    size = 200
+    chain, places = theory.line_sizes(size, offspring_variance), np.arange(size + 1)
+    assert chain.sum(1) == pytest.approx(np.ones(size + 1))
+    assert chain @ places == pytest.approx(places)
+    assert chain[1] @ places**2 - 1 == pytest.approx(offspring_variance, rel=0.02)
+
+
+def test_lines_agree_with_a_simulation():
+    rng, size, excess = np.random.default_rng(0), 12, 0.7
+    alive = []
+    for _ in range(4000):
+        founders = np.arange(size)
+        for _ in range(4):
+            chances = rng.gamma(1 / excess, excess, size)
+            founders = rng.choice(founders, size, p=chances / chances.sum())
+        alive.append(len(np.unique(founders)) / size)
+    error = 4 * np.std(alive) / math.sqrt(len(alive))
+    assert theory.surviving_lineages([size], 4, 1 + excess)[-1] == pytest.approx(np.mean(alive), abs=error)
+
+
+def test_coverage_by_drift_of_single_lines_is_their_survival():
+    near = np.eye(2, dtype=int)[[0, 0, 1]]
+    curve = theory.coverage_by_drift(near, [2, 10], 3, 1.67)
+    parts = [theory.surviving_lineages([size], 3, 1.67) for size in (2, 10)]
+    assert curve == pytest.approx((2 * parts[0] + parts[1]) / 3)
+
+
+def test_coverage_by_drift_agrees_with_a_simulation():
+    """Points reached by several founders of two labels; one that none reaches is never covered."""
+    rng, sizes, reach = np.random.default_rng(2), (8, 5), np.array([[3, 0], [1, 2], [8, 0], [0, 0]])
+    covered = []
+    for _ in range(4000):
+        alive = np.zeros(len(reach), dtype=bool)
+        for label, size in enumerate(sizes):
+            founders = np.arange(size)
+            for _ in range(6):
+                founders = rng.choice(founders, size)
+            alive |= founders.min() < reach[:, label]
+        covered.append(alive.mean())
+    curve = theory.coverage_by_drift(reach, sizes, 6)
+    assert curve[0] == 0.75
+    assert curve[-1] == pytest.approx(np.mean(covered), abs=4 * np.std(covered) / math.sqrt(len(covered)))
+
+
+def test_labels_count_by_their_size():
+    parts = [theory.surviving_lineages([size], 3) for size in (2, 10)]
+    assert theory.surviving_lineages([2, 10], 3) == pytest.approx((2 * parts[0] + 10 * parts[1]) / 12)
+    assert theory.surviving_lineages([1, 1, 1], 50)[-1] == 1
+
+
+@pytest.mark.parametrize("excess", [0.0, 0.67, 2.0])
+def test_matching_loses_the_parents_that_no_candidate_has(excess):
+    rng, parents, draws = np.random.default_rng(1), 4000, 3
+    chances = rng.gamma(1 / excess, excess, parents) if excess else np.ones(parents)
+    empty = np.mean(rng.poisson(draws * chances) == 0)
+    assert theory.matching_loss(draws, excess) == pytest.approx(empty, abs=4 * math.sqrt(empty / parents))
+    assert theory.matched_offspring_variance(draws, excess) == 2 * theory.matching_loss(draws, excess)
+
+
+def test_drift_explains_all_part_or_nothing():
+    assert theory.drift_share(0.25, 0.25) == 1
+    assert theory.drift_share(0.25, 0.5) == pytest.approx(0.5)
+    assert theory.drift_share(0.25, 0.1) == 1
+    assert theory.drift_share(0.0, 0.3) == 0
+    assert math.isnan(theory.drift_share(1.0, 0.9))
+    assert theory.effective_size(128, 1.6) == 80

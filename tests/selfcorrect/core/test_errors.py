@@ -1,0 +1,49 @@
+"""Errors: a sentence for the caller, the same after a journey between processes."""
+
+from __future__ import annotations
+
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import pytest
+
+from selfcorrect.core import errors
+from selfcorrect.core.errors import JobsError, LoopError, MissingExtraError, SampleError, SelfcorrectError
+
+MADE = {
+    SampleError: SampleError(3, "it fell"),
+    LoopError: LoopError("generation 2 stopped", "Traceback …"),
+    JobsError: JobsError("1 of 3 jobs failed", {}, "Traceback …"),
+    MissingExtraError: MissingExtraError("the viewer", "viewer", ImportError("No module named 'viser'")),
+}
+
+
+def family(kind: type[SelfcorrectError]) -> list[type[SelfcorrectError]]:
+    """A class and all that come from it."""
+    return [kind, *(member for child in kind.__subclasses__() for member in family(child))]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in family(SelfcorrectError) if kind.__module__ == errors.__name__])
+def test_an_error_is_the_same_after_pickling(kind: type[SelfcorrectError]) -> None:
+    error = MADE.get(kind) or kind("what, where, what is expected")
+    error.add_note("seen in a worker")
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is kind
+    assert str(again) == str(error)
+    assert vars(again) == vars(error)
+
+
+def test_a_missing_extra_is_told_with_its_cure_and_caught_as_an_import_error() -> None:
+    with pytest.raises(ImportError, match=r"the viewer needs the extra `viewer`.*pip install 'selfcorrect\[viewer\]'"):
+        raise pickle.loads(pickle.dumps(MADE[MissingExtraError]))
+
+
+def fail() -> None:
+    raise SampleError(3, "it fell")
+
+
+def test_an_error_of_a_worker_arrives_whole() -> None:
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool, pytest.raises(SampleError, match="it fell") as caught:
+        pool.submit(fail).result()
+    assert caught.value.sample == 3

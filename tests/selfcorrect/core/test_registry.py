@@ -1,0 +1,115 @@
+"""Tables of members: order, laziness, errors that help, rows of installed packages."""
+
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from selfcorrect.core.errors import MissingExtraError, SettingError
+from selfcorrect.core.registry import Registry, Row
+
+ROWS = (
+    Row("square", "math:sqrt", "A square root."),
+    Row("joined", "os:path.join", "Paths."),
+    Row("absent", "no_such_module_here:thing", "Needs what is not installed.", needs="mujoco"),
+    Row("broken", "math:no_such_function", "A bug in this table."),
+)
+GROUP = "selfcorrect.test_tools"
+
+
+@pytest.fixture
+def tools() -> Registry[Row]:
+    return Registry("tool", ROWS, GROUP)
+
+
+def install(folder: Path, package: str, **members: str) -> None:
+    """What pip leaves behind of a package with entry points."""
+    info = folder / f"{package}-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.2\n")
+    rows = "".join(f"{name} = {reference}\n" for name, reference in members.items())
+    (info / "entry_points.txt").write_text(f"[{GROUP}]\n{rows}")
+
+
+def test_members_are_found_by_name_and_imported_when_used(tools: Registry[Row]):
+    assert tools.names == ["square", "joined", "absent", "broken"]
+    assert tools.load("square")(9) == 3
+    assert tools.load("joined")("a", "b") == "a/b"
+    assert tools.row("absent").summary == "Needs what is not installed."
+
+
+def test_an_unknown_name_gets_the_known_ones_and_the_nearest(tools: Registry[Row]):
+    with pytest.raises(SettingError, match=r"unknown tool 'sqare', known are square, .*; did you mean 'square'\?"):
+        tools.row("sqare")
+    with pytest.raises(SettingError, match=r"broken$"):
+        tools.load("zzz")
+
+
+def test_a_missing_extra_is_named(tools: Registry[Row]):
+    with pytest.raises(MissingExtraError, match=r"tool 'absent' needs the extra `mujoco`"):
+        tools.load("absent")
+
+
+def test_a_row_of_our_own_that_leads_nowhere_is_a_bug(tools: Registry[Row]):
+    with pytest.raises(AttributeError):
+        tools.load("broken")
+
+
+def test_an_installed_package_adds_rows(tools: Registry[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    install(tmp_path, "zoo", cube="math:cbrt", gone="no_such_module_here:thing")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert tools.names[-2:] == ["cube", "gone"]
+    assert tools.load("cube")(27) == pytest.approx(3)
+    assert tools.row("cube").summary == "Added by zoo 1.2."
+    with pytest.raises(SettingError, match=r"'gone' at no_such_module_here:thing cannot be imported .*zoo 1\.2"):
+        tools.load("gone")
+
+
+def test_packages_are_looked_for_again_only_where_some_were_added(
+    tools: Registry[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    looked = []
+    real = metadata.entry_points
+    monkeypatch.setattr(metadata, "entry_points", lambda **chosen: looked.append(chosen) or real(**chosen))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    install(tmp_path, "zoo", cube="math:cbrt")
+    assert [tools.row("cube").name for _ in range(9)] == ["cube"] * 9
+    assert len(looked) == 1
+    install(tmp_path, "farm", power="math:exp")
+    assert tools.row("power").summary == "Added by farm 1.2."
+    assert len(looked) == 2
+
+
+@pytest.mark.parametrize("end", ["import sys; sys.exit(0)", "import os; os._exit(0)", "raise KeyError('no')"])
+def test_a_package_that_ends_the_program_when_imported_is_named(
+    tools: Registry[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+):
+    (tmp_path / "ending.py").write_text(end)
+    install(tmp_path, "ends", odd="ending:made")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "ending", raising=False)
+    with pytest.raises(ValueError, match="'odd' at ending:made cannot be imported"):
+        tools.load("odd")
+
+
+@pytest.mark.filterwarnings("ignore:.*is left out")
+def test_of_two_packages_that_add_one_name_none_is_taken_silently(
+    tools: Registry[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    install(tmp_path, "zoo", cube="math:cbrt", same="math:sqrt")
+    install(tmp_path, "farm", cube="math:exp", same="math:sqrt")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(
+        SettingError, match=r"'cube' is added by (zoo|farm) 1\.2 .* and (zoo|farm) 1\.2 .*uninstall all"
+    ):
+        tools.load("cube")
+    assert tools.load("same")(16) == 4
+
+
+def test_an_installed_package_cannot_take_a_name(tools: Registry[Row], tmp_path: Path, monkeypatch):
+    install(tmp_path, "zoo", square="math:cbrt")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert tools.load("square")(16) == 4
+    with pytest.warns(UserWarning, match=r"tool 'square' of zoo 1\.2 is left out"):
+        assert tools.names.count("square") == 1

@@ -1,0 +1,108 @@
+"""What a corrector is: the same for the same code, another for other code, arguments or weights."""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from selfcorrect.correctors.identity import Identity, identity_of, place_of
+
+
+def scaled(values, factor=1.0):
+    return factor * values
+
+
+@dataclass
+class Scale:
+    factor: float
+    offsets: np.ndarray
+
+    def __call__(self, values):
+        return self.factor * values + self.offsets
+
+
+def by(factor):
+    return lambda values: factor * values
+
+
+def linear(weight: float) -> torch.nn.Module:
+    module = torch.nn.Linear(2, 2)
+    torch.nn.init.constant_(module.weight, weight)
+    torch.nn.init.constant_(module.bias, 0.0)
+    return module
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda number: functools.partial(scaled, factor=number),
+        lambda number: Scale(number, np.zeros(2)),
+        lambda number: Scale(1.0, np.full(2, number)),
+        lambda number: Scale(number, np.zeros(2)).__call__,
+        lambda number: functools.partial(by(number)),
+        by,
+        linear,
+        lambda number: {"a": by, "b": [number]}.get,
+    ],
+)
+def test_values_that_code_holds_are_part_of_it(make) -> None:
+    one, same, other = (identity_of(make(number)) for number in (1.0, 1.0, 2.0))
+    assert one == same
+    assert one.changed_since(same) == ""
+    if "get" not in one.name:  # methods of built-in objects cannot be told apart
+        assert other.changed_since(one) == "other arguments, weights or variables"
+
+
+def test_it_travels_as_json_and_holds_its_source() -> None:
+    one = identity_of(scaled)
+    assert Identity.from_json(one.to_json()) == one
+    assert one.source.startswith("def scaled")
+    assert Path(__file__).name in one.files
+    assert "it is" in identity_of(by).changed_since(one)
+
+
+def test_of_a_long_line_what_differs_is_shown() -> None:
+    one, other = (Identity("m:f", f"x = {' + '.join(['a_long_name'] * 9)} + {end}") for end in ("0.1", "0.2"))
+    assert re.search(r"`.*0\.2` instead of `.*0\.1`", other.changed_since(one))
+
+
+def test_code_that_holds_itself_has_an_end() -> None:
+    def countdown(number):
+        return countdown(number - 1) if number else 0
+
+    assert identity_of(countdown).values
+
+
+def test_an_installed_package_is_known_by_its_version() -> None:
+    assert identity_of(np.linalg.norm).package.startswith("numpy ")
+    assert identity_of(np.linalg.norm).files == {}
+    assert identity_of(len).source == ""
+
+
+def of_script(text: str) -> Identity:
+    """The identity of `fix` in a script that is run."""
+    names: dict = {"__name__": "__main__"}
+    exec(text, names)
+    return identity_of(names["fix"])
+
+
+def test_of_a_script_only_what_the_function_uses_counts() -> None:
+    script = "FACTOR = {}\ndef helper(v):\n    return FACTOR * v\ndef fix(v):\n    return helper(v)\n"
+    one = of_script(script.format(2))
+    assert of_script(script.format(2) + "SEEDS = 5\ndef other(): return SEEDS\n") == one
+    assert of_script(script.format(3)).changed_since(one) == "other arguments, weights or variables"
+    assert one.files == {}
+
+
+def test_code_of_a_file_that_is_no_python_has_no_source(tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text("Text that 'ends (nowhere\n" * 3)
+    names: dict = {}
+    exec(compile("\ndef moved(motion):\n    return motion\n", str(tmp_path / "page.md"), "exec"), names)
+    assert place_of(names["moved"]) == ""
+    assert identity_of(names["moved"]) == identity_of(names["moved"])

@@ -1,0 +1,189 @@
+"""What runs in a process of its own cannot end, hang or change this one, and ends with it."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from selfcorrect.core.errors import CorrectorError, InputError, SampleError
+from selfcorrect.correctors.own_process import OwnProcess
+from selfcorrect.runtime import global_generators
+from selfcorrect.runtime.supervision import EndedError, TooSlowError
+
+MODULE = """
+import ctypes, os, posix, random, signal, subprocess, sys, time
+from posix import _exit as leave
+
+import numpy as np
+
+from selfcorrect.core.errors import SampleError
+from selfcorrect.runtime.supervision import working_on
+
+def double(kept, number): return 2 * number
+def count(kept): kept["count"] = kept.get("count", 0) + 1; return kept["count"]
+def draw(kept): return random.random(), np.random.rand()
+def leaves(kept): leave(0)
+def leaves_politely(kept): posix._exit(3)
+def crashes(kept): ctypes.string_at(0)
+def kills_itself(kept): os.kill(os.getpid(), signal.SIGKILL)
+def interrupts(kept): raise KeyboardInterrupt
+def divides(kept): return 1 / 0
+def names_a_sample(kept): raise SampleError(3, "too tall")
+def cannot_travel(kept): return (value for value in ())
+def closes_everything(kept): os.closerange(3, 1000)
+
+class Strange(Exception):
+    def __reduce__(self): raise TypeError("no")
+
+def strange(kept): raise Strange("odd")
+
+def forks(kept):
+    os.fork()
+    return os.getpid()
+
+def swallows(kept, seconds=1000):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try: time.sleep(0.01)
+        except BaseException: pass
+
+def works_on_many(kept):
+    for place in range(8):
+        with working_on(f"motion {place}"):
+            time.sleep(0.25)
+
+def starts_another(kept):
+    return os.getpid(), subprocess.Popen(["sleep", "1000"]).pid
+"""
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "other_code.py").write_text(MODULE)
+    sys.path.insert(0, str(folder))
+    import other_code  # type: ignore[import-not-found]
+
+    yield other_code
+    sys.path.remove(str(folder))
+
+
+def is_alive(process: int) -> bool:
+    """Whether a process runs; one that nobody has buried yet does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until_gone(*processes: int) -> None:
+    deadline = time.monotonic() + 60
+    while any(map(is_alive, processes)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(is_alive, processes))
+
+
+def test_answers_come_back_and_things_are_kept_between_calls(other) -> None:
+    process = OwnProcess("mine")
+    assert process.call(other.double, 21) == 42
+    assert [process.call(other.count) for _ in range(3)] == [1, 2, 3]
+    with pytest.raises(CorrectorError, match="ZeroDivisionError: division by zero") as caught:
+        process.call(other.divides)
+    assert "other_code.py" in caught.value.__notes__[0]
+    with pytest.raises(SampleError, match="too tall") as caught:
+        process.call(other.names_a_sample)
+    assert caught.value.sample == 3
+    with pytest.raises(CorrectorError, match="Strange: odd"):
+        process.call(other.strange)
+    with pytest.raises(InputError, match="it returned what no other process can be sent: TypeError"):
+        process.call(other.cannot_travel)
+    with pytest.raises(InputError, match="it raised KeyboardInterrupt"):
+        process.call(other.interrupts)
+    with pytest.raises(InputError, match=r"it tried to end the program \(exit code 3\)"):
+        process.call(other.leaves_politely)
+    assert process.call(other.count) == 4
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("leaves", r"it ended its process \(exit code 0\)"),
+        ("crashes", "its process was killed by SIGSEGV"),
+        ("kills_itself", "its process was killed by SIGKILL, perhaps for want of memory"),
+        ("closes_everything", "it (closed the connection of its process|ended its process)"),
+    ],
+)
+def test_a_process_that_ends_is_an_error(other, function: str, message: str) -> None:
+    process = OwnProcess("mine")
+    with pytest.raises(EndedError, match=message):
+        process.call(getattr(other, function))
+    with pytest.raises(EndedError):
+        process.call(other.double, 1)
+
+
+def test_what_catches_everything_for_ever_is_ended(other) -> None:
+    process = OwnProcess("mine", limit_s=0.5)
+    with pytest.raises(TooSlowError, match=r"mine took longer than 0\.5 s; its process was ended"):
+        process.call(other.swallows)
+
+
+def test_the_limit_is_for_each_place_that_is_worked_on(other) -> None:
+    OwnProcess("mine", limit_s=1.5).call(other.works_on_many)
+
+
+def test_a_copy_that_comes_back_is_ended_and_named(other, capfd: pytest.CaptureFixture[str]) -> None:
+    process = OwnProcess("mine")
+    first = process.call(other.forks)
+    assert process.call(other.double, 2) == 4
+    assert first == process._process.pid
+    deadline = time.monotonic() + 60
+    told = ""
+    while "the copy that came back is ended" not in told and time.monotonic() < deadline:
+        told += capfd.readouterr().err
+        time.sleep(0.05)
+    assert "the copy that came back is ended" in told
+
+
+def test_it_ends_with_all_that_it_started(other) -> None:
+    process = OwnProcess("mine")
+    leader, child = process.call(other.starts_another)
+    assert is_alive(leader)
+    assert is_alive(child)
+    del process
+    wait_until_gone(leader, child)
+
+
+def test_it_ends_when_this_process_is_killed(other, tmp_path: Path) -> None:
+    program = (
+        "import other_code, sys, time; from selfcorrect.correctors.own_process import OwnProcess; "
+        "process = OwnProcess('mine');"
+        "print(*process.call(other_code.starts_another), flush=True); process.call(other_code.swallows)"
+    )
+    folder = str(Path(other.__file__).parent)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": folder}, stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    processes = [int(word) for word in parent.stdout.readline().split()]
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    wait_until_gone(*processes)
+
+
+def test_it_draws_what_would_be_drawn_here(other) -> None:
+    kept = global_generators.state()
+    try:
+        global_generators.seed(11)
+        there = OwnProcess("mine").call(other.draw)
+        assert there == (random.random(), np.random.rand())  # noqa: NPY002
+    finally:
+        global_generators.set_state(kept)

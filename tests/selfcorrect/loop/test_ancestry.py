@@ -1,0 +1,152 @@
+"""Lines of descent: parents, founders, what survives, and how far lines have walked."""
+
+import math
+import weakref
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from selfcorrect.core.randomness import streams
+from selfcorrect.core.samples import Samples, StoredSamples
+from selfcorrect.correctors.contract import Corrected
+from selfcorrect.correctors.correction import CorrectedBatch, Correction
+from selfcorrect.experiments.toy.models.kernel_density import KernelDensity
+from selfcorrect.loop.ancestry import Genealogy, nearest_of_label, offspring_variance
+from selfcorrect.loop.policy import Accumulate, Augment, RealOnly, Replace
+from selfcorrect.loop.run import Plan, Task, run_loop, train_first_generation
+from selfcorrect.storage.runs.folder_store import FolderStore
+from selfcorrect.storage.runs.memory import MemoryStore
+
+STREAM = streams(11)
+DESCENT = ("surviving_lineages", "offspring_variance", "novelty", "novelty_to_real", "lineage_persistence")
+
+
+def flat(values: torch.Tensor) -> np.ndarray:
+    return values.flatten(1).double().numpy()
+
+
+def line(*positions: float) -> torch.Tensor:
+    return torch.tensor(positions)[:, None]
+
+
+REAL = Samples.real(line(0, 1, 10, 11), torch.tensor([0, 0, 1, 1]))
+FAMILY = Genealogy.of(REAL, flat)
+
+
+def batch(values: torch.Tensor, labels: list[int]) -> CorrectedBatch:
+    samples = Samples.synthetic(values, torch.tensor(labels), 0)
+    return CorrectedBatch(samples, samples)
+
+
+def test_children_descend_from_the_nearest_parent_of_their_label():
+    traced, summary = FAMILY.trace(batch(line(0.2, 0.3, 4.0, 11.5), [0, 0, 1, 1]), REAL)
+    assert traced.samples.provenance.parent.tolist() == [0, 0, 2, 3]
+    assert traced.samples.provenance.founder.tolist() == [0, 0, 2, 3]
+    assert traced.drawn is traced.samples
+    assert summary["surviving_lineages"] == 0.75
+    assert summary["novelty"] == pytest.approx(0.4)  # of distances .2, .3, 6 and .5, the unit being 1
+
+
+def test_a_label_without_parents_takes_the_nearest_of_any():
+    rows, distances = nearest_of_label(np.array([[9.0]]), np.array([7]), [flat(REAL.values)], REAL.labels.numpy())
+    assert (rows[0], distances[0]) == (2, 1.0)
+
+
+@pytest.mark.parametrize("cuts", [[], [1], [2, 3], [1, 2, 3, 4, 5, 6, 7, 8, 9]])
+def test_members_in_pieces_are_as_near_as_all_at_once(cuts: list[int]) -> None:
+    random = np.random.default_rng(0)
+    vectors, members = random.integers(3, size=(20, 2)).astype(float), random.integers(3, size=(10, 2)).astype(float)
+    labels, member_labels = random.integers(4, size=20), random.integers(3, size=10)
+    rows, distances = nearest_of_label(vectors, labels, iter(np.split(members, cuts)), member_labels)
+    for vector, label, row, distance in zip(vectors, labels, rows, distances, strict=True):
+        allowed = member_labels == label if label in member_labels else np.full(10, True)
+        away = np.where(allowed, np.linalg.norm(members - vector, axis=1), np.inf)
+        assert (row, distance) == (away.argmin(), away.min())
+
+
+def test_one_piece_of_a_stored_training_set_is_in_memory_at_a_time() -> None:
+    made: list[weakref.ref] = []
+    most = 0
+
+    class Vectors(np.ndarray):
+        """Vectors that can be counted."""
+
+    def space(values: torch.Tensor) -> np.ndarray:
+        nonlocal most
+        vectors = flat(values).view(Vectors)
+        made.append(weakref.ref(vectors))
+        most = max(most, sum(one() is not None for one in made))
+        return vectors
+
+    kept = StoredSamples([line(float(number)) for number in range(30)], torch.zeros(30, dtype=torch.int64),
+                         REAL.provenance.take(np.zeros(30, dtype=int)), torch.ones(30))  # fmt: skip
+    family = Genealogy(space, FAMILY.founders, FAMILY.labels, 1.0)
+    traced, _ = family.trace(batch(line(3.1, 28.9), [0, 0]), kept)
+    assert traced.samples.provenance.parent.tolist() == [3, 29]
+    assert most <= 3  # the children, the piece that is looked at, and the one before it
+
+
+def test_lines_are_handed_down_and_their_steps_add_up():
+    first, _ = FAMILY.trace(batch(line(0.5, 10.5), [0, 1]), REAL)
+    second, summary = FAMILY.trace(batch(line(1.0, 11.0), [0, 1]), first.samples)
+    assert second.samples.provenance.founder.tolist() == first.samples.provenance.founder.tolist()
+    assert second.samples.provenance.walk.tolist() == pytest.approx([0.5, 0.5])
+    assert summary["lineage_persistence"] == pytest.approx(math.sqrt(2))  # two steps in one direction
+
+
+def test_a_random_walk_has_persistence_one():
+    generator = torch.Generator().manual_seed(1)
+    parents = Samples.real(1000 * torch.arange(400.0)[:, None] + torch.zeros(1, 30))
+    family, now = Genealogy.of(parents, flat), parents
+    for _ in range(12):
+        moved = Samples.synthetic(now.values + torch.randn(now.values.shape, generator=generator), now.labels, 0)
+        traced, summary = family.trace(CorrectedBatch(moved, moved), now)
+        now = traced.samples
+    assert summary["lineage_persistence"] == pytest.approx(1, abs=0.05)
+    assert summary["surviving_lineages"] == 1
+
+
+@pytest.mark.parametrize(("children", "expected"), [([0, 1, 2, 3], 0), ([0, 0, 1, 1], 1), ([2, 2, 2, 2], 3)])
+def test_offspring_variance(children, expected):
+    assert offspring_variance(np.array(children), 4) == expected
+
+
+def halved_if_positive(samples: Samples) -> Corrected:
+    return Corrected(samples.with_values(samples.values / 2), samples.values[:, 0] > 0)
+
+
+def memoriser_task() -> Task:
+    real = Samples.real(torch.randn((40, 2), generator=STREAM.torch()).double())
+    return Task(KernelDensity.empty(2, scale=0.01), real, lambda candidate: {}, space=flat)
+
+
+@pytest.mark.parametrize("policy", [Replace(), Augment(1.0), Accumulate(0.5)])
+def test_traced_loops_resume_with_the_same_lines(tmp_path, policy):
+    """What a run knows of its lines after a stop is what an uninterrupted one knows."""
+    task, first = memoriser_task(), MemoryStore()
+    train_first_generation(task, first, STREAM)
+    plan = Plan(policy, 4, correction=Correction(halved_if_positive))
+    whole = MemoryStore()
+    run_loop(task, plan, whole, first, STREAM)
+    for generations in (2, 4):
+        with FolderStore(tmp_path / "run", {}) as store:
+            run_loop(task, replace(plan, generations=generations), store, first, STREAM)
+            for key in DESCENT:
+                assert store.metrics(generations)[key] == whole.metrics(generations)[key]
+            known, again = whole.batch(generations).samples.provenance, store.batch(generations).samples.provenance
+    for name, column in known.columns().items():
+        np.testing.assert_array_equal(column, again.columns()[name], name)
+    assert (known.founder >= 0).all()
+
+
+def test_fully_synthetic_memorisers_lose_lines_and_real_data_founds_them_anew():
+    task, survived = memoriser_task(), {}
+    for policy in (Replace(), Augment(1.0), RealOnly()):
+        first, store = MemoryStore(), MemoryStore()
+        train_first_generation(task, first, STREAM)
+        run_loop(task, Plan(policy, 8), store, first, STREAM)
+        survived[policy] = store.metrics(8).get("surviving_lineages")
+    assert survived[Replace()] < 0.4 < survived[Augment(1.0)]
+    assert survived[RealOnly()] is None

@@ -1,0 +1,242 @@
+"""What each policy samples and trains on."""
+
+import math
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+
+from selfcorrect.core.randomness import streams
+from selfcorrect.core.samples import Samples
+from selfcorrect.loop.policy import (
+    Accumulate,
+    AccumulateSubsample,
+    Augment,
+    Fresh,
+    Keep,
+    Policy,
+    RealOnly,
+    Replace,
+    Weighted,
+    blocks_of,
+    overlapping,
+    parse_policy,
+    reads_past,
+    realised_mixture,
+    sampling_labels,
+)
+
+STREAM = streams(1)
+REAL = Samples.real(torch.arange(40.0)[:, None], torch.arange(40) % 4)
+
+
+@dataclass
+class ListedHistory:
+    """Batches of generation t whose values are 100 t + row, and a note of those that were read."""
+
+    counts: list[int]
+    read: list[int] = field(default_factory=list)
+
+    @property
+    def latest(self) -> int:
+        return len(self.counts)
+
+    def count(self, generation: int) -> int:
+        return self.counts[generation - 1]
+
+    def batch(self, generation: int) -> Samples:
+        self.read.append(generation)
+        values = 100.0 * generation + torch.arange(self.count(generation))[:, None]
+        return Samples.synthetic(values, None, generation - 1)
+
+
+def mix(policy: Policy, generations: int = 3, stream=STREAM) -> tuple[Samples, ListedHistory]:
+    history = ListedHistory([policy.count(len(REAL), past) for past in range(1, generations + 1)])
+    return policy.mix(REAL, history, generations, stream), history
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "real", "synthetic"),
+    [
+        ("real", 0, 40, 0),
+        ("replace", 40, 0, 40),
+        ("replace:2.5", 100, 0, 100),
+        ("augment:0.5", 20, 40, 20),
+        ("augment:0", 0, 40, 0),
+        ("augment:1.5", 60, 40, 60),
+        ("accumulate", 40, 40, 120),
+        ("accumulate:0.5", 20, 40, 60),
+        ("accumulate_subsample:30", 40, None, None),
+        ("keep:0.1", 36, 4, 36),
+        ("keep:1", 0, 40, 0),
+    ],
+)
+def test_counts_and_realised_ratios(text, count, real, synthetic):
+    policy = parse_policy(text)
+    assert policy.count(len(REAL), 3) == count
+    training, _ = mix(policy)
+    realised = realised_mixture(training)
+    if real is not None:
+        assert (realised["real_count"], realised["synthetic_count"]) == (real, synthetic)
+        assert realised["synthetic_ratio"] == (synthetic / real if real else math.inf)
+        assert realised["synthetic_share"] == synthetic / (real + synthetic)
+
+
+def test_share_is_lambda_over_one_plus_lambda():
+    for ratio in (0.25, 0.5, 1.0, 3.0):
+        realised = realised_mixture(mix(Augment(ratio))[0])
+        assert realised["synthetic_share"] == pytest.approx(ratio / (1 + ratio))
+        assert realised["synthetic_weight_share"] == pytest.approx(ratio / (1 + ratio))
+
+
+def test_augment_and_replace_read_only_the_last_generation():
+    for policy in (Augment(1.0), Replace()):
+        training, history = mix(policy)
+        assert history.read == [3]
+        assert set(training.values[training.provenance.synthetic, 0].int().tolist()) == set(range(300, 340))
+
+
+def test_renew_replaces_the_oldest_of_each_label():
+    """Two of six are renewed in each generation, in the labels of the newcomers."""
+
+    class Batches:
+        latest = 3
+
+        def count(self, generation: int) -> int:
+            return len(self.batch(generation))
+
+        def batch(self, generation: int) -> Samples:
+            labels = {1: [0, 0, 0, 1, 1, 1], 2: [0, 1], 3: [1, 1]}[generation]
+            numbers = torch.arange(len(labels), dtype=torch.float32)[:, None] + 10 * generation
+            return Samples.synthetic(numbers, torch.tensor(labels), generation - 1)
+
+    policy = parse_policy("renew:0.34")
+    assert [policy.count(6, generation) for generation in (1, 2, 3)] == [6, 2, 2]
+    assert [overlapping(each) for each in (policy, Weighted(policy, 1.0, 2.0), Replace())] == [True, True, False]
+    sets = [policy.mix(REAL, Batches(), generation, STREAM) for generation in (1, 2, 3)]
+    assert [each.values.flatten().tolist() for each in sets] == [
+        [10, 11, 12, 13, 14, 15],
+        [11, 12, 14, 15, 20, 21],
+        [11, 12, 20, 21, 30, 31],
+    ]
+    assert sets[2].labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert not realised_mixture(sets[2])["real_count"]
+
+
+def test_accumulate_trains_on_everything_so_far():
+    training, history = mix(Accumulate())
+    assert history.read == [1, 2, 3]
+    assert len(training.values.unique()) == 160
+
+
+def test_a_subsample_keeps_its_budget_and_the_shares_of_what_accumulated():
+    shares = []
+    for seed in range(200):
+        training, _ = mix(AccumulateSubsample(30), stream=streams(seed))
+        assert len(training.values.unique()) == 30
+        shares.append(realised_mixture(training)["synthetic_share"])
+    assert sum(shares) / 200 == pytest.approx(0.75, abs=4 * math.sqrt(0.75 * 0.25 / 30 / 200))
+
+
+def test_a_subsample_with_room_for_all_is_accumulation():
+    assert torch.equal(mix(AccumulateSubsample(1000))[0].values, mix(Accumulate())[0].values)
+
+
+def test_keep_draws_another_part_of_the_original_each_generation():
+    one, two = (mix(Keep(0.5), stream=STREAM.child(name))[0].values[:20, 0] for name in "ab")
+    assert len(one.unique()) == len(two.unique()) == 20
+    assert not torch.equal(one, two)
+
+
+def test_fresh_uses_every_real_row_once_and_says_when_none_is_left():
+    policy = Fresh(blocks_of(REAL), per_generation=15, synthetic_ratio=2.0)
+    assert policy.count(len(REAL), 1) == 30
+    rows = [mix(policy, generation)[0].values[:15, 0].tolist() for generation in (1, 2)]
+    assert rows == [list(range(15)), list(range(15, 30))]
+    with pytest.raises(ValueError, match="used up in generation 3: 40 rows"):
+        mix(policy, 3)
+
+
+def test_weights_multiply_those_of_the_samples():
+    training, _ = mix(Weighted(Augment(1.0), real=0.75, synthetic=0.25))
+    assert training.weights[:40].unique().tolist() == [0.75]
+    assert training.weights[40:].unique().tolist() == [0.25]
+    assert realised_mixture(training)["synthetic_weight_share"] == 0.25
+    assert realised_mixture(training)["synthetic_share"] == 0.5
+
+
+def test_policies_are_pure():
+    for policy in (AccumulateSubsample(30), Keep(0.3), Augment(1.0)):
+        assert torch.equal(mix(policy)[0].values, mix(policy)[0].values)
+
+
+def test_labels_follow_the_real_distribution():
+    labels = torch.tensor([0, 0, 0, 1])
+    assert sampling_labels(labels, 8, STREAM).bincount().tolist() == [6, 2]
+    assert sampling_labels(labels, 0, STREAM).tolist() == []
+    drawn = torch.stack([sampling_labels(labels, 1, streams(seed)) for seed in range(2000)]).double()
+    assert drawn.mean() == pytest.approx(0.25, abs=4 * math.sqrt(0.25 * 0.75 / 2000))
+
+
+def test_text_gives_the_policy_it_names():
+    assert parse_policy("real") == RealOnly()
+    assert parse_policy(" augment:0.5 ") == Augment(0.5)
+    assert parse_policy("accumulate_subsample:100:2") == AccumulateSubsample(100, 2)
+    source = blocks_of(REAL)
+    assert parse_policy("fresh:5:1", source) == Fresh(source, 5, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("augment:-1", "λ of augment .* at least 0, got -1"),
+        ("augment:nan", "λ of augment .* got nan"),
+        ("augment", "must have the form augment:RATIO"),
+        ("augment:1:2", "must have the form augment:RATIO"),
+        ("augment:half", "could not convert string to float: 'half'"),
+        ("accumulate:inf", "λ of accumulate .* finite"),
+        ("replace:0", "size of replace must be finite and above 0, got 0"),
+        ("keep:1.5", r"fraction of keep must lie in \[0, 1\], got 1.5"),
+        ("accumulate_subsample:0", "positive integer, got 0"),
+        ("accumulate_subsample:7.5", "positive integer, got 7.5"),
+        ("fresh:5:1", "needs a source of fresh real data"),
+        ("recycle", "unknown policy 'recycle', known are real, replace"),
+        ("", "unknown policy ''"),
+    ],
+)
+def test_bad_text_gets_one_sentence(text, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        parse_policy(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_must_not_be_negative():
+    with pytest.raises(ValueError, match="weight of synthetic samples must be finite and at least 0, got -1"):
+        Weighted(Replace(), 1.0, -1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "reads"),
+    [("real", False), ("replace", False), ("augment:1", False), ("keep:0.5", False), ("accumulate", True),
+     ("accumulate_subsample:9", True), ("renew:0.5", True)],
+)  # fmt: skip
+def test_a_policy_that_says_it_reads_no_past_does_not(text: str, reads: bool):
+    class Latest:
+        """A history that has its latest batch alone."""
+
+        latest = 3
+
+        def count(self, generation: int) -> int:
+            return 4
+
+        def batch(self, generation: int) -> Samples:
+            if generation != 3:
+                raise LookupError(generation)
+            return Samples.synthetic(torch.zeros(4, 1), None, 2)
+
+    policy = parse_policy(text)
+    assert reads_past(policy) == reads_past(Weighted(policy, 1.0, 2.0)) == reads
+    real = Samples.real(torch.zeros(4, 1))
+    with pytest.raises(LookupError) if reads else nullcontext():
+        policy.mix(real, Latest(), 3, streams(0))  # type: ignore[arg-type]

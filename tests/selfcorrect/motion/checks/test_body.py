@@ -1,0 +1,98 @@
+"""Rules of the body on rigs whose joints have frames of any making, and poses that open a take."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_motions import made_motion
+from scipy.spatial.transform import Rotation
+
+from selfcorrect import check
+from selfcorrect.motion.body.rest_pose import turn_frames
+from selfcorrect.motion.motion import Motion
+
+FLIPPED = Rotation.from_euler("xyz", [[180, 0, 0], [0, 180, 0], [0, 0, 180], [90, 0, 180]], degrees=True)
+
+
+def knees(motion: Motion) -> list[tuple[int, int, tuple[str, ...]]]:
+    return [(found.start, found.stop, found.things) for found in check(motion, ["B2"])]
+
+
+def with_frames(motion: Motion, turn: Rotation, sides: tuple[str, ...] = ("right",)) -> Motion:
+    """The same motion of a rig whose joints on some sides have other frames."""
+    turns = np.tile([0.0, 0.0, 0.0, 1.0], (len(motion.skeleton), 1))
+    turns[[part.startswith(sides) for part in motion.skeleton.parts]] = turn.as_quat()
+    return turn_frames(motion, Rotation.from_quat(turns))
+
+
+def bent(motion: Motion, part: str, degrees: float, span: slice) -> Motion:
+    rotations = motion.rotations.copy()
+    rotations[span, motion.skeleton.joint(part)] = Rotation.from_euler("x", degrees, degrees=True).as_quat()
+    return replace(motion, rotations=rotations)
+
+
+@pytest.mark.parametrize("flip", range(len(FLIPPED)))
+def test_right_legs_with_flipped_axes_bend_as_left_ones(flip: int) -> None:
+    walk = made_motion("walk", frames=150, bend_rad=0.9)
+    rig = with_frames(walk, FLIPPED[flip])
+    assert knees(walk) == knees(rig) == []
+    for side in ("left", "right"):
+        broken = bent(walk, f"{side}_knee", -60, slice(60, 70))
+        assert knees(with_frames(broken, FLIPPED[flip])) == knees(broken) == [(60, 70, (f"{side}_knee",))]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    angles=st.tuples(*[st.floats(-np.pi, np.pi)] * 3),
+    hips=st.tuples(st.floats(-100, 30), st.floats(-60, 60), st.floats(-30, 30)),
+    knee=st.floats(0, 140),
+)
+def test_knees_are_sound_in_every_frame_and_every_pose_of_the_hips(
+    angles: tuple[float, ...], hips: tuple[float, ...], knee: float
+) -> None:
+    motion = bent(bent(made_motion("idle", frames=60), "left_knee", knee, slice(None)), "right_knee", knee, slice(None))
+    for side, mirrored in (("left", 1), ("right", -1)):
+        x, y, z = hips
+        pose = Rotation.from_euler("yzx", [mirrored * y, mirrored * z, x], degrees=True).as_quat()
+        motion.rotations[:, motion.skeleton.joint(f"{side}_hip")] = pose
+    rig = with_frames(motion, Rotation.from_rotvec(angles), ("left", "right"))
+    assert knees(rig) == []
+    broken = with_frames(bent(motion, "right_knee", -60, slice(20, 30)), Rotation.from_rotvec(angles))
+    assert knees(broken) == [(20, 30, ("right_knee",))]
+
+
+def test_legs_whose_feet_are_unknown_bend_by_the_hips() -> None:
+    walk = made_motion("walk", frames=150, bend_rad=0.9)
+    parts = tuple("" if part.endswith("foot") else part for part in walk.skeleton.parts)
+    walk = replace(walk, skeleton=replace(walk.skeleton, parts=parts))
+    assert knees(with_frames(walk, FLIPPED[1])) == []
+    assert knees(with_frames(bent(walk, "right_knee", -60, slice(60, 70)), FLIPPED[1])) == [(60, 70, ("right_knee",))]
+
+
+def t_posed(motion: Motion, share: np.ndarray) -> Motion:
+    """The pose of a rig, as far as `share` (T,) says."""
+    rotations = Rotation.from_quat(motion.rotations[:, 1:].reshape(-1, 4)).as_rotvec().reshape(len(motion), -1, 3)
+    turned = Rotation.from_rotvec(((1 - share[:, None, None]) * rotations).reshape(-1, 3)).as_quat()
+    whole = motion.rotations.copy()
+    whole[:, 1:] = turned.reshape(len(motion), -1, 4)
+    return replace(motion, rotations=whole)
+
+
+@pytest.mark.parametrize("fps", [25.0, 60.0, 120.0])
+def test_a_calibration_pose_that_opens_or_ends_a_take_is_no_finding(fps: float) -> None:
+    frames = round(4 * fps)
+    times_s = np.arange(frames) / fps
+    motion = made_motion("idle", fps=fps, frames=frames)
+    lowering = np.clip(2.0 - times_s, 0.0, 1.0)
+    for share in (lowering, lowering[::-1]):
+        assert check(t_posed(motion, share), ["B4"]) == []
+    jump = (times_s < 1.0).astype(float)
+    (found,) = check(t_posed(motion, jump), ["B4"])
+    assert (found.start, found.stop) == (0, int(jump.sum()))
+    assert len(check(t_posed(motion, np.ones(frames)), ["B4"])) == 1
+    amid = np.clip(np.minimum(times_s - 1.0, 3.0 - times_s), 0.0, 1.0)
+    assert len(check(t_posed(motion, amid), ["B4"])) == 1

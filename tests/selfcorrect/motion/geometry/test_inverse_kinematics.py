@@ -1,0 +1,65 @@
+"""Skeletons and rotations from joint positions: known answers and exactness."""
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.encodings.humanml3d import BONE_AXES
+from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
+from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import smpl_22
+
+
+@pytest.fixture
+def motion() -> Motion:
+    """Random rotations on a skeleton whose hips and collars slope, as real ones do."""
+    random = np.random.default_rng(4)
+    offsets_m = BONE_AXES * random.uniform(0.1, 0.4, (22, 1))
+    offsets_m[[1, 2], 1] = -0.08
+    offsets_m[[13, 14], 1] = 0.1
+    rotations = Rotation.from_rotvec(random.normal(0, 0.5, (25, 22, 3))).as_quat()
+    return Motion(smpl_22(offsets_m), random.normal(0, 1, (25, 3)), rotations, 20.0)
+
+
+def test_a_known_skeleton_is_posed_exactly(motion: Motion) -> None:
+    joints_m = joint_positions(motion)
+    fitted = fit_motion(joints_m, motion.fps, motion.skeleton)
+    np.testing.assert_allclose(joint_positions(fitted), joints_m, atol=1e-5)
+    # Three bones fix the pelvis wholly.
+    difference = Rotation.from_quat(fitted.rotations[:, 0]).inv() * Rotation.from_quat(motion.rotations[:, 0])
+    assert difference.magnitude().max() < 1e-4
+
+
+def test_an_unknown_skeleton_is_found_from_its_motion(motion: Motion) -> None:
+    joints_m = joint_positions(motion)
+    skeleton = fit_skeleton(joints_m, smpl_22(BONE_AXES))
+    np.testing.assert_allclose(joint_positions(fit_motion(joints_m, 20.0, skeleton)), joints_m, atol=1e-5)
+    lengths_m = np.linalg.norm(motion.skeleton.offsets_m, axis=-1)
+    np.testing.assert_allclose(np.linalg.norm(skeleton.offsets_m, axis=-1), lengths_m, atol=1e-6)
+    assert skeleton.offsets_m[1, 0] > 0 > skeleton.offsets_m[1, 1]  # the left hip lies left and below
+
+
+def test_twist_that_positions_do_not_show_comes_from_the_parent() -> None:
+    skeleton = smpl_22(BONE_AXES * 0.3)
+    rotations = np.tile([0.0, 0, 0, 1], (1, 22, 1))
+    rotations[0, 0] = Rotation.from_euler("y", 1.0).as_quat()
+    joints_m = forward_kinematics(skeleton, np.zeros((1, 3)), rotations)[0]
+    fitted = fit_motion(joints_m, 20.0, skeleton)
+    np.testing.assert_allclose(Rotation.from_quat(fitted.rotations[0, 1:]).magnitude(), 0, atol=1e-5)
+
+
+def test_bones_without_length_keep_the_parents_orientation(motion: Motion) -> None:
+    joints_m = joint_positions(motion)
+    joints_m[:, 13:15] = joints_m[:, 9:10]
+    skeleton = fit_skeleton(joints_m, smpl_22(BONE_AXES))
+    fitted = fit_motion(joints_m, 20.0, skeleton)
+    assert np.isfinite(fitted.rotations).all()
+    np.testing.assert_allclose(joint_positions(fitted)[:, 13], joints_m[:, 13], atol=1e-5)
+
+
+def test_positions_that_are_not_finite_are_refused() -> None:
+    joints_m = np.zeros((4, 22, 3))
+    joints_m[2, 5, 1] = np.inf
+    with pytest.raises(ValueError, match="not finite in frame 2"):
+        fit_motion(joints_m, 20.0, smpl_22(BONE_AXES))

@@ -1,0 +1,102 @@
+"""The table of metrics: one row says the same to all who read it."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selfcorrect.motion.measures.metrics import (
+    CORRECTED,
+    ERRORS,
+    FIGURES,
+    MEASURED,
+    METRICS,
+    Compared,
+    Described,
+    metric_of,
+    values_of,
+)
+from selfcorrect.motion.measures.physical import PhysicalErrors
+
+ENDS = {
+    "_mm": "mm",
+    "_m_s": "m/s",
+    "_mm_s": "mm/s",
+    "_m_s3": "m/s³",
+    "_m": "m",
+    "_percent": "%",
+    "_bodyweights": "body weights",
+}
+"""How a key says its unit, and the unit's sign."""
+
+
+def unit_said(key: str) -> str:
+    """The unit that a key ends in; "" where it has none."""
+    return ENDS[max((end for end in ENDS if key.endswith(end)), key=len)] if key.endswith(tuple(ENDS)) else ""
+
+
+def described(points: np.ndarray, labels: np.ndarray, error_m: float = 0.0) -> Described:
+    errors = np.linspace(0, 2 * error_m, len(points))
+    return Described(points, points, labels, PhysicalErrors(*(errors for _ in fields(PhysicalErrors))))
+
+
+def drawn(rng: np.random.Generator, count: int = 60, spread: float = 1.0, shift: float = 0.0) -> Described:
+    return described(shift + spread * rng.normal(size=(count, 3)), np.arange(count) % 3, 0.004)
+
+
+def test_each_name_stands_once() -> None:
+    for names in ([each.key for each in METRICS], [each.key for each in FIGURES], [each.heading for each in FIGURES]):
+        assert len(set(names)) == len(names)
+
+
+def test_keys_say_the_units_of_their_values() -> None:
+    for metric in METRICS:
+        assert unit_said(metric.key) == metric.unit.symbol
+        assert metric.title == (f"{metric.name} ({metric.unit.symbol})" if metric.unit.symbol else metric.name)
+        if metric.figure and metric.figure.unit.si:
+            assert unit_said(metric.figure.key) == metric.figure.unit.si == metric.unit.si
+
+
+def test_every_physical_error_has_a_row_and_is_shown_in_its_unit() -> None:
+    names = [field.name for field in fields(PhysicalErrors)]
+    assert [error.key for error in ERRORS] == names
+    sets = Compared(drawn(np.random.default_rng(0)), drawn(np.random.default_rng(1)))
+    values, errors = values_of(sets), sets.candidate.physical.mean()
+    for metric in MEASURED:
+        if metric.figure:
+            si = errors[metric.figure.key]
+            assert values[metric.key] == pytest.approx(metric.unit.per_si * si)
+            assert metric.figure.unit.of(si) == pytest.approx(si * metric.figure.unit.per_si)
+    assert values["penetration_mm"] == pytest.approx(4.0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), spread=st.floats(1e-3, 30), shift=st.floats(-30, 30))
+def test_values_stay_within_their_bounds(seed: int, spread: float, shift: float) -> None:
+    rng = np.random.default_rng(seed)
+    values = values_of(Compared(drawn(rng), drawn(rng, spread=spread, shift=shift)))
+    assert list(values) == [metric.key for metric in MEASURED]
+    for metric in MEASURED:
+        least, most = metric.bounds
+        assert least <= values[metric.key] <= most, metric.key
+
+
+def test_collapsed_and_distant_samples_are_worse_in_the_direction_of_each_row() -> None:
+    rng = np.random.default_rng(2)
+    real = drawn(rng, 200)
+    good, bad = (values_of(Compared(real, made)) for made in (drawn(rng, 200), drawn(rng, 200, 0.05, 8.0)))
+    judged = [metric for metric in MEASURED if metric.better in ("lower", "higher")]
+    assert len(judged) == 6
+    for metric in judged:
+        assert (bad[metric.key] > good[metric.key]) == (metric.better == "lower"), metric.key
+
+
+def test_what_was_measured_after_correction_is_the_same_metric_under_its_own_name() -> None:
+    plain, corrected = metric_of("recall"), metric_of(f"{CORRECTED}recall")
+    assert (corrected.key, corrected.better, corrected.unit) == ("corrected_recall", plain.better, plain.unit)
+    assert corrected.title == "Recall, after correction"
+    assert metric_of("corrected_penetration_mm").title == "Floor penetration (mm), after correction"

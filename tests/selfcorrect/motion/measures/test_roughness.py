@@ -1,0 +1,82 @@
+"""Added angular speed and jerk by part: known answers on made motions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import chain
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.measures.physical import physical_errors
+from selfcorrect.motion.measures.roughness import (
+    JERK_PARTS,
+    added_angular_speeds_rad_s,
+    angular_speeds_rad_s,
+    jerk_by_part_m_s3,
+    joints_by_part,
+)
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.skeleton import Skeleton
+
+FRAMES = 40
+
+
+@pytest.fixture
+def still(skeleton: Skeleton) -> Motion:
+    """The rest pose."""
+    return Motion(skeleton, np.zeros((FRAMES, 3)), np.tile([0.0, 0, 0, 1], (FRAMES, len(skeleton), 1)), 30.0)
+
+
+def bent(motion: Motion, part: str, angles_rad: np.ndarray) -> Motion:
+    """The motion with a joint turned about its x axis by angles (T,)."""
+    joint, rotations = motion.skeleton.parts.index(part), motion.rotations.copy()
+    rotations[:, joint] = Rotation.from_rotvec(np.outer(angles_rad, [1.0, 0, 0])).as_quat()
+    return replace(motion, rotations=rotations)
+
+
+def test_a_joint_that_turns_evenly_has_that_speed_at_any_frame_rate_and_sign(still: Motion) -> None:
+    turning = bent(still, "left_knee", np.arange(FRAMES) * 0.3)
+    flipped = replace(turning, rotations=turning.rotations * np.where(np.arange(FRAMES) % 2, -1.0, 1.0)[:, None, None])
+    for motion, expected in ((turning, 9.0), (flipped, 9.0), (replace(turning, fps=120.0), 36.0)):
+        speeds = angular_speeds_rad_s(motion)
+        knee = motion.skeleton.parts.index("left_knee")
+        np.testing.assert_allclose(speeds[:, knee], expected, rtol=1e-9)
+        assert np.delete(speeds, knee, axis=1).max() < 1e-9
+
+
+def test_a_knee_that_snaps_gains_the_speed_of_its_fastest_frame(still: Motion) -> None:
+    """53, 32, 44 degrees that become 36, 6, 43 turn by 21 and 12 before, by 30 and 37 after."""
+    knees = (np.full(FRAMES, np.radians(53.0)), np.full(FRAMES, np.radians(36.0)))
+    for angles_rad, snap_deg in zip(knees, ((32.0, 44.0), (6.0, 43.0)), strict=True):
+        angles_rad[20:22] = np.radians(snap_deg)
+        angles_rad[22:] = angles_rad[21]
+    before, after = (bent(still, "right_knee", own) for own in knees)
+    added = np.degrees(added_angular_speeds_rad_s(before, after))
+    knee = still.skeleton.parts.index("right_knee")
+    assert added[knee] == pytest.approx(30.0 * (37 - 12))
+    assert np.delete(added, knee).max() == 0.0
+    both = MotionBatch.stack([before, after])
+    np.testing.assert_allclose(
+        np.degrees(added_angular_speeds_rad_s(both, MotionBatch.stack([after, after]))), [added, 0 * added]
+    )
+
+
+def test_what_only_slows_joints_adds_nothing_and_one_frame_has_no_speed(still: Motion) -> None:
+    swinging = bent(still, "left_elbow", np.sin(np.arange(FRAMES)))
+    assert added_angular_speeds_rad_s(swinging, still).max() == 0.0
+    assert added_angular_speeds_rad_s(still.frames(0, 1), still.frames(0, 1)).max() == 0.0
+
+
+def test_jerk_is_told_by_part_and_agrees_with_that_of_the_whole(still: Motion) -> None:
+    kicking = bent(still, "left_knee", 0.3 * np.sin(np.arange(FRAMES)))
+    jerks = jerk_by_part_m_s3(kicking)
+    assert set(jerks) == set(JERK_PARTS)
+    assert jerks["left foot"] > 100.0
+    assert max(jerk for name, jerk in jerks.items() if name != "left foot") < 1e-6
+    joints = joints_by_part(still.skeleton)
+    assert sorted(chain(*joints.values())) == [joint for joint, part in enumerate(still.skeleton.parts) if part]
+    whole = sum(jerks[name] * len(own) for name, own in joints.items()) / len(still.skeleton)
+    assert whole == pytest.approx(physical_errors(MotionBatch.stack([kicking])).jerk_m_s3[0])
+    assert set(jerk_by_part_m_s3(still.frames(0, 3)).values()) == {0.0}

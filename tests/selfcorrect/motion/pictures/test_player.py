@@ -1,0 +1,138 @@
+"""The page that plays motions: what it holds, and what a browser draws of it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import lifting_off
+from PIL import Image
+
+from selfcorrect.core.errors import SettingError
+from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.correction.support import Support
+from selfcorrect.motion.correction.timeline import Timeline
+from selfcorrect.motion.measures.contacts import foot_contacts
+from selfcorrect.motion.measures.physical import physical_errors
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.pictures.figure import posed
+from selfcorrect.motion.pictures.player import Page, show
+
+
+@pytest.fixture
+def motion() -> Motion:
+    return lifting_off()
+
+
+def scene(page: Page) -> dict[str, Any]:
+    found = re.search(r'<script id="scene" type="application/json">(.*?)</script>', page.html, re.DOTALL)
+    assert found
+    return json.loads(found[1])
+
+
+def numbers(text: str, kind: str) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(text), np.dtype(kind))
+
+
+def points_m(shown: dict[str, Any]) -> np.ndarray:
+    root_m = numbers(shown["root"], "<f4").reshape(-1, 1, 3)
+    return root_m + shown["step"] * numbers(shown["points"], "<i2").reshape(len(root_m), -1, 3)
+
+
+def test_it_has_every_frame_and_needs_no_network(motion: Motion) -> None:
+    far = replace(motion, root_m=motion.root_m + np.array([1000.0, 0.0, 0.0]))
+    for each in (motion, far):
+        page = show(each)
+        (shown,) = scene(page)["motions"]
+        np.testing.assert_allclose(points_m(shown), posed(each)[1], atol=2e-4)
+    assert not re.search(r"(src|href)\s*=|import\s*\(|fetch\(|https?://", page.html)
+    assert len(page.html) < 200_000
+
+
+def test_it_tells_of_errors_and_of_feet_that_stand(motion: Motion) -> None:
+    sunk = replace(motion, root_m=motion.root_m - [0.0, 0.05, 0.0])
+    shown, below = scene(show(motion, sunk))["motions"]
+    contacts = foot_contacts(motion)
+    np.testing.assert_array_equal(numbers(shown["stands"], "u1"), contacts[:, 0] + 2 * contacts[:, 1])
+    whole = physical_errors(MotionBatch.stack([sunk]))
+    assert numbers(below["depth"], "<f4").mean() == pytest.approx(whole.penetration_m[0], rel=1e-4)
+    assert numbers(below["skate"], "<f4")[1:].mean() == pytest.approx(whole.skate_m_s[0], rel=1e-4)
+    assert numbers(below["depth"], "<f4").max() > 0.04 > numbers(shown["depth"], "<f4").max()
+
+
+def test_a_correction_brings_its_residual_force_and_supports(motion: Motion) -> None:
+    count = len(motion)
+    force = np.linspace(0, 1, count)
+    timeline = Timeline(motion.fps, force, np.zeros(count), ("left foot",), np.zeros((count, 1)))
+    step = Support("left foot", (0.1, 0.3, 0.2), (0.4, 0.5), 0, 10)
+    before, after = scene(show(motion, CorrectedMotion(motion, timeline=timeline, supports=(step,))))["motions"]
+    assert before["residual"] is None
+    np.testing.assert_allclose(numbers(after["residual"], "<f4"), force, atol=1e-6)
+    assert after["supports"] == [[0.1, 0.3, 0.2, 0.4, 0.5]]
+
+
+def test_fast_motions_are_thinned_and_keep_their_pace(motion: Motion) -> None:
+    fast = replace(motion, fps=240.0)
+    shown = scene(show(fast))
+    assert shown["fps"] == 60.0
+    assert shown["motions"][0]["frames"] == pytest.approx(len(motion) / 4, abs=1)
+
+
+def test_titles_cannot_become_part_of_the_page(motion: Motion) -> None:
+    evil = "</script><script>alert(1)</script>"
+    page = show(motion, titles=[evil])
+    assert evil not in page.html
+    assert scene(page)["motions"][0]["title"] == evil
+
+
+def test_a_body_without_known_parts_is_shown(motion: Motion) -> None:
+    blank = replace(motion, skeleton=replace(motion.skeleton, parts=("",) * len(motion.skeleton)))
+    (shown,) = scene(show(blank))["motions"]
+    assert shown["depth"] is None
+    assert not numbers(shown["stands"], "u1").any()
+
+
+def test_notebooks_show_it_in_place_and_nothing_is_refused(motion: Motion) -> None:
+    assert "<iframe srcdoc=" in show(motion)._repr_html_()
+    assert scene(show(motion, motion, spread_m=0))["overlaid"]
+    with pytest.raises(SettingError, match="nothing to show"):
+        show()
+
+
+def screenshot(page: Path, size: str, picture: Path) -> np.ndarray:
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("needs a browser: chromium")
+    options = ["--headless=new", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+    options += ["--hide-scrollbars", f"--window-size={size}", "--virtual-time-budget=5000", f"--screenshot={picture}"]
+    subprocess.run([browser, *options, f"{page.as_uri()}#frame=5"], check=True, capture_output=True, timeout=300)
+    return np.asarray(Image.open(picture).convert("RGB")).astype(int)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", ["900,600", "500,800"])
+def test_a_browser_draws_both_bodies_and_the_sunk_feet_red(motion: Motion, tmp_path: Path, size: str) -> None:
+    sunk = replace(motion, root_m=motion.root_m - [0.0, 0.1, 0.0])
+    (tmp_path / "page.html").write_text(show(sunk, motion, titles=["before", "after"]).html, encoding="utf-8")
+    picture = screenshot(tmp_path / "page.html", size, tmp_path / "page.png")
+    red, green, blue = np.moveaxis(picture, -1, 0)
+    wide = picture.shape[1] > picture.shape[0]
+    halves = np.array_split(picture, 2, axis=1) if wide else (picture[:330], picture[330:680])
+    for half in halves:
+        assert np.sum(half[..., 2] > half[..., 0] + 80) > 300  # the left side is blue
+        assert np.sum((half[..., 0] > half[..., 2] + 120) & (half[..., 1] > 80)) > 300  # the right side is orange
+    sunken = (red > green + 100) & (np.abs(green - blue) < 30)
+    first = np.zeros_like(sunken)
+    if wide:
+        first[120:500, : picture.shape[1] // 2] = True
+    else:
+        first[120:330] = True
+    assert np.sum(sunken & first) > 30

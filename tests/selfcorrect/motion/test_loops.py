@@ -1,0 +1,80 @@
+"""Loops: told from other motions, unrolled without a seam, and closed as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.geometry.rotations import composed
+from selfcorrect.motion.loops import closed, is_loop, unrolled
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.transforms import turn
+
+MakeMotion = Callable[..., Motion]
+
+
+@pytest.fixture(params=[(0.0, 0.0), (1.3, 0.0), (0.9, 0.7), (0.0, -2.0)], ids=["in place", "ahead", "turning", "about"])
+def loop(request: pytest.FixtureRequest, random_motion: MakeMotion) -> Motion:
+    """A cycle of 40 steps that travels along an arc."""
+    travel_m, turn_rad = request.param
+    pose, share = random_motion(3, frames=1), np.arange(41) / 40
+    swing = Rotation.from_rotvec(np.sin(2 * np.pi * share)[:, None, None] * np.full((len(pose.skeleton), 3), 0.3))
+    rotations = composed(swing.as_quat(), np.tile(pose.rotations, (41, 1, 1)))
+    still = Motion(pose.skeleton, np.tile([0.2, 0.9, 0.1], (41, 1)), rotations, 30.0)
+    frames = [turn(still.frames(index, index + 1), turn_rad * share[index]) for index in range(41)]
+    turns = Rotation.from_rotvec(np.outer(turn_rad * (share[:-1] + 0.0125), [0.0, 1.0, 0.0]))
+    steps_m = turns.apply([travel_m / 40, 0.0, travel_m / 80])
+    root_m = still.root_m + np.concatenate([np.zeros((1, 3)), np.cumsum(steps_m, axis=0)])
+    return replace(still, root_m=root_m, rotations=np.concatenate([frame.rotations for frame in frames]))
+
+
+def third_differences_m(motion: Motion) -> np.ndarray:
+    return np.linalg.norm(np.diff(joint_positions(motion), 3, axis=0), axis=-1).max(-1)
+
+
+def test_a_loop_is_told_from_what_does_not_close(loop: Motion) -> None:
+    assert is_loop(loop)
+    assert not is_loop(loop.frames(0, len(loop) - 1))
+    bent = loop.rotations.copy()
+    bent[-1, 1] = (Rotation.from_quat(bent[-1, 1]) * Rotation.from_rotvec([0.02, 0.0, 0.0])).as_quat()
+    assert not is_loop(replace(loop, rotations=bent))
+    assert not is_loop(replace(loop, root_m=loop.root_m + np.linspace(0, 0.002, len(loop))[:, None] * [0.0, 1.0, 0.0]))
+
+
+@pytest.mark.parametrize("margin", [7, 40, 97])
+def test_an_unrolled_loop_has_the_loop_in_its_middle_and_no_seam(loop: Motion, margin: int) -> None:
+    row = unrolled(loop, margin)
+    assert len(row) == len(loop) + 2 * margin
+    middle = row.frames(margin, margin + len(loop))
+    assert np.allclose(joint_positions(middle), joint_positions(loop), atol=1e-9)
+    assert third_differences_m(row).max() < 1.2 * third_differences_m(loop).max()
+
+
+def test_what_is_not_changed_comes_back_from_its_unrolled_loop(loop: Motion) -> None:
+    again = closed(unrolled(loop, 60), loop, 60)
+    assert np.allclose(joint_positions(again), joint_positions(loop), atol=1e-9)
+
+
+def test_a_change_that_differs_from_cycle_to_cycle_is_closed_without_a_jump(loop: Motion) -> None:
+    row = unrolled(loop, 60)
+    waves = 0.02 * np.sin(np.arange(len(row)) / 13.0)
+    spoiled = replace(row, root_m=row.root_m + waves[:, None])
+    made = closed(spoiled, loop, 60)
+    assert not is_loop(spoiled.frames(60, 60 + len(loop)))
+    assert is_loop(made)
+    assert np.allclose(made.root_m[-1] - made.root_m[0], loop.root_m[-1] - loop.root_m[0], atol=0.06)
+    assert third_differences_m(unrolled(made, 20)).max() < 1.5 * third_differences_m(spoiled).max()
+
+
+def test_a_travel_that_is_another_is_kept_where_it_may_be(loop: Motion) -> None:
+    row = unrolled(loop, 60)
+    faster = replace(row, root_m=row.root_m + np.arange(len(row))[:, None] * [0.02, 0.0, 0.0])
+    travels_m = [closed(faster, loop, 60, same_travel=same).root_m[-1] - loop.root_m[-1] for same in (True, False)]
+    made = closed(faster, loop, 60, same_travel=False)
+    assert is_loop(made)
+    assert np.linalg.norm(travels_m[1] - travels_m[0]) > 0.3

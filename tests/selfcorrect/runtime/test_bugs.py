@@ -1,0 +1,61 @@
+"""Faults of the package, told from those of its caller and of the caller's code."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from selfcorrect.core.errors import InputError, LoopError
+from selfcorrect.core.randomness import streams
+from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.contract import lift
+from selfcorrect.correctors.correction import Correction
+from selfcorrect.loop.policy import Replace
+from selfcorrect.loop.run import Plan, Task, run_loop, train_first_generation
+from selfcorrect.models.gaussian import Gaussian
+from selfcorrect.runtime.bugs import bug_behind
+from selfcorrect.storage.runs.memory import MemoryStore
+
+
+def caught(plan: Plan) -> LoopError:
+    """How a small loop ends."""
+    model = Gaussian.standard(1, 1)
+    real = Samples.real(model.sample(torch.zeros(9, dtype=torch.int64), streams(0).child("data")))
+    task, first = Task(model, real, lambda candidate: {}), MemoryStore()
+    train_first_generation(task, first, streams(0))
+    with pytest.raises(LoopError) as ended:
+        run_loop(task, plan, MemoryStore(), first, streams(0))
+    return ended.value
+
+
+def broken(values: torch.Tensor) -> torch.Tensor:
+    return values[None, "no index"]
+
+
+def test_a_fault_of_a_users_corrector_is_no_bug() -> None:
+    error = caught(Plan(Replace(), 1, correction=Correction(lift(broken))))
+    assert "corrector 'broken' failed" in str(error)
+    assert error.bug == ""
+
+
+def test_a_fault_inside_the_package_is_a_bug_with_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selfcorrect.loop.run.sampling_labels", None)
+    error = caught(Plan(Replace(), 1))
+    assert "generation 1 stopped in phase 'sample'" in str(error)
+    assert "TypeError: 'NoneType' object is not callable" in error.bug
+    assert "in run_loop" in error.bug
+
+
+def test_what_a_caller_can_mend_is_no_bug(tmp_path: Path) -> None:
+    assert bug_behind(InputError("the file is empty")) == ""
+    with pytest.raises(FileNotFoundError) as missing:
+        (tmp_path / "none").read_text()
+    assert bug_behind(missing.value) == ""
+
+
+def test_a_failing_disk_is_no_bug() -> None:
+    assert bug_behind(OSError(errno.EIO, os.strerror(errno.EIO))) == ""

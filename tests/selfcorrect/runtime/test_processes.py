@@ -1,0 +1,108 @@
+"""Worker processes: order, errors, death."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from selfcorrect.runtime import processes
+from selfcorrect.runtime.processes import WORKER_BYTES, default_workers, map_tasks
+from selfcorrect.runtime.supervision import nothing_ends_here
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_come_in_the_tasks_order(workers):
+    assert map_tasks(math.factorial, [5, 3, 9, 1], workers) == [120, 6, 362880, 1]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_errors_of_a_task_reach_the_caller(workers):
+    with pytest.raises(ValueError, match="not defined for negative"):
+        map_tasks(math.factorial, [3, -1], workers)
+
+
+def test_a_dead_worker_gives_one_clear_error_and_the_next_call_works():
+    with pytest.raises(RuntimeError, match="a worker process died"):
+        map_tasks(os._exit, [1, 1], workers=2)
+    assert map_tasks(math.factorial, [4], workers=2) == [24]
+
+
+def test_workers_are_counted():
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        map_tasks(math.factorial, [1], workers=0)
+
+
+def hold(folder: Path) -> int:
+    """Wait until nobody else has come for a while; how many were here at once."""
+    mine = folder / str(time.monotonic_ns())
+    mine.touch()
+    time.sleep(0.3)
+    count = len(list(folder.iterdir()))
+    mine.unlink()
+    return count
+
+
+def test_no_more_tasks_run_at_once_than_were_asked_for_and_processes_are_kept(tmp_path: Path):
+    assert map_tasks(math.factorial, [1, 2, 3], workers=3) == [1, 2, 6]
+    assert list(processes._executors) == [3]
+    assert max(map_tasks(hold, [tmp_path] * 4, workers=2)) <= 2
+    assert list(processes._executors) == [3]
+
+
+@pytest.mark.parametrize(("cores", "gigabytes", "workers"), [(8, 64, 8), (8, 3.5, 3), (8, 0.2, 1), (1, 64, 1)])
+def test_there_is_a_worker_per_core_as_far_as_memory_allows(
+    cores: int, gigabytes: float, workers: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+    monkeypatch.setattr(processes, "_free_bytes", lambda: int(gigabytes * WORKER_BYTES))
+    assert default_workers() == workers
+
+
+def test_free_memory_is_that_of_the_machine_or_less_where_a_control_group_has_less(monkeypatch: pytest.MonkeyPatch):
+    told = {"/proc/meminfo": ["MemTotal: 9000000 kB", "MemAvailable:  8000000 kB"]}
+    monkeypatch.setattr(processes, "_lines", lambda path: told.get(path, []))
+    assert processes._free_bytes() == 8_192_000_000
+    told |= {"/sys/fs/cgroup/memory.max": ["5000"], "/sys/fs/cgroup/memory.current": ["1000"]}
+    assert processes._free_bytes() == 4000
+    told["/sys/fs/cgroup/memory.max"] = ["max"]
+    assert processes._free_bytes() == 8_192_000_000
+    told.clear()
+    assert processes._free_bytes() is None
+
+
+KILLED = """
+import os, signal, sys, threading, time
+from pathlib import Path
+from selfcorrect.runtime.processes import map_tasks
+from test_processes import wait_in_foreign_code
+
+def die_once_both_wait(folder):
+    while len(list(folder.iterdir())) < 2:
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+folder = Path(sys.argv[1])
+threading.Thread(target=die_once_both_wait, args=(folder,), daemon=True).start()
+map_tasks(wait_in_foreign_code, [folder / "one", folder / "other"], 2)
+"""
+
+
+def wait_in_foreign_code(begun: Path) -> None:
+    """As an endless corrector does, whose calls of os._exit end nothing."""
+    with nothing_ends_here():
+        begun.touch()
+        time.sleep(1000)
+
+
+def test_workers_end_with_a_killed_program(tmp_path: Path):
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, timeout=100, check=False)
+    assert done.returncode == -signal.SIGKILL  # and not a timeout: nobody holds the other end of its output any more

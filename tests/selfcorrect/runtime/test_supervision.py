@@ -1,0 +1,162 @@
+"""Code of others can neither end the program nor keep it waiting unnoticed."""
+
+import io
+import os
+import posix
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import torch
+
+from selfcorrect.core.errors import CorrectorError, InputError, SettingError
+from selfcorrect.core.randomness import streams
+from selfcorrect.core.registry import import_callable
+from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.contract import call_corrector
+from selfcorrect.correctors.correction import Correction, apply_corrector
+from selfcorrect.runtime import supervision
+from selfcorrect.runtime.supervision import TooSlowError, nothing_ends_here, supervised, working_on
+
+RAW = Samples.synthetic(torch.zeros(4, 2), None, 1)
+
+
+@pytest.mark.parametrize("end", [lambda: sys.exit(0), lambda: os._exit(0), lambda: posix._exit(0), lambda: exit(0)])
+def test_nothing_ends_the_program(end) -> None:
+    with pytest.raises(InputError, match=r"it tried to end the program \(exit code 0\)"), nothing_ends_here():
+        end()
+
+
+@pytest.mark.parametrize("end", [lambda samples: sys.exit(0), lambda samples: os._exit(0)])
+def test_a_corrector_that_ends_the_program_is_an_error_that_names_it(end) -> None:
+    with pytest.raises(CorrectorError, match=r"corrector 'quits' failed.*tried to end the program"):
+        apply_corrector(RAW, Correction(end, name="quits"), streams(0))
+
+
+class Odd(BaseException):
+    """An exception of no usual kind."""
+
+
+@pytest.mark.parametrize("error", [Odd("no"), GeneratorExit()])
+def test_exceptions_of_no_usual_kind_are_errors_too(error: BaseException) -> None:
+    def corrector(samples: Samples) -> Samples:
+        raise error
+
+    with pytest.raises(CorrectorError, match=f"it raised {type(error).__name__}"):
+        apply_corrector(RAW, Correction(corrector, name="odd"), streams(0))
+
+
+def test_ctrl_c_stays_ctrl_c() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), nothing_ends_here():
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_interrupt_that_a_corrector_raises_is_its_own() -> None:
+    with pytest.raises(InputError, match="it raised KeyboardInterrupt"), nothing_ends_here():
+        raise KeyboardInterrupt
+
+
+def test_an_endless_call_is_not_tried_again_for_each_sample() -> None:
+    calls = []
+
+    def counted(samples: Samples) -> Samples:
+        calls.append(len(samples))
+        return endless(samples)
+
+    with pytest.raises(CorrectorError, match="took longer"):
+        apply_corrector(RAW, Correction(supervised(counted, "endless", 0.2), on_failure="reject"), streams(0))
+    assert calls == [len(RAW)]
+
+
+def test_a_process_of_a_corrector_may_end() -> None:
+    with nothing_ends_here():
+        child = os.fork()
+        if child == 0:
+            os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import sys; sys.exit(0)",
+        "import os; os._exit(0)",
+        "import posix; posix._exit(0)",
+        "from os import _exit; _exit(0)",
+    ],
+)
+def test_a_module_that_ends_the_program_is_an_error_that_names_it(tmp_path, monkeypatch, line: str) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    name = f"quits_{abs(hash(line))}"
+    (tmp_path / f"{name}.py").write_text(line)
+    with pytest.raises(SettingError, match=f"cannot import the module '{name}'.*tried to end the program"):
+        import_callable(f"{name}:anything")
+
+
+def endless(samples: Samples) -> Samples:
+    while True:
+        time.sleep(0.01)
+
+
+def test_an_endless_call_is_ended() -> None:
+    before = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(CorrectorError, match=r"corrector 'endless' failed: endless took longer than 0\.2 s"):
+        apply_corrector(RAW, Correction(supervised(endless, "endless", 0.2)), streams(0))
+    assert signal.getsignal(signal.SIGALRM) is before
+
+
+def test_a_call_within_its_time_is_not_touched() -> None:
+    assert supervised(lambda x: x + 1, "quick", 5.0)(1) == 2
+    with pytest.raises(TooSlowError):
+        supervised(endless, "endless", 0.05)(RAW)
+
+
+class Told(io.StringIO):
+    """What is written, and whether anything has been."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = threading.Event()
+
+    def write(self, text: str) -> int:
+        count = super().write(text)
+        self.begun.set()
+        return count
+
+
+def test_a_long_call_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervision, "PATIENCE_S", 0.05)
+    monkeypatch.setattr("sys.stderr", told := Told())
+    with working_on("motion 17"):
+        assert supervised(told.begun.wait, "slow")(100)
+    assert "corrector 'slow' has been working on motion 17 since " in told.getvalue()
+
+
+def test_what_a_corrector_does_to_its_copy_stays_there() -> None:
+    def vandal(samples: Samples) -> Samples:
+        answer = samples.with_values(samples.values.clone())
+        samples.values.fill_(9)
+        samples.labels.fill_(9)
+        samples.weights.fill_(9)
+        samples.provenance.generation.fill(9)
+        return answer
+
+    given = Samples.synthetic(torch.zeros(4, 2), None, 1)
+    call_corrector(vandal, given, streams(0))
+    assert not given.values.any()
+    assert not given.labels.any()
+    assert given.weights.tolist() == [1] * 4
+    assert given.provenance.generation.tolist() == [1] * 4
+
+
+def test_the_command_ends_with_an_error(tmp_path) -> None:
+    (tmp_path / "quitter.py").write_text("import os\nos._exit(0)\n")
+    command = [sys.executable, "-m", "selfcorrect.experiments.cli", "motion", "--corrector", "quitter:x"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "tried to end the program" in done.stderr

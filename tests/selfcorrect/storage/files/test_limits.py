@@ -1,0 +1,77 @@
+"""Only regular files are opened, and only bounded sizes unpacked."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from selfcorrect.storage.files.limits import (
+    LIMIT_VARIABLE,
+    check_unpacked,
+    is_file_name,
+    open_file,
+    read_text,
+    unpacked_limit_bytes,
+)
+
+
+def test_regular_files_are_read_through_links_too(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("\ufeffwörds", encoding="utf-8")
+    (tmp_path / "link.txt").symlink_to("a.txt")
+    assert read_text(tmp_path / "link.txt") == "wörds"
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/null"])
+def test_devices_are_refused(path: str) -> None:
+    with pytest.raises(ValueError, match="is no regular file"):
+        open_file(Path(path))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.bvh")
+    with pytest.raises(ValueError, match="is no regular file"):
+        open_file(tmp_path / "x.bvh")
+
+
+def test_sockets_and_folders_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("s")
+        for path in ("s", "."):
+            with pytest.raises((OSError, ValueError)):
+                open_file(Path(path))
+
+
+def test_text_has_to_be_text(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"\xff")
+    with pytest.raises(ValueError, match=r"a\.txt: expected a text file"):
+        read_text(tmp_path / "a.txt")
+
+
+def test_the_limit_can_be_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match=rf"a\.npz: would take 1000 MB.*the limit is 512 MB.*{LIMIT_VARIABLE}"):
+        check_unpacked("a.npz", 1000 * 2**20)
+    monkeypatch.setenv(LIMIT_VARIABLE, "1000")
+    check_unpacked("a.npz", 1000 * 2**20)
+
+
+@pytest.mark.parametrize("text", ["-1", "nan", "inf", "0", "much"])
+def test_the_limit_has_to_be_a_number(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv(LIMIT_VARIABLE, text)
+    with pytest.raises(ValueError, match="must be a positive number of megabytes"):
+        unpacked_limit_bytes()
+
+
+@pytest.mark.parametrize("name", ["..\\x", "C:x", "a/con.bvh", "NUL", "a?b", "dot.", "space ", "a/b."])
+def test_names_that_windows_keeps_or_leads_elsewhere_are_refused_there(name: str, monkeypatch) -> None:
+    assert is_file_name(name)
+    monkeypatch.setattr("sys.platform", "win32")
+    assert not is_file_name(name)
+
+
+@pytest.mark.parametrize("name", ["walk.bvh", "a/b c/конь-1.npz", "console", "..x"])
+def test_other_names_are_names_everywhere(name: str, monkeypatch) -> None:
+    assert is_file_name(name)
+    monkeypatch.setattr("sys.platform", "win32")
+    assert is_file_name(name)

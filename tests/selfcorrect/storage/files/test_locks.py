@@ -1,0 +1,107 @@
+"""A folder is one process' alone, and its lock never touches what somebody else has."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from selfcorrect.core.errors import InUseError, RunFolderError
+from selfcorrect.storage.files.locks import LOCK, FolderLock, identity_of
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from selfcorrect.storage.files.locks import FolderLock
+with FolderLock(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_folder_is_held_until_it_is_released(tmp_path: Path) -> None:
+    lock = FolderLock(tmp_path)
+    with pytest.raises(InUseError, match="in use by another process"):
+        FolderLock(tmp_path)
+    lock.still_held()
+    lock.release()
+    lock.release()
+    FolderLock(tmp_path).release()
+
+
+def test_the_lock_dies_with_its_process(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLDER, tmp_path], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(InUseError, match="in use by another process"):
+            FolderLock(tmp_path)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    FolderLock(tmp_path).release()
+
+
+def test_a_folder_keeps_its_identity(tmp_path: Path) -> None:
+    assert identity_of(tmp_path) == ""
+    with FolderLock(tmp_path):
+        identity = identity_of(tmp_path)
+    assert len(identity) == 32
+    with FolderLock(tmp_path):
+        assert identity_of(tmp_path) == identity
+    (tmp_path / "deep").mkdir()
+    assert identity_of(tmp_path / "deep") == identity
+    with FolderLock(tmp_path / "deep"):
+        assert identity_of(tmp_path / "deep") not in ("", identity)
+
+
+def test_who_lost_the_folder_is_told_who_has_it(tmp_path: Path) -> None:
+    with FolderLock(tmp_path) as lock:
+        first, _ = (tmp_path / LOCK).read_text().splitlines()
+        (tmp_path / LOCK).write_text(f"{first}\nprocess 7 on elsewhere (0)\n")
+        with pytest.raises(InUseError, match="was taken over by process 7 on elsewhere"):
+            lock.still_held()
+
+
+@pytest.mark.parametrize("name", ["theirs", "nowhere", "folder", LOCK])
+def test_a_link_is_not_followed(tmp_path: Path, name: str) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "theirs").write_text("only copy")
+    (tmp_path / "out" / LOCK).symlink_to(name if name == LOCK else tmp_path / name)
+    with pytest.raises(RunFolderError, match="was not written by selfcorrect; move it away"):
+        FolderLock(tmp_path / "out")
+    assert identity_of(tmp_path / "out") == ""
+    assert (tmp_path / "theirs").read_text() == "only copy"
+    assert not (tmp_path / "nowhere").exists()
+    assert (tmp_path / "out" / LOCK).is_symlink()
+
+
+@pytest.mark.parametrize("content", [b"only copy", b"selfcorrect run 12\n", b"\0" * 5000])
+def test_a_file_of_somebody_else_stays(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / LOCK).write_bytes(content)
+    with pytest.raises(RunFolderError, match="was not written by selfcorrect; move it away"):
+        FolderLock(tmp_path)
+    assert (tmp_path / LOCK).read_bytes() == content
+
+
+def test_an_empty_file_with_another_name_elsewhere_stays_empty(tmp_path: Path) -> None:
+    (tmp_path / "theirs").touch()
+    os.link(tmp_path / "theirs", tmp_path / LOCK)
+    with pytest.raises(RunFolderError, match="was not written by selfcorrect"):
+        FolderLock(tmp_path)
+    assert (tmp_path / "theirs").read_bytes() == b""
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_what_is_no_file_is_neither_waited_for_nor_changed(tmp_path: Path, kind: str) -> None:
+    os.mkfifo(tmp_path / LOCK) if kind == "pipe" else (tmp_path / LOCK).mkdir()
+    with pytest.raises(RunFolderError, match="was not written by selfcorrect"):
+        FolderLock(tmp_path)
+    assert identity_of(tmp_path) == ""
+
+
+def test_a_claim_that_was_cut_short_is_made_again(tmp_path: Path) -> None:
+    (tmp_path / LOCK).touch()
+    with FolderLock(tmp_path):
+        assert identity_of(tmp_path)

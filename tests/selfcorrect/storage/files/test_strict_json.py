@@ -1,0 +1,125 @@
+"""JSON from a disk is read in one place, with bounds, and checked against dataclasses."""
+
+import ast
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.storage.files.limits import LIMIT_VARIABLE
+from selfcorrect.storage.files.strict_json import DEEPEST, parsed, read_as, read_json
+
+REPOSITORY = Path(__file__).resolve().parents[4]
+
+
+@dataclass(frozen=True)
+class Part:
+    name: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class Facts:
+    frames: int
+    kind: Literal["walk", "run"]
+    parts: tuple[Part, ...]
+    by_name: dict[str, float] = field(default_factory=dict)
+    first: int | None = None
+    more: dict[str, Any] | None = None
+
+
+SOUND = {"frames": 3, "kind": "run", "parts": [{"name": "leg", "weight": 1}]}
+
+
+def test_sound_values_become_a_dataclass() -> None:
+    facts = read_as(Facts, {**SOUND, "by_name": {"a": 1, "b": 2.5}, "first": None, "more": {"x": [1]}}, "a.json")
+    assert facts == Facts(3, "run", (Part("leg", 1.0),), {"a": 1.0, "b": 2.5}, None, {"x": [1]})
+    assert type(facts.parts[0].weight) is float
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"frames": "x"}, r'a\.json: frames: expected int, got "x"'),
+        ({"frames": None}, r"a\.json: frames: expected int, got null"),
+        ({"frames": 1.5}, "frames: expected int"),
+        ({"frames": True}, "frames: expected int"),
+        ({"kind": "swim"}, "kind: expected Literal"),
+        ({"kind": ["run"]}, "kind: expected Literal"),
+        ({"parts": {}}, "parts: expected tuple"),
+        ({"parts": [3]}, "parts: expected name, weight, got 3"),
+        ({"parts": [{"name": "leg"}]}, "parts: weight is missing"),
+        ({"parts": [{"name": "leg", "weight": 10**400}]}, "parts: weight: expected float"),
+        ({"by_name": {"a": []}}, "by_name: a: expected float"),
+        ({"first": "3"}, "first: expected int"),
+        ({"more": []}, "more: expected dict"),
+        ({"extra": 1}, "'extra' is not expected"),
+    ],
+)
+def test_forged_values_are_named(changes: dict[str, object], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        read_as(Facts, {**SOUND, **changes}, "a.json")
+
+
+@pytest.mark.parametrize("value", [None, 3, [], "x"])
+def test_what_is_no_object_is_named(value: object) -> None:
+    with pytest.raises(InputError, match=r"a\.json: expected frames, kind"):
+        read_as(Facts, value, "a.json")
+
+
+@pytest.mark.parametrize("depth", [DEEPEST + 1, 900, 100_000, 200_000])
+@pytest.mark.parametrize("mark", ["[]", '{"a":'])
+def test_deep_nesting_is_refused(depth: int, mark: str) -> None:
+    text = "[" * depth + "]" * depth if mark == "[]" else mark * depth + "1" + "}" * depth
+    with pytest.raises(InputError, match=r"a\.json: .*(nested deeper|recursion)"):
+        parsed(text, "a.json")
+
+
+def test_usual_nesting_is_read() -> None:
+    assert parsed("[" * DEEPEST + "]" * DEEPEST, "a.json") is not None
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"\xff", b"9" * 5000, b"[1,]"])
+def test_what_is_no_json_is_named(text: bytes, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a\.json.*: not JSON"):
+        parsed(text, "a.json")
+    (tmp_path / "a.json").write_bytes(text)
+    with pytest.raises(InputError, match=r"a\.json.*: (not JSON|expected a text)"):
+        read_json(tmp_path / "a.json")
+
+
+def test_what_would_become_large_in_memory_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(LIMIT_VARIABLE, "1")
+    text = "[" + "[]," * 20_000 + "0]"
+    with pytest.raises(InputError, match=rf"a\.json: would take .* the limit is 1 MB.*{LIMIT_VARIABLE}"):
+        parsed(text, "a.json")
+    (tmp_path / "a.json").write_text(json.dumps("x" * 2**20))
+    with pytest.raises(InputError, match="the limit is 1 MB"):
+        read_json(tmp_path / "a.json")
+    monkeypatch.delenv(LIMIT_VARIABLE)
+    assert len(parsed(text, "a.json")) == 20_001
+    assert math.isnan(parsed("NaN", "a.json"))
+
+
+def test_nothing_else_parses_json() -> None:
+    reader = REPOSITORY / "selfcorrect" / "storage" / "files" / "strict_json.py"
+    sources = [path for name in ("selfcorrect", "simulators", "datasets", "experiments")
+               for path in (REPOSITORY / name).rglob("*.py")]  # fmt: skip
+    others = [path for path in sources if path != reader and _parses_json(ast.parse(path.read_text()))]
+    assert reader in sources
+    assert _parses_json(ast.parse(reader.read_text()))
+    assert not others
+
+
+def _parses_json(tree: ast.AST) -> bool:
+    return any(
+        isinstance(node, ast.Attribute)
+        and node.attr in ("load", "loads")
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "json"
+        for node in ast.walk(tree)
+    )

@@ -1,0 +1,245 @@
+"""Files are replaced whole or not at all."""
+
+import errno
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from selfcorrect.storage.files.locks import LOCK, FolderLock
+from selfcorrect.storage.files.writing import (
+    remove_leftovers,
+    replacing,
+    scratch_folder,
+    write_atomically,
+    write_folder,
+)
+
+
+def test_a_file_appears_when_it_is_finished(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "motion.bvh"
+    with replacing(path) as temporary:
+        temporary.write_text("whole")
+        assert not path.exists()
+        assert temporary.suffix == ".bvh"
+    assert path.read_text() == "whole"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "motion.bvh"
+    path.write_text("old")
+
+    def fail() -> None:
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("call", ["os.fsync", "os.replace"])
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    path = tmp_path / "metrics.jsonl"
+    write_atomically(path, b"old")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(call, full)
+        with pytest.raises(OSError, match="No space left"):
+            write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_no_text_is_escaped(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a.json", '"caf\udce9 λ"')
+    assert (tmp_path / "a.json").read_bytes() == '"caf\\udce9 λ"'.encode()
+
+
+def test_a_file_and_its_folder_are_synced_around_the_rename(tmp_path: Path, sync_log: list[str]) -> None:
+    write_atomically(tmp_path / "a", b"1")
+    assert sync_log == ["a", "rename", tmp_path.name]
+
+
+KILLED = """
+import os, sys
+from contextlib import ExitStack
+from pathlib import Path
+from selfcorrect.storage.files.writing import replacing
+
+with ExitStack() as open_files:
+    for name in sys.argv[1:]:
+        open_files.enter_context(replacing(Path(name))).write_text("half")
+    os._exit(1)
+"""
+
+
+@pytest.mark.parametrize("below", [True, False])
+def test_what_a_killed_process_left_is_removed(tmp_path: Path, below: bool) -> None:
+    folders = (tmp_path, tmp_path / "deep")
+    subprocess.run([sys.executable, "-c", KILLED, *(str(folder / "motion.bvh") for folder in folders)], check=False)
+    assert [len([path for path in folder.iterdir() if path.suffix == ".tmp"]) for folder in folders] == [1, 1]
+    remove_leftovers(tmp_path, below=below)
+    assert [path.name for path in tmp_path.iterdir()] == ["deep"]
+    assert len(list(folders[1].iterdir())) == (0 if below else 1)
+
+
+def test_the_next_writer_of_a_file_takes_over_what_a_killed_one_left(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "motion.bvh")], check=False)
+    (left,) = tmp_path.iterdir()
+    with replacing(tmp_path / "motion.bvh") as temporary:
+        assert (temporary.parent, temporary.exists()) == (left, False)
+        temporary.write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["motion.bvh"]
+
+
+def test_what_somebody_works_in_is_no_leftover(tmp_path: Path) -> None:
+    with replacing(tmp_path / "motion.bvh") as temporary, scratch_folder(tmp_path / "record") as scratch:
+        temporary.write_text("half")
+        remove_leftovers(tmp_path)
+        assert temporary.exists()
+        assert scratch.is_dir()
+    assert [path.name for path in tmp_path.iterdir()] == ["motion.bvh"]
+
+
+def test_writers_of_one_file_wait_for_one_another(tmp_path: Path) -> None:
+    path, inside = tmp_path / "motion.bvh", []
+
+    def write(number: int) -> None:
+        with replacing(path) as temporary:
+            inside.append(number)
+            temporary.write_text(str(number))
+            assert inside[-1] == number
+            assert temporary.read_text() == str(number)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(200)))
+    assert path.read_text() == str(inside[-1])
+    assert list(tmp_path.iterdir()) == [path]
+
+
+THEIRS = (".selfcorrect-backup.tmp", ".selfcorrect-12345678.tmp", ".generation-0001.tmp", ".walk-abcdefgh.tmp",
+          ".motion.bvh-01234567-89abcdef.tmp")  # fmt: skip
+
+
+@pytest.mark.parametrize("inside", ["", "chapter.tex", ".selfcorrect", "motion.bvh"])
+@pytest.mark.parametrize("name", THEIRS)
+def test_folders_of_others_that_look_like_unfinished_ones_stay(tmp_path: Path, name: str, inside: str) -> None:
+    place = tmp_path / "deep" / name
+    place.mkdir(parents=True)
+    if inside:
+        (place / inside).write_text("somebody's only copy")
+    remove_leftovers(tmp_path, below=True)
+    assert os.listdir(place) == [inside] * bool(inside)
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "link", "dangling link", "pipe"])
+def test_what_others_have_in_the_place_of_unfinished_work_stays(tmp_path: Path, kind: str) -> None:
+    with replacing(tmp_path / "motion.bvh") as temporary:
+        place = temporary.parent
+        temporary.write_text("once")
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "chapter.tex").write_text("only copy")
+    match kind:
+        case "folder":
+            (tmp_path / "theirs").rename(place)
+        case "file":
+            place.write_text("only copy")
+        case "pipe":
+            os.mkfifo(place)
+        case _:
+            place.symlink_to("theirs" if kind == "link" else "nowhere")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    write_atomically(tmp_path / "motion.bvh", "again")
+    remove_leftovers(tmp_path, below=True)
+    assert (tmp_path / "motion.bvh").read_text() == "again"
+    after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != "motion.bvh"}
+    before.pop(tmp_path / "motion.bvh")
+    assert after == before
+    assert os.path.lexists(place)
+
+
+def test_what_another_run_has_not_finished_stays(tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "ours" / "theirs"
+    theirs.mkdir(parents=True)
+    with FolderLock(ours), FolderLock(theirs):
+        command = [sys.executable, "-c", KILLED, *(str(folder / "motion.bvh") for folder in (ours, theirs))]
+        subprocess.run(command, check=False)
+        remove_leftovers(ours, below=True)
+        assert set(os.listdir(ours)) == {"theirs", LOCK}
+        assert len(os.listdir(theirs)) == 2
+        remove_leftovers(theirs)
+        assert os.listdir(theirs) == [LOCK]
+
+
+@pytest.mark.parametrize("left", [[], [".selfcorrect"]])
+def test_what_was_killed_before_it_was_marked_is_removed(tmp_path: Path, left: list[str]) -> None:
+    with replacing(tmp_path / "motion.bvh") as temporary:
+        place = temporary.parent
+        temporary.write_text("once")
+    place.mkdir()
+    for name in left:
+        (place / name).touch()
+    remove_leftovers(tmp_path)
+    assert os.listdir(tmp_path) == ["motion.bvh"]
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_temporary_files_of_libraries_are_cleared_as_well(tmp_path: Path, again: bool) -> None:
+    """As safetensors leaves one when it is killed while it writes."""
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "motion.bvh")], check=False)
+    (left,) = tmp_path.iterdir()
+    (left / ".tmpAbC123").write_text("half")
+    if again:
+        write_atomically(tmp_path / "motion.bvh", "whole")
+    else:
+        remove_leftovers(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["motion.bvh"] * again
+
+
+@pytest.mark.parametrize("call", ["os.fsync", "os.replace", "os.mkdir"])
+def test_a_failed_folder_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(call, full)
+        with pytest.raises(OSError, match="No space left"):
+            write_folder(tmp_path / "generation-0001", {"a": b"1", "b": b"2"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_and_folders_are_synced_before_and_after_the_rename(tmp_path: Path, sync_log: list[str]):
+    write_folder(tmp_path / "generation-0001", {"a": b"1", "b": b"2"})
+    assert sync_log == ["a", "b", "generation-0001", "rename", tmp_path.name]
+
+
+def test_of_two_that_write_the_same_folder_one_succeeds_and_the_other_is_told(tmp_path: Path):
+    def overtaken() -> None:
+        write_folder(tmp_path / "generation-0001", {"a": b"first"})
+
+    with pytest.raises(OSError, match="not empty"):
+        write_folder(tmp_path / "generation-0001", {"a": b"second"}, overtaken)
+    assert [path.name for path in tmp_path.iterdir()] == ["generation-0001"]
+    assert (tmp_path / "generation-0001" / "a").read_bytes() == b"first"
+
+
+def test_a_writer_whose_leftovers_were_cleared_puts_no_part_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As on a file system that locks no files."""
+
+    def missing(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", missing)
+    with pytest.raises(FileNotFoundError):
+        write_folder(tmp_path / "generation-0001", {"a.json": b"1"}, lambda: remove_leftovers(tmp_path))
+    assert list(tmp_path.iterdir()) == []

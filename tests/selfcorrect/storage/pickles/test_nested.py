@@ -1,0 +1,91 @@
+"""Results of programs as nested dictionaries: nothing in them is run, and no array reaches out of its numbers."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import zipfile
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+import torch
+
+import selfcorrect as sc
+from selfcorrect.storage.files.limits import LIMIT_VARIABLE
+from selfcorrect.storage.pickles.opening import open_results
+
+
+class RunsCode:
+    def __reduce__(self):
+        return os.mkdir, ("made-by-a-file",)
+
+
+@pytest.mark.parametrize("suffix", [".pkl", ".pt", ".npy"])
+def test_nothing_in_a_file_is_run(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path, content = tmp_path / f"a{suffix}", {"pose_world": RunsCode()}
+    match suffix:
+        case ".npy":
+            np.save(path, content)  # type: ignore[arg-type]
+        case ".pt":
+            torch.save(content, path)
+        case _:
+            joblib.dump(content, path)
+    with pytest.raises(sc.InputError, match=r"refused, it holds posix\.mkdir"):
+        open_results(path)
+    assert not Path("made-by-a-file").exists()
+
+
+def test_a_tensor_may_not_reach_out_of_its_numbers(tmp_path: Path) -> None:
+    torch.save({"body_pose": torch.zeros(40, 63)}, tmp_path / "a.pt")
+    with zipfile.ZipFile(tmp_path / "a.pt") as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    (described,) = [name for name in entries if name.endswith("data.pkl")]
+    entries[described] = entries[described].replace(b"K?", b"K\xff")  # 63 columns become 255
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    (tmp_path / "a.pt").write_bytes(file.getvalue())
+    with pytest.raises(sc.InputError, match=r"reaches out of its numbers"):
+        open_results(tmp_path / "a.pt")
+
+
+def test_numbers_that_are_repeated_may_not_fill_the_memory(tmp_path: Path) -> None:
+    torch.save({"body_pose": torch.zeros(1, 1).expand(10**7, 63)}, tmp_path / "a.pt")
+    assert (tmp_path / "a.pt").stat().st_size < 10_000
+    with pytest.raises(sc.InputError, match=r"would take"):
+        open_results(tmp_path / "a.pt").array("body_pose")
+
+
+def test_a_file_of_too_many_parts_says_how_it_may_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({"frames": list(range(1000))}))
+    assert open_results(tmp_path / "a.pkl").numbers["frames.999"] == 999
+    monkeypatch.setenv(LIMIT_VARIABLE, "0.1")
+    with pytest.raises(sc.InputError, match=rf"more than 409 parts .*raise {LIMIT_VARIABLE}"):
+        open_results(tmp_path / "a.pkl")
+
+
+@pytest.mark.parametrize("packed", [("zlib", 3), ("gzip", 3), ("bz2", 3), ("xz", 3), ("lzma", 3)])
+def test_what_joblib_compressed_is_written_back_compressed(tmp_path: Path, packed: tuple[str, int]) -> None:
+    path, target = tmp_path / "a.pkl", tmp_path / "b.pkl"
+    joblib.dump({"pose": np.zeros((4, 3)), "trans": np.arange(12.0).reshape(4, 3)}, path, compress=packed)
+    open_results(path).write(target, {"pose": np.ones((4, 3))})
+    assert target.read_bytes()[:1] == path.read_bytes()[:1]
+    again = joblib.load(target)
+    np.testing.assert_array_equal(again["pose"], np.ones((4, 3)))
+    np.testing.assert_array_equal(again["trans"], np.arange(12.0).reshape(4, 3))
+
+
+def test_files_from_before_zip_archives_may_hold_types_that_numpy_lacks(tmp_path: Path) -> None:
+    content = {"scores": torch.ones(5, dtype=torch.bfloat16), "pose": torch.arange(6.0).reshape(2, 3)}
+    torch.save(content, tmp_path / "a.pt", _use_new_zipfile_serialization=False)
+    results = open_results(tmp_path / "a.pt")
+    np.testing.assert_array_equal(results.array("pose"), content["pose"].numpy())
+    results.write(tmp_path / "b.pt", {"pose": np.zeros((2, 3), np.float32)})
+    again = torch.load(tmp_path / "b.pt", weights_only=True)
+    assert torch.equal(again["scores"], content["scores"])
+    assert not again["pose"].any()

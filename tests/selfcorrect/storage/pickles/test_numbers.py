@@ -1,0 +1,212 @@
+"""Pickle files give numbers and run nothing."""
+
+import copyreg
+import os
+import pickle
+import struct
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from selfcorrect.storage.files.limits import LIMIT_VARIABLE
+from selfcorrect.storage.pickles.numbers import read_pickled_npy, read_pickled_numbers
+
+
+class RunsCode:
+    def __reduce__(self):
+        return os.mkdir, ("made-by-pickle",)
+
+
+NUMBERS = {
+    "a": np.arange(6.0).reshape(2, 3),
+    "fortran": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+    "big-endian": np.arange(3, dtype=">i4"),
+    "words": np.array(["ab", "cé"]),
+    "bytes": np.array([b"ab"]),
+    "truth": np.array([True, False]),
+    "one": np.array(3.0),
+    "none of three": np.zeros((0, 3)),
+    "ragged": [np.zeros(2), np.ones(3)],
+    "n": np.float32(2),
+    "name": "x",
+    "long": 10**30,
+}
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_arrays_come_out_as_they_went_in(tmp_path: Path, protocol: int) -> None:
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(NUMBERS, protocol=protocol))
+    read = read_pickled_numbers(tmp_path / "a.pkl", allow_pickle=True)
+    assert read.keys() == NUMBERS.keys()
+    for name, value in NUMBERS.items():
+        np.testing.assert_equal(read[name], value)
+
+
+@pytest.mark.parametrize("protocol", [1, 2, 5])
+@pytest.mark.parametrize("layout", ["csc_matrix", "csr_matrix", "coo_matrix", "csc_array", "csr_array", "coo_array"])
+def test_sparse_matrices_become_dense(tmp_path: Path, layout: str, protocol: int) -> None:
+    dense = np.diag(np.arange(3.0))[:2]
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({"J": getattr(scipy.sparse, layout)(dense)}, protocol=protocol))
+    np.testing.assert_array_equal(read_pickled_numbers(tmp_path / "a.pkl", allow_pickle=True)["J"], dense)
+
+
+def test_a_dictionary_in_a_npy_file_is_read(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array({"motion": np.ones((2, 3)), "text": ["walk"]}, dtype=object))
+    read = read_pickled_npy(tmp_path / "a.npy")
+    np.testing.assert_array_equal(read["motion"], np.ones((2, 3)))
+    assert read["text"] == ["walk"]
+
+
+def test_plain_npy_files_are_for_another_reader(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.ones(3))
+    with pytest.raises(ValueError, match="expected pickled objects"):
+        read_pickled_npy(tmp_path / "a.npy")
+
+
+def test_chumpy_arrays_are_read_without_chumpy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package, module = types.ModuleType("chumpy"), types.ModuleType("chumpy.ch")
+    module.Ch = type("Ch", (), {"__module__": "chumpy.ch", "__qualname__": "Ch"})  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "chumpy", package)
+    monkeypatch.setitem(sys.modules, "chumpy.ch", module)
+    array = module.Ch()  # type: ignore[attr-defined]
+    array.x = np.arange(3.0)
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({"v": array}, protocol=2))
+    monkeypatch.undo()
+    np.testing.assert_array_equal(read_pickled_numbers(tmp_path / "a.pkl", allow_pickle=True)["v"], np.arange(3.0))
+
+
+def test_code_is_refused_and_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.pkl").write_bytes(pickle.dumps({"a": RunsCode()}))
+    with pytest.raises(ValueError, match=r"a\.pkl: refused, it holds posix\.mkdir, and only numbers"):
+        read_pickled_numbers(Path("a.pkl"), allow_pickle=True)
+    assert not Path("made-by-pickle").exists()
+
+
+def test_without_the_callers_word_nothing_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({}))
+    with pytest.raises(ValueError, match="is a pickle file"):
+        read_pickled_numbers(tmp_path / "a.pkl", allow_pickle=False)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"junk", "not a readable pickle"), (b"", "not a readable pickle"), (pickle.dumps([1]), "expected a dictionary")],
+)
+def test_other_files_are_told_apart(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "a.pkl").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_pickled_numbers(tmp_path / "a.pkl", allow_pickle=True)
+
+
+# --- files made to do harm -------------------------------------------------------------------------------------------
+
+
+class Calls:
+    """Pickled as the call of a function, with a state that is set on what it returns."""
+
+    def __init__(self, function: object, *arguments: object, state: object = None) -> None:
+        self.call = (function, arguments, state) if state is not None else (function, arguments)
+
+    def __reduce__(self):
+        return self.call
+
+
+def forged(matrix: type, **parts: object) -> Calls:
+    """A sparse matrix of 3 × 3 whose parts are other than its own."""
+    sound = {"_shape": (3, 3), "data": np.ones(1), "indices": np.array([0]), "indptr": np.array([0, 1, 1, 1])}
+    return Calls(copyreg._reconstructor, matrix, object, None, state=sound | parts)  # type: ignore[attr-defined]
+
+
+def of_type(code: str, shape: tuple[int, ...], content: bytes) -> Calls:
+    """An array of that type code over those bytes."""
+    state = (1, shape, Calls(np.dtype, code, False, True), False, content)
+    return Calls(np._core.multiarray._reconstruct, np.ndarray, (0,), b"b", state=state)  # type: ignore[attr-defined]
+
+
+MATRIX = scipy.sparse.csc_matrix
+HOSTILE = {
+    "pointers for numbers": Calls(np.ndarray, (1,), "O", b"A" * 8),
+    "objects over bytes": of_type("O8", (1,), b"A" * 8),
+    "void": of_type("V8", (1,), b"A" * 8),
+    "nothing many times": of_type("V0", (10**12,), b""),
+    "empty and endless": of_type("f8", (2**40, 0), b""),
+    "too few bytes": of_type("f8", (10**12,), b"A" * 8),
+    "a negative side": of_type("f8", (-1, -1), b"A" * 8),
+    "half true": of_type("b1", (1,), b"\x02"),
+    "characters beyond all": of_type("U1", (1,), b"\xff" * 4),
+    "indices outside": forged(MATRIX, indices=np.array([10**9])),
+    "indices before": forged(MATRIX, indices=np.array([-5])),
+    "pointers outside": forged(MATRIX, indptr=np.array([0, 10**9, 1, 1])),
+    "values missing": forged(MATRIX, data=np.ones(0)),
+    "a state for a class": Calls(copyreg._reconstructor, MATRIX, object, None, state=(MATRIX, {"toarray": 1})),  # type: ignore[attr-defined]
+    "fractions for indices": forged(MATRIX, indices=np.array([0.5])),
+}
+
+
+def in_a_dictionary(part: bytes) -> bytes:
+    return b"}X\x01\x00\x00\x00a" + part + b"s."
+
+
+WRITTEN_BY_HAND = {
+    "a module that runs": in_a_dictionary(b"cnumpy.f2py.__main__\nndarray\n"),
+    "a path below an allowed module": in_a_dictionary(b"cnumpy\nndarray.__init__\n"),
+    "a class that is changed": in_a_dictionary(
+        b"cscipy.sparse\ncsc_matrix\n}X\x05\x00\x00\x00formaX\x01\x00\x00\x00xsb"
+    ),
+    "text longer than the file": in_a_dictionary(b"X" + struct.pack("<I", 2**32 - 1)),
+    "bytes longer than memory": in_a_dictionary(b"\x8e" + struct.pack("<Q", 2**62)),
+    "lists in lists": in_a_dictionary(b"]" * 100_000 + b"a" * 99_999),
+    "a list of itself": in_a_dictionary(b"]q\x00h\x00a"),
+    "an endless number": in_a_dictionary(b"I" + b"9" * 100_000 + b"\n"),
+    "lists of lists of lists": in_a_dictionary(
+        b"]q\x00" + b"".join(b"](" + b"h%c" % at * 64 + b"eq%c" % (at + 1) for at in range(30))
+    ),
+    "a persistent object": in_a_dictionary(b"Pa\n"),
+    "an instance": in_a_dictionary(b"(ios\nsystem\n"),
+    "a bare mark": b"(.",
+    "a popped mark": b"(0}.",
+    "no value": b".",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("protocol", [2, 5])
+def test_forged_objects_are_refused(tmp_path: Path, name: str, protocol: int) -> None:
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({"a": HOSTILE[name]}, protocol=protocol))
+    with pytest.raises(ValueError, match=r"a\.pkl: (refused|not a readable|would take)"):
+        read_pickled_numbers(tmp_path / "a.pkl", allow_pickle=True)
+
+
+@pytest.mark.parametrize("name", WRITTEN_BY_HAND)
+def test_forged_opcodes_are_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.pkl").write_bytes(WRITTEN_BY_HAND[name])
+    modules = set(sys.modules)
+    with pytest.raises(ValueError, match=r"a\.pkl: (refused|not a readable|expected|would take)"):
+        read_pickled_numbers(tmp_path / "a.pkl", allow_pickle=True)
+    assert set(sys.modules) == modules
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        in_a_dictionary(b"Nr\xff\xff\xff\xff"),  # a place for which Python's unpickler takes 64 GB
+        b"\x80\x04\x95" + struct.pack("<Q", 2**62) + in_a_dictionary(b"N"),  # a frame longer than any file
+    ],
+)
+def test_declared_sizes_take_no_memory(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.pkl").write_bytes(content)
+    assert read_pickled_numbers(tmp_path / "a.pkl", allow_pickle=True) == {"a": None}
+
+
+def test_a_sparse_matrix_may_not_become_larger_than_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({"J": scipy.sparse.csc_matrix((1000, 1000))}))
+    monkeypatch.setenv(LIMIT_VARIABLE, "7")
+    with pytest.raises(ValueError, match=r"would take 7\.\d+ MB of memory, the limit is 7 MB"):
+        read_pickled_numbers(tmp_path / "a.pkl", allow_pickle=True)
+    monkeypatch.setenv(LIMIT_VARIABLE, "8")
+    assert read_pickled_numbers(tmp_path / "a.pkl", allow_pickle=True)["J"].shape == (1000, 1000)

@@ -1,0 +1,429 @@
+"""Generations in memory and on disk: the same interface, the same content."""
+
+import errno
+import gc
+import json
+import math
+import os
+import re
+import shutil
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from selfcorrect.core.errors import DamagedError, RunFolderError
+from selfcorrect.core.randomness import streams
+from selfcorrect.core.samples import Samples, StoredSamples
+from selfcorrect.correctors.contract import Corrected
+from selfcorrect.correctors.correction import CorrectedBatch, Correction, apply_corrector
+from selfcorrect.loop.policy import Accumulate, AccumulateSubsample, Weighted
+from selfcorrect.loop.run import LoopHistory
+from selfcorrect.models.training import batches
+from selfcorrect.storage.files.writing import write_atomically
+from selfcorrect.storage.runs import generation_files
+from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore, damage_below
+from selfcorrect.storage.runs.memory import MemoryStore
+from selfcorrect.storage.runs.protocol import Generation, Store
+
+STREAM = streams(9)
+
+
+def corrected_batch(number: int, count: int = 12) -> CorrectedBatch:
+    def draw(labels, stream):
+        values = torch.randn((len(labels), 4, 3), generator=stream.torch())
+        return Samples.synthetic(values, labels, number - 1)
+
+    def halve_upper(samples: Samples) -> Corrected:
+        height = samples.values[:, 0, 0]
+        reason = np.where(height.numpy() > 0, "", "fell")
+        return Corrected(
+            samples.with_values(samples.values / 2), height > 0, {"height": height.numpy(), "reason": reason}
+        )
+
+    raw = draw(torch.arange(count) % 3, STREAM.child(number))
+    correction = Correction(halve_upper, name="halve")
+    return apply_corrector(
+        raw, correction, STREAM.child("correct", number), lambda slots, stream: draw(raw.labels[slots], stream)
+    )
+
+
+def generation(number: int, **metrics) -> Generation:
+    state = {"mean": torch.full((3,), float(number)), "steps": torch.tensor(number)}
+    batch = corrected_batch(number) if number else None
+    return Generation(number, state, batch, metrics or {"fid": 1.5 * number}, {"train": 0.25})
+
+
+@pytest.fixture(params=["memory", "folder"])
+def store(request: pytest.FixtureRequest, tmp_path: Path):
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    with FolderStore(tmp_path / "run", {"steps": 1}) as folder_store:
+        yield folder_store
+
+
+def test_what_is_committed_can_be_read_back(store: Store):
+    assert store.latest == -1
+    for number in range(3):
+        store.commit(generation(number))
+    assert store.latest == 2
+    assert torch.equal(store.state(2)["mean"], torch.full((3,), 2.0))
+    assert store.state(2)["steps"].dtype == torch.int64
+    assert store.metrics(1) == {"fid": 1.5}
+    assert store.timings(1) == {"train": 0.25}
+    assert store.count(2) == 12
+
+
+def test_batches_come_back_with_provenance_draws_and_diagnostics(store: Store):
+    store.commit(generation(0))
+    store.commit(generation(1))
+    found, expected = store.batch(1), corrected_batch(1)
+    for name in ("values", "labels", "weights"):
+        assert torch.equal(getattr(found.samples, name), getattr(expected.samples, name))
+    assert torch.equal(found.drawn.values, expected.drawn.values)
+    for mine, theirs in ((found.samples, expected.samples), (found.drawn, expected.drawn)):
+        for name, column in theirs.provenance.columns().items():
+            np.testing.assert_array_equal(mine.provenance.columns()[name], column)
+            assert mine.provenance.columns()[name].dtype == column.dtype
+    assert found.rejected == expected.rejected > 0
+    np.testing.assert_array_equal(found.info["height"], expected.info["height"])
+    np.testing.assert_array_equal(found.info["reason"].astype(str), expected.info["reason"])
+
+
+def test_uncorrected_samples_are_stored_once(store: Store):
+    raw = Samples.synthetic(torch.randn(5, 2), torch.arange(5), 0)
+    store.commit(Generation(1, {}, CorrectedBatch(raw, raw), {}, {}))
+    found = store.batch(1)
+    assert found.drawn is found.samples
+    assert torch.equal(found.samples.values, raw.values)
+
+
+def test_an_empty_batch_survives(store: Store):
+    nothing = Samples.real(torch.randn(5, 2)).take(torch.arange(0))
+    store.commit(Generation(1, {}, CorrectedBatch(nothing, nothing), {}, {}))
+    assert store.count(1) == len(store.batch(1).samples) == 0
+
+
+def test_generations_follow_one_another(store: Store):
+    store.commit(generation(1))
+    for number in (1, 3, 0):
+        with pytest.raises(RunFolderError, match=f"generation {number} cannot follow generation 1"):
+            store.commit(generation(number))
+
+
+def test_metrics_that_are_not_finite_are_strict_json(tmp_path: Path):
+    with FolderStore(tmp_path / "run", {}) as store:
+        store.commit(generation(0, ratio=math.inf, seeds=[1.0, math.nan]))
+
+    def refuse_constant(name: str) -> None:
+        raise AssertionError(f"{name} is not JSON")
+
+    text = (tmp_path / "run/generation-0000/metrics.json").read_text()
+    assert json.loads(text, parse_constant=refuse_constant) == {"ratio": None, "seeds": [1.0, None]}
+    metrics = FolderReader(tmp_path / "run").metrics(0)
+    assert math.isnan(metrics["ratio"])
+    assert metrics["seeds"][0] == 1.0
+    assert math.isnan(metrics["seeds"][1])
+
+
+def test_reopening_finds_the_committed_generations(tmp_path: Path):
+    with FolderStore(tmp_path / "run", {}) as store:
+        store.commit(generation(0))
+        store.commit(generation(1))
+    with FolderStore(tmp_path / "run", {}) as store:
+        assert store.latest == 1
+        assert torch.equal(store.batch(1).samples.values, corrected_batch(1).samples.values)
+
+
+def test_a_reader_needs_no_lock(tmp_path: Path):
+    with FolderStore(tmp_path / "run", {}) as store:
+        store.commit(generation(0))
+        assert FolderReader(tmp_path / "run").metrics(0) == {"fid": 0.0}
+
+
+def test_the_same_generation_is_the_same_bytes(tmp_path: Path):
+    for name in ("one", "two"):
+        with FolderStore(tmp_path / name, {}) as store:
+            store.commit(generation(1))
+    for file in ("model.safetensors", "synthetic.safetensors", "provenance.parquet", "metrics.json", "digests.json"):
+        one, two = (tmp_path / name / "generation-0001" / file for name in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()
+
+
+@pytest.mark.parametrize("call", ["os.fsync", "os.replace", "os.mkdir"])
+def test_a_full_disk_stops_with_one_sentence_and_nothing_half_written(tmp_path, monkeypatch, call: str):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with FolderStore(tmp_path / "run", {}) as store:
+        store.commit(generation(0))
+        before = sorted(path.name for path in store.folder.iterdir())
+        with monkeypatch.context() as patch:
+            patch.setattr(call, full)
+            with pytest.raises(RunFolderError, match="No space left on device; what was committed before is intact"):
+                store.commit(generation(1))
+        assert sorted(path.name for path in store.folder.iterdir()) == before
+        assert store.latest == 0
+        store.commit(generation(1))
+        assert store.latest == 1
+
+
+def test_only_the_last_two_models_are_kept_on_request(tmp_path: Path):
+    with FolderStore(tmp_path / "run", {}, keep_models=False) as store:
+        for number in range(3):
+            store.commit(generation(number))
+    kept = sorted(path.parent.name for path in (tmp_path / "run").glob("*/model.safetensors"))
+    assert kept == ["generation-0001", "generation-0002"]
+
+
+def test_a_damaged_file_is_named(tmp_path: Path):
+    with FolderStore(tmp_path / "run", {}) as store:
+        store.commit(generation(1))
+        path = store.folder / "generation-0001/synthetic.safetensors"
+        path.write_bytes(path.read_bytes()[:50])
+        with pytest.raises(DamagedError, match=r"generation-0001/synthetic.safetensors is not what was written"):
+            store.batch(1)
+        with pytest.raises(RunFolderError, match=r"cannot read .*generation-0001/synthetic.safetensors"):
+            store.count(1)
+
+
+def committed(folder: Path, generations: int = 4, *, keep_models: bool = False) -> Path:
+    """A run folder with some generations."""
+    with FolderStore(folder, {}, keep_models=keep_models) as store:
+        for number in range(generations):
+            store.commit(generation(number))
+    return folder
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != ".selfcorrect.lock"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def test_every_flipped_bit_of_a_generation_is_noticed(tmp_path: Path) -> None:
+    """In the content; white space in JSON may be of any kind."""
+    run = committed(tmp_path / "run", 2)
+    random = np.random.default_rng(0)
+    for path in [path for folder in run.glob("generation-*") for path in folder.iterdir()]:
+        whole = path.read_bytes()
+        for at in random.integers(len(whole), size=20):
+            damaged = bytearray(whole)
+            damaged[at] ^= 1 << random.integers(8)
+            path.write_bytes(damaged)
+            if path.suffix == ".json" and path.name != "metrics.json" and not damage_below(run):
+                assert json.loads(damaged) == json.loads(whole)
+            else:
+                assert damage_below(run)
+                with pytest.raises(DamagedError, match=re.escape(path.parent.name)):
+                    FolderStore(run, {})
+        path.write_bytes(whole)
+    assert not damage_below(run)
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "synthetic.safetensors", "provenance.parquet", "digests.json"])
+def test_a_file_that_is_gone_is_noticed(tmp_path: Path, name: str) -> None:
+    run = committed(tmp_path / "run")
+    (run / "generation-0002" / name).unlink()
+    with pytest.raises(DamagedError, match=rf"generation-0002/{name} (is missing|is not what)"):
+        FolderStore(run, {})
+
+
+def test_a_generation_or_the_last_model_that_is_gone_is_noticed(tmp_path: Path) -> None:
+    run = committed(tmp_path / "run")
+    (run / "generation-0003" / "model.safetensors").unlink()
+    with pytest.raises(DamagedError, match=r"generation-0003/model\.safetensors is missing"):
+        FolderStore(run, {})
+    shutil.rmtree(run / "generation-0001")
+    with pytest.raises(DamagedError, match="generation-0001 is missing"):
+        FolderStore(run, {})
+
+
+@pytest.mark.parametrize(
+    ("damaged", "keep_models", "left"), [(3, False, 2), (3, True, 2), (1, False, -1), (1, True, 0)]
+)
+def test_repair_goes_back_to_where_the_loop_can_go_on(
+    tmp_path: Path, damaged: int, keep_models: bool, left: int
+) -> None:
+    run = committed(tmp_path / "run", keep_models=keep_models)
+    whole = files_below(run)
+    path = run / f"generation-{damaged:04d}" / "metrics.json"
+    path.write_bytes(path.read_bytes() + b" ")
+    after = "the start" if left < 0 else f"generation {left}"
+    with pytest.raises(DamagedError, match=rf"what follows {after} can be done again \(--repair\)"):
+        FolderStore(run, {}, keep_models=keep_models)
+    with pytest.warns(UserWarning, match=f"what follows {after} is done again"):
+        store = FolderStore(run, {}, keep_models=keep_models, repair=True)
+    with store:
+        assert store.latest == left
+        for number in range(left + 1, 4):
+            store.commit(generation(number))
+    assert files_below(run) == whole
+
+
+def test_repair_of_a_sound_folder_changes_nothing(tmp_path: Path) -> None:
+    run = committed(tmp_path / "run")
+    whole = files_below(run)
+    FolderStore(run, {}, keep_models=False, repair=True).close()
+    assert files_below(run) == whole
+
+
+def test_samples_long_past_are_dropped_on_request_and_not_missed(tmp_path: Path):
+    with FolderStore(tmp_path / "run", {}, keep_models=False, keep_samples=False) as store:
+        for number in range(6):
+            store.commit(generation(number))
+        assert len(store.samples(4)) > 0
+        with pytest.raises(DamagedError, match=r"generation-0003/synthetic\.safetensors is missing"):
+            store.samples(3)
+        assert store.metrics(1) == {"fid": 1.5}
+    assert not damage_below(tmp_path / "run")
+    names = {path.name for path in (tmp_path / "run" / "generation-0002").iterdir()}
+    assert names == {"metrics.json", "timings.json", "digests.json"}
+    (tmp_path / "run" / "generation-0004" / "synthetic.safetensors").unlink()
+    assert list(damage_below(tmp_path / "run")) == [4]
+
+
+def test_a_folder_that_kept_all_can_go_on_without(tmp_path: Path):
+    kept_all = committed(tmp_path / "run", keep_models=True)
+    whole = sum(path.stat().st_size for path in kept_all.rglob("*.safetensors"))
+    FolderStore(kept_all, {}, keep_models=False, keep_samples=False).close()
+    assert not damage_below(kept_all)
+    assert sum(path.stat().st_size for path in kept_all.rglob("*.safetensors")) < 0.7 * whole
+
+
+def test_a_finished_run_keeps_what_reports_need(tmp_path: Path):
+    with FolderStore(tmp_path / "run", {}, keep_models=False) as store:
+        for number in range(4):
+            store.commit(generation(number))
+        store.finish()
+        assert torch.equal(store.state(3)["mean"], torch.full((3,), 3.0))
+        assert [store.metrics(number)["fid"] for number in range(4)] == [0.0, 1.5, 3.0, 4.5]
+    assert not damage_below(tmp_path / "run")
+    kept = [path.parent.name for path in (tmp_path / "run").rglob("*.safetensors")]
+    assert kept == ["generation-0003"] * 2  # the model and its samples
+
+
+def sampled(folder: Path) -> dict[str, bytes]:
+    """The files of a run of which only what samples is kept."""
+    with FolderStore(folder, {}, keep_models=False) as store:
+        store.finish({"mean": torch.full((1,), 7.0)})
+        assert torch.equal(store.state(3)["mean"], torch.full((1,), 7.0))
+        assert not store.has_whole_model(3)
+    assert not damage_below(folder)
+    return files_below(folder)
+
+
+def test_a_run_that_keeps_what_samples_has_no_other_model(tmp_path: Path):
+    run = committed(tmp_path / "run")
+    files = sampled(run)
+    assert [name for name in files if name.endswith(".safetensors")] == ["generation-0003/sampler.safetensors"]
+    assert sampled(run) == files
+    (run / "generation-0003" / "sampler.safetensors").unlink()
+    assert list(damage_below(run)) == [3]
+
+
+@pytest.mark.parametrize("writes", range(4))
+def test_a_run_that_dies_while_it_keeps_what_samples_does_so_again(tmp_path: Path, monkeypatch, writes: int):
+    expected = sampled(committed(tmp_path / "expected"))
+    run, done = committed(tmp_path / "run"), []
+
+    def dying(path: Path, content: bytes) -> None:
+        if len(done) == writes:
+            raise OSError("no space left")
+        done.append(path)
+        write_atomically(path, content)
+
+    with monkeypatch.context() as patched, FolderStore(run, {}, keep_models=False) as store:
+        patched.setattr(generation_files, "write_atomically", dying)
+        with pytest.raises(OSError, match="no space left"):
+            store.finish({"mean": torch.full((1,), 7.0)})
+    assert not damage_below(run)
+    assert sampled(run) == expected
+
+
+def test_samples_for_training_are_those_of_the_batch(store: Store):
+    for number in range(3):
+        store.commit(generation(number))
+    samples, batch = store.samples(2), store.batch(2).samples
+    assert torch.equal(samples.values, batch.values)
+    assert torch.equal(samples.labels, batch.labels)
+    assert torch.equal(samples.weights, batch.weights)
+    assert all(np.array_equal(one, other) for one, other in zip(
+        samples.provenance.columns().values(), batch.provenance.columns().values(), strict=True
+    ))  # fmt: skip
+    with pytest.raises(RunFolderError):
+        store.samples(0)
+
+
+def test_a_file_that_is_damaged_later_is_named_when_values_are_read(tmp_path: Path):
+    with FolderStore(tmp_path / "run", {}) as store:
+        store.commit(generation(1))
+        samples = store.samples(1)
+        path = store.folder / "generation-0001/synthetic.safetensors"
+        path.write_bytes(path.read_bytes()[:50])
+        with pytest.raises(RunFolderError, match=r"cannot read .*generation-0001/synthetic.safetensors"):
+            samples.rows(torch.tensor([0]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_rows_are_read_from_disk_as_they_were_written(tmp_path: Path, dtype: torch.dtype):
+    values = torch.randn(12, 4, 3, generator=STREAM.torch()).to(dtype)
+    drawn = Samples.synthetic(values, None, 0)
+    with FolderStore(tmp_path / "run", {}) as store:
+        store.commit(Generation(1, {}, CorrectedBatch(drawn, drawn), {}, {}))
+        stored = store.samples(1)
+        for rows in ([7, 0, 7, 11], []):
+            read = stored.rows(torch.tensor(rows, dtype=torch.int64))
+            assert read.dtype == dtype
+            assert torch.equal(read, values[rows])
+
+
+def test_reading_rows_again_and_again_takes_no_memory(tmp_path: Path):
+    """A long loop reads millions of times."""
+    with FolderStore(tmp_path / "run", {}) as store:
+        store.commit(generation(1))
+        samples, rows = store.samples(1), torch.tensor([3, 1])
+        samples.rows(rows)
+        tracemalloc.start()
+        try:
+            for _ in range(2000):
+                samples.rows(rows)
+            gc.collect()
+            assert tracemalloc.get_traced_memory()[0] < 20_000
+        finally:
+            tracemalloc.stop()
+
+
+def test_a_long_history_is_read_row_by_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Whatever was accumulated, only the values that are drawn are in memory."""
+
+    def refuse(self: StoredSamples) -> None:
+        raise AssertionError("all values were read")
+
+    monkeypatch.setattr(StoredSamples, "values", property(refuse))
+    monkeypatch.setattr(FolderReader, "batch", lambda self, number: refuse(self))
+    with FolderStore(tmp_path / "run", {}) as store:
+        for number in range(1, 30):
+            store.commit(generation(number))
+        history = LoopHistory(store, 30, corrected_batch(30).samples)
+        real = Samples.real(torch.randn(12, 4, 3))
+        everything = Weighted(Accumulate(), real=2.0, synthetic=1.0).mix(real, history, 30, STREAM)
+        assert len(AccumulateSubsample(40).mix(real, history, 30, STREAM)) == 40
+        assert len(everything) == 12 * 31
+        assert next(batches(everything, 40, 1, STREAM.torch()))[0].shape == (40, 4, 3)
+
+
+def test_a_process_that_lost_its_folder_commits_nothing_more(tmp_path: Path):
+    """As after a shared file system dropped the lock of a machine that it lost sight of."""
+    with FolderStore(tmp_path, {"steps": 1}) as believed_dead:
+        believed_dead.commit(generation(0))
+        believed_dead._lock.release()
+        with FolderStore(tmp_path, {"steps": 1}) as successor:
+            with pytest.raises(RunFolderError, match=r"was taken over by process \d+ on "):
+                believed_dead.commit(generation(1))
+            assert not list(tmp_path.glob(".generation*"))
+            successor.commit(generation(1))
+    assert FolderReader(tmp_path).latest == 1
+    assert damage_below(tmp_path) == {}

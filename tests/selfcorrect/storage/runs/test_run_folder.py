@@ -1,0 +1,191 @@
+"""Run folders: sole use, one config, nothing half-written."""
+
+import contextlib
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from selfcorrect.core.errors import RunFolderError, SettingError
+from selfcorrect.storage.files.digests import sealed, unsealed
+from selfcorrect.storage.files.locks import FolderLock
+from selfcorrect.storage.files.writing import remove_leftovers
+from selfcorrect.storage.runs.run_folder import claim_folder, config_differences, environment
+
+CONFIG = {"steps": 75, "policy": "augment:0.5", "data": {"fingerprint": "ab12", "clips": ["walk", "run"]}}
+
+
+def test_a_new_folder_records_config_and_environment(tmp_path: Path):
+    claim_folder(tmp_path / "runs" / "one", CONFIG).release()
+    assert unsealed(tmp_path / "runs/one/config.json") == CONFIG
+    recorded = unsealed(tmp_path / "runs/one/environment.json")
+    assert recorded["packages"]["torch"] == torch.__version__
+    assert recorded["python"] == sys.version.split()[0]
+
+
+def test_the_environment_names_the_commit_of_this_source():
+    repository = Path(__file__).resolve().parents[4]
+    head = subprocess.run(["git", "-C", str(repository), "rev-parse", "HEAD"], capture_output=True, text=True)
+    if head.returncode:
+        pytest.skip("not a git checkout")
+    environment.cache_clear()
+    assert environment()["git_commit"] == head.stdout.strip()
+
+
+def test_the_same_config_may_come_back(tmp_path: Path):
+    claim_folder(tmp_path, CONFIG).release()
+    claim_folder(tmp_path, CONFIG).release()
+
+
+def test_lists_of_settings_are_compared_item_by_item_whatever_the_order_of_their_keys():
+    recorded = {"arms": [{"policy": "replace", "strength": 1.0}]}
+    assert config_differences(recorded, {"arms": [{"strength": 1.0, "policy": "replace"}]}) == []
+    changed = {"arms": [{"strength": 2.0, "policy": "replace"}]}
+    assert config_differences(recorded, changed) == ["arms.0.strength is 1.0 in the folder and 2.0 now."]
+
+
+def test_another_config_is_refused_with_one_sentence_per_difference(tmp_path: Path):
+    claim_folder(tmp_path, CONFIG).release()
+    other = {"steps": 20, "policy": "augment:0.5", "data": {"clips": ["walk", "run"]}, "seed": 1}
+    with pytest.raises(RunFolderError) as caught:
+        claim_folder(tmp_path, other)
+    assert "steps is 75 in the folder and 20 now." in str(caught.value)
+    assert 'data.fingerprint is "ab12" in the folder and not set now.' in str(caught.value)
+    assert "seed is not set in the folder and 1 now." in str(caught.value)
+    assert "policy" not in str(caught.value)
+    claim_folder(tmp_path, CONFIG).release()
+
+
+def test_no_difference_between_what_json_cannot_tell_apart():
+    recorded = json.loads(json.dumps({"sizes": (1, 2), "strength": float("inf")}))
+    assert config_differences(recorded, json.loads(json.dumps({"sizes": [1, 2], "strength": float("inf")}))) == []
+
+
+def test_foreign_folders_are_left_alone(tmp_path: Path):
+    (tmp_path / "thesis.tex").write_text("…")
+    with pytest.raises(RunFolderError, match=r"not a run folder: it has no config.json and holds thesis.tex"):
+        claim_folder(tmp_path, CONFIG)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize(
+    "name", [".cache.tmp", ".thesis-2026.tmp", ".generation-0001.tmp", ".metrics.jsonl-a1b2c3d4.tmp"]
+)
+@pytest.mark.parametrize("ours", [True, False])
+def test_what_only_looks_like_a_leftover_is_kept(tmp_path: Path, name: str, ours: bool) -> None:
+    if ours:
+        claim_folder(tmp_path, CONFIG).release()
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "chapter.tex").write_text("…")
+    with contextlib.suppress(RunFolderError):
+        claim_folder(tmp_path, CONFIG).release()
+    assert (tmp_path / name / "chapter.tex").is_file()
+    remove_leftovers(tmp_path.parent, below=True)
+    assert (tmp_path / name / "chapter.tex").is_file()
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[]", b'"text"', b"[" * 100_000])
+def test_a_damaged_config_is_said_to_be_so(tmp_path: Path, content: bytes) -> None:
+    claim_folder(tmp_path, CONFIG).release()
+    (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(RunFolderError, match=r"config\.json is not what was written"):
+        claim_folder(tmp_path, CONFIG)
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[]", None])
+def test_a_damaged_environment_is_a_warning(tmp_path: Path, content: bytes | None) -> None:
+    claim_folder(tmp_path, CONFIG).release()
+    if content is None:
+        (tmp_path / "environment.json").unlink()
+    else:
+        (tmp_path / "environment.json").write_bytes(content)
+    with pytest.warns(UserWarning, match="in which environment"):
+        claim_folder(tmp_path, CONFIG).release()
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from selfcorrect.storage.files.digests import sealed, unsealed
+from selfcorrect.storage.files.writing import replacing, write_folder
+
+def end():
+    os._exit(1)
+
+with replacing(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    write_folder(Path(sys.argv[1]).parent / "generation-0003", {"model.safetensors": b"half"}, end)
+"""
+
+
+def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path):
+    claim_folder(tmp_path, CONFIG).release()
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "metrics.jsonl")], check=False)
+    assert len(list(tmp_path.glob(".*.tmp"))) == 2
+    claim_folder(tmp_path, CONFIG).release()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".selfcorrect.lock", "config.json", "environment.json"]
+
+
+def test_a_folder_whose_first_claim_was_cut_short_can_be_claimed(tmp_path: Path):
+    (tmp_path / "environment.json").write_text("{}")
+    FolderLock(tmp_path).release()
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "config.json")], check=False)
+    claim_folder(tmp_path, CONFIG).release()
+    assert unsealed(tmp_path / "config.json") == CONFIG
+
+
+def test_another_environment_is_a_warning(tmp_path: Path):
+    claim_folder(tmp_path, CONFIG).release()
+    path = tmp_path / "environment.json"
+    path.write_bytes(sealed({**unsealed(path), "packages": {"torch": "1.0.0"}}))
+    with pytest.warns(UserWarning, match=r'packages.torch is "1.0.0" in the folder'):
+        claim_folder(tmp_path, CONFIG).release()
+
+
+def test_a_second_claim_is_refused_until_the_first_is_released(tmp_path: Path):
+    lock = claim_folder(tmp_path, CONFIG)
+    with pytest.raises(RunFolderError, match="in use by another process"):
+        claim_folder(tmp_path, CONFIG)
+    lock.release()
+    claim_folder(tmp_path, CONFIG).release()
+
+
+def refuse(code: int):
+    def failing(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    return failing
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(errno.EROFS, "Read-only file system"), (errno.EACCES, "Permission denied")]
+)
+def test_a_folder_that_cannot_be_made_gets_one_sentence(tmp_path, monkeypatch, code: int, reason: str):
+    monkeypatch.setattr("os.mkdir", refuse(code))
+    with pytest.raises(RunFolderError, match=rf"cannot write to .*new: {reason}"):
+        claim_folder(tmp_path / "new", CONFIG)
+
+
+def test_a_file_in_the_way_gets_one_sentence(tmp_path: Path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(RunFolderError, match=r"cannot write to .*taken: "):
+        claim_folder(tmp_path / "taken", CONFIG)
+
+
+def test_folders_of_earlier_versions_can_be_resumed(tmp_path: Path) -> None:
+    claim_folder(tmp_path, CONFIG).release()
+    for name in ("config.json", "environment.json"):
+        (tmp_path / name).write_text(json.dumps(unsealed(tmp_path / name), indent=1, sort_keys=True) + "\n")
+    claim_folder(tmp_path, CONFIG).release()
+    with pytest.raises(RunFolderError, match="steps is 75 in the folder and 76 now"):
+        claim_folder(tmp_path, {**CONFIG, "steps": 76})
+
+
+def test_a_config_leaves_room_for_its_digest(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="sha256"):
+        claim_folder(tmp_path, {"sha256": 3})

@@ -1,0 +1,293 @@
+"""metrics.jsonl and offline W&B runs, read back."""
+
+import json
+import os
+import socket
+import struct
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from selfcorrect.storage.runs.memory import MemoryStore
+from selfcorrect.storage.runs.protocol import Generation
+from selfcorrect.storage.runs.run_folder import claim_folder
+from selfcorrect.storage.runs.tracking import (
+    MetricsFile,
+    TrackedRun,
+    WandbLog,
+    WandbTarget,
+    publish_to_wandb,
+    rows_of,
+    write_rows,
+)
+
+
+def generation(number: int) -> Generation:
+    return Generation(number, {"w": torch.zeros(1)}, None, {"fid": 10.0 / (number + 1)}, {})
+
+
+def stores() -> tuple[MemoryStore, MemoryStore]:
+    first, store = MemoryStore(), MemoryStore()
+    first.commit(generation(0))
+    store.commit(generation(1))
+    store.commit(generation(2))
+    return first, store
+
+
+def read_lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_an_arm_begins_with_the_shared_generation():
+    first, store = stores()
+    assert rows_of(store, first) == [{"generation": t, "fid": 10.0 / (t + 1)} for t in range(3)]
+    assert rows_of(first) == [{"generation": 0, "fid": 10.0}]
+
+
+def test_a_resume_neither_loses_nor_doubles_lines(tmp_path: Path):
+    path = tmp_path / "metrics.jsonl"
+    first, store = stores()
+    path.write_text('{"generation": 0, "fid": 10.0}\n{"generation": 1, "fid": 5.0}\n{"generation": 2, "fi')
+    observe = MetricsFile(path, store, first)
+    store.commit(generation(3))
+    observe(generation(3))
+    assert [row["generation"] for row in read_lines(path)] == [0, 1, 2, 3]
+
+
+def test_rows_are_strict_json(tmp_path: Path):
+    write_rows(tmp_path / "rows.jsonl", [{"generation": 0, "arm": "a", "ratio": float("inf"), "seeds": [1.0]}])
+    assert read_lines(tmp_path / "rows.jsonl") == [{"generation": 0, "arm": "a", "ratio": None, "seeds": [1.0]}]
+
+
+# --- W&B -------------------------------------------------------------------------------------------------------------
+
+
+def wandb_records(path: Path) -> Iterator:
+    """Records of an offline run file: a 7-byte header, then LevelDB's log format with protocol buffers.
+
+    A block of 32 KiB holds chunks of checksum (4 bytes), length (2), type (1: whole, 2: first, 3: middle, 4: last).
+    """
+    from wandb.proto import wandb_internal_pb2
+
+    block, position, parts = 32 * 1024, 7, b""
+    data = path.read_bytes()
+    assert data[:4] == b":W&B"
+    while position < len(data):
+        if block - position % block < 7:
+            position += block - position % block
+            continue
+        _, length, kind = struct.unpack("<IHB", data[position : position + 7])
+        parts += data[position + 7 : position + 7 + length]
+        position += 7 + length
+        if kind in (1, 4):
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(parts)
+            parts = b""
+            yield record
+
+
+def finished_records(path: Path, patience_s: float = 60.0) -> list:
+    """Records of a run that has ended; W&B's process may write the last ones a moment later."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        records = list(wandb_records(path))
+        if any(record.WhichOneof("record_type") == "exit" for record in records) or time.monotonic() > deadline:
+            return records
+        time.sleep(0.1)
+
+
+def decoded(items) -> dict:
+    return {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in items}
+
+
+@pytest.fixture
+def gif(tmp_path: Path) -> Path:
+    frames = [Image.new("RGB", (32, 32), color) for color in ("white", "black")]
+    frames[0].save(tmp_path / "walk.gif", save_all=True, append_images=frames[1:])
+    return tmp_path / "walk.gif"
+
+
+def tracked(name: str, gif: Path) -> TrackedRun:
+    rows = [{"generation": t, "fid": 10.0 / (t + 1), "ratio": float("nan"), "seeds": [1.0, 2.0]} for t in range(4)]
+    return TrackedRun(name, "motion-demo", {"policy": {"name": "augment", "ratio": 0.5}}, rows, {3: {"sample": gif}})
+
+
+def offline_runs(folder: Path) -> list[Path]:
+    return sorted((folder / "wandb").glob("offline-run-*/run-*.wandb"))
+
+
+def test_offline_runs_hold_config_curves_and_media(tmp_path: Path, gif: Path):
+    assert publish_to_wandb([tracked("seed-0-a", gif), tracked("seed-0-b", gif)], tmp_path, "offline")
+    assert publish_to_wandb([tracked("seed-0-a", gif)], tmp_path, "offline")  # again: replaces, does not add
+    files = offline_runs(tmp_path)
+    assert len(files) == 2
+    names = []
+    for file in files:
+        records = finished_records(file)
+        run = run_of(records)
+        names.append(run.display_name)
+        assert run.run_group == "motion-demo"
+        assert run.host == ""
+        assert decoded(run.config.update)["policy"] == {"name": "augment", "ratio": 0.5}
+        history = [decoded(r.history.item) for r in records if r.WhichOneof("record_type") == "history"]
+        assert [(row["generation"], row["fid"]) for row in history] == [(t, 10.0 / (t + 1)) for t in range(4)]
+        stored = file.parent / "files" / history[3]["sample.path"]
+        assert stored.read_bytes() == gif.read_bytes()
+        metrics = [record.metric for record in records if record.WhichOneof("record_type") == "metric"]
+        assert any(metric.glob_name == "*" and metric.step_metric == "generation" for metric in metrics)
+    assert sorted(names) == ["seed-0-a", "seed-0-b"]
+
+
+def test_off_writes_nothing(tmp_path: Path, gif: Path):
+    assert publish_to_wandb([tracked("a", gif)], tmp_path, "off")
+    assert not (tmp_path / "wandb").exists()
+
+
+def test_a_broken_wandb_is_one_warning(tmp_path: Path, gif: Path, monkeypatch: pytest.MonkeyPatch):
+    def broken(**_: object) -> None:
+        raise RuntimeError("service did not start")
+
+    monkeypatch.setattr("wandb.init", broken)
+    with pytest.warns(UserWarning, match=r"W&B \(offline\) failed.*service did not start") as caught:
+        assert not publish_to_wandb([tracked("a", gif), tracked("b", gif)], tmp_path, "offline")
+    assert len(caught) == 1
+
+
+def test_missing_media_are_one_warning(tmp_path: Path, gif: Path):
+    gif.unlink()
+    with pytest.warns(UserWarning, match="no picture or video at .*walk.gif"):
+        assert not publish_to_wandb([tracked("a", gif)], tmp_path, "offline")
+
+
+def test_an_unreachable_server_is_one_warning(tmp_path: Path, gif: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    monkeypatch.setattr("selfcorrect.storage.runs.tracking.CONNECT_TIMEOUT_S", 2.0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert not publish_to_wandb([tracked("a", gif)], tmp_path, "online")
+    assert [str(w.message)[:21] for w in caught if "W&B" in str(w.message)] == ["W&B (online) failed, "]
+
+
+def arm_of(*numbers: int, name: str = "a") -> TrackedRun:
+    rows = [{"generation": number, "fid": 10.0 / (number + 1), "seconds_train": 0.5} for number in numbers]
+    return TrackedRun(name, "motion-demo", {"corrector": "physics"}, rows, tags=["physics", "x" * 99], job_type="arm")
+
+
+def run_of(records: list):
+    """The record that says what a run is."""
+    return next(record.run for record in records if record.WhichOneof("record_type") == "run")
+
+
+def runs_in(folder: Path) -> dict[str, list]:
+    """Records of all runs below a folder, by name."""
+    return {run_of(records).display_name: records for records in map(finished_records, offline_runs(folder))}
+
+
+def history(records: list) -> list[dict]:
+    return [decoded(record.history.item) for record in records if record.WhichOneof("record_type") == "history"]
+
+
+def test_a_run_that_grows_and_is_resumed_keeps_one_id_and_one_curve(tmp_path: Path):
+    with WandbLog(tmp_path, WandbTarget(), {"fid": "min"}) as log:
+        log.log(arm_of(0))
+        log.log(arm_of(0, 1))  # as a generation is committed
+    (before,) = offline_runs(tmp_path)
+    with WandbLog(tmp_path, WandbTarget(), {"fid": "min"}) as log:
+        log.log(arm_of(0, 1, 2))
+    (after,) = offline_runs(tmp_path)
+    assert before.name == after.name  # the id
+    records = runs_in(tmp_path)["a"]
+    assert [row["generation"] for row in history(records)] == [0, 1, 2]
+    assert all(row["seconds_train"] == 0.5 for row in history(records))
+    run = run_of(records)
+    assert (run.job_type, [*run.tags]) == ("arm", ["physics", "x" * 64])
+    metric = next(r.metric for r in records if r.WhichOneof("record_type") == "metric" and r.metric.name == "fid")
+    assert metric.step_metric == "generation"
+    assert metric.summary.min
+    assert metric.summary.last
+
+
+def test_experiments_of_the_same_name_never_share_an_id(tmp_path: Path):
+    for place in ("one", "other"):
+        with (
+            claim_folder(tmp_path / place / "motion-demo", {}),
+            WandbLog(tmp_path / place / "motion-demo", WandbTarget()) as log,
+        ):
+            log.log(arm_of(0))
+    one, other = (offline_runs(tmp_path / place / "motion-demo") for place in ("one", "other"))
+    assert one[0].name != other[0].name
+
+
+def test_tables_artifacts_and_summaries_stay_in_the_run_folder(
+    tmp_path: Path, gif: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    model = tmp_path / "model.bin"
+    model.write_bytes(b"weights")
+    whole = TrackedRun(
+        "whole", "g", {}, summary={"recall": 0.5, "missing": float("nan")},
+        tables={"results": [{"arm": "a", "recall": 0.5, "video": gif}]}, artifacts={"first": ("model", model)},
+    )  # fmt: skip
+    with WandbLog(tmp_path / "run", WandbTarget()) as log:
+        log.log(whole)
+    assert not log.failed
+    records = runs_in(tmp_path / "run")["whole"]
+    kinds = [record.WhichOneof("record_type") for record in records]
+    assert "request" in kinds or "artifact" in kinds
+    assert list((tmp_path / "run").rglob("results_*.table.json"))
+    assert not [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
+
+
+def test_an_entry_that_fails_costs_nothing_but_itself(tmp_path: Path, gif: Path):
+    gif.unlink()
+    with WandbLog(tmp_path, WandbTarget()) as log, pytest.warns(UserWarning, match="no picture or video"):
+        log.log(replace(arm_of(0, 1, 2), media={1: {"sample": gif}}))
+    assert log.failed
+    assert [row["generation"] for row in history(runs_in(tmp_path)["a"])] == [0, 1, 2]
+
+
+def test_a_sweeps_run_is_that_of_the_whole_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WANDB_SWEEP_ID", "sweep1")
+    monkeypatch.setenv("WANDB_RUN_ID", "trial1")
+    with WandbLog(tmp_path, WandbTarget()) as log:
+        log.log(arm_of(0))
+        log.log(TrackedRun("whole", "g", {}, summary={"recall": 0.5}, of_sweep=True))
+    assert os.environ["WANDB_RUN_ID"] == "trial1"
+    found = {name: run_of(records) for name, records in runs_in(tmp_path).items()}
+    assert (found["whole"].run_id, found["whole"].sweep_id) == ("trial1", "sweep1")
+    assert found["a"].run_id != "trial1"
+    assert found["a"].sweep_id == ""
+
+
+def test_project_and_entity_come_from_the_environment_unless_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WANDB_PROJECT", "theirs")
+    monkeypatch.setenv("WANDB_ENTITY", "team")
+    for target, expected in (
+        (WandbTarget(), ("theirs", "team")),
+        (WandbTarget("offline", "mine", "me"), ("mine", "me")),
+    ):
+        with WandbLog(tmp_path / expected[0], target) as log:
+            log.log(arm_of(0))
+        (records,) = runs_in(tmp_path / expected[0]).values()
+        run = run_of(records)
+        assert (run.project, run.entity) == expected
+
+
+def test_offline_nothing_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.5)
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        for name in ("WANDB_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+            monkeypatch.setenv(name, address)
+        with WandbLog(tmp_path, WandbTarget()) as log:
+            log.log(arm_of(0, 1))
+            assert str(tmp_path / "wandb") in log.words
+        with pytest.raises(TimeoutError):
+            server.accept()

@@ -1,0 +1,55 @@
+"""Two-bone legs reach what they can."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.geometry.kinematics import forward_kinematics
+from selfcorrect.simulators.body.leg_ik import MAXIMUM_REACH, Legs, bend_legs, shortest_turn
+
+
+def test_legs_reach_their_targets_and_keep_the_rest(adult):
+    generator = np.random.default_rng(4)
+    rotations = Rotation.from_rotvec(generator.normal(0, 0.3, (5, 22, 3))).as_quat()
+    positions_m, orientations = forward_kinematics(adult, np.zeros((5, 3)), rotations)
+    legs = Legs.of(adult)
+    shift_m = generator.normal(0, 0.03, (5, 3))
+    targets_m = positions_m[:, legs.ankles] + [0.0, 0.12, 0.0] + generator.normal(0, 0.03, (5, 2, 3))
+    still = np.tile([0.0, 0.0, 0.0, 1.0], (5, 2, 1))
+    bent = bend_legs(adult, positions_m, orientations, shift_m, targets_m, still)
+    new_m, new_orientations = forward_kinematics(adult, shift_m, bent)
+    far_m, before_m = (
+        np.linalg.norm(ankles_m - hips_m, axis=-1)
+        for ankles_m, hips_m in (
+            (targets_m, new_m[:, legs.hips]),
+            (positions_m[:, legs.ankles], positions_m[:, legs.hips]),
+        )
+    )
+    off_m = np.linalg.norm(new_m[:, legs.ankles] - targets_m, axis=-1)
+    assert off_m[far_m <= before_m].max() < 1e-9
+    assert off_m.max() < 0.001  # legs that grow longer hold back a little
+    head = adult.joint("head")
+    assert np.allclose(new_m[:, head], positions_m[:, head] + shift_m)
+    assert np.allclose(np.abs(np.sum(new_orientations[:, legs.ankles] * orientations[:, legs.ankles], -1)), 1.0)
+
+
+def test_legs_stretch_towards_what_they_cannot_reach(adult):
+    rotations = np.tile([0.0, 0.0, 0.0, 1.0], (1, 22, 1))
+    rotations[0, [adult.joint("left_knee"), adult.joint("right_knee")]] = Rotation.from_rotvec([0.5, 0, 0]).as_quat()
+    positions_m, orientations = forward_kinematics(adult, np.zeros((1, 3)), rotations)
+    legs = Legs.of(adult)
+    far_m = positions_m[:, legs.hips] + [0.0, -2.0, 0.0]
+    still = np.tile([0.0, 0.0, 0.0, 1.0], (1, 2, 1))
+    bent = bend_legs(adult, positions_m, orientations, np.zeros((1, 3)), far_m, still)
+    new_m, _ = forward_kinematics(adult, np.zeros((1, 3)), bent)
+    length_m = sum(np.linalg.norm(adult.offsets_m[adult.joint(f"left_{part}")]) for part in ("knee", "ankle"))
+    reach_m = np.linalg.norm(new_m[0, legs.ankles] - new_m[0, legs.hips], axis=-1)
+    assert np.allclose(reach_m, MAXIMUM_REACH * length_m, rtol=1e-6)
+
+
+def test_shortest_turn_turns_one_vector_into_the_other():
+    before, after = np.random.default_rng(5).normal(size=(2, 7, 3))
+    turned = Rotation.from_quat(shortest_turn(before, after)).apply(before)
+    assert np.allclose(np.cross(turned, after), 0.0, atol=1e-9)
+    assert (np.sum(turned * after, -1) > 0).all()

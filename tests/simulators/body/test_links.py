@@ -1,0 +1,67 @@
+"""Whatever order a file lists joints in, and whatever it calls them, they are worked on in the same one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.simulators.body.links import in_order, joint_order
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
+
+
+def depth_first(motion: Motion, last_first: bool) -> np.ndarray:
+    """Joints as most files list them, siblings in one order or the other."""
+
+    def below(joint: int) -> list[int]:
+        children = motion.skeleton.children[joint]
+        return [joint, *(each for child in (children[::-1] if last_first else children) for each in below(child))]
+
+    return np.array(below(0))
+
+
+def renamed(motion: Motion) -> Motion:
+    names = tuple(f"bone {len(motion.skeleton) - joint}" for joint in range(len(motion.skeleton)))
+    return replace(motion, skeleton=replace(motion.skeleton, names=names))
+
+
+def test_smpl_is_in_order_already(adult):
+    assert joint_order(adult).tolist() == list(range(22))
+
+
+@pytest.mark.parametrize("last_first", [False, True])
+def test_the_order_is_found_again_and_moves_nothing(stand, last_first):
+    order = depth_first(stand, last_first)
+    other = in_order(stand, order)
+    assert order.tolist() != list(range(22))
+    assert np.array_equal(joint_positions(other), joint_positions(stand)[:, order])
+    back = in_order(other, joint_order(other.skeleton))
+    assert back.skeleton.same_as(stand.skeleton)
+    assert np.array_equal(back.rotations, stand.rotations)
+
+
+def test_joints_that_are_no_parts_are_told_apart_by_where_they_are(walk):
+    """Wrists taken for fingers."""
+    parts = tuple("" if part.endswith("wrist") else part for part in walk.skeleton.parts)
+    motion = replace(walk, skeleton=replace(walk.skeleton, parts=parts))
+    usual = in_order(motion, joint_order(motion.skeleton))
+    for last_first in (False, True):
+        other = in_order(motion, depth_first(motion, last_first))
+        assert in_order(other, joint_order(other.skeleton)).skeleton.same_as(usual.skeleton)
+
+
+@pytest.mark.parametrize("last_first", [False, True])
+def test_corrections_do_not_depend_on_order_or_names(walk, engine, last_first):
+    order = depth_first(walk, last_first)
+    other = renamed(in_order(walk, order))
+    physics = PhysicsCorrector(TrackerSettings(engine=EngineSettings(name=engine)))
+    for corrector in (KinematicCorrector(), physics):
+        usual, moved = corrector([walk])[0], corrector([other])[0]
+        assert moved.motion.skeleton is other.skeleton
+        assert np.array_equal(moved.motion.root_m, usual.motion.root_m)
+        assert np.array_equal(moved.motion.rotations, usual.motion.rotations[:, order])
+        assert moved.help == usual.help

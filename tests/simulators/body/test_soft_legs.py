@@ -1,0 +1,165 @@
+"""Legs reach for ankles without snapping knees, at every frame rate, and knees that need not change do not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.body.flesh import world_sole_points
+from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s, jerk_by_part_m_s3
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
+from selfcorrect.simulators.body.soft_legs import SOFT_LEGS, legs_reaching, reach_softly
+from selfcorrect.simulators.corrector import KinematicCorrector
+
+MOST_DEG_S = 150.0
+"""What an animator does not see as a snap."""
+
+RATES = (5.0, 24.0, 30.0, 60.0, 120.0, 240.0)
+
+
+def posed(
+    skeleton: Skeleton, fps: float, seconds: float, angles: Callable[[np.ndarray], dict[str, np.ndarray]]
+) -> Motion:
+    """A body whose hips, knees and ankles bend by angles, and whose lower sole is on the floor on average."""
+    times_s = np.arange(round(seconds * fps) + 1) / fps
+    rotations = np.tile([0.0, 0, 0, 1], (len(times_s), len(skeleton), 1))
+    for part, angle_rad in angles(times_s).items():
+        rotations[:, skeleton.parts.index(part)] = Rotation.from_rotvec(np.outer(angle_rad, [1.0, 0, 0])).as_quat()
+    positions_m, orientations = forward_kinematics(skeleton, np.zeros((len(times_s), 3)), rotations)
+    lowest_m = world_sole_points(skeleton, positions_m, orientations)[..., 1].min()
+    root_m = np.zeros((len(times_s), 3)) - [0.0, lowest_m, 0.0]
+    return Motion(skeleton, root_m, rotations, fps)
+
+
+def swing(times_s: np.ndarray, hertz: float, phase: float = 0.0) -> np.ndarray:
+    return np.maximum(np.sin(2 * np.pi * hertz * times_s + phase), 0.0) ** 2
+
+
+def stepping(times_s: np.ndarray) -> dict[str, np.ndarray]:
+    """Steps on the spot with legs that are almost straight in stance."""
+    sides = (("left", swing(times_s, 0.9)), ("right", swing(times_s, 0.9, np.pi)))
+    return {
+        f"{side}_{part}": factor * lift + (0.03 if part == "knee" else 0.0)
+        for side, lift in sides
+        for part, factor in (("hip", -0.5), ("knee", 1.0), ("ankle", -0.5))
+    }
+
+
+def kicking(times_s: np.ndarray) -> dict[str, np.ndarray]:
+    """High kicks with a straight knee."""
+    return {"right_hip": -1.7 * swing(times_s, 1.0), "right_knee": 0.05 + 0.6 * swing(times_s, 2.0)}
+
+
+def squatting(times_s: np.ndarray) -> dict[str, np.ndarray]:
+    """Squats from and to straight legs, hips going with them so that feet stay flat."""
+    deep = swing(times_s, 0.4)
+    return {
+        f"{side}_{part}": f * deep
+        for side in ("left", "right")
+        for part, f in (("hip", -0.6), ("knee", 1.2), ("ankle", -0.6))
+    }
+
+
+def standing(times_s: np.ndarray) -> dict[str, np.ndarray]:
+    """Overstretched knees that quiver."""
+    return {f"{side}_knee": -0.03 + 0.02 * np.sin(9 * times_s) for side in ("left", "right")}
+
+
+MOTIONS = {made.__name__: made for made in (stepping, kicking, squatting, standing)}
+
+
+def disturbed(motion: Motion, kind: str) -> Motion:
+    """A motion that slides, hovers, is sunk or bounces."""
+    times_s = np.arange(len(motion))[:, None] / motion.fps
+    shift_m = {
+        "slides": 0.06 * times_s * (1.0, 0.0, 0.5),
+        "hovers": np.full_like(times_s, 0.02) * (0.0, 1.0, 0.0),
+        "is sunk": np.full_like(times_s, -0.03) * (0.0, 1.0, 0.0),
+        "bounces": 0.015 * np.sin(7 * times_s) * (0.0, 1.0, 0.0),
+    }[kind]
+    return replace(motion, root_m=motion.root_m + shift_m)
+
+
+@pytest.mark.parametrize("fps", RATES)
+@pytest.mark.parametrize("name", MOTIONS)
+def test_no_joint_snaps_and_no_part_gets_rougher(adult: Skeleton, name: str, fps: float) -> None:
+    clean = posed(adult, fps, 4.0, MOTIONS[name])
+    for kind in ("slides", "hovers", "is sunk", "bounces"):
+        given = disturbed(clean, kind)
+        (made,) = KinematicCorrector()([given])
+        added = np.degrees(added_angular_speeds_rad_s(given, made.motion))
+        assert added.max() < MOST_DEG_S, f"{kind}: {adult.parts[int(added.argmax())]} gains {added.max():.0f} degrees/s"
+        before, after = jerk_by_part_m_s3(given), jerk_by_part_m_s3(made.motion)
+        worse = {part: (before[part], after[part]) for part in before if after[part] > 1.05 * before[part] + 20.0}
+        assert not worse, f"{kind}: {worse}"
+
+
+@pytest.mark.parametrize("fps", RATES)
+def test_a_hard_reach_snaps_the_same_knees(adult: Skeleton, fps: float) -> None:
+    """The control: legs that reach frame by frame snap where soft ones do not, and soft ones come almost as near."""
+    motion = MotionBatch.stack([posed(adult, fps, 4.0, stepping)])
+    legs = Legs.of(adult)
+    positions_m, orientations = forward_kinematics(adult, motion.root_m, motion.rotations)
+    ankles_m, still = positions_m[..., legs.ankles, :], np.zeros_like(motion.root_m)
+    low = 0.012 * swing(np.arange(motion.root_m.shape[1]) / fps, 3.0)
+    targets_m = ankles_m - low[None, :, None, None] * (0.0, 1.0, 0.0)
+    level = np.broadcast_to([0.0, 0, 0, 1], (*ankles_m.shape[:-1], 4))
+    hard = bend_legs(adult, positions_m, orientations, still, targets_m, level)
+    rises_m, soft = reach_softly(adult, positions_m, orientations, targets_m, level, np.ones(ankles_m.shape[:-1]), fps)
+    knees = added_angular_speeds_rad_s(motion, replace(motion, rotations=soft))[0, legs.knees]
+    assert np.degrees(knees.max()) < MOST_DEG_S
+    if fps >= 24:
+        assert (
+            added_angular_speeds_rad_s(motion, replace(motion, rotations=hard))[0, legs.knees].max() > 1.5 * knees.max()
+        )
+    raised = replace(motion, root_m=motion.root_m + rises_m[..., None] * (0.0, 1.0, 0.0), rotations=soft)
+    missed_m = np.linalg.norm(joint_positions(raised)[..., legs.ankles, :] - targets_m, axis=-1)
+    assert missed_m.max() < 0.012
+    assert np.abs(rises_m).max() < 0.012
+
+
+@pytest.mark.parametrize("name", MOTIONS)
+def test_legs_that_reach_already_stay(adult: Skeleton, name: str) -> None:
+    motion = MotionBatch.stack([posed(adult, 30.0, 3.0, MOTIONS[name])])
+    legs = Legs.of(adult)
+    positions_m, orientations = forward_kinematics(adult, motion.root_m, motion.rotations)
+    feet, ankles_m = orientations[..., legs.ankles, :], positions_m[..., legs.ankles, :]
+    result = legs_reaching(motion, motion, ankles_m, feet, np.ones(ankles_m.shape[:-1]))
+    np.testing.assert_allclose(joint_positions(result), positions_m, atol=1e-4)
+
+
+def test_a_body_gives_way_so_that_both_legs_reach(adult: Skeleton) -> None:
+    """Of straight legs whose ankles are wanted 2 cm lower the pelvis gives most of it."""
+    motion = MotionBatch.stack([posed(adult, 30.0, 3.0, lambda times_s: {"left_knee": 0.02 + 0 * times_s})])
+    legs = Legs.of(adult)
+    positions_m, orientations = forward_kinematics(adult, motion.root_m, motion.rotations)
+    targets_m = positions_m[..., legs.ankles, :] - (0.0, 0.02, 0.0)
+    feet = np.broadcast_to([0.0, 0, 0, 1], (*targets_m.shape[:-1], 4))
+    rises_m, _ = reach_softly(adult, positions_m, orientations, targets_m, feet, np.ones(targets_m.shape[:-1]), 30.0)
+    assert -0.02 < rises_m.max() < -0.01
+
+
+def test_knees_do_not_snap_at_the_ends_of_a_motion(adult: Skeleton) -> None:
+    fps = 30.0
+    motion = posed(adult, fps, 1.0, stepping)
+    batch, legs = MotionBatch.stack([motion]), Legs.of(adult)
+    positions_m, orientations = forward_kinematics(adult, batch.root_m, batch.rotations)
+    ankles_m = positions_m[:, :, legs.ankles].copy()
+    late = np.clip((np.arange(len(motion)) - (len(motion) - 1) + 0.1 * fps) / (0.1 * fps), 0.0, 1.0)
+    ankles_m[0, :, :, 1] += 0.3 * late[:, None]
+    unturned, firm = np.tile([0.0, 0, 0, 1], (1, len(motion), 2, 1)), np.ones((1, len(motion), 2))
+    gained = {}
+    for braking in (0.0, SOFT_LEGS.braking):
+        settings = replace(SOFT_LEGS, braking=braking)
+        _, rotations = reach_softly(adult, positions_m, orientations, ankles_m, unturned, firm, fps, settings)
+        added = np.degrees(added_angular_speeds_rad_s(batch, replace(batch, rotations=rotations)))
+        gained[braking] = added[0, legs.knees].max()
+    assert gained[SOFT_LEGS.braking] < 0.95 * gained[0.0]
+    assert gained[SOFT_LEGS.braking] < MOST_DEG_S

@@ -1,0 +1,33 @@
+"""Soles are fitted to stances, and what of them is held."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from selfcorrect.motion.body.flesh import sole_points
+from selfcorrect.simulators.body.soles import fit_soles, held_velocities, velocities
+
+
+def test_soles_are_fitted_to_flat_stances(adult):
+    soles = sole_points(adult)
+    heights_m = np.tile(np.repeat([0.0, 0.012, 0.004], 2), (20, 2, 1))
+    fitted = fit_soles(soles, heights_m, np.ones((20, 2), dtype=bool), 30.0)
+    lowered_m = (soles.offsets_m - fitted.offsets_m)[:, 1]
+    assert np.allclose(lowered_m, np.tile(np.repeat([0.0, 0.012, 0.004], 2), 2))
+    assert fit_soles(soles, heights_m, np.zeros((20, 2), dtype=bool), 30.0) is soles
+
+
+def test_the_ball_of_a_foot_that_rolls_is_held_and_not_its_tip():
+    """The tip of the stiff sole is lowest and slides back while the ball, a centimetre higher, stands still."""
+    feet_m = np.zeros((1, 10, 2, 6, 3))
+    feet_m[..., :2, 1], feet_m[..., 2:4, 1] = 0.1, 0.01
+    feet_m[..., 4:, 2] = -0.01 * np.arange(10)[:, None, None]
+    assert np.abs(velocities(feet_m, 30.0)[..., 1]).min() > 0.2
+    assert np.abs(held_velocities(feet_m, 30.0)[..., 1]).max() < 0.05
+
+
+def test_the_corner_that_stands_is_held_and_not_a_slow_one_high_above():
+    feet_m = np.zeros((1, 10, 2, 6, 3))
+    feet_m[..., :4, 1] = 0.1
+    feet_m[..., 4:, 2] = 0.003 * np.arange(10)[:, None, None]
+    assert np.allclose(held_velocities(feet_m, 30.0)[..., 1], 0.09, atol=0.01)

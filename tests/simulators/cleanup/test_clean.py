@@ -1,0 +1,132 @@
+"""Kinematic clean-up: noise, spikes, floor, drift, feet, legs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers import mean_distance_m
+from posed_motions import crawling, lying
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.measures.physical import physical_errors
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
+from selfcorrect.simulators.stages import Given
+
+KNOWN_FLOOR = CleanupSettings(estimate_floor=False, estimate_drift=False, fit_soles=False)
+
+
+def mend(motion: Motion, settings: CleanupSettings = CleanupSettings()) -> Motion:  # noqa: B008
+    return clean(Given(MotionBatch.stack([motion])), settings).motions[0]
+
+
+def test_the_floor_is_found_wherever_it_is(walk):
+    sunk, raised = (mend(replace(walk, root_m=walk.root_m + np.array([0.0, up_m, 0.0]))) for up_m in (-0.05, 0.08))
+    assert mean_distance_m(sunk, raised) < 1e-9
+
+
+def test_a_body_whose_floor_is_next_to_zero_is_left_where_it_is(walk):
+    level = mend(replace(walk, root_m=walk.root_m + np.array([0.0, 0.05, 0.0])))
+    for up_m, least_m, most_m in ((-0.003, 0.0, 0.001), (-0.02, 0.015, 0.025)):
+        off = replace(level, root_m=level.root_m + np.array([0.0, up_m, 0.0]))
+        head = walk.skeleton.parts.index("neck")
+        moved_m = np.abs(joint_positions(mend(off)) - joint_positions(off))[:, head, 1].mean()
+        assert least_m <= moved_m <= most_m
+
+
+@pytest.mark.parametrize("made", [lying, crawling])
+def test_bodies_that_lie_or_crawl_keep_pose_and_way_and_come_onto_the_floor(made):
+    motion = made()
+    off_floor = [replace(motion, root_m=motion.root_m + np.array([0.0, up_m, 0.0])) for up_m in (-0.05, 0.0, 0.05)]
+    cleaned = [mend(each) for each in off_floor]
+    assert mean_distance_m(cleaned[0], cleaned[1]) < 1e-9
+    assert mean_distance_m(cleaned[1], cleaned[2]) < 1e-9
+    assert np.allclose((cleaned[1].root_m - motion.root_m)[[0, -1]][:, [0, 2]], 0.0, atol=1e-6)
+    poses_m = [joint_positions(each) - each.root_m[:, None] for each in (motion, cleaned[1])]
+    assert np.linalg.norm(poses_m[1] - poses_m[0], axis=-1).mean() < 0.01
+    assert physical_errors(MotionBatch.stack([cleaned[1]])).penetration_m[0] < 0.001
+    assert physical_errors(MotionBatch.stack([off_floor[0]])).penetration_m[0] > 0.03
+
+
+def test_a_known_floor_is_left_alone(walk):
+    raised = replace(walk, root_m=walk.root_m + np.array([0.0, 0.3, 0.0]))
+    assert mean_distance_m(mend(raised, replace(KNOWN_FLOOR, support="floor")), raised) < 1e-5
+
+
+def test_constant_drift_is_taken_out(clips):
+    clean = clips["spin"]
+    drift_m = np.outer(np.arange(len(clean)) / clean.fps, [0.6, 0.0, 0.3])
+    still = replace(
+        clean,
+        root_m=np.repeat(clean.root_m[:1], len(clean), 0),
+        rotations=np.repeat(clean.rotations[:1], len(clean), 0),
+    )
+    drifting = replace(still, root_m=still.root_m + drift_m)
+    assert mean_distance_m(mend(drifting), mend(still)) < 1e-9
+    assert mean_distance_m(mend(drifting, KNOWN_FLOOR), still) > 0.1
+
+
+@pytest.mark.parametrize("label", ["walk", "jump", "kick", "spin", "dance_b"])
+def test_feet_neither_sink_nor_slide_afterwards(clips, label):
+    before = physical_errors(MotionBatch.stack([clips[label]]))
+    after = physical_errors(MotionBatch.stack([mend(clips[label])]))
+    assert after.penetration_m[0] < 0.002
+    assert after.skate_m_s[0] < 0.75 * before.skate_m_s[0] + 0.02
+    assert mean_distance_m(mend(clips[label]), clips[label]) < 0.04
+
+
+def test_mending_twice_changes_little(walk):
+    once = mend(walk)
+    assert mean_distance_m(mend(once), once) < 0.005
+
+
+def test_batches_are_mended_like_single_motions(clips):
+    motions = [clips["spin"].frames(start, start + 40) for start in (0, 30, 60)]
+    together = clean(Given(MotionBatch.stack(motions)), KNOWN_FLOOR).motions
+    for index, motion in enumerate(motions):
+        assert np.array_equal(together.rotations[index], mend(motion, KNOWN_FLOOR).rotations)
+
+
+def test_a_leg_that_is_stretched_evenly_does_not_snap_its_knee(adult, stand):
+    """Straight to the end, the last millimetres would turn the knee by as much as the centimetres before."""
+    bent = stand.rotations.copy()[:1]
+    for part, angle in (("left_hip", -0.25), ("left_knee", 0.5)):
+        bent[0, adult.parts.index(part)] = Rotation.from_rotvec([angle, 0.0, 0.0]).as_quat()
+    positions_m, orientations = forward_kinematics(adult, np.zeros((1, 3)), bent)
+    legs = Legs.of(adult)
+    targets_m = np.repeat(positions_m[:, legs.ankles], 60, axis=0)
+    targets_m[:, 0, 1] -= np.linspace(0.0, 0.04, 60)
+    still = np.tile([0.0, 0.0, 0.0, 1.0], (60, 2, 1))
+    pose = (np.repeat(each, 60, axis=0) for each in (positions_m, orientations))
+    rotations = bend_legs(adult, *pose, np.zeros((60, 3)), targets_m, still)
+    knee_rad = Rotation.from_quat(rotations[:, adult.parts.index("left_knee")]).magnitude()
+    steps_rad = np.abs(np.diff(knee_rad))
+    assert knee_rad[-1] < 0.25
+    assert steps_rad.max() < 2 * steps_rad[0]
+
+
+def test_skeletons_without_legs_are_refused(adult, stand):
+    legless = replace(adult, parts=tuple("" if part == "right_ankle" else part for part in adult.parts))
+    with pytest.raises(ValueError, match="ankle"):
+        mend(replace(stand, skeleton=legless))
+
+
+def swinging(motion: Motion) -> Motion:
+    """The motion on a floor that slides to and fro at up to 0.6 m/s."""
+    times_s = np.arange(len(motion)) / motion.fps
+    return replace(motion, root_m=motion.root_m + np.outer(0.6 / np.pi * np.sin(np.pi * times_s), [1.0, 0.0, 0.0]))
+
+
+@pytest.mark.parametrize(("label", "left"), [("walk", 0.1), ("cartwheel", 0.4), ("spinkick", 0.6), ("kick", 0.8)])
+def test_changing_drift_is_taken_out(clips, label, left):
+    clean = mend(clips[label])
+    assert mean_distance_m(mend(swinging(clips[label])), clean) < left * mean_distance_m(swinging(clips[label]), clean)
+
+
+@pytest.mark.parametrize("label", ["roll", "crawl", "getup_facedown", "walk", "run", "dance_b", "jump"])
+def test_motions_that_travel_rightly_do_not_drift(clips, label):
+    assert mean_distance_m(mend(clips[label]), clips[label]) < 0.05

@@ -1,0 +1,84 @@
+"""Contacts that a file carries are evidence for standing feet: kept by every change of a motion, and used."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.motion.body.smpl import body_joints
+from selfcorrect.motion.encodings.humanml3d import columns, encode
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.transforms import mirror, repeat_cycle, resample
+from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.corrector import KinematicCorrector
+
+CORRECT = KinematicCorrector(CleanupSettings(estimate_drift=False, close_loops=False))
+
+
+def gliding(stand: Motion, speed_m_s: float) -> Motion:
+    """A body that stands and glides for 0.4 s in the middle."""
+    seconds = np.clip(np.arange(len(stand)) / stand.fps - 0.3, 0.0, 0.4)
+    return replace(stand, root_m=stand.root_m + np.outer(speed_m_s * seconds, (1.0, 0.0, 0.0)))
+
+
+def foot_speed_m_s(motion: Motion, part: str) -> float:
+    """Mean speed of a joint while the body glides."""
+    path_m = joint_positions(motion)[11:20, motion.skeleton.joint(part)]
+    return float(np.linalg.norm(np.diff(path_m, axis=0), axis=-1).mean() * motion.fps)
+
+
+def test_feet_that_are_said_to_stand_are_held_and_others_are_not(stand: Motion) -> None:
+    """At 0.36 m/s feet do not stand by the usual bound."""
+    glide = gliding(stand, 0.36)
+    left_stands = np.tile([1.0, 0.0], (len(glide), 1))
+    (told,), (untold,) = (CORRECT([each]) for each in (replace(glide, contacts=left_stands), glide))
+    assert foot_speed_m_s(untold.motion, "left_ankle") > 0.3
+    assert foot_speed_m_s(told.motion, "left_ankle") < 0.15
+    assert foot_speed_m_s(told.motion, "right_ankle") > 0.3
+
+
+def test_slow_feet_that_are_said_to_swing_are_left(stand: Motion) -> None:
+    glide = gliding(stand, 0.2)
+    (told,), (untold,) = (CORRECT([each]) for each in (replace(glide, contacts=np.zeros((len(glide), 2))), glide))
+    assert foot_speed_m_s(told.motion, "left_ankle") == pytest.approx(0.2, abs=0.02)
+    assert foot_speed_m_s(untold.motion, "left_ankle") < 0.1
+
+
+def test_changes_of_a_motion_keep_its_contacts(stand: Motion) -> None:
+    labels = np.stack([np.arange(len(stand)) % 2, np.zeros(len(stand))], axis=1)
+    told = replace(stand, contacts=labels)
+    np.testing.assert_array_equal(told.frames(3, 9).contacts, labels[3:9])
+    np.testing.assert_array_equal(told.taken(np.array([4, 2])).contacts, labels[[4, 2]])
+    np.testing.assert_array_equal(mirror(told).contacts, labels[:, ::-1])
+    finer, repeated = resample(told, 2 * told.fps).contacts, repeat_cycle(told, 3).contacts
+    assert finer is not None
+    assert repeated is not None
+    np.testing.assert_array_equal(finer[::2], labels)
+    assert repeated.shape == (3 * (len(told) - 1) + 1, 2)
+    both = MotionBatch.stack([told, stand])
+    np.testing.assert_array_equal(both[0].contacts, labels)
+    assert both[1].contacts is None
+    assert MotionBatch.stack([stand, stand]).contacts is None
+    with pytest.raises(InputError, match=r"contacts of 31 frames must have shape \(31, 2\), got \(30, 2\)"):
+        replace(told, contacts=labels[1:])
+
+
+def test_rows_of_humanml3d_bring_their_contacts(adult: Skeleton, stand: Motion, tmp_path: Path) -> None:
+    rows = encode(body_joints(stand))
+    labels = np.zeros((len(rows), 4))
+    labels[:10, 1] = labels[5:, 2] = 1.0
+    rows[:, columns()["contacts"]] = labels
+    np.save(tmp_path / "rows.npy", rows)
+    np.save(tmp_path / "joints.npy", body_joints(stand))
+    contacts = open_motion(tmp_path / "rows.npy").motion.contacts
+    assert contacts is not None
+    np.testing.assert_array_equal(contacts[:, 0], np.arange(len(rows) + 1) < 10)
+    np.testing.assert_array_equal(contacts[:, 1], np.arange(len(rows) + 1) >= 5)
+    assert open_motion(tmp_path / "joints.npy").motion.contacts is None

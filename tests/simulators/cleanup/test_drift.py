@@ -1,0 +1,117 @@
+"""A floor that slides: found, told from feet that roll, and left alone where it stands still."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from selfcorrect.motion.body.flesh import sole_points
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.simulators.body.leg_ik import Legs
+from selfcorrect.simulators.cleanup import drift
+from selfcorrect.simulators.cleanup.drift import DriftSettings, _swinging, floor_drift
+from selfcorrect.simulators.cleanup.stance import Posed
+
+
+def drift_m_s(motion: Motion) -> np.ndarray:
+    posed = Posed.of(MotionBatch.stack([motion]), sole_points(motion.skeleton))
+    ankles = posed.orientations[0][:, Legs.of(motion.skeleton).ankles]
+    return floor_drift(posed.feet_m[0], ankles, motion.root_m, motion.fps)
+
+
+def sliding(motion: Motion, velocity_m_s: np.ndarray) -> Motion:
+    """The motion on a floor with a velocity (T − 1, 2)."""
+    root_m = motion.root_m.copy()
+    root_m[1:, [0, 2]] += np.cumsum(velocity_m_s, axis=0) / motion.fps
+    return replace(motion, root_m=root_m)
+
+
+def repeated(motion: Motion, times: int) -> Motion:
+    """A cyclic motion over and over, each cycle from where the last one ended."""
+    stride_m = (motion.root_m[-1] - motion.root_m[0]) * (1.0, 0.0, 1.0)
+    root_m = np.concatenate([motion.root_m[:-1] + turn * stride_m for turn in range(times)])
+    return replace(motion, root_m=root_m, rotations=np.tile(motion.rotations[:-1], (times, 1, 1)))
+
+
+def across(motion: Motion) -> np.ndarray:
+    """The horizontal direction (2,) at right angles to where the body travels."""
+    x, _, z = motion.root_m[-1] - motion.root_m[0]
+    return np.array([-z, x]) / np.hypot(x, z)
+
+
+def test_drift_along_a_run_is_left_as_it_cannot_be_told(clips):
+    motion = repeated(clips["run"], 3)
+    forward = across(motion)[[1, 0]] * (1.0, -1.0)
+    assert not drift_m_s(sliding(motion, np.tile(0.6 * forward, (len(motion) - 1, 1)))).any()
+
+
+def test_drift_that_swings_along_a_run_is_told_from_how_feet_run(clips):
+    motion = repeated(clips["run"], 3)
+    forward = across(motion)[[1, 0]] * (1.0, -1.0)
+    swing_m_s = 0.6 * np.cos(np.pi * np.arange(len(motion) - 1) / motion.fps)[:, None] * forward
+    left_m_s = swing_m_s - swing_m_s.mean(0) - drift_m_s(sliding(motion, swing_m_s))
+    assert np.sqrt(np.mean(left_m_s**2)) < 0.5 * np.sqrt(np.mean(swing_m_s**2))
+
+
+LABELS = [
+    "walk",
+    "run",
+    "dance_b",
+    "jump",
+    "kick",
+    "cartwheel",
+    "spinkick",
+    "backflip",
+    "roll",
+    "crawl",
+    "getup_faceup",
+]
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_clean_motion_has_no_drift(clips, label):
+    assert not drift_m_s(clips[label]).any()
+
+
+@pytest.mark.parametrize("label", ["walk", "run"])
+def test_steady_drift_is_found_even_in_runs(clips, label):
+    motion = repeated(clips[label], 3)
+    steady = np.tile(0.6 * across(motion), (len(motion) - 1, 1))
+    assert np.linalg.norm(drift_m_s(sliding(motion, steady)) - steady, axis=1).mean() < 0.15
+
+
+def test_changing_drift_is_found(clips):
+    motion = repeated(clips["walk"], 4)
+    times_s = np.arange(len(motion) - 1)[:, None] / motion.fps
+    changing = np.cos(np.pi * times_s) * [0.6, 0.0]
+    off_m_s = np.linalg.norm(drift_m_s(sliding(motion, changing)) - changing, axis=1)
+    assert off_m_s.mean() < 0.15 * np.linalg.norm(changing, axis=1).mean()
+
+
+def test_drift_turns_with_the_world(clips):
+    motion = repeated(clips["walk"], 2)
+    steady = np.tile([0.6, 0.0], (len(motion) - 1, 1))
+    along_x, along_z = drift_m_s(sliding(motion, steady)), drift_m_s(sliding(motion, steady[:, ::-1]))
+    assert np.allclose(along_x.mean(0) - along_z.mean(0), (0.6, -0.6), atol=0.06)
+
+
+def test_lying_bodies_and_moments_do_not_drift(clips):
+    slid = sliding(clips["crawl"], np.full((len(clips["crawl"]) - 1, 2), 0.5))
+    assert not drift_m_s(slid).any()
+    assert not drift_m_s(slid.frames(0, 8)).any()
+
+
+def test_a_run_that_ends_where_it_began_has_a_drift_that_is_a_number():
+    there_and_back_m_s = np.array([[3.0, 0.0], [-3.0, 0.0]]).repeat(20, axis=0)
+    drift_m_s, sure = _swinging(0.5 * there_and_back_m_s, there_and_back_m_s, DriftSettings())
+    assert np.allclose(drift_m_s, 0.5 * there_and_back_m_s)
+    assert sure == 1.0
+
+
+def test_walks_on_a_still_floor_are_not_searched_for_drift(clips, monkeypatch):
+    monkeypatch.delattr(drift, "_fitted")
+    assert not drift_m_s(clips["walk"]).any()
+    with pytest.raises(NameError):
+        drift_m_s(sliding(clips["walk"], np.tile([0.6, 0.0], (len(clips["walk"]) - 1, 1))))

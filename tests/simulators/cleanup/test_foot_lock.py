@@ -1,0 +1,67 @@
+"""What keeps standing feet in their places."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.simulators.cleanup import foot_lock
+
+
+def test_changes_are_constant_while_a_foot_is_still_and_kept_elsewhere():
+    frames, fps = np.arange(60), 30.0
+    changes = np.sin(0.4 * frames)[None, :, None, None] * np.full((1, 60, 2, 3), 0.02)
+    still = np.zeros((1, 59, 2))
+    still[:, 20:40, 0] = 1.0
+    made = foot_lock.steadied(changes, still, fps)
+    assert np.abs(np.diff(made[:, 21:40, 0], axis=1)).max() < 1e-4
+    assert np.abs(made - changes)[:, :, 1].max() == 0.0
+    assert np.abs(made - changes)[:, [0, -1], 0].max() < 0.2 * np.abs(made - changes)[:, 20:40, 0].max()
+    assert np.abs(np.diff(made - changes, axis=1)).max() < 0.02  # it comes and goes gently
+
+
+def test_feet_are_still_that_stand_and_hardly_move():
+    speeds = np.array([0.0, 0.006, 0.009, 0.02])[None, :, None]
+    stands = np.array([True, True, True, True, False])[None, :, None]
+    np.testing.assert_allclose(foot_lock.still(speeds, stands, (0.006, 0.012))[0, :, 0], (1.0, 1.0, 0.5, 0.0))
+
+
+def test_swings_are_bridged_smoothly():
+    stands = np.zeros((1, 32, 2), dtype=bool)
+    stands[0, [3, 4, 24, 25], 0] = True
+    anchors_m = np.zeros((1, 32, 2, 3))
+    anchors_m[0, 3:5, 0], anchors_m[0, 24:26, 0] = 0.02, 0.06
+    moves_m = foot_lock.bridge_swings(anchors_m, stands, fps=30.0)
+    assert np.allclose(moves_m[0, [3, 4], 0], 0.02)
+    assert np.allclose(moves_m[0, [24, 25], 0], 0.06)
+    assert (np.diff(moves_m[0, 4:25, 0, 1]) >= 0).all()
+    assert np.allclose(moves_m[0, 10:19, 0, 0], 0.0)
+    assert (np.abs(np.diff(moves_m[0, :, 0, 0])) < 0.016).all()
+    assert np.allclose(moves_m[0, :3, 0, 1], 0.02)
+    assert not moves_m[:, :, 1].any()
+
+
+def test_sunken_toes_are_turned_up_as_far_as_needed():
+    normals = np.tile([0.0, np.cos(0.4), np.sin(0.4)], (1, 30, 2, 1))
+    below_m, above_m = np.full((1, 30, 2), -0.03), np.full((1, 30, 2), 0.03)
+    share = foot_lock.share_above(below_m, above_m, normals, fps=30.0)
+    assert np.allclose(share, 0.5)
+    turned = Rotation.from_quat(foot_lock.flattening(normals, share)).apply(normals)
+    assert np.allclose(np.arccos(turned[..., 1]), 0.2)
+    assert not foot_lock.share_above(-below_m, above_m, normals, fps=30.0).any()
+
+
+def test_feet_of_who_kneels_are_not_laid_flat():
+    """They point back beyond the vertical; flat, they would stand beside the knees."""
+    back = np.tile([0.0, np.cos(1.7), np.sin(1.7)], (1, 30, 2, 1))
+    assert not foot_lock.share_above(np.full((1, 30, 2), -0.03), np.full((1, 30, 2), 0.03), back, fps=30.0).any()
+
+
+def test_swinging_feet_do_not_drag():
+    stands = np.ones((1, 40, 2), dtype=bool)
+    stands[0, 10:30, 0] = False
+    soles_m, speed_m_s = np.zeros((1, 40, 2)), np.where(stands, 0.0, 0.5)
+    moves_m = foot_lock.lock(soles_m, np.zeros((1, 39, 2, 2)), speed_m_s, stands, fps=30.0)
+    assert (moves_m[0, 10:30, 0, 1] > 0.005).all()
+    assert moves_m[..., 1].max() < 0.012
+    assert np.allclose(moves_m[0, :, 1], 0.0)

@@ -1,0 +1,86 @@
+"""What was meant is not undone: who climbs, hovers or leaps stays, and what is moved far is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.correction.results import NoteKind
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+
+CORRECT = KinematicCorrector()
+
+
+def raised(motion: Motion, height_m: float) -> Motion:
+    return replace(motion, root_m=motion.root_m + np.array([0.0, height_m, 0.0]))
+
+
+def furthest_m(motion: Motion) -> float:
+    corrected = CORRECT([motion])[0].motion
+    return float(np.linalg.norm(joint_positions(corrected) - joint_positions(motion), axis=-1).max())
+
+
+def hovering(stand: Motion, height_m: float) -> Motion:
+    """The adult floating up and down by 15 cm, toes pointing to the ground."""
+    frames = 120
+    rotations = np.tile(stand.rotations[0], (frames, 1, 1))
+    for side in ("left", "right"):
+        rotations[:, stand.skeleton.parts.index(f"{side}_ankle")] = Rotation.from_rotvec([0.6, 0.0, 0.0]).as_quat()
+    up_m = height_m + 0.15 * np.sin(2 * np.pi * np.arange(frames) / 90)
+    root_m = stand.root_m[0] + up_m[:, None] * np.array([0.0, 1.0, 0.0])
+    return replace(stand, root_m=root_m, rotations=rotations)
+
+
+def test_who_hovers_stays_in_the_air(stand: Motion) -> None:
+    assert furthest_m(hovering(stand, 1.2)) < 0.2
+
+
+def test_a_floor_far_away_that_feet_show_is_brought_and_told(walk: Motion) -> None:
+    (correction,) = CORRECT([raised(walk, 1.0)])
+    assert furthest_m(raised(walk, 1.0)) > 0.9
+    (note,) = correction.notes
+    assert note.kind is NoteKind.MOVED_FAR
+    assert str(note) == f"moved by up to {note.value:.2f} m: it is put on the floor"
+    assert note.value == pytest.approx(1.0, abs=0.1)
+
+
+def test_nothing_is_told_of_small_moves(walk: Motion) -> None:
+    assert CORRECT([raised(walk, 0.1)])[0].notes == ()
+
+
+def test_drift_is_told_and_taken_out_where_that_is_asked_for(walk: Motion) -> None:
+    stride_m = (walk.root_m[-1] - walk.root_m[0]) * (1.0, 0.0, 1.0)
+    root_m = np.concatenate([walk.root_m[:-1] + turn * stride_m for turn in range(3)])
+    away_m = 0.6 / walk.fps * np.arange(len(root_m))[:, None] * np.array([1.0, 0.0, 0.0])
+    drifting = replace(walk, root_m=root_m + away_m, rotations=np.tile(walk.rotations[:-1], (3, 1, 1)))
+    (kept,), (removed,) = (
+        KinematicCorrector(CleanupSettings(remove_drift=remove))([drifting]) for remove in (False, True)
+    )
+    assert [note.kind for note in kept.notes] == [NoteKind.DRIFT_KEPT]
+    assert any("the drift of the floor is taken out" in str(note) for note in removed.notes)
+    ends_m = [(each.motion.root_m[-1] - drifting.root_m[-1])[[0, 2]] for each in (kept, removed)]
+    assert np.linalg.norm(ends_m[0]) < 0.01
+    assert np.linalg.norm(ends_m[1] + away_m[-1, [0, 2]]) < 0.4
+
+
+def test_leaps_are_not_pulled_back(clips: dict[str, Motion]) -> None:
+    """A jump that goes further than its feet push: kept, though the soles slide along."""
+    jump = clips["jump"]
+    for scale in (1.5, 2.0):
+        travel = np.array([scale, 1.0, scale])
+        assert furthest_m(replace(jump, root_m=jump.root_m * travel)) < 0.2
+
+
+def test_what_neither_floor_nor_muscles_explain_is_told(clips: dict[str, Motion]) -> None:
+    """A run at twice its pace, feet sliding along, against the run itself."""
+    run = clips["run"]
+    hurried = replace(run, fps=2 * run.fps, root_m=run.root_m * np.array([0.5, 1.0, 0.5]))
+    notes = [{note.kind for note in PhysicsCorrector()([motion])[0].notes} for motion in (clips["walk"], hurried)]
+    assert NoteKind.UNEXPLAINED not in notes[0]
+    assert NoteKind.UNEXPLAINED in notes[1]

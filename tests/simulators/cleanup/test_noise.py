@@ -1,0 +1,165 @@
+"""Noise and spikes of captures: what is taken out, and what stays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers import mean_distance_m
+from scipy.spatial.transform import Rotation, Slerp
+
+from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
+from selfcorrect.simulators.cleanup.noise import DenoiseSettings, calmed, denoise, despike, joint_noise_rad, noise_level
+
+
+def jittery(motion: Motion, noise_rad: float = 0.05) -> Motion:
+    generator = np.random.default_rng(2)
+    turns = Rotation.from_rotvec(generator.normal(0, noise_rad, (*motion.rotations.shape[:2], 3)))
+    return replace(motion, rotations=(Rotation.from_quat(motion.rotations) * turns).as_quat())
+
+
+def denoised(motion: Motion) -> Motion:
+    batch = MotionBatch.stack([motion])
+    return denoise(batch, joint_noise_rad(batch))[0]
+
+
+def test_noise_is_measured_on_top_of_motion():
+    times_s = np.arange(3000) / 30
+    curve = np.sin(2 * np.pi * times_s)[None, :, None] + np.random.default_rng(1).normal(0, 0.02, (1, 3000, 1))
+    assert noise_level(curve)[0, 0] == pytest.approx(0.02, rel=0.1)
+
+
+@pytest.mark.parametrize("label", ["walk", "dance_b", "crawl"])
+def test_clean_motion_is_not_smoothed(clips, label):
+    assert mean_distance_m(denoised(clips[label]), clips[label]) < 1e-12
+
+
+@pytest.mark.parametrize("label", ["walk", "dance_b", "spin", "cartwheel"])
+@pytest.mark.parametrize(("noise_rad", "left"), [(0.02, 0.65), (0.05, 0.56)])
+def test_jitter_is_taken_out(clips, label, noise_rad, left):
+    clean = clips[label]
+    noisy = jittery(clean, noise_rad)
+    assert mean_distance_m(denoised(noisy), clean) < left * mean_distance_m(noisy, clean)
+
+
+def test_a_joint_of_a_noisy_body_that_never_turns_stays_still(clips):
+    noisy = jittery(clips["walk"], 0.05)
+    noisy.rotations[:, 3] = [0.0, 0.0, 0.0, 1.0]
+    calm = denoised(noisy)
+    assert np.isfinite(calm.rotations).all()
+    np.testing.assert_array_equal(calm.rotations[:, 3], noisy.rotations[:, 3])
+
+
+def test_a_noisy_root_is_calmed(clips):
+    clean = clips["dance_b"]
+    noise_m = np.random.default_rng(3).normal(0, 0.02, clean.root_m.shape)
+    noisy = replace(clean, root_m=clean.root_m + noise_m)
+    assert mean_distance_m(denoised(noisy), clean) < 0.6 * mean_distance_m(noisy, clean)
+
+
+def test_channels_in_concert_lose_most_of_their_noise():
+    generator, times_s = np.random.default_rng(4), np.arange(300)[:, None] / 30
+    waves = np.hstack([np.sin(2 * np.pi * times_s), np.cos(3 * times_s)])
+    signal = 10 * waves @ generator.normal(size=(2, 40))
+    noise = generator.normal(size=signal.shape)
+    left = calmed(signal + noise, fps=30.0) - signal
+    assert np.mean(left**2) < 0.12 * np.mean(noise**2)
+
+
+def test_pure_noise_leaves_only_its_mean():
+    noise = np.random.default_rng(5).normal(size=(90, 66))
+    assert np.allclose(calmed(noise, fps=30.0), noise.mean(0))
+
+
+def test_motions_too_short_to_show_noise_stay(walk):
+    short = jittery(walk).frames(0, 6)
+    assert mean_distance_m(denoised(short), short) < 1e-12
+
+
+def test_flicker_that_all_joints_share_is_smoothed_too(clips):
+    """Joints that go to and fro from frame to frame do so in concert, as motion does: some models' samples flicker."""
+    clean = MotionBatch.stack([clips["walk"]])
+    signs = (-1.0) ** np.arange(clean.rotations.shape[1])
+    axes = np.random.default_rng(0).normal(0.0, 0.05, (clean.rotations.shape[2], 3))
+    turns = Rotation.from_rotvec((signs[:, None, None] * axes).reshape(-1, 3))
+    shaken = (Rotation.from_quat(clean.rotations.reshape(-1, 4)) * turns).as_quat().reshape(clean.rotations.shape)
+    before = joint_noise_rad(replace(clean, rotations=shaken))
+    after = joint_noise_rad(denoise(replace(clean, rotations=shaken), before))
+    assert np.median(after) < 0.3 * np.median(before)
+
+
+def jerk_m_s3(motion: Motion) -> float:
+    return float(np.linalg.norm(np.diff(joint_positions(motion), 3, axis=0), axis=-1).mean())
+
+
+@pytest.mark.parametrize(("label", "frames"), [("crawl", (32, 48)), ("kick", (16, 40)), ("spinkick", (16, 32))])
+def test_motion_in_a_few_frames_is_not_taken_for_noise(clips, label, frames):
+    motion = clips[label].frames(*frames)
+    batch = MotionBatch.stack([motion])
+    anyhow = denoise(batch, joint_noise_rad(batch), DenoiseSettings(must_calm=False))[0]
+    assert jerk_m_s3(anyhow) > 1.05 * jerk_m_s3(motion)
+    assert np.array_equal(denoised(motion).root_m, motion.root_m)
+
+
+def test_a_spike_of_capture_is_bridged(walk):
+    elbow = walk.skeleton.joint("left_elbow")
+    spiked = walk.rotations.copy()
+    spiked[15, elbow] = Rotation.from_rotvec([2.5, 0.0, 1.0]).as_quat()
+    shoulder = walk.skeleton.joint("left_shoulder")
+    spiked[15, shoulder] = Rotation.from_rotvec([0.0, 0.0, 3.0]).as_quat()
+    bridged = despike(MotionBatch.stack([replace(walk, rotations=spiked)]))[0]
+    assert mean_distance_m(bridged, walk) < 0.1 * mean_distance_m(replace(walk, rotations=spiked), walk)
+
+
+def test_kinks_of_a_fast_limb_between_frames_that_were_put_in_are_no_spikes(walk):
+    """Whipped at 3 m/s and back within a tenth of a second, an arm is no spike at 30 fps, nor linearly at 120."""
+    shoulder = walk.skeleton.joint("left_shoulder")
+    whipped = walk.rotations.copy()
+    angles_rad = 0.2 * np.array([0, 1, 2, 1, 0])
+    whip = Rotation.from_rotvec(angles_rad[:, None] * [0.0, 0.0, 1.0])
+    whipped[13:18, shoulder] = (Rotation.from_quat(whipped[13:18, shoulder]) * whip).as_quat()
+    fast = replace(walk, rotations=whipped)
+    slerps = [Slerp(np.arange(len(fast)), Rotation.from_quat(own)) for own in np.moveaxis(whipped, 1, 0)]
+    times = np.arange(4 * len(fast) - 3) / 4
+    rotations = np.stack([own(times).as_quat() for own in slerps], axis=1)
+    root_m = np.stack([np.interp(times, np.arange(len(fast)), axis) for axis in fast.root_m.T], axis=1)
+    for batch in (fast, replace(fast, root_m=root_m, rotations=rotations, fps=4 * fast.fps)):
+        stacked = MotionBatch.stack([batch])
+        assert np.allclose(joint_positions(despike(stacked)), joint_positions(stacked), atol=1e-9)
+
+
+def test_legs_that_hold_feet_still_while_the_pelvis_jerks_are_no_spike(walk):
+    """Seen from the pelvis the legs spike, in the world their feet do not, and a bridge would make them."""
+    legs, ankles_m = Legs.of(walk.skeleton), joint_positions(walk)[:, Legs.of(walk.skeleton).ankles]
+    tilted = walk.rotations.copy()
+    tilted[15, 0] = (Rotation.from_rotvec([0.3, 0.0, 0.0]) * Rotation.from_quat(tilted[15, 0])).as_quat()
+    places = forward_kinematics(walk.skeleton, walk.root_m, tilted)
+    still_m, upright = np.zeros_like(walk.root_m), np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(walk), 2, 4))
+    rotations = bend_legs(walk.skeleton, *places, still_m, ankles_m, upright)
+    batch = MotionBatch.stack([replace(walk, rotations=rotations)])
+    off_m = np.linalg.norm(joint_positions(despike(batch)) - joint_positions(batch), axis=-1)
+    assert off_m[..., legs.ankles].max() < 1e-9
+
+
+def test_a_knee_that_flips_beneath_an_ankle_that_swings_on_throws_no_leg_about(walk):
+    """The leg is turned about the line from hip to ankle while it swings, as bent knees of dancers flip in captures."""
+    hip, knee, ankle = (walk.skeleton.joint(f"left_{part}") for part in ("hip", "knee", "ankle"))
+    positions_m, orientations = forward_kinematics(walk.skeleton, walk.root_m, walk.rotations)
+    thighs_m, legs_m = positions_m[:, knee] - positions_m[:, hip], positions_m[:, ankle] - positions_m[:, hip]
+    directions = legs_m / np.linalg.norm(legs_m, axis=-1, keepdims=True)
+    most_bent = int(np.linalg.norm(np.cross(thighs_m, directions), axis=-1)[6:-6].argmax()) + 6
+    flipped = slice(most_bent - 2, most_bent + 3)
+    turns, above = Rotation.from_rotvec(np.pi * directions[flipped]), walk.skeleton.parents[hip]
+    local = (
+        Rotation.from_quat(orientations[flipped, above]).inv() * turns * Rotation.from_quat(orientations[flipped, hip])
+    )
+    rotations = walk.rotations.copy()
+    rotations[flipped, hip] = local.as_quat()
+    batch = MotionBatch.stack([replace(walk, rotations=rotations)])
+    off_m = np.linalg.norm(joint_positions(batch)[0] - joint_positions(walk), axis=-1)
+    assert off_m[:, ankle].max() < 1e-9 < 0.15 < off_m[:, knee].max()
+    bridged_m = np.linalg.norm(joint_positions(despike(batch))[0] - joint_positions(walk), axis=-1)
+    assert bridged_m[:, ankle].max() < 0.05

@@ -1,0 +1,83 @@
+"""Limbs and trunks below the floor come up, by bending where that does, and nothing else moves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.measures.physical import physical_errors
+from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
+from selfcorrect.simulators.cleanup.planting import limbs_above_floor, trunk_lift
+from selfcorrect.simulators.stages import Given
+
+
+@pytest.mark.parametrize("label", ["crawl", "getup_facedown", "getup_faceup", "roll"])
+def test_bodies_on_the_floor_do_not_sink(clips, label):
+    batch = MotionBatch.stack([clips[label]])
+    mended = clean(Given(batch), CleanupSettings()).motions
+    assert physical_errors(mended).penetration_m[0] < 0.001 < physical_errors(batch).penetration_m[0]
+
+
+def test_motions_above_the_floor_stay_as_they_are(walk, adult):
+    batch = MotionBatch.stack([walk])
+    assert np.array_equal(limbs_above_floor(batch).rotations, batch.rotations)
+    positions_m, _ = forward_kinematics(walk.skeleton, walk.root_m, walk.rotations)
+    assert not trunk_lift(walk.skeleton, positions_m[None], walk.fps).any()
+
+
+def test_a_hand_comes_up_and_the_trunk_stays(stand):
+    """Arms that hang from a body whose shoulders are near the floor bend upwards at the shoulder."""
+    low = replace(stand, root_m=stand.root_m - [0.0, 1.2, 0.0])
+    down = low.rotations.copy()
+    down[:, low.skeleton.joint("left_shoulder")] = Rotation.from_rotvec([0.0, 0.0, -1.4]).as_quat()
+    low = replace(low, rotations=down)
+    before_m, after_m = joint_positions(low), joint_positions(limbs_above_floor(MotionBatch.stack([low]))[0])
+    wrist, elbow, head = (low.skeleton.joint(part) for part in ("left_wrist", "left_elbow", "head"))
+    assert before_m[:, wrist, 1].max() < 0.0
+    assert np.allclose(after_m[:, wrist, 1], 0.031)
+    assert (after_m[:, elbow, 1] >= 0.031 - 1e-9).all()
+    assert np.allclose(after_m[:, head], before_m[:, head])
+    lengths_m = (np.linalg.norm(joints_m[:, wrist] - joints_m[:, elbow], axis=-1) for joints_m in (before_m, after_m))
+    assert np.allclose(*lengths_m)
+
+
+@pytest.mark.parametrize("fps", [24.0, 30.0, 60.0, 120.0])
+def test_a_forearm_that_dips_upright_does_not_snap(stand, fps):
+    """The end of an upright bone rises by nothing at first, so that the bone tilts at once: the control snaps."""
+    adult, frames = stand.skeleton, round(2 * fps) + 1
+    rotations = np.tile(stand.rotations[:1], (frames, 1, 1))
+    dipping = replace(stand, root_m=np.tile(stand.root_m[:1], (frames, 1)), rotations=rotations, fps=fps)
+    for part, turn_rad in (("left_shoulder", -np.pi / 2), ("left_elbow", 0.0)):
+        rotations[:, adult.joint(part)] = Rotation.from_rotvec([0.0, 0.0, turn_rad]).as_quat()
+    height_m = 0.33 - 0.03 * np.sin(np.pi * np.linspace(0, 1, len(dipping))) ** 2
+    wrist_m = joint_positions(replace(dipping, rotations=rotations))[0, adult.joint("left_wrist"), 1]
+    root_m = dipping.root_m + np.outer(height_m - 0.29 - wrist_m, [0.0, 1.0, 0.0])
+    batch = MotionBatch.stack([replace(dipping, root_m=root_m, rotations=rotations)])
+    for spread_s, snaps in ((0.0, fps > 24), (0.08, False)):
+        raised = limbs_above_floor(batch, spread_s)
+        added_deg_s = np.degrees(added_angular_speeds_rad_s(batch, raised)[0])
+        assert (added_deg_s[[adult.joint("left_shoulder"), adult.joint("left_elbow")]].max() > 150.0) == snaps
+        assert joint_positions(raised)[0, :, adult.joint("left_wrist"), 1].min() > 0.025
+
+
+def test_a_sunken_trunk_is_lifted_smoothly(stand):
+    positions_m = np.tile(joint_positions(stand)[None, :1] - [0.0, 0.93, 0.0], (1, 60, 1, 1))
+    positions_m[0, :30] += [0.0, 0.5, 0.0]
+    lift_m = trunk_lift(stand.skeleton, positions_m, stand.fps)[0, :, 1]
+    depth_m = 0.086 - positions_m[0, 40, stand.skeleton.joint("pelvis"), 1]
+    assert lift_m[40] >= depth_m > 0
+    assert not lift_m[:20].any()
+    assert (np.diff(lift_m)[20:40] >= -1e-12).all()
+
+
+def test_sunken_motions_come_up_alike_in_any_company(clips):
+    crawl, roll = (clips[label].frames(0, 50) for label in ("crawl", "roll"))
+    together = limbs_above_floor(MotionBatch.stack([crawl, roll]))
+    for index, motion in enumerate((crawl, roll)):
+        assert np.array_equal(together.rotations[index], limbs_above_floor(MotionBatch.stack([motion])).rotations[0])

@@ -1,0 +1,67 @@
+"""When feet stand, and how high the floor is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from selfcorrect.motion.body.flesh import sole_points
+from selfcorrect.motion.measures.contacts import floor_height_m, height_of_floor_m
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.simulators.cleanup.stance import FLOOR, Posed, floor_height, floors_m, standing, standing_points
+
+
+def test_short_gaps_in_stances_close_and_short_stances_go():
+    height_m = np.zeros((1, 20, 2))
+    speed_m_s = np.ones((1, 20, 2))
+    speed_m_s[0, 2:8, 0] = 0.0
+    speed_m_s[0, 4, 0] = 1.0
+    speed_m_s[0, 12:14, 0] = 0.0
+    stands = standing(height_m, speed_m_s, fps=30.0)
+    assert np.flatnonzero(stands[0, :, 0]).tolist() == list(range(2, 8))
+    assert not stands[..., 1].any()
+
+
+def test_toes_that_dip_do_not_raise_the_body():
+    """Toes of either foot in turn go through the floor; the floor is where the feet stand flat."""
+    soles_m = np.tile([0.0, 0.0], (60, 1))
+    soles_m[:20, 0], soles_m[30:50, 1] = -0.05, -0.05
+    flat = soles_m == 0.0
+    assert floor_height(soles_m, np.zeros((60, 2)), flat) == 0.0
+    assert floor_height(soles_m, np.zeros((60, 2)), np.zeros((60, 2), dtype=bool)) == -0.05
+
+
+def test_a_raised_motion_is_lowered_by_as_much_and_one_on_the_floor_is_left(stand: Motion, walk: Motion) -> None:
+    for motion in (stand, walk):
+        level = replace(motion, root_m=motion.root_m - np.array([0.0, floor_height_m(motion), 0.0]))
+        raised = replace(level, root_m=level.root_m + np.array([0.0, 0.1, 0.0]))
+        low_m, high_m = (
+            floors_m(Posed.of(MotionBatch.stack([each]), sole_points(each.skeleton)), FLOOR, lowest=False)[0]
+            for each in (level, raised)
+        )
+        assert abs(low_m) < 0.01
+        assert high_m == pytest.approx(0.1, abs=0.01)
+
+
+def test_a_floor_that_few_still_feet_show_is_where_feet_are_low() -> None:
+    lowest_m = np.stack([np.linspace(0.0, 1.0, 101), np.full(101, 2.0)], axis=1)
+    still = np.zeros((101, 2), dtype=bool)
+    assert height_of_floor_m(lowest_m, still, fewest_frames=5) == pytest.approx(0.2)
+    still[40:45] = True
+    assert height_of_floor_m(lowest_m, still, fewest_frames=5) == pytest.approx(0.416)
+
+
+def test_points_that_stand_are_found_on_a_floor_that_slides(walk: Motion) -> None:
+    """Cues leave horizontal motion alone, and a foot that swings is no evidence."""
+    sliding = replace(walk, root_m=walk.root_m + np.outer(np.arange(len(walk)) / walk.fps, (1.0, 0.0, 0.0)))
+    weights = []
+    for motion in (walk, sliding):
+        posed = Posed.of(MotionBatch.stack([motion]), sole_points(motion.skeleton))
+        joints = [motion.skeleton.joint(f"{side}_ankle") for side in ("left", "right")]
+        upright = np.ones(len(motion) - 1, dtype=bool)
+        weights.append(standing_points(posed.feet_m[0], posed.orientations[0][:, joints], upright, motion.fps).weights)
+    np.testing.assert_allclose(weights[0], weights[1])
+    assert weights[0].max() > 0.5
+    assert weights[0].min() < 0.01

@@ -1,0 +1,93 @@
+"""What motions demand, and what the floor can give."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.optimize import minimize
+
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, humanoid
+from selfcorrect.simulators.body.links import onto_links
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
+from selfcorrect.simulators.contacts.contact_plan import contact_forces, plan_contacts
+from selfcorrect.simulators.settings.plan import ContactSettings
+from selfcorrect.simulators.stages import Given
+
+FRICTION = 0.5
+
+
+def mended(motion) -> tuple:
+    """The body of a motion and the motion of its links, feet planted."""
+    batch = clean(Given(MotionBatch.stack([motion])), CleanupSettings(fit_soles=False)).motions
+    body = humanoid(motion.skeleton)
+    return body, onto_links(body, batch)
+
+
+def test_a_standing_body_demands_its_weight_and_the_floor_gives_it(stand):
+    body = humanoid(stand.skeleton)
+    plan = plan_contacts(body, onto_links(body, MotionBatch.stack([stand])), FRICTION)
+    weight_n = body.weight_n
+    assert np.allclose(plan.needs.wrench[..., :3], [0.0, weight_n, 0.0], atol=1e-6)
+    assert np.linalg.norm(plan.rest[..., :3], axis=-1).max() < 0.01 * weight_n
+    assert np.allclose(plan.force_n.sum(2)[..., 1], weight_n, rtol=0.01)
+
+
+def raised(stand, by_m: np.ndarray) -> MotionBatch:
+    """A standing motion lifted off the floor by (T,) metres, on its body's links."""
+    up_m = np.broadcast_to(by_m, len(stand))[:, None] * [0.0, 1.0, 0.0]
+    return onto_links(humanoid(stand.skeleton), MotionBatch.stack([replace(stand, root_m=stand.root_m + up_m)]))
+
+
+def test_what_hovers_and_is_borne_is_borne_by_its_feet_and_what_falls_is_not(stand):
+    body = humanoid(stand.skeleton)
+    hovering = plan_contacts(body, raised(stand, np.array(0.025)), FRICTION)
+    assert np.allclose(hovering.force_n.sum(2)[..., 1], body.weight_n, rtol=0.02)
+    strict = ContactSettings(further=1e-9)
+    assert np.abs(plan_contacts(body, raised(stand, np.array(0.025)), FRICTION, settings=strict).force_n).max() == 0
+    times_s = np.arange(len(stand)) / stand.fps
+    fall_m = 0.03 + 0.5 * GRAVITY_M_S2 * (times_s[-1] ** 2 - times_s**2)
+    assert np.abs(plan_contacts(body, raised(stand, fall_m), FRICTION).force_n[0, -8:-5]).max() < 0.01 * body.weight_n
+
+
+def test_a_sliding_foot_that_bears_the_body_is_planned_to(stand):
+    """At .8 m/s, twice as fast as a point that may carry beside one that stands."""
+    body = humanoid(stand.skeleton)
+    glide_m = 0.8 * np.arange(len(stand))[:, None] / stand.fps * [1.0, 0.0, 0.0]
+    gliding = onto_links(body, MotionBatch.stack([replace(stand, root_m=stand.root_m + glide_m)]))
+    plan = plan_contacts(body, gliding, FRICTION)
+    assert np.allclose(plan.force_n.sum(2)[..., 1], body.weight_n, rtol=0.02)
+
+
+def test_forces_stay_in_their_cones_and_on_points_that_can_carry(walk):
+    body, links = mended(walk)
+    plan = plan_contacts(body, links, FRICTION)
+    tangent_n = np.linalg.norm(plan.force_n[..., [0, 2]], axis=-1)
+    assert (plan.force_n[..., 1] >= 0).all()
+    assert (tangent_n <= FRICTION * plan.force_n[..., 1] + 1e-6).all()
+    assert np.abs(plan.force_n[plan.activation == 0]).max() == 0
+
+
+def test_forces_are_as_good_as_those_of_a_general_solver():
+    generator = np.random.default_rng(3)
+    arms_m = generator.normal(0, 0.2, (4, 3)) - [0.0, 0.9, 0.0]
+    wrench = np.array([60.0, 700.0, -40.0, 20.0, 5.0, -30.0])
+    weights = np.array([1.0] * 3 + [4.0] * 3)
+
+    def loss(force_n: np.ndarray) -> float:
+        forces = force_n.reshape(4, 3)
+        made = np.concatenate([forces.sum(0), np.cross(arms_m, forces).sum(0)])
+        return float(np.sum((weights * (made - wrench)) ** 2))
+
+    def cones(force_n: np.ndarray) -> np.ndarray:
+        x, y, z = force_n.reshape(4, 3).T
+        return FRICTION * y - np.sqrt(x**2 + z**2 + 1e-9)
+
+    best = minimize(
+        loss, np.tile([0.0, 175.0, 0.0], 4), constraints={"type": "ineq", "fun": cones}, options={"maxiter": 500}
+    )
+    ours = contact_forces(
+        wrench[None, None], arms_m[None, None], np.ones((1, 1, 4)), FRICTION, ContactSettings(iterations=400)
+    )
+    assert loss(ours.ravel()) <= best.fun + 0.002 * float(np.sum((weights * wrench) ** 2))

@@ -1,0 +1,405 @@
+"""Support that is not the floor: inferred from motions whose truth is known, put into both engines, kept apart from
+floating.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers import mean_distance_m
+from scipy.ndimage import gaussian_filter1d
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.body.foot_frames import level
+from selfcorrect.motion.correction.support import Support
+from selfcorrect.motion.correction.timeline import spans
+from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.measures.contacts import foot_contacts
+from selfcorrect.motion.measures.physical import physical_errors
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.simulators.body.frames import Y_UP_TO_Z_UP, orientations_to_simulator, rotation_error
+from selfcorrect.simulators.body.humanoid import humanoid
+from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
+from selfcorrect.simulators.cleanup import foot_lock
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
+from selfcorrect.simulators.cleanup.stance import FLOOR
+from selfcorrect.simulators.contacts.contact_plan import carried_places
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.engines.table import ENGINES
+from selfcorrect.simulators.engines.world import RootState
+from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
+from selfcorrect.simulators.stages import Given
+
+EYE = np.eye(3)
+UP = EYE[1]
+SEAT_M = 0.45
+NOTHING = np.zeros((1, 3))
+UPRIGHT = orientations_to_simulator(np.array([[0.0, 0.0, 0.0, 1.0]]))
+
+
+def repeated(walk: Motion, times: int) -> Motion:
+    """A walk of several like cycles."""
+    step_m = (walk.root_m[-1] - walk.root_m[0]) * [1.0, 0.0, 1.0]
+    root_m = np.concatenate([walk.root_m[:-1] + count * step_m for count in range(times)])
+    return replace(walk, root_m=root_m, rotations=np.tile(walk.rotations[:-1], (times, 1, 1)))
+
+
+def posed_legs(motion: Motion, root_shift_m: np.ndarray, ankle_shift_m: np.ndarray) -> Motion:
+    """The motion with its root moved by (T, 3) and its ankles by (T, 2, 3), feet keeping their orientation."""
+    pose = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
+    ankles_m = pose[0][:, Legs.of(motion.skeleton).ankles] + ankle_shift_m
+    upright = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(motion), 2, 4))
+    rotations = bend_legs(motion.skeleton, *pose, root_shift_m, ankles_m, upright)
+    return replace(motion, root_m=motion.root_m + root_shift_m, rotations=rotations)
+
+
+def stepping(walk: Motion, heights_m: list[float]) -> tuple[Motion, list[Support]]:
+    """The walk on ground of another height at each stance, in their order, and what carries it there."""
+    batch = MotionBatch.stack([walk])
+    stands = stances_of(walk)
+    starts = sorted((first, foot, last) for foot in (0, 1) for first, last in spans(stands[:, foot]))
+    anchors_m = np.zeros((1, len(walk), 2, 3))
+    truth = []
+    for (first, foot, last), height_m in zip(starts, heights_m, strict=True):
+        anchors_m[0, first : last + 1, foot, 1] = height_m
+        truth.append(Support(f"{('left', 'right')[foot]} foot", (0.0, height_m, 0.0), (0.0, 0.0), first, last))
+    lifted_m = foot_lock.bridge_swings(anchors_m, stands[None], batch.fps)[0]
+    body_m = gaussian_filter1d(lifted_m[..., 1].min(1), 4, mode="nearest") - 0.04
+    return posed_legs(walk, body_m[:, None] * UP, lifted_m), truth
+
+
+def stances_of(motion: Motion) -> np.ndarray:
+    """(T, 2) when each foot stands."""
+    return foot_contacts(motion, shortest_s=0.2)
+
+
+@pytest.fixture(scope="module")
+def planted(walk: Motion) -> Motion:
+    """A walk of three cycles whose feet stand still on the floor."""
+    mended = clean(Given(MotionBatch.stack([repeated(walk, 3)])), CleanupSettings(support="floor", soft_lock=None))
+    return mended.motions[0]
+
+
+def stair_heights(walk: Motion) -> list[float]:
+    """A flight of stairs of 17 cm after the first two stances."""
+    count = sum(len(spans(foot)) for foot in stances_of(walk).T)
+    return [max(0.0, 0.17 * (stance - 1)) for stance in range(count)]
+
+
+@pytest.fixture(scope="module")
+def stairs(planted: Motion) -> tuple[Motion, list[Support]]:
+    return stepping(planted, stair_heights(planted))
+
+
+def turned(motion: Motion, turns_rad: dict[str, np.ndarray]) -> Motion:
+    """The motion with joints in the rest pose turned about an axis (T, 3)."""
+    rotations = motion.rotations.copy()
+    for part, turn_rad in turns_rad.items():
+        rotations[:, motion.skeleton.parts.index(part)] = Rotation.from_rotvec(turn_rad).as_quat()
+    return replace(motion, rotations=rotations)
+
+
+def held(stand: Motion, frames: int) -> Motion:
+    """The adult standing with hanging arms."""
+    rotations = np.tile(stand.rotations[0], (frames, 1, 1))
+    still = replace(stand, root_m=np.tile(stand.root_m[0], (frames, 1)), rotations=rotations)
+    arms = {f"{side}_shoulder": sign * 1.4 * EYE[[2] * frames] for side, sign in (("left", -1), ("right", 1))}
+    return turned(still, arms)
+
+
+def sitting(stand: Motion, seat_m: float) -> Motion:
+    """The adult sits down in a second and stays for two, upright, with both feet on the floor."""
+    offsets_m = {part: stand.skeleton.offsets_m[stand.skeleton.parts.index(part)] for part in ("left_hip", "left_knee")}
+    thigh_m, hip_m = -offsets_m["left_knee"][1], stand.root_m[0, 1] + offsets_m["left_hip"][1]
+    share = np.clip(np.arange(120) / 30 - 1, 0, 1)
+    bent_rad = share * share * (3 - 2 * share) * np.arccos((seat_m + 0.065 - hip_m + thigh_m) / thigh_m)
+    legs = {f"{side}_hip": -bent_rad[:, None] * EYE[0] for side in ("left", "right")}
+    legs |= {f"{side}_knee": bent_rad[:, None] * EYE[0] for side in ("left", "right")}
+    still = held(stand, 120)
+    back_m = thigh_m * np.stack([np.zeros(120), np.cos(bent_rad) - 1, -np.sin(bent_rad)], axis=-1)
+    return replace(turned(still, legs), root_m=still.root_m + back_m)
+
+
+@pytest.fixture(scope="module")
+def sit(stand: Motion) -> Motion:
+    return sitting(stand, SEAT_M)
+
+
+def inferred(motion: Motion) -> tuple[Support, ...]:
+    return clean(Given(MotionBatch.stack([motion])), CleanupSettings()).supports[0]
+
+
+def lifted(motion: Motion, height_m: float | np.ndarray) -> Motion:
+    return replace(motion, root_m=motion.root_m + height_m * UP)
+
+
+def test_stairs_are_found_where_they_are(stairs):
+    motion, truth = stairs
+    found = inferred(motion)
+    high = [support for support in truth if support.top_m[1] > 0]
+    assert [support.part for support in found] == [support.part for support in high]
+    for got, wanted in zip(found, high, strict=True):
+        assert got.top_m[1] == pytest.approx(wanted.top_m[1], abs=0.02)
+        assert max(abs(got.first - wanted.first), abs(got.last - wanted.last)) <= 4
+
+
+def test_stairs_carry_who_climbs_them(stairs):
+    motion, _ = stairs
+    on_stairs = PhysicsCorrector()([motion])[0]
+    pulled_down = PhysicsCorrector(cleanup=CleanupSettings(support="floor"))([motion])[0]
+    assert on_stairs.accepted, on_stairs.reason
+    assert mean_distance_m(on_stairs.motion, motion) < 0.012
+    help_needed = [each.diagnostics["residual_force_bodyweights"] for each in (on_stairs, pulled_down)]
+    assert help_needed[0] < 0.3 < 0.5 < help_needed[1]
+    assert pulled_down.supports == ()
+
+
+def test_stairs_are_no_floating(stairs):
+    motion, _ = stairs
+    correction = KinematicCorrector()([motion])[0]
+    corrected = MotionBatch.stack([level(correction.motion)])
+    on_stairs = float(physical_errors(corrected, [correction.supports]).floating_m[0])
+    above_the_floor = float(physical_errors(corrected).floating_m[0])
+    assert on_stairs < 0.02 < 0.15 < above_the_floor
+    assert correction.diagnostics["floating_m_after"] == pytest.approx(on_stairs, abs=1e-6)
+
+
+def test_uneven_ground_is_told_from_a_raised_walk(planted):
+    flat, raised = inferred(planted), inferred(lifted(planted, 0.08))
+    uneven, truth = stepping(planted, [0.10, 0.0, 0.12, 0.0, 0.09, 0.0])
+    assert flat == raised == ()
+    found = inferred(uneven)
+    assert [support.part for support in found] == ["right foot"] * 3
+    heights_m = [support.top_m[1] for support in found]
+    assert heights_m == pytest.approx([support.top_m[1] for support in truth if support.top_m[1] > 0], abs=0.02)
+
+
+def test_sudden_changes_of_height_are_two_supports(stand):
+    """Frames on one and on the other step are as many, so that none is at their median."""
+    still = held(stand, 70)
+    found = inferred(lifted(still, np.repeat([0.0, 0.2, 0.5], [30, 20, 20])[:, None]))
+    assert sorted({round(support.top_m[1], 2) for support in found}) == [0.2, 0.5]
+    assert {support.part for support in found} == {"left foot", "right foot"}
+
+
+@pytest.mark.parametrize("settings", [CleanupSettings(), CleanupSettings(fit_soles=False)])
+def test_supports_are_each_motion_s_own(stairs, planted, settings):
+    """In a batch as alone; the walk on the floor beside the stairs needs none."""
+    corrector = KinematicCorrector(settings)
+    alone = corrector([stairs[0]])[0]
+    together = corrector([planted, stairs[0]])
+    assert together[0].supports == ()
+    assert together[1].supports == alone.supports != ()
+    assert np.array_equal(together[1].motion.root_m, alone.motion.root_m)
+
+
+def test_a_raised_walk_and_raised_stairs_come_down_alike(planted, stairs):
+    for motion in (planted, stairs[0]):
+        low, high = (PhysicsCorrector()([each])[0] for each in (motion, lifted(motion, 0.08)))
+        assert mean_distance_m(low.motion, high.motion) < FLOOR.near_zero_m[0]
+        assert high.diagnostics["floating_m_before"] > 0.07
+        assert [support.top_m[1] for support in high.supports] == pytest.approx(
+            [support.top_m[1] for support in low.supports], abs=FLOOR.near_zero_m[0]
+        )
+
+
+def test_stairs_far_above_the_floor_stay_there(stairs):
+    """The file may not show what leads to them."""
+    (correction,) = KinematicCorrector()([lifted(stairs[0], 1.2)])
+    assert mean_distance_m(correction.motion, lifted(stairs[0], 1.2)) < 0.02
+    assert list(map(str, correction.notes)) == ["the lowest ground lies at 1.20 m"]
+
+
+def test_ground_stays_where_it_was_stood_on_most(planted):
+    """Who comes up a step to y = 0 from below is not moved up by it."""
+    step, _ = stepping(planted, [0.0, 0.17, 0.17, 0.17, 0.17, 0.17])
+    correction = KinematicCorrector()([lifted(step, -0.17)])[0]
+    assert mean_distance_m(correction.motion, lifted(step, -0.17)) < 0.005
+    assert [support.top_m[1] for support in correction.supports] == pytest.approx([0.0] * 5, abs=0.02)
+    assert list(map(str, correction.notes)) == ["the lowest ground lies at -0.17 m"]
+
+
+def test_a_seat_is_found_under_who_sits(sit):
+    (seat,) = inferred(sit)
+    assert seat.part == "seat"
+    assert seat.top_m[1] == pytest.approx(SEAT_M, abs=0.025)
+    assert 45 <= seat.first <= 62
+    assert seat.last == len(sit) - 1
+    assert seat.top_m[2] == pytest.approx(sit.root_m[-1, 2], abs=0.08)
+
+
+def test_a_seat_carries_who_sits(sit, engine):
+    tracker = TrackerSettings.at_strength(0.7, engine)
+    seated, fallen = (
+        PhysicsCorrector(tracker, CleanupSettings(support=support))([sit])[0] for support in ("infer", "floor")
+    )
+    assert seated.accepted, seated.reason
+    assert abs(seated.motion.root_m[-1, 1] - sit.root_m[-1, 1]) < 0.01
+    for name, most in (("residual_force_bodyweights", 0.7), ("unexplained_force_bodyweights", 0.3)):
+        assert seated.diagnostics[name] < most * fallen.diagnostics[name]
+    pelvis = seated.timeline.parts.index("pelvis")
+    thighs = [seated.timeline.parts.index(f"{side} thigh") for side in ("left", "right")]
+    assert seated.timeline.loads_bodyweights[90:, [pelvis, *thighs]].sum(axis=1).mean() > 0.6
+
+
+@pytest.mark.parametrize("label", ["walk", "run", "jump", "spinkick", "cartwheel", "dance_b", "crawl", "roll"])
+def test_who_needs_no_support_is_given_none(clips, label):
+    assert inferred(clips[label]) == ()
+
+
+def test_left_alone_means_left_at_its_height(planted):
+    raised = lifted(planted, 0.3)
+    for corrector in (KinematicCorrector, PhysicsCorrector):
+        correction = corrector(cleanup=CleanupSettings(support="off"))([raised])[0]
+        assert correction.accepted, correction.reason
+        assert abs(correction.motion.root_m[:, 1] - raised.root_m[:, 1]).mean() < 0.01
+        assert correction.supports == ()
+        assert "height left alone" in map(str, correction.notes)
+
+
+def lying(stand: Motion) -> Motion:
+    """The adult on its back on the floor."""
+    still = turned(held(stand, 60), {"pelvis": np.tile(-np.pi / 2 * EYE[0], (60, 1))})
+    return replace(still, root_m=np.tile([0.0, 0.1, 0.0], (60, 1)))
+
+
+def sitting_on_the_floor(stand: Motion) -> Motion:
+    """The adult, upright, with its legs straight ahead."""
+    legs = {f"{side}_hip": -np.pi / 2 * EYE[[0] * 60] for side in ("left", "right")}
+    return replace(turned(held(stand, 60), legs), root_m=np.tile([0.0, 0.155, 0.0], (60, 1)))
+
+
+@pytest.mark.parametrize("pose", [lying, sitting_on_the_floor])
+def test_who_sits_or_lies_on_the_floor_is_carried_by_it(stand, pose):
+    motion = pose(stand)
+    correction = PhysicsCorrector()([motion])[0]
+    assert correction.accepted, correction.reason
+    assert correction.supports == ()
+    assert mean_distance_m(correction.motion, motion) < 0.06
+    assert correction.diagnostics["unexplained_force_bodyweights"] < 0.01
+    loads = dict(zip(correction.timeline.parts, correction.timeline.loads_bodyweights[30:].mean(axis=0), strict=True))
+    assert loads["left foot"] + loads["right foot"] < 0.4
+    assert sum(loads.values()) > 0.8
+
+
+def hovering(stand: Motion) -> Motion:
+    """The adult rises by half a metre within a second and paddles in the air for three."""
+    times_s = np.arange(150) / 30
+    share = np.clip(times_s - 1, 0, 1)
+    paddle = {"left_hip": 0, "right_hip": np.pi, "left_shoulder": 1, "right_shoulder": 2}
+    turns_rad = {
+        part: (0.5 * share * np.sin(3 * np.pi * times_s + phase))[:, None] * [1.0, 0.0, 0.3]
+        for part, phase in paddle.items()
+    }
+    return lifted(turned(held(stand, 150), turns_rad), (0.5 * share * share * (3 - 2 * share))[:, None])
+
+
+def test_who_hovers_is_told_so(stand):
+    motion = hovering(stand)
+    correction = PhysicsCorrector()([motion])[0]
+    assert not correction.accepted
+    assert correction.motion is motion
+    first, last = (int(word) for word in re.findall(r"frame (\d+)", correction.reason))
+    assert 30 <= first <= 60
+    assert last >= 140
+    assert PhysicsCorrector(cleanup=CleanupSettings(support="off"))([motion])[0].accepted
+
+
+def hanging(stand: Motion) -> Motion:
+    """The adult is lifted off the floor within a second, arms up, and hangs by still hands, legs swinging."""
+    times_s = np.arange(120) / 30
+    share = np.clip(times_s - 1, 0, 1)
+    swing_rad = (0.6 * share * np.sin(3 * np.pi * times_s))[:, None] * EYE[0]
+    arms_up = {f"{side}_shoulder": sign * 1.5 * EYE[[2] * 120] for side, sign in (("left", 1), ("right", -1))}
+    pose = turned(held(stand, 120), {"left_hip": swing_rad, "right_hip": -swing_rad, **arms_up})
+    return lifted(pose, (0.4 * share * share * (3 - 2 * share))[:, None])
+
+
+def test_who_hangs_holds_on(stand):
+    motion = hanging(stand)
+    correction = PhysicsCorrector()([motion])[0]
+    assert correction.accepted, correction.reason
+    assert {support.part for support in correction.supports} == {"left grip", "right grip"}
+    wrist_m = joint_positions(motion)[-1, motion.skeleton.parts.index("left_wrist")]
+    for support in correction.supports:
+        assert support.top_m[1] == pytest.approx(wrist_m[1], abs=0.12)
+        assert 50 <= support.first <= 62
+        assert support.last >= len(motion) - 2
+    assert correction.diagnostics["unexplained_force_bodyweights"] < 0.25  # nothing carries while it rises
+    assert abs(correction.motion.root_m[-1, 1] - motion.root_m[-1, 1]) < 0.005
+    assert correction.diagnostics["floating_m_after"] < 0.06
+
+
+def test_a_hold_draws_the_hand_to_it_and_keeps_it_there(adult, engine):
+    body = humanoid(adult).padded(0.06)
+    world = ENGINES.load(engine)(EngineSettings())
+    elbows = [body.tree.parts.index(f"{side}_elbow") for side in ("left", "right")]
+    hands_m = {side: rest_points_m(body)[carried_places(body, f"{side} grip")][0] for side in ("left", "right")}
+    grips = [Support(f"{side} grip", tuple(hand_m + 2.1 * UP), (0.1, 0.1), 0, 9) for side, hand_m in hands_m.items()]
+    world.build([body], 1 / 240, [grips])
+    start(world, body, 2.0)
+    before_m = world.positions_m(elbows)[0]
+    for _ in range(60):
+        world.show(0, (0, 1))
+        fall(world, body, 8)
+    assert np.abs(world.positions_m(elbows)[0] - before_m - [0.0, 0.0, 0.1]).max() < 0.08
+    world.show(0, ())
+    fall(world, body, 72)
+    assert world.positions_m(elbows)[0, 0, 2] < before_m[0, 2] - 0.2
+
+
+def test_results_on_supports_do_not_depend_on_company(stairs, sit, stand, clips, engine):
+    """On one tree each: who climbs stairs and who walks; who sits, who hangs and who stands."""
+    corrector = PhysicsCorrector(TrackerSettings(engine=EngineSettings(name=engine)))
+    motions = [sit, stairs[0], hanging(stand), clips["walk"], stairs[0], stand]
+    for motion, together in zip(motions, corrector(motions), strict=True):
+        alone = corrector([motion])[0]
+        assert alone.supports == together.supports
+        assert np.array_equal(alone.motion.root_m, together.motion.root_m)
+        assert np.array_equal(alone.motion.rotations, together.motion.rotations)
+
+
+def test_the_choice_is_checked():
+    with pytest.raises(ValueError, match="support must be one of infer, floor, off, got 'chair'"):
+        CleanupSettings(support="chair")  # type: ignore[arg-type]
+
+
+def test_a_slab_holds_what_it_carries_and_nothing_else(adult, engine):
+    """Soles land on a slab for feet, fall through one for hands, and fall when theirs is taken away."""
+    body = humanoid(adult).padded(0.06)
+    world = ENGINES.load(engine)(EngineSettings())
+    feet = [Support(f"{side} foot", (0.0, 0.5, 0.05), (0.6, 0.6), 0, 9) for side in ("left", "right")]
+    hands = Support("left hand", (0.0, 0.5, 0.05), (0.6, 0.6), 0, 9)
+    sole_m = -min(point_m[1] for point_m in rest_points_m(body))
+    for supports, shown, lands_m in ((feet, (0, 1), 0.5), ([hands], (0,), 0.0), (feet, (), 0.0)):
+        world.build([body], 1 / 240, [supports])
+        start(world, body, sole_m + 0.52)
+        world.show(0, shown)
+        fall(world, body, 240)
+        assert world.root().position_m[0, 2] - body.centre_m[0][1] == pytest.approx(lands_m + sole_m, abs=0.02)
+        assert world.loads_n().sum() == pytest.approx(body.weight_n, rel=0.15)
+
+
+def rest_points_m(body) -> np.ndarray:
+    still = np.tile([0.0, 0.0, 0.0, 1.0], (len(body), 1))
+    return body.touches.lowest_points(*forward_kinematics(body.tree, np.zeros(3), still))
+
+
+def start(world, body, height_m: float) -> None:
+    centre_m = Y_UP_TO_Z_UP.apply(body.centre_m[0] + height_m * UP)
+    world.reset(RootState(centre_m[None], UPRIGHT, NOTHING, NOTHING), rest_pose(body), np.zeros((1, len(body) - 1, 3)))
+
+
+def rest_pose(body) -> np.ndarray:
+    return np.tile([0.0, 0.0, 0.0, 1.0], (1, len(body) - 1, 1))
+
+
+def fall(world, body, steps: int) -> None:
+    """Let the body drop, its joints held and its root kept upright."""
+    for _ in range(steps):
+        root = world.root()
+        torque_nm = 2000 * rotation_error(UPRIGHT, root.orientation) - 200 * root.angular_velocity_rad_s
+        world.step([0], rest_pose(body), np.zeros((1, len(body) - 1, 3)), NOTHING, torque_nm)

@@ -1,0 +1,42 @@
+"""Presets: one table for the command and for loops."""
+
+from __future__ import annotations
+
+import pytest
+
+from selfcorrect.core.errors import SettingError
+from selfcorrect.experiments.motion.correctors.builtin import sample_corrector
+from selfcorrect.simulators.settings.presets import OLD_NAMES, PRESETS, preset_of, recorded_strength
+from selfcorrect.simulators.settings.tracker import DriveSettings, TrackerSettings
+
+
+def test_the_dial_and_its_names_agree():
+    assert preset_of(0.7).drive == preset_of("0.7").drive == PRESETS["balanced"].drive == DriveSettings()
+    assert PRESETS["balanced"].tracker("mujoco", 60.0) == TrackerSettings.at_strength(0.7, "mujoco", 60.0)
+    assert PRESETS["residual-free"].tracker("mujoco") == TrackerSettings.without_residual()
+
+
+def test_loops_use_a_preset_of_the_table():
+    """Its figures are those with which the published loops were made."""
+    assert sample_corrector().tracker == PRESETS["simulated"].tracker()
+    assert sample_corrector().simulate == "always"
+    drive = sample_corrector().tracker.drive
+    assert (drive.horizontal_rad_s, drive.vertical_rad_s, drive.angular_rad_s) == (12.5, 8.5, 14.0)
+    assert (drive.yaw_rad_s, drive.linear_damping, drive.angular_damping) == (16.0, 0.4, 0.35)
+
+
+@pytest.mark.parametrize("old", OLD_NAMES)
+def test_old_names_work_and_are_told_of(old):
+    with pytest.warns(FutureWarning, match=f"{old} is now {OLD_NAMES[old]}"):
+        assert preset_of(old) is PRESETS[OLD_NAMES[old]]
+
+
+def test_one_strength_is_recorded_in_one_way():
+    assert recorded_strength("balanced") == recorded_strength("0.7") == recorded_strength(0.7) == 0.7
+    assert recorded_strength("simulated") == "simulated"
+
+
+@pytest.mark.parametrize("strange", ["brutal", -0.1, 1.5, "nan"])
+def test_what_is_no_strength_is_refused_with_the_names(strange):
+    with pytest.raises(SettingError, match="faithful, balanced, physical, residual-free, simulated or a number"):
+        preset_of(strange)

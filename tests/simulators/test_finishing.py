@@ -1,0 +1,272 @@
+"""What comes out of plan and simulation: where it gained something, how feet then stand, and what polishing leaves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.interpolate import make_interp_spline
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.datasets.files.rigs.bvh import read_bvh
+from selfcorrect.datasets.files.rigs.bvh_body import body_of
+from selfcorrect.datasets.files.skeletons.upright import upright
+from selfcorrect.motion.geometry.kinematics import continuous, forward_kinematics, joint_positions
+from selfcorrect.motion.measures.contacts import foot_contacts
+from selfcorrect.motion.measures.physical import physical_errors
+from selfcorrect.motion.measures.roughness import jerk_by_part_m_s3
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.simulators.body.humanoid import humanoid
+from selfcorrect.simulators.body.links import onto_links
+from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.contacts.contact_plan import plan_contacts
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.finishing import (
+    JerkBounds,
+    between,
+    calmed,
+    no_rougher,
+    polished,
+    shares_of_gain,
+    standing_as,
+)
+from selfcorrect.simulators.settings.plan import POLISH
+from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
+
+FPS, FRAMES = 120.0, 240
+
+
+def shaken(motions: MotionBatch, joint: int, amplitude_rad: float, hertz: float) -> MotionBatch:
+    """The motions with a joint that swings in addition, softly from and to rest."""
+    times_s = np.arange(motions.root_m.shape[1]) / motions.fps
+    swing = amplitude_rad * np.sin(2 * np.pi * hertz * times_s) * np.sin(np.pi * times_s / times_s[-1]) ** 2
+    rotations = motions.rotations.copy()
+    turns = Rotation.from_rotvec(swing[:, None] * [1.0, 0.0, 0.0])
+    for own in rotations:
+        own[:, joint] = (Rotation.from_quat(own[:, joint]) * turns).as_quat()
+    return replace(motions, rotations=rotations)
+
+
+def off_mm(one: MotionBatch, other: MotionBatch) -> float:
+    return 1000 * float(np.linalg.norm(joint_positions(one) - joint_positions(other), axis=-1).max())
+
+
+def jerk(motions: MotionBatch) -> float:
+    return float(physical_errors(motions).jerk_m_s3[0])
+
+
+def test_a_change_that_roughens_a_calm_motion_is_smoothed_and_no_other(walk: Motion) -> None:
+    before = MotionBatch.stack([walk])
+    hip = walk.skeleton.parts.index("left_hip")
+    step = np.where(np.arange(len(walk)) < len(walk) // 2, 0.0, 0.25)
+    rotations = before.rotations.copy()
+    rotations[0, :, hip] = (
+        Rotation.from_quat(rotations[0, :, hip]) * Rotation.from_rotvec(step[:, None] * [1.0, 0.0, 0.0])
+    ).as_quat()
+    rough = replace(before, rotations=rotations)
+    calm = calmed(JerkBounds.of(before), rough)
+    assert jerk(rough) > POLISH.rougher * jerk(before)
+    assert jerk(calm) < POLISH.rougher * jerk(before)
+    np.testing.assert_allclose(calm.rotations[0, [0, -1], hip], rough.rotations[0, [0, -1], hip], atol=1e-4)
+    slow = shaken(before, hip, 0.05, 0.5)
+    np.testing.assert_array_equal(calmed(JerkBounds.of(before), slow).rotations, slow.rotations)
+
+
+def faster(motion: Motion, fps: float) -> Motion:
+    """A motion with more frames per second, along splines of the fifth degree."""
+    times_s = np.arange(len(motion)) / motion.fps
+    finer_s = np.arange(int(times_s[-1] * fps + 1e-9) + 1) / fps
+    rotations = make_interp_spline(times_s, continuous(motion.rotations), k=5)(finer_s)
+    rotations /= np.linalg.norm(rotations, axis=-1, keepdims=True)
+    root_m = make_interp_spline(times_s, motion.root_m, k=5)(finer_s)
+    return replace(motion, root_m=root_m, rotations=rotations, fps=fps)
+
+
+@pytest.fixture
+def smooth(walk: Motion) -> MotionBatch:
+    """A slow arm and a pelvis on its way, 120 frames per second."""
+    rotations = np.tile([0.0, 0, 0, 1], (1, FRAMES, len(walk.skeleton), 1))
+    root_m = np.tile([0.0, 0.9, 0.0], (1, FRAMES, 1)) + np.linspace(0, 1, FRAMES)[None, :, None] * [0.0, 0.0, 1.0]
+    return shaken(MotionBatch(walk.skeleton, root_m, rotations, np.array([FRAMES]), FPS), 4, 0.4, 1.0)
+
+
+def test_a_slow_correction_is_kept(smooth: MotionBatch) -> None:
+    corrected = shaken(smooth, 1, 0.05, 1.5)
+    assert off_mm(polished(smooth, corrected), corrected) < 0.02 * off_mm(smooth, corrected)
+
+
+def test_what_is_fast_in_a_correction_goes(smooth: MotionBatch) -> None:
+    corrected = shaken(shaken(smooth, 1, 0.05, 1.5), 6, 0.01, 25.0)
+    result = polished(smooth, corrected)
+    assert off_mm(result, shaken(smooth, 1, 0.05, 1.5)) < 0.1 * off_mm(corrected, shaken(smooth, 1, 0.05, 1.5))
+    assert jerk(result) < 0.1 * jerk(corrected)
+
+
+def test_a_correction_that_calms_is_kept_whole(smooth: MotionBatch) -> None:
+    rough = shaken(smooth, 6, 0.01, 25.0)
+    assert jerk(polished(rough, smooth)) == pytest.approx(jerk(smooth), rel=0.02)
+    assert off_mm(polished(rough, smooth), smooth) < 0.1
+
+
+def test_nothing_changes_nothing_and_short_motions_stay(smooth: MotionBatch) -> None:
+    assert off_mm(polished(smooth, smooth), smooth) < 1e-6
+    short = replace(smooth, root_m=smooth.root_m[:, :4], rotations=smooth.rotations[:, :4], lengths=np.array([4]))
+    assert polished(short, short) is short
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["07_01", "35_01", "06_05"])
+@pytest.mark.parametrize("fps", [60.0, 120.0])
+def test_corrections_of_fast_recordings_are_no_rougher(cmu: Path, name: str, fps: float) -> None:
+    recorded = upright(body_of(read_bvh(cmu / "train" / f"{name}.bvh"))).motion.frames(0, 75)
+    motion = faster(recorded, fps)
+    before = physical_errors(MotionBatch.stack([motion]))
+    for corrector in (PhysicsCorrector(), KinematicCorrector()):
+        after = physical_errors(MotionBatch.stack([corrector([motion])[0].motion]))
+        assert after.jerk_m_s3[0] < 1.1 * before.jerk_m_s3[0]
+        assert after.skate_m_s[0] < before.skate_m_s[0] + 0.005
+
+
+def test_raw_states_are_those_of_the_simulation(walk: Motion) -> None:
+    raw, kept = (PhysicsCorrector(cleanup=CleanupSettings(polish=polish))([walk])[0] for polish in (False, True))
+    assert raw.diagnostics["polished_m"] == 0.0
+    assert 0.0 < kept.diagnostics["polished_m"] < 0.005
+    assert 1000 * np.linalg.norm(joint_positions(raw.motion) - joint_positions(kept.motion), axis=-1).mean() < 5
+
+
+def test_what_is_rougher_gives_way_to_a_milder_correction_and_nothing_else_does(walk: Motion) -> None:
+    before = MotionBatch.stack([walk, walk])
+    hip = walk.skeleton.parts.index("left_hip")
+    milder = shaken(before, hip, 0.03, 0.5)
+    made = replace(milder, rotations=milder.rotations.copy())
+    made.rotations[1] = shaken(milder, hip, 0.05, 9.0).rotations[1]
+    kept, share = no_rougher(JerkBounds.of(before), made, milder)
+    assert np.array_equal(kept.rotations[0], made.rotations[0])
+    assert not share[0].any()
+    assert share[1].max() > 0.9
+    parts = ("left knee", "left foot")
+    usual, rough, mild = (jerk_by_part_m_s3(each) for each in (before, made, kept))
+    for part in parts:
+        assert rough[part][1] > 1.5 * usual[part][1]
+        assert mild[part][1] < max(1.05 * usual[part][1], usual[part][1] + 5.0)
+
+
+@pytest.mark.parametrize("label", ["crawl", "spinkick", "getup_faceup", "run"])
+def test_a_simulation_makes_no_part_of_a_body_rougher(clips, label, engine) -> None:
+    motion = clips[label]
+    correction = PhysicsCorrector(TrackerSettings(engine=EngineSettings(name=engine)))([motion])[0]
+    before, after = jerk_by_part_m_s3(motion), jerk_by_part_m_s3(correction.motion)
+    rougher = [part for part in before if after[part] > max(1.06 * before[part], before[part] + 6.0)]
+    assert not rougher, {part: (float(before[part]), float(after[part])) for part in rougher}
+
+
+def shares(reference: MotionBatch, simulated: MotionBatch) -> np.ndarray:
+    body = humanoid(reference.skeleton)
+    return shares_of_gain(body, plan_contacts(body, onto_links(body, reference), 0.5).rest, simulated, 0.5, [()])
+
+
+@pytest.fixture
+def walking(walk: Motion) -> MotionBatch:
+    return MotionBatch.stack([PhysicsCorrector()([walk])[0].motion])
+
+
+def test_a_simulation_that_gains_nothing_is_not_kept(walking: MotionBatch) -> None:
+    aside = replace(walking, root_m=walking.root_m + np.array([0.0, 0.001, 0.0]))
+    assert shares(walking, aside).max() == 0.0
+
+
+def test_a_simulation_that_calms_what_no_floor_explains_is_kept(walking: MotionBatch) -> None:
+    times_s = np.arange(walking.root_m.shape[1]) / walking.fps
+    shaken = replace(
+        walking, root_m=walking.root_m + 0.1 * np.sin(15 * times_s)[None, :, None] * np.array([1.0, 0.0, 0.0])
+    )
+    assert shares(shaken, walking).mean() > 0.9
+
+
+def test_no_share_keeps_only_what_is_fast_and_a_whole_share_all(walking: MotionBatch, walk: Motion) -> None:
+    other = MotionBatch.stack([walk])
+    nothing, whole = (between(walking, other, np.full((1, len(walk)), share), POLISH.fast_s) for share in (0.0, 1.0))
+    np.testing.assert_allclose(joint_positions(whole), joint_positions(other), atol=1e-9)
+    off_m = [
+        np.linalg.norm(joint_positions(one) - joint_positions(walking), axis=-1).mean() for one in (nothing, other)
+    ]
+    assert off_m[0] < 0.2 * off_m[1]  # only what is fast between them
+
+
+def test_a_joint_that_lost_its_way_leaves_no_trace(walking: MotionBatch) -> None:
+    ankle, frames = walking.skeleton.parts.index("left_ankle"), walking.root_m.shape[1]
+    wound = walking.rotations.copy()
+    turns = Rotation.from_rotvec(np.linspace(1.5, 6.0, frames)[:, None] * [0.0, 1.0, 0.0])
+    wound[0, :, ankle] = (Rotation.from_quat(wound[0, :, ankle]) * turns).as_quat()
+    kept = between(walking, replace(walking, rotations=wound), np.zeros((1, frames)), POLISH.fast_s)
+    np.testing.assert_allclose(joint_positions(kept), joint_positions(walking), atol=1e-9)
+
+
+def test_a_second_correction_moves_less_than_the_first(walk: Motion) -> None:
+    once = PhysicsCorrector()([walk])[0]
+    twice = PhysicsCorrector()([once.motion])[0]
+    first_m, second_m = (
+        np.linalg.norm(joint_positions(after) - joint_positions(before), axis=-1).mean()
+        for before, after in ((walk, once.motion), (once.motion, twice.motion))
+    )
+    assert second_m < 0.003
+    assert second_m < 0.5 * first_m
+
+
+@pytest.fixture
+def mended(walk: Motion) -> MotionBatch:
+    return MotionBatch.stack([KinematicCorrector()([walk])[0].motion])
+
+
+def whole(motions: MotionBatch) -> np.ndarray:
+    """All of the motions is simulated."""
+    return np.ones(motions.root_m.shape[:2])
+
+
+def ankles_m(motions: MotionBatch) -> np.ndarray:
+    return joint_positions(motions)[
+        ..., [motions.skeleton.parts.index(f"{side}_ankle") for side in ("left", "right")], :
+    ]
+
+
+@pytest.mark.parametrize("simulated", [0.0, 1.0])
+def test_feet_swing_as_simulated_where_that_is_kept_and_else_as_mended(mended: MotionBatch, simulated: float) -> None:
+    aside = replace(mended, root_m=mended.root_m + np.array([0.0, -0.01, 0.02]))
+    swings = foot_contacts(mended, longest_gap_s=0.6).sum(axis=(0, 1)) < len(mended.root_m[0])
+    assert swings.any()
+    off_m = np.linalg.norm(
+        ankles_m(standing_as(aside, mended, mended, simulated * whole(aside))) - ankles_m(mended), axis=-1
+    )
+    assert (off_m.max() > 0.02) == bool(simulated)
+
+
+def test_feet_that_were_moved_with_the_body_stand_again(mended: MotionBatch) -> None:
+    aside = replace(mended, root_m=mended.root_m + np.array([0.0, -0.01, 0.02]))
+    result = standing_as(aside, mended, mended, whole(aside))
+    stands = foot_contacts(mended)
+    assert stands.any(axis=(0, 1)).all()
+    ankles = [mended.skeleton.parts.index(f"{side}_ankle") for side in ("left", "right")]
+    for motions, most_m in ((aside, None), (result, 0.001)):
+        places = forward_kinematics(motions.skeleton, motions.root_m, motions.rotations)
+        wanted = forward_kinematics(mended.skeleton, mended.root_m, mended.rotations)
+        off_m = np.linalg.norm(places[0][..., ankles, :] - wanted[0][..., ankles, :], axis=-1)[stands]
+        assert off_m.max() == pytest.approx(np.hypot(0.01, 0.02)) if most_m is None else off_m.max() < most_m
+    above = [joint for joint, part in enumerate(mended.skeleton.parts) if not part.endswith(("knee", "ankle", "foot"))]
+    np.testing.assert_allclose(joint_positions(result)[..., above, :], joint_positions(aside)[..., above, :], atol=5e-4)
+
+
+def test_what_stands_already_stays(mended: MotionBatch) -> None:
+    off_m = np.linalg.norm(
+        joint_positions(standing_as(mended, mended, mended, whole(mended))) - joint_positions(mended), axis=-1
+    )
+    assert off_m.max() < 0.001
+
+
+def test_physics_slides_no_more_than_kinematics(walk: Motion) -> None:
+    kinematic, physical = (
+        physical_errors(MotionBatch.stack([corrector([walk])[0].motion])).skate_m_s[0]
+        for corrector in (KinematicCorrector(), PhysicsCorrector())
+    )
+    assert physical < kinematic + 0.002

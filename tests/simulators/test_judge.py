@@ -1,0 +1,142 @@
+"""What became of motions: why they fail, what help they took, and why they moved far."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from selfcorrect.motion.correction.results import FailureKind, Note, NoteKind, Repair, Stage
+from selfcorrect.simulators.body.humanoid import humanoid
+from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.judge import FAR_M, failure_of, help_of, why_far
+from selfcorrect.simulators.settings.tracker import WITHOUT_RESIDUAL, BodySettings, TrackerSettings
+from selfcorrect.simulators.stages import Track
+
+SETTINGS = TrackerSettings()
+
+
+NAMES = ("hips", "hand")
+
+
+def track(stand, lost_at: int | None = None) -> Track:
+    return Track(stand, np.zeros((4, 6)), np.zeros((1, 1)), lost_at)
+
+
+def test_a_body_that_was_given_up_is_lost_and_without_help_it_fell(stand):
+    for settings, kind in (
+        (SETTINGS, FailureKind.LOST),
+        (TrackerSettings.without_residual(), FailureKind.FELL),
+    ):
+        failure = failure_of(track(stand, 7), np.zeros((9, 2)), NAMES, settings)
+        assert failure is not None
+        assert (failure.kind, failure.frame) == (kind, 7)
+    assert TrackerSettings.without_residual().residual_free == WITHOUT_RESIDUAL
+
+
+def test_joints_that_are_far_off_on_average_fail_at_the_worst_frame_and_joint(stand):
+    far_m = SETTINGS.acceptance.lost_body_m
+    distances_m = np.zeros((5, 2))
+    assert failure_of(track(stand), distances_m, NAMES, SETTINGS) is None
+    distances_m[3] = 0.9 * far_m, 1.3 * far_m
+    failure = failure_of(track(stand), distances_m, NAMES, SETTINGS)
+    assert failure is not None
+    assert (failure.kind, failure.frame, failure.joint) == (FailureKind.OFF, 3, "hand")
+    assert failure.value == pytest.approx(1.1 * far_m)
+
+
+def test_distances_that_are_not_numbers_fail(stand):
+    assert failure_of(track(stand), np.full((5, 2), np.nan), NAMES, SETTINGS) is not None
+
+
+def test_help_is_a_mean_in_body_weights(stand):
+    body = humanoid(stand.skeleton)
+    wrench, rest = np.zeros((2, 6)), np.zeros((3, 6))
+    wrench[0, 1], wrench[:, 5], rest[:, 0] = body.weight_n, 12.0, 0.3 * body.weight_n
+    told = help_of(body, wrench, rest)
+    assert told["residual_force_bodyweights"] == pytest.approx(0.5)
+    assert told["residual_torque_nm"] == pytest.approx(12.0)
+    assert told["unexplained_force_bodyweights"] == pytest.approx(0.3)
+
+
+def test_the_repair_that_did_most_is_why_a_motion_moved_far():
+    moved = {Repair.SPLICES: 0.05, Repair.FLOOR: 0.4}
+    assert why_far(FAR_M, moved) == ()
+    assert why_far(0.5, moved) == (Note(NoteKind.MOVED_FAR, 0.5, repair=Repair.FLOOR),)
+    assert why_far(0.9, moved) == (Note(NoteKind.MOVED_FAR, 0.9, repair=Repair.OTHER),)
+
+
+@pytest.mark.parametrize("repair", Repair)
+def test_every_repair_has_a_sentence(repair):
+    assert str(Note(NoteKind.MOVED_FAR, 0.5, repair=repair)).startswith("moved by up to 0.50 m: ")
+
+
+def test_a_whole_comes_from_the_last_stage_of_its_parts():
+    assert Stage.last([Stage.PLANNED, None, Stage.CLEANED]) is Stage.PLANNED
+    assert Stage.last([Stage.PLANNED, Stage.SIMULATED, Stage.PLANNED]) is Stage.SIMULATED
+    assert Stage.last([None]) is None
+
+
+def timeline_of(motion, engine):
+    return PhysicsCorrector(TrackerSettings.at_strength(0.7, engine))([motion])[0].timeline
+
+
+def test_both_feet_of_a_standing_body_carry_its_weight(stand, engine):
+    timeline = timeline_of(stand, engine)
+    assert len(timeline) == len(stand)
+    assert timeline.loads_bodyweights[8:].sum(axis=1).mean() == pytest.approx(1.0, abs=0.03)
+    contacts = timeline.contacts()
+    assert {contact.part for contact in contacts} == {"left foot", "right foot"}
+    assert all(contact.last_frame == len(stand) - 1 for contact in contacts)
+    assert [contact.load_bodyweights for contact in contacts] == pytest.approx([0.5, 0.5], abs=0.1)
+    assert timeline.residual_force_bodyweights.max() < 0.06
+
+
+def test_a_jump_is_a_time_without_contact(clips, engine):
+    timeline = timeline_of(clips["jump"], engine)
+    carried = timeline.loads_bodyweights.sum(axis=1)
+    flight = carried < 0.05
+    assert 8 < flight.sum() < 0.6 * len(timeline)
+    assert carried.max() > 1.5
+
+
+def test_who_lies_on_the_back_is_borne_there(stand, engine):
+    rotations = stand.rotations.copy()
+    rotations[:, 0] = [-np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5)]
+    lying = replace(stand, rotations=rotations, root_m=np.tile([0.0, 0.1, 0.0], (len(stand), 1)))
+    timeline = timeline_of(lying, engine)
+    carried = dict(zip(timeline.parts, timeline.loads_bodyweights[8:].mean(axis=0), strict=True))
+    assert sum(carried.values()) == pytest.approx(1.0, abs=0.05)
+    assert carried["pelvis"] + carried["trunk and head"] > 0.5
+    assert carried["left foot"] + carried["right foot"] < 0.3
+
+
+def test_help_over_time_has_the_mean_that_is_reported(clips):
+    correction = PhysicsCorrector()([clips["walk"]])[0]
+    timeline, figures = correction.timeline, correction.diagnostics
+    means = timeline.residual_force_bodyweights[1:].mean(), timeline.residual_torque_nm[1:].mean()
+    assert means == pytest.approx((figures["residual_force_bodyweights"], figures["residual_torque_nm"]))
+
+
+def test_a_motion_that_is_given_up_has_a_timeline_until_then(walk):
+    late = walk.root_m.copy()
+    late[20:] += [0.0, 3.0, 0.0]
+    known_floor = CleanupSettings(estimate_floor=False)
+    correction = PhysicsCorrector(cleanup=known_floor)([replace(walk, root_m=late)])[0]
+    assert f"frame {len(correction.timeline) - 1}" in correction.reason
+
+
+def test_mass_is_an_option(stand):
+    """Light and heavy bodies stand alike, each on its own weight."""
+    light, heavy = (PhysicsCorrector(TrackerSettings(BodySettings(mass_kg=mass)))([stand])[0] for mass in (50.0, 100.0))
+    totals = [correction.timeline.loads_bodyweights[8:].sum(axis=1).mean() for correction in (light, heavy)]
+    assert totals == pytest.approx([1.0, 1.0], abs=0.03)
+    assert np.abs(heavy.motion.root_m - light.motion.root_m).max() < 0.002
+    with pytest.raises(ValueError, match="mass_kg must be positive, got -70"):
+        BodySettings(mass_kg=-70.0)
+
+
+def test_nothing_simulated_is_no_timeline(walk):
+    assert KinematicCorrector()([walk])[0].timeline is None

@@ -1,0 +1,119 @@
+"""A correction passes its stages: what is simulated, what comes out, and from which stage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from selfcorrect.motion.correction.results import CorrectedMotion, Stage
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.simulators import pipeline
+from selfcorrect.simulators.body.humanoid import humanoid
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.finishing import may_gain, unexplained_bodyweights
+from selfcorrect.simulators.planning import plan
+from selfcorrect.simulators.scene import Scene
+from selfcorrect.simulators.settings.tracker import TrackerSettings
+from selfcorrect.simulators.stages import Given, Plan
+
+KNOWN_FLOOR = CleanupSettings(estimate_floor=False, estimate_drift=False, support="floor")
+AUTO, ALWAYS = (PhysicsCorrector(cleanup=KNOWN_FLOOR, simulate=choice) for choice in ("auto", "always"))
+
+
+@pytest.fixture(scope="module")
+def shaken(walk: Motion) -> Motion:
+    """A walk that sways by 12 cm twice a second, which no floor explains."""
+    times_s = np.arange(len(walk)) / walk.fps
+    return replace(walk, root_m=walk.root_m + 0.12 * np.sin(15 * times_s)[:, None] * [1.0, 0.0, 0.0])
+
+
+@pytest.fixture(scope="module")
+def corrected(walk: Motion, shaken: Motion) -> dict[str, list[CorrectedMotion]]:
+    """Both, each by itself, with every choice of what is simulated."""
+    return {each.simulate: [each([motion])[0] for motion in (walk, shaken)] for each in (AUTO, ALWAYS)}
+
+
+def same(one: CorrectedMotion, other: CorrectedMotion) -> bool:
+    return np.array_equal(one.motion.root_m, other.motion.root_m) and np.array_equal(
+        one.motion.rotations, other.motion.rotations
+    )
+
+
+def planned(motions: Sequence[Motion]) -> Plan:
+    cleaned = clean(Given(MotionBatch.stack(motions)), KNOWN_FLOOR)
+    return plan(cleaned, humanoid(motions[0].skeleton, soles=cleaned.soles).padded(0.06), TrackerSettings()).plan
+
+
+def test_a_plan_that_contacts_explain_is_not_simulated(walk, monkeypatch):
+    """No world is even made for it."""
+    monkeypatch.setattr(pipeline, "follow", pytest.fail)
+    correction = AUTO([walk])[0]
+    assert correction.accepted
+    assert correction.stage is Stage.PLANNED
+    assert correction.help["simulated_share"] == 0.0
+    assert "polished_m" not in correction.help
+    assert correction.help["residual_force_bodyweights"] == correction.help["unexplained_force_bodyweights"]
+
+
+def test_what_is_not_simulated_is_next_to_what_a_simulation_confirms(clips):
+    """Where its share is 0, a simulation adds only what is fast in it."""
+    plain, confirmed = (each([clips["jump"]])[0] for each in (AUTO, ALWAYS))
+    assert plain.stage is Stage.PLANNED
+    assert confirmed.stage is Stage.PLANNED
+    assert confirmed.help["simulated_share"] == 0.0
+    distances_m = np.linalg.norm(joint_positions(plain.motion) - joint_positions(confirmed.motion), axis=-1)
+    assert distances_m.mean() < 5e-4
+
+
+def test_what_no_contact_explains_is_simulated_to_the_same_bytes(corrected):
+    auto, always = (corrected[choice][1] for choice in ("auto", "always"))
+    assert same(auto, always)
+    assert auto.help == always.help
+    assert auto.help["residual_force_bodyweights"] > 0
+    assert auto.stage is Stage.SIMULATED
+
+
+def test_company_does_not_change_what_is_simulated(walk, shaken, corrected):
+    """Motions of one batch, of which one is simulated and one is not."""
+    together = AUTO([walk, shaken])
+    assert [each.stage for each in together] == [Stage.PLANNED, Stage.SIMULATED]
+    assert all(same(one, alone) for one, alone in zip(together, corrected["auto"], strict=True))
+
+
+def test_only_a_plan_with_force_left_over_may_gain(walk, shaken):
+    assert may_gain(planned([walk, shaken])).tolist() == [False, True]
+    missing = unexplained_bodyweights(planned([walk, shaken]))
+    assert missing[0].max() < 0.2 < missing[1].max()
+
+
+def test_a_plan_that_is_not_finite_is_simulated(walk):
+    whole = planned([walk])
+    broken = replace(whole, contacts=replace(whole.contacts, rest=np.full_like(whole.contacts.rest, np.nan)))
+    assert may_gain(broken).all()
+
+
+@pytest.mark.parametrize("scene", [Scene(load_kg=10.0), None], ids=["load", "raw"])
+def test_states_that_come_out_as_simulated_are_always_simulated(walk, scene):
+    settings = {"cleanup": replace(KNOWN_FLOOR, polish=False)} if scene is None else {"scene": scene}
+    correction = replace(AUTO, **settings)([walk])[0]
+    assert correction.stage is Stage.SIMULATED
+    assert correction.help["simulated_share"] == 1.0
+
+
+def test_kinematics_alone_comes_out_cleaned(walk):
+    assert KinematicCorrector(KNOWN_FLOOR)([walk])[0].stage is Stage.CLEANED
+
+
+def test_a_plan_tells_what_bears_the_body(corrected, walk):
+    """As many frames as the motion has, and about as much load as the body weighs."""
+    told = corrected["auto"][0].timeline
+    assert told is not None
+    assert len(told) == len(walk)
+    assert told.loads_bodyweights.sum(axis=1).mean() == pytest.approx(1.0, abs=0.2)
+    loaded = told.loads_bodyweights.mean(axis=0)
+    assert {told.parts[index] for index in np.argsort(loaded)[-2:]} == {"left foot", "right foot"}

@@ -1,0 +1,126 @@
+"""Plans: motions that are shifted until forces explain them, and feet that tread on the corners that carry."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.geometry.kinematics import forward_kinematics
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.simulators.body.humanoid import humanoid
+from selfcorrect.simulators.body.links import onto_links
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
+from selfcorrect.simulators.contacts.contact_plan import plan_contacts
+from selfcorrect.simulators.planning import centre_shift, clear_floor, filter_dynamics, foot_moves, place_feet
+from selfcorrect.simulators.settings.plan import FilterSettings
+from selfcorrect.simulators.stages import Given
+
+FRICTION = 0.5
+
+
+def mended(motion) -> tuple:
+    """The body of a motion and the motion of its links, feet planted."""
+    batch = clean(Given(MotionBatch.stack([motion])), CleanupSettings(fit_soles=False)).motions
+    body = humanoid(motion.skeleton)
+    return body, onto_links(body, batch)
+
+
+def test_the_shift_of_the_centre_solves_its_least_squares_problem():
+    generator = np.random.default_rng(0)
+    count, mass, fps = 9, 70.0, 30.0
+    rest, contact_n = generator.normal(0, 50, (count, 6)), generator.normal(0, 300, (count, 3))
+    second = np.zeros((count - 2, count))
+    for row in range(count - 2):
+        second[row, row : row + 3] = 1, -2, 1
+    accelerate = mass * fps**2 * np.kron(second, np.eye(3))
+    x, y, z = contact_n.T
+    zero = np.zeros(count)
+    arms = np.array([[zero, z, -y], [-z, zero, x], [y, -x, zero]])  # δ ↦ δ × f
+    turn = np.zeros((3 * count, 3 * count))
+    for t in range(count):
+        turn[3 * t : 3 * t + 3, 3 * t : 3 * t + 3] = arms[..., t]
+    matrix = np.concatenate([accelerate, 3 * turn, np.sqrt(FilterSettings().shift_weight) * np.eye(3 * count)])
+    right = np.concatenate([-rest[1:-1, :3].ravel(), -3 * rest[:, 3:].ravel(), np.zeros(3 * count)])
+    assert np.allclose(centre_shift(rest, contact_n, mass, fps).ravel(), np.linalg.lstsq(matrix, right)[0], atol=1e-9)
+
+
+@pytest.mark.parametrize("label", ["walk", "jump", "kick"])
+def test_filtered_motions_are_easier_to_explain(clips, label):
+    body, links = mended(clips[label])
+    before, after = (
+        np.linalg.norm(plan_contacts(body, motions, FRICTION).rest[..., :3], axis=-1).mean()
+        for motions in (links, filter_dynamics(body, links, FRICTION))
+    )
+    assert after < 0.7 * before
+
+
+def test_a_body_in_the_floor_is_lifted_out_of_it(clips):
+    lying = clips["getup_facedown"].frames(0, 20)
+    body = humanoid(lying.skeleton)
+    sunk = replace(lying, root_m=lying.root_m - [0.0, 0.08, 0.0])
+    lifted = clear_floor(body, onto_links(body, MotionBatch.stack([sunk])))
+    raised_m = lifted.root_m[0, :, 1] - sunk.root_m[:, 1]
+    assert (raised_m > 0.05).all()
+    plan = plan_contacts(body, lifted, FRICTION)
+    assert np.median(np.linalg.norm(plan.rest[..., :3], axis=-1)) < 0.01 * body.weight_n
+
+
+FRAMES, CORNERS = 20, 4
+
+
+ARMS_M = np.tile(
+    [[0.04, -0.08, -0.05], [-0.04, -0.08, -0.05], [0.04, -0.08, 0.13], [-0.04, -0.08, 0.13]], (1, 20, 2, 1, 1)
+)
+
+
+def pressed(heights_m: list[float], load: list[float]) -> np.ndarray:
+    """Heights of a foot's corners (heel pair, toe pair) after it was brought down in a still motion."""
+    heights, loads = (np.tile(np.array(values), (1, FRAMES, 2, 1)) for values in (heights_m, load))
+    rise_m, turns_rad = foot_moves(heights, ARMS_M, loads, fps=30.0)
+    turned = Rotation.from_rotvec(turns_rad[0, 10, 0]).apply(ARMS_M[0, 10, 0])
+    return np.array(heights_m) + (turned - ARMS_M[0, 10, 0])[:, 1] + rise_m[0, 10, 0]
+
+
+def test_a_loaded_toe_that_hovers_is_pressed_down_and_the_heel_stays_out_of_the_floor():
+    before = [0.0, 0.0, 0.01, 0.01]
+    after = pressed(before, [1.0, 1.0, 1.0, 1.0])
+    assert after[2:].max() < 0.005
+    assert after.min() > -1e-4
+
+
+def test_a_foot_that_carries_nothing_stays():
+    before = [0.02, 0.02, 0.05, 0.05]
+    assert np.allclose(pressed(before, [0.0] * CORNERS), before)
+
+
+def test_a_flat_foot_on_the_floor_stays():
+    assert np.allclose(pressed([0.0] * CORNERS, [1.0] * CORNERS), 0.0)
+
+
+def test_feet_of_a_mirrored_pair_turn_as_mirror_images():
+    left = pressed([0.0, 0.01, 0.0, 0.01], [1.0] * CORNERS)
+    right = pressed([0.01, 0.0, 0.01, 0.0], [1.0] * CORNERS)
+    assert np.allclose(left[[1, 0, 3, 2]], right)
+
+
+@pytest.mark.parametrize("label", ["walk", "run", "jump"])
+def test_loads_lie_lower_afterwards_and_the_body_above_the_ankles_stays(clips, label):
+    mended = clean(Given(MotionBatch.stack([clips[label]])), CleanupSettings())
+    body = humanoid(mended.motions.skeleton, soles=mended.soles)
+    links = onto_links(body, mended.motions)
+    trodden = place_feet(body, links, FRICTION)
+    before, after = (hovering_m(body, motions) for motions in (links, trodden))
+    assert after < before
+    positions_m = [forward_kinematics(body.tree, motions.root_m, motions.rotations)[0] for motions in (links, trodden)]
+    hip = body.tree.joint("left_hip")
+    assert np.allclose(positions_m[0][..., hip, :], positions_m[1][..., hip, :])
+
+
+def hovering_m(body, motions) -> float:
+    """Mean height of the soles' corners, weighted by what they are to carry."""
+    plan, corners = plan_contacts(body, motions, FRICTION), slice(len(body.soles))
+    load_n = plan.force_n[:, :, corners, 1]
+    return float(np.sum(load_n * np.abs(plan.points_m[:, :, corners, 1])) / load_n.sum())

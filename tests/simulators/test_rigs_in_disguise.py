@@ -1,0 +1,114 @@
+"""Corrections do not depend on how a rig's feet are at rest, nor on where in the foot its toe joints lie."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.body.foot_frames import levelled
+from selfcorrect.motion.checks.check import check
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.pictures.drawing import animate
+from selfcorrect.motion.pictures.figure import SUNK
+from selfcorrect.motion.pictures.panels import Panel
+from selfcorrect.motion.skeleton import FootFrames, Quaternion
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+
+
+def turn(angles_deg: tuple[float, float, float]) -> Quaternion:
+    x, y, z, w = Rotation.from_euler("xyz", angles_deg, degrees=True).as_quat().tolist()
+    return x, y, z, w
+
+
+def tilted(motion: Motion, pitch_deg: float, roll_deg: float = 0.0) -> Motion:
+    """The same motion on a rig whose feet are tilted at rest. No joint moves."""
+    both = turn((pitch_deg, 0.0, roll_deg)), turn((pitch_deg, 0.0, -roll_deg))
+    return levelled(motion, FootFrames(ankles=both, toes=both))
+
+
+def with_toes_at(motion: Motion, height_m: float) -> Motion:
+    """A motion moved up or down so that its lowest toe joints are at a height."""
+    toes = [motion.skeleton.parts.index(f"{side}_foot") for side in ("left", "right")]
+    up_m = height_m - joint_positions(motion)[:, toes, 1].min()
+    return replace(motion, root_m=motion.root_m + np.array([0.0, up_m, 0.0]))
+
+
+def corrected_m(motion: Motion, corrector: KinematicCorrector | PhysicsCorrector) -> np.ndarray:
+    correction = corrector([motion])[0]
+    assert correction.accepted, correction.reason
+    assert correction.motion.skeleton is motion.skeleton
+    return joint_positions(correction.motion)
+
+
+@pytest.mark.parametrize("corrector", [KinematicCorrector(), PhysicsCorrector()])
+@pytest.mark.parametrize("tilt", [(5.0, 0.0), (25.0, 0.0), (-15.0, 6.0)])
+def test_tilt_at_rest_changes_nothing(walk: Motion, tilt: tuple[float, float], corrector):
+    off_m = np.abs(corrected_m(tilted(walk, *tilt), corrector) - corrected_m(walk, corrector))
+    assert off_m.mean() < 1e-3
+
+
+def test_tilt_at_rest_changes_nothing_for_feet_with_toes(stepping: Motion):
+    motion, corrector = with_toes_at(stepping, 0.03), KinematicCorrector()
+    off_m = np.abs(corrected_m(tilted(motion, 23.0), corrector) - corrected_m(motion, corrector))
+    assert off_m.max() < 1e-3
+
+
+@pytest.mark.parametrize("depth_m", [0.0, 0.015, 0.05])
+@pytest.mark.parametrize("corrector", [KinematicCorrector(), PhysicsCorrector()])
+def test_who_stands_consistently_keeps_the_height(stepping: Motion, depth_m: float, corrector):
+    motion = with_toes_at(stepping, depth_m)
+    correction = corrector([motion])[0]
+    assert correction.accepted
+    assert abs(correction.figures["raised_m"]) < 0.003
+
+
+def test_height_is_told_apart(stepping: Motion):
+    correction = KinematicCorrector()([with_toes_at(stepping, -0.1)])[0]
+    assert correction.figures["raised_m"] == pytest.approx(0.125, abs=0.01)
+    assert correction.figures["moved_m"] >= correction.figures["raised_m"] - 0.005
+
+
+def test_feet_that_stood_still_stand_as_still(stepping: Motion):
+    correction = PhysicsCorrector()([tilted(with_toes_at(stepping, 0.01), 20.0)])[0]
+    assert correction.after["standing_m_s"] < correction.before["standing_m_s"] + 0.005
+
+
+@pytest.mark.parametrize("corrector", [KinematicCorrector(), PhysicsCorrector()])
+def test_ankles_that_were_fixed_stay_so_while_feet_turn_about_them(stepping: Motion, corrector):
+    """A body that stands with bent knees and sways its trunk: its ankles are fixed, its feet tilt."""
+    parts, times = stepping.skeleton.parts, 0.3 * np.arange(60)[:, None]
+    rotations = np.tile([0.0, 0.0, 0.0, 1.0], (60, len(parts), 1))
+    for part, angle_rad in (("hip", -0.3), ("knee", 0.6), ("ankle", -0.3)):
+        wobble = np.radians(3.0) * np.sin(3 * times) * [1.0, 0.0, 1.0] * (part == "ankle")
+        turned = Rotation.from_rotvec(wobble) * Rotation.from_euler("x", angle_rad)
+        for side in ("left", "right"):
+            rotations[:, parts.index(f"{side}_{part}")] = turned.as_quat()
+    rotations[:, parts.index("spine1")] = Rotation.from_rotvec(0.1 * np.sin(times) * [1.0, 0.0, 1.0]).as_quat()
+    root_m = np.zeros((60, 3))
+    motion = with_toes_at(replace(stepping, root_m=root_m, rotations=rotations), 0.015)
+    correction = corrector([motion])[0]
+    assert correction.accepted
+    ankles = [parts.index(f"{side}_ankle") for side in ("left", "right")]
+    joints_m = joint_positions(correction.motion)[:, ankles]
+    speeds_m_s = np.linalg.norm(np.diff(joints_m, axis=0), axis=-1) * motion.fps
+    assert speeds_m_s.mean() < 0.005
+
+
+@pytest.mark.parametrize("pitch_deg", [-15.0, 23.0])
+def test_clean_feet_are_no_finding_and_not_red_on_a_tilted_rig(stepping: Motion, pitch_deg: float):
+    clean = with_toes_at(stepping, 0.01)
+    rules = ("F", "X")
+    assert [(one.code, one.start) for one in check(tilted(clean, pitch_deg), rules)] == [
+        (one.code, one.start) for one in check(clean, rules)
+    ]
+    assert not is_red(tilted(clean, pitch_deg))
+    assert is_red(replace(tilted(clean, pitch_deg), feet=FootFrames()))  # as the rest pose has them
+
+
+def is_red(motion: Motion) -> bool:
+    """Whether feet are drawn as sunk."""
+    return bool(np.all(animate([Panel(motion)], size_px=120) == np.array(SUNK), axis=-1).any())

@@ -1,0 +1,220 @@
+"""The root's travel is what the animator made: in place, as a loop, in takes, or with feet that slide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from benchmarks.disguises import finer, in_place
+from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions, Failure, FailureKind, NoteKind
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.loops import is_loop
+from selfcorrect.motion.measures.physical import physical_errors
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.transforms import canonicalise, close_cycle, heading_rad, repeat_cycle, turn
+from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.corrector import KinematicCorrector, Part, PhysicsCorrector
+
+KINEMATIC, SIMULATED = KinematicCorrector(), PhysicsCorrector()
+BOTH = pytest.mark.parametrize("correct", [KINEMATIC, SIMULATED], ids=["kinematic", "simulated"])
+
+
+@pytest.fixture(scope="module")
+def cycles(clips: dict[str, Motion]) -> dict[str, Motion]:
+    """One closed cycle each of a walk and of a run."""
+    return {label: close_cycle(clips[label]) for label in ("walk", "run")}
+
+
+def corrected(correct: CorrectMotions, motion: Motion) -> CorrectedMotion:
+    (correction,) = correct([motion])
+    assert correction.accepted, correction.reason
+    return correction
+
+
+def changed(before: Motion, after: Motion) -> tuple[float, float]:
+    """By how much the net displacement of the root (metres) and its net turn (radians) are others."""
+    ways_m = [motion.root_m[-1] - motion.root_m[0] for motion in (before, after)]
+    turns_rad = [np.subtract(*heading_rad(motion.rotations[[-1, 0], 0])) for motion in (before, after)]
+    turned_rad = (turns_rad[1] - turns_rad[0] + np.pi) % (2 * np.pi) - np.pi
+    return float(np.linalg.norm((ways_m[1] - ways_m[0])[[0, 2]])), abs(float(turned_rad))
+
+
+def gap_m(motion: Motion) -> float:
+    """How far joints of the last frame are from those of the first one, over the same place."""
+    first_m, last_m = joint_positions(motion)[[0, -1]]
+    return float(np.linalg.norm(last_m - first_m - (motion.root_m[-1] - motion.root_m[0]) * (1, 0, 1), axis=-1).max())
+
+
+def seam(motion: Motion) -> float:
+    """How much the joints' velocities change from a loop's end to its beginning, over the most that they change
+    between its frames.
+    """
+    steps_m = np.diff(joint_positions(motion), axis=0)
+    changes_m = np.linalg.norm(np.diff(steps_m, axis=0), axis=-1)
+    return float(np.linalg.norm(steps_m[0] - steps_m[-1], axis=-1).max() / changes_m.max())
+
+
+def kinds(correction: CorrectedMotion) -> list[NoteKind]:
+    return [note.kind for note in correction.notes]
+
+
+@BOTH
+@pytest.mark.parametrize("fps", [15.0, 30.0, 60.0, 120.0])
+@pytest.mark.parametrize("place", ["travelling", "in place"])
+def test_loops_close_as_they_did(cycles: dict[str, Motion], correct: CorrectMotions, fps: float, place: str) -> None:
+    walk = cycles["walk"]
+    loop = close_cycle(finer(walk, fps)) if fps >= walk.fps else walk.taken(np.arange(0, len(walk), 2))
+    loop = replace(loop, fps=fps)
+    loop = in_place(loop) if place == "in place" else loop
+    correction = corrected(correct, loop)
+    assert is_loop(correction.motion)
+    assert gap_m(correction.motion) < gap_m(loop) + 1e-3
+    assert max(changed(loop, correction.motion)) < 1e-3
+    assert seam(correction.motion) < max(1.1, 1.1 * seam(loop))
+    assert NoteKind.LOOP in kinds(correction)
+
+
+@BOTH
+def test_a_loop_that_turns_closes(cycles: dict[str, Motion], correct: CorrectMotions) -> None:
+    walk, share = cycles["walk"], np.linspace(0, 0.5, len(cycles["walk"]))
+    frames = [turn(canonicalise(walk.frames(index, index + 1)), own) for index, own in enumerate(share)]
+    headings_rad = heading_rad(walk.rotations[:, 0])
+    frames = [turn(frame, own - headings_rad[0]) for frame, own in zip(frames, headings_rad, strict=True)]
+    circling = replace(in_place(walk), rotations=np.concatenate([frame.rotations for frame in frames]))
+    assert is_loop(circling)
+    made = corrected(correct, circling).motion
+    assert is_loop(made)
+    assert max(changed(circling, made)) < 0.01
+
+
+def test_without_care_for_loops_they_open(cycles: dict[str, Motion]) -> None:
+    careless = KinematicCorrector(CleanupSettings(close_loops=False))
+    assert gap_m(corrected(careless, cycles["walk"]).motion) > 2e-3
+
+
+@BOTH
+@pytest.mark.parametrize("label", ["walk", "run"])
+@pytest.mark.parametrize("fps", [30.0, 60.0])
+def test_who_walks_or_runs_in_place_stays_and_stands_on_a_treadmill(
+    cycles: dict[str, Motion], correct: CorrectMotions, label: str, fps: float
+) -> None:
+    row = finer(repeat_cycle(cycles[label], 4), fps)
+    row = row.frames(0, len(row) - 3)  # no loop
+    treadmill, speed_m_s = in_place(row), np.linalg.norm((row.root_m[-1] - row.root_m[0])[[0, 2]]) / row.seconds
+    one, other = corrected(correct, treadmill), corrected(correct, row)
+    assert max(changed(treadmill, one.motion)) < 0.01
+    assert np.abs(one.motion.root_m - treadmill.root_m)[:, [0, 2]].max() < 0.05
+    (note,) = [note for note in one.notes if note.kind is NoteKind.IN_PLACE]
+    assert note.value == pytest.approx(speed_m_s, rel=0.15)
+    if label == "walk":
+        assert one.before["skate_m_s"] < 0.3
+        assert one.after["skate_m_s"] < 1.2 * other.after["skate_m_s"] + 0.02
+
+
+@pytest.mark.parametrize("label", ["walk", "dance_b", "jump", "spinkick", "crawl", "kick"])
+def test_who_goes_elsewhere_is_not_in_place(clips: dict[str, Motion], label: str) -> None:
+    assert NoteKind.IN_PLACE not in kinds(corrected(KINEMATIC, clips[label]))
+
+
+def test_who_walks_in_place_walks_where_that_is_asked_for(cycles: dict[str, Motion]) -> None:
+    row = repeat_cycle(cycles["walk"], 4)
+    made = corrected(KinematicCorrector(CleanupSettings(remove_drift=True)), in_place(row)).motion
+    assert changed(in_place(row), made)[0] > 3.0
+    assert changed(row, made)[0] < 0.25 * np.linalg.norm(row.root_m[-1] - row.root_m[0])
+
+
+@BOTH
+@pytest.mark.parametrize("share", [0.3, 0.7, 1.5])
+def test_who_pushes_or_slides_ends_where_he_did(
+    cycles: dict[str, Motion], correct: CorrectMotions, share: float
+) -> None:
+    row = repeat_cycle(cycles["walk"], 3)
+    pushing = replace(row, root_m=row.root_m * (share, 1.0, share))
+    displaced_m, turned_rad = changed(pushing, corrected(correct, pushing).motion)
+    assert displaced_m < 0.05
+    assert turned_rad < np.radians(2.0)
+
+
+def takes(clips: dict[str, Motion], places: Sequence[tuple[float, float, float]]) -> Motion:
+    """Four takes, each at a place and with a heading of its own, joined by cuts."""
+    labels = ("walk", "kick", "dance_a", "punch")
+    moved = []
+    for label, (x, z, angle_rad) in zip(labels, places, strict=True):
+        take = turn(canonicalise(clips[label]), angle_rad)
+        moved.append(replace(take, root_m=take.root_m + np.array([x, 0.0, z])))
+    root_m, rotations = (np.concatenate([getattr(one, name) for one in moved]) for name in ("root_m", "rotations"))
+    return replace(moved[0], root_m=root_m, rotations=rotations)
+
+
+@BOTH
+def test_joined_takes_stay_where_they_are_and_are_as_good_as_alone(
+    clips: dict[str, Motion], correct: CorrectMotions
+) -> None:
+    whole = takes(clips, [(0, 0, 0), (2, 1, 1.0), (-1, 3, -2.0), (0.5, -2, 3.0)])
+    correction = corrected(correct, whole)
+    assert np.abs(correction.motion.root_m - whole.root_m)[:, [0, 2]].max() < 0.1
+    (note,) = [note for note in correction.notes if note.kind is NoteKind.TAKES]
+    starts = [0, *map(int, note.words.split(", ")), len(whole)]
+    assert len(starts) == 5
+    alone = correct([whole.frames(*span) for span in pairwise(starts)])
+    joints_m = np.concatenate([joint_positions(each.motion) for each in alone])
+    # Alike and not the same: what all takes show of the feet is known to each.
+    assert np.linalg.norm(joint_positions(correction.motion) - joints_m, axis=-1).mean() < 0.01
+    assert correction.timeline is None or len(correction.timeline) == len(whole)
+
+
+def test_takes_are_joined_where_that_is_asked_for(clips: dict[str, Motion]) -> None:
+    whole = takes(clips, [(0, 0, 0), (2, 1, 1.0), (-1, 3, -2.0), (0.5, -2, 3.0)])
+    correction = corrected(KinematicCorrector(CleanupSettings(join_takes=True)), whole)
+    steps_m = np.linalg.norm(np.diff(correction.motion.root_m[:, [0, 2]], axis=0), axis=1)
+    assert steps_m.max() < 0.15
+    assert any("spliced" in str(note) for note in correction.notes)
+    assert NoteKind.TAKES not in kinds(correction)
+
+
+def test_a_take_that_fails_rejects_the_motion_at_its_frame(clips: dict[str, Motion]) -> None:
+    whole = takes(clips, [(0, 0, 0), (2, 1, 1.0), (-1, 3, -2.0), (0.5, -2, 3.0)])
+    late = np.arange(len(whole))[:, None] > len(clips["walk"]) + 20
+    (correction,) = SIMULATED([replace(whole, root_m=whole.root_m + late * np.array([0.0, 4.0, 0.0]))])
+    assert correction.failure is not None
+    assert correction.failure.frame is not None
+    assert len(clips["walk"]) < correction.failure.frame < len(clips["walk"]) + 60
+
+
+def test_a_loop_in_place_that_is_sent_walking_still_closes(cycles: dict[str, Motion]) -> None:
+    walk = cycles["walk"]
+    made = corrected(KinematicCorrector(CleanupSettings(remove_drift=True)), in_place(walk)).motion
+    assert is_loop(made)
+    assert changed(walk, made)[0] < 0.25 * np.linalg.norm(walk.root_m[-1] - walk.root_m[0])
+
+
+@BOTH
+def test_figures_of_a_loop_are_those_of_its_own_frames(cycles: dict[str, Motion], correct: CorrectMotions) -> None:
+    (correction,) = correct([cycles["walk"]])
+    if correction.timeline is not None:
+        assert len(correction.timeline) == len(cycles["walk"])
+        force = correction.timeline.residual_force_bodyweights[1:].mean()
+        assert correction.help["residual_force_bodyweights"] == pytest.approx(float(force))
+    (error,) = physical_errors(MotionBatch.stack([cycles["walk"]])).jerk_m_s3
+    assert correction.before["jerk_m_s3"] == pytest.approx(float(error), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("frame", "last", "expected"), [(3, None, (18, None)), (50, None, (5, None)), (40, 90, (15, 20))]
+)
+def test_a_failure_beside_a_loop_is_told_at_the_frames_that_it_repeats(stand_frames, frame, last, expected) -> None:
+    part = Part(0, stand_frames, margin=45)
+    failed = CorrectedMotion(part.motion, Failure(FailureKind.FELL, frame, last))
+    failure = part.correction_of(failed, same_travel=True).failure
+    assert failure is not None
+    assert (failure.frame, failure.last_frame) == expected
+
+
+@pytest.fixture
+def stand_frames(walk: Motion) -> Motion:
+    """One pose of a walk for 21 frames."""
+    return walk.taken(np.zeros(21, dtype=int))

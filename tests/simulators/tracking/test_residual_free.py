@@ -1,0 +1,192 @@
+"""Bodies without help: what balances them is right, they get no force from outside, and they can fall."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers import mean_distance_m
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.core.errors import SettingError
+from selfcorrect.motion.correction.results import FailureKind
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.simulators.body.frames import to_simulator
+from selfcorrect.simulators.body.humanoid import humanoid
+from selfcorrect.simulators.body.links import onto_links
+from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.contacts.contact_plan import plan_contacts
+from selfcorrect.simulators.contacts.dynamics import joint_torques
+from selfcorrect.simulators.corrector import PhysicsCorrector
+from selfcorrect.simulators.engines.table import ENGINES
+from selfcorrect.simulators.engines.world import RootState
+from selfcorrect.simulators.scene import Scene
+from selfcorrect.simulators.settings.tracker import WITHOUT_RESIDUAL, TrackerSettings
+from selfcorrect.simulators.stages import Plan
+from selfcorrect.simulators.tracking.balance import Away, Balance, Bodies
+from selfcorrect.simulators.tracking.reference_trajectory import ReferenceTrajectory, reference_trajectory_of
+from selfcorrect.simulators.tracking.residual_free import Copies
+
+pytest.importorskip("mujoco")
+
+ALONE = TrackerSettings.without_residual()
+FEW = replace(ALONE, residual_free=replace(WITHOUT_RESIDUAL, copies=(12,), kept=4))
+
+
+@pytest.fixture(scope="module")
+def planned(walk) -> Plan:
+    body = humanoid(walk.skeleton).padded(0.06)
+    links = onto_links(body, MotionBatch.stack([walk]))
+    contacts = plan_contacts(body, links, 0.8)
+    return Plan(body, links, contacts, [()])
+
+
+@pytest.fixture(scope="module")
+def walking(planned):
+    """A world, the walk's trajectory in it, and three bodies at its start."""
+    world = ENGINES.load("mujoco")(ALONE.engine)
+    world.build([planned.body] * 3, 1 / 120, [()] * 3)
+    trajectory = reference_trajectory_of(world, planned, ALONE)
+    copies = Copies.at_start(trajectory, 1 / 120).taken(np.zeros(3, dtype=int))
+    world.reset(copies.root, copies.rotations, copies.velocities_rad_s)
+    return world, trajectory, copies
+
+
+def test_bodies_are_where_their_world_has_them(walking):
+    world, trajectory, _ = walking
+    bodies = Bodies.of(world, trajectory.body)
+    links = [4, 7]
+    assert np.allclose(bodies.positions_m[:, links], world.positions_m(links), atol=1e-9)
+    assert np.allclose(bodies.centre_m, trajectory.centre_m[0], atol=1e-6)
+    assert np.allclose(bodies.positions_m, trajectory.positions_m[0], atol=1e-6)
+
+
+def test_centres_of_mass_move_as_fast_as_said(walking):
+    """In free fall, far from the floor, where joints turn as they like."""
+    world, trajectory, copies = walking
+    high = copies.root._replace(position_m=copies.root.position_m + np.array([0.0, 0.0, 5.0]))
+    spinning = np.random.default_rng(0).normal(0, 1.0, copies.velocities_rad_s.shape)
+    world.reset(high, copies.rotations, spinning)
+    before, nothing = Bodies.of(world, trajectory.body), np.zeros((3, 3))
+    world.step(range(3), copies.rotations, np.zeros_like(spinning), nothing, nothing)
+    after = Bodies.of(world, trajectory.body)
+    moved_m_s = (after.centre_m - before.centre_m) * 120
+    assert np.allclose(moved_m_s, 0.5 * (before.centre_m_s + after.centre_m_s), atol=0.06)
+    assert np.allclose(after.centre_m_s[:, :2], before.centre_m_s[:, :2], atol=0.02)  # nothing pushes it
+    assert np.allclose(after.centre_m_s[:, 2] - before.centre_m_s[:, 2], -9.81 / 120, atol=0.02)
+
+
+def test_torques_bear_the_forces_on_the_soles(walking, planned):
+    """As the inverse dynamics of the plan have them, where the body is where it was planned to be."""
+    world, trajectory, copies = walking
+    world.reset(copies.root, copies.rotations, copies.velocities_rad_s)
+    balance, plan, soles = Balance(trajectory, 1 / 120, ALONE), planned.contacts, len(planned.body.soles)
+    forces_n, corners_m = to_simulator(plan.force_n[:, 0, :soles]), to_simulator(plan.points_m[:, 0, :soles])
+    assert np.linalg.norm(forces_n.sum(axis=1)) > 100
+    borne_nm = balance.leg_torques_nm(Bodies.of(world, trajectory.body), forces_n, corners_m)
+    whole_nm = joint_torques(planned.body, plan.needs, plan.force_n, plan.points_m)[0, 0]
+    assert np.allclose(trajectory.torques_nm[0] + borne_nm[0], whole_nm, atol=0.01)
+
+
+def asked_of_the_floor(walking, moved_m=(0.0, 0.0, 0.0), step: int = 10) -> tuple[np.ndarray, np.ndarray]:
+    """Wanted wrench (6,) and the floor's net force (3,) for a body beside its trajectory, both feet on the floor."""
+    world, trajectory, copies = walking
+    root = trajectory.controls.goal(step)
+    root = root._replace(position_m=root.position_m + np.array(moved_m))
+    world.reset(
+        RootState(*(np.repeat(each, 3, axis=0) for each in root)),
+        np.repeat(trajectory.controls.targets[step], 3, axis=0),
+        copies.velocities_rad_s,
+    )
+    balance, bodies = Balance(trajectory, 1 / 120, ALONE), Bodies.of(world, trajectory.body)
+    wrench = balance.wanted_wrench(step, Away.of(trajectory, step, bodies), copies.nudges)
+    return wrench[0], balance.floor_forces_n(step, bodies, wrench)[0][0].sum(axis=0)
+
+
+def test_the_floor_is_asked_to_bring_bodies_back(walking):
+    asked = [asked_of_the_floor(walking, moved) for moved in ((0, 0, 0), (0.02, 0, 0), (0, 0, -0.01))]
+    wanted, given_n = zip(*asked, strict=True)
+    mass_kg = walking[1].body.total_mass_kg
+    assert wanted[1][:3] - wanted[0][:3] == pytest.approx([-mass_kg * 8.0**2 * 0.02, 0, 0], abs=1e-6)
+    assert wanted[2][:3] - wanted[0][:3] == pytest.approx([0, 0, mass_kg * 10.0**2 * 0.01], abs=1e-6)
+    assert given_n[1][0] < given_n[0][0] - 1  # as much as feet beneath the body can
+    assert given_n[2][2] > given_n[0][2] + 20
+    assert all(np.hypot(force_n[0], force_n[1]) <= 0.8 * force_n[2] + 1e-6 for force_n in given_n)
+
+
+def test_a_walk_needs_no_help(walk):
+    correction = PhysicsCorrector(FEW)([walk])[0]
+    assert correction.accepted, correction.reason
+    assert correction.help["residual_force_bodyweights"] == 0.0
+    assert correction.help["residual_torque_nm"] == 0.0
+    assert correction.timeline.loads_bodyweights.sum(axis=1).mean() == pytest.approx(1.0, abs=0.15)
+    assert mean_distance_m(correction.motion, walk) < 0.05
+
+
+def test_the_root_gets_no_force_in_any_step(walk, monkeypatch):
+    world, steps = ENGINES.load("mujoco"), []
+    original = world.step
+
+    def step(self, running, targets, torques_nm, force_n, torque_nm):
+        steps.append((np.abs(force_n).max(), np.abs(torque_nm).max()))
+        original(self, running, targets, torques_nm, force_n, torque_nm)
+
+    monkeypatch.setattr(world, "step", step)
+    PhysicsCorrector(FEW)([walk.frames(0, 10)])
+    assert len(steps) >= 9 * 4
+    assert not np.any(steps)
+
+
+def test_a_motion_always_gives_the_same_result_whatever_its_company(walk, clips):
+    alone = PhysicsCorrector(FEW)([walk.frames(0, 12)])[0].motion
+    again = PhysicsCorrector(FEW)([clips["kick"].frames(0, 12), walk.frames(0, 12)])[1].motion
+    assert np.array_equal(alone.root_m, again.root_m)
+    assert np.array_equal(alone.rotations, again.rotations)
+
+
+def leaning(stand: Motion, degrees: float) -> Motion:
+    """The whole body turned about its toes, which nothing but help could hold up."""
+    turn = Rotation.from_euler("x", degrees, degrees=True)
+    rotations = stand.rotations.copy()
+    rotations[:, 0] = turn.as_quat()
+    return replace(stand, root_m=turn.apply(stand.root_m), rotations=rotations)
+
+
+def test_a_body_that_cannot_stand_falls_and_says_when(stand):
+    still = Motion(stand.skeleton, np.repeat(stand.root_m[:1], 60, 0), np.repeat(stand.rotations[:1], 60, 0), 30.0)
+    floor = CleanupSettings(support="floor", estimate_floor=False)
+    standing, falling = (
+        PhysicsCorrector(settings, floor)([motion])[0]
+        for settings, motion in ((FEW, still), (FEW, leaning(still, 25.0)))
+    )
+    assert standing.accepted, standing.reason
+    assert falling.failure.kind is FailureKind.FELL
+    assert 5 < falling.failure.frame < 60
+    assert f"at frame {falling.failure.frame}" in falling.reason
+    assert falling.motion.root_m[0] == pytest.approx(leaning(still, 25.0).root_m[0])
+
+
+def test_pushed_bodies_keep_their_balance_by_themselves(stand):
+    still = Motion(stand.skeleton, np.repeat(stand.root_m[:1], 75, 0), np.repeat(stand.rotations[:1], 75, 0), 30.0)
+    push = Scene(push_n=(0.0, 0.0, 250.0), push_from_s=0.4, push_lasts_s=0.2)
+    pushed = PhysicsCorrector(FEW, scene=push)([still])[0]
+    assert pushed.accepted, pushed.reason
+    away_m = (pushed.motion.root_m - still.root_m)[:, 2]
+    assert away_m[12:30].max() > 0.02
+    assert abs(away_m[-1]) < 0.5 * away_m.max()
+    assert pushed.help["residual_force_bodyweights"] == 0.0
+
+
+def test_stiff_engines_cannot_balance():
+    with pytest.raises(SettingError, match=r"joints give way \(mujoco\), got pybullet"):
+        TrackerSettings.without_residual("pybullet")
+
+
+def test_courses_tell_what_the_soles_must_give(walking, planned):
+    """All of what the motion takes, where nothing else touches."""
+    trajectory: ReferenceTrajectory = walking[1]
+    wrench = planned.contacts.needs.wrench[0, 0]
+    assert np.allclose(trajectory.wrench[0, :3], to_simulator(wrench[:3]), atol=1e-6)
+    assert np.allclose(trajectory.wrench[0, 3:], to_simulator(wrench[3:]), atol=1e-6)
+    assert np.array_equal(trajectory.ground_m, np.zeros_like(trajectory.ground_m))

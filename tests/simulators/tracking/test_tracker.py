@@ -1,0 +1,75 @@
+"""Simulated bodies follow motions, several at a time, and are given up where they are lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.simulators.body.humanoid import humanoid
+from selfcorrect.simulators.body.links import onto_links
+from selfcorrect.simulators.contacts.contact_plan import plan_contacts
+from selfcorrect.simulators.engines.table import ENGINES
+from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
+from selfcorrect.simulators.stages import Plan, Track
+from selfcorrect.simulators.tracking.tracker import follow
+
+
+def planned(*motions: Motion) -> Plan:
+    body = humanoid(motions[0].skeleton).padded(0.06)
+    links = onto_links(body, MotionBatch.stack(motions))
+    return Plan(body, links, plan_contacts(body, links, 0.5), [()] * len(motions))
+
+
+def followed(engine: str, *plans: Plan) -> list[list[Track]]:
+    settings = TrackerSettings(engine=EngineSettings(name=engine))
+    return follow(ENGINES.load(engine)(settings.engine), plans, settings)
+
+
+@pytest.fixture
+def leaving(stand: Motion) -> Motion:
+    """Stands for half a second and is 2 m further on from one frame to the next."""
+    away_m = 2.0 * (np.arange(len(stand)) >= 15)[:, None] * [1.0, 0.0, 0.0]
+    return replace(stand, root_m=stand.root_m + away_m)
+
+
+def test_a_body_that_stands_goes_on_standing(stand, engine):
+    ((track,),) = followed(engine, planned(stand))
+    assert track.lost_at is None
+    assert np.abs(track.motion.root_m - stand.root_m).max() < 0.02
+    steps = (len(stand) - 1) * round(120 / stand.fps)
+    assert track.wrench.shape == (steps, 6)
+    assert len(track.loads_n) == len(stand) - 1
+    weight_n = humanoid(stand.skeleton).weight_n
+    assert track.loads_n[10:].sum(axis=1).mean() == pytest.approx(weight_n, rel=0.1)
+
+
+def test_a_body_that_is_lost_is_held_in_its_last_good_pose(leaving, engine):
+    ((track,),) = followed(engine, planned(leaving))
+    lost_at = track.lost_at
+    assert lost_at is not None
+    assert lost_at >= 13  # the spline turns towards the jump a little before it
+    assert (track.motion.root_m[lost_at:] == track.motion.root_m[lost_at - 1]).all()
+    assert len(track.loads_n) == lost_at
+    assert len(track.wrench) == lost_at * round(120 / leaving.fps)
+
+
+def test_tracks_come_in_the_order_of_their_motions_and_do_not_depend_on_each_other(stand, leaving, engine):
+    """A shorter motion first, and one that is lost beside one that is not."""
+    short = stand.frames(0, 12)
+    together = followed(engine, planned(short), planned(stand, leaving))
+    alone = [*followed(engine, planned(short))[0], *followed(engine, planned(stand))[0]]
+    tracks = [track for own in together for track in own]
+    assert [len(track.motion) for track in tracks] == [12, len(stand), len(leaving)]
+    for one, other in zip(tracks, alone, strict=False):
+        assert np.array_equal(one.motion.root_m, other.motion.root_m)
+        assert np.array_equal(one.wrench, other.wrench)
+
+
+def test_some_plans_of_a_batch_are_those_of_their_motions(stand, leaving):
+    some = planned(stand, leaving).taken([1])
+    assert len(some) == 1
+    assert np.array_equal(some.links.root_m[0], planned(leaving).links.root_m[0])
+    assert np.array_equal(some.contacts.force_n, planned(leaving).contacts.force_n)

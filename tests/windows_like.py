@@ -1,0 +1,111 @@
+"""A process that lacks what Windows lacks, for tests on other systems: `pretend` once the libraries are imported.
+
+What is no part of this package is imported before, as libraries look at the platform themselves. Paths stay those of
+the system at hand, so names of files are not tried here.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import importlib.abc
+import os
+import select
+import signal
+import struct
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+NO_MODULES = frozenset({"fcntl", "grp", "pwd", "resource", "syslog", "termios", "tty", "pty"})
+NO_FUNCTIONS: dict[ModuleType, tuple[str, ...]] = {
+    os: (
+        "fork", "forkpty", "geteuid", "getuid", "getegid", "getgid", "killpg", "setsid", "getpgid", "getsid", "mkfifo",
+        "memfd_create", "sched_getaffinity", "statvfs", "sysconf", "waitid", "wait", "nice", "O_NOFOLLOW", "O_NONBLOCK",
+        "O_DIRECTORY", "O_CLOEXEC",
+    ),
+    signal: ("SIGKILL", "SIGALRM", "setitimer", "SIGSTOP", "SIGHUP", "SIGXCPU"),
+    select: ("poll", "epoll"),
+}  # fmt: skip
+"""What Python has on Linux and macOS alone, of what a program might use."""
+
+STANDARD = (
+    "asyncio", "concurrent.futures.process", "ctypes.util", "logging.handlers", "multiprocessing.connection",
+    "multiprocessing.managers", "multiprocessing.popen_spawn_posix", "multiprocessing.reduction",
+    "multiprocessing.resource_tracker", "multiprocessing.shared_memory", "multiprocessing.synchronize", "platform",
+    "shutil", "subprocess", "tempfile", "uuid", "webbrowser", "zipfile",
+)  # fmt: skip
+"""Of the standard library, what looks at the platform when it is imported."""
+
+BASE = (
+    "matplotlib.figure", "matplotlib.backends.backend_svg", "mujoco", "numpy", "PIL.Image", "PIL.ImageDraw",
+    "PIL.ImageFont", "PIL.PngImagePlugin", "scipy.interpolate", "scipy.linalg", "scipy.ndimage", "scipy.optimize",
+    "scipy.signal", "scipy.sparse.linalg", "scipy.spatial.transform", "scipy.special", "scipy.stats", "threadpoolctl",
+    "tqdm.auto", "tyro",
+)  # fmt: skip
+"""What the package needs without its extras, imported as it is."""
+
+EXTRAS = (
+    "imageio", "imageio_ffmpeg", "jinja2", "pyarrow.parquet", "pybullet", "ray", "safetensors.torch",
+    "sklearn.cluster", "sklearn.datasets", "sklearn.mixture", "sklearn.neighbors", "sklearn.neural_network", "torch",
+    "torch.optim.swa_utils", "transformers", "ufbx", "viser",
+)  # fmt: skip
+"""What some modules need beside, imported where it is there."""
+
+
+def pretend(libraries: Sequence[str] = BASE) -> None:
+    """From now on this process has what Windows has."""
+    for name in (*STANDARD, *libraries):
+        _import_if_there(name)
+    sys.modules["msvcrt"] = _msvcrt()
+    for name in NO_MODULES:
+        sys.modules.pop(name, None)
+    sys.meta_path.insert(0, _Missing())
+    for module, names in NO_FUNCTIONS.items():
+        for name in names:
+            if hasattr(module, name):
+                delattr(module, name)
+    real = os.open
+    os.open = lambda path, flags, *arguments, **options: _opened(real, path, flags, *arguments, **options)
+    sys.platform = "win32"
+
+
+class _Missing(importlib.abc.MetaPathFinder):
+    """Finds none of the modules that Windows has not."""
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+        if fullname in NO_MODULES:
+            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
+
+
+def _import_if_there(name: str) -> None:
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        return
+
+
+def _opened(real: Any, path: Any, flags: int, *arguments: Any, **options: Any) -> int:
+    if not flags & os.O_EXCL and os.path.isdir(path):
+        raise PermissionError(errno.EACCES, "Permission denied", os.fspath(path))
+    return real(path, flags, *arguments, **options)
+
+
+def _msvcrt() -> ModuleType:
+    """`msvcrt.locking` by locks that belong to an open file, as those of Windows do."""
+    import fcntl
+
+    module: Any = ModuleType("msvcrt")
+    module.LK_UNLCK, module.LK_LOCK, module.LK_NBLCK = 0, 1, 2
+
+    def locking(descriptor: int, mode: int, count: int) -> None:
+        kind = fcntl.F_UNLCK if mode == module.LK_UNLCK else fcntl.F_WRLCK
+        place = os.lseek(descriptor, 0, os.SEEK_CUR)
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", kind, os.SEEK_SET, place, count, 0))
+        except OSError as error:
+            raise OSError(errno.EACCES if mode == module.LK_NBLCK else errno.EDEADLK, "locked") from error
+
+    module.locking = locking
+    return module

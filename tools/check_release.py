@@ -1,0 +1,178 @@
+"""Build wheel and sdist, look into them, and run the README's commands with what the sdist installs.
+
+`python tools/check_release.py FOLDER` with the packages `build` and `twine`; all that is made lies in FOLDER. With
+--motion, `make motion` runs, too, with a tiny experiment; it installs PyTorch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import time
+import tomllib
+import venv
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+from zipfile import ZipFile
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+FORBIDDEN = re.compile(
+    r"(^|/)(tests?|benchmarks|docs)/|^(examples|tools|build|runs|\.github|\.ci)/|\.(svg|png|gif|mp4|pyc|so)$"
+)
+"""What neither wheel nor sdist has: tests, benchmarks, the site and its pictures, and what is made on the way."""
+NEEDED = (
+    "selfcorrect/py.typed",
+    "selfcorrect/__init__.py",
+    "datasets/collections/deepmimic_clips.zip",
+    "experiments/reporting/report.html",
+    "experiments/cli.py",
+)
+"""Files that both have, below `selfcorrect/` in the wheel."""
+NEEDED_IN_SDIST = (
+    "Makefile",
+    "constraints.txt",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "CHANGELOG.md",
+    "SECURITY.md",
+)
+LARGEST_MB = 5
+BASE_LIMIT_MB, BASE_LIMIT_S = 400, 60
+TINY = (
+    "--preset quick --generations 1 --real-count 24 --judged-count 24 --steps 6 --initial-steps 60 --engine mujoco "
+    "--out runs/tiny"
+)
+"""Options of `selfcorrect motion` for an experiment of a minute, in the engine that every system has."""
+
+
+def main(folder: Path, *, motion: bool = False) -> int:
+    """Run all checks, on request also `make motion`; prints what is wrong, and returns 1 where anything is."""
+    folder = folder.resolve()
+    version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    wheel, sdist = built(folder / "dist")
+    run([sys.executable, "-m", "twine", "check", "--strict", wheel, sdist])
+    wrong = [*of_changelog(version), *of_wheel(wheel), *of_sdist(sdist), *of_readme()]
+    if not wrong:
+        wrong = [*of_installed(sdist, folder), *(of_motion(sdist, folder) if motion else ())]
+    print(*(f"wrong: {line}" for line in wrong) if wrong else (f"{version} can be released",), sep="\n")
+    return 1 if wrong else 0
+
+
+def built(folder: Path) -> tuple[Path, Path]:
+    """Wheel and sdist; the wheel is made from the sdist, as installers make it."""
+    run([sys.executable, "-m", "build", "--outdir", folder, REPOSITORY])
+    return next(folder.glob("*.whl")), next(folder.glob("*.tar.gz"))
+
+
+def of_changelog(version: str) -> list[str]:
+    """Whether the changelog has a section of this version, with a day that has been."""
+    text = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
+    match = re.search(rf"^## {re.escape(version)} — (\d{{4}}-\d\d-\d\d)$", text, re.MULTILINE)
+    if match is None:
+        return [f"CHANGELOG.md: expected a section '## {version} — YEAR-MONTH-DAY'"]
+    return [] if date.fromisoformat(match[1]) <= date.today() else [f"CHANGELOG.md: {version} is of a day to come"]
+
+
+def of_readme() -> list[str]:
+    """Whether the README is as short as it is meant to be."""
+    words = len((REPOSITORY / "README.md").read_text(encoding="utf-8").split())
+    return [] if words <= 600 else [f"README.md has {words} words, 600 at most are meant"]
+
+
+def of_wheel(wheel: Path) -> list[str]:
+    """What is wrong with a wheel's contents."""
+    with ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if ".dist-info/" not in name]
+    needed = [name if name.startswith("selfcorrect/") else f"selfcorrect/{name}" for name in NEEDED]
+    strangers = [
+        f"{wheel.name}: {name} is outside of selfcorrect" for name in names if not name.startswith("selfcorrect/")
+    ]
+    return [*strangers, *_of_names(wheel, names, needed), *_of_size(wheel)]
+
+
+def of_sdist(sdist: Path) -> list[str]:
+    """What is wrong with an sdist's contents."""
+    with tarfile.open(sdist) as archive:
+        names = [name for member in archive if member.isfile() and (name := member.name.partition("/")[2])]
+    names = [name for name in names if not name.startswith("selfcorrect.egg-info/")]
+    return [*_of_names(sdist, names, (*NEEDED, *NEEDED_IN_SDIST)), *_of_size(sdist)]
+
+
+def _of_names(archive: Path, names: Iterable[str], needed: Iterable[str]) -> list[str]:
+    names = set(names)
+    print(f"{archive.name}: {len(names)} files, {archive.stat().st_size / 1e6:.1f} MB")
+    unwanted = [f"{archive.name}: has {name}" for name in sorted(names) if FORBIDDEN.search(name)]
+    return [*unwanted, *(f"{archive.name}: lacks {name}" for name in needed if name not in names)]
+
+
+def _of_size(archive: Path) -> list[str]:
+    size_mb = archive.stat().st_size / 1e6
+    return [] if size_mb <= LARGEST_MB else [f"{archive.name}: has {size_mb:.1f} MB, {LARGEST_MB} at most are meant"]
+
+
+def of_installed(sdist: Path, folder: Path) -> list[str]:
+    """What is wrong with the base that an sdist installs into a new environment, where the README's commands run."""
+    environment = folder / "base"
+    venv.create(environment, with_pip=True, clear=True)
+    before_mb, began = size_mb(environment), time.monotonic()
+    constraints = REPOSITORY / "constraints.txt"
+    python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", constraints, sdist])
+    installed_s, installed_mb = time.monotonic() - began, size_mb(environment) - before_mb
+    work = folder / "work"
+    work.mkdir(exist_ok=True)
+    for command in readme_commands():
+        run([python.with_name(command[0]), *command[1:]], cwd=work)
+    first_s = time.monotonic() - began
+    print(
+        f"base: {installed_mb:.0f} MB, installed in {installed_s:.0f} s; README's commands done after {first_s:.0f} s"
+    )
+    limits = ((installed_mb, BASE_LIMIT_MB, "MB"), (installed_s, BASE_LIMIT_S, "s to install"))
+    return [f"the base takes {value:.0f} {unit}, {most} are meant" for value, most, unit in limits if value > most]
+
+
+def of_motion(sdist: Path, folder: Path) -> list[str]:
+    """What is wrong with `make motion` in an unpacked sdist, which sets up what it needs."""
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder, filter="data")
+    unpacked = folder / sdist.name.removesuffix(".tar.gz")
+    began = time.monotonic()
+    run(["make", "motion", f"PYTHON={sys.executable}", f"OPTIONS={TINY}"], cwd=unpacked)
+    print(f"make motion: {time.monotonic() - began:.0f} s with a tiny experiment")
+    return [] if (unpacked / "runs/tiny/report.html").is_file() else ["make motion wrote no report"]
+
+
+def readme_commands() -> list[list[str]]:
+    """What the README says of one clip: its Python block, which makes the clip, then its commands."""
+    section = (REPOSITORY / "README.md").read_text(encoding="utf-8").partition("## Fix a clip")[2].partition("\n## ")[0]
+    program = re.search(r"```python\n(.*?)```", section, re.DOTALL)
+    commands = re.findall(r"^    (selfcorrect .*)$", section, re.MULTILINE)
+    assert program, "README.md has a Python block under 'Fix a clip'"
+    assert commands, "README.md has commands under 'Fix a clip'"
+    return [["python", "-c", program[1]], *(command.split("#")[0].split() for command in commands)]
+
+
+def size_mb(folder: Path) -> float:
+    """What all files below a folder take."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+
+def run(command: Iterable[str | Path], cwd: Path | None = None) -> None:
+    """Run a program; ends this one where it fails."""
+    words = list(map(str, command))
+    print("$", *(word if len(word) < 80 else f"{word[:60].splitlines()[0]}…" for word in words), flush=True)
+    if subprocess.run(words, cwd=cwd).returncode:
+        sys.exit(f"wrong: {words[0]} failed")
+
+
+if __name__ == "__main__":
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("folder", type=Path)
+    options.add_argument("--motion", action="store_true")
+    sys.exit(main(**vars(options.parse_args())))
