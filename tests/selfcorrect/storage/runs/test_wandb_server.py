@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wandb
 
 from selfcorrect.storage.runs.tracking import TrackedRun, WandbLog, WandbTarget
 
@@ -100,11 +101,20 @@ def serving() -> Iterator[Server]:
         server.shutdown()
 
 
+@pytest.fixture
+def fresh_wandb() -> Iterator[None]:
+    """W&B as in a new process: it reads its variables once, and tests before and after this one have others."""
+    wandb.teardown()
+    yield
+    wandb.teardown()
+
+
 def arm(*generations: int) -> TrackedRun:
     rows = [{"generation": number, "recall": 0.5 + 0.1 * number} for number in generations]
     return TrackedRun("arm a", "motion-demo", {"corrector": "physics"}, rows, tags=["physics"], job_type="arm")
 
 
+@pytest.mark.usefixtures("fresh_wandb")
 def test_a_run_that_is_resumed_sends_each_generation_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving() as server:
         monkeypatch.setenv("WANDB_BASE_URL", server.address)
