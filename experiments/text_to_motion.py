@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import Motion, captions
 from selfcorrect.motion.pictures.drawing import draw_motions
 from selfcorrect.storage.files.digests import digest
+from selfcorrect.storage.files.listings import states_of
 from selfcorrect.storage.files.locks import FolderLock
 from selfcorrect.storage.files.written import Written
 from selfcorrect.storage.runs.run_folder import explain_write_error
@@ -101,14 +103,19 @@ def write_motions(
 ) -> None:
     """Train on the captioned motions of `data` and write a BVH file per sentence, and a film of all, into `out`.
 
-    Files that are there are replaced where a call with the same arguments wrote them and did not come to its end, or
-    with `overwrite`; SettingError otherwise.
+    Where a call with the same arguments, on the same data, wrote all of them, nothing is done again. What such a call
+    wrote before it was killed is replaced, as is anything with `overwrite`; SettingError where another file is there.
     """
-    task = repr((sentences, data, steps, seed, clip_name, window_settings, config))
-    written, film = Written(out, digest(task.encode())), out / "motions.gif"
+    task = (sentences, _states(data, out), steps, seed, clip_name, window_settings, config)
+    version = importlib.metadata.version("selfcorrect")
+    written, film = Written(out, digest(repr((*task, version)).encode())), out / "motions.gif"
     files = [out / f"{row:02d}.bvh" for row in range(len(sentences))]
-    for output in (*files, film):
-        check_output(output, overwrite or written.owns(output))
+    owned = [written.owns(output) for output in (*files, film)]
+    for output, is_owned in zip((*files, film), owned, strict=True):
+        check_output(output, overwrite or is_owned)
+    if all(owned) and not overwrite:
+        print("these motions are there already, made of the same data with the same settings")
+        return
     with explain_write_error(out):
         out.mkdir(parents=True, exist_ok=True)
         lock = FolderLock(out)
@@ -123,7 +130,12 @@ def write_motions(
                 save_motion(temporary, motion)
         with written.replacing(film, overwrite) as temporary:
             draw_motions(temporary, motions, sentences)
-        written.forget()
+
+
+def _states(data: Path, out: Path) -> list[tuple[str, int, int]]:
+    """States of the files of a dataset, without those of an output folder that lies in it."""
+    files = data.rglob("*") if data.is_dir() else [data]
+    return states_of(file for file in files if out == data or out not in file.parents)
 
 
 def _advance(bar: tqdm, done: int) -> None:

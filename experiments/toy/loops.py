@@ -16,6 +16,7 @@ from selfcorrect.experiments.targets import check_output
 from selfcorrect.experiments.toy.gallery import PAGE, RESULTS, Exhibit, section_of, write_gallery
 from selfcorrect.experiments.toy.table import TOYS
 from selfcorrect.storage.files.digests import sealed, unsealed
+from selfcorrect.storage.files.listings import states_of
 from selfcorrect.storage.files.locks import FolderLock
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.files.written import Written
@@ -76,9 +77,8 @@ def _file(name: str, out: Path) -> Path:
 def _made_of(settings: Any) -> Mapping[str, Any]:
     """All that a result depends on: settings, state of the files that they name, software."""
     paths = [path for one in fields(settings) if isinstance(path := getattr(settings, one.name), Path)]
-    files = sorted(file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]))
-    states = [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
-    return {"settings": repr(settings), "files": states, **environment()}
+    files = states_of(file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]))
+    return {"settings": repr(settings), "files": list(map(list, files)), **environment()}
 
 
 def _check_folder(names: Sequence[str], out: Path) -> None:

@@ -30,6 +30,10 @@ mujoco.set_mju_user_warning(lambda _: None)  # else a file is written wherever a
 STIFFNESS_NM_RAD = {"hip": 500, "knee": 500, "ankle": 400, "foot": 100, "collar": 400, "shoulder": 400, "elbow": 300}
 SPINE_STIFFNESS_NM_RAD = 1000
 
+STATE_BYTES, STATE_BYTES_PER_SUPPORT = 2 * 2**20, 2**13
+"""What contacts may take in each state. A body whose links are all in the floor takes 0.3 MB. MuJoCo's own choice is
+15 MB, which makes 4 GB of the 256 copies that may follow a motion without residual force."""
+
 
 @dataclass(frozen=True, eq=False)
 class _Build:
@@ -230,8 +234,10 @@ class MuJoCoWorld:
 
 def mjcf(body: Humanoid, settings: EngineSettings, step_s: float, colliders: SupportColliders) -> str:
     """The body over a floor as MuJoCo's XML. Bodies touch the floor and the supports that carry them, nothing else."""
+    supports = len(colliders.slabs) + len(colliders.holds)
     return (
         f'<mujoco><compiler angle="radian" inertiafromgeom="false"/>'
+        f'<size memory="{STATE_BYTES + STATE_BYTES_PER_SUPPORT * supports}"/>'
         f'<option timestep="{float(step_s)!r}" gravity="{_text(to_simulator(np.array(body.gravity_m_s2)))}" '
         f'integrator="Euler" cone="pyramidal" '
         f'iterations="{settings.mujoco.solver_iterations}"><flag eulerdamp="disable"/></option>'

@@ -16,6 +16,7 @@ from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.experiments import text_to_motion
 from selfcorrect.experiments.commands.text_to_motion import TextToMotionCommand
 from selfcorrect.experiments.text_to_motion import captioned_windows, train
+from selfcorrect.experiments.verification import verify
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.text_embedding import minilm
 from selfcorrect.motion.body.smpl import SMPL_BODY
@@ -100,11 +101,16 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("after", [0, 1, 2])
 def test_a_command_that_was_killed_can_be_given_again(
-    after: int, motions: list[Motion], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    after: int,
+    motions: list[Motion],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(text_to_motion, "load_motions", lambda _: motions)
     monkeypatch.setattr(text_to_motion, "minilm", Words)
     words = ["walk fast", "walk", "--data", str(tmp_path), "--out", str(tmp_path / "out")]
+    (tmp_path / "walk.bvh").write_text("the motions' file")
     words += ["--steps", "5", "--windows.frames", "16"]
     record, left = Written._record, [after]
 
@@ -125,9 +131,30 @@ def test_a_command_that_was_killed_can_be_given_again(
         with pytest.raises(ValueError, match=r"00\.bvh: exists"):
             tyro.cli(TextToMotionCommand, args=[*words, "--seed", "1"]).run()
     tyro.cli(TextToMotionCommand, args=words).run()
-    assert len(list((tmp_path / "out").glob("[!.]*.*"))) == 3
+    made = {path: path.read_bytes() for path in (tmp_path / "out").glob("[!.]*.*")}
+    assert len(made) == 3
+    assert verify(tmp_path / "out").damage == ()
+    assert "there already" not in capsys.readouterr().out
+    monkeypatch.setattr(text_to_motion, "train", None)
+    tyro.cli(TextToMotionCommand, args=words).run()
+    assert "these motions are there already" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in made} == made
+    (tmp_path / "walk.bvh").write_text("other motions")
     with pytest.raises(ValueError, match=r"00\.bvh: exists"):
         tyro.cli(TextToMotionCommand, args=words).run()
+
+
+def test_what_a_user_put_in_the_place_of_a_motion_stays(
+    motions: list[Motion], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_to_motion, "load_motions", lambda _: motions)
+    monkeypatch.setattr(text_to_motion, "minilm", Words)
+    words = ["walk", "--data", str(tmp_path), "--out", str(tmp_path / "out"), "--steps", "5", "--windows.frames", "16"]
+    tyro.cli(TextToMotionCommand, args=words).run()
+    (tmp_path / "out" / "00.bvh").write_text("only copy")
+    with pytest.raises(ValueError, match=r"00\.bvh: exists"):
+        tyro.cli(TextToMotionCommand, args=words).run()
+    assert (tmp_path / "out" / "00.bvh").read_text() == "only copy"
 
 
 @pytest.mark.slow

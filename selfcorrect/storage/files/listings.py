@@ -18,6 +18,15 @@ def write_listing(folder: Path, paths: Iterable[Path]) -> None:
     write_atomically(folder / DIGESTS, sealed(digests))
 
 
+def states_of(paths: Iterable[Path]) -> list[tuple[str, int, int]]:
+    """Name, size in bytes and time of the last change (ns) of each file among some paths, sorted.
+
+    They show that inputs are others without reading them.
+    """
+    found = sorted((str(path), path.stat()) for path in paths if path.is_file())
+    return [(name, state.st_size, state.st_mtime_ns) for name, state in found]
+
+
 def listed_in(listing: Path) -> list[tuple[Path, str]]:
     """A list and the files in it, and what is wrong with each, "" for nothing."""
     try:

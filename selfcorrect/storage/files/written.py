@@ -52,10 +52,6 @@ class Written:
                 raise RunFolderError(f"{path}: exists and was not written by this command; move it away")
             self._record(path, digest_of_file(temporary))
 
-    def forget(self) -> None:
-        """Own nothing any more: what was written is the user's."""
-        (self.folder / JOURNAL).unlink(missing_ok=True)
-
     def _record(self, path: Path, digest: str) -> None:
         descriptor = open_own(self.folder / JOURNAL)
         try:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.motion.correction.support import CARRIED_PARTS, Support
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import composed, inverted, rotation_vectors
 from selfcorrect.simulators.body.frames import orientations_to_simulator
@@ -124,6 +125,26 @@ def test_the_engines_agree_about_a_motion(clips, label):
     distance_m = np.linalg.norm(joint_positions(judged.motion) - joint_positions(corrected), axis=-1).mean()
     assert distance_m < 0.03
     assert judged.diagnostics["penetration_m_after"] < 0.003
+
+
+@pytest.mark.parametrize("count", [0, 8])
+def test_contacts_have_room_in_states_that_are_small(adult, count):
+    """Many copies of a body are in memory at once; all links of this one are in the floor, or near supports."""
+    body = humanoid(adult)
+    supports = [Support(part, (0.0, 0.0, 0.0), (1.0, 1.0), 0, 9) for part in CARRIED_PARTS] * count
+    world = ENGINES.load("mujoco")(EngineSettings())
+    world.build([body], STEP_S, [supports])
+    rotations, still = poses(body)
+    for height_m in (-3.0, 0.1):
+        world.reset(
+            state((0.0, 0.0, height_m), orientations_to_simulator(np.array([0.7, 0, 0, 0.714]))), rotations, still
+        )
+        world.show(0, range(len(supports)))
+        world.step([0], rotations, still, np.zeros((1, 3)), np.zeros((1, 3)))
+    (data,) = world._data
+    assert data.maxuse_efc >= 4 * len(body)
+    assert data.maxuse_arena < data.narena / 4
+    assert data.narena < 3 * 2**20
 
 
 def test_bodies_that_explode_leave_no_file_behind(adult, tmp_path, monkeypatch, capfd):
