@@ -64,13 +64,15 @@ class ClipTextEncoder:
     name: str
     tokenizer: Any
     network: Any
+    longest: int = 256
+    """Tokens that are read of a text, start and end among them; at most as many as the network has positions for."""
 
     @torch.inference_mode()
     def __call__(self, texts: Sequence[str]) -> Tensor:
         return _in_batches(self._embed, texts, self.network.config.projection_dim)
 
     def _embed(self, texts: Sequence[str]) -> Tensor:
-        return self.network(**_tokens(self.tokenizer, texts, self.network)).text_embeds
+        return self.network(**_tokens(self.tokenizer, texts, self.network, self.longest)).text_embeds
 
 
 def minilm(device: str = "cpu") -> MeanPooled:
@@ -152,8 +154,8 @@ def _in_batches(embed: Any, texts: Sequence[str], width: int) -> Tensor:
     return torch.cat([torch.zeros(0, width), *(part.float().cpu() for part in parts)]).clone()
 
 
-def _tokens(tokenizer: Any, texts: Sequence[str], network: Any) -> Any:
-    limit = min(network.config.max_position_embeddings, 256)
+def _tokens(tokenizer: Any, texts: Sequence[str], network: Any, longest: int = 256) -> Any:
+    limit = min(network.config.max_position_embeddings, longest)
     return tokenizer(list(texts), padding=True, truncation=True, max_length=limit, return_tensors="pt").to(
         network.device
     )

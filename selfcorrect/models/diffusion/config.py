@@ -70,6 +70,8 @@ class DiffusionConfig:
     """Samples per optimiser step."""
     weight_decay: float = 0.0
     """Decoupled weight decay of AdamW."""
+    adam_beta2: float = 0.99
+    """Decay of AdamW's running mean of squared gradients."""
     gradient_norm: float = 1.0
     """Gradients are scaled down to this norm."""
     ema_decay: float = 0.98
@@ -87,7 +89,7 @@ class DiffusionConfig:
             self._require(name, 0 <= getattr(self, name) < math.inf, "non-negative and finite")
         for name in ("eta", "final_learning_rate"):
             self._require(name, 0 <= getattr(self, name) <= 1, "from 0 to 1")
-        for name in ("dropout", "label_dropout", "ema_decay"):
+        for name in ("dropout", "label_dropout", "ema_decay", "adam_beta2"):
             self._require(name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
         guided = self.guidance_scale != 1
         self._require("label_dropout", self.label_dropout > 0 or not guided, "positive where guidance_scale is not 1")

@@ -11,6 +11,7 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import mse_loss
 
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.core.randomness import Stream
@@ -95,8 +96,13 @@ class MotionDiffusion:
                 on_step=self.on_training_step,
                 acceleration=self.acceleration,
                 share=share,
+                loss_of=self.loss,
             )
         return replace(self, network=network.eval(), average=average.eval(), steps=self.steps + steps)
+
+    def loss(self, predicted: Tensor, clean: Tensor) -> Tensor:
+        """The scalar that training minimises, of predicted and clean values (B, T, D)."""
+        return mse_loss(predicted, clean)
 
     def _draws(self, samples: Samples, stream: Stream) -> Callable[[], Batch]:
         """Draws batches on the CPU, or on the device, where all samples then are."""

@@ -41,15 +41,17 @@ def train(
     on_step: Callable[[int], None] | None,
     acceleration: Acceleration = EXACT,
     share: Share = ALONE,
+    loss_of: Callable[[Tensor, Tensor], Tensor] = mse_loss,
 ) -> None:
     """Train `network` in place for `steps` optimiser steps on the batches of `draw`, and let `average` follow it.
 
     The optimiser starts afresh; `steps_before` is the number of steps that both networks have seen already. Of each
-    batch this process works on its share.
+    batch this process works on its share. `loss_of` maps predicted and clean values (B, T, D) to the scalar that is
+    minimised.
     """
     peak = config.learning_rate if steps_before == 0 else config.fine_tune_learning_rate
     optimiser = torch.optim.AdamW(
-        network.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=config.weight_decay, fused=True
+        network.parameters(), lr=peak, betas=(0.9, config.adam_beta2), weight_decay=config.weight_decay, fused=True
     )
     advice = (
         f" of {steps} ({steps_before} before them); lower the learning rate (peak {peak}) or check the training data"
@@ -65,7 +67,7 @@ def train(
         batch = Batch(*map(share.of, draw()))
         with acceleration.autocast(batch.clean.device):
             predicted = forward(batch.noisy, batch.times, batch.labels)
-        loss = mse_loss(predicted.float(), batch.clean)
+        loss = loss_of(predicted.float(), batch.clean)
         check.see(share.mean(loss), step)
         update(optimiser, loss, config.gradient_norm)
         follow(average, network, steps_before + step + 1, config.ema_decay)

@@ -1,0 +1,157 @@
+"""What a published checkpoint of the motion diffusion model says of itself in `args.json`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.models.diffusion.config import DiffusionConfig
+from selfcorrect.storage.files.strict_json import read_json
+
+GUIDANCE = 2.5
+"""Scale of classifier-free guidance with which the published figures are sampled."""
+
+COLUMNS = {"humanml": 263, "kit": 251}
+"""Numbers per frame by the name of the data set."""
+HEADS, FEED_FORWARD, DROPOUT = 4, 1024, 0.1
+"""Of every published checkpoint; `args.json` does not say them."""
+TEXT_WIDTHS = {"clip": 512, "bert": 768}
+"""Numbers per token (or sentence) by the name of the text encoder."""
+_NO_CLIPPING = 1e9
+
+_CHOICES = {
+    "dataset": tuple(COLUMNS),
+    "arch": ("trans_enc", "trans_dec"),
+    "text_encoder_type": tuple(TEXT_WIDTHS),
+    "noise_schedule": ("cosine", "linear"),
+    "emb_policy": ("add",),
+    "cond_mode": ("text",),
+    "sigma_small": (True,),
+}
+"""Values that are read here; what is not named may have any value."""
+_WORDS = {int: "a whole number of at least 1", float: "a number of at least 0", bool: "true or false", str: "text"}
+_OFF = ("unconstrained", "multi_target_cond", "context_len", "pred_len")
+"""Variants of the model that are not read here: conditions other than text, completion of a prefix."""
+
+
+@dataclass(frozen=True)
+class MdmArguments:
+    """The entries of `args.json` that matter here; those that a file lacks have the defaults of its program."""
+
+    dataset: str = "humanml"
+    """humanml or kit."""
+    arch: str = "trans_enc"
+    """trans_enc: an encoder with the condition as its first token; trans_dec: a decoder that attends to it."""
+    text_encoder_type: str = "clip"
+    """clip: one vector for each caption; bert: one for each token of it."""
+    layers: int = 8
+    latent_dim: int = 512
+    """Channels of the transformer."""
+    emb_trans_dec: bool = False
+    """Whether a decoder also has the diffusion time as its first token."""
+    mask_frames: bool = False
+    """Whether attention leaves out the frames after a motion's end."""
+    diffusion_steps: int = 1000
+    noise_schedule: str = "cosine"
+    cond_mask_prob: float = 0.1
+    """Probability that a training sample's caption is hidden."""
+    batch_size: int = 64
+    lr: float = 1e-4
+    weight_decay: float = 0.0
+    adam_beta2: float = 0.999
+    avg_model_beta: float = 0.9999
+    """Decay of the running average of the weights, where a checkpoint has one."""
+    lambda_rcxyz: float = 0.0
+    lambda_vel: float = 0.0
+    lambda_fc: float = 0.0
+    """Weights of geometric losses, which were 0 for HumanML3D and KIT-ML."""
+    written: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """All entries of the file."""
+
+    @property
+    def columns(self) -> int:
+        """D, numbers per frame."""
+        return COLUMNS[self.dataset]
+
+    @property
+    def geometric(self) -> bool:
+        """Whether training had losses beside the one that is known here."""
+        return max(self.lambda_rcxyz, self.lambda_vel, self.lambda_fc) > 0
+
+    def config(self, *, averaged: bool = False) -> DiffusionConfig:
+        """The same in the terms of this package: sampling with all steps, training as its program does.
+
+        averaged: whether the running average of the weights samples, or the last weights themselves.
+        """
+        guided = self.cond_mask_prob > 0
+        return DiffusionConfig(
+            denoiser="transformer",
+            width=self.latent_dim,
+            depth=self.layers,
+            dropout=DROPOUT,
+            diffusion_steps=self.diffusion_steps,
+            sampling_steps=self.diffusion_steps,
+            guidance_scale=GUIDANCE if guided else 1.0,
+            label_dropout=self.cond_mask_prob,
+            learning_rate=self.lr,
+            fine_tune_learning_rate=self.lr,
+            final_learning_rate=1.0,
+            warm_up_steps=0,
+            batch_size=self.batch_size,
+            weight_decay=self.weight_decay,
+            adam_beta2=self.adam_beta2,
+            gradient_norm=_NO_CLIPPING,
+            ema_decay=self.avg_model_beta if averaged else 0.0,
+        )
+
+
+def read_arguments(path: Path) -> MdmArguments:
+    """The arguments in a file `args.json`; InputError, naming the entry, for a model that is not read here."""
+    if not path.is_file():
+        raise InputError(f"{path}: is not there; expected the arguments that MDM writes beside its checkpoints")
+    written = read_json(path)
+    if not isinstance(written, dict):
+        raise InputError(f"{path}: expected an object with MDM's arguments, got {type(written).__name__}")
+    for name, values in _CHOICES.items():
+        if name in written and written[name] not in values:
+            expected = " or ".join(map(str, values))
+            raise InputError(f"{path}: {name} is {str(written[name])[:40]!r}, and only {expected} is read here")
+    for name in _OFF:
+        if written.get(name):
+            raise InputError(f"{path}: {name} is {str(written[name])[:40]}; such a variant of MDM is not read here")
+    known = {one.name: one for one in fields(MdmArguments) if one.name != "written"}
+    given = {name: _checked(path, name, written[name], known[name].default) for name in known if name in written}
+    arguments = MdmArguments(**given, written=written)
+    if arguments.arch == "trans_enc" and arguments.text_encoder_type != "clip":
+        raise InputError(f"{path}: text_encoder_type is bert, which needs arch trans_dec, got {arguments.arch}")
+    if arguments.latent_dim % 8:
+        raise InputError(f"{path}: latent_dim must be a multiple of 8, got {arguments.latent_dim}")
+    if arguments.arch == "trans_dec" and arguments.emb_trans_dec and "text_encoder_type" not in written:
+        raise InputError(
+            f"{path}: emb_trans_dec without text_encoder_type is of an early version of MDM, whose first token had "
+            "another meaning; it is not read here"
+        )
+    return arguments
+
+
+def _checked(path: Path, name: str, value: Any, default: Any) -> Any:
+    kind = type(default)
+    if kind is float and type(value) is int:
+        value = float(value)
+    bad = type(value) is not kind
+    if not bad and kind is int:
+        bad = not 1 <= value <= 1_000_000
+    if not bad and kind is float:
+        bad = not (math.isfinite(value) and value >= 0)
+    if bad:
+        words = {
+            int: "a whole number of at least 1",
+            float: "a number of at least 0",
+            bool: "true or false",
+            str: "text",
+        }
+        raise InputError(f"{path}: {name} must be {words[kind]}, got {str(value)[:40]!r}")
+    return value

@@ -1,0 +1,88 @@
+"""Captions as the published checkpoints take them: CLIP's vector of each, or DistilBERT's state of each token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.core.extras import needed_for
+from selfcorrect.models.diffusion.mdm.network import Prompts
+from selfcorrect.models.text_embedding import ClipTextEncoder, clip
+
+CLIP_TOKENS = 22
+"""MDM gives CLIP at most 20 tokens of a caption, between those for start and end."""
+_BATCH = 64
+
+
+class CaptionEncoder(Protocol):
+    """Maps captions to states (N, L, E), float32, and to which of their L tokens they have (N, L), bool."""
+
+    def __call__(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]: ...
+
+
+@dataclass(frozen=True)
+class ClipCaptions:
+    """One vector for each caption, float32 where the published program rounds CLIP to float16."""
+
+    embed: ClipTextEncoder
+
+    def __call__(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
+        vectors = self.embed(captions)[:, None]
+        return vectors, torch.ones(vectors.shape[:2], dtype=torch.bool)
+
+
+@dataclass(frozen=True)
+class BertCaptions:
+    """The last hidden state of each token."""
+
+    tokenizer: Any
+    network: Any
+
+    @torch.inference_mode()
+    def __call__(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
+        width = self.network.config.hidden_size
+        states: list[Tensor] = []
+        for start in range(0, len(captions), _BATCH):
+            tokens = self.tokenizer(list(captions[start : start + _BATCH]), padding=True, return_tensors="pt")
+            hidden = self.network(**tokens.to(self.network.device)).last_hidden_state.float().cpu()
+            counts = tokens["attention_mask"].sum(1).tolist()
+            states += [own[:count] for own, count in zip(hidden, counts, strict=True)]
+        longest = max((len(own) for own in states), default=1)
+        text = torch.zeros(len(states), longest, width)
+        present = torch.zeros(len(states), longest, dtype=torch.bool)
+        for row, own in enumerate(states):
+            text[row, : len(own)], present[row, : len(own)] = own, True
+        return text, present
+
+
+def caption_encoder(kind: str, place: str = "") -> CaptionEncoder:
+    """The encoder `clip` or `bert` from a folder, or from Hugging Face's cache by its name; nothing is downloaded."""
+    if kind == "clip":
+        embed = clip(place) if place else clip()
+        return ClipCaptions(replace(embed, name=f"{embed.name}-{CLIP_TOKENS}-tokens", longest=CLIP_TOKENS))
+    place = place or "distilbert/distilbert-base-uncased"
+    with needed_for("text conditioning"):
+        from transformers import AutoModel, AutoTokenizer
+    try:
+        network: Any = AutoModel.from_pretrained(place, local_files_only=True).eval()
+        return BertCaptions(AutoTokenizer.from_pretrained(place, local_files_only=True), network)
+    except OSError as error:
+        raise InputError(
+            f"{place}: no DistilBERT here; give a folder that holds it, or fetch it into Hugging Face's cache first "
+            "(hf download distilbert/distilbert-base-uncased)"
+        ) from error
+
+
+def prompts_of(captions: Sequence[Sequence[str]], lengths: Sequence[int], encode: CaptionEncoder) -> Prompts:
+    """Prompts for motions with some captions each and lengths in frames."""
+    if empty := [index for index, own in enumerate(captions) if not own]:
+        raise InputError(f"motion {empty[0]} has no caption, and a text-conditioned model needs one")
+    counts = torch.tensor([len(own) for own in captions])
+    text, present = encode([caption for own in captions for caption in own])
+    first = torch.cat([torch.zeros(1, dtype=torch.long), counts.cumsum(0)])
+    return Prompts(text, present, torch.as_tensor(lengths).repeat_interleave(counts), first)

@@ -1,0 +1,149 @@
+"""Checkpoints of the motion diffusion model as its authors publish them, in and out.
+
+A folder has `args.json` and `modelNNNNNNNNN.pt`, which is named after its optimiser steps. The file holds the
+parameters by name, or two such tables, `model` and `model_avg`, where a running average was kept. Those of the text
+encoder (`clip_model.…`) are left out.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.models.diffusion.mdm.arguments import TEXT_WIDTHS, MdmArguments, read_arguments
+from selfcorrect.models.diffusion.mdm.model import MdmDiffusion
+from selfcorrect.models.diffusion.mdm.network import Mdm, Prompted, Prompts
+from selfcorrect.storage.files.writing import replacing, write_atomically
+
+ARGUMENTS = "args.json"
+_FIXED = "sequence_pos_encoder.pe"
+"""Sinusoids that every network computes itself; files of different age have tables of different length."""
+_TEXT_ENCODER = "clip_model."
+_SHOWN = 3
+
+
+@dataclass(frozen=True, eq=False)
+class MdmCheckpoint:
+    """Weights and what they mean."""
+
+    arguments: MdmArguments
+    text_width: int
+    """Numbers per encoded caption or token."""
+    network: Mdm | None
+    """None for arguments alone, whose weights are yet to be drawn."""
+    average: Mdm | None = None
+    """The running average of the weights, where the file has one."""
+    steps: int = 0
+    """Optimiser steps so far."""
+
+    def model(self, prompts: Prompts, device: torch.device) -> MdmDiffusion:
+        """The model that is asked for some prompts."""
+        if prompts.text.shape[2] != self.text_width:
+            raise InputError(
+                f"captions are encoded as {prompts.text.shape[2]} numbers, and this checkpoint takes {self.text_width}"
+            )
+        model = MdmDiffusion.of(self.arguments, prompts, device, averaged=self.average is not None)
+        return model if self.network is None else model.with_weights(self.network, self.average, self.steps)
+
+
+def load_mdm(path: Path) -> MdmCheckpoint:
+    """A published checkpoint `modelNNNNNNNNN.pt`, or `args.json` alone for a network that was not trained yet.
+
+    Nothing in the file is run. InputError, naming what is missing or of another shape, for other networks.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: is no file; expected a checkpoint of MDM (model000475000.pt) or its {ARGUMENTS}")
+    if path.name.endswith(".json"):
+        arguments = read_arguments(path)
+        return MdmCheckpoint(arguments, TEXT_WIDTHS[arguments.text_encoder_type], None)
+    arguments = read_arguments(path.with_name(ARGUMENTS))
+    content = read_tensors(path)
+    tables = [content[name] for name in ("model", "model_avg") if name in content] or [content]
+    networks = [_network(path, arguments, table) for table in tables]
+    average = networks[-1] if "model_avg" in content else None
+    numbers = re.search(r"(\d+)\.pt$", path.name)
+    steps = int(numbers[1]) if numbers else 0
+    return MdmCheckpoint(arguments, networks[0].embed_text.in_features, networks[0], average, steps)
+
+
+def save_mdm(folder: Path, model: MdmDiffusion) -> Path:
+    """Write a model into a folder as its authors' program does; the path of the checkpoint.
+
+    SettingError where the folder has a checkpoint of as many steps.
+    """
+    if not (isinstance(model.network, Prompted) and isinstance(model.average, Prompted)):
+        raise InputError("there is nothing to save: this motion diffusion model has no weights that can be trained on")
+    path = folder / f"model{model.steps:09d}.pt"
+    if path.exists():
+        raise SettingError(f"{path}: is there already, and nothing is replaced")
+    tables: dict[str, Any] = {
+        name: {key: value.detach().cpu().clone() for key, value in module.mdm.state_dict().items()}
+        for name, module in (("model", model.network), ("model_avg", model.average))
+    }
+    with replacing(path) as temporary:
+        torch.save(tables if model.config.ema_decay else tables["model"], temporary)
+    if not (folder / ARGUMENTS).exists():
+        write_atomically(folder / ARGUMENTS, json.dumps(model.arguments.written, indent=4, sort_keys=True))
+    return path
+
+
+def read_tensors(path: Path) -> dict[str, Any]:
+    """The dictionary in a file of PyTorch, on the CPU; InputError where it holds other things than tensors."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path}: refused or damaged: only tensors are read from a file of PyTorch, and nothing in it is run"
+        ) from error
+    except Exception as error:  # a damaged file makes PyTorch's reader raise errors of any kind
+        raise InputError(f"{path}: is no readable file of PyTorch ({str(error)[:120].splitlines()[0]})") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected a table of parameters by name, got {type(content).__name__}")
+    return content
+
+
+def checked_tensors(where: object, table: object, expected: Mapping[str, Tensor], what: str) -> dict[str, Tensor]:
+    """Those of a table that a network expects; InputError in one sentence where one lacks or has another shape."""
+    if not isinstance(table, dict):
+        raise InputError(f"{where}: expected a table of {what} by name, got {type(table).__name__}")
+    tensors = {name: value for name, value in table.items() if isinstance(value, Tensor)}
+    for told, names in (
+        ("lacks", [name for name in expected if name not in tensors]),
+        ("has, unexpectedly,", [str(name) for name in table if name not in expected]),
+    ):
+        if names:
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            raise InputError(f"{where}: is not laid out as {what} are: it {told} {', '.join(names[:_SHOWN])}{more}")
+    for name, value in expected.items():
+        if tensors[name].shape != value.shape:
+            raise InputError(f"{where}: {name} must have shape {tuple(value.shape)}, got {tuple(tensors[name].shape)}")
+        if not tensors[name].isfinite().all():
+            raise InputError(f"{where}: {name} is not finite (NaN or infinity)")
+    return tensors
+
+
+def _network(path: Path, arguments: MdmArguments, table: object) -> Mdm:
+    if not isinstance(table, dict):
+        raise InputError(f"{path}: expected a table of parameters by name, got {type(table).__name__}")
+    own = {
+        name: value
+        for name, value in table.items()
+        if not str(name).startswith(_TEXT_ENCODER) and not str(name).endswith(_FIXED)
+    }
+    embed = own.get("embed_text.weight")
+    width = embed.shape[1] if isinstance(embed, Tensor) and embed.ndim == 2 else TEXT_WIDTHS["clip"]
+    with torch.random.fork_rng(devices=[]):  # what new layers draw is overwritten
+        network = Mdm(arguments, width)
+    expected = {name: value for name, value in network.state_dict().items() if not name.endswith(_FIXED)}
+    weights = checked_tensors(path, own, expected, f"the parameters of MDM's {arguments.arch}")
+    network.load_state_dict(weights, strict=False)
+    return network.float().eval()

@@ -1,0 +1,135 @@
+"""The network of the motion diffusion model; its parameters have the names and shapes of published checkpoints."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from selfcorrect.models.diffusion.mdm.arguments import DROPOUT, FEED_FORWARD, HEADS, MdmArguments
+
+LONGEST = 5000
+"""Positions and diffusion times that there are sinusoids for."""
+
+
+class Positions(nn.Module):
+    """Adds sinusoids (Vaswani et al. 2017) to a sequence; `pe` is (5000, 1, width)."""
+
+    pe: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        angles = torch.arange(LONGEST)[:, None] * torch.exp(torch.arange(0, width, 2) * (-math.log(10000.0) / width))
+        table = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
+        self.register_buffer("pe", table[:, None])
+        self.dropout = nn.Dropout(DROPOUT)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens (N, K, width) with their places."""
+        return self.dropout(tokens + self.pe[: tokens.shape[1], 0])
+
+
+class TimeEmbedder(nn.Module):
+    """Diffusion times (N,) → (N, width)."""
+
+    def __init__(self, width: int, positions: Positions) -> None:
+        super().__init__()
+        self.sequence_pos_encoder = positions
+        self.time_embed = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, times: Tensor) -> Tensor:
+        return self.time_embed(self.sequence_pos_encoder.pe[times, 0])
+
+
+class Mdm(nn.Module):
+    """Noisy motions, diffusion times and encoded captions → clean motions (Tevet et al., ICLR 2023).
+
+    A token for each frame; the diffusion time and the caption are added up. An encoder has the sum as its first token,
+    a decoder attends to it.
+    """
+
+    def __init__(self, arguments: MdmArguments, text_width: int) -> None:
+        super().__init__()
+        width, self.arguments = arguments.latent_dim, arguments
+        self.input_process = nn.ModuleDict({"poseEmbedding": nn.Linear(arguments.columns, width)})
+        self.sequence_pos_encoder = Positions(width)
+        encodes = arguments.arch == "trans_enc"
+        kind = nn.TransformerEncoderLayer if encodes else nn.TransformerDecoderLayer
+        layer = kind(width, HEADS, FEED_FORWARD, DROPOUT, "gelu", batch_first=True)
+        self.seqTransEncoder = (
+            nn.TransformerEncoder(layer, arguments.layers, enable_nested_tensor=False) if encodes else None  # type: ignore[arg-type]
+        )
+        self.seqTransDecoder = None if encodes else nn.TransformerDecoder(layer, arguments.layers)  # type: ignore[arg-type]
+        self.embed_timestep = TimeEmbedder(width, self.sequence_pos_encoder)
+        self.embed_text = nn.Linear(text_width, width)
+        self.output_process = nn.ModuleDict({"poseFinal": nn.Linear(width, arguments.columns)})
+
+    def forward(self, noisy: Tensor, times: Tensor, text: Tensor, absent: Tensor, after: Tensor | None) -> Tensor:
+        """Clean motions (N, T, D) from noisy ones.
+
+        times: (N,) int64; text: (N, L, E), zeros for no caption; absent: (N, L) bool, tokens that a caption does not
+        have; after: (N, T) bool, frames after a motion's end, None where attention may see them.
+        """
+        time = self.embed_timestep(times)[:, None]
+        condition = time + self.embed_text(text)
+        tokens = self.input_process["poseEmbedding"](noisy)
+        first = {"trans_enc": condition}.get(self.arguments.arch, time if self.arguments.emb_trans_dec else None)
+        if first is not None:
+            tokens = torch.cat([first, tokens], dim=1)
+            after = None if after is None else torch.cat([torch.zeros_like(after[:, :1]), after], dim=1)
+        tokens = self.sequence_pos_encoder(tokens)
+        if self.seqTransEncoder is not None:
+            hidden = self.seqTransEncoder(tokens, src_key_padding_mask=after)
+        else:
+            assert self.seqTransDecoder is not None
+            hidden = self.seqTransDecoder(tokens, condition, tgt_key_padding_mask=after, memory_key_padding_mask=absent)
+        return self.output_process["poseFinal"](hidden[:, int(first is not None) :])
+
+
+@dataclass(frozen=True, eq=False)
+class Prompts:
+    """What motions are asked for: captions and lengths. Label m has the captions `first[m]` to `first[m + 1]`."""
+
+    text: Tensor
+    """(P, L, E) float32 encoded captions, one row of tokens each, or a single vector (L = 1)."""
+    present: Tensor
+    """(P, L) bool, which tokens a caption has."""
+    lengths: Tensor
+    """(P,) int64 frames of the motion that each caption describes."""
+    first: Tensor
+    """(C + 1,) int64, ascending from 0 to P."""
+
+    @property
+    def labels(self) -> int:
+        """C, the number of motions that are asked for."""
+        return len(self.first) - 1
+
+    def take(self, rows: Tensor, lengths: Tensor) -> Prompts:
+        """Some captions (M,), each as the only one of a label, with other lengths (M,)."""
+        return Prompts(self.text[rows], self.present[rows], lengths, torch.arange(len(rows) + 1))
+
+
+class Prompted(nn.Module):
+    """The network with a table of prompts, asked by row: row r is caption r, row P + r the same without its words.
+
+    The prompts are no weights: they are not trained and not part of the state.
+    """
+
+    def __init__(self, mdm: Mdm, prompts: Prompts) -> None:
+        super().__init__()
+        self.mdm = mdm
+        for name in ("text", "present", "lengths"):
+            self.register_buffer(name, getattr(prompts, name), persistent=False)
+
+    def forward(self, noisy: Tensor, times: Tensor, rows: Tensor) -> Tensor:
+        """Clean motions (N, T, D) from noisy ones at times (N,), for rows (N,) int64."""
+        tables: dict[str, Tensor] = dict(self.named_buffers(recurse=False))
+        count = len(tables["text"])
+        own, silent = rows % count, rows >= count
+        after = None
+        if self.mdm.arguments.mask_frames:
+            after = torch.arange(noisy.shape[1], device=rows.device) >= tables["lengths"][own, None]
+        text = tables["text"][own].masked_fill(silent[:, None, None], 0.0)
+        return self.mdm(noisy, times, text, ~tables["present"][own], after)

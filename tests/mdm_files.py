@@ -1,0 +1,158 @@
+"""Checkpoints of the motion diffusion model made for tests: its layers from plain PyTorch modules, its sampling loop.
+
+Written from the paper (Tevet et al. 2023) and from the names and shapes of published files, apart from the code under
+test: time first, the reference's own order of operations, and the posterior of Ho et al. 2020 in its usual form.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+ARGUMENTS: dict[str, Any] = {
+    "arch": "trans_enc",
+    "batch_size": 64,
+    "cond_mask_prob": 0.1,
+    "dataset": "humanml",
+    "diffusion_steps": 1000,
+    "emb_trans_dec": False,
+    "lambda_fc": 0.0,
+    "lambda_rcxyz": 0.0,
+    "lambda_vel": 0.0,
+    "latent_dim": 512,
+    "layers": 8,
+    "lr": 0.0001,
+    "noise_schedule": "cosine",
+    "save_dir": "save/my_humanml_trans_enc_512",
+    "sigma_small": True,
+    "weight_decay": 0.0,
+}
+"""What a published `args.json` holds, as far as a program reads it again."""
+
+TINY = {"latent_dim": 16, "layers": 2, "diffusion_steps": 12}
+
+
+def sinusoids(width: int, count: int = 5000) -> Tensor:
+    table = torch.zeros(count, 1, width)
+    for place in range(0, width, 2):
+        angle = torch.arange(count) * math.exp(-math.log(10000.0) * place / width)
+        table[:, 0, place], table[:, 0, place + 1] = torch.sin(angle), torch.cos(angle)
+    return table
+
+
+class Reference:
+    """The published network, as separate modules and a function."""
+
+    def __init__(self, arguments: dict[str, Any], text_width: int, seed: int = 0) -> None:
+        self.arguments = arguments
+        width, columns = arguments["latent_dim"], 263 if arguments["dataset"] == "humanml" else 251
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.pose = nn.Linear(columns, width)
+            self.text = nn.Linear(text_width, width)
+            self.time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+            self.final = nn.Linear(width, columns)
+            kind = nn.TransformerEncoderLayer if arguments["arch"] == "trans_enc" else nn.TransformerDecoderLayer
+            layer = kind(d_model=width, nhead=4, dim_feedforward=1024, dropout=0.1, activation="gelu")
+            if arguments["arch"] == "trans_enc":
+                self.blocks: Any = nn.TransformerEncoder(
+                    layer, num_layers=arguments["layers"], enable_nested_tensor=False
+                )
+            else:
+                self.blocks = nn.TransformerDecoder(layer, num_layers=arguments["layers"])
+            for parameter in self.blocks.parameters():  # copies of one layer are made different
+                parameter.data += 0.05 * torch.randn_like(parameter)
+        self.blocks.eval()
+        self.positions = sinusoids(width)
+
+    def state(self) -> dict[str, Tensor]:
+        blocks = "seqTransEncoder" if self.arguments["arch"] == "trans_enc" else "seqTransDecoder"
+        parts = {
+            "input_process.poseEmbedding": self.pose,
+            blocks: self.blocks,
+            "embed_timestep.time_embed": self.time,
+            "embed_text": self.text,
+            "output_process.poseFinal": self.final,
+        }
+        named = {f"{name}.{key}": value for name, part in parts.items() for key, value in part.state_dict().items()}
+        return named | {
+            "sequence_pos_encoder.pe": self.positions,
+            "embed_timestep.sequence_pos_encoder.pe": self.positions,
+        }
+
+    @torch.no_grad()
+    def __call__(
+        self, noisy: Tensor, times: Tensor, text: Tensor, *, absent: Tensor | None = None, after: Tensor | None = None
+    ) -> Tensor:
+        """Clean (N, T, D) of noisy motions; text (N, L, E), zeros where it is hidden."""
+        time = self.time(self.positions[times].permute(1, 0, 2))
+        condition = self.text(text.permute(1, 0, 2)) + time
+        tokens = self.pose(noisy.permute(1, 0, 2))
+        arguments, extra = self.arguments, None
+        if arguments["arch"] == "trans_enc":
+            extra = condition
+        elif arguments["emb_trans_dec"]:
+            extra = time
+        if extra is not None:
+            tokens = torch.cat((extra, tokens), dim=0)
+            if after is not None:
+                after = torch.cat([torch.zeros(len(after), 1, dtype=torch.bool), after], dim=1)
+        tokens = tokens + self.positions[: len(tokens)]
+        if arguments["arch"] == "trans_enc":
+            hidden = self.blocks(tokens, src_key_padding_mask=after)
+        else:
+            hidden = self.blocks(
+                tgt=tokens, memory=condition, tgt_key_padding_mask=after, memory_key_padding_mask=absent
+            )
+        return self.final(hidden[0 if extra is None else 1 :]).permute(1, 0, 2)
+
+
+def cosine_betas(steps: int) -> np.ndarray:
+    def kept(time: float) -> float:
+        return math.cos((time + 0.008) / 1.008 * math.pi / 2) ** 2
+
+    return np.array([min(1 - kept((step + 1) / steps) / kept(step / steps), 0.999) for step in range(steps)])
+
+
+def linear_betas(steps: int) -> np.ndarray:
+    return np.linspace(0.1 / steps, 20 / steps, steps)
+
+
+def sampled(reference: Reference, start: Tensor, noises: list[Tensor], text: Tensor, scale: float) -> Tensor:
+    """The ancestral chain of the reference from given noise, with the smaller of the two usual variances."""
+    steps = reference.arguments["diffusion_steps"]
+    betas = {"cosine": cosine_betas, "linear": linear_betas}[reference.arguments["noise_schedule"]](steps)
+    kept = np.cumprod(1 - betas)
+    before = np.append(1.0, kept[:-1])
+    values = start
+    for step in reversed(range(steps)):
+        times = torch.full((len(start),), step)
+        with_text, without = (reference(values, times, one) for one in (text, torch.zeros_like(text)))
+        clean = without + scale * (with_text - without)
+        mean = clean * (betas[step] * math.sqrt(before[step]) / (1 - kept[step]))
+        mean = mean + values * ((1 - before[step]) * math.sqrt(1 - betas[step]) / (1 - kept[step]))
+        variance = betas[step] * (1 - before[step]) / (1 - kept[step])
+        values = mean + (math.sqrt(variance) * noises[steps - 1 - step] if step else 0.0)
+    return values
+
+
+def write_mdm(
+    folder: Path, *, text_width: int = 8, steps: int = 475_000, averaged: bool = False, seed: int = 0, **changed: Any
+) -> tuple[Path, Reference]:
+    """A tiny checkpoint in the published layout, and the network that it is of; averaged: with a running average."""
+    arguments = {**ARGUMENTS, **TINY, **changed}
+    reference = Reference(arguments, text_width, seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "args.json").write_text(json.dumps(arguments, indent=4, sort_keys=True))
+    path = folder / f"model{steps:09d}.pt"
+    state: Any = reference.state()
+    if averaged:
+        state = {"model": Reference(arguments, text_width, seed + 1).state(), "model_avg": state}
+    torch.save(state, path)
+    return path, reference

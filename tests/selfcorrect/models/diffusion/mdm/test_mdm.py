@@ -1,0 +1,291 @@
+"""The motion diffusion model against its layers put together by hand, and against the published sampling loop."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mdm_files import ARGUMENTS, TINY, Reference, sampled, sinusoids, write_mdm
+
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.randomness import streams
+from selfcorrect.core.samples import Samples
+from selfcorrect.models.diffusion.mdm.arguments import MdmArguments
+from selfcorrect.models.diffusion.mdm.checkpoint import load_mdm, save_mdm
+from selfcorrect.models.diffusion.mdm.model import MdmDiffusion, lengths_of, padded
+from selfcorrect.models.diffusion.mdm.network import Mdm, Prompted, Prompts
+
+CPU = torch.device("cpu")
+FRAMES = 24
+"""Of motions here, so that tests are quick; nothing depends on it but the table of times."""
+LENGTHS = (24, 16, 9)
+VARIANTS: dict[str, dict[str, Any]] = {
+    "encoder": {},
+    "encoder, 50 steps": {"diffusion_steps": 50},
+    "encoder, masked frames": {"mask_frames": True},
+    "encoder, linear noise": {"noise_schedule": "linear", "diffusion_steps": 40},
+    "encoder, KIT": {"dataset": "kit"},
+    "decoder": {"arch": "trans_dec"},
+    "decoder, BERT": {"arch": "trans_dec", "text_encoder_type": "bert", "mask_frames": True},
+    "decoder, time as a token": {"arch": "trans_dec", "text_encoder_type": "bert", "emb_trans_dec": True},
+}
+
+
+def prompts(tokens: int = 1, width: int = 8) -> Prompts:
+    """One caption for each of three motions, of 1, 2, … tokens."""
+    generator = torch.Generator().manual_seed(5)
+    present = torch.arange(tokens) < torch.tensor([[1], [2], [tokens]])
+    text = torch.randn((3, tokens, width), generator=generator) * present[..., None]
+    return Prompts(text, present, torch.tensor(LENGTHS), torch.arange(4))
+
+
+def loaded(folder: Path, **changed: Any) -> tuple[MdmDiffusion, Reference, Prompts]:
+    path, reference = write_mdm(folder, **changed)
+    asked = prompts(4 if changed.get("text_encoder_type") == "bert" else 1)
+    return replace(load_mdm(path).model(asked, CPU), frames=FRAMES), reference, asked
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_predictions_are_those_of_the_layers_put_together_by_hand(tmp_path: Path, variant: str) -> None:
+    model, reference, asked = loaded(tmp_path, **VARIANTS[variant])
+    noisy = torch.randn((3, FRAMES, model.features), generator=torch.Generator().manual_seed(1))
+    after = torch.arange(FRAMES) >= asked.lengths[:, None] if model.arguments.mask_frames else None
+    for time in (0, 5, model.config.diffusion_steps - 1):
+        times = torch.full((3,), time)
+        words = reference(noisy, times, asked.text, absent=~asked.present, after=after)
+        none = reference(noisy, times, torch.zeros_like(asked.text), absent=~asked.present, after=after)
+        for scale, expected in ((1.0, words), (0.0, none), (2.5, none + 2.5 * (words - none))):
+            own = model.with_sampling(guidance_scale=scale).denoise(noisy, time, torch.arange(3))
+            torch.testing.assert_close(own, expected, atol=1e-5, rtol=0)
+    assert (words - none).abs().max() > 1e-3, "captions must matter, or nothing is tested"
+
+
+@pytest.mark.parametrize("variant", ["encoder", "encoder, linear noise", "decoder"])
+def test_the_sampling_chain_is_the_published_one(tmp_path: Path, variant: str) -> None:
+    model, reference, asked = loaded(tmp_path, **VARIANTS[variant])
+    assert model.config.guidance_scale == 2.5
+    stream, labels = streams(3).child("sample"), torch.tensor([2, 0, 1])
+    generator = stream.torch()
+    shape = (3, FRAMES, 263)
+    start, *noises = (torch.randn(shape, generator=generator) for _ in range(model.config.diffusion_steps))
+    expected = sampled(reference, start, [*noises, start], asked.text[labels], 2.5)
+    own = model.sample(labels, stream)
+    lengths = asked.lengths[labels]
+    assert lengths_of(own).tolist() == lengths.tolist()
+    torch.testing.assert_close(own, padded(expected, lengths), atol=1e-5, rtol=1e-5)
+    assert expected.abs().max() < 100
+
+
+def test_the_published_size_has_the_published_parameters() -> None:
+    """Counted by hand: 8 layers of attention (4 · 512²), two linear maps (2 · 512 · 1024) and norms; the rest."""
+    with torch.device("meta"):
+        network = Mdm(MdmArguments(), 512)
+    names = {name for name, _ in network.named_parameters()}
+    assert len([name for name in names if name.startswith("seqTransEncoder.layers.7.")]) == 12
+    assert {"embed_text.weight", "input_process.poseEmbedding.bias", "output_process.poseFinal.weight"} < names
+    assert sum(one.numel() for one in network.parameters()) == 17_880_327
+
+
+def test_sinusoids_are_those_of_the_file() -> None:
+    network = Mdm(MdmArguments(latent_dim=16, layers=1), 8)
+    # angles of thousands of radians are rounded to 2⁻¹³
+    torch.testing.assert_close(network.sequence_pos_encoder.pe, sinusoids(16), atol=1e-3, rtol=0)
+    torch.testing.assert_close(network.sequence_pos_encoder.pe[:200], sinusoids(16)[:200], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("averaged", [False, True])
+def test_a_checkpoint_that_is_saved_is_laid_out_as_it_came(tmp_path: Path, averaged: bool) -> None:
+    path, reference = write_mdm(tmp_path / "given", averaged=averaged)
+    model = load_mdm(path).model(prompts(), CPU)
+    assert (model.steps, model.config.ema_decay) == (475_000, 0.9999 if averaged else 0.0)
+    again = save_mdm(tmp_path / "saved", model)
+    assert again.name == path.name
+    given, saved = (torch.load(one, weights_only=True) for one in (path, again))
+    tables = (
+        [(given["model"], saved["model"]), (given["model_avg"], saved["model_avg"])] if averaged else [(given, saved)]
+    )
+    for one, other in tables:
+        assert one.keys() == other.keys()
+        for name in one:
+            torch.testing.assert_close(other[name], one[name], atol=1e-3 if name.endswith("pe") else 0, rtol=0)
+    assert json.loads((tmp_path / "saved" / "args.json").read_text()) == reference.arguments
+    with pytest.raises(SettingError, match="is there already"):
+        save_mdm(tmp_path / "saved", model)
+
+
+def test_the_running_average_samples_where_there_is_one(tmp_path: Path) -> None:
+    path, reference = write_mdm(tmp_path, averaged=True)
+    model, noisy = load_mdm(path).model(prompts(), CPU), torch.randn(3, FRAMES, 263)
+    own = model.with_sampling(guidance_scale=1.0).denoise(noisy, 3, torch.arange(3))
+    torch.testing.assert_close(own, reference(noisy, torch.full((3,), 3), prompts().text), atol=1e-5, rtol=0)
+
+
+# --- training --------------------------------------------------------------------------------------------------------
+
+
+def real(model: MdmDiffusion) -> Samples:
+    """One motion for each prompt, of its length: a constant that its label says."""
+    labels = torch.arange(3)
+    levels = torch.tensor([-1.0, 0.5, 1.5])[labels]
+    values = levels[:, None, None].expand(3, FRAMES, 263)
+    return Samples.real(padded(values, torch.tensor(LENGTHS)), labels)
+
+
+def test_the_loss_counts_each_motions_own_frames(tmp_path: Path) -> None:
+    model, *_ = loaded(tmp_path)
+    clean = real(model).values
+    predicted = clean + 2.0
+    assert float(model.loss(predicted, clean)) == pytest.approx(4.0)
+    wrong_after_the_end = torch.where(clean == 0, 100.0, clean)
+    assert float(model.loss(wrong_after_the_end, clean)) == 0.0
+
+
+def test_fine_tuning_learns_and_starts_from_the_checkpoint(tmp_path: Path) -> None:
+    model = loaded(tmp_path, batch_size=16, lr=3e-3)[0].with_sampling(guidance_scale=1.0)
+    samples = real(model)
+    same = model.fit(samples, 0, streams(0).child("fit"))
+    assert same.steps == model.steps
+    for name, value in model.state().items():
+        torch.testing.assert_close(same.state()[name], value, atol=0, rtol=0)
+    tuned = model.fit(samples, 60, streams(0).child("fit"))
+    noisy, labels = torch.randn(3, FRAMES, 263), torch.arange(3)
+    errors = [one.loss(one.denoise(noisy, 6, labels), samples.values).item() for one in (model, tuned)]
+    assert errors[1] < 0.5 * errors[0]
+    assert tuned.steps == 475_060
+    again = load_mdm(save_mdm(tmp_path / "tuned", tuned)).model(prompts(), CPU).with_sampling(guidance_scale=1.0)
+    torch.testing.assert_close(again.denoise(noisy, 6, labels), tuned.denoise(noisy, 6, labels))
+
+
+def test_a_step_is_that_of_adamw_as_published(tmp_path: Path) -> None:
+    """One update by hand: no clipping, no decay, β₂ = 0.999, the published learning rate; dropout off."""
+    model, *_ = loaded(tmp_path, batch_size=4, cond_mask_prob=0.0)
+    for module in (model.network, model.average):
+        assert module is not None
+        for one in module.modules():
+            if isinstance(one, torch.nn.Dropout):
+                one.p = 0.0
+            if isinstance(one, torch.nn.MultiheadAttention):
+                one.dropout = 0.0
+    stream = streams(4).child("fit")
+    tuned = model.fit(real(model), 1, stream)
+    network = loaded(tmp_path / "again", batch_size=4, cond_mask_prob=0.0)[0].network
+    assert isinstance(network, Prompted)
+    batch = model._draws(real(model), stream.child("batches"))()
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4, betas=(0.9, 0.999), weight_decay=0.0)
+    model.loss(network(batch.noisy, batch.times, batch.labels), batch.clean).backward()
+    optimiser.step()
+    assert tuned.network is not None
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(tuned.network.state_dict()[name], value, atol=2e-6, rtol=0)
+
+
+def test_training_draws_all_captions_of_a_motion_and_hides_some(tmp_path: Path) -> None:
+    path, _ = write_mdm(tmp_path, cond_mask_prob=0.25, batch_size=2000)
+    text = torch.arange(4.0)[:, None, None].expand(4, 1, 8)
+    asked = Prompts(text, torch.ones(4, 1, dtype=torch.bool), torch.tensor([2, 2, 2, 1]), torch.tensor([0, 3, 4]))
+    model = replace(load_mdm(path).model(asked, CPU), frames=2)
+    samples = Samples.real(torch.ones(2, 2, 263), torch.arange(2))
+    rows = model._draws(samples, streams(1).child("draws"))().labels
+    shares = torch.bincount(rows, minlength=8) / len(rows)
+    expected = torch.tensor([1, 1, 1, 3]) / 6
+    torch.testing.assert_close(shares, torch.cat([0.75 * expected, 0.25 * expected]), atol=0.035, rtol=0)
+    assert model.sample(torch.tensor([1, 0]), streams(2)).shape == (2, 2, 263)
+
+
+def test_another_table_of_prompts_has_the_same_weights(tmp_path: Path) -> None:
+    model, _, asked = loaded(tmp_path)
+    other = model.prompted(asked.take(torch.tensor([1]), torch.tensor([20])))
+    assert lengths_of(other.sample(torch.zeros(2, dtype=torch.long), streams(0))).tolist() == [20, 20]
+    assert other.classes == 1
+    torch.testing.assert_close(
+        other.load_state(model.state()).denoise(torch.ones(1, FRAMES, 263), 4, torch.tensor([0])),
+        model.denoise(torch.ones(1, FRAMES, 263), 4, torch.tensor([1])),
+    )
+
+
+def test_arguments_alone_give_an_untrained_network(tmp_path: Path) -> None:
+    write_mdm(tmp_path)
+    checkpoint = load_mdm(tmp_path / "args.json")
+    assert (checkpoint.network, checkpoint.text_width) == (None, 512)
+    model = replace(checkpoint.model(prompts(width=512), CPU), frames=FRAMES)
+    with pytest.raises(InputError, match="not trained yet"):
+        model.sample(torch.arange(3), streams(0))
+    trained = model.fit(real(model), 1, streams(0))
+    assert trained.sample(torch.arange(3), streams(0)).isfinite().all()
+
+
+# --- bad files -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"arch": "gru"}, "arch is 'gru', and only trans_enc or trans_dec is read here"),
+        ({"dataset": "humanact12"}, "dataset is 'humanact12'"),
+        ({"unconstrained": True}, "unconstrained is True"),
+        ({"cond_mode": "no_cond"}, "cond_mode is 'no_cond'"),
+        ({"context_len": 20}, "context_len is 20"),
+        ({"noise_schedule": "sigmoid"}, "noise_schedule is 'sigmoid'"),
+        ({"sigma_small": False}, "sigma_small is 'False'"),
+        ({"layers": "8"}, "layers must be a whole number of at least 1, got '8'"),
+        ({"layers": 0}, "layers must be a whole number"),
+        ({"lr": "nan"}, "lr must be a number of at least 0"),
+        ({"latent_dim": 10}, "latent_dim must be a multiple of 8"),
+        ({"arch": "trans_enc", "text_encoder_type": "bert"}, "needs arch trans_dec"),
+        ({"arch": "trans_dec", "emb_trans_dec": True}, "early version of MDM"),
+    ],
+)
+def test_other_models_are_refused_by_the_entry_that_says_so(tmp_path: Path, changed: dict[str, Any], told: str) -> None:
+    (tmp_path / "args.json").write_text(json.dumps({**ARGUMENTS, **TINY, **changed}))
+    with pytest.raises(InputError, match=r"args\.json: .*") as error:
+        load_mdm(tmp_path / "args.json")
+    assert told in str(error.value)
+
+
+def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    path, reference = write_mdm(tmp_path)
+
+    def refused(state: Any, told: str) -> None:
+        torch.save(state, path)
+        with pytest.raises(InputError) as error:
+            load_mdm(path)
+        assert str(error.value).startswith(f"{path}: ")
+        assert told in str(error.value)
+        assert "\n" not in str(error.value)
+
+    state = reference.state()
+    without = {name: value for name, value in state.items() if "layers.1" not in name}
+    refused(without, "it lacks seqTransEncoder.layers.1")
+    refused(without, "and 9 more")
+    refused({**state, "embed_action.action_embedding": torch.zeros(1)}, "has, unexpectedly, embed_action")
+    refused({**state, "embed_text.bias": torch.zeros(3)}, "embed_text.bias must have shape (16,), got (3,)")
+    refused({**state, "embed_text.bias": torch.full((16,), torch.nan)}, "embed_text.bias is not finite")
+    refused([1, 2], "expected a table of parameters by name, got list")
+    refused({"model": 3}, "expected a table of parameters by name, got int")
+    refused(Path("x"), "refused or damaged")
+    path.write_bytes(b"junk")
+    with pytest.raises(InputError, match=r"model000475000\.pt: "):
+        load_mdm(path)
+    torch.save(state | {"clip_model.logit_scale": torch.zeros(1)}, path)
+    assert load_mdm(path).network is not None, "what CLIP left in a file is passed over"
+    with pytest.raises(InputError, match="expected a checkpoint of MDM"):
+        load_mdm(tmp_path / "nothing.pt")
+    (tmp_path / "args.json").unlink()
+    with pytest.raises(InputError, match=r"args\.json: is not there"):
+        load_mdm(path)
+
+
+def test_captions_of_another_encoder_are_refused(tmp_path: Path) -> None:
+    path, _ = write_mdm(tmp_path)
+    with pytest.raises(InputError, match="encoded as 12 numbers, and this checkpoint takes 8"):
+        load_mdm(path).model(prompts(width=12), CPU)
+    with pytest.raises(InputError, match="2 labels need as many prompts, got 3"):
+        replace(load_mdm(path).model(prompts(), CPU), classes=2)
+
+
+def test_geometric_losses_are_not_forgotten(tmp_path: Path) -> None:
+    model, *_ = loaded(tmp_path, lambda_vel=1.0)
+    with pytest.raises(InputError, match="geometric losses"):
+        model.fit(real(model), 1, streams(0))
