@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import re
 import shutil
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +19,12 @@ from helpers import killed_at_sync
 from safetensors.torch import load
 
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
+from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.reporting.summary import read_summary
 
 SMALL = (
     *("--preset", "quick", "--generations", "2", "--real-count", "16", "--judged-count", "16"),
-    *("--steps", "4", "--initial-steps", "40"),
+    *("--steps", "2", "--initial-steps", "8"),
 )
 COMPARED = (*SMALL, "--corrector", "physics", "my_corrector:lift_up")
 
@@ -45,7 +48,14 @@ def command(*arguments: str) -> list[str]:
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), cwd=cwd, capture_output=True, text=True, timeout=600)
+    """The command in this process, which imports PyTorch once for all of them."""
+    out, err, importable = io.StringIO(), io.StringIO(), sys.path[:]
+    try:
+        with chdir(cwd), redirect_stdout(out), redirect_stderr(err):
+            code = main(["motion", *arguments])
+    finally:
+        sys.path[:] = importable
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +194,7 @@ def test_wandb_ran_offline_for_every_arm(finished: Path):
 def test_another_config_in_the_same_folder_is_refused_with_the_difference(finished: Path, workplace: Path):
     again = run(*COMPARED, "--steps", "5", "--out", "run", cwd=workplace)
     assert again.returncode == 2
-    assert "steps.patch-mixer is 4 in the folder and 5 now" in again.stderr
+    assert "steps.patch-mixer is 2 in the folder and 5 now" in again.stderr
     assert "Traceback" not in again.stderr
 
 
