@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from benchmarks.disguises import CHANGES, RIGS, belt_m_s, canonical_frames, finer, on_rig
+from benchmarks.disguises import CHANGES, RIGS, Rig, belt_m_s, canonical_frames, finer, on_rig
+from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.collections.cmu import load_cmu
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.experiments.correction.in_python import correct
@@ -226,13 +227,16 @@ class Benchmark:
         motions = self._motions(self.fps[0])
         for name in self.disguises:
             with tempfile.TemporaryDirectory() as folder:
+                refused: list[str] = []
                 if name in RIGS:
-                    own = [(on_rig(motion, RIGS[name], Path(folder)), None) for motion in motions]
+                    read, refused = _read(motions, RIGS[name], Path(folder))
+                    own = [(motion, None) for motion in read]
                 else:
                     changed = ((CHANGES[name](motion), belt_m_s(motion, name)) for motion in motions)
                     own = [(motion, belt) for motion, belt in changed if motion is not None]
                 if own:
-                    print(row(name, partial(map, one), *zip(*own, strict=True)), flush=True)
+                    told = f"{name}, refused {', '.join(refused)}" if refused else name
+                    print(row(told, partial(map, one), *zip(*own, strict=True)), flush=True)
 
     def _motions(self, fps: float) -> list[Motion]:
         if self.data is not None:
@@ -241,6 +245,17 @@ class Benchmark:
 
     def _start(self, motion: Motion) -> Motion:
         return motion.frames(0, min(len(motion), round(self.seconds * motion.fps)))
+
+
+def _read(motions: Sequence[Motion], rig: Rig, folder: Path) -> tuple[list[Motion], list[str]]:
+    """Motions as read from files of a rig, and what those are called that the reader refuses."""
+    read, refused = [], []
+    for motion in motions:
+        try:
+            read.append(on_rig(motion, rig, folder))
+        except InputError:  # a crawl may not show which way is up
+            refused.append(motion.label or Path(motion.source).stem)
+    return read, refused
 
 
 def row(
