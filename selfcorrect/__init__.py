@@ -59,6 +59,9 @@ if TYPE_CHECKING:
     from selfcorrect.loop.run import Task as Task
     from selfcorrect.loop.run import run_loop as run_loop
     from selfcorrect.loop.run import train_first_generation as train_first_generation
+    from selfcorrect.models.adapters.diffusers_model import DiffusersModel as DiffusersModel
+    from selfcorrect.models.adapters.language_model import CausalLanguageModel as CausalLanguageModel
+    from selfcorrect.models.adapters.torch_model import TorchModel as TorchModel
     from selfcorrect.models.gaussian import Gaussian as Gaussian
     from selfcorrect.models.protocol import GenerativeModel as GenerativeModel
     from selfcorrect.motion.checks.check import check as check
@@ -114,6 +117,9 @@ _PUBLIC = {
     ),
     "selfcorrect.experiments.correction.options": ("CorrectionOptions",),
     "selfcorrect.loop.run": ("Candidate", "Plan", "Task", "run_loop", "train_first_generation"),
+    "selfcorrect.models.adapters.diffusers_model": ("DiffusersModel",),
+    "selfcorrect.models.adapters.language_model": ("CausalLanguageModel",),
+    "selfcorrect.models.adapters.torch_model": ("TorchModel",),
     "selfcorrect.models.gaussian": ("Gaussian",),
     "selfcorrect.models.protocol": ("GenerativeModel",),
     "selfcorrect.motion.checks.check": ("check",),

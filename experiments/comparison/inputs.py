@@ -61,7 +61,7 @@ class Given:
 
     def identities(self, first: Mapping[str, Task]) -> dict[str, Identity]:
         """What the code of users is, by a name for messages; first: the tasks of the first seed."""
-        return {who: identity_of(code) for who, code in self._code(first) if is_of_users(code)}
+        return {who: identity_of(code) for who, code in self._code(first) if holds_code_of_users(code)}
 
     def _code(self, first: Mapping[str, Task]) -> Iterator[tuple[str, Any]]:
         for name, source in self.tasks.items():
@@ -78,6 +78,11 @@ class Given:
             yield f"the policy of plan {name!r}", source.policy
             yield f"the sampling bias of plan {name!r}", source.bias
             yield f"the fitting of plan {name!r}", source.fitting
+
+
+def holds_code_of_users(code: Any) -> bool:
+    """Whether code, or what an adapter of the library holds as its `parts`, belongs to users."""
+    return any(map(is_of_users, (code, *getattr(code, "parts", ()))))
 
 
 def _correctors(corrector: Any) -> Iterator[Any]:

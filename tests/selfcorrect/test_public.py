@@ -14,14 +14,15 @@ from helpers import modules_after
 import selfcorrect as sc
 
 NAMES = """
-    Accumulate AccumulateSubsample Augment Candidate Comparison Corrected CorrectedMotion Correction
-    CorrectionOptions CorrectorError FolderReader FolderStore Fresh Gaussian GenerativeModel InputError Keep
-    KinematicCorrector LoopError MemoryStore MissingExtraError Motion MotionFile PhysicsCorrector Plan Reading
-    RealOnly Replace RunFolderError SampleError Samples SelfcorrectError SettingError Skeleton Task Thresholds
-    TrainingDivergedError Trial Weighted WorkerError assert_loop_stable assert_plausible best_of chain check compare
-    correct correct_file correct_files correct_motions draw_motions each_motion filter_of joint_positions lift
-    lift_motions load_motion load_motions measure_stability open_motion parse_policy placebo read_summary run_loop
-    save_motion show streams train_first_generation verifier
+    Accumulate AccumulateSubsample Augment Candidate CausalLanguageModel Comparison Corrected CorrectedMotion
+    Correction CorrectionOptions CorrectorError DiffusersModel FolderReader FolderStore Fresh Gaussian
+    GenerativeModel InputError Keep KinematicCorrector LoopError MemoryStore MissingExtraError Motion MotionFile
+    PhysicsCorrector Plan Reading RealOnly Replace RunFolderError SampleError Samples SelfcorrectError
+    SettingError Skeleton Task Thresholds TorchModel TrainingDivergedError Trial Weighted WorkerError
+    assert_loop_stable assert_plausible best_of chain check compare correct correct_file correct_files
+    correct_motions draw_motions each_motion filter_of joint_positions lift lift_motions load_motion
+    load_motions measure_stability open_motion parse_policy placebo read_summary run_loop save_motion show
+    streams train_first_generation verifier
 """
 """The public names. A change here needs a line in CHANGELOG.md: others' programs rely on them."""
 

@@ -1,0 +1,1 @@
+"""Models of other libraries, and modules of your own, with the contract of `protocol.GenerativeModel`."""

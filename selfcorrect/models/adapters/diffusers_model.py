@@ -1,0 +1,134 @@
+"""A network of diffusers, such as a UNet or a transformer, with its scheduler."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+
+from selfcorrect.core.errors import SettingError
+from selfcorrect.core.extras import needed_for
+from selfcorrect.core.randomness import Stream
+from selfcorrect.models.adapters.torch_model import Module, built, in_parts
+from selfcorrect.models.network import NetworkModel
+
+Condition: TypeAlias = Callable[[Tensor], Mapping[str, Any]]
+"""Labels (B,) on the network's device → further keyword arguments of the network, e.g. encoder_hidden_states."""
+
+
+@dataclass(frozen=True, eq=False)
+class DiffusersModel(NetworkModel[nn.Module]):
+    """A denoiser of diffusers as a generative model of values (N, *event), images or latents.
+
+    Training adds noise by the scheduler's ᾱ and minimises the squared error of what the scheduler's `prediction_type`
+    names: the noise, the clean value, or the velocity (Ho et al. 2020; Salimans and Ho 2022). Schedulers of flow
+    matching train on clean → noise paths (Lipman et al. 2023). Without `condition`, a network with class embeddings
+    gets the labels as `class_labels`. A second half of the output's channels, a learned variance, is not trained.
+    """
+
+    module: Module | None = None
+    """The network, whose weights training starts from, or a function that builds one."""
+    scheduler: Any = None
+    """A scheduler of diffusers; it stays as it is, and copies of it are used."""
+    shape: tuple[int, ...] = ()
+    """Of one value: (channels, height, width), or (height, width) for one channel."""
+    sampling_steps: int = 50
+    condition: Condition | None = None
+    sampling_batch: int = 256
+    """Values that are denoised together."""
+
+    def __post_init__(self) -> None:
+        with needed_for("DiffusersModel", "hub"):
+            from diffusers.schedulers.scheduling_utils import SchedulerMixin
+        if not isinstance(self.scheduler, SchedulerMixin):
+            raise SettingError(f"DiffusersModel needs a scheduler of diffusers, got {type(self.scheduler).__name__}")
+        if not (hasattr(self.scheduler, "scale_noise") or hasattr(self.scheduler, "alphas_cumprod")):
+            kind = type(self.scheduler).__name__
+            raise SettingError(
+                f"{kind} says neither ᾱ (alphas_cumprod) nor a path of flow matching; use another scheduler"
+            )
+        if not callable(self.module):
+            raise SettingError("DiffusersModel needs a module of diffusers, or a function that builds one")
+        if len(self.shape) not in (2, 3):
+            raise SettingError(f"shape must be (channels, height, width) or (height, width), got {self.shape}")
+        trained = int(self._config("num_train_timesteps", 0))
+        if not 1 <= self.sampling_steps <= trained:
+            raise SettingError(
+                f"sampling_steps must be from 1 to the {trained} that the scheduler has, got {self.sampling_steps}"
+            )
+
+    @property
+    def parts(self) -> tuple[object, ...]:
+        """Code and weights of yours; where there are some, a run folder records what the model is."""
+        return (self.module, self.scheduler, *filter(None, [self.condition]))
+
+    def build(self) -> nn.Module:
+        assert self.module is not None
+        return built(self.module)
+
+    def loss(self, network: nn.Module, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """The mean squared error of the network's prediction at uniformly drawn times."""
+        clean = values.reshape(len(values), *self._channels_first)
+        noise = torch.randn(clean.shape, generator=generator).to(clean)
+        rows = torch.randint(int(self._config("num_train_timesteps", 0)), (len(clean),), generator=generator)
+        noisy, times, target = self._noised(clean, noise, rows)
+        return mse_loss(self._predict(network, noisy, times, labels), target)
+
+    def _noised(self, clean: Tensor, noise: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Noisy values, the times that the network is told, and what it shall predict."""
+        if hasattr(self.scheduler, "scale_noise"):  # flow matching
+            share = self.scheduler.sigmas[rows].to(clean).reshape(-1, 1, 1, 1)
+            return (1 - share) * clean + share * noise, self.scheduler.timesteps[rows].to(clean.device), noise - clean
+        kept = self.scheduler.alphas_cumprod[rows].to(clean).reshape(-1, 1, 1, 1)  # ᾱ; add_noise differs by scheduler
+        noisy, times = kept.sqrt() * clean + (1 - kept).sqrt() * noise, rows.to(clean.device)
+        match self._config("prediction_type", "epsilon"):
+            case "epsilon":
+                return noisy, times, noise
+            case "sample":
+                return noisy, times, clean
+            case "v_prediction":
+                return noisy, times, kept.sqrt() * noise - (1 - kept).sqrt() * clean
+            case other:
+                known = "epsilon, sample, v_prediction"
+                raise SettingError(f"the scheduler's prediction_type must be one of {known}, got {other!r}")
+
+    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
+        """One value per entry of `labels` by the scheduler's reverse steps, float32 on the CPU."""
+        generator = stream.torch()
+        return in_parts(labels, self.sampling_batch, lambda part: self._denoised(part.to(self.device), generator))
+
+    def _denoised(self, labels: Tensor, generator: torch.Generator) -> Tensor:
+        scheduler = copy.deepcopy(self.scheduler)
+        scheduler.set_timesteps(self.sampling_steps)
+        draws = {"generator": generator} if "generator" in inspect.signature(scheduler.step).parameters else {}
+        start = torch.randn((len(labels), *self._channels_first), generator=generator).to(self.device)
+        values = start * getattr(scheduler, "init_noise_sigma", 1.0)
+        for time in scheduler.timesteps:
+            scaled = scheduler.scale_model_input(values, time) if hasattr(scheduler, "scale_model_input") else values
+            predicted = self._predict(self.trained, scaled, time.expand(len(labels)).to(self.device), labels)
+            values = scheduler.step(predicted, time, values, **draws).prev_sample
+        return values.reshape(len(labels), *self.shape)
+
+    def _predict(self, network: Any, noisy: Tensor, times: Tensor, labels: Tensor) -> Tensor:
+        output = network(noisy, timestep=times, **self._conditions(network, labels)).sample
+        return output[:, : noisy.shape[1]] if output.shape[1] == 2 * noisy.shape[1] else output
+
+    def _conditions(self, network: Any, labels: Tensor) -> Mapping[str, Any]:
+        if self.condition is not None:
+            return self.condition(labels)
+        config = getattr(network, "config", {})
+        classes = config.get("num_class_embeds") or config.get("num_embeds_ada_norm")
+        return {"class_labels": labels} if classes else {}
+
+    @property
+    def _channels_first(self) -> tuple[int, ...]:
+        return self.shape if len(self.shape) == 3 else (1, *self.shape)
+
+    def _config(self, name: str, otherwise: Any) -> Any:
+        return self.scheduler.config.get(name, otherwise)

@@ -1,0 +1,187 @@
+"""A causal language model of transformers with its tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.extras import needed_for
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
+from selfcorrect.models.adapters.torch_model import built, in_parts
+from selfcorrect.models.network import NetworkModel
+
+
+@dataclass(frozen=True, eq=False)
+class CausalLanguageModel(NetworkModel[nn.Module]):
+    """A causal model of transformers as a generative model of texts of up to `length` tokens.
+
+    A value (length,) holds token numbers as float32; what follows the end token is filled up with it. Training
+    minimises the mean cross-entropy per token, the first end token included. With `prompts`, a sample's label is the
+    number of its prompt: the model is trained on, and asked for, what follows the prompt.
+    """
+
+    module: Any = None
+    """A model of transformers, whose weights training starts from; a configuration, for random weights; or a function
+    that builds a model."""
+    tokenizer: Any = None
+    """A tokenizer of transformers with an end token."""
+    length: int = 64
+    """Tokens of a value."""
+    prompts: tuple[str, ...] = ()
+    """Texts that condition samples, by label; none for texts from their beginning."""
+    prompt_length: int = 256
+    """Tokens of a prompt; longer ones are cut at their end."""
+    temperature: float = 1.0
+    top_k: int = 0
+    """Draw among so many likeliest tokens; 0 for all."""
+    top_p: float = 1.0
+    """Draw among the likeliest tokens that together have this probability (Holtzman et al. 2020)."""
+    sampling_batch: int = 256
+    """Texts that are drawn together."""
+
+    def __post_init__(self) -> None:
+        with needed_for("CausalLanguageModel", "hub"):
+            from transformers import PretrainedConfig
+        if not (callable(self.module) or isinstance(self.module, PretrainedConfig)):
+            raise SettingError("CausalLanguageModel needs a model or a configuration of transformers as `module`")
+        if getattr(self.tokenizer, "eos_token_id", None) is None:
+            raise SettingError("CausalLanguageModel needs a tokenizer of transformers with an end token (eos_token)")
+        for name, valid in (("length", self.length >= 1), ("prompt_length", self.prompt_length >= 1)):
+            if not valid:
+                raise SettingError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not (self.temperature > 0 and self.top_k >= 0 and 0 < self.top_p <= 1):
+            told = f"temperature {self.temperature}, top_k {self.top_k}, top_p {self.top_p}"
+            raise SettingError(f"a temperature must be above 0, top_k at least 0, top_p in (0, 1]; got {told}")
+
+    @property
+    def parts(self) -> tuple[object, ...]:
+        """Code and weights of yours; where there are some, a run folder records what the model is."""
+        return (self.module,)
+
+    def build(self) -> nn.Module:
+        with needed_for("CausalLanguageModel", "hub"):
+            from transformers import AutoModelForCausalLM, PretrainedConfig
+        module = self.module
+        is_config = isinstance(module, PretrainedConfig)
+        network: Any = AutoModelForCausalLM.from_config(module) if is_config else built(module)
+        known, most = network.get_input_embeddings().num_embeddings, max(self._end, len(self.tokenizer) - 1)
+        if most >= known:
+            raise SettingError(f"the tokenizer has token {most}, and the model knows {known} tokens; use its own")
+        return network.float()
+
+    # --- texts and values
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """Values (N, length) of texts; longer ones are cut. InputError for a text without tokens."""
+        rows = self.tokenizer(list(texts), add_special_tokens=False, truncation=True, max_length=self.length)[
+            "input_ids"
+        ]
+        for number, row in enumerate(rows):
+            if not row:
+                raise InputError(f"text {number} has no tokens; leave empty texts out")
+        return torch.tensor([row + [self._end] * (self.length - len(row)) for row in rows], dtype=torch.float32)
+
+    def decode(self, values: Tensor) -> list[str]:
+        """The texts of values (N, length), up to their end tokens."""
+        rows = [row[: (row.index(self._end) if self._end in row else None)] for row in values.long().tolist()]
+        return list(self.tokenizer.batch_decode(rows, skip_special_tokens=True))
+
+    def samples(self, texts: Sequence[str], labels: Tensor | None = None) -> Samples:
+        """Real data of texts, with the numbers of their prompts as labels."""
+        return Samples.real(self.encode(texts), labels)
+
+    # --- training
+
+    def loss(self, network: nn.Module, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        losses, counted = self._token_losses(network, values, labels)
+        return losses[counted].mean()
+
+    @torch.no_grad()
+    def cross_entropy(self, values: Tensor, labels: Tensor | None = None) -> float:
+        """Mean negative log-likelihood per token, nats, of values (N, length); its exponential is the perplexity."""
+        labels = torch.zeros(len(values), dtype=torch.int64) if labels is None else labels
+        total, count = 0.0, 0
+        for part, own in zip(values.split(self.sampling_batch), labels.split(self.sampling_batch), strict=True):
+            losses, counted = self._token_losses(self.trained, part.to(self.device), own.to(self.device))
+            total, count = total + float(losses[counted].double().sum()), count + int(counted.sum())
+        return total / count
+
+    def _token_losses(self, network: Any, values: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Negative log-likelihood of each token (N, length), nats, and which of them are part of the text."""
+        tokens = values.long()
+        prompt, mask = self._prompt(labels)
+        whole = torch.cat([prompt, tokens], dim=1)
+        mask = torch.cat([mask, torch.ones_like(tokens)], dim=1)
+        logits = network(input_ids=whole, attention_mask=mask, position_ids=_positions(mask), use_cache=False).logits
+        ahead = logits[:, prompt.shape[1] - 1 : -1].float()
+        ended = (tokens == self._end).cumsum(1) - (tokens == self._end).long()
+        return cross_entropy(ahead.transpose(1, 2), tokens, reduction="none"), ended == 0
+
+    # --- sampling
+
+    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
+        """One value (length,) per entry of `labels`, float32 on the CPU."""
+        generator = stream.torch()
+        return in_parts(labels, self.sampling_batch, lambda part: self._drawn(part.to(self.device), generator))
+
+    def _drawn(self, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Token by token, each drawn on the CPU from the generator, with the model's cache of past keys and values."""
+        network: Any = self.trained
+        (tokens, mask), past, drawn = self._prompt(labels), None, list[Tensor]()
+        ended = torch.zeros(len(labels), dtype=torch.bool)
+        for _ in range(self.length):
+            positions = _positions(mask)[:, -tokens.shape[1] :]
+            output = network(
+                input_ids=tokens, attention_mask=mask, position_ids=positions, past_key_values=past, use_cache=True
+            )
+            logits, past = output.logits[:, -1].float().cpu(), output.past_key_values
+            following = torch.multinomial(self._probabilities(logits), 1, generator=generator)
+            following[ended] = self._end
+            ended |= following[:, 0] == self._end
+            drawn.append(following)
+            tokens = following.to(self.device)
+            mask = torch.cat([mask, torch.ones_like(tokens)], dim=1)
+        return torch.cat(drawn, dim=1)
+
+    def _probabilities(self, logits: Tensor) -> Tensor:
+        """Of the next token (N, vocabulary), after temperature, top_k and top_p."""
+        from transformers.generation import logits_process as process
+
+        warpers = [process.TemperatureLogitsWarper(self.temperature)] if self.temperature != 1 else []
+        warpers += [process.TopKLogitsWarper(self.top_k)] if self.top_k else []
+        warpers += [process.TopPLogitsWarper(self.top_p)] if self.top_p < 1 else []
+        for warp in warpers:
+            logits = warp(torch.empty(0), logits)  # type: ignore[arg-type]
+        return logits.softmax(-1)
+
+    def _prompt(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens (N, P) and attention mask of what comes before the values, padded on the left."""
+        if not self.prompts:
+            start = self.tokenizer.bos_token_id
+            tokens = torch.full((len(labels), 1), self._end if start is None else start, device=self.device)
+            return tokens, torch.ones_like(tokens)
+        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(self.prompts):
+            raise InputError(f"labels must be numbers of the {len(self.prompts)} prompts, got {int(labels.max())}")
+        texts = [self.prompts[int(label)] for label in labels]
+        rows = self.tokenizer(texts, truncation=True, max_length=self.prompt_length)["input_ids"]
+        rows = [row or [self._end] for row in rows]
+        width = max(map(len, rows), default=1)
+        tokens = torch.tensor([[self._end] * (width - len(row)) + row for row in rows], device=self.device)
+        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=self.device)
+        return tokens, mask
+
+    @property
+    def _end(self) -> int:
+        return int(self.tokenizer.eos_token_id)
+
+
+def _positions(mask: Tensor) -> Tensor:
+    """The place of each token in its text (N, L), padding on the left not counted."""
+    return (mask.cumsum(1) - 1).clamp(min=0)

@@ -1,0 +1,83 @@
+"""Any PyTorch module as a generative model: you give the module, its loss and its sampler."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.randomness import Stream
+from selfcorrect.models.network import NetworkModel
+
+Module: TypeAlias = nn.Module | Callable[[], nn.Module]
+"""A module, whose weights the first fit starts from, or a function that builds one with random weights."""
+Loss: TypeAlias = Callable[[Any, Tensor, Tensor, torch.Generator], Tensor]
+"""(module, values (B, *event), labels (B,), generator on the CPU) → the scalar to minimise."""
+Draw: TypeAlias = Callable[[Any, Tensor, torch.Generator], Tensor]
+"""(module, labels (N,), generator on the CPU) → values (N, *event)."""
+
+
+def built(module: Module) -> nn.Module:
+    """A copy of a module, or what a function of no arguments makes; SettingError where that is no module."""
+    network = copy.deepcopy(module) if isinstance(module, nn.Module) else module()
+    if not isinstance(network, nn.Module):
+        raise SettingError(f"a model needs a torch module, or a function that makes one, got {type(network).__name__}")
+    return network
+
+
+def in_parts(labels: Tensor, size: int, draw: Callable[[Tensor], Tensor]) -> Tensor:
+    """Values (N, *event) of `draw` for labels (N,), so many at a time, on the CPU."""
+    if size < 1:
+        raise SettingError(f"sampling_batch must be at least 1, got {size}")
+    parts = []
+    with torch.no_grad():
+        for asked in labels.split(size):
+            parts.append(draw(asked).detach().float().cpu())
+            if len(parts[-1]) != len(asked):
+                raise InputError(f"a sampler must return one value per label, got {len(parts[-1])} for {len(asked)}")
+    return torch.cat(parts)
+
+
+@dataclass(frozen=True, eq=False)
+class TorchModel(NetworkModel[nn.Module]):
+    """A module with a loss and a sampler, which draw all random numbers from the generator that they are given.
+
+    Layers that draw themselves, such as dropout, get the stream of the fit. Values and labels come on `device`.
+    """
+
+    module: Module | None = None
+    objective: Loss | None = None
+    sampler: Draw | None = None
+    sampling_batch: int = 1024
+    """Labels per call of the sampler."""
+
+    def __post_init__(self) -> None:
+        missing = [name for name in ("module", "objective", "sampler") if not callable(getattr(self, name))]
+        if missing:
+            raise SettingError(f"TorchModel needs a callable {' and '.join(missing)}")
+
+    @property
+    def parts(self) -> tuple[object, ...]:
+        """Code and weights of yours; where there are some, a run folder records what the model is."""
+        return (self.module, self.objective, self.sampler)
+
+    def build(self) -> nn.Module:
+        assert self.module is not None
+        return built(self.module)
+
+    def loss(self, network: nn.Module, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        assert self.objective is not None
+        return self.objective(network, values, labels, generator)
+
+    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
+        """One value per entry of `labels`, float32 on the CPU."""
+        generator, sampler = stream.torch(), self.sampler
+        assert sampler is not None
+        return in_parts(
+            labels, self.sampling_batch, lambda part: sampler(self.trained, part.to(self.device), generator)
+        )

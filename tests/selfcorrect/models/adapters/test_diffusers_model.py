@@ -1,0 +1,171 @@
+"""Networks of diffusers: what a perfect denoiser would give, training of a small one, resuming, labels."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from diffusers import (
+    DDIMScheduler,
+    DDPMScheduler,
+    DiTTransformer2DModel,
+    DPMSolverMultistepScheduler,
+    EDMEulerScheduler,
+    EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    UNet2DConditionModel,
+    UNet2DModel,
+)
+from torch import Tensor, nn
+
+import selfcorrect as sc
+from selfcorrect.core.randomness import streams
+from selfcorrect.models.adapters.diffusers_model import DiffusersModel
+from selfcorrect.runtime import global_generators
+
+STEPS = 40
+POINT = torch.linspace(-0.8, 0.8, 16).reshape(1, 4, 4)
+
+
+class Perfect(nn.Module):
+    """Knows that every clean value is `POINT`, and answers as the scheduler asks."""
+
+    def __init__(self, scheduler: Any) -> None:
+        super().__init__()
+        self.scheduler = copy.deepcopy(scheduler)
+        self.unused = nn.Parameter(torch.zeros(()))
+
+    def forward(self, noisy: Tensor, timestep: Tensor) -> Any:
+        if hasattr(self.scheduler, "scale_noise"):
+            share = timestep.reshape(-1, 1, 1, 1) / STEPS
+            return SimpleNamespace(sample=(noisy - POINT) / share + 0 * self.unused)
+        share = self.scheduler.alphas_cumprod[timestep.long()].reshape(-1, 1, 1, 1)
+        noise = (noisy - share.sqrt() * POINT) / (1 - share).sqrt()
+        match self.scheduler.config.prediction_type:
+            case "epsilon":
+                answer = noise
+            case "sample":
+                answer = POINT.expand(noisy.shape)
+            case _:
+                answer = share.sqrt() * noise - (1 - share).sqrt() * POINT
+        return SimpleNamespace(sample=answer + 0 * self.unused)
+
+
+SCHEDULERS = {
+    **{
+        kind: DDIMScheduler(STEPS, prediction_type=kind, clip_sample=False, set_alpha_to_one=True)
+        for kind in ("epsilon", "sample", "v_prediction")
+    },
+    "ddpm": DDPMScheduler(STEPS, prediction_type="epsilon", clip_sample=False),
+    "euler": EulerDiscreteScheduler(STEPS),
+    "solver": DPMSolverMultistepScheduler(STEPS),
+    "flow": FlowMatchEulerDiscreteScheduler(STEPS),
+}
+
+
+def perfect(name: str) -> DiffusersModel:
+    scheduler = SCHEDULERS[name]
+    model = DiffusersModel(module=Perfect(scheduler), scheduler=scheduler, shape=(4, 4), sampling_steps=20)
+    return model.fit(sc.Samples.real(POINT), 0, streams(0))
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_a_perfect_denoiser_has_no_loss_and_draws_the_data(name: str) -> None:
+    model = perfect(name)
+    values = POINT.expand(64, 4, 4)
+    loss = model.loss(model.trained, values, torch.zeros(64, dtype=torch.int64), streams(0).torch())
+    assert loss.item() < 1e-6
+    drawn = model.sample(torch.zeros(3, dtype=torch.int64), streams(1))
+    torch.testing.assert_close(drawn, POINT.expand(3, 4, 4), atol=0.02, rtol=0)
+
+
+def test_a_wrong_target_would_be_noticed() -> None:
+    model = replace(perfect("epsilon"), scheduler=SCHEDULERS["v_prediction"])
+    loss = model.loss(model.trained, POINT.expand(64, 4, 4), torch.zeros(64), streams(0).torch())
+    assert loss.item() > 0.02
+
+
+def unet(**settings: Any) -> UNet2DModel:
+    blocks = {"down_block_types": ("DownBlock2D",) * 2, "up_block_types": ("UpBlock2D",) * 2}
+    sizes = {"block_out_channels": (8, 16), "layers_per_block": 1, "norm_num_groups": 4, "dropout": 0.1}
+    return UNet2DModel(sample_size=4, in_channels=1, out_channels=1, **blocks, **sizes, **settings)
+
+
+def tiny(**settings: Any) -> DiffusersModel:
+    scheduler = DDPMScheduler(STEPS, beta_schedule="squaredcos_cap_v2")
+    return DiffusersModel(
+        module=lambda: unet(num_class_embeds=2), scheduler=scheduler, shape=(4, 4), sampling_steps=10, batch_size=16,
+        **settings,
+    )  # fmt: skip
+
+
+LABELS = torch.arange(32) % 2
+REAL = sc.Samples.real((LABELS * 1.6 - 0.8).reshape(-1, 1, 1).expand(32, 4, 4).clone(), LABELS)
+
+
+def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_small_unet_learns_two_classes() -> None:
+    model = tiny(learning_rate=1e-2).fit(REAL, 120, streams(0))
+    means = model.sample(LABELS, streams(1)).mean((1, 2))
+    assert means[LABELS == 0].mean() < -0.3 < 0.3 < means[LABELS == 1].mean()
+
+
+def test_it_resumes_bit_for_bit_and_leaves_global_generators_alone() -> None:
+    before = global_generators.state()
+    fitted = tiny().fit(REAL, 3, streams(0))
+    again = tiny().load_state(fitted.state())
+    assert same(fitted.fit(REAL, 3, streams(2)).state(), again.fit(REAL, 3, streams(2)).state())
+    assert torch.equal(fitted.sample(LABELS, streams(1)), again.sample(LABELS, streams(1)))
+    assert not torch.equal(fitted.sample(LABELS, streams(1)), again.sample(LABELS, streams(2)))
+    assert global_generators.drawn_since(before) == []
+
+
+@pytest.mark.parametrize("scheduler", [EulerDiscreteScheduler(STEPS), DDIMScheduler(STEPS), SCHEDULERS["flow"]])
+def test_sampling_changes_no_scheduler_and_is_the_same_each_time(scheduler: Any) -> None:
+    model = replace(tiny(), scheduler=scheduler).fit(REAL, 1, streams(0))
+    before = {name: str(value) for name, value in vars(scheduler).items()}
+    drawn = [model.sample(LABELS[:4], streams(1)) for _ in range(2)]
+    assert torch.equal(*drawn)
+    assert {name: str(value) for name, value in vars(scheduler).items()} == before
+
+
+def test_a_transformer_with_a_learned_variance_and_a_text_conditioned_unet_fit() -> None:
+    transformer = DiTTransformer2DModel(
+        num_attention_heads=2, attention_head_dim=4, in_channels=1, out_channels=2, num_layers=1, norm_num_groups=1,
+        sample_size=4, patch_size=2, num_embeds_ada_norm=2,
+    )  # fmt: skip
+    table = torch.randn(2, 3, 8, generator=torch.Generator().manual_seed(0))
+    conditioned = UNet2DConditionModel(
+        sample_size=4, in_channels=1, out_channels=1, block_out_channels=(8,), layers_per_block=1, norm_num_groups=4,
+        down_block_types=("CrossAttnDownBlock2D",), up_block_types=("CrossAttnUpBlock2D",), cross_attention_dim=8,
+        attention_head_dim=4,
+    )  # fmt: skip
+    texts = replace(tiny(), module=conditioned, condition=lambda labels: {"encoder_hidden_states": table[labels]})
+    for model in (replace(tiny(), module=transformer), texts):
+        fitted = model.fit(REAL, 2, streams(0))
+        drawn = fitted.sample(LABELS, streams(1))
+        assert drawn.shape == REAL.values.shape
+        assert not torch.equal(drawn, fitted.sample(1 - LABELS, streams(1))), "labels make a difference"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"scheduler": None}, "needs a scheduler of diffusers, got NoneType"),
+        ({"scheduler": EDMEulerScheduler()}, "EDMEulerScheduler says neither"),
+        ({"module": 3}, "needs a module of diffusers"),
+        ({"shape": (4,)}, r"shape must be .* got \(4,\)"),
+        ({"sampling_steps": 41}, "from 1 to the 40 that the scheduler has, got 41"),
+    ],
+)
+def test_what_cannot_work_is_one_sentence(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(sc.SettingError, match=message):
+        replace(tiny(), **settings)

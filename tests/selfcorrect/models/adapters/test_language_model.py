@@ -1,0 +1,169 @@
+"""Causal language models of transformers, against transformers' own loss and greedy search, and slow plain sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig
+
+import selfcorrect as sc
+from selfcorrect.core.randomness import streams
+from selfcorrect.models.adapters.language_model import CausalLanguageModel
+from selfcorrect.models.adapters.tokenizer import byte_level_tokenizer
+from selfcorrect.runtime import global_generators
+
+TEXTS = ["the cat sat", "the dog ran far", "a cat", "hopping ünïcode €"]
+TOKENIZER = byte_level_tokenizer(TEXTS, 280)
+SIZE = {"vocab_size": len(TOKENIZER), "bos_token_id": 0, "eos_token_id": 0}
+CONFIGS = {
+    "gpt2": GPT2Config(n_embd=16, n_layer=2, n_head=2, n_positions=64, **SIZE),
+    "llama": LlamaConfig(
+        hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, max_position_embeddings=64,
+        tie_word_embeddings=True, **SIZE,
+    ),
+}  # fmt: skip
+
+
+def tiny(kind: str = "llama", **settings: Any) -> CausalLanguageModel:
+    return CausalLanguageModel(module=CONFIGS[kind], tokenizer=TOKENIZER, length=8, batch_size=8, **settings)
+
+
+def trained(kind: str = "llama", steps: int = 0, **settings: Any) -> CausalLanguageModel:
+    model = tiny(kind, **settings)
+    labels = torch.arange(4) if model.prompts else None
+    return model.fit(model.samples(TEXTS, labels), steps, streams(0))
+
+
+def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_texts_come_back_up_to_their_length() -> None:
+    model = tiny()
+    values = model.encode(["the cat", "x" * 50])
+    assert values.shape == (2, 8)
+    assert model.decode(values) == ["the cat", "x" * 8]
+    assert replace(model, length=40).decode(replace(model, length=40).encode(TEXTS)) == TEXTS
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_the_loss_is_that_of_transformers(kind: str) -> None:
+    model = trained(kind)
+    values = model.encode(["x" * 50])
+    whole = torch.cat([torch.zeros(1, 1), values], dim=1).long()
+    expected = model.trained(input_ids=whole, labels=whole).loss
+    assert model.cross_entropy(values) == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_tokens_after_the_first_end_do_not_count() -> None:
+    model = trained()
+    values, longer = model.encode(["a cat"]), replace(model, length=12).encode(["a cat"])
+    assert model.cross_entropy(values) == pytest.approx(model.cross_entropy(longer), rel=1e-5)
+    _, counted = model._token_losses(model.trained, values, torch.zeros(1))
+    assert int(counted.sum()) == len(TOKENIZER("a cat")["input_ids"]) + 1
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_prompts_of_other_lengths_change_no_loss(kind: str) -> None:
+    model = trained(kind, prompts=("short", "a much longer prompt", "x", "the"))
+    values, labels = model.encode(TEXTS), torch.arange(4)
+    alone = [model._token_losses(model.trained, values[i : i + 1], labels[i : i + 1])[0] for i in range(4)]
+    together, _ = model._token_losses(model.trained, values, labels)
+    torch.testing.assert_close(torch.cat(alone), together, atol=1e-5, rtol=1e-4)
+
+
+def plainly(model: CausalLanguageModel, count: int, seed: int) -> Tensor:
+    """Sampling without a cache."""
+    generator, tokens = streams(seed).torch(), torch.zeros((count, 1), dtype=torch.int64)
+    for _ in range(model.length):
+        probabilities = (model.trained(input_ids=tokens).logits[:, -1] / model.temperature).softmax(-1)
+        drawn = torch.multinomial(probabilities, 1, generator=generator)
+        drawn[(tokens[:, 1:] == 0).any(1)] = 0
+        tokens = torch.cat([tokens, drawn], dim=1)
+    return tokens[:, 1:].float()
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_sampling_is_that_without_a_cache(kind: str) -> None:
+    model = trained(kind, steps=20, temperature=0.8)
+    with torch.no_grad():
+        assert torch.equal(model.sample(torch.zeros(16), streams(3)), plainly(model, 16, 3))
+
+
+def test_the_likeliest_tokens_are_those_of_greedy_search() -> None:
+    model = trained(steps=60, prompts=("the", "a cat sat", "x", "hop"), top_k=1)
+    drawn = model.sample(torch.arange(4), streams(0))
+    for label, prompt in enumerate(model.prompts):
+        given = TOKENIZER(prompt, return_tensors="pt")
+        found = model.trained.generate(**given, max_new_tokens=8, do_sample=False, pad_token_id=0)
+        found = found[0, given["input_ids"].shape[1] :]
+        assert drawn[label, : len(found)].tolist() == found.tolist()
+
+
+def test_top_p_draws_no_unlikely_token() -> None:
+    model = trained(steps=60, top_p=0.5)
+    with torch.no_grad():
+        first = model.trained(input_ids=torch.zeros((1, 1), dtype=torch.int64)).logits[0, -1].softmax(-1)
+    ranked = first.sort(descending=True)
+    allowed = set(ranked.indices[: int((ranked.values.cumsum(0) < 0.5).sum()) + 1].tolist())
+    assert set(model.sample(torch.zeros(200), streams(0))[:, 0].long().tolist()) <= allowed
+
+
+def test_it_learns_its_texts_and_their_ends() -> None:
+    model = replace(trained(), learning_rate=1e-2)
+    learned = model.fit(model.samples(TEXTS[:1] * 8), 120, streams(0))
+    drawn = learned.decode(learned.sample(torch.zeros(20), streams(1)))
+    assert drawn.count("the cat sat") > 15
+
+
+def test_it_resumes_bit_for_bit_and_leaves_global_generators_alone() -> None:
+    before = global_generators.state()
+    model, real = tiny("gpt2"), tiny("gpt2").samples(TEXTS)
+    fitted = model.fit(real, 2, streams(0))
+    again = model.load_state(fitted.state())
+    assert same(fitted.fit(real, 2, streams(1)).state(), again.fit(real, 2, streams(1)).state())
+    assert torch.equal(fitted.sample(torch.zeros(5), streams(2)), again.sample(torch.zeros(5), streams(2)))
+    assert global_generators.drawn_since(before) == []
+    assert not same(fitted.fit(real, 2, streams(3)).state(), again.fit(real, 2, streams(1)).state())
+
+
+def test_a_model_that_is_given_is_fine_tuned_and_stays_as_it_was() -> None:
+    given = AutoModelForCausalLM.from_config(CONFIGS["llama"]).to(torch.bfloat16)
+    before = {name: value.clone() for name, value in given.state_dict().items()}
+    model = replace(tiny(), module=given)
+    start = model.fit(model.samples(TEXTS), 0, streams(0)).state()
+    assert all(torch.equal(value.to(torch.bfloat16), before[name]) for name, value in start.items())
+    model.fit(model.samples(TEXTS), 2, streams(0))
+    assert same(given.state_dict(), before)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"module": 3}, "needs a model or a configuration of transformers"),
+        ({"tokenizer": None}, r"end token \(eos_token\)"),
+        ({"length": 0}, "length must be at least 1, got 0"),
+        ({"temperature": 0.0}, "a temperature must be above 0"),
+        ({"top_p": 1.5}, r"top_p in \(0, 1\]"),
+    ],
+)
+def test_settings_that_cannot_work_are_one_sentence(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(sc.SettingError, match=message):
+        replace(tiny(), **settings)
+
+
+def test_data_that_cannot_work_are_one_sentence() -> None:
+    with pytest.raises(sc.InputError, match="text 1 has no tokens"):
+        tiny().encode(["a", ""])
+    with pytest.raises(sc.InputError, match="numbers of the 2 prompts, got 5"):
+        trained(prompts=("a", "b", "c", "d")).__class__.sample(
+            replace(trained(), prompts=("a", "b")), torch.tensor([5]), streams(0)
+        )
+    small = GPT2Config(n_embd=16, n_layer=1, n_head=2, vocab_size=100, bos_token_id=0, eos_token_id=0)
+    with pytest.raises(sc.SettingError, match="the model knows 100 tokens"):
+        replace(tiny(), module=small).build()

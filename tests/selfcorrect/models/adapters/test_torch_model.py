@@ -1,0 +1,147 @@
+"""A module of one's own in a loop: it learns, resumes bit for bit, and draws from its stream alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import selfcorrect as sc
+from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.experiments.comparison.inputs import Given
+from selfcorrect.models.adapters.torch_model import TorchModel, in_parts
+from selfcorrect.runtime import global_generators
+
+
+class Normal(nn.Module):
+    """A mean and a deviation per dimension, with a dropout that draws in training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean, self.log_deviation = nn.Parameter(torch.randn(2)), nn.Parameter(torch.zeros(2))
+        self.dropout = nn.Dropout(0.01)
+
+
+def likelihood(network: Normal, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    jitter = 1e-3 * torch.randn(values.shape, generator=generator)
+    distance = (network.dropout(values + jitter - network.mean) / network.log_deviation.exp()).square()
+    return (distance / 2 + network.log_deviation).sum(1).mean()
+
+
+def draw(network: Normal, labels: Tensor, generator: torch.Generator) -> Tensor:
+    return network.mean + network.log_deviation.exp() * torch.randn((len(labels), 2), generator=generator)
+
+
+MODEL = TorchModel(module=Normal, objective=likelihood, sampler=draw, learning_rate=2e-2)
+REAL = sc.Samples.real(3 + 0.5 * torch.randn((200, 2), generator=torch.Generator().manual_seed(0)))
+
+
+def judge(candidate: sc.Candidate) -> dict[str, float]:
+    return {"mean": float(candidate.samples(10).values.mean())}
+
+
+def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_it_learns_what_it_is_given() -> None:
+    drawn = MODEL.fit(REAL, 600, streams(0)).sample(torch.zeros(4000), streams(1))
+    assert drawn.mean(0).tolist() == pytest.approx(REAL.values.mean(0).tolist(), abs=0.06)
+    assert drawn.std(0).tolist() == pytest.approx(REAL.values.std(0).tolist(), abs=0.06)
+
+
+def test_fit_and_sample_depend_on_their_streams_alone() -> None:
+    before = global_generators.state()
+    fitted = MODEL.fit(REAL, 5, streams(0))
+    drawn = fitted.sample(torch.zeros(3), streams(1))
+    assert global_generators.drawn_since(before) == []
+    torch.rand(7)
+    assert same(MODEL.fit(REAL, 5, streams(0)).state(), fitted.state())
+    assert torch.equal(fitted.sample(torch.zeros(3), streams(1)), drawn)
+    assert not same(MODEL.fit(REAL, 5, streams(2)).state(), fitted.state())
+
+
+def test_a_loop_that_was_stopped_goes_on_bit_for_bit() -> None:
+    def run(*generations: int) -> Mapping[str, Tensor]:
+        store, stream = sc.MemoryStore(), streams(0)
+        task = sc.Task(MODEL, REAL, lambda candidate: {}, initial_steps=20)
+        sc.train_first_generation(task, store, stream)
+        for count in generations:
+            sc.run_loop(task, sc.Plan(sc.Replace(), count, steps=10), store, store, stream)
+        return store.state(3)
+
+    assert same(run(3), run(1, 2, 3))
+
+
+def test_a_module_that_is_given_keeps_its_weights_and_is_not_changed() -> None:
+    network = Normal()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    model = TorchModel(module=network, objective=likelihood, sampler=draw)
+    assert same(model.fit(REAL, 0, streams(0)).state(), before)
+    assert not same(model.fit(REAL, 3, streams(0)).state(), before)
+    assert same(network.state_dict(), before)
+
+
+def identities(model: TorchModel) -> set[str]:
+    task = sc.Task(model, REAL, lambda candidate: {})
+    return {
+        str(each)
+        for each in Given({"task": task}, {"plan": sc.Plan(sc.Replace(), 1)}).identities({"task": task}).values()
+    }
+
+
+def test_other_weights_or_another_loss_are_another_model() -> None:
+    network = Normal()
+    given = partial(TorchModel, objective=likelihood, sampler=draw)
+    first = identities(given(module=network))
+    assert identities(given(module=network)) == first
+    with torch.no_grad():
+        network.mean += 1
+    assert identities(given(module=network)) != first
+    assert identities(TorchModel(module=Normal, objective=partial(likelihood), sampler=draw)) != identities(MODEL)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: TorchModel(), "needs a callable module and objective and sampler"),
+        (lambda: TorchModel(module=Normal, objective=likelihood), "needs a callable sampler"),
+        (
+            lambda: TorchModel(module=dict, objective=likelihood, sampler=draw).build(),
+            "needs a torch module, .* got dict",
+        ),
+        (lambda: in_parts(torch.zeros(3), 0, lambda part: part), "sampling_batch must be at least 1"),
+        (lambda: in_parts(torch.zeros(3), 2, lambda part: torch.zeros(1)), "one value per label, got 1 for 2"),
+        (lambda: MODEL.sample(torch.zeros(3), streams(0)), "not trained yet"),
+    ],
+)
+def test_what_cannot_work_is_one_sentence(make: Callable[[], object], message: str) -> None:
+    with pytest.raises((sc.SettingError, sc.InputError), match=message):
+        make()
+
+
+def test_values_that_are_drawn_in_parts_are_those_of_each_part() -> None:
+    asked: list[int] = []
+
+    def sampler(part: Tensor) -> Tensor:
+        asked.append(len(part))
+        return part[:, None].double()
+
+    values = in_parts(torch.arange(5), 2, sampler)
+    assert asked == [2, 2, 1]
+    assert values.flatten().tolist() == [0, 1, 2, 3, 4]
+    assert values.dtype == torch.float32
+
+
+def test_a_model_that_draws_from_the_global_generator_is_refused(tmp_path) -> None:
+    def careless(network: Normal, labels: Tensor, generator: torch.Generator) -> Tensor:
+        return network.mean + torch.randn(len(labels), 2)
+
+    def task(stream: Stream) -> sc.Task:
+        return sc.Task(TorchModel(module=Normal, objective=likelihood, sampler=careless), REAL, judge)
+
+    with pytest.raises(sc.SettingError, match="global generator of torch in `sample`"):
+        sc.compare(task, {"replace": sc.Plan(sc.Replace(), 1)}, seeds=1, workers=1, out=tmp_path)
