@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from selfcorrect.core.errors import InputError
@@ -24,7 +22,7 @@ from selfcorrect.experiments.targets import check_output
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.described import DescribedDiffusion
 from selfcorrect.models.diffusion.model import OnStep, choose_device
-from selfcorrect.models.text_embedding import Cached, TextEmbedder, clip, minilm
+from selfcorrect.models.text_embedding import Cached, TextEmbedder, clip, minilm, sentence_vectors
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import Motion, captions
 from selfcorrect.motion.pictures.drawing import draw_motions
@@ -49,12 +47,6 @@ class TextToMotion:
         values = model.sample(torch.arange(len(sentences)), streams(seed).child("sample"))
         batch = self.codec.decode(values)
         return [replace(batch[row], text=sentence) for row, sentence in enumerate(sentences)]
-
-
-def sentence_vectors(embed: TextEmbedder, sentences: Sequence[str]) -> Tensor:
-    """Vectors (N, E) of sentences, of length √E, so that their entries are of size 1."""
-    vectors = embed(sentences)
-    return torch.nn.functional.normalize(vectors, dim=-1) * math.sqrt(vectors.shape[-1])
 
 
 def captioned_windows(motions: Sequence[Motion], settings: WindowSettings) -> Windows:

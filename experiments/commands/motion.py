@@ -73,7 +73,7 @@ class MotionCommand:
     """
 
     preset: Annotated[
-        Literal["short", "demo", "quick", "full", "ratios", "modes", "renewal", "defences", "paper"],
+        Literal["short", "demo", "quick", "full", "ratios", "modes", "renewal", "defences", "text", "paper"],
         arg(help=_presets()),
     ] = "short"
     policy: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ An embedder is a callable with a name: texts → (N, width). The default runs wi
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -73,6 +74,12 @@ class ClipTextEncoder:
 
     def _embed(self, texts: Sequence[str]) -> Tensor:
         return self.network(**_tokens(self.tokenizer, texts, self.network, self.longest)).text_embeds
+
+
+def sentence_vectors(embed: TextEmbedder, sentences: Sequence[str]) -> Tensor:
+    """Vectors (N, E) of sentences, of length √E, so that their entries are of size 1."""
+    vectors = embed(sentences)
+    return normalize(vectors, dim=-1) * math.sqrt(vectors.shape[-1])
 
 
 def minilm(device: str = "cpu") -> MeanPooled:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,13 @@ class Outcome:
     """Metric → (S,) values per seed of real data."""
     corrected_real: Mapping[str, np.ndarray]
     """The same of corrected real data."""
+    retrieved: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
+    """What else real data score by their captions: title → metric → (S,)."""
+
+    @property
+    def floors(self) -> dict[str, Mapping[str, np.ndarray]]:
+        """All that real data score, by title."""
+        return {REAL: self.real, CORRECTED_REAL: self.corrected_real, **self.retrieved}
 
     @property
     def floor(self) -> dict[str, float]:
@@ -64,7 +71,9 @@ def read_outcome(settings: MotionSettings, folder: Path) -> Outcome:
         for comparison in settings.comparisons
     }
     scores = [read_references(run.seed_folder) for run in everywhere if run.comparison == settings.comparisons[0]]
-    return Outcome(settings, curves, _stack(scores, REAL), _stack(scores, CORRECTED_REAL))
+    stacked = {name: _stack(scores, name) for name in scores[0]}
+    real, corrected = stacked.pop(REAL), stacked.pop(CORRECTED_REAL)
+    return Outcome(settings, curves, real, corrected, stacked)
 
 
 def arm_rows(run: SeedRun, arm: Arm) -> list[dict[str, Any]]:

@@ -36,7 +36,6 @@ from selfcorrect.experiments.motion.report.tables import (
     speed_table,
 )
 from selfcorrect.experiments.motion.report.wandb_runs import experiment_run
-from selfcorrect.experiments.motion.run.references import CORRECTED_REAL, REAL
 from selfcorrect.experiments.motion.run.seed_runs import seed_runs
 from selfcorrect.experiments.motion.run.task import MotionData, motion_data
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
@@ -66,6 +65,8 @@ DRAWN = (
     "jerk_m_s3",
 )
 """Metrics whose curves are shown; the table has all."""
+RETRIEVAL_DRAWN = ("r_precision_3", "r_precision_3_rare", "r_precision_3_common")
+"""Those where labels are captions."""
 
 NOTES = (
     "λ is the number of synthetic samples per real one; fully synthetic means that no real sample trains the model "
@@ -78,6 +79,12 @@ NOTES = (
     "The half-life is the generation at which a metric has fallen to half of its value at generation 0 (median over"
     " seeds). The frozen arm trains on the remembered centroids alone: what the anchored arm does not do better"
     " than it, it does by memory alone.",
+)
+
+RETRIEVAL_NOTE = (
+    "R-precision is the probability that a motion lies nearer to its own caption than to all but at most 0, 1 or 2 of "
+    "31 others, to encoders that were trained on other real windows of the same clips. It is a mean over captions. "
+    "Rare and common captions are the thirds of the captions with the fewest and the most real training windows."
 )
 
 
@@ -117,7 +124,7 @@ def write_report(
         sections=sections,
         clips=_by_section(clips),
         facts=_facts(outcome, rows, seconds),
-        notes=NOTES,
+        notes=_notes(outcome),
     )
     write_atomically(folder / "report.html", render_page(page))
     media = [path for clip in clips for path in clip.files]
@@ -192,7 +199,12 @@ def _palette(outcome: Outcome) -> dict[str, Look]:
 
 def _curves_svg(outcome: Outcome) -> str:
     columns = {title: [outcome.curves[name][arm] for arm in arms] for name, title, arms in outcome.groups()}
-    return curve_grid(columns, [metric_of(key) for key in DRAWN], outcome.floor, _palette(outcome))
+    drawn = [metric_of(key) for key in (*DRAWN, *(RETRIEVAL_DRAWN if outcome.settings.captions else ()))]
+    return curve_grid(columns, drawn, outcome.floor, _palette(outcome))
+
+
+def _notes(outcome: Outcome) -> tuple[str, ...]:
+    return (*NOTES, RETRIEVAL_NOTE) if outcome.settings.captions else NOTES
 
 
 def _sections(outcome: Outcome, founders: Founders) -> list[Section]:
@@ -265,8 +277,7 @@ def _summary(outcome: Outcome, rows: Sequence[Mapping[str, Any]], command: str) 
     hours = sum(_seconds_by_phase(rows).values()) / 3600
     made = {"date": datetime.now(UTC).date().isoformat(), "core_hours": round(hours, 3), **machine(), **environment()}
     arms = {denoiser: tuple(arms.values()) for denoiser, arms in outcome.curves.items()}
-    floors = {REAL: outcome.real, CORRECTED_REAL: outcome.corrected_real}
-    return Summary(command, made, as_json(outcome.settings.config()), arms, floors)
+    return Summary(command, made, as_json(outcome.settings.config()), arms, outcome.floors)
 
 
 def _facts(outcome: Outcome, rows: Sequence[Mapping[str, Any]], seconds: float) -> dict[str, str]:

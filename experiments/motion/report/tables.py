@@ -6,19 +6,19 @@ import numpy as np
 
 from selfcorrect.experiments.motion.report.conclusion import JUDGED, by_pair, judged_effects
 from selfcorrect.experiments.motion.report.outcome import Outcome
-from selfcorrect.experiments.motion.run.references import CORRECTED_REAL, REAL
 from selfcorrect.experiments.reporting import tables as shared
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.webpage import Cell, Row, Table
 from selfcorrect.models.diffusion.presets import preset
-from selfcorrect.motion.measures.metrics import MEASURED, metric_of
+from selfcorrect.motion.measures.metrics import MEASURED, RETRIEVED, metric_of
 from selfcorrect.statistics import CollapseFinding, collapse_profile, mean_interval
 
 
 def last_generation_table(outcome: Outcome) -> Table:
     """All metrics of all arms at the last generation, real data on top."""
     groups = [(title, [outcome.curves[name][arm] for arm in arms]) for name, title, arms in outcome.groups()]
-    return shared.last_generation_table(groups, MEASURED, {REAL: outcome.real, CORRECTED_REAL: outcome.corrected_real})
+    metrics = (*MEASURED, *RETRIEVED) if outcome.settings.captions else MEASURED
+    return shared.last_generation_table(groups, metrics, outcome.floors)
 
 
 def speed_table(outcome: Outcome) -> Table:

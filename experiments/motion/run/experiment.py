@@ -20,7 +20,7 @@ from selfcorrect.experiments.motion.report.page import write_report
 from selfcorrect.experiments.motion.report.running import RunningReport
 from selfcorrect.experiments.motion.report.wandb_runs import BEST, LiveRuns
 from selfcorrect.experiments.motion.run.jobs import ACCEPT, jobs
-from selfcorrect.experiments.motion.run.task import motion_data, motion_task
+from selfcorrect.experiments.motion.run.task import caption_vectors, motion_data, motion_task
 from selfcorrect.experiments.motion.settings.presets import MotionSettings, extends
 from selfcorrect.experiments.motion.settings.run_options import DEFAULTS, RunOptions
 from selfcorrect.models.diffusion.config import DENOISERS
@@ -47,7 +47,9 @@ def run_experiment(
         choose_device(options.device)  # a bad device ends the run before it has written anything, as bad data
     limit_s = options.corrector_timeout_s
     identities = own_identities(settings, limit_s)  # as a corrector does that cannot be loaded
-    motion_data(settings, streams(settings.first_seed))  # as bad data do
+    data = motion_data(settings, streams(settings.first_seed))  # as bad data do
+    if settings.captions:
+        caption_vectors(data.training.label_names)  # as an encoder of sentences that is not installed
     ledger = IdentityFile(folder / IDENTITIES, ACCEPT)
     unknown = ledger.not_recorded(identities)
     untried = [name for name in own_correctors(settings) if _told(name) in unknown]

@@ -18,6 +18,9 @@ from selfcorrect.storage.files.writing import write_atomically
 REAL = "real against real"
 CORRECTED_REAL = "real, corrected by physics"
 
+HELD_OUT = "real, held-out times"
+SHUFFLED = "real, captions shuffled"
+
 FILE = "references.json"
 
 
@@ -25,6 +28,9 @@ def write_references(
     folder: Path, task: MotionTask, inputs: CorrectorInputs, stream: Stream, *, repair: bool = False
 ) -> None:
     """Judge fresh real windows as if a model had made them, raw and corrected; kept in `folder`.
+
+    Where labels are captions, windows that share no frame with any training window are judged by theirs, too, and the
+    fresh ones by those of others, which shows what chance retrieves.
 
     repair: do it again whatever is there. DamagedError where that is not what was written.
     """
@@ -39,13 +45,26 @@ def write_references(
         for name, samples in ((REAL, task.fresh), (CORRECTED_REAL, corrected))
     }
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, sealed(scores))
+    write_atomically(path, sealed({**scores, **_of_captions(task, stream)}))
 
 
 def read_references(folder: Path) -> dict[str, dict[str, float]]:
-    """The scores of real data of one seed, by name."""
+    """The scores of real data of one seed, by name: those of `REAL` first."""
     return unsealed(folder / FILE)
 
 
 def _scores(task: MotionTask, samples: Samples) -> Mapping[str, float]:
-    return task.evaluator.evaluate(task.codec.decode(samples.values), samples.labels.numpy())
+    batch, labels = task.codec.decode(samples.values), samples.labels.numpy()
+    retrieved = task.captions.scores(batch, labels) if task.captions else {}
+    return {**task.evaluator.evaluate(batch, labels), **retrieved}
+
+
+def _of_captions(task: MotionTask, stream: Stream) -> dict[str, Mapping[str, float]]:
+    if task.captions is None:
+        return {}
+    held_out, fresh = task.data.reference, task.data.fresh
+    shuffled = stream.child("captions", "shuffled").numpy().permutation(fresh.labels)
+    return {
+        HELD_OUT: task.captions.scores(held_out.batch, held_out.labels),
+        SHUFFLED: task.captions.scores(fresh.batch, shuffled),
+    }

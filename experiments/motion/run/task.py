@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal, Self
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import Stream
@@ -18,17 +19,25 @@ from selfcorrect.datasets.load import load_motions
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Split, Windows, split_sources, split_windows
 from selfcorrect.experiments.jobs.progress_bars import Progress, silent
+from selfcorrect.experiments.motion.run.captions import CaptionJudge, captioned
 from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings
 from selfcorrect.loop.policy import FreshSource, blocks_of
 from selfcorrect.loop.run import Candidate, Task
 from selfcorrect.models.diffusion.acceleration import EXACT, Acceleration
+from selfcorrect.models.diffusion.described import DescribedDiffusion
 from selfcorrect.models.diffusion.model import MotionDiffusion, choose_device
+from selfcorrect.models.text_embedding import minilm, sentence_vectors
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.metrics import CORRECTED
 
 WINDOWS_PER_LABEL = 70
 """At most so many windows of one label, so that long clips do not drown short ones; doubled while they are too few."""
+WINDOWS_PER_CAPTION = 150
+"""The same of one caption. Captions are meant to differ in frequency, so that this bounds the most frequent alone."""
+CAPTION_STRIDE = 8
+"""Frames between windows of captioned motions, whose captions so have counts that follow their length; halved while
+windows are too few."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,23 +51,30 @@ class MotionData:
     with fresh real data."""
     reference: Windows
     """What samples are judged against."""
+    others: Windows
+    """Real windows of the same clips that are in none of these, or in the reference alone."""
     held_out: Literal["nothing", "times", "sources"]
     """What the reference shows that no other window shows: other times of the same clips, or other sources."""
 
 
 @lru_cache(maxsize=2)
-def _split(data: tuple[str, ...], reference: tuple[str, ...], frames: int, fps: float, needed: int) -> Split:
+def _split(
+    data: tuple[str, ...], reference: tuple[str, ...], frames: int, fps: float, captions: bool, needed: int
+) -> Split:
     motions, others = (
         [motion for source in sources for motion in load_motions(source)] for sources in (data, reference)
     )
     settings = WindowSettings(frames=frames, fps=fps, cyclic=CYCLIC, cap_per_label=WINDOWS_PER_LABEL)
+    if captions:  # no mirror images: captions say left and right
+        motions, others = captioned(motions), captioned(others)
+        settings = replace(settings, cap_per_label=WINDOWS_PER_CAPTION, stride=CAPTION_STRIDE, mirrored=False)
     count = 0
     while True:
         split = split_sources(motions, others, settings) if others else split_windows(motions, settings)
         if len(split.training) >= needed or len(split.training) == count:
             return split
         count, cap = len(split.training), settings.cap_per_label or WINDOWS_PER_LABEL
-        settings = replace(settings, cap_per_label=2 * cap)
+        settings = replace(settings, cap_per_label=2 * cap, stride=max(1, settings.stride // 2))
 
 
 def motion_data(settings: MotionSettings, stream: Stream) -> MotionData:
@@ -86,12 +102,31 @@ class _DataSettings:
     reference: tuple[str, ...]
     frames: int
     fps: float
+    captions: bool
     real_count: int
     judged_count: int
 
     @classmethod
     def of(cls, settings: MotionSettings) -> Self:
         return cls(*(getattr(settings, field.name) for field in fields(cls)))
+
+
+def caption_judge(settings: MotionSettings, stream: Stream) -> CaptionJudge | None:
+    """The judge of retrieval, trained on the other windows of `motion_data`; None where labels are no captions."""
+    return _fitted_to_captions(_DataSettings.of(settings), stream) if settings.captions else None
+
+
+@lru_cache(maxsize=1)
+def _fitted_to_captions(settings: _DataSettings, stream: Stream) -> CaptionJudge:
+    data = _chosen(settings, stream)
+    vectors = caption_vectors(data.training.label_names)
+    return CaptionJudge.fit(data.others, data.training.labels, vectors, stream.child("retrieval"))
+
+
+@lru_cache(maxsize=1)
+def caption_vectors(captions: tuple[str, ...]) -> Tensor:
+    """What the model and its judge know of captions (C, E)."""
+    return sentence_vectors(minilm(), captions)
 
 
 @lru_cache(maxsize=1)
@@ -103,7 +138,7 @@ def _fitted(settings: _DataSettings, stream: Stream) -> MotionEvaluator:
 @lru_cache(maxsize=1)
 def _chosen(settings: _DataSettings, stream: Stream) -> MotionData:
     needed = settings.real_count + 2 * settings.judged_count
-    split = _split(settings.data, settings.reference, settings.frames, settings.fps, needed)
+    split = _split(settings.data, settings.reference, settings.frames, settings.fps, settings.captions, needed)
     if len(split.training) < needed:
         raise InputError(
             f"training on {settings.real_count} windows and judging {settings.judged_count} samples needs at least "
@@ -121,11 +156,11 @@ def _chosen(settings: _DataSettings, stream: Stream) -> MotionData:
             )
         if not np.isin(split.held_out.labels, split.training.labels).any():
             raise InputError(f"{', '.join(settings.reference)} has no label in common with {', '.join(settings.data)}")
-        return MotionData(training, fresh, split.held_out, "sources")
+        return MotionData(training, fresh, split.held_out, rest, "sources")
     varied = 2 * len(np.unique(split.held_out.labels)) >= len(split.training.label_names)
     if enough and varied:
-        return MotionData(training, fresh, split.held_out, "times")
-    return MotionData(training, fresh, rest, "nothing")
+        return MotionData(training, fresh, split.held_out, rest, "times")
+    return MotionData(training, fresh, rest, rest, "nothing")
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +173,8 @@ class MotionTask:
     data: MotionData
     fresh: Samples
     fresh_source: FreshSource
+    captions: CaptionJudge | None
+    """Judges what captions find, where labels are captions."""
 
 
 def motion_task(
@@ -153,25 +190,28 @@ def motion_task(
     data = motion_data(settings, seed_stream)
     codec = FeatureCodec.fit(data.training.batch)
     evaluator = motion_evaluator(settings, seed_stream)
-    model = MotionDiffusion(
+    names = data.training.label_names
+    make = partial(DescribedDiffusion, vectors=caption_vectors(names)) if settings.captions else MotionDiffusion
+    model = make(
         comparison.preset.config,
         frames=settings.frames,
         features=len(codec.mean),
-        classes=len(data.training.label_names),
+        classes=len(names),
         device=choose_device(device),
         on_training_step=lambda done: progress("train", done, training_steps),
         on_sampling_step=lambda done: progress("sample", done, comparison.preset.config.sampling_steps),
         acceleration=acceleration,
     )
+    captions = caption_judge(settings, seed_stream)
     fresh = as_samples(data.fresh, codec)
     task = Task(
         model=model,
         real=as_samples(data.training, codec),
-        evaluate=_judge(settings, codec, evaluator),
+        evaluate=_judge(settings, codec, evaluator, captions),
         initial_steps=settings.initial_steps[comparison.denoiser],
         space=lambda values: evaluator.geometric(codec.decode(values)),
     )
-    return MotionTask(task, codec, evaluator, data, fresh, blocks_of(fresh))
+    return MotionTask(task, codec, evaluator, data, fresh, blocks_of(fresh), captions)
 
 
 def as_samples(windows: Windows, codec: FeatureCodec) -> Samples:
@@ -180,13 +220,17 @@ def as_samples(windows: Windows, codec: FeatureCodec) -> Samples:
 
 
 def _judge(
-    settings: MotionSettings, codec: FeatureCodec, evaluator: MotionEvaluator
+    settings: MotionSettings, codec: FeatureCodec, evaluator: MotionEvaluator, captions: CaptionJudge | None
 ) -> Callable[[Candidate], Mapping[str, float]]:
     """Judge raw samples, and in a separate series the same samples after the arm's correction."""
 
     def evaluate(candidate: Candidate) -> dict[str, float]:
         samples = candidate.samples(settings.judged_count)
         scores = evaluator.evaluate(codec.decode(samples.values), samples.labels.numpy())
+        if captions:
+            asked = torch.from_numpy(captions.asked(settings.judged_count))
+            drawn = candidate.model.sample(asked, candidate.stream.child("captions"))
+            scores |= captions.scores(codec.decode(drawn), asked.numpy())
         corrected = candidate.corrected(samples) if settings.judge_corrected else None
         if corrected is None:
             return scores

@@ -102,14 +102,19 @@ def _first_s(settings: MotionSettings, comparison: Comparison) -> float:
     """Generation 0 of one seed."""
     name = comparison.denoiser
     steps = settings.initial_steps[name] * STEP_MS.get(name, 0.0)
-    return (steps + settings.judged_count * EVALUATE_MS.get(name, 0.0)) / 1000
+    return (steps + _judged(settings) * EVALUATE_MS.get(name, 0.0)) / 1000
+
+
+def _judged(settings: MotionSettings) -> int:
+    """Samples drawn in each generation to be judged, those for captions included."""
+    return settings.judged_count * (2 if settings.captions else 1)
 
 
 def _arm_s(settings: MotionSettings, comparison: Comparison, arm: Arm) -> float:
     """All generations of an arm of one seed."""
     name = comparison.denoiser
     train_ms = settings.steps[name] * STEP_MS.get(name, 0.0) * TRAINED.get(arm.defence, 1)
-    judge_ms = settings.judged_count * EVALUATE_MS.get(name, 0.0)
+    judge_ms = _judged(settings) * EVALUATE_MS.get(name, 0.0)
     if settings.judge_corrected:
         judge_ms += settings.judged_count * _correct_ms(arm.corrector)
     each_ms = SAMPLE_MS.get(name, 0.0) * SAMPLED.get(arm.defence, 1) + _correct_ms(arm.corrector)

@@ -51,6 +51,15 @@ PRESET_ROWS = {
         "a quarter of the training set is renewed in each generation", "dct-mlp", 5, 20, 5, 128, "16 minutes, 1.5 GB"
     ),
     "defences": PresetRow("published remedies, side by side", "dct-mlp", 18, 12, 3, 128, "21 minutes, 3.6 GB"),
+    "text": PresetRow(
+        "captions are kept, their motions replaced: retrieval by caption",
+        "dct-mlp",
+        9,
+        5,
+        3,
+        256,
+        "9 minutes, 2.6 GB",
+    ),
     "paper": PresetRow("the settings of Gillman et al. 2024", "paper", 9, 50, 3, 2794, "needs a GPU, 57.1 GB"),
 }
 """Cost with cores like those of an AMD EPYC; `cost.expected` estimates it for any settings."""

@@ -54,6 +54,9 @@ class MotionSettings:
     """n, real training windows per seed."""
     judged_count: int = 256
     """Samples drawn in each generation to be judged."""
+    captions: bool = False
+    """Labels are the motions' captions, which the model knows by their sentence vectors and whose motions retrieval
+    judges; otherwise they are the motions' classes."""
     judge_corrected: bool = False
     """Also judge the same samples after correction, against corrected real windows."""
     frames: int = 48
@@ -85,11 +88,14 @@ class MotionSettings:
     def config(self) -> dict[str, Any]:
         """All settings as JSON values; infinite strengths as the text "inf".
 
-        The engine is named where it is not the published figures', so that runs of earlier versions can be resumed.
+        The engine is named where it is not the published figures', captions where they are used, so that runs of
+        earlier versions can be resumed.
         """
         values = asdict(self)
         if self.engine == PUBLISHED_ENGINE:
             del values["engine"]
+        if not self.captions:
+            del values["captions"]
         return _finite(values)
 
     def of_arms(self, denoiser: str) -> dict[str, Any]:
@@ -204,6 +210,13 @@ _RENEWED = tuple(
     replace(arm, policy="renew:0.25")
     for arm in (Arm("replace"), Arm("replace", defence="lineages"), _HALF_WAY, replace(_HALF_WAY, corrector="physics"))
 )
+_TEXT = (
+    BASELINE,
+    *_loop("augment:0.25", "physics"),
+    *_loop("augment:1", "physics"),
+    *_loop("augment:4"),
+    *_loop("replace", "kinematic", "physics"),
+)
 _DEFENCES = (BASELINE, *(Arm("replace", defence=row.name) for row in DEFENCES))
 
 PRESETS = {
@@ -242,6 +255,14 @@ PRESETS = {
     "modes": MotionSettings(comparisons=(Comparison("dct-mlp", _MODES),), generations=20, seeds=5),
     "renewal": MotionSettings(comparisons=(Comparison("dct-mlp", (BASELINE, *_RENEWED)),), generations=20, seeds=5),
     "defences": MotionSettings(comparisons=(Comparison("dct-mlp", _DEFENCES),), generations=12, seeds=3),
+    "text": MotionSettings(
+        comparisons=(Comparison("dct-mlp", _TEXT),),
+        generations=5,
+        seeds=3,
+        real_count=256,
+        judged_count=192,
+        captions=True,
+    ),
     "paper": MotionSettings(
         comparisons=(
             Comparison("paper", (BASELINE, *(arm for policy in _RATIOS[:4] for arm in _loop(policy, "physics")))),
@@ -254,5 +275,5 @@ PRESETS = {
 """The default, `short`, takes minutes on two cores; `demo` is longer. `quick` is a smoke test, `full` has every arm and
 control. `ratios` has synthetic ratios up to 100 %. `modes` has what preserves the diversity of a fully synthetic loop,
 with controls. `renewal` is the same where a quarter of the training set is renewed in each generation. `defences`
-compares published defences. `paper` has the settings of Gillman et al. 2024 (n = 64, 128, 256 or 2794 by
-`--real-count`), for a GPU."""
+compares published defences. `text` keeps captions and replaces their motions. `paper` has the settings of Gillman et
+al. 2024 (n = 64, 128, 256 or 2794 by `--real-count`), for a GPU."""

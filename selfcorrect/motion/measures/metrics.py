@@ -167,6 +167,13 @@ METRICS = (
     # of the last generation alone
     Metric("missing_bodyweights", "Force that no floor gives", "realism", "real", unit=Unit("body weights")),
     Metric("unsupported_percent", "Unsupported frames", "realism", "real", 1, Unit("%", "", 100.0), (0.0, 100.0)),
+    # of loops whose labels are captions
+    Metric("r_precision_1", "R-precision, top 1", "realism", "higher", bounds=(0.0, 1.0)),
+    Metric("r_precision_2", "R-precision, top 2", "realism", "higher", bounds=(0.0, 1.0)),
+    Metric("r_precision_3", "R-precision, top 3", "realism", "higher", bounds=(0.0, 1.0)),
+    Metric("r_precision_3_rare", "R-precision, top 3, rare captions", "realism", "higher", bounds=(0.0, 1.0)),
+    Metric("r_precision_3_middle", "R-precision, top 3, captions between", "realism", "higher", bounds=(0.0, 1.0)),
+    Metric("r_precision_3_common", "R-precision, top 3, common captions", "realism", "higher", bounds=(0.0, 1.0)),
     # of single motions alone
     Metric("standing_mm_s", "Speed of standing feet", "", "lower", 1, MILLIMETRES_PER_SECOND,
            figure=MotionFigure("standing_m_s", "standing", MILLIMETRES_PER_SECOND)),
@@ -180,6 +187,8 @@ METRICS = (
 
 EXPLAINED = ("missing_bodyweights", "unsupported_percent")
 """Keys of what is measured of the last generation alone."""
+RETRIEVED = tuple(metric for metric in METRICS if metric.key.startswith("r_precision"))
+"""What loops whose labels are captions measure besides, in each generation."""
 MEASURED = tuple(metric for metric in METRICS if metric.measure)
 """What loops measure in each generation, in the order of reports."""
 FIGURES = tuple(metric.figure for metric in METRICS if metric.figure)
