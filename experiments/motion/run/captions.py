@@ -27,16 +27,12 @@ THIRDS = ("rare", "middle", "common")
 
 
 def captioned(motions: Sequence[Motion]) -> list[Motion]:
-    """The motions with their first caption as label; one without a caption keeps its label, in words."""
-    named = [replace(motion, label=_caption(motion)) for motion in motions]
+    """The motions with their first caption as label; one without a caption keeps its label."""
+    named = [replace(motion, label=next(iter(captions(motion.text)), motion.label)) for motion in motions]
     if unnamed := [motion for motion in named if not motion.label]:
         where = unnamed[0].source or "a motion"
         raise InputError(f"{where}: expected a caption or a label, found neither ({len(unnamed)} motions without)")
     return named
-
-
-def _caption(motion: Motion) -> str:
-    return next(iter(captions(motion.text)), motion.label.replace("_", " "))
 
 
 def thirds_by_count(labels: np.ndarray, captions: int) -> np.ndarray:
@@ -76,6 +72,8 @@ class CaptionJudge:
             motion_features(windows.batch), windows.labels, vectors, settings or ContrastiveSettings(), stream
         )
         seen = loop_labels[np.isin(loop_labels, windows.labels)]
+        if not len(seen):
+            raise InputError("retrieval needs a caption in common of the training windows and other real ones")
         return cls(encoders, encoders.describe(vectors), thirds_by_count(seen, len(vectors)))
 
     def asked(self, count: int) -> np.ndarray:

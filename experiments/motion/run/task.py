@@ -68,6 +68,8 @@ def _split(
     if captions:  # no mirror images: captions say left and right
         motions, others = captioned(motions), captioned(others)
         settings = replace(settings, cap_per_label=WINDOWS_PER_CAPTION, stride=CAPTION_STRIDE, mirrored=False)
+        if "deepmimic" not in data:  # elsewhere a caption such as "walk" does not mean one cycle
+            settings = replace(settings, cyclic=frozenset())
     count = 0
     while True:
         split = split_sources(motions, others, settings) if others else split_windows(motions, settings)

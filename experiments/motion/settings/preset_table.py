@@ -58,7 +58,7 @@ PRESET_ROWS = {
         5,
         3,
         256,
-        "9 minutes, 2.6 GB",
+        "8 minutes, 2.0 GB",
     ),
     "paper": PresetRow("the settings of Gillman et al. 2024", "paper", 9, 50, 3, 2794, "needs a GPU, 57.1 GB"),
 }
