@@ -8,9 +8,10 @@ A page asks for a table by `<!-- results: NAME DENOISER -->`, which ends at `<!-
 between is replaced: a table of at most five columns, and the full one folded below. Keys of metrics after the
 denoiser choose columns, names of data policies choose rows. `margins` and `rivals` add paired differences to training
 on real data only and to physics; `defences` alone asks for the table of remedies. `<!-- claims -->`, `<!-- worth -->`,
-`<!-- findings -->` and `<!-- arms -->` ask for tables of their own. Figures are written for every summary and denoiser,
-docs/pictures/results/NAME-DENOISER.svg, and by synthetic ratio, where a summary has some; docs/pictures/modes.svg from
-the summary `modes`. docs/results/results.csv holds the last generation of everything, `--csv FILE` all generations.
+`<!-- findings -->`, `<!-- captions -->` and `<!-- arms -->` ask for tables of their own. Figures are written for every
+summary and denoiser, docs/pictures/results/NAME-DENOISER.svg, and by synthetic ratio, where a summary has some;
+docs/pictures/modes.svg from the summary `modes`. docs/results/results.csv holds the last generation of everything,
+`--csv FILE` all generations.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Annotated
 
 import numpy as np
 import tyro
+from captions import captions_table
 from claims import CLAIMS, claims_table
 from findings import finding_pictures, findings_table
 from values import all_arms, arms_of, as_csv, half_life
@@ -53,12 +55,14 @@ SHORT = ("recall", "coverage", "penetration_mm", "fid_kinematic")
 TOLD = ("fid_kinematic", "recall", "coverage", "penetration_mm", "skate_m_s", "jerk_m_s3")
 COMPARED = ("fid_kinematic", "recall", "penetration_mm", "float_mm", "skate_m_s", "jerk_m_s3", "unsupported_percent")
 DRAWN = ("fid_kinematic", "recall", "coverage", "penetration_mm")
+RETRIEVAL = ("r_precision_3", "r_precision_3_rare", "r_precision_3_common")
+"""Drawn too, where labels are captions."""
 FREE = ("--out", "--workers", "--keep", "--wandb", "--runner")
 """Options, each with a value, that change no result."""
 SEEDS = ("--seeds", "--first-seed")
 
 MARKED = re.compile(r"<!-- results: (\S+) (\S+)((?: \w+)*) -->\n.*?<!-- end of results -->", re.DOTALL)
-WHOLE = re.compile(r"<!-- (claims|worth|findings|arms) -->\n.*?<!-- end of \1 -->", re.DOTALL)
+WHOLE = re.compile(r"<!-- (claims|worth|findings|captions|arms) -->\n.*?<!-- end of \1 -->", re.DOTALL)
 
 
 def filled(page: str, summaries: Mapping[str, Summary]) -> str:
@@ -74,6 +78,7 @@ def filled(page: str, summaries: Mapping[str, Summary]) -> str:
             "claims": partial(claims_table, CLAIMS),
             "worth": worth_table,
             "findings": findings_table,
+            "captions": captions_table,
             "arms": all_arms,
         }
         lines = made_by[match[1]](summaries)
@@ -206,7 +211,7 @@ def figure(summary: Summary, denoiser: str) -> str:
     baselines = columns.pop("real data only", [])
     columns = {group: [*baselines, *curves] for group, curves in columns.items()} or {"real data only": baselines}
     palette = looks([curves.title for group in columns.values() for curves in group])
-    return curve_grid(columns, [metric_of(key) for key in DRAWN], _floor(summary), palette)
+    return curve_grid(columns, _drawn(summary), _floor(summary), palette)
 
 
 def headline(summary: Summary) -> str:
@@ -234,8 +239,11 @@ def ratio_figure(summary: Summary, denoiser: str) -> str:
     if not lines:
         return ""
     palette = looks([curves.title for curves in arms.values()])
-    drawn = [metric_of(key) for key in DRAWN]
-    return share_grid({denoiser: lines}, drawn, _floor(summary), palette, guarantees())
+    return share_grid({denoiser: lines}, _drawn(summary), _floor(summary), palette, guarantees())
+
+
+def _drawn(summary: Summary) -> list[Metric]:
+    return [metric_of(key) for key in (*DRAWN, *(RETRIEVAL if summary.settings.get("captions") else ()))]
 
 
 def _floor(summary: Summary) -> dict[str, float]:

@@ -1,0 +1,167 @@
+"""Captions find the motions that show them, rare and common ones apart, and loops keep them while motions change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from made_motions import KINDS, made_motion
+from torch import Tensor
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.core.randomness import streams
+from selfcorrect.datasets.window_settings import WindowSettings
+from selfcorrect.datasets.windows import Split, split_windows
+from selfcorrect.experiments.jobs.progress_bars import silent
+from selfcorrect.experiments.motion.correctors.builtin import CorrectorInputs
+from selfcorrect.experiments.motion.run import task as tasks
+from selfcorrect.experiments.motion.run.captions import CaptionJudge, captioned, thirds_by_count
+from selfcorrect.experiments.motion.run.references import HELD_OUT, REAL, SHUFFLED, read_references, write_references
+from selfcorrect.experiments.motion.run.task import motion_task
+from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
+from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings, settings_of
+from selfcorrect.loop.policy import Replace
+from selfcorrect.loop.run import Plan, run_loop, train_first_generation
+from selfcorrect.models.contrastive import ContrastiveSettings
+from selfcorrect.models.diffusion.described import DescribedDiffusion
+from selfcorrect.motion.measures.metrics import RETRIEVED
+from selfcorrect.motion.motion import Motion
+from selfcorrect.storage.runs.memory import MemoryStore
+
+QUICK = ContrastiveSettings(width=64, outputs=16, dropout=0.2, steps=150, batch_size=64)
+CAPTIONS = {kind: f"a person does this: {kind}" for kind in KINDS}
+
+
+def one_hot(captions: Sequence[str]) -> Tensor:
+    return torch.eye(len(captions)) * len(captions) ** 0.5
+
+
+def a_motion(kind, pace: float, frames: int = 160) -> Motion:
+    motion = made_motion(kind, pace, frames=frames)
+    return replace(motion, label="anything", text=f"{CAPTIONS[kind]}\nin other words", source=f"{kind} {pace}")
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    motions = [a_motion(kind, pace) for kind in KINDS for pace in (0.8, 0.9, 1.0, 1.1)]
+    return split_windows(captioned(motions), WindowSettings(frames=32, stride=8, mirrored=False))
+
+
+@pytest.fixture(scope="module")
+def judge(split: Split) -> CaptionJudge:
+    names = split.training.label_names
+    return CaptionJudge.fit(split.training, split.training.labels, one_hot(names), streams(0), QUICK)
+
+
+def test_the_first_caption_is_the_label_and_a_label_stands_in_for_it() -> None:
+    motion = a_motion("walk", 1.0)
+    assert [one.label for one in captioned([motion, replace(motion, text="")])] == [CAPTIONS["walk"], "anything"]
+    with pytest.raises(InputError, match=r"walk 1\.0: expected a caption or a label, found neither \(1 motions"):
+        captioned([motion, replace(motion, text=" \n", label="")])
+
+
+def test_thirds_are_by_count_and_leave_out_what_is_not_there() -> None:
+    labels = np.repeat([0, 1, 2, 4, 5, 6, 7], [9, 1, 4, 2, 30, 3, 3])  # 3 is not there
+    assert thirds_by_count(labels, 8).tolist() == [2, 0, 1, -1, 0, 2, 0, 1]
+    assert np.bincount(thirds_by_count(np.arange(9), 9)).tolist() == [3, 3, 3]
+
+
+def test_held_out_motions_are_found_by_their_captions_and_not_by_those_of_others(
+    split: Split, judge: CaptionJudge
+) -> None:
+    held_out = split.held_out
+    found = judge.scores(held_out.batch, held_out.labels)
+    assert list(found) == [metric.key for metric in RETRIEVED]
+    assert found["r_precision_1"] > 0.8
+    wrong = judge.scores(held_out.batch, (held_out.labels + 1) % len(KINDS))
+    assert wrong["r_precision_1"] < 0.1
+
+
+def test_motions_that_all_show_one_caption_find_that_one_alone(split: Split, judge: CaptionJudge) -> None:
+    """As a collapsed model would make them: precision is that of one caption in five."""
+    windows = split.held_out
+    walk = windows.label_names.index(CAPTIONS["walk"])
+    walks = windows.take(np.resize(np.flatnonzero(windows.labels == walk), 50))
+    assert judge.scores(walks.batch, judge.asked(50))["r_precision_1"] == pytest.approx(1 / len(KINDS), abs=0.1)
+
+
+def test_figures_are_means_over_captions_whatever_their_frequency(split: Split, judge: CaptionJudge) -> None:
+    held_out = split.held_out
+    every = judge.scores(held_out.batch, held_out.labels)
+    walk = held_out.label_names.index(CAPTIONS["walk"])
+    rows = np.concatenate([np.arange(len(held_out)), *[np.flatnonzero(held_out.labels == walk)] * 5])
+    more = held_out.take(rows)
+    assert judge.scores(more.batch, more.labels) == pytest.approx(every)
+
+
+def test_each_judged_caption_is_asked_as_often_as_the_others(split: Split) -> None:
+    names = split.training.label_names
+    loops = np.repeat([0, 1, 3], [5, 1, 2])
+    judge = CaptionJudge.fit(split.training, loops, one_hot(names), streams(0), replace(QUICK, steps=1))
+    assert np.bincount(judge.asked(11), minlength=5).tolist() == [4, 4, 0, 3, 0]
+    assert judge.third.tolist() == [2, 0, -1, 1, -1]
+    only_walks = split.training.take(split.training.labels == 0)
+    with pytest.raises(InputError, match="a caption in common"):
+        CaptionJudge.fit(only_walks, np.array([1, 2]), one_hot(names), streams(0), QUICK)
+
+
+COMPARISON = Comparison("dct-mlp", (BASELINE, Arm("replace")))
+SETTINGS = MotionSettings(
+    (COMPARISON,), 1, 1, real_count=24, judged_count=24, captions=True, steps={"dct-mlp": 2},
+    initial_steps={"dct-mlp": 2},
+)  # fmt: skip
+
+
+@pytest.fixture
+def embedded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Captions are known by vectors that need no encoder of sentences; judges are quick."""
+    caches = (tasks.caption_vectors, tasks._fitted_to_captions)
+    for cached in caches:
+        cached.cache_clear()
+    monkeypatch.setattr(tasks, "minilm", lambda: one_hot)
+    monkeypatch.setattr("selfcorrect.experiments.motion.run.captions.ContrastiveSettings", lambda: QUICK)
+    yield
+    for cached in caches:
+        cached.cache_clear()
+
+
+@pytest.mark.usefixtures("embedded")
+def test_a_loop_keeps_captions_and_is_judged_by_them(tmp_path: Path) -> None:
+    task = motion_task(SETTINGS, COMPARISON, streams(0), "cpu")
+    assert isinstance(task.task.model, DescribedDiffusion)
+    first, store = MemoryStore(), MemoryStore()
+    train_first_generation(task.task, first, streams(0))
+    run_loop(task.task, Plan(Replace(), generations=1, steps=2), store, first, streams(0))
+    made = store.batch(1).samples
+    assert sorted(made.labels.tolist()) == sorted(task.task.real.labels.tolist())
+    assert not torch.equal(made.values, task.task.real.values)
+    for one in (first.metrics(0), store.metrics(1)):
+        assert {metric.key for metric in RETRIEVED} <= one.keys()
+        assert 0 <= one["r_precision_3"] <= 1
+    inputs = CorrectorInputs(task.codec, task.task.real, task.task.model, streams(0), silent)
+    write_references(tmp_path, task, inputs, streams(0))
+    kept = read_references(tmp_path)
+    for real in (REAL, HELD_OUT):
+        assert kept[real]["r_precision_3"] > kept[SHUFFLED]["r_precision_3"] + 0.3
+    assert kept[HELD_OUT].keys() == kept[SHUFFLED].keys() == {metric.key for metric in RETRIEVED}
+
+
+@pytest.mark.usefixtures("embedded")
+def test_what_trains_the_judge_is_in_no_other_set() -> None:
+    data = tasks.motion_data(SETTINGS, streams(0))
+    sets = [data.training, data.fresh, data.others]
+    shown = [{window.tobytes() for window in each.batch.rotations} for each in sets]
+    assert sum(map(len, shown)) == len(set().union(*shown)) == sum(map(len, sets))
+    assert not any(each.mirrored.any() for each in sets)
+
+
+def test_runs_without_captions_keep_the_config_that_they_had() -> None:
+    plain = replace(SETTINGS, captions=False)
+    assert "captions" not in plain.config()
+    assert settings_of(json.loads(json.dumps(plain.config()))) == plain
+    assert settings_of(json.loads(json.dumps(SETTINGS.config()))) == SETTINGS
