@@ -174,6 +174,14 @@ METRICS = (
     Metric("r_precision_3_rare", "R-precision, top 3, rare captions", "realism", "higher", bounds=(0.0, 1.0)),
     Metric("r_precision_3_middle", "R-precision, top 3, captions between", "realism", "higher", bounds=(0.0, 1.0)),
     Metric("r_precision_3_common", "R-precision, top 3, common captions", "realism", "higher", bounds=(0.0, 1.0)),
+    # of models that captions ask for motions, by the field's evaluator
+    Metric("field_fid", "Fréchet distance, field's evaluator", "realism", "lower", 3),
+    Metric("field_precision_1", "R-precision, top 1, field's evaluator", "realism", "higher", 3, bounds=(0.0, 1.0)),
+    Metric("field_precision_2", "R-precision, top 2, field's evaluator", "realism", "higher", 3, bounds=(0.0, 1.0)),
+    Metric("field_precision_3", "R-precision, top 3, field's evaluator", "realism", "higher", 3, bounds=(0.0, 1.0)),
+    Metric("field_matching", "MM-dist, field's evaluator", "realism", "lower", 3),
+    Metric("field_diversity", "Diversity, field's evaluator", "diversity", "real", 3),
+    Metric("field_multimodality", "Multimodality, field's evaluator", "diversity", "higher", 3),
     # of single motions alone
     Metric("standing_mm_s", "Speed of standing feet", "", "lower", 1, MILLIMETRES_PER_SECOND,
            figure=MotionFigure("standing_m_s", "standing", MILLIMETRES_PER_SECOND)),
@@ -189,6 +197,8 @@ EXPLAINED = ("missing_bodyweights", "unsupported_percent")
 """Keys of what is measured of the last generation alone."""
 RETRIEVED = tuple(metric for metric in METRICS if metric.key.startswith("r_precision"))
 """What loops whose labels are captions measure besides, in each generation."""
+FIELD = tuple(metric for metric in METRICS if metric.key.startswith("field_"))
+"""What the field's evaluator measures, where an experiment has it (Guo et al. 2022)."""
 MEASURED = tuple(metric for metric in METRICS if metric.measure)
 """What loops measure in each generation, in the order of reports."""
 FIGURES = tuple(metric.figure for metric in METRICS if metric.figure)

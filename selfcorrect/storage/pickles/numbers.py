@@ -45,6 +45,11 @@ def read_pickled_numbers(path: Path, *, allow_pickle: bool) -> dict[str, Any]:
     return numbers
 
 
+def read_pickled_words(path: Path) -> Any:
+    """What a pickle file of words holds: text, numbers, and lists and dictionaries of them; InputError for others."""
+    return _numbers_in(path, read_bytes(path))
+
+
 def read_pickled_npy(path: Path) -> Any:
     """What a .npy file of dtype object holds, by the same rules: of a 0-d array its item, of a 1-d one a list.
 

@@ -1,0 +1,152 @@
+"""The field's evaluator from a user's files: captions and motions as points of one space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.motion.measures.text_motion.networks import (
+    UNIT_FRAMES,
+    MovementEncoder,
+    SequenceEncoder,
+    TextEncoder,
+    networks_like,
+)
+from selfcorrect.motion.measures.text_motion.words import KINDS, WordVectors, read_word_vectors
+from selfcorrect.storage.files.arrays import read_npy
+from selfcorrect.storage.files.tensors import checked_tensors, read_tensors
+
+FRAMES = 196
+"""Frames to which motions are padded; the last movement sees some beyond a motion's end, so this matters."""
+CONTACT_COLUMNS = 4
+"""At the end of HumanML3D's rows; the evaluator does not see them."""
+CHECKPOINT = "text_mot_match/model/finest.tar"
+_GLOVE = (".", "glove", "../glove", "../../glove")
+_STATISTICS = (
+    ("mean.npy", "std.npy"),
+    ("t2m_mean.npy", "t2m_std.npy"),
+    ("Comp_v6_KLD005/meta/mean.npy", "Comp_v6_KLD005/meta/std.npy"),
+    ("Comp_v6_KLD01/meta/mean.npy", "Comp_v6_KLD01/meta/std.npy"),
+)
+"""Where the means and standard deviations are with which the evaluator was trained: HumanML3D's, with some divided."""
+_BATCH = 256
+
+
+@dataclass(frozen=True, eq=False)
+class TextMotionEvaluator:
+    """Embeds captions and motions (Guo et al., CVPR 2022)."""
+
+    movement: MovementEncoder
+    motion: SequenceEncoder
+    text: TextEncoder
+    words: WordVectors
+    mean: np.ndarray
+    """(D,) of the evaluator's own normalisation."""
+    std: np.ndarray
+    """(D,) likewise."""
+
+    @torch.inference_mode()
+    def motions(self, motions: Sequence[np.ndarray]) -> np.ndarray:
+        """Embeddings (N, E), float64, of motions (T, D) in HumanML3D's units, of 4 to 196 frames each."""
+        for index, rows in enumerate(motions):
+            if rows.ndim != 2 or rows.shape[1] != len(self.mean) or not UNIT_FRAMES <= len(rows) <= FRAMES:
+                raise InputError(
+                    f"motion {index} must have shape ({UNIT_FRAMES} to {FRAMES}, {len(self.mean)}), got {rows.shape}"
+                )
+        return _batched(self._motions, motions)
+
+    def _motions(self, motions: Sequence[np.ndarray]) -> Tensor:
+        padded = np.zeros((len(motions), FRAMES, len(self.mean) - CONTACT_COLUMNS), dtype=np.float32)
+        for own, rows in zip(padded, motions, strict=True):
+            own[: len(rows)] = ((rows - self.mean) / self.std)[:, :-CONTACT_COLUMNS]
+        units = torch.tensor([len(rows) // UNIT_FRAMES for rows in motions])
+        return self.motion(self.movement(torch.from_numpy(padded).to(self._device)), units)
+
+    @torch.inference_mode()
+    def captions(self, tokens: Sequence[str]) -> np.ndarray:
+        """Embeddings (N, E), float64, of captions as words "word/PART", separated by blanks."""
+        return _batched(self._captions, tokens)
+
+    def _captions(self, tokens: Sequence[str]) -> Tensor:
+        words, kinds, lengths = zip(*(self.words.read(one) for one in tokens), strict=True)
+        vectors, parts = (torch.from_numpy(np.stack(part)).to(self._device) for part in (words, kinds))
+        return self.text.embed(vectors, parts, torch.tensor(lengths))
+
+    @property
+    def _device(self) -> torch.device:
+        return self.text.hidden.device
+
+
+def load_evaluator(folder: Path, device: torch.device | None = None) -> TextMotionEvaluator:
+    """The evaluator in a folder laid out as its authors publish it; nothing in its files is run.
+
+    `text_mot_match/model/finest.tar`, the means and standard deviations (`mean.npy` and `std.npy`, MDM's
+    `t2m_mean.npy` and `t2m_std.npy`, or those in `Comp_v6_KLD005/meta`), and the word vectors `our_vab_*` there or in
+    `glove`. InputError in one sentence where something is missing or of another shape.
+    """
+    path = folder / CHECKPOINT
+    if not path.is_file():
+        raise InputError(
+            f"{path}: is not there; expected the evaluator of Guo et al. 2022, the folder t2m as published"
+        )
+    content = read_tensors(path)
+    try:
+        networks = networks_like(content)
+    except (KeyError, IndexError, AttributeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: is not laid out as the evaluator of Guo et al. 2022, with movement_encoder, motion_encoder and "
+            f"text_encoder ({error})"
+        ) from error
+    for name, network in networks.items():
+        weights = checked_tensors(f"{path}, {name}", content[name], network.state_dict(), "the evaluator's parameters")
+        network.load_state_dict(weights)
+        network.float().eval().to(device or torch.device("cpu"))
+    words, (mean, std) = _words(folder), _statistics(folder)
+    movement = cast(MovementEncoder, networks["movement_encoder"])
+    text = cast(TextEncoder, networks["text_encoder"])
+    _check_sizes(path, movement, text, words, mean)
+    return TextMotionEvaluator(movement, cast(SequenceEncoder, networks["motion_encoder"]), text, words, mean, std)
+
+
+def _words(folder: Path) -> WordVectors:
+    places = [folder / place for place in _GLOVE]
+    found = next((place for place in places if (place / "our_vab_data.npy").is_file()), places[0])
+    return read_word_vectors(found)
+
+
+def _statistics(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    for names in _STATISTICS:
+        if all((folder / name).is_file() for name in names):
+            mean, std = (read_npy(folder / name) for name in names)
+            if mean.ndim != 1 or mean.shape != std.shape or not (np.isfinite(mean).all() and (std > 0).all()):
+                raise InputError(f"{folder / names[0]}: expected means (D,), and positive deviations beside them")
+            return mean.astype(np.float64), std.astype(np.float64)
+    wanted = " or ".join(" and ".join(names) for names in _STATISTICS[:3])
+    raise InputError(f"{folder}: has no means and deviations of the evaluator; expected {wanted}")
+
+
+def _check_sizes(path: Path, movement: nn.Module, text: TextEncoder, words: WordVectors, mean: np.ndarray) -> None:
+    columns = cast(nn.Conv1d, cast(MovementEncoder, movement).main[0]).in_channels
+    kinds, width = text.pos_emb.in_features, text.pos_emb.out_features
+    for told, wanted, got in (
+        ("columns of motions without contacts", columns, len(mean) - CONTACT_COLUMNS),
+        ("kinds of words", kinds, len(KINDS)),
+        ("numbers per word", width, words.vectors.shape[1]),
+    ):
+        if wanted != got:
+            raise InputError(f"{path}: takes {wanted} {told}, and the files beside it have {got}")
+
+
+Item = TypeVar("Item")
+
+
+def _batched(embed: Callable[[Sequence[Item]], Tensor], items: Sequence[Item]) -> np.ndarray:
+    parts = [embed(items[start : start + _BATCH]).double().cpu().numpy() for start in range(0, len(items), _BATCH)]
+    return np.concatenate(parts)

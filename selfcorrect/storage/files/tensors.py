@@ -1,0 +1,51 @@
+"""Files that PyTorch wrote, read without running anything in them, and held against what a network expects."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from selfcorrect.core.errors import InputError
+
+_SHOWN = 3
+"""Names in a message."""
+
+
+def read_tensors(path: Path) -> dict[str, Any]:
+    """The dictionary in a file of PyTorch, on the CPU; InputError where it holds other things than tensors."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path}: refused or damaged: only tensors are read from a file of PyTorch, and nothing in it is run"
+        ) from error
+    except Exception as error:  # a damaged file makes PyTorch's reader raise errors of any kind
+        raise InputError(f"{path}: is no readable file of PyTorch ({str(error)[:120].splitlines()[0]})") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected a table of parameters by name, got {type(content).__name__}")
+    return content
+
+
+def checked_tensors(where: object, table: object, expected: Mapping[str, Tensor], what: str) -> dict[str, Tensor]:
+    """Those of a table that a network expects; InputError in one sentence where one lacks or has another shape."""
+    if not isinstance(table, dict):
+        raise InputError(f"{where}: expected a table of {what} by name, got {type(table).__name__}")
+    tensors = {name: value for name, value in table.items() if isinstance(value, Tensor)}
+    for told, names in (
+        ("lacks", [name for name in expected if name not in tensors]),
+        ("has, unexpectedly,", [str(name) for name in table if name not in expected]),
+    ):
+        if names:
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            raise InputError(f"{where}: is not laid out as {what} are: it {told} {', '.join(names[:_SHOWN])}{more}")
+    for name, value in expected.items():
+        if tensors[name].shape != value.shape:
+            raise InputError(f"{where}: {name} must have shape {tuple(value.shape)}, got {tuple(tensors[name].shape)}")
+        if not tensors[name].isfinite().all():
+            raise InputError(f"{where}: {name} is not finite (NaN or infinity)")
+    return tensors

@@ -1,0 +1,85 @@
+"""Retrieval between captions and samples: known answers, chance, a slow plain version."""
+
+import numpy as np
+import pytest
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.metrics.joint_space import batch_precision, diversity, matching_distance, multimodality
+
+RNG = np.random.default_rng
+
+
+def by_sorting(captions: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    """R-precision as the field's programs count it: sort all distances of a batch, and look for one's own."""
+    hits, total = np.zeros(3), 0
+    for start in range(0, len(captions) - 31, 32):
+        own, other = captions[start : start + 32], samples[start : start + 32]
+        for row in range(32):
+            order = sorted(range(32), key=lambda column: float(np.sqrt(((own[row] - other[column]) ** 2).sum())))
+            hits += [row in order[:k] for k in (1, 2, 3)]
+            total += 1
+    return hits / total
+
+
+def test_samples_at_their_captions_are_always_found() -> None:
+    points = RNG(0).normal(size=(96, 5))
+    assert batch_precision(points, points).tolist() == [1, 1, 1]
+    assert matching_distance(points, points) == 0
+    assert matching_distance(points, points + np.array([3, 0, 4, 0, 0])) == pytest.approx(5)
+
+
+def test_shuffled_samples_are_found_by_chance() -> None:
+    rng, count = RNG(1), 32 * 120
+    points = rng.normal(size=(count, 8))
+    shares = batch_precision(points, rng.permutation(points))
+    for k, share in enumerate(shares, start=1):
+        chance = k / 32
+        reach = 2.58 * np.sqrt(chance * (1 - chance) / count)  # a 99 % interval
+        assert abs(share - chance) < reach
+
+
+def test_a_sample_that_is_always_the_same_scores_chance_and_not_more() -> None:
+    captions = RNG(2).normal(size=(64, 4))
+    shares = batch_precision(captions, np.ones((64, 4)))
+    np.testing.assert_allclose(shares, np.arange(1, 4) / 32)
+
+
+def test_it_agrees_with_sorting() -> None:
+    rng = RNG(3)
+    captions = rng.normal(size=(75, 6))
+    samples = captions + rng.normal(size=(75, 6))
+    shares = batch_precision(captions, samples)
+    np.testing.assert_allclose(shares, by_sorting(captions[:64], samples[:64]))
+    assert 0.1 < shares[0] < shares[1] < shares[2] < 0.99, "neither perfect nor chance, or little is tested"
+
+
+def test_diversity_is_the_mean_distance_of_pairs() -> None:
+    rng = RNG(4)
+    assert diversity(np.ones((400, 3)), rng) == 0
+    far = np.where(np.arange(4000)[:, None] % 2, 1.0, 0.0) * [3.0, 4.0]
+    assert diversity(far, rng, 2000) == pytest.approx(2.5, abs=0.15)  # half of all pairs are 5 apart
+    gaussian = rng.normal(size=(5000, 200))
+    assert diversity(gaussian, rng, 2000) == pytest.approx(20, rel=0.02)  # √(2 · 200)
+
+
+def test_multimodality_looks_within_captions_alone() -> None:
+    rng = RNG(5)
+    captions = 100 * rng.normal(size=(20, 1, 50))
+    assert multimodality(np.repeat(captions, 30, axis=1), rng) == 0
+    spread = captions + rng.normal(size=(20, 30, 50))
+    # of 10 pairs of 30 motions, one in 30 compares a motion with itself
+    drawn = [multimodality(spread, rng) for _ in range(200)]
+    assert np.mean(drawn) == pytest.approx(10 * 29 / 30, rel=0.03)
+
+
+def test_bad_shapes_are_named() -> None:
+    with pytest.raises(InputError, match="counted in batches of 32, got 31"):
+        batch_precision(np.zeros((31, 2)), np.zeros((31, 2)))
+    with pytest.raises(InputError, match=r"one shape \(N, D\), got \(40, 2\) and \(40, 3\)"):
+        batch_precision(np.zeros((40, 2)), np.zeros((40, 3)))
+    with pytest.raises(InputError, match="must be finite"):
+        batch_precision(np.full((40, 2), np.nan), np.zeros((40, 2)))
+    with pytest.raises(InputError, match="300 pairs needs at least as many samples, got 299"):
+        diversity(np.zeros((299, 2)), RNG(0))
+    with pytest.raises(InputError, match="10 pairs need samples"):
+        multimodality(np.zeros((5, 9, 2)), RNG(0))

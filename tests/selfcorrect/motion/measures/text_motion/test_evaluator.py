@@ -1,0 +1,148 @@
+"""The field's evaluator: embeddings against plain modules one by one, word vectors, bad files."""
+
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from evaluator_files import WORDS, embedded, write_evaluator
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.motion.measures.text_motion.evaluator import load_evaluator
+from selfcorrect.motion.measures.text_motion.words import KINDS, read_word_vectors
+
+TOKENS = (
+    "a/DET person/NOUN walk/VERB slowly/ADV",
+    "person/NOUN",
+    "a/DET person/NOUN kick/VERB the/DET hippopotamus/NOUN left/ADJ " + "walk/VERB " * 30,
+)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("evaluator") / "t2m"
+    write_evaluator(folder)
+    return folder
+
+
+@torch.no_grad()
+def test_motions_are_embedded_as_by_the_modules_alone(tmp_path: Path) -> None:
+    modules = write_evaluator(tmp_path / "t2m")
+    evaluator = load_evaluator(tmp_path / "t2m")
+    rng = np.random.default_rng(0)
+    motions = [rng.normal(size=(frames, 263)) for frames in (40, 196, 67, 4)]
+    mean, std = (np.load(tmp_path / "t2m" / f"t2m_{name}.npy").astype(float) for name in ("mean", "std"))
+    got = evaluator.motions(motions)
+    movement: Any = modules["movement_encoder"].eval()
+    for row, motion in zip(got, motions, strict=True):
+        padded = torch.zeros(1, 196, 259)
+        padded[0, : len(motion)] = torch.from_numpy(((motion - mean) / std)[:, :259]).float()
+        moves = movement["out_net"](movement["main"](padded.permute(0, 2, 1)).permute(0, 2, 1))[0]
+        expected = embedded(modules["motion_encoder"], moves[: len(motion) // 4])
+        np.testing.assert_allclose(row, expected.numpy(), atol=1e-5)
+    contacts = [motion.copy() for motion in motions]
+    for motion in contacts:
+        motion[:, -4:] = 9
+    np.testing.assert_array_equal(evaluator.motions(contacts), got)
+
+
+@torch.no_grad()
+def test_captions_are_embedded_as_by_the_modules_alone(tmp_path: Path) -> None:
+    modules = write_evaluator(tmp_path / "t2m")
+    text: Any = modules["text_encoder"]
+    vectors = np.load(tmp_path / "t2m" / "glove" / "our_vab_data.npy")
+    got = load_evaluator(tmp_path / "t2m").captions(TOKENS)
+    own = ["sos/14", "a/2", "person/1", "walk/12", "slowly/13", "eos/14"]
+    rows = [WORDS.index(token.partition("/")[0]) for token in own]
+    kinds = torch.eye(15)[[int(token.partition("/")[2]) for token in own]]
+    words = torch.from_numpy(vectors[rows]).float() + text["pos_emb"](kinds)
+    np.testing.assert_allclose(got[0], embedded(text, words).numpy(), atol=1e-5)
+    assert got.shape == (3, 6)
+    assert np.abs(got[0] - got[1]).max() > 1e-3
+
+
+def test_words_have_vectors_and_kinds(files: Path) -> None:
+    words = read_word_vectors(files / "glove")
+    vectors, kinds, count = words.read(TOKENS[2])
+    assert (vectors.shape, kinds.shape, count) == ((22, 10), (22, 15), 22)
+    named = [KINDS[kind] for kind in kinds.argmax(1)]
+    assert named[:8] == ["OTHER", "DET", "NOUN", "action", "DET", "OTHER", "place", "action"]
+    assert named[-1] == "OTHER"
+    np.testing.assert_array_equal(vectors[5], vectors.dtype.type(np.load(files / "glove" / "our_vab_data.npy")[0]))
+    assert words.read("person/NOUN")[2] == 3
+    assert words.read("person/place")[1][1].argmax() == KINDS.index("OTHER"), "groups are no parts of speech"
+    assert words.read("")[2] == 2
+
+
+@pytest.mark.parametrize("place", ["beside", "within"])
+def test_word_vectors_lie_beside_the_folder_or_within(files: Path, tmp_path: Path, place: str) -> None:
+    folder = tmp_path / "checkpoints" / "t2m"
+    shutil.copytree(files, folder)
+    if place == "beside":
+        shutil.move(folder / "glove", folder.parent / "glove")
+    np.testing.assert_array_equal(load_evaluator(folder).captions(TOKENS), load_evaluator(files).captions(TOKENS))
+
+
+class Hostile:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return (Path.touch, (self.path,))
+
+
+def test_nothing_in_the_files_is_run(files: Path, tmp_path: Path) -> None:
+    folder, trace = tmp_path / "t2m", tmp_path / "trace"
+    shutil.copytree(files, folder)
+    (folder / "glove" / "our_vab_words.pkl").write_bytes(pickle.dumps(Hostile(trace)))
+    with pytest.raises(InputError, match=r"our_vab_words\.pkl: refused"):
+        load_evaluator(folder)
+    path = folder / "text_mot_match" / "model" / "finest.tar"
+    torch.save({"movement_encoder": Hostile(trace)}, path)
+    with pytest.raises(InputError, match=r"finest\.tar: refused or damaged"):
+        load_evaluator(folder)
+    assert not trace.exists()
+
+
+def test_bad_files_are_named_in_one_sentence(files: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "t2m"
+
+    def refused(change: Any, told: str) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(files, folder)
+        change()
+        with pytest.raises(InputError) as error:
+            load_evaluator(folder)
+        assert told in str(error.value)
+        assert "\n" not in str(error.value)
+
+    path, glove = folder / "text_mot_match" / "model" / "finest.tar", folder / "glove"
+
+    def changed(**entries: Any) -> None:
+        torch.save({**torch.load(path, weights_only=True), **entries}, path)
+
+    def without(name: str) -> None:
+        content = torch.load(path, weights_only=True)
+        del content["text_encoder"][name]
+        torch.save(content, path)
+
+    refused(path.unlink, "finest.tar: is not there; expected the evaluator of Guo et al. 2022")
+    refused(lambda: torch.save({}, path), "is not laid out as the evaluator")
+    refused(lambda: changed(motion_encoder=3), "is not laid out as the evaluator")
+    refused(lambda: without("hidden"), "it lacks hidden")
+    refused(lambda: path.write_bytes(path.read_bytes()[:1000]), "finest.tar: ")
+    refused((folder / "t2m_mean.npy").unlink, "has no means and deviations of the evaluator")
+    refused(lambda: np.save(folder / "t2m_std.npy", np.zeros(263)), "positive deviations")
+    refused(lambda: [np.save(folder / f"t2m_{n}.npy", np.ones(251)) for n in ("mean", "std")], "takes 259 columns")
+    refused((glove / "our_vab_idx.pkl").unlink, "our_vab_idx.pkl: is not there")
+    refused(lambda: np.save(glove / "our_vab_data.npy", np.zeros((13, 4))), "takes 10 numbers per word")
+    refused(lambda: (glove / "our_vab_idx.pkl").write_bytes(pickle.dumps({"unk": 99})), "rows of our_vab_data.npy")
+    refused(lambda: (glove / "our_vab_words.pkl").write_bytes(pickle.dumps(["new"])), "no row for the word 'new'")
+
+
+def test_motions_of_other_shapes_are_refused(files: Path) -> None:
+    with pytest.raises(InputError, match=r"motion 1 must have shape \(4 to 196, 263\), got \(197, 263\)"):
+        load_evaluator(files).motions([np.zeros((4, 263)), np.zeros((197, 263))])

@@ -1,0 +1,133 @@
+"""The protocol: what is drawn, known answers with a judge that reads motions perfectly, intervals."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.motion.measures.metrics import FIELD, metric_of
+from selfcorrect.motion.measures.text_motion.protocol import (
+    Asked,
+    Described,
+    Multimodality,
+    drawn,
+    protocol,
+    protocol_interval,
+    real_motions,
+    repetition,
+)
+
+COUNT = 352
+
+
+class Perfect:
+    """Reads a motion's place from its first row, and a caption's from its words."""
+
+    def motions(self, motions: Sequence[np.ndarray]) -> np.ndarray:
+        return np.stack([rows[0, :6] for rows in motions])
+
+    def captions(self, tokens: Sequence[str]) -> np.ndarray:
+        return np.array([[float(number) for number in one.split()] for one in tokens])
+
+
+JUDGE: Any = Perfect()
+
+
+def motions(count: int = COUNT, seed: int = 0) -> list[Described]:
+    """Each stands still at a place that its two captions name."""
+    places = np.random.default_rng(seed).normal(size=(count, 6)).round(3)
+    lengths = np.random.default_rng(1).integers(40, 200, count)
+    return [
+        Described(np.tile(place, (length, 1)), ("here", "there"), (" ".join(map(str, place)),) * 2)
+        for place, length in zip(places, lengths, strict=True)
+    ]
+
+
+def test_crops_are_whole_movements_within_the_motion() -> None:
+    data = motions()
+    asked = drawn(data, streams(0))
+    assert sorted(one.motion for one in asked) == list(range(COUNT))
+    for one in asked:
+        length = len(data[one.motion].rows)
+        assert one.frames % 4 == 0
+        assert min(length, 196) // 4 * 4 - one.frames in (0, 4)
+        assert 0 <= one.start <= length - one.frames
+    shorter = np.mean([min(len(data[one.motion].rows), 196) // 4 * 4 > one.frames for one in asked])
+    assert shorter == pytest.approx(1 / 3, abs=0.08)
+    assert np.mean([one.caption for one in asked]) == pytest.approx(0.5, abs=0.08)
+    assert drawn(data, streams(0)) == asked
+    assert drawn(data, streams(1)) != asked
+
+
+def test_real_motions_are_found_by_a_perfect_judge() -> None:
+    data = motions()
+    values = repetition(JUDGE, data, real_motions(data), streams(0))
+    assert values["field_fid"] == pytest.approx(0, abs=1e-9)
+    assert [values[f"field_precision_{k}"] for k in (1, 2, 3)] == [1, 1, 1]
+    assert values["field_matching"] == pytest.approx(0, abs=1e-9)
+    assert values["field_diversity"] == pytest.approx(np.sqrt(12), rel=0.1)
+    assert set(values) <= {metric.key for metric in FIELD}
+    for key, value in values.items():
+        low, high = metric_of(key).bounds
+        assert low - 1e-9 <= value <= high
+
+
+def test_motions_of_other_captions_score_chance() -> None:
+    data = motions()
+
+    def others(asked: Sequence[Asked], stream: Stream) -> list[np.ndarray]:
+        order = stream.numpy().permutation(len(asked))
+        return real_motions(data)([asked[row] for row in order], stream)  # type: ignore[return-value]
+
+    values = protocol(JUDGE, data, others, streams(0))
+    assert {len(column) for column in values.values()} == {20}
+    for k in (1, 2, 3):
+        share = protocol_interval(values[f"field_precision_{k}"])
+        reach = 3 * np.sqrt(k / 32 * (1 - k / 32) / (20 * 352))
+        assert abs(share.estimate - k / 32) < reach
+    assert protocol_interval(values["field_fid"]).estimate == pytest.approx(0, abs=1e-9), "the same set of motions"
+
+
+def test_a_model_that_shifts_everything_is_as_far_as_it_shifts() -> None:
+    data = motions()
+
+    def shifted(asked: Sequence[Asked], stream: Stream) -> list[np.ndarray]:
+        return [rows + np.array([2.0, 0, 0, 0, 0, 0]) for rows in real_motions(data)(asked, stream)]
+
+    values = repetition(JUDGE, data, shifted, streams(0))
+    assert values["field_fid"] == pytest.approx(4.0)
+    assert values["field_matching"] == pytest.approx(2.0)
+
+
+def test_multimodality_is_measured_where_it_is_asked_for() -> None:
+    data = motions(40)
+
+    def scattered(asked: Sequence[Asked], stream: Stream) -> list[np.ndarray]:
+        noise = stream.numpy().normal(size=(len(asked), 6))
+        return [rows + own for rows, own in zip(real_motions(data)(asked, stream), noise, strict=True)]
+
+    sizes = Multimodality(captions=30, motions=20, pairs=10)
+    spread, none = (
+        protocol(JUDGE, data, make, streams(2), 30, sizes)["field_multimodality"].mean()
+        for make in (scattered, real_motions(data))
+    )
+    assert none == 0
+    assert spread == pytest.approx(np.sqrt(12) * 19 / 20, rel=0.06)
+
+
+def test_the_interval_is_the_fields() -> None:
+    values = np.array([1.0, 2.0, 3.0, 4.0])
+    interval = protocol_interval(values)
+    reach = 1.96 * np.sqrt(1.25) / 2
+    assert (interval.low, interval.estimate, interval.high) == pytest.approx((2.5 - reach, 2.5, 2.5 + reach))
+    assert np.isnan(protocol_interval(values[:1]).low)
+
+
+def test_too_few_motions_are_refused() -> None:
+    with pytest.raises(InputError, match="batches of 32 motions, got 31 real ones"):
+        repetition(JUDGE, motions(31), real_motions(motions(31)), streams(0))
+    with pytest.raises(InputError, match="motion 0 has 3 frames"):
+        drawn([Described(np.zeros((3, 6)), ("a",), ("0",))], streams(0))
