@@ -20,7 +20,7 @@ from tqdm import tqdm
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.experiments.jobs.progress_bars import silent
 from selfcorrect.experiments.motion.correctors.builtin import CorrectorInputs, physics
-from selfcorrect.experiments.motion.run.feasibility import KEYS, feasible_rows, of_arm, unexplained
+from selfcorrect.experiments.motion.run.feasibility import KEYS, feasibility, feasible_rows, of_arm
 from selfcorrect.experiments.motion.run.references import CORRECTED_REAL, REAL
 from selfcorrect.experiments.motion.run.seed_runs import SeedRun, seed_runs
 from selfcorrect.experiments.motion.run.task import MotionTask, motion_task
@@ -46,7 +46,7 @@ def of_real(run: SeedRun, task: MotionTask, count: int) -> dict[str, dict[str, f
     raw = task.fresh.take(feasible_rows(task, run.stream, count))
     corrected = corrected_real(raw, Correction(physics(inputs)), run.stream)
     return {
-        title: unexplained(task.codec.decode(samples.values))
+        title: feasibility(task.codec.decode(samples.values), run.settings.engine)
         for title, samples in ((REAL, raw), (CORRECTED_REAL, corrected))
     }
 
@@ -56,7 +56,7 @@ def with_last(curves: ArmCurves, rows: Sequence[Mapping[str, float]]) -> ArmCurv
     shape = next(iter(curves.values.values())).shape
     added = {key: np.full(shape, np.nan) for key in KEYS}
     for key, values in added.items():
-        values[:, -1] = [row[key] for row in rows]
+        values[:, -1] = [row.get(key, np.nan) for row in rows]
     return replace(curves, values={**curves.values, **added})
 
 
@@ -84,7 +84,7 @@ def main(arguments: Arguments) -> None:
     }
     write_summary(path, replace(summary, floors=floors, arms=arms))
     for (denoiser, name), rows in found.items():
-        told = "  ".join(f"{key} {np.mean([row[key] for row in rows]):.3f}" for key in KEYS)
+        told = "  ".join(f"{key} {np.mean([row[key] for row in rows]):.3f}" for key in KEYS if key in rows[0])
         print(f"{denoiser} {name}: {told}")
 
 

@@ -1,10 +1,12 @@
-"""Rules of physics: whether forces of the floor on the body explain how it moves. Nothing is simulated.
+"""Rules of physics: whether forces of the floor on the body explain how it moves, and what it needs beside them.
 
 Kinematic clean-up comes first. Feet that float by two centimetres concern the rules of the floor, and would carry
 nothing here.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 from scipy.ndimage import uniform_filter1d
@@ -13,13 +15,10 @@ from selfcorrect.motion.body.foot_frames import level
 from selfcorrect.motion.checks.check import Choice
 from selfcorrect.motion.checks.findings import Finding, Measured, findings
 from selfcorrect.motion.checks.rules import RULES
+from selfcorrect.motion.checks.sight import Sight
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.body.humanoid import humanoid
-from selfcorrect.simulators.body.links import onto_links
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
-from selfcorrect.simulators.contacts.contact_plan import plan_contacts
-from selfcorrect.simulators.settings.tracker import TrackerSettings
-from selfcorrect.simulators.stages import Given
+from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.feasibility import RootResidual, residual_in_engine, residual_of_contacts
 
 _HELP_S = 2.0
 _FEWEST_FRAMES = 8
@@ -33,20 +32,21 @@ def check_physics(motion: Motion, choice: Choice) -> list[Finding]:
     rules = [rule for rule in choice.of(RULES) if rule.measure is None]
     if not rules or len(motion) < _FEWEST_FRAMES:
         return []
-    missing = missing_bodyweights(MotionBatch.stack([level(motion)]), CleanupSettings())[0]
+    missing = residual_of_contacts(MotionBatch.stack([level(motion)]), CleanupSettings()).force_bodyweights[0]
     measured = {"X1": unsupported(missing), "X2": helped(missing, motion.fps)}
     return [one for rule in rules for one in findings(rule, measured[rule.code], len(motion), motion.fps)]
 
 
-def missing_bodyweights(motions: MotionBatch, settings: CleanupSettings) -> np.ndarray:
-    """(N, T, 3) force that the floor cannot give motions of one length, after kinematic clean-up with these settings,
-    world, body weights.
+def needed_residual(motion: Motion, engine: str) -> RootResidual | None:
+    """The root residual that a motion needs in an engine of the table; None for one that is too short.
+
+    Heights count from its floor where that is elsewhere as a whole. Raises InputError where the skeleton has no legs.
     """
-    cleaned = clean(Given(motions), settings)
-    body = humanoid(motions.skeleton, soles=cleaned.soles)
-    links = onto_links(body, cleaned.motions)
-    rest = plan_contacts(body, links, TrackerSettings().engine.friction, supports=cleaned.supports).rest
-    return rest[..., :3] / body.weight_n
+    if len(motion) < _FEWEST_FRAMES:
+        return None
+    sight = Sight(motion)
+    standing = replace(sight.motion, root_m=sight.motion.root_m - [0.0, sight.ground_m, 0.0])
+    return residual_in_engine(MotionBatch.stack([standing]), CleanupSettings(), engine)
 
 
 def unsupported(missing: np.ndarray) -> Measured:

@@ -14,7 +14,25 @@ from selfcorrect.motion.checks.check import Checkup, Choice, check_with
 from selfcorrect.motion.checks.findings import Finding
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import attempted, sentence_of
-from selfcorrect.simulators.checks import check_physics
+from selfcorrect.simulators.checks import check_physics, needed_residual
+from selfcorrect.simulators.feasibility import RootResidual
+
+
+@dataclass(frozen=True)
+class Needed:
+    """The root residual that a motion needs, means over its frames, in an engine."""
+
+    force_bodyweights: float
+    moment_nm: float
+    without_support: float
+    """Share of frames."""
+    engine: str
+
+    def __str__(self) -> str:
+        return (
+            f"needs {self.force_bodyweights:.2f} body weights and {self.moment_nm:.0f} N m at the root "
+            f"in {self.engine}, {self.without_support:.0%} of frames without support"
+        )
 
 
 @dataclass(frozen=True)
@@ -23,6 +41,8 @@ class Checked:
 
     path: Path
     findings: tuple[tuple[Finding, ...], ...] = ()
+    needed: tuple[Needed | None, ...] = ()
+    """The root residual of each motion, None for one in which it was not measured; empty where nobody asked."""
     notes: tuple[str, ...] = ()
     """What could not be measured, a sentence each."""
     error: str = ""
@@ -34,21 +54,44 @@ class Checked:
 
 
 def check_files(
-    paths: Iterable[Path], reading: Reading, choice: Choice, physics: bool, rigs: Rigs
+    paths: Iterable[Path], reading: Reading, choice: Choice, judge: str | None, rigs: Rigs
 ) -> Iterator[Checked]:
-    """Each file checked, when it is asked for; `rigs`: what several files of one rig have shown of its feet."""
+    """Each file checked, when it is asked for.
+
+    judge: the engine in which the root residual is measured, beside the rules of physics; None for neither. rigs: what
+    several files of one rig have shown of its feet.
+    """
     for path in paths:
         try:
             motions = open_motion(path, reading, any_body=True).motions
-            checkups = [_checked(on_rig(motion, rigs), choice, physics) for motion in motions]
-            notes = dict.fromkeys(note for checkup in checkups for note in checkup.notes)
-            yield Checked(path, tuple(checkup.findings for checkup in checkups), tuple(notes))
+            checkups = [_checked(on_rig(motion, rigs), choice, judge) for motion in motions]
+            measured = [] if judge is None else [_needed(on_rig(motion, rigs), judge) for motion in motions]
+            notes = dict.fromkeys(note for each in (*checkups, *measured) for note in each.notes)
+            needed = tuple(each.needed for each in measured)
+            yield Checked(path, tuple(checkup.findings for checkup in checkups), needed, tuple(notes))
         except Exception as error:  # whatever is wrong with one file, the others go on
             yield Checked(path, error=sentence_of(path, error))
 
 
-def _checked(motion: Motion, choice: Choice, physics: bool) -> Checkup:
-    return check_with(motion, choice) + (_physics(motion, choice) if physics else Checkup())
+def _checked(motion: Motion, choice: Choice, judge: str | None) -> Checkup:
+    return check_with(motion, choice) + (Checkup() if judge is None else _physics(motion, choice))
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """The root residual of a motion, or why it was not measured."""
+
+    needed: Needed | None
+    notes: tuple[str, ...] = ()
+
+
+def _needed(motion: Motion, judge: str) -> _Measured:
+    nothing: RootResidual | None = None
+    found, note = attempted("the root residual was left out", partial(needed_residual, motion, judge), nothing)
+    if found is None:
+        return _Measured(None, (note,) if note else ())
+    means = found.mean_force_bodyweights, found.mean_moment_nm, found.without_support
+    return _Measured(Needed(*(float(each[0]) for each in means), engine=judge))
 
 
 def _physics(motion: Motion, choice: Choice) -> Checkup:

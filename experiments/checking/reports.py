@@ -31,7 +31,7 @@ _NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 
 
 def text_of(checked: Checked) -> Iterator[str]:
-    """The lines of one file; none for one without findings and notes."""
+    """The lines of one file; none for one without findings, measured residuals and notes."""
     if checked.error:
         yield f"{checked.path}: unreadable: {checked.error}"
     elif checked.broken:
@@ -39,7 +39,16 @@ def text_of(checked: Checked) -> Iterator[str]:
         for number, findings in enumerate(checked.findings):
             where = f"motion {number}: " if len(checked.findings) > 1 else ""
             yield from (f"  {where}{finding}" for finding in findings)
+    yield from _needs(checked)
     yield from (f"{checked.path}: note: {note}" for note in checked.notes)
+
+
+def _needs(checked: Checked) -> Iterator[str]:
+    """A line for each motion whose root residual was measured."""
+    for number, needed in enumerate(checked.needed):
+        where = f"motion {number}: " if len(checked.needed) > 1 else ""
+        if needed is not None:
+            yield f"{checked.path}: {where}{needed}"
 
 
 def summary_of(all_checked: Sequence[Checked]) -> str:
@@ -65,13 +74,18 @@ def _counted(count: int, what: str) -> str:
 
 
 def json_of(all_checked: Sequence[Checked]) -> str:
-    """A list of files, each with the findings of its motions; frames count from 0, `stop` is exclusive."""
+    """A list of files, each with the findings of its motions; frames count from 0, `stop` is exclusive.
+
+    Where the root residual was measured, `needed` has that of each motion, null where that was not possible.
+    """
     return json.dumps(to_json([_data(checked) for checked in all_checked]), indent=1, allow_nan=False)
 
 
 def _data(checked: Checked) -> dict[str, Any]:
     found = [[asdict(finding) | {"says": finding.words()} for finding in findings] for findings in checked.findings]
-    return {"path": str(checked.path), "error": checked.error, "notes": list(checked.notes), "motions": found}
+    told = {"path": str(checked.path), "error": checked.error, "notes": list(checked.notes), "motions": found}
+    needed = [each and asdict(each) for each in checked.needed]
+    return told | ({"needed": needed} if needed else {})
 
 
 def junit_of(all_checked: Sequence[Checked]) -> str:
@@ -89,8 +103,8 @@ def junit_of(all_checked: Sequence[Checked]) -> str:
             lines = [_in_xml(str(finding)) for finding in checked.broken]
             failure = ElementTree.SubElement(case, "failure", message=lines[0])
             failure.text = "\n".join(lines)
-        if checked.notes:
-            ElementTree.SubElement(case, "system-out").text = _in_xml("\n".join(checked.notes))
+        if said := [*_needs(checked), *checked.notes]:
+            ElementTree.SubElement(case, "system-out").text = _in_xml("\n".join(said))
     ElementTree.indent(root)
     return _DECLARATION + ElementTree.tostring(root, encoding="unicode")
 

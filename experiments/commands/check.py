@@ -10,16 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
+from tyro.extras import literal_type_from_choices
 
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.experiments.commands.inputs import must_exist
 from selfcorrect.experiments.targets import check_output
 from selfcorrect.runtime.bugs import attempted
+from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.storage.files.writing import text_output
 
 if TYPE_CHECKING:
     from selfcorrect.experiments.checking.check_files import Checked
+
+    EngineName = str
+else:
+    EngineName = literal_type_from_choices(ENGINES.names)
 
 
 @dataclass(frozen=True)
@@ -38,8 +44,10 @@ class CheckCommand:
     ignore: tuple[str, ...] = ()
     """Not these rules, besides those that pyproject.toml ignores."""
     physics: bool = False
-    """Also solve for the forces of the floor that would move the body so: unsupported frames, and the residual force
-    needed."""
+    """Also the rules of physics (X), and the root residual that each motion needs: force, moment, and the share of
+    frames without support."""
+    judge: EngineName = "mujoco"
+    """The engine in which `--physics` measures the residual; take one that did not make the motions."""
     format: Literal["text", "json", "junit"] = "text"
     """How findings are written."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",))] = None
@@ -75,8 +83,11 @@ class CheckCommand:
         paths = [file for place in self.inputs for file in motion_files(place)]
         if not paths:
             raise InputError(f"{', '.join(map(str, self.inputs)) or 'no files given'}: no motion files here")
+        judge = self.judge if self.physics else None
+        if judge is not None:
+            ENGINES.load(judge)  # where it is not installed, nothing begins
         bar = tqdm(paths, "checking", unit="file", disable=None, leave=False)
-        done = list(check_files(bar, self.reading, choice, self.physics, rigs_of(paths, self.reading)))
+        done = list(check_files(bar, self.reading, choice, judge, rigs_of(paths, self.reading)))
         words = {"text": self._text, "json": reports.json_of, "junit": reports.junit_of}[self.format](done)
         self._tell(words)
         if self.picture and any(checked.broken for checked in done):

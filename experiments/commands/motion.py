@@ -23,7 +23,7 @@ from selfcorrect.experiments.targets import place_of
 from selfcorrect.loop.policy_table import POLICIES
 from selfcorrect.models.diffusion.presets import preset, preset_names
 from selfcorrect.runtime.processes import default_workers
-from selfcorrect.simulators.engines.table import ENGINES, PUBLISHED_ENGINE
+from selfcorrect.simulators.engines.table import ENGINES
 
 if TYPE_CHECKING:
     from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings
@@ -73,7 +73,9 @@ class MotionCommand:
     """
 
     preset: Annotated[
-        Literal["short", "demo", "quick", "full", "ratios", "modes", "renewal", "defences", "text", "paper"],
+        Literal[
+            "short", "demo", "quick", "full", "ratios", "modes", "renewal", "defences", "text", "strictness", "paper"
+        ],
         arg(help=_presets()),
     ] = "short"
     policy: tuple[str, ...] = ()
@@ -114,8 +116,9 @@ class MotionCommand:
     split of a dataset."""
     reference: tuple[str, ...] = ()
     """Motions to judge against, given like data, such as those of held-out subjects."""
-    engine: EngineName = PUBLISHED_ENGINE
-    """In which correctors simulate. The published figures are PyBullet's; where it cannot be installed, take mujoco."""
+    engine: EngineName | None = None
+    """In which correctors simulate, by default the preset's. The published figures are PyBullet's; where it cannot be
+    installed, take mujoco."""
     out: Path | None = None
     """Run folder; by default runs/motion-PRESET. Given again with more generations, seeds or arms, it is extended."""
     dry_run: bool = False
@@ -179,12 +182,14 @@ class MotionCommand:
         self._check_names()
         sources = (*self.data, *self.reference)
         must_exist(_path_of(source) for source in sources if source != "deepmimic")
-        ENGINES.load(self.engine)  # where it is not installed, nothing begins
+        if self.engine is not None:
+            ENGINES.load(self.engine)  # where it is not installed, nothing begins
         from selfcorrect.experiments.motion.run.experiment import run_experiment
         from selfcorrect.models.diffusion.model import choose_device
         from selfcorrect.models.diffusion.sharing import crew, process_count
 
         settings = self.settings()
+        ENGINES.load(settings.engine)
         if self.dry_run:
             print("\n".join(self._expected(settings)))
             return

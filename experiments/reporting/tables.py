@@ -41,7 +41,9 @@ def last_generation_table(
 
 
 def last_cell(arm: ArmCurves, metric: Metric) -> Cell:
-    """Mean and interval of a metric at the last generation."""
+    """Mean and interval of a metric at the last generation, a dash where it was not measured."""
+    if metric.key not in arm.values:
+        return Cell("–")
     return interval_cell(metric.interval(arm.last(metric.key)), metric.digits)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from benchmarks.unexplained import KEYS, unexplained, with_last
+from benchmarks.unexplained import KEYS, feasibility, with_last
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.motion.motion import MotionBatch
@@ -16,9 +16,14 @@ def test_a_body_that_hangs_in_the_air_is_unsupported_and_a_walking_one_is_not() 
     walk = next(clip for clip in load_deepmimic() if clip.label == "walk").frames(0, 30)
     root_m = walk.root_m.copy()
     root_m[:, 1] += 0.5
-    walks, hangs = (unexplained(MotionBatch.stack([motion])) for motion in (walk, replace(walk, root_m=root_m)))
+    walks, hangs = (
+        feasibility(MotionBatch.stack([motion]), "pybullet") for motion in (walk, replace(walk, root_m=root_m))
+    )
     assert walks["unsupported_percent"] < 10
     assert hangs["unsupported_percent"] > 90
+    assert walks["without_support_percent"] < 10
+    assert hangs["without_support_percent"] > 90
+    assert hangs["needed_force_bodyweights"] > 0.8 > 2 * walks["needed_force_bodyweights"]
     assert hangs["missing_bodyweights"] > 0.8 > 2 * walks["missing_bodyweights"]
 
 

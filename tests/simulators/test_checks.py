@@ -9,8 +9,9 @@ import pytest
 
 from selfcorrect.motion.checks.check import Choice
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.checks import check_physics, missing_bodyweights
+from selfcorrect.simulators.checks import check_physics
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.feasibility import residual_of_contacts
 
 
 def shaken(motion: Motion, amplitude_m: float) -> Motion:
@@ -26,11 +27,11 @@ def test_a_real_walk_breaks_no_rule_of_physics(walk: Motion) -> None:
 def test_a_body_that_is_shaken_needs_help_and_the_more_the_more_it_is_shaken(walk: Motion) -> None:
     assert [finding.code for finding in check_physics(shaken(walk, 0.12), Choice())] == ["X2"]
     together = MotionBatch.stack([shaken(walk, size) for size in (0.0, 0.06, 0.12)])
-    needed = np.linalg.norm(missing_bodyweights(together, CleanupSettings()), axis=-1).mean(-1).tolist()
+    needed = residual_of_contacts(together, CleanupSettings()).mean_force_bodyweights.tolist()
     assert needed == sorted(needed)
 
 
 def test_rules_that_were_not_chosen_are_not_measured(walk: Motion, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("selfcorrect.simulators.checks.missing_bodyweights", None)
+    monkeypatch.setattr("selfcorrect.simulators.checks.residual_of_contacts", None)
     assert check_physics(walk, Choice(("F",))) == []
     assert check_physics(walk.frames(0, 5), Choice()) == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -16,6 +16,7 @@ from selfcorrect.correctors.anchors import AnchoredCorrector, fit_anchors, tempo
 from selfcorrect.correctors.contract import (
     Corrected,
     Corrector,
+    call_corrector,
     chain,
     filter_of,
     merge_info,
@@ -37,7 +38,7 @@ from selfcorrect.simulators.engines.table import ENGINES, PUBLISHED_ENGINE
 from selfcorrect.simulators.pipeline import free_simulator
 from selfcorrect.simulators.scene import PLAIN, Scene
 from selfcorrect.simulators.settings.presets import PRESETS
-from selfcorrect.simulators.settings.tracker import SIMULATED
+from selfcorrect.simulators.settings.tracker import RESIDUAL_FREE, SIMULATED
 
 HARDEST_PUSH_N, HEAVIEST_LOAD_KG = 300.0, 15.0
 """Bounds of what is drawn for `scenes`."""
@@ -47,6 +48,13 @@ ANCHOR_SOURCE_COUNT = 1024
 
 LOW_PASS_SOURCE_COUNT = 64
 """Generation-0 samples on which the cut-off of the low-pass filter is found."""
+
+SEARCHING_COPIES = 16
+"""Copies of a body that search for the control of a sample without root force. With four times as many, no more of 24
+real windows were followed."""
+
+RANDOM_SOURCE_COUNT = 24
+"""Generation-0 samples that say which share the random verifier keeps."""
 
 
 def build_corrector(name: str, inputs: CorrectorInputs) -> Corrector | None:
@@ -75,6 +83,14 @@ def sample_corrector(engine: str = PUBLISHED_ENGINE, scene: Scene = PLAIN) -> Ph
     return PhysicsCorrector(
         preset.tracker(engine), cleanup, scene=scene, simulate=preset.simulate, together=max(together, 1)
     )
+
+
+def residual_free_corrector(engine: str) -> PhysicsCorrector:
+    """The corrector of a loop's samples without root force, in an engine whose joints give way."""
+    tracker = PRESETS[RESIDUAL_FREE].tracker(engine)
+    assert tracker.residual_free is not None
+    searching = replace(tracker.residual_free, copies=(SEARCHING_COPIES,))
+    return PhysicsCorrector(replace(tracker, residual_free=searching), CleanupSettings.for_samples())
 
 
 def physics(inputs: CorrectorInputs) -> Corrector:
@@ -176,6 +192,35 @@ def physics_placebo(inputs: CorrectorInputs) -> Corrector:
 def physics_filter(inputs: CorrectorInputs) -> Corrector:
     """Rejects what physics rejects, and moves nothing."""
     return filter_of(physics(inputs), "filter")
+
+
+def residual_free(inputs: CorrectorInputs) -> Corrector:
+    """Physics without root force: rejects what falls."""
+    correct = residual_free_corrector(inputs.engine)
+    return lift_motions(_with_progress(correct, inputs.progress), inputs.codec, "residual-free")
+
+
+def residual_free_verifier(inputs: CorrectorInputs) -> Corrector:
+    """Rejects what falls without root force, and moves nothing."""
+    return filter_of(residual_free(inputs), "residual-free-verifier")
+
+
+@dataclass(frozen=True)
+class RandomVerifier:
+    """Keeps each sample with one probability, whatever it is."""
+
+    share: float
+    name: str = "random-verifier"
+
+    def __call__(self, samples: Samples, stream: Stream) -> Corrected:
+        return Corrected(samples, torch.rand(len(samples), generator=stream.torch()) < self.share)
+
+
+def random_verifier(inputs: CorrectorInputs) -> Corrector:
+    """Keeps the share of samples that can be followed without root force, of generation 0."""
+    samples = _first_samples(inputs, RANDOM_SOURCE_COUNT)
+    answer = call_corrector(residual_free(inputs), samples, inputs.stream.child("random-verifier"))
+    return RandomVerifier(float(answer.accepted.double().mean()))
 
 
 def low_pass(inputs: CorrectorInputs) -> Corrector:

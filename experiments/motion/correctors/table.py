@@ -18,6 +18,9 @@ class CorrectorRow(Row):
     """What it knows about the true distribution beyond the training data."""
     control: bool = False
     """Whether it is there to hold others against."""
+    residual_free: bool = False
+    """Whether nothing holds its bodies up. That needs an engine whose joints give way. What it rejects is dropped and
+    not drawn again: of some labels no draw is ever accepted."""
 
 
 CORRECTORS = Registry(
@@ -41,6 +44,20 @@ CORRECTORS = Registry(
             f"{_BUILT}:scenes",
             "Physics in scenes drawn at random: pushes, loads, other friction, lighter and heavier bodies.",
             knows="none: mechanics and body tables",
+        ),
+        CorrectorRow(
+            "residual-free",
+            f"{_BUILT}:residual_free",
+            "Physics without root force: muscles and contacts alone. What falls is dropped.",
+            knows="none: mechanics and body tables",
+            residual_free=True,
+        ),
+        CorrectorRow(
+            "residual-free-verifier",
+            f"{_BUILT}:residual_free_verifier",
+            "Keeps what can be followed without root force as it is, and drops the rest.",
+            knows="none: mechanics and body tables",
+            residual_free=True,
         ),
         CorrectorRow(
             "anchored",
@@ -81,6 +98,14 @@ CORRECTORS = Registry(
             "Control: rejects what physics rejects, changes nothing.",
             knows="none: rejects what physics rejects",
             control=True,
+        ),
+        CorrectorRow(
+            "random-verifier",
+            f"{_BUILT}:random_verifier",
+            "Control: drops as many as fall without root force, at random, and changes nothing.",
+            knows="none: how many generation-0 samples fall",
+            control=True,
+            residual_free=True,
         ),
         CorrectorRow(
             "low-pass",

@@ -10,15 +10,16 @@ from selfcorrect.experiments.reporting import tables as shared
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.webpage import Cell, Row, Table
 from selfcorrect.models.diffusion.presets import preset
-from selfcorrect.motion.measures.metrics import MEASURED, RETRIEVED, metric_of
+from selfcorrect.motion.measures.metrics import EXPLAINED, MEASURED, RETRIEVED, metric_of
 from selfcorrect.statistics import CollapseFinding, collapse_profile, mean_interval
 
 
 def last_generation_table(outcome: Outcome) -> Table:
-    """All metrics of all arms at the last generation, real data on top."""
+    """All metrics of all arms at the last generation, those of feasibility where they are known, real data on top."""
+    known = [metric_of(key) for key in EXPLAINED if key in outcome.real]
     groups = [(title, [outcome.curves[name][arm] for arm in arms]) for name, title, arms in outcome.groups()]
-    metrics = (*MEASURED, *RETRIEVED) if outcome.settings.captions else MEASURED
-    return shared.last_generation_table(groups, metrics, outcome.floors)
+    shown = (*MEASURED, *(RETRIEVED if outcome.settings.captions else ()), *known)
+    return shared.last_generation_table(groups, shown, outcome.floors)
 
 
 def speed_table(outcome: Outcome) -> Table:

@@ -1,11 +1,10 @@
-"""How feasible samples are: the force that the floor cannot give them, which only physics can take out."""
+"""How feasible samples are: the root residual that they need, by the two judges of `simulators.feasibility`."""
 
 from __future__ import annotations
 
 import warnings
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,15 +14,12 @@ from selfcorrect.experiments.motion.run.seed_runs import SeedRun
 from selfcorrect.experiments.motion.run.task import MotionTask
 from selfcorrect.experiments.motion.settings.arms import Arm
 from selfcorrect.loop.policy import sampling_labels
-from selfcorrect.motion.measures.metrics import EXPLAINED, metric_of
+from selfcorrect.motion.measures.metrics import EXPLAINED, FEASIBILITY, metric_of
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.simulators.checks import missing_bodyweights
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.feasibility import judging_engine, residual_in_engine, residual_of_contacts
 from selfcorrect.storage.files.digests import sealed, unsealed
 from selfcorrect.storage.files.writing import write_atomically
-
-UNSUPPORTED_BODYWEIGHTS = 0.5
-"""A frame is unsupported in which more than this of the force is missing that bears the body."""
 
 SAMPLES = 64
 """Of each arm and seed."""
@@ -32,14 +28,20 @@ KEYS = EXPLAINED
 FILE = "feasibility.json"
 
 
-def unexplained(motions: MotionBatch) -> dict[str, float]:
-    """Mean size of the missing force in body weights, and unsupported frames in per cent, by `KEYS`.
+def feasibility(motions: MotionBatch, made_by: str) -> dict[str, float]:
+    """Means over motions by `KEYS`: as they are, in an engine that did not make them, and after kinematic clean-up.
 
-    Motions are cleaned up by kinematics first, so that what is left is neither penetration nor skating.
+    made_by: the engine of the loop's correctors. Where no other one is installed, the keys of `FEASIBILITY` are absent.
     """
-    missing = missing_bodyweights(motions, CleanupSettings.for_samples())
-    figures = np.linalg.norm(missing, axis=-1).mean(), (missing[..., 1] > UNSUPPORTED_BODYWEIGHTS).mean()
-    return {key: metric_of(key).unit.of(float(figure)) for key, figure in zip(KEYS, figures, strict=True)}
+    engine, cleanup = judging_engine(made_by), CleanupSettings.for_samples()
+    contacts = residual_of_contacts(motions, cleanup)
+    figures = contacts.mean_force_bodyweights, contacts.without_support
+    found = dict(zip(KEYS[len(FEASIBILITY) :], figures, strict=True))
+    if engine is not None:
+        needed = residual_in_engine(motions, cleanup, engine)
+        figures = needed.mean_force_bodyweights, needed.mean_moment_nm, needed.without_support
+        found = dict(zip(FEASIBILITY, figures, strict=True)) | found
+    return {key: metric_of(key).unit.of(float(each.mean())) for key, each in found.items()}
 
 
 def of_arm(run: SeedRun, task: MotionTask, arm: Arm, count: int = SAMPLES) -> dict[str, float]:
@@ -47,7 +49,7 @@ def of_arm(run: SeedRun, task: MotionTask, arm: Arm, count: int = SAMPLES) -> di
     model = trained_model(task, arm, run.arm_folder(arm), run.settings.generations)
     stream = run.stream.child("unexplained")
     labels = sampling_labels(task.task.real.labels, count, stream.child("label"))
-    return unexplained(task.codec.decode(model.sample(labels, stream.child("sample"))))
+    return feasibility(task.codec.decode(model.sample(labels, stream.child("sample"))), run.settings.engine)
 
 
 def feasible_rows(task: MotionTask, stream: Stream, count: int = SAMPLES) -> Tensor:
@@ -71,4 +73,4 @@ def read_feasibility(folder: Path) -> dict[int, dict[str, float]]:
     if not (folder / FILE).is_file():
         return {}
     kept = unsealed(folder / FILE)
-    return {kept["generation"]: {key: kept[key] for key in KEYS}}
+    return {kept["generation"]: {key: kept[key] for key in KEYS if key in kept}}

@@ -13,11 +13,13 @@ from torch import Tensor
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import temporal_frequencies
+from selfcorrect.correctors.contract import Corrector
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.experiments.identities import IDENTITIES, IdentityFile, identity_of_data
 from selfcorrect.experiments.jobs.progress_bars import Progress
 from selfcorrect.experiments.jobs.run import Job
 from selfcorrect.experiments.motion.correctors.builtin import CorrectorInputs, build_corrector
+from selfcorrect.experiments.motion.correctors.table import CORRECTORS, is_own
 from selfcorrect.experiments.motion.run.feasibility import write_feasibility
 from selfcorrect.experiments.motion.run.models import sampled_task, sampling_state
 from selfcorrect.experiments.motion.run.references import write_references
@@ -146,10 +148,15 @@ def arm_plan(run: SeedRun, arm: Arm, task: MotionTask, first: FolderReader, prog
         policy=parse_policy(arm.policy, task.fresh_source),
         generations=run.settings.generations,
         steps=run.settings.steps[run.comparison.denoiser],
-        correction=None if corrector is None else Correction(corrector, arm.strength, arm.operator),
+        correction=None if corrector is None else _correction(corrector, arm),
         correct_real=arm.correct_real,
     )
     return defended(loop_task, plan, arm.defence, _defence_inputs(task.codec))
+
+
+def _correction(corrector: Corrector, arm: Arm) -> Correction:
+    drops = not is_own(arm.corrector) and CORRECTORS.row(arm.corrector).residual_free
+    return Correction(corrector, arm.strength, arm.operator, on_rejection="drop" if drops else "redraw")
 
 
 def _defence_inputs(codec: FeatureCodec) -> DefenceInputs:

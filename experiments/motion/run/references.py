@@ -9,7 +9,7 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.experiments.motion.correctors.builtin import CorrectorInputs, physics
-from selfcorrect.experiments.motion.run.feasibility import feasible_rows, unexplained
+from selfcorrect.experiments.motion.run.feasibility import feasibility, feasible_rows
 from selfcorrect.experiments.motion.run.task import MotionTask
 from selfcorrect.loop.run import corrected_real
 from selfcorrect.storage.files.digests import sealed, unsealed
@@ -41,7 +41,7 @@ def write_references(
     corrected = corrected_real(task.fresh, Correction(physics(inputs)), stream)
     rows = feasible_rows(task, stream)
     scores = {
-        name: {**_scores(task, samples), **unexplained(task.codec.decode(samples.take(rows).values))}
+        name: {**_scores(task, samples), **feasibility(task.codec.decode(samples.take(rows).values), inputs.engine)}
         for name, samples in ((REAL, task.fresh), (CORRECTED_REAL, corrected))
     }
     folder.mkdir(parents=True, exist_ok=True)

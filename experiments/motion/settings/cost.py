@@ -17,7 +17,16 @@ SAMPLE_MS = {"patch-mixer": 4.4, "dct-mlp": 2.4, "temporal-conv": 6.0, "transfor
 """Of a drawn sample, with the usual number of sampling steps."""
 EVALUATE_MS = {"patch-mixer": 5.4, "dct-mlp": 3.1, "temporal-conv": 6.5, "transformer": 13.0}
 """Of a judged sample, drawing it included."""
-CORRECT_MS = {"none": 0.0, "kinematic": 2.6, "low-pass": 0.8, "frozen": 0.5, "frozen-real": 0.5}
+CORRECT_MS = {
+    "none": 0.0,
+    "kinematic": 2.6,
+    "low-pass": 0.8,
+    "frozen": 0.5,
+    "frozen-real": 0.5,
+    "residual-free": 670.0,
+    "residual-free-verifier": 670.0,
+    "random-verifier": 0.1,
+}
 """Of a corrected window; other built-in correctors simulate it."""
 SIMULATE_MS, OWN_MS = 48.0, 5.0
 TRACE_MS = 1.0

@@ -60,6 +60,9 @@ PRESET_ROWS = {
         256,
         "8 minutes, 2.0 GB",
     ),
+    "strictness": PresetRow(
+        "correctors that reject what falls without root force", _BOTH, 22, 4, 3, 32, "23 minutes, 0.5 GB", "sampling"
+    ),
     "paper": PresetRow("the settings of Gillman et al. 2024", "paper", 9, 50, 3, 2794, "needs a GPU, 57.1 GB"),
 }
 """Cost with cores like those of an AMD EPYC; `cost.expected` estimates it for any settings."""

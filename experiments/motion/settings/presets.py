@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from selfcorrect.core.errors import SettingError
+from selfcorrect.experiments.motion.correctors.table import CORRECTORS, is_own
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
 from selfcorrect.experiments.remedies.table import DEFENCES
 from selfcorrect.models.diffusion.presets import PRESETS as DENOISER_PRESETS
 from selfcorrect.models.diffusion.presets import Preset, preset
-from selfcorrect.simulators.engines.table import PUBLISHED_ENGINE
+from selfcorrect.simulators.engines.table import ENGINES, PUBLISHED_ENGINE
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,21 @@ class MotionSettings:
         for name in ("steps", "initial_steps"):
             for key, value in getattr(self, name).items():
                 _check_count(name, value, 1, f" for {key}")
+        self._check_engine()
         if not self.data:
             raise SettingError("data must name at least one source: deepmimic, or paths of motion files and folders")
+
+    def _check_engine(self) -> None:
+        """SettingError for a corrector without root force in an engine in which bodies cannot balance."""
+        if ENGINES.row(self.engine).gives_way:
+            return
+        for arm in (arm for comparison in self.comparisons for arm in comparison.arms):
+            if not is_own(arm.corrector) and CORRECTORS.row(arm.corrector).residual_free:
+                able = ", ".join(name for name in ENGINES.names if ENGINES.row(name).gives_way)
+                raise SettingError(
+                    f"the corrector {arm.corrector} needs an engine whose joints give way ({able}), got {self.engine}; "
+                    "add --engine mujoco"
+                )
 
     def config(self) -> dict[str, Any]:
         """All settings as JSON values; infinite strengths as the text "inf".
@@ -217,6 +231,8 @@ _TEXT = (
     *_loop("augment:4"),
     *_loop("replace", "kinematic", "physics"),
 )
+_VERIFIED = ("physics", "residual-free", "residual-free-verifier", "random-verifier")
+_STRICT = (BASELINE, *(arm for policy in ("augment:1", "replace") for arm in _loop(policy, *_VERIFIED)))
 _DEFENCES = (BASELINE, *(Arm("replace", defence=row.name) for row in DEFENCES))
 
 PRESETS = {
@@ -263,6 +279,16 @@ PRESETS = {
         judged_count=192,
         captions=True,
     ),
+    "strictness": MotionSettings(
+        comparisons=(Comparison("patch-mixer", _STRICT), Comparison("dct-mlp", _STRICT)),
+        generations=4,
+        seeds=3,
+        real_count=32,
+        judged_count=128,
+        frames=32,
+        engine="mujoco",
+        initial_steps={"patch-mixer": 400, "dct-mlp": 700},
+    ),
     "paper": MotionSettings(
         comparisons=(
             Comparison("paper", (BASELINE, *(arm for policy in _RATIOS[:4] for arm in _loop(policy, "physics")))),
@@ -275,5 +301,6 @@ PRESETS = {
 """The default, `short`, takes minutes on two cores; `demo` is longer. `quick` is a smoke test, `full` has every arm and
 control. `ratios` has synthetic ratios up to 100 %. `modes` has what preserves the diversity of a fully synthetic loop,
 with controls. `renewal` is the same where a quarter of the training set is renewed in each generation. `defences`
-compares published defences. `text` keeps captions and replaces their motions. `paper` has the settings of Gillman et
-al. 2024 (n = 64, 128, 256 or 2794 by `--real-count`), for a GPU."""
+compares published defences. `text` keeps captions and replaces their motions. `strictness` compares correctors and
+verifiers that reject what falls without root force. `paper` has the settings of Gillman et al. 2024 (n = 64, 128, 256
+or 2794 by `--real-count`), for a GPU."""

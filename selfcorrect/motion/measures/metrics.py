@@ -165,6 +165,10 @@ METRICS = (
     Metric("within_label_ratio", "Variance within labels, of real", "diversity", "real",
            measure=lambda sets: sets.within_labels),
     # of the last generation alone
+    Metric("needed_force_bodyweights", "Root force needed", "realism", "real", unit=Unit("body weights")),
+    Metric("needed_moment_nm", "Root moment needed", "realism", "real", 0, Unit("N m", "N m")),
+    Metric("without_support_percent", "Frames without support", "realism", "real", 1, Unit("%", "", 100.0),
+           (0.0, 100.0)),
     Metric("missing_bodyweights", "Force that no floor gives", "realism", "real", unit=Unit("body weights")),
     Metric("unsupported_percent", "Unsupported frames", "realism", "real", 1, Unit("%", "", 100.0), (0.0, 100.0)),
     # of loops whose labels are captions
@@ -193,8 +197,10 @@ METRICS = (
            figure=MotionFigure("residual_force_bodyweights", "residual", Unit("bw"), 2, of_correction=True)),
 )  # fmt: skip
 
-EXPLAINED = ("missing_bodyweights", "unsupported_percent")
-"""Keys of what is measured of the last generation alone."""
+FEASIBILITY = ("needed_force_bodyweights", "needed_moment_nm", "without_support_percent")
+"""Keys of the root residual that motions need, as they are, in an engine that did not make them."""
+EXPLAINED = (*FEASIBILITY, "missing_bodyweights", "unsupported_percent")
+"""Keys of what is measured of the last generation alone; the last two after kinematic clean-up, without an engine."""
 RETRIEVED = tuple(metric for metric in METRICS if metric.key.startswith("r_precision"))
 """What loops whose labels are captions measure besides, in each generation."""
 FIELD = tuple(metric for metric in METRICS if metric.key.startswith("field_"))

@@ -142,3 +142,26 @@ def test_physics_finds_a_body_that_is_shaken(walk: Motion, folder: Path, run: Ru
     code, printed = run("shaken.bvh", "--physics", "--select", "X")
     assert code == 1
     assert "X2 help-needed" in printed
+
+
+def test_physics_says_what_each_motion_needs_at_the_root(folder: Path, run: Run) -> None:
+    code, printed = run(folder, "--physics", "--select", "X", "--format", "json")
+    good, high = json.loads(printed)
+    assert code == 0
+    assert 0 < good["needed"][0]["force_bodyweights"] < 0.5
+    assert good["needed"][0]["engine"] == "mujoco"
+    # heights count from the floor that the feet show, as in the rules
+    forces = [each["needed"][0]["force_bodyweights"] for each in (good, high)]
+    assert forces[0] == pytest.approx(forces[1], rel=0.3)
+    assert "needed" not in json.loads(run("good.bvh", "--format", "json")[1])[0]
+    _, printed = run("good.bvh", "--physics", "--select", "X")
+    assert "good.bvh: needs 0." in printed
+    assert "N m at the root in mujoco, 0% of frames without support" in printed
+
+
+def test_physics_says_that_a_walk_without_a_floor_hangs(walk: Motion, folder: Path, run: Run) -> None:
+    """Half of it, so that the floor is where the feet stand in the other half."""
+    up_m = np.where(np.arange(len(walk)) < len(walk) // 2, 0.0, 0.4)[:, None] * [0.0, 1.0, 0.0]
+    write_bvh(folder / "climbs.bvh", clip_of(replace(walk, root_m=walk.root_m + up_m)))
+    (climbs,) = json.loads(run("climbs.bvh", "--physics", "--select", "X", "--format", "json")[1])
+    assert climbs["needed"][0]["without_support"] > 0.3

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import call_corrector
-from selfcorrect.experiments.motion.correctors.builtin import HEAVIEST_LOAD_KG, SceneCorrector, drawn_scene
+from selfcorrect.experiments.jobs.progress_bars import silent
+from selfcorrect.experiments.motion.correctors.builtin import (
+    HEAVIEST_LOAD_KG,
+    RandomVerifier,
+    SceneCorrector,
+    build_corrector,
+    drawn_scene,
+)
+from selfcorrect.experiments.motion.correctors.own import CorrectorInputs
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import MotionBatch
 
@@ -42,3 +53,32 @@ def test_answers_of_batches_are_joined(clips):
     assert corrected.samples.labels.tolist() == list(range(17))
     assert corrected.accepted.all()
     assert len(corrected.info["moved_m"]) == 17
+
+
+def test_without_root_force_what_can_be_followed_is_kept_and_the_rest_is_dropped(clips):
+    """A walk, and the same hanging in the air: the corrector moves the first, the verifier leaves it as it is."""
+    pytest.importorskip("mujoco")
+    walk = clips["walk"].frames(0, 16)
+    hangs = replace(walk, root_m=walk.root_m + np.array([0.0, 0.8, 0.0]))
+    batch = MotionBatch.stack([walk, hangs])
+    codec = FeatureCodec.fit(batch)
+    samples = Samples.synthetic(codec.encode(batch), torch.zeros(2, dtype=torch.int64), 0)
+    inputs = CorrectorInputs(codec, samples, None, streams(1), silent, engine="mujoco")  # type: ignore[arg-type]
+    corrected, verified = (
+        call_corrector(build_corrector(name, inputs), samples, streams(2))  # type: ignore[arg-type]
+        for name in ("residual-free", "residual-free-verifier")
+    )
+    assert corrected.accepted.tolist() == verified.accepted.tolist() == [True, False]
+    assert torch.equal(verified.samples.values, samples.values)
+    assert not torch.allclose(corrected.samples.values[0], samples.values[0], atol=1e-3)
+    assert corrected.info["residual_force_bodyweights"][0] == 0.0
+    assert "fell" in corrected.info["reason"][1]
+
+
+def test_the_random_verifier_keeps_its_share_whatever_samples_are():
+    samples = Samples.synthetic(torch.zeros(400, 3), torch.zeros(400, dtype=torch.int64), 0)
+    once, again, other = (call_corrector(RandomVerifier(0.3), samples, streams(seed)).accepted for seed in (1, 1, 2))
+    assert torch.equal(once, again)
+    assert not torch.equal(once, other)
+    assert 0.2 < once.double().mean() < 0.4
+    assert call_corrector(RandomVerifier(1.0), samples, streams(1)).accepted.all()

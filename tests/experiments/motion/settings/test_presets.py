@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
 from selfcorrect.experiments.motion.settings.presets import PRESETS, Comparison, extends, settings_of
 
@@ -53,3 +54,10 @@ def test_more_generations_seeds_arms_and_denoisers_extend_an_experiment(changes:
 )
 def test_other_settings_or_fewer_arms_are_another_experiment(changes: dict) -> None:
     assert not grown(**changes)
+
+
+def test_bodies_without_root_force_need_an_engine_in_which_they_can_balance() -> None:
+    strict = with_arms(BASELINE, Arm("replace", "residual-free"))
+    with pytest.raises(SettingError, match=r"residual-free needs .*\(mujoco\), got pybullet; add --engine mujoco"):
+        replace(PRESETS["quick"], comparisons=strict)
+    assert replace(PRESETS["quick"], comparisons=strict, engine="mujoco").engine == "mujoco"

@@ -30,6 +30,7 @@ ENDS = {
     "_m": "m",
     "_percent": "%",
     "_bodyweights": "body weights",
+    "_nm": "N m",
 }
 """How a key says its unit, and the unit's sign."""
 

@@ -1,0 +1,115 @@
+"""Feasibility: the root residual that a motion needs, which is the force and moment that floor and muscles cannot give.
+
+Two judges measure it. Contact forces within friction cones explain a motion after kinematic clean-up; no engine takes
+part. Or bodies follow the motion as it is, in an engine that did not make it. A stiff drive of the root keeps them
+there, and what it gives is the residual. Still feet and low jerk do not lower it: a body that glides is held back by
+its soles' friction, and one that hovers is held up by the drive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from selfcorrect.core.errors import MissingExtraError
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.simulators.body.humanoid import Humanoid, humanoid
+from selfcorrect.simulators.body.links import onto_links
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
+from selfcorrect.simulators.contacts.contact_plan import plan_contacts
+from selfcorrect.simulators.engines.table import ENGINES
+from selfcorrect.simulators.settings.tracker import STRENGTHS, DriveSettings, EngineSettings, TrackerSettings
+from selfcorrect.simulators.stages import Cleaned, Given, Plan
+from selfcorrect.simulators.tracking.tracker import follow
+
+UNSUPPORTED_BODYWEIGHTS = 0.5
+"""A frame is without support in which the residual lifts the body with more than this."""
+
+JUDGING = replace(
+    DriveSettings.at_strength(STRENGTHS["faithful"]), force_limit_bodyweights=10.0, torque_limit_nm=5000.0
+)
+"""The drive of a body that is to stay on its motion: stiff, and with bounds that people's motions do not reach."""
+
+
+@dataclass(frozen=True, eq=False)
+class RootResidual:
+    """What N motions of T frames need beyond floor and muscles, in the world (y up)."""
+
+    force_bodyweights: np.ndarray
+    """(N, T, 3)."""
+    moment_nm: np.ndarray
+    """(N, T, 3) about the centre of mass."""
+
+    @classmethod
+    def of(cls, body: Humanoid, wrench: np.ndarray) -> Self:
+        """From forces in newtons and moments in newton metres, (N, T, 6)."""
+        return cls(wrench[..., :3] / body.weight_n, wrench[..., 3:])
+
+    @property
+    def mean_force_bodyweights(self) -> np.ndarray:
+        """(N,) size of the force, a mean over frames."""
+        return np.linalg.norm(self.force_bodyweights, axis=-1).mean(-1)
+
+    @property
+    def mean_moment_nm(self) -> np.ndarray:
+        """(N,) size of the moment, a mean over frames."""
+        return np.linalg.norm(self.moment_nm, axis=-1).mean(-1)
+
+    @property
+    def without_support(self) -> np.ndarray:
+        """(N,) share of frames without support."""
+        return (self.force_bodyweights[..., 1] > UNSUPPORTED_BODYWEIGHTS).mean(-1)
+
+
+def residual_of_contacts(motions: MotionBatch, settings: CleanupSettings) -> RootResidual:
+    """What contact forces leave unexplained of motions of one length, after kinematic clean-up with these settings."""
+    cleaned = clean(Given(motions), settings)
+    body = humanoid(motions.skeleton, soles=cleaned.soles)
+    links = onto_links(body, cleaned.motions)
+    rest = plan_contacts(body, links, TrackerSettings().engine.friction, supports=cleaned.supports).rest
+    return RootResidual.of(body, rest)
+
+
+def residual_in_engine(motions: MotionBatch, settings: CleanupSettings, engine: str) -> RootResidual:
+    """What the drive gives to bodies that follow motions of one length, as they are, in an engine of the table.
+
+    settings: of the clean-up, by which floor and supports are found; nothing else is taken from it. Where a body is
+    lost all the same, the last residual counts for the rest of the motion.
+    """
+    tracker = TrackerSettings(engine=EngineSettings(name=engine), drive=JUDGING)
+    cleaned = clean(Given(motions), settings)
+    body = humanoid(motions.skeleton, soles=cleaned.soles).padded(tracker.body.minimum_inertia_kgm2)
+    links = onto_links(body, _on_its_floor(cleaned))
+    contacts = plan_contacts(body, links, tracker.engine.friction, cleaned.supports)
+    plan, world = Plan(body, links, contacts, cleaned.supports), ENGINES.load(engine)(tracker.engine)
+    steps, together = tracker.engine.steps_per_frame(motions.fps), ENGINES.row(engine).together
+    tracks = [
+        track
+        for start in range(0, len(motions), together)
+        for track in follow(world, [plan.taken(range(start, min(start + together, len(motions))))], tracker)[0]
+    ]
+    by_frame = [track.wrench.reshape(-1, steps, 6).mean(1) for track in tracks]
+    frames = plan.frames - 1
+    return RootResidual.of(
+        body, np.stack([np.pad(each, ((0, frames - len(each)), (0, 0)), mode="edge") for each in by_frame])
+    )
+
+
+def _on_its_floor(cleaned: Cleaned) -> MotionBatch:
+    """The motions as they were given, moved as wholes so that the floor beneath them is at y = 0 and stands still."""
+    given, floor = cleaned.given.motions, cleaned.floor
+    return replace(given, root_m=given.root_m + cleaned.origin_m[:, None, None] * (0.0, 1.0, 0.0) - floor.moved_m)
+
+
+def judging_engine(made_by: str) -> str | None:
+    """The first engine of the table that is installed and is not the one that made motions; None without one."""
+    for name in ENGINES.names:
+        if name != made_by:
+            try:
+                ENGINES.load(name)
+            except MissingExtraError:
+                continue
+            return name
+    return None

@@ -1,0 +1,105 @@
+"""The root residual that motions need: known answers in the air, and what still feet or a filter cannot hide."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.signal import butter, sosfiltfilt
+
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.feasibility import RootResidual, judging_engine, residual_in_engine, residual_of_contacts
+from selfcorrect.simulators.settings.tracker import TrackerSettings
+
+SAMPLES = CleanupSettings.for_samples()
+GRAVITY_M_S2 = 9.81
+
+
+def moved(motion: Motion, root_m: np.ndarray) -> Motion:
+    return replace(motion, root_m=motion.root_m + root_m)
+
+
+def flight(motion: Motion, fall_m_s2: float) -> Motion:
+    """Thrown up from 2 m so that it is back there at the end, if it falls so fast."""
+    times_s = np.arange(len(motion)) / motion.fps
+    height_m = 2.0 + fall_m_s2 * times_s * (times_s[-1] - times_s) / 2
+    return moved(motion, height_m[:, None] * [0.0, 1.0, 0.0])
+
+
+def glide(motion: Motion, speed_m_s: float) -> Motion:
+    times_s = np.arange(len(motion)) / motion.fps
+    return moved(motion, speed_m_s * times_s[:, None] * [0.0, 0.0, 1.0])
+
+
+def low_passed(motion: Motion) -> Motion:
+    sections = butter(2, 3.0, fs=motion.fps, output="sos")
+    return replace(motion, root_m=sosfiltfilt(sections, motion.root_m, axis=0))
+
+
+def residual(engine: str, *motions: Motion) -> RootResidual:
+    return residual_in_engine(MotionBatch.stack(motions), SAMPLES, engine)
+
+
+def test_a_body_that_stands_or_falls_freely_needs_nothing(stand: Motion, engine: str) -> None:
+    needed = residual(engine, stand, flight(stand, GRAVITY_M_S2))
+    assert needed.mean_force_bodyweights == pytest.approx(0.0, abs=0.06)
+    assert needed.mean_moment_nm == pytest.approx(0.0, abs=10.0)
+    assert needed.without_support == pytest.approx(0.0, abs=0.05)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 2.0])
+def test_a_flight_with_another_gravity_needs_what_is_missing(stand: Motion, engine: str, share: float) -> None:
+    flying = flight(stand, share * GRAVITY_M_S2)
+    contacts = residual_of_contacts(MotionBatch.stack([flying]), SAMPLES)
+    for needed in (residual(engine, flying), contacts):
+        assert needed.mean_force_bodyweights == pytest.approx(abs(1 - share), abs=0.06)
+        assert (needed.without_support > 0.9) == (share < 0.5)
+
+
+def test_still_feet_hide_neither_that_a_body_hovers_nor_that_it_glides(stand: Motion, engine: str) -> None:
+    hovers, glides = moved(stand, np.array([0.0, 0.1, 0.0])), glide(stand, 0.7)
+    needed = residual(engine, hovers, glides)
+    assert needed.mean_force_bodyweights[0] == pytest.approx(1.0, abs=0.03)
+    assert needed.without_support.tolist() == [1.0, 0.0]
+    assert needed.mean_force_bodyweights[1] > 0.3  # what friction holds back
+    assert needed.mean_moment_nm[1] > 100
+    # after clean-up alone, gliding soles just do not seem to touch
+    contacts = residual_of_contacts(MotionBatch.stack([glides]), SAMPLES)
+    assert contacts.mean_force_bodyweights[0] < 0.1
+
+
+def test_neither_a_low_pass_filter_nor_foot_rules_lower_it(stand: Motion, engine: str) -> None:
+    bad = [moved(stand, np.array([0.0, 0.1, 0.0])), flight(stand, 0.5 * GRAVITY_M_S2), glide(stand, 0.7)]
+    before = residual(engine, *bad).mean_force_bodyweights
+    filtered = residual(engine, *map(low_passed, bad)).mean_force_bodyweights
+    ruled = residual(engine, *(each.motion for each in KinematicCorrector(SAMPLES)(bad))).mean_force_bodyweights
+    assert (filtered > 0.85 * before).all()
+    assert (ruled > 0.75 * before).all()
+
+
+def test_what_muscles_and_contacts_alone_have_moved_needs_little_in_another_engine(walk: Motion) -> None:
+    pytest.importorskip("pybullet")
+    walk = walk.frames(0, 30)
+    settings = TrackerSettings.without_residual("mujoco")
+    assert settings.residual_free is not None
+    quick = replace(settings, residual_free=replace(settings.residual_free, copies=(32,)))
+    (followed,) = PhysicsCorrector(quick, SAMPLES)([walk])
+    assert followed.accepted
+    given, made = residual("pybullet", walk, followed.motion).mean_force_bodyweights
+    assert made < 0.15 < given
+
+
+def test_no_engine_judges_what_it_has_made() -> None:
+    pytest.importorskip("mujoco")
+    assert judging_engine("pybullet") == "mujoco"
+    assert judging_engine("mujoco") in ("pybullet", None)
+
+
+def test_motions_do_not_depend_on_those_beside_them(stand: Motion, engine: str) -> None:
+    bad = [glide(stand, speed) for speed in (0.2, 0.4)]
+    together = residual(engine, *bad).force_bodyweights
+    alone = [residual(engine, each).force_bodyweights[0] for each in bad]
+    np.testing.assert_array_equal(together, alone)
