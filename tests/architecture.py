@@ -32,7 +32,7 @@ MAY_IMPORT = {
 
 SIMULATORS = (
     "engines/table", "settings", "scene", "body", "contacts", "stages", "engines", "staging", "cleanup", "planning",
-    "tracking", "finishing", "judge", "pipeline", "checks", "corrector",
+    "tracking", "finishing", "judge", "pipeline", "feasibility", "checks", "corrector",
 )  # fmt: skip
 """The way of data through `simulators`; each imports only what stands before it."""
 
