@@ -28,6 +28,7 @@ import bad_plugins
 import bad_shards
 import bombs
 import damage
+import deaths
 import harness
 import hostile_correctors
 import kills
@@ -39,8 +40,9 @@ Make = Callable[[int, int, Path], list[harness.Case]]
 
 @dataclass(frozen=True)
 class Area:
-    """A kind of case: how many at scale 1, how long one may take, how many count as one."""
+    """A kind of case: what is tried, how many at scale 1, how long one may take, how many count as one."""
 
+    cases: str
     make: Make
     count: int
     longest_s: float = harness.LONGEST_S
@@ -48,21 +50,35 @@ class Area:
 
 
 AREAS = {
-    "files": Area(bad_files.file_cases, 8000),
-    "fbx": Area(bad_files.fbx_cases, 300),
-    "datasets": Area(bad_files.set_cases, 1800),
-    "shards": Area(bad_shards.shard_cases, 300),
-    "pickles": Area(bad_pickles.pickle_cases, 2000),
-    "bombs": Area(bombs.bomb_cases, 51, 30),
-    "correctors": Area(hostile_correctors.corrector_cases, 432, 20),
-    "plugins": Area(bad_plugins.plugin_cases, 40),
-    "damage": Area(damage.damage_cases, 500),
-    "seals": Area(seals.seal_cases, 600, 60),
-    "forged": Area(seals.forged_cases, 400, 90),
-    "kills": Area(kills.kill_cases, 250, 120, kills.KILLS_PER_CASE),
-    "disks": Area(bad_disks.disk_cases, 60, 120),
-    "places": Area(bad_places.place_cases, 300, 150),
-    "options": Area(options.option_cases, 2000, 60),
+    "files": Area("damaged motion files: BVH, npz, npy, MDM, glTF, VRM", bad_files.file_cases, 8000),
+    "fbx": Area("damaged FBX files", bad_files.fbx_cases, 300),
+    "datasets": Area("dataset folders and archives with a damaged file", bad_files.set_cases, 1800),
+    "shards": Area("sets of shards, damaged or forged", bad_shards.shard_cases, 300),
+    "pickles": Area("pickles made to do harm", bad_pickles.pickle_cases, 2000),
+    "bombs": Area("small files that would become large; pipes and devices", bombs.bomb_cases, 51, 30),
+    "correctors": Area("hostile correctors", hostile_correctors.corrector_cases, 432, 20),
+    "plugins": Area("broken plugins", bad_plugins.plugin_cases, 40),
+    "damage": Area("run folders with a damaged file, noticed and repaired", damage.damage_cases, 500),
+    "seals": Area("records and run files with changed bits", seals.seal_cases, 600, 60),
+    "forged": Area("forged JSON: manifests, records, settings", seals.forged_cases, 400, 90),
+    "kills": Area(
+        "`kill -9` of each command at random moments; finished and compared bit for bit",
+        kills.kill_cases,
+        250,
+        120,
+        kills.KILLS_PER_CASE,
+    ),
+    "deaths": Area(
+        "commands that die at their N-th operation on files; finished and compared bit for bit",
+        deaths.death_cases,
+        500,
+        120,
+    ),
+    "disks": Area("disks that fail or fill up", bad_disks.disk_cases, 60, 120),
+    "places": Area("files and folders of users in the program's way", bad_places.place_cases, 300, 150),
+    "options": Area(
+        "command lines with odd options; each twentieth in a new interpreter", options.option_cases, 2000, 60
+    ),
 }
 """At scale 1, half an hour on two cores that have nothing else to do. Some limits hold for several commands in a row,
 or include the making of a bomb; a single command has ten seconds."""
@@ -73,6 +89,7 @@ class Row:
     """A line of the table."""
 
     area: str
+    cases: str
     tried: int
     bad: int
     minutes: float
@@ -95,10 +112,11 @@ def main(words: Sequence[str] | None = None) -> int:
     os.environ |= {"OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}
     warnings.simplefilter("ignore")
     rows = [_run(name, chosen) for name in areas]
-    print(f"\n{'area':<12}{'tried':>8}{'clean':>8}{'not':>6}{'minutes':>9}{'CPU min':>9}   seed {chosen.seed}")
+    minutes, cpu_minutes = (sum(each) for each in zip(*((row.minutes, row.cpu_minutes) for row in rows), strict=True))
+    print(f"\nseed {chosen.seed}: {minutes:.1f} minutes, {cpu_minutes:.1f} of a processor\n")
+    print("| area | cases | tried | clean | not |", "| --- | --- | ---: | ---: | ---: |", sep="\n")
     for row in rows:
-        print(f"{row.area:<12}{row.tried:>8}{row.tried - row.bad:>8}{row.bad:>6}", end="")
-        print(f"{row.minutes:>9.1f}{row.cpu_minutes:>9.1f}")
+        print(f"| {row.area} | {row.cases} | {row.tried:,} | {row.tried - row.bad:,} | {row.bad} |")
     return 1 if any(row.bad for row in rows) else 0
 
 
@@ -116,8 +134,9 @@ def _run(name: str, chosen: argparse.Namespace) -> Row:
     if not log.outcomes:
         print(f"{name}: cannot be tried on this machine", flush=True)
     tried, bad = (area.each * len(log.outcomes), sum(bool(wrong) for wrong in log.outcomes.values()))
-    print(f"{name}: {tried} tried, {bad} not clean, {log.minutes:.1f} minutes", flush=True)
-    return Row(name, tried, bad, log.minutes, log.cpu_minutes)
+    took = f"{log.minutes:.1f} minutes, {log.cpu_minutes:.1f} of a processor"
+    print(f"{name}: {tried} tried, {bad} not clean, {took}", flush=True)
+    return Row(name, area.cases, tried, bad, log.minutes, log.cpu_minutes)
 
 
 def _cpu_s() -> float:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import importlib
 import os
 import re
 import shutil
 import signal
 import sys
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -110,9 +113,9 @@ def sentences(folder: Path) -> None:
 
 def two_workers(folder: Path) -> None:
     """Two programs that make and correct the same shards; the one that comes second is told so, and tries again."""
-    other = _child(shards, folder)
+    other = child(shards, folder)
     try:
-        while (code := os.waitstatus_to_exitcode(os.waitpid(_child(shards, folder), 0)[1])) == 2:
+        while (code := os.waitstatus_to_exitcode(os.waitpid(child(shards, folder), 0)[1])) == 2:
             time.sleep(0.1)
     finally:
         os.waitpid(other, 0)
@@ -144,7 +147,7 @@ WORKS: dict[str, tuple[Callable[[Path], None], int]] = {
 """What is run, and how many of a thousand kills it gets."""
 
 
-def _content(folder: Path) -> Mapping[str, bytes]:
+def content(folder: Path) -> Mapping[str, bytes]:
     """What a run leaves that must not depend on interruptions; nor on times, nor on where it is."""
     skipped = (
         "timings.json",
@@ -173,12 +176,13 @@ def _without_times(content: bytes, suffix: str) -> bytes:
     return re.sub(rb'"sha256": "[0-9a-f]+"', b"", timeless) if count else content  # a digest of the times, too
 
 
-def _child(work: Callable[[Path], None], folder: Path) -> int:
-    child = os.fork()
-    if child == 0:
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, 1)
-        os.dup2(nothing, 2)
+def child(work: Callable[[Path], None], folder: Path) -> int:
+    """Start work in a forked process; what it says goes into a file beside the folder."""
+    process = os.fork()
+    if process == 0:
+        told = os.open(_told(folder), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(told, 1)
+        os.dup2(told, 2)
         sys.stdout, sys.stderr = open(1, "w"), open(2, "w")  # noqa: SIM115 - those of the process
         code = 99
         try:
@@ -186,57 +190,66 @@ def _child(work: Callable[[Path], None], folder: Path) -> int:
             code = 0
         except SystemExit as end:
             code = int(end.code or 0)
+        except BaseException:
+            traceback.print_exc()
         finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
             os._exit(code)
-    return child
+    return process
+
+
+def _told(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.told")
+
+
+def ended(process: int, folder: Path) -> str:
+    """Wait for work: "" where it was done, "killed", or how else it ended, with the last line that it said."""
+    _, status = os.waitpid(process, 0)
+    if os.WIFSIGNALED(status):
+        return "killed"
+    if not (code := os.waitstatus_to_exitcode(status)):
+        return ""
+    lines = _told(folder).read_text(errors="replace").split("\n")
+    return f"ended with exit code {code}: {next(filter(None, reversed(lines)), '')}"
 
 
 @functools.cache
-def _whole(name: str, folder: Path) -> tuple[Mapping[str, bytes], float]:
-    """What the work leaves when nobody interrupts it, and how long it takes."""
-    place = folder / f"whole-{name}"
-    prepare(place)
-    start = time.monotonic()
-    code = os.waitstatus_to_exitcode(os.waitpid(_child(WORKS[name][0], place), 0)[1])
-    assert code == 0, f"{name} ended with {code} without being killed"
-    return _content(place), time.monotonic() - start
+def whole(work: Callable[[Path], None], place: Path) -> tuple[Mapping[str, bytes], float]:
+    """What the work leaves when nobody interrupts it, and how long it takes once all it needs is imported."""
+    for _ in range(2):
+        shutil.rmtree(place, ignore_errors=True)
+        prepare(place)
+        start = time.monotonic()
+        wrong = ended(child(partial(_telling_modules, work), place), place)
+        assert not wrong, f"{place.name} {wrong}, without being killed"
+        _import_all(place)
+    return content(place), time.monotonic() - start
 
 
-KILLS_PER_CASE = 5
+def _telling_modules(work: Callable[[Path], None], place: Path) -> None:
+    try:
+        work(place)
+    finally:
+        _modules(place).write_text("\n".join(sys.modules))
 
 
-def kill_cases(seed: int, count: int, folder: Path) -> list[Case]:
-    """Runs that are killed `KILLS_PER_CASE` times each; the works have their shares of the cases."""
-    shares = np.cumsum([share for _, share in WORKS.values()])
-    shares = shares / shares[-1]
-    names = [list(WORKS)[int(np.searchsorted(shares, (case + 0.5) / count))] for case in range(count)]
-    for name in dict.fromkeys(names):
-        _whole(name, folder)
-    return [Case(f"kills:{case} {name}", partial(_case, name, seed, case, folder)) for case, name in enumerate(names)]
+def _import_all(place: Path) -> None:
+    """Import what the work imported, so that what is forked from here need not: that takes longer than most works."""
+    for name in _modules(place).read_text().split("\n"):
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
 
 
-def _case(name: str, seed: int, case: int, folder: Path) -> str:
-    warnings.simplefilter("ignore")
-    random, place = random_of(seed, f"kills {name}", case), folder / f"{name}-{case}"
-    (wanted, span_s), work = _whole(name, folder), WORKS[name][0]
-    prepare(place)
-    kills = 0
-    while kills < KILLS_PER_CASE:
-        if not _killed(work, place, random.uniform(0, span_s)):
-            span_s *= 0.7  # it had ended before, as it has less to do each time
-            continue
-        kills += 1
-        broken = [
-            lines
-            for run in {path.parent for path in place.rglob("generation-*") if path.parent.suffix != ".tmp"}
-            for lines in damage_below(run).values()
-        ]
-        if broken:
-            return f"left damage: {broken[0][0]}"
-    code = os.waitstatus_to_exitcode(os.waitpid(_child(work, place), 0)[1])
-    if code:
-        return f"could not be finished: exit code {code}"
-    got = _content(place)
+def _modules(place: Path) -> Path:
+    return place.with_name(f"{place.name}.modules")
+
+
+def unfinished(work: Callable[[Path], None], place: Path, wanted: Mapping[str, bytes]) -> str:
+    """What is wrong where the work is done again and should be like what nobody interrupted; removes the place."""
+    if wrong := ended(child(work, place), place):
+        return f"could not be finished: {wrong}"
+    got = content(place)
     if left := [*place.rglob(".*.tmp")]:
         return f"left {left[0].relative_to(place)}"
     shutil.rmtree(place)
@@ -246,9 +259,46 @@ def _case(name: str, seed: int, case: int, folder: Path) -> str:
     return f"other content: {different[:3]}" if different else ""
 
 
-def _killed(work: Callable[[Path], None], place: Path, after_s: float) -> bool:
-    """Start work and kill it, unless it has ended by then."""
-    child = _child(work, place)
-    time.sleep(after_s)
-    os.kill(child, signal.SIGKILL)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+KILLS_PER_CASE = 5
+
+
+def kill_cases(seed: int, count: int, folder: Path) -> list[Case]:
+    """Runs that are killed `KILLS_PER_CASE` times each; the works have their shares of the cases."""
+    names = shared({name: share for name, (_, share) in WORKS.items()}, count)
+    for name in dict.fromkeys(names):
+        whole(WORKS[name][0], folder / f"whole-{name}")
+    return [Case(f"kills:{case} {name}", partial(_case, name, seed, case, folder)) for case, name in enumerate(names)]
+
+
+def shared(shares: Mapping[str, float], count: int) -> list[str]:
+    """So many names, each as often as its share says."""
+    edges = np.cumsum(list(shares.values()))
+    return [list(shares)[int(np.searchsorted(edges / edges[-1], (case + 0.5) / count))] for case in range(count)]
+
+
+def _case(name: str, seed: int, case: int, folder: Path) -> str:
+    warnings.simplefilter("ignore")
+    random, place = random_of(seed, f"kills {name}", case), folder / f"{name}-{case}"
+    work = WORKS[name][0]
+    wanted, span_s = whole(work, folder / f"whole-{name}")
+    prepare(place)
+    kills = 0
+    while kills < KILLS_PER_CASE:
+        process = child(work, place)
+        time.sleep(random.uniform(0, span_s))
+        os.kill(process, signal.SIGKILL)
+        if (wrong := ended(process, place)) != "killed":
+            if wrong:
+                return f"could not go on after {kills} kills: {wrong}"
+            span_s *= 0.7  # it had ended before, as it has less to do each time
+            continue
+        kills += 1
+        if broken := damage_in(place):
+            return f"left damage: {broken[0]}"
+    return unfinished(work, place, wanted)
+
+
+def damage_in(place: Path) -> list[str]:
+    """What is wrong with the generations in and below a folder."""
+    runs = {path.parent for path in place.rglob("generation-*") if path.parent.suffix != ".tmp"}
+    return [line for run in runs for lines in damage_below(run).values() for line in lines]

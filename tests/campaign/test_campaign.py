@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import campaign
+import deaths
 import harness
 
 from selfcorrect.experiments import cli
@@ -26,6 +27,14 @@ SHARES = {
 @pytest.mark.parametrize("area", SHARES)
 def test_nothing_breaks_it(area: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert campaign.main([area, "--scale", str(SHARES[area]), "--workers", "1"]) == 0, capsys.readouterr().out
+
+
+def test_a_correction_that_dies_is_finished_by_the_next(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(deaths, "WORKS", {"correct": deaths.WORKS["correct"]})
+    assert campaign.main(["deaths", "--scale", "0.012", "--workers", "1"]) == 0, capsys.readouterr().out
+    assert capsys.readouterr().out.endswith("| 6 | 6 | 0 |\n")
 
 
 @pytest.mark.parametrize(
@@ -52,11 +61,11 @@ def test_what_is_not_clean_is_counted(monkeypatch: pytest.MonkeyPatch, capsys: p
     def make(seed: int, count: int, folder: Path) -> list[harness.Case]:
         return [harness.Case(f"odd:{case}", lambda case=case: "lost" if case == 1 else "") for case in range(count)]
 
-    monkeypatch.setitem(campaign.AREAS, "odd", campaign.Area(make, 3))
+    monkeypatch.setitem(campaign.AREAS, "odd", campaign.Area("odd ones", make, 3))
     assert campaign.main(["odd"]) == 1
     told = capsys.readouterr().out
     assert "odd:1: lost" in told
-    assert told.splitlines()[-1].split()[:4] == ["odd", "3", "2", "1"]
+    assert told.splitlines()[-1] == "| odd | odd ones | 3 | 2 | 1 |"
 
 
 def test_a_campaign_goes_on_where_it_was(
@@ -72,11 +81,11 @@ def test_a_campaign_goes_on_where_it_was(
     def make(seed: int, count: int, folder: Path) -> list[harness.Case]:
         return [harness.Case(f"odd:{case}", partial(look, case)) for case in range(count)]
 
-    monkeypatch.setitem(campaign.AREAS, "odd", campaign.Area(make, 4))
+    monkeypatch.setitem(campaign.AREAS, "odd", campaign.Area("odd ones", make, 4))
     log = ["--log", str(tmp_path / "log")]
     assert campaign.main(["odd", "--scale", "0.5", *log]) == 1
     assert campaign.main(["odd", *log]) == 1
-    assert capsys.readouterr().out.splitlines()[-1].split()[:4] == ["odd", "4", "3", "1"]
+    assert capsys.readouterr().out.splitlines()[-1] == "| odd | odd ones | 4 | 3 | 1 |"
     assert sorted(tried.read_text().split()) == ["0", "1", "2", "3"]
     assert campaign.main(["odd", "--seed", "1", "--scale", "0.25", *log]) == 0
 

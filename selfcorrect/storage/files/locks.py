@@ -12,18 +12,24 @@ import re
 import secrets
 import stat
 import sys
+import time
 from pathlib import Path
 from typing import Self
 
 from selfcorrect.core.errors import InUseError, RunFolderError
 
 LOCK = ".selfcorrect.lock"
-_IDENTITY = re.compile(rb"selfcorrect run ([0-9a-f]{32})\n")
+_BEGINNING = b"selfcorrect run "
+_IDENTITY = re.compile(_BEGINNING + rb"([0-9a-f]{32})\n")
+_CUT_SHORT = re.compile(_BEGINNING + rb"[0-9a-f]{0,32}")
+"""What is left of an identity where the machine stopped while it was written."""
 _LONGEST = 1000
 _FOLLOWS_LINKS = not hasattr(os, "O_NOFOLLOW")
 """Whether opening a file follows links whatever the flags say, as on Windows."""
 _NOT_FOLLOWED = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _NEW = os.O_CREAT | os.O_EXCL
+PARTING_S = 1.0
+"""A folder is waited for so long: processes that a killed one was just starting have its lock until they begin."""
 _FAR = 2**30
 """Where Windows locks a byte: it keeps others from reading those that it locks."""
 
@@ -93,6 +99,18 @@ def lock(descriptor: int, *, wait: bool) -> None:
             return
 
 
+def _locked_within(descriptor: int, seconds: float) -> None:
+    """Lock an open file; BlockingIOError where another process still has it after some seconds."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return lock(descriptor, wait=False)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise
+        time.sleep(0.02)
+
+
 def identity_of(folder: Path) -> str:
     """The identity of the claimed folder that a folder is or lies in, "" where nobody has claimed any."""
     for place in (here := Path(os.path.abspath(folder)), *here.parents):
@@ -128,12 +146,13 @@ class FolderLock:
 
     def _claim(self) -> None:
         try:
-            lock(self._descriptor, wait=False)
+            _locked_within(self._descriptor, PARTING_S)
         except BlockingIOError:
             raise InUseError(f"the run folder {self._folder} is in use by another process") from None
         content = content_of(self._descriptor)
         match = _IDENTITY.match(content)
-        if not match and (content or os.fstat(self._descriptor).st_nlink > 1):
+        cut_short = _BEGINNING.startswith(content) or _CUT_SHORT.fullmatch(content)
+        if not match and (not cut_short or os.fstat(self._descriptor).st_nlink > 1):
             raise foreign(self._folder / LOCK)
         identity = match[0] if match else f"selfcorrect run {secrets.token_hex(16)}\n".encode()
         os.lseek(self._descriptor, 0, os.SEEK_SET)

@@ -18,6 +18,7 @@ import secrets
 import shutil
 import stat
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,6 +27,8 @@ from typing import TextIO
 from selfcorrect.core.errors import InputError, RunFolderError
 from selfcorrect.storage.files.locks import content_of, identity_of, lock, open_own
 
+PATIENCE_S = 10.0
+"""After so long, a message says which other process is waited for."""
 _UNFINISHED = ".tmp"
 _LONGEST_NAME = 255
 _PREFIX = 60
@@ -101,7 +104,7 @@ def _hold(folder: Path) -> tuple[Path, int]:
         descriptor = _marked(folder, marker)
         if descriptor is None:
             break
-        locked = _locks(descriptor, wait=True)
+        locked = _awaited(descriptor, folder)
         if locked and _is_still(folder / _MARKER, descriptor):
             return folder, descriptor
         os.close(descriptor)
@@ -111,6 +114,24 @@ def _hold(folder: Path) -> tuple[Path, int]:
     descriptor = _marked(own, marker)
     assert descriptor is not None, "nobody else has a folder of that name"
     return own, descriptor
+
+
+def _awaited(descriptor: int, folder: Path) -> bool:
+    """Lock an open marker once no other process has it, and say so on stderr while that takes long; as `_locks`."""
+
+    def tell() -> None:
+        print(f"selfcorrect: waiting for another process that writes in {folder}", file=sys.stderr, flush=True)
+
+    try:
+        return _locks(descriptor, wait=False)
+    except BlockingIOError:
+        telling = threading.Timer(PATIENCE_S, tell)
+        telling.daemon = True
+        telling.start()
+    try:
+        return _locks(descriptor, wait=True)
+    finally:
+        telling.cancel()
 
 
 def _locks(descriptor: int, *, wait: bool) -> bool:
@@ -160,8 +181,8 @@ def _marked(folder: Path, marker: bytes) -> int | None:
 
 
 def _becomes(descriptor: int, marker: bytes, folder: Path) -> bool:
-    """Whether an open marker is that of this run, which it becomes where it says nothing and marks nothing."""
-    if not content_of(descriptor) and _names(folder) <= {_MARKER}:
+    """Whether an open marker is that of this run, which it becomes where it was cut short and marks nothing."""
+    if marker.startswith(content_of(descriptor)) and _names(folder) <= {_MARKER}:
         os.lseek(descriptor, 0, os.SEEK_SET)
         os.write(descriptor, marker)
         return True
@@ -334,6 +355,6 @@ def _is_leftover(folder: Path, marker: bytes) -> bool:
         return False
     try:
         content = content_of(descriptor)
-        return content == marker or (not content and _names(folder) == {_MARKER})
+        return content == marker or (marker.startswith(content) and _names(folder) == {_MARKER})
     finally:
         os.close(descriptor)

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,35 @@ def test_the_lock_dies_with_its_process(tmp_path: Path) -> None:
         process.send_signal(signal.SIGKILL)
         process.wait()
     FolderLock(tmp_path).release()
+
+
+FORKING = """
+import os, sys
+from pathlib import Path
+from selfcorrect.storage.files.locks import FolderLock
+lock = FolderLock(Path(sys.argv[1]))
+if not os.fork():
+    sys.stdin.readline()
+    os._exit(0)
+print("held", flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that are forked")
+def test_what_a_killed_process_was_just_starting_is_waited_for(tmp_path: Path) -> None:
+    """A process that is being started has the lock until it begins: here it does so while the folder is claimed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", FORKING, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        assert process.wait() == -signal.SIGKILL
+        with pytest.raises(InUseError, match="in use by another process"):
+            FolderLock(tmp_path)
+        threading.Timer(0.2, process.stdin.close).start()
+        FolderLock(tmp_path).release()
 
 
 def test_a_folder_keeps_its_identity(tmp_path: Path) -> None:
@@ -101,7 +131,8 @@ def test_what_is_no_file_is_neither_waited_for_nor_changed(tmp_path: Path, kind:
     assert identity_of(tmp_path) == ""
 
 
-def test_a_claim_that_was_cut_short_is_made_again(tmp_path: Path) -> None:
-    (tmp_path / LOCK).touch()
+@pytest.mark.parametrize("size", [0, 5, 16, 20, 48])
+def test_a_claim_that_was_cut_short_is_made_again(tmp_path: Path, size: int) -> None:
+    (tmp_path / LOCK).write_bytes(b"selfcorrect run 0123456789abcdef0123456789abcdef\n"[:size])
     with FolderLock(tmp_path):
-        assert identity_of(tmp_path)
+        assert len(identity_of(tmp_path)) == 32

@@ -4,11 +4,13 @@ import errno
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from selfcorrect.storage.files import writing
 from selfcorrect.storage.files.locks import LOCK, FolderLock
 from selfcorrect.storage.files.writing import (
     remove_leftovers,
@@ -127,6 +129,23 @@ def test_writers_of_one_file_wait_for_one_another(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_who_waits_long_for_another_writer_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(writing, "PATIENCE_S", 0.0)
+    path, told = tmp_path / "motion.bvh", ""
+    with ThreadPoolExecutor(1) as pool:
+        with replacing(path) as temporary:
+            other = pool.submit(write_atomically, path, "second")
+            while "waiting for another process" not in told:
+                told += capsys.readouterr().err
+                time.sleep(0.01)
+            temporary.write_text("first")
+        other.result()
+    assert str(tmp_path) in told
+    assert path.read_text() == "second"
+
+
 THEIRS = (".selfcorrect-backup.tmp", ".selfcorrect-12345678.tmp", ".generation-0001.tmp", ".walk-abcdefgh.tmp",
           ".motion.bvh-01234567-89abcdef.tmp")  # fmt: skip
 
@@ -181,15 +200,16 @@ def test_what_another_run_has_not_finished_stays(tmp_path: Path) -> None:
         assert os.listdir(theirs) == [LOCK]
 
 
-@pytest.mark.parametrize("left", [[], [".selfcorrect"]])
-def test_what_was_killed_before_it_was_marked_is_removed(tmp_path: Path, left: list[str]) -> None:
+@pytest.mark.parametrize("again", [True, False])
+@pytest.mark.parametrize("marked", [None, 0, 1, 0.5])
+def test_what_was_killed_before_it_was_marked_is_removed(tmp_path: Path, marked: float | None, again: bool) -> None:
     with replacing(tmp_path / "motion.bvh") as temporary:
-        place = temporary.parent
+        place, marker = temporary.parent, (temporary.parent / ".selfcorrect").read_bytes()
         temporary.write_text("once")
     place.mkdir()
-    for name in left:
-        (place / name).touch()
-    remove_leftovers(tmp_path)
+    if marked is not None:
+        (place / ".selfcorrect").write_bytes(marker[: int(marked * len(marker))])
+    write_atomically(tmp_path / "motion.bvh", "again") if again else remove_leftovers(tmp_path)
     assert os.listdir(tmp_path) == ["motion.bvh"]
 
 
