@@ -18,6 +18,7 @@ from selfcorrect.core.registry import unknown
 from selfcorrect.experiments.commands.check import CheckCommand
 from selfcorrect.experiments.commands.compare import CompareCommand
 from selfcorrect.experiments.commands.correct import CorrectCommand
+from selfcorrect.experiments.commands.curate import CurateCommand
 from selfcorrect.experiments.commands.data import DataCommand
 from selfcorrect.experiments.commands.demo import DemoCommand
 from selfcorrect.experiments.commands.from_file import from_file
@@ -45,6 +46,7 @@ COMMANDS: dict[str, type[Command]] = {
     "check": CheckCommand,
     "data": DataCommand,
     "view": ViewCommand,
+    "curate": CurateCommand,
     "text-to-motion": TextToMotionCommand,
     "verify": VerifyCommand,
 }

@@ -39,14 +39,14 @@ class DemoCommand:
         page = place_of(self.out)
         write_atomically(page, show(made.before, made.after, titles=("before", "after")).html)
         print(f"{self.out} plays both motions.")
-        if self.open and _somebody_looks():
+        if self.open and somebody_looks():
             import webbrowser
 
             webbrowser.open(page.as_uri())
         return 0
 
 
-def _somebody_looks() -> bool:
+def somebody_looks() -> bool:
     """Whether a browser would appear before somebody: not in pipes, in CI, or on a machine without a screen."""
     screen = sys.platform in ("darwin", "win32") or any(os.environ.get(key) for key in ("DISPLAY", "WAYLAND_DISPLAY"))
     return screen and sys.stdout.isatty()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -62,27 +62,39 @@ def player(panels: Sequence[Panel], titles: Sequence[str], *, overlaid: bool = F
 
 
 def scene_of(
-    panels: Sequence[Panel], titles: Sequence[str], *, together: bool | None = None, overlaid: bool = False
+    panels: Sequence[Panel],
+    titles: Sequence[str],
+    *,
+    together: bool | None = None,
+    overlaid: bool = False,
+    marked: bool = True,
+    scheme: Literal["light", "auto"] = "light",
 ) -> str:
     """What the page plays, as JSON that cannot end a script element; it takes the place of `SCENE_MARK` in `TEMPLATE`.
 
     together: one camera for all panels, by default where they may be corrections of the first; overlaid: all are drawn
-    in one view at first.
+    in one view at first; marked: faults are coloured and counted, and the floor hides nothing. Without it the page
+    shows motions as they look. scheme: "auto" is dark where the reader's system is.
     """
     fps = min(panels[0].motion.fps, FASTEST_FPS)
     shown = [replace(panel, motion=resample(panel.motion, fps)) for panel in panels]
     if together is None:
         together = any(one.before is not None for one in compared([panel.motion for panel in shown], titles))
-    scene = {
+    scene: dict[str, Any] = {
         "fps": fps,
         "overlaid": overlaid,
         "together": together,
+        "marked": marked,
+        "scheme": scheme,
         "motions": [
             {"title": title, "path": _numbers(camera_path_m(shown, panel, together), "<f4"), **_described(panel, given)}
             for panel, given, title in zip(shown, panels, titles, strict=True)
         ],
         "colours": {"planted": _share(PLANTED), "sunk": _share(SUNK), "ghost": _share(GHOST), "held": _share(RESIDUAL)},
     }
+    if not marked:
+        for shown_motion in scene["motions"]:
+            shown_motion |= {"depth": None, "skate": None, "residual": None}
     return _safe(scene)
 
 

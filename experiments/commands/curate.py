@@ -1,0 +1,155 @@
+"""`selfcorrect curate`: people compare motions in the browser; loops use what they preferred."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.experiments.commands.demo import somebody_looks
+from selfcorrect.experiments.commands.inputs import must_be_count, must_be_readable, must_exist
+from selfcorrect.experiments.targets import check_output
+
+if TYPE_CHECKING:
+    from selfcorrect.experiments.curation.session import Session
+    from selfcorrect.experiments.curation.summary import Ratings
+
+_MOST = 100_000
+_LONGEST_NAME = 40
+
+
+@dataclass(frozen=True)
+class CurateCommand:
+    """Have people compare motions, two at a time, in the browser. Loops can then use what they preferred.
+
+    Keys: ← or → for the better one, ↓ for no difference, x to reject one or both, u to undo, space to pause. Each
+    answer is on disk before the next pair is shown. Stop with Ctrl-C; the same command resumes. `--summary` reports
+    agreement of raters, pull of the sides, and strengths (Bradley–Terry). `selfcorrect motion --ratings FILE` uses
+    what people preferred: docs/curate.md.
+    """
+
+    sources: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """A run folder, or a folder of an arm in it; or motion files, and folders that are searched for them."""
+    database: Path = Path("ratings.sqlite")
+    """The file of all choices (SQLite), which is made where there is none and only ever added to."""
+    rater: str = ""
+    """Who answers; by default your login name. Several raters can share a database."""
+    pairs: int | None = None
+    """Pairs to show to this rater; by default three per sample."""
+    samples: int = 32
+    """Samples of a run, about so many in all."""
+    generation: int | None = None
+    """Of a run; by default the last."""
+    question: str = "Which one looks more real?"
+    """What raters are asked."""
+    seed: int = 0
+    """Of the choice of samples, pairs and sides."""
+    marked: bool = False
+    """Colour and count faults, as `selfcorrect view` does; by default raters see motions only."""
+    port: int = 0
+    """Where the page is, on this machine alone; by default any free port."""
+    open: bool = True
+    """Open the page in the browser, where there is a screen and a terminal."""
+    summary: bool = False
+    """Report what the database says, and end."""
+    out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",))] = None
+    """Write what the database says as .json or .csv, and end."""
+    overwrite: bool = False
+    """Replace that file where it is there already."""
+    reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
+
+    def run(self) -> None:
+        """Serve until interrupted, or report."""
+        if self.summary or self.out is not None:
+            self._report()
+        else:
+            self._serve(self._session())
+
+    # --- reporting
+
+    def _report(self) -> None:
+        if self.sources:
+            raise SettingError("summary and out read the database alone; leave out the sources")
+        if self.out is not None and self.out.suffix.lower() not in (".json", ".csv"):
+            raise SettingError(f"{self.out}: ratings are written as .json or .csv")
+        check_output(self.out, self.overwrite, [self.database])
+        from selfcorrect.experiments.curation.database import Database
+        from selfcorrect.experiments.curation.summary import lines, ratings_of
+
+        with Database(self.database) as database:
+            ratings = ratings_of(database, database.study.features)
+        if self.summary:
+            print(*lines(ratings), sep="\n")
+        if self.out is not None:
+            self._write(self.out, ratings)
+
+    def _write(self, out: Path, ratings: Ratings) -> None:
+        from selfcorrect.experiments.curation.summary import as_csv, as_json
+        from selfcorrect.storage.files.strict_json import to_json
+        from selfcorrect.storage.files.writing import write_atomically
+
+        is_table = out.suffix.lower() == ".csv"
+        text = as_csv(ratings) if is_table else json.dumps(to_json(as_json(ratings)), indent=1) + "\n"
+        write_atomically(out, text)
+        print(out)
+
+    # --- serving
+
+    def _session(self) -> Session:
+        """The rater's session; every mistake of the caller comes before anything is written."""
+        if not self.sources:
+            raise SettingError("there is nothing to compare: name a run folder or at least two motion files")
+        if not 0 <= self.port < 2**16:
+            raise SettingError(f"port must be from 0 to 65535, got {self.port}")
+        must_be_count("samples", self.samples, _MOST)
+        if self.pairs is not None:
+            must_be_count("pairs", self.pairs, _MOST)
+        if not self.question.strip():
+            raise SettingError("question must not be empty")
+        rater = self.rater or _login_name()
+        if not rater.isprintable() or not 0 < len(rater.strip()) <= _LONGEST_NAME:
+            raise SettingError(f"rater must be a name of 1 to {_LONGEST_NAME} printable characters, got {rater!r}")
+        must_be_readable(self.sources)
+        must_exist([self.reading.body_model])
+        from selfcorrect.core.randomness import streams
+        from selfcorrect.experiments.curation.database import Database, Study
+        from selfcorrect.experiments.curation.features import MOTION_FEATURES
+        from selfcorrect.experiments.curation.items import items_of, kind_of
+        from selfcorrect.experiments.curation.session import Session
+
+        items = items_of(self.sources, self.samples, self.generation, streams(self.seed), self.reading)
+        kind = kind_of(items)
+        study = Study(kind, self.question, self.seed, MOTION_FEATURES if kind == "motions" else ())
+        return Session(Database(self.database, study), items, rater, self.pairs, marked=self.marked)
+
+    def _serve(self, session: Session) -> None:
+        from selfcorrect.experiments.curation.server import CurationServer
+
+        with session.database, CurationServer(session, self.port) as server:
+            state = session.state()
+            print(f"{session.rater}: {state['done']} of {state['total']} pairs answered, in {self.database}")
+            print(f"{server.address} (Ctrl-C ends)", flush=True)
+            if self.open and somebody_looks():
+                import webbrowser
+
+                webbrowser.open(server.address)
+            try:
+                server.serve_forever()
+            finally:
+                done = session.state()["done"]
+                print(f"\n{done} answers of {session.rater} are in {self.database}", file=sys.stderr)
+
+
+def _login_name() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()[:_LONGEST_NAME]
+    except (OSError, KeyError, ImportError) as error:
+        raise InputError(f"your login name is not known ({error}); give --rater") from error

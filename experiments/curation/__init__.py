@@ -1,0 +1,1 @@
+"""`selfcorrect curate`: people compare samples in the browser, and loops use what they preferred."""

@@ -1,0 +1,128 @@
+"""The page of a rater and its requests, on this machine alone.
+
+Only 127.0.0.1 is listened at. A request must name that host, must not come from another site's page, and must know the
+random token in the address, so that neither other users of the machine nor other pages answer for the rater.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+from functools import partial
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from selfcorrect.core.errors import InputError, SelfcorrectError, SettingError
+from selfcorrect.experiments.curation.session import Session
+from selfcorrect.motion.pictures.origins import is_own
+from selfcorrect.motion.pictures.player import SCENE_MARK
+from selfcorrect.motion.pictures.player import TEMPLATE as PLAYER
+from selfcorrect.storage.files.strict_json import parsed
+
+HOST = "127.0.0.1"
+TEMPLATE = Path(__file__).with_name("curate.html")
+_PLAYER_MARK = '"{{ player }}"'
+_LONGEST_REQUEST = 4096
+_IDLE_S = 60
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class CurationServer(ThreadingHTTPServer):
+    """Serves one session; `address` is what the rater opens."""
+
+    daemon_threads = True
+
+    def __init__(self, session: Session, port: int = 0) -> None:
+        """Listen at a port, at any free one by default; SettingError where that is taken."""
+        self.session, self.token = session, secrets.token_urlsafe(18)
+        try:
+            super().__init__((HOST, port), _Handler)
+        except OSError as error:
+            raise SettingError(f"port {port} of {HOST} cannot be used: {error.strerror or error}") from error
+
+    @property
+    def address(self) -> str:
+        return f"http://{HOST}:{self.server_address[1]}/{self.token}/"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: CurationServer  # type: ignore[assignment]
+    timeout = _IDLE_S
+
+    def do_GET(self) -> None:
+        pages = {"": self._page, "state": partial(self._answered, lambda given: self.server.session.state(), {})}
+        if action := self._allowed(pages):
+            action()
+
+    def do_POST(self) -> None:
+        session = self.server.session
+        actions = {"answer": session.answer, "undo": session.undo}
+        if (action := self._allowed(actions)) and (given := self._body()) is not None:
+            self._answered(action, given)
+
+    def _allowed(self, actions: dict[str, Callable[..., Any]]) -> Callable[..., Any] | None:
+        """What a request asks for; None where it was refused."""
+        if not is_own(self.headers.get_all("Host", []), self.headers.get_all("Origin", []), HOST):
+            return self._refuse(HTTPStatus.FORBIDDEN, "this server answers its own pages alone")
+        _, token, *rest = [*self.path.split("/", 2), ""]
+        if not secrets.compare_digest(token.encode(), self.server.token.encode()):
+            return self._refuse(HTTPStatus.NOT_FOUND, "open the whole address that `selfcorrect curate` printed")
+        action = actions.get(rest[0])
+        return action or self._refuse(HTTPStatus.NOT_FOUND, "there is no such page")
+
+    def _body(self) -> dict[str, Any] | None:
+        length = self.headers.get("Content-Length", "")
+        if not length.isdecimal() or int(length) > _LONGEST_REQUEST:
+            return self._refuse(HTTPStatus.BAD_REQUEST, f"a request has at most {_LONGEST_REQUEST} bytes")
+        if self.headers.get_content_type() != "application/json":
+            return self._refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a request is JSON")
+        try:
+            given = parsed(self.rfile.read(int(length)), "the request")
+        except InputError as error:
+            return self._refuse(HTTPStatus.BAD_REQUEST, str(error))
+        return given if isinstance(given, dict) else self._refuse(HTTPStatus.BAD_REQUEST, "a request is an object")
+
+    def _answered(self, action: Callable[[dict[str, Any]], dict[str, Any]], given: dict[str, Any]) -> None:
+        try:
+            state = action(given)
+        except InputError as error:
+            self._refuse(HTTPStatus.BAD_REQUEST, str(error))
+        except SelfcorrectError as error:
+            self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
+        else:
+            self._send(HTTPStatus.OK, "application/json", json.dumps(state))
+
+    def _page(self) -> None:
+        self._send(HTTPStatus.OK, "text/html; charset=utf-8", page())
+
+    def _refuse(self, status: HTTPStatus, reason: str) -> None:
+        self.close_connection = True
+        self._send(status, "text/plain; charset=utf-8", f"{reason}\n")
+
+    def _send(self, status: HTTPStatus, kind: str, text: str) -> None:
+        content = text.encode()
+        self.send_response(status)
+        for name, value in {**_HEADERS, "Content-Type": kind, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep the terminal quiet."""
+
+
+def page() -> str:
+    """The page, which holds the player of motions and needs nothing but the server's answers."""
+    player = {"page": PLAYER.read_text(encoding="utf-8").replace("{{ title }}", "Motions"), "mark": SCENE_MARK}
+    text = json.dumps(player).replace("<", "\\u003c")
+    return TEMPLATE.read_text(encoding="utf-8").replace(_PLAYER_MARK, text)

@@ -1,0 +1,145 @@
+"""Strengths from paired comparisons with ties: Bradley and Terry 1952, ties by Davidson 1970.
+
+Two samples of strengths a and b stand left and right. The left one wins with probability ∝ exp((a − b + side) / 2), the
+right one with ∝ exp(−(a − b + side) / 2), and they tie with ∝ exp(tie). `side` is the pull of the left place. A
+strength is a linear function of what describes a sample: of which sample it is, or of its features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy
+
+from selfcorrect.preferences.choices import Choice, compared, differences, outcomes
+
+PRIOR_DEVIATIONS = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""Of weights; the one with the greatest evidence is taken."""
+_SIDE_DEVIATION, _TIE_DEVIATION = 1.0, 2.0
+_STEPS = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """The weights that choices are likeliest with, given a normal prior (maximum a posteriori)."""
+
+    weights: np.ndarray
+    """(P,) in logits per unit of what describes a sample."""
+    covariance: np.ndarray
+    """(P, P) of the weights, by Laplace's approximation."""
+    side: float
+    """Pull of the left place, in logits."""
+    side_error: float
+    """Its standard error."""
+    tie: float
+    """Logarithm of Davidson's ν."""
+    evidence: float
+    """Logarithm of the probability of the choices under the prior, by Laplace's approximation."""
+
+    def probabilities(self, differences: np.ndarray) -> np.ndarray:
+        """(M, 3) that the left one wins, that they tie, that the right one wins; `differences` are (M, P)."""
+        return _probabilities(differences @ self.weights + self.side, self.tie)
+
+
+@dataclass(frozen=True, eq=False)
+class Strengths:
+    """Strengths of samples, in logits; their mean is 0 within samples that choices connect."""
+
+    samples: tuple[str, ...]
+    values: np.ndarray
+    """(N,)."""
+    fit: Fit
+
+    @property
+    def errors(self) -> np.ndarray:
+        """(N,) standard errors."""
+        return np.sqrt(np.diag(self.fit.covariance))
+
+
+def strengths(choices: Sequence[Choice], samples: Sequence[str]) -> Strengths:
+    """Strengths of all samples by the choices of all raters; those that nobody compared have 0."""
+    used = compared(choices)
+    fit = best_fit(differences(used, samples), outcomes(used))
+    return Strengths(tuple(samples), fit.weights, fit)
+
+
+def best_fit(differences: np.ndarray, outcomes: np.ndarray, centre: np.ndarray | None = None) -> Fit:
+    """The fit with the prior deviation, of `PRIOR_DEVIATIONS`, that has the greatest evidence (empirical Bayes).
+
+    differences: (M, P), left minus right. outcomes: (M,) as of `choices.outcomes`. centre: (P,) mean of the prior,
+    zeros by default.
+    """
+    fits = [fit_choices(differences, outcomes, deviation, centre) for deviation in PRIOR_DEVIATIONS]
+    return max(fits, key=lambda fit: fit.evidence)
+
+
+def fit_choices(
+    differences: np.ndarray, outcomes: np.ndarray, deviation: float, centre: np.ndarray | None = None
+) -> Fit:
+    """The fit under normal priors on weights, side and tie, by Newton's method; the problem is convex."""
+    count = differences.shape[1]
+    means = np.zeros(count + 2)
+    means[:count] = 0 if centre is None else centre
+    precisions = np.array([deviation**-2.0] * count + [_SIDE_DEVIATION**-2, _TIE_DEVIATION**-2])
+    halves = np.column_stack([differences, np.ones(len(differences))]) / 2
+    at = means.copy()
+    loss = _loss(at, halves, outcomes, means, precisions)
+    for _ in range(_STEPS):
+        gradient, curvature = _derivatives(at, halves, outcomes, means, precisions)
+        step = scipy.linalg.solve(curvature, gradient, assume_a="pos")
+        share = 1.0
+        while (tried := _loss(at - share * step, halves, outcomes, means, precisions)) > loss and share > 1e-8:
+            share /= 2
+        if tried > loss:
+            break
+        at, change, loss = at - share * step, loss - tried, tried
+        if change < 1e-10:
+            break
+    curvature = _derivatives(at, halves, outcomes, means, precisions)[1]
+    covariance = np.linalg.inv(curvature)
+    evidence = -loss + (np.log(precisions).sum() - np.linalg.slogdet(curvature)[1]) / 2
+    return Fit(
+        at[:count],
+        covariance[:count, :count],
+        float(at[-2]),
+        float(np.sqrt(covariance[-2, -2])),
+        float(at[-1]),
+        float(evidence),
+    )
+
+
+def information(fit: Fit, differences: np.ndarray) -> np.ndarray:
+    """(M,) how much a comparison would say about its difference: log(1 + Fisher information · variance)."""
+    left, _, right = fit.probabilities(differences).T
+    fisher = (left + right - (left - right) ** 2) / 4
+    return np.log1p(fisher * np.einsum("mi,ij,mj->m", differences, fit.covariance, differences))
+
+
+def _probabilities(advantages: np.ndarray, tie: float) -> np.ndarray:
+    utilities = np.stack([advantages / 2, np.full_like(advantages, tie), -advantages / 2], axis=1)
+    return scipy.special.softmax(utilities, axis=1)
+
+
+def _loss(at: np.ndarray, halves: np.ndarray, outcomes: np.ndarray, means: np.ndarray, precisions: np.ndarray) -> float:
+    """Negative logarithm of likelihood times prior, the latter without its constant."""
+    logarithms = np.log(np.maximum(_probabilities(2 * halves @ at[:-1], at[-1]), 1e-300))
+    chosen = logarithms[np.arange(len(outcomes)), 1 - outcomes]
+    return float(-chosen.sum() + (precisions * (at - means) ** 2).sum() / 2)
+
+
+def _derivatives(
+    at: np.ndarray, halves: np.ndarray, outcomes: np.ndarray, means: np.ndarray, precisions: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gradient and curvature of the loss."""
+    left, tie, right = _probabilities(2 * halves @ at[:-1], at[-1]).T
+    lead = left - right
+    gradient = np.append(halves.T @ (lead - outcomes), (tie - (outcomes == 0)).sum()) + precisions * (at - means)
+    curvature = np.diag(precisions)
+    curvature[:-1, :-1] += halves.T @ (halves * (left + right - lead**2)[:, None])
+    crossed = -halves.T @ (lead * tie)
+    curvature[:-1, -1] += crossed
+    curvature[-1, :-1] += crossed
+    curvature[-1, -1] += (tie * (1 - tie)).sum()
+    return gradient, curvature

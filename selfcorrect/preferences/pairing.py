@@ -1,0 +1,98 @@
+"""Which two samples to show next: first some that all raters see, then those that say most about strengths."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, count
+
+import numpy as np
+
+from selfcorrect.core.randomness import Stream
+from selfcorrect.preferences.bradley_terry import information, strengths
+from selfcorrect.preferences.choices import Choice
+
+COMMON_SHARE, FEWEST_COMMON = 0.25, 10
+"""Of the pairs of each rater, how many all raters see, so that their agreement is measured."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """What is compared, and how often."""
+
+    groups: Mapping[str, str]
+    """Sample → group. Only samples of a group are compared."""
+    pairs: int
+    """Pairs that each rater is shown, at most."""
+    stream: Stream
+
+    @property
+    def possible(self) -> int:
+        """How many pairs there are."""
+        return len(self._all_pairs())
+
+    def next_pair(self, rater: str, choices: Sequence[Choice]) -> tuple[str, str] | None:
+        """The samples to show left and right; None where the rater has seen enough.
+
+        choices: those that stand, of all raters. Which sample is left is drawn anew for each pair. Samples that the
+        rater rejected are not shown again.
+        """
+        own = [choice for choice in choices if choice.rater == rater]
+        if len(own) >= self.pairs:
+            return None
+        seen = {choice.pair for choice in own}
+        rejected = {sample for choice in own for sample in choice.rejected}
+        open_pairs = [pair for pair in self._all_pairs() if frozenset(pair) not in seen and rejected.isdisjoint(pair)]
+        if not open_pairs:
+            return None
+        possible = {frozenset(pair) for pair in open_pairs}
+        common = (pair for pair in self.common_pairs() if frozenset(pair) in possible)
+        first, second = next(common, None) or self._most_informative(open_pairs, choices)
+        swapped = self.stream.child("side", rater, len(own)).numpy().random() < 0.5
+        return (second, first) if swapped else (first, second)
+
+    def common_pairs(self) -> list[tuple[str, str]]:
+        """The pairs that all raters see first: neighbours on random rings through each group."""
+        wanted = min(self.pairs, max(FEWEST_COMMON, round(COMMON_SHARE * self.pairs)), len(self._all_pairs()))
+        chosen: dict[frozenset[str], tuple[str, str]] = {}
+        for turn in count():
+            for pair in self._rings(turn):
+                chosen.setdefault(frozenset(pair), pair)
+                if len(chosen) >= wanted:
+                    return list(chosen.values())
+        raise AssertionError("rings end only when enough pairs were found")
+
+    def _rings(self, turn: int) -> Iterator[tuple[str, str]]:
+        """Neighbours on a random ring through each group, group by group in turn."""
+        rings: list[list[tuple[str, str]]] = []
+        for group, members in self._members().items():
+            order = [members[row] for row in self.stream.child("ring", group, turn).numpy().permutation(len(members))]
+            rings.append(list(zip(order, order[1:] + order[:1], strict=True)) if len(order) > 1 else [])
+        for place in range(max(map(len, rings))):
+            yield from (ring[place] for ring in rings if place < len(ring))
+
+    def _members(self) -> dict[str, list[str]]:
+        members: dict[str, list[str]] = defaultdict(list)
+        for sample in sorted(self.groups):
+            members[self.groups[sample]].append(sample)
+        return members
+
+    def _all_pairs(self) -> list[tuple[str, str]]:
+        return [pair for members in self._members().values() for pair in combinations(members, 2)]
+
+    def _most_informative(self, pairs: Sequence[tuple[str, str]], choices: Sequence[Choice]) -> tuple[str, str]:
+        """The pair whose difference in strength a choice would say most about: near in strength, and uncertain."""
+        samples = sorted(self.groups)
+        rows = {sample: row for row, sample in enumerate(samples)}
+        fit = strengths([choice for choice in choices if choice.pair <= rows.keys()], samples).fit
+        gains = information(fit, _contrasts(pairs, rows))
+        ties = self.stream.child("ties", len(choices)).numpy().random(len(pairs))
+        return pairs[np.lexsort((ties, gains.round(9)))[-1]]
+
+
+def _contrasts(pairs: Sequence[tuple[str, str]], rows: Mapping[str, int]) -> np.ndarray:
+    table = np.zeros((len(pairs), len(rows)))
+    for number, (first, second) in enumerate(pairs):
+        table[number, rows[first]], table[number, rows[second]] = 1, -1
+    return table
