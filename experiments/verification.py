@@ -13,6 +13,7 @@ from selfcorrect.core.errors import DamagedError, InputError
 from selfcorrect.datasets.shards.manifest import MANIFEST, opened, read_manifest
 from selfcorrect.experiments.correction.correct_file import RECORDS, FileTask, hash_of_file
 from selfcorrect.experiments.correction.report import REPORT, read_record
+from selfcorrect.experiments.curation.in_loops import FILE as PREFERENCES
 from selfcorrect.experiments.identities import IDENTITIES
 from selfcorrect.experiments.motion.run.feasibility import FILE as FEASIBILITY
 from selfcorrect.experiments.motion.run.references import FILE
@@ -29,7 +30,7 @@ from selfcorrect.storage.runs.run_folder import CONFIG, ENVIRONMENT
 from selfcorrect.storage.runs.tracking import line_of, rows_of
 
 METRICS = "metrics.jsonl"
-_OURS = (CONFIG, ENVIRONMENT, FILE, FEASIBILITY, IDENTITIES, SUMMARY, REPORT)
+_OURS = (CONFIG, ENVIRONMENT, FILE, FEASIBILITY, IDENTITIES, PREFERENCES, SUMMARY, REPORT)
 """JSON files that hold their digests, by their names; others may be anybody's."""
 _MISSING = " is missing"
 _GENERATIONS, _MOTIONS, _SHARDS = "generations", "corrected motions", "shards"

@@ -72,8 +72,8 @@ class Page:
 
     def click(self, selector: str) -> None:
         """Click into the middle of an element."""
-        box = f"(({{x, y, width, height}}) => [x + width / 2, y + height / 2])(document.querySelector('{selector}').getBoundingClientRect())"
-        x, y = self.value(box)
+        place = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
+        x, y = self.value(f"(box => [box.x + box.width / 2, box.y + box.height / 2])({place})")
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
@@ -95,7 +95,7 @@ class Page:
 
 @contextmanager
 def browser_page(folder: Path, size: str = "900,640") -> Iterator[Page]:
-    """A page of a fresh browser with its profile in `folder`; skips where there is no browser, or nothing to drive it."""
+    """A page of a fresh browser with its profile in `folder`; skips without a browser and what drives it."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("needs a browser: chromium")

@@ -116,6 +116,9 @@ class MotionCommand:
     split of a dataset."""
     reference: tuple[str, ...] = ()
     """Motions to judge against, given like data, such as those of held-out subjects."""
+    ratings: Path | None = None
+    """Database of `selfcorrect curate`, for --corrector people and --defence preferred. The run folder keeps what it
+    said when the run began."""
     engine: EngineName | None = None
     """In which correctors simulate, by default the preset's. The published figures are PyBullet's; where it cannot be
     installed, take mujoco."""
@@ -182,6 +185,7 @@ class MotionCommand:
         self._check_names()
         sources = (*self.data, *self.reference)
         must_exist(_path_of(source) for source in sources if source != "deepmimic")
+        must_exist([self.ratings])
         if self.engine is not None:
             ENGINES.load(self.engine)  # where it is not installed, nothing begins
         from selfcorrect.experiments.motion.run.experiment import run_experiment
@@ -198,7 +202,15 @@ class MotionCommand:
         command = shlex.join(["selfcorrect", *sys.argv[1:]])
         with crew(choose_device(self.options.device)) as leads:
             if leads:
-                run_experiment(settings, folder, self.preset, where, replace(self.options, keep=self._keep()), command)
+                run_experiment(
+                    settings,
+                    folder,
+                    self.preset,
+                    where,
+                    replace(self.options, keep=self._keep()),
+                    command,
+                    self.ratings,
+                )
 
     def _usual_folder(self) -> Path:
         """By the preset; each trial of a W&B sweep has a separate one."""

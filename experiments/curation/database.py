@@ -29,7 +29,8 @@ _TABLES = (
     "features TEXT NOT NULL) STRICT",
     "CREATE TABLE choices (number INTEGER PRIMARY KEY, rater TEXT NOT NULL, attempt INTEGER NOT NULL, "
     "place INTEGER NOT NULL, left_item TEXT NOT NULL REFERENCES items (id), "
-    "right_item TEXT NOT NULL REFERENCES items (id), answer TEXT NOT NULL, seconds REAL NOT NULL, "
+    "right_item TEXT NOT NULL REFERENCES items (id), answer TEXT NOT NULL, common INTEGER NOT NULL, "
+    "seconds REAL NOT NULL, "
     "made_utc TEXT NOT NULL, UNIQUE (rater, attempt)) STRICT",
     "CREATE TABLE undone (number INTEGER PRIMARY KEY REFERENCES choices (number)) STRICT",
 )
@@ -120,9 +121,10 @@ class Database:
         rows = self._rows("SELECT id, name, source, label, features FROM items ORDER BY id")
         return {row[0]: Rated(row[0], row[1], row[2], row[3], _numbers(row[4], self.path)) for row in rows}
 
-    def choices(self) -> list[Choice]:
-        """The choices of all raters that stand, in their order."""
-        return [Choice(row[0], row[1], row[2], row[3]) for row in self._standing()]
+    def choices(self, *, common: bool = False) -> list[Choice]:
+        """The choices of all raters that stand, in their order; with `common` about the pairs that all raters see."""
+        rows = [row for row in self._standing() if row[5] or not common]
+        return [Choice(row[0], row[1], row[2], row[3]) for row in rows]
 
     def seconds(self) -> list[float]:
         """Seconds that each of them took."""
@@ -139,15 +141,18 @@ class Database:
         redo = [(left, right) for place, left, right, undone in rows if undone and place == places]
         return Standing(len(rows), places, redo[-1] if redo else None)
 
-    def record(self, choice: Choice, attempt: int, seconds: float) -> None:
-        """Keep a choice for good. An attempt that is there already is left alone: a page may ask twice."""
+    def record(self, choice: Choice, attempt: int, seconds: float, *, common: bool = False) -> None:
+        """Keep a choice for good. An attempt that is there already is left alone: a page may ask twice.
+
+        common: whether all raters see that pair.
+        """
         made = datetime.now(UTC).isoformat(timespec="seconds")
         with self._writing():
             place = self.standing(choice.rater).places
             self._connection.execute(
-                "INSERT OR IGNORE INTO choices (rater, attempt, place, left_item, right_item, answer, seconds, "
-                "made_utc) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (choice.rater, attempt, place, choice.left, choice.right, choice.answer, seconds, made),
+                "INSERT OR IGNORE INTO choices (rater, attempt, place, left_item, right_item, answer, "
+                "common, seconds, made_utc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (choice.rater, attempt, place, choice.left, choice.right, choice.answer, common, seconds, made),
             )
 
     def undo(self, rater: str) -> None:
@@ -161,7 +166,7 @@ class Database:
 
     def _standing(self) -> list[tuple[Any, ...]]:
         rows = self._rows(
-            "SELECT rater, left_item, right_item, answer, seconds FROM choices "
+            "SELECT rater, left_item, right_item, answer, seconds, common FROM choices "
             "WHERE number NOT IN (SELECT number FROM undone) ORDER BY number"
         )
         if odd := [row[3] for row in rows if row[3] not in ANSWERS]:
@@ -201,6 +206,8 @@ class Database:
             if not self.path.absolute().parent.is_dir():
                 raise InputError(f"{self.path}: there is no folder {self.path.parent}")
             return
+        if not self.path.is_file():
+            raise InputError(f"{self.path}: is no regular file")
         with open_file(self.path) as file:
             begins = file.read(len(_MAGIC))
         if begins not in (_MAGIC, b""):

@@ -1,7 +1,7 @@
 """The page of a rater and its requests, on this machine alone.
 
-Only 127.0.0.1 is listened at. A request must name that host, must not come from another site's page, and must know the
-random token in the address, so that neither other users of the machine nor other pages answer for the rater.
+The server listens at 127.0.0.1. A request must name that host and must not come from another site's page. It must know
+the random token in the address, too. So neither other users of the machine nor other pages answer for the rater.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def page() -> str:
-    """The page, which holds the player of motions and needs nothing but the server's answers."""
+    """The page, which holds the player of motions and loads only the server's answers."""
     player = {"page": PLAYER.read_text(encoding="utf-8").replace("{{ title }}", "Motions"), "mark": SCENE_MARK}
     text = json.dumps(player).replace("<", "\\u003c")
     return TEMPLATE.read_text(encoding="utf-8").replace(_PLAYER_MARK, text)

@@ -1,4 +1,4 @@
-"""One rater at work: what is shown now, what was answered, how much is left. It knows nothing of HTTP."""
+"""One rater at work: what is shown now, what was answered, how much is left. The server is another matter."""
 
 from __future__ import annotations
 
@@ -58,6 +58,7 @@ class Session:
         if not possible:
             raise InputError("no two samples have the same label, so none can be compared; take more with --samples")
         self._design = Design(groups, self.pairs, stream)
+        self._common = {frozenset(pair) for pair in self._design.common_pairs()}
 
     def state(self) -> dict[str, Any]:
         """What the page shows, as JSON values."""
@@ -78,7 +79,8 @@ class Session:
             asked = self._now()
             if asked.pair == (left, right) and asked.standing.attempts == attempt:
                 choice = Choice(self.rater, left, right, answer)  # type: ignore[arg-type]
-                self.database.record(choice, attempt, min(max(float(seconds), 0.0), _LONGEST_S))
+                took_s = min(max(float(seconds), 0.0), _LONGEST_S)
+                self.database.record(choice, attempt, took_s, common=choice.pair in self._common)
                 self._asked = None
             return self._state()
 

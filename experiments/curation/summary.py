@@ -34,6 +34,7 @@ class Ratings:
     choices: Sequence[Choice]
     seconds: Sequence[float]
     agreement: Agreement
+    """On the pairs that all raters see; others are chosen to be close, so that raters agree less about them."""
     strengths: Strengths
     reward: Reward | None
     """None where too few choices are about samples with features."""
@@ -60,7 +61,7 @@ def ratings_of(database: Database, names: Sequence[str]) -> Ratings:
         items,
         choices,
         database.seconds(),
-        agreement_of(choices),
+        agreement_of(database.choices(common=True)),
         strengths(choices, list(items)),
         fit_reward(choices, features, names) if enough else None,
         predicted_share(choices, features) if enough else Interval(math.nan, math.nan, math.nan, 0, "none"),
@@ -98,9 +99,9 @@ def lines(ratings: Ratings) -> list[str]:
 
 def _agreement_lines(agreement: Agreement) -> list[str]:
     if not agreement.pairs:
-        return ["agreement: no pair was judged by two raters"]
+        return ["agreement: no common pair was judged by two raters"]
     return [
-        f"agreement on {agreement.pairs} pairs: Krippendorff's alpha {_interval(agreement.alpha)}, "
+        f"agreement on {agreement.pairs} common pairs: Krippendorff's alpha {_interval(agreement.alpha)}, "
         f"same answer {_interval(agreement.same)}"
     ]
 

@@ -11,8 +11,9 @@ from torch import Tensor
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import Embedding, flat
+from selfcorrect.experiments.curation.in_loops import chosen_by
 from selfcorrect.experiments.remedies.table import DEFENCES
-from selfcorrect.loop.bias import Bias, Sampler, each_alone
+from selfcorrect.loop.bias import Bias, Sampler, Score, each_alone
 from selfcorrect.loop.fitting import averaged, extrapolated, truncated
 from selfcorrect.loop.policy import Replace, overlapping
 from selfcorrect.loop.run import Plan, Task
@@ -46,6 +47,8 @@ class DefenceInputs:
     """How unlikely a model finds its samples."""
     finish: Finish | None = None
     """What children keep of their parents under matching."""
+    raters: tuple[Score, ...] = ()
+    """People, each as a score of samples."""
 
 
 Arm: TypeAlias = tuple[Task, Plan]
@@ -127,6 +130,11 @@ def oversampling(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
 def moment_matching(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
     """Mean and standard deviations per label held at the parents'."""
     return task, replace(plan, bias=moments_matched)
+
+
+def preferred(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+    """Of four draws the one that people would choose."""
+    return task, replace(plan, bias=chosen_by(inputs.raters))
 
 
 def _selecting(rule: Callable[[DefenceInputs], Rule]) -> Defend:

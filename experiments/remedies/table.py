@@ -22,6 +22,8 @@ class DefenceRow(Row):
     """Where it was published."""
     claim: str = ""
     """What was claimed there, one clause."""
+    rated: bool = False
+    """Whether it needs choices of people (`--ratings`)."""
 
 
 DEFENCES = Registry(
@@ -168,7 +170,20 @@ DEFENCES = Registry(
             source=OWN,
             claim="matched compute",
         ),
+        DefenceRow(
+            "preferred",
+            f"{_BUILT}:preferred",
+            "Sampling bias: of four draws the one that people would choose; needs --ratings.",
+            knows="choices of people, generalised by six features",
+            cost="4 × samples",
+            source="Ferbach et al. 2024 (arXiv 2407.09499)",
+            claim="curation optimises what people prefer, and its variance vanishes",
+            rated=True,
+        ),
     ],
     row_type=DefenceRow,
 )
 """Each leads to a function (task, plan, inputs) → (task, plan), as `defences.defended` describes it."""
+
+UNRATED = tuple(row.name for row in DEFENCES if not row.rated)
+"""Those that need no people."""

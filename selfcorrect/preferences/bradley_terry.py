@@ -1,7 +1,7 @@
 """Strengths from paired comparisons with ties: Bradley and Terry 1952, ties by Davidson 1970.
 
-Two samples of strengths a and b stand left and right. The left one wins with probability ∝ exp((a − b + side) / 2), the
-right one with ∝ exp(−(a − b + side) / 2), and they tie with ∝ exp(tie). `side` is the pull of the left place. A
+Two samples of strengths a and b stand left and right, and the left place pulls with `side`. The left one wins with
+probability ∝ exp((a − b + side) / 2), the right one with ∝ exp(−(a − b + side) / 2). They tie with ∝ exp(tie). A
 strength is a linear function of what describes a sample: of which sample it is, or of its features.
 """
 

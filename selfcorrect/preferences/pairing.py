@@ -68,7 +68,9 @@ class Design:
         rings: list[list[tuple[str, str]]] = []
         for group, members in self._members().items():
             order = [members[row] for row in self.stream.child("ring", group, turn).numpy().permutation(len(members))]
-            rings.append(list(zip(order, order[1:] + order[:1], strict=True)) if len(order) > 1 else [])
+            ring = list(zip(order, order[1:] + order[:1], strict=True)) if len(order) > 1 else []
+            shuffled = self.stream.child("order", group, turn).numpy().permutation(len(ring))
+            rings.append([ring[place] for place in shuffled])  # or a sample would stand in two pairs in a row
         for place in range(max(map(len, rings))):
             yield from (ring[place] for ring in rings if place < len(ring))
 

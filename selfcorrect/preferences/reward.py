@@ -63,11 +63,9 @@ def fit_reward(choices: Sequence[Choice], features: Mapping[str, np.ndarray], na
     """
     used = _usable(choices, features)
     if len(used) < FEWEST_CHOICES:
-        raise InputError(
-            f"a reward needs at least {FEWEST_CHOICES} comparisons of samples with features, got {len(used)}"
-        )
-    samples = sorted(set().union(*(choice.pair for choice in used)))
-    table = np.array([features[sample] for sample in samples])
+        needed = f"a reward needs at least {FEWEST_CHOICES} comparisons of samples with features"
+        raise InputError(f"{needed}, got {len(used)}")
+    samples, table = _table(used, features)
     means, deviations = table.mean(0), np.maximum(table.std(0), 1e-9)
     standardised = (table - means) / deviations
     common = best_fit(differences(used, samples) @ standardised, outcomes(used)).weights
@@ -95,7 +93,8 @@ def predicted_share(choices: Sequence[Choice], features: Mapping[str, np.ndarray
     interval is a bootstrap over samples, because choices share these. NaN where too few choices are left to fit.
     """
     used = [choice for choice in _usable(choices, features) if choice.outcome]
-    samples = sorted(set().union(*(choice.pair for choice in used)))
+    samples, table = _table(used, features)
+    table = (table - table.mean(0)) / np.maximum(table.std(0), 1e-9) if used else table
     dealt = streams(0).child("folds").numpy().permutation(len(samples)) % _FOLDS
     fold_of = dict(zip(samples, dealt.tolist(), strict=True))
     tested: list[tuple[Choice, float]] = []
@@ -103,8 +102,9 @@ def predicted_share(choices: Sequence[Choice], features: Mapping[str, np.ndarray
         unseen = [choice for choice in used if {fold_of[sample] for sample in choice.pair} == set(folds)]
         known = [choice for choice in used if all(fold_of[sample] not in folds for sample in choice.pair)]
         if unseen and len(known) >= FEWEST_CHOICES:
-            reward = fit_reward(known, features, [""] * len(features[samples[0]]))
-            tested += [(choice, _hit(reward, choice, features)) for choice in unseen]
+            weights = best_fit(differences(known, samples) @ table, outcomes(known)).weights
+            hits = np.sign(differences(unseen, samples) @ table @ weights) == outcomes(unseen)
+            tested += zip(unseen, hits.astype(float).tolist(), strict=True)
     if not tested:
         return Interval(np.nan, np.nan, np.nan, 0, "bootstrap over samples")
     hits = np.array([hit for _, hit in tested])
@@ -123,6 +123,7 @@ def _usable(choices: Sequence[Choice], features: Mapping[str, np.ndarray]) -> li
     return [choice for choice in compared(choices) if choice.pair <= features.keys()]
 
 
-def _hit(reward: Reward, choice: Choice, features: Mapping[str, np.ndarray]) -> float:
-    left, right = reward.of_all(np.array([features[choice.left], features[choice.right]]))
-    return float(np.sign(left - right) == choice.outcome)
+def _table(choices: Sequence[Choice], features: Mapping[str, np.ndarray]) -> tuple[list[str], np.ndarray]:
+    """The samples of choices, and their features (N, F)."""
+    samples = sorted(set().union(*(choice.pair for choice in choices)))
+    return samples, np.array([features[sample] for sample in samples])

@@ -43,6 +43,7 @@ from selfcorrect.motion.correction.lifting import lift_motions
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import Motion
+from selfcorrect.preferences.reward import Reward
 from selfcorrect.runtime.supervision import EndedError, supervised, working_on
 from selfcorrect.simulators.engines.table import PUBLISHED_ENGINE
 
@@ -62,6 +63,8 @@ class CorrectorInputs:
     """Whether users' correctors run in this process."""
     engine: str = PUBLISHED_ENGINE
     """In which correctors simulate."""
+    reward: Reward | None = None
+    """What people preferred, where that is known."""
 
 
 def own_corrector(name: str, inputs: CorrectorInputs, process: OwnProcess | None = None) -> Corrector:

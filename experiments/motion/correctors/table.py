@@ -21,6 +21,8 @@ class CorrectorRow(Row):
     residual_free: bool = False
     """Whether nothing holds its bodies up. That needs an engine whose joints give way. What it rejects is dropped and
     not drawn again: of some labels no draw is ever accepted."""
+    rated: bool = False
+    """Whether it needs choices of people (`--ratings`)."""
 
 
 CORRECTORS = Registry(
@@ -113,6 +115,13 @@ CORRECTORS = Registry(
             "Control: a filter in time that leaves samples as smooth as physics does.",
             knows="none: the cut-off that physics' jerk asks for",
             control=True,
+        ),
+        CorrectorRow(
+            "people",
+            "selfcorrect.experiments.curation.in_loops:people",
+            "Verifier: rejects what people would like less than usual samples of generation 0; needs --ratings.",
+            knows="choices of people, generalised by six features",
+            rated=True,
         ),
     ],
     group="selfcorrect.correctors",

@@ -12,6 +12,7 @@ import torch
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import call_corrector
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
+from selfcorrect.experiments.curation.in_loops import kept_reward
 from selfcorrect.experiments.jobs.progress_bars import silent
 from selfcorrect.experiments.motion.correctors.builtin import CorrectorInputs, build_corrector
 from selfcorrect.experiments.motion.report.conclusion import Pair
@@ -127,6 +128,7 @@ def _correction_clip(run: SeedRun, task: MotionTask, labels: torch.Tensor, arm: 
         run.options.corrector_timeout_s,
         run.options.corrector_in_process,
         run.settings.engine,
+        kept_reward(run.root),
     )
     corrector = build_corrector(arm.corrector, inputs)
     assert corrector is not None, "an arm with a corrector"

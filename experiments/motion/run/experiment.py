@@ -7,8 +7,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import streams
 from selfcorrect.correctors.identity import Identity, identity_of
+from selfcorrect.experiments.curation.in_loops import WHO, identity_of_reward, keep_reward, kept_reward, reward_in
 from selfcorrect.experiments.identities import IDENTITIES, IdentityFile
 from selfcorrect.experiments.jobs.progress_bars import Event, silent
 from selfcorrect.experiments.jobs.run import require_runner, run_jobs, use_one_thread
@@ -25,6 +27,7 @@ from selfcorrect.experiments.motion.settings.presets import MotionSettings, exte
 from selfcorrect.experiments.motion.settings.run_options import DEFAULTS, RunOptions
 from selfcorrect.models.diffusion.config import DENOISERS
 from selfcorrect.models.diffusion.model import choose_device
+from selfcorrect.preferences.reward import Reward
 from selfcorrect.storage.runs.run_folder import claim_folder
 from selfcorrect.storage.runs.tracking import WandbLog, WandbTarget
 
@@ -36,11 +39,14 @@ def run_experiment(
     where: Where,
     options: RunOptions = DEFAULTS,
     command: str = "",
+    ratings: Path | None = None,
 ) -> None:
     """Run an experiment, or what is left of it in its run folder, and write its report.
 
-    command: what does it again, for its report.
+    command: what does it again, for its report. ratings: a database of `selfcorrect curate`, for arms that need what
+    people preferred; a run that was begun with one keeps it.
     """
+    reward = _reward(settings, folder, ratings)
     use_one_thread()  # before the judge is fitted, which jobs in this process share
     require_runner(where)
     if not where.cluster.cluster:
@@ -58,6 +64,9 @@ def run_experiment(
     target = WandbTarget(options.wandb, options.wandb_project, options.wandb_entity)
     with claim_folder(folder, settings.config(), extends), WandbLog(folder, target, BEST) as log:
         ledger.record(identities, accept_changed=options.accept_changed)
+        if reward is not None:
+            ledger.record({WHO: identity_of_reward(reward)}, accept_changed=options.accept_changed)
+            keep_reward(folder, reward)
         work = jobs(settings, folder, options)
         live, running = LiveRuns(log, work, name), RunningReport(settings, folder, command or name)
 
@@ -74,6 +83,15 @@ def run_experiment(
     if words := log.words:
         print(words)
     print(f"\n{conclusion}\n{folder / 'report.html'}")
+
+
+def _reward(settings: MotionSettings, folder: Path, ratings: Path | None) -> Reward | None:
+    """What people preferred, by a database; SettingError where arms need one that is neither given nor kept."""
+    arms = [arm for comparison in settings.comparisons for arm in comparison.arms]
+    needed = [name for arm in arms for name in arm.rated]
+    if needed and ratings is None and kept_reward(folder) is None:
+        raise SettingError(f"{needed[0]} needs --ratings, a database that `selfcorrect curate` made")
+    return None if ratings is None else reward_in(ratings)
 
 
 def own_correctors(settings: MotionSettings) -> list[str]:

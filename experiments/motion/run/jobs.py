@@ -15,6 +15,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import temporal_frequencies
 from selfcorrect.correctors.contract import Corrector
 from selfcorrect.correctors.correction import Correction
+from selfcorrect.experiments.curation.in_loops import kept_reward, raters_of
 from selfcorrect.experiments.identities import IDENTITIES, IdentityFile, identity_of_data
 from selfcorrect.experiments.jobs.progress_bars import Progress
 from selfcorrect.experiments.jobs.run import Job
@@ -33,6 +34,7 @@ from selfcorrect.loop.policy import parse_policy, reads_past
 from selfcorrect.loop.run import Plan, Task, run_loop, train_first_generation
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.encodings.features import FeatureCodec
+from selfcorrect.preferences.reward import Reward
 from selfcorrect.remedies.spectrum import energy_kept
 from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore
 from selfcorrect.storage.runs.protocol import Generation
@@ -151,7 +153,7 @@ def arm_plan(run: SeedRun, arm: Arm, task: MotionTask, first: FolderReader, prog
         correction=None if corrector is None else _correction(corrector, arm),
         correct_real=arm.correct_real,
     )
-    return defended(loop_task, plan, arm.defence, _defence_inputs(task.codec))
+    return defended(loop_task, plan, arm.defence, _defence_inputs(task.codec, inputs.reward))
 
 
 def _correction(corrector: Corrector, arm: Arm) -> Correction:
@@ -159,8 +161,9 @@ def _correction(corrector: Corrector, arm: Arm) -> Correction:
     return Correction(corrector, arm.strength, arm.operator, on_rejection="drop" if drops else "redraw")
 
 
-def _defence_inputs(codec: FeatureCodec) -> DefenceInputs:
-    return DefenceInputs(embed=temporal_frequencies, finish=partial(finish_children, codec))
+def _defence_inputs(codec: FeatureCodec, reward: Reward | None) -> DefenceInputs:
+    raters = () if reward is None else raters_of(reward, codec)
+    return DefenceInputs(embed=temporal_frequencies, finish=partial(finish_children, codec), raters=raters)
 
 
 def finish_children(codec: FeatureCodec, children: Tensor, parents: Tensor, labels: Tensor) -> Tensor:
@@ -184,4 +187,5 @@ def _inputs(run: SeedRun, task: MotionTask, first_model: GenerativeModel, progre
         limit_s=options.corrector_timeout_s,
         in_process=options.corrector_in_process,
         engine=run.settings.engine,
+        reward=kept_reward(run.root),
     )

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.correctors.correction import Operator
-from selfcorrect.experiments.motion.correctors.table import CORRECTORS, UNKNOWN
+from selfcorrect.experiments.motion.correctors.table import CORRECTORS, UNKNOWN, is_own
 from selfcorrect.experiments.remedies.table import DEFENCES
 from selfcorrect.loop.policy import parse_policy
 from selfcorrect.models.diffusion.config import DiffusionConfig
@@ -94,6 +94,12 @@ class Arm:
         """What this arm is compared with: as it is sampled, without correction and defence; else sampled as usual."""
         changed = (self.corrector, self.defence, self.correct_real) != ("none", "none", False)
         return Arm(self.policy, **self.sampling) if changed else Arm(self.policy)  # type: ignore[arg-type]
+
+    @property
+    def rated(self) -> tuple[str, ...]:
+        """Its corrector and its defence where they need choices of people."""
+        corrector = not is_own(self.corrector) and CORRECTORS.row(self.corrector).rated
+        return (self.corrector,) * corrector + (self.defence,) * DEFENCES.row(self.defence).rated
 
     @property
     def kind(self) -> str:

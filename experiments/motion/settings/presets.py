@@ -10,7 +10,7 @@ from typing import Any
 from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.motion.correctors.table import CORRECTORS, is_own
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.remedies.table import DEFENCES
+from selfcorrect.experiments.remedies.table import UNRATED
 from selfcorrect.models.diffusion.presets import PRESETS as DENOISER_PRESETS
 from selfcorrect.models.diffusion.presets import Preset, preset
 from selfcorrect.simulators.engines.table import ENGINES, PUBLISHED_ENGINE
@@ -233,7 +233,7 @@ _TEXT = (
 )
 _VERIFIED = ("physics", "residual-free", "residual-free-verifier", "random-verifier")
 _STRICT = (BASELINE, *(arm for policy in ("augment:1", "replace") for arm in _loop(policy, *_VERIFIED)))
-_DEFENCES = (BASELINE, *(Arm("replace", defence=row.name) for row in DEFENCES))
+_DEFENCES = (BASELINE, *(Arm("replace", defence=name) for name in UNRATED))
 
 PRESETS = {
     "short": MotionSettings(

@@ -17,7 +17,7 @@ from torch import Tensor
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.experiments.remedies.remedies import DefenceInputs, defended
-from selfcorrect.experiments.remedies.table import DEFENCES, OWN
+from selfcorrect.experiments.remedies.table import DEFENCES, OWN, UNRATED
 from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above
 from selfcorrect.experiments.toy.running import Comparison, Curves, run_seeds
 from selfcorrect.loop.policy import Freeze, Replace
@@ -42,7 +42,7 @@ class DefenceLoop:
     first_steps: int = 1200
     steps: int = 60
     judged: int = 240
-    defences: tuple[str, ...] = tuple(DEFENCES.names)
+    defences: tuple[str, ...] = UNRATED
     seeds: int = 5
     seed: int = 0
 

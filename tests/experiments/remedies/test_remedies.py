@@ -176,7 +176,8 @@ def small() -> tuple[Task, MemoryStore]:
 def final_state(small: tuple[Task, MemoryStore], name: str) -> dict[str, Tensor]:
     task, first = small
     store = MemoryStore()
-    task, plan = defended(task, Plan(Replace(), 2, steps=3), name, DefenceInputs())
+    inputs = DefenceInputs(raters=(lambda values: values.flatten(1).sum(1),))
+    task, plan = defended(task, Plan(Replace(), 2, steps=3), name, inputs)
     return run_loop(task, plan, store, first, STREAM).state()
 
 

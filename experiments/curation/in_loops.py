@@ -1,0 +1,124 @@
+"""What people preferred, in a loop of motions: a bias of its sampling, and a verifier of its samples.
+
+Both judge samples that nobody rated, by the reward that `selfcorrect.preferences.reward` fits on features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.contract import Corrector, verifier
+from selfcorrect.correctors.identity import Identity
+from selfcorrect.experiments.curation.database import Database
+from selfcorrect.experiments.curation.features import MOTION_FEATURES, motion_features
+from selfcorrect.experiments.curation.summary import reward_of
+from selfcorrect.loop.bias import Bias, Sampler, Score, best_of
+from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.motion.encodings.features import FeatureCodec
+from selfcorrect.preferences.reward import Reward
+from selfcorrect.storage.files.digests import digest, sealed, unsealed
+from selfcorrect.storage.files.strict_json import read_as
+from selfcorrect.storage.files.writing import write_atomically
+
+if TYPE_CHECKING:
+    from selfcorrect.experiments.motion.correctors.own import CorrectorInputs
+
+FILE = "preferences.json"
+"""In a run folder, the reward that its arms use."""
+WHO = "what people preferred"
+_DRAWS = 4
+_ROUNDING = 1e-9
+"""Rewards of equal samples differ by so much where they are computed in other batches."""
+_PER_LABEL = 32
+"""Samples of generation 0 by which the verifier finds what is usual for a label."""
+
+
+def reward_in(database: Path) -> Reward:
+    """The reward of a database; InputError where it has none for motions, or too few choices."""
+    with Database(database) as opened:
+        reward = reward_of(opened)
+    if reward.features != MOTION_FEATURES:
+        raise InputError(f"{database}: its features are {', '.join(reward.features)}, not those of this version")
+    return reward
+
+
+def identity_of_reward(reward: Reward) -> Identity:
+    """What a reward is, so that a run notices when it is resumed with another."""
+    content = digest(repr(reward).encode())
+    return Identity(f"{reward.choices} choices of {', '.join(reward.raters)}", "", values=content, holds="choices")
+
+
+def keep_reward(folder: Path, reward: Reward) -> None:
+    """Write a reward into a run folder, for `kept_reward`."""
+    write_atomically(folder / FILE, sealed(asdict(reward)))
+
+
+def kept_reward(folder: Path) -> Reward | None:
+    """The reward of a run folder, None where it has none."""
+    path = folder / FILE
+    return read_as(Reward, unsealed(path), path) if path.is_file() else None
+
+
+def raters_of(reward: Reward, codec: FeatureCodec) -> tuple[Score, ...]:
+    """Each rater as a score of normalised motion features (N, T, D); all share the work on the same values."""
+
+    @lru_cache(maxsize=1)
+    def scores(values: Tensor) -> Tensor:
+        return torch.from_numpy(reward.of_each(motion_features(codec.decode(values)))).to(values.device)
+
+    def of(rater: int) -> Score:
+        return lambda values: scores(values)[rater]
+
+    return tuple(of(rater) for rater in range(len(reward.raters)))
+
+
+def chosen_by(raters: tuple[Score, ...]) -> Bias:
+    """Of four draws the one that a rater, drawn for each sample, chooses with the fitted probabilities.
+
+    The bias is `best_of` with choice noise 1: a Plackett–Luce choice by rewards in logits. Without raters the bias
+    raises SettingError when it is used.
+    """
+    return best_of(_DRAWS, *raters, choice_noise=1.0) if raters else _unrated
+
+
+def _unrated(model: GenerativeModel, parents: Samples) -> Sampler:
+    raise SettingError("the defence preferred needs --ratings, a database of `selfcorrect curate`")
+
+
+def people(inputs: CorrectorInputs) -> Corrector:
+    """The verifier: accepts samples whose reward is at least the median of generation 0 for their label.
+
+    It changes no sample; rejected ones are drawn again.
+    """
+    reward = inputs.reward
+    if reward is None:
+        raise SettingError("the corrector people needs --ratings, a database of `selfcorrect curate`")
+
+    def rewards(values: Tensor) -> Tensor:
+        return torch.from_numpy(reward.of_all(motion_features(inputs.codec.decode(values))))
+
+    return verifier(at_least_usual(rewards, inputs), "people")
+
+
+def at_least_usual(rewards: Callable[[Tensor], Tensor], inputs: CorrectorInputs) -> Callable[[Samples], Tensor]:
+    """Which samples have at least the median reward (N,) of generation-0 samples of their label."""
+
+    @cache
+    def usual(label: int) -> float:
+        labels = torch.full((_PER_LABEL,), label)
+        return float(rewards(inputs.first_model.sample(labels, inputs.stream.child("people", label))).median())
+
+    def accept(samples: Samples) -> Tensor:
+        least = torch.tensor([usual(label) for label in samples.labels.tolist()], dtype=torch.float64)
+        return rewards(samples.values) >= least - _ROUNDING
+
+    return accept

@@ -1,0 +1,118 @@
+"""`selfcorrect curate` on the command line: what it refuses, and what it reports of a database."""
+
+from __future__ import annotations
+
+import csv
+import json
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from simulated_raters import answers
+
+from selfcorrect.experiments import cli
+from selfcorrect.experiments.commands.curate import CurateCommand
+from selfcorrect.experiments.curation.database import Database, Rated, Study
+from selfcorrect.experiments.curation.features import MOTION_FEATURES
+from selfcorrect.preferences.choices import Choice
+
+SAMPLES = [f"s{number}" for number in range(8)]
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two raters who like what jerks less, and lean to the left; a third of the samples is from elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    random, path = np.random.default_rng(0), tmp_path / "ratings.sqlite"
+    features = random.normal(size=(len(SAMPLES), len(MOTION_FEATURES)))
+    taste = dict(zip(SAMPLES, (-2 * features[:, MOTION_FEATURES.index("jerk_m_s3")]).tolist(), strict=True))
+    items = [
+        Rated(sample, f"walk {sample}", "corrected" if row % 3 else "plain", "walk", tuple(features[row].tolist()))
+        for row, sample in enumerate(SAMPLES)
+    ]
+    with Database(path, Study("motions", "Which one?", 0, MOTION_FEATURES)) as opened:
+        opened.add(items)
+        for rater in ("ada", "bob"):
+            pairs = [pair if random.random() < 0.5 else pair[::-1] for pair in combinations(SAMPLES, 2)]
+            for attempt, choice in enumerate(answers(taste, pairs, random, rater=rater, side=2.5)):
+                opened.record(choice, attempt, 2.0, common=True)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ((), "there is nothing to compare"),
+        (("missing",), "missing: no such file or folder"),
+        (("notes.txt",), "notes.txt: "),
+        ((".", "--port", "70000"), "port must be from 0 to 65535"),
+        ((".", "--pairs", "0"), "pairs must be from 1"),
+        ((".", "--samples", "0"), "samples must be from 1"),
+        ((".", "--rater", "a\tb"), "rater must be a name"),
+        ((".", "--question", " "), "question must not be empty"),
+        ((".", "--rater", "ada"), "two different samples are needed to compare"),
+        ((".", "--summary"), "leave out the sources"),
+        (("--summary",), "ratings.sqlite: no such file"),
+        (("--out", "ratings.txt"), "ratings are written as .json or .csv"),
+        (("--summary", "--database", "notes.txt"), "is no database of `selfcorrect curate`"),
+    ],
+)
+def test_a_mistake_ends_in_one_sentence_and_writes_nothing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    sentence: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.txt").write_text("notes that are longer than a magic number")
+    assert cli.main(["curate", *words]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1
+    assert sentence in told[0]
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_the_summary_reports_raters_agreement_sides_and_strengths(
+    database: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["curate", "--summary"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "56 choices about 8 samples, median 2.0 s each"
+    assert lines[1] == "raters: ada 28, bob 28"
+    assert lines[3].startswith("agreement on 28 common pairs: Krippendorff's alpha 0.")
+    assert "pull to the left +" in lines[4]
+    assert any(line.startswith("reward: predicts 0.") for line in lines)
+    assert any(line.startswith("corrected ") for line in lines)
+    assert sum(line.startswith("walk s") for line in lines) == 8
+
+
+def test_ratings_are_written_as_tables_and_as_json_and_replaced_when_asked(database: Path, tmp_path: Path) -> None:
+    for name in ("ratings.json", "ratings.csv"):
+        assert cli.main(["curate", "--out", name]) == 0
+        assert cli.main(["curate", "--out", name]) == 2
+        assert cli.main(["curate", "--out", name, "--overwrite"]) == 0
+    with (tmp_path / "ratings.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    values = [float(row["strength"]) for row in rows]
+    assert values == sorted(values, reverse=True)
+    assert sum(int(row["wins"]) for row in rows) == sum(int(row["losses"]) for row in rows)
+    ratings = json.loads((tmp_path / "ratings.json").read_text())
+    assert [sample["id"] for sample in ratings["samples"]] == [row["id"] for row in rows]
+    weights = dict(zip(ratings["reward"]["features"], ratings["reward"]["common"], strict=True))
+    assert min(weights, key=lambda name: weights[name]) == "jerk_m_s3"
+    assert ratings["side"]["pull_left_logits"] > 2 * ratings["side"]["error"]
+    assert len(ratings["choices"]) == 56
+    assert cli.main(["curate", "--out", "ratings.sqlite.json", "--database", "ratings.sqlite"]) == 0
+
+
+def test_a_database_without_answers_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "r.sqlite"
+    with Database(path, Study("motions", "Which one?", 0, MOTION_FEATURES)) as opened:
+        opened.add([Rated("a", "a", "", ""), Rated("b", "b", "", "")])
+    with pytest.raises(ValueError, match="nobody has answered yet"):
+        CurateCommand(database=path, summary=True).run()
+    with Database(path) as opened:
+        opened.record(Choice("ada", "a", "b", "reject both"), 0, 1.0)
+    CurateCommand(database=path, summary=True).run()

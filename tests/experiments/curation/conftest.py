@@ -1,0 +1,47 @@
+"""Motions in files, a study about them, and a rater at work on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from helpers import lifting_off
+
+from selfcorrect.core.randomness import streams
+from selfcorrect.datasets.files.open import save_motion
+from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.experiments.curation.database import Database, Study
+from selfcorrect.experiments.curation.features import MOTION_FEATURES
+from selfcorrect.experiments.curation.items import Item, items_of
+from selfcorrect.experiments.curation.session import Session
+
+QUESTION = "Which one is better?"
+STUDY = Study("motions", QUESTION, 0, MOTION_FEATURES)
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of six motions: one body, lower and lower in the floor."""
+    folder, motion = tmp_path_factory.mktemp("clips"), lifting_off()
+    for number in range(6):
+        sunk = replace(motion, root_m=motion.root_m - [0.0, 0.04 * number, 0.0])
+        save_motion(folder / f"sunk-{4 * number:02d}-cm.bvh", sunk)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def items(clips: Path) -> list[Item]:
+    return items_of([clips], 32, None, streams(0), Reading())
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with Database(tmp_path / "ratings.sqlite", STUDY) as opened:
+        yield opened
+
+
+@pytest.fixture
+def session(database: Database, items: list[Item]) -> Session:
+    return Session(database, items, "ada", pairs=5)

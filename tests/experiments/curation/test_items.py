@@ -1,0 +1,136 @@
+"""What raters are shown: files, what models of a run make, pictures of a run; and what is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import lifting_off
+
+from selfcorrect.core.randomness import streams
+from selfcorrect.core.samples import Samples
+from selfcorrect.datasets.files.open import save_motion
+from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.experiments.curation.features import MOTION_FEATURES, motion_features
+from selfcorrect.experiments.curation.items import Item, items_of, kind_of
+from selfcorrect.loop.policy import Replace
+from selfcorrect.loop.run import Plan, Task, run_loop, train_first_generation
+from selfcorrect.models.gaussian import Gaussian
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.transforms import resample
+from selfcorrect.storage.runs.folder_store import FolderStore
+from selfcorrect.storage.runs.memory import MemoryStore
+
+STREAM = streams(0)
+
+
+def read(*paths: Path, samples: int = 32, generation: int | None = None) -> list[Item]:
+    return items_of(paths, samples, generation, STREAM, Reading())
+
+
+def test_motions_of_files_have_ids_by_content_and_features_by_name(clips: Path, items: list[Item]) -> None:
+    assert [item.rated.name for item in items] == [f"sunk-{depth:02d}-cm" for depth in (0, 4, 8, 12, 16, 20)]
+    assert kind_of(items) == "motions"
+    assert len({item.rated.id for item in items}) == 6
+    assert {item.rated.source for item in items} == {clips.name}
+    assert [item.rated.id for item in read(*sorted(clips.iterdir()))] == [item.rated.id for item in items]
+    sunk = [item.rated.features[MOTION_FEATURES.index("penetration_m")] for item in items]
+    assert sunk == sorted(sunk)
+    np.testing.assert_allclose(np.exp(sunk[-1]), 0.15 + 1e-3, atol=0.05)  # of 20 cm, in the three quarters that stand
+
+
+def test_files_of_the_same_motion_are_one_sample(clips: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.bvh"
+    copy.write_bytes((clips / "sunk-00-cm.bvh").read_bytes())
+    with pytest.raises(ValueError, match="two different samples are needed to compare, got 1"):
+        read(clips / "sunk-00-cm.bvh", copy)
+
+
+def test_a_file_that_cannot_be_read_does_not_hide_the_others(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.bvh").write_text("HIERARCHY")
+    assert len(read(tmp_path / "bad.bvh", clips)) == 6
+    assert "bad.bvh, line 1: " in capsys.readouterr().err
+
+
+def test_features_do_not_depend_on_the_batch_and_hardly_on_the_frame_rate() -> None:
+    motion = lifting_off()
+    other = replace(motion, root_m=motion.root_m - [0.0, 0.1, 0.0])
+    both = motion_features(MotionBatch.stack([motion, other]))
+    alone = motion_features(MotionBatch.stack([other]))
+    assert both.shape == (2, len(MOTION_FEATURES))
+    np.testing.assert_allclose(both[1], alone[0])
+    np.testing.assert_allclose(motion_features(MotionBatch.stack([resample(other, 60.0)])), alone, atol=0.2)
+
+
+def run_of(folder: Path, shape: tuple[int, ...]) -> Path:
+    """A run of a general loop whose samples have a shape."""
+    real = Samples.real(torch.rand((12, *shape), generator=STREAM.torch()).double(), torch.arange(12) % 2)
+    first, size = MemoryStore(), int(np.prod(shape))
+    task = Task(_Pictures(shape, Gaussian.standard(size)), real, lambda candidate: {})
+    train_first_generation(task, first, STREAM)
+    with FolderStore(folder / "arm", {}) as store:
+        run_loop(task, Plan(Replace(), 2), store, first, STREAM)
+    return folder
+
+
+class _Pictures:
+    """A Gaussian of flat values as pictures."""
+
+    def __init__(self, shape: tuple[int, ...], flat: Gaussian) -> None:
+        self.shape, self.flat = shape, flat
+
+    def fit(self, samples: Samples, steps: int, stream):
+        flat = samples.with_values(samples.values.flatten(1))
+        return _Pictures(self.shape, self.flat.fit(flat, steps, stream))
+
+    def sample(self, labels: torch.Tensor, stream) -> torch.Tensor:
+        return self.flat.sample(labels, stream).reshape(-1, *self.shape)
+
+    def state(self):
+        return self.flat.state()
+
+    def load_state(self, state):
+        return _Pictures(self.shape, self.flat.load_state(state))
+
+
+@pytest.mark.parametrize(("shape", "shown"), [((4, 5), (4, 5)), ((1, 4, 5), (4, 5)), ((3, 4, 5), (4, 5, 3))])
+def test_stored_samples_of_a_run_are_pictures(tmp_path: Path, shape: tuple[int, ...], shown: tuple[int, ...]) -> None:
+    items = read(run_of(tmp_path, shape), samples=8)
+    assert kind_of(items) == "pictures"
+    assert len(items) == 8
+    assert {item.rated.label for item in items} == {"0", "1"}
+    assert {item.rated.source for item in items} == {"arm, generation 2"}
+    pictures = [np.asarray(item.shown) for item in items]
+    assert all(picture.shape == shown and picture.dtype == np.uint8 for picture in pictures)
+    assert {item.rated.source for item in read(tmp_path / "arm", generation=1)} == {"arm, generation 1"}
+
+
+def test_runs_that_cannot_be_shown_are_refused(tmp_path: Path, clips: Path) -> None:
+    with pytest.raises(ValueError, match=r"samples of shape \(5,\) are neither motions"):
+        read(run_of(tmp_path / "flat", (5,)))
+    run = run_of(tmp_path / "run", (4, 5))
+    with pytest.raises(ValueError, match="has generations 0 to 2, asked for 7"):
+        read(run, generation=7)
+    with pytest.raises(ValueError, match="a run is curated alone"):
+        read(run, clips)
+
+
+def test_a_folder_without_motions_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text(json.dumps({}))
+    with pytest.raises(ValueError, match="two different samples are needed"):
+        read(tmp_path)
+
+
+def test_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selfcorrect.experiments.curation.items.MOST_ITEMS", 1)
+    for height_m in (0.0, 0.1):
+        motion = lifting_off()
+        save_motion(tmp_path / f"{height_m}.bvh", replace(motion, root_m=motion.root_m - [0.0, height_m, 0.0]))
+    with pytest.raises(ValueError, match="at most 1 samples are compared, got 2"):
+        read(tmp_path)

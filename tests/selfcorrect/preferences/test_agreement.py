@@ -1,0 +1,74 @@
+"""Agreement of raters: a published example, its limits, and that the order within a pair does not count."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from selfcorrect.preferences.agreement import agreement_of, krippendorff_alpha
+from selfcorrect.preferences.choices import Answer, Choice
+
+NAMES = [f"s{number}" for number in range(10)]
+PAIRS = list(combinations(NAMES, 2))
+_ = -1
+
+
+def test_alpha_of_the_published_example() -> None:
+    """Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", example C: nominal alpha 0.743."""
+    observers = [
+        [1, 2, 3, 3, 2, 1, 4, 1, 2, _, _, _],
+        [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, _, 3],
+        [_, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, _],
+        [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, _],
+    ]
+    assert krippendorff_alpha(np.array(observers).T) == pytest.approx(0.743, abs=5e-4)
+
+
+def said(rater: str, words: list[Answer]) -> list[Choice]:
+    return [Choice(rater, left, right, word) for (left, right), word in zip(PAIRS, words, strict=True)]
+
+
+def drawn(seed: int) -> list[Answer]:
+    words: list[Answer] = ["left", "right", "tie"]
+    return [words[row] for row in np.random.default_rng(seed).choice(3, len(PAIRS), p=[0.4, 0.4, 0.2])]
+
+
+def test_raters_who_answer_the_same_agree_fully_wherever_the_samples_stood() -> None:
+    flip: dict[str, Answer] = {"left": "right", "right": "left", "tie": "tie"}
+    turned = [Choice("bob", right, left, flip[word]) for (left, right), word in zip(PAIRS, drawn(0), strict=True)]
+    found = agreement_of([*said("ada", drawn(0)), *turned])
+    assert found.alpha.estimate == found.alpha.low == found.same.estimate == 1
+    assert found.pairs == len(PAIRS)
+
+
+def test_raters_who_throw_dice_agree_by_chance_alone() -> None:
+    found = agreement_of([choice for rater in range(5) for choice in said(str(rater), drawn(rater))])
+    assert found.alpha.low < 0 < found.alpha.high < 0.2
+    assert abs(found.alpha.estimate) < 0.1
+
+
+def test_always_left_is_no_agreement() -> None:
+    """Two raters who only look left agree in half of the pairs that stood the other way round for one of them."""
+    random = np.random.default_rng(0)
+    choices = [
+        Choice(rater, *(pair if random.random() < 0.5 else pair[::-1]), "left")
+        for pair in PAIRS
+        for rater in ("ada", "bob")
+    ]
+    assert agreement_of(choices).alpha.high < 0.5
+
+
+def test_one_rater_alone_or_one_pair_gives_no_interval() -> None:
+    alone = agreement_of(said("ada", drawn(1)))
+    assert np.isnan(alone.alpha.estimate)
+    assert alone.pairs == 0
+    once = agreement_of([Choice("ada", "a", "b", "left"), Choice("bob", "b", "a", "right")])
+    assert once.alpha.estimate == 1
+    assert np.isnan(once.alpha.low)
+
+
+def test_the_last_answer_of_a_rater_about_a_pair_counts() -> None:
+    both = [Choice("ada", "a", "b", "left"), Choice("ada", "a", "b", "right"), Choice("bob", "a", "b", "right")]
+    assert agreement_of(both).same.estimate == 1

@@ -1,0 +1,113 @@
+"""Strengths from comparisons: closed forms, a plain version, and raters whose taste is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from simulated_raters import answers, random_pairs
+
+from selfcorrect.preferences.bradley_terry import fit_choices, information, strengths
+from selfcorrect.preferences.choices import Answer, Choice, differences, outcomes
+
+NAMES = [f"s{number}" for number in range(8)]
+
+
+def tasted(seed: int, deviation: float = 1.5) -> dict[str, float]:
+    values = np.random.default_rng(seed).normal(0, deviation, len(NAMES))
+    return dict(zip(NAMES, (values - values.mean()).tolist(), strict=True))
+
+
+def test_two_samples_have_the_logarithm_of_their_wins_between_them() -> None:
+    """Wins w and v and t ties are matched exactly: a − b = log(w / v), ν = t / √(w v) (Davidson 1970)."""
+    won, lost, ties = 3000, 1000, 2000
+    words: list[tuple[Answer, Answer, int]] = [("left", "right", won), ("right", "left", lost), ("tie", "tie", ties)]
+    choices = [Choice("ada", "a", "b", word) for word, _, count in words for _ in range(count // 2)]
+    choices += [Choice("ada", "b", "a", word) for _, word, count in words for _ in range(count // 2)]
+    fit = fit_choices(differences(choices, ["a", "b"]), outcomes(choices), deviation=1e3)
+    assert fit.weights[0] - fit.weights[1] == pytest.approx(np.log(won / lost), abs=1e-3)
+    assert fit.tie == pytest.approx(np.log(ties / np.sqrt(won * lost)), abs=1e-3)
+    assert fit.side == pytest.approx(0, abs=1e-6)
+
+
+def test_it_agrees_with_a_plain_version() -> None:
+    random = np.random.default_rng(1)
+    choices = answers(tasted(1), random_pairs(NAMES, 40, random), random, side=0.5, tie=-0.5)
+
+    def loss(at: np.ndarray) -> float:
+        total = (at[:-2] ** 2).sum() / (2 * 0.8**2) + at[-2] ** 2 / 2 + at[-1] ** 2 / 8
+        for choice in choices:
+            advantage = at[NAMES.index(choice.left)] - at[NAMES.index(choice.right)] + at[-2]
+            weights = {"left": np.exp(advantage / 2), "tie": np.exp(at[-1]), "right": np.exp(-advantage / 2)}
+            total -= np.log(weights[choice.answer] / sum(weights.values()))
+        return float(total)
+
+    plain = minimize(loss, np.zeros(len(NAMES) + 2), options={"gtol": 1e-6}).x
+    fit = fit_choices(differences(choices, NAMES), outcomes(choices), deviation=0.8)
+    np.testing.assert_allclose([*fit.weights, fit.side, fit.tie], plain, atol=1e-4)
+
+
+def test_strengths_side_and_ties_of_simulated_raters_are_recovered() -> None:
+    random, true = np.random.default_rng(2), tasted(2)
+    choices = answers(true, random_pairs(NAMES, 6000, random), random, side=0.7, tie=-0.5)
+    found = strengths(choices, NAMES)
+    np.testing.assert_allclose(found.values, list(true.values()), atol=0.25)
+    assert found.fit.side == pytest.approx(0.7, abs=3 * found.fit.side_error)
+    assert 0.01 < found.fit.side_error < 0.05
+    assert found.fit.tie == pytest.approx(-0.5, abs=0.15)
+
+
+def test_intervals_cover_what_they_should() -> None:
+    """Of differences between two samples, in 40 simulated studies."""
+    hits = []
+    for seed in range(40):
+        random, true = np.random.default_rng(seed), tasted(seed, 1.0)
+        fit = strengths(answers(true, random_pairs(NAMES, 120, random), random), NAMES).fit
+        contrast = np.zeros(len(NAMES))
+        contrast[[0, 1]] = 1, -1
+        error = np.sqrt(contrast @ fit.covariance @ contrast)
+        hits.append(abs(contrast @ fit.weights - (true["s0"] - true["s1"])) < 1.96 * error)
+    assert 34 <= sum(hits) <= 40  # 38 ± 1.4 expected
+
+
+def test_what_beats_the_better_one_is_expected_to_beat_the_worse_one() -> None:
+    choices = [Choice("ada", "a", "b", "left"), Choice("ada", "c", "b", "right")] * 10
+    fit = strengths(choices, ["a", "b", "c"]).fit
+    first, second, both = fit.probabilities(np.array([[1.0, -1, 0], [0, 1, -1], [1, 0, -1]]))[:, 0]
+    assert both > max(first, second) > 0.5
+
+
+def test_turning_every_pair_round_turns_the_pull_alone() -> None:
+    random = np.random.default_rng(3)
+    choices = answers(tasted(3), random_pairs(NAMES, 60, random), random, side=1.0)
+    flip: dict[str, Answer] = {"left": "right", "right": "left", "tie": "tie"}
+    turned = [Choice("ada", choice.right, choice.left, flip[choice.answer]) for choice in choices]
+    one, other = strengths(choices, NAMES), strengths(turned, NAMES)
+    np.testing.assert_allclose(one.values, other.values, atol=1e-6)
+    assert one.fit.side == pytest.approx(-other.fit.side, abs=1e-6)
+    assert one.fit.side > 0.3
+
+
+def test_without_choices_nothing_is_known() -> None:
+    found = strengths([], NAMES)
+    assert np.abs(found.values).max() == 0
+    assert found.errors.min() > 0.2
+
+
+def test_most_is_learned_about_what_was_never_compared_and_least_about_what_is_plain() -> None:
+    choices = [Choice("ada", *pair, "left") for pair in [("a", "b")] * 20]
+    fit = strengths(choices, ["a", "b", "c", "d"]).fit
+    known, unknown = information(fit, np.array([[1.0, -1, 0, 0], [0, 0, 1, -1]]))
+    assert unknown > 2 * known
+
+
+def test_rejecting_one_is_a_win_of_the_other_and_rejecting_both_compares_nothing() -> None:
+    assert Choice("ada", "a", "b", "reject left").outcome == Choice("ada", "a", "b", "right").outcome == -1
+    assert Choice("ada", "a", "b", "reject right").rejected == ("b",)
+    assert Choice("ada", "a", "b", "reject both").rejected == ("a", "b")
+    assert Choice("ada", "a", "b", "reject both").outcome is None
+    plain = [Choice("ada", "a", "b", "left")] * 3
+    rejecting = strengths([*plain, Choice("ada", "b", "a", "reject both")], ["a", "b"])
+    np.testing.assert_array_equal(rejecting.values, strengths(plain, ["a", "b"]).values)
+    with pytest.raises(ValueError, match="an answer must be one of left, right"):
+        Choice("ada", "a", "b", "perhaps")  # type: ignore[arg-type]

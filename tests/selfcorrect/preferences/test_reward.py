@@ -1,0 +1,76 @@
+"""A reward on features: it recovers taste, judges samples that nobody rated, and says how well."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from simulated_raters import answers, random_pairs
+
+from selfcorrect.preferences.choices import Choice
+from selfcorrect.preferences.reward import fit_reward, predicted_share
+
+WEIGHTS = np.array([1.5, -0.8, 0.0])
+NAMES = ("first", "second", "third")
+
+
+def study(
+    seed: int, count: int, weights: np.ndarray = WEIGHTS, rater: str = "ada"
+) -> tuple[dict[str, np.ndarray], list[Choice]]:
+    random = np.random.default_rng(seed)
+    samples = [f"s{number:02d}" for number in range(30)]
+    features = {sample: random.normal(3.0, 2.0, 3) for sample in samples}
+    taste = {sample: float(weights @ (value - 3.0) / 2.0) for sample, value in features.items()}
+    return features, answers(taste, random_pairs(samples, count, random), random, rater=rater)
+
+
+def test_it_recovers_the_weights_of_taste() -> None:
+    features, choices = study(0, 1500)
+    reward = fit_reward(choices, features, NAMES)
+    scale = np.array(reward.deviations) / 2.0
+    np.testing.assert_allclose(np.array(reward.common) / scale, WEIGHTS, atol=0.25)
+    assert reward.raters == ("ada",)
+    assert reward.choices == len(choices)
+
+
+def test_it_judges_samples_that_nobody_rated() -> None:
+    features, choices = study(1, 300)
+    unseen = np.random.default_rng(9).normal(3.0, 2.0, (400, 3))
+    true = (unseen - 3.0) @ WEIGHTS
+    assert np.corrcoef(fit_reward(choices, features, NAMES).of_all(unseen), true)[0, 1] > 0.95
+
+
+def test_it_prefers_neither_of_two_samples_with_equal_features() -> None:
+    features, choices = study(2, 100)
+    same = np.tile(features["s00"], (2, 1))
+    one, other = fit_reward(choices, features, NAMES).of_all(same)
+    assert one == other
+
+
+def test_raters_of_opposite_taste_keep_theirs_and_cancel_in_common() -> None:
+    features, ada = study(3, 300)
+    _, bob = study(3, 300, -WEIGHTS, "bob")
+    reward = fit_reward([*ada, *bob], features, NAMES)
+    first, second = reward.of_each(np.array(list(features.values())))
+    assert np.corrcoef(first, second)[0, 1] < -0.9
+    assert np.abs(reward.common).max() < 0.3 < np.abs(reward.weights).max()
+
+
+def test_how_well_it_predicts_is_measured_on_samples_that_it_has_not_seen() -> None:
+    features, choices = study(4, 250)
+    noise = {sample: np.random.default_rng(int(sample[1:])).normal(size=3) for sample in features}
+    telling, silent = predicted_share(choices, features), predicted_share(choices, noise)
+    assert telling.low > 0.65
+    assert silent.low < 0.5 < silent.high + 0.1
+    assert silent.estimate < 0.6
+    assert telling.count > 100
+
+
+def test_too_few_choices_are_refused_and_measure_nothing() -> None:
+    features, choices = study(5, 9)
+    with pytest.raises(ValueError, match="at least 10 comparisons of samples with features, got 9"):
+        fit_reward(choices, features, NAMES)
+    assert np.isnan(predicted_share(choices, features).estimate)
+    with pytest.raises(ValueError, match="got 0"):
+        fit_reward(study(5, 40)[1], {}, NAMES)
+    with pytest.raises(ValueError, match=r"shape \(N, 3\), got \(2, 2\)"):
+        fit_reward(study(5, 40)[1], features, NAMES).of_all(np.zeros((2, 2)))
