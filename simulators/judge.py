@@ -112,7 +112,7 @@ def _findings(
         for index, each_m, away_m in zip(here, off_m, polish_m, strict=True):
             own[index] = _of_track(tracked, index, each_m, float(away_m.mean()), settings)
     found = [own.get(index) or _of_plan(plan, index) for index in range(len(made))]
-    if mode.finds_supports:
+    if mode.finds_supports and not settings.falls_back:
         floats = _floating(plan, settings.acceptance)
         found = [replace(each, failure=held or each.failure) for each, held in zip(found, floats, strict=True)]
     return [

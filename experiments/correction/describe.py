@@ -14,7 +14,7 @@ from selfcorrect.motion.body.foot_frames import level
 from selfcorrect.motion.checks.check import Checkup, Choice, check_with
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES
 from selfcorrect.motion.correction.results import CorrectedMotion, NoteKind
-from selfcorrect.motion.correction.timeline import Contact, Timeline, spans
+from selfcorrect.motion.correction.timeline import Carried, Contact, Timeline, spans
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.motion import Motion
@@ -46,6 +46,7 @@ def described(blank: FileResult, notes: tuple[str, ...], motion: Motion, correct
     oddities = partial(_oddities, motion, level=not correction.supports)
     odd = telling.attempt("oddities are not reported", oddities, Checkup())
     over_time = telling.attempt("residual wrenches are not reported", partial(_over_time, correction.timeline), {})
+    carried = telling.attempt("times of residual force are not reported", partial(_carried, correction.timeline), [])
     contacts = telling.attempt("contacts are not reported", partial(_contacts, correction), [])
     result = replace(
         blank,
@@ -65,13 +66,15 @@ def described(blank: FileResult, notes: tuple[str, ...], motion: Motion, correct
         help=dict(correction.help),
         added_angular_speed_deg_s=dict(correction.added_angular_speed_deg_s),
         over_time=over_time,
+        carried=[asdict(each) for each in carried],
         contacts=contacts,
         supports=[asdict(support) for support in correction.supports],
     )
     if correction.accepted:
         distances = partial(_with_distances, result, motion, correction.motion)
         result = telling.attempt("distances of joints are not reported", distances, result)
-    return replace(result, notes=(*notes, *map(str, (*odd.findings, *told)), *odd.notes, *telling.notes))
+    by_force = (f"residual force in frames {', '.join(map(str, carried))}",) if carried else ()
+    return replace(result, notes=(*notes, *map(str, (*odd.findings, *told)), *by_force, *odd.notes, *telling.notes))
 
 
 _ODD = ("R", "S2", "S6", "P", "F5")
@@ -124,6 +127,13 @@ def _over_time(timeline: Timeline | None) -> dict[str, list[float]]:
         "residual_force_bodyweights": timeline.residual_force_bodyweights.round(3).tolist(),
         "residual_torque_nm": timeline.residual_torque_nm.round(1).tolist(),
     }
+
+
+def _carried(timeline: Timeline | None) -> list[Carried]:
+    """When a residual force acts on the root of a body that otherwise holds itself up."""
+    carried = [] if timeline is None else timeline.carried()
+    frames = sum(each.last_frame - each.first_frame + 1 for each in carried)
+    return carried if timeline is not None and frames < len(timeline) else []
 
 
 def _contacts(correction: CorrectedMotion) -> list[dict[str, Any]]:

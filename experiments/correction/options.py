@@ -16,7 +16,7 @@ from selfcorrect.simulators.engines.table import AUTO, ENGINES, chosen_engine
 from selfcorrect.simulators.scene import PLAIN, Scene
 from selfcorrect.simulators.settings.presets import preset_of, recorded_strength
 from selfcorrect.simulators.settings.support import SupportChoice
-from selfcorrect.simulators.settings.tracker import RESIDUAL_FREE, SIMULATED, SimulateChoice
+from selfcorrect.simulators.settings.tracker import RESIDUAL_FREE, SIMULATED, FallbackChoice, SimulateChoice
 
 if TYPE_CHECKING:
     from selfcorrect.motion.correction.results import CorrectMotions
@@ -37,6 +37,9 @@ class CorrectionOptions:
     """From 0, closest to the motion, to 1, most physical; or faithful (0), balanced (0.7), physical (1). With
     residual-free, muscles and contacts alone hold the body up, which takes longer and is simulated in MuJoCo. With
     simulated, you get what loops make of a model's samples: raw simulated states on a floor that is known."""
+    fallback: FallbackChoice = "none"
+    """What becomes of a motion in which a body falls without residual force: with none it is rejected. With balanced,
+    the least residual force carries it there, and the report says where and how much."""
     simulate: SimulateChoice = "auto"
     """Which motions are simulated: those whose plan leaves force for a simulation to save (auto), or all (always)."""
     kinematic: bool = False
@@ -75,6 +78,8 @@ class CorrectionOptions:
             self.refuse(
                 ("support", "remove_drift", "join_takes"), "does not go with strength simulated, whose floor is known"
             )
+        if self.fallback != "none" and not self.is_residual_free:
+            raise SettingError(f"fallback {self.fallback} goes with strength {RESIDUAL_FREE}, got {self.strength}")
         if self.is_residual_free and self.engine != AUTO:
             preset_of(self.strength).tracker(self.engine)  # some engines cannot
 
@@ -95,11 +100,16 @@ class CorrectionOptions:
         preset, cleanup = preset_of(self.strength), CleanupSettings.for_samples()
         if not preset.of_samples:
             cleanup = CleanupSettings(
-                support=self.support, polish=not self.raw, remove_drift=self.remove_drift, join_takes=self.join_takes
+                support=self.support,
+                polish=not self.raw,
+                remove_drift=self.remove_drift,
+                join_takes=self.join_takes,
+                inference=preset.inference,
             )
         if self.kinematic:
             return KinematicCorrector(cleanup)
-        tracker = preset.tracker(self.settled().engine, shape_kg if self.mass_kg is None else self.mass_kg)
+        mass_kg = shape_kg if self.mass_kg is None else self.mass_kg
+        tracker = preset.tracker(self.settled().engine, mass_kg, self.fallback)
         simulate = "always" if "always" in (self.simulate, preset.simulate) else "auto"
         return PhysicsCorrector(tracker, cleanup, scene=self.scene, simulate=simulate)
 

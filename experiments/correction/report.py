@@ -95,6 +95,8 @@ class FileResult:
     how far the result is from the simulated states (m), because fast parts of the correction were left out."""
     over_time: dict[str, list[float]] = field(default_factory=dict)
     """The residual wrench of every frame until the body was given up."""
+    carried: list[dict[str, Any]] = field(default_factory=list)
+    """First and last frames in which a residual force acts, and its mean size, where it does not act in all of them."""
     contacts: list[dict[str, Any]] = field(default_factory=list)
     """Parts of the body, first and last frames in which they bear weight, and the mean load in body weights."""
     supports: list[dict[str, Any]] = field(default_factory=list)

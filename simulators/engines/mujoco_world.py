@@ -89,24 +89,28 @@ class MuJoCoWorld:
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
-        self._alone: dict[Humanoid, _Build] = {}
+        self._known: dict[tuple[Humanoid, tuple[Support, ...], int], _Build] = {}
         self._step_s = 0.0
 
     def build(self, bodies: Sequence[Humanoid], step_s: float, supports: Sequence[Sequence[Support]]) -> None:
-        """Compile the bodies, but those that are already there at the same step, alone."""
-        known = self._alone if step_s == self._step_s else {}
-        self._alone, self._step_s, self._builds, self._data = {}, step_s, [], []
-        used: dict[_Build, int] = {}
+        """Compile the bodies, but those that are already there at the same step.
+
+        Like bodies on like supports share what is compiled. Holds move in it, so that each then has its own.
+        """
+        known = self._known if step_s == self._step_s else {}
+        self._known, self._step_s, self._builds, self._data = {}, step_s, [], []
+        used: dict[tuple[Humanoid, tuple[Support, ...]], int] = {}
         for body, own in zip(bodies, supports, strict=True):
-            build = self._alone.get(body) or known.get(body) if not own else None
-            build = build or _Build.of(body, own, self.settings, step_s)
-            if not own:
-                self._alone[body] = build
-            count = used[build] = used.get(build, 0) + 1
-            if len(build.data) < count:
+            alike = (body, tuple(own))
+            copy = used[alike] = used.get(alike, -1) + 1
+            number = copy if any(support.is_grip for support in own) else 0
+            key = (*alike, number)
+            build = self._known.get(key) or known.get(key) or _Build.of(body, own, self.settings, step_s)
+            self._known[key] = build
+            if len(build.data) <= copy - number:
                 build.data.append(mujoco.MjData(build.model))
             self._builds.append(build)
-            self._data.append(build.data[count - 1])
+            self._data.append(build.data[copy - number])
         self._where = self._builds[0].addresses()
         self._stiffness = np.stack([build.stiffness for build in self._builds])
         self._centre_m = np.stack([body.centre_m[0] for body in bodies])

@@ -5,11 +5,13 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 
+from selfcorrect.simulators.settings.support import INFERENCE, OF_LOW_STEPS, InferenceSettings
 from selfcorrect.simulators.settings.tracker import (
     RESIDUAL_FREE,
     SIMULATED,
     STRENGTHS,
     DriveSettings,
+    FallbackChoice,
     SimulateChoice,
     TrackerSettings,
     strength_of,
@@ -29,14 +31,18 @@ class Preset:
     """How hard the root is driven; None where it gets no force and no moment."""
     simulate: SimulateChoice = "auto"
     """Which motions are simulated, if nothing else is asked for."""
+    inference: InferenceSettings = INFERENCE
+    """When something seems to carry the body beside the floor."""
     of_samples: bool = False
     """Whether motions are samples of a model: on a known, level floor, cleaned up for a simulation alone, and handed
     back as raw simulated states. See `CleanupSettings.for_samples`."""
 
-    def tracker(self, engine: str = "pybullet", mass_kg: float | None = None) -> TrackerSettings:
+    def tracker(
+        self, engine: str = "pybullet", mass_kg: float | None = None, fallback: FallbackChoice = "none"
+    ) -> TrackerSettings:
         """The settings of the tracker in an engine of the table, for a body of a mass."""
         if self.drive is None:
-            return TrackerSettings.without_residual(engine, mass_kg)
+            return TrackerSettings.without_residual(engine, mass_kg, fallback)
         return TrackerSettings.driven(self.drive, engine, mass_kg)
 
 
@@ -44,7 +50,12 @@ PRESETS = {
     "faithful": Preset("closest to the motion", DriveSettings.at_strength(STRENGTHS["faithful"])),
     "balanced": Preset("the default", DriveSettings.at_strength(STRENGTHS["balanced"])),
     "physical": Preset("least residual force", DriveSettings.at_strength(STRENGTHS["physical"])),
-    RESIDUAL_FREE: Preset("no residual force: muscles and contacts alone hold the body up", None, simulate="always"),
+    RESIDUAL_FREE: Preset(
+        "no residual force: muscles and contacts alone hold the body up",
+        None,
+        simulate="always",
+        inference=OF_LOW_STEPS,
+    ),
     SIMULATED: Preset(
         "raw simulated states of model samples on a known floor, as loops use them",
         # Near "balanced": the values with which the published loops were made.

@@ -83,3 +83,7 @@ class InferenceSettings:
 
 INFERENCE = InferenceSettings()
 """The defaults."""
+
+
+OF_LOW_STEPS = InferenceSettings(lowest_m=0.03)
+"""For bodies without residual force, which fall where a foot is to bear weight some centimetres above the floor."""

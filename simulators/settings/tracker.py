@@ -197,14 +197,29 @@ class ResidualFreeSettings:
     """Furthest that a foot is put beside its place."""
     lift_limit_m: float = 0.08
     """Furthest that a swinging foot is lifted."""
-    contacts: ContactSettings = field(default_factory=lambda: ContactSettings(iterations=12))
+    contacts: ContactSettings = field(default_factory=lambda: ContactSettings(iterations=10, moment_weight=2.0))
     """How the floor's forces are found at each step."""
-    copies: tuple[int, ...] = (64, 256)
-    """How many copies are tried, one after the other, until one of them gets to the end."""
+    control_hz: float = 60.0
+    """How often per second the floor's forces are found."""
+    copies: tuple[int, ...] = (16, 64, 256)
+    """How many copies are tried in a window, one after the other, until one of them does well."""
+    well_m: tuple[float, float] = (0.2, 0.4)
+    """A copy does well that costs less than this: among the fewest, and among more."""
+    hopeless_m: float = 1.0
+    """A copy is given up that costs more than this."""
+    back: tuple[int, ...] = (8, 16)
+    """So many windows the search goes back, each time that all copies fall in one."""
     kept: int = 8
     """So many of them go on from each window to the next."""
     window_s: float = 0.1
     """How long a window lasts."""
+    fallback: tuple[float, ...] = ()
+    """Bounds on the residual wrench, as shares of those of the drive, that are tried one after the other where a body
+    falls; with none it falls."""
+    fallback_shares: tuple[float, ...] = (0.0, 0.5, 1.0)
+    """Shares of the bound that copies get, in turn."""
+    help_cost_m: float = 0.1
+    """Weight of the residual wrench, as a share of the drive's bounds."""
     persistence: float = 0.8
     """Share of its nudges that a copy hands on."""
     force_n: float = 100.0
@@ -230,6 +245,14 @@ class ResidualFreeSettings:
 
 WITHOUT_RESIDUAL = ResidualFreeSettings()
 """The defaults."""
+
+
+FALLBACK = (0.125, 0.25, 0.5, 1.0)
+"""The bounds of the fallback "balanced"."""
+
+
+FallbackChoice: TypeAlias = Literal["none", "balanced"]
+"""What becomes of a body that falls without residual force: it is rejected, or carried by as little force as helps."""
 
 
 SimulateChoice: TypeAlias = Literal["auto", "always"]
@@ -281,10 +304,21 @@ class TrackerSettings:
             )
 
     @classmethod
-    def without_residual(cls, engine: str = "mujoco", mass_kg: float | None = None) -> Self:
-        """Settings with which muscles and contacts alone hold a body up, on soles that grip like shoes."""
+    def without_residual(
+        cls, engine: str = "mujoco", mass_kg: float | None = None, fallback: FallbackChoice = "none"
+    ) -> Self:
+        """Settings with which muscles and contacts alone hold a body up, on soles that grip like shoes.
+
+        fallback: with "balanced", where it falls all the same, it gets as little residual force as helps.
+        """
         soft = EngineSettings(name=engine, friction=0.8, mujoco=MuJoCoSettings(stiffening=1.0))
-        return cls(BodySettings(mass_kg=mass_kg), soft, residual_free=WITHOUT_RESIDUAL)
+        own = replace(WITHOUT_RESIDUAL, fallback=FALLBACK if fallback == "balanced" else ())
+        return cls(BodySettings(mass_kg=mass_kg), soft, residual_free=own)
+
+    @property
+    def falls_back(self) -> bool:
+        """Whether a body that falls without residual force gets some."""
+        return self.residual_free is not None and bool(self.residual_free.fallback)
 
     @classmethod
     def at_strength(cls, strength: float, engine: str = "pybullet", mass_kg: float | None = None) -> Self:

@@ -9,8 +9,9 @@ humanoid push recovery").
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -64,42 +65,65 @@ class Bodies:
         lever_m = applied(root.orientation, body.centre_m[0])
         local = np.concatenate([root.orientation[:, None], rotations], axis=1)
         positions_m, orientations = forward_kinematics(body.tree, root.position_m - lever_m, local)
-        from_joints_m = applied(orientations, body.centre_m)
-        turning_rad_s, moving_m_s = _link_velocities(body, root, velocities_rad_s, positions_m, orientations, lever_m)
-        centres_m_s = moving_m_s + crosses(turning_rad_s, from_joints_m)
         share = body.mass_kg[:, None] / body.total_mass_kg
+        moments_m = share * (positions_m + applied(orientations, body.centre_m))
         return cls(
             root=root,
             rotations=rotations,
             velocities_rad_s=velocities_rad_s,
             positions_m=positions_m,
             orientations=orientations,
-            centre_m=np.sum(share * (positions_m + from_joints_m), axis=1),
-            centre_m_s=np.sum(share * centres_m_s, axis=1),
+            centre_m=np.sum(moments_m, axis=1),
+            centre_m_s=_centre_m_s(body, root, velocities_rad_s, positions_m, orientations, moments_m, lever_m),
         )
 
 
-def _link_velocities(
+def _centre_m_s(
     body: Humanoid,
     root: RootState,
     velocities_rad_s: np.ndarray,
     positions_m: np.ndarray,
     orientations: np.ndarray,
+    moments_m: np.ndarray,
     lever_m: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Angular velocities (N, L, 3) of all links, and velocities (N, L, 3) of their joints.
+) -> np.ndarray:
+    """Velocities (N, 3) of centres of mass: each joint's turning carries the mass that hangs on it.
 
-    lever_m: (N, 3) from the root's joint to its centre of mass.
+    moments_m: (N, L, 3) mass of each link, as a share of the whole, times where its centre is. lever_m: (N, 3) from the
+    root's joint to its centre of mass.
     """
-    turning_rad_s, moving_m_s = np.empty_like(positions_m), np.empty_like(positions_m)
-    turning_rad_s[:, 0] = root.angular_velocity_rad_s
-    moving_m_s[:, 0] = root.velocity_m_s - crosses(root.angular_velocity_rad_s, lever_m)
-    own_rad_s = applied(orientations[:, 1:], velocities_rad_s)
-    for links, parents in body.tree.generations:
-        turning_rad_s[:, links] = turning_rad_s[:, parents] + own_rad_s[:, links - 1]
-        arm_m = positions_m[:, links] - positions_m[:, parents]
-        moving_m_s[:, links] = moving_m_s[:, parents] + crosses(turning_rad_s[:, parents], arm_m)
-    return turning_rad_s, moving_m_s
+    below = body.tree.descendants.astype(float)
+    turning_rad_s = np.concatenate(
+        [root.angular_velocity_rad_s[:, None], applied(orientations[:, 1:], velocities_rad_s)], axis=1
+    )
+    share = below @ (body.mass_kg / body.total_mass_kg)
+    arms_m = below @ moments_m - share[:, None] * positions_m
+    moving_m_s = root.velocity_m_s - crosses(root.angular_velocity_rad_s, lever_m)
+    return moving_m_s + np.sum(crosses(turning_rad_s, arms_m), axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Memory:
+    """What the control of N bodies goes on from, from command to command."""
+
+    feet_m: np.ndarray
+    """(N, 2, 3) low-passed errors of their legs."""
+    iterate: np.ndarray
+    """(N, 2, 3, C) of the solver that finds the forces on the C corners of their soles."""
+
+    @classmethod
+    def fresh(cls, body: Humanoid) -> Self:
+        """That of one body which starts."""
+        return cls(np.zeros((1, 2, 3)), np.zeros((1, 2, 3, len(body.soles))))
+
+    def taken(self, bodies: np.ndarray) -> Self:
+        """Those of some bodies."""
+        return type(self)(self.feet_m[bodies], self.iterate[bodies])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """One after the other."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +142,11 @@ class Nudges:
     def taken(self, bodies: np.ndarray) -> Self:
         """Those of some bodies."""
         return type(self)(*(getattr(self, field.name)[bodies] for field in fields(self)))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """One after the other."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,11 +181,26 @@ class Away:
         return self.centre_m[:, :2] + self.centre_m_s[:, :2] * np.sqrt(max(height_m, LOWEST_CENTRE_M) / GRAVITY_M_S2)
 
 
+class Command(NamedTuple):
+    """What N bodies are given in some steps S."""
+
+    targets: np.ndarray
+    """(S, N, J, 4) of the joints."""
+    torques_nm: np.ndarray
+    """(S, N, J, 3) of the joints."""
+    wrench: np.ndarray
+    """(N, 6) residual force and moment about the centre of mass; zero where none is allowed."""
+
+
 class Balance:
     """The control of N bodies that follow one trajectory."""
 
     def __init__(self, trajectory: ReferenceTrajectory, step_s: float, settings: TrackerSettings) -> None:
+        """step_s: time from one command to the next."""
         self._trajectory, self._step_s, self._settings = trajectory, step_s, settings.residual_free or WITHOUT_RESIDUAL
+        drive = settings.drive
+        force_n = drive.force_limit_bodyweights * trajectory.body.weight_n
+        self.residual_limits = np.array([force_n, drive.torque_limit_nm])
         self._lags, self._friction = settings.plan.feedback, settings.engine.friction
         legs, body = Legs.of(trajectory.body.tree), trajectory.body
         self._ankles, self._legs = legs.ankles, np.stack([legs.hips, legs.knees, legs.ankles], axis=-1) - 1
@@ -165,17 +209,34 @@ class Balance:
         self._limits_nm = body.torque_limit_nm[1:, None]
 
     def command(
-        self, step: int, frame: int, bodies: Bodies, feet_m: np.ndarray, nudges: Nudges
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Targets (N, J, 4) and torques (N, J, 3) of the joints at a step, to which `frame` is the nearest.
+        self, steps: range, frame: int, bodies: Bodies, memory: Memory, nudges: Nudges, bounds: np.ndarray
+    ) -> Command:
+        """What the bodies are given in some steps, to the first of which `frame` is the nearest.
 
-        feet_m: (N, 2, 3) low-passed errors of the legs, which this continues.
+        memory: of what came before, which this continues. bounds: (N,) on the residual wrench, as shares of those of
+        the drive.
         """
+        step = steps[0]
         away = Away.of(self._trajectory, step, bodies)
-        forces_n, corners_m = self.floor_forces_n(step, bodies, self.wanted_wrench(step, away, nudges))
+        wanted = self.wanted_wrench(step, away, nudges)
+        forces_n, corners_m = self.floor_forces_n(step, bodies, wanted, memory.iterate)
         torques_nm = self._trajectory.torques_nm[step] + self.leg_torques_nm(bodies, forces_n, corners_m)
-        torques_nm = np.clip(torques_nm, -self._limits_nm, self._limits_nm) + self._trajectory.drive_nm[step]
-        return self._targets(step, frame, bodies, away, feet_m, nudges), torques_nm
+        torques_nm = np.clip(torques_nm, -self._limits_nm, self._limits_nm)
+        return Command(
+            targets=self._targets(steps, frame, bodies, away, memory.feet_m, nudges),
+            torques_nm=torques_nm + self._trajectory.drive_nm[steps.start : steps.stop, None],
+            wrench=self._missing(wanted, forces_n, corners_m - bodies.centre_m[:, None], bounds),
+        )
+
+    def _missing(self, wanted: np.ndarray, forces_n: np.ndarray, arms_m: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+        """What the floor cannot give (N, 6) of what is wanted, within bounds (N,)."""
+        if not bounds.any():
+            return np.zeros_like(wanted)
+        given = np.concatenate([forces_n.sum(axis=1), crosses(arms_m, forces_n).sum(axis=1)], axis=-1)
+        missing = (wanted - given).reshape(-1, 2, 3)
+        limits = bounds[:, None] * self.residual_limits
+        sizes = np.linalg.norm(missing, axis=-1)
+        return (missing * np.minimum(1.0, limits / np.maximum(sizes, 1e-9))[..., None]).reshape(-1, 6)
 
     def wanted_wrench(self, step: int, away: Away, nudges: Nudges) -> np.ndarray:
         """Force and moment (N, 6) that would bring the bodies back, beside what the motion takes."""
@@ -190,8 +251,13 @@ class Balance:
         )
         return self._trajectory.wrench[step] + np.concatenate([force_n, moment_nm], axis=-1)
 
-    def floor_forces_n(self, step: int, bodies: Bodies, wrench: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Forces (N, C, 3) on the corners of the soles that come closest to a wrench, and where (N, C, 3) these are."""
+    def floor_forces_n(
+        self, step: int, bodies: Bodies, wrench: np.ndarray, iterate: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Forces (N, C, 3) on the corners of the soles that come closest to a wrench, and where (N, C, 3) these are.
+
+        iterate: (N, 2, 3, C) of the solver in the last command, which this continues.
+        """
         soles, loaded = self._trajectory.body.soles, self._trajectory.controls.loaded[step, 0]
         corners_m = bodies.positions_m[:, soles.joints] + applied(bodies.orientations[:, soles.joints], soles.offsets_m)
         above_m = corners_m[..., 2] - self._trajectory.ground_m[step, self._foot]
@@ -199,8 +265,9 @@ class Balance:
         activation = touches * np.maximum(loaded, UNPLANNED)[self._foot]
         arms_m = from_simulator(corners_m - bodies.centre_m[:, None])
         wanted = np.concatenate([from_simulator(wrench[:, :3]), from_simulator(wrench[:, 3:])], axis=-1)
+        last = None if iterate is None else np.moveaxis(iterate, 0, -1)
         forces_n = contact_forces(
-            wanted[:, None], arms_m[:, None], activation[:, None], self._friction, self._settings.contacts
+            wanted[:, None], arms_m[:, None], activation[:, None], self._friction, self._settings.contacts, last
         )
         return to_simulator(forces_n[:, 0]), corners_m
 
@@ -212,22 +279,23 @@ class Balance:
         return -rotated_back(bodies.orientations[:, 1:], about_joint_nm)
 
     def _targets(
-        self, step: int, frame: int, bodies: Bodies, away: Away, feet_m: np.ndarray, nudges: Nudges
+        self, steps: range, frame: int, bodies: Bodies, away: Away, feet_m: np.ndarray, nudges: Nudges
     ) -> np.ndarray:
-        """Targets (N, J, 4) of the joints.
+        """Targets (S, N, J, 4) of the joints.
 
         A standing leg gives way to where its foot is, and turns the pelvis upright. A swinging one keeps its direction
         in the world, and lands where the body will be.
         """
-        controls, loaded = self._trajectory.controls, self._trajectory.controls.loaded[step, 0]
-        moves_m = self._moves_m(step, bodies, away, feet_m, nudges)
+        controls, loaded = self._trajectory.controls, self._trajectory.controls.loaded[steps[0], 0]
+        moves_m = self._moves_m(steps[0], bodies, away, feet_m, nudges)
         turns_rad = (controls.jacobians[frame, 0] @ moves_m[..., None]).reshape(-1, 2, 3, 3)
-        targets = np.broadcast_to(controls.targets[step], (len(moves_m), *controls.targets.shape[2:])).copy()
-        legs = composed(targets[:, self._legs], small_rotation(np.clip(turns_rad, -1.0, 1.0)))
+        planned = controls.targets[steps.start : steps.stop]
+        targets = np.repeat(planned, len(moves_m), axis=1)
+        legs = composed(planned[:, :, self._legs], small_rotation(np.clip(turns_rad, -1.0, 1.0)))
         uprighting = _mixed(loaded, -self._lags.uprighting, 1.0)[:, None]
         tilt_rad = rotated_back(bodies.root.orientation, -away.tilt_rad)
-        legs[:, :, 0] = composed(small_rotation(uprighting * tilt_rad[:, None]), legs[:, :, 0])
-        targets[:, self._legs] = legs
+        legs[..., 0, :] = composed(small_rotation(uprighting * tilt_rad[:, None]), legs[..., 0, :])
+        targets[:, :, self._legs] = legs
         return composed(targets, small_rotation(nudges.turns_rad))
 
     def _moves_m(self, step: int, bodies: Bodies, away: Away, feet_m: np.ndarray, nudges: Nudges) -> np.ndarray:

@@ -2,156 +2,148 @@
 
 The root gets no force and no moment. The floor has to give them instead (`balance`), and a search finds what that
 misses. Copies of the body take the motion a window at a time, each with its control nudged at random. The best become
-parents of the next window's copies (Liu et al. 2010, "Sampling-based contact-rich motion control"). Draws come from a
-fixed seed, so that a motion always gives the same result.
+parents of the next window's copies (Liu et al. 2010, "Sampling-based contact-rich motion control"). Where the best does
+well, few copies suffice; elsewhere more are tried. Where all fall, the search goes back and tries more from there.
+Draws come from a fixed seed, so that a motion always gives the same result.
+
+A motion that falls all the same may get a fallback: from a little before the fall on, the root is given what the floor
+cannot give, up to a bound that doubles until the body gets past. Copies get different shares of it, and help counts as
+cost, so that they need little. As soon as one does well without, the help ends.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Self
+from dataclasses import fields, replace
 
 import numpy as np
 
-from selfcorrect.motion.geometry.rotations import composed, inverted, rotation_vectors
+from selfcorrect.motion.geometry.vectors import crosses
 from selfcorrect.simulators.body.leg_ik import Legs
 from selfcorrect.simulators.engines.support_colliders import present
-from selfcorrect.simulators.engines.world import RootState, World
+from selfcorrect.simulators.engines.world import World
 from selfcorrect.simulators.scene import PLAIN, Scene
 from selfcorrect.simulators.settings.tracker import WITHOUT_RESIDUAL, TrackerSettings
 from selfcorrect.simulators.stages import Plan, Track
 from selfcorrect.simulators.tracking.balance import Away, Balance, Bodies, Nudges
-from selfcorrect.simulators.tracking.reference_trajectory import ReferenceTrajectory, reference_trajectory_of
+from selfcorrect.simulators.tracking.copies import Copies, Poses, Reached, ancestry
+from selfcorrect.simulators.tracking.reference_trajectory import reference_trajectory_of
 from selfcorrect.simulators.tracking.tracker import Record
 
 NUDGED = ("hip", "knee", "ankle", "spine1", "spine2", "spine3")
 """Joints whose targets are nudged."""
 
 
-@dataclass(frozen=True, eq=False)
-class Copies:
-    """N copies of a body between windows: their state, and what continues with them."""
-
-    root: RootState
-    rotations: np.ndarray
-    velocities_rad_s: np.ndarray
-    feet_m: np.ndarray
-    """(N, 2, 3) low-passed errors of their legs."""
-    nudges: Nudges
-
-    @classmethod
-    def at_start(cls, trajectory: ReferenceTrajectory, step_s: float) -> Self:
-        """One, on its trajectory and moving with it."""
-        now, then = trajectory.controls.rotations
-        joints = now.shape[1]
-        return cls(
-            root=trajectory.controls.goal(0),
-            rotations=now,
-            velocities_rad_s=rotation_vectors(composed(inverted(now), then)) / step_s,
-            feet_m=np.zeros((1, 2, 3)),
-            nudges=Nudges(np.zeros((1, 3)), np.zeros((1, 3)), np.zeros((1, 2, 2)), np.zeros((1, joints, 3))),
-        )
-
-    def taken(self, copies: np.ndarray) -> Self:
-        """Some of them, or some several times."""
-        root = RootState(*(each[copies] for each in self.root))
-        own = (self.rotations[copies], self.velocities_rad_s[copies], self.feet_m[copies])
-        return type(self)(root, *own, self.nudges.taken(copies))
-
-
-@dataclass(frozen=True, eq=False)
-class _Poses:
-    """What N copies did in F frames, and what bore their links in the step before each."""
-
-    centre_m: np.ndarray
-    orientations: np.ndarray
-    rotations: np.ndarray
-    loads_n: np.ndarray
-
-    @classmethod
-    def now(cls, world: World) -> Self:
-        """Those of a world, one frame."""
-        root = world.root()
-        poses = (root.position_m, root.orientation, world.rotations(), world.loads_n())
-        return cls(*(each[None].copy() for each in poses))
-
-    @classmethod
-    def joined(cls, parts: Sequence[Self]) -> Self:
-        """One after the other."""
-        names = [field.name for field in fields(cls)]
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
-
-    def taken(self, copies: np.ndarray) -> Self:
-        """Those of some copies."""
-        return type(self)(*(getattr(self, field.name)[:, copies] for field in fields(self)))
-
-
 def follow_residual_free(
     world: World, planned: Sequence[Plan], settings: TrackerSettings, scene: Scene = PLAIN
 ) -> list[list[Track]]:
     """Simulate bodies following their motions without help; what became of each of the planned ones."""
-    return [[_followed(world, each.taken([index]), settings, scene) for index in range(len(each))] for each in planned]
-
-
-def _followed(world: World, planned: Plan, settings: TrackerSettings, scene: Scene) -> Track:
-    """What became of one motion, with more and more copies until one gets to its end, or else as far as any got."""
-    tracks = []
-    for copies in (settings.residual_free or WITHOUT_RESIDUAL).copies:
-        tracks.append(_Search(world, planned, settings, scene, copies).track())
-        if tracks[-1].lost_at is None:
-            break
-    return max(tracks, key=lambda track: track.lost_at or planned.frames)
+    return [
+        [_Search(world, each.taken([index]), settings, scene).track() for index in range(len(each))] for each in planned
+    ]
 
 
 class _Search:
-    """The search for one motion with so many copies."""
+    """The search for one motion."""
 
-    def __init__(self, world: World, planned: Plan, settings: TrackerSettings, scene: Scene, count: int) -> None:
-        self._world, self._planned, self._settings, self._count = world, planned, settings, count
+    def __init__(self, world: World, planned: Plan, settings: TrackerSettings, scene: Scene) -> None:
+        self._world, self._planned, self._settings = world, planned, settings
         self._own = settings.residual_free or WITHOUT_RESIDUAL
-        self._substeps = settings.engine.steps_per_frame(planned.links.fps)
-        step_s = 1 / (planned.links.fps * self._substeps)
-        world.build([planned.body] * count, step_s, [planned.supports[0]] * count)
+        fps = planned.links.fps
+        self._substeps = settings.engine.steps_per_frame(fps)
+        self._step_s = 1 / (fps * self._substeps)
+        self._held = max(1, round(1 / (self._own.control_hz * self._step_s)))
+        self._count = 0
+        self._build(1)
         self._trajectory = reference_trajectory_of(world, planned, settings, scene)
-        self._balance = Balance(self._trajectory, step_s, settings)
-        self._start = Copies.at_start(self._trajectory, step_s)
+        self._balance = Balance(self._trajectory, self._step_s * self._held, settings)
         self._shown = present(planned.supports[0], planned.frames)
         self._draw = np.random.default_rng(0)
+        length, last = max(1, round(self._own.window_s * fps)), planned.frames - 1
+        self._windows = [range(first, min(first + length, last)) for first in range(0, last, length)]
+        self._least = np.zeros(len(self._windows), dtype=int)
+        """Of `copies`, how many are tried in each window at least."""
+        self._bounds = np.zeros(len(self._windows))
+        """Of the residual wrench in each window, as a share of that of the drive."""
 
     def track(self) -> Track:
         """What the best of the copies did."""
-        frames, own = self._planned.frames, self._own
-        length = max(1, round(own.window_s * self._planned.links.fps))
-        kept, lost_at = self._start, None
-        self._put(kept.taken(np.zeros(self._count, dtype=int)))
-        done = _Poses.now(self._world).taken(np.array([0]))
-        for first in range(0, frames - 1, length):
-            last = min(first + length, frames - 1)
-            parents = self._parents(len(kept.rotations))
-            copies = self._nudged(kept.taken(parents), len(kept.rotations))
-            window = self._simulated(range(first, last), copies)
-            costs = self._costs(last)
-            best = np.argsort(costs, kind="stable")[: own.kept]
-            best = best[np.isfinite(costs[best])]
-            if not len(best):
-                lost_at = last
+        start = Copies.at_start(self._trajectory, self._step_s)
+        self._put(start)
+        still = Poses.now(self._world, np.zeros((1, self._substeps, 6)))
+        reached = [Reached(start, np.zeros(1, dtype=int), still, np.zeros(1))]
+        fell, tries = -1, 0
+        while (window := len(reached) - 1) < len(self._windows):
+            onward = self._onward(reached[-1].copies, window)
+            if len(onward.costs):
+                if window > fell and self._bounds[window] and len(alone := self._do_well_alone(onward)):
+                    onward, self._bounds[window + 1 :] = onward.taken(alone), 0.0
+                reached.append(onward)
+                continue
+            tries = tries + 1 if fell >= 0 and window <= fell + self._own.back[0] else 0
+            fell = max(fell, window)
+            if (again := self._start_again(window, tries)) is None:
+                return self._as_track(ancestry(reached, 0), self._windows[window].stop)
+            reached = reached[: again + 1]
+        return self._as_track(ancestry(reached, 0), None)
+
+    def _start_again(self, window: int, tries: int) -> int | None:
+        """The window from which on the search is to be tried again that ended in one, differently; None for none."""
+        own = self._own
+        if tries < len(own.back):
+            again = max(0, window - own.back[tries])
+            self._least[again : window + 1] = min(tries + 1, len(own.copies) - 1)
+            return again
+        if tries - len(own.back) < len(own.fallback):
+            again = max(0, window - own.back[0])
+            self._least[again : window + 1] = min(1, len(own.copies) - 1)
+            self._bounds[again:] = own.fallback[tries - len(own.back)]
+            return again
+        return None
+
+    def _do_well_alone(self, reached: Reached) -> np.ndarray:
+        """Which copies got no help in a window, and are near the motion after it."""
+        return np.flatnonzero(~reached.poses.wrench.any(axis=(0, 2, 3)) & (reached.costs < self._own.well_m[0]))
+
+    def _onward(self, known: Copies, window: int) -> Reached:
+        """Those that are to go on after a window, from those known at its start."""
+        own, first, count = self._own, self._own.copies[0], len(known)
+        parents = np.concatenate([np.arange(count), self._draw.integers(0, count, first - count)])
+        best = self._tried(known, parents, np.arange(first) >= count, window).best(own.kept)
+        for stage, more in enumerate(own.copies[1:]):
+            if stage >= self._least[window] and len(best.costs) and best.costs[0] < own.well_m[min(stage, 1)]:
                 break
-            done = _Poses.joined([done.taken(parents[best]), window.taken(best)])
-            kept = self._ended(copies).taken(best)
-        return self._as_track(done, lost_at)
+            tried = self._tried(known, self._draw.integers(0, count, more), np.ones(more, dtype=bool), window)
+            best = Reached.joined([best, tried]).best(own.kept)
+        return best
 
-    def _parents(self, known: int) -> np.ndarray:
-        """From which copy each of the next ones goes on: each is a parent once, then some at random."""
-        return np.concatenate([np.arange(known), self._draw.integers(0, known, self._count - known)])
+    def _tried(self, known: Copies, parents: np.ndarray, fresh: np.ndarray, window: int) -> Reached:
+        """What becomes of copies of some parents in a window; those that are `fresh` get other nudges."""
+        self._build(len(parents))
+        copies = self._nudged(known.taken(parents), fresh)
+        shares = np.resize(self._own.fallback_shares, len(parents))
+        poses = self._simulated(self._windows[window], copies, self._bounds[window] * shares)
+        costs = self._costs(self._windows[window].stop) + self._help_costs(poses)
+        return Reached(copies.ended(self._world), parents, poses, costs)
 
-    def _nudged(self, copies: Copies, known: int) -> Copies:
-        """The copies with other nudges, but for the first of each parent, whose nudges fade."""
+    def _help_costs(self, poses: Poses) -> np.ndarray:
+        """What the help (N,) that copies got in a window costs."""
+        sizes = np.linalg.norm(poses.wrench.reshape(*poses.wrench.shape[:3], 2, 3), axis=-1).mean(axis=(0, 2))
+        return self._own.help_cost_m * np.sum(sizes / self._balance.residual_limits, axis=-1)
+
+    def _build(self, count: int) -> None:
+        """Put so many copies into the world."""
+        if count != self._count:
+            planned = self._planned
+            self._world.build([planned.body] * count, self._step_s, [planned.supports[0]] * count)
+            self._count = count
+
+    def _nudged(self, copies: Copies, fresh: np.ndarray) -> Copies:
+        """The copies with nudges that fade, to which other ones are added where they are `fresh` (N,)."""
         own = self._own
         nudged = [any(part.endswith(name) for name in NUDGED) for part in self._planned.body.tree.parts[1:]]
         spreads = (own.force_n, own.moment_nm, own.step_m, own.turn_rad * np.array(nudged, dtype=float)[:, None])
-        fresh = np.arange(self._count) >= known
-        nudges = []
+        nudges: list[np.ndarray] = []
         for field, spread in zip(fields(Nudges), spreads, strict=True):
             old = getattr(copies.nudges, field.name)
             drawn = spread * self._draw.standard_normal(old.shape)
@@ -162,29 +154,29 @@ class _Search:
         """Put the bodies into the copies' state."""
         self._world.reset(copies.root, copies.rotations, copies.velocities_rad_s)
 
-    def _simulated(self, frames: range, copies: Copies) -> _Poses:
-        """What the copies do from each of some frames to the next; changes their `feet_m`."""
-        world, nothing, poses = self._world, np.zeros((self._count, 3)), []
-        pushes_n = self._trajectory.controls.push_n
+    def _simulated(self, frames: range, copies: Copies, bounds: np.ndarray) -> Poses:
+        """What the copies do from each of some frames to the next; changes their memory."""
+        world, poses = self._world, list[Poses]()
+        pushes_n, body = self._trajectory.controls.push_n, self._planned.body
+        everyone = range(len(copies))
         self._put(copies)
         for frame in frames:
-            for copy in range(self._count) if self._shown[frame] else ():
+            for copy in everyone if self._shown[frame] else ():
                 world.show(copy, self._shown[frame])
-            for step in range(frame * self._substeps, (frame + 1) * self._substeps):
-                nearest = round(step / self._substeps)
-                bodies = Bodies.of(world, self._planned.body)
-                drive = self._balance.command(step, nearest, bodies, copies.feet_m, copies.nudges)
-                world.step(range(self._count), *drive, nothing + pushes_n[step], nothing)
-            poses.append(_Poses.now(world))
-        return _Poses.joined(poses)
-
-    def _ended(self, copies: Copies) -> Copies:
-        """The copies as they are now."""
-        world = self._world
-        root = RootState(*(each.copy() for each in world.root()))
-        return replace(
-            copies, root=root, rotations=world.rotations().copy(), velocities_rad_s=world.velocities_rad_s().copy()
-        )
+            wrench = np.zeros((len(copies), self._substeps, 6))
+            for first in range(0, self._substeps, self._held):
+                start, last = frame * self._substeps + first, min(first + self._held, self._substeps)
+                steps, nearest = range(start, frame * self._substeps + last), round(start / self._substeps)
+                bodies = Bodies.of(world, body)
+                command = self._balance.command(steps, nearest, bodies, copies.memory, copies.nudges, bounds)
+                force_n, moment_nm = command.wrench[:, :3], command.wrench[:, 3:]
+                torque_nm = moment_nm + crosses(bodies.centre_m - bodies.root.position_m, force_n)
+                wrench[:, first:last] = command.wrench[:, None]
+                for index, step in enumerate(steps):
+                    own = (command.targets[index], command.torques_nm[index])
+                    world.step(everyone, *own, force_n + pushes_n[step], torque_nm)
+            poses.append(Poses.now(world, wrench))
+        return Poses.joined(poses)
 
     def _costs(self, frame: int) -> np.ndarray:
         """How badly (N,) the copies do at a frame, infinite where they are lost."""
@@ -202,14 +194,16 @@ class _Search:
             + own.spin_cost_m_s * np.linalg.norm(away.tilt_rad_s, axis=-1)
         )
         near = np.linalg.norm(away.root_m, axis=-1) < self._settings.acceptance.lost_root_m
-        return np.where(near & np.isfinite(costs), costs, np.inf)
+        return np.where(near & (costs < own.hopeless_m), costs, np.inf)
 
-    def _as_track(self, done: _Poses, lost_at: int | None) -> Track:
-        """The track of the best copy, which got no help."""
+    def _as_track(self, done: Poses, lost_at: int | None) -> Track:
+        """The track of one copy."""
         planned = self._planned
         record = Record.empty(planned.frames, (planned.frames - 1) * self._substeps, 1, len(planned.body))
         held = np.minimum(np.arange(planned.frames), len(done.centre_m) - 1)
-        for field in fields(_Poses):
-            getattr(record, field.name)[:, 0] = getattr(done, field.name)[held, 0]
+        for name in ("centre_m", "orientations", "rotations", "loads_n"):
+            getattr(record, name)[:, 0] = getattr(done, name)[held, 0]
+        wrench = done.wrench[1:, 0].reshape(-1, 6)
+        record.wrench[: len(wrench), 0] = wrench
         record.lost_at[0] = lost_at or 0
         return record.tracks(planned, 0)[0]

@@ -27,6 +27,20 @@ class Contact:
     load_bodyweights: float | None = None
 
 
+@dataclass(frozen=True)
+class Carried:
+    """A time in which a residual force or moment acts on the root: first and last frame, and their mean sizes."""
+
+    first_frame: int
+    last_frame: int
+    force_bodyweights: float
+    torque_nm: float
+
+    def __str__(self) -> str:
+        force = f"{self.force_bodyweights:.2f} body weights, {self.torque_nm:.0f} N m"
+        return f"{self.first_frame} to {self.last_frame} ({force})"
+
+
 @dataclass(frozen=True, eq=False)
 class Timeline:
     """T frames of a simulated motion, fewer than it has where the body was given up."""
@@ -62,6 +76,14 @@ class Timeline:
             residual_torque_nm=np.append(self.residual_torque_nm, other.residual_torque_nm),
             loads_bodyweights=np.concatenate([self.loads_bodyweights, other.loads_bodyweights]),
         )
+
+    def carried(self) -> list[Carried]:
+        """When a residual force or moment acts on the root."""
+        force, torque_nm = self.residual_force_bodyweights, self.residual_torque_nm
+        return [
+            Carried(first, last, float(force[first : last + 1].mean()), float(torque_nm[first : last + 1].mean()))
+            for first, last in spans((force > 0) | (torque_nm > 0), round(LONGEST_GAP_S * self.fps))
+        ]
 
     def contacts(self) -> list[Contact]:
         """When which parts bear weight, part by part."""

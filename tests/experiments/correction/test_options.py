@@ -19,6 +19,7 @@ from selfcorrect.experiments.motion.correctors.builtin import sample_corrector
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.scene import Scene
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 
 LINE = """in.bvh --strength 0.3 --support floor --engine mujoco --mass-kg 60 --remove-drift --join-takes --retime --raw
     --simulate always --scene.load-kg 5 --keep-failed --video --fps 25 --up z --metres-per-unit 0.01"""
@@ -48,7 +49,11 @@ def test_the_command_line_and_python_say_the_same_by_the_same_names() -> None:
     assert parsed("in.bvh") == CorrectionOptions()
     assert parsed("in.bvh --kinematic") == CorrectionOptions(kinematic=True)
     told = {each.name for each in fields(SAME) if getattr(SAME, each.name) != getattr(CorrectionOptions(), each.name)}
-    assert told == {each.name for each in fields(SAME)} - {"kinematic"}, "an option that the line above does not try"
+    assert parsed("in.bvh --strength residual-free --fallback balanced") == CorrectionOptions(
+        strength="residual-free", fallback="balanced"
+    )
+    tried = told | {"kinematic", "fallback"}
+    assert tried == {each.name for each in fields(SAME)}, "an option that the lines above do not try"
 
 
 @pytest.mark.parametrize("word", ["balanced", "0.7", 0.7])
@@ -75,6 +80,7 @@ def test_a_name_given_in_python_changes_that_option_alone(stepping: sc.Motion) -
         ({"mass_kg": 0.0}, "mass-kg must be from 1 to 1000"),
         ({"kinematic": True, "scene": Scene(load_kg=3)}, "a scene needs a simulation"),
         ({"strength": "residual-free", "engine": "pybullet"}, "needs an engine whose joints give way"),
+        ({"fallback": "balanced"}, "fallback balanced goes with strength residual-free, got 0.7"),
     ],
 )
 def test_options_that_mean_nothing_cannot_be_made(wrong: dict[str, object], why: str) -> None:
@@ -125,3 +131,13 @@ def test_the_old_name_of_a_strength_works_and_is_told_of(words: list[str], capsy
     told = capsys.readouterr().err
     assert "--strength unaided is now residual-free; the old name will go" in told
     assert "missing.bvh" in told
+
+
+def test_a_fallback_is_a_setting_of_bodies_without_residual_force() -> None:
+    made = CorrectionOptions(strength="residual-free", fallback="balanced").corrector()
+    alone = CorrectionOptions(strength="residual-free").corrector()
+    assert isinstance(made, PhysicsCorrector)
+    assert isinstance(alone, PhysicsCorrector)
+    assert made.tracker == TrackerSettings.without_residual(fallback="balanced")
+    assert made.tracker.falls_back
+    assert not alone.tracker.falls_back

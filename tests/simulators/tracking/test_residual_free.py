@@ -22,7 +22,7 @@ from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.scene import Scene
-from selfcorrect.simulators.settings.tracker import WITHOUT_RESIDUAL, TrackerSettings
+from selfcorrect.simulators.settings.tracker import FALLBACK, WITHOUT_RESIDUAL, TrackerSettings
 from selfcorrect.simulators.stages import Plan
 from selfcorrect.simulators.tracking.balance import Away, Balance, Bodies
 from selfcorrect.simulators.tracking.reference_trajectory import ReferenceTrajectory, reference_trajectory_of
@@ -165,6 +165,40 @@ def test_a_body_that_cannot_stand_falls_and_says_when(stand):
     assert 5 < falling.failure.frame < 60
     assert f"at frame {falling.failure.frame}" in falling.reason
     assert falling.motion.root_m[0] == pytest.approx(leaning(still, 25.0).root_m[0])
+
+
+CARRIED = replace(FEW, residual_free=replace(FEW.residual_free, fallback=FALLBACK, back=(4,)))
+
+
+@pytest.mark.parametrize(("axis", "degrees"), [("x", 25.0), ("z", 20.0)])
+def test_what_cannot_be_done_alone_is_carried_there_and_only_there(stand, axis, degrees):
+    """A body that leans further than any floor could hold it, in the middle of standing."""
+    frames = np.arange(90)
+    lean_rad = np.radians(degrees) * np.clip(np.minimum(frames - 30, 55 - frames) / 6, 0, 1)
+    turns = Rotation.from_euler(axis, lean_rad[:, None])
+    rotations = np.repeat(stand.rotations[:1], 90, 0)
+    rotations[:, 0] = turns.as_quat()
+    motion = Motion(stand.skeleton, turns.apply(np.repeat(stand.root_m[:1], 90, 0)), rotations, 30.0)
+    floor = CleanupSettings(support="floor", estimate_floor=False, close_loops=False)
+    alone, carried = (PhysicsCorrector(settings, floor)([motion])[0] for settings in (FEW, CARRIED))
+    assert alone.failure.kind is FailureKind.FELL
+    assert carried.accepted, carried.reason
+    force, torque_nm = carried.timeline.residual_force_bodyweights, carried.timeline.residual_torque_nm
+    helped = np.flatnonzero((force > 0) | (torque_nm > 0))
+    assert len(helped)
+    assert 12 <= helped.min() <= 55  # a little before the lean, or while it lasts
+    assert helped.max() < 85
+    assert force.max() <= 1.0
+    assert carried.help["residual_force_bodyweights"] == pytest.approx(force[1:].mean(), rel=1e-6)
+    assert carried.timeline.carried()[0].first_frame == helped.min()
+    speeds_m_s = np.linalg.norm(np.diff(carried.motion.root_m, axis=0), axis=1) * 30
+    assert np.abs(np.diff(speeds_m_s)).max() < 1.5  # no frame is joined to another that it does not lead to
+
+
+def test_a_fallback_changes_nothing_where_none_is_needed(walk):
+    alone, carried = (PhysicsCorrector(settings)([walk.frames(0, 12)])[0] for settings in (FEW, CARRIED))
+    assert np.array_equal(alone.motion.root_m, carried.motion.root_m)
+    assert np.array_equal(alone.motion.rotations, carried.motion.rotations)
 
 
 def test_pushed_bodies_keep_their_balance_by_themselves(stand):
