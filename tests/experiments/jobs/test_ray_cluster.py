@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import pytest
 from selfcorrect.core.errors import JobsError, SettingError
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.correction.batch import correct_into
+from selfcorrect.experiments.correction.correct_file import FileTask
 from selfcorrect.experiments.correction.options import CorrectionOptions
 from selfcorrect.experiments.jobs.run import Job, run_jobs
 from selfcorrect.experiments.jobs.where import Cluster, Where
@@ -28,6 +29,8 @@ from selfcorrect.experiments.motion.run.jobs import jobs
 from selfcorrect.experiments.motion.settings.arms import Arm
 from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings
 from selfcorrect.experiments.motion.settings.run_options import RunOptions
+from selfcorrect.storage.files.locks import FolderLock
+from selfcorrect.storage.files.writing import scratch_folder
 from selfcorrect.storage.runs.run_folder import claim_folder
 
 os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 -- its workers get as much of a busy machine as other tests
@@ -151,13 +154,21 @@ def halt_amid(folder: Path | None, begun: Callable[[], bool], nodes: Nodes) -> i
 
 
 @contextmanager
-def node_killed_amid(folder: Path | None, begun: Callable[[], bool], nodes: Nodes) -> Iterator[None]:
-    """While the body runs, kill a node with the worker that is in the middle of a job; see `halt_amid`."""
+def node_killed_amid(
+    folder: Path | None, begun: Callable[[], bool], nodes: Nodes, let_go: Callable[[], object]
+) -> Iterator[None]:
+    """While the body runs, kill a node with the worker that is in the middle of a job; see `halt_amid`.
+
+    let_go: called then; until it is, a job certainly still works.
+    """
 
     def kill() -> None:
-        process = halt_amid(folder, begun, nodes)
-        nodes.remove_node(node_of(process, nodes), allow_graceful=False)
-        os.kill(process, signal.SIGKILL)
+        try:
+            process = halt_amid(folder, begun, nodes)
+            nodes.remove_node(node_of(process, nodes), allow_graceful=False)
+            os.kill(process, signal.SIGKILL)
+        finally:
+            let_go()
 
     with ThreadPoolExecutor(1) as pool:
         killing = pool.submit(kill)
@@ -210,26 +221,42 @@ SETTINGS = MotionSettings(
 )  # fmt: skip
 
 
-def run_motion(folder: Path, where: Where) -> dict[str, bytes]:
+def run_motion(folder: Path, where: Where, gate: Path) -> dict[str, bytes]:
     with claim_folder(folder, SETTINGS.config()):
         loops = [
-            job for job in jobs(SETTINGS, folder, RunOptions(device="cpu")) if not job.name.startswith("real data")
+            replace(job, function=pass_gate, arguments=(gate, job.function, *job.arguments))
+            for job in jobs(SETTINGS, folder, RunOptions(device="cpu"))
+            if not job.name.startswith("real data")
         ]
         run_jobs(loops, where, "motion", folder=folder)
     return content(folder)
 
 
+def pass_gate(gate: Path, work: Callable[..., None], *arguments: Any) -> None:
+    """Do work that waits after its second generation as long as a file is there."""
+    *given, progress = arguments
+
+    def held(phase: str, done: int, total: int) -> None:
+        progress(phase, done, total)
+        while (phase, done) == ("generation", 2) and gate.exists():
+            time.sleep(0.01)
+
+    work(*given, held)
+
+
 def test_a_motion_run_has_the_same_bytes_here_and_on_a_cluster_of_which_a_node_dies(
     tmp_path: Path, nodes: Nodes, where: Where, capsys: pytest.CaptureFixture[str]
 ):
-    expected = run_motion(tmp_path / "here", Where())
+    gate = tmp_path / "gate"
+    expected = run_motion(tmp_path / "here", Where(), gate)
+    gate.touch()
     folder = tmp_path / "killed" / "dct-mlp" / "seed-0" / "replace+none"
 
     def begun() -> bool:
         return (folder / "generation-0002").exists()
 
-    with node_killed_amid(folder, begun, nodes):
-        assert run_motion(tmp_path / "killed", where) == expected
+    with node_killed_amid(folder, begun, nodes, gate.unlink):
+        assert run_motion(tmp_path / "killed", where, gate) == expected
     assert "failed (1 of 3 tries)" in capsys.readouterr().err
 
 
@@ -239,7 +266,8 @@ def test_corrections_have_the_same_bytes_when_a_node_dies(
     data, out = prepared(tmp_path / "data"), tmp_path / "cluster"
     settings = CorrectionOptions(strength=0.0)
     correct_into([data], tmp_path / "here", settings, tmp_path / "here" / "report.json", Where())
-    with node_killed_amid(None, lambda: bool(list(out.glob("*.bvh"))), nodes):
+    let_go = hold_up_the_last(out)
+    with node_killed_amid(None, lambda: bool(list(out.glob("*.bvh"))), nodes, let_go):
         results = correct_into([data], out, settings, out / "report.json", where)
     assert ".bvh failed (1 of 3 tries)" in capsys.readouterr().err
     assert [result.verdict for result in results] == ["accepted"] * 6
@@ -250,6 +278,7 @@ def test_the_same_command_goes_on_under_a_new_head(tmp_path: Path):
     data, out = prepared(tmp_path / "data"), tmp_path / "cluster"
     settings = CorrectionOptions(kinematic=True)
     correct_into([data], tmp_path / "here", settings, tmp_path / "here" / "report.json", Where())
+    let_go = hold_up_the_last(out)
     with cluster(NODE) as nodes:
         driver = start_correcting(data, out, nodes)
         halted = halt_amid(None, lambda: bool(list(out.glob("*.bvh"))), nodes)
@@ -257,6 +286,7 @@ def test_the_same_command_goes_on_under_a_new_head(tmp_path: Path):
         nodes.head_node.kill_gcs_server()
         _, told = driver.communicate(timeout=LIMIT_S)
         os.kill(halted, signal.SIGKILL)
+    let_go()
     assert driver.returncode == 2
     assert "the head of the Ray cluster at" in told
     assert "is gone; what is finished is kept, and the same command goes on" in told
@@ -269,6 +299,19 @@ def test_the_same_command_goes_on_under_a_new_head(tmp_path: Path):
     assert driver.returncode == 0, told
     assert finished.items() <= {path.name: path.stat().st_mtime_ns for path in out.glob("*.bvh")}.items()
     assert content(out) == content(tmp_path / "here")
+
+
+def hold_up_the_last(out: Path) -> Callable[[], None]:
+    """Have the job of the last motion wait until what this returns is called: so the command certainly still works.
+
+    A job takes a folder for what it has not finished, and waits while another process has that.
+    """
+    record = FileTask(Path("5.bvh"), "5.bvh", out).record
+    record.parent.mkdir(parents=True)
+    FolderLock(out).release()  # the folder is that of this run
+    held = ExitStack()
+    held.enter_context(scratch_folder(record))
+    return held.close
 
 
 def start_correcting(data: Path, out: Path, nodes: Nodes) -> subprocess.Popen[str]:
@@ -298,9 +341,10 @@ def prepared(folder: Path) -> Path:
 
 def test_ctrl_c_stops_the_clusters_work_and_the_same_command_goes_on_elsewhere(tmp_path: Path):
     data, out = prepared(tmp_path / "data"), tmp_path / "cluster"
+    let_go = hold_up_the_last(out)
     with cluster(NODE) as nodes:
         driver = start_correcting(data, out, nodes)
-        halted = halt_amid(None, lambda: bool(list(out.glob("*.bvh"))), nodes)  # so it certainly still works
+        halted = halt_amid(None, lambda: bool(list(out.glob("*.bvh"))), nodes)
         started = processes(nodes)
         driver.send_signal(signal.SIGINT)
         _, told = driver.communicate(timeout=LIMIT_S)
@@ -312,6 +356,7 @@ def test_ctrl_c_stops_the_clusters_work_and_the_same_command_goes_on_elsewhere(t
         while any(Path(f"/proc/{process}").exists() for process in started):
             assert time.monotonic() < until
             time.sleep(0.1)
+    let_go()
     assert main(["correct", str(data), "-o", str(out), "--kinematic"]) == 0
     assert len(list(out.glob("*.bvh"))) == 6
 

@@ -57,9 +57,9 @@ def swallows(kept, seconds=1000):
         except BaseException: pass
 
 def works_on_many(kept):
-    for place in range(8):
+    for place in range(35):
         with working_on(f"motion {place}"):
-            time.sleep(0.25)
+            time.sleep(0.1)
 
 def starts_another(kept):
     return os.getpid(), subprocess.Popen(["sleep", "1000"]).pid
@@ -86,7 +86,7 @@ def is_alive(process: int) -> bool:
 
 
 def wait_until_gone(*processes: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while any(map(is_alive, processes)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(is_alive, processes))
@@ -137,7 +137,7 @@ def test_what_catches_everything_for_ever_is_ended(other) -> None:
 
 
 def test_the_limit_is_for_each_place_that_is_worked_on(other) -> None:
-    OwnProcess("mine", limit_s=1.5).call(other.works_on_many)
+    OwnProcess("mine", limit_s=3.0).call(other.works_on_many)
 
 
 def test_a_copy_that_comes_back_is_ended_and_named(other, capfd: pytest.CaptureFixture[str]) -> None:
@@ -145,7 +145,7 @@ def test_a_copy_that_comes_back_is_ended_and_named(other, capfd: pytest.CaptureF
     first = process.call(other.forks)
     assert process.call(other.double, 2) == 4
     assert first == process._process.pid
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     told = ""
     while "the copy that came back is ended" not in told and time.monotonic() < deadline:
         told += capfd.readouterr().err

@@ -104,5 +104,5 @@ def wait_in_foreign_code(begun: Path) -> None:
 def test_workers_end_with_a_killed_program(tmp_path: Path):
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     command = [sys.executable, "-c", KILLED, str(tmp_path)]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, timeout=100, check=False)
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, timeout=600, check=False)
     assert done.returncode == -signal.SIGKILL  # and not a timeout: nobody holds the other end of its output any more

@@ -161,7 +161,7 @@ def test_a_browser_shows_the_report(finished: Path, tmp_path: Path):
         [browser, *offline.split(), f"--user-data-dir={tmp_path}", "--dump-dom", (finished / "report.html").as_uri()],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     ).stdout
     assert page.count("</option>") == 7
     assert "srcdoc=" in page

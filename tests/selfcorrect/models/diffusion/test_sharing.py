@@ -64,7 +64,7 @@ def trained_by(processes: int, folder: Path, *arguments: str) -> tuple[dict[str,
     launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
     command = [sys.executable, *launch, str(folder / "program.py"), out, *arguments]
     told = subprocess.run(
-        command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False, timeout=300
+        command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False, timeout=1500
     )
     assert told.returncode == 0, told.stderr
     return safetensors.torch.load_file(out), told.stdout

@@ -92,7 +92,7 @@ def wandb_records(path: Path) -> Iterator:
             yield record
 
 
-def finished_records(path: Path, patience_s: float = 60.0) -> list:
+def finished_records(path: Path, patience_s: float = 600.0) -> list:
     """Records of a run that has ended; W&B's process may write the last ones a moment later."""
     deadline = time.monotonic() + patience_s
     while True:
