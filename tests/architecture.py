@@ -50,7 +50,10 @@ IN_EXTRAS = {
 }
 """Libraries that are not in the base installation."""
 
-BASE = ("correction.batch", "correction.in_python", "checking.check_files", "data.sources", "data.summary", "demo")
+BASE = (
+    "correction.batch", "correction.in_python", "checking.check_files", "data.sources", "data.summary", "demo",
+    "curation.items", "curation.server", "curation.summary",
+)  # fmt: skip
 """Of `experiments`, what the base does: correct, check, convert and show."""
 
 IMPORTS_NONE_OF = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -67,14 +67,16 @@ class Rated:
 
 @dataclass(frozen=True)
 class Standing:
-    """A rater's choices as they stand."""
+    """A rater's choices about some samples as they stand."""
 
     attempts: int
-    """All that the rater answered, undone answers included."""
+    """All that the rater answered, about other samples and undone answers included."""
     places: int
-    """Those that stand."""
+    """Those about these samples that stand."""
     redo: tuple[str, str] | None
     """The pair, left and right, whose answer was undone and which comes next."""
+    last: int | None
+    """The number of the last one that stands."""
 
 
 class Database:
@@ -130,39 +132,35 @@ class Database:
         """Seconds that each of them took."""
         return [float(row[4]) for row in self._standing()]
 
-    def standing(self, rater: str) -> Standing:
-        """Where a rater is."""
-        rows = self._rows(
-            "SELECT place, left_item, right_item, number IN (SELECT number FROM undone) FROM choices "
-            "WHERE rater = ? ORDER BY number",
-            rater,
-        )
-        places = sum(not undone for *_, undone in rows)
-        redo = [(left, right) for place, left, right, undone in rows if undone and place == places]
-        return Standing(len(rows), places, redo[-1] if redo else None)
+    def standing(self, rater: str, samples: Collection[str]) -> Standing:
+        """Where a rater is with some samples."""
+        rows = self._rows("SELECT left_item, right_item, place, number, number IN (SELECT number FROM undone) "
+                          "FROM choices WHERE rater = ? ORDER BY number", rater)  # fmt: skip
+        own = [row for row in rows if row[0] in samples and row[1] in samples]
+        standing = [row[3] for row in own if not row[4]]
+        redo = [(row[0], row[1]) for row in own if row[4] and row[2] == len(standing)]
+        return Standing(len(rows), len(standing), redo[-1] if redo else None, standing[-1] if standing else None)
 
-    def record(self, choice: Choice, attempt: int, seconds: float, *, common: bool = False) -> None:
-        """Keep a choice for good. An attempt that is there already is left alone: a page may ask twice.
+    def record(self, choice: Choice, at: Standing, seconds: float, *, common: bool = False) -> bool:
+        """Keep a choice for good; false where the rater has answered since: a page may ask twice.
 
-        common: whether all raters see that pair.
+        at: where the rater was when the pair was shown. common: whether all raters see that pair.
         """
         made = datetime.now(UTC).isoformat(timespec="seconds")
+        row = (choice.rater, at.attempts, at.places, choice.left, choice.right, choice.answer, common, seconds, made)
         with self._writing():
-            place = self.standing(choice.rater).places
-            self._connection.execute(
-                "INSERT OR IGNORE INTO choices (rater, attempt, place, left_item, right_item, answer, "
-                "common, seconds, made_utc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (choice.rater, attempt, place, choice.left, choice.right, choice.answer, common, seconds, made),
+            done = self._connection.execute(
+                "INSERT OR IGNORE INTO choices (rater, attempt, place, left_item, right_item, answer, common, seconds, "
+                "made_utc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                row,
             )
+        return done.rowcount == 1
 
-    def undo(self, rater: str) -> None:
-        """Undo the last choice of a rater that stands, if there is one."""
-        with self._writing():
-            self._connection.execute(
-                "INSERT INTO undone SELECT number FROM choices WHERE rater = ? "
-                "AND number NOT IN (SELECT number FROM undone) ORDER BY number DESC LIMIT 1",
-                (rater,),
-            )
+    def undo(self, at: Standing) -> None:
+        """Undo the last choice that stands, if there is one."""
+        if at.last is not None:
+            with self._writing():
+                self._connection.execute("INSERT OR IGNORE INTO undone VALUES (?)", (at.last,))
 
     def _standing(self) -> list[tuple[Any, ...]]:
         rows = self._rows(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,8 @@ def items_of(
     items = list({item.rated.id: item for item in found}.values())
     if len(items) < 2:
         raise InputError(f"{', '.join(map(str, paths))}: two different samples are needed to compare, got {len(items)}")
+    if max(Counter(item.rated.label for item in items).values()) < 2:
+        raise InputError(f"{', '.join(map(str, paths))}: no two samples have the same label; take more with --samples")
     if len(items) > MOST_ITEMS:
         raise InputError(f"{', '.join(map(str, paths))}: at most {MOST_ITEMS} samples are compared, got {len(items)}")
     return items

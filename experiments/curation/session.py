@@ -53,10 +53,8 @@ class Session:
         self._asked: _Asked | None = None
         groups = {sample: item.rated.label for sample, item in self._items.items()}
         stream = streams(database.study.seed).child("pairs")
-        possible = Design(groups, 1, stream).possible
-        self.pairs = min(pairs if pairs is not None else PAIRS_PER_ITEM * len(groups), possible)
-        if not possible:
-            raise InputError("no two samples have the same label, so none can be compared; take more with --samples")
+        wanted = pairs if pairs is not None else PAIRS_PER_ITEM * len(groups)
+        self.pairs = min(wanted, Design(groups, wanted, stream).possible)
         self._design = Design(groups, self.pairs, stream)
         self._common = {frozenset(pair) for pair in self._design.common_pairs()}
 
@@ -66,7 +64,7 @@ class Session:
             return self._state()
 
     def answer(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Record an answer, unless it is not about what is asked now; returns what comes next.
+        """Record an answer, unless it is not about what is asked now; returns what comes next, and whether it was.
 
         InputError where the request is malformed.
         """
@@ -76,29 +74,29 @@ class Session:
         if not isinstance(seconds, int | float) or not math.isfinite(seconds) or answer not in ANSWERS:
             raise InputError(f"an answer needs seconds, and one of {', '.join(ANSWERS)}")
         with self._lock:
-            asked = self._now()
+            asked, recorded = self._now(), False
             if asked.pair == (left, right) and asked.standing.attempts == attempt:
                 choice = Choice(self.rater, left, right, answer)  # type: ignore[arg-type]
-                took_s = min(max(float(seconds), 0.0), _LONGEST_S)
-                self.database.record(choice, attempt, took_s, common=choice.pair in self._common)
+                took_s, common = min(max(float(seconds), 0.0), _LONGEST_S), choice.pair in self._common
+                recorded = self.database.record(choice, asked.standing, took_s, common=common)
                 self._asked = None
-            return self._state()
+            return {**self._state(), "recorded": recorded}
 
     def undo(self, given: dict[str, Any]) -> dict[str, Any]:
         """Undo the last answer, if as many stand as the page has seen; returns what comes next."""
         places = _field(given, "done", int)
         with self._lock:
-            if self._now().standing.places == places:
-                self.database.undo(self.rater)
+            if (standing := self._now().standing).places == places:
+                self.database.undo(standing)
                 self._asked = None
             return self._state()
 
     def _now(self) -> _Asked:
         """What is asked; it stays until it is answered, whatever other raters do meanwhile."""
-        standing = self.database.standing(self.rater)
+        standing = self.database.standing(self.rater, self._items)
         if self._asked is None or self._asked.standing != standing:
-            again = standing.redo if standing.redo and set(standing.redo) <= self._items.keys() else None
-            self._asked = _Asked(standing, again or self._design.next_pair(self.rater, self.database.choices()))
+            pair = standing.redo or self._design.next_pair(self.rater, self.database.choices())
+            self._asked = _Asked(standing, pair)
         return self._asked
 
     def _state(self) -> dict[str, Any]:
@@ -114,6 +112,7 @@ class Session:
             "attempt": standing.attempts,
             "left": left,
             "right": right,
+            "label": self._items[left].rated.label if left else "",
         }
         return told | (self._shown(*asked.pair) if asked.pair else {})
 

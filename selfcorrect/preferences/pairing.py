@@ -35,9 +35,10 @@ class Design:
     def next_pair(self, rater: str, choices: Sequence[Choice]) -> tuple[str, str] | None:
         """The samples to show left and right; None where the rater has seen enough.
 
-        choices: those that stand, of all raters. Which sample is left is drawn anew for each pair. Samples that the
-        rater rejected are not shown again.
+        choices: those that stand, of all raters; those about other samples do not count. Which sample is left is drawn
+        anew for each pair. Samples that the rater rejected are not shown again.
         """
+        choices = [choice for choice in choices if choice.pair <= self.groups.keys()]
         own = [choice for choice in choices if choice.rater == rater]
         if len(own) >= self.pairs:
             return None
@@ -87,7 +88,7 @@ class Design:
         """The pair whose difference in strength a choice would say most about: near in strength, and uncertain."""
         samples = sorted(self.groups)
         rows = {sample: row for row, sample in enumerate(samples)}
-        fit = strengths([choice for choice in choices if choice.pair <= rows.keys()], samples).fit
+        fit = strengths(choices, samples).fit
         gains = information(fit, _contrasts(pairs, rows))
         ties = self.stream.child("ties", len(choices)).numpy().random(len(pairs))
         return pairs[np.lexsort((ties, gains.round(9)))[-1]]

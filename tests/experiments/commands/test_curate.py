@@ -35,8 +35,8 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         opened.add(items)
         for rater in ("ada", "bob"):
             pairs = [pair if random.random() < 0.5 else pair[::-1] for pair in combinations(SAMPLES, 2)]
-            for attempt, choice in enumerate(answers(taste, pairs, random, rater=rater, side=2.5)):
-                opened.record(choice, attempt, 2.0, common=True)
+            for choice in answers(taste, pairs, random, rater=rater, side=2.5):
+                opened.record(choice, opened.standing(rater, SAMPLES), 2.0, common=True)
     return path
 
 
@@ -114,5 +114,5 @@ def test_a_database_without_answers_says_so(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nobody has answered yet"):
         CurateCommand(database=path, summary=True).run()
     with Database(path) as opened:
-        opened.record(Choice("ada", "a", "b", "reject both"), 0, 1.0)
+        opened.record(Choice("ada", "a", "b", "reject both"), opened.standing("ada", "ab"), 1.0)
     CurateCommand(database=path, summary=True).run()

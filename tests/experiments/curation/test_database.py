@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from selfcorrect.core.errors import SelfcorrectError
-from selfcorrect.experiments.curation.database import Database, Rated, Study
+from selfcorrect.experiments.curation.database import Database, Rated, Standing, Study
 from selfcorrect.preferences.choices import Choice
 
 STUDY = Study("motions", "Which one?", 3, ("one", "two"))
@@ -27,8 +27,8 @@ def path(tmp_path: Path) -> Path:
 def test_items_and_choices_are_there_again(path: Path) -> None:
     choices = [Choice("ada", "a", "b", "left"), Choice("ada", "c", "a", "reject both")]
     with Database(path) as database:
-        for attempt, choice in enumerate(choices):
-            database.record(choice, attempt, 1.5)
+        for choice in choices:
+            assert database.record(choice, database.standing("ada", "abcd"), 1.5)
     with Database(path, STUDY) as database:
         database.add(ITEMS)
         assert database.study == STUDY
@@ -39,36 +39,48 @@ def test_items_and_choices_are_there_again(path: Path) -> None:
 
 def test_an_answer_that_is_sent_twice_counts_once(path: Path) -> None:
     with Database(path) as database:
-        for answer in ("left", "right"):
-            database.record(Choice("ada", "a", "b", answer), 0, 1.0)
+        at = database.standing("ada", "abcd")
+        assert database.record(Choice("ada", "a", "b", "left"), at, 1.0)
+        assert not database.record(Choice("ada", "a", "b", "right"), at, 1.0)
         assert database.choices() == [Choice("ada", "a", "b", "left")]
 
 
 def test_undone_answers_are_asked_again_in_their_order_and_stay_on_file(path: Path) -> None:
     with Database(path) as database:
-        for attempt, pair in enumerate((("a", "b"), ("b", "c"), ("c", "d"))):
-            database.record(Choice("ada", *pair, "left"), attempt, 1.0)
-        database.undo("ada")
-        database.undo("ada")
-        assert database.standing("ada").redo == ("b", "c")
-        assert database.standing("ada").places == 1
-        database.record(Choice("ada", "b", "c", "right"), 3, 1.0)
-        assert database.standing("ada").redo == ("c", "d")
-        database.record(Choice("ada", "c", "d", "tie"), 4, 1.0)
-        assert database.standing("ada").redo is None
+
+        def at() -> Standing:
+            return database.standing("ada", "abcd")
+
+        for pair in (("a", "b"), ("b", "c"), ("c", "d")):
+            database.record(Choice("ada", *pair, "left"), at(), 1.0)
+        database.undo(at())
+        database.undo(at())
+        assert (at().attempts, at().places, at().redo) == (3, 1, ("b", "c"))
+        database.record(Choice("ada", "b", "c", "right"), at(), 1.0)
+        assert at().redo == ("c", "d")
+        database.record(Choice("ada", "c", "d", "tie"), at(), 1.0)
+        assert at().redo is None
         assert [choice.answer for choice in database.choices()] == ["left", "right", "tie"]
         assert database._rows("SELECT count(*) FROM choices") == [(5,)]
         for _ in range(5):
-            database.undo("ada")
+            database.undo(at())
         assert database.choices() == []
-        database.undo("nobody")
+
+
+def test_answers_about_other_samples_neither_count_nor_are_undone(path: Path) -> None:
+    with Database(path) as database:
+        database.record(Choice("ada", "a", "b", "left"), database.standing("ada", "ab"), 1.0)
+        other = database.standing("ada", "cd")
+        assert (other.attempts, other.places, other.last) == (1, 0, None)
+        database.undo(other)
+        assert len(database.choices()) == 1
 
 
 def test_several_raters_write_at_the_same_time(path: Path) -> None:
     def rate(rater: str) -> None:
         with Database(path) as own:
-            for attempt in range(15):
-                own.record(Choice(rater, "a", "b", "left"), attempt, 1.0)
+            for _ in range(15):
+                own.record(Choice(rater, "a", "b", "left"), own.standing(rater, "ab"), 1.0)
 
     raters = [threading.Thread(target=rate, args=(name,)) for name in ("ada", "bob", "cleo")]
     for thread in raters:

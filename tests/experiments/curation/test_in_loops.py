@@ -138,8 +138,8 @@ def rated(path: Path, weight: float, features: tuple[str, ...] = MOTION_FEATURES
     taste = dict(zip(names, (weight * table[:, SUNK]).tolist(), strict=True))
     with Database(path, Study("motions", "Which one?", 0, features)) as database:
         database.add([Rated(name, name, "", "", tuple(row)) for name, row in zip(names, table.tolist(), strict=True)])
-        for attempt, choice in enumerate(answers(taste, random_pairs(names, 60, random), random)):
-            database.record(choice, attempt, 1.0)
+        for choice in answers(taste, random_pairs(names, 40, random), random):
+            database.record(choice, database.standing("ada", names), 1.0)
     return path
 
 

@@ -119,6 +119,8 @@ def test_runs_that_cannot_be_shown_are_refused(tmp_path: Path, clips: Path) -> N
         read(run, generation=7)
     with pytest.raises(ValueError, match="a run is curated alone"):
         read(run, clips)
+    with pytest.raises(ValueError, match="no two samples have the same label"):
+        read(run, samples=2)
 
 
 def test_a_folder_without_motions_is_refused(tmp_path: Path) -> None:
