@@ -260,7 +260,12 @@ def formats_page() -> str:
 
 NAMED = (
     ("Policies", "`--policy`", POLICIES, "What the next generation trains on: [the loop](concepts/loop.md)."),
-    ("Correctors", "`--corrector`", CORRECTORS, "Beside these: a function of yours, `package.module:function`."),
+    (
+        "Correctors",
+        "`--corrector`",
+        CORRECTORS,
+        "Several joined by `+` work one after the other. Beside these: a function of yours, `package.module:function`.",
+    ),
     ("Denoisers", "`--denoiser`", DENOISERS, "The networks of motion diffusion models."),
     ("Defences", "`--defence`", DEFENCES, "Against the loss of modes: [keeping the modes](modes.md)."),
     ("Engines", "`--engine`", ENGINES, "The simulators of the physics corrector."),

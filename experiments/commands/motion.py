@@ -15,7 +15,7 @@ from tyro.extras import literal_type_from_choices
 from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.commands.inputs import must_exist
 from selfcorrect.experiments.jobs.where import Cluster, Where
-from selfcorrect.experiments.motion.correctors.table import CORRECTORS
+from selfcorrect.experiments.motion.correctors.table import CORRECTORS, corrector_row
 from selfcorrect.experiments.motion.settings.preset_table import PRESET_ROWS, described
 from selfcorrect.experiments.motion.settings.run_options import Keep, RunOptions
 from selfcorrect.experiments.remedies.table import DEFENCES
@@ -41,7 +41,10 @@ def _presets() -> str:
 
 
 def _correctors() -> str:
-    told = "These in place of the preset's; none for no correction, package.module:function for your own."
+    told = (
+        "These in place of the preset's; none for no correction, package.module:function for your own. Built-in ones "
+        "joined by + work one after the other: low-pass+physics."
+    )
     return f"{told}\n{CORRECTORS.described()}"
 
 
@@ -173,10 +176,11 @@ class MotionCommand:
 
         for kind in self.policy:
             POLICIES.row(kind.partition(":")[0].strip())
-        for table, names in ((CORRECTORS, self.corrector), (DEFENCES, self.defence), (RUNNERS, (self.runner,))):
+        looked_up = ((corrector_row, self.corrector), (DEFENCES.row, self.defence), (RUNNERS.row, (self.runner,)))
+        for row, names in looked_up:
             for name in names:
                 if name and ":" not in name:
-                    table.row(name)
+                    row(name)
         for name in self.denoiser:
             preset(name)
 

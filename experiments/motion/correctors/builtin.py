@@ -25,7 +25,7 @@ from selfcorrect.correctors.contract import (
 from selfcorrect.experiments.jobs.progress_bars import Progress
 from selfcorrect.experiments.motion.correctors.low_pass import as_smooth_as
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs, own_corrector
-from selfcorrect.experiments.motion.correctors.table import CORRECTORS, is_own
+from selfcorrect.experiments.motion.correctors.table import CORRECTORS, is_own, stages
 from selfcorrect.loop.policy import sampling_labels
 from selfcorrect.motion.correction.lifting import MotionCorrector, lift_motions
 from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
@@ -60,13 +60,16 @@ RANDOM_SOURCE_COUNT = 24
 def build_corrector(name: str, inputs: CorrectorInputs) -> Corrector | None:
     """The corrector with a name of `CORRECTORS`, or at "package.module:function"; None for "none".
 
+    Names joined by "+" are built-in correctors that work one after the other.
+
     The name of its first parameter says what a function of a user or of another package does. It may take `motion` (a
     Motion → a Motion), `values` (a tensor → a tensor) or `samples` (Samples → Samples or Corrected). Or it makes a
     corrector from `inputs` (CorrectorInputs → Corrector). It runs in a separate process unless `inputs.in_process`.
     """
     if is_own(name):
         return own_corrector(name, inputs)
-    return CORRECTORS.load(name)(inputs)
+    made = [CORRECTORS.load(stage)(inputs) for stage in stages(name)]
+    return made[0] if len(made) == 1 else chain(*made, name=name)
 
 
 def none(inputs: CorrectorInputs) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from selfcorrect.core.errors import SettingError
 from selfcorrect.core.registry import Registry, Row
 
+THEN = "+"
+"""Between the names of built-in correctors that work one after the other."""
 UNKNOWN = "not known (custom corrector)"
 _BUILT = "selfcorrect.experiments.motion.correctors.builtin"
 
@@ -131,6 +134,26 @@ CORRECTORS = Registry(
 """Each leads to a function as `correctors.build_corrector` describes it."""
 
 
+def stages(name: str) -> list[str]:
+    """The correctors that a name stands for, in their order: "low-pass+physics" are two."""
+    return name.split(THEN)
+
+
+def corrector_row(name: str) -> CorrectorRow:
+    """The row of a corrector, or one made of those of its stages; SettingError for what is no built-in stage."""
+    if len(stages(name)) == 1:
+        return CORRECTORS.row(name)
+    if own := [stage for stage in stages(name) if stage == "none" or is_own(stage)]:
+        raise SettingError(
+            f"each stage of corrector {name!r} must be a built-in corrector, got {own[0] or 'nothing'!r}; "
+            "a corrector of yours can call others itself (selfcorrect.chain)"
+        )
+    rows = [CORRECTORS.row(stage) for stage in stages(name)]
+    summary = ", then ".join(row.name for row in rows)
+    knows = "; ".join(dict.fromkeys(row.knows for row in rows))
+    return CorrectorRow(name, rows[0].reference, summary, knows=knows, control=all(row.control for row in rows))
+
+
 def is_own(name: str) -> bool:
     """Whether a corrector is a user's or another package's: code that this package has not seen."""
-    return ":" in name or CORRECTORS.is_added(name)
+    return ":" in name or any(CORRECTORS.is_added(stage) for stage in stages(name))

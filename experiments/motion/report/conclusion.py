@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from selfcorrect.experiments.motion.correctors.table import CORRECTORS, is_own
+from selfcorrect.experiments.motion.correctors.table import corrector_row, is_own
 from selfcorrect.experiments.motion.report.outcome import Outcome
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
 from selfcorrect.experiments.motion.settings.presets import MotionSettings
@@ -50,7 +50,7 @@ def correctors_of(settings: MotionSettings) -> list[str]:
 
 def is_control(corrector: str) -> bool:
     """Whether a built-in corrector is one that others are held against."""
-    return not is_own(corrector) and CORRECTORS.row(corrector).control
+    return not is_own(corrector) and corrector_row(corrector).control
 
 
 def asked_correctors(settings: MotionSettings) -> list[str]:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.correctors.correction import Operator
-from selfcorrect.experiments.motion.correctors.table import CORRECTORS, UNKNOWN, is_own
+from selfcorrect.experiments.motion.correctors.table import THEN, UNKNOWN, corrector_row, is_own
 from selfcorrect.experiments.remedies.table import DEFENCES
 from selfcorrect.loop.policy import parse_policy
 from selfcorrect.models.diffusion.config import DiffusionConfig
@@ -34,7 +34,7 @@ class Arm:
     policy: str
     """As `selfcorrect.loop.policy.parse_policy` reads it ("real", "replace", "augment:1", …)."""
     corrector: str = "none"
-    """A name in `CORRECTORS` or "package.module:function"."""
+    """A name in `CORRECTORS`, several joined by "+" (one after the other), or "package.module:function"."""
     strength: float = math.inf
     """γ of the operator, which is a mixture of distributions or an interpolation of samples (see
     `selfcorrect.correctors.correction`)."""
@@ -54,8 +54,8 @@ class Arm:
 
     def __post_init__(self) -> None:
         parse_policy(self.policy)
-        if ":" not in self.corrector:
-            CORRECTORS.row(self.corrector)
+        if ":" not in self.corrector or THEN in self.corrector:
+            corrector_row(self.corrector)
         DEFENCES.row(self.defence)
         if not self.strength >= 0:
             raise SettingError(f"the correction strength γ must be at least 0, got {self.strength:g}")
@@ -69,7 +69,7 @@ class Arm:
         """A folder name that no other arm has."""
         parts = [
             self.policy.replace(":", "-"),
-            self.corrector.replace(":", "."),
+            self.corrector.replace(":", ".").replace(THEN, "-then-"),
             *(["real-corrected"] * self.correct_real),
             *([self.defence] if self.defence != "none" else []),
         ]
@@ -98,7 +98,7 @@ class Arm:
     @property
     def rated(self) -> tuple[str, ...]:
         """Its corrector and its defence where they need choices of people."""
-        corrector = not is_own(self.corrector) and CORRECTORS.row(self.corrector).rated
+        corrector = not is_own(self.corrector) and corrector_row(self.corrector).rated
         return (self.corrector,) * corrector + (self.defence,) * DEFENCES.row(self.defence).rated
 
     @property
@@ -152,7 +152,7 @@ class Arm:
     @property
     def budget(self) -> str:
         """What the corrector knows about the truth, and the defence about the loop."""
-        corrector = UNKNOWN if ":" in self.corrector else CORRECTORS.row(self.corrector).knows
+        corrector = UNKNOWN if ":" in self.corrector else corrector_row(self.corrector).knows
         return corrector if self.defence == "none" else f"{corrector}; {DEFENCES.row(self.defence).knows}"
 
 

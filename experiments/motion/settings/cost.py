@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from selfcorrect.experiments.motion.correctors.table import is_own
+from selfcorrect.experiments.motion.correctors.table import is_own, stages
 from selfcorrect.experiments.motion.settings.arms import Arm
 from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings
 from selfcorrect.experiments.motion.settings.run_options import Keep
@@ -132,7 +132,7 @@ def _arm_s(settings: MotionSettings, comparison: Comparison, arm: Arm) -> float:
 
 
 def _correct_ms(corrector: str) -> float:
-    return OWN_MS if is_own(corrector) else CORRECT_MS.get(corrector, SIMULATE_MS)
+    return OWN_MS if is_own(corrector) else sum(CORRECT_MS.get(stage, SIMULATE_MS) for stage in stages(corrector))
 
 
 def _drawn(settings: MotionSettings, arm: Arm) -> Iterator[float]:

@@ -188,10 +188,11 @@ _DEMO_SMOOTH = (*_SHORT_SMOOTH[:-1], _HALF_WAY, _SHORT_SMOOTH[-1])
 
 _RATIOS = tuple(f"augment:{ratio}" for ratio in ("0.25", "0.5", "0.75", "1", "2", "4"))
 _CONTROLS = ("kinematic", "low-pass", "anchored", "frozen", "anchored-real", "frozen-real", "placebo", "filter")
+_TWO_STAGES = ("low-pass+physics", "physics+low-pass")
 
 _FULL = (
     BASELINE,
-    *(arm for policy in ("augment:1", "replace") for arm in _loop(policy, "physics", *_CONTROLS)),
+    *(arm for policy in ("augment:1", "replace") for arm in _loop(policy, "physics", *_CONTROLS, *_TWO_STAGES)),
     Arm("augment:1", "physics", correct_real=True),
     Arm("augment:1", "physics", strength=1.0),
     Arm("replace", "physics", strength=1.0),
