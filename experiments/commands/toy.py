@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,7 @@ import tyro
 from selfcorrect.experiments.commands.inputs import must_exist
 from selfcorrect.experiments.jobs.where import Cluster, Where
 from selfcorrect.experiments.targets import place_of
-from selfcorrect.experiments.toy.table import TOYS, chosen
+from selfcorrect.experiments.toy.table import TOYS, chosen, left_out
 from selfcorrect.runtime.processes import default_workers
 
 
@@ -44,6 +45,8 @@ class ToyCommand:
             print(*(f"{row.name:18} {row.summary} ({row.source})" for row in TOYS), sep="\n")
             return
         names = chosen(self.names)
+        for sentence in left_out(self.names):
+            print(f"selfcorrect: {sentence}", file=sys.stderr)
         where = Where(self.workers if self.workers is not None else default_workers(), cluster=self.where)
         from selfcorrect.experiments.toy.loops import run_loops
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selfcorrect.core.errors import SettingError
+from selfcorrect.core.extras import is_installed
 from selfcorrect.core.registry import Registry, Row
 
 
@@ -65,7 +66,6 @@ TOYS = Registry(
         _toy("networks", "mechanisms", "Where drift and bias matter", "this project"),
         _toy("text", "text-mechanisms", "Drift and bias on text", "this project"),
         _toy("gaussian", "crossfeed", "Models that feed each other", "after Alemohammad et al. 2024"),
-        _toy("chemistry", "molecules", "Conformers of drugs", "after Gerstgrasser et al. 2024", needs="molecules"),
     ],
     row_type=ToyRow,
     also="all",
@@ -73,8 +73,24 @@ TOYS = Registry(
 
 
 def chosen(names: Sequence[str]) -> list[str]:
-    """The loops to run, in the table's order; SettingError for a name that is not there."""
+    """The loops to run, in the table's order; SettingError for a name that is not there.
+
+    All are those whose extra is installed.
+    """
     if not names:
         raise SettingError(f"no toy loop is named, known are all, {', '.join(TOYS.names)}")
     wanted = {TOYS.row(name).name for name in names if name != "all"}
-    return [name for name in TOYS.names if "all" in names or name in wanted]
+    return [row.name for row in TOYS if row.name in wanted or ("all" in names and _can_run(row))]
+
+
+def left_out(names: Sequence[str]) -> list[str]:
+    """A sentence for each loop that "all" leaves out because its extra is not installed."""
+    absent = [row for row in TOYS if "all" in names and row.name not in chosen(names)]
+    return [
+        f"{row.name} is left out: it needs the extra `{row.needs}`: pip install 'selfcorrect[{row.needs}]'"
+        for row in absent
+    ]
+
+
+def _can_run(row: ToyRow) -> bool:
+    return not row.needs or is_installed(row.needs)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from selfcorrect.core.errors import MissingExtraError
 
@@ -29,6 +30,11 @@ EXTRA_OF = {
     "rdkit": "molecules",
 }
 """The extra of pyproject.toml that brings a package, by its import name."""
+
+
+def is_installed(extra: str) -> bool:
+    """Whether all packages that only this extra brings can be imported, as far as that shows without importing them."""
+    return all(find_spec(package) for package, brought_by in EXTRA_OF.items() if brought_by == extra)
 
 
 @contextmanager

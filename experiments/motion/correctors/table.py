@@ -140,14 +140,15 @@ def stages(name: str) -> list[str]:
 
 
 def corrector_row(name: str) -> CorrectorRow:
-    """The row of a corrector, or one made of those of its stages; SettingError for what is no built-in stage."""
+    """The row of a corrector, or one made of those of its stages; SettingError for one that is not built in."""
     if len(stages(name)) == 1:
         return CORRECTORS.row(name)
-    if own := [stage for stage in stages(name) if stage == "none" or is_own(stage)]:
-        raise SettingError(
-            f"each stage of corrector {name!r} must be a built-in corrector, got {own[0] or 'nothing'!r}; "
-            "a corrector of yours can call others itself (selfcorrect.chain)"
-        )
+    for stage in stages(name):
+        if stage == "none" or ":" in stage or (stage in CORRECTORS.names and is_own(stage)):
+            raise SettingError(
+                f"each stage of corrector {name!r} must be a built-in corrector, got {stage!r}; "
+                "a corrector of yours can call others itself (selfcorrect.chain)"
+            )
     rows = [CORRECTORS.row(stage) for stage in stages(name)]
     summary = ", then ".join(row.name for row in rows)
     knows = "; ".join(dict.fromkeys(row.knows for row in rows))

@@ -36,7 +36,7 @@ PRESET_ROWS = {
     "short": PresetRow("the comparison in minutes on two cores", _BOTH, 10, 4, 3, 64, "5 minutes, 0.3 GB", "sampling"),
     "demo": PresetRow("the same, longer, with twice the data", _BOTH, 11, 7, 3, 128, "12 minutes, 1.5 GB"),
     "quick": PresetRow("a smoke test, which proves nothing", "patch-mixer", 3, 4, 1, 64, "1 minute, 0.1 GB"),
-    "full": PresetRow("every arm and control", f"{_BOTH}, temporal-conv", 90, 12, 5, 128, "5 hours, 31.9 GB"),
+    "full": PresetRow("every arm and control", f"{_BOTH}, temporal-conv", 102, 12, 5, 128, "6 hours, 36.6 GB"),
     "ratios": PresetRow("synthetic ratios up to 100 %", _BOTH, 72, 20, 5, 128, "6 hours, 48.6 GB"),
     "modes": PresetRow(
         "what preserves diversity in a fully synthetic loop, with controls",

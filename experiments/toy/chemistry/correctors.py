@@ -125,4 +125,5 @@ class RandomAcceptance:
             rows = (samples.labels == label).nonzero().squeeze(1)
             order = torch.randperm(len(rows), generator=stream.child("order", int(label)).torch())
             accepted[rows] = wanted[rows[order]]
+        accepted[0] |= not accepted.any()  # a loop needs something to train on
         return Corrected(samples, accepted)

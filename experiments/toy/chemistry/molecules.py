@@ -51,15 +51,15 @@ class Molecules:
     conformers: int = 12
     relaxation: tuple[int, ...] = (10, 100)
     strain_margin_kcal_mol: float = 50.0
-    first_steps: int = 2000
-    steps: int = 100
+    first_steps: int = 2500
+    steps: int = 60
     generations: int = 5
     seeds: int = 5
     seed: int = 0
 
 
 def quick() -> Molecules:
-    return Molecules(drugs=4, conformers=8, relaxation=(20,), first_steps=300, steps=30, generations=2, seeds=2)
+    return Molecules(drugs=4, conformers=8, relaxation=(20,), first_steps=400, steps=30, generations=2, seeds=2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +104,7 @@ def setup(settings: Molecules, stream: Stream) -> Setup:
     )
     codec = ConformerCodec.fit(chosen, training)
     judge = Judge(codec, reference, [_lowest_kcal_mol(*each) for each in zip(chosen, training, reference, strict=True)])
-    config = DiffusionConfig(denoiser="dct-mlp", width=256, depth=2, learning_rate=2e-3)
+    config = DiffusionConfig("dct-mlp", width=256, depth=2, learning_rate=5e-3, fine_tune_learning_rate=2e-3)
     # Of three axes a cosine transform is a rotation: the MLP sees all coordinates of all atoms.
     model = MotionDiffusion(config, 3, codec.size, len(chosen), device=torch.device("cpu"))
     task = Task(model, codec.samples(training), judge, settings.first_steps)
@@ -126,7 +126,8 @@ def _lowest_kcal_mol(of: Molecule, *known: np.ndarray) -> float:
 
 def _plans(settings: Molecules, codec: ConformerCodec, training: Sequence[np.ndarray]) -> dict[str, Plan]:
     def plan(policy: Policy, corrector: Corrector | None = None) -> Plan:
-        correction = None if corrector is None else Correction(corrector)
+        # Rejected samples are dropped: a molecule that the model cannot make would be drawn for ever.
+        correction = None if corrector is None else Correction(corrector, on_rejection="drop")
         return Plan(policy, settings.generations, settings.steps, correction=correction)
 
     relaxations = [Relaxation(codec, steps) for steps in settings.relaxation]

@@ -9,9 +9,12 @@ import pytest
 import torch
 
 from selfcorrect.core.randomness import streams
+from selfcorrect.core.registry import Registry
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.contract import call_corrector
+from selfcorrect.correctors.contract import call_corrector, lift, name_of
 from selfcorrect.experiments.jobs.progress_bars import silent
+from selfcorrect.experiments.motion.correctors import builtin
+from selfcorrect.experiments.motion.correctors import table as corrector_table
 from selfcorrect.experiments.motion.correctors.builtin import (
     HEAVIEST_LOAD_KG,
     RandomVerifier,
@@ -20,6 +23,7 @@ from selfcorrect.experiments.motion.correctors.builtin import (
     drawn_scene,
 )
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs
+from selfcorrect.experiments.motion.correctors.table import CorrectorRow
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import MotionBatch
 
@@ -28,6 +32,21 @@ def test_scenes_are_drawn_from_the_stream_alone():
     drawn = [drawn_scene(streams(seed).child("scene")) for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
     assert all(0 < scene.load_kg < HEAVIEST_LOAD_KG and scene.slope_deg == 0 for scene in drawn)
+
+
+@pytest.mark.parametrize(("name", "value"), [("one+twice", 4.0), ("twice+one", 3.0), ("one+one+twice", 6.0)])
+def test_stages_work_one_after_the_other(monkeypatch: pytest.MonkeyPatch, name: str, value: float):
+    made = {"one": lift(lambda values: values + 1), "twice": lift(lambda values: 2 * values)}
+    rows = [CorrectorRow(each, "", "") for each in made]
+    table = Registry("corrector", rows)
+    monkeypatch.setattr(table, "load", lambda each: lambda inputs: made[each])
+    for module in (builtin, corrector_table):
+        monkeypatch.setattr(module, "CORRECTORS", table)
+    corrector = builtin.build_corrector(name, None)  # type: ignore[arg-type]
+    ones = Samples.synthetic(torch.ones(2, 3), torch.zeros(2, dtype=torch.int64), 0)
+    corrected = call_corrector(corrector, ones, streams(0)).samples.values
+    assert torch.equal(corrected, torch.full((2, 3), value))
+    assert name_of(corrector) == name
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from selfcorrect.experiments.motion.correctors.table import corrector_row, is_own
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm, refined_arms
 from selfcorrect.experiments.motion.settings.presets import PRESETS, Comparison
 
@@ -63,6 +64,16 @@ def test_strength_belongs_to_corrected_arms_only():
     assert corrected.strength == 0.5
 
 
+def test_stages_make_one_corrector_that_knows_what_they_know():
+    arm = Arm("replace", "low-pass+physics")
+    assert (arm.name, arm.title) == ("replace+low-pass-then-physics", "low-pass+physics")
+    assert arm.budget == "none: the cut-off that physics' jerk asks for; none: mechanics and body tables"
+    assert not corrector_row("low-pass+physics").control
+    assert corrector_row("low-pass+filter").control
+    assert not is_own("low-pass+physics")
+    assert refined_arms(QUICK, correctors=("physics+low-pass",))[-1] == Arm("replace", "physics+low-pass")
+
+
 @pytest.mark.parametrize("name", PRESETS)
 @pytest.mark.parametrize(
     "axes",
@@ -109,6 +120,10 @@ def test_arms_know_their_synthetic_ratio_as_a_number(policy: str, ratio: float, 
         (lambda: refined_arms(QUICK, ("augment",), (-1.0,)), "at least 0, got -1"),
         (lambda: refined_arms(QUICK, ("nonsense",)), "unknown policy 'nonsense'"),
         (lambda: Arm("replace", "phisics"), "unknown corrector 'phisics'"),
+        (lambda: Arm("replace", "low-pass+phisics"), "unknown corrector 'phisics'.*did you mean 'physics'"),
+        (lambda: Arm("replace", "low-pass+"), "unknown corrector ''"),
+        (lambda: Arm("replace", "low-pass+my.module:fix"), "must be a built-in corrector, got 'my.module:fix'"),
+        (lambda: Arm("replace", "none+physics"), "must be a built-in corrector, got 'none'"),
         (lambda: Arm("replace", defence="lineage"), "unknown defence 'lineage'.*did you mean 'lineages'"),
         (lambda: Arm("replace", "physics", -0.1), "γ must be at least 0, got -0.1"),
     ],
