@@ -152,7 +152,15 @@ def corrector_row(name: str) -> CorrectorRow:
     rows = [CORRECTORS.row(stage) for stage in stages(name)]
     summary = ", then ".join(row.name for row in rows)
     knows = "; ".join(dict.fromkeys(row.knows for row in rows))
-    return CorrectorRow(name, rows[0].reference, summary, knows=knows, control=all(row.control for row in rows))
+    return CorrectorRow(
+        name,
+        rows[0].reference,
+        summary,
+        knows=knows,
+        control=all(row.control for row in rows),
+        residual_free=any(row.residual_free for row in rows),
+        rated=any(row.rated for row in rows),
+    )
 
 
 def is_own(name: str) -> bool:

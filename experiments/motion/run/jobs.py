@@ -20,7 +20,7 @@ from selfcorrect.experiments.identities import IDENTITIES, IdentityFile, identit
 from selfcorrect.experiments.jobs.progress_bars import Progress
 from selfcorrect.experiments.jobs.run import Job
 from selfcorrect.experiments.motion.correctors.builtin import CorrectorInputs, build_corrector
-from selfcorrect.experiments.motion.correctors.table import CORRECTORS, is_own
+from selfcorrect.experiments.motion.correctors.table import corrector_row, is_own
 from selfcorrect.experiments.motion.run.feasibility import write_feasibility
 from selfcorrect.experiments.motion.run.models import sampled_task, sampling_state
 from selfcorrect.experiments.motion.run.references import write_references
@@ -157,7 +157,7 @@ def arm_plan(run: SeedRun, arm: Arm, task: MotionTask, first: FolderReader, prog
 
 
 def _correction(corrector: Corrector, arm: Arm) -> Correction:
-    drops = not is_own(arm.corrector) and CORRECTORS.row(arm.corrector).residual_free
+    drops = not is_own(arm.corrector) and corrector_row(arm.corrector).residual_free
     return Correction(corrector, arm.strength, arm.operator, on_rejection="drop" if drops else "redraw")
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.experiments.motion.correctors.table import CORRECTORS, is_own
+from selfcorrect.experiments.motion.correctors.table import corrector_row, is_own
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
 from selfcorrect.experiments.remedies.table import UNRATED
 from selfcorrect.models.diffusion.presets import PRESETS as DENOISER_PRESETS
@@ -92,7 +92,7 @@ class MotionSettings:
         if ENGINES.row(self.engine).gives_way:
             return
         for arm in (arm for comparison in self.comparisons for arm in comparison.arms):
-            if not is_own(arm.corrector) and CORRECTORS.row(arm.corrector).residual_free:
+            if not is_own(arm.corrector) and corrector_row(arm.corrector).residual_free:
                 able = ", ".join(name for name in ENGINES.names if ENGINES.row(name).gives_way)
                 raise SettingError(
                     f"the corrector {arm.corrector} needs an engine whose joints give way ({able}), got {self.engine}; "
