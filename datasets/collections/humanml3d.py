@@ -12,9 +12,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.collections.dataset import Clip, Dataset, cut, require
 from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.motion.encodings.humanml3d import FPS
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.arrays import read_npy
 from selfcorrect.storage.files.limits import path_below, read_text
@@ -63,6 +66,70 @@ def spans(motion: Motion, sentences: list[Caption]) -> list[Motion]:
     for caption in sentences:
         by_span.setdefault(caption.span_s, []).append(caption.text)
     return [replace(cut(motion, span_s), text="\n".join(texts)) for span_s, texts in by_span.items()] or [motion]
+
+
+SHORTEST_ROWS, TOO_LONG_ROWS = 40, 200
+"""Motions that text-to-motion models train on and are judged by have at least the one, and fewer than the other."""
+
+
+@dataclass(frozen=True, eq=False)
+class CaptionedRows:
+    """A motion, or a part of one that captions describe, as the rows of its file."""
+
+    name: str
+    rows: np.ndarray
+    """(T, 263), float64."""
+    captions: tuple[Caption, ...]
+
+
+def captioned_rows(folder: Path, split: str) -> list[CaptionedRows]:
+    """The motions of a split with 40 to 199 rows, and the parts of that length that have captions of their own.
+
+    A name without motion or text is passed over, as HumanML3D's lists name some. InputError where none is left, or
+    where rows are not finite.
+    """
+    found: list[CaptionedRows] = []
+    for name in split_names(folder, split):
+        motion = path_below(folder / "new_joint_vecs", f"{name}.npy")
+        texts = path_below(folder / "texts", f"{name}.txt")
+        if motion.is_file() and texts.is_file():
+            found += _captioned_parts(name, _rows(motion), captions(texts))
+    if not found:
+        raise InputError(
+            f"{folder}: no motion of split {split!r} has {SHORTEST_ROWS} to {TOO_LONG_ROWS - 1} rows in new_joint_vecs "
+            "and a caption in texts"
+        )
+    return found
+
+
+def _captioned_parts(name: str, rows: np.ndarray, sentences: list[Caption]) -> list[CaptionedRows]:
+    by_span: dict[tuple[float, float] | None, list[Caption]] = {}
+    for caption in sentences:
+        by_span.setdefault(caption.span_s, []).append(caption)
+    parts = []
+    for span_s, own in by_span.items():
+        cut_rows = rows if span_s is None else rows[int(span_s[0] * FPS) : int(span_s[1] * FPS)]
+        if SHORTEST_ROWS <= len(cut_rows) < TOO_LONG_ROWS:
+            where = name if span_s is None else f"{name} {span_s[0]:g}-{span_s[1]:g} s"
+            parts.append(CaptionedRows(where, cut_rows, tuple(own)))
+    return parts
+
+
+def _rows(path: Path) -> np.ndarray:
+    rows = read_npy(path)
+    if rows.ndim != 2 or rows.shape[1] != 263 or rows.dtype.kind != "f":
+        raise InputError(f"{path}: expected rows (frames, 263), got {rows.dtype} {rows.shape}")
+    if not np.isfinite(rows).all():
+        raise InputError(f"{path}: not finite in frame {int(np.argwhere(~np.isfinite(rows))[0][0])}")
+    return rows.astype(np.float64)
+
+
+def statistics(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Means and standard deviations (263,) of the columns, as the data set publishes them."""
+    mean, std = (read_npy(path_below(folder, name)).astype(np.float64) for name in ("Mean.npy", "Std.npy"))
+    if mean.shape != (263,) or std.shape != (263,) or not (np.isfinite(mean).all() and (std > 0).all()):
+        raise InputError(f"{folder}: expected finite Mean.npy (263,) and positive Std.npy (263,)")
+    return mean, std
 
 
 def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:

@@ -122,6 +122,15 @@ class MotionCommand:
     ratings: Path | None = None
     """Database of `selfcorrect curate`, for --corrector people and --defence preferred. The run folder keeps what it
     said when the run began."""
+    mdm: str = ""
+    """With the preset paper: a checkpoint of MDM as its authors publish it (model000475000.pt, args.json beside it), or
+    args.json for weights drawn anew, as Gillman et al. 2024 did. Needs --data HumanML3D, --evaluator and CLIP."""
+    evaluator: str = ""
+    """With mdm: folder of the evaluator of Guo et al. 2022 (t2m), with glove in it or beside it."""
+    clip: str = ""
+    """With mdm: folder of CLIP, or its name in Hugging Face's cache."""
+    repetitions: int | None = None
+    """With mdm: how often the last generation is judged by the field's protocol, by default 20."""
     engine: EngineName | None = None
     """In which correctors simulate, by default the preset's. The published figures are PyBullet's; where it cannot be
     installed, take mujoco."""
@@ -139,7 +148,7 @@ class MotionCommand:
         """The preset with the given options applied; raises ValueError for a combination that means nothing."""
         from selfcorrect.experiments.motion.settings.presets import PRESETS
 
-        preset = PRESETS[self.preset]
+        preset = self._published(PRESETS[self.preset])
         given: dict[str, Any] = {
             name: value
             for name in (
@@ -160,6 +169,31 @@ class MotionCommand:
         if self.judge_corrected:
             given["judge_corrected"] = True
         return replace(preset, comparisons=self._comparisons(preset), **given)
+
+    def _published(self, preset: MotionSettings) -> MotionSettings:
+        """The preset with the published generator and evaluator in place of its denoiser and judge, where they are."""
+        files = {name: getattr(self, name) for name in ("mdm", "evaluator", "clip", "repetitions")}
+        if not self.mdm:
+            if given := [name for name, value in files.items() if value]:
+                raise SettingError(f"--{given[0]} goes with --mdm CHECKPOINT")
+            return preset
+        if self.preset != "paper" or self.denoiser:
+            raise SettingError("--mdm goes with --preset paper, and without --denoiser")
+        if not self.data:
+            raise SettingError("--mdm needs --data, a HumanML3D folder or FOLDER#SPLIT")
+        from selfcorrect.experiments.motion.settings import published
+
+        counts = {} if self.repetitions is None else {"repetitions": self.repetitions}
+        first, later = published.published_steps(self.real_count or preset.real_count)
+        return replace(
+            preset,
+            published=published.PublishedModel(self.mdm, self.evaluator, self.clip, **counts),
+            frames=published.FRAMES,
+            fps=published.FPS,
+            judged_count=published.JUDGED,
+            initial_steps={**preset.initial_steps, "paper": first},
+            steps={**preset.steps, "paper": later},
+        )
 
     def _comparisons(self, preset: MotionSettings) -> tuple[Comparison, ...]:
         kept = {comparison.denoiser: comparison for comparison in preset.comparisons}
@@ -190,6 +224,7 @@ class MotionCommand:
         sources = (*self.data, *self.reference)
         must_exist(_path_of(source) for source in sources if source != "deepmimic")
         must_exist([self.ratings])
+        must_exist(Path(path).expanduser() for path in (self.mdm, self.evaluator) if path)
         if self.engine is not None:
             ENGINES.load(self.engine)  # where it is not installed, nothing begins
         from selfcorrect.experiments.motion.run.experiment import run_experiment
@@ -228,7 +263,14 @@ class MotionCommand:
         arms = [f"{one.denoiser}: {arm.label}" for one in settings.comparisons for arm in one.arms]
         counts = f"generations {settings.generations}, seeds {settings.seeds}, n = {settings.real_count}"
         workers = self.workers if self.workers is not None else default_workers()
-        return [*arms, counts, *expected(settings, self._keep()).lines(workers)]
+        lines = expected(settings, self._keep()).lines(workers)
+        if settings.published:
+            from selfcorrect.experiments.motion.settings.published import gpu_lines
+
+            one = settings.comparisons[0]
+            steps = settings.initial_steps[one.denoiser], settings.steps[one.denoiser]
+            lines += gpu_lines(settings.published, one.arms, settings, steps)
+        return [*arms, counts, *lines]
 
     def _keep(self) -> Keep:
         """What stays of models and samples."""

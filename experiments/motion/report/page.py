@@ -67,6 +67,8 @@ DRAWN = (
 """Metrics whose curves are shown; the table has all."""
 RETRIEVAL_DRAWN = ("r_precision_3", "r_precision_3_rare", "r_precision_3_common")
 """Those where labels are captions."""
+FIELD_DRAWN = ("field_fid", "field_precision_3", "field_matching")
+"""Those where the field's evaluator judges."""
 
 NOTES = (
     "λ is the number of synthetic samples per real one; fully synthetic means that no real sample trains the model "
@@ -85,6 +87,13 @@ RETRIEVAL_NOTE = (
     "R-precision is the probability that a motion lies nearer to its own caption than to all but at most 0, 1 or 2 of "
     "31 others, to encoders that were trained on other real windows of the same clips. It is a mean over captions. "
     "Rare and common captions are the thirds of the captions with the fewest and the most real training windows."
+)
+
+FIELD_NOTE = (
+    "The field's evaluator has the text and motion encoders of Guo et al. 2022. A caption looks for its motion among "
+    "32 (R-precision); MM-dist is the distance between the two, diversity that between motions, multimodality that "
+    "between motions of one caption. Generations are judged once, the last one by as many repetitions as the settings "
+    "say. All other figures are of the first two seconds of each motion."
 )
 
 
@@ -199,12 +208,15 @@ def _palette(outcome: Outcome) -> dict[str, Look]:
 
 def _curves_svg(outcome: Outcome) -> str:
     columns = {title: [outcome.curves[name][arm] for arm in arms] for name, title, arms in outcome.groups()}
-    drawn = [metric_of(key) for key in (*DRAWN, *(RETRIEVAL_DRAWN if outcome.settings.captions else ()))]
+    settings = outcome.settings
+    more = RETRIEVAL_DRAWN * settings.captions + FIELD_DRAWN * bool(settings.published)
+    drawn = [metric_of(key) for key in (*DRAWN, *more)]
     return curve_grid(columns, drawn, outcome.floor, _palette(outcome))
 
 
 def _notes(outcome: Outcome) -> tuple[str, ...]:
-    return (*NOTES, RETRIEVAL_NOTE) if outcome.settings.captions else NOTES
+    settings = outcome.settings
+    return (*NOTES, *((RETRIEVAL_NOTE,) * settings.captions), *((FIELD_NOTE,) * bool(settings.published)))
 
 
 def _sections(outcome: Outcome, founders: Founders) -> list[Section]:

@@ -10,7 +10,7 @@ from selfcorrect.experiments.reporting import tables as shared
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.webpage import Cell, Row, Table
 from selfcorrect.models.diffusion.presets import preset
-from selfcorrect.motion.measures.metrics import EXPLAINED, MEASURED, RETRIEVED, metric_of
+from selfcorrect.motion.measures.metrics import EXPLAINED, FIELD, MEASURED, RETRIEVED, metric_of
 from selfcorrect.statistics import CollapseFinding, collapse_profile, mean_interval
 
 
@@ -18,7 +18,8 @@ def last_generation_table(outcome: Outcome) -> Table:
     """All metrics of all arms at the last generation, those of feasibility where they are known, real data on top."""
     known = [metric_of(key) for key in EXPLAINED if key in outcome.real]
     groups = [(title, [outcome.curves[name][arm] for arm in arms]) for name, title, arms in outcome.groups()]
-    shown = (*MEASURED, *(RETRIEVED if outcome.settings.captions else ()), *known)
+    asked = (*(RETRIEVED if outcome.settings.captions else ()), *(FIELD if outcome.settings.published else ()))
+    shown = (*MEASURED, *asked, *known)
     return shared.last_generation_table(groups, shown, outcome.floors)
 
 

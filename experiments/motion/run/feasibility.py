@@ -14,7 +14,8 @@ from selfcorrect.experiments.motion.run.seed_runs import SeedRun
 from selfcorrect.experiments.motion.run.task import MotionTask
 from selfcorrect.experiments.motion.settings.arms import Arm
 from selfcorrect.loop.policy import sampling_labels
-from selfcorrect.motion.measures.metrics import EXPLAINED, FEASIBILITY, metric_of
+from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.motion.measures.metrics import EXPLAINED, FEASIBILITY, FIELD, metric_of
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.feasibility import judging_engine, residual_in_engine, residual_of_contacts
@@ -25,6 +26,7 @@ SAMPLES = 64
 """Of each arm and seed."""
 
 KEYS = EXPLAINED
+_KEPT = (*KEYS, *(metric.key for metric in FIELD))
 FILE = "feasibility.json"
 
 
@@ -49,7 +51,14 @@ def of_arm(run: SeedRun, task: MotionTask, arm: Arm, count: int = SAMPLES) -> di
     model = trained_model(task, arm, run.arm_folder(arm), run.settings.generations)
     stream = run.stream.child("unexplained")
     labels = sampling_labels(task.task.real.labels, count, stream.child("label"))
-    return feasibility(task.codec.decode(model.sample(labels, stream.child("sample"))), run.settings.engine)
+    figures = feasibility(task.beginnings(model.sample(labels, stream.child("sample"))), run.settings.engine)
+    return {**figures, **of_field(task, model, run.stream.child("field"))}
+
+
+def of_field(task: MotionTask, model: GenerativeModel, stream: Stream) -> dict[str, float]:
+    """Means over the repetitions of the field's protocol, where the published model is run."""
+    scores = task.field.repeated(model, stream) if task.field else {}
+    return {key: float(values.mean()) for key, values in scores.items()}
 
 
 def feasible_rows(task: MotionTask, stream: Stream, count: int = SAMPLES) -> Tensor:
@@ -69,8 +78,8 @@ def write_feasibility(run: SeedRun, task: MotionTask, arm: Arm) -> None:
 
 
 def read_feasibility(folder: Path) -> dict[int, dict[str, float]]:
-    """Generation → figures by `KEYS`, of the one that was measured; nothing where none was."""
+    """Generation → figures by `KEYS` and of the field's evaluator, of the one that was measured; else nothing."""
     if not (folder / FILE).is_file():
         return {}
     kept = unsealed(folder / FILE)
-    return {kept["generation"]: {key: kept[key] for key in KEYS if key in kept}}
+    return {kept.pop("generation"): {key: kept[key] for key in _KEPT if key in kept}}

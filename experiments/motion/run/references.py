@@ -20,6 +20,7 @@ CORRECTED_REAL = "real, corrected by physics"
 
 HELD_OUT = "real, held-out times"
 SHUFFLED = "real, captions shuffled"
+TEST_SET = "real, the test set itself"
 
 FILE = "references.json"
 
@@ -45,7 +46,7 @@ def write_references(
         for name, samples in ((REAL, task.fresh), (CORRECTED_REAL, corrected))
     }
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, sealed({**scores, **_of_captions(task, stream)}))
+    write_atomically(path, sealed({**scores, **_of_captions(task, stream), **_of_field(task, stream)}))
 
 
 def read_references(folder: Path) -> dict[str, dict[str, float]]:
@@ -57,6 +58,13 @@ def _scores(task: MotionTask, samples: Samples) -> Mapping[str, float]:
     batch, labels = task.codec.decode(samples.values), samples.labels.numpy()
     retrieved = task.captions.scores(batch, labels) if task.captions else {}
     return {**task.evaluator.evaluate(batch, labels), **retrieved}
+
+
+def _of_field(task: MotionTask, stream: Stream) -> dict[str, Mapping[str, float]]:
+    """What the test set itself scores by the field's evaluator."""
+    if task.field is None:
+        return {}
+    return {TEST_SET: {key: float(values.mean()) for key, values in task.field.real(stream.child("field")).items()}}
 
 
 def _of_captions(task: MotionTask, stream: Stream) -> dict[str, Mapping[str, float]]:

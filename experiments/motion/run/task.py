@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -20,8 +20,10 @@ from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Split, Windows, split_sources, split_windows
 from selfcorrect.experiments.jobs.progress_bars import Progress, silent
 from selfcorrect.experiments.motion.run.captions import CaptionJudge, captioned
+from selfcorrect.experiments.motion.run.parts import MotionData, MotionTask
+from selfcorrect.experiments.motion.run.published import PublishedParts, published_parts, published_task
 from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings
-from selfcorrect.loop.policy import FreshSource, blocks_of
+from selfcorrect.loop.policy import blocks_of
 from selfcorrect.loop.run import Candidate, Task
 from selfcorrect.models.diffusion.acceleration import EXACT, Acceleration
 from selfcorrect.models.diffusion.described import DescribedDiffusion
@@ -38,23 +40,6 @@ WINDOWS_PER_CAPTION = 150
 CAPTION_STRIDE = 8
 """Frames between windows of captioned motions, whose captions so have counts that follow their length; halved while
 windows are too few."""
-
-
-@dataclass(frozen=True, eq=False)
-class MotionData:
-    """Real windows of one seed, without a window in common."""
-
-    training: Windows
-    """The n windows that the loop has."""
-    fresh: Windows
-    """Real windows of the same clips, as many as are judged in each generation, for the noise floor and for controls
-    with fresh real data."""
-    reference: Windows
-    """What samples are judged against."""
-    others: Windows
-    """Real windows of the same clips that are in none of these, or in the reference alone."""
-    held_out: Literal["nothing", "times", "sources"]
-    """What the reference shows that no other window shows: other times of the same clips, or other sources."""
 
 
 @lru_cache(maxsize=2)
@@ -88,11 +73,21 @@ def motion_data(settings: MotionSettings, stream: Stream) -> MotionData:
     clips. These share frames with training windows. So they show how far a loop drifts from what it was given, not how
     well a model generalises.
     """
-    return _chosen(_DataSettings.of(settings), stream)
+    return _published(settings, stream).data if settings.published else _chosen(_DataSettings.of(settings), stream)
+
+
+def _published(settings: MotionSettings, stream: Stream) -> PublishedParts:
+    assert settings.published is not None
+    return published_parts(
+        settings.published, settings.data, settings.reference, settings.real_count, settings.judged_count,
+        settings.frames, stream,
+    )  # fmt: skip
 
 
 def motion_evaluator(settings: MotionSettings, stream: Stream) -> MotionEvaluator:
     """The judge, fitted on the reference of `motion_data`."""
+    if settings.published:
+        return _published(settings, stream).evaluator
     return _fitted(_DataSettings.of(settings), stream)
 
 
@@ -165,20 +160,6 @@ def _chosen(settings: _DataSettings, stream: Stream) -> MotionData:
     return MotionData(training, fresh, rest, rest, "nothing")
 
 
-@dataclass(frozen=True, eq=False)
-class MotionTask:
-    """The loop's task with what is needed to read its values as motions."""
-
-    task: Task
-    codec: FeatureCodec
-    evaluator: MotionEvaluator
-    data: MotionData
-    fresh: Samples
-    fresh_source: FreshSource
-    captions: CaptionJudge | None
-    """Judges what captions find, where labels are captions."""
-
-
 def motion_task(
     settings: MotionSettings,
     comparison: Comparison,
@@ -189,6 +170,10 @@ def motion_task(
     acceleration: Acceleration = EXACT,
 ) -> MotionTask:
     """Everything that the arms of one denoiser and seed share; `training_steps` is for the progress bar alone."""
+    if settings.published:
+        initial = settings.initial_steps[comparison.denoiser]
+        parts = _published(settings, seed_stream)
+        return published_task(parts, initial, device, progress, training_steps, acceleration)
     data = motion_data(settings, seed_stream)
     codec = FeatureCodec.fit(data.training.batch)
     evaluator = motion_evaluator(settings, seed_stream)

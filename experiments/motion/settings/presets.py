@@ -10,6 +10,7 @@ from typing import Any
 from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.motion.correctors.table import corrector_row, is_own
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
+from selfcorrect.experiments.motion.settings.published import PublishedModel
 from selfcorrect.experiments.remedies.table import UNRATED
 from selfcorrect.models.diffusion.presets import PRESETS as DENOISER_PRESETS
 from selfcorrect.models.diffusion.presets import Preset, preset
@@ -58,6 +59,8 @@ class MotionSettings:
     captions: bool = False
     """Labels are the motions' captions, which the model knows by their sentence vectors and whose motions retrieval
     judges; otherwise they are the motions' classes."""
+    published: PublishedModel | None = None
+    """Files of the published generator and its evaluator, in place of a denoiser's own."""
     judge_corrected: bool = False
     """Also judge the same samples after correction, against corrected real windows."""
     frames: int = 48
@@ -77,12 +80,15 @@ class MotionSettings:
         for kind in ("steps", "initial_steps"):  # those that are not given are the presets'
             steps = {name: getattr(preset(name), kind) for name in names} | getattr(self, kind)
             object.__setattr__(self, kind, steps)
+        if self.published and self.judge_corrected:
+            raise SettingError("judge-corrected and the published model do not go together")
         counts = {"generations": 1, "seeds": 1, "first_seed": 0, "real_count": 2, "judged_count": 12, "frames": 10}
         for name, least in counts.items():
             _check_count(name, getattr(self, name), least)
         for name in ("steps", "initial_steps"):
             for key, value in getattr(self, name).items():
-                _check_count(name, value, 1, f" for {key}")
+                least = 0 if self.published and name == "initial_steps" else 1
+                _check_count(name, value, least, f" for {key}")
         self._check_engine()
         if not self.data:
             raise SettingError("data must name at least one source: deepmimic, or paths of motion files and folders")
@@ -102,14 +108,15 @@ class MotionSettings:
     def config(self) -> dict[str, Any]:
         """All settings as JSON values; infinite strengths as the text "inf".
 
-        The engine is named where it is not the published figures', captions where they are used, so that runs of
-        earlier versions can be resumed.
+        The engine is named where it is not the published figures', captions and the published model where they are
+        used, so that runs of earlier versions can be resumed.
         """
         values = asdict(self)
         if self.engine == PUBLISHED_ENGINE:
             del values["engine"]
-        if not self.captions:
-            del values["captions"]
+        for name in ("captions", "published"):
+            if not values[name]:
+                del values[name]
         return _finite(values)
 
     def of_arms(self, denoiser: str) -> dict[str, Any]:
@@ -156,7 +163,8 @@ def settings_of(config: Mapping[str, Any]) -> MotionSettings:
         for one in config["comparisons"]
     )
     sources = {name: tuple(config[name]) for name in ("data", "reference") if name in config}
-    return MotionSettings(**{**config, **sources, "comparisons": comparisons})
+    published = {"published": PublishedModel(**config["published"])} if config.get("published") else {}
+    return MotionSettings(**{**config, **sources, **published, "comparisons": comparisons})
 
 
 def _check_count(name: str, count: int, least: int, where: str = "") -> None:

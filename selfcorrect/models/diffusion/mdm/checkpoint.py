@@ -85,6 +85,7 @@ def save_mdm(folder: Path, model: MdmDiffusion) -> Path:
         raise SettingError(f"{path}: is there already, and nothing is replaced")
     tables: dict[str, Any] = {
         name: {key: value.detach().cpu().clone() for key, value in module.mdm.state_dict().items()}
+        | dict.fromkeys((_FIXED, f"embed_timestep.{_FIXED}"), module.mdm.sequence_pos_encoder.pe.cpu())
         for name, module in (("model", model.network), ("model_avg", model.average))
     }
     with replacing(path) as temporary:
@@ -106,7 +107,6 @@ def _network(path: Path, arguments: MdmArguments, table: object) -> Mdm:
     width = embed.shape[1] if isinstance(embed, Tensor) and embed.ndim == 2 else TEXT_WIDTHS["clip"]
     with torch.random.fork_rng(devices=[]):  # what new layers draw is overwritten
         network = Mdm(arguments, width)
-    expected = {name: value for name, value in network.state_dict().items() if not name.endswith(_FIXED)}
-    weights = checked_tensors(path, own, expected, f"the parameters of MDM's {arguments.arch}")
-    network.load_state_dict(weights, strict=False)
+    weights = checked_tensors(path, own, network.state_dict(), f"the parameters of MDM's {arguments.arch}")
+    network.load_state_dict(weights)
     return network.float().eval()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.core.padding import lengths_of, padded
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.models.diffusion.mdm.arguments import MdmArguments
@@ -21,19 +23,6 @@ from selfcorrect.models.diffusion.training import Batch, draw_batch
 
 FRAMES = 196
 """T, the longest motion of the published model: 9.8 s of HumanML3D."""
-
-
-def lengths_of(values: Tensor) -> Tensor:
-    """(N,) frames of motions (N, T, D) that are padded with zeros at the end."""
-    filled = (values != 0).any(dim=2)
-    steps = torch.arange(1, values.shape[1] + 1, device=values.device)
-    return (filled * steps).amax(dim=1)
-
-
-def padded(values: Tensor, lengths: Tensor) -> Tensor:
-    """Motions (N, T, D) with zeros after their lengths (N,)."""
-    frames = torch.arange(values.shape[1], device=values.device)
-    return values * (frames < lengths.to(values.device)[:, None])[..., None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +65,7 @@ class MdmDiffusion(MotionDiffusion):
 
     def with_weights(self, network: Mdm, average: Mdm | None, steps: int) -> Self:
         """The model with some weights, which it does not change; average: what samples, by default the network."""
-        modules = [self._asked(one, self._prompts) for one in (network, average or network)]
+        modules = [self._asked(one, self._prompts) for one in (network, average or copy.deepcopy(network))]
         return replace(self, network=modules[0], average=modules[1], steps=steps)
 
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:

@@ -15,7 +15,7 @@ LONGEST = 5000
 
 
 class Positions(nn.Module):
-    """Adds sinusoids (Vaswani et al. 2017) to a sequence; `pe` is (5000, 1, width)."""
+    """Adds sinusoids (Vaswani et al. 2017) to a sequence; `pe` is (5000, 1, width), and no part of the state."""
 
     pe: Tensor
 
@@ -23,7 +23,7 @@ class Positions(nn.Module):
         super().__init__()
         angles = torch.arange(LONGEST)[:, None] * torch.exp(torch.arange(0, width, 2) * (-math.log(10000.0) / width))
         table = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
-        self.register_buffer("pe", table[:, None])
+        self.register_buffer("pe", table[:, None], persistent=False)
         self.dropout = nn.Dropout(DROPOUT)
 
     def forward(self, tokens: Tensor) -> Tensor:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Self, TypeVar, cast
 
 import numpy as np
 import torch
@@ -51,6 +52,13 @@ class TextMotionEvaluator:
     """(D,) of the evaluator's own normalisation."""
     std: np.ndarray
     """(D,) likewise."""
+
+    def to(self, device: torch.device) -> Self:
+        """The same on a device."""
+        if device == self._device:
+            return self
+        networks = {name: copy.deepcopy(getattr(self, name)).to(device) for name in ("movement", "motion", "text")}
+        return replace(self, **networks)
 
     @torch.inference_mode()
     def motions(self, motions: Sequence[np.ndarray]) -> np.ndarray:

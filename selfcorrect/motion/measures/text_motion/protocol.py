@@ -89,12 +89,19 @@ def real_motions(motions: Sequence[Described]) -> Generate:
 
 
 def repetition(
-    evaluator: TextMotionEvaluator, motions: Sequence[Described], generate: Generate, stream: Stream
+    evaluator: TextMotionEvaluator,
+    motions: Sequence[Described],
+    generate: Generate,
+    stream: Stream,
+    asked: Sequence[Asked] | None = None,
 ) -> dict[str, float]:
-    """One repetition, by the keys of the metric table; at least 32 motions."""
+    """One repetition, by the keys of the metric table; at least 32 motions.
+
+    asked: what is generated, by default a caption and a crop of each motion.
+    """
     if len(motions) < BATCH:
         raise InputError(f"the field's protocol counts in batches of {BATCH} motions, got {len(motions)} real ones")
-    asked = drawn(motions, stream.child("asked"))
+    asked = drawn(motions, stream.child("asked")) if asked is None else asked
     real = evaluator.motions(real_motions(motions)(drawn(motions, stream.child("real")), stream))
     made = evaluator.motions(generate(asked, stream.child("made")))
     captions = evaluator.captions([motions[one.motion].tokens[one.caption] for one in asked])

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 from mdm_files import ARGUMENTS, TINY, Reference, sampled, sinusoids, write_mdm
 
 from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.padding import lengths_of, padded
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.models.diffusion.mdm.arguments import MdmArguments
 from selfcorrect.models.diffusion.mdm.checkpoint import load_mdm, save_mdm
-from selfcorrect.models.diffusion.mdm.model import MdmDiffusion, lengths_of, padded
+from selfcorrect.models.diffusion.mdm.model import MdmDiffusion
 from selfcorrect.models.diffusion.mdm.network import Mdm, Prompted, Prompts
 
 CPU = torch.device("cpu")
@@ -149,6 +151,7 @@ def test_fine_tuning_learns_and_starts_from_the_checkpoint(tmp_path: Path) -> No
     assert same.steps == model.steps
     for name, value in model.state().items():
         torch.testing.assert_close(same.state()[name], value, atol=0, rtol=0)
+    assert safetensors.torch.load(safetensors.torch.save(model.state())).keys() == model.state().keys()
     tuned = model.fit(samples, 60, streams(0).child("fit"))
     noisy, labels = torch.randn(3, FRAMES, 263), torch.arange(3)
     errors = [one.loss(one.denoise(noisy, 6, labels), samples.values).item() for one in (model, tuned)]

@@ -1,0 +1,108 @@
+"""Judging a loop's models by the field's evaluator: motions for captions of the test set, by the field's protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from selfcorrect.core.randomness import Stream
+from selfcorrect.models.diffusion.mdm.model import MdmDiffusion
+from selfcorrect.models.diffusion.mdm.network import Prompts
+from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.motion.encodings.humanml3d_codec import HumanML3DCodec
+from selfcorrect.motion.measures.evaluation import MotionEvaluator
+from selfcorrect.motion.measures.text_motion.evaluator import TextMotionEvaluator
+from selfcorrect.motion.measures.text_motion.protocol import (
+    Asked,
+    Described,
+    Generate,
+    Multimodality,
+    drawn,
+    protocol,
+    real_motions,
+    repetition,
+)
+from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.transforms import canonicalise
+
+MULTIMODAL = Multimodality()
+
+
+@dataclass(frozen=True, eq=False)
+class FieldJudge:
+    """The test set, its encoded captions, and the evaluator."""
+
+    evaluator: TextMotionEvaluator
+    motions: tuple[Described, ...]
+    prompts: Prompts
+    """Of the motions' captions, in their order."""
+    codec: HumanML3DCodec
+    frames: int
+    """Of the beginnings on which all other metrics are measured."""
+    repetitions: int
+    """Of the last generation."""
+
+    def asked(self, stream: Stream) -> list[Asked]:
+        """What motions are asked for once."""
+        return drawn(self.motions, stream)
+
+    def values(self, model: GenerativeModel, asked: Sequence[Asked], stream: Stream) -> Tensor:
+        """Samples (N, T, D) of a model for captions and lengths."""
+        first = self.prompts.first.tolist()
+        rows = torch.tensor([first[one.motion] + one.caption for one in asked])
+        lengths = torch.tensor([one.frames for one in asked])
+        own = cast(MdmDiffusion, model).prompted(self.prompts.take(rows, lengths))
+        return own.sample(torch.arange(len(asked)), stream)
+
+    def generating(self, model: GenerativeModel) -> Generate:
+        """The model as the protocol asks it."""
+
+        def generate(asked: Sequence[Asked], stream: Stream) -> list[np.ndarray]:
+            return self.codec.rows(self.values(model, asked, stream))
+
+        return generate
+
+    def once(self, values: Tensor, asked: Sequence[Asked], stream: Stream) -> dict[str, float]:
+        """Scores of samples that were drawn for what was asked for."""
+        made = self.codec.rows(values)
+        return repetition(self.evaluator, self.motions, lambda *_: made, stream, asked)
+
+    def repeated(self, model: GenerativeModel, stream: Stream) -> dict[str, np.ndarray]:
+        """Scores of a model by key, (repetitions,) each."""
+        return protocol(self.evaluator, self.motions, self.generating(model), stream, self.repetitions, self.multimodal)
+
+    def real(self, stream: Stream) -> dict[str, np.ndarray]:
+        """The same of the test set itself, as the row "real" of the field's tables has it."""
+        return protocol(self.evaluator, self.motions, real_motions(self.motions), stream, self.repetitions)
+
+    @property
+    def multimodal(self) -> Multimodality:
+        """The usual sizes, or as many captions as there are."""
+        return replace(MULTIMODAL, captions=min(MULTIMODAL.captions, len(self.motions)))
+
+    def beginnings(self, batch: MotionBatch) -> MotionBatch:
+        """The first frames of motions, from the origin facing +z; one that is shorter holds its last pose."""
+        frames, count = self.frames, len(batch)
+        last = np.minimum(np.arange(frames), batch.lengths[:, None] - 1)
+        rows = np.arange(count)[:, None]
+        cut = MotionBatch(
+            batch.skeleton, batch.root_m[rows, last], batch.rotations[rows, last], np.full(count, frames), batch.fps
+        )
+        return canonicalise(cut)
+
+
+@dataclass(frozen=True, eq=False)
+class BeginningsEvaluator(MotionEvaluator):
+    """Compares the beginnings of motions of several lengths; each motion has a label of its own, so labels are one."""
+
+    frames_of: FieldJudge | None = None
+
+    def evaluate(self, batch: MotionBatch, labels: np.ndarray) -> dict[str, float]:
+        """The `MEASURED` metrics, by key, of motions of several lengths."""
+        assert self.frames_of is not None
+        return super().evaluate(self.frames_of.beginnings(batch), np.zeros_like(labels))

@@ -1,0 +1,56 @@
+"""What a seed of the motion experiment consists of: its real windows, and its task with what reads and judges it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from selfcorrect.core.samples import Samples
+from selfcorrect.datasets.windows import Windows
+from selfcorrect.experiments.motion.run.captions import CaptionJudge
+from selfcorrect.experiments.motion.run.field import FieldJudge
+from selfcorrect.loop.policy import FreshSource
+from selfcorrect.loop.run import Task
+from selfcorrect.motion.encodings.features import FeatureCodec
+from selfcorrect.motion.measures.evaluation import MotionEvaluator
+from selfcorrect.motion.motion import MotionBatch
+
+
+@dataclass(frozen=True, eq=False)
+class MotionData:
+    """Real windows of one seed, without a window in common."""
+
+    training: Windows
+    """The n windows that the loop has."""
+    fresh: Windows
+    """Real windows of the same clips, as many as are judged in each generation, for the noise floor and for controls
+    with fresh real data."""
+    reference: Windows
+    """What samples are judged against."""
+    others: Windows
+    """Real windows of the same clips that are in none of these, or in the reference alone."""
+    held_out: Literal["nothing", "times", "sources"]
+    """What the reference shows that no other window shows: other times of the same clips, or other sources."""
+
+
+@dataclass(frozen=True, eq=False)
+class MotionTask:
+    """The loop's task with what is needed to read its values as motions."""
+
+    task: Task
+    codec: FeatureCodec
+    evaluator: MotionEvaluator
+    data: MotionData
+    fresh: Samples
+    fresh_source: FreshSource
+    captions: CaptionJudge | None
+    """Judges what captions find, where labels are captions."""
+    field: FieldJudge | None = None
+    """Judges by the field's evaluator, where the published model is run."""
+
+    def beginnings(self, values: Tensor) -> MotionBatch:
+        """The motions behind values (N, T, D), all of one length."""
+        batch = self.codec.decode(values)
+        return batch if self.field is None else self.field.beginnings(batch)

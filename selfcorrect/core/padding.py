@@ -1,0 +1,18 @@
+"""Sequences of several lengths in one tensor: what follows an end is zero in every column."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def lengths_of(values: Tensor) -> Tensor:
+    """(N,) int64 lengths of sequences (N, T, D) that are padded with zeros at the end."""
+    filled = (values != 0).any(dim=2)
+    return (filled * torch.arange(1, values.shape[1] + 1, device=values.device)).amax(dim=1)
+
+
+def padded(values: Tensor, lengths: Tensor) -> Tensor:
+    """Sequences (N, T, D) with zeros after their lengths (N,)."""
+    steps = torch.arange(values.shape[1], device=values.device)
+    return values * (steps < lengths.to(values.device)[:, None])[..., None]

@@ -1,0 +1,88 @@
+"""HumanML3D's rows as what a loop works on: motions of several lengths to normalised tensors and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.core.padding import lengths_of
+from selfcorrect.motion.body.flesh import SOLE_BELOW_TOE_JOINT_M
+from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
+from selfcorrect.motion.encodings.features import FeatureCodec
+from selfcorrect.motion.encodings.humanml3d import FPS, decode_joints, encode, joint_count
+from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
+from selfcorrect.motion.motion import MotionBatch
+
+_RAISED_M = np.array([0.0, SOLE_BELOW_TOE_JOINT_M, 0.0])
+"""HumanML3D puts the lowest joint on the floor; a motion's soles stand there."""
+
+
+@dataclass(frozen=True, eq=False)
+class HumanML3DCodec(FeatureCodec):
+    """Motions of up to `frames` rows on one skeleton, normalised, with zeros after a motion's end.
+
+    T rows are T + 1 frames of joints, from the origin facing +z. Joints become rotations by inverse kinematics, so
+    that generated joints that no skeleton has are changed as little as it takes.
+    """
+
+    frames: int = 196
+
+    def __post_init__(self) -> None:
+        if self.mean.ndim != 1 or self.mean.shape != self.std.shape or joint_count(self.mean.numpy()) != 22:
+            raise InputError(
+                f"HumanML3D's means and deviations must have shape (263,), got {tuple(self.mean.shape)} and "
+                f"{tuple(self.std.shape)}"
+            )
+        if not (self.mean.isfinite().all() and (self.std > 0).all() and self.std.isfinite().all()):
+            raise InputError("HumanML3D's means must be finite and its deviations positive")
+
+    @classmethod
+    def of_rows(cls, rows: np.ndarray, mean: np.ndarray, std: np.ndarray, frames: int = 196) -> Self:
+        """The codec with the bone lengths of one motion (T, 263); HumanML3D gives them to all."""
+        skeleton = fit_skeleton(decode_joints(rows, last_frame=True), SMPL_BODY.average())
+        return cls(skeleton, FPS, torch.from_numpy(mean).double(), torch.from_numpy(std).double(), frames)
+
+    def tensor(self, motions: Sequence[np.ndarray]) -> Tensor:
+        """Values (N, frames, D), float32, of motions (T, D) of at most so many rows."""
+        values = torch.zeros(len(motions), self.frames, len(self.mean))
+        for index, rows in enumerate(motions):
+            if rows.ndim != 2 or rows.shape[1] != len(self.mean) or not 1 <= len(rows) <= self.frames:
+                raise InputError(
+                    f"motion {index} must have shape (1 to {self.frames}, {len(self.mean)}), got {rows.shape}"
+                )
+            values[index, : len(rows)] = ((torch.from_numpy(rows) - self.mean) / self.std).float()
+        return values
+
+    def rows(self, values: Tensor) -> list[np.ndarray]:
+        """Motions (T, D) in HumanML3D's units, from values (N, frames, D)."""
+        if values.ndim != 3 or values.shape[2] != len(self.mean):
+            raise InputError(f"features must have shape (N, T, {len(self.mean)}), got {tuple(values.shape)}")
+        if not torch.isfinite(values).all():
+            row = int((~torch.isfinite(values)).flatten(1).any(dim=1).nonzero()[0])
+            raise InputError(f"features must be finite, but sample {row} is not")
+        metric = (values.detach().cpu().double() * self.std + self.mean).numpy()
+        lengths = lengths_of(values).clamp_min(1).tolist()
+        return [own[:length] for own, length in zip(metric, lengths, strict=True)]
+
+    def encode(self, batch: MotionBatch) -> Tensor:
+        """Values (N, frames, D), float32, of motions of 2 to frames + 1 frames."""
+        if not batch.skeleton.same_as(self.skeleton) or batch.fps != self.fps:
+            raise InputError(
+                f"these features are for another skeleton or frame rate than {len(batch.skeleton)} joints at "
+                f"{batch.fps:g} frames per second; retarget or resample first"
+            )
+        return self.tensor([encode(body_joints(batch[index]) - _RAISED_M) for index in range(len(batch))])
+
+    def decode(self, values: Tensor) -> MotionBatch:
+        """Motions that start at the horizontal origin, soles on the floor where joints were, from values."""
+        motions = []
+        for rows in self.rows(values):
+            fitted = fit_motion(decode_joints(rows, last_frame=True) + _RAISED_M, self.fps, self.skeleton)
+            motions.append(fitted)
+        return MotionBatch.stack(motions)

@@ -1,0 +1,155 @@
+"""The published experiment, end to end, on files that are made here: tiny, in the published layouts."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from evaluator_files import write_evaluator
+from humanml3d_files import write_clip, write_humanml3d
+from mdm_files import write_mdm
+
+from selfcorrect.core.padding import lengths_of
+from selfcorrect.core.randomness import streams
+from selfcorrect.experiments import cli
+from selfcorrect.experiments.jobs.progress_bars import silent
+from selfcorrect.experiments.motion.run import feasibility, field
+from selfcorrect.experiments.motion.run.feasibility import FILE
+from selfcorrect.experiments.motion.run.published import published_parts, published_task
+from selfcorrect.experiments.motion.settings.published import PublishedModel
+from selfcorrect.experiments.reporting.summary import read_summary
+from selfcorrect.loop.run import Candidate
+from selfcorrect.models.diffusion.acceleration import EXACT
+from selfcorrect.motion.measures.metrics import FIELD
+from selfcorrect.motion.measures.text_motion.protocol import Multimodality
+
+FIELD_KEYS = {metric.key for metric in FIELD}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("published")
+    write_humanml3d(folder / "HumanML3D", {"train": 20, "val": 34, "test": 36})
+    write_evaluator(folder / "t2m")
+    write_mdm(folder / "mdm", layers=1, diffusion_steps=3, batch_size=8)
+    write_clip(folder / "clip")
+    return folder
+
+
+def options(files: Path) -> list[str]:
+    checkpoint = files / "mdm" / "model000475000.pt"
+    return [
+        *("motion", "--preset", "paper", "--data", str(files / "HumanML3D"), "--mdm", str(checkpoint)),
+        *("--evaluator", str(files / "t2m"), "--clip", str(files / "clip")),
+    ]
+
+
+SMALL = [
+    *("--synthetic-ratio", "0.5", "--corrector", "kinematic", "--generations", "2", "--seeds", "1"),
+    *("--real-count", "16", "--judged-count", "32", "--steps", "2", "--initial-steps", "0", "--repetitions", "2"),
+    *("--workers", "1", "--runner", "here", "--wandb", "off", "--device", "cpu"),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_samples() -> Iterator[None]:
+    """Of what is measured at the end of an arm; the jobs run in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(field, "MULTIMODAL", Multimodality(captions=3, motions=4, pairs=2))
+        patch.setattr(feasibility.of_arm, "__defaults__", (4,))
+        patch.setattr(feasibility.feasible_rows, "__defaults__", (4,))
+        yield
+
+
+@pytest.fixture(scope="module")
+def finished(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("run") / "out"
+    assert cli.main([*options(files), *SMALL, "--out", str(out)]) == 0
+    return out
+
+
+@pytest.mark.slow
+def test_the_experiment_runs_from_the_files_to_the_report(finished: Path) -> None:
+    frame = read_summary(finished).to_frame()
+    assert sorted(frame["generation"].unique()) == [0, 1, 2]
+    assert len(frame["arm"].unique()) == 3
+    assert frame["field_fid"].notna().all()
+    assert (frame["field_precision_3"] >= frame["field_precision_1"]).all()
+    last = frame[frame["generation"] == 2]
+    assert last[sorted(FIELD_KEYS)].notna().all().all()
+    assert frame[frame["generation"] == 0]["field_multimodality"].isna().all()
+    report = (finished / "report.html").read_text()
+    assert "real, the test set itself" in report
+    assert "Guo et al. 2022" in report
+    columns, *rows = (line.split(",") for line in (finished / "tables" / "arms.csv").read_text().splitlines())
+    (real,) = (row for row in rows if row[1].strip('"').startswith("real, the test") or "test set itself" in str(row))
+    assert any("Multimodality" in column for column in columns)
+    assert len([cell for cell in real if cell not in ("", "–")]) > 7, "the test set is judged by the field's evaluator"
+
+
+@pytest.mark.slow
+def test_a_deleted_arm_comes_back_with_the_same_numbers(files: Path, finished: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    shutil.copytree(finished, again)
+    (arm,) = (path for path in (again / "paper" / "seed-0").iterdir() if "kinematic" in path.name)
+    expected = (arm / FILE).read_bytes()
+    shutil.rmtree(arm / "generation-0002")
+    (arm / FILE).unlink()
+    assert cli.main([*options(files), *SMALL, "--out", str(again)]) == 0
+    assert (arm / FILE).read_bytes() == expected
+
+
+def test_synthetic_motions_have_the_captions_and_lengths_of_real_ones(files: Path) -> None:
+    parts = published_parts(
+        PublishedModel(str(files / "mdm" / "args.json").replace("args.json", "model000475000.pt"), str(files / "t2m"),
+                       str(files / "clip"), 2),
+        (str(files / "HumanML3D"),), (), 16, 32, 40, streams(0),
+    )  # fmt: skip
+    task = published_task(parts, 0, "cpu", silent, 0, EXACT)
+    model = task.task.model.fit(task.task.real, 0, streams(0))
+    real = task.task.real
+    assert torch.equal(lengths_of(model.sample(real.labels, streams(1))), lengths_of(real.values))
+    assert parts.prompts.labels == 48, "fresh motions have prompts, too"
+    assert not np.isin(task.data.fresh.clips, task.data.training.clips).any()
+    assert not np.isin(task.data.reference.clips, task.data.training.clips).any()
+    assert [int(count) for count in parts.prompts.first[1:] - parts.prompts.first[:-1]].count(2) > 20
+    scores = task.task.evaluate(Candidate(0, model, None, real, streams(2)))
+    assert {"field_fid", "fid_kinematic", "recall", "penetration_mm"} <= scores.keys()
+    assert scores == task.task.evaluate(Candidate(0, model, None, real, streams(2)))
+    assert task.field is not None
+    real_scores = task.field.real(streams(3))
+    assert real_scores["field_fid"].mean() < scores["field_fid"], "real motions are nearer to real ones than noise is"
+
+
+def test_dry_runs_say_what_it_takes(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*options(files), "--real-count", "64", "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    assert "generations 50, seeds 3, n = 64" in told
+    assert "not measured on a GPU" in told
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (["--preset", "short"], "--mdm goes with --preset paper"),
+        (["--data", "deepmimic"], "takes one HumanML3D folder"),
+        (["--real-count", "21"], "split 'train' has 20 motions with captions, and n = 21"),
+        (["--judged-count", "37"], "judging 37 motions needs as many test ones"),
+        (["--judged-count", "40"], "needs as many fresh real ones"),
+        (["--judged-count", "31"], "counts in batches of 32"),
+        (["--repetitions", "0"], "repetitions must be from 1 to 1000"),
+        (["--judge-corrected"], "judge-corrected and the published model do not go together"),
+    ],
+)
+def test_what_does_not_fit_ends_in_a_sentence(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], changed: list[str], told: str
+) -> None:
+    words = [*options(files), *SMALL, *changed, "--out", str(tmp_path / "out")]
+    assert cli.main(words) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert "Traceback" not in error

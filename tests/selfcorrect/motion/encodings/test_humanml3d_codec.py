@@ -1,0 +1,77 @@
+"""HumanML3D's rows in a loop: round trips of motions of several lengths, and what is refused."""
+
+import numpy as np
+import pytest
+import torch
+from made_motions import KINDS, made_motion
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.core.padding import lengths_of, padded
+from selfcorrect.motion.body.smpl import body_joints
+from selfcorrect.motion.encodings.humanml3d import TARGET_OFFSETS_M, decode_joints, encode
+from selfcorrect.motion.encodings.humanml3d_codec import HumanML3DCodec
+
+
+@pytest.fixture(scope="module")
+def motions() -> list[np.ndarray]:
+    """Rows of made-up motions with HumanML3D's bone lengths."""
+    made = [made_motion(kind, 0.9, 20.0, frames) for kind, frames in zip(KINDS, (61, 50, 42, 55, 61), strict=True)]
+    return [encode(body_joints(motion), TARGET_OFFSETS_M) for motion in made]
+
+
+@pytest.fixture(scope="module")
+def codec(motions: list[np.ndarray]) -> HumanML3DCodec:
+    rows = np.concatenate(motions)
+    return HumanML3DCodec.of_rows(motions[0], rows.mean(0), rows.std(0) + 0.05, frames=64)
+
+
+def test_rows_come_back(codec: HumanML3DCodec, motions: list[np.ndarray]) -> None:
+    values = codec.tensor(motions)
+    assert values.shape == (len(motions), 64, 263)
+    lengths = [len(rows) for rows in motions]
+    assert lengths_of(values).tolist() == lengths
+    assert len(set(lengths)) > 1
+    for got, rows in zip(codec.rows(values), motions, strict=True):
+        np.testing.assert_allclose(got, rows, atol=1e-5)
+
+
+def test_motions_show_the_joints_of_their_rows(codec: HumanML3DCodec, motions: list[np.ndarray]) -> None:
+    batch = codec.decode(codec.tensor(motions))
+    assert batch.lengths.tolist() == [len(rows) + 1 for rows in motions]
+    for index, rows in enumerate(motions):
+        expected_m = decode_joints(rows, last_frame=True)
+        got_m = body_joints(batch[index])
+        rise_m = (got_m - expected_m)[:, 0, 1]
+        np.testing.assert_allclose(got_m - [0, rise_m[0], 0], expected_m, atol=0.005)
+
+
+def test_motions_become_the_rows_that_they_came_from(codec: HumanML3DCodec, motions: list[np.ndarray]) -> None:
+    """But for the clip's end, where HumanML3D smooths the facing over frames that the rows do not hold."""
+    again = codec.encode(codec.decode(codec.tensor(motions)))
+    assert lengths_of(again).tolist() == [len(rows) for rows in motions]
+    for got, rows in zip(codec.rows(again), motions, strict=True):
+        np.testing.assert_allclose(
+            decode_joints(got, last_frame=True)[:, 1:] - decode_joints(got, last_frame=True)[:1, :1],
+            decode_joints(rows, last_frame=True)[:, 1:] - decode_joints(rows, last_frame=True)[:1, :1],
+            atol=0.08,
+        )
+
+
+def test_padding_is_what_is_zero_at_the_end() -> None:
+    values = torch.ones(3, 5, 2)
+    values[0, 1] = 0  # a frame at the mean, in the middle, is no end
+    assert lengths_of(padded(values, torch.tensor([4, 5, 0]))).tolist() == [4, 5, 0]
+
+
+def test_bad_values_are_named(codec: HumanML3DCodec, motions: list[np.ndarray]) -> None:
+    values = codec.tensor(motions)
+    with pytest.raises(InputError, match="sample 1 is not"):
+        codec.decode(values.index_fill(0, torch.tensor(1), torch.nan))
+    with pytest.raises(InputError, match=r"\(N, T, 263\)"):
+        codec.decode(values[..., :5])
+    with pytest.raises(InputError, match=r"motion 0 must have shape \(1 to 64, 263\), got \(70, 263\)"):
+        codec.tensor([np.zeros((70, 263))])
+    with pytest.raises(InputError, match="deviations positive"):
+        HumanML3DCodec.of_rows(motions[0], np.zeros(263), np.zeros(263))
+    with pytest.raises(InputError, match="another skeleton or frame rate"):
+        codec.encode(HumanML3DCodec.of_rows(motions[2] * 1.1, np.zeros(263), np.ones(263)).decode(values))
