@@ -8,6 +8,7 @@ nothing, or takes more than a gigabyte beyond what the program needs. Every case
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,14 +65,14 @@ AREAS = {
     "kills": Area(
         "`kill -9` of each command at random moments; finished and compared bit for bit",
         kills.kill_cases,
-        250,
+        160,
         120,
         kills.KILLS_PER_CASE,
     ),
     "deaths": Area(
         "commands that die at their N-th operation on files; finished and compared bit for bit",
         deaths.death_cases,
-        500,
+        400,
         120,
     ),
     "disks": Area("disks that fail or fill up", bad_disks.disk_cases, 60, 120),
@@ -145,13 +146,19 @@ def _cpu_s() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
+def _lines_of(path: Path | None) -> Iterator[dict[str, Any]]:
+    """What stands in a log; the last line of a campaign that was killed may be half a line."""
+    for line in path.read_text().splitlines() if path is not None and path.exists() else ():
+        with contextlib.suppress(json.JSONDecodeError):
+            yield json.loads(line)
+
+
 class _Log:
     """Outcomes of an area by case, kept in a file where one is given."""
 
     def __init__(self, path: Path | None, area: str, seed: int) -> None:
         self._path, self._key = path, {"area": area, "seed": seed}
-        lines = path.read_text().splitlines() if path is not None and path.exists() else ()
-        kept = [line for line in map(json.loads, lines) if self._key.items() <= line.items()]
+        kept = [line for line in _lines_of(path) if self._key.items() <= line.items()]
         self.outcomes: dict[str, str] = {line["case"]: line["wrong"] for line in kept if "case" in line}
         self.minutes, self.cpu_minutes = (
             sum(line[name] for line in kept if name in line) for name in ("minutes", "cpu_minutes")
@@ -169,7 +176,7 @@ class _Log:
     def _write(self, facts: dict[str, Any]) -> None:
         if self._path is not None:
             with self._path.open("a") as file:
-                file.write(json.dumps({**self._key, **facts}) + "\n")
+                file.write("\n" + json.dumps({**self._key, **facts}))
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def prepare(folder: Path) -> None:
         root_m = body.root_m + np.cumsum(random.normal(0, 0.01, (60, 3)), axis=0) * [1, 0, 1]
         save_motion(folder / "data" / f"{index}.bvh", Motion(body.skeleton, root_m, body.rotations, 30.0))
         save_motion(folder / "amass" / f"{index}.npz", Motion(body.skeleton, root_m, body.rotations, 30.0))
-    save_motion(folder / "tiny.bvh", walker(6))
+    save_motion(folder / "tiny.bvh", walker(12))
 
 
 def loop(folder: Path) -> None:

@@ -33,7 +33,7 @@ def test_a_correction_that_dies_is_finished_by_the_next(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(deaths, "WORKS", {"correct": deaths.WORKS["correct"]})
-    assert campaign.main(["deaths", "--scale", "0.012", "--workers", "1"]) == 0, capsys.readouterr().out
+    assert campaign.main(["deaths", "--scale", "0.015", "--workers", "1"]) == 0, capsys.readouterr().out
     assert capsys.readouterr().out.endswith("| 6 | 6 | 0 |\n")
 
 
@@ -84,6 +84,8 @@ def test_a_campaign_goes_on_where_it_was(
     monkeypatch.setitem(campaign.AREAS, "odd", campaign.Area("odd ones", make, 4))
     log = ["--log", str(tmp_path / "log")]
     assert campaign.main(["odd", "--scale", "0.5", *log]) == 1
+    with (tmp_path / "log").open("a") as file:
+        file.write('\n{"area": "od')  # as where it was killed
     assert campaign.main(["odd", *log]) == 1
     assert capsys.readouterr().out.splitlines()[-1] == "| odd | odd ones | 4 | 3 | 1 |"
     assert sorted(tried.read_text().split()) == ["0", "1", "2", "3"]
