@@ -4,8 +4,7 @@
 
 The settings of each planner are chosen on clips of the train split. Then all methods follow the test clips, once.
 All methods have the same body, clean-up, plan, friction and joint springs in MuJoCo, and no root force. Only the search
-differs. A planner simulates `budget` steps for each step of the motion, as many as residual-free tracking takes at
-most, with its second try. A line per clip and method is kept, so that the same command again resumes where it stopped.
+differs. A planner simulates `budget` steps for each step of the motion; the table has the steps of all. A line per clip and method is kept, so that the same command again resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -196,6 +195,8 @@ class Arguments:
     """So many train clips."""
     train_seconds: float = 2.0
     """Of each, at most."""
+    only_choose: bool = False
+    """End when the settings are chosen; the same command without this goes on."""
 
 
 def main(arguments: Arguments) -> None:
@@ -210,6 +211,8 @@ def main(arguments: Arguments) -> None:
         methods[name] = partial(follow_by_planner, tried[best])
         print(f"{name}: {tried[best]}")
     print(table(trials))
+    if arguments.only_choose:
+        return
     test = stratified(load_cmu(arguments.data, "test"), arguments.count, arguments.seconds)
     print(table(list(run(test, methods, arguments.out))))
 

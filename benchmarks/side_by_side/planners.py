@@ -49,7 +49,7 @@ class PlannerSettings:
     """Of the spline over a horizon."""
     speed_cost_s: float = 0.05
     """Weight of the links' velocities against their positions."""
-    budget: int = 320
+    budget: int = 64
     """Simulated steps for each step of the motion."""
 
     @property

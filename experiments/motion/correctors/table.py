@@ -58,6 +58,13 @@ CORRECTORS = Registry(
             residual_free=True,
         ),
         CorrectorRow(
+            "residual-free-fallback",
+            f"{_BUILT}:residual_free_fallback",
+            "The same, but what falls gets as little root force as helps.",
+            knows="none: mechanics and body tables",
+            residual_free=True,
+        ),
+        CorrectorRow(
             "residual-free-verifier",
             f"{_BUILT}:residual_free_verifier",
             "Keeps what can be followed without root force as it is, and drops the rest.",

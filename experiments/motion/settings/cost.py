@@ -23,8 +23,9 @@ CORRECT_MS = {
     "low-pass": 0.8,
     "frozen": 0.5,
     "frozen-real": 0.5,
-    "residual-free": 670.0,
-    "residual-free-verifier": 670.0,
+    "residual-free": 460.0,
+    "residual-free-fallback": 650.0,
+    "residual-free-verifier": 460.0,
     "random-verifier": 0.1,
 }
 """Of a corrected window; other built-in correctors simulate it."""

@@ -61,7 +61,7 @@ PRESET_ROWS = {
         "8 minutes, 2.0 GB",
     ),
     "strictness": PresetRow(
-        "correctors that reject what falls without root force", _BOTH, 22, 4, 3, 32, "23 minutes, 0.5 GB", "sampling"
+        "correctors that reject what falls without root force", _BOTH, 26, 3, 3, 24, "17 minutes, 2.2 GB"
     ),
     "paper": PresetRow("the settings of Gillman et al. 2024", "paper", 9, 50, 3, 2794, "needs a GPU, 57.1 GB"),
 }

@@ -240,7 +240,7 @@ _TEXT = (
     *_loop("augment:4"),
     *_loop("replace", "kinematic", "physics"),
 )
-_VERIFIED = ("physics", "residual-free", "residual-free-verifier", "random-verifier")
+_VERIFIED = ("physics", "residual-free", "residual-free-fallback", "residual-free-verifier", "random-verifier")
 _STRICT = (BASELINE, *(arm for policy in ("augment:1", "replace") for arm in _loop(policy, *_VERIFIED)))
 _DEFENCES = (BASELINE, *(Arm("replace", defence=name) for name in UNRATED))
 
@@ -290,10 +290,10 @@ PRESETS = {
     ),
     "strictness": MotionSettings(
         comparisons=(Comparison("patch-mixer", _STRICT), Comparison("dct-mlp", _STRICT)),
-        generations=4,
+        generations=3,
         seeds=3,
-        real_count=32,
-        judged_count=128,
+        real_count=24,
+        judged_count=96,
         frames=32,
         engine="mujoco",
         initial_steps={"patch-mixer": 400, "dct-mlp": 700},
