@@ -4,7 +4,8 @@
 
 The settings of each planner are chosen on clips of the train split. Then all methods follow the test clips, once.
 All methods have the same body, clean-up, plan, friction and joint springs in MuJoCo, and no root force. Only the search
-differs. A planner simulates `budget` steps for each step of the motion; the table has the steps of all. A line per clip and method is kept, so that the same command again resumes where it stopped.
+differs. A planner simulates `budget` steps for each step of the motion; the table has the steps of all. A line per clip
+and method is kept, so that the same command again resumes where it stopped.
 """
 
 from __future__ import annotations
