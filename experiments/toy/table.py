@@ -40,6 +40,10 @@ TOYS = Registry(
         _toy("gaussian", "weighting", "The weight of fresh real data", "He, Xu and Cheng 2025"),
         _toy("gaussian", "biased-corrector", "Verifiers that are wrong or blind", "Yi et al. 2026; Qiao et al. 2026"),
         _toy("text", "curation", "Human curation", "Ferbach et al. 2024"),
+        _toy("text", "pluralistic", "Curation by several raters", "Falahati et al. 2026 (arXiv 2605.07724)"),
+        _toy("text", "cross-curation", "Curated models that feed each other", "Zhang et al. 2026 (arXiv 2605.29267)"),
+        _toy("networks", "imperfect-verifier", "Wrong verifiers of a network", "Yi et al. 2026; Qiao et al. 2026"),
+        _toy("networks", "density-ratio", "A discriminator as corrector", "arXiv 2606.19162"),
         _toy("gaussian", "mad", "Cherry-picked samples", "Alemohammad et al. 2024"),
         _toy("networks", "mixture", "A mixture of Gaussians", "Shumailov et al. 2024"),
         _toy(
@@ -59,6 +63,8 @@ TOYS = Registry(
             "text", "language", "Words and text", "Seddik et al. 2024; Shumailov et al. 2024; Gerstgrasser et al. 2024"
         ),
         _toy("networks", "digits", "Digits, corrected by k-means", "Gillman et al. 2024"),
+        _toy("networks", "unet-digits", "A UNet of diffusers on digits", "after Gillman et al. 2024"),
+        _toy("text", "small-gpt", "A GPT of transformers on text", "after Shumailov et al. 2024; Yi et al. 2026"),
         _toy(
             "networks", "lineages", "Why modes are lost", "after Wright 1931 and Fisher 1930; Alemohammad et al. 2025"
         ),

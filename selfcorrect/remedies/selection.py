@@ -16,6 +16,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import Embedding, flat
+from selfcorrect.correctors.density_ratio import Discrimination, log_density_ratio
 from selfcorrect.loop.bias import Bias, Sampler, each_alone
 from selfcorrect.models.protocol import GenerativeModel
 
@@ -112,6 +113,41 @@ def in_latent_subspace(embed: Embedding = flat, explained: float = 0.9) -> Rule:
         kept = axes[: int((shares < explained).sum()) + 1]
         off = vectors - mean
         return (off - off @ kept.T @ kept).norm(dim=1).argsort()[:count]
+
+    return rule
+
+
+def at_random(pool: Pool, count: int) -> Tensor:
+    """The control of every rule: as many candidates, whichever they are."""
+    return torch.randperm(len(pool.values), generator=pool.stream.torch())[:count]
+
+
+def nearest_to(reference: Tensor, embed: Embedding = flat) -> Rule:
+    """Top-α selection by a verifier that knows a reference (R, *event) alone: the candidates nearest to its mean.
+
+    After Qiao et al. 2026 (arXiv 2606.13732). α is 1 over the draws per sample.
+    """
+    centre = embed(reference).double().mean(0)
+
+    def rule(pool: Pool, count: int) -> Tensor:
+        return (embed(pool.values).double() - centre).norm(dim=1).argsort()[:count]
+
+    return rule
+
+
+def by_density_ratio(real: Samples, settings: Discrimination | None = None) -> Rule:
+    """Candidates drawn without replacement with probabilities in proportion to the density ratio, real over synthetic.
+
+    A discriminator that is trained on the pool tells the logarithm of the ratio (arXiv 2606.19162). Gumbel noise on it
+    makes its largest values such a draw (Efraimidis and Spirakis 2006).
+    """
+    settings = settings or Discrimination()
+
+    def rule(pool: Pool, count: int) -> Tensor:
+        ratio = log_density_ratio(real.values[real.labels == pool.label], pool.values, settings, pool.stream)
+        noise = torch.rand(len(pool.values), generator=pool.stream.child("choice").torch(), dtype=torch.float64)
+        keys = ratio(pool.values).double() - torch.log(-torch.log(noise.clamp(1e-12, 1 - 1e-12)))
+        return keys.argsort(descending=True)[:count]
 
     return rule
 

@@ -31,13 +31,17 @@ class Flow(NetworkModel[nn.Module]):
 
     @torch.no_grad()
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """One point (d,) per entry of `labels`, by the midpoint rule."""
+        """One point (d,) per entry of `labels`."""
         values = torch.randn((len(labels), self.dimension), generator=stream.torch())
+        return self.carried(self.trained, values)
+
+    def carried(self, network: nn.Module, values: Tensor) -> Tensor:
+        """Noise (N, d) along the velocity of a network to data, by the midpoint rule."""
         step = 1 / self.sampling_steps
         for index in range(self.sampling_steps):
             time = torch.full((len(values), 1), index * step)
-            halfway = values + step / 2 * self.trained(_with_time(values, time))
-            values = values + step * self.trained(_with_time(halfway, time + step / 2))
+            halfway = values + step / 2 * network(_with_time(values, time))
+            values = values + step * network(_with_time(halfway, time + step / 2))
         return values
 
 

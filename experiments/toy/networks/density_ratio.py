@@ -1,0 +1,130 @@
+"""The density ratio as a corrector: a discriminator of real against synthetic samples accepts them, or moves them.
+
+After arXiv 2606.19162, whose reward is the discriminator's logit. The model is a kernel density estimate, which blurs
+every generation a little more. Controls: a discriminator that is told at random what is real, acceptance at random at
+the same rate, and steps as long in random directions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.contract import Corrector, placebo
+from selfcorrect.correctors.correction import Correction
+from selfcorrect.correctors.density_ratio import Discrimination, towards_density_ratio
+from selfcorrect.datasets.toy.draws import SHAPES
+from selfcorrect.experiments.toy.models.kernel_density import KernelDensity
+from selfcorrect.experiments.toy.networks.shapes import wasserstein
+from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, below
+from selfcorrect.experiments.toy.running import Comparison, Curves, run_seeds
+from selfcorrect.loop.policy import RealOnly, Replace
+from selfcorrect.loop.run import Candidate, Plan, Task
+from selfcorrect.metrics.neighbours import neighbour_metrics
+from selfcorrect.remedies.selection import at_random, by_density_ratio, selected
+from selfcorrect.statistics import mean_interval
+
+ACCEPTED, SHUFFLED, AT_RANDOM = "accepted by ratio", "accepted by shuffled labels", "accepted at random"
+MOVED, MOVED_SHUFFLED, PLACEBO = "moved by ratio", "moved by shuffled labels", "moved at random"
+
+
+@dataclass(frozen=True)
+class DensityRatio:
+    """Points of a shape in the plane; one of `draws` candidates is accepted, or all move by `length` deviations."""
+
+    shape: str = "moons"
+    real_count: int = 300
+    judged: int = 300
+    draws: int = 4
+    length: float = 0.1
+    steps: int = 100
+    generations: int = 6
+    seeds: int = 8
+    seed: int = 0
+
+
+def quick() -> DensityRatio:
+    return DensityRatio(steps=60, generations=3, seeds=5, judged=200)
+
+
+def run(settings: DensityRatio | None = None) -> Result:
+    """All arms."""
+    settings = settings or DensityRatio()
+    seeds = range(settings.seed, settings.seed + settings.seeds)
+    curves = run_seeds(lambda stream: _compare(settings, stream), seeds)
+    shown = {"distance": "2-Wasserstein distance", "coverage": "coverage", "precision": "precision"}
+    generations = np.arange(settings.generations + 1)
+    return Result(
+        reading=_reading(curves),
+        checks=_checks(curves),
+        figures=[
+            Panel(title, "generation", title, generations, [Line(arm, table[key]) for arm, table in curves.items()])
+            for key, title in shown.items()
+        ],
+        notes=(
+            f"Each generation trains a discriminator for {settings.steps} steps on the {settings.real_count} real "
+            "training points, so that the real data stay in the loop; it is judged on points that it has not seen.",
+        ),
+    )
+
+
+def _compare(settings: DensityRatio, stream: Stream) -> Comparison:
+    draw = SHAPES[settings.shape]
+    real = Samples.real(draw(settings.real_count, stream.child("real"))[0])
+    reference = draw(settings.judged, stream.child("reference"))[0].numpy()
+
+    def scores(candidate: Candidate) -> dict[str, float]:
+        drawn = candidate.samples(settings.judged).values.double().numpy()
+        near = neighbour_metrics(reference, drawn)
+        return {"distance": wasserstein(reference, drawn), "coverage": near["coverage"], "precision": near["precision"]}
+
+    told, untold = Discrimination(steps=settings.steps), Discrimination(steps=settings.steps, shuffled=True)
+    rules = {
+        ACCEPTED: by_density_ratio(real, told),
+        SHUFFLED: by_density_ratio(real, untold),
+        AT_RANDOM: at_random,
+    }
+    step = towards_density_ratio(real, settings.length, told)
+    steps: dict[str, Corrector] = {
+        MOVED: step,
+        MOVED_SHUFFLED: towards_density_ratio(real, settings.length, untold),
+        PLACEBO: placebo(step),
+    }
+    ways = {name: {"bias": selected(settings.draws, rule)} for name, rule in rules.items()}
+    ways |= {name: {"correction": Correction(one)} for name, one in steps.items()}
+    plans = {
+        "real only": Plan(RealOnly(), settings.generations),
+        "uncorrected": Plan(Replace(), settings.generations),
+        **{name: Plan(Replace(), settings.generations, **way) for name, way in ways.items()},
+    }
+    return Task(KernelDensity.empty(2), real, scores), plans
+
+
+def _checks(curves: Curves) -> list[Check]:
+    def less(arm: str, than: str, key: str = "distance", sign: int = 1) -> np.ndarray:
+        return sign * (curves[arm][key][:, -1] - curves[than][key][:, -1])
+
+    pairs = [(ACCEPTED, other) for other in ("uncorrected", AT_RANDOM, SHUFFLED)]
+    pairs += [(MOVED, other) for other in ("uncorrected", PLACEBO, MOVED_SHUFFLED)]
+    return [
+        *(
+            below(f"{arm}: nearer than {than}", mean_interval(less(arm, than)), published=than == "uncorrected")
+            for arm, than in pairs
+        ),
+        *(
+            below(f"{arm}: more coverage than {than}", mean_interval(less(arm, than, "coverage", -1)), published=False)
+            for arm, than in pairs
+        ),
+        below(f"{ACCEPTED}: nearer than real data only", mean_interval(less(ACCEPTED, "real only")), published=False),
+    ]  # fmt: skip
+
+
+def _reading(curves: Curves) -> str:
+    ends = "; ".join(
+        f"{arm} {table['distance'][:, -1].mean():.3f} and {table['coverage'][:, -1].mean():.2f}"
+        for arm, table in curves.items()
+    )
+    return f"Distance and coverage at the end: {ends}."
