@@ -22,6 +22,7 @@ from selfcorrect.experiments.commands.curate import CurateCommand
 from selfcorrect.experiments.commands.data import DataCommand
 from selfcorrect.experiments.commands.demo import DemoCommand
 from selfcorrect.experiments.commands.from_file import from_file
+from selfcorrect.experiments.commands.hub import HubCommand
 from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.commands.text_to_motion import TextToMotionCommand
 from selfcorrect.experiments.commands.toy import ToyCommand
@@ -41,6 +42,7 @@ COMMANDS: dict[str, type[Command]] = {
     "demo": DemoCommand,
     "motion": MotionCommand,
     "compare": CompareCommand,
+    "hub": HubCommand,
     "toy": ToyCommand,
     "correct": CorrectCommand,
     "check": CheckCommand,

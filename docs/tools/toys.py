@@ -61,9 +61,9 @@ def main(names: Annotated[tuple[str, ...], tyro.conf.Positional] = (), page_only
     """Run the named loops, or all, and fill the page."""
     torch.set_num_threads(1)
     PICTURES.mkdir(parents=True, exist_ok=True)
-    kept = json.loads(SUMMARY.read_text()) if SUMMARY.exists() else {}
-    if not page_only:
-        kept |= {name: keep(name, exhibit(name, settings_of(name))) for name in names or TOYS.names}
+    ran = () if page_only else names or TOYS.names
+    made = {name: keep(name, exhibit(name, settings_of(name))) for name in ran}
+    kept = (json.loads(SUMMARY.read_text()) if SUMMARY.exists() else {}) | made  # read late: others may run some, too
     shown = {name: kept[name] for name in TOYS.names if name in kept}
     SUMMARY.write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n")
     PAGE.write_text(filled(PAGE.read_text(), shown))

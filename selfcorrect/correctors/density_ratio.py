@@ -18,7 +18,7 @@ from torch.nn.functional import softplus
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.contract import Corrector, name_of
+from selfcorrect.correctors.contract import Corrector
 from selfcorrect.models.network import perceptron
 from selfcorrect.models.training import layer_randomness, update
 
@@ -38,7 +38,7 @@ class Discrimination:
     weight_decay: float = 1e-2
     """Of AdamW; holds the logit back where there are few real samples."""
     shuffled: bool = False
-    """The control: it is told at random which samples are real, so that its logit says nothing of them."""
+    """The control: it is told at random which samples are real, so that its logit carries no information."""
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch_size < 1:
@@ -99,7 +99,6 @@ def towards_density_ratio(real: Samples, length: float = 0.1, settings: Discrimi
         return samples.with_values(values)
 
     density_ratio.__name__ = "density-ratio" + "-shuffled" * settings.shuffled
-    assert name_of(density_ratio)
     return density_ratio
 
 

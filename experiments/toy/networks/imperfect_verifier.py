@@ -8,7 +8,7 @@ the share α of samples that is nearest to a local reference takes the spread aw
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -49,9 +49,9 @@ class ImperfectVerifier:
     synthetic_per_real: float = 6.0
     first_steps: int = 300
     steps: int = 150
-    generations: int = 6
+    generations: int = 5
     judged: int = 1000
-    seeds: int = 8
+    seeds: int = 6
     seed: int = 0
 
 
@@ -108,16 +108,12 @@ def _compare(settings: ImperfectVerifier, stream: Stream) -> Comparison:
     plan = Plan(synthetic, settings.generations, steps=settings.steps)
     slice_of_real = real.values[real.values[:, 0] > real.values[:, 0].median()]
     rules = {"top-α, partial reference": nearest_to(slice_of_real), "selection at random": at_random}
-
-    def with_(**changes: object) -> Plan:
-        return Plan(**{**vars(plan), **changes})
-
     return task, {
-        "real only": with_(policy=RealOnly()),
+        "real only": replace(plan, policy=RealOnly()),
         "synthetic": plan,
-        "right verifier": with_(correction=Correction(_near(torch.zeros(2), settings.radius))),
-        "wrong verifier": with_(correction=Correction(_near(belief, settings.radius))),
-        **{name: with_(bias=selected(settings.draws, rule)) for name, rule in rules.items()},
+        "right verifier": replace(plan, correction=Correction(_near(torch.zeros(2), settings.radius))),
+        "wrong verifier": replace(plan, correction=Correction(_near(belief, settings.radius))),
+        **{name: replace(plan, bias=selected(settings.draws, rule)) for name, rule in rules.items()},
     }
 
 

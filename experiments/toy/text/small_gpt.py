@@ -41,20 +41,20 @@ class SmallGpt:
 
     vocabulary: int = 512
     length: int = 24
-    windows: int = 600
+    windows: int = 300
     calibration: int = 200
     held_out: int = 200
     width: int = 48
     layers: int = 2
-    first_steps: int = 400
-    steps: int = 60
-    generations: int = 4
+    first_steps: int = 180
+    steps: int = 25
+    generations: int = 3
     seeds: int = 3
     seed: int = 0
 
 
 def quick() -> SmallGpt:
-    return SmallGpt(windows=150, calibration=60, held_out=60, first_steps=60, steps=15, generations=2, seeds=2)
+    return SmallGpt(windows=150, calibration=60, held_out=60, first_steps=40, steps=10, generations=2, seeds=2)
 
 
 def gpt_model(tokenizer: Any, length: int, width: int, layers: int) -> CausalLanguageModel:

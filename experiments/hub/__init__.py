@@ -1,0 +1,1 @@
+"""Loops of models in the layouts of Hugging Face on files that you bring."""

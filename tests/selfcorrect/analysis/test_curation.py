@@ -1,0 +1,49 @@
+"""Curation by several raters and across models, against known answers and the recursion for one model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from selfcorrect.analysis.curation import exchanged_curation, nash_bargaining
+from selfcorrect.analysis.theory import curated_categories
+
+START = np.array([0.3, 0.25, 0.2, 0.15, 0.1])
+
+
+def test_two_raters_who_want_different_things_share_by_their_weights() -> None:
+    """Utilities of e¹⁰ against 1 leave nothing to bargain for: shares are weights."""
+    rewards = [[10, 0, 0, 0, 0]] * 3 + [[0, 0, 0, 0, 10]]
+    assert nash_bargaining(START, rewards)[[0, -1]] == pytest.approx([0.75, 0.25], abs=1e-3)
+
+
+def test_the_bargain_maximises_the_nash_product() -> None:
+    rewards = np.random.default_rng(0).normal(size=(3, 5))
+
+    def product(logits: np.ndarray) -> float:
+        p = np.exp(logits - logits.max())
+        return -np.log(np.exp(rewards) @ (p / p.sum())).mean()
+
+    best = min(minimize(product, start, method="BFGS").fun for start in np.random.default_rng(1).normal(size=(5, 5)))
+    found = -np.log(np.exp(rewards) @ nash_bargaining(START, rewards)).mean()
+    assert found == pytest.approx(best, abs=1e-4)
+
+
+def test_one_rater_takes_all_and_none_leaves_all() -> None:
+    assert nash_bargaining(START, [[0, 0, 0, 0, 1]])[-1] == pytest.approx(1)
+    assert nash_bargaining(START, np.zeros((2, 5))) == pytest.approx(START)
+
+
+def test_models_without_exchange_are_loops_of_their_own() -> None:
+    rewards = np.array([[0, 0.5, 1, 1.5, 2], [2, 1.5, 1, 0.5, 0]])
+    together = exchanged_curation(START, rewards, 1.0, 0.5, 10)
+    for model in (0, 1):
+        assert together[:, model] == pytest.approx(curated_categories(START, rewards[model], 0.5, 10))
+
+
+def test_models_that_swap_all_samples_serve_each_other() -> None:
+    rewards = np.array([[0, 0.5, 1, 1.5, 2], [2, 1.5, 1, 0.5, 0]])
+    ends = {own: exchanged_curation(np.full(5, 0.2), rewards, own, 0.5, 30)[-1, 0] @ rewards[0] for own in (0, 0.5, 1)}
+    assert ends[0] < 1 - 0.05 < 1 + 0.05 < ends[1]
+    assert ends[0.5] == pytest.approx(1)

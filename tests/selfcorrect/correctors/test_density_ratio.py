@@ -1,0 +1,91 @@
+"""The density ratio: what a discriminator learns of Gaussians whose ratio is known, and what correction makes of it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.randomness import streams
+from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.contract import call_corrector
+from selfcorrect.correctors.density_ratio import Discrimination, log_density_ratio, towards_density_ratio
+from selfcorrect.remedies.selection import Pool, at_random, by_density_ratio, nearest_to
+from selfcorrect.runtime import global_generators
+
+GENERATOR = torch.Generator().manual_seed(0)
+REAL = Samples.real(torch.randn((2000, 2), generator=GENERATOR))
+SHIFTED = torch.randn((2000, 2), generator=GENERATOR) + torch.tensor([1.0, 0.0])
+STREAM = streams(0)
+
+
+def test_the_logit_is_the_logarithm_of_the_ratio() -> None:
+    """Log N(x; 0, I) − log N(x; (1, 0), I) = 1/2 − x₁, whatever the numbers of samples."""
+    points = torch.tensor([[-1.0, 0.0], [0.5, 0.0], [0.5, 1.0], [2.0, 0.0]])
+    for count in (2000, 500):
+        ratio = log_density_ratio(REAL.values, SHIFTED[:count], Discrimination(steps=150), STREAM)
+        assert (ratio(points) - (0.5 - points[:, 0])).abs().max() < 0.5
+
+
+def test_shuffled_labels_teach_nothing() -> None:
+    ratio = log_density_ratio(REAL.values, SHIFTED, Discrimination(steps=150, shuffled=True), STREAM)
+    assert ratio(REAL.values).abs().mean() < 0.25
+
+
+def test_a_step_is_as_long_as_asked_and_goes_towards_the_real_data() -> None:
+    corrector = towards_density_ratio(REAL, 0.3, Discrimination(steps=100))
+    before = Samples.synthetic(SHIFTED, None, 1)
+    after = call_corrector(corrector, before, STREAM).samples.values
+    deviation = REAL.values.std(0, correction=0)
+    moved = (after - SHIFTED) / deviation
+    torch.testing.assert_close(moved.norm(dim=1), torch.full((2000,), 0.3), atol=1e-4, rtol=0)
+    assert moved[:, 0].mean() < -0.25
+    assert abs(moved[:, 1].mean()) < 0.1
+
+
+def test_each_label_has_its_own_discriminator() -> None:
+    """Real data of label 1 are to the left of the samples, those of label 2 to their right."""
+    values = torch.cat([REAL.values[:500] - 3, REAL.values[500:1000] + 3])
+    real = Samples.real(values, torch.arange(2).repeat_interleave(500) + 1)
+    both = Samples.synthetic(REAL.values[1000:1400], torch.arange(2).repeat(200) + 1, 1)
+    moved = towards_density_ratio(real, 0.1, Discrimination(steps=60))(both, STREAM).values - both.values  # type: ignore[call-arg]
+    assert moved[both.labels == 1, 0].max() < 0 < moved[both.labels == 2, 0].min()
+
+
+def test_it_draws_from_its_stream_alone() -> None:
+    before = global_generators.state()
+    corrector, samples = towards_density_ratio(REAL, 0.1, Discrimination(steps=5)), Samples.synthetic(SHIFTED, None, 1)
+    once, again = (corrector(samples, STREAM).values for _ in range(2))  # type: ignore[call-arg]
+    assert torch.equal(once, again)
+    assert global_generators.drawn_since(before) == []
+
+
+def pool(values: torch.Tensor) -> Pool:
+    return Pool(None, values[:0], values, 0, STREAM)  # type: ignore[arg-type]
+
+
+def test_acceptance_by_ratio_undoes_a_shift_and_chance_does_not() -> None:
+    rows = {
+        "ratio": by_density_ratio(REAL, Discrimination(steps=150))(pool(SHIFTED), 400),
+        "shuffled": by_density_ratio(REAL, Discrimination(steps=150, shuffled=True))(pool(SHIFTED), 400),
+        "chance": at_random(pool(SHIFTED), 400),
+    }
+    assert all(len(set(chosen.tolist())) == 400 for chosen in rows.values())
+    means = {name: float(SHIFTED[chosen, 0].mean()) for name, chosen in rows.items()}
+    assert means["ratio"] < 0.4
+    assert means["shuffled"] > 0.75
+    assert means["chance"] > 0.85
+
+
+def test_the_nearest_to_a_reference_are_chosen() -> None:
+    values = torch.tensor([[3.0], [1.0], [-1.0], [1.4]])
+    assert nearest_to(torch.tensor([[0.5], [1.5]]))(pool(values), 2).tolist() == [1, 3]
+
+
+def test_what_cannot_work_is_one_sentence() -> None:
+    with pytest.raises(SettingError, match="length of a step must be finite and at least 0, got -1"):
+        towards_density_ratio(REAL, -1)
+    with pytest.raises(SettingError, match="at least 1 step and 1 sample per batch, got 0 and 128"):
+        Discrimination(steps=0)
+    with pytest.raises(InputError, match="samples of both kinds, got 0 real, 2000 synthetic"):
+        log_density_ratio(REAL.values[:0], SHIFTED, Discrimination(), STREAM)
