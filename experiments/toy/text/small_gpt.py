@@ -41,13 +41,13 @@ class SmallGpt:
 
     vocabulary: int = 512
     length: int = 24
-    windows: int = 300
-    calibration: int = 200
-    held_out: int = 200
+    windows: int = 200
+    calibration: int = 100
+    held_out: int = 100
     width: int = 48
     layers: int = 2
-    first_steps: int = 180
-    steps: int = 25
+    first_steps: int = 120
+    steps: int = 15
     generations: int = 3
     seeds: int = 3
     seed: int = 0
