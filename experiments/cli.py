@@ -22,12 +22,12 @@ from selfcorrect.experiments.commands.curate import CurateCommand
 from selfcorrect.experiments.commands.data import DataCommand
 from selfcorrect.experiments.commands.demo import DemoCommand
 from selfcorrect.experiments.commands.from_file import from_file
-from selfcorrect.experiments.commands.hub import HubCommand
 from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.commands.text_to_motion import TextToMotionCommand
 from selfcorrect.experiments.commands.toy import ToyCommand
 from selfcorrect.experiments.commands.verify import VerifyCommand
 from selfcorrect.experiments.commands.view import ViewCommand
+from selfcorrect.experiments.hub.command import HubCommand
 from selfcorrect.runtime.bugs import FAILING_MACHINE
 from selfcorrect.simulators.settings.presets import OLD_NAMES
 
