@@ -60,7 +60,7 @@ AREAS = {
     "correctors": Area("hostile correctors", hostile_correctors.corrector_cases, 432, 20),
     "plugins": Area("broken plugins", bad_plugins.plugin_cases, 40),
     "damage": Area("run folders with a damaged file, noticed and repaired", damage.damage_cases, 500),
-    "seals": Area("records and run files with changed bits", seals.seal_cases, 600, 60),
+    "seals": Area("records and run files with changed bits", seals.seal_cases, 400, 60),
     "forged": Area("forged JSON: manifests, records, settings", seals.forged_cases, 400, 90),
     "kills": Area(
         "`kill -9` of each command at random moments; finished and compared bit for bit",
@@ -76,7 +76,7 @@ AREAS = {
         120,
     ),
     "disks": Area("disks that fail or fill up", bad_disks.disk_cases, 60, 120),
-    "places": Area("files and folders of users in the program's way", bad_places.place_cases, 300, 150),
+    "places": Area("files and folders of users in the program's way", bad_places.place_cases, 200, 150),
     "options": Area(
         "command lines with odd options; each twentieth in a new interpreter", options.option_cases, 2000, 60
     ),
