@@ -55,7 +55,7 @@ def correct_and_tell(
     engine = [] if options.kinematic else [f"engine: {options.engine}"]
     print(*lines, *summary, *filter(None, (untold, unsaid)), *engine, f"report: {report}", sep="\n")
     if all(result.verdict == "failed" for result in results):
-        raise InputError("none of the files could be read")
+        raise InputError(f"none of the files could be read and worked on; the first: {results[0].reason}")
     return 0 if all(result.verdict == "accepted" for result in results) else 1
 
 

@@ -150,7 +150,7 @@ def test_nothing_readable_is_exit_code_2(folder: Path, capsys: pytest.CaptureFix
     assert main(["correct", "notes.txt", "more.txt"]) == 2
     captured = capsys.readouterr()
     assert "motions are read from .bvh, .npz, .pt, " in captured.out
-    assert "none of the files could be read" in captured.err
+    assert "none of the files could be read and worked on; the first: " in captured.err
 
 
 def test_the_output_folder_is_no_input(folder: Path) -> None:
