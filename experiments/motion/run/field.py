@@ -98,7 +98,7 @@ class FieldJudge:
 
 @dataclass(frozen=True, eq=False)
 class BeginningsEvaluator(MotionEvaluator):
-    """Compares the beginnings of motions of several lengths; each motion has a label of its own, so labels are one."""
+    """Compares the beginnings of motions of several lengths; all of them count as one class."""
 
     frames_of: FieldJudge | None = None
 

@@ -201,7 +201,7 @@ def _encoder(kind: str, place: str) -> CaptionEncoder:
 
 
 def _windows(motions: Sequence[CaptionedRows], codec: HumanML3DCodec, field: FieldJudge) -> Windows:
-    """The beginnings of motions, each with a label of its own."""
+    """The beginnings of motions, each with another label."""
     batch = field.beginnings(codec.decode(codec.tensor([one.rows for one in motions])))
     names = tuple(f"{one.name} {one.captions[0].text[:_NAMED]}" for one in motions)
     nothing = np.zeros(len(motions))

@@ -69,8 +69,8 @@ class Mdm(nn.Module):
     def forward(self, noisy: Tensor, times: Tensor, text: Tensor, absent: Tensor, after: Tensor | None) -> Tensor:
         """Clean motions (N, T, D) from noisy ones.
 
-        times: (N,) int64; text: (N, L, E), zeros for no caption; absent: (N, L) bool, tokens that a caption does not
-        have; after: (N, T) bool, frames after a motion's end, None where attention may see them.
+        times: (N,) int64. text: (N, L, E), zeros for no caption. absent: (N, L) bool, tokens that a caption does not
+        have. after: (N, T) bool, frames after a motion's end, None where attention may see them.
         """
         time = self.embed_timestep(times)[:, None]
         condition = time + self.embed_text(text)

@@ -1,7 +1,7 @@
 """The field's protocol: captions and crops are drawn anew in each of 20 repetitions, and their means reported.
 
 Guo et al., CVPR 2022, as text-to-motion papers have used it since. Its 95 % intervals are over repetitions of one
-model: they tell nothing of other trainings of it.
+model, and leave out how trainings of it differ.
 """
 
 from __future__ import annotations
