@@ -71,6 +71,7 @@ TOYS = Registry(
         _toy("networks", "mechanisms", "Where drift and bias matter", "this project"),
         _toy("text", "text-mechanisms", "Drift and bias on text", "this project"),
         _toy("gaussian", "crossfeed", "Models that feed each other", "after Alemohammad et al. 2024"),
+        _toy("chemistry", "molecules", "Conformers of drugs", "after Gerstgrasser et al. 2024", needs="molecules"),
     ],
     row_type=ToyRow,
     also="all",

@@ -14,8 +14,9 @@ from selfcorrect.datasets.toy.molecules import Molecule
 NEAR_A = 0.75
 """Threshold of coverage in Å, as Jing et al. 2022 (torsional diffusion) have it for drug-like molecules."""
 COVALENT = (0.7, 1.3)
-"""Bonded atoms are nearer than 1.3 times the sum of their covalent radii, as RDKit finds bonds in coordinates, and not
-nearer than 0.7 times; all others are farther apart than the first."""
+"""Distances of bonded atoms, lowest and highest, in sums of covalent radii; all other atoms are farther apart.
+
+RDKit finds bonds in coordinates by the same 1.3."""
 CLASH = 0.6
 """Atoms more than three bonds apart are not nearer than this times the sum of their van der Waals radii."""
 
@@ -113,10 +114,11 @@ def _stereoisomer(positions: np.ndarray | None, of: Molecule) -> str:
 def measured(of: Molecule, reference: np.ndarray, candidate: np.ndarray, lowest_kcal_mol: float) -> dict[str, float]:
     """What conformers (M, A, 3) of one molecule are worth against real ones (N, A, 3).
 
-    coverage and matching_A: COV-R and MAT-R of Xu et al. 2021, the share of real conformers with a candidate within
-    `NEAR_A`, and the mean distance to the nearest. precision_A: MAT-P, that distance from each candidate to the nearest
-    real one. strain_kcal_mol: the median MMFF94 energy above the lowest known. bond_A and angle_deg: Wasserstein
-    distances between distributions, the mean over bonds or angles. valid: the share without `faults`.
+    coverage and matching_A are COV-R and MAT-R of Xu et al. 2021. The first is the share of real conformers with a
+    candidate within `NEAR_A`, the second the mean distance to the nearest. precision_A (MAT-P) is the mean distance
+    from each candidate to the nearest real one. strain_kcal_mol is the median MMFF94 energy above the lowest known.
+    bond_A and angle_deg are Wasserstein distances between distributions, the mean over bonds or angles. valid is the
+    share without `faults`.
     """
     rmsd_A = best_rmsd(of, reference, candidate)
     wrong = np.any(list(faults(of, candidate).values()), axis=0)
