@@ -225,14 +225,12 @@ class MotionCommand:
         must_exist(_path_of(source) for source in sources if source != "deepmimic")
         must_exist([self.ratings])
         must_exist(Path(path).expanduser() for path in (self.mdm, self.evaluator) if path)
-        if self.engine is not None:
-            ENGINES.load(self.engine)  # where it is not installed, nothing begins
+        ENGINES.load(self.engine or PRESET_ROWS[self.preset].engine)  # where it is not installed, nothing begins
         from selfcorrect.experiments.motion.run.experiment import run_experiment
         from selfcorrect.models.diffusion.model import choose_device
         from selfcorrect.models.diffusion.sharing import crew, process_count
 
         settings = self.settings()
-        ENGINES.load(settings.engine)
         if self.dry_run:
             print("\n".join(self._expected(settings)))
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from selfcorrect.experiments.motion.settings.run_options import Keep
+from selfcorrect.simulators.engines.table import PUBLISHED_ENGINE
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class PresetRow:
     """Wall time with two processes, and disk."""
     keep: Keep = "all"
     """What stays of models and samples."""
+    engine: str = PUBLISHED_ENGINE
+    """In which its correctors simulate."""
 
     @property
     def words(self) -> str:
@@ -61,7 +64,14 @@ PRESET_ROWS = {
         "8 minutes, 2.0 GB",
     ),
     "strictness": PresetRow(
-        "correctors that reject what falls without root force", _BOTH, 26, 3, 3, 24, "17 minutes, 2.2 GB"
+        "correctors that reject what falls without root force",
+        _BOTH,
+        26,
+        3,
+        3,
+        24,
+        "17 minutes, 2.2 GB",
+        engine="mujoco",
     ),
     "paper": PresetRow("the settings of Gillman et al. 2024", "paper", 9, 50, 3, 2794, "needs a GPU, 57.1 GB"),
 }

@@ -31,11 +31,12 @@ def test_the_table_says_what_a_preset_is(name: str) -> None:
     settings, row = PRESETS[name], PRESET_ROWS[name]
     cost = expected(settings, row.keep)
     assert row.denoisers == ", ".join(one.denoiser for one in settings.comparisons)
-    assert (row.arms, row.generations, row.seeds, row.real_count) == (
+    assert (row.arms, row.generations, row.seeds, row.real_count, row.engine) == (
         sum(len(one.arms) for one in settings.comparisons),
         settings.generations,
         settings.seeds,
         settings.real_count,
+        settings.engine,
     )
     minutes = cost.minutes(2)
     time = "needs a GPU" if minutes is None else duration(minutes)
