@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from selfcorrect.experiments.reporting.figures import PALETTE, STYLE, Look, as_svg, look
 from selfcorrect.experiments.toy.result import Line, Map, Panel, Pictures, Scatter
@@ -38,12 +38,22 @@ def _(panel: Panel) -> Figure:
     axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
     axes.set_xscale("log" if panel.log_x else "linear")
     axes.set_yscale("log" if panel.log_y else "linear")
+    for axis in [axes.xaxis] * panel.log_x + [axes.yaxis] * panel.log_y:
+        axis.set_major_formatter(_PlainNumbers())
+        axis.set_minor_formatter(_PlainNumbers())
     if panel.x_label == "generation":
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
     if panel.caveat:
         page.supxlabel(f"dashes: {panel.caveat}", x=0.01, ha="left", color="#b45309", fontsize=8)
     return page
+
+
+class _PlainNumbers(LogFormatter):
+    """Labels of a logarithmic axis without formulas, which `STYLE` leaves as they are written."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
 
 
 def _draw_line(axes: Axes, x: np.ndarray, line: Line, colour_and_stroke: Look, *, banded: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from selfcorrect.experiments.toy.drawing import draw
@@ -15,3 +17,10 @@ def test_a_curve_begins_where_it_is_measured_and_one_without_measurements_is_lef
     assert "late" in text
     assert "never" in text
     assert "nan" not in text.lower()
+
+
+def test_logarithmic_axes_have_plain_numbers() -> None:
+    panel = Panel("title", "x", "y", np.array([1.0, 10.0, 100.0]), [Line("l", np.array([[100.0, 150.0, 220.0]]))])
+    text = draw(replace(panel, log_x=True, log_y=True))
+    assert "mathdefault" not in text
+    assert all(f">{number}<" in text for number in (1, 10, 100, 200))
