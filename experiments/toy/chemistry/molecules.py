@@ -57,7 +57,7 @@ class Molecules:
     first_steps: int = 2500
     steps: int = 60
     generations: int = 5
-    seeds: int = 2
+    seeds: int = 4
     seed: int = 0
 
 
