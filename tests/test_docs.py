@@ -275,6 +275,28 @@ def test_arms_are_compared_with_physics_of_their_own_policy_and_with_real_data_o
     ]
 
 
+def test_rare_captions_are_held_against_common_ones_seed_by_seed() -> None:
+    captions = tool("captions")
+    arms = (BASELINE, Arm("replace"), Arm("replace", "physics"))
+    rare = ([0.9, 0.9, 0.9], [0.9, 0.6, 0.3], [0.9, 0.9, 0.9])
+    common = ([0.9, 0.9, 0.9], [0.9, 0.8, 0.7], [0.9, 0.7, 0.5])
+    by_seed = np.array([[0.0], [0.05], [-0.05]])  # the same for both, so that pairs differ by nothing
+    curves = tuple(
+        ArmCurves(arm.name, "", arm.title, {
+            "r_precision_3_rare": np.array(some) + by_seed, "r_precision_3_common": np.array(others) + by_seed,
+        })
+        for arm, some, others in zip(arms, rare, common, strict=True)
+    )  # fmt: skip
+    comparison = {"denoiser": "dct-mlp", "arms": [asdict(arm) for arm in arms]}
+    summary = Summary("", {}, {"comparisons": [comparison], "generations": 2, "seeds": 3}, {"dct-mlp": curves}, {})
+    lines = [re.sub(r"\[.*?\] ", "", line) for line in captions.captions_table({"text": summary})][2:]
+    assert lines == [
+        "| baseline (real data only) | +0.00 | +0.00 | +0.00 | +0.00 | open |",
+        "| fully synthetic, uncorrected | +0.60 | +0.20 | +0.40 | +0.20 | rare ones lose more |",
+        "| fully synthetic, physics | +0.00 | +0.40 | −0.40 | −0.20 | common ones lose more |",
+    ]
+
+
 def test_a_correction_is_worth_the_real_samples_that_do_not_reach_it() -> None:
     worth = tool("worth").worth
     arms = run_of({
