@@ -18,7 +18,7 @@ from selfcorrect.storage.files.writing import write_atomically
 REAL = "real against real"
 CORRECTED_REAL = "real, corrected by physics"
 
-HELD_OUT = "real, held-out times"
+HELD_OUT = "real, held out"
 SHUFFLED = "real, captions shuffled"
 TEST_SET = "real, the test set itself"
 
@@ -30,8 +30,8 @@ def write_references(
 ) -> None:
     """Judge fresh real windows as if a model had made them, raw and corrected; kept in `folder`.
 
-    Where labels are captions, windows that share no frame with any training window are judged by theirs, too, and the
-    fresh ones by those of others, which shows what chance retrieves.
+    Where labels are captions, windows that were held out are judged by theirs, too, and the fresh ones by those of
+    others, which shows what chance retrieves.
 
     repair: do it again whatever is there. DamagedError where that is not what was written.
     """
@@ -72,7 +72,7 @@ def _of_captions(task: MotionTask, stream: Stream) -> dict[str, Mapping[str, flo
         return {}
     held_out, fresh = task.data.reference, task.data.fresh
     shuffled = stream.child("captions", "shuffled").numpy().permutation(fresh.labels)
-    return {
-        HELD_OUT: task.captions.scores(held_out.batch, held_out.labels),
-        SHUFFLED: task.captions.scores(fresh.batch, shuffled),
-    }
+    scores = {SHUFFLED: task.captions.scores(fresh.batch, shuffled)}
+    if task.data.held_out == "nothing":  # then the reference is what trained the judge
+        return scores
+    return {HELD_OUT: task.captions.scores(held_out.batch, held_out.labels), **scores}

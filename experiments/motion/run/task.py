@@ -50,11 +50,11 @@ def _split(
         [motion for source in sources for motion in load_motions(source)] for sources in (data, reference)
     )
     settings = WindowSettings(frames=frames, fps=fps, cyclic=CYCLIC, cap_per_label=WINDOWS_PER_LABEL)
-    if captions:  # no mirror images: captions say left and right
+    if captions:
+        settings = replace(settings, cap_per_label=WINDOWS_PER_CAPTION, stride=CAPTION_STRIDE)
+        if any(motion.text for motion in motions):  # which may say left and right, and not only of one cycle "walk"
+            settings = replace(settings, mirrored=False, cyclic=frozenset())
         motions, others = captioned(motions), captioned(others)
-        settings = replace(settings, cap_per_label=WINDOWS_PER_CAPTION, stride=CAPTION_STRIDE, mirrored=False)
-        if "deepmimic" not in data:  # elsewhere a caption such as "walk" does not mean one cycle
-            settings = replace(settings, cyclic=frozenset())
     count = 0
     while True:
         split = split_sources(motions, others, settings) if others else split_windows(motions, settings)
