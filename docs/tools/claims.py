@@ -99,6 +99,8 @@ CLAIMS = (
         )
         for model, summary, denoiser in runs
     ),
+    Claim("Shumailov et al. 2024", "what is rare is lost where all is replaced", "DCT MLP, captions, fully synthetic",
+          "text", "dct-mlp", "replace+none", "r_precision_3_rare", "falls"),
     *(
         Claim(_MORPH, f"{_ROUNDS}, {output}", f"{_others(denoiser)}, n = 128, fully synthetic, generation 3",
               "rounds", denoiser, "replace+physics", metric, "falls")

@@ -170,7 +170,11 @@ def margins(summary: Summary, denoiser: str) -> Iterator[str]:
     """Lines of a table: at the last generation each arm minus real data only, by seed."""
     arms = {arm: curves for arm, curves, _ in arms_of(summary, denoiser)}
     baseline = arms.pop(BASELINE)
-    yield from _differences("minus real data only", {arm.label: (each, baseline) for arm, each in arms.items()}, DRAWN)
+    yield from _differences(
+        "minus real data only",
+        {arm.label: (each, baseline) for arm, each in arms.items()},
+        [metric.key for metric in _drawn(summary)],
+    )
 
 
 def _differences(title: str, pairs: Mapping[str, tuple[ArmCurves, ArmCurves]], keys: Sequence[str]) -> Iterator[str]:
@@ -303,15 +307,20 @@ def main(
     name: Annotated[str, tyro.conf.Positional] = "",
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional] = (),
     csv: Path | None = None,
+    core_hours: float | None = None,
 ) -> None:
     """Make tables, figures and pages; with NAME and RUNS keep the summary of those runs under that name first.
 
     A run is its folder, or a summary that was kept of it. csv: also write every value of every generation there.
+    core_hours: processor time of those runs, where the machine was shared and the seconds that they counted are not it.
     """
     if name and runs:
         SUMMARIES.mkdir(exist_ok=True)
         files = [run / "summary.json" if run.is_dir() else run for run in runs]
-        write_summary(SUMMARIES / f"{name}.json", kept([read_summary(file) for file in files]))
+        summary = kept([read_summary(file) for file in files])
+        if core_hours is not None:
+            summary = replace(summary, made={**summary.made, "core_hours": core_hours})
+        write_summary(SUMMARIES / f"{name}.json", summary)
     summaries = read_all()
     PICTURES.mkdir(exist_ok=True)
     for key, summary in summaries.items():

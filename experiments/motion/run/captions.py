@@ -1,7 +1,7 @@
 """Whether motions still show what their captions say: retrieval, by encoders that real data alone trained.
 
 Encoders of captions and motions are trained on real windows that the loop does not train on. R-precision is the
-probability that a motion lies nearer to its own caption than to all but a few of 31 others. It is told apart by how
+probability that a motion lies nearer to its own caption than to all but a few of 31 others. It is reported by how
 often a caption is in the loop's real data.
 """
 
