@@ -63,6 +63,7 @@ TOYS = Registry(
             "text", "language", "Words and text", "Seddik et al. 2024; Shumailov et al. 2024; Gerstgrasser et al. 2024"
         ),
         _toy("networks", "digits", "Digits, corrected by k-means", "Gillman et al. 2024"),
+        _toy("networks", "unet-digits", "A UNet of diffusers on digits", "after Gillman et al. 2024"),
         _toy("text", "small-gpt", "A GPT of transformers on text", "after Shumailov et al. 2024; Yi et al. 2026"),
         _toy(
             "networks", "lineages", "Why modes are lost", "after Wright 1931 and Fisher 1930; Alemohammad et al. 2025"
