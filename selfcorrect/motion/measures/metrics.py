@@ -172,12 +172,12 @@ METRICS = (
     Metric("missing_bodyweights", "Force that no floor gives", "realism", "real", unit=Unit("body weights")),
     Metric("unsupported_percent", "Unsupported frames", "realism", "real", 1, Unit("%", "", 100.0), (0.0, 100.0)),
     # of loops whose labels are captions
-    Metric("r_precision_1", "R-precision, top 1", "realism", "higher", bounds=(0.0, 1.0)),
-    Metric("r_precision_2", "R-precision, top 2", "realism", "higher", bounds=(0.0, 1.0)),
-    Metric("r_precision_3", "R-precision, top 3", "realism", "higher", bounds=(0.0, 1.0)),
-    Metric("r_precision_3_rare", "R-precision, top 3, rare captions", "realism", "higher", bounds=(0.0, 1.0)),
-    Metric("r_precision_3_middle", "R-precision, top 3, captions between", "realism", "higher", bounds=(0.0, 1.0)),
-    Metric("r_precision_3_common", "R-precision, top 3, common captions", "realism", "higher", bounds=(0.0, 1.0)),
+    Metric("r_precision_1", "R-precision 1", "realism", "higher", bounds=(0.0, 1.0)),
+    Metric("r_precision_2", "R-precision 2", "realism", "higher", bounds=(0.0, 1.0)),
+    Metric("r_precision_3", "R-precision 3", "realism", "higher", bounds=(0.0, 1.0)),
+    Metric("r_precision_3_rare", "R-precision 3, rare", "realism", "higher", bounds=(0.0, 1.0)),
+    Metric("r_precision_3_middle", "R-precision 3, middle", "realism", "higher", bounds=(0.0, 1.0)),
+    Metric("r_precision_3_common", "R-precision 3, common", "realism", "higher", bounds=(0.0, 1.0)),
     # of models that captions ask for motions, by the field's evaluator
     Metric("field_fid", "Fréchet distance, field's evaluator", "realism", "lower", 3),
     Metric("field_precision_1", "R-precision, top 1, field's evaluator", "realism", "higher", 3, bounds=(0.0, 1.0)),
