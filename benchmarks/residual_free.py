@@ -2,9 +2,9 @@
 
     python -m benchmarks.residual_free path/to/cmu-bvh --split train --every 4 --out residual-free.jsonl
 
-Each clip is corrected alone with `--strength residual-free --fallback balanced`. It counts as followed where it needed
-no residual force in any step: there it is accepted without the fallback, too. A line per clip is kept, so that the same
-command again resumes where it stopped. Then a table by class is printed, with Wilson's 95 % intervals.
+Each clip is corrected alone with `--strength residual-free`. It counts as followed where it needed no residual force in
+any step. With `--fallback balanced` the others tell what they need. A line per clip is kept, so that the same command
+again resumes where it stopped. Then a table by class is printed, with Wilson's 95 % intervals.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.collections.cmu import load_cmu
 from selfcorrect.experiments.correction.in_python import correct
 from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.settings.tracker import RESIDUAL_FREE
+from selfcorrect.simulators.settings.tracker import RESIDUAL_FREE, FallbackChoice
 from selfcorrect.storage.files.strict_json import parsed, read_as
 
 
@@ -35,7 +35,7 @@ class Trial:
     seconds: float
     """How long the clip lasts."""
     failure: str
-    """Why it was rejected, even with the fallback; "" where it was not."""
+    """Why it was rejected; "" where it was not."""
     moved_mm: float | None
     """Mean distance of the joints from the clip, None where it was rejected."""
     carried: tuple[tuple[int, int], ...]
@@ -53,10 +53,10 @@ class Trial:
         return not self.failure and not self.carried
 
 
-def trial(clip: Motion) -> Trial:
+def trial(clip: Motion, fallback: FallbackChoice) -> Trial:
     """Follow one clip."""
     started_s = time.process_time()
-    made = correct(clip, strength=RESIDUAL_FREE, fallback="balanced")
+    made = correct(clip, strength=RESIDUAL_FREE, fallback=fallback)
     carried = [] if made.timeline is None else made.timeline.carried()
     return Trial(
         clip=Path(clip.source).stem,
@@ -71,7 +71,7 @@ def trial(clip: Motion) -> Trial:
     )
 
 
-def run(clips: Sequence[Motion], kept: Path) -> Iterator[Trial]:
+def run(clips: Sequence[Motion], kept: Path, fallback: FallbackChoice) -> Iterator[Trial]:
     """All trials: those that are kept in a file from there, the others added to it one by one."""
     done = {each.clip: each for each in _kept(kept)}
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def run(clips: Sequence[Motion], kept: Path) -> Iterator[Trial]:
         for clip in clips:
             name = Path(clip.source).stem
             if name not in done:
-                done[name] = trial(clip)
+                done[name] = trial(clip, fallback)
                 print(json.dumps(asdict(done[name])), file=file, flush=True)
             yield done[name]
 
@@ -143,13 +143,15 @@ class Arguments:
     """Take each n-th clip only."""
     seconds: float = float("inf")
     """Of each clip, at most."""
+    fallback: FallbackChoice = "none"
+    """What becomes of the motions that fall."""
 
 
 def main(arguments: Arguments) -> None:
     """Follow, print, save."""
     clips = load_cmu(arguments.data, arguments.split)[:: arguments.every]
     starts = [clip.frames(0, int(min(len(clip), arguments.seconds * clip.fps))) for clip in clips]
-    trials = list(run(starts, arguments.out))
+    trials = list(run(starts, arguments.out, arguments.fallback))
     print(table(trials))
     for each in trials:
         if not each.followed:
