@@ -142,7 +142,8 @@ class Outcome:
         for _, _, floor in pairs:
             real |= {key: float(values.mean()) for key, values in floor.items()}
         judged = verdict.effects([pair[:2] for pair in pairs], self.judged, real) if pairs else []
-        return [judged[start : start + len(self.judged)] for start in range(0, len(judged), len(self.judged))]
+        count = len(self.judged)
+        return [judged[count * index : count * (index + 1)] for index in range(len(pairs))]
 
 
 def read_outcome(

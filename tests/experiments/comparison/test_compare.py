@@ -81,6 +81,12 @@ def test_a_comparison_says_what_correction_does_and_leaves_report_tables_and_fra
     }
 
 
+def test_arms_are_compared_where_nothing_is_judged(tmp_path: Path) -> None:
+    found = sc.compare(own_task, plans(2), seeds=2, workers=1, out=tmp_path)  # nobody said what is better
+    assert len(found.to_frame()) == 3 * 2 * 3
+    assert (tmp_path / "report.html").is_file()
+
+
 def test_more_seeds_generations_and_arms_compute_only_what_is_new_and_change_nothing(tmp_path: Path) -> None:
     short = {name: plan for name, plan in plans(3).items() if name != "corrected"}
     sc.compare(own_task, short, seeds=1, workers=1, out=tmp_path / "grown")
