@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
@@ -17,6 +18,9 @@ from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.motion import Motion
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+settings.register_profile("no deadline", settings.default, deadline=None)  # machines may be busy
+settings.load_profile("no deadline")
 
 
 @pytest.fixture(autouse=True)

@@ -21,8 +21,8 @@ from selfcorrect.datasets.files.rigs.bvh import clip_of, format_bvh, parse_bvh
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.digests import sealed, unsealed
 
-FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-EASY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EASY = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @given(motion=strategies.motions())

@@ -39,7 +39,7 @@ def complaint_of(path: Path) -> str:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.data())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_damage_is_told_of(name: str, data: st.DataObject, tmp_path: Path) -> None:
     content = bytearray(whole(name))
     for place in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=4)):

@@ -47,7 +47,7 @@ def test_chance_is_the_share_of_places() -> None:
         assert r_precision(ranks, 57, top).mean() == pytest.approx(top / (DISTRACTORS + 1))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10_000), scale=st.floats(0.1, 10))
 def test_turning_moving_and_scaling_both_spaces_changes_no_rank(seed: int, scale: float) -> None:
     rng = np.random.default_rng(seed)
