@@ -177,9 +177,10 @@ def _serve(number: int) -> None:
     connection, kept = Connection(number), Kept()
     threading.Thread(target=_end_with_the_other, args=(number,), daemon=True).start()
     supervision.watch_places(lambda place: connection.send_bytes(pickle.dumps(("at", place))))
-    with contextlib.suppress(EOFError):
+    with contextlib.suppress(EOFError, ConnectionError):
         while True:
             connection.send_bytes(_outcome(kept, connection.recv_bytes(), connection.send_bytes))
+    os.killpg(0, signal.SIGKILL)  # with all that it has started; the thread that would do it may come too late
 
 
 def _outcome(kept: Kept, message: bytes, tell: Callable[[bytes], object] = len) -> bytes:
