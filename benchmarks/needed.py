@@ -135,7 +135,7 @@ def main(arguments: Arguments) -> None:
         print(f"\nforce in {judge}, paired by window:", *_faults(by_title), sep="\n")
     flat = [np.concatenate(list(each.values())) for each in forces.values()]
     if len(judges) > 1:
-        agreement = spearmanr(np.stack(flat), axis=1).statistic
+        agreement = np.asarray(spearmanr(np.stack(flat), axis=1)[0])
         print(f"\nSpearman's correlation of {len(flat[0])} forces of {', '.join(judges)}:\n{np.round(agreement, 2)}")
 
 

@@ -70,7 +70,7 @@ def acceptance(run: SeedRun, arm: Arm, names: Sequence[str]) -> Iterator[Row]:
         for label in np.unique(labels):
             here = labels == label
             counts = int(here.sum()), int(accepted[here].sum())
-            yield Row(run.comparison.denoiser, arm.name, run.seed, generation, names[label], *counts)
+            yield Row(run.comparison.denoiser, arm.name, run.seed, generation, names[int(label)], *counts)
 
 
 def covered(run: SeedRun, task: MotionTask, arm: Arm) -> Iterator[Covered]:

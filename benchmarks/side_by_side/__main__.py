@@ -206,7 +206,7 @@ def main(arguments: Arguments) -> None:
     methods: dict[str, Follow] = {RESIDUAL_FREE: follow_residual_free}
     trials: list[Trial] = []
     for name, tried in TRIED.items():
-        tracked = {title: partial(follow_by_planner, planner) for title, planner in tried.items()}
+        tracked: dict[str, Follow] = {title: partial(follow_by_planner, planner) for title, planner in tried.items()}
         trials += run(train, tracked, arguments.out)
         best = best_of([each for each in trials if each.method in tried])
         methods[name] = partial(follow_by_planner, tried[best])

@@ -140,7 +140,7 @@ class _Planner:
             costs, states = self._simulated(now, candidates, first, last)
             best, noise_rad = int(costs.argmin()), noise_rad * self._own.decay
             spline = candidates[best] if self._own.rounds == 1 else self._mean(candidates, costs)
-        return (candidates[best] if self._own.rounds == 1 else spline), states, best
+        return spline, states, best
 
     def _mean(self, candidates: np.ndarray, costs: np.ndarray) -> np.ndarray:
         """The mean of candidates by the weights of their costs."""

@@ -72,7 +72,7 @@ def _of_captions(task: MotionTask, stream: Stream) -> dict[str, Mapping[str, flo
         return {}
     held_out, fresh = task.data.reference, task.data.fresh
     shuffled = stream.child("captions", "shuffled").numpy().permutation(fresh.labels)
-    scores = {SHUFFLED: task.captions.scores(fresh.batch, shuffled)}
+    scores: dict[str, Mapping[str, float]] = {SHUFFLED: task.captions.scores(fresh.batch, shuffled)}
     if task.data.held_out == "nothing":  # then the reference is what trained the judge
         return scores
     return {HELD_OUT: task.captions.scores(held_out.batch, held_out.labels), **scores}
