@@ -201,9 +201,9 @@ class ResidualFreeSettings:
     """How the floor's forces are found at each step."""
     control_hz: float = 60.0
     """How often per second the floor's forces are found."""
-    copies: tuple[int, ...] = (32, 96, 256)
+    copies: tuple[int, ...] = (16, 64, 256)
     """How many copies are tried in a window, one after the other, until one of them does well."""
-    well_m: tuple[float, float] = (0.12, 0.3)
+    well_m: tuple[float, float] = (0.2, 0.4)
     """A copy does well that costs less than this: among the fewest, and among more."""
     hopeless_m: float = 1.0
     """A copy is given up that costs more than this."""

@@ -30,6 +30,8 @@ CORRECT_MS = {
 }
 """Of a corrected window; other built-in correctors simulate it."""
 SIMULATE_MS, OWN_MS = 48.0, 5.0
+CAPTIONS_S = 160.0
+"""Of a seed whose captions are kept: vectors of captions, and the judge that learns to match them with motions."""
 TRACE_MS = 1.0
 """Of a drawn sample whose parents are looked for."""
 COMMIT_MS = 100.0
@@ -112,7 +114,8 @@ def _first_s(settings: MotionSettings, comparison: Comparison) -> float:
     """Generation 0 of one seed."""
     name = comparison.denoiser
     steps = settings.initial_steps[name] * STEP_MS.get(name, 0.0)
-    return (steps + _judged(settings) * EVALUATE_MS.get(name, 0.0)) / 1000
+    captions_s = CAPTIONS_S if settings.captions else 0.0
+    return captions_s + (steps + _judged(settings) * EVALUATE_MS.get(name, 0.0)) / 1000
 
 
 def _judged(settings: MotionSettings) -> int:
