@@ -54,7 +54,7 @@ class SmallGpt:
 
 
 def quick() -> SmallGpt:
-    return SmallGpt(windows=150, calibration=60, held_out=60, first_steps=40, steps=10, generations=2, seeds=2)
+    return SmallGpt(windows=60, calibration=60, held_out=20, first_steps=120, steps=10, generations=2, seeds=2)
 
 
 def gpt_model(tokenizer: Any, length: int, width: int, layers: int) -> CausalLanguageModel:
