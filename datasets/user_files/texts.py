@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pyarrow.parquet
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.toy.text import read_text
+from selfcorrect.storage.files.strict_json import parsed
 
 Pair = tuple[str, str]
 
@@ -39,10 +39,7 @@ def text_pairs(path: Path, first: str = "document", second: str = "summary") -> 
 
 def _of_lines(file: Path) -> Iterator[Any]:
     for number, line in enumerate(read_text(file).splitlines(), 1):
-        try:
-            yield json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{file}, line {number}: no JSON ({error})") from error
+        yield parsed(line, f"{file}, row {number}")
 
 
 def _of_parquet(file: Path) -> Iterator[Any]:

@@ -30,7 +30,7 @@ def test_lines_and_tables_hold_the_same_pairs(tmp_path: Path) -> None:
         ('{"document": "a"}', r"a.jsonl, row 1: expected texts 'document' and 'summary'"),
         ('{"document": "a", "summary": 3}', "row 1: expected texts"),
         ("[1]", "row 1: expected texts"),
-        ("{", r"a.jsonl, line 1: no JSON"),
+        ("{", r"a.jsonl, row 1, line 1: not JSON"),
         ("", "holds no pair"),
     ],
 )
