@@ -147,11 +147,5 @@ def _checked(path: Path, name: str, value: Any, default: Any) -> Any:
     if not bad and kind is float:
         bad = not (math.isfinite(value) and value >= 0)
     if bad:
-        words = {
-            int: "a whole number of at least 1",
-            float: "a number of at least 0",
-            bool: "true or false",
-            str: "text",
-        }
-        raise InputError(f"{path}: {name} must be {words[kind]}, got {str(value)[:40]!r}")
+        raise InputError(f"{path}: {name} must be {_WORDS[kind]}, got {str(value)[:40]!r}")
     return value
