@@ -87,6 +87,15 @@ def test_arms_are_compared_where_nothing_is_judged(tmp_path: Path) -> None:
     assert (tmp_path / "report.html").is_file()
 
 
+def test_each_arm_is_judged_by_every_quality(tmp_path: Path) -> None:
+    better = {"error": "lower", "spread": "higher"}
+    found = sc.compare(own_task, plans(2), seeds=2, workers=1, out=tmp_path, better=better)
+    assert len(found.sentences) == 3
+    for sentence in found.sentences[1:]:
+        assert "error" in sentence
+        assert "spread" in sentence
+
+
 def test_more_seeds_generations_and_arms_compute_only_what_is_new_and_change_nothing(tmp_path: Path) -> None:
     short = {name: plan for name, plan in plans(3).items() if name != "corrected"}
     sc.compare(own_task, short, seeds=1, workers=1, out=tmp_path / "grown")
