@@ -9,7 +9,9 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import chdir, redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from safetensors.torch import load
 
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
 from selfcorrect.experiments.cli import main
+from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.reporting.summary import read_summary
 
 SMALL = (
@@ -37,14 +40,31 @@ def lift_up(motion):
 
 BREAKING = """
 def breaking(samples):
-    if (samples.labels == 3).any():
-        raise ArithmeticError("label three is beyond me")
+    if (samples.labels == 9).any():
+        raise ArithmeticError("label nine is beyond me")
     return samples
 """
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "selfcorrect.experiments.cli", "motion", *arguments]
+FRAMES = 12
+"""Of a window: a quarter of a preset's, which no option sets."""
+
+IN_A_PROCESS_OF_ITS_OWN = f"""
+import sys
+from dataclasses import replace
+from selfcorrect.experiments.cli import main
+from selfcorrect.experiments.motion.settings.presets import PRESETS
+
+PRESETS["quick"] = replace(PRESETS["quick"], frames={FRAMES})
+sys.exit(main(["motion", *sys.argv[1:]]))
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_windows() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PRESETS, "quick", replace(PRESETS["quick"], frames=FRAMES))
+        yield
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -174,7 +194,7 @@ def test_samples_are_motions_that_other_programs_read(finished: Path):
     files = sorted((finished / "samples").rglob("*.bvh"))
     assert len(files) == 5 * 4
     motion = read_bvh(files[0]).motion
-    assert len(motion) == 48
+    assert len(motion) == FRAMES
     assert np.isfinite(motion.root_m).all()
 
 
@@ -204,13 +224,13 @@ def test_a_failing_corrector_is_named_and_the_run_resumes_when_it_is_mended(work
     arguments = (*SMALL, "--corrector", "breaking:breaking", "--out", "broken", "--workers", "1", "--wandb", "off")
     failed = run(*arguments, cwd=workplace)
     assert failed.returncode == 2
-    for words in ("'breaking'", "generation 1", "(label 3)", "label three is beyond me", "can be resumed"):
+    for words in ("'breaking'", "generation 1", "(label 9)", "label nine is beyond me", "can be resumed"):
         assert words in failed.stderr
-    (workplace / "breaking.py").write_text(BREAKING.replace("== 3", "== 300"))
+    (workplace / "breaking.py").write_text(BREAKING.replace("== 9", "== 900"))
     refused = run(*arguments, cwd=workplace)
     assert refused.returncode == 2
     assert "corrector 'breaking:breaking' is not the one that" in refused.stderr
-    assert "(samples.labels == 300)" in refused.stderr
+    assert "(samples.labels == 900)" in refused.stderr
     assert run(*arguments, "--accept-changed-corrector", cwd=workplace).returncode == 0
 
 
@@ -253,9 +273,10 @@ def test_killed_at_random_moments_and_run_again_the_result_is_the_same_to_the_bi
 ):
     """Of what only samples is kept, too: the running averages are those of a run that keeps all."""
     arguments = (*COMPARED, "--out", "killed", "--keep", "sampling", "--workers", "1", "--wandb", "off")
+    command = [sys.executable, "-c", IN_A_PROCESS_OF_ITS_OWN, *arguments]
     moments = random.Random(0)
     for _ in range(3):
-        killed_at_sync(moments.randint(1, 30), command(*arguments), tmp_path, workplace)
+        killed_at_sync(moments.randint(1, 30), command, tmp_path, workplace)
     last = run(*arguments, cwd=workplace)
     assert last.returncode == 0, last.stderr
     straight, killed = results_of(finished), results_of(workplace / "killed")

@@ -25,6 +25,7 @@ TINY = MotionSettings(
     seeds=1,
     real_count=12,
     judged_count=12,
+    frames=10,
     steps={"dct-mlp": 1},
     initial_steps={"dct-mlp": 2},
 )
