@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias
 
@@ -91,7 +91,7 @@ def update(optimiser: torch.optim.Optimizer, loss: Tensor, gradient_norm: float 
 
 
 @torch.no_grad()
-def follow(average: nn.Module, network: nn.Module, steps: int, decay: float) -> None:
-    """Move `average` towards `network` after `steps` steps; the first steps move it further, to forget the start."""
+def follow(averages: Sequence[Tensor], parameters: Sequence[Tensor], steps: int, decay: float) -> None:
+    """Move averages towards parameters after `steps` steps; the first steps move them further, to forget the start."""
     decay = min(decay, (1 + steps) / (10 + steps))
-    get_ema_multi_avg_fn(decay)(list(average.parameters()), list(network.parameters()), None)
+    get_ema_multi_avg_fn(decay)(list(averages), list(parameters), None)

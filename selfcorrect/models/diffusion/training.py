@@ -61,6 +61,7 @@ def train(
         network.compile()
     forward = share.joined(network)
     check = DivergenceCheck(acceleration.check_every, steps, advice)
+    averages, parameters = list(average.parameters()), list(network.parameters())  # a walk through modules is slow
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = peak * learning_rate_factor(step, steps, config)
@@ -70,7 +71,7 @@ def train(
         loss = loss_of(predicted.float(), batch.clean)
         check.see(share.mean(loss), step)
         update(optimiser, loss, config.gradient_norm)
-        follow(average, network, steps_before + step + 1, config.ema_decay)
+        follow(averages, parameters, steps_before + step + 1, config.ema_decay)
         if on_step:
             on_step(step + 1)
 

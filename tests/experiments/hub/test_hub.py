@@ -13,8 +13,10 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import streams
 from selfcorrect.experiments.cli import main
+from selfcorrect.experiments.hub import images as hub_images
 from selfcorrect.experiments.hub.images import ImageLoop
 from selfcorrect.experiments.hub.summaries import SummaryLoop, from_document, local_model, rouge_1
+from selfcorrect.experiments.toy.networks.unet_digits import unet_model
 from selfcorrect.models.adapters.tokenizer import byte_level_tokenizer
 
 WORDS = ["a", "cat", "sat", "on", "the", "mat", "and", "dog", "ran", "far", "over", "hill", "to", "see", "it"]
@@ -62,7 +64,12 @@ def rows_of(folder: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_cifar10_runs_from_end_to_end_and_resumes(images: Path, tmp_path: Path) -> None:
+def test_cifar10_runs_from_end_to_end_and_resumes(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        hub_images, "unet_model", lambda *sizes, **more: unet_model(*sizes, **more | {"sampling_steps": 3})
+    )
     out = tmp_path / "run"
     command = [
         "hub",

@@ -10,13 +10,30 @@ from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import verifier
 from selfcorrect.experiments.toy.gaussian import biased_corrector, crossfeed, mad, provenance
+from selfcorrect.experiments.toy.result import Result
 from selfcorrect.experiments.toy.text import curation
 from selfcorrect.loop.bias import unbiased
 from selfcorrect.loop.policy import Augment, Replace
 from selfcorrect.loop.run import LoopHistory
 from selfcorrect.storage.runs.memory import MemoryStore
 
-ROWS = (biased_corrector, curation, mad, provenance, crossfeed)
+ROWS = (curation, mad, provenance, crossfeed)
+
+
+@pytest.fixture(scope="module")
+def biased() -> Result:
+    """Loops whose verifiers know a wrong belief."""
+    return biased_corrector.run(biased_corrector.quick())
+
+
+@pytest.fixture(scope="module")
+def accepting() -> Result:
+    """The same where the verifiers pass everything; predictions stay."""
+    everything = verifier(lambda samples: torch.full((len(samples),), True))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_near_belief", "_knows_frequent_words"):
+            patch.setattr(biased_corrector, name, lambda *_: everything)
+        return biased_corrector.run(biased_corrector.quick())
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.__name__.split(".")[-1])
@@ -25,26 +42,23 @@ def test_every_statement_holds_in_the_small_version(row) -> None:
     assert result.holds(), outcomes(result)
 
 
-def accept_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the verifiers pass everything; predictions stay."""
-    everything = verifier(lambda samples: torch.full((len(samples),), True))
-    for name in ("_near_belief", "_knows_frequent_words"):
-        monkeypatch.setattr(biased_corrector, name, lambda *_: everything)
+@pytest.mark.slow
+def test_every_statement_of_biased_verifiers_holds_in_the_small_version(biased: Result) -> None:
+    assert biased.holds(), outcomes(biased)
 
 
-def test_a_verifier_that_accepts_everything_neither_gains_nor_blinds(monkeypatch: pytest.MonkeyPatch) -> None:
-    accept_all(monkeypatch)
-    result = outcomes(biased_corrector.run(biased_corrector.quick()))
+@pytest.mark.slow
+def test_a_verifier_that_accepts_everything_neither_gains_nor_blinds(accepting: Result) -> None:
+    result = outcomes(accepting)
     assert result["belief off by 0.4: the weights settle at the belief, not at the truth"] == "fails"
     assert result["belief off by 0.05: early gain"] != "holds"
     assert result["a blind verifier loses more words than no selection"] == "fails"
 
 
 @pytest.mark.slow
-def test_a_stable_loop_that_converged_to_a_wrong_belief_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert any("belief off by 0.4" in warning for warning in biased_corrector.run(biased_corrector.quick()).warnings)
-    accept_all(monkeypatch)
-    assert not biased_corrector.run(biased_corrector.quick()).warnings
+def test_a_stable_loop_that_converged_to_a_wrong_belief_is_warned_of(biased: Result, accepting: Result) -> None:
+    assert any("belief off by 0.4" in warning for warning in biased.warnings)
+    assert not accepting.warnings
 
 
 def test_without_raters_no_reward_is_optimised(monkeypatch: pytest.MonkeyPatch) -> None:

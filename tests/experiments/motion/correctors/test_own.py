@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,13 @@ from selfcorrect.core.errors import CorrectorError, RunFolderError, SettingError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples, content_hash
 from selfcorrect.correctors.correction import CorrectedBatch, Correction, apply_corrector
+from selfcorrect.correctors.own_process import OwnProcess
+from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.experiments.identities import IdentityFile
 from selfcorrect.experiments.jobs.progress_bars import silent
+from selfcorrect.experiments.motion.correctors import own
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs, own_corrector, own_identity, try_corrector
+from selfcorrect.experiments.motion.correctors.own_function import load_there
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import MotionBatch
@@ -103,10 +108,10 @@ def picky(motion):
 """
 
 
-@pytest.fixture
-def inputs(clips) -> CorrectorInputs:
-    motions = [clips["walk"].frames(start, start + 12) for start in range(8)]
-    batch = MotionBatch.stack(motions)
+@pytest.fixture(scope="module")
+def inputs() -> CorrectorInputs:
+    walk = next(clip for clip in load_deepmimic() if clip.label == "walk")
+    batch = MotionBatch.stack([walk.frames(start, start + 12) for start in range(8)])
     codec = FeatureCodec.fit(batch)
     real = Samples.real(codec.encode(batch), torch.arange(8) % 2)
     return CorrectorInputs(codec, real, Gaussian.standard(*real.event_shape, dtype=torch.float32), streams(0), silent)
@@ -116,14 +121,32 @@ def first_heights_m(inputs: CorrectorInputs) -> torch.Tensor:
     return torch.from_numpy(inputs.codec.decode(inputs.real.values).root_m[:, 0, 1])
 
 
-@pytest.fixture
-def users(tmp_path: Path, inputs: CorrectorInputs, monkeypatch: pytest.MonkeyPatch):
-    middle_m = first_heights_m(inputs).median()
-    (tmp_path / "users_own.py").write_text(MODULE + f"\n\nHEIGHT_M = {float(middle_m)}\n")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    yield tmp_path
+@pytest.fixture(scope="module")
+def users(tmp_path_factory: pytest.TempPathFactory, inputs: CorrectorInputs) -> Iterator[Path]:
+    """The folder of a user's modules; each test gives its own other names, as a process imports a name once."""
+    folder = tmp_path_factory.mktemp("users")
+    (folder / "users_own.py").write_text(MODULE + f"\n\nHEIGHT_M = {float(first_heights_m(inputs).median())}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "path", [*sys.path])
+        yield folder
     sys.modules.pop("users_own", None)
+
+
+@pytest.fixture(scope="module")
+def one(users: Path) -> Iterator[OwnProcess]:
+    """A process for all tests that do not end it: starting one takes longer than what is tested there."""
+    process = OwnProcess("the corrector")
+    process.call(load_there, "users_own:raised")  # the folder is on its path
+    yield process
+    process.close()
+
+
+@pytest.fixture
+def in_one(one: OwnProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All own processes are that one."""
+    monkeypatch.setattr(one, "close", lambda: None)
+    monkeypatch.setattr(own, "own_process", lambda name, limit_s=None: one)
 
 
 def corrected(name: str, inputs: CorrectorInputs, *, in_process: bool) -> CorrectedBatch:
@@ -137,6 +160,7 @@ def corrected(name: str, inputs: CorrectorInputs, *, in_process: bool) -> Correc
 @pytest.mark.parametrize(
     "name", ["raised", "fills_one_array", "shrunk", "moved", "made", "network", "Network", "Lifter", "raised_more"]
 )
+@pytest.mark.usefixtures("in_one")
 def test_the_same_in_a_process_of_its_own_as_here(name: str, users: Path, inputs: CorrectorInputs) -> None:
     before = content_hash(inputs.real)
     there, here = (corrected(name, inputs, in_process=in_process) for in_process in (False, True))
@@ -159,6 +183,7 @@ def test_a_corrector_that_ends_its_process_is_named(users: Path, inputs: Correct
         corrected("leaves", inputs, in_process=False)
 
 
+@pytest.mark.usefixtures("in_one")
 def test_the_sample_at_fault_is_named_from_there(users: Path, inputs: CorrectorInputs) -> None:
     heights_m = first_heights_m(inputs)
     first = int((heights_m > heights_m.median()).nonzero()[0])
@@ -166,13 +191,18 @@ def test_the_sample_at_fault_is_named_from_there(users: Path, inputs: CorrectorI
         corrected("picky", inputs, in_process=False)
 
 
-@pytest.mark.parametrize(
-    "name", ["users_own:missing", "no_such_module:f", "nothing", "quits:x", "leaves:x", "users_own:Needs"]
-)
+@pytest.mark.usefixtures("in_one")
+@pytest.mark.parametrize("name", ["users_own:missing", "no_such_module:f", "nothing", "users_own:Needs"])
 def test_what_cannot_be_loaded_is_told_of_at_once(name: str, users: Path) -> None:
+    with pytest.raises(SettingError, match=r"corrector|module 'users_own' has no 'missing'"):
+        own_identity(name, None)
+
+
+@pytest.mark.parametrize("name", ["quits:x", "leaves:x"])
+def test_what_ends_its_process_while_it_is_loaded_is_told_of_at_once(name: str, users: Path) -> None:
     (users / "quits.py").write_text("import posix\nposix._exit(0)\n")
     (users / "leaves.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
-    with pytest.raises(SettingError, match=r"corrector|module 'users_own' has no 'missing'"):
+    with pytest.raises(SettingError, match=r"cannot (load|import) .*corrector '"):
         own_identity(name, None)
 
 
@@ -202,47 +232,57 @@ def test_a_run_does_not_go_on_with_a_changed_corrector_unless_told(users: Path, 
     assert not damage_of_sealed(run / "identities.json")
 
 
+@pytest.mark.usefixtures("in_one")
 @pytest.mark.parametrize(
-    ("line", "message"),
+    ("number", "line", "message"),
     [
-        ("return motion.frames(0, 5)", "on 8 real samples corrector 'fix' failed on sample 0 .* keep .*12 frames at"),
-        ("return motion.root_m", "on sample 0 .* must return a motion, got ndarray"),
-        ("return 1 / 0", r"on sample 0 .*ZeroDivisionError: division by zero \(tried.py, line 3\)"),
+        (
+            1,
+            "return motion.frames(0, 5)",
+            "on 8 real samples .* failed on sample 0 .* keep .*12 frames at",
+        ),
+        (2, "return motion.root_m", "on sample 0 .* must return a motion, got ndarray"),
+        (3, "return 1 / 0", r"on sample 0 .*ZeroDivisionError: division by zero \(tried3.py, line 3\)"),
     ],
 )
 def test_what_fails_at_once_is_told_with_its_place(
-    users: Path, inputs: CorrectorInputs, line: str, message: str
+    users: Path, inputs: CorrectorInputs, number: int, line: str, message: str
 ) -> None:
-    (users / "tried.py").write_text(f"calls = []\ndef fix(motion):\n    {line}\n")
-    with pytest.raises(CorrectorError, match=rf"tried:fix \(tried.py, line 2\) was tried .*: .*{message}"):
-        try_corrector("tried:fix", inputs)
+    name = f"tried{number}"
+    (users / f"{name}.py").write_text(f"calls = []\ndef fix(motion):\n    {line}\n")
+    with pytest.raises(CorrectorError, match=rf"{name}:fix \({name}.py, line 2\) was tried .*: .*{message}"):
+        try_corrector(f"{name}:fix", inputs)
 
 
 def test_what_needs_a_batch_gets_one_and_what_ends_its_process_is_called_once(
     users: Path, inputs: CorrectorInputs
 ) -> None:
-    (users / "tried.py").write_text(
+    (users / "batches.py").write_text(
         "import os\ndef whitened(samples):\n"
         "    assert len(samples) > 2, 'too few'\n    return samples\n"
         "def gone(samples):\n    os.kill(os.getpid(), 9)\n"
     )
-    assert try_corrector("tried:whitened", inputs) == ""
+    assert try_corrector("batches:whitened", inputs) == ""
     with pytest.raises(CorrectorError, match=r"on 2 real samples .* killed by SIGKILL"):
-        try_corrector("tried:gone", inputs)
+        try_corrector("batches:gone", inputs)
 
 
+@pytest.mark.usefixtures("in_one")
 def test_what_answers_differently_each_time_is_refused_unless_it_says_so(users: Path, inputs: CorrectorInputs) -> None:
-    (users / "tried.py").write_text(
+    counting = (
         "from dataclasses import replace\ncalls = []\n"
         "def fix(motion):\n    calls.append(1)\n"
         "    return replace(motion, root_m=motion.root_m + [0, 0.01 * len(calls), 0])\n"
     )
-    with pytest.raises(CorrectorError, match=r"tried:fix \(tried.py, line 3\) .* two answers to the same real samples"):
-        try_corrector("tried:fix", inputs)
-    with (users / "tried.py").open("a") as file:
-        file.write("fix.repeatable = False\n")
-    assert "declares that its runs cannot be repeated" in try_corrector("tried:fix", inputs)
+    (users / "counting.py").write_text(counting)
+    with pytest.raises(
+        CorrectorError, match=r"counting:fix \(counting.py, line 3\) .* two answers to the same real samples"
+    ):
+        try_corrector("counting:fix", inputs)
+    (users / "declared.py").write_text(f"{counting}fix.repeatable = False\n")
+    assert "declares that its runs cannot be repeated" in try_corrector("declared:fix", inputs)
     keeper = """
+from dataclasses import replace
 
 class Keeper:
     def __init__(self): self.calls = 0
@@ -254,6 +294,6 @@ class Keeper:
 
 fix = Keeper()
 """
-    (users / "tried.py").write_text("from dataclasses import replace\n" + keeper)
-    assert try_corrector("tried:fix", inputs) == ""
+    (users / "keeping.py").write_text(keeper)
+    assert try_corrector("keeping:fix", inputs) == ""
     assert try_corrector("users_own:raised", inputs) == ""

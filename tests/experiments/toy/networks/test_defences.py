@@ -22,7 +22,8 @@ def test_scores_count_modes_and_what_lies_in_them() -> None:
 
 @pytest.mark.slow
 def test_keeping_lines_keeps_modes_and_more_steps_alone_do_not() -> None:
-    result = defences.run(defences.quick())
+    small = replace(defences.quick(), real_count=48, generations=3, first_steps=400, steps=40, judged=120)
+    result = defences.run(small)
     told = outcomes(result)
     assert told["lineages keeps more modes than no defence"] == "holds"
     assert told["more-steps keeps more modes than no defence"] != "holds"
