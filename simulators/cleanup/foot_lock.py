@@ -49,6 +49,12 @@ class FootSettings:
     """Frames of a stance that are slower than about this count alike for where the foot was meant to be."""
     unmoved_m_s: tuple[float, float] = (0.006, 0.012)
     """Ankles of standing feet are still if slower than the first, and move if faster than the second."""
+    sped_up_m_s: tuple[float, float] = (0.006, 0.02)
+    """Ankles that stand may get faster by the first; those that would by the second keep their velocity."""
+    standing_ankle_m_s: tuple[float, float] = (0.1, 0.15)
+    """Ankles of standing feet stand if slower than the first, and roll over if faster than the second."""
+    rounds: int = 2
+    """How often such ankles are looked for."""
     unturned_rad_s: tuple[float, float] = (0.05, 0.15)
     """Standing feet are unturned if they turn slower than the first, and turn if faster than the second."""
     firmness: float = 3000.0
@@ -175,6 +181,21 @@ def still(speeds: np.ndarray, stands: np.ndarray, bounds: tuple[float, float]) -
     """
     slow, fast = bounds
     return smoothstep((fast - speeds) / (fast - slow)) * (stands[:, 1:] & stands[:, :-1])
+
+
+def sped_up(
+    ankles_m: np.ndarray, moves_m: np.ndarray, stands: np.ndarray, fps: float, settings: FootSettings = FEET
+) -> np.ndarray:
+    """(N, T − 1, 2) in [0, 1], how surely moves make ankles that stand faster along the floor.
+
+    ankles_m, moves_m: (N, T, 2, 3); stands: (N, T, 2) whether their feet do.
+    """
+    before_m_s, after_m_s = (
+        lengths(np.diff(each[..., [0, 2]], axis=1)) * fps for each in (ankles_m, ankles_m + moves_m)
+    )
+    low, high = settings.sped_up_m_s
+    faster = smoothstep((after_m_s - before_m_s - low) / (high - low))
+    return faster * still(before_m_s, stands, settings.standing_ankle_m_s)
 
 
 def steadied(changes: np.ndarray, still: np.ndarray, fps: float, settings: FootSettings = FEET) -> np.ndarray:

@@ -62,8 +62,15 @@ def plant_feet(
     heights_m = _turned(solid_m, ankles_m, turns)[..., 1].min(-1) - ground_m
     if soft is not None:
         moves_m = soft_lock(heights_m, velocity_m_s, stands, fps, soft)
+        # Where sole and ankle move apart, as when a foot is turned, holding the sole would drag the ankle.
         still = foot_lock.still(lengths(np.diff(ankles_m, axis=1)) * fps, stands, settings.unmoved_m_s)
-        ankles_m = ankles_m + foot_lock.steadied(moves_m, still, fps, settings)
+        held_m = lifted_m = foot_lock.steadied(moves_m, still, fps, settings)
+        for _ in range(settings.rounds):
+            still = np.maximum(still, foot_lock.sped_up(ankles_m, held_m, stands, fps, settings))
+            held_m = foot_lock.steadied(moves_m, still, fps, settings)
+        no_deeper_m = np.minimum(lifted_m[..., 1], -heights_m)
+        held_m[..., 1] = np.maximum(held_m[..., 1], no_deeper_m)
+        ankles_m = ankles_m + held_m
         pose = posed.positions_m, posed.orientations
         rises_m, rotations = reach_softly(motions.skeleton, *pose, ankles_m, turns, blur(stands, 1.0, fps), fps)
         return replace(motions, root_m=motions.root_m + rises_m[..., None] * (0.0, 1.0, 0.0), rotations=rotations)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.datasets.load import load_motions
 from selfcorrect.motion.correction.results import NoteKind
 from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.measures.contacts import standing_speeds_m_s
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
@@ -84,3 +87,11 @@ def test_what_neither_floor_nor_muscles_explain_is_told(clips: dict[str, Motion]
     notes = [{note.kind for note in PhysicsCorrector()([motion])[0].notes} for motion in (clips["walk"], hurried)]
     assert NoteKind.UNEXPLAINED not in notes[0]
     assert NoteKind.UNEXPLAINED in notes[1]
+
+
+@pytest.mark.parametrize("clip", ["05_02", "05_08"])
+def test_standing_joints_of_dancers_on_tiptoe_get_no_faster(cmu: Path, clip: str) -> None:
+    """Feet that point down are sunk and turned about their ankles, which must not follow the soles."""
+    motion = load_motions(str(cmu / "train" / f"{clip}.bvh"))[0].frames(0, 90)
+    before_m_s, after_m_s = standing_speeds_m_s(motion, CORRECT([motion])[0].motion)
+    assert after_m_s < before_m_s + 0.005
