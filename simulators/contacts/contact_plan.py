@@ -107,25 +107,21 @@ def contact_forces(
     activation: np.ndarray,
     friction: float,
     settings: ContactSettings = PLAN.contacts,
-    iterate: np.ndarray | None = None,
 ) -> np.ndarray:
     """Forces (N, T, C, 3) within friction cones (y up) that come closest to the wrench.
 
     The wrench (N, T, 6) is force and moment about a point; arms_m (N, T, C, 3) are touching points seen from there. The
-    activation (N, T, C) has weights in [0, 1], 0 for a point that cannot carry. The iterate (2, 3, C, N T), if
-    given, is where the solver begins, and is overwritten by where it ends.
+    activation (N, T, C) has weights in [0, 1], 0 for a point that cannot carry.
     """
     active = activation.reshape(-1, activation.shape[-1])
-    most = max(1, int((active > 0).sum(-1).max())) if iterate is None else active.shape[-1]
+    most = max(1, int((active > 0).sum(-1).max()))
     carrying = np.argsort(active == 0, axis=-1, kind="stable")[:, :most]
-    if iterate is not None:  # each point keeps its place
-        carrying = np.broadcast_to(np.arange(most), active.shape)
     arms = np.take_along_axis(arms_m.reshape(*active.shape, 3), carrying[..., None], axis=1)
     scale = _frames_last(np.sqrt(np.take_along_axis(active, carrying, axis=1)))
     levers = settings.moment_weight * _frames_last(arms) * scale
     weights = np.array([1.0] * 3 + [settings.moment_weight] * 3)
     weighted = _frames_last(weights * wrench.reshape(-1, 6))
-    scaled_n = _scaled_forces(weighted, scale, levers, friction, settings, iterate)
+    scaled_n = _scaled_forces(weighted, scale, levers, friction, settings)
     force_n = np.zeros((*active.shape, 3))
     force_n[np.arange(len(active))[:, None], carrying] = np.moveaxis(scale * scaled_n, (0, 1, 2), (2, 1, 0))
     return force_n.reshape(arms_m.shape)
@@ -142,7 +138,6 @@ def _scaled_forces(
     levers: np.ndarray,
     friction: float,
     settings: ContactSettings,
-    iterate: np.ndarray | None = None,
 ) -> np.ndarray:
     """Forces (3, C, F) divided by `scale` (C, F), that come closest to weighted wrenches (6, F) with weighted levers
     (3, C, F).
@@ -159,15 +154,13 @@ def _scaled_forces(
     constant = relaxation / diagonal * wrench - _applied(gain, _applied(squared, wrench))
     gain *= penalty
     kept = relaxation * penalty / diagonal + 1 - relaxation
-    cone, dual = (np.zeros_like(levers), np.zeros_like(levers)) if iterate is None else iterate
+    cone, dual = np.zeros_like(levers), np.zeros_like(levers)
     for _ in range(settings.iterations):
         apart = cone - dual
         relaxed = _forces_of(constant - _applied(gain, _wrench_of(apart, scale, levers)), scale, levers)
         relaxed += kept * apart + (2 - relaxation) * dual
-        cone = _onto_cones(relaxed, friction)
+        cone = onto_cones(relaxed, friction)
         dual = relaxed - cone
-    if iterate is not None:
-        iterate[:] = cone, dual
     return cone
 
 
@@ -208,7 +201,7 @@ def _forces_of(wrench: np.ndarray, scale: np.ndarray, levers: np.ndarray) -> np.
     return forces
 
 
-def _onto_cones(forces: np.ndarray, friction: float) -> np.ndarray:
+def onto_cones(forces: np.ndarray, friction: float) -> np.ndarray:
     """The nearest forces (3, ...) whose horizontal part is at most `friction` times the vertical (y)."""
     x, normal, z = forces
     tangent = np.sqrt(x * x + z * z)

@@ -187,7 +187,7 @@ class ResidualFreeSettings:
 
     horizontal_rad_s: float = 8.0
     """Natural frequency of the spring that wants the centre of mass across the floor; dampers are critical."""
-    vertical_rad_s: float = 10.0
+    vertical_rad_s: float = 20.0
     """That of its height."""
     angular_rad_s: float = 10.0
     """That of the trunk's orientation."""
@@ -201,7 +201,7 @@ class ResidualFreeSettings:
     """How the floor's forces are found at each step."""
     control_hz: float = 60.0
     """How often per second the floor's forces are found."""
-    copies: tuple[int, ...] = (16, 64, 256)
+    copies: tuple[int, ...] = (8, 64, 256)
     """How many copies are tried in a window, one after the other, until one of them does well."""
     well_m: tuple[float, float] = (0.2, 0.4)
     """A copy does well that costs less than this: among the fewest, and among more."""
@@ -230,6 +230,8 @@ class ResidualFreeSettings:
     """Standard deviation of what is added to where feet land."""
     turn_rad: float = 0.05
     """Standard deviation of what is added to the targets of legs and spine."""
+    spreads: tuple[float, ...] = (1.0, 0.5, 0.25, 0.125)
+    """Shares of these deviations with which copies are nudged, in turn."""
     fall_cost_s: float = 0.1
     """Weight of vertical speed against mean distance of the joints, by which copies are chosen."""
     feet_cost: float = 0.5

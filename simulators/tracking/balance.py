@@ -27,13 +27,16 @@ from selfcorrect.simulators.body.frames import (
 )
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid
 from selfcorrect.simulators.body.leg_ik import Legs
-from selfcorrect.simulators.contacts.contact_plan import contact_forces
+from selfcorrect.simulators.contacts.warm_start import continued_forces
 from selfcorrect.simulators.engines.world import RootState, World
 from selfcorrect.simulators.settings.tracker import WITHOUT_RESIDUAL, TrackerSettings
 from selfcorrect.simulators.tracking.reference_trajectory import ReferenceTrajectory
 
-TOUCH_M = (0.01, 0.03)
-"""A corner of a sole touches up to the first height, and not at all above the second."""
+TOUCH_M = (0.002, 0.006)
+"""A corner of a sole touches up to the first height, and not at all above the second.
+
+Contact spheres stick out of the soles by as little. Forces that are asked of corners in the air move the legs instead.
+"""
 LOWEST_CENTRE_M = 0.1
 """A body that lies has its centre of mass no lower."""
 UNPLANNED = 0.02
@@ -252,7 +255,7 @@ class Balance:
         return self._trajectory.wrench[step] + np.concatenate([force_n, moment_nm], axis=-1)
 
     def floor_forces_n(
-        self, step: int, bodies: Bodies, wrench: np.ndarray, iterate: np.ndarray | None = None
+        self, step: int, bodies: Bodies, wrench: np.ndarray, iterate: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Forces (N, C, 3) on the corners of the soles that come closest to a wrench, and where (N, C, 3) these are.
 
@@ -265,11 +268,8 @@ class Balance:
         activation = touches * np.maximum(loaded, UNPLANNED)[self._foot]
         arms_m = from_simulator(corners_m - bodies.centre_m[:, None])
         wanted = np.concatenate([from_simulator(wrench[:, :3]), from_simulator(wrench[:, 3:])], axis=-1)
-        last = None if iterate is None else np.moveaxis(iterate, 0, -1)
-        forces_n = contact_forces(
-            wanted[:, None], arms_m[:, None], activation[:, None], self._friction, self._settings.contacts, last
-        )
-        return to_simulator(forces_n[:, 0]), corners_m
+        forces_n = continued_forces(wanted, arms_m, activation, self._friction, self._settings.contacts, iterate)
+        return to_simulator(forces_n), corners_m
 
     def leg_torques_nm(self, bodies: Bodies, forces_n: np.ndarray, corners_m: np.ndarray) -> np.ndarray:
         """Torques (N, J, 3) of the joints, in their links' frames, that bear forces on the soles (N, C, 3)."""

@@ -108,8 +108,9 @@ class _Search:
     def _onward(self, known: Copies, window: int) -> Reached:
         """Those that are to go on after a window, from those known at its start."""
         own, first, count = self._own, self._own.copies[0], len(known)
-        parents = np.concatenate([np.arange(count), self._draw.integers(0, count, first - count)])
-        best = self._tried(known, parents, np.arange(first) >= count, window).best(own.kept)
+        same = min(count, first // 2)
+        parents = np.concatenate([np.arange(same), self._draw.integers(0, count, first - same)])
+        best = self._tried(known, parents, np.arange(first) >= same, window).best(own.kept)
         for stage, more in enumerate(own.copies[1:]):
             if stage >= self._least[window] and len(best.costs) and best.costs[0] < own.well_m[min(stage, 1)]:
                 break
@@ -143,11 +144,12 @@ class _Search:
         own = self._own
         nudged = [any(part.endswith(name) for name in NUDGED) for part in self._planned.body.tree.parts[1:]]
         spreads = (own.force_n, own.moment_nm, own.step_m, own.turn_rad * np.array(nudged, dtype=float)[:, None])
-        nudges: list[np.ndarray] = []
+        nudges, shares = list[np.ndarray](), np.zeros(len(fresh))
+        shares[fresh] = np.resize(own.spreads, fresh.sum())
         for field, spread in zip(fields(Nudges), spreads, strict=True):
             old = getattr(copies.nudges, field.name)
             drawn = spread * self._draw.standard_normal(old.shape)
-            nudges.append(own.persistence * old + fresh.reshape(-1, *[1] * (old.ndim - 1)) * drawn)
+            nudges.append(own.persistence * old + shares.reshape(-1, *[1] * (old.ndim - 1)) * drawn)
         return replace(copies, nudges=Nudges(*nudges))
 
     def _put(self, copies: Copies) -> None:
