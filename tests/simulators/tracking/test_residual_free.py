@@ -21,12 +21,12 @@ from selfcorrect.simulators.contacts.dynamics import joint_torques
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.engines.world import RootState
-from selfcorrect.simulators.scene import Scene
+from selfcorrect.simulators.scene import PLAIN, Scene
 from selfcorrect.simulators.settings.tracker import FALLBACK, WITHOUT_RESIDUAL, TrackerSettings
 from selfcorrect.simulators.stages import Plan
 from selfcorrect.simulators.tracking.balance import Away, Balance, Bodies
 from selfcorrect.simulators.tracking.reference_trajectory import ReferenceTrajectory, reference_trajectory_of
-from selfcorrect.simulators.tracking.residual_free import Copies
+from selfcorrect.simulators.tracking.residual_free import Copies, _Search
 
 pytest.importorskip("mujoco")
 
@@ -200,6 +200,18 @@ def test_a_fallback_changes_nothing_where_none_is_needed(walk):
     alone, carried = (PhysicsCorrector(settings)([walk.frames(0, 12)])[0] for settings in (FEW, CARRIED))
     assert np.array_equal(alone.motion.root_m, carried.motion.root_m)
     assert np.array_equal(alone.motion.rotations, carried.motion.rotations)
+
+
+def test_copies_are_nudged_at_several_scales_or_go_on_as_they_were(walking, planned):
+    world, _, copies = walking
+    search = _Search(world, planned, ALONE, PLAIN)
+    many = copies.taken(np.zeros(801, dtype=int))
+    nudged = search._nudged(many, np.arange(801) > 0).nudges
+    assert not nudged.force_n[0].any()
+    sizes_n = [nudged.force_n[1 + turn :: 4].std() for turn in range(4)]
+    assert np.allclose(sizes_n, WITHOUT_RESIDUAL.force_n * np.array(WITHOUT_RESIDUAL.spreads), rtol=0.15)
+    later = search._nudged(replace(many, nudges=nudged), np.zeros(801, dtype=bool)).nudges
+    assert np.allclose(later.moment_nm, WITHOUT_RESIDUAL.persistence * nudged.moment_nm)
 
 
 def test_pushed_bodies_keep_their_balance_by_themselves(stand):
