@@ -18,7 +18,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.files.rigs.rigged_motion import RiggedMotion
+from selfcorrect.datasets.files.rigs.rigged_motion import LARGEST, RiggedMotion
 from selfcorrect.datasets.files.skeletons.anatomy import recognised
 from selfcorrect.datasets.files.skeletons.rooting import top_of_body
 from selfcorrect.datasets.files.skeletons.units import body_size, unit_of
@@ -31,8 +31,6 @@ from selfcorrect.storage.files.writing import replacing
 _CHANNELS = {f"{axis}{kind}".lower(): f"{axis}{kind}" for axis in "XYZ" for kind in ("position", "rotation")}
 _FPS_ROUNDING = 1e-4
 _FRAME_TIME_S = (1e-5, 100.0)
-_LARGEST = 1e12
-"""Beyond any length and angle in a motion, and small enough that nothing that is worked out of it overflows."""
 
 
 @dataclass
@@ -78,8 +76,8 @@ class _Lines:
     def numbers(self, count: int, what: str) -> list[float]:
         """The words after the first as `count` numbers that are finite and not too large."""
         values = [_number(word) for word in self.words[1 : count + 2]]
-        if len(values) != count or not np.all(np.abs(values) <= _LARGEST):
-            raise self.wrong(f"{count} finite numbers after {what}, none beyond ±{_LARGEST:g}")
+        if len(values) != count or not np.all(np.abs(values) <= LARGEST):
+            raise self.wrong(f"{count} finite numbers after {what}, none beyond ±{LARGEST:g}")
         return values
 
 
@@ -234,7 +232,7 @@ def _parse_values(lines: _Lines, frames: int, channels: int) -> np.ndarray:
         values = np.loadtxt([line for _, line in rows], comments=None, ndmin=2) if channels else np.zeros((frames, 0))
     except ValueError:
         values = np.empty((0, 0))
-    if values.shape != (frames, channels) or not np.all(np.abs(values) <= _LARGEST):
+    if values.shape != (frames, channels) or not np.all(np.abs(values) <= LARGEST):
         raise _bad_row(lines, rows, channels)
     return values
 
@@ -243,7 +241,7 @@ def _bad_row(lines: _Lines, rows: Sequence[tuple[int, str]], channels: int) -> I
     """The complaint about the first frame that is not `channels` finite numbers."""
     for frame, (number, line) in enumerate(rows):
         words = line.split()
-        bad = next((word for word in words if not abs(_number(word)) <= _LARGEST), None)
+        bad = next((word for word in words if not abs(_number(word)) <= LARGEST), None)
         if bad is not None or len(words) != channels:
             got = repr(bad[:30]) if bad is not None else f"{len(words)} numbers"
             return InputError(

@@ -20,6 +20,7 @@ from selfcorrect.datasets.files.rigs import gltf
 from selfcorrect.datasets.files.rigs.bvh import write_motion
 from selfcorrect.datasets.files.rigs.bvh_body import body_of, check_bones
 from selfcorrect.datasets.files.rigs.rig import Rig, clip_of, motion_of, tree_of, unique
+from selfcorrect.datasets.files.rigs.rigged_motion import LARGEST
 from selfcorrect.datasets.files.skeletons.upright import Upright, upright
 from selfcorrect.datasets.files.skeletons.vertical import Y_UP
 from selfcorrect.motion.motion import Motion
@@ -44,6 +45,9 @@ def open_fbx(path: Path, reading: Reading) -> MotionFile:
     rig = _rig(
         [nodes[index] for index in tree], [tree.index(above[index]) if above[index] >= 0 else -1 for index in tree]
     )
+    for name, rest in zip(rig.names, rig.rest, strict=True):
+        if not all((np.abs(values) <= LARGEST).all() for values in rest.values()):
+            raise InputError(f"{path}: the place of {name} is not made of finite numbers, none beyond ±{LARGEST:g}")
     fps = float(scene.settings.frames_per_second) or 30.0
     check_size(path, [(_frames(stack, fps), len(tree)) for stack in stacks])
     seen, notes = [], dict[str, None]()
@@ -116,8 +120,9 @@ def _seen(
         poses = [evaluate(stack.anim, node, float(time_s)) for time_s in times_s]
         for kind, still in (("translation", _STILL_M), ("rotation", _STILL)):
             track = np.array([getattr(pose, kind) for pose in poses], dtype=float)
-            if not np.isfinite(track).all():
-                raise InputError(f"{path}: {node.name} is not finite in frame {np.argwhere(~np.isfinite(track))[0][0]}")
+            if not (within := np.abs(track) <= LARGEST).all():
+                frame = np.argwhere(~within)[0][0]
+                raise InputError(f"{path}: {node.name} is not finite, or beyond ±{LARGEST:g}, in frame {frame}")
             if np.abs(track - rig.rest[joint][kind]).max() > still:
                 tracks[joint, kind] = track
     motion = replace(motion_of(rig, tracks, frames, fps), label=stack.name, source=str(path))

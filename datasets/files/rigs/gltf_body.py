@@ -28,7 +28,7 @@ from selfcorrect.datasets.files.rigs.gltf_document import (
     write_document,
 )
 from selfcorrect.datasets.files.rigs.rig import Rig, clip_of, motion_of, tree_of, unique
-from selfcorrect.datasets.files.rigs.rigged_motion import RiggedMotion
+from selfcorrect.datasets.files.rigs.rigged_motion import LARGEST, RiggedMotion
 from selfcorrect.datasets.files.skeletons.naming import spine_parts
 from selfcorrect.datasets.files.skeletons.upright import Upright, upright
 from selfcorrect.datasets.files.skeletons.vertical import Y_UP
@@ -137,15 +137,17 @@ def _vrm_parts(bones: Mapping[str, int], tree: Sequence[int]) -> tuple[str, ...]
 
 
 def _rest(node: dict[str, Any]) -> dict[str, np.ndarray]:
+    usual = {"translation": [0.0, 0, 0], "rotation": [0.0, 0, 0, 1], "scale": [1.0, 1, 1]}
+    rest = {name: np.array(node.get(name, value), dtype=float) for name, value in usual.items()}
     if "matrix" in node:
         matrix = np.array(node["matrix"], dtype=float).reshape(4, 4).T
         scale = np.linalg.norm(matrix[:3, :3], axis=0)
         rotation = Rotation.from_matrix(matrix[:3, :3] / scale).as_quat()
-        return {"translation": matrix[:3, 3], "rotation": rotation, "scale": scale}
-    usual = {"translation": [0.0, 0, 0], "rotation": [0.0, 0, 0, 1], "scale": [1.0, 1, 1]}
-    rest = {name: np.array(node.get(name, value), dtype=float) for name, value in usual.items()}
-    if any(rest[name].shape != (width,) or not np.isfinite(rest[name]).all() for name, width in _WIDTHS.items()):
-        raise ValueError("a node's place is not made of finite numbers")
+        rest = {"translation": matrix[:3, 3], "rotation": rotation, "scale": scale}
+    if any(
+        rest[name].shape != (width,) or not (np.abs(rest[name]) <= LARGEST).all() for name, width in _WIDTHS.items()
+    ):
+        raise ValueError(f"a node's place is not made of finite numbers, none beyond ±{LARGEST:g}")
     return rest
 
 
@@ -222,8 +224,8 @@ def _sampled(times_s: np.ndarray, values: np.ndarray, way: str, clock_s: np.ndar
     """Values of a track (T, 3 or 4) at the times of a clock; before the first key and after the last these hold."""
     if values.shape != ((3 if way == "CUBICSPLINE" else 1) * len(times_s), _WIDTHS[kind]):
         raise ValueError(f"a track of {len(times_s)} keys has values of shape {values.shape}")
-    if not np.isfinite(values).all():
-        raise InputError("its key frames are not finite")
+    if not (np.abs(values) <= LARGEST).all():
+        raise InputError(f"its key frames are not finite, or beyond ±{LARGEST:g}")
     at_s = np.clip(clock_s, times_s[0], times_s[-1])
     if way == "STEP" or len(times_s) == 1:
         return values[np.maximum(np.searchsorted(times_s, at_s + 1e-6, side="right") - 1, 0)]

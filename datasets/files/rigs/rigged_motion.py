@@ -9,6 +9,9 @@ import numpy as np
 
 from selfcorrect.motion.motion import Motion
 
+LARGEST = 1e12
+"""Beyond any length and angle in a motion, and small enough that nothing that is worked out of it overflows."""
+
 
 @dataclass(frozen=True, eq=False)
 class RiggedMotion:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,6 +74,15 @@ def test_damaged_files_get_a_sentence(walker: sc.Motion, tmp_path: Path) -> None
     (tmp_path / "still.fbx").write_text(text.replace("AnimationStack:", "AnimationSomething:"))
     with pytest.raises(sc.InputError, match=r"still\.fbx: holds no animation of a skeleton"):
         open_motion(tmp_path / "still.fbx")
+
+
+@pytest.mark.parametrize("place", [r'(?<="Lcl Translation", "", "A",)', r"(?<=KeyValueFloat: \*6 { a: )"])
+def test_numbers_beyond_all_measure_get_a_sentence(walker: sc.Motion, tmp_path: Path, place: str) -> None:
+    write_fbx(tmp_path / "a.fbx", walker.frames(0, 6))
+    text = (tmp_path / "a.fbx").read_text()
+    (tmp_path / "a.fbx").write_text(re.sub(rf"{place}[^,]+", "1e304", text))
+    with pytest.raises(sc.InputError, match=r"a\.fbx: .*(none|or) beyond ±1e\+12"):
+        open_motion(tmp_path / "a.fbx")
 
 
 def test_without_the_extra_the_error_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
