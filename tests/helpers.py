@@ -73,6 +73,14 @@ def bytes_of(out: Path) -> dict[str, bytes]:
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in files}
 
 
+SHORT_WINDOWS = """
+from dataclasses import replace
+from selfcorrect.experiments.motion.settings.presets import PRESETS
+
+PRESETS["quick"] = replace(PRESETS["quick"], frames=12)
+"""
+"""A program's first lines, after which motion experiments of the preset take windows of so many frames."""
+
 _HALTING = """
 import os, time
 from pathlib import Path

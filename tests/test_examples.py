@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers import SHORT_WINDOWS
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
@@ -24,9 +25,21 @@ SAYS = {
 """What each prints, among other things."""
 
 QUICK_MOTION = (
-    "--preset quick --generations 1 --real-count 24 --judged-count 24 --steps 2 --initial-steps 5 --workers 2 "
+    "--preset quick --generations 1 --real-count 24 --judged-count 24 --steps 2 --initial-steps 5 --workers 1 "
     "--wandb off --out run"
 )
+
+
+AS_IT_STANDS = f"""
+{SHORT_WINDOWS}
+import sys, runpy
+from pathlib import Path
+
+sys.argv = sys.argv[1:]
+sys.path[0] = str(Path(sys.argv[0]).parent)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""A program that runs the one it is given."""
 
 
 def run(name: str, folder: Path, *arguments: str) -> str:
@@ -57,6 +70,8 @@ def test_the_first_example_takes_a_file_of_ones_own(tmp_path: Path):
 
 @pytest.mark.slow
 def test_a_corrector_of_ones_own_runs_in_the_motion_loop(tmp_path: Path):
-    run("corrector_in_the_motion_loop", tmp_path, *QUICK_MOTION.split())
+    call = [sys.executable, "-c", AS_IT_STANDS, str(EXAMPLES / "corrector_in_the_motion_loop.py")]
+    done = subprocess.run([*call, *QUICK_MOTION.split()], cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
     rows = [json.loads(row) for row in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert "replace+corrector_in_the_motion_loop.above_the_floor" in {row["arm"] for row in rows}

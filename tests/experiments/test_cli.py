@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import io
+import json
 import os
 import platform
 import re
@@ -136,38 +137,55 @@ def test_correcting_motions_needs_no_pytorch():
     assert "torch" not in modules
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["--help"],
-        ["--version"],
-        ["corect"],
-        ["data", "chek"],
-        ["correct", "--stength", "1"],
-        *([name, "--help"] for name in COMMANDS),
-        ["correct", "nosuch.bvh"],
-        ["correct", __file__],
-        ["view", "nosuch.bvh"],
-        ["view", __file__],
-        ["motion", "--data", "nosuch"],
-        ["motion", "--policy", "replaced"],
-        ["motion", "--corrector", "phisics"],
-        ["motion", "--defence", "none", "nosuch"],
-        ["motion", "--denoiser", "nosuch"],
-        ["motion", "--runner", "nosuch"],
-        ["view", __file__, "--out", __file__],
-        ["toy", "--text", "nosuch.txt"],
-        ["toy", "gausian"],
-        ["toy", "list"],
-        ["data", "check", "nosuch"],
-        ["data", "convert", "nosuch", "--out", "out"],
-        ["text-to-motion", "a person walks", "--data", "nosuch"],
-    ],
-)
-def test_help_and_mistakes_are_told_before_anything_heavy_is_imported(words: list[str]):
-    modules = modules_after(f"from selfcorrect.experiments.cli import main; sys.exit(main({words}))")
-    assert "selfcorrect.experiments.cli" in modules
-    assert not modules & HEAVY
+LIGHT = [
+    ["--help"],
+    ["--version"],
+    ["corect"],
+    ["data", "chek"],
+    ["correct", "--stength", "1"],
+    *([name, "--help"] for name in COMMANDS),
+    ["correct", "nosuch.bvh"],
+    ["correct", __file__],
+    ["view", "nosuch.bvh"],
+    ["view", __file__],
+    ["motion", "--data", "nosuch"],
+    ["motion", "--policy", "replaced"],
+    ["motion", "--corrector", "phisics"],
+    ["motion", "--defence", "none", "nosuch"],
+    ["motion", "--denoiser", "nosuch"],
+    ["motion", "--runner", "nosuch"],
+    ["view", __file__, "--out", __file__],
+    ["toy", "--text", "nosuch.txt"],
+    ["toy", "gausian"],
+    ["toy", "list"],
+    ["data", "check", "nosuch"],
+    ["data", "convert", "nosuch", "--out", "out"],
+    ["text-to-motion", "a person walks", "--data", "nosuch"],
+]
+"""Words after which a mistake or help is told."""
+
+GIVEN = """
+import json, sys
+from selfcorrect.experiments.cli import main
+
+heavy, loaded = set(json.loads(sys.argv[1])), {}
+for words in json.loads(sys.argv[2]):
+    try:
+        main(words)
+    except SystemExit:
+        pass
+    loaded[" ".join(words)] = sorted(heavy & sys.modules.keys())
+print(json.dumps(loaded))
+"""
+
+
+def test_help_and_mistakes_are_told_before_anything_heavy_is_imported():
+    """In one process: what no command of all imports, none of them imports alone."""
+    program = [sys.executable, "-c", GIVEN, json.dumps(sorted(HEAVY)), json.dumps(LIGHT)]
+    told = subprocess.run(program, capture_output=True, text=True, check=True).stdout
+    loaded = json.loads(told.splitlines()[-1])
+    assert loaded.keys() == {" ".join(words) for words in LIGHT}
+    assert {words: modules for words, modules in loaded.items() if modules} == {}
 
 
 @pytest.mark.parametrize(
@@ -221,14 +239,21 @@ def test_a_terminal_without_greek_letters_shows_question_marks():
     assert "?, synthetic samples per real one" in ended.stdout
 
 
+@pytest.fixture(scope="module")
+def completion(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a shell needs to complete words."""
+    path = tmp_path_factory.mktemp("shell") / "completion"
+    path.write_text(run(["--tyro-print-completion", "bash"]).stdout)
+    return path
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [("selfcorrect co", "correct"), ("selfcorrect correct --stre", "--strength"), ("selfcorrect data che", "check")],
 )
-def test_tab_completes_commands_and_options(line: str, expected: str, tmp_path: Path):
-    (tmp_path / "completion").write_text(run(["--tyro-print-completion", "bash"]).stdout)
+def test_tab_completes_commands_and_options(line: str, expected: str, completion: Path):
     typed = f"COMP_WORDS=({line}); COMP_CWORD={line.count(' ')}; COMP_LINE='{line}'; COMP_POINT={len(line)}"
-    program = f"source {tmp_path / 'completion'}; {typed}; _tyro_selfcorrect; echo ${{COMPREPLY[*]}}"
+    program = f"source {completion}; {typed}; _tyro_selfcorrect; echo ${{COMPREPLY[*]}}"
     completed = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=False)
     assert expected in completed.stdout.split()
 

@@ -9,12 +9,21 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers import SHORT_WINDOWS
 
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.motion.settings.arms import Arm
 from selfcorrect.experiments.motion.settings.presets import Comparison
 from selfcorrect.models.diffusion.config import DENOISERS
+
+SMALL_MOTION = f"""
+{SHORT_WINDOWS}
+import sys
+from selfcorrect.experiments.cli import main
+
+sys.exit(main(["motion", *sys.argv[1:]]))
+"""
 
 METADATA = "Metadata-Version: 2.1\nName: zoo\nVersion: 1.2\n"
 
@@ -133,7 +142,7 @@ def test_the_motion_experiment_uses_what_an_installed_package_adds(zoo: Path, tm
     small = "--preset quick --generations 1 --real-count 24 --judged-count 24 --steps 2 --initial-steps 5 --wandb off"
     chosen = "--denoiser one-layer --corrector raised made --runner in-a-thread --out run"
     done = subprocess.run(
-        [sys.executable, "-m", "selfcorrect.experiments.cli", "motion", *small.split(), *chosen.split()],
+        [sys.executable, "-c", SMALL_MOTION, *small.split(), *chosen.split()],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(zoo)},
         capture_output=True,

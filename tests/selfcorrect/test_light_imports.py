@@ -1,14 +1,13 @@
 """What the core imports: a loop needs no file format of any store, and a general model no diffusion."""
 
-import pytest
 from helpers import modules_after
 
 HEAVY = {"pyarrow", "safetensors", "pybullet", "mujoco", "wandb", "matplotlib", "selfcorrect.storage.runs.folder_store"}
 
 
-@pytest.mark.parametrize("module", ["selfcorrect.loop.run", "selfcorrect.storage.runs.memory", "selfcorrect.testing"])
-def test_a_loop_in_memory_loads_no_storage_library_and_no_engine(module: str):
-    assert modules_after(f"import {module}") & HEAVY == set()
+def test_a_loop_in_memory_loads_no_storage_library_and_no_engine():
+    loops = "selfcorrect.loop.run, selfcorrect.storage.runs.memory, selfcorrect.testing"
+    assert modules_after(f"import {loops}") & HEAVY == set()
 
 
 def test_the_folder_store_does():

@@ -216,8 +216,8 @@ def take_memory(folder: Path, progress) -> None:
 # --- the same bytes, whatever dies -----------------------------------------------------------------------------------
 
 SETTINGS = MotionSettings(
-    (Comparison("dct-mlp", (Arm("replace"), Arm("augment:1"))),), generations=8, seeds=1, data=("deepmimic",),
-    real_count=16, judged_count=16, frames=10, steps={"dct-mlp": 30}, initial_steps={"dct-mlp": 1},
+    (Comparison("dct-mlp", (Arm("replace"), Arm("augment:1"))),), generations=4, seeds=1, data=("deepmimic",),
+    real_count=16, judged_count=16, frames=10, steps={"dct-mlp": 2}, initial_steps={"dct-mlp": 1},
 )  # fmt: skip
 
 
@@ -314,11 +314,22 @@ def hold_up_the_last(out: Path) -> Callable[[], None]:
     return held.close
 
 
+IMPATIENT = """
+import sys
+from selfcorrect.experiments.cli import main
+from selfcorrect.experiments.jobs import ray_cluster
+
+ray_cluster.WATCH_S, ray_cluster.HEAD_GONE_S, ray_cluster.LEAVE_S = 0.5, 3.0, 1.0
+sys.exit(main(sys.argv[1:]))
+"""
+"""The command, which gives a head up sooner."""
+
+
 def start_correcting(data: Path, out: Path, nodes: Nodes) -> subprocess.Popen[str]:
     """The command, the same for every cluster."""
     command = ["correct", str(data), "-o", str(out), "--kinematic", "--cluster", "auto"]
     return subprocess.Popen(
-        [sys.executable, "-m", "selfcorrect.experiments.cli", *command],
+        [sys.executable, "-c", IMPATIENT, *command],
         env={**os.environ, "RAY_ADDRESS": str(nodes.address)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -327,13 +338,13 @@ def start_correcting(data: Path, out: Path, nodes: Nodes) -> subprocess.Popen[st
 
 
 def prepared(folder: Path) -> Path:
-    """Motions to correct, which take long enough that a node can die amid one."""
+    """Motions to correct."""
     from selfcorrect.datasets.collections.deepmimic import load_deepmimic
     from selfcorrect.datasets.files.open import save_motion
     from selfcorrect.motion.transforms import close_cycle, repeat_cycle
 
     step = next(motion for motion in load_deepmimic() if motion.label == "walk")
-    walk = repeat_cycle(close_cycle(step), 30)
+    walk = repeat_cycle(close_cycle(step), 4)
     for index in range(6):
         save_motion(folder / f"{index}.bvh", replace(walk, root_m=walk.root_m + np.array([0, 0.002 * index, 0])))
     return folder

@@ -11,13 +11,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import chdir, redirect_stderr, redirect_stdout
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from helpers import killed_at_sync
+from helpers import SHORT_WINDOWS, killed_at_sync
 from safetensors.torch import load
 
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
@@ -32,7 +31,6 @@ SMALL = (
 COMPARED = (*SMALL, "--corrector", "physics", "my_corrector:lift_up")
 
 LIFT_UP = """
-from dataclasses import replace
 
 def lift_up(motion):
     return replace(motion, root_m=motion.root_m + [0.0, 1.0 - motion.root_m[:, 1].min(), 0.0])
@@ -46,16 +44,11 @@ def breaking(samples):
 """
 
 
-FRAMES = 12
-"""Of a window: a quarter of a preset's, which no option sets."""
-
 IN_A_PROCESS_OF_ITS_OWN = f"""
+{SHORT_WINDOWS}
 import sys
-from dataclasses import replace
 from selfcorrect.experiments.cli import main
-from selfcorrect.experiments.motion.settings.presets import PRESETS
 
-PRESETS["quick"] = replace(PRESETS["quick"], frames={FRAMES})
 sys.exit(main(["motion", *sys.argv[1:]]))
 """
 
@@ -63,7 +56,8 @@ sys.exit(main(["motion", *sys.argv[1:]]))
 @pytest.fixture(scope="module", autouse=True)
 def short_windows() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(PRESETS, "quick", replace(PRESETS["quick"], frames=FRAMES))
+        patch.setitem(PRESETS, "quick", PRESETS["quick"])  # as it was, afterwards
+        exec(SHORT_WINDOWS)
         yield
 
 
@@ -194,7 +188,7 @@ def test_samples_are_motions_that_other_programs_read(finished: Path):
     files = sorted((finished / "samples").rglob("*.bvh"))
     assert len(files) == 5 * 4
     motion = read_bvh(files[0]).motion
-    assert len(motion) == FRAMES
+    assert len(motion) == PRESETS["quick"].frames == 12
     assert np.isfinite(motion.root_m).all()
 
 

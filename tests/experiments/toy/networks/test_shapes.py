@@ -28,7 +28,10 @@ def test_on_real_data_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_flow_loses_coverage() -> None:
-    result = outcomes(shapes.run(shapes.Shapes(models=("flow",), shapes=("eight-gaussians",), seeds=5)))
+    small = shapes.Shapes(
+        models=("flow",), shapes=("eight-gaussians",), real_count=200, judged=200, first_steps=300, steps=80, seeds=6
+    )
+    result = outcomes(shapes.run(small))
     assert result["flow: replace ends with less coverage than augment"] == "holds"
 
 
