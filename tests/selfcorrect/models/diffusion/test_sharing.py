@@ -57,9 +57,11 @@ os._exit(0)  # PyTorch's own threads have been seen to abort an interpreter that
 """
 
 
-def trained_by(processes: int, folder: Path, *arguments: str) -> tuple[dict[str, torch.Tensor], str]:
+def trained_by(
+    processes: int, folder: Path, *arguments: str, batch_size: int = 8
+) -> tuple[dict[str, torch.Tensor], str]:
     """The losses of 40 steps and the model after them, from a program that so many processes run; what it printed."""
-    (folder / "program.py").write_text(PROGRAM)
+    (folder / "program.py").write_text(PROGRAM.replace("batch_size=8", f"batch_size={batch_size}"))
     out = str(folder / f"{processes}.safetensors")
     launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
     command = [sys.executable, *launch, str(folder / "program.py"), out, *arguments]
@@ -92,8 +94,8 @@ def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_batch_that_does_not_divide_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("accelerate")
-    with pytest.raises(AssertionError, match="batch_size must be a multiple of the 3 processes that train, got 8"):
-        trained_by(3, tmp_path)
+    with pytest.raises(AssertionError, match="batch_size must be a multiple of the 2 processes that train, got 9"):
+        trained_by(2, tmp_path, batch_size=9)
 
 
 @pytest.fixture

@@ -78,15 +78,16 @@ def test_foreign_folders_are_left_alone(tmp_path: Path):
 )
 @pytest.mark.parametrize("ours", [True, False])
 def test_what_only_looks_like_a_leftover_is_kept(tmp_path: Path, name: str, ours: bool) -> None:
+    folder = tmp_path / "run"
     if ours:
-        claim_folder(tmp_path, CONFIG).release()
-    (tmp_path / name).mkdir()
-    (tmp_path / name / "chapter.tex").write_text("…")
+        claim_folder(folder, CONFIG).release()
+    (folder / name).mkdir(parents=True)
+    (folder / name / "chapter.tex").write_text("…")
     with contextlib.suppress(RunFolderError):
-        claim_folder(tmp_path, CONFIG).release()
-    assert (tmp_path / name / "chapter.tex").is_file()
-    remove_leftovers(tmp_path.parent, below=True)
-    assert (tmp_path / name / "chapter.tex").is_file()
+        claim_folder(folder, CONFIG).release()
+    assert (folder / name / "chapter.tex").is_file()
+    remove_leftovers(tmp_path, below=True)
+    assert (folder / name / "chapter.tex").is_file()
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff", b"[]", b'"text"', b"[" * 100_000])
