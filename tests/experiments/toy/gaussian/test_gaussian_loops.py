@@ -43,7 +43,7 @@ def test_stability_map_matches_the_exact_contraction_and_its_boundary() -> None:
 
 def test_stability_map_notices_a_corrector_of_another_strength(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stability, "per_seed", lambda draw, strength: per_seed(draw, 0.5 * strength))
-    result = stability.run(replace(stability.quick(), ratios=(0.5, 3.0), strengths=(0.0, 1.0, 2.0)))
+    result = stability.run(replace(stability.quick(), ratios=(0.5, 1.0, 3.0)))
     assert sum(outcome == "fails" for outcome in outcomes(result).values()) >= 4
 
 
