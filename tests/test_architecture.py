@@ -17,6 +17,7 @@ def known() -> dict[str, Module]:
     return modules(REPOSITORY)
 
 
+@pytest.mark.slow
 def test_no_import_breaks_the_architecture(known: dict[str, Module]) -> None:
     assert violations(known) == []
 

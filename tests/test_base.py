@@ -76,6 +76,7 @@ def steps(tmp_path: Path, stepping: Motion) -> Path:
     return tmp_path / "steps.bvh"
 
 
+@pytest.mark.slow
 def test_the_base_corrects_checks_converts_and_shows(tmp_path: Path, steps: Path) -> None:
     file, out = str(steps), str(tmp_path / "out")
     commands = [
@@ -98,6 +99,7 @@ def test_the_base_corrects_checks_converts_and_shows(tmp_path: Path, steps: Path
     assert {"steps.bvh", "preview.png", "view.png", "view.gif"} <= {path.name for path in (tmp_path / "out").iterdir()}
 
 
+@pytest.mark.slow
 def test_built_in_motion_capture_and_public_names_need_no_extra() -> None:
     done = run(PYTHON)
     assert done.returncode == 0, done.stderr
@@ -121,6 +123,7 @@ MISSING = {
 """What is told of commands that need more than the base."""
 
 
+@pytest.mark.slow
 def test_a_missing_extra_is_one_sentence_with_its_command(steps: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(steps.parent)
     done = run(REFUSED, json.dumps(list(MISSING.values())))

@@ -45,6 +45,7 @@ def test_there_is_code_to_run() -> None:
     assert {"README", "correct", "motion-data", "own-corrector"} <= {page.stem for page in PAGES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_python_blocks_of_a_page_run_in_order(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -77,6 +78,7 @@ def measured(line: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"[-+]?\d+\.\d+", "#", line))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("notebook", sorted((REPOSITORY / "docs").rglob("*.ipynb")), ids=lambda path: path.stem)
 def test_a_notebook_runs_from_top_to_bottom(notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -87,6 +89,7 @@ def test_a_notebook_runs_from_top_to_bottom(notebook: Path, tmp_path: Path, monk
             assert cell["outputs"] == [], "notebooks are kept without their outputs"
 
 
+@pytest.mark.slow
 def test_the_guide_to_a_model_of_ones_own_learns_digits_and_resumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +125,7 @@ def test_every_toy_loop_is_in_the_theory_gallery_with_what_it_showed() -> None:
     assert all((REPOSITORY / "docs" / "pictures" / picture).is_file() for picture in pictures)
 
 
+@pytest.mark.slow
 def test_tables_of_results_are_those_of_the_kept_summaries() -> None:
     results = tool("results")
     summaries = results.read_all()

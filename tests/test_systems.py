@@ -143,10 +143,12 @@ def test_every_module_is_imported_without_what_windows_lacks() -> None:
     assert int(run(IMPORT_ALL)) > 200
 
 
+@pytest.mark.slow
 def test_folders_are_locked_and_files_replaced_without_what_windows_lacks(tmp_path: Path) -> None:
     assert run(FILES, tmp_path) == "all well\n"
 
 
+@pytest.mark.slow
 def test_correctors_run_in_this_process_where_it_cannot_be_another(tmp_path: Path) -> None:
     (tmp_path / "others.py").write_text(OTHERS)
     assert run(CODE_OF_OTHERS, tmp_path) == "all well\n"

@@ -26,6 +26,7 @@ def _on_floor(motion: Motion) -> Motion:
     return replace(motion, root_m=motion.root_m - (0.0, floor_height_m(motion), 0.0))
 
 
+@pytest.mark.slow
 def test_real_clips_raise_no_alarm(real: list[Motion]) -> None:
     codes = [rule.code for rule in RULES]
     assert {code: names for code, names in false_alarms(Clips(real, real), codes).items() if names} == {}

@@ -14,6 +14,7 @@ def test_what_takes_longer_is_seen_to_take_longer() -> None:
     assert long[1] > short[1] > 0
 
 
+@pytest.mark.slow
 def test_a_line_per_command_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(startup, "COMMANDS", ("--version", "corect"))
     startup.main(startup.Arguments(repeats=1))

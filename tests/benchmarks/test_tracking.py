@@ -97,6 +97,7 @@ def test_a_clip_that_was_left_behind_in_one_frame_is_no_success(walk):
     assert " 510 " in worst
 
 
+@pytest.mark.slow
 def test_the_frontier_is_measured_judged_and_gone_on_with(walk, tmp_path):
     pytest.importorskip("mujoco")
     kept, clip = tmp_path / "trials.jsonl", replace(walk, source="set/walk.bvh", label="walk")
@@ -137,6 +138,7 @@ def test_points_of_the_frontier_compare_the_clips_that_all_follow(tmp_path):
         assert words in drawn
 
 
+@pytest.mark.slow
 def test_the_other_engine_confirms_what_one_has_corrected(walk, clips):
     """Both find the same contacts, no penetration, and that the floor carries what help from outside does not."""
     pytest.importorskip("mujoco")
@@ -176,6 +178,7 @@ def test_as_many_short_motions_as_asked_for_are_cut():
     assert {len(motion) for motion in motions} == {48}
 
 
+@pytest.mark.slow
 def test_throughput_is_printed_for_each_corrector(capsys, monkeypatch):
     monkeypatch.setattr(processes, "_executors", {})  # workers that have done nothing else, whose memory is told
     throughput.main(throughput.Arguments(count=4, workers=2))
@@ -188,6 +191,7 @@ def test_throughput_is_printed_for_each_corrector(capsys, monkeypatch):
     assert all(50 < peak < 200 for peak in peaks_mb)
 
 
+@pytest.mark.slow
 def test_memory_is_measured_for_each_length(capsys):
     memory.main(memory.Arguments(frames=(60, 40), kinematic=True))
     lines = capsys.readouterr().out.splitlines()

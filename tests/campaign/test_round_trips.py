@@ -25,6 +25,7 @@ FEW = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scop
 EASY = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+@pytest.mark.slow
 @given(motion=strategies.motions())
 @EASY
 def test_bvh_keeps_any_motion(motion: Motion) -> None:

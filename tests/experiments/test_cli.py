@@ -71,6 +71,7 @@ def test_streams_that_are_closed_lead_nowhere(tmp_path: Path, walk: Motion, clos
     assert 1 in closed or "1 of 1 motions corrected" in ended.stdout
 
 
+@pytest.mark.slow
 def test_what_a_terminal_cannot_show_is_replaced(tmp_path: Path, walk: Motion) -> None:
     save_motion(tmp_path / "λ.bvh", walk)
     plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": ""}

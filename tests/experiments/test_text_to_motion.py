@@ -67,6 +67,7 @@ def test_labels_are_captions_and_motions_without_are_left_out(motions: list[Moti
         captioned_windows(motions[2:], SETTINGS)
 
 
+@pytest.mark.slow
 def test_the_command_writes_motions_and_a_film(
     motions: list[Motion], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +100,7 @@ class Killed(BaseException):
     """What ends a program at once."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [0, 1, 2])
 def test_a_command_that_was_killed_can_be_given_again(
     after: int,

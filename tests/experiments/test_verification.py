@@ -120,6 +120,7 @@ def _files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file())
 
 
+@pytest.mark.slow
 def test_all_that_commands_leave_is_looked_at_or_named(everything: Path) -> None:
     found = verify(everything)
     assert not found.damage
@@ -131,6 +132,7 @@ def test_all_that_commands_leave_is_looked_at_or_named(everything: Path) -> None
     assert found.files + 9 == sum(1 for _ in _files(everything))
 
 
+@pytest.mark.slow
 def test_one_flipped_bit_in_any_file_is_noticed_or_the_file_named(everything: Path, tmp_path: Path) -> None:
     shutil.copytree(everything, tmp_path / "all")
     random = np.random.default_rng(0)

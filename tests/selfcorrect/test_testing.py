@@ -28,6 +28,7 @@ def whiten(samples: Samples) -> Samples:
     return samples.with_values(torch.linalg.solve_triangular(root, centred.T, upper=False).T)
 
 
+@pytest.mark.slow
 def test_a_corrector_of_ones_own_keeps_a_fully_synthetic_loop_stable() -> None:
     stability = assert_loop_stable(Gaussian.standard(2), DATA, Replace(), whiten, TRIAL)
     assert (stability.realism.label, stability.diversity.label) == ("stable", "stable")
@@ -105,6 +106,7 @@ def _plugin() -> str:
     return installed[0] if installed else PLUGIN
 
 
+@pytest.mark.slow
 def test_fixtures_tell_a_corrected_loop_from_a_collapsing_one(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(TESTS)
     result = pytester.runpytest_subprocess("-p", _plugin(), "--loop-seeds", "6")

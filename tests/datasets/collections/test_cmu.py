@@ -54,6 +54,7 @@ def small_copy(cmu: Path, folder: Path, clips: int = 2) -> Path:
     return copy
 
 
+@pytest.mark.slow
 def test_the_split_category_and_description_come_from_the_index(cmu: Path, test_split):
     expected = {Path(row["file"]).name: row for row in rows(cmu) if row["split"] == "test"}
     assert len(expected) == 45

@@ -224,6 +224,7 @@ def at_correct(path: Path, monkeypatch: pytest.MonkeyPatch) -> Motion:
     return seen[0]
 
 
+@pytest.mark.slow
 def test_every_door_shows_the_same_positions(
     disguised: Path, walker: Motion, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

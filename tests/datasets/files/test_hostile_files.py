@@ -137,6 +137,7 @@ def test_deep_hierarchies_are_refused(tmp_path: Path, joints: int) -> None:
     refused(tmp_path / "deep.bvh", f"at most {MOST_JOINTS} joints, {MOST_LEVELS} below one another")
 
 
+@pytest.mark.slow
 def test_the_largest_hierarchy_is_read_and_written() -> None:
     for text in (nested(MOST_LEVELS), beside(MOST_JOINTS - 1, 1)):
         assert format_bvh(parse_bvh(text, "large")).count("OFFSET") == text.count("OFFSET")

@@ -50,6 +50,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_file_describes_a_comparison_which_options_change(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["compare", "mine.yaml", "--seeds", "3", "--plans.corrected.strength", "3", "--workers", "1"]) == 0
     told = capsys.readouterr().out

@@ -50,6 +50,7 @@ def _loads(out: Path) -> list[float]:
     ]
 
 
+@pytest.mark.slow
 def test_bodies_without_help_get_none(folder):
     pytest.importorskip("mujoco")
     assert main(["correct", "clips/steps.bvh", "-o", "alone", "--strength", "residual-free"]) == 0
@@ -234,6 +235,7 @@ def test_the_other_engine_is_an_option(folder: Path, monkeypatch: pytest.MonkeyP
     assert "pip install 'selfcorrect[mujoco]'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_video_shows_before_and_after(folder: Path) -> None:
     assert main(["correct", "clips/steps.bvh", *KINEMATIC, "--video"]) == 0
     pictures = np.asarray(imageio.imread(folder / "corrected" / "steps.bvh.mp4"))
@@ -245,6 +247,7 @@ def test_a_video_shows_before_and_after(folder: Path) -> None:
     assert reds[0] > 50 > reds[1]
 
 
+@pytest.mark.slow
 def test_a_long_motion_has_no_seams(cmu: Path) -> None:
     """In three pieces a real walk is what it is in one: as smooth, as clean, in the same place."""
     motion = open_motion(cmu / "test" / "94_13.bvh").motion

@@ -94,6 +94,7 @@ def test_all_cores_are_used_where_nothing_is_said_and_change_no_byte(
         assert np.array_equal(one.motion.rotations, other.motion.rotations)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["pybullet", "mujoco"])
 def test_files_that_are_corrected_together_have_the_bytes_of_each_alone(
     folder: Path, stepping: Motion, engine: str, monkeypatch: pytest.MonkeyPatch

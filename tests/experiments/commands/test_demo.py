@@ -26,6 +26,7 @@ def test_the_walk_is_spoiled_so_that_anybody_sees_it() -> None:
     assert after["jerk_m_s3"] > 5 * before["jerk_m_s3"]
 
 
+@pytest.mark.slow
 def test_it_prints_figures_that_fall_and_writes_a_page_without_pytorch(tmp_path: Path) -> None:
     code = (
         "import sys\n"

@@ -59,6 +59,7 @@ def test_a_picture_of_findings_has_a_pictures_name(capsys: pytest.CaptureFixture
     assert capsys.readouterr().err == "selfcorrect: nowhere: pictures of findings are .png files\n"
 
 
+@pytest.mark.slow
 def test_findings_go_to_a_pipe_or_a_device_as_well(capfd: pytest.CaptureFixture[str]) -> None:
     program = [sys.executable, "-m", "selfcorrect.experiments.cli", "check", "a.bvh", "-o", "/dev/stdout"]
     ended = subprocess.run(program, capture_output=True, text=True, check=False)
@@ -89,6 +90,7 @@ def test_text_to_motion_asks_before_it_trains(written: str, capsys: pytest.Captu
     assert (Path("out") / written).read_bytes() == FOREIGN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("written", ["gallery.html", "results.json"])
 def test_a_gallery_replaces_only_a_gallery(written: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["toy", "weighting", "--quick", "--out", "out"]
@@ -109,6 +111,7 @@ def test_a_gallery_replaces_only_a_gallery(written: str, capsys: pytest.CaptureF
     assert main(words) == 0
 
 
+@pytest.mark.slow
 def test_a_sample_of_each_layout_can_be_corrected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "samples", "--out", str(tmp_path / "samples")]) in (0, None)
     commands = capsys.readouterr().out.splitlines()

@@ -158,6 +158,7 @@ def test_an_address_that_is_not_there_ends_in_a_sentence(
     assert "selfcorrect: s3://nobody-has-this/fixed/.ledger: cannot be written to" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer_ends_in_a_sentence(
     folder: Path, bucket: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

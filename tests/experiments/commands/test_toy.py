@@ -21,6 +21,7 @@ from selfcorrect.statistics import Interval
 INTERVAL = Interval(2.0, 1.5, 2.5, 10, "t")
 
 
+@pytest.mark.slow
 def test_gallery_is_self_contained_and_lists_statements_with_predictions(tmp_path: Path) -> None:
     ToyCommand(names=("weighting", "crossfeed"), out=tmp_path, quick=True).run()
     page = (tmp_path / "gallery.html").read_text()

@@ -38,6 +38,7 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_others(
         ViewCommand((tmp_path / "b.bvh",), out=tmp_path / "other.png").run()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".png", ".gif", ".mp4"])
 def test_pictures_and_films_need_no_viewer(
     motion: Motion, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch

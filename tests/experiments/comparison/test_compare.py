@@ -56,6 +56,7 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
 def test_a_comparison_says_what_correction_does_and_leaves_report_tables_and_frames(tmp_path: Path) -> None:
     found = sc.compare(own_task, plans(30), seeds=5, workers=1, out=tmp_path, better={"error": "lower"})
     headline, synthetic, corrected = found.sentences
@@ -81,12 +82,14 @@ def test_a_comparison_says_what_correction_does_and_leaves_report_tables_and_fra
     }
 
 
+@pytest.mark.slow
 def test_arms_are_compared_where_nothing_is_judged(tmp_path: Path) -> None:
     found = sc.compare(own_task, plans(2), seeds=2, workers=1, out=tmp_path)  # nobody said what is better
     assert len(found.to_frame()) == 3 * 2 * 3
     assert (tmp_path / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_each_arm_is_judged_by_every_quality(tmp_path: Path) -> None:
     better = {"error": "lower", "spread": "higher"}
     found = sc.compare(own_task, plans(2), seeds=2, workers=1, out=tmp_path, better=better)
@@ -96,6 +99,7 @@ def test_each_arm_is_judged_by_every_quality(tmp_path: Path) -> None:
         assert "spread" in sentence
 
 
+@pytest.mark.slow
 def test_more_seeds_generations_and_arms_compute_only_what_is_new_and_change_nothing(tmp_path: Path) -> None:
     short = {name: plan for name, plan in plans(3).items() if name != "corrected"}
     sc.compare(own_task, short, seeds=1, workers=1, out=tmp_path / "grown")
@@ -108,6 +112,7 @@ def test_more_seeds_generations_and_arms_compute_only_what_is_new_and_change_not
     assert grown == at_once
 
 
+@pytest.mark.slow
 def test_workers_change_no_result_and_lambdas_travel(tmp_path: Path) -> None:
     loop = sc.Plan(sc.Replace(), 2, correction=sc.Correction(sc.lift(lambda values: 0.9 * values)))
     arms = {"shrunk": loop, "made": lambda task, stream: replace(loop, correction=sc.Correction(whiten))}
@@ -179,6 +184,7 @@ def drawn_anew(stream: Stream) -> sc.Task:
     return replace(own_task(stream), real=sc.Samples.real(torch.ones(30, 2, dtype=torch.float64)))
 
 
+@pytest.mark.slow
 def test_other_code_or_data_are_refused_unless_accepted_and_recorded(tmp_path: Path) -> None:
     arms, task = {"corrected": plans()["corrected"]}, own_task(sc.streams(0))
     moved = replace(task, real=task.real.with_values(task.real.values + 1))
@@ -223,6 +229,7 @@ class Declared(Noisy):
     repeatable = False
 
 
+@pytest.mark.slow
 def test_a_model_that_draws_from_the_global_generator_is_named(tmp_path: Path) -> None:
     message = r"model Noisy \(test_compare.py, line \d+\) draws from the global generator of torch in `sample`"
     with pytest.raises(SettingError, match=message):

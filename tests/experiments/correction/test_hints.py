@@ -48,6 +48,7 @@ STEPS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("module", "name", "told"), STEPS, ids=[name for _, name, _ in STEPS])
 def test_a_step_that_only_tells_costs_its_own_line(
     module: object, name: str, told: str, walker: Path, monkeypatch: pytest.MonkeyPatch

@@ -64,6 +64,7 @@ def rows_of(folder: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_cifar10_runs_from_end_to_end_and_resumes(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +96,7 @@ def test_cifar10_runs_from_end_to_end_and_resumes(
     assert {path: path.read_bytes() for path in out.rglob("model.safetensors")} == kept
 
 
+@pytest.mark.slow
 def test_xsum_runs_from_end_to_end(texts: Path, model: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     files = ["--data", str(texts), "--model", str(model), "--out", str(out)]

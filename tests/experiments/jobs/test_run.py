@@ -179,6 +179,7 @@ print(max(pool["num_threads"] for pool in threadpool_info()))
 """
 
 
+@pytest.mark.slow
 def test_this_process_uses_one_thread_too():
     environment = {**os.environ, "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
     done = subprocess.run([sys.executable, "-c", THREADS], env=environment, check=True, capture_output=True, text=True)

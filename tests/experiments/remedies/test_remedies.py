@@ -181,6 +181,7 @@ def final_state(small: tuple[Task, MemoryStore], name: str) -> dict[str, Tensor]
     return run_loop(task, plan, store, first, STREAM).state()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", list(DEFENCES), ids=lambda row: row.name)
 def test_every_row_is_complete_runs_and_changes_the_loop(row, small) -> None:
     assert all((row.summary, row.knows, row.cost, row.source))

@@ -19,12 +19,14 @@ from selfcorrect.loop.run import LoopHistory
 from selfcorrect.storage.runs.memory import MemoryStore
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", [pluralistic, cross_curation], ids=lambda row: row.__name__.split(".")[-1])
 def test_every_statement_of_curation_holds_in_the_small_version(row) -> None:
     result = row.run(row.quick())
     assert result.holds(), outcomes(result)
 
 
+@pytest.mark.slow
 def test_with_the_mean_rater_alone_nobody_bargains(monkeypatch: pytest.MonkeyPatch) -> None:
     def mean_of(k: int, *raters, **settings):
         return best_of(k, lambda values: sum(rater(values) for rater in raters) / len(raters), **settings)
@@ -35,6 +37,7 @@ def test_with_the_mean_rater_alone_nobody_bargains(monkeypatch: pytest.MonkeyPat
     assert result["several raters keep more variety than their mean"] != "holds"
 
 
+@pytest.mark.slow
 def test_without_raters_exchange_neither_serves_nor_harms(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cross_curation, "best_of", lambda *_, **__: unbiased)
     result = outcomes(cross_curation.run(cross_curation.quick()))

@@ -46,6 +46,7 @@ def gallery(name: str, folder: Path) -> Seen:
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_name_stays_a_name(name: str, tmp_path: Path) -> None:
     plain, seen = gallery("plain", tmp_path / "plain"), gallery(name, tmp_path / "hostile")

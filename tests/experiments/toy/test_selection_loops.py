@@ -36,6 +36,7 @@ def accepting() -> Result:
         return biased_corrector.run(biased_corrector.quick())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.__name__.split(".")[-1])
 def test_every_statement_holds_in_the_small_version(row) -> None:
     result = row.run(row.quick())
@@ -68,12 +69,14 @@ def test_without_raters_no_reward_is_optimised(monkeypatch: pytest.MonkeyPatch) 
     assert result["curated: mean reward at generation 8"] == "fails"
 
 
+@pytest.mark.slow
 def test_without_fresh_data_cherry_picking_destroys_diversity(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mad, "Fresh", lambda *_, **__: Replace())
     result = outcomes(mad.run(mad.quick()))
     assert result["fresh data hold diversity under cherry-picking"] == "fails"
 
 
+@pytest.mark.slow
 def test_a_detector_that_cannot_tell_real_from_synthetic_is_of_no_use(monkeypatch: pytest.MonkeyPatch) -> None:
     detector = provenance.Detector
     monkeypatch.setattr(provenance, "Detector", lambda policy, rate, _: detector(policy, *[min(rate, 0.9)] * 2))
@@ -90,6 +93,7 @@ def test_detector_removes_the_stated_shares() -> None:
     assert (~kept).sum() / 4000 == pytest.approx(0.9, abs=0.03)
 
 
+@pytest.mark.slow
 def test_closed_loops_do_not_gain_from_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crossfeed, "Exchange", lambda policy: policy)
     result = outcomes(crossfeed.run(crossfeed.quick()))

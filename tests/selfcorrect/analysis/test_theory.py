@@ -177,6 +177,7 @@ def test_words_die_out_as_the_wright_fisher_chain_says(generator) -> None:
     assert theory.expected_simpson(probabilities, n, 8) == pytest.approx(np.array(simpson), rel=0.01)
 
 
+@pytest.mark.slow
 def test_kept_words_bound_the_repetition_of_the_rest(generator) -> None:
     probabilities, n, kept = np.array([0.5, 0.2, 0.1, 0.1, 0.05, 0.03, 0.02]), 30, 6
     real = generator.multinomial(n, probabilities, 20_000)

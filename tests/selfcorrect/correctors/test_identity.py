@@ -38,6 +38,7 @@ def linear(weight: float) -> torch.nn.Module:
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [
@@ -79,6 +80,7 @@ def test_code_that_holds_itself_has_an_end() -> None:
     assert identity_of(countdown).values
 
 
+@pytest.mark.slow
 def test_an_installed_package_is_known_by_its_version() -> None:
     assert identity_of(np.linalg.norm).package.startswith("numpy ")
     assert identity_of(np.linalg.norm).files == {}

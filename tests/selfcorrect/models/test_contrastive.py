@@ -46,6 +46,7 @@ def test_training_on_shuffled_descriptions_finds_nothing() -> None:
     assert found(encoders, *drawn(3)) < 3 / KINDS
 
 
+@pytest.mark.slow
 def test_the_same_stream_gives_the_same_encoders_and_no_global_draw() -> None:
     features, labels = drawn(2)
     before = torch.random.get_rng_state()

@@ -151,6 +151,7 @@ def test_where_generations_overlap_the_oldest_have_the_children():
     assert torch.equal(sampler(PARENTS.labels[:6], STREAM).round(), PARENTS.values[:6])
 
 
+@pytest.mark.slow
 def test_overlapping_lines_survive_when_matched_and_are_counted_in_the_whole_set():
     plain, _ = run(Plan(Renew(0.25), 48))
     matched, _ = run(Plan(Renew(0.25), 48, bias=lineage_matched(20, heirs=oldest_synthetic)))

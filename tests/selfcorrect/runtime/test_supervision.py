@@ -154,6 +154,7 @@ def test_what_a_corrector_does_to_its_copy_stays_there() -> None:
     assert given.provenance.generation.tolist() == [1] * 4
 
 
+@pytest.mark.slow
 def test_the_command_ends_with_an_error(tmp_path) -> None:
     (tmp_path / "quitter.py").write_text("import os\nos._exit(0)\n")
     command = [sys.executable, "-m", "selfcorrect.experiments.cli", "motion", "--corrector", "quitter:x"]

@@ -87,6 +87,7 @@ def disturbed(motion: Motion, kind: str) -> Motion:
     return replace(motion, root_m=motion.root_m + shift_m)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fps", RATES)
 @pytest.mark.parametrize("name", MOTIONS)
 def test_no_joint_snaps_and_no_part_gets_rougher(adult: Skeleton, name: str, fps: float) -> None:

@@ -196,6 +196,7 @@ def test_supports_are_each_motion_s_own(stairs, planted, settings):
     assert np.array_equal(together[1].motion.root_m, alone.motion.root_m)
 
 
+@pytest.mark.slow
 def test_a_raised_walk_and_raised_stairs_come_down_alike(planted, stairs):
     for motion in (planted, stairs[0]):
         low, high = (PhysicsCorrector()([each])[0] for each in (motion, lifted(motion, 0.08)))
@@ -351,6 +352,7 @@ def test_a_hold_draws_the_hand_to_it_and_keeps_it_there(adult, engine):
     assert world.positions_m(elbows)[0, 0, 2] < before_m[0, 2] - 0.2
 
 
+@pytest.mark.slow
 def test_results_on_supports_do_not_depend_on_company(stairs, sit, stand, clips, engine):
     """On one tree each: who climbs stairs and who walks; who sits, who hangs and who stands."""
     corrector = PhysicsCorrector(TrackerSettings(engine=EngineSettings(name=engine)))

@@ -154,6 +154,7 @@ def leaning(stand: Motion, degrees: float) -> Motion:
     return replace(stand, root_m=turn.apply(stand.root_m), rotations=rotations)
 
 
+@pytest.mark.slow
 def test_a_body_that_cannot_stand_falls_and_says_when(stand):
     still = Motion(stand.skeleton, np.repeat(stand.root_m[:1], 60, 0), np.repeat(stand.rotations[:1], 60, 0), 30.0)
     floor = CleanupSettings(support="floor", estimate_floor=False)
@@ -171,6 +172,7 @@ def test_a_body_that_cannot_stand_falls_and_says_when(stand):
 CARRIED = replace(FEW, residual_free=replace(FEW.residual_free, fallback=FALLBACK, back=(4,)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("axis", "degrees"), [("x", 25.0), ("z", 20.0)])
 def test_what_cannot_be_done_alone_is_carried_there_and_only_there(stand, axis, degrees):
     """A body that leans further than any floor could hold it, in the middle of standing."""

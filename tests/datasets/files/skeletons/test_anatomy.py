@@ -205,6 +205,7 @@ def furthest_mm(one: dict[str, np.ndarray], other: dict[str, np.ndarray], parts:
     return max(1000 * float(np.linalg.norm(one[part] - other[part], axis=-1).max()) for part in parts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("disguise", DISGUISES)
 @pytest.mark.parametrize("body", ["mb", "daz", "deepmimic"])
 def test_a_disguise_changes_no_correction(bodies: dict[str, Motion], body: str, disguise: str, tmp_path: Path) -> None:

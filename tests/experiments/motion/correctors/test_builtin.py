@@ -64,6 +64,7 @@ def test_scenes_vary_the_same_sample(clips):
     assert not torch.allclose(values[0], other[0], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_answers_of_batches_are_joined(clips):
     batch = MotionBatch.stack([clips["walk"].frames(0, 12)] * 17)
     codec = FeatureCodec.fit(batch)
@@ -74,6 +75,7 @@ def test_answers_of_batches_are_joined(clips):
     assert len(corrected.info["moved_m"]) == 17
 
 
+@pytest.mark.slow
 def test_without_root_force_what_can_be_followed_is_kept_and_the_rest_is_dropped(clips):
     """A walk, and the same hanging in the air: the corrector moves the first, the verifier leaves it as it is."""
     pytest.importorskip("mujoco")

@@ -35,6 +35,7 @@ def page_after(folder: Path) -> str:
     return page.read_text() if page.is_file() else ""
 
 
+@pytest.mark.slow
 def test_it_grows_with_the_run_until_there_is_a_finished_one(tmp_path: Path) -> None:
     run, _ = seed_runs(TINY, tmp_path)
     assert "<td>–, –</td><td></td>" in page_after(tmp_path)

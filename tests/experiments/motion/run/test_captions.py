@@ -79,6 +79,7 @@ def test_thirds_are_by_count_and_leave_out_what_is_not_there() -> None:
     assert np.bincount(thirds_by_count(np.arange(9), 9)).tolist() == [3, 3, 3]
 
 
+@pytest.mark.slow
 def test_held_out_motions_are_found_by_their_captions_and_not_by_those_of_others(
     split: Split, judge: CaptionJudge
 ) -> None:
@@ -107,6 +108,7 @@ def test_figures_are_means_over_captions_whatever_their_frequency(split: Split, 
     assert judge.scores(more.batch, more.labels) == pytest.approx(every)
 
 
+@pytest.mark.slow
 def test_each_judged_caption_is_asked_as_often_as_the_others(split: Split) -> None:
     names = split.training.label_names
     loops = np.repeat([0, 1, 3], [5, 1, 2])
@@ -138,6 +140,7 @@ def embedded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         cached.cache_clear()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("embedded")
 def test_a_loop_keeps_captions_and_is_judged_by_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     task = motion_task(SETTINGS, COMPARISON, streams(0), "cpu")

@@ -31,6 +31,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[MotionTask, Path]:
     return task, folder
 
 
+@pytest.mark.slow
 def test_an_ecosystem_is_read_back_as_one(first: tuple[MotionTask, Path]) -> None:
     model = trained_model(first[0], ECOSYSTEM, first[1], 0)
     assert isinstance(model, Ecosystem)

@@ -19,6 +19,7 @@ def _measured():
     return molecules.measure(TINY)
 
 
+@pytest.mark.slow
 def test_every_arm_and_floor_is_measured_on_every_seed(measured) -> None:
     curves, floors = measured
     assert {"real only", "augment", "accumulate", "replace", "replace, verifier"} < curves.keys()
@@ -34,6 +35,7 @@ def test_every_arm_and_floor_is_measured_on_every_seed(measured) -> None:
     assert all((curves["real only"]["bond_A"][:, 0] > 3 * real["bond_A"]).tolist())
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_again_and_a_result_compares_every_pair(measured) -> None:
     curves, floors = measured
     again, floors_again = molecules.measure(replace(TINY, seeds=1))

@@ -23,6 +23,7 @@ from selfcorrect.loop.run import LoopHistory
 from selfcorrect.storage.runs.memory import MemoryStore
 
 
+@pytest.mark.slow
 def test_every_statement_holds_in_the_small_version() -> None:
     result = run(quick())
     assert result.holds(), outcomes(result)
@@ -31,6 +32,7 @@ def test_every_statement_holds_in_the_small_version() -> None:
     assert profile["collapsing variance"] == "absent"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", ["identity", "wrong truth", "training data"])
 def test_statements_fail_with_a_corrector_that_is_not_ideal(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = replace(quick(), generations=30)

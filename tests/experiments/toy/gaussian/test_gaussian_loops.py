@@ -14,6 +14,7 @@ from selfcorrect.experiments.toy.gaussian.tasks import per_seed
 from selfcorrect.loop.policy import Augment, Fresh, RealOnly, Replace
 
 
+@pytest.mark.slow
 def test_gaussian_collapse_follows_its_closed_forms() -> None:
     result = gaussian_collapse.run(gaussian_collapse.quick())
     assert result.holds(), outcomes(result)
@@ -24,6 +25,7 @@ def test_gaussian_collapse_follows_its_closed_forms() -> None:
     assert status["fresh"]["any increase of population risk"] == "absent"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", [Augment(1.0), RealOnly()])
 def test_no_collapse_is_noticed_where_real_data_are_kept(policy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gaussian_collapse, "Replace", lambda: policy)
@@ -33,6 +35,7 @@ def test_no_collapse_is_noticed_where_real_data_are_kept(policy, monkeypatch: py
     assert status["collapsing variance"] == "absent"
 
 
+@pytest.mark.slow
 def test_stability_map_matches_the_exact_contraction_and_its_boundary() -> None:
     result = stability.run(stability.quick())
     assert result.holds(), outcomes(result)
@@ -41,17 +44,20 @@ def test_stability_map_matches_the_exact_contraction_and_its_boundary() -> None:
     assert (erring.values > 1).any()
 
 
+@pytest.mark.slow
 def test_stability_map_notices_a_corrector_of_another_strength(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stability, "per_seed", lambda draw, strength: per_seed(draw, 0.5 * strength))
     result = stability.run(replace(stability.quick(), ratios=(0.5, 1.0, 3.0)))
     assert sum(outcome == "fails" for outcome in outcomes(result).values()) >= 4
 
 
+@pytest.mark.slow
 def test_regression_errors_follow_their_closed_forms() -> None:
     result = linear.run(linear.quick())
     assert result.holds(), outcomes(result)
 
 
+@pytest.mark.slow
 def test_regression_statements_fail_when_nothing_accumulates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linear, "Accumulate", Replace)
     result = outcomes(linear.run(linear.quick()))
@@ -59,11 +65,13 @@ def test_regression_statements_fail_when_nothing_accumulates(monkeypatch: pytest
     assert result["accumulate: the error stays below π²/6 of generation 0's"] == "fails"
 
 
+@pytest.mark.slow
 def test_the_golden_weight_is_best() -> None:
     result = weighting.run(weighting.quick())
     assert result.holds(), outcomes(result)
 
 
+@pytest.mark.slow
 def test_the_golden_weight_has_no_merit_without_fresh_data(monkeypatch: pytest.MonkeyPatch) -> None:
     """The loop gets the same real data again and again."""
 

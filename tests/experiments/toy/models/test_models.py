@@ -133,6 +133,7 @@ def test_networks_learn_eight_gaussians(model, steps: int, recall: float, precis
     assert scores["precision"] > precision
 
 
+@pytest.mark.slow
 def test_language_model_learns_a_cycle() -> None:
     model = LanguageModel(vocabulary=6, length=8, width=32, depth=1, heads=2, learning_rate=5e-3)
     trained = model.fit(WINDOWS, 300, STREAM)

@@ -30,6 +30,7 @@ def test_keeping_lines_keeps_modes_and_more_steps_alone_do_not() -> None:
     assert "frozen" in result.reading
 
 
+@pytest.mark.slow
 def test_every_defence_of_the_table_is_run() -> None:
     short = replace(defences.DefenceLoop(), generations=1, seeds=1, first_steps=3, steps=2, judged=12, real_count=24)
     names = [line.name for line in defences.run(short).figures[0].lines]

@@ -24,6 +24,7 @@ def test_images_move_to_the_nearest_centre_of_their_own_digit_by_the_strength() 
         assert apply_corrector(images, correction, streams(0)).samples.values.flatten().tolist() == expected
 
 
+@pytest.mark.slow
 def test_judge_knows_digits_and_tells_noise_from_them() -> None:
     images, labels = bundled_digits()
     judge = digits.Judge.train(images[:600], labels[:600], 0)

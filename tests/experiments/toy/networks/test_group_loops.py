@@ -23,6 +23,7 @@ def test_mixture_loses_its_tails_first() -> None:
     assert status["any increase of population risk"] == "present"
 
 
+@pytest.mark.slow
 def test_mixture_on_real_data_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mixture, "Replace", RealOnly)
     result = outcomes(mixture.run(mixture.MixtureLoop(generations=4, seeds=8)))
@@ -42,11 +43,13 @@ def test_log_density_of_a_mixture_is_scipys() -> None:
         assert ours[:, component].numpy() == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_the_minority_pays_and_reparation_restores() -> None:
     result = fairness.run(fairness.quick())
     assert result.holds(), outcomes(result)
 
 
+@pytest.mark.slow
 def test_reparation_in_name_only_restores_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fairness, "Reparation", lambda policy: policy)
     result = outcomes(fairness.run(replace(fairness.quick(), seeds=6)))

@@ -12,6 +12,7 @@ from selfcorrect.experiments.toy.networks import mechanisms
 SHORT = replace(mechanisms.MechanismLoop(), generations=1, seeds=1, first_steps=3, steps=2, judged=12, real_count=24)
 
 
+@pytest.mark.slow
 def test_every_way_is_run_with_every_remedy() -> None:
     figures = mechanisms.run(SHORT).figures
     assert [figure.title.rpartition(": ")[2] for figure in figures] == list(mechanisms.WAYS)

@@ -23,6 +23,7 @@ def test_words_and_transitions_die_out_as_predicted() -> None:
     assert {outcome for statement, outcome in result.items() if not statement.startswith("text")} == {"holds"}
 
 
+@pytest.mark.slow
 def test_words_and_transitions_survive_where_real_data_train_every_generation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(language, "Replace", RealOnly)
     result = outcomes(language.run(TINY))
@@ -31,6 +32,7 @@ def test_words_and_transitions_survive_where_real_data_train_every_generation(mo
     assert set(broken) <= {"fails", "undecided"}
 
 
+@pytest.mark.slow
 def test_a_file_takes_the_place_of_the_documentation(tmp_path: Path) -> None:
     path = tmp_path / "text.txt"
     path.write_text("All work and no play makes Jack a dull boy. " * 60)

@@ -20,6 +20,7 @@ def test_windows_are_alike_where_each_character_occurs_as_often() -> None:
     assert torch.equal(bb, torch.tensor([0.0, 2, 0]))
 
 
+@pytest.mark.slow
 def test_every_way_is_run_with_every_remedy() -> None:
     figures = text_mechanisms.run(SHORT).figures
     ways = list(mechanisms.WAYS)

@@ -112,6 +112,7 @@ def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_a_small_unet_learns_two_classes() -> None:
     model = tiny(learning_rate=1e-2).fit(REAL, 120, streams(0))
     means = model.sample(LABELS, streams(1)).mean((1, 2))

@@ -93,6 +93,7 @@ def identities(model: TorchModel) -> set[str]:
     }
 
 
+@pytest.mark.slow
 def test_other_weights_or_another_loss_are_another_model() -> None:
     network = Normal()
     given = partial(TorchModel, objective=likelihood, sampler=draw)

@@ -30,6 +30,7 @@ def trained() -> DescribedDiffusion:
     return untrained(vectors).fit(Samples.real(values, labels), 400, streams(0).child("fit"))
 
 
+@pytest.mark.slow
 def test_samples_follow_their_descriptions(trained: DescribedDiffusion) -> None:
     samples = trained.sample(torch.tensor([0, 4, 8]).repeat(20), streams(1).child("sample"))
     means = samples.mean((1, 2)).reshape(20, 3).mean(0)

@@ -46,12 +46,14 @@ def assert_same_state(left: MotionDiffusion, right: MotionDiffusion) -> None:
     assert all(torch.equal(left_state[name], right_state[name]) for name in left_state)
 
 
+@pytest.mark.slow
 def test_learns_the_classes(trained: MotionDiffusion):
     labels = torch.arange(100) % CLASSES
     means = trained.sample(labels, STREAM.child("sample")).mean((1, 2))
     torch.testing.assert_close(means, 1.0 - 2.0 * labels, atol=0.35, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", CPU_PRESETS)
 def test_every_denoiser_learns(preset: str, data: Samples):
     config = replace(PRESETS[preset].config, width=32, depth=1, diffusion_steps=20, sampling_steps=5, batch_size=16)

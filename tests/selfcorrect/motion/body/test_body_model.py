@@ -67,6 +67,7 @@ def random_motion(layout: Layout, frames: int = 3) -> Motion:
     return Motion(layout.average(), random.normal(0, 1, (frames, 3)), rotations, 30.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", [SMPL, SMPL_H, SMPL_X], ids=lambda layout: layout.name)
 def test_the_skeleton_is_that_of_the_file(model_file: Callable[[Layout], Path], layout: Layout) -> None:
     body = body_of(load_body_model(model_file(layout)))

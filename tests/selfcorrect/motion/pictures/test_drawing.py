@@ -159,6 +159,7 @@ def bodies(picture: np.ndarray) -> np.ndarray:
     return np.concatenate([where(picture, colour) for colour in (LEFT, RIGHT, MIDDLE, SUNK)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shift_m", [(0, 0, 0), (0, 1.5, 0), (0, -0.8, 0), (4.0, 0, 0), (-2.0, 3.0, 2.0)])
 def test_whole_bodies_are_inside_the_picture_and_below_their_title(stand: Motion, shift_m: tuple[float, float, float]):
     share = np.sin(np.linspace(0, np.pi, len(stand)))[:, None]

@@ -105,6 +105,7 @@ def test_what_would_become_large_in_memory_is_refused(monkeypatch: pytest.Monkey
     assert math.isnan(parsed("NaN", "a.json"))
 
 
+@pytest.mark.slow
 def test_nothing_else_parses_json() -> None:
     reader = REPOSITORY / "selfcorrect" / "storage" / "files" / "strict_json.py"
     sources = [path for name in ("selfcorrect", "simulators", "datasets", "experiments")

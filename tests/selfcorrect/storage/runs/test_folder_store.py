@@ -380,6 +380,7 @@ def test_rows_are_read_from_disk_as_they_were_written(tmp_path: Path, dtype: tor
             assert torch.equal(read, values[rows])
 
 
+@pytest.mark.slow
 def test_reading_rows_again_and_again_takes_no_memory(tmp_path: Path):
     """A long loop reads millions of times."""
     with FolderStore(tmp_path / "run", {}) as store:

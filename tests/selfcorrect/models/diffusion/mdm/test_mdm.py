@@ -144,6 +144,7 @@ def test_the_loss_counts_each_motions_own_frames(tmp_path: Path) -> None:
     assert float(model.loss(wrong_after_the_end, clean)) == 0.0
 
 
+@pytest.mark.slow
 def test_fine_tuning_learns_and_starts_from_the_checkpoint(tmp_path: Path) -> None:
     model = loaded(tmp_path, batch_size=16, lr=3e-3)[0].with_sampling(guidance_scale=1.0)
     samples = real(model)
