@@ -54,7 +54,7 @@ def speed_m_s(motion: Motion) -> float:
 
 @pytest.mark.slow
 def test_sentences_decide_what_is_made(motions: list[Motion]) -> None:
-    make = train(captioned_windows(motions, SETTINGS), Words(), SMALL, steps=500, seed=0, device=torch.device("cpu"))
+    make = train(captioned_windows(motions, SETTINGS), Words(), SMALL, steps=1000, seed=0, device=torch.device("cpu"))
     slow, fast = make(["a slow one"] * 8, 0), make(["very fast"] * 8, 0)
     assert fast[0].text == "very fast"
     assert np.mean([speed_m_s(motion) for motion in slow]) == pytest.approx(0.5, abs=0.3)
