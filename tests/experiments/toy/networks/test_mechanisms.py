@@ -28,7 +28,6 @@ def test_training_anew_starts_from_an_untrained_model() -> None:
 @pytest.mark.slow
 def test_real_data_keep_the_modes_and_so_do_lines_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mechanisms, "REMEDIES", ("none", "lineages"))
-    small = replace(mechanisms.quick(), real_count=48, generations=3, first_steps=400, steps=40, judged=120)
-    told = outcomes(mechanisms.run(small))
+    told = outcomes(mechanisms.run(mechanisms.quick()))
     assert told["fully synthetic: lineages keeps more modes than no remedy"] == "holds"
     assert told["λ = 1: nine tenths of the modes stay without a remedy"] == "holds"
