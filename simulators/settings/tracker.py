@@ -232,6 +232,10 @@ class ResidualFreeSettings:
     """Standard deviation of what is added to the targets of legs and spine."""
     spreads: tuple[float, ...] = (1.0, 0.5, 0.25, 0.125)
     """Shares of these deviations with which copies are nudged, in turn."""
+    high_touch_m: float = 0.03
+    """Corners of soles touch below this height in some copies, which runs and stands on tiptoe need."""
+    high_touch_share: float = 0.25
+    """How likely a nudged copy is one of them."""
     fall_cost_s: float = 0.1
     """Weight of vertical speed against mean distance of the joints, by which copies are chosen."""
     feet_cost: float = 0.5
@@ -242,7 +246,7 @@ class ResidualFreeSettings:
     """Weight of the trunk's turning, per radian per second."""
 
     def __post_init__(self) -> None:
-        check_positive(self)
+        check_positive(self, may_be_zero=("high_touch_share",))
 
 
 WITHOUT_RESIDUAL = ResidualFreeSettings()

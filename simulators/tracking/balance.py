@@ -32,8 +32,8 @@ from selfcorrect.simulators.engines.world import RootState, World
 from selfcorrect.simulators.settings.tracker import WITHOUT_RESIDUAL, TrackerSettings
 from selfcorrect.simulators.tracking.reference_trajectory import ReferenceTrajectory
 
-TOUCH_M = (0.002, 0.006)
-"""A corner of a sole touches up to the first height, and not at all above the second.
+TOUCH_M = 0.006
+"""A corner of a sole touches up to a third of this height, and not at all above it.
 
 Contact spheres stick out of the soles by as little. Forces that are asked of corners in the air move the legs instead.
 """
@@ -141,6 +141,8 @@ class Nudges:
     """(N, 2, 2) by which swinging feet land further along x and y."""
     turns_rad: np.ndarray
     """(N, J, 3) of the joints' targets."""
+    touch_m: np.ndarray
+    """(N,) heights in place of `TOUCH_M`."""
 
     def taken(self, bodies: np.ndarray) -> Self:
         """Those of some bodies."""
@@ -222,7 +224,7 @@ class Balance:
         step = steps[0]
         away = Away.of(self._trajectory, step, bodies)
         wanted = self.wanted_wrench(step, away, nudges)
-        forces_n, corners_m = self.floor_forces_n(step, bodies, wanted, memory.iterate)
+        forces_n, corners_m = self.floor_forces_n(step, bodies, wanted, memory.iterate, nudges.touch_m)
         torques_nm = self._trajectory.torques_nm[step] + self.leg_torques_nm(bodies, forces_n, corners_m)
         torques_nm = np.clip(torques_nm, -self._limits_nm, self._limits_nm)
         return Command(
@@ -255,7 +257,7 @@ class Balance:
         return self._trajectory.wrench[step] + np.concatenate([force_n, moment_nm], axis=-1)
 
     def floor_forces_n(
-        self, step: int, bodies: Bodies, wrench: np.ndarray, iterate: np.ndarray
+        self, step: int, bodies: Bodies, wrench: np.ndarray, iterate: np.ndarray, touch_m: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Forces (N, C, 3) on the corners of the soles that come closest to a wrench, and where (N, C, 3) these are.
 
@@ -264,7 +266,7 @@ class Balance:
         soles, loaded = self._trajectory.body.soles, self._trajectory.controls.loaded[step, 0]
         corners_m = bodies.positions_m[:, soles.joints] + applied(bodies.orientations[:, soles.joints], soles.offsets_m)
         above_m = corners_m[..., 2] - self._trajectory.ground_m[step, self._foot]
-        touches = np.clip((TOUCH_M[1] - above_m) / (TOUCH_M[1] - TOUCH_M[0]), 0.0, 1.0)
+        touches = np.clip(1.5 * (1 - above_m / touch_m[:, None]), 0.0, 1.0)
         activation = touches * np.maximum(loaded, UNPLANNED)[self._foot]
         arms_m = from_simulator(corners_m - bodies.centre_m[:, None])
         wanted = np.concatenate([from_simulator(wrench[:, :3]), from_simulator(wrench[:, 3:])], axis=-1)

@@ -10,7 +10,7 @@ import numpy as np
 
 from selfcorrect.motion.geometry.rotations import composed, inverted, rotation_vectors
 from selfcorrect.simulators.engines.world import RootState, World
-from selfcorrect.simulators.tracking.balance import Memory, Nudges
+from selfcorrect.simulators.tracking.balance import TOUCH_M, Memory, Nudges
 from selfcorrect.simulators.tracking.reference_trajectory import ReferenceTrajectory
 
 
@@ -36,7 +36,9 @@ class Copies:
             rotations=now,
             velocities_rad_s=rotation_vectors(composed(inverted(now), then)) / step_s,
             memory=Memory.fresh(trajectory.body),
-            nudges=Nudges(np.zeros((1, 3)), np.zeros((1, 3)), np.zeros((1, 2, 2)), np.zeros((1, joints, 3))),
+            nudges=Nudges(
+                np.zeros((1, 3)), np.zeros((1, 3)), np.zeros((1, 2, 2)), np.zeros((1, joints, 3)), np.full(1, TOUCH_M)
+            ),
         )
 
     def __len__(self) -> int:

@@ -25,7 +25,7 @@ from selfcorrect.simulators.engines.world import World
 from selfcorrect.simulators.scene import PLAIN, Scene
 from selfcorrect.simulators.settings.tracker import WITHOUT_RESIDUAL, TrackerSettings
 from selfcorrect.simulators.stages import Plan, Track
-from selfcorrect.simulators.tracking.balance import Away, Balance, Bodies, Nudges
+from selfcorrect.simulators.tracking.balance import TOUCH_M, Away, Balance, Bodies, Nudges
 from selfcorrect.simulators.tracking.copies import Copies, Poses, Reached, ancestry
 from selfcorrect.simulators.tracking.reference_trajectory import reference_trajectory_of
 from selfcorrect.simulators.tracking.tracker import Record
@@ -146,11 +146,12 @@ class _Search:
         spreads = (own.force_n, own.moment_nm, own.step_m, own.turn_rad * np.array(nudged, dtype=float)[:, None])
         nudges, shares = list[np.ndarray](), np.zeros(len(fresh))
         shares[fresh] = np.resize(own.spreads, fresh.sum())
-        for field, spread in zip(fields(Nudges), spreads, strict=True):
+        for field, spread in zip(fields(Nudges), spreads, strict=False):
             old = getattr(copies.nudges, field.name)
             drawn = spread * self._draw.standard_normal(old.shape)
             nudges.append(own.persistence * old + shares.reshape(-1, *[1] * (old.ndim - 1)) * drawn)
-        return replace(copies, nudges=Nudges(*nudges))
+        touch_m = np.where(self._draw.random(len(fresh)) < own.high_touch_share, own.high_touch_m, TOUCH_M)
+        return replace(copies, nudges=Nudges(*nudges, np.where(fresh, touch_m, copies.nudges.touch_m)))
 
     def _put(self, copies: Copies) -> None:
         """Put the bodies into the copies' state."""

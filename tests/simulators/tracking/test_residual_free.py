@@ -24,7 +24,7 @@ from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.scene import PLAIN, Scene
 from selfcorrect.simulators.settings.tracker import FALLBACK, WITHOUT_RESIDUAL, TrackerSettings
 from selfcorrect.simulators.stages import Plan
-from selfcorrect.simulators.tracking.balance import Away, Balance, Bodies
+from selfcorrect.simulators.tracking.balance import TOUCH_M, Away, Balance, Bodies
 from selfcorrect.simulators.tracking.reference_trajectory import ReferenceTrajectory, reference_trajectory_of
 from selfcorrect.simulators.tracking.residual_free import Copies, _Search
 
@@ -102,7 +102,7 @@ def asked_of_the_floor(walking, moved_m=(0.0, 0.0, 0.0), step: int = 10) -> tupl
     balance, bodies = Balance(trajectory, 1 / 120, ALONE), Bodies.of(world, trajectory.body)
     wrench = balance.wanted_wrench(step, Away.of(trajectory, step, bodies), copies.nudges)
     fresh = np.zeros_like(copies.memory.iterate)
-    return wrench[0], balance.floor_forces_n(step, bodies, wrench, fresh)[0][0].sum(axis=0)
+    return wrench[0], balance.floor_forces_n(step, bodies, wrench, fresh, copies.nudges.touch_m)[0][0].sum(axis=0)
 
 
 def test_the_floor_is_asked_to_bring_bodies_back(walking):
@@ -212,8 +212,13 @@ def test_copies_are_nudged_at_several_scales_or_go_on_as_they_were(walking, plan
     assert not nudged.force_n[0].any()
     sizes_n = [nudged.force_n[1 + turn :: 4].std() for turn in range(4)]
     assert np.allclose(sizes_n, WITHOUT_RESIDUAL.force_n * np.array(WITHOUT_RESIDUAL.spreads), rtol=0.15)
+    high = nudged.touch_m == WITHOUT_RESIDUAL.high_touch_m
+    assert np.isclose(high[1:].mean(), WITHOUT_RESIDUAL.high_touch_share, atol=0.06)
+    assert (nudged.touch_m[~high] == TOUCH_M).all()
+    assert not high[0]
     later = search._nudged(replace(many, nudges=nudged), np.zeros(801, dtype=bool)).nudges
     assert np.allclose(later.moment_nm, WITHOUT_RESIDUAL.persistence * nudged.moment_nm)
+    assert np.array_equal(later.touch_m, nudged.touch_m)
 
 
 def test_pushed_bodies_keep_their_balance_by_themselves(stand):
