@@ -28,9 +28,8 @@ from selfcorrect.motion.motion import Motion, captions
 from selfcorrect.motion.pictures.drawing import draw_motions
 from selfcorrect.storage.files.digests import digest
 from selfcorrect.storage.files.listings import states_of
-from selfcorrect.storage.files.locks import FolderLock
+from selfcorrect.storage.files.places import LocalPlace
 from selfcorrect.storage.files.written import Written
-from selfcorrect.storage.runs.run_folder import explain_write_error
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,13 +104,10 @@ def write_motions(
     owned = [written.owns(output) for output in (*files, film)]
     for output, is_owned in zip((*files, film), owned, strict=True):
         check_output(output, overwrite or is_owned)
-    if all(owned) and not overwrite:
-        print("these motions are there already, made of the same data with the same settings")
-        return
-    with explain_write_error(out):
-        out.mkdir(parents=True, exist_ok=True)
-        lock = FolderLock(out)
-    with lock:
+    with LocalPlace(out).claimed():
+        if all(owned) and not overwrite:
+            print("these motions are there already, made of the same data with the same settings")
+            return
         windows = captioned_windows(load_motions(data), window_settings)
         embed = Cached(clip(clip_name) if clip_name else minilm(), out / "text-vectors")
         with tqdm(total=steps, desc="training", unit="step", disable=None) as bar:

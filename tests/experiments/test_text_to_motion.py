@@ -21,6 +21,7 @@ from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.text_embedding import minilm
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.motion import Motion
+from selfcorrect.storage.files import writing
 from selfcorrect.storage.files.written import Written
 
 SETTINGS = WindowSettings(frames=16, stride=4, mirrored=False)
@@ -138,7 +139,11 @@ def test_a_command_that_was_killed_can_be_given_again(
     assert verify(tmp_path / "out").damage == ()
     assert "there already" not in capsys.readouterr().out
     monkeypatch.setattr(text_to_motion, "train", None)
+    half = writing._unfinished(tmp_path / "out", "motions.gif")  # as a program leaves it that dies after its last file
+    half.mkdir()
+    (half / writing._MARKER).write_bytes(writing._marker_of(tmp_path / "out"))
     tyro.cli(TextToMotionCommand, args=words).run()
+    assert not half.exists()
     assert "these motions are there already" in capsys.readouterr().out
     assert {path: path.read_bytes() for path in made} == made
     (tmp_path / "walk.bvh").write_text("other motions")
