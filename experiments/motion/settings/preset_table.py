@@ -61,7 +61,7 @@ PRESET_ROWS = {
         5,
         3,
         256,
-        "12 minutes, 2.0 GB",
+        "16 minutes, 2.0 GB",
     ),
     "strictness": PresetRow(
         "correctors that reject what falls without root force",
