@@ -151,7 +151,8 @@ class _Search:
             drawn = spread * self._draw.standard_normal(old.shape)
             nudges.append(own.persistence * old + shares.reshape(-1, *[1] * (old.ndim - 1)) * drawn)
         touch_m = np.where(self._draw.random(len(fresh)) < own.high_touch_share, own.high_touch_m, TOUCH_M)
-        return replace(copies, nudges=Nudges(*nudges, np.where(fresh, touch_m, copies.nudges.touch_m)))
+        nudges.append(np.where(fresh, touch_m, copies.nudges.touch_m))
+        return replace(copies, nudges=Nudges(*nudges))
 
     def _put(self, copies: Copies) -> None:
         """Put the bodies into the copies' state."""
