@@ -1,6 +1,6 @@
 """What comes out of plan and simulation: blended where the simulation gained something, then polished.
 
-What a motion demands beyond the forces of contacts falls where physics has mended something. Where it hardly falls, the
+What a motion demands beyond the forces of contacts falls where physics has fixed something. Where it hardly falls, the
 simulated body only lags behind what was planned for it, and the plan is the better motion. So a plan that contacts
 explain nearly everywhere cannot gain: that is known before it is simulated.
 

@@ -173,9 +173,9 @@ class _Reach:
     fixed_m: np.ndarray
     """Of the shanks along the knees' axes."""
     across_m: np.ndarray
-    """The rest of the shanks …"""
+    """The rest of the shanks."""
     turned_m: np.ndarray
-    """… and that turned by a right angle about the knees' axes."""
+    """The rest of the shanks turned by a right angle about the knees' axes."""
     hips_m: np.ndarray
     wanted_m: np.ndarray
     """From the hips to where the ankles are wanted, of a body that does not rise."""

@@ -92,7 +92,7 @@ def _supports(
     poses: Poses,
     settings: InferenceSettings,
 ) -> tuple[Support, ...]:
-    """The supports of a motion with the world poses of its joints as it came, and as it is now."""
+    """The supports of a motion, from the world poses of its joints in the file and now."""
     (positions_m, _), points_m = poses, _places_m(body, poses)
     speeds_m_s = lengths(np.gradient(points_m, 1 / motion.fps, axis=0))
     rests = [

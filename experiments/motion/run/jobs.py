@@ -41,7 +41,7 @@ from selfcorrect.storage.runs.protocol import Generation
 from selfcorrect.storage.runs.tracking import MetricsFile
 
 ACCEPT = "--accept-changed"
-"""The option that lets a run go on with what was changed."""
+"""The option that lets a run resume with what was changed."""
 
 
 def jobs(settings: MotionSettings, folder: Path, options: RunOptions = DEFAULTS) -> list[Job]:
