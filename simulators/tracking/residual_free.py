@@ -146,7 +146,7 @@ class _Search:
         spreads = (own.force_n, own.moment_nm, own.step_m, own.turn_rad * np.array(nudged, dtype=float)[:, None])
         nudges, shares = list[np.ndarray](), np.zeros(len(fresh))
         shares[fresh] = np.resize(own.spreads, fresh.sum())
-        for field, spread in zip(fields(Nudges), spreads, strict=False):
+        for field, spread in zip(fields(Nudges)[:-1], spreads, strict=True):  # the last is no deviation
             old = getattr(copies.nudges, field.name)
             drawn = spread * self._draw.standard_normal(old.shape)
             nudges.append(own.persistence * old + shares.reshape(-1, *[1] * (old.ndim - 1)) * drawn)
