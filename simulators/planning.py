@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 from scipy.linalg import solveh_banded
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+from scipy.ndimage import binary_opening, gaussian_filter1d, maximum_filter1d
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.correction.support import Support
@@ -27,10 +27,16 @@ from selfcorrect.simulators.body.curves import second_difference_bands
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid
 from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
 from selfcorrect.simulators.body.links import onto_links
-from selfcorrect.simulators.body.soles import frame_speeds
+from selfcorrect.simulators.body.soles import frame_speeds, hurry_of
 from selfcorrect.simulators.cleanup import foot_lock
-from selfcorrect.simulators.contacts.contact_plan import above_ground_m, plan_contacts
-from selfcorrect.simulators.settings.plan import PLAN, FilterSettings, PlacementSettings, PlanSettings
+from selfcorrect.simulators.contacts.contact_plan import ContactPlan, above_ground_m, plan_contacts
+from selfcorrect.simulators.settings.plan import (
+    PLAN,
+    RESIDUAL_FREE_PLAN,
+    FilterSettings,
+    PlacementSettings,
+    PlanSettings,
+)
 from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.simulators.stages import Cleaned, Plan, Planned
 
@@ -40,6 +46,9 @@ def plan(cleaned: Cleaned, body: Humanoid, settings: TrackerSettings) -> Planned
     supports, friction = cleaned.supports, settings.engine.friction
     links = clear_floor(body, onto_links(body, cleaned.motions), supports, settings.plan.filter)
     if settings.filter_dynamics:
+        if settings.plan.placement.heel_s:
+            # Feet come down from their heels first: where they are flat the filter shifts the body less.
+            links = place_feet(body, links, friction, supports, settings.plan)
         links = filter_dynamics(body, links, friction, supports, settings.plan)
         links = place_feet(body, links, friction, supports, settings.plan)
     contacts = plan_contacts(body, links, friction, supports, settings.plan.contacts)
@@ -54,19 +63,46 @@ def filter_dynamics(
     settings: PlanSettings = PLAN,
 ) -> MotionBatch:
     """Motions on the body's tree, shifted so that contacts within friction cones explain more of them."""
-    contacts = replace(settings.contacts, iterations=settings.filter.iterations)
-    for _ in range(settings.filter.rounds):
-        plan = plan_contacts(body, motions, friction, supports, contacts)
-        shift_m = np.stack(
-            [
-                centre_shift(rest, forces_n.sum(1), body.total_mass_kg, motions.fps, settings.filter)
-                for rest, forces_n in zip(plan.rest, plan.force_n, strict=True)
-            ]
-        )
-        largest_m = np.linalg.norm(shift_m, axis=-1).max(1)
-        shift_m *= np.minimum(1.0, settings.filter.shift_limit_m / np.maximum(largest_m, 1e-9))[:, None, None]
-        motions = _shifted(body, motions, plan.needs.positions_m, plan.needs.orientations, shift_m)
+    own = settings.filter
+    for _ in range(own.rounds):
+        plan, shift_m = _wanted_shift(body, motions, friction, supports, settings)
+        motions = _shifted(body, motions, plan.needs.positions_m, plan.needs.orientations, _limited(shift_m, own))
+    lighter = replace(
+        settings,
+        contacts=replace(settings.contacts, moment_weight=own.stance_moment_weight),
+        filter=replace(own, shift_weight=own.stance_weight),
+    )
+    for _ in range(own.stance_rounds):
+        plan, shift_m = _wanted_shift(body, motions, friction, supports, lighter, own.inset)
+        hurry = hurry_of(motions.root_m, motions.fps, own.stance_m_s, 2.0)
+        shift_m *= 2.0 - hurry[..., None]
+        shift_m = gaussian_filter1d(shift_m, own.stance_smoothing_s * motions.fps, axis=1, mode="nearest")
+        motions = _shifted(body, motions, plan.needs.positions_m, plan.needs.orientations, _limited(shift_m, own))
     return motions
+
+
+def _wanted_shift(
+    body: Humanoid,
+    motions: MotionBatch,
+    friction: float,
+    supports: Sequence[Sequence[Support]],
+    settings: PlanSettings,
+    inset: float = 0.0,
+) -> tuple[ContactPlan, np.ndarray]:
+    """How contacts explain motions, and the shifts (N, T, 3) of the centre of mass with which they explain more."""
+    contacts = replace(settings.contacts, iterations=settings.filter.iterations)
+    plan = plan_contacts(body, motions, friction, supports, contacts, inset)
+    shifts_m = [
+        centre_shift(rest, forces_n.sum(1), body.total_mass_kg, motions.fps, settings.filter)
+        for rest, forces_n in zip(plan.rest, plan.force_n, strict=True)
+    ]
+    return plan, np.stack(shifts_m)
+
+
+def _limited(shift_m: np.ndarray, settings: FilterSettings) -> np.ndarray:
+    """Shifts (N, T, 3) of motions, all of one smaller where its largest is beyond the limit."""
+    largest_m = np.linalg.norm(shift_m, axis=-1).max(1)
+    return shift_m * np.minimum(1.0, settings.shift_limit_m / np.maximum(largest_m, 1e-9))[:, None, None]
 
 
 def centre_shift(
@@ -139,6 +175,8 @@ def place_feet(
     load = _by_foot(plan.force_n[:, :, corners, 1]) / (
         placement.full_load_bodyweights * body.total_mass_kg * GRAVITY_M_S2
     )
+    if placement.heel_s:
+        load = np.maximum(load, off_heels(load, motions.fps, placement)[..., None])
     rise_m, turns_rad = foot_moves(_by_foot(ground_m), points_m - ankles_m[..., None, :], load, motions.fps, placement)
     turns = Rotation.from_rotvec(turns_rad.reshape(-1, 3)).as_quat().reshape(*turns_rad.shape[:-1], 4)
     targets_m = ankles_m + rise_m[..., None] * np.array([0.0, 1.0, 0.0])
@@ -151,6 +189,19 @@ def place_feet(
 def _by_foot(corners: np.ndarray) -> np.ndarray:
     """Values (N, T, P, ...) of the soles' corners, left foot first, as (N, T, 2, P / 2, ...)."""
     return corners.reshape(*corners.shape[:2], 2, -1, *corners.shape[3:])
+
+
+def off_heels(load: np.ndarray, fps: float, settings: PlacementSettings = RESIDUAL_FREE_PLAN.placement) -> np.ndarray:
+    """How strongly (N, T, 2), from 0 to 1, feet are to be set flat: those that carry on their heels alone for long.
+
+    Nobody stands like that. Where a capture has the front of a foot in the air, its ankle is turned wrongly.
+    load: (N, T, 2, K), 1 or more for corners that carry, those of the heel first.
+    """
+    heel, front = load[..., :2].sum(-1), load[..., 2:].sum(-1)
+    alone = (heel * settings.full_load_bodyweights > settings.heel_bodyweights) & (front < 0.2 * heel)
+    for_long = binary_opening(alone, np.ones((1, max(1, round(settings.heel_s * fps)), 1), dtype=bool))
+    around = 2 * round(settings.heel_around_s * fps) + 1
+    return gaussian_filter1d(maximum_filter1d(for_long.astype(float), around, axis=1), around / 4, axis=1)
 
 
 def held(

@@ -166,6 +166,19 @@ def rivals(summary: Summary, denoiser: str) -> Iterator[str]:
     yield from _differences("physics minus", pairs, COMPARED)
 
 
+def stages(summary: Summary, denoiser: str) -> Iterator[str]:
+    """Lines of a table: at the last generation two correctors in a row minus each of them alone, by seed."""
+    arms = {arm: curves for arm, curves, _ in arms_of(summary, denoiser)}
+    pairs = {
+        f"{arm.label} minus {part}": (curves, arms[alone])
+        for arm, curves in arms.items()
+        if "+" in arm.corrector
+        for part in sorted(arm.corrector.split("+"))
+        if (alone := Arm(arm.policy, part)) in arms
+    }
+    yield from _differences("change", pairs, ("needed_force_bodyweights", *COMPARED))
+
+
 def margins(summary: Summary, denoiser: str) -> Iterator[str]:
     """Lines of a table: at the last generation each arm minus real data only, by seed."""
     arms = {arm: curves for arm, curves, _ in arms_of(summary, denoiser)}
@@ -191,6 +204,7 @@ def _differences(title: str, pairs: Mapping[str, tuple[ArmCurves, ArmCurves]], k
 DIFFERENCES = {
     "margins": ("Each arm minus real data only, paired by seed", margins),
     "rivals": ("Physics minus each arm, paired by seed", rivals),
+    "stages": ("Two correctors in a row minus each alone, paired by seed", stages),
 }
 """Tables of paired differences by the words that ask for them."""
 

@@ -47,10 +47,12 @@ def plan_contacts(
     friction: float,
     supports: Sequence[Sequence[Support]] = (),
     settings: ContactSettings = PLAN.contacts,
+    inset: float = 0.0,
 ) -> ContactPlan:
     """Explain motions on the body's tree by contact forces with the given coefficient of friction.
 
-    supports: what carries each of the motions beside the floor; none for any where that is empty.
+    supports: what carries each of the motions beside the floor; none for any where that is empty. inset: where forces
+    act on soles, as a share of the way from their corners to the middle of the foot.
     """
     needs = demand(body, motions, settings.smoothing_s)
     points_m = body.touches.lowest_points(needs.positions_m, needs.orientations)
@@ -61,9 +63,23 @@ def plan_contacts(
     # Runners leave the floor: what bears them a little later does not slide.
     lacking = unborne(needs.wrench[..., 1] / body.weight_n, activation, settings)[..., None] * np.clip(2 - hurry, 0, 1)
     activation = contact_activation(above_m, motions.fps, speeds_m_s, settings, lacking)
-    arms_m = points_m - needs.centre_m[:, :, None]
+    acting_m = inset_soles(points_m, activation, len(body.soles), inset) if inset else points_m
+    arms_m = acting_m - needs.centre_m[:, :, None]
     force_n = contact_forces(needs.wrench, arms_m, activation, friction, settings)
     return ContactPlan(needs, points_m, force_n, activation, needs.wrench - net_wrench(arms_m, force_n))
+
+
+def inset_soles(points_m: np.ndarray, activation: np.ndarray, corners: int, inset: float) -> np.ndarray:
+    """Touching points (N, T, C, 3), of which corners of soles that can carry are nearer to the middle of their foot.
+
+    corners: how many of the points are corners, the first ones. activation: (N, T, C) by which they count in that
+    middle. inset: share of the way there.
+    """
+    soles_m = points_m[:, :, :corners].reshape(*points_m.shape[:2], 2, -1, 3)
+    weights = activation[:, :, :corners].reshape(soles_m.shape[:-1])[..., None]
+    middle_m = np.sum(weights * soles_m, axis=3, keepdims=True) / np.maximum(weights.sum(3, keepdims=True), 1e-9)
+    nearer_m = np.where(weights > 0, soles_m + inset * (middle_m - soles_m), soles_m)
+    return np.concatenate([nearer_m.reshape(*points_m.shape[:2], corners, 3), points_m[:, :, corners:]], axis=2)
 
 
 def unborne(upward_bodyweights: np.ndarray, activation: np.ndarray, settings: ContactSettings) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Literal, Self, TypeAlias
 from selfcorrect.core.errors import SettingError
 from selfcorrect.simulators.engines.table import AUTO, ENGINES, chosen_engine
 from selfcorrect.simulators.settings.checks import check_positive
-from selfcorrect.simulators.settings.plan import PLAN, ContactSettings, PlanSettings
+from selfcorrect.simulators.settings.plan import PLAN, RESIDUAL_FREE_PLAN, ContactSettings, PlanSettings
 from selfcorrect.simulators.settings.support import SupportMode
 
 
@@ -207,7 +207,7 @@ class ResidualFreeSettings:
     """A copy does well that costs less than this: among the fewest, and among more."""
     hopeless_m: float = 1.0
     """A copy is given up that costs more than this."""
-    back: tuple[int, ...] = (8, 16)
+    back: tuple[int, ...] = (8, 16, 8, 16, 32)
     """So many windows the search goes back, each time that all copies fall in one."""
     kept: int = 8
     """So many of them go on from each window to the next."""
@@ -319,7 +319,7 @@ class TrackerSettings:
         """
         soft = EngineSettings(name=engine, friction=0.8, mujoco=MuJoCoSettings(stiffening=1.0))
         own = replace(WITHOUT_RESIDUAL, fallback=FALLBACK if fallback == "balanced" else ())
-        return cls(BodySettings(mass_kg=mass_kg), soft, residual_free=own)
+        return cls(BodySettings(mass_kg=mass_kg), soft, plan=RESIDUAL_FREE_PLAN, residual_free=own)
 
     @property
     def falls_back(self) -> bool:

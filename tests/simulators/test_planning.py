@@ -9,13 +9,22 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
-from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.humanoid import humanoid
 from selfcorrect.simulators.body.links import onto_links
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
-from selfcorrect.simulators.contacts.contact_plan import plan_contacts
-from selfcorrect.simulators.planning import centre_shift, clear_floor, filter_dynamics, foot_moves, place_feet
-from selfcorrect.simulators.settings.plan import FilterSettings
+from selfcorrect.simulators.contacts.contact_plan import inset_soles, plan_contacts
+from selfcorrect.simulators.planning import (
+    centre_shift,
+    clear_floor,
+    filter_dynamics,
+    foot_moves,
+    off_heels,
+    place_feet,
+    plan,
+)
+from selfcorrect.simulators.settings.plan import PLAN, RESIDUAL_FREE_PLAN, FilterSettings
+from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.simulators.stages import Given
 
 FRICTION = 0.5
@@ -55,6 +64,101 @@ def test_filtered_motions_are_easier_to_explain(clips, label):
         for motions in (links, filter_dynamics(body, links, FRICTION))
     )
     assert after < 0.7 * before
+
+
+def turned(motion: Motion, angles_deg: dict[str, float]) -> Motion:
+    """A motion with joints turned about x, the body's left."""
+    rotations = motion.rotations.copy()
+    for part, angle_deg in angles_deg.items():
+        rotations[:, motion.skeleton.joint(part)] = Rotation.from_euler("x", angle_deg, degrees=True).as_quat()
+    return replace(motion, rotations=rotations)
+
+
+def on_left_foot(stand: Motion, lean_deg: float) -> Motion:
+    """A stand on the left foot, the body leaning towards it about that ankle."""
+    raised = turned(stand, {"right_hip": -60.0, "right_knee": 90.0})
+    lean = Rotation.from_euler("z", lean_deg, degrees=True)
+    positions_m, _ = forward_kinematics(raised.skeleton, raised.root_m, raised.rotations)
+    ankle_m = positions_m[:, raised.skeleton.joint("left_ankle")]
+    rotations = raised.rotations.copy()
+    rotations[:, 0], rotations[:, raised.skeleton.joint("left_ankle")] = lean.as_quat(), lean.inv().as_quat()
+    return replace(raised, root_m=ankle_m + lean.apply(raised.root_m - ankle_m), rotations=rotations)
+
+
+def test_who_stands_on_one_leg_is_put_over_that_foot_where_no_residual_force_helps(stand):
+    body = humanoid(stand.skeleton)
+    links = onto_links(body, MotionBatch.stack([on_left_foot(stand, -2.0)]))
+    beside_m = []
+    for settings in (PLAN, RESIDUAL_FREE_PLAN):
+        contacts = plan_contacts(body, filter_dynamics(body, links, FRICTION, settings=settings), FRICTION)
+        left_m = contacts.points_m[0, :, : len(body.soles) // 2, 0]
+        beside_m.append(np.abs(contacts.needs.centre_m[0, :, 0] - left_m.mean(-1))[5:-5].max())
+    half_width_m = np.ptp(left_m, axis=-1).min() / 2
+    assert beside_m[0] > half_width_m
+    assert beside_m[1] < 0.9 * half_width_m
+
+
+@pytest.mark.parametrize(("speed_m_s", "shifted"), [(0.3, True), (1.3, False)])
+def test_bodies_on_the_move_are_not_put_over_their_feet(stand, speed_m_s, shifted):
+    on_left = on_left_foot(stand, -2.0)
+    motion = replace(on_left, root_m=np.tile(on_left.root_m, (3, 1)), rotations=np.tile(on_left.rotations, (3, 1, 1)))
+    glide_m = speed_m_s * np.arange(len(motion))[:, None] / stand.fps * [0.0, 0.0, 1.0]
+    body = humanoid(stand.skeleton)
+    links = onto_links(body, MotionBatch.stack([replace(motion, root_m=motion.root_m + glide_m)]))
+    plain, more = (filter_dynamics(body, links, FRICTION, settings=each) for each in (PLAN, RESIDUAL_FREE_PLAN))
+    middle_m = (plain.root_m - more.root_m)[0, 31:62]
+    assert (np.abs(middle_m).max() > 0.005) == shifted
+
+
+def test_forces_on_inset_soles_act_nearer_to_the_middle_of_their_foot():
+    generator = np.random.default_rng(0)
+    points_m, activation = generator.normal(size=(1, 3, 10, 3)), np.ones((1, 3, 10))
+    activation[..., 0] = 0.0
+    moved_m = inset_soles(points_m, activation, 8, 0.7)
+    middle_m = points_m[:, :, 4:8].mean(2, keepdims=True)
+    assert np.allclose(moved_m[:, :, 4:8] - middle_m, 0.3 * (points_m[:, :, 4:8] - middle_m))
+    assert np.allclose(moved_m[:, :, 1:4].mean(2), points_m[:, :, 1:4].mean(2))
+    assert np.array_equal(moved_m[:, :, [0, 8, 9]], points_m[:, :, [0, 8, 9]])
+
+
+def loaded(corners: list[float], frames: int) -> np.ndarray:
+    """(1, 60, 2, 6) loads of left feet that carry on some corners, heels first, for some frames in the middle."""
+    load = np.zeros((1, 60, 2, 6))
+    load[0, 30 - frames // 2 : 30 + (frames + 1) // 2, 0] = corners
+    return load
+
+
+@pytest.mark.parametrize(
+    ("corners", "frames", "flat"),
+    [
+        ([1.5, 1.5, 0, 0, 0, 0], 30, True),  # a stand on a heel
+        ([1.5, 1.5, 0, 0, 0, 0], 4, False),  # a step that lands on it
+        ([0, 0, 0, 0, 1.5, 1.5], 30, False),  # a stand on tiptoe
+        ([0.5, 0.5, 0.5, 0.5, 0.5, 0.5], 30, False),  # on the whole foot
+        ([0.3, 0.3, 0, 0, 0, 0], 30, False),  # a heel that hardly carries
+    ],
+)
+def test_feet_are_set_flat_that_carry_on_their_heels_for_long(corners, frames, flat):
+    share = off_heels(loaded(corners, frames), 30.0)
+    assert share[0, 30, 0] == pytest.approx(1.0 if flat else 0.0, abs=1e-6)
+    assert not share[:, :, 1].any()
+    assert share[0, 0, 0] == 0.0
+
+
+def test_who_stands_on_the_heels_is_planned_on_flat_feet_where_no_residual_force_helps(stand):
+    on_heels = turned(stand, {"left_ankle": -12.0, "right_ankle": -12.0})
+    body = humanoid(stand.skeleton)
+    links = onto_links(body, MotionBatch.stack([on_heels]))
+    sunk_m = body.touches.lowest_points(*forward_kinematics(body.tree, links.root_m, links.rotations))[0, :, :, 1].min()
+    on_heels = replace(on_heels, root_m=on_heels.root_m - [0.0, sunk_m, 0.0])
+    cleaned = clean(Given(MotionBatch.stack([stand])), CleanupSettings(fit_soles=False))
+    cleaned = replace(cleaned, motions=MotionBatch.stack([on_heels]))
+    highest_m = [
+        plan(cleaned, body, settings).plan.contacts.points_m[0, 5:-5, : len(body.soles), 1].max()
+        for settings in (TrackerSettings(), TrackerSettings.without_residual())
+    ]
+    assert highest_m[0] > 0.03
+    assert highest_m[1] < 0.015
 
 
 def test_a_body_in_the_floor_is_lifted_out_of_it(clips):
