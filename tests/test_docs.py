@@ -15,13 +15,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import tyro
 
 from selfcorrect.experiments import cli
+from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.report.outcome import by_share, guarantees
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.settings.presets import PRESETS, Comparison
+from selfcorrect.experiments.motion.settings.presets import PRESETS, Comparison, settings_of
 from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.reporting.summary import Summary
+from selfcorrect.experiments.reporting.summary import Summary, read_summary
 from selfcorrect.experiments.toy.table import TOYS
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.statistics import Thresholds
@@ -163,6 +165,18 @@ def test_the_kept_command_does_all_seeds_again_wherever_they_were_run() -> None:
     second = Summary("selfcorrect motion --first-seed 2", made, {"seeds": 3, "first_seed": 2}, {}, {})
     assert results.kept([first]).command == "selfcorrect motion --data 'cmu-bvh#train' --seeds 2"
     assert results.kept([second, first]).command == "selfcorrect motion --data 'cmu-bvh#train' --seeds 5"
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "docs" / "results").glob("*.json")), ids=lambda path: path.stem)
+def test_the_command_under_a_table_makes_its_arms(path: Path) -> None:
+    summary = read_summary(path)
+    program, name, *options = shlex.split(summary.command)
+    made, kept = tyro.cli(MotionCommand, args=options).settings(), settings_of(summary.settings)
+    assert (program, name) == ("selfcorrect", "motion")
+    for field in ("generations", "seeds", "data", "reference", "real_count", "judged_count", "frames", "fps"):
+        assert getattr(made, field) == getattr(kept, field), field
+    arms = {(one.denoiser, arm) for one in made.comparisons for arm in one.arms}
+    assert {(one.denoiser, arm) for one in kept.comparisons for arm in one.arms} <= arms
 
 
 TOOLS = REPOSITORY / "docs" / "tools"
