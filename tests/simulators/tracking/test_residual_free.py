@@ -176,12 +176,12 @@ CARRIED = replace(FEW, residual_free=replace(FEW.residual_free, fallback=FALLBAC
 @pytest.mark.parametrize(("axis", "degrees"), [("x", 25.0), ("z", 20.0)])
 def test_what_cannot_be_done_alone_is_carried_there_and_only_there(stand, axis, degrees):
     """A body that leans further than any floor could hold it, in the middle of standing."""
-    frames = np.arange(90)
+    frames = np.arange(120)
     lean_rad = np.radians(degrees) * np.clip(np.minimum(frames - 30, 55 - frames) / 6, 0, 1)
     turns = Rotation.from_euler(axis, lean_rad[:, None])
-    rotations = np.repeat(stand.rotations[:1], 90, 0)
+    rotations = np.repeat(stand.rotations[:1], 120, 0)
     rotations[:, 0] = turns.as_quat()
-    motion = Motion(stand.skeleton, turns.apply(np.repeat(stand.root_m[:1], 90, 0)), rotations, 30.0)
+    motion = Motion(stand.skeleton, turns.apply(np.repeat(stand.root_m[:1], 120, 0)), rotations, 30.0)
     floor = CleanupSettings(support="floor", estimate_floor=False, close_loops=False)
     alone, carried = (PhysicsCorrector(settings, floor)([motion])[0] for settings in (FEW, CARRIED))
     assert alone.failure.kind is FailureKind.FELL
@@ -190,7 +190,7 @@ def test_what_cannot_be_done_alone_is_carried_there_and_only_there(stand, axis, 
     helped = np.flatnonzero((force > 0) | (torque_nm > 0))
     assert len(helped)
     assert 12 <= helped.min() <= 55  # a little before the lean, or while it lasts
-    assert helped.max() < 85
+    assert helped.max() < 105
     assert force.max() <= 1.0
     assert carried.help["residual_force_bodyweights"] == pytest.approx(force[1:].mean(), rel=1e-6)
     assert carried.timeline.carried()[0].first_frame == helped.min()
