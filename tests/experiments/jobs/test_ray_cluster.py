@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,8 @@ MEAL_BYTES = 3_000_000_000
 TOTAL_BYTES = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 LIMIT_S = 1500.0
 """After this, something hangs; a busy machine may be very slow."""
+LAST = "5.bvh"
+"""Of the motions of `prepared`."""
 IDLE = ("ray::IDLE", "ray::DashboardAgent", "ray::RuntimeEnvAgent")
 
 
@@ -128,7 +131,7 @@ def node_of(process: int, nodes: Nodes) -> object:
     return next(node for node in nodes.worker_nodes if node.all_processes["raylet"][0].process.pid == parent)
 
 
-def works_in(process: int, folder: Path) -> bool:
+def works_in(folder: Path, process: int) -> bool:
     """Whether a process holds something below a folder open, as a job does with what it has not finished."""
     for descriptor in Path(f"/proc/{process}/fd").iterdir():
         with suppress(OSError):
@@ -137,8 +140,16 @@ def works_in(process: int, folder: Path) -> bool:
     return False
 
 
-def halt_amid(folder: Path | None, begun: Callable[[], bool], nodes: Nodes) -> int:
-    """Halt a worker amid a job, as soon as the run has begun; of a job that holds something below a given folder."""
+def is_held_up(process: int) -> bool:
+    """Whether a process has the job of the last motion, which `hold_up_the_last` keeps from ending.
+
+    Any other may have told its end already while its title still names it.
+    """
+    return Path(f"/proc/{process}/cmdline").read_text().startswith(f"ray::{LAST}")
+
+
+def halt_amid(is_at_work: Callable[[int], bool], begun: Callable[[], bool], nodes: Nodes) -> int:
+    """Halt a worker that is certainly at work in a job, as soon as the run has begun."""
     until = time.monotonic() + LIMIT_S
     while time.monotonic() < until:
         for process in processes(nodes) if begun() else ():
@@ -146,16 +157,16 @@ def halt_amid(folder: Path | None, begun: Callable[[], bool], nodes: Nodes) -> i
                 os.kill(process, signal.SIGSTOP)
                 while stat_of(process)[0] != "T":
                     time.sleep(0.001)
-                if has_job(process) and (folder is None or works_in(process, folder)):
+                if has_job(process) and is_at_work(process):
                     return process
                 os.kill(process, signal.SIGCONT)
         time.sleep(0.01)
-    raise TimeoutError(f"nothing was in the middle of a job below {folder or 'any folder'}")
+    raise TimeoutError("nothing was in the middle of a job")
 
 
 @contextmanager
 def node_killed_amid(
-    folder: Path | None, begun: Callable[[], bool], nodes: Nodes, let_go: Callable[[], object]
+    is_at_work: Callable[[int], bool], begun: Callable[[], bool], nodes: Nodes, let_go: Callable[[], object]
 ) -> Iterator[None]:
     """While the body runs, kill a node with the worker that is in the middle of a job; see `halt_amid`.
 
@@ -164,7 +175,7 @@ def node_killed_amid(
 
     def kill() -> None:
         try:
-            process = halt_amid(folder, begun, nodes)
+            process = halt_amid(is_at_work, begun, nodes)
             nodes.remove_node(node_of(process, nodes), allow_graceful=False)
             os.kill(process, signal.SIGKILL)
         finally:
@@ -255,7 +266,7 @@ def test_a_motion_run_has_the_same_bytes_here_and_on_a_cluster_of_which_a_node_d
     def begun() -> bool:
         return (folder / "generation-0002").exists()
 
-    with node_killed_amid(folder, begun, nodes, gate.unlink):
+    with node_killed_amid(partial(works_in, folder), begun, nodes, gate.unlink):
         assert run_motion(tmp_path / "killed", where, gate) == expected
     assert "failed (1 of 3 tries)" in capsys.readouterr().err
 
@@ -267,7 +278,7 @@ def test_corrections_have_the_same_bytes_when_a_node_dies(
     settings = CorrectionOptions(strength=0.0)
     correct_into([data], tmp_path / "here", settings, tmp_path / "here" / "report.json", Where())
     let_go = hold_up_the_last(out)
-    with node_killed_amid(None, lambda: bool(list(out.glob("*.bvh"))), nodes, let_go):
+    with node_killed_amid(is_held_up, lambda: bool(list(out.glob("*.bvh"))), nodes, let_go):
         results = correct_into([data], out, settings, out / "report.json", where)
     assert ".bvh failed (1 of 3 tries)" in capsys.readouterr().err
     assert [result.verdict for result in results] == ["accepted"] * 6
@@ -281,7 +292,7 @@ def test_the_same_command_goes_on_under_a_new_head(tmp_path: Path):
     let_go = hold_up_the_last(out)
     with cluster(NODE) as nodes:
         driver = start_correcting(data, out, nodes)
-        halted = halt_amid(None, lambda: bool(list(out.glob("*.bvh"))), nodes)
+        halted = halt_amid(is_held_up, lambda: bool(list(out.glob("*.bvh"))), nodes)
         assert nodes.head_node is not None
         nodes.head_node.kill_gcs_server()
         _, told = driver.communicate(timeout=LIMIT_S)
@@ -306,7 +317,7 @@ def hold_up_the_last(out: Path) -> Callable[[], None]:
 
     A job takes a folder for what it has not finished, and waits while another process has that.
     """
-    record = FileTask(Path("5.bvh"), "5.bvh", out).record
+    record = FileTask(Path(LAST), LAST, out).record
     record.parent.mkdir(parents=True)
     FolderLock(out).release()  # the folder is that of this run
     held = ExitStack()
@@ -355,7 +366,7 @@ def test_ctrl_c_stops_the_clusters_work_and_the_same_command_goes_on_elsewhere(t
     let_go = hold_up_the_last(out)
     with cluster(NODE) as nodes:
         driver = start_correcting(data, out, nodes)
-        halted = halt_amid(None, lambda: bool(list(out.glob("*.bvh"))), nodes)
+        halted = halt_amid(is_held_up, lambda: bool(list(out.glob("*.bvh"))), nodes)
         started = processes(nodes)
         driver.send_signal(signal.SIGINT)
         _, told = driver.communicate(timeout=LIMIT_S)
