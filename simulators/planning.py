@@ -73,9 +73,9 @@ def filter_dynamics(
         filter=replace(own, shift_weight=own.stance_weight),
     )
     for _ in range(own.stance_rounds):
-        plan, shift_m = _wanted_shift(body, motions, friction, supports, lighter, own.inset)
-        hurry = hurry_of(motions.root_m, motions.fps, own.stance_m_s, 2.0)
-        shift_m *= 2.0 - hurry[..., None]
+        plan, shift_m = _wanted_shift(body, motions, friction, supports, lighter, own.stance_inset)
+        speed_factor = hurry_of(motions.root_m, motions.fps, own.stance_m_s, 2.0)
+        shift_m *= 2.0 - speed_factor[..., None]
         shift_m = gaussian_filter1d(shift_m, own.stance_smoothing_s * motions.fps, axis=1, mode="nearest")
         motions = _shifted(body, motions, plan.needs.positions_m, plan.needs.orientations, _limited(shift_m, own))
     return motions
@@ -89,7 +89,10 @@ def _wanted_shift(
     settings: PlanSettings,
     inset: float = 0.0,
 ) -> tuple[ContactPlan, np.ndarray]:
-    """How contacts explain motions, and the shifts (N, T, 3) of the centre of mass with which they explain more."""
+    """How contacts explain motions, and the shifts (N, T, 3) of the centre of mass with which they explain more.
+
+    inset: see `plan_contacts`.
+    """
     contacts = replace(settings.contacts, iterations=settings.filter.iterations)
     plan = plan_contacts(body, motions, friction, supports, contacts, inset)
     shifts_m = [
@@ -192,7 +195,7 @@ def _by_foot(corners: np.ndarray) -> np.ndarray:
 
 
 def off_heels(load: np.ndarray, fps: float, settings: PlacementSettings = RESIDUAL_FREE_PLAN.placement) -> np.ndarray:
-    """How strongly (N, T, 2), from 0 to 1, feet are to be set flat: those that carry on their heels alone for long.
+    """How strongly (N, T, 2), from 0 to 1, feet must be set flat: those that carry on their heels alone for long.
 
     Nobody stands like that. Where a capture has the front of a foot in the air, its ankle is turned wrongly.
     load: (N, T, 2, K), 1 or more for corners that carry, those of the heel first.

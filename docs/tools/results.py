@@ -32,6 +32,7 @@ from findings import finding_pictures, findings_table
 from values import all_arms, arms_of, as_csv, half_life
 from worth import worth_table
 
+from selfcorrect.experiments.motion.correctors.table import stages as stages_of
 from selfcorrect.experiments.motion.report.conclusion import asked_correctors
 from selfcorrect.experiments.motion.report.descent import defences_table
 from selfcorrect.experiments.motion.report.outcome import by_share, guarantees
@@ -172,8 +173,8 @@ def stages(summary: Summary, denoiser: str) -> Iterator[str]:
     pairs = {
         f"{arm.label} minus {part}": (curves, arms[alone])
         for arm, curves in arms.items()
-        if "+" in arm.corrector
-        for part in sorted(arm.corrector.split("+"))
+        if len(stages_of(arm.corrector)) > 1
+        for part in sorted(stages_of(arm.corrector))
         if (alone := Arm(arm.policy, part)) in arms
     }
     yield from _differences("change", pairs, ("needed_force_bodyweights", *COMPARED))

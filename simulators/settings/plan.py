@@ -72,11 +72,11 @@ class FilterSettings:
     stance_weight: float = 1e6
     """Weight of m² against N² in them."""
     stance_moment_weight: float = 0.5
-    """Of contact forces in them. With little of it, what they cannot give is a moment, which tells where to shift."""
+    """Of contact forces in them. With little, contacts fall short in moment, which shows where to shift."""
     stance_smoothing_s: float = 0.15
     """Standard deviation of the Gaussian that smooths each of them."""
-    inset: float = 0.2
-    """How far from the corners of a sole to the middle of the foot forces act in them: a margin for balance."""
+    stance_inset: float = 0.2
+    """Where forces act in them, as a share of the way from a sole's corners to its middle: a margin for balance."""
     lift_s: float = 0.1
     """Time over which a body is lifted out of the floor."""
 
@@ -231,6 +231,6 @@ RESIDUAL_FREE_PLAN = PlanSettings(
 )
 """The plan of bodies that get no residual force: nothing else holds them up, so they must stand over their feet.
 
-Set on 24 passages on one leg and 25 clips of CMU's training subjects. Without a search among copies, bodies then
-fall 0.04 instead of 0.22 times per second on one leg, 0.03 instead of 0.09 times in the clips.
+Set on 24 passages on one leg and the first 4 s of 25 clips of CMU's training subjects. Without a search among copies,
+bodies then fall 0.04 instead of 0.22 times per second on one leg, 0.03 instead of 0.09 times in the clips.
 """
