@@ -43,6 +43,9 @@ from selfcorrect.simulators.settings.plan import (
 )
 from selfcorrect.simulators.stages import Cleaned, Plan, Tracked, taken
 
+Changes = tuple[np.ndarray, np.ndarray]
+"""Shifts (N, T, 3) of roots and turns (N, T, J, 3) of joints, see `_changes`."""
+
 
 def may_gain(plan: Plan, settings: GainSettings = PLAN.gain) -> np.ndarray:
     """(N,) whether simulated states could replace those of each plan in whole, in any frame.
@@ -162,10 +165,18 @@ class JerkBounds:
         most_m_s3 = np.maximum(settings.rougher * usual_m_s3, usual_m_s3 + settings.rougher_m_s3)
         return cls(before, groups, around, most_m_s3)
 
+    def excess(self, motions: MotionBatch) -> np.ndarray:
+        """(N, T, G) share by which parts of the body have more jerk than they may, below 0 where they have less."""
+        return _jerk_m_s3(motions, self.groups, self.around) / np.maximum(self.most_m_s3, 1e-9) - 1
+
     def passed(self, motions: MotionBatch, settings: PolishSettings) -> np.ndarray:
         """(N, T, G) in [0, 1] how far parts of the body have more jerk than they may."""
-        beyond = _jerk_m_s3(motions, self.groups, self.around) / np.maximum(self.most_m_s3, 1e-9) - 1
-        return np.clip(beyond / settings.all_rough, 0.0, 1.0)  # by degrees, so that no motion hangs on a threshold
+        return _how_far(self.excess(motions), settings)
+
+
+def _how_far(excess: np.ndarray, settings: PolishSettings) -> np.ndarray:
+    """See `JerkBounds.passed`: by degrees, so that no motion hangs on a threshold."""
+    return np.clip(excess / settings.all_rough, 0.0, 1.0)
 
 
 def polished(before: MotionBatch, after: MotionBatch, settings: PolishSettings = POLISH) -> MotionBatch:
@@ -187,22 +198,38 @@ def calmed(bounds: JerkBounds, after: MotionBatch, settings: PolishSettings = PO
     """The motions `after` with smoother changes where a part of the body still has more jerk than its bound.
 
     What is slower than `polished` takes out roughens a motion too, if that is calm: limbs that are lifted, simulated
-    bodies that catch up.
+    bodies that catch up. A part that gets rougher by it is left: where a captured knee flips from one side to the
+    other, changes flip with it, and their mean fits neither side.
     """
     if after.root_m.shape[1] < settings.fewest_frames:
         return after
-    before, groups, changes = bounds.before, bounds.groups, None
+    before, excess, changes = bounds.before, bounds.excess(after), None
     for times in settings.wider:
-        rough = bounds.passed(after, settings)
+        rough = _how_far(excess, settings)
         if not rough.any():
             break
+        changes = _changes(before, after) if changes is None else changes
+        shift_m, turns = (smoothed(change, times * settings.fast_s * after.fps) for change in changes)
         share = np.clip(2 * smoothed(rough, bounds.around / 2), 0.0, 1.0)
-        kept_m, kept = changes = _changes(before, after) if changes is None else changes
-        slow_m, slow = (smoothed(change, times * settings.fast_s * after.fps) for change in changes)
-        joints = np.stack([share[..., group.share] for group in groups], axis=-1) @ [group.turned for group in groups]
-        changes = kept_m + share[..., :1] * (slow_m - kept_m), kept + joints[..., None] * (slow - kept)
-        after = _chosen(np.asarray(rough.any(axis=(1, 2))), _changed(before, *changes), after)
+        calm, left, mixed = _calmer(bounds, after, changes, (shift_m, turns), share)
+        rougher = share.any(1) & (np.maximum(left, 0.0).sum(1) >= np.maximum(excess, 0.0).sum(1))
+        if rougher.any():
+            share = np.where(rougher[:, None], 0.0, share)
+            calm, left, mixed = _calmer(bounds, after, changes, (shift_m, turns), share)
+        after, excess, changes = calm, left, mixed
     return after
+
+
+def _calmer(
+    bounds: JerkBounds, after: MotionBatch, changes: Changes, slow: Changes, share: np.ndarray
+) -> tuple[MotionBatch, np.ndarray, Changes]:
+    """Motions with changes a share (N, T, G) of the way to slow ones, their excess of jerk, and those changes."""
+    groups = bounds.groups
+    joints = np.stack([share[..., group.share] for group in groups], axis=-1) @ [group.turned for group in groups]
+    shares = share[..., :1], joints[..., None]
+    shift_m, turns = (own + part * (smooth - own) for own, smooth, part in zip(changes, slow, shares, strict=True))
+    calm = _chosen(np.asarray(share.any(axis=(1, 2))), _changed(bounds.before, shift_m, turns), after)
+    return calm, bounds.excess(calm), (shift_m, turns)
 
 
 def no_rougher(
@@ -295,7 +322,7 @@ def _groups(skeleton: Skeleton) -> tuple[_Group, ...]:
     return (_Group(0, parts["trunk"], rest), *groups)
 
 
-def _changes(before: MotionBatch, after: MotionBatch) -> tuple[np.ndarray, np.ndarray]:
+def _changes(before: MotionBatch, after: MotionBatch) -> Changes:
     """Shifts (N, T, 3) of roots and turns (N, T, J, 3) of joints in their parents' frames, as vectors.
 
     Seen from a parent they are the same on rigs that split bones for their twist.

@@ -86,14 +86,19 @@ def denoise(motions: MotionBatch, noise_rad: np.ndarray, settings: DenoiseSettin
 
 
 def _where_calmer(motions: MotionBatch, calm: MotionBatch, changed: np.ndarray) -> MotionBatch:
-    """Calm motions, but those as they were that were `changed` (N,) and whose joints have more jerk by that."""
-    before, after = (lengths(np.diff(joint_positions(each), 3, axis=1)) for each in (motions, calm))
-    rougher = changed & (after.mean((1, 2)) > before.mean((1, 2)))
-    return replace(
-        calm,
-        root_m=np.where(rougher[:, None, None], motions.root_m, calm.root_m),
-        rotations=np.where(rougher[:, None, None, None], motions.rotations, calm.rotations),
-    )
+    """Calm motions, but as they were those that were `changed` (N,) and whose joints have more jerk by that.
+
+    Limbs stay as they were whose ends have more jerk by that: where a knee flips and its ankle does not, the noise of
+    one joint makes up for that of the next.
+    """
+    before, after = (lengths(np.diff(joint_positions(each), 3, axis=1)).mean(1) for each in (motions, calm))
+    rougher = changed & (after.mean(-1) > before.mean(-1))
+    rotations = np.where(rougher[:, None, None, None], motions.rotations, calm.rotations)
+    for joints in _limbs(motions.skeleton):
+        rougher_end = changed & (after[:, joints[-1]] > before[:, joints[-1]])
+        own = rougher_end[:, None, None, None]
+        rotations[:, :, joints] = np.where(own, motions.rotations[:, :, joints], rotations[:, :, joints])
+    return replace(calm, root_m=np.where(rougher[:, None, None], motions.root_m, calm.root_m), rotations=rotations)
 
 
 def _smoothed(motions: MotionBatch, noise_rad: np.ndarray, settings: DenoiseSettings) -> MotionBatch:

@@ -74,6 +74,32 @@ def test_a_change_that_roughens_a_calm_motion_is_smoothed_and_no_other(walk: Mot
     np.testing.assert_array_equal(calmed(JerkBounds.of(before), slow).rotations, slow.rotations)
 
 
+def flipping(motion: Motion, most_rad: float, frames: int) -> Motion:
+    """The motion with a left knee that flips to its other side every few frames, its ankle as it was."""
+    hip, knee, ankle = (motion.skeleton.parts.index(f"left_{part}") for part in ("hip", "knee", "ankle"))
+    places_m, turned = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
+    side = np.where(np.arange(len(motion)) // frames % 2, 1.0, -1.0)[:, None]
+    along = places_m[:, ankle] - places_m[:, hip]
+    swivel = Rotation.from_rotvec(most_rad * side * along / np.linalg.norm(along, axis=1, keepdims=True))
+    above = Rotation.from_quat(turned[:, motion.skeleton.parents[hip]])
+    rotations = motion.rotations.copy()
+    rotations[:, hip] = (above.inv() * swivel * Rotation.from_quat(turned[:, hip])).as_quat()
+    shank = Rotation.from_quat(turned[:, knee])
+    foot = Rotation.from_quat(turned[:, ankle])
+    rotations[:, ankle] = ((swivel * shank).inv() * foot).as_quat()
+    return replace(motion, rotations=rotations)
+
+
+@pytest.mark.parametrize("most_rad", [0.3, 0.8, 1.4])
+@pytest.mark.parametrize("frames", [2, 3, 5, 12])
+def test_ankles_below_knees_that_flip_move_as_they_did(walk: Motion, most_rad: float, frames: int) -> None:
+    sunk = replace(flipping(walk, most_rad, frames), root_m=walk.root_m - [0.0, 0.03, 0.0])
+    before = MotionBatch.stack([sunk])
+    after = MotionBatch.stack([KinematicCorrector()([sunk])[0].motion])
+    speeds_m_s = [np.linalg.norm(np.diff(ankles_m(each), axis=1), axis=-1) * walk.fps for each in (before, after)]
+    assert (speeds_m_s[1] - speeds_m_s[0]).max() < 0.5
+
+
 def faster(motion: Motion, fps: float) -> Motion:
     """A motion with more frames per second, along splines of the fifth degree."""
     times_s = np.arange(len(motion)) / motion.fps
