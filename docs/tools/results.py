@@ -53,7 +53,8 @@ PAGES = (ROOT / "docs" / "findings.md", *sorted(SUMMARIES.glob("*.md")))
 
 SHORT = ("recall", "coverage", "penetration_mm", "fid_kinematic")
 """Of short tables: diversity first, the distance last, which mostly measures smoothness where samples jitter."""
-TOLD = ("fid_kinematic", "recall", "coverage", "penetration_mm", "skate_m_s", "jerk_m_s3")
+TOLD = ("fid_kinematic", "recall", "coverage", "penetration_mm", "skate_m_s", "jerk_m_s3", "needed_force_bodyweights")
+"""Of full tables; older runs did not measure the last."""
 COMPARED = ("fid_kinematic", "recall", "penetration_mm", "float_mm", "skate_m_s", "jerk_m_s3", "unsupported_percent")
 DRAWN = ("fid_kinematic", "recall", "coverage", "penetration_mm")
 RETRIEVAL = ("r_precision_3", "r_precision_3_rare", "r_precision_3_common")
@@ -129,7 +130,8 @@ def table(summary: Summary, denoiser: str, keys: Sequence[str] = ()) -> Iterator
     keys: of metrics, else the usual ones, and of data policies, else all.
     """
     policies = {key for key in keys if key in POLICIES.names} or set(POLICIES.names)
-    metrics = [metric_of(key) for key in keys if key not in policies] or [metric_of(key) for key in TOLD]
+    shown = [key for key in TOLD if any(key in curves.values for _, curves, _ in arms_of(summary, denoiser))]
+    metrics = [metric_of(key) for key in keys if key not in policies] or [metric_of(key) for key in shown]
     yield (
         f"| generation {summary.generations} | "
         + " | ".join([*(metric.title for metric in metrics), "Half-life of coverage"])
