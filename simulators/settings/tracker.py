@@ -207,12 +207,13 @@ class ResidualFreeSettings:
     """A copy does well that costs less than this: among the fewest, and among more."""
     hopeless_m: float = 1.0
     """A copy is given up that costs more than this."""
-    back: tuple[int, ...] = (8, 16, 8, 16, 32)
+    back: tuple[int, ...] = (3, 5, 3, 5, 10)
     """So many windows the search goes back, each time that all copies fall in one."""
-    kept: int = 8
-    """So many of them go on from each window to the next."""
-    window_s: float = 0.1
-    """How long a window lasts."""
+    kept: int = 64
+    """So many of them go on from each window to the next, as far as they were tried: the best after a window need not
+    be those that are on their feet at the end of the next."""
+    window_s: float = 0.3
+    """How long a window lasts, about as long as a nudge takes to tell."""
     fallback: tuple[float, ...] = ()
     """Bounds on the residual wrench, as shares of those of the drive, that are tried one after the other where a body
     falls; with none it falls."""
@@ -220,6 +221,8 @@ class ResidualFreeSettings:
     """Shares of the bound that copies get, in turn."""
     help_cost_m: float = 0.1
     """Weight of the residual wrench, as a share of the drive's bounds."""
+    after_fall: ResidualFreeSettings | None = None
+    """How a motion is searched anew in which the body falls; None for not at all."""
     persistence: float = 0.8
     """Share of its nudges that a copy hands on."""
     force_n: float = 100.0
@@ -253,8 +256,8 @@ WITHOUT_RESIDUAL = ResidualFreeSettings()
 """The defaults."""
 
 
-FALLBACK = (0.125, 0.25, 0.5, 1.0)
-"""The bounds of the fallback "balanced"."""
+FALLBACK = ResidualFreeSettings(kept=8, window_s=0.1, back=(8, 16, 8, 16, 32), fallback=(0.125, 0.25, 0.5, 1.0))
+"""The search of the fallback "balanced": in short windows, so that help is short, too."""
 
 
 FallbackChoice: TypeAlias = Literal["none", "balanced"]
@@ -318,13 +321,14 @@ class TrackerSettings:
         fallback: with "balanced", where it falls all the same, it gets as little residual force as helps.
         """
         soft = EngineSettings(name=engine, friction=0.8, mujoco=MuJoCoSettings(stiffening=1.0))
-        own = replace(WITHOUT_RESIDUAL, fallback=FALLBACK if fallback == "balanced" else ())
+        own = replace(WITHOUT_RESIDUAL, after_fall=FALLBACK if fallback == "balanced" else None)
         return cls(BodySettings(mass_kg=mass_kg), soft, plan=RESIDUAL_FREE_PLAN, residual_free=own)
 
     @property
     def falls_back(self) -> bool:
         """Whether a body that falls without residual force gets some."""
-        return self.residual_free is not None and bool(self.residual_free.fallback)
+        own = self.residual_free
+        return own is not None and bool(own.fallback or (own.after_fall and own.after_fall.fallback))
 
     @classmethod
     def at_strength(cls, strength: float, engine: str = "pybullet", mass_kg: float | None = None) -> Self:

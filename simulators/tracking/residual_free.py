@@ -6,9 +6,9 @@ parents of the next window's copies (Liu et al. 2010, "Sampling-based contact-ri
 well, few copies suffice; elsewhere more are tried. Where all fall, the search goes back and tries more from there.
 Draws come from a fixed seed, so that a motion always gives the same result.
 
-A motion that falls all the same may get a fallback: from a little before the fall on, the root is given what the floor
-cannot give, up to a bound that doubles until the body gets past. Copies get different shares of it, and help counts as
-cost, so that they need little. As soon as one does well without, the help ends.
+A motion that falls all the same may get a fallback, in a search of its own. From a little before the fall on, the root
+is given what the floor cannot give, up to a bound that doubles until the body gets past. Copies get different shares of
+it, and help counts as cost, so that they need little. As soon as one does well without, the help ends.
 """
 
 from __future__ import annotations
@@ -38,9 +38,15 @@ def follow_residual_free(
     world: World, planned: Sequence[Plan], settings: TrackerSettings, scene: Scene = PLAIN
 ) -> list[list[Track]]:
     """Simulate bodies following their motions without help; what became of each of the planned ones."""
-    return [
-        [_Search(world, each.taken([index]), settings, scene).track() for index in range(len(each))] for each in planned
-    ]
+    return [[_found(world, each.taken([index]), settings, scene) for index in range(len(each))] for each in planned]
+
+
+def _found(world: World, planned: Plan, settings: TrackerSettings, scene: Scene) -> Track:
+    """What became of one motion, searched anew after a fall as far as the settings have it."""
+    track, own = _Search(world, planned, settings, scene).track(), settings.residual_free
+    if track.lost_at is None or own is None or own.after_fall is None:
+        return track
+    return _found(world, planned, replace(settings, residual_free=own.after_fall), scene)
 
 
 class _Search:

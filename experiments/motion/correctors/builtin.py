@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,7 +39,13 @@ from selfcorrect.simulators.engines.table import ENGINES, PUBLISHED_ENGINE
 from selfcorrect.simulators.pipeline import free_simulator
 from selfcorrect.simulators.scene import PLAIN, Scene
 from selfcorrect.simulators.settings.presets import PRESETS
-from selfcorrect.simulators.settings.tracker import RESIDUAL_FREE, SIMULATED, FallbackChoice
+from selfcorrect.simulators.settings.tracker import (
+    FALLBACK,
+    RESIDUAL_FREE,
+    SIMULATED,
+    WITHOUT_RESIDUAL,
+    FallbackChoice,
+)
 
 HARDEST_PUSH_N, HEAVIEST_LOAD_KG = 300.0, 15.0
 """Bounds of what is drawn for `scenes`."""
@@ -49,9 +56,9 @@ ANCHOR_SOURCE_COUNT = 1024
 LOW_PASS_SOURCE_COUNT = 64
 """Generation-0 samples on which the cut-off of the low-pass filter is found."""
 
-SEARCHING_COPIES, SEARCHED_AGAIN = 16, 8
-"""Copies of a body that search for the control of a sample without root force, and windows that the search goes back
-after a fall. Of 16 real windows 11 were followed so; with 64 more copies 13, in almost three times the time."""
+SEARCH: dict[str, Any] = {"copies": (16,), "kept": 8, "window_s": 0.1, "back": (8,)}
+"""How the control of a sample without root force is searched for: with fewer copies than that of files. Of 16 real
+windows 11 were followed so; with 64 more copies 13, in almost three times the time."""
 
 RANDOM_SOURCE_COUNT = 24
 """Generation-0 samples that say which share the random verifier keeps."""
@@ -94,8 +101,7 @@ def residual_free_corrector(engine: str, fallback: FallbackChoice = "none") -> P
     fallback: what becomes of bodies that fall.
     """
     tracker = PRESETS[RESIDUAL_FREE].tracker(engine, fallback=fallback)
-    assert tracker.residual_free is not None
-    searching = replace(tracker.residual_free, copies=(SEARCHING_COPIES,), back=(SEARCHED_AGAIN,))
+    searching = replace(FALLBACK if tracker.falls_back else WITHOUT_RESIDUAL, **SEARCH)
     return PhysicsCorrector(replace(tracker, residual_free=searching), CleanupSettings.for_samples())
 
 

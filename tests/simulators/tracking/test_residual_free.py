@@ -169,7 +169,8 @@ def test_a_body_that_cannot_stand_falls_and_says_when(stand):
     assert falling.motion.root_m[0] == pytest.approx(leaning(still, 25.0).root_m[0])
 
 
-CARRIED = replace(FEW, residual_free=replace(FEW.residual_free, fallback=FALLBACK, back=(4,)))
+HELPED = replace(FALLBACK, copies=(12,), kept=4, back=(4,))
+CARRIED = replace(FEW, residual_free=replace(FEW.residual_free, after_fall=HELPED))
 
 
 @pytest.mark.slow
