@@ -209,13 +209,14 @@ def calmed(bounds: JerkBounds, after: MotionBatch, settings: PolishSettings = PO
         if not rough.any():
             break
         changes = _changes(before, after) if changes is None else changes
-        shift_m, turns = (smoothed(change, times * settings.fast_s * after.fps) for change in changes)
+        width = times * settings.fast_s * after.fps
+        slow = smoothed(changes[0], width), smoothed(changes[1], width)
         share = np.clip(2 * smoothed(rough, bounds.around / 2), 0.0, 1.0)
-        calm, left, mixed = _calmer(bounds, after, changes, (shift_m, turns), share)
+        calm, left, mixed = _calmer(bounds, after, changes, slow, share)
         rougher = share.any(1) & (np.maximum(left, 0.0).sum(1) >= np.maximum(excess, 0.0).sum(1))
         if rougher.any():
             share = np.where(rougher[:, None], 0.0, share)
-            calm, left, mixed = _calmer(bounds, after, changes, (shift_m, turns), share)
+            calm, left, mixed = _calmer(bounds, after, changes, slow, share)
         after, excess, changes = calm, left, mixed
     return after
 

@@ -210,10 +210,10 @@ class ResidualFreeSettings:
     back: tuple[int, ...] = (3, 5, 3, 5, 10)
     """So many windows the search goes back, each time that all copies fall in one."""
     kept: int = 64
-    """So many of them go on from each window to the next, as far as they were tried: the best after a window need not
-    be those that are on their feet at the end of the next."""
+    """So many of them go on from each window to the next, or all where fewer were tried: the best after one window may
+    fall in the next."""
     window_s: float = 0.3
-    """How long a window lasts, about as long as a nudge takes to tell."""
+    """How long a window lasts."""
     fallback: tuple[float, ...] = ()
     """Bounds on the residual wrench, as shares of those of the drive, that are tried one after the other where a body
     falls; with none it falls."""

@@ -6,7 +6,7 @@ parents of the next window's copies (Liu et al. 2010, "Sampling-based contact-ri
 well, few copies suffice; elsewhere more are tried. Where all fall, the search goes back and tries more from there.
 Draws come from a fixed seed, so that a motion always gives the same result.
 
-A motion that falls all the same may get a fallback, in a search of its own. From a little before the fall on, the root
+A motion that falls all the same may get a fallback, in a second search. From a little before the fall on, the root
 is given what the floor cannot give, up to a bound that doubles until the body gets past. Copies get different shares of
 it, and help counts as cost, so that they need little. As soon as one does well without, the help ends.
 """
