@@ -34,9 +34,13 @@ WORKER_BYTES = 1_000_000_000
 
 def default_workers() -> int:
     """One worker per core that this process may use, as far as the memory that is free allows."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     free = _free_bytes()
-    return max(1, cores if free is None else min(cores, free // WORKER_BYTES))
+    return max(1, usable_cores() if free is None else min(usable_cores(), free // WORKER_BYTES))
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _free_bytes() -> int | None:
