@@ -36,8 +36,8 @@ class CorrectCommand:
     address."""
     options: Annotated[CorrectionOptions, tyro.conf.arg(name="")] = field(default_factory=CorrectionOptions)
     workers: int | None = None
-    """Processes that share the motions; by default one per core, as far as memory allows. Results do not depend on
-    their number."""
+    """Processes that share the motions, and threads for one of them without residual force; by default one per core, as
+    far as memory allows. Results do not depend on their number."""
     where: Annotated[Cluster, tyro.conf.arg(name="")] = field(default_factory=Cluster)
     quiet: Annotated[bool, tyro.conf.arg(aliases=("-q",))] = False
     """Print a line only for each motion that was not corrected, and the summary."""

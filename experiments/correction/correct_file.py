@@ -31,6 +31,7 @@ from selfcorrect.motion.correction.pieces import correct_each
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import attempted, is_of_machine, sentence_of
+from selfcorrect.runtime.how_far import part_of_work, watched
 from selfcorrect.simulators.body.humanoid import usual_mass_kg
 from selfcorrect.simulators.corrector import FRAMES_TOGETHER
 from selfcorrect.storage.files.writing import replacing, scratch_folder, suffixed
@@ -106,11 +107,18 @@ def correct_files(tasks: Sequence[FileTask], options: CorrectionOptions, progres
     """
     done = 0
     for group in _groups(_read(task, options) for task in tasks):
-        progress("correct", done, len(tasks))
-        for read, corrections in zip(group, _corrections(group, options), strict=True):
+        frames = max(sum(len(motion) for read in group for motion in read.motions), 1)
+        progress("correct", 0, frames)
+        with watched(partial(_tell, progress, frames)):
+            found = _corrections(group, options)
+        for read, corrections in zip(group, found, strict=True):
             _put(read, corrections, options)
             done += 1
             progress("generation", done, len(tasks))
+
+
+def _tell(progress: Progress, frames: int, share: float) -> None:
+    progress("correct", round(share * frames), frames)
 
 
 @dataclass(frozen=True)
@@ -158,9 +166,12 @@ def _corrections(group: Sequence[_Read], options: CorrectionOptions) -> list[lis
     for index, read in enumerate(group):
         if read.file is not None:
             by_mass_kg[read.file.mass_kg].append(index)
+    done, count = 0, sum(len(read.motions) for read in group)
     for mass_kg, same in by_mass_kg.items():
         motions = [motion for index in same for motion in group[index].motions]
-        corrections = iter(correct_each(partial(_of_mass, options, mass_kg), motions))
+        with part_of_work(done / max(count, 1), (done + len(motions)) / max(count, 1)):
+            corrections = iter(correct_each(partial(_of_mass, options, mass_kg), motions))
+        done += len(motions)
         for index in same:
             found[index] = [next(corrections) for _ in group[index].motions]
     return found

@@ -47,7 +47,7 @@ def correct_motions(
         check_body(motion)
     if options.retime:
         motions = [at_pace(motion, pace_off_gravity(motion)) for motion in motions]
-    workers = _enough_workers(motions) if workers is None else workers
+    workers = _enough_workers(motions, options) if workers is None else workers
     function = _with_workers(options.corrector(), workers)
     short = [index for index, motion in enumerate(motions) if len(motion) <= PIECE_FRAMES]
     together = dict(zip(short, function([motions[index] for index in short]), strict=True))
@@ -73,7 +73,8 @@ def correct_file(
     file = retimed(file, source) if options.retime else file
     if len(file.motions) > 1:
         raise InputError(f"{source}: holds {len(file.motions)} motions; correct_files corrects them all")
-    correction = correct_long(options.corrector(file.mass_kg), file.motion)
+    function = _with_workers(options.corrector(file.mass_kg), _enough_workers(file.motions, options))
+    correction = correct_long(function, file.motion)
     if correction.accepted:
         with replacing(target) as temporary:
             file.write(temporary, correction.motion)
@@ -115,8 +116,10 @@ FRAMES_PER_WORKER = 600
 """Fewer are corrected sooner than a process has started."""
 
 
-def _enough_workers(motions: Sequence[Motion]) -> int:
-    return max(1, min(default_workers(), sum(map(len, motions)) // FRAMES_PER_WORKER))
+def _enough_workers(motions: Sequence[Motion], options: CorrectionOptions) -> int:
+    """As many as pay: all where bodies are simulated again and again, which one motion alone does in threads."""
+    most = default_workers()
+    return most if options.is_residual_free else max(1, min(most, sum(map(len, motions)) // FRAMES_PER_WORKER))
 
 
 def _all_or(workers: int | None) -> int:

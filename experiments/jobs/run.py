@@ -27,6 +27,7 @@ from selfcorrect.experiments.jobs.progress_bars import Bars, Event, reporter
 from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.runtime.bugs import bug_behind
 from selfcorrect.runtime.processes import start_processes
+from selfcorrect.runtime.threads import with_threads
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ def run_jobs(
     Where a job is tried once, its exception is raised here after the jobs under way were stopped; otherwise JobsError
     names those that failed after all others were done. What is finished stays finished.
     """
-    where = replace(where, workers=min(where.workers, max(len(jobs), 1)))
+    workers = min(where.workers, max(len(jobs), 1))
+    where = replace(where, workers=workers, threads=where.workers // workers)
     start: Runner = RUNNERS.load(where.chosen)
     use_one_thread()
     total = sum(job.generations for job in jobs)
@@ -206,7 +208,8 @@ def here(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]:
     """Runs each job at once, in this process."""
 
     def submit(job: Job) -> Future[None]:
-        job.function(*job.arguments, reporter(show, job.name))
+        with with_threads(where.threads):
+            job.function(*job.arguments, reporter(show, job.name))
         finished: Future[None] = Future()
         finished.set_result(None)
         return finished
@@ -218,7 +221,7 @@ def here(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]:
 def processes(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]:
     """Runs jobs in as many processes of this machine as there are workers, which end with this one."""
     events = multiprocessing.get_context("spawn").Queue()
-    with _drained(events, show), start_processes(where.workers, _start_worker, events) as pool:
+    with _drained(events, show), start_processes(where.workers, _start_worker, events, where.threads) as pool:
         try:
             yield lambda job: pool.submit(_run_job, job)
         except BaseException:
@@ -234,15 +237,17 @@ def _stop(pool: ProcessPoolExecutor) -> None:
 
 
 _events: Any = None
+_threads: int = 1
 
 
-def _start_worker(events: Any) -> None:
-    global _events
-    _events = events
+def _start_worker(events: Any, threads: int) -> None:
+    global _events, _threads
+    _events, _threads = events, threads
 
 
 def _run_job(job: Job) -> None:
-    job.function(*job.arguments, reporter(_events.put, job.name))
+    with with_threads(_threads):
+        job.function(*job.arguments, reporter(_events.put, job.name))
 
 
 @contextmanager

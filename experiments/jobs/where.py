@@ -44,6 +44,8 @@ class Where:
     """A name in `jobs.RUNNERS`; by default ray where a cluster is named, else processes for more than one worker."""
     cluster: Cluster = field(default_factory=Cluster)
     """Of the runner ray."""
+    threads: int = 1
+    """How many each may take for work that gives the same bytes with any number of them."""
 
     def __post_init__(self) -> None:
         if self.workers < 1:

@@ -11,16 +11,18 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import TypeVar
 
 from selfcorrect.core.errors import SettingError, WorkerError
+from selfcorrect.runtime.how_far import part_of_work
 from selfcorrect.runtime.supervision import end_this_process
+from selfcorrect.runtime.threads import with_threads
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -34,13 +36,9 @@ WORKER_BYTES = 1_000_000_000
 
 def default_workers() -> int:
     """One worker per core that this process may use, as far as the memory that is free allows."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     free = _free_bytes()
-    return max(1, usable_cores() if free is None else min(usable_cores(), free // WORKER_BYTES))
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores if free is None else min(cores, free // WORKER_BYTES))
 
 
 def _free_bytes() -> int | None:
@@ -61,14 +59,16 @@ def _lines(path: str) -> list[str]:
 def map_tasks(function: Callable[[Task], Result], tasks: Iterable[Task], workers: int) -> list[Result]:
     """Call a function of an importable module on every task, in `workers` processes, or here where one is enough.
 
+    A single task may take as many threads of this process.
     Raises SettingError for fewer than one worker, WorkerError when a worker process dies, and
     whatever `function` raises.
     """
     require_workers(workers)
     tasks = list(tasks)
+    if workers == 1 or len(tasks) <= 1:
+        with with_threads(workers) if workers > 1 else nullcontext():
+            return list(_here(function, tasks))
     workers = min(workers, len(tasks))
-    if workers <= 1:
-        return [function(task) for task in tasks]
     try:
         return _at_once(_executor(workers), function, tasks, workers)
     except BrokenProcessPool as error:
@@ -79,6 +79,14 @@ def map_tasks(function: Callable[[Task], Result], tasks: Iterable[Task], workers
     except KeyboardInterrupt:
         _drop()
         raise
+
+
+def _here(function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
+    """Call it on one task after the other, each of which is a part of the work."""
+    for index, task in enumerate(tasks):
+        with part_of_work(index / len(tasks), (index + 1) / len(tasks)):
+            result = function(task)
+        yield result
 
 
 def _at_once(

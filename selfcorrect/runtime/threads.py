@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
-from multiprocessing import parent_process
 from typing import TypeVar
 
-from selfcorrect.runtime.processes import usable_cores
-
 Item = TypeVar("Item")
+
+_most: ContextVar[int] = ContextVar("threads", default=1)
+
+
+@contextmanager
+def with_threads(most: int) -> Iterator[None]:
+    """Inside, `in_threads` takes so many threads at most; one elsewhere."""
+    token = _most.set(most)
+    try:
+        yield
+    finally:
+        _most.reset(token)
 
 
 def in_threads(act: Callable[[Sequence[Item]], None], items: Sequence[Item], least: int) -> None:
     """Call a function on parts of some items at once, each of `least` items or more, or on all of them here.
 
-    The others have ended when it raises what the function raises.
+    All parts have ended when it raises what the function raises.
     """
-    parts = min(most_threads(), len(items) // least)
+    parts = min(_most.get(), len(items) // least)
     if parts <= 1:
         act(items)
         return
-    others = [_pool().submit(act, items[part::parts]) for part in range(1, parts)]
+    others = [_pool(parts - 1).submit(act, items[part::parts]) for part in range(1, parts)]
     try:
         act(items[::parts])
     finally:
@@ -32,14 +42,6 @@ def in_threads(act: Callable[[Sequence[Item]], None], items: Sequence[Item], lea
         other.result()
 
 
-def most_threads() -> int:
-    """What OMP_NUM_THREADS says, but no more than cores; without it one in a worker process, else one per core."""
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    if told.isdigit() and int(told):
-        return min(int(told), usable_cores())
-    return 1 if parent_process() is not None else usable_cores()
-
-
 @cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(usable_cores(), "selfcorrect")
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, "selfcorrect")

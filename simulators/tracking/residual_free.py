@@ -19,6 +19,7 @@ from dataclasses import fields, replace
 import numpy as np
 
 from selfcorrect.motion.geometry.vectors import crosses
+from selfcorrect.runtime.how_far import part_of_work, tell_done
 from selfcorrect.simulators.body.leg_ik import Legs
 from selfcorrect.simulators.engines.support_colliders import present
 from selfcorrect.simulators.engines.world import World
@@ -38,7 +39,15 @@ def follow_residual_free(
     world: World, planned: Sequence[Plan], settings: TrackerSettings, scene: Scene = PLAIN
 ) -> list[list[Track]]:
     """Simulate bodies following their motions without help; what became of each of the planned ones."""
-    return [[_found(world, each.taken([index]), settings, scene) for index in range(len(each))] for each in planned]
+    count = sum(map(len, planned))
+    found, done = list[list[Track]](), 0
+    for each in planned:
+        found.append([])
+        for index in range(len(each)):
+            with part_of_work(done / count, (done + 1) / count):
+                found[-1].append(_found(world, each.taken([index]), settings, scene))
+            done += 1
+    return found
 
 
 def _found(world: World, planned: Plan, settings: TrackerSettings, scene: Scene) -> Track:
@@ -85,6 +94,7 @@ class _Search:
                 if window > fell and self._bounds[window] and len(alone := self._do_well_alone(onward)):
                     onward, self._bounds[window + 1 :] = onward.taken(alone), 0.0
                 reached.append(onward)
+                tell_done((window + 1) / len(self._windows))
                 continue
             tries = tries + 1 if fell >= 0 and window <= fell + self._own.back[0] else 0
             fell = max(fell, window)

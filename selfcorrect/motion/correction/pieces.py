@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import compress, pairwise
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.loops import is_loop
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion
+from selfcorrect.runtime.how_far import part_of_work
 
 PIECE_FRAMES = 2048
 PIECES_TOGETHER = 4
@@ -44,7 +45,8 @@ def correct_long(correct: CorrectMotions, motion: Motion, piece_frames: int = PI
     spans = list(pieces(len(motion), piece_frames, max(2, round(OVERLAP_S * motion.fps))))
     for first in range(0, len(spans), PIECES_TOGETHER):
         together = spans[first : first + PIECES_TOGETHER]
-        corrections = correct([known.frames(*span) for span in together])
+        with part_of_work(together[0][0] / len(motion), together[-1][1] / len(motion)):
+            corrections = correct([known.frames(*span) for span in together])
         for (start, _), correction in zip(together, corrections, strict=True):
             if not correction.accepted:
                 return whole.rejected(start, correction)
@@ -57,12 +59,24 @@ def correct_each(correct: CorrectMotions, motions: Sequence[Motion]) -> list[Cor
 
     Where they fail together, each is tried alone.
     """
-    short = [motion for motion in motions if len(motion) <= PIECE_FRAMES]
+    frames = max(sum(map(len, motions)), 1)
+    short = [len(motion) <= PIECE_FRAMES for motion in motions]
+    done = sum(len(motion) for motion in compress(motions, short))
+    together = iter(list[CorrectedMotion]())
     try:
-        together = iter(correct(short))
+        with part_of_work(0.0, done / frames):
+            together = iter(correct(list(compress(motions, short))))
     except Exception:  # the piece that it comes from is named below
-        return [_attempted(correct, motion) for motion in motions]
-    return [next(together) if len(motion) <= PIECE_FRAMES else _attempted(correct, motion) for motion in motions]
+        short, done = [False] * len(motions), 0
+    found = list[CorrectedMotion | Exception]()
+    for motion, is_short in zip(motions, short, strict=True):
+        if is_short:
+            found.append(next(together))
+            continue
+        with part_of_work(done / frames, (done + len(motion)) / frames):
+            found.append(_attempted(correct, motion))
+        done += len(motion)
+    return found
 
 
 def _attempted(correct: CorrectMotions, motion: Motion) -> CorrectedMotion | Exception:

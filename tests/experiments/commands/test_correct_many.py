@@ -15,7 +15,7 @@ from helpers import bytes_of, killed_at_sync, report_of
 
 import selfcorrect as sc
 from selfcorrect.core.errors import WorkerError
-from selfcorrect.datasets.files.open import save_motion
+from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.correction import batch, correct_file, in_python
@@ -119,6 +119,20 @@ def test_files_that_are_corrected_together_have_the_bytes_of_each_alone(
     monkeypatch.setattr(batch, "FILES_TOGETHER", 1)
     assert main(["correct", "clips", "-o", "alone", *options]) == 1
     assert bytes_of(folder / "together") == bytes_of(folder / "alone")
+
+
+@pytest.mark.parametrize("options", [CorrectionOptions(kinematic=True), CorrectionOptions(simulate="always")])
+def test_frames_that_are_done_are_told(folder: Path, options: CorrectionOptions) -> None:
+    tasks = batch.tasks_of([Path("clips")], Path("out"))
+    told: list[tuple[str, int, int]] = []
+    correct_file.correct_files(tasks, options.settled(), lambda *each: told.append(each))
+    frames = sum(len(motion) for task in tasks for motion in open_motion(task.source).motions)
+    correct = [each for each in told if each[0] == "correct"]
+    assert correct[0] == ("correct", 0, frames)
+    assert correct[-1] == ("correct", frames, frames)
+    assert sorted(correct) == correct
+    assert len(set(correct)) > 2
+    assert [each for each in told if each[0] == "generation"][-1] == ("generation", len(tasks), len(tasks))
 
 
 def test_a_motion_that_breaks_the_corrector_does_not_end_the_others(

@@ -16,6 +16,7 @@ from selfcorrect.core.errors import JobsError
 from selfcorrect.experiments.jobs.progress_bars import Bars, Event, reporter
 from selfcorrect.experiments.jobs.run import Job, RunnerRow, run_jobs
 from selfcorrect.experiments.jobs.where import Where
+from selfcorrect.runtime.threads import in_threads
 
 
 def note(folder: Path, name: str, needs: str | None, progress) -> None:
@@ -184,3 +185,16 @@ def test_this_process_uses_one_thread_too():
     environment = {**os.environ, "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
     done = subprocess.run([sys.executable, "-c", THREADS], env=environment, check=True, capture_output=True, text=True)
     assert done.stdout.split() == ["2", "1"]
+
+
+def count_threads(folder: Path, name: str, progress) -> None:
+    parts: list[int] = []
+    in_threads(parts.append, range(8), 1)
+    (folder / name).write_text(str(len(parts)))
+    progress("generation", 1, 1)
+
+
+@pytest.mark.parametrize(("workers", "jobs", "threads"), [(1, 1, 1), (3, 1, 3), (4, 2, 2), (2, 3, 1)])
+def test_workers_without_a_job_are_threads_of_the_others(tmp_path: Path, workers: int, jobs: int, threads: int) -> None:
+    run_jobs([Job(f"job-{k}", count_threads, (tmp_path, f"{k}"), 1) for k in range(jobs)], Where(workers), "test")
+    assert [path.read_text() for path in sorted(tmp_path.iterdir())] == [str(threads)] * jobs

@@ -6,37 +6,34 @@ import threading
 
 import pytest
 
-from selfcorrect.runtime import threads
 from selfcorrect.runtime.processes import map_tasks
-from selfcorrect.runtime.threads import in_threads, most_threads
-
-
-@pytest.fixture
-def three_cores(monkeypatch):
-    monkeypatch.setattr(threads, "usable_cores", lambda: 3)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    threads._pool.cache_clear()
-    yield
-    threads._pool.cache_clear()
+from selfcorrect.runtime.threads import in_threads, with_threads
 
 
 @pytest.mark.parametrize("count", [1, 3, 4, 10])
-def test_each_item_is_given_once(three_cores, count):
+def test_each_item_is_given_once(count):
     given = []
-    in_threads(given.extend, range(count), 2)
+    with with_threads(3):
+        in_threads(given.extend, range(count), 2)
     assert sorted(given) == list(range(count))
 
 
-def test_parts_run_at_once_where_they_are_large_enough(three_cores):
+def test_parts_run_at_once_where_they_are_large_enough_and_it_is_allowed():
     together = threading.Barrier(3, timeout=60)
-    in_threads(lambda _: together.wait(), range(6), 2)
+    with with_threads(3):
+        in_threads(lambda _: together.wait(), range(6), 2)
+        assert _callers(items=3, least=2) == [threading.current_thread()]
+    assert _callers(items=9, least=1) == [threading.current_thread()]
+
+
+def _callers(items: int, least: int) -> list[threading.Thread]:
     callers = []
-    in_threads(lambda _: callers.append(threading.current_thread()), range(3), 2)
-    assert callers == [threading.current_thread()]
+    in_threads(lambda _: callers.append(threading.current_thread()), range(items), least)
+    return callers
 
 
 @pytest.mark.parametrize("bad", [0, 1, 2])
-def test_what_a_part_raises_comes_when_the_others_have_ended(three_cores, bad):
+def test_what_a_part_raises_comes_when_the_others_have_ended(bad):
     ended = []
 
     def act(items):
@@ -44,21 +41,19 @@ def test_what_a_part_raises_comes_when_the_others_have_ended(three_cores, bad):
             raise ValueError(f"item {bad}")
         ended.extend(items)
 
-    with pytest.raises(ValueError, match=f"item {bad}"):
+    with with_threads(3), pytest.raises(ValueError, match=f"item {bad}"):
         in_threads(act, range(3), 1)
     assert sorted(ended) == [item for item in range(3) if item != bad]
 
 
-@pytest.mark.parametrize(("told", "most"), [("1", 1), ("2", 2), ("8", 3), ("0", 3), ("2,1", 3), ("", 3)])
-def test_the_environment_bounds_their_number(three_cores, monkeypatch, told, most):
-    monkeypatch.setenv("OMP_NUM_THREADS", told)
-    assert most_threads() == most
+def test_a_task_alone_has_the_threads_of_all_workers_and_tasks_in_processes_have_one():
+    assert map_tasks(_parts, [6], 3) == [3]
+    assert map_tasks(_parts, [6, 6], 2) == [1, 1]
+    with with_threads(2):
+        assert map_tasks(_parts, [6, 6], 1) == [2, 2]
 
 
-def test_worker_processes_have_one_thread_each(monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert map_tasks(_most_threads, [0, 1], 2) == [1, 1]
-
-
-def _most_threads(_: int) -> int:
-    return most_threads()
+def _parts(items: int) -> int:
+    parts = []
+    in_threads(parts.append, range(items), 1)
+    return len(parts)

@@ -1,0 +1,50 @@
+"""How far work is: who does it tells, and need not know who watches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+Tell = Callable[[float], None]
+"""Called with the share of the work that is done."""
+
+_tell: ContextVar[Tell] = ContextVar("tell", default=lambda share: None)
+
+
+def tell_done(share: float) -> None:
+    """Say how much of the work is done, in [0, 1]."""
+    _tell.get()(share)
+
+
+@contextmanager
+def watched(tell: Tell) -> Iterator[None]:
+    """Inside, `tell` is called with larger and larger shares, also where work is begun again."""
+    furthest = 0.0
+
+    def onward(share: float) -> None:
+        nonlocal furthest
+        if share > furthest:
+            furthest = share
+            tell(share)
+
+    with _told_to(onward):
+        yield
+
+
+@contextmanager
+def part_of_work(first: float, last: float) -> Iterator[None]:
+    """What is done inside is the work from one share of the whole to another, and all of it when that is left."""
+    outer = _tell.get()
+    with _told_to(lambda share: outer(first + share * (last - first))):
+        yield
+    outer(last)
+
+
+@contextmanager
+def _told_to(tell: Tell) -> Iterator[None]:
+    token = _tell.set(tell)
+    try:
+        yield
+    finally:
+        _tell.reset(token)
