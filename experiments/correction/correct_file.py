@@ -31,7 +31,7 @@ from selfcorrect.motion.correction.pieces import correct_each
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import attempted, is_of_machine, sentence_of
-from selfcorrect.runtime.how_far import part_of_work, watched
+from selfcorrect.runtime.progress import part_of_work, watch_progress
 from selfcorrect.simulators.body.humanoid import usual_mass_kg
 from selfcorrect.simulators.corrector import FRAMES_TOGETHER
 from selfcorrect.storage.files.writing import replacing, scratch_folder, suffixed
@@ -109,7 +109,7 @@ def correct_files(tasks: Sequence[FileTask], options: CorrectionOptions, progres
     for group in _groups(_read(task, options) for task in tasks):
         frames = max(sum(len(motion) for read in group for motion in read.motions), 1)
         progress("correct", 0, frames)
-        with watched(partial(_tell, progress, frames)):
+        with watch_progress(partial(_tell, progress, frames)):
             found = _corrections(group, options)
         for read, corrections in zip(group, found, strict=True):
             _put(read, corrections, options)

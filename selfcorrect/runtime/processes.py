@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from selfcorrect.core.errors import SettingError, WorkerError
-from selfcorrect.runtime.how_far import part_of_work
+from selfcorrect.runtime.progress import part_of_work
 from selfcorrect.runtime.supervision import end_this_process
 from selfcorrect.runtime.threads import with_threads
 

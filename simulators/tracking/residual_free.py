@@ -19,7 +19,7 @@ from dataclasses import fields, replace
 import numpy as np
 
 from selfcorrect.motion.geometry.vectors import crosses
-from selfcorrect.runtime.how_far import part_of_work, tell_done
+from selfcorrect.runtime.progress import part_of_work, report_progress
 from selfcorrect.simulators.body.leg_ik import Legs
 from selfcorrect.simulators.engines.support_colliders import present
 from selfcorrect.simulators.engines.world import World
@@ -94,7 +94,7 @@ class _Search:
                 if window > fell and self._bounds[window] and len(alone := self._do_well_alone(onward)):
                     onward, self._bounds[window + 1 :] = onward.taken(alone), 0.0
                 reached.append(onward)
-                tell_done((window + 1) / len(self._windows))
+                report_progress((window + 1) / len(self._windows))
                 continue
             tries = tries + 1 if fell >= 0 and window <= fell + self._own.back[0] else 0
             fell = max(fell, window)

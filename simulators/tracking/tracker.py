@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.geometry.rotations import composed
 from selfcorrect.motion.geometry.vectors import crosses
-from selfcorrect.runtime.how_far import tell_done
+from selfcorrect.runtime.progress import report_progress
 from selfcorrect.simulators.body.frames import (
     from_simulator,
     orientations_from_simulator,
@@ -124,7 +124,7 @@ def _simulate(
         off_m = np.linalg.norm(record.centre_m[frame + 1] - controls.goal_m[(frame + 1) * substeps], axis=-1)
         lost = ~(off_m < settings.acceptance.lost_root_m)
         record.lost_at[running] = np.where(lost[running], frame + 1, 0)
-        tell_done((frame + 1) / (planned[0].frames - 1))
+        report_progress((frame + 1) / (planned[0].frames - 1))
 
 
 class _Control:

@@ -17,7 +17,7 @@ from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.loops import is_loop
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion
-from selfcorrect.runtime.how_far import part_of_work
+from selfcorrect.runtime.progress import part_of_work
 
 PIECE_FRAMES = 2048
 PIECES_TOGETHER = 4

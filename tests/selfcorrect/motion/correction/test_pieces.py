@@ -13,7 +13,7 @@ from selfcorrect.motion.correction.results import CorrectedMotion, Failure, Note
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.correction.timeline import Timeline
 from selfcorrect.motion.motion import Motion
-from selfcorrect.runtime.how_far import tell_done, watched
+from selfcorrect.runtime.progress import report_progress, watch_progress
 
 
 @pytest.mark.parametrize(
@@ -168,12 +168,12 @@ def test_some_pieces_are_corrected_together_and_memory_stays_bounded(random_moti
 
 def test_a_long_motion_tells_how_far_it_is_over_all_its_pieces(random_motion: Callable[..., Motion]) -> None:
     def half_way(motions: Sequence[Motion]) -> list[CorrectedMotion]:
-        tell_done(0.5)
+        report_progress(0.5)
         return unchanged(motions)
 
     told: list[float] = []
     motions = [random_motion(seed, frames=frames) for seed, frames in ((0, 1000), (1, 5000), (2, 15000))]
-    with watched(told.append):
+    with watch_progress(told.append):
         correct_each(half_way, motions)
     assert told == sorted(told)
     np.testing.assert_allclose(told[:4], np.cumsum([500, 500, 2500, 2500]) / 21000)

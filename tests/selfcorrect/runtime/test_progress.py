@@ -1,43 +1,43 @@
-"""How far work is, told from inside it."""
+"""Progress reported from inside long work."""
 
 from __future__ import annotations
 
 import pytest
 
-from selfcorrect.runtime.how_far import part_of_work, tell_done, watched
 from selfcorrect.runtime.processes import map_tasks
+from selfcorrect.runtime.progress import part_of_work, report_progress, watch_progress
 
 
 def test_parts_of_parts_add_up():
     told = []
-    with watched(told.append):
+    with watch_progress(told.append):
         for half in (0.0, 0.5):
             with part_of_work(half, half + 0.5):
-                tell_done(0.5)
+                report_progress(0.5)
                 with part_of_work(0.5, 1.0):
-                    tell_done(0.5)
+                    report_progress(0.5)
     assert told == pytest.approx([0.25, 0.375, 0.5, 0.75, 0.875, 1.0])
 
 
 def test_work_that_begins_again_tells_nothing_until_it_is_further_than_before():
     told = []
-    with watched(told.append):
+    with watch_progress(told.append):
         for share in (0.2, 0.6, 0.1, 0.5, 0.6, 0.7):
-            tell_done(share)
+            report_progress(share)
     assert told == [0.2, 0.6, 0.7]
 
 
 def test_nobody_need_watch_and_errors_end_what_they_leave():
     told = []
-    tell_done(0.5)
-    with pytest.raises(ValueError, match="left"), watched(told.append), part_of_work(0.0, 0.1):
+    report_progress(0.5)
+    with pytest.raises(ValueError, match="left"), watch_progress(told.append), part_of_work(0.0, 0.1):
         raise ValueError("left")
-    tell_done(0.5)
+    report_progress(0.5)
     assert told == []
 
 
 def test_each_task_is_a_part():
     told = []
-    with watched(told.append):
-        map_tasks(tell_done, [0.5, 1.0], workers=1)
+    with watch_progress(told.append):
+        map_tasks(report_progress, [0.5, 1.0], workers=1)
     assert told == [0.25, 0.5, 1.0]

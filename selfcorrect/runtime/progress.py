@@ -1,4 +1,4 @@
-"""How far work is: who does it tells, and need not know who watches."""
+"""Progress of long work: whoever does it reports, and need not know who watches."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-Tell = Callable[[float], None]
+Watcher = Callable[[float], None]
 """Called with the share of the work that is done."""
 
-_tell: ContextVar[Tell] = ContextVar("tell", default=lambda share: None)
+_tell: ContextVar[Watcher] = ContextVar("tell", default=lambda share: None)
 
 
-def tell_done(share: float) -> None:
+def report_progress(share: float) -> None:
     """Say how much of the work is done, in [0, 1]."""
     _tell.get()(share)
 
 
 @contextmanager
-def watched(tell: Tell) -> Iterator[None]:
+def watch_progress(tell: Watcher) -> Iterator[None]:
     """Inside, `tell` is called with larger and larger shares, also where work is begun again."""
     furthest = 0.0
 
@@ -42,7 +42,7 @@ def part_of_work(first: float, last: float) -> Iterator[None]:
 
 
 @contextmanager
-def _told_to(tell: Tell) -> Iterator[None]:
+def _told_to(tell: Watcher) -> Iterator[None]:
     token = _tell.set(tell)
     try:
         yield
