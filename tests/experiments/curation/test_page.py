@@ -17,6 +17,8 @@ from selfcorrect.experiments.curation.session import Session
 
 PLAYED = "find('player').contentDocument?.querySelector('#time')?.textContent"
 
+SHOWN = "state && find('player').dataset.shows === String(state.attempt)"
+
 
 def done(page: Page, count: int) -> None:
     """Wait for so many answers."""
@@ -33,7 +35,7 @@ def test_a_rater_clicks_through_a_study(session: Session, tmp_path: Path) -> Non
     with CurationServer(session) as server, browser_page(tmp_path) as page:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         page.open(server.address)
-        page.until(f"state && find('player').dataset.shows === '0' && {PLAYED}")
+        page.until(f"{SHOWN} && {PLAYED}")
         page.press(" ")
         stopped = page.value(PLAYED)
         picture = shot(page, tmp_path / "light.png")
@@ -61,8 +63,9 @@ def test_a_rater_clicks_through_a_study(session: Session, tmp_path: Path) -> Non
         page.click("#reject")
         page.click("#tie")
         done(page, 3)
-        page.until("find('player').dataset.shows === '3'")
+        page.until(SHOWN)
         page.click("#player")  # the focus is in the player now, where arrows would step through frames
+        page.until("document.activeElement === find('player')")
         page.press("ArrowRight")
         done(page, 4)
         page.press("x")
@@ -77,6 +80,21 @@ def test_a_rater_clicks_through_a_study(session: Session, tmp_path: Path) -> Non
         assert page.value("find('left-over').textContent") == "5 of 5 answered, 0 left"
         assert page.errors == []
     assert [choice.answer for choice in answers()] == ["right", "tie", "reject both", "right", "right"]
+
+
+@pytest.mark.slow
+def test_a_player_that_loads_takes_no_click_and_no_key(session: Session, tmp_path: Path) -> None:
+    with CurationServer(session) as server, browser_page(tmp_path) as page:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page.open(server.address)
+        page.until(SHOWN)
+        assert page.value("find('player').inert") is False
+        page.value("find('player').focus()")
+        assert page.value("answer('left').then(() => [find('player').inert, document.activeElement.tagName])") == [
+            True, "BODY"
+        ]  # fmt: skip
+        page.until(SHOWN)
+        assert page.value("find('player').inert") is False
 
 
 @pytest.mark.slow
