@@ -31,7 +31,7 @@ from selfcorrect.motion.correction.pieces import correct_each
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import attempted, is_of_machine, sentence_of
-from selfcorrect.runtime.progress import part_of_work, watch_progress
+from selfcorrect.runtime.progress import in_turn, watch_progress
 from selfcorrect.simulators.body.humanoid import usual_mass_kg
 from selfcorrect.simulators.corrector import FRAMES_TOGETHER
 from selfcorrect.storage.files.writing import replacing, scratch_folder, suffixed
@@ -166,12 +166,15 @@ def _corrections(group: Sequence[_Read], options: CorrectionOptions) -> list[lis
     for index, read in enumerate(group):
         if read.file is not None:
             by_mass_kg[read.file.mass_kg].append(index)
-    done, count = 0, sum(len(read.motions) for read in group)
-    for mass_kg, same in by_mass_kg.items():
-        motions = [motion for index in same for motion in group[index].motions]
-        with part_of_work(done / max(count, 1), (done + len(motions)) / max(count, 1)):
-            corrections = iter(correct_each(partial(_of_mass, options, mass_kg), motions))
-        done += len(motions)
+    motions = {
+        mass_kg: [motion for index in same for motion in group[index].motions] for mass_kg, same in by_mass_kg.items()
+    }
+    corrected = in_turn(
+        lambda mass_kg: correct_each(partial(_of_mass, options, mass_kg), motions[mass_kg]),
+        list(motions),
+        [sum(map(len, own)) for own in motions.values()],
+    )
+    for same, corrections in zip(by_mass_kg.values(), map(iter, corrected), strict=True):
         for index in same:
             found[index] = [next(corrections) for _ in group[index].motions]
     return found

@@ -38,8 +38,9 @@ def correct_motions(
 ) -> list[CorrectedMotion]:
     """Motions of any skeletons, frame rates and lengths made physically plausible, in their order; see `correct`.
 
-    workers: processes that share the work; by default one per core, as far as memory allows and there are enough
-    frames. Results do not depend on their number. SettingError for options of files alone.
+    workers: processes that share the work, or threads for one motion without residual force; by default one per core,
+    as far as memory allows and, with residual force, there are enough frames. Results do not depend on their number.
+    SettingError for options of files alone.
     """
     options = _chosen(options, changes)
     options.refuse(("reading", "keep_failed", "video"), "is for motion files, and these motions are in memory")

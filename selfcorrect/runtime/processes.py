@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from selfcorrect.core.errors import SettingError, WorkerError
-from selfcorrect.runtime.progress import part_of_work
+from selfcorrect.runtime.progress import in_turn
 from selfcorrect.runtime.supervision import end_this_process
 from selfcorrect.runtime.threads import with_threads
 
@@ -67,7 +67,7 @@ def map_tasks(function: Callable[[Task], Result], tasks: Iterable[Task], workers
     tasks = list(tasks)
     if workers == 1 or len(tasks) <= 1:
         with with_threads(workers) if workers > 1 else nullcontext():
-            return list(_here(function, tasks))
+            return in_turn(function, tasks)
     workers = min(workers, len(tasks))
     try:
         return _at_once(_executor(workers), function, tasks, workers)
@@ -79,14 +79,6 @@ def map_tasks(function: Callable[[Task], Result], tasks: Iterable[Task], workers
     except KeyboardInterrupt:
         _drop()
         raise
-
-
-def _here(function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
-    """Call it on one task after the other, each of which is a part of the work."""
-    for index, task in enumerate(tasks):
-        with part_of_work(index / len(tasks), (index + 1) / len(tasks)):
-            result = function(task)
-        yield result
 
 
 def _at_once(

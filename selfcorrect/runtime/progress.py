@@ -1,10 +1,15 @@
-"""Progress of long work: whoever does it reports, and need not know who watches."""
+"""Progress of long work, reported from inside it to a watcher that it does not know."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import accumulate, pairwise
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 Watcher = Callable[[float], None]
 """Called with the share of the work that is done."""
@@ -39,6 +44,16 @@ def part_of_work(first: float, last: float) -> Iterator[None]:
     with _told_to(lambda share: outer(first + share * (last - first))):
         yield
     outer(last)
+
+
+def in_turn(work: Callable[[Item], Result], items: Sequence[Item], sizes: Sequence[int] | None = None) -> list[Result]:
+    """Work on one item after the other, each of which is a part of the work as large as its size; by default alike."""
+    edges = list(accumulate(sizes if sizes is not None else [1] * len(items), initial=0))
+    results = list[Result]()
+    for item, (first, last) in zip(items, pairwise(edges), strict=True):
+        with part_of_work(first / max(edges[-1], 1), last / max(edges[-1], 1)):
+            results.append(work(item))
+    return results
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from dataclasses import fields, replace
 import numpy as np
 
 from selfcorrect.motion.geometry.vectors import crosses
-from selfcorrect.runtime.progress import part_of_work, report_progress
+from selfcorrect.runtime.progress import in_turn, report_progress
 from selfcorrect.simulators.body.leg_ik import Legs
 from selfcorrect.simulators.engines.support_colliders import present
 from selfcorrect.simulators.engines.world import World
@@ -39,15 +39,9 @@ def follow_residual_free(
     world: World, planned: Sequence[Plan], settings: TrackerSettings, scene: Scene = PLAIN
 ) -> list[list[Track]]:
     """Simulate bodies following their motions without help; what became of each of the planned ones."""
-    count = sum(map(len, planned))
-    found, done = list[list[Track]](), 0
-    for each in planned:
-        found.append([])
-        for index in range(len(each)):
-            with part_of_work(done / count, (done + 1) / count):
-                found[-1].append(_found(world, each.taken([index]), settings, scene))
-            done += 1
-    return found
+    alone = [each.taken([index]) for each in planned for index in range(len(each))]
+    found = iter(in_turn(lambda one: _found(world, one, settings, scene), alone))
+    return [[next(found) for _ in range(len(each))] for each in planned]
 
 
 def _found(world: World, planned: Plan, settings: TrackerSettings, scene: Scene) -> Track:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import compress, pairwise
 
 import numpy as np
@@ -17,7 +18,7 @@ from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.loops import is_loop
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion
-from selfcorrect.runtime.progress import part_of_work
+from selfcorrect.runtime.progress import in_turn, part_of_work
 
 PIECE_FRAMES = 2048
 PIECES_TOGETHER = 4
@@ -59,24 +60,18 @@ def correct_each(correct: CorrectMotions, motions: Sequence[Motion]) -> list[Cor
 
     Where they fail together, each is tried alone.
     """
-    frames = max(sum(map(len, motions)), 1)
     short = [len(motion) <= PIECE_FRAMES for motion in motions]
-    done = sum(len(motion) for motion in compress(motions, short))
+    done = sum(map(len, compress(motions, short))) / max(sum(map(len, motions)), 1)
     together = iter(list[CorrectedMotion]())
     try:
-        with part_of_work(0.0, done / frames):
+        with part_of_work(0.0, done):
             together = iter(correct(list(compress(motions, short))))
     except Exception:  # the piece that it comes from is named below
-        short, done = [False] * len(motions), 0
-    found = list[CorrectedMotion | Exception]()
-    for motion, is_short in zip(motions, short, strict=True):
-        if is_short:
-            found.append(next(together))
-            continue
-        with part_of_work(done / frames, (done + len(motion)) / frames):
-            found.append(_attempted(correct, motion))
-        done += len(motion)
-    return found
+        short, done = [False] * len(motions), 0.0
+    long = [motion for motion, is_short in zip(motions, short, strict=True) if not is_short]
+    with part_of_work(done, 1.0):
+        alone = iter(in_turn(partial(_attempted, correct), long, list(map(len, long))))
+    return [next(together if is_short else alone) for is_short in short]
 
 
 def _attempted(correct: CorrectMotions, motion: Motion) -> CorrectedMotion | Exception:

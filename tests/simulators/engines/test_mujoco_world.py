@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import current_thread
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -20,6 +22,7 @@ from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSetti
 
 pytest.importorskip("mujoco")
 
+from selfcorrect.simulators.engines import mujoco_world
 from selfcorrect.simulators.engines.mujoco_world import BODIES_PER_THREAD
 
 STILL = (0.0, 0.0, 0.0)
@@ -163,12 +166,13 @@ def test_bodies_that_explode_leave_no_file_behind(adult, tmp_path, monkeypatch, 
 
 
 @pytest.mark.parametrize("push_nm", [0.0, 1e30])
-def test_threads_change_no_byte(adult, push_nm):
+def test_threads_change_no_byte(adult, monkeypatch, push_nm):
     """Bodies that fall to the floor, or that explode, each in its own way."""
     body, count = humanoid(adult), 3 * BODIES_PER_THREAD
     rotations, still = poses(body, count)
     pushes_nm = push_nm * np.random.default_rng(2).normal(size=still.shape)
-    made = []
+    made, callers, step = [], set(), mujoco_world.mujoco.mj_step
+    monkeypatch.setattr(mujoco_world.mujoco, "mj_step", lambda *all: (callers.add(current_thread()), step(*all)))
     for threads in (1, 3):
         world = ENGINES.load("mujoco")(EngineSettings())
         world.build([body] * count, STEP_S, [()] * count)
@@ -178,3 +182,4 @@ def test_threads_change_no_byte(adult, push_nm):
                 world.step(range(count), rotations, still + pushes_nm, np.zeros((count, 3)), np.zeros((count, 3)))
         made.append([*world.root(), world.rotations(), world.velocities_rad_s(), world.loads_n()])
     assert all(np.array_equal(one, other, equal_nan=True) for one, other in zip(*made, strict=True))
+    assert len(callers) > 1

@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.correction.results import FailureKind
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.runtime.progress import watch_progress
 from selfcorrect.simulators.body.frames import to_simulator
 from selfcorrect.simulators.body.humanoid import humanoid
 from selfcorrect.simulators.body.links import onto_links
@@ -117,7 +118,11 @@ def test_the_floor_is_asked_to_bring_bodies_back(walking):
 
 
 def test_a_walk_needs_no_help(walk):
-    correction = PhysicsCorrector(FEW)([walk])[0]
+    told: list[float] = []
+    with watch_progress(told.append):
+        correction = PhysicsCorrector(FEW)([walk])[0]
+    assert len(told) >= walk.seconds / FEW.residual_free.window_s
+    assert told[-1] == 1.0
     assert correction.accepted, correction.reason
     assert correction.help["residual_force_bodyweights"] == 0.0
     assert correction.help["residual_torque_nm"] == 0.0
