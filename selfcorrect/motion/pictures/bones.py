@@ -12,6 +12,9 @@ from selfcorrect.motion.skeleton import Skeleton
 WIDTH = 0.12
 """Width of a bone as a share of its length."""
 
+SHORTEST_M = 1e-6
+"""Shorter bones are left out: nobody sees them, and normals of their triangles would underflow."""
+
 OCTAHEDRON = np.array([[0, 0, 0], [1, 0.2, 0], [0, 0.2, 1], [-1, 0.2, 0], [0, 0.2, -1], [0, 1, 0]], dtype=float)
 """(6, 3) corners of a bone of length 1 along +y, to be narrowed to `WIDTH`."""
 
@@ -21,7 +24,7 @@ TRIANGLES = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 1], [5, 2, 1], [5,
 
 @dataclass(frozen=True, eq=False)
 class Bones:
-    """B bones of a skeleton, those without length left out."""
+    """B bones of a skeleton, those shorter than `SHORTEST_M` left out."""
 
     starts: np.ndarray
     """(B,) joint at which each bone starts."""
@@ -36,7 +39,7 @@ class Bones:
 def bones_of(skeleton: Skeleton) -> Bones:
     """The bones from each joint to its children."""
     lengths_m = np.linalg.norm(skeleton.offsets_m, axis=-1)
-    ends = np.array([joint for joint in range(1, len(skeleton)) if lengths_m[joint] > 0], dtype=int)
+    ends = np.array([joint for joint in range(1, len(skeleton)) if lengths_m[joint] >= SHORTEST_M], dtype=int)
     turns = [Rotation.align_vectors(skeleton.offsets_m[[joint]], [[0.0, 1.0, 0.0]])[0].as_quat() for joint in ends]
     scales = lengths_m[ends, None] * [WIDTH, 1.0, WIDTH]
     return Bones(np.array(skeleton.parents)[ends], ends, Rotation.from_quat(np.reshape(turns, (-1, 4))), scales)

@@ -1,5 +1,6 @@
 """glTF animations, read back with another library."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,18 @@ def test_faces_look_outwards(tmp_path: Path, motion: Motion) -> None:
     normals = array(document, primitive.attributes.NORMAL).reshape(-1, 3, 3)[:, 0]
     middles = corners.reshape(21, -1, 3).mean(axis=1).repeat(8, axis=0)
     assert np.all(np.sum(normals * (corners.mean(1) - middles), axis=-1) > 0)
+
+
+@pytest.mark.parametrize("length_m", [0.0, 1e-90, 1e-12])
+def test_a_bone_that_nobody_sees_has_no_faces(tmp_path: Path, motion: Motion, length_m: float) -> None:
+    offsets_m = motion.skeleton.offsets_m.copy()
+    offsets_m[15] = [0.0, length_m, 0.0]
+    gltf.write(tmp_path / "motion.glb", replace(motion, skeleton=replace(motion.skeleton, offsets_m=offsets_m)))
+    document = pygltflib.GLTF2().load(str(tmp_path / "motion.glb"))
+    assert document is not None
+    normals = array(document, document.meshes[0].primitives[0].attributes.NORMAL)
+    assert normals.shape == (20 * 8 * 3, 3)
+    np.testing.assert_allclose(np.linalg.norm(normals, axis=-1), 1.0, atol=1e-6)
 
 
 def test_rotations_do_not_take_the_long_way_between_frames(tmp_path: Path, motion: Motion) -> None:
