@@ -38,7 +38,7 @@ def correct_motions(
 ) -> list[CorrectedMotion]:
     """Motions of any skeletons, frame rates and lengths made physically plausible, in their order; see `correct`.
 
-    workers: processes that share the work, or threads for one motion without residual force; by default one per core,
+    workers: processes that share the work, or threads for one motion without residual force. By default one per core,
     as far as memory allows and, with residual force, there are enough frames. Results do not depend on their number.
     SettingError for options of files alone.
     """

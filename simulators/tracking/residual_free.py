@@ -98,7 +98,7 @@ class _Search:
         return self._as_track(ancestry(reached, 0), None)
 
     def _start_again(self, window: int, tries: int) -> int | None:
-        """The window from which on the search is to be tried again that ended in one, differently; None for none."""
+        """The window to go back to after all copies fell in one, with more copies or residual force; or None."""
         own = self._own
         if tries < len(own.back):
             again = max(0, window - own.back[tries])
@@ -112,7 +112,7 @@ class _Search:
         return None
 
     def _do_well_alone(self, reached: Reached) -> np.ndarray:
-        """Which copies got no help in a window, and are near the motion after it."""
+        """Which copies got no residual force in a window, and are near the motion after it."""
         return np.flatnonzero(~reached.poses.wrench.any(axis=(0, 2, 3)) & (reached.costs < self._own.well_m[0]))
 
     def _onward(self, known: Copies, window: int) -> Reached:
