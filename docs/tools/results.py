@@ -55,7 +55,10 @@ SHORT = ("recall", "coverage", "penetration_mm", "fid_kinematic")
 """Of short tables: diversity first, the distance last, which mostly measures smoothness where samples jitter."""
 TOLD = ("fid_kinematic", "recall", "coverage", "penetration_mm", "skate_m_s", "jerk_m_s3", "needed_force_bodyweights")
 """Of full tables; older runs did not measure the last."""
-COMPARED = ("fid_kinematic", "recall", "penetration_mm", "float_mm", "skate_m_s", "jerk_m_s3", "unsupported_percent")
+COMPARED = (
+    "needed_force_bodyweights", "fid_kinematic", "recall", "penetration_mm", "float_mm", "skate_m_s", "jerk_m_s3",
+    "unsupported_percent",
+)  # fmt: skip
 DRAWN = ("fid_kinematic", "recall", "coverage", "penetration_mm")
 RETRIEVAL = ("r_precision_3", "r_precision_3_rare", "r_precision_3_common")
 """Drawn too, where labels are captions."""
@@ -179,7 +182,7 @@ def stages(summary: Summary, denoiser: str) -> Iterator[str]:
         for part in sorted(stages_of(arm.corrector))
         if (alone := Arm(arm.policy, part)) in arms
     }
-    yield from _differences("change", pairs, ("needed_force_bodyweights", *COMPARED))
+    yield from _differences("change", pairs, COMPARED)
 
 
 def margins(summary: Summary, denoiser: str) -> Iterator[str]:
