@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings
 from scipy.spatial.transform import Rotation
 
@@ -27,6 +28,12 @@ settings.load_profile("no deadline")
 def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     """One core, so that what is patched in a test is patched where the work is done; tests of workers ask for more."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def known_draws() -> None:
+    """What a test draws without a generator is the same whichever tests ran before it in the same process."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True, scope="session")
