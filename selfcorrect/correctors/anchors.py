@@ -8,6 +8,7 @@ control with `frozen=True`, which trains on the centroids alone, and what they w
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ import numpy as np
 import scipy.fft
 import torch
 from scipy.optimize import linear_sum_assignment
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from selfcorrect.core.errors import InputError, SettingError
@@ -64,7 +66,8 @@ def fit_anchors(samples: Samples, samples_per_centroid: int, stream: Stream, emb
     centroids, labels, masses = [], [], []
     for label in samples.labels.unique():
         values = samples.values[samples.labels == label]
-        clusters = _clusters(embed(values), samples_per_centroid, stream.child(int(label)))
+        count = max(1, len(values) // samples_per_centroid)
+        clusters = k_means(embed(values), count, stream.child(int(label)))[1]
         for cluster in clusters.unique():
             members = clusters == cluster
             centroids.append(values[members].mean(0))
@@ -73,12 +76,19 @@ def fit_anchors(samples: Samples, samples_per_centroid: int, stream: Stream, emb
     return Anchors(torch.stack(centroids), torch.stack(labels), torch.stack(masses))
 
 
-def _clusters(vectors: Tensor, samples_per_centroid: int, stream: Stream) -> Tensor:
-    count = max(1, len(vectors) // samples_per_centroid)
+def k_means(vectors: Tensor, count: int, stream: Stream) -> tuple[Tensor, Tensor]:
+    """`count` cluster centres (K, D) float64 of vectors (N, D), and the cluster (N,) int64 of each vector.
+
+    The same bits on any number of cores: scikit-learn's threads add up in the order in which they finish.
+    """
     from sklearn.cluster import KMeans  # slow to import, with all that it finds installed
+    from sklearn.exceptions import ConvergenceWarning
 
     means = KMeans(count, n_init="auto", random_state=stream.seed % 2**32)
-    return torch.as_tensor(means.fit_predict(vectors.double().numpy()), dtype=torch.int64)
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of vectors that are equal, which a memoriser draws
+        clusters = means.fit_predict(vectors.double().numpy())
+    return torch.from_numpy(means.cluster_centers_), torch.as_tensor(clusters, dtype=torch.int64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,6 @@ parents, takes representatives of many draws instead.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
@@ -22,7 +21,7 @@ from torch import Tensor
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.anchors import Embedding, flat
+from selfcorrect.correctors.anchors import Embedding, flat, k_means
 from selfcorrect.loop.bias import Bias, Sampler
 from selfcorrect.models.protocol import GenerativeModel
 
@@ -115,20 +114,14 @@ def parent_rows(labels: Tensor, parent_labels: Tensor) -> Tensor:
 
 def representatives(model: GenerativeModel, labels: Tensor, draws: int, embed: Embedding, stream: Stream) -> Tensor:
     """Values (N, *event) that stand for `draws` times as many: of each label the draws nearest to k-means' centres."""
-    from sklearn.cluster import KMeans  # slow to import, with all that it finds installed
-    from sklearn.exceptions import ConvergenceWarning
-
     candidate_labels = labels.repeat(draws)
     candidates = model.sample(candidate_labels, stream.child("draws"))
     vectors = embed(candidates).double()
     chosen = torch.empty_like(labels)
     for label in labels.unique():
         wanted, own = (labels == label).nonzero().flatten(), (candidate_labels == label).nonzero().flatten()
-        seed = stream.child("clusters", int(label)).seed % 2**32
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # of draws that are equal, which a memoriser has
-            means = KMeans(len(wanted), n_init="auto", random_state=seed).fit(vectors[own].numpy())
-        chosen[wanted] = own[_assigned(torch.from_numpy(means.cluster_centers_), vectors[own])]
+        centres, _ = k_means(vectors[own], len(wanted), stream.child("clusters", int(label)))
+        chosen[wanted] = own[_assigned(centres, vectors[own])]
     return candidates[chosen]
 
 

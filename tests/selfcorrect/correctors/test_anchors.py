@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
+from threadpoolctl import threadpool_limits
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
@@ -15,6 +16,7 @@ from selfcorrect.correctors.anchors import (
     assign,
     fit_anchors,
     group_means,
+    k_means,
     quotas,
     temporal_frequencies,
 )
@@ -35,6 +37,15 @@ def real() -> Samples:
 @pytest.fixture(scope="module")
 def anchors(real: Samples) -> Anchors:
     return fit_anchors(real, samples_per_centroid=50, stream=STREAM)
+
+
+def test_clusters_are_the_same_bits_with_any_number_of_threads(monkeypatch: pytest.MonkeyPatch):
+    vectors = torch.randn((2000, 60), generator=STREAM.child("vectors").torch())
+    alone = k_means(vectors, 40, STREAM)
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")  # scikit-learn takes no more than cores otherwise
+    with threadpool_limits(4):
+        together = k_means(vectors, 40, STREAM)
+    assert all(torch.equal(*pair) for pair in zip(alone, together, strict=True))
 
 
 def test_centroids_are_the_modes_with_their_masses(anchors: Anchors):
