@@ -1,7 +1,7 @@
 """Kinematic clean-up: repair by kinematics what the simulation should not have to fight.
 
-Capture noise and spikes, splices, a floor that lies elsewhere or moves, feet that hover, sink and slide, limbs below
-the floor. All of it is vectorised over frames and takes a few thousandths of the motion's duration.
+Knees that flip, capture noise and spikes, splices, a floor that lies elsewhere or moves, feet that hover, sink and
+slide, limbs below the floor. All of it is vectorised over frames and takes a few thousandths of the motion's duration.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from selfcorrect.simulators.body.soles import (
 )
 from selfcorrect.simulators.cleanup.drift import DRIFT, DriftSettings, FloorMotion, floor_motion
 from selfcorrect.simulators.cleanup.foot_lock import FEET, SOFT, FootSettings, SoftLockSettings
+from selfcorrect.simulators.cleanup.knees import KNEES, KneeSettings, with_knees_in_front
 from selfcorrect.simulators.cleanup.noise import (
     DENOISE,
     SPIKES,
@@ -74,6 +75,8 @@ class CleanupSettings:
     """Keep of a simulation what it gains, see `GainSettings`, and leave out of the whole correction what is faster
     than the motion itself and roughens it, see `PolishSettings`. Without, simulated states come out as they are."""
 
+    knees: KneeSettings | None = KNEES
+    """What is taken for a knee that flips; None leaves knees alone."""
     noise: DenoiseSettings = DENOISE
     """What is taken for white noise."""
     spikes: SpikeSettings = SPIKES
@@ -111,6 +114,7 @@ class CleanupSettings:
             fit_soles=False,
             support="floor",
             polish=False,
+            knees=None,
             noise=DenoiseSettings(must_calm=False),
             spikes=SpikeSettings(of_whole_body=False),
             soft_lock=None,
@@ -170,6 +174,8 @@ def levelled(motions: MotionBatch, settings: CleanupSettings) -> Levelled:
 
     Raises InputError where the skeleton lacks a hip, knee or ankle.
     """
+    if settings.knees:
+        motions = with_knees_in_front(motions, settings.knees)
     noise_rad = joint_noise_rad(motions, settings.noise)
     noisy = is_noisy(noise_rad, settings.noise)
     calm = denoise(motions, noise_rad, settings.noise)

@@ -1,0 +1,121 @@
+"""Knees that flip: in some frames a leg is turned by half a turn about the line from hip to ankle.
+
+A leg that is nearly straight hardly shows where its knee points. So some captures of kicks and leaps have the knee on
+the wrong side. It jumps there within a frame, and back, while the ankle swings on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from selfcorrect.motion.geometry.rotations import applied, composed, inverted, rotation_vectors, slerp
+from selfcorrect.motion.geometry.vectors import lengths
+from selfcorrect.motion.motion import MotionBatch
+
+
+@dataclass(frozen=True)
+class KneeSettings:
+    """What is taken for a flip; set by hand on CMU clips of dancers."""
+
+    within_s: float = 1 / 30
+    """A knee flips in this time or in a frame."""
+    most_bent_rad: float = float(np.radians(90.0))
+    """Knees that are bent further are left: the line from hip to ankle then is short, and turns fast."""
+    most_twisted_rad: float = float(np.radians(90.0))
+    """No hip twists its thigh further than this from where it points at rest."""
+    longest_s: float = 2 / 3
+    """Longer flips are left: what the foot does meanwhile is not known."""
+    calmer: float = 0.8
+    """A knee that is turned back accelerates by less than this share of what it did."""
+
+
+KNEES = KneeSettings()
+"""The defaults."""
+
+
+def with_knees_in_front(motions: MotionBatch, settings: KneeSettings = KNEES) -> MotionBatch:
+    """Motions whose knees stay on one side, with ankles where they are.
+
+    What flips and is then twisted further than hips can is turned back. Its foot is turned as it is before and after.
+    Flips that take several frames are bridged, which may move the ankle in these by some millimetres.
+    """
+    rotations = motions.rotations.copy()
+    for side in ("left", "right"):
+        joints = [motions.skeleton.joint(f"{side}_{part}") for part in ("hip", "knee", "ankle", "foot")]
+        if None not in joints[:3]:
+            own = [joint for joint in joints if joint is not None]
+            for motion in rotations:
+                motion[:, own] = _turned_back(motion[:, own], motions.skeleton.offsets_m[own], motions.fps, settings)
+    return replace(motions, rotations=rotations)
+
+
+def _turned_back(leg: np.ndarray, offsets_m: np.ndarray, fps: float, settings: KneeSettings) -> np.ndarray:
+    """Rotations (T, K, 4) of the joints of a leg, hip first, without flips; offsets_m: (K, 3) of the joints."""
+    hip, knee, thigh_m = leg[:, 0], leg[:, 1], offsets_m[1]
+    line = _unit(applied(hip, thigh_m) + applied(composed(hip, knee), offsets_m[2]))
+    straight = lengths(rotation_vectors(knee)) < settings.most_bent_rad
+    twists_rad, apart = _twists_rad(hip, line, straight[1:] & straight[:-1]), max(1, round(settings.within_s * fps))
+    flips = np.diff(_half_turns(twists_rad, apart) % 2 != 0)
+    twisted = np.abs(_about(hip, _unit(thigh_m))) > settings.most_twisted_rad
+    runs = [
+        run
+        for run in _runs(flips)
+        if run.stop - run.start <= settings.longest_s * fps and twisted[run].mean() > 0.5 and straight[run].all()
+    ]
+    result = leg.copy()
+    for run in runs:
+        half_turns = np.concatenate([line[run], np.zeros_like(line[run, :1])], axis=-1)
+        result[run, 0] = composed(half_turns, hip[run])
+        result[run, 2:] = _bridged(leg[:, 2:], run)
+        for edge in (run.start, run.stop):  # in between it may have turned by a part
+            if apart > 1 and apart <= edge <= len(leg) - apart:
+                within = slice(edge - apart + 1, edge + apart - 1)
+                result[within, :1] = _bridged(result[:, :1], within)
+    jumps_m = [lengths(np.diff(applied(each[:, 0], thigh_m), 2, axis=0)) for each in (leg, result)]
+    for run in runs:
+        around = slice(max(run.start - apart, 0), run.stop + apart)
+        before_m, after_m = (each[max(around.start - 1, 0) : around.stop].max(initial=0.0) for each in jumps_m)
+        if after_m > settings.calmer * before_m:
+            result[around] = leg[around]
+    return result
+
+
+def _twists_rad(rotations: np.ndarray, line: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """(T,) by how much rotations (T, 4) have turned about a line (T, 3) in the steps (T - 1,) in which it is known."""
+    steps = _about(composed(rotations[1:], inverted(rotations[:-1])), _unit(line[1:] + line[:-1]))
+    return np.concatenate([[0.0], np.cumsum(np.where(known, steps, 0.0))])
+
+
+def _about(rotations: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    """By how much (T,) rotations (T, 4) turn about axes (T, 3) or (3,), at most half a turn."""
+    twice = 2 * np.arctan2(np.sum(rotations[:, :3] * axes, axis=-1), rotations[:, 3])
+    return (twice + np.pi) % (2 * np.pi) - np.pi
+
+
+def _half_turns(twists_rad: np.ndarray, apart: int) -> np.ndarray:
+    """(T,) how many half turns are too many in twists (T,), where they jump by about as much in so many frames."""
+    frames = np.append(np.arange(0, len(twists_rad) - 1, apart), len(twists_rad) - 1)
+    smooth = np.interp(np.arange(len(twists_rad)), frames, np.unwrap(twists_rad[frames], period=np.pi))
+    return np.round((twists_rad - smooth) / np.pi).astype(int)
+
+
+def _runs(changes: np.ndarray) -> list[slice]:
+    """The frames between changes (T - 1,) from frame to frame, if there are any."""
+    edges = np.flatnonzero(changes) + 1
+    return [slice(*each) for each in pairwise([0, *edges.tolist(), len(changes) + 1])] if len(edges) else []
+
+
+def _bridged(values: np.ndarray, run: slice) -> np.ndarray:
+    """Rotations (stop - start, K, 4) on the arcs from values (T, K, 4) before to those after; at ends the only ones."""
+    before = values[run.start - 1 if run.start else run.stop]
+    after = values[run.stop if run.stop < len(values) else run.start - 1]
+    shares = np.arange(1, run.stop - run.start + 1) / (run.stop - run.start + 1)
+    return np.stack([slerp(before, after, share) for share in shares])
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (..., 3) of length 1; the zero vector where they have none."""
+    return vectors / np.maximum(lengths(vectors), 1e-12)[..., None]

@@ -1,0 +1,119 @@
+"""Knees that flip: what is turned back, and that all else stays as it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.datasets.collections.cmu import load_cmu
+from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.transforms import resample
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, levelled
+from selfcorrect.simulators.cleanup.knees import with_knees_in_front
+
+
+def joint_distances_m(one: Motion, other: Motion) -> np.ndarray:
+    return np.linalg.norm(joint_positions(one) - joint_positions(other), axis=-1)
+
+
+def jump_m(motion: Motion, joint: int) -> float:
+    """How far a joint is at most from half-way between where it is a frame before and after, doubled."""
+    return float(np.linalg.norm(np.diff(joint_positions(motion)[:, joint], 2, axis=0), axis=-1).max())
+
+
+def repaired(motion: Motion) -> Motion:
+    return with_knees_in_front(MotionBatch.stack([motion]))[0]
+
+
+def with_flip(motion: Motion, side: str, frames: slice) -> Motion:
+    """The motion with a leg turned by half a turn about the line from hip to ankle."""
+    hip, ankle = (motion.skeleton.parts.index(f"{side}_{part}") for part in ("hip", "ankle"))
+    positions_m, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
+    legs_m = (positions_m[:, ankle] - positions_m[:, hip])[frames]
+    turns = Rotation.from_rotvec(np.pi * legs_m / np.linalg.norm(legs_m, axis=-1, keepdims=True))
+    above = Rotation.from_quat(orientations[frames, motion.skeleton.parents[hip]])
+    rotations = motion.rotations.copy()
+    rotations[frames, hip] = (above.inv() * turns * Rotation.from_quat(orientations[frames, hip])).as_quat()
+    return replace(motion, rotations=rotations)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("frames", [slice(12, 13), slice(10, 16), slice(0, 5), slice(20, None)])
+@pytest.mark.parametrize("fps", [30, 60, 120])
+def test_a_knee_that_flips_comes_back(walk, side, frames, fps):
+    """Exactly where it takes a single frame, and the foot as it is before and after."""
+    motion, pace = resample(walk, fps), fps // 30
+    own = slice(frames.start * pace, None if frames.stop is None else frames.stop * pace)
+    flipped = with_flip(motion, side, own)
+    turned_back = repaired(flipped)
+    hip, knee, ankle = (motion.skeleton.parts.index(f"{side}_{part}") for part in ("hip", "knee", "ankle"))
+    flipped_m, off_m = (joint_distances_m(each, motion) for each in (flipped, turned_back))
+    assert off_m[:, [hip, knee, ankle]].max() < (1e-9 if fps == 30 else 0.01) < 0.02 < flipped_m[:, knee].max()
+    assert off_m.max() < 0.1
+
+
+def test_a_flip_that_takes_two_frames_at_a_high_rate_is_turned_back(walk):
+    """As where motions were interpolated: the frame in between shows a quarter of a turn."""
+    flipped = resample(with_flip(walk, "left", slice(10, 16)), 60)
+    left_m = joint_distances_m(repaired(flipped), resample(walk, 60))
+    assert left_m[:, walk.skeleton.parts.index("left_knee")].max() < 0.02
+
+
+def test_motions_without_flips_stay_as_they_are(clips):
+    for clip in clips.values():
+        for fps in (15, 30, 120):
+            motion = resample(clip, fps)
+            assert repaired(motion).rotations.tobytes() == motion.rotations.tobytes(), f"{clip.label} at {fps} fps"
+
+
+def test_a_leg_that_is_twisted_throughout_stays(walk):
+    """Without a flip nothing says that its rest pose is not turned so."""
+    twisted = with_flip(walk, "left", slice(0, None))
+    assert repaired(twisted).rotations.tobytes() == twisted.rotations.tobytes()
+
+
+def test_knees_that_are_folded_are_left(clips):
+    """There the line from hip to ankle turns fast, and so does the leg about it."""
+    walk = clips["walk"]
+    knee = walk.skeleton.parts.index("left_knee")
+    folded = walk.rotations.copy()
+    folded[:, knee] = Rotation.from_rotvec([2.6, 0.0, 0.0]).as_quat()
+    flipped = with_flip(replace(walk, rotations=folded), "left", slice(10, 16))
+    assert repaired(flipped).rotations.tobytes() == flipped.rotations.tobytes()
+
+
+def test_a_long_flip_is_left(clips):
+    dance = clips["dance_b"]
+    flipped = with_flip(dance, "left", slice(30, 60))
+    assert repaired(flipped).rotations.tobytes() == flipped.rotations.tobytes()
+
+
+def test_a_body_that_spins_is_not_taken_for_legs_that_flip(walk):
+    spun = walk.rotations.copy()
+    turns = Rotation.from_rotvec(np.arange(len(walk))[:, None] * [0.0, 2.5, 0.0])
+    spun[:, 0] = (turns * Rotation.from_quat(spun[:, 0])).as_quat()
+    spinning = replace(walk, rotations=spun)
+    assert repaired(spinning).rotations.tobytes() == spun.tobytes()
+
+
+def test_the_clean_up_turns_knees_back_but_not_those_of_samples(walk):
+    motion = MotionBatch.stack([with_flip(walk, "left", slice(10, 16))])
+    knee = walk.skeleton.parts.index("left_knee")
+    cleaned, sample = (
+        levelled(motion, each).posed.motions for each in (CleanupSettings(), CleanupSettings.for_samples())
+    )
+    assert jump_m(cleaned[0], knee) < 0.5 * jump_m(sample[0], knee)
+
+
+def test_knees_of_real_leaps_come_back_beneath_ankles_that_stay(cmu: Path):
+    """A dancer's knee jumps by 0.2 to 0.4 m, there and back."""
+    clip = next(clip for clip in load_cmu(cmu, "train") if Path(clip.source).stem == "05_10")
+    knee, ankle = (clip.skeleton.parts.index(f"right_{part}") for part in ("knee", "ankle"))
+    turned_back = repaired(clip)
+    assert joint_distances_m(turned_back, clip)[:, ankle].max() < 1e-9
+    assert jump_m(turned_back, knee) < 0.2 * jump_m(clip, knee)
