@@ -35,6 +35,7 @@ class Finding:
 
 
 _RATIOS = ("ratios-smooth", "dct-mlp")
+_FORCE, _NEEDED = ("ratios-force", "dct-mlp"), "needed_force_bodyweights"
 _MODES = ("modes", "dct-mlp")
 _FULL = ("full-smooth", "dct-mlp")
 _FULL_JITTERY = ("full-jittery", "patch-mixer")
@@ -74,6 +75,13 @@ FINDINGS = (
         Effect("physics − uncorrected, DCT MLP", *_FULL, "replace+physics", "replace+none", "unsupported_percent"),
         Effect("centroid corrector − uncorrected", *_FULL, "replace+anchored", "replace+none", "unsupported_percent"),
         "feasibility",
+    ),
+    Finding(
+        "Does it lower the root force that samples need?",
+        "Yes, the more so the more data are synthetic. A low-pass filter does so only where samples jitter.",
+        Effect("physics − uncorrected, DCT MLP", *_FORCE, "replace+physics", "replace+none", _NEEDED),
+        Effect("low-pass filter − uncorrected", *_FORCE, "replace+low-pass", "replace+none", _NEEDED),
+        "ratios",
     ),
     Finding(
         "From which synthetic ratio is diversity lost?",
