@@ -101,7 +101,7 @@ _REPAIRS = {
     Repair.SPLICES: "parts that were spliced are joined",
     Repair.DRIFT: "the drift of the floor is taken out",
     Repair.FLOOR: "it is put on the floor",
-    Repair.OTHER: "spikes, limbs or steps are repaired",
+    Repair.OTHER: "knees, spikes, limbs or steps are repaired",
 }
 
 
