@@ -78,7 +78,7 @@ FINDINGS = (
     ),
     Finding(
         "Does it lower the root force that samples need?",
-        "Yes, the more so the more data are synthetic. A low-pass filter does so only where samples jitter.",
+        "Yes, the more so the more data are synthetic. For a low-pass filter that is found only where samples jitter.",
         Effect("physics − uncorrected, DCT MLP", *_FORCE, "replace+physics", "replace+none", _NEEDED),
         Effect("low-pass filter − uncorrected", *_FORCE, "replace+low-pass", "replace+none", _NEEDED),
         "ratios",

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from selfcorrect.motion.geometry.rotations import applied, composed, inverted, rotation_vectors, slerp
-from selfcorrect.motion.geometry.vectors import lengths
+from selfcorrect.motion.geometry.vectors import lengths, unit
 from selfcorrect.motion.motion import MotionBatch
 
 
@@ -55,16 +55,8 @@ def with_knees_in_front(motions: MotionBatch, settings: KneeSettings = KNEES) ->
 def _turned_back(leg: np.ndarray, offsets_m: np.ndarray, fps: float, settings: KneeSettings) -> np.ndarray:
     """Rotations (T, K, 4) of the joints of a leg, hip first, without flips; offsets_m: (K, 3) of the joints."""
     hip, knee, thigh_m = leg[:, 0], leg[:, 1], offsets_m[1]
-    line = _unit(applied(hip, thigh_m) + applied(composed(hip, knee), offsets_m[2]))
-    straight = lengths(rotation_vectors(knee)) < settings.most_bent_rad
-    twists_rad, apart = _twists_rad(hip, line, straight[1:] & straight[:-1]), max(1, round(settings.within_s * fps))
-    flips = np.diff(_half_turns(twists_rad, apart) % 2 != 0)
-    twisted = np.abs(_about(hip, _unit(thigh_m))) > settings.most_twisted_rad
-    runs = [
-        run
-        for run in _runs(flips)
-        if run.stop - run.start <= settings.longest_s * fps and twisted[run].mean() > 0.5 and straight[run].all()
-    ]
+    line, apart = unit(applied(hip, thigh_m) + applied(composed(hip, knee), offsets_m[2])), _apart(fps, settings)
+    runs = _flipped(leg, line, unit(thigh_m), fps, settings)
     result = leg.copy()
     for run in runs:
         half_turns = np.concatenate([line[run], np.zeros_like(line[run, :1])], axis=-1)
@@ -83,9 +75,27 @@ def _turned_back(leg: np.ndarray, offsets_m: np.ndarray, fps: float, settings: K
     return result
 
 
+def _apart(fps: float, settings: KneeSettings) -> int:
+    """In how many frames a knee flips."""
+    return max(1, round(settings.within_s * fps))
+
+
+def _flipped(leg: np.ndarray, line: np.ndarray, thigh: np.ndarray, fps: float, settings: KneeSettings) -> list[slice]:
+    """Frames in which a leg (T, K, 4) is turned about its line (T, 3) from hip to ankle; thigh: (3,) its direction."""
+    straight = lengths(rotation_vectors(leg[:, 1])) < settings.most_bent_rad
+    twisted = np.abs(_about(leg[:, 0], thigh)) > settings.most_twisted_rad
+    twists_rad = _twists_rad(leg[:, 0], line, straight[1:] & straight[:-1])
+    flips = np.diff(_half_turns(twists_rad, _apart(fps, settings)) % 2 != 0)
+    return [
+        run
+        for run in _runs(flips)
+        if run.stop - run.start <= settings.longest_s * fps and twisted[run].mean() > 0.5 and straight[run].all()
+    ]
+
+
 def _twists_rad(rotations: np.ndarray, line: np.ndarray, known: np.ndarray) -> np.ndarray:
     """(T,) by how much rotations (T, 4) have turned about a line (T, 3) in the steps (T - 1,) in which it is known."""
-    steps = _about(composed(rotations[1:], inverted(rotations[:-1])), _unit(line[1:] + line[:-1]))
+    steps = _about(composed(rotations[1:], inverted(rotations[:-1])), unit(line[1:] + line[:-1]))
     return np.concatenate([[0.0], np.cumsum(np.where(known, steps, 0.0))])
 
 
@@ -114,8 +124,3 @@ def _bridged(values: np.ndarray, run: slice) -> np.ndarray:
     after = values[run.stop if run.stop < len(values) else run.start - 1]
     shares = np.arange(1, run.stop - run.start + 1) / (run.stop - run.start + 1)
     return np.stack([slerp(before, after, share) for share in shares])
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Vectors (..., 3) of length 1; the zero vector where they have none."""
-    return vectors / np.maximum(lengths(vectors), 1e-12)[..., None]

@@ -9,6 +9,7 @@ import numpy as np
 from selfcorrect.motion.checks.findings import Measured, runs
 from selfcorrect.motion.checks.sight import Sight
 from selfcorrect.motion.geometry.rotations import applied, inverted
+from selfcorrect.motion.geometry.vectors import unit
 
 SIDES = ("left", "right")
 _BONES = {
@@ -132,14 +133,10 @@ def _leftwards(sight: Sight, side: str, leg_m: np.ndarray) -> np.ndarray:
     toes, hips = sight.places(f"{side}_ankle", f"{side}_foot"), sight.places("right_hip", "left_hip")
     left = np.zeros((len(sight), 3))
     if toes is not None:
-        left += np.cross(_unit(toes[:, 1] - toes[:, 0]), _unit(leg_m[:, 2] - leg_m[:, 1]))
+        left += np.cross(unit(toes[:, 1] - toes[:, 0]), unit(leg_m[:, 2] - leg_m[:, 1]))
     if hips is not None:
-        left += _HIPS_WEIGHT * _unit(hips[:, 1] - hips[:, 0])
+        left += _HIPS_WEIGHT * unit(hips[:, 1] - hips[:, 0])
     return left
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
 def _angles_deg(one: np.ndarray, two: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import numpy as np
 
 from selfcorrect.motion.checks.findings import Measured
 from selfcorrect.motion.checks.sight import Sight
+from selfcorrect.motion.geometry.vectors import unit
 
 _USUAL_M = 1.35
 """From the head's joint to the ankle along an adult's bones."""
@@ -33,18 +34,14 @@ def lying_share(sight: Sight) -> Measured:
     places = sight.places("pelvis", "neck", "left_ankle", "right_ankle")
     if places is None or len(sight) < 2:
         return Measured.nothing()
-    up = _unit(places[:, 1] - places[:, 0])
-    stretched = np.einsum("ti,ti->t", _unit(places[:, 0] - places[:, 2:].mean(axis=1)), up) > _STRETCHED
+    up = unit(places[:, 1] - places[:, 0])
+    stretched = np.einsum("ti,ti->t", unit(places[:, 0] - places[:, 2:].mean(axis=1)), up) > _STRETCHED
     lies = (up[:, 1] < _UPRIGHT) & stretched
     return Measured.whole(float(lies.mean()))
 
 
 _STRETCHED, _UPRIGHT = 0.7, 0.4
 """Cosines: of the angle between trunk and legs of somebody who stands, and of a trunk's angle to the vertical."""
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
 def rate_factor(sight: Sight) -> Measured:

@@ -20,6 +20,11 @@ def lengths(vectors: np.ndarray) -> np.ndarray:
     return np.sqrt(dots(vectors, vectors))
 
 
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (..., K) of length 1 in the directions of the given ones; shorter where these are shorter than 1e-12."""
+    return vectors / np.maximum(lengths(vectors), 1e-12)[..., None]
+
+
 def dots(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Scalar products (...) of vectors (..., K), broadcast against each other."""
     total = one[..., 0] * other[..., 0]

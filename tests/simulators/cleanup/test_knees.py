@@ -87,10 +87,27 @@ def test_knees_that_are_folded_are_left(clips):
     assert repaired(flipped).rotations.tobytes() == flipped.rotations.tobytes()
 
 
-def test_a_long_flip_is_left(clips):
-    dance = clips["dance_b"]
-    flipped = with_flip(dance, "left", slice(30, 60))
+@pytest.mark.parametrize(("frames", "left"), [(slice(8, 28), False), (slice(8, 30), True)])
+def test_a_flip_that_lasts_is_left(walk, frames, left):
+    flipped = with_flip(walk, "left", frames)
+    assert (repaired(flipped).rotations.tobytes() == flipped.rotations.tobytes()) == left
+
+
+def test_a_straight_leg_is_left_whose_knee_does_not_jump(walk):
+    straight = walk.rotations.copy()
+    straight[:, walk.skeleton.parts.index("left_knee")] = [0.0, 0.0, 0.0, 1.0]
+    flipped = with_flip(replace(walk, rotations=straight), "left", slice(10, 16))
     assert repaired(flipped).rotations.tobytes() == flipped.rotations.tobytes()
+
+
+def test_the_foot_is_turned_as_before_and_after(walk):
+    """Captures have the foot of a leg that flips anywhere."""
+    flipped, ankle = with_flip(walk, "left", slice(10, 16)), walk.skeleton.parts.index("left_ankle")
+    flipped.rotations[10:16, ankle] = Rotation.from_rotvec([1.5, 0.0, 0.5]).as_quat()
+    turned = (
+        Rotation.from_quat(repaired(flipped).rotations[:, ankle]) * Rotation.from_quat(walk.rotations[:, ankle]).inv()
+    )
+    assert turned.magnitude().max() < 0.3
 
 
 def test_a_body_that_spins_is_not_taken_for_legs_that_flip(walk):
