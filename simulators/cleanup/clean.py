@@ -20,9 +20,7 @@ from selfcorrect.motion.correction.support import Support, ground_of_feet_m
 from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body.leg_ik import Legs
-from selfcorrect.simulators.body.soles import (
-    fit_soles,
-)
+from selfcorrect.simulators.body.soles import fit_soles
 from selfcorrect.simulators.cleanup.drift import DRIFT, DriftSettings, FloorMotion, floor_motion
 from selfcorrect.simulators.cleanup.foot_lock import FEET, SOFT, FootSettings, SoftLockSettings
 from selfcorrect.simulators.cleanup.knees import KNEES, KneeSettings, with_knees_in_front

@@ -62,6 +62,8 @@ class Rest:
 
     support: Support
     places: np.ndarray
+    missing: float
+    """Share of the body's weight from which on the support seems to be missing."""
 
     @property
     def frames(self) -> slice:
@@ -159,16 +161,16 @@ def _explanation(
 
 def _lacks(rest: Rest, missing: np.ndarray, fps: float, settings: InferenceSettings) -> bool:
     """Whether a support seems to be missing in the frames of a rest; `missing` (T,) is what is missing there."""
-    lacking = missing > settings.missing
+    lacking = missing > rest.missing
     if lacking.sum() < round(settings.fewest_s * fps):
         return False
     often = rest.support.part.endswith(("foot", "seat")) and lacking.mean() > settings.often
-    return bool(often or missing[lacking].mean() > 2 * settings.missing)
+    return bool(often or missing[lacking].mean() > 2 * rest.missing)
 
 
 def _carries(rest: Rest, missing: np.ndarray, left: np.ndarray, loads: np.ndarray, settings: InferenceSettings) -> bool:
     """Whether a rest explains what is missing in its time, and bears weight then."""
-    lacking = missing[rest.frames] > settings.missing
+    lacking = missing[rest.frames] > rest.missing
     without, within, load = (values[rest.frames][lacking] for values in (missing, left, loads @ rest.places))
     return bool(np.median(within) < settings.explained * np.median(without) and load.mean() > settings.least_load)
 
@@ -200,14 +202,24 @@ def _rests(
     shortest = round((settings.shortest_foot_s if foot else settings.shortest_s) * fps)
     if not rests.any():
         return []
-    rests &= _able(part, motion.skeleton, positions_m, own_m, settings.steep)
+    steepest = settings.steep_on_seat if part == "seat" else settings.steep
+    rests &= _able(part, motion.skeleton, positions_m, own_m, steepest)
     runs = (
         run
         for first, last in spans(rests, round(settings.longest_gap_s * fps))
         for run in _level_runs(height_m, first, last + 1, shortest, settings.same_height_m)
         if not part.endswith("grip") or _stays(own_m[slice(*run), 0], settings.swings_m)
     )
-    return [Rest(_support(part, own_m[start:stop], start, settings), places) for start, stop in runs]
+    return [_rest(part, places, own_m[start:stop], start, fps, settings) for start, stop in runs]
+
+
+def _rest(
+    part: str, places: np.ndarray, points_m: np.ndarray, first: int, fps: float, settings: InferenceSettings
+) -> Rest:
+    """The rest of a part whose places (C,) have points (T, K, 3) from a first frame on."""
+    long_seat = part == "seat" and len(points_m) >= settings.long_s * fps
+    missing = settings.missing_seat if long_seat else settings.missing
+    return Rest(_support(part, points_m, first, settings), places, missing)
 
 
 def _able(part: str, skeleton: Skeleton, positions_m: np.ndarray, own_m: np.ndarray, steepest: float) -> np.ndarray:

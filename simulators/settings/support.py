@@ -54,6 +54,8 @@ class InferenceSettings:
     """A hand that grips a hold stays this close to it."""
     steep: float = 0.6
     """Limbs do not point downwards by more than this share of their length while their part rests."""
+    steep_on_seat: float = 0.8
+    """Nor do thighs while their seat rests: on high stools they slope."""
     friction: float = 0.5
     """Of supports and floor."""
     free_speed_m_s: float = 0.6
@@ -64,6 +66,11 @@ class InferenceSettings:
     """How forces are found."""
     missing: float = 0.25
     """Share of the body's weight, moments weighed as in `contacts`, from which on a support seems to be missing."""
+    missing_seat: float = 0.1
+    """The same where the seat rests for long: feet may bear most of the weight, and who is that still misses nothing
+    else."""
+    long_s: float = 1.5
+    """For how long it then rests at least."""
     fewest_s: float = 0.2
     """A support is there if it is missing for so long."""
     often: float = 0.5

@@ -123,6 +123,12 @@ def sitting(stand: Motion, seat_m: float) -> Motion:
     return replace(turned(still, legs), root_m=still.root_m + back_m)
 
 
+def leaning(sit: Motion, lean_rad: float) -> Motion:
+    """The trunk bends forward by an angle while the body sits down."""
+    share = np.clip(np.arange(len(sit)) / sit.fps - 1, 0, 1)
+    return turned(sit, {"spine1": lean_rad * share[:, None] * EYE[0]})
+
+
 @pytest.fixture(scope="module")
 def sit(stand: Motion) -> Motion:
     return sitting(stand, SEAT_M)
@@ -230,6 +236,24 @@ def test_a_seat_is_found_under_who_sits(sit):
     assert 45 <= seat.first <= 62
     assert seat.last == len(sit) - 1
     assert seat.top_m[2] == pytest.approx(sit.root_m[-1, 2], abs=0.08)
+
+
+@pytest.mark.parametrize(("stool_m", "lean_rad"), [(0.6, 0.0), (0.6, 0.3), (0.7, 0.3)])
+def test_a_stool_is_found_although_feet_bear_most_of_the_weight(stand, stool_m, lean_rad):
+    (seat,) = inferred(leaning(sitting(stand, stool_m), lean_rad))
+    assert seat.part == "seat"
+    assert seat.top_m[1] == pytest.approx(stool_m, abs=0.025)
+
+
+def test_a_crouch_that_ends_soon_shows_no_stool(stand):
+    assert inferred(sitting(stand, 0.6).frames(0, 90)) == ()
+
+
+def test_a_stool_carries_who_sits_without_residual_force(stand):
+    sit = leaning(sitting(stand, 0.6), 0.3)
+    correction = PhysicsCorrector(TrackerSettings.without_residual())([sit])[0]
+    assert correction.accepted, correction.reason
+    assert mean_distance_m(correction.motion, sit) < 0.06
 
 
 def test_a_seat_carries_who_sits(sit, engine):
