@@ -249,6 +249,12 @@ def test_a_crouch_that_ends_soon_shows_no_stool(stand):
     assert inferred(sitting(stand, 0.6).frames(0, 90)) == ()
 
 
+@pytest.mark.parametrize("depth_m", [0.2, 0.35, 0.5])
+def test_who_crouches_over_the_feet_needs_no_stool(stand, depth_m):
+    share = np.clip(np.arange(120) / 30 - 0.5, 0, 1)[:, None]
+    assert inferred(posed_legs(held(stand, 120), -depth_m * share * UP, np.zeros((120, 2, 3)))) == ()
+
+
 def test_a_stool_carries_who_sits_without_residual_force(stand):
     sit = leaning(sitting(stand, 0.6), 0.3)
     correction = PhysicsCorrector(TrackerSettings.without_residual())([sit])[0]
