@@ -36,7 +36,8 @@ _TOUCH_S = 0.1
 
 
 _MAIN_SHARE = 0.5
-"""A repair is why a motion moved far that moved its root by more than this share of the way."""
+"""A repair is why a motion moved far that moved its root by more than this share of the way, and the simulation one of
+which more than this share of it is made and that moved a joint so far."""
 
 
 def judge(
@@ -48,19 +49,26 @@ def judge(
     """
     found = _findings(tracked, made, shares, settings, mode)
     stages = [Stage.SIMULATED if share.any() else Stage.PLANNED for share in shares]
-    return _judged(tracked.planned.cleaned, made, stages, found, mode)
+    cleaned = tracked.planned.cleaned
+    by_m = np.where(shares.mean(1) > _MAIN_SHARE, joint_distances_m(cleaned.motions, made).max((1, 2)), 0.0)
+    return _judged(cleaned, made, stages, found, mode, {Repair.SIMULATION: by_m})
 
 
 def judge_cleaned(cleaned: Cleaned, made: MotionBatch, mode: SupportMode) -> list[Judged]:
     """What became of motions that were cleaned, and then made into others by kinematics alone."""
     count = len(made)
-    return _judged(cleaned, made, [Stage.CLEANED] * count, [Diagnosis()] * count, mode)
+    return _judged(cleaned, made, [Stage.CLEANED] * count, [Diagnosis()] * count, mode, {})
 
 
 def _judged(
-    cleaned: Cleaned, made: MotionBatch, stages: Sequence[Stage], found: Sequence[Diagnosis], mode: SupportMode
+    cleaned: Cleaned,
+    made: MotionBatch,
+    stages: Sequence[Stage],
+    found: Sequence[Diagnosis],
+    mode: SupportMode,
+    since_m: Mapping[Repair, np.ndarray],
 ) -> list[Judged]:
-    """What became of motions that were made of cleaned ones.
+    """What became of motions that were made of cleaned ones, and moved (N,) at most `since_m` after that.
 
     All are measured against the ground on which they stand, and then put back to their original height. Feet that walk
     on the spot are measured against the treadmill; where the drift of a floor is kept, they slide with it.
@@ -70,6 +78,7 @@ def _judged(
     given = replace(given, root_m=given.root_m + away_m)
     distances_m = joint_distances_m(given, made)
     moved_m, furthest_m = distances_m.mean(-1).mean(1), distances_m.max((1, 2))
+    by_what_m = {**cleaned.repairs_m, **since_m}
     drift_m = np.where(floor.in_place[:, None, None], 0.0, floor.moved_m)
     given, drifting = (_moved(motions, drift_m) for motions in (given, made))
     (before, after), unmeasured = _errors_of(given, drifting, cleaned.supports)
@@ -90,9 +99,7 @@ def _judged(
                 *found[index].notes,
                 *unmeasured,
                 *_unexplained(found[index].help),
-                *why_far(
-                    float(furthest_m[index]), {why: float(by_m[index]) for why, by_m in cleaned.repairs_m.items()}
-                ),
+                *why_far(float(furthest_m[index]), {why: float(by_m[index]) for why, by_m in by_what_m.items()}),
             ),
             found=found[index],
         )

@@ -12,6 +12,7 @@ from selfcorrect.simulators.body.humanoid import humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.judge import FAR_M, failure_of, help_of, why_far
+from selfcorrect.simulators.scene import Scene
 from selfcorrect.simulators.settings.tracker import WITHOUT_RESIDUAL, BodySettings, TrackerSettings
 from selfcorrect.simulators.stages import Track
 
@@ -66,6 +67,15 @@ def test_the_repair_that_did_most_is_why_a_motion_moved_far():
     assert why_far(FAR_M, moved) == ()
     assert why_far(0.5, moved) == (Note(NoteKind.MOVED_FAR, 0.5, repair=Repair.FLOOR),)
     assert why_far(0.9, moved) == (Note(NoteKind.MOVED_FAR, 0.9, repair=Repair.OTHER),)
+
+
+def test_a_body_that_is_pushed_aside_moves_far_by_the_simulation(stand):
+    pushed = Scene(push_n=(800.0, 0.0, 0.0), push_from_s=0.2, push_lasts_s=0.3)
+    physics = PhysicsCorrector(TrackerSettings.at_strength(0.7), CleanupSettings.for_samples(), scene=pushed)
+    correction = physics([stand])[0]
+    assert correction.accepted, correction.reason
+    (note,) = (note for note in correction.notes if note.kind is NoteKind.MOVED_FAR)
+    assert note.repair is Repair.SIMULATION
 
 
 @pytest.mark.parametrize("repair", Repair)

@@ -89,11 +89,12 @@ class Stage(StrEnum):
 
 
 class Repair(StrEnum):
-    """A repair that moves the root of a motion."""
+    """What moves a motion: repairs of its root, and the simulation of all of it."""
 
     SPLICES = "splices"
     DRIFT = "drift"
     FLOOR = "floor"
+    SIMULATION = "simulation"
     OTHER = "other"
 
 
@@ -101,6 +102,7 @@ _REPAIRS = {
     Repair.SPLICES: "parts that were spliced are joined",
     Repair.DRIFT: "the drift of the floor is taken out",
     Repair.FLOOR: "it is put on the floor",
+    Repair.SIMULATION: "the simulated body went another way",
     Repair.OTHER: "knees, spikes, limbs or steps are repaired",
 }
 
