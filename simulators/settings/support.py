@@ -67,7 +67,7 @@ class InferenceSettings:
     missing: float = 0.25
     """Share of the body's weight, moments weighed as in `contacts`, from which on a support seems to be missing."""
     missing_seat: float = 0.1
-    """The same where the seat rests for long: feet may bear most of the weight, and who is that still misses nothing
+    """The same where the seat rests for long: feet may bear much of the weight, and who is that still misses nothing
     else."""
     long_s: float = 1.5
     """For how long it then rests at least."""

@@ -239,7 +239,7 @@ def test_a_seat_is_found_under_who_sits(sit):
 
 
 @pytest.mark.parametrize(("stool_m", "lean_rad"), [(0.6, 0.0), (0.6, 0.3), (0.7, 0.3)])
-def test_a_stool_is_found_although_feet_bear_most_of_the_weight(stand, stool_m, lean_rad):
+def test_a_stool_is_found_although_feet_bear_much_of_the_weight(stand, stool_m, lean_rad):
     (seat,) = inferred(leaning(sitting(stand, stool_m), lean_rad))
     assert seat.part == "seat"
     assert seat.top_m[1] == pytest.approx(stool_m, abs=0.025)
