@@ -28,15 +28,25 @@ MARKED = re.compile(r"<!-- toy: ([\w-]+) -->\n.*?<!-- end of toy -->", re.DOTALL
 """Where the page shows an outcome; the site shows all pictures and statements there."""
 
 
+def ends_table(toy: Mapping[str, Any]) -> list[str]:
+    """The table of where a loop's arms ended, in Markdown; nothing where it has none."""
+    if not (ends := toy["ends"]):
+        return []
+    lines = [["", *ends["columns"]], ["---"] * (len(ends["columns"]) + 1)]
+    lines += [[arm, *cells] for arm, cells in ends["rows"].items()]
+    return ["\n".join(f"| {' | '.join(line)} |" for line in lines)]
+
+
 def filled(page: str, outcomes: Mapping[str, Any]) -> str:
-    """The page with the reading and the first picture of each loop, for readers without the site."""
+    """The page with the reading, table and first picture of each loop, for readers without the site."""
 
     def made(match: re.Match[str]) -> str:
         toy = outcomes[match[1]]
         first = toy["figures"][0]
         picture = f"![{first['title']}](../pictures/{first['file']})"
         source = f"*{toy['source']}; `selfcorrect toy {match[1]}`*"
-        return "\n\n".join([f"<!-- toy: {match[1]} -->", toy["reading"], picture, source, "<!-- end of toy -->"])
+        parts = [f"<!-- toy: {match[1]} -->", toy["reading"], *ends_table(toy), picture, source, "<!-- end of toy -->"]
+        return "\n\n".join(parts)
 
     return MARKED.sub(made, page)
 
@@ -52,6 +62,7 @@ def keep(name: str, shown: Exhibit) -> dict[str, object]:
         "title": shown.title,
         "source": shown.source,
         "reading": result.reading,
+        "ends": None if result.ends is None else asdict(result.ends),
         "figures": figures,
         "checks": checks,
     }

@@ -18,7 +18,7 @@ from selfcorrect.storage.files.written import Written
 
 PAGE, RESULTS = "gallery.html", "results.json"
 TEMPLATE = Path(__file__).with_name("gallery.html")
-IN_RESULTS = ("name", "source", "settings", "seconds", "reading", "checks")
+IN_RESULTS = ("name", "source", "settings", "seconds", "reading", "ends", "checks")
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ def section_of(exhibit: Exhibit) -> dict[str, Any]:
         "settings": repr(exhibit.settings),
         "seconds": round(exhibit.seconds, 2),
         "reading": result.reading,
+        "ends": None if result.ends is None else asdict(result.ends),
         "checks": [asdict(check) for check in result.checks],
         "figures": [draw(figure) for figure in result.figures],
         "profiles": {name: [_row(finding) for finding in findings] for name, findings in result.profiles.items()},
@@ -63,7 +64,7 @@ def write_gallery(sections: Sequence[Mapping[str, Any]], folder: Path) -> Path:
     )
     path = folder / PAGE
     failed = [(section["name"], check) for section in sections for check in section["checks"] if not_reproduced(check)]
-    results = [{name: section[name] for name in IN_RESULTS} for section in sections]
+    results = [{name: section.get(name) for name in IN_RESULTS} for section in sections]
     texts = {
         path: page.render(sections=sections, not_reproduced=failed),
         folder / RESULTS: json.dumps(to_json(results), indent=1, allow_nan=False) + "\n",

@@ -1,4 +1,4 @@
-"""What a toy experiment says: curves with their predictions, statements held against them, a one-line reading."""
+"""What a toy experiment says: a sentence, a table of its arms, curves with predictions, statements checked by them."""
 
 from __future__ import annotations
 
@@ -72,6 +72,14 @@ class Scatter:
 
 
 @dataclass(frozen=True)
+class Ends:
+    """A table of where arms ended: a row of cells for each."""
+
+    columns: Sequence[str]
+    rows: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
 class Check:
     """A statement, what was predicted and measured, and whether the run bears it out."""
 
@@ -88,7 +96,9 @@ class Result:
     """One experiment's outcome, ready for the report."""
 
     reading: str
+    """What came out, in a sentence or two."""
     checks: Sequence[Check]
+    ends: Ends | None = None
     figures: Sequence[Panel | Map | Pictures | Scatter] = ()
     profiles: Mapping[str, Sequence[CollapseFinding]] = field(default_factory=dict)
     notes: Sequence[str] = ()
@@ -96,6 +106,17 @@ class Result:
 
     def holds(self) -> bool:
         return all(check.outcome == "holds" for check in self.checks)
+
+
+def ends_of(curves: Mapping[str, Mapping[str, np.ndarray]], columns: Mapping[str, tuple[str, str]]) -> Ends:
+    """Means over seeds at the last generation.
+
+    curves: arm → key → values (S, T) by seed and generation; columns: title → key and format.
+    """
+    rows = {
+        arm: [format(table[key][:, -1].mean(), form) for key, form in columns.values()] for arm, table in curves.items()
+    }
+    return Ends(list(columns), rows)
 
 
 def agrees(

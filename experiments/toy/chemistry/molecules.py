@@ -22,7 +22,7 @@ from selfcorrect.correctors.correction import Correction
 from selfcorrect.datasets.toy.molecules import DRUGS, Molecule, conformers, molecule
 from selfcorrect.experiments.toy.chemistry.correctors import ConformerCodec, RandomAcceptance, Relaxation, Verifier
 from selfcorrect.experiments.toy.chemistry.measures import mean_over, measured, relaxed
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, below
+from selfcorrect.experiments.toy.result import Check, Ends, Line, Panel, Result, above, below, ends_of
 from selfcorrect.experiments.toy.running import Curves, run_arms
 from selfcorrect.loop.policy import Accumulate, Augment, Policy, RealOnly, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
@@ -177,6 +177,7 @@ def told(settings: Molecules, curves: Curves, floors: Mapping[str, Mapping[str, 
     """What measured curves and floors say."""
     return Result(
         reading=_reading(settings, curves, floors),
+        ends=_ends(settings, curves),
         checks=_checks(settings, curves, floors),
         figures=list(_panels(settings, curves, floors)),
         notes=(
@@ -240,12 +241,18 @@ def _checks(settings: Molecules, curves: Curves, floors: Mapping[str, Mapping[st
 
 
 def _reading(settings: Molecules, curves: Curves, floors: Mapping[str, Mapping[str, np.ndarray]]) -> str:
-    arms = ("real only", "accumulate", "replace", *(f"replace, MMFF94, {steps} steps" for steps in settings.relaxation))
-    ends = {arm: {key: values[:, -1].mean() for key, values in curves[arm].items()} for arm in arms}
-    parts = [f"{arm} {end['coverage']:.2f} / {end['valid']:.2f} / {end['bond_A']:.3f}" for arm, end in ends.items()]
     alone = {name: each["coverage"].mean() for name, each in floors.items()}
     return (
-        f"Coverage / valid share / error of bond lengths in Å at the end: {'; '.join(parts)}. Other real conformers "
-        f"reach a coverage of {alone['other real conformers']:.2f}, and what the force field makes of noise, without a "
-        f"model, {alone[FROM_NOISE]:.2f}."
+        f"Other real conformers reach a coverage of {alone['other real conformers']:.2f}. "
+        f"What the force field makes of noise, without a model, reaches {alone[FROM_NOISE]:.2f}."
     )
+
+
+def _ends(settings: Molecules, curves: Curves) -> Ends:
+    arms = ("real only", "accumulate", "replace", *(f"replace, MMFF94, {steps} steps" for steps in settings.relaxation))
+    columns = {
+        "coverage": ("coverage", ".2f"),
+        "valid share": ("valid", ".2f"),
+        "error of bond lengths, Å": ("bond_A", ".3f"),
+    }
+    return ends_of({arm: curves[arm] for arm in arms}, columns)

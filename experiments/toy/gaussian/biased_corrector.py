@@ -210,11 +210,11 @@ def _word_checks(settings: BiasedCorrector, curves: Curves) -> list[Check]:
 
 def _reading(settings: BiasedCorrector, regression: Curves, words: Curves) -> str:
     wrong = regression[f"belief off by {max(settings.biases):g}"]
-    weight, start, end = wrong["mean_weight"][:, -1].mean(), wrong["error"][:, 0].mean(), wrong["error"][:, -1].mean()
+    weight, (start, end) = wrong["mean_weight"][:, -1].mean(), wrong["error"].mean(0)[[0, -1]]
     left = {arm: table["vocabulary"][:, -1].mean() for arm, table in words.items()}
     return (
-        f"A verifier whose belief is off by {max(settings.biases):g} takes the weights to {weight:.3f} (truth 1) and "
-        f"the error from {start:.3f} to {end:.3f}; a verifier that knows half of the words leaves "
+        f"A verifier whose belief is off by {max(settings.biases):g} takes the weights to {weight:.3f} (truth 1). "
+        f"The error goes from {start:.3f} to {end:.3f}. A verifier that knows half of the words leaves "
         f"{left['blind verifier']:.0f} of {settings.words}, no selection {left['no selection']:.0f}."
     )
 

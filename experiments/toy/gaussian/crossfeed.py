@@ -18,7 +18,7 @@ from selfcorrect.experiments.toy.running import Curves, run_arms
 from selfcorrect.loop.policy import History, Policy, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.models.gaussian import Gaussian
-from selfcorrect.statistics import half_life, mean_interval
+from selfcorrect.statistics import mean_interval
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,5 @@ def _checks(settings: Crossfeed, curves: Curves, predicted: dict[str, np.ndarray
 
 
 def _reading(curves: Curves, models: int) -> str:
-    ends = {name: arm["variance"][:, -1].mean() for name, arm in curves.items()}
-    life = half_life(curves["closed loops"]["variance"].mean(0))
-    return (
-        f"Variance at the end: {ends['closed loops']:.2f} in closed loops (half-life {life:.0f} generations), "
-        f"{ends['crossfed']:.2f} when {models} models exchange samples: each generation loses {models} times less."
-    )
+    closed, shared = (curves[name]["variance"][:, -1].mean() for name in ("closed loops", "crossfed"))
+    return f"The variance ends at {closed:.2f} in closed loops, at {shared:.2f} where {models} models exchange samples."

@@ -23,12 +23,12 @@ from selfcorrect.experiments.toy.gaussian.tasks import (
     gaussian_task,
     share_inside,
 )
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, agrees, below
+from selfcorrect.experiments.toy.result import Check, Ends, Line, Panel, Result, above, agrees, below
 from selfcorrect.experiments.toy.running import Curves, run_arms
 from selfcorrect.loop.bias import sampling_settings
 from selfcorrect.loop.policy import Accumulate, Augment, Fresh, Policy, Replace
 from selfcorrect.loop.run import Candidate, Plan
-from selfcorrect.statistics import collapse_profile, judge, mean_interval, ratio_interval
+from selfcorrect.statistics import Verdict, collapse_profile, judge, mean_interval, ratio_interval
 
 TAIL_RADIUS, SUPPORT_RADIUS = (math.sqrt(stats.chi2.ppf(share, DIMENSION)) for share in (0.95, 0.999))
 POLICIES = ("replace", "augment", "accumulate", "fresh")
@@ -61,6 +61,7 @@ def run(settings: GaussianCollapse | None = None) -> Result:
     names = {"risk": "distance", "variance": "variance", "tail_mass": "tail_coverage", "outside_share": "outside_share"}
     return Result(
         reading=_reading(curves),
+        ends=_ends(curves),
         checks=_checks(settings, curves),
         figures=_panels(settings, curves),
         profiles={
@@ -155,10 +156,18 @@ def _threshold_checks(settings: GaussianCollapse, curves: Curves) -> list[Check]
 
 
 def _reading(curves: Curves) -> str:
-    start = curves["replace"]["distance"][:, 0]
-    labels = {arm: judge(table["distance"][:, -1], start, "lower") for arm, table in curves.items()}
-    words = "; ".join(f"{arm}: {verdict.label} (×{verdict.ratio.estimate:.3g})" for arm, verdict in labels.items())
-    return f"Distance to the truth at the end, against generation 0: {words}."
+    replaced = _end(curves, "replace").ratio.estimate
+    return f"When data are replaced, the distance to the truth ends at {replaced:.3g} times that of generation 0."
+
+
+def _end(curves: Curves, arm: str) -> Verdict:
+    return judge(curves[arm]["distance"][:, -1], curves["replace"]["distance"][:, 0], "lower")
+
+
+def _ends(curves: Curves) -> Ends:
+    ends = {arm: _end(curves, arm) for arm in curves}
+    rows = {arm: [f"×{verdict.ratio.estimate:.3g}", verdict.label] for arm, verdict in ends.items()}
+    return Ends(["distance to the truth, relative to generation 0", "verdict"], rows)
 
 
 def _panels(settings: GaussianCollapse, curves: Curves) -> list[Panel]:

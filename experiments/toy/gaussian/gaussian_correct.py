@@ -27,7 +27,7 @@ from selfcorrect.experiments.toy.gaussian.tasks import (
     gaussian_task,
     per_seed,
 )
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, agrees, below
+from selfcorrect.experiments.toy.result import Check, Ends, Line, Panel, Result, above, agrees, below
 from selfcorrect.experiments.toy.running import Curves, run_arms
 from selfcorrect.loop.policy import Augment, History, RealOnly
 from selfcorrect.loop.run import Plan, Task
@@ -72,6 +72,7 @@ def run(settings: GaussianCorrect | None = None) -> Result:
     checks = [*_checks(settings, curves), *(_authors_checks(settings, authors) if authors is not None else ())]
     return Result(
         reading=_reading(settings, curves),
+        ends=_ends(settings, curves),
         checks=checks,
         figures=_panels(settings, curves, authors),
         profiles={
@@ -150,23 +151,23 @@ def _information_checks(settings: GaussianCorrect, curves: Curves, strength: flo
 
 
 def _reading(settings: GaussianCorrect, curves: Curves) -> str:
-    weak, strong = settings.strengths[0], settings.strengths[-1]
     start = mean_interval(curves["real only"]["distance"][:, 0]).estimate
-    ends = {
-        name: float(_late(curves, name).mean())
-        for name in (
-            f"ideal γ = {weak:g}",
-            f"ideal γ = {strong:g}",
-            f"empirical γ = {strong:g}",
-            f"fresh data as γ = {strong:g}",
-        )
-    }
-    none, ideal, empirical, fresh = ends.values()
+    weak, strong = (_late(curves, f"ideal γ = {settings.strengths[index]:g}").mean() for index in (0, -1))
     return (
-        f"From {start:.3f} at generation 0 the uncorrected loop settles at {none:.3f} and does not collapse; "
-        f"correction towards the training data brings {empirical:.3f} (stability), towards the truth {ideal:.3f}, and "
-        f"as many fresh real samples without any loop {fresh:.3f}: what is gained over generation 0 is information."
+        f"From {start:.3f} at generation 0 the uncorrected loop settles at {weak:.3f}. "
+        f"With correction towards the truth it settles at {strong:.3f}."
     )
+
+
+def _ends(settings: GaussianCorrect, curves: Curves) -> Ends:
+    weak, strong = settings.strengths[0], settings.strengths[-1]
+    arms = {
+        "uncorrected": f"ideal γ = {weak:g}",
+        "corrected towards the training data": f"empirical γ = {strong:g}",
+        "corrected towards the truth": f"ideal γ = {strong:g}",
+        "as many fresh real samples, no loop": f"fresh data as γ = {strong:g}",
+    }
+    return Ends(["distance to the truth"], {title: [f"{_late(curves, arm).mean():.3f}"] for title, arm in arms.items()})
 
 
 def _panels(settings: GaussianCorrect, curves: Curves, authors: np.ndarray | None) -> list[Panel]:

@@ -94,5 +94,5 @@ def _reading(curves: Curves) -> str:
     count = curves["replace"]["error"].shape[1]
     return (
         f"After {count - 1} generations the error has grown ×{growth['replace'].estimate:.1f} when data are replaced "
-        f"(predicted ×{count}) and ×{growth['accumulate'].estimate:.2f} when they accumulate (bound ×1.64)."
+        f"(predicted ×{count}). When they accumulate it has grown ×{growth['accumulate'].estimate:.2f} (bound ×1.64)."
     )

@@ -142,6 +142,6 @@ def _checks(settings: Provenance, settled: np.ndarray, needed: Interval) -> list
 
 def _reading(settings: Provenance, settled: np.ndarray, needed: Interval) -> str:
     return (
-        f"At λ = {settings.ratio:g} without a detector the variance settles at {settled[:, 0].mean():.2f}; to keep "
-        f"{settings.tolerated_variance:g} of it the detector must find {needed.estimate:.1%} of the synthetic samples."
+        f"At λ = {settings.ratio:g} without a detector the variance settles at {settled[:, 0].mean():.2f}. To keep "
+        f"{settings.tolerated_variance:g} of it, the detector must find {needed.estimate:.1%} of the synthetic samples."
     )

@@ -17,7 +17,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.experiments.toy.gaussian.linear import excess_error
 from selfcorrect.experiments.toy.gaussian.tasks import fresh_normal, gaussian_task
 from selfcorrect.experiments.toy.models.regression import LinearRegression
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, agrees, below
+from selfcorrect.experiments.toy.result import Check, Ends, Line, Panel, Result, agrees, below
 from selfcorrect.experiments.toy.running import run_arms
 from selfcorrect.loop.policy import Fresh, FreshSource, Weighted
 from selfcorrect.loop.run import Plan, Task
@@ -56,6 +56,7 @@ def run(settings: Weighting | None = None) -> Result:
     lines = [Line(name, table) for name, table in errors.items()] + [Line("predicted", prediction=predicted)]
     return Result(
         reading=_reading(settings, errors),
+        ends=_ends(settings, errors),
         checks=[check for name, table in errors.items() for check in _checks(settings, name, table, predicted)],
         figures=[
             Panel("Steady error against the weight of real data", "weight on real data", "error × n", weights, lines)
@@ -111,8 +112,18 @@ def _checks(settings: Weighting, name: str, errors: np.ndarray, predicted: np.nd
 
 
 def _reading(settings: Weighting, errors: dict[str, np.ndarray]) -> str:
-    best = {name: settings.weights[int(table.mean(0).argmin())] for name, table in errors.items()}
+    best = ", ".join(f"{_best(settings, table):.3f} for the {name}" for name, table in errors.items())
+    return f"Best of the weights tried: {best}. The predicted optimum is {GOLDEN:.3f}."
+
+
+def _best(settings: Weighting, table: np.ndarray) -> float:
+    return settings.weights[int(table.mean(0).argmin())]
+
+
+def _ends(settings: Weighting, errors: dict[str, np.ndarray]) -> Ends:
     equal = settings.weights.index(0.5)
-    gain = {name: 1 - table.mean(0).min() / table[:, equal].mean() for name, table in errors.items()}
-    parts = (f"{name}: {best[name]:.3f}, {gain[name]:.1%} below equal weights" for name in errors)
-    return f"Best of the weights tried (predicted optimum {GOLDEN:.3f}): {'; '.join(parts)}."
+    rows = {
+        name: [f"{_best(settings, table):.3f}", f"{1 - table.mean(0).min() / table[:, equal].mean():.1%}"]
+        for name, table in errors.items()
+    }
+    return Ends(["best weight tried", "error below that of equal weights"], rows)

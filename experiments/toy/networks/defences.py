@@ -7,7 +7,6 @@ Every row of the table of defences runs the fully synthetic loop from the same g
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +17,7 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.experiments.remedies.remedies import DefenceInputs, defended
 from selfcorrect.experiments.remedies.table import DEFENCES, OWN, UNRATED
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above
+from selfcorrect.experiments.toy.result import Check, Ends, Line, Panel, Result, above
 from selfcorrect.experiments.toy.running import Comparison, Curves, run_seeds
 from selfcorrect.loop.policy import Freeze, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
@@ -64,6 +63,7 @@ def run(settings: DefenceLoop | None = None) -> Result:
     }
     return Result(
         reading=_reading(curves),
+        ends=_ends(curves),
         checks=_checks(settings, curves),
         figures=[
             Panel(
@@ -137,14 +137,30 @@ def _checks(settings: DefenceLoop, curves: Curves) -> list[Check]:
     ]
 
 
-def _reading(curves: Mapping[str, Mapping[str, np.ndarray]]) -> str:
-    best: Sequence[str] = sorted(curves, key=lambda name: -curves[name]["coverage"][:, -1].mean())
-    parts = [
-        f"{name} {table['coverage'][:, -1].mean():.2f} (half-life {_half_life(table['coverage'])}, precision "
-        f"{table['precision'][:, -1].mean():.2f})"
-        for name, table in ((name, curves[name]) for name in best)
-    ]
-    return f"Modes that are left at the end: {'; '.join(parts)}."
+def _best_first(curves: Curves) -> Curves:
+    names = sorted(curves, key=lambda name: -curves[name]["coverage"][:, -1].mean())
+    return {name: curves[name] for name in names}
+
+
+def _reading(curves: Curves) -> str:
+    best, *_, worst = _best_first(curves)
+    kept = {name: curves[name]["coverage"][:, -1].mean() for name in (best, worst, "none")}
+    return (
+        f"The remedy {best} leaves {kept[best]:.2f} of the modes, {worst} leaves {kept[worst]:.2f}. "
+        f"Without a remedy {kept['none']:.2f} are left."
+    )
+
+
+def _ends(curves: Curves) -> Ends:
+    rows = {
+        name: [
+            f"{table['coverage'][:, -1].mean():.2f}",
+            _half_life(table["coverage"]),
+            f"{table['precision'][:, -1].mean():.2f}",
+        ]
+        for name, table in _best_first(curves).items()
+    }
+    return Ends(["share of modes left", "half-life, generations", "precision"], rows)
 
 
 def _half_life(coverage: np.ndarray) -> str:

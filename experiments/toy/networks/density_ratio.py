@@ -19,7 +19,7 @@ from selfcorrect.correctors.density_ratio import Discrimination, towards_density
 from selfcorrect.datasets.toy.draws import SHAPES
 from selfcorrect.experiments.toy.models.kernel_density import KernelDensity
 from selfcorrect.experiments.toy.networks.shapes import wasserstein
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, below
+from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, below, ends_of
 from selfcorrect.experiments.toy.running import Comparison, Curves, run_seeds
 from selfcorrect.loop.policy import RealOnly, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
@@ -59,6 +59,7 @@ def run(settings: DensityRatio | None = None) -> Result:
     generations = np.arange(settings.generations + 1)
     return Result(
         reading=_reading(curves),
+        ends=ends_of(curves, {"distance": ("distance", ".3f"), "coverage": ("coverage", ".2f")}),
         checks=_checks(curves),
         figures=[
             Panel(title, "generation", title, generations, [Line(arm, table[key]) for arm, table in curves.items()])
@@ -123,8 +124,9 @@ def _checks(curves: Curves) -> list[Check]:
 
 
 def _reading(curves: Curves) -> str:
-    ends = "; ".join(
-        f"{arm} {table['distance'][:, -1].mean():.3f} and {table['coverage'][:, -1].mean():.2f}"
-        for arm, table in curves.items()
+    arms = ("uncorrected", "accepted by ratio", "moved by ratio")
+    ends = [curves[arm]["distance"][:, -1].mean() for arm in arms]
+    return (
+        f"Without correction the distance ends at {ends[0]:.3f}. Accepting by the density ratio leaves {ends[1]:.3f}, "
+        f"moving by it {ends[2]:.3f}."
     )
-    return f"Distance and coverage at the end: {ends}."

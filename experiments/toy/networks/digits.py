@@ -20,7 +20,7 @@ from selfcorrect.correctors.anchors import Anchors, fit_anchors
 from selfcorrect.correctors.contract import Corrector
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.datasets.toy.digits import bundled_digits, mnist
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Pictures, Result, above, below
+from selfcorrect.experiments.toy.result import Check, Ends, Line, Panel, Pictures, Result, above, below, ends_of
 from selfcorrect.experiments.toy.running import Curves, run_arms
 from selfcorrect.loop.policy import Augment, Policy, RealOnly
 from selfcorrect.loop.run import Candidate, Plan, Task
@@ -88,6 +88,7 @@ def run(settings: Digits | None = None) -> Result:
     curves = {arm: {key: np.concatenate([one[arm][key] for one in runs]) for key in runs[0][arm]} for arm in runs[0]}
     return Result(
         reading=_reading(settings, curves),
+        ends=_ends(settings, curves),
         checks=_checks(settings, curves),
         figures=[*_panels(settings, curves), *_pictures(shown)],
         notes=(
@@ -202,14 +203,23 @@ def _checks(settings: Digits, curves: Curves) -> list[Check]:
 
 
 def _reading(settings: Digits, curves: Curves) -> str:
-    largest = max(settings.ratios)
-    arms = ("real only", f"λ = {largest:g}", f"λ = {largest:g}, corrected")
-    ends = {arm: [curves[arm][key][:, -1].mean() for key in ("fid", "accuracy", "recall")] for arm in arms}
-    parts = "; ".join(
-        f"{arm}: Fréchet distance {fid:.1f}, accuracy {accuracy:.2f}, recall {recall:.2f}"
-        for arm, (fid, accuracy, recall) in ends.items()
+    corrected, without = (
+        {key: curves[f"λ = {max(settings.ratios):g}{way}"][key][:, -1].mean() for key in ("accuracy", "recall")}
+        for way in (", corrected", "")
     )
-    return f"At the end {parts}."
+    return (
+        f"Accuracy ends at {corrected['accuracy']:.2f} with correction, at {without['accuracy']:.2f} without. "
+        f"Recall ends at {corrected['recall']:.2f} with it, at {without['recall']:.2f} without."
+    )
+
+
+ENDS = {"Fréchet distance": ("fid", ".1f"), "accuracy": ("accuracy", ".2f"), "recall": ("recall", ".2f")}
+
+
+def _ends(settings: Digits, curves: Curves) -> Ends:
+    largest = f"λ = {max(settings.ratios):g}"
+    shown = {arm: curves[arm] for arm in ("real only", largest, f"{largest}, corrected")}
+    return ends_of(shown, ENDS)
 
 
 def _panels(settings: Digits, curves: Curves) -> list[Panel]:

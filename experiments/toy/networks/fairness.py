@@ -15,7 +15,7 @@ from torch import Tensor
 
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, below
+from selfcorrect.experiments.toy.result import Check, Ends, Line, Panel, Result, above, below, ends_of
 from selfcorrect.experiments.toy.running import Comparison, Curves, run_seeds
 from selfcorrect.loop.bias import best_of
 from selfcorrect.loop.policy import Augment, History, Policy, Replace
@@ -133,6 +133,7 @@ def run(settings: Fairness | None = None) -> Result:
     quantities = ("minority_accuracy", "majority_accuracy", "overall_accuracy", "minority_share")
     return Result(
         reading=_reading(curves),
+        ends=_ends(curves),
         checks=_checks(curves),
         figures=[
             Panel(
@@ -218,13 +219,17 @@ def _slowing(curves: Curves) -> Interval:
 
 
 def _reading(curves: Curves) -> str:
-    start = {key: table[:, 0].mean() for key, table in curves["replace"].items()}
-    end, repaired = (
-        {key: table[:, -1].mean() for key, table in curves[arm].items()} for arm in ("replace", "replace, reparation")
-    )
+    start, end = curves["replace"]["minority_share"].mean(0)[[0, -1]]
+    repaired = curves["replace, reparation"]["minority_share"][:, -1].mean()
     return (
-        f"Fully synthetic, overall accuracy {start['overall_accuracy']:.2f} → {end['overall_accuracy']:.2f}, minority "
-        f"accuracy {start['minority_accuracy']:.2f} → {end['minority_accuracy']:.2f}, minority share "
-        f"{start['minority_share']:.2f} → {end['minority_share']:.2f}; with reparation they end at "
-        f"{repaired['overall_accuracy']:.2f}, {repaired['minority_accuracy']:.2f} and {repaired['minority_share']:.2f}."
+        f"Fully synthetic, the minority's share goes from {start:.2f} to {end:.2f}. "
+        f"With reparation it ends at {repaired:.2f}."
     )
+
+
+def _ends(curves: Curves) -> Ends:
+    keys = {key: key.replace("_", " ") for key in ("overall_accuracy", "minority_accuracy", "minority_share")}
+    start = [f"{curves['replace'][key][:, 0].mean():.2f}" for key in keys]
+    shown = {arm: curves[arm] for arm in ("replace", "replace, reparation")}
+    ends = ends_of(shown, {title: (key, ".2f") for key, title in keys.items()})
+    return Ends(ends.columns, {"generation 0": start, **ends.rows})

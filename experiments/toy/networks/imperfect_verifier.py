@@ -19,7 +19,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrector, verifier
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.experiments.toy.models.flow import Flow
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, below
+from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, below, ends_of
 from selfcorrect.experiments.toy.running import Comparison, Curves, run_seeds
 from selfcorrect.loop.policy import RealOnly, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
@@ -67,6 +67,14 @@ def run(settings: ImperfectVerifier | None = None) -> Result:
     generations = np.arange(settings.generations + 1)
     return Result(
         reading=_reading(curves),
+        ends=ends_of(
+            curves,
+            {
+                "distance to the truth": ("error", ".2f"),
+                "distance to the belief": ("to_belief", ".2f"),
+                "deviation": ("spread", ".2f"),
+            },
+        ),
         checks=_checks(curves),
         figures=[
             Panel(title, "generation", title, generations, [Line(arm, table[key]) for arm, table in curves.items()])
@@ -167,10 +175,5 @@ def _checks(curves: Curves) -> list[Check]:
 
 
 def _reading(curves: Curves) -> str:
-    ends = "; ".join(
-        f"{arm}: {table['error'][:, -1].mean():.2f} off the truth, "
-        f"{table['to_belief'][:, -1].mean():.2f} off the belief, "
-        f"deviation {table['spread'][:, -1].mean():.2f}"
-        for arm, table in curves.items()
-    )
-    return f"At the end {ends}."
+    right, wrong = (curves[arm]["error"][:, -1].mean() for arm in ("right verifier", "wrong verifier"))
+    return f"The model's mean ends {right:.2f} off the truth with the right verifier, {wrong:.2f} with the wrong one."

@@ -18,7 +18,7 @@ from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.experiments.toy.models.memoriser import Memoriser
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, agrees, below
+from selfcorrect.experiments.toy.result import Check, Ends, Line, Panel, Result, above, agrees, below
 from selfcorrect.experiments.toy.running import Comparison, Curves, run_seeds
 from selfcorrect.loop.bias import Bias, unbiased
 from selfcorrect.loop.policy import Replace
@@ -73,6 +73,7 @@ def run(settings: Lineages | None = None) -> Result:
     walks = [Line(name, table["lineage_persistence"]) for name, table in curves.items()]
     return Result(
         reading=_reading(settings, curves, predicted),
+        ends=_ends(curves, predicted),
         checks=_checks(settings, curves, predicted),
         figures=[
             Panel("Founders with a descendant", "generation", "surviving lines", generations, lines),
@@ -196,8 +197,15 @@ def _lines_kept(curves: Curves, arm: str) -> Interval:
 
 
 def _reading(settings: Lineages, curves: Curves, predicted: Mapping[str, np.ndarray]) -> str:
-    parts = [
-        f"{name}: {_survival(table)[:, -1].mean():.2f} (drift alone {predicted[name][-1]:.2f})"
-        for name, table in curves.items()
-    ]
-    return f"Founders that still have descendants after {settings.generations} generations: {'; '.join(parts)}."
+    left = _survival(curves["even"])[:, -1].mean()
+    return (
+        f"After {settings.generations} generations {left:.2f} of the founders have descendants; "
+        f"drift alone leaves {predicted['even'][-1]:.2f}."
+    )
+
+
+def _ends(curves: Curves, predicted: Mapping[str, np.ndarray]) -> Ends:
+    rows = {
+        name: [f"{_survival(table)[:, -1].mean():.2f}", f"{predicted[name][-1]:.2f}"] for name, table in curves.items()
+    }
+    return Ends(["founders with descendants", "by drift alone"], rows)

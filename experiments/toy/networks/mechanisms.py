@@ -14,7 +14,7 @@ import numpy as np
 from selfcorrect.core.randomness import Stream
 from selfcorrect.experiments.remedies.remedies import DefenceInputs, defended
 from selfcorrect.experiments.toy.networks.defences import circle_task
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above
+from selfcorrect.experiments.toy.result import Check, Ends, Line, Panel, Result, above
 from selfcorrect.experiments.toy.running import Arms, Comparison, Curves, run_seeds
 from selfcorrect.loop.policy import Accumulate, Augment, Policy, Replace
 from selfcorrect.loop.run import Plan, Task
@@ -55,6 +55,7 @@ def run(settings: MechanismLoop | None = None) -> Result:
     curves = run_seeds(lambda stream: _compare(settings, stream), seeds)
     return Result(
         reading=_reading(settings, curves),
+        ends=ends_by_remedy(curves, settings.ways, "coverage", ".2f"),
         checks=list(_checks(settings, curves)),
         figures=panels(curves, settings.ways, "coverage", "share of the modes that samples reach"),
         notes=(
@@ -120,9 +121,14 @@ def _checks(settings: MechanismLoop, curves: Curves) -> Iterator[Check]:
 
 
 def _reading(settings: MechanismLoop, curves: Curves) -> str:
-    told = (
-        f"{way} "
-        + ", ".join(f"{remedy} {curves[arm_name(way, remedy)]['coverage'][:, -1].mean():.2f}" for remedy in REMEDIES)
-        for way in settings.ways
-    )
-    return f"Modes that are left at the end: {'; '.join(told)}."
+    way = settings.ways[0]
+    none, both = (curves[arm_name(way, remedy)]["coverage"][:, -1].mean() for remedy in (REMEDIES[0], REMEDIES[-1]))
+    return f"{way.capitalize()}, {none:.2f} of the modes are left; with both remedies {both:.2f}."
+
+
+def ends_by_remedy(curves: Curves, ways: Sequence[str], key: str, form: str) -> Ends:
+    """A table of means at the last generation, a row for each way of training and a column for each remedy."""
+    rows = {
+        way: [format(curves[arm_name(way, remedy)][key][:, -1].mean(), form) for remedy in REMEDIES] for way in ways
+    }
+    return Ends(REMEDIES, rows)

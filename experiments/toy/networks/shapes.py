@@ -22,7 +22,7 @@ from selfcorrect.experiments.toy.models.flow import Flow
 from selfcorrect.experiments.toy.models.gan import AdversarialNetwork
 from selfcorrect.experiments.toy.models.kernel_density import KernelDensity
 from selfcorrect.experiments.toy.models.vae import VariationalAutoencoder
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, Scatter, above, agrees
+from selfcorrect.experiments.toy.result import Check, Ends, Line, Panel, Result, Scatter, above, agrees
 from selfcorrect.experiments.toy.running import Curves, run_arms
 from selfcorrect.loop.policy import Augment, Policy, RealOnly, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
@@ -73,6 +73,7 @@ def run(settings: Shapes | None = None) -> Result:
     generations = np.arange(settings.generations + 1)
     return Result(
         reading=_reading(curves),
+        ends=_ends(curves),
         checks=[check for name in settings.models for check in _checks(settings, name, curves[name])],
         figures=[
             *(
@@ -171,8 +172,13 @@ def _checks(settings: Shapes, name: str, curves: Curves) -> list[Check]:
 
 
 def _reading(curves: Mapping[str, Curves]) -> str:
-    ends = {name: [table[arm]["coverage"][:, -1].mean() for arm in ARMS] for name, table in curves.items()}
-    parts = "; ".join(
-        f"{name} {real:.2f} / {kept:.2f} / {replaced:.2f}" for name, (real, kept, replaced) in ends.items()
-    )
-    return f"Coverage at the end with real data only / augmented / fully synthetic: {parts}."
+    ends = {
+        arm: [table[arm]["coverage"][:, -1].mean() for table in curves.values()] for arm in ("replace", "real only")
+    }
+    replaced, real = (f"{min(each):.2f} to {max(each):.2f}" for each in ends.values())
+    return f"Fully synthetic, coverage ends at {replaced}, with real data only at {real}."
+
+
+def _ends(curves: Mapping[str, Curves]) -> Ends:
+    rows = {name: [f"{table[arm]['coverage'][:, -1].mean():.2f}" for arm in ARMS] for name, table in curves.items()}
+    return Ends(["coverage with real data only", "augmented", "fully synthetic"], rows)

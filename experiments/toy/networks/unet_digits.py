@@ -19,8 +19,8 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import fit_anchors
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.datasets.toy.digits import bundled_digits
-from selfcorrect.experiments.toy.networks.digits import Judge, nearest_centre
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Pictures, Result, above, below
+from selfcorrect.experiments.toy.networks.digits import ENDS, Judge, nearest_centre
+from selfcorrect.experiments.toy.result import Check, Line, Panel, Pictures, Result, above, below, ends_of
 from selfcorrect.experiments.toy.running import Curves, run_arms
 from selfcorrect.loop.policy import RealOnly, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
@@ -88,6 +88,7 @@ def run(settings: UnetDigits | None = None) -> Result:
     pages = (torch.cat(list(shown.values())) + 1) / 2
     return Result(
         reading=_reading(curves),
+        ends=ends_of(curves, ENDS),
         checks=_checks(curves),
         figures=[
             *(
@@ -154,11 +155,8 @@ def _checks(curves: Curves) -> list[Check]:
 
 
 def _reading(curves: Curves) -> str:
-    ends = "; ".join(
-        f"{arm}: Fréchet distance {table['fid'][:, -1].mean():.1f}, accuracy {table['accuracy'][:, -1].mean():.2f}, "
-        f"recall {table['recall'][:, -1].mean():.2f}"
-        for arm, table in curves.items()
-    )
+    start = curves["synthetic"]["fid"][:, 0].mean()
+    ends = [curves[arm]["fid"][:, -1].mean() for arm in ("synthetic", "corrected")]
     return (
-        f"A UNet of diffusers, from Fréchet distance {curves['synthetic']['fid'][:, 0].mean():.1f}, at the end {ends}."
+        f"The Fréchet distance goes from {start:.1f} to {ends[0]:.1f} without correction, and to {ends[1]:.1f} with it."
     )

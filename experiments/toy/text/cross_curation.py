@@ -16,7 +16,7 @@ from selfcorrect.analysis.curation import exchanged_curation
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.experiments.toy.models.categorical import Categorical
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, agrees, below
+from selfcorrect.experiments.toy.result import Check, Ends, Line, Panel, Result, above, agrees, below
 from selfcorrect.experiments.toy.running import Curves, run_arms
 from selfcorrect.loop.bias import Score, best_of
 from selfcorrect.loop.policy import Augment, History, Policy
@@ -88,6 +88,7 @@ def run(settings: CrossCuration | None = None) -> Result:
     curves = run_arms(task, plans, stream)
     return Result(
         reading=_reading(settings, curves),
+        ends=_ends(settings, curves),
         checks=_checks(settings, curves),
         figures=_panels(settings, curves),
         notes=("Every arm draws pairs and keeps one; without curation the choice between them is a coin's.",),
@@ -160,11 +161,20 @@ def _checks(settings: CrossCuration, curves: Curves) -> list[Check]:
 
 
 def _reading(settings: CrossCuration, curves: Curves) -> str:
-    told = ", ".join(
-        f"{gains(settings, curves, own, 'both curated').mean():+.2f} with {own:.0%} own samples"
-        for own in settings.own_shares
+    own, others = (
+        gains(settings, curves, share, "both curated").mean()
+        for share in (settings.own_shares[0], settings.own_shares[-1])
     )
-    return f"Curation of both models changes the mean reward of the first one's raters by {told}."
+    return (
+        f"Curation of both models changes the mean reward of the first one's raters by {own:+.2f} with "
+        f"{settings.own_shares[0]:.0%} own samples, by {others:+.2f} with {settings.own_shares[-1]:.0%}."
+    )
+
+
+def _ends(settings: CrossCuration, curves: Curves) -> Ends:
+    changed = {own: gains(settings, curves, own, "both curated").mean() for own in settings.own_shares}
+    rows = {f"{own:.0%} own samples": [f"{gain:+.2f}"] for own, gain in changed.items()}
+    return Ends(["change of the mean reward"], rows)
 
 
 def _panels(settings: CrossCuration, curves: Curves) -> list[Panel]:

@@ -13,7 +13,7 @@ from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.experiments.toy.models.categorical import Categorical
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, agrees, below
+from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, agrees, below, ends_of
 from selfcorrect.experiments.toy.running import Curves, run_arms
 from selfcorrect.loop.bias import best_of, unbiased
 from selfcorrect.loop.policy import Augment, Replace
@@ -53,6 +53,7 @@ def run(settings: Curation | None = None) -> Result:
     curves = run_arms(task, _plans(settings), stream)
     return Result(
         reading=_reading(settings, curves),
+        ends=ends_of(curves, {"mean reward": ("reward", ".2f"), "effective categories": ("variety", ".1f")}),
         checks=_checks(settings, curves),
         figures=_panels(settings, curves),
         notes=("Two groups of raters are nearly balanced: in the end the drift of finite samples decides.",),
@@ -132,11 +133,11 @@ def _checks(settings: Curation, curves: Curves) -> list[Check]:
 
 
 def _reading(settings: Curation, curves: Curves) -> str:
-    ends = {arm: (table["reward"][:, -1].mean(), table["variety"][:, -1].mean()) for arm, table in curves.items()}
-    parts = "; ".join(
-        f"{arm}: reward {reward:.2f}, {variety:.1f} effective categories" for arm, (reward, variety) in ends.items()
+    none, curated = (curves[arm]["variety"][:, -1].mean() for arm in ("no curation", "curated"))
+    return (
+        f"After {settings.generations} generations of curation {curated:.1f} effective categories are left, "
+        f"without it {none:.1f}."
     )
-    return f"After {settings.generations} generations: {parts}."
 
 
 def _panels(settings: Curation, curves: Curves) -> list[Panel]:

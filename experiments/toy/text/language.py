@@ -23,7 +23,7 @@ from selfcorrect.datasets.toy.text import Alphabet, documentation, read_text, sp
 from selfcorrect.experiments.toy.models.categorical import Categorical
 from selfcorrect.experiments.toy.models.language import LanguageModel
 from selfcorrect.experiments.toy.models.markov import MarkovChain
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, agrees, below
+from selfcorrect.experiments.toy.result import Check, Ends, Line, Panel, Result, above, agrees, below
 from selfcorrect.experiments.toy.running import Comparison, Curves, run_arms, run_seeds
 from selfcorrect.loop.policy import Accumulate, Keep, Policy, RealOnly, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
@@ -76,7 +76,8 @@ def run(settings: Language | None = None) -> Result:
     seeds = range(settings.seed, settings.seed + settings.seeds)
     text = run_seeds(lambda stream: _text(settings, stream, train, held_out, replacing), seeds)
     return Result(
-        reading=_reading(words, chain, text),
+        reading=_reading(words),
+        ends=_ends(chain, text),
         checks=[*_word_checks(settings, words), *_chain_checks(settings, truth, chain), *_text_checks(text)],
         figures=[_word_panel(settings, words), *_chain_panels(settings, truth, chain), _text_panel(settings, text)],
         notes=(
@@ -284,16 +285,20 @@ def _text_checks(text: Curves) -> list[Check]:
     ]
 
 
-def _reading(words: dict[str, np.ndarray], chain: Curves, text: Curves) -> str:
-    start = text["none kept"]["perplexity"][:, 0].mean()
-    ends = ", ".join(f"{table['perplexity'][:, -1].mean():.2f} ({arm})" for arm, table in text.items())
-    left, rates = words["vocabulary"], {arm: table["entropy rate"].mean(0) for arm, table in chain.items()}
-    rates_end = ", ".join(f"{rate[-1]:.2f} ({arm})" for arm, rate in rates.items())
-    return (
-        f"{left[:, 0].mean():.0f} words in use at first, {left[:, -1].mean():.0f} at the end; entropy rate of "
-        f"the word chain from {rates['none kept'][0]:.2f} to {rates_end} nats; held-out perplexity per character from "
-        f"{start:.2f} to {ends}."
-    )
+def _reading(words: dict[str, np.ndarray]) -> str:
+    left = words["vocabulary"]
+    return f"Of {left[:, 0].mean():.0f} words in use at first, {left[:, -1].mean():.0f} are left at the end."
+
+
+def _ends(chain: Curves, text: Curves) -> Ends:
+    rates = {arm: table["entropy rate"].mean(0) for arm, table in chain.items()}
+    perplexities = {arm: table["perplexity"].mean(0) for arm, table in text.items()}
+    first = [f"{rates['none kept'][0]:.2f}", f"{perplexities['none kept'][0]:.2f}"]
+    rows = {
+        arm: [f"{rates[arm][-1]:.2f}" if arm in rates else "", f"{curve[-1]:.2f}"]
+        for arm, curve in perplexities.items()
+    }
+    return Ends(["entropy rate of the word chain, nats", "perplexity per character"], {"generation 0": first} | rows)
 
 
 def _word_panel(settings: Language, words: dict[str, np.ndarray]) -> Panel:

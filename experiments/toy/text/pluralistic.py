@@ -18,7 +18,7 @@ from selfcorrect.analysis.curation import nash_bargaining
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.experiments.toy.models.categorical import Categorical
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, agrees, below
+from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, agrees, below, ends_of
 from selfcorrect.experiments.toy.running import Curves, run_arms
 from selfcorrect.loop.bias import best_of
 from selfcorrect.loop.policy import Replace
@@ -60,6 +60,7 @@ def run(settings: Pluralistic | None = None) -> Result:
     curves = run_arms(task, _plans(settings), stream)
     return Result(
         reading=_reading(settings, curves),
+        ends=ends_of(curves, {"effective categories": ("variety", ".2f"), "Nash product": ("nash", ".2f")}),
         checks=_checks(settings, curves),
         figures=_panels(settings, curves),
         notes=(
@@ -137,12 +138,11 @@ def _checks(settings: Pluralistic, curves: Curves) -> list[Check]:
 
 
 def _reading(settings: Pluralistic, curves: Curves) -> str:
-    ends = "; ".join(
-        f"{arm}: {table['variety'][:, -1].mean():.2f} effective categories, "
-        f"Nash product {table['nash'][:, -1].mean():.2f}"
-        for arm, table in curves.items()
+    end = curves["several raters"]["nash"][:, -1].mean()
+    return (
+        f"After {settings.generations} generations several raters reach a Nash product of {end:.2f}. "
+        f"The bargaining solution has {_bargain(settings)[1]:.2f}."
     )
-    return f"After {settings.generations} generations {ends}; the bargaining solution has {_bargain(settings)[1]:.2f}."
 
 
 def _panels(settings: Pluralistic, curves: Curves) -> list[Panel]:

@@ -20,7 +20,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrector, verifier
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.datasets.toy.text import documentation
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, below
+from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, below, ends_of
 from selfcorrect.experiments.toy.running import Comparison, Curves, run_seeds
 from selfcorrect.loop.policy import Keep, RealOnly, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
@@ -79,6 +79,7 @@ def run(settings: SmallGpt | None = None) -> Result:
     generations = np.arange(settings.generations + 1)
     return Result(
         reading=_reading(curves),
+        ends=ends_of(curves, {"perplexity": ("perplexity", ".0f"), "known pairs": ("known", ".0%")}),
         checks=_checks(curves),
         figures=[
             Panel(title, "generation", title, generations, [Line(arm, table[key]) for arm, table in curves.items()],
@@ -179,9 +180,6 @@ def _checks(curves: Curves) -> list[Check]:
 
 
 def _reading(curves: Curves) -> str:
-    start = curves["synthetic"]["perplexity"][:, 0].mean()
-    ends = "; ".join(
-        f"{arm}: {table['perplexity'][:, -1].mean():.0f}, {table['known'][:, -1].mean():.0%} known pairs"
-        for arm, table in curves.items()
-    )
-    return f"Perplexity at the end, from {start:.0f}: {ends}."
+    start, end = curves["synthetic"]["perplexity"].mean(0)[[0, -1]]
+    verified = curves["verified"]["perplexity"][:, -1].mean()
+    return f"Perplexity goes from {start:.0f} to {end:.0f} in the synthetic loop, to {verified:.0f} with the verifier."

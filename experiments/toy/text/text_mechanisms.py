@@ -18,7 +18,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.toy.text import Alphabet, documentation, split_windows, spread
 from selfcorrect.experiments.remedies.remedies import DefenceInputs
 from selfcorrect.experiments.toy.models.language import LanguageModel
-from selfcorrect.experiments.toy.networks.mechanisms import REMEDIES, WAYS, arm_name, arms_of, panels
+from selfcorrect.experiments.toy.networks.mechanisms import REMEDIES, WAYS, arm_name, arms_of, ends_by_remedy, panels
 from selfcorrect.experiments.toy.result import Check, Result, above, below
 from selfcorrect.experiments.toy.running import Comparison, Curves, run_seeds
 from selfcorrect.loop.policy import Replace
@@ -58,6 +58,7 @@ def run(settings: TextLoop | None = None) -> Result:
     curves = run_seeds(lambda stream: _compare(settings, stream), seeds)
     return Result(
         reading=_reading(settings, curves),
+        ends=ends_by_remedy(curves, settings.ways, "perplexity", ".0f"),
         checks=list(_checks(settings, curves)),
         figures=[
             panel
@@ -112,9 +113,7 @@ def _checks(settings: TextLoop, curves: Curves) -> Iterator[Check]:
 
 
 def _reading(settings: TextLoop, curves: Curves) -> str:
-    start = curves[arm_name(settings.ways[0], "none")]["perplexity"][:, 0].mean()
-    told = (
-        f"{way} " + ", ".join(f"{remedy} {_last(curves, way, remedy, 'perplexity').mean():.0f}" for remedy in REMEDIES)
-        for way in settings.ways
-    )
-    return f"Perplexity at the end, from {start:.0f}: {'; '.join(told)}."
+    way = settings.ways[0]
+    start, end = curves[arm_name(way, "none")]["perplexity"].mean(0)[[0, -1]]
+    both = _last(curves, way, REMEDIES[-1], "perplexity").mean()
+    return f"{way.capitalize()}, perplexity goes from {start:.0f} to {end:.0f}; with both remedies to {both:.0f}."
