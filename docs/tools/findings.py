@@ -35,7 +35,7 @@ class Finding:
 
 
 _RATIOS = ("ratios-smooth", "dct-mlp")
-_FORCE, _NEEDED = ("ratios-force", "dct-mlp"), "needed_force_bodyweights"
+_NEEDED = "needed_force_bodyweights"
 _MODES = ("modes", "dct-mlp")
 _FULL = ("full-smooth", "dct-mlp")
 _FULL_JITTERY = ("full-jittery", "patch-mixer")
@@ -71,17 +71,10 @@ FINDINGS = (
     ),
     Finding(
         "Does it make motion feasible?",
-        "It lowers unsupported frames. So do centroids of the first training set.",
-        Effect("physics − uncorrected, DCT MLP", *_FULL, "replace+physics", "replace+none", "unsupported_percent"),
-        Effect("centroid corrector − uncorrected", *_FULL, "replace+anchored", "replace+none", "unsupported_percent"),
+        "It lowers the root force that samples need. Kinematic clean-up does half as much, a low-pass filter nothing.",
+        Effect("physics − uncorrected, DCT MLP", *_FULL, "replace+physics", "replace+none", _NEEDED),
+        Effect("kinematic clean-up − uncorrected", *_FULL, "replace+kinematic", "replace+none", _NEEDED),
         "feasibility",
-    ),
-    Finding(
-        "Does it lower the root force that samples need?",
-        "Yes, the more so the more data are synthetic. For a low-pass filter that is found only where samples jitter.",
-        Effect("physics − uncorrected, DCT MLP", *_FORCE, "replace+physics", "replace+none", _NEEDED),
-        Effect("low-pass filter − uncorrected", *_FORCE, "replace+low-pass", "replace+none", _NEEDED),
-        "ratios",
     ),
     Finding(
         "From which synthetic ratio is diversity lost?",
