@@ -71,7 +71,7 @@ FINDINGS = (
     ),
     Finding(
         "Does it make motion feasible?",
-        "It lowers the root force that samples need. Kinematic clean-up does half as much, a low-pass filter nothing.",
+        "It lowers the root force that samples need. Kinematic clean-up does so too, by less.",
         Effect("physics − uncorrected, DCT MLP", *_FULL, "replace+physics", "replace+none", _NEEDED),
         Effect("kinematic clean-up − uncorrected", *_FULL, "replace+kinematic", "replace+none", _NEEDED),
         "feasibility",

@@ -27,7 +27,8 @@ def test_keeping_lines_keeps_modes_and_more_steps_alone_do_not() -> None:
     told = outcomes(result)
     assert told["lineages keeps more modes than no defence"] == "holds"
     assert told["more-steps keeps more modes than no defence"] != "holds"
-    assert "frozen" in result.reading
+    assert result.ends
+    assert "frozen" in result.ends.rows
 
 
 @pytest.mark.slow
