@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+from tables import table_lines
 from values import arms_of
 
 from selfcorrect.experiments.reporting.results import ArmCurves
@@ -18,13 +19,14 @@ _KEY = "r_precision_3_{}"
 def captions_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
     """Lines of a table: R-precision (top 3) that rare and common captions lose, and the difference, with a verdict."""
     summary = summaries[SUMMARY]
-    yield "| arm | rare captions lose | common captions lose | rare − common | rare − common, per generation | |"
-    yield "| --- | --- | --- | --- | --- | --- |"
+    heads = ["arm", "rare captions lose", "common captions lose", "rare − common", "rare − common, per generation", ""]
+    rows = []
     for arm, curves, _ in arms_of(summary, DENOISER):
         rare, common = (curves.values[_KEY.format(third)] for third in ("rare", "common"))
         difference = mean_interval(lost(rare) - lost(common))
         cells = [mean_interval(lost(rare)), mean_interval(lost(common)), difference, slopes_apart(curves)]
-        yield f"| {arm.label} | " + " | ".join(map(_told, cells)) + f" | {verdict(difference)} |"
+        rows.append([arm.label, *map(_told, cells), verdict(difference)])
+    yield from table_lines(heads, rows)
 
 
 def lost(values: np.ndarray) -> np.ndarray:

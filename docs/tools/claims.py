@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from tables import table_lines
 
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary
@@ -134,15 +135,15 @@ CLAIMS = (
 
 def claims_table(claims: Sequence[Claim], summaries: Mapping[str, Summary]) -> Iterator[str]:
     """Lines of a table, a row per claim; the same words elsewhere follow each other, and stand once."""
-    yield "| Source | Claim | Where | Measured | |"
-    yield "| --- | --- | --- | --- | --- |"
-    alike: dict[str, list[Claim]] = {}
+    rows = []
+    alike: dict[tuple[str, str], list[Claim]] = {}
     for claim in claims:
-        alike.setdefault(f"{claim.source} | {claim.words}", []).append(claim)
+        alike.setdefault((claim.source, claim.words), []).append(claim)
     for words, group in alike.items():
         for row, claim in enumerate(group):
             measured, verdict = judged(claim, summaries[claim.summary])
-            yield f"| {' | ' if row else words} | {claim.where} | {measured} | {verdict} |"
+            rows.append([*(("", "") if row else words), claim.where, measured, verdict])
+    yield from table_lines(["Source", "Claim", "Where", "Measured", ""], rows)
 
 
 def judged(claim: Claim, summary: Summary) -> tuple[str, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from tables import table_lines
+
 from selfcorrect.experiments.reporting.summary import Summary
 from selfcorrect.motion.measures.metrics import metric_of
 from selfcorrect.statistics import Interval, mean_interval
@@ -95,12 +97,12 @@ FINDINGS = (
 
 def findings_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
     """Lines of a table: question, answer, effect, strongest control, figure."""
-    yield "| Question | Answer | Effect | Strongest control | |"
-    yield "| --- | --- | --- | --- | --- |"
+    rows = []
     for row, finding in enumerate(FINDINGS):
         cells = [_told(each, summaries) for each in (finding.effect, finding.control)]
         picture = f"[![intervals](pictures/results/finding-{row}.svg)](results/{finding.page}.md)"
-        yield f"| {finding.question} | {finding.answer} | {cells[0]} | {cells[1]} | {picture} |"
+        rows.append([finding.question, finding.answer, *cells, picture])
+    yield from table_lines(["Question", "Answer", "Effect", "Strongest control", ""], rows)
 
 
 def effect(asked: Effect, summaries: Mapping[str, Summary]) -> Interval:

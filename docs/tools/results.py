@@ -29,6 +29,7 @@ import tyro
 from captions import captions_table
 from claims import CLAIMS, claims_table
 from findings import finding_pictures, findings_table
+from tables import table_lines
 from values import all_arms, arms_of, as_csv, half_life
 from worth import worth_table
 
@@ -116,15 +117,15 @@ def _folded(title: str, lines: Iterator[str]) -> str:
 def short_table(summary: Summary, denoiser: str, keys: Sequence[str], policies: Sequence[str] = ()) -> Iterator[str]:
     """Lines of a table without paired changes: what real data score, then the arms at the last generation."""
     metrics = [metric_of(key) for key in keys]
-    yield f"| generation {summary.generations} | " + " | ".join(metric.title for metric in metrics) + " |"
-    yield "| --- |" + " --- |" * len(metrics)
+    rows = []
     for title, scores in summary.floors.items():
         cells = [mean_cell(scores[each.key], each) if each.key in scores else "" for each in metrics]
-        yield f"| *{title}* | " + " | ".join(cells) + " |"
+        rows.append([f"*{title}*", *cells])
     for arm, curves, _ in arms_of(summary, denoiser):
         if arm == BASELINE or not policies or arm.policy.partition(":")[0] in policies:
             cells = [mean_cell(curves.last(each.key), each) if each.key in curves.values else "" for each in metrics]
-            yield f"| {arm.label} | " + " | ".join(cells) + " |"
+            rows.append([arm.label, *cells])
+    yield from table_lines([f"generation {summary.generations}", *(metric.title for metric in metrics)], rows)
 
 
 def table(summary: Summary, denoiser: str, keys: Sequence[str] = ()) -> Iterator[str]:
@@ -135,30 +136,27 @@ def table(summary: Summary, denoiser: str, keys: Sequence[str] = ()) -> Iterator
     policies = {key for key in keys if key in POLICIES.names} or set(POLICIES.names)
     shown = [key for key in TOLD if any(key in curves.values for _, curves, _ in arms_of(summary, denoiser))]
     metrics = [metric_of(key) for key in keys if key not in policies] or [metric_of(key) for key in shown]
-    yield (
-        f"| generation {summary.generations} | "
-        + " | ".join([*(metric.title for metric in metrics), "Half-life of coverage"])
-        + " |"
-    )
-    yield "| --- |" + " --- |" * (len(metrics) + 1)
+    rows = []
     for title, scores in summary.floors.items():
         cells = [mean_cell(scores[metric.key], metric) if metric.key in scores else "" for metric in metrics]
-        yield f"| *{title}* | " + " | ".join([*cells, ""]) + " |"
+        rows.append([f"*{title}*", *cells, ""])
     for arm, curves, plain in arms_of(summary, denoiser):
         if arm != BASELINE and arm.policy.partition(":")[0] not in policies:
             continue
         cells = [_cell(curves, plain, metric) for metric in metrics]
-        yield f"| {arm.label} | " + " | ".join([*cells, half_life(curves)]) + " |"
+        rows.append([arm.label, *cells, half_life(curves)])
+    heads = [f"generation {summary.generations}", *(metric.title for metric in metrics), "Half-life of coverage"]
+    yield from table_lines(heads, rows)
 
 
 def defences(summary: Summary, denoiser: str) -> Iterator[str]:
     """Lines of the table of defences, as reports have it."""
     told = defences_table({denoiser: {arm: curves for arm, curves, _ in arms_of(summary, denoiser)}})
-    yield f"| generation {summary.generations} | " + " | ".join(told.columns) + " |"
-    yield "| --- |" + " --- |" * len(told.columns)
+    rows = []
     for row in told.rows[1:]:
         cells = [f"{cell.value} [{cell.interval}]" if cell.interval else cell.value for cell in row.cells]
-        yield f"| {row.title} | " + " | ".join(cells) + " |"
+        rows.append([row.title, *cells])
+    yield from table_lines([f"generation {summary.generations}", *told.columns], rows)
 
 
 def rivals(summary: Summary, denoiser: str) -> Iterator[str]:
@@ -199,12 +197,12 @@ def margins(summary: Summary, denoiser: str) -> Iterator[str]:
 def _differences(title: str, pairs: Mapping[str, tuple[ArmCurves, ArmCurves]], keys: Sequence[str]) -> Iterator[str]:
     measured = next(iter(pairs.values()))[0].values
     metrics = [metric_of(key) for key in keys if key in measured]
-    yield f"| {title} | " + " | ".join(metric.title for metric in metrics) + " |"
-    yield "| --- |" + " --- |" * len(metrics)
+    rows = []
     for label, (one, other) in pairs.items():
         changes = [mean_interval(one.last(each.key) - other.last(each.key)) for each in metrics]
         cells = [_signed(change, each.digits) for change, each in zip(changes, metrics, strict=True)]
-        yield f"| {label} | " + " | ".join(cells) + " |"
+        rows.append([label, *cells])
+    yield from table_lines([title, *(metric.title for metric in metrics)], rows)
 
 
 DIFFERENCES = {

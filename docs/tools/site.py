@@ -25,6 +25,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from tables import table_lines
 
 import selfcorrect
 from selfcorrect.core.registry import Registry
@@ -236,9 +237,8 @@ def subcommands(text: str) -> list[str]:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table in Markdown; `None` and false become empty cells, true a tick."""
-    cells = [["✓" if cell is True else str(cell or "").replace("|", "\\|") for cell in row] for row in rows]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [heads, ["---"] * len(heads), *cells])
+    """A table in Markdown."""
+    return "\n".join(table_lines(heads, rows))
 
 
 def formats_page() -> str:

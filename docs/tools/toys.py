@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import torch
 import tyro
+from tables import table_lines
 
 from selfcorrect.experiments.toy.drawing import draw
 from selfcorrect.experiments.toy.gallery import Exhibit
@@ -32,9 +33,8 @@ def ends_table(toy: Mapping[str, Any]) -> list[str]:
     """The table of where a loop's arms ended, in Markdown; nothing where it has none."""
     if not (ends := toy["ends"]):
         return []
-    lines = [["", *ends["columns"]], ["---"] * (len(ends["columns"]) + 1)]
-    lines += [[arm, *cells] for arm, cells in ends["rows"].items()]
-    return ["\n".join(f"| {' | '.join(line)} |" for line in lines)]
+    rows = ([arm, *cells] for arm, cells in ends["rows"].items())
+    return ["\n".join(table_lines(["", *ends["columns"]], rows))]
 
 
 def filled(page: str, outcomes: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+from tables import table_lines
 
 from selfcorrect.experiments.motion.settings.arms import Arm
 from selfcorrect.experiments.motion.settings.presets import settings_of
@@ -56,13 +57,13 @@ def as_csv(summaries: Mapping[str, Summary], *, every_generation: bool = False) 
 def all_arms(summaries: Mapping[str, Summary]) -> Iterator[str]:
     """Lines of a table of every arm: means over seeds at the last generation."""
     metrics = [metric_of(key) for key in ("recall", "coverage", "penetration_mm", "skate_m_s", "fid_kinematic")]
-    yield "| experiment | denoiser | arm | " + " | ".join(each.title for each in metrics) + " | half-life |"
-    yield "| --- | --- | --- |" + " --- |" * (len(metrics) + 1)
+    rows = []
     for name, summary in summaries.items():
         for denoiser in summary.arms:
             for arm, curves, _ in arms_of(summary, denoiser):
                 means = [f"{float(np.mean(curves.last(each.key))):.{each.digits}f}" for each in metrics]
-                yield f"| {name} | {denoiser} | {arm.label} | " + " | ".join([*means, half_life(curves)]) + " |"
+                rows.append([name, denoiser, arm.label, *means, half_life(curves)])
+    yield from table_lines(["experiment", "denoiser", "arm", *(each.title for each in metrics), "half-life"], rows)
 
 
 def arms_of(summary: Summary, denoiser: str) -> Iterator[tuple[Arm, ArmCurves, ArmCurves | None]]:

@@ -7,6 +7,7 @@ from itertools import product
 
 import numpy as np
 from claims import SIZES, TITLES
+from tables import table_lines
 
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary
@@ -22,8 +23,7 @@ CORRECTORS = ("physics", "low-pass")
 def worth_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
     """Lines of a table: by denoiser, policy, corrector and metric, what the corrected loop of each n is worth."""
     columns = sorted({n for sizes in SIZES.values() for n in sizes})[:-1]
-    yield "| | " + " | ".join(f"n = {n}" for n in columns) + " |"
-    yield "| --- |" + " --- |" * len(columns)
+    rows = []
     for denoiser, sizes in SIZES.items():
         runs = {n: {curves.name: curves for curves in summaries[name].arms[denoiser]} for n, name in sizes.items()}
         for (policy, words), corrector in product(POLICIES.items(), CORRECTORS):
@@ -34,7 +34,8 @@ def worth_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
                 plain = {n: arms[f"{policy}+none"] for n, arms in runs.items()}
                 cells = [worth(n, corrected[n], plain, key) if n in runs else "" for n in columns]
                 title = f"{TITLES[denoiser]}, {words}, {corrector}: {metric_of(key).title}"
-                yield f"| {title} | " + " | ".join(cells) + " |"
+                rows.append([title, *cells])
+    yield from table_lines(["", *(f"n = {n}" for n in columns)], rows)
 
 
 def worth(n: int, corrected: ArmCurves, plain: Mapping[int, ArmCurves], key: str) -> str:

@@ -139,7 +139,7 @@ def _reading(settings: Mad, curves: Curves) -> str:
     )
     return (
         f"Cherry-picked for {settings.generations} generations, the fully synthetic loop has a diversity of "
-        f"{synthetic:.2f}, with fresh data {fresh:.2f}. Generation 0 is at about 0.95 in both measures."
+        f"{synthetic:.2f}, with fresh data {fresh:.2f}."
     )
 
 

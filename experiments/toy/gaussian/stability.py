@@ -154,8 +154,8 @@ def _reading(settings: Stability, faithful: np.ndarray) -> str:
     guaranteed = _guaranteed(settings)
     return (
         f"With a faithful sampler {int((faithful[0] < 1).sum())} of {guaranteed.size} cells contract; the published "
-        f"condition holds in {int(guaranteed.sum())}. A sampler that spreads the variance ×{settings.spread:g} makes "
-        "loops unstable beyond a boundary."
+        f"condition holds in {int(guaranteed.sum())}. The table has the boundary for a sampler that spreads the "
+        f"variance ×{settings.spread:g}."
     )
 
 

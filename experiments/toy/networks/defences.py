@@ -143,12 +143,11 @@ def _best_first(curves: Curves) -> Curves:
 
 
 def _reading(curves: Curves) -> str:
-    best, *_, worst = _best_first(curves)
-    kept = {name: curves[name]["coverage"][:, -1].mean() for name in (best, worst, "none")}
-    return (
-        f"The remedy {best} leaves {kept[best]:.2f} of the modes, {worst} leaves {kept[worst]:.2f}. "
-        f"Without a remedy {kept['none']:.2f} are left."
-    )
+    kept = {name: f"{table['coverage'][:, -1].mean():.2f}" for name, table in _best_first(curves).items()}
+    without = kept.pop("none")
+    names = list(kept)
+    told = [f"{name} leaves {kept[name]}" for name in dict.fromkeys(names[:1] + names[-1:])]
+    return f"Without a remedy {without} of the modes are left. " + f"The remedy {', '.join(told)}." * bool(told)
 
 
 def _ends(curves: Curves) -> Ends:

@@ -1,7 +1,7 @@
 """The density ratio as a corrector: a discriminator of real against synthetic samples accepts them, or moves them.
 
 After arXiv 2606.19162, whose reward is the discriminator's logit. The model is a kernel density estimate, which blurs
-every generation a little more. Controls: a discriminator that is told at random what is real, acceptance at random at
+every generation a little more. Controls: a discriminator trained with shuffled labels, acceptance at random at
 the same rate, and steps as long in random directions.
 """
 

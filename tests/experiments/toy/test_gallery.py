@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -58,6 +59,17 @@ def test_a_name_that_is_no_text_is_escaped(tmp_path: Path) -> None:
     section = {**dict.fromkeys(("name", "title", "source", "settings", "reading"), "caf\udce9"), "seconds": 1.0,
                "checks": [], "figures": [], "profiles": {}, "notes": [], "warnings": []}  # fmt: skip
     assert "caf\\udce9" in write_gallery([section], tmp_path).read_text(encoding="utf-8")
+
+
+def test_the_page_shows_the_table_of_ends(tmp_path: Path) -> None:
+    ends = {"columns": ["modes left"], "rows": {"real only": ["0.97"], "replace": ["0.125"]}}
+    section = {**dict.fromkeys(("name", "title", "source", "settings", "reading"), "a loop"), "seconds": 1.0,
+               "checks": [], "figures": [], "profiles": {}, "notes": [], "warnings": [], "ends": ends}  # fmt: skip
+    seen = Seen()
+    seen.feed(write_gallery([section], tmp_path).read_text(encoding="utf-8"))
+    told = "".join(seen.text.split("modes left", maxsplit=1)[1].split())
+    assert told.startswith("realonly0.97replace0.125")
+    assert json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))[0]["ends"] == ends
 
 
 def test_the_table_of_ends_has_the_last_generation_s_means() -> None:
