@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from evidence import between, judged
 from tables import table_lines
 
 from selfcorrect.experiments.reporting.results import ArmCurves
@@ -39,8 +40,8 @@ class Claim:
     way: Literal["falls", "rises", "stays"]
     than: str | None = None
     """The name of another arm; None for the arm's own first generation with a value."""
-    generation: int = -1
-    """The last one by default."""
+    generation: int | None = None
+    """The later half by default."""
 
 
 SIZES = {
@@ -51,9 +52,6 @@ SIZES = {
 
 TITLES = {"dct-mlp": "DCT MLP", "patch-mixer": "patch mixer"}
 """Denoiser → words."""
-
-RATIOS = {"dct-mlp": "ratios-smooth", "patch-mixer": "ratios-jittery"}
-"""Denoiser → summary of the comparison by synthetic ratio."""
 
 
 def _others(denoiser: str) -> str:
@@ -76,19 +74,19 @@ CLAIMS = (
         Claim(source, words, f"{model}, {where}", summary, denoiser, arm, metric, way, than, generation)
         for source, words, where, arm, metric, way, than, generation, runs in (
             ("Shumailov et al. 2024", _LOST, "fully synthetic",
-             "replace+none", "recall", "falls", None, -1, (_SMOOTH, _JITTERY, _DEMO)),
+             "replace+none", "recall", "falls", None, None, (_SMOOTH, _JITTERY, _DEMO)),
             ("Gerstgrasser et al. 2024", "accumulated data keep it", "accumulated",
-             "accumulate-1+none", "recall", "stays", None, -1, (_SMOOTH, _JITTERY)),
+             "accumulate-1+none", "recall", "stays", None, None, (_SMOOTH, _JITTERY)),
             ("Bertrand et al. 2024", _KEPT, "λ = 1",
-             "augment-1+none", "recall", "stays", None, -1, (_SMOOTH, _JITTERY, _DEMO)),
+             "augment-1+none", "recall", "stays", None, None, (_SMOOTH, _JITTERY, _DEMO)),
             (_GILLMAN, _DRIFTS, "λ = 1",
-             "augment-1+none", "fid_kinematic", "rises", None, -1, (_SMOOTH, _JITTERY, _DEMO)),
+             "augment-1+none", "fid_kinematic", "rises", None, None, (_SMOOTH, _JITTERY, _DEMO)),
             (_GILLMAN, _STAYS, "λ = 1",
-             "augment-1+physics", "fid_kinematic", "stays", None, -1, (_SMOOTH, _JITTERY, _DEMO)),
+             "augment-1+physics", "fid_kinematic", "stays", None, None, (_SMOOTH, _JITTERY, _DEMO)),
             (_GILLMAN, _BETTER, "λ = 1",
-             "augment-1+physics", "fid_kinematic", "falls", "augment-1+none", -1, (_SMOOTH, _JITTERY, _DEMO)),
+             "augment-1+physics", "fid_kinematic", "falls", "augment-1+none", None, (_SMOOTH, _JITTERY, _DEMO)),
             (_GILLMAN, _BETTER, "fully synthetic",
-             "replace+physics", "fid_kinematic", "falls", "replace+none", -1, (_SMOOTH, _JITTERY, _DEMO)),
+             "replace+physics", "fid_kinematic", "falls", "replace+none", None, (_SMOOTH, _JITTERY, _DEMO)),
             (_MORPH, _ROUNDS, "fully synthetic, generation 3",
              "replace+physics", "fid_kinematic", "falls", None, 3, (_SMOOTH, _JITTERY, _DEMO)),
             (_MORPH, "not in the paper: diversity stays", "fully synthetic, generation 3",
@@ -96,7 +94,7 @@ CLAIMS = (
             (_MORPH, "floor penetration falls", "fully synthetic, generation 3",
              "replace+physics", "penetration_mm", "falls", None, 3, (_SMOOTH, _JITTERY, _DEMO)),
             ("Cai et al. 2025 (LSF)", "correction alone loses diversity too", "fully synthetic",
-             "replace+physics", "recall", "falls", None, -1, (_SMOOTH, _JITTERY, _DEMO)),
+             "replace+physics", "recall", "falls", None, None, (_SMOOTH, _JITTERY, _DEMO)),
         )
         for model, summary, denoiser in runs
     ),
@@ -107,28 +105,6 @@ CLAIMS = (
               "rounds", denoiser, "replace+physics", metric, "falls")
         for denoiser in ("dct-mlp", "patch-mixer")
         for output, metric in (("raw output", "fid_kinematic"), ("corrected output", "corrected_fid_kinematic"))
-    ),
-    *(
-        Claim(_GILLMAN, words, f"{_others(denoiser)}, n = {n}, λ = {ratio}", summary, denoiser,
-              f"augment-{ratio}+{corrector}", "fid_kinematic", way, than and f"augment-{ratio}+{than}")
-        for words, corrector, way, than in (
-            (_DRIFTS, "none", "rises", None), (_STAYS, "physics", "stays", None), (_BETTER, "physics", "falls", "none"),
-        )
-        for denoiser, ratios in (("dct-mlp", ("0.25", "1")), ("patch-mixer", ("1",)))
-        for n, summary in SIZES[denoiser].items()
-        for ratio in ratios
-    ),
-    *(
-        Claim(source, words, f"{_others(denoiser)}, λ = {ratio}, generation 20", summary, denoiser,
-              f"augment-{ratio}+{corrector}", metric, way, than and f"augment-{ratio}+{than}")
-        for source, words, corrector, metric, way, than in (
-            ("Bertrand et al. 2024", _KEPT, "none", "recall", "stays", None),
-            (_GILLMAN, _DRIFTS, "none", "fid_kinematic", "rises", None),
-            (_GILLMAN, _STAYS, "physics", "fid_kinematic", "stays", None),
-            (_GILLMAN, _BETTER, "physics", "fid_kinematic", "falls", "none"),
-        )
-        for denoiser, summary in RATIOS.items()
-        for ratio in ("0.25", "0.5", "0.75", "1")
     ),
 )  # fmt: skip
 
@@ -141,12 +117,12 @@ def claims_table(claims: Sequence[Claim], summaries: Mapping[str, Summary]) -> I
         alike.setdefault((claim.source, claim.words), []).append(claim)
     for words, group in alike.items():
         for row, claim in enumerate(group):
-            measured, verdict = judged(claim, summaries[claim.summary])
+            measured, verdict = verdict_of(claim, summaries[claim.summary])
             rows.append([*(("", "") if row else words), claim.where, measured, verdict])
     yield from table_lines(["Source", "Claim", "Where", "Measured", ""], rows)
 
 
-def judged(claim: Claim, summary: Summary) -> tuple[str, str]:
+def verdict_of(claim: Claim, summary: Summary) -> tuple[str, str]:
     """What was measured, in words, and the verdict."""
     arms = {curves.name: curves for curves in summary.arms[claim.denoiser]}
     values = _at(arms[claim.arm], claim)
@@ -160,10 +136,8 @@ def judged(claim: Claim, summary: Summary) -> tuple[str, str]:
     }[claim.way]
     holds, fails = low < change.low and change.high < high, change.high < low or change.low > high
     verdict = "reproduced" if holds else "**not reproduced**" if fails else "open"
-    digits = metric.digits
-    numbers = f"{before.mean():.{digits}f} → {values.mean():.{digits}f} ({change.estimate:+.{digits}f}"
-    interval = f" [{change.low:+.{digits}f} … {change.high:+.{digits}f}])"
-    return f"{metric.title} {numbers}{interval}".replace("-", "−"), verdict
+    numbers = f"{before.mean():.{metric.digits}f} → {values.mean():.{metric.digits}f}"
+    return f"{metric.title} {numbers} ({between(change, metric.digits)})", verdict
 
 
 def _first(curves: ArmCurves, key: str) -> np.ndarray:
@@ -174,4 +148,6 @@ def _first(curves: ArmCurves, key: str) -> np.ndarray:
 
 def _at(curves: ArmCurves, claim: Claim) -> np.ndarray:
     """(S,) values of the claim's generation."""
+    if claim.generation is None:
+        return judged(curves, claim.metric)
     return curves.values[claim.metric][:, claim.generation]

@@ -1,10 +1,11 @@
-"""The findings on one screen: a row per question, whose effects are read from kept summaries."""
+"""The findings on one screen: what loops leave with and without correction, beside real data, read from summaries."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from evidence import between, change, distances, judged, real_values
 from tables import table_lines
 
 from selfcorrect.experiments.reporting.summary import Summary
@@ -13,133 +14,162 @@ from selfcorrect.statistics import Interval, mean_interval
 
 
 @dataclass(frozen=True)
-class Effect:
-    """A paired difference at the last generation: one arm minus another, by their names in a kept summary."""
+class Evidence:
+    """Arms of one denoiser of one run, by their names in a kept summary, judged by one metric."""
 
-    words: str
+    where: str
+    """Network, data and generations in words."""
     summary: str
     denoiser: str
-    arm: str
-    minus: str
     metric: str
+    arm: str
+    control: str
+    """What could explain the effect away."""
+    control_words: str
+    plain: str = "replace+none"
+    """What both are compared with."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A row of the page of findings."""
+    """A question, its answer, and what the answer rests on."""
 
     question: str
     answer: str
-    effect: Effect
-    control: Effect
     page: str
     """Of the experiment, below docs/results/."""
+    evidence: tuple[Evidence, ...]
 
 
-_RATIOS = ("ratios-smooth", "dct-mlp")
-_NEEDED = "needed_force_bodyweights"
-_MODES = ("modes", "dct-mlp")
-_FULL = ("full-smooth", "dct-mlp")
-_FULL_JITTERY = ("full-jittery", "patch-mixer")
+_FORCE = "needed_force_bodyweights"
+_RUNS = (
+    ("DCT MLP, CMU", "full-smooth", "dct-mlp"),
+    ("patch mixer, CMU", "full-jittery", "patch-mixer"),
+)
+_MODES = ("DCT MLP, PyBullet's motions, generations 11 to 20", "modes", "dct-mlp")
+_KINEMATIC, _LOW_PASS = ("replace+kinematic", "kinematic clean-up"), ("replace+low-pass", "low-pass filter")
+
+
+def _both(metric: str, control: tuple[str, str]) -> tuple[Evidence, ...]:
+    when = "generation 7" if metric == _FORCE else "generations 4 to 7"
+    return tuple(Evidence(f"{where}, {when}", *run, metric, "replace+physics", *control) for where, *run in _RUNS)
+
 
 FINDINGS = (
     Finding(
-        "Does correction lower the Fréchet distance?",
-        "Yes, where samples jitter. A low-pass filter lowers it at least as much.",
-        Effect("physics − uncorrected", *_FULL_JITTERY, "replace+physics", "replace+none", "fid_kinematic"),
-        Effect("low-pass filter − uncorrected", *_FULL_JITTERY, "replace+low-pass", "replace+none", "fid_kinematic"),
-        "held-out",
-    ),
-    Finding(
-        "Does correction preserve diversity?",
-        "No. Coverage falls with and without it.",
-        Effect("physics − uncorrected, DCT MLP", *_FULL, "replace+physics", "replace+none", "coverage"),
-        Effect("training on real data only − uncorrected", *_FULL, "real+none", "replace+none", "coverage"),
-        "held-out",
-    ),
-    Finding(
-        "Does it remove floor penetration?",
-        "Yes, for smooth samples. Kinematic clean-up without a simulator does so too.",
-        Effect("physics − uncorrected, DCT MLP", *_FULL, "replace+physics", "replace+none", "penetration_mm"),
-        Effect("kinematic clean-up − uncorrected", *_FULL, "replace+kinematic", "replace+none", "penetration_mm"),
-        "held-out",
-    ),
-    Finding(
-        "Does it remove foot skating?",
-        "Yes, for smooth samples. Kinematic clean-up does so too.",
-        Effect("physics − uncorrected, DCT MLP", *_FULL, "replace+physics", "replace+none", "skate_m_s"),
-        Effect("kinematic clean-up − uncorrected", *_FULL, "replace+kinematic", "replace+none", "skate_m_s"),
-        "held-out",
-    ),
-    Finding(
-        "Does it make motion feasible?",
-        "It lowers the root force that samples need. Kinematic clean-up does so too, by less.",
-        Effect("physics − uncorrected, DCT MLP", *_FULL, "replace+physics", "replace+none", _NEEDED),
-        Effect("kinematic clean-up − uncorrected", *_FULL, "replace+kinematic", "replace+none", _NEEDED),
+        "Does physics bring the root force that samples need nearer to real motion?",
+        "With the patch mixer, yes. With the DCT MLP it falls below that of real motion, and comes no nearer.",
         "feasibility",
+        _both(_FORCE, _KINEMATIC),
     ),
     Finding(
-        "From which synthetic ratio is diversity lost?",
-        "From λ = 0.75 (43 % synthetic) with the DCT MLP. Correction does not move that boundary.",
-        Effect("uncorrected − real only, λ = 0.75", *_RATIOS, "augment-0.75+none", "real+none", "coverage"),
-        Effect("physics − real only, λ = 0.75", *_RATIOS, "augment-0.75+physics", "real+none", "coverage"),
-        "ratios",
+        "Does it bring floor penetration nearer?",
+        "No change of distance is found. It falls below that of real captures, with kinematic clean-up even further.",
+        "held-out",
+        _both("penetration_mm", _KINEMATIC),
+    ),
+    Finding(
+        "Does it bring foot skating nearer?",
+        "Yes, with both networks. So does kinematic clean-up with the patch mixer, by more.",
+        "held-out",
+        _both("skate_m_s", _KINEMATIC),
+    ),
+    Finding(
+        "Does it lower the Fréchet distance?",
+        "Yes, where samples jitter (patch mixer). A low-pass filter lowers it at least as much. "
+        "This distance hardly sees collapse.",
+        "held-out",
+        _both("fid_kinematic", _LOW_PASS),
+    ),
+    Finding(
+        "Does it preserve diversity where all data are synthetic?",
+        "No. Coverage falls with and without it.",
+        "held-out",
+        _both("coverage", ("real+none", "training on real data only")),
     ),
     Finding(
         "What preserves diversity without new data?",
-        "The `lineages` remedy, over twenty generations; so does a static training set.",
-        Effect("`lineages` − uncorrected, DCT MLP", *_MODES, "replace+none+lineages", "replace+none", "coverage"),
-        Effect("static training set − uncorrected", *_MODES, "freeze+none", "replace+none", "coverage"),
-        "../modes",
+        "The `lineages` remedy; a static training set does so as well.",
+        "remedies",
+        (Evidence(*_MODES, "coverage", "replace+none+lineages", "freeze+none", "static training set"),),
     ),
-)  # fmt: skip
+)
 
 
-def findings_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Lines of a table: question, answer, effect, strongest control, figure."""
-    rows = []
-    for row, finding in enumerate(FINDINGS):
-        cells = [_told(each, summaries) for each in (finding.effect, finding.control)]
-        picture = f"[![intervals](pictures/results/finding-{row}.svg)](results/{finding.page}.md)"
-        rows.append([finding.question, finding.answer, *cells, picture])
-    yield from table_lines(["Question", "Answer", "Effect", "Strongest control", ""], rows)
+def findings_sections(summaries: Mapping[str, Summary]) -> Iterator[str]:
+    """Lines of a section for each question: its answer, and a table with a row for each piece of evidence."""
+    heads = ["", "real", "uncorrected", "corrected", "control", "corrected − uncorrected", "nearer to real by", ""]
+    for number, finding in enumerate(FINDINGS):
+        yield from (f"### {finding.question}", "", f"{finding.answer} [Table](results/{finding.page}.md).", "")
+        rows = [
+            [*_row(evidence, summaries[evidence.summary]), f"![intervals](pictures/results/finding-{number}-{row}.svg)"]
+            for row, evidence in enumerate(finding.evidence)
+        ]
+        yield from (*table_lines(heads, rows), "")
 
 
-def effect(asked: Effect, summaries: Mapping[str, Summary]) -> Interval:
-    """The paired difference that a finding speaks of."""
-    arms = {curves.name: curves for curves in summaries[asked.summary].arms[asked.denoiser]}
-    return mean_interval(arms[asked.arm].last(asked.metric) - arms[asked.minus].last(asked.metric))
+def _row(evidence: Evidence, summary: Summary) -> Iterator[str]:
+    metric = metric_of(evidence.metric)
+    arms = {curves.name: curves for curves in summary.arms[evidence.denoiser]}
+    real = real_values(summary, metric.key)
+    yield f"{metric.title}, {evidence.where}"
+    yield "" if real is None else f"{real.mean():.{metric.digits}f}"
+    for name in (evidence.plain, evidence.arm):
+        yield f"{judged(arms[name], metric.key).mean():.{metric.digits}f}"
+    yield f"{judged(arms[evidence.control], metric.key).mean():.{metric.digits}f} ({evidence.control_words})"
+    yield between(effect(evidence, evidence.arm, summary), metric.digits)
+    nearer = approach(evidence, evidence.arm, summary)
+    yield "" if nearer is None else between(nearer, metric.digits)
 
 
-def _told(asked: Effect, summaries: Mapping[str, Summary]) -> str:
-    change, metric = effect(asked, summaries), metric_of(asked.metric)
-    digits = metric.digits
-    numbers = f"{change.estimate:+.{digits}f} [{change.low:+.{digits}f}, {change.high:+.{digits}f}]".replace("-", "−")
-    return f"{metric.title} {numbers} ({asked.words})"
+def effect(evidence: Evidence, arm: str, summary: Summary) -> Interval:
+    """An arm minus the uncorrected one, paired by seed."""
+    arms = {curves.name: curves for curves in summary.arms[evidence.denoiser]}
+    return change(arms[arm], arms[evidence.plain], evidence.metric)
 
 
-def finding_pictures(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """SVG text of the figure of each finding."""
-    for finding in FINDINGS:
-        yield _picture([effect(each, summaries) for each in (finding.effect, finding.control)])
+def approach(evidence: Evidence, arm: str, summary: Summary) -> Interval | None:
+    """By how much nearer to real data than the uncorrected arm it is; None where the metric has another aim."""
+    arms = {curves.name: curves for curves in summary.arms[evidence.denoiser]}
+    away = [distances(arms[name], metric_of(evidence.metric), summary) for name in (evidence.plain, arm)]
+    return None if away[0] is None or away[1] is None else mean_interval(away[0] - away[1])
 
 
-def _picture(intervals: Sequence[Interval]) -> str:
-    """SVG text: intervals, one below the other, against a line at zero."""
-    width, height, margin = 160.0, 44.0, 8.0
+def finding_pictures(summaries: Mapping[str, Summary]) -> Iterator[tuple[str, str]]:
+    """Name and SVG text of the figure of each piece of evidence: effect and control against zero."""
+    for number, finding in enumerate(FINDINGS):
+        for row, evidence in enumerate(finding.evidence):
+            summary = summaries[evidence.summary]
+            intervals = [effect(evidence, arm, summary) for arm in (evidence.arm, evidence.control)]
+            yield f"finding-{number}-{row}", _picture(intervals, metric_of(evidence.metric).digits)
+
+
+EFFECT, CONTROL = "#0072b2", "#d55e00"
+"""Blue and vermilion, which colour-blind readers tell apart."""
+
+
+def _picture(intervals: Sequence[Interval], digits: int) -> str:
+    """SVG text: intervals, one below the other, over an axis with its ends and zero."""
+    width, height, margin = 190.0, 56.0, 16.0
     ends = [0.0, *(end for each in intervals for end in (each.low, each.high))]
-    lowest, span = min(ends), (max(ends) - min(ends)) or 1.0
+    lowest, highest = min(ends), max(ends)
+    span = (highest - lowest) or 1.0
 
     def x(value: float) -> str:
         return f"{margin + (value - lowest) / span * (width - 2 * margin):.1f}"
 
-    parts = [f'<line x1="{x(0)}" x2="{x(0)}" y1="2" y2="{height - 2:g}" stroke="#888" stroke-dasharray="3 3"/>']
-    for row, (each, colour) in enumerate(zip(intervals, ("#1f6fb4", "#b4501f"), strict=True)):
-        y = f"{height * (row + 1) / 3:.1f}"
+    axis = f'stroke="#888" fill="none" d="M{x(lowest)} 40H{x(highest)}M{x(0)} 4V40"'
+    parts = [f"<path {axis}/>"]
+    near_zero = 0.15 * span
+    for value in {0.0, *(end for end in (lowest, highest) if abs(end) > near_zero)}:
+        words = f"{value:.{digits}f}".replace("-", "−") if value else "0"
+        parts.append(f'<text x="{x(value)}" y="53" font-size="11" text-anchor="middle" fill="#666">{words}</text>')
+    for row, (each, colour) in enumerate(zip(intervals, (EFFECT, CONTROL), strict=True)):
+        y = 12 + 16 * row
         parts.append(
             f'<line x1="{x(each.low)}" x2="{x(each.high)}" y1="{y}" y2="{y}" stroke="{colour}" stroke-width="3"/>'
         )
         parts.append(f'<circle cx="{x(each.estimate)}" cy="{y}" r="4" fill="{colour}"/>')
-    body = "".join(parts)
     size = f'width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{body}</svg>\n'
+    style = 'font-family="sans-serif"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>{"".join(parts)}</svg>\n'

@@ -4,21 +4,19 @@
     python docs/tools/results.py modes runs/motion-modes    # first keep that run's summary as docs/results/modes.json
     python docs/tools/results.py modes runs/a runs/b        # the same of runs that differ in their seeds alone
 
-A page asks for a table by `<!-- results: NAME DENOISER -->`, which ends at `<!-- end of results -->`; what stands
-between is replaced: a table of at most five columns, and the full one folded below. Keys of metrics after the
-denoiser choose columns, names of data policies choose rows. `margins` and `rivals` add paired differences to training
-on real data only and to physics; `defences` alone asks for the table of remedies. `<!-- claims -->`, `<!-- worth -->`,
-`<!-- findings -->`, `<!-- captions -->` and `<!-- arms -->` ask for tables of their own. Figures are written for every
-summary and denoiser, docs/pictures/results/NAME-DENOISER.svg, and by synthetic ratio, where a summary has some;
+A page asks for its table by `<!-- table: NAME -->`, a row of `TABLES` in page_tables.py, which ends at
+`<!-- end of table -->`; what stands between is replaced. `<!-- shares -->`, `<!-- claims -->`, `<!-- worth -->`,
+`<!-- findings -->` and `<!-- captions -->` ask for tables of their own. Figures are written for every summary and
+denoiser, docs/pictures/results/NAME-DENOISER.svg, and by synthetic ratio, where a summary has some;
 docs/pictures/modes.svg from the summary `modes`. docs/results/results.csv holds the last generation of everything,
-`--csv FILE` all generations.
+`--csv FILE` all generations; the site has a table of all arms.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,23 +26,20 @@ import numpy as np
 import tyro
 from captions import captions_table
 from claims import CLAIMS, claims_table
-from findings import finding_pictures, findings_table
-from tables import table_lines
-from values import all_arms, arms_of, as_csv, half_life
+from findings import finding_pictures, findings_sections
+from page_tables import TABLES, page_table
+from shares import shares_table
+from values import arms_of, as_csv
 from worth import worth_table
 
-from selfcorrect.experiments.motion.correctors.table import stages as stages_of
 from selfcorrect.experiments.motion.report.conclusion import asked_correctors
-from selfcorrect.experiments.motion.report.descent import defences_table
 from selfcorrect.experiments.motion.report.outcome import by_share, guarantees
-from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
+from selfcorrect.experiments.motion.settings.arms import Arm
 from selfcorrect.experiments.motion.settings.presets import settings_of
 from selfcorrect.experiments.reporting.figures import curve_grid, looks, share_grid
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, joined, read_summary, write_summary
-from selfcorrect.loop.policy_table import POLICIES
 from selfcorrect.motion.measures.metrics import Metric, metric_of
-from selfcorrect.statistics import Interval, mean_interval
 
 ROOT = Path(__file__).resolve().parents[2]
 SUMMARIES = ROOT / "docs" / "results"
@@ -52,14 +47,6 @@ PICTURES = ROOT / "docs" / "pictures" / "results"
 PAGES = (ROOT / "docs" / "findings.md", *sorted(SUMMARIES.glob("*.md")))
 """Pages with tables between marks."""
 
-SHORT = ("recall", "coverage", "penetration_mm", "fid_kinematic")
-"""Of short tables: diversity first, the distance last, which mostly measures smoothness where samples jitter."""
-TOLD = ("fid_kinematic", "recall", "coverage", "penetration_mm", "skate_m_s", "jerk_m_s3", "needed_force_bodyweights")
-"""Of full tables; older runs did not measure the last."""
-COMPARED = (
-    "needed_force_bodyweights", "fid_kinematic", "recall", "penetration_mm", "float_mm", "skate_m_s", "jerk_m_s3",
-    "unsupported_percent",
-)  # fmt: skip
 DRAWN = ("fid_kinematic", "recall", "coverage", "penetration_mm")
 RETRIEVAL = ("r_precision_3", "r_precision_3_rare", "r_precision_3_common")
 """Drawn too, where labels are captions."""
@@ -67,161 +54,28 @@ FREE = ("--out", "--workers", "--keep", "--wandb", "--runner")
 """Options, each with a value, that change no result."""
 SEEDS = ("--seeds", "--first-seed")
 
-MARKED = re.compile(r"<!-- results: (\S+) (\S+)((?: \w+)*) -->\n.*?<!-- end of results -->", re.DOTALL)
-WHOLE = re.compile(r"<!-- (claims|worth|findings|captions|arms) -->\n.*?<!-- end of \1 -->", re.DOTALL)
+MARKED = re.compile(
+    r"<!-- (table|shares|claims|worth|findings|captions)(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL
+)
 
 
 def filled(page: str, summaries: Mapping[str, Summary]) -> str:
     """The text of a page with all of its tables made anew."""
+    made_by: dict[str, Callable[[Mapping[str, Summary]], Iterator[str]]] = {
+        "shares": shares_table,
+        "claims": partial(claims_table, CLAIMS),
+        "worth": worth_table,
+        "findings": findings_sections,
+        "captions": captions_table,
+    }
 
     def made(match: re.Match[str]) -> str:
-        name, denoiser, keys = match.groups()
-        body = "\n\n".join(tables(summaries[name], denoiser, keys.split()))
-        return f"<!-- results: {name} {denoiser}{keys} -->\n\n{body}\n\n<!-- end of results -->"
+        kind, name = match.groups()
+        lines = page_table(TABLES[name], summaries) if kind == "table" else made_by[kind](summaries)
+        mark = f"{kind}: {name}" if name else kind
+        return "\n".join([f"<!-- {mark} -->", "", "\n".join(lines).strip(), "", f"<!-- end of {kind} -->"])
 
-    def whole(match: re.Match[str]) -> str:
-        made_by = {
-            "claims": partial(claims_table, CLAIMS),
-            "worth": worth_table,
-            "findings": findings_table,
-            "captions": captions_table,
-            "arms": all_arms,
-        }
-        lines = made_by[match[1]](summaries)
-        return "\n".join([f"<!-- {match[1]} -->", "", *lines, "", f"<!-- end of {match[1]} -->"])
-
-    return WHOLE.sub(whole, MARKED.sub(made, page))
-
-
-def tables(summary: Summary, denoiser: str, keys: Sequence[str]) -> Iterator[str]:
-    """The tables that a mark asks for: a short one, the others folded, and how they were made."""
-    if "defences" in keys:
-        yield "\n".join(defences(summary, denoiser))
-    else:
-        policies = [key for key in keys if key in POLICIES.names]
-        chosen = [key for key in keys if key not in (*policies, *DIFFERENCES)] or list(SHORT)
-        yield "\n".join(short_table(summary, denoiser, chosen[:4], policies))
-        yield _folded("Full table, with paired changes", table(summary, denoiser, policies))
-    for key in keys:
-        if key in DIFFERENCES:
-            title, made_by = DIFFERENCES[key]
-            yield _folded(title, made_by(summary, denoiser))
-    yield caption(summary)
-
-
-def _folded(title: str, lines: Iterator[str]) -> str:
-    text = "\n".join(lines)
-    return f'<details markdown="1">\n<summary>{title}</summary>\n\n{text}\n\n</details>'
-
-
-def short_table(summary: Summary, denoiser: str, keys: Sequence[str], policies: Sequence[str] = ()) -> Iterator[str]:
-    """Lines of a table without paired changes: what real data score, then the arms at the last generation."""
-    metrics = [metric_of(key) for key in keys]
-    rows = []
-    for title, scores in summary.floors.items():
-        cells = [mean_cell(scores[each.key], each) if each.key in scores else "" for each in metrics]
-        rows.append([f"*{title}*", *cells])
-    for arm, curves, _ in arms_of(summary, denoiser):
-        if arm == BASELINE or not policies or arm.policy.partition(":")[0] in policies:
-            cells = [mean_cell(curves.last(each.key), each) if each.key in curves.values else "" for each in metrics]
-            rows.append([arm.label, *cells])
-    yield from table_lines([f"generation {summary.generations}", *(metric.title for metric in metrics)], rows)
-
-
-def table(summary: Summary, denoiser: str, keys: Sequence[str] = ()) -> Iterator[str]:
-    """Lines of a table: what real data score, then every arm of a denoiser at the last generation.
-
-    keys: of metrics, else the usual ones, and of data policies, else all.
-    """
-    policies = {key for key in keys if key in POLICIES.names} or set(POLICIES.names)
-    shown = [key for key in TOLD if any(key in curves.values for _, curves, _ in arms_of(summary, denoiser))]
-    metrics = [metric_of(key) for key in keys if key not in policies] or [metric_of(key) for key in shown]
-    rows = []
-    for title, scores in summary.floors.items():
-        cells = [mean_cell(scores[metric.key], metric) if metric.key in scores else "" for metric in metrics]
-        rows.append([f"*{title}*", *cells, ""])
-    for arm, curves, plain in arms_of(summary, denoiser):
-        if arm != BASELINE and arm.policy.partition(":")[0] not in policies:
-            continue
-        cells = [_cell(curves, plain, metric) for metric in metrics]
-        rows.append([arm.label, *cells, half_life(curves)])
-    heads = [f"generation {summary.generations}", *(metric.title for metric in metrics), "Half-life of coverage"]
-    yield from table_lines(heads, rows)
-
-
-def defences(summary: Summary, denoiser: str) -> Iterator[str]:
-    """Lines of the table of defences, as reports have it."""
-    told = defences_table({denoiser: {arm: curves for arm, curves, _ in arms_of(summary, denoiser)}})
-    rows = []
-    for row in told.rows[1:]:
-        cells = [f"{cell.value} [{cell.interval}]" if cell.interval else cell.value for cell in row.cells]
-        rows.append([row.title, *cells])
-    yield from table_lines([f"generation {summary.generations}", *told.columns], rows)
-
-
-def rivals(summary: Summary, denoiser: str) -> Iterator[str]:
-    """Lines of a table: at the last generation physics minus each arm of the same data policy, by seed."""
-    arms = {arm: curves for arm, curves, _ in arms_of(summary, denoiser)}
-    pairs = {
-        arm.label: (arms[physics], curves)
-        for arm, curves in arms.items()
-        if arm not in (BASELINE, physics := Arm(arm.policy, "physics")) and physics in arms
-    }
-    yield from _differences("physics minus", pairs, COMPARED)
-
-
-def stages(summary: Summary, denoiser: str) -> Iterator[str]:
-    """Lines of a table: at the last generation two correctors in a row minus each of them alone, by seed."""
-    arms = {arm: curves for arm, curves, _ in arms_of(summary, denoiser)}
-    pairs = {
-        f"{arm.label} minus {part}": (curves, arms[alone])
-        for arm, curves in arms.items()
-        if len(stages_of(arm.corrector)) > 1
-        for part in sorted(stages_of(arm.corrector))
-        if (alone := Arm(arm.policy, part)) in arms
-    }
-    yield from _differences("change", pairs, COMPARED)
-
-
-def margins(summary: Summary, denoiser: str) -> Iterator[str]:
-    """Lines of a table: at the last generation each arm minus real data only, by seed."""
-    arms = {arm: curves for arm, curves, _ in arms_of(summary, denoiser)}
-    baseline = arms.pop(BASELINE)
-    yield from _differences(
-        "minus real data only",
-        {arm.label: (each, baseline) for arm, each in arms.items()},
-        [metric.key for metric in _drawn(summary)],
-    )
-
-
-def _differences(title: str, pairs: Mapping[str, tuple[ArmCurves, ArmCurves]], keys: Sequence[str]) -> Iterator[str]:
-    measured = next(iter(pairs.values()))[0].values
-    metrics = [metric_of(key) for key in keys if key in measured]
-    rows = []
-    for label, (one, other) in pairs.items():
-        changes = [mean_interval(one.last(each.key) - other.last(each.key)) for each in metrics]
-        cells = [_signed(change, each.digits) for change, each in zip(changes, metrics, strict=True)]
-        rows.append([label, *cells])
-    yield from table_lines([title, *(metric.title for metric in metrics)], rows)
-
-
-DIFFERENCES = {
-    "margins": ("Each arm minus real data only, paired by seed", margins),
-    "rivals": ("Physics minus each arm, paired by seed", rivals),
-    "stages": ("Two correctors in a row minus each alone, paired by seed", stages),
-}
-"""Tables of paired differences by the words that ask for them."""
-
-
-def caption(summary: Summary) -> str:
-    """How a table was made."""
-    made, settings = summary.made, summary.settings
-    return (
-        f"*{summary.seeds} seeds, {settings['real_count']} training windows; mean ± half of the 95 % interval, in "
-        "brackets the paired change against the arm without correction and remedy. "
-        f"`{summary.command}`, {made['core_hours']:.2g} core-hours on {made['processor']} ({made['cores']} cores), "
-        f"{made['date']}.*"
-    )
+    return MARKED.sub(made, page)
 
 
 def figure(summary: Summary, denoiser: str) -> str:
@@ -270,30 +124,6 @@ def _drawn(summary: Summary) -> list[Metric]:
 
 def _floor(summary: Summary) -> dict[str, float]:
     return {key: float(np.mean(values)) for key, values in next(iter(summary.floors.values())).items()}
-
-
-def _cell(curves: ArmCurves, plain: ArmCurves | None, metric: Metric) -> str:
-    if metric.key not in curves.values:
-        return ""
-    told = mean_cell(curves.last(metric.key), metric)
-    if plain is None or metric.key not in plain.values:
-        return told
-    change = mean_interval(curves.last(metric.key) - plain.last(metric.key))
-    return f"{told} ({_signed(change, metric.digits)})"
-
-
-def _signed(change: Interval, digits: int) -> str:
-    signed = f"{change.estimate:+.{digits}f}".replace("-", "−")
-    return f"{signed}{_half_width(change.high - change.low, digits)}"
-
-
-def mean_cell(values: np.ndarray, metric: Metric) -> str:
-    interval = mean_interval(values)
-    return f"{interval.estimate:.{metric.digits}f}{_half_width(interval.high - interval.low, metric.digits)}"
-
-
-def _half_width(width: float, digits: int) -> str:
-    return f" ± {width / 2:.{digits}f}" if np.isfinite(width) else ""
 
 
 def kept(runs: Sequence[Summary]) -> Summary:
@@ -349,8 +179,8 @@ def main(
     (PICTURES.parent / "modes.svg").write_text(headline(summaries["modes"]) + "\n", encoding="utf-8")
     for page in PAGES:
         page.write_text(filled(page.read_text(encoding="utf-8"), summaries), encoding="utf-8")
-    for row, svg in enumerate(finding_pictures(summaries)):
-        (PICTURES / f"finding-{row}.svg").write_text(svg, encoding="utf-8")
+    for name, svg in finding_pictures(summaries):
+        (PICTURES / f"{name}.svg").write_text(svg, encoding="utf-8")
     (SUMMARIES / "results.csv").write_text(as_csv(summaries), encoding="utf-8")
     if csv:
         csv.write_text(as_csv(summaries, every_generation=True), encoding="utf-8")

@@ -25,7 +25,9 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from results import read_all
 from tables import table_lines
+from values import all_arms
 
 import selfcorrect
 from selfcorrect.core.registry import Registry
@@ -61,14 +63,15 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     pages |= {f"api/{name}.md": api_page(name) for name in packages()}
     pages |= {f"examples/{path.stem}.md": example_page(path) for path in EXAMPLES}
     pages |= {f"{name.lower()}.md": project_page(name) for name in ("CONTRIBUTING", "CHANGELOG", "SECURITY")}
+    pages["results/data.md"] = data_page()
     for path, text in pages.items():
         files.append(File.generated(config, path, content=text))
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """What only the site has: all outcomes of a toy loop, the filter of arms, and its own pages behind links."""
-    markdown = TOY.sub(lambda match: toy_outcome(match[1]), markdown).replace("<!-- filter of arms -->", FILTER)
+    """What only the site has: all outcomes of a toy loop, and its own pages behind links."""
+    markdown = TOY.sub(lambda match: toy_outcome(match[1]), markdown)
     return OUTSIDE.sub(lambda match: f"]({place_on_site(Path(page.file.src_uri), match[1])})", markdown)
 
 
@@ -84,6 +87,15 @@ document.getElementById("arms-filter").addEventListener("input", (event) => {
   }
 });
 </script>"""
+
+
+def data_page() -> str:
+    """Every arm of every kept run, with a field that filters the rows."""
+    lines = "\n".join(all_arms(read_all()))
+    about = "Means over seeds ± half of the 95 % interval, over the later half of the generations."
+    return f'# Data of all arms\n\n{about}\n\n{FILTER}\n\n<div id="arms" markdown="1">\n\n{lines}\n\n</div>\n'
+
+
 OUTSIDE = re.compile(r"\]\(((?:\.\./)+[\w./-]+(?:#[\w-]+)?)\)")
 """A link that leaves the page's folder."""
 PLACES = {
@@ -270,7 +282,7 @@ NAMED = (
         "Several joined by `+` work one after the other. Beside these: a function of yours, `package.module:function`.",
     ),
     ("Denoisers", "`--denoiser`", DENOISERS, "The networks of motion diffusion models."),
-    ("Defences", "`--defence`", DEFENCES, "Against the loss of modes: [keeping the modes](modes.md)."),
+    ("Defences", "`--defence`", DEFENCES, "Against the loss of modes: [remedies](remedies.md)."),
     ("Engines", "`--engine`", ENGINES, "The simulators of the physics corrector."),
     ("Runners", "`--runner`", RUNNERS, "Where the jobs of an experiment run."),
     ("Toy loops", "`selfcorrect toy`", TOYS, "Published loops at toy scale: [theory gallery](concepts/theory.md)."),

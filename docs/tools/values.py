@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+from evidence import judged, mean_cell
 from tables import table_lines
 
 from selfcorrect.experiments.motion.settings.arms import Arm
@@ -55,13 +56,24 @@ def as_csv(summaries: Mapping[str, Summary], *, every_generation: bool = False) 
 
 
 def all_arms(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Lines of a table of every arm: means over seeds at the last generation."""
-    metrics = [metric_of(key) for key in ("recall", "coverage", "penetration_mm", "skate_m_s", "fid_kinematic")]
+    """Lines of a table of every arm, which the site has: means over seeds of the later half of the generations."""
+    keys = (
+        "recall",
+        "coverage",
+        "penetration_mm",
+        "skate_m_s",
+        "jerk_m_s3",
+        "needed_force_bodyweights",
+        "fid_kinematic",
+    )
+    metrics = [metric_of(key) for key in keys]
     rows = []
     for name, summary in summaries.items():
         for denoiser in summary.arms:
             for arm, curves, _ in arms_of(summary, denoiser):
-                means = [f"{float(np.mean(curves.last(each.key))):.{each.digits}f}" for each in metrics]
+                means = [
+                    mean_cell(judged(curves, each.key), each) if each.key in curves.values else "" for each in metrics
+                ]
                 rows.append([name, denoiser, arm.label, *means, half_life(curves)])
     yield from table_lines(["experiment", "denoiser", "arm", *(each.title for each in metrics), "half-life"], rows)
 

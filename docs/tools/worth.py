@@ -7,6 +7,7 @@ from itertools import product
 
 import numpy as np
 from claims import SIZES, TITLES
+from evidence import judged
 from tables import table_lines
 
 from selfcorrect.experiments.reporting.results import ArmCurves
@@ -42,11 +43,11 @@ def worth(n: int, corrected: ArmCurves, plain: Mapping[int, ArmCurves], key: str
     """The greatest multiple of n, in words, up to which more real samples alone do not reach the corrected loop.
 
     plain: number of real samples → curves of the uncorrected loop. The corrected loop is ahead where the 95 % interval
-    of its difference over seeds, at the last generation, lies on the better side.
+    of its difference over seeds, over the later half of the generations, lies on the better side.
     """
     sign = 1 if metric_of(key).better == "higher" else -1
     more = [m for m in sorted(plain) if m >= n]
-    ahead = [mean_interval(sign * (corrected.last(key) - plain[m].last(key))).low > 0 for m in more]
+    ahead = [mean_interval(sign * (judged(corrected, key) - judged(plain[m], key))).low > 0 for m in more]
     beaten = int(np.argmin([*ahead, False]))
     if beaten == 0:
         return "nothing"

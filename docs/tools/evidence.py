@@ -1,0 +1,64 @@
+"""The rule of evidence of all pages; docs/statistics.md states it in words."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from selfcorrect.experiments.reporting.results import ArmCurves
+from selfcorrect.experiments.reporting.summary import Summary
+from selfcorrect.motion.measures.metrics import Metric
+from selfcorrect.statistics import Interval, mean_interval
+
+REAL = "real against real"
+"""Title of the scores of real data in summaries."""
+
+
+def judged(curves: ArmCurves, key: str) -> np.ndarray:
+    """(S,) means over the later half of the generations, of those in which the metric was measured."""
+    values = curves.values[key]
+    later = values[:, (values.shape[1] - 1) // 2 + 1 :]
+    return later[:, np.isfinite(later).all(axis=0)].mean(axis=1)
+
+
+def change(one: ArmCurves, other: ArmCurves, key: str) -> Interval:
+    """One arm minus another, paired by seed."""
+    return mean_interval(judged(one, key) - judged(other, key))
+
+
+def real_values(summary: Summary, key: str) -> np.ndarray | None:
+    """(S,) values of real data, against other real data where the metric compares; None where there are none."""
+    return summary.floors.get(REAL, {}).get(key)
+
+
+def distances(curves: ArmCurves, metric: Metric, summary: Summary) -> np.ndarray | None:
+    """(S,) distances to the value of real data; None for a metric whose aim is another, or without that value."""
+    real = real_values(summary, metric.key)
+    if metric.better != "real" or real is None:
+        return None
+    return np.abs(judged(curves, metric.key) - real)
+
+
+def mean_cell(values: np.ndarray, metric: Metric) -> str:
+    """The mean over seeds ± half of its 95 % interval."""
+    interval = mean_interval(values)
+    return f"{interval.estimate:.{metric.digits}f}{_half_width(interval, metric.digits)}"
+
+
+def change_cell(interval: Interval, digits: int) -> str:
+    """A signed difference ± half of its 95 % interval."""
+    return signed(f"{interval.estimate:+.{digits}f}{_half_width(interval, digits)}")
+
+
+def between(interval: Interval, digits: int) -> str:
+    """A signed difference and the ends of its 95 % interval."""
+    return signed(f"{interval.estimate:+.{digits}f} [{interval.low:+.{digits}f}, {interval.high:+.{digits}f}]")
+
+
+def signed(text: str) -> str:
+    """Text with true minus signs."""
+    return text.replace("-", "−")
+
+
+def _half_width(interval: Interval, digits: int) -> str:
+    half = (interval.high - interval.low) / 2
+    return f" ± {half:.{digits}f}" if np.isfinite(half) else ""

@@ -1,0 +1,58 @@
+"""What correction changes at each share of synthetic data, and pooled over the shares that keep real data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from evidence import change_cell, judged
+from tables import table_lines
+
+from selfcorrect.experiments.reporting.results import ArmCurves
+from selfcorrect.experiments.reporting.summary import Summary
+from selfcorrect.motion.measures.metrics import Metric, metric_of
+from selfcorrect.statistics import mean_interval
+
+PARTIAL, FULL = ("0.25", "0.5", "0.75", "1", "2", "4"), "replace"
+ROWS = (
+    ("coverage", "DCT MLP", "ratios-smooth", "dct-mlp"),
+    ("coverage", "patch mixer", "ratios-jittery", "patch-mixer"),
+    ("penetration_mm", "DCT MLP", "ratios-smooth", "dct-mlp"),
+    ("penetration_mm", "patch mixer", "ratios-jittery", "patch-mixer"),
+    ("needed_force_bodyweights", "DCT MLP", "ratios-force", "dct-mlp"),
+    ("needed_force_bodyweights", "patch mixer", "ratios-force", "patch-mixer"),
+)
+"""Metric, denoiser in words, summary, denoiser."""
+COLUMNS = (("none", "real"), ("physics", "none"), ("kinematic", "none"), ("low-pass", "none"))
+"""Corrector, and what it is compared with: training on real data only, or no correction."""
+
+
+def shares_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
+    """Lines of a section for each metric and denoiser: paired changes by share of synthetic data."""
+    heads = ["synthetic share", "uncorrected − real data only"]
+    heads += [f"{name} − uncorrected" for name in ("physics", "kinematic clean-up", "low-pass filter")]
+    for key, words, name, denoiser in ROWS:
+        arms, metric = {each.name: each for each in summaries[name].arms[denoiser]}, metric_of(key)
+        partial = [f"augment-{ratio}" for ratio in PARTIAL if f"augment-{ratio}+none" in arms]
+        rows = [[_share(policy), *_cells(arms, [policy], metric)] for policy in (*partial, FULL)]
+        rows.append(["pooled below 100 %", *_cells(arms, partial, metric)])
+        yield from (f"### {metric.title}, {words}", "", *table_lines(heads, rows), "")
+
+
+def _share(policy: str) -> str:
+    if policy == FULL:
+        return "100 %"
+    ratio = float(policy.removeprefix("augment-"))
+    return f"{100 * ratio / (1 + ratio):.0f} % (λ = {ratio:g})"
+
+
+def _cells(arms: Mapping[str, ArmCurves], policies: Sequence[str], metric: Metric) -> Iterator[str]:
+    for corrector, other in COLUMNS:
+        minus = ["real+none" if other == "real" else f"{policy}+{other}" for policy in policies]
+        pairs = zip((f"{policy}+{corrector}" for policy in policies), minus, strict=True)
+        yield change_cell(mean_interval(pooled(arms, list(pairs), metric.key)), metric.digits + 1)
+
+
+def pooled(arms: Mapping[str, ArmCurves], pairs: Sequence[tuple[str, str]], key: str) -> np.ndarray:
+    """(S,) mean over pairs of arms of their differences by seed."""
+    return np.mean([judged(arms[one], key) - judged(arms[other], key) for one, other in pairs], axis=0)
