@@ -76,8 +76,11 @@ def test_commands_of_a_tutorial_print_what_it_shows(
 
 
 def measured(line: str) -> str:
-    """A line without its decimals, signs and runs of spaces."""
-    return re.sub(r"\s+", " ", re.sub(r"[-+]?\d+\.\d+", "#", line))
+    """A line without runs of spaces and what rounding on another processor may change: measurements, and which of two
+    motions, equally good within that rounding, came out.
+    """
+    line = re.sub(r"(?<=what came out: 1 )(planned|simulated)", "planned or simulated", line)
+    return re.sub(r"\s+", " ", re.sub(r"[-+]?\d+\.\d+|\d+(?=%)", "#", line))
 
 
 @pytest.mark.slow
