@@ -32,7 +32,7 @@ if __name__ == "__main__":
     folder, motions = Path("studio"), sc.load_motions("deepmimic")[:3]
     folder.mkdir(exist_ok=True)
     for index, motion in enumerate(motions):
-        sc.save_motion(folder / f"take{index}.bvh", motion)
+        sc.save_motion(folder / f"take{index}.bvh", motion, overwrite=True)
     labels = {f"take{index}.bvh": motion.label for index, motion in enumerate(motions)}
     (folder / "labels.json").write_text(json.dumps(labels))
     print([(motion.label, len(motion)) for motion in read_all(STUDIO.clips(folder))])

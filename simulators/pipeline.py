@@ -6,10 +6,11 @@ worker processes, which therefore need neither PyTorch nor the rest of the libra
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 
@@ -149,12 +150,22 @@ class Simulator:
         return body
 
 
-@lru_cache(maxsize=1)
+class _OfThread(threading.local):
+    """A world and its bodies have a state, so each thread has its own simulator: the last one that it used."""
+
+    kept: tuple[TrackerSettings, Scene, Simulator] | None = None
+
+
+_OWN = _OfThread()
+
+
 def _simulator(settings: TrackerSettings, scene: Scene) -> Simulator:
-    """This process' simulator."""
-    return Simulator(settings, scene)
+    """This thread's simulator."""
+    if _OWN.kept is None or _OWN.kept[:2] != (settings, scene):
+        _OWN.kept = (settings, scene, Simulator(settings, scene))
+    return _OWN.kept[2]
 
 
 def free_simulator() -> None:
-    """Give back what this process' simulator takes, hundreds of MB with some engines; the next correction makes one."""
-    _simulator.cache_clear()
+    """Give back what this thread's simulator takes, hundreds of MB with some engines; the next correction makes one."""
+    _OWN.kept = None

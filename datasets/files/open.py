@@ -11,6 +11,7 @@ from selfcorrect.datasets.files.motion_file import MotionFile
 from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.motion.body.requirements import flaw_of
 from selfcorrect.motion.motion import Motion, check_numbers
+from selfcorrect.storage.files.writing import refuse_to_replace
 
 
 def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: bool = False) -> MotionFile:
@@ -43,7 +44,11 @@ def motion_files(path: Path) -> list[Path]:
     return [path] if path.is_file() else [file for file in sorted(path.rglob("*")) if is_motion_file(file)]
 
 
-def save_motion(path: str | Path, motion: Motion, name: str | None = None) -> None:
-    """Write a motion in the format called `name`, by default the first with the path's suffix."""
+def save_motion(path: str | Path, motion: Motion, name: str | None = None, *, overwrite: bool = False) -> None:
+    """Write a motion in the format called `name`, by default the first with the path's suffix.
+
+    SettingError where the file exists, unless `overwrite` is true.
+    """
     path = Path(path).expanduser()
+    refuse_to_replace(path, overwrite)
     writer_of(format_of(path, name))(path, motion)

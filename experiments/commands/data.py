@@ -181,7 +181,7 @@ class Convert:
                 targets = [target.with_stem(f"{target.stem}_{index:03d}") for index in range(len(motions))]
                 check_targets([(file, one) for one in targets], lambda _: self.overwrite, ANOTHER, taken)
             for one, motion in zip(targets, motions, strict=True):
-                save_motion(one, motion, kind.name)
+                save_motion(one, motion, kind.name, overwrite=self.overwrite)
         except Exception as error:  # whatever is wrong with one file, the others go on
             print(f"selfcorrect: {sentence_of(file, error)}", file=sys.stderr)
             return False
@@ -215,7 +215,7 @@ class Samples:
         check_targets([(Path(kind.name), one) for kind, one in zip(kinds, targets, strict=True)],
                       lambda _: self.overwrite, ANOTHER)  # fmt: skip
         for kind, target in zip(kinds, targets, strict=True):
-            save_motion(target, motion, kind.name)
+            save_motion(target, motion, kind.name, overwrite=self.overwrite)
             rate = f" --fps {VIDEO_FPS:g}" if kind.needs_fps else ""
             print(f"selfcorrect correct {target}{rate} -o corrected")
 

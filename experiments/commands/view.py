@@ -96,7 +96,7 @@ class ViewCommand:
         titles = [title for title, _ in shown]
         motions = [resample(motion, shown[0][1].fps) for _, motion in shown]
         if self.out is not None and self.out.suffix != ".html":
-            draw_motions(self.out, motions, titles)
+            draw_motions(self.out, motions, titles, overwrite=True)  # checked above
             print(self.out)
             return
         if self.out is not None:

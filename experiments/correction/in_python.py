@@ -21,7 +21,7 @@ from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.storage.files.writing import replacing
+from selfcorrect.storage.files.writing import refuse_to_replace, replacing
 
 
 def correct(motion: Motion, options: CorrectionOptions = DEFAULTS, **changes: object) -> CorrectedMotion:
@@ -56,12 +56,18 @@ def correct_motions(
 
 
 def correct_file(
-    source: str | Path, target: str | Path, options: CorrectionOptions = DEFAULTS, **changes: object
+    source: str | Path,
+    target: str | Path,
+    options: CorrectionOptions = DEFAULTS,
+    *,
+    overwrite: bool = False,
+    **changes: object,
 ) -> CorrectedMotion:
     """Correct one motion file into another of its format, with its names, units and frame rate; see `correct`.
 
     What cannot be written is written otherwise: FBX as .glb. Nothing is written where the motion is not accepted.
-    Raises InputError where `source` cannot be read, and SettingError where `target` is `source` or of another format.
+    Raises InputError where `source` cannot be read, and SettingError where `target` is `source`, of another format, or
+    exists, unless `overwrite` is true.
     """
     options = _chosen(options, changes)
     options.refuse(("keep_failed", "video"), "is for folders of files; correct_files takes it")
@@ -70,6 +76,7 @@ def correct_file(
         raise SettingError(f"{target}: is the input, which would be overwritten; choose another file")
     if target.suffix.lower() != (suffix := written_suffix(source)):
         raise SettingError(f"{target}: the correction of a {source.suffix} file is written as {suffix} file")
+    refuse_to_replace(target, overwrite)
     file = open_motion(source, options.reading)
     file = retimed(file, source) if options.retime else file
     if len(file.motions) > 1:

@@ -245,13 +245,17 @@ class MuJoCoWorld:
 
 
 def mjcf(body: Humanoid, settings: EngineSettings, step_s: float, colliders: SupportColliders) -> str:
-    """The body over a floor as MuJoCo's XML. Bodies touch the floor and the supports that carry them, nothing else."""
+    """The body over a floor as MuJoCo's XML. Bodies touch the floor and the supports that carry them, nothing else.
+
+    Constraint Jacobians are dense: MuJoCo 4.0.0 computes a wrong Newton Hessian from sparse ones, which it would take
+    from 60 degrees of freedom on (issue 3767 there; fixed in 4.0.1).
+    """
     supports = len(colliders.slabs) + len(colliders.holds)
     return (
         f'<mujoco><compiler angle="radian" inertiafromgeom="false"/>'
         f'<size memory="{STATE_BYTES + STATE_BYTES_PER_SUPPORT * supports}"/>'
         f'<option timestep="{float(step_s)!r}" gravity="{_text(to_simulator(np.array(body.gravity_m_s2)))}" '
-        f'integrator="Euler" cone="pyramidal" '
+        f'integrator="Euler" cone="pyramidal" jacobian="dense" '
         f'iterations="{settings.mujoco.solver_iterations}"><flag eulerdamp="disable"/></option>'
         f'<default><geom friction="{settings.friction} 0.005 0.0001" solref="{settings.mujoco.contact_time_s} 1" '
         f'solimp="0.9 0.99 0.001" '

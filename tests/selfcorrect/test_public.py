@@ -105,6 +105,26 @@ def test_a_file_is_corrected_into_another_of_its_format(stepping: sc.Motion, tmp
         sc.correct_file(tmp_path / "in.bvh", tmp_path / "out.npz")
 
 
+def test_no_file_is_replaced_unless_asked_for(stepping: sc.Motion, tmp_path: Path) -> None:
+    sc.save_motion(tmp_path / "in.bvh", stepping)
+    for name in ("out.bvh", "out.png"):
+        (tmp_path / name).write_text("somebody's work")
+    writers = (
+        lambda **options: sc.save_motion(tmp_path / "out.bvh", stepping, **options),
+        lambda **options: sc.correct_file(tmp_path / "in.bvh", tmp_path / "out.bvh", kinematic=True, **options),
+        lambda **options: sc.draw_motions(tmp_path / "out.png", stepping, **options),
+    )
+    for write in writers:
+        with pytest.raises(
+            sc.SettingError, match=r"out\.(bvh|png): exists; choose another file, or say overwrite=True"
+        ):
+            write()
+    assert all((tmp_path / name).read_text() == "somebody's work" for name in ("out.bvh", "out.png"))
+    for write in writers:
+        write(overwrite=True)
+    assert len(sc.load_motion(tmp_path / "out.bvh")) == len(stepping)
+
+
 def test_files_are_corrected_into_a_folder(stepping: sc.Motion, tmp_path: Path) -> None:
     for name in ("a.bvh", "deep/b.npz"):
         sc.save_motion(tmp_path / "in" / name, stepping)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrecto
 from selfcorrect.simulators.finishing import may_gain, unexplained_bodyweights
 from selfcorrect.simulators.planning import plan
 from selfcorrect.simulators.scene import Scene
-from selfcorrect.simulators.settings.tracker import TrackerSettings
+from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
 from selfcorrect.simulators.stages import Given, Plan
 
 KNOWN_FLOOR = CleanupSettings(estimate_floor=False, estimate_drift=False, support="floor")
@@ -117,3 +119,23 @@ def test_a_plan_tells_what_bears_the_body(corrected, walk):
     assert told.loads_bodyweights.sum(axis=1).mean() == pytest.approx(1.0, abs=0.2)
     loaded = told.loads_bodyweights.mean(axis=0)
     assert {told.parts[index] for index in np.argsort(loaded)[-2:]} == {"left foot", "right foot"}
+
+
+@pytest.mark.slow
+def test_corrections_in_eight_threads_are_those_of_one(engine, clips):
+    """Each thread has its own simulator, whose world keeps a state."""
+    corrector = replace(ALWAYS, tracker=TrackerSettings(engine=EngineSettings(name=engine)))
+    motions = [clips[name].frames(0, 30) for name in ("walk", "run", "jump", "kick")]
+    alone = [corrector([motion])[0] for motion in motions]
+    start = Barrier(8)
+
+    def together(thread: int) -> list[tuple[int, CorrectedMotion]]:
+        start.wait()
+        turns = [(thread + turn) % len(motions) for turn in range(len(motions))]
+        return [(index, corrector([motions[index]])[0]) for index in turns]
+
+    with ThreadPoolExecutor(8) as threads:
+        done = [pair for pairs in threads.map(together, range(8)) for pair in pairs]
+    assert len(done) == 8 * len(motions)
+    assert all(same(alone[index], correction) for index, correction in done)
+    assert all(alone[index].accepted == correction.accepted for index, correction in done)

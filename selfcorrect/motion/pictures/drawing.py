@@ -24,7 +24,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures.figure import GHOST, PLANTED, SUNK, Colour, Figure, posed, standing
 from selfcorrect.motion.pictures.panels import Panel, camera_path_m, compared
 from selfcorrect.motion.transforms import resample
-from selfcorrect.storage.files.writing import replacing
+from selfcorrect.storage.files.writing import refuse_to_replace, replacing
 
 PAPER: Colour = (250, 250, 248)
 TILES: tuple[Colour, Colour] = ((238, 238, 234), (226, 227, 224))
@@ -186,8 +186,13 @@ def save_animation(path: Path, frames: np.ndarray, fps: float) -> None:
         raise SettingError(f"{path}: an animation is written as .gif or .mp4, got {path.suffix!r}")
 
 
-def draw_motions(path: str | Path, motions: Motion | Sequence[Motion], titles: Sequence[str] = ()) -> None:
-    """Motions as a PNG (a row of moments each) or as a GIF or MP4 (side by side), with a title each where given."""
+def draw_motions(
+    path: str | Path, motions: Motion | Sequence[Motion], titles: Sequence[str] = (), *, overwrite: bool = False
+) -> None:
+    """Motions as a PNG (a row of moments each) or as a GIF or MP4 (side by side), with a title each where given.
+
+    SettingError where the file exists, unless `overwrite` is true.
+    """
     path, motions = Path(path), [motions] if isinstance(motions, Motion) else motions
     if not motions:
         raise SettingError("there is nothing to draw: no motions were given")
@@ -196,6 +201,7 @@ def draw_motions(path: str | Path, motions: Motion | Sequence[Motion], titles: S
     if path.suffix not in (".png", ".gif", ".mp4"):
         raise SettingError(f"{path}: pictures end in .png, films in .gif or .mp4, pages in .html (`show`)")
     together = any(panel.before is not None for panel in panels)
+    refuse_to_replace(path, overwrite)
     with replacing(path) as temporary:
         if path.suffix == ".png":
             save_picture(temporary, film_strip(panels, same_view=together))

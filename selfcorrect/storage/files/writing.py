@@ -24,7 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from selfcorrect.core.errors import InputError, RunFolderError
+from selfcorrect.core.errors import InputError, RunFolderError, SettingError
 from selfcorrect.storage.files.locks import content_of, identity_of, lock, open_own
 
 PATIENCE_S = 10.0
@@ -45,6 +45,12 @@ _HAS_GONE = (FileNotFoundError, BlockingIOError, *([PermissionError] if _OPEN_FI
 
 _NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 """What file systems say that do not lock files, NFS among them."""
+
+
+def refuse_to_replace(path: Path, overwrite: bool) -> None:
+    """SettingError where a file is there already that may not be replaced."""
+    if not overwrite and os.path.lexists(path):
+        raise SettingError(f"{path}: exists; choose another file, or say overwrite=True")
 
 
 @contextmanager

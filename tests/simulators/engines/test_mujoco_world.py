@@ -16,6 +16,7 @@ from selfcorrect.simulators.body.frames import orientations_to_simulator
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import PhysicsCorrector
+from selfcorrect.simulators.engines.support_colliders import SupportColliders
 from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.engines.world import Reference, RootState
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
@@ -183,3 +184,15 @@ def test_threads_change_no_byte(adult, monkeypatch, push_nm):
         made.append([*world.root(), world.rotations(), world.velocities_rad_s(), world.loads_n()])
     assert all(np.array_equal(one, other, equal_nan=True) for one, other in zip(*made, strict=True))
     assert len(callers) > 1
+
+
+def test_no_body_takes_the_sparse_path_of_the_solver(adult):
+    """MuJoCo's own choice is the sparse one from 60 degrees of freedom on."""
+    body = humanoid(adult, 70.0)
+    xml = mujoco_world.mjcf(body, EngineSettings(), STEP_S, SupportColliders.of(body, ()))
+    assert not mujoco_world.mujoco.mj_isSparse(mujoco_world.mujoco.MjModel.from_xml_string(xml))
+    hinges = "".join(f'<joint axis="{axis}"/>' for axis in ("1 0 0", "0 1 0", "0 0 1"))
+    large = f'<body>{hinges}<inertial pos="0 0 0" mass="1" diaginertia="1 1 1"/></body>' * 30
+    both = [text.replace("</worldbody>", f"{large}</worldbody>") for text in (xml, xml.replace('jacobian="dense"', ""))]
+    sparse = [mujoco_world.mujoco.mj_isSparse(mujoco_world.mujoco.MjModel.from_xml_string(text)) for text in both]
+    assert sparse == [0, 1]
