@@ -9,6 +9,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.formats import format_of, is_motion_file, reader_of, writer_of
 from selfcorrect.datasets.files.motion_file import MotionFile
 from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.files.skeletons.rig_profile import read_profile
 from selfcorrect.motion.body.requirements import flaw_of
 from selfcorrect.motion.motion import Motion, check_numbers
 from selfcorrect.storage.files.writing import refuse_to_replace
@@ -22,13 +23,24 @@ def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
     `any_body`, where it holds no human body.
     """
     path = Path(path).expanduser()
-    file = reader_of(path)(path, reading or Reading())
+    reading = reading or Reading()
+    file = _on_rig(reader_of(path)(path, reading), reading)
     flaw = next(filter(None, map(flaw_of, file.motions)), file.flaw)
     if flaw and not any_body:
         raise InputError(flaw)
     for motion in file.motions:
         check_numbers(motion)
-    return replace(file, notes=(*file.notes, *_unused(file, reading or Reading())), flaw=flaw)
+    return replace(file, notes=(*file.notes, *_unused(file, reading)), flaw=flaw)
+
+
+def _on_rig(file: MotionFile, reading: Reading) -> MotionFile:
+    """The file with the feet of the profile that the reading names, where that knows its rig."""
+    if reading.profile is None:
+        return file
+    motions = tuple(map(read_profile(reading.profile).on_rig, file.motions))
+    known = any(motion.feet is not None for motion in motions)
+    note = f"feet {'as' if known else 'not'} in the profile {reading.profile.name}"
+    return replace(file, motions=motions, notes=(*file.notes, note))
 
 
 def _unused(file: MotionFile, reading: Reading) -> tuple[str, ...]:

@@ -26,6 +26,8 @@ class Reading:
     body_model: Path | None = None
     """A SMPL, SMPL+H or SMPL-X file that gives the shapes in AMASS and similar files their bone lengths; without it,
     an average body."""
+    profile: Path | None = None
+    """A rig profile, of `selfcorrect data profile`: how the feet of a rig stand, learned from several of its clips."""
     allow_pickle: bool = False
     """Read pickle files, whose source you trust: body models, and the datasets HumanAct12 and UESTC."""
 
@@ -36,6 +38,11 @@ class Reading:
             from selfcorrect.motion.motion import FPS_READ  # needs NumPy, which a command line starts without
 
             _check_within("fps", self.fps, FPS_READ)
+
+    @property
+    def files(self) -> tuple[Path | None, Path | None]:
+        """The files that it names."""
+        return self.body_model, self.profile
 
     @property
     def tells_anything(self) -> bool:

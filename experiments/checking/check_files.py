@@ -9,7 +9,6 @@ from pathlib import Path
 
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.reading import Reading
-from selfcorrect.experiments.rigs import Rigs, on_rig
 from selfcorrect.motion.checks.check import Checkup, Choice, check_with
 from selfcorrect.motion.checks.findings import Finding
 from selfcorrect.motion.motion import Motion
@@ -53,19 +52,16 @@ class Checked:
         return [finding for findings in self.findings for finding in findings]
 
 
-def check_files(
-    paths: Iterable[Path], reading: Reading, choice: Choice, judge: str | None, rigs: Rigs
-) -> Iterator[Checked]:
+def check_files(paths: Iterable[Path], reading: Reading, choice: Choice, judge: str | None) -> Iterator[Checked]:
     """Each file checked, when it is asked for.
 
-    judge: the engine in which the root residual is measured, beside the rules of physics; None for neither. rigs: what
-    several files of one rig have shown of its feet.
+    judge: the engine in which the root residual is measured, beside the rules of physics; None for neither.
     """
     for path in paths:
         try:
             motions = open_motion(path, reading, any_body=True).motions
-            checkups = [_checked(on_rig(motion, rigs), choice, judge) for motion in motions]
-            measured = [] if judge is None else [_needed(on_rig(motion, rigs), judge) for motion in motions]
+            checkups = [_checked(motion, choice, judge) for motion in motions]
+            measured = [] if judge is None else [_needed(motion, judge) for motion in motions]
             notes = dict.fromkeys(note for each in (*checkups, *measured) for note in each.notes)
             needed = tuple(each.needed for each in measured)
             yield Checked(path, tuple(checkup.findings for checkup in checkups), needed, tuple(notes))

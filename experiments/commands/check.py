@@ -66,7 +66,7 @@ class CheckCommand:
         """Check, report, and return the exit code."""
         if self.rules:
             return _print_rules()
-        must_exist((*self.inputs, self.reading.body_model))
+        must_exist((*self.inputs, *self.reading.files))
         for output in (self.out, self.picture):
             check_output(output, self.overwrite, self.inputs)
         if self.picture is not None and self.picture.suffix.lower() != ".png":
@@ -77,7 +77,6 @@ class CheckCommand:
         from selfcorrect.experiments.checking import reports
         from selfcorrect.experiments.checking.check_files import check_files
         from selfcorrect.experiments.checking.settings import project_choice
-        from selfcorrect.experiments.rigs import rigs_of
 
         choice = project_choice(Path.cwd()).narrowed(self.select, self.ignore)
         paths = [file for place in self.inputs for file in motion_files(place)]
@@ -87,7 +86,7 @@ class CheckCommand:
         if judge is not None:
             ENGINES.load(judge)  # where it is not installed, nothing begins
         bar = tqdm(paths, "checking", unit="file", disable=None, leave=False)
-        done = list(check_files(bar, self.reading, choice, judge, rigs_of(paths, self.reading)))
+        done = list(check_files(bar, self.reading, choice, judge))
         words = {"text": self._text, "json": reports.json_of, "junit": reports.junit_of}[self.format](done)
         self._tell(words)
         if self.picture and any(checked.broken for checked in done):

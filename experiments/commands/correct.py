@@ -65,7 +65,7 @@ class CorrectCommand:
     def _check(self) -> None:
         """Refuse inputs and engines that are not there, before the work begins."""
         files = [Path(name) for name in self.inputs if "://" not in name]
-        must_exist((*files, self.options.reading.body_model))
+        must_exist((*files, *self.options.reading.files))
         if len(self.inputs) == 1:  # among several, the others go on
             must_be_readable(files)
         ENGINES.load(self.options.settled().engine)  # where it is not installed, nothing begins

@@ -116,7 +116,7 @@ class CurateCommand:
         if not rater.isprintable() or not 0 < len(rater.strip()) <= _LONGEST_NAME:
             raise SettingError(f"rater must be a name of 1 to {_LONGEST_NAME} printable characters, got {rater!r}")
         must_be_readable(self.sources)
-        must_exist([self.reading.body_model])
+        must_exist(self.reading.files)
         from selfcorrect.core.randomness import streams
         from selfcorrect.experiments.curation.database import Database, Study
         from selfcorrect.experiments.curation.features import MOTION_FEATURES

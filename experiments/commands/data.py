@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +19,7 @@ from selfcorrect.experiments.commands.inputs import must_be_count, must_exist
 from selfcorrect.experiments.targets import ANOTHER, check_output, check_targets
 from selfcorrect.runtime.bugs import sentence_of
 from selfcorrect.runtime.processes import default_workers
+from selfcorrect.storage.files.writing import write_atomically
 
 if TYPE_CHECKING:
     from selfcorrect.datasets.collections.dataset import Clip
@@ -44,7 +45,7 @@ class Source:
         """What it is, in words, and its recordings."""
         if self.limit is not None:
             must_be_count("limit", self.limit, 10**9)
-        must_exist([self.path, self.reading.body_model])
+        must_exist([self.path, *self.reading.files])
         from selfcorrect.experiments.data.sources import open_source
 
         return open_source(self.path, self.dataset, self.split, self.reading, limit=self.limit)
@@ -144,7 +145,7 @@ class Convert:
     reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
 
     def run(self) -> None:
-        must_exist((*self.sources, self.reading.body_model))
+        must_exist((*self.sources, *self.reading.files))
         kind = formats.named(self.to)
         from selfcorrect.datasets.files.open import motion_files
         from selfcorrect.datasets.shards.manifest import has_manifest
@@ -187,6 +188,43 @@ class Convert:
             return False
         print(f"{file} → {target}")
         return True
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Learn how the feet of a rig stand from several of its clips, for `--profile` of other commands."""
+
+    sources: tyro.conf.Positional[tuple[Path, ...]]
+    """Motion files, and folders of them, two or more of each rig."""
+    out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
+    """The profile, a .json file."""
+    overwrite: bool = False
+    """Replace a file that is there already."""
+    reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
+
+    def run(self) -> None:
+        from selfcorrect.datasets.files.open import motion_files
+        from selfcorrect.datasets.files.skeletons.rig_profile import as_json, profile_of
+
+        must_exist((*self.sources, *self.reading.files))
+        files = [file for root in self.sources for file in motion_files(root)]
+        check_output(self.out, self.overwrite, files)
+        unread: list[str] = []
+        profile = profile_of(self._motions(files, unread))
+        _print_list("unreadable", unread)
+        if not profile.rigs:
+            raise InputError(f"{', '.join(map(str, self.sources))}: no two motions of one rig here")
+        write_atomically(self.out, (json.dumps(as_json(profile), indent=1) + "\n").encode())
+        print(f"{len(files) - len(unread)} files, {len(profile.rigs)} rigs → {self.out}")
+
+    def _motions(self, files: Sequence[Path], unread: list[str]) -> Iterator[Motion]:
+        from selfcorrect.datasets.files.open import open_motion
+
+        for file in files:
+            try:
+                yield from open_motion(file, self.reading, any_body=True).motions
+            except Exception as error:  # whatever is wrong with one file, the others go on
+                unread.append(sentence_of(file, error))
 
 
 @dataclass(frozen=True)
@@ -370,6 +408,7 @@ class DataCommand:
         | Annotated[ListFormats, tyro.conf.subcommand("formats", prefix_name=False)]
         | Annotated[Check, tyro.conf.subcommand("check", prefix_name=False)]
         | Annotated[Convert, tyro.conf.subcommand("convert", prefix_name=False)]
+        | Annotated[Profile, tyro.conf.subcommand("profile", prefix_name=False)]
         | Annotated[Samples, tyro.conf.subcommand("samples", prefix_name=False)]
         | Annotated[Stats, tyro.conf.subcommand("stats", prefix_name=False)]
         | Annotated[Preview, tyro.conf.subcommand("preview", prefix_name=False)]

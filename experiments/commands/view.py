@@ -82,7 +82,7 @@ class ViewCommand:
         if not abs(self.spread_m) <= FURTHEST_M:
             raise SettingError(f"spread-m must be at most {FURTHEST_M:g} metres, got {self.spread_m}")
         must_be_readable(self.files)
-        must_exist([self.reading.body_model])
+        must_exist(self.reading.files)
         check_output(self.out, self.overwrite, self.files)
         from selfcorrect.motion.pictures.drawing import draw_motions
         from selfcorrect.motion.transforms import resample

@@ -19,7 +19,6 @@ from selfcorrect.experiments.correction.options import CorrectionOptions
 from selfcorrect.experiments.correction.report import FileResult, table, write_report
 from selfcorrect.experiments.jobs.run import Job, require_runner, run_jobs
 from selfcorrect.experiments.jobs.where import Where
-from selfcorrect.experiments.rigs import rigs_of
 from selfcorrect.experiments.targets import check_targets, place_of
 from selfcorrect.motion.correction.results import Stage
 from selfcorrect.runtime.bugs import attempted
@@ -146,8 +145,7 @@ def _results(tasks: Sequence[FileTask], out: Path, options: CorrectionOptions, w
     if len(waiting) < len(tasks):
         print(f"{len(tasks) - len(waiting)} of {len(tasks)} motions are finished already with these settings")
     if waiting:
-        rigs = rigs_of([task.source for task in tasks], options.reading)
-        _correct([replace(task, rigs=rigs) for task in waiting], out, options, where)
+        _correct(waiting, out, options, where)
     results = (FileResult.load(task.record) for task in tasks)
     return [replace(result, over_time={}) for result in results if result]
 

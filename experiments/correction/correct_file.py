@@ -9,8 +9,8 @@ import os
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,6 @@ from selfcorrect.experiments.correction.options import CorrectionOptions
 from selfcorrect.experiments.correction.report import FileResult, of_all
 from selfcorrect.experiments.correction.retiming import retimed
 from selfcorrect.experiments.jobs.progress_bars import Progress
-from selfcorrect.experiments.rigs import Rigs, on_rig
 from selfcorrect.experiments.targets import FOREIGN
 from selfcorrect.motion.correction.pieces import correct_each
 from selfcorrect.motion.correction.results import CorrectedMotion
@@ -34,6 +33,7 @@ from selfcorrect.runtime.bugs import attempted, is_of_machine, sentence_of
 from selfcorrect.runtime.progress import in_turn, watch_progress
 from selfcorrect.simulators.body.humanoid import usual_mass_kg
 from selfcorrect.simulators.corrector import FRAMES_TOGETHER
+from selfcorrect.storage.files.limits import noting_opened
 from selfcorrect.storage.files.writing import replacing, scratch_folder, suffixed
 from selfcorrect.storage.runs.run_folder import explain_write_error
 
@@ -49,8 +49,6 @@ class FileTask:
     source: Path
     name: str
     out: Path
-    rigs: Rigs = field(default_factory=dict, compare=False)
-    """How the feet of rigs stand that it may share with other files."""
 
     @property
     def target(self) -> Path:
@@ -77,9 +75,20 @@ def _no_record(folder: str) -> str:
 
 
 def key_of(source: Path, options: CorrectionOptions) -> str:
-    """A hash of a file's content, of the options, and of the version."""
+    """A hash of a file's content, of the options with the content of the files that they name, and of the version."""
     version = importlib.metadata.version("selfcorrect")
-    return hash_of_file(source, json.dumps([asdict(options), version], default=str).encode())
+    named = [path and _hash_once(path) for path in options.reading.files]
+    return hash_of_file(source, json.dumps([asdict(options), named, version], default=str).encode())
+
+
+def _hash_once(path: Path) -> str:
+    """The hash of a file that many others share; "" where there is no such file."""
+    return _hash_of_state(path, path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else ""
+
+
+@lru_cache(maxsize=8)
+def _hash_of_state(path: Path, modified_ns: int, size: int) -> str:
+    return hash_of_file(path)
 
 
 def hash_of_file(path: Path, more: bytes = b"") -> str:
@@ -97,13 +106,14 @@ def is_finished(task: FileTask, options: CorrectionOptions) -> bool:
         return False
     films = options.video and result.verdict in ("accepted", "partly")
     filmed = not films or hash_of_file(task.video) == result.video_hash != ""
-    return filmed and result.key == key_of(task.source, options)
+    unchanged = all(hash_of_file(Path(path)) == digest for path, digest in result.beside.items())
+    return filmed and unchanged and result.key == key_of(task.source, options)
 
 
 def correct_files(tasks: Sequence[FileTask], options: CorrectionOptions, progress: Progress) -> None:
     """Correct files, many together, and record what became of each; one that cannot be worked on is recorded as well.
 
-    Results are the same bytes whichever files are together, and depend on others only by what their rigs share.
+    Results are the same bytes whichever files are together.
     """
     done = 0
     for group in _groups(_read(task, options) for task in tasks):
@@ -139,9 +149,10 @@ def _read(task: FileTask, options: CorrectionOptions) -> _Read:
     blank = FileResult(str(task.source), task.name, "", "failed")
     try:
         blank = replace(blank, key=key_of(task.source, options))
-        file = open_motion(task.source, options.reading)
-        file = retimed(file, task.source) if options.retime else file
-        return _Read(task, blank, replace(file, motions=tuple(on_rig(motion, task.rigs) for motion in file.motions)))
+        with noting_opened() as opened:
+            file = open_motion(task.source, options.reading)
+        blank = replace(blank, beside={str(path): hash_of_file(path) for path in opened if path != task.source})
+        return _Read(task, blank, retimed(file, task.source) if options.retime else file)
     except Exception as error:  # whatever is wrong with one file, the others go on
         return _Read(task, replace(blank, reason=sentence_of(task.source, error)), None)
 

@@ -23,7 +23,7 @@ from selfcorrect.storage.files.writing import text_output, write_atomically
 REPORT = "report.json"
 """Its name in an output folder, where no other is asked for."""
 _NAME_WIDTH = 40
-_OF_NEXT_RUN = ("key", "output_hash", "video_hash", "earlier")
+_OF_NEXT_RUN = ("key", "beside", "output_hash", "video_hash", "earlier")
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class FileResult:
     """The same as data, as in `Failure`, of a rejected motion."""
     output: str = ""
     """The motion: "corrected", "original" for a rejected motion that was passed through, "" for none."""
+    beside: dict[str, str] = field(default_factory=dict)
+    """Hashes of the other files that were read for it, by their paths."""
     output_hash: str = ""
     """A hash of the output's content."""
     video_hash: str = ""
@@ -150,7 +152,7 @@ def of_all(results: Sequence[FileResult]) -> FileResult:
         return results[0]
     corrected = [result for result in results if result.verdict == "accepted"]
     failed = [(index, result.reason) for index, result in enumerate(results) if result.verdict != "accepted"]
-    blank = FileResult(results[0].source, results[0].name, results[0].key, "rejected")
+    blank = FileResult(results[0].source, results[0].name, results[0].key, "rejected", beside=results[0].beside)
     return replace(
         blank,
         verdict="accepted" if not failed else "partly" if corrected else "rejected",

@@ -6,6 +6,9 @@ import os
 import re
 import stat
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -55,9 +58,25 @@ def _readable(size: float) -> str:
     return f"{size / 2**20:.4g} MB"
 
 
+_opened: ContextVar[list[Path] | None] = ContextVar("opened", default=None)
+
+
+@contextmanager
+def noting_opened() -> Iterator[list[Path]]:
+    """A list to which all files are added that `open_file` opens inside."""
+    opened = list[Path]()
+    token = _opened.set(opened)
+    try:
+        yield opened
+    finally:
+        _opened.reset(token)
+
+
 def open_file(path: Path) -> BinaryIO:
     """Open a regular file for reading; a pipe, a device or a socket is refused and never waited for."""
     file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - handed to the caller
+    if (opened := _opened.get()) is not None:
+        opened.append(path)
     mode = os.fstat(file.fileno()).st_mode
     if not stat.S_ISREG(mode):
         file.close()

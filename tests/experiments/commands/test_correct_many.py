@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import re
 import sys
@@ -52,10 +54,55 @@ def test_what_was_made_otherwise_is_made_again(folder: Path, stepping: Motion, c
     assert main(["correct", "clips/steps.bvh", *KINEMATIC]) == 0
     first = (folder / "corrected" / "steps.bvh").read_bytes()
     if change == "input":
-        save_motion(folder / "clips" / "steps.bvh", stepping.frames(0, 30))
+        save_motion(folder / "clips" / "steps.bvh", stepping.frames(0, 30), overwrite=True)
     command = ["correct", "clips/steps.bvh", *(KINEMATIC if change == "input" else [])]
     assert main(command) == 0
     assert (folder / "corrected" / "steps.bvh").read_bytes() != first
+
+
+def test_a_file_comes_out_the_same_alone_and_beside_others(folder: Path, stepping: Motion) -> None:
+    """Clips of its rig on floors that are off would show other soles."""
+    for name, height_m in (("a", 0.0), ("b", 0.011), ("c", -0.007)):
+        raised = replace(stepping, root_m=stepping.root_m + np.array([0.0, height_m, 0.0]))
+        save_motion(folder / "rig" / f"{name}.bvh", raised)
+    assert main(["correct", "rig", *KINEMATIC, "-o", "together"]) == 0
+    for name in "abc":
+        assert main(["correct", f"rig/{name}.bvh", *KINEMATIC, "-o", "alone"]) == 0
+        assert (folder / "alone" / f"{name}.bvh").read_bytes() == (folder / "together" / f"{name}.bvh").read_bytes()
+
+
+def test_a_profile_is_an_input_of_its_own(folder: Path, stepping: Motion, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, frames in (("a", 40), ("b", 30)):
+        save_motion(folder / "rig" / f"{name}.bvh", stepping.frames(0, frames))
+    assert main(["data", "profile", "rig", "-o", "rig.json"]) == 0
+    command = ["correct", "rig/a.bvh", *KINEMATIC, "--profile", "rig.json"]
+    assert main(command) == 0
+    assert "feet as in the profile rig.json" in (folder / "corrected" / "report.json").read_text()
+    profile = json.loads((folder / "rig.json").read_text())
+    next(iter(profile["rigs"].values()))["soles_m"] = [0.03, 0.03]
+    (folder / "rig.json").write_text(json.dumps(profile))
+    capsys.readouterr()
+    assert main(command) == 0
+    assert "finished already" not in capsys.readouterr().out
+
+
+def test_what_lies_beside_a_file_counts_as_its_input(
+    folder: Path, stepping: Motion, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_motion(folder / "a.gltf", stepping)
+    document, beside = json.loads((folder / "a.gltf").read_text()), folder / "a.bin"
+    beside.write_bytes(base64.b64decode(document["buffers"][0]["uri"].partition(",")[2]))
+    document["buffers"][0]["uri"] = beside.name
+    (folder / "a.gltf").write_text(json.dumps(document))
+    command = ["correct", "a.gltf", *KINEMATIC]
+    for finished in (False, True):
+        assert main(command) == 0
+        assert ("finished already" in capsys.readouterr().out) == finished
+    content = bytearray(beside.read_bytes())
+    content[-1] ^= 1
+    beside.write_bytes(bytes(content))
+    main(command)
+    assert "finished already" not in capsys.readouterr().out
 
 
 @pytest.mark.slow

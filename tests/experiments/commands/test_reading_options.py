@@ -57,7 +57,8 @@ def test_convert_sees_what_reading_says(folder: Path) -> None:
 def test_view_draws_what_reading_says(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[sc.Motion] = []
     monkeypatch.setattr(
-        "selfcorrect.motion.pictures.drawing.draw_motions", lambda out, motions, titles: drawn.extend(motions)
+        "selfcorrect.motion.pictures.drawing.draw_motions",
+        lambda out, motions, titles, **options: drawn.extend(motions),
     )
     main(["view", "a.bvh", "--out", "a.png", *TURNED])
     wanted = sc.load_motion(folder / "a.bvh", sc.Reading(up="z", metres_per_unit=0.02))

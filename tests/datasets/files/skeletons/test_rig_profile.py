@@ -1,17 +1,19 @@
-"""Files of one rig share where their soles are."""
+"""A profile holds where the soles of a rig are, as several of its clips show."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
-from selfcorrect.experiments.rigs import on_rig, rigs_of
+from selfcorrect.datasets.files.skeletons.rig_profile import RigProfile, as_json, profile_of, read_profile
 from selfcorrect.motion.body.foot_frames import foot_frames
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
@@ -32,23 +34,26 @@ def flying(motion: Motion) -> Motion:
 
 @pytest.fixture
 def folder(tmp_path: Path, stepping: Motion) -> Path:
-    """Three clips whose toe joints lie in the sole, two on floors that are off, one that never stands, and no clip."""
+    """Three clips whose toe joints lie in the sole, two on floors that are off and one that never stands."""
     heights_m = {"a": 0.0, "b": 0.003, "c": -0.002, "d": 0.012, "e": 0.04}
     for name, height_m in heights_m.items():
         write_bvh(tmp_path / f"{name}.bvh", clip_of(with_toes_at(stepping, height_m), 0.01))
     write_bvh(tmp_path / "flying.bvh", clip_of(flying(stepping), 0.01))
-    (tmp_path / "none.bvh").write_text("HIERARCHY")
     return tmp_path
 
 
+def profile_by(folder: Path, *names: str) -> RigProfile:
+    """The profile that some clips show."""
+    return profile_of(open_motion(folder / f"{name}.bvh").motion for name in names)
+
+
 def soles_m(folder: Path, name: str, *others: str) -> tuple[float, float] | None:
-    """Depths of a clip's soles, as it shows them together with other clips."""
-    rigs = rigs_of([folder / f"{each}.bvh" for each in (name, *others)], Reading())
-    motion = on_rig(open_motion(folder / f"{name}.bvh").motion, rigs)
+    """Depths of a clip's soles, as it shows them with the profile of other clips."""
+    motion = profile_by(folder, *others).on_rig(open_motion(folder / f"{name}.bvh").motion)
     return (motion.feet or foot_frames([motion])).soles_m
 
 
-OTHERS = ("a", "b", "c", "none")
+OTHERS = ("a", "b", "c")
 
 
 def test_a_clip_that_never_stands_has_the_soles_of_its_rig(folder: Path):
@@ -66,11 +71,36 @@ def test_clips_that_stand_about_as_high_keep_their_heights(folder: Path):
     assert soles_m(folder, "d", *OTHERS) == pytest.approx((0.015, 0.015), abs=0.003)
 
 
-def test_the_same_rigs_are_found_whatever_the_order(folder: Path):
-    paths = sorted(folder.glob("*.bvh"))
-    assert rigs_of(paths, Reading()) == rigs_of(paths[::-1], Reading())
+def test_a_profile_is_the_same_whatever_the_order(folder: Path):
+    assert profile_by(folder, *OTHERS) == profile_by(folder, *OTHERS[::-1])
 
 
 def test_clips_of_different_rigs_share_nothing(folder: Path, walk: Motion):
     write_bvh(folder / "walk.bvh", clip_of(walk, 0.01))
-    assert rigs_of([folder / "walk.bvh", folder / "a.bvh"], Reading()) == {}
+    assert profile_by(folder, "walk", "a").rigs == {}
+
+
+def test_a_profile_comes_back_from_its_file(folder: Path):
+    profile = profile_by(folder, *OTHERS)
+    (folder / "rig.json").write_text(json.dumps(as_json(profile)))
+    assert read_profile(folder / "rig.json") == profile
+    with_it = open_motion(folder / "e.bvh", Reading(profile=folder / "rig.json"))
+    assert with_it.motion.feet == profile.on_rig(open_motion(folder / "e.bvh").motion).feet
+    assert "feet as in the profile rig.json" in with_it.notes
+
+
+@pytest.mark.parametrize(
+    ("foot", "message"),
+    [
+        ({"ankles": [[0, 0, 0, 2], [0, 0, 0, 1]]}, "expected a unit quaternion"),
+        ({"toes": [[0, 0, 0, 1]]}, "expected a unit quaternion"),
+        ({"toes": [[0, 0, 0, 1], [0, 0, 0, float("nan")]]}, "expected a unit quaternion"),
+        ({"soles_m": [0.01]}, "expected two depths of soles in metres"),
+        ({"soles_m": [0.01, 30.0]}, "expected two depths of soles in metres"),
+        ({"soles": 1}, "is not expected"),
+    ],
+)
+def test_what_is_no_profile_is_refused(foot: dict[str, object], message: str, tmp_path: Path):
+    (tmp_path / "rig.json").write_text(json.dumps({"rigs": {"a": foot}}))
+    with pytest.raises(InputError, match=message):
+        read_profile(tmp_path / "rig.json")
