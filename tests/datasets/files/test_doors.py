@@ -189,7 +189,7 @@ def disguised(request: pytest.FixtureRequest, walker: Motion, tmp_path: Path) ->
 def at_view(path: Path, monkeypatch: pytest.MonkeyPatch) -> Motion:
     """What `selfcorrect view` draws."""
     drawn: list[Motion] = []
-    monkeypatch.setattr(drawing, "draw_motions", lambda out, motions, titles: drawn.extend(motions))
+    monkeypatch.setattr(drawing, "draw_motions", lambda out, motions, titles, **_: drawn.extend(motions))
     assert main(["view", str(path), "--out", str(path.parent.parent / "picture.png")]) in (0, None)
     return drawn[0]
 
