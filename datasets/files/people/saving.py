@@ -21,7 +21,7 @@ from selfcorrect.motion.encodings.humanml3d import FPS
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.transforms import resample
 from selfcorrect.storage.files.writing import replacing, write_atomically
-from selfcorrect.storage.pickles.opcodes import torch_archive
+from selfcorrect.storage.pickles.nested import torch_archive
 
 VIDEO_FPS = 30.0
 _AWAY_M = np.array([0.0, 1.0, 4.0])

@@ -49,6 +49,23 @@ def check_unpacked(what: object, size: float, *, stored: float = 0) -> None:
         )
 
 
+class Budget:
+    """Memory that all parts of a file may take together; `what` begins the sentence that refuses it.
+
+    stored: bytes on disk, as for `check_unpacked`.
+    """
+
+    def __init__(self, what: object, *, stored: float) -> None:
+        self.what, self.stored, self.taken = what, stored, 0.0
+        self._most = max(unpacked_limit_bytes(), _HONEST_GROWTH * stored)
+
+    def take(self, size: float) -> None:
+        """Count so many bytes; InputError where that is more than is left."""
+        self.taken += size
+        if self.taken > self._most:
+            check_unpacked(self.what, self.taken, stored=self.stored)
+
+
 def check_workable(what: object, size: float, *, stored: float) -> None:
     """The same of the numbers of motions, which are in memory several times while they are worked on."""
     check_unpacked(what, _IN_WORK * size, stored=_IN_WORK * stored)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-NUMBERS = {
+from selfcorrect.storage.pickles.things import Name
+
+_NUMBERS = {
     **{(f"numpy.{core}.multiarray", name): name for core in ("core", "_core") for name in ("_reconstruct", "scalar")},
     **{(f"numpy.{core}.numeric", "_frombuffer"): "_frombuffer" for core in ("core", "_core")},
     ("numpy", "ndarray"): "ndarray",
@@ -20,10 +22,8 @@ NUMBERS = {
     ("builtins", "object"): "object",
     ("__builtin__", "bytes"): "bytes",
 }
-"""What a name in a pickle may be, and what it means here. Old files name NumPy's and SciPy's old modules."""
-
-RESULTS = {
-    **{name: means for name, means in NUMBERS.items() if not means.startswith("cs") and means != "coo"},
+_RESULTS = {
+    **{name: means for name, means in _NUMBERS.items() if not means.startswith("cs") and means != "coo"},
     ("torch._utils", "_rebuild_tensor_v2"): "tensor",
     ("torch._utils", "_rebuild_parameter"): "parameter",
     ("torch.storage", "_load_from_bytes"): "storage",
@@ -40,5 +40,13 @@ RESULTS = {
     **{("pathlib", name): "nothing" for name in ("Path", "PosixPath", "WindowsPath", "PurePosixPath")},
     **{("pathlib._local", name): "nothing" for name in ("Path", "PosixPath", "WindowsPath")},
 }  # fmt: skip
+
+NUMBERS = {key: Name(*key, means) for key, means in _NUMBERS.items()}
+"""What a name in a pickle may be, and what it means here. Old files name NumPy's and SciPy's old modules."""
+
+RESULTS = {key: Name(*key, means) for key, means in _RESULTS.items()}
 """The same of files that programs save their results in: also PyTorch's tensors and joblib's arrays. What is no number
 there is skipped as "nothing"; whatever is not named here is refused."""
+
+RECONSTRUCT = RESULTS["numpy.core.multiarray", "_reconstruct"]
+NDARRAY = RESULTS["numpy", "ndarray"]

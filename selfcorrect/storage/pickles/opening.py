@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import bz2
+import gzip
+import io
 import lzma
 import zipfile
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +19,14 @@ from selfcorrect.storage.files.limits import check_unpacked, open_file, read_byt
 from selfcorrect.storage.pickles.nested import PickledResults
 from selfcorrect.storage.pickles.results import NpzResults, Results
 
-_PACKED: dict[bytes, tuple[str, Callable[[], Any]]] = {
-    b"\x1f\x8b": ("gzip", lambda: zlib.decompressobj(31)),
-    b"\x78": ("zlib", zlib.decompressobj),
-    b"BZh": ("bz2", bz2.BZ2Decompressor),
-    b"\xfd7zXZ": ("xz", lzma.LZMADecompressor),
-    b"\x5d\x00": ("lzma", lzma.LZMADecompressor),
+_PACKED: dict[bytes, tuple[Callable[[], Any], Callable[[bytes], bytes]]] = {
+    b"\x1f\x8b": (partial(zlib.decompressobj, 31), gzip.compress),
+    b"\x78": (zlib.decompressobj, zlib.compress),
+    b"BZh": (bz2.BZ2Decompressor, bz2.compress),
+    b"\xfd7zXZ": (lzma.LZMADecompressor, lzma.compress),
+    b"\x5d\x00": (lzma.LZMADecompressor, partial(lzma.compress, format=lzma.FORMAT_ALONE)),
 }
-"""How joblib compresses, by what such files begin with, and what unpacks them."""
+"""How joblib compresses, by what such files begin with: what unpacks them, and what packs them again."""
 
 
 def open_results(path: Path) -> Results:
@@ -33,46 +36,42 @@ def open_results(path: Path) -> Results:
     if start[:2] == b"PK":
         return _zipped(path)
     if start[:6] == b"\x93NUMPY":
-        return _of_npy(path)
-    content, packed = _unpacked(path, read_bytes(path))
-    return PickledResults(path, {"": content}, packed=packed)
+        with open_file(path) as file:
+            skip_to_objects(path, file)
+            return PickledResults(path, read_bytes(path), file.tell())
+    content, pack = _unpacked(path, read_bytes(path))
+    return PickledResults(path, content, pack=pack)
 
 
 def _zipped(path: Path) -> Results:
+    content = read_bytes(path)
     try:
-        with open_file(path) as file, zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             infos = archive.infolist()
             if any(info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for info in infos):
                 raise InputError(f"{path}: compressed in a way that neither NumPy nor PyTorch uses")
             described = [info.filename for info in infos if info.filename.endswith("/data.pkl")]
             if not described:
                 return NpzResults(path)
-            check_unpacked(path, sum(info.file_size for info in infos), stored=path.stat().st_size)
+            check_unpacked(path, sum(info.file_size for info in infos), stored=len(content))
             entries = {info.filename: archive.read(info) for info in infos}
-    except (InputError, OSError):
+    except InputError:
         raise
     except Exception as error:  # a damaged archive makes its reader raise errors of any kind
         raise InputError(f"{path}: the file cannot be read ({error})") from error
-    return PickledResults(path, entries, described[0])
+    return PickledResults(path, entries[described[0]], entries=entries, pickle=described[0])
 
 
-def _of_npy(path: Path) -> Results:
-    with open_file(path) as file:
-        skip_to_objects(path, file)
-        start = file.tell()
-    return PickledResults(path, {"": read_bytes(path)}, start=start)
-
-
-def _unpacked(path: Path, content: bytes) -> tuple[bytes, str]:
-    """The content of a file that joblib compressed, bounded, and how it was."""
+def _unpacked(path: Path, content: bytes) -> tuple[bytes, Callable[[bytes], bytes]]:
+    """The content of a file that joblib compressed, bounded, and how it is compressed again."""
     found = next((how for start, how in _PACKED.items() if content.startswith(start)), None)
     if found is None:
-        return content, ""
-    name, unpacking = found
+        return content, bytes
+    unpacking, pack = found
     most = max(unpacked_limit_bytes(), 8 * len(content))
     try:
         whole = unpacking().decompress(content, most + 1)
     except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
         raise InputError(f"{path}: not a readable pickle file ({error})") from error
     check_unpacked(path, len(whole), stored=len(content))
-    return whole, name
+    return whole, pack

@@ -65,8 +65,33 @@ def test_a_file_of_too_many_parts_says_how_it_may_be_read(tmp_path: Path, monkey
     (tmp_path / "a.pkl").write_bytes(pickle.dumps({"frames": list(range(1000))}))
     assert open_results(tmp_path / "a.pkl").numbers["frames.999"] == 999
     monkeypatch.setenv(LIMIT_VARIABLE, "0.1")
-    with pytest.raises(sc.InputError, match=rf"more than 409 parts .*raise {LIMIT_VARIABLE}"):
+    with pytest.raises(sc.InputError, match=rf"would take .* of memory, .*raise {LIMIT_VARIABLE}"):
         open_results(tmp_path / "a.pkl")
+
+
+def test_a_damaged_archive_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    torch.save({"pose": torch.zeros(2, 3)}, path)
+    whole, complaints = path.read_bytes(), 0
+    for at in range(1, 700):  # where the archive lists what it holds
+        path.write_bytes(whole[:-at] + bytes([whole[-at] ^ 0xFF]) + whole[len(whole) - at + 1 :])
+        try:
+            open_results(path)
+        except sc.InputError as error:
+            complaints += str(path) in str(error)
+    assert complaints > 50
+
+
+def test_arrays_that_share_their_numbers_may_change_apart(tmp_path: Path) -> None:
+    pose = torch.arange(6.0)
+    content = {"pose": pose, "again": pose, "half": pose[:3]}
+    for zipped in (True, False):
+        torch.save(content, tmp_path / "a.pt", _use_new_zipfile_serialization=zipped)
+        open_results(tmp_path / "a.pt").write(tmp_path / "b.pt", {"again": np.zeros(6)})
+        after = torch.load(tmp_path / "b.pt", weights_only=True)
+        assert not after["again"].any()
+        assert torch.equal(after["pose"], pose)
+        assert torch.equal(after["half"], pose[:3])
 
 
 @pytest.mark.parametrize("packed", [("zlib", 3), ("gzip", 3), ("bz2", 3), ("xz", 3), ("lzma", 3)])

@@ -169,7 +169,6 @@ WRITTEN_BY_HAND = {
     "a persistent object": in_a_dictionary(b"Pa\n"),
     "an instance": in_a_dictionary(b"(ios\nsystem\n"),
     "a bare mark": b"(.",
-    "a popped mark": b"(0}.",
     "no value": b".",
 }
 
