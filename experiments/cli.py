@@ -7,6 +7,7 @@ import select
 import shlex
 import sys
 import traceback
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Protocol, get_args, get_origin, get_type_hints
 
@@ -78,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or bool(os.environ.get("SELFCORRECT_TRACEBACK"))
     words = [word for word in words if word != "--debug"]
+    if not debug:
+        warnings.formatwarning = lambda message, *_, **__: f"selfcorrect: {message}\n"
     _open_what_is_closed()
     _print_what_can_be_printed()
     try:

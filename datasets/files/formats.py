@@ -84,7 +84,8 @@ FORMATS = (
 _OTHERS_TOO = (".pt", ".pth", ".pkl")
 """Suffixes that models and data of any kind have too."""
 
-_NO_MOTIONS = ("Mean.npy", "Std.npy", "shape.npz")
+_NO_MOTIONS = ("Mean.npy", "Std.npy", "shape.npz", "camera.npy")
+"""What is read beside motions, and is none."""
 
 
 def readable_suffixes() -> tuple[str, ...]:
@@ -98,11 +99,21 @@ def described() -> str:
 
 
 def is_motion_file(path: Path) -> bool:
-    """Whether a file found in a folder holds a motion: by its name, or by its content where the name says little."""
-    if path.suffix.lower() in _OTHERS_TOO or _imported("people.dictionaries:holds_objects")(path):
-        return path.is_file() and _imported("people.dictionaries:recognises")(path)
-    readable = path.suffix.lower() in readable_suffixes()
-    return readable and path.name not in _NO_MOTIONS and not path.stem.endswith("stagei")
+    """Whether a file found in a folder holds a motion: by its name, or by its content where the name says little.
+
+    A damaged file does, as nobody can tell, and its reader says what is wrong with it.
+    """
+    named = path.suffix.lower() in readable_suffixes() and not path.is_dir()
+    if not named or path.name in _NO_MOTIONS or path.stem.endswith("stagei"):
+        return False
+    return not holds_anything(path) or _imported("people.dictionaries:recognises")(path)
+
+
+def holds_anything(path: Path) -> bool:
+    """Whether a file is of a kind that models and data of any sort are kept in, too."""
+    if path.name in _NO_MOTIONS:
+        return False
+    return path.suffix.lower() in _OTHERS_TOO or _imported("people.dictionaries:holds_objects")(path)
 
 
 def written_suffix(path: Path) -> str:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.files.formats import format_of, is_motion_file, reader_of, writer_of
+from selfcorrect.datasets.files.formats import format_of, holds_anything, is_motion_file, reader_of, writer_of
 from selfcorrect.datasets.files.motion_file import MotionFile
 from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.datasets.files.skeletons.rig_profile import read_profile
 from selfcorrect.motion.body.requirements import flaw_of
 from selfcorrect.motion.motion import Motion, check_numbers
 from selfcorrect.storage.files.writing import refuse_to_replace
+
+_TOLD = 20
+"""Files that a warning names, at most."""
 
 
 def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: bool = False) -> MotionFile:
@@ -52,8 +56,20 @@ def _unused(file: MotionFile, reading: Reading) -> tuple[str, ...]:
 
 
 def motion_files(path: Path) -> list[Path]:
-    """A file itself, or all files in and below a folder whose names are those of motion files."""
-    return [path] if path.is_file() else [file for file in sorted(path.rglob("*")) if is_motion_file(file)]
+    """A file itself, or all motion files in and below a folder.
+
+    A warning names files there that have the suffix of motions and hold something else, such as a model.
+    """
+    if path.is_file():
+        return [path]
+    files = sorted(path.rglob("*"))
+    found = dict.fromkeys(filter(is_motion_file, files))
+    others = [file for file in files if file not in found and file.is_file() and holds_anything(file)]
+    if others:
+        names = ", ".join(str(file.relative_to(path)) for file in others[:_TOLD])
+        more = f" and {len(others) - _TOLD} more" if len(others) > _TOLD else ""
+        warnings.warn(f"{path}: of no known layout, and left out: {names}{more}", stacklevel=2)
+    return list(found)
 
 
 def save_motion(path: str | Path, motion: Motion, name: str | None = None, *, overwrite: bool = False) -> None:

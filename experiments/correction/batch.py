@@ -12,8 +12,9 @@ from math import ceil
 from pathlib import Path
 
 from selfcorrect.core.errors import ClusterLostError, InputError, JobsError, RunFolderError, SettingError, WorkerError
-from selfcorrect.datasets.files.formats import is_motion_file, readable_suffixes, written_suffix
+from selfcorrect.datasets.files.formats import readable_suffixes, written_suffix
 from selfcorrect.datasets.files.motion_file import body_model_of
+from selfcorrect.datasets.files.open import motion_files
 from selfcorrect.experiments.correction.correct_file import FileTask, correct_files, is_finished
 from selfcorrect.experiments.correction.options import CorrectionOptions
 from selfcorrect.experiments.correction.report import FileResult, table, write_report
@@ -128,8 +129,8 @@ def _named(path: Path, out: Path) -> Iterator[tuple[Path, str]]:
         yield path, path.with_suffix(_suffix(path)).name
         return
     produced = place_of(out) if place_of(path) in place_of(out).parents else None
-    for file in sorted(path.rglob("*")):
-        if file.is_file() and is_motion_file(file) and not (produced and place_of(file).is_relative_to(produced)):
+    for file in motion_files(path):
+        if not (produced and place_of(file).is_relative_to(produced)):
             yield file, file.relative_to(path).with_suffix(_suffix(file)).as_posix()
 
 

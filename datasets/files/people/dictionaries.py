@@ -50,11 +50,11 @@ def open_dictionary(path: Path, reading: Reading) -> MotionFile:
 
 
 def recognises(path: Path) -> bool:
-    """Whether a file holds motions of a program that is known."""
+    """Whether a file holds motions of a program that is known, or is damaged, so that nobody can tell."""
     try:
         return any(True for _ in _readers(open_results(path)))
     except (InputError, OSError):
-        return False
+        return True
 
 
 def holds_objects(path: Path) -> bool:

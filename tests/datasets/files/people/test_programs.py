@@ -138,7 +138,22 @@ def test_models_in_a_folder_are_no_motions(tmp_path: Path) -> None:
     save_gvhmr(tmp_path / "hmr4d_results.pt", walking())
     torch.save({"weight": torch.zeros(3, 3)}, tmp_path / "model.pt")
     (tmp_path / "split.pkl").write_bytes(pickle.dumps(["a", "b"]))
-    assert [Path(motion.source).name for motion in sc.load_motions(tmp_path)] == ["hmr4d_results.pt"]
+    with pytest.warns(UserWarning, match=r"of no known layout, and left out: model\.pt, split\.pkl"):
+        assert [Path(motion.source).name for motion in sc.load_motions(tmp_path)] == ["hmr4d_results.pt"]
+
+
+def test_damaged_files_in_a_folder_are_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, damaged = tmp_path / "in", ["wham_output.pkl", "hps_track_0.npy", "hmr4d_results.pt"]
+    folder.mkdir()
+    for name in ("WHAM", "TRAM", "GVHMR", "HY-Motion"):
+        PROGRAMS[name].save(folder / PROGRAMS[name].file, walking())
+    (folder / "camera.npy").unlink()
+    for name in damaged:
+        (folder / name).write_bytes((folder / name).read_bytes()[:-600])
+    assert main(["correct", str(folder), "--kinematic", "-o", str(tmp_path / "out")]) == 1
+    told = capsys.readouterr().out
+    assert "1 of 4 motions corrected" in told
+    assert f"not corrected (3): {', '.join(sorted(damaged))}" in told
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
