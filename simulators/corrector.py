@@ -11,7 +11,7 @@ from typing import cast
 
 import numpy as np
 
-from selfcorrect.motion.body.foot_frames import as_before, feet_of, levelled
+from selfcorrect.motion.body.foot_frames import feet_of, levelled, unlevelled
 from selfcorrect.motion.correction.pieces import Whole
 from selfcorrect.motion.correction.results import CorrectedMotion, Failure, FailureKind, Note, NoteKind
 from selfcorrect.motion.correction.support import Support
@@ -117,8 +117,8 @@ def _off_level_feet(motion: Motion, feet: FootFrames, correction: CorrectedMotio
     """A correction of a motion in the frames of that motion's skeleton."""
     if not correction.accepted:
         return replace(correction, motion=motion)
-    rotations = as_before(motion.skeleton, feet, correction.motion.rotations)
-    corrected = replace(motion, root_m=correction.motion.root_m, rotations=rotations, feet=feet)
+    made = unlevelled(correction.motion, feet)
+    corrected = replace(motion, root_m=made.root_m, rotations=made.rotations, feet=feet)
     step, nothing = "speeds of standing joints are not reported", cast("tuple[float, float] | None", None)
     speeds_m_s, note = attempted(step, partial(standing_speeds_m_s, motion, corrected), nothing)
     before, after = ({}, {}) if speeds_m_s is None else ({"standing_m_s": each} for each in speeds_m_s)

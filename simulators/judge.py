@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from selfcorrect.motion.body.foot_frames import level, unlevelled
 from selfcorrect.motion.correction.results import Failure, FailureKind, Note, NoteKind, Repair, Stage
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.correction.timeline import Timeline, spans
@@ -15,6 +16,7 @@ from selfcorrect.motion.geometry.kinematics import poses_of
 from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.measures.physical import PhysicalErrors, errors_of_poses
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.skeleton import FootFrames
 from selfcorrect.runtime.bugs import attempted
 from selfcorrect.simulators.body.humanoid import Humanoid
 from selfcorrect.simulators.contacts.contact_plan import above_ground_m
@@ -74,6 +76,7 @@ def _judged(
     on the spot are measured against the treadmill; where the drift of a floor is kept, they slide with it.
     """
     floor, given = cleaned.floor, cleaned.given.motions
+    made = _rigid_as(given, made)
     away_m = cleaned.origin_m[:, None, None] * (0.0, 1.0, 0.0) - floor.moved_m
     given = replace(given, root_m=given.root_m + away_m)
     distances_m = joint_distances_m(given, made)
@@ -81,6 +84,8 @@ def _judged(
     by_what_m = {**cleaned.repairs_m, **since_m}
     drift_m = np.where(floor.in_place[:, None, None], 0.0, floor.moved_m)
     given, drifting = (_moved(motions, drift_m) for motions in (given, made))
+    if cleaned.fitted_soles:
+        drifting = _with_own_soles(drifting, made.root_m - away_m)
     (before, after), unmeasured = _errors_of(given, drifting, cleaned.supports)
     return [
         Judged(
@@ -163,9 +168,30 @@ def _moved(motions: MotionBatch, shift_m: np.ndarray) -> MotionBatch:
     return replace(motions, root_m=motions.root_m + shift_m) if shift_m.any() else motions
 
 
+def _rigid_as(given: MotionBatch, made: MotionBatch) -> MotionBatch:
+    """The motions `made`, their rigid joints turned as those given: files do not hold other turns."""
+    names = made.skeleton.names
+    rigid = [joint for joint, name in enumerate(names) if name in made.skeleton.rigid]
+    if not rigid:
+        return made
+    rotations = made.rotations.copy()
+    rotations[..., rigid, :] = given.rotations[..., rigid, :]
+    return replace(made, rotations=rotations)
+
+
 def joint_distances_m(one: MotionBatch, other: MotionBatch) -> np.ndarray:
     """Distances (N, T, J) between the joints of two batches."""
     return lengths(poses_of(other)[0] - poses_of(one)[0])
+
+
+def _with_own_soles(motions: MotionBatch, roots_m: np.ndarray) -> MotionBatch:
+    """The motion with soles where it shows them, as anybody finds them who reads its file, where its root is (1, T, 3).
+
+    The soles of the input would flatter it: a foot that was lifted from them neither sinks nor slides.
+    """
+    made = replace(motions[0], root_m=roots_m[0])
+    written = replace(unlevelled(made, motions.feet or FootFrames()), feet=None)
+    return MotionBatch.stack([replace(level(written), root_m=motions.root_m[0])])
 
 
 def _errors_of(

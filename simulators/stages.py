@@ -58,6 +58,8 @@ class Cleaned:
     """(N,) furthest that each kind of repair has moved their roots."""
     floor: Floor
     """How it moves beneath them, which is put back in the end."""
+    fitted_soles: bool
+    """Whether soles are where the motion shows them, which holds for a single one."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -117,6 +117,8 @@ class MotionBatch:
     fps: float
     contacts: np.ndarray | None = None
     """(N, T, 2) as in `Motion`, not a number where a file says nothing; None where none does."""
+    feet: FootFrames | None = None
+    """As in `Motion`; those of the first one."""
 
     def __len__(self) -> int:
         return len(self.root_m)
@@ -127,7 +129,12 @@ class MotionBatch:
             None if self.contacts is None or np.isnan(self.contacts[index]).any() else self.contacts[index, :stop]
         )
         return Motion(
-            self.skeleton, self.root_m[index, :stop], self.rotations[index, :stop], self.fps, contacts=contacts
+            self.skeleton,
+            self.root_m[index, :stop],
+            self.rotations[index, :stop],
+            self.fps,
+            feet=self.feet,
+            contacts=contacts,
         )
 
     @classmethod
@@ -146,6 +153,7 @@ class MotionBatch:
             lengths=lengths,
             fps=first.fps,
             contacts=_stacked_contacts(motions, frames),
+            feet=first.feet,
         )
 
 

@@ -73,6 +73,8 @@ class Skeleton:
     soles_m: tuple[float, float] | None = None
     """Depth of the left and the right sole below the toe joint, or below the ankle where there is none, metres; None
     for that of an ordinary shoe."""
+    rigid: frozenset[str] = frozenset()
+    """Names of joints that cannot turn, such as the ends of a BVH file."""
 
     def __post_init__(self) -> None:
         count = len(self.names)
@@ -150,10 +152,11 @@ class Skeleton:
         return positions_m
 
     def same_as(self, other: Skeleton) -> bool:
-        """Whether both have the same joints, tree, parts, offsets and soles."""
+        """Whether both have the same joints, tree, parts, offsets, soles and rigid ends."""
         return (
             self.names == other.names
             and self.soles_m == other.soles_m
+            and self.rigid == other.rigid
             and self.parents == other.parents
             and self.parts == other.parts
             and np.array_equal(self.offsets_m, other.offsets_m)

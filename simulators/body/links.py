@@ -47,6 +47,7 @@ def in_order(motion: Motion, order: np.ndarray) -> Motion:
         offsets_m=skeleton.offsets_m[order],
         parts=tuple(skeleton.parts[joint] for joint in order),
         soles_m=skeleton.soles_m,
+        rigid=skeleton.rigid,
     )
     return replace(motion, skeleton=moved, rotations=motion.rotations[:, order])
 

@@ -164,6 +164,7 @@ def clean(given: Given, settings: CleanupSettings) -> Cleaned:
         origin_m=origins,
         repairs_m=level.repairs_m | {Repair.FLOOR: np.abs(level.raised_m - origins)},
         floor=level.floor,
+        fitted_soles=settings.fit_soles,
     )
 
 

@@ -103,7 +103,7 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None) -> R
     parents = tuple(joint.parent for joint in joints)
     offsets = np.array([joint.offset for joint in joints], dtype=float)
     positions, rotations = _channel_values(values, channels, offsets)
-    skeleton = Skeleton(names, parents, _usual_offsets(offsets, positions), ("",) * len(names))
+    skeleton = Skeleton(names, parents, _usual_offsets(offsets, positions), ("",) * len(names), rigid=_ends(names, joints))
     root = positions.get(0, np.tile(offsets[0], (frames, 1)))
     read = recognised(Motion(skeleton, root, rotations, _frame_rate(frame_time_s), source=source))
     size = body_size(parents, read.skeleton.offsets_m, top_of_body(read.skeleton))
@@ -113,6 +113,11 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None) -> R
     motion = replace(read, skeleton=skeleton, root_m=root * unit_m)
     ends = frozenset(index for index, joint in enumerate(joints) if joint.is_end)
     return RiggedMotion(motion, channels, offsets, ends, unit_m, stretches_m, note)
+
+
+def _ends(names: Sequence[str], joints: Sequence[_Joint]) -> frozenset[str]:
+    """Names of the end sites, whose rotations no channel holds."""
+    return frozenset(name for name, joint in zip(names, joints, strict=True) if joint.is_end)
 
 
 def _usual_offsets(offsets: np.ndarray, positions: Mapping[int, np.ndarray]) -> np.ndarray:

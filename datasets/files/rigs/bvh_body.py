@@ -86,6 +86,7 @@ def body_of(clip: RiggedMotion) -> Motion:
         (-1, *(kept.index(skeleton.parents[joint]) for joint in kept[1:])),
         offsets_m,
         tuple(skeleton.parts[joint] for joint in kept),
+        rigid=skeleton.rigid,
     )
     rotations = clip.motion.rotations[:, kept]
     rotations[:, 0] = orientation.as_quat()

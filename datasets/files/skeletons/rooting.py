@@ -77,6 +77,7 @@ def _rerooted(skeleton: Skeleton, root: int) -> tuple[Skeleton, list[int]]:
         tuple(order.index(parents[joint]) if parents[joint] >= 0 else -1 for joint in order),
         offsets_m[order],
         ("",) * len(order),
+        rigid=skeleton.rigid,
     )
     return tree, order
 

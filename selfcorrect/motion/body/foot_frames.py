@@ -125,15 +125,19 @@ def levelled(motion: Motion, feet: FootFrames) -> Motion:
     skeleton, turns = motion.skeleton, feet.turns(motion.skeleton)
     above = _above(skeleton, turns)
     seen = replace(skeleton, offsets_m=applied(above, skeleton.offsets_m), soles_m=feet.soles_m)
-    return replace(motion, skeleton=seen, rotations=composed(above, composed(motion.rotations, inverted(turns))))
+    rotations = composed(above, composed(motion.rotations, inverted(turns)))
+    return replace(motion, skeleton=seen, rotations=rotations, feet=feet)
 
 
-def as_before(skeleton: Skeleton, feet: FootFrames, rotations: np.ndarray) -> np.ndarray:
-    """Local rotations (T, J, 4) in the frames of a skeleton, of a motion that was `levelled`."""
+def unlevelled(motion: Motion, feet: FootFrames) -> Motion:
+    """The motion that was `levelled` so, in the frames that it had, without soles."""
     if feet == FootFrames():
-        return rotations
-    turns = feet.turns(skeleton)
-    return composed(inverted(_above(skeleton, turns)), composed(rotations, turns))
+        return motion
+    skeleton, turns = motion.skeleton, feet.turns(motion.skeleton)
+    below = inverted(_above(skeleton, turns))
+    seen = replace(skeleton, offsets_m=applied(below, skeleton.offsets_m), soles_m=None)
+    rotations = composed(below, composed(motion.rotations, turns))
+    return replace(motion, skeleton=seen, rotations=rotations, feet=None)
 
 
 def _above(skeleton: Skeleton, turns: np.ndarray) -> np.ndarray:

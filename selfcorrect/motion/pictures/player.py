@@ -15,7 +15,7 @@ import numpy as np
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.body.foot_frames import level
 from selfcorrect.motion.correction.results import CorrectedMotion
-from selfcorrect.motion.measures.physical import errors_by_frame
+from selfcorrect.motion.measures.physical import errors_by_frame, physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.figure import GHOST, PLANTED, SUNK, Figure, posed, standing
 from selfcorrect.motion.pictures.panels import Panel, camera_path_m, compared
@@ -110,7 +110,9 @@ def _described(panel: Panel, given: Panel) -> dict[str, Any]:
     figure, points_m = posed(panel.motion)
     root_m = panel.motion.root_m
     rate = given.motion.fps / panel.motion.fps
-    errors = errors_by_frame(MotionBatch.stack([level(panel.motion)])) if (figure.feet >= 0).any() else None
+    batch = MotionBatch.stack([level(given.motion)]) if (figure.feet >= 0).any() else None
+    errors = None if batch is None else errors_by_frame(batch)
+    whole = None if batch is None else physical_errors(batch, [panel.supports])
     return {
         "frames": len(points_m),
         "bones": _bones(figure),
@@ -118,9 +120,10 @@ def _described(panel: Panel, given: Panel) -> dict[str, Any]:
         "points": _numbers(np.clip((points_m - root_m[:, None]) / STEP_M, -32767, 32767).round(), "<i2"),
         "step": STEP_M,
         "stands": _numbers(standing(panel.motion, figure) @ [1, 2], "u1"),
-        "depth": None if errors is None else _numbers(errors.penetration_m[0], "<f4"),
-        "skate": None if errors is None else _numbers(errors.skate_m_s[0], "<f4"),
-        "residual": _residual(given.residual_bodyweights, rate, len(points_m)),
+        "depth": None if errors is None else _at_frames(errors.penetration_m[0], rate, len(points_m)),
+        "skate": None if errors is None else _at_frames(errors.skate_m_s[0], rate, len(points_m)),
+        "means": None if whole is None else [float(whole.penetration_m[0]), float(whole.skate_m_s[0])],
+        "residual": _at_frames(given.residual_bodyweights, rate, len(points_m)),
         "supports": [[*one.top_m, *one.size_m] for one in panel.supports],
     }
 
@@ -131,11 +134,12 @@ def _bones(figure: Figure) -> list[list[float]]:
     return [[*ends, *radii, *_share(colour), foot] for ends, radii, colour, foot in zip(*columns, strict=True)]
 
 
-def _residual(bodyweights: np.ndarray | None, rate: float, frames: int) -> str | None:
-    if bodyweights is None or not len(bodyweights):
+def _at_frames(values: np.ndarray | None, rate: float, frames: int) -> str | None:
+    """What the frames drawn show of values at `rate` times as many frames; None where there are none."""
+    if values is None or not len(values):
         return None
-    at = np.minimum((np.arange(frames) * rate).round().astype(int), len(bodyweights) - 1)
-    return _numbers(bodyweights[at], "<f4")
+    at = np.minimum((np.arange(frames) * rate).round().astype(int), len(values) - 1)
+    return _numbers(values[at], "<f4")
 
 
 def _share(colour: tuple[int, int, int]) -> list[float]:

@@ -10,7 +10,7 @@ from scipy.optimize import root_scalar
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.body.flesh import world_sole_points
-from selfcorrect.motion.body.foot_frames import as_before, foot_frames, level, levelled
+from selfcorrect.motion.body.foot_frames import foot_frames, level, levelled, unlevelled
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import FootFrames, Quaternion
@@ -92,8 +92,9 @@ def test_frames_are_undone_exactly(stepping: Motion):
     feet = foot_frames([motion])
     seen = levelled(motion, feet)
     np.testing.assert_allclose(joint_positions(seen), joint_positions(motion), atol=1e-12)
-    back = as_before(motion.skeleton, feet, seen.rotations)
-    np.testing.assert_allclose(np.abs(np.sum(back * motion.rotations, axis=-1)), 1.0, atol=1e-12)
+    back = unlevelled(seen, feet)
+    np.testing.assert_allclose(np.abs(np.sum(back.rotations * motion.rotations, axis=-1)), 1.0, atol=1e-12)
+    np.testing.assert_allclose(back.skeleton.offsets_m, motion.skeleton.offsets_m, atol=1e-12)
 
 
 def test_feet_without_toe_joints(walk: Motion):
