@@ -73,7 +73,7 @@ def _judged(
     """What became of motions that were made of cleaned ones, and moved (N,) at most `since_m` after that.
 
     All are measured against the ground on which they stand, and then put back to their original height. Feet that walk
-    on the spot are measured against the treadmill; where the drift of a floor is kept, they slide with it.
+    on the spot are measured against the treadmill.
     """
     floor, given = cleaned.floor, cleaned.given.motions
     made = _rigid_as(given, made)
@@ -82,11 +82,8 @@ def _judged(
     distances_m = joint_distances_m(given, made)
     moved_m, furthest_m = distances_m.mean(-1).mean(1), distances_m.max((1, 2))
     by_what_m = {**cleaned.repairs_m, **since_m}
-    drift_m = np.where(floor.in_place[:, None, None], 0.0, floor.moved_m)
-    given, drifting = (_moved(motions, drift_m) for motions in (given, made))
-    if cleaned.fitted_soles:
-        drifting = _with_own_soles(drifting, made.root_m - away_m)
-    (before, after), unmeasured = _errors_of(given, drifting, cleaned.supports)
+    shown = _with_own_soles(made, made.root_m - away_m) if cleaned.fitted_soles else made
+    (before, after), unmeasured = _errors_of(given, shown, cleaned.supports)
     return [
         Judged(
             root_m=made.root_m[index] - own_m,
@@ -161,11 +158,6 @@ def _with_timeline(diagnosis: Diagnosis, work: Callable[[], Timeline]) -> Diagno
     """A diagnosis with what happened in each frame, or a note where that is unknown."""
     told, note = attempted("no timeline", work, None)
     return replace(diagnosis, timeline=told, notes=(Note(words=note),) if note else ())
-
-
-def _moved(motions: MotionBatch, shift_m: np.ndarray) -> MotionBatch:
-    """The motions moved by (N, T, 3)."""
-    return replace(motions, root_m=motions.root_m + shift_m) if shift_m.any() else motions
 
 
 def _rigid_as(given: MotionBatch, made: MotionBatch) -> MotionBatch:

@@ -113,6 +113,7 @@ class CleanupSettings:
             support="floor",
             polish=False,
             knees=None,
+            feet=replace(FEET, sliding=0.0),
             noise=DenoiseSettings(must_calm=False),
             spikes=SpikeSettings(of_whole_body=False),
             soft_lock=None,
@@ -242,25 +243,22 @@ def _halted(posed: Posed, noisy: np.ndarray, settings: CleanupSettings) -> tuple
     """Motions as on a floor that stands still, and how it moves beneath them; noisy: (N,)."""
     still_m = np.zeros_like(posed.motions.root_m)
     if not settings.estimate_drift:
-        return posed, Floor(still_m, np.zeros(len(still_m), dtype=bool), [()] * len(still_m))
+        return posed, Floor(still_m, [()] * len(still_m))
     ankles, fps = posed.orientations[:, :, Legs.of(posed.motions.skeleton).ankles], posed.motions.fps
     motion_of = partial(floor_motion, fps=fps, remove=settings.remove_drift, settings=settings.drift)
     each = zip(posed.feet_m, ankles, posed.motions.root_m, noisy, strict=True)
     found = [motion_of(feet_m, turned, root_m, noisy=own) for feet_m, turned, root_m, own in each]
-    removed_m, kept_m = still_m, still_m.copy()
+    removed_m, belt_m = still_m, still_m.copy()
     for index, floor in enumerate(found):
         removed_m[index, 1:, [0, 2]] = np.cumsum(floor.removed_m_s, axis=0).T / fps
-        kept_m[index, 1:, [0, 2]] = np.cumsum(floor.kept_m_s, axis=0).T / fps
-    in_place = np.array([floor.in_place for floor in found])
-    return posed.moved(-(removed_m + kept_m)), Floor(kept_m, in_place, [_notes_of(floor) for floor in found])
+        belt_m[index, 1:, [0, 2]] = np.cumsum(floor.belt_m_s, axis=0).T / fps
+    return posed.moved(-(removed_m + belt_m)), Floor(belt_m, [_notes_of(floor) for floor in found])
 
 
 def _notes_of(floor: FloorMotion) -> tuple[Note, ...]:
-    """What is said of a floor whose motion is kept."""
-    speed_m_s = round(floor.kept_speed_m_s, 1)
-    if not floor.kept_m_s.any():
-        return ()
-    return (Note(NoteKind.IN_PLACE if floor.in_place else NoteKind.DRIFT_KEPT, speed_m_s),)
+    """What is said of a floor that moves."""
+    kinds = ((NoteKind.IN_PLACE, floor.belt_m_s), (NoteKind.DRIFT_KEPT, floor.left_m_s))
+    return tuple(Note(kind, round(float(lengths(moves).mean()), 1)) for kind, moves in kinds if moves.any())
 
 
 def _level(posed: Posed, settings: CleanupSettings) -> Posed:

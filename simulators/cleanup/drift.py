@@ -5,8 +5,8 @@ height, vertical speed, rotation. The drift is the horizontal velocity, one for 
 makes most of these points still. It is believed only where it leaves far fewer of them moving than no drift does.
 
 A body that walks or runs in place moves like one on a treadmill, whose belt is such a floor. Only the root's travel
-distinguishes it from drift. So the floor's motion is kept unless its removal is asked for: feet are planted on the
-moving floor, and the root ends where it did.
+distinguishes it from drift. Its feet are planted on the belt. Otherwise they are planted on a floor that stands still.
+The root ends where it did unless the removal of drift is asked for.
 """
 
 from __future__ import annotations
@@ -130,15 +130,10 @@ class FloorMotion:
 
     removed_m_s: np.ndarray
     """What is an error and is taken out."""
-    kept_m_s: np.ndarray
-    """What stays: the body moves as before, and its feet are planted on the moving floor."""
-    in_place: bool = False
-    """Whether the body walks or runs in place, as on a treadmill."""
-
-    @property
-    def kept_speed_m_s(self) -> float:
-        """Mean speed of what stays."""
-        return float(np.linalg.norm(self.kept_m_s, axis=1).mean())
+    belt_m_s: np.ndarray
+    """That of the treadmill on which a body walks or runs in place: it stays there, and its feet stand on the belt."""
+    left_m_s: np.ndarray
+    """What remains of the way over the floor, on which feet stand all the same."""
 
 
 def floor_motion(
@@ -159,13 +154,13 @@ def floor_motion(
     drift_m_s = floor_drift(feet_m, ankles, root_m, fps, noisy=noisy, settings=settings)
     none = np.zeros_like(drift_m_s)
     if remove:
-        return FloorMotion(drift_m_s, none)
-    in_place = _in_place(drift_m_s, root_m, fps, settings)
+        return FloorMotion(drift_m_s, none, none)
+    if _in_place(drift_m_s, root_m, fps, settings):
+        return FloorMotion(none, drift_m_s, none)
     swing_m_s = drift_m_s - drift_m_s.mean(0)
     furthest_m = np.linalg.norm(np.cumsum(swing_m_s, axis=0), axis=1).max() / fps
-    if in_place or furthest_m > settings.within_m:
-        return FloorMotion(none, drift_m_s, in_place)
-    return FloorMotion(swing_m_s, drift_m_s - swing_m_s)
+    removed_m_s = none if furthest_m > settings.within_m else swing_m_s
+    return FloorMotion(removed_m_s, none, drift_m_s - removed_m_s)
 
 
 def floor_drift(

@@ -29,6 +29,11 @@ class FootSettings:
     """Factor on both bounds where the motion's file says that a foot stands."""
     unlabelled: float = 0.4
     """Factor on both bounds where the file says that the foot does not stand."""
+    sliding: float = 2.0
+    """The bound on the soles' speed is at least this multiple of how fast the motion's feet slide while they stand by
+    all other signs; 0 for motions whose feet do not slide."""
+    most_sliding: float = 3.0
+    """Largest factor by which that raises the bound."""
     hurry_m_s: float = 1.5
     """From this speed of the body on, the bound on its soles' speed grows with it."""
     most_hurry: float = 3.0

@@ -136,6 +136,13 @@ class Posed:
         ankles = Legs.of(self.motions.skeleton).ankles
         return applied(self.orientations[:, :, ankles], sole_normals(self.soles))
 
+    @cached_property
+    def slides_m_s(self) -> np.ndarray:
+        """(N,) median speed of what stands by its height, its vertical speed and its rotation."""
+        ankles = self.orientations[:, :, Legs.of(self.motions.skeleton).ankles]
+        each = zip(self.feet_m, ankles, strict=True)
+        return np.array([_slides_m_s(feet_m, turned, self.motions.fps) for feet_m, turned in each])
+
     def flat(self, tilt_rad: float) -> np.ndarray:
         """(N, T, 2) whether each foot is tilted by less than an angle."""
         return self.normals[..., 1] > np.cos(tilt_rad)
@@ -144,7 +151,9 @@ class Posed:
         """(N, T, 2) whether each foot stands; ground_m: (N, T, 2)."""
         fps = self.motions.fps
         hurry = hurry_of(self.motions.root_m, fps, settings.hurry_m_s, settings.most_hurry)[..., None]
-        speed_m_s, heights_m = self.speeds_m_s / hurry, self.feet_m[..., 1].min(-1) - ground_m
+        slides = settings.sliding * self.slides_m_s / settings.standing_m_s
+        widened = np.maximum(hurry, np.minimum(slides, settings.most_sliding)[:, None, None])
+        speed_m_s, heights_m = self.speeds_m_s / widened, self.feet_m[..., 1].min(-1) - ground_m
         said = self.motions.contacts
         if said is not None:
             evidence = settings.unlabelled + (settings.labelled - settings.unlabelled) * said
@@ -310,6 +319,17 @@ def standing_points(
     velocity_m_s = np.diff(feet_m[..., [0, 2]], axis=0) * fps
     steps = len(weights)
     return StandingPoints(velocity_m_s.reshape(steps, -1, 2), (weights * upright[:, None, None]).reshape(steps, -1))
+
+
+def _slides_m_s(feet_m: np.ndarray, ankles: np.ndarray, fps: float) -> float:
+    """How fast one motion's feet slide while they stand; 0 where none does. Arguments as for `standing_points`."""
+    if len(feet_m) < 2:
+        return 0.0
+    points = standing_points(feet_m, ankles, np.ones(len(feet_m) - 1, dtype=bool), fps)
+    speeds_m_s, weights = lengths(points.velocity_m_s).ravel(), points.weights.ravel()
+    order = np.argsort(speeds_m_s)
+    total = np.cumsum(weights[order])
+    return float(speeds_m_s[order][np.searchsorted(total, total[-1] / 2)]) if total[-1] > 0 else 0.0
 
 
 def bell(values: np.ndarray) -> np.ndarray:
