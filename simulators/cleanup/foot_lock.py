@@ -52,10 +52,12 @@ class FootSettings:
     """Furthest that a lock drags a foot."""
     slowest_m_s: float = 0.06
     """Frames of a stance that are slower than about this count alike for where the foot was meant to be."""
-    unmoved_m_s: tuple[float, float] = (0.006, 0.012)
+    unmoved_m_s: tuple[float, float] = (0.012, 0.03)
     """Ankles of standing feet are still if slower than the first, and move if faster than the second."""
-    sped_up_m_s: tuple[float, float] = (0.006, 0.02)
+    sped_up_m_s: tuple[float, float] = (0.002, 0.008)
     """Ankles that stand may get faster by the first; those that would by the second keep their velocity."""
+    firm: float = 10.0
+    """Legs reach for feet that were still with this much more weight than for others that stand."""
     standing_ankle_m_s: tuple[float, float] = (0.1, 0.15)
     """Ankles of standing feet stand if slower than the first, and roll over if faster than the second."""
     rounds: int = 2
@@ -191,12 +193,12 @@ def still(speeds: np.ndarray, stands: np.ndarray, bounds: tuple[float, float]) -
 def sped_up(
     ankles_m: np.ndarray, moves_m: np.ndarray, stands: np.ndarray, fps: float, settings: FootSettings = FEET
 ) -> np.ndarray:
-    """(N, T − 1, 2) in [0, 1], how surely moves make ankles that stand faster along the floor.
+    """(N, T − 1, 2) in [0, 1], how surely moves make ankles that stand faster.
 
     ankles_m, moves_m: (N, T, 2, 3); stands: (N, T, 2) whether their feet do.
     """
     before_m_s, after_m_s = (
-        lengths(np.diff(each[..., [0, 2]], axis=1)) * fps for each in (ankles_m, ankles_m + moves_m)
+        lengths(np.diff(each, axis=1)) * fps for each in (ankles_m, ankles_m + moves_m)
     )
     low, high = settings.sped_up_m_s
     faster = smoothstep((after_m_s - before_m_s - low) / (high - low))

@@ -72,7 +72,9 @@ def plant_feet(
         held_m[..., 1] = np.maximum(held_m[..., 1], no_deeper_m)
         ankles_m = ankles_m + held_m
         pose = posed.positions_m, posed.orientations
-        rises_m, rotations = reach_softly(motions.skeleton, *pose, ankles_m, turns, blur(stands, 1.0, fps), fps)
+        firm = np.pad(np.minimum(still[:, 1:], still[:, :-1]), ((0, 0), (1, 1), (0, 0)))
+        firmness = blur(stands, 1.0, fps) * (1 + settings.firm * firm)
+        rises_m, rotations = reach_softly(motions.skeleton, *pose, ankles_m, turns, firmness, fps)
         return replace(motions, root_m=motions.root_m + rises_m[..., None] * (0.0, 1.0, 0.0), rotations=rotations)
     moves_m = foot_lock.lock(heights_m, velocity_m_s, frame_speeds(velocity_m_s), stands, fps, settings)
     targets_m = ankles_m + moves_m
