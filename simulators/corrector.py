@@ -108,7 +108,7 @@ def _on_level_feet(
     if not settings.fit_soles:
         return _by_parts(correct, motions, settings, together, workers)
     feet = [FootFrames() if _flaw(motion) else feet_of(motion) for motion in motions]
-    level = [levelled(motion, own) for motion, own in zip(motions, feet, strict=True)]
+    level = [replace(levelled(motion, own), feet=own) for motion, own in zip(motions, feet, strict=True)]
     corrections = _by_parts(correct, level, settings, together, workers)
     return [_off_level_feet(*each) for each in zip(motions, feet, corrections, strict=True)]
 
@@ -118,7 +118,7 @@ def _off_level_feet(motion: Motion, feet: FootFrames, correction: CorrectedMotio
     if not correction.accepted:
         return replace(correction, motion=motion)
     made = unlevelled(correction.motion, feet)
-    corrected = replace(motion, root_m=made.root_m, rotations=made.rotations, feet=feet)
+    corrected = replace(motion, root_m=made.root_m, rotations=made.rotations)
     step, nothing = "speeds of standing joints are not reported", cast("tuple[float, float] | None", None)
     speeds_m_s, note = attempted(step, partial(standing_speeds_m_s, motion, corrected), nothing)
     before, after = ({}, {}) if speeds_m_s is None else ({"standing_m_s": each} for each in speeds_m_s)

@@ -73,7 +73,7 @@ def _judged(
     """What became of motions that were made of cleaned ones, and moved (N,) at most `since_m` after that.
 
     All are measured against the ground on which they stand, and then put back to their original height. Feet that walk
-    on the spot are measured against the treadmill.
+    on the spot are measured against the treadmill; where the drift of a floor is kept, they slide with it.
     """
     floor, given = cleaned.floor, cleaned.given.motions
     made = _rigid_as(given, made)
@@ -82,7 +82,10 @@ def _judged(
     distances_m = joint_distances_m(given, made)
     moved_m, furthest_m = distances_m.mean(-1).mean(1), distances_m.max((1, 2))
     by_what_m = {**cleaned.repairs_m, **since_m}
-    shown = _with_own_soles(made, made.root_m - away_m) if cleaned.fitted_soles else made
+    drift_m = np.where(floor.in_place[:, None, None], 0.0, floor.moved_m)
+    given, shown = (replace(motions, root_m=motions.root_m + drift_m) for motions in (given, made))
+    if cleaned.fitted_soles:
+        shown = _with_own_soles(shown, made.root_m - away_m)
     (before, after), unmeasured = _errors_of(given, shown, cleaned.supports)
     return [
         Judged(
@@ -182,7 +185,7 @@ def _with_own_soles(motions: MotionBatch, roots_m: np.ndarray) -> MotionBatch:
     The soles of the input would flatter it: a foot that was lifted from them neither sinks nor slides.
     """
     made = replace(motions[0], root_m=roots_m[0])
-    written = replace(unlevelled(made, motions.feet or FootFrames()), feet=None)
+    written = unlevelled(made, motions.feet or FootFrames())
     return MotionBatch.stack([replace(level(written), root_m=motions.root_m[0])])
 
 

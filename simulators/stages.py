@@ -30,10 +30,12 @@ class Given:
 
 @dataclass(frozen=True, eq=False)
 class Floor:
-    """The floor beneath N motions, which moves where they walk or run in place, as on a treadmill."""
+    """The floor beneath N motions, which moves where they are in place or where its drift is kept."""
 
     moved_m: np.ndarray
     """(N, T, 3) where it has moved to since the first frame. Motions are given as on a floor that stands still."""
+    in_place: np.ndarray
+    """(N,) whether they walk or run in place."""
     notes: list[tuple[Note, ...]]
     """What is said of each."""
 

@@ -218,7 +218,11 @@ def closing(results: Sequence[FileResult], out: Path) -> list[str]:
     accepted = [result for result in results if result.verdict == "accepted"]
     partly = [result for result in results if result.verdict == "partly"]
     others = [result for result in results if result.verdict in ("rejected", "failed")]
-    lines = [f"{len(accepted)} of {len(results)} motions corrected → {out}"]
+    worse = [result for result in accepted if result.worse]
+    lines = [f"{len(accepted) - len(worse)} of {len(results)} motions corrected → {out}"]
+    if worse:
+        told = [f"{result.name} ({'; '.join(result.worse)})" for result in worse]
+        lines.append(f"corrected, but worse in some figure ({len(worse)}): {_told(told)}")
     if stages := Counter(result.stage for result in [*accepted, *partly] if result.stage):
         lines.append("what came out: " + ", ".join(f"{stages[stage]} {stage}" for stage in Stage if stages[stage]))
     for result in partly:

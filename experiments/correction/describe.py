@@ -16,7 +16,7 @@ from selfcorrect.motion.correction.pieces import PIECE_FRAMES
 from selfcorrect.motion.correction.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.correction.timeline import Carried, Contact, Timeline, spans
 from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.measures.contacts import foot_contacts
+from selfcorrect.motion.measures.contacts import foot_contacts, lost_contacts
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.transforms import heading_rad
 from selfcorrect.runtime.bugs import attempted
@@ -110,6 +110,7 @@ def _with_distances(result: FileResult, before: Motion, after: Motion) -> FileRe
         furthest_m=furthest[0],
         furthest_frame=furthest[1],
         furthest_joint=names[furthest[2]],
+        lost_contacts=lost_contacts(before, after),
     )
 
 

@@ -23,6 +23,11 @@ from selfcorrect.storage.files.writing import text_output, write_atomically
 REPORT = "report.json"
 """Its name in an output folder, where no other is asked for."""
 _NAME_WIDTH = 40
+_WORSE_BY = {"penetration_m": 0.002, "jerk_m_s3": 20.0, "standing_m_s": 0.005}
+"""By how much more than a tenth each figure must grow to be worse. Floating and skating depend on where the floor is: a
+clip that hovers does not skate."""
+_MOST_LOST = 0.05
+"""Share of standing frames that may be lifted: feet that roll over seem to stand for a while."""
 _OF_NEXT_RUN = ("key", "beside", "output_hash", "video_hash", "earlier")
 
 
@@ -82,6 +87,8 @@ class FileResult:
     """By how much its net turn about the vertical is."""
     added_angular_speed_deg_s: dict[str, float] = field(default_factory=dict)
     """Largest angular speed that each joint gained in any frame."""
+    lost_contacts: float = 0.0
+    """Share of the frames of standing ankles and toe joints in which they are lifted from the floor."""
     moved_because: str = ""
     """Why, where a joint was moved further than errors of captures are wide."""
     left_as_it_came: str = ""
@@ -106,6 +113,23 @@ class FileResult:
 
     motions: list[dict[str, Any]] = field(default_factory=list)
     """Of a file with several motions, what became of each; the figures above are then means over the corrected ones."""
+
+    @property
+    def worse(self) -> list[str]:
+        """The figures that correction has made worse, before → after."""
+        told = [
+            f"{figure.title} {_cell(self, figure)} {figure.unit.symbol}"
+            for figure in FIGURES
+            if self._got_worse(figure)
+        ]
+        lost = [f"{self.lost_contacts:.0%} of contacts lost"] if self.lost_contacts > _MOST_LOST else []
+        return [*told, *lost]
+
+    def _got_worse(self, figure: MotionFigure) -> bool:
+        margin = _WORSE_BY.get(figure.key)
+        if margin is None or figure.key not in self.before or figure.key not in self.after:
+            return False
+        return self.after[figure.key] > 1.1 * self.before[figure.key] + margin
 
     @property
     def digests(self) -> set[str]:

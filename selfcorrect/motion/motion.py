@@ -129,12 +129,7 @@ class MotionBatch:
             None if self.contacts is None or np.isnan(self.contacts[index]).any() else self.contacts[index, :stop]
         )
         return Motion(
-            self.skeleton,
-            self.root_m[index, :stop],
-            self.rotations[index, :stop],
-            self.fps,
-            feet=self.feet,
-            contacts=contacts,
+            self.skeleton, self.root_m[index, :stop], self.rotations[index, :stop], self.fps, contacts=contacts
         )
 
     @classmethod

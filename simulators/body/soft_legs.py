@@ -41,7 +41,7 @@ class SoftLegSettings:
     """Knees are not stretched further than this bend, unless they were."""
     straight: float = 0.01
     """Weight of stretching them further, per square radian."""
-    pelvis: float = 0.1
+    pelvis: float = 0.15
     """Weight of the pelvis' height."""
     pelvis_s: float = 0.12
     """Time over which the pelvis rises and sinks."""

@@ -22,7 +22,13 @@ from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body.leg_ik import Legs
 from selfcorrect.simulators.body.soles import fit_soles
 from selfcorrect.simulators.cleanup.drift import DRIFT, DriftSettings, FloorMotion, floor_motion
-from selfcorrect.simulators.cleanup.foot_lock import FEET, SOFT, FootSettings, SoftLockSettings
+from selfcorrect.simulators.cleanup.foot_lock import (
+    FEET,
+    SOFT,
+    FootSettings,
+    SoftLockSettings,
+    furthest_in_stance_m,
+)
 from selfcorrect.simulators.cleanup.knees import KNEES, KneeSettings, with_knees_in_front
 from selfcorrect.simulators.cleanup.noise import (
     DENOISE,
@@ -243,22 +249,30 @@ def _halted(posed: Posed, noisy: np.ndarray, settings: CleanupSettings) -> tuple
     """Motions as on a floor that stands still, and how it moves beneath them; noisy: (N,)."""
     still_m = np.zeros_like(posed.motions.root_m)
     if not settings.estimate_drift:
-        return posed, Floor(still_m, [()] * len(still_m))
+        return posed, Floor(still_m, np.zeros(len(still_m), dtype=bool), [()] * len(still_m))
     ankles, fps = posed.orientations[:, :, Legs.of(posed.motions.skeleton).ankles], posed.motions.fps
     motion_of = partial(floor_motion, fps=fps, remove=settings.remove_drift, settings=settings.drift)
     each = zip(posed.feet_m, ankles, posed.motions.root_m, noisy, strict=True)
     found = [motion_of(feet_m, turned, root_m, noisy=own) for feet_m, turned, root_m, own in each]
-    removed_m, belt_m = still_m, still_m.copy()
+    removed_m, kept_m = still_m, still_m.copy()
     for index, floor in enumerate(found):
         removed_m[index, 1:, [0, 2]] = np.cumsum(floor.removed_m_s, axis=0).T / fps
-        belt_m[index, 1:, [0, 2]] = np.cumsum(floor.belt_m_s, axis=0).T / fps
-    return posed.moved(-(removed_m + belt_m)), Floor(belt_m, [_notes_of(floor) for floor in found])
+        kept_m[index, 1:, [0, 2]] = np.cumsum(floor.kept_m_s, axis=0).T / fps
+    in_place = np.array([floor.in_place for floor in found])
+    notes = [_notes_of(floor) for floor in found]
+    halted = posed.moved(-(removed_m + kept_m))
+    short = ~in_place & (furthest_in_stance_m(kept_m, halted.stands(settings.feet)) < settings.feet.furthest_slide_m)
+    if (short & kept_m.any(axis=(1, 2))).any():
+        kept_m = np.where(short[:, None, None], 0.0, kept_m)
+        halted = posed.moved(-(removed_m + kept_m))
+    return halted, Floor(kept_m, in_place, notes)
 
 
 def _notes_of(floor: FloorMotion) -> tuple[Note, ...]:
     """What is said of a floor that moves."""
-    kinds = ((NoteKind.IN_PLACE, floor.belt_m_s), (NoteKind.DRIFT_KEPT, floor.left_m_s))
-    return tuple(Note(kind, round(float(lengths(moves).mean()), 1)) for kind, moves in kinds if moves.any())
+    kind = NoteKind.IN_PLACE if floor.in_place else NoteKind.DRIFT_KEPT
+    speed_m_s = round(float(lengths(floor.kept_m_s).mean()), 1)
+    return (Note(kind, speed_m_s),) if floor.kept_m_s.any() else ()
 
 
 def _level(posed: Posed, settings: CleanupSettings) -> Posed:

@@ -5,8 +5,8 @@ height, vertical speed, rotation. The drift is the horizontal velocity, one for 
 makes most of these points still. It is believed only where it leaves far fewer of them moving than no drift does.
 
 A body that walks or runs in place moves like one on a treadmill, whose belt is such a floor. Only the root's travel
-distinguishes it from drift. Its feet are planted on the belt. Otherwise they are planted on a floor that stands still.
-The root ends where it did unless the removal of drift is asked for.
+distinguishes it from drift. So the root ends where it did unless the removal of drift is asked for. Feet are planted on
+the belt of a treadmill. Otherwise they are planted on a floor that stands still, if no stance slides too far for that.
 """
 
 from __future__ import annotations
@@ -130,10 +130,11 @@ class FloorMotion:
 
     removed_m_s: np.ndarray
     """What is an error and is taken out."""
-    belt_m_s: np.ndarray
-    """That of the treadmill on which a body walks or runs in place: it stays there, and its feet stand on the belt."""
-    left_m_s: np.ndarray
-    """What remains of the way over the floor, on which feet stand all the same."""
+    kept_m_s: np.ndarray
+    """What stays: the body moves as before, and its feet are planted on the moving floor, where their stances are too
+    long to be planted on a floor that stands still."""
+    in_place: bool = False
+    """Whether the body walks or runs in place, as on a treadmill."""
 
 
 def floor_motion(
@@ -154,13 +155,12 @@ def floor_motion(
     drift_m_s = floor_drift(feet_m, ankles, root_m, fps, noisy=noisy, settings=settings)
     none = np.zeros_like(drift_m_s)
     if remove:
-        return FloorMotion(drift_m_s, none, none)
-    if _in_place(drift_m_s, root_m, fps, settings):
-        return FloorMotion(none, drift_m_s, none)
+        return FloorMotion(drift_m_s, none)
+    in_place = _in_place(drift_m_s, root_m, fps, settings)
     swing_m_s = drift_m_s - drift_m_s.mean(0)
     furthest_m = np.linalg.norm(np.cumsum(swing_m_s, axis=0), axis=1).max() / fps
-    removed_m_s = none if furthest_m > settings.within_m else swing_m_s
-    return FloorMotion(removed_m_s, none, drift_m_s - removed_m_s)
+    removed_m_s = none if in_place or furthest_m > settings.within_m else swing_m_s
+    return FloorMotion(removed_m_s, drift_m_s - removed_m_s, in_place)
 
 
 def floor_drift(

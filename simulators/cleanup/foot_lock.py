@@ -34,6 +34,8 @@ class FootSettings:
     all other signs; 0 for motions whose feet do not slide."""
     most_sliding: float = 3.0
     """Largest factor by which that raises the bound."""
+    furthest_slide_m: float = 0.3
+    """Feet on a floor that drifts are planted as on one that stands still if no stance slides as far as this."""
     hurry_m_s: float = 1.5
     """From this speed of the body on, the bound on its soles' speed grows with it."""
     most_hurry: float = 3.0
@@ -56,7 +58,7 @@ class FootSettings:
     """Ankles of standing feet are still if slower than the first, and move if faster than the second."""
     sped_up_m_s: tuple[float, float] = (0.002, 0.008)
     """Ankles that stand may get faster by the first; those that would by the second keep their velocity."""
-    firm: float = 10.0
+    firm: float = 4.0
     """Legs reach for feet that were still with this much more weight than for others that stand."""
     standing_ankle_m_s: tuple[float, float] = (0.1, 0.15)
     """Ankles of standing feet stand if slower than the first, and roll over if faster than the second."""
@@ -197,9 +199,7 @@ def sped_up(
 
     ankles_m, moves_m: (N, T, 2, 3); stands: (N, T, 2) whether their feet do.
     """
-    before_m_s, after_m_s = (
-        lengths(np.diff(each, axis=1)) * fps for each in (ankles_m, ankles_m + moves_m)
-    )
+    before_m_s, after_m_s = (lengths(np.diff(each, axis=1)) * fps for each in (ankles_m, ankles_m + moves_m))
     low, high = settings.sped_up_m_s
     faster = smoothstep((after_m_s - before_m_s - low) / (high - low))
     return faster * still(before_m_s, stands, settings.standing_ankle_m_s)
@@ -234,6 +234,18 @@ def stance_numbers(stands: np.ndarray) -> np.ndarray:
     by_foot = np.moveaxis(starts, 1, -1)
     numbers = np.cumsum(by_foot.ravel()).reshape(by_foot.shape)
     return np.moveaxis(numbers, -1, 1) * stands
+
+
+def furthest_in_stance_m(moved_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
+    """(N,) how far floors that move (N, T, 3) get at most while a foot stands on them without a break."""
+    numbers = stance_numbers(stands)
+    furthest_m = np.zeros(len(moved_m))
+    for motion, foot in np.ndindex(len(moved_m), 2):
+        own = numbers[motion, :, foot]
+        for number in np.unique(own[own > 0]):
+            steps_m = moved_m[motion, own == number]
+            furthest_m[motion] = max(furthest_m[motion], float(lengths(steps_m - steps_m[0]).max()))
+    return furthest_m
 
 
 def bridge_swings(anchors_m: np.ndarray, stands: np.ndarray, fps: float, settings: FootSettings = FEET) -> np.ndarray:

@@ -103,7 +103,9 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None) -> R
     parents = tuple(joint.parent for joint in joints)
     offsets = np.array([joint.offset for joint in joints], dtype=float)
     positions, rotations = _channel_values(values, channels, offsets)
-    skeleton = Skeleton(names, parents, _usual_offsets(offsets, positions), ("",) * len(names), rigid=_ends(names, joints))
+    skeleton = Skeleton(
+        names, parents, _usual_offsets(offsets, positions), ("",) * len(names), rigid=_ends(names, joints)
+    )
     root = positions.get(0, np.tile(offsets[0], (frames, 1)))
     read = recognised(Motion(skeleton, root, rotations, _frame_rate(frame_time_s), source=source))
     size = body_size(parents, read.skeleton.offsets_m, top_of_body(read.skeleton))

@@ -126,7 +126,7 @@ def levelled(motion: Motion, feet: FootFrames) -> Motion:
     above = _above(skeleton, turns)
     seen = replace(skeleton, offsets_m=applied(above, skeleton.offsets_m), soles_m=feet.soles_m)
     rotations = composed(above, composed(motion.rotations, inverted(turns)))
-    return replace(motion, skeleton=seen, rotations=rotations, feet=feet)
+    return replace(motion, skeleton=seen, rotations=rotations)
 
 
 def unlevelled(motion: Motion, feet: FootFrames) -> Motion:
@@ -137,7 +137,7 @@ def unlevelled(motion: Motion, feet: FootFrames) -> Motion:
     below = inverted(_above(skeleton, turns))
     seen = replace(skeleton, offsets_m=applied(below, skeleton.offsets_m), soles_m=None)
     rotations = composed(below, composed(motion.rotations, turns))
-    return replace(motion, skeleton=seen, rotations=rotations, feet=None)
+    return replace(motion, skeleton=seen, rotations=rotations)
 
 
 def _above(skeleton: Skeleton, turns: np.ndarray) -> np.ndarray:

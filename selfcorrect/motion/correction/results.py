@@ -119,7 +119,7 @@ class NoteKind(StrEnum):
     IN_PLACE = "in place"
     """The body walks or runs in place, as on a treadmill of `value` metres per second."""
     DRIFT_KEPT = "drift kept"
-    """Root and feet disagree by `value` metres per second, as on a floor that drifts; the root's way was left."""
+    """The floor seems to drift at `value` metres per second; the root's way was left."""
     TAKES = "takes"
     """There are cuts between takes at the frames that `words` say."""
     LOOP = "loop"
@@ -135,8 +135,7 @@ _NOTES = {
     NoteKind.LOWEST_GROUND: "the lowest ground lies at {value:.2f} m",
     NoteKind.MOVED_FAR: "moved by up to {value:.2f} m: {words}",
     NoteKind.IN_PLACE: "stays in place, as on a treadmill of {value:.1f} m/s, on which its feet stand",
-    NoteKind.DRIFT_KEPT: "way over the floor and feet differ by {value:.1f} m/s: feet are planted, the way stays; "
-    "--remove-drift changes the way",
+    NoteKind.DRIFT_KEPT: "its floor seems to drift at {value:.1f} m/s; its way stays, --remove-drift changes it",
     NoteKind.TAKES: "cuts between takes at frames {words}: each was corrected where it is; --join-takes joins them",
     NoteKind.LOOP: "a loop of {value:.2f} s, which closes as it did",
     NoteKind.UNEXPLAINED: "moves as if pushed by {value:.1f} body weights: its pace is not gravity's or its feet glide",

@@ -13,6 +13,8 @@ from selfcorrect.motion.skeleton import Skeleton
 
 _STILL_M_S = 0.36
 """A sole slower than this may be standing."""
+_NEAR_M = 0.03
+"""Joints stand no higher than this above the 30th percentile of their height."""
 _FEWEST_FRAMES = 5
 """Still frames that show the floor's height."""
 
@@ -64,7 +66,7 @@ def _stand(places_m: np.ndarray, speeds_m_s: np.ndarray) -> np.ndarray:
 
     That needs no sole.
     """
-    return (places_m[..., 1] < np.percentile(places_m[..., 1], 30, axis=0) + 0.03) & (speeds_m_s < 0.08)
+    return (places_m[..., 1] < np.percentile(places_m[..., 1], 30, axis=0) + _NEAR_M) & (speeds_m_s < 0.08)
 
 
 def standing_speeds_m_s(before: Motion, after: Motion) -> tuple[float, float]:
@@ -76,6 +78,21 @@ def standing_speeds_m_s(before: Motion, after: Motion) -> tuple[float, float]:
         return 0.0, 0.0
     after_m_s = _speed(joint_positions(after, joints), after.fps)
     return float(speeds_m_s[stands].mean()), float(after_m_s[stands].mean())
+
+
+def lost_contacts(before: Motion, after: Motion, lifted_m: float = 0.02) -> float:
+    """Share of the frames in which joints stand in `before` where they are lifted from the floor in `after`.
+
+    A joint is lifted that is higher by more than `lifted_m`, and no longer near the 30th percentile of its height.
+    """
+    joints = _feet(before.skeleton)
+    places_m = joint_positions(before, joints)
+    stands = _stand(places_m, _speed(places_m, before.fps))
+    above_m = [
+        each - np.percentile(each, 30, axis=0) for each in (places_m[..., 1], joint_positions(after, joints)[..., 1])
+    ]
+    lifted = (above_m[1] - above_m[0] > lifted_m) & (above_m[1] > _NEAR_M)
+    return float(lifted[stands].mean()) if stands.any() else 0.0
 
 
 def _soles(moving: Motion | MotionBatch) -> tuple[np.ndarray, np.ndarray]:
