@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, pairwise
@@ -110,10 +110,13 @@ def _on_level_feet(
     feet = [FootFrames() if _flaw(motion) else feet_of(motion) for motion in motions]
     level = [replace(levelled(motion, own), feet=own) for motion, own in zip(motions, feet, strict=True)]
     corrections = _by_parts(correct, level, settings, together, workers)
-    return [_off_level_feet(*each) for each in zip(motions, feet, corrections, strict=True)]
+    each = zip(motions, feet, corrections, strict=True)
+    return [_off_level_feet(*one, settings=settings) for one in each]
 
 
-def _off_level_feet(motion: Motion, feet: FootFrames, correction: CorrectedMotion) -> CorrectedMotion:
+def _off_level_feet(
+    motion: Motion, feet: FootFrames, correction: CorrectedMotion, settings: CleanupSettings
+) -> CorrectedMotion:
     """A correction of a motion in the frames of that motion's skeleton."""
     if not correction.accepted:
         return replace(correction, motion=motion)
@@ -122,6 +125,8 @@ def _off_level_feet(motion: Motion, feet: FootFrames, correction: CorrectedMotio
     step, nothing = "speeds of standing joints are not reported", cast("tuple[float, float] | None", None)
     speeds_m_s, note = attempted(step, partial(standing_speeds_m_s, motion, corrected), nothing)
     before, after = ({}, {}) if speeds_m_s is None else ({"standing_m_s": each} for each in speeds_m_s)
+    if correction.supports:
+        after = {**_errors_before(corrected, settings), **after}
     return replace(
         correction,
         motion=corrected,
@@ -130,6 +135,15 @@ def _off_level_feet(motion: Motion, feet: FootFrames, correction: CorrectedMotio
         figures={**correction.figures, "raised_m": float(np.median((corrected.root_m - motion.root_m)[:, 1]))},
         notes=(*correction.notes, *((Note(words=note),) if note else ())),
     )
+
+
+def _errors_before(motion: Motion, settings: CleanupSettings) -> Mapping[str, float]:
+    """The errors that a correction would find before it: on the supports that the motion itself shows."""
+    find = partial(_by_parts, partial(correct_kinematically, settings), settings=settings, together=BATCH, workers=1)
+    errors, _ = attempted(
+        "errors are not measured anew", lambda: find([levelled(motion, feet_of(motion))])[0].before, {}
+    )
+    return errors
 
 
 def _by_parts(
