@@ -69,7 +69,7 @@ class CleanupSettings:
     """Move and turn what follows a splice to where the motion was going. Without, each take is corrected alone, where
     it is, unless joining hardly moves it."""
     close_loops: bool = True
-    """Correct a motion that ends in its first pose as a cycle, so that it closes as it did."""
+    """Correct a motion that ends in its first pose as a cycle, so that it closes."""
     fit_soles: bool = True
     """Fit the soles' thickness at heel, ball and toe tip to each motion."""
     support: SupportChoice = "infer"

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from benchmarks.disguises import finer, in_place
 from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions, Failure, FailureKind, NoteKind
@@ -218,3 +219,16 @@ def test_a_failure_beside_a_loop_is_told_at_the_frames_that_it_repeats(stand_fra
 def stand_frames(walk: Motion) -> Motion:
     """One pose of a walk for 21 frames."""
     return walk.taken(np.zeros(21, dtype=int))
+
+
+@pytest.mark.parametrize("gap_rad", [0.01, 0.04, 0.08])
+def test_loops_that_nearly_close_never_open_further(cycles: dict[str, Motion], gap_rad: float) -> None:
+    walk = cycles["walk"]
+    knee, share = walk.skeleton.joint("left_knee"), np.linspace(0.0, 1.0, len(walk))[:, None]
+    rotations = walk.rotations.copy()
+    bend = Rotation.from_rotvec(gap_rad * share * [1.0, 0.0, 0.0])
+    rotations[:, knee] = (Rotation.from_quat(rotations[:, knee]) * bend).as_quat()
+    made = corrected(KinematicCorrector(), replace(walk, rotations=rotations)).motion
+    for joint in range(1, len(walk.skeleton)):
+        ends = Rotation.from_quat(made.rotations[[0, -1], joint])
+        assert (ends[0].inv() * ends[1]).magnitude() < 1e-3

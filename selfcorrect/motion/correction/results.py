@@ -137,7 +137,7 @@ _NOTES = {
     NoteKind.IN_PLACE: "stays in place, as on a treadmill of {value:.1f} m/s, on which its feet stand",
     NoteKind.DRIFT_KEPT: "its floor seems to drift at {value:.1f} m/s; its way stays, --remove-drift changes it",
     NoteKind.TAKES: "cuts between takes at frames {words}: each was corrected where it is; --join-takes joins them",
-    NoteKind.LOOP: "a loop of {value:.2f} s, which closes as it did",
+    NoteKind.LOOP: "a loop of {value:.2f} s, which closes",
     NoteKind.UNEXPLAINED: "moves as if pushed by {value:.1f} body weights: its pace is not gravity's or its feet glide",
     NoteKind.OTHER: "{words}",
 }

@@ -41,9 +41,9 @@ def test_a_loop_is_told_from_what_does_not_close(loop: Motion) -> None:
     assert is_loop(loop)
     assert not is_loop(loop.frames(0, len(loop) - 1))
     bent = loop.rotations.copy()
-    bent[-1, 1] = (Rotation.from_quat(bent[-1, 1]) * Rotation.from_rotvec([0.02, 0.0, 0.0])).as_quat()
+    bent[-1, 1] = (Rotation.from_quat(bent[-1, 1]) * Rotation.from_rotvec([0.2, 0.0, 0.0])).as_quat()
     assert not is_loop(replace(loop, rotations=bent))
-    assert not is_loop(replace(loop, root_m=loop.root_m + np.linspace(0, 0.002, len(loop))[:, None] * [0.0, 1.0, 0.0]))
+    assert not is_loop(replace(loop, root_m=loop.root_m + np.linspace(0, 0.05, len(loop))[:, None] * [0.0, 1.0, 0.0]))
 
 
 @pytest.mark.parametrize("margin", [7, 40, 97])
@@ -62,12 +62,12 @@ def test_what_is_not_changed_comes_back_from_its_unrolled_loop(loop: Motion) -> 
 
 def test_a_change_that_differs_from_cycle_to_cycle_is_closed_without_a_jump(loop: Motion) -> None:
     row = unrolled(loop, 60)
-    waves = 0.02 * np.sin(np.arange(len(row)) / 13.0)
+    waves = 0.08 * np.sin(np.arange(len(row)) / 13.0)
     spoiled = replace(row, root_m=row.root_m + waves[:, None])
     made = closed(spoiled, loop, 60)
     assert not is_loop(spoiled.frames(60, 60 + len(loop)))
     assert is_loop(made)
-    assert np.allclose(made.root_m[-1] - made.root_m[0], loop.root_m[-1] - loop.root_m[0], atol=0.06)
+    assert np.allclose(made.root_m[-1] - made.root_m[0], loop.root_m[-1] - loop.root_m[0], atol=0.2)
     assert third_differences_m(unrolled(made, 20)).max() < 1.5 * third_differences_m(spoiled).max()
 
 

@@ -152,7 +152,7 @@ def test_damaged_files_in_a_folder_are_told_of(tmp_path: Path, capsys: pytest.Ca
         (folder / name).write_bytes((folder / name).read_bytes()[:-600])
     assert main(["correct", str(folder), "--kinematic", "-o", str(tmp_path / "out")]) == 1
     told = capsys.readouterr().out
-    assert "1 of 4 motions corrected" in told
+    assert "what came out: 1 cleaned" in told
     assert f"not corrected (3): {', '.join(sorted(damaged))}" in told
 
 
