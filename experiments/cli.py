@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in words or bool(os.environ.get("SELFCORRECT_TRACEBACK"))
     words = [word for word in words if word != "--debug"]
     if not debug:
-        warnings.formatwarning = lambda message, *_, **__: f"selfcorrect: {message}\n"
+        warnings.formatwarning = _warned
     _open_what_is_closed()
     _print_what_can_be_printed()
     try:
@@ -100,6 +100,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, OSError) and error.errno in FAILING_MACHINE:
             _drop_output()
         return _tell(error, words, debug)
+
+
+_formatted = warnings.formatwarning
+
+
+def _warned(message: Warning | str, category: type[Warning], *place: Any) -> str:
+    """What is printed of a warning: one of our own without its place in the program."""
+    return f"selfcorrect: {message}\n" if category is UserWarning else _formatted(message, category, *place)
 
 
 def _run(words: Sequence[str]) -> int:

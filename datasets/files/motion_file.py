@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.extras import needed_for
 from selfcorrect.datasets.files.reading import Reading
-from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.motion import FPS_READ, Motion
 from selfcorrect.storage.files.limits import check_workable
 
 if TYPE_CHECKING:
@@ -72,15 +71,21 @@ def rate_of(
     numbers: the single numbers in the file, by name. InputError, which names the option, where nothing determines it.
     """
     said = next((number for name, number in numbers.items() if name.rpartition(".")[2] in RATES), None)
-    if said is not None and not math.isfinite(said):
-        raise InputError(f"{path}: expected a number of frames per second, got {said}")
     if said is not None:
-        return said, ()
+        return checked_rate(path, said), ()
     if reading.fps is not None:
         return reading.fps, ()
     if usual is None:
         raise InputError(f"{path}: has no frame rate, as all files of {program}; say that of the video with --fps")
     return usual, (f"{usual:g} frames per second assumed, as of {program} (--fps)",)
+
+
+def checked_rate(path: Path, fps: float) -> float:
+    """The frames per second that a file says; InputError where no motion has so many or so few."""
+    least, most = FPS_READ
+    if not least <= fps <= most:
+        raise InputError(f"{path}: expected {least:g} to {most:g} frames per second, got {fps:g}")
+    return fps
 
 
 @lru_cache(maxsize=1)

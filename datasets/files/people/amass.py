@@ -17,7 +17,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.files.motion_file import MotionFile, body_model_of, check_size
+from selfcorrect.datasets.files.motion_file import MotionFile, body_model_of, check_size, checked_rate
 from selfcorrect.datasets.files.people.keeping import kept_places, kept_rotations
 from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.datasets.files.skeletons.vertical import Y_UP, Z_UP, turn_to_y_up, turned, up_of_motion
@@ -177,7 +177,7 @@ def _rate(path: Path, arrays: Mapping[str, np.ndarray], fps: float | None) -> tu
         if name in arrays:
             if arrays[name].size != 1 or arrays[name].dtype.kind not in "fiu":
                 raise InputError(f"{path}: expected one number as {name}, got {str(arrays[name])[:60]!r}")
-            return float(arrays[name].item()), ()
+            return checked_rate(path, float(arrays[name].item())), ()
     if fps is None and _ROOT in arrays:
         return _ROOT_FPS, (f"{_ROOT_FPS:g} frames per second assumed, as of HY-Motion (--fps)",)
     if fps is None:

@@ -15,8 +15,8 @@ from selfcorrect.storage.files.limits import open_file
 from selfcorrect.storage.pickles.opening import open_results
 from selfcorrect.storage.pickles.results import Results
 
-_TOLD, _NEAREST = 12, 3
-"""Arrays and layouts that a message names, at most."""
+_TOLD, _NEAREST, _LONGEST = 12, 3, 60
+"""Arrays and layouts that a message names, at most, and characters of a name."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _fits(layout: Layout, results: Results) -> bool:
 
 def unknown(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> str:
     """What a file of no known layout holds, and the layouts that it is nearest to."""
-    held = [f"{name} {shape}" for name, shape in shapes.items()]
+    held = [f"{name[:_LONGEST]} {shape}" for name, shape in shapes.items()]
     more = f" and {len(held) - _TOLD} more" if len(held) > _TOLD else ""
     known = [(layout.name, layout.keys) for layout in LAYOUTS]
     known += [(tool.name, (*tool.rotations, tool.translation)) for tool in smpl_tools.TOOLS]
@@ -93,6 +93,6 @@ def unknown(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> str:
     known.sort(key=lambda one: -sum(key.rpartition(".")[2] in ends for key in one[1]) / len(one[1]))
     nearest = "; ".join(f"{name} ({', '.join(keys)})" for name, keys in known[:_NEAREST])
     return (
-        f"{path}: no layout that is known: it holds {', '.join(held[:_TOLD]) or 'no arrays'}{more}; "
+        f"{path}: no layout that is known: it holds {', '.join(held[:_TOLD]) or 'no arrays of numbers'}{more}; "
         f"the nearest known ones are {nearest}"
     )

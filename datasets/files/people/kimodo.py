@@ -45,6 +45,7 @@ def open_kimodo(results: Results, reading: Reading) -> MotionFile:
     path = results.path
     places, matrices = (results.array(name) for name in _KEYS)
     table = _table(path, places, matrices)
+    results.check_frames(_WRITTEN, len(places))
     fps, notes = rate_of(path, results.numbers, reading, FPS, "Kimodo")
     own = motion_of_poses(str(path), table, places, matrices, fps)
     axis, told = up_of_motion(own, reading.up, Y_UP)

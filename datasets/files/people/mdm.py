@@ -53,7 +53,11 @@ def open_results(path: Path, reading: Reading) -> MotionFile:
 def _checked(path: Path, content: Any) -> dict[str, Any]:
     """The dictionary, its motions and lengths as they should be."""
     if not isinstance(content, dict) or not {"motion", "lengths"} <= set(content):
-        got = f"a dictionary of {', '.join(map(str, content)) or 'nothing'}" if isinstance(content, dict) else "none"
+        got = (
+            f"a dictionary of {', '.join(map(str, content))[:500] or 'nothing'}"
+            if isinstance(content, dict)
+            else "none"
+        )
         raise InputError(f"{path}: expected the dictionary of a motion diffusion model (motion, lengths), got {got}")
     motion, lengths = np.asarray(content["motion"]), np.asarray(content["lengths"])
     if motion.ndim != 4 or motion.shape[1:3] != (22, 3) or motion.dtype.kind != "f" or not motion.size:

@@ -54,6 +54,10 @@ class _Track:
     prefixes: tuple[str, ...]
     stacked: bool
 
+    @property
+    def frames(self) -> int:
+        return self.results.shapes[f"{self.prefixes[0]}{JOINTS}"][0] if self.stacked else len(self.prefixes)
+
     def get(self, key: str) -> np.ndarray | None:
         """The arrays of all frames (T, …), None where one lacks them or their shapes differ."""
         names = [f"{prefix}{key}" for prefix in self.prefixes]
@@ -79,6 +83,9 @@ def open_sam3d(results: Results, reading: Reading) -> MotionFile:
     """The motions of a file, one for each person, y up, on a body with SMPL's joints."""
     path = results.path
     tracks = _tracks(results)
+    check_size(path, [(track.frames, _COUNT) for track in tracks])
+    for track in tracks if tracks[0].stacked else ():
+        results.check_frames((f"{track.prefixes[0]}{key}" for key in (*_POINTS, PLACE, ROTATIONS)), track.frames)
     fps, notes = rate_of(path, results.numbers, reading, None, "SAM 3D Body")
     people = [_Person(track, f"{path}, person {index}" if len(tracks) > 1 else str(path), fps, reading)
               for index, track in enumerate(tracks)]  # fmt: skip
@@ -102,7 +109,6 @@ class _Person:
         joints_m = _numbers(label, JOINTS, track.get(JOINTS), (_COUNT, 3))
         place = track.get(PLACE)
         self.place_m = _numbers(label, PLACE, np.zeros((len(joints_m), 3)) if place is None else place, (3,))
-        check_size(track.results.path, [(len(joints_m), _COUNT)])
         self.joints_m = joints_m + self.place_m[:, None]
         body_m = self.joints_m[:, [_PARTS[part][0] for part in SMPL_BODY.names]]
         standing_m = _TURN.apply(body_m.reshape(-1, 3)).reshape(body_m.shape)  # a template that stands fits best
@@ -127,10 +133,10 @@ class _Person:
         nearest = KDTree(self.joints_m[0])
         changes = {}
         for key in (JOINTS, *_POINTS):
-            if (old := self.track.get(key)) is None or old.ndim != 3 or not len(old[0]):
+            if (old := self.track.get(key)) is None or old.ndim != 3 or not old.shape[1] or old.shape[2] != 3:
                 continue
             points_m = old.astype(float) + self.place_m[:, None]
-            parts = joint_parts if key == JOINTS else joint_parts[nearest.query(points_m[0])[1]]
+            parts = joint_parts if key == JOINTS else joint_parts[nearest.query(_seen(points_m[0]))[1]]
             offset_m = shift_m if self.track.get(PLACE) is not None else np.zeros_like(shift_m)
             changes |= self.track.put(key, moves.carried(old, points_m, parts, offset_m).astype(old.dtype))
         if (old := self.track.get(PLACE)) is not None:
@@ -178,6 +184,11 @@ def frames_of(motion: Motion) -> list[dict[str, Any]]:
         {JOINTS: joints, ROTATIONS: matrices, PLACE: place}
         for joints, matrices, place in zip(joints_m, rotations, own.root_m.astype(np.float32), strict=True)
     ]
+
+
+def _seen(points_m: np.ndarray) -> np.ndarray:
+    """The points, in the middle where they are not finite, as those that nobody saw."""
+    return np.where(np.isfinite(points_m), points_m, 0.0)
 
 
 def _part_of_joint() -> np.ndarray:

@@ -7,6 +7,7 @@ array or two. Other arrays of a file stay as they are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -105,6 +106,7 @@ def open_parameters(results: Results, reading: Reading) -> MotionFile:
     tool, people = found
     if len(people) > _MOST_PEOPLE:
         raise InputError(f"{path}: expected at most {_MOST_PEOPLE} people, got {len(people)}")
+    check_size(path, [_size(results.shapes[f"{prefix}{name}"]) for prefix in people for name in tool.rotations])
     fps, assumed = rate_of(path, results.numbers, reading, tool.fps, tool.name)
     notes: dict[str, None] = {}
     read = [_person(results, tool, prefix, fps, reading, notes) for prefix in people]
@@ -119,12 +121,16 @@ def open_parameters(results: Results, reading: Reading) -> MotionFile:
     return MotionFile(tuple(one.motion for one in read), tuple(notes), write, mass_kg and mass_kg.mass_kg)
 
 
+def _size(shape: tuple[int, ...]) -> tuple[int, int]:
+    """How many frames an array of rotations has, and how many joints at most."""
+    return (shape or (0,))[0], math.prod(shape[1:]) // 3
+
+
 def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Reading, notes: dict[str, None]) -> _Person:
-    path = results.path
     names = [*tool.rotations, tool.translation, *([tool.shape] if f"{prefix}{tool.shape}" in results.shapes else [])]
     arrays = {name: results.array(f"{prefix}{name}") for name in names}
-    label = f"{path}, {prefix.rstrip('.')}" if prefix else str(path)
-    rotations, trans = _rotations(label, path, tool, arrays), _translation(label, tool, arrays)
+    label = f"{results.path}, {prefix.rstrip('.')}" if prefix else str(results.path)
+    rotations, trans = _rotations(label, tool, arrays), _translation(label, tool, arrays)
     body, told = _body(tool, arrays, reading)
     notes |= dict.fromkeys(told)
     skeleton, pelvis_m = _skeleton(rotations.shape[1], body)
@@ -204,9 +210,9 @@ def _moved(motion: Motion, turns: Rotation, shifts_m: np.ndarray) -> Motion:
     return replace(motion, root_m=turns.apply(motion.root_m) + shifts_m, rotations=rotations)
 
 
-def _rotations(label: str, path: Path, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+def _rotations(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     """(T, J, 4) of all joints."""
-    parts = [_quaternions(label, path, name, arrays[name]) for name in tool.rotations]
+    parts = [_quaternions(label, name, arrays[name]) for name in tool.rotations]
     if len({len(part) for part in parts}) != 1 or not len(parts[0]):
         raise InputError(f"{label}: expected as many frames in {' and '.join(tool.rotations)}, at least one")
     rotations = np.concatenate(parts, axis=1)
@@ -216,12 +222,11 @@ def _rotations(label: str, path: Path, tool: Tool, arrays: Mapping[str, np.ndarr
     return rotations
 
 
-def _quaternions(label: str, path: Path, name: str, array: np.ndarray) -> np.ndarray:
+def _quaternions(label: str, name: str, array: np.ndarray) -> np.ndarray:
     """(T, J, 4) of rotation vectors or matrices."""
     _check_numbers(label, name, array)
     frames = len(array)
-    check_size(path, [(frames, array.size // (3 * max(frames, 1)))])
-    if array.shape[-2:] == (3, 3) and array.ndim == 4:
+    if array.shape[-2:] == (3, 3) and array.ndim == 4 and frames:
         lengths = np.linalg.det(array.astype(float))
         if not (lengths > 0.5).all():
             raise InputError(f"{label}: {name} is no rotation in frame {np.argwhere(~(lengths > 0.5))[0][0]}")

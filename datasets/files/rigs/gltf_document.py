@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.storage.files.limits import read_bytes
+from selfcorrect.storage.files.limits import check_unpacked, read_bytes
 from selfcorrect.storage.files.strict_json import parsed
 from selfcorrect.storage.files.writing import replacing
 
@@ -53,7 +53,7 @@ def read_document(path: Path) -> Document:
         content = parsed(text, path)
         version = str(content["asset"]["version"])
         _check_kind(path, content, version)
-        buffers = tuple(_buffer(path, buffer, chunk) for buffer in content.get("buffers") or [])
+        buffers = _buffers(path, content.get("buffers") or [], data, chunk)
     except InputError:
         raise
     except (*DAMAGES, json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -81,23 +81,35 @@ def _chunks(data: bytes) -> tuple[bytes, bytes]:
     return found[b"JSON"], found[b"BIN\0"]
 
 
-def _buffer(path: Path, buffer: dict[str, Any], chunk: bytes) -> bytes:
-    uri, length = buffer.get("uri"), int(buffer["byteLength"])
+def _buffers(path: Path, listed: list[dict[str, Any]], data: bytes, chunk: bytes) -> tuple[bytes, ...]:
+    """The bytes of all buffers; InputError where they would together take too much, as copies of one file may."""
+    beside: dict[Path, bytes] = {}
+    buffers: list[bytes] = []
+    for buffer in listed:
+        content, length = _buffer(path, buffer, chunk, beside), int(buffer["byteLength"])
+        if not 0 <= length <= len(content):
+            raise InputError(f"{path}: a buffer has {len(content)} bytes, {length} were expected")
+        check_unpacked(path, sum(map(len, buffers)) + length, stored=len(data) + sum(map(len, beside.values())))
+        buffers.append(content[:length])
+    return tuple(buffers)
+
+
+def _buffer(path: Path, buffer: dict[str, Any], chunk: bytes, beside: dict[Path, bytes]) -> bytes:
+    """The bytes of a buffer; `beside`: files that were read for earlier ones."""
+    uri = buffer.get("uri")
     if uri is None:
-        content = chunk
-    elif uri.startswith("data:"):
+        return chunk
+    if uri.startswith("data:"):
         try:
-            content = base64.b64decode(uri.partition(",")[2], validate=True)
+            return base64.b64decode(uri.partition(",")[2], validate=True)
         except binascii.Error as error:
             raise InputError(f"{path}: a buffer is no base64 ({error})") from error
-    else:
-        beside = Path(os.path.realpath(path.parent / uri))
-        if not beside.is_relative_to(os.path.realpath(path.parent)):
-            raise InputError(f"{path}: its buffer {uri[:60]!r} lies outside the file's folder, where nothing is read")
-        content = read_bytes(beside)
-    if len(content) < length:
-        raise InputError(f"{path}: a buffer has {len(content)} bytes, {length} were expected")
-    return content[:length]
+    file = Path(os.path.realpath(path.parent / uri))
+    if not file.is_relative_to(os.path.realpath(path.parent)):
+        raise InputError(f"{path}: its buffer {uri[:60]!r} lies outside the file's folder, where nothing is read")
+    if file not in beside:
+        beside[file] = read_bytes(file)
+    return beside[file]
 
 
 def numbers(document: Document, index: int) -> np.ndarray:

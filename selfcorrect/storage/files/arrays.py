@@ -13,6 +13,9 @@ import numpy as np
 from selfcorrect.core.errors import InputError
 from selfcorrect.storage.files.limits import check_unpacked, open_file
 
+NUMERIC = "biufc"
+"""Kinds of NumPy's types that are numbers."""
+
 _PICKLED = (
     "is stored as pickled Python objects, which can run code when read and are refused; "
     "save it again as plain numbers or text, e.g. with numpy.savez"
@@ -67,16 +70,18 @@ def read_npz(path: Path, names: Iterable[str] | None = None, *, skip_pickled: bo
 
 
 def shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes of the arrays in a .npz file, by name; () for those that cannot be read."""
+    """Shapes of the arrays of numbers in a .npz file, by name; () for those that cannot be read."""
     shapes: dict[str, tuple[int, ...]] = {}
     with open_file(path) as opened, zipfile.ZipFile(opened) as archive:
         for entry in archive.infolist():
+            shape: tuple[int, ...] = ()
             try:
                 with archive.open(entry) as file:
-                    shape, _ = _header(file)  # type: ignore[arg-type]
+                    shape, dtype = _header(file)  # type: ignore[arg-type]
             except Exception:  # whatever is wrong with one array, the others have shapes
-                shape = ()
-            shapes[entry.filename.removesuffix(".npy")] = shape
+                dtype = np.dtype(float)
+            if dtype.kind in NUMERIC:
+                shapes[entry.filename.removesuffix(".npy")] = shape
     return shapes
 
 

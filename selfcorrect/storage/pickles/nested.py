@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.storage.files.arrays import NUMERIC
 from selfcorrect.storage.files.limits import Budget
 from selfcorrect.storage.files.writing import replacing
 from selfcorrect.storage.pickles.arrays import (
@@ -149,7 +150,7 @@ class PickledResults(Results):
                 self.numbers[name] = float(one)
         elif made.means == "tensor":
             array = tensor_of(made, *self._storage(made.args[0]))
-        if array is not None:
+        if array is not None and array.dtype.kind in NUMERIC:
             self._arrays[name] = array
         return made
 

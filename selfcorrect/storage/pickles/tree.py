@@ -24,7 +24,7 @@ from selfcorrect.storage.pickles.things import Items, Made, Name, Refused, Stora
 BYTES_PER_STEP = 256
 """So much of the memory limit an opcode may cost: 2,000,000 of them in 512 MB."""
 
-_LARGEST_INDEX = 2**31
+_LARGEST_INDEX, _LONGEST_KEY = 2**31, 1000
 _CODES = dict[int, Callable[[Any], None]]
 _UNPICKLER: Any = pickle._Unpickler  # type: ignore[attr-defined]
 _PICKLER: Any = pickle._Pickler  # type: ignore[attr-defined]
@@ -137,6 +137,8 @@ class Reader(_UNPICKLER):
             words = str | bytes | float if self.names is RESULTS else str | bytes
             if not isinstance(key, words) and not (isinstance(key, int) and abs(key) < _LARGEST_INDEX):
                 raise Refused(f"a dictionary with a key of type {type(key).__name__}")
+            if isinstance(key, str | bytes) and len(key) > _LONGEST_KEY:
+                raise Refused(f"a dictionary with a key of {len(key)} characters")
             target[key] = value
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 import os
 import resource
 import tarfile
@@ -135,6 +136,14 @@ def test_bombs_are_refused_before_they_take_memory(tmp_path: Path, name: str, mo
     (tmp_path / name).write_bytes(BOMBS[name]())
     assert (tmp_path / name).stat().st_size < 2**20
     refused(tmp_path / name, "would take|does not fit|expected|not a readable pickle|no layout that is known|refused")
+
+
+def test_buffers_of_one_file_count_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(LIMIT_VARIABLE, "20")
+    (tmp_path / "a.bin").write_bytes(bytes(2**20))
+    buffers = [{"uri": "a.bin", "byteLength": 2**20 - 1}] * 100
+    (tmp_path / "a.gltf").write_text(json.dumps({"asset": {"version": "2.0"}, "buffers": buffers}))
+    refused(tmp_path / "a.gltf", "would take 21")
 
 
 def test_an_archive_may_not_lie_about_its_sizes(tmp_path: Path) -> None:

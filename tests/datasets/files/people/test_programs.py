@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 from dataclasses import replace
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -111,6 +113,50 @@ def test_a_file_is_corrected_in_its_own_layout(tmp_path: Path) -> None:
     changed = {key for key in before if not np.array_equal(before[key], after[key])}
     assert "smpl_params_global.transl" in changed
     assert all(key.startswith("smpl_params_global.") for key in changed)
+
+
+@pytest.mark.parametrize("rate", [1e30, np.inf, np.nan, 0.0])
+@pytest.mark.parametrize("name", ["WHAM", "Kimodo, 22", "AMASS"])
+def test_rates_that_no_motion_has_are_refused(tmp_path: Path, name: str, rate: float) -> None:
+    path = tmp_path / PROGRAMS[name].file
+    PROGRAMS[name].save(path, walking().frames(0, 6))
+    saved = joblib.load(path) if path.suffix == ".pkl" else dict(np.load(path))
+    saved["fps" if name != "AMASS" else "mocap_framerate"] = rate
+    joblib.dump(saved, path) if path.suffix == ".pkl" else np.savez(path, **saved)
+    with pytest.raises(sc.InputError, match=r"expected 0\.01 to 100000 frames per second"):
+        open_motion(path)
+
+
+@pytest.mark.parametrize("name", ["Kimodo, 22", "SAM 3D Body, stacked"])
+def test_what_could_not_be_written_is_refused_when_read(tmp_path: Path, name: str) -> None:
+    program, complaints = PROGRAMS[name], []
+    path = tmp_path / program.file
+    program.save(path, walking().frames(0, 6))
+    whole = {key: array for key, array in np.load(path).items() if array.ndim}
+    for key, change in itertools.product(whole, [lambda a: a[1:], lambda a: a[:0], lambda a: np.full(a.shape, "x")]):
+        np.savez(path, **{**whole, key: change(whole[key])})
+        try:
+            file = open_motion(path, reading_of(program))
+        except sc.InputError as error:
+            complaints.append(str(error))
+        else:
+            file.write(tmp_path / "out.npz", replace(file.motion, root_m=file.motion.root_m + 0.01))
+    assert len(complaints) > len(whole)
+    assert all(str(path) in complaint for complaint in complaints)
+
+
+def test_people_who_share_an_array_count_each(tmp_path: Path) -> None:
+    person = {"pose_world": np.zeros((30_000, 72)), "trans_world": np.zeros((30_000, 3))}
+    joblib.dump(dict.fromkeys(range(20), person), tmp_path / "a.pkl", compress=3)
+    assert (tmp_path / "a.pkl").stat().st_size < 400_000
+    with pytest.raises(sc.InputError, match=r"a\.pkl: would take 1758 MB of memory"):
+        open_motion(tmp_path / "a.pkl", sc.Reading(fps=30.0))
+
+
+def test_long_names_do_not_fill_a_message(tmp_path: Path) -> None:
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({"x" * 2**20: np.zeros(3)}))
+    with pytest.raises(sc.InputError, match=r"a\.pkl: refused, it holds a dictionary with a key of 1048576 characters"):
+        open_motion(tmp_path / "a.pkl")
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------
