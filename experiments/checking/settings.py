@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from selfcorrect.core.errors import SettingError
+from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.motion.checks.check import Choice
-
-_KEYS = ("select", "ignore", "thresholds")
+from selfcorrect.storage.files.strict_json import read_as
 
 
 def project_choice(folder: Path) -> Choice:
@@ -23,27 +21,16 @@ def project_choice(folder: Path) -> Choice:
 
 def _choice(file: Path) -> Choice:
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("selfcorrect", {}).get("check", {})
+        table: Any = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingError(f"{file}: expected TOML, but {error}") from error
-    if unknown := set(table) - set(_KEYS):
-        raise SettingError(
-            f"{file}: [tool.selfcorrect.check] knows {', '.join(_KEYS)}, got {', '.join(sorted(unknown))}"
-        )
-    words = {key: tuple(_strings(file, key, table.get(key, []))) for key in ("select", "ignore")}
+    for name in ("tool", "selfcorrect", "check"):
+        table = table.get(name, {})
+        if not isinstance(table, dict):
+            raise SettingError(f"{file}: expected a table [tool.selfcorrect.check], got {name} = {table!r}")
     try:
-        return Choice(words["select"], words["ignore"], _numbers(file, table.get("thresholds", {})))
+        return read_as(Choice, table, f"{file}: [tool.selfcorrect.check]")
+    except InputError as error:
+        raise SettingError(str(error)) from error
     except SettingError as error:
         raise SettingError(f"{file}: {error}") from error
-
-
-def _strings(file: Path, key: str, value: Any) -> list[str]:
-    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
-        raise SettingError(f"{file}: {key} must be a list of rules' codes or names, got {value!r}")
-    return value
-
-
-def _numbers(file: Path, value: Any) -> Mapping[str, float]:
-    if not isinstance(value, dict) or not all(isinstance(number, int | float) for number in value.values()):
-        raise SettingError(f"{file}: thresholds must be a table of numbers by rules' codes or names, got {value!r}")
-    return value

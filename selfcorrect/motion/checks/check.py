@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,9 @@ class Choice:
             if not any(_means(word, rule) for rule in RULES):
                 known = ", ".join(f"{rule.code} ({rule.name})" for rule in RULES)
                 raise SettingError(f"no rule is called {word!r}; there are {known}")
+        for word, value in self.thresholds.items():
+            if not math.isfinite(value):
+                raise SettingError(f"the threshold of {word} must be a finite number, got {value}")
 
     def narrowed(self, select: Sequence[str], ignore: Sequence[str]) -> Self:
         """With another selection where there is one, and more that is ignored."""

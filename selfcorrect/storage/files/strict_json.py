@@ -129,6 +129,8 @@ def _as_type(kind: Any, value: Any, where: str) -> Any:
 
 
 def _named(kind: Any) -> str:
+    if get_origin(kind) in (list, tuple):
+        return f"a list of {_named(get_args(kind)[0])}"
     return getattr(kind, "__name__", str(kind)) if get_origin(kind) is None else str(kind).replace("typing.", "")
 
 

@@ -101,9 +101,11 @@ def test_rules_are_chosen_on_the_command_line_and_in_pyproject(folder: Path, run
     ("table", "complaint"),
     [
         ('ignore = ["nonsense"]', "no rule is called 'nonsense'"),
-        ('ignore = "F4"', "ignore must be a list"),
-        ("tolerance = 3", "knows select, ignore, thresholds, got tolerance"),
-        ('thresholds = {F4 = "high"}', "thresholds must be a table of numbers"),
+        ('ignore = "F4"', "ignore: expected a list of str"),
+        ("tolerance = 3", "'tolerance' is not expected, there are select, ignore, thresholds"),
+        ('thresholds = {F4 = "high"}', "thresholds: F4: expected float"),
+        ("thresholds = {F4 = nan}", "the threshold of F4 must be a finite number"),
+        ("thresholds = {F4 = true}", "thresholds: F4: expected float"),
         ("ignore = [", "expected TOML"),
     ],
 )
@@ -115,6 +117,12 @@ def test_wrong_settings_are_named_with_their_file(
     told = capsys.readouterr().err
     assert "pyproject.toml: " in told
     assert complaint in told
+
+
+def test_a_tool_that_is_no_table_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "pyproject.toml").write_text("tool = 3\n")
+    assert main(["check", "good.bvh"]) == 2
+    assert "expected a table [tool.selfcorrect.check], got tool = 3" in capsys.readouterr().err
 
 
 def test_the_worst_moments_are_drawn(folder: Path, run: Run) -> None:
