@@ -48,6 +48,9 @@ class Interval:
         return f"{self.estimate:.3g} [{self.low:.3g}, {self.high:.3g}]"
 
 
+UNMEASURED = Interval(math.nan, math.nan, math.nan, 0, "not measured")
+"""Of a quantity that some seed does not have."""
+
 Bounds: TypeAlias = tuple[float, float]
 """The lowest and the highest value that a quantity can have; infinite where there is none."""
 UNBOUNDED: Bounds = (-math.inf, math.inf)

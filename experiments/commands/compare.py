@@ -110,8 +110,8 @@ class CompareCommand:
     """Processes; by default one per core, as far as memory allows. Results do not depend on their number."""
     where: Annotated[Cluster, arg(name="")] = field(default_factory=Cluster)
 
-    def run(self) -> None:
-        """Run the comparison, or what is left of it, and print the verdict."""
+    def run(self) -> int:
+        """Run the comparison, or what is left of it, and print the verdict; 1 where something is missing of it."""
         if not self.tasks or not self.plans:
             raise SettingError(
                 "a comparison needs tasks and plans, which a YAML file gives: selfcorrect compare experiment.yaml"
@@ -135,3 +135,4 @@ class CompareCommand:
             where=Where(self.workers if self.workers is not None else default_workers(), cluster=self.where),
         )
         print(f"\n{found}\n\nReport: {folder / 'report.html'}")
+        return 1 if found.gaps else 0

@@ -40,6 +40,8 @@ class Comparison:
     """Those of the report, by their names; `tables/` in the run folder has them as CSV and LaTeX."""
     folder: Path | None
     """The run folder, None where none was kept."""
+    gaps: Sequence[str] = ()
+    """What is missing: arms that failed, and qualities that the judge did not measure. The same call tries again."""
 
     def to_frame(self) -> Any:
         """A row per task, arm, seed and generation, as `Summary.to_frame`."""
@@ -111,6 +113,8 @@ class Outcome:
     command: str
     rows: Sequence[Mapping[str, Any]]
     """One for each task, arm, seed and generation."""
+    gaps: Sequence[str]
+    """A sentence for each arm that stopped early, and for each quality that the judge did not measure throughout."""
 
     @property
     def generations(self) -> int:
@@ -147,9 +151,17 @@ class Outcome:
 
 
 def read_outcome(
-    seeds: Sequence[Seed], arms: Sequence[Arm], better: Mapping[str, Direction], title: str, command: str
+    seeds: Sequence[Seed],
+    arms: Sequence[Arm],
+    better: Mapping[str, Direction],
+    title: str,
+    command: str,
+    failed: Mapping[str, Exception],
 ) -> Outcome:
-    """Collect a finished comparison; SettingError for a direction of a quality that was not measured."""
+    """Collect a finished comparison; SettingError for a direction of a quality that was not measured.
+
+    failed: what ended arms early, by the names of their jobs.
+    """
     tasks = list(dict.fromkeys(seed.task for seed in seeds))
     rows = [row for seed in seeds for arm in arms for row in _rows(seed, arm)]
     curves = {
@@ -159,26 +171,45 @@ def read_outcome(
                 arm.folder,
                 task if len(tasks) > 1 else "",
                 arm.title,
+                arm.plan.generations,
             )
             for arm in arms
         }
         for task in tasks
     }
     metrics = _metrics(seeds[0], curves, better)
-    if unknown := [name for name in better if name not in {each.key for each in metrics}]:
-        known = ", ".join(each.key for each in metrics)
-        raise SettingError(f"`better` names {unknown[0]!r}, which the judge does not measure; it measures {known}")
+    check_measured(better, [each.key for each in metrics])
     scores = {task: [unsealed(seed.floor) for seed in seeds if seed.task == task] for task in tasks}
     missing = next((str(each["missing"]) for every in scores.values() for each in every if "missing" in each), "")
     floors = {} if missing else {task: _stacked([each["scores"] for each in every]) for task, every in scores.items()}
     judged = [metric for metric in metrics if metric.key in better] or metrics
     numbers = list(dict.fromkeys(seed.seed for seed in seeds))
-    return Outcome(arms, curves, floors, missing, metrics, judged, numbers, title, command, rows)
+    gaps = [*(f"{name} stopped: {error}" for name, error in failed.items()), *_unmeasured(curves, metrics)]
+    return Outcome(arms, curves, floors, missing, metrics, judged, numbers, title, command, rows, gaps)
+
+
+def check_measured(better: Mapping[str, Direction], measured: Sequence[str]) -> None:
+    """SettingError where `better` names a quality that the judge does not measure."""
+    if unknown := [name for name in better if name not in measured]:
+        known = ", ".join(measured)
+        raise SettingError(f"`better` names {unknown[0]!r}, which the judge does not measure; it measures {known}")
+
+
+def _unmeasured(curves: Mapping[str, Mapping[str, ArmCurves]], metrics: Sequence[Metric]) -> Iterator[str]:
+    """A sentence for each arm and quality of which the last generation has no value in some seeds."""
+    for task, arms in curves.items():
+        for title, arm in arms.items():
+            for metric in metrics:
+                last, who = arm.last(metric.key), f"{task}, {title}" if len(curves) > 1 else title
+                if lacking := int(np.isnan(last).sum()):
+                    yield f"{who}: {metric.title} has no value at the end in {lacking} of {len(last)} seeds"
 
 
 def _rows(seed: Seed, arm: Arm) -> Iterator[dict[str, Any]]:
     """A row for each generation of an arm as far as its plan goes; of replicates the mean."""
     store, first = FolderReader(seed.arm(arm.folder)), FolderReader(seed.first)
+    if not seed.arm(arm.folder).exists():
+        return
     for row in rows_of(store, first)[: arm.plan.generations + 1]:
         told = {name: value if isinstance(value, int | float) else float(np.mean(value)) for name, value in row.items()}
         yield {"task": seed.task, "arm": arm.title, "seed": seed.seed, **told}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,7 +39,7 @@ def write_report(outcome: Outcome, folder: Path, *, kept: bool) -> Comparison:
     """Write every result of a finished comparison below `folder`, then their digests."""
     (folder / DIGESTS).unlink(missing_ok=True)  # of an earlier call: what is written now may differ
     effects = outcome.effects()
-    sentences = [_headline(effects), *(_sentence(outcome, each) for each in effects)]
+    sentences = [_headline(effects), *(_sentence(outcome, each) for each in effects), *outcome.gaps]
     sections = _sections(outcome, effects)
     summary = _summary(outcome)
     write_rows(folder / "metrics.jsonl", outcome.rows)
@@ -64,7 +65,7 @@ def write_report(outcome: Outcome, folder: Path, *, kept: bool) -> Comparison:
     tables = write_tables(folder, [section.table for section in sections])
     write_listing(folder, [folder / "metrics.jsonl", folder / "metrics.csv", folder / "report.html", *tables])
     named = {section.table.id: section.table for section in sections}
-    return Comparison(sentences, summary, named, folder if kept else None)
+    return Comparison(sentences, summary, named, folder if kept else None, tuple(outcome.gaps))
 
 
 def _question(outcome: Outcome) -> str:
@@ -98,7 +99,7 @@ def _sentence(outcome: Outcome, effects: Sequence[verdict.Effect]) -> str:
 
 
 def _warnings(outcome: Outcome) -> list[str]:
-    warnings = []
+    warnings = [*outcome.gaps]
     if len(outcome.seeds) == 1:
         warnings.append("One seed proves nothing: this run shows that the machinery works, and no more.")
     if outcome.unjudged:
@@ -119,6 +120,10 @@ def _cards(outcome: Outcome) -> list[Card]:
         }
         floor = next(iter(outcome.floors.values()), {})
         real = metric.interval(floor[metric.key]) if metric.key in floor and not several else None
+        groups = {
+            task: {title: interval for title, interval in group.items() if not math.isnan(interval.estimate)}
+            for task, group in groups.items()
+        }
         if all(interval.estimate >= 0 for group in groups.values() for interval in group.values()):
             cards.append(card(metric.title, metric, groups, real))
     return cards

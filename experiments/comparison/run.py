@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
+from typing import get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from selfcorrect.core.errors import SettingError
+from selfcorrect.core.errors import JobsError, RunFolderError, SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.experiments.comparison.inputs import (
@@ -26,7 +27,14 @@ from selfcorrect.experiments.comparison.inputs import (
     folder_name,
     holds_code_of_users,
 )
-from selfcorrect.experiments.comparison.outcome import Arm, Comparison, Direction, Seed, read_outcome
+from selfcorrect.experiments.comparison.outcome import (
+    Arm,
+    Comparison,
+    Direction,
+    Seed,
+    check_measured,
+    read_outcome,
+)
 from selfcorrect.experiments.comparison.report import write_report
 from selfcorrect.experiments.identities import IDENTITIES, IdentityFile, identity_of_data
 from selfcorrect.experiments.jobs.progress_bars import Progress
@@ -70,7 +78,8 @@ def compare(
     data were changed since the run began. where: Instead of `workers`, e.g. a cluster.
 
     Code of users is tried before anything is trained: SettingError or CorrectorError say what would fail, or would not
-    repeat itself. RunFolderError where the folder belongs to other settings, code or data.
+    repeat itself. RunFolderError where the folder belongs to other settings, code or data. An arm that fails ends no
+    other: the report names what is missing, and the same call tries that again.
     """
     given = Given(tasks if isinstance(tasks, Mapping) else {"task": tasks}, plans)
     if seeds < 1:
@@ -80,6 +89,7 @@ def compare(
     packed = given.packed()
     first = {name: given.task(name, first_seed) for name in given.tasks}
     arms = _arms(given, first, first_seed)
+    _check_directions(better, first, first_seed)
     with _folder(out) as folder:
         ledger = IdentityFile(folder / IDENTITIES, ACCEPT)
         identities = given.identities(first)
@@ -92,8 +102,8 @@ def compare(
                 for seed in range(first_seed, first_seed + seeds)
                 for name in given.tasks
             ]
-            run_jobs(_jobs(every, arms), where, title or "compare", folder=folder)
-            outcome = read_outcome([run.place for run in every], arms, better, title, command)
+            failed = _run_all(_jobs(every, arms), where, title or "compare", folder)
+            outcome = read_outcome([run.place for run in every], arms, better, title, command, failed)
             return write_report(outcome, folder, kept=out is not None)
 
 
@@ -116,6 +126,33 @@ def _arms(given: Given, first: Mapping[str, Task], seed: int) -> list[Arm]:
         told = ", ".join(f"{title} has {count}" for title, count in lengths.items())
         raise SettingError(f"all plans of a comparison need as many generations: {told}")
     return arms
+
+
+def _check_directions(better: Mapping[str, Direction], first: Mapping[str, Task], seed: int) -> None:
+    """SettingError for a direction that is none, or of a quality that the judge does not find in real data."""
+    for name, direction in better.items():
+        if direction not in get_args(Direction):
+            raise SettingError(f"`better` says {direction!r} of {name!r}, expected lower, higher or real")
+    for task in first.values() if better else ():
+        scores = _floor(task, streams(seed).child("directions")).get("scores")
+        if isinstance(scores, Mapping):
+            check_measured(better, [*scores])
+
+
+def _run_all(jobs: list[Job], where: Where, title: str, folder: Path) -> Mapping[str, Exception]:
+    """Run all jobs; the errors of those that failed, by name.
+
+    Raises the first of a generation 0, on which all arms of a seed rest, and of a folder that belongs to another run.
+    """
+    try:
+        run_jobs(jobs, where, title, folder=folder, each_alone=True)
+    except JobsError as error:
+        failed = {job: error.failed[job.name] for job in jobs if job.name in error.failed}
+        for job, each in failed.items():
+            if not job.after or isinstance(each, RunFolderError):
+                raise each from error
+        return {job.name: each for job, each in failed.items()}
+    return {}
 
 
 def _try_all(given: Given, seed: int) -> None:

@@ -88,11 +88,12 @@ def run_jobs(
     unit: str = "gen",
     folder: Path | None = None,
     observe: Show = lambda event: None,
+    each_alone: bool = False,
 ) -> None:
     """Run all jobs, each after those it waits for; results do not depend on where.
 
     unit: what the overall bar counts; folder: into which all jobs write, which a cluster has to reach; observe: called
-    with the progress of all jobs, from any thread.
+    with the progress of all jobs, from any thread; each_alone: a job that fails ends only those that wait for it.
     Where a job is tried once, its exception is raised here after the jobs under way were stopped; otherwise JobsError
     names those that failed after all others were done. What is finished stays finished.
     """
@@ -108,7 +109,7 @@ def run_jobs(
             observe(event)
 
         with start(where, folder, show) as submit:
-            _Schedule(jobs, submit, RUNNERS.row(where.chosen).tries, bars).run()
+            _Schedule(jobs, submit, RUNNERS.row(where.chosen).tries, bars, each_alone).run()
 
 
 def require_runner(where: Where) -> None:
@@ -131,13 +132,13 @@ def use_one_thread() -> None:
 class _Schedule:
     """The jobs that are not done yet, and what became of the others."""
 
-    def __init__(self, jobs: Sequence[Job], submit: Submit, tries: int, bars: Bars) -> None:
+    def __init__(self, jobs: Sequence[Job], submit: Submit, tries: int, bars: Bars, each_alone: bool) -> None:
         self._jobs = {job.name: job for job in jobs}
         for job in jobs:
             if unknown := [name for name in job.after if name not in self._jobs]:
                 raise ValueError(f"job {job.name} waits for {unknown[0]}, which is not among the jobs")
         self._graph = TopologicalSorter({job.name: job.after for job in jobs})
-        self._submit, self._tries, self._bars = submit, tries, bars
+        self._submit, self._tries, self._bars, self._each_alone = submit, tries, bars, each_alone
         self._running: dict[Future[None], str] = {}
         self._failures: Counter[tuple[str, int]] = Counter()
         self._given_up: dict[str, Exception] = {}
@@ -167,7 +168,8 @@ class _Schedule:
 
     def _fail(self, name: str, error: Exception) -> None:
         """Try again, as often as it takes while the job gets further."""
-        if self._tries == 1 or isinstance(error, ClusterLostError):
+        ends_all = self._tries == 1 and (not self._each_alone or isinstance(error, WorkerError))
+        if ends_all or isinstance(error, ClusterLostError):
             raise error
         place = name, self._bars.reached(name)
         self._failures[place] += 1
@@ -193,9 +195,8 @@ def _sentence(error: Exception) -> str:
 def jobs_error(failed: Mapping[str, Exception], count: int, tries: int) -> JobsError:
     """What is raised after everything else was done."""
     named = "; ".join(f"{name}: {_sentence(error)}" for name, error in failed.items())
-    message = (
-        f"{len(failed)} of {count} jobs failed {tries} times and were given up ({named}), with those that wait for them"
-    )
+    times = f" {tries} times" if tries > 1 else ""
+    message = f"{len(failed)} of {count} jobs failed{times} and were given up ({named}), with those that wait for them"
     bugs = [getattr(error, "bug", "") or bug_behind(error) for error in failed.values()]
     return JobsError(f"{message}; what is finished is kept, and the same command does the rest", failed, "".join(bugs))
 
@@ -208,10 +209,14 @@ def here(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]:
     """Runs each job at once, in this process."""
 
     def submit(job: Job) -> Future[None]:
-        with with_threads(where.threads):
-            job.function(*job.arguments, reporter(show, job.name))
         finished: Future[None] = Future()
-        finished.set_result(None)
+        try:
+            with with_threads(where.threads):
+                job.function(*job.arguments, reporter(show, job.name))
+        except Exception as error:  # the schedule decides what it ends
+            finished.set_exception(error)
+        else:
+            finished.set_result(None)
         return finished
 
     yield submit

@@ -25,10 +25,13 @@ class ArmCurves:
         return self.values[key][:, -1]
 
 
-def collect(rows: Iterable[Mapping[str, float | int | str]], name: str, group: str, title: str) -> ArmCurves:
+def collect(
+    rows: Iterable[Mapping[str, float | int | str]], name: str, group: str, title: str, generations: int | None = None
+) -> ArmCurves:
     """Arrange the metric rows of one arm, each with `seed` and `generation`, as curves.
 
-    Raises ValueError where the rows of a seed and generation are missing or doubled.
+    generations: how many the arm was to have; what it has not is NaN then. Raises ValueError where rows of a seed and
+    generation are doubled, or missing without that.
     """
     table: dict[tuple[int, int], Mapping[str, float | int | str]] = {}
     for row in rows:
@@ -37,16 +40,15 @@ def collect(rows: Iterable[Mapping[str, float | int | str]], name: str, group: s
             raise RunFolderError(f"arm {name}: two rows for seed {place[0]}, generation {place[1]}")
         table[place] = row
     seeds = sorted({seed for seed, _ in table})
-    generations = range(1 + max(generation for _, generation in table))
-    if missing := [
-        (seed, generation) for seed in seeds for generation in generations if (seed, generation) not in table
-    ]:
+    numbers = range(
+        1 + max((generation for _, generation in table), default=0) if generations is None else generations + 1
+    )
+    missing = [(seed, generation) for seed in seeds for generation in numbers if (seed, generation) not in table]
+    if missing and generations is None:
         raise RunFolderError(f"arm {name}: no metrics for (seed, generation) {missing[0]}, and {len(missing) - 1} more")
     keys = sorted({key for row in table.values() for key, value in row.items() if isinstance(value, int | float)})
     values = {
-        key: np.array(
-            [[float(table[seed, generation].get(key, np.nan)) for generation in generations] for seed in seeds]
-        )
+        key: np.array([[float(table.get((seed, number), {}).get(key, np.nan)) for number in numbers] for seed in seeds])
         for key in keys
     }
     return ArmCurves(name, group, title, values)

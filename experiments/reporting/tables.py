@@ -48,13 +48,17 @@ def last_cell(arm: ArmCurves, metric: Metric) -> Cell:
 
 
 def interval_cell(interval: Interval, digits: int) -> Cell:
-    """An estimate with its interval below it."""
+    """An estimate with its interval below it, a dash where there is none."""
+    if math.isnan(interval.estimate):
+        return Cell("–")
     bounds = "" if math.isnan(interval.low) else f"{interval.low:.{digits}f} … {interval.high:.{digits}f}"
     return Cell(f"{interval.estimate:.{digits}f}", bounds)
 
 
 def half_life_cell(curves: np.ndarray) -> Cell:
     """Median half-life over seeds with its interval, curves (S, T)."""
+    if np.isnan(curves).any():
+        return Cell("–")
     if not (curves[:, 0] > 0).all():
         return Cell("not defined", "starts at 0")
     life = half_life_interval(curves)
@@ -69,7 +73,7 @@ def effects_table(by_pair: Iterable[Sequence[verdict.Effect]], corner: str, colu
     rows = [
         Row(
             ": ".join(filter(None, (effects[0].arm.group, effects[0].arm.title))),
-            [Cell(f"{effect.word}", verdict.signed(effect.change, effect.metric.digits)) for effect in effects],
+            [Cell(effect.word, verdict.signed(effect.change, effect.metric.digits)) for effect in effects],
         )
         for effects in by_pair
     ]
@@ -81,6 +85,8 @@ LOOP_COLUMNS = ("λ realised", "synthetic share", "rejected of drawn", "moved (f
 
 def loop_cells(curves: ArmCurves) -> list[Cell]:
     """What the loop of an arm did with its samples, under `LOOP_COLUMNS`."""
+    if "drawn_count" not in curves.values:
+        return [Cell("–")] * len(LOOP_COLUMNS)
 
     def last(key: str) -> float:
         return float(np.mean(curves.last(key)))

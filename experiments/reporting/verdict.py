@@ -9,7 +9,7 @@ import numpy as np
 
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.motion.measures.metrics import Metric
-from selfcorrect.statistics import Interval, compare_paired, holm, mean_interval
+from selfcorrect.statistics import UNMEASURED, Interval, compare_paired, holm, mean_interval
 
 LEVEL = 0.05
 """Family-wise error level of all judgements of a report."""
@@ -27,8 +27,8 @@ class Effect:
     p_value: float
     """Adjusted for all effects judged together."""
     word: str
-    """One of "better", "worse", "no clear difference", or "one seed" where nothing can be judged; "higher" or "lower"
-    where nobody said which way is good."""
+    """One of "better", "worse", "no clear difference", "one seed" where nothing can be judged, or "not measured" where
+    a seed has no value; "higher" or "lower" where nobody said which way is good."""
 
 
 def effects(
@@ -55,6 +55,8 @@ def _compare(arm: ArmCurves, reference: ArmCurves, metric: Metric, real: Mapping
     first, second = arm.last(metric.key), reference.last(metric.key)
     if metric.better == "real":
         first, second = np.abs(first - real[metric.key]), np.abs(second - real[metric.key])
+    if np.isnan(first).any() or np.isnan(second).any():
+        return UNMEASURED, 1.0
     if len(first) < 2:
         return mean_interval(first - second), 1.0
     comparison = compare_paired(first, second)
@@ -66,6 +68,8 @@ def _judged(arm: ArmCurves, reference: ArmCurves, metric: Metric, change: Interv
 
 
 def _word(metric: Metric, change: Interval, p_value: float) -> str:
+    if np.isnan(change.estimate):
+        return "not measured"
     if change.count < 2:
         return "one seed"
     if p_value > LEVEL:
@@ -78,13 +82,15 @@ def _word(metric: Metric, change: Interval, p_value: float) -> str:
 def sentence(effects_of_pair: Sequence[Effect], baseline: ArmCurves | None, generation: int) -> str:
     """One sentence on one arm against its reference: both axes, values, interval, and the baseline if there is one."""
     first = effects_of_pair[0]
-    seeds = first.change.count
+    seeds = len(first.arm.last(first.metric.key))
     parts = [_change_in_words(effect, baseline) for effect in effects_of_pair]
     who = ", ".join(filter(None, (first.arm.group, f"{first.arm.title} against {first.reference.title}")))
     return f"{who[0].upper()}{who[1:]}, generation {generation}, {seeds} seed{'s' * (seeds != 1)}: {'; '.join(parts)}."
 
 
 def _change_in_words(effect: Effect, baseline: ArmCurves | None) -> str:
+    if effect.word == "not measured":
+        return f"{effect.metric.title} was not measured in every seed"
     key, digits = effect.metric.key, effect.metric.digits
     before, after = (arm.last(key).mean() for arm in (effect.reference, effect.arm))
     real_only = f"; baseline {baseline.last(key).mean():.{digits}f}" if baseline else ""
@@ -95,7 +101,9 @@ def _change_in_words(effect: Effect, baseline: ArmCurves | None) -> str:
 
 
 def signed(change: Interval, digits: int) -> str:
-    """A change with its sign and interval."""
+    """A change with its sign and interval, "" where there is none."""
+    if np.isnan(change.estimate):
+        return ""
     if np.isnan(change.low):
         return f"{change.estimate:+.{digits}f}"
     return f"{change.estimate:+.{digits}f} [{change.low:+.{digits}f}, {change.high:+.{digits}f}]"
@@ -130,6 +138,7 @@ def tally(words: Sequence[str]) -> str:
         "one seed": "not judged, with one seed,",
         "higher": "higher",
         "lower": "lower",
+        "not measured": "not measured",
     }
     counts = {text: words.count(word) for word, text in told.items()}
     return ", ".join(f"{text} in {count} of {len(words)} comparisons" for text, count in counts.items() if count)

@@ -18,7 +18,7 @@ from selfcorrect.metrics.frechet import frechet_distance
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.metrics.spread import trace_ratio, within_label_ratio
 from selfcorrect.motion.measures.physical import PhysicalErrors
-from selfcorrect.statistics import Interval, mean_interval
+from selfcorrect.statistics import UNMEASURED, Interval, mean_interval
 
 Value = TypeVar("Value", float, np.ndarray)
 
@@ -127,7 +127,12 @@ class Metric:
     """How it is reported for single motions, where it is."""
 
     def interval(self, values: np.ndarray) -> Interval:
-        """The mean over seeds (S,), with an interval that stays within the bounds."""
+        """The mean over seeds (S,), with an interval that stays within the bounds; NaN where any has no value.
+
+        Seeds without a value are often those that collapsed, so a mean of the others would flatter.
+        """
+        if np.isnan(values).any():
+            return UNMEASURED
         return mean_interval(values, bounds=self.bounds)
 
     @property

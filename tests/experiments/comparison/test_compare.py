@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ import torch
 
 import selfcorrect as sc
 from selfcorrect.core.errors import CorrectorError, RunFolderError, SettingError
-from selfcorrect.core.randomness import Stream
+from selfcorrect.core.randomness import Stream, streams
 
 GENERATIONS = 8
 
@@ -295,3 +296,54 @@ def test_correctors_are_tried_before_anything_is_trained(
 def test_what_means_nothing_is_refused_in_a_sentence(call: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def silent_when_collapsed(candidate: sc.Candidate) -> dict[str, float]:
+    """A judge that has no number for later generations of a loop without correction."""
+    collapsed = candidate.generation > 1 and candidate.correction is None
+    return {"spread": float("nan") if collapsed else float(candidate.samples(50).values.std())}
+
+
+def test_a_judge_without_a_number_leaves_a_gap_and_all_else(tmp_path: Path) -> None:
+    task = replace(own_task(streams(0)), evaluate=silent_when_collapsed)
+    found = sc.compare(task, plans(3), seeds=2, workers=1, out=tmp_path, better={"spread": "higher"})
+    assert "synthetic: spread has no value at the end in 2 of 2 seeds" in found.gaps
+    assert found.gaps[0] in (tmp_path / "report.html").read_text()
+    assert "not measured" in found.sentences[0]
+    frame = found.to_frame()
+    assert frame[(frame.arm == "corrected")].spread.notna().all()
+
+
+@dataclass(frozen=True)
+class Singular:
+    """A corrector that fails until a file is there."""
+
+    fixed: str
+
+    def __call__(self, samples: sc.Samples) -> sc.Samples:
+        if len(samples) > 2 and not Path(self.fixed).exists():  # not in the trial
+            raise ArithmeticError("the matrix is singular")
+        return whiten(samples)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_arm_that_fails_ends_no_other_and_is_tried_again(tmp_path: Path, workers: int) -> None:
+    fixed = tmp_path / "fixed"
+    three = {**plans(2), "corrected": sc.Plan(sc.Replace(), 2, correction=sc.Correction(Singular(str(fixed))))}
+    run = partial(sc.compare, own_task, three, seeds=2, workers=workers, out=tmp_path / "run")
+    found = run()
+    assert sum("the matrix is singular" in gap for gap in found.gaps) == 2
+    frame = found.to_frame()
+    assert len(frame[(frame.arm == "synthetic") & frame.spread.notna()]) == 2 * 3
+    fixed.touch()
+    assert run().gaps == ()
+
+
+@pytest.mark.parametrize(
+    ("better", "complaint"),
+    [({"spread": "up"}, "`better` says 'up' of 'spread'"), ({"sprad": "higher"}, "`better` names 'sprad'")],
+)
+def test_wrong_directions_are_refused_before_anything_runs(better, complaint, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=complaint):
+        sc.compare(own_task, plans(), seeds=1, workers=1, out=tmp_path / "run", better=better)
+    assert not (tmp_path / "run").exists()

@@ -50,7 +50,7 @@ def test_sound_values_become_a_dataclass() -> None:
         ({"frames": True}, "frames: expected int"),
         ({"kind": "swim"}, "kind: expected Literal"),
         ({"kind": ["run"]}, "kind: expected Literal"),
-        ({"parts": {}}, "parts: expected tuple"),
+        ({"parts": {}}, "parts: expected a list"),
         ({"parts": [3]}, "parts: expected name, weight, got 3"),
         ({"parts": [{"name": "leg"}]}, "parts: weight is missing"),
         ({"parts": [{"name": "leg", "weight": 10**400}]}, "parts: weight: expected float"),
