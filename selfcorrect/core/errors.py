@@ -103,3 +103,8 @@ class MissingExtraError(SelfcorrectError, ImportError):
     def __init__(self, what: str, extra: str, error: ImportError, hint: str = "") -> None:
         command = f"pip install 'selfcorrect[{extra}]'"
         super().__init__(f"{what} needs the extra `{extra}` ({error}): {command}" + (f"; {hint}" if hint else ""))
+
+
+def short(error: Exception) -> str:
+    """What an error of a library says, no longer than a sentence: some repeat what they found in a file."""
+    return str(error)[:300]

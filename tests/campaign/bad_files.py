@@ -21,8 +21,12 @@ from typing import Any
 import numpy as np
 from harness import Case, random_of
 
+import selfcorrect  # noqa: F401 - before tests/selfcorrect could be taken for it
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import pickle_bombs  # noqa: F401 - which other modules of the campaign then find
+import program_files  # noqa: F401
 from fbx_text import write_fbx
 
 sys.path.pop(0)  # worker processes inherit it, and would take tests/selfcorrect for the package

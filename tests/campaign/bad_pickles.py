@@ -16,6 +16,7 @@ from harness import Case, random_of
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.storage.pickles.numbers import read_pickled_numbers
+from selfcorrect.storage.pickles.opening import open_results
 
 _SOUND = {
     "a": np.arange(6.0).reshape(2, 3),
@@ -29,6 +30,9 @@ _NAMES = (
     b"numpy\nndarray.__new__", b"numpy.core.multiarray\n_reconstruct", b"numpy\nndarray", b"numpy\ndtype",
     b"scipy.sparse\ncsc_matrix", b"scipy.sparse._csc\ncsc_matrix", b"copyreg\n_reconstructor", b"builtins\nobject",
     b"_codecs\nencode", b"chumpy.ch\nCh", b"numpy.core.multiarray\nscalar", b"numpy._core.numeric\n_frombuffer",
+    b"torch._utils\n_rebuild_tensor_v2", b"torch._utils\n_rebuild_parameter", b"torch.storage\n_load_from_bytes",
+    b"torch\nFloatStorage", b"torch\nSize", b"collections\nOrderedDict", b"collections\ndefaultdict", b"pathlib\nPath",
+    b"joblib.numpy_pickle\nNumpyArrayWrapper",
 )  # fmt: skip
 _PARTS = (
     b"]", b"}", b")", b"N", b"K\x01", b"J\xff\xff\xff\x7f", b"G\x7f\xf0\0\0\0\0\0\0", b"X\x02\0\0\0f8",
@@ -57,14 +61,22 @@ def _case(seed: int, case: int, folder: Path) -> str:
         parts = [words[at] for at in random.integers(len(words), size=random.integers(3, 60))]
         path.write_bytes(b"\x80\x04}X\x01\0\0\0a" + b"".join(parts) + b"s.")
     before = (set(sys.modules), dict(vars(scipy.sparse.csc_matrix)), os.getcwd(), set(os.listdir(folder)))
-    try:
-        read_pickled_numbers(path, allow_pickle=True)
-    except InputError as error:
-        if str(path) not in str(error):
-            return f"a message without the file: {error}"
+    for read in (partial(read_pickled_numbers, allow_pickle=True), _read_and_write):
+        try:
+            read(path)
+        except InputError as error:
+            if str(path) not in str(error):
+                return f"a message without the file: {error}"
     after = (set(sys.modules), dict(vars(scipy.sparse.csc_matrix)), os.getcwd(), set(os.listdir(folder)))
     shutil.rmtree(folder)
     news = sorted(name for name in after[0] - before[0] if not name.startswith("encodings"))
     if news or before[1:] != after[1:]:
         return f"reading it changed something: {news}"
     return ""
+
+
+def _read_and_write(path: Path) -> None:
+    """Read a file of results and write it back with other numbers."""
+    results, copy = open_results(path), path.with_name("copy.pkl")
+    results.write(copy, {name: 2 * results.array(name) for name in results.shapes})
+    copy.unlink()

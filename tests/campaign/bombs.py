@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from bad_files import look_at_file, sound
 from harness import Case, run_command
+from pickle_bombs import PICKLE_BOMBS
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.collections import cmu
@@ -111,6 +112,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "equal.npz": lambda: _equal(400_000),
     "many.gltf": lambda: _many_animations(20_000),
     "some.gltf": lambda: _many_animations(200),
+    **{name: partial(make, 20) for name, make in PICKLE_BOMBS.items()},
 }
 _DEVICES = ("/dev/zero", "/dev/random", "/dev/full")
 
@@ -120,7 +122,7 @@ def bomb_cases(seed: int, count: int, folder: Path) -> list[Case]:
     cases = [Case(f"bombs:{name}", partial(_bomb, folder / name, make)) for name, make in BOMBS.items()]
     for words in (["check"], ["correct", "--kinematic", "-o", "out"], ["view", "--out", "picture.png"]):
         cases.append(Case(f"bombs:{words[0]}", partial(_command, folder / words[0], words)))
-    for suffix in (".bvh", ".npz", ".npy", ".glb", ".gltf"):
+    for suffix in (".bvh", ".npz", ".npy", ".glb", ".gltf", ".pt", ".pkl"):
         cases.append(Case(f"bombs:pipe{suffix}", partial(_pipe, folder / f"pipe{suffix}")))
         for device in _DEVICES:
             cases.append(

@@ -26,6 +26,7 @@ import bad_files
 import bad_pickles
 import bad_places
 import bad_plugins
+import bad_results
 import bad_shards
 import bombs
 import damage
@@ -35,6 +36,7 @@ import hostile_correctors
 import kills
 import options
 import seals
+import threads
 
 Make = Callable[[int, int, Path], list[harness.Case]]
 
@@ -53,10 +55,16 @@ class Area:
 AREAS = {
     "files": Area("damaged motion files: BVH, npz, npy, MDM, glTF, VRM", bad_files.file_cases, 8000),
     "fbx": Area("damaged FBX files", bad_files.fbx_cases, 300),
+    "results": Area(
+        "damaged .pkl, .pt, .npy and .npz of programs: read, written back and read again",
+        bad_results.result_cases,
+        4000,
+    ),
     "datasets": Area("dataset folders and archives with a damaged file", bad_files.set_cases, 1800),
     "shards": Area("sets of shards, damaged or forged", bad_shards.shard_cases, 300),
     "pickles": Area("pickles made to do harm", bad_pickles.pickle_cases, 2000),
-    "bombs": Area("small files that would become large; pipes and devices", bombs.bomb_cases, 51, 30),
+    "bombs": Area("small files that would become large; pipes and devices", bombs.bomb_cases, 73, 30),
+    "threads": Area("eight threads that read and correct at once", threads.thread_cases, 100, 60),
     "correctors": Area("hostile correctors", hostile_correctors.corrector_cases, 432, 20),
     "plugins": Area("broken plugins", bad_plugins.plugin_cases, 40),
     "damage": Area("run folders with a damaged file, noticed and repaired", damage.damage_cases, 500),

@@ -18,8 +18,8 @@ import harness
 from selfcorrect.experiments import cli
 
 SHARES = {
-    "files": 0.01, "fbx": 0.1, "datasets": 0.02, "shards": 0.03, "pickles": 0.1, "plugins": 0.1,
-    "correctors": 0.05, "damage": 0.01, "seals": 0.06, "forged": 0.05, "kills": 0.006, "disks": 0.01,
+    "files": 0.01, "fbx": 0.1, "results": 0.02, "threads": 0.06, "datasets": 0.02, "shards": 0.03, "pickles": 0.1,
+    "plugins": 0.1, "correctors": 0.05, "damage": 0.01, "seals": 0.06, "forged": 0.05, "kills": 0.006, "disks": 0.01,
     "places": 0.03, "options": 0.005,
 }  # fmt: skip
 

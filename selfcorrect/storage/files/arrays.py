@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from selfcorrect.core.errors import InputError
+from selfcorrect.core.errors import InputError, short
 from selfcorrect.storage.files.limits import check_unpacked, open_file
 
 NUMERIC = "biufc"
@@ -43,7 +43,7 @@ def skip_to_objects(path: Path, file: BinaryIO) -> None:
     try:
         _, dtype = _header(file)
     except Exception as error:  # NumPy raises errors of any kind at a damaged header
-        raise InputError(f"{path}: not a NumPy file ({error})") from error
+        raise InputError(f"{path}: not a NumPy file ({short(error)})") from error
     if not dtype.hasobject:
         raise InputError(f"{path}: expected pickled objects, got plain numbers ({dtype})")
 
@@ -66,7 +66,7 @@ def read_npz(path: Path, names: Iterable[str] | None = None, *, skip_pickled: bo
         except InputError:
             raise
         except Exception as error:  # a damaged archive makes its reader raise errors of any kind
-            raise InputError(f"{path}: the file cannot be read ({error})") from error
+            raise InputError(f"{path}: the file cannot be read ({short(error)})") from error
 
 
 def shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
@@ -100,7 +100,7 @@ def _arrays(path: Path, archive: zipfile.ZipFile, names: set[str] | None, skip_p
         except InputError:
             raise
         except Exception as error:
-            raise InputError(f'{path}: "{name}" cannot be read ({error})') from error
+            raise InputError(f'{path}: "{name}" cannot be read ({short(error)})') from error
     return arrays
 
 
@@ -121,10 +121,10 @@ def _array(what: str, file: BinaryIO, size: int) -> np.ndarray:
     """The array in an open .npy file of `size` bytes, by NumPy's own reading, without pickle."""
     try:
         shape, dtype = _header(file)
-    except (InputError, OSError):
+    except OSError:
         raise
     except Exception as error:  # NumPy raises errors of any kind, from any depth, at a damaged header
-        raise InputError(f"{what} cannot be read ({error})") from error
+        raise InputError(f"{what} cannot be read ({short(error)})") from error
     if dtype.hasobject:
         raise _Pickled(f"{what} {_PICKLED}")
     declared = math.prod(shape) * dtype.itemsize
@@ -138,13 +138,13 @@ def _array(what: str, file: BinaryIO, size: int) -> np.ndarray:
     except OSError:
         raise
     except Exception as error:
-        raise InputError(f"{what} cannot be read ({error})") from error
+        raise InputError(f"{what} cannot be read ({short(error)})") from error
 
 
 def _header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype[Any]]:
     version = np.lib.format.read_magic(file)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version == (3, 0):  # as 2.0 but for names of fields, which no motion has
-        raise InputError("arrays of named fields are not read")
+        raise ValueError("arrays of named fields are not read")
     shape, _, dtype = readers[version](file)
     return shape, dtype

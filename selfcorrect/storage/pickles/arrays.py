@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -163,36 +163,20 @@ def dense_of(made: Made, part_of: Callable[[Value], Any], take: Callable[[int], 
 
     part_of: makes arrays of its parts; take: called with the bytes that the matrix will have.
     """
+    from scipy import sparse
+
     state = typed(made.state, dict)
-    parts = {name: np.asarray(part_of(state[name])) for name in ("data", "indices", "indptr") if name in state}
-    shape = tuple(whole(side) for side in typed(state.get("_shape", state.get("shape")), tuple)[:3])
-    if len(shape) != 2:
-        raise Refused("a sparse matrix without a shape")
+    shape = tuple(whole(side) for side in typed(state.get("_shape", state.get("shape")), tuple))
     if made.means == "coo":
-        both = state["coords"] if "coords" in state else (state["row"], state["col"])
-        rows, columns = (np.asarray(part_of(places)) for places in both)
+        places = [part_of(one) for one in (state["coords"] if "coords" in state else (state["row"], state["col"]))]
     else:
-        rows, columns = _coordinates(made.means, (shape[0], shape[1]), parts)
-    values = parts["data"]
-    if not (rows.shape == columns.shape == values.shape == (values.size,) and values.dtype.kind in "biuf"):
+        places = [part_of(state[name]) for name in ("indices", "indptr")]
+    values, places = np.asarray(part_of(state["data"])), [np.asarray(one) for one in places]
+    if len(shape) != 2 or values.dtype.kind not in "biuf" or any(one.dtype.kind not in "iu" for one in places):
         raise Refused("a sparse matrix whose parts do not fit together")
-    for axis, places in enumerate((rows, columns)):
-        if places.dtype.kind not in "iu" or (len(places) and not 0 <= places.min() <= places.max() < shape[axis]):
-            raise Refused("a sparse matrix with indices out of range")
     take(math.prod(shape) * values.dtype.itemsize)
-    dense = np.zeros(shape, values.dtype)
-    np.add.at(dense, (rows, columns), values)
-    return dense
-
-
-def _coordinates(layout: str, shape: tuple[int, int], parts: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the values of a compressed sparse matrix."""
-    indices, starts = parts["indices"], parts["indptr"]
-    lines = shape[1] if layout == "csc" else shape[0]
-    if starts.shape != (lines + 1,) or starts.dtype.kind not in "iu" or starts[0] or starts[-1] != len(indices):
-        raise Refused("a sparse matrix with pointers out of range")
-    counts = np.diff(starts.astype(np.int64))
-    if (counts < 0).any():
-        raise Refused("a sparse matrix with pointers out of order")
-    outer = np.repeat(np.arange(lines), counts)
-    return (indices, outer) if layout == "csc" else (outer, indices)
+    if made.means == "coo":
+        return sparse.coo_array((values, tuple(places)), shape).toarray()
+    matrix = {"csc": sparse.csc_array, "csr": sparse.csr_array}[made.means]((values, *places), shape)
+    matrix.check_format(full_check=True)
+    return matrix.toarray()

@@ -36,8 +36,8 @@ from selfcorrect.storage.pickles.arrays import (
 )
 from selfcorrect.storage.pickles.names import RESULTS
 from selfcorrect.storage.pickles.results import Results
-from selfcorrect.storage.pickles.things import Items, Made, Refused, Storage, Value, refusing, typed
-from selfcorrect.storage.pickles.tree import BYTES_PER_STEP, Reader, pickled
+from selfcorrect.storage.pickles.things import Items, Made, Storage, Value, refusing, typed
+from selfcorrect.storage.pickles.tree import Reader, mapped, pickled
 
 _DEEPEST = 32
 _LEGACY = 0x1950A86A20F9469CFC6C
@@ -73,7 +73,7 @@ class PickledResults(Results):
                 self._storages = {name.removeprefix(folder): entry for name, entry in entries.items() if folder in name}
             elif self._storages:
                 self._entries, self._pickle = dict(_ARCHIVE), "archive/data.pkl"
-            self._walked(self._tree, "", self._noted)
+            mapped(self._tree, self._noted, self._budget, _DEEPEST)
         self.shapes = {name: array.shape for name, array in self._arrays.items()}
 
     def array(self, name: str) -> np.ndarray:
@@ -92,14 +92,14 @@ class PickledResults(Results):
                 )
         storages, self._budget = dict(self._storages), Budget(self.path, stored=self._budget.stored)
 
-        def exchanged(name: str, made: Made) -> Made:
-            if name not in changed:
-                return made
+        def exchanged(name: str, made: Value, below: Callable[[Value], Value]) -> Value:
+            if name not in changed or not (is_array(made) or (isinstance(made, Made) and made.means == "tensor")):
+                return _with_inner(made, below)
             new = np.ascontiguousarray(changed[name], self._arrays[name].dtype)
             return like(made, new) if is_array(made) else self._tensor(made, new, storages)
 
         with refusing(self.path):
-            tree = self._walked(self._tree, "", exchanged)
+            tree = mapped(self._tree, exchanged, self._budget, _DEEPEST)
             content, used = pickled(tree, self._protocol)
         content = self._head + content
         if self._entries is not None:
@@ -108,51 +108,25 @@ class PickledResults(Results):
         with replacing(target) as temporary:
             temporary.write_bytes(self._pack(content))
 
-    def _walked(self, value: Value, name: str, act: Callable[[str, Made], Made], depth: int = 0) -> Value:
-        """The tree with `act(name, leaf)` in the place of arrays, tensors and numbers of NumPy; its sizes are noted."""
-        self._budget.take(BYTES_PER_STEP + len(name))
-        if depth > _DEEPEST:
-            raise Refused("too much that is nested")
-
-        def below(key: object, item: Value) -> Value:
-            word = key.decode("latin-1") if isinstance(key, bytes) else str(key)
-            return self._walked(item, f"{name}.{word}" if name else word, act, depth + 1)
-
-        if isinstance(value, dict):
-            items = {key: below(key, item) for key, item in value.items()}
-            return value.changed(items) if isinstance(value, Items) else items
-        if isinstance(value, list | tuple):
-            return type(value)(below(index, item) for index, item in enumerate(value))
+    def _noted(self, name: str, value: Value, below: Callable[[Value], Value]) -> Value:
+        """Take note of an array or a number."""
         if isinstance(value, int | float) and not isinstance(value, bool):
             self.numbers[name] = float(value) if abs(value) < 1e300 else math.inf
         if not isinstance(value, Made):
             return value
-        if value.means in ("parameter", "tuple"):
-            inner = self._walked(value.args[0], name, act, depth + 1)
-            return Made(value.name, (inner, *value.args[1:]), value.new, value.state)
-        if is_array(value) and holds_objects(value):
-            items = objects_of(value)
-            inner = self._walked(items, name, act, depth + 1)
-            return Made(
-                value.name, value.args, value.new, (*value.state[:-1], inner if items is value.state[-1] else [inner])
-            )
-        return act(name, value)
-
-    def _noted(self, name: str, made: Made) -> Made:
-        """Take note of an array or a number."""
         array = None
-        if is_array(made):
-            array = array_of(made)
+        if is_array(value) and not holds_objects(value):
+            array = array_of(value)
             self._budget.take(array.nbytes)
-        elif made.means == "scalar":
-            one = scalar_of(made)
+        elif value.means == "scalar":
+            one = scalar_of(value)
             if isinstance(one, np.number) and not isinstance(one, np.complexfloating):
                 self.numbers[name] = float(one)
-        elif made.means == "tensor":
-            array = tensor_of(made, *self._storage(made.args[0]))
+        elif value.means == "tensor":
+            array = tensor_of(value, *self._storage(value.args[0]))
         if array is not None and array.dtype.kind in NUMERIC:
             self._arrays[name] = array
-        return made
+        return _with_inner(value, below)
 
     def _storage(self, storage: Value) -> tuple[Storage, bytes]:
         """A storage and its content, which may be a file within this one."""
@@ -174,6 +148,19 @@ class PickledResults(Results):
             storages[key] = array.tobytes()
             return Made(made.name, (new, *rest))
         return Made(made.name, (Made(made.args[0].name, (_before_zips(new, array),)), *rest))
+
+
+def _with_inner(value: Value, below: Callable[[Value], Value]) -> Value:
+    """A leaf in which another value is, an array of objects or a parameter of PyTorch, with that gone through."""
+    if not isinstance(value, Made):
+        return value
+    if value.means in ("parameter", "tuple"):
+        return Made(value.name, (below(value.args[0]), *value.args[1:]), value.new, value.state)
+    if not is_array(value) or not holds_objects(value):
+        return value
+    items = objects_of(value)
+    content = below(items) if items is value.state[-1] else [below(items)]
+    return Made(value.name, value.args, value.new, (*value.state[:-1], content))
 
 
 def _tree_in(content: bytes, start: int, budget: Budget) -> tuple[Value, int, dict[str, bytes]]:

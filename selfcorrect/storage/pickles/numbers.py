@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,8 @@ from selfcorrect.storage.pickles.arrays import (
     scalar_of,
 )
 from selfcorrect.storage.pickles.names import NUMBERS
-from selfcorrect.storage.pickles.things import Made, Name, Refused, Value, refusing, typed
-from selfcorrect.storage.pickles.tree import BYTES_PER_STEP, Reader
+from selfcorrect.storage.pickles.things import Made, Refused, Value, refusing, typed
+from selfcorrect.storage.pickles.tree import Reader, mapped
 
 _DEEPEST = 64
 
@@ -59,53 +61,30 @@ def read_pickled_npy(path: Path) -> Any:
 def _numbers_in(path: Path, content: bytes) -> Any:
     budget = Budget(path, stored=len(content))
     with refusing(path):
-        return _Plain(budget).of(Reader(io.BytesIO(content), NUMBERS, budget).load())
+        return mapped(Reader(io.BytesIO(content), NUMBERS, budget).load(), partial(_plain, budget), budget, _DEEPEST)
 
 
-class _Plain:
-    """Turns what a file describes into arrays, numbers, text, and lists and dictionaries of them.
-
-    A part that the file uses in many places is counted in each, so that a small file cannot become a large value.
-    """
-
-    def __init__(self, budget: Budget) -> None:
-        self.take, self.made = budget.take, dict[int, Any]()
-
-    def of(self, value: Value, depth: int = 0) -> Any:
-        if depth > _DEEPEST:
-            raise Refused(f"lists more than {_DEEPEST} deep")
-        self.take(BYTES_PER_STEP)
-        if value is None or isinstance(value, bool | int | float | str | bytes):
-            return value
-        if isinstance(value, list | tuple):
-            return [self.of(item, depth + 1) for item in value]
-        if isinstance(value, dict):
-            return {key: self.of(item, depth + 1) for key, item in value.items()}
-        if isinstance(value, Made):
-            if id(value) not in self.made:
-                self.made[id(value)] = self.of_made(value, depth)
-            return self.made[id(value)]
-        raise Refused(f"a bare name ({value.means})" if isinstance(value, Name) else type(value).__name__)
-
-    def of_made(self, made: Made, depth: int) -> Any:
-        if is_array(made):
-            return self.array(made, depth)
-        match made.means:
-            case "scalar":
-                return scalar_of(made)
-            case "encode" | "bytes":
-                content = bytes_of(made)
-                self.take(len(content))
-                return content
-            case "chumpy":  # None of an expression that is still to be computed
-                return self.of(typed(made.state, dict).get("x"), depth + 1)
-            case "csc" | "csr" | "coo":
-                return dense_of(made, lambda part: self.of(part, depth + 1), self.take)
-        raise Refused(f"a bare {made.means}")
-
-    def array(self, made: Made, depth: int) -> Any:
-        if holds_objects(made):
-            return self.of(objects_of(made), depth + 1)
-        array = array_of(made)
-        self.take(array.nbytes)
+def _plain(budget: Budget, _: str, value: Value, below: Callable[[Value], Any]) -> Any:
+    """The number, text or array that a leaf describes."""
+    if value is None or isinstance(value, bool | int | float | str | bytes):
+        return value
+    if not isinstance(value, Made):
+        raise Refused(f"a bare name ({value.means})")
+    if is_array(value):
+        if holds_objects(value):
+            return below(objects_of(value))
+        array = array_of(value)
+        budget.take(array.nbytes)
         return array.copy(order="K")
+    match value.means:
+        case "scalar":
+            return scalar_of(value)
+        case "encode" | "bytes":
+            content = bytes_of(value)
+            budget.take(len(content))
+            return content
+        case "chumpy":  # None of an expression that is still to be computed
+            return below(typed(value.state, dict).get("x"))
+        case "csc" | "csr" | "coo":
+            return dense_of(value, below, budget.take)
+    raise Refused(f"a bare {value.means}")

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from selfcorrect.core.errors import InputError
+from selfcorrect.core.errors import InputError, short
 from selfcorrect.storage.files.arrays import skip_to_objects
 from selfcorrect.storage.files.limits import check_unpacked, open_file, read_bytes, unpacked_limit_bytes
 from selfcorrect.storage.pickles.nested import PickledResults
@@ -58,7 +58,7 @@ def _zipped(path: Path) -> Results:
     except InputError:
         raise
     except Exception as error:  # a damaged archive makes its reader raise errors of any kind
-        raise InputError(f"{path}: the file cannot be read ({error})") from error
+        raise InputError(f"{path}: the file cannot be read ({short(error)})") from error
     return PickledResults(path, entries[described[0]], entries=entries, pickle=described[0])
 
 
@@ -72,6 +72,6 @@ def _unpacked(path: Path, content: bytes) -> tuple[bytes, Callable[[bytes], byte
     try:
         whole = unpacking().decompress(content, most + 1)
     except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
-        raise InputError(f"{path}: not a readable pickle file ({error})") from error
+        raise InputError(f"{path}: not a readable pickle file ({short(error)})") from error
     check_unpacked(path, len(whole), stored=len(content))
     return whole, pack

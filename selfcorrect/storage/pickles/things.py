@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from selfcorrect.core.errors import InputError
+from selfcorrect.core.errors import InputError, short
 
 Value: TypeAlias = Any
 """None, bool, int, float, str, bytes, list, tuple, dict, `Name`, `Made`, `Items` or `Storage`."""
@@ -72,11 +72,10 @@ def refusing(path: Path) -> Iterator[None]:
         yield
     except Refused as error:
         raise InputError(f"{path}: refused, it holds {error}, and only numbers are read from pickle files") from error
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # a damaged file makes its readers raise errors of any kind
-        reason = str(error)[:300] or "it ends too early"
-        raise InputError(f"{path}: not a readable pickle file ({reason})") from error
+        raise InputError(f"{path}: not a readable pickle file ({short(error) or 'it ends too early'})") from error
 
 
 def typed(value: Value, kind: Any) -> Value:

@@ -14,7 +14,7 @@ import io
 import math
 import pickle
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from selfcorrect.storage.files.limits import Budget
 from selfcorrect.storage.pickles.arrays import code_of, dtype_of, scalar_of, whole
@@ -195,6 +195,31 @@ class Writer(_PICKLER):
         if made.state is not None:
             self.save(made.state)
             self.write(pickle.BUILD)
+
+
+Act: TypeAlias = Callable[[str, Value, Callable[[Value], Value]], Value]
+"""What is put in the place of a leaf: called with its name, the leaf, and what goes through a part of it."""
+
+
+def mapped(tree: Value, act: Act, budget: Budget, deepest: int, name: str = "") -> Value:
+    """The tree with other leaves. Their names are the keys that lead to them, with dots between them.
+
+    A part that the file uses in many places counts in each, so that a small file cannot become a large value.
+    """
+    budget.take(BYTES_PER_STEP + len(name))
+    if deepest < 0:
+        raise Refused("too much that is nested")
+
+    def below(key: object, item: Value) -> Value:
+        word = key.decode("latin-1") if isinstance(key, bytes) else str(key)
+        return mapped(item, act, budget, deepest - 1, f"{name}.{word}" if name else word)
+
+    if isinstance(tree, dict):
+        items = {key: below(key, item) for key, item in tree.items()}
+        return tree.changed(items) if isinstance(tree, Items) else items
+    if isinstance(tree, list | tuple):
+        return type(tree)(below(index, item) for index, item in enumerate(tree))
+    return act(name, tree, lambda part: mapped(part, act, budget, deepest - 1, name))
 
 
 def pickled(tree: Value, protocol: int) -> tuple[bytes, list[Storage]]:

@@ -10,10 +10,12 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pickle_bombs import PICKLE_BOMBS
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.collections import cmu, humanact12, uestc
@@ -85,43 +87,8 @@ def beside(joints: int, frames: int) -> str:
     return f"HIERARCHY\nROOT hips\n{{\n{ROOT}{ends}}}\nMOTION\nFrames: {frames}\nFrame Time: 0.05\n{values}"
 
 
-def pickled(opcodes: bytes) -> bytes:
-    """A pickle of a dictionary that holds what the opcodes leave on the stack."""
-    return b"\x80\x02}X\x01\x00\x00\x00a" + opcodes + b"s."
-
-
-def archived(pickle: bytes) -> bytes:
-    """A file as PyTorch saves it."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("archive/data.pkl", pickle)
-    return file.getvalue()
-
-
-TEXT = b"X\x00\x00\x08\x00" + b"a" * 2**19
-"""Half a megabyte on the stack."""
-SHARED = b"K\x01q\x00" + b"".join(b"0h%ch%c\x86q%c" % (at, at, at + 1) for at in range(60))
-"""A pair of one pair twice, which holds one pair twice, and so on."""
-WRAPPER = (
-    b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81}(X\x05\0\0\0shape)"
-    b"X\x05\0\0\0dtypecnumpy\ndtype\nX\x01\0\0\0O\x85Rub"
-)
-"""joblib's announcement that an array of objects follows, in a pickle of its own."""
-LATIN = b"c_codecs\nencode\nh\x00X\x06\x00\x00\x00latin1\x86R"
-PICKLE_BOMBS = {
-    "pairs.pt": archived(pickled(SHARED)),
-    "keys.pt": archived(b"\x80\x02}" + SHARED + b"K\x01s."),
-    "deep.pkl": pickled(b"]" * 10_000 + b"a" * 9_999),
-    "paths.pkl": pickled(b"cpathlib\nPath\n" * 500 + b")R" + b"\x85R" * 499),
-    "arrays.pkl": b"\x80\x02" + WRAPPER * 500,
-    "lists.pkl": pickled(b"(" + b"]" * 500_000 + b"l"),
-    "names.pkl": b"\x80\x02}" + TEXT + b"(" + b"K\x01" * 100_000 + b"ls.",
-    "bytes.pkl": pickled(b"(" + TEXT + b"q\x00" + LATIN * 10_000 + b"l"),
-    "memo.pkl": pickled(b"Nr\xff\xff\xff\xff"),
-    "array.pkl": pickled(b"\x96" + (2**40).to_bytes(8, "little")),
-}
 BOMBS: dict[str, Callable[[], bytes]] = {
-    **{name: lambda content=content: content for name, content in PICKLE_BOMBS.items()},
+    **{name: partial(make, 1) for name, make in PICKLE_BOMBS.items()},
     "zipped.npz": lambda: zeros(["poses", "trans"], (16_000, 156)),
     "nothing.npy": lambda: header((10**12,), "|V0"),
     "declared.npy": lambda: header((10**9, 263), "<f4"),
