@@ -116,24 +116,25 @@ def _in_xml(text: str) -> str:
 
 def draw_worst(path: Path, all_checked: Sequence[Checked], reading: Reading) -> None:
     """A PNG with a row of moments for each of the worst findings, at most one per rule and file."""
-    found = [(checked.path, finding) for checked in all_checked for finding in _one_per_rule(checked)]
-    rows = sorted(found, key=lambda row: -row[1].severity)
-    panels = [_panel(file, finding, reading) for file, finding in rows[:ROWS]]
+    found = [(checked.path, *each) for checked in all_checked for each in _one_per_rule(checked)]
+    rows = sorted(found, key=lambda row: -row[2].severity)
+    panels = [_panel(*row, reading) for row in rows[:ROWS]]
     with replacing(path) as temporary:
         save_picture(temporary, film_strip(panels, pictures=MOMENTS, size_px=220))
 
 
-def _one_per_rule(checked: Checked) -> list[Finding]:
-    """The first motion's worst finding of each rule."""
-    worst: dict[str, Finding] = {}
-    for finding in checked.findings[0] if checked.findings else ():
-        if finding.code not in worst or finding.value > worst[finding.code].value:
-            worst[finding.code] = finding
+def _one_per_rule(checked: Checked) -> list[tuple[int, Finding]]:
+    """The worst finding of each rule in a file's motions, each with the number of its motion."""
+    worst: dict[str, tuple[int, Finding]] = {}
+    for index, findings in enumerate(checked.findings):
+        for finding in findings:
+            if finding.code not in worst or finding.value > worst[finding.code][1].value:
+                worst[finding.code] = index, finding
     return list(worst.values())
 
 
-def _panel(file: Path, finding: Finding, reading: Reading) -> Panel:
-    motion = open_motion(file, reading, any_body=True).motions[0]
+def _panel(file: Path, index: int, finding: Finding, reading: Reading) -> Panel:
+    motion = open_motion(file, reading, any_body=True).motions[index]
     step = max(1, round(_APART_S * motion.fps)) if finding.stop - finding.start > 3 else 1
     frames = np.clip(finding.frame + step * (np.arange(MOMENTS) - MOMENTS // 2), 0, len(motion) - 1)
     return Panel(motion.taken(frames), f"{finding.code} @{finding.frame} {file.stem}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import sys
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
@@ -50,6 +51,12 @@ class CurationServer(ThreadingHTTPServer):
         except OSError as error:
             raise SettingError(f"port {port} of {HOST} cannot be used: {error.strerror or error}") from error
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """One sentence for a request that failed, none for a browser that left before its answer."""
+        error = sys.exception()
+        if not isinstance(error, ConnectionError | TimeoutError):
+            print(f"selfcorrect: a request of the page failed ({type(error).__name__}: {error})", file=sys.stderr)
+
     @property
     def address(self) -> str:
         return f"http://{HOST}:{self.server_address[1]}/{self.token}/"
@@ -82,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _body(self) -> dict[str, Any] | None:
         length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > _LONGEST_REQUEST:
+        if not length.isdecimal() or len(length) > 9 or int(length) > _LONGEST_REQUEST:
             return self._refuse(HTTPStatus.BAD_REQUEST, f"a request has at most {_LONGEST_REQUEST} bytes")
         if self.headers.get_content_type() != "application/json":
             return self._refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a request is JSON")

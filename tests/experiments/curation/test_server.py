@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -117,6 +119,8 @@ def test_without_the_token_there_is_nothing(server: CurationServer) -> None:
         ("{}", {}, 400),
         ('{"attempt": 0}', {"Content_Type": "text/plain"}, 415),
         ("x" * 5000, {}, 400),
+        (f'{{"attempt": 0, "left": "", "right": "", "answer": "left", "seconds": 1{"0" * 400}}}', {}, 400),
+        (f'{{"attempt": 0, "left": "", "right": "", "answer": "left", "seconds": 1{"0" * 4000}}}', {}, 400),
     ],
 )
 def test_malformed_requests_are_refused(
@@ -124,6 +128,16 @@ def test_malformed_requests_are_refused(
 ) -> None:
     assert asked(server.address, "answer", body, **headers)[0] == status
     assert server.session.database.choices() == []
+
+
+def test_a_browser_that_leaves_is_no_error(server: CurationServer, capfd: pytest.CaptureFixture[str]) -> None:
+    place = urlsplit(server.address)
+    for _ in range(5):
+        with socket.create_connection((place.hostname, place.port)) as leaving:
+            leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # resets on closing
+            leaving.sendall(f"GET {place.path} HTTP/1.1\r\nHost: {place.netloc}\r\n\r\n".encode())
+    assert asked(server.address)[0] == 200
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_port_that_is_taken_is_named(server: CurationServer) -> None:
