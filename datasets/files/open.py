@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.formats import format_of, holds_anything, is_motion_file, reader_of, writer_of
-from selfcorrect.datasets.files.motion_file import MotionFile
+from selfcorrect.datasets.files.motion_file import MotionFile, Writes
 from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.datasets.files.skeletons.rig_profile import read_profile
 from selfcorrect.motion.body.requirements import flaw_of
@@ -34,7 +35,24 @@ def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
         raise InputError(flaw)
     for motion in file.motions:
         check_numbers(motion)
-    return replace(file, notes=(*file.notes, *_unused(file, reading)), flaw=flaw)
+    written = _Written(path, reading, file.write)
+    return replace(file, notes=(*file.notes, *_unused(file, reading)), flaw=flaw, write=written)
+
+
+@dataclass(frozen=True)
+class _Written:
+    """Writes as a file's reader does; a copy in another process opens the file again to know how."""
+
+    path: Path
+    reading: Reading
+    write: Writes | None
+
+    def __call__(self, *arguments: Any) -> None:
+        write = self.write or open_motion(self.path, self.reading, any_body=True).write
+        write(*arguments)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**vars(self), "write": None}
 
 
 def _on_rig(file: MotionFile, reading: Reading) -> MotionFile:

@@ -17,7 +17,7 @@ from selfcorrect.datasets.files import formats
 from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.experiments.commands.inputs import must_be_count, must_exist
 from selfcorrect.experiments.targets import ANOTHER, check_output, check_targets
-from selfcorrect.runtime.bugs import sentence_of
+from selfcorrect.runtime.bugs import is_of_machine, sentence_of
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.storage.files.writing import write_atomically
 
@@ -184,6 +184,8 @@ class Convert:
             for one, motion in zip(targets, motions, strict=True):
                 save_motion(one, motion, kind.name, overwrite=self.overwrite)
         except Exception as error:  # whatever is wrong with one file, the others go on
+            if is_of_machine(error):
+                raise InputError(f"{target} could not be written ({error}); the files before it are there") from error
             print(f"selfcorrect: {sentence_of(file, error)}", file=sys.stderr)
             return False
         print(f"{file} → {target}")

@@ -69,6 +69,12 @@ class CorrectionOptions:
     """What motion files do not say."""
 
     def __post_init__(self) -> None:
+        for name in ("kinematic", "remove_drift", "join_takes", "retime", "raw", "keep_failed", "video"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise SettingError(f"{name} must be True or False, got {value!r}")
+        for name in ("fallback", "simulate", "support", "engine"):
+            if not isinstance(value := getattr(self, name), str):
+                raise SettingError(f"{name} must be a name, got {value!r}")
         object.__setattr__(self, "strength", recorded_strength(self.strength))  # one value, one meaning
         if self.mass_kg is not None and not MASS_KG[0] <= self.mass_kg <= MASS_KG[1]:
             raise SettingError(f"mass-kg must be from {MASS_KG[0]} to {MASS_KG[1]}, got {self.mass_kg}")

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
@@ -26,7 +26,7 @@ from selfcorrect.core.registry import Registry, Row
 from selfcorrect.experiments.jobs.progress_bars import Bars, Event, reporter
 from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.runtime.bugs import bug_behind
-from selfcorrect.runtime.processes import start_processes
+from selfcorrect.runtime.processes import start_processes, stop_processes
 from selfcorrect.runtime.threads import with_threads
 
 
@@ -230,15 +230,8 @@ def processes(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]
         try:
             yield lambda job: pool.submit(_run_job, job)
         except BaseException:
-            _stop(pool)
+            stop_processes(pool)  # what is committed stays, what is under way is done again by the next run
             raise
-
-
-def _stop(pool: ProcessPoolExecutor) -> None:
-    """Stop at once: what is committed stays, what is under way is done again by the next run."""
-    for process in list((pool._processes or {}).values()):
-        process.terminate()
-    pool.shutdown(wait=False, cancel_futures=True)
 
 
 _events: Any = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Self
 
 import numpy as np
@@ -36,8 +37,13 @@ class Motion:
     """(T, 2) whether the left and the right foot stand, from 0 to 1, as its file says; None where it says nothing."""
 
     def __post_init__(self) -> None:
-        frames, joints = len(self.root_m), len(self.skeleton)
         where = f"{self.source}: " if self.source else ""
+        for name, values in (("root positions", self.root_m), ("rotations", self.rotations)):
+            if not isinstance(values, np.ndarray) or values.dtype not in _NUMBERS:
+                raise InputError(f"{where}{name} must be a NumPy array of float32 or float64, got {_kind(values)}")
+        if not isinstance(self.fps, Real):
+            raise InputError(f"{where}frames per second must be a number, got {self.fps!r}")
+        frames, joints = len(self.root_m), len(self.skeleton)
         if self.root_m.shape != (frames, 3):
             raise InputError(f"{where}root positions must have shape (frames, 3), got {self.root_m.shape}")
         if self.rotations.shape != (frames, joints, 4):
@@ -68,6 +74,14 @@ class Motion:
         """The frames at some indices, in their order."""
         contacts = None if self.contacts is None else self.contacts[frames]
         return replace(self, root_m=self.root_m[frames], rotations=self.rotations[frames], contacts=contacts)
+
+
+_NUMBERS = (np.float32, np.float64, np.int32, np.int64)
+"""Types of positions and rotations; shorter ones hold them to centimetres and degrees."""
+
+
+def _kind(values: object) -> str:
+    return f"an array of {values.dtype}" if isinstance(values, np.ndarray) else f"a {type(values).__name__}"
 
 
 FPS_READ = (0.01, 1e5)

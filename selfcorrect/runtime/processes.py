@@ -77,7 +77,8 @@ def map_tasks(function: Callable[[Task], Result], tasks: Iterable[Task], workers
             "a worker process died while simulating (killed, or out of memory); try again with fewer workers"
         ) from error
     except KeyboardInterrupt:
-        _drop()
+        while _executors:
+            stop_processes(_executors.popitem()[1])
         raise
 
 
@@ -158,6 +159,13 @@ def _without_main_script() -> Iterator[None]:
         yield
     finally:
         vars(main).update(hidden)
+
+
+def stop_processes(pool: ProcessPoolExecutor) -> None:
+    """End the processes at once, whatever they are doing."""
+    for process in list((pool._processes or {}).values()):
+        process.terminate()
+    pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _drop() -> None:

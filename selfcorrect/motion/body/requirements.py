@@ -22,7 +22,9 @@ _FURTHEST_M = 1e5
 
 
 def check_body(motion: Motion) -> None:
-    """Raises InputError in the words of `flaw_of`."""
+    """Raises InputError in the words of `flaw_of`, and for what is no motion."""
+    if not isinstance(motion, Motion):
+        raise InputError(f"expected a Motion, got {type(motion).__name__}")
     if flaw := flaw_of(motion):
         raise InputError(flaw)
 

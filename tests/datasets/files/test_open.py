@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import pickle
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -309,3 +310,10 @@ def test_a_reading_is_checked(name: str, value: float) -> None:
 def test_statistics_and_shapes_are_no_motions() -> None:
     assert is_motion_file(Path("a/WALK.BVH"))
     assert not any(map(is_motion_file, map(Path, ("Mean.npy", "a/shape.npz", "x_stagei.npz", "notes.txt"))))
+
+
+def test_an_opened_file_survives_pickling(walker: Motion, tmp_path: Path) -> None:
+    save_motion(tmp_path / "walk.bvh", walker)
+    again = pickle.loads(pickle.dumps(open_motion(tmp_path / "walk.bvh")))
+    again.write(tmp_path / "copy.bvh", lifted(again.motion))
+    np.testing.assert_allclose(open_motion(tmp_path / "copy.bvh").motion.root_m, lifted(again.motion).root_m, atol=1e-5)

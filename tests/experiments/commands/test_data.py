@@ -1,6 +1,8 @@
 """`selfcorrect data`, from the words of the command line to what is printed and written."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections import catalog
+from selfcorrect.datasets.files import open as opening
 from selfcorrect.datasets.files.formats import FORMATS
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.experiments.commands.data import DataCommand
@@ -91,6 +94,15 @@ def test_convert_tells_of_what_fails_and_goes_on(
     written = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.npy"))
     assert written == ["a.npy", "b.npy", "below/leaps.npy"]
     assert np.load(tmp_path / "out" / "a.npy").shape == (41, 22, 3)
+
+
+def test_convert_ends_where_the_disk_is_full(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(opening, "save_motion", full)
+    with pytest.raises(ValueError, match=r"a.npy could not be written .*No space left.*the files before it are there"):
+        run("convert", folder, "--to", "joints", "--out", tmp_path / "out")
 
 
 def test_stats_measure_by_label(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -106,3 +106,19 @@ def test_workers_end_with_a_killed_program(tmp_path: Path):
     command = [sys.executable, "-c", KILLED, str(tmp_path)]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, timeout=600, check=False)
     assert done.returncode == -signal.SIGKILL  # and not a timeout: nobody holds the other end of its output any more
+
+
+def test_an_interrupt_ends_workers_at_once(monkeypatch: pytest.MonkeyPatch):
+    map_tasks(math.factorial, [1, 2], workers=2)
+    pool = next(iter(processes._executors.values()))
+    started = list(pool._processes.values())
+
+    def interrupted(*given, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(processes, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        map_tasks(time.sleep, [60, 60, 60], workers=2)
+    for process in started:
+        process.join(10)
+        assert not process.is_alive()

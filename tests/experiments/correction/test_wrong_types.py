@@ -1,0 +1,49 @@
+"""What is of the wrong type gets one sentence before any work."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from made_motions import made_motion
+
+import selfcorrect as sc
+from selfcorrect.core.errors import InputError, SettingError
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (
+            {"root_m": made_motion("walk").root_m.astype(np.float16)},
+            "array of float32 or float64, got an array of float16",
+        ),
+        ({"root_m": made_motion("walk").root_m.tolist()}, "got a list"),
+        ({"root_m": torch.zeros(120, 3, requires_grad=True)}, "got a Tensor"),
+        ({"rotations": np.full((120, 22, 4), None)}, "got an array of object"),
+        ({"fps": "30"}, "frames per second must be a number, got '30'"),
+    ],
+)
+def test_motions_are_made_of_numbers(changed: dict[str, object], told: str) -> None:
+    walk = made_motion("walk")
+    with pytest.raises(InputError, match=told):
+        sc.Motion(**{**vars(walk), **changed})
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"kinematic": "no"}, "kinematic must be True or False, got 'no'"),
+        ({"keep_failed": 1}, "keep_failed must be True or False, got 1"),
+        ({"engine": 3}, "engine must be a name, got 3"),
+        ({"support": None}, "support must be a name, got None"),
+    ],
+)
+def test_options_have_types(options: dict[str, object], told: str) -> None:
+    with pytest.raises(SettingError, match=told):
+        sc.correct(made_motion("walk"), **options)
+
+
+def test_only_motions_are_corrected() -> None:
+    with pytest.raises(InputError, match="expected a Motion, got ndarray"):
+        sc.correct(np.zeros((3, 3)))  # type: ignore[arg-type]
