@@ -93,8 +93,10 @@ def motion_files(path: Path) -> list[Path]:
 def save_motion(path: str | Path, motion: Motion, name: str | None = None, *, overwrite: bool = False) -> None:
     """Write a motion in the format called `name`, by default the first with the path's suffix.
 
-    SettingError where the file exists, unless `overwrite` is true.
+    SettingError where the file exists, unless `overwrite` is true; InputError where it could not be read again, as its
+    numbers are not finite, or no motion has so many frames per second.
     """
     path = Path(path).expanduser()
+    check_numbers(motion)
     refuse_to_replace(path, overwrite)
     writer_of(format_of(path, name))(path, motion)

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.files.formats import FORMATS, is_motion_file
+from selfcorrect.core.errors import InputError
+from selfcorrect.datasets.files.formats import FORMATS, is_motion_file, named
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.people import amass
 from selfcorrect.datasets.files.reading import Reading
@@ -268,6 +269,18 @@ def test_frame_rates_that_cannot_be_are_refused(walker: Motion, tmp_path: Path, 
     amass.write(tmp_path / "a.npz", replace(walker, fps=fps))
     with pytest.raises(ValueError, match=r"a\.npz: expected 0\.01 to 100000 frames per second, got"):
         open_motion(tmp_path / "a.npz", Reading())
+
+
+@pytest.mark.parametrize("kind", ["bvh", "amass", "kimodo", "gltf"])
+@pytest.mark.parametrize(
+    "change",
+    [{"fps": np.inf}, {"fps": 1e30}, {"root_m": np.full((48, 3), np.nan)}],
+)
+def test_what_could_not_be_read_is_not_written(walker: Motion, tmp_path: Path, kind: str, change: dict) -> None:
+    path = tmp_path / f"a{named(kind).suffixes[0]}"
+    with pytest.raises(InputError, match="expected"):
+        save_motion(path, replace(walker, **change), kind)
+    assert not path.exists()
 
 
 def test_no_frames_are_refused(tmp_path: Path) -> None:
