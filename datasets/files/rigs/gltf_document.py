@@ -84,12 +84,13 @@ def _chunks(data: bytes) -> tuple[bytes, bytes]:
 def _buffers(path: Path, listed: list[dict[str, Any]], data: bytes, chunk: bytes) -> tuple[bytes, ...]:
     """The bytes of all buffers; InputError where they would together take too much, as copies of one file may."""
     beside: dict[Path, bytes] = {}
-    buffers: list[bytes] = []
+    buffers, size = list[bytes](), 0
     for buffer in listed:
         content, length = _buffer(path, buffer, chunk, beside), int(buffer["byteLength"])
         if not 0 <= length <= len(content):
             raise InputError(f"{path}: a buffer has {len(content)} bytes, {length} were expected")
-        check_unpacked(path, sum(map(len, buffers)) + length, stored=len(data) + sum(map(len, beside.values())))
+        size += length
+        check_unpacked(path, size, stored=len(data) + sum(map(len, beside.values())))
         buffers.append(content[:length])
     return tuple(buffers)
 

@@ -66,6 +66,7 @@ class PickledResults(Results):
         self.numbers: dict[str, float] = {}
         self._arrays: dict[str, np.ndarray] = {}
         self._budget = Budget(path, stored=path.stat().st_size)
+        self._budget.take(sum(map(len, (entries or {"": content}).values())))
         with refusing(path):
             self._tree, self._protocol, self._storages = _tree_in(content, start, self._budget)
             if entries is not None:

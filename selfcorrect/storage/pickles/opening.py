@@ -28,6 +28,9 @@ _PACKED: dict[bytes, tuple[Callable[[], Any], Callable[[bytes], bytes]]] = {
 }
 """How joblib compresses, by what such files begin with: what unpacks them, and what packs them again."""
 
+_TIMES = 3
+"""How many times what was compressed is in memory while it is read."""
+
 
 def open_results(path: Path) -> Results:
     """A file of results, by its content; InputError where it is none or damaged."""
@@ -53,7 +56,7 @@ def _zipped(path: Path) -> Results:
             described = [info.filename for info in infos if info.filename.endswith("/data.pkl")]
             if not described:
                 return NpzResults(path)
-            check_unpacked(path, sum(info.file_size for info in infos), stored=len(content))
+            check_unpacked(path, _TIMES * sum(info.file_size for info in infos), stored=len(content))
             entries = {info.filename: archive.read(info) for info in infos}
     except InputError:
         raise
@@ -68,10 +71,10 @@ def _unpacked(path: Path, content: bytes) -> tuple[bytes, Callable[[bytes], byte
     if found is None:
         return content, bytes
     unpacking, pack = found
-    most = max(unpacked_limit_bytes(), 8 * len(content))
+    most = max(unpacked_limit_bytes(), 8 * len(content)) // _TIMES
     try:
         whole = unpacking().decompress(content, most + 1)
     except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
         raise InputError(f"{path}: not a readable pickle file ({short(error)})") from error
-    check_unpacked(path, len(whole), stored=len(content))
+    check_unpacked(path, _TIMES * len(whole), stored=len(content))
     return whole, pack
