@@ -29,6 +29,8 @@ from selfcorrect.storage.files.limits import check_unpacked, read_text
 from selfcorrect.storage.files.writing import replacing
 
 _CHANNELS = {f"{axis}{kind}".lower(): f"{axis}{kind}" for axis in "XYZ" for kind in ("position", "rotation")}
+_NO_BONE = 0.1
+"""Share of its offset below which a joint's position is no place, but what is added to that."""
 _FPS_ROUNDING = 1e-4
 _FRAME_TIME_S = (1e-5, 100.0)
 
@@ -103,6 +105,8 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None) -> R
     parents = tuple(joint.parent for joint in joints)
     offsets = np.array([joint.offset for joint in joints], dtype=float)
     positions, rotations = _channel_values(values, channels, offsets)
+    relative = _relative(positions, offsets)
+    positions |= {joint: positions[joint] + offsets[joint] for joint in relative}
     skeleton = Skeleton(
         names, parents, _usual_offsets(offsets, positions), ("",) * len(names), rigid=_ends(names, joints)
     )
@@ -114,7 +118,13 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None) -> R
     skeleton = replace(read.skeleton, offsets_m=read.skeleton.offsets_m * unit_m)
     motion = replace(read, skeleton=skeleton, root_m=root * unit_m)
     ends = frozenset(index for index, joint in enumerate(joints) if joint.is_end)
-    return RiggedMotion(motion, channels, offsets, ends, unit_m, stretches_m, note)
+    return RiggedMotion(motion, channels, offsets, ends, unit_m, stretches_m, relative, unit_note=note)
+
+
+def _relative(positions: Mapping[int, np.ndarray], offsets: np.ndarray) -> frozenset[int]:
+    """Joints whose positions (T, 3) are added to their offsets (J, 3): read as they are, their bones had no length."""
+    usual = {joint: np.linalg.norm(np.median(track, axis=0)) for joint, track in positions.items() if joint}
+    return frozenset(joint for joint, away in usual.items() if away < _NO_BONE * np.linalg.norm(offsets[joint]))
 
 
 def _ends(names: Sequence[str], joints: Sequence[_Joint]) -> frozenset[str]:
@@ -343,6 +353,8 @@ def _values_of(clip: RiggedMotion) -> np.ndarray:
         if kind == "position":
             track_m = _track_m(clip, joint)[:, ["XYZ".index(axis) for axis in axes]]
             values[:, columns] = track_m / clip.metres_per_unit
+            if joint in clip.relative:
+                values[:, columns] -= clip.offsets[joint][["XYZ".index(axis) for axis in axes]]
         else:
             whole = axes + "".join(axis for axis in "XYZ" if axis not in axes)
             rotation = Rotation.from_quat(motion.rotations[:, joint])

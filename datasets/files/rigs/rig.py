@@ -144,7 +144,7 @@ def clip_of(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: float | N
     six = ("Xposition", "Yposition", "Zposition", "Zrotation", "Xrotation", "Yrotation")
     channels = tuple(six if joint in moving or not joint else six[3:] for joint in range(len(skeleton)))
     motion = replace(read, skeleton=skeleton, root_m=read.root_m * unit_m)
-    return RiggedMotion(motion, channels, skeleton.offsets_m, frozenset(), unit_m, stretches_m, note)
+    return RiggedMotion(motion, channels, skeleton.offsets_m, frozenset(), unit_m, stretches_m, unit_note=note)
 
 
 def _stretch_m(rig: Rig, tracks: Tracks, joint: int, frames: int) -> np.ndarray:

@@ -29,5 +29,7 @@ class RiggedMotion:
     stretches_m: Mapping[int, np.ndarray] = field(default_factory=dict)
     """Positions (T, 3) in the parent's frame of joints that move in it; in the motion's skeleton such a joint has
     its median position."""
+    relative: frozenset[int] = frozenset()
+    """Joints whose positions in the file are added to their offsets, as some programs write them."""
     unit_note: str = ""
     """What was assumed of the unit, "" for nothing."""

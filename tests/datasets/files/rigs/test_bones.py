@@ -101,3 +101,26 @@ def test_a_rest_pose_with_collapsed_joints_is_recognised(tmp_path: Path, parts: 
     write_bvh(tmp_path / "a.bvh", clip_of(replace(made, skeleton=replace(made.skeleton, offsets_m=offsets_m))))
     with pytest.raises(sc.InputError, match=r"a\.bvh: its rest pose is collapsed: the bone .*, nor have \d others"):
         sc.open_motion(tmp_path / "a.bvh", sc.Reading(up="y"))
+
+
+@pytest.mark.parametrize("name", ["walking", "crouching"])
+@pytest.mark.parametrize("added_m", [0.0, 0.002])
+def test_positions_that_are_added_to_offsets_are_read_and_written_back(
+    tmp_path: Path, name: str, added_m: float
+) -> None:
+    """Six channels per joint whose positions are zero, or next to it: every door reads the same bones."""
+    made = MOTIONS[name]()
+    places_m = np.full((len(made), len(made.skeleton), 3), added_m)
+    write_bvh(tmp_path / "six.bvh", with_positions(made, places_m))
+    write_bvh(tmp_path / "three.bvh", clip_of(made))
+    six, three = (
+        sc.open_motion(tmp_path / f"{each}.bvh", sc.Reading(up="y", metres_per_unit=0.01)) for each in ("six", "three")
+    )
+    np.testing.assert_allclose(
+        sc.joint_positions(six.motion), sc.joint_positions(three.motion), atol=0.02 * bool(added_m) + 1e-5
+    )
+    six.write(tmp_path / "back.bvh", six.motion)
+    again = sc.open_motion(tmp_path / "back.bvh", sc.Reading(up="y", metres_per_unit=0.01)).motion
+    np.testing.assert_allclose(sc.joint_positions(again), sc.joint_positions(six.motion), atol=1e-5)
+    values = (tmp_path / "back.bvh").read_text().splitlines()[-1].split()
+    np.testing.assert_allclose(np.array(values[6:9], dtype=float), 100 * added_m, atol=1e-4)
