@@ -8,6 +8,7 @@ from typing import Literal
 
 from selfcorrect.core.errors import SettingError
 
+Up = Literal["y", "z", "y!", "z!"]
 METRES_PER_UNIT = (1e-9, 1e6)
 """From nanometres to thousands of kilometres."""
 
@@ -21,8 +22,9 @@ class Reading:
     stature."""
     fps: float | None = None
     """Frames per second of files that do not say it; without it, what is usual for their format."""
-    up: Literal["y", "z"] | None = None
-    """Vertical axis of the files' worlds; without it, what the format says or the motion shows."""
+    up: Up | None = None
+    """Vertical axis of the files' worlds; without it, what the format says or the motion shows. One that all signs in
+    a motion contradict is refused; `y!` and `z!` insist."""
     body_model: Path | None = None
     """A SMPL, SMPL+H or SMPL-X file that gives the shapes in AMASS and similar files their bone lengths; without it,
     an average body."""

@@ -41,7 +41,7 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
         return open_joints(path, read_joints(path).astype(array.dtype), other, reading)
     if array.ndim == 2 and array.shape[1] == motionstreamer.COLUMNS:
         return motionstreamer.open_rows(path, array, reading)
-    if array.ndim == 2 and (reading.up == "z" or reading.metres_per_unit not in (None, 1.0)):
+    if array.ndim == 2 and ((reading.up or "y")[0] == "z" or reading.metres_per_unit not in (None, 1.0)):
         raise InputError(f"{path}: HumanML3D's rows are y up, in metres; leave out --up and --metres-per-unit")
     world = world_of(reading)
     contacts = _contacts(array) if array.ndim == 2 else None

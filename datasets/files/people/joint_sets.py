@@ -10,14 +10,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.motion_file import MotionFile
-from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.files.reading import Reading, Up
 from selfcorrect.datasets.files.skeletons.vertical import AXES, Body, axis_of, told_up, turn_to_y_up
 from selfcorrect.motion.body.smpl import SMPL, SMPL_H, SMPL_X
 from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
@@ -137,7 +136,7 @@ def _unit_m(path: Path, skeleton: Skeleton, positions: np.ndarray) -> float:
 
 
 def turn_of(
-    path: Path, skeleton: Skeleton, joints_m: np.ndarray, fps: float, up: Literal["y", "z"] | None
+    path: Path, skeleton: Skeleton, joints_m: np.ndarray, fps: float, up: Up | None
 ) -> tuple[Rotation, tuple[str, ...]]:
     """The turn by which joints (T, J, 3) come y up, and a note where that was inferred from them."""
     if up is not None:

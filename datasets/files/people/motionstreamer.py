@@ -33,7 +33,7 @@ _LARGEST = 1e6
 
 def open_rows(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
     """The motion of rows (T, 272), y up: joints turn as the file says, on bones of mean length."""
-    if reading.up == "z" or reading.metres_per_unit not in (None, 1.0):
+    if (reading.up or "y")[0] == "z" or reading.metres_per_unit not in (None, 1.0):
         raise InputError(f"{path}: MotionStreamer's rows are y up, in metres; leave out --up and --metres-per-unit")
     if rows.dtype.kind != "f" or not len(rows):
         raise InputError(f"{path}: expected rows of {COLUMNS} floating-point numbers, got {rows.dtype} {rows.shape}")

@@ -17,6 +17,8 @@ _SIZES = ((0.88, np.log(1.65), 0.12), (0.1, np.log(1.05), 0.22), (0.02, np.log(1
 """Sizes of bodies at rest, as shares, means and deviations of their logarithms: adults, children, and all others."""
 
 _SURE = 0.95
+_HUMAN_M = 0.45, 2.4
+"""Sizes of people, from newborn on: only these are offered."""
 
 
 def body_size(parents: Sequence[int], offsets: np.ndarray, top: int = 0) -> float:
@@ -32,9 +34,15 @@ def unit_of(size: float, names: Collection[str]) -> tuple[float, str]:
     """The likeliest unit of a body of that size, in metres, and a note with it and its alternatives."""
     shares = _SHARES | ({_CMU_UNIT_M: _CMU_SHARE} if set(names) >= _CMU_NAMES else {})
     likely = {unit_m: share * _density(size * unit_m) for unit_m, share in shares.items()}
-    first, second = sorted(likely, key=likely.__getitem__, reverse=True)[:2]
+    first = max(likely, key=likely.__getitem__)
     note = f"unit of length taken as {first:.4g} m"
-    if likely[first] < _SURE * sum(likely.values()):
+    people = sum(
+        each for unit_m, each in likely.items() if unit_m == first or _HUMAN_M[0] < size * unit_m < _HUMAN_M[1]
+    )
+    if likely[first] < _SURE * people:
+        second = max(
+            set(likely) - {first}, key=lambda unit_m: likely[unit_m] * (_HUMAN_M[0] < size * unit_m < _HUMAN_M[1])
+        )
         note += f", unsure: the body is {size * first:.2f} m long, or {size * second:.2f} m in units of {second:.4g} m"
     return first, f"{note} (--metres-per-unit)"
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.datasets.files.reading import Up
 from selfcorrect.datasets.files.skeletons.vertical import stands_along, turn_to_y_up, turned, up_of_motion
 from selfcorrect.motion.body.rest_pose import turn_frames, upright_turns
 from selfcorrect.motion.motion import Motion
@@ -27,7 +27,7 @@ class Upright:
     """Why the rest pose could not be made upright, "" where it is."""
 
 
-def upright(motion: Motion, up: Literal["y", "z"] | None = None, told: int | None = None) -> Upright:
+def upright(motion: Motion, up: Up | None = None, told: int | None = None) -> Upright:
     """A motion as read, whatever its vertical axis and its rest pose; `up` None to infer the axis from both.
 
     told: the axis that the format has, None where it has none. Raises InputError where they contradict each other and

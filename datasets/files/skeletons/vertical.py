@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.datasets.files.reading import Up
 from selfcorrect.motion.checks.sight import Sight
 from selfcorrect.motion.motion import Motion
 
@@ -81,9 +81,9 @@ class Body:
         return np.unique(np.linspace(0, max(len(self.joints_m) - 2, 0), _MOMENTS).round().astype(int))
 
 
-def axis_of(up: Literal["y", "z"]) -> int:
+def axis_of(up: Up) -> int:
     """The axis that an option names."""
-    return "yz".index(up)
+    return "yz".index(up[0])
 
 
 def turn_to_y_up(axis: int) -> Rotation:
@@ -100,7 +100,7 @@ def turned(motion: Motion, rotation: Rotation) -> Motion:
 
 def up_of_motion(
     motion: Motion,
-    up: Literal["y", "z"] | None,
+    up: Up | None,
     told: int | None = None,
     rest: int | None = None,
     among: Sequence[int] = (Y_UP, Z_UP),
@@ -108,15 +108,31 @@ def up_of_motion(
 ) -> tuple[int, tuple[str, ...]]:
     """The vertical axis of a motion's world, and a note where it was inferred from the motion; see `Body`.
 
-    up: What the reading says, which is believed. usual: The axis of the program's world. A body that stands along
-    another one outweighs it, as files are often turned on the way.
+    up: What the reading says, which is believed unless all signs contradict it. usual: The axis of the program's world.
+    A body that stands along another one outweighs it, as files are often turned on the way.
     """
     if up is not None:
+        if not up.endswith("!"):
+            _check_not_contradicted(motion, axis_of(up))
         return axis_of(up), ()
     body = body_in(motion.frames(0, _MOST_FRAMES), told, rest) if len(motion) else None
     if usual is not None and (body is None or _posture(body, among) in (None, usual)):
         told, body = usual, body and replace(body, told=usual)
     return told_up(body, motion.source or "the motion", told, among)
+
+
+def _check_not_contradicted(motion: Motion, axis: int) -> None:
+    """InputError where posture and floor, or posture and flights, agree on another axis than the one that was said."""
+    body = body_in(motion.frames(0, _MOST_FRAMES)) if len(motion) else None
+    if body is None or (posture := _posture(body, (Y_UP, Z_UP))) in (None, axis):
+        return
+    others = [found for found in (_floor(body, (Y_UP, Z_UP))[0], _flight(body, (Y_UP, Z_UP))) if found is not None]
+    if others and axis not in others:
+        said, shown = WORDS[axis][0], WORDS[posture]
+        raise InputError(
+            f"{motion.source or 'the motion'}: --up {said} was said, but the motion is {shown} by how the body stands "
+            f"and moves; leave --up out, or insist with --up {said}!"
+        )
 
 
 def told_up(body: Body | None, source: str, told: int | None, among: Sequence[int]) -> tuple[int, tuple[str, ...]]:

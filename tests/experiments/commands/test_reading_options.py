@@ -18,7 +18,7 @@ COMMANDS = (
     ["correct"], ["check"], ["view"], ["data", "check"], ["data", "stats"], ["data", "preview"], ["data", "convert"],
     ["data", "shard"],
 )  # fmt: skip
-TURNED = ["--up", "z", "--metres-per-unit", "0.02"]
+TURNED = ["--up", "z!", "--metres-per-unit", "0.02"]
 
 
 @pytest.fixture
@@ -44,11 +44,11 @@ def test_every_command_that_reads_files_takes_every_option_of_reading(
 def read(options: list[str], folder: Path) -> sc.Motion:
     """What `data convert` makes of the file."""
     assert main(["data", "convert", "a.bvh", "--to", "amass", "--out", "out", "--overwrite", *options]) in (0, None)
-    return sc.load_motion(folder / "out" / "a.npz", sc.Reading(up="z"))
+    return sc.load_motion(folder / "out" / "a.npz", sc.Reading(up="z!"))
 
 
 def test_convert_sees_what_reading_says(folder: Path) -> None:
-    wanted = sc.load_motion(folder / "a.bvh", sc.Reading(up="z", metres_per_unit=0.02))
+    wanted = sc.load_motion(folder / "a.bvh", sc.Reading(up="z!", metres_per_unit=0.02))
     lying, standing = read(TURNED, folder), read([], folder)
     np.testing.assert_allclose(lying.root_m, wanted.root_m, atol=1e-6)
     assert np.ptp(sc.joint_positions(standing)[0, :22, 1]) > 1.2 > np.ptp(sc.joint_positions(lying)[0, :22, 1])
@@ -61,7 +61,7 @@ def test_view_draws_what_reading_says(folder: Path, monkeypatch: pytest.MonkeyPa
         lambda out, motions, titles, **options: drawn.extend(motions),
     )
     main(["view", "a.bvh", "--out", "a.png", *TURNED])
-    wanted = sc.load_motion(folder / "a.bvh", sc.Reading(up="z", metres_per_unit=0.02))
+    wanted = sc.load_motion(folder / "a.bvh", sc.Reading(up="z!", metres_per_unit=0.02))
     np.testing.assert_allclose(drawn[0].root_m, wanted.root_m, atol=1e-9)
 
 
@@ -76,10 +76,10 @@ def test_checks_judge_what_reading_says(folder: Path, command: list[str], capsys
 def test_stats_and_shards_read_as_they_are_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "shard", "a.bvh", "-o", "shards", *TURNED]) in (0, None)
     (motion,) = sc.load_motions(folder / "shards")
-    wanted = sc.load_motion(folder / "a.bvh", sc.Reading(up="z", metres_per_unit=0.02))
+    wanted = sc.load_motion(folder / "a.bvh", sc.Reading(up="z!", metres_per_unit=0.02))
     np.testing.assert_allclose(motion.root_m, wanted.root_m, atol=1e-5)
     np.testing.assert_allclose(
-        sc.load_motions(folder / "a.bvh", sc.Reading(up="z", metres_per_unit=0.02))[0].root_m, wanted.root_m
+        sc.load_motions(folder / "a.bvh", sc.Reading(up="z!", metres_per_unit=0.02))[0].root_m, wanted.root_m
     )
     main(["data", "stats", "a.bvh", "--up", "y"])
     plain = capsys.readouterr().out
@@ -88,7 +88,7 @@ def test_stats_and_shards_read_as_they_are_told(folder: Path, capsys: pytest.Cap
 
 
 def test_a_named_dataset_tells_all_itself(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["data", "check", "a.bvh", "--dataset", "mixamo", "--up", "z"]) == 2
+    assert main(["data", "check", "a.bvh", "--dataset", "mixamo", "--up", "z!"]) == 2
     assert "the dataset mixamo gives unit, fps, up and body" in capsys.readouterr().err
 
 

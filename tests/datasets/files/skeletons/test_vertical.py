@@ -138,3 +138,15 @@ def test_walks_without_a_recognised_body_are_y_up(tmp_path: Path) -> None:
     legless = replace(made.skeleton, names=names, parts=("",) * 22, offsets_m=np.abs(made.skeleton.offsets_m))
     write_bvh(tmp_path / "a.bvh", clip_of(replace(made, skeleton=legless)))
     assert "y up assumed (--up)" in sc.open_motion(tmp_path / "a.bvh", any_body=True).notes
+
+
+@pytest.mark.parametrize("said", ["y", "z"])
+@pytest.mark.parametrize("name", ["walking", "standing", "jumping"])
+def test_an_axis_against_all_signs_is_refused_unless_one_insists(tmp_path: Path, name: str, said: str) -> None:
+    sc.save_motion(tmp_path / "a.bvh", MOTIONS[name]())
+    if said == "y":
+        assert sc.load_motion(tmp_path / "a.bvh", sc.Reading(up="y")).root_m[:, 1].min() > 0.5
+        return
+    with pytest.raises(sc.InputError, match=r"--up z was said, but the motion is y up.*insist with --up z!"):
+        sc.load_motion(tmp_path / "a.bvh", sc.Reading(up="z"))
+    assert len(sc.load_motion(tmp_path / "a.bvh", sc.Reading(up="z!")))
