@@ -8,15 +8,16 @@ from functools import partial
 from pathlib import Path
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.collections.catalog import recognise
-from selfcorrect.datasets.collections.cmu import CMU, load_cmu
-from selfcorrect.datasets.collections.dataset import Clip, read_most
-from selfcorrect.datasets.collections.deepmimic import load_deepmimic
-from selfcorrect.datasets.files.formats import readable_suffixes
-from selfcorrect.datasets.files.open import motion_files, open_motion
-from selfcorrect.datasets.files.reading import Reading
-from selfcorrect.datasets.splits import path_and_split
 from selfcorrect.motion.motion import Motion
+
+from .collections.catalog import recognise
+from .collections.cmu import CMU, load_cmu
+from .collections.dataset import Clip, read_most
+from .collections.deepmimic import load_deepmimic
+from .files.formats import readable_suffixes
+from .files.open import motion_files, open_motion
+from .files.reading import Reading
+from .splits import path_and_split
 
 EXPECTED = (
     f"deepmimic, a motion file ({', '.join(readable_suffixes())}), a folder of them, or a dataset's folder, "

@@ -17,9 +17,10 @@ from typing import Self
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.transforms import canonicalise, close_cycle, mirror, on_skeleton, repeat_cycle, resample
+
+from .window_settings import WindowSettings
 
 
 @dataclass(frozen=True, eq=False)

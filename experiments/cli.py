@@ -16,21 +16,22 @@ import tyro
 from selfcorrect.core.errors import JobsError, LoopError, SelfcorrectError, SettingError
 from selfcorrect.core.extras import needed_for
 from selfcorrect.core.registry import unknown
-from selfcorrect.experiments.commands.check import CheckCommand
-from selfcorrect.experiments.commands.compare import CompareCommand
-from selfcorrect.experiments.commands.correct import CorrectCommand
-from selfcorrect.experiments.commands.curate import CurateCommand
-from selfcorrect.experiments.commands.data import DataCommand
-from selfcorrect.experiments.commands.demo import DemoCommand
-from selfcorrect.experiments.commands.from_file import from_file
-from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.commands.text_to_motion import TextToMotionCommand
-from selfcorrect.experiments.commands.toy import ToyCommand
-from selfcorrect.experiments.commands.verify import VerifyCommand
-from selfcorrect.experiments.commands.view import ViewCommand
-from selfcorrect.experiments.hub.command import HubCommand
 from selfcorrect.runtime.bugs import FAILING_MACHINE
 from selfcorrect.simulators.settings.presets import OLD_NAMES
+
+from .commands.check import CheckCommand
+from .commands.compare import CompareCommand
+from .commands.correct import CorrectCommand
+from .commands.curate import CurateCommand
+from .commands.data import DataCommand
+from .commands.demo import DemoCommand
+from .commands.from_file import from_file
+from .commands.motion import MotionCommand
+from .commands.text_to_motion import TextToMotionCommand
+from .commands.toy import ToyCommand
+from .commands.verify import VerifyCommand
+from .commands.view import ViewCommand
+from .hub.command import HubCommand
 
 
 class Command(Protocol):

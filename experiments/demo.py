@@ -9,11 +9,12 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.load import load_motions
-from selfcorrect.experiments.correction.in_python import correct
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.transforms import close_cycle, repeat_cycle
+
+from .correction.in_python import correct
 
 SUNK_M = 0.06
 """How far the spoiled walk is in the floor."""

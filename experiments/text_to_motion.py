@@ -18,7 +18,6 @@ from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Windows, cut_windows
-from selfcorrect.experiments.targets import check_output
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.described import DescribedDiffusion
 from selfcorrect.models.diffusion.model import OnStep, choose_device
@@ -30,6 +29,8 @@ from selfcorrect.storage.files.digests import digest
 from selfcorrect.storage.files.listings import states_of
 from selfcorrect.storage.files.places import LocalPlace
 from selfcorrect.storage.files.written import Written
+
+from .targets import check_output
 
 
 @dataclass(frozen=True, eq=False)

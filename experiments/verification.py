@@ -11,13 +11,6 @@ from pathlib import Path
 
 from selfcorrect.core.errors import DamagedError, InputError
 from selfcorrect.datasets.shards.manifest import MANIFEST, opened, read_manifest
-from selfcorrect.experiments.correction.correct_file import RECORDS, FileTask, hash_of_file
-from selfcorrect.experiments.correction.report import REPORT, read_record
-from selfcorrect.experiments.curation.in_loops import FILE as PREFERENCES
-from selfcorrect.experiments.identities import IDENTITIES
-from selfcorrect.experiments.motion.run.feasibility import FILE as FEASIBILITY
-from selfcorrect.experiments.motion.run.references import FILE
-from selfcorrect.experiments.reporting.summary import SUMMARY
 from selfcorrect.storage.files.digests import damage_of, digest_of_file, ends_in_digest, unsealed_bytes, values_and_seal
 from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.listings import DIGESTS, listed_in
@@ -28,6 +21,14 @@ from selfcorrect.storage.runs.generation_files import looked_at
 from selfcorrect.storage.runs.ledger import FOLDER as LEDGER
 from selfcorrect.storage.runs.run_folder import CONFIG, ENVIRONMENT
 from selfcorrect.storage.runs.tracking import line_of, rows_of
+
+from .correction.correct_file import RECORDS, FileTask, hash_of_file
+from .correction.report import REPORT, read_record
+from .curation.in_loops import FILE as PREFERENCES
+from .identities import IDENTITIES
+from .motion.run.feasibility import FILE as FEASIBILITY
+from .motion.run.references import FILE
+from .reporting.summary import SUMMARY
 
 METRICS = "metrics.jsonl"
 _OURS = (CONFIG, ENVIRONMENT, FILE, FEASIBILITY, IDENTITIES, PREFERENCES, SUMMARY, REPORT)

@@ -8,28 +8,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from selfcorrect.core.extras import needed_for
+from .core.extras import needed_for
 
 if TYPE_CHECKING:
-    from selfcorrect.core.errors import CorrectorError as CorrectorError
-    from selfcorrect.core.errors import InputError as InputError
-    from selfcorrect.core.errors import LoopError as LoopError
-    from selfcorrect.core.errors import MissingExtraError as MissingExtraError
-    from selfcorrect.core.errors import RunFolderError as RunFolderError
-    from selfcorrect.core.errors import SampleError as SampleError
-    from selfcorrect.core.errors import SelfcorrectError as SelfcorrectError
-    from selfcorrect.core.errors import SettingError as SettingError
-    from selfcorrect.core.errors import TrainingDivergedError as TrainingDivergedError
-    from selfcorrect.core.errors import WorkerError as WorkerError
-    from selfcorrect.core.randomness import streams as streams
-    from selfcorrect.core.samples import Samples as Samples
-    from selfcorrect.correctors.contract import Corrected as Corrected
-    from selfcorrect.correctors.contract import chain as chain
-    from selfcorrect.correctors.contract import filter_of as filter_of
-    from selfcorrect.correctors.contract import lift as lift
-    from selfcorrect.correctors.contract import placebo as placebo
-    from selfcorrect.correctors.contract import verifier as verifier
-    from selfcorrect.correctors.correction import Correction as Correction
     from selfcorrect.datasets.files.motion_file import MotionFile as MotionFile
     from selfcorrect.datasets.files.open import open_motion as open_motion
     from selfcorrect.datasets.files.open import save_motion as save_motion
@@ -44,45 +25,65 @@ if TYPE_CHECKING:
     from selfcorrect.experiments.correction.in_python import correct_motions as correct_motions
     from selfcorrect.experiments.correction.options import CorrectionOptions as CorrectionOptions
     from selfcorrect.experiments.reporting.summary import read_summary as read_summary
-    from selfcorrect.loop.bias import best_of as best_of
-    from selfcorrect.loop.policy import Accumulate as Accumulate
-    from selfcorrect.loop.policy import AccumulateSubsample as AccumulateSubsample
-    from selfcorrect.loop.policy import Augment as Augment
-    from selfcorrect.loop.policy import Fresh as Fresh
-    from selfcorrect.loop.policy import Keep as Keep
-    from selfcorrect.loop.policy import RealOnly as RealOnly
-    from selfcorrect.loop.policy import Replace as Replace
-    from selfcorrect.loop.policy import Weighted as Weighted
-    from selfcorrect.loop.policy import parse_policy as parse_policy
-    from selfcorrect.loop.run import Candidate as Candidate
-    from selfcorrect.loop.run import Plan as Plan
-    from selfcorrect.loop.run import Task as Task
-    from selfcorrect.loop.run import run_loop as run_loop
-    from selfcorrect.loop.run import train_first_generation as train_first_generation
-    from selfcorrect.models.adapters.diffusers_model import DiffusersModel as DiffusersModel
-    from selfcorrect.models.adapters.language_model import CausalLanguageModel as CausalLanguageModel
-    from selfcorrect.models.adapters.torch_model import TorchModel as TorchModel
-    from selfcorrect.models.gaussian import Gaussian as Gaussian
-    from selfcorrect.models.protocol import GenerativeModel as GenerativeModel
-    from selfcorrect.motion.checks.check import check as check
-    from selfcorrect.motion.correction.each import each_motion as each_motion
-    from selfcorrect.motion.correction.lifting import lift_motions as lift_motions
-    from selfcorrect.motion.correction.results import CorrectedMotion as CorrectedMotion
-    from selfcorrect.motion.geometry.kinematics import joint_positions as joint_positions
-    from selfcorrect.motion.motion import Motion as Motion
-    from selfcorrect.motion.pictures.drawing import draw_motions as draw_motions
-    from selfcorrect.motion.pictures.player import show as show
-    from selfcorrect.motion.skeleton import Skeleton as Skeleton
     from selfcorrect.simulators.corrector import KinematicCorrector as KinematicCorrector
     from selfcorrect.simulators.corrector import PhysicsCorrector as PhysicsCorrector
-    from selfcorrect.statistics import Thresholds as Thresholds
-    from selfcorrect.storage.runs.folder_store import FolderReader as FolderReader
-    from selfcorrect.storage.runs.folder_store import FolderStore as FolderStore
-    from selfcorrect.storage.runs.memory import MemoryStore as MemoryStore
-    from selfcorrect.testing import Trial as Trial
-    from selfcorrect.testing import assert_loop_stable as assert_loop_stable
-    from selfcorrect.testing import assert_plausible as assert_plausible
-    from selfcorrect.testing import measure_stability as measure_stability
+
+    from .core.errors import CorrectorError as CorrectorError
+    from .core.errors import InputError as InputError
+    from .core.errors import LoopError as LoopError
+    from .core.errors import MissingExtraError as MissingExtraError
+    from .core.errors import RunFolderError as RunFolderError
+    from .core.errors import SampleError as SampleError
+    from .core.errors import SelfcorrectError as SelfcorrectError
+    from .core.errors import SettingError as SettingError
+    from .core.errors import TrainingDivergedError as TrainingDivergedError
+    from .core.errors import WorkerError as WorkerError
+    from .core.randomness import streams as streams
+    from .core.samples import Samples as Samples
+    from .correctors.contract import Corrected as Corrected
+    from .correctors.contract import chain as chain
+    from .correctors.contract import filter_of as filter_of
+    from .correctors.contract import lift as lift
+    from .correctors.contract import placebo as placebo
+    from .correctors.contract import verifier as verifier
+    from .correctors.correction import Correction as Correction
+    from .loop.bias import best_of as best_of
+    from .loop.policy import Accumulate as Accumulate
+    from .loop.policy import AccumulateSubsample as AccumulateSubsample
+    from .loop.policy import Augment as Augment
+    from .loop.policy import Fresh as Fresh
+    from .loop.policy import Keep as Keep
+    from .loop.policy import RealOnly as RealOnly
+    from .loop.policy import Replace as Replace
+    from .loop.policy import Weighted as Weighted
+    from .loop.policy import parse_policy as parse_policy
+    from .loop.run import Candidate as Candidate
+    from .loop.run import Plan as Plan
+    from .loop.run import Task as Task
+    from .loop.run import run_loop as run_loop
+    from .loop.run import train_first_generation as train_first_generation
+    from .models.adapters.diffusers_model import DiffusersModel as DiffusersModel
+    from .models.adapters.language_model import CausalLanguageModel as CausalLanguageModel
+    from .models.adapters.torch_model import TorchModel as TorchModel
+    from .models.gaussian import Gaussian as Gaussian
+    from .models.protocol import GenerativeModel as GenerativeModel
+    from .motion.checks.check import check as check
+    from .motion.correction.each import each_motion as each_motion
+    from .motion.correction.lifting import lift_motions as lift_motions
+    from .motion.correction.results import CorrectedMotion as CorrectedMotion
+    from .motion.geometry.kinematics import joint_positions as joint_positions
+    from .motion.motion import Motion as Motion
+    from .motion.pictures.drawing import draw_motions as draw_motions
+    from .motion.pictures.player import show as show
+    from .motion.skeleton import Skeleton as Skeleton
+    from .statistics import Thresholds as Thresholds
+    from .storage.runs.folder_store import FolderReader as FolderReader
+    from .storage.runs.folder_store import FolderStore as FolderStore
+    from .storage.runs.memory import MemoryStore as MemoryStore
+    from .testing import Trial as Trial
+    from .testing import assert_loop_stable as assert_loop_stable
+    from .testing import assert_plausible as assert_plausible
+    from .testing import measure_stability as measure_stability
 
     __version__: str
 

@@ -15,8 +15,8 @@ import pytest
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from selfcorrect.models.protocol import GenerativeModel
-    from selfcorrect.testing import Trial
+    from .models.protocol import GenerativeModel
+    from .testing import Trial
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,8 +29,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def loop_trial(request: pytest.FixtureRequest) -> Trial:
     """A `selfcorrect.Trial` of 40 generations with as many seeds as `--loop-seeds` says, by default at most 10."""
-    from selfcorrect.statistics import Thresholds
-    from selfcorrect.testing import Trial
+    from .statistics import Thresholds
+    from .testing import Trial
 
     seeds = request.config.getoption("--loop-seeds")
     trial = Trial(generations=40, thresholds=Thresholds(stable=1.5, collapsed=3.0))
@@ -42,7 +42,7 @@ def loop_toy() -> tuple[GenerativeModel, Tensor]:
     """A model and real data whose fully synthetic loop collapses: a Gaussian, and 80 points of a standard normal."""
     import torch
 
-    from selfcorrect.models.gaussian import Gaussian
+    from .models.gaussian import Gaussian
 
     data = torch.randn((80, 2), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     return Gaussian.standard(2), data

@@ -16,8 +16,8 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
-from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.core.randomness import Stream, streams
+from .core.errors import InputError, SettingError
+from .core.randomness import Stream, streams
 
 if TYPE_CHECKING:
     from torch import Tensor

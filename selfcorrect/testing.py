@@ -21,19 +21,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selfcorrect.core.errors import SettingError
-from selfcorrect.core.randomness import Stream, streams
-from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.contract import Corrector
-from selfcorrect.correctors.correction import Correction
-from selfcorrect.loop.policy import Policy, RealOnly
-from selfcorrect.loop.run import Candidate, Plan, Task, run_loop, train_first_generation
-from selfcorrect.metrics.frechet import frechet_distance
-from selfcorrect.metrics.neighbours import neighbour_metrics
-from selfcorrect.models.protocol import GenerativeModel
-from selfcorrect.motion.checks.check import check
-from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.statistics import (
+from .core.errors import SettingError
+from .core.randomness import Stream, streams
+from .core.samples import Samples
+from .correctors.contract import Corrector
+from .correctors.correction import Correction
+from .loop.policy import Policy, RealOnly
+from .loop.run import Candidate, Plan, Task, run_loop, train_first_generation
+from .metrics.frechet import frechet_distance
+from .metrics.neighbours import neighbour_metrics
+from .models.protocol import GenerativeModel
+from .motion.checks.check import check
+from .motion.motion import Motion, MotionBatch
+from .statistics import (
     MOST_SEEDS,
     Better,
     Label,
@@ -44,7 +44,7 @@ from selfcorrect.statistics import (
     seeds_to_decide,
     worst_verdict,
 )
-from selfcorrect.storage.runs.memory import MemoryStore
+from .storage.runs.memory import MemoryStore
 
 _LINES = 10
 

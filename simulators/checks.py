@@ -17,8 +17,9 @@ from selfcorrect.motion.checks.findings import Finding, Measured, findings
 from selfcorrect.motion.checks.rules import RULES
 from selfcorrect.motion.checks.sight import Sight
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.cleanup.clean import CleanupSettings
-from selfcorrect.simulators.feasibility import RootResidual, residual_in_engine, residual_of_contacts
+
+from .cleanup.clean import CleanupSettings
+from .feasibility import RootResidual, residual_in_engine, residual_of_contacts
 
 _HELP_S = 2.0
 _FEWEST_FRAMES = 8

@@ -23,15 +23,16 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import FootFrames
 from selfcorrect.runtime.bugs import attempted
 from selfcorrect.runtime.processes import map_tasks, require_workers
-from selfcorrect.simulators.body.links import in_order, joint_order
-from selfcorrect.simulators.cleanup.clean import CleanupSettings
-from selfcorrect.simulators.cleanup.splices import first_frames_of_takes
-from selfcorrect.simulators.engines.table import ENGINES
-from selfcorrect.simulators.pipeline import correct, correct_kinematically
-from selfcorrect.simulators.scene import PLAIN, Scene
-from selfcorrect.simulators.settings.tracker import SimulateChoice, TrackerSettings, default_tracker
-from selfcorrect.simulators.stages import Judged
-from selfcorrect.simulators.staging import left, left_support, settings_in
+
+from .body.links import in_order, joint_order
+from .cleanup.clean import CleanupSettings
+from .cleanup.splices import first_frames_of_takes
+from .engines.table import ENGINES
+from .pipeline import correct, correct_kinematically
+from .scene import PLAIN, Scene
+from .settings.tracker import SimulateChoice, TrackerSettings, default_tracker
+from .stages import Judged
+from .staging import left, left_support, settings_in
 
 SHORTEST_FRAMES = 4
 

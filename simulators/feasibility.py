@@ -15,14 +15,15 @@ import numpy as np
 
 from selfcorrect.core.errors import MissingExtraError
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.simulators.body.humanoid import Humanoid, humanoid
-from selfcorrect.simulators.body.links import onto_links
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
-from selfcorrect.simulators.contacts.contact_plan import plan_contacts
-from selfcorrect.simulators.engines.table import ENGINES
-from selfcorrect.simulators.settings.tracker import STRENGTHS, DriveSettings, EngineSettings, TrackerSettings
-from selfcorrect.simulators.stages import Cleaned, Given, Plan
-from selfcorrect.simulators.tracking.tracker import follow
+
+from .body.humanoid import Humanoid, humanoid
+from .body.links import onto_links
+from .cleanup.clean import CleanupSettings, clean
+from .contacts.contact_plan import plan_contacts
+from .engines.table import ENGINES
+from .settings.tracker import STRENGTHS, DriveSettings, EngineSettings, TrackerSettings
+from .stages import Cleaned, Given, Plan
+from .tracking.tracker import follow
 
 UNSUPPORTED_BODYWEIGHTS = 0.5
 """A frame is without support in which the residual lifts the body with more than this."""

@@ -27,13 +27,14 @@ from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.measures.roughness import joint_jerks_m_s3, joints_by_part
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.simulators.body.curves import at_frames, smoothed, smoothstep
-from selfcorrect.simulators.body.humanoid import Humanoid
-from selfcorrect.simulators.body.leg_ik import Legs
-from selfcorrect.simulators.body.links import onto_links, onto_skeleton
-from selfcorrect.simulators.body.soft_legs import legs_reaching
-from selfcorrect.simulators.contacts.contact_plan import plan_contacts
-from selfcorrect.simulators.settings.plan import (
+
+from .body.curves import at_frames, smoothed, smoothstep
+from .body.humanoid import Humanoid
+from .body.leg_ik import Legs
+from .body.links import onto_links, onto_skeleton
+from .body.soft_legs import legs_reaching
+from .contacts.contact_plan import plan_contacts
+from .settings.plan import (
     PLAN,
     POLISH,
     GainSettings,
@@ -41,7 +42,7 @@ from selfcorrect.simulators.settings.plan import (
     PolishSettings,
     StandingSettings,
 )
-from selfcorrect.simulators.stages import Cleaned, Plan, Tracked, taken
+from .stages import Cleaned, Plan, Tracked, taken
 
 Changes = tuple[np.ndarray, np.ndarray]
 """Shifts (N, T, 3) of roots and turns (N, T, J, 3) of joints, see `_changes`."""

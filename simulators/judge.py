@@ -18,11 +18,12 @@ from selfcorrect.motion.measures.physical import PhysicalErrors, errors_of_poses
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import FootFrames
 from selfcorrect.runtime.bugs import attempted
-from selfcorrect.simulators.body.humanoid import Humanoid
-from selfcorrect.simulators.contacts.contact_plan import above_ground_m
-from selfcorrect.simulators.settings.support import SupportMode
-from selfcorrect.simulators.settings.tracker import AcceptanceSettings, TrackerSettings
-from selfcorrect.simulators.stages import Cleaned, Diagnosis, Judged, Plan, Track, Tracked, taken
+
+from .body.humanoid import Humanoid
+from .contacts.contact_plan import above_ground_m
+from .settings.support import SupportMode
+from .settings.tracker import AcceptanceSettings, TrackerSettings
+from .stages import Cleaned, Diagnosis, Judged, Plan, Track, Tracked, taken
 
 FAR_M = 0.2
 """Errors of captures move no joint further: larger moves may undo what was meant, and are reported."""

@@ -17,22 +17,23 @@ import numpy as np
 from selfcorrect.motion.body.flesh import SolePoints
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.simulators.body.humanoid import Humanoid, humanoid
-from selfcorrect.simulators.body.links import onto_skeleton
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
-from selfcorrect.simulators.engines.table import ENGINES
-from selfcorrect.simulators.engines.world import World
-from selfcorrect.simulators.finishing import blended, may_gain, polish, polish_cleaned
-from selfcorrect.simulators.judge import judge, judge_cleaned
-from selfcorrect.simulators.planning import plan
-from selfcorrect.simulators.scene import PLAIN, Scene
-from selfcorrect.simulators.settings.plan import POLISH, PolishSettings
-from selfcorrect.simulators.settings.support import SupportMode
-from selfcorrect.simulators.settings.tracker import SimulateChoice, TrackerSettings
-from selfcorrect.simulators.stages import Cleaned, Given, Judged, Planned, Track, Tracked, taken
-from selfcorrect.simulators.staging import body_in, entered
-from selfcorrect.simulators.tracking.residual_free import follow_residual_free
-from selfcorrect.simulators.tracking.tracker import follow
+
+from .body.humanoid import Humanoid, humanoid
+from .body.links import onto_skeleton
+from .cleanup.clean import CleanupSettings, clean
+from .engines.table import ENGINES
+from .engines.world import World
+from .finishing import blended, may_gain, polish, polish_cleaned
+from .judge import judge, judge_cleaned
+from .planning import plan
+from .scene import PLAIN, Scene
+from .settings.plan import POLISH, PolishSettings
+from .settings.support import SupportMode
+from .settings.tracker import SimulateChoice, TrackerSettings
+from .stages import Cleaned, Given, Judged, Planned, Track, Tracked, taken
+from .staging import body_in, entered
+from .tracking.residual_free import follow_residual_free
+from .tracking.tracker import follow
 
 
 @dataclass(frozen=True)

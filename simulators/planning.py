@@ -23,22 +23,23 @@ from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.vectors import crosses
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.simulators.body.curves import second_difference_bands
-from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid
-from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
-from selfcorrect.simulators.body.links import onto_links
-from selfcorrect.simulators.body.soles import frame_speeds, hurry_of
-from selfcorrect.simulators.cleanup import foot_lock
-from selfcorrect.simulators.contacts.contact_plan import ContactPlan, above_ground_m, plan_contacts
-from selfcorrect.simulators.settings.plan import (
+
+from .body.curves import second_difference_bands
+from .body.humanoid import GRAVITY_M_S2, Humanoid
+from .body.leg_ik import Legs, bend_legs
+from .body.links import onto_links
+from .body.soles import frame_speeds, hurry_of
+from .cleanup import foot_lock
+from .contacts.contact_plan import ContactPlan, above_ground_m, plan_contacts
+from .settings.plan import (
     PLAN,
     RESIDUAL_FREE_PLAN,
     FilterSettings,
     PlacementSettings,
     PlanSettings,
 )
-from selfcorrect.simulators.settings.tracker import TrackerSettings
-from selfcorrect.simulators.stages import Cleaned, Plan, Planned
+from .settings.tracker import TrackerSettings
+from .stages import Cleaned, Plan, Planned
 
 
 def plan(cleaned: Cleaned, body: Humanoid, settings: TrackerSettings) -> Planned:

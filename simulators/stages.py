@@ -16,9 +16,10 @@ from selfcorrect.motion.correction.results import Failure, Note, Repair, Stage
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.correction.timeline import Timeline
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.body.humanoid import Humanoid
-from selfcorrect.simulators.contacts.contact_plan import ContactPlan
-from selfcorrect.simulators.contacts.dynamics import Demand
+
+from .body.humanoid import Humanoid
+from .contacts.contact_plan import ContactPlan
+from .contacts.dynamics import Demand
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,12 +16,13 @@ from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.rotations import composed
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.body.curves import smoothstep
-from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid
-from selfcorrect.simulators.body.leg_ik import Legs
-from selfcorrect.simulators.body.soft_legs import SoftLegSettings, reach_softly
-from selfcorrect.simulators.scene import Scene
-from selfcorrect.simulators.settings.tracker import TrackerSettings
+
+from .body.curves import smoothstep
+from .body.humanoid import GRAVITY_M_S2, Humanoid
+from .body.leg_ik import Legs
+from .body.soft_legs import SoftLegSettings, reach_softly
+from .scene import Scene
+from .settings.tracker import TrackerSettings
 
 HANDS = ("elbow", "shoulder")
 """Parts that may carry a hand; the furthest out that the body has does."""

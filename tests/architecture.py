@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from importlib.util import resolve_name
 from pathlib import Path
 
 PACKAGES = (
@@ -100,8 +101,9 @@ def module(path: Path, text: str) -> Module:
     package = next(name for name, folder in PACKAGES.items() if folder == path.parts[0])
     name = ".".join((package, *path.with_suffix("").parts[1:])).removesuffix(".__init__")
     at_once, later = set[str](), set[str]()
+    folder = name if path.name == "__init__.py" else name.rpartition(".")[0]
     for node, delayed in _imports(ast.parse(text)):
-        (later if delayed else at_once).update(_names(node))
+        (later if delayed else at_once).update(_names(node, folder))
     code = sum(bool(line.strip()) and not line.lstrip().startswith("#") for line in text.splitlines())
     return Module(name, path, code, frozenset(at_once), frozenset(later - at_once))
 
@@ -114,12 +116,31 @@ def _imports(tree: ast.AST, delayed: bool = False) -> Iterator[tuple[ast.Import 
         yield from _imports(node, delayed or guarded or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
-def _names(node: ast.Import | ast.ImportFrom) -> list[str]:
-    """The modules that an import may name: `from a import b` names a, and a.b where that is a module."""
+def _names(node: ast.Import | ast.ImportFrom, folder: str) -> list[str]:
+    """The modules that an import in a folder may name: `from a import b` names a, and a.b where that is a module."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
-    assert node.module, "imports are absolute"
-    return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    source = resolve_name("." * node.level + (node.module or ""), folder)
+    return [source, *(f"{source}.{alias.name}" for alias in node.names)]
+
+
+def absolute_inside(root: Path) -> list[str]:
+    """Imports inside a package that name it: they hide the arrows from tools, because folders are mapped."""
+    return [
+        f"{path.relative_to(root)}:{node.lineno}: an import inside a package is relative"
+        for package, folder in PACKAGES.items()
+        if package != "benchmarks"
+        for path in (root / folder).rglob("*.py")
+        for node, _ in _imports(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and not node.level and _package_of(node.module or "") == package
+    ]
+
+
+def _package_of(name: str) -> str | None:
+    """The package that a module lies in; none for the public names of `selfcorrect` itself."""
+    if "." not in name:
+        return None
+    return next((package for package in reversed(PACKAGES) if f"{name}.".startswith(f"{package}.")), None)
 
 
 def known_imports(module: Module, known: Mapping[str, Module], *, at_once: bool = False) -> set[str]:

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from architecture import PACKAGES, Module, main, module, modules, violations
+from architecture import PACKAGES, Module, absolute_inside, main, module, modules, violations
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -20,6 +20,10 @@ def known() -> dict[str, Module]:
 @pytest.mark.slow
 def test_no_import_breaks_the_architecture(known: dict[str, Module]) -> None:
     assert violations(known) == []
+
+
+def test_imports_inside_a_package_are_relative() -> None:
+    assert absolute_inside(REPOSITORY) == []
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.datasets.collections.dataset import Clip, Dataset, MissingData
-from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.datasets.files.people.amass import array_names
-from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.motion.motion import Motion
+
+from ..files.open import open_motion
+from ..files.people.amass import array_names
+from ..files.reading import Reading
+from .dataset import Clip, Dataset, MissingData
 
 
 def _motion_files(folder: Path) -> list[Path]:

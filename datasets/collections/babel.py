@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.datasets.collections.amass import AMASS, AMASS_READING
-from selfcorrect.datasets.collections.dataset import Clip, Dataset, MissingData, cut, require
-from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.limits import open_file, path_below
 from selfcorrect.storage.files.strict_json import read_json
+
+from ..files.open import open_motion
+from .amass import AMASS, AMASS_READING
+from .dataset import Clip, Dataset, MissingData, cut, require
 
 SPLITS = ("train", "val", "test", "extra_train", "extra_val")
 

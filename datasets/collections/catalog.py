@@ -8,7 +8,8 @@ from pathlib import Path
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.registry import Registry, Row
-from selfcorrect.datasets.collections.dataset import Dataset
+
+from .dataset import Dataset
 
 _HERE = "selfcorrect.datasets.collections"
 

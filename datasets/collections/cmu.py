@@ -21,14 +21,15 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.datasets.collections.dataset import Clip, Dataset, read_most
-from selfcorrect.datasets.files.rigs.bvh import parse_bvh
 from selfcorrect.motion.geometry.kinematics import continuous, forward_kinematics, local_rotations
 from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.measures.contacts import floor_height_m
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, smpl_22
 from selfcorrect.storage.files import limits
+
+from ..files.rigs.bvh import parse_bvh
+from .dataset import Clip, Dataset, read_most
 
 INDEX = "index.csv"
 _CHUNK = 2**20

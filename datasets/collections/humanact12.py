@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.datasets.collections.camera_poses import motion_of_poses, numbers, rows_of
-from selfcorrect.datasets.collections.dataset import Clip, Dataset, require
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.pickles.numbers import read_pickled_numbers
+
+from .camera_poses import motion_of_poses, numbers, rows_of
+from .dataset import Clip, Dataset, require
 
 FILE = "humanact12poses.pkl"
 FPS = 20.0

@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.datasets.collections.dataset import Clip, Dataset, cut, require
-from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.motion.encodings.humanml3d import FPS
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.arrays import read_npy
 from selfcorrect.storage.files.limits import path_below, read_text
+
+from ..files.open import open_motion
+from .dataset import Clip, Dataset, cut, require
 
 
 @dataclass(frozen=True)

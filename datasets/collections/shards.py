@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.datasets.collections.dataset import Clip, Dataset
-from selfcorrect.datasets.shards.manifest import MANIFEST, ShardFacts, opened, read_manifest
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.places import LocalPlace
+
+from ..shards.manifest import MANIFEST, ShardFacts, opened, read_manifest
+from .dataset import Clip, Dataset
 
 
 def _read(folder: LocalPlace, shard: ShardFacts) -> list[Motion]:

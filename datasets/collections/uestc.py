@@ -16,11 +16,12 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.datasets.collections.camera_poses import motion_of_poses, numbers, rows_of
-from selfcorrect.datasets.collections.dataset import Clip, Dataset, require
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.limits import read_text
 from selfcorrect.storage.pickles.numbers import read_pickled_numbers
+
+from .camera_poses import motion_of_poses, numbers, rows_of
+from .dataset import Clip, Dataset, require
 
 FPS = 30.0
 POSES, NAMES, ACTIONS = "vibe_cache_refined.pkl", "info/names.txt", "info/action_classes.txt"

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.extras import needed_for
-from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.motion.motion import FPS_READ, Motion
 from selfcorrect.storage.files.limits import check_workable
+
+from .reading import Reading
 
 if TYPE_CHECKING:
     from selfcorrect.motion.body.body_model import BodyModel

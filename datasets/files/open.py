@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.files.formats import format_of, holds_anything, is_motion_file, reader_of, writer_of
-from selfcorrect.datasets.files.motion_file import MotionFile, Writes
-from selfcorrect.datasets.files.reading import Reading
-from selfcorrect.datasets.files.skeletons.rig_profile import read_profile
 from selfcorrect.motion.body.requirements import flaw_of
 from selfcorrect.motion.motion import Motion, check_numbers
 from selfcorrect.storage.files.writing import refuse_to_replace
+
+from .formats import format_of, holds_anything, is_motion_file, reader_of, writer_of
+from .motion_file import MotionFile, Writes
+from .reading import Reading
+from .skeletons.rig_profile import read_profile
 
 _TOLD = 20
 """Files that a warning names, at most."""

@@ -20,7 +20,7 @@ from selfcorrect.storage.files.places import Place, read_file, write_file
 from selfcorrect.storage.files.strict_json import read_as
 
 if TYPE_CHECKING:
-    from selfcorrect.datasets.shards.schema import Shard
+    from .schema import Shard
 
 VERSION = 1
 """Of the schema; files of another one are refused."""
@@ -106,7 +106,7 @@ def _without_manifest(folder: Place) -> str:
 def opened(folder: Place, shard: ShardFacts) -> Iterator[Shard]:
     """A shard of a set, open; InputError where it is missing or is not what was written."""
     with needed_for("reading shards"):
-        from selfcorrect.datasets.shards.schema import open_shard
+        from .schema import open_shard
     where = f"{folder}/{shard.name}"
     with ExitStack() as stack:
         try:

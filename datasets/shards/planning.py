@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.datasets.shards.schema import GROUP_BYTES, GROUP_MOTIONS, Entry, groups, identity
+
+from .schema import GROUP_BYTES, GROUP_MOTIONS, Entry, groups, identity
 
 RUN_BYTES = 2**27
 """Numbers of motions that are sorted together."""

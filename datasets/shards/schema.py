@@ -19,11 +19,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.shards.manifest import VERSION
 from selfcorrect.motion.motion import Motion, check_numbers
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.limits import check_workable
 from selfcorrect.storage.files.strict_json import parsed
+
+from .manifest import VERSION
 
 GROUP_MOTIONS, GROUP_BYTES = 64, 2**23
 """Motions of a row group, at most: so many, with so many bytes of numbers."""

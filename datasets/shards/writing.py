@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from selfcorrect.datasets.shards.manifest import ShardFacts
-from selfcorrect.datasets.shards.planning import Sizes, shards
-from selfcorrect.datasets.shards.schema import Entry, skeletons_of, write_shard
 from selfcorrect.storage.files.places import Place
+
+from .manifest import ShardFacts
+from .planning import Sizes, shards
+from .schema import Entry, skeletons_of, write_shard
 
 
 def put_shards(out: Place, part: int, entries: Iterable[Entry], sizes: Sizes) -> list[ShardFacts]:

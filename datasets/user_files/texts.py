@@ -10,8 +10,9 @@ import pyarrow.lib
 import pyarrow.parquet
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.toy.text import read_text
 from selfcorrect.storage.files.strict_json import parsed
+
+from ..toy.text import read_text
 
 Pair = tuple[str, str]
 

@@ -15,12 +15,13 @@ import numpy as np
 
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.reading import Reading
-from selfcorrect.experiments.checking.check_files import Checked
 from selfcorrect.motion.checks.findings import Finding
 from selfcorrect.motion.pictures.drawing import film_strip, save_picture
 from selfcorrect.motion.pictures.panels import Panel
 from selfcorrect.storage.files.strict_json import to_json
 from selfcorrect.storage.files.writing import replacing
+
+from .check_files import Checked
 
 ROWS, MOMENTS = 12, 5
 """Findings in a picture, and frames of each: around the worst one, which is in the middle."""

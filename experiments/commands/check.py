@@ -14,14 +14,15 @@ from tyro.extras import literal_type_from_choices
 
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.reading import Reading
-from selfcorrect.experiments.commands.inputs import must_exist
-from selfcorrect.experiments.targets import check_output
 from selfcorrect.runtime.bugs import attempted
 from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.storage.files.writing import text_output
 
+from ..targets import check_output
+from .inputs import must_exist
+
 if TYPE_CHECKING:
-    from selfcorrect.experiments.checking.check_files import Checked
+    from ..checking.check_files import Checked
 
     EngineName = str
 else:
@@ -74,9 +75,10 @@ class CheckCommand:
         from tqdm import tqdm
 
         from selfcorrect.datasets.files.open import motion_files
-        from selfcorrect.experiments.checking import reports
-        from selfcorrect.experiments.checking.check_files import check_files
-        from selfcorrect.experiments.checking.settings import project_choice
+
+        from ..checking import reports
+        from ..checking.check_files import check_files
+        from ..checking.settings import project_choice
 
         choice = project_choice(Path.cwd()).narrowed(self.select, self.ignore)
         paths = [file for place in self.inputs for file in motion_files(place)]
@@ -105,7 +107,7 @@ class CheckCommand:
             file.write(words + "\n")
 
     def _text(self, done: Sequence[Checked]) -> str:
-        from selfcorrect.experiments.checking import reports
+        from ..checking import reports
 
         files = [] if self.quiet else [line for checked in done for line in reports.text_of(checked)]
         return "\n".join([*files, reports.summary_of(done)])

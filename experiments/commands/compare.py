@@ -14,9 +14,10 @@ from tyro.conf import arg
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.registry import import_callable
-from selfcorrect.experiments.jobs.where import Cluster, Where
-from selfcorrect.experiments.targets import place_of
 from selfcorrect.runtime.processes import default_workers
+
+from ..jobs.where import Cluster, Where
+from ..targets import place_of
 
 if TYPE_CHECKING:
     from selfcorrect.loop.run import Plan
@@ -64,7 +65,8 @@ class PlanOptions:
     def _correction(self) -> Any:
         from selfcorrect.correctors.contract import lift
         from selfcorrect.correctors.correction import Correction
-        from selfcorrect.experiments.motion.correctors.own_function import load
+
+        from ..motion.correctors.own_function import load
 
         if not self.corrector:
             return None
@@ -116,7 +118,7 @@ class CompareCommand:
             raise SettingError(
                 "a comparison needs tasks and plans, which a YAML file gives: selfcorrect compare experiment.yaml"
             )
-        from selfcorrect.experiments.comparison.run import compare
+        from ..comparison.run import compare
 
         tasks: dict[str, Callable[..., Any]] = {
             name: import_callable(reference, f"task {name!r}") for name, reference in self.tasks.items()

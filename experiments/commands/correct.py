@@ -11,11 +11,12 @@ import tyro
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.extras import needed_for
-from selfcorrect.experiments.commands.inputs import must_be_readable, must_exist
-from selfcorrect.experiments.correction.options import CorrectionOptions
-from selfcorrect.experiments.jobs.where import Cluster, Where
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.simulators.engines.table import ENGINES
+
+from ..correction.options import CorrectionOptions
+from ..jobs.where import Cluster, Where
+from .inputs import must_be_readable, must_exist
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,14 @@ class CorrectCommand:
         """Correct, report, and return the exit code."""
         self._check()
         where = Where(self.workers if self.workers is not None else default_workers(), cluster=self.where)
-        from selfcorrect.experiments.correction.batch import correct_and_tell
-        from selfcorrect.experiments.correction.report import REPORT
+        from ..correction.batch import correct_and_tell
+        from ..correction.report import REPORT
 
         options = self.options.settled()
         if self._holds_shards():
             if self.report is not None:
                 raise SettingError(f"{self.report}: of shards, tables in {self.out} say what became of each motion")
-            from selfcorrect.experiments.correction.correct_shards import ShardsTask, correct_shards_and_tell
+            from ..correction.correct_shards import ShardsTask, correct_shards_and_tell
 
             return correct_shards_and_tell(ShardsTask(self.inputs[0], self.out, options), where)
         out = Path(self.out)

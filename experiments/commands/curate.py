@@ -12,13 +12,14 @@ import tyro
 
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.reading import Reading
-from selfcorrect.experiments.commands.demo import somebody_looks
-from selfcorrect.experiments.commands.inputs import must_be_count, must_be_readable, must_exist
-from selfcorrect.experiments.targets import check_output
+
+from ..targets import check_output
+from .demo import somebody_looks
+from .inputs import must_be_count, must_be_readable, must_exist
 
 if TYPE_CHECKING:
-    from selfcorrect.experiments.curation.session import Session
-    from selfcorrect.experiments.curation.summary import Ratings
+    from ..curation.session import Session
+    from ..curation.summary import Ratings
 
 _MOST = 100_000
 _LONGEST_NAME = 40
@@ -79,8 +80,8 @@ class CurateCommand:
         if self.out is not None and self.out.suffix.lower() not in (".json", ".csv"):
             raise SettingError(f"{self.out}: ratings are written as .json or .csv")
         check_output(self.out, self.overwrite, [self.database])
-        from selfcorrect.experiments.curation.database import Database
-        from selfcorrect.experiments.curation.summary import lines, ratings_of
+        from ..curation.database import Database
+        from ..curation.summary import lines, ratings_of
 
         with Database(self.database) as database:
             ratings = ratings_of(database, database.study.features)
@@ -90,9 +91,10 @@ class CurateCommand:
             self._write(self.out, ratings)
 
     def _write(self, out: Path, ratings: Ratings) -> None:
-        from selfcorrect.experiments.curation.summary import as_csv, as_json
         from selfcorrect.storage.files.strict_json import to_json
         from selfcorrect.storage.files.writing import write_atomically
+
+        from ..curation.summary import as_csv, as_json
 
         is_table = out.suffix.lower() == ".csv"
         text = as_csv(ratings) if is_table else json.dumps(to_json(as_json(ratings)), indent=1) + "\n"
@@ -118,10 +120,11 @@ class CurateCommand:
         must_be_readable(self.sources)
         must_exist(self.reading.files)
         from selfcorrect.core.randomness import streams
-        from selfcorrect.experiments.curation.database import Database, Study
-        from selfcorrect.experiments.curation.features import MOTION_FEATURES
-        from selfcorrect.experiments.curation.items import items_of, kind_of
-        from selfcorrect.experiments.curation.session import Session
+
+        from ..curation.database import Database, Study
+        from ..curation.features import MOTION_FEATURES
+        from ..curation.items import items_of, kind_of
+        from ..curation.session import Session
 
         items = items_of(self.sources, self.samples, self.generation, streams(self.seed), self.reading)
         kind = kind_of(items)
@@ -129,7 +132,7 @@ class CurateCommand:
         return Session(Database(self.database, study), items, rater, self.pairs, marked=self.marked)
 
     def _serve(self, session: Session) -> None:
-        from selfcorrect.experiments.curation.server import CurationServer
+        from ..curation.server import CurationServer
 
         with session.database, CurationServer(session, self.port) as server:
             state = session.state()

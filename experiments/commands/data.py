@@ -15,16 +15,18 @@ import tyro
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files import formats
 from selfcorrect.datasets.files.reading import Reading
-from selfcorrect.experiments.commands.inputs import must_be_count, must_exist
-from selfcorrect.experiments.targets import ANOTHER, check_output, check_targets
 from selfcorrect.runtime.bugs import is_of_machine, sentence_of
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.storage.files.writing import write_atomically
 
+from ..targets import ANOTHER, check_output, check_targets
+from .inputs import must_be_count, must_exist
+
 if TYPE_CHECKING:
     from selfcorrect.datasets.collections.dataset import Clip
-    from selfcorrect.experiments.data.sharding import SourceOptions
     from selfcorrect.motion.motion import Motion
+
+    from ..data.sharding import SourceOptions
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Source:
         if self.limit is not None:
             must_be_count("limit", self.limit, 10**9)
         must_exist([self.path, *self.reading.files])
-        from selfcorrect.experiments.data.sources import open_source
+        from ..data.sources import open_source
 
         return open_source(self.path, self.dataset, self.split, self.reading, limit=self.limit)
 
@@ -98,8 +100,9 @@ class Check:
 
     def run(self) -> None:
         title, clips = self.source.open()
-        from selfcorrect.experiments.data.summary import summarise
         from selfcorrect.storage.files.strict_json import to_json
+
+        from ..data.summary import summarise
 
         summary = summarise(clips)
         if self.json:
@@ -153,7 +156,7 @@ class Convert:
 
         sets = [root for root in self.sources if has_manifest(LocalPlace(root))]
         for root in sets:
-            from selfcorrect.experiments.data.unpacking import unpack
+            from ..data.unpacking import unpack
 
             for name, target in unpack(LocalPlace(root), self.out, kind, self.overwrite):
                 print(f"{root}/{name} → {target}")
@@ -245,7 +248,8 @@ class Samples:
         from selfcorrect.datasets.collections.deepmimic import load_deepmimic, on_smpl
         from selfcorrect.datasets.files.open import save_motion
         from selfcorrect.datasets.files.people.saving import VIDEO_FPS
-        from selfcorrect.experiments.demo import spoiled_walk
+
+        from ..demo import spoiled_walk
 
         clips = {motion.label: motion for motion in [*load_deepmimic(), replace(spoiled_walk(), label="spoiled-walk")]}
         if self.clip not in clips:
@@ -270,8 +274,8 @@ class Stats:
         title, clips = self.source.open()
         import numpy as np
 
-        from selfcorrect.experiments.data.sources import of_each, read_clips
-        from selfcorrect.experiments.data.summary import measures
+        from ..data.sources import of_each, read_clips
+        from ..data.summary import measures
 
         rows: dict[str, list[dict[str, float]]] = {}
         complaints: list[str] = []
@@ -314,10 +318,11 @@ class Preview:
             raise SettingError(f"{self.out}: a contact sheet is a .png file")
         check_output(self.out, self.overwrite)
         _, clips = self.source.open()
-        from selfcorrect.experiments.data.sources import read_clips, spread
         from selfcorrect.motion.pictures.drawing import film_strip, save_picture
         from selfcorrect.motion.pictures.panels import Panel
         from selfcorrect.storage.files.writing import replacing
+
+        from ..data.sources import read_clips, spread
 
         chosen = spread(clips, self.rows)
         motions = list(read_clips(chosen, lambda line: print(f"selfcorrect: {line}", file=sys.stderr)))
@@ -359,7 +364,7 @@ class Shard:
     """Processes that read at the same time; by default one per core, as far as memory allows."""
 
     def run(self) -> None:
-        from selfcorrect.experiments.data.sharding import SourceOptions
+        from ..data.sharding import SourceOptions
 
         _make_shards(self, SourceOptions(self.dataset, self.split, self.reading))
 
@@ -379,8 +384,9 @@ class Merge:
 
     def run(self) -> None:
         from selfcorrect.datasets.shards.manifest import read_manifest
-        from selfcorrect.experiments.data.sharding import SourceOptions
         from selfcorrect.storage.files.places import place
+
+        from ..data.sharding import SourceOptions
 
         for source in self.sources:
             read_manifest(place(source))
@@ -389,8 +395,9 @@ class Merge:
 
 def _make_shards(command: Shard | Merge, options: SourceOptions) -> None:
     from selfcorrect.datasets.shards.planning import Sizes
-    from selfcorrect.experiments.data.sharding import Sharding, make_shards
     from selfcorrect.storage.files.places import is_address
+
+    from ..data.sharding import Sharding, make_shards
 
     must_exist(Path(source) for source in command.sources if not is_address(source))
     task = Sharding(command.sources, command.out, options, Sizes(command.motions_per_shard))

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from selfcorrect.experiments.targets import check_output, place_of
+from ..targets import check_output, place_of
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,10 @@ class DemoCommand:
     def run(self) -> int:
         """Spoil, correct, print four figures before and after, and write and open the page."""
         check_output(self.out, overwrite=True)
-        from selfcorrect.experiments.demo import demonstration
         from selfcorrect.motion.pictures.player import show
         from selfcorrect.storage.files.writing import write_atomically
+
+        from ..demo import demonstration
 
         print("Correcting a walk whose feet sink and skate and whose limbs shake …", flush=True)
         made = demonstration()

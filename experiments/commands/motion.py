@@ -13,20 +13,21 @@ from tyro.conf import arg
 from tyro.extras import literal_type_from_choices
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.experiments.commands.inputs import must_exist
-from selfcorrect.experiments.jobs.where import Cluster, Where
-from selfcorrect.experiments.motion.correctors.table import CORRECTORS, corrector_row
-from selfcorrect.experiments.motion.settings.preset_table import PRESET_ROWS, described
-from selfcorrect.experiments.motion.settings.run_options import Keep, RunOptions
-from selfcorrect.experiments.remedies.table import DEFENCES
-from selfcorrect.experiments.targets import place_of
 from selfcorrect.loop.policy_table import POLICIES
 from selfcorrect.models.diffusion.presets import preset, preset_names
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.simulators.engines.table import ENGINES
 
+from ..jobs.where import Cluster, Where
+from ..motion.correctors.table import CORRECTORS, corrector_row
+from ..motion.settings.preset_table import PRESET_ROWS, described
+from ..motion.settings.run_options import Keep, RunOptions
+from ..remedies.table import DEFENCES
+from ..targets import place_of
+from .inputs import must_exist
+
 if TYPE_CHECKING:
-    from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings
+    from ..motion.settings.presets import Comparison, MotionSettings
 
     EngineName = str
 else:
@@ -57,7 +58,7 @@ def _denoisers() -> str:
 
 
 def _runners() -> str:
-    from selfcorrect.experiments.jobs.run import RUNNERS
+    from ..jobs.run import RUNNERS
 
     return f"Where jobs run, by default in processes; results do not depend on it.\n{RUNNERS.described()}"
 
@@ -146,7 +147,7 @@ class MotionCommand:
 
     def settings(self) -> MotionSettings:
         """The preset with the given options applied; raises ValueError for a combination that means nothing."""
-        from selfcorrect.experiments.motion.settings.presets import PRESETS
+        from ..motion.settings.presets import PRESETS
 
         preset = self._published(PRESETS[self.preset])
         given: dict[str, Any] = {
@@ -181,7 +182,7 @@ class MotionCommand:
             raise SettingError("--mdm goes with --preset paper, and without --denoiser")
         if not self.data:
             raise SettingError("--mdm needs --data, a HumanML3D folder or FOLDER#SPLIT")
-        from selfcorrect.experiments.motion.settings import published
+        from ..motion.settings import published
 
         counts = {} if self.repetitions is None else {"repetitions": self.repetitions}
         first, later = published.published_steps(self.real_count or preset.real_count)
@@ -198,7 +199,7 @@ class MotionCommand:
     def _comparisons(self, preset: MotionSettings) -> tuple[Comparison, ...]:
         kept = {comparison.denoiser: comparison for comparison in preset.comparisons}
         chosen = {name: kept.get(name, replace(preset.comparisons[0], denoiser=name)) for name in self.denoiser} or kept
-        from selfcorrect.experiments.motion.settings.arms import SAMPLING_BOUNDS, refined_arms
+        from ..motion.settings.arms import SAMPLING_BOUNDS, refined_arms
 
         sampling = {name: getattr(self, name) for name in SAMPLING_BOUNDS}
         axes = (self.policy, self.synthetic_ratio, self.corrector, self.gamma, self.defence, sampling)
@@ -206,7 +207,7 @@ class MotionCommand:
 
     def _check_names(self) -> None:
         """What can be checked of the options before PyTorch is imported, which takes seconds."""
-        from selfcorrect.experiments.jobs.run import RUNNERS
+        from ..jobs.run import RUNNERS
 
         for kind in self.policy:
             POLICIES.row(kind.partition(":")[0].strip())
@@ -226,9 +227,10 @@ class MotionCommand:
         must_exist([self.ratings])
         must_exist(Path(path).expanduser() for path in (self.mdm, self.evaluator) if path)
         ENGINES.load(self.engine or PRESET_ROWS[self.preset].engine)  # where it is not installed, nothing begins
-        from selfcorrect.experiments.motion.run.experiment import run_experiment
         from selfcorrect.models.diffusion.model import choose_device
         from selfcorrect.models.diffusion.sharing import crew, process_count
+
+        from ..motion.run.experiment import run_experiment
 
         settings = self.settings()
         if self.dry_run:
@@ -256,14 +258,14 @@ class MotionCommand:
 
     def _expected(self, settings: MotionSettings) -> list[str]:
         """The arms of an experiment and what it takes, line by line."""
-        from selfcorrect.experiments.motion.settings.cost import expected
+        from ..motion.settings.cost import expected
 
         arms = [f"{one.denoiser}: {arm.label}" for one in settings.comparisons for arm in one.arms]
         counts = f"generations {settings.generations}, seeds {settings.seeds}, n = {settings.real_count}"
         workers = self.workers if self.workers is not None else default_workers()
         lines = expected(settings, self._keep()).lines(workers)
         if settings.published:
-            from selfcorrect.experiments.motion.settings.published import gpu_lines
+            from ..motion.settings.published import gpu_lines
 
             one = settings.comparisons[0]
             steps = settings.initial_steps[one.denoiser], settings.steps[one.denoiser]

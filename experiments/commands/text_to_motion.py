@@ -9,8 +9,9 @@ import tyro
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.window_settings import WindowSettings
-from selfcorrect.experiments.commands.inputs import must_be_count, must_exist
 from selfcorrect.models.diffusion.config import DiffusionConfig
+
+from .inputs import must_be_count, must_exist
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class TextToMotionCommand:
             raise SettingError("there is nothing to make: give at least one sentence")
         must_be_count("steps", self.steps, 10**9)
         must_exist([self.data])
-        from selfcorrect.experiments.text_to_motion import write_motions
+        from ..text_to_motion import write_motions
 
         settings = self.windows, self.config, self.overwrite
         write_motions(self.sentences, self.data, self.out, self.steps, self.seed, self.clip, *settings)

@@ -9,11 +9,12 @@ from typing import Annotated
 
 import tyro
 
-from selfcorrect.experiments.commands.inputs import must_exist
-from selfcorrect.experiments.jobs.where import Cluster, Where
-from selfcorrect.experiments.targets import place_of
-from selfcorrect.experiments.toy.table import TOYS, chosen, left_out
 from selfcorrect.runtime.processes import default_workers
+
+from ..jobs.where import Cluster, Where
+from ..targets import place_of
+from ..toy.table import TOYS, chosen, left_out
+from .inputs import must_exist
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,6 @@ class ToyCommand:
         for sentence in left_out(self.names):
             print(f"selfcorrect: {sentence}", file=sys.stderr)
         where = Where(self.workers if self.workers is not None else default_workers(), cluster=self.where)
-        from selfcorrect.experiments.toy.loops import run_loops
+        from ..toy.loops import run_loops
 
         run_loops(names, place_of(self.out), where, quick=self.quick, seed=self.seed, text=self.text, mnist=self.mnist)

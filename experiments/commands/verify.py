@@ -7,8 +7,9 @@ from pathlib import Path
 
 import tyro
 
-from selfcorrect.experiments.commands.inputs import must_exist
 from selfcorrect.storage.files.places import is_address
+
+from .inputs import must_exist
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class VerifyCommand:
         """Print a line per damaged file, how many were looked at, and which could not be."""
         if not is_address(self.folder):
             must_exist([Path(self.folder)])
-        from selfcorrect.experiments.verification import verify
+        from ..verification import verify
 
         found = verify(self.folder)
         print(*found.damage, *([""] if found.damage else []), found.summary, sep="\n")

@@ -13,9 +13,10 @@ import tyro
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.formats import readable_suffixes
 from selfcorrect.datasets.files.reading import Reading
-from selfcorrect.experiments.commands.inputs import must_be_readable, must_exist
-from selfcorrect.experiments.targets import check_output
 from selfcorrect.runtime.bugs import sentence_of
+
+from ..targets import check_output
+from .inputs import must_be_readable, must_exist
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,16 +11,17 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.experiments.reporting import verdict
-from selfcorrect.experiments.reporting.results import ArmCurves, collect
-from selfcorrect.experiments.reporting.summary import Summary
-from selfcorrect.experiments.reporting.webpage import Table
 from selfcorrect.loop.policy import RealOnly
 from selfcorrect.loop.run import Plan
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.storage.files.digests import unsealed
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.tracking import rows_of
+
+from ..reporting import verdict
+from ..reporting.results import ArmCurves, collect
+from ..reporting.summary import Summary
+from ..reporting.webpage import Table
 
 Direction: TypeAlias = Literal["lower", "higher", "real"]
 """Which way a quality is good; "real" where the value of real data is the aim."""

@@ -7,12 +7,17 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from selfcorrect.experiments.comparison.outcome import REAL, Comparison, Outcome
-from selfcorrect.experiments.reporting import verdict
-from selfcorrect.experiments.reporting.cards import card
-from selfcorrect.experiments.reporting.figures import curve_grid, looks
-from selfcorrect.experiments.reporting.summary import SUMMARY, Summary, machine, write_summary
-from selfcorrect.experiments.reporting.tables import (
+from selfcorrect.motion.measures.metrics import Metric
+from selfcorrect.storage.files.listings import DIGESTS, write_listing
+from selfcorrect.storage.files.writing import write_atomically
+from selfcorrect.storage.runs.run_folder import environment
+from selfcorrect.storage.runs.tracking import write_rows
+
+from ..reporting import verdict
+from ..reporting.cards import card
+from ..reporting.figures import curve_grid, looks
+from ..reporting.summary import SUMMARY, Summary, machine, write_summary
+from ..reporting.tables import (
     LOOP_COLUMNS,
     effects_table,
     half_life_cell,
@@ -20,12 +25,8 @@ from selfcorrect.experiments.reporting.tables import (
     loop_cells,
     write_tables,
 )
-from selfcorrect.experiments.reporting.webpage import Card, Page, Picture, Row, Section, Table, render_page
-from selfcorrect.motion.measures.metrics import Metric
-from selfcorrect.storage.files.listings import DIGESTS, write_listing
-from selfcorrect.storage.files.writing import write_atomically
-from selfcorrect.storage.runs.run_folder import environment
-from selfcorrect.storage.runs.tracking import write_rows
+from ..reporting.webpage import Card, Page, Picture, Row, Section, Table, render_page
+from .outcome import REAL, Comparison, Outcome
 
 NOTES = (
     "λ is the number of synthetic samples per real one. γ is the correction strength: each sample is replaced by its "

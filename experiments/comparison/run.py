@@ -19,27 +19,6 @@ from torch import Tensor
 from selfcorrect.core.errors import JobsError, RunFolderError, SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.comparison.inputs import (
-    Given,
-    PlanSource,
-    TaskSource,
-    config_of,
-    folder_name,
-    holds_code_of_users,
-)
-from selfcorrect.experiments.comparison.outcome import (
-    Arm,
-    Comparison,
-    Direction,
-    Seed,
-    check_measured,
-    read_outcome,
-)
-from selfcorrect.experiments.comparison.report import write_report
-from selfcorrect.experiments.identities import IDENTITIES, IdentityFile, identity_of_data
-from selfcorrect.experiments.jobs.progress_bars import Progress
-from selfcorrect.experiments.jobs.run import Job, require_runner, run_jobs
-from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.loop.run import Candidate, Task, run_loop, train_first_generation
 from selfcorrect.loop.trial import is_tried, try_correction, try_model
 from selfcorrect.runtime.processes import default_workers
@@ -48,6 +27,28 @@ from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore
 from selfcorrect.storage.runs.protocol import Generation
 from selfcorrect.storage.runs.run_folder import claim_folder
+
+from ..identities import IDENTITIES, IdentityFile, identity_of_data
+from ..jobs.progress_bars import Progress
+from ..jobs.run import Job, require_runner, run_jobs
+from ..jobs.where import Where
+from .inputs import (
+    Given,
+    PlanSource,
+    TaskSource,
+    config_of,
+    folder_name,
+    holds_code_of_users,
+)
+from .outcome import (
+    Arm,
+    Comparison,
+    Direction,
+    Seed,
+    check_measured,
+    read_outcome,
+)
+from .report import write_report
 
 ACCEPT = "accept_changed=True (--accept-changed)"
 

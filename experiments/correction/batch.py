@@ -15,12 +15,6 @@ from selfcorrect.core.errors import ClusterLostError, InputError, JobsError, Run
 from selfcorrect.datasets.files.formats import readable_suffixes, written_suffix
 from selfcorrect.datasets.files.motion_file import body_model_of
 from selfcorrect.datasets.files.open import motion_files
-from selfcorrect.experiments.correction.correct_file import FileTask, correct_files, is_finished
-from selfcorrect.experiments.correction.options import CorrectionOptions
-from selfcorrect.experiments.correction.report import FileResult, table, write_report
-from selfcorrect.experiments.jobs.run import Job, require_runner, run_jobs
-from selfcorrect.experiments.jobs.where import Where
-from selfcorrect.experiments.targets import check_targets, place_of
 from selfcorrect.motion.correction.results import Stage
 from selfcorrect.runtime.bugs import attempted
 from selfcorrect.simulators.judge import UNEXPLAINED_BODYWEIGHTS
@@ -28,6 +22,13 @@ from selfcorrect.storage.files.locks import FolderLock
 from selfcorrect.storage.files.writing import remove_leftovers
 from selfcorrect.storage.files.written import Written
 from selfcorrect.storage.runs.run_folder import explain_write_error
+
+from ..jobs.run import Job, require_runner, run_jobs
+from ..jobs.where import Where
+from ..targets import check_targets, place_of
+from .correct_file import FileTask, correct_files, is_finished
+from .options import CorrectionOptions
+from .report import FileResult, table, write_report
 
 FILES_TOGETHER = 32
 """Files that are corrected together, at most."""

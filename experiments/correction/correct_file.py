@@ -19,13 +19,6 @@ from selfcorrect.core.errors import CorrectorError
 from selfcorrect.datasets.files.formats import written_suffix
 from selfcorrect.datasets.files.motion_file import MotionFile
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.experiments.correction.describe import described
-from selfcorrect.experiments.correction.film import film
-from selfcorrect.experiments.correction.options import CorrectionOptions
-from selfcorrect.experiments.correction.report import FileResult, of_all
-from selfcorrect.experiments.correction.retiming import retimed
-from selfcorrect.experiments.jobs.progress_bars import Progress
-from selfcorrect.experiments.targets import FOREIGN
 from selfcorrect.motion.correction.pieces import correct_each
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
@@ -36,6 +29,14 @@ from selfcorrect.simulators.corrector import FRAMES_TOGETHER
 from selfcorrect.storage.files.limits import noting_opened
 from selfcorrect.storage.files.writing import replacing, scratch_folder, suffixed
 from selfcorrect.storage.runs.run_folder import explain_write_error
+
+from ..jobs.progress_bars import Progress
+from ..targets import FOREIGN
+from .describe import described
+from .film import film
+from .options import CorrectionOptions
+from .report import FileResult, of_all
+from .retiming import retimed
 
 _RECORD = ".json"
 RECORDS = ".records"

@@ -22,11 +22,6 @@ from selfcorrect.core.errors import CorrectorError, InputError, SettingError
 from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.datasets.shards.manifest import SHARD, ShardFacts, opened, read_manifest, write_manifest
 from selfcorrect.datasets.shards.schema import Entry, Shard, write_shard
-from selfcorrect.experiments.correction.correct_file import check_finite
-from selfcorrect.experiments.correction.options import CorrectionOptions
-from selfcorrect.experiments.jobs.progress_bars import Progress
-from selfcorrect.experiments.jobs.run import Job, require_runner, run_jobs
-from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.motion.correction.pieces import correct_each
 from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
 from selfcorrect.motion.motion import Motion
@@ -35,6 +30,12 @@ from selfcorrect.storage.files.digests import digest_of_file
 from selfcorrect.storage.files.places import LocalPlace, Place, place
 from selfcorrect.storage.files.strict_json import as_json
 from selfcorrect.storage.runs.ledger import all_recorded, claimed, record, recorded
+
+from ..jobs.progress_bars import Progress
+from ..jobs.run import Job, require_runner, run_jobs
+from ..jobs.where import Where
+from .correct_file import check_finite
+from .options import CorrectionOptions
 
 RESULTS, FAILURES = "results", "failures.parquet"
 _SHOWN = 20

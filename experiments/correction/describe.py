@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from selfcorrect.experiments.correction.report import FileResult
 from selfcorrect.motion.body.foot_frames import level
 from selfcorrect.motion.checks.check import Checkup, Choice, check_with
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES
@@ -20,6 +19,8 @@ from selfcorrect.motion.measures.contacts import foot_contacts, lost_contacts
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.transforms import heading_rad
 from selfcorrect.runtime.bugs import attempted
+
+from .report import FileResult
 
 T = TypeVar("T")
 

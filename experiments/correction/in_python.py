@@ -9,12 +9,6 @@ from pathlib import Path
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.formats import written_suffix
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.experiments.correction.batch import correct_into
-from selfcorrect.experiments.correction.options import DEFAULTS, CorrectionOptions
-from selfcorrect.experiments.correction.report import REPORT, FileResult
-from selfcorrect.experiments.correction.retiming import at_pace, pace_off_gravity, retimed
-from selfcorrect.experiments.jobs.where import Where
-from selfcorrect.experiments.targets import place_of
 from selfcorrect.motion.body.requirements import check_body
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES, correct_long
 from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
@@ -22,6 +16,13 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.storage.files.writing import refuse_to_replace, replacing
+
+from ..jobs.where import Where
+from ..targets import place_of
+from .batch import correct_into
+from .options import DEFAULTS, CorrectionOptions
+from .report import REPORT, FileResult
+from .retiming import at_pace, pace_off_gravity, retimed
 
 
 def correct(motion: Motion, options: CorrectionOptions = DEFAULTS, **changes: object) -> CorrectedMotion:

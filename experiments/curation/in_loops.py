@@ -18,9 +18,6 @@ from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrector, verifier
 from selfcorrect.correctors.identity import Identity
-from selfcorrect.experiments.curation.database import Database
-from selfcorrect.experiments.curation.features import MOTION_FEATURES, motion_features
-from selfcorrect.experiments.curation.summary import reward_of
 from selfcorrect.loop.bias import Bias, Sampler, Score, best_of
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.encodings.features import FeatureCodec
@@ -29,8 +26,12 @@ from selfcorrect.storage.files.digests import digest, sealed, unsealed
 from selfcorrect.storage.files.strict_json import read_as
 from selfcorrect.storage.files.writing import write_atomically
 
+from .database import Database
+from .features import MOTION_FEATURES, motion_features
+from .summary import reward_of
+
 if TYPE_CHECKING:
-    from selfcorrect.experiments.motion.correctors.own import CorrectorInputs
+    from ..motion.correctors.own import CorrectorInputs
 
 FILE = "preferences.json"
 """In a run folder, the reward that its arms use."""

@@ -15,14 +15,15 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.datasets.files.open import motion_files, open_motion
 from selfcorrect.datasets.files.reading import Reading
-from selfcorrect.experiments.commands.view import titles_of
-from selfcorrect.experiments.curation.database import Rated
-from selfcorrect.experiments.curation.features import features_or_none
 from selfcorrect.motion.body.foot_frames import level
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import sentence_of
 from selfcorrect.storage.files.strict_json import read_json
 from selfcorrect.storage.runs.run_folder import CONFIG
+
+from ..commands.view import titles_of
+from .database import Rated
+from .features import features_or_none
 
 MOST_ITEMS = 500
 PER_LABEL = 8
@@ -115,13 +116,14 @@ def _motions(root: Path, arms: Sequence[Path], samples: int, generation: int | N
     """What the models of arms make of the same labels. Of several seeds, the first that has one of the arms."""
     import torch
 
-    from selfcorrect.experiments.motion.run.models import trained_model
-    from selfcorrect.experiments.motion.run.seed_runs import seed_runs
-    from selfcorrect.experiments.motion.run.task import motion_task
-    from selfcorrect.experiments.motion.settings.presets import settings_of
     from selfcorrect.storage.files.digests import values_and_seal
     from selfcorrect.storage.files.limits import read_bytes
     from selfcorrect.storage.runs.folder_store import FolderReader
+
+    from ..motion.run.models import trained_model
+    from ..motion.run.seed_runs import seed_runs
+    from ..motion.run.task import motion_task
+    from ..motion.settings.presets import settings_of
 
     config, _ = values_and_seal(read_bytes(root / CONFIG), str(root / CONFIG))
     runs = seed_runs(settings_of(config), root)

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from selfcorrect.core.errors import InputError, SelfcorrectError, SettingError
-from selfcorrect.experiments.curation.session import Session
 from selfcorrect.motion.pictures.origins import is_own
 from selfcorrect.motion.pictures.player import SCENE_MARK
 from selfcorrect.motion.pictures.player import TEMPLATE as PLAYER
 from selfcorrect.storage.files.strict_json import parsed
+
+from .session import Session
 
 HOST = "127.0.0.1"
 TEMPLATE = Path(__file__).with_name("curate.html")

@@ -14,13 +14,14 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import streams
-from selfcorrect.experiments.curation.database import Database, Standing
-from selfcorrect.experiments.curation.items import Item
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures.panels import Panel
 from selfcorrect.motion.pictures.player import scene_of
 from selfcorrect.preferences.choices import ANSWERS, Choice
 from selfcorrect.preferences.pairing import Design
+
+from .database import Database, Standing
+from .items import Item
 
 PAIRS_PER_ITEM = 3
 """Comparisons that each rater is asked for by default."""

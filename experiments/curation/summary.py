@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.experiments.curation.database import Database, Rated
 from selfcorrect.preferences.agreement import Agreement, agreement_of
 from selfcorrect.preferences.bradley_terry import Strengths, strengths
 from selfcorrect.preferences.choices import Choice, compared
 from selfcorrect.preferences.reward import FEWEST_CHOICES, Reward, fit_reward, predicted_share
 from selfcorrect.statistics import Interval
+
+from .database import Database, Rated
 
 _NORMAL_95 = 1.959964
 _SHOWN = 8

@@ -28,16 +28,17 @@ from selfcorrect.datasets.shards.manifest import (
 from selfcorrect.datasets.shards.planning import Sizes
 from selfcorrect.datasets.shards.schema import Entry, groups
 from selfcorrect.datasets.shards.writing import put_shards
-from selfcorrect.experiments.data.sources import dataset_at, open_source
-from selfcorrect.experiments.jobs.progress_bars import Progress
-from selfcorrect.experiments.jobs.run import Job, run_jobs
-from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.motion.motion import check_numbers
 from selfcorrect.runtime.bugs import sentence_of
 from selfcorrect.storage.files.limits import is_file_name
 from selfcorrect.storage.files.places import Place, is_address, place
 from selfcorrect.storage.files.strict_json import as_json
 from selfcorrect.storage.runs.ledger import all_recorded, claimed, record, recorded
+
+from ..jobs.progress_bars import Progress
+from ..jobs.run import Job, run_jobs
+from ..jobs.where import Where
+from .sources import dataset_at, open_source
 
 PART_RECORDINGS, PART_BYTES = 1024, 2**28
 """Recordings that one worker reads, at most: so many, in files of so many bytes."""

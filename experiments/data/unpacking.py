@@ -9,9 +9,10 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.formats import Format, is_motion_file, writer_of
 from selfcorrect.datasets.shards.manifest import opened, read_manifest
 from selfcorrect.datasets.shards.schema import Entry
-from selfcorrect.experiments.targets import ANOTHER, check_targets
 from selfcorrect.storage.files.limits import path_below
 from selfcorrect.storage.files.places import Place
+
+from ..targets import ANOTHER, check_targets
 
 
 def unpack(folder: Place, out: Path, kind: Format, overwrite: bool) -> Iterator[tuple[str, Path]]:

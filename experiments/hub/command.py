@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal, cast
 import tyro
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.experiments.commands.inputs import must_exist
-from selfcorrect.experiments.jobs.where import Cluster, Where
-from selfcorrect.experiments.targets import place_of
 from selfcorrect.runtime.processes import default_workers
+
+from ..commands.inputs import must_exist
+from ..jobs.where import Cluster, Where
+from ..targets import place_of
 
 NEEDS = {
     "cifar10": {"data": "CIFAR-10, its archive, its folder, or a folder with a subfolder of 32×32 pictures per class"},
@@ -69,7 +70,7 @@ class HubCommand:
             told = "; ".join(f"--{name}, {needs[name]}" for name in missing)
             raise SettingError(f"preset {self.preset} needs files of yours: {told}; nothing is downloaded")
         must_exist((self.data, self.model))
-        from selfcorrect.experiments.comparison.run import compare
+        from ..comparison.run import compare
 
         loop, better = self._loop()
         folder = place_of(self.out or Path("runs") / self.preset)
@@ -88,11 +89,11 @@ class HubCommand:
     def _loop(self) -> tuple[Any, Any]:
         """The loop with the options that are given, and which way its scores are good."""
         if self.preset == "cifar10":
-            from selfcorrect.experiments.hub.images import BETTER
-            from selfcorrect.experiments.hub.images import ImageLoop as Loop
+            from .images import BETTER
+            from .images import ImageLoop as Loop
         else:
-            from selfcorrect.experiments.hub.summaries import BETTER
-            from selfcorrect.experiments.hub.summaries import SummaryLoop as Loop
+            from .summaries import BETTER
+            from .summaries import SummaryLoop as Loop
         known = {each.name for each in fields(Loop)}
         given = {each.name: getattr(self, each.name) for each in fields(self) if each.name in known}
         return cast(Any, Loop)(**{name: value for name, value in given.items() if value is not None}), BETTER

@@ -15,14 +15,15 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import fit_anchors
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.datasets.user_files.cifar10 import SIZE, cifar10
-from selfcorrect.experiments.comparison.inputs import PlanSource
-from selfcorrect.experiments.toy.networks.digits import Judge, nearest_centre
-from selfcorrect.experiments.toy.networks.unet_digits import unet_model
 from selfcorrect.loop.policy import Augment, RealOnly, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.metrics.frechet import frechet_distance
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.models.diffusion.model import choose_device
+
+from ..comparison.inputs import PlanSource
+from ..toy.networks.digits import Judge, nearest_centre
+from ..toy.networks.unet_digits import unet_model
 
 BETTER = {"fid": "lower", "accuracy": "higher", "recall": "higher"}
 

@@ -24,11 +24,12 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import verifier
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.datasets.user_files.texts import Pair, text_pairs
-from selfcorrect.experiments.comparison.inputs import PlanSource
 from selfcorrect.loop.policy import Keep, RealOnly, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.models.adapters.language_model import CausalLanguageModel
 from selfcorrect.models.diffusion.model import choose_device
+
+from ..comparison.inputs import PlanSource
 
 BETTER = {"perplexity": "lower", "rouge_1": "higher", "distinct_words": "higher"}
 

@@ -29,11 +29,12 @@ import ray.exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from selfcorrect.core.errors import ClusterLostError, InUseError, SettingError, WorkerError
-from selfcorrect.experiments.jobs.progress_bars import Event, reporter
-from selfcorrect.experiments.jobs.run import Job, Show, Submit, use_one_thread
-from selfcorrect.experiments.jobs.where import Cluster, Where
 from selfcorrect.storage.files.writing import scratch_folder
 from selfcorrect.storage.runs.run_folder import environment
+
+from .progress_bars import Event, reporter
+from .run import Job, Show, Submit, use_one_thread
+from .where import Cluster, Where
 
 CONNECT_S = 10.0
 """How long a head may take to answer."""

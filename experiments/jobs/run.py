@@ -23,11 +23,12 @@ from threadpoolctl import threadpool_limits
 
 from selfcorrect.core.errors import ClusterLostError, JobsError, WorkerError
 from selfcorrect.core.registry import Registry, Row
-from selfcorrect.experiments.jobs.progress_bars import Bars, Event, reporter
-from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.runtime.bugs import bug_behind
 from selfcorrect.runtime.processes import start_processes, stop_processes
 from selfcorrect.runtime.threads import with_threads
+
+from .progress_bars import Bars, Event, reporter
+from .where import Where
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def require_runner(where: Where) -> None:
     """SettingError where jobs cannot run: an unknown runner, a missing extra, a cluster that does not answer."""
     RUNNERS.load(where.chosen)
     if where.cluster.cluster:
-        from selfcorrect.experiments.jobs.ray_cluster import require_reachable
+        from .ray_cluster import require_reachable
 
         require_reachable(where.cluster.cluster)
 

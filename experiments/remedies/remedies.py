@@ -11,8 +11,6 @@ from torch import Tensor
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import Embedding, flat
-from selfcorrect.experiments.curation.in_loops import chosen_by
-from selfcorrect.experiments.remedies.table import DEFENCES
 from selfcorrect.loop.bias import Bias, Sampler, Score, each_alone
 from selfcorrect.loop.fitting import averaged, extrapolated, truncated
 from selfcorrect.loop.policy import Replace, overlapping
@@ -32,6 +30,9 @@ from selfcorrect.remedies.selection import (
     most_confident,
     selected,
 )
+
+from ..curation.in_loops import chosen_by
+from .table import DEFENCES
 
 DRAWS = 4
 """Candidates per sample wanted of the defences that select."""

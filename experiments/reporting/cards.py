@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from selfcorrect.experiments.reporting.webpage import Bar, Card
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.statistics import Interval
+
+from .webpage import Bar, Card
 
 
 def card(heading: str, metric: Metric, groups: Mapping[str, Mapping[str, Interval]], real: Interval | None) -> Card:

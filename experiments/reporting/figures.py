@@ -12,9 +12,10 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.statistics import mean_interval
+
+from .results import ArmCurves
 
 PALETTE = ("#6b7280", "#dc2626", "#2563eb", "#059669", "#d97706", "#7c3aed", "#0891b2", "#be185d", "#65a30d", "#1f2937")
 

@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.storage.files.digests import values_and_seal, with_seal
 from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.strict_json import read_as
 from selfcorrect.storage.files.writing import write_atomically
+
+from .results import ArmCurves
 
 FORMAT = 1
 SUMMARY = "summary.json"

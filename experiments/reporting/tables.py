@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from selfcorrect.experiments.reporting import verdict
-from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.reporting.webpage import Cell, Row, Table
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.statistics import Interval, half_life_interval
 from selfcorrect.storage.files.writing import write_atomically
+
+from . import verdict
+from .results import ArmCurves
+from .webpage import Cell, Row, Table
 
 FOLDER = "tables"
 

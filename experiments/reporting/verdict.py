@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.statistics import UNMEASURED, Interval, compare_paired, holm, mean_interval
+
+from .results import ArmCurves
 
 LEVEL = 0.05
 """Family-wise error level of all judgements of a report."""

@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
-from selfcorrect.experiments.reporting.figures import PALETTE, STYLE, Look, as_svg, look
-from selfcorrect.experiments.toy.result import Line, Map, Panel, Pictures, Scatter
 from selfcorrect.statistics import band
+
+from ..reporting.figures import PALETTE, STYLE, Look, as_svg, look
+from .result import Line, Map, Panel, Pictures, Scatter
 
 LONGEST_CURVE = 200  # points drawn per line; more only make the page heavy
 

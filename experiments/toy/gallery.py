@@ -10,11 +10,12 @@ from typing import Any
 
 import jinja2
 
-from selfcorrect.experiments.toy.drawing import draw
-from selfcorrect.experiments.toy.result import Result
 from selfcorrect.statistics import CollapseFinding
 from selfcorrect.storage.files.strict_json import to_json
 from selfcorrect.storage.files.written import Written
+
+from .drawing import draw
+from .result import Result
 
 PAGE, RESULTS = "gallery.html", "results.json"
 TEMPLATE = Path(__file__).with_name("gallery.html")

@@ -9,18 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from selfcorrect.core.errors import DamagedError
-from selfcorrect.experiments.jobs.progress_bars import Progress
-from selfcorrect.experiments.jobs.run import Job, require_runner, run_jobs
-from selfcorrect.experiments.jobs.where import Where
-from selfcorrect.experiments.targets import check_output
-from selfcorrect.experiments.toy.gallery import PAGE, RESULTS, Exhibit, section_of, write_gallery
-from selfcorrect.experiments.toy.table import TOYS
 from selfcorrect.storage.files.digests import sealed, unsealed
 from selfcorrect.storage.files.listings import states_of
 from selfcorrect.storage.files.locks import FolderLock
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.files.written import Written
 from selfcorrect.storage.runs.run_folder import environment, explain_write_error
+
+from ..jobs.progress_bars import Progress
+from ..jobs.run import Job, require_runner, run_jobs
+from ..jobs.where import Where
+from ..targets import check_output
+from .gallery import PAGE, RESULTS, Exhibit, section_of, write_gallery
+from .table import TOYS
 
 OTHERWISE = "it is not what this command wrote; move it away, or choose another folder with --out"
 Section = dict[str, Any]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize
 
-from selfcorrect.statistics import Interval, mean_interval
+from ..statistics import Interval, mean_interval
 
 
 @dataclass(frozen=True)

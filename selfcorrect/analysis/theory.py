@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from scipy import integrate, stats
 from scipy.special import digamma, expit
 
-from selfcorrect.core.errors import SettingError
+from ..core.errors import SettingError
 
 # ---------------------------------------------------------------- stability of the augmented loop
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 
-from selfcorrect.core.errors import MissingExtraError
+from .errors import MissingExtraError
 
 EXTRA_OF = {
     **dict.fromkeys(("torch", "pyarrow", "safetensors", "sklearn", "jinja2", "matplotlib", "wandb"), "loops"),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from selfcorrect.core.errors import SettingError
+from .errors import SettingError
 
 if TYPE_CHECKING:
     import torch

@@ -19,9 +19,9 @@ from functools import lru_cache, reduce
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from selfcorrect.core.errors import MissingExtraError, SettingError
-from selfcorrect.core.extras import needed_for
-from selfcorrect.runtime.supervision import nothing_ends_here
+from ..runtime.supervision import nothing_ends_here
+from .errors import MissingExtraError, SettingError
+from .extras import needed_for
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

@@ -10,8 +10,8 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.core.provenance import Provenance
+from .errors import InputError
+from .provenance import Provenance
 
 
 @dataclass(frozen=True)

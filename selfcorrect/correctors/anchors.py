@@ -19,9 +19,9 @@ from scipy.optimize import linear_sum_assignment
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
+from ..core.errors import InputError, SettingError
+from ..core.randomness import Stream
+from ..core.samples import Samples
 
 FIXED_STREAM = Stream(0)
 """For calls outside a loop, where no draw has to differ from another."""

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from selfcorrect.core.errors import CorrectorError, SampleError, SettingError
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
-from selfcorrect.runtime.process_state import as_it_was
-from selfcorrect.runtime.supervision import nothing_ends_here
+from ..core.errors import CorrectorError, SampleError, SettingError
+from ..core.randomness import Stream
+from ..core.samples import Samples
+from ..runtime.process_state import as_it_was
+from ..runtime.supervision import nothing_ends_here
 
 Info: TypeAlias = Mapping[str, np.ndarray]
 

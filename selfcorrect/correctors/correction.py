@@ -12,10 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selfcorrect.core.errors import CorrectorError, SampleError, SettingError
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples, concatenate
-from selfcorrect.correctors.contract import (
+from ..core.errors import CorrectorError, SampleError, SettingError
+from ..core.randomness import Stream
+from ..core.samples import Samples, concatenate
+from ..runtime.bugs import describe, describe_with_place
+from ..runtime.supervision import EndedError
+from .contract import (
     Corrected,
     Corrector,
     Info,
@@ -24,8 +26,6 @@ from selfcorrect.correctors.contract import (
     name_of,
     with_trailing_axes,
 )
-from selfcorrect.runtime.bugs import describe, describe_with_place
-from selfcorrect.runtime.supervision import EndedError
 
 Operator: TypeAlias = Literal["mixture", "interpolation"]
 Redraw: TypeAlias = Callable[[Tensor, Stream], Samples]  # (positions (M,) in the batch, stream) → M raw samples

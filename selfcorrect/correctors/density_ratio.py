@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.contract import Corrector
-from selfcorrect.models.network import perceptron
-from selfcorrect.models.training import layer_randomness, update
+from ..core.errors import InputError, SettingError
+from ..core.randomness import Stream
+from ..core.samples import Samples
+from ..models.network import perceptron
+from ..models.training import layer_randomness, update
+from .contract import Corrector
 
 LogRatio: TypeAlias = Callable[[Tensor], Tensor]
 """Values (N, *event) → (N,), differentiable."""

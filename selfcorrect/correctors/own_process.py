@@ -22,10 +22,10 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
-from selfcorrect.core.errors import CorrectorError, InputError, SelfcorrectError
-from selfcorrect.runtime import global_generators, supervision
-from selfcorrect.runtime.bugs import bug_behind, describe, describe_with_place
-from selfcorrect.runtime.supervision import EndedError, TooSlowError, nothing_ends_here, supervised, tell_of
+from ..core.errors import CorrectorError, InputError, SelfcorrectError
+from ..runtime import global_generators, supervision
+from ..runtime.bugs import bug_behind, describe, describe_with_place
+from ..runtime.supervision import EndedError, TooSlowError, nothing_ends_here, supervised, tell_of
 
 _PROGRAM = (
     "import sys; sys.path[:] = sys.argv[2:]; "

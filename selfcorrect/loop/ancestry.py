@@ -15,8 +15,8 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.correction import CorrectedBatch
+from ..core.samples import Samples
+from ..correctors.correction import CorrectedBatch
 
 Space: TypeAlias = Callable[[Tensor], np.ndarray]  # values (N, *event) → vectors (N, D), near for like ones
 

@@ -13,10 +13,10 @@ from typing import Protocol, Self, TypeAlias, cast
 import torch
 from torch import Tensor
 
-from selfcorrect.core.errors import SettingError
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
-from selfcorrect.models.protocol import GenerativeModel
+from ..core.errors import SettingError
+from ..core.randomness import Stream
+from ..core.samples import Samples
+from ..models.protocol import GenerativeModel
 
 Bias: TypeAlias = "Callable[[GenerativeModel, Samples], Sampler]"
 Score: TypeAlias = Callable[[Tensor], Tensor]  # values (N, *event) → (N,) or (N, *replicates), higher is better

@@ -7,11 +7,11 @@ from typing import TypeAlias
 
 from torch import Tensor
 
-from selfcorrect.core.errors import SettingError
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
-from selfcorrect.models.protocol import GenerativeModel
-from selfcorrect.remedies.selection import Errors
+from ..core.errors import SettingError
+from ..core.randomness import Stream
+from ..core.samples import Samples
+from ..models.protocol import GenerativeModel
+from ..remedies.selection import Errors
 
 Fitting: TypeAlias = Callable[[GenerativeModel, Samples, int, Stream], GenerativeModel]
 """(model, training set, optimiser steps, stream) → the trained model."""

@@ -14,10 +14,10 @@ from typing import ClassVar, Protocol, TypeAlias
 import torch
 from torch import Tensor
 
-from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples, concatenate
-from selfcorrect.loop.policy_table import POLICIES
+from ..core.errors import InputError, SettingError
+from ..core.randomness import Stream
+from ..core.samples import Samples, concatenate
+from .policy_table import POLICIES
 
 
 class History(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selfcorrect.core.registry import Registry, Row
+from ..core.registry import Registry, Row
 
 
 @dataclass(frozen=True)

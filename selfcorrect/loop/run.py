@@ -16,22 +16,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selfcorrect.core.errors import CorrectorError, InputError, LoopError, SettingError, TrainingDivergedError
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples, content_hash
-from selfcorrect.correctors.contract import load_state, state_of
-from selfcorrect.correctors.correction import CorrectedBatch, Correction, Redraw, apply_corrector
-from selfcorrect.loop.ancestry import Genealogy, Space
-from selfcorrect.loop.bias import Bias, Sampler, each_alone, unbiased
-from selfcorrect.loop.fitting import Fitting, plain
-from selfcorrect.loop.policy import Policy, overlapping, realised_mixture, sampling_labels
-from selfcorrect.loop.trial import global_draws_told, is_tried, try_correction
-from selfcorrect.models.protocol import GenerativeModel
-from selfcorrect.runtime.bugs import bug_behind, describe
-from selfcorrect.runtime.heap import give_back_freed_memory
-from selfcorrect.runtime.process_state import as_it_was
-from selfcorrect.runtime.stopwatch import Stopwatch
-from selfcorrect.storage.runs.protocol import Generation, Metrics, Record, Store
+from ..core.errors import CorrectorError, InputError, LoopError, SettingError, TrainingDivergedError
+from ..core.randomness import Stream
+from ..core.samples import Samples, content_hash
+from ..correctors.contract import load_state, state_of
+from ..correctors.correction import CorrectedBatch, Correction, Redraw, apply_corrector
+from ..models.protocol import GenerativeModel
+from ..runtime.bugs import bug_behind, describe
+from ..runtime.heap import give_back_freed_memory
+from ..runtime.process_state import as_it_was
+from ..runtime.stopwatch import Stopwatch
+from ..storage.runs.protocol import Generation, Metrics, Record, Store
+from .ancestry import Genealogy, Space
+from .bias import Bias, Sampler, each_alone, unbiased
+from .fitting import Fitting, plain
+from .policy import Policy, overlapping, realised_mixture, sampling_labels
+from .trial import global_draws_told, is_tried, try_correction
 
 
 @dataclass(frozen=True)

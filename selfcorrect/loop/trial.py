@@ -17,18 +17,18 @@ import cloudpickle
 import torch
 from torch import Tensor
 
-from selfcorrect.core.errors import CorrectorError, SettingError
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples, content_hash
-from selfcorrect.correctors.contract import Corrector, load_state, name_of, state_of
-from selfcorrect.correctors.correction import Correction, apply_corrector
-from selfcorrect.correctors.identity import is_of_users, place_of
-from selfcorrect.runtime import global_generators
-from selfcorrect.runtime.process_state import as_it_was
-from selfcorrect.runtime.supervision import EndedError
+from ..core.errors import CorrectorError, SettingError
+from ..core.randomness import Stream
+from ..core.samples import Samples, content_hash
+from ..correctors.contract import Corrector, load_state, name_of, state_of
+from ..correctors.correction import Correction, apply_corrector
+from ..correctors.identity import is_of_users, place_of
+from ..runtime import global_generators
+from ..runtime.process_state import as_it_was
+from ..runtime.supervision import EndedError
 
 if TYPE_CHECKING:
-    from selfcorrect.models.protocol import GenerativeModel
+    from ..models.protocol import GenerativeModel
 
 DECLARE = "or declare that it cannot with an attribute `repeatable = False`"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from selfcorrect.core.errors import InputError
+from ..core.errors import InputError
 
 
 def squared_wasserstein(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from selfcorrect.core.errors import InputError
+from ..core.errors import InputError
 
 BATCH = 32
 """Samples among which a caption looks for its own; R-precision depends on it. For its expectation over all draws of

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.stats import hypergeom
 
-from selfcorrect.core.errors import InputError
+from ..core.errors import InputError
 
 TOPS = (1, 2, 3)
 DISTRACTORS = 31

@@ -8,10 +8,10 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from selfcorrect.core.errors import SettingError
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
-from selfcorrect.models.protocol import GenerativeModel
+from ..core.errors import SettingError
+from ..core.randomness import Stream
+from ..core.samples import Samples
+from .protocol import GenerativeModel
 
 
 @dataclass(frozen=True)

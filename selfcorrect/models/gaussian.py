@@ -8,9 +8,9 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from selfcorrect.core.errors import SettingError
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
+from ..core.errors import SettingError
+from ..core.randomness import Stream
+from ..core.samples import Samples
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from typing import Generic, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
-from selfcorrect.models.training import Batch, batches, descend, layer_randomness
+from ..core.errors import InputError
+from ..core.randomness import Stream
+from ..core.samples import Samples
+from .training import Batch, batches, descend, layer_randomness
 
 _CPU = torch.device("cpu")
 

@@ -6,8 +6,8 @@ from typing import Protocol, Self
 
 from torch import Tensor
 
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
+from ..core.randomness import Stream
+from ..core.samples import Samples
 
 
 class GenerativeModel(Protocol):

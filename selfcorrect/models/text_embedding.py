@@ -20,9 +20,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.core.extras import needed_for
-from selfcorrect.storage.files.writing import replacing
+from ..core.errors import InputError
+from ..core.extras import needed_for
+from ..storage.files.writing import replacing
 
 _BATCH = 64
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from selfcorrect.core.errors import TrainingDivergedError
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
+from ..core.errors import TrainingDivergedError
+from ..core.randomness import Stream
+from ..core.samples import Samples
 
 
 @contextmanager

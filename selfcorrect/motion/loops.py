@@ -12,10 +12,10 @@ from math import ceil
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.geometry.kinematics import continuous, joint_positions
-from selfcorrect.motion.geometry.rotations import slerp
-from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.transforms import close_cycle, heading_rad, repeat_cycle, turn
+from .geometry.kinematics import continuous, joint_positions
+from .geometry.rotations import slerp
+from .motion import Motion
+from .transforms import close_cycle, heading_rad, repeat_cycle, turn
 
 GAP_M, GAP_RAD = 0.04, float(np.radians(8.0))
 """Joints of a loop's last frame are this near to those of its first, and turned by no more. One of CMU's 159 training

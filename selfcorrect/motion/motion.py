@@ -9,8 +9,8 @@ from typing import Self
 
 import numpy as np
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.motion.skeleton import FootFrames, Skeleton
+from ..core.errors import InputError
+from .skeleton import FootFrames, Skeleton
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from selfcorrect.core.errors import InputError
+from ..core.errors import InputError
 
 SMPL_22 = (
     "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle",

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from selfcorrect.core.randomness import streams
-from selfcorrect.preferences.choices import Choice
-from selfcorrect.statistics import Interval
+from ..core.randomness import streams
+from ..statistics import Interval
+from .choices import Choice
 
 _RESAMPLES = 2000
 _FIRST, _SECOND, _TIE, _NEITHER = range(4)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
-from selfcorrect.preferences.choices import Choice, compared, differences, outcomes
+from .choices import Choice, compared, differences, outcomes
 
 PRIOR_DEVIATIONS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Of weights; the one with the greatest evidence is taken."""

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
-from selfcorrect.core.errors import InputError
+from ..core.errors import InputError
 
 Answer: TypeAlias = Literal["left", "right", "tie", "reject left", "reject right", "reject both"]
 """Which is better, or which is of no use."""

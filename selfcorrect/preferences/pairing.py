@@ -9,9 +9,9 @@ from itertools import combinations, count
 
 import numpy as np
 
-from selfcorrect.core.randomness import Stream
-from selfcorrect.preferences.bradley_terry import information, strengths
-from selfcorrect.preferences.choices import Choice
+from ..core.randomness import Stream
+from .bradley_terry import information, strengths
+from .choices import Choice
 
 COMMON_SHARE, FEWEST_COMMON = 0.25, 10
 """Of the pairs of each rater, how many all raters see, so that their agreement is measured."""

@@ -12,11 +12,11 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.core.randomness import streams
-from selfcorrect.preferences.bradley_terry import best_fit
-from selfcorrect.preferences.choices import Choice, compared, differences, outcomes
-from selfcorrect.statistics import Interval
+from ..core.errors import InputError
+from ..core.randomness import streams
+from ..statistics import Interval
+from .bradley_terry import best_fit
+from .choices import Choice, compared, differences, outcomes
 
 FEWEST_CHOICES = 10
 _FOLDS = 5

@@ -18,12 +18,12 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from selfcorrect.core.errors import SettingError
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.anchors import Embedding, flat, k_means
-from selfcorrect.loop.bias import Bias, Sampler
-from selfcorrect.models.protocol import GenerativeModel
+from ..core.errors import SettingError
+from ..core.randomness import Stream
+from ..core.samples import Samples
+from ..correctors.anchors import Embedding, flat, k_means
+from ..loop.bias import Bias, Sampler
+from ..models.protocol import GenerativeModel
 
 Finish: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 

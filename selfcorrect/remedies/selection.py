@@ -12,13 +12,13 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from selfcorrect.core.errors import SettingError
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.anchors import Embedding, flat
-from selfcorrect.correctors.density_ratio import Discrimination, log_density_ratio
-from selfcorrect.loop.bias import Bias, Sampler, each_alone
-from selfcorrect.models.protocol import GenerativeModel
+from ..core.errors import SettingError
+from ..core.randomness import Stream
+from ..core.samples import Samples
+from ..correctors.anchors import Embedding, flat
+from ..correctors.density_ratio import Discrimination, log_density_ratio
+from ..loop.bias import Bias, Sampler, each_alone
+from ..models.protocol import GenerativeModel
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from selfcorrect.core.errors import CorrectorError, LoopError, SelfcorrectError
+from ..core.errors import CorrectorError, LoopError, SelfcorrectError
 
 _LIBRARIES = frozenset({"numpy", "scipy", "torch", "sklearn", "pyarrow", "safetensors", "pybullet", "mujoco", "smplx",
                         "PIL", "imageio", "matplotlib", "tqdm", "wandb"})  # fmt: skip

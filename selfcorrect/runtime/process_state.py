@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from selfcorrect.runtime import global_generators
+from . import global_generators
 
 _SETTINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "torch.set_grad_enabled": (torch.is_grad_enabled, torch.set_grad_enabled),

@@ -19,10 +19,10 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import TypeVar
 
-from selfcorrect.core.errors import SettingError, WorkerError
-from selfcorrect.runtime.progress import in_turn
-from selfcorrect.runtime.supervision import end_this_process
-from selfcorrect.runtime.threads import with_threads
+from ..core.errors import SettingError, WorkerError
+from .progress import in_turn
+from .supervision import end_this_process
+from .threads import with_threads
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
-from selfcorrect.core.errors import InputError
+from ..core.errors import InputError
 
 PATIENCE_S = 60.0
 """After so long in one call, a message names what takes so long."""

@@ -12,7 +12,8 @@ from selfcorrect.motion.geometry.kinematics import local_rotations
 from selfcorrect.motion.geometry.rotations import applied, composed
 from selfcorrect.motion.geometry.vectors import crosses, dots, lengths
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.simulators.body.curves import smoothstep
+
+from .curves import smoothstep
 
 MAXIMUM_REACH = 0.9985
 """Share of its full length to which a leg may be straightened; beyond, knees snap."""

@@ -17,7 +17,8 @@ from selfcorrect.motion.geometry.rotations import composed
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import SMPL_22, Skeleton
 from selfcorrect.motion.transforms import Moving
-from selfcorrect.simulators.body.humanoid import Humanoid
+
+from .humanoid import Humanoid
 
 
 def joint_order(skeleton: Skeleton) -> np.ndarray:

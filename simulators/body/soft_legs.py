@@ -20,8 +20,9 @@ from selfcorrect.motion.geometry.vectors import crosses, dots, lengths
 from selfcorrect.motion.measures.roughness import joint_jerks_m_s3
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.simulators.body.curves import at_frames, blur, smoothed, solved
-from selfcorrect.simulators.body.leg_ik import Legs, knee_forward, shortest_turn
+
+from .curves import at_frames, blur, smoothed, solved
+from .leg_ik import Legs, knee_forward, shortest_turn
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ import numpy as np
 from selfcorrect.motion.body.flesh import SolePoints
 from selfcorrect.motion.geometry.rotations import applied
 from selfcorrect.motion.geometry.vectors import lengths
-from selfcorrect.simulators.body.curves import smoothed, smoothstep
+
+from .curves import smoothed, smoothstep
 
 LOWEST_M = 0.008
 """Corners within about this height of the lowest one count as touching with it."""

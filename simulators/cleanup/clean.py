@@ -19,18 +19,29 @@ from selfcorrect.motion.correction.results import Note, NoteKind, Repair
 from selfcorrect.motion.correction.support import Support, ground_of_feet_m
 from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.simulators.body.leg_ik import Legs
-from selfcorrect.simulators.body.soles import fit_soles
-from selfcorrect.simulators.cleanup.drift import DRIFT, DriftSettings, FloorMotion, floor_motion
-from selfcorrect.simulators.cleanup.foot_lock import (
+
+from ..body.leg_ik import Legs
+from ..body.soles import fit_soles
+from ..contacts.support_inference import infer_supports
+from ..settings.plan import POLISH, PolishSettings
+from ..settings.support import (
+    INFERENCE,
+    SUPPORT_MODES,
+    InferenceSettings,
+    SupportChoice,
+    SupportMode,
+)
+from ..stages import Cleaned, Floor, Given
+from .drift import DRIFT, DriftSettings, FloorMotion, floor_motion
+from .foot_lock import (
     FEET,
     SOFT,
     FootSettings,
     SoftLockSettings,
     furthest_in_stance_m,
 )
-from selfcorrect.simulators.cleanup.knees import KNEES, KneeSettings, with_knees_in_front
-from selfcorrect.simulators.cleanup.noise import (
+from .knees import KNEES, KneeSettings, with_knees_in_front
+from .noise import (
     DENOISE,
     SPIKES,
     DenoiseSettings,
@@ -40,19 +51,9 @@ from selfcorrect.simulators.cleanup.noise import (
     is_noisy,
     joint_noise_rad,
 )
-from selfcorrect.simulators.cleanup.planting import limbs_above_floor, plant_feet, trunk_lift
-from selfcorrect.simulators.cleanup.splices import SPLICES, SpliceSettings, without_splices
-from selfcorrect.simulators.cleanup.stance import FLOOR, FloorSettings, Posed, floors_m
-from selfcorrect.simulators.contacts.support_inference import infer_supports
-from selfcorrect.simulators.settings.plan import POLISH, PolishSettings
-from selfcorrect.simulators.settings.support import (
-    INFERENCE,
-    SUPPORT_MODES,
-    InferenceSettings,
-    SupportChoice,
-    SupportMode,
-)
-from selfcorrect.simulators.stages import Cleaned, Floor, Given
+from .planting import limbs_above_floor, plant_feet, trunk_lift
+from .splices import SPLICES, SpliceSettings, without_splices
+from .stance import FLOOR, FloorSettings, Posed, floors_m
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.distance import cdist
 
-from selfcorrect.simulators.body.curves import whittaker
-from selfcorrect.simulators.cleanup.stance import CUES, CueSettings, StandingPoints, bell, standing_points
+from ..body.curves import whittaker
+from .stance import CUES, CueSettings, StandingPoints, bell, standing_points
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from scipy.linalg import solveh_banded
 
 from selfcorrect.motion.geometry.rotations import quaternions, rotation_vectors
 from selfcorrect.motion.geometry.vectors import crosses, lengths
-from selfcorrect.simulators.body.curves import blur, second_difference_bands, smoothed, smoothstep, solved
+
+from ..body.curves import blur, second_difference_bands, smoothed, smoothstep, solved
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from selfcorrect.motion.geometry.rotations import turns
 from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.simulators.body.curves import whittaker
+
+from ..body.curves import whittaker
 
 
 @dataclass(frozen=True)

@@ -18,18 +18,19 @@ from selfcorrect.motion.geometry.rotations import turns as rotations_between
 from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.simulators.body.curves import FRAME_S, blur, smoothed
-from selfcorrect.simulators.body.leg_ik import MAXIMUM_REACH, Legs, bend_legs, shortest_turn
-from selfcorrect.simulators.body.soft_legs import reach_softly
-from selfcorrect.simulators.body.soles import (
+
+from ..body.curves import FRAME_S, blur, smoothed
+from ..body.leg_ik import MAXIMUM_REACH, Legs, bend_legs, shortest_turn
+from ..body.soft_legs import reach_softly
+from ..body.soles import (
     by_foot,
     corner_positions,
     frame_speeds,
     held_velocities,
 )
-from selfcorrect.simulators.cleanup import foot_lock
-from selfcorrect.simulators.cleanup.foot_lock import FootSettings, SoftLockSettings, soft_lock, soft_turns
-from selfcorrect.simulators.cleanup.stance import Posed
+from . import foot_lock
+from .foot_lock import FootSettings, SoftLockSettings, soft_lock, soft_turns
+from .stance import Posed
 
 
 def plant_feet(

@@ -16,7 +16,8 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.body.curves import smoothstep
+
+from ..body.curves import smoothstep
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,10 @@ from selfcorrect.motion.geometry.rotations import applied, turns
 from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.measures.contacts import height_of_floor_m
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.simulators.body.curves import FRAME_S, smoothstep
-from selfcorrect.simulators.body.leg_ik import Legs
-from selfcorrect.simulators.body.soles import (
+
+from ..body.curves import FRAME_S, smoothstep
+from ..body.leg_ik import Legs
+from ..body.soles import (
     by_foot,
     corner_positions,
     frame_speeds,
@@ -29,7 +30,7 @@ from selfcorrect.simulators.body.soles import (
     sole_normals,
     velocities,
 )
-from selfcorrect.simulators.cleanup.foot_lock import FEET, FootSettings
+from .foot_lock import FEET, FootSettings
 
 
 @dataclass(frozen=True)

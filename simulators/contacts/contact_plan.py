@@ -17,10 +17,11 @@ import numpy as np
 from selfcorrect.motion.correction.support import CARRIED_PARTS, Support
 from selfcorrect.motion.geometry.vectors import crosses
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.simulators.body.humanoid import Humanoid
-from selfcorrect.simulators.body.soles import horizontal_speeds, hurry_of
-from selfcorrect.simulators.contacts.dynamics import Demand, demand
-from selfcorrect.simulators.settings.plan import PLAN, ContactSettings
+
+from ..body.humanoid import Humanoid
+from ..body.soles import horizontal_speeds, hurry_of
+from ..settings.plan import PLAN, ContactSettings
+from .dynamics import Demand, demand
 
 Bounds = tuple[float | np.ndarray, float | np.ndarray]
 

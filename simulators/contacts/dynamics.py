@@ -14,8 +14,9 @@ from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.rotations import applied, composed, inverted, rotation_vectors
 from selfcorrect.motion.geometry.vectors import crosses
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.simulators.body.curves import NaturalSpline
-from selfcorrect.simulators.body.humanoid import Humanoid
+
+from ..body.curves import NaturalSpline
+from ..body.humanoid import Humanoid
 
 
 @dataclass(frozen=True, eq=False)

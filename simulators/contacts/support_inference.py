@@ -21,17 +21,18 @@ from selfcorrect.motion.geometry.kinematics import poses_of
 from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.simulators.body.humanoid import Humanoid, humanoid
-from selfcorrect.simulators.body.links import onto_links
-from selfcorrect.simulators.contacts.contact_plan import (
+
+from ..body.humanoid import Humanoid, humanoid
+from ..body.links import onto_links
+from ..settings.support import INFERENCE, InferenceSettings
+from .contact_plan import (
     above_ground_m,
     carried_places,
     contact_activation,
     contact_forces,
     net_wrench,
 )
-from selfcorrect.simulators.contacts.dynamics import demand
-from selfcorrect.simulators.settings.support import INFERENCE, InferenceSettings
+from .dynamics import demand
 
 ROUNDS = (
     ("left foot", "right foot"),

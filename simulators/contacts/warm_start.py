@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from selfcorrect.simulators.contacts.contact_plan import onto_cones
-from selfcorrect.simulators.settings.plan import ContactSettings
+from ..settings.plan import ContactSettings
+from .contact_plan import onto_cones
 
 
 def continued_forces(

@@ -19,11 +19,12 @@ from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.geometry.rotations import applied, composed, inverted, rotation_vectors
 from selfcorrect.motion.geometry.vectors import crosses
 from selfcorrect.runtime.threads import in_threads
-from selfcorrect.simulators.body.frames import to_simulator
-from selfcorrect.simulators.body.humanoid import SOLE_RADIUS_M, Humanoid
-from selfcorrect.simulators.engines.support_colliders import NOWHERE_M, Hold, Slab, SupportColliders
-from selfcorrect.simulators.engines.world import Reference, RootState
-from selfcorrect.simulators.settings.tracker import EngineSettings
+
+from ..body.frames import to_simulator
+from ..body.humanoid import SOLE_RADIUS_M, Humanoid
+from ..settings.tracker import EngineSettings
+from .support_colliders import NOWHERE_M, Hold, Slab, SupportColliders
+from .world import Reference, RootState
 
 mujoco: Any = import_module("mujoco")  # its types are made at run time
 mujoco.set_mju_user_warning(lambda _: None)  # else a file is written wherever a body is lost; the tracker reports that

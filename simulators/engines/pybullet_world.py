@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from selfcorrect.motion.correction.support import Support
-from selfcorrect.simulators.body.frames import to_simulator
-from selfcorrect.simulators.body.humanoid import SOLE_RADIUS_M, Capsule, Humanoid
-from selfcorrect.simulators.engines.bullet import pybullet
-from selfcorrect.simulators.engines.support_colliders import GRIP_N, NOWHERE_M, Hold, Numbers, Slab, SupportColliders
-from selfcorrect.simulators.engines.world import Reference, RootState
-from selfcorrect.simulators.settings.tracker import EngineSettings
+
+from ..body.frames import to_simulator
+from ..body.humanoid import SOLE_RADIUS_M, Capsule, Humanoid
+from ..settings.tracker import EngineSettings
+from .bullet import pybullet
+from .support_colliders import GRIP_N, NOWHERE_M, Hold, Numbers, Slab, SupportColliders
+from .world import Reference, RootState
 
 PerJoint = Sequence[Numbers]
 """Three or four numbers for each joint; the root has none."""

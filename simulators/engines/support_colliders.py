@@ -9,9 +9,10 @@ from typing import Self
 import numpy as np
 
 from selfcorrect.motion.correction.support import Support
-from selfcorrect.simulators.body.frames import to_simulator
-from selfcorrect.simulators.body.humanoid import Humanoid
-from selfcorrect.simulators.contacts.contact_plan import carried_links, carried_places
+
+from ..body.frames import to_simulator
+from ..body.humanoid import Humanoid
+from ..contacts.contact_plan import carried_links, carried_places
 
 Numbers = Sequence[float]
 

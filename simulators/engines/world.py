@@ -16,8 +16,9 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.geometry.kinematics import continuous
-from selfcorrect.simulators.body.curves import NaturalSpline
-from selfcorrect.simulators.body.humanoid import Humanoid
+
+from ..body.curves import NaturalSpline
+from ..body.humanoid import Humanoid
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selfcorrect.simulators.settings.checks import check_positive
+from .checks import check_positive
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 
-from selfcorrect.simulators.settings.support import INFERENCE, OF_LOW_STEPS, InferenceSettings
-from selfcorrect.simulators.settings.tracker import (
+from .support import INFERENCE, OF_LOW_STEPS, InferenceSettings
+from .tracker import (
     RESIDUAL_FREE,
     SIMULATED,
     STRENGTHS,

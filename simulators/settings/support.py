@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from selfcorrect.simulators.settings.checks import check_positive
-from selfcorrect.simulators.settings.plan import ContactSettings
+from .checks import check_positive
+from .plan import ContactSettings
 
 SupportChoice: TypeAlias = Literal["infer", "floor", "off"]
 """What carries the body: what the motion shows, the floor alone, or something unknown."""

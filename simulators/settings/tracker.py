@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Self, TypeAlias
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.simulators.engines.table import AUTO, ENGINES, chosen_engine
-from selfcorrect.simulators.settings.checks import check_positive
-from selfcorrect.simulators.settings.plan import PLAN, RESIDUAL_FREE_PLAN, ContactSettings, PlanSettings
-from selfcorrect.simulators.settings.support import SupportMode
+
+from ..engines.table import AUTO, ENGINES, chosen_engine
+from .checks import check_positive
+from .plan import PLAN, RESIDUAL_FREE_PLAN, ContactSettings, PlanSettings
+from .support import SupportMode
 
 
 @dataclass(frozen=True)

@@ -18,19 +18,20 @@ import numpy as np
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.rotations import applied, composed
 from selfcorrect.motion.geometry.vectors import crosses
-from selfcorrect.simulators.body.frames import (
+
+from ..body.frames import (
     from_simulator,
     rotated_back,
     rotation_error,
     small_rotation,
     to_simulator,
 )
-from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid
-from selfcorrect.simulators.body.leg_ik import Legs
-from selfcorrect.simulators.contacts.warm_start import continued_forces
-from selfcorrect.simulators.engines.world import RootState, World
-from selfcorrect.simulators.settings.tracker import WITHOUT_RESIDUAL, TrackerSettings
-from selfcorrect.simulators.tracking.reference_trajectory import ReferenceTrajectory
+from ..body.humanoid import GRAVITY_M_S2, Humanoid
+from ..body.leg_ik import Legs
+from ..contacts.warm_start import continued_forces
+from ..engines.world import RootState, World
+from ..settings.tracker import WITHOUT_RESIDUAL, TrackerSettings
+from .reference_trajectory import ReferenceTrajectory
 
 TOUCH_M = 0.006
 """A corner of a sole touches up to a third of this height, and not at all above it.

@@ -10,17 +10,18 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.geometry.rotations import composed, inverted, rotation_vectors
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.simulators.body.frames import (
+
+from ..body.frames import (
     Y_UP_TO_Z_UP,
     orientations_to_simulator,
     tensors_to_simulator,
     to_simulator,
 )
-from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, Humanoid
-from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
-from selfcorrect.simulators.contacts.contact_plan import ContactPlan
-from selfcorrect.simulators.contacts.dynamics import joint_torques
-from selfcorrect.simulators.engines.world import (
+from ..body.humanoid import GRAVITY_M_S2, Humanoid
+from ..body.leg_ik import Legs, bend_legs
+from ..contacts.contact_plan import ContactPlan
+from ..contacts.dynamics import joint_torques
+from ..engines.world import (
     Reference,
     RootState,
     World,
@@ -28,10 +29,10 @@ from selfcorrect.simulators.engines.world import (
     rotation_velocities,
     velocities_m_s,
 )
-from selfcorrect.simulators.scene import PLAIN, Scene
-from selfcorrect.simulators.settings.tracker import TrackerSettings
-from selfcorrect.simulators.stages import Plan
-from selfcorrect.simulators.staging import push_n
+from ..scene import PLAIN, Scene
+from ..settings.tracker import TrackerSettings
+from ..stages import Plan
+from ..staging import push_n
 
 DIFFERENCE_M = 0.012
 

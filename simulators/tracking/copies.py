@@ -9,9 +9,10 @@ from typing import Self
 import numpy as np
 
 from selfcorrect.motion.geometry.rotations import composed, inverted, rotation_vectors
-from selfcorrect.simulators.engines.world import RootState, World
-from selfcorrect.simulators.tracking.balance import TOUCH_M, Memory, Nudges
-from selfcorrect.simulators.tracking.reference_trajectory import ReferenceTrajectory
+
+from ..engines.world import RootState, World
+from .balance import TOUCH_M, Memory, Nudges
+from .reference_trajectory import ReferenceTrajectory
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,15 +9,16 @@ import numpy as np
 from selfcorrect.motion.correction.support import ground_of_feet_m
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.rotations import applied
-from selfcorrect.simulators.body.frames import to_simulator
-from selfcorrect.simulators.body.humanoid import Humanoid
-from selfcorrect.simulators.contacts.contact_plan import net_wrench
-from selfcorrect.simulators.contacts.dynamics import joint_torques
-from selfcorrect.simulators.engines.world import Reference, World, between_frames, velocities_m_s
-from selfcorrect.simulators.scene import PLAIN, Scene
-from selfcorrect.simulators.settings.tracker import TrackerSettings
-from selfcorrect.simulators.stages import Plan
-from selfcorrect.simulators.tracking.control_sequence import ControlSequence, control_sequence_of
+
+from ..body.frames import to_simulator
+from ..body.humanoid import Humanoid
+from ..contacts.contact_plan import net_wrench
+from ..contacts.dynamics import joint_torques
+from ..engines.world import Reference, World, between_frames, velocities_m_s
+from ..scene import PLAIN, Scene
+from ..settings.tracker import TrackerSettings
+from ..stages import Plan
+from .control_sequence import ControlSequence, control_sequence_of
 
 
 @dataclass(frozen=True, eq=False)

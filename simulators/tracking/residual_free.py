@@ -20,16 +20,17 @@ import numpy as np
 
 from selfcorrect.motion.geometry.vectors import crosses
 from selfcorrect.runtime.progress import in_turn, report_progress
-from selfcorrect.simulators.body.leg_ik import Legs
-from selfcorrect.simulators.engines.support_colliders import present
-from selfcorrect.simulators.engines.world import World
-from selfcorrect.simulators.scene import PLAIN, Scene
-from selfcorrect.simulators.settings.tracker import WITHOUT_RESIDUAL, TrackerSettings
-from selfcorrect.simulators.stages import Plan, Track
-from selfcorrect.simulators.tracking.balance import TOUCH_M, Away, Balance, Bodies, Nudges
-from selfcorrect.simulators.tracking.copies import Copies, Poses, Reached, ancestry
-from selfcorrect.simulators.tracking.reference_trajectory import reference_trajectory_of
-from selfcorrect.simulators.tracking.tracker import Record
+
+from ..body.leg_ik import Legs
+from ..engines.support_colliders import present
+from ..engines.world import World
+from ..scene import PLAIN, Scene
+from ..settings.tracker import WITHOUT_RESIDUAL, TrackerSettings
+from ..stages import Plan, Track
+from .balance import TOUCH_M, Away, Balance, Bodies, Nudges
+from .copies import Copies, Poses, Reached, ancestry
+from .reference_trajectory import reference_trajectory_of
+from .tracker import Record
 
 NUDGED = ("hip", "knee", "ankle", "spine1", "spine2", "spine3")
 """Joints whose targets are nudged."""

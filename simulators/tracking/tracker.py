@@ -11,22 +11,23 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.geometry.rotations import composed
 from selfcorrect.motion.geometry.vectors import crosses
 from selfcorrect.runtime.progress import report_progress
-from selfcorrect.simulators.body.frames import (
+
+from ..body.frames import (
     from_simulator,
     orientations_from_simulator,
     rotated_back,
     rotation_error,
     small_rotation,
 )
-from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2
-from selfcorrect.simulators.body.leg_ik import Legs
-from selfcorrect.simulators.engines.support_colliders import present
-from selfcorrect.simulators.engines.world import RootState, World
-from selfcorrect.simulators.scene import PLAIN, Scene
-from selfcorrect.simulators.settings.plan import PLAN, FeedbackSettings
-from selfcorrect.simulators.settings.tracker import DriveSettings, TrackerSettings
-from selfcorrect.simulators.stages import Plan, Track
-from selfcorrect.simulators.tracking.control_sequence import ControlSequence, control_sequence_of
+from ..body.humanoid import GRAVITY_M_S2
+from ..body.leg_ik import Legs
+from ..engines.support_colliders import present
+from ..engines.world import RootState, World
+from ..scene import PLAIN, Scene
+from ..settings.plan import PLAN, FeedbackSettings
+from ..settings.tracker import DriveSettings, TrackerSettings
+from ..stages import Plan, Track
+from .control_sequence import ControlSequence, control_sequence_of
 
 
 @dataclass(frozen=True, eq=False)

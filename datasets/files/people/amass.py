@@ -17,16 +17,17 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.files.motion_file import MotionFile, body_model_of, check_size, checked_rate
-from selfcorrect.datasets.files.people.keeping import kept_places, kept_rotations
-from selfcorrect.datasets.files.reading import Reading
-from selfcorrect.datasets.files.skeletons.vertical import Y_UP, Z_UP, turn_to_y_up, turned, up_of_motion
 from selfcorrect.motion.body.smpl import LAYOUTS, SMPL_H, SMPL_X, Body, Layout, average_body, to_smpl
 from selfcorrect.motion.geometry.kinematics import in_slabs
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.arrays import read_npz
 from selfcorrect.storage.files.limits import open_file
 from selfcorrect.storage.files.writing import replacing
+
+from ..motion_file import MotionFile, body_model_of, check_size, checked_rate
+from ..reading import Reading
+from ..skeletons.vertical import Y_UP, Z_UP, turn_to_y_up, turned, up_of_motion
+from .keeping import kept_places, kept_rotations
 
 if TYPE_CHECKING:
     from selfcorrect.motion.body.body_model import BodyModel

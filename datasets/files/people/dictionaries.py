@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.files.motion_file import MotionFile
-from selfcorrect.datasets.files.people import amass, kimodo, mdm, sam3d, smpl_tools
-from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.storage.files.arrays import read_npz, skip_to_objects
 from selfcorrect.storage.files.limits import open_file
 from selfcorrect.storage.pickles.opening import open_results
 from selfcorrect.storage.pickles.results import Results
+
+from ..motion_file import MotionFile
+from ..reading import Reading
+from . import amass, kimodo, mdm, sam3d, smpl_tools
 
 _TOLD, _NEAREST, _LONGEST = 12, 3, 60
 """Arrays and layouts that a message names, at most, and characters of a name."""

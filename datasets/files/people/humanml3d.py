@@ -14,11 +14,6 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.files.motion_file import MotionFile
-from selfcorrect.datasets.files.people import motionstreamer
-from selfcorrect.datasets.files.people.joint_sets import JOINT_SETS, known, open_joints
-from selfcorrect.datasets.files.reading import Reading
-from selfcorrect.datasets.files.skeletons.vertical import axis_of, turn_to_y_up
 from selfcorrect.motion.body.flesh import SOLE_BELOW_TOE_JOINT_M
 from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
 from selfcorrect.motion.encodings.humanml3d import FPS, TARGET_OFFSETS_M, decode_contacts, decode_joints, encode
@@ -27,6 +22,12 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.transforms import resample
 from selfcorrect.storage.files.arrays import read_npy
 from selfcorrect.storage.files.writing import replacing
+
+from ..motion_file import MotionFile
+from ..reading import Reading
+from ..skeletons.vertical import axis_of, turn_to_y_up
+from . import motionstreamer
+from .joint_sets import JOINT_SETS, known, open_joints
 
 _LARGEST = 1e12
 """Beyond any place, and small enough that nothing that is worked out of it overflows."""

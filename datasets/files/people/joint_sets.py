@@ -15,15 +15,16 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.files.motion_file import MotionFile
-from selfcorrect.datasets.files.reading import Reading, Up
-from selfcorrect.datasets.files.skeletons.vertical import AXES, Body, axis_of, told_up, turn_to_y_up
 from selfcorrect.motion.body.smpl import SMPL, SMPL_H, SMPL_X
 from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22, Skeleton
 from selfcorrect.storage.files.writing import replacing
+
+from ..motion_file import MotionFile
+from ..reading import Reading, Up
+from ..skeletons.vertical import AXES, Body, axis_of, told_up, turn_to_y_up
 
 _LEG_M = 0.8
 _LEFT, _UP, _DOWN, _AHEAD = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, -1.0, 0.0), (0.0, -0.3, 1.0)

@@ -16,11 +16,6 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.files.motion_file import MotionFile, check_size, rate_of
-from selfcorrect.datasets.files.people.keeping import kept_places
-from selfcorrect.datasets.files.people.soma import BODY_22, SOMA_30, SOMA_77, JointTable
-from selfcorrect.datasets.files.reading import Reading
-from selfcorrect.datasets.files.skeletons.vertical import Y_UP, turn_to_y_up, turned, up_of_motion
 from selfcorrect.motion.body.smpl import to_smpl
 from selfcorrect.motion.geometry.kinematics import continuous, joint_positions, local_rotations, world_poses
 from selfcorrect.motion.motion import Motion
@@ -28,6 +23,12 @@ from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.transforms import resample
 from selfcorrect.storage.files.writing import replacing
 from selfcorrect.storage.pickles.results import Results
+
+from ..motion_file import MotionFile, check_size, rate_of
+from ..reading import Reading
+from ..skeletons.vertical import Y_UP, turn_to_y_up, turned, up_of_motion
+from .keeping import kept_places
+from .soma import BODY_22, SOMA_30, SOMA_77, JointTable
 
 FPS = 30.0
 _LARGEST = 1e6

@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.files.motion_file import MotionFile, check_size
-from selfcorrect.datasets.files.people.humanml3d import RAISED_M, motion_of_joints, world_of
-from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.motion.body.smpl import body_joints
 from selfcorrect.motion.encodings.humanml3d import FPS
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.writing import replacing
 from selfcorrect.storage.pickles.numbers import read_pickled_npy
+
+from ..motion_file import MotionFile, check_size
+from ..reading import Reading
+from .humanml3d import RAISED_M, motion_of_joints, world_of
 
 
 def open_results(path: Path, reading: Reading) -> MotionFile:

@@ -15,16 +15,17 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.files.motion_file import MotionFile, check_size
-from selfcorrect.datasets.files.people.kimodo import motion_of_poses
-from selfcorrect.datasets.files.people.soma import BODY_22
-from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.motion.body.flesh import SOLE_BELOW_TOE_JOINT_M
 from selfcorrect.motion.body.smpl import body_joints, to_smpl
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.transforms import resample
 from selfcorrect.storage.files.writing import replacing
+
+from ..motion_file import MotionFile, check_size
+from ..reading import Reading
+from .kimodo import motion_of_poses
+from .soma import BODY_22
 
 COLUMNS, FPS = 272, 30.0
 _STEP, _TURN, _PLACES, _STEPS, _ROTATIONS = (slice(0, 2), slice(2, 8), slice(8, 74), slice(74, 140), slice(140, 272))

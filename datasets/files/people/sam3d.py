@@ -19,14 +19,15 @@ from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.files.motion_file import MotionFile, check_size, rate_of
-from selfcorrect.datasets.files.reading import Reading
-from selfcorrect.datasets.files.skeletons.vertical import AXES, Y_DOWN, turn_to_y_up, turned, up_of_motion
 from selfcorrect.motion.body.smpl import SMPL_BODY, to_smpl
 from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.geometry.kinematics import world_poses
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.pickles.results import Results
+
+from ..motion_file import MotionFile, check_size, rate_of
+from ..reading import Reading
+from ..skeletons.vertical import AXES, Y_DOWN, turn_to_y_up, turned, up_of_motion
 
 JOINTS, PLACE, ROTATIONS = "pred_joint_coords", "pred_cam_t", "pred_global_rots"
 _POINTS = ("pred_keypoints_3d", "pred_vertices")

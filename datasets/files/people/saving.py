@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.files.people.humanml3d import RAISED_M
-from selfcorrect.datasets.files.people.sam3d import frames_of
-from selfcorrect.datasets.files.people.soma import SOMA_77
-from selfcorrect.datasets.files.skeletons.vertical import Y_DOWN, Y_UP, turn_to_y_up, turned
 from selfcorrect.motion.body.smpl import SMPL, SMPL_BODY, SMPL_H, SMPL_X, Layout, average_body, body_joints, to_smpl
 from selfcorrect.motion.encodings.humanml3d import FPS
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.transforms import resample
 from selfcorrect.storage.files.writing import replacing, write_atomically
 from selfcorrect.storage.pickles.nested import torch_archive
+
+from ..skeletons.vertical import Y_DOWN, Y_UP, turn_to_y_up, turned
+from .humanml3d import RAISED_M
+from .sam3d import frames_of
+from .soma import SOMA_77
 
 VIDEO_FPS = 30.0
 _AWAY_M = np.array([0.0, 1.0, 4.0])

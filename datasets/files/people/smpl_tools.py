@@ -16,17 +16,18 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.files.motion_file import MotionFile, body_model_of, check_size, rate_of
-from selfcorrect.datasets.files.people.keeping import kept_places, kept_rotations
-from selfcorrect.datasets.files.people.soma import SOMA_77
-from selfcorrect.datasets.files.reading import Reading
-from selfcorrect.datasets.files.skeletons.vertical import AXES, Y_DOWN, Y_UP, Z_UP, turn_to_y_up, turned, up_of_motion
 from selfcorrect.motion.body.smpl import LAYOUTS, Body, average_body
 from selfcorrect.motion.geometry.kinematics import continuous, in_slabs
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.pickles.opening import open_results
 from selfcorrect.storage.pickles.results import Results
+
+from ..motion_file import MotionFile, body_model_of, check_size, rate_of
+from ..reading import Reading
+from ..skeletons.vertical import AXES, Y_DOWN, Y_UP, Z_UP, turn_to_y_up, turned, up_of_motion
+from .keeping import kept_places, kept_rotations
+from .soma import SOMA_77
 
 _LARGEST = 1e6
 _MOST_PEOPLE = 1024

@@ -18,15 +18,16 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.files.rigs.rigged_motion import LARGEST, RiggedMotion
-from selfcorrect.datasets.files.skeletons.anatomy import recognised
-from selfcorrect.datasets.files.skeletons.rooting import top_of_body
-from selfcorrect.datasets.files.skeletons.units import body_size, unit_of
 from selfcorrect.motion.geometry.kinematics import continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, Skeleton
 from selfcorrect.storage.files.limits import check_unpacked, read_text
 from selfcorrect.storage.files.writing import replacing
+
+from ..skeletons.anatomy import recognised
+from ..skeletons.rooting import top_of_body
+from ..skeletons.units import body_size, unit_of
+from .rigged_motion import LARGEST, RiggedMotion
 
 _CHANNELS = {f"{axis}{kind}".lower(): f"{axis}{kind}" for axis in "XYZ" for kind in ("position", "rotation")}
 _NO_BONE = 0.1

@@ -9,17 +9,18 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.files.motion_file import MotionFile
-from selfcorrect.datasets.files.reading import Reading
-from selfcorrect.datasets.files.rigs.bvh import read_bvh, write_bvh
-from selfcorrect.datasets.files.rigs.rigged_motion import RiggedMotion
-from selfcorrect.datasets.files.skeletons.anatomy import recognised
-from selfcorrect.datasets.files.skeletons.rooting import above, hangs_elsewhere, rooted_at, rooted_back
-from selfcorrect.datasets.files.skeletons.upright import upright
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.transforms import at_frames
+
+from ..motion_file import MotionFile
+from ..reading import Reading
+from ..skeletons.anatomy import recognised
+from ..skeletons.rooting import above, hangs_elsewhere, rooted_at, rooted_back
+from ..skeletons.upright import upright
+from .bvh import read_bvh, write_bvh
+from .rigged_motion import RiggedMotion
 
 _HELD_M = 0.01
 _STRETCH, _STRETCH_M = 0.05, 0.015

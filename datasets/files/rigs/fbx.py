@@ -14,17 +14,18 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.extras import needed_for
-from selfcorrect.datasets.files.motion_file import MotionFile, check_size
-from selfcorrect.datasets.files.reading import Reading
-from selfcorrect.datasets.files.rigs import gltf
-from selfcorrect.datasets.files.rigs.bvh import write_motion
-from selfcorrect.datasets.files.rigs.bvh_body import body_of, check_bones
-from selfcorrect.datasets.files.rigs.rig import Rig, clip_of, motion_of, tree_of, unique
-from selfcorrect.datasets.files.rigs.rigged_motion import LARGEST
-from selfcorrect.datasets.files.skeletons.upright import Upright, upright
-from selfcorrect.datasets.files.skeletons.vertical import Y_UP
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.limits import read_bytes
+
+from ..motion_file import MotionFile, check_size
+from ..reading import Reading
+from ..skeletons.upright import Upright, upright
+from ..skeletons.vertical import Y_UP
+from . import gltf
+from .bvh import write_motion
+from .bvh_body import body_of, check_bones
+from .rig import Rig, clip_of, motion_of, tree_of, unique
+from .rigged_motion import LARGEST
 
 _STILL_M, _STILL = 1e-6, 1e-7
 

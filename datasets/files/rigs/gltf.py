@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.datasets.files.rigs.gltf_document import Document, write_document
 from selfcorrect.motion.body.smpl import to_smpl
 from selfcorrect.motion.geometry.kinematics import continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures.bones import OCTAHEDRON, TRIANGLES, Bones, bones_of
 from selfcorrect.motion.skeleton import Skeleton
+
+from .gltf_document import Document, write_document
 
 _FLOAT, _UNSIGNED_SHORT = 5126, 5123
 _VERTICES = 34962

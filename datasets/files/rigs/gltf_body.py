@@ -15,11 +15,17 @@ from scipy.interpolate import CubicHermiteSpline
 from scipy.spatial.transform import Rotation, Slerp
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.files.motion_file import MotionFile, check_size
-from selfcorrect.datasets.files.reading import Reading
-from selfcorrect.datasets.files.rigs.bvh_body import body_of, check_bones, with_body
-from selfcorrect.datasets.files.rigs.gltf import VRM_BONES
-from selfcorrect.datasets.files.rigs.gltf_document import (
+from selfcorrect.motion.geometry.kinematics import continuous
+from selfcorrect.motion.motion import Motion
+
+from ..motion_file import MotionFile, check_size
+from ..reading import Reading
+from ..skeletons.naming import spine_parts
+from ..skeletons.upright import Upright, upright
+from ..skeletons.vertical import Y_UP
+from .bvh_body import body_of, check_bones, with_body
+from .gltf import VRM_BONES
+from .gltf_document import (
     DAMAGES,
     Document,
     numbers,
@@ -27,13 +33,8 @@ from selfcorrect.datasets.files.rigs.gltf_document import (
     with_tracks,
     write_document,
 )
-from selfcorrect.datasets.files.rigs.rig import Rig, clip_of, motion_of, tree_of, unique
-from selfcorrect.datasets.files.rigs.rigged_motion import LARGEST, RiggedMotion
-from selfcorrect.datasets.files.skeletons.naming import spine_parts
-from selfcorrect.datasets.files.skeletons.upright import Upright, upright
-from selfcorrect.datasets.files.skeletons.vertical import Y_UP
-from selfcorrect.motion.geometry.kinematics import continuous
-from selfcorrect.motion.motion import Motion
+from .rig import Rig, clip_of, motion_of, tree_of, unique
+from .rigged_motion import LARGEST, RiggedMotion
 
 _UNEVEN_FPS = 30.0
 _UNIFORM = 1e-3

@@ -14,13 +14,14 @@ from typing import TypeAlias
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.files.rigs.rigged_motion import RiggedMotion
-from selfcorrect.datasets.files.skeletons.anatomy import recognised
-from selfcorrect.datasets.files.skeletons.rooting import hangs_elsewhere, top_of_body
-from selfcorrect.datasets.files.skeletons.units import body_size, unit_of
 from selfcorrect.motion.geometry.kinematics import continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, Skeleton
+
+from ..skeletons.anatomy import recognised
+from ..skeletons.rooting import hangs_elsewhere, top_of_body
+from ..skeletons.units import body_size, unit_of
+from .rigged_motion import RiggedMotion
 
 _BODY_M = (0.5, 2.6)
 """Sizes of bodies that may be in metres, as the formats have it."""

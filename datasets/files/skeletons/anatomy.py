@@ -16,12 +16,13 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
-from selfcorrect.datasets.files.skeletons.naming import parts_of, side_of, spine_parts
 from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.rotations import composed, inverted
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import swap_sides
+
+from .naming import parts_of, side_of, spine_parts
 
 _FRAMES = 48
 """Moments of a motion that are looked at."""

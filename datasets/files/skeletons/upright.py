@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.files.reading import Up
-from selfcorrect.datasets.files.skeletons.vertical import stands_along, turn_to_y_up, turned, up_of_motion
 from selfcorrect.motion.body.rest_pose import turn_frames, upright_turns
 from selfcorrect.motion.motion import Motion
+
+from ..reading import Up
+from .vertical import stands_along, turn_to_y_up, turned, up_of_motion
 
 
 @dataclass(frozen=True, eq=False)

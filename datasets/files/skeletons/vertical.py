@@ -15,9 +15,10 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.files.reading import Up
 from selfcorrect.motion.checks.sight import Sight
 from selfcorrect.motion.motion import Motion
+
+from ..reading import Up
 
 Y_UP, Z_UP, Y_DOWN, Z_DOWN = range(4)
 WORDS = ("y up", "z up", "y down", "z down")

@@ -22,10 +22,6 @@ from selfcorrect.correctors.contract import (
     merge_info,
     placebo,
 )
-from selfcorrect.experiments.jobs.progress_bars import Progress
-from selfcorrect.experiments.motion.correctors.low_pass import as_smooth_as
-from selfcorrect.experiments.motion.correctors.own import CorrectorInputs, own_corrector
-from selfcorrect.experiments.motion.correctors.table import CORRECTORS, is_own, stages
 from selfcorrect.loop.policy import sampling_labels
 from selfcorrect.motion.correction.lifting import MotionCorrector, lift_motions
 from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
@@ -45,6 +41,11 @@ from selfcorrect.simulators.settings.tracker import (
     WITHOUT_RESIDUAL,
     FallbackChoice,
 )
+
+from ...jobs.progress_bars import Progress
+from .low_pass import as_smooth_as
+from .own import CorrectorInputs, own_corrector
+from .table import CORRECTORS, is_own, stages
 
 HARDEST_PUSH_N, HEAVIEST_LOAD_KG = 300.0, 15.0
 """Bounds of what is drawn for `scenes`."""

@@ -25,16 +25,6 @@ from selfcorrect.correctors.contract import (
 )
 from selfcorrect.correctors.identity import Identity
 from selfcorrect.correctors.own_process import Kept, OwnProcess, own_process
-from selfcorrect.experiments.jobs.progress_bars import Progress, silent
-from selfcorrect.experiments.motion.correctors.own_function import (
-    FUNCTION,
-    OwnFunction,
-    correct_motions_there,
-    identity_there,
-    load,
-    load_there,
-    place_there,
-)
 from selfcorrect.loop.trial import differing_kind, unrepeatable
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.protocol import GenerativeModel
@@ -46,6 +36,17 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.preferences.reward import Reward
 from selfcorrect.runtime.supervision import EndedError, supervised, working_on
 from selfcorrect.simulators.engines.table import PUBLISHED_ENGINE
+
+from ...jobs.progress_bars import Progress, silent
+from .own_function import (
+    FUNCTION,
+    OwnFunction,
+    correct_motions_there,
+    identity_there,
+    load,
+    load_there,
+    place_there,
+)
 
 
 @dataclass(frozen=True)

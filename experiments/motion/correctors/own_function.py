@@ -16,11 +16,12 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.core.registry import import_callable
 from selfcorrect.correctors.identity import Identity, identity_of, place_of
 from selfcorrect.correctors.own_process import Kept
-from selfcorrect.experiments.motion.correctors.table import CORRECTORS
 from selfcorrect.motion.correction.each import each_motion, read_only
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.supervision import working_on
+
+from .table import CORRECTORS
 
 FUNCTION = "function"
 """Under which name a process keeps it."""

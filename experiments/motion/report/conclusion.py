@@ -8,17 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from selfcorrect.experiments.motion.correctors.table import corrector_row, is_own
-from selfcorrect.experiments.motion.report.outcome import Outcome
-from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.settings.presets import MotionSettings
-from selfcorrect.experiments.reporting import verdict
-from selfcorrect.experiments.reporting.cards import card
-from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.reporting.webpage import Card
 from selfcorrect.models.diffusion.presets import preset
 from selfcorrect.motion.measures.metrics import Metric, metric_of
 from selfcorrect.statistics import Interval
+
+from ...reporting import verdict
+from ...reporting.cards import card
+from ...reporting.results import ArmCurves
+from ...reporting.webpage import Card
+from ..correctors.table import corrector_row, is_own
+from ..settings.arms import BASELINE, Arm
+from ..settings.presets import MotionSettings
+from .outcome import Outcome
 
 JUDGED = ("fid_kinematic", "recall")
 """The two measures, one per axis, that the answer rests on; judging more would need stronger evidence for each."""

@@ -10,17 +10,18 @@ import numpy as np
 
 from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import streams
-from selfcorrect.experiments.motion.report.outcome import Outcome
-from selfcorrect.experiments.motion.run.task import motion_data, motion_evaluator
-from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.settings.presets import MotionSettings
-from selfcorrect.experiments.remedies.table import DEFENCES
-from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.reporting.tables import half_life_cell
-from selfcorrect.experiments.reporting.webpage import Cell, Row, Table
 from selfcorrect.metrics.neighbours import near_by_label
 from selfcorrect.motion.measures.metrics import metric_of
 from selfcorrect.statistics import Interval, mean_interval
+
+from ...remedies.table import DEFENCES
+from ...reporting.results import ArmCurves
+from ...reporting.tables import half_life_cell
+from ...reporting.webpage import Cell, Row, Table
+from ..run.task import motion_data, motion_evaluator
+from ..settings.arms import BASELINE, Arm
+from ..settings.presets import MotionSettings
+from .outcome import Outcome
 
 PLAIN = Arm("replace")
 ARTEFACTS = {"penetration_mm": 0, "skate_m_s": 2, "jerk_m_s3": 0}

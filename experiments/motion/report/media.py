@@ -12,20 +12,21 @@ import torch
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import call_corrector
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
-from selfcorrect.experiments.curation.in_loops import kept_reward
-from selfcorrect.experiments.jobs.progress_bars import silent
-from selfcorrect.experiments.motion.correctors.builtin import CorrectorInputs, build_corrector
-from selfcorrect.experiments.motion.report.conclusion import Pair
-from selfcorrect.experiments.motion.run.models import trained_model
-from selfcorrect.experiments.motion.run.seed_runs import SeedRun, seed_runs
-from selfcorrect.experiments.motion.run.task import MotionTask, motion_task
-from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.settings.presets import MotionSettings
-from selfcorrect.experiments.motion.settings.run_options import RunOptions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.panels import Panel
 from selfcorrect.motion.pictures.player import scene_of
 from selfcorrect.motion.transforms import resample
+
+from ...curation.in_loops import kept_reward
+from ...jobs.progress_bars import silent
+from ..correctors.builtin import CorrectorInputs, build_corrector
+from ..run.models import trained_model
+from ..run.seed_runs import SeedRun, seed_runs
+from ..run.task import MotionTask, motion_task
+from ..settings.arms import BASELINE, Arm
+from ..settings.presets import MotionSettings
+from ..settings.run_options import RunOptions
+from .conclusion import Pair
 
 SHOWN = 4
 """Motions in a clip, one label each."""

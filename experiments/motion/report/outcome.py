@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 
 from selfcorrect.analysis.theory import guaranteed_ratio
-from selfcorrect.experiments.motion.run.feasibility import read_feasibility
-from selfcorrect.experiments.motion.run.references import CORRECTED_REAL, REAL, read_references
-from selfcorrect.experiments.motion.run.seed_runs import SeedRun, seed_runs
-from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.settings.presets import MotionSettings
-from selfcorrect.experiments.reporting.figures import ShareLine
-from selfcorrect.experiments.reporting.results import ArmCurves, collect
 from selfcorrect.models.diffusion.presets import preset
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.tracking import rows_of
+
+from ...reporting.figures import ShareLine
+from ...reporting.results import ArmCurves, collect
+from ..run.feasibility import read_feasibility
+from ..run.references import CORRECTED_REAL, REAL, read_references
+from ..run.seed_runs import SeedRun, seed_runs
+from ..settings.arms import BASELINE, Arm
+from ..settings.presets import MotionSettings
 
 
 @dataclass(frozen=True)

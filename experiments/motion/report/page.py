@@ -8,7 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from selfcorrect.core.randomness import streams
-from selfcorrect.experiments.motion.report.conclusion import (
+from selfcorrect.models.diffusion.presets import preset
+from selfcorrect.motion.measures.metrics import metric_of
+from selfcorrect.storage.files.listings import DIGESTS, listed_in, write_listing
+from selfcorrect.storage.files.strict_json import as_json
+from selfcorrect.storage.files.writing import write_atomically
+from selfcorrect.storage.runs.run_folder import environment
+from selfcorrect.storage.runs.tracking import WandbLog, write_rows
+
+from ...reporting import verdict
+from ...reporting.figures import Look, curve_grid, looks, share_grid, short_curves
+from ...reporting.summary import SUMMARY, Summary, machine, write_summary
+from ...reporting.tables import write_tables
+from ...reporting.webpage import Clip, Page, Picture, Section, render_page
+from ..run.seed_runs import seed_runs
+from ..run.task import MotionData, motion_data
+from ..settings.arms import BASELINE, Arm
+from ..settings.presets import MotionSettings
+from ..settings.run_options import RunOptions
+from .conclusion import (
     CARDS,
     JUDGED,
     answer,
@@ -19,40 +37,23 @@ from selfcorrect.experiments.motion.report.conclusion import (
     shown_pairs,
     terminal_lines,
 )
-from selfcorrect.experiments.motion.report.descent import (
+from .descent import (
     Founders,
     defences_table,
     descent_table,
     disease_sentences,
     founders_of,
 )
-from selfcorrect.experiments.motion.report.media import ShownClip, shown_clips
-from selfcorrect.experiments.motion.report.outcome import Outcome, arm_rows, by_share, guarantees, read_outcome
-from selfcorrect.experiments.motion.report.tables import (
+from .media import ShownClip, shown_clips
+from .outcome import Outcome, arm_rows, by_share, guarantees, read_outcome
+from .tables import (
     budgets_table,
     differences_table,
     last_generation_table,
     profile_table,
     speed_table,
 )
-from selfcorrect.experiments.motion.report.wandb_runs import experiment_run
-from selfcorrect.experiments.motion.run.seed_runs import seed_runs
-from selfcorrect.experiments.motion.run.task import MotionData, motion_data
-from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.settings.presets import MotionSettings
-from selfcorrect.experiments.motion.settings.run_options import RunOptions
-from selfcorrect.experiments.reporting import verdict
-from selfcorrect.experiments.reporting.figures import Look, curve_grid, looks, share_grid, short_curves
-from selfcorrect.experiments.reporting.summary import SUMMARY, Summary, machine, write_summary
-from selfcorrect.experiments.reporting.tables import write_tables
-from selfcorrect.experiments.reporting.webpage import Clip, Page, Picture, Section, render_page
-from selfcorrect.models.diffusion.presets import preset
-from selfcorrect.motion.measures.metrics import metric_of
-from selfcorrect.storage.files.listings import DIGESTS, listed_in, write_listing
-from selfcorrect.storage.files.strict_json import as_json
-from selfcorrect.storage.files.writing import write_atomically
-from selfcorrect.storage.runs.run_folder import environment
-from selfcorrect.storage.runs.tracking import WandbLog, write_rows
+from .wandb_runs import experiment_run
 
 DRAWN = (
     "fid_kinematic",

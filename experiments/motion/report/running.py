@@ -8,19 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from selfcorrect.experiments.jobs.progress_bars import Event
-from selfcorrect.experiments.motion.report.conclusion import JUDGED, question
-from selfcorrect.experiments.motion.report.outcome import Outcome, arm_rows
-from selfcorrect.experiments.motion.run.seed_runs import SeedRun, seed_runs
-from selfcorrect.experiments.motion.settings.arms import Arm
-from selfcorrect.experiments.motion.settings.presets import MotionSettings
-from selfcorrect.experiments.reporting.figures import looks, short_curves
-from selfcorrect.experiments.reporting.results import ArmCurves, collect
-from selfcorrect.experiments.reporting.webpage import Cell, Page, Picture, Row, Section, Table, render_page
 from selfcorrect.motion.measures.metrics import metric_of
 from selfcorrect.storage.files.listings import DIGESTS
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader
+
+from ...jobs.progress_bars import Event
+from ...reporting.figures import looks, short_curves
+from ...reporting.results import ArmCurves, collect
+from ...reporting.webpage import Cell, Page, Picture, Row, Section, Table, render_page
+from ..run.seed_runs import SeedRun, seed_runs
+from ..settings.arms import Arm
+from ..settings.presets import MotionSettings
+from .conclusion import JUDGED, question
+from .outcome import Outcome, arm_rows
 
 PACE_S = 15.0
 """Seconds between two pages, and after which a browser loads the page again."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from selfcorrect.experiments.motion.report.conclusion import JUDGED, by_pair, judged_effects
-from selfcorrect.experiments.motion.report.outcome import Outcome
-from selfcorrect.experiments.reporting import tables as shared
-from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.reporting.webpage import Cell, Row, Table
 from selfcorrect.models.diffusion.presets import preset
 from selfcorrect.motion.measures.metrics import EXPLAINED, FIELD, MEASURED, RETRIEVED, metric_of
 from selfcorrect.statistics import CollapseFinding, collapse_profile, mean_interval
+
+from ...reporting import tables as shared
+from ...reporting.results import ArmCurves
+from ...reporting.webpage import Cell, Row, Table
+from .conclusion import JUDGED, by_pair, judged_effects
+from .outcome import Outcome
 
 
 def last_generation_table(outcome: Outcome) -> Table:

@@ -9,19 +9,20 @@ from typing import Any, Literal
 
 import numpy as np
 
-from selfcorrect.experiments.jobs.progress_bars import Event
-from selfcorrect.experiments.jobs.run import Job
-from selfcorrect.experiments.motion.report.conclusion import asked_pairs, pairs_of
-from selfcorrect.experiments.motion.report.media import ShownClip
-from selfcorrect.experiments.motion.report.outcome import Outcome, arm_rows
-from selfcorrect.experiments.motion.run.seed_runs import SeedRun, seed_runs
-from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.settings.presets import MotionSettings
 from selfcorrect.motion.measures.metrics import EXPLAINED, MEASURED
 from selfcorrect.storage.files.strict_json import as_json
 from selfcorrect.storage.runs.folder_store import generation_name
 from selfcorrect.storage.runs.generation_files import MODEL
 from selfcorrect.storage.runs.tracking import Row, TrackedRun, WandbLog, experiment_id
+
+from ...jobs.progress_bars import Event
+from ...jobs.run import Job
+from ..run.seed_runs import SeedRun, seed_runs
+from ..settings.arms import BASELINE, Arm
+from ..settings.presets import MotionSettings
+from .conclusion import asked_pairs, pairs_of
+from .media import ShownClip
+from .outcome import Outcome, arm_rows
 
 BEST: dict[str, Literal["min", "max"]] = {
     metric.key: "min" if metric.better == "lower" else "max" for metric in MEASURED if metric.better != "real"

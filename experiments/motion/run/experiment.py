@@ -10,26 +10,27 @@ from pathlib import Path
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import streams
 from selfcorrect.correctors.identity import Identity, identity_of
-from selfcorrect.experiments.curation.in_loops import WHO, identity_of_reward, keep_reward, kept_reward, reward_in
-from selfcorrect.experiments.identities import IDENTITIES, IdentityFile
-from selfcorrect.experiments.jobs.progress_bars import Event, silent
-from selfcorrect.experiments.jobs.run import require_runner, run_jobs, use_one_thread
-from selfcorrect.experiments.jobs.where import Where
-from selfcorrect.experiments.motion.correctors.builtin import CorrectorInputs
-from selfcorrect.experiments.motion.correctors.own import own_identity, try_corrector
-from selfcorrect.experiments.motion.correctors.table import is_own
-from selfcorrect.experiments.motion.report.page import write_report
-from selfcorrect.experiments.motion.report.running import RunningReport
-from selfcorrect.experiments.motion.report.wandb_runs import BEST, LiveRuns
-from selfcorrect.experiments.motion.run.jobs import ACCEPT, jobs
-from selfcorrect.experiments.motion.run.task import caption_vectors, motion_data, motion_task
-from selfcorrect.experiments.motion.settings.presets import MotionSettings, extends
-from selfcorrect.experiments.motion.settings.run_options import DEFAULTS, RunOptions
 from selfcorrect.models.diffusion.config import DENOISERS
 from selfcorrect.models.diffusion.model import choose_device
 from selfcorrect.preferences.reward import Reward
 from selfcorrect.storage.runs.run_folder import claim_folder
 from selfcorrect.storage.runs.tracking import WandbLog, WandbTarget
+
+from ...curation.in_loops import WHO, identity_of_reward, keep_reward, kept_reward, reward_in
+from ...identities import IDENTITIES, IdentityFile
+from ...jobs.progress_bars import Event, silent
+from ...jobs.run import require_runner, run_jobs, use_one_thread
+from ...jobs.where import Where
+from ..correctors.builtin import CorrectorInputs
+from ..correctors.own import own_identity, try_corrector
+from ..correctors.table import is_own
+from ..report.page import write_report
+from ..report.running import RunningReport
+from ..report.wandb_runs import BEST, LiveRuns
+from ..settings.presets import MotionSettings, extends
+from ..settings.run_options import DEFAULTS, RunOptions
+from .jobs import ACCEPT, jobs
+from .task import caption_vectors, motion_data, motion_task
 
 
 def run_experiment(

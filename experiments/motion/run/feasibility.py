@@ -9,10 +9,6 @@ import torch
 from torch import Tensor
 
 from selfcorrect.core.randomness import Stream
-from selfcorrect.experiments.motion.run.models import trained_model
-from selfcorrect.experiments.motion.run.seed_runs import SeedRun
-from selfcorrect.experiments.motion.run.task import MotionTask
-from selfcorrect.experiments.motion.settings.arms import Arm
 from selfcorrect.loop.policy import sampling_labels
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.measures.metrics import EXPLAINED, FEASIBILITY, FIELD, metric_of
@@ -21,6 +17,11 @@ from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.feasibility import judging_engine, residual_in_engine, residual_of_contacts
 from selfcorrect.storage.files.digests import sealed, unsealed
 from selfcorrect.storage.files.writing import write_atomically
+
+from ..settings.arms import Arm
+from .models import trained_model
+from .seed_runs import SeedRun
+from .task import MotionTask
 
 SAMPLES = 64
 """Of each arm and seed."""

@@ -15,21 +15,6 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import temporal_frequencies
 from selfcorrect.correctors.contract import Corrector
 from selfcorrect.correctors.correction import Correction
-from selfcorrect.experiments.curation.in_loops import kept_reward, raters_of
-from selfcorrect.experiments.identities import IDENTITIES, IdentityFile, identity_of_data
-from selfcorrect.experiments.jobs.progress_bars import Progress
-from selfcorrect.experiments.jobs.run import Job
-from selfcorrect.experiments.motion.correctors.builtin import CorrectorInputs, build_corrector
-from selfcorrect.experiments.motion.correctors.table import corrector_row, is_own
-from selfcorrect.experiments.motion.run.feasibility import write_feasibility
-from selfcorrect.experiments.motion.run.models import sampled_task, sampling_state
-from selfcorrect.experiments.motion.run.references import write_references
-from selfcorrect.experiments.motion.run.seed_runs import SeedRun, seed_runs
-from selfcorrect.experiments.motion.run.task import MotionTask, as_samples, motion_task
-from selfcorrect.experiments.motion.settings.arms import Arm
-from selfcorrect.experiments.motion.settings.presets import MotionSettings
-from selfcorrect.experiments.motion.settings.run_options import DEFAULTS, RunOptions
-from selfcorrect.experiments.remedies.remedies import DefenceInputs, defended
 from selfcorrect.loop.policy import parse_policy, reads_past
 from selfcorrect.loop.run import Plan, Task, run_loop, train_first_generation
 from selfcorrect.models.protocol import GenerativeModel
@@ -39,6 +24,22 @@ from selfcorrect.remedies.spectrum import energy_kept
 from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore
 from selfcorrect.storage.runs.protocol import Generation
 from selfcorrect.storage.runs.tracking import MetricsFile
+
+from ...curation.in_loops import kept_reward, raters_of
+from ...identities import IDENTITIES, IdentityFile, identity_of_data
+from ...jobs.progress_bars import Progress
+from ...jobs.run import Job
+from ...remedies.remedies import DefenceInputs, defended
+from ..correctors.builtin import CorrectorInputs, build_corrector
+from ..correctors.table import corrector_row, is_own
+from ..settings.arms import Arm
+from ..settings.presets import MotionSettings
+from ..settings.run_options import DEFAULTS, RunOptions
+from .feasibility import write_feasibility
+from .models import sampled_task, sampling_state
+from .references import write_references
+from .seed_runs import SeedRun, seed_runs
+from .task import MotionTask, as_samples, motion_task
 
 ACCEPT = "--accept-changed"
 """The option that lets a run resume with what was changed."""

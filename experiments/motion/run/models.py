@@ -8,16 +8,17 @@ from typing import cast
 
 from torch import Tensor
 
-from selfcorrect.experiments.jobs.progress_bars import Progress, silent
-from selfcorrect.experiments.motion.run.task import MotionTask
-from selfcorrect.experiments.motion.settings.arms import Arm
-from selfcorrect.experiments.remedies.remedies import DefenceInputs, defended
 from selfcorrect.loop.policy import parse_policy
 from selfcorrect.loop.run import Plan, Task
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.ecosystem import Ecosystem
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.storage.runs.folder_store import FolderReader
+
+from ...jobs.progress_bars import Progress, silent
+from ...remedies.remedies import DefenceInputs, defended
+from ..settings.arms import Arm
+from .task import MotionTask
 
 
 def sampled_task(task: MotionTask, arm: Arm, progress: Progress = silent) -> Task:

@@ -9,13 +9,14 @@ from torch import Tensor
 
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.windows import Windows
-from selfcorrect.experiments.motion.run.captions import CaptionJudge
-from selfcorrect.experiments.motion.run.field import FieldJudge
 from selfcorrect.loop.policy import FreshSource
 from selfcorrect.loop.run import Task
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.motion import MotionBatch
+
+from .captions import CaptionJudge
+from .field import FieldJudge
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,10 +20,6 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.collections.humanml3d import CaptionedRows, captioned_rows, statistics
 from selfcorrect.datasets.splits import path_and_split
 from selfcorrect.datasets.windows import Windows
-from selfcorrect.experiments.jobs.progress_bars import Progress
-from selfcorrect.experiments.motion.run.field import BeginningsEvaluator, FieldJudge
-from selfcorrect.experiments.motion.run.parts import MotionData, MotionTask
-from selfcorrect.experiments.motion.settings.published import GUIDANCE, PublishedModel
 from selfcorrect.loop.policy import blocks_of
 from selfcorrect.loop.run import Candidate, Task
 from selfcorrect.metrics.joint_space import BATCH
@@ -38,6 +34,11 @@ from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.text_motion.evaluator import load_evaluator
 from selfcorrect.motion.measures.text_motion.networks import UNIT_FRAMES
 from selfcorrect.motion.measures.text_motion.protocol import Described
+
+from ...jobs.progress_bars import Progress
+from ..settings.published import GUIDANCE, PublishedModel
+from .field import BeginningsEvaluator, FieldJudge
+from .parts import MotionData, MotionTask
 
 _NAMED = 40
 """Characters of a caption that name a motion in reports."""

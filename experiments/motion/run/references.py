@@ -8,12 +8,13 @@ from pathlib import Path
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.correction import Correction
-from selfcorrect.experiments.motion.correctors.builtin import CorrectorInputs, physics
-from selfcorrect.experiments.motion.run.feasibility import feasibility, feasible_rows
-from selfcorrect.experiments.motion.run.task import MotionTask
 from selfcorrect.loop.run import corrected_real
 from selfcorrect.storage.files.digests import sealed, unsealed
 from selfcorrect.storage.files.writing import write_atomically
+
+from ..correctors.builtin import CorrectorInputs, physics
+from .feasibility import feasibility, feasible_rows
+from .task import MotionTask
 
 REAL = "real against real"
 CORRECTED_REAL = "real, corrected by physics"

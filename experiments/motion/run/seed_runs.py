@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selfcorrect.core.randomness import Stream, streams
-from selfcorrect.experiments.motion.settings.arms import Arm
-from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings
-from selfcorrect.experiments.motion.settings.run_options import DEFAULTS, RunOptions
 from selfcorrect.models.diffusion.acceleration import EXACT, FAST, Acceleration
+
+from ..settings.arms import Arm
+from ..settings.presets import Comparison, MotionSettings
+from ..settings.run_options import DEFAULTS, RunOptions
 
 
 @dataclass(frozen=True)

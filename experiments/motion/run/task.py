@@ -18,11 +18,6 @@ from selfcorrect.datasets.collections.deepmimic import CYCLIC
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Split, Windows, split_sources, split_windows
-from selfcorrect.experiments.jobs.progress_bars import Progress, silent
-from selfcorrect.experiments.motion.run.captions import CaptionJudge, captioned
-from selfcorrect.experiments.motion.run.parts import MotionData, MotionTask
-from selfcorrect.experiments.motion.run.published import PublishedParts, published_parts, published_task
-from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings
 from selfcorrect.loop.policy import blocks_of
 from selfcorrect.loop.run import Candidate, Task
 from selfcorrect.models.diffusion.acceleration import EXACT, Acceleration
@@ -32,6 +27,12 @@ from selfcorrect.models.text_embedding import minilm, sentence_vectors
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.metrics import CORRECTED
+
+from ...jobs.progress_bars import Progress, silent
+from ..settings.presets import Comparison, MotionSettings
+from .captions import CaptionJudge, captioned
+from .parts import MotionData, MotionTask
+from .published import PublishedParts, published_parts, published_task
 
 WINDOWS_PER_LABEL = 70
 """At most so many windows of one label, so that long clips do not drown short ones; doubled while they are too few."""

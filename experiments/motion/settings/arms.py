@@ -9,10 +9,11 @@ from types import MappingProxyType
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.correctors.correction import Operator
-from selfcorrect.experiments.motion.correctors.table import THEN, UNKNOWN, corrector_row, is_own
-from selfcorrect.experiments.remedies.table import DEFENCES
 from selfcorrect.loop.policy import parse_policy
 from selfcorrect.models.diffusion.config import DiffusionConfig
+
+from ...remedies.table import DEFENCES
+from ..correctors.table import THEN, UNKNOWN, corrector_row, is_own
 
 SAMPLING_BOUNDS = {
     "guidance": (0.0, 100.0),

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from selfcorrect.experiments.motion.correctors.table import is_own, stages
-from selfcorrect.experiments.motion.settings.arms import Arm
-from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings
-from selfcorrect.experiments.motion.settings.run_options import Keep
+from ..correctors.table import is_own, stages
+from .arms import Arm
+from .presets import Comparison, MotionSettings
+from .run_options import Keep
 
 STEP_MS = {"patch-mixer": 40.0, "dct-mlp": 24.0, "temporal-conv": 55.0, "transformer": 120.0}
 """Milliseconds of an optimiser step on one core of an AMD EPYC. All times here are medians of docs/results/*.json."""

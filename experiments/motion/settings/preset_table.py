@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selfcorrect.experiments.motion.settings.run_options import Keep
 from selfcorrect.simulators.engines.table import PUBLISHED_ENGINE
+
+from .run_options import Keep
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.experiments.motion.correctors.table import corrector_row, is_own
-from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.settings.published import PublishedModel
-from selfcorrect.experiments.remedies.table import UNRATED
 from selfcorrect.models.diffusion.presets import PRESETS as DENOISER_PRESETS
 from selfcorrect.models.diffusion.presets import Preset, preset
 from selfcorrect.simulators.engines.table import ENGINES, PUBLISHED_ENGINE
+
+from ...remedies.table import UNRATED
+from ..correctors.table import corrector_row, is_own
+from .arms import BASELINE, Arm
+from .published import PublishedModel
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.experiments.motion.settings.arms import Arm
+
+from .arms import Arm
 
 FRAMES, FPS = 40, 20.0
 """Of what precision, recall and the like are measured: the first two seconds, which every motion of HumanML3D has."""

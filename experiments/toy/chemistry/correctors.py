@@ -14,7 +14,8 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrected, Corrector, call_corrector
 from selfcorrect.datasets.toy.molecules import Molecule
-from selfcorrect.experiments.toy.chemistry.measures import aligned, energies_kcal_mol, faults, relaxed
+
+from .measures import aligned, energies_kcal_mol, faults, relaxed
 
 
 @dataclass(frozen=True, eq=False)

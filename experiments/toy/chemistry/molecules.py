@@ -20,15 +20,16 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrector, placebo
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.datasets.toy.molecules import DRUGS, Molecule, conformers, molecule
-from selfcorrect.experiments.toy.chemistry.correctors import ConformerCodec, RandomAcceptance, Relaxation, Verifier
-from selfcorrect.experiments.toy.chemistry.measures import mean_over, measured, relaxed
-from selfcorrect.experiments.toy.result import Check, Ends, Line, Panel, Result, above, below, ends_of
-from selfcorrect.experiments.toy.running import Curves, run_arms
 from selfcorrect.loop.policy import Accumulate, Augment, Policy, RealOnly, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.statistics import Interval, mean_interval
+
+from ..result import Check, Ends, Line, Panel, Result, above, below, ends_of
+from ..running import Curves, run_arms
+from .correctors import ConformerCodec, RandomAcceptance, Relaxation, Verifier
+from .measures import mean_over, measured, relaxed
 
 MINIMISED = 500
 """Steps after which MMFF94's minimum counts as reached."""

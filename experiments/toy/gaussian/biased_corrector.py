@@ -21,13 +21,14 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrected, Corrector, verifier
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.datasets.toy.draws import zipf
-from selfcorrect.experiments.toy.models.categorical import Categorical
-from selfcorrect.experiments.toy.models.regression import LinearRegression
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, agrees, below
-from selfcorrect.experiments.toy.running import Comparison, Curves, run_seeds
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.statistics import mean_interval, ratio_interval
+
+from ..models.categorical import Categorical
+from ..models.regression import LinearRegression
+from ..result import Check, Line, Panel, Result, above, agrees, below
+from ..running import Comparison, Curves, run_seeds
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,14 @@ from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.toy.draws import normal
-from selfcorrect.experiments.toy.gaussian.tasks import DIMENSION
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, agrees
-from selfcorrect.experiments.toy.running import Curves, run_arms
 from selfcorrect.loop.policy import History, Policy, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.statistics import mean_interval
+
+from ..result import Check, Line, Panel, Result, above, agrees
+from ..running import Curves, run_arms
+from .tasks import DIMENSION
 
 
 @dataclass(frozen=True)

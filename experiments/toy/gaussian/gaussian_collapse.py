@@ -16,19 +16,20 @@ from torch import Tensor
 from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import streams
 from selfcorrect.datasets.toy.draws import normal
-from selfcorrect.experiments.toy.gaussian.tasks import (
+from selfcorrect.loop.bias import sampling_settings
+from selfcorrect.loop.policy import Accumulate, Augment, Fresh, Policy, Replace
+from selfcorrect.loop.run import Candidate, Plan
+from selfcorrect.statistics import Verdict, collapse_profile, judge, mean_interval, ratio_interval
+
+from ..result import Check, Ends, Line, Panel, Result, above, agrees, below
+from ..running import Curves, run_arms
+from .tasks import (
     DIMENSION,
     distance_to_truth,
     fresh_normal,
     gaussian_task,
     share_inside,
 )
-from selfcorrect.experiments.toy.result import Check, Ends, Line, Panel, Result, above, agrees, below
-from selfcorrect.experiments.toy.running import Curves, run_arms
-from selfcorrect.loop.bias import sampling_settings
-from selfcorrect.loop.policy import Accumulate, Augment, Fresh, Policy, Replace
-from selfcorrect.loop.run import Candidate, Plan
-from selfcorrect.statistics import Verdict, collapse_profile, judge, mean_interval, ratio_interval
 
 TAIL_RADIUS, SUPPORT_RADIUS = (math.sqrt(stats.chi2.ppf(share, DIMENSION)) for share in (0.95, 0.999))
 POLICIES = ("replace", "augment", "accumulate", "fresh")

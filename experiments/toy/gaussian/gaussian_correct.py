@@ -18,7 +18,13 @@ from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples, concatenate
 from selfcorrect.correctors.contract import Corrector
-from selfcorrect.experiments.toy.gaussian.tasks import (
+from selfcorrect.loop.policy import Augment, History, RealOnly
+from selfcorrect.loop.run import Plan, Task
+from selfcorrect.statistics import Interval, collapse_profile, mean_interval
+
+from ..result import Check, Ends, Line, Panel, Result, above, agrees, below
+from ..running import Curves, run_arms
+from .tasks import (
     DIMENSION,
     RealAndFresh,
     draw_from,
@@ -27,11 +33,6 @@ from selfcorrect.experiments.toy.gaussian.tasks import (
     gaussian_task,
     per_seed,
 )
-from selfcorrect.experiments.toy.result import Check, Ends, Line, Panel, Result, above, agrees, below
-from selfcorrect.experiments.toy.running import Curves, run_arms
-from selfcorrect.loop.policy import Augment, History, RealOnly
-from selfcorrect.loop.run import Plan, Task
-from selfcorrect.statistics import Interval, collapse_profile, mean_interval
 
 PAPER_STRENGTHS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 5.0)
 AUTHORS_REPEATED = (0.587, 0.553, 0.510, 0.414, 0.273, 0.128, 0.076, 0.038)  # their program, mean over 12 seeds

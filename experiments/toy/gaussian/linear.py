@@ -12,12 +12,13 @@ from torch import Tensor
 from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.toy.models.regression import LinearRegression
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, agrees, below
-from selfcorrect.experiments.toy.running import Curves, run_arms
 from selfcorrect.loop.policy import Accumulate, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.statistics import collapse_profile, mean_interval, ratio_interval
+
+from ..models.regression import LinearRegression
+from ..result import Check, Line, Panel, Result, agrees, below
+from ..running import Curves, run_arms
 
 
 @dataclass(frozen=True)

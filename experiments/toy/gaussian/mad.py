@@ -18,19 +18,20 @@ from torch import Tensor
 from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import streams
 from selfcorrect.datasets.toy.draws import normal
-from selfcorrect.experiments.toy.gaussian.tasks import (
+from selfcorrect.loop.bias import sampling_settings
+from selfcorrect.loop.policy import Augment, Fresh, Policy, Replace
+from selfcorrect.loop.run import Candidate, Plan
+from selfcorrect.statistics import mean_interval
+
+from ..result import Check, Line, Panel, Result, above, agrees, below, ends_of
+from ..running import Curves, run_arms
+from .tasks import (
     DIMENSION,
     distance_to_truth,
     fresh_normal,
     gaussian_task,
     share_inside,
 )
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, agrees, below, ends_of
-from selfcorrect.experiments.toy.running import Curves, run_arms
-from selfcorrect.loop.bias import sampling_settings
-from selfcorrect.loop.policy import Augment, Fresh, Policy, Replace
-from selfcorrect.loop.run import Candidate, Plan
-from selfcorrect.statistics import mean_interval
 
 RADIUS = math.sqrt(stats.chi2.ppf(0.95, DIMENSION))
 

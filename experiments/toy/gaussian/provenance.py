@@ -14,13 +14,14 @@ import torch
 from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.toy.gaussian.tasks import gaussian_task
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, agrees, below
-from selfcorrect.experiments.toy.running import Curves, run_arms
 from selfcorrect.loop.bias import sampling_settings
 from selfcorrect.loop.policy import Augment, History, Policy
 from selfcorrect.loop.run import Plan
 from selfcorrect.statistics import Interval, mean_interval
+
+from ..result import Check, Line, Panel, Result, agrees, below
+from ..running import Curves, run_arms
+from .tasks import gaussian_task
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,6 @@ import numpy as np
 
 from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream, streams
-from selfcorrect.experiments.toy.gaussian.tasks import draw_truth, gaussian_task, per_seed
-from selfcorrect.experiments.toy.result import Check, Ends, Map, Outcome, Result, agrees
 from selfcorrect.loop.bias import sampling_settings
 from selfcorrect.loop.policy import Augment
 from selfcorrect.loop.run import Plan, Task, run_loop, train_first_generation
@@ -22,6 +20,9 @@ from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.statistics import Interval, ratio_interval
 from selfcorrect.storage.runs.memory import MemoryStore
 from selfcorrect.storage.runs.protocol import Generation
+
+from ..result import Check, Ends, Map, Outcome, Result, agrees
+from .tasks import draw_truth, gaussian_task, per_seed
 
 
 @dataclass(frozen=True)

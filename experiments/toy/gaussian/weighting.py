@@ -14,14 +14,15 @@ import torch
 from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.toy.gaussian.linear import excess_error
-from selfcorrect.experiments.toy.gaussian.tasks import fresh_normal, gaussian_task
-from selfcorrect.experiments.toy.models.regression import LinearRegression
-from selfcorrect.experiments.toy.result import Check, Ends, Line, Panel, Result, agrees, below
-from selfcorrect.experiments.toy.running import run_arms
 from selfcorrect.loop.policy import Fresh, FreshSource, Weighted
 from selfcorrect.loop.run import Plan, Task
 from selfcorrect.statistics import mean_interval
+
+from ..models.regression import LinearRegression
+from ..result import Check, Ends, Line, Panel, Result, agrees, below
+from ..running import run_arms
+from .linear import excess_error
+from .tasks import fresh_normal, gaussian_task
 
 GOLDEN = theory.optimal_real_weight(1.0)
 

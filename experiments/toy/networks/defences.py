@@ -15,15 +15,16 @@ from torch import Tensor
 
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.remedies.remedies import DefenceInputs, defended
-from selfcorrect.experiments.remedies.table import DEFENCES, OWN, UNRATED
-from selfcorrect.experiments.toy.result import Check, Ends, Line, Panel, Result, above
-from selfcorrect.experiments.toy.running import Comparison, Curves, run_seeds
 from selfcorrect.loop.policy import Freeze, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.statistics import half_life_interval, mean_interval
+
+from ...remedies.remedies import DefenceInputs, defended
+from ...remedies.table import DEFENCES, OWN, UNRATED
+from ..result import Check, Ends, Line, Panel, Result, above
+from ..running import Comparison, Curves, run_seeds
 
 FROZEN = "frozen"
 _MODES = 12

@@ -17,15 +17,16 @@ from selfcorrect.correctors.contract import Corrector, placebo
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.correctors.density_ratio import Discrimination, towards_density_ratio
 from selfcorrect.datasets.toy.draws import SHAPES
-from selfcorrect.experiments.toy.models.kernel_density import KernelDensity
-from selfcorrect.experiments.toy.networks.shapes import wasserstein
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, below, ends_of
-from selfcorrect.experiments.toy.running import Comparison, Curves, run_seeds
 from selfcorrect.loop.policy import RealOnly, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.remedies.selection import at_random, by_density_ratio, selected
 from selfcorrect.statistics import Interval, mean_interval
+
+from ..models.kernel_density import KernelDensity
+from ..result import Check, Line, Panel, Result, above, below, ends_of
+from ..running import Comparison, Curves, run_seeds
+from .shapes import wasserstein
 
 ACCEPTED, SHUFFLED, AT_RANDOM = "accepted by ratio", "accepted by shuffled labels", "accepted at random"
 MOVED, MOVED_SHUFFLED, PLACEBO = "moved by ratio", "moved by shuffled labels", "moved at random"

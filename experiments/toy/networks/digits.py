@@ -20,8 +20,6 @@ from selfcorrect.correctors.anchors import Anchors, fit_anchors
 from selfcorrect.correctors.contract import Corrector
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.datasets.toy.digits import bundled_digits, mnist
-from selfcorrect.experiments.toy.result import Check, Ends, Line, Panel, Pictures, Result, above, below, ends_of
-from selfcorrect.experiments.toy.running import Curves, run_arms
 from selfcorrect.loop.policy import Augment, Policy, RealOnly
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.metrics.frechet import frechet_distance
@@ -30,6 +28,9 @@ from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.statistics import mean_interval
 from selfcorrect.storage.runs.protocol import Generation
+
+from ..result import Check, Ends, Line, Panel, Pictures, Result, above, below, ends_of
+from ..running import Curves, run_arms
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,13 @@ from torch import Tensor
 
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.toy.result import Check, Ends, Line, Panel, Result, above, below, ends_of
-from selfcorrect.experiments.toy.running import Comparison, Curves, run_seeds
 from selfcorrect.loop.bias import best_of
 from selfcorrect.loop.policy import Augment, History, Policy, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.statistics import Interval, mean_interval
+
+from ..result import Check, Ends, Line, Panel, Result, above, below, ends_of
+from ..running import Comparison, Curves, run_seeds
 
 MAJORITY, MINORITY = 0, 1
 CELL_MEANS = torch.tensor([[[-1.2, 0.0], [1.2, 0.0]], [[0.0, -1.2], [0.0, 1.2]]], dtype=torch.float64)  # group, label

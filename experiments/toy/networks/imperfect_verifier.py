@@ -18,14 +18,15 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrector, verifier
 from selfcorrect.correctors.correction import Correction
-from selfcorrect.experiments.toy.models.flow import Flow
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, below, ends_of
-from selfcorrect.experiments.toy.running import Comparison, Curves, run_seeds
 from selfcorrect.loop.policy import RealOnly, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.models.adapters.torch_model import TorchModel
 from selfcorrect.remedies.selection import at_random, nearest_to, selected
 from selfcorrect.statistics import mean_interval
+
+from ..models.flow import Flow
+from ..result import Check, Line, Panel, Result, above, below, ends_of
+from ..running import Comparison, Curves, run_seeds
 
 SHOWN = {
     "error": "distance of the mean to the truth",

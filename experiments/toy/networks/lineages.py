@@ -17,15 +17,16 @@ import torch
 from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.toy.models.memoriser import Memoriser
-from selfcorrect.experiments.toy.result import Check, Ends, Line, Panel, Result, above, agrees, below
-from selfcorrect.experiments.toy.running import Comparison, Curves, run_seeds
 from selfcorrect.loop.bias import Bias, unbiased
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.metrics.neighbours import near_by_label, neighbour_metrics
 from selfcorrect.remedies.matching import lineage_matched
 from selfcorrect.statistics import Interval, mean_interval
+
+from ..models.memoriser import Memoriser
+from ..result import Check, Ends, Line, Panel, Result, above, agrees, below
+from ..running import Comparison, Curves, run_seeds
 
 DIMENSION = 16
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from selfcorrect.core.randomness import Stream
-from selfcorrect.experiments.remedies.remedies import DefenceInputs, defended
-from selfcorrect.experiments.toy.networks.defences import circle_task
-from selfcorrect.experiments.toy.result import Check, Ends, Line, Panel, Result, above
-from selfcorrect.experiments.toy.running import Arms, Comparison, Curves, run_seeds
 from selfcorrect.loop.policy import Accumulate, Augment, Policy, Replace
 from selfcorrect.loop.run import Plan, Task
 from selfcorrect.statistics import mean_interval
+
+from ...remedies.remedies import DefenceInputs, defended
+from ..result import Check, Ends, Line, Panel, Result, above
+from ..running import Arms, Comparison, Curves, run_seeds
+from .defences import circle_task
 
 REMEDIES = ("none", "matched", "extrapolated", "lineages")
 WAYS: dict[str, tuple[Policy, bool]] = {

@@ -16,12 +16,13 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import AnchoredCorrector, fit_anchors
 from selfcorrect.correctors.contract import Corrector
 from selfcorrect.correctors.correction import Correction
-from selfcorrect.experiments.toy.models.mixture import Mixture
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, agrees, below, ends_of
-from selfcorrect.experiments.toy.running import Comparison, Curves, run_seeds
 from selfcorrect.loop.policy import Augment, Policy, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.statistics import CollapseFinding, Interval, collapse_profile, mean_interval
+
+from ..models.mixture import Mixture
+from ..result import Check, Line, Panel, Result, above, agrees, below, ends_of
+from ..running import Comparison, Curves, run_seeds
 
 TRUTH = Mixture(
     weights=torch.tensor([0.6, 0.3, 0.1], dtype=torch.float64),

@@ -18,18 +18,19 @@ from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.toy.draws import SHAPES
-from selfcorrect.experiments.toy.models.flow import Flow
-from selfcorrect.experiments.toy.models.gan import AdversarialNetwork
-from selfcorrect.experiments.toy.models.kernel_density import KernelDensity
-from selfcorrect.experiments.toy.models.vae import VariationalAutoencoder
-from selfcorrect.experiments.toy.result import Check, Ends, Line, Panel, Result, Scatter, above, agrees
-from selfcorrect.experiments.toy.running import Curves, run_arms
 from selfcorrect.loop.policy import Augment, Policy, RealOnly, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.statistics import mean_interval
 from selfcorrect.storage.runs.protocol import Generation
+
+from ..models.flow import Flow
+from ..models.gan import AdversarialNetwork
+from ..models.kernel_density import KernelDensity
+from ..models.vae import VariationalAutoencoder
+from ..result import Check, Ends, Line, Panel, Result, Scatter, above, agrees
+from ..running import Curves, run_arms
 
 MODELS: Mapping[str, GenerativeModel] = {
     "kernel density": KernelDensity.empty(2),

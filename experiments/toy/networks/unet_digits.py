@@ -19,9 +19,6 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import fit_anchors
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.datasets.toy.digits import bundled_digits
-from selfcorrect.experiments.toy.networks.digits import ENDS, Judge, nearest_centre
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Pictures, Result, above, below, ends_of
-from selfcorrect.experiments.toy.running import Curves, run_arms
 from selfcorrect.loop.policy import RealOnly, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.metrics.frechet import frechet_distance
@@ -29,6 +26,10 @@ from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.models.adapters.diffusers_model import DiffusersModel
 from selfcorrect.statistics import mean_interval
 from selfcorrect.storage.runs.protocol import Generation
+
+from ..result import Check, Line, Panel, Pictures, Result, above, below, ends_of
+from ..running import Curves, run_arms
+from .digits import ENDS, Judge, nearest_centre
 
 SHOWN = {"fid": "Fréchet distance", "accuracy": "class accuracy", "recall": "recall"}
 

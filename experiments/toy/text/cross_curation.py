@@ -15,13 +15,14 @@ from torch import Tensor
 from selfcorrect.analysis.curation import exchanged_curation
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.toy.models.categorical import Categorical
-from selfcorrect.experiments.toy.result import Check, Ends, Line, Panel, Result, above, agrees, below
-from selfcorrect.experiments.toy.running import Curves, run_arms
 from selfcorrect.loop.bias import Score, best_of
 from selfcorrect.loop.policy import Augment, History, Policy
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.statistics import mean_interval
+
+from ..models.categorical import Categorical
+from ..result import Check, Ends, Line, Panel, Result, above, agrees, below
+from ..running import Curves, run_arms
 
 CURATED = {"no curation": (False, False), "both curated": (True, True), "own curation only": (True, False)}
 """Which of the two models people curate; the first is judged by its own raters."""

@@ -12,13 +12,14 @@ from torch import Tensor
 from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.toy.models.categorical import Categorical
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, agrees, below, ends_of
-from selfcorrect.experiments.toy.running import Curves, run_arms
 from selfcorrect.loop.bias import best_of, unbiased
 from selfcorrect.loop.policy import Augment, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.statistics import mean_interval
+
+from ..models.categorical import Categorical
+from ..result import Check, Line, Panel, Result, above, agrees, below, ends_of
+from ..running import Curves, run_arms
 
 
 @dataclass(frozen=True)

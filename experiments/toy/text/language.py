@@ -20,14 +20,15 @@ from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.toy.draws import transitions, zipf
 from selfcorrect.datasets.toy.text import Alphabet, documentation, read_text, split_windows, spread
-from selfcorrect.experiments.toy.models.categorical import Categorical
-from selfcorrect.experiments.toy.models.language import LanguageModel
-from selfcorrect.experiments.toy.models.markov import MarkovChain
-from selfcorrect.experiments.toy.result import Check, Ends, Line, Panel, Result, above, agrees, below
-from selfcorrect.experiments.toy.running import Comparison, Curves, run_arms, run_seeds
 from selfcorrect.loop.policy import Accumulate, Keep, Policy, RealOnly, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.statistics import mean_interval
+
+from ..models.categorical import Categorical
+from ..models.language import LanguageModel
+from ..models.markov import MarkovChain
+from ..result import Check, Ends, Line, Panel, Result, above, agrees, below
+from ..running import Comparison, Curves, run_arms, run_seeds
 
 
 @dataclass(frozen=True)

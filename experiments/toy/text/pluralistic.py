@@ -17,13 +17,14 @@ from torch import Tensor
 from selfcorrect.analysis.curation import nash_bargaining
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.toy.models.categorical import Categorical
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, agrees, below, ends_of
-from selfcorrect.experiments.toy.running import Curves, run_arms
 from selfcorrect.loop.bias import best_of
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.statistics import mean_interval
+
+from ..models.categorical import Categorical
+from ..result import Check, Line, Panel, Result, above, agrees, below, ends_of
+from ..running import Curves, run_arms
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,14 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrector, verifier
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.datasets.toy.text import documentation
-from selfcorrect.experiments.toy.result import Check, Line, Panel, Result, above, below, ends_of
-from selfcorrect.experiments.toy.running import Comparison, Curves, run_seeds
 from selfcorrect.loop.policy import Keep, RealOnly, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.models.adapters.language_model import CausalLanguageModel
 from selfcorrect.models.adapters.tokenizer import byte_level_tokenizer
 from selfcorrect.statistics import mean_interval
+
+from ..result import Check, Line, Panel, Result, above, below, ends_of
+from ..running import Comparison, Curves, run_seeds
 
 SHOWN = {
     "perplexity": "perplexity of held-out text",

@@ -16,14 +16,15 @@ from torch import Tensor
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.toy.text import Alphabet, documentation, split_windows, spread
-from selfcorrect.experiments.remedies.remedies import DefenceInputs
-from selfcorrect.experiments.toy.models.language import LanguageModel
-from selfcorrect.experiments.toy.networks.mechanisms import REMEDIES, WAYS, arm_name, arms_of, ends_by_remedy, panels
-from selfcorrect.experiments.toy.result import Check, Result, above, below
-from selfcorrect.experiments.toy.running import Comparison, Curves, run_seeds
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Candidate, Task
 from selfcorrect.statistics import mean_interval
+
+from ...remedies.remedies import DefenceInputs
+from ..models.language import LanguageModel
+from ..networks.mechanisms import REMEDIES, WAYS, arm_name, arms_of, ends_by_remedy, panels
+from ..result import Check, Result, above, below
+from ..running import Comparison, Curves, run_seeds
 
 SHOWN = {
     "perplexity": "perplexity of text that no model has seen",

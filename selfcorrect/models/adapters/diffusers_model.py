@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from selfcorrect.core.errors import SettingError
-from selfcorrect.core.extras import needed_for
-from selfcorrect.core.randomness import Stream
-from selfcorrect.models.adapters.torch_model import Module, built, in_parts
-from selfcorrect.models.network import NetworkModel
+from ...core.errors import SettingError
+from ...core.extras import needed_for
+from ...core.randomness import Stream
+from ..network import NetworkModel
+from .torch_model import Module, built, in_parts
 
 Condition: TypeAlias = Callable[[Tensor], Mapping[str, Any]]
 """Labels (B,) on the network's device → further keyword arguments of the network, e.g. encoder_hidden_states."""

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.core.extras import needed_for
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
-from selfcorrect.models.adapters.torch_model import built, in_parts
-from selfcorrect.models.network import NetworkModel
+from ...core.errors import InputError, SettingError
+from ...core.extras import needed_for
+from ...core.randomness import Stream
+from ...core.samples import Samples
+from ..network import NetworkModel
+from .torch_model import built, in_parts
 
 
 @dataclass(frozen=True, eq=False)

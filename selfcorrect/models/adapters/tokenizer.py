@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from selfcorrect.core.extras import needed_for
+from ...core.extras import needed_for
 
 END = "<|end|>"
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-from selfcorrect.core.errors import SettingError
+from ...core.errors import SettingError
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.core.randomness import Stream
-from selfcorrect.models.diffusion.model import MotionDiffusion
-from selfcorrect.models.protocol import GenerativeModel
+from ...core.errors import InputError
+from ...core.randomness import Stream
+from ..protocol import GenerativeModel
+from .model import MotionDiffusion
 
 LEVELS = (0.3, 0.5, 0.7)
 """Noise levels at which samples are denoised, as shares of the diffusion time."""

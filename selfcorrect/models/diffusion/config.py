@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from selfcorrect.core.errors import SettingError
-from selfcorrect.core.registry import Registry, Row
+from ...core.errors import SettingError
+from ...core.registry import Registry, Row
 
 _NETWORKS = "selfcorrect.models.diffusion.denoisers"
 

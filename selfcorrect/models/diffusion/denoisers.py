@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from selfcorrect.core.errors import SettingError
-from selfcorrect.models.diffusion.config import DiffusionConfig
+from ...core.errors import SettingError
+from .config import DiffusionConfig
 
 _TIME_FEATURES = 64
 

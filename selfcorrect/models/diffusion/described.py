@@ -9,8 +9,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.models.diffusion.model import MotionDiffusion
+from ...core.errors import InputError
+from .model import MotionDiffusion
 
 
 class DescribedLabels(nn.Module):

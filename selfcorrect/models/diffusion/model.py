@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
-from selfcorrect.models.diffusion.acceleration import EXACT, Acceleration
-from selfcorrect.models.diffusion.config import DENOISERS, DiffusionConfig
-from selfcorrect.models.diffusion.schedule import NoiseSchedule, cosine_schedule
-from selfcorrect.models.diffusion.sharing import share_of_this_process
-from selfcorrect.models.diffusion.training import Batch, draw_batch, train
-from selfcorrect.models.training import layer_randomness
+from ...core.errors import InputError, SettingError
+from ...core.randomness import Stream
+from ...core.samples import Samples
+from ..training import layer_randomness
+from .acceleration import EXACT, Acceleration
+from .config import DENOISERS, DiffusionConfig
+from .schedule import NoiseSchedule, cosine_schedule
+from .sharing import share_of_this_process
+from .training import Batch, draw_batch, train
 
 SAMPLING = ("guidance_scale", "temperature", "eta", "sampling_steps")
 """Settings that training does not see."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selfcorrect.models.diffusion.config import DENOISERS, DiffusionConfig
+from .config import DENOISERS, DiffusionConfig
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from selfcorrect.core.errors import SettingError, TrainingDivergedError
-from selfcorrect.core.extras import needed_for
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
+from ...core.errors import SettingError, TrainingDivergedError
+from ...core.extras import needed_for
+from ...core.randomness import Stream
+from ...core.samples import Samples
 
 if TYPE_CHECKING:
-    from selfcorrect.models.diffusion.model import MotionDiffusion
+    from .model import MotionDiffusion
 
 PATIENCE = timedelta(days=7)
 """How long a process waits for the leader, which corrects and judges between two fits."""

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.core.randomness import Stream
-from selfcorrect.models.diffusion.model import MotionDiffusion
-from selfcorrect.models.protocol import GenerativeModel
+from ...core.errors import InputError, SettingError
+from ...core.randomness import Stream
+from ..protocol import GenerativeModel
+from .model import MotionDiffusion
 
 Steered = TypeVar("Steered", bound=MotionDiffusion)
 

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from selfcorrect.core.samples import Samples
-from selfcorrect.models.diffusion.acceleration import EXACT, Acceleration
-from selfcorrect.models.diffusion.config import DiffusionConfig
-from selfcorrect.models.diffusion.schedule import NoiseSchedule
-from selfcorrect.models.diffusion.sharing import ALONE, Share
-from selfcorrect.models.training import DivergenceCheck, draw_rows, follow, update
+from ...core.samples import Samples
+from ..training import DivergenceCheck, draw_rows, follow, update
+from .acceleration import EXACT, Acceleration
+from .config import DiffusionConfig
+from .schedule import NoiseSchedule
+from .sharing import ALONE, Share
 
 
 class Batch(NamedTuple):

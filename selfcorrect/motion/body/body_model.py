@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.motion.body.smpl import LAYOUTS, Body, Layout
-from selfcorrect.motion.motion import Motion
-from selfcorrect.storage.files.arrays import read_npz
-from selfcorrect.storage.pickles.numbers import read_pickled_numbers
+from ...core.errors import InputError
+from ...storage.files.arrays import read_npz
+from ...storage.pickles.numbers import read_pickled_numbers
+from ..motion import Motion
+from .smpl import LAYOUTS, Body, Layout
 
 _KINDS = {"SMPL": "smpl", "SMPL-H": "smplh", "SMPL-X": "smplx"}
 _NEEDED = ("v_template", "shapedirs", "posedirs", "J_regressor", "kintree_table", "weights", "f")

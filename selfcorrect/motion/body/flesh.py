@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.motion.geometry.rotations import applied
-from selfcorrect.motion.skeleton import Skeleton
+from ...core.errors import InputError
+from ..geometry.rotations import applied
+from ..skeleton import Skeleton
 
 HALF_FOOT_WIDTH_M = 0.045
 SOLE_BELOW_TOE_JOINT_M = 0.025

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from selfcorrect.motion.body.flesh import BOX_FOOT_SOLE_M, SOLE_BELOW_TOE_JOINT_M
-from selfcorrect.motion.geometry.kinematics import SLAB, forward_kinematics
-from selfcorrect.motion.geometry.rotations import applied, composed, inverted, rotation_vectors
-from selfcorrect.motion.geometry.vectors import lengths
-from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import UNTURNED, FootFrames, Quaternion, Skeleton
+from ..geometry.kinematics import SLAB, forward_kinematics
+from ..geometry.rotations import applied, composed, inverted, rotation_vectors
+from ..geometry.vectors import lengths
+from ..motion import Motion
+from ..skeleton import UNTURNED, FootFrames, Quaternion, Skeleton
+from .flesh import BOX_FOOT_SOLE_M, SOLE_BELOW_TOE_JOINT_M
 
 SIDES = ("left", "right")
 

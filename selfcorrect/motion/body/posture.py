@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.geometry.vectors import lengths
-from selfcorrect.motion.motion import Motion
+from ..geometry.kinematics import joint_positions
+from ..geometry.vectors import lengths
+from ..motion import Motion
 
 _LONG_TRUNK = 0.85
 """Length of the trunk over that of a leg's two long bones; people's is 0.45 to 0.75, dogs' about 1."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.motion.body.posture import on_all_fours
-from selfcorrect.motion.motion import Motion
+from ...core.errors import InputError
+from ..motion import Motion
+from .posture import on_all_fours
 
 REQUIRED_PARTS = ("pelvis", *(f"{side}_{part}" for side in ("left", "right") for part in ("hip", "knee", "ankle")))
 _APART = (

@@ -12,11 +12,11 @@ from functools import cached_property
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.body.smpl import to_smpl
-from selfcorrect.motion.geometry.inverse_kinematics import aligning_turns
-from selfcorrect.motion.geometry.kinematics import continuous, forward_kinematics
-from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import SMPL_22
+from ..geometry.inverse_kinematics import aligning_turns
+from ..geometry.kinematics import continuous, forward_kinematics
+from ..motion import Motion
+from ..skeleton import SMPL_22
+from .smpl import to_smpl
 
 LEFT, UP, DOWN, AHEAD = np.array([1.0, 0, 0]), np.array([0, 1.0, 0]), np.array([0, -1.0, 0]), np.array([0, -0.3, 1.0])
 _SPINE = ("pelvis", "spine1", "spine2", "spine3", "neck")

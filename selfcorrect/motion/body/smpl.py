@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.motion.geometry.inverse_kinematics import aligning_turns, fit_motion, fit_skeleton
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions, local_rotations
-from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
+from ...core.errors import InputError
+from ..geometry.inverse_kinematics import aligning_turns, fit_motion, fit_skeleton
+from ..geometry.kinematics import forward_kinematics, joint_positions, local_rotations
+from ..motion import Motion
+from ..skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
 
 _FINGERS = ("index", "middle", "pinky", "ring", "thumb")
 _BODY_M = {  # joint in its parent's frame in T-pose, metres; the right side mirrors the left

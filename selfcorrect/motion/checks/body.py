@@ -6,10 +6,10 @@ from itertools import combinations
 
 import numpy as np
 
-from selfcorrect.motion.checks.findings import Measured, runs
-from selfcorrect.motion.checks.sight import Sight
-from selfcorrect.motion.geometry.rotations import applied, inverted
-from selfcorrect.motion.geometry.vectors import unit
+from ..geometry.rotations import applied, inverted
+from ..geometry.vectors import unit
+from .findings import Measured, runs
+from .sight import Sight
 
 SIDES = ("left", "right")
 _BONES = {

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Self
 
-from selfcorrect.core.errors import SettingError
-from selfcorrect.motion.checks.findings import Finding, Rule, findings
-from selfcorrect.motion.checks.rules import RULES
-from selfcorrect.motion.checks.sight import Sight
-from selfcorrect.motion.motion import Motion
-from selfcorrect.runtime.bugs import attempted
+from ...core.errors import SettingError
+from ...runtime.bugs import attempted
+from ..motion import Motion
+from .findings import Finding, Rule, findings
+from .rules import RULES
+from .sight import Sight
 
 
 @dataclass(frozen=True)

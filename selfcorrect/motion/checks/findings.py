@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from selfcorrect.motion.checks.sight import Sight
+from .sight import Sight
 
 
 @dataclass(frozen=True, eq=False)

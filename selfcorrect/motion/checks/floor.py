@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import maximum_filter1d, minimum_filter1d, uniform_filter1d
 
-from selfcorrect.motion.checks.findings import Measured, runs
-from selfcorrect.motion.checks.sight import Sight
+from .findings import Measured, runs
+from .sight import Sight
 
 GRAVITY_M_S2 = 9.81
 LOW_M, OTHERS_LOW_M = 0.05, 0.03

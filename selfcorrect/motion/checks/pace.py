@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from selfcorrect.motion.checks.findings import Measured, runs
-from selfcorrect.motion.checks.floor import GRAVITY_M_S2
-from selfcorrect.motion.checks.sight import Sight
-from selfcorrect.motion.checks.walking import walking_pace, walks_at_another_pace
+from .findings import Measured, runs
+from .floor import GRAVITY_M_S2
+from .sight import Sight
+from .walking import walking_pace, walks_at_another_pace
 
 _CLEAR_M = 0.04
 _SHORTEST_S, _FEWEST = 0.12, 6

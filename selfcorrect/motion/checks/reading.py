@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from selfcorrect.motion.checks.findings import Measured
-from selfcorrect.motion.checks.sight import Sight
-from selfcorrect.motion.geometry.vectors import unit
+from ..geometry.vectors import unit
+from .findings import Measured
+from .sight import Sight
 
 _USUAL_M = 1.35
 """From the head's joint to the ankle along an adult's bones."""

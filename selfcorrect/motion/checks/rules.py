@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from selfcorrect.motion.checks import body, floor, pace, reading, smoothness, walking
-from selfcorrect.motion.checks.findings import Rule
+from . import body, floor, pace, reading, smoothness, walking
+from .findings import Rule
 
 _TRAIN = "98th percentile of CMU's training clips"
 

@@ -7,12 +7,12 @@ from functools import cached_property, partial
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
-from selfcorrect.motion.body.flesh import FLESH_M, HEAD_RADIUS_M, head_point, world_sole_points
-from selfcorrect.motion.body.foot_frames import level
-from selfcorrect.motion.geometry.kinematics import in_slabs, world_poses
-from selfcorrect.motion.geometry.rotations import applied
-from selfcorrect.motion.measures.contacts import floor_height_m
-from selfcorrect.motion.motion import Motion
+from ..body.flesh import FLESH_M, HEAD_RADIUS_M, head_point, world_sole_points
+from ..body.foot_frames import level
+from ..geometry.kinematics import in_slabs, world_poses
+from ..geometry.rotations import applied
+from ..measures.contacts import floor_height_m
+from ..motion import Motion
 
 FLOOR_ELSEWHERE_M = 0.08
 """A floor further from y = 0 is elsewhere as a whole; heights are then those above it."""

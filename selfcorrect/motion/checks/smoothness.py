@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import median_filter
 
-from selfcorrect.motion.checks.findings import Measured, runs
-from selfcorrect.motion.checks.sight import Sight
+from .findings import Measured, runs
+from .sight import Sight
 
 _WINDOW_S = 0.5
 _NOISE_RATIO = 2.0

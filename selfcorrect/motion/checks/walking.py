@@ -14,10 +14,10 @@ from itertools import pairwise
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from selfcorrect.motion.checks.findings import Measured, runs
-from selfcorrect.motion.checks.floor import GRAVITY_M_S2, LOW_M, OTHERS_LOW_M
-from selfcorrect.motion.checks.sight import Sight
-from selfcorrect.motion.checks.smoothness import noise_m
+from .findings import Measured, runs
+from .floor import GRAVITY_M_S2, LOW_M, OTHERS_LOW_M
+from .sight import Sight
+from .smoothness import noise_m
 
 _SHORTEST_STEP, _ASTRIDE = 0.45, 0.12
 """Least length of a step, and distance of the ankles within it, in lengths of a leg."""

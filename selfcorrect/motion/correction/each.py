@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from selfcorrect.core.errors import SampleError
-from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
-from selfcorrect.motion.motion import Motion
-from selfcorrect.runtime.bugs import describe_with_place
-from selfcorrect.runtime.supervision import EndedError, working_on
+from ...core.errors import SampleError
+from ...runtime.bugs import describe_with_place
+from ...runtime.supervision import EndedError, working_on
+from ..motion import Motion
+from .results import CorrectedMotion, CorrectMotions
 
 
 def each_motion(function: Callable[[Motion], Motion]) -> CorrectMotions:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from selfcorrect.core.errors import InputError, SampleError
-from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.contract import Corrected, Corrector
-from selfcorrect.motion.correction.each import read_only
-from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
-from selfcorrect.motion.encodings.features import FeatureCodec
-from selfcorrect.motion.motion import Motion, MotionBatch
+from ...core.errors import InputError, SampleError
+from ...core.samples import Samples
+from ...correctors.contract import Corrected, Corrector
+from ..encodings.features import FeatureCodec
+from ..motion import Motion, MotionBatch
+from .each import read_only
+from .results import CorrectedMotion, CorrectMotions
 
 
 @dataclass(frozen=True)

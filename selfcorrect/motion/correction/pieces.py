@@ -9,16 +9,16 @@ from itertools import compress, pairwise
 
 import numpy as np
 
-from selfcorrect.motion.body.foot_frames import feet_of
-from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions, Note, Stage
-from selfcorrect.motion.correction.support import Support
-from selfcorrect.motion.correction.timeline import Timeline
-from selfcorrect.motion.geometry.kinematics import continuous
-from selfcorrect.motion.geometry.rotations import slerp
-from selfcorrect.motion.loops import is_loop
-from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
-from selfcorrect.motion.motion import Motion
-from selfcorrect.runtime.progress import in_turn, part_of_work
+from ...runtime.progress import in_turn, part_of_work
+from ..body.foot_frames import feet_of
+from ..geometry.kinematics import continuous
+from ..geometry.rotations import slerp
+from ..loops import is_loop
+from ..measures.roughness import added_by_joint_deg_s
+from ..motion import Motion
+from .results import CorrectedMotion, CorrectMotions, Note, Stage
+from .support import Support
+from .timeline import Timeline
 
 PIECE_FRAMES = 2048
 PIECES_TOGETHER = 4

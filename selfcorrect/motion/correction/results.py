@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Self, TypeAlias
 
-from selfcorrect.motion.correction.support import Support
-from selfcorrect.motion.correction.timeline import Timeline
-from selfcorrect.motion.motion import Motion
+from ..motion import Motion
+from .support import Support
+from .timeline import Timeline
 
 
 class FailureKind(StrEnum):

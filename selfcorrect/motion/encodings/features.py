@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.motion.encodings.six_d import from_matrix_columns, matrix_columns
-from selfcorrect.motion.geometry.kinematics import continuous
-from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.motion.skeleton import Skeleton
+from ...core.errors import InputError
+from ..geometry.kinematics import continuous
+from ..motion import MotionBatch
+from ..skeleton import Skeleton
+from .six_d import from_matrix_columns, matrix_columns
 
 STD_FLOOR = 0.05
 """Features that hardly vary in the training data are not blown up: 5 cm, 5 cm/s, about 3 degrees."""

@@ -25,9 +25,9 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.motion.encodings.six_d import from_matrix_columns
-from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS
+from ...core.errors import InputError
+from ..skeleton import SMPL_22, SMPL_22_PARENTS
+from .six_d import from_matrix_columns
 
 FPS = 20.0
 SQUARED_CONTACT_STEP_M2 = 0.002

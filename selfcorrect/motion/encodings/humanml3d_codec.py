@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.core.padding import lengths_of
-from selfcorrect.motion.body.flesh import SOLE_BELOW_TOE_JOINT_M
-from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
-from selfcorrect.motion.encodings.features import FeatureCodec
-from selfcorrect.motion.encodings.humanml3d import FPS, decode_joints, encode, joint_count
-from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
-from selfcorrect.motion.motion import MotionBatch
+from ...core.errors import InputError
+from ...core.padding import lengths_of
+from ..body.flesh import SOLE_BELOW_TOE_JOINT_M
+from ..body.smpl import SMPL_BODY, body_joints
+from ..geometry.inverse_kinematics import fit_motion, fit_skeleton
+from ..motion import MotionBatch
+from .features import FeatureCodec
+from .humanml3d import FPS, decode_joints, encode, joint_count
 
 _RAISED_M = np.array([0.0, SOLE_BELOW_TOE_JOINT_M, 0.0])
 """HumanML3D puts the lowest joint on the floor; a motion's soles stand there."""

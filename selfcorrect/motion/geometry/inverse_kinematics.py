@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.motion.geometry.kinematics import local_rotations
-from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import Skeleton
+from ...core.errors import InputError
+from ..motion import Motion
+from ..skeleton import Skeleton
+from .kinematics import local_rotations
 
 _PRIOR = 1e-6  # weight of the parent's orientation, relative to the bones', where these leave a joint free to turn
 _FITS = 20

@@ -13,9 +13,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from selfcorrect.motion.geometry.rotations import composed, inverted, normalised
-from selfcorrect.motion.motion import SLAB, Motion, MotionBatch
-from selfcorrect.motion.skeleton import Skeleton, descendants_of, generations_of
+from ..motion import SLAB, Motion, MotionBatch
+from ..skeleton import Skeleton, descendants_of, generations_of
+from .rotations import composed, inverted, normalised
 
 
 def forward_kinematics(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.geometry.vectors import LAST, NEXT, are_few, crosses, lengths
+from .vectors import LAST, NEXT, are_few, crosses, lengths
 
 _PRODUCT_OF = np.array([[3, 0, 1, 2]] * 4), np.array([[0, 3, 2, 1], [1, 2, 3, 0], [2, 1, 0, 3], [3, 0, 1, 2]])
 _PRODUCT_SIGNS = np.array([[1.0, 1, 1, -1], [1, -1, 1, 1], [1, 1, -1, 1], [1, -1, -1, -1]])

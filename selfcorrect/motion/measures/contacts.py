@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import binary_closing, binary_opening
 
-from selfcorrect.motion.body.flesh import sole_points, world_sole_points
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, in_slabs, joint_positions
-from selfcorrect.motion.geometry.vectors import lengths
-from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.skeleton import Skeleton
+from ..body.flesh import sole_points, world_sole_points
+from ..geometry.kinematics import forward_kinematics, in_slabs, joint_positions
+from ..geometry.vectors import lengths
+from ..motion import Motion, MotionBatch
+from ..skeleton import Skeleton
 
 _STILL_M_S = 0.36
 """A sole slower than this may be standing."""

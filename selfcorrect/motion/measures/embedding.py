@@ -15,10 +15,10 @@ from typing import Self
 
 import numpy as np
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.motion.skeleton import Skeleton
+from ...core.errors import InputError
+from ..geometry.kinematics import joint_positions
+from ..motion import MotionBatch
+from ..skeleton import Skeleton
 
 TIME_BLOCKS = 8
 

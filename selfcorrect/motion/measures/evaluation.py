@@ -7,10 +7,10 @@ from typing import Self
 
 import numpy as np
 
-from selfcorrect.motion.measures.embedding import MotionEmbedding, geometric_features, kinematic_features
-from selfcorrect.motion.measures.metrics import Compared, Described, values_of
-from selfcorrect.motion.measures.physical import physical_errors
-from selfcorrect.motion.motion import MotionBatch
+from ..motion import MotionBatch
+from .embedding import MotionEmbedding, geometric_features, kinematic_features
+from .metrics import Compared, Described, values_of
+from .physical import physical_errors
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,11 +14,11 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from selfcorrect.metrics.frechet import frechet_distance
-from selfcorrect.metrics.neighbours import neighbour_metrics
-from selfcorrect.metrics.spread import trace_ratio, within_label_ratio
-from selfcorrect.motion.measures.physical import PhysicalErrors
-from selfcorrect.statistics import UNMEASURED, Interval, mean_interval
+from ...metrics.frechet import frechet_distance
+from ...metrics.neighbours import neighbour_metrics
+from ...metrics.spread import trace_ratio, within_label_ratio
+from ...statistics import UNMEASURED, Interval, mean_interval
+from .physical import PhysicalErrors
 
 Value = TypeVar("Value", float, np.ndarray)
 

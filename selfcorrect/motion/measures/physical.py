@@ -13,11 +13,11 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from selfcorrect.motion.body.flesh import lowest_point_m, world_sole_points
-from selfcorrect.motion.correction.support import Support, gripping, ground_heights_m
-from selfcorrect.motion.geometry.kinematics import forward_kinematics
-from selfcorrect.motion.geometry.vectors import lengths
-from selfcorrect.motion.motion import MotionBatch
+from ..body.flesh import lowest_point_m, world_sole_points
+from ..correction.support import Support, gripping, ground_heights_m
+from ..geometry.kinematics import forward_kinematics
+from ..geometry.vectors import lengths
+from ..motion import MotionBatch
 
 TOLERANCE_M = 0.005
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.geometry.rotations import turn_angles
-from selfcorrect.motion.geometry.vectors import lengths
-from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.skeleton import Skeleton
+from ..geometry.kinematics import joint_positions
+from ..geometry.rotations import turn_angles
+from ..geometry.vectors import lengths
+from ..motion import Motion, MotionBatch
+from ..skeleton import Skeleton
 
 JERK_PARTS = {
     "trunk": ("pelvis", "spine1", "spine2", "spine3", "neck", "head", "collar", "shoulder", "hip"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.skeleton import Skeleton
+from ..skeleton import Skeleton
 
 WIDTH = 0.12
 """Width of a bone as a share of its length."""

@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from selfcorrect.core.errors import SettingError
-from selfcorrect.core.extras import needed_for
-from selfcorrect.motion.correction.support import Support
-from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.pictures.figure import GHOST, PLANTED, SUNK, Colour, Figure, posed, standing
-from selfcorrect.motion.pictures.panels import Panel, camera_path_m, compared
-from selfcorrect.motion.transforms import resample
-from selfcorrect.storage.files.writing import refuse_to_replace, replacing
+from ...core.errors import SettingError
+from ...core.extras import needed_for
+from ...storage.files.writing import refuse_to_replace, replacing
+from ..correction.support import Support
+from ..motion import Motion
+from ..transforms import resample
+from .figure import GHOST, PLANTED, SUNK, Colour, Figure, posed, standing
+from .panels import Panel, camera_path_m, compared
 
 PAPER: Colour = (250, 250, 248)
 TILES: tuple[Colour, Colour] = ((238, 238, 234), (226, 227, 224))

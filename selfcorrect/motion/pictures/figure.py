@@ -8,12 +8,12 @@ from itertools import pairwise
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.body.flesh import HEAD_RADIUS_M, head_point, sole_points
-from selfcorrect.motion.body.foot_frames import level
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, in_slabs
-from selfcorrect.motion.measures.contacts import foot_contacts
-from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import Skeleton
+from ..body.flesh import HEAD_RADIUS_M, head_point, sole_points
+from ..body.foot_frames import level
+from ..geometry.kinematics import forward_kinematics, in_slabs
+from ..measures.contacts import foot_contacts
+from ..motion import Motion
+from ..skeleton import Skeleton
 
 Colour = tuple[int, int, int]
 LEFT: Colour = (38, 112, 190)

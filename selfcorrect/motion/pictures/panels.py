@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
-from selfcorrect.motion.correction.support import Support
-from selfcorrect.motion.motion import Motion
+from ..correction.support import Support
+from ..motion import Motion
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from selfcorrect.core.errors import SettingError
-from selfcorrect.motion.body.foot_frames import level
-from selfcorrect.motion.correction.results import CorrectedMotion
-from selfcorrect.motion.measures.physical import errors_by_frame, physical_errors
-from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.pictures.figure import GHOST, PLANTED, SUNK, Figure, posed, standing
-from selfcorrect.motion.pictures.panels import Panel, camera_path_m, compared
-from selfcorrect.motion.transforms import resample
+from ...core.errors import SettingError
+from ..body.foot_frames import level
+from ..correction.results import CorrectedMotion
+from ..measures.physical import errors_by_frame, physical_errors
+from ..motion import Motion, MotionBatch
+from ..transforms import resample
+from .figure import GHOST, PLANTED, SUNK, Figure, posed, standing
+from .panels import Panel, camera_path_m, compared
 
 TEMPLATE = Path(__file__).with_name("player.html")
 SCENE_MARK = '"{{ scene }}"'

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from selfcorrect.core.errors import SettingError
-from selfcorrect.core.extras import needed_for
-from selfcorrect.motion.geometry.vectors import lengths
-from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.pictures.drawing import SUNK_M
-from selfcorrect.motion.pictures.figure import PLANTED, SUNK, posed, standing
-from selfcorrect.motion.pictures.origins import is_own
+from ...core.errors import SettingError
+from ...core.extras import needed_for
+from ..geometry.vectors import lengths
+from ..motion import Motion
+from .drawing import SUNK_M
+from .figure import PLANTED, SUNK, posed, standing
+from .origins import is_own
 
 FIELD_OF_VIEW_RAD = 0.8
 """Of the camera, vertically, so that whole bodies fill the page."""

@@ -10,8 +10,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from selfcorrect.core.errors import InputError, short
-from selfcorrect.storage.files.limits import check_unpacked, open_file
+from ...core.errors import InputError, short
+from .limits import check_unpacked, open_file
 
 NUMERIC = "biufc"
 """Kinds of NumPy's types that are numbers."""

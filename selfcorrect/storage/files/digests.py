@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from selfcorrect.core.errors import DamagedError, InputError
-from selfcorrect.storage.files.limits import read_bytes
-from selfcorrect.storage.files.strict_json import parsed
+from ...core.errors import DamagedError, InputError
+from .limits import read_bytes
+from .strict_json import parsed
 
 SEAL = "sha256"
 _ENDING = b'\n "sha256": "%s"\n}\n'

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from selfcorrect.core.errors import InputError, SettingError
+from ...core.errors import InputError, SettingError
 
 LIMIT_VARIABLE = "SELFCORRECT_UNPACKED_LIMIT_MB"
 """Environment variable that raises (or lowers) the limit."""

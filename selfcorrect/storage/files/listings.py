@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from selfcorrect.core.errors import DamagedError
-from selfcorrect.storage.files.digests import damage_of, digest_of_file, sealed, unsealed
-from selfcorrect.storage.files.writing import write_atomically
+from ...core.errors import DamagedError
+from .digests import damage_of, digest_of_file, sealed, unsealed
+from .writing import write_atomically
 
 DIGESTS = "digests.json"
 

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Self
 
-from selfcorrect.core.errors import InUseError, RunFolderError
+from ...core.errors import InUseError, RunFolderError
 
 LOCK = ".selfcorrect.lock"
 _BEGINNING = b"selfcorrect run "

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from selfcorrect.core.errors import MissingExtraError, SelfcorrectError, UnreachableError
-from selfcorrect.storage.files.locks import FolderLock
-from selfcorrect.storage.files.writing import remove_leftovers, replacing
-from selfcorrect.storage.runs.run_folder import explain_write_error
+from ...core.errors import MissingExtraError, SelfcorrectError, UnreachableError
+from ..runs.run_folder import explain_write_error
+from .locks import FolderLock
+from .writing import remove_leftovers, replacing
 
 EXTRA = "remote"
 _IN_EXTRA = ("s3://", "s3a://")

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.storage.files.limits import check_unpacked, read_text
+from ...core.errors import InputError
+from .limits import check_unpacked, read_text
 
 DEEPEST = 100
 """Levels of nesting; no file of ours, and none of a known dataset, has more than a dozen."""

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from selfcorrect.core.errors import InputError
+from ...core.errors import InputError
 
 _SHOWN = 3
 """Names in a message."""

@@ -24,8 +24,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from selfcorrect.core.errors import InputError, RunFolderError, SettingError
-from selfcorrect.storage.files.locks import content_of, identity_of, lock, open_own
+from ...core.errors import InputError, RunFolderError, SettingError
+from .locks import content_of, identity_of, lock, open_own
 
 PATIENCE_S = 10.0
 """After so long, a message says which other process is waited for."""

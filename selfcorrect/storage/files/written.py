@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfcorrect.core.errors import DamagedError, RunFolderError
-from selfcorrect.storage.files.digests import digest as digest_of
-from selfcorrect.storage.files.digests import digest_of_file
-from selfcorrect.storage.files.limits import read_bytes
-from selfcorrect.storage.files.locks import content_of, foreign, open_own
-from selfcorrect.storage.files.strict_json import parsed
-from selfcorrect.storage.files.writing import replacing
+from ...core.errors import DamagedError, RunFolderError
+from .digests import digest as digest_of
+from .digests import digest_of_file
+from .limits import read_bytes
+from .locks import content_of, foreign, open_own
+from .strict_json import parsed
+from .writing import replacing
 
 JOURNAL = ".selfcorrect-written.jsonl"
 _HEAD = b'{"written by": "selfcorrect"}\n'

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from selfcorrect.storage.pickles.things import Made, Name, Refused, Storage, Value, typed
+from .things import Made, Name, Refused, Storage, Value, typed
 
 TORCH = {"Float": "<f4", "Double": "<f8", "Half": "<f2", "Long": "<i8", "Int": "<i4", "Short": "<i2", "Char": "<i1",
           "Byte": "<u1", "Bool": "|b1"}  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selfcorrect.storage.pickles.things import Name
+from .things import Name
 
 _NUMBERS = {
     **{(f"numpy.{core}.multiarray", name): name for core in ("core", "_core") for name in ("_reconstruct", "scalar")},

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.storage.files.arrays import NUMERIC
-from selfcorrect.storage.files.limits import Budget
-from selfcorrect.storage.files.writing import replacing
-from selfcorrect.storage.pickles.arrays import (
+from ...core.errors import InputError
+from ..files.arrays import NUMERIC
+from ..files.limits import Budget
+from ..files.writing import replacing
+from .arrays import (
     TORCH,
     array_of,
     bytes_of,
@@ -34,10 +34,10 @@ from selfcorrect.storage.pickles.arrays import (
     storage_itemsize,
     tensor_of,
 )
-from selfcorrect.storage.pickles.names import RESULTS
-from selfcorrect.storage.pickles.results import Results
-from selfcorrect.storage.pickles.things import Items, Made, Storage, Value, refusing, typed
-from selfcorrect.storage.pickles.tree import Reader, mapped, pickled
+from .names import RESULTS
+from .results import Results
+from .things import Items, Made, Storage, Value, refusing, typed
+from .tree import Reader, mapped, pickled
 
 _DEEPEST = 32
 _LEGACY = 0x1950A86A20F9469CFC6C

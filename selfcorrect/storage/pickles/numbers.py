@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.storage.files.arrays import skip_to_objects
-from selfcorrect.storage.files.limits import Budget, open_file, read_bytes
-from selfcorrect.storage.pickles.arrays import (
+from ...core.errors import InputError
+from ..files.arrays import skip_to_objects
+from ..files.limits import Budget, open_file, read_bytes
+from .arrays import (
     array_of,
     bytes_of,
     dense_of,
@@ -20,9 +20,9 @@ from selfcorrect.storage.pickles.arrays import (
     objects_of,
     scalar_of,
 )
-from selfcorrect.storage.pickles.names import NUMBERS
-from selfcorrect.storage.pickles.things import Made, Refused, Value, refusing, typed
-from selfcorrect.storage.pickles.tree import Reader, mapped
+from .names import NUMBERS
+from .things import Made, Refused, Value, refusing, typed
+from .tree import Reader, mapped
 
 _DEEPEST = 64
 

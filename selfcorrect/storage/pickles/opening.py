@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from selfcorrect.core.errors import InputError, short
-from selfcorrect.storage.files.arrays import skip_to_objects
-from selfcorrect.storage.files.limits import check_unpacked, open_file, read_bytes, unpacked_limit_bytes
-from selfcorrect.storage.pickles.nested import PickledResults
-from selfcorrect.storage.pickles.results import NpzResults, Results
+from ...core.errors import InputError, short
+from ..files.arrays import skip_to_objects
+from ..files.limits import check_unpacked, open_file, read_bytes, unpacked_limit_bytes
+from .nested import PickledResults
+from .results import NpzResults, Results
 
 _PACKED: dict[bytes, tuple[Callable[[], Any], Callable[[bytes], bytes]]] = {
     b"\x1f\x8b": (partial(zlib.decompressobj, 31), gzip.compress),

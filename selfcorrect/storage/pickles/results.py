@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.storage.files.arrays import read_npz, shapes_in
-from selfcorrect.storage.files.limits import Budget
-from selfcorrect.storage.files.writing import replacing
+from ...core.errors import InputError
+from ..files.arrays import read_npz, shapes_in
+from ..files.limits import Budget
+from ..files.writing import replacing
 
 
 class Results(ABC):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from selfcorrect.core.errors import InputError, short
+from ...core.errors import InputError, short
 
 Value: TypeAlias = Any
 """None, bool, int, float, str, bytes, list, tuple, dict, `Name`, `Made`, `Items` or `Storage`."""

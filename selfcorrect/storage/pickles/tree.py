@@ -16,10 +16,10 @@ import pickle
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from selfcorrect.storage.files.limits import Budget
-from selfcorrect.storage.pickles.arrays import code_of, dtype_of, scalar_of, whole
-from selfcorrect.storage.pickles.names import NDARRAY, RECONSTRUCT, RESULTS
-from selfcorrect.storage.pickles.things import Items, Made, Name, Refused, Storage, Value, typed
+from ..files.limits import Budget
+from .arrays import code_of, dtype_of, scalar_of, whole
+from .names import NDARRAY, RECONSTRUCT, RESULTS
+from .things import Items, Made, Name, Refused, Storage, Value, typed
 
 BYTES_PER_STEP = 256
 """So much of the memory limit an opcode may cost: 2,000,000 of them in 512 MB."""

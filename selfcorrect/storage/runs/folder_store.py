@@ -14,12 +14,12 @@ from typing import Self
 
 from torch import Tensor
 
-from selfcorrect.core.errors import DamagedError
-from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.correction import CorrectedBatch
-from selfcorrect.storage.files.locks import FolderLock
-from selfcorrect.storage.files.writing import remove_folder, write_folder
-from selfcorrect.storage.runs.generation_files import (
+from ...core.errors import DamagedError
+from ...core.samples import Samples
+from ...correctors.correction import CorrectedBatch
+from ..files.locks import FolderLock
+from ..files.writing import remove_folder, write_folder
+from .generation_files import (
     MODEL,
     SAMPLES,
     can_sample,
@@ -36,8 +36,8 @@ from selfcorrect.storage.runs.generation_files import (
     read_state,
     read_timings,
 )
-from selfcorrect.storage.runs.protocol import Generation, Metrics, check_next
-from selfcorrect.storage.runs.run_folder import claim_folder, explain_write_error
+from .protocol import Generation, Metrics, check_next
+from .run_folder import claim_folder, explain_write_error
 
 
 class FolderReader:

@@ -20,15 +20,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from selfcorrect.core.errors import DamagedError, RunFolderError
-from selfcorrect.core.provenance import Provenance
-from selfcorrect.core.samples import Samples, StoredSamples
-from selfcorrect.correctors.correction import CorrectedBatch
-from selfcorrect.storage.files.digests import damage_of_sealed, digest, read_checked, sealed, unsealed
-from selfcorrect.storage.files.listings import DIGESTS, listed_in
-from selfcorrect.storage.files.strict_json import from_json, parsed, to_json
-from selfcorrect.storage.files.writing import write_atomically
-from selfcorrect.storage.runs.protocol import Generation, Metrics
+from ...core.errors import DamagedError, RunFolderError
+from ...core.provenance import Provenance
+from ...core.samples import Samples, StoredSamples
+from ...correctors.correction import CorrectedBatch
+from ..files.digests import damage_of_sealed, digest, read_checked, sealed, unsealed
+from ..files.listings import DIGESTS, listed_in
+from ..files.strict_json import from_json, parsed, to_json
+from ..files.writing import write_atomically
+from .protocol import Generation, Metrics
 
 MODEL = "model.safetensors"
 _SAMPLER = "sampler.safetensors"

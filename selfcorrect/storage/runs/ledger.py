@@ -10,12 +10,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import Any, TypeVar
 
-from selfcorrect.core.errors import DamagedError, InputError, RunFolderError
-from selfcorrect.storage.files.digests import sealed, unsealed_bytes
-from selfcorrect.storage.files.locks import LOCK
-from selfcorrect.storage.files.places import Place, write_file
-from selfcorrect.storage.files.strict_json import as_json, read_as
-from selfcorrect.storage.runs.run_folder import config_differences
+from ...core.errors import DamagedError, InputError, RunFolderError
+from ..files.digests import sealed, unsealed_bytes
+from ..files.locks import LOCK
+from ..files.places import Place, write_file
+from ..files.strict_json import as_json, read_as
+from .run_folder import config_differences
 
 FOLDER = ".ledger"
 _TASK = "task.json"

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from selfcorrect.core.errors import RunFolderError
-from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.correction import CorrectedBatch
-from selfcorrect.storage.runs.protocol import Generation, Metrics, check_next
+from ...core.errors import RunFolderError
+from ...core.samples import Samples
+from ...correctors.correction import CorrectedBatch
+from .protocol import Generation, Metrics, check_next
 
 
 class MemoryStore:

@@ -8,9 +8,9 @@ from typing import Protocol, TypeAlias
 
 from torch import Tensor
 
-from selfcorrect.core.errors import RunFolderError
-from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.correction import CorrectedBatch
+from ...core.errors import RunFolderError
+from ...core.samples import Samples
+from ...correctors.correction import CorrectedBatch
 
 Metrics: TypeAlias = Mapping[str, float | Sequence[float]]  # a sequence holds one value per replicate
 

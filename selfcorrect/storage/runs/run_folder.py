@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
-from selfcorrect.core.errors import DamagedError, InputError, RunFolderError, SettingError
-from selfcorrect.storage.files.digests import SEAL, values_and_seal, with_seal
-from selfcorrect.storage.files.limits import read_bytes
-from selfcorrect.storage.files.locks import LOCK, FolderLock
-from selfcorrect.storage.files.strict_json import as_json
-from selfcorrect.storage.files.writing import leftovers, remove_leftovers, sync_folder, write_atomically
+from ...core.errors import DamagedError, InputError, RunFolderError, SettingError
+from ..files.digests import SEAL, values_and_seal, with_seal
+from ..files.limits import read_bytes
+from ..files.locks import LOCK, FolderLock
+from ..files.strict_json import as_json
+from ..files.writing import leftovers, remove_leftovers, sync_folder, write_atomically
 
 CONFIG, ENVIRONMENT = "config.json", "environment.json"
 RECORDED_PACKAGES = ("selfcorrect", "torch", "numpy", "scipy", "pybullet", "mujoco", "safetensors", "pyarrow")

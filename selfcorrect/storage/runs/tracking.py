@@ -20,11 +20,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.storage.files.locks import identity_of
-from selfcorrect.storage.files.strict_json import to_json
-from selfcorrect.storage.files.writing import write_atomically
-from selfcorrect.storage.runs.protocol import Generation, Metrics, Record
+from ...core.errors import InputError
+from ..files.locks import identity_of
+from ..files.strict_json import to_json
+from ..files.writing import write_atomically
+from .protocol import Generation, Metrics, Record
 
 Row: TypeAlias = Mapping[str, Any]
 WandbMode: TypeAlias = Literal["off", "offline", "online"]

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.core.extras import needed_for
-from selfcorrect.models.diffusion.mdm.network import Prompts
-from selfcorrect.models.text_embedding import ClipTextEncoder, clip
+from ....core.errors import InputError
+from ....core.extras import needed_for
+from ...text_embedding import ClipTextEncoder, clip
+from .network import Prompts
 
 CLIP_TOKENS = 22
 """MDM gives CLIP at most 20 tokens of a caption, between those for start and end."""

@@ -16,12 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.models.diffusion.mdm.arguments import TEXT_WIDTHS, MdmArguments, read_arguments
-from selfcorrect.models.diffusion.mdm.model import MdmDiffusion
-from selfcorrect.models.diffusion.mdm.network import Mdm, Prompted, Prompts
-from selfcorrect.storage.files.tensors import checked_tensors, read_tensors
-from selfcorrect.storage.files.writing import replacing, write_atomically
+from ....core.errors import InputError, SettingError
+from ....storage.files.tensors import checked_tensors, read_tensors
+from ....storage.files.writing import replacing, write_atomically
+from .arguments import TEXT_WIDTHS, MdmArguments, read_arguments
+from .model import MdmDiffusion
+from .network import Mdm, Prompted, Prompts
 
 ARGUMENTS = "args.json"
 _FIXED = "sequence_pos_encoder.pe"

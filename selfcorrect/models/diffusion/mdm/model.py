@@ -11,15 +11,15 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.core.padding import lengths_of, padded
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
-from selfcorrect.models.diffusion.mdm.arguments import MdmArguments
-from selfcorrect.models.diffusion.mdm.network import Mdm, Prompted, Prompts
-from selfcorrect.models.diffusion.model import MotionDiffusion
-from selfcorrect.models.diffusion.schedule import NoiseSchedule, cosine_schedule
-from selfcorrect.models.diffusion.training import Batch, draw_batch
+from ....core.errors import InputError
+from ....core.padding import lengths_of, padded
+from ....core.randomness import Stream
+from ....core.samples import Samples
+from ..model import MotionDiffusion
+from ..schedule import NoiseSchedule, cosine_schedule
+from ..training import Batch, draw_batch
+from .arguments import MdmArguments
+from .network import Mdm, Prompted, Prompts
 
 FRAMES = 196
 """T, the longest motion of the published model: 9.8 s of HumanML3D."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from selfcorrect.models.diffusion.mdm.arguments import DROPOUT, FEED_FORWARD, HEADS, MdmArguments
+from .arguments import DROPOUT, FEED_FORWARD, HEADS, MdmArguments
 
 LONGEST = 5000
 """Positions and diffusion times that there are sinusoids for."""

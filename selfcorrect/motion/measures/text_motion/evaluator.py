@@ -12,17 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.motion.measures.text_motion.networks import (
+from ....core.errors import InputError
+from ....storage.files.arrays import read_npy
+from ....storage.files.tensors import checked_tensors, read_tensors
+from .networks import (
     UNIT_FRAMES,
     MovementEncoder,
     SequenceEncoder,
     TextEncoder,
     networks_like,
 )
-from selfcorrect.motion.measures.text_motion.words import KINDS, WordVectors, read_word_vectors
-from selfcorrect.storage.files.arrays import read_npy
-from selfcorrect.storage.files.tensors import checked_tensors, read_tensors
+from .words import KINDS, WordVectors, read_word_vectors
 
 FRAMES = 196
 """Frames to which motions are padded; the last movement sees some beyond a motion's end, so this matters."""

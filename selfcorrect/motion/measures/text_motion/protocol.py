@@ -13,13 +13,13 @@ from typing import TypeAlias
 
 import numpy as np
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.core.randomness import Stream
-from selfcorrect.metrics.frechet import frechet_distance
-from selfcorrect.metrics.joint_space import BATCH, PAIRS, batch_precision, diversity, matching_distance, multimodality
-from selfcorrect.motion.measures.text_motion.evaluator import FRAMES, TextMotionEvaluator
-from selfcorrect.motion.measures.text_motion.networks import UNIT_FRAMES
-from selfcorrect.statistics import Interval
+from ....core.errors import InputError
+from ....core.randomness import Stream
+from ....metrics.frechet import frechet_distance
+from ....metrics.joint_space import BATCH, PAIRS, batch_precision, diversity, matching_distance, multimodality
+from ....statistics import Interval
+from .evaluator import FRAMES, TextMotionEvaluator
+from .networks import UNIT_FRAMES
 
 REPETITIONS = 20
 _SHORTER = 1 / 3

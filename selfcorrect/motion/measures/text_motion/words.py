@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.storage.files.arrays import read_npy
-from selfcorrect.storage.pickles.numbers import read_pickled_words
+from ....core.errors import InputError
+from ....storage.files.arrays import read_npy
+from ....storage.pickles.numbers import read_pickled_words
 
 LONGEST = 20
 """Words that are read of a caption, without start and end."""
