@@ -126,8 +126,11 @@ def _off_level_feet(
     step, nothing = "speeds of standing joints are not reported", cast("tuple[float, float] | None", None)
     speeds_m_s, note = attempted(step, partial(standing_speeds_m_s, motion, corrected), nothing)
     before, after = ({}, {}) if speeds_m_s is None else ({"standing_m_s": each} for each in speeds_m_s)
-    if correction.supports:
-        after = {**_errors_before(corrected, settings), **after}
+    alone = replace(settings, close_loops=False)
+    if _closed(correction):  # its figures are those with its margins
+        before = {**_errors_before(motion, alone), **before}
+    if _closed(correction) or correction.supports:
+        after = {**_errors_before(corrected, alone), **after}
     return replace(
         correction,
         motion=corrected,
@@ -136,6 +139,10 @@ def _off_level_feet(
         figures={**correction.figures, "raised_m": float(np.median((corrected.root_m - motion.root_m)[:, 1]))},
         notes=(*correction.notes, *((Note(words=note),) if note else ())),
     )
+
+
+def _closed(correction: CorrectedMotion) -> bool:
+    return any(note.kind is NoteKind.LOOP for note in correction.notes)
 
 
 def _errors_before(motion: Motion, settings: CleanupSettings) -> Mapping[str, float]:

@@ -21,6 +21,10 @@ GAP_M, GAP_RAD = 0.04, float(np.radians(8.0))
 """Joints of a loop's last frame are this near to those of its first, and turned by no more. One of CMU's 159 training
 clips is a loop by that; cycles cut from captures miss their start by centimetres."""
 
+GAP_SHARE, EXACT_M = 0.1, 0.001
+"""Ends that lie further apart than this share of the way that a joint goes in between are none of a loop, unless they
+lie as near as files round: who stands about is near each pose that they were in."""
+
 FEWEST_FRAMES = 5
 """Frames of a loop."""
 
@@ -34,7 +38,13 @@ def is_loop(motion: Motion) -> bool:
     first, last = motion.frames(0, 1), _back(motion, motion.frames(len(motion) - 1, len(motion)))
     apart_m = np.linalg.norm(joint_positions(last) - joint_positions(first), axis=-1)
     turned = Rotation.from_quat(first.rotations[0]).inv() * Rotation.from_quat(last.rotations[0])
-    return bool(apart_m.max() <= GAP_M and turned.magnitude().max() <= GAP_RAD)
+    return bool(apart_m.max() <= min(GAP_M, _most_apart_m(motion)) and turned.magnitude().max() <= GAP_RAD)
+
+
+def _most_apart_m(motion: Motion) -> float:
+    """How far the ends of a loop lie apart at most, by how far its joints go from where they begin, root apart."""
+    body_m = joint_positions(motion) - motion.root_m[:, None]
+    return max(EXACT_M, GAP_SHARE * float(np.linalg.norm(body_m - body_m[0], axis=-1).max()))
 
 
 def _may_be_loop(motion: Motion) -> bool:
