@@ -22,9 +22,9 @@ from benchmarks.correction import skating as wandering
 from benchmarks.correction import warped
 from selfcorrect.datasets.collections.cmu import INDEX, load_cmu
 from selfcorrect.motion.checks.check import Choice, check
+from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.pace import flight_pace
 from selfcorrect.motion.checks.rules import RULES
-from selfcorrect.motion.checks.sight import Sight
 from selfcorrect.motion.checks.walking import uneven, walking_pace
 from selfcorrect.motion.geometry.inverse_kinematics import aligning_turns
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions, local_rotations
@@ -216,8 +216,10 @@ FAULTS: dict[str, tuple[Plant, str]] = {
 """Faults, and the rule that has to find each."""
 
 _SHOWN: dict[str, Callable[[Motion], bool]] = {
-    "other pace": lambda motion: flight_pace(Sight(motion)) is not None or walking_pace(Sight(motion)) is not None,
-    "warped": lambda motion: bool(uneven(Sight(motion)).values.size),
+    "other pace": lambda motion: (
+        flight_pace(MotionFeatures(motion)) is not None or walking_pace(MotionFeatures(motion)) is not None
+    ),
+    "warped": lambda motion: bool(uneven(MotionFeatures(motion)).values.size),
 }
 """Motions that show anything of a fault: flights or walking show a pace, walks of some even steps an uneven one."""
 

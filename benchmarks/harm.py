@@ -23,8 +23,8 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.collections.cmu import load_cmu
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.experiments.correction.in_python import correct
-from selfcorrect.motion.body.flesh import world_sole_points
 from selfcorrect.motion.body.foot_frames import feet_of, levelled
+from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.measures.physical import physical_errors

@@ -14,8 +14,8 @@ from scipy.ndimage import uniform_filter1d
 from selfcorrect.motion.body.foot_frames import level
 from selfcorrect.motion.checks.check import Choice
 from selfcorrect.motion.checks.findings import Finding, Measured, findings
+from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.rules import RULES
-from selfcorrect.motion.checks.sight import Sight
 from selfcorrect.motion.motion import Motion, MotionBatch
 
 from .cleanup.clean import CleanupSettings
@@ -45,8 +45,8 @@ def needed_residual(motion: Motion, engine: str) -> RootResidual | None:
     """
     if len(motion) < _FEWEST_FRAMES:
         return None
-    sight = Sight(motion)
-    standing = replace(sight.motion, root_m=sight.motion.root_m - [0.0, sight.ground_m, 0.0])
+    features = MotionFeatures(motion)
+    standing = replace(features.motion, root_m=features.motion.root_m - [0.0, features.ground_m, 0.0])
     return residual_in_engine(MotionBatch.stack([standing]), CleanupSettings(), engine)
 
 

@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from selfcorrect.motion.body.flesh import SolePoints
+from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 

@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 
-from selfcorrect.motion.body.flesh import SolePoints
+from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.correction.results import Failure, Note, Repair, Stage
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.correction.timeline import Timeline

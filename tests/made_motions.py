@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.body.flesh import world_sole_points
 from selfcorrect.motion.body.smpl import SMPL_BODY
+from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
 

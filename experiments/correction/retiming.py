@@ -8,8 +8,8 @@ from pathlib import Path
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.motion_file import MotionFile
 from selfcorrect.motion.checks.check import check
+from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.pace import pace
-from selfcorrect.motion.checks.sight import Sight
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.transforms import retime
 
@@ -35,7 +35,7 @@ def retimed(file: MotionFile, path: Path) -> MotionFile:
 
 def pace_off_gravity(motion: Motion) -> float | None:
     """How many times as fast as gravity lets it time runs; None if that is unknown or within the rule's threshold."""
-    return pace(Sight(motion)) if check(motion, ("P1",)) else None
+    return pace(MotionFeatures(motion)) if check(motion, ("P1",)) else None
 
 
 def at_pace(motion: Motion, own: float | None) -> Motion:

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from ..core.errors import InputError, SettingError
 from ..storage.files.limits import check_unpacked
-from .body.flesh import world_sole_points
+from .body.surface import world_sole_points
 from .geometry.kinematics import continuous, forward_kinematics
 from .geometry.rotations import slerp
 from .motion import Motion, MotionBatch

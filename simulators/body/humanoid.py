@@ -13,8 +13,8 @@ from typing import Self
 import numpy as np
 
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.motion.body.flesh import SolePoints, sole_points, stature_m
 from selfcorrect.motion.body.requirements import REQUIRED_PARTS
+from selfcorrect.motion.body.surface import SolePoints, sole_points, stature_m
 from selfcorrect.motion.geometry.rotations import applied
 from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
 

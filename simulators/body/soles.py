@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from selfcorrect.motion.body.flesh import SolePoints
+from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.geometry.rotations import applied
 from selfcorrect.motion.geometry.vectors import lengths
 

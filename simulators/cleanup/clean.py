@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.motion.body.flesh import SolePoints, sole_points
+from selfcorrect.motion.body.surface import SolePoints, sole_points
 from selfcorrect.motion.correction.results import Note, NoteKind, Repair
 from selfcorrect.motion.correction.support import Support, ground_of_feet_m
 from selfcorrect.motion.geometry.vectors import lengths

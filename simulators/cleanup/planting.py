@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.ndimage import maximum_filter1d
 
-from selfcorrect.motion.body.flesh import FLESH_M, sole_points
+from selfcorrect.motion.body.surface import SURFACE_RADII_M, sole_points
 from selfcorrect.motion.geometry.kinematics import local_rotations, poses_of
 from selfcorrect.motion.geometry.rotations import applied, composed, quaternions, rotation_vectors
 from selfcorrect.motion.geometry.rotations import turns as rotations_between
@@ -157,14 +157,16 @@ SIDES = ("left", "right")
 
 
 SUNKEN_M = 0.004
-"""Flesh gives way by so much."""
+"""Soft parts give way by so much."""
 
 
 def trunk_lift(skeleton: Skeleton, positions_m: np.ndarray, fps: float) -> np.ndarray:
     """(N, T, 3) by which bodies must rise so that no trunk is below the floor; positions_m: (N, T, J, 3)."""
-    parts = [(joint, FLESH_M[part]) for joint, part in enumerate(map(_unsided, skeleton.parts)) if part in TRUNK]
-    joints, flesh_m = np.array([joint for joint, _ in parts]), np.array([radius_m for _, radius_m in parts])
-    depths_m = (flesh_m - SUNKEN_M - positions_m[:, :, joints, 1]).max(-1)
+    parts = [
+        (joint, SURFACE_RADII_M[part]) for joint, part in enumerate(map(_unsided, skeleton.parts)) if part in TRUNK
+    ]
+    joints, surface_m = np.array([joint for joint, _ in parts]), np.array([radius_m for _, radius_m in parts])
+    depths_m = (surface_m - SUNKEN_M - positions_m[:, :, joints, 1]).max(-1)
     frames = max(3, round(3 * FRAME_S * fps))
     lift_m = blur(maximum_filter1d(np.maximum(depths_m, 0.0), frames, axis=1), 1.0, fps)
     return lift_m[..., None] * (0.0, 1.0, 0.0)
@@ -176,7 +178,9 @@ def limbs_above_floor(motions: MotionBatch, spread_s: float = 0.0) -> MotionBatc
     spread_s: time over which a bone is tilted, and back; the end of an upright bone rises by nothing at first.
     """
     positions_m, orientations = poses_of(motions)
-    ends = [(positions_m[:, :, lower, 1] < flesh_m - SUNKEN_M).any(1) for _, lower, flesh_m in _bones(motions.skeleton)]
+    ends = [
+        (positions_m[:, :, lower, 1] < surface_m - SUNKEN_M).any(1) for _, lower, surface_m in _bones(motions.skeleton)
+    ]
     sunken = np.any(ends, axis=0)
     if not sunken.any():
         return motions
@@ -190,9 +194,9 @@ def _raised(skeleton: Skeleton, positions_m: np.ndarray, orientations: np.ndarra
 
     spread: frames over which they are.
     """
-    for upper, lower, flesh_m in _bones(skeleton) * (2 if spread else 1):  # what is spread falls a little short
+    for upper, lower, surface_m in _bones(skeleton) * (2 if spread else 1):  # what is spread falls a little short
         bones_m = positions_m[:, :, lower] - positions_m[:, :, upper]
-        missing_m = np.maximum(flesh_m - SUNKEN_M - positions_m[:, :, lower, 1], 0.0)
+        missing_m = np.maximum(surface_m - SUNKEN_M - positions_m[:, :, lower, 1], 0.0)
         if spread and not missing_m.any():
             continue
         if spread:
@@ -210,11 +214,11 @@ def _raised(skeleton: Skeleton, positions_m: np.ndarray, orientations: np.ndarra
 
 
 def _bones(skeleton: Skeleton) -> list[tuple[int, int, float]]:
-    """Upper and lower joint of each bone that the skeleton has, and the flesh around the lower."""
+    """Upper and lower joint of each bone that the skeleton has, and the surface radius around the lower."""
     named = [(skeleton.joint(f"{side}_{a}"), skeleton.joint(f"{side}_{b}"), b) for side in SIDES for a, b in BONES]
     lengths_m = np.linalg.norm(skeleton.offsets_m, axis=1)
     return [
-        (upper, lower, FLESH_M[part])
+        (upper, lower, SURFACE_RADII_M[part])
         for upper, lower, part in named
         if upper is not None and lower is not None and lengths_m[lower] > 0
     ]

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from scipy.ndimage import binary_dilation, binary_erosion
 
-from selfcorrect.motion.body.flesh import SolePoints
+from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.correction.timeline import spans
 from selfcorrect.motion.geometry.kinematics import poses_of
 from selfcorrect.motion.geometry.rotations import applied, turns

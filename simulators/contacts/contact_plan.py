@@ -240,8 +240,8 @@ def net_wrench(arms_m: np.ndarray, force_n: np.ndarray) -> np.ndarray:
 SOFT_PARTS = ("seat", "left knee", "right knee", "back", "left hand", "right hand")
 
 
-FLESH_M = 0.03
-"""How far flesh gives way: these parts touch when they are this close to the ground."""
+SOFT_PART_GIVES_M = 0.03
+"""How far soft parts give way: they touch when they are this close to the ground."""
 
 
 ELSEWHERE_M = 0.08
@@ -287,17 +287,17 @@ def above_ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Sequ
     for own_m, own in zip(above_m, supports, strict=False):
         own_m[..., 1] -= _ground_m(body, own_m, own)
     soft = np.any([carried_places(body, part) for part in SOFT_PARTS], axis=0)
-    above_m[:, :, soft, 1] -= np.clip(above_m[:, :, soft, 1], 0.0, FLESH_M)
+    above_m[:, :, soft, 1] -= np.clip(above_m[:, :, soft, 1], 0.0, SOFT_PART_GIVES_M)
     return above_m
 
 
 def _ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Support]) -> np.ndarray:
-    """Height (T, C) of what is beneath points (T, C, 3). Flesh on a support gives way to it."""
+    """Height (T, C) of what is beneath points (T, C, 3). Soft parts on a support give way to it."""
     ground_m = np.zeros(points_m.shape[:-1])
     for support in supports:
         frames, places = slice(support.first, support.last + 1), carried_places(body, support.part)
         above_m = points_m[frames, places, 1] - support.top_m[1]
-        gives_m = 0.0 if support.part.endswith("foot") else ELSEWHERE_M if support.is_grip else FLESH_M
+        gives_m = 0.0 if support.part.endswith("foot") else ELSEWHERE_M if support.is_grip else SOFT_PART_GIVES_M
         beneath_m = support.top_m[1] + np.clip(above_m, -gives_m, gives_m)
         ground_m[frames, places] = np.where(np.abs(above_m) < ELSEWHERE_M, beneath_m, ground_m[frames, places])
     return ground_m

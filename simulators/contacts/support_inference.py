@@ -14,7 +14,7 @@ from itertools import chain
 
 import numpy as np
 
-from selfcorrect.motion.body.flesh import SolePoints
+from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.correction.timeline import spans
 from selfcorrect.motion.geometry.kinematics import poses_of

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.checks.sight import Sight
+from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.motion import Motion
 
 from ..reading import Up
@@ -146,14 +146,16 @@ def told_up(body: Body | None, source: str, told: int | None, among: Sequence[in
 
 def body_in(motion: Motion, told: int | None = None, rest: int | None = None) -> Body | None:
     """The body of a motion; None where its legs or neck are not known."""
-    sight = Sight(motion)
-    places = sight.places("left_hip", "left_knee", "left_ankle", "right_ankle", "neck")
+    features = MotionFeatures(motion)
+    places = features.places("left_hip", "left_knee", "left_ankle", "right_ankle", "neck")
     if places is None:
         return None
     hip_m, knee_m, left_m, right_m, neck_m = np.moveaxis(places, 1, 0)
     leg_m = np.linalg.norm(knee_m - hip_m, axis=-1) + np.linalg.norm(left_m - knee_m, axis=-1)
     upwards_m = neck_m - (left_m + right_m) / 2
-    return Body(sight.body_m, sight.centre_m, upwards_m, max(float(np.median(leg_m)), 1e-6), motion.fps, told, rest)
+    return Body(
+        features.body_m, features.centre_m, upwards_m, max(float(np.median(leg_m)), 1e-6), motion.fps, told, rest
+    )
 
 
 def stands_along(upwards_m: np.ndarray) -> int | None:

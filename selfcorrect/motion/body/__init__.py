@@ -1,1 +1,1 @@
-"""Bodies around skeletons: flesh and soles, SMPL, body models, rest poses."""
+"""Bodies around skeletons: surface and soles, SMPL, body models, rest poses."""

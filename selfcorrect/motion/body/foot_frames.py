@@ -1,7 +1,7 @@
 """Where the soles of a rig are, learned from frames in which its feet stand.
 
 Soles are placed in the frames of ankles and toe joints, as if the rest pose stood flat on soles of an ordinary shoe
-(see `flesh`). Rigs whose feet point down at rest stand with these frames tilted, and toe joints may lie in the sole.
+(see `surface`). Rigs whose feet point down at rest stand with these frames tilted, and toe joints may lie in the sole.
 While a foot stands flat its sole's normal is up, and its toe joint as high as the sole is thick.
 """
 
@@ -17,7 +17,7 @@ from ..geometry.rotations import applied, composed, inverted, rotation_vectors
 from ..geometry.vectors import lengths
 from ..motion import Motion
 from ..skeleton import UNTURNED, FootFrames, Quaternion, Skeleton
-from .flesh import BOX_FOOT_SOLE_M, SOLE_BELOW_TOE_JOINT_M
+from .surface import BOX_FOOT_SOLE_M, SOLE_BELOW_TOE_JOINT_M
 
 SIDES = ("left", "right")
 

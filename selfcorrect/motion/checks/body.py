@@ -9,7 +9,7 @@ import numpy as np
 from ..geometry.rotations import applied, inverted
 from ..geometry.vectors import unit
 from .findings import Measured, runs
-from .sight import Sight
+from .motion_features import MotionFeatures
 
 SIDES = ("left", "right")
 _BONES = {
@@ -25,13 +25,13 @@ _AXIS_M = {"trunk": 0.07, "thigh": 0.055, "shank": 0.04, "upper arm": 0.035, "fo
 _ADULT_LEG_M = 0.82
 
 
-def through_m(sight: Sight) -> Measured:
+def through_m(features: MotionFeatures) -> Measured:
     """How deep bones that are no neighbours are in each other, for bodies of all sizes as if they were adults."""
-    bones = {name: ends for name, parts in _BONES.items() if (ends := sight.places(*parts)) is not None}
+    bones = {name: ends for name, parts in _BONES.items() if (ends := features.places(*parts)) is not None}
     pairs = [pair for pair in combinations(bones, 2) if not _neighbours(*pair)]
     if not pairs:
         return Measured.nothing()
-    scale = _leg_m(sight) / _ADULT_LEG_M
+    scale = _leg_m(features) / _ADULT_LEG_M
     depths = [
         (_thickness_m(one) + _thickness_m(two)) - _segment_distance_m(bones[one], bones[two]) / scale
         for one, two in pairs
@@ -51,9 +51,9 @@ def _thickness_m(bone: str) -> float:
     return _AXIS_M[bone.removeprefix("left ").removeprefix("right ")]
 
 
-def _leg_m(sight: Sight) -> float:
+def _leg_m(features: MotionFeatures) -> float:
     """Length of thigh and shank, the longer leg's; an adult's where they are unknown."""
-    legs = [sight.places(*(f"{side}_{part}" for part in ("hip", "knee", "ankle"))) for side in SIDES]
+    legs = [features.places(*(f"{side}_{part}" for part in ("hip", "knee", "ankle"))) for side in SIDES]
     lengths = [float(np.linalg.norm(np.diff(leg[0], axis=0), axis=-1).sum()) for leg in legs if leg is not None]
     return max(lengths, default=_ADULT_LEG_M) or _ADULT_LEG_M
 
@@ -71,15 +71,15 @@ def _segment_distance_m(one: np.ndarray, two: np.ndarray) -> np.ndarray:
     return np.linalg.norm(between + along[:, None] * first - beside[:, None] * second, axis=-1)
 
 
-def backwards_deg(sight: Sight) -> Measured:
-    """How far knees are bent forwards, and knees and elbows folded beyond what flesh admits."""
+def backwards_deg(features: MotionFeatures) -> Measured:
+    """How far knees are bent forwards, and knees and elbows folded beyond what soft tissue admits."""
     bends = []
     for side in SIDES:
         for part, ends in (("knee", ("hip", "ankle")), ("elbow", ("shoulder", "wrist"))):
-            joint, limb = f"{side}_{part}", sight.places(*(f"{side}_{name}" for name in (ends[0], part, ends[1])))
+            joint, limb = f"{side}_{part}", features.places(*(f"{side}_{name}" for name in (ends[0], part, ends[1])))
             if limb is not None:
                 folded = _folded_deg(limb) - _FOLDED_DEG[part]
-                bends.append((joint, np.maximum(folded, _forwards_deg(sight, side)) if part == "knee" else folded))
+                bends.append((joint, np.maximum(folded, _forwards_deg(features, side)) if part == "knee" else folded))
     if not bends:
         return Measured.nothing()
     return Measured(np.stack([values for _, values in bends], axis=1), tuple(name for name, _ in bends))
@@ -99,17 +99,17 @@ def _folded_deg(limb_m: np.ndarray) -> np.ndarray:
     return _angles_deg(upper, lower)
 
 
-def _forwards_deg(sight: Sight, side: str) -> np.ndarray:
+def _forwards_deg(features: MotionFeatures, side: str) -> np.ndarray:
     """(T,) angle by which a knee is bent forwards, negative where it is bent as knees are, about its hinge."""
-    leg_m = sight.places(*(f"{side}_{part}" for part in ("hip", "knee", "ankle")))
-    hip = sight.skeleton.joint(f"{side}_hip")
+    leg_m = features.places(*(f"{side}_{part}" for part in ("hip", "knee", "ankle")))
+    hip = features.skeleton.joint(f"{side}_hip")
     assert leg_m is not None, "the caller has seen the leg"
     assert hip is not None
-    own = inverted(sight.orientations[:, hip])
+    own = inverted(features.orientations[:, hip])
     thigh, shank = (applied(own, bone) for bone in np.moveaxis(np.diff(leg_m, axis=1), 1, 0))
-    hinge = _hinge(applied(own, _leftwards(sight, side, leg_m)))
+    hinge = _hinge(applied(own, _leftwards(features, side, leg_m)))
     if hinge is None:
-        return np.zeros(len(sight))
+        return np.zeros(len(features))
     one, other = (bone - (bone @ hinge)[:, None] * hinge for bone in (thigh, shank))
     return np.degrees(np.arctan2(-(np.cross(one, other) @ hinge), np.einsum("ti,ti->t", one, other)))
 
@@ -125,13 +125,13 @@ def _hinge(leftwards: np.ndarray) -> np.ndarray | None:
     return mean / length if length > _TELLING else None
 
 
-def _leftwards(sight: Sight, side: str, leg_m: np.ndarray) -> np.ndarray:
+def _leftwards(features: MotionFeatures, side: str, leg_m: np.ndarray) -> np.ndarray:
     """(T, 3) to the left of the foot and, with less weight, of the hips, as far as they are known, world.
 
     The foot points ahead of its shank whatever knee and hip do, so that bent and turned legs agree.
     """
-    toes, hips = sight.places(f"{side}_ankle", f"{side}_foot"), sight.places("right_hip", "left_hip")
-    left = np.zeros((len(sight), 3))
+    toes, hips = features.places(f"{side}_ankle", f"{side}_foot"), features.places("right_hip", "left_hip")
+    left = np.zeros((len(features), 3))
     if toes is not None:
         left += np.cross(unit(toes[:, 1] - toes[:, 0]), unit(leg_m[:, 2] - leg_m[:, 1]))
     if hips is not None:
@@ -144,23 +144,23 @@ def _angles_deg(one: np.ndarray, two: np.ndarray) -> np.ndarray:
     return np.degrees(np.arccos(np.clip(np.einsum("ti,ti->t", one, two) / lengths, -1, 1)))
 
 
-def neck_deg(sight: Sight) -> Measured:
+def neck_deg(features: MotionFeatures) -> Measured:
     """How far the head is turned against the chest."""
-    joints = [sight.skeleton.joint(part) for part in ("spine3", "head")]
+    joints = [features.skeleton.joint(part) for part in ("spine3", "head")]
     if None in joints:
         return Measured.nothing()
-    chest, head = (sight.orientations[:, joint] for joint in joints)
+    chest, head = (features.orientations[:, joint] for joint in joints)
     dots = np.abs(np.einsum("ti,ti->t", chest, head)).clip(0, 1)
     return Measured(2 * np.degrees(np.arccos(dots))[:, None], ("head",))
 
 
-def t_pose_deg(sight: Sight) -> Measured:
+def t_pose_deg(features: MotionFeatures) -> Measured:
     """The largest angle of a limb off the T of a rig's pose, as its negative.
 
     Nothing is said of who stands so at the start or end of a take, to be calibrated, and moves from or into it.
     """
     parts = ("pelvis", "neck", *(f"{side}_{part}" for side in SIDES for part in _LIMBS))
-    places = sight.places(*parts)
+    places = features.places(*parts)
     if places is None:
         return Measured.nothing()
     at = dict(zip(parts, np.moveaxis(places, 1, 0), strict=True))
@@ -171,17 +171,17 @@ def t_pose_deg(sight: Sight) -> Measured:
         off += [_angles_deg(out, at[f"{side}_{low}"] - at[f"{side}_{top}"]) for top, low in _OUT]
     values = -np.max(off, axis=0)
     for start, stop in runs(values > -T_POSE_DEG):
-        if _is_calibration(sight, start, stop):
+        if _is_calibration(features, start, stop):
             values[start:stop] = np.nan
     return Measured(values[:, None], ("body",))
 
 
-def _is_calibration(sight: Sight, start: int, stop: int) -> bool:
+def _is_calibration(features: MotionFeatures, start: int, stop: int) -> bool:
     """Whether a pose in some frames opens or ends a take, and the body moves on from it or into it without a jump."""
-    if (start == 0) == (stop == len(sight)):
+    if (start == 0) == (stop == len(features)):
         return False
-    step_m = sight.steps_m[stop - 1 if start == 0 else start - 1]
-    return float(np.linalg.norm(step_m, axis=-1).max()) * sight.fps < _JUMP_M_S
+    step_m = features.steps_m[stop - 1 if start == 0 else start - 1]
+    return float(np.linalg.norm(step_m, axis=-1).max()) * features.fps < _JUMP_M_S
 
 
 T_POSE_DEG = 20.0

@@ -13,8 +13,8 @@ from ...core.errors import SettingError
 from ...runtime.bugs import attempted
 from ..motion import Motion
 from .findings import Finding, Rule, findings
+from .motion_features import MotionFeatures
 from .rules import RULES
-from .sight import Sight
 
 
 @dataclass(frozen=True)
@@ -86,17 +86,17 @@ def check_with(motion: Motion, choice: Choice) -> Checkup:
     """What the chosen rules find, those of physics left out."""
     if not len(motion):
         return Checkup()
-    sight = Sight(motion)
+    features = MotionFeatures(motion)
     rules = [rule for rule in choice.of(RULES) if rule.measure]
-    return sum((_applied(rule, sight) for rule in rules), Checkup())
+    return sum((_applied(rule, features) for rule in rules), Checkup())
 
 
-def _applied(rule: Rule, sight: Sight) -> Checkup:
+def _applied(rule: Rule, features: MotionFeatures) -> Checkup:
     step = f"rule {rule.code} was left out"
-    found, note = attempted(step, partial(_findings, rule, sight), [])
+    found, note = attempted(step, partial(_findings, rule, features), [])
     return Checkup(tuple(found), (note,) if note else ())
 
 
-def _findings(rule: Rule, sight: Sight) -> list[Finding]:
+def _findings(rule: Rule, features: MotionFeatures) -> list[Finding]:
     assert rule.measure, "rules of physics are measured elsewhere"
-    return findings(rule, rule.measure(sight), len(sight), sight.fps)
+    return findings(rule, rule.measure(features), len(features), features.fps)

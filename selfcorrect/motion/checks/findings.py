@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .sight import Sight
+from .motion_features import MotionFeatures
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Rule:
     """The same of a finding, with {value} in `unit`."""
     source: str
     """Where the threshold comes from."""
-    measure: Callable[[Sight], Measured] | None
+    measure: Callable[[MotionFeatures], Measured] | None
     """What it measures; None where that needs a body with masses."""
     least_s: float = 0.0
     """For how long it must be broken, seconds; 0 for a single frame."""

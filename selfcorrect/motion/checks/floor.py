@@ -6,11 +6,11 @@ import numpy as np
 from scipy.ndimage import maximum_filter1d, minimum_filter1d, uniform_filter1d
 
 from .findings import Measured, runs
-from .sight import Sight
+from .motion_features import MotionFeatures
 
 GRAVITY_M_S2 = 9.81
 LOW_M, OTHERS_LOW_M = 0.05, 0.03
-"""Soles, and flesh of other joints, that are this near to the floor may stand on it."""
+"""Soles, and the surface of other joints, that are this near to the floor may stand on it."""
 
 
 HIGH_M, _FALLING = 0.05, 0.5
@@ -21,65 +21,65 @@ _WHILE_S, _CARRIED_S = 0.7, 0.3
 """Time within which something must stand still, and the part of it during which soles must carry the body."""
 
 
-def depth_m(sight: Sight) -> Measured:
-    """How deep joints' flesh and soles are below the floor."""
-    if not sight.has_feet:
+def depth_m(features: MotionFeatures) -> Measured:
+    """How deep the body surface and soles are below the floor."""
+    if not features.has_feet:
         return Measured.nothing()
-    flesh_m, names = sight.flesh_m
-    feet_m = sight.soles_m[..., 1].reshape(len(sight), 2, -1).min(axis=2)
-    return Measured(-np.concatenate([feet_m, flesh_m], axis=1), ("left foot", "right foot", *names))
+    surface_m, names = features.surface_m
+    feet_m = features.soles_m[..., 1].reshape(len(features), 2, -1).min(axis=2)
+    return Measured(-np.concatenate([feet_m, surface_m], axis=1), ("left foot", "right foot", *names))
 
 
-def hover_m(sight: Sight) -> Measured:
+def hover_m(features: MotionFeatures) -> Measured:
     """How high the body is above the floor where, from leaving it to coming back, it does not fall as in flight."""
-    if not sight.has_feet or len(sight) < 5:
+    if not features.has_feet or len(features) < 5:
         return Measured.nothing()
-    values = np.zeros(len(sight))
-    for start, stop in runs(sight.clear_m > HIGH_M):
-        falls_m_s2 = sight.falls_m_s2[start:stop]  # who is lifted and let down falls as much on average
+    values = np.zeros(len(features))
+    for start, stop in runs(features.clear_m > HIGH_M):
+        falls_m_s2 = features.falls_m_s2[start:stop]  # who is lifted and let down falls as much on average
         if min(falls_m_s2.mean(), np.median(falls_m_s2)) < _FALLING * GRAVITY_M_S2:
-            values[start:stop] = sight.clear_m[start:stop]
+            values[start:stop] = features.clear_m[start:stop]
     return Measured(values[:, None], ("body",))
 
 
-def _held(sight: Sight) -> np.ndarray:
+def _held(features: MotionFeatures) -> np.ndarray:
     """(T,) whether something must carry the body, which does not fall as it would in flight."""
-    return sight.falls_m_s2 < _FALLING * GRAVITY_M_S2
+    return features.falls_m_s2 < _FALLING * GRAVITY_M_S2
 
 
-def slide_m_s(sight: Sight) -> Measured:
+def slide_m_s(features: MotionFeatures) -> Measured:
     """Speed of the point of the soles that moves least, at its least within a while: somewhere and sometime they stand.
 
     A foot that turns on its ball, rolls, or is drawn along while the other stands is no slide. While soles do not carry
     the body alone, in flight or with hands or knees down, nothing can be said.
     """
-    window = max(round(_WHILE_S * sight.fps), 1)
-    if not sight.has_feet or len(sight) < max(window, 5):
+    window = max(round(_WHILE_S * features.fps), 1)
+    if not features.has_feet or len(features) < max(window, 5):
         return Measured.nothing()
-    points_m = _sole_lines_m(sight)
+    points_m = _sole_lines_m(features)
     low = points_m[..., 1] < LOW_M
-    speeds = np.linalg.norm(np.gradient(points_m[..., [0, 2]], 1 / sight.fps, axis=0), axis=-1)
-    touching = low.any(axis=1) & _held(sight)
-    others = sight.flesh_m[0].min(axis=1) < OTHERS_LOW_M
+    speeds = np.linalg.norm(np.gradient(points_m[..., [0, 2]], 1 / features.fps, axis=0), axis=-1)
+    touching = low.any(axis=1) & _held(features)
+    others = features.surface_m[0].min(axis=1) < OTHERS_LOW_M
     slowest = np.where(touching, np.where(low, speeds, np.inf).min(axis=1), np.inf)
     least = minimum_filter1d(slowest, window, mode="nearest")
-    carried = uniform_filter1d(touching.astype(float), window, mode="nearest") * window >= _CARRIED_S * sight.fps
+    carried = uniform_filter1d(touching.astype(float), window, mode="nearest") * window >= _CARRIED_S * features.fps
     known = carried & np.logical_not(maximum_filter1d(others, window, mode="nearest"))
     values = maximum_filter1d(np.where(known & np.isfinite(least), least, 0.0), window, mode="nearest")
     return Measured(values[:, None], ("feet",))
 
 
-def _sole_lines_m(sight: Sight) -> np.ndarray:
+def _sole_lines_m(features: MotionFeatures) -> np.ndarray:
     """(T, P, 3) points of the soles above the floor: their corners, and seven along the middle of each foot."""
-    feet_m = sight.soles_m.reshape(len(sight), 2, -1, 3)
-    middle_m = feet_m.reshape(len(sight), 2, -1, 2, 3).mean(axis=3)  # heel, ball if there is one, tip
+    feet_m = features.soles_m.reshape(len(features), 2, -1, 3)
+    middle_m = feet_m.reshape(len(features), 2, -1, 2, 3).mean(axis=3)  # heel, ball if there is one, tip
     at = np.linspace(0, middle_m.shape[2] - 1, 7)
     before = np.minimum(at.astype(int), middle_m.shape[2] - 2)
     share = (at - before)[:, None]
     line_m = (1 - share) * middle_m[:, :, before] + share * middle_m[:, :, before + 1]
-    return np.concatenate([feet_m, line_m], axis=2).reshape(len(sight), -1, 3)
+    return np.concatenate([feet_m, line_m], axis=2).reshape(len(features), -1, 3)
 
 
-def floor_off_m(sight: Sight) -> Measured:
+def floor_off_m(features: MotionFeatures) -> Measured:
     """How far the floor that the feet show is from y = 0."""
-    return Measured.whole(abs(sight.ground_m)) if sight.has_feet else Measured.nothing()
+    return Measured.whole(abs(features.ground_m)) if features.has_feet else Measured.nothing()

@@ -8,7 +8,7 @@ import numpy as np
 
 from .findings import Measured, runs
 from .floor import GRAVITY_M_S2
-from .sight import Sight
+from .motion_features import MotionFeatures
 from .walking import walking_pace, walks_at_another_pace
 
 _CLEAR_M = 0.04
@@ -20,21 +20,21 @@ _LEAST_ARC_M, _ROUGH = 0.08, 0.055
 lower or rougher ones toes or hands still touch something."""
 
 
-def pace(sight: Sight) -> float | None:
+def pace(features: MotionFeatures) -> float | None:
     """Playback speed relative to real time; None where neither flights nor walking determine it.
 
     Walks with usual steps count as real time: two signs are required.
     """
-    if not sight.has_feet:
+    if not features.has_feet:
         return None
-    if (in_flight := flight_pace(sight)) is not None:
+    if (in_flight := flight_pace(features)) is not None:
         return in_flight
-    return walking_pace(sight) if walks_at_another_pace(sight) else None
+    return walking_pace(features) if walks_at_another_pace(features) else None
 
 
-def flight_pace(sight: Sight) -> float | None:
+def flight_pace(features: MotionFeatures) -> float | None:
     """Playback speed relative to real time in a motion's flights; None where there are no usable ones."""
-    falls = [fall for start, stop in _flights(sight) if (fall := _fall_m_s2(sight, start, stop)) is not None]
+    falls = [fall for start, stop in _flights(features) if (fall := _fall_m_s2(features, start, stop)) is not None]
     if not falls:
         return None
     weights = np.array([frames for _, frames in falls], dtype=float)
@@ -42,15 +42,15 @@ def flight_pace(sight: Sight) -> float | None:
     return float(np.sqrt(max(fall_m_s2, 0.0) / GRAVITY_M_S2))
 
 
-def _flights(sight: Sight) -> list[tuple[int, int]]:
-    least = max(_FEWEST, round(_SHORTEST_S * sight.fps))
-    return [(start, stop) for start, stop in runs(sight.clear_m > _CLEAR_M) if stop - start >= least]
+def _flights(features: MotionFeatures) -> list[tuple[int, int]]:
+    least = max(_FEWEST, round(_SHORTEST_S * features.fps))
+    return [(start, stop) for start, stop in runs(features.clear_m > _CLEAR_M) if stop - start >= least]
 
 
-def _fall_m_s2(sight: Sight, start: int, stop: int) -> tuple[float, int] | None:
+def _fall_m_s2(features: MotionFeatures, start: int, stop: int) -> tuple[float, int] | None:
     """Downward acceleration of the centre of mass in a flight and the flight's frames; None for what is no parabola."""
-    heights = sight.centre_m[start:stop, 1]
-    times = np.arange(len(heights)) / sight.fps
+    heights = features.centre_m[start:stop, 1]
+    times = np.arange(len(heights)) / features.fps
     curve, slope, level = np.polyfit(times, heights, 2)
     residual_m = float(np.abs(heights - np.polyval((curve, slope, level), times)).max())
     rises, falls = slope > 0, slope + 2 * curve * times[-1] < 0
@@ -59,9 +59,9 @@ def _fall_m_s2(sight: Sight, start: int, stop: int) -> tuple[float, int] | None:
     return (-2 * float(curve), len(heights)) if free else None
 
 
-def pace_off(sight: Sight) -> Measured:
+def pace_off(features: MotionFeatures) -> Measured:
     """By which factor time runs too fast or too slow for gravity, less 1."""
-    found = pace(sight)
+    found = pace(features)
     if found is None:
         return Measured.nothing()
     return Measured.whole(max(found, 1 / max(found, 1e-3)) - 1, "too fast" if found > 1 else "too slow")

@@ -14,7 +14,7 @@ RULES = (
     Rule(
         "F1",
         "under-floor",
-        "Soles or flesh are below the floor.",
+        "Soles or other parts of the body surface are below the floor.",
         0.12,
         "m",
         "{value:.2f} m below the floor",

@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from .findings import Measured, runs
 from .floor import GRAVITY_M_S2, LOW_M, OTHERS_LOW_M
-from .sight import Sight
+from .motion_features import MotionFeatures
 from .smoothness import noise_m
 
 _SHORTEST_STEP, _ASTRIDE = 0.45, 0.12
@@ -63,23 +63,23 @@ class Walk:
         return len(self.lengths)
 
 
-def longest_walk(sight: Sight) -> Walk | None:
+def longest_walk(features: MotionFeatures) -> Walk | None:
     """The most steps in a row with which a body walks forwards on the floor; None where there are fewer than three."""
-    places = sight.places("pelvis", "left_hip", "right_hip", "left_knee", "left_ankle", "right_ankle")
-    if places is None or not sight.has_feet or len(sight) < _FEWEST_FRAMES:
+    places = features.places("pelvis", "left_hip", "right_hip", "left_knee", "left_ankle", "right_ankle")
+    if places is None or not features.has_feet or len(features) < _FEWEST_FRAMES:
         return None
     pelvis_m, left_hip_m, right_hip_m, knee_m, left_m, right_m = np.moveaxis(places, 1, 0)
     leg_m = float(np.median(_length(knee_m - left_hip_m) + _length(left_m - knee_m))) + _ANKLE_M
-    forwards = _forwards(left_hip_m - right_hip_m, sight.fps)
-    apart_m = _smooth(np.einsum("ti,ti->t", (left_m - right_m)[:, [0, 2]], forwards), _STRIDE_S, sight.fps)
+    forwards = _forwards(left_hip_m - right_hip_m, features.fps)
+    apart_m = _smooth(np.einsum("ti,ti->t", (left_m - right_m)[:, [0, 2]], forwards), _STRIDE_S, features.fps)
     turns = _turns(apart_m, _ASTRIDE * leg_m)
     if len(turns) <= _FEWEST_STEPS:
         return None
-    way_m = np.diff(_smooth(pelvis_m[:, [0, 2]], _WAY_S, sight.fps)[turns], axis=0)
+    way_m = np.diff(_smooth(pelvis_m[:, [0, 2]], _WAY_S, features.fps)[turns], axis=0)
     steps = _length(way_m) > _SHORTEST_STEP * leg_m
     steps &= np.einsum("ti,ti->t", way_m, forwards[turns[:-1]]) > _FORWARDS * _length(way_m)
     steps &= apart_m[turns[:-1]] * apart_m[turns[1:]] < 0
-    clear = sight.clear_m > _FLIGHT_M
+    clear = features.clear_m > _FLIGHT_M
     flown = [clear[start:stop].any() for start, stop in pairwise(turns)]
     steps &= np.logical_not(np.array(flown, dtype=bool))
     start, stop = max(runs(steps), key=lambda run: run[1] - run[0], default=(0, 0))
@@ -116,17 +116,17 @@ def _peaks(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
     return frames + np.where(np.abs(bend) > 1e-12, 0.5 * (before - after) / np.where(bend == 0, 1.0, bend), 0.0)
 
 
-def walking_pace(sight: Sight) -> float | None:
+def walking_pace(features: MotionFeatures) -> float | None:
     """Playback speed relative to real time in a walk; None where it cannot be determined.
 
     A walk that tips over at no pace tried, or at all of them, determines none.
     """
-    walk = longest_walk(sight)
-    if walk is None or _is_noisy(sight):
+    walk = longest_walk(features)
+    if walk is None or _is_noisy(features):
         return None
-    ends = round(_ENDS_S * sight.fps)
-    start, stop = max(int(walk.frames[0]), ends), min(int(walk.frames[-1]) + 1, len(sight) - ends)
-    outside_m = _outside_m(sight, slice(start, max(start, stop)))
+    ends = round(_ENDS_S * features.fps)
+    start, stop = max(int(walk.frames[0]), ends), min(int(walk.frames[-1]) + 1, len(features) - ends)
+    outside_m = _outside_m(features, slice(start, max(start, stop)))
     if outside_m.shape[1] < _FEWEST_FRAMES:
         return None
     mean_m = np.sqrt((np.minimum(outside_m, _FURTHEST_M) ** 2).mean(axis=1))
@@ -138,10 +138,10 @@ def walking_pace(sight: Sight) -> float | None:
     return float(np.exp((1 - share) * np.log(_PACES[last]) + share * np.log(_PACES[last + 1]))) / _USUAL
 
 
-def walks_at_another_pace(sight: Sight) -> bool:
+def walks_at_another_pace(features: MotionFeatures) -> bool:
     """Whether the steps of a walk are so long for their number, or so short, that time runs slowly or fast."""
-    walk = longest_walk(sight)
-    return walk is not None and not _USUAL_RATIOS[0] <= walk_ratio(walk, sight.fps) <= _USUAL_RATIOS[1]
+    walk = longest_walk(features)
+    return walk is not None and not _USUAL_RATIOS[0] <= walk_ratio(walk, features.fps) <= _USUAL_RATIOS[1]
 
 
 def walk_ratio(walk: Walk, fps: float) -> float:
@@ -153,20 +153,20 @@ def walk_ratio(walk: Walk, fps: float) -> float:
     return float(np.median(walk.lengths)) * step_s * float(np.sqrt(GRAVITY_M_S2 / walk.leg_m))
 
 
-def _is_noisy(sight: Sight) -> bool:
-    noise = noise_m(sight).values
+def _is_noisy(features: MotionFeatures) -> bool:
+    noise = noise_m(features).values
     return noise.size > 0 and float(np.median(noise)) > _NOISY_M
 
 
-def _outside_m(sight: Sight, span: slice) -> np.ndarray:
+def _outside_m(features: MotionFeatures, span: slice) -> np.ndarray:
     """(P, F) distance of the zero moment point from the convex hull of the soles on the floor, if time ran `_PACES`
     times too fast. Only frames of a span in which feet alone are down count.
     """
-    places_m = _smooth(sight.body_m - (0.0, sight.ground_m, 0.0), _FORCE_S, sight.fps)
-    up_m_s2 = np.gradient(np.gradient(places_m, 1 / sight.fps, axis=0), 1 / sight.fps, axis=0)[span]
-    places_m, soles_m, shares = places_m[span], sight.soles_m[span], sight.mass_shares
+    places_m = _smooth(features.body_m - (0.0, features.ground_m, 0.0), _FORCE_S, features.fps)
+    up_m_s2 = np.gradient(np.gradient(places_m, 1 / features.fps, axis=0), 1 / features.fps, axis=0)[span]
+    places_m, soles_m, shares = places_m[span], features.soles_m[span], features.mass_shares
     low = soles_m[..., 1] < LOW_M
-    feet_alone = low.any(axis=1) & (sight.flesh_m[0][span].min(axis=1, initial=np.inf) > OTHERS_LOW_M)
+    feet_alone = low.any(axis=1) & (features.surface_m[0][span].min(axis=1, initial=np.inf) > OTHERS_LOW_M)
     reach_m = np.where(low[..., None], soles_m[..., [0, 2]] @ _DIRECTIONS.T, -np.inf).max(axis=1)
     # Σ m (g + a_y) z = Σ m (g x + a_y x − a_x y), with accelerations that fall with the square of the pace.
     weight_at_m = np.einsum("tji,j->ti", places_m[..., [0, 2]], shares)
@@ -179,9 +179,9 @@ def _outside_m(sight: Sight, span: slice) -> np.ndarray:
     return np.maximum((points_m @ _DIRECTIONS.T - reach_m).max(axis=-1), 0.0)[:, feet_alone]
 
 
-def uneven(sight: Sight) -> Measured:
+def uneven(features: MotionFeatures) -> Measured:
     """How uneven in time the steps of a walk are whose lengths are even: the standard deviation of their logarithm."""
-    walk = longest_walk(sight)
+    walk = longest_walk(features)
     if walk is None or len(walk) < _ENOUGH_STEPS or float(np.log(walk.lengths).std()) > _REGULAR:
         return Measured.nothing()
     return Measured.whole(float(np.log(np.diff(walk.frames)).std()))

@@ -21,7 +21,7 @@ CARRIED_PARTS = {
     "left grip": ("left_wrist",),
     "right grip": ("right_wrist",),
 }
-"""What a support can carry, and the joints whose flesh or soles rest on it; grips hold a hand from whichever side."""
+"""What a support can carry, and the joints whose surface or soles rest on it; grips hold a hand from whichever side."""
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ...core.errors import InputError
 from ...core.padding import lengths_of
-from ..body.flesh import SOLE_BELOW_TOE_JOINT_M
 from ..body.smpl import SMPL_BODY, body_joints
+from ..body.surface import SOLE_BELOW_TOE_JOINT_M
 from ..geometry.inverse_kinematics import fit_motion, fit_skeleton
 from ..motion import MotionBatch
 from .features import FeatureCodec

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import binary_closing, binary_opening
 
-from ..body.flesh import sole_points, world_sole_points
+from ..body.surface import sole_points, world_sole_points
 from ..geometry.kinematics import forward_kinematics, in_slabs, joint_positions
 from ..geometry.vectors import lengths
 from ..motion import Motion, MotionBatch

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from ..body.flesh import lowest_point_m, world_sole_points
+from ..body.surface import lowest_point_m, world_sole_points
 from ..correction.support import Support, gripping, ground_heights_m
 from ..geometry.kinematics import forward_kinematics
 from ..geometry.vectors import lengths

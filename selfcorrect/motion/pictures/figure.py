@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ..body.flesh import HEAD_RADIUS_M, head_point, sole_points
 from ..body.foot_frames import level
+from ..body.surface import HEAD_RADIUS_M, head_point, sole_points
 from ..geometry.kinematics import forward_kinematics, in_slabs
 from ..measures.contacts import foot_contacts
 from ..motion import Motion

@@ -10,7 +10,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections.deepmimic import CYCLIC, built_in, load_deepmimic, on_smpl, read_clip, skeleton
-from selfcorrect.motion.body.flesh import world_sole_points
+from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.skeleton import SMPL_22
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from selfcorrect.motion.body.flesh import sole_points
+from selfcorrect.motion.body.surface import sole_points
 from selfcorrect.simulators.body.soles import fit_soles, held_velocities, velocities
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from selfcorrect.motion.body.flesh import sole_points
+from selfcorrect.motion.body.surface import sole_points
 from selfcorrect.motion.measures.contacts import floor_height_m, height_of_floor_m
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.stance import FLOOR, Posed, floor_height, floors_m, standing, standing_points

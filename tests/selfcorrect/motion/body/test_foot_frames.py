@@ -9,8 +9,8 @@ import pytest
 from scipy.optimize import root_scalar
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.body.flesh import world_sole_points
 from selfcorrect.motion.body.foot_frames import foot_frames, level, levelled, unlevelled
+from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import FootFrames, Quaternion

@@ -13,8 +13,8 @@ from made_motions import KINDS, Kind, made_motion
 from selfcorrect import check
 from selfcorrect.motion.checks import walking
 from selfcorrect.motion.checks.check import Choice, check_with
+from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.rules import RULES
-from selfcorrect.motion.checks.sight import Sight
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -47,14 +47,16 @@ def test_every_rule_can_be_measured(
 def test_a_walk_that_tips_over_even_where_slowed_down_most_tells_no_pace(
     pace: float, lean_rad: float, bend_rad: float
 ) -> None:
-    sight = Sight(made_motion("walk", pace, 120.0, 300, lean_rad=lean_rad, bend_rad=bend_rad))
-    assert walking.longest_walk(sight) is not None
-    assert walking.walking_pace(sight) is None
+    features = MotionFeatures(made_motion("walk", pace, 120.0, 300, lean_rad=lean_rad, bend_rad=bend_rad))
+    assert walking.longest_walk(features) is not None
+    assert walking.walking_pace(features) is None
 
 
 @pytest.mark.parametrize("pace", [0.7, 1.0, 1.4])
 def test_an_upright_walk_tells_its_pace(pace: float) -> None:
-    own, other = (walking.walking_pace(Sight(made_motion("walk", at, 120.0, 400, bend_rad=0.1))) for at in (1.0, pace))
+    own, other = (
+        walking.walking_pace(MotionFeatures(made_motion("walk", at, 120.0, 400, bend_rad=0.1))) for at in (1.0, pace)
+    )
     assert own is not None
     assert other == pytest.approx(pace * own, rel=0.1)
 
@@ -62,7 +64,7 @@ def test_an_upright_walk_tells_its_pace(pace: float) -> None:
 def test_a_rule_that_fails_costs_its_own_findings_only(monkeypatch: pytest.MonkeyPatch) -> None:
     motion = made_motion("idle", frames=60)
     motion.root_m[:, 1] += 0.5
-    monkeypatch.setattr(walking, "longest_walk", lambda sight: np.zeros(2)[5])
+    monkeypatch.setattr(walking, "longest_walk", lambda features: np.zeros(2)[5])
     checkup = check_with(motion, Choice())
     assert [finding.code for finding in checkup.findings] == ["F4"]
     failing = [rule.code for rule in RULES if rule.code.startswith("P")]

@@ -10,13 +10,13 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect import check
 from selfcorrect.core.errors import SettingError
-from selfcorrect.motion.body.flesh import world_sole_points
 from selfcorrect.motion.body.smpl import SMPL_BODY
+from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.checks.check import Checkup, Choice, check_with
 from selfcorrect.motion.checks.findings import Measured, Rule, findings
+from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.pace import pace
 from selfcorrect.motion.checks.rules import RULES
-from selfcorrect.motion.checks.sight import Sight
 from selfcorrect.motion.checks.walking import longest_walk, uneven, walking_pace
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
@@ -112,7 +112,7 @@ def test_flights_tell_the_pace(motion: Motion, speed: float) -> None:
     times_s = np.arange(90) / 30.0
     flight_s = np.clip(times_s - 1.0, 0.0, 0.6)
     jump = moved(motion, 0.5 * 9.81 * (flight_s * (0.6 - flight_s))[:, None] * np.array([0.0, 1.0, 0.0]))
-    measured = pace(Sight(replace(jump, fps=30.0 * speed)))
+    measured = pace(MotionFeatures(replace(jump, fps=30.0 * speed)))
     assert measured == pytest.approx(speed, rel=0.02)
     assert ("P1" in codes(replace(jump, fps=30.0 * speed))) == (speed != 1.0)
 
@@ -134,26 +134,26 @@ def walk(motion: Motion, phases_rad: np.ndarray, step_m: float = 0.65) -> Motion
 
 
 def test_steps_of_a_walk_are_counted_and_measured(motion: Motion) -> None:
-    steps = longest_walk(Sight(walk(motion, np.linspace(0.3, 6.5 * np.pi, 110))))
+    steps = longest_walk(MotionFeatures(walk(motion, np.linspace(0.3, 6.5 * np.pi, 110))))
     assert steps is not None
     assert len(steps) == 5
     assert steps.leg_m * steps.lengths == pytest.approx(0.65, rel=0.03)
-    assert longest_walk(Sight(motion)) is None
+    assert longest_walk(MotionFeatures(motion)) is None
 
 
 @pytest.mark.parametrize("factor", [0.75, 1.3])
 def test_walking_tells_the_pace(motion: Motion, factor: float) -> None:
     walker = walk(motion, np.linspace(0.3, 6.5 * np.pi, 110))
-    own, other = (walking_pace(Sight(replace(walker, fps=30.0 * times))) for times in (1.0, factor))
+    own, other = (walking_pace(MotionFeatures(replace(walker, fps=30.0 * times))) for times in (1.0, factor))
     assert own is not None
     assert other == pytest.approx(factor * own, rel=0.05)
-    assert walking_pace(Sight(motion)) is None
+    assert walking_pace(MotionFeatures(motion)) is None
 
 
 def test_uneven_steps_are_found_by_their_times(motion: Motion) -> None:
     phases = np.linspace(0.3, 8.5 * np.pi, 140)
     even, slowing = walk(motion, phases), walk(motion, phases + 0.8 * np.sin(phases / 3))
-    assert float(uneven(Sight(even)).values.max()) < 0.02
+    assert float(uneven(MotionFeatures(even)).values.max()) < 0.02
     assert "P2" not in codes(even)
     assert "P2" in codes(slowing)
 

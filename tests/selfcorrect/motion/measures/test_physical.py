@@ -86,7 +86,7 @@ def test_a_single_frame_has_no_motion_errors(stand: Motion):
     assert result.penetration_m[0] == pytest.approx(0.01)
 
 
-def test_a_lying_body_touches_the_floor_with_its_flesh(stand: Motion, skeleton: Skeleton):
+def test_a_lying_body_touches_the_floor_with_its_surface(stand: Motion, skeleton: Skeleton):
     rotations = stand.rotations.copy()
     rotations[:, 0] = Rotation.from_euler("x", -90, degrees=True).as_quat()
     lying = replace(stand, rotations=rotations, root_m=np.tile([0, 0.12, 0.0], (FRAMES, 1)))

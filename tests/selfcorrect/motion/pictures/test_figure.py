@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from helpers import lifting_off
 
-from selfcorrect.motion.body.flesh import world_sole_points
 from selfcorrect.motion.body.foot_frames import level
+from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures.figure import LEFT, MIDDLE, RIGHT, figure_of, posed, standing

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.body.flesh import head_point, sole_points, stature_m, world_sole_points
+from selfcorrect.motion.body.surface import head_point, sole_points, stature_m, world_sole_points
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.skeleton import Skeleton
 

@@ -35,7 +35,7 @@ HEAD_RADIUS_M = 0.09
 HIP_SHARE_OF_STATURE = 0.53
 """Height of the hips of a standing adult (Winter 2009, "Biomechanics and Motor Control", figure 4.1)."""
 
-FLESH_M = {
+SURFACE_RADII_M = {
     "pelvis": 0.09, "spine1": 0.09, "spine2": 0.09, "spine3": 0.09, "neck": 0.05, "hip": 0.06, "knee": 0.05,
     "collar": 0.05, "shoulder": 0.045, "elbow": 0.035, "wrist": 0.035,
 }  # fmt: skip
@@ -141,13 +141,15 @@ def stature_m(skeleton: Skeleton) -> float:
 def lowest_point_m(
     skeleton: Skeleton, soles_m: np.ndarray, positions_m: np.ndarray, orientations: np.ndarray
 ) -> np.ndarray:
-    """Height of the lowest point of the whole body, (...), metres: soles, or flesh around other joints, or the head.
+    """Height of the lowest point of the whole body, (...), metres: soles, surface around other joints, or head.
 
     soles_m (..., P, 3): its `world_sole_points`; positions_m (..., J, 3) and orientations (..., J, 4): world poses of
     all joints, as `forward_kinematics` gives them.
     """
     lowest = soles_m[..., 1].min(axis=-1)
-    radii_m = [FLESH_M.get(part.removeprefix("left_").removeprefix("right_"), -np.inf) for part in skeleton.parts]
+    radii_m = [
+        SURFACE_RADII_M.get(part.removeprefix("left_").removeprefix("right_"), -np.inf) for part in skeleton.parts
+    ]
     lowest = np.minimum(lowest, (positions_m[..., 1] - radii_m).min(axis=-1))
     if (head := head_point(skeleton)) is not None:
         joint, centre_m = head

@@ -7,8 +7,8 @@ from functools import cached_property, partial
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
-from ..body.flesh import FLESH_M, HEAD_RADIUS_M, head_point, world_sole_points
 from ..body.foot_frames import level
+from ..body.surface import HEAD_RADIUS_M, SURFACE_RADII_M, head_point, world_sole_points
 from ..geometry.kinematics import in_slabs, world_poses
 from ..geometry.rotations import applied
 from ..measures.contacts import floor_height_m
@@ -34,7 +34,7 @@ _MASS_PERCENT = {
 """Shares of the body's mass seen as points at the joints: half of each segment of de Leva 1996 at either end."""
 
 
-class Sight:
+class MotionFeatures:
     """A motion of T frames, J joints, and what can be seen of it. Body joints are those that are parts."""
 
     def __init__(self, motion: Motion) -> None:
@@ -103,9 +103,9 @@ class Sight:
         return self._soles_m - np.array([0.0, self.ground_m, 0.0])
 
     @cached_property
-    def flesh_m(self) -> tuple[np.ndarray, tuple[str, ...]]:
-        """Heights (T, F) of the lowest flesh around joints other than the feet, above the floor, and their names."""
-        radii = {joint: FLESH_M.get(_unsided(self.skeleton.parts[joint])) for joint in self.joints}
+    def surface_m(self) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Heights (T, F) of the lowest surface around joints other than the feet, above the floor, and their names."""
+        radii = {joint: SURFACE_RADII_M.get(_unsided(self.skeleton.parts[joint])) for joint in self.joints}
         around = [(joint, radius) for joint, radius in radii.items() if radius is not None]
         joints = [joint for joint, _ in around]
         heights = self.positions_m[:, joints, 1] - np.array([radius for _, radius in around])
@@ -119,7 +119,7 @@ class Sight:
     @cached_property
     def lowest_m(self) -> np.ndarray:
         """(T,) height of the body's lowest point above the floor."""
-        return np.minimum(self.flesh_m[0].min(axis=1, initial=np.inf), self.soles_m[..., 1].min(axis=1))
+        return np.minimum(self.surface_m[0].min(axis=1, initial=np.inf), self.soles_m[..., 1].min(axis=1))
 
     @cached_property
     def clear_m(self) -> np.ndarray:
