@@ -108,7 +108,7 @@ def _settings(strength: str, engine: str) -> TrackerSettings:
 
 def _help(outcome: Judged) -> tuple[float | None, float | None]:
     """Mean residual force in body weights and moment in newton metres; None where nothing was simulated."""
-    found = outcome.found.help
+    found = outcome.found.residual
     return found.get("residual_force_bodyweights"), found.get("residual_torque_nm")
 
 
@@ -197,7 +197,7 @@ def table(trials: Sequence[Trial]) -> str:
 
 
 def _table_of_points(all_points: Sequence[Point]) -> Iterator[str]:
-    yield "| | followed | moved | help: force, moment | the other engine's help with the result |"
+    yield "| | followed | moved | residual force, moment | what the other engine gives the result |"
     yield "| --- | --- | --- | --- | --- |"
     for each in all_points:
         own = _helped(each.force_bodyweights, each.moment_nm)

@@ -70,7 +70,7 @@ def replayed(cleaned: Cleaned, corrected: Judged, other: TrackerSettings) -> Jud
 
 def _compare(clip: Motion, first: Judged, second: Judged) -> Verdict:
     outcomes = (first, second)
-    helped = [outcome.found.help for outcome in outcomes]
+    helped = [outcome.found.residual for outcome in outcomes]
     timelines = [outcome.found.timeline for outcome in outcomes if outcome.found.timeline is not None]
     joints_m = [joint_positions(replace(clip, root_m=each.root_m, rotations=each.rotations)) for each in outcomes]
     stands = [feet_loaded(timeline) for timeline in timelines]

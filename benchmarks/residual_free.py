@@ -65,8 +65,8 @@ def trial(clip: Motion, fallback: FallbackChoice) -> Trial:
         failure=made.reason,
         moved_mm=1e3 * made.figures["moved_m"] if made.accepted else None,
         carried=tuple((each.first_frame, each.last_frame) for each in carried),
-        force_bodyweights=made.help.get("residual_force_bodyweights", 0.0),
-        torque_nm=made.help.get("residual_torque_nm", 0.0),
+        force_bodyweights=made.residual.get("residual_force_bodyweights", 0.0),
+        torque_nm=made.residual.get("residual_torque_nm", 0.0),
         took_s=time.process_time() - started_s,
     )
 

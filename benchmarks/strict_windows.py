@@ -43,7 +43,7 @@ def real_windows(arguments: Arguments) -> tuple[list[Motion], list[str]]:
 def row(label: str, strict: list[CorrectedMotion], eased: list[CorrectedMotion]) -> str:
     """Accepted of tried by both, and the root force that the fallback gave on average, in Markdown."""
     counts = [sum(each.accepted for each in own) for own in (strict, eased)]
-    given = np.mean([each.help["residual_force_bodyweights"] for each in eased if each.accepted] or [np.nan])
+    given = np.mean([each.residual["residual_force_bodyweights"] for each in eased if each.accepted] or [np.nan])
     cells = []
     for count in counts:
         interval = binomtest(count, len(strict)).proportion_ci(method="wilson")

@@ -92,7 +92,7 @@ class TrackingResult:
     @property
     def residual(self) -> tuple[float, float]:
         """Residual root force in body weights and torque in newton metres."""
-        given = self.correction.help
+        given = self.correction.residual
         return given["residual_force_bodyweights"], given["residual_torque_nm"]
 
 
@@ -208,7 +208,7 @@ def _worst(results: Sequence[TrackingResult], count: int = 10) -> list[str]:
     ranked = sorted(results, key=lambda result: (result.success, -result.physical.mpjpe_mm))
     lines = [f"{'worst':16}{'MPJPE':>8}{'kinem.':>8}{'furthest':>10}{'unexplained':>13}"]
     for result in ranked[:count]:
-        unexplained = result.correction.help["unexplained_force_bodyweights"]
+        unexplained = result.correction.residual["unexplained_force_bodyweights"]
         errors = f"{result.physical.mpjpe_mm:8.1f}{result.kinematic.mpjpe_mm:8.1f}{1e3 * result.furthest_m:10.0f}"
         told = "; ".join(filter(None, (result.clip.text, result.correction.reason)))
         lines.append(f"{Path(result.clip.source).stem:16}{errors}{unexplained:13.3f}  {told}")

@@ -213,7 +213,7 @@ def _correction(motion: Motion, order: np.ndarray, outcome: Judged) -> Corrected
         stage=outcome.stage,
         before=outcome.before,
         after=outcome.after,
-        help=outcome.found.help,
+        residual=outcome.found.residual,
         figures={"moved_m": outcome.moved_m},
         timeline=outcome.found.timeline,
         supports=outcome.supports,
@@ -296,7 +296,7 @@ class Part:
         frames, timeline = slice(self.margin, self.margin + len(self.given)), unrolled_one.timeline
         if timeline is not None:
             timeline = timeline.frames(frames.start, frames.stop)
-        cut = replace(unrolled_one, timeline=timeline, help={**unrolled_one.help, **_help_of(timeline)})
+        cut = replace(unrolled_one, timeline=timeline, residual={**unrolled_one.residual, **_residual_of(timeline)})
         if cut.failure is not None:
             return replace(cut, motion=self.given, failure=self._in_loop(cut.failure))
         return replace(
@@ -347,7 +347,7 @@ def put_together(
     return replace(whole.correction, notes=(cuts, *whole.correction.notes))
 
 
-def _help_of(timeline: Timeline | None) -> dict[str, float]:
+def _residual_of(timeline: Timeline | None) -> dict[str, float]:
     """The mean residual wrench of a timeline, whose first frame no step leads to."""
     if timeline is None or len(timeline) < 2:
         return {}

@@ -104,7 +104,7 @@ def _judged(
                 *floor.notes[index],
                 *found[index].notes,
                 *unmeasured,
-                *_unexplained(found[index].help),
+                *_unexplained(found[index].residual),
                 *why_far(float(furthest_m[index]), {why: float(by_m[index]) for why, by_m in by_what_m.items()}),
             ),
             found=found[index],
@@ -129,7 +129,7 @@ def _findings(
         floats = _floating(plan, settings.acceptance)
         found = [replace(each, failure=held or each.failure) for each, held in zip(found, floats, strict=True)]
     return [
-        replace(each, help={**each.help, "simulated_share": float(share.mean())})
+        replace(each, residual={**each.residual, "simulated_share": float(share.mean())})
         for each, share in zip(found, shares, strict=True)
     ]
 
@@ -137,7 +137,9 @@ def _findings(
 def _of_plan(plan: Plan, index: int) -> Diagnosis:
     """Findings of the plan about one motion that was not simulated."""
     rest = plan.contacts.rest[index]
-    return _with_timeline(Diagnosis(help=help_of(plan.body, rest, rest)), partial(planned_timeline, plan, index))
+    return _with_timeline(
+        Diagnosis(residual=residual_of(plan.body, rest, rest)), partial(planned_timeline, plan, index)
+    )
 
 
 def _of_track(
@@ -150,10 +152,10 @@ def _of_track(
     plan, track = tracked.planned.plan, tracked.tracks[index]
     names = tracked.planned.cleaned.motions.skeleton.names
     assert track is not None
-    given_help = {**help_of(plan.body, track.wrench, plan.contacts.rest[index]), "polished_m": polished_m}
+    residual = {**residual_of(plan.body, track.wrench, plan.contacts.rest[index]), "polished_m": polished_m}
     steps = settings.engine.steps_per_frame(plan.links.fps)
     return _with_timeline(
-        Diagnosis(failure_of(track, off_m, names, settings), given_help),
+        Diagnosis(failure_of(track, off_m, names, settings), residual),
         partial(timeline, plan.body, track, plan.links.fps, steps),
     )
 
@@ -260,7 +262,7 @@ def _floats(held: np.ndarray, fps: float, shortest_s: float) -> Failure | None:
     return Failure(FailureKind.FLOATING, first, last) if last - first >= shortest_s * fps else None
 
 
-def help_of(body: Humanoid, wrench: np.ndarray, rest: np.ndarray) -> dict[str, float]:
+def residual_of(body: Humanoid, wrench: np.ndarray, rest: np.ndarray) -> dict[str, float]:
     """Mean root residual force in body weights, and moment in newton metres.
 
     wrench: (S, 6) what the simulation was given. rest: (T, 6) what the motion demands beyond floor and muscles. It is

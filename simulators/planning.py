@@ -28,7 +28,7 @@ from .body.curves import second_difference_bands
 from .body.humanoid import GRAVITY_M_S2, Humanoid
 from .body.leg_ik import Legs, bend_legs
 from .body.links import onto_links
-from .body.soles import frame_speeds, hurry_of
+from .body.soles import frame_speeds, speed_factors
 from .cleanup import foot_lock
 from .contacts.contact_plan import ContactPlan, above_ground_m, plan_contacts
 from .settings.plan import (
@@ -75,7 +75,7 @@ def filter_dynamics(
     )
     for _ in range(own.stance_rounds):
         plan, shift_m = _wanted_shift(body, motions, friction, supports, lighter, own.stance_inset)
-        speed_factor = hurry_of(motions.root_m, motions.fps, own.stance_m_s, 2.0)
+        speed_factor = speed_factors(motions.root_m, motions.fps, own.stance_m_s, 2.0)
         shift_m *= 2.0 - speed_factor[..., None]
         shift_m = gaussian_filter1d(shift_m, own.stance_smoothing_s * motions.fps, axis=1, mode="nearest")
         motions = _shifted(body, motions, plan.needs.positions_m, plan.needs.orientations, _limited(shift_m, own))

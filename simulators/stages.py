@@ -139,7 +139,7 @@ class Diagnosis:
     """Findings of plan and simulation about a motion; nothing where only kinematics was at work."""
 
     failure: Failure | None = None
-    help: dict[str, float] = field(default_factory=dict)
+    residual: dict[str, float] = field(default_factory=dict)
     timeline: Timeline | None = None
     notes: tuple[Note, ...] = ()
 

@@ -17,7 +17,7 @@ from .motion_file import MotionFile, Writes
 from .reading import Reading
 from .skeletons.rig_profile import read_profile
 
-_TOLD = 20
+_LISTED = 20
 """Files that a warning names, at most."""
 
 
@@ -85,8 +85,8 @@ def motion_files(path: Path) -> list[Path]:
     found = dict.fromkeys(filter(is_motion_file, files))
     others = [file for file in files if file not in found and file.is_file() and holds_anything(file)]
     if others:
-        names = ", ".join(str(file.relative_to(path)) for file in others[:_TOLD])
-        more = f" and {len(others) - _TOLD} more" if len(others) > _TOLD else ""
+        names = ", ".join(str(file.relative_to(path)) for file in others[:_LISTED])
+        more = f" and {len(others) - _LISTED} more" if len(others) > _LISTED else ""
         warnings.warn(f"{path}: of no known layout, and left out: {names}{more}", stacklevel=2)
     return list(found)
 

@@ -172,7 +172,7 @@ class Shard:
             facts = self._file.metadata.row_group(number)
             stored = sum(facts.column(index).total_compressed_size for index in range(facts.num_columns))
             check_workable(self.where, _decoded_bytes(facts), stored=stored)
-            with _told(self.where):
+            with _damage_named(self.where):
                 table = self._file.read_row_group(number)
                 table.validate(full=True)
                 if missing := [name for name in table.column_names if table[name].null_count]:
@@ -213,14 +213,14 @@ def open_shard(path: Path, where: str | None = None) -> Iterator[Shard]:
     InputError where it is damaged, cut off, no shard, or one of another version of the schema.
     """
     where = where or str(path)
-    with _told(where):
+    with _damage_named(where):
         file = pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
     with file:
         yield Shard(where, _skeletons(file.schema_arrow, where), file)
 
 
 def _skeletons(schema: pa.Schema, where: str) -> list[Skeleton]:
-    with _told(where):
+    with _damage_named(where):
         facts = parsed((schema.metadata or {}).get(_KEY, b"{}"), "its metadata")
         version = facts.get("schema")
     if version is None:
@@ -231,7 +231,7 @@ def _skeletons(schema: pa.Schema, where: str) -> list[Skeleton]:
         )
     if schema.remove_metadata() != COLUMNS:
         raise InputError(f"{where}: expected the columns {', '.join(COLUMNS.names)} of a shard")
-    with _told(where):
+    with _damage_named(where):
         return [_skeleton(**each) for each in facts["skeletons"]]
 
 
@@ -242,7 +242,7 @@ def _skeleton(names: list[str], parents: list[int], offsets_m: list[list[float]]
 
 
 @contextmanager
-def _told(where: str) -> Iterator[None]:
+def _damage_named(where: str) -> Iterator[None]:
     """Whatever a damaged file makes its readers raise becomes one sentence."""
     try:
         yield

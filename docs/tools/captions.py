@@ -25,7 +25,7 @@ def captions_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
         rare, common = (curves.values[_KEY.format(third)] for third in ("rare", "common"))
         difference = mean_interval(lost(rare) - lost(common))
         cells = [mean_interval(lost(rare)), mean_interval(lost(common)), difference, slopes_apart(curves)]
-        rows.append([arm.label, *map(_told, cells), verdict(difference)])
+        rows.append([arm.label, *map(_signed, cells), verdict(difference)])
     yield from table_lines(heads, rows)
 
 
@@ -52,6 +52,6 @@ def verdict(difference: Interval) -> str:
     return "common ones lose more" if difference.high < 0 else "open"
 
 
-def _told(interval: Interval) -> str:
+def _signed(interval: Interval) -> str:
     numbers = f"{interval.estimate:+.2f} [{interval.low:+.2f} … {interval.high:+.2f}]"
     return numbers.replace("-", "−")

@@ -36,7 +36,7 @@ JOBS_PER_WORKER = 4
 CLUSTER_JOBS = 256
 """Jobs that files are shared among, if there are enough: several to a worker, as some take longer than others, and as
 many as clusters have cores."""
-TOLD = 20
+LISTED = 20
 """Files that the summary names of each kind, at most."""
 
 
@@ -205,13 +205,13 @@ def _trouble(result: FileResult) -> int:
 
 
 def _unexplained(result: FileResult) -> bool:
-    return result.help.get("unexplained_force_bodyweights", 0.0) > UNEXPLAINED_BODYWEIGHTS
+    return result.residual.get("unexplained_force_bodyweights", 0.0) > UNEXPLAINED_BODYWEIGHTS
 
 
-def _told(texts: Sequence[str], separator: str = ", ") -> str:
+def _shortened(texts: Sequence[str], separator: str = ", ") -> str:
     """The first of them; thousands of files have a report."""
-    more = [f"and {len(texts) - TOLD} more, in the report"] if len(texts) > TOLD else []
-    return separator.join([*texts[:TOLD], *more])
+    more = [f"and {len(texts) - LISTED} more, in the report"] if len(texts) > LISTED else []
+    return separator.join([*texts[:LISTED], *more])
 
 
 def closing(results: Sequence[FileResult], out: Path) -> list[str]:
@@ -223,22 +223,22 @@ def closing(results: Sequence[FileResult], out: Path) -> list[str]:
     lines = [f"{len(accepted) - len(worse)} of {len(results)} motions corrected → {out}"]
     if worse:
         told = [f"{result.name} ({'; '.join(result.worse)})" for result in worse]
-        lines.append(f"corrected, but worse in some figure ({len(worse)}): {_told(told)}")
+        lines.append(f"corrected, but worse in some figure ({len(worse)}): {_shortened(told)}")
     if stages := Counter(result.stage for result in [*accepted, *partly] if result.stage):
         lines.append("what came out: " + ", ".join(f"{stages[stage]} {stage}" for stage in Stage if stages[stage]))
     for result in partly:
         left = [index for index, motion in enumerate(result.motions) if motion.get("verdict") != "accepted"]
         lines.append(f"{result.name}: {len(left)} of {len(result.motions)} motions stay unchanged: {left}")
     if pushed := [result.name for result in accepted if _unexplained(result)]:
-        lines.append(f"neither floor nor muscles explain how these move ({len(pushed)}): {_told(pushed)}")
+        lines.append(f"neither floor nor muscles explain how these move ({len(pushed)}): {_shortened(pushed)}")
     if moved := [f"{result.name}: {result.moved_because}" for result in [*accepted, *partly] if result.moved_because]:
-        lines.append(_told(moved, "\n"))
+        lines.append(_shortened(moved, "\n"))
     if left := [f"{result.name}: {result.left_as_it_came}" for result in results if result.left_as_it_came]:
-        lines.append(_told(left, "\n"))
+        lines.append(_shortened(left, "\n"))
     if odd := [f"{result.name} ({', '.join(result.odd)})" for result in results if result.odd]:
-        lines.append(f"odd by these rules of `selfcorrect check`, see the notes ({len(odd)}): {_told(odd, '; ')}")
+        lines.append(f"odd by these rules of `selfcorrect check`, see the notes ({len(odd)}): {_shortened(odd, '; ')}")
     if others:
-        lines.append(f"not corrected ({len(others)}): {_told([result.name for result in others])}")
+        lines.append(f"not corrected ({len(others)}): {_shortened([result.name for result in others])}")
     if raised := [result.name for result in accepted if result.supports]:
-        lines.append(f"on steps, seats or the like ({len(raised)}): {_told(raised)}")
+        lines.append(f"on steps, seats or the like ({len(raised)}): {_shortened(raised)}")
     return lines

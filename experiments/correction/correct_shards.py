@@ -238,10 +238,10 @@ def _corrected_rows(
 
 def _corrections(correct: CorrectMotions, motions: Sequence[Motion]) -> list[CorrectedMotion | str]:
     """The corrections of motions, or sentences that say why they cannot be worked on."""
-    return [_told(motion, each) for motion, each in zip(motions, correct_each(correct, motions), strict=True)]
+    return [_checked(motion, each) for motion, each in zip(motions, correct_each(correct, motions), strict=True)]
 
 
-def _told(motion: Motion, correction: CorrectedMotion | Exception) -> CorrectedMotion | str:
+def _checked(motion: Motion, correction: CorrectedMotion | Exception) -> CorrectedMotion | str:
     if isinstance(correction, Exception):
         return sentence_of(motion.source, correction)
     try:

@@ -64,7 +64,7 @@ def described(blank: FileResult, notes: tuple[str, ...], motion: Motion, correct
         fps=motion.fps,
         before=dict(correction.before),
         after=dict(correction.after),
-        help=dict(correction.help),
+        residual=dict(correction.residual),
         added_angular_speed_deg_s=dict(correction.added_angular_speed_deg_s),
         over_time=over_time,
         carried=[asdict(each) for each in carried],

@@ -99,7 +99,7 @@ class FileResult:
     """The frame in which it did."""
     mass_kg: float | None = None
     """What the simulated body weighs."""
-    help: dict[str, float] = field(default_factory=dict)
+    residual: dict[str, float] = field(default_factory=dict)
     """Mean residual force (body weights) and moment (N m), and the force that neither floor nor muscles explain. Then
     how far the result is from the simulated states (m), because fast parts of the correction were left out."""
     over_time: dict[str, list[float]] = field(default_factory=dict)
@@ -149,6 +149,10 @@ class FileResult:
             return None
 
 
+_RENAMED = {"help": "residual"}
+"""Keys as records of version 0.2 hold them."""
+
+
 def read_record(path: Path) -> tuple[FileResult, bool]:
     """The result in a record, and whether its digest holds; records of earlier versions have none.
 
@@ -156,6 +160,7 @@ def read_record(path: Path) -> tuple[FileResult, bool]:
     """
     try:
         values, is_sealed = values_and_seal(read_bytes(path), str(path))
+        values = {_RENAMED.get(name, name): value for name, value in values.items()}
         return read_as(FileResult, values, "it"), is_sealed
     except FileNotFoundError as error:
         raise DamagedError(f"{path} is missing") from error
@@ -165,7 +170,7 @@ def read_record(path: Path) -> tuple[FileResult, bool]:
 
 _OF_EACH = (
     "text", "verdict", "stage", "reason", "frame", "failure", "notes", "odd", "frames", "fps", "before", "after",
-    "moved_m", "raised_m", "travel_changed_m", "turn_changed_deg", "help", "supports",
+    "moved_m", "raised_m", "travel_changed_m", "turn_changed_deg", "residual", "supports",
 )  # fmt: skip
 """The report of each motion of a file that has several."""
 
@@ -193,7 +198,7 @@ def of_all(results: Sequence[FileResult]) -> FileResult:
         moved_m=_mean([{"moved_m": result.moved_m} for result in corrected], corrected).get("moved_m", 0.0),
         raised_m=_mean([{"raised_m": result.raised_m} for result in corrected], corrected).get("raised_m", 0.0),
         mass_kg=results[0].mass_kg,
-        help=_mean([result.help for result in corrected], corrected),
+        residual=_mean([result.residual for result in corrected], corrected),
         motions=[{name: getattr(result, name) for name in _OF_EACH} for result in results],
     )
 
@@ -273,7 +278,7 @@ def _width(figure: MotionFigure) -> int:
 
 def _cell(result: FileResult, figure: MotionFigure) -> str:
     """The figure of the correction, or of the motion before and after it; a dash where it was not measured."""
-    of_correction = {"moved_m": result.moved_m, "raised_m": result.raised_m, **result.help}
+    of_correction = {"moved_m": result.moved_m, "raised_m": result.raised_m, **result.residual}
     sources = [of_correction] if figure.of_correction else [result.before, result.after]
     if any(figure.key not in source for source in sources):
         return "–"

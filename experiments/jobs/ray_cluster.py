@@ -56,7 +56,7 @@ def ray_cluster(where: Where, folder: Path | None, show: Show) -> Iterator[Submi
     with _connected(where.cluster.cluster or "auto"), _Meeting.held(folder) as meeting:
         _check_nodes(_workers(), meeting)
         _warn_of_no_room(where.cluster)
-        with _told(show) as channel, _watched() as pending:
+        with _events_shown(show) as channel, _watched() as pending:
             yield lambda job: _submit(job, meeting, channel, _resources(where.cluster), pending)
 
 
@@ -320,7 +320,7 @@ class _Channel:
 
 
 @contextmanager
-def _told(show: Show) -> Iterator[Any]:
+def _events_shown(show: Show) -> Iterator[Any]:
     """Show events while the body runs; its value is where jobs put them."""
     near = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     channel = _Channel.options(scheduling_strategy=near).remote()  # type: ignore[attr-defined]

@@ -102,7 +102,7 @@ def _columns(rows: Sequence[Mapping[str, object]]) -> list[str]:
 
 def write_summary(path: Path, summary: Summary) -> None:
     """Write a summary as JSON with its digest, numbers to five digits, NaN as null."""
-    arms = {name: [_told(curves) for curves in group] for name, group in summary.arms.items()}
+    arms = {name: [_as_stored(curves) for curves in group] for name, group in summary.arms.items()}
     content = {
         "format": FORMAT,
         "command": summary.command,
@@ -210,7 +210,7 @@ def machine() -> dict[str, object]:
     return {"processor": model or "not known", "cores": os.cpu_count()}
 
 
-def _told(curves: ArmCurves) -> dict[str, Any]:
+def _as_stored(curves: ArmCurves) -> dict[str, Any]:
     return {"name": curves.name, "group": curves.group, "title": curves.title, "values": _rounded(curves.values)}
 
 

@@ -27,7 +27,7 @@ THICKEST_M, HOVER_PERCENTILE = 0.025, 30
 known. Then the most that is added to soles, and the percentile of their corners' heights in flat stance that says how
 much."""
 
-_HURRY_S = 0.25
+_SPEED_BLUR_S = 0.25
 """Standard deviation of the Gaussian over which the speed of bodies is averaged."""
 
 
@@ -106,10 +106,10 @@ def horizontal_speeds(points_m: np.ndarray, fps: float) -> np.ndarray:
     return lengths(np.gradient(points_m[..., [0, 2]], 1 / fps, axis=1))
 
 
-def hurry_of(root_m: np.ndarray, fps: float, from_m_s: float, most: float) -> np.ndarray:
-    """(N, T) by how much bodies with roots (N, T, 3) are in a hurry, smoothed over half a second: 1 up to a speed.
+def speed_factors(root_m: np.ndarray, fps: float, from_m_s: float, most: float) -> np.ndarray:
+    """(N, T) speed of roots (N, T, 3) in units of `from_m_s`, smoothed over half a second: 1 at least, `most` at most.
 
     In fast motion feet land and leave within a frame or two, and seem to slide that much more while they stand.
     """
-    along_m = smoothed(root_m, _HURRY_S * fps)
+    along_m = smoothed(root_m, _SPEED_BLUR_S * fps)
     return np.clip(horizontal_speeds(along_m, fps) / from_m_s, 1.0, most)

@@ -37,9 +37,9 @@ class FootSettings:
     """Largest factor by which that raises the bound."""
     furthest_slide_m: float = 0.3
     """Feet on a floor that drifts are planted as on one that stands still if no stance slides as far as this."""
-    hurry_m_s: float = 1.5
+    fast_m_s: float = 1.5
     """From this speed of the body on, the bound on its soles' speed grows with it."""
-    most_hurry: float = 3.0
+    most_speed_factor: float = 3.0
     """Largest factor by which the bound on the soles' speed grows."""
     flat_rad: float = float(np.radians(2.0))
     """A standing foot tilted by less is laid flat."""
@@ -156,8 +156,8 @@ def lock(
     still_m = stillness(velocity_m_s, speed_m_s, stands, fps, settings)
     anchors_m = np.stack([still_m[..., 0], -soles_m, still_m[..., 1]], axis=-1)
     moves_m = bridge_swings(anchors_m, stands, fps, settings)
-    hurry = np.clip((speed_m_s - settings.slow_m_s) / settings.faster_m_s, 0.0, 1.0)
-    clearance_m = settings.clear_m + (settings.clearance_m - settings.clear_m) * hurry
+    swiftness = np.clip((speed_m_s - settings.slow_m_s) / settings.faster_m_s, 0.0, 1.0)
+    clearance_m = settings.clear_m + (settings.clearance_m - settings.clear_m) * swiftness
     height_m = np.where(stands, moves_m[..., 1], np.maximum(moves_m[..., 1], clearance_m - soles_m))
     height_m = 0.5 * (height_m + blur(height_m, 1.0, fps))
     moves_m[..., 1] = np.maximum(height_m, np.where(stands, 0.0, settings.clear_m) - soles_m)

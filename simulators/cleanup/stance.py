@@ -26,8 +26,8 @@ from ..body.soles import (
     by_foot,
     corner_positions,
     frame_speeds,
-    hurry_of,
     sole_normals,
+    speed_factors,
     velocities,
 )
 from .foot_lock import FEET, FootSettings
@@ -151,9 +151,9 @@ class Posed:
     def stands(self, settings: FootSettings, ground_m: np.ndarray | float = 0.0) -> np.ndarray:
         """(N, T, 2) whether each foot stands; ground_m: (N, T, 2)."""
         fps = self.motions.fps
-        hurry = hurry_of(self.motions.root_m, fps, settings.hurry_m_s, settings.most_hurry)[..., None]
+        speed_factor = speed_factors(self.motions.root_m, fps, settings.fast_m_s, settings.most_speed_factor)[..., None]
         slides = settings.sliding * self.slides_m_s / settings.standing_m_s
-        widened = np.maximum(hurry, np.minimum(slides, settings.most_sliding)[:, None, None])
+        widened = np.maximum(speed_factor, np.minimum(slides, settings.most_sliding)[:, None, None])
         speed_m_s, heights_m = self.speeds_m_s / widened, self.feet_m[..., 1].min(-1) - ground_m
         said = self.motions.contacts
         if said is not None:

@@ -19,7 +19,7 @@ from selfcorrect.motion.geometry.vectors import crosses
 from selfcorrect.motion.motion import MotionBatch
 
 from ..body.humanoid import Humanoid
-from ..body.soles import horizontal_speeds, hurry_of
+from ..body.soles import horizontal_speeds, speed_factors
 from ..settings.plan import PLAN, ContactSettings
 from .dynamics import Demand, demand
 
@@ -57,12 +57,14 @@ def plan_contacts(
     """
     needs = demand(body, motions, settings.smoothing_s)
     points_m = body.touches.lowest_points(needs.positions_m, needs.orientations)
-    hurry = hurry_of(motions.root_m, motions.fps, settings.hurry_m_s, settings.most_hurry)[..., None]
-    speeds_m_s = settings.free_speed_m_s * hurry, settings.fastest_m_s * hurry
+    speed_factor = speed_factors(motions.root_m, motions.fps, settings.fast_m_s, settings.most_speed_factor)[..., None]
+    speeds_m_s = settings.free_speed_m_s * speed_factor, settings.fastest_m_s * speed_factor
     above_m = above_ground_m(body, points_m, supports)
     activation = contact_activation(above_m, motions.fps, speeds_m_s, settings)
     # Runners leave the floor: what bears them a little later does not slide.
-    lacking = unborne(needs.wrench[..., 1] / body.weight_n, activation, settings)[..., None] * np.clip(2 - hurry, 0, 1)
+    lacking = unborne(needs.wrench[..., 1] / body.weight_n, activation, settings)[..., None] * np.clip(
+        2 - speed_factor, 0, 1
+    )
     activation = contact_activation(above_m, motions.fps, speeds_m_s, settings, lacking)
     acting_m = inset_soles(points_m, activation, len(body.soles), inset) if inset else points_m
     arms_m = acting_m - needs.centre_m[:, :, None]

@@ -19,10 +19,10 @@ class ContactSettings:
     """A point carries freely up to this speed over the floor."""
     fastest_m_s: float = 0.4
     """A point carries nothing above this speed."""
-    hurry_m_s: float = 1.5
+    fast_m_s: float = 1.5
     """From this speed of the body on, both bounds grow with it: feet that land and leave within a frame seem to
     slide."""
-    most_hurry: float = 3.0
+    most_speed_factor: float = 3.0
     """Largest factor by which the bounds grow with the body's speed."""
     borne_bodyweights: tuple[float, float] = (0.1, 0.5)
     """Vertical force that something must give, perhaps and surely. Where no point carries freely, the next best

@@ -33,7 +33,7 @@ def test_coverage_is_a_mean_over_seeds_within_its_bounds() -> None:
 
 
 def test_a_row_compares_strict_correction_with_its_fallback(stand_motion: Motion) -> None:
-    good = CorrectedMotion(stand_motion, help={"residual_force_bodyweights": 0.2})
+    good = CorrectedMotion(stand_motion, residual={"residual_force_bodyweights": 0.2})
     fell = CorrectedMotion(stand_motion, Failure(words="fell"))
     told = row("roll", [fell, fell], [good, fell])
     assert told == "| roll | 0 of 2 (0 to 66 %) | 1 of 2 (9 to 91 %) | 0.20 |"

@@ -186,7 +186,7 @@ def _archive(path: Path, megabytes: int) -> str:
             archive.addfile(info, _Zeros(info.size))
         for _ in range(megabytes // 4):
             zipped.write(bytes(2**20))
-    return _told(path)
+    return _reading(path)
 
 
 def _sparse(path: Path) -> str:
@@ -196,10 +196,10 @@ def _sparse(path: Path) -> str:
     info.size = len(body)
     with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT) as archive:
         archive.addfile(info, io.BytesIO(body))
-    return _told(path)
+    return _reading(path)
 
 
-def _told(path: Path) -> str:
+def _reading(path: Path) -> str:
     try:
         cmu.clips(path)
     except InputError as error:

@@ -180,7 +180,7 @@ def child(work: Callable[[Path], None], folder: Path) -> int:
     """Start work in a forked process; what it says goes into a file beside the folder."""
     process = os.fork()
     if process == 0:
-        told = os.open(_told(folder), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        told = os.open(_message_file(folder), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(told, 1)
         os.dup2(told, 2)
         sys.stdout, sys.stderr = open(1, "w"), open(2, "w")  # noqa: SIM115 - those of the process
@@ -199,7 +199,7 @@ def child(work: Callable[[Path], None], folder: Path) -> int:
     return process
 
 
-def _told(folder: Path) -> Path:
+def _message_file(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.told")
 
 
@@ -210,7 +210,7 @@ def ended(process: int, folder: Path) -> str:
         return "killed"
     if not (code := os.waitstatus_to_exitcode(status)):
         return ""
-    lines = _told(folder).read_text(errors="replace").split("\n")
+    lines = _message_file(folder).read_text(errors="replace").split("\n")
     return f"ended with exit code {code}: {next(filter(None, reversed(lines)), '')}"
 
 

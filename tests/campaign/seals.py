@@ -54,7 +54,7 @@ def _seal_case(seed: int, case: int, folder: Path) -> str:
     files = _files(place)
     path = files[case % len(files)]
     part = path.relative_to(place).parts[0]
-    told = _told(run_command(["correct", "in", "-o", "out", "--kinematic"], place)) if part == "out" else ""
+    told = _lines_on_motions(run_command(["correct", "in", "-o", "out", "--kinematic"], place)) if part == "out" else ""
     whole = path.read_bytes()
     path.write_bytes(
         _bit(whole, random) if random.random() < 0.8 else (flipped, cut)[random.integers(2)](whole, random)
@@ -87,10 +87,12 @@ def _told_otherwise(part: str, place: Path, told: str) -> str:
     ended = run_command(_AGAIN[part], place, 30)
     if wrong := ended.wrong():
         return wrong
-    return f"told otherwise: {ended.out[-300:]}" if told and ended.code == 0 and _told(ended) != told else ""
+    return (
+        f"told otherwise: {ended.out[-300:]}" if told and ended.code == 0 and _lines_on_motions(ended) != told else ""
+    )
 
 
-def _told(ended: Ended) -> str:
+def _lines_on_motions(ended: Ended) -> str:
     """What a command says of motions."""
     return "\n".join(line for line in ended.out.splitlines() if "finished already" not in line)
 

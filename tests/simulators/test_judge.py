@@ -11,7 +11,7 @@ from selfcorrect.motion.correction.results import FailureKind, Note, NoteKind, R
 from selfcorrect.simulators.body.humanoid import humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.judge import FAR_M, failure_of, help_of, why_far
+from selfcorrect.simulators.judge import FAR_M, failure_of, residual_of, why_far
 from selfcorrect.simulators.scene import Scene
 from selfcorrect.simulators.settings.tracker import WITHOUT_RESIDUAL, BodySettings, TrackerSettings
 from selfcorrect.simulators.stages import Track
@@ -56,7 +56,7 @@ def test_help_is_a_mean_in_body_weights(stand):
     body = humanoid(stand.skeleton)
     wrench, rest = np.zeros((2, 6)), np.zeros((3, 6))
     wrench[0, 1], wrench[:, 5], rest[:, 0] = body.weight_n, 12.0, 0.3 * body.weight_n
-    told = help_of(body, wrench, rest)
+    told = residual_of(body, wrench, rest)
     assert told["residual_force_bodyweights"] == pytest.approx(0.5)
     assert told["residual_torque_nm"] == pytest.approx(12.0)
     assert told["unexplained_force_bodyweights"] == pytest.approx(0.3)

@@ -57,9 +57,9 @@ def test_a_plan_that_contacts_explain_is_not_simulated(walk, monkeypatch):
     correction = AUTO([walk])[0]
     assert correction.accepted
     assert correction.stage is Stage.PLANNED
-    assert correction.help["simulated_share"] == 0.0
-    assert "polished_m" not in correction.help
-    assert correction.help["residual_force_bodyweights"] == correction.help["unexplained_force_bodyweights"]
+    assert correction.residual["simulated_share"] == 0.0
+    assert "polished_m" not in correction.residual
+    assert correction.residual["residual_force_bodyweights"] == correction.residual["unexplained_force_bodyweights"]
 
 
 def test_what_is_not_simulated_is_next_to_what_a_simulation_confirms(clips):
@@ -67,7 +67,7 @@ def test_what_is_not_simulated_is_next_to_what_a_simulation_confirms(clips):
     plain, confirmed = (each([clips["jump"]])[0] for each in (AUTO, ALWAYS))
     assert plain.stage is Stage.PLANNED
     assert confirmed.stage is Stage.PLANNED
-    assert confirmed.help["simulated_share"] == 0.0
+    assert confirmed.residual["simulated_share"] == 0.0
     distances_m = np.linalg.norm(joint_positions(plain.motion) - joint_positions(confirmed.motion), axis=-1)
     assert distances_m.mean() < 5e-4
 
@@ -75,8 +75,8 @@ def test_what_is_not_simulated_is_next_to_what_a_simulation_confirms(clips):
 def test_what_no_contact_explains_is_simulated_to_the_same_bytes(corrected):
     auto, always = (corrected[choice][1] for choice in ("auto", "always"))
     assert same(auto, always)
-    assert auto.help == always.help
-    assert auto.help["residual_force_bodyweights"] > 0
+    assert auto.residual == always.residual
+    assert auto.residual["residual_force_bodyweights"] > 0
     assert auto.stage is Stage.SIMULATED
 
 
@@ -104,7 +104,7 @@ def test_states_that_come_out_as_simulated_are_always_simulated(walk, scene):
     settings = {"cleanup": replace(KNOWN_FLOOR, polish=False)} if scene is None else {"scene": scene}
     correction = replace(AUTO, **settings)([walk])[0]
     assert correction.stage is Stage.SIMULATED
-    assert correction.help["simulated_share"] == 1.0
+    assert correction.residual["simulated_share"] == 1.0
 
 
 def test_kinematics_alone_comes_out_cleaned(walk):

@@ -199,7 +199,7 @@ def test_figures_of_a_loop_are_those_of_its_own_frames(cycles: dict[str, Motion]
     if correction.timeline is not None:
         assert len(correction.timeline) == len(cycles["walk"])
         force = correction.timeline.residual_force_bodyweights[1:].mean()
-        assert correction.help["residual_force_bodyweights"] == pytest.approx(float(force))
+        assert correction.residual["residual_force_bodyweights"] == pytest.approx(float(force))
     (error,) = physical_errors(MotionBatch.stack([cycles["walk"]])).jerk_m_s3
     assert correction.before["jerk_m_s3"] == pytest.approx(float(error), rel=0.1)
 

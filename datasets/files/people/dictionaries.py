@@ -16,7 +16,7 @@ from ..motion_file import MotionFile
 from ..reading import Reading
 from . import amass, kimodo, mdm, sam3d, smpl_tools
 
-_TOLD, _NEAREST, _LONGEST = 12, 3, 60
+_LISTED, _NEAREST, _LONGEST = 12, 3, 60
 """Arrays and layouts that a message names, at most, and characters of a name."""
 
 
@@ -86,7 +86,7 @@ def _fits(layout: Layout, results: Results) -> bool:
 def unknown(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> str:
     """What a file of no known layout holds, and the layouts that it is nearest to."""
     held = [f"{name[:_LONGEST]} {shape}" for name, shape in shapes.items()]
-    more = f" and {len(held) - _TOLD} more" if len(held) > _TOLD else ""
+    more = f" and {len(held) - _LISTED} more" if len(held) > _LISTED else ""
     known = [(layout.name, layout.keys) for layout in LAYOUTS]
     known += [(tool.name, (*tool.rotations, tool.translation)) for tool in smpl_tools.TOOLS]
     ends = {name.rpartition(".")[2] for name in shapes}
@@ -94,6 +94,6 @@ def unknown(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> str:
     known.sort(key=lambda one: -sum(key.rpartition(".")[2] in ends for key in one[1]) / len(one[1]))
     nearest = "; ".join(f"{name} ({', '.join(keys)})" for name, keys in known[:_NEAREST])
     return (
-        f"{path}: no layout that is known: it holds {', '.join(held[:_TOLD]) or 'no arrays of numbers'}{more}; "
+        f"{path}: no layout that is known: it holds {', '.join(held[:_LISTED]) or 'no arrays of numbers'}{more}; "
         f"the nearest known ones are {nearest}"
     )

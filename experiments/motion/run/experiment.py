@@ -59,7 +59,7 @@ def run_experiment(
         caption_vectors(data.training.label_names)  # as an encoder of sentences that is not installed
     ledger = IdentityFile(folder / IDENTITIES, ACCEPT)
     unknown = ledger.not_recorded(identities)
-    untried = [name for name in own_correctors(settings) if _told(name) in unknown]
+    untried = [name for name in own_correctors(settings) if _corrector_named(name) in unknown]
     try_correctors(settings, untried, limit_s)  # as one that fails at once does
     started = time.monotonic()
     target = WandbTarget(options.wandb, options.wandb_project, options.wandb_entity)
@@ -108,7 +108,7 @@ def own_identities(settings: MotionSettings, limit_s: float | None = None) -> di
     """
     denoisers = {comparison.preset.config.denoiser for comparison in settings.comparisons}
     return {
-        **{_told(name): own_identity(name, limit_s) for name in own_correctors(settings)},
+        **{_corrector_named(name): own_identity(name, limit_s) for name in own_correctors(settings)},
         **{
             f"denoiser {name!r}": identity_of(DENOISERS.load(name))
             for name in sorted(denoisers)
@@ -117,7 +117,7 @@ def own_identities(settings: MotionSettings, limit_s: float | None = None) -> di
     }
 
 
-def _told(corrector: str) -> str:
+def _corrector_named(corrector: str) -> str:
     """A corrector in messages."""
     return f"corrector {corrector!r}"
 

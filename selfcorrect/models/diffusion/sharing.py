@@ -64,7 +64,7 @@ class PartialShare(Share):
     def call(self, model: MotionDiffusion, samples: Samples, steps: int, stream: Stream) -> None:
         if self.accelerator.is_main_process:
             blank = replace(model, network=None, average=None, steps=0)
-            _tell((blank, model.state(), samples, steps, stream))
+            _send((blank, model.state(), samples, steps, stream))
 
     def seed_layers(self, stream: Stream) -> None:
         if rank := self.accelerator.process_index:
@@ -119,7 +119,7 @@ def crew(device: torch.device) -> Iterator[bool]:
                 yield False
         finally:
             if share.accelerator.is_main_process:
-                _tell(None)
+                _send(None)
             share.accelerator.free_memory()
             gc.collect()  # networks that still hold the group keep its threads alive
             torch.distributed.destroy_process_group()
@@ -136,18 +136,18 @@ def _joined(share: PartialShare) -> Iterator[PartialShare]:
 
 
 def _follow(share: PartialShare) -> None:
-    while (work := _told()) is not None:
+    while (work := _receive()) is not None:
         blank, state, samples, steps, stream = work
         model = replace(blank, device=share.accelerator.device).load_state(state)
         with suppress(TrainingDivergedError):  # the leader reports it
             model.fit(samples, steps, stream)
 
 
-def _tell(work: object) -> None:
+def _send(work: object) -> None:
     torch.distributed.broadcast_object_list([work], src=0)
 
 
-def _told() -> Any:
+def _receive() -> Any:
     box: list[Any] = [None]
     torch.distributed.broadcast_object_list(box, src=0)
     return box[0]

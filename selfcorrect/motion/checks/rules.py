@@ -229,7 +229,7 @@ RULES = (
     ),
     Rule(
         "X2",
-        "help-needed",
+        "residual-needed",
         "The floor cannot give the forces that move the body, for two seconds.",
         1.4,
         "body weights",

@@ -110,7 +110,7 @@ class Whole:
             stage=Stage.last(part.stage for part in self.parts),
             before=self._mean([part.before for part in self.parts]),
             after=self._mean([part.after for part in self.parts]),
-            help=self._mean([part.help for part in self.parts]),
+            residual=self._mean([part.residual for part in self.parts]),
             figures=self._mean([part.figures for part in self.parts]),
             added_angular_speed_deg_s=added_by_joint_deg_s(self.given, self.motion),
             timeline=self.timeline,

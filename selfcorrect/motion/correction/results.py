@@ -175,7 +175,7 @@ class CorrectedMotion:
     for, also the mean speed of ankles and toe joints that stand in it (`standing_m_s`)."""
     after: Mapping[str, float] = field(default_factory=dict)
     """The same of the corrected motion, its `standing_m_s` in the same frames."""
-    help: Mapping[str, float] = field(default_factory=dict)
+    residual: Mapping[str, float] = field(default_factory=dict)
     """What a simulated body needed from outside: mean residual force, torque, and force that nothing explains."""
     figures: Mapping[str, float] = field(default_factory=dict)
     """All other figures by name, with their unit. `moved_m` is the mean distance by which joints were moved. `raised_m`
@@ -205,7 +205,7 @@ class CorrectedMotion:
         times = (("before", self.before), ("after", self.after))
         names = {**self.before, **self.after}
         errors = {f"{name}_{when}": errors[name] for name in names for when, errors in times if name in errors}
-        return {**self.figures, **errors, **self.help}
+        return {**self.figures, **errors, **self.residual}
 
 
 CorrectMotions: TypeAlias = Callable[[Sequence[Motion]], Sequence[CorrectedMotion]]

@@ -135,7 +135,7 @@ def test_rules_are_listed(run: Run) -> None:
     code, printed = run("--rules")
     assert code == 0
     assert printed.splitlines()[0].startswith("F1  under-floor")
-    assert "X2  help-needed" in printed
+    assert "X2  residual-needed" in printed
 
 
 def test_quiet_prints_the_summary_alone(folder: Path, run: Run) -> None:
@@ -149,7 +149,7 @@ def test_physics_finds_a_body_that_is_shaken(walk: Motion, folder: Path, run: Ru
     assert run("good.bvh", "--physics", "--select", "X")[0] == 0
     code, printed = run("shaken.bvh", "--physics", "--select", "X")
     assert code == 1
-    assert "X2 help-needed" in printed
+    assert "X2 residual-needed" in printed
 
 
 def test_physics_says_what_each_motion_needs_at_the_root(folder: Path, run: Run) -> None:

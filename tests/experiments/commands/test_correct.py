@@ -55,7 +55,7 @@ def test_bodies_without_help_get_none(folder):
     pytest.importorskip("mujoco")
     assert main(["correct", "clips/steps.bvh", "-o", "alone", "--strength", "residual-free"]) == 0
     told = report_of(folder / "alone")["steps.bvh"]
-    assert told["help"]["residual_force_bodyweights"] == told["help"]["residual_torque_nm"] == 0.0
+    assert told["residual"]["residual_force_bodyweights"] == told["residual"]["residual_torque_nm"] == 0.0
     assert not any(told["over_time"]["residual_force_bodyweights"])
     assert told["verdict"] == "accepted"
     settings = json.loads((folder / "alone" / "report.json").read_text())["settings"]
@@ -93,12 +93,12 @@ def test_the_report_says_what_was_removed_and_how_far_it_moved(folder: Path) -> 
     assert motion["after"]["penetration_m"] < 0.1 * motion["before"]["penetration_m"]
     assert set(motion["after"]) == {"penetration_m", "floating_m", "skate_m_s", "jerk_m_s3", "standing_m_s"}
     assert motion["notes"][0] == "unit of length taken as 0.01 m (--metres-per-unit)"
-    assert motion["help"]["residual_force_bodyweights"] > 0
+    assert motion["residual"]["residual_force_bodyweights"] > 0
     assert {contact["part"] for contact in motion["contacts"]} == {"left foot", "right foot"}
     assert all(0.05 < contact["load_bodyweights"] < 3 for contact in motion["contacts"])
     force = motion["over_time"]["residual_force_bodyweights"]
     assert (len(force), len(motion["over_time"]["residual_torque_nm"])) == (45, 45)
-    assert np.mean(force[1:]) == pytest.approx(motion["help"]["residual_force_bodyweights"], abs=2e-3)
+    assert np.mean(force[1:]) == pytest.approx(motion["residual"]["residual_force_bodyweights"], abs=2e-3)
     assert 60 < motion["mass_kg"] < 80
     old, new = (read_bvh(folder / place / "steps.bvh").motion for place in ("clips", "out"))
     moved_m = np.linalg.norm(joint_positions(new) - joint_positions(old), axis=-1)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from selfcorrect.experiments.correction.batch import TOLD, closing
+from selfcorrect.experiments.correction.batch import LISTED, closing
 from selfcorrect.experiments.correction.report import FileResult, write_report
 
 
@@ -23,10 +23,10 @@ def results(count: int) -> list[FileResult]:
 
 
 def test_few_files_are_all_named() -> None:
-    told = closing(results(TOLD), Path("out"))
-    assert told[0] == f"{TOLD} of {TOLD} motions corrected → out"
-    assert told[1].splitlines()[-1] == f"{TOLD - 1}.bvh: moved by up to 0.42 m: spikes"
-    assert told[2].endswith(f"; {TOLD - 1}.bvh (F4)")
+    told = closing(results(LISTED), Path("out"))
+    assert told[0] == f"{LISTED} of {LISTED} motions corrected → out"
+    assert told[1].splitlines()[-1] == f"{LISTED - 1}.bvh: moved by up to 0.42 m: spikes"
+    assert told[2].endswith(f"; {LISTED - 1}.bvh (F4)")
 
 
 def test_what_was_rejected_is_not_listed_as_moved() -> None:
@@ -37,9 +37,9 @@ def test_what_was_rejected_is_not_listed_as_moved() -> None:
 
 def test_of_thousands_the_first_are_named_and_the_rest_counted() -> None:
     told = closing(results(3000), Path("out"))
-    assert told[1].splitlines()[-1] == told[2].rpartition("; ")[2] == f"and {3000 - TOLD} more, in the report"
+    assert told[1].splitlines()[-1] == told[2].rpartition("; ")[2] == f"and {3000 - LISTED} more, in the report"
     assert "(3000): 0.bvh (F4); 1.bvh (F4)" in told[2]
-    assert sum(map(len, told)) < 100 * TOLD
+    assert sum(map(len, told)) < 100 * LISTED
 
 
 def test_a_figure_that_is_no_number_leaves_the_report_json(tmp_path: Path) -> None:

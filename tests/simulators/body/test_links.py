@@ -64,4 +64,4 @@ def test_corrections_do_not_depend_on_order_or_names(walk, engine, last_first):
         assert moved.motion.skeleton is other.skeleton
         assert np.array_equal(moved.motion.root_m, usual.motion.root_m)
         assert np.array_equal(moved.motion.rotations, usual.motion.rotations[:, order])
-        assert moved.help == usual.help
+        assert moved.residual == usual.residual

@@ -124,8 +124,8 @@ def test_a_walk_needs_no_help(walk):
     assert len(told) >= walk.seconds / FEW.residual_free.window_s
     assert told[-1] == 1.0
     assert correction.accepted, correction.reason
-    assert correction.help["residual_force_bodyweights"] == 0.0
-    assert correction.help["residual_torque_nm"] == 0.0
+    assert correction.residual["residual_force_bodyweights"] == 0.0
+    assert correction.residual["residual_torque_nm"] == 0.0
     assert correction.timeline.loads_bodyweights.sum(axis=1).mean() == pytest.approx(1.0, abs=0.15)
     assert mean_distance_m(correction.motion, walk) < 0.05
 
@@ -198,7 +198,7 @@ def test_what_cannot_be_done_alone_is_carried_there_and_only_there(stand, axis, 
     assert 12 <= helped.min() <= 55  # a little before the lean, or while it lasts
     assert helped.max() < 105
     assert force.max() <= 1.0
-    assert carried.help["residual_force_bodyweights"] == pytest.approx(force[1:].mean(), rel=1e-6)
+    assert carried.residual["residual_force_bodyweights"] == pytest.approx(force[1:].mean(), rel=1e-6)
     assert carried.timeline.carried()[0].first_frame == helped.min()
     speeds_m_s = np.linalg.norm(np.diff(carried.motion.root_m, axis=0), axis=1) * 30
     assert np.abs(np.diff(speeds_m_s)).max() < 1.5  # no frame is joined to another that it does not lead to
@@ -235,7 +235,7 @@ def test_pushed_bodies_keep_their_balance_by_themselves(stand):
     away_m = (pushed.motion.root_m - still.root_m)[:, 2]
     assert away_m[12:30].max() > 0.02
     assert abs(away_m[-1]) < 0.5 * away_m.max()
-    assert pushed.help["residual_force_bodyweights"] == 0.0
+    assert pushed.residual["residual_force_bodyweights"] == 0.0
 
 
 def test_stiff_engines_cannot_balance():
