@@ -8,7 +8,9 @@ import json
 import re
 import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import pytest
 import torch
 import tyro
 
+from selfcorrect.analysis.theory import diluted_level
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.report.outcome import by_share, guarantees
@@ -316,3 +319,30 @@ def test_a_correction_is_worth_the_real_samples_that_do_not_reach_it() -> None:
     assert worth(64, corrected, {64: noisy, 128: poor}, "recall") == "nothing"
     assert worth(128, corrected, {64: noisy, 128: poor}, "recall") == "1 × or more"
     assert worth(64, poor, {64: corrected}, "recall") == "nothing"
+
+
+def arms_by_ratio(level: Callable[[float, float, np.ndarray, np.ndarray], np.ndarray]) -> dict[str, ArmCurves]:
+    """Loops of eight seeds whose levels follow a form of λ, γ, r and c, with noise in each seed."""
+    dilution, noise = tool("dilution"), np.random.default_rng(0)
+    real_only, corrected_only = 15 + noise.normal(0, 1, 8), 1 + noise.normal(0, 0.3, 8)
+    values = {"real+none": real_only, "replace+physics": corrected_only}
+    for ratio, strength in product(dilution.RATIOS, dilution.STRENGTHS):
+        name = Arm(f"augment:{ratio:g}", "physics", strength).name
+        values[name] = level(ratio, strength, real_only, corrected_only) + noise.normal(0, 0.5, 8)
+    return {name: ArmCurves(name, "", name, {"penetration_mm": np.tile(of, (3, 1)).T}) for name, of in values.items()}
+
+
+def test_the_test_of_dilution_finds_the_form_and_refutes_another() -> None:
+    dilution = tool("dilution")
+    axes = ("physics", dilution.RATIOS, dilution.STRENGTHS, "penetration_mm")
+    law = dilution.fit(arms_by_ratio(lambda ratio, gamma, r, c: diluted_level(r, c, ratio, gamma)), *axes)
+    assert dilution.verdict(law.joint_p, law.error) == "holds"
+    assert all((rival > law.by_seed).all() for rival in law.rivals.values())
+    once = dilution.fit(
+        arms_by_ratio(lambda ratio, gamma, r, c: r + ratio / (1 + ratio) * (1 - 1 / (1 + gamma)) * (c - r)), *axes
+    )
+    assert once.joint_p == 2 / 2**8
+    assert once.error > 3 * law.error
+    assert (once.rivals["one pass"] < once.by_seed).all()
+    no_effect = dilution.fit(arms_by_ratio(lambda ratio, gamma, r, c: r), *axes)
+    assert dilution.verdict(no_effect.joint_p, no_effect.error) == "refuted"

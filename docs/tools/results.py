@@ -6,8 +6,8 @@
 
 A page asks for its table by `<!-- table: NAME -->`, a row of `TABLES` in page_tables.py, which ends at
 `<!-- end of table -->`; what stands between is replaced. `<!-- shares -->`, `<!-- claims -->`, `<!-- worth -->`,
-`<!-- findings -->` and `<!-- captions -->` ask for tables of their own. Figures are written for every summary and
-denoiser, docs/pictures/results/NAME-DENOISER.svg, and by synthetic ratio, where a summary has some;
+`<!-- findings -->`, `<!-- captions -->` and `<!-- dilution -->` ask for tables of their own. Figures are written for
+every summary and denoiser, docs/pictures/results/NAME-DENOISER.svg, and by synthetic ratio, where a summary has some;
 docs/pictures/modes.svg from the summary `modes`. docs/results/results.csv holds the last generation of everything,
 `--csv FILE` all generations; the site has a table of all arms.
 """
@@ -26,6 +26,7 @@ import numpy as np
 import tyro
 from captions import captions_table
 from claims import CLAIMS, claims_table
+from dilution import found_table
 from findings import finding_pictures, findings_sections
 from page_tables import TABLES, page_table
 from shares import shares_table
@@ -55,7 +56,7 @@ FREE = ("--out", "--workers", "--keep", "--wandb", "--runner")
 SEEDS = ("--seeds", "--first-seed")
 
 MARKED = re.compile(
-    r"<!-- (table|shares|claims|worth|findings|captions)(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL
+    r"<!-- (table|shares|claims|worth|findings|captions|dilution)(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL
 )
 
 
@@ -67,6 +68,7 @@ def filled(page: str, summaries: Mapping[str, Summary]) -> str:
         "worth": worth_table,
         "findings": findings_sections,
         "captions": captions_table,
+        "dilution": found_table,
     }
 
     def made(match: re.Match[str]) -> str:

@@ -78,7 +78,18 @@ class MotionCommand:
 
     preset: Annotated[
         Literal[
-            "short", "demo", "quick", "full", "ratios", "modes", "renewal", "defences", "text", "strictness", "paper"
+            "short",
+            "demo",
+            "quick",
+            "full",
+            "ratios",
+            "dilution",
+            "modes",
+            "renewal",
+            "defences",
+            "text",
+            "strictness",
+            "paper",
         ],
         arg(help=_presets()),
     ] = "short"

@@ -38,6 +38,7 @@ TOYS = Registry(
         _toy("gaussian", "stability", "Where augmented loops are stable", "Bertrand et al. 2024; Gillman et al. 2024"),
         _toy("gaussian", "linear", "Linear regression on its own labels", "Gerstgrasser et al. 2024"),
         _toy("gaussian", "weighting", "The weight of fresh real data", "He, Xu and Cheng 2025"),
+        _toy("gaussian", "dilution", "Artefacts are diluted", "this project"),
         _toy("gaussian", "biased-corrector", "Verifiers that are wrong or blind", "Yi et al. 2026; Qiao et al. 2026"),
         _toy("text", "curation", "Human curation", "Ferbach et al. 2024"),
         _toy("text", "pluralistic", "Curation by several raters", "Falahati et al. 2026 (arXiv 2605.07724)"),

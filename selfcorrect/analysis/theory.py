@@ -138,6 +138,37 @@ def tolerated_ratio(variance: float, spread: float) -> float:
     return (1 - variance) / (variance * (1 - spread))
 
 
+def corrected_ratio(ratio: ArrayLike, strength: ArrayLike = math.inf, kept: ArrayLike = 0.0) -> np.ndarray:
+    """λ′, the fully corrected synthetic samples per real one that a corrected augmented loop amounts to.
+
+    λ (1 − κ) γ / (1 + γ). kept: κ, the share of a sample's distance from the corrector's fixed point that it leaves.
+    """
+    ratio, strength, kept = (np.asarray(value, dtype=float) for value in (ratio, strength, kept))
+    return ratio * (1 - kept) * (1 - 1 / (1 + strength))
+
+
+def diluted_level(
+    real_only: ArrayLike,
+    corrected_only: ArrayLike,
+    ratio: ArrayLike,
+    strength: ArrayLike = math.inf,
+    kept: ArrayLike = 0.0,
+) -> np.ndarray:
+    """The level of an artefact at which a corrected augmented loop settles: (r + λ′ c) / (1 + λ′).
+
+    The fixed point of x ← (r + λ (x + γ (c + κ (x − c))) / (1 + γ)) / (1 + λ), with λ′ of `corrected_ratio`. Derived
+    here. Assumes that a level is a mean over samples, and that a model trained on a mixture has the mixture of the
+    levels that its parts alone would give. Real samples alone give r, the model's own samples give their level back,
+    corrected ones c + κ (x − c). A count of modes is no mean over samples, so the form does not hold for it.
+
+    real_only: r, after training on real data only. corrected_only: c, of the fully synthetic loop with this corrector.
+    All broadcast.
+    """
+    weight = 1 - 1 / (1 + corrected_ratio(ratio, strength, kept))
+    real_only = np.asarray(real_only, dtype=float)
+    return real_only + weight * (np.asarray(corrected_only, dtype=float) - real_only)
+
+
 # ---------------------------------------------------------------- Gaussians
 
 

@@ -42,6 +42,9 @@ PRESET_ROWS = {
     "quick": PresetRow("a smoke test, which proves nothing", "patch-mixer", 3, 4, 1, 64, "1 minute, 0.1 GB"),
     "full": PresetRow("every arm and control", f"{_BOTH}, temporal-conv", 102, 12, 5, 128, "6 hours, 36.6 GB"),
     "ratios": PresetRow("synthetic ratios up to 100 %", _BOTH, 72, 20, 5, 128, "6 hours, 48.6 GB"),
+    "dilution": PresetRow(
+        "synthetic ratios by strengths of correction", _BOTH, 80, 12, 8, 128, "9 hours, 4.3 GB", "sampling"
+    ),
     "modes": PresetRow(
         "what preserves diversity in a fully synthetic loop, with controls",
         "dct-mlp",

@@ -243,6 +243,22 @@ _TEXT = (
 )
 _VERIFIED = ("physics", "residual-free", "residual-free-fallback", "residual-free-verifier", "random-verifier")
 _STRICT = (BASELINE, *(arm for policy in ("augment:1", "replace") for arm in _loop(policy, *_VERIFIED)))
+_DILUTION = (
+    BASELINE,
+    *_loop("replace", "kinematic", "physics"),
+    *(
+        arm
+        for policy in (f"augment:{ratio}" for ratio in ("0.5", "1", "2", "4"))
+        for arm in (
+            Arm(policy),
+            *(
+                Arm(policy, name, strength)
+                for name in ("kinematic", "physics")
+                for strength in (0.25, 1.0, 4.0, math.inf)
+            ),
+        )
+    ),
+)
 _DEFENCES = (BASELINE, *(Arm("replace", defence=name) for name in UNRATED))
 
 PRESETS = {
@@ -278,6 +294,12 @@ PRESETS = {
     "ratios": MotionSettings(
         comparisons=(Comparison("patch-mixer", _SWEEP), Comparison("dct-mlp", _SWEEP)), generations=20, seeds=5
     ),
+    "dilution": MotionSettings(
+        comparisons=(Comparison("patch-mixer", _DILUTION), Comparison("dct-mlp", _DILUTION)),
+        generations=12,
+        seeds=8,
+        first_seed=5,
+    ),
     "modes": MotionSettings(comparisons=(Comparison("dct-mlp", _MODES),), generations=20, seeds=5),
     "renewal": MotionSettings(comparisons=(Comparison("dct-mlp", (BASELINE, *_RENEWED)),), generations=20, seeds=5),
     "defences": MotionSettings(comparisons=(Comparison("dct-mlp", _DEFENCES),), generations=12, seeds=3),
@@ -309,8 +331,8 @@ PRESETS = {
     ),
 }
 """The default, `short`, takes minutes on two cores; `demo` is longer. `quick` is a smoke test, `full` has every arm and
-control. `ratios` has synthetic ratios up to 100 %. `modes` has what preserves the diversity of a fully synthetic loop,
-with controls. `renewal` is the same where a quarter of the training set is renewed in each generation. `defences`
-compares published defences. `text` keeps captions and replaces their motions. `strictness` compares correctors and
-verifiers that reject what falls without root force. `paper` has the settings of Gillman et al. 2024 (n = 64, 128, 256
-or 2794 by `--real-count`), for a GPU."""
+control. `ratios` has synthetic ratios up to 100 %. `dilution` has ratios by strengths of correction, on seeds that no
+other preset has. `modes` has what preserves the diversity of a fully synthetic loop, with controls. `renewal` is the
+same where a quarter of the training set is renewed in each generation. `defences` compares published defences. `text`
+keeps captions and replaces their motions. `strictness` compares correctors and verifiers that reject what falls without
+root force. `paper` has the settings of Gillman et al. 2024 (n = 64, 128, 256 or 2794 by `--real-count`), for a GPU."""

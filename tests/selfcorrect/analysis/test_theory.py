@@ -315,3 +315,22 @@ def test_drift_explains_all_part_or_nothing():
     assert theory.drift_share(0.0, 0.3) == 0
     assert math.isnan(theory.drift_share(1.0, 0.9))
     assert theory.effective_size(128, 1.6) == 80
+
+
+@pytest.mark.parametrize("strength", [0.0, 1 / 3, 3.0, math.inf])
+@pytest.mark.parametrize("kept", [0.0, 0.4])
+def test_a_corrected_loop_settles_at_the_diluted_level(strength: float, kept: float) -> None:
+    real_only, corrected_only, moved = 5.0, 2.0, 1 - 1 / (1 + strength)
+    for ratio in (0.25, 4.0):
+        level = real_only
+        for _ in range(200):
+            synthetic = (1 - moved) * level + moved * (corrected_only + kept * (level - corrected_only))
+            level = (real_only + ratio * synthetic) / (1 + ratio)
+        assert theory.diluted_level(real_only, corrected_only, ratio, strength, kept) == pytest.approx(level)
+
+
+def test_the_diluted_level_goes_from_real_only_to_corrected_only() -> None:
+    ends = theory.diluted_level(5.0, 2.0, np.array([0.0, 1.0, math.inf]))
+    assert ends.tolist() == [5.0, 3.5, 2.0]
+    assert theory.diluted_level(5.0, 2.0, 3.0, strength=0.0) == 5.0, "what nobody corrects changes nothing"
+    assert theory.corrected_ratio(4.0, 1.0, 0.5) == 1.0

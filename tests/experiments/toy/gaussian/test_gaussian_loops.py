@@ -9,7 +9,8 @@ import pytest
 from helpers import outcomes
 
 from selfcorrect.core.randomness import streams
-from selfcorrect.experiments.toy.gaussian import gaussian_collapse, linear, stability, weighting
+from selfcorrect.experiments.toy.gaussian import dilution, gaussian_collapse, linear, stability, weighting
+from selfcorrect.experiments.toy.gaussian.dilution import pull
 from selfcorrect.experiments.toy.gaussian.tasks import per_seed
 from selfcorrect.loop.policy import Augment, Fresh, RealOnly, Replace
 
@@ -63,6 +64,19 @@ def test_regression_statements_fail_when_nothing_accumulates(monkeypatch: pytest
     result = outcomes(linear.run(linear.quick()))
     assert result["accumulate: error at generation 12"] == "fails"
     assert result["accumulate: the error stays below π²/6 of generation 0's"] == "fails"
+
+
+@pytest.mark.slow
+def test_levels_are_diluted_and_spreads_are_not() -> None:
+    result = dilution.run(dilution.quick())
+    assert result.holds(), outcomes(result)
+
+
+@pytest.mark.slow
+def test_levels_are_not_those_predicted_where_correction_is_weaker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dilution, "pull", lambda kept: pull(0.6))
+    result = outcomes(dilution.run(dilution.quick()))
+    assert [outcome for name, outcome in result.items() if "γ = 0:" not in name][:-1] == ["fails"] * 6
 
 
 @pytest.mark.slow
