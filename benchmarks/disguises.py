@@ -16,10 +16,10 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
+from selfcorrect.motion.editing.transforms import canonicalise, close_cycle, repeat_cycle
 from selfcorrect.motion.geometry.kinematics import continuous, forward_kinematics, joint_positions, local_rotations
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.motion.transforms import canonicalise, close_cycle, repeat_cycle
 
 CYCLE_S, CYCLE_M = (0.5, 2.0), 0.06
 """Length of a cycle that is looked for, and how far apart joints may be at its ends, root mean square."""

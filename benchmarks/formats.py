@@ -25,13 +25,14 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.files.formats import FORMATS, Format
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.people.saving import VIDEO_FPS
-from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Windows, cut_windows
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.diffusion.presets import PRESETS
 from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
+from selfcorrect.motion.editing.transforms import on_skeleton, resample
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.encodings.humanml3d import (
     FPS,
@@ -43,7 +44,6 @@ from selfcorrect.motion.encodings.humanml3d import (
     normalise_bones,
 )
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.transforms import on_skeleton, resample
 
 BATCH, FRAMES = 64, 48
 

@@ -26,12 +26,12 @@ from selfcorrect.experiments.correction.in_python import correct
 from selfcorrect.motion.body.foot_frames import feet_of, levelled
 from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.editing.transforms import heading_rad
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s, jerk_by_part_m_s3
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.motion.transforms import heading_rad
 
 # --- judging ---------------------------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.pipeline import Physics, correct_cleaned
 from selfcorrect.simulators.settings.support import SUPPORT_MODES
 from selfcorrect.simulators.settings.tracker import STRENGTHS, TrackerSettings
-from selfcorrect.simulators.stages import Cleaned, Given, Judged
+from selfcorrect.simulators.stages.values import Cleaned, Given, Judged
 
 FEET = ("left foot", "right foot")
 

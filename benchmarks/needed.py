@@ -25,8 +25,8 @@ from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector
-from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.feasibility import RootResidual, residual_in_engine, residual_of_contacts
+from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.statistics import mean_interval
 
 SAMPLES = CleanupSettings.for_samples()

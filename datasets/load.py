@@ -16,7 +16,7 @@ from .collections.dataset import Clip, read_most
 from .collections.deepmimic import load_deepmimic
 from .files.formats import readable_suffixes
 from .files.open import motion_files, open_motion
-from .files.reading import Reading
+from .files.skeletons.reading import Reading
 from .splits import path_and_split
 
 EXPECTED = (

@@ -17,8 +17,8 @@ from typing import Self
 import numpy as np
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.motion.editing.transforms import canonicalise, close_cycle, mirror, on_skeleton, repeat_cycle, resample
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.transforms import canonicalise, close_cycle, mirror, on_skeleton, repeat_cycle, resample
 
 from .window_settings import WindowSettings
 

@@ -15,8 +15,8 @@ import tyro
 
 from selfcorrect.core.errors import JobsError, LoopError, SelfcorrectError, SettingError
 from selfcorrect.core.extras import needed_for
-from selfcorrect.core.registry import unknown
 from selfcorrect.runtime.bugs import FAILING_MACHINE
+from selfcorrect.runtime.registry import unknown
 from selfcorrect.simulators.settings.presets import OLD_NAMES
 
 from .commands.check import CheckCommand

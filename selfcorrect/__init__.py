@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from selfcorrect.datasets.files.motion_file import MotionFile as MotionFile
     from selfcorrect.datasets.files.open import open_motion as open_motion
     from selfcorrect.datasets.files.open import save_motion as save_motion
-    from selfcorrect.datasets.files.reading import Reading as Reading
+    from selfcorrect.datasets.files.skeletons.reading import Reading as Reading
     from selfcorrect.datasets.load import load_motion as load_motion
     from selfcorrect.datasets.load import load_motions as load_motions
     from selfcorrect.experiments.comparison.outcome import Comparison as Comparison
@@ -94,7 +94,7 @@ _PUBLIC = {
     "selfcorrect.correctors.contract": ("Corrected", "chain", "filter_of", "lift", "placebo", "verifier"),
     "selfcorrect.datasets.files.motion_file": ("MotionFile",),
     "selfcorrect.datasets.files.open": ("open_motion", "save_motion"),
-    "selfcorrect.datasets.files.reading": ("Reading",),
+    "selfcorrect.datasets.files.skeletons.reading": ("Reading",),
     "selfcorrect.datasets.load": ("load_motion", "load_motions"),
     "selfcorrect.core.errors": (
         "CorrectorError",

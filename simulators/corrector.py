@@ -14,25 +14,25 @@ import numpy as np
 from selfcorrect.motion.body.foot_frames import feet_of, levelled, unlevelled
 from selfcorrect.motion.correction.pieces import Whole
 from selfcorrect.motion.correction.results import CorrectedMotion, Failure, FailureKind, Note, NoteKind
-from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.correction.timeline import Timeline
-from selfcorrect.motion.loops import closed, is_loop, unrolled
+from selfcorrect.motion.editing.loops import closed, is_loop, unrolled
 from selfcorrect.motion.measures.contacts import standing_speeds_m_s
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import FootFrames
+from selfcorrect.motion.support import Support
 from selfcorrect.runtime.bugs import attempted
 from selfcorrect.runtime.processes import map_tasks, require_workers
 
 from .body.links import in_order, joint_order
 from .cleanup.clean import CleanupSettings
 from .cleanup.splices import first_frames_of_takes
-from .engines.table import ENGINES
 from .pipeline import correct, correct_kinematically
-from .scene import PLAIN, Scene
+from .settings.engine_table import ENGINES
 from .settings.tracker import SimulateChoice, TrackerSettings, default_tracker
-from .stages import Judged
-from .staging import left, left_support, settings_in
+from .stages.scene import PLAIN, Scene
+from .stages.staging import left, left_support, settings_in
+from .stages.values import Judged
 
 SHORTEST_FRAMES = 4
 

@@ -20,9 +20,9 @@ from .body.humanoid import Humanoid, humanoid
 from .body.links import onto_links
 from .cleanup.clean import CleanupSettings, clean
 from .contacts.contact_plan import plan_contacts
-from .engines.table import ENGINES
+from .settings.engine_table import ENGINES
 from .settings.tracker import STRENGTHS, DriveSettings, EngineSettings, TrackerSettings
-from .stages import Cleaned, Given, Plan
+from .stages.values import Cleaned, Given, Plan
 from .tracking.tracker import follow
 
 UNSUPPORTED_BODYWEIGHTS = 0.5

@@ -20,13 +20,13 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, poses_of
 from selfcorrect.motion.geometry.rotations import composed, inverted, quaternions, rotation_vectors, slerp
 from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.measures.roughness import joint_jerks_m_s3, joints_by_part
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.support import Support
 
 from .body.curves import at_frames, smoothed, smoothstep
 from .body.humanoid import Humanoid
@@ -42,7 +42,7 @@ from .settings.plan import (
     PolishSettings,
     StandingSettings,
 )
-from .stages import Cleaned, Plan, Tracked, taken
+from .stages.values import Cleaned, Plan, Tracked, taken
 
 Changes = tuple[np.ndarray, np.ndarray]
 """Shifts (N, T, 3) of roots and turns (N, T, J, 3) of joints, see `_changes`."""

@@ -10,20 +10,20 @@ import numpy as np
 
 from selfcorrect.motion.body.foot_frames import level, unlevelled
 from selfcorrect.motion.correction.results import Failure, FailureKind, Note, NoteKind, Repair, Stage
-from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.correction.timeline import Timeline, spans
 from selfcorrect.motion.geometry.kinematics import poses_of
 from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.measures.physical import PhysicalErrors, errors_of_poses
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import FootFrames
+from selfcorrect.motion.support import Support
 from selfcorrect.runtime.bugs import attempted
 
 from .body.humanoid import Humanoid
 from .contacts.contact_plan import above_ground_m
 from .settings.support import SupportMode
 from .settings.tracker import AcceptanceSettings, TrackerSettings
-from .stages import Cleaned, Diagnosis, Judged, Plan, Track, Tracked, taken
+from .stages.values import Cleaned, Diagnosis, Judged, Plan, Track, Tracked, taken
 
 FAR_M = 0.2
 """Errors of captures move no joint further: larger moves may undo what was meant, and are reported."""

@@ -21,17 +21,17 @@ from selfcorrect.motion.skeleton import Skeleton
 from .body.humanoid import Humanoid, humanoid
 from .body.links import onto_skeleton
 from .cleanup.clean import CleanupSettings, clean
-from .engines.table import ENGINES
 from .engines.world import World
 from .finishing import blended, may_gain, polish, polish_cleaned
 from .judge import judge, judge_cleaned
 from .planning import plan
-from .scene import PLAIN, Scene
+from .settings.engine_table import ENGINES
 from .settings.plan import POLISH, PolishSettings
 from .settings.support import SupportMode
 from .settings.tracker import SimulateChoice, TrackerSettings
-from .stages import Cleaned, Given, Judged, Planned, Track, Tracked, taken
-from .staging import body_in, entered
+from .stages.scene import PLAIN, Scene
+from .stages.staging import body_in, entered
+from .stages.values import Cleaned, Given, Judged, Planned, Track, Tracked, taken
 from .tracking.residual_free import follow_residual_free
 from .tracking.tracker import follow
 

@@ -19,10 +19,10 @@ from scipy.linalg import solveh_banded
 from scipy.ndimage import binary_opening, gaussian_filter1d, maximum_filter1d
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.vectors import crosses
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.support import Support
 
 from .body.curves import second_difference_bands
 from .body.humanoid import GRAVITY_M_S2, Humanoid
@@ -39,7 +39,7 @@ from .settings.plan import (
     PlanSettings,
 )
 from .settings.tracker import TrackerSettings
-from .stages import Cleaned, Plan, Planned
+from .stages.values import Cleaned, Plan, Planned
 
 
 def plan(cleaned: Cleaned, body: Humanoid, settings: TrackerSettings) -> Planned:

@@ -32,7 +32,7 @@ MAY_IMPORT = {
 """Which other top-level folders each may import. The public names of `selfcorrect/__init__.py` come from everywhere."""
 
 SIMULATORS = (
-    "engines/table", "settings", "scene", "body", "contacts", "stages", "engines", "staging", "cleanup", "planning",
+    "settings", "body", "contacts", "stages", "engines", "cleanup", "planning",
     "tracking", "finishing", "judge", "pipeline", "feasibility", "checks", "corrector",
 )  # fmt: skip
 """The way of data through `simulators`; each imports only what stands before it."""

@@ -22,9 +22,9 @@ from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.rotations import applied, composed, inverted, quaternions, rotation_vectors
 from selfcorrect.simulators.engines.support_colliders import present
 from selfcorrect.simulators.engines.world import RootState, World
-from selfcorrect.simulators.scene import PLAIN, Scene
 from selfcorrect.simulators.settings.tracker import TrackerSettings
-from selfcorrect.simulators.stages import Plan, Track
+from selfcorrect.simulators.stages.scene import PLAIN, Scene
+from selfcorrect.simulators.stages.values import Plan, Track
 from selfcorrect.simulators.tracking.reference_trajectory import reference_trajectory_of
 from selfcorrect.simulators.tracking.tracker import Record
 

@@ -13,7 +13,7 @@ from selfcorrect.motion.motion import Motion
 
 from ..files.open import open_motion
 from ..files.people.amass import array_names
-from ..files.reading import Reading
+from ..files.skeletons.reading import Reading
 from .dataset import Clip, Dataset, MissingData
 
 

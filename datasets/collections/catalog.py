@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.core.registry import Registry, Row
+from selfcorrect.runtime.registry import Registry, Row
 
 from .dataset import Dataset
 

@@ -19,11 +19,11 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL_BODY
+from selfcorrect.motion.editing.transforms import at_frames, frame_count
 from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.geometry.kinematics import continuous, world_poses
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.motion.transforms import at_frames, frame_count
 from selfcorrect.storage.files.limits import check_unpacked
 from selfcorrect.storage.files.strict_json import parsed, read_json
 

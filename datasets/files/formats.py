@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.core.registry import unknown
+from selfcorrect.runtime.registry import unknown
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from selfcorrect.core.extras import needed_for
 from selfcorrect.motion.motion import FPS_READ, Motion
 from selfcorrect.storage.files.limits import check_workable
 
-from .reading import Reading
+from .skeletons.reading import Reading
 
 if TYPE_CHECKING:
     from selfcorrect.motion.body.body_model import BodyModel

@@ -14,7 +14,7 @@ from selfcorrect.storage.files.writing import refuse_to_replace
 
 from .formats import format_of, holds_anything, is_motion_file, reader_of, writer_of
 from .motion_file import MotionFile, Writes
-from .reading import Reading
+from .skeletons.reading import Reading
 from .skeletons.rig_profile import read_profile
 
 _LISTED = 20

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from selfcorrect.experiments.demo import demonstration
+from selfcorrect.experiments.correction.demo import demonstration
+from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.measures.physical import errors_by_frame
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.drawing import animate, save_animation
 from selfcorrect.motion.pictures.panels import Panel
-from selfcorrect.motion.transforms import resample
 
 OUT = Path(__file__).resolve().parents[1] / "pictures" / "before-after.gif"
 FPS, SIZE_PX, LINE_PX = 20.0, 360, 22

@@ -13,14 +13,14 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
+from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.drawing import animate, save_animation
 from selfcorrect.motion.pictures.panels import Panel
-from selfcorrect.motion.transforms import resample
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.pipeline import Physics, correct_cleaned
 from selfcorrect.simulators.settings.tracker import STRENGTHS, TrackerSettings
-from selfcorrect.simulators.stages import Given
+from selfcorrect.simulators.stages.values import Given
 
 OUT = Path(__file__).resolve().parents[1] / "pictures" / "residual-free.gif"
 CLIP = "spinkick"

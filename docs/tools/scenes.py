@@ -12,13 +12,13 @@ from scipy.ndimage import uniform_filter1d
 
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.transforms import close_cycle, repeat_cycle
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import PhysicsCorrector
-from selfcorrect.simulators.scene import PLAIN, Scene
 from selfcorrect.simulators.settings.tracker import TrackerSettings
+from selfcorrect.simulators.stages.scene import PLAIN, Scene
 
 OUT = Path(__file__).resolve().parents[1] / "pictures" / "scenes.svg"
 INK, SOFT, BLUE = "#111827", "#9ca3af", "#2563eb"

@@ -30,7 +30,6 @@ from tables import table_lines
 from values import all_arms
 
 import selfcorrect
-from selfcorrect.core.registry import Registry
 from selfcorrect.datasets.collections.catalog import datasets
 from selfcorrect.datasets.files.formats import FORMATS
 from selfcorrect.experiments.jobs.run import RUNNERS
@@ -39,7 +38,8 @@ from selfcorrect.experiments.remedies.table import DEFENCES
 from selfcorrect.experiments.toy.table import TOYS
 from selfcorrect.loop.policy_table import POLICIES
 from selfcorrect.models.diffusion.config import DENOISERS
-from selfcorrect.simulators.engines.table import ENGINES
+from selfcorrect.runtime.registry import Registry
+from selfcorrect.simulators.settings.engine_table import ENGINES
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALLED = ROOT / "build" / "types" / "selfcorrect"

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.checks.check import Checkup, Choice, check_with
 from selfcorrect.motion.checks.findings import Finding
 from selfcorrect.motion.motion import Motion

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.checks.findings import Finding
 from selfcorrect.motion.pictures.drawing import film_strip, save_picture
 from selfcorrect.motion.pictures.panels import Panel

@@ -13,12 +13,12 @@ import tyro
 from tyro.extras import literal_type_from_choices
 
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.runtime.bugs import attempted
-from selfcorrect.simulators.engines.table import ENGINES
+from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.storage.files.writing import text_output
 
-from ..targets import check_output
+from ..jobs.targets import check_output
 from .inputs import must_exist
 
 if TYPE_CHECKING:

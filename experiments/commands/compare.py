@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from tyro.conf import arg
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.core.registry import import_callable
 from selfcorrect.runtime.processes import default_workers
+from selfcorrect.runtime.registry import import_callable
 
+from ..jobs.targets import place_of
 from ..jobs.where import Cluster, Where
-from ..targets import place_of
 
 if TYPE_CHECKING:
     from selfcorrect.loop.run import Plan

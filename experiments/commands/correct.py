@@ -12,7 +12,7 @@ import tyro
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.extras import needed_for
 from selfcorrect.runtime.processes import default_workers
-from selfcorrect.simulators.engines.table import ENGINES
+from selfcorrect.simulators.settings.engine_table import ENGINES
 
 from ..correction.options import CorrectionOptions
 from ..jobs.where import Cluster, Where

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.files.skeletons.reading import Reading
 
-from ..targets import check_output
+from ..jobs.targets import check_output
 from .demo import somebody_looks
 from .inputs import must_be_count, must_be_readable, must_exist
 

@@ -14,12 +14,12 @@ import tyro
 
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files import formats
-from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.runtime.bugs import is_of_machine, sentence_of
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.storage.files.writing import write_atomically
 
-from ..targets import ANOTHER, check_output, check_targets
+from ..jobs.targets import ANOTHER, check_output, check_targets
 from .inputs import must_be_count, must_exist
 
 if TYPE_CHECKING:
@@ -244,12 +244,12 @@ class Samples:
     """Replace files that are there already."""
 
     def run(self) -> None:
-        from selfcorrect.core.registry import unknown
         from selfcorrect.datasets.collections.deepmimic import load_deepmimic, on_smpl
         from selfcorrect.datasets.files.open import save_motion
         from selfcorrect.datasets.files.people.saving import VIDEO_FPS
+        from selfcorrect.runtime.registry import unknown
 
-        from ..demo import spoiled_walk
+        from ..correction.demo import spoiled_walk
 
         clips = {motion.label: motion for motion in [*load_deepmimic(), replace(spoiled_walk(), label="spoiled-walk")]}
         if self.clip not in clips:

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..targets import check_output, place_of
+from ..jobs.targets import check_output, place_of
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class DemoCommand:
         from selfcorrect.motion.pictures.player import show
         from selfcorrect.storage.files.writing import write_atomically
 
-        from ..demo import demonstration
+        from ..correction.demo import demonstration
 
         print("Correcting a walk whose feet sink and skate and whose limbs shake …", flush=True)
         made = demonstration()

@@ -16,14 +16,14 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.policy_table import POLICIES
 from selfcorrect.models.diffusion.presets import preset, preset_names
 from selfcorrect.runtime.processes import default_workers
-from selfcorrect.simulators.engines.table import ENGINES
+from selfcorrect.simulators.settings.engine_table import ENGINES
 
+from ..jobs.targets import place_of
 from ..jobs.where import Cluster, Where
 from ..motion.correctors.table import CORRECTORS, corrector_row
 from ..motion.settings.preset_table import PRESET_ROWS, described
 from ..motion.settings.run_options import Keep, RunOptions
 from ..remedies.table import DEFENCES
-from ..targets import place_of
 from .inputs import must_exist
 
 if TYPE_CHECKING:

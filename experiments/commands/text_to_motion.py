@@ -40,7 +40,7 @@ class TextToMotionCommand:
             raise SettingError("there is nothing to make: give at least one sentence")
         must_be_count("steps", self.steps, 10**9)
         must_exist([self.data])
-        from ..text_to_motion import write_motions
+        from ..motion.text_to_motion import write_motions
 
         settings = self.windows, self.config, self.overwrite
         write_motions(self.sentences, self.data, self.out, self.steps, self.seed, self.clip, *settings)

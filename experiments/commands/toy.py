@@ -11,8 +11,8 @@ import tyro
 
 from selfcorrect.runtime.processes import default_workers
 
+from ..jobs.targets import place_of
 from ..jobs.where import Cluster, Where
-from ..targets import place_of
 from ..toy.table import TOYS, chosen, left_out
 from .inputs import must_exist
 

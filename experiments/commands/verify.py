@@ -28,7 +28,7 @@ class VerifyCommand:
         """Print a line per damaged file, how many were looked at, and which could not be."""
         if not is_address(self.folder):
             must_exist([Path(self.folder)])
-        from ..verification import verify
+        from ..data.verification import verify
 
         found = verify(self.folder)
         print(*found.damage, *([""] if found.damage else []), found.summary, sep="\n")

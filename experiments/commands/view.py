@@ -12,10 +12,11 @@ import tyro
 
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.formats import readable_suffixes
-from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.runtime.bugs import sentence_of
+from selfcorrect.storage.files.listings import titles_of
 
-from ..targets import check_output
+from ..jobs.targets import check_output
 from .inputs import must_be_readable, must_exist
 
 if TYPE_CHECKING:
@@ -37,15 +38,6 @@ def _motions_in(path: Path, reading: Reading) -> tuple[Motion, ...]:
     except Exception as error:  # whatever is wrong with one file, the others are shown
         print(f"selfcorrect: {sentence_of(path, error)}", file=sys.stderr)
         return ()
-
-
-def titles_of(files: Sequence[Path]) -> list[str]:
-    """The shortest ends of files' names that distinguish them; a file that is named twice has numbers."""
-    whole = [file.resolve() for file in files]
-    longest = max((len(file.parts) for file in whole), default=0)
-    ends = [["/".join(file.with_suffix("").parts[-count:]) for file in whole] for count in range(1, longest)]
-    names = next((each for each in [*ends, [str(file) for file in files]] if len(set(each)) == len(each)), None)
-    return names or [f"{file.stem} ({number})" for number, file in enumerate(files, 1)]
 
 
 def _titled(name: str, motions: Sequence[Motion]) -> list[tuple[str, Motion]]:
@@ -85,8 +77,8 @@ class ViewCommand:
         must_be_readable(self.files)
         must_exist(self.reading.files)
         check_output(self.out, self.overwrite, self.files)
+        from selfcorrect.motion.editing.transforms import resample
         from selfcorrect.motion.pictures.drawing import draw_motions
-        from selfcorrect.motion.transforms import resample
 
         named = zip(titles_of(self.files), self.files, strict=True)
         shown = [

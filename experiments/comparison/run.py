@@ -28,7 +28,7 @@ from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore
 from selfcorrect.storage.runs.protocol import Generation
 from selfcorrect.storage.runs.run_folder import claim_folder
 
-from ..identities import IDENTITIES, IdentityFile, identity_of_data
+from ..jobs.identities import IDENTITIES, IdentityFile, identity_of_data
 from ..jobs.progress_bars import Progress
 from ..jobs.run import Job, require_runner, run_jobs
 from ..jobs.where import Where

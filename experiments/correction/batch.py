@@ -19,13 +19,12 @@ from selfcorrect.motion.correction.results import Stage
 from selfcorrect.runtime.bugs import attempted
 from selfcorrect.simulators.judge import UNEXPLAINED_BODYWEIGHTS
 from selfcorrect.storage.files.locks import FolderLock
-from selfcorrect.storage.files.writing import remove_leftovers
+from selfcorrect.storage.files.writing import explain_write_error, remove_leftovers
 from selfcorrect.storage.files.written import Written
-from selfcorrect.storage.runs.run_folder import explain_write_error
 
 from ..jobs.run import Job, require_runner, run_jobs
+from ..jobs.targets import check_targets, place_of
 from ..jobs.where import Where
-from ..targets import check_targets, place_of
 from .correct_file import FileTask, correct_files, is_finished
 from .options import CorrectionOptions
 from .report import FileResult, table, write_report

@@ -27,11 +27,10 @@ from selfcorrect.runtime.progress import in_turn, watch_progress
 from selfcorrect.simulators.body.humanoid import usual_mass_kg
 from selfcorrect.simulators.corrector import FRAMES_TOGETHER
 from selfcorrect.storage.files.limits import noting_opened
-from selfcorrect.storage.files.writing import replacing, scratch_folder, suffixed
-from selfcorrect.storage.runs.run_folder import explain_write_error
+from selfcorrect.storage.files.writing import explain_write_error, replacing, scratch_folder, suffixed
 
 from ..jobs.progress_bars import Progress
-from ..targets import FOREIGN
+from ..jobs.targets import FOREIGN
 from .describe import described
 from .film import film
 from .options import CorrectionOptions

@@ -14,10 +14,10 @@ from selfcorrect.motion.checks.check import Checkup, Choice, check_with
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES
 from selfcorrect.motion.correction.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.correction.timeline import Carried, Contact, Timeline, spans
+from selfcorrect.motion.editing.transforms import heading_rad
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.contacts import foot_contacts, lost_contacts
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.transforms import heading_rad
 from selfcorrect.runtime.bugs import attempted
 
 from .report import FileResult

@@ -10,10 +10,10 @@ import numpy as np
 
 from selfcorrect.core.extras import needed_for
 from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures.drawing import animate, fitted
 from selfcorrect.motion.pictures.panels import Panel
-from selfcorrect.motion.transforms import resample
 
 VIDEO_FPS = 30.0
 _SHOT_FRAMES = 120

@@ -17,8 +17,8 @@ from selfcorrect.runtime.processes import default_workers
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.storage.files.writing import refuse_to_replace, replacing
 
+from ..jobs.targets import place_of
 from ..jobs.where import Where
-from ..targets import place_of
 from .batch import correct_into
 from .options import DEFAULTS, CorrectionOptions
 from .report import REPORT, FileResult

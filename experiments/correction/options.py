@@ -10,13 +10,13 @@ import tyro
 from tyro.extras import literal_type_from_choices
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.core.registry import unknown
-from selfcorrect.datasets.files.reading import Reading
-from selfcorrect.simulators.engines.table import AUTO, ENGINES, chosen_engine
-from selfcorrect.simulators.scene import PLAIN, Scene
+from selfcorrect.datasets.files.skeletons.reading import Reading
+from selfcorrect.runtime.registry import unknown
+from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, chosen_engine
 from selfcorrect.simulators.settings.presets import preset_of, recorded_strength
 from selfcorrect.simulators.settings.support import SupportChoice
 from selfcorrect.simulators.settings.tracker import RESIDUAL_FREE, SIMULATED, FallbackChoice, SimulateChoice
+from selfcorrect.simulators.stages.scene import PLAIN, Scene
 
 if TYPE_CHECKING:
     from selfcorrect.motion.correction.results import CorrectMotions

@@ -10,8 +10,8 @@ from selfcorrect.datasets.files.motion_file import MotionFile
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.pace import pace
+from selfcorrect.motion.editing.transforms import retime
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.transforms import retime
 
 _SUFFIXES = (".bvh", ".npz", ".npy")
 """Files that may get another number of frames."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.measures.physical import errors_of_poses
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.transforms import resample
 
 FEATURE_FPS = 30.0
 """Jerk and skating depend on the frame rate, so all motions are described at one."""

@@ -14,14 +14,14 @@ import numpy as np
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.datasets.files.open import motion_files, open_motion
-from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.body.foot_frames import level
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import sentence_of
+from selfcorrect.storage.files.listings import titles_of
 from selfcorrect.storage.files.strict_json import read_json
 from selfcorrect.storage.runs.run_folder import CONFIG
 
-from ..commands.view import titles_of
 from .database import Rated
 from .features import features_or_none
 

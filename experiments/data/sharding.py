@@ -15,7 +15,7 @@ from pathlib import Path
 
 from selfcorrect.core.errors import InputError, UnreachableError
 from selfcorrect.datasets.collections.dataset import Clip
-from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.datasets.load import label_of
 from selfcorrect.datasets.shards.manifest import (
     Manifest,

@@ -14,7 +14,7 @@ from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.collections import catalog
 from selfcorrect.datasets.collections.dataset import Clip, Dataset, read_all
 from selfcorrect.datasets.files.open import motion_files, open_motion
-from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import sentence_of
 

@@ -12,7 +12,7 @@ from selfcorrect.datasets.shards.schema import Entry
 from selfcorrect.storage.files.limits import path_below
 from selfcorrect.storage.files.places import Place
 
-from ..targets import ANOTHER, check_targets
+from ..jobs.targets import ANOTHER, check_targets
 
 
 def unpack(folder: Place, out: Path, kind: Format, overwrite: bool) -> Iterator[tuple[str, Path]]:

@@ -14,8 +14,8 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.runtime.processes import default_workers
 
 from ..commands.inputs import must_exist
+from ..jobs.targets import place_of
 from ..jobs.where import Cluster, Where
-from ..targets import place_of
 
 NEEDS = {
     "cifar10": {"data": "CIFAR-10, its archive, its folder, or a folder with a subfolder of 32×32 pictures per class"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selfcorrect.core.registry import Registry, Row
+from selfcorrect.runtime.registry import Registry, Row
 
 _BUILT = "selfcorrect.experiments.remedies.remedies"
 OWN = "this project"

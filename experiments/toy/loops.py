@@ -12,14 +12,14 @@ from selfcorrect.core.errors import DamagedError
 from selfcorrect.storage.files.digests import sealed, unsealed
 from selfcorrect.storage.files.listings import states_of
 from selfcorrect.storage.files.locks import FolderLock
-from selfcorrect.storage.files.writing import write_atomically
+from selfcorrect.storage.files.writing import explain_write_error, write_atomically
 from selfcorrect.storage.files.written import Written
-from selfcorrect.storage.runs.run_folder import environment, explain_write_error
+from selfcorrect.storage.runs.run_folder import environment
 
 from ..jobs.progress_bars import Progress
 from ..jobs.run import Job, require_runner, run_jobs
+from ..jobs.targets import check_output
 from ..jobs.where import Where
-from ..targets import check_output
 from .gallery import PAGE, RESULTS, Exhibit, section_of, write_gallery
 from .table import TOYS
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.extras import is_installed
-from selfcorrect.core.registry import Registry, Row
+from selfcorrect.runtime.registry import Registry, Row
 
 
 @dataclass(frozen=True)

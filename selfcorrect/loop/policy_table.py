@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..core.registry import Registry, Row
+from ..runtime.registry import Registry, Row
 
 
 @dataclass(frozen=True)

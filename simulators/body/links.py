@@ -12,11 +12,11 @@ from heapq import heappop, heappush
 
 import numpy as np
 
+from selfcorrect.motion.editing.transforms import Moving
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, local_rotations
 from selfcorrect.motion.geometry.rotations import composed
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import SMPL_22, Skeleton
-from selfcorrect.motion.transforms import Moving
 
 from .humanoid import Humanoid
 

@@ -16,9 +16,9 @@ import numpy as np
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.body.surface import SolePoints, sole_points
 from selfcorrect.motion.correction.results import Note, NoteKind, Repair
-from selfcorrect.motion.correction.support import Support, ground_of_feet_m
 from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.support import Support, ground_of_feet_m
 
 from ..body.leg_ik import Legs
 from ..body.soles import fit_soles
@@ -31,7 +31,7 @@ from ..settings.support import (
     SupportChoice,
     SupportMode,
 )
-from ..stages import Cleaned, Floor, Given
+from ..stages.values import Cleaned, Floor, Given
 from .drift import DRIFT, DriftSettings, FloorMotion, floor_motion
 from .foot_lock import (
     FEET,

@@ -14,9 +14,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from selfcorrect.motion.correction.support import CARRIED_PARTS, Support
 from selfcorrect.motion.geometry.vectors import crosses
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.support import CARRIED_PARTS, Support
 
 from ..body.humanoid import Humanoid
 from ..body.soles import horizontal_speeds, speed_factors

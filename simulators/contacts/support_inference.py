@@ -15,12 +15,12 @@ from itertools import chain
 import numpy as np
 
 from selfcorrect.motion.body.surface import SolePoints
-from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.correction.timeline import spans
 from selfcorrect.motion.geometry.kinematics import poses_of
 from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.support import Support
 
 from ..body.humanoid import Humanoid, humanoid
 from ..body.links import onto_links

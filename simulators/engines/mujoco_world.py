@@ -15,9 +15,9 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.geometry.rotations import applied, composed, inverted, rotation_vectors
 from selfcorrect.motion.geometry.vectors import crosses
+from selfcorrect.motion.support import Support
 from selfcorrect.runtime.threads import in_threads
 
 from ..body.frames import to_simulator

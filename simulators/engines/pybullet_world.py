@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 import tempfile
 import weakref
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from selfcorrect.motion.correction.support import Support
+from selfcorrect.motion.support import Support
 
 from ..body.frames import to_simulator
 from ..body.humanoid import SOLE_RADIUS_M, Capsule, Humanoid
 from ..settings.tracker import EngineSettings
-from .bullet import pybullet
 from .support_colliders import GRIP_N, NOWHERE_M, Hold, Numbers, Slab, SupportColliders
 from .world import Reference, RootState
+
+
+def _imported_in_silence(name: str) -> Any:
+    """The module; what its C code prints on the way goes nowhere."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        return importlib.import_module(name)
+    finally:
+        os.dup2(terminal, 2)
+        os.close(nowhere)
+        os.close(terminal)
+
+
+pybullet = _imported_in_silence("pybullet")
+"""Without the line about its build that it prints to standard error when it is imported."""
 
 PerJoint = Sequence[Numbers]
 """Three or four numbers for each joint; the root has none."""

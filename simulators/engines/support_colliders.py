@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from selfcorrect.motion.correction.support import Support
+from selfcorrect.motion.support import Support
 
 from ..body.frames import to_simulator
 from ..body.humanoid import Humanoid

@@ -14,8 +14,8 @@ from typing import NamedTuple, Protocol, Self
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.geometry.kinematics import continuous
+from selfcorrect.motion.support import Support
 
 from ..body.curves import NaturalSpline
 from ..body.humanoid import Humanoid

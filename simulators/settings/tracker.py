@@ -7,8 +7,8 @@ from typing import Literal, Self, TypeAlias
 
 from selfcorrect.core.errors import SettingError
 
-from ..engines.table import AUTO, ENGINES, chosen_engine
 from .checks import check_positive
+from .engine_table import AUTO, ENGINES, chosen_engine
 from .plan import PLAN, RESIDUAL_FREE_PLAN, ContactSettings, PlanSettings
 from .support import SupportMode
 

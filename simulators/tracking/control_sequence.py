@@ -29,10 +29,10 @@ from ..engines.world import (
     rotation_velocities,
     velocities_m_s,
 )
-from ..scene import PLAIN, Scene
 from ..settings.tracker import TrackerSettings
-from ..stages import Plan
-from ..staging import push_n
+from ..stages.scene import PLAIN, Scene
+from ..stages.staging import push_n
+from ..stages.values import Plan
 
 DIFFERENCE_M = 0.012
 

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from selfcorrect.motion.correction.support import ground_of_feet_m
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.rotations import applied
+from selfcorrect.motion.support import ground_of_feet_m
 
 from ..body.frames import to_simulator
 from ..body.humanoid import Humanoid
 from ..contacts.contact_plan import net_wrench
 from ..contacts.dynamics import joint_torques
 from ..engines.world import Reference, World, between_frames, velocities_m_s
-from ..scene import PLAIN, Scene
 from ..settings.tracker import TrackerSettings
-from ..stages import Plan
+from ..stages.scene import PLAIN, Scene
+from ..stages.values import Plan
 from .control_sequence import ControlSequence, control_sequence_of
 
 

@@ -24,9 +24,9 @@ from selfcorrect.runtime.progress import in_turn, report_progress
 from ..body.leg_ik import Legs
 from ..engines.support_colliders import present
 from ..engines.world import World
-from ..scene import PLAIN, Scene
 from ..settings.tracker import WITHOUT_RESIDUAL, TrackerSettings
-from ..stages import Plan, Track
+from ..stages.scene import PLAIN, Scene
+from ..stages.values import Plan, Track
 from .balance import TOUCH_M, Away, Balance, Bodies, Nudges
 from .copies import Copies, Poses, Reached, ancestry
 from .reference_trajectory import reference_trajectory_of

@@ -23,10 +23,10 @@ from ..body.humanoid import GRAVITY_M_S2
 from ..body.leg_ik import Legs
 from ..engines.support_colliders import present
 from ..engines.world import RootState, World
-from ..scene import PLAIN, Scene
 from ..settings.plan import PLAN, FeedbackSettings
 from ..settings.tracker import DriveSettings, TrackerSettings
-from ..stages import Plan, Track
+from ..stages.scene import PLAIN, Scene
+from ..stages.values import Plan, Track
 from .control_sequence import ControlSequence, control_sequence_of
 
 

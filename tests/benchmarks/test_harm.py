@@ -13,9 +13,9 @@ from benchmarks.disguises import CHANGES, IN_PLACE, RIGS, belt_m_s, cycle_of, di
 from benchmarks.harm import judged
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.experiments.correction.in_python import correct
+from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle, turn
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.transforms import close_cycle, repeat_cycle, turn
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.pipeline import Physics, correct_cleaned
 from selfcorrect.simulators.settings.support import SUPPORT_MODES
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
-from selfcorrect.simulators.stages import Given
+from selfcorrect.simulators.stages.values import Given
 
 
 def test_a_motion_has_no_distance_to_itself(walk):

@@ -35,7 +35,7 @@ from selfcorrect.core.errors import SelfcorrectError
 from selfcorrect.datasets.collections import catalog
 from selfcorrect.datasets.collections.dataset import read_all
 from selfcorrect.datasets.files.open import save_motion
-from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.experiments.data.sources import of_each, open_source
 from selfcorrect.experiments.data.summary import measures, summarise
 from selfcorrect.motion.body.smpl import SMPL_BODY

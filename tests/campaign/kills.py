@@ -25,11 +25,11 @@ from bad_files import walker
 from harness import Case, random_of
 
 from selfcorrect.datasets.files.open import save_motion
-from selfcorrect.experiments import text_to_motion
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.correction import correct_file
 from selfcorrect.experiments.jobs.run import Job, run_jobs
 from selfcorrect.experiments.jobs.where import Where
+from selfcorrect.experiments.motion import text_to_motion
 from selfcorrect.experiments.motion.run.jobs import run_arm, run_first_generation
 from selfcorrect.experiments.motion.run.seed_runs import seed_runs
 from selfcorrect.experiments.motion.settings.arms import Arm

@@ -12,11 +12,11 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.datasets.collections.deepmimic import CYCLIC, load_deepmimic
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Windows, cut_windows, split_sources, split_windows
+from selfcorrect.motion.editing.transforms import canonicalise, heading_rad, mirror, on_skeleton
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import turns
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.motion.transforms import canonicalise, heading_rad, mirror, on_skeleton
 
 POLE = Skeleton(("pole",), (-1,), np.zeros((1, 3)), ("pelvis",))
 

@@ -7,7 +7,7 @@ import pytest
 
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22, Skeleton, smpl_22
-from selfcorrect.simulators.engines.table import ENGINES
+from selfcorrect.simulators.settings.engine_table import ENGINES
 
 OFFSETS_M = {
     "left_hip": (0.09, -0.08, 0.0), "left_knee": (0.0, -0.40, 0.0), "left_ankle": (0.0, -0.41, -0.02),

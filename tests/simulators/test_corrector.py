@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from helpers import mean_distance_m
 
+from selfcorrect.motion.editing.transforms import mirror
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.transforms import mirror
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.cleanup.stance import FLOOR
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector

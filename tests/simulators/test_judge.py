@@ -12,9 +12,9 @@ from selfcorrect.simulators.body.humanoid import humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.judge import FAR_M, failure_of, residual_of, why_far
-from selfcorrect.simulators.scene import Scene
 from selfcorrect.simulators.settings.tracker import WITHOUT_RESIDUAL, BodySettings, TrackerSettings
-from selfcorrect.simulators.stages import Track
+from selfcorrect.simulators.stages.scene import Scene
+from selfcorrect.simulators.stages.values import Track
 
 SETTINGS = TrackerSettings()
 

@@ -19,9 +19,9 @@ from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.finishing import may_gain, unexplained_bodyweights
 from selfcorrect.simulators.planning import plan
-from selfcorrect.simulators.scene import Scene
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
-from selfcorrect.simulators.stages import Given, Plan
+from selfcorrect.simulators.stages.scene import Scene
+from selfcorrect.simulators.stages.values import Given, Plan
 
 KNOWN_FLOOR = CleanupSettings(estimate_floor=False, estimate_drift=False, support="floor")
 AUTO, ALWAYS = (PhysicsCorrector(cleanup=KNOWN_FLOOR, simulate=choice) for choice in ("auto", "always"))

@@ -25,7 +25,7 @@ from selfcorrect.simulators.planning import (
 )
 from selfcorrect.simulators.settings.plan import PLAN, RESIDUAL_FREE_PLAN, FilterSettings
 from selfcorrect.simulators.settings.tracker import TrackerSettings
-from selfcorrect.simulators.stages import Given
+from selfcorrect.simulators.stages.values import Given
 
 FRICTION = 0.5
 

@@ -10,10 +10,10 @@ import pytest
 from made_motions import KINDS, Kind, made_motion
 
 import selfcorrect as sc
+from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.contacts import foot_contacts, lost_contacts
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.transforms import resample
 from selfcorrect.simulators.corrector import KinematicCorrector
 
 COLUMNS = ("penetration_m", "floating_m", "skate_m_s", "jerk_m_s3")

@@ -12,11 +12,11 @@ from scipy.spatial.transform import Rotation
 
 from benchmarks.disguises import finer, in_place
 from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions, Failure, FailureKind, NoteKind
+from selfcorrect.motion.editing.loops import is_loop
+from selfcorrect.motion.editing.transforms import canonicalise, close_cycle, heading_rad, repeat_cycle, turn
 from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.loops import is_loop
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.transforms import canonicalise, close_cycle, heading_rad, repeat_cycle, turn
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector, Part, PhysicsCorrector
 

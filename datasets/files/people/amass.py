@@ -25,7 +25,7 @@ from selfcorrect.storage.files.limits import open_file
 from selfcorrect.storage.files.writing import replacing
 
 from ..motion_file import MotionFile, body_model_of, check_size, checked_rate
-from ..reading import Reading
+from ..skeletons.reading import Reading
 from ..skeletons.vertical import Y_UP, Z_UP, turn_to_y_up, turned, up_of_motion
 from .keeping import kept_places, kept_rotations
 

@@ -13,7 +13,7 @@ from selfcorrect.storage.pickles.opening import open_results
 from selfcorrect.storage.pickles.results import Results
 
 from ..motion_file import MotionFile
-from ..reading import Reading
+from ..skeletons.reading import Reading
 from . import amass, kimodo, mdm, sam3d, smpl_tools
 
 _LISTED, _NEAREST, _LONGEST = 12, 3, 60

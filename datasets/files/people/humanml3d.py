@@ -16,15 +16,15 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
 from selfcorrect.motion.body.surface import SOLE_BELOW_TOE_JOINT_M
+from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.encodings.humanml3d import FPS, TARGET_OFFSETS_M, decode_contacts, decode_joints, encode
 from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.transforms import resample
 from selfcorrect.storage.files.arrays import read_npy
 from selfcorrect.storage.files.writing import replacing
 
 from ..motion_file import MotionFile
-from ..reading import Reading
+from ..skeletons.reading import Reading
 from ..skeletons.vertical import axis_of, turn_to_y_up
 from . import motionstreamer
 from .joint_sets import JOINT_SETS, known, open_joints

@@ -23,7 +23,7 @@ from selfcorrect.motion.skeleton import SMPL_22, Skeleton
 from selfcorrect.storage.files.writing import replacing
 
 from ..motion_file import MotionFile
-from ..reading import Reading, Up
+from ..skeletons.reading import Reading, Up
 from ..skeletons.vertical import AXES, Body, axis_of, told_up, turn_to_y_up
 
 _LEG_M = 0.8

@@ -17,15 +17,15 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import to_smpl
+from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.kinematics import continuous, joint_positions, local_rotations, world_poses
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.motion.transforms import resample
 from selfcorrect.storage.files.writing import replacing
 from selfcorrect.storage.pickles.results import Results
 
 from ..motion_file import MotionFile, check_size, rate_of
-from ..reading import Reading
+from ..skeletons.reading import Reading
 from ..skeletons.vertical import Y_UP, turn_to_y_up, turned, up_of_motion
 from .keeping import kept_places
 from .soma import BODY_22, SOMA_30, SOMA_77, JointTable

@@ -21,7 +21,7 @@ from selfcorrect.storage.files.writing import replacing
 from selfcorrect.storage.pickles.numbers import read_pickled_npy
 
 from ..motion_file import MotionFile, check_size
-from ..reading import Reading
+from ..skeletons.reading import Reading
 from .humanml3d import RAISED_M, motion_of_joints, world_of
 
 

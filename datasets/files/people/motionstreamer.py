@@ -17,13 +17,13 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import body_joints, to_smpl
 from selfcorrect.motion.body.surface import SOLE_BELOW_TOE_JOINT_M
+from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.transforms import resample
 from selfcorrect.storage.files.writing import replacing
 
 from ..motion_file import MotionFile, check_size
-from ..reading import Reading
+from ..skeletons.reading import Reading
 from .kimodo import motion_of_poses
 from .soma import BODY_22
 

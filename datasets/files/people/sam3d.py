@@ -26,7 +26,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.pickles.results import Results
 
 from ..motion_file import MotionFile, check_size, rate_of
-from ..reading import Reading
+from ..skeletons.reading import Reading
 from ..skeletons.vertical import AXES, Y_DOWN, turn_to_y_up, turned, up_of_motion
 
 JOINTS, PLACE, ROTATIONS = "pred_joint_coords", "pred_cam_t", "pred_global_rots"

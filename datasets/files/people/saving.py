@@ -13,9 +13,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.body.smpl import SMPL, SMPL_BODY, SMPL_H, SMPL_X, Layout, average_body, body_joints, to_smpl
+from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.encodings.humanml3d import FPS
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.transforms import resample
 from selfcorrect.storage.files.writing import replacing, write_atomically
 from selfcorrect.storage.pickles.nested import torch_archive
 

@@ -24,7 +24,7 @@ from selfcorrect.storage.pickles.opening import open_results
 from selfcorrect.storage.pickles.results import Results
 
 from ..motion_file import MotionFile, body_model_of, check_size, rate_of
-from ..reading import Reading
+from ..skeletons.reading import Reading
 from ..skeletons.vertical import AXES, Y_DOWN, Y_UP, Z_UP, turn_to_y_up, turned, up_of_motion
 from .keeping import kept_places, kept_rotations
 from .soma import SOMA_77

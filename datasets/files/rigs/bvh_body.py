@@ -9,14 +9,14 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.motion.editing.transforms import at_frames
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.motion.transforms import at_frames
 
 from ..motion_file import MotionFile
-from ..reading import Reading
 from ..skeletons.anatomy import recognised
+from ..skeletons.reading import Reading
 from ..skeletons.rooting import above, hangs_elsewhere, rooted_at, rooted_back
 from ..skeletons.upright import upright
 from .bvh import read_bvh, write_bvh

@@ -18,7 +18,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.limits import read_bytes
 
 from ..motion_file import MotionFile, check_size
-from ..reading import Reading
+from ..skeletons.reading import Reading
 from ..skeletons.upright import Upright, upright
 from ..skeletons.vertical import Y_UP
 from . import gltf

@@ -19,8 +19,8 @@ from selfcorrect.motion.geometry.kinematics import continuous
 from selfcorrect.motion.motion import Motion
 
 from ..motion_file import MotionFile, check_size
-from ..reading import Reading
 from ..skeletons.naming import spine_parts
+from ..skeletons.reading import Reading
 from ..skeletons.upright import Upright, upright
 from ..skeletons.vertical import Y_UP
 from .bvh_body import body_of, check_bones, with_body

@@ -11,7 +11,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.rest_pose import turn_frames, upright_turns
 from selfcorrect.motion.motion import Motion
 
-from ..reading import Up
+from .reading import Up
 from .vertical import stands_along, turn_to_y_up, turned, up_of_motion
 
 

@@ -18,7 +18,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.motion import Motion
 
-from ..reading import Up
+from .reading import Up
 
 Y_UP, Z_UP, Y_DOWN, Z_DOWN = range(4)
 WORDS = ("y up", "z up", "y down", "z down")

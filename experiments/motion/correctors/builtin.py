@@ -30,9 +30,8 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.heap import give_back_freed_memory
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import BATCH, KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.engines.table import ENGINES, PUBLISHED_ENGINE
 from selfcorrect.simulators.pipeline import free_simulator
-from selfcorrect.simulators.scene import PLAIN, Scene
+from selfcorrect.simulators.settings.engine_table import ENGINES, PUBLISHED_ENGINE
 from selfcorrect.simulators.settings.presets import PRESETS
 from selfcorrect.simulators.settings.tracker import (
     FALLBACK,
@@ -41,6 +40,7 @@ from selfcorrect.simulators.settings.tracker import (
     WITHOUT_RESIDUAL,
     FallbackChoice,
 )
+from selfcorrect.simulators.stages.scene import PLAIN, Scene
 
 from ...jobs.progress_bars import Progress
 from .low_pass import as_smooth_as

@@ -35,7 +35,7 @@ from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import Motion
 from selfcorrect.preferences.reward import Reward
 from selfcorrect.runtime.supervision import EndedError, supervised, working_on
-from selfcorrect.simulators.engines.table import PUBLISHED_ENGINE
+from selfcorrect.simulators.settings.engine_table import PUBLISHED_ENGINE
 
 from ...jobs.progress_bars import Progress, silent
 from .own_function import (

@@ -13,12 +13,12 @@ from functools import partial
 from typing import Any
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.core.registry import import_callable
 from selfcorrect.correctors.identity import Identity, identity_of, place_of
 from selfcorrect.correctors.own_process import Kept
 from selfcorrect.motion.correction.each import each_motion, read_only
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
+from selfcorrect.runtime.registry import import_callable
 from selfcorrect.runtime.supervision import working_on
 
 from .table import CORRECTORS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.core.registry import Registry, Row
+from selfcorrect.runtime.registry import Registry, Row
 
 THEN = "+"
 """Between the names of built-in correctors that work one after the other."""

@@ -12,10 +12,10 @@ import torch
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import call_corrector
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
+from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.panels import Panel
 from selfcorrect.motion.pictures.player import scene_of
-from selfcorrect.motion.transforms import resample
 
 from ...curation.in_loops import kept_reward
 from ...jobs.progress_bars import silent

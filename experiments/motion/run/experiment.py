@@ -17,7 +17,7 @@ from selfcorrect.storage.runs.run_folder import claim_folder
 from selfcorrect.storage.runs.tracking import WandbLog, WandbTarget
 
 from ...curation.in_loops import WHO, identity_of_reward, keep_reward, kept_reward, reward_in
-from ...identities import IDENTITIES, IdentityFile
+from ...jobs.identities import IDENTITIES, IdentityFile
 from ...jobs.progress_bars import Event, silent
 from ...jobs.run import require_runner, run_jobs, use_one_thread
 from ...jobs.where import Where

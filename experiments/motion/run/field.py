@@ -14,6 +14,7 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.models.diffusion.mdm.model import MdmDiffusion
 from selfcorrect.models.diffusion.mdm.network import Prompts
 from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.motion.editing.transforms import canonicalise
 from selfcorrect.motion.encodings.humanml3d_codec import HumanML3DCodec
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.text_motion.evaluator import TextMotionEvaluator
@@ -28,7 +29,6 @@ from selfcorrect.motion.measures.text_motion.protocol import (
     repetition,
 )
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.motion.transforms import canonicalise
 
 MULTIMODAL = Multimodality()
 

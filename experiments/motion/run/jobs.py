@@ -26,7 +26,7 @@ from selfcorrect.storage.runs.protocol import Generation
 from selfcorrect.storage.runs.tracking import MetricsFile
 
 from ...curation.in_loops import kept_reward, raters_of
-from ...identities import IDENTITIES, IdentityFile, identity_of_data
+from ...jobs.identities import IDENTITIES, IdentityFile, identity_of_data
 from ...jobs.progress_bars import Progress
 from ...jobs.run import Job
 from ...remedies.remedies import DefenceInputs, defended

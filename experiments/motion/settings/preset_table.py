@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selfcorrect.simulators.engines.table import PUBLISHED_ENGINE
+from selfcorrect.simulators.settings.engine_table import PUBLISHED_ENGINE
 
 from .run_options import Keep
 

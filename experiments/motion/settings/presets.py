@@ -10,7 +10,7 @@ from typing import Any
 from selfcorrect.core.errors import SettingError
 from selfcorrect.models.diffusion.presets import PRESETS as DENOISER_PRESETS
 from selfcorrect.models.diffusion.presets import Preset, preset
-from selfcorrect.simulators.engines.table import ENGINES, PUBLISHED_ENGINE
+from selfcorrect.simulators.settings.engine_table import ENGINES, PUBLISHED_ENGINE
 
 from ...remedies.table import UNRATED
 from ..correctors.table import corrector_row, is_own

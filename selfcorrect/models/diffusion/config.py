@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from ...core.errors import SettingError
-from ...core.registry import Registry, Row
+from ...runtime.registry import Registry, Row
 
 _NETWORKS = "selfcorrect.models.diffusion.denoisers"
 

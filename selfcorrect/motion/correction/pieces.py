@@ -11,13 +11,13 @@ import numpy as np
 
 from ...runtime.progress import in_turn, part_of_work
 from ..body.foot_frames import feet_of
+from ..editing.loops import is_loop
 from ..geometry.kinematics import continuous
 from ..geometry.rotations import slerp
-from ..loops import is_loop
 from ..measures.roughness import added_by_joint_deg_s
 from ..motion import Motion
+from ..support import Support
 from .results import CorrectedMotion, CorrectMotions, Note, Stage
-from .support import Support
 from .timeline import Timeline
 
 PIECE_FRAMES = 2048

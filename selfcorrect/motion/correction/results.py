@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Self, TypeAlias
 
 from ..motion import Motion
-from .support import Support
+from ..support import Support
 from .timeline import Timeline
 
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ..body.surface import lowest_point_m, world_sole_points
-from ..correction.support import Support, gripping, ground_heights_m
 from ..geometry.kinematics import forward_kinematics
 from ..geometry.vectors import lengths
 from ..motion import MotionBatch
+from ..support import Support, gripping, ground_heights_m
 
 TOLERANCE_M = 0.005
 

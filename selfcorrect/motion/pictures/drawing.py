@@ -20,9 +20,9 @@ from PIL import Image, ImageDraw, ImageFont
 from ...core.errors import SettingError
 from ...core.extras import needed_for
 from ...storage.files.writing import refuse_to_replace, replacing
-from ..correction.support import Support
+from ..editing.transforms import resample
 from ..motion import Motion
-from ..transforms import resample
+from ..support import Support
 from .figure import GHOST, PLANTED, SUNK, Colour, Figure, posed, standing
 from .panels import Panel, camera_path_m, compared
 

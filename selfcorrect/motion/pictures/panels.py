@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
-from ..correction.support import Support
 from ..motion import Motion
+from ..support import Support
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ import numpy as np
 from ...core.errors import SettingError
 from ..body.foot_frames import level
 from ..correction.results import CorrectedMotion
+from ..editing.transforms import resample
 from ..measures.physical import errors_by_frame, physical_errors
 from ..motion import Motion, MotionBatch
-from ..transforms import resample
 from .figure import GHOST, PLANTED, SUNK, Figure, posed, standing
 from .panels import Panel, camera_path_m, compared
 

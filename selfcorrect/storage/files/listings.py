@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ...core.errors import DamagedError
@@ -35,3 +35,12 @@ def listed_in(listing: Path) -> list[tuple[Path, str]]:
         return [(listing, str(error))]
     paths = {listing.parent / name: str(expected) for name, expected in digests.items()}
     return [(listing, ""), *((path, damage_of(path, expected)) for path, expected in paths.items())]
+
+
+def titles_of(files: Sequence[Path]) -> list[str]:
+    """The shortest ends of files' names that distinguish them; a file that is named twice has numbers."""
+    whole = [file.resolve() for file in files]
+    longest = max((len(file.parts) for file in whole), default=0)
+    ends = [["/".join(file.with_suffix("").parts[-count:]) for file in whole] for count in range(1, longest)]
+    names = next((each for each in [*ends, [str(file) for file in files]] if len(set(each)) == len(each)), None)
+    return names or [f"{file.stem} ({number})" for number, file in enumerate(files, 1)]

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ...core.errors import MissingExtraError, SelfcorrectError, UnreachableError
-from ..runs.run_folder import explain_write_error
 from .locks import FolderLock
-from .writing import remove_leftovers, replacing
+from .writing import explain_write_error, remove_leftovers, replacing
 
 EXTRA = "remote"
 _IN_EXTRA = ("s3://", "s3a://")

@@ -364,3 +364,13 @@ def _is_leftover(folder: Path, marker: bytes) -> bool:
         return content == marker or (marker.startswith(content) and _names(folder) == {_MARKER})
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def explain_write_error(folder: Path) -> Iterator[None]:
+    """Turn an operating-system error into a RunFolderError of one sentence."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RunFolderError(f"cannot write to {folder}: {reason}; what was committed before is intact") from error

@@ -18,7 +18,7 @@ from ...core.errors import DamagedError
 from ...core.samples import Samples
 from ...correctors.correction import CorrectedBatch
 from ..files.locks import FolderLock
-from ..files.writing import remove_folder, write_folder
+from ..files.writing import explain_write_error, remove_folder, write_folder
 from .generation_files import (
     MODEL,
     SAMPLES,
@@ -37,7 +37,7 @@ from .generation_files import (
     read_timings,
 )
 from .protocol import Generation, Metrics, check_next
-from .run_folder import claim_folder, explain_write_error
+from .run_folder import claim_folder
 
 
 class FolderReader:

@@ -8,8 +8,7 @@ import json
 import platform
 import subprocess
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,7 +17,7 @@ from ..files.digests import SEAL, values_and_seal, with_seal
 from ..files.limits import read_bytes
 from ..files.locks import LOCK, FolderLock
 from ..files.strict_json import as_json
-from ..files.writing import leftovers, remove_leftovers, sync_folder, write_atomically
+from ..files.writing import explain_write_error, leftovers, remove_leftovers, sync_folder, write_atomically
 
 CONFIG, ENVIRONMENT = "config.json", "environment.json"
 RECORDED_PACKAGES = ("selfcorrect", "torch", "numpy", "scipy", "pybullet", "mujoco", "safetensors", "pyarrow")
@@ -156,16 +155,6 @@ def _git_commit(source: Path) -> str | None:
         return git("rev-parse", "HEAD")
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-@contextmanager
-def explain_write_error(folder: Path) -> Iterator[None]:
-    """Turn an operating-system error into a RunFolderError of one sentence."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise RunFolderError(f"cannot write to {folder}: {reason}; what was committed before is intact") from error
 
 
 def _json_bytes(value: object) -> bytes:

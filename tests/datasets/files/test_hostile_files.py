@@ -25,9 +25,9 @@ from selfcorrect.datasets.files.rigs import gltf
 from selfcorrect.datasets.files.rigs.bvh import format_bvh, parse_bvh
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.motion.body.smpl import SMPL_BODY
+from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS
-from selfcorrect.motion.transforms import resample
 from selfcorrect.storage.files.limits import LIMIT_VARIABLE
 
 MOTION = Motion(SMPL_BODY.average(), np.zeros((4, 3)), np.tile([0.0, 0, 0, 1], (4, 22, 1)), 20.0)

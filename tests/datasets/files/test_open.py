@@ -17,9 +17,9 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.formats import FORMATS, is_motion_file, named
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.people import amass
-from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
 from selfcorrect.datasets.files.rigs.bvh_body import body_of
+from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.body import body_model
 from selfcorrect.motion.body.rest_pose import upright_turns
 from selfcorrect.motion.body.smpl import SMPL_BODY, SMPL_X, average_body

@@ -23,10 +23,10 @@ from selfcorrect.datasets.files.rigs.bvh import read_bvh, write_bvh
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.correction.options import CorrectionOptions
 from selfcorrect.motion.correction.pieces import correct_long
+from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle, retime
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.transforms import close_cycle, repeat_cycle, retime
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.settings.tracker import strength_of
 

@@ -12,7 +12,7 @@ import tyro
 
 from selfcorrect.experiments.commands import demo as command
 from selfcorrect.experiments.commands.demo import DemoCommand
-from selfcorrect.experiments.demo import FIGURES, spoiled, walk
+from selfcorrect.experiments.correction.demo import FIGURES, spoiled, walk
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import MotionBatch
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import selfcorrect as sc
-from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
+from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.smpl import SMPL_BODY
 

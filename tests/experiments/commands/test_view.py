@@ -10,8 +10,9 @@ import tyro
 from helpers import lifting_off
 
 from selfcorrect.datasets.files.open import save_motion
-from selfcorrect.experiments.commands.view import ViewCommand, titles_of
+from selfcorrect.experiments.commands.view import ViewCommand
 from selfcorrect.motion.motion import Motion
+from selfcorrect.storage.files.listings import titles_of
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from selfcorrect.experiments.correction.options import CorrectionOptions
 from selfcorrect.experiments.motion.correctors.builtin import sample_corrector
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.scene import Scene
 from selfcorrect.simulators.settings.tracker import TrackerSettings
+from selfcorrect.simulators.stages.scene import Scene
 
 LINE = """in.bvh --strength 0.3 --support floor --engine mujoco --mass-kg 60 --remove-drift --join-takes --retime --raw
     --simulate always --scene.load-kg 5 --keep-failed --video --fps 25 --up z --metres-per-unit 0.01"""

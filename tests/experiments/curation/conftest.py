@@ -11,7 +11,7 @@ from helpers import lifting_off
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.datasets.files.open import save_motion
-from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.experiments.curation.database import Database, Study
 from selfcorrect.experiments.curation.features import MOTION_FEATURES
 from selfcorrect.experiments.curation.items import Item, items_of

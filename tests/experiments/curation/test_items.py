@@ -14,14 +14,14 @@ from helpers import lifting_off
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.files.open import save_motion
-from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.experiments.curation.features import MOTION_FEATURES, motion_features
 from selfcorrect.experiments.curation.items import Item, items_of, kind_of
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Plan, Task, run_loop, train_first_generation
 from selfcorrect.models.gaussian import Gaussian
+from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.motion.transforms import resample
 from selfcorrect.storage.runs.folder_store import FolderStore
 from selfcorrect.storage.runs.memory import MemoryStore
 

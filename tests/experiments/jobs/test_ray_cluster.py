@@ -352,7 +352,7 @@ def prepared(folder: Path) -> Path:
     """Motions to correct."""
     from selfcorrect.datasets.collections.deepmimic import load_deepmimic
     from selfcorrect.datasets.files.open import save_motion
-    from selfcorrect.motion.transforms import close_cycle, repeat_cycle
+    from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
 
     step = next(motion for motion in load_deepmimic() if motion.label == "walk")
     walk = repeat_cycle(close_cycle(step), 4)

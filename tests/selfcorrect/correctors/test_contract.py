@@ -10,7 +10,6 @@ import torch
 
 from selfcorrect.core.errors import CorrectorError, SampleError, SettingError
 from selfcorrect.core.randomness import streams
-from selfcorrect.core.registry import import_callable
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import (
     Corrected,
@@ -23,6 +22,7 @@ from selfcorrect.correctors.contract import (
     placebo,
     verifier,
 )
+from selfcorrect.runtime.registry import import_callable
 
 STREAM = streams(3)
 

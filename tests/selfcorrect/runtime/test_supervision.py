@@ -14,11 +14,11 @@ import torch
 
 from selfcorrect.core.errors import CorrectorError, InputError, SettingError
 from selfcorrect.core.randomness import streams
-from selfcorrect.core.registry import import_callable
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import call_corrector
 from selfcorrect.correctors.correction import Correction, apply_corrector
 from selfcorrect.runtime import supervision
+from selfcorrect.runtime.registry import import_callable
 from selfcorrect.runtime.supervision import TooSlowError, nothing_ends_here, supervised, working_on
 
 RAW = Samples.synthetic(torch.zeros(4, 2), None, 1)

@@ -15,7 +15,7 @@ from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
-from selfcorrect.simulators.stages import Given
+from selfcorrect.simulators.stages.values import Given
 
 KNOWN_FLOOR = CleanupSettings(estimate_floor=False, estimate_drift=False, fit_soles=False)
 

@@ -11,11 +11,11 @@ import pytest
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.motion.body.smpl import body_joints
+from selfcorrect.motion.editing.transforms import mirror, repeat_cycle, resample
 from selfcorrect.motion.encodings.humanml3d import columns, encode
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.motion.transforms import mirror, repeat_cycle, resample
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector
 

@@ -10,9 +10,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections.cmu import load_cmu
+from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.transforms import resample
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, levelled
 from selfcorrect.simulators.cleanup.knees import with_knees_in_front
 

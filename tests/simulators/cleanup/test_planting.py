@@ -14,7 +14,7 @@ from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.cleanup.planting import limbs_above_floor, trunk_lift
-from selfcorrect.simulators.stages import Given
+from selfcorrect.simulators.stages.values import Given
 
 
 @pytest.mark.parametrize("label", ["crawl", "getup_facedown", "getup_faceup", "roll"])

@@ -13,7 +13,7 @@ from selfcorrect.simulators.body.links import onto_links
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.contacts.contact_plan import contact_forces, plan_contacts
 from selfcorrect.simulators.settings.plan import ContactSettings
-from selfcorrect.simulators.stages import Given
+from selfcorrect.simulators.stages.values import Given
 
 FRICTION = 0.5
 

@@ -14,12 +14,12 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.body.foot_frames import level
-from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.correction.timeline import spans
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.frames import Y_UP_TO_Z_UP, orientations_to_simulator, rotation_error
 from selfcorrect.simulators.body.humanoid import humanoid
 from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
@@ -28,10 +28,10 @@ from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.cleanup.stance import FLOOR
 from selfcorrect.simulators.contacts.contact_plan import carried_places
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.engines.world import RootState
+from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
-from selfcorrect.simulators.stages import Given
+from selfcorrect.simulators.stages.values import Given
 
 EYE = np.eye(3)
 UP = EYE[1]

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.correction.support import CARRIED_PARTS, Support
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import composed, inverted, rotation_vectors
+from selfcorrect.motion.support import CARRIED_PARTS, Support
 from selfcorrect.runtime.threads import with_threads
 from selfcorrect.simulators.body.frames import orientations_to_simulator
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.engines.support_colliders import SupportColliders
-from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.engines.world import Reference, RootState
+from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
 
 pytest.importorskip("mujoco")

@@ -11,9 +11,9 @@ from selfcorrect.core.errors import MissingExtraError
 from selfcorrect.experiments.motion.correctors.builtin import sample_corrector
 from selfcorrect.experiments.motion.settings.presets import PRESETS, settings_of
 from selfcorrect.simulators.corrector import PhysicsCorrector
-from selfcorrect.simulators.engines.table import AUTO, ENGINES, PUBLISHED_ENGINE, chosen_engine
+from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, PUBLISHED_ENGINE, chosen_engine
 
-LOADED = ("pybullet", "selfcorrect.simulators.engines.bullet", "selfcorrect.simulators.engines.pybullet_world")
+LOADED = ("pybullet", "selfcorrect.simulators.engines.pybullet_world")
 
 
 @pytest.fixture

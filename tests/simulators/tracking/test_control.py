@@ -20,7 +20,6 @@ from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, humanoid
 from selfcorrect.simulators.body.leg_ik import Legs
 from selfcorrect.simulators.body.links import onto_links
 from selfcorrect.simulators.contacts.contact_plan import plan_contacts
-from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.engines.world import (
     Reference,
     RootState,
@@ -28,8 +27,9 @@ from selfcorrect.simulators.engines.world import (
     rotation_velocities,
     velocities_m_s,
 )
+from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import DriveSettings, EngineSettings, TrackerSettings
-from selfcorrect.simulators.stages import Plan
+from selfcorrect.simulators.stages.values import Plan
 from selfcorrect.simulators.tracking.control_sequence import control_sequence_of, leg_jacobians
 from selfcorrect.simulators.tracking.tracker import LegFeedback, root_wrench
 

@@ -20,11 +20,11 @@ from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.contacts.contact_plan import plan_contacts
 from selfcorrect.simulators.contacts.dynamics import joint_torques
 from selfcorrect.simulators.corrector import PhysicsCorrector
-from selfcorrect.simulators.engines.table import ENGINES
 from selfcorrect.simulators.engines.world import RootState
-from selfcorrect.simulators.scene import PLAIN, Scene
+from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import FALLBACK, WITHOUT_RESIDUAL, TrackerSettings
-from selfcorrect.simulators.stages import Plan
+from selfcorrect.simulators.stages.scene import PLAIN, Scene
+from selfcorrect.simulators.stages.values import Plan
 from selfcorrect.simulators.tracking.balance import TOUCH_M, Away, Balance, Bodies
 from selfcorrect.simulators.tracking.reference_trajectory import ReferenceTrajectory, reference_trajectory_of
 from selfcorrect.simulators.tracking.residual_free import Copies, _Search

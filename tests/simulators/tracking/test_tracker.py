@@ -11,9 +11,9 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.humanoid import humanoid
 from selfcorrect.simulators.body.links import onto_links
 from selfcorrect.simulators.contacts.contact_plan import plan_contacts
-from selfcorrect.simulators.engines.table import ENGINES
+from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
-from selfcorrect.simulators.stages import Plan, Track
+from selfcorrect.simulators.stages.values import Plan, Track
 from selfcorrect.simulators.tracking.tracker import follow
 
 

@@ -12,13 +12,13 @@ from selfcorrect.datasets.collections.amass import clips, recognises
 from selfcorrect.datasets.collections.dataset import MissingData, read_all
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.people import amass
-from selfcorrect.datasets.files.reading import Reading
+from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M, LAYOUTS, SMPL_H, Body, to_smpl
+from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.encodings.humanml3d import BONE_AXES
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions, local_rotations
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton, smpl_22
-from selfcorrect.motion.transforms import resample
 
 
 def fields(joints: int, frames: int = 40) -> dict[str, np.ndarray]:

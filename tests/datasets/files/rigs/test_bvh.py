@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.datasets.files.rigs.bvh import clip_of, format_bvh, parse_bvh, read_bvh, write_bvh
 from selfcorrect.datasets.files.rigs.rigged_motion import RiggedMotion
+from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.skeleton import SMPL_22, smpl_22
-from selfcorrect.motion.transforms import resample
 
 
 def oracle_positions(path: Path) -> list[dict[str, np.ndarray]]:

@@ -11,8 +11,8 @@ import pytest
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.datasets.files.reading import Reading
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
+from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.datasets.files.skeletons.rig_profile import RigProfile, as_json, profile_of, read_profile
 from selfcorrect.motion.body.foot_frames import foot_frames
 from selfcorrect.motion.geometry.kinematics import joint_positions

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from selfcorrect.core.randomness import streams
-from selfcorrect.core.registry import Registry
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import call_corrector, lift, name_of
 from selfcorrect.experiments.jobs.progress_bars import silent
@@ -26,6 +25,7 @@ from selfcorrect.experiments.motion.correctors.own import CorrectorInputs
 from selfcorrect.experiments.motion.correctors.table import CorrectorRow
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.runtime.registry import Registry
 
 
 def test_scenes_are_drawn_from_the_stream_alone():

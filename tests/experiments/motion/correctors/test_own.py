@@ -15,7 +15,7 @@ from selfcorrect.core.samples import Samples, content_hash
 from selfcorrect.correctors.correction import CorrectedBatch, Correction, apply_corrector
 from selfcorrect.correctors.own_process import OwnProcess
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
-from selfcorrect.experiments.identities import IdentityFile
+from selfcorrect.experiments.jobs.identities import IdentityFile
 from selfcorrect.experiments.jobs.progress_bars import silent
 from selfcorrect.experiments.motion.correctors import own
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs, own_corrector, own_identity, try_corrector

@@ -16,9 +16,9 @@ from selfcorrect.correctors.contract import call_corrector
 from selfcorrect.motion.correction.each import each_motion
 from selfcorrect.motion.correction.lifting import lift_motions
 from selfcorrect.motion.correction.results import CorrectedMotion, Failure
+from selfcorrect.motion.editing.transforms import canonicalise
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.transforms import canonicalise
 
 Make = Callable[..., Motion]
 

@@ -10,9 +10,9 @@ import pytest
 
 from selfcorrect.motion.correction.pieces import PIECES_TOGETHER, correct_each, correct_long, pieces
 from selfcorrect.motion.correction.results import CorrectedMotion, Failure, Note
-from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.correction.timeline import Timeline
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.support import Support
 from selfcorrect.runtime.progress import report_progress, watch_progress
 
 

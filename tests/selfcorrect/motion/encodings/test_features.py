@@ -9,10 +9,10 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.motion.editing.transforms import canonicalise, turn
 from selfcorrect.motion.encodings.features import FeatureCodec, to_features
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.transforms import canonicalise, turn
 
 Make = Callable[..., Motion]
 

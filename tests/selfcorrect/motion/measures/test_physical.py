@@ -10,11 +10,11 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
+from selfcorrect.motion.editing.transforms import mirror, resample
 from selfcorrect.motion.measures.contacts import floor_height_m, foot_contacts
 from selfcorrect.motion.measures.physical import PhysicalErrors, physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.motion.transforms import mirror, resample
 
 FRAMES = 40
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures.drawing import (
     MOVED,
@@ -26,6 +25,7 @@ from selfcorrect.motion.pictures.drawing import (
 from selfcorrect.motion.pictures.figure import GHOST, LEFT, MIDDLE, PLANTED, RIGHT, SUNK
 from selfcorrect.motion.pictures.panels import Panel, compared
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.support import Support
 
 
 @pytest.fixture

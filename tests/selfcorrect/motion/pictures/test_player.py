@@ -18,13 +18,13 @@ from PIL import Image
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.correction.results import CorrectedMotion
-from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.correction.timeline import Timeline
 from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.figure import posed
 from selfcorrect.motion.pictures.player import Page, show
+from selfcorrect.motion.support import Support
 
 
 @pytest.fixture

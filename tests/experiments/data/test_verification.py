@@ -13,8 +13,8 @@ from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.correction.correct_file import hash_of_file
 from selfcorrect.experiments.correction.report import FileResult
+from selfcorrect.experiments.data.verification import Found, verify
 from selfcorrect.experiments.reporting.summary import Summary, write_summary
-from selfcorrect.experiments.verification import Found, verify
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.digests import sealed

@@ -13,13 +13,13 @@ import numpy as np
 
 from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.correction.results import Failure, Note, Repair, Stage
-from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.correction.timeline import Timeline
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.support import Support
 
-from .body.humanoid import Humanoid
-from .contacts.contact_plan import ContactPlan
-from .contacts.dynamics import Demand
+from ..body.humanoid import Humanoid
+from ..contacts.contact_plan import ContactPlan
+from ..contacts.dynamics import Demand
 
 
 @dataclass(frozen=True, eq=False)

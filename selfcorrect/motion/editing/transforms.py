@@ -8,13 +8,13 @@ from typing import TypeVar
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ..core.errors import InputError, SettingError
-from ..storage.files.limits import check_unpacked
-from .body.surface import world_sole_points
-from .geometry.kinematics import continuous, forward_kinematics
-from .geometry.rotations import slerp
-from .motion import Motion, MotionBatch
-from .skeleton import Skeleton
+from ...core.errors import InputError, SettingError
+from ...storage.files.limits import check_unpacked
+from ..body.surface import world_sole_points
+from ..geometry.kinematics import continuous, forward_kinematics
+from ..geometry.rotations import slerp
+from ..motion import Motion, MotionBatch
+from ..skeleton import Skeleton
 
 Moving = TypeVar("Moving", Motion, MotionBatch)
 """One motion, root (T, 3), or a batch of them, root (N, T, 3)."""

@@ -8,11 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation, Slerp
 
-from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.measures.physical import physical_errors
-from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.skeleton import Skeleton, smpl_22
-from selfcorrect.motion.transforms import (
+from selfcorrect.motion.editing.transforms import (
     canonicalise,
     close_cycle,
     heading_rad,
@@ -23,6 +19,10 @@ from selfcorrect.motion.transforms import (
     retime,
     turn,
 )
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.measures.physical import physical_errors
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.skeleton import Skeleton, smpl_22
 
 Make = Callable[..., Motion]
 

@@ -13,15 +13,15 @@ from selfcorrect import correct
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.transforms import close_cycle, repeat_cycle
 from selfcorrect.simulators.body.humanoid import humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import PhysicsCorrector
-from selfcorrect.simulators.scene import PLAIN, Scene
 from selfcorrect.simulators.settings.tracker import TrackerSettings
-from selfcorrect.simulators.staging import body_in, entered, left, push_n
+from selfcorrect.simulators.stages.scene import PLAIN, Scene
+from selfcorrect.simulators.stages.staging import body_in, entered, left, push_n
 
 
 @lru_cache

@@ -10,11 +10,11 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.transforms import close_cycle, repeat_cycle
 
-from .correction.in_python import correct
+from .in_python import correct
 
 SUNK_M = 0.06
 """How far the spoiled walk is in the floor."""

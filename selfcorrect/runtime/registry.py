@@ -19,9 +19,9 @@ from functools import lru_cache, reduce
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ..runtime.supervision import nothing_ends_here
-from .errors import MissingExtraError, SettingError
-from .extras import needed_for
+from ..core.errors import MissingExtraError, SettingError
+from ..core.extras import needed_for
+from .supervision import nothing_ends_here
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

@@ -13,10 +13,10 @@ from torch import Tensor
 from selfcorrect.datasets.collections.cmu import load_cmu
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
 from selfcorrect.datasets.window_settings import WindowSettings
-from selfcorrect.experiments import text_to_motion
 from selfcorrect.experiments.commands.text_to_motion import TextToMotionCommand
-from selfcorrect.experiments.text_to_motion import captioned_windows, train
-from selfcorrect.experiments.verification import verify
+from selfcorrect.experiments.data.verification import verify
+from selfcorrect.experiments.motion import text_to_motion
+from selfcorrect.experiments.motion.text_to_motion import captioned_windows, train
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.text_embedding import minilm
 from selfcorrect.motion.body.smpl import SMPL_BODY

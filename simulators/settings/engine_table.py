@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from selfcorrect.core.errors import MissingExtraError
-from selfcorrect.core.registry import Registry, Row
+from selfcorrect.runtime.registry import Registry, Row
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from selfcorrect.core.errors import MissingExtraError, SettingError
-from selfcorrect.core.registry import Registry, Row
+from selfcorrect.runtime.registry import Registry, Row
 
 ROWS = (
     Row("square", "math:sqrt", "A square root."),

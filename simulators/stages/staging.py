@@ -12,17 +12,17 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.correction.support import Support
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.rotations import composed
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.support import Support
 
-from .body.curves import smoothstep
-from .body.humanoid import GRAVITY_M_S2, Humanoid
-from .body.leg_ik import Legs
-from .body.soft_legs import SoftLegSettings, reach_softly
+from ..body.curves import smoothstep
+from ..body.humanoid import GRAVITY_M_S2, Humanoid
+from ..body.leg_ik import Legs
+from ..body.soft_legs import SoftLegSettings, reach_softly
+from ..settings.tracker import TrackerSettings
 from .scene import Scene
-from .settings.tracker import TrackerSettings
 
 HANDS = ("elbow", "shoulder")
 """Parts that may carry a hand; the furthest out that the body has does."""

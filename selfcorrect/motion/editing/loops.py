@@ -12,9 +12,9 @@ from math import ceil
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from .geometry.kinematics import continuous, joint_positions
-from .geometry.rotations import slerp
-from .motion import Motion
+from ..geometry.kinematics import continuous, joint_positions
+from ..geometry.rotations import slerp
+from ..motion import Motion
 from .transforms import close_cycle, heading_rad, repeat_cycle, turn
 
 GAP_M, GAP_RAD = 0.04, float(np.radians(8.0))

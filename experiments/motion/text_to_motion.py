@@ -30,7 +30,7 @@ from selfcorrect.storage.files.listings import states_of
 from selfcorrect.storage.files.places import LocalPlace
 from selfcorrect.storage.files.written import Written
 
-from .targets import check_output
+from ..jobs.targets import check_output
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.motion.editing.loops import closed, is_loop, unrolled
+from selfcorrect.motion.editing.transforms import turn
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import composed
-from selfcorrect.motion.loops import closed, is_loop, unrolled
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.transforms import turn
 
 MakeMotion = Callable[..., Motion]
 

@@ -22,13 +22,13 @@ from selfcorrect.storage.runs.ledger import FOLDER as LEDGER
 from selfcorrect.storage.runs.run_folder import CONFIG, ENVIRONMENT
 from selfcorrect.storage.runs.tracking import line_of, rows_of
 
-from .correction.correct_file import RECORDS, FileTask, hash_of_file
-from .correction.report import REPORT, read_record
-from .curation.in_loops import FILE as PREFERENCES
-from .identities import IDENTITIES
-from .motion.run.feasibility import FILE as FEASIBILITY
-from .motion.run.references import FILE
-from .reporting.summary import SUMMARY
+from ..correction.correct_file import RECORDS, FileTask, hash_of_file
+from ..correction.report import REPORT, read_record
+from ..curation.in_loops import FILE as PREFERENCES
+from ..jobs.identities import IDENTITIES
+from ..motion.run.feasibility import FILE as FEASIBILITY
+from ..motion.run.references import FILE
+from ..reporting.summary import SUMMARY
 
 METRICS = "metrics.jsonl"
 _OURS = (CONFIG, ENVIRONMENT, FILE, FEASIBILITY, IDENTITIES, PREFERENCES, SUMMARY, REPORT)

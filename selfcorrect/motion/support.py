@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..skeleton import Skeleton
+from .skeleton import Skeleton
 
 CARRIED_PARTS = {
     "left foot": ("left_ankle", "left_foot"),

@@ -1,0 +1,1 @@
+"""Edits of motions: moved, turned, mirrored, resampled, looped."""
