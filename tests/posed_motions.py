@@ -127,6 +127,24 @@ def jumping() -> Motion:
     return replace(made, root_m=made.root_m + np.stack([0 * TIMES_S, height_m, 0.5 * TIMES_S], axis=1))
 
 
+def climbing() -> Motion:
+    """Somebody who walks up a steep, uneven hill."""
+    made = walking()
+    rise_m = 0.6 * TIMES_S + 0.05 * np.sin(7 * TIMES_S)
+    return replace(made, root_m=made.root_m + np.outer(rise_m, [0.0, 1.0, 0.0]))
+
+
+def gliding(above_m: float = 0.0) -> Motion:
+    """A dancer who turns on tiptoe and glides over the floor, captured too high: no foot stands still or flat."""
+    pose = Pose()
+    pose.arms_down()
+    for side, _, _ in SIDES:
+        pose.turn(f"{side}_ankle", "x", 0.9)
+    pose.turn("pelvis", "y", 1.5 * TIMES_S)
+    made = pose.motion(along(0, 1.0))
+    return replace(made, root_m=made.root_m + np.array([0.0, above_m, 0.0]))
+
+
 MOTIONS: dict[str, Callable[[], Motion]] = {
     "standing": standing, "crouching": crouching, "walking": walking, "pushing": pushing, "sitting": sitting,
     "lying": lying, "crawling": crawling, "cartwheeling": cartwheeling, "jumping": jumping,

@@ -35,6 +35,11 @@ class MotionFile:
     """Why its rest pose could not be made upright, "" where it is."""
 
     @property
+    def assumed(self) -> tuple[str, ...]:
+        """The notes that an option overrules, without its name: unit, frame rate, axis, body and profile."""
+        return tuple(words for note in self.notes for words, option, _ in [note.partition(" (--")] if option)
+
+    @property
     def motion(self) -> Motion:
         """The only motion; InputError where there are several."""
         if len(self.motions) != 1:
@@ -78,7 +83,7 @@ def rate_of(
         return reading.fps, ()
     if usual is None:
         raise InputError(f"{path}: has no frame rate, as all files of {program}; say that of the video with --fps")
-    return usual, (f"{usual:g} frames per second assumed, as of {program} (--fps)",)
+    return usual, (f"{usual:g} fps assumed, as of {program} (--fps)",)
 
 
 def checked_rate(path: Path, fps: float) -> float:

@@ -9,6 +9,8 @@ from typing import Any
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.requirements import flaw_of
+from selfcorrect.motion.checks.motion_features import MotionFeatures
+from selfcorrect.motion.measures.contacts import floor_height_m
 from selfcorrect.motion.motion import Motion, check_numbers
 from selfcorrect.storage.files.writing import refuse_to_replace
 
@@ -30,7 +32,7 @@ def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
     """
     path = Path(path).expanduser()
     reading = reading or Reading()
-    file = _on_rig(reader_of(path)(path, reading), reading)
+    file = _on_floor(_on_rig(reader_of(path)(path, reading), reading), reading)
     flaw = next(filter(None, map(flaw_of, file.motions)), file.flaw)
     if flaw and not any_body:
         raise InputError(flaw)
@@ -62,8 +64,26 @@ def _on_rig(file: MotionFile, reading: Reading) -> MotionFile:
         return file
     motions = tuple(map(read_profile(reading.profile).on_rig, file.motions))
     known = any(motion.feet is not None for motion in motions)
-    note = f"feet {'as' if known else 'not'} in the profile {reading.profile.name}"
+    note = f"feet {'as' if known else 'not'} in {reading.profile.name} (--profile)"
     return replace(file, motions=motions, notes=(*file.notes, note))
+
+
+def _on_floor(file: MotionFile, reading: Reading) -> MotionFile:
+    """The file with its floor at y = 0, as far as the reading says where that is, or that feet show it."""
+    if reading.floor is None and not reading.drop:
+        return file
+    floors_m = [_floor_m(motion) if reading.floor is None else reading.floor for motion in file.motions]
+    each = zip(file.motions, floors_m, strict=True)
+    motions = tuple(replace(motion, root_m=motion.root_m - [0.0, floor_m, 0.0]) for motion, floor_m in each)
+    option = "--drop" if reading.drop else "--floor"
+    told = dict.fromkeys(f"lowered by {floor_m:.2f} m ({option})" for floor_m in floors_m)
+    return replace(file, motions=motions, notes=(*file.notes, *told))
+
+
+def _floor_m(motion: Motion) -> float:
+    """The height of the floor that feet show; 0 where there are none."""
+    features = MotionFeatures(motion)
+    return floor_height_m(features.motion) if len(motion) and features.has_feet else 0.0
 
 
 def _unused(file: MotionFile, reading: Reading) -> tuple[str, ...]:

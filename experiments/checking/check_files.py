@@ -42,6 +42,8 @@ class Checked:
     findings: tuple[tuple[Finding, ...], ...] = ()
     needed: tuple[Needed | None, ...] = ()
     """The root residual of each motion, None for one in which it was not measured; empty where nobody asked."""
+    assumed: tuple[str, ...] = ()
+    """What the file does not say, and was assumed to read it: unit, frame rate, axis, body, profile."""
     notes: tuple[str, ...] = ()
     """What could not be measured, a sentence each."""
     error: str = ""
@@ -59,12 +61,12 @@ def check_files(paths: Iterable[Path], reading: Reading, choice: Choice, judge: 
     """
     for path in paths:
         try:
-            motions = open_motion(path, reading, any_body=True).motions
-            checkups = [_checked(motion, choice, judge) for motion in motions]
-            measured = [] if judge is None else [_needed(motion, judge) for motion in motions]
+            file = open_motion(path, reading, any_body=True)
+            checkups = [_checked(motion, choice, judge) for motion in file.motions]
+            measured = [] if judge is None else [_needed(motion, judge) for motion in file.motions]
             notes = dict.fromkeys(note for each in (*checkups, *measured) for note in each.notes)
             needed = tuple(each.needed for each in measured)
-            yield Checked(path, tuple(checkup.findings for checkup in checkups), needed, tuple(notes))
+            yield Checked(path, tuple(each.findings for each in checkups), needed, file.assumed, tuple(notes))
         except Exception as error:  # whatever is wrong with one file, the others go on
             yield Checked(path, error=sentence_of(path, error))
 

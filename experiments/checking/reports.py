@@ -36,7 +36,8 @@ def text_of(checked: Checked) -> Iterator[str]:
     if checked.error:
         yield f"{checked.path}: unreadable: {checked.error}"
     elif checked.broken:
-        yield f"{checked.path}: {_counted(len(checked.broken), 'finding')}"
+        assumed = f" ({', '.join(checked.assumed)})" if checked.assumed else ""
+        yield f"{checked.path}: {_counted(len(checked.broken), 'finding')}{assumed}"
         for number, findings in enumerate(checked.findings):
             where = f"motion {number}: " if len(checked.findings) > 1 else ""
             yield from (f"  {where}{finding}" for finding in findings)
@@ -84,7 +85,13 @@ def json_of(all_checked: Sequence[Checked]) -> str:
 
 def _data(checked: Checked) -> dict[str, Any]:
     found = [[asdict(finding) | {"says": finding.words()} for finding in findings] for findings in checked.findings]
-    told = {"path": str(checked.path), "error": checked.error, "notes": list(checked.notes), "motions": found}
+    told = {
+        "path": str(checked.path),
+        "error": checked.error,
+        "assumed": list(checked.assumed),
+        "notes": list(checked.notes),
+    }
+    told["motions"] = found
     needed = [each and asdict(each) for each in checked.needed]
     return told | ({"needed": needed} if needed else {})
 

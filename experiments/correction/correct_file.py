@@ -151,7 +151,11 @@ def _read(task: FileTask, options: CorrectionOptions) -> _Read:
         blank = replace(blank, key=key_of(task.source, options))
         with noting_opened() as opened:
             file = open_motion(task.source, options.reading)
-        blank = replace(blank, beside={str(path): hash_of_file(path) for path in opened if path != task.source})
+        blank = replace(
+            blank,
+            assumed=file.assumed,
+            beside={str(path): hash_of_file(path) for path in opened if path != task.source},
+        )
         return _Read(task, blank, retimed(file, task.source) if options.retime else file)
     except Exception as error:  # whatever is wrong with one file, the others go on
         return _Read(task, replace(blank, reason=sentence_of(task.source, error)), None)

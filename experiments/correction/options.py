@@ -107,6 +107,7 @@ class CorrectionOptions:
         if not preset.of_samples:
             cleanup = CleanupSettings(
                 support=self.support,
+                estimate_floor=self.reading.floor is None,
                 polish=not self.raw,
                 remove_drift=self.remove_drift,
                 join_takes=self.join_takes,

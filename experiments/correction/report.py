@@ -61,6 +61,8 @@ class FileResult:
     """A hash of the film's content, where there is one."""
     earlier: tuple[str, ...] = ()
     """Hashes of what an earlier run wrote in the places of output and film, which may still be there after a kill."""
+    assumed: tuple[str, ...] = ()
+    """What the file does not say, and was assumed to read it: unit, frame rate, axis, body, profile."""
     notes: tuple[str, ...] = ()
     """What was assumed or is odd."""
     odd: tuple[str, ...] = ()
@@ -184,6 +186,7 @@ def of_all(results: Sequence[FileResult]) -> FileResult:
     blank = FileResult(results[0].source, results[0].name, results[0].key, "rejected", beside=results[0].beside)
     return replace(
         blank,
+        assumed=results[0].assumed,
         verdict="accepted" if not failed else "partly" if corrected else "rejected",
         stage=_stage([result.stage for result in corrected]),
         reason="; ".join(f"motion {index}: {reason}" for index, reason in failed),
@@ -258,17 +261,20 @@ def _json(value: object) -> str:
 
 
 def table(results: Sequence[FileResult]) -> list[str]:
-    """A line per motion: its errors before → after, how far it moved and rose, or why it failed."""
+    """A line per motion: its errors before → after, how far it moved and rose, or why it failed; what was assumed."""
     width = max(4, *(min(len(result.name), _NAME_WIDTH) for result in results))
     head = f"{'file':<{width}}  {''.join(figure.heading.rjust(_width(figure)) for figure in FIGURES)}"
+    head += "  assumed" if any(result.assumed for result in results) else ""
     return [head, *(f"{_short(result.name):<{width}}  {_figures(result)}" for result in results)]
 
 
 def _figures(result: FileResult) -> str:
     if result.verdict not in ("accepted", "partly"):
         passed = " (passed through)" if result.output else ""
-        return f"{result.verdict}{passed}: {result.reason.removeprefix(f'{result.source}: ')}"
-    return "".join(_cell(result, figure).rjust(_width(figure)) for figure in FIGURES)
+        assumed = f" (assumed: {', '.join(result.assumed)})" if result.assumed else ""
+        return f"{result.verdict}{passed}: {result.reason.removeprefix(f'{result.source}: ')}{assumed}"
+    cells = "".join(_cell(result, figure).rjust(_width(figure)) for figure in FIGURES)
+    return f"{cells}  {', '.join(result.assumed)}".rstrip()
 
 
 def _width(figure: MotionFigure) -> int:

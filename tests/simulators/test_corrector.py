@@ -122,7 +122,7 @@ def test_broken_input_is_rejected_where_it_breaks(walk):
     broken[7, 3] = np.nan
     corrections = PhysicsCorrector()([replace(walk, rotations=broken), walk.frames(0, 1), walk])
     assert [correction.accepted for correction in corrections] == [False, False, True]
-    assert corrections[0].reason == "not finite at frame 7"
+    assert corrections[0].reason == "not finite at frame 7; repair the file there"
     assert "too short" in corrections[1].reason
 
 

@@ -110,7 +110,7 @@ def open_amass(path: Path, reading: Reading) -> MotionFile:
     """The motion of an AMASS file on the body that the reading's body model gives it, or an average one."""
     model, notes, body = body_model_of(reading), (), None
     if model is None:
-        notes = ("AMASS files hold no bone lengths: an average body stands in (--body-model)",)
+        notes = ("average body, as AMASS files hold no bone lengths (--body-model)",)
     else:
         body = body_in(path, model)
     motion, up, more = _read(path, body, reading)
@@ -180,7 +180,7 @@ def _rate(path: Path, arrays: Mapping[str, np.ndarray], fps: float | None) -> tu
                 raise InputError(f"{path}: expected one number as {name}, got {str(arrays[name])[:60]!r}")
             return checked_rate(path, float(arrays[name].item())), ()
     if fps is None and _ROOT in arrays:
-        return _ROOT_FPS, (f"{_ROOT_FPS:g} frames per second assumed, as of HY-Motion (--fps)",)
+        return _ROOT_FPS, (f"{_ROOT_FPS:g} fps assumed, as of HY-Motion (--fps)",)
     if fps is None:
         raise InputError(f"{path}: has no frame rate, neither {' nor '.join(_RATES)}; say it with --fps")
     return fps, ()

@@ -86,7 +86,7 @@ class World:
 
 def world_of(reading: Reading) -> World:
     """What a reading says of such files, and notes on what is assumed."""
-    notes = () if reading.fps else (f"{FPS:g} frames per second assumed, as of HumanML3D (--fps)",)
+    notes = () if reading.fps else (f"{FPS:g} fps assumed, as of HumanML3D (--fps)",)
     return World(turn_to_y_up(axis_of(reading.up or "y")), reading.metres_per_unit or 1.0, notes)
 
 

@@ -122,8 +122,8 @@ def open_joints(path: Path, array: np.ndarray, joints: JointSet, reading: Readin
         with replacing(target) as temporary:
             np.save(temporary, written.astype(array.dtype), allow_pickle=False)
 
-    unit = () if reading.metres_per_unit else (f"unit of length taken as {unit_m:.4g} m (--metres-per-unit)",)
-    rate = () if reading.fps else (f"{fps:g} frames per second assumed (--fps)",)
+    unit = () if reading.metres_per_unit else (f"unit {unit_m:.4g} m inferred (--metres-per-unit)",)
+    rate = () if reading.fps else (f"{fps:g} fps assumed (--fps)",)
     notes = (f"joints taken for {joints.name}", *unit, *told, *rate)
     return MotionFile((replace(fitted, source=str(path)),), notes, write)
 

@@ -56,7 +56,7 @@ def open_rows(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
         with replacing(target) as temporary:
             np.save(temporary, new.astype(rows.dtype), allow_pickle=False)
 
-    assumed = () if reading.fps else (f"{FPS:g} frames per second assumed, as of MotionStreamer (--fps)",)
+    assumed = () if reading.fps else (f"{FPS:g} fps assumed, as of MotionStreamer (--fps)",)
     return MotionFile((motion,), ("rows as of MotionStreamer", *assumed), write)
 
 

@@ -265,7 +265,7 @@ def _check_numbers(label: str, name: str, array: np.ndarray) -> None:
 def _body(tool: Tool, arrays: Mapping[str, np.ndarray], reading: Reading) -> tuple[Body | None, tuple[str, ...]]:
     """The person that the shape and the reading's body model describe, None for an average one, and notes."""
     if (model := body_model_of(reading)) is None:
-        return None, ("the file holds no bone lengths: an average body stands in (--body-model)",)
+        return None, ("average body, as the file holds no bone lengths (--body-model)",)
     from selfcorrect.motion.body.body_model import body_of
 
     shape = arrays.get(tool.shape)

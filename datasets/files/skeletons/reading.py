@@ -11,6 +11,8 @@ from selfcorrect.core.errors import SettingError
 Up = Literal["y", "z", "y!", "z!"]
 METRES_PER_UNIT = (1e-9, 1e6)
 """From nanometres to thousands of kilometres."""
+FURTHEST_FLOOR_M = 1e4
+"""Floors lie no further from zero."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,11 @@ class Reading:
     body_model: Path | None = None
     """A SMPL, SMPL+H or SMPL-X file that gives the shapes in AMASS and similar files their bone lengths; without it,
     an average body."""
+    floor: float | None = None
+    """Height of the floor in the files' worlds, metres above their zero. Motions are put down with it, so that it lies
+    at 0, and `correct` looks for no other floor. Without it, the motion shows the floor."""
+    drop: bool = False
+    """Put each motion as a whole onto the floor at 0: down, or up, by the height at which its feet are lowest."""
     profile: Path | None = None
     """A rig profile, of `selfcorrect data profile`: how the feet of a rig stand, learned from several of its clips."""
     allow_pickle: bool = False
@@ -40,6 +47,10 @@ class Reading:
             from selfcorrect.motion.motion import FPS_READ  # needs NumPy, which a command line starts without
 
             _check_within("fps", self.fps, FPS_READ)
+        if self.floor is not None and not abs(self.floor) <= FURTHEST_FLOOR_M:
+            raise SettingError(f"floor must be within {FURTHEST_FLOOR_M:g} metres of 0, got {self.floor}")
+        if self.floor is not None and self.drop:
+            raise SettingError("floor says where the floor is, and drop looks for it; leave one of them out")
 
     @property
     def files(self) -> tuple[Path | None, Path | None]:

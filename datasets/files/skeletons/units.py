@@ -35,7 +35,7 @@ def unit_of(size: float, names: Collection[str]) -> tuple[float, str]:
     shares = _SHARES | ({_CMU_UNIT_M: _CMU_SHARE} if set(names) >= _CMU_NAMES else {})
     likely = {unit_m: share * _density(size * unit_m) for unit_m, share in shares.items()}
     first = max(likely, key=likely.__getitem__)
-    note = f"unit of length taken as {first:.4g} m"
+    note = f"unit {first:.4g} m inferred"
     people = sum(
         each for unit_m, each in likely.items() if unit_m == first or _HUMAN_M[0] < size * unit_m < _HUMAN_M[1]
     )

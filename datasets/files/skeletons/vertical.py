@@ -114,7 +114,7 @@ def up_of_motion(
     """
     if up is not None:
         if not up.endswith("!"):
-            _check_not_contradicted(motion, axis_of(up))
+            _check_not_contradicted(motion, axis_of(up), told, rest)
         return axis_of(up), ()
     body = body_in(motion.frames(0, _MOST_FRAMES), told, rest) if len(motion) else None
     if usual is not None and (body is None or _posture(body, among) in (None, usual)):
@@ -122,12 +122,15 @@ def up_of_motion(
     return told_up(body, motion.source or "the motion", told, among)
 
 
-def _check_not_contradicted(motion: Motion, axis: int) -> None:
-    """InputError where posture and floor, or posture and flights, agree on another axis than the one that was said."""
-    body = body_in(motion.frames(0, _MOST_FRAMES)) if len(motion) else None
+def _check_not_contradicted(motion: Motion, axis: int, told: int | None, rest: int | None) -> None:
+    """InputError where the posture shows another axis than the one that was said, and no other witness agrees with it.
+
+    Posture alone refuses nothing: people lie.
+    """
+    body = body_in(motion.frames(0, _MOST_FRAMES), told, rest) if len(motion) else None
     if body is None or (posture := _posture(body, (Y_UP, Z_UP))) in (None, axis):
         return
-    others = [found for found in (_floor(body, (Y_UP, Z_UP))[0], _flight(body, (Y_UP, Z_UP))) if found is not None]
+    others = {told, rest, _floor(body, (Y_UP, Z_UP))[0], _flight(body, (Y_UP, Z_UP))} - {None}
     if others and axis not in others:
         said, shown = WORDS[axis][0], WORDS[posture]
         raise InputError(
@@ -140,7 +143,7 @@ def told_up(body: Body | None, source: str, told: int | None, among: Sequence[in
     """The vertical axis that a body shows, or else the one that its format has, and a note where that does not."""
     found = None if body is None else up_of(body, source, among)
     axis = (among[0] if told is None else told) if found is None else found
-    how = "assumed" if found is None else "by how the body stands and moves"
+    how = "assumed" if found is None else "inferred"
     return axis, () if axis == told else (f"{WORDS[axis]} {how} (--up)",)
 
 

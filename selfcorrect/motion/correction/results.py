@@ -32,13 +32,16 @@ class FailureKind(StrEnum):
 
 
 _SENTENCES = {
-    FailureKind.TOO_SHORT: "too short: {value:.0f} frames, at least {limit:.0f} are needed",
-    FailureKind.NOT_FINITE: "not finite at frame {frame}",
-    FailureKind.LOST: "lost: the root was not within {limit} m of the motion's at frame {frame}",
-    FailureKind.FELL: "fell: without residual force the root was not within {limit} m of the motion's at frame {frame}",
-    FailureKind.OFF: "off: joints were {value:.2f} m from the motion on average at frame {frame}",
+    FailureKind.TOO_SHORT: "too short: {value:.0f} frames, at least {limit:.0f} are needed; join it with its neighbour",
+    FailureKind.NOT_FINITE: "not finite at frame {frame}; repair the file there",
+    FailureKind.LOST: "lost: the root was not within {limit} m of the motion's at frame {frame}; "
+    "try strength 'faithful', or 'kinematic'",
+    FailureKind.FELL: "fell: without residual force the root was not within {limit} m of the motion's at frame "
+    "{frame}; try fallback 'balanced', or another strength",
+    FailureKind.OFF: "off: joints were {value:.2f} m from the motion on average at frame {frame}; "
+    "try strength 'faithful', or 'kinematic'",
     FailureKind.FLOATING: "held up by what cannot be inferred, or floating, from frame {frame} to frame {last_frame}; "
-    "support 'off' keeps that",
+    "'drop' puts it onto the floor, 'floor' says where that is, and support 'off' keeps its height",
 }
 
 

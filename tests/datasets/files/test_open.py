@@ -101,7 +101,7 @@ def test_files_with_z_up_are_turned_and_turned_back(walker: Motion, tmp_path: Pa
     raised_m = read_bvh(tmp_path / "out.bvh").motion.root_m - read_bvh(tmp_path / "z.bvh").motion.root_m
     np.testing.assert_allclose(raised_m, np.tile([0, 0, 0.1], (48, 1)), atol=1e-6)
     if up is None:
-        assert "z up by how the body stands and moves (--up)" in file.notes
+        assert "z up inferred (--up)" in file.notes
 
 
 def with_scene_root(motion: Motion, path: Path, *, pelvis_moves: bool) -> None:
@@ -139,7 +139,7 @@ def test_a_body_below_a_joint_of_the_scene_is_found_and_put_back(
 
 def test_the_unit_of_length_may_be_given(walker: Motion, tmp_path: Path) -> None:
     write_bvh(tmp_path / "a.bvh", clip_of(walker))
-    assert "unit of length taken as 0.01 m (--metres-per-unit)" in open_motion(tmp_path / "a.bvh", Reading()).notes
+    assert "unit 0.01 m inferred (--metres-per-unit)" in open_motion(tmp_path / "a.bvh", Reading()).notes
     doubled = open_motion(tmp_path / "a.bvh", Reading(metres_per_unit=0.02))
     np.testing.assert_allclose(doubled.motion.root_m, 2 * walker.root_m, atol=1e-6)
     doubled.write(tmp_path / "b.bvh", doubled.motion)

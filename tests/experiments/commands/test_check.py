@@ -49,7 +49,7 @@ def test_a_good_file_ends_with_0_and_a_bad_one_with_1(folder: Path, run: Run) ->
     code, printed = run(folder)
     assert code == 1
     assert "good.bvh" not in printed
-    assert "high.bvh: 1 finding\n  F4 floor-elsewhere: frames 0–" in printed
+    assert "high.bvh: 1 finding (unit 0.01 m inferred, y up inferred)\n  F4 floor-elsewhere: frames 0–" in printed
     assert printed.endswith("2 files: 1 with findings (F4 in 1)\n")
 
 

@@ -77,7 +77,7 @@ def test_a_profile_is_an_input_of_its_own(folder: Path, stepping: Motion, capsys
     assert main(["data", "profile", "rig", "-o", "rig.json"]) == 0
     command = ["correct", "rig/a.bvh", *KINEMATIC, "--profile", "rig.json"]
     assert main(command) == 0
-    assert "feet as in the profile rig.json" in (folder / "corrected" / "report.json").read_text()
+    assert "feet as in rig.json (--profile)" in (folder / "corrected" / "report.json").read_text()
     profile = json.loads((folder / "rig.json").read_text())
     next(iter(profile["rigs"].values()))["soles_m"] = [0.03, 0.03]
     (folder / "rig.json").write_text(json.dumps(profile))

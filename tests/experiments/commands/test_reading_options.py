@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from posed_motions import gliding, standing
 
 import selfcorrect as sc
+from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.experiments.cli import main
@@ -90,6 +92,32 @@ def test_stats_and_shards_read_as_they_are_told(folder: Path, capsys: pytest.Cap
 def test_a_named_dataset_tells_all_itself(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "check", "a.bvh", "--dataset", "mixamo", "--up", "z!"]) == 2
     assert "the dataset mixamo gives unit, fps, up and body" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--floor=0.3", "--drop"])
+def test_a_dancer_captured_above_the_floor_is_put_onto_it(
+    tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing in the motion shows how high the floor is; the rejection names both options, and each helps."""
+    sc.save_motion(tmp_path / "a.bvh", gliding(0.3))
+    correct = ["correct", str(tmp_path / "a.bvh"), "-o", str(tmp_path / "out"), "--engine", "mujoco"]
+    assert main(correct) == 1
+    assert "'drop' puts it onto the floor, 'floor' says where that is" in capsys.readouterr().out
+    assert main([*correct, option]) == 0
+    assert f"m ({option[:7]}" in (tmp_path / "out" / "report.json").read_text()
+    assert 0 < sc.joint_positions(sc.load_motion(tmp_path / "out" / "a.bvh"))[..., 1].min() < 0.1
+
+
+@pytest.mark.parametrize("above_m", [-0.4, 0.0, 0.3])
+def test_all_who_stand_are_dropped_onto_the_same_floor(tmp_path: Path, above_m: float) -> None:
+    made = standing()
+    sc.save_motion(tmp_path / "a.bvh", replace(made, root_m=made.root_m + np.array([0.0, above_m, 0.0])))
+    told = sc.load_motion(tmp_path / "a.bvh", Reading(floor=above_m))
+    dropped = sc.load_motion(tmp_path / "a.bvh", Reading(drop=True))
+    np.testing.assert_allclose(told.root_m, made.root_m, atol=1e-5)
+    assert abs((dropped.root_m - made.root_m)[:, 1]).max() < 0.03
+    with pytest.raises(SettingError, match="leave one of them out"):
+        Reading(floor=above_m, drop=True)
 
 
 def test_readings_say_something_or_nothing() -> None:

@@ -216,7 +216,7 @@ def test_hy_motion_is_y_up_and_comes_back_as_it_was(
     file = open_motion(tmp_path / "a.npz", reading)
     assert file.motion.fps == 30.0
     assert ("y up, as of HY-Motion (--up)" in file.notes) == (reading.up is None)
-    assert any("frames per second assumed" in note for note in file.notes) == (not told and reading.fps is None)
+    assert any("fps assumed" in note for note in file.notes) == (not told and reading.fps is None)
     np.testing.assert_allclose(joint_positions(file.motion)[:, :22], joint_positions(made), atol=1e-4)
     file.write(tmp_path / "same.npz", file.motion)
     raised = replace(file.motion, root_m=file.motion.root_m + np.array([0.0, 0.1, 0.0]))

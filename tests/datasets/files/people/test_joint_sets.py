@@ -44,9 +44,9 @@ def test_joints_are_read_and_written_where_they_are(tmp_path: Path, joints: Join
     file = open_motion(tmp_path / "a.npy")
     assert file.notes == (
         f"joints taken for {joints.name}",
-        f"unit of length taken as {unit_m:.4g} m (--metres-per-unit)",
-        f"{way} by how the body stands and moves (--up)",
-        f"{joints.fps:g} frames per second assumed (--fps)",
+        f"unit {unit_m:.4g} m inferred (--metres-per-unit)",
+        f"{way} inferred (--up)",
+        f"{joints.fps:g} fps assumed (--fps)",
     )
     assert file.motion.fps == joints.fps
     np.testing.assert_allclose(sc.joint_positions(file.motion), expected_m[:, joints.order], atol=atol_m)

@@ -63,7 +63,7 @@ def test_every_tool_and_every_world_gives_the_same_motion(tmp_path: Path, name: 
     np.testing.assert_allclose(sc.joint_positions(file.motion), sc.joint_positions(own), atol=1e-5)
     tool = next(tool for tool in TOOLS if tool.name == name)
     assert f"names as of {name}" in file.notes
-    seen = f"{world} by how the body stands and moves (--up)" in file.notes
+    seen = f"{world} inferred (--up)" in file.notes
     assert seen == (tool.up is None or WORDS[tool.up] != world)
 
 

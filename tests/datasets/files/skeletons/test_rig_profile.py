@@ -86,7 +86,7 @@ def test_a_profile_comes_back_from_its_file(folder: Path):
     assert read_profile(folder / "rig.json") == profile
     with_it = open_motion(folder / "e.bvh", Reading(profile=folder / "rig.json"))
     assert with_it.motion.feet == profile.on_rig(open_motion(folder / "e.bvh").motion).feet
-    assert "feet as in the profile rig.json" in with_it.notes
+    assert "feet as in rig.json (--profile)" in with_it.notes
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_the_unit_of_cmu_s_recordings_is_theirs_alone(size_m: float) -> None:
 
 
 def test_a_note_says_how_sure_the_choice_is(tmp_path: Path) -> None:
-    assert unit_of(170.0, ())[1] == "unit of length taken as 0.01 m (--metres-per-unit)"
+    assert unit_of(170.0, ())[1] == "unit 0.01 m inferred (--metres-per-unit)"
     assert "unsure: the body is 0.94 m long, or 2.09 m in units of 0.05644 m" in unit_of(37.0, CMU_NAMES)[1] or (
         "unsure: the body is 2.09 m long, or 0.94 m in units of 0.0254 m" in unit_of(37.0, CMU_NAMES)[1]
     )

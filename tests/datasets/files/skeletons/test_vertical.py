@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from posed_motions import MOTIONS, lying, standing, walking
+from posed_motions import MOTIONS, climbing, lying, standing, walking
 from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
@@ -97,7 +97,7 @@ def test_an_option_settles_it_and_writing_turns_back(tmp_path: Path, world: Worl
 def test_what_is_assumed_is_told_with_its_option(tmp_path: Path) -> None:
     write_bvh(tmp_path / "a.bvh", clip_of(standing()))
     notes = sc.open_motion(tmp_path / "a.bvh").notes
-    assert "y up by how the body stands and moves (--up)" in notes
+    assert "y up inferred (--up)" in notes
     assert any(note.endswith("(--metres-per-unit)") for note in notes)
     said = sc.open_motion(tmp_path / "a.bvh", sc.Reading(up="y", metres_per_unit=0.01)).notes
     assert said == ()
@@ -141,9 +141,10 @@ def test_walks_without_a_recognised_body_are_y_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("said", ["y", "z"])
-@pytest.mark.parametrize("name", ["walking", "standing", "jumping"])
+@pytest.mark.parametrize("name", ["walking", "standing", "jumping", "climbing"])
 def test_an_axis_against_all_signs_is_refused_unless_one_insists(tmp_path: Path, name: str, said: str) -> None:
-    sc.save_motion(tmp_path / "a.bvh", MOTIONS[name]())
+    """Climbers have no level floor along any axis, and are refused by posture and rest pose."""
+    sc.save_motion(tmp_path / "a.bvh", (MOTIONS | {"climbing": climbing})[name]())
     if said == "y":
         assert sc.load_motion(tmp_path / "a.bvh", sc.Reading(up="y")).root_m[:, 1].min() > 0.5
         return
