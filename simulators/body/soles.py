@@ -22,10 +22,10 @@ HELD_M, HELD_M_S = 0.02, 0.05
 """Of corners within about this height of the lowest one those are held that are slowest, by about this speed."""
 
 FLAT_S = 0.25, 1.0
-THICKEST_M, HOVER_PERCENTILE = 0.025, 30
+THICKEST_M, HOVER_PERCENTILE, _BALL = 0.025, 30, 1
 """Durations of flat stance of both feet together: up to the first the soles stay, from the second on they are fully
 known. Then the most that is added to soles, and the percentile of their corners' heights in flat stance that says how
-much."""
+much. Of a foot's pairs of corners the second is at its ball."""
 
 _SPEED_BLUR_S = 0.25
 """Standard deviation of the Gaussian over which the speed of bodies is averaged."""
@@ -75,12 +75,15 @@ def sole_normals(soles: SolePoints) -> np.ndarray:
     return normals / np.linalg.norm(normals, axis=-1, keepdims=True)
 
 
-def fit_soles(soles: SolePoints, heights_m: np.ndarray, flat: np.ndarray, fps: float) -> SolePoints:
+def fit_soles(
+    soles: SolePoints, heights_m: np.ndarray, flat: np.ndarray, fps: float, *, ball_known: bool = False
+) -> SolePoints:
     """Soles as thick at heel, ball and toe tip as a motion shows them, both feet alike.
 
     heights_m: (T, 2, K) corners above the floor; flat: (T, 2) whether a foot stands flat. A corner pair that floats in
-    flat stance is lowered by the 30th percentile of its height there, measured from the lowest pair. It is lowered by
-    less where feet hardly ever are flat, so that no single frame decides.
+    flat stance is lowered by the 30th percentile of its height there, measured from the lowest pair. Where it is known
+    how thick soles are, that is the thickness at the ball: heel and tip are moved towards it, up or down. Pairs are
+    moved by less where feet hardly ever are flat, so that no single frame decides.
     """
     few_s, enough_s = FLAT_S
     share = float(smoothstep((flat.sum() / fps - few_s) / (enough_s - few_s)))
@@ -88,7 +91,8 @@ def fit_soles(soles: SolePoints, heights_m: np.ndarray, flat: np.ndarray, fps: f
         return soles
     pairs_m = heights_m[flat].reshape(flat.sum(), -1, 2).mean(-1)
     hover_m = np.percentile(pairs_m, HOVER_PERCENTILE, axis=0)
-    lowered_m = share * np.clip(hover_m - hover_m.min(), 0.0, THICKEST_M)
+    above_m = hover_m - (hover_m[_BALL] if ball_known else hover_m.min())
+    lowered_m = share * np.clip(above_m, -THICKEST_M, THICKEST_M)
     offsets_m = soles.offsets_m.copy()
     offsets_m[:, 1] -= np.tile(np.repeat(lowered_m, 2), 2)
     return replace(soles, offsets_m=offsets_m)

@@ -233,7 +233,8 @@ def origins_m(level: Levelled, supports: Sequence[Sequence[Support]], settings: 
 def _fitted(posed: Posed, settings: CleanupSettings) -> SolePoints:
     """Soles fitted to the flat stances of one motion."""
     stands_flat = (posed.flat(settings.floor.flat_rad) & posed.stands(settings.feet))[0]
-    return fit_soles(posed.soles, posed.feet_m[0, ..., 1], stands_flat, posed.motions.fps)
+    known = posed.motions.skeleton.soles_m is not None and posed.feet_m.shape[-2] > 4
+    return fit_soles(posed.soles, posed.feet_m[0, ..., 1], stands_flat, posed.motions.fps, ball_known=known)
 
 
 def _despike_unless(noisy: np.ndarray, motions: MotionBatch, settings: SpikeSettings) -> MotionBatch:

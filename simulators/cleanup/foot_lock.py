@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import solveh_banded
+from scipy.ndimage import maximum_filter1d
 
 from selfcorrect.motion.geometry.rotations import quaternions, rotation_vectors
 from selfcorrect.motion.geometry.vectors import crosses, lengths
@@ -310,6 +311,12 @@ class SoftLockSettings:
     """Standard deviation of that of limbs which are lifted above the floor."""
     rounds: int = 3
     """How often what is still sunk is lifted anew."""
+    small_m: tuple[float, float] = (0.006, 0.012)
+    """Feet are not moved by less than the first, and as far as asked for by more than the second."""
+    small_rad: tuple[float, float] = (float(np.radians(2.0)), float(np.radians(4.0)))
+    """The same of their turns, and those of toes."""
+    around_s: float = 0.25
+    """Time before and after in which the largest change decides that."""
 
 
 _LEAST_RETURN = 0.2
@@ -324,12 +331,28 @@ SOFT = SoftLockSettings()
 """The defaults."""
 
 
-def soft_turns(turns: np.ndarray, most_rad: float, over_s: float, fps: float) -> np.ndarray:
+def worthwhile(
+    sizes: np.ndarray, bounds: tuple[float, float], fps: float, settings: SoftLockSettings = SOFT
+) -> np.ndarray:
+    """(N, T, 2) in [0, 1] how far changes of these sizes (N, T, 2) are made: those near small ones alone are not.
+
+    What is left of errors after a correction is small, so that a second correction changes nothing.
+    """
+    small, large = bounds
+    frames = 2 * round(settings.around_s * fps) + 1
+    largest = maximum_filter1d(sizes, frames, axis=1, mode="nearest")
+    return smoothed(smoothstep((largest - small) / (large - small)), 0.5 * settings.around_s * fps)
+
+
+def soft_turns(
+    turns: np.ndarray, most_rad: float, over_s: float, fps: float, settings: SoftLockSettings = SOFT
+) -> np.ndarray:
     """Turns of feet or toes (N, T, 2, 4) in the world, softly bounded by an angle and spread over time."""
     turns_rad = rotation_vectors(turns)
     sizes = np.maximum(lengths(turns_rad)[..., None], 1e-9) / most_rad
     turns_rad = smoothed(np.tanh(sizes) / sizes * turns_rad, over_s * fps)
-    return quaternions(turns_rad)
+    share = worthwhile(lengths(turns_rad), settings.small_rad, fps, settings)
+    return quaternions(share[..., None] * turns_rad)
 
 
 def soft_lock(

@@ -52,7 +52,7 @@ def plant_feet(
         foot_lock.share_above(heights_m, flat_m, normals, fps, settings),
     )
     turns = foot_lock.flattening(normals, share)
-    turns = turns if soft is None else soft_turns(turns, soft.turn_rad, soft.turn_s, fps)
+    turns = turns if soft is None else soft_turns(turns, soft.turn_rad, soft.turn_s, fps, soft)
     if soft is not None:
         ankles = posed.orientations[:, :, legs.ankles]
         unturned = foot_lock.still(lengths(rotations_between(ankles, 1)) * fps, stands, settings.unturned_rad_s)
@@ -71,7 +71,7 @@ def plant_feet(
             held_m = foot_lock.steadied(moves_m, still, fps, settings)
         no_deeper_m = np.minimum(lifted_m[..., 1], -heights_m)
         held_m[..., 1] = np.maximum(held_m[..., 1], no_deeper_m)
-        ankles_m = ankles_m + held_m
+        ankles_m = ankles_m + foot_lock.worthwhile(lengths(held_m), soft.small_m, fps, soft)[..., None] * held_m
         pose = posed.positions_m, posed.orientations
         firm = np.pad(np.minimum(still[:, 1:], still[:, :-1]), ((0, 0), (1, 1), (0, 0)))
         firmness = blur(stands, 1.0, fps) * (1 + settings.firm * firm)
@@ -97,7 +97,7 @@ def _with_bent_toes(posed: Posed, ground_m: np.ndarray, settings: FootSettings, 
     tips_m = posed.feet_m[..., 4:, :].mean(-2) - joints_m
     lowest_m = np.minimum(posed.feet_m[..., 2:4, 1].min(-1), ground_m) - joints_m[..., 1]
     turns = foot_lock.toe_bends(tips_m, lowest_m, posed.normals, settings)
-    turns = turns if soft is None else soft_turns(turns, soft.toe_rad, soft.toe_s, posed.motions.fps)
+    turns = turns if soft is None else soft_turns(turns, soft.toe_rad, soft.toe_s, posed.motions.fps, soft)
     orientations = posed.orientations.copy()
     for side, toe in enumerate(toes):
         own = skeleton.descendants[toe]

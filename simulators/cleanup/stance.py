@@ -132,6 +132,12 @@ class Posed:
         return frame_speeds(velocities(self.feet_m, self.motions.fps))
 
     @cached_property
+    def paces_m_s(self) -> np.ndarray:
+        """(N, T, 2) of each foot's lowest corners along the floor and up or down."""
+        rises_m_s = np.gradient(self.feet_m[..., 1].min(-1), 1 / self.motions.fps, axis=1)
+        return np.hypot(self.speeds_m_s, rises_m_s)
+
+    @cached_property
     def normals(self) -> np.ndarray:
         """(N, T, 2, 3) upward normals of the soles, world."""
         ankles = Legs.of(self.motions.skeleton).ankles
@@ -257,7 +263,7 @@ def floors_m(posed: Posed, settings: FloorSettings, *, lowest: bool) -> np.ndarr
     Nothing for one whose ground is far from there and hardly shown. lowest: it is the lowest ground on which a foot
     stands for a while, where there may be several.
     """
-    fps, speed_m_s, lowest_m = posed.motions.fps, posed.speeds_m_s, posed.grounds_m()
+    fps, speed_m_s, lowest_m = posed.motions.fps, posed.paces_m_s, posed.grounds_m()
     heights_m, tilted = _heights_m(posed, settings), posed.flat(settings.tilted_rad)
     if lowest:
         stands = (speed_m_s < settings.still_m_s) & tilted
@@ -269,7 +275,7 @@ def floors_m(posed: Posed, settings: FloorSettings, *, lowest: bool) -> np.ndarr
 
 def _heights_m(posed: Posed, settings: FloorSettings) -> list[float]:
     """Height of each motion's floor."""
-    each = zip(posed.grounds_m(), posed.speeds_m_s, posed.flat(settings.flat_rad), strict=True)
+    each = zip(posed.grounds_m(), posed.paces_m_s, posed.flat(settings.flat_rad), strict=True)
     known = posed.motions.skeleton.soles_m is not None
     return [0.0 if known and at_zero(*feet, settings) else floor_height(*feet, settings) for feet in each]
 

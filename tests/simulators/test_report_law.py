@@ -79,3 +79,21 @@ def test_feet_that_are_lifted_have_lost_their_contacts():
     lifted = clean.root_m + np.where(np.arange(len(clean)) < len(clean) // 4, 0.1, 0.0)[:, None] * [0.0, 1.0, 0.0]
     assert lost_contacts(clean, clean) == 0.0
     assert lost_contacts(clean, replace(clean, root_m=lifted)) == pytest.approx(0.25, abs=0.05)
+
+
+@pytest.mark.parametrize("kind", ["walk", "hop", "idle"])
+@pytest.mark.parametrize("fps", [30.0, 120.0])
+def test_a_second_correction_changes_next_to_nothing(kind: Kind, fps: float):
+    clean = made_motion(kind, 0.9, fps, round(4 * fps))
+    (first,) = KinematicCorrector()([spoiled(clean, 0.02, 0.03)])
+    (second,) = KinematicCorrector()([first.motion])
+    assert first.figures["moved_m"] > 0.004
+    assert second.figures["moved_m"] < max(0.0006, 0.06 * first.figures["moved_m"])
+
+
+@pytest.mark.parametrize("fps", [30.0, 60.0, 120.0])
+def test_who_hops_is_put_on_the_floor_and_not_below_it(fps: float):
+    """Feet in the air move up and down, which shows that they do not stand there."""
+    clean = made_motion("hop", 0.9, fps, round(4 * fps))
+    (made,) = KinematicCorrector()([replace(clean, root_m=clean.root_m - [0.0, 0.02, 0.0])])
+    assert -0.002 < made.figures["raised_m"] < 0.022

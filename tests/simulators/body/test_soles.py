@@ -17,6 +17,15 @@ def test_soles_are_fitted_to_flat_stances(adult):
     assert fit_soles(soles, heights_m, np.zeros((20, 2), dtype=bool), 30.0) is soles
 
 
+def test_of_soles_that_are_known_the_ball_stays(adult):
+    """What hovers there is an error of the floor; heel and tip come to its height, from above or from below."""
+    soles = sole_points(adult)
+    heights_m = np.tile(np.repeat([0.02, 0.012, 0.004], 2), (20, 2, 1))
+    fitted = fit_soles(soles, heights_m, np.ones((20, 2), dtype=bool), 30.0, ball_known=True)
+    lowered_m = (soles.offsets_m - fitted.offsets_m)[:, 1]
+    assert np.allclose(lowered_m, np.tile(np.repeat([0.008, 0.0, -0.008], 2), 2))
+
+
 def test_the_ball_of_a_foot_that_rolls_is_held_and_not_its_tip():
     """The tip of the stiff sole is lowest and slides back while the ball, a centimetre higher, stands still."""
     feet_m = np.zeros((1, 10, 2, 6, 3))
