@@ -98,9 +98,9 @@ def headline(summary: Summary) -> str:
         Arm("real"): "real data only",
         Arm("replace"): "uncorrected",
         Arm("replace", "physics"): "physics",
-        Arm("replace", defence="lineages"): "lineages",
+        Arm("replace", remedy="lineages"): "lineages",
         Arm(
-            "replace", "physics", 1.0, operator="interpolation", defence="lineages"
+            "replace", "physics", 1.0, operator="interpolation", remedy="lineages"
         ): "lineages and physics, strength 0.5",
         Arm("freeze"): "static training set",
     }

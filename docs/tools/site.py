@@ -34,7 +34,7 @@ from selfcorrect.datasets.collections.catalog import datasets
 from selfcorrect.datasets.files.formats import FORMATS
 from selfcorrect.experiments.jobs.run import RUNNERS
 from selfcorrect.experiments.motion.correctors.table import CORRECTORS
-from selfcorrect.experiments.remedies.table import DEFENCES
+from selfcorrect.experiments.remedies.table import REMEDIES
 from selfcorrect.experiments.toy.table import TOYS
 from selfcorrect.loop.policy_table import POLICIES
 from selfcorrect.models.diffusion.config import DENOISERS
@@ -102,7 +102,7 @@ PLACES = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "SECURITY.md": "security.md",
-    "experiments/remedies/table.py": "names.md#defences",
+    "experiments/remedies/table.py": "names.md#remedies",
     "selfcorrect/loop/policy_table.py": "names.md#policies",
 }
 """Pages of the site by the file that a reader of the repository has instead."""
@@ -282,7 +282,7 @@ NAMED = (
         "Several joined by `+` work one after the other. Beside these: a function of yours, `package.module:function`.",
     ),
     ("Denoisers", "`--denoiser`", DENOISERS, "The networks of motion diffusion models."),
-    ("Defences", "`--defence`", DEFENCES, "Against the loss of modes: [remedies](remedies.md)."),
+    ("Remedies", "`--remedy`", REMEDIES, "Against the loss of modes: [remedies](remedies.md)."),
     ("Engines", "`--engine`", ENGINES, "The simulators of the physics corrector."),
     ("Runners", "`--runner`", RUNNERS, "Where the jobs of an experiment run."),
     ("Toy loops", "`selfcorrect toy`", TOYS, "Published loops at toy scale: [theory gallery](concepts/theory.md)."),

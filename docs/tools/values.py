@@ -43,7 +43,7 @@ def _arm_cells(arm: Arm) -> tuple[object, ...]:
     corrector = f"{arm.corrector} (real data too)" if arm.correct_real else arm.corrector
     strength = f"{arm.operator} {arm.strength:g}" if np.isfinite(arm.strength) else "full"
     sampling = " ".join(f"{name}={value:g}" for name, value in arm.sampling.items())
-    return policy, ratio, corrector, strength, arm.defence, sampling
+    return policy, ratio, corrector, strength, arm.remedy, sampling
 
 
 def as_csv(summaries: Mapping[str, Summary], *, every_generation: bool = False) -> str:

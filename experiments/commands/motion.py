@@ -23,7 +23,7 @@ from ..jobs.where import Cluster, Where
 from ..motion.correctors.table import CORRECTORS, corrector_row
 from ..motion.settings.preset_table import PRESET_ROWS, described
 from ..motion.settings.run_options import Keep, RunOptions
-from ..remedies.table import DEFENCES
+from ..remedies.table import REMEDIES
 from .inputs import must_exist
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def _correctors() -> str:
     return f"{told}\n{CORRECTORS.described()}"
 
 
-def _defences() -> str:
-    return f"Each arm also with these defences against the loss of modes.\n{DEFENCES.described()}"
+def _remedies() -> str:
+    return f"Each arm also with these remedies against the loss of modes.\n{REMEDIES.described()}"
 
 
 def _denoisers() -> str:
@@ -86,7 +86,7 @@ class MotionCommand:
             "dilution",
             "modes",
             "renewal",
-            "defences",
+            "remedies",
             "text",
             "strictness",
             "paper",
@@ -98,7 +98,7 @@ class MotionCommand:
     synthetic_ratio: tuple[float, ...] = ()
     """λ, synthetic samples per real one, for augment and accumulate. Several may be given."""
     corrector: Annotated[tuple[str, ...], arg(help=_correctors())] = ()
-    defence: Annotated[tuple[str, ...], arg(help=_defences())] = ()
+    remedy: Annotated[tuple[str, ...], arg(help=_remedies())] = ()
     guidance: tuple[float, ...] = ()
     """Also all arms with samples drawn at these scales of classifier-free guidance, the baseline included."""
     temperature: tuple[float, ...] = ()
@@ -132,7 +132,7 @@ class MotionCommand:
     reference: tuple[str, ...] = ()
     """Motions to judge against, given like data, such as those of held-out subjects."""
     ratings: Path | None = None
-    """Database of `selfcorrect curate`, for --corrector people and --defence preferred. The run folder keeps what it
+    """Database of `selfcorrect curate`, for --corrector people and --remedy preferred. The run folder keeps what it
     said when the run began."""
     mdm: str = ""
     """With the preset paper: a checkpoint of MDM as its authors publish it (model000475000.pt, args.json beside it), or
@@ -213,7 +213,7 @@ class MotionCommand:
         from ..motion.settings.arms import SAMPLING_BOUNDS, refined_arms
 
         sampling = {name: getattr(self, name) for name in SAMPLING_BOUNDS}
-        axes = (self.policy, self.synthetic_ratio, self.corrector, self.gamma, self.defence, sampling)
+        axes = (self.policy, self.synthetic_ratio, self.corrector, self.gamma, self.remedy, sampling)
         return tuple(replace(one, arms=refined_arms(one.arms, *axes)) for one in chosen.values())
 
     def _check_names(self) -> None:
@@ -222,7 +222,7 @@ class MotionCommand:
 
         for kind in self.policy:
             POLICIES.row(kind.partition(":")[0].strip())
-        looked_up = ((corrector_row, self.corrector), (DEFENCES.row, self.defence), (RUNNERS.row, (self.runner,)))
+        looked_up = ((corrector_row, self.corrector), (REMEDIES.row, self.remedy), (RUNNERS.row, (self.runner,)))
         for row, names in looked_up:
             for name in names:
                 if name and ":" not in name:

@@ -92,7 +92,7 @@ def chosen_by(raters: tuple[Score, ...]) -> Bias:
 
 
 def _unrated(model: GenerativeModel, parents: Samples) -> Sampler:
-    raise SettingError("the defence preferred needs --ratings, a database of `selfcorrect curate`")
+    raise SettingError("the remedy preferred needs --ratings, a database of `selfcorrect curate`")
 
 
 def people(inputs: CorrectorInputs) -> Corrector:

@@ -1,4 +1,4 @@
-"""What each row of `defence_table.DEFENCES` makes of an arm: one change on one axis of the loop, or two."""
+"""What each row of `table.REMEDIES` makes of an arm: one change on one axis of the loop, or two."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from selfcorrect.remedies.selection import (
 )
 
 from ..curation.in_loops import chosen_by
-from .table import DEFENCES
+from .table import REMEDIES
 
 DRAWS = 4
-"""Candidates per sample wanted of the defences that select."""
+"""Candidates per sample wanted of the remedies that select."""
 
 
 @dataclass(frozen=True)
-class DefenceInputs:
-    """What a defence may use beside its model: nothing here has seen real data after generation 0."""
+class RemedyInputs:
+    """What a remedy may use beside its model: nothing here has seen real data after generation 0."""
 
     embed: Embedding = flat
     """Values to vectors of the training side, in which likeness is measured."""
@@ -53,32 +53,32 @@ class DefenceInputs:
 
 
 Arm: TypeAlias = tuple[Task, Plan]
-Defend: TypeAlias = Callable[[Task, Plan, DefenceInputs], Arm]
+Remedy: TypeAlias = Callable[[Task, Plan, RemedyInputs], Arm]
 
 
-def defended(task: Task, plan: Plan, name: str, inputs: DefenceInputs) -> Arm:
-    """Task and plan with the defence of that name."""
-    defend: Defend = DEFENCES.load(name)
-    return defend(task, plan, inputs)
+def with_remedy(task: Task, plan: Plan, name: str, inputs: RemedyInputs) -> Arm:
+    """Task and plan with the remedy of that name."""
+    apply: Remedy = REMEDIES.load(name)
+    return apply(task, plan, inputs)
 
 
-def none(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+def none(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """As they are."""
     return task, plan
 
 
-def matched(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+def matched(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """Children matched to parents; see `selfcorrect.remedies.matching`."""
     heirs = oldest_synthetic if overlapping(plan.policy) else newest_synthetic
     return task, replace(plan, bias=lineage_matched(8, inputs.embed, finish=inputs.finish, heirs=heirs))
 
 
-def extrapolation(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+def extrapolation(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """Negative extrapolation at w = 1; see `selfcorrect.loop.fitting`."""
     return task, replace(plan, fitting=extrapolated(1.0))
 
 
-def lineages(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+def lineages(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """Matching and extrapolation together."""
     return extrapolation(*matched(task, plan, inputs), inputs)
 
@@ -86,7 +86,7 @@ def lineages(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
 # ---------------------------------------------------------------- sampling
 
 
-def sims(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+def sims(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """Samples away from the model's own fine-tuned self, ω = 1."""
 
     def bias(model: GenerativeModel, parents: Samples) -> Sampler:
@@ -102,7 +102,7 @@ def sims(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
     return task, replace(plan, bias=bias)
 
 
-def rescaled_score(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+def rescaled_score(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """Broader modes by temporal score rescaling, k = 0.8, σ² = 0.25."""
 
     def bias(model: GenerativeModel, parents: Samples) -> Sampler:
@@ -111,7 +111,7 @@ def rescaled_score(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
     return task, replace(plan, bias=bias)
 
 
-def annealed_truncation(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+def annealed_truncation(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """Stops the reverse process at a tenth of the noise levels in generation 1, at 1/t² of that in generation t."""
 
     def bias(model: GenerativeModel, parents: Samples) -> Sampler:
@@ -123,27 +123,27 @@ def annealed_truncation(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
     return task, replace(plan, bias=bias)
 
 
-def oversampling(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+def oversampling(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """Four times as many samples, trained on for as many steps."""
     return task, replace(plan, policy=Replace(DRAWS)) if isinstance(plan.policy, Replace) else plan
 
 
-def moment_matching(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+def moment_matching(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """Mean and standard deviations per label held at the parents'."""
     return task, replace(plan, bias=moments_matched)
 
 
-def preferred(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+def preferred(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """Of four draws the one that people would choose."""
     return task, replace(plan, bias=chosen_by(inputs.raters))
 
 
-def _selecting(rule: Callable[[DefenceInputs], Rule]) -> Defend:
-    def defend(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+def _selecting(rule: Callable[[RemedyInputs], Rule]) -> Remedy:
+    def apply(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
         bias: Bias = selected(DRAWS, rule(inputs))
         return task, replace(plan, bias=bias)
 
-    return defend
+    return apply
 
 
 spread_out = _selecting(lambda inputs: farthest_points(inputs.embed))
@@ -154,17 +154,17 @@ latent_filter = _selecting(lambda inputs: in_latent_subspace(inputs.embed))
 # ---------------------------------------------------------------- training
 
 
-def truncated_loss(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+def truncated_loss(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """The fifth of the samples that the last model knows best is left out of the loss."""
     return task, replace(plan, fitting=truncated(0.2, inputs.errors))
 
 
-def averaged_weights(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+def averaged_weights(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """A running average of the weights over generations, half of it new in each."""
     return task, replace(plan, fitting=averaged(0.5))
 
 
-def ecosystem(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+def ecosystem(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """Four models that share out the training set and train on the pool of their samples."""
     return replace(task, model=Ecosystem.of(task.model, 4)), plan
 
@@ -172,6 +172,6 @@ def ecosystem(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
 # ---------------------------------------------------------------- controls
 
 
-def more_steps(task: Task, plan: Plan, inputs: DefenceInputs) -> Arm:
+def more_steps(task: Task, plan: Plan, inputs: RemedyInputs) -> Arm:
     """Twice the optimiser steps: what extrapolation spends, without it."""
     return task, replace(plan, steps=2 * plan.steps)

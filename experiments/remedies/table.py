@@ -1,4 +1,4 @@
-"""Defences against the loss of modes by name: what each knows, what it costs, who proposed it and what was claimed."""
+"""Remedies against the loss of modes by name: what each knows, what it costs, who proposed it and what was claimed."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ OWN = "this project"
 
 
 @dataclass(frozen=True)
-class DefenceRow(Row):
-    """A defence against the loss of modes."""
+class RemedyRow(Row):
+    """A remedy against the loss of modes."""
 
     knows: str = "not known"
     """Its information beyond the current model."""
     cost: str = "not known"
-    """Sampling and training per generation, in units of an undefended loop."""
+    """Sampling and training per generation, in units of a plain loop."""
     source: str = OWN
     """Where it was published."""
     claim: str = ""
@@ -26,18 +26,18 @@ class DefenceRow(Row):
     """Whether it needs choices of people (`--ratings`)."""
 
 
-DEFENCES = Registry(
-    "defence",
+REMEDIES = Registry(
+    "remedy",
     [
-        DefenceRow("none", f"{_BUILT}:none", "No defence.", knows="nothing", cost="1"),
-        DefenceRow(
+        RemedyRow("none", f"{_BUILT}:none", "No remedy.", knows="nothing", cost="1"),
+        RemedyRow(
             "matched",
             f"{_BUILT}:matched",
             "Each parent has one child: lines do not die by chance.",
             knows="the parent set",
             cost="up to 8 × samples",
         ),
-        DefenceRow(
+        RemedyRow(
             "extrapolated",
             f"{_BUILT}:extrapolation",
             "Each model is moved away from what training on its own samples makes of it.",
@@ -46,14 +46,14 @@ DEFENCES = Registry(
             source="Alemohammad et al. 2025 (Neon, arXiv 2510.03597)",
             claim="own samples as a negative improve a model beyond its training",
         ),
-        DefenceRow(
+        RemedyRow(
             "lineages",
             f"{_BUILT}:lineages",
             "Matching against drift and extrapolation against bias.",
             knows="the parent set",
             cost="up to 9 × samples, 2 × training",
         ),
-        DefenceRow(
+        RemedyRow(
             "sims",
             f"{_BUILT}:sims",
             "Samples away from the model's own fine-tuned self.",
@@ -62,7 +62,7 @@ DEFENCES = Registry(
             source="Alemohammad et al. 2024 (SIMS, arXiv 2408.16333)",
             claim="a loop of a hundred generations without collapse",
         ),
-        DefenceRow(
+        RemedyRow(
             "rescaled-score",
             f"{_BUILT}:rescaled_score",
             "Broadens modes by rescaling the score over time.",
@@ -71,7 +71,7 @@ DEFENCES = Registry(
             source="Temporal score rescaling (arXiv 2510.01184)",
             claim="diversity within modes is dialled without losing modes",
         ),
-        DefenceRow(
+        RemedyRow(
             "annealed-truncation",
             f"{_BUILT}:annealed_truncation",
             "Stops sampling early, later in each generation.",
@@ -80,7 +80,7 @@ DEFENCES = Registry(
             source="arXiv 2606.13796",
             claim="truncation that goes to 0 does not compound",
         ),
-        DefenceRow(
+        RemedyRow(
             "farthest-points",
             f"{_BUILT}:spread_out",
             "Of four times as many samples those farthest apart.",
@@ -89,7 +89,7 @@ DEFENCES = Registry(
             source="arXiv 2509.16499",
             claim="selection for entropy keeps diversity",
         ),
-        DefenceRow(
+        RemedyRow(
             "self-verified",
             f"{_BUILT}:self_verified",
             "Of four times as many samples those the model is surest of.",
@@ -98,7 +98,7 @@ DEFENCES = Registry(
             source="self-verification; criticised by Qiao et al. 2026 (arXiv 2606.13732)",
             claim="confidence filters out errors; the critics: it destroys spread",
         ),
-        DefenceRow(
+        RemedyRow(
             "likelihood-rank",
             f"{_BUILT}:likelihood_rank",
             "Of four times as many samples those the model finds least likely.",
@@ -107,7 +107,7 @@ DEFENCES = Registry(
             source="own-likelihood rank",
             claim="unlikely samples keep the tails",
         ),
-        DefenceRow(
+        RemedyRow(
             "latent-filter",
             f"{_BUILT}:latent_filter",
             "Of four times as many samples those nearest to the parents' main components.",
@@ -116,7 +116,7 @@ DEFENCES = Registry(
             source="Cai et al. 2025 (LSF, arXiv 2511.12742)",
             claim="filtering in latent space stabilises mixed data",
         ),
-        DefenceRow(
+        RemedyRow(
             "truncated-loss",
             f"{_BUILT}:truncated_loss",
             "Leaves the samples that the last model knows best out of the loss.",
@@ -125,7 +125,7 @@ DEFENCES = Registry(
             source="arXiv 2509.08972 (truncated cross-entropy)",
             claim="ignoring confident data delays collapse twofold and more",
         ),
-        DefenceRow(
+        RemedyRow(
             "ecosystem",
             f"{_BUILT}:ecosystem",
             "Four models share out the data and train on the pool of their samples.",
@@ -134,7 +134,7 @@ DEFENCES = Registry(
             source="arXiv 2512.15011",
             claim="diversity among models slows collapse",
         ),
-        DefenceRow(
+        RemedyRow(
             "averaged-weights",
             f"{_BUILT}:averaged_weights",
             "A running average of the weights over generations.",
@@ -143,7 +143,7 @@ DEFENCES = Registry(
             source="weight averaging",
             claim="averaging holds the drift of a model back",
         ),
-        DefenceRow(
+        RemedyRow(
             "moment-matching",
             f"{_BUILT}:moment_matching",
             "Mean and deviations of each label held at the parents'.",
@@ -152,7 +152,7 @@ DEFENCES = Registry(
             source=OWN,
             claim="variance does not shrink",
         ),
-        DefenceRow(
+        RemedyRow(
             "oversampling",
             f"{_BUILT}:oversampling",
             "Four times as many samples, as many steps.",
@@ -161,7 +161,7 @@ DEFENCES = Registry(
             source="folklore",
             claim="more samples mean less drift",
         ),
-        DefenceRow(
+        RemedyRow(
             "more-steps",
             f"{_BUILT}:more_steps",
             "Control: twice the optimiser steps.",
@@ -170,7 +170,7 @@ DEFENCES = Registry(
             source=OWN,
             claim="matched compute",
         ),
-        DefenceRow(
+        RemedyRow(
             "preferred",
             f"{_BUILT}:preferred",
             "Sampling bias: of four draws the one that people would choose; needs --ratings.",
@@ -181,9 +181,9 @@ DEFENCES = Registry(
             rated=True,
         ),
     ],
-    row_type=DefenceRow,
+    row_type=RemedyRow,
 )
-"""Each leads to a function (task, plan, inputs) → (task, plan), as `defences.defended` describes it."""
+"""Each leads to a function (task, plan, inputs) → (task, plan), as `remedies.with_remedy` describes it."""
 
-UNRATED = tuple(row.name for row in DEFENCES if not row.rated)
+UNRATED = tuple(row.name for row in REMEDIES if not row.rated)
 """Those that need no people."""

@@ -105,7 +105,7 @@ COMMANDS: dict[tuple[str, ...], dict[str, str]] = {
         "--initial-steps": NUMBER, "--denoiser": TEXT, "--data": PATH, "--out": PATH, "--wandb": TEXT,
         "--workers": NUMBER,
         "--device": TEXT, "--corrector-timeout": NUMBER, "--corrector-in-process": FLAG,
-        "--accept-changed": FLAG, "--defence": TEXT, "--keep": TEXT, "--repair": FLAG,
+        "--accept-changed": FLAG, "--remedy": TEXT, "--keep": TEXT, "--repair": FLAG,
         "--runner": TEXT, "--guidance": NUMBER, "--temperature": NUMBER, "--reference": PATH,
     },
     ("toy",): {"--out": PATH, "--quick": FLAG, "--seed": NUMBER, "--text": PATH, "--mnist": PATH},

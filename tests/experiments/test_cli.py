@@ -152,7 +152,7 @@ LIGHT = [
     ["motion", "--data", "nosuch"],
     ["motion", "--policy", "replaced"],
     ["motion", "--corrector", "phisics"],
-    ["motion", "--defence", "none", "nosuch"],
+    ["motion", "--remedy", "none", "nosuch"],
     ["motion", "--denoiser", "nosuch"],
     ["motion", "--runner", "nosuch"],
     ["view", __file__, "--out", __file__],

@@ -35,7 +35,7 @@ CARDS = {
 
 @dataclass(frozen=True)
 class Pair:
-    """An arm and the one without correction and defence that it is compared with."""
+    """An arm and the one without correction and remedy that it is compared with."""
 
     denoiser: str
     arm: Arm

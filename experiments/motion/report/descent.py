@@ -14,7 +14,7 @@ from selfcorrect.metrics.neighbours import near_by_label
 from selfcorrect.motion.measures.metrics import metric_of
 from selfcorrect.statistics import Interval, mean_interval
 
-from ...remedies.table import DEFENCES
+from ...remedies.table import REMEDIES
 from ...reporting.results import ArmCurves
 from ...reporting.tables import half_life_cell
 from ...reporting.webpage import Cell, Row, Table
@@ -112,7 +112,7 @@ def disease_sentences(outcome: Outcome, founders: Founders) -> list[str]:
         sentence
         for denoiser, arms in outcome.curves.items()
         for arm in arms
-        if PLAIN in arms and arm.policy == "replace" and arm.defence == "lineages"
+        if PLAIN in arms and arm.policy == "replace" and arm.remedy == "lineages"
         for sentence in _sentences(outcome, denoiser, arm, founders)
     ]
 
@@ -148,8 +148,8 @@ def _short(interval: Interval, digits: int) -> str:
     return f"{interval.estimate:.{digits}f}{bounds}"
 
 
-def defences_table(curves: Mapping[str, Mapping[Arm, ArmCurves]]) -> Table:
-    """All defences of the fully synthetic loop side by side: what they keep, cost and know, what was claimed and found.
+def remedies_table(curves: Mapping[str, Mapping[Arm, ArmCurves]]) -> Table:
+    """All remedies of the fully synthetic loop side by side: what they keep, cost and know, what was claimed and found.
 
     curves: denoiser → arm → what was measured. Found is the paired difference in coverage at the last generation.
     """
@@ -157,17 +157,17 @@ def defences_table(curves: Mapping[str, Mapping[Arm, ArmCurves]]) -> Table:
         "Half-life of recall", "Half-life of coverage", "Fréchet distance, kinematic", "Novelty", "Cost, measured",
         "Knows", "Source", "Claimed", "Found: coverage, against none",
     ]  # fmt: skip
-    table = Table("defences", "Remedy", columns)
+    table = Table("remedies", "Remedy", columns)
     for denoiser, arms in curves.items():
-        defended = [arm for arm in arms if arm.policy == "replace" and arm.corrector == "none"]
-        if len(defended) > 1 and PLAIN in arms:
+        with_remedy = [arm for arm in arms if arm.policy == "replace" and arm.corrector == "none"]
+        if len(with_remedy) > 1 and PLAIN in arms:
             table.rows.append(Row(denoiser, []))
-            table.rows.extend(Row(arm.title, _defence_cells(arm, arms[arm], arms[PLAIN])) for arm in defended)
+            table.rows.extend(Row(arm.title, _remedy_cells(arm, arms[arm], arms[PLAIN])) for arm in with_remedy)
     return table
 
 
-def _defence_cells(arm: Arm, curves: ArmCurves, plain: ArmCurves) -> list[Cell]:
-    row = DEFENCES.row(arm.defence)
+def _remedy_cells(arm: Arm, curves: ArmCurves, plain: ArmCurves) -> list[Cell]:
+    row = REMEDIES.row(arm.remedy)
     return [
         half_life_cell(curves.values["recall"]),
         half_life_cell(curves.values["coverage"]),

@@ -39,10 +39,10 @@ from .conclusion import (
 )
 from .descent import (
     Founders,
-    defences_table,
     descent_table,
     disease_sentences,
     founders_of,
+    remedies_table,
 )
 from .media import ShownClip, shown_clips
 from .outcome import Outcome, arm_rows, by_share, guarantees, read_outcome
@@ -273,7 +273,7 @@ def _sections(outcome: Outcome, founders: Founders) -> list[Section]:
             "Without information from outside, no remedy is better than to train for ever on the first synthetic "
             "set; what it buys is new motion in every generation, so novelty stands beside survival. Costs are the "
             "time of sampling and training, in units of a generation without remedy.",
-            defences_table(outcome.curves),
+            remedies_table(outcome.curves),
         ),
     ]
     return [section for section in sections if section.table.rows]

@@ -42,7 +42,7 @@ def arm_run(run: SeedRun, arm: Arm, preset: str, rows: Sequence[Row] = ()) -> Tr
         group=group_of(run.root),
         config=as_json(arm_config(run, arm)),
         rows=rows,
-        tags=(preset, run.comparison.denoiser, arm.policy, arm.corrector, arm.defence),
+        tags=(preset, run.comparison.denoiser, arm.policy, arm.corrector, arm.remedy),
         job_type="arm",
     )
 
@@ -59,7 +59,7 @@ def arm_config(run: SeedRun, arm: Arm) -> dict[str, Any]:
         "strength": arm.strength if arm.corrector != "none" else 0.0,
         "operator": arm.operator,
         "correct_real": arm.correct_real,
-        "remedy": arm.defence,
+        "remedy": arm.remedy,
         **{f"sampling.{name}": value for name, value in arm.sampling.items()},
         "seed": run.seed,
         "data": ", ".join(settings.data),

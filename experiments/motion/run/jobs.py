@@ -29,7 +29,7 @@ from ...curation.in_loops import kept_reward, raters_of
 from ...jobs.identities import IDENTITIES, IdentityFile, identity_of_data
 from ...jobs.progress_bars import Progress
 from ...jobs.run import Job
-from ...remedies.remedies import DefenceInputs, defended
+from ...remedies.remedies import RemedyInputs, with_remedy
 from ..correctors.builtin import CorrectorInputs, build_corrector
 from ..correctors.table import corrector_row, is_own
 from ..settings.arms import Arm
@@ -154,7 +154,7 @@ def arm_plan(run: SeedRun, arm: Arm, task: MotionTask, first: FolderReader, prog
         correction=None if corrector is None else _correction(corrector, arm),
         correct_real=arm.correct_real,
     )
-    return defended(loop_task, plan, arm.defence, _defence_inputs(task.codec, inputs.reward))
+    return with_remedy(loop_task, plan, arm.remedy, _remedy_inputs(task.codec, inputs.reward))
 
 
 def _correction(corrector: Corrector, arm: Arm) -> Correction:
@@ -162,9 +162,9 @@ def _correction(corrector: Corrector, arm: Arm) -> Correction:
     return Correction(corrector, arm.strength, arm.operator, on_rejection="drop" if drops else "redraw")
 
 
-def _defence_inputs(codec: FeatureCodec, reward: Reward | None) -> DefenceInputs:
+def _remedy_inputs(codec: FeatureCodec, reward: Reward | None) -> RemedyInputs:
     raters = () if reward is None else raters_of(reward, codec)
-    return DefenceInputs(embed=temporal_frequencies, finish=partial(finish_children, codec), raters=raters)
+    return RemedyInputs(embed=temporal_frequencies, finish=partial(finish_children, codec), raters=raters)
 
 
 def finish_children(codec: FeatureCodec, children: Tensor, parents: Tensor, labels: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.storage.runs.folder_store import FolderReader
 
 from ...jobs.progress_bars import Progress, silent
-from ...remedies.remedies import DefenceInputs, defended
+from ...remedies.remedies import RemedyInputs, with_remedy
 from ..settings.arms import Arm
 from .task import MotionTask
 
@@ -40,5 +40,5 @@ def sampling_state(model: GenerativeModel) -> dict[str, Tensor]:
 def trained_model(task: MotionTask, arm: Arm, folder: Path, generation: int) -> GenerativeModel:
     """The model of a committed generation in a run folder, sampled and made up of others as the arm has it."""
     plan = Plan(parse_policy(arm.policy, task.fresh_source), generations=1)
-    loop_task, _ = defended(sampled_task(task, arm), plan, arm.defence, DefenceInputs())
+    loop_task, _ = with_remedy(sampled_task(task, arm), plan, arm.remedy, RemedyInputs())
     return loop_task.model.load_state(FolderReader(folder).state(generation))

@@ -12,7 +12,7 @@ from selfcorrect.correctors.correction import Operator
 from selfcorrect.loop.policy import parse_policy
 from selfcorrect.models.diffusion.config import DiffusionConfig
 
-from ...remedies.table import DEFENCES
+from ...remedies.table import REMEDIES
 from ..correctors.table import THEN, UNKNOWN, corrector_row, is_own
 
 SAMPLING_BOUNDS = {
@@ -41,8 +41,8 @@ class Arm:
     `selfcorrect.correctors.correction`)."""
     correct_real: bool = False
     """The real training data go through the corrector too."""
-    defence: str = "none"
-    """A name in `DEFENCES`."""
+    remedy: str = "none"
+    """A name in `REMEDIES`."""
     operator: Operator = "mixture"
     guidance: float | None = None
     """Scale of classifier-free guidance when samples are drawn, None for the denoiser's own."""
@@ -57,7 +57,7 @@ class Arm:
         parse_policy(self.policy)
         if ":" not in self.corrector or THEN in self.corrector:
             corrector_row(self.corrector)
-        DEFENCES.row(self.defence)
+        REMEDIES.row(self.remedy)
         if not self.strength >= 0:
             raise SettingError(f"the correction strength γ must be at least 0, got {self.strength:g}")
         for name, value in self.sampling.items():
@@ -72,7 +72,7 @@ class Arm:
             self.policy.replace(":", "-"),
             self.corrector.replace(":", ".").replace(THEN, "-then-"),
             *(["real-corrected"] * self.correct_real),
-            *([self.defence] if self.defence != "none" else []),
+            *([self.remedy] if self.remedy != "none" else []),
         ]
         if math.isfinite(self.strength):
             parts.append(f"{'strength' if self.operator == 'mixture' else self.operator}-{self.strength:g}")
@@ -92,15 +92,15 @@ class Arm:
 
     @property
     def plain(self) -> Arm:
-        """What this arm is compared with: as it is sampled, without correction and defence; else sampled as usual."""
-        changed = (self.corrector, self.defence, self.correct_real) != ("none", "none", False)
+        """What this arm is compared with: as it is sampled, without correction and remedy; else sampled as usual."""
+        changed = (self.corrector, self.remedy, self.correct_real) != ("none", "none", False)
         return Arm(self.policy, **self.sampling) if changed else Arm(self.policy)  # type: ignore[arg-type]
 
     @property
     def rated(self) -> tuple[str, ...]:
-        """Its corrector and its defence where they need choices of people."""
+        """Its corrector and its remedy where they need choices of people."""
         corrector = not is_own(self.corrector) and corrector_row(self.corrector).rated
-        return (self.corrector,) * corrector + (self.defence,) * DEFENCES.row(self.defence).rated
+        return (self.corrector,) * corrector + (self.remedy,) * REMEDIES.row(self.remedy).rated
 
     @property
     def kind(self) -> str:
@@ -135,10 +135,10 @@ class Arm:
 
     @property
     def title(self) -> str:
-        """Defence and corrector in words."""
+        """Remedy and corrector in words."""
         if self == BASELINE:
             return "baseline (real data only)"
-        names = [name for name in (self.defence, self.corrector) if name != "none"]
+        names = [name for name in (self.remedy, self.corrector) if name != "none"]
         words = " + ".join(["static training set"] * (self.policy == "freeze") + names) or "uncorrected"
         if math.isfinite(self.strength):
             words += f", γ = {self.strength:g}" + ("" if self.operator == "mixture" else " of each sample")
@@ -152,9 +152,9 @@ class Arm:
 
     @property
     def budget(self) -> str:
-        """What the corrector knows about the truth, and the defence about the loop."""
+        """What the corrector knows about the truth, and the remedy about the loop."""
         corrector = UNKNOWN if ":" in self.corrector else corrector_row(self.corrector).knows
-        return corrector if self.defence == "none" else f"{corrector}; {DEFENCES.row(self.defence).knows}"
+        return corrector if self.remedy == "none" else f"{corrector}; {REMEDIES.row(self.remedy).knows}"
 
 
 BASELINE = Arm("real")
@@ -166,14 +166,14 @@ def refined_arms(
     ratios: Sequence[float] = (),
     correctors: Sequence[str] = (),
     strength: float | None = None,
-    defences: Sequence[str] = (),
+    remedies: Sequence[str] = (),
     sampling: Mapping[str, Sequence[float]] = MappingProxyType({}),
 ) -> tuple[Arm, ...]:
     """The arms of a preset with some axes replaced: each that is given replaces the preset's, the rest stays.
 
     policies: Names such as "replace" or "augment". ratios: λ for those that take one, for augment where none of the
     preset's does. correctors: In place of the preset's, "none" for uncorrected arms alone. strength: γ of all corrected
-    arms. defences: Each beside none. sampling: All arms also so, by the names of `SAMPLING_BOUNDS`. An arm stays beside
+    arms. remedies: Each beside none. sampling: All arms also so, by the names of `SAMPLING_BOUNDS`. An arm stays beside
     the plain one that it is compared with. Raises SettingError where λ is given and no policy takes it.
     """
     if policies or ratios:
@@ -186,12 +186,12 @@ def refined_arms(
         arms = [each for arm in templates for each in _corrected(arm, names)]
     if strength is not None:
         arms = [arm if arm.corrector == "none" else replace(arm, strength=strength) for arm in arms]
-    if defences:
+    if remedies:
         arms = [
-            replace(arm, defence=defence)
+            replace(arm, remedy=remedy)
             for arm in arms
-            if arm.defence == "none"
-            for defence in (dict.fromkeys(("none", *defences)) if _loops(arm) else ("none",))
+            if arm.remedy == "none"
+            for remedy in (dict.fromkeys(("none", *remedies)) if _loops(arm) else ("none",))
         ]
     changed = [(name, value) for name, values in sampling.items() for value in dict.fromkeys(values)]
     usual = [arm for arm in arms if not arm.sampling] if changed else arms

@@ -40,9 +40,9 @@ SAMPLED = {
     "matched": 8, "lineages": 8, "sims": 9, "moment-matching": 27, "farthest-points": 4, "self-verified": 4,
     "likelihood-rank": 5, "latent-filter": 4, "oversampling": 4,
 }  # fmt: skip
-"""Time of a sample that is kept, in samples of an undefended loop, by remedy."""
+"""Time of a sample that is kept, in samples of a plain loop, by remedy."""
 TRAINED = {"extrapolated": 2.1, "lineages": 2.3, "sims": 1.4, "more-steps": 2, "ecosystem": 1.3}
-"""Time of an optimiser step, in those of an undefended loop, by remedy."""
+"""Time of an optimiser step, in those of a plain loop, by remedy."""
 SPREAD = 2.5
 """All published runs took between expectation / SPREAD and expectation × SPREAD."""
 
@@ -126,11 +126,11 @@ def _judged(settings: MotionSettings) -> int:
 def _arm_s(settings: MotionSettings, comparison: Comparison, arm: Arm) -> float:
     """All generations of an arm of one seed."""
     name = comparison.denoiser
-    train_ms = settings.steps[name] * STEP_MS.get(name, 0.0) * TRAINED.get(arm.defence, 1)
+    train_ms = settings.steps[name] * STEP_MS.get(name, 0.0) * TRAINED.get(arm.remedy, 1)
     judge_ms = _judged(settings) * EVALUATE_MS.get(name, 0.0)
     if settings.judge_corrected:
         judge_ms += settings.judged_count * _correct_ms(arm.corrector)
-    each_ms = SAMPLE_MS.get(name, 0.0) * SAMPLED.get(arm.defence, 1) + _correct_ms(arm.corrector)
+    each_ms = SAMPLE_MS.get(name, 0.0) * SAMPLED.get(arm.remedy, 1) + _correct_ms(arm.corrector)
     drawn = sum(_drawn(settings, arm))
     return (settings.generations * (train_ms + judge_ms + COMMIT_MS) + drawn * (each_ms + TRACE_MS)) / 1000
 

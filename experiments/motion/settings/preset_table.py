@@ -57,7 +57,7 @@ PRESET_ROWS = {
     "renewal": PresetRow(
         "a quarter of the training set is renewed in each generation", "dct-mlp", 5, 20, 5, 128, "16 minutes, 1.5 GB"
     ),
-    "defences": PresetRow("published remedies, side by side", "dct-mlp", 18, 12, 3, 128, "21 minutes, 3.6 GB"),
+    "remedies": PresetRow("published remedies, side by side", "dct-mlp", 18, 12, 3, 128, "21 minutes, 3.6 GB"),
     "text": PresetRow(
         "captions are kept, their motions replaced: retrieval by caption",
         "dct-mlp",

@@ -11,6 +11,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.models.diffusion.presets import PRESETS as DENOISER_PRESETS
 from selfcorrect.models.diffusion.presets import Preset, preset
 from selfcorrect.simulators.settings.engine_table import ENGINES, PUBLISHED_ENGINE
+from selfcorrect.storage.runs.run_folder import renamed
 
 from ...remedies.table import UNRATED
 from ..correctors.table import corrector_row, is_own
@@ -158,7 +159,8 @@ _MOST = 1_000_000
 
 
 def settings_of(config: Mapping[str, Any]) -> MotionSettings:
-    """The settings whose `config` this is."""
+    """The settings whose `config` this is, as this version or an earlier one recorded it."""
+    config = renamed(config)
     comparisons = tuple(
         Comparison(one["denoiser"], tuple(Arm(**{**arm, "strength": float(arm["strength"])}) for arm in one["arms"]))
         for one in config["comparisons"]
@@ -191,8 +193,8 @@ _DEMO_MIXER = (
     *_loop("augment:1", "physics"),
     *_loop("replace", "physics"),
 )
-_HALF_WAY = Arm("replace", "kinematic", 1.0, operator="interpolation", defence="lineages")
-_SHORT_SMOOTH = (BASELINE, *_loop("replace", "physics"), Arm("replace", defence="lineages"), Arm("freeze"))
+_HALF_WAY = Arm("replace", "kinematic", 1.0, operator="interpolation", remedy="lineages")
+_SHORT_SMOOTH = (BASELINE, *_loop("replace", "physics"), Arm("replace", remedy="lineages"), Arm("freeze"))
 _DEMO_SMOOTH = (*_SHORT_SMOOTH[:-1], _HALF_WAY, _SHORT_SMOOTH[-1])
 
 _RATIOS = tuple(f"augment:{ratio}" for ratio in ("0.25", "0.5", "0.75", "1", "2", "4"))
@@ -207,7 +209,7 @@ _FULL = (
     Arm("replace", "physics", strength=1.0),
     *_loop("accumulate:1", "physics"),
     Arm("replace", sampling_steps=40),
-    *(Arm("replace", defence=name) for name in ("more-steps", "annealed-truncation", "averaged-weights")),
+    *(Arm("replace", remedy=name) for name in ("more-steps", "annealed-truncation", "averaged-weights")),
 )
 _SWEEP = (
     BASELINE,
@@ -220,19 +222,19 @@ _SWEEP = (
 
 _MODES = (
     BASELINE,
-    Arm("real", defence="extrapolated"),
+    Arm("real", remedy="extrapolated"),
     *_loop("replace", "kinematic", "physics"),
-    *(Arm("replace", defence=name) for name in ("matched", "extrapolated", "lineages", "more-steps")),
+    *(Arm("replace", remedy=name) for name in ("matched", "extrapolated", "lineages", "more-steps")),
     *(
-        Arm("replace", corrector, 1.0, operator="interpolation", defence="lineages")
+        Arm("replace", corrector, 1.0, operator="interpolation", remedy="lineages")
         for corrector in ("kinematic", "physics")
     ),
     Arm("freeze"),
-    *(Arm("freeze", defence=name) for name in ("matched", "lineages")),
+    *(Arm("freeze", remedy=name) for name in ("matched", "lineages")),
 )
 _RENEWED = tuple(
     replace(arm, policy="renew:0.25")
-    for arm in (Arm("replace"), Arm("replace", defence="lineages"), _HALF_WAY, replace(_HALF_WAY, corrector="physics"))
+    for arm in (Arm("replace"), Arm("replace", remedy="lineages"), _HALF_WAY, replace(_HALF_WAY, corrector="physics"))
 )
 _TEXT = (
     BASELINE,
@@ -259,7 +261,7 @@ _DILUTION = (
         )
     ),
 )
-_DEFENCES = (BASELINE, *(Arm("replace", defence=name) for name in UNRATED))
+_REMEDIES = (BASELINE, *(Arm("replace", remedy=name) for name in UNRATED))
 
 PRESETS = {
     "short": MotionSettings(
@@ -302,7 +304,7 @@ PRESETS = {
     ),
     "modes": MotionSettings(comparisons=(Comparison("dct-mlp", _MODES),), generations=20, seeds=5),
     "renewal": MotionSettings(comparisons=(Comparison("dct-mlp", (BASELINE, *_RENEWED)),), generations=20, seeds=5),
-    "defences": MotionSettings(comparisons=(Comparison("dct-mlp", _DEFENCES),), generations=12, seeds=3),
+    "remedies": MotionSettings(comparisons=(Comparison("dct-mlp", _REMEDIES),), generations=12, seeds=3),
     "text": MotionSettings(
         comparisons=(Comparison("dct-mlp", _TEXT),),
         generations=5,
@@ -333,6 +335,6 @@ PRESETS = {
 """The default, `short`, takes minutes on two cores; `demo` is longer. `quick` is a smoke test, `full` has every arm and
 control. `ratios` has synthetic ratios up to 100 %. `dilution` has ratios by strengths of correction, on seeds that no
 other preset has. `modes` has what preserves the diversity of a fully synthetic loop, with controls. `renewal` is the
-same where a quarter of the training set is renewed in each generation. `defences` compares published defences. `text`
+same where a quarter of the training set is renewed in each generation. `remedies` compares published remedies. `text`
 keeps captions and replaces their motions. `strictness` compares correctors and verifiers that reject what falls without
 root force. `paper` has the settings of Gillman et al. 2024 (n = 64, 128, 256 or 2794 by `--real-count`), for a GPU."""

@@ -21,8 +21,8 @@ from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.statistics import half_life_interval, mean_interval
 
-from ...remedies.remedies import DefenceInputs, defended
-from ...remedies.table import DEFENCES, OWN, UNRATED
+from ...remedies.remedies import RemedyInputs, with_remedy
+from ...remedies.table import OWN, REMEDIES, UNRATED
 from ..result import Check, Ends, Line, Panel, Result, above
 from ..running import Comparison, Curves, run_seeds
 
@@ -86,7 +86,7 @@ def run(settings: DefenceLoop | None = None) -> Result:
 def _compare(settings: DefenceLoop, stream: Stream) -> Comparison:
     task = circle_task(settings.real_count, settings.first_steps, settings.judged, stream)
     plan = Plan(Replace(), settings.generations, settings.steps)
-    arms = {name: defended(task, plan, name, DefenceInputs()) for name in settings.defences}
+    arms = {name: with_remedy(task, plan, name, RemedyInputs()) for name in settings.defences}
     return task, {**arms, FROZEN: Plan(Freeze(), settings.generations, settings.steps)}
 
 
@@ -131,7 +131,7 @@ def _checks(settings: DefenceLoop, curves: Curves) -> list[Check]:
         above(
             f"{name} keeps more modes than no defence",
             mean_interval(curves[name]["coverage"][:, -1] - plain),
-            published=DEFENCES.row(name).source != OWN,
+            published=REMEDIES.row(name).source != OWN,
         )
         for name in settings.defences
         if name != "none"

@@ -1,6 +1,6 @@
 """Where drift and bias matter: matching against one, extrapolation against the other, under each way of training.
 
-The points around a circle and the model of the defences. Loops that replace their data are fine-tuned, or trained anew
+The points around a circle and the model of the remedies. Loops that replace their data are fine-tuned, or trained anew
 in every generation; others keep the real data beside one batch of samples, or all batches so far.
 """
 
@@ -16,7 +16,7 @@ from selfcorrect.loop.policy import Accumulate, Augment, Policy, Replace
 from selfcorrect.loop.run import Plan, Task
 from selfcorrect.statistics import mean_interval
 
-from ...remedies.remedies import DefenceInputs, defended
+from ...remedies.remedies import RemedyInputs, with_remedy
 from ..result import Check, Ends, Line, Panel, Result, above
 from ..running import Arms, Comparison, Curves, run_seeds
 from .defences import circle_task
@@ -84,13 +84,13 @@ def panels(curves: Curves, ways: Sequence[str], key: str, title: str, *, log_y: 
 def _compare(settings: MechanismLoop, stream: Stream) -> Comparison:
     task = circle_task(settings.real_count, settings.first_steps, settings.judged, stream)
     lengths = settings.generations, settings.first_steps, settings.steps
-    return task, arms_of(task, settings.ways, lengths, DefenceInputs())
+    return task, arms_of(task, settings.ways, lengths, RemedyInputs())
 
 
-def arms_of(task: Task, ways: Sequence[str], lengths: tuple[int, int, int], inputs: DefenceInputs) -> Arms:
+def arms_of(task: Task, ways: Sequence[str], lengths: tuple[int, int, int], inputs: RemedyInputs) -> Arms:
     """Each way of training with each remedy; lengths: generations, first steps and steps."""
     return {
-        arm_name(way, remedy): defended(task, plan_of(way, *lengths), remedy, inputs)
+        arm_name(way, remedy): with_remedy(task, plan_of(way, *lengths), remedy, inputs)
         for way in ways
         for remedy in REMEDIES
     }

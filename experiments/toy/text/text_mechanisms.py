@@ -20,7 +20,7 @@ from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Candidate, Task
 from selfcorrect.statistics import mean_interval
 
-from ...remedies.remedies import DefenceInputs
+from ...remedies.remedies import RemedyInputs
 from ..models.language import LanguageModel
 from ..networks.mechanisms import REMEDIES, WAYS, arm_name, arms_of, ends_by_remedy, panels
 from ..result import Check, Result, above, below
@@ -95,7 +95,7 @@ def _compare(settings: TextLoop, stream: Stream) -> Comparison:
     real = Samples.real(train)
     task = Task(model, real, scores, settings.first_steps, space=lambda values: embed(values).double().numpy())
     lengths = settings.generations, settings.first_steps, settings.steps
-    return task, arms_of(task, settings.ways, lengths, DefenceInputs(embed))
+    return task, arms_of(task, settings.ways, lengths, RemedyInputs(embed))
 
 
 def _last(curves: Curves, way: str, remedy: str, key: str) -> np.ndarray:

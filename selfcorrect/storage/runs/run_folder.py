@@ -10,7 +10,7 @@ import subprocess
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ...core.errors import DamagedError, InputError, RunFolderError, SettingError
 from ..files.digests import SEAL, values_and_seal, with_seal
@@ -79,9 +79,20 @@ def _refuse_foreign(folder: Path) -> None:
 def _recorded(path: Path) -> dict[str, object]:
     """The values in a file, which holds its digest unless an earlier version wrote it."""
     try:
-        return values_and_seal(read_bytes(path), str(path))[0]
+        return renamed(values_and_seal(read_bytes(path), str(path))[0])
     except InputError as error:
         raise DamagedError(f"{path} is not what was written: {error}") from error
+
+
+_RENAMED = {"defence": "remedy"}
+"""Settings of version 0.2 by what they are called now."""
+
+
+def renamed(value: Any) -> Any:
+    """Recorded settings, with those of earlier versions under the names that they have now, at every depth."""
+    if isinstance(value, dict):
+        return {_RENAMED.get(name, name): renamed(inner) for name, inner in value.items()}
+    return [*map(renamed, value)] if isinstance(value, list) else value
 
 
 def _refuse_other_config(folder: Path, recorded: dict[str, object], wanted: dict[str, object]) -> None:

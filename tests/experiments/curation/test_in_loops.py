@@ -157,7 +157,7 @@ def test_a_database_of_other_features_is_refused(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_arms_of_a_run_use_what_it_keeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("selfcorrect.experiments.motion.run.jobs.write_feasibility", lambda *_: None)
-    arms = Arm("replace", "people"), Arm("replace", defence="preferred")
+    arms = Arm("replace", "people"), Arm("replace", remedy="preferred")
     few = {"steps": {"dct-mlp": 4}, "initial_steps": {"dct-mlp": 40}}
     comparison = Comparison("dct-mlp", (BASELINE, *arms))
     settings = MotionSettings((comparison,), generations=1, seeds=1, real_count=16, judged_count=16, **few)
@@ -187,7 +187,7 @@ def test_a_run_keeps_its_ratings_and_refuses_others(
     for name in ("run_jobs", "write_report"):  # all but the work itself
         monkeypatch.setattr(f"selfcorrect.experiments.motion.run.experiment.{name}", lambda *_, **__: "")
     command = ["motion", "--preset", "quick", "--workers", "1", "--wandb", "off", "--out", "run"]
-    command += ["--corrector", "people", "--defence", "preferred"]
+    command += ["--corrector", "people", "--remedy", "preferred"]
     assert cli.main(command) == 2
     assert "needs --ratings" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

@@ -1,4 +1,4 @@
-"""Every defence in the table runs, changes the loop, and does what its paper says on a mixture of two Gaussians."""
+"""Every remedy in the table runs, changes the loop, and does what its paper says on a mixture of two Gaussians."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.remedies.remedies import DefenceInputs, defended
-from selfcorrect.experiments.remedies.table import DEFENCES
+from selfcorrect.experiments.remedies.remedies import RemedyInputs, with_remedy
+from selfcorrect.experiments.remedies.table import REMEDIES
 from selfcorrect.loop.fitting import truncated
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Plan, Task, run_loop, train_first_generation
@@ -176,15 +176,15 @@ def small() -> tuple[Task, MemoryStore]:
 def final_state(small: tuple[Task, MemoryStore], name: str) -> dict[str, Tensor]:
     task, first = small
     store = MemoryStore()
-    inputs = DefenceInputs(raters=(lambda values: values.flatten(1).sum(1),))
-    task, plan = defended(task, Plan(Replace(), 2, steps=3), name, inputs)
+    inputs = RemedyInputs(raters=(lambda values: values.flatten(1).sum(1),))
+    task, plan = with_remedy(task, Plan(Replace(), 2, steps=3), name, inputs)
     return run_loop(task, plan, store, first, STREAM).state()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("row", list(DEFENCES), ids=lambda row: row.name)
+@pytest.mark.parametrize("row", list(REMEDIES), ids=lambda row: row.name)
 def test_every_row_is_complete_runs_and_changes_the_loop(row, small) -> None:
     assert all((row.summary, row.knows, row.cost, row.source))
-    state, undefended = final_state(small, row.name), final_state(small, "none")
-    same = state.keys() == undefended.keys() and all(torch.equal(state[key], undefended[key]) for key in state)
+    state, plain = final_state(small, row.name), final_state(small, "none")
+    same = state.keys() == plain.keys() and all(torch.equal(state[key], plain[key]) for key in state)
     assert same == (row.name == "none")

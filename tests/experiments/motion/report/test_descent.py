@@ -11,10 +11,10 @@ from selfcorrect.analysis import theory
 from selfcorrect.experiments.motion.report.descent import (
     Founders,
     coverage_kept,
-    defences_table,
     descent_table,
     disease_sentences,
     drift_of,
+    remedies_table,
 )
 from selfcorrect.experiments.motion.report.outcome import Outcome
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
@@ -39,14 +39,14 @@ def curves(name: str, lines: np.ndarray | None, **last: float) -> ArmCurves:
 
 
 MEASURED = {"penetration_mm": 20.0, "skate_m_s": 0.3, "jerk_m_s3": 250.0, "coverage": 0.1, "recall": 0.05}
-DEFENDED = Arm("replace", defence="lineages")
+REMEDIED = Arm("replace", remedy="lineages")
 OUTCOME = Outcome(
     PRESETS["quick"],
     {
         "dct-mlp": {
             BASELINE: curves("real", None, **MEASURED | {"coverage": 0.58}),
             Arm("replace"): curves("plain", LINES**2, **MEASURED),
-            DEFENDED: curves("defended", LINES, **MEASURED | {"coverage": 0.5}),
+            REMEDIED: curves("with_remedy", LINES, **MEASURED | {"coverage": 0.5}),
         }
     },
     {},
@@ -56,13 +56,13 @@ OUTCOME = Outcome(
 
 def test_drift_explains_all_of_what_it_predicts_and_half_of_twice_as_much():
     arms = OUTCOME.curves["dct-mlp"]
-    predicted, share = drift_of(arms[DEFENDED], FOUNDERS)
+    predicted, share = drift_of(arms[REMEDIED], FOUNDERS)
     assert (predicted.estimate, share.estimate) == pytest.approx((LINES[-1], 1))
     assert drift_of(arms[Arm("replace")], FOUNDERS)[1].estimate == pytest.approx(0.5)
 
 
 def test_coverage_kept_is_a_share_of_what_it_was():
-    arm = OUTCOME.curves["dct-mlp"][DEFENDED]
+    arm = OUTCOME.curves["dct-mlp"][REMEDIED]
     halved = replace(arm, values=arm.values | {"coverage": np.array([[0.8, 0.6, 0.4], [0.6, 0.5, 0.3]])})
     kept, by_drift = coverage_kept(halved, FOUNDERS)
     assert kept.estimate == pytest.approx(0.5)
@@ -87,10 +87,10 @@ def timed(curves: ArmCurves, recall: float, seconds: float) -> ArmCurves:
     return replace(curves, values={**curves.values, **more})
 
 
-def test_defences_stand_side_by_side_with_what_they_cost():
+def test_remedies_stand_side_by_side_with_what_they_cost():
     arms = OUTCOME.curves["dct-mlp"]
-    measured = {Arm("replace"): timed(arms[Arm("replace")], 0.0, 1.0), DEFENDED: timed(arms[DEFENDED], 0.6, 5.0)}
-    table = defences_table({"dct-mlp": measured})
+    measured = {Arm("replace"): timed(arms[Arm("replace")], 0.0, 1.0), REMEDIED: timed(arms[REMEDIED], 0.6, 5.0)}
+    table = remedies_table({"dct-mlp": measured})
     rows = {row.title: [cell.value for cell in row.cells] for row in table.rows}
     assert rows["uncorrected"][0] == "2.0"
     assert rows["lineages"][0] == "not reached"

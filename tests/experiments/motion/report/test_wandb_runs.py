@@ -28,7 +28,7 @@ def seed_run(folder: Path, seed: int = 0) -> SeedRun:
 
 def test_an_arms_config_has_its_axes_as_fields(tmp_path: Path) -> None:
     with claim_folder(tmp_path / "run", {}):
-        told = arm_run(seed_run(tmp_path / "run", 2), Arm("augment:0.5", "my:fix", 2.0, defence="lineages"), "demo")
+        told = arm_run(seed_run(tmp_path / "run", 2), Arm("augment:0.5", "my:fix", 2.0, remedy="lineages"), "demo")
     expected = {
         "denoiser": "patch-mixer",
         "policy": "augment",

@@ -17,7 +17,7 @@ from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.ecosystem import Ecosystem
 from selfcorrect.storage.runs.folder_store import FolderStore
 
-ECOSYSTEM, DETERMINISTIC = Arm("replace", defence="ecosystem"), Arm("replace", eta=0.0)
+ECOSYSTEM, DETERMINISTIC = Arm("replace", remedy="ecosystem"), Arm("replace", eta=0.0)
 
 
 @pytest.fixture(scope="module")

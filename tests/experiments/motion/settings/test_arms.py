@@ -39,19 +39,19 @@ def test_no_correction_leaves_uncorrected_arms():
 
 
 def test_a_preset_without_correctors_gets_them_in_its_plain_loop():
-    arms = refined_arms(PRESETS["defences"].comparisons[0].arms, correctors=("kinematic",))
+    arms = refined_arms(PRESETS["remedies"].comparisons[0].arms, correctors=("kinematic",))
     assert [arm for arm in arms if arm.corrector != "none"] == [Arm("replace", "kinematic")]
 
 
-def test_defences_are_crossed_with_correctors():
-    arms = refined_arms(QUICK, correctors=("kinematic",), defences=("lineages",))
+def test_remedies_are_crossed_with_correctors():
+    arms = refined_arms(QUICK, correctors=("kinematic",), remedies=("lineages",))
     assert set(arms) == {
         BASELINE,
-        *(Arm("replace", corrector, defence=defence) for corrector in ("none", "kinematic") for defence in DEFENDED),
+        *(Arm("replace", corrector, remedy=remedy) for corrector in ("none", "kinematic") for remedy in REMEDIED),
     }
 
 
-DEFENDED = ("none", "lineages")
+REMEDIED = ("none", "lineages")
 
 
 def test_a_ratio_alone_means_augmenting():
@@ -84,8 +84,8 @@ def test_stages_make_one_corrector_that_knows_what_they_know():
         {"correctors": ("a:b", "low-pass")},
         {"correctors": ("none",)},
         {"strength": 2.0},
-        {"defences": ("matched",)},
-        {"correctors": ("a:b",), "defences": ("matched", "none"), "sampling": {"eta": (0.5,), "guidance": ()}},
+        {"remedies": ("matched",)},
+        {"correctors": ("a:b",), "remedies": ("matched", "none"), "sampling": {"eta": (0.5,), "guidance": ()}},
     ],
     ids=lambda axes: "+".join(axes) or "nothing",
 )
@@ -97,7 +97,7 @@ def test_refined_presets_keep_baselines_pairs_and_the_axes_that_are_not_named(na
         assert all(arm.plain in arms for arm in arms)
         if not axes:
             assert set(arms) == set(comparison.arms)
-        if axes.keys() <= {"correctors", "defences", "strength", "sampling"}:
+        if axes.keys() <= {"correctors", "remedies", "strength", "sampling"}:
             assert {arm.policy for arm in arms} == {arm.policy for arm in comparison.arms}
         if axes.keys() <= {"policies", "ratios", "strength"}:
             assert {arm.corrector for arm in arms} == {arm.corrector for arm in comparison.arms}
@@ -124,7 +124,7 @@ def test_arms_know_their_synthetic_ratio_as_a_number(policy: str, ratio: float, 
         (lambda: Arm("replace", "low-pass+"), "unknown corrector ''"),
         (lambda: Arm("replace", "low-pass+my.module:fix"), "must be a built-in corrector, got 'my.module:fix'"),
         (lambda: Arm("replace", "none+physics"), "must be a built-in corrector, got 'none'"),
-        (lambda: Arm("replace", defence="lineage"), "unknown defence 'lineage'.*did you mean 'lineages'"),
+        (lambda: Arm("replace", remedy="lineage"), "unknown remedy 'lineage'.*did you mean 'lineages'"),
         (lambda: Arm("replace", "physics", -0.1), "γ must be at least 0, got -0.1"),
     ],
 )
@@ -151,11 +151,11 @@ def test_every_preset_has_a_baseline_and_pairs_changed_arms_with_plain_ones():
 
 
 def test_defended_arms_say_so():
-    arm = Arm("replace", "physics", defence="lineages")
+    arm = Arm("replace", "physics", remedy="lineages")
     assert (arm.name, arm.title) == ("replace+physics+lineages", "lineages + physics")
     assert arm.budget == "none: mechanics and body tables; the parent set"
-    assert Arm("real", defence="extrapolated").label == "real data only, extrapolated"
-    assert Arm("freeze", defence="matched").label == "fully synthetic, static training set + matched"
+    assert Arm("real", remedy="extrapolated").label == "real data only, extrapolated"
+    assert Arm("freeze", remedy="matched").label == "fully synthetic, static training set + matched"
 
 
 def test_ways_of_sampling_are_an_axis_with_a_baseline_each():

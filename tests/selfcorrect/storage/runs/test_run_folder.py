@@ -190,3 +190,11 @@ def test_folders_of_earlier_versions_can_be_resumed(tmp_path: Path) -> None:
 def test_a_config_leaves_room_for_its_digest(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="sha256"):
         claim_folder(tmp_path, {"sha256": 3})
+
+
+def test_settings_of_earlier_versions_are_compared_under_their_present_names(tmp_path: Path) -> None:
+    arms = [{"policy": "replace", "remedy": "lineages"}]
+    claim_folder(tmp_path, {"arms": [{"policy": "replace", "defence": "lineages"}]}).release()
+    claim_folder(tmp_path, {"arms": arms}).release()
+    with pytest.raises(RunFolderError, match=r'arms.0.remedy is "lineages" in the folder and "none" now'):
+        claim_folder(tmp_path, {"arms": [arms[0] | {"remedy": "none"}]})
