@@ -41,8 +41,10 @@ class Motion:
         for name, values in (("root positions", self.root_m), ("rotations", self.rotations)):
             if not isinstance(values, np.ndarray) or values.dtype not in _NUMBERS:
                 raise InputError(f"{where}{name} must be a NumPy array of float32 or float64, got {_kind(values)}")
-        if not isinstance(self.fps, Real):
+        if not isinstance(self.fps, Real) or isinstance(self.fps, bool):
             raise InputError(f"{where}frames per second must be a number, got {self.fps!r}")
+        if not FPS_READ[0] <= self.fps <= FPS_READ[1]:
+            raise InputError(f"{where}expected {FPS_READ[0]:g} to {FPS_READ[1]:g} frames per second, got {self.fps:g}")
         frames, joints = len(self.root_m), len(self.skeleton)
         if self.root_m.shape != (frames, 3):
             raise InputError(f"{where}root positions must have shape (frames, 3), got {self.root_m.shape}")
@@ -55,8 +57,6 @@ class Motion:
             raise InputError(
                 f"{where}contacts of {frames} frames must have shape ({frames}, 2), got {self.contacts.shape}"
             )
-        if not self.fps > 0:
-            raise InputError(f"{where}frames per second must be positive, got {self.fps}")
 
     def __len__(self) -> int:
         return len(self.root_m)
@@ -100,8 +100,6 @@ def captions(text: str) -> list[str]:
 def check_numbers(motion: Motion) -> Motion:
     """The motion; InputError where its numbers are not finite, no rotations, or too large to work with."""
     where = motion.source or "the motion"
-    if not FPS_READ[0] <= motion.fps <= FPS_READ[1]:
-        raise InputError(f"{where}: expected {FPS_READ[0]:g} to {FPS_READ[1]:g} frames per second, got {motion.fps:g}")
     if not np.all(np.abs(motion.skeleton.offsets_m) <= FURTHEST_READ_M):
         raise InputError(f"{where}: expected bones of finite length")
     for start in range(0, len(motion), SLAB):

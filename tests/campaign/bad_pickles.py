@@ -16,7 +16,7 @@ from harness import Case, random_of
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.storage.pickles.numbers import read_pickled_numbers
-from selfcorrect.storage.pickles.opening import open_results
+from selfcorrect.storage.pickles.results import open_results
 
 _SOUND = {
     "a": np.arange(6.0).reshape(2, 3),

@@ -9,8 +9,7 @@ from pathlib import Path
 from selfcorrect.core.errors import InputError
 from selfcorrect.storage.files.arrays import read_npz, skip_to_objects
 from selfcorrect.storage.files.limits import open_file
-from selfcorrect.storage.pickles.opening import open_results
-from selfcorrect.storage.pickles.results import Results
+from selfcorrect.storage.pickles.results import Results, open_results
 
 from ..motion_file import MotionFile
 from ..skeletons.reading import Reading
@@ -85,7 +84,8 @@ def _fits(layout: Layout, results: Results) -> bool:
 
 def unknown(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> str:
     """What a file of no known layout holds, and the layouts that it is nearest to."""
-    held = [f"{name[:_LONGEST]} {shape}" for name, shape in shapes.items()]
+    names = ["".join(one if one.isprintable() else "?" for one in name[:_LONGEST]) for name in shapes]
+    held = [f"{name} {shape}" for name, shape in zip(names, shapes.values(), strict=True)]
     more = f" and {len(held) - _LISTED} more" if len(held) > _LISTED else ""
     known = [(layout.name, layout.keys) for layout in LAYOUTS]
     known += [(tool.name, (*tool.rotations, tool.translation)) for tool in smpl_tools.TOOLS]

@@ -83,7 +83,9 @@ def _feet(results: Results, frames: int) -> np.ndarray | None:
     """(T, 2) whether the left and the right foot stand, as the file says for heels and toes."""
     if len(shape := results.shapes.get("foot_contacts", ())) != 2 or shape[0] != frames or shape[1] % 2 or not shape[1]:
         return None
-    said = results.array("foot_contacts").astype(float).reshape(frames, 2, -1).max(axis=2)
+    if (said := results.array("foot_contacts")).dtype.kind == "c":
+        return None
+    said = said.astype(float).reshape(frames, 2, -1).max(axis=2)
     return said if ((said >= 0) & (said <= 1)).all() else None
 
 

@@ -17,7 +17,7 @@ from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.encodings.humanml3d import FPS
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.writing import replacing, write_atomically
-from selfcorrect.storage.pickles.nested import torch_archive
+from selfcorrect.storage.pickles.results import torch_archive
 
 from ..skeletons.vertical import Y_DOWN, Y_UP, turn_to_y_up, turned
 from .humanml3d import RAISED_M

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,7 @@ from selfcorrect.motion.body.smpl import LAYOUTS, Body, average_body
 from selfcorrect.motion.geometry.kinematics import continuous, in_slabs
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.storage.pickles.opening import open_results
-from selfcorrect.storage.pickles.results import Results
+from selfcorrect.storage.pickles.results import Results, open_results
 
 from ..motion_file import MotionFile, body_model_of, check_size, rate_of
 from ..skeletons.reading import Reading
@@ -81,6 +81,17 @@ def found_in(names: Iterable[str]) -> tuple[Tool, list[str]] | None:
     return None
 
 
+def _refuse_damaged(results: Results, tool: Tool, people: list[str]) -> None:
+    """InputError where people have an array of a more specific program, too, and something else than numbers in it."""
+    held = {
+        start for name in (*results.others, *results.numbers) for start in accumulate(name.split("."), "{}.{}".format)
+    }
+    for better in TOOLS[: TOOLS.index(tool)]:
+        for name in (f"{prefix}{key}" for prefix in people for key in (*better.rotations, better.translation)):
+            if name in held and name not in results.shapes:
+                raise InputError(f"{results.path}: expected {name} to be an array of numbers")
+
+
 @dataclass(frozen=True, eq=False)
 class _Person:
     """One person's arrays, and how their world is turned."""
@@ -105,6 +116,7 @@ def open_parameters(results: Results, reading: Reading) -> MotionFile:
     path, found = results.path, found_in(results.shapes)
     assert found is not None
     tool, people = found
+    _refuse_damaged(results, tool, people)
     if len(people) > _MOST_PEOPLE:
         raise InputError(f"{path}: expected at most {_MOST_PEOPLE} people, got {len(people)}")
     check_size(path, [_size(results.shapes[f"{prefix}{name}"]) for prefix in people for name in tool.rotations])

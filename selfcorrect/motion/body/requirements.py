@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...core.errors import InputError
-from ..motion import Motion
+from ..motion import LENGTHS_READ, Motion
 from .posture import on_all_fours
 
 REQUIRED_PARTS = ("pelvis", *(f"{side}_{part}" for side in ("left", "right") for part in ("hip", "knee", "ankle")))
@@ -31,7 +31,7 @@ def check_body(motion: Motion) -> None:
 
 def flaw_of(motion: Motion) -> str:
     """Why no corrector could work on a motion, in a sentence that names what is missing; "" where one could."""
-    checks = (_flaw_of_frames, _flaw_of_place, _flaw_of_parts, _flaw_of_rest, _flaw_of_posture)
+    checks = (_flaw_of_frames, _flaw_of_place, _flaw_of_rotations, _flaw_of_parts, _flaw_of_rest, _flaw_of_posture)
     found = next(filter(None, (check(motion) for check in checks)), "")
     return f"{motion.source or 'the motion'}: {found}" if found else ""
 
@@ -49,6 +49,14 @@ def _flaw_of_place(motion: Motion) -> str:
     if away_m.max() <= _FURTHEST_M:
         return ""
     return f"the body is {away_m.max():.3g} m away in frame {int(away_m.argmax())}"
+
+
+def _flaw_of_rotations(motion: Motion) -> str:
+    lengths = np.abs(motion.rotations).max(axis=2)
+    if not (lengths < LENGTHS_READ[0]).any():
+        return ""
+    frame, joint = np.argwhere(lengths < LENGTHS_READ[0])[0]
+    return f"the rotation of {motion.skeleton.names[joint]} is none in frame {frame}"
 
 
 def _flaw_of_parts(motion: Motion) -> str:

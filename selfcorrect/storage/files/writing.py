@@ -49,6 +49,8 @@ _NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.EN
 
 def refuse_to_replace(path: Path, overwrite: bool) -> None:
     """SettingError where a file is there already that may not be replaced."""
+    if not isinstance(overwrite, bool):
+        raise SettingError(f"overwrite must be True or False, got {overwrite!r}")
     if not overwrite and os.path.lexists(path):
         raise SettingError(f"{path}: exists; choose another file, or say overwrite=True")
 

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ...core.errors import InputError
 from ..files.arrays import skip_to_objects
 from ..files.limits import Budget, open_file, read_bytes
-from .arrays import (
-    array_of,
-    bytes_of,
-    dense_of,
-    holds_objects,
-    is_array,
-    objects_of,
-    scalar_of,
-)
-from .names import NUMBERS
-from .things import Made, Refused, Value, refusing, typed
-from .tree import Reader, mapped
-
-_DEEPEST = 64
+from .arrays import dense_of, holds_objects, objects_of, value_of
+from .reader import Reader, refusing
+from .trees import Call, Refused, Value, mapped, typed
 
 
 def read_pickled_numbers(path: Path, *, allow_pickle: bool) -> dict[str, Any]:
@@ -37,15 +27,15 @@ def read_pickled_numbers(path: Path, *, allow_pickle: bool) -> dict[str, Any]:
         raise InputError(
             f"{path}: is a pickle file; its numbers are read, and nothing in it run, where pickle is allowed explicitly"
         )
-    numbers = _numbers_in(path, read_bytes(path))
+    numbers = read_pickled_words(path)
     if not isinstance(numbers, dict):
         raise InputError(f"{path}: expected a dictionary of arrays, got {type(numbers).__name__}")
     return numbers
 
 
 def read_pickled_words(path: Path) -> Any:
-    """What a pickle file of words holds: text, numbers, and lists and dictionaries of them; InputError for others."""
-    return _numbers_in(path, read_bytes(path))
+    """What a pickle file holds: text, numbers, arrays, and lists and dictionaries of them; InputError for others."""
+    return _values_in(path, read_bytes(path))
 
 
 def read_pickled_npy(path: Path) -> Any:
@@ -55,36 +45,29 @@ def read_pickled_npy(path: Path) -> Any:
     """
     with open_file(path) as file:
         skip_to_objects(path, file)
-        return _numbers_in(path, file.read())
+        return _values_in(path, file.read())
 
 
-def _numbers_in(path: Path, content: bytes) -> Any:
+def _values_in(path: Path, content: bytes) -> Any:
     budget = Budget(path, stored=len(content))
-    with refusing(path):
-        return mapped(Reader(io.BytesIO(content), NUMBERS, budget).load(), partial(_plain, budget), budget, _DEEPEST)
 
-
-def _plain(budget: Budget, _: str, value: Value, below: Callable[[Value], Any]) -> Any:
-    """The number, text or array that a leaf describes."""
-    if value is None or isinstance(value, bool | int | float | str | bytes):
-        return value
-    if not isinstance(value, Made):
-        raise Refused(f"a bare name ({value.means})")
-    if is_array(value):
+    def plain(_: str, value: Value, below: Callable[[Value], Any]) -> Any:
+        """The number, text or array that a leaf describes."""
+        if value is None or isinstance(value, bool | int | float | str | bytes):
+            return value
+        if not isinstance(value, Call):
+            raise Refused(f"a bare name ({value.means})")
         if holds_objects(value):
             return below(objects_of(value))
-        array = array_of(value)
-        budget.take(array.nbytes)
-        return array.copy(order="K")
-    match value.means:
-        case "scalar":
-            return scalar_of(value)
-        case "encode" | "bytes":
-            content = bytes_of(value)
-            budget.take(len(content))
-            return content
-        case "chumpy":  # None of an expression that is still to be computed
+        if value.means == "chumpy":  # None of an expression that is still to be computed
             return below(typed(value.state, dict).get("x"))
-        case "csc" | "csr" | "coo":
+        if value.means in ("csc", "csr", "coo"):
             return dense_of(value, below, budget.take)
-    raise Refused(f"a bare {value.means}")
+        if (found := value_of(value)) is None:
+            raise Refused(f"a bare {value.means}")
+        if isinstance(found, np.ndarray | bytes):
+            budget.take(len(found) if isinstance(found, bytes) else found.nbytes)
+        return found.copy(order="K") if isinstance(found, np.ndarray) else found
+
+    with refusing(path):
+        return mapped(Reader(io.BytesIO(content), budget).load(), plain, budget)

@@ -127,6 +127,18 @@ def test_rates_that_no_motion_has_are_refused(tmp_path: Path, name: str, rate: f
         open_motion(path)
 
 
+@pytest.mark.parametrize("damage", ["text", None, [[0.0] * 72] * 6, np.float64(3)])
+@pytest.mark.parametrize("key", ["pose_world", "trans_world"])
+def test_what_the_camera_saw_never_stands_in_for_a_damaged_place(tmp_path: Path, key: str, damage: object) -> None:
+    path = tmp_path / PROGRAMS["WHAM"].file
+    PROGRAMS["WHAM"].save(path, walking().frames(0, 6))
+    saved = joblib.load(path)
+    saved[0][key] = damage
+    joblib.dump(saved, path)
+    with pytest.raises(sc.InputError, match=f"expected 0.{key} to be an array of numbers"):
+        open_motion(path, sc.Reading(fps=30.0))
+
+
 @pytest.mark.parametrize("name", ["Kimodo, 22", "SAM 3D Body, stacked"])
 def test_what_could_not_be_written_is_refused_when_read(tmp_path: Path, name: str) -> None:
     program, complaints = PROGRAMS[name], []

@@ -15,7 +15,7 @@ import torch
 
 import selfcorrect as sc
 from selfcorrect.storage.files.limits import LIMIT_VARIABLE
-from selfcorrect.storage.pickles.opening import open_results
+from selfcorrect.storage.pickles.results import open_results
 
 
 class RunsCode:

@@ -30,6 +30,7 @@ NUMBERS = {
     "truth": np.array([True, False]),
     "one": np.array(3.0),
     "none of three": np.zeros((0, 3)),
+    "many of none": np.zeros((20_000, 0, 3)),
     "ragged": [np.zeros(2), np.ones(3)],
     "n": np.float32(2),
     "name": "x",
