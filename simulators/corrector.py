@@ -12,6 +12,7 @@ from typing import cast
 import numpy as np
 
 from selfcorrect.motion.body.foot_frames import feet_of, levelled, unlevelled
+from selfcorrect.motion.checks.body import t_pose_frames
 from selfcorrect.motion.correction.pieces import Whole
 from selfcorrect.motion.correction.results import CorrectedMotion, Failure, FailureKind, Note, NoteKind
 from selfcorrect.motion.correction.timeline import Timeline
@@ -108,11 +109,36 @@ def _on_level_feet(
     """Correct motions with their soles where they show them; what comes out is in their own skeletons' frames."""
     if not settings.fit_soles:
         return _by_parts(correct, motions, settings, together, workers)
+    opening = [0 if _flaw(motion) else t_pose_frames(motion) for motion in motions]
+    if any(opening):
+        each = zip(motions, opening, strict=True)
+        rest = [motion.frames(count, len(motion)) for motion, count in each]
+        corrections = _on_level_feet(correct, rest, settings, together, workers)
+        return [_after_t_pose(*one) for one in zip(motions, opening, corrections, strict=True)]
     feet = [FootFrames() if _flaw(motion) else feet_of(motion) for motion in motions]
     level = [replace(levelled(motion, own), feet=own) for motion, own in zip(motions, feet, strict=True)]
     corrections = _by_parts(correct, level, settings, together, workers)
     each = zip(motions, feet, corrections, strict=True)
     return [_off_level_feet(*one, settings=settings) for one in each]
+
+
+def _after_t_pose(motion: Motion, count: int, correction: CorrectedMotion) -> CorrectedMotion:
+    """A motion that opens with so many frames of a T-pose, which stay, from the correction of what follows."""
+    if not count:
+        return correction
+    timeline = correction.timeline and correction.timeline.after(count)
+    if not correction.accepted:
+        failure = correction.failure and correction.failure.later(count)
+        return replace(correction, motion=motion, failure=failure, timeline=timeline)
+    made, root_m, rotations = correction.motion, motion.root_m.copy(), motion.rotations.copy()
+    root_m[count:], rotations[count:] = made.root_m, made.rotations
+    return replace(
+        correction,
+        motion=replace(motion, root_m=root_m, rotations=rotations),
+        timeline=timeline,
+        supports=tuple(support.moved(np.zeros(3), count) for support in correction.supports),
+        notes=(*correction.notes, Note(NoteKind.T_POSE, count)),
+    )
 
 
 def _off_level_feet(

@@ -24,7 +24,7 @@ from .report import FileResult
 
 T = TypeVar("T")
 
-_LEFT = (NoteKind.IN_PLACE, NoteKind.DRIFT_KEPT, NoteKind.TAKES)
+_LEFT = (NoteKind.IN_PLACE, NoteKind.DRIFT_KEPT, NoteKind.TAKES, NoteKind.T_POSE)
 """What is said of a way over the floor that was left unchanged."""
 
 

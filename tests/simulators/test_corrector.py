@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import mean_distance_m
+from made_motions import made_motion
 
+from selfcorrect.motion.correction.results import NoteKind
 from selfcorrect.motion.editing.transforms import mirror
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
@@ -174,3 +176,21 @@ def test_motion_capture_is_tracked_as_closely_as_promised(cmu):
 def test_the_defaults_are_those_of_balanced():
     assert TrackerSettings() == TrackerSettings.at_strength(STRENGTHS["balanced"])
     assert TrackerSettings() != TrackerSettings.at_strength(STRENGTHS["faithful"])
+
+
+@pytest.mark.parametrize("kind", ["walk", "hop", "turn"])
+@pytest.mark.parametrize("frames", [1, 3])
+@pytest.mark.parametrize("corrector", [KinematicCorrector(), PhysicsCorrector()], ids=["kinematic", "physics"])
+def test_a_rigs_pose_that_opens_a_motion_stays_and_the_rest_is_corrected_as_without(kind, frames, corrector):
+    """At the origin, as exporters write it: a splice of everything, which the simulation could not follow."""
+    motion = made_motion(kind, fps=60.0, frames=90)
+    opened = motion.taken(np.r_[np.zeros(frames, dtype=int), :90])
+    opened.root_m[:frames] *= (0.0, 1.0, 0.0)
+    opened.rotations[:frames] = (0.0, 0.0, 0.0, 1.0)
+    correction, alone = corrector([opened])[0], corrector([motion])[0]
+    assert correction.accepted, correction.reason
+    assert same(correction.motion.frames(0, frames), opened.frames(0, frames))
+    assert same(correction.motion.frames(frames, len(opened)), alone.motion)
+    assert (correction.before, correction.after) == (alone.before, alone.after)
+    assert [note.value for note in correction.notes if note.kind is NoteKind.T_POSE] == [frames]
+    assert correction.timeline is None or len(correction.timeline) == len(opened)

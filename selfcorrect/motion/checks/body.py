@@ -8,6 +8,7 @@ import numpy as np
 
 from ..geometry.rotations import applied, inverted
 from ..geometry.vectors import unit
+from ..motion import Motion
 from .findings import Measured, runs
 from .motion_features import MotionFeatures
 
@@ -155,41 +156,74 @@ def neck_deg(features: MotionFeatures) -> Measured:
 
 
 def t_pose_deg(features: MotionFeatures) -> Measured:
-    """The largest angle of a limb off the T of a rig's pose, as its negative.
+    """The largest angle of a limb off the T of a rig's pose, as its negative; not a number where people pose so.
 
-    Nothing is said of who stands so at the start or end of a take, to be calibrated, and moves from or into it.
+    People lower their arms from a T, and dancers raise them to one. The body of a rig jumps into its pose or out of it,
+    or nothing bends while it lasts.
     """
-    parts = ("pelvis", "neck", *(f"{side}_{part}" for side in SIDES for part in _LIMBS))
-    places = features.places(*parts)
-    if places is None:
+    off_deg = _off_t_pose_deg(features)
+    if off_deg is None:
         return Measured.nothing()
-    at = dict(zip(parts, np.moveaxis(places, 1, 0), strict=True))
-    left = at["left_hip"] - at["right_hip"]
-    up = at["neck"] - at["pelvis"]
-    off = [_angles_deg(up, at[f"{side}_{top}"] - at[f"{side}_{low}"]) for side in SIDES for top, low in _DOWN]
-    for side, out in zip(SIDES, (left, -left), strict=True):
-        off += [_angles_deg(out, at[f"{side}_{low}"] - at[f"{side}_{top}"]) for top, low in _OUT]
-    values = -np.max(off, axis=0)
-    for start, stop in runs(values > -T_POSE_DEG):
-        if _is_calibration(features, start, stop):
+    values = -off_deg
+    for start, stop in runs(off_deg < T_POSE_DEG):
+        if not (_jumps(features, start - 1) or _jumps(features, stop - 1) or _is_rigid(features, start, stop)):
             values[start:stop] = np.nan
     return Measured(values[:, None], ("body",))
 
 
-def _is_calibration(features: MotionFeatures, start: int, stop: int) -> bool:
-    """Whether a pose in some frames opens or ends a take, and the body moves on from it or into it without a jump."""
-    if (start == 0) == (stop == len(features)):
+def t_pose_frames(motion: Motion) -> int:
+    """How many frames with a rig's T-pose open a motion, before it jumps to where it begins; 0 where none do."""
+    first_deg = _off_t_pose_deg(MotionFeatures(motion.frames(0, 1)))
+    if first_deg is None or first_deg[0] >= T_POSE_DEG:
+        return 0
+    features = MotionFeatures(motion)
+    off_deg = _off_t_pose_deg(features)
+    assert off_deg is not None, "the first frame has the same joints"
+    _, stop = runs(off_deg < T_POSE_DEG)[0]
+    return stop if _jumps(features, stop - 1) else 0
+
+
+def _off_t_pose_deg(features: MotionFeatures) -> np.ndarray | None:
+    """(T,) largest angle of a limb off a T; None where the skeleton lacks a limb."""
+    places = features.places("pelvis", "neck", *(part for bone in _T_BONES for part in bone))
+    if places is None:
+        return None
+    bones = places[:, 2::2] - places[:, 3::2]
+    up, left = (places[:, 1] - places[:, 0])[:, None], (places[:, 2] - places[:, 6])[:, None]
+    towards = np.concatenate([up, up, up, up, -left, -left, left, left], axis=1)
+    lengths = np.linalg.norm(bones, axis=-1) * np.linalg.norm(towards, axis=-1)
+    cosines = np.einsum("tbi,tbi->tb", bones, towards) / np.maximum(lengths, 1e-12)
+    return np.degrees(np.arccos(np.clip(cosines, -1, 1))).max(axis=1)
+
+
+def _jumps(features: MotionFeatures, step: int) -> bool:
+    """Whether a joint is faster in a step than people's are, or half of the body."""
+    if not 0 <= step < len(features) - 1:
         return False
-    step_m = features.steps_m[stop - 1 if start == 0 else start - 1]
-    return float(np.linalg.norm(step_m, axis=-1).max()) * features.fps < _JUMP_M_S
+    speeds_m_s = np.linalg.norm(features.steps_m[step], axis=-1) * features.fps
+    return bool(speeds_m_s.max() > _FASTEST_M_S or np.median(speeds_m_s) > _BODY_M_S)
+
+
+def _is_rigid(features: MotionFeatures, start: int, stop: int) -> bool:
+    """Whether no joint turns for a while within some frames."""
+    turns = np.abs(np.diff(features.motion.rotations[start:stop, features.joints[1:]], axis=0))
+    rigid = runs(np.asarray(turns.max(axis=(1, 2), initial=0.0) * features.fps < _RIGID_PER_S))
+    least = max(_FEWEST_RIGID, _RIGID_S * features.fps)
+    return any(last - first >= least for first, last in rigid)
 
 
 T_POSE_DEG = 20.0
 """A T-pose: all limbs are within this angle of it."""
 
-_JUMP_M_S = 5.0
-"""No joint of somebody who lowers the arms is so fast."""
+_FASTEST_M_S, _BODY_M_S = 14.0, 5.0
+"""Speeds of a joint that no person reaches, as in the rule of speed, and of half the body in a jump."""
 
-_LIMBS = ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
-_DOWN = (("hip", "knee"), ("knee", "ankle"))
-_OUT = (("shoulder", "elbow"), ("elbow", "wrist"))
+_FEWEST_RIGID, _RIGID_S, _RIGID_PER_S = 2, 0.2, 0.003
+"""So many steps, and so long, in which no component of a quaternion changes faster show that nobody moves."""
+
+_T_BONES = (
+    ("left_hip", "left_knee"), ("left_knee", "left_ankle"), ("right_hip", "right_knee"), ("right_knee", "right_ankle"),
+    ("left_shoulder", "left_elbow"), ("left_elbow", "left_wrist"), ("right_shoulder", "right_elbow"),
+    ("right_elbow", "right_wrist"),
+)  # fmt: skip
+"""Legs, which hang from their upper joints along the trunk, and arms, which point away from the other side."""

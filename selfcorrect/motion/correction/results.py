@@ -125,6 +125,8 @@ class NoteKind(StrEnum):
     """The floor seems to drift at `value` metres per second; the root's way was left."""
     TAKES = "takes"
     """There are cuts between takes at the frames that `words` say."""
+    T_POSE = "T-pose"
+    """Its first frames, `value` of them, hold a rig's T-pose."""
     LOOP = "loop"
     """It is a loop of `value` seconds."""
     UNEXPLAINED = "unexplained"
@@ -140,6 +142,7 @@ _NOTES = {
     NoteKind.IN_PLACE: "stays in place, as on a treadmill of {value:.1f} m/s, on which its feet stand",
     NoteKind.DRIFT_KEPT: "its floor seems to drift at {value:.1f} m/s; its way stays, --remove-drift changes it",
     NoteKind.TAKES: "cuts between takes at frames {words}: each was corrected where it is; --join-takes joins them",
+    NoteKind.T_POSE: "T-pose in the first frames ({value:.0f}), from which it jumps: left, the rest is corrected",
     NoteKind.LOOP: "a loop of {value:.2f} s, which closes",
     NoteKind.UNEXPLAINED: "moves as if pushed by {value:.1f} body weights: its pace is not gravity's or its feet glide",
     NoteKind.OTHER: "{words}",

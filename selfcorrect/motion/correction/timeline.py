@@ -77,6 +77,12 @@ class Timeline:
             loads_bodyweights=np.concatenate([self.loads_bodyweights, other.loads_bodyweights]),
         )
 
+    def after(self, frames: int) -> Self:
+        """This timeline after so many frames in which nothing is known to act."""
+        idle = np.zeros(frames)
+        before = replace(self.frames(0, 0), residual_force_bodyweights=idle, residual_torque_nm=idle)
+        return replace(before, loads_bodyweights=np.zeros((frames, len(self.parts)))).then(self)
+
     def carried(self) -> list[Carried]:
         """When a residual force or moment acts on the root."""
         force, torque_nm = self.residual_force_bodyweights, self.residual_torque_nm

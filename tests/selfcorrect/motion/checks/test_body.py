@@ -83,7 +83,7 @@ def t_posed(motion: Motion, share: np.ndarray) -> Motion:
 
 
 @pytest.mark.parametrize("fps", [25.0, 60.0, 120.0])
-def test_a_calibration_pose_that_opens_or_ends_a_take_is_no_finding(fps: float) -> None:
+def test_the_pose_of_a_rig_is_jumped_into_or_held_rigidly_and_those_of_people_are_not(fps: float) -> None:
     frames = round(4 * fps)
     times_s = np.arange(frames) / fps
     motion = made_motion("idle", fps=fps, frames=frames)
@@ -94,5 +94,7 @@ def test_a_calibration_pose_that_opens_or_ends_a_take_is_no_finding(fps: float) 
     (found,) = check(t_posed(motion, jump), ["B4"])
     assert (found.start, found.stop) == (0, int(jump.sum()))
     assert len(check(t_posed(motion, np.ones(frames)), ["B4"])) == 1
-    amid = np.clip(np.minimum(times_s - 1.0, 3.0 - times_s), 0.0, 1.0)
-    assert len(check(t_posed(motion, amid), ["B4"])) == 1
+    dancing = np.clip(np.minimum(times_s - 1.0, 3.0 - times_s), 0.0, 1.0)
+    assert check(t_posed(motion, dancing), ["B4"]) == []
+    held = np.clip(2 * dancing, 0.0, 1.0)
+    assert len(check(t_posed(motion, held), ["B4"])) == 1
