@@ -21,7 +21,7 @@ from scipy.spatial.transform import Rotation
 from benchmarks.correction import skating as wandering
 from benchmarks.correction import warped
 from selfcorrect.datasets.collections.cmu import INDEX, load_cmu
-from selfcorrect.motion.checks.check import Choice, check
+from selfcorrect.motion.checks.check import RuleChoice, check
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.pace import flight_pace
 from selfcorrect.motion.checks.rules import RULES
@@ -249,7 +249,7 @@ def real_clips(folder: Path, split: str) -> Clips:
 
 def breaks(motion: Motion, code: str) -> bool:
     """Whether a motion breaks a rule."""
-    return bool(check_physics(motion, Choice((code,))) if code.startswith("X") else check(motion, (code,)))
+    return bool(check_physics(motion, RuleChoice((code,))) if code.startswith("X") else check(motion, (code,)))
 
 
 def false_alarms(clips: Clips, codes: Iterable[str]) -> dict[str, list[str]]:

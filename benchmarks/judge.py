@@ -23,7 +23,7 @@ from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.pipeline import Physics, correct_cleaned
 from selfcorrect.simulators.settings.support import SUPPORT_MODES
 from selfcorrect.simulators.settings.tracker import STRENGTHS, TrackerSettings
-from selfcorrect.simulators.stages.values import Cleaned, Given, Judged
+from selfcorrect.simulators.stages.values import Cleaned, GivenMotions, Judged
 
 FEET = ("left foot", "right foot")
 
@@ -50,7 +50,7 @@ class Verdict:
 def judge(clip: Motion, corrector: TrackerSettings, other: TrackerSettings) -> Verdict | str:
     """Correct a clip with one engine's settings and replay the result with the other's; why not, where one failed."""
     batch, nothing = MotionBatch.stack([clip]), SUPPORT_MODES["floor"]
-    cleaned = clean(Given(batch), CleanupSettings())
+    cleaned = clean(GivenMotions(batch), CleanupSettings())
     ((corrected,),) = correct_cleaned(Physics(corrector, nothing), [cleaned])
     if corrected.found.failure:
         return f"{corrector.engine.name}: {corrected.found.failure}"
@@ -62,7 +62,7 @@ def replayed(cleaned: Cleaned, corrected: Judged, other: TrackerSettings) -> Jud
     """What other settings make of a correction, with nothing cleaned up or filtered beforehand."""
     up_m = cleaned.origin_m[:, None, None] * [0.0, 1.0, 0.0]
     given = replace(cleaned.given.motions, root_m=corrected.root_m[None] + up_m, rotations=corrected.rotations[None])
-    as_given = replace(cleaned, given=Given(given), motions=given)
+    as_given = replace(cleaned, given=GivenMotions(given), motions=given)
     physics = Physics(replace(other, filter_dynamics=False), SUPPORT_MODES["floor"], polish=None)
     ((judged,),) = correct_cleaned(physics, [as_given])
     return judged

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from selfcorrect.motion.body.foot_frames import level
-from selfcorrect.motion.checks.check import Choice
+from selfcorrect.motion.checks.check import RuleChoice
 from selfcorrect.motion.checks.findings import Finding, Measured, findings
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.rules import RULES
@@ -25,7 +25,7 @@ _HELP_S = 2.0
 _FEWEST_FRAMES = 8
 
 
-def check_physics(motion: Motion, choice: Choice) -> list[Finding]:
+def check_physics(motion: Motion, choice: RuleChoice) -> list[Finding]:
     """What the chosen rules of physics find; nothing for a motion that is too short.
 
     Raises InputError where the skeleton has no legs.

@@ -22,7 +22,7 @@ from .cleanup.clean import CleanupSettings, clean
 from .contacts.contact_plan import plan_contacts
 from .settings.engine_table import ENGINES
 from .settings.tracker import STRENGTHS, DriveSettings, EngineSettings, TrackerSettings
-from .stages.values import Cleaned, Given, Plan
+from .stages.values import Cleaned, GivenMotions, MotionPlan
 from .tracking.tracker import follow
 
 UNSUPPORTED_BODYWEIGHTS = 0.5
@@ -66,7 +66,7 @@ class RootResidual:
 
 def residual_of_contacts(motions: MotionBatch, settings: CleanupSettings) -> RootResidual:
     """What contact forces leave unexplained of motions of one length, after kinematic clean-up with these settings."""
-    cleaned = clean(Given(motions), settings)
+    cleaned = clean(GivenMotions(motions), settings)
     body = humanoid(motions.skeleton, soles=cleaned.soles)
     links = onto_links(body, cleaned.motions)
     rest = plan_contacts(body, links, TrackerSettings().engine.friction, supports=cleaned.supports).rest
@@ -80,11 +80,11 @@ def residual_in_engine(motions: MotionBatch, settings: CleanupSettings, engine: 
     lost all the same, the last residual counts for the rest of the motion.
     """
     tracker = TrackerSettings(engine=EngineSettings(name=engine), drive=JUDGING)
-    cleaned = clean(Given(motions), settings)
+    cleaned = clean(GivenMotions(motions), settings)
     body = humanoid(motions.skeleton, soles=cleaned.soles).padded(tracker.body.minimum_inertia_kgm2)
     links = onto_links(body, _on_its_floor(cleaned))
     contacts = plan_contacts(body, links, tracker.engine.friction, cleaned.supports)
-    plan, world = Plan(body, links, contacts, cleaned.supports), ENGINES.load(engine)(tracker.engine)
+    plan, world = MotionPlan(body, links, contacts, cleaned.supports), ENGINES.load(engine)(tracker.engine)
     steps, together = tracker.engine.steps_per_frame(motions.fps), ENGINES.row(engine).together
     tracks = [
         track

@@ -42,13 +42,13 @@ from .settings.plan import (
     PolishSettings,
     StandingSettings,
 )
-from .stages.values import Cleaned, Plan, Tracked, taken
+from .stages.values import Cleaned, MotionPlan, Tracked, taken
 
 Changes = tuple[np.ndarray, np.ndarray]
 """Shifts (N, T, 3) of roots and turns (N, T, J, 3) of joints, see `_changes`."""
 
 
-def may_gain(plan: Plan, settings: GainSettings = PLAN.gain) -> np.ndarray:
+def may_gain(plan: MotionPlan, settings: GainSettings = PLAN.gain) -> np.ndarray:
     """(N,) whether simulated states could replace those of each plan in whole, in any frame.
 
     A simulation saves no more than what contacts leave unexplained of the plan. Below the upper bound of
@@ -58,7 +58,7 @@ def may_gain(plan: Plan, settings: GainSettings = PLAN.gain) -> np.ndarray:
     return np.asarray(~explained.all(axis=1))
 
 
-def unexplained_bodyweights(plan: Plan, settings: GainSettings = PLAN.gain) -> np.ndarray:
+def unexplained_bodyweights(plan: MotionPlan, settings: GainSettings = PLAN.gain) -> np.ndarray:
     """(N, T) force that contacts leave unexplained of a plan, smoothed as gains are."""
     missing_n = np.linalg.norm(plan.contacts.rest[..., :3], axis=-1)
     return _smoothed(missing_n / plan.body.weight_n, settings.gain_smoothing_s, plan.links.fps)

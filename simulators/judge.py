@@ -23,7 +23,7 @@ from .body.humanoid import Humanoid
 from .contacts.contact_plan import above_ground_m
 from .settings.support import SupportMode
 from .settings.tracker import AcceptanceSettings, TrackerSettings
-from .stages.values import Cleaned, Diagnosis, Judged, Plan, Track, Tracked, taken
+from .stages.values import Cleaned, Diagnosis, Judged, MotionPlan, Track, Tracked, taken
 
 FAR_M = 0.2
 """Errors of captures move no joint further: larger moves may undo what was meant, and are reported."""
@@ -134,7 +134,7 @@ def _findings(
     ]
 
 
-def _of_plan(plan: Plan, index: int) -> Diagnosis:
+def _of_plan(plan: MotionPlan, index: int) -> Diagnosis:
     """Findings of the plan about one motion that was not simulated."""
     rest = plan.contacts.rest[index]
     return _with_timeline(
@@ -247,7 +247,7 @@ def failure_of(
     return Failure(FailureKind.OFF, frame, joint=worst, value=float(off_m.max()), limit=bounds.lost_body_m)
 
 
-def _floating(plan: Plan, settings: AcceptanceSettings) -> list[Failure | None]:
+def _floating(plan: MotionPlan, settings: AcceptanceSettings) -> list[Failure | None]:
     """Where each body is held up for long by what the motion does not show, None if nowhere."""
     body, contacts = plan.body, plan.contacts
     off_ground_m = above_ground_m(body, contacts.points_m, plan.supports)[..., 1].min(-1)
@@ -304,7 +304,7 @@ def timeline(body: Humanoid, track: Track, fps: float, steps_per_frame: int) -> 
     return _timeline(body, fps, force_n[started], moment_nm[started], track.loads_n[started])
 
 
-def planned_timeline(plan: Plan, index: int) -> Timeline:
+def planned_timeline(plan: MotionPlan, index: int) -> Timeline:
     """One motion of a plan as it is reported: what contacts leave unexplained, and the forces that they give."""
     body, contacts = plan.body, plan.contacts
     force_n, moment_nm = np.linalg.norm(contacts.rest[index].reshape(-1, 2, 3), axis=-1).T

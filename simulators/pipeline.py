@@ -31,7 +31,7 @@ from .settings.support import SupportMode
 from .settings.tracker import SimulateChoice, TrackerSettings
 from .stages.scene import PLAIN, Scene
 from .stages.staging import body_in, entered
-from .stages.values import Cleaned, Given, Judged, Planned, Track, Tracked, taken
+from .stages.values import Cleaned, GivenMotions, Judged, Planned, Track, Tracked, taken
 from .tracking.residual_free import follow_residual_free
 from .tracking.tracker import follow
 
@@ -60,7 +60,7 @@ def correct_kinematically(cleanup: CleanupSettings, batches: Sequence[MotionBatc
     """Correct batches of motions of one length by kinematics alone."""
     corrected = []
     for motions in batches:
-        cleaned = clean(Given(motions), cleanup)
+        cleaned = clean(GivenMotions(motions), cleanup)
         soft = cleanup.soft_lock is not None
         made = polish_cleaned(cleaned, cleanup.polishing, soft=soft) if cleanup.polish else cleaned.motions
         corrected.append(judge_cleaned(cleaned, made, cleanup.mode))
@@ -79,7 +79,7 @@ def correct(
     Their skeletons may differ in lengths and names, not in tree and parts, and their frame rates are one.
     """
     polish = cleanup.polishing if cleanup.polish else None
-    cleaned = [clean(Given(entered(scene, motions)), cleanup) for motions in batches]
+    cleaned = [clean(GivenMotions(entered(scene, motions)), cleanup) for motions in batches]
     return correct_cleaned(Physics(tracker, cleanup.mode, scene, simulate, polish), cleaned)
 
 

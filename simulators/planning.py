@@ -39,11 +39,11 @@ from .settings.plan import (
     PlanSettings,
 )
 from .settings.tracker import TrackerSettings
-from .stages.values import Cleaned, Plan, Planned
+from .stages.values import Cleaned, MotionPlan, Planned
 
 
 def plan(cleaned: Cleaned, body: Humanoid, settings: TrackerSettings) -> Planned:
-    """Plan what a body shall do so that contacts explain as much of it as possible."""
+    """MotionPlan what a body shall do so that contacts explain as much of it as possible."""
     supports, friction = cleaned.supports, settings.engine.friction
     links = clear_floor(body, onto_links(body, cleaned.motions), supports, settings.plan.filter)
     if settings.filter_dynamics:
@@ -53,7 +53,7 @@ def plan(cleaned: Cleaned, body: Humanoid, settings: TrackerSettings) -> Planned
         links = filter_dynamics(body, links, friction, supports, settings.plan)
         links = place_feet(body, links, friction, supports, settings.plan)
     contacts = plan_contacts(body, links, friction, supports, settings.plan.contacts)
-    return Planned(cleaned, Plan(body, links, contacts, supports))
+    return Planned(cleaned, MotionPlan(body, links, contacts, supports))
 
 
 def filter_dynamics(

@@ -24,9 +24,9 @@ from selfcorrect.simulators.engines.support_colliders import present
 from selfcorrect.simulators.engines.world import RootState, World
 from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
-from selfcorrect.simulators.stages.values import Plan, Track
+from selfcorrect.simulators.stages.values import MotionPlan, Track
 from selfcorrect.simulators.tracking.reference_trajectory import reference_trajectory_of
-from selfcorrect.simulators.tracking.tracker import Record
+from selfcorrect.simulators.tracking.tracker import BodyRecord
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class _State:
 def follow_by_planner(
     planner: PlannerSettings,
     world: World,
-    planned: Sequence[Plan],
+    planned: Sequence[MotionPlan],
     settings: TrackerSettings,
     scene: Scene = PLAIN,
 ) -> list[list[Track]]:
@@ -97,7 +97,7 @@ class _Planner:
     """The search for one motion."""
 
     def __init__(
-        self, own: PlannerSettings, world: World, planned: Plan, settings: TrackerSettings, scene: Scene
+        self, own: PlannerSettings, world: World, planned: MotionPlan, settings: TrackerSettings, scene: Scene
     ) -> None:
         self._own, self._world, self._planned, self._settings = own, world, planned, settings
         self._count, fps = own.candidates, planned.links.fps
@@ -204,7 +204,7 @@ class _Planner:
     def _as_track(self, done: Sequence[_State], lost_at: int | None) -> Track:
         """The track of what was executed, without root force."""
         planned = self._planned
-        record = Record.empty(planned.frames, (planned.frames - 1) * self._substeps, 1, len(planned.body))
+        record = BodyRecord.empty(planned.frames, (planned.frames - 1) * self._substeps, 1, len(planned.body))
         for frame in range(planned.frames):
             state = done[min(frame, len(done) - 1)]
             record.centre_m[frame], record.orientations[frame] = state.root.position_m, state.root.orientation

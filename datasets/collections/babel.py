@@ -24,7 +24,7 @@ SPLITS = ("train", "val", "test", "extra_train", "extra_val")
 
 
 @dataclass(frozen=True)
-class Segment:
+class LabelledSpan:
     """A span of a recording: the annotator's words, the action category ("" for none), seconds, None for all of it."""
 
     words: str
@@ -32,20 +32,20 @@ class Segment:
     span_s: tuple[float, float] | None
 
 
-def segments(record: Mapping[str, Any]) -> list[Segment]:
+def segments(record: Mapping[str, Any]) -> list[LabelledSpan]:
     """The labelled spans of a record of BABEL's files; labels of the whole clip where it has no spans."""
     return list(_labels(record, "frame")) or list(_labels(record, "seq"))
 
 
-def _labels(record: Mapping[str, Any], kind: str) -> Iterator[Segment]:
+def _labels(record: Mapping[str, Any], kind: str) -> Iterator[LabelledSpan]:
     """Labels of one annotator, as in the dense files, or of several, as in the extra ones."""
     for annotation in [record.get(f"{kind}_ann"), *(record.get(f"{kind}_anns") or ())]:
         for label in (annotation or {}).get("labels") or ():
             span_s = (float(label["start_t"]), float(label["end_t"])) if kind == "frame" else None
-            yield Segment(str(label["raw_label"] or ""), str((label.get("act_cat") or [""])[0] or ""), span_s)
+            yield LabelledSpan(str(label["raw_label"] or ""), str((label.get("act_cat") or [""])[0] or ""), span_s)
 
 
-def _segments(where: str, record: Any) -> list[Segment]:
+def _segments(where: str, record: Any) -> list[LabelledSpan]:
     try:
         return segments(record)
     except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:

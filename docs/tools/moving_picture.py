@@ -16,7 +16,7 @@ from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.measures.physical import errors_by_frame
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.drawing import animate, save_animation
-from selfcorrect.motion.pictures.panels import Panel
+from selfcorrect.motion.pictures.panels import PicturePanel
 
 OUT = Path(__file__).resolve().parents[1] / "pictures" / "before-after.gif"
 FPS, SIZE_PX, LINE_PX = 20.0, 360, 22
@@ -36,7 +36,9 @@ def main() -> None:
     """Draw both motions side by side, and what is counted below each."""
     made = demonstration()
     motions = [made.before, made.after.motion]
-    panels = [Panel(resample(motion, FPS), title) for motion, title in zip(motions, ("before", "after"), strict=True)]
+    panels = [
+        PicturePanel(resample(motion, FPS), title) for motion, title in zip(motions, ("before", "after"), strict=True)
+    ]
     drawn = animate(panels, size_px=SIZE_PX, same_view=True)
     room = np.full((len(drawn), 2 * LINE_PX + 12, *drawn.shape[2:]), 255, np.uint8)
     pictures = [Image.fromarray(picture) for picture in np.concatenate([drawn, room], axis=1)]

@@ -16,11 +16,11 @@ from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.drawing import animate, save_animation
-from selfcorrect.motion.pictures.panels import Panel
+from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.pipeline import Physics, correct_cleaned
 from selfcorrect.simulators.settings.tracker import STRENGTHS, TrackerSettings
-from selfcorrect.simulators.stages.values import Given
+from selfcorrect.simulators.stages.values import GivenMotions
 
 OUT = Path(__file__).resolve().parents[1] / "pictures" / "residual-free.gif"
 CLIP = "spinkick"
@@ -38,7 +38,7 @@ def followed(motion: Motion, settings: TrackerSettings) -> tuple[Motion, np.ndar
     """What the body did, the force on its root (T,) in body weights, and when it fell."""
     cleanup = CleanupSettings(polish=False)
     physics = Physics(settings, cleanup.mode, polish=None)
-    ((made,),) = correct_cleaned(physics, [clean(Given(MotionBatch.stack([motion])), cleanup)])
+    ((made,),) = correct_cleaned(physics, [clean(GivenMotions(MotionBatch.stack([motion])), cleanup)])
     assert made.found.timeline is not None
     force = made.found.timeline.residual_force_bodyweights
     done = replace(motion, root_m=made.root_m, rotations=made.rotations)
@@ -52,7 +52,7 @@ def main() -> None:
     results = {title: followed(motion, settings) for title, settings in WAYS.items()}
     for title, (_, force, fell) in results.items():
         print(f"{title}: {force.mean():.3f} body weights, {np.mean(force > 0):.2f} of frames, fell at {fell}")
-    panels = [Panel(resample(done, FPS), title) for title, (done, _, _) in results.items()]
+    panels = [PicturePanel(resample(done, FPS), title) for title, (done, _, _) in results.items()]
     drawn = animate(panels, size_px=SIZE_PX, same_view=True)
     room = np.full((len(drawn), 2 * LINE_PX + 12, *drawn.shape[2:]), 255, np.uint8)
     pictures = [Image.fromarray(picture) for picture in np.concatenate([drawn, room], axis=1)]

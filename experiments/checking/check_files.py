@@ -9,7 +9,7 @@ from pathlib import Path
 
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.motion.checks.check import Checkup, Choice, check_with
+from selfcorrect.motion.checks.check import Checkup, RuleChoice, check_with
 from selfcorrect.motion.checks.findings import Finding
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import attempted, sentence_of
@@ -54,7 +54,7 @@ class Checked:
         return [finding for findings in self.findings for finding in findings]
 
 
-def check_files(paths: Iterable[Path], reading: Reading, choice: Choice, judge: str | None) -> Iterator[Checked]:
+def check_files(paths: Iterable[Path], reading: Reading, choice: RuleChoice, judge: str | None) -> Iterator[Checked]:
     """Each file checked, when it is asked for.
 
     judge: the engine in which the root residual is measured, beside the rules of physics; None for neither.
@@ -71,7 +71,7 @@ def check_files(paths: Iterable[Path], reading: Reading, choice: Choice, judge: 
             yield Checked(path, error=sentence_of(path, error))
 
 
-def _checked(motion: Motion, choice: Choice, judge: str | None) -> Checkup:
+def _checked(motion: Motion, choice: RuleChoice, judge: str | None) -> Checkup:
     return check_with(motion, choice) + (Checkup() if judge is None else _physics(motion, choice))
 
 
@@ -92,6 +92,6 @@ def _needed(motion: Motion, judge: str) -> _Measured:
     return _Measured(Needed(*(float(each[0]) for each in means), engine=judge))
 
 
-def _physics(motion: Motion, choice: Choice) -> Checkup:
+def _physics(motion: Motion, choice: RuleChoice) -> Checkup:
     found, note = attempted("rules of physics were left out", partial(check_physics, motion, choice), [])
     return Checkup(tuple(found), (note,) if note else ())

@@ -17,7 +17,7 @@ from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.checks.findings import Finding
 from selfcorrect.motion.pictures.drawing import film_strip, save_picture
-from selfcorrect.motion.pictures.panels import Panel
+from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.storage.files.strict_json import to_json
 from selfcorrect.storage.files.writing import replacing
 
@@ -141,8 +141,8 @@ def _one_per_rule(checked: Checked) -> list[tuple[int, Finding]]:
     return list(worst.values())
 
 
-def _panel(file: Path, index: int, finding: Finding, reading: Reading) -> Panel:
+def _panel(file: Path, index: int, finding: Finding, reading: Reading) -> PicturePanel:
     motion = open_motion(file, reading, any_body=True).motions[index]
     step = max(1, round(_APART_S * motion.fps)) if finding.stop - finding.start > 3 else 1
     frames = np.clip(finding.frame + step * (np.arange(MOMENTS) - MOMENTS // 2), 0, len(motion) - 1)
-    return Panel(motion.taken(frames), f"{finding.code} @{finding.frame} {file.stem}")
+    return PicturePanel(motion.taken(frames), f"{finding.code} @{finding.frame} {file.stem}")

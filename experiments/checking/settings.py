@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.motion.checks.check import Choice
+from selfcorrect.motion.checks.check import RuleChoice
 from selfcorrect.storage.files.strict_json import read_as
 
 
-def project_choice(folder: Path) -> Choice:
+def project_choice(folder: Path) -> RuleChoice:
     """What the nearest pyproject.toml in or above a folder says; every rule where none says anything."""
     for place in (folder.resolve(), *folder.resolve().parents):
         if (file := place / "pyproject.toml").is_file():
             return _choice(file)
-    return Choice()
+    return RuleChoice()
 
 
-def _choice(file: Path) -> Choice:
+def _choice(file: Path) -> RuleChoice:
     try:
         table: Any = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -29,7 +29,7 @@ def _choice(file: Path) -> Choice:
         if not isinstance(table, dict):
             raise SettingError(f"{file}: expected a table [tool.selfcorrect.check], got {name} = {table!r}")
     try:
-        return read_as(Choice, table, f"{file}: [tool.selfcorrect.check]")
+        return read_as(RuleChoice, table, f"{file}: [tool.selfcorrect.check]")
     except InputError as error:
         raise SettingError(str(error)) from error
     except SettingError as error:

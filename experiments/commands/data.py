@@ -88,7 +88,7 @@ class ListFormats:
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckData:
     """What a folder or file is, how much is in it, and what in it is broken or odd.
 
     Ends with exit code 2 where files could not be read.
@@ -233,7 +233,7 @@ class Profile:
 
 
 @dataclass(frozen=True)
-class Samples:
+class MakeSamples:
     """Write a clip of the built-in motion capture in every layout that is both read and written: a sample of each."""
 
     out: Path
@@ -319,7 +319,7 @@ class Preview:
         check_output(self.out, self.overwrite)
         _, clips = self.source.open()
         from selfcorrect.motion.pictures.drawing import film_strip, save_picture
-        from selfcorrect.motion.pictures.panels import Panel
+        from selfcorrect.motion.pictures.panels import PicturePanel
         from selfcorrect.storage.files.writing import replacing
 
         from ..data.sources import read_clips, spread
@@ -328,7 +328,7 @@ class Preview:
         motions = list(read_clips(chosen, lambda line: print(f"selfcorrect: {line}", file=sys.stderr)))
         if not motions:
             raise InputError(f"{self.source.path}: no motion could be read")
-        panels = [Panel(motion, _title(motion)) for motion in motions[: self.rows]]
+        panels = [PicturePanel(motion, _title(motion)) for motion in motions[: self.rows]]
         with replacing(self.out) as temporary:
             save_picture(temporary, film_strip(panels, pictures=self.pictures, size_px=160))
         print(self.out)
@@ -342,7 +342,7 @@ def _title(motion: Motion) -> str:
 
 
 @dataclass(frozen=True)
-class Shard:
+class MakeShards:
     """Make shards from motion files or datasets: parquet files that thousands of workers can take one by one.
 
     Like motions lie beside each other. The same command again does what is missing. A file that cannot be read is
@@ -393,7 +393,7 @@ class Merge:
         _make_shards(self, SourceOptions())
 
 
-def _make_shards(command: Shard | Merge, options: SourceOptions) -> None:
+def _make_shards(command: MakeShards | Merge, options: SourceOptions) -> None:
     from selfcorrect.datasets.shards.planning import Sizes
     from selfcorrect.storage.files.places import is_address
 
@@ -415,13 +415,13 @@ class DataCommand:
     action: (
         Annotated[ListDatasets, tyro.conf.subcommand("list", prefix_name=False)]
         | Annotated[ListFormats, tyro.conf.subcommand("formats", prefix_name=False)]
-        | Annotated[Check, tyro.conf.subcommand("check", prefix_name=False)]
+        | Annotated[CheckData, tyro.conf.subcommand("check", prefix_name=False)]
         | Annotated[Convert, tyro.conf.subcommand("convert", prefix_name=False)]
         | Annotated[Profile, tyro.conf.subcommand("profile", prefix_name=False)]
-        | Annotated[Samples, tyro.conf.subcommand("samples", prefix_name=False)]
+        | Annotated[MakeSamples, tyro.conf.subcommand("samples", prefix_name=False)]
         | Annotated[Stats, tyro.conf.subcommand("stats", prefix_name=False)]
         | Annotated[Preview, tyro.conf.subcommand("preview", prefix_name=False)]
-        | Annotated[Shard, tyro.conf.subcommand("shard", prefix_name=False)]
+        | Annotated[MakeShards, tyro.conf.subcommand("shard", prefix_name=False)]
         | Annotated[Merge, tyro.conf.subcommand("merge", prefix_name=False)]
     )
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from selfcorrect.motion.body.foot_frames import level
-from selfcorrect.motion.checks.check import Checkup, Choice, check_with
+from selfcorrect.motion.checks.check import Checkup, RuleChoice, check_with
 from selfcorrect.motion.correction.pieces import PIECE_FRAMES
 from selfcorrect.motion.correction.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.correction.timeline import Carried, Contact, Timeline, spans
@@ -85,7 +85,7 @@ def _oddities(motion: Motion, level: bool) -> Checkup:
     """Signs that the file, its reading, its floor or its time is wrong, one of each kind; of ground that is not level
     no height is odd.
     """
-    checkup = check_with(motion, Choice((*_ODD, *(("F4",) if level else ()))))
+    checkup = check_with(motion, RuleChoice((*_ODD, *(("F4",) if level else ()))))
     found = {finding.code: finding for finding in checkup.findings}
     return replace(checkup, findings=tuple(found.values()))
 

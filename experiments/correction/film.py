@@ -13,7 +13,7 @@ from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures.drawing import animate, fitted
-from selfcorrect.motion.pictures.panels import Panel
+from selfcorrect.motion.pictures.panels import PicturePanel
 
 VIDEO_FPS = 30.0
 _SHOT_FRAMES = 120
@@ -45,6 +45,6 @@ def _pictures(before: Motion, correction: CorrectedMotion, fps: float) -> Iterat
         yield from animate(_panels(shots, correction), same_view=True, camera=camera)[start - first : stop - first]
 
 
-def _panels(motions: Sequence[Motion], correction: CorrectedMotion) -> list[Panel]:
+def _panels(motions: Sequence[Motion], correction: CorrectedMotion) -> list[PicturePanel]:
     before, after = motions
-    return [Panel(before, "before"), Panel(after, "after", tuple(correction.supports), before)]
+    return [PicturePanel(before, "before"), PicturePanel(after, "after", tuple(correction.supports), before)]

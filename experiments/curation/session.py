@@ -15,7 +15,7 @@ import numpy as np
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import streams
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.pictures.panels import Panel
+from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.motion.pictures.player import scene_of
 from selfcorrect.preferences.choices import ANSWERS, Choice
 from selfcorrect.preferences.pairing import Design
@@ -122,7 +122,7 @@ class Session:
         motions = [one for one in pair if isinstance(one, Motion)]
         if len(motions) < len(pair):
             return {"pictures": [_data_address(one) for one in pair if isinstance(one, np.ndarray)]}
-        panels = [Panel(motion) for motion in motions]
+        panels = [PicturePanel(motion) for motion in motions]
         titles = ["Left", "Right"]
         return {"scene": scene_of(panels, titles, together=False, marked=self._marked, scheme="auto")}
 

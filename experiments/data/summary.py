@@ -18,7 +18,7 @@ from .sources import of_each, read_clips
 
 
 @dataclass
-class Summary:
+class DataSummary:
     """Counts and durations of motions."""
 
     motions: int = 0
@@ -68,9 +68,9 @@ def _counts(counter: Counter) -> str:
     return ", ".join(f"{value:g} ({count})" for value, count in counter.most_common())
 
 
-def summarise(clips: Sequence[Clip]) -> Summary:
+def summarise(clips: Sequence[Clip]) -> DataSummary:
     """Read all recordings and summarise them. Files that cannot be read are part of it."""
-    summary = Summary()
+    summary = DataSummary()
     complain = summary.unreadable.append
     for _ in of_each(read_clips(clips, complain), summary.add, complain):
         pass

@@ -31,7 +31,7 @@ from ..settings.support import (
     SupportChoice,
     SupportMode,
 )
-from ..stages.values import Cleaned, Floor, Given
+from ..stages.values import Cleaned, Floor, GivenMotions
 from .drift import DRIFT, DriftSettings, FloorMotion, floor_motion
 from .foot_lock import (
     FEET,
@@ -147,7 +147,7 @@ class Levelled:
     """How it moves beneath them."""
 
 
-def clean(given: Given, settings: CleanupSettings) -> Cleaned:
+def clean(given: GivenMotions, settings: CleanupSettings) -> Cleaned:
     """Clean up motions that share one length by kinematics, and find what carries them.
 
     Raises InputError where the skeleton lacks a hip, knee or ankle.

@@ -23,7 +23,7 @@ from ..contacts.dynamics import Demand
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
+class GivenMotions:
     """The original motions, as large and as upright as their scene wants them."""
 
     motions: MotionBatch
@@ -45,7 +45,7 @@ class Floor:
 class Cleaned:
     """Motions after the kinematic clean-up, the lowest ground on which they stand at y = 0."""
 
-    given: Given
+    given: GivenMotions
     motions: MotionBatch
     unplanted: MotionBatch
     """The motions before feet were planted and limbs lifted, from which polishing measures what was changed."""
@@ -64,7 +64,7 @@ class Cleaned:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class MotionPlan:
     """What one body shall do in each of N motions, four frames or more and all of one length."""
 
     body: Humanoid
@@ -99,7 +99,7 @@ class Planned:
     """Cleaned motions with a plan that contacts explain as far as possible."""
 
     cleaned: Cleaned
-    plan: Plan
+    plan: MotionPlan
 
 
 @dataclass(frozen=True, eq=False)

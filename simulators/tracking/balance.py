@@ -187,7 +187,7 @@ class Away:
         return self.centre_m[:, :2] + self.centre_m_s[:, :2] * np.sqrt(max(height_m, LOWEST_CENTRE_M) / GRAVITY_M_S2)
 
 
-class Command(NamedTuple):
+class Actuation(NamedTuple):
     """What N bodies are given in some steps S."""
 
     targets: np.ndarray
@@ -216,7 +216,7 @@ class Balance:
 
     def command(
         self, steps: range, frame: int, bodies: Bodies, memory: Memory, nudges: Nudges, bounds: np.ndarray
-    ) -> Command:
+    ) -> Actuation:
         """What the bodies are given in some steps, to the first of which `frame` is the nearest.
 
         memory: of what came before, which this continues. bounds: (N,) on the residual wrench, as shares of those of
@@ -228,7 +228,7 @@ class Balance:
         forces_n, corners_m = self.floor_forces_n(step, bodies, wanted, memory.iterate, nudges.touch_m)
         torques_nm = self._trajectory.torques_nm[step] + self.leg_torques_nm(bodies, forces_n, corners_m)
         torques_nm = np.clip(torques_nm, -self._limits_nm, self._limits_nm)
-        return Command(
+        return Actuation(
             targets=self._targets(steps, frame, bodies, away, memory.feet_m, nudges),
             torques_nm=torques_nm + self._trajectory.drive_nm[steps.start : steps.stop, None],
             wrench=self._missing(wanted, forces_n, corners_m - bodies.centre_m[:, None], bounds),

@@ -32,7 +32,7 @@ from ..engines.world import (
 from ..settings.tracker import TrackerSettings
 from ..stages.scene import PLAIN, Scene
 from ..stages.staging import push_n
-from ..stages.values import Plan
+from ..stages.values import MotionPlan
 
 DIFFERENCE_M = 0.012
 
@@ -98,7 +98,7 @@ def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def control_sequence_of(
-    world: World, planned: Plan, settings: TrackerSettings, scene: Scene = PLAIN
+    world: World, planned: MotionPlan, settings: TrackerSettings, scene: Scene = PLAIN
 ) -> ControlSequence:
     """The controls of planned motions in a scene, for a world in which their body is built."""
     body, plan, fps = planned.body, planned.contacts, planned.links.fps
@@ -160,7 +160,7 @@ def leg_jacobians(body: Humanoid, motions: MotionBatch, plans: ContactPlan) -> n
     return jacobians * np.minimum(1.0, STEEPEST_RAD_M / np.maximum(steepest, 1e-9))  # hip and knee bend in concert
 
 
-def _loaded(planned: Plan, full_load_bodyweights: float) -> np.ndarray:
+def _loaded(planned: MotionPlan, full_load_bodyweights: float) -> np.ndarray:
     """(N, T, 2) in [0, 1] whether each leg is planned to bear weight."""
     body = planned.body
     corners_n = planned.contacts.force_n[:, :, : len(body.soles), 1]

@@ -17,7 +17,7 @@ from ..contacts.dynamics import joint_torques
 from ..engines.world import Reference, World, between_frames, velocities_m_s
 from ..settings.tracker import TrackerSettings
 from ..stages.scene import PLAIN, Scene
-from ..stages.values import Plan
+from ..stages.values import MotionPlan
 from .control_sequence import ControlSequence, control_sequence_of
 
 
@@ -45,7 +45,7 @@ class ReferenceTrajectory:
 
 
 def reference_trajectory_of(
-    world: World, planned: Plan, settings: TrackerSettings, scene: Scene = PLAIN
+    world: World, planned: MotionPlan, settings: TrackerSettings, scene: Scene = PLAIN
 ) -> ReferenceTrajectory:
     """The trajectory of the one motion that is planned, for a world in which its body is built."""
     body, plan, links = planned.body, planned.contacts, planned.links

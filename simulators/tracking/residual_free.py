@@ -26,18 +26,18 @@ from ..engines.support_colliders import present
 from ..engines.world import World
 from ..settings.tracker import WITHOUT_RESIDUAL, TrackerSettings
 from ..stages.scene import PLAIN, Scene
-from ..stages.values import Plan, Track
+from ..stages.values import MotionPlan, Track
 from .balance import TOUCH_M, Away, Balance, Bodies, Nudges
 from .copies import Copies, Poses, Reached, ancestry
 from .reference_trajectory import reference_trajectory_of
-from .tracker import Record
+from .tracker import BodyRecord
 
 NUDGED = ("hip", "knee", "ankle", "spine1", "spine2", "spine3")
 """Joints whose targets are nudged."""
 
 
 def follow_residual_free(
-    world: World, planned: Sequence[Plan], settings: TrackerSettings, scene: Scene = PLAIN
+    world: World, planned: Sequence[MotionPlan], settings: TrackerSettings, scene: Scene = PLAIN
 ) -> list[list[Track]]:
     """Simulate bodies following their motions without help; what became of each of the planned ones."""
     alone = [each.taken([index]) for each in planned for index in range(len(each))]
@@ -45,7 +45,7 @@ def follow_residual_free(
     return [[next(found) for _ in range(len(each))] for each in planned]
 
 
-def _found(world: World, planned: Plan, settings: TrackerSettings, scene: Scene) -> Track:
+def _found(world: World, planned: MotionPlan, settings: TrackerSettings, scene: Scene) -> Track:
     """What became of one motion, searched anew after a fall as far as the settings have it."""
     track, own = _Search(world, planned, settings, scene).track(), settings.residual_free
     if track.lost_at is None or own is None or own.after_fall is None:
@@ -56,7 +56,7 @@ def _found(world: World, planned: Plan, settings: TrackerSettings, scene: Scene)
 class _Search:
     """The search for one motion."""
 
-    def __init__(self, world: World, planned: Plan, settings: TrackerSettings, scene: Scene) -> None:
+    def __init__(self, world: World, planned: MotionPlan, settings: TrackerSettings, scene: Scene) -> None:
         self._world, self._planned, self._settings = world, planned, settings
         self._own = settings.residual_free or WITHOUT_RESIDUAL
         fps = planned.links.fps
@@ -214,7 +214,7 @@ class _Search:
     def _as_track(self, done: Poses, lost_at: int | None) -> Track:
         """The track of one copy."""
         planned = self._planned
-        record = Record.empty(planned.frames, (planned.frames - 1) * self._substeps, 1, len(planned.body))
+        record = BodyRecord.empty(planned.frames, (planned.frames - 1) * self._substeps, 1, len(planned.body))
         held = np.minimum(np.arange(planned.frames), len(done.centre_m) - 1)
         for name in ("centre_m", "orientations", "rotations", "loads_n"):
             getattr(record, name)[:, 0] = getattr(done, name)[held, 0]

@@ -26,12 +26,12 @@ from ..engines.world import RootState, World
 from ..settings.plan import PLAN, FeedbackSettings
 from ..settings.tracker import DriveSettings, TrackerSettings
 from ..stages.scene import PLAIN, Scene
-from ..stages.values import Plan, Track
+from ..stages.values import MotionPlan, Track
 from .control_sequence import ControlSequence, control_sequence_of
 
 
 @dataclass(frozen=True, eq=False)
-class Record:
+class BodyRecord:
     """What N bodies did, in the simulator's frame: (T, N, ...) at frames, (S, N, ...) at steps."""
 
     centre_m: np.ndarray
@@ -43,7 +43,7 @@ class Record:
     """(N,) frame at which each was given up, 0 for none."""
 
     @classmethod
-    def empty(cls, frames: int, steps: int, bodies: int, links: int) -> Record:
+    def empty(cls, frames: int, steps: int, bodies: int, links: int) -> BodyRecord:
         """Nothing yet."""
         return cls(
             centre_m=np.zeros((frames, bodies, 3)),
@@ -59,7 +59,7 @@ class Record:
         self.centre_m[frame], self.orientations[frame], *_ = world.root()
         self.rotations[frame], self.loads_n[frame] = world.rotations(), world.loads_n()
 
-    def tracks(self, planned: Plan, first: int) -> list[Track]:
+    def tracks(self, planned: MotionPlan, first: int) -> list[Track]:
         """Those of some planned motions, the first of which is that of body `first`."""
         bodies, frames = slice(first, first + len(planned)), planned.frames
         orientations = orientations_from_simulator(self.orientations[:frames, bodies].reshape(-1, 4))
@@ -78,7 +78,9 @@ class Record:
         return tracks
 
 
-def follow(world: World, planned: Sequence[Plan], settings: TrackerSettings, scene: Scene = PLAIN) -> list[list[Track]]:
+def follow(
+    world: World, planned: Sequence[MotionPlan], settings: TrackerSettings, scene: Scene = PLAIN
+) -> list[list[Track]]:
     """Simulate bodies following their motions; the outcome of each of the planned ones.
 
     Their trees may differ in lengths only, and their frame rates are one. What becomes of a motion does not depend on
@@ -91,20 +93,24 @@ def follow(world: World, planned: Sequence[Plan], settings: TrackerSettings, sce
     return [tracks[index] for index in range(len(planned))]
 
 
-def _follow(world: World, planned: Sequence[Plan], settings: TrackerSettings, scene: Scene) -> list[list[Track]]:
+def _follow(world: World, planned: Sequence[MotionPlan], settings: TrackerSettings, scene: Scene) -> list[list[Track]]:
     """The same for motions in the order of their lengths, so that those that still go on are the first ones."""
     bodies = [each.body for each in planned for _ in range(len(each))]
     fps, substeps = planned[0].links.fps, settings.engine.steps_per_frame(planned[0].links.fps)
     world.build(bodies, 1 / (fps * substeps), [own for each in planned for own in each.supports])
     controls = ControlSequence.joined([control_sequence_of(world, each, settings, scene) for each in planned])
-    record = Record.empty(planned[0].frames, len(controls.targets), len(bodies), len(bodies[0]))
+    record = BodyRecord.empty(planned[0].frames, len(controls.targets), len(bodies), len(bodies[0]))
     _simulate(world, planned, controls, record, settings)
     starts = np.cumsum([0, *map(len, planned)]).tolist()
     return [record.tracks(each, start) for each, start in zip(planned, starts, strict=False)]
 
 
 def _simulate(
-    world: World, planned: Sequence[Plan], controls: ControlSequence, record: Record, settings: TrackerSettings
+    world: World,
+    planned: Sequence[MotionPlan],
+    controls: ControlSequence,
+    record: BodyRecord,
+    settings: TrackerSettings,
 ) -> None:
     """Take the bodies through their controls, each as long as it has frames and is not lost."""
     substeps = settings.engine.steps_per_frame(planned[0].links.fps)
@@ -131,7 +137,7 @@ def _simulate(
 class _Control:
     """What acts on N bodies at each step, by their controls and by where they are."""
 
-    def __init__(self, planned: Sequence[Plan], controls: ControlSequence, settings: TrackerSettings) -> None:
+    def __init__(self, planned: Sequence[MotionPlan], controls: ControlSequence, settings: TrackerSettings) -> None:
         fps, substeps = planned[0].links.fps, settings.engine.steps_per_frame(planned[0].links.fps)
         self._controls, self._step_s, self._legs = controls, 1 / (fps * substeps), Legs.of(planned[0].body.tree)
         masses_kg = np.repeat([each.body.total_mass_kg for each in planned], [len(each) for each in planned])

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from selfcorrect.motion.checks.check import Choice
+from selfcorrect.motion.checks.check import RuleChoice
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.checks import check_physics
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
@@ -21,11 +21,11 @@ def shaken(motion: Motion, amplitude_m: float) -> Motion:
 
 
 def test_a_real_walk_breaks_no_rule_of_physics(walk: Motion) -> None:
-    assert check_physics(walk, Choice()) == []
+    assert check_physics(walk, RuleChoice()) == []
 
 
 def test_a_body_that_is_shaken_needs_help_and_the_more_the_more_it_is_shaken(walk: Motion) -> None:
-    assert [finding.code for finding in check_physics(shaken(walk, 0.12), Choice())] == ["X2"]
+    assert [finding.code for finding in check_physics(shaken(walk, 0.12), RuleChoice())] == ["X2"]
     together = MotionBatch.stack([shaken(walk, size) for size in (0.0, 0.06, 0.12)])
     needed = residual_of_contacts(together, CleanupSettings()).mean_force_bodyweights.tolist()
     assert needed == sorted(needed)
@@ -33,5 +33,5 @@ def test_a_body_that_is_shaken_needs_help_and_the_more_the_more_it_is_shaken(wal
 
 def test_rules_that_were_not_chosen_are_not_measured(walk: Motion, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("selfcorrect.simulators.checks.residual_of_contacts", None)
-    assert check_physics(walk, Choice(("F",))) == []
-    assert check_physics(walk.frames(0, 5), Choice()) == []
+    assert check_physics(walk, RuleChoice(("F",))) == []
+    assert check_physics(walk.frames(0, 5), RuleChoice()) == []

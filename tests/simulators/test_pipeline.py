@@ -21,7 +21,7 @@ from selfcorrect.simulators.finishing import may_gain, unexplained_bodyweights
 from selfcorrect.simulators.planning import plan
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
 from selfcorrect.simulators.stages.scene import Scene
-from selfcorrect.simulators.stages.values import Given, Plan
+from selfcorrect.simulators.stages.values import GivenMotions, MotionPlan
 
 KNOWN_FLOOR = CleanupSettings(estimate_floor=False, estimate_drift=False, support="floor")
 AUTO, ALWAYS = (PhysicsCorrector(cleanup=KNOWN_FLOOR, simulate=choice) for choice in ("auto", "always"))
@@ -46,8 +46,8 @@ def same(one: CorrectedMotion, other: CorrectedMotion) -> bool:
     )
 
 
-def planned(motions: Sequence[Motion]) -> Plan:
-    cleaned = clean(Given(MotionBatch.stack(motions)), KNOWN_FLOOR)
+def planned(motions: Sequence[Motion]) -> MotionPlan:
+    cleaned = clean(GivenMotions(MotionBatch.stack(motions)), KNOWN_FLOOR)
     return plan(cleaned, humanoid(motions[0].skeleton, soles=cleaned.soles).padded(0.06), TrackerSettings()).plan
 
 

@@ -25,14 +25,14 @@ from selfcorrect.simulators.planning import (
 )
 from selfcorrect.simulators.settings.plan import PLAN, RESIDUAL_FREE_PLAN, FilterSettings
 from selfcorrect.simulators.settings.tracker import TrackerSettings
-from selfcorrect.simulators.stages.values import Given
+from selfcorrect.simulators.stages.values import GivenMotions
 
 FRICTION = 0.5
 
 
 def mended(motion) -> tuple:
     """The body of a motion and the motion of its links, feet planted."""
-    batch = clean(Given(MotionBatch.stack([motion])), CleanupSettings(fit_soles=False)).motions
+    batch = clean(GivenMotions(MotionBatch.stack([motion])), CleanupSettings(fit_soles=False)).motions
     body = humanoid(motion.skeleton)
     return body, onto_links(body, batch)
 
@@ -151,7 +151,7 @@ def test_who_stands_on_the_heels_is_planned_on_flat_feet_where_no_residual_force
     links = onto_links(body, MotionBatch.stack([on_heels]))
     sunk_m = body.touches.lowest_points(*forward_kinematics(body.tree, links.root_m, links.rotations))[0, :, :, 1].min()
     on_heels = replace(on_heels, root_m=on_heels.root_m - [0.0, sunk_m, 0.0])
-    cleaned = clean(Given(MotionBatch.stack([stand])), CleanupSettings(fit_soles=False))
+    cleaned = clean(GivenMotions(MotionBatch.stack([stand])), CleanupSettings(fit_soles=False))
     cleaned = replace(cleaned, motions=MotionBatch.stack([on_heels]))
     highest_m = [
         plan(cleaned, body, settings).plan.contacts.points_m[0, 5:-5, : len(body.soles), 1].max()
@@ -212,7 +212,7 @@ def test_feet_of_a_mirrored_pair_turn_as_mirror_images():
 
 @pytest.mark.parametrize("label", ["walk", "run", "jump"])
 def test_loads_lie_lower_afterwards_and_the_body_above_the_ankles_stays(clips, label):
-    mended = clean(Given(MotionBatch.stack([clips[label]])), CleanupSettings())
+    mended = clean(GivenMotions(MotionBatch.stack([clips[label]])), CleanupSettings())
     body = humanoid(mended.motions.skeleton, soles=mended.soles)
     links = onto_links(body, mended.motions)
     trodden = place_feet(body, links, FRICTION)

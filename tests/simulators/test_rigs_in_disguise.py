@@ -14,7 +14,7 @@ from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures.drawing import animate
 from selfcorrect.motion.pictures.figure import SUNK
-from selfcorrect.motion.pictures.panels import Panel
+from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.motion.skeleton import FootFrames, Quaternion
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 
@@ -111,4 +111,4 @@ def test_clean_feet_are_no_finding_and_not_red_on_a_tilted_rig(stepping: Motion,
 
 def is_red(motion: Motion) -> bool:
     """Whether feet are drawn as sunk."""
-    return bool(np.all(animate([Panel(motion)], size_px=120) == np.array(SUNK), axis=-1).any())
+    return bool(np.all(animate([PicturePanel(motion)], size_px=120) == np.array(SUNK), axis=-1).any())

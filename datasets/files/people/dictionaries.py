@@ -20,7 +20,7 @@ _LISTED, _NEAREST, _LONGEST = 12, 3, 60
 
 
 @dataclass(frozen=True)
-class Layout:
+class NamedLayout:
     """A layout of named arrays."""
 
     name: str
@@ -31,10 +31,10 @@ class Layout:
 
 
 LAYOUTS = (
-    Layout("AMASS", ("poses", "trans"), lambda results, reading: amass.open_amass(results.path, reading)),
-    Layout("Kimodo", ("posed_joints", "global_rot_mats"), kimodo.open_kimodo),
-    Layout("SAM 3D Body", (sam3d.JOINTS, sam3d.PLACE), sam3d.open_sam3d),
-    Layout("MDM", ("motion", "lengths"), lambda results, reading: mdm.open_results(results.path, reading)),
+    NamedLayout("AMASS", ("poses", "trans"), lambda results, reading: amass.open_amass(results.path, reading)),
+    NamedLayout("Kimodo", ("posed_joints", "global_rot_mats"), kimodo.open_kimodo),
+    NamedLayout("SAM 3D Body", (sam3d.JOINTS, sam3d.PLACE), sam3d.open_sam3d),
+    NamedLayout("MDM", ("motion", "lengths"), lambda results, reading: mdm.open_results(results.path, reading)),
 )
 """Layouts beside those of `smpl_tools`."""
 
@@ -76,7 +76,7 @@ def _readers(results: Results) -> Iterator[Callable[[Results, Reading], MotionFi
         yield smpl_tools.open_parameters
 
 
-def _fits(layout: Layout, results: Results) -> bool:
+def _fits(layout: NamedLayout, results: Results) -> bool:
     if layout.reader is sam3d.open_sam3d:
         return sam3d.recognises(results.shapes)
     return set(layout.keys) <= results.shapes.keys()

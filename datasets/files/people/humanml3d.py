@@ -64,7 +64,7 @@ def _contacts(rows: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class World:
+class JointsWorld:
     """The world of files that hold joints y up, in metres, at 20 fps, unless a reading says otherwise."""
 
     turn: Rotation
@@ -84,10 +84,10 @@ class World:
         return self.metres_per_unit != 1.0 or bool(self.turn.magnitude() > 0)
 
 
-def world_of(reading: Reading) -> World:
+def world_of(reading: Reading) -> JointsWorld:
     """What a reading says of such files, and notes on what is assumed."""
     notes = () if reading.fps else (f"{FPS:g} fps assumed, as of HumanML3D (--fps)",)
-    return World(turn_to_y_up(axis_of(reading.up or "y")), reading.metres_per_unit or 1.0, notes)
+    return JointsWorld(turn_to_y_up(axis_of(reading.up or "y")), reading.metres_per_unit or 1.0, notes)
 
 
 def write_rows(path: Path, motion: Motion) -> None:

@@ -24,7 +24,7 @@ from selfcorrect.storage.files.writing import replacing
 
 from ..motion_file import MotionFile
 from ..skeletons.reading import Reading, Up
-from ..skeletons.vertical import AXES, Body, axis_of, told_up, turn_to_y_up
+from ..skeletons.vertical import AXES, TracedBody, axis_of, told_up, turn_to_y_up
 
 _LEG_M = 0.8
 _LEFT, _UP, _DOWN, _AHEAD = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, -1.0, 0.0), (0.0, -0.3, 1.0)
@@ -146,6 +146,6 @@ def turn_of(
     leg_m = float(np.median(sum(np.linalg.norm(np.diff([of[f"left_{a}"], of[f"left_{b}"]], axis=0)[0], axis=-1)
                                 for a, b in pairwise(_LEG))))  # fmt: skip
     upwards_m = of["neck"] - (of["left_ankle"] + of["right_ankle"]) / 2
-    body = Body(joints_m, joints_m.mean(axis=1), upwards_m, max(leg_m, 1e-6), fps)
+    body = TracedBody(joints_m, joints_m.mean(axis=1), upwards_m, max(leg_m, 1e-6), fps)
     axis, told = told_up(body, str(path), None, range(len(AXES)))
     return turn_to_y_up(axis), told

@@ -59,7 +59,7 @@ _MOST_FRAMES = 8192
 
 
 @dataclass(frozen=True, eq=False)
-class Body:
+class TracedBody:
     """A body in a world whose vertical axis is sought: (T, …) places in metres."""
 
     joints_m: np.ndarray
@@ -107,7 +107,7 @@ def up_of_motion(
     among: Sequence[int] = (Y_UP, Z_UP),
     usual: int | None = None,
 ) -> tuple[int, tuple[str, ...]]:
-    """The vertical axis of a motion's world, and a note where it was inferred from the motion; see `Body`.
+    """The vertical axis of a motion's world, and a note where it was inferred from the motion; see `TracedBody`.
 
     up: What the reading says, which is believed unless all signs contradict it. usual: The axis of the program's world.
     A body that stands along another one outweighs it, as files are often turned on the way.
@@ -139,7 +139,9 @@ def _check_not_contradicted(motion: Motion, axis: int, told: int | None, rest: i
         )
 
 
-def told_up(body: Body | None, source: str, told: int | None, among: Sequence[int]) -> tuple[int, tuple[str, ...]]:
+def told_up(
+    body: TracedBody | None, source: str, told: int | None, among: Sequence[int]
+) -> tuple[int, tuple[str, ...]]:
     """The vertical axis that a body shows, or else the one that its format has, and a note where that does not."""
     found = None if body is None else up_of(body, source, among)
     axis = (among[0] if told is None else told) if found is None else found
@@ -147,7 +149,7 @@ def told_up(body: Body | None, source: str, told: int | None, among: Sequence[in
     return axis, () if axis == told else (f"{WORDS[axis]} {how} (--up)",)
 
 
-def body_in(motion: Motion, told: int | None = None, rest: int | None = None) -> Body | None:
+def body_in(motion: Motion, told: int | None = None, rest: int | None = None) -> TracedBody | None:
     """The body of a motion; None where its legs or neck are not known."""
     features = MotionFeatures(motion)
     places = features.places("left_hip", "left_knee", "left_ankle", "right_ankle", "neck")
@@ -156,7 +158,7 @@ def body_in(motion: Motion, told: int | None = None, rest: int | None = None) ->
     hip_m, knee_m, left_m, right_m, neck_m = np.moveaxis(places, 1, 0)
     leg_m = np.linalg.norm(knee_m - hip_m, axis=-1) + np.linalg.norm(left_m - knee_m, axis=-1)
     upwards_m = neck_m - (left_m + right_m) / 2
-    return Body(
+    return TracedBody(
         features.body_m, features.centre_m, upwards_m, max(float(np.median(leg_m)), 1e-6), motion.fps, told, rest
     )
 
@@ -167,7 +169,7 @@ def stands_along(upwards_m: np.ndarray) -> int | None:
     return int(cosines.argmax()) if cosines.max() > _RESTS else None
 
 
-def up_of(body: Body, source: str, among: Sequence[int] = (Y_UP, Z_UP)) -> int | None:
+def up_of(body: TracedBody, source: str, among: Sequence[int] = (Y_UP, Z_UP)) -> int | None:
     """The vertical axis, an index in `AXES`; None where nothing determines it.
 
     Raises InputError, which names the option that settles it, where witnesses contradict each other.
@@ -197,7 +199,7 @@ def up_of(body: Body, source: str, among: Sequence[int] = (Y_UP, Z_UP)) -> int |
     raise InputError(f"{source}: its vertical axis is not clear ({said}); say which it is with --up y or --up z")
 
 
-def _posture(body: Body, among: Sequence[int]) -> int | None:
+def _posture(body: TracedBody, among: Sequence[int]) -> int | None:
     """The axis along which the body mostly stands."""
     upwards = body.upwards_m[body.moments]
     upwards = upwards / np.maximum(np.linalg.norm(upwards, axis=-1, keepdims=True), 1e-9)
@@ -206,7 +208,7 @@ def _posture(body: Body, among: Sequence[int]) -> int | None:
     return among[int(cosines.argmax())] if best > _STANDS and best > second + _CLEARLY else None
 
 
-def _floor(body: Body, among: Sequence[int]) -> tuple[int | None, float]:
+def _floor(body: TracedBody, among: Sequence[int]) -> tuple[int | None, float]:
     """The axis along which the body stands on something level, or at least at 0, and by how much that is clearer."""
     strains = np.array([_strain(body, AXES[axis]) for axis in among])
     order = np.argsort(strains)
@@ -218,7 +220,7 @@ def _floor(body: Body, among: Sequence[int]) -> tuple[int | None, float]:
     return (among[int(at_zero.argmax())] if at_zero.sum() == 1 else None), margin
 
 
-def _strain(body: Body, up: np.ndarray) -> float:
+def _strain(body: TracedBody, up: np.ndarray) -> float:
     """How badly a body would stand if `up` were up: the lowest joints neither level, nor still, nor below its mass."""
     frames = body.moments
     joints, centre = body.joints_m[frames] / body.leg_m, body.centre_m[frames] / body.leg_m
@@ -238,7 +240,7 @@ def _strain(body: Body, up: np.ndarray) -> float:
     return float(sum(np.minimum(one, _MOST_STRAIN).mean() for one in (level, tips, still)))
 
 
-def _flight(body: Body, among: Sequence[int]) -> int | None:
+def _flight(body: TracedBody, among: Sequence[int]) -> int | None:
     """The axis along which the centre of mass falls freely; None where it never does for long, or along several."""
     if len(body.centre_m) < max(_FEWEST, _FLIGHT_S * body.fps):
         return None

@@ -14,7 +14,7 @@ from selfcorrect.correctors.contract import call_corrector
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.pictures.panels import Panel
+from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.motion.pictures.player import scene_of
 
 from ...curation.in_loops import kept_reward
@@ -107,7 +107,7 @@ def _samples_clip(
         write_bvh(file, clip_of(motion))
     section = f"Samples of the {run.comparison.preset.character} denoiser ({run.comparison.denoiser})"
     caption = f"Generation {generation}: {title}"
-    scene = scene_of([Panel(motion) for motion in motions], names, together=False)
+    scene = scene_of([PicturePanel(motion) for motion in motions], names, together=False)
     return ShownClip(section, caption, scene, run.comparison.denoiser, arm.name, generation, files)
 
 
@@ -139,7 +139,7 @@ def _correction_clip(run: SeedRun, task: MotionTask, labels: torch.Tensor, arm: 
     panels = []
     for index, text in enumerate(_names(task, labels)):
         outcome = "corrected" if corrected.accepted[index] else "rejected"
-        panels += [Panel(before[index], f"{text}: sample"), Panel(after[index], outcome)]
+        panels += [PicturePanel(before[index], f"{text}: sample"), PicturePanel(after[index], outcome)]
     film = None
     if run.options.wandb != "off":
         film = _media_folder(run) / f"{arm.name}-before-and-after-generation-{generation}.mp4"
@@ -164,7 +164,7 @@ def _media_folder(run: SeedRun) -> Path:
     return folder
 
 
-def _save_film(path: Path, panels: Sequence[Panel]) -> None:
+def _save_film(path: Path, panels: Sequence[PicturePanel]) -> None:
     """Few and small pictures: drawing each takes milliseconds."""
     from selfcorrect.motion.pictures.drawing import animate, save_animation
 

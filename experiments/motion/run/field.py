@@ -20,7 +20,7 @@ from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.text_motion.evaluator import TextMotionEvaluator
 from selfcorrect.motion.measures.text_motion.protocol import (
     Asked,
-    Described,
+    CaptionedMotions,
     Generate,
     Multimodality,
     drawn,
@@ -38,7 +38,7 @@ class FieldJudge:
     """The test set, its encoded captions, and the evaluator."""
 
     evaluator: TextMotionEvaluator
-    motions: tuple[Described, ...]
+    motions: tuple[CaptionedMotions, ...]
     prompts: Prompts
     """Of the motions' captions, in their order."""
     codec: HumanML3DCodec

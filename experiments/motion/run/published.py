@@ -33,7 +33,7 @@ from selfcorrect.motion.encodings.humanml3d_codec import HumanML3DCodec
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.text_motion.evaluator import load_evaluator
 from selfcorrect.motion.measures.text_motion.networks import UNIT_FRAMES
-from selfcorrect.motion.measures.text_motion.protocol import Described
+from selfcorrect.motion.measures.text_motion.protocol import CaptionedMotions
 
 from ...jobs.progress_bars import Progress
 from ..settings.published import GUIDANCE, PublishedModel
@@ -186,9 +186,9 @@ def _cropped(motion: CaptionedRows) -> CaptionedRows:
     return replace(motion, rows=rows)
 
 
-def _described(motion: CaptionedRows) -> Described:
+def _described(motion: CaptionedRows) -> CaptionedMotions:
     texts, tokens = zip(*((caption.text, caption.tokens) for caption in motion.captions), strict=True)
-    return Described(motion.rows, texts, tokens)
+    return CaptionedMotions(motion.rows, texts, tokens)
 
 
 def _prompts(motions: Sequence[CaptionedRows], encode: CaptionEncoder) -> Prompts:

@@ -9,7 +9,7 @@ from typing import Any
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.models.diffusion.presets import PRESETS as DENOISER_PRESETS
-from selfcorrect.models.diffusion.presets import Preset, preset
+from selfcorrect.models.diffusion.presets import DenoiserPreset, preset
 from selfcorrect.simulators.settings.engine_table import ENGINES, PUBLISHED_ENGINE
 from selfcorrect.storage.runs.run_folder import renamed
 
@@ -34,7 +34,7 @@ class Comparison:
             raise SettingError(f"each arm of a comparison may stand in it once, got {', '.join(names)}")
 
     @property
-    def preset(self) -> Preset:
+    def preset(self) -> DenoiserPreset:
         """The denoiser with its settings."""
         return preset(self.denoiser)
 

@@ -8,7 +8,7 @@ from .config import DENOISERS, DiffusionConfig
 
 
 @dataclass(frozen=True)
-class Preset:
+class DenoiserPreset:
     """A configuration and how long it trains on some hundred windows of motion."""
 
     config: DiffusionConfig
@@ -21,25 +21,25 @@ class Preset:
 
 
 PRESETS = {
-    "patch-mixer": Preset(
+    "patch-mixer": DenoiserPreset(
         DiffusionConfig(denoiser="patch-mixer", width=128, depth=4, snr_factor=0.03, learning_rate=3e-3),
         "jittery",
         initial_steps=550,
         steps=30,
     ),
-    "dct-mlp": Preset(
+    "dct-mlp": DenoiserPreset(
         DiffusionConfig(denoiser="dct-mlp", width=384, depth=3, learning_rate=2e-3),
         "smooth",
         initial_steps=1000,
         steps=40,
     ),
-    "temporal-conv": Preset(
+    "temporal-conv": DenoiserPreset(
         DiffusionConfig(denoiser="temporal-conv", width=96, depth=4), "smooth", initial_steps=1200, steps=75
     ),
-    "transformer": Preset(
+    "transformer": DenoiserPreset(
         DiffusionConfig(denoiser="transformer", width=96, depth=4), "small transformer", initial_steps=2000, steps=200
     ),
-    "paper": Preset(
+    "paper": DenoiserPreset(
         DiffusionConfig(
             denoiser="transformer",
             width=512,
@@ -64,9 +64,9 @@ PRESETS = {
 is for a GPU: 8 layers of 512 channels, 1000 noise levels, as the motion diffusion model (Tevet et al. 2023)."""
 
 
-def preset(name: str) -> Preset:
+def preset(name: str) -> DenoiserPreset:
     """The preset of that name, else the default settings of the denoiser of that name; SettingError for neither."""
-    return PRESETS.get(name) or Preset(DiffusionConfig(denoiser=DENOISERS.row(name).name), name)
+    return PRESETS.get(name) or DenoiserPreset(DiffusionConfig(denoiser=DENOISERS.row(name).name), name)
 
 
 def preset_names() -> list[str]:

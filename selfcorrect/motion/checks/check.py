@@ -18,7 +18,7 @@ from .rules import RULES
 
 
 @dataclass(frozen=True)
-class Choice:
+class RuleChoice:
     """Which rules count, each by its code, its name, or first letters of its code; `ignore` is stronger."""
 
     select: tuple[str, ...] = ()
@@ -65,7 +65,7 @@ def check(motion: Motion, select: Sequence[str] = (), ignore: Sequence[str] = ()
     select, ignore: codes or names of rules, or first letters of codes. Raises SettingError for unknown ones. Warns of a
     rule that could not be measured.
     """
-    checkup = check_with(motion, Choice(tuple(select), tuple(ignore)))
+    checkup = check_with(motion, RuleChoice(tuple(select), tuple(ignore)))
     for note in checkup.notes:
         warnings.warn(note, RuntimeWarning, stacklevel=2)
     return list(checkup.findings)
@@ -82,7 +82,7 @@ class Checkup:
         return Checkup(self.findings + other.findings, self.notes + other.notes)
 
 
-def check_with(motion: Motion, choice: Choice) -> Checkup:
+def check_with(motion: Motion, choice: RuleChoice) -> Checkup:
     """What the chosen rules find, those of physics left out."""
     if not len(motion):
         return Checkup()

@@ -24,7 +24,7 @@ from ..editing.transforms import resample
 from ..motion import Motion
 from ..support import Support
 from .figure import GHOST, PLANTED, SUNK, Colour, Figure, posed, standing
-from .panels import Panel, camera_path_m, compared
+from .panels import PicturePanel, camera_path_m, compared
 
 PAPER: Colour = (250, 250, 248)
 TILES: tuple[Colour, Colour] = ((238, 238, 234), (226, 227, 224))
@@ -75,7 +75,7 @@ class Camera:
         return seen[..., :2] / (1 - seen[..., 2] / self.distance_m)[..., None]
 
 
-def fitted(panels: Sequence[Panel], camera: Camera | None = None, *, same_view: bool = False) -> Camera:
+def fitted(panels: Sequence[PicturePanel], camera: Camera | None = None, *, same_view: bool = False) -> Camera:
     """A camera that shows the whole bodies of all panels in all frames, no nearer than a given one."""
     camera = camera or Camera()
     around_m = [points_m for panel in panels for points_m in _around_path_m(panels, panel, same_view)]
@@ -92,7 +92,7 @@ _EDGE_M, _TITLE_SHARE = 0.16, 0.1
 """Room around joints, for heads and hands; and the share of a picture above them that titles have."""
 
 
-def _around_path_m(panels: Sequence[Panel], panel: Panel, same_view: bool) -> list[np.ndarray]:
+def _around_path_m(panels: Sequence[PicturePanel], panel: PicturePanel, same_view: bool) -> list[np.ndarray]:
     """(K, 3) all points of a panel's bodies, from the place on the floor that the camera looks at."""
     path_m = camera_path_m(panels, panel, same_view)
     around = []
@@ -119,7 +119,7 @@ def _further(camera: Camera, seen_m: Sequence[np.ndarray]) -> Camera:
 
 
 def animate(
-    panels: Sequence[Panel],
+    panels: Sequence[PicturePanel],
     *,
     size_px: int = 360,
     columns: int | None = None,
@@ -141,7 +141,7 @@ def animate(
 
 
 def film_strip(
-    panels: Sequence[Panel],
+    panels: Sequence[PicturePanel],
     *,
     pictures: int = 8,
     size_px: int = 240,
@@ -212,7 +212,7 @@ def draw_motions(
             save_animation(temporary, animate(slowed, same_view=together), slowed[0].motion.fps)
 
 
-def _rows(panels: Sequence[Panel], columns: int | None) -> list[range]:
+def _rows(panels: Sequence[PicturePanel], columns: int | None) -> list[range]:
     if not panels:
         raise SettingError("there is nothing to draw: no panels were given")
     width = columns or len(panels)
@@ -220,7 +220,7 @@ def _rows(panels: Sequence[Panel], columns: int | None) -> list[range]:
 
 
 def _draw_panel(
-    panel: Panel, moments: np.ndarray, size_px: int, camera: Camera | None, path_m: np.ndarray
+    panel: PicturePanel, moments: np.ndarray, size_px: int, camera: Camera | None, path_m: np.ndarray
 ) -> np.ndarray:
     """Pictures (len(moments), size, size, 3) of one motion at frames `moments`; later ones than it has show its end."""
     camera = camera or fitted([panel])
@@ -261,7 +261,7 @@ class _Marks:
     """(T, P) whether a point is a joint that moved."""
 
     @classmethod
-    def of(cls, panel: Panel, figure: Figure, points_m: np.ndarray) -> _Marks:
+    def of(cls, panel: PicturePanel, figure: Figure, points_m: np.ndarray) -> _Marks:
         """The marks of a panel, drawn so, whose points are (T, P, 3)."""
         stands = np.pad(standing(panel.motion, figure), ((0, 0), (0, 1)))  # what is no foot, number −1, never does
         planted, moved = stands[:, figure.feet], np.zeros(points_m.shape[:2], bool)

@@ -13,7 +13,7 @@ from ..support import Support
 
 
 @dataclass(frozen=True)
-class Panel:
+class PicturePanel:
     """A motion, the words above it, and what carries the body beside the floor, drawn all the time."""
 
     motion: Motion
@@ -25,14 +25,14 @@ class Panel:
     """(K ≤ T,) size of the residual force on the root in each frame, where a simulation measured it."""
 
 
-def compared(motions: Sequence[Motion], titles: Sequence[str]) -> list[Panel]:
+def compared(motions: Sequence[Motion], titles: Sequence[str]) -> list[PicturePanel]:
     """A panel for each motion; those that may be corrections of the first one are compared with it.
 
     They have its joints, frames and frame rate; and then one camera shows them all, so that shifts are seen.
     """
     first = motions[0]
     return [
-        Panel(motion, title, before=first if number and _is_version(motion, first) else None)
+        PicturePanel(motion, title, before=first if number and _is_version(motion, first) else None)
         for number, (motion, title) in enumerate(zip(motions, titles, strict=True))
     ]
 
@@ -42,7 +42,7 @@ def _is_version(motion: Motion, first: Motion) -> bool:
     return bool(same_rate) and len(motion) == len(first) and motion.skeleton.names == first.skeleton.names
 
 
-def camera_path_m(panels: Sequence[Panel], panel: Panel, same_view: bool) -> np.ndarray:
+def camera_path_m(panels: Sequence[PicturePanel], panel: PicturePanel, same_view: bool) -> np.ndarray:
     """Where on the floor (T, 2), x and z, the camera looks: at the root, smoothed over half a second.
 
     With one view for all panels it looks at the middle of their roots.

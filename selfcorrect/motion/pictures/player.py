@@ -19,7 +19,7 @@ from ..editing.transforms import resample
 from ..measures.physical import errors_by_frame, physical_errors
 from ..motion import Motion, MotionBatch
 from .figure import GHOST, PLANTED, SUNK, Figure, posed, standing
-from .panels import Panel, camera_path_m, compared
+from .panels import PicturePanel, camera_path_m, compared
 
 TEMPLATE = Path(__file__).with_name("player.html")
 SCENE_MARK = '"{{ scene }}"'
@@ -35,7 +35,7 @@ FASTEST_FPS = 60.0
 
 
 @dataclass(frozen=True)
-class Page:
+class PlayerPage:
     """A self-contained page that plays motions; notebooks show it in place."""
 
     html: str
@@ -44,7 +44,7 @@ class Page:
         return f'<iframe srcdoc="{escape(self.html)}" width="100%" height="520" style="border: 0"></iframe>'
 
 
-def show(*motions: Motion | CorrectedMotion, titles: Sequence[str] = (), spread_m: float = 1.2) -> Page:
+def show(*motions: Motion | CorrectedMotion, titles: Sequence[str] = (), spread_m: float = 1.2) -> PlayerPage:
     """Motions side by side as a page that a notebook shows, and whose `html` may be written to a file.
 
     Of a correction, the page also shows the residual force and what carries the body. titles: what stands above each;
@@ -55,14 +55,14 @@ def show(*motions: Motion | CorrectedMotion, titles: Sequence[str] = (), spread_
     return player([_panel(each) for each in motions], titles or [""] * len(motions), overlaid=spread_m == 0)
 
 
-def player(panels: Sequence[Panel], titles: Sequence[str], *, overlaid: bool = False) -> Page:
+def player(panels: Sequence[PicturePanel], titles: Sequence[str], *, overlaid: bool = False) -> PlayerPage:
     """The page of panels, which are compared with the first one where they may be its corrections."""
     page = TEMPLATE.read_text(encoding="utf-8").replace("{{ title }}", escape(_title(titles)))
-    return Page(page.replace(SCENE_MARK, scene_of(panels, titles, overlaid=overlaid)))
+    return PlayerPage(page.replace(SCENE_MARK, scene_of(panels, titles, overlaid=overlaid)))
 
 
 def scene_of(
-    panels: Sequence[Panel],
+    panels: Sequence[PicturePanel],
     titles: Sequence[str],
     *,
     together: bool | None = None,
@@ -98,14 +98,14 @@ def scene_of(
     return _safe(scene)
 
 
-def _panel(given: Motion | CorrectedMotion) -> Panel:
+def _panel(given: Motion | CorrectedMotion) -> PicturePanel:
     if isinstance(given, Motion):
-        return Panel(given)
+        return PicturePanel(given)
     residual = None if given.timeline is None else given.timeline.residual_force_bodyweights
-    return Panel(given.motion, supports=given.supports, residual_bodyweights=residual)
+    return PicturePanel(given.motion, supports=given.supports, residual_bodyweights=residual)
 
 
-def _described(panel: Panel, given: Panel) -> dict[str, Any]:
+def _described(panel: PicturePanel, given: PicturePanel) -> dict[str, Any]:
     """What the page draws of a panel whose motion was resampled from that of another."""
     figure, points_m = posed(panel.motion)
     root_m = panel.motion.root_m

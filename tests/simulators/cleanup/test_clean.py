@@ -15,13 +15,13 @@ from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
-from selfcorrect.simulators.stages.values import Given
+from selfcorrect.simulators.stages.values import GivenMotions
 
 KNOWN_FLOOR = CleanupSettings(estimate_floor=False, estimate_drift=False, fit_soles=False)
 
 
 def mend(motion: Motion, settings: CleanupSettings = CleanupSettings()) -> Motion:  # noqa: B008
-    return clean(Given(MotionBatch.stack([motion])), settings).motions[0]
+    return clean(GivenMotions(MotionBatch.stack([motion])), settings).motions[0]
 
 
 def test_the_floor_is_found_wherever_it_is(walk):
@@ -86,7 +86,7 @@ def test_mending_twice_changes_little(walk):
 
 def test_batches_are_mended_like_single_motions(clips):
     motions = [clips["spin"].frames(start, start + 40) for start in (0, 30, 60)]
-    together = clean(Given(MotionBatch.stack(motions)), KNOWN_FLOOR).motions
+    together = clean(GivenMotions(MotionBatch.stack(motions)), KNOWN_FLOOR).motions
     for index, motion in enumerate(motions):
         assert np.array_equal(together.rotations[index], mend(motion, KNOWN_FLOOR).rotations)
 

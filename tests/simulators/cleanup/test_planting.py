@@ -14,13 +14,13 @@ from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.cleanup.planting import limbs_above_floor, trunk_lift
-from selfcorrect.simulators.stages.values import Given
+from selfcorrect.simulators.stages.values import GivenMotions
 
 
 @pytest.mark.parametrize("label", ["crawl", "getup_facedown", "getup_faceup", "roll"])
 def test_bodies_on_the_floor_do_not_sink(clips, label):
     batch = MotionBatch.stack([clips[label]])
-    mended = clean(Given(batch), CleanupSettings()).motions
+    mended = clean(GivenMotions(batch), CleanupSettings()).motions
     assert physical_errors(mended).penetration_m[0] < 0.001 < physical_errors(batch).penetration_m[0]
 
 

@@ -13,14 +13,14 @@ from selfcorrect.simulators.body.links import onto_links
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.contacts.contact_plan import contact_forces, plan_contacts
 from selfcorrect.simulators.settings.plan import ContactSettings
-from selfcorrect.simulators.stages.values import Given
+from selfcorrect.simulators.stages.values import GivenMotions
 
 FRICTION = 0.5
 
 
 def mended(motion) -> tuple:
     """The body of a motion and the motion of its links, feet planted."""
-    batch = clean(Given(MotionBatch.stack([motion])), CleanupSettings(fit_soles=False)).motions
+    batch = clean(GivenMotions(MotionBatch.stack([motion])), CleanupSettings(fit_soles=False)).motions
     body = humanoid(motion.skeleton)
     return body, onto_links(body, batch)
 

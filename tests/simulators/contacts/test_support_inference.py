@@ -31,7 +31,7 @@ from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrecto
 from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
-from selfcorrect.simulators.stages.values import Given
+from selfcorrect.simulators.stages.values import GivenMotions
 
 EYE = np.eye(3)
 UP = EYE[1]
@@ -79,7 +79,9 @@ def stances_of(motion: Motion) -> np.ndarray:
 @pytest.fixture(scope="module")
 def planted(walk: Motion) -> Motion:
     """A walk of three cycles whose feet stand still on the floor."""
-    mended = clean(Given(MotionBatch.stack([repeated(walk, 3)])), CleanupSettings(support="floor", soft_lock=None))
+    mended = clean(
+        GivenMotions(MotionBatch.stack([repeated(walk, 3)])), CleanupSettings(support="floor", soft_lock=None)
+    )
     return mended.motions[0]
 
 
@@ -135,7 +137,7 @@ def sit(stand: Motion) -> Motion:
 
 
 def inferred(motion: Motion) -> tuple[Support, ...]:
-    return clean(Given(MotionBatch.stack([motion])), CleanupSettings()).supports[0]
+    return clean(GivenMotions(MotionBatch.stack([motion])), CleanupSettings()).supports[0]
 
 
 def lifted(motion: Motion, height_m: float | np.ndarray) -> Motion:

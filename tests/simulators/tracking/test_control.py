@@ -29,7 +29,7 @@ from selfcorrect.simulators.engines.world import (
 )
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import DriveSettings, EngineSettings, TrackerSettings
-from selfcorrect.simulators.stages.values import Plan
+from selfcorrect.simulators.stages.values import MotionPlan
 from selfcorrect.simulators.tracking.control_sequence import control_sequence_of, leg_jacobians
 from selfcorrect.simulators.tracking.tracker import LegFeedback, root_wrench
 
@@ -174,7 +174,7 @@ def striding(clips, engine):
     settings = TrackerSettings(engine=EngineSettings(name=engine, rate_hz=motion.fps))
     world = ENGINES.load(engine)(settings.engine)
     world.build([body], 1 / motion.fps, [()])
-    controls = control_sequence_of(world, Plan(body, links, plan, [()]), settings)
+    controls = control_sequence_of(world, MotionPlan(body, links, plan, [()]), settings)
     left, right = controls.loaded[:, 0].T
     return body, controls, int(np.flatnonzero((left == 0) & (right == 1))[0])
 

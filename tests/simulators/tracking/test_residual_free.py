@@ -24,7 +24,7 @@ from selfcorrect.simulators.engines.world import RootState
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import FALLBACK, WITHOUT_RESIDUAL, TrackerSettings
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
-from selfcorrect.simulators.stages.values import Plan
+from selfcorrect.simulators.stages.values import MotionPlan
 from selfcorrect.simulators.tracking.balance import TOUCH_M, Away, Balance, Bodies
 from selfcorrect.simulators.tracking.reference_trajectory import ReferenceTrajectory, reference_trajectory_of
 from selfcorrect.simulators.tracking.residual_free import Copies, _Search
@@ -36,11 +36,11 @@ FEW = replace(ALONE, residual_free=replace(WITHOUT_RESIDUAL, copies=(12,), kept=
 
 
 @pytest.fixture(scope="module")
-def planned(walk) -> Plan:
+def planned(walk) -> MotionPlan:
     body = humanoid(walk.skeleton).padded(0.06)
     links = onto_links(body, MotionBatch.stack([walk]))
     contacts = plan_contacts(body, links, 0.8)
-    return Plan(body, links, contacts, [()])
+    return MotionPlan(body, links, contacts, [()])
 
 
 @pytest.fixture(scope="module")

@@ -13,17 +13,17 @@ from selfcorrect.simulators.body.links import onto_links
 from selfcorrect.simulators.contacts.contact_plan import plan_contacts
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
-from selfcorrect.simulators.stages.values import Plan, Track
+from selfcorrect.simulators.stages.values import MotionPlan, Track
 from selfcorrect.simulators.tracking.tracker import follow
 
 
-def planned(*motions: Motion) -> Plan:
+def planned(*motions: Motion) -> MotionPlan:
     body = humanoid(motions[0].skeleton).padded(0.06)
     links = onto_links(body, MotionBatch.stack(motions))
-    return Plan(body, links, plan_contacts(body, links, 0.5), [()] * len(motions))
+    return MotionPlan(body, links, plan_contacts(body, links, 0.5), [()] * len(motions))
 
 
-def followed(engine: str, *plans: Plan) -> list[list[Track]]:
+def followed(engine: str, *plans: MotionPlan) -> list[list[Track]]:
     settings = TrackerSettings(engine=EngineSettings(name=engine))
     return follow(ENGINES.load(engine)(settings.engine), plans, settings)
 

@@ -27,7 +27,7 @@ _SHORTER = 1 / 3
 
 
 @dataclass(frozen=True, eq=False)
-class Described:
+class CaptionedMotions:
     """A real motion and what people said of it."""
 
     rows: np.ndarray
@@ -61,7 +61,7 @@ class Multimodality:
     pairs: int = 10
 
 
-def drawn(motions: Sequence[Described], stream: Stream) -> list[Asked]:
+def drawn(motions: Sequence[CaptionedMotions], stream: Stream) -> list[Asked]:
     """A caption and a crop of each motion, in random order.
 
     A crop fills whole movements of four frames, and in a third of all cases leaves out one of them.
@@ -78,7 +78,7 @@ def drawn(motions: Sequence[Described], stream: Stream) -> list[Asked]:
     return asked
 
 
-def real_motions(motions: Sequence[Described]) -> Generate:
+def real_motions(motions: Sequence[CaptionedMotions]) -> Generate:
     """The real motions themselves, as the row "real" of the field's tables has them."""
 
     def crops(asked: Sequence[Asked], stream: Stream) -> list[np.ndarray]:
@@ -90,7 +90,7 @@ def real_motions(motions: Sequence[Described]) -> Generate:
 
 def repetition(
     evaluator: TextMotionEvaluator,
-    motions: Sequence[Described],
+    motions: Sequence[CaptionedMotions],
     generate: Generate,
     stream: Stream,
     asked: Sequence[Asked] | None = None,
@@ -116,7 +116,7 @@ def repetition(
 
 def spread_of_captions(
     evaluator: TextMotionEvaluator,
-    motions: Sequence[Described],
+    motions: Sequence[CaptionedMotions],
     generate: Generate,
     stream: Stream,
     sizes: Multimodality,
@@ -132,7 +132,7 @@ def spread_of_captions(
 
 def protocol(
     evaluator: TextMotionEvaluator,
-    motions: Sequence[Described],
+    motions: Sequence[CaptionedMotions],
     generate: Generate,
     stream: Stream,
     repetitions: int = REPETITIONS,

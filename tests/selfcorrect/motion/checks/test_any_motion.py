@@ -12,7 +12,7 @@ from made_motions import KINDS, Kind, made_motion
 
 from selfcorrect import check
 from selfcorrect.motion.checks import walking
-from selfcorrect.motion.checks.check import Choice, check_with
+from selfcorrect.motion.checks.check import RuleChoice, check_with
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.rules import RULES
 
@@ -37,7 +37,7 @@ def test_every_rule_can_be_measured(
     kind: Kind, pace: float, fps: float, frames: int, lean_rad: float, bend_rad: float
 ) -> None:
     motion = made_motion(kind, pace, fps, frames, lean_rad=lean_rad, bend_rad=bend_rad)
-    assert check_with(motion, Choice()).notes == ()
+    assert check_with(motion, RuleChoice()).notes == ()
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_rule_that_fails_costs_its_own_findings_only(monkeypatch: pytest.Monke
     motion = made_motion("idle", frames=60)
     motion.root_m[:, 1] += 0.5
     monkeypatch.setattr(walking, "longest_walk", lambda features: np.zeros(2)[5])
-    checkup = check_with(motion, Choice())
+    checkup = check_with(motion, RuleChoice())
     assert [finding.code for finding in checkup.findings] == ["F4"]
     failing = [rule.code for rule in RULES if rule.code.startswith("P")]
     assert [note.split()[1] for note in checkup.notes] == failing

@@ -12,7 +12,7 @@ from selfcorrect import check
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.body.surface import world_sole_points
-from selfcorrect.motion.checks.check import Checkup, Choice, check_with
+from selfcorrect.motion.checks.check import Checkup, RuleChoice, check_with
 from selfcorrect.motion.checks.findings import Measured, Rule, findings
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.pace import pace
@@ -178,7 +178,7 @@ def test_rules_are_chosen_by_code_name_and_letter(motion: Motion) -> None:
     broken = moved(motion, np.array([0.0, 0.5, 0.0]))
     assert {one.code for one in check(broken, select=["F"])} == {"F4"}
     assert check(broken, select=["floor-elsewhere"], ignore=["F4"]) == []
-    assert check_with(broken, Choice(thresholds={"floor-elsewhere": 0.6})) == Checkup()
+    assert check_with(broken, RuleChoice(thresholds={"floor-elsewhere": 0.6})) == Checkup()
     with pytest.raises(SettingError, match="no rule is called 'nonsense'; there are F1"):
         check(motion, select=["nonsense"])
 

@@ -23,7 +23,7 @@ from selfcorrect.motion.pictures.drawing import (
     save_picture,
 )
 from selfcorrect.motion.pictures.figure import GHOST, LEFT, MIDDLE, PLANTED, RIGHT, SUNK
-from selfcorrect.motion.pictures.panels import Panel, compared
+from selfcorrect.motion.pictures.panels import PicturePanel, compared
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.support import Support
 
@@ -45,7 +45,7 @@ def where(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
 
 
 def test_seen_from_the_front_the_left_side_is_blue_and_on_the_viewers_right(stand: Motion):
-    picture = animate([Panel(stand)], camera=Camera(azimuth_deg=0))[0]
+    picture = animate([PicturePanel(stand)], camera=Camera(azimuth_deg=0))[0]
     left, right = where(picture, LEFT), where(picture, RIGHT)
     assert len(left) > 500
     assert len(right) == pytest.approx(len(left), rel=0.1)
@@ -53,7 +53,7 @@ def test_seen_from_the_front_the_left_side_is_blue_and_on_the_viewers_right(stan
 
 
 def test_a_body_of_1_7_m_fills_three_quarters_of_the_picture_and_stands_in_its_lower_half(stand: Motion):
-    picture = animate([Panel(stand)], size_px=200)[0]
+    picture = animate([PicturePanel(stand)], size_px=200)[0]
     body = np.concatenate([where(picture, LEFT), where(picture, RIGHT)])
     assert 0.5 < np.ptp(body[:, 0]) / 200 < 0.75
     assert body[:, 0].max() > 160
@@ -61,27 +61,31 @@ def test_a_body_of_1_7_m_fills_three_quarters_of_the_picture_and_stands_in_its_l
 
 def test_the_camera_follows_over_the_floor(stand: Motion):
     """Whole tiles away nothing looks different, a fraction of a tile away only the floor does."""
-    here = animate([Panel(stand)])[0]
-    np.testing.assert_array_equal(animate([Panel(moved(stand, (3.0, 0, -7.0)))])[0], here)
-    there = animate([Panel(moved(stand, (3.3, 0, 0)))])[0]
+    here = animate([PicturePanel(stand)])[0]
+    np.testing.assert_array_equal(animate([PicturePanel(moved(stand, (3.0, 0, -7.0)))])[0], here)
+    there = animate([PicturePanel(moved(stand, (3.3, 0, 0)))])[0]
     assert not np.array_equal(there, here)
     np.testing.assert_array_equal(where(there, LEFT), where(here, LEFT))
 
 
 def test_the_same_view_shows_how_far_motions_are_apart(stand: Motion):
-    panels = [Panel(stand), Panel(moved(stand, (0.5, 0, 0)))]
+    panels = [PicturePanel(stand), PicturePanel(moved(stand, (0.5, 0, 0)))]
     own, same = animate(panels), animate(panels, same_view=True)
     np.testing.assert_array_equal(where(own[0][:, :360], LEFT), where(own[0][:, 360:], LEFT))
     assert where(same[0][:, 360:], LEFT)[:, 1].mean() > where(same[0][:, :360], LEFT)[:, 1].mean() + 40
 
 
 def test_sunk_feet_are_red(stand: Motion):
-    assert len(where(animate([Panel(stand)])[0], SUNK)) == 0
-    assert len(where(animate([Panel(moved(stand, (0, -0.06, 0)))])[0], SUNK)) > 50
+    assert len(where(animate([PicturePanel(stand)])[0], SUNK)) == 0
+    assert len(where(animate([PicturePanel(moved(stand, (0, -0.06, 0)))])[0], SUNK)) > 50
 
 
 def test_panels_form_a_grid_and_short_motions_wait(stand: Motion, random_motion: Callable[..., Motion]):
-    frames = animate([Panel(stand, "one"), Panel(random_motion(0, frames=10)), Panel(stand)], size_px=100, columns=2)
+    frames = animate(
+        [PicturePanel(stand, "one"), PicturePanel(random_motion(0, frames=10)), PicturePanel(stand)],
+        size_px=100,
+        columns=2,
+    )
     assert frames.shape == (10, 200, 200, 3)
     assert np.all(frames[:, 100:, 100:] == PAPER[0])
     np.testing.assert_array_equal(frames[9, :100, :100], frames[5, :100, :100])
@@ -89,16 +93,16 @@ def test_panels_form_a_grid_and_short_motions_wait(stand: Motion, random_motion:
 
 
 def test_a_title_is_written_above(stand: Motion):
-    plain, titled = animate([Panel(stand)])[0], animate([Panel(stand, "before")])[0]
+    plain, titled = animate([PicturePanel(stand)])[0], animate([PicturePanel(stand, "before")])[0]
     changed = np.argwhere((plain != titled).any(axis=-1))
     assert len(changed) > 100
     assert changed[:, 0].max() < 40
 
 
 def test_a_film_strip_has_a_row_per_motion(stand: Motion, random_motion: Callable[..., Motion]):
-    strip = film_strip([Panel(stand, "a"), Panel(random_motion(0), "b")], pictures=5, size_px=80)
+    strip = film_strip([PicturePanel(stand, "a"), PicturePanel(random_motion(0), "b")], pictures=5, size_px=80)
     assert strip.shape == (160, 400, 3)
-    last = animate([Panel(random_motion(0))], size_px=80)[-1]
+    last = animate([PicturePanel(random_motion(0))], size_px=80)[-1]
     np.testing.assert_array_equal(strip[80:, 320:], last)
 
 
@@ -106,13 +110,13 @@ def test_a_skeleton_without_known_parts_is_drawn_too():
     names, offsets_m = ("a", "b", "c"), np.array([[0, 0, 0], [0, 0.5, 0], [0, 0.5, 0.0]])
     pole = Skeleton(names, (-1, 0, 1), offsets_m, ("", "", ""))
     motion = Motion(pole, np.zeros((2, 3)), np.tile([0.0, 0, 0, 1], (2, 3, 1)), 30.0)
-    drawn, lying = animate([Panel(motion)])[0], animate([Panel(moved(motion, (0, -5, 0)))])[0]
+    drawn, lying = animate([PicturePanel(motion)])[0], animate([PicturePanel(moved(motion, (0, -5, 0)))])[0]
     assert not np.array_equal(drawn, lying)
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".mp4"])
 def test_animations_are_read_back(random_motion: Callable[..., Motion], tmp_path: Path, suffix: str):
-    frames = animate([Panel(random_motion(0, frames=12), "motion")], size_px=121)
+    frames = animate([PicturePanel(random_motion(0, frames=12), "motion")], size_px=121)
     save_animation(tmp_path / f"film{suffix}", frames, fps=25)
     again = imageio.imread(tmp_path / f"film{suffix}")[..., :3]
     assert len(again) == 12
@@ -131,14 +135,14 @@ def test_a_gif_keeps_a_colour_that_few_frames_have(tmp_path: Path):
 
 
 def test_pictures_are_read_back(stand: Motion, tmp_path: Path):
-    picture = film_strip([Panel(stand)], pictures=2)
+    picture = film_strip([PicturePanel(stand)], pictures=2)
     save_picture(tmp_path / "strip.png", picture)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "strip.png")), picture)
 
 
 def test_other_suffixes_and_empty_sheets_are_refused(stand: Motion, tmp_path: Path):
     with pytest.raises(ValueError, match=r"\.gif or \.mp4, got '\.avi'"):
-        save_animation(tmp_path / "film.avi", animate([Panel(stand)], size_px=20), fps=30)
+        save_animation(tmp_path / "film.avi", animate([PicturePanel(stand)], size_px=20), fps=30)
     with pytest.raises(ValueError, match="nothing to draw"):
         animate([])
 
@@ -146,12 +150,12 @@ def test_other_suffixes_and_empty_sheets_are_refused(stand: Motion, tmp_path: Pa
 def test_steps_are_drawn_where_they_are_and_their_shadows_below(stand: Motion):
     """Seen from the front, a step on the body's left is on the viewer's right, above its shadow."""
     step = Support("left foot", (0.6, 0.5, 0.0), (0.3, 0.3), 0, 5)
-    picture = animate([Panel(stand, supports=(step,))], camera=Camera(azimuth_deg=0))[0]
+    picture = animate([PicturePanel(stand, supports=(step,))], camera=Camera(azimuth_deg=0))[0]
     top, body = where(picture, SUPPORT), where(picture, LEFT)
     assert len(top) > 100
     assert top[:, 1].min() > body[:, 1].mean()
     assert top[:, 0].max() < body[:, 0].max()
-    assert len(where(animate([Panel(stand)])[0], SUPPORT)) == 0
+    assert len(where(animate([PicturePanel(stand)])[0], SUPPORT)) == 0
 
 
 def bodies(picture: np.ndarray) -> np.ndarray:
@@ -164,7 +168,7 @@ def bodies(picture: np.ndarray) -> np.ndarray:
 def test_whole_bodies_are_inside_the_picture_and_below_their_title(stand: Motion, shift_m: tuple[float, float, float]):
     share = np.sin(np.linspace(0, np.pi, len(stand)))[:, None]
     leap = replace(stand, root_m=stand.root_m + share * shift_m)
-    for pictures in (animate([Panel(leap)]), animate(compared([stand, leap], ["", ""]), same_view=True)):
+    for pictures in (animate([PicturePanel(leap)]), animate(compared([stand, leap], ["", ""]), same_view=True)):
         for picture in pictures:
             found = bodies(picture)
             assert found[:, 0].min() > 0.08 * 360
@@ -203,8 +207,8 @@ def test_motions_of_other_lengths_or_joints_are_not_compared(stand: Motion, rand
 
 def test_titles_fit_and_differ_however_long_they_are(stand: Motion):
     names = [f"a_long_name_that_goes_on_and_on_and_never_ends_at_all_{end}" for end in ("before", "after")]
-    pictures = [animate([Panel(stand, name)], size_px=240)[0] for name in names]
-    plain = animate([Panel(stand)], size_px=240)[0]
+    pictures = [animate([PicturePanel(stand, name)], size_px=240)[0] for name in names]
+    plain = animate([PicturePanel(stand)], size_px=240)[0]
     for picture in pictures:
         columns = np.argwhere((picture != plain).any(axis=-1))[:, 1]
         assert columns.min() > 2
@@ -220,5 +224,5 @@ def test_a_body_that_flies_far_is_drawn_on_as_few_tiles(
     drawn: list[object] = []
     monkeypatch.setattr(ImageDraw.ImageDraw, "polygon", lambda self, outline, **colours: drawn.append(outline))
     rising = replace(stand, root_m=stand.root_m + np.linspace([0.0, 0, 0], [0, height_m, 0], len(stand)))
-    assert animate([Panel(rising, "a")], size_px=40).shape == (len(stand), 40, 40, 3)
+    assert animate([PicturePanel(rising, "a")], size_px=40).shape == (len(stand), 40, 40, 3)
     assert len(drawn) < 2500 * len(stand)

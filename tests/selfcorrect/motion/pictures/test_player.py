@@ -23,7 +23,7 @@ from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.figure import posed
-from selfcorrect.motion.pictures.player import Page, show
+from selfcorrect.motion.pictures.player import PlayerPage, show
 from selfcorrect.motion.support import Support
 
 
@@ -32,7 +32,7 @@ def motion() -> Motion:
     return lifting_off()
 
 
-def scene(page: Page) -> dict[str, Any]:
+def scene(page: PlayerPage) -> dict[str, Any]:
     found = re.search(r'<script id="scene" type="application/json">(.*?)</script>', page.html, re.DOTALL)
     assert found
     return json.loads(found[1])

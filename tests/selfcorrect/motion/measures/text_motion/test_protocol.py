@@ -11,7 +11,7 @@ from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.motion.measures.metrics import FIELD, metric_of
 from selfcorrect.motion.measures.text_motion.protocol import (
     Asked,
-    Described,
+    CaptionedMotions,
     Multimodality,
     drawn,
     protocol,
@@ -36,12 +36,12 @@ class Perfect:
 JUDGE: Any = Perfect()
 
 
-def motions(count: int = COUNT, seed: int = 0) -> list[Described]:
+def motions(count: int = COUNT, seed: int = 0) -> list[CaptionedMotions]:
     """Each stands still at a place that its two captions name."""
     places = np.random.default_rng(seed).normal(size=(count, 6)).round(3)
     lengths = np.random.default_rng(1).integers(40, 200, count)
     return [
-        Described(np.tile(place, (length, 1)), ("here", "there"), (" ".join(map(str, place)),) * 2)
+        CaptionedMotions(np.tile(place, (length, 1)), ("here", "there"), (" ".join(map(str, place)),) * 2)
         for place, length in zip(places, lengths, strict=True)
     ]
 
@@ -130,4 +130,4 @@ def test_too_few_motions_are_refused() -> None:
     with pytest.raises(InputError, match="batches of 32 motions, got 31 real ones"):
         repetition(JUDGE, motions(31), real_motions(motions(31)), streams(0))
     with pytest.raises(InputError, match="motion 0 has 3 frames"):
-        drawn([Described(np.zeros((3, 6)), ("a",), ("0",))], streams(0))
+        drawn([CaptionedMotions(np.zeros((3, 6)), ("a",), ("0",))], streams(0))
