@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from benchmarks.judge import replayed
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.collections.cmu import load_cmu
-from selfcorrect.experiments.reporting.figures import PALETTE, STYLE
+from selfcorrect.experiments.reporting.figures import BLUE, GREY, STYLE, WINE
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.pipeline import Physics, correct_cleaned, correct_kinematically
@@ -233,18 +233,18 @@ def draw(all_points: Sequence[Point], title: str) -> Figure:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.4, 3.6), layout="constrained")
         own_axes, judged_axes = figure.subplots(1, 2, sharey=True)
-        for colour, beside, own in zip(PALETTE[1:], _BESIDE, curves.values(), strict=False):
+        for colour, beside, own in zip((WINE, BLUE), _BESIDE, curves.values(), strict=False):
             _draw_curve(own_axes, own, "force_bodyweights", colour, beside, POINTS)
             _draw_curve(judged_axes, own, "judged_force_bodyweights", colour, beside, (KINEMATIC, RESIDUAL_FREE))
         kinematic_mm = _mean(each.moved_mm for each in all_points if each.strength == KINEMATIC)
-        own_axes.axhline(kinematic_mm, color=PALETTE[0], linestyle=":", label="kinematics alone")
+        own_axes.axhline(kinematic_mm, color=GREY, linestyle=":", label="clean-up alone")
         for axes in (own_axes, judged_axes):
             axes.margins(0.2)
             axes.set_xlim(left=-0.01)
             axes.set_ylim(bottom=0)
         own_axes.set_ylabel("distance from the motion (global MPJPE), mm")
-        own_axes.set_xlabel("mean help, body weights")
-        judged_axes.set_xlabel("the other engine's help with the result, body weights")
+        own_axes.set_xlabel("mean residual root force, body weights")
+        judged_axes.set_xlabel("residual root force in the other engine, body weights")
         own_axes.legend(frameon=False, loc="upper right")
         figure.suptitle(title, fontsize=10)
     return figure
@@ -264,7 +264,7 @@ def _draw_curve(
 
 @dataclass(frozen=True)
 class Arguments:
-    """Correct motion capture at several strengths, let another engine judge, and draw distance against help."""
+    """Correct motion capture at several strengths, let another engine judge; draw distance against residual force."""
 
     data: tyro.conf.Positional[Path]
     """Folder or archive of the CMU set."""

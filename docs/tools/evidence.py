@@ -31,11 +31,9 @@ def real_values(summary: Summary, key: str) -> np.ndarray | None:
 
 
 def distances(curves: ArmCurves, metric: Metric, summary: Summary) -> np.ndarray | None:
-    """(S,) distances to the value of real data; None for a metric whose aim is another, or without that value."""
+    """(S,) distances to the value of real data; None without that value."""
     real = real_values(summary, metric.key)
-    if metric.better != "real" or real is None:
-        return None
-    return np.abs(judged(curves, metric.key) - real)
+    return None if real is None else np.abs(judged(curves, metric.key) - real)
 
 
 def mean_cell(values: np.ndarray, metric: Metric) -> str:

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from evidence import between, change, distances, judged, real_values
+from matplotlib.ticker import MaxNLocator
 from tables import table_lines
 
+from selfcorrect.experiments.reporting.figures import looks
 from selfcorrect.experiments.reporting.summary import Summary
 from selfcorrect.motion.measures.metrics import metric_of
 from selfcorrect.statistics import Interval, mean_interval
@@ -23,6 +25,7 @@ class Evidence:
     denoiser: str
     metric: str
     arm: str
+    arm_words: str
     control: str
     """What could explain the effect away."""
     control_words: str
@@ -52,7 +55,9 @@ _KINEMATIC, _LOW_PASS = ("replace+kinematic", "kinematic clean-up"), ("replace+l
 
 def _both(metric: str, control: tuple[str, str]) -> tuple[Evidence, ...]:
     when = "generation 7" if metric == _FORCE else "generations 4 to 7"
-    return tuple(Evidence(f"{where}, {when}", *run, metric, "replace+physics", *control) for where, *run in _RUNS)
+    return tuple(
+        Evidence(f"{where}, {when}", *run, metric, "replace+physics", "physics", *control) for where, *run in _RUNS
+    )
 
 
 FINDINGS = (
@@ -64,20 +69,21 @@ FINDINGS = (
     ),
     Finding(
         "Does it bring floor penetration nearer?",
-        "No change of distance is found. It falls below that of real captures, with kinematic clean-up even further.",
+        "No change of distance is found. With the DCT MLP it falls below that of real captures; with kinematic "
+        "clean-up it does so in both networks.",
         "held-out",
         _both("penetration_mm", _KINEMATIC),
     ),
     Finding(
         "Does it bring foot skating nearer?",
-        "Yes, with both networks. So does kinematic clean-up with the patch mixer, by more.",
+        "Yes, with both networks. So does kinematic clean-up, with the patch mixer by more.",
         "held-out",
         _both("skate_m_s", _KINEMATIC),
     ),
     Finding(
         "Does it lower the Fréchet distance?",
-        "Yes, where samples jitter (patch mixer). A low-pass filter lowers it at least as much. "
-        "This distance hardly sees collapse.",
+        "Yes, where samples jitter (patch mixer). No difference from a low-pass filter is found. "
+        "With the DCT MLP this distance hardly sees collapse: it moves little while coverage falls.",
         "held-out",
         _both("fid_kinematic", _LOW_PASS),
     ),
@@ -89,16 +95,20 @@ FINDINGS = (
     ),
     Finding(
         "What preserves diversity without new data?",
-        "The `lineages` remedy; a static training set does so as well.",
+        "The `lineages` remedy keeps part of it. A static training set with matching or `lineages` keeps more.",
         "remedies",
-        (Evidence(*_MODES, "coverage", "replace+none+lineages", "freeze+none", "static training set"),),
+        (
+            Evidence(*_MODES, "coverage", "replace+none+lineages", "lineages", "freeze+none", "static set"),
+            Evidence(*_MODES, "coverage", "freeze+none+lineages", "static, lineages", "freeze+none", "static set"),
+            Evidence(*_MODES, "coverage", "freeze+none+matched", "static, matched", "freeze+none", "static set"),
+        ),
     ),
 )
 
 
 def findings_sections(summaries: Mapping[str, Summary]) -> Iterator[str]:
     """Lines of a section for each question: its answer, and a table with a row for each piece of evidence."""
-    heads = ["", "real", "uncorrected", "corrected", "control", "corrected − uncorrected", "nearer to real by", ""]
+    heads = ["", "real", "uncorrected", "method", "control", "method − uncorrected", "nearer to real by", ""]
     for number, finding in enumerate(FINDINGS):
         yield from (f"### {finding.question}", "", f"{finding.answer} [Table](results/{finding.page}.md).", "")
         rows = [
@@ -114,9 +124,12 @@ def _row(evidence: Evidence, summary: Summary) -> Iterator[str]:
     real = real_values(summary, metric.key)
     yield f"{metric.title}, {evidence.where}"
     yield "" if real is None else f"{real.mean():.{metric.digits}f}"
-    for name in (evidence.plain, evidence.arm):
-        yield f"{judged(arms[name], metric.key).mean():.{metric.digits}f}"
-    yield f"{judged(arms[evidence.control], metric.key).mean():.{metric.digits}f} ({evidence.control_words})"
+    for name, words in (
+        (evidence.plain, ""),
+        (evidence.arm, f" ({evidence.arm_words})"),
+        (evidence.control, f" ({evidence.control_words})"),
+    ):
+        yield f"{judged(arms[name], metric.key).mean():.{metric.digits}f}{words}"
     yield between(effect(evidence, evidence.arm, summary), metric.digits)
     nearer = approach(evidence, evidence.arm, summary)
     yield "" if nearer is None else between(nearer, metric.digits)
@@ -129,47 +142,54 @@ def effect(evidence: Evidence, arm: str, summary: Summary) -> Interval:
 
 
 def approach(evidence: Evidence, arm: str, summary: Summary) -> Interval | None:
-    """By how much nearer to real data than the uncorrected arm it is; None where the metric has another aim."""
+    """By how much nearer to real data than the uncorrected arm it is; None without a value of real data."""
     arms = {curves.name: curves for curves in summary.arms[evidence.denoiser]}
     away = [distances(arms[name], metric_of(evidence.metric), summary) for name in (evidence.plain, arm)]
     return None if away[0] is None or away[1] is None else mean_interval(away[0] - away[1])
 
 
 def finding_pictures(summaries: Mapping[str, Summary]) -> Iterator[tuple[str, str]]:
-    """Name and SVG text of the figure of each piece of evidence: effect and control against zero."""
+    """Name and SVG text of the figure of each piece of evidence: its arms and real data over one axis."""
     for number, finding in enumerate(FINDINGS):
         for row, evidence in enumerate(finding.evidence):
             summary = summaries[evidence.summary]
-            intervals = [effect(evidence, arm, summary) for arm in (evidence.arm, evidence.control)]
-            yield f"finding-{number}-{row}", _picture(intervals, metric_of(evidence.metric).digits)
+            arms = {curves.name: curves for curves in summary.arms[evidence.denoiser]}
+            names = (evidence.plain, evidence.arm, evidence.control)
+            intervals = {name: mean_interval(judged(arms[name], evidence.metric)) for name in names}
+            real = real_values(summary, evidence.metric)
+            colours = [colour for colour, _ in looks([arms[name].title for name in names]).values()]
+            words = ["uncorrected", evidence.arm_words, evidence.control_words]
+            rows = list(zip(words, intervals.values(), colours, strict=True))
+            yield f"finding-{number}-{row}", _picture(rows, None if real is None else float(real.mean()))
 
 
-EFFECT, CONTROL = "#0072b2", "#d55e00"
-"""Blue and vermilion, which colour-blind readers tell apart."""
+WIDTH, LEFT, RIGHT, STEP = 330.0, 150.0, 18.0, 16.0
+"""Of a figure, in pixels: all of it, the margins, and the height of a row."""
 
 
-def _picture(intervals: Sequence[Interval], digits: int) -> str:
-    """SVG text: intervals, one below the other, over an axis with its ends and zero."""
-    width, height, margin = 190.0, 56.0, 16.0
-    ends = [0.0, *(end for each in intervals for end in (each.low, each.high))]
-    lowest, highest = min(ends), max(ends)
-    span = (highest - lowest) or 1.0
+def _picture(rows: Sequence[tuple[str, Interval, str]], real: float | None) -> str:
+    """SVG text: a row with its words, 95 % interval and colour each, a dotted line at the value of real data."""
+    ends = [end for _, each, _ in rows for end in (each.low, each.high)] + ([] if real is None else [real])
+    ticks = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(min(ends), max(ends))
+    lowest, highest = ticks[0], ticks[-1]
+    bottom = STEP * len(rows) + 8
 
     def x(value: float) -> str:
-        return f"{margin + (value - lowest) / span * (width - 2 * margin):.1f}"
+        return f"{LEFT + (value - lowest) / (highest - lowest) * (WIDTH - LEFT - RIGHT):.1f}"
 
-    axis = f'stroke="#888" fill="none" d="M{x(lowest)} 40H{x(highest)}M{x(0)} 4V40"'
-    parts = [f"<path {axis}/>"]
-    near_zero = 0.15 * span
-    for value in {0.0, *(end for end in (lowest, highest) if abs(end) > near_zero)}:
-        words = f"{value:.{digits}f}".replace("-", "−") if value else "0"
-        parts.append(f'<text x="{x(value)}" y="53" font-size="11" text-anchor="middle" fill="#666">{words}</text>')
-    for row, (each, colour) in enumerate(zip(intervals, (EFFECT, CONTROL), strict=True)):
-        y = 12 + 16 * row
-        parts.append(
-            f'<line x1="{x(each.low)}" x2="{x(each.high)}" y1="{y}" y2="{y}" stroke="{colour}" stroke-width="3"/>'
-        )
-        parts.append(f'<circle cx="{x(each.estimate)}" cy="{y}" r="4" fill="{colour}"/>')
-    size = f'width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}"'
-    style = 'font-family="sans-serif"'
+    parts = [f'<path d="M{x(lowest)} {bottom:g}H{x(highest)}" stroke="#888"/>']
+    for tick in ticks:
+        parts.append(f'<path d="M{x(tick)} {bottom:g}v4" stroke="#888"/>')
+        parts.append(f'<text x="{x(tick)}" y="{bottom + 16:g}" text-anchor="middle" fill="#555">{tick:g}</text>')
+    if real is not None:
+        parts.append(f'<path d="M{x(real)} 2V{bottom:g}" stroke="#111" stroke-dasharray="2 2"/>')
+        parts.append(f'<text x="{x(real)}" y="{bottom + 29:g}" text-anchor="middle" fill="#111">real {real:.2g}</text>')
+    for row, (words, each, colour) in enumerate(rows):
+        y = 12 + STEP * row
+        parts.append(f'<text x="{LEFT - 8:g}" y="{y + 4:g}" text-anchor="end" fill="#333">{words}</text>')
+        parts.append(f'<path d="M{x(each.low)} {y:g}H{x(each.high)}" stroke="{colour}" stroke-width="3"/>')
+        parts.append(f'<circle cx="{x(each.estimate)}" cy="{y:g}" r="4" fill="{colour}"/>')
+    height = bottom + 34
+    size = f'width="{WIDTH:g}" height="{height:g}" viewBox="0 0 {WIDTH:g} {height:g}"'
+    style = 'font-family="sans-serif" font-size="11" style="background:#fff"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>{"".join(parts)}</svg>\n'

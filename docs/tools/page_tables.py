@@ -151,7 +151,7 @@ def cell(curves: ArmCurves, metric: Metric, summary: Summary) -> str:
     """Mean ± half of its interval, and in brackets the mean distance to real data where that is the aim."""
     if metric.key not in curves.values:
         return ""
-    away = distances(curves, metric, summary)
+    away = distances(curves, metric, summary) if metric.better == "real" else None
     brackets = "" if away is None else f" ({float(np.mean(away)):.{metric.digits}f})"
     return mean_cell(judged(curves, metric.key), metric) + brackets
 

@@ -24,14 +24,15 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import AnchoredCorrector, fit_anchors
 from selfcorrect.correctors.contract import chain, lift
 from selfcorrect.correctors.correction import Correction
+from selfcorrect.experiments.reporting.figures import BLUE, GREY, INK, ORANGE, SKY, VERMILION
 from selfcorrect.experiments.toy.models.kernel_density import KernelDensity
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Candidate, Plan, Task, run_loop, train_first_generation
 from selfcorrect.storage.runs.memory import MemoryStore
 
 OUT = Path(__file__).resolve().parents[1] / "pictures"
-INK, SOFT, BLUE, RED, GREEN, AMBER = "#111827", "#6b7280", "#2563eb", "#dc2626", "#059669", "#d97706"
-TINTS = {BLUE: "#dbeafe", RED: "#fee2e2", GREEN: "#d1fae5", AMBER: "#fef3c7", SOFT: "#f3f4f6"}
+SOFT = GREY
+TINTS = {BLUE: "#dbeafe", VERMILION: "#fde8da", SKY: "#e3f3fc", ORANGE: "#fdf1d6", SOFT: "#f3f4f6"}
 STYLE = {"svg.fonttype": "path", "svg.hashsalt": "selfcorrect", "font.family": "DejaVu Sans", "font.size": 9}
 
 # --- diagrams --------------------------------------------------------------------------------------------------------
@@ -84,7 +85,7 @@ def loop() -> Figure:
     steps = [
         Box(2.6, 3.1, "sample", "from the last model", BLUE),
         Box(4.5, 3.1, "bias", "best of k, guidance …", BLUE),
-        Box(6.4, 3.1, "correct", "your corrector", GREEN),
+        Box(6.4, 3.1, "correct", "your corrector", SKY),
         Box(6.4, 1.75, "mix", "the data policy", BLUE),
         Box(4.5, 1.75, "train", "anew, or go on", BLUE),
         Box(2.6, 1.75, "commit", "all of it or nothing", BLUE),
@@ -98,14 +99,14 @@ def loop() -> Figure:
         arrow(axes, (one.x - 0.68, one.y), (other.x + 0.68, other.y))
     arrow(axes, (2.6, 2.07), (2.6, 2.78))
     axes.text(2.52, 2.42, "next generation", ha="right", va="center", color=SOFT, fontsize=8)
-    draw_box(axes, Box(6.4, 0.5, "real data", "training half", AMBER))
-    arrow(axes, (6.4, 0.82), (6.4, 1.43), AMBER)
-    draw_box(axes, Box(4.5, 0.5, "evaluate", "raw samples only", RED))
-    arrow(axes, (4.5, 1.43), (4.5, 0.82), RED)
-    draw_box(axes, Box(2.6, 0.5, "held-out data", "never corrected with", AMBER))
-    arrow(axes, (3.28, 0.5), (3.82, 0.5), AMBER)
-    draw_box(axes, Box(0.75, 3.1, "generation 0", "real data alone;\nshared by all arms", AMBER, 1.2, 0.75))
-    arrow(axes, (1.36, 3.1), (1.92, 3.1), AMBER)
+    draw_box(axes, Box(6.4, 0.5, "real data", "training half", ORANGE))
+    arrow(axes, (6.4, 0.82), (6.4, 1.43), ORANGE)
+    draw_box(axes, Box(4.5, 0.5, "evaluate", "raw samples only", VERMILION))
+    arrow(axes, (4.5, 1.43), (4.5, 0.82), VERMILION)
+    draw_box(axes, Box(2.6, 0.5, "held-out data", "never corrected with", ORANGE))
+    arrow(axes, (3.28, 0.5), (3.82, 0.5), ORANGE)
+    draw_box(axes, Box(0.75, 3.1, "generation 0", "real data alone;\nshared by all arms", ORANGE, 1.2, 0.75))
+    arrow(axes, (1.36, 3.1), (1.92, 3.1), ORANGE)
     return page
 
 
@@ -113,12 +114,12 @@ def pipeline() -> Figure:
     """What a motion goes through in the physics corrector."""
     page, axes = canvas(9.0, 2.6)
     stages = [
-        Box(0.8, 1.55, "read", "axes, units,\nrest pose", AMBER, 1.15, 0.8),
-        Box(2.28, 1.55, "mend", "noise, floor,\ndrift, feet", BLUE, 1.15, 0.8),
+        Box(0.8, 1.55, "read", "axes, units,\nrest pose", ORANGE, 1.15, 0.8),
+        Box(2.28, 1.55, "clean up", "noise, floor,\ndrift, feet", BLUE, 1.15, 0.8),
         Box(3.76, 1.55, "find supports", "steps, seats,\nholds", BLUE, 1.25, 0.8),
         Box(5.24, 1.55, "plan", "contacts, forces\nthey must give", BLUE, 1.15, 0.8),
-        Box(6.72, 1.55, "track", "a simulated body\nfollows", GREEN, 1.15, 0.8),
-        Box(8.2, 1.55, "judge", "kept and removed;\naccept or reject", RED, 1.15, 0.8),
+        Box(6.72, 1.55, "track", "a simulated body\nfollows", SKY, 1.15, 0.8),
+        Box(8.2, 1.55, "judge", "kept and removed;\naccept or reject", VERMILION, 1.15, 0.8),
     ]
     for box in stages:
         draw_box(axes, box)
@@ -127,7 +128,7 @@ def pipeline() -> Figure:
     for first, last, words in (
         (0, 0, "any file"),
         (1, 1, "kinematics"),
-        (2, 3, "dynamics on paper"),
+        (2, 3, "inverse dynamics"),
         (4, 4, "physics"),
     ):
         low, high = stages[first].x - 0.55, stages[last].x + 0.55
@@ -135,7 +136,7 @@ def pipeline() -> Figure:
         axes.text((low + high) / 2, 2.25, words, ha="center", va="bottom", color=SOFT, fontsize=8)
     below = "with --kinematic the corrector stops here"
     axes.annotate(below, (2.28, 1.13), (2.28, 0.55), ha="center", color=SOFT, fontsize=8, arrowprops=_THIN)
-    bound = "help from outside is bounded, measured, reported"
+    bound = "the residual root force is bounded, measured, reported"
     axes.annotate(bound, (6.72, 1.13), (6.72, 0.55), ha="center", color=SOFT, fontsize=8, arrowprops=_THIN)
     return page
 
@@ -146,9 +147,9 @@ _THIN = {"arrowstyle": "-|>", "color": SOFT, "linewidth": 0.9}
 def packages() -> Figure:
     """Which package may import which."""
     page, axes = canvas(7.2, 3.2)
-    draw_box(axes, Box(3.6, 2.75, "experiments", "commands, presets, jobs, reports, toys", RED, 3.4))
-    draw_box(axes, Box(1.8, 1.65, "simulators", "the physics corrector", GREEN, 2.3))
-    draw_box(axes, Box(5.4, 1.65, "datasets", "files, known collections, windows", AMBER, 2.5))
+    draw_box(axes, Box(3.6, 2.75, "experiments", "commands, presets, jobs, reports, toys", VERMILION, 3.4))
+    draw_box(axes, Box(1.8, 1.65, "simulators", "the physics corrector", SKY, 2.3))
+    draw_box(axes, Box(5.4, 1.65, "datasets", "files, known collections, windows", ORANGE, 2.5))
     words = "the loop, policies, correctors, models, metrics, theory, statistics, storage, motion"
     draw_box(axes, Box(3.6, 0.5, "selfcorrect", words, BLUE, 5.6))
     for start, stop in (
@@ -212,13 +213,13 @@ def rows_of_points(rows: Mapping[str, list[np.ndarray]]) -> Figure:
             angles = np.arctan2(points[:, 1], points[:, 0])
             apart = np.abs((angles[:, None] - centres + math.pi) % (2 * math.pi) - math.pi)
             lost = centres[(apart > REACH_RAD).all(axis=0)]
-            panel.plot(np.cos(lost), np.sin(lost), "x", markersize=6, color=RED, markeredgewidth=1.6)
+            panel.plot(np.cos(lost), np.sin(lost), "x", markersize=6, color=VERMILION, markeredgewidth=1.6)
             panel.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5), xticks=[], yticks=[], aspect="equal")
             for spine in panel.spines.values():
                 spine.set_color("#d1d5db")
             off = np.abs(np.linalg.norm(points, axis=1) - 1).mean()
             panel.set_xlabel(f"off the circle {off:.2f}; arcs {MODES - len(lost)} of {MODES}", fontsize=7)
-            if panels is grid[0]:
+            if name == next(iter(rows)):
                 panel.set_title(f"generation {generation}", fontsize=9)
         panels[0].set_ylabel(name, fontsize=9)
     return page
@@ -232,7 +233,7 @@ def diseases() -> Figure:
 def knowledge() -> Figure:
     """The same loop with a corrector that knows the law, with one that remembers where the arcs were, and with both."""
     real = Samples.real(ring(COUNT, SEED))
-    anchors = fit_anchors(real, COUNT // MODES, streams(SEED).child("anchors"), "real training data")
+    anchors = fit_anchors(real, COUNT // MODES, streams(SEED).child("anchors"))
     law, memory = lift(onto_circle), AnchoredCorrector(anchors)
     return rows_of_points(
         {

@@ -6,9 +6,9 @@
 
 A page asks for its table by `<!-- table: NAME -->`, a row of `TABLES` in page_tables.py, which ends at
 `<!-- end of table -->`; what stands between is replaced. `<!-- shares -->`, `<!-- claims -->`, `<!-- worth -->`,
-`<!-- findings -->`, `<!-- captions -->` and `<!-- dilution -->` ask for tables of their own. Figures are written for
-every summary and denoiser, docs/pictures/results/NAME-DENOISER.svg, and by synthetic ratio, where a summary has some;
-docs/pictures/modes.svg from the summary `modes`. docs/results/results.csv holds the last generation of everything,
+`<!-- findings -->`, `<!-- captions -->` and `<!-- dilution -->` ask for tables of their own. Figures are written
+where a page shows them: docs/pictures/results/NAME-DENOISER.svg over generations, NAME-DENOISER-ratios.svg by synthetic
+share, docs/pictures/modes.svg from the summary `modes`. docs/results/results.csv has the last generation of everything,
 `--csv FILE` all generations; the site has a table of all arms.
 """
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ import tyro
 from captions import captions_table
 from claims import CLAIMS, claims_table
 from dilution import found_table
+from evidence import judged
 from findings import finding_pictures, findings_sections
 from page_tables import TABLES, page_table
 from shares import shares_table
@@ -37,7 +38,7 @@ from selfcorrect.experiments.motion.report.conclusion import asked_correctors
 from selfcorrect.experiments.motion.report.outcome import by_share, guarantees
 from selfcorrect.experiments.motion.settings.arms import Arm
 from selfcorrect.experiments.motion.settings.presets import settings_of
-from selfcorrect.experiments.reporting.figures import curve_grid, looks, share_grid
+from selfcorrect.experiments.reporting.figures import MOST_LINES, curve_grid, looks, share_grid
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, joined, read_summary, write_summary
 from selfcorrect.motion.measures.metrics import Metric, metric_of
@@ -55,6 +56,8 @@ FREE = ("--out", "--workers", "--keep", "--wandb", "--runner")
 """Options, each with a value, that change no result."""
 SEEDS = ("--seeds", "--first-seed")
 
+DRAWN_ON = re.compile(r"pictures/results/([\w-]+)\.svg")
+"""A figure that a page shows."""
 MARKED = re.compile(
     r"<!-- (table|shares|claims|worth|findings|captions|dilution)(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL
 )
@@ -80,16 +83,36 @@ def filled(page: str, summaries: Mapping[str, Summary]) -> str:
     return MARKED.sub(made, page)
 
 
-def figure(summary: Summary, denoiser: str) -> str:
-    """SVG text: a row per metric, a column per data policy, bands over seeds."""
+def figure(summary: Summary, denoiser: str, shown: Collection[str] = ()) -> str:
+    """SVG text: a row per metric, a column per data policy, bands over seeds. Of many arms, fully synthetic ones alone.
+
+    shown: the names of the arms to draw, all by default.
+    """
     columns: dict[str, list[ArmCurves]] = {}
     for arm, curves, _ in arms_of(summary, denoiser):
+        if shown and arm.name not in shown:
+            continue
         told = replace(curves, title=arm.label) if arm.policy == "real" else curves  # it stands beside every policy
         columns.setdefault(arm.group, []).append(told)
     baselines = columns.pop("real data only", [])
     columns = {group: [*baselines, *curves] for group, curves in columns.items()} or {"real data only": baselines}
+    if any(len(curves) > MOST_LINES for curves in columns.values()):
+        columns = {"fully synthetic": columns["fully synthetic"]}
     palette = looks([curves.title for group in columns.values() for curves in group])
     return curve_grid(columns, _drawn(summary), _floor(summary), palette)
+
+
+def run_figures(wanted: Collection[str], summaries: Mapping[str, Summary]) -> Iterator[tuple[str, str]]:
+    """Name and SVG text of the figures of runs that are wanted; their arms are those of the first table with them."""
+    shown: dict[tuple[str, str], Sequence[str]] = {}
+    for group in (group for table in TABLES.values() for group in table.groups):
+        shown.setdefault((group.summary, group.denoiser), group.arms)
+    for key, summary in summaries.items():
+        for denoiser in summary.arms:
+            if (name := f"{key}-{denoiser}") in wanted:
+                yield name, figure(summary, denoiser, shown.get((key, denoiser), ()))
+            if (name := f"{key}-{denoiser}-ratios") in wanted:
+                yield name, ratio_figure(summary, denoiser)
 
 
 def headline(summary: Summary) -> str:
@@ -111,13 +134,19 @@ def headline(summary: Summary) -> str:
 
 
 def ratio_figure(summary: Summary, denoiser: str) -> str:
-    """SVG text: the last generation by synthetic share; empty where few ratios were compared."""
-    arms = {arm: curves for arm, curves, _ in arms_of(summary, denoiser)}
+    """SVG text: the later half of the generations by synthetic share; empty where few ratios were compared."""
+    keys = [metric.key for metric in _drawn(summary)]
+    arms = {arm: _as_judged(curves, keys) for arm, curves, _ in arms_of(summary, denoiser)}
     lines = by_share(arms, asked_correctors(settings_of(summary.settings)))
     if not lines:
         return ""
     palette = looks([curves.title for curves in arms.values()])
     return share_grid({denoiser: lines}, _drawn(summary), _floor(summary), palette, guarantees())
+
+
+def _as_judged(curves: ArmCurves, keys: Sequence[str]) -> ArmCurves:
+    """Curves of one generation, which has what the rule of evidence judges."""
+    return replace(curves, values={key: judged(curves, key)[:, None] for key in keys if key in curves.values})
 
 
 def _drawn(summary: Summary) -> list[Metric]:
@@ -173,11 +202,9 @@ def main(
         write_summary(SUMMARIES / f"{name}.json", summary)
     summaries = read_all()
     PICTURES.mkdir(exist_ok=True)
-    for key, summary in summaries.items():
-        for denoiser in summary.arms:
-            for name, svg in (("", figure(summary, denoiser)), ("-ratios", ratio_figure(summary, denoiser))):
-                if svg:
-                    (PICTURES / f"{key}-{denoiser}{name}.svg").write_text(svg + "\n", encoding="utf-8")
+    wanted = {name for page in (*PAGES, ROOT / "README.md") for name in DRAWN_ON.findall(page.read_text("utf-8"))}
+    for name, svg in run_figures(wanted, summaries):
+        (PICTURES / f"{name}.svg").write_text(svg + "\n", encoding="utf-8")
     (PICTURES.parent / "modes.svg").write_text(headline(summaries["modes"]) + "\n", encoding="utf-8")
     for page in PAGES:
         page.write_text(filled(page.read_text(encoding="utf-8"), summaries), encoding="utf-8")

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from scipy.ndimage import uniform_filter1d
 
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
+from selfcorrect.experiments.reporting.figures import BLUE, INK
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
 from selfcorrect.motion.geometry.kinematics import joint_positions
@@ -21,7 +22,7 @@ from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
 
 OUT = Path(__file__).resolve().parents[1] / "pictures" / "scenes.svg"
-INK, SOFT, BLUE = "#111827", "#9ca3af", "#2563eb"
+SOFT = "#9ca3af"
 STYLE = {"svg.fonttype": "path", "svg.hashsalt": "selfcorrect", "font.size": 9}
 
 POSES = {

@@ -17,7 +17,26 @@ from selfcorrect.statistics import mean_interval
 
 from .results import ArmCurves
 
-PALETTE = ("#6b7280", "#dc2626", "#2563eb", "#059669", "#d97706", "#7c3aed", "#0891b2", "#be185d", "#65a30d", "#1f2937")
+GREY, VERMILION, BLUE, GREEN, ORANGE, PURPLE, SKY, WINE, OLIVE, INK = PALETTE = (
+    "#6b7280", "#d55e00", "#0072b2", "#009e73", "#e69f00", "#cc79a7", "#56b4e9", "#882255", "#999933", "#1f2937"
+)  # fmt: skip
+"""Colours that colour-blind readers tell apart (after Okabe and Ito 2008, and Tol 2021)."""
+
+COLOURS = {
+    "baseline (real data only)": GREY,
+    "real data only": GREY,
+    "uncorrected": VERMILION,
+    "physics": BLUE,
+    "kinematic": GREEN,
+    "low-pass": ORANGE,
+    "anchored": PURPLE,
+    "placebo": INK,
+}
+"""Of the arms that stand in most figures, by corrector: the same in the whole project."""
+OTHERS = (SKY, WINE, OLIVE, PURPLE, INK)
+"""One after the other for all others."""
+MOST_LINES = 8
+"""In one panel; more become small multiples."""
 
 Look: TypeAlias = tuple[str, str]  # colour, stroke
 
@@ -47,8 +66,21 @@ STROKES = ("-", ":", "-.")
 
 
 def looks(titles: Sequence[str]) -> dict[str, Look]:
-    """Colour and stroke for each arm title, the same in every panel."""
-    return {title: look(index) for index, title in enumerate(dict.fromkeys(titles))}
+    """Colour and stroke for each arm title, the same in every panel; a corrector has its colour with a remedy, too."""
+    found: dict[str, Look] = {}
+    others = 0
+    for title in dict.fromkeys(titles):
+        colour = COLOURS.get(title, COLOURS.get(_corrector_in(title)))
+        if colour is None or (colour in (GREY, VERMILION) and title not in COLOURS):
+            colour, others = OTHERS[others % len(OTHERS)], others + 1
+        again = sum(taken == colour for taken, _ in found.values())
+        found[title] = colour, STROKES[again % len(STROKES)]
+    return found
+
+
+def _corrector_in(title: str) -> str:
+    """The corrector that an arm's title ends with, without its settings."""
+    return title.partition(", ")[0].rpartition(" + ")[2]
 
 
 def look(index: int) -> Look:
@@ -65,31 +97,58 @@ def curve_grid(
 ) -> str:
     """One row of panels per metric, one column per group of arms; returns SVG text.
 
-    Lines are means over seeds, bands the range of the seeds where there are few lines; the dotted line in black is real
-    against real.
+    Groups of more than `MOST_LINES` arms become small multiples: rows of their own, with few arms in each panel. Lines
+    are means over seeds, bands the range of the seeds; the dotted line in black is real against real.
     """
+    many = any(len(arms) > MOST_LINES for arms in columns.values())
+    blocks = [_multiples(group, arms) for group, arms in columns.items()] if many else [columns]
+    wide, high = max(map(len, blocks)), len(metrics)
+    width = max((2.4 if many else 3.6) * wide + 0.6, 7.2)  # a single column is as wide as its legend
     with mpl.rc_context(STYLE):
-        width = max(3.6 * len(columns) + 0.6, 7.2)  # a single column is as wide as its legend
-        figure = Figure(figsize=(width, 2.15 * len(metrics)), layout="constrained")
-        axes = figure.subplots(len(metrics), len(columns), squeeze=False, sharex=True)
-        for row, metric in enumerate(metrics):
-            for column, (group, arms) in enumerate(columns.items()):
-                panel = axes[row, column]
-                _draw_panel(panel, arms, metric, floor.get(metric.key), palette)
-                if row == 0:
-                    panel.set_title(group)
-                if column == 0:
-                    panel.set_ylabel(metric.title)
-                if row == len(metrics) - 1:
-                    panel.set_xlabel("generation")
+        figure = Figure(figsize=(width, 2.15 * high * len(blocks)), layout="constrained")
+        axes = figure.subplots(high * len(blocks), wide, squeeze=False, sharex=True, sharey="row" if many else "none")
+        for block, groups in enumerate(blocks):
+            panels = axes[block * high : (block + 1) * high]
+            _draw_block(panels[:, : len(groups)], groups, metrics, floor, palette)
+            for panel in panels[:, len(groups) :].flat:
+                panel.remove()
         handles = {
             label: handle
             for panel in axes.flat
             for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
         }
-        ncols = _legend_columns(handles, 2 * len(columns), width)
+        ncols = _legend_columns(handles, 2 * wide, width)
         figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=ncols, frameon=False)
         return as_svg(figure)
+
+
+def _multiples(group: str, arms: Sequence[ArmCurves]) -> dict[str, list[ArmCurves]]:
+    """Panels of a group: three arms each, beside those that all others are compared with."""
+    beside = [arm for arm in arms if COLOURS.get(arm.title) in (GREY, VERMILION)]
+    others = [arm for arm in arms if arm not in beside]
+    parts = [others[start : start + 3] for start in range(0, len(others), 3)] or [[]]
+    numbers = [f" ({number})" for number in range(1, len(parts) + 1)] if len(parts) > 1 else [""]
+    return {f"{group}{number}": [*beside, *part] for number, part in zip(numbers, parts, strict=True)}
+
+
+def _draw_block(
+    axes: np.ndarray,
+    columns: Mapping[str, Sequence[ArmCurves]],
+    metrics: Sequence[Metric],
+    floor: Mapping[str, float],
+    palette: Mapping[str, Look],
+) -> None:
+    for row, metric in enumerate(metrics):
+        for column, (group, arms) in enumerate(columns.items()):
+            panel = axes[row, column]
+            _draw_panel(panel, arms, metric, floor.get(metric.key), palette)
+            if row == 0:
+                panel.set_title(group)
+            if column == 0:
+                panel.set_ylabel(metric.title)
+            if row == len(metrics) - 1:
+                panel.set_xlabel("generation")
+                panel.tick_params(labelbottom=True)
 
 
 def _draw_panel(
@@ -101,9 +160,8 @@ def _draw_panel(
         values = arm.values[metric.key]
         generations = np.arange(values.shape[1])
         colour, stroke = palette[arm.title]
-        if len(palette) <= len(PALETTE):  # more bands than that hide each other
-            low, high = values.min(axis=0), values.max(axis=0)
-            panel.fill_between(generations, low, high, color=colour, alpha=0.15, linewidth=0)
+        low, high = values.min(axis=0), values.max(axis=0)
+        panel.fill_between(generations, low, high, color=colour, alpha=0.12, linewidth=0)
         panel.plot(generations, values.mean(axis=0), stroke, color=colour, label=arm.title, linewidth=1.6)
     if floor is not None:
         panel.axhline(floor, color="#111827", linestyle=":", linewidth=1, label=REAL_LABEL)

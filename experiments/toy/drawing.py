@@ -13,7 +13,7 @@ from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from selfcorrect.statistics import band
 
-from ..reporting.figures import PALETTE, STYLE, Look, as_svg, look
+from ..reporting.figures import BLUE, PALETTE, STYLE, WINE, Look, as_svg, look
 from .result import Line, Map, Panel, Pictures, Scatter
 
 LONGEST_CURVE = 200  # points drawn per line; more only make the page heavy
@@ -46,7 +46,7 @@ def _(panel: Panel) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
     if panel.caveat:
-        page.supxlabel(f"dashes: {panel.caveat}", x=0.01, ha="left", color="#b45309", fontsize=8)
+        page.supxlabel(f"dashes: {panel.caveat}", x=0.01, ha="left", color=WINE, fontsize=8)
     return page
 
 
@@ -110,7 +110,7 @@ def _(scatter: Scatter) -> Figure:
     page.suptitle(scatter.title)
     columns = page.subplots(1, len(scatter.points), squeeze=False, sharex=True, sharey=True)[0]
     for axes, (name, points) in zip(columns, scatter.points.items(), strict=True):
-        axes.plot(points[:, 0], points[:, 1], ".", markersize=1.5, color="#2563eb", rasterized=True)
+        axes.plot(points[:, 0], points[:, 1], ".", markersize=1.5, color=BLUE, rasterized=True)
         axes.set(title=name, aspect="equal")
     return page
 

@@ -134,7 +134,7 @@ def test_points_of_the_frontier_compare_the_clips_that_all_follow(tmp_path):
     assert "| walk | 2/2, 30 mm | 1/2, 30 mm |" in told
     frontier.draw([near, alone], "one walk").savefig(tmp_path / "frontier.svg")
     drawn = (tmp_path / "frontier.svg").read_text()
-    for words in ("one walk", "kinematics alone", "residual-free"):
+    for words in ("one walk", "clean-up alone", "residual-free"):
         assert words in drawn
 
 

@@ -50,7 +50,7 @@ def run(settings: Dilution | None = None) -> Result:
     task = replace(gaussian_task(settings.real_count, settings.seeds, stream), evaluate=level_and_spread)
     pairs = [(ratio, strength) for strength in settings.strengths for ratio in settings.ratios]
     plans = {
-        f"λ = {ratio:g}, γ = {strength:.2g}": Plan(
+        f"λ = {ratio:g}, {_named(strength)}": Plan(
             Augment(ratio), settings.generations, correction=per_seed(pull(settings.kept), strength)
         )
         for ratio, strength in pairs
@@ -64,7 +64,7 @@ def run(settings: Dilution | None = None) -> Result:
     checks.append(above(f"{last}: the spread is no mean", mean_interval(ends[last]["spread"]), alone, published=False))
     levels = np.reshape([end["level"] for end in ends.values()], (len(settings.strengths), len(settings.ratios), -1))
     lines = [
-        Line(f"γ = {strength:.2g}", level.T, theory.diluted_level(0, LEVEL, settings.ratios, strength, settings.kept))
+        Line(_named(strength), level.T, theory.diluted_level(0, LEVEL, settings.ratios, strength, settings.kept))
         for strength, level in zip(settings.strengths, levels, strict=True)
     ]
     return Result(
@@ -75,6 +75,10 @@ def run(settings: Dilution | None = None) -> Result:
         figures=[Panel("Level of a corrected loop", "λ", "level", np.array(settings.ratios), lines, log_x=True)],
         notes=("A level is a mean over samples; the spread of two places is not.",),
     )
+
+
+def _named(strength: float) -> str:
+    return "γ = ∞" if math.isinf(strength) else f"γ = {strength:.2g}"
 
 
 def pull(kept: float) -> Corrector:

@@ -1,0 +1,27 @@
+"""Figures of curves."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from selfcorrect.experiments.reporting.figures import BLUE, GREEN, MOST_LINES, VERMILION, curve_grid, looks
+from selfcorrect.experiments.reporting.results import ArmCurves
+from selfcorrect.motion.measures.metrics import metric_of
+
+
+def test_a_corrector_has_one_colour_in_every_figure() -> None:
+    many = looks(["uncorrected", "lineages", "lineages + kinematic, γ = 1 of each sample", "kinematic", "physics"])
+    few = looks(["physics", "uncorrected"])
+    assert many["uncorrected"] == few["uncorrected"] == (VERMILION, "-")
+    assert many["physics"] == few["physics"] == (BLUE, "-")
+    assert many["kinematic"][0] == many["lineages + kinematic, γ = 1 of each sample"][0] == GREEN
+    assert len(set(many.values())) == len(many), "lines of a figure look different"
+
+
+def test_many_arms_become_small_multiples_beside_what_they_are_compared_with() -> None:
+    titles = ["baseline (real data only)", "uncorrected", *(f"corrector {number}" for number in range(MOST_LINES))]
+    arms = [ArmCurves(title, "", title, {"coverage": np.full((2, 3), 0.5)}) for title in titles]
+    svg = curve_grid({"fully synthetic": arms}, [metric_of("coverage")], {}, looks(titles))
+    assert [f">fully synthetic ({number})<" in svg for number in (1, 2, 3, 4)] == [True, True, True, False]
+    few = curve_grid({"fully synthetic": arms[:3]}, [metric_of("coverage")], {}, looks(titles))
+    assert ">fully synthetic<" in few
