@@ -158,15 +158,17 @@ def neck_deg(features: MotionFeatures) -> Measured:
 def t_pose_deg(features: MotionFeatures) -> Measured:
     """The largest angle of a limb off the T of a rig's pose, as its negative; not a number where people pose so.
 
-    People lower their arms from a T, and dancers raise them to one. The body of a rig jumps into its pose or out of it,
-    or nothing bends while it lasts.
+    People lower their arms from a T that opens a take, and dancers raise them to one. The body of a rig jumps into its
+    pose or out of it, never leaves it, or nothing bends for a while amid the take.
     """
     off_deg = _off_t_pose_deg(features)
     if off_deg is None:
         return Measured.nothing()
     values = -off_deg
     for start, stop in runs(off_deg < T_POSE_DEG):
-        if not (_jumps(features, start - 1) or _jumps(features, stop - 1) or _is_rigid(features, start, stop)):
+        at_ends = (start == 0) + (stop == len(features))
+        held = at_ends == 2 or (at_ends == 0 and _is_rigid(features, start, stop))
+        if not (held or _jumps(features, start - 1) or _jumps(features, stop - 1)):
             values[start:stop] = np.nan
     return Measured(values[:, None], ("body",))
 
