@@ -159,7 +159,7 @@ RULES = (
     Rule(
         "B4",
         "t-pose",
-        "The pose of a rig, not of a person: the body jumps into it or out of it, never leaves it, or holds it rigidly.",
+        "The pose of a rig: the body jumps into it or out of it, never leaves it, or holds it rigidly.",
         -body.T_POSE_DEG,
         "°",
         "a T-pose",
