@@ -10,7 +10,7 @@ INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 INSTALLED_FOR_DOCS := .venv/.installed-for-docs
 MOCAP ?= $(or $(SELFCORRECT_SHARED),../shared)/mocap/cmu-bvh.tar.gz
 
-.PHONY: setup motion test campaign test-fast lint types docs results bench wheels release-check clean
+.PHONY: setup motion test campaign test-fast lint types docs results bench blender wheels release-check clean
 
 # Corrects, checks, converts and shows motion; what loops need beside it comes with `make motion`.
 setup: $(INSTALLED)
@@ -82,6 +82,11 @@ bench: $(INSTALLED_FOR_TESTS)
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.formats $(MOCAP)
+
+# The extension for Blender as one file, which Blender installs: docs/blender.md.
+blender:
+	mkdir -p build
+	$(PYTHON) -m zipfile -c build/selfcorrect-blender.zip blender/*.py blender/*.toml
 
 # Whether every dependency has wheels for every Python and system; asks the package index.
 wheels: $(INSTALLED_FOR_TESTS)

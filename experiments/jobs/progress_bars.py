@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import defaultdict
@@ -12,6 +13,10 @@ from tqdm import tqdm
 
 Progress = Callable[[str, int, int], None]
 """Called with a phase ("train", "sample", "correct", "evaluate", …), steps done, steps in all."""
+
+
+PROGRESS = "SELFCORRECT_PROGRESS"
+"""Environment variable that is "always" where a program reads the bars that otherwise a terminal shows."""
 
 
 def silent(phase: str, done: int, total: int) -> None:
@@ -48,10 +53,11 @@ class Bars:
     """
 
     def __init__(self, total: int, rows: int, title: str, unit: str) -> None:
-        pace = 0.2 if sys.stderr.isatty() else 30.0
+        live = sys.stderr.isatty() or os.environ.get(PROGRESS) == "always"
+        pace = 0.2 if live else 30.0
         self.overall = tqdm(total=total, desc=title, unit=unit, position=0, mininterval=pace, dynamic_ncols=True)
         self.free = [
-            tqdm(position=row, leave=False, mininterval=pace, dynamic_ncols=True, disable=not sys.stderr.isatty())
+            tqdm(position=row, leave=False, mininterval=pace, dynamic_ncols=True, disable=not live)
             for row in range(1, rows + 1)
         ]
         self.by_job: dict[str, tqdm] = {}

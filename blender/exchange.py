@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The BVH file through which Blender and the program exchange the motion of a skeleton. Needs no Blender.
+
+Lengths are metres and y is up, as BVH files have it. A joint's frame is parallel to the world in the rest pose.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+Y_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
+"""Turns vectors of Blender's world, z up, into those of the file: who faces −y faces +z there."""
+
+_POSITION = ("Xposition", "Yposition", "Zposition")
+_ROTATION = ("Zrotation", "Xrotation", "Yrotation")
+_RIGID_M = 1e-4
+"""Way of a joint in its parent's frame up to which its bone counts as rigid; Blender computes in single precision."""
+
+
+class ExchangeError(Exception):
+    """A file is not what the extension has written."""
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """A motion of J joints over T frames."""
+
+    names: tuple[str, ...]
+    """Joint names, depth first, the root first."""
+    parents: tuple[int, ...]
+    """Index of each joint's parent, −1 for the root."""
+    positions_m: np.ndarray
+    """(T, J, 3) in the world, y up."""
+    rotations: np.ndarray
+    """(T, J, 3, 3) orientations in the world; identity in the rest pose."""
+    fps: float
+    tips_m: dict[int, np.ndarray]
+    """End (3,) of each bone without children, in its joint's frame."""
+
+
+def file_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of bones as a BVH file can hold them: one line, no braces, none twice."""
+    taken: dict[str, None] = {}
+    for name in names:
+        clean = re.sub(r"[{}\x00-\x1f\x7f]", "_", " ".join(name.split())) or "bone"
+        free, number = clean, 1
+        while free in taken:
+            number += 1
+            free = f"{clean} {number}"
+        taken[free] = None
+    return tuple(taken)
+
+
+def write_bvh(path: Path, clip: Clip) -> None:
+    """Write a clip; joints that move in their parent's frame get position channels, others an offset."""
+    local, places_m = _in_parents(clip)
+    offsets_m = np.median(places_m, axis=0)
+    moving = np.ptp(places_m, axis=0).max(axis=-1) > _RIGID_M
+    moving[0] = True
+    degrees = np.unwrap(np.degrees(zxy_angles(local)), period=360, axis=0)
+    columns = []
+    for joint in range(len(clip.names)):
+        columns += [places_m[:, joint]] if moving[joint] else []
+        columns.append(degrees[:, joint])
+    rows = np.concatenate(columns, axis=1).round(6) + 0.0  # adding zero turns −0 into 0
+    head = _hierarchy(clip, file_names(clip.names), offsets_m, moving, 0, "")
+    lines = ["HIERARCHY", *head, "MOTION", f"Frames: {len(rows)}", f"Frame Time: {1 / clip.fps:.9f}"]
+    lines += [" ".join(map("{:.6f}".format, row)) for row in rows.tolist()]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _in_parents(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
+    """Rotations (T, J, 3, 3) and positions (T, J, 3) of joints in their parents' frames; the root's in the world."""
+    parents = np.array(clip.parents[1:], dtype=int)
+    local, places_m = clip.rotations.copy(), clip.positions_m.copy()
+    above = clip.rotations[:, parents].swapaxes(-1, -2)
+    local[:, 1:] = above @ clip.rotations[:, 1:]
+    places_m[:, 1:] = (above @ (clip.positions_m[:, 1:] - clip.positions_m[:, parents])[..., None])[..., 0]
+    return local, places_m
+
+
+def _hierarchy(
+    clip: Clip, names: Sequence[str], offsets_m: np.ndarray, moving: np.ndarray, joint: int, margin: str
+) -> Iterator[str]:
+    """The lines of a joint and of all below it."""
+    channels = (*_POSITION, *_ROTATION) if moving[joint] else _ROTATION
+    yield f"{margin}{'JOINT' if margin else 'ROOT'} {names[joint]}"
+    yield f"{margin}{{"
+    yield f"{margin}\t{_offset(offsets_m[joint] if joint else np.zeros(3))}"
+    yield f"{margin}\tCHANNELS {len(channels)} {' '.join(channels)}"
+    for child in (child for child, parent in enumerate(clip.parents) if parent == joint):
+        yield from _hierarchy(clip, names, offsets_m, moving, child, f"{margin}\t")
+    if joint in clip.tips_m:
+        yield from (f"{margin}\t{line}" for line in ("End Site", "{", f"\t{_offset(clip.tips_m[joint])}", "}"))
+    yield f"{margin}}}"
+
+
+def _offset(vector_m: np.ndarray) -> str:
+    return "OFFSET " + " ".join(f"{value:.6f}" for value in vector_m.round(6) + 0.0)
+
+
+def read_bvh(path: Path) -> Clip:
+    """Read a file with the channels that `write_bvh` writes. Raises ExchangeError where it has others."""
+    head, _, motion = path.read_text(encoding="utf-8").partition("MOTION")
+    names, parents, offsets_m, channels, tips_m = _read_hierarchy(head, path)
+    count, time, *rows = [line for line in motion.splitlines() if line.strip()]
+    values = np.array([row.split() for row in rows], dtype=float)
+    if values.shape != (int(count.split(":")[1]), sum(channels)):
+        raise ExchangeError(f"{path}: expected {sum(channels)} numbers in each frame")
+    rotations = np.empty((len(values), len(names), 3, 3))
+    positions_m = np.empty((len(values), len(names), 3))
+    ends = np.cumsum(channels)
+    for joint, parent in enumerate(parents):
+        own = values[:, ends[joint] - channels[joint] : ends[joint]]
+        place_m = own[:, :3] if channels[joint] == 6 else np.tile(offsets_m[joint], (len(values), 1))
+        turn = zxy_matrices(np.radians(own[:, -3:]))
+        above = rotations[:, parent] if joint else np.eye(3)
+        rotations[:, joint] = above @ turn
+        positions_m[:, joint] = (above @ place_m[..., None])[..., 0] + (positions_m[:, parent] if joint else 0)
+    return Clip(tuple(names), tuple(parents), positions_m, rotations, 1 / float(time.split(":")[1]), tips_m)
+
+
+def _read_hierarchy(
+    text: str, path: Path
+) -> tuple[list[str], list[int], list[np.ndarray], list[int], dict[int, np.ndarray]]:
+    """Names, parents, offsets, number of channels and ends of bones."""
+    names: list[str] = []
+    parents: list[int] = []
+    offsets_m: list[np.ndarray] = []
+    channels: list[int] = []
+    tips_m: dict[int, np.ndarray] = {}
+    chain: list[int] = []
+    for line in text.splitlines():
+        word, *rest = line.split() or [""]
+        if word in ("ROOT", "JOINT"):
+            parents.append(chain[-1] if chain else -1)
+            chain.append(len(names))
+            names.append(" ".join(rest))
+        elif word == "End":
+            chain.append(-1)
+        elif word == "OFFSET" and chain[-1] < 0:
+            tips_m[chain[-2]] = np.array(rest, dtype=float)
+        elif word == "OFFSET":
+            offsets_m.append(np.array(rest, dtype=float))
+        elif word == "CHANNELS":
+            if tuple(rest[-3:]) != _ROTATION or len(rest) not in (4, 7):
+                raise ExchangeError(f"{path}: expected the channels {' '.join(_ROTATION)} in {names[-1]}")
+            channels.append(len(rest) - 1)
+        elif word == "}":
+            chain.pop()
+    return names, parents, offsets_m, channels, tips_m
+
+
+def zxy_angles(rotations: np.ndarray) -> np.ndarray:
+    """Angles (..., 3) in radians about z, x and y whose product Rz Rx Ry is the rotation (..., 3, 3)."""
+    about_z = np.arctan2(-rotations[..., 0, 1], rotations[..., 1, 1])
+    about_x = np.arctan2(rotations[..., 2, 1], np.hypot(rotations[..., 0, 1], rotations[..., 1, 1]))
+    # The last angle is what the first leaves over: so both fit together also where x is near ±90°.
+    rest = np.cos(about_z)[..., None] * rotations[..., 0, :] + np.sin(about_z)[..., None] * rotations[..., 1, :]
+    return np.stack([about_z, about_x, np.arctan2(rest[..., 2], rest[..., 0])], axis=-1)
+
+
+def zxy_matrices(angles_rad: np.ndarray) -> np.ndarray:
+    """Rotations Rz Rx Ry (..., 3, 3) by angles (..., 3) about z, x and y."""
+    (sz, sx, sy), (cz, cx, cy) = (np.moveaxis(wave(angles_rad), -1, 0) for wave in (np.sin, np.cos))
+    rows = [
+        [cz * cy - sz * sx * sy, -sz * cx, cz * sy + sz * sx * cy],
+        [sz * cy + cz * sx * sy, cz * cx, sz * sy - cz * sx * cy],
+        [-cx * sy, sx, cx * cy],
+    ]
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+def changed_world(clip: Clip, before: Clip, after: Clip) -> tuple[np.ndarray, np.ndarray]:
+    """What a correction does to each joint in the world of the file.
+
+    clip: as sampled; before, after: as read from the files that went to the program and came back. Returns turns
+    (T, J, 3, 3) that are applied to orientations from the left, and new positions (T, J, 3). Only differences between
+    the two files count, so what the program left alone stays exactly as it was. Raises ExchangeError where the files
+    do not fit.
+    """
+    if (after.names, len(after.rotations)) != (before.names, len(before.rotations)):
+        raise ExchangeError(
+            f"the program returned {len(after.names)} joints and {len(after.rotations)} frames, "
+            f"expected {len(before.names)} and {len(before.rotations)}"
+        )
+    turns = after.rotations @ before.rotations.swapaxes(-1, -2)
+    return turns, clip.positions_m + after.positions_m - before.positions_m

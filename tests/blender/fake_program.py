@@ -1,0 +1,64 @@
+"""Stands in for the program in tests of the extension: what FAKE says happens to the motion is known exactly."""
+
+import json
+import os
+import shutil
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from loading import loaded
+
+LIFT_M = 0.1
+TURNED = "left_knee"
+
+
+def main(words: list[str]) -> int:
+    """Act like `selfcorrect correct` or `selfcorrect --version`."""
+    acts = os.environ.get("FAKE", "identity")
+    if words == ["--version"]:
+        print("another 1.0" if acts == "another" else "selfcorrect 9.9.9")
+        return 0
+    if "--help" in words:
+        print("--strength --floor-is-none")
+        return 0
+    source, out = Path(words[1]), Path(words[words.index("--out") + 1])
+    if acts == "crash":
+        print("correct:  10%|#         | 1/10\nselfcorrect: motion.bvh: the disk is full", file=sys.stderr)
+        return 2
+    if acts == "sleep":
+        Path(os.environ["FAKE_PID"]).write_text(str(os.getpid()))
+        print("correct:  40%|####      | 4/10", file=sys.stderr, flush=True)
+        time.sleep(600)
+    out.mkdir()
+    told = {"verdict": "accepted", "reason": "", "before": {}, "after": {}, "moved_m": 0.0}
+    if acts == "reject":
+        told |= {"verdict": "rejected", "reason": "fell", "frame": 7}
+    (out / "report.json").write_text(json.dumps({"motions": [told]}))
+    shutil.copy(source, out / source.name)
+    if acts == "lift":
+        exchange = loaded("exchange")
+        exchange.write_bvh(out / source.name, lifted(exchange.read_bvh(source)))
+    return 1 if acts == "reject" else 0
+
+
+def lifted(clip):
+    """A clip 10 cm higher, with a knee that is turned by 0.2 rad about the vertical axis, and all below it."""
+    places, turns = clip.positions_m + np.array([0, LIFT_M, 0]), clip.rotations.copy()
+    knees = [joint for joint, name in enumerate(clip.names) if name.endswith(TURNED)]
+    about = np.array([[np.cos(0.2), 0, np.sin(0.2)], [0, 1, 0], [-np.sin(0.2), 0, np.cos(0.2)]])
+    for knee in knees:
+        below = [knee]
+        for joint, parent in enumerate(clip.parents):
+            if parent in below:
+                below.append(joint)
+        center = places[:, [knee]]
+        turns[:, below] = about @ turns[:, below]
+        places[:, below] = (about @ (places[:, below] - center)[..., None])[..., 0] + center
+    return replace(clip, positions_m=places, rotations=turns)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

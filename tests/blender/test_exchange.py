@@ -1,0 +1,86 @@
+"""The file between Blender and the program."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.datasets.files.rigs.bvh import read_bvh as read_as_program
+from selfcorrect.datasets.files.rigs.bvh import write_bvh as write_as_program
+from selfcorrect.motion.geometry.kinematics import forward_kinematics
+
+from .loading import loaded
+
+exchange = loaded("exchange")
+
+NAMES = ("hips", "leg{L}", "spine one", "spine one", "hand")
+PARENTS = (-1, 0, 0, 2, 3)
+
+
+def made_up(frames: int = 7, stretch_m: float = 0.0, seed: int = 0):
+    """A clip of five joints, the spine of which stretches."""
+    random = np.random.default_rng(seed)
+    rotations = Rotation.random(frames * len(NAMES), random_state=random).as_matrix().reshape(frames, -1, 3, 3)
+    offsets_m = random.normal(0, 0.3, (len(NAMES), 3))
+    positions_m = np.zeros((frames, len(NAMES), 3))
+    positions_m[:, 0] = random.normal(0, 2, (frames, 3))
+    for joint, parent in enumerate(PARENTS[1:], start=1):
+        own = offsets_m[joint] + (stretch_m * random.normal(size=(frames, 3)) if joint == 2 else 0)
+        positions_m[:, joint] = (rotations[:, parent] @ np.broadcast_to(own, (frames, 3))[..., None])[..., 0]
+        positions_m[:, joint] += positions_m[:, parent]
+    tips_m = {1: np.array([0.0, -0.1, 0.2]), 4: np.array([0.1, 0.0, 0.0])}
+    return exchange.Clip(NAMES, PARENTS, positions_m, rotations, 24.0, tips_m)
+
+
+@given(arrays(float, (4, 3), elements=st.floats(-3.2, 3.2)))
+@settings(max_examples=50, deadline=None)
+def test_angles_make_the_rotation_again_also_beside_the_pole(angles: np.ndarray) -> None:
+    angles[:2, 1] = [np.pi / 2, np.pi / 2 - 1e-6]
+    rotations = exchange.zxy_matrices(angles)
+    np.testing.assert_allclose(rotations, Rotation.from_euler("ZXY", angles).as_matrix(), atol=1e-12)
+    np.testing.assert_allclose(exchange.zxy_matrices(exchange.zxy_angles(rotations)), rotations, atol=1e-9)
+
+
+@pytest.mark.parametrize("stretch_m", [0.0, 0.05])
+def test_a_clip_comes_back_from_its_file_and_the_program_reads_the_same(tmp_path: Path, stretch_m: float) -> None:
+    clip, path = made_up(stretch_m=stretch_m), tmp_path / "clip.bvh"
+    exchange.write_bvh(path, clip)
+    back = exchange.read_bvh(path)
+    np.testing.assert_allclose(back.positions_m, clip.positions_m, atol=2e-5)
+    np.testing.assert_allclose(back.rotations, clip.rotations, atol=1e-6)
+    assert back.names == ("hips", "leg_L_", "spine one", "spine one 2", "hand")
+    assert (back.parents, round(back.fps, 4)) == (clip.parents, 24.0)
+    read = read_as_program(path, 1.0)
+    _, turns = forward_kinematics(read.motion.skeleton, read.motion.root_m, read.motion.rotations)
+    own = [read.motion.skeleton.names.index(name) for name in back.names]
+    np.testing.assert_allclose(
+        Rotation.from_quat(turns[:, own].reshape(-1, 4)).as_matrix(), clip.rotations.reshape(-1, 3, 3), atol=1e-6
+    )
+    assert (2 in back.tips_m, set(back.tips_m)) == (False, {1, 4})
+
+
+def test_what_the_program_leaves_alone_stays_exactly_as_it_was(tmp_path: Path) -> None:
+    clip, source, target = made_up(stretch_m=0.05), tmp_path / "clip.bvh", tmp_path / "back.bvh"
+    exchange.write_bvh(source, clip)
+    write_as_program(target, read_as_program(source, 1.0))
+    before, after = exchange.read_bvh(source), exchange.read_bvh(target)
+    turns, positions_m = exchange.changed_world(clip, before, after)
+    np.testing.assert_allclose(turns, np.broadcast_to(np.eye(3), turns.shape), atol=1e-6)
+    np.testing.assert_allclose(positions_m, clip.positions_m, atol=5e-6)
+    with pytest.raises(exchange.ExchangeError, match="5 joints and 6 frames, expected 5 and 7"):
+        exchange.changed_world(clip, before, replace(after, rotations=after.rotations[:-1]))
+
+
+def test_a_file_of_other_channels_is_refused(tmp_path: Path) -> None:
+    exchange.write_bvh(tmp_path / "clip.bvh", made_up())
+    text = (tmp_path / "clip.bvh").read_text().replace("Zrotation Xrotation", "Xrotation Zrotation")
+    (tmp_path / "clip.bvh").write_text(text)
+    with pytest.raises(exchange.ExchangeError, match="expected the channels Zrotation Xrotation Yrotation in hips"):
+        exchange.read_bvh(tmp_path / "clip.bvh")

@@ -1,0 +1,79 @@
+"""The extension inside Blender without a window: the `bpy` module of a Python named by SELFCORRECT_BPY."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from .loading import EXTENSION
+
+BLENDER = os.environ.get("SELFCORRECT_BPY", "")
+HERE = Path(__file__).resolve().parent
+CASES = [
+    node.name
+    for node in ast.parse((HERE / "inside.py").read_text(encoding="utf-8")).body
+    if isinstance(node, ast.FunctionDef) and node.name.startswith("case_")
+]
+ENDS_CM = ((0, 0, 8), (0, 0, 8), (0, 15, 0), (9, 0, 0), (-9, 0, 0))
+"""Ends of toes, head and hands. Blender gives bones an end where a file has none."""
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not BLENDER, reason="needs Blender: set SELFCORRECT_BPY to a Python that has the module bpy"),
+]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Case → traceback, "" where it went well."""
+    folder = tmp_path_factory.mktemp("blender")
+    archive, clip = folder / "extension.zip", folder / "clip.bvh"
+    with zipfile.ZipFile(archive, "w") as packed:
+        for file in (*EXTENSION.glob("*.py"), *EXTENSION.glob("*.toml")):
+            packed.write(file, file.name)
+    read = ("--up", "y!", "--metres-per-unit", "0.01")
+    selfcorrect = [sys.executable, "-m", "selfcorrect.experiments.cli"]
+    for name in ("walk", "spoiled-walk"):
+        subprocess.run([*selfcorrect, "data", "samples", "--clip", name, "--out", name], cwd=folder, check=True)
+    clip.write_text(with_ends((folder / "walk" / "bvh.bvh").read_text()))
+    (folder / "spoiled-walk" / "bvh.bvh").rename(folder / "spoiled.bvh")
+    subprocess.run([*selfcorrect, "correct", "clip.bvh", "-o", "corrected", *read], cwd=folder, check=True)
+    told = ("--format", "json", "-o", "spoiled.json")
+    subprocess.run([*selfcorrect, "check", "spoiled.bvh", *told, *read], cwd=folder, check=False)
+    program = script(folder / "selfcorrect", selfcorrect)
+    fake = script(folder / "fake", [BLENDER, str(HERE / "fake_program.py")])
+    environment = {**os.environ, "BLENDER_USER_RESOURCES": str(folder / "user"), "PYTHONDONTWRITEBYTECODE": "1"}
+    words = [BLENDER, HERE / "inside.py", archive, clip, program, fake, folder / "results.json"]
+    (folder / "user").mkdir()
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    assert (folder / "results.json").is_file(), done.stdout[-3000:] + done.stderr[-3000:]
+    return json.loads((folder / "results.json").read_text())
+
+
+def with_ends(text: str) -> str:
+    """A BVH file's text with an end of each last joint."""
+    ends = iter(ENDS_CM)
+    end = "End Site\n{{\nOFFSET {} {} {}\n}}\n".format
+    return re.sub(r"(rotation\n)(\t*\})", lambda found: f"{found[1]}{end(*next(ends))}{found[2]}", text)
+
+
+def script(path: Path, words: list[str]) -> Path:
+    """A program that calls these words with what follows."""
+    quoted = " ".join(f"'{word}'" for word in words)
+    path.write_text(f'#!/bin/sh\nexec {quoted} "$@"\n')
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_case(case: str, results: dict[str, str]) -> None:
+    assert results[case] == ""
