@@ -1,6 +1,6 @@
 """Runs inside Blender without a window: installs the extension, and does what a user would do, case by case.
 
-usage: python inside.py ZIP CLIP PROGRAM FAKE RESULTS [CASE], where CLIP is a BVH file and RESULTS a JSON file that is written.
+usage: python inside.py ZIP CLIP PROGRAM FAKE RESULTS [CASE], CLIP being a BVH file. The JSON file RESULTS is written.
 """
 
 import contextlib
