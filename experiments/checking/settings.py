@@ -22,7 +22,7 @@ def project_choice(folder: Path) -> RuleChoice:
 def _choice(file: Path) -> RuleChoice:
     try:
         table: Any = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of too many digits, nested too deep
         raise SettingError(f"{file}: expected TOML, but {error}") from error
     for name in ("tool", "selfcorrect", "check"):
         table = table.get(name, {})

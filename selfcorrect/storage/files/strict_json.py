@@ -135,5 +135,5 @@ def _named(kind: Any) -> str:
 
 
 def _shown(value: object) -> str:
-    text = json.dumps(value)
+    text = json.dumps(value, default=str)  # TOML has dates
     return text if len(text) <= 40 else f"{text[:40]}…"
