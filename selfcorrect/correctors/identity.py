@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import functools
 import hashlib
+import importlib.machinery
 import inspect
+import os
 import pickle
 import sys
+import textwrap
 import tokenize
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,6 +23,15 @@ from typing import Any, Self
 import numpy as np
 
 _PACKAGES = ("site-packages", "dist-packages")
+_SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", *(
+    f"{os.path.realpath(prefix)}{os.sep}{name}{os.sep}"
+    for prefix in dict.fromkeys((sys.prefix, sys.base_prefix, "/usr")) for name in ("lib", "lib64", "share")
+))  # fmt: skip
+_OURS = tuple(
+    f"{Path(__file__).resolve().parents[2] / name}{os.sep}"
+    for name in ("selfcorrect", "simulators", "datasets", "experiments")
+)
+"""Folders of this project, where it is not installed among other packages."""
 _SCRIPTS = ("__main__", "__mp_main__")
 """Names of the script that is run, or of a notebook's cells."""
 _SHOWN = 60
@@ -32,9 +45,10 @@ class Identity:
     name: str
     """Its module and its name there."""
     source: str
-    """The source of the function or class, "" where there is none to read."""
+    """The source of the function or class without comments, "" where there is none to read."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """SHA-256 of the file of its module, and of what that imported from the same folder, by name."""
+    """Digests of its module and of the user's modules that it imports, by their places beside that, without comments;
+    and of the data files that it opened, by their paths."""
     values: str = ""
     """A digest of arguments, attributes, weights and variables that it holds, "" where it holds none."""
     package: str = ""
@@ -53,11 +67,10 @@ class Identity:
 
     def changed_since(self, before: Identity) -> str:
         """What is not as it was, in words; "" where nothing is."""
-        common = before.files.keys() & self.files.keys()
-        files = sorted(name for name in common if before.files[name] != self.files[name])
+        files = sorted(name for name, digest in before.files.items() if self._digest(name, digest) != digest)
         changes = [
             f"it is {self.name} and was {before.name}" if self.name != before.name else "",
-            _changed_line(before.source, self.source),
+            _changed_line(_code_of(before.source), _code_of(self.source)),
             f"other content in {', '.join(files)}" if files else "",
             f"other {self.holds}" if self.values != before.values else "",
             f"{self.package or 'no package'} instead of {before.package or 'no package'}"
@@ -65,6 +78,12 @@ class Identity:
             else "",
         ]
         return ", ".join(filter(None, changes))
+
+    def _digest(self, name: str, before: str) -> str:
+        """The digest of a file now; the one from before where it is gone, or was made in the way of version 0.2."""
+        if before.startswith(_PARSED):
+            return self.files.get(name, before)
+        return _digest_of(name) if os.path.isabs(name) and os.path.isfile(name) else before
 
 
 def _changed_line(before: str, now: str) -> str:
@@ -79,23 +98,58 @@ def _changed_line(before: str, now: str) -> str:
     return f"`{new[first : first + _SHOWN]}` instead of `{gone[first : first + _SHOWN]}`"
 
 
-def identity_of(code: Callable[..., Any]) -> Identity:
-    """What a function, method, partial or callable object is: source, module, what it holds, package.
+def identity_of(code: Callable[..., Any], opened: Iterable[str] = ()) -> Identity:
+    """What a function, method, partial or callable object is: source, modules, what it holds, package.
 
-    A module that the code imports later, or from another folder, is not looked at. Of a script that is run, or a
-    notebook, only what the code uses counts, so that the rest of it may change.
+    opened: files that it opened, as `note_opened` lists them. Comments and layout of source do not count. Modules count
+    that are the user's and that an import statement names, wherever it stands. Of a script that is run, or a notebook,
+    only what the code uses counts, so that the rest of it may change.
     """
     bare = _bare(code)
     home = sys.modules.get(getattr(bare, "__module__", None) or "")
     file = Path(getattr(home, "__file__", None) or "")
     inside = any(name in file.parts for name in _PACKAGES)
+    data = {path: _digest_of(path) for path in sorted(opened) if _is_data(path)}
     return Identity(
         f"{getattr(bare, '__module__', '')}:{getattr(bare, '__qualname__', '')}",
-        _source(bare),
-        {} if inside else dict(_files(file)),
+        _code_of(_source(bare)),
+        data if inside or home is None else _modules(home.__name__, file) | data,
         _held_by(code),
         _package(str(getattr(bare, "__module__", ""))) if inside else "",
     )
+
+
+def note_opened() -> set[str]:
+    """The files that this process opens from now on to read, and has not written; there is no end to that."""
+    opened, written = set[str](), set[str]()
+
+    def note(event: str, said: tuple[Any, ...]) -> None:
+        if event != "open" or not isinstance(said[0], str | bytes | os.PathLike):
+            return
+        path, changes = os.path.abspath(os.fsdecode(said[0])), said[2] & (os.O_WRONLY | os.O_RDWR)
+        (written if changes else opened).add(path)
+        opened.difference_update(written)
+
+    sys.addaudithook(note)
+    return opened
+
+
+def _digest_of(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_data(path: str) -> bool:
+    """Whether a file is there, is the user's, and is no module; caches lie in hidden folders."""
+    real = os.path.realpath(path)
+    hidden = any(part.startswith(".") for part in Path(real).parts)
+    module = real.endswith((".py", ".pyc", ".so", ".pyd", ".dll"))
+    return os.path.isfile(real) and not (hidden or module or _is_installed(real))
+
+
+def _is_installed(real: str) -> bool:
+    """Whether a file is part of Python, the system, this project or a package."""
+    return any(name in Path(real).parts for name in _PACKAGES) or real.startswith((*_SYSTEM, *_OURS))
 
 
 def is_of_users(code: object) -> bool:
@@ -133,14 +187,63 @@ def _source(bare: Any) -> str:
         return ""
 
 
-def _files(file: Path) -> Iterator[tuple[str, str]]:
-    """The module's file, and those that are loaded from its folder or below and belong to no installed package."""
-    for module in [*sys.modules.values()]:
-        other = Path(getattr(module, "__file__", None) or "")
-        ours = module.__name__.partition(".")[0] in ("selfcorrect", "__main__")
-        beside = file.parent in other.parents and not ours and not any(name in other.parts for name in _PACKAGES)
-        if (other == file or beside) and module.__name__ not in _SCRIPTS and other.is_file():
-            yield other.relative_to(file.parent).as_posix(), hashlib.sha256(other.read_bytes()).hexdigest()
+def _code_of(source: str) -> str:
+    """Source without comments and layout of its own; as it is where it is no whole statement, as a lambda's line."""
+    try:
+        return ast.unparse(ast.parse(textwrap.dedent(source)))
+    except (SyntaxError, ValueError, RecursionError):
+        return source
+
+
+_PARSED = "parsed:"
+"""Before digests of parsed source; those of version 0.2 are of files as they are."""
+
+
+def _modules(home: str, file: Path) -> dict[str, str]:
+    """Digests of the user's modules that a module imports, and of itself, by their places beside its file."""
+    found, left = dict[str, str](), [(home, str(file))]
+    seen = {home}
+    for name, path in left:
+        if name in _SCRIPTS or not path.endswith(".py") or _is_installed(os.path.realpath(path)):
+            continue
+        source = Path(path).read_text(encoding="utf-8", errors="replace")
+        digest = hashlib.sha256(_code_of(source).encode()).hexdigest()
+        found[Path(os.path.relpath(path, file.parent)).as_posix()] = f"{_PARSED}{digest}"
+        for other in _imported(source, name if path.endswith("__init__.py") else name.rpartition(".")[0]):
+            if other not in seen:
+                seen.add(other)
+                left.append((other, _places_of(other)[0]))
+    return found
+
+
+def _imported(source: str, package: str) -> Iterator[str]:
+    """Names of what source imports, and of the packages around it; of `from a import b` also a.b, in case it is one."""
+    try:
+        nodes = [*ast.walk(ast.parse(source))]
+    except (SyntaxError, ValueError, RecursionError):
+        return
+    for node in nodes:
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+        if isinstance(node, ast.ImportFrom):
+            above = package.rsplit(".", node.level - 1)[0] if node.level else ""
+            start = ".".join(filter(None, (above, node.module)))
+            names = [start, *(f"{start}.{name}" for name in names)]
+        for name in names:
+            parts = name.split(".")
+            yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
+
+
+def _places_of(module: str) -> tuple[str, list[str]]:
+    """The file of a module, "" where it has none, and the folders of modules in it; nothing is imported."""
+    package, _, _ = module.rpartition(".")
+    if module in sys.modules:
+        loaded = sys.modules[module]
+        return getattr(loaded, "__file__", None) or "", list(getattr(loaded, "__path__", ()))
+    if module.partition(".")[0] in (*sys.stdlib_module_names, "selfcorrect"):
+        return "", []
+    folders = _places_of(package)[1] if package else None
+    spec = None if folders == [] else importlib.machinery.PathFinder.find_spec(module, folders)
+    return (spec.origin or "", list(spec.submodule_search_locations or ())) if spec else ("", [])
 
 
 def _package(module: str) -> str:
@@ -226,7 +329,9 @@ def _add(digest: Any, value: Any, depth: int, seen: set[int]) -> None:
         digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
     elif callable(value) or hasattr(value, "__dict__"):
         bare = _bare(value)
-        digest.update((_source(bare) if is_of_users(bare) else f"{bare.__module__}:{bare.__qualname__}").encode())
+        digest.update(
+            (_code_of(_source(bare)) if is_of_users(bare) else f"{bare.__module__}:{bare.__qualname__}").encode()
+        )
         for part in _held(value) if id(value) not in seen else ():
             seen.add(id(value))
             _add(digest, part, depth + 1, seen)

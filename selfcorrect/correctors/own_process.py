@@ -37,7 +37,7 @@ _LOOK_S = 0.2
 _LOWEST_NUMBER = 200
 """Of the connection's file, out of the way of code that writes to low numbers or hands all its files on."""
 
-_IS_POSSIBLE = hasattr(os, "killpg")
+OWN_IS_POSSIBLE = hasattr(os, "killpg")
 """Whether a process can be ended here with all that it has started; on Windows it cannot."""
 
 Kept = dict[str, Any]
@@ -49,7 +49,7 @@ def own_process(name: str, limit_s: float | None = None) -> OwnProcess:
 
     limit_s: how long one call, or the work on one place that `supervision.working_on` names, may take.
     """
-    return OwnProcess(name, limit_s) if _IS_POSSIBLE else ThisProcess(name, limit_s)
+    return OwnProcess(name, limit_s) if OWN_IS_POSSIBLE else ThisProcess(name, limit_s)
 
 
 class OwnProcess:

@@ -84,8 +84,10 @@ def own_corrector(name: str, inputs: CorrectorInputs, process: OwnProcess | None
     return _Elsewhere(process, process.call(_make_there, given if takes == "inputs" else None, _device_of(inputs)))
 
 
-def try_corrector(name: str, inputs: CorrectorInputs) -> str:
-    """Call a user's corrector twice on real samples and on generated ones; returns a warning, "" where all is well.
+def try_corrector(name: str, inputs: CorrectorInputs) -> tuple[Identity, str]:
+    """Call a user's corrector twice on real samples and on generated ones.
+
+    Returns what it is, with the files that it opened meanwhile, and a warning, "" where all is well.
 
     Raises CorrectorError, which says where the corrector is, what it was tried on, and what was expected; also where it
     answers differently and does not declare so (`selfcorrect.loop.trial`).
@@ -98,7 +100,8 @@ def try_corrector(name: str, inputs: CorrectorInputs) -> str:
         differing = differing_kind(corrector, inputs.first_model, inputs.real, inputs.stream)
         if differing and process.call(_repeatable_there):
             raise CorrectorError(unrepeatable("it", differing))
-        return f"corrector {name!r} ({where}) declares that its runs cannot be repeated" if differing else ""
+        warning = f"corrector {name!r} ({where}) declares that its runs cannot be repeated" if differing else ""
+        return process.call(identity_there), warning
     except CorrectorError as error:
         raise CorrectorError(f"{name} ({where}) was tried before anything was trained: {error}") from error
     finally:

@@ -13,8 +13,8 @@ from functools import partial
 from typing import Any
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.correctors.identity import Identity, identity_of, place_of
-from selfcorrect.correctors.own_process import Kept
+from selfcorrect.correctors.identity import Identity, identity_of, note_opened, place_of
+from selfcorrect.correctors.own_process import OWN_IS_POSSIBLE, Kept
 from selfcorrect.motion.correction.each import each_motion, read_only
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
@@ -23,8 +23,8 @@ from selfcorrect.runtime.supervision import working_on
 
 from .table import CORRECTORS
 
-FUNCTION = "function"
-"""Under which name a process keeps it."""
+FUNCTION, _OPENED = "function", "opened"
+"""Under which names a process keeps it, and the files that it opened."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +83,16 @@ def name_of_function(function: Callable[..., Any]) -> str:
 
 def load_there(kept: Kept, name: str) -> tuple[str, str]:
     """Load the function; returns what it takes and what it is called."""
+    if OWN_IS_POSSIBLE:
+        kept.setdefault(_OPENED, note_opened())
     with working_on("its module"):
         kept[FUNCTION] = own = load(name)
     return own.takes, own.name
 
 
 def identity_there(kept: Kept) -> Identity:
-    """What the function is."""
-    return identity_of(kept[FUNCTION].function)
+    """What the function is, with the files that it opened so far."""
+    return identity_of(kept[FUNCTION].function, kept.get(_OPENED, ()))
 
 
 def place_there(kept: Kept) -> str:

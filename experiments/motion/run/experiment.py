@@ -60,7 +60,7 @@ def run_experiment(
     ledger = IdentityFile(folder / IDENTITIES, ACCEPT)
     unknown = ledger.not_recorded(identities)
     untried = [name for name in own_correctors(settings) if _corrector_named(name) in unknown]
-    try_correctors(settings, untried, limit_s)  # as one that fails at once does
+    identities |= try_correctors(settings, untried, limit_s)  # as one that fails at once does
     started = time.monotonic()
     target = WandbTarget(options.wandb, options.wandb_project, options.wandb_entity)
     with claim_folder(folder, settings.config(), extends), WandbLog(folder, target, BEST) as log:
@@ -122,18 +122,22 @@ def _corrector_named(corrector: str) -> str:
     return f"corrector {corrector!r}"
 
 
-def try_correctors(settings: MotionSettings, names: Sequence[str], limit_s: float | None = None) -> None:
+def try_correctors(settings: MotionSettings, names: Sequence[str], limit_s: float | None = None) -> dict[str, Identity]:
     """Call correctors of users on two real samples and on two of a network that has seen a single training step.
 
+    Returns what each is, with the files that it opened, by a name for messages.
     Raises CorrectorError for one that fails; one that answers differently each time is warned of.
     """
     if not names:
-        return
+        return {}
     stream = streams(settings.first_seed)
     task = motion_task(settings, settings.comparisons[0], stream)
     real, trial = task.task.real, stream.child("trial")
     model = task.task.model.fit(real, 1, trial.child("train"))
     inputs = CorrectorInputs(task.codec, real, model, trial, silent, limit_s, engine=settings.engine)
+    identities = dict[str, Identity]()
     for name in names:
-        if warning := try_corrector(name, inputs):
+        identities[_corrector_named(name)], warning = try_corrector(name, inputs)
+        if warning:
             print(f"selfcorrect: {warning}", file=sys.stderr)
+    return identities

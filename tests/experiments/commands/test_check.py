@@ -106,7 +106,10 @@ def test_rules_are_chosen_on_the_command_line_and_in_pyproject(folder: Path, run
         ('thresholds = {F4 = "high"}', "thresholds: F4: expected float"),
         ("thresholds = {F4 = nan}", "the threshold of F4 must be a finite number"),
         ("thresholds = {F4 = true}", "thresholds: F4: expected float"),
+        ("thresholds = {F4 = 2026-01-01}", 'thresholds: F4: expected float, got "2026-01-01"'),
         ("ignore = [", "expected TOML"),
+        (f"ignore = {'[' * 5000}", "expected TOML"),
+        (f"tolerance = {'9' * 5000}", "expected TOML"),
     ],
 )
 def test_wrong_settings_are_named_with_their_file(

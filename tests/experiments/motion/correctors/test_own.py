@@ -218,6 +218,8 @@ def test_a_run_does_not_go_on_with_a_changed_corrector_unless_told(users: Path, 
         )
 
     go_on()
+    (users / "helper.py").write_text("# twice as much\nFACTOR  = 2\n")
+    (users / "edited.py").write_text("import helper  # as before\n\ndef fix(motion):\n    return motion  # unchanged\n")
     go_on()
     (users / "helper.py").write_text("FACTOR = 3\n")
     with pytest.raises(RunFolderError, match=r"'edited:fix' is not the one .*: other content in helper\.py; --accept"):
@@ -230,6 +232,45 @@ def test_a_run_does_not_go_on_with_a_changed_corrector_unless_told(users: Path, 
     kept = unsealed(run / "identities.json")["corrector 'edited:fix'"]
     assert ["frames" in each["source"] for each in kept] == [False, True]
     assert not damage_of_sealed(run / "identities.json")
+
+
+LATE = """
+import json, pathlib
+from tools import scale
+HERE = pathlib.Path(__file__).parent
+OFFSET = json.loads((HERE / "offset.json").read_text())
+def fix(motion):
+    from late import nothing
+    (HERE / "log.txt").write_text("called")
+    (HERE / "log.txt").read_text()
+    return nothing(motion, (HERE / "weights.txt").read_text())
+"""
+
+
+@pytest.mark.slow
+def test_modules_and_data_that_a_corrector_uses_are_part_of_it(users: Path, inputs: CorrectorInputs) -> None:
+    (users / "tools").mkdir()
+    files = {
+        "uses.py": LATE,
+        "late.py": "def nothing(motion, weights):\n    return motion\n",
+        "tools/__init__.py": "from .scale import FACTOR as scale\n",
+        "tools/scale.py": "FACTOR = 2\n",
+        "offset.json": "3",
+        "weights.txt": "4",
+        "unused.py": "5",
+    }
+    for name, content in files.items():
+        (users / name).write_text(content)
+    tried, _ = try_corrector("uses:fix", inputs)
+    assert {Path(name).name for name in tried.files} == {Path(name).name for name in files} - {"unused.py"}
+    (users / "unused.py").write_text("6")
+    (users / "log.txt").write_text("other")
+    assert own_identity("uses:fix", None).changed_since(tried) == ""
+    for name in ("late.py", "tools/scale.py", "offset.json", "weights.txt"):
+        (users / name).write_text(files[name] + ("\nmore = 7\n" if name.endswith(".py") else "7"))
+        assert name in own_identity("uses:fix", None).changed_since(tried)
+        (users / name).write_text(files[name])
+    assert own_identity("uses:fix", None).changed_since(tried) == ""
 
 
 @pytest.mark.usefixtures("in_one")
@@ -262,7 +303,7 @@ def test_what_needs_a_batch_gets_one_and_what_ends_its_process_is_called_once(
         "    assert len(samples) > 2, 'too few'\n    return samples\n"
         "def gone(samples):\n    os.kill(os.getpid(), 9)\n"
     )
-    assert try_corrector("batches:whitened", inputs) == ""
+    assert try_corrector("batches:whitened", inputs)[1] == ""
     with pytest.raises(CorrectorError, match=r"on 2 real samples .* killed by SIGKILL"):
         try_corrector("batches:gone", inputs)
 
@@ -280,7 +321,7 @@ def test_what_answers_differently_each_time_is_refused_unless_it_says_so(users: 
     ):
         try_corrector("counting:fix", inputs)
     (users / "declared.py").write_text(f"{counting}fix.repeatable = False\n")
-    assert "declares that its runs cannot be repeated" in try_corrector("declared:fix", inputs)
+    assert "declares that its runs cannot be repeated" in try_corrector("declared:fix", inputs)[1]
     keeper = """
 from dataclasses import replace
 
@@ -295,5 +336,5 @@ class Keeper:
 fix = Keeper()
 """
     (users / "keeping.py").write_text(keeper)
-    assert try_corrector("keeping:fix", inputs) == ""
-    assert try_corrector("users_own:raised", inputs) == ""
+    assert try_corrector("keeping:fix", inputs)[1] == ""
+    assert try_corrector("users_own:raised", inputs)[1] == ""
