@@ -10,7 +10,7 @@ INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 INSTALLED_FOR_DOCS := .venv/.installed-for-docs
 MOCAP ?= $(or $(SELFCORRECT_SHARED),../shared)/mocap/cmu-bvh.tar.gz
 
-.PHONY: setup motion test campaign test-fast lint types docs results bench blender wheels release-check clean
+.PHONY: setup motion test test-all campaign test-fast lint types docs results bench blender wheels release-check clean
 
 # Corrects, checks, converts and shows motion; what loops need beside it comes with `make motion`.
 setup: $(INSTALLED)
@@ -41,7 +41,11 @@ motion: $(INSTALLED_FOR_LOOPS)
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: tests $(INSTALLED_FOR_TESTS)
-	$(PYTEST)
+	$(PYTEST) -m 'not long'
+
+# Clusters, installations and campaigns, too; MARKS picks some, such as MARKS=long.
+test-all: tests $(INSTALLED_FOR_TESTS)
+	$(PYTEST) $(if $(MARKS),-m '$(MARKS)')
 
 tests:
 	@echo "The tests are in the repository, not in a release." >&2; exit 1
@@ -51,7 +55,7 @@ campaign: $(INSTALLED_FOR_TESTS)
 	$(BIN)/python tests/campaign/campaign.py --scale $(or $(SCALE),1)
 
 test-fast: $(INSTALLED_FOR_TESTS)
-	$(PYTEST) -m 'not slow'
+	$(PYTEST) -m 'not slow and not long'
 
 lint: $(INSTALLED_FOR_TESTS) types
 	$(BIN)/ruff check .

@@ -38,7 +38,7 @@ def tool(name: str) -> ModuleType:
     return module
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_base_alone_is_small_and_corrects_a_file(tmp_path: Path, stepping: Motion) -> None:
     if not os.environ.get("SELFCORRECT_TEST_INSTALL"):
         pytest.skip("downloads for minutes: set SELFCORRECT_TEST_INSTALL=1")

@@ -15,7 +15,7 @@ def test_golden_errors_are_small_in_every_group(shared: Path) -> None:
     assert max(errors.values()) < 1e-5
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_prints_errors_and_speeds(cmu: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tyro.cli(FormatsBenchmark, args=[str(cmu), "--every", "60"]).run()
     printed = capsys.readouterr().out

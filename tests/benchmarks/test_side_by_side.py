@@ -31,6 +31,7 @@ def test_a_planner_takes_its_budget_and_gives_no_root_force(walk: Motion, rounds
     assert 0.8 * planner.budget * steps < done.steps <= 1.1 * planner.budget * steps
 
 
+@pytest.mark.slow
 def test_the_search_follows_what_falls_without_one() -> None:
     dance = next(clip for clip in load_deepmimic() if clip.label == "dance_a").frames(0, 45)
     still, searched = (

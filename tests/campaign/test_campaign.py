@@ -24,13 +24,14 @@ SHARES = {
 }  # fmt: skip
 
 
-@pytest.mark.slow
+pytestmark = pytest.mark.long
+
+
 @pytest.mark.parametrize("area", SHARES)
 def test_nothing_breaks_it(area: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert campaign.main([area, "--scale", str(SHARES[area]), "--workers", "1"]) == 0, capsys.readouterr().out
 
 
-@pytest.mark.slow
 def test_a_correction_that_dies_is_finished_by_the_next(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -327,6 +327,7 @@ class Singular:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.slow
 def test_an_arm_that_fails_ends_no_other_and_is_tried_again(tmp_path: Path, workers: int) -> None:
     fixed = tmp_path / "fixed"
     three = {**plans(2), "corrected": sc.Plan(sc.Replace(), 2, correction=sc.Correction(Singular(str(fixed))))}

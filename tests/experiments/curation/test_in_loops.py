@@ -180,6 +180,7 @@ def test_arms_of_a_run_use_what_it_keeps(tmp_path: Path, monkeypatch: pytest.Mon
     assert drawn[accepted].mean() > drawn[~accepted].mean()
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_ratings_and_refuses_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

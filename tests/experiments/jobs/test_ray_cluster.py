@@ -42,7 +42,7 @@ from ray.cluster_utils import Cluster as Nodes  # noqa: E402
 
 from selfcorrect.experiments.jobs import ray_cluster  # noqa: E402
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 NODE = {"num_cpus": 1, "object_store_memory": 80_000_000}
 UNLIKE = (
     "metrics.jsonl",

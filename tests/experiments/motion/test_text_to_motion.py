@@ -53,7 +53,7 @@ def speed_m_s(motion: Motion) -> float:
     return float(np.linalg.norm((motion.root_m[-1] - motion.root_m[0])[[0, 2]]) / motion.seconds)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_sentences_decide_what_is_made(motions: list[Motion]) -> None:
     make = train(captioned_windows(motions, SETTINGS), Words(), SMALL, steps=1000, seed=0, device=torch.device("cpu"))
     slow, fast = make(["a slow one"] * 8, 0), make(["very fast"] * 8, 0)

@@ -98,7 +98,7 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_final_folder_is_the_same_byte_for_byte(tmp_path: Path):
     random = np.random.default_rng(0)
     in_commits = [f"sync={count}" for count in random.integers(1, MOST_SYNCS, size=8)]

@@ -103,7 +103,7 @@ def test_what_is_assumed_is_told_with_its_option(tmp_path: Path) -> None:
     assert said == ()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_recordings_in_disguise_are_read_rightly_or_refused(cmu: Path, tmp_path: Path) -> None:
     """Of every sixth recording, in all worlds and with all rest poses; few may be refused, none be wrong."""
     told: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}

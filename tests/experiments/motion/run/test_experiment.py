@@ -261,7 +261,7 @@ def test_a_flipped_bit_is_told_of_and_mended_on_request(finished: Path, workplac
     assert results_of(damaged) == results_of(finished)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_at_random_moments_and_run_again_the_result_is_the_same_to_the_bit(
     finished: Path, workplace: Path, tmp_path: Path
 ):

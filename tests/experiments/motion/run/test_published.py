@@ -72,7 +72,7 @@ def finished(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_experiment_runs_from_the_files_to_the_report(finished: Path) -> None:
     frame = read_summary(finished).to_frame()
     assert sorted(frame["generation"].unique()) == [0, 1, 2]
@@ -91,7 +91,7 @@ def test_the_experiment_runs_from_the_files_to_the_report(finished: Path) -> Non
     assert len([cell for cell in real if cell not in ("", "–")]) > 7, "the test set is judged by the field's evaluator"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_deleted_arm_comes_back_with_the_same_numbers(files: Path, finished: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     shutil.copytree(finished, again)

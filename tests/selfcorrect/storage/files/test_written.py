@@ -86,6 +86,7 @@ def test_a_journal_of_somebody_else_stays(tmp_path: Path, kind: str) -> None:
     assert kind != "text" or journal.read_text() == "only copy"
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_of_the_journal_is_noticed(tmp_path: Path) -> None:
     for text in ("one", "two"):
         write(Written(tmp_path, "a task"), tmp_path / "a.txt", text)
