@@ -20,7 +20,7 @@ import tyro
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.experiments.motion.run.captions import THIRDS
 from selfcorrect.experiments.motion.run.models import trained_model
-from selfcorrect.experiments.motion.run.seed_runs import SeedRun, seed_runs
+from selfcorrect.experiments.motion.run.seed_runs import MotionRun, seed_runs
 from selfcorrect.experiments.motion.run.task import MotionTask, motion_task
 from selfcorrect.experiments.motion.settings.arms import Arm
 from selfcorrect.experiments.motion.settings.presets import settings_of
@@ -44,7 +44,7 @@ def precision(task: MotionTask, arm: Arm, folder: Path, generation: int, draws: 
     return found
 
 
-def losses(run: SeedRun, draws: int) -> Iterator[tuple[Arm, np.ndarray, np.ndarray]]:
+def losses(run: MotionRun, draws: int) -> Iterator[tuple[Arm, np.ndarray, np.ndarray]]:
     """Each arm with what its captions lose (len(TOPS), C) and their thirds (C,)."""
     task, stream = motion_task(run.settings, run.comparison, run.stream), streams(run.seed).child("caption losses")
     assert task.captions is not None

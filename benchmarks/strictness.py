@@ -20,7 +20,7 @@ import tyro
 from selfcorrect.core.errors import InputError
 from selfcorrect.experiments.motion.correctors.table import CORRECTORS, is_own
 from selfcorrect.experiments.motion.run.models import trained_model
-from selfcorrect.experiments.motion.run.seed_runs import SeedRun, seed_runs
+from selfcorrect.experiments.motion.run.seed_runs import MotionRun, seed_runs
 from selfcorrect.experiments.motion.run.task import MotionTask, motion_task
 from selfcorrect.experiments.motion.settings.arms import Arm
 from selfcorrect.experiments.motion.settings.presets import settings_of
@@ -59,7 +59,7 @@ class Covered:
     coverage: float
 
 
-def acceptance(run: SeedRun, arm: Arm, names: Sequence[str]) -> Iterator[Row]:
+def acceptance(run: MotionRun, arm: Arm, names: Sequence[str]) -> Iterator[Row]:
     """What an arm's corrector accepted; nothing for one whose corrector is not strict."""
     if is_own(arm.corrector) or not CORRECTORS.row(arm.corrector).residual_free:
         return
@@ -73,7 +73,7 @@ def acceptance(run: SeedRun, arm: Arm, names: Sequence[str]) -> Iterator[Row]:
             yield Row(run.comparison.denoiser, arm.name, run.seed, generation, names[int(label)], *counts)
 
 
-def covered(run: SeedRun, task: MotionTask, arm: Arm) -> Iterator[Covered]:
+def covered(run: MotionRun, task: MotionTask, arm: Arm) -> Iterator[Covered]:
     """What an arm's last model covers of each group."""
     model = trained_model(task, arm, run.arm_folder(arm), run.settings.generations)
     stream = run.stream.child("strictness")

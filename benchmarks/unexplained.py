@@ -22,7 +22,7 @@ from selfcorrect.experiments.jobs.progress_bars import silent
 from selfcorrect.experiments.motion.correctors.builtin import CorrectorInputs, physics
 from selfcorrect.experiments.motion.run.feasibility import KEYS, feasibility, feasible_rows, of_arm
 from selfcorrect.experiments.motion.run.references import CORRECTED_REAL, REAL
-from selfcorrect.experiments.motion.run.seed_runs import SeedRun, seed_runs
+from selfcorrect.experiments.motion.run.seed_runs import MotionRun, seed_runs
 from selfcorrect.experiments.motion.run.task import MotionTask, motion_task
 from selfcorrect.experiments.motion.settings.presets import settings_of
 from selfcorrect.experiments.reporting.results import ArmCurves
@@ -40,7 +40,7 @@ class Arguments:
     """Of each arm and seed."""
 
 
-def of_real(run: SeedRun, task: MotionTask, count: int) -> dict[str, dict[str, float]]:
+def of_real(run: MotionRun, task: MotionTask, count: int) -> dict[str, dict[str, float]]:
     """Those of real windows that no model has seen, raw and corrected, by the names that summaries have for them."""
     inputs = CorrectorInputs(task.codec, task.task.real, task.task.model, run.stream, silent)
     raw = task.fresh.take(feasible_rows(task, run.stream, count))

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from selfcorrect.datasets.files.skeletons.reading import Reading as Reading
     from selfcorrect.datasets.load import load_motion as load_motion
     from selfcorrect.datasets.load import load_motions as load_motions
-    from selfcorrect.experiments.comparison.outcome import Comparison as Comparison
-    from selfcorrect.experiments.comparison.run import compare as compare
     from selfcorrect.experiments.correction.in_python import correct as correct
     from selfcorrect.experiments.correction.in_python import correct_file as correct_file
     from selfcorrect.experiments.correction.in_python import correct_files as correct_files
     from selfcorrect.experiments.correction.in_python import correct_motions as correct_motions
     from selfcorrect.experiments.correction.options import CorrectionOptions as CorrectionOptions
     from selfcorrect.experiments.reporting.summary import read_summary as read_summary
+    from selfcorrect.experiments.studies.compare import compare as compare
+    from selfcorrect.experiments.studies.outcome import Comparison as Comparison
     from selfcorrect.simulators.corrector import KinematicCorrector as KinematicCorrector
     from selfcorrect.simulators.corrector import PhysicsCorrector as PhysicsCorrector
 
@@ -108,8 +108,8 @@ _PUBLIC = {
         "TrainingDivergedError",
         "WorkerError",
     ),
-    "selfcorrect.experiments.comparison.outcome": ("Comparison",),
-    "selfcorrect.experiments.comparison.run": ("compare",),
+    "selfcorrect.experiments.studies.outcome": ("Comparison",),
+    "selfcorrect.experiments.studies.compare": ("compare",),
     "selfcorrect.experiments.correction.in_python": (
         "correct",
         "correct_file",

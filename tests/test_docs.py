@@ -22,11 +22,11 @@ import tyro
 from selfcorrect.analysis.theory import diluted_level
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.motion.report.outcome import by_share, guarantees
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
 from selfcorrect.experiments.motion.settings.presets import settings_of
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, read_summary
+from selfcorrect.experiments.studies.shares import by_share, guarantees
 from selfcorrect.experiments.toy.table import TOYS
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.statistics import Thresholds

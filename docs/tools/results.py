@@ -34,13 +34,13 @@ from shares import shares_table
 from values import arms_of, as_csv
 from worth import worth_table
 
-from selfcorrect.experiments.motion.report.conclusion import asked_correctors
-from selfcorrect.experiments.motion.report.outcome import by_share, guarantees
+from selfcorrect.experiments.motion.report.view import strong_lines
 from selfcorrect.experiments.motion.settings.arms import Arm
 from selfcorrect.experiments.motion.settings.presets import settings_of
 from selfcorrect.experiments.reporting.figures import MOST_LINES, curve_grid, looks, share_grid
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, joined, read_summary, write_summary
+from selfcorrect.experiments.studies.shares import by_share, guarantees
 from selfcorrect.motion.measures.metrics import Metric, metric_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -137,7 +137,7 @@ def ratio_figure(summary: Summary, denoiser: str) -> str:
     """SVG text: the later half of the generations by synthetic share; empty where few ratios were compared."""
     keys = [metric.key for metric in _drawn(summary)]
     arms = {arm: _as_judged(curves, keys) for arm, curves, _ in arms_of(summary, denoiser)}
-    lines = by_share(arms, asked_correctors(settings_of(summary.settings)))
+    lines = by_share(arms, strong_lines(settings_of(summary.settings)))
     if not lines:
         return ""
     palette = looks([curves.title for curves in arms.values()])

@@ -361,7 +361,7 @@ TOPICS = {
     "Motions": ("motion", "datasets", "simulators", "experiments.correction"),
     "The loop": (
         "loop", "core.samples", "core.randomness", "models", "storage", "testing", "statistics",
-        "experiments.comparison", "experiments.reporting",
+        "experiments.studies", "experiments.reporting",
     ),
     "Policies": ("loop.policy",),
     "Correctors": ("correctors",),

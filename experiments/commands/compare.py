@@ -118,7 +118,7 @@ class CompareCommand:
             raise SettingError(
                 "a comparison needs tasks and plans, which a YAML file gives: selfcorrect compare experiment.yaml"
             )
-        from ..comparison.run import compare
+        from ..studies.compare import compare
 
         tasks: dict[str, Callable[..., Any]] = {
             name: import_callable(reference, f"task {name!r}") for name, reference in self.tasks.items()

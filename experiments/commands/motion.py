@@ -240,8 +240,12 @@ class MotionCommand:
         ENGINES.load(self.engine or PRESET_ROWS[self.preset].engine)  # where it is not installed, nothing begins
         from selfcorrect.models.diffusion.model import choose_device
         from selfcorrect.models.diffusion.sharing import crew, process_count
+        from selfcorrect.storage.runs.tracking import WandbTarget
 
-        from ..motion.run.experiment import run_experiment
+        from ..motion.report.view import MotionView
+        from ..motion.run.study import MotionStudy
+        from ..studies.report import REPORT
+        from ..studies.run import run_study
 
         settings = self.settings()
         if self.dry_run:
@@ -250,17 +254,19 @@ class MotionCommand:
         folder = place_of(self.out or self._usual_folder())
         where = Where(self._workers(process_count()), self.runner, self.where)
         command = shlex.join(["selfcorrect", *sys.argv[1:]])
-        with crew(choose_device(self.options.device)) as leads:
+        options = replace(self.options, keep=self._keep())
+        view = MotionView(MotionStudy(settings, self.preset, options, self.ratings))
+        with crew(choose_device(options.device)) as leads:
             if leads:
-                run_experiment(
-                    settings,
+                found = run_study(
+                    view,
                     folder,
-                    self.preset,
                     where,
-                    replace(self.options, keep=self._keep()),
-                    command,
-                    self.ratings,
+                    command=command,
+                    accept_changed=options.accept_changed,
+                    wandb=WandbTarget(options.wandb, options.wandb_project, options.wandb_entity),
                 )
+                print(f"\n{found}\n{folder / REPORT}")
 
     def _usual_folder(self) -> Path:
         """By the preset; each trial of a W&B sweep has a separate one."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import ClassVar, Protocol, TypeAlias
 
 import torch
@@ -323,6 +323,27 @@ def parse_policy(text: str, fresh_source: FreshSource | None = None) -> Policy:
         raise SettingError(f"policy {text!r} must have the form {form}") from None
     except ValueError as error:
         raise SettingError(f"policy {text!r} must have the form {form}: {error}") from None
+
+
+def spelled(policy: Policy) -> str:
+    """A policy as `parse_policy` reads it, e.g. "augment:0.5"; one of users by the name of its class."""
+    target = f"{__name__}:{type(policy).__name__}"
+    name = next((row.name for row in POLICIES if row.reference == target), type(policy).__name__)
+    numbers = [
+        value
+        for each in (fields(policy) if is_dataclass(policy) else ())
+        if isinstance(value := getattr(policy, each.name), int | float) and value != each.default
+    ]
+    return ":".join([name, *(f"{number:g}" for number in numbers)])
+
+
+def synthetic_ratio(policy: Policy) -> float:
+    """λ, synthetic samples per real one: 0 for real data alone, infinite without real data, NaN where it varies."""
+    if isinstance(policy, Augment | Accumulate):
+        return float(policy.synthetic_ratio)
+    if isinstance(policy, RealOnly):
+        return 0.0
+    return math.inf if isinstance(policy, Replace | Freeze | Renew) else math.nan
 
 
 _MOST = 1e6

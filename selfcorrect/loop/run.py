@@ -19,7 +19,7 @@ from torch import Tensor
 from ..core.errors import CorrectorError, InputError, LoopError, SettingError, TrainingDivergedError
 from ..core.randomness import Stream
 from ..core.samples import Samples, content_hash
-from ..correctors.contract import load_state, state_of
+from ..correctors.contract import load_state, name_of, state_of
 from ..correctors.correction import CorrectedBatch, Correction, Redraw, apply_corrector
 from ..models.protocol import GenerativeModel
 from ..runtime.bugs import bug_behind, describe
@@ -30,7 +30,7 @@ from ..storage.runs.protocol import Generation, Metrics, Record, Store
 from .ancestry import Genealogy, Space
 from .bias import Bias, Sampler, each_alone, unbiased
 from .fitting import Fitting, plain
-from .policy import Policy, overlapping, realised_mixture, sampling_labels
+from .policy import Policy, overlapping, realised_mixture, sampling_labels, spelled
 from .trial import global_draws_told, is_tried, try_correction
 
 
@@ -78,6 +78,17 @@ class Plan:
             raise SettingError(f"steps must be at least 0, got {self.steps}")
         if self.correct_real and self.correction is None:
             raise SettingError("correct_real needs a correction, and this plan has none")
+
+    def __str__(self) -> str:
+        """The plan as the name of a folder, e.g. "augment-0.5+my_corrector+strength-1"."""
+        correction = self.correction
+        parts = [spelled(self.policy).replace(":", "-"), correction.name if correction else "none"]
+        parts += ["real-corrected"] * self.correct_real + ["from-scratch"] * self.from_scratch
+        parts += [name_of(each) for each, usual in ((self.bias, unbiased), (self.fitting, plain)) if each is not usual]
+        if correction and math.isfinite(correction.strength):
+            word = "strength" if correction.operator == "mixture" else correction.operator
+            parts.append(f"{word}-{correction.strength:g}")
+        return "+".join(parts)
 
 
 @dataclass(frozen=True)

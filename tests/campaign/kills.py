@@ -27,14 +27,14 @@ from harness import Case, random_of
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.correction import correct_file
-from selfcorrect.experiments.jobs.run import Job, run_jobs
+from selfcorrect.experiments.jobs.run import run_jobs
 from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.experiments.motion import text_to_motion
-from selfcorrect.experiments.motion.run.jobs import run_arm, run_first_generation
-from selfcorrect.experiments.motion.run.seed_runs import seed_runs
+from selfcorrect.experiments.motion.run.study import MotionStudy, run_references
 from selfcorrect.experiments.motion.settings.arms import Arm
 from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings
 from selfcorrect.experiments.motion.settings.run_options import RunOptions
+from selfcorrect.experiments.studies.jobs import jobs_of
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.locks import LOCK
 from selfcorrect.storage.files.written import JOURNAL
@@ -64,9 +64,8 @@ def motion(folder: Path) -> None:
         data=("data",),
         real_count=8, judged_count=12, frames=10, steps={"dct-mlp": 1}, initial_steps={"dct-mlp": 1},
     )  # fmt: skip
-    (run,) = seed_runs(settings, Path("run"), RunOptions(device="cpu"))
-    jobs = [Job("first", run_first_generation, (run,), 1)]
-    jobs += [Job(arm.name, run_arm, (run, arm), 3, ("first",)) for arm in run.comparison.arms]
+    study = MotionStudy(settings, options=RunOptions(device="cpu"))
+    jobs = [job for job in jobs_of(study, Path("run")) if job.function is not run_references]
     run_jobs(jobs, Where(), "motion")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -16,10 +16,10 @@ from ...reporting import verdict
 from ...reporting.cards import card
 from ...reporting.results import ArmCurves
 from ...reporting.webpage import Card
+from ...studies.outcome import Outcome, Pair
 from ..correctors.table import corrector_row, is_own
 from ..settings.arms import BASELINE, Arm
 from ..settings.presets import MotionSettings
-from .outcome import Outcome
 
 JUDGED = ("fid_kinematic", "recall")
 """The two measures, one per axis, that the answer rests on; judging more would need stronger evidence for each."""
@@ -33,13 +33,8 @@ CARDS = {
 """Heading of each card → the key of its metric."""
 
 
-@dataclass(frozen=True)
-class Pair:
-    """An arm and the one without correction and remedy that it is compared with."""
-
-    denoiser: str
-    arm: Arm
-    plain: Arm
+MotionOutcome: TypeAlias = Outcome[MotionSettings, Arm]
+MotionPair: TypeAlias = Pair[Arm]
 
 
 def correctors_of(settings: MotionSettings) -> list[str]:
@@ -79,7 +74,7 @@ def _listed(names: Sequence[str]) -> str:
 # --- what is compared ------------------------------------------------------------------------------------------------
 
 
-def pairs_of(outcome: Outcome) -> list[Pair]:
+def pairs_of(outcome: MotionOutcome) -> list[MotionPair]:
     """All arms with the plain ones that they are compared with; those that the experiment asks about first."""
     pairs = [
         Pair(denoiser, arm, arm.plain)
@@ -91,12 +86,12 @@ def pairs_of(outcome: Outcome) -> list[Pair]:
     return [*asked, *(pair for pair in pairs if pair not in asked)]
 
 
-def asked_pairs(outcome: Outcome, pairs: Sequence[Pair]) -> list[Pair]:
+def asked_pairs(outcome: MotionOutcome, pairs: Sequence[MotionPair]) -> list[MotionPair]:
     """Those that the answer rests on, in the order of the correctors that the experiment asks about."""
     return [pair for name in asked_correctors(outcome.settings) for pair in _about(name, pairs)]
 
 
-def _about(corrector: str, pairs: Sequence[Pair]) -> list[Pair]:
+def _about(corrector: str, pairs: Sequence[MotionPair]) -> list[MotionPair]:
     """Arms with a corrector and nothing else, at full strength if there are any; else all with it."""
     found = [pair for pair in pairs if pair.arm.corrector == corrector]
     bare = [pair for pair in found if pair.arm == Arm(pair.arm.policy, corrector, pair.arm.strength)]
@@ -104,35 +99,29 @@ def _about(corrector: str, pairs: Sequence[Pair]) -> list[Pair]:
     return full or bare or found
 
 
-def judged_effects(outcome: Outcome) -> list[verdict.Effect]:
-    """All effects in the order of `pairs_of`: what the experiment asks about is one family, all others a second."""
+def judged_effects(outcome: MotionOutcome) -> list[list[verdict.Effect]]:
+    """The effects of each of `pairs_of`: what the experiment asks about is one family, all others a second."""
     pairs = pairs_of(outcome)
     count = len(asked_pairs(outcome, pairs))
-    return [effect for family in (pairs[:count], pairs[count:]) for effect in _judge_family(outcome, family)]
+    return [effects for family in (pairs[:count], pairs[count:]) for effects in _judged(outcome, family)]
 
 
-def _judge_family(outcome: Outcome, pairs: Sequence[Pair]) -> list[verdict.Effect]:
-    curves = [(outcome.curves[pair.denoiser][pair.arm], outcome.curves[pair.denoiser][pair.plain]) for pair in pairs]
-    return verdict.effects(curves, [metric_of(key) for key in JUDGED], outcome.floor)
-
-
-def by_pair(judged: Sequence[verdict.Effect]) -> list[Sequence[verdict.Effect]]:
-    """The effects of one pair together."""
-    return [judged[start : start + len(JUDGED)] for start in range(0, len(judged), len(JUDGED))]
+def _judged(outcome: MotionOutcome, pairs: Sequence[MotionPair]) -> list[list[verdict.Effect]]:
+    return outcome.judged(pairs, [metric_of(key) for key in JUDGED])
 
 
 # --- in words --------------------------------------------------------------------------------------------------------
 
 
-def answer(outcome: Outcome) -> str:
+def answer(outcome: MotionOutcome) -> str:
     """The answer to `question` in one sentence."""
     pairs = asked_pairs(outcome, pairs_of(outcome))
     if not pairs:
         return _uncorrected(outcome)
-    return verdict.headline(_judge_family(outcome, pairs))
+    return verdict.headline([effect for effects in _judged(outcome, pairs) for effect in effects])
 
 
-def _uncorrected(outcome: Outcome) -> str:
+def _uncorrected(outcome: MotionOutcome) -> str:
     """What became of the loops of an experiment without correctors."""
     if outcome.settings.seeds == 1:
         return verdict.ONE_SEED
@@ -147,13 +136,13 @@ def _uncorrected(outcome: Outcome) -> str:
     return f"Without correction, recall ends at {', '.join(told)}; training on real data only keeps {real:.2f}."
 
 
-def details(outcome: Outcome) -> list[str]:
+def details(outcome: MotionOutcome) -> list[str]:
     """A sentence for each pair that the answer rests on, then one for each other corrector."""
     pairs = pairs_of(outcome)
     asked = asked_pairs(outcome, pairs)
-    judged = by_pair(judged_effects(outcome))
+    judged = judged_effects(outcome)
     told = [
-        verdict.sentence(effects, outcome.curves[pair.denoiser][BASELINE], outcome.settings.generations)
+        verdict.sentence(effects, outcome.curves[pair.task][BASELINE], outcome.settings.generations)
         + _controls(outcome, pair)
         for pair, effects in zip(asked, judged, strict=False)
     ]
@@ -162,7 +151,7 @@ def details(outcome: Outcome) -> list[str]:
 
 
 def _tally_of(
-    outcome: Outcome, corrector: str, pairs: Sequence[Pair], judged: Sequence[Sequence[verdict.Effect]]
+    outcome: MotionOutcome, corrector: str, pairs: Sequence[MotionPair], judged: Sequence[Sequence[verdict.Effect]]
 ) -> str:
     about = _about(corrector, pairs)
     effects = [effect for pair, both in zip(pairs, judged, strict=True) if pair in about for effect in both]
@@ -170,9 +159,9 @@ def _tally_of(
     return f"{corrector.capitalize()} ({role}) against uncorrected: {verdict.tallies(effects)}."
 
 
-def _controls(outcome: Outcome, pair: Pair) -> str:
+def _controls(outcome: MotionOutcome, pair: MotionPair) -> str:
     """What controls of the same data policy reach."""
-    arms = outcome.curves[pair.denoiser]
+    arms = outcome.curves[pair.task]
     controls = {arm: curves for arm, curves in arms.items() if arm.policy == pair.arm.policy and is_full_control(arm)}
     if not controls:
         return ""
@@ -194,40 +183,40 @@ def _best(metric: Metric, controls: Sequence[ArmCurves]) -> str:
 # --- the cards -------------------------------------------------------------------------------------------------------
 
 
-def shown_pairs(outcome: Outcome) -> list[Pair]:
+def shown_pairs(outcome: MotionOutcome) -> list[MotionPair]:
     """For each denoiser the pair that the answer rests on with the largest synthetic share.
 
     Without correctors, each plain loop is a pair with itself.
     """
-    best: dict[str, Pair] = {}
+    best: dict[str, MotionPair] = {}
     plain = [Pair(name, arm, arm) for name, arms in outcome.curves.items() for arm in arms if arm == arm.plain]
     for pair in asked_pairs(outcome, pairs_of(outcome)) or plain:
-        known = best.get(pair.denoiser)
+        known = best.get(pair.task)
         if known is None or _share(pair) > _share(known):
-            best[pair.denoiser] = pair
+            best[pair.task] = pair
     return list(best.values())
 
 
-def _share(pair: Pair) -> float:
+def _share(pair: MotionPair) -> float:
     return -1.0 if math.isnan(pair.arm.synthetic_share) else pair.arm.synthetic_share
 
 
-def cards(outcome: Outcome) -> list[Card]:
+def cards(outcome: MotionOutcome) -> list[Card]:
     """One card per heading of `CARDS`: every corrector, uncorrected and real only, with intervals as bars."""
     return [_card(outcome, heading, metric_of(key)) for heading, key in CARDS.items()]
 
 
-def _card(outcome: Outcome, heading: str, metric: Metric) -> Card:
+def _card(outcome: MotionOutcome, heading: str, metric: Metric) -> Card:
     groups = {
-        f"{preset(pair.denoiser).character} denoiser, {pair.arm.group}": dict(_measured(outcome, pair, metric))
+        f"{preset(pair.task).character} denoiser, {pair.arm.group}": dict(_measured(outcome, pair, metric))
         for pair in shown_pairs(outcome)
     }
     real = metric.interval(outcome.real[metric.key]) if metric.key in outcome.real else None
     return card(heading, metric, groups, real)
 
 
-def _measured(outcome: Outcome, pair: Pair, metric: Metric) -> Iterator[tuple[str, Interval]]:
-    arms = outcome.curves[pair.denoiser]
+def _measured(outcome: MotionOutcome, pair: MotionPair, metric: Metric) -> Iterator[tuple[str, Interval]]:
+    arms = outcome.curves[pair.task]
     others = (Arm(pair.arm.policy, corrector) for corrector in correctors_of(outcome.settings))
     labels = {arm: arm.title for arm in (pair.arm, *others, pair.plain)} | {BASELINE: "real data only"}
     for arm, label in labels.items():
@@ -235,7 +224,7 @@ def _measured(outcome: Outcome, pair: Pair, metric: Metric) -> Iterator[tuple[st
             yield label, metric.interval(arms[arm].last(metric.key))
 
 
-def terminal_lines(outcome: Outcome) -> list[str]:
+def terminal_lines(outcome: MotionOutcome) -> list[str]:
     """The answer, and a line for each card about the first of its groups."""
     return [answer(outcome), *(_line(card) for card in cards(outcome) if card.groups)]
 

@@ -21,7 +21,7 @@ from ...reporting.webpage import Cell, Row, Table
 from ..run.task import motion_data, motion_evaluator
 from ..settings.arms import BASELINE, Arm
 from ..settings.presets import MotionSettings
-from .outcome import Outcome
+from .conclusion import MotionOutcome
 
 PLAIN = Arm("replace")
 ARTEFACTS = {"penetration_mm": 0, "skate_m_s": 2, "jerk_m_s3": 0}
@@ -47,7 +47,7 @@ def founders_of(settings: MotionSettings) -> Founders:
     return Founders(sizes, near_by_label(evaluator.reference.geometric, windows, labels))
 
 
-def descent_table(outcome: Outcome, founders: Founders) -> Table:
+def descent_table(outcome: MotionOutcome, founders: Founders) -> Table:
     """What became of the lines of every arm that draws samples in all generations."""
     columns = [
         "Founders with a descendant", "by drift alone", "loss that is drift", "Coverage kept", "by drift alone",
@@ -106,7 +106,7 @@ def _cell(interval: Interval) -> Cell:
     return Cell(f"{interval.estimate:.2f}", bounds)
 
 
-def disease_sentences(outcome: Outcome, founders: Founders) -> list[str]:
+def disease_sentences(outcome: MotionOutcome, founders: Founders) -> list[str]:
     """One sentence per disease and denoiser with a remedy's arm: artefacts, loss of modes, and what the loop buys."""
     return [
         sentence
@@ -117,7 +117,7 @@ def disease_sentences(outcome: Outcome, founders: Founders) -> list[str]:
     ]
 
 
-def _sentences(outcome: Outcome, denoiser: str, arm: Arm, founders: Founders) -> list[str]:
+def _sentences(outcome: MotionOutcome, denoiser: str, arm: Arm, founders: Founders) -> list[str]:
     arms = outcome.curves[denoiser]
     three = [("uncorrected", arms[PLAIN]), (arm.title, arms[arm]), ("real data only", arms[BASELINE])]
 

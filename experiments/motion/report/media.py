@@ -21,12 +21,12 @@ from ...curation.in_loops import kept_reward
 from ...jobs.progress_bars import silent
 from ..correctors.builtin import CorrectorInputs, build_corrector
 from ..run.models import trained_model
-from ..run.seed_runs import SeedRun, seed_runs
+from ..run.seed_runs import MotionRun, seed_runs
 from ..run.task import MotionTask, motion_task
 from ..settings.arms import BASELINE, Arm
 from ..settings.presets import MotionSettings
 from ..settings.run_options import RunOptions
-from .conclusion import Pair
+from .conclusion import MotionPair
 
 SHOWN = 4
 """Motions in a clip, one label each."""
@@ -56,7 +56,9 @@ class ShownClip:
         return self.motions if self.film is None else (*self.motions, self.film)
 
 
-def shown_clips(settings: MotionSettings, root: Path, shown: Sequence[Pair], options: RunOptions) -> list[ShownClip]:
+def shown_clips(
+    settings: MotionSettings, root: Path, shown: Sequence[MotionPair], options: RunOptions
+) -> list[ShownClip]:
     """Motions of the first seed: before and after correction, generation 0, and the last generation of each arm.
 
     shown: which correctors are shown, at most one pair for each denoiser.
@@ -66,13 +68,13 @@ def shown_clips(settings: MotionSettings, root: Path, shown: Sequence[Pair], opt
     return sorted(clips, key=lambda clip: clip.section != _CORRECTION)  # which come first
 
 
-def _clips_of(run: SeedRun, shown: Sequence[Pair]) -> list[ShownClip]:
+def _clips_of(run: MotionRun, shown: Sequence[MotionPair]) -> list[ShownClip]:
     task = motion_task(run.settings, run.comparison, run.stream)
     labels = _shown_labels(task)
     last = run.settings.generations
     clips = [_samples_clip(run, task, labels, BASELINE, 0, run.first_folder)]
     clips += [_samples_clip(run, task, labels, arm, last, run.arm_folder(arm)) for arm in run.comparison.arms]
-    arms = (pair.arm for pair in shown if pair.denoiser == run.comparison.denoiser and pair.arm != pair.plain)
+    arms = (pair.arm for pair in shown if pair.task == run.comparison.denoiser and pair.arm != pair.plain)
     corrected = next(arms, None)
     if corrected is not None:
         labels = labels[: SHOWN // 2]
@@ -87,7 +89,7 @@ def _shown_labels(task: MotionTask) -> torch.Tensor:
 
 
 def _motions(
-    run: SeedRun, task: MotionTask, labels: torch.Tensor, arm: Arm, generation: int, folder: Path
+    run: MotionRun, task: MotionTask, labels: torch.Tensor, arm: Arm, generation: int, folder: Path
 ) -> list[Motion]:
     """What the model of a generation makes of fixed labels and fixed noise."""
     model = trained_model(task, arm, folder, generation)
@@ -96,7 +98,7 @@ def _motions(
 
 
 def _samples_clip(
-    run: SeedRun, task: MotionTask, labels: torch.Tensor, arm: Arm, generation: int, folder: Path
+    run: MotionRun, task: MotionTask, labels: torch.Tensor, arm: Arm, generation: int, folder: Path
 ) -> ShownClip:
     motions = _motions(run, task, labels, arm, generation, folder)
     title = "all arms start here" if generation == 0 else arm.label
@@ -114,7 +116,7 @@ def _samples_clip(
 _CORRECTION = "Before and after correction"
 
 
-def _correction_clip(run: SeedRun, task: MotionTask, labels: torch.Tensor, arm: Arm, generation: int) -> ShownClip:
+def _correction_clip(run: MotionRun, task: MotionTask, labels: torch.Tensor, arm: Arm, generation: int) -> ShownClip:
     """Samples of a generation of an arm beside what its corrector makes of them."""
     folder = run.arm_folder(arm) if generation else run.first_folder
     before = _motions(run, task, labels, arm if generation else BASELINE, generation, folder)
@@ -158,7 +160,7 @@ def file_name(label: str) -> str:
     return re.sub(r"[^\w.-]+", "-", label)
 
 
-def _media_folder(run: SeedRun) -> Path:
+def _media_folder(run: MotionRun) -> Path:
     folder = run.root / "samples" / f"{run.comparison.denoiser}-seed-{run.seed}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -11,11 +11,10 @@ from selfcorrect.statistics import CollapseFinding, collapse_profile, mean_inter
 from ...reporting import tables as shared
 from ...reporting.results import ArmCurves
 from ...reporting.webpage import Cell, Row, Table
-from .conclusion import JUDGED, by_pair, judged_effects
-from .outcome import Outcome
+from .conclusion import JUDGED, MotionOutcome, judged_effects
 
 
-def last_generation_table(outcome: Outcome) -> Table:
+def last_generation_table(outcome: MotionOutcome) -> Table:
     """All metrics of all arms at the last generation, those of feasibility where they are known, real data on top."""
     known = [metric_of(key) for key in EXPLAINED if key in outcome.real]
     groups = [(title, [outcome.curves[name][arm] for arm in arms]) for name, title, arms in outcome.groups()]
@@ -24,7 +23,7 @@ def last_generation_table(outcome: Outcome) -> Table:
     return shared.last_generation_table(groups, shown, outcome.floors)
 
 
-def speed_table(outcome: Outcome) -> Table:
+def speed_table(outcome: MotionOutcome) -> Table:
     """How fast diversity goes in each arm."""
     table = Table("speed", "Arm", ["Half-life of recall", "Half-life of coverage", "Recall, factor per generation"])
     for denoiser, title, arms in outcome.groups():
@@ -44,13 +43,13 @@ def _rates(curves: np.ndarray) -> np.ndarray:
     return (values[:, -1] / values[:, 0]) ** (1 / (curves.shape[1] - 1))
 
 
-def differences_table(outcome: Outcome) -> Table:
+def differences_table(outcome: MotionOutcome) -> Table:
     """Paired differences of every corrected arm to its uncorrected one, in the judged measures."""
     columns = [metric_of(key).title for key in JUDGED]
-    return shared.effects_table(by_pair(judged_effects(outcome)), "Corrected against uncorrected", columns)
+    return shared.effects_table(judged_effects(outcome), "Corrected against uncorrected", columns)
 
 
-def profile_table(outcome: Outcome) -> Table:
+def profile_table(outcome: MotionOutcome) -> Table:
     """Which of the published definitions of collapse each arm meets."""
     rows: list[Row] = []
     columns: list[str] = []
@@ -75,7 +74,7 @@ def _profile(curves: ArmCurves) -> list[CollapseFinding]:
     )
 
 
-def budgets_table(outcome: Outcome) -> Table:
+def budgets_table(outcome: MotionOutcome) -> Table:
     """What each arm's corrector knew, and what the loop really did."""
     rows = [
         Row(f"{preset(denoiser).character}, {arm.label}", [Cell(arm.budget), *shared.loop_cells(curves)])

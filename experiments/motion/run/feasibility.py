@@ -20,7 +20,7 @@ from selfcorrect.storage.files.writing import write_atomically
 
 from ..settings.arms import Arm
 from .models import trained_model
-from .seed_runs import SeedRun
+from .seed_runs import MotionRun
 from .task import MotionTask
 
 SAMPLES = 64
@@ -47,7 +47,7 @@ def feasibility(motions: MotionBatch, made_by: str) -> dict[str, float]:
     return {key: metric_of(key).unit.of(float(each.mean())) for key, each in found.items()}
 
 
-def of_arm(run: SeedRun, task: MotionTask, arm: Arm, count: int = SAMPLES) -> dict[str, float]:
+def of_arm(run: MotionRun, task: MotionTask, arm: Arm, count: int = SAMPLES) -> dict[str, float]:
     """Those of raw samples of an arm's last model, as they are judged."""
     model = trained_model(task, arm, run.arm_folder(arm), run.settings.generations)
     stream = run.stream.child("unexplained")
@@ -67,7 +67,7 @@ def feasible_rows(task: MotionTask, stream: Stream, count: int = SAMPLES) -> Ten
     return torch.from_numpy(stream.child("unexplained").numpy().permutation(len(task.fresh))[:count])
 
 
-def write_feasibility(run: SeedRun, task: MotionTask, arm: Arm) -> None:
+def write_feasibility(run: MotionRun, task: MotionTask, arm: Arm) -> None:
     """Measure an arm's last generation, unless that was done, and keep it; a failure costs these figures alone."""
     path, generation = run.arm_folder(arm) / FILE, run.settings.generations
     if path.exists() and not run.options.repair and unsealed(path)["generation"] == generation:

@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.correctors.correction import Operator
-from selfcorrect.loop.policy import parse_policy
+from selfcorrect.loop.policy import parse_policy, synthetic_ratio
 from selfcorrect.models.diffusion.config import DiffusionConfig
 
 from ...remedies.table import REMEDIES
@@ -110,10 +111,7 @@ class Arm:
     @property
     def synthetic_ratio(self) -> float:
         """λ, synthetic samples per real one: 0 for real data only, infinite without real data, NaN where it varies."""
-        known = getattr(parse_policy(self.policy), "synthetic_ratio", None) if self.kind in TAKES_RATIO else None
-        if known is not None:
-            return float(known)
-        return {"real": 0.0, "replace": math.inf, "freeze": math.inf, "renew": math.inf}.get(self.kind, math.nan)
+        return synthetic_ratio(parse_policy(self.policy))
 
     @property
     def synthetic_share(self) -> float:
@@ -149,6 +147,31 @@ class Arm:
     def label(self) -> str:
         """Group and title."""
         return self.title if self == BASELINE else f"{self.group}, {self.title}"
+
+    @property
+    def line(self) -> str:
+        """What it is apart from its synthetic share, "" for one that has no place on a line by share."""
+        return self.title if self.kind in ("replace", "augment") else ""
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it trains on real data alone, with nothing else changed."""
+        return self == BASELINE
+
+    @property
+    def axes(self) -> dict[str, Any]:
+        """What it is by axis, as W&B and tables name them."""
+        return {
+            "policy": self.kind,
+            "synthetic_ratio": self.synthetic_ratio,
+            "synthetic_share": self.synthetic_share,
+            "corrector": self.corrector,
+            "strength": self.strength if self.corrector != "none" else 0.0,
+            "operator": self.operator,
+            "correct_real": self.correct_real,
+            "remedy": self.remedy,
+            **{f"sampling.{name}": value for name, value in self.sampling.items()},
+        }
 
     @property
     def budget(self) -> str:

@@ -107,6 +107,10 @@ class MotionSettings:
                     "add --engine mujoco"
                 )
 
+    def comparison(self, denoiser: str) -> Comparison:
+        """The arms of a denoiser."""
+        return next(one for one in self.comparisons if one.denoiser == denoiser)
+
     def config(self) -> dict[str, Any]:
         """All settings as JSON values; infinite strengths as the text "inf".
 

@@ -82,7 +82,7 @@ class WandbTarget:
     """Its user or team, by default `WANDB_ENTITY` or your own."""
 
 
-OFFLINE = WandbTarget()
+OFF = WandbTarget("off")
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,11 @@ from selfcorrect.experiments.curation.in_loops import (
 )
 from selfcorrect.experiments.jobs.progress_bars import silent
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs
-from selfcorrect.experiments.motion.run.jobs import run_arm, run_first_generation
-from selfcorrect.experiments.motion.run.seed_runs import SeedRun
+from selfcorrect.experiments.motion.run.study import MotionStudy
 from selfcorrect.experiments.motion.run.task import motion_task
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
 from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings
+from selfcorrect.experiments.studies.jobs import run_arm, run_first_generation
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.preferences.reward import Reward
@@ -156,19 +156,20 @@ def test_a_database_of_other_features_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_arms_of_a_run_use_what_it_keeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("selfcorrect.experiments.motion.run.jobs.write_feasibility", lambda *_: None)
+    monkeypatch.setattr("selfcorrect.experiments.motion.run.study.write_feasibility", lambda *_: None)
     arms = Arm("replace", "people"), Arm("replace", remedy="preferred")
     few = {"steps": {"dct-mlp": 4}, "initial_steps": {"dct-mlp": 40}}
     comparison = Comparison("dct-mlp", (BASELINE, *arms))
     settings = MotionSettings((comparison,), generations=1, seeds=1, real_count=16, judged_count=16, **few)
-    run = SeedRun(settings, comparison, 0, tmp_path)
-    run_first_generation(run, silent)
+    study = MotionStudy(settings)
+    (run,) = study.runs(tmp_path)
+    run_first_generation(study, run, False, silent)
     for arm in arms:
         with pytest.raises(SelfcorrectError, match="needs --ratings"):
-            run_arm(run, arm, silent)
+            run_arm(study, run, arm, silent)
     keep_reward(tmp_path, reward_in(rated(tmp_path / "r.sqlite", -1.0)))
     for arm in arms:
-        run_arm(run, arm, silent)
+        run_arm(study, run, arm, silent)
     batch = FolderReader(run.arm_folder(arms[0])).batch(1)
     assert len(batch.samples) == 16
     assert batch.rejected > 0
@@ -186,7 +187,7 @@ def test_a_run_keeps_its_ratings_and_refuses_others(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("run_jobs", "write_report"):  # all but the work itself
-        monkeypatch.setattr(f"selfcorrect.experiments.motion.run.experiment.{name}", lambda *_, **__: "")
+        monkeypatch.setattr(f"selfcorrect.experiments.studies.run.{name}", lambda *_, **__: "")
     command = ["motion", "--preset", "quick", "--workers", "1", "--wandb", "off", "--out", "run"]
     command += ["--corrector", "people", "--remedy", "preferred"]
     assert cli.main(command) == 2

@@ -26,10 +26,11 @@ from selfcorrect.experiments.correction.correct_file import FileTask
 from selfcorrect.experiments.correction.options import CorrectionOptions
 from selfcorrect.experiments.jobs.run import Job, run_jobs
 from selfcorrect.experiments.jobs.where import Cluster, Where
-from selfcorrect.experiments.motion.run.jobs import jobs
+from selfcorrect.experiments.motion.run.study import MotionStudy
 from selfcorrect.experiments.motion.settings.arms import Arm
 from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings
 from selfcorrect.experiments.motion.settings.run_options import RunOptions
+from selfcorrect.experiments.studies.jobs import jobs_of
 from selfcorrect.storage.files.locks import FolderLock
 from selfcorrect.storage.files.writing import scratch_folder
 from selfcorrect.storage.runs.run_folder import claim_folder
@@ -236,7 +237,7 @@ def run_motion(folder: Path, where: Where, gate: Path) -> dict[str, bytes]:
     with claim_folder(folder, SETTINGS.config()):
         loops = [
             replace(job, function=pass_gate, arguments=(gate, job.function, *job.arguments))
-            for job in jobs(SETTINGS, folder, RunOptions(device="cpu"))
+            for job in jobs_of(MotionStudy(SETTINGS, options=RunOptions(device="cpu")), folder)
             if not job.name.startswith("real data")
         ]
         run_jobs(loops, where, "motion", folder=folder)

@@ -9,7 +9,7 @@ import scipy.fft
 import torch
 
 from selfcorrect.core.randomness import streams
-from selfcorrect.experiments.motion.run.jobs import finish_children
+from selfcorrect.experiments.motion.run.study import finish_children
 from selfcorrect.experiments.motion.run.task import as_samples, motion_data
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.motion.encodings.features import FeatureCodec

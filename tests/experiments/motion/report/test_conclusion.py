@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from selfcorrect.experiments.motion.report.conclusion import (
+    MotionOutcome,
     answer,
     asked_correctors,
     cards,
@@ -19,10 +20,11 @@ from selfcorrect.experiments.motion.report.conclusion import (
     shown_pairs,
     terminal_lines,
 )
-from selfcorrect.experiments.motion.report.outcome import Outcome, by_share
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
 from selfcorrect.experiments.motion.settings.presets import PRESETS, Comparison
 from selfcorrect.experiments.reporting.results import ArmCurves
+from selfcorrect.experiments.studies.outcome import Outcome
+from selfcorrect.experiments.studies.shares import by_share
 from selfcorrect.motion.measures.metrics import EXPLAINED, MEASURED
 
 OWN = "my.module:fix"
@@ -30,12 +32,12 @@ GOOD, BAD = 0.2, 0.8
 """Last values: distances near 0 are good, shares near 1."""
 
 
-def outcome(*arms: Arm, good: tuple[str, ...] = ()) -> Outcome:
+def outcome(*arms: Arm, good: tuple[str, ...] = ()) -> MotionOutcome:
     """Three seeds in which arms with a corrector in `good` keep a small distance and a large recall."""
     curves = {arm: curves_of(arm, GOOD if arm.corrector in good or arm == BASELINE else BAD) for arm in arms}
     settings = replace(PRESETS["quick"], comparisons=(Comparison("patch-mixer", arms),), seeds=3, generations=1)
     real = {key: np.full(3, 0.1) for key in KEYS}
-    return Outcome(settings, {"patch-mixer": curves}, real, real)
+    return Outcome(settings, {"patch-mixer": curves}, {"real": real})
 
 
 KEYS = (*(metric.key for metric in MEASURED), *EXPLAINED)
@@ -95,7 +97,7 @@ def test_any_corrector_alone_gets_its_answer(corrector: str):
 def test_what_is_asked_is_a_family_of_its_own():
     measured = outcome(*arms("kinematic", "low-pass", OWN, policies=("augment:1", "replace")), good=(OWN,))
     assert [pair.arm.corrector for pair in pairs_of(measured)][:2] == [OWN, OWN]
-    assert [effect.word for effect in judged_effects(measured)][:4] == ["better"] * 4
+    assert [[effect.word for effect in both] for both in judged_effects(measured)][:2] == [["better"] * 2] * 2
 
 
 def test_cards_show_corrected_uncorrected_and_real_only_of_the_largest_synthetic_share():
@@ -125,7 +127,7 @@ def test_the_terminal_speaks_of_every_corrector_its_own_first_and_controls_last(
 def test_lines_by_share_go_from_real_only_to_fully_synthetic_in_numbers():
     policies = ("replace", "augment:4", "augment:0.25", "augment:1")
     measured = outcome(*arms("kinematic", "physics", policies=policies))
-    lines = {line.title: line for line in by_share(measured.curves["patch-mixer"], ["physics"])}
+    lines = {line.title: line for line in by_share(measured.curves["patch-mixer"], ["uncorrected", "physics"])}
     assert sorted(lines["physics"].points) == pytest.approx([0, 0.2, 0.5, 0.8, 1])
     assert lines["physics"].points[0].name == BASELINE.name
     assert {title for title, line in lines.items() if line.judged} == {"uncorrected", "physics"}

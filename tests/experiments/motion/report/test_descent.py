@@ -16,10 +16,10 @@ from selfcorrect.experiments.motion.report.descent import (
     drift_of,
     remedies_table,
 )
-from selfcorrect.experiments.motion.report.outcome import Outcome
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.reporting.results import ArmCurves
+from selfcorrect.experiments.studies.outcome import Outcome
 
 FOUNDERS = Founders([3, 7, 10], near=np.array([[1, 0, 0], [0, 1, 0], [0, 0, 2], [0, 0, 0]]))
 LINES = theory.surviving_lineages(FOUNDERS.sizes, 4, 1.5)
@@ -49,8 +49,6 @@ OUTCOME = Outcome(
             REMEDIED: curves("with_remedy", LINES, **MEASURED | {"coverage": 0.5}),
         }
     },
-    {},
-    {},
 )
 
 

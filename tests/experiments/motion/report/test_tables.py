@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from selfcorrect.experiments.motion.report.outcome import Outcome
 from selfcorrect.experiments.motion.report.tables import profile_table
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.reporting.results import ArmCurves
+from selfcorrect.experiments.studies.outcome import Outcome
 
 
 def arm(name: str, last: dict[str, float]) -> ArmCurves:
@@ -21,7 +21,7 @@ def test_a_collapsing_arm_meets_the_definitions_that_a_stable_one_does_not():
     collapsing = {"fid_geometric": 30.0, "within_label_ratio": 0.1, "recall": 0.1, "precision": 0.5}
     stable = {"fid_geometric": 0.9, "within_label_ratio": 0.95, "recall": 0.95, "precision": 0.99}
     curves = {"patch-mixer": {BASELINE: arm("stable", stable), Arm("replace"): arm("collapsing", collapsing)}}
-    table = profile_table(Outcome(PRESETS["quick"], curves, {}, {}))
+    table = profile_table(Outcome(PRESETS["quick"], curves))
     said = {row.title: dict(zip(table.columns, (cell.value for cell in row.cells), strict=False)) for row in table.rows}
     for definition in (
         "catastrophic increase of population risk",

@@ -11,12 +11,13 @@ from safetensors.torch import load_file
 
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.samples import Samples
+from selfcorrect.experiments.jobs.identities import IdentityFile
 from selfcorrect.experiments.jobs.progress_bars import silent
-from selfcorrect.experiments.motion.run.jobs import jobs, record_data
-from selfcorrect.experiments.motion.run.seed_runs import SeedRun
+from selfcorrect.experiments.motion.run.study import MotionStudy, data_identities
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
 from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings, extends
 from selfcorrect.experiments.motion.settings.run_options import RunOptions
+from selfcorrect.experiments.studies.jobs import jobs_of
 from selfcorrect.storage.runs.run_folder import claim_folder
 
 TINY = MotionSettings(
@@ -40,7 +41,7 @@ MORE = replace(
 def performed(settings: MotionSettings, folder: Path, options: RunOptions) -> Path:
     """All jobs of an experiment, one after the other."""
     with claim_folder(folder, settings.config(), extends):
-        for job in jobs(settings, folder, options):
+        for job in jobs_of(MotionStudy(settings, options=options), folder):
             job.function(*job.arguments, silent)
     return folder
 
@@ -71,8 +72,8 @@ def test_a_run_is_not_resumed_with_changed_data_unless_told(tmp_path: Path) -> N
     samples = Samples.real(torch.arange(12.0).reshape(6, 2))
 
     def resume(real: Samples, reference: Samples, *, accept: bool = False) -> None:
-        options = RunOptions(accept_changed=accept)
-        record_data(SeedRun(TINY, TINY.comparisons[0], 0, tmp_path, options), real, reference)
+        data = data_identities(0, real, reference)
+        IdentityFile(tmp_path / "identities.json", "--accept-changed").record(data, accept_changed=accept)
 
     resume(samples, samples)
     resume(samples, samples)

@@ -10,10 +10,11 @@ import tyro
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.motion.run.jobs import jobs
-from selfcorrect.experiments.motion.run.seed_runs import SeedRun
+from selfcorrect.experiments.motion.run.seed_runs import MotionRun
+from selfcorrect.experiments.motion.run.study import MotionStudy
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.motion.settings.run_options import RunOptions
+from selfcorrect.experiments.studies.jobs import jobs_of
 
 LINE = """--corrector-timeout 3 --corrector-in-process --accept-changed --wandb off --keep needed --repair
     --wandb-project p --wandb-entity e
@@ -41,7 +42,8 @@ def test_the_command_line_says_the_same_under_the_same_names() -> None:
 
 
 def test_every_job_carries_the_options(tmp_path: Path) -> None:
-    made = [run for job in jobs(PRESETS["quick"], tmp_path, SAME) for run in job.arguments if isinstance(run, SeedRun)]
+    jobs = jobs_of(MotionStudy(PRESETS["quick"], options=SAME), tmp_path)
+    made = [run for job in jobs for run in job.arguments if isinstance(run, MotionRun)]
     assert len(made) > 2
     assert {run.options for run in made} == {SAME}
 

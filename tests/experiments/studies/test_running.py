@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from selfcorrect.experiments.jobs.progress_bars import Event, silent
-from selfcorrect.experiments.motion.report.running import RunningReport
-from selfcorrect.experiments.motion.run.jobs import run_arm, run_first_generation
-from selfcorrect.experiments.motion.run.seed_runs import seed_runs
+from selfcorrect.experiments.motion.report.view import MotionView
+from selfcorrect.experiments.motion.run.study import MotionStudy
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
 from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings
+from selfcorrect.experiments.studies.jobs import run_arm, run_first_generation
+from selfcorrect.experiments.studies.running import RunningReport
 from selfcorrect.storage.files.listings import DIGESTS
 
 PLAIN = Arm("replace")
@@ -25,27 +26,29 @@ TINY = MotionSettings(
     steps={"dct-mlp": 1},
     initial_steps={"dct-mlp": 2},
 )
+STUDY = MotionStudy(TINY)
+VIEW = MotionView(STUDY)
 DONE = Event("some job", "generation", 1, 1)
 
 
 def page_after(folder: Path) -> str:
     """The report that a job's progress leaves, "" for none."""
-    RunningReport(TINY, folder, "selfcorrect motion")(DONE)
+    RunningReport(VIEW, folder, "selfcorrect motion")(DONE)
     page = folder / "report.html"
     return page.read_text() if page.is_file() else ""
 
 
 @pytest.mark.slow
 def test_it_grows_with_the_run_until_there_is_a_finished_one(tmp_path: Path) -> None:
-    run, _ = seed_runs(TINY, tmp_path)
+    run, _ = STUDY.runs(tmp_path)
     assert "<td>–, –</td><td></td>" in page_after(tmp_path)
-    run_first_generation(run, silent)
+    run_first_generation(STUDY, run, False, silent)
     begun = page_after(tmp_path)
     assert "Under way: 0 of 4 generations are done." in begun
     assert '<meta http-equiv="refresh" content="15">' in begun
     assert begun.count("<td>0, –</td>") == 2
     assert "<svg" not in begun
-    run_arm(run, PLAIN, silent)
+    run_arm(STUDY, run, PLAIN, silent)
     grown = page_after(tmp_path)
     assert "Under way: 1 of 4 generations are done." in grown
     assert grown.count("<td>1, –</td>") == 1
@@ -56,7 +59,7 @@ def test_it_grows_with_the_run_until_there_is_a_finished_one(tmp_path: Path) -> 
 
 
 def test_pages_keep_a_distance_and_what_fails_is_a_warning(tmp_path: Path) -> None:
-    report = RunningReport(TINY, tmp_path, "selfcorrect motion")
+    report = RunningReport(VIEW, tmp_path, "selfcorrect motion")
     report(Event("some job", "train", 1, 2))
     assert not (tmp_path / "report.html").exists()
     report(DONE)
@@ -65,4 +68,4 @@ def test_pages_keep_a_distance_and_what_fails_is_a_warning(tmp_path: Path) -> No
     assert not (tmp_path / "report.html").exists()
     (tmp_path / "report.html").mkdir()
     with pytest.warns(UserWarning, match="the report of the run under way was not written"):
-        RunningReport(TINY, tmp_path, "")(DONE)
+        RunningReport(VIEW, tmp_path, "")(DONE)

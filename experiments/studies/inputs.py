@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeAlias
@@ -17,6 +16,8 @@ from selfcorrect.correctors.identity import Identity, identity_of, is_of_users
 from selfcorrect.loop.bias import unbiased
 from selfcorrect.loop.fitting import plain
 from selfcorrect.loop.run import Plan, Task
+
+from .study import folder_name
 
 TaskSource: TypeAlias = Task | Callable[[Stream], Task]
 """A task for all seeds, or a function of the seed's stream that makes one for each."""
@@ -98,11 +99,6 @@ def _made(value: Any, kind: type, who: str) -> Any:
     if not isinstance(value, kind):
         raise InputError(f"{who} should be a {kind.__name__}, got {type(value).__name__}")
     return value
-
-
-def folder_name(name: str) -> str:
-    """A name as that of a folder."""
-    return re.sub(r"[^\w.+=-]+", "-", name).strip("-.").casefold()
 
 
 def config_of(plan: Plan) -> dict[str, Any]:

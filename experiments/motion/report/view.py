@@ -1,38 +1,45 @@
-"""The motion experiment's results as files that people open: report.html, metrics.jsonl, motions as BVH, W&B runs."""
+"""The motion experiment's results as people see them: the page, motions as BVH, W&B runs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
+
+import numpy as np
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.models.diffusion.presets import preset
-from selfcorrect.motion.measures.metrics import metric_of
-from selfcorrect.storage.files.listings import DIGESTS, listed_in, write_listing
+from selfcorrect.motion.measures.metrics import EXPLAINED, MEASURED, Metric, metric_of
 from selfcorrect.storage.files.strict_json import as_json
-from selfcorrect.storage.files.writing import write_atomically
-from selfcorrect.storage.runs.run_folder import environment
-from selfcorrect.storage.runs.tracking import WandbLog, write_rows
+from selfcorrect.storage.runs.folder_store import FolderReader
+from selfcorrect.storage.runs.tracking import Row
 
 from ...reporting import verdict
 from ...reporting.figures import Look, curve_grid, looks, share_grid, short_curves
-from ...reporting.summary import SUMMARY, Summary, machine, write_summary
-from ...reporting.tables import write_tables
-from ...reporting.webpage import Clip, Page, Picture, Section, render_page
-from ..run.seed_runs import seed_runs
+from ...reporting.webpage import Clip, Page, Picture, Section
+from ...studies.outcome import Outcome
+from ...studies.report import seconds_by_phase
+from ...studies.shares import by_share, guarantees
+from ...studies.study import SeedRun
+from ...studies.view import Told, View
+from ..run.feasibility import read_feasibility
+from ..run.references import CORRECTED_REAL, REAL, read_references
+from ..run.study import MotionStudy
 from ..run.task import MotionData, motion_data
 from ..settings.arms import BASELINE, Arm
 from ..settings.presets import MotionSettings
-from ..settings.run_options import RunOptions
 from .conclusion import (
     CARDS,
     JUDGED,
+    MotionOutcome,
+    MotionPair,
     answer,
     asked_correctors,
+    asked_pairs,
     cards,
     details,
+    pairs_of,
     question,
     shown_pairs,
     terminal_lines,
@@ -45,7 +52,6 @@ from .descent import (
     remedies_table,
 )
 from .media import ShownClip, shown_clips
-from .outcome import Outcome, arm_rows, by_share, guarantees, read_outcome
 from .tables import (
     budgets_table,
     differences_table,
@@ -53,7 +59,6 @@ from .tables import (
     profile_table,
     speed_table,
 )
-from .wandb_runs import experiment_run
 
 DRAWN = (
     "fid_kinematic",
@@ -98,60 +103,138 @@ FIELD_NOTE = (
 )
 
 
-def write_report(
-    settings: MotionSettings,
-    folder: Path,
-    preset: str,
-    command: str,
-    log: WandbLog,
-    seconds: float,
-    options: RunOptions,
-) -> str:
-    """Write every result of a finished experiment below `folder`, then their digests; returns the conclusion as text.
+class MotionView(View):
+    """A motion experiment."""
 
-    command: what does it again, for the report and the summary.
-    """
-    earlier = listed_below(folder)
-    (folder / DIGESTS).unlink(missing_ok=True)  # of an earlier call: what is written now may differ
-    outcome = read_outcome(settings, folder)
-    rows = [row for run in seed_runs(settings, folder) for arm in run.comparison.arms for row in arm_rows(run, arm)]
-    write_rows(folder / "metrics.jsonl", rows)
-    summary = _summary(outcome, rows, command)
-    write_summary(folder / SUMMARY, summary)
-    write_atomically(folder / "metrics.csv", summary.to_csv())
-    clips = shown_clips(settings, folder, shown_pairs(outcome), options)
-    founders = founders_of(outcome.settings)
-    sections = _sections(outcome, founders)
-    page = Page(
-        title=question(settings),
-        subtitle=command,
-        answer=answer(outcome),
-        picture=_picture(outcome),
-        cards=cards(outcome),
-        details=[*details(outcome), *disease_sentences(outcome, founders)],
-        warnings=_warnings(settings),
-        curves=_curves_svg(outcome),
-        sections=sections,
-        clips=_by_section(clips),
-        facts=_facts(outcome, rows, seconds),
-        notes=_notes(outcome),
-    )
-    write_atomically(folder / "report.html", render_page(page))
-    media = [path for clip in clips for path in clip.files]
-    tables = write_tables(folder, [section.table for section in sections])
-    written = [folder / "metrics.jsonl", folder / "metrics.csv", folder / "report.html", *tables, *media]
-    for path in earlier - {*written}:  # of an experiment that was extended since
-        path.unlink(missing_ok=True)
-    write_listing(folder, written)
-    log.attempt(lambda: log.log(experiment_run(outcome, folder, preset, command, clips)))
-    return "\n".join(terminal_lines(outcome))
+    task_word: ClassVar[str] = "denoiser"
+
+    def __init__(self, study: MotionStudy) -> None:
+        self.study: MotionStudy = study
+        self.title = question(study.settings)
+
+    def judged(self, root: Path) -> list[Metric]:
+        return [metric_of(key) for key in JUDGED]
+
+    def rows(self, run: SeedRun, arm: Any) -> list[dict[str, Any]]:
+        """One row per generation of an arm: who it is, its metrics, its timings.
+
+        All arms share generation 0, whose time only the first of them has, so that times may be added up.
+        """
+        store, first = FolderReader(run.arm_folder(arm)), FolderReader(run.first_folder)
+        feasibility = read_feasibility(run.arm_folder(arm))
+        shared = first.timings(0) if arm == self.study.arms(run.task)[0] else {}
+        return [
+            {
+                **row,
+                **feasibility.get(row["generation"], {}),
+                **_seconds(store.timings(row["generation"]) if row["generation"] else shared),
+            }
+            for row in super().rows(run, arm)
+        ]
+
+    def group(self, task: str, arm: Any) -> str:
+        return f"{preset(task).character}, {arm.group}"
+
+    def titles(self) -> dict[str, str]:
+        tasks = (comparison.denoiser for comparison in self.study.settings.comparisons)
+        return {task: f"{preset(task).character} ({task})" for task in tasks}
+
+    def outcome(self, root: Path, gaps: Sequence[str] = ()) -> MotionOutcome:
+        runs, settings = self.study.runs(root), self.study.settings
+        scores = [read_references(run.seed_folder) for run in runs if run.comparison == settings.comparisons[0]]
+        return Outcome(settings, self.curves(runs), floors_of(scores), self.titles(), gaps)
+
+    def settings(self, outcome: MotionOutcome) -> Mapping[str, Any]:
+        return as_json(self.study.settings.config())
+
+    def pairs(self, outcome: MotionOutcome) -> list[MotionPair]:
+        return pairs_of(outcome)
+
+    def told(self, outcome: MotionOutcome, root: Path, rows: Sequence[Row], seconds: float, command: str) -> Told:
+        settings = outcome.settings
+        clips = shown_clips(settings, root, shown_pairs(outcome), self.study.options)
+        founders = founders_of(settings)
+        page = Page(
+            title=self.title,
+            subtitle=command,
+            answer=answer(outcome),
+            picture=_picture(outcome),
+            cards=cards(outcome),
+            details=[*details(outcome), *disease_sentences(outcome, founders)],
+            warnings=_warnings(settings),
+            curves=_curves_svg(outcome),
+            sections=_sections(outcome, founders),
+            clips=_by_section(clips),
+            facts=_facts(outcome, rows, seconds),
+            notes=_notes(outcome),
+        )
+        media = [path for clip in clips for path in clip.files]
+        films = {"videos": videos} if (videos := _videos(clips)) else {}
+        return Told(page, terminal_lines(outcome), media, films, _final(outcome))
+
+    # --- Weights & Biases ---
+
+    @property
+    def best(self) -> Mapping[str, Literal["min", "max"]]:
+        return {
+            metric.key: "min" if metric.better == "lower" else "max" for metric in MEASURED if metric.better != "real"
+        }
+
+    def named(self) -> dict[str, str]:
+        return {"preset": self.study.name}
+
+    def measured(self, runs: Sequence[SeedRun]) -> list[str]:
+        return [*(metric.key for metric in MEASURED), *EXPLAINED]
+
+    def arm_config(self, run: SeedRun, arm: Any) -> dict[str, Any]:
+        settings = self.study.settings
+        counts = ("generations", "real_count", "judged_count", "judge_corrected", "frames", "fps")
+        return {
+            **super().arm_config(run, arm),
+            "data": ", ".join(settings.data),
+            "reference": ", ".join(settings.reference),
+            **{name: getattr(settings, name) for name in counts},
+            "steps": settings.steps[run.task],
+            "initial_steps": settings.initial_steps[run.task],
+        }
+
+    def tags(self, run: SeedRun, arm: Any) -> tuple[str, ...]:
+        return (self.study.name, run.task, arm.policy, arm.corrector, arm.remedy)
 
 
-def listed_below(folder: Path) -> set[Path]:
-    """The media that an earlier report wrote."""
-    listing = folder / DIGESTS
-    paths = {path for path, _ in listed_in(listing)} if listing.is_file() else set()
-    return {path for path in paths if folder / "samples" in path.parents}
+def floors_of(scores: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, np.ndarray]]:
+    """What real data score, seed by seed, arranged: title → metric → (S,); raw and corrected real data first."""
+    names = [REAL, CORRECTED_REAL, *(name for name in scores[0] if name not in (REAL, CORRECTED_REAL))]
+    return {name: {key: np.array([score[name][key] for score in scores]) for key in scores[0][name]} for name in names}
+
+
+def _seconds(timings: Mapping[str, float]) -> dict[str, float]:
+    return {f"seconds_{phase}": value for phase, value in timings.items()}
+
+
+def _videos(clips: Sequence[ShownClip]) -> list[Row]:
+    return [
+        {"denoiser": clip.denoiser, "arm": clip.arm, "generation": clip.generation, "words": clip.caption,
+         "video": clip.film}
+        for clip in clips
+        if clip.film
+    ]  # fmt: skip
+
+
+def _final(outcome: MotionOutcome) -> dict[str, float]:
+    """Mean over seeds and arms of the last generation: of the asked arms, the uncorrected ones, and real data only."""
+    pairs = asked_pairs(outcome, pairs_of(outcome))
+    of = {
+        "": [outcome.of(pair)[0] for pair in pairs],
+        "uncorrected/": [outcome.of(pair)[1] for pair in pairs],
+        "real_only/": [arms[BASELINE] for arms in outcome.curves.values()],
+    }
+    return {
+        f"{prefix}{key}": float(np.mean([arm.last(key) for arm in curves]))
+        for prefix, curves in of.items()
+        for key in (*(metric.key for metric in MEASURED), *EXPLAINED)
+        if curves and all(key in arm.values for arm in curves)
+    }
 
 
 def _warnings(settings: MotionSettings) -> list[str]:
@@ -160,13 +243,11 @@ def _warnings(settings: MotionSettings) -> list[str]:
     return []
 
 
-def _picture(outcome: Outcome) -> Picture:
+def _picture(outcome: MotionOutcome) -> Picture:
     """By synthetic share where several were run, else over generations, of what the answer rests on."""
-    asked = asked_correctors(outcome.settings)
+    asked = strong_lines(outcome.settings)
     columns = {
-        f"{preset(denoiser).character} ({denoiser})": lines
-        for denoiser, arms in outcome.curves.items()
-        if (lines := by_share(arms, asked))
+        outcome.titles[denoiser]: lines for denoiser, arms in outcome.curves.items() if (lines := by_share(arms, asked))
     }
     palette = _palette(outcome)
     if columns:
@@ -180,14 +261,19 @@ def _picture(outcome: Outcome) -> Picture:
     return Picture(short_curves(groups, drawn, outcome.floor, palette), CURVE_CAPTION)
 
 
-def _is_measured(outcome: Outcome, key: str) -> bool:
+def strong_lines(settings: MotionSettings) -> list[str]:
+    """The lines by share that an experiment asks about, and the uncorrected one."""
+    return [Arm("replace", corrector).title for corrector in ("none", *asked_correctors(settings))]
+
+
+def _is_measured(outcome: MotionOutcome, key: str) -> bool:
     return all(key in curves.values for arms in outcome.curves.values() for curves in arms.values())
 
 
-def _shown_arms(outcome: Outcome) -> Iterator[tuple[str, Arm, list[Arm]]]:
+def _shown_arms(outcome: MotionOutcome) -> Iterator[tuple[str, Arm, list[Arm]]]:
     """Denoiser, the arm whose policy is shown, and the arms of the first picture."""
     for pair in shown_pairs(outcome):
-        yield pair.denoiser, pair.arm, [*dict.fromkeys((BASELINE, pair.plain, pair.arm))]
+        yield pair.task, pair.arm, [*dict.fromkeys((BASELINE, pair.plain, pair.arm))]
 
 
 SHARE_CAPTION = (
@@ -203,11 +289,11 @@ CURVE_CAPTION = (
 )
 
 
-def _palette(outcome: Outcome) -> dict[str, Look]:
+def _palette(outcome: MotionOutcome) -> dict[str, Look]:
     return looks([arm.title for _, _, arms in outcome.groups() for arm in arms])
 
 
-def _curves_svg(outcome: Outcome) -> str:
+def _curves_svg(outcome: MotionOutcome) -> str:
     columns = {title: [outcome.curves[name][arm] for arm in arms] for name, title, arms in outcome.groups()}
     settings = outcome.settings
     more = RETRIEVAL_DRAWN * settings.captions + FIELD_DRAWN * bool(settings.published)
@@ -215,12 +301,12 @@ def _curves_svg(outcome: Outcome) -> str:
     return curve_grid(columns, drawn, outcome.floor, _palette(outcome))
 
 
-def _notes(outcome: Outcome) -> tuple[str, ...]:
+def _notes(outcome: MotionOutcome) -> tuple[str, ...]:
     settings = outcome.settings
     return (*NOTES, *((RETRIEVAL_NOTE,) * settings.captions), *((FIELD_NOTE,) * bool(settings.published)))
 
 
-def _sections(outcome: Outcome, founders: Founders) -> list[Section]:
+def _sections(outcome: MotionOutcome, founders: Founders) -> list[Section]:
     sections = [
         Section(
             "Last generation",
@@ -279,23 +365,9 @@ def _sections(outcome: Outcome, founders: Founders) -> list[Section]:
     return [section for section in sections if section.table.rows]
 
 
-_PHASES = ("train", "sample", "correct", "trace", "evaluate", "mix", "else")
-
-
-def _seconds_by_phase(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    return {phase: sum(row.get(f"seconds_{phase}", 0.0) for row in rows) for phase in _PHASES}
-
-
-def _summary(outcome: Outcome, rows: Sequence[Mapping[str, Any]], command: str) -> Summary:
-    hours = sum(_seconds_by_phase(rows).values()) / 3600
-    made = {"date": datetime.now(UTC).date().isoformat(), "core_hours": round(hours, 3), **machine(), **environment()}
-    arms = {denoiser: tuple(arms.values()) for denoiser, arms in outcome.curves.items()}
-    return Summary(command, made, as_json(outcome.settings.config()), arms, outcome.floors)
-
-
-def _facts(outcome: Outcome, rows: Sequence[Mapping[str, Any]], seconds: float) -> dict[str, str]:
+def _facts(outcome: MotionOutcome, rows: Sequence[Mapping[str, Any]], seconds: float) -> dict[str, str]:
     settings = outcome.settings
-    spent = _seconds_by_phase(rows)
+    spent = seconds_by_phase(rows)
     total = sum(spent.values())
     return {
         "Data": f"{', '.join(settings.data)}: windows of {settings.frames} frames at {settings.fps:g} per second",

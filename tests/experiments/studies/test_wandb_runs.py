@@ -11,24 +11,29 @@ import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
 from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.motion.report.wandb_runs import BEST, arm_run
-from selfcorrect.experiments.motion.run.seed_runs import SeedRun
+from selfcorrect.experiments.motion.report.view import MotionView
+from selfcorrect.experiments.motion.run.seed_runs import MotionRun
+from selfcorrect.experiments.motion.run.study import MotionStudy
 from selfcorrect.experiments.motion.settings.arms import Arm
 from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.studies.wandb_runs import arm_run
 from selfcorrect.motion.measures.metrics import metric_of
 from selfcorrect.storage.runs.run_folder import claim_folder
+from selfcorrect.storage.runs.tracking import TrackedRun
 
-SWEEP = Path(__file__).resolve().parents[4] / "examples" / "sweep.yaml"
+SWEEP = Path(__file__).resolve().parents[3] / "examples" / "sweep.yaml"
 
 
-def seed_run(folder: Path, seed: int = 0) -> SeedRun:
-    settings = PRESETS["demo"]
-    return SeedRun(settings, settings.comparisons[0], seed, folder)
+VIEW = MotionView(MotionStudy(PRESETS["demo"], "demo"))
+
+
+def told_of(arm: Arm, folder: Path, seed: int = 0) -> TrackedRun:
+    return arm_run(VIEW, MotionRun("patch-mixer", seed, folder, PRESETS["demo"]), arm)
 
 
 def test_an_arms_config_has_its_axes_as_fields(tmp_path: Path) -> None:
     with claim_folder(tmp_path / "run", {}):
-        told = arm_run(seed_run(tmp_path / "run", 2), Arm("augment:0.5", "my:fix", 2.0, remedy="lineages"), "demo")
+        told = told_of(Arm("augment:0.5", "my:fix", 2.0, remedy="lineages"), tmp_path / "run", 2)
     expected = {
         "denoiser": "patch-mixer",
         "policy": "augment",
@@ -52,14 +57,14 @@ def test_two_experiments_of_one_name_are_two_groups(tmp_path: Path) -> None:
     groups = set()
     for place in ("one", "other"):
         with claim_folder(tmp_path / place / "run", {}):
-            groups.add(arm_run(seed_run(tmp_path / place / "run"), Arm("replace"), "demo").group)
+            groups.add(told_of(Arm("replace"), tmp_path / place / "run").group)
     assert len(groups) == 2
 
 
 def test_goals_are_those_of_the_metrics() -> None:
-    assert BEST["recall"] == "max"
-    assert BEST["fid_kinematic"] == "min"
-    assert "penetration_mm" not in BEST  # as in real data
+    assert VIEW.best["recall"] == "max"
+    assert VIEW.best["fid_kinematic"] == "min"
+    assert "penetration_mm" not in VIEW.best  # as in real data
 
 
 def test_the_sweep_is_a_command_that_means_something(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,1 +1,0 @@
-"""Users' own models, data and correctors in loops: arms × seeds, in parallel, with a report."""

@@ -1,0 +1,1 @@
+"""One engine for experiments with loops: tasks × arms × seeds, in parallel, resumed where they stand, with a report."""

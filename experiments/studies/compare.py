@@ -1,0 +1,238 @@
+"""`sc.compare`: a study of users' own tasks and plans."""
+
+from __future__ import annotations
+
+import pickle
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from selfcorrect.core.errors import SettingError
+from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.identity import Identity
+from selfcorrect.loop.run import Candidate, Plan, Task
+from selfcorrect.loop.trial import is_tried, try_correction, try_model
+from selfcorrect.runtime.processes import default_workers
+from selfcorrect.storage.files.digests import sealed
+from selfcorrect.storage.files.writing import write_atomically
+from selfcorrect.storage.runs.folder_store import FolderReader
+from selfcorrect.storage.runs.tracking import WandbMode, WandbTarget
+
+from ..jobs.identities import identity_of_data
+from ..jobs.progress_bars import Progress
+from ..jobs.where import Where
+from .comparison_view import ComparisonView, Direction, check_measured, real_scores
+from .inputs import Given, PlanSource, TaskSource, config_of, holds_code_of_users
+from .outcome import Comparison
+from .plan_arms import PlanArm, arms_of
+from .run import Observe, run_study
+from .study import SeedRun, Study
+
+
+def compare(
+    tasks: TaskSource | Mapping[str, TaskSource],
+    plans: Mapping[str, PlanSource] | Sequence[Plan],
+    *,
+    seeds: int = 5,
+    first_seed: int = 0,
+    workers: int | None = None,
+    out: str | Path | None = None,
+    better: Mapping[str, Direction] = MappingProxyType({}),
+    title: str = "",
+    command: str = "",
+    accept_changed: bool = False,
+    where: Where | None = None,
+    wandb: WandbMode | WandbTarget = "off",
+    observe: Observe | None = None,
+) -> Comparison:
+    """Run every plan on every task with every seed, and judge the plans against each other.
+
+    tasks: A task, a function of the seed's stream that makes one, or several of these by name. plans: Plans by name, or
+    functions (task, stream) → plan; plans without names are called by what they are. seeds, first_seed: Every arm runs
+    once per seed; arms of a seed share generation 0 and the random numbers. workers: Processes, by default one per core
+    as far as memory allows; results do not depend on it. out: Run folder, by default none is kept. Called again, it
+    resumes byte for byte. With more seeds, plans or generations it computes only these. better: Which way each quality
+    that the judge measures is good, "lower", "higher", or "real" where the value of real data is the aim. Only those
+    named here are judged. accept_changed: Resume although code or data were changed since the run began. where: Instead
+    of `workers`, e.g. a cluster. wandb: "offline" writes runs of Weights & Biases into `out`, "online" sends them. Each
+    arm and seed is a run that grows with its generations. observe: Called with a dictionary for each generation that is
+    committed: task, arm, seed, generation, and what was measured.
+
+    Code of users is tried before anything is trained: SettingError or CorrectorError say what would fail, or would not
+    repeat itself. RunFolderError where the folder belongs to other settings, code or data. An arm that fails ends no
+    other: the report names what is missing, and the same call tries that again.
+    """
+    target = wandb if isinstance(wandb, WandbTarget) else WandbTarget(wandb)
+    if target.mode == "offline" and out is None:
+        raise SettingError("wandb='offline' writes into the run folder; give out=FOLDER, or wandb='online'")
+    given = Given(tasks if isinstance(tasks, Mapping) else {"task": tasks}, _named(plans))
+    if seeds < 1:
+        raise SettingError(f"a comparison needs at least 1 seed, got {seeds}")
+    packed = given.packed()
+    first = {name: given.task(name, first_seed) for name in given.tasks}
+    arms, generations = arms_of(given, next(iter(first.values())), first_seed)
+    _check_directions(better, first, first_seed)
+    identities = given.identities(first)
+    study = ComparisonStudy(packed, arms, generations, tuple(given.tasks), seeds, first_seed, title, identities)
+    where = where or Where(default_workers() if workers is None else workers)
+    with _folder(out) as folder:
+        return run_study(
+            ComparisonView(study, arms, better, title),
+            folder,
+            where,
+            command=command,
+            accept_changed=accept_changed,
+            wandb=target,
+            observe=observe,
+            kept=out is not None,
+        )
+
+
+def _named(plans: Mapping[str, PlanSource] | Sequence[Plan]) -> Mapping[str, PlanSource]:
+    if isinstance(plans, Mapping):
+        return plans
+    names = [str(plan) for plan in plans]
+    if doubled := next((name for name in names if names.count(name) > 1), ""):
+        raise SettingError(f"two plans are both {doubled}; give plans by name: {{name: plan, …}}")
+    return dict(zip(names, plans, strict=True))
+
+
+@contextmanager
+def _folder(out: str | Path | None) -> Iterator[Path]:
+    """The run folder, or one that is gone afterwards."""
+    if out is not None:
+        yield Path(out)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def _check_directions(better: Mapping[str, Direction], first: Mapping[str, Task], seed: int) -> None:
+    """SettingError for a direction that is none, or of a quality that the judge does not find in real data."""
+    for name, direction in better.items():
+        if direction not in get_args(Direction):
+            raise SettingError(f"`better` says {direction!r} of {name!r}, expected lower, higher or real")
+    for task in first.values() if better else ():
+        scores = _floor(task, streams(seed).child("directions")).get("scores")
+        if isinstance(scores, Mapping):
+            check_measured(better, [*scores])
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A seed's task, and what made it, which no other job shares."""
+
+    task: Task
+    given: Given
+
+
+@dataclass(frozen=True)
+class ComparisonStudy(Study):
+    """Users' tasks and plans, packed for other processes; each job works on a copy, so that none changes another."""
+
+    packed: bytes
+    """A `Given`."""
+    plan_arms: Sequence[PlanArm]
+    length: int
+    """Generations after generation 0."""
+    names: Sequence[str]
+    """Of the tasks."""
+    seeds: int
+    first_seed: int
+    given_title: str
+    of_users: Mapping[str, Identity]
+    """What code of users is, by a name for messages."""
+
+    accept = "accept_changed=True (--accept-changed)"
+    each_alone = True
+
+    @property
+    def title(self) -> str:
+        return self.given_title or "compare"
+
+    @property
+    def generations(self) -> int:
+        return self.length
+
+    def runs(self, root: Path) -> list[SeedRun]:
+        seeds = range(self.first_seed, self.first_seed + self.seeds)
+        return [SeedRun(name, seed, root) for seed in seeds for name in self.names]
+
+    def arms(self, task: str) -> Sequence[PlanArm]:
+        return self.plan_arms
+
+    def config(self) -> Mapping[str, object]:
+        return {"comparison": 1, "tasks": [*self.names]}
+
+    def identities(self) -> Mapping[str, Identity]:
+        return self.of_users
+
+    def try_out(self, unknown: Sequence[str]) -> Mapping[str, Identity]:
+        """Try models and correctors of users on two real and on two generated samples."""
+        given: Given = pickle.loads(self.packed)
+        for name in given.tasks if unknown else ():
+            task, stream = given.task(name, self.first_seed), streams(self.first_seed).child("trial")
+            model = try_model(task.model, task.real, stream) if holds_code_of_users(task.model) else None
+            for plan in (given.plan(each, task, self.first_seed) for each in given.plans):
+                if plan.correction is not None and is_tried(plan.correction):
+                    model = model or task.model.fit(task.real, 1, stream.child("train"))
+                    try_correction(plan.correction, model, task.real, stream)
+        return {}
+
+    def prepare(self, run: SeedRun, progress: Progress, *, first: bool) -> Ready:
+        given: Given = pickle.loads(self.packed)
+        return Ready(given.task(run.task, run.seed), given)
+
+    def data(self, run: SeedRun, ready: Ready) -> Mapping[str, Identity]:
+        return {f"the real training data of seed {run.seed}": identity_of_data(ready.task.real)}
+
+    def plan(
+        self, run: SeedRun, arm: PlanArm, ready: Ready, first: FolderReader, progress: Progress
+    ) -> tuple[Task, Plan]:
+        return ready.task, ready.given.plan(arm.title, ready.task, run.seed)
+
+    def first_config(self, run: SeedRun, ready: Ready) -> Mapping[str, object]:
+        return {"task": run.task, "seed": run.seed, "initial_steps": ready.task.initial_steps}
+
+    def arm_config(self, run: SeedRun, arm: PlanArm, plan: Plan) -> Mapping[str, object]:
+        return {"arm": arm.title, "task": run.task, "seed": run.seed, "plan": config_of(plan)}
+
+    def after_first(self, run: SeedRun, ready: Ready) -> None:
+        """Score real data."""
+        if not (path := real_scores(run)).exists():
+            write_atomically(path, sealed(_floor(ready.task, run.stream.child("real"))))
+
+
+def _floor(task: Task, stream: Stream) -> dict[str, object]:
+    """What the judge says of real training data, {"missing": why} where it cannot judge them."""
+    try:
+        scores = task.evaluate(Candidate(0, RealDraws(task.real), None, task.real, stream))  # type: ignore[arg-type]
+        return {"scores": {name: float(np.mean(np.asarray(value))) for name, value in scores.items()}}
+    except Exception as error:  # a judge may ask a model for anything; the floor is not worth the run
+        return {"missing": f"{type(error).__name__}: {error}"}
+
+
+@dataclass(frozen=True)
+class RealDraws:
+    """A model that draws real training samples of the labels asked for."""
+
+    real: Samples
+
+    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
+        """One real value per label."""
+        rows = torch.empty(len(labels), dtype=torch.int64)
+        for label in labels.unique():
+            own = (self.real.labels == label).nonzero().flatten()
+            wanted = labels == label
+            chosen = torch.randint(len(own), (int(wanted.sum()),), generator=stream.child(int(label)).torch())
+            rows[wanted] = own[chosen]
+        return self.real.rows(rows)

@@ -1,0 +1,334 @@
+"""What is said of a comparison of users' plans: verdict, cards, curves and tables, whatever its judge measures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from selfcorrect.core.errors import SettingError
+from selfcorrect.motion.measures.metrics import Metric
+from selfcorrect.storage.files.digests import unsealed
+from selfcorrect.storage.runs.folder_store import FolderReader
+from selfcorrect.storage.runs.tracking import Row as LoggedRow
+
+from ..reporting import verdict
+from ..reporting.cards import card
+from ..reporting.figures import curve_grid, looks
+from ..reporting.results import ArmCurves
+from ..reporting.tables import LOOP_COLUMNS, effects_table, half_life_cell, last_generation_table, loop_cells
+from ..reporting.webpage import Card, Page, Picture, Row, Section, Table
+from .outcome import REAL, Outcome, Pair
+from .plan_arms import PlanArm
+from .shares import baseline_of
+from .study import SeedRun, Study
+from .view import Told, View
+
+Direction: TypeAlias = Literal["lower", "higher", "real"]
+"""Which way a quality is good; "real" where the value of real data is the aim."""
+
+NOTES = (
+    "λ is the number of synthetic samples per real one. γ is the correction strength: each sample is replaced by its "
+    "corrected form with probability γ/(1 + γ), so that γ = ∞, the default, corrects every sample.",
+    "Arms of a seed start from the same generation 0 and draw the same random numbers, so their differences are taken "
+    "seed by seed.",
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a comparison is, and what its judge turned out to measure."""
+
+    metrics: Sequence[Metric]
+    """What the judge measures."""
+    judged: Sequence[Metric]
+    """Those of them that the verdict rests on."""
+    seeds: Sequence[int]
+    generations: int
+    unjudged: str
+    """Why real data have no scores, "" where they have."""
+
+
+Measured: TypeAlias = Outcome[Found, PlanArm]
+
+
+class ComparisonView(View):
+    """A comparison of users' plans."""
+
+    def __init__(self, study: Study, arms: Sequence[PlanArm], better: Mapping[str, Direction], title: str) -> None:
+        self.study, self.title = study, title or _question(arms)
+        self._arms, self._better = arms, better
+
+    def judged(self, root: Path) -> Sequence[Metric]:
+        metrics = self._metrics(self.study.runs(root), [])
+        return [metric for metric in metrics if metric.key in self._better] or metrics
+
+    def arm_word(self, arm: Any) -> str:
+        return arm.title
+
+    def group(self, task: str, arm: Any) -> str:
+        return self.titles().get(task, task)
+
+    def titles(self) -> Mapping[str, str]:
+        tasks = dict.fromkeys(run.task for run in self.study.runs(Path()))
+        return {task: task if len(tasks) > 1 else "" for task in tasks}
+
+    def outcome(self, root: Path, gaps: Sequence[str] = ()) -> Measured:
+        """Collect a finished comparison; SettingError for a direction of a quality that was not measured."""
+        runs = self.study.runs(root)
+        curves = self.curves(runs)
+        metrics = self._metrics(runs, [arm.values for arms in curves.values() for arm in arms.values()])
+        check_measured(self._better, [each.key for each in metrics])
+        judged = [metric for metric in metrics if metric.key in self._better] or metrics
+        scores = {task: [unsealed(real_scores(run)) for run in runs if run.task == task] for task in curves}
+        missing = next((str(each["missing"]) for every in scores.values() for each in every if "missing" in each), "")
+        titles = self.titles()
+        floors = {
+            ", ".join(filter(None, (REAL, titles[task]))): _stacked([each["scores"] for each in every])
+            for task, every in ({} if missing else scores).items()
+        }
+        seeds = list(dict.fromkeys(run.seed for run in runs))
+        found = Found(metrics, judged, seeds, self.study.generations, missing)
+        return Outcome(found, curves, floors, titles, [*gaps, *_unmeasured(curves, titles, metrics)])
+
+    def _metrics(self, runs: Sequence[SeedRun], values: Sequence[Mapping[str, np.ndarray]]) -> list[Metric]:
+        """What the judge measures in generation 0, in its order; none before there is one."""
+        first = FolderReader(runs[0].first_folder)
+        keys = first.metrics(0) if first.latest >= 0 else ()
+        return [
+            Metric(
+                key,
+                key.replace("_", " "),
+                "",
+                self._better.get(key, "neutral"),
+                _digits([each[key] for each in values]),
+                bounds=(-math.inf, math.inf),
+            )
+            for key in keys
+        ]
+
+    def pairs(self, outcome: Measured) -> list[Pair[PlanArm]]:
+        by_title = {arm.title: arm for arm in self._arms}
+        return [
+            Pair(task, arm, by_title[arm.reference])
+            for task, arms in outcome.curves.items()
+            for arm in arms
+            if arm.reference
+        ]
+
+    def settings(self, outcome: Measured) -> Mapping[str, Any]:
+        found = outcome.settings
+        return {
+            "seeds": len(found.seeds),
+            "first_seed": found.seeds[0],
+            "generations": found.generations,
+            "better": {metric.key: metric.better for metric in found.metrics if metric.better != "neutral"},
+        }
+
+    def told(self, outcome: Measured, root: Path, rows: Sequence[LoggedRow], seconds: float, command: str) -> Told:
+        effects = outcome.judged(self.pairs(outcome), outcome.settings.judged)
+        sentences = [_headline(effects), *(_sentence(outcome, each) for each in effects), *outcome.gaps]
+        page = Page(
+            title=self.title,
+            subtitle=command,
+            answer=sentences[0],
+            picture=Picture(
+                _curves_svg(outcome, outcome.settings.judged),
+                "What is judged, over generations: means over seeds, and the range of the seeds.",
+            ),
+            cards=_cards(outcome),
+            details=sentences[1:],
+            warnings=_warnings(outcome),
+            curves=_curves_svg(outcome, outcome.settings.metrics),
+            sections=_sections(outcome, effects),
+            facts=_facts(outcome),
+            notes=NOTES,
+        )
+        return Told(page, sentences, summary=_final(outcome))
+
+    # --- Weights & Biases ---
+
+    @property
+    def best(self) -> Mapping[str, Literal["min", "max"]]:
+        words: dict[str, Literal["min", "max"]] = {"lower": "min", "higher": "max"}
+        return {key: words[better] for key, better in self._better.items() if better in words}
+
+    def measured(self, runs: Sequence[SeedRun]) -> Sequence[str]:
+        return [metric.key for metric in self._metrics(runs, [])]
+
+
+def real_scores(run: SeedRun) -> Path:
+    """The file with what the judge says of real data."""
+    return run.folder / "real.json"
+
+
+def check_measured(better: Mapping[str, Direction], measured: Sequence[str]) -> None:
+    """SettingError where `better` names a quality that the judge does not measure."""
+    if unknown := [name for name in better if name not in measured]:
+        known = ", ".join(measured)
+        raise SettingError(f"`better` names {unknown[0]!r}, which the judge does not measure; it measures {known}")
+
+
+def _unmeasured(
+    curves: Mapping[str, Mapping[PlanArm, ArmCurves]], titles: Mapping[str, str], metrics: Sequence[Metric]
+) -> Iterator[str]:
+    """A sentence for each arm and quality of which the last generation has no value in some seeds."""
+    for task, arms in curves.items():
+        for arm in arms.values():
+            for metric in metrics:
+                last, who = arm.last(metric.key), ", ".join(filter(None, (titles[task], arm.title)))
+                if lacking := int(np.isnan(last).sum()):
+                    yield f"{who}: {metric.title} has no value at the end in {lacking} of {len(last)} seeds"
+
+
+def _digits(values: Sequence[np.ndarray]) -> int:
+    """Decimals that leave three significant digits of the largest value."""
+    largest = max((float(np.nanmax(np.abs(each))) for each in values if np.isfinite(each).any()), default=0.0)
+    return 2 if largest == 0 or not math.isfinite(largest) else min(max(2 - math.floor(math.log10(largest)), 0), 6)
+
+
+def _stacked(scores: Sequence[Mapping[str, float]]) -> dict[str, np.ndarray]:
+    return {key: np.array([score[key] for score in scores], dtype=float) for key in scores[0]}
+
+
+def _question(arms: Sequence[PlanArm]) -> str:
+    names = [name for name in dict.fromkeys(arm.axes["corrector"] for arm in arms) if name != "none"]
+    if not names:
+        return "How do the loops compare?"
+    return f"Does {names[0] if len(names) == 1 else 'correction'} keep the loop from collapsing?"
+
+
+def _headline(effects: Sequence[Sequence[verdict.Effect]]) -> str:
+    """In how many comparisons each judged quality is better, worse or undecided."""
+    judged = [effect for each in effects for effect in each]
+    if not judged:
+        return "No arm has another to be compared with: add the same plan without correction, or one with RealOnly."
+    if any(effect.word == "one seed" for effect in judged):
+        return verdict.ONE_SEED
+    metrics = dict.fromkeys(effect.metric for effect in judged)
+    told = [
+        f"{metric.title} is {verdict.tally([effect.word for effect in judged if effect.metric == metric])}"
+        for metric in metrics
+    ]
+    return f"Against its reference, {'; '.join(told)}."
+
+
+def _sentence(outcome: Measured, effects: Sequence[verdict.Effect]) -> str:
+    arms = next(arms for arms in outcome.curves.values() if effects[0].arm in arms.values())
+    return verdict.sentence(effects, baseline_of(arms), outcome.settings.generations)
+
+
+def _warnings(outcome: Measured) -> list[str]:
+    warnings = [*outcome.gaps]
+    if len(outcome.settings.seeds) == 1:
+        warnings.append("One seed proves nothing: this run shows that the machinery works, and no more.")
+    if outcome.settings.unjudged:
+        warnings.append(
+            f"The judge could not score real data, so no level of real data is shown: {outcome.settings.unjudged}"
+        )
+    if any(metric.better == "neutral" for metric in outcome.settings.judged):
+        warnings.append("Which way a quality is good was not given (`better`): changes are called higher or lower.")
+    return warnings
+
+
+def _cards(outcome: Measured) -> list[Card]:
+    """A card for each judged metric without negative values, which have no place on an axis from 0."""
+    several = len(outcome.curves) > 1
+    cards = []
+    for metric in outcome.settings.judged:
+        groups = {
+            task if several else "": {arm.title: metric.interval(arm.last(metric.key)) for arm in arms.values()}
+            for task, arms in outcome.curves.items()
+        }
+        real = metric.interval(outcome.real[metric.key]) if metric.key in outcome.real and not several else None
+        groups = {
+            task: {title: interval for title, interval in group.items() if not math.isnan(interval.estimate)}
+            for task, group in groups.items()
+        }
+        if all(interval.estimate >= 0 for group in groups.values() for interval in group.values()):
+            cards.append(card(metric.title, metric, groups, real))
+    return cards
+
+
+def _curves_svg(outcome: Measured, metrics: Sequence[Metric]) -> str:
+    several = len(outcome.curves) > 1
+    columns = {task if several else "": [*arms.values()] for task, arms in outcome.curves.items()}
+    palette = looks([arm.title for arms in columns.values() for arm in arms])
+    return curve_grid(columns, metrics, {} if several else outcome.floor, palette)
+
+
+def _sections(outcome: Measured, effects: Sequence[Sequence[verdict.Effect]]) -> list[Section]:
+    several = len(outcome.curves) > 1
+    groups = [(task if several else "", [*arms.values()]) for task, arms in outcome.curves.items()]
+    falling = [metric for metric in outcome.settings.metrics if metric.better == "higher"]
+    sections = [
+        Section(
+            "Last generation",
+            "Mean over seeds, 95 % interval below (Student's t up to 19 seeds; it assumes roughly normal seeds).",
+            last_generation_table(groups, outcome.settings.metrics, outcome.floors),
+        ),
+        Section(
+            "Against the reference",
+            "Paired differences at the last generation. A plan with a correction is compared with the same plan "
+            "without, any other with the one on real data alone. A difference counts where its p-value is at most "
+            f"{verdict.LEVEL} after adjusting for all differences in this table (Holm).",
+            effects_table(effects, "Arm", [metric.title for metric in outcome.settings.judged]),
+        ),
+        Section(
+            "How fast it falls",
+            "Half-lives of what is good when high, in generations: the median over seeds and its interval. Up to 5 "
+            "seeds it is Student's t of the logarithms, or the range of the seeds where some do not reach it.",
+            _table_of_arms(groups, "speed", [f"Half-life, {metric.title}" for metric in falling], falling),
+        ),
+        Section(
+            "What the loop did",
+            "The realised mixture of the last training set, and what the corrector rejected and moved over all "
+            "generations.",
+            Table("loop", "Arm", LOOP_COLUMNS, _loop_rows(groups)),
+        ),
+    ]
+    return [section for section in sections if section.table.rows and section.table.columns]
+
+
+def _table_of_arms(groups, table_id: str, columns: Sequence[str], metrics: Sequence) -> Table:
+    table = Table(table_id, "Arm", columns)
+    for title, arms in groups:
+        table.rows.extend([Row(title, [])] * bool(title))
+        table.rows.extend(Row(arm.title, [half_life_cell(arm.values[each.key]) for each in metrics]) for arm in arms)
+    return table
+
+
+def _loop_rows(groups) -> list[Row]:
+    return [
+        row
+        for title, arms in groups
+        for row in (*([Row(title, [])] * bool(title)), *(Row(arm.title, loop_cells(arm)) for arm in arms))
+    ]
+
+
+def _facts(outcome: Measured) -> Mapping[str, str]:
+    return {
+        "Tasks": ", ".join(outcome.curves),
+        "Arms": ", ".join(arm.title for arm in _arms(outcome)),
+        "Seeds": f"{len(outcome.settings.seeds)}, from {outcome.settings.seeds[0]}",
+        "Generations": str(outcome.settings.generations),
+        "Optimiser steps per generation": ", ".join(dict.fromkeys(str(arm.steps) for arm in _arms(outcome))),
+    }
+
+
+def _arms(outcome: Measured) -> list[PlanArm]:
+    return list(next(iter(outcome.curves.values())))
+
+
+def _final(outcome: Measured) -> dict[str, float]:
+    """Mean over seeds of what is judged at the last generation, by arm: figures that a sweep can aim at."""
+    return {
+        "/".join(filter(None, (outcome.titles[task], arm.name, metric.key))): float(curves.last(metric.key).mean())
+        for task, arms in outcome.curves.items()
+        for arm, curves in arms.items()
+        for metric in outcome.settings.judged
+    }

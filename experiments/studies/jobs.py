@@ -1,0 +1,80 @@
+"""The jobs of a study: generation 0 of each task and seed, then its arms, each from where it stands.
+
+Worker processes import this file, so it needs nothing of the report.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from selfcorrect.core.errors import RunFolderError
+from selfcorrect.loop.policy import reads_past
+from selfcorrect.loop.run import Plan, run_loop, train_first_generation
+from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore
+from selfcorrect.storage.runs.protocol import Generation
+from selfcorrect.storage.runs.tracking import MetricsFile
+
+from ..jobs.identities import IDENTITIES, IdentityFile
+from ..jobs.progress_bars import Progress
+from ..jobs.run import Job
+from .study import SeedRun, Study
+
+
+def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[Job]:
+    """All jobs of a study in a run folder; those of arms have the arguments study, run and arm."""
+    jobs: list[Job] = []
+    for run in study.runs(root):
+        label = f"{study.words(run.task)} seed {run.seed}"
+        first = Job(f"{label} generation 0", run_first_generation, (study, run, accept_changed), 1)
+        jobs += [first, *study.more_jobs(run)]
+        jobs += [
+            Job(f"{label} {arm.label}", run_arm, (study, run, arm), study.generations, (first.name,))
+            for arm in study.arms(run.task)
+        ]
+    return jobs
+
+
+def run_first_generation(study: Study, run: SeedRun, accept_changed: bool, progress: Progress) -> None:
+    """Train and commit the generation 0 that all arms of a task and seed share."""
+    ready = study.prepare(run, progress, first=True)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    IdentityFile(run.folder / IDENTITIES, study.accept).record(study.data(run, ready), accept_changed=accept_changed)
+    with FolderStore(run.first_folder, study.first_config(run, ready), keep_models=False, repair=study.repair) as store:
+        train_first_generation(ready.task, store, run.stream)
+    study.after_first(run, ready)
+    progress("generation", 0, study.generations)
+
+
+def run_arm(study: Study, run: SeedRun, arm: Any, progress: Progress) -> None:
+    """Run one arm from where it stands to its last generation."""
+    ready = study.prepare(run, progress, first=False)
+    first, folder = FolderReader(run.first_folder), run.arm_folder(arm)
+    task, plan = study.plan(run, arm, ready, first, progress)
+    config, keep_samples = study.arm_config(run, arm, plan), study.keeps_samples(plan)
+    with FolderStore(folder, config, keep_models=False, keep_samples=keep_samples, repair=study.repair) as store:
+        _require_kept(store, plan)
+        for generation in range(1, min(store.latest, study.generations) + 1):
+            progress("generation", generation, study.generations)
+        metrics = MetricsFile(folder / "metrics.jsonl", store, first)
+
+        def observe(generation: Generation) -> None:
+            metrics(generation)
+            progress("generation", generation.number, study.generations)
+
+        model = run_loop(task, plan, store, first, run.stream, observe)
+        study.after_arm(run, arm, ready, store, model)
+
+
+def _require_kept(store: FolderStore, plan: Plan) -> None:
+    """RunFolderError where a finished arm cannot go on, because what it takes was not kept."""
+    if 0 < store.latest < plan.generations and not store.has_whole_model(store.latest):
+        raise RunFolderError(
+            f"{store.folder} was finished with --keep sampling, from which no model is trained on: it has "
+            f"{store.latest} generations and cannot go on to {plan.generations}; use another --out, or --keep all there"
+        )
+    if 1 < store.latest < plan.generations and reads_past(plan.policy) and not store.has_samples(1):
+        raise RunFolderError(
+            f"{store.folder} was finished with --keep needed, and its policy reads past samples: it has "
+            f"{store.latest} generations and cannot go on to {plan.generations}; use another --out, or --keep all there"
+        )

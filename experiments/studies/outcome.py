@@ -1,0 +1,118 @@
+"""All that a study measured, collected from its run folder and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from selfcorrect.motion.measures.metrics import Metric
+from selfcorrect.storage.runs.folder_store import FolderReader
+from selfcorrect.storage.runs.tracking import rows_of
+
+from ..reporting import verdict
+from ..reporting.results import ArmCurves
+from ..reporting.summary import Summary
+from ..reporting.webpage import Table
+from .study import Arm, SeedRun
+
+REAL = "real training data"
+
+S = TypeVar("S")
+A = TypeVar("A", bound=Arm)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison found."""
+
+    sentences: Sequence[str]
+    """The verdict: a headline, and a sentence for each arm."""
+    summary: Summary
+    """All curves and what real data score, as `read_summary` reads them from the run folder."""
+    tables: Mapping[str, Table]
+    """Those of the report, by their names; `tables/` in the run folder has them as CSV and LaTeX."""
+    folder: Path | None
+    """The run folder, None where none was kept."""
+    gaps: Sequence[str] = ()
+    """What is missing: arms that failed, and qualities that the judge did not measure. The same call tries again."""
+
+    def to_frame(self) -> Any:
+        """A row per task, arm, seed and generation, as `Summary.to_frame`."""
+        return self.summary.to_frame()
+
+    def __str__(self) -> str:
+        return "\n".join(self.sentences)
+
+
+@dataclass(frozen=True)
+class Pair(Generic[A]):
+    """An arm and the one that it is compared with."""
+
+    task: str
+    arm: A
+    plain: A
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[S, A]):
+    """Everything measured, arranged: curves of the arms of every task, and what real data score."""
+
+    settings: S
+    """What the study is."""
+    curves: Mapping[str, Mapping[A, ArmCurves]]
+    """Task → arm → curves."""
+    floors: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
+    """What real data score: title → metric → (S,) values per seed. The first is the level that figures show."""
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """Tasks in words, where they are not their names; "" for one that needs none."""
+    gaps: Sequence[str] = ()
+    """What is missing."""
+
+    @property
+    def real(self) -> Mapping[str, np.ndarray]:
+        """Metric → (S,) what real data score."""
+        return next(iter(self.floors.values()), {})
+
+    @property
+    def floor(self) -> dict[str, float]:
+        """What real data score on average."""
+        return {key: float(values.mean()) for key, values in self.real.items()}
+
+    def groups(self) -> Iterator[tuple[str, str, list[A]]]:
+        """Task, title of a group of arms, the arms; the baseline is in every group."""
+        for task, arms in self.curves.items():
+            looping = [arm for arm in arms if not arm.is_baseline]
+            for group in dict.fromkeys(arm.group for arm in looping or arms):
+                members = [arm for arm in arms if arm.is_baseline or arm.group == group]
+                yield task, ", ".join(filter(None, (self.titles.get(task, task), group))), members
+
+    def of(self, pair: Pair[A]) -> tuple[ArmCurves, ArmCurves]:
+        """The curves of a pair."""
+        return self.curves[pair.task][pair.arm], self.curves[pair.task][pair.plain]
+
+    def judged(self, pairs: Sequence[Pair[A]], metrics: Sequence[Metric]) -> list[list[verdict.Effect]]:
+        """What the arm of each pair changed in each metric, all judged together; an entry for each pair."""
+        real = dict.fromkeys((metric.key for metric in metrics), np.nan)
+        for scores in reversed([*self.floors.values()]):
+            real |= {key: float(values.mean()) for key, values in scores.items() if key in real}
+        effects = verdict.effects([self.of(pair) for pair in pairs], metrics, real) if pairs else []
+        count = len(metrics)
+        return [effects[count * index : count * (index + 1)] for index in range(len(pairs))]
+
+
+def arm_rows(run: SeedRun, arm: Arm, who: Mapping[str, Any], generations: int) -> list[dict[str, Any]]:
+    """One row for each committed generation of an arm: who it is, the seed, its metrics, of replicates the mean.
+
+    generations: at most so many after generation 0.
+    """
+    store, first = FolderReader(run.arm_folder(arm)), FolderReader(run.first_folder)
+    rows = rows_of(store, first)[: generations + 1]
+    return [{**who, "seed": run.seed, **{name: _number(value) for name, value in row.items()}} for row in rows]
+
+
+def _number(value: Any) -> float:
+    return value if isinstance(value, int | float) else float(np.mean(value))

@@ -1,0 +1,80 @@
+"""The results of a study as files: report.html, summary.json, metrics as CSV and JSON lines, tables, the W&B run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from selfcorrect.storage.files.listings import DIGESTS, listed_in, write_listing
+from selfcorrect.storage.files.writing import write_atomically
+from selfcorrect.storage.runs.run_folder import environment
+from selfcorrect.storage.runs.tracking import Row, WandbLog, write_rows
+
+from ..reporting.summary import SUMMARY, Summary, machine, write_summary
+from ..reporting.tables import write_tables
+from ..reporting.webpage import render_page
+from .outcome import Comparison, Outcome
+from .view import View
+from .wandb_runs import study_run
+
+METRICS, REPORT = "metrics.jsonl", "report.html"
+
+
+def write_report(
+    view: View,
+    folder: Path,
+    log: WandbLog,
+    *,
+    command: str = "",
+    seconds: float = 0.0,
+    failed: Sequence[str] = (),
+    kept: bool = True,
+) -> Comparison:
+    """Write every result of a finished study below `folder`, then their digests.
+
+    command: what does it again; seconds: that the call took; failed: a sentence for each arm that stopped early; kept:
+    whether the folder stays.
+    """
+    earlier = media_listed(folder)
+    (folder / DIGESTS).unlink(missing_ok=True)  # of an earlier call: what is written now may differ
+    runs = view.study.runs(folder)
+    rows = [row for run in runs for arm in view.study.arms(run.task) for row in view.rows(run, arm)]
+    outcome = view.outcome(folder, failed)
+    summary = _summary(outcome, view.settings(outcome), rows, command)
+    write_rows(folder / METRICS, rows)
+    write_summary(folder / SUMMARY, summary)
+    write_atomically(folder / "metrics.csv", summary.to_csv())
+    told = view.told(outcome, folder, rows, seconds, command)
+    write_atomically(folder / REPORT, render_page(told.page))
+    tables = {section.table.id: section.table for section in told.page.sections}
+    files = [folder / METRICS, folder / "metrics.csv", folder / REPORT, *write_tables(folder, tables.values())]
+    written = [*files, *told.media]
+    for path in earlier - {*written}:  # of a study that was extended since
+        path.unlink(missing_ok=True)
+    write_listing(folder, written)
+    log.attempt(lambda: log.log(study_run(view, told, runs, folder, command)))
+    return Comparison(told.sentences, summary, tables, folder if kept else None, tuple(outcome.gaps))
+
+
+def media_listed(folder: Path) -> set[Path]:
+    """The media that an earlier report wrote."""
+    listing = folder / DIGESTS
+    paths = {path for path, _ in listed_in(listing)} if listing.is_file() else set()
+    return {path for path in paths if folder / "samples" in path.parents}
+
+
+def _summary(outcome: Outcome[Any, Any], settings: Mapping[str, Any], rows: Sequence[Row], command: str) -> Summary:
+    hours = sum(seconds_by_phase(rows).values()) / 3600
+    made = {"date": datetime.now(UTC).date().isoformat(), **({"core_hours": round(hours, 3)} if hours else {})}
+    arms = {task: tuple(arms.values()) for task, arms in outcome.curves.items()}
+    return Summary(command, {**made, **machine(), **environment()}, settings, arms, outcome.floors)
+
+
+_PHASES = ("train", "sample", "correct", "trace", "evaluate", "mix", "else")
+
+
+def seconds_by_phase(rows: Sequence[Row]) -> dict[str, float]:
+    """What the phases of all generations took together, where rows say it."""
+    return {phase: sum(row.get(f"seconds_{phase}", 0.0) for row in rows) for phase in _PHASES}

@@ -1,0 +1,131 @@
+"""Runs a study, or what is left of it in its run folder, and writes its report."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from selfcorrect.core.errors import JobsError, RunFolderError
+from selfcorrect.storage.runs.run_folder import claim_folder
+from selfcorrect.storage.runs.tracking import OFF, WandbLog, WandbTarget
+
+from ..jobs.identities import IDENTITIES, IdentityFile
+from ..jobs.progress_bars import Event
+from ..jobs.run import Job, require_runner, run_jobs, use_one_thread
+from ..jobs.where import Where
+from .jobs import jobs_of, run_arm
+from .outcome import Comparison
+from .report import REPORT, write_report
+from .running import RunningReport
+from .view import View
+from .wandb_runs import LiveRuns
+
+Observe: TypeAlias = Callable[[Mapping[str, Any]], object]
+"""Called with the row of each generation that is committed: its task, arm, seed and number, and what was measured."""
+
+
+def run_study(
+    view: View,
+    folder: Path,
+    where: Where,
+    *,
+    command: str = "",
+    accept_changed: bool = False,
+    wandb: WandbTarget = OFF,
+    observe: Observe | None = None,
+    kept: bool = True,
+) -> Comparison:
+    """Run a study, or what is left of it in its run folder, and write its report.
+
+    command: what does it again, for its report; kept: whether the folder stays. What is wrong with settings, data or
+    code of users is raised before anything is written. Where the study's arms run each alone, those that fail end no
+    other, and are gaps of what is returned.
+    """
+    study = view.study
+    use_one_thread()  # before a judge is fitted, which jobs in this process share
+    require_runner(where)
+    study.check(folder, on_cluster=bool(where.cluster.cluster))
+    identities = study.identities()
+    ledger = IdentityFile(folder / IDENTITIES, study.accept)
+    identities = {**identities, **study.try_out(ledger.not_recorded(identities))}
+    started = time.monotonic()
+    with claim_folder(folder, study.config(), study.extends), WandbLog(folder, wandb, view.best) as log:
+        ledger.record(identities, accept_changed=accept_changed)
+        study.begin(ledger, accept_changed=accept_changed)
+        jobs = jobs_of(study, folder, accept_changed=accept_changed)
+        live, running = LiveRuns(log, jobs, view), RunningReport(view, folder, command)
+        watched = [running, live, *([] if observe is None else [_Observed(jobs, view, observe)])]
+
+        def show(event: Event) -> None:
+            for each in watched:
+                each(event)
+
+        if kept:
+            print(f"{folder / REPORT} shows the run from its first generation on", file=sys.stderr)
+        failed = _run_all(jobs, where, study.title, folder, show, each_alone=study.each_alone)
+        live.complete()
+        if kept:
+            print("all generations are done; the report is written", file=sys.stderr)
+        sentences = [f"{name} stopped: {error}" for name, error in failed.items()]
+        seconds = time.monotonic() - started
+        found = write_report(view, folder, log, command=command, seconds=seconds, failed=sentences, kept=kept)
+    if words := log.words:
+        print(words)
+    return found
+
+
+def _run_all(
+    jobs: list[Job], where: Where, title: str, folder: Path, observe: Callable[[Event], None], *, each_alone: bool
+) -> Mapping[str, Exception]:
+    """Run all jobs; the errors of those that failed, by name.
+
+    Raises the first of a generation 0, on which all arms of a seed rest, and of a folder that belongs to another run.
+    """
+    try:
+        run_jobs(jobs, where, title, folder=folder, observe=observe, each_alone=each_alone)
+    except JobsError as error:
+        if not each_alone:
+            raise
+        failed = {job.name: error.failed[job.name] for job in jobs if job.name in error.failed}
+        for job in jobs:
+            each = failed.get(job.name)
+            if each is not None and (not job.after or isinstance(each, RunFolderError)):
+                raise each from error
+        return failed
+    return {}
+
+
+class _Observed:
+    """Calls a user's function with the row of each generation when its job reports that it is committed, once.
+
+    What it raises is a warning, once, and ends no run.
+    """
+
+    def __init__(self, jobs: list[Job], view: View, observe: Observe) -> None:
+        self._view, self._observe = view, observe
+        self._arms = {job.name: job.arguments[1:] for job in jobs if job.function is run_arm}
+        self._seen: set[tuple[str, int]] = set()
+        self._lock = threading.Lock()
+        self._failed = False
+
+    def __call__(self, event: Event) -> None:
+        if event.phase != "generation" or event.job not in self._arms:
+            return
+        with self._lock:
+            for row in self._view.rows(*self._arms[event.job])[1 : event.done + 1]:
+                if (place := (event.job, row["generation"])) not in self._seen and not self._failed:
+                    self._seen.add(place)
+                    self._tell(row)
+
+    def _tell(self, row: Mapping[str, Any]) -> None:
+        try:
+            self._observe(row)
+        except Exception as error:  # whatever a user's function raises, the study goes on
+            self._failed = True
+            message = f"observe failed and is not called again: {type(error).__name__}: {error}"
+            warnings.warn(message, stacklevel=2)

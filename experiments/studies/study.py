@@ -1,0 +1,204 @@
+"""What one engine runs: a study has tasks, arms and seeds; every arm of a seed starts from the same generation 0."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.correctors.identity import Identity
+from selfcorrect.loop.run import Plan, Task
+from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore
+
+from ..jobs.identities import IdentityFile
+from ..jobs.progress_bars import Progress
+from ..jobs.run import Job
+
+
+class Arm(Protocol):
+    """One loop of a study, as tables, figures and folders name it."""
+
+    @property
+    def name(self) -> str:
+        """The name of its folder, which no other arm of its task has."""
+        ...
+
+    @property
+    def group(self) -> str:
+        """What arms that are shown together have in common, "" where all are shown together."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """What it is within its group."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """Group and title."""
+        ...
+
+    @property
+    def line(self) -> str:
+        """What it is apart from its synthetic share, in words; "" for one that has no place on a line by share."""
+        ...
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it trains on real data alone, without correction."""
+        ...
+
+    @property
+    def axes(self) -> Mapping[str, Any]:
+        """What it is by axis: policy, synthetic_ratio, synthetic_share, corrector, strength and more."""
+        ...
+
+
+@dataclass(frozen=True)
+class SeedRun:
+    """A task and seed of a study: where its runs are."""
+
+    task: str
+    seed: int
+    root: Path
+    """The run folder of the study."""
+
+    @property
+    def stream(self) -> Stream:
+        """The root stream of the seed, the same for all arms."""
+        return streams(self.seed)
+
+    @property
+    def place(self) -> str:
+        """The folder of the task below the root."""
+        return folder_name(self.task)
+
+    @property
+    def folder(self) -> Path:
+        """All that belongs to this task and seed."""
+        return self.root / self.place / f"seed-{self.seed}"
+
+    @property
+    def first_folder(self) -> Path:
+        """Of generation 0, which all arms share."""
+        return self.folder / "first-generation"
+
+    def arm_folder(self, arm: Arm) -> Path:
+        """Of an arm's other generations."""
+        return self.folder / arm.name
+
+
+def folder_name(name: str) -> str:
+    """A name as that of a folder."""
+    return re.sub(r"[^\w.+=-]+", "-", name).strip("-.").casefold()
+
+
+class Ready(Protocol):
+    """What a job of a study works with."""
+
+    @property
+    def task(self) -> Task:
+        """The loop's task."""
+        ...
+
+
+class Study(ABC):
+    """Tasks × arms × seeds. It travels to other processes, so it holds what can be pickled.
+
+    A subclass says what is run; `run.run_study` runs, resumes, logs and reports it. Hooks without a body are for
+    studies that need them.
+    """
+
+    accept = "--accept-changed"
+    """The option that lets a run resume with code or data that were changed."""
+    each_alone = False
+    """Whether an arm that fails ends no other."""
+    repair = False
+    """Whether damaged generations are done again."""
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """Its name on a terminal."""
+
+    @property
+    @abstractmethod
+    def generations(self) -> int:
+        """Generations after generation 0."""
+
+    @abstractmethod
+    def runs(self, root: Path) -> Sequence[SeedRun]:
+        """All tasks and seeds."""
+
+    @abstractmethod
+    def arms(self, task: str) -> Sequence[Arm]:
+        """The arms of a task."""
+
+    @abstractmethod
+    def config(self) -> Mapping[str, object]:
+        """What the run folder records, as JSON values."""
+
+    def extends(self, recorded: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
+        """Whether a config asks for all that a recorded one does, and for more."""
+        return False
+
+    def words(self, task: str) -> str:
+        """A task in messages."""
+        return task
+
+    # --- before anything runs ---
+
+    def check(self, folder: Path, *, on_cluster: bool) -> None:  # noqa: B027
+        """Raise what would end the run later."""
+
+    def identities(self) -> Mapping[str, Identity]:
+        """What code of users is, by a name for messages."""
+        return {}
+
+    def try_out(self, unknown: Sequence[str]) -> Mapping[str, Identity]:
+        """Try code of users that the run folder does not know, by those names; returns what became known of it."""
+        return {}
+
+    def begin(self, ledger: IdentityFile, *, accept_changed: bool) -> None:  # noqa: B027
+        """Keep in the run folder what the jobs need."""
+
+    def more_jobs(self, run: SeedRun) -> Sequence[Job]:
+        """Jobs of a task and seed beside generation 0 and the arms."""
+        return ()
+
+    # --- in jobs ---
+
+    @abstractmethod
+    def prepare(self, run: SeedRun, progress: Progress, *, first: bool) -> Any:
+        """A `Ready`: the task of a seed; first: for generation 0."""
+
+    @abstractmethod
+    def data(self, run: SeedRun, ready: Any) -> Mapping[str, Identity]:
+        """What the data of a seed are, by a name for messages."""
+
+    @abstractmethod
+    def plan(self, run: SeedRun, arm: Any, ready: Any, first: FolderReader, progress: Progress) -> tuple[Task, Plan]:
+        """The loop's task and plan for an arm; first: generation 0."""
+
+    @abstractmethod
+    def first_config(self, run: SeedRun, ready: Any) -> Mapping[str, object]:
+        """What the folder of generation 0 records, as JSON values."""
+
+    @abstractmethod
+    def arm_config(self, run: SeedRun, arm: Any, plan: Plan) -> Mapping[str, object]:
+        """What the folder of an arm records, as JSON values."""
+
+    def keeps_samples(self, plan: Plan) -> bool:
+        """Whether the samples of all generations of an arm stay."""
+        return True
+
+    def after_first(self, run: SeedRun, ready: Any) -> None:  # noqa: B027
+        """What is measured beside generation 0."""
+
+    def after_arm(self, run: SeedRun, arm: Any, ready: Any, store: FolderStore, model: GenerativeModel) -> None:  # noqa: B027
+        """What is measured and kept of a finished arm."""

@@ -1,0 +1,119 @@
+"""What is said of a study while it runs and when it is done: rows, curves, a page, and what W&B is told."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from selfcorrect.motion.measures.metrics import Metric
+from selfcorrect.storage.runs.tracking import Row
+
+from ..reporting.results import ArmCurves, collect
+from ..reporting.webpage import Page
+from .outcome import Outcome, Pair, arm_rows
+from .study import Arm, SeedRun
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a study says of its outcome."""
+
+    page: Page
+    sentences: Sequence[str]
+    """The verdict: a headline, and what stands below it on a terminal."""
+    media: Sequence[Path] = ()
+    """Files that the page has beside it."""
+    tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    """Further tables for W&B, by name."""
+    summary: Mapping[str, float] = field(default_factory=dict)
+    """Final figures, which sweeps of W&B aim at."""
+
+
+class View(ABC):
+    """How a study is shown. It stays in the process that runs the study."""
+
+    study: Any
+    """The `Study`."""
+    title: str
+    """What the study asks."""
+    task_word: ClassVar[str] = "task"
+    """What its tasks are, a column of its rows."""
+
+    @abstractmethod
+    def judged(self, root: Path) -> Sequence[Metric]:
+        """The metrics that the verdict rests on, as far as they are known in the run folder."""
+
+    @abstractmethod
+    def outcome(self, root: Path, gaps: Sequence[str] = ()) -> Outcome[Any, Any]:
+        """What a finished run folder holds."""
+
+    @abstractmethod
+    def told(self, outcome: Outcome[Any, Any], root: Path, rows: Sequence[Row], seconds: float, command: str) -> Told:
+        """What is said of it; rows: all of the study; seconds: that the call took."""
+
+    @abstractmethod
+    def settings(self, outcome: Outcome[Any, Any]) -> Mapping[str, Any]:
+        """The settings in the summary, as JSON values."""
+
+    @abstractmethod
+    def pairs(self, outcome: Outcome[Any, Any]) -> Sequence[Pair[Any]]:
+        """Arms with those that they are compared with, what the study asks about first."""
+
+    # --- rows and curves ---
+
+    def arm_word(self, arm: Arm) -> str:
+        """An arm in its rows."""
+        return arm.name
+
+    def rows(self, run: SeedRun, arm: Arm) -> list[dict[str, Any]]:
+        """One row for each committed generation of an arm."""
+        who = {self.task_word: run.task, "arm": self.arm_word(arm)}
+        return arm_rows(run, arm, who, self.study.generations)
+
+    def group(self, task: str, arm: Arm) -> str:
+        """The group of an arm's curves in tables and sentences."""
+        return arm.group
+
+    def titles(self) -> Mapping[str, str]:
+        """Tasks in words, "" for one that needs none."""
+        return {}
+
+    def curves(self, runs: Sequence[SeedRun]) -> dict[str, dict[Any, ArmCurves]]:
+        """The curves of all arms by task."""
+        found: dict[str, dict[Any, ArmCurves]] = {}
+        for task in dict.fromkeys(run.task for run in runs):
+            own = [run for run in runs if run.task == task]
+            found[task] = {arm: self.curves_of(arm, own) for arm in self.study.arms(task)}
+        return found
+
+    def curves_of(self, arm: Arm, runs: Sequence[SeedRun], *, whole: bool = True) -> ArmCurves:
+        """The curves of an arm in runs of one task; whole: over all generations, NaN where some are missing."""
+        rows = [row for run in runs for row in self.rows(run, arm)]
+        count = self.study.generations if whole else None
+        return collect(rows, arm.name, self.group(runs[0].task, arm), arm.title, count)
+
+    # --- Weights & Biases ---
+
+    def named(self) -> Mapping[str, str]:
+        """What the whole is called, such as its preset: a field of its W&B run, and a tag."""
+        return {}
+
+    @abstractmethod
+    def measured(self, runs: Sequence[SeedRun]) -> Sequence[str]:
+        """The keys of the metrics in the table of results."""
+
+    @property
+    @abstractmethod
+    def best(self) -> Mapping[str, Literal["min", "max"]]:
+        """The better direction of metrics that have one."""
+
+    def arm_config(self, run: SeedRun, arm: Arm) -> Mapping[str, Any]:
+        """All that an arm of one seed depends on, as flat fields."""
+        return {self.task_word: run.task, **arm.axes, "seed": run.seed, "arm": arm.name}
+
+    def tags(self, run: SeedRun, arm: Arm) -> Sequence[str]:
+        """Words by which an arm's runs can be filtered."""
+        return (run.task, arm.title)

@@ -1,0 +1,114 @@
+"""A study in Weights & Biases: a run for each arm and seed as it goes on, and one for the whole."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from selfcorrect.storage.files.strict_json import as_json
+from selfcorrect.storage.runs.folder_store import generation_name
+from selfcorrect.storage.runs.generation_files import MODEL
+from selfcorrect.storage.runs.tracking import Row, TrackedRun, WandbLog, experiment_id
+
+from ..jobs.progress_bars import Event
+from ..jobs.run import Job
+from .jobs import run_arm
+from .study import Arm, SeedRun
+from .view import Told, View
+
+
+def group_of(folder: Path) -> str:
+    """The name of a study's group: its folder's name and the beginning of its identity."""
+    return f"{folder.name}-{experiment_id(folder)[:8]}"
+
+
+def arm_run(view: View, run: SeedRun, arm: Arm, rows: Sequence[Row] = ()) -> TrackedRun:
+    """The W&B run of one arm and seed, with what it can be filtered by."""
+    return TrackedRun(
+        name=f"{run.task} {arm.name} seed {run.seed}",
+        group=group_of(run.root),
+        config=finite({**view.arm_config(run, arm), "version": version("selfcorrect")}),
+        rows=rows,
+        tags=view.tags(run, arm),
+        job_type="arm",
+    )
+
+
+def finite(value: Any) -> Any:
+    """JSON values, numbers that are not finite as text, which every reader of JSON takes."""
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else as_json(value, str)
+
+
+class LiveRuns:
+    """Logs each generation of an arm when its job reports that it is committed."""
+
+    def __init__(self, log: WandbLog, jobs: Sequence[Job], view: View) -> None:
+        self._log, self._view = log, view
+        self._arms: dict[str, tuple[SeedRun, Arm]] = {
+            job.name: (job.arguments[1], job.arguments[2]) for job in jobs if job.function is run_arm
+        }
+
+    def __call__(self, event: Event) -> None:
+        if event.phase == "generation" and event.job in self._arms:
+            run, arm = self._arms[event.job]
+            self._log.attempt(lambda: self._update(run, arm, last=event.done == event.total))
+
+    def _update(self, run: SeedRun, arm: Arm, *, last: bool) -> None:
+        tracked = arm_run(self._view, run, arm, self._view.rows(run, arm))
+        self._log.log(tracked)
+        if last:
+            self._log.finish(tracked.name)
+
+    def complete(self) -> None:
+        """Log what events did not report in time, and end the runs of all arms."""
+        for run, arm in self._arms.values():
+            self._log.attempt(lambda run=run, arm=arm: self._update(run, arm, last=True))
+
+
+def study_run(view: View, told: Told, runs: Sequence[SeedRun], folder: Path, command: str) -> TrackedRun:
+    """The W&B run of the whole: a table of all arms and seeds, the report, and the models of generation 0."""
+    name = group_of(folder)
+    models = {
+        f"generation-0-{run.place}-seed-{run.seed}-{name[-8:]}": (
+            "model",
+            run.first_folder / generation_name(0) / MODEL,
+        )
+        for run in runs
+    }
+    return TrackedRun(
+        name=f"{folder.name} report",
+        group=name,
+        config=finite({**view.study.config(), **view.named(), "command": command, "version": version("selfcorrect")}),
+        tags=(*view.named().values(), "report"),
+        job_type="report",
+        summary=told.summary,
+        tables={"results": _results(view, runs), **told.tables},
+        artifacts={f"report-{name[-8:]}": ("report", folder / "report.html"), **models},
+        of_sweep=True,
+    )
+
+
+def _results(view: View, runs: Sequence[SeedRun]) -> list[Row]:
+    """One row per arm and seed: its axes and what its last generation measured."""
+    rows = []
+    for run in runs:
+        for arm in view.study.arms(run.task):
+            config = view.arm_config(run, arm)
+            axes = {name: config[name] for name in (view.task_word, *AXES, "seed") if name in config}
+            last = next(reversed(view.rows(run, arm)), {})
+            told = {name: str(value) if name in RATIOS else finite(value) for name, value in axes.items()}
+            rows.append(told | {key: last.get(key) for key in view.measured(runs)})
+    return rows
+
+
+AXES = ("policy", "synthetic_ratio", "corrector", "strength", "remedy")
+"""Axes of an arm in the table of results."""
+RATIOS = ("synthetic_ratio", "strength")
+"""Those of them that may be infinite."""
