@@ -28,13 +28,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def loop_trial(request: pytest.FixtureRequest) -> Trial:
-    """A `selfcorrect.Trial` of 40 generations with as many seeds as `--loop-seeds` says, by default at most 10."""
-    from .statistics import Thresholds
+    """A `selfcorrect.Trial` with its own defaults, but at most as many seeds as `--loop-seeds` says."""
     from .testing import Trial
 
     seeds = request.config.getoption("--loop-seeds")
-    trial = Trial(generations=40, thresholds=Thresholds(stable=1.5, collapsed=3.0))
-    return trial if seeds is None else Trial(trial.generations, seeds, thresholds=trial.thresholds)
+    return Trial() if seeds is None else Trial(seeds=seeds)
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@
         assert_loop_stable(Gaussian.standard(2), torch.randn(400, 2), Replace(), my_corrector)
 
 The loop runs on several seeds beside a baseline that trains on real data alone, with equal steps, from the same
-generation 0. Both realism and diversity are judged on held-out data, with the thresholds of `statistics.judge`. A trial
-ends as soon as the seeds so far decide it.
+generation 0. Both realism and diversity are judged on held-out data, as means over the later half of the generations,
+with the thresholds of `statistics.judge`. A trial ends as soon as the seeds so far decide it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .core.checks import check_count
 from .core.errors import SettingError
 from .core.randomness import Stream, streams
 from .core.samples import Samples
@@ -47,6 +48,8 @@ from .statistics import (
 from .storage.runs.memory import MemoryStore
 
 _LINES = 10
+FEWEST = 4
+"""Real samples of a trial, of which half are held out."""
 
 Features = Callable[[Tensor], Tensor]
 """Values (N, *event) to vectors (N, D) in which distance and recall are measured."""
@@ -54,7 +57,7 @@ Features = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Stability:
-    """The verdicts on a loop's last generation against the real-only baseline: Fréchet distance and recall."""
+    """The verdicts on Fréchet distance and recall, over the later half of the generations, against real data only."""
 
     realism: Verdict
     diversity: Verdict
@@ -73,8 +76,9 @@ class Stability:
     def __str__(self) -> str:
         confidence = self.realism.ratio.confidence
         return (
-            f"after {self.generations} generations, {self.seeds} seeds, {confidence:.1%} intervals, against training "
-            f"on real data alone:\n  Fréchet distance {self.realism}\n  recall {self.diversity}"
+            f"over generations {_first_judged(self.generations)} to {self.generations}, {self.seeds} seeds, "
+            f"{confidence:.1%} intervals, against training on real data alone:\n"
+            f"  Fréchet distance {self.realism}\n  recall {self.diversity}"
         )
 
 
@@ -83,7 +87,7 @@ class Trial:
     """How a loop is put to the test."""
 
     generations: int = 10
-    seeds: int = 10
+    seeds: int = 20
     """How often the loop is run at most, at least 2. A trial ends sooner where fewer decide it (`statistics.looks`)."""
     first_steps: int = 0
     """Optimiser steps of generation 0."""
@@ -95,8 +99,9 @@ class Trial:
     """What counts as stable, and what as collapsed."""
 
     def __post_init__(self) -> None:
-        if self.seeds < 2:
-            raise SettingError(f"a verdict on stability needs at least 2 seeds, got {self.seeds}")
+        for name, least in {"generations": 1, "first_steps": 0, "steps": 0}.items():
+            check_count(name, getattr(self, name), least)
+        check_count("seeds (for a verdict on stability)", self.seeds, 2)
 
 
 def assert_loop_stable(
@@ -144,6 +149,7 @@ def measure_stability(
     """The verdicts of `assert_loop_stable`, without the assertion."""
     trial = trial or Trial()
     real = data if isinstance(data, Samples) else Samples.real(data)
+    check_count("the number of real samples, of which half are held out,", len(real), FEWEST)
     correction = corrector if corrector is None or isinstance(corrector, Correction) else Correction(corrector)
     loop = Plan(policy, trial.generations, steps=trial.steps, correction=correction)
     plans = (loop, replace(loop, policy=RealOnly(), correction=None))
@@ -151,7 +157,7 @@ def measure_stability(
     verdicts: dict[str, Verdict] = {}
     confidence = 0.0
     for seeds, confidence in looks(trial.seeds).items():
-        ends += [_last_scores(model, real, plans, trial, streams(seed)) for seed in range(len(ends), seeds)]
+        ends += [_later_scores(model, real, plans, trial, streams(seed)) for seed in range(len(ends), seeds)]
         verdicts = {key: _judged(judge, ends, key, trial, confidence) for key in _BETTER}
         if worst_verdict([*verdicts.values()]).label != "undecided":
             break
@@ -162,7 +168,7 @@ def measure_stability(
 
 
 _Ends: TypeAlias = Sequence[Mapping[str, float]]
-"""What the last generations of the loop and of its baseline score for one seed."""
+"""What the later generations of the loop and of its baseline score on average for one seed."""
 
 _BETTER: Mapping[str, Better] = {"distance": "lower", "recall": "higher"}
 
@@ -173,10 +179,15 @@ def _judged(how: Callable[..., Any], ends: Sequence[_Ends], key: str, trial: Tri
     return how(*scores, _BETTER[key], trial.thresholds, confidence)
 
 
-def _last_scores(
+def _first_judged(generations: int) -> int:
+    """The first generation of the later half."""
+    return generations // 2 + 1
+
+
+def _later_scores(
     model: GenerativeModel, real: Samples, plans: tuple[Plan, ...], trial: Trial, stream: Stream
 ) -> list[Mapping[str, float]]:
-    """Scores of every plan's last generation, all from one generation 0."""
+    """Mean scores of every plan's later half of generations, all from one generation 0."""
     order = torch.randperm(len(real), generator=stream.child("split").torch())
     training, held_out = real.take(order[: len(order) // 2]), real.take(order[len(order) // 2 :])
     task = Task(model, training, _against(held_out, trial), trial.first_steps)
@@ -185,11 +196,15 @@ def _last_scores(
     stores = [MemoryStore() for _ in plans]
     for plan, store in zip(plans, stores, strict=True):
         run_loop(task, plan, store, first, stream)
-    return [_numbers(store.metrics(store.latest)) for store in stores]
+    judged = range(_first_judged(trial.generations), trial.generations + 1)
+    return [
+        {key: float(np.mean([store.metrics(generation)[key] for generation in judged])) for key in _BETTER}
+        for store in stores
+    ]
 
 
 def _against(held_out: Samples, trial: Trial) -> Callable[[Candidate], dict[str, float]]:
-    """Judges as many samples of the last generation as are held out: root of the Fréchet distance, and recall."""
+    """Judges as many samples of each later generation as are held out: root of the Fréchet distance, and recall."""
 
     def vectors(samples: Samples) -> np.ndarray:
         return trial.features(samples.values).flatten(1).double().numpy()
@@ -197,17 +212,13 @@ def _against(held_out: Samples, trial: Trial) -> Callable[[Candidate], dict[str,
     reference = vectors(held_out)
 
     def evaluate(candidate: Candidate) -> dict[str, float]:
-        if candidate.generation < trial.generations:
+        if candidate.generation < _first_judged(trial.generations):
             return {}
         drawn = vectors(candidate.samples(len(held_out)))
         distance = math.sqrt(max(frechet_distance(reference, drawn), 0.0))
         return {"distance": distance, "recall": neighbour_metrics(reference, drawn)["recall"]}
 
     return evaluate
-
-
-def _numbers(metrics: Mapping[str, object]) -> dict[str, float]:
-    return {name: value for name, value in metrics.items() if isinstance(value, float)}
 
 
 def assert_plausible(

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from selfcorrect.core.checks import check_count
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
@@ -75,8 +76,8 @@ def compare(
     if target.mode == "offline" and out is None:
         raise SettingError("wandb='offline' writes into the run folder; give out=FOLDER, or wandb='online'")
     given = Given(tasks if isinstance(tasks, Mapping) else {"task": tasks}, _named(plans))
-    if seeds < 1:
-        raise SettingError(f"a comparison needs at least 1 seed, got {seeds}")
+    check_count("seeds", seeds, 1)
+    check_count("first_seed", first_seed, 0)
     packed = given.packed()
     first = {name: given.task(name, first_seed) for name in given.tasks}
     arms, generations = arms_of(given, next(iter(first.values())), first_seed)

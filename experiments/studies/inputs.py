@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import cloudpickle
 
+from selfcorrect.core.checks import shown
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.correctors.contract import name_of
@@ -37,6 +38,11 @@ class Given:
         for kind, names in (("task", self.tasks), ("plan", self.plans)):
             if not names:
                 raise SettingError(f"a comparison needs at least one {kind}")
+            made = Task if kind == "task" else Plan
+            for name, source in names.items():
+                if not isinstance(source, made) and not callable(source):
+                    expected = f"a {made.__name__}, or a function that makes one"
+                    raise SettingError(f"{kind} {name!r} must be {expected}, got {shown(source)}")
             folders = [folder_name(name) for name in names]
             if doubled := [name for name, folder in zip(names, folders, strict=True) if folders.count(folder) > 1]:
                 raise SettingError(f"{kind}s need names that differ in letters or digits, got {', '.join(doubled)}")

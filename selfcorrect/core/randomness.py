@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from .errors import SettingError
+from .checks import check_count
 
 if TYPE_CHECKING:
     import torch
@@ -50,6 +50,5 @@ class Stream:
 
 def streams(seed: int) -> Stream:
     """The root stream of an experiment."""
-    if seed < 0:
-        raise SettingError(f"a seed must be a non-negative integer, got {seed}")
-    return Stream(seed)
+    check_count("a seed", seed, 0)
+    return Stream(int(seed))

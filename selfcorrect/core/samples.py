@@ -39,6 +39,10 @@ class Samples:
     @classmethod
     def real(cls, values: Tensor, labels: Tensor | None = None) -> Self:
         """Real data: values (N, *event), labels (N,) or None for a single class."""
+        if not isinstance(values, Tensor):
+            raise InputError(f"real values must be a tensor (N, *event), got a {type(values).__name__}")
+        if labels is not None and not isinstance(labels, Tensor):
+            raise InputError(f"labels must be a tensor (N,) of whole numbers, got a {type(labels).__name__}")
         return cls._with_provenance(values, labels, Provenance.real(len(values)))
 
     @classmethod
@@ -158,6 +162,16 @@ def concatenate(batches: Sequence[Samples]) -> Samples:
 
 def _kept(samples: Samples) -> Sequence[Piece]:
     return samples._kept if isinstance(samples, StoredSamples) else [samples.values]
+
+
+def check_drawn(values: Tensor, count: int, real: Samples) -> None:
+    """InputError where a model's draw has another number of values, or another shape, than was asked for."""
+    if len(values) != count:
+        raise InputError(f"the model drew {len(values)} samples for {count} labels")
+    if tuple(values.shape[1:]) != real.event_shape:
+        raise InputError(
+            f"the model draws values of shape {tuple(values.shape[1:])}, real data have {real.event_shape}"
+        )
 
 
 def fingerprint(samples: Samples) -> str:

@@ -1,7 +1,8 @@
 """Correctors: what happens to synthetic samples before they are used again.
 
-A corrector is a plain callable `Samples -> Samples | Corrected`. It may take a second argument named `stream` when
-it draws random numbers. It sees synthetic samples only, never held-out data.
+A corrector is a plain callable `Samples -> Samples | Corrected`, or one of tensors (N, *event) whose first parameter
+is named `values`. It may take a second argument named `stream` when it draws random numbers. It sees synthetic samples
+only, never held-out data.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def call_corrector(corrector: Corrector, samples: Samples, stream: Stream) -> Co
     Global random generators start from `stream` and come out as they were, as do the settings of `process_state`.
     Raises CorrectorError for a wrong type, length, shape or dtype and SampleError for an accepted non-finite sample.
     """
-    called = evaluating(corrector) if isinstance(corrector, nn.Module) else corrector
+    called = _of_samples(corrector)
     copy = replace(
         samples,
         values=samples.values.clone(),
@@ -68,8 +69,19 @@ def call_corrector(corrector: Corrector, samples: Samples, stream: Stream) -> Co
     if isinstance(answer, Samples):
         answer = Corrected(answer, torch.ones(len(answer), dtype=torch.bool))
     if not isinstance(answer, Corrected):
-        raise CorrectorError(f"a corrector must return Samples or Corrected, got {type(answer).__name__}")
+        hint = f"; {LIFTED}" if isinstance(answer, Tensor) else ""
+        raise CorrectorError(f"a corrector must return Samples or Corrected, got {type(answer).__name__}{hint}")
     return _checked(answer, samples)
+
+
+LIFTED = "a function of tensors calls its first parameter `values`, or becomes a corrector by sc.lift(function)"
+
+
+def _of_samples(corrector: Corrector) -> Corrector:
+    """The corrector itself, or the one that a network or a function of `values` is."""
+    if isinstance(corrector, nn.Module):
+        return evaluating(corrector)
+    return lift(corrector) if next(iter(_parameters(corrector)), "") == "values" else corrector  # type: ignore[arg-type]
 
 
 def evaluating(module: nn.Module) -> Corrector:
@@ -94,10 +106,14 @@ def evaluating(module: nn.Module) -> Corrector:
 
 
 def _takes_stream(corrector: Corrector) -> bool:
+    return "stream" in _parameters(corrector)
+
+
+def _parameters(function: Callable[..., object]) -> Sequence[str]:
     try:
-        return "stream" in inspect.signature(corrector).parameters
+        return [*inspect.signature(function).parameters]
     except ValueError:  # some built-in callables have no signature
-        return False
+        return []
 
 
 def _checked(answer: Corrected, given: Samples) -> Corrected:
@@ -245,11 +261,13 @@ class _Named:
             load_state(part, own)
 
 
-def lift(function: Callable[[Tensor], Tensor], name: str = "") -> Corrector:
-    """A corrector from a function of the values (N, *event) → (N, *event)."""
+def lift(function: Callable[..., Tensor], name: str = "") -> Corrector:
+    """A corrector from a function of the values (N, *event) → (N, *event), and of a `stream` where it draws."""
+    draws = "stream" in _parameters(function)
 
     def corrector(samples: Samples, stream: Stream) -> Corrected:
-        return Corrected(samples.with_values(function(samples.values)), torch.ones(len(samples), dtype=torch.bool))
+        values = function(samples.values, stream) if draws else function(samples.values)
+        return Corrected(samples.with_values(values), torch.ones(len(samples), dtype=torch.bool))
 
     return _Named(corrector, name or name_of(function), (function,))  # type: ignore[arg-type]
 

@@ -12,12 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..core.checks import check_callable
 from ..core.errors import CorrectorError, SampleError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples, concatenate
 from ..runtime.bugs import describe, describe_with_place
 from ..runtime.supervision import EndedError
 from .contract import (
+    LIFTED,
     Corrected,
     Corrector,
     Info,
@@ -52,8 +54,9 @@ class Correction:
     name: str = ""
 
     def __post_init__(self) -> None:
-        if not self.strength >= 0:
-            raise SettingError(f"correction strength γ must be at least 0 (inf: full corrector), got {self.strength}")
+        check_callable("a corrector", self.corrector)
+        if not isinstance(self.strength, int | float) or not self.strength >= 0:
+            raise SettingError(f"correction strength γ must be at least 0 (inf: full corrector), got {self.strength!r}")
         if self.max_draws_per_sample < 1:
             raise SettingError(f"max_draws_per_sample must be at least 1, got {self.max_draws_per_sample}")
         for option, allowed in _OPTIONS.items():
@@ -201,7 +204,10 @@ def _call_guarded(raw: Samples, correction: Correction, stream: Stream, first_ro
             return _reject_failures(raw, correction.corrector, stream)
         sample = _sample_at_fault(error, raw, correction.corrector, stream)
         where = "" if sample is None else f" on sample {first_row + sample} (label {int(raw.labels[sample])})"
-        raise CorrectorError(f"corrector {correction.name!r} failed{where}: {describe_with_place(error)}") from error
+        hint = f"; {LIFTED}" if isinstance(error, TypeError | AttributeError) and "'Samples'" in str(error) else ""
+        raise CorrectorError(
+            f"corrector {correction.name!r} failed{where}: {describe_with_place(error)}{hint}"
+        ) from error
 
 
 def _single_failures(raw: Samples, corrector: Corrector, stream: Stream) -> list[Corrected | Exception]:

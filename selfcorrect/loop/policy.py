@@ -14,6 +14,7 @@ from typing import ClassVar, Protocol, TypeAlias
 import torch
 from torch import Tensor
 
+from ..core.checks import check_count
 from ..core.errors import InputError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples, concatenate
@@ -168,7 +169,7 @@ class AccumulateSubsample:
 
     def __post_init__(self) -> None:
         _check_ratio("accumulate_subsample", self.synthetic_ratio)
-        _check_count("budget of accumulate_subsample", self.budget)
+        check_count("budget of accumulate_subsample", self.budget, 1)
 
     def count(self, real_count: int, generation: int) -> int:
         return round(self.synthetic_ratio * real_count)
@@ -197,7 +198,7 @@ class Fresh:
 
     def __post_init__(self) -> None:
         _check_ratio("fresh", self.synthetic_ratio)
-        _check_count("real samples per generation of fresh", self.per_generation)
+        check_count("real samples per generation of fresh", self.per_generation, 1)
 
     def count(self, real_count: int, generation: int) -> int:
         return round(self.synthetic_ratio * self.per_generation)
@@ -360,8 +361,3 @@ def _check_number(what: str, value: float, least: float, *, exclusive: bool = Fa
     if not (math.isfinite(value) and (value > least if exclusive else value >= least)):
         bound = f"above {least}" if exclusive else f"at least {least}"
         raise SettingError(f"{what} must be finite and {bound}, got {value}")
-
-
-def _check_count(what: str, value: int) -> None:
-    if not isinstance(value, int) or value < 1:
-        raise SettingError(f"{what} must be a positive integer, got {value}")

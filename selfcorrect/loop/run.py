@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..core.checks import check_callable, check_count, check_methods, shown
 from ..core.errors import CorrectorError, InputError, LoopError, SettingError, TrainingDivergedError
 from ..core.randomness import Stream
-from ..core.samples import Samples, content_hash
+from ..core.samples import Samples, check_drawn, content_hash
 from ..correctors.contract import load_state, name_of, state_of
 from ..correctors.correction import CorrectedBatch, Correction, Redraw, apply_corrector
 from ..models.protocol import GenerativeModel
@@ -32,6 +33,9 @@ from .bias import Bias, Sampler, each_alone, unbiased
 from .fitting import Fitting, plain
 from .policy import Policy, overlapping, realised_mixture, sampling_labels, spelled
 from .trial import global_draws_told, is_tried, try_correction
+
+MODEL_METHODS = ("fit", "sample", "state", "load_state")
+"""Of a `GenerativeModel`."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,13 @@ class Task:
     """Optimiser steps of generation 0."""
     space: Space | None = None
     """The space in which ancestry is traced and measured; without it, it is not."""
+
+    def __post_init__(self) -> None:
+        check_methods("model", self.model, MODEL_METHODS, "see selfcorrect.GenerativeModel")
+        if not isinstance(self.real, Samples):
+            raise SettingError(f"real must be Samples, got {shown(self.real)}; write Samples.real(values)")
+        check_callable("evaluate", self.evaluate)
+        check_count("initial_steps", self.initial_steps, 0)
 
 
 @dataclass(frozen=True)
@@ -72,10 +83,12 @@ class Plan:
     """How a model is trained on a training set, e.g. `selfcorrect.loop.fitting.extrapolated(1.0)`."""
 
     def __post_init__(self) -> None:
-        if self.generations < 1:
-            raise SettingError(f"a loop needs at least 1 generation, got {self.generations}")
-        if self.steps < 0:
-            raise SettingError(f"steps must be at least 0, got {self.steps}")
+        made = "; parse_policy makes one from text" if isinstance(self.policy, str) else ""
+        check_methods("policy", self.policy, ("count", "mix"), f"expected a policy such as Replace(){made}")
+        check_count("generations", self.generations, 1)
+        check_count("steps", self.steps, 0)
+        if not isinstance(self.correction, Correction | None):
+            raise SettingError(f"correction must be a Correction, got {shown(self.correction)}; write Correction(…)")
         if self.correct_real and self.correction is None:
             raise SettingError("correct_real needs a correction, and this plan has none")
 
@@ -124,6 +137,7 @@ def train_first_generation(task: Task, store: Store, stream: Stream) -> None:
     """Generation 0, on real data alone, for all arms; does nothing where `store` has it."""
     if store.latest >= 0:
         return
+    _try_shape(task, stream.child("trial", "shape"))
     watch = Stopwatch()
     with _phase(watch, "train", 0):
         model = _fit(task.model, task.real, task.initial_steps, stream.child("generation", 0, "train"))
@@ -294,12 +308,22 @@ class _Drawer:
         with global_draws_told(self.model, "sample"):
             values = self.sampler(labels, stream, slots).to(self.real.values)
         labels = labels if slots is None else labels[slots]
-        if len(values) != len(labels):
-            raise InputError(f"the model drew {len(values)} samples for {len(labels)} labels")
+        check_drawn(values, len(labels), self.real)
         if not values.isfinite().all():
             broken = ~values.isfinite().flatten(1).all(dim=1)
             raise InputError(f"sample {int(broken.nonzero()[0])} of the model is not finite (NaN or infinity)")
         return Samples.synthetic(values, labels, self.generation)
+
+
+def _try_shape(task: Task, stream: Stream) -> None:
+    """InputError where the untrained model draws values of a wrong shape; many models must be trained before."""
+    try:
+        with as_it_was("the model", stream.seed):
+            values = task.model.sample(task.real.labels[:2], stream)
+    except Exception:  # whatever an untrained model of users raises
+        return
+    if isinstance(values, Tensor):
+        check_drawn(values, min(2, len(task.real)), task.real)
 
 
 def _correct(raw: Samples, correction: Correction | None, stream: Stream, redraw: Redraw) -> CorrectedBatch:

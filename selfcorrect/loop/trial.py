@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..core.errors import CorrectorError, SettingError
 from ..core.randomness import Stream
-from ..core.samples import Samples, content_hash
+from ..core.samples import Samples, check_drawn, content_hash
 from ..correctors.contract import Corrector, load_state, name_of, state_of
 from ..correctors.correction import Correction, apply_corrector
 from ..correctors.identity import is_of_users, place_of
@@ -144,6 +144,7 @@ def try_model(model: GenerativeModel, real: Samples, stream: Stream) -> Generati
     _refuse_unrepeatable(model, "fit", again, _same(fitted[0].state(), fitted[1].state()))
     labels = real.labels[:2]
     drawn, again = _twice(model, "sample", lambda: fitted[0].sample(labels, stream.child("sample")))
+    check_drawn(drawn[0], len(labels), real)
     _refuse_unrepeatable(model, "sample", again, torch.equal(*drawn))
     return fitted[0]
 

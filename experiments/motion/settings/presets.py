@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from selfcorrect.core.checks import MOST, check_count
 from selfcorrect.core.errors import SettingError
 from selfcorrect.models.diffusion.presets import PRESETS as DENOISER_PRESETS
 from selfcorrect.models.diffusion.presets import DenoiserPreset, preset
@@ -86,11 +87,11 @@ class MotionSettings:
             raise SettingError("judge-corrected and the published model do not go together")
         counts = {"generations": 1, "seeds": 1, "first_seed": 0, "real_count": 2, "judged_count": 12, "frames": 10}
         for name, least in counts.items():
-            _check_count(name, getattr(self, name), least)
+            check_count(name, getattr(self, name), least, MOST)
         for name in ("steps", "initial_steps"):
             for key, value in getattr(self, name).items():
                 least = 0 if self.published and name == "initial_steps" else 1
-                _check_count(name, value, least, f" for {key}")
+                check_count(f"{name} for {key}", value, least, MOST)
         self._check_engine()
         if not self.data:
             raise SettingError("data must name at least one source: deepmimic, or paths of motion files and folders")
@@ -158,10 +159,6 @@ def _all_of(part: Any, whole: Any) -> bool:
     return part == whole
 
 
-_MOST = 1_000_000
-"""Of anything that is counted: far beyond any experiment, and within what memory and time have room for."""
-
-
 def settings_of(config: Mapping[str, Any]) -> MotionSettings:
     """The settings whose `config` this is, as this version or an earlier one recorded it."""
     config = renamed(config)
@@ -172,12 +169,6 @@ def settings_of(config: Mapping[str, Any]) -> MotionSettings:
     sources = {name: tuple(config[name]) for name in ("data", "reference") if name in config}
     published = {"published": PublishedModel(**config["published"])} if config.get("published") else {}
     return MotionSettings(**{**config, **sources, **published, "comparisons": comparisons})
-
-
-def _check_count(name: str, count: int, least: int, where: str = "") -> None:
-    for wrong, bound in ((count < least, f"at least {least}"), (count > _MOST, f"at most {_MOST}")):
-        if wrong:
-            raise SettingError(f"{name} must be {bound}, got {count}{where}")
 
 
 def _finite(value: Any) -> Any:

@@ -286,7 +286,7 @@ def test_correctors_are_tried_before_anything_is_trained(
     ("call", "message"),
     [
         (lambda: sc.compare(own_task, {}), "needs at least one plan"),
-        (lambda: sc.compare(own_task, plans(), seeds=0), "at least 1 seed, got 0"),
+        (lambda: sc.compare(own_task, plans(), seeds=0), "seeds must be at least 1, got 0"),
         (lambda: sc.compare(own_task, {"a b": plans()["synthetic"], "A-b": plans()["synthetic"]}), "names that differ"),
         (lambda: sc.compare(lambda stream: 1, plans()), "task 'task' should be a Task, got int"),
         (lambda: sc.compare(own_task, {"a": plans(1)["synthetic"], "b": plans(2)["synthetic"]}), "a has 1, b has 2"),

@@ -243,7 +243,7 @@ def test_nan_stops_the_loop_before_it_is_committed(fault, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"generations": 0}, "at least 1 generation, got 0"),
+        ({"generations": 0}, "generations must be at least 1, got 0"),
         ({"generations": 1, "steps": -5}, "steps must be at least 0, got -5"),
         ({"generations": 1, "correct_real": True}, "correct_real needs a correction"),
     ],

@@ -1,0 +1,99 @@
+"""What is of a wrong type gets one sentence before anything runs, and says what is expected."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+import selfcorrect as sc
+from selfcorrect.core.errors import SelfcorrectError
+
+VALUES = torch.randn((16, 2), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+REAL = sc.Samples.real(VALUES)
+MODEL: Any = sc.Gaussian.standard(2)
+
+
+def judge(candidate: sc.Candidate) -> dict[str, float]:
+    raise AssertionError("nothing may run")
+
+
+class Wide:
+    """A model that draws three columns."""
+
+    def fit(self, samples: object, steps: int, stream: object) -> Wide:
+        raise AssertionError("nothing may run")
+
+    def sample(self, labels: torch.Tensor, stream: object) -> torch.Tensor:
+        return torch.zeros(len(labels), 3)
+
+    def state(self) -> dict[str, torch.Tensor]:
+        return {}
+
+    def load_state(self, state: object) -> Wide:
+        return self
+
+
+def task(**changes: Any) -> sc.Task:
+    return replace(sc.Task(MODEL, REAL, judge), **changes)
+
+
+def plan(policy: Any = None, generations: Any = 2, **changes: Any) -> sc.Plan:
+    return sc.Plan(policy or sc.Replace(), generations, **changes)
+
+
+def compare(task: Any, plan: Any, **options: Any) -> object:
+    return sc.compare(task, {"a": plan}, **options)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (lambda: plan("replace"), "policy has no mix, got 'replace'; expected a policy such as Replace()"),
+        (lambda: plan(steps=1.5), "steps must be a whole number, got 1.5"),
+        (lambda: plan(generations=True), "generations must be a whole number, got True"),
+        (lambda: plan(correction=judge), "correction must be a Correction, got a function"),
+        (lambda: task(real=VALUES), "real must be Samples, got a Tensor; write Samples.real(values)"),
+        (lambda: task(model=sc.Gaussian), "model must be an object, got the class Gaussian"),
+        (lambda: task(model=3), "model has no fit and no sample and no state and no load_state, got 3"),
+        (lambda: task(evaluate=None), "evaluate must be a function or another callable object, got None"),
+        (lambda: sc.Samples.real(VALUES.numpy()), "real values must be a tensor (N, *event), got a ndarray"),
+        (lambda: sc.Correction("kinematic"), "a corrector must be a function or another callable object"),  # type: ignore[arg-type]
+        (lambda: sc.streams(1.5), "a seed must be a whole number, got 1.5"),  # type: ignore[arg-type]
+        (lambda: sc.Trial(seeds=[1, 2]), "must be a whole number, got [1, 2]"),  # type: ignore[arg-type]
+        (lambda: compare(task(), plan(), seeds=[0, 1]), "seeds must be a whole number, got [0, 1]"),
+        (lambda: compare(VALUES, plan()), "task 'task' must be a Task, or a function that makes one, got a Tensor"),
+        (lambda: compare(task(), "replace"), "plan 'a' must be a Plan, or a function that makes one, got 'replace'"),
+        (
+            lambda: sc.train_first_generation(task(model=Wide()), sc.MemoryStore(), sc.streams(0)),
+            "the model draws values of shape (3,), real data have (2,)",
+        ),
+    ],
+)
+def test_each_is_refused_with_a_sentence(wrong: Any, sentence: str) -> None:
+    with pytest.raises(SelfcorrectError) as told:
+        wrong()
+    assert sentence in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_a_function_of_values_is_a_corrector_in_scripts_as_on_the_command_line() -> None:
+    def halve(values: torch.Tensor) -> torch.Tensor:
+        return values / 2
+
+    def of_samples(x: Any) -> Any:
+        return x * 2
+
+    first, seed = sc.MemoryStore(), sc.streams(0)
+    silent = task(evaluate=lambda candidate: {})
+    sc.train_first_generation(silent, first, seed)
+    ends = []
+    for corrector in (halve, sc.lift(halve)):
+        store = sc.MemoryStore()
+        sc.run_loop(silent, plan(correction=sc.Correction(corrector)), store, first, seed)  # type: ignore[arg-type]
+        ends.append(store.samples(2).values)
+    assert torch.equal(*ends)
+    with pytest.raises(SelfcorrectError, match=r"calls its first parameter `values`, or .* sc\.lift"):
+        sc.run_loop(silent, plan(correction=sc.Correction(of_samples)), sc.MemoryStore(), first, seed)
