@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from selfcorrect.simulators.corrector import KinematicCorrector as KinematicCorrector
     from selfcorrect.simulators.corrector import PhysicsCorrector as PhysicsCorrector
 
+    from . import statistics as statistics
     from .core.errors import CorrectorError as CorrectorError
     from .core.errors import InputError as InputError
     from .core.errors import LoopError as LoopError
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from .core.errors import SettingError as SettingError
     from .core.errors import TrainingDivergedError as TrainingDivergedError
     from .core.errors import WorkerError as WorkerError
+    from .core.randomness import Stream as Stream
     from .core.randomness import streams as streams
     from .core.samples import Samples as Samples
     from .correctors.contract import Corrected as Corrected
@@ -51,9 +53,11 @@ if TYPE_CHECKING:
     from .loop.policy import Accumulate as Accumulate
     from .loop.policy import AccumulateSubsample as AccumulateSubsample
     from .loop.policy import Augment as Augment
+    from .loop.policy import Freeze as Freeze
     from .loop.policy import Fresh as Fresh
     from .loop.policy import Keep as Keep
     from .loop.policy import RealOnly as RealOnly
+    from .loop.policy import Renew as Renew
     from .loop.policy import Replace as Replace
     from .loop.policy import Weighted as Weighted
     from .loop.policy import parse_policy as parse_policy
@@ -66,6 +70,7 @@ if TYPE_CHECKING:
     from .models.adapters.language_model import CausalLanguageModel as CausalLanguageModel
     from .models.adapters.torch_model import TorchModel as TorchModel
     from .models.gaussian import Gaussian as Gaussian
+    from .models.network import NetworkModel as NetworkModel
     from .models.protocol import GenerativeModel as GenerativeModel
     from .motion.checks.check import check as check
     from .motion.correction.each import each_motion as each_motion
@@ -122,6 +127,7 @@ _PUBLIC = {
     "selfcorrect.models.adapters.language_model": ("CausalLanguageModel",),
     "selfcorrect.models.adapters.torch_model": ("TorchModel",),
     "selfcorrect.models.gaussian": ("Gaussian",),
+    "selfcorrect.models.network": ("NetworkModel",),
     "selfcorrect.models.protocol": ("GenerativeModel",),
     "selfcorrect.motion.checks.check": ("check",),
     "selfcorrect.motion.correction.each": ("each_motion",),
@@ -136,14 +142,16 @@ _PUBLIC = {
         "Accumulate",
         "AccumulateSubsample",
         "Augment",
+        "Freeze",
         "Fresh",
         "Keep",
         "RealOnly",
+        "Renew",
         "Replace",
         "Weighted",
         "parse_policy",
     ),
-    "selfcorrect.core.randomness": ("streams",),
+    "selfcorrect.core.randomness": ("Stream", "streams"),
     "selfcorrect.core.samples": ("Samples",),
     "selfcorrect.simulators.corrector": ("KinematicCorrector", "PhysicsCorrector"),
     "selfcorrect.statistics": ("Thresholds",),
@@ -153,8 +161,11 @@ _PUBLIC = {
 }
 """The public names by the module that they live in: the same as above, for when the program runs."""
 
+_SUBMODULES = ("statistics",)
+"""Public names that are modules."""
+
 _MODULES = {name: module for module, names in _PUBLIC.items() for name in names}
-__all__ = ["__version__", *sorted(_MODULES)]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = ["__version__", *sorted((*_MODULES, *_SUBMODULES))]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 if not TYPE_CHECKING:  # so that type checkers report names that do not exist
@@ -162,6 +173,9 @@ if not TYPE_CHECKING:  # so that type checkers report names that do not exist
     def __getattr__(name: str) -> Any:
         if name == "__version__":
             value = importlib.import_module("importlib.metadata").version("selfcorrect")
+        elif name in _SUBMODULES:
+            with needed_for(f"selfcorrect.{name}"):
+                value = importlib.import_module(f"selfcorrect.{name}")
         elif name in _MODULES:
             with needed_for(f"selfcorrect.{name}"):
                 value = getattr(importlib.import_module(_MODULES[name]), name)
@@ -172,4 +186,4 @@ if not TYPE_CHECKING:  # so that type checkers report names that do not exist
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return __all__

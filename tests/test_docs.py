@@ -19,6 +19,7 @@ import pytest
 import torch
 import tyro
 
+import selfcorrect
 from selfcorrect.analysis.theory import diluted_level
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
@@ -180,6 +181,14 @@ def tool(name: str) -> Any:
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def test_the_reference_lists_every_public_name_with_its_signature() -> None:
+    reference = tool("reference")
+    text = reference.PAGE.read_text(encoding="utf-8")
+    assert text == reference.page(), "python docs/tools/reference.py"
+    listed = re.findall(r"^- `(\w+)", text, re.MULTILINE)
+    assert sorted(listed) == [name for name in dir(selfcorrect) if not name.startswith("_")]
 
 
 def test_results_by_synthetic_ratio_are_drawn_where_there_are_some() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import html
-import inspect
 import json
 import os
 import re
@@ -29,7 +28,6 @@ from results import read_all
 from tables import table_lines
 from values import all_arms
 
-import selfcorrect
 from selfcorrect.datasets.collections.catalog import datasets
 from selfcorrect.datasets.files.formats import FORMATS
 from selfcorrect.experiments.jobs.run import RUNNERS
@@ -341,49 +339,14 @@ def api_page(package: str) -> str:
 
 
 def api_overview() -> str:
-    """The public names, then all modules, each with the first sentence of its docstring."""
-    parts = ["# API", "`import selfcorrect as sc` gives these names; each is imported when it is first used.\n"]
-    public = [name for name in selfcorrect.__all__ if not name.startswith("_")]
-    for topic in TOPICS:
-        named = [name for name in public if topic_of(_home(name)) == topic]
-        rows = [(f"[`{name}`][{_home(name)}]", _first_sentence(getattr(selfcorrect, name))) for name in named]
-        parts += [f"## {topic}", table(["`sc.`", ""], rows)]
-    parts.append("## All modules")
+    """All modules, each with the first sentence of its docstring."""
+    parts = ["# API", "All modules. [The reference](../reference.md) lists the names of `import selfcorrect as sc`.\n"]
     for package in packages():
         own = [module for module in modules() if module.rpartition(".")[0] == package]
         paths = {module: INSTALLED.parent / Path(*module.split(".")).with_suffix(".py") for module in own}
         links = [(f"[{name.rpartition('.')[2]}]({package}.md#{name})", summary_of(paths[name])) for name in own]
         parts += [f"### [{package}]({package}.md)", table(["module", ""], links)]
     return "\n\n".join(parts)
-
-
-TOPICS = {
-    "Motions": ("motion", "datasets", "simulators", "experiments.correction"),
-    "The loop": (
-        "loop", "core.samples", "core.randomness", "models", "storage", "testing", "statistics",
-        "experiments.studies", "experiments.reporting",
-    ),
-    "Policies": ("loop.policy",),
-    "Correctors": ("correctors",),
-    "Errors": ("core.errors",),
-}  # fmt: skip
-"""The public names by the part of the package that they live in; the longest part decides."""
-
-
-def topic_of(path: str) -> str:
-    """The topic of a public name; ValueError where its part of the package belongs to none."""
-    place = path.removeprefix("selfcorrect.")
-    found = [(len(part), topic) for topic, parts in TOPICS.items() for part in parts if place.startswith(f"{part}.")]
-    return max(found)[1]
-
-
-def _home(name: str) -> str:
-    """The full path of a public name, such as "selfcorrect.loop.run.Plan"."""
-    return f"{selfcorrect._MODULES[name]}.{name}"
-
-
-def _first_sentence(thing: object) -> str:
-    return (inspect.getdoc(thing) or "").split("\n")[0]
 
 
 def summary_of(path: Path) -> str:
