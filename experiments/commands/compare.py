@@ -18,6 +18,7 @@ from selfcorrect.runtime.registry import import_callable
 
 from ..jobs.targets import place_of
 from ..jobs.where import Cluster, Where
+from ..studies.wandb_options import WandbOptions
 
 if TYPE_CHECKING:
     from selfcorrect.loop.run import Plan
@@ -111,6 +112,7 @@ class CompareCommand:
     workers: int | None = None
     """Processes; by default one per core, as far as memory allows. Results do not depend on their number."""
     where: Annotated[Cluster, arg(name="")] = field(default_factory=Cluster)
+    log: Annotated[WandbOptions, arg(name="")] = field(default_factory=lambda: WandbOptions("off"))
 
     def run(self) -> int:
         """Run the comparison, or what is left of it, and print the verdict; 1 where something is missing of it."""
@@ -134,6 +136,7 @@ class CompareCommand:
             title=self.title,
             command=shlex.join(["selfcorrect", *sys.argv[1:]]),
             accept_changed=self.accept_changed,
+            wandb=self.log.target,
             where=Where(self.workers if self.workers is not None else default_workers(), cluster=self.where),
         )
         print(f"\n{found}\n\nReport: {folder / 'report.html'}")

@@ -240,7 +240,6 @@ class MotionCommand:
         ENGINES.load(self.engine or PRESET_ROWS[self.preset].engine)  # where it is not installed, nothing begins
         from selfcorrect.models.diffusion.model import choose_device
         from selfcorrect.models.diffusion.sharing import crew, process_count
-        from selfcorrect.storage.runs.tracking import WandbTarget
 
         from ..motion.report.view import MotionView
         from ..motion.run.study import MotionStudy
@@ -264,7 +263,7 @@ class MotionCommand:
                     where,
                     command=command,
                     accept_changed=options.accept_changed,
-                    wandb=WandbTarget(options.wandb, options.wandb_project, options.wandb_entity),
+                    wandb=options.target,
                 )
                 print(f"\n{found}\n{folder / REPORT}")
 

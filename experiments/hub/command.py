@@ -16,6 +16,7 @@ from selfcorrect.runtime.processes import default_workers
 from ..commands.inputs import must_exist
 from ..jobs.targets import place_of
 from ..jobs.where import Cluster, Where
+from ..studies.wandb_options import WandbOptions
 
 NEEDS = {
     "cifar10": {"data": "CIFAR-10, its archive, its folder, or a folder with a subfolder of 32×32 pictures per class"},
@@ -62,6 +63,7 @@ class HubCommand:
     workers: int | None = None
     """Processes; one per core by default. Results do not depend on their number."""
     where: Annotated[Cluster, tyro.conf.arg(name="")] = field(default_factory=Cluster)
+    log: Annotated[WandbOptions, tyro.conf.arg(name="")] = field(default_factory=lambda: WandbOptions("off"))
 
     def run(self) -> None:
         """Run the preset, or what is left of it, and print the verdict."""
@@ -82,6 +84,7 @@ class HubCommand:
             better=better,
             title=self.preset,
             command=shlex.join(["selfcorrect", *sys.argv[1:]]),
+            wandb=self.log.target,
             where=Where(self.workers if self.workers is not None else default_workers(), cluster=self.where),
         )
         print(f"\n{found}\n\nReport: {folder / 'report.html'}")

@@ -26,7 +26,7 @@ from selfcorrect.runtime.processes import default_workers
 from selfcorrect.storage.files.digests import sealed
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader
-from selfcorrect.storage.runs.tracking import WandbMode, WandbTarget
+from selfcorrect.storage.runs.tracking import WandbChoice, WandbTarget, wandb_mode
 
 from ..jobs.identities import identity_of_data
 from ..jobs.progress_bars import Progress
@@ -52,7 +52,7 @@ def compare(
     command: str = "",
     accept_changed: bool = False,
     where: Where | None = None,
-    wandb: WandbMode | WandbTarget = "off",
+    wandb: WandbChoice | WandbTarget = "off",
     observe: Observe | None = None,
 ) -> Comparison:
     """Run every plan on every task with every seed, and judge the plans against each other.
@@ -73,7 +73,7 @@ def compare(
     other: the report names what is missing, and the same call tries that again.
     """
     target = wandb if isinstance(wandb, WandbTarget) else WandbTarget(wandb)
-    if target.mode == "offline" and out is None:
+    if wandb_mode(target.mode) == "offline" and out is None:
         raise SettingError("wandb='offline' writes into the run folder; give out=FOLDER, or wandb='online'")
     given = Given(tasks if isinstance(tasks, Mapping) else {"task": tasks}, _named(plans))
     check_count("seeds", seeds, 1)

@@ -54,6 +54,7 @@ def run_arm(study: Study, run: SeedRun, arm: Any, progress: Progress) -> None:
     config, keep_samples = study.arm_config(run, arm, plan), study.keeps_samples(plan)
     with FolderStore(folder, config, keep_models=False, keep_samples=keep_samples, repair=study.repair) as store:
         _require_kept(store, plan)
+        progress("start", 0, study.generations)
         for generation in range(1, min(store.latest, study.generations) + 1):
             progress("generation", generation, study.generations)
         metrics = MetricsFile(folder / "metrics.jsonl", store, first)

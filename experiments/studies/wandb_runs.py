@@ -47,7 +47,7 @@ def finite(value: Any) -> Any:
 
 
 class LiveRuns:
-    """Logs each generation of an arm when its job reports that it is committed."""
+    """Logs each generation of an arm when its job reports that it is committed, from the job's start on."""
 
     def __init__(self, log: WandbLog, jobs: Sequence[Job], view: View) -> None:
         self._log, self._view = log, view
@@ -56,9 +56,10 @@ class LiveRuns:
         }
 
     def __call__(self, event: Event) -> None:
-        if event.phase == "generation" and event.job in self._arms:
+        if event.phase in ("start", "generation") and event.job in self._arms:
             run, arm = self._arms[event.job]
-            self._log.attempt(lambda: self._update(run, arm, last=event.done == event.total))
+            last = event.phase == "generation" and event.done == event.total
+            self._log.attempt(lambda: self._update(run, arm, last=last))
 
     def _update(self, run: SeedRun, arm: Arm, *, last: bool) -> None:
         tracked = arm_run(self._view, run, arm, self._view.rows(run, arm))

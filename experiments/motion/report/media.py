@@ -16,6 +16,7 @@ from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.motion.pictures.player import scene_of
+from selfcorrect.storage.runs.tracking import wandb_mode
 
 from ...curation.in_loops import kept_reward
 from ...jobs.progress_bars import silent
@@ -143,7 +144,7 @@ def _correction_clip(run: MotionRun, task: MotionTask, labels: torch.Tensor, arm
         outcome = "corrected" if corrected.accepted[index] else "rejected"
         panels += [PicturePanel(before[index], f"{text}: sample"), PicturePanel(after[index], outcome)]
     film = None
-    if run.options.wandb != "off":
+    if wandb_mode(run.options.wandb) != "off":
         film = _media_folder(run) / f"{arm.name}-before-and-after-generation-{generation}.mp4"
         _save_film(film, panels)
     caption = f"{run.comparison.preset.character} denoiser, {arm.group}, {arm.corrector}: generation {generation}"

@@ -9,11 +9,13 @@ from tyro.conf import arg
 
 from selfcorrect.core.errors import SettingError
 
+from ...studies.wandb_options import WandbOptions
+
 Keep: TypeAlias = Literal["all", "needed", "sampling"]
 
 
 @dataclass(frozen=True)
-class RunOptions:
+class RunOptions(WandbOptions):
     """How an experiment runs. Of these, `device` and `accelerated` change results, as another machine does."""
 
     corrector_timeout_s: Annotated[float | None, arg(name="corrector-timeout")] = None
@@ -24,12 +26,6 @@ class RunOptions:
     accept_changed: Annotated[bool, arg(aliases=("--accept-changed-corrector",))] = False
     """Resume with correctors, denoisers or data of yours that were changed since the run began. The run folder records
     both."""
-    wandb: Literal["off", "offline", "online"] = "offline"
-    """Weights & Biases: offline writes its files into the run folder, online sends them."""
-    wandb_project: str = ""
-    """Its project; by default WANDB_PROJECT, or selfcorrect."""
-    wandb_entity: str = ""
-    """Its user or team; by default WANDB_ENTITY, or your own."""
     keep: Keep | None = None
     """Of models and samples: all; needed, the last ones, from which a run can be extended; sampling, of the last models
     what draws samples. By default all, in the preset short sampling. While it runs, any run can be resumed."""

@@ -22,12 +22,13 @@ from typing import Any, Literal, TypeAlias
 
 from ...core.errors import InputError
 from ..files.locks import identity_of
-from ..files.strict_json import to_json
+from ..files.strict_json import read_json, to_json
 from ..files.writing import write_atomically
 from .protocol import Generation, Metrics, Record
 
 Row: TypeAlias = Mapping[str, Any]
 WandbMode: TypeAlias = Literal["off", "offline", "online"]
+WandbChoice: TypeAlias = Literal["auto", "off", "offline", "online"]
 CONNECT_TIMEOUT_S = 20.0
 
 
@@ -74,8 +75,8 @@ def write_rows(path: Path, rows: Iterable[Row]) -> None:
 class WandbTarget:
     """Whether and where runs go to Weights & Biases."""
 
-    mode: WandbMode = "offline"
-    """offline writes files into the run folder, online sends them."""
+    mode: WandbChoice = "offline"
+    """offline writes files into the run folder, online sends them, auto does what `WANDB_MODE` says or is offline."""
     project: str = ""
     """Its project, by default `WANDB_PROJECT` or selfcorrect."""
     entity: str = ""
@@ -83,6 +84,14 @@ class WandbTarget:
 
 
 OFF = WandbTarget("off")
+
+_MODES: Mapping[str, WandbMode] = {"disabled": "off", "dryrun": "offline", "offline": "offline", "online": "online"}
+"""What `WANDB_MODE` may say."""
+
+
+def wandb_mode(choice: WandbChoice) -> WandbMode:
+    """What is done: for auto what `WANDB_MODE` says, offline where it says nothing known."""
+    return _MODES.get(os.environ.get("WANDB_MODE", ""), "offline") if choice == "auto" else choice
 
 
 @dataclass(frozen=True)
@@ -134,7 +143,8 @@ class WandbLog:
         self._folder, self._target, self._best = folder, target, best
         self._open: dict[str, Any] = {}
         self._logged: dict[str, int] = {}
-        self._unusable = target.mode == "off"
+        self._mode = wandb_mode(target.mode)
+        self._unusable = self._mode == "off"
         self._lock = threading.RLock()
         self._sweep = {name: os.environ[name] for name in SWEEP_VARIABLES if name in os.environ}
         self._environment: dict[str, str | None] = {}
@@ -161,14 +171,14 @@ class WandbLog:
     @property
     def place(self) -> Path:
         """The folder of W&B's files."""
-        return self._folder / "wandb"
+        return Path(os.environ.get("WANDB_DIR") or self._folder) / "wandb"
 
     @property
     def words(self) -> str:
         """Where the runs are and what can be done with them, in one line; "" where nothing is logged."""
         if self._unusable:
             return ""
-        if self._target.mode == "online":
+        if self._mode == "online":
             return f"W&B: sent to project {self._project}; --wandb off leaves it out"
         return (
             f"W&B: {self.place}, offline; `wandb sync {self.place}/offline-run-*` sends it, --wandb off leaves it out"
@@ -186,6 +196,17 @@ class WandbLog:
         """End a run; W&B keeps what was logged."""
         if (opened := self._open.pop(name, None)) is not None:
             self.attempt(opened.finish)
+            self.attempt(lambda: self._record(opened.id, self._logged[name]))
+
+    def _recorded(self) -> dict[str, int]:
+        """The last generation of each run that has ended, by id, in this process or in one before it."""
+        path = self._folder / "wandb" / _ENDED
+        return read_json(path) if path.is_file() else {}
+
+    def _record(self, id: str, generation: int) -> None:
+        (self._folder / "wandb").mkdir(parents=True, exist_ok=True)
+        known = self._recorded() | {id: generation}
+        write_atomically(self._folder / "wandb" / _ENDED, json.dumps(known, indent=1))
 
     def attempt(self, act: Callable[[], object]) -> None:
         """Call what logs something; whatever it raises is a warning."""
@@ -196,10 +217,12 @@ class WandbLog:
                 act()
             except Exception as error:  # whatever W&B raises, the experiment goes on
                 self.failed = True
-                message = f"W&B ({self._target.mode}) failed, results are complete without it: {error}"
+                message = f"W&B ({self._mode}) failed, results are complete without it: {error}"
                 warnings.warn(message, stacklevel=3)
 
     def _log(self, run: TrackedRun) -> None:
+        if self._has_ended_with(run):
+            return
         opened = self._opened(run)
         for row in run.rows:
             if row["generation"] > self._logged[run.name]:
@@ -210,6 +233,12 @@ class WandbLog:
             self.attempt(lambda name=name, rows=rows: opened.log({name: _table(rows)}))
         for name, (kind, path) in run.artifacts.items():
             self.attempt(lambda name=name, kind=kind, path=path: opened.log_artifact(_artifact(name, kind, path)))
+
+    def _has_ended_with(self, run: TrackedRun) -> bool:
+        """Whether a run has ended with all generations that it is given again."""
+        last = max((row["generation"] for row in run.rows), default=-1)
+        again = run.name not in self._open and not run.tables and not run.summary
+        return again and 0 <= last <= self._recorded().get(self._id(run), -1)
 
     def _log_row(self, opened: Any, row: Row, media: Mapping[str, Path]) -> None:
         """Write a generation at once, and without a picture or video that fails."""
@@ -225,29 +254,29 @@ class WandbLog:
             except Exception:
                 self._unusable = True  # each further attempt would wait as long
                 raise
-            self._logged[run.name] = opened.step - 1 if self._target.mode == "online" else -1
+            self._logged[run.name] = opened.step - 1 if self._mode == "online" else -1
             self._open[run.name] = opened
         return self._open[run.name]
 
     def _init(self, run: TrackedRun) -> Any:
         import wandb
 
-        id = self._id(run)
+        id, own_tags = self._id(run), filter(None, map(str.strip, os.environ.get("WANDB_TAGS", "").split(",")))
         self.place.mkdir(parents=True, exist_ok=True)
         for earlier in self.place.glob(f"offline-run-*-{id}"):  # what is committed is logged again, whole
             shutil.rmtree(earlier)
         opened = wandb.init(
             project=self._project,
             entity=self._target.entity or os.environ.get("WANDB_ENTITY") or None,
-            group=run.group,
-            name=run.name,
+            group=os.environ.get("WANDB_RUN_GROUP") or run.group,
+            name=" ".join(filter(None, (os.environ.get("WANDB_NAME"), run.name))),
             id=id,
             config=dict(run.config),
-            tags=[tag[:_LONGEST_TAG] for tag in run.tags],
-            job_type=run.job_type or None,
-            dir=self._folder,
-            mode="online" if self._target.mode == "online" else "offline",
-            resume="allow" if self._target.mode == "online" else None,
+            tags=[tag[:_LONGEST_TAG] for tag in (*run.tags, *own_tags)],
+            job_type=os.environ.get("WANDB_JOB_TYPE") or run.job_type or None,
+            dir=os.environ.get("WANDB_DIR") or self._folder,
+            mode="online" if self._mode == "online" else "offline",
+            resume="allow" if self._mode == "online" else None,
             reinit="create_new",
             settings=_private_settings(self._sweep if run.of_sweep else {}),
         )
@@ -265,6 +294,8 @@ class WandbLog:
 
 
 _LONGEST_TAG = 64
+_ENDED = "ended.json"
+"""The file with the last generation of each run that has ended, by id."""
 
 
 def experiment_id(folder: Path) -> str:
@@ -288,27 +319,31 @@ def publish_to_wandb(runs: Sequence[TrackedRun], folder: Path, mode: WandbMode, 
 
 
 def _private_settings(sweep: Mapping[str, str]) -> Any:
-    """Record what was passed and nothing about the machine, the console, the code or its repository."""
+    """Record what was passed and nothing about the machine, the console, the code or its repository.
+
+    What a variable of W&B's says otherwise, such as `WANDB_SILENT`, is left to it.
+    """
     import wandb
 
     names = {"WANDB_SWEEP_ID": "sweep_id", "WANDB_SWEEP_PARAM_PATH": "sweep_param_path"}
     of_sweep: dict[str, Any] = {names[name]: value for name, value in sweep.items() if name in names}
-    return wandb.Settings(
-        silent=True,
-        console="off",
-        host="",
-        program="",
-        disable_git=True,
-        disable_code=True,
-        save_code=False,
-        x_disable_meta=True,
-        x_disable_stats=True,
-        x_disable_machine_info=True,
-        x_save_requirements=False,
-        login_timeout=CONNECT_TIMEOUT_S,
-        init_timeout=CONNECT_TIMEOUT_S,
-        **of_sweep,
-    )
+    own: dict[str, Any] = {
+        "silent": True,
+        "console": "off",
+        "host": "",
+        "program": "",
+        "disable_git": True,
+        "disable_code": True,
+        "save_code": False,
+        "x_disable_meta": True,
+        "x_disable_stats": True,
+        "x_disable_machine_info": True,
+        "x_save_requirements": False,
+        "login_timeout": CONNECT_TIMEOUT_S,
+        "init_timeout": CONNECT_TIMEOUT_S,
+    }
+    given = {name for name in own if f"WANDB_{name.upper()}" in os.environ}
+    return wandb.Settings(**{name: value for name, value in own.items() if name not in given}, **of_sweep)
 
 
 def _scalars(row: Row) -> dict[str, float]:

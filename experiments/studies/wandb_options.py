@@ -1,0 +1,29 @@
+"""Weights & Biases as options of a command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from selfcorrect.storage.runs.tracking import WandbTarget
+
+
+@dataclass(frozen=True)
+class WandbOptions:
+    """Whether and where runs go to Weights & Biases. All variables that W&B reads are honoured."""
+
+    wandb: Literal["auto", "off", "offline", "online"] = "auto"
+    """Weights & Biases: offline writes its files into the run folder, online sends them, auto does what WANDB_MODE
+    says, offline without it."""
+    wandb_project: str = ""
+    """Its project; by default WANDB_PROJECT, or selfcorrect."""
+    wandb_entity: str = ""
+    """Its user or team; by default WANDB_ENTITY, or your own."""
+
+    @property
+    def target(self) -> WandbTarget:
+        """The same for the engine."""
+        from selfcorrect.storage.runs.tracking import WandbTarget
+
+        return WandbTarget(self.wandb, self.wandb_project, self.wandb_entity)

@@ -1,0 +1,96 @@
+"""What a comparison tells while it runs: to a function of users, to W&B, on its page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import selfcorrect as sc
+from selfcorrect.core.randomness import Stream
+from selfcorrect.experiments.cli import main
+
+
+def own_task(stream: Stream) -> sc.Task:
+    real = sc.Samples.real(torch.randn((20, 2), generator=stream.child("data").torch(), dtype=torch.float64))
+    return sc.Task(sc.Gaussian.standard(2), real, lambda candidate: {"spread": candidate.samples(50).values.std()})
+
+
+def halve(samples: sc.Samples) -> sc.Samples:
+    return samples.with_values(0.5 * samples.values)
+
+
+LOOP = sc.Plan(sc.Augment(0.5), 2)
+PLANS = [replace(LOOP, policy=sc.RealOnly()), LOOP, replace(LOOP, correction=sc.Correction(halve, 1.0))]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_each_generation_is_observed_once_with_what_was_measured(tmp_path: Path, workers: int) -> None:
+    rows: list[Mapping[str, Any]] = []
+    found = sc.compare(own_task, PLANS, seeds=1, workers=workers, out=tmp_path, observe=rows.append)
+    told = {(row["arm"], row["generation"]): row["spread"] for row in rows}
+    assert len(rows) == len(told) == 3 * 2
+    frame = found.to_frame()
+    kept = {(row.arm, row.generation): row.spread for row in frame.itertuples() if row.generation}
+    assert told == pytest.approx(kept)
+    assert {row["task"] for row in rows} == {"task"}
+
+
+def test_an_observer_that_fails_is_one_warning_and_ends_nothing() -> None:
+    with pytest.warns(UserWarning, match="observe failed and is not called again: ZeroDivisionError") as caught:
+        found = sc.compare(own_task, PLANS[:1], seeds=1, workers=1, observe=lambda row: 1 / 0)
+    assert sum("observe failed" in str(each.message) for each in caught) == 1
+    assert not found.gaps
+
+
+def test_plans_without_names_are_called_by_what_they_are() -> None:
+    assert [str(plan) for plan in PLANS] == ["real+none", "augment-0.5+none", "augment-0.5+halve+strength-1"]
+    with pytest.raises(sc.SettingError, match=r"two plans are both augment-0\.5\+none; give plans by name"):
+        sc.compare(own_task, [LOOP, replace(LOOP, steps=1)])
+
+
+@pytest.mark.slow
+def test_wandb_has_a_run_for_each_arm_that_lives_as_long_as_the_arm_and_is_never_written_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[dict[str, Any]] = []
+    import wandb
+
+    init = wandb.init
+    monkeypatch.setattr("wandb.init", lambda **options: begun.append(options) or init(**options))
+    monkeypatch.setenv("WANDB_TAGS", "mine, second")
+    monkeypatch.setenv("WANDB_RUN_GROUP", "our group")
+    for _ in range(2):
+        sc.compare(own_task, PLANS[:2], seeds=1, workers=1, out=tmp_path, wandb="offline", better={"spread": "higher"})
+    arms = [options for options in begun if options["job_type"] == "arm"]
+    assert [options["name"] for options in arms] == ["task real+none seed 0", "task augment-0.5+none seed 0"]
+    assert {options["group"] for options in begun} == {"our group"}
+    assert all(options["tags"][-2:] == ["mine", "second"] for options in begun)
+    config = arms[1]["config"]
+    assert {name: config[name] for name in ("policy", "synthetic_ratio", "corrector", "seed")} == {
+        "policy": "augment", "synthetic_ratio": 0.5, "corrector": "none", "seed": 0
+    }  # fmt: skip
+    json.dumps([options["config"] for options in begun], allow_nan=False)
+    assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 2 + 1
+
+
+EXPERIMENT = """
+tasks: {ours: "test_logging:own_task"}
+plans: {plain: {policy: "augment:0.5"}}
+generations: 1
+seeds: 1
+"""
+
+
+@pytest.mark.slow
+def test_the_command_line_logs_to_wandb_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    (tmp_path / "own.yaml").write_text(EXPERIMENT)
+    out = tmp_path / "run"
+    assert main(["compare", str(tmp_path / "own.yaml"), "--out", str(out), "--wandb", "offline", "--workers", "1"]) == 0
+    assert len(list((out / "wandb").glob("offline-run-*"))) == 1 + 1
