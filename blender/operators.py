@@ -272,8 +272,8 @@ class SELFCORRECT_OT_check(OfRig, bpy.types.Operator):
         with tempfile.TemporaryDirectory(dir=bpy.app.tempdir or None) as folder:
             source, told = Path(folder, "motion.bvh"), Path(folder, "findings.json")
             write_bvh(source, rig.clip_of(sampled, scene))
-            yield from _computed(program.check_command(tool, source, told), good=(0, 1))
-            findings = program.read_findings(told)
+            yield from _computed(program.check_command(tool, source, told), good=(0, 1, 2))
+            findings = program.read_findings(told, log_file())
         show_findings(scene, findings, sampled.frames)
         name = rig.found(sampled.uid).name
         return "INFO", f"{name}: {len(findings)} finding{'s' * (len(findings) != 1)}"

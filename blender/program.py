@@ -243,8 +243,10 @@ class Found:
     says: str
 
 
-def read_findings(path: Path) -> list[Found]:
-    """The findings in the one motion of a file. Raises Failure where the file could not be read."""
+def read_findings(path: Path, log: Path) -> list[Found]:
+    """The findings in the one motion of a file. Raises Failure where it could not be read, or the program failed."""
+    if not path.is_file():
+        raise Failure(last_words(_said(log, 0)) or "The program ended without findings")
     (checked,) = json.loads(path.read_text(encoding="utf-8"))
     if checked["error"]:
         raise Failure(checked["error"])

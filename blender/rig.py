@@ -91,11 +91,11 @@ def active(pose: bpy.types.PoseBone) -> list[bpy.types.Constraint]:
 
 
 def _followers(rig: bpy.types.Object, chosen: set[str]) -> dict[str, str]:
-    """Control bone → the deform bone that copies it, or lies on it as its child."""
+    """Control bone → the deform bone that copies it, be it muted, as on baked copies, or lies on it as its child."""
     followers = {}
     for name in chosen:
         bone = rig.data.bones[name]
-        for each in active(rig.pose.bones[name]):
+        for each in rig.pose.bones[name].constraints:
             if each.type in ("COPY_TRANSFORMS", "COPY_ROTATION") and each.target == rig and each.subtarget:
                 followers.setdefault(each.subtarget, name)
         parent = bone.parent

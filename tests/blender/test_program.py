@@ -111,14 +111,17 @@ def test_findings_and_reports_are_understood(tmp_path: Path) -> None:
         "code": "F3", "name": "sliding", "start": 2, "stop": 9, "frame": 4, "value": 0.2229, "threshold": 0.16,
         "unit": "m/s", "things": ["left foot", "right foot"], "says": "slides",
     }  # fmt: skip
-    path = tmp_path / "told.json"
+    path, log = tmp_path / "told.json", tmp_path / "log"
+    log.write_text("selfcorrect: the disk is full\n")
+    with pytest.raises(program.Failure, match="^the disk is full$"):
+        program.read_findings(path, log)
     path.write_text(json.dumps([{"path": "a", "error": "", "notes": [], "motions": [[finding]]}]))
-    assert program.read_findings(path) == [
+    assert program.read_findings(path, log) == [
         program.Found("F3", "sliding", 2, 8, 4, "left foot, right foot", "0.223 m/s", "slides")
     ]
     path.write_text(json.dumps([{"error": "a.bvh: line 3: expected OFFSET"}]))
     with pytest.raises(program.Failure, match="expected OFFSET"):
-        program.read_findings(path)
+        program.read_findings(path, log)
     scores = {"penetration_m": 0.0289, "skate_m_s": 2.1}
     told = {"verdict": "accepted", "before": scores, "after": {"penetration_m": 0.0, "skate_m_s": 0.2}, "moved_m": 0.03}
     path.write_text(json.dumps({"motions": [told]}))
