@@ -7,7 +7,7 @@ Lengths are metres and y is up, as BVH files have it. A joint's frame is paralle
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -176,13 +176,14 @@ def zxy_matrices(angles_rad: np.ndarray) -> np.ndarray:
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
 
-def changed_world(clip: Clip, before: Clip, after: Clip) -> tuple[np.ndarray, np.ndarray]:
+def changed_world(clip: Clip, before: Clip, after: Clip, parts: Collection[str]) -> tuple[np.ndarray, np.ndarray]:
     """What a correction does to each joint in the world of the file.
 
-    clip: as sampled; before, after: as read from the files that went to the program and came back. Returns turns
-    (T, J, 3, 3) that are applied to orientations from the left, and new positions (T, J, 3). Only differences between
-    the two files count, so what the program left alone stays exactly as it was. Raises ExchangeError where the files
-    do not fit.
+    clip: as sampled; before, after: as read from the files that went to the program and came back; parts: joints that
+    are parts of a body, in the files' names. Returns turns (T, J, 3, 3) that are applied to orientations from the left,
+    and new positions (T, J, 3). Only differences between the two files count, so what the program left alone stays
+    exactly as it was. Joints that carry no part, such as fingers, move with their parents alone. Raises ExchangeError
+    where the files do not fit.
     """
     if (after.names, len(after.rotations)) != (before.names, len(before.rotations)):
         raise ExchangeError(
@@ -190,4 +191,14 @@ def changed_world(clip: Clip, before: Clip, after: Clip) -> tuple[np.ndarray, np
             f"expected {len(before.names)} and {len(before.rotations)}"
         )
     turns = after.rotations @ before.rotations.swapaxes(-1, -2)
-    return turns, clip.positions_m + after.positions_m - before.positions_m
+    positions_m = clip.positions_m + after.positions_m - before.positions_m
+    body = set()
+    for joint in reversed(range(len(before.names))):
+        if before.names[joint] in parts or joint in body:
+            body |= {joint, before.parents[joint]}
+    for joint, parent in enumerate(before.parents):
+        if joint not in body and parent >= 0:
+            arm_m = clip.positions_m[:, joint] - clip.positions_m[:, parent]
+            turns[:, joint] = turns[:, parent]
+            positions_m[:, joint] = positions_m[:, parent] + (turns[:, parent] @ arm_m[..., None])[..., 0]
+    return turns, positions_m

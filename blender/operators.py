@@ -241,10 +241,10 @@ class SELFCORRECT_OT_correct(OfRig, bpy.types.Operator):
             command = program.correct_command(tool, source, out, self.asked(sampled.frames))
             program.require_options(tool, command)
             yield from _computed(command, good=(0, 1))
-            said = program.read_report(out / "report.json")
-            turns, positions_m = changed_world(clip, read_bvh(source), read_bvh(out / source.name))
+            told = program.read_report(out / "report.json")
+            moved = changed_world(clip, read_bvh(source), read_bvh(out / source.name), told.parts)
         yield _COMPUTING, "writing the action"
-        written = rig.write_action(sampled, rig.wanted_worlds(sampled, turns, positions_m, scene), scene)
+        written, said = rig.write_action(sampled, rig.wanted_worlds(sampled, *moved, scene), scene), told.sentence
         if written.rig.session_uid != sampled.uid:
             rig.found(sampled.uid).select_set(False)
             written.rig.select_set(True)

@@ -265,18 +265,31 @@ def read_findings(path: Path, log: Path) -> list[Found]:
     ]
 
 
-def read_report(path: Path) -> str:
-    """What a correction changed, in one sentence. Raises Failure where the motion was not corrected."""
+@dataclass(frozen=True)
+class Corrected:
+    """What the program says of a correction."""
+
+    sentence: str
+    """What changed."""
+    parts: frozenset[str]
+    """Joints that are parts of a body, as the file names them."""
+
+
+def read_report(path: Path) -> Corrected:
+    """What a correction changed. Raises Failure where the motion was not corrected."""
     if not path.is_file():
         raise Failure("The program ended without a report")
     (told,) = json.loads(path.read_text(encoding="utf-8"))["motions"]
     if told["verdict"] != "accepted":
         where = "" if told.get("frame") is None else f" at frame {told['frame']}"
         raise Failure(f"Not corrected: {told['reason'] or told['verdict']}{where}")
+    if "parts" not in told:
+        raise Failure("The program is too old: its report does not name the parts of the body; install a newer one")
     before, after = told["before"], told["after"]
     words = [
         f"{title} {1000 * before[key]:.0f} → {1000 * after[key]:.0f} {unit}"
         for key, title, unit in (("penetration_m", "penetration", "mm"), ("skate_m_s", "skating", "mm/s"))
         if key in before and key in after
     ]
-    return f"{', '.join(words)}; joints moved by {1000 * told['moved_m']:.0f} mm on average"
+    moved = f"joints moved by {1000 * told['moved_m']:.0f} mm on average"
+    return Corrected("; ".join([*filter(None, [", ".join(words)]), moved]), frozenset(told["parts"].values()))

@@ -62,6 +62,7 @@ def described(blank: FileResult, notes: tuple[str, ...], motion: Motion, correct
         text=motion.text,
         frames=len(motion),
         fps=motion.fps,
+        parts={part: name for part, name in zip(motion.skeleton.parts, motion.skeleton.names, strict=True) if part},
         before=dict(correction.before),
         after=dict(correction.after),
         residual=dict(correction.residual),

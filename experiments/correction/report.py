@@ -71,6 +71,8 @@ class FileResult:
     """What the motion shows, where the file says so."""
     frames: int = 0
     fps: float = 0.0
+    parts: dict[str, str] = field(default_factory=dict)
+    """The joint that was taken for each part of the body."""
     before: dict[str, float] = field(default_factory=dict)
     """The original motion's `PhysicalErrors`."""
     after: dict[str, float] = field(default_factory=dict)

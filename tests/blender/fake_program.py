@@ -34,6 +34,7 @@ def main(words: list[str]) -> int:
         time.sleep(600)
     out.mkdir()
     told = {"verdict": "accepted", "reason": "", "before": {}, "after": {}, "moved_m": 0.0}
+    told["parts"] = dict(enumerate(loaded("exchange").read_bvh(source).names))
     if acts == "reject":
         told |= {"verdict": "rejected", "reason": "fell", "frame": 7}
     (out / "report.json").write_text(json.dumps({"motions": [told]}))

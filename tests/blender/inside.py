@@ -246,6 +246,25 @@ def case_partly_keyed_actions_keep_what_else_they_animate():
     same(lifted(before), seen(rig))
 
 
+def case_fingers_and_custom_bones_keep_their_animation():
+    rig = fresh("", CLIP.with_name("spoiled.bvh"))
+    bpy.ops.object.mode_set(mode="EDIT")
+    for name, above in (("LeftHandIndex1", "left_wrist"), ("jaw", "head"), ("tail", "pelvis")):
+        bone, parent = rig.data.edit_bones.new(name), rig.data.edit_bones[above]
+        bone.head, bone.tail, bone.parent = parent.tail, parent.tail + Vector((0.03, 0, 0.01)), parent
+    bpy.ops.object.mode_set(mode="OBJECT")
+    random, own = np.random.default_rng(0), ("LeftHandIndex1", "jaw", "tail")
+    for bone in (rig.pose.bones[name] for name in own):
+        for frame in range(1, 115, 3):
+            bone.rotation_quaternion = (1, *random.normal(0, 0.2, 3))
+            bone.keyframe_insert("rotation_quaternion", frame=frame)
+    old = curves(rig.animation_data.action)
+    new = curves(corrected(rig, kinematic=True))
+    changed = {path for (path, index), keys in new.items() if old.get((path, index)) != keys}
+    assert 'pose.bones["left_knee"].rotation_euler' in changed
+    assert not any(name in path for name in own for path in changed)
+
+
 def case_undo_takes_the_action_away():
     fresh()
     bpy.ops.ed.undo_push(message="before")

@@ -71,11 +71,23 @@ def test_what_the_program_leaves_alone_stays_exactly_as_it_was(tmp_path: Path) -
     exchange.write_bvh(source, clip)
     write_as_program(target, read_as_program(source, 1.0))
     before, after = exchange.read_bvh(source), exchange.read_bvh(target)
-    turns, positions_m = exchange.changed_world(clip, before, after)
+    turns, positions_m = exchange.changed_world(clip, before, after, before.names)
     np.testing.assert_allclose(turns, np.broadcast_to(np.eye(3), turns.shape), atol=1e-6)
     np.testing.assert_allclose(positions_m, clip.positions_m, atol=5e-6)
     with pytest.raises(exchange.ExchangeError, match="5 joints and 6 frames, expected 5 and 7"):
-        exchange.changed_world(clip, before, replace(after, rotations=after.rotations[:-1]))
+        exchange.changed_world(clip, before, replace(after, rotations=after.rotations[:-1]), ())
+
+
+def test_joints_that_carry_no_part_of_the_body_move_with_their_parents() -> None:
+    clip, other = made_up(), made_up(seed=1)
+    turns, positions_m = exchange.changed_world(clip, clip, other, {"hips"})
+    np.testing.assert_allclose(turns[:, 0] @ clip.rotations[:, 0], other.rotations[:, 0], atol=1e-12)
+    for joint, parent in enumerate(PARENTS[1:], start=1):
+        own, before = turns[:, joint] @ clip.rotations[:, joint], turns[:, parent] @ clip.rotations[:, parent]
+        expected = clip.rotations[:, parent].swapaxes(-1, -2) @ clip.rotations[:, joint]
+        np.testing.assert_allclose(before.swapaxes(-1, -2) @ own, expected, atol=1e-12)
+        bones_m = [np.linalg.norm(p[:, joint] - p[:, parent], axis=-1) for p in (positions_m, clip.positions_m)]
+        np.testing.assert_allclose(*bones_m, atol=1e-12)
 
 
 def test_a_file_of_other_channels_is_refused(tmp_path: Path) -> None:

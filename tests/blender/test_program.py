@@ -113,7 +113,7 @@ def test_findings_and_reports_are_understood(tmp_path: Path) -> None:
     }  # fmt: skip
     path, log = tmp_path / "told.json", tmp_path / "log"
     log.write_text("selfcorrect: the disk is full\n")
-    with pytest.raises(program.Failure, match="^the disk is full$"):
+    with pytest.raises(program.Failure, match=r"^the disk is full$"):
         program.read_findings(path, log)
     path.write_text(json.dumps([{"path": "a", "error": "", "notes": [], "motions": [[finding]]}]))
     assert program.read_findings(path, log) == [
@@ -124,9 +124,10 @@ def test_findings_and_reports_are_understood(tmp_path: Path) -> None:
         program.read_findings(path, log)
     scores = {"penetration_m": 0.0289, "skate_m_s": 2.1}
     told = {"verdict": "accepted", "before": scores, "after": {"penetration_m": 0.0, "skate_m_s": 0.2}, "moved_m": 0.03}
+    told["parts"] = {"left_knee": "LeftLeg"}
     path.write_text(json.dumps({"motions": [told]}))
-    assert program.read_report(path) == (
-        "penetration 29 → 0 mm, skating 2100 → 200 mm/s; joints moved by 30 mm on average"
+    assert program.read_report(path) == program.Corrected(
+        "penetration 29 → 0 mm, skating 2100 → 200 mm/s; joints moved by 30 mm on average", frozenset({"LeftLeg"})
     )
     path.write_text(json.dumps({"motions": [{"verdict": "rejected", "reason": "fell", "frame": 7}]}))
     with pytest.raises(program.Failure, match=r"^Not corrected: fell at frame 7$"):
