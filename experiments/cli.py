@@ -130,6 +130,8 @@ def _command(words: Sequence[str]) -> Command:
     name = words[0] if words else ""
     if name in COMMANDS:
         _check_name(f"command {name}", words[1:], _subcommands(COMMANDS[name]))
+        if _subcommands(COMMANDS[name]) and not words[1:]:
+            words = [name, "--help"]
         options, rest = from_file(COMMANDS[name], words[1:]) if name in EXPERIMENTS else (None, words[1:])
         given: dict[str, Any] = {} if options is None else {"default": options}
         return tyro.cli(COMMANDS[name], prog=f"selfcorrect {name}", args=_with_new_names(name, rest), **given)

@@ -24,6 +24,7 @@ from selfcorrect.analysis.theory import diluted_level
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
+from selfcorrect.experiments.motion.settings.preset_table import PRESET_ROWS
 from selfcorrect.experiments.motion.settings.presets import settings_of
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, read_summary
@@ -181,6 +182,15 @@ def tool(name: str) -> Any:
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def test_every_preset_is_listed_with_what_it_has() -> None:
+    page = (REPOSITORY / "docs" / "experiments.md").read_text(encoding="utf-8")
+    for name, row in PRESET_ROWS.items():
+        told = (row.summary, row.denoisers, row.arms, row.generations, row.seeds, row.real_count, row.cost)
+        assert f"| `{name}` | {' | '.join(map(str, told))} |" in page
+    start = (REPOSITORY / "docs" / "start.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in start for name in PRESET_ROWS)
 
 
 def test_the_reference_lists_every_public_name_with_its_signature() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.extras import needed_for
@@ -25,10 +25,19 @@ def from_file(kind: type[Options], words: Sequence[str]) -> tuple[Options | None
     if not words or not words[0].endswith(SUFFIXES):
         return None, words
     path = Path(words[0])
-    options = read_as(kind, _parsed(path), path)
+    options = read_as(kind, _listed(kind, _parsed(path)), path)
     if hasattr(options, "out") and options.out is None:  # type: ignore[attr-defined]
         options = replace(options, out=Path("runs") / path.stem)  # type: ignore[type-var]
     return options, words[1:]
+
+
+def _listed(kind: type, value: Any) -> Any:
+    """What a file says, where an option that takes several is given as one, and words as numbers, as they are meant."""
+    if not isinstance(value, dict):
+        return value
+    several = {name: get_args(hint)[0] for name, hint in get_type_hints(kind).items() if get_origin(hint) is tuple}
+    given = {name: item if isinstance(item, list) else [item] for name, item in value.items() if name in several}
+    return value | {name: [*map(str, items)] if several[name] is str else items for name, items in given.items()}
 
 
 def _parsed(path: Path) -> Any:

@@ -16,6 +16,13 @@ def must_exist(paths: Iterable[Path | None]) -> None:
             raise InputError(f"{path}: no such file or folder")
 
 
+def sources_must_exist(sources: Iterable[str]) -> None:
+    """InputError for the first source of motions that is not there: `deepmimic`, a path, or FOLDER#SPLIT."""
+    from selfcorrect.datasets.splits import path_and_split
+
+    must_exist(path_and_split(source)[0] for source in sources if source != "deepmimic")
+
+
 def must_be_readable(paths: Iterable[Path]) -> None:
     """InputError for the first path that is neither a folder nor, by its name, a motion file that can be read."""
     for path in paths:

@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -24,7 +25,7 @@ from ..motion.correctors.table import CORRECTORS, corrector_row
 from ..motion.settings.preset_table import PRESET_ROWS, described
 from ..motion.settings.run_options import Keep, RunOptions
 from ..remedies.table import REMEDIES
-from .inputs import must_exist
+from .inputs import must_exist, sources_must_exist
 
 if TYPE_CHECKING:
     from ..motion.settings.presets import Comparison, MotionSettings
@@ -63,10 +64,21 @@ def _runners() -> str:
     return f"Where jobs run, by default in processes; results do not depend on it.\n{RUNNERS.described()}"
 
 
-def _path_of(source: str) -> Path:
-    from selfcorrect.datasets.splits import path_and_split
+def _says(default: str, takes: str = "INT") -> object:
+    """What `--help` says of an option that has no value of its own, and of what it takes."""
+    return arg(help_behavior_hint=f"(default: {default})", metavar=takes)
 
-    return path_and_split(source)[0]
+
+def _preset_says(name: str, takes: str = "INT") -> object:
+    """The value that the preset of the command line has."""
+    return _says(f"{PRESET_ROWS[_chosen_preset()].value(name)}, of the preset {_chosen_preset()}", takes)
+
+
+def _chosen_preset() -> str:
+    """The preset that the command line names, the usual one where it names none that there is."""
+    words = [part for word in sys.argv for part in word.split("=", 1)]
+    named = [after for word, after in pairwise(words) if word == "--preset"]
+    return next((name for name in reversed(named) if name in PRESET_ROWS), "short")
 
 
 @dataclass
@@ -95,8 +107,9 @@ class MotionCommand:
     ] = "short"
     policy: tuple[str, ...] = ()
     """Which data train the next generation: replace (fully synthetic), augment, accumulate, … Several may be given."""
-    synthetic_ratio: tuple[float, ...] = ()
-    """λ, synthetic samples per real one, for augment and accumulate. Several may be given."""
+    synthetic_ratio: tuple[str, ...] = ()
+    """λ, synthetic samples per real one, for augment and accumulate, or a share such as 80%; inf or 100% is fully
+    synthetic. Several may be given."""
     corrector: Annotated[tuple[str, ...], arg(help=_correctors())] = ()
     remedy: Annotated[tuple[str, ...], arg(help=_remedies())] = ()
     guidance: tuple[float, ...] = ()
@@ -107,23 +120,24 @@ class MotionCommand:
     """The same with this share of noise drawn anew in each step of sampling: 0 is deterministic, 1 ancestral."""
     sampling_steps: tuple[int, ...] = ()
     """The same with so many network evaluations per sample."""
-    gamma: float | None = None
-    """γ ≥ 0: each sample is replaced by its corrected form with probability γ/(1+γ). By default all are."""
-    generations: int | None = None
+    gamma: Annotated[tuple[float, ...], _preset_says("gamma", "FLOAT…")] = ()
+    """γ ≥ 0: each sample is replaced by its corrected form with probability γ/(1+γ); inf for all. Several may be
+    given."""
+    generations: Annotated[int | None, _preset_says("generations")] = None
     """Generations after generation 0."""
-    seeds: int | None = None
+    seeds: Annotated[int | None, _preset_says("seeds")] = None
     """Number of seeds."""
-    first_seed: int | None = None
+    first_seed: Annotated[int | None, _preset_says("first_seed")] = None
     """The first of them: several machines without a cluster can do seeds of one experiment each."""
-    real_count: int | None = None
+    real_count: Annotated[int | None, _preset_says("real_count")] = None
     """n, real training windows per seed."""
-    judged_count: int | None = None
+    judged_count: Annotated[int | None, _preset_says("judged_count")] = None
     """Samples drawn in each generation to be judged."""
     judge_corrected: bool = False
     """Also judge each arm's samples after its own correction, as who corrects what a model makes would have them."""
-    steps: int | None = None
+    steps: Annotated[int | None, _preset_says("steps")] = None
     """Optimiser steps per generation, the same in every arm."""
-    initial_steps: int | None = None
+    initial_steps: Annotated[int | None, _preset_says("initial_steps")] = None
     """Optimiser steps of generation 0."""
     denoiser: Annotated[tuple[str, ...], arg(help=_denoisers())] = ()
     data: tuple[str, ...] = ()
@@ -141,17 +155,17 @@ class MotionCommand:
     """With mdm: folder of the evaluator of Guo et al. 2022 (t2m), with glove in it or beside it."""
     clip: str = ""
     """With mdm: folder of CLIP, or its name in Hugging Face's cache."""
-    repetitions: int | None = None
-    """With mdm: how often the last generation is judged by the field's protocol, by default 20."""
-    engine: EngineName | None = None
-    """In which correctors simulate, by default the preset's. The published figures are PyBullet's; where it cannot be
+    repetitions: Annotated[int | None, _says("20")] = None
+    """With mdm: how often the last generation is judged by the field's protocol."""
+    engine: Annotated[EngineName | None, _preset_says("engine", "|".join(ENGINES.names))] = None
+    """In which correctors simulate. The published figures are PyBullet's; where it cannot be
     installed, take mujoco."""
-    out: Path | None = None
-    """Run folder; by default runs/motion-PRESET. Given again with more generations, seeds or arms, it is extended."""
+    out: Annotated[Path | None, _says("runs/motion-PRESET", "PATH")] = None
+    """Run folder. Given again with more generations, seeds or arms, it is extended."""
     dry_run: bool = False
     """Say which arms would be run, for how many generations, and what that takes; write nothing."""
-    workers: int | None = None
-    """Processes; by default one per core, as far as memory allows. Results do not depend on their number."""
+    workers: Annotated[int | None, _says("one per core, as far as memory allows")] = None
+    """Processes. Results do not depend on their number."""
     runner: Annotated[str, arg(help=_runners())] = ""
     where: Annotated[Cluster, arg(name="")] = field(default_factory=Cluster)
     options: Annotated[RunOptions, arg(name="")] = field(default_factory=RunOptions)
@@ -210,10 +224,10 @@ class MotionCommand:
     def _comparisons(self, preset: MotionSettings) -> tuple[Comparison, ...]:
         kept = {comparison.denoiser: comparison for comparison in preset.comparisons}
         chosen = {name: kept.get(name, replace(preset.comparisons[0], denoiser=name)) for name in self.denoiser} or kept
-        from ..motion.settings.arms import SAMPLING_BOUNDS, refined_arms
+        from ..motion.settings.arms import SAMPLING_BOUNDS, ratio_of, refined_arms
 
         sampling = {name: getattr(self, name) for name in SAMPLING_BOUNDS}
-        axes = (self.policy, self.synthetic_ratio, self.corrector, self.gamma, self.remedy, sampling)
+        axes = (self.policy, [*map(ratio_of, self.synthetic_ratio)], self.corrector, self.gamma, self.remedy, sampling)
         return tuple(replace(one, arms=refined_arms(one.arms, *axes)) for one in chosen.values())
 
     def _check_names(self) -> None:
@@ -233,8 +247,7 @@ class MotionCommand:
     def run(self) -> None:
         """Run the experiment, or what is left of it, and write its report."""
         self._check_names()
-        sources = (*self.data, *self.reference)
-        must_exist(_path_of(source) for source in sources if source != "deepmimic")
+        sources_must_exist((*self.data, *self.reference))
         must_exist([self.ratings])
         must_exist(Path(path).expanduser() for path in (self.mdm, self.evaluator) if path)
         ENGINES.load(self.engine or PRESET_ROWS[self.preset].engine)  # where it is not installed, nothing begins

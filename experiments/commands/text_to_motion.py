@@ -11,7 +11,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.models.diffusion.config import DiffusionConfig
 
-from .inputs import must_be_count, must_exist
+from .inputs import must_be_count, sources_must_exist
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,9 @@ class TextToMotionCommand:
 
     sentences: tyro.conf.Positional[tuple[str, ...]]
     """What the motions shall show, e.g. "a person walks" "someone kicks"."""
-    data: Path
-    """A dataset with captions, or a folder of it (`selfcorrect data list`)."""
+    data: str
+    """A dataset with captions (`selfcorrect data list`), FOLDER#SPLIT, or deepmimic (built in). Where no motion has a
+    caption, labels stand in."""
     out: Path = Path("text-to-motion")
     """Folder of the new files: NN.bvh, and motions.gif with all side by side."""
     overwrite: bool = False
@@ -39,7 +40,7 @@ class TextToMotionCommand:
         if not self.sentences:
             raise SettingError("there is nothing to make: give at least one sentence")
         must_be_count("steps", self.steps, 10**9)
-        must_exist([self.data])
+        sources_must_exist([self.data])
         from ..motion.text_to_motion import write_motions
 
         settings = self.windows, self.config, self.overwrite

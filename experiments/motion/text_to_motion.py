@@ -16,6 +16,7 @@ from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.load import load_motions
+from selfcorrect.datasets.splits import path_and_split
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Windows, cut_windows
 from selfcorrect.models.diffusion.config import DiffusionConfig
@@ -50,11 +51,12 @@ class TextToMotion:
 
 
 def captioned_windows(motions: Sequence[Motion], settings: WindowSettings) -> Windows:
-    """Windows of motions with captions; the labels are the captions, one of each motion's."""
+    """Windows of motions with captions, which are their labels, one of each motion's; else of those with labels."""
     captioned = [replace(motion, label=captions(motion.text)[0]) for motion in motions if captions(motion.text)]
-    if not captioned:
-        raise InputError(f"none of the {len(motions)} motions has a caption")
-    return cut_windows(captioned, settings)
+    known = captioned or [motion for motion in motions if motion.label]
+    if not known:
+        raise InputError(f"none of the {len(motions)} motions has a caption or a label")
+    return cut_windows(known, settings)
 
 
 def train(
@@ -84,7 +86,7 @@ def train(
 
 def write_motions(
     sentences: Sequence[str],
-    data: Path,
+    data: str,
     out: Path,
     steps: int,
     seed: int,
@@ -121,10 +123,13 @@ def write_motions(
             draw_motions(temporary, motions, sentences)
 
 
-def _states(data: Path, out: Path) -> list[tuple[str, int, int]]:
-    """States of the files of a dataset, without those of an output folder that lies in it."""
-    files = data.rglob("*") if data.is_dir() else [data]
-    return states_of(file for file in files if out == data or out not in file.parents)
+def _states(data: str, out: Path) -> tuple[str, list[tuple[str, int, int]]]:
+    """A source and the states of its files, without those of an output folder that lies in it."""
+    if data == "deepmimic":
+        return data, []
+    path, _ = path_and_split(data)
+    files = path.rglob("*") if path.is_dir() else [path]
+    return data, states_of(file for file in files if out == path or out not in file.parents)
 
 
 def _advance(bar: tqdm, done: int) -> None:

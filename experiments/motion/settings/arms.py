@@ -188,16 +188,17 @@ def refined_arms(
     policies: Sequence[str] = (),
     ratios: Sequence[float] = (),
     correctors: Sequence[str] = (),
-    strength: float | None = None,
+    strengths: Sequence[float] = (),
     remedies: Sequence[str] = (),
     sampling: Mapping[str, Sequence[float]] = MappingProxyType({}),
 ) -> tuple[Arm, ...]:
     """The arms of a preset with some axes replaced: each that is given replaces the preset's, the rest stays.
 
     policies: Names such as "replace" or "augment". ratios: λ for those that take one, for augment where none of the
-    preset's does. correctors: In place of the preset's, "none" for uncorrected arms alone. strength: γ of all corrected
-    arms. remedies: Each beside none. sampling: All arms also so, by the names of `SAMPLING_BOUNDS`. An arm stays beside
-    the plain one that it is compared with. Raises SettingError where λ is given and no policy takes it.
+    preset's does; infinity is fully synthetic. correctors: In place of the preset's, "none" for uncorrected arms alone.
+    strengths: γ of all corrected arms, which stand there once for each. remedies: Each beside none. sampling: All arms
+    also so, by the names of `SAMPLING_BOUNDS`. An arm stays beside the plain one that it is
+    compared with. Raises SettingError where λ is given and no policy takes it.
     """
     if policies or ratios:
         texts = _with_ratios(policies or _with_a_ratio(arms), ratios)
@@ -207,8 +208,12 @@ def refined_arms(
         names = [name for name in dict.fromkeys(correctors) if name != "none"]
         templates = arms if any(arm.corrector != "none" for arm in arms) else [*arms, *_in_full(arms)]
         arms = [each for arm in templates for each in _corrected(arm, names)]
-    if strength is not None:
-        arms = [arm if arm.corrector == "none" else replace(arm, strength=strength) for arm in arms]
+    if strengths:
+        arms = [
+            each
+            for arm in arms
+            for each in ([arm] if arm.corrector == "none" else [replace(arm, strength=one) for one in strengths])
+        ]
     if remedies:
         arms = [
             replace(arm, remedy=remedy)
@@ -253,5 +258,22 @@ def _with_ratios(policies: Sequence[str], ratios: Sequence[float]) -> list[str]:
     return [
         text
         for policy in policies
-        for text in ([f"{policy}:{ratio:g}" for ratio in ratios or (1.0,)] if policy in TAKES_RATIO else [policy])
+        for text in ([_with_ratio(policy, ratio) for ratio in ratios or (1.0,)] if policy in TAKES_RATIO else [policy])
     ]
+
+
+def _with_ratio(policy: str, ratio: float) -> str:
+    return "replace" if math.isinf(ratio) and ratio > 0 else f"{policy}:{ratio:g}"
+
+
+def ratio_of(text: str) -> float:
+    """λ from "4", from "inf" for fully synthetic, or from a synthetic share such as "80%"."""
+    try:
+        if not text.endswith("%"):
+            return float(text)
+        share = float(text.removesuffix("%")) / 100
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise SettingError(f"a synthetic ratio must be λ such as 4, inf, or a share from 0% to 100%, got {text!r}")
+    return share / (1 - share) if share < 1 else math.inf

@@ -63,7 +63,7 @@ def test_a_file_describes_a_comparison_which_options_change(folder: Path, capsys
 def test_a_file_gives_the_options_of_motion(folder: Path) -> None:
     (folder / "motion.yml").write_text("preset: quick\nreal-count: 12\ncorrector: [kinematic]\ngamma: 2\nout: here\n")
     options, rest = from_file(MotionCommand, ["motion.yml", "--seeds", "2"])
-    assert options == MotionCommand("quick", corrector=("kinematic",), gamma=2.0, real_count=12, out=Path("here"))
+    assert options == MotionCommand("quick", corrector=("kinematic",), gamma=(2.0,), real_count=12, out=Path("here"))
     assert rest == ["--seeds", "2"]
     assert from_file(MotionCommand, ["--seeds", "2"]) == (None, ["--seeds", "2"])
 

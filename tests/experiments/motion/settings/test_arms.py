@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.motion.correctors.table import corrector_row, is_own
-from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm, refined_arms
+from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm, ratio_of, refined_arms
 from selfcorrect.experiments.motion.settings.presets import PRESETS, Comparison
 
 QUICK = (BASELINE, Arm("replace"), Arm("replace", "physics"))
@@ -58,8 +59,22 @@ def test_a_ratio_alone_means_augmenting():
     assert {arm.policy for arm in refined_arms(QUICK, ratios=(0.25,))} == {"real", "augment:0.25"}
 
 
+def test_ratios_may_be_shares_and_infinity_is_fully_synthetic():
+    assert [*map(ratio_of, ("0.25", "inf", "80%", "0%", "100%"))] == [0.25, math.inf, pytest.approx(4.0), 0.0, math.inf]
+    policies = {arm.policy for arm in refined_arms(QUICK, ratios=(0.25, math.inf))}
+    assert policies == {"real", "augment:0.25", "replace"}
+    for wrong in ("much", "120%", "x%"):
+        with pytest.raises(SettingError, match=f"λ such as 4, inf, or a share from 0% to 100%, got '{wrong}'"):
+            ratio_of(wrong)
+
+
+def test_several_strengths_give_an_arm_each():
+    arms = refined_arms(QUICK, strengths=(0.5, math.inf))
+    assert [arm.strength for arm in arms if arm.corrector != "none"] == [0.5, math.inf]
+
+
 def test_strength_belongs_to_corrected_arms_only():
-    _, uncorrected, corrected = refined_arms(QUICK, strength=0.5)
+    _, uncorrected, corrected = refined_arms(QUICK, strengths=(0.5,))
     assert math.isinf(uncorrected.strength)
     assert corrected.strength == 0.5
 
@@ -83,7 +98,7 @@ def test_stages_make_one_corrector_that_knows_what_they_know():
         {"ratios": (2.0,)},
         {"correctors": ("a:b", "low-pass")},
         {"correctors": ("none",)},
-        {"strength": 2.0},
+        {"strengths": (2.0, math.inf)},
         {"remedies": ("matched",)},
         {"correctors": ("a:b",), "remedies": ("matched", "none"), "sampling": {"eta": (0.5,), "guidance": ()}},
     ],
@@ -97,9 +112,9 @@ def test_refined_presets_keep_baselines_pairs_and_the_axes_that_are_not_named(na
         assert all(arm.plain in arms for arm in arms)
         if not axes:
             assert set(arms) == set(comparison.arms)
-        if axes.keys() <= {"correctors", "remedies", "strength", "sampling"}:
+        if axes.keys() <= {"correctors", "remedies", "strengths", "sampling"}:
             assert {arm.policy for arm in arms} == {arm.policy for arm in comparison.arms}
-        if axes.keys() <= {"policies", "ratios", "strength"}:
+        if axes.keys() <= {"policies", "ratios", "strengths"}:
             assert {arm.corrector for arm in arms} == {arm.corrector for arm in comparison.arms}
 
 

@@ -31,6 +31,8 @@ def test_the_table_says_what_a_preset_is(name: str) -> None:
     settings, row = PRESETS[name], PRESET_ROWS[name]
     cost = expected(settings, row.keep)
     assert row.denoisers == ", ".join(one.denoiser for one in settings.comparisons)
+    counts = row.judged_count, row.first_seed
+    assert counts == (settings.judged_count, settings.first_seed)
     assert (row.arms, row.generations, row.seeds, row.real_count, row.engine) == (
         sum(len(one.arms) for one in settings.comparisons),
         settings.generations,
