@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from selfcorrect.experiments.correction.in_python import correct_motions as correct_motions
     from selfcorrect.experiments.correction.options import CorrectionOptions as CorrectionOptions
     from selfcorrect.experiments.reporting.summary import read_summary as read_summary
-    from selfcorrect.experiments.studies.compare import compare as compare
     from selfcorrect.experiments.studies.outcome import Comparison as Comparison
+    from selfcorrect.experiments.studies.plans.compare import compare as compare
     from selfcorrect.simulators.corrector import KinematicCorrector as KinematicCorrector
     from selfcorrect.simulators.corrector import PhysicsCorrector as PhysicsCorrector
 
@@ -114,7 +114,7 @@ _PUBLIC = {
         "WorkerError",
     ),
     "selfcorrect.experiments.studies.outcome": ("Comparison",),
-    "selfcorrect.experiments.studies.compare": ("compare",),
+    "selfcorrect.experiments.studies.plans.compare": ("compare",),
     "selfcorrect.experiments.correction.in_python": (
         "correct",
         "correct_file",

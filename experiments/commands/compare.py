@@ -120,7 +120,7 @@ class CompareCommand:
             raise SettingError(
                 "a comparison needs tasks and plans, which a YAML file gives: selfcorrect compare experiment.yaml"
             )
-        from ..studies.compare import compare
+        from ..studies.plans.compare import compare
 
         tasks: dict[str, Callable[..., Any]] = {
             name: import_callable(reference, f"task {name!r}") for name, reference in self.tasks.items()

@@ -72,7 +72,7 @@ class HubCommand:
             told = "; ".join(f"--{name}, {needs[name]}" for name in missing)
             raise SettingError(f"preset {self.preset} needs files of yours: {told}; nothing is downloaded")
         must_exist((self.data, self.model))
-        from ..studies.compare import compare
+        from ..studies.plans.compare import compare
 
         loop, better = self._loop()
         folder = place_of(self.out or Path("runs") / self.preset)

@@ -21,7 +21,7 @@ from selfcorrect.metrics.frechet import frechet_distance
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.models.diffusion.model import choose_device
 
-from ..studies.inputs import PlanSource
+from ..studies.plans.inputs import PlanSource
 from ..toy.networks.digits import Judge, nearest_centre
 from ..toy.networks.unet_digits import unet_model
 

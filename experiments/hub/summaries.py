@@ -29,7 +29,7 @@ from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.models.adapters.language_model import CausalLanguageModel
 from selfcorrect.models.diffusion.model import choose_device
 
-from ..studies.inputs import PlanSource
+from ..studies.plans.inputs import PlanSource
 
 BETTER = {"perplexity": "lower", "rouge_1": "higher", "distinct_words": "higher"}
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import selfcorrect as sc
 from selfcorrect.core.randomness import Stream, streams
-from selfcorrect.experiments.studies.inputs import Given
+from selfcorrect.experiments.studies.plans.inputs import Given
 from selfcorrect.models.adapters.torch_model import TorchModel, in_parts
 from selfcorrect.runtime import global_generators
 

@@ -11,8 +11,8 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.policy import RealOnly, spelled, synthetic_ratio
 from selfcorrect.loop.run import Plan, Task
 
+from ..study import folder_name
 from .inputs import Given, config_of
-from .study import folder_name
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,15 +28,15 @@ from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.tracking import WandbChoice, WandbTarget, wandb_mode
 
-from ..jobs.identities import identity_of_data
-from ..jobs.progress_bars import Progress
-from ..jobs.where import Where
-from .comparison_view import ComparisonView, Direction, check_measured, real_scores
+from ...jobs.identities import identity_of_data
+from ...jobs.progress_bars import Progress
+from ...jobs.where import Where
+from ..outcome import Comparison
+from ..run import Observe, run_study
+from ..study import SeedRun, Study
+from .arms import PlanArm, arms_of
 from .inputs import Given, PlanSource, TaskSource, config_of, holds_code_of_users
-from .outcome import Comparison
-from .plan_arms import PlanArm, arms_of
-from .run import Observe, run_study
-from .study import SeedRun, Study
+from .view import ComparisonView, Direction, check_measured, real_scores
 
 
 def compare(

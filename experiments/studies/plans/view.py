@@ -16,17 +16,17 @@ from selfcorrect.storage.files.digests import unsealed
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.tracking import Row as LoggedRow
 
-from ..reporting import verdict
-from ..reporting.cards import card
-from ..reporting.figures import curve_grid, looks
-from ..reporting.results import ArmCurves
-from ..reporting.tables import LOOP_COLUMNS, effects_table, half_life_cell, last_generation_table, loop_cells
-from ..reporting.webpage import Card, Page, Picture, Row, Section, Table
-from .outcome import REAL, Outcome, Pair
-from .plan_arms import PlanArm
-from .shares import baseline_of
-from .study import SeedRun, Study
-from .view import Told, View
+from ...reporting import verdict
+from ...reporting.cards import card
+from ...reporting.figures import curve_grid, looks
+from ...reporting.results import ArmCurves
+from ...reporting.tables import LOOP_COLUMNS, effects_table, half_life_cell, last_generation_table, loop_cells
+from ...reporting.webpage import Card, Page, Picture, Row, Section, Table
+from ..outcome import REAL, Outcome, Pair
+from ..shares import baseline_of
+from ..study import SeedRun, Study
+from ..view import Told, View
+from .arms import PlanArm
 
 Direction: TypeAlias = Literal["lower", "higher", "real"]
 """Which way a quality is good; "real" where the value of real data is the aim."""

@@ -1,0 +1,1 @@
+"""Users' own models, data and correctors as a study: `sc.compare`."""
