@@ -21,7 +21,7 @@ from scipy.spatial.transform import Rotation
 from benchmarks.correction import skating as wandering
 from benchmarks.correction import warped
 from selfcorrect.datasets.collections.cmu import INDEX, load_cmu
-from selfcorrect.motion.checks.check import RuleChoice, check
+from selfcorrect.motion.checks.check import RuleChoice, check_with
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.pace import flight_pace
 from selfcorrect.motion.checks.rules import RULES
@@ -29,7 +29,7 @@ from selfcorrect.motion.checks.walking import uneven, walking_pace
 from selfcorrect.motion.geometry.inverse_kinematics import aligning_turns
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions, local_rotations
 from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.checks import check_physics
+from selfcorrect.simulators.checks import check_physics, surroundings_of
 
 UP = np.array([0.0, 1.0, 0.0])
 _LONGEST_SHARE = 0.4
@@ -249,7 +249,10 @@ def real_clips(folder: Path, split: str) -> Clips:
 
 def breaks(motion: Motion, code: str) -> bool:
     """Whether a motion breaks a rule."""
-    return bool(check_physics(motion, RuleChoice((code,))) if code.startswith("X") else check(motion, (code,)))
+    choice = RuleChoice((code,))
+    return bool(
+        check_physics(motion, choice) if code.startswith("X") else check_with(motion, choice, surroundings_of).findings
+    )
 
 
 def false_alarms(clips: Clips, codes: Iterable[str]) -> dict[str, list[str]]:

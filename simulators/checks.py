@@ -17,12 +17,16 @@ from selfcorrect.motion.checks.findings import Finding, Measured, findings
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.rules import RULES
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.support import Surroundings
 
-from .cleanup.clean import CleanupSettings
+from .cleanup.clean import CleanupSettings, clean
 from .feasibility import RootResidual, residual_in_engine, residual_of_contacts
+from .stages.values import GivenMotions
 
 _HELP_S = 2.0
 _FEWEST_FRAMES = 8
+LONGEST_INFERRED = 8192
+"""Frames of motions whose surroundings are inferred, at most: memory grows with them."""
 
 
 def check_physics(motion: Motion, choice: RuleChoice) -> list[Finding]:
@@ -48,6 +52,23 @@ def needed_residual(motion: Motion, engine: str) -> RootResidual | None:
     features = MotionFeatures(motion)
     standing = replace(features.motion, root_m=features.motion.root_m - [0.0, features.ground_m, 0.0])
     return residual_in_engine(MotionBatch.stack([standing]), CleanupSettings(), engine)
+
+
+def surroundings_of(motion: Motion) -> Surroundings:
+    """What carries a motion, as `correct` infers it: steps, seats and holds, or the belt of a treadmill.
+
+    Nothing for motions longer than `LONGEST_INFERRED` frames. Raises InputError where the skeleton has no legs.
+    """
+    if not _FEWEST_FRAMES <= len(motion) <= LONGEST_INFERRED:
+        return Surroundings()
+    cleaned = clean(GivenMotions(MotionBatch.stack([level(motion)])), CleanupSettings())
+    floor, supports = cleaned.floor, cleaned.supports[0]
+    belt_m = floor.moved_m[0] if floor.in_place[0] else None
+    if not supports:
+        return Surroundings(belt_m=belt_m)
+    raised_m = float(np.median((cleaned.unplanted.root_m - cleaned.given.motions.root_m)[0, :, 1]))
+    moved = tuple(support.moved((0.0, -raised_m, 0.0)) for support in supports)
+    return Surroundings(moved, -raised_m, belt_m)
 
 
 def unsupported(missing: np.ndarray) -> Measured:

@@ -13,7 +13,7 @@ from selfcorrect.motion.checks.check import Checkup, RuleChoice, check_with
 from selfcorrect.motion.checks.findings import Finding
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import attempted, sentence_of
-from selfcorrect.simulators.checks import check_physics, needed_residual
+from selfcorrect.simulators.checks import check_physics, needed_residual, surroundings_of
 from selfcorrect.simulators.feasibility import RootResidual
 
 
@@ -72,7 +72,7 @@ def check_files(paths: Iterable[Path], reading: Reading, choice: RuleChoice, jud
 
 
 def _checked(motion: Motion, choice: RuleChoice, judge: str | None) -> Checkup:
-    return check_with(motion, choice) + (Checkup() if judge is None else _physics(motion, choice))
+    return check_with(motion, choice, surroundings_of) + (Checkup() if judge is None else _physics(motion, choice))
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,18 @@ class Support:
         return replace(self, top_m=(x, y, z), first=self.first + frames, last=self.last + frames)
 
 
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    """What carries a motion in the world of its file, as far as that was inferred."""
+
+    supports: tuple[Support, ...] = ()
+    """Steps, seats and holds."""
+    ground_m: float | None = None
+    """Height of the lowest ground, where supports show it; None where the feet alone do."""
+    belt_m: np.ndarray | None = None
+    """(T, 3) way of the treadmill on which the body stays in place, since frame 0; None without one."""
+
+
 def ground_heights_m(skeleton: Skeleton, supports: Sequence[Support], frames: int) -> np.ndarray:
     """Height (T, J) of what is below each joint: the floor's 0, or the surface's that carries its part of the body."""
     ground_m = np.zeros((frames, len(skeleton)))

@@ -199,11 +199,14 @@ def _off_t_pose_deg(features: MotionFeatures) -> np.ndarray | None:
 
 
 def _jumps(features: MotionFeatures, step: int) -> bool:
-    """Whether a joint is faster in a step than people's are, or half of the body."""
+    """Whether a joint is faster in a step than people's are, or all of a sudden as fast as only those of fast ones."""
     if not 0 <= step < len(features) - 1:
         return False
-    speeds_m_s = np.linalg.norm(features.steps_m[step], axis=-1) * features.fps
-    return bool(speeds_m_s.max() > _FASTEST_M_S or np.median(speeds_m_s) > _BODY_M_S)
+    first, last = max(step - 1, 0), min(step + 2, len(features) - 1)
+    speeds_m_s = np.linalg.norm(features.steps_m[first:last], axis=-1) * features.fps
+    own_m_s, others_m_s = speeds_m_s[step - first], np.delete(speeds_m_s, step - first, axis=0)
+    sudden = own_m_s > np.maximum(_FAST_M_S, _SUDDENLY * others_m_s.max(axis=0, initial=0.0))
+    return bool(own_m_s.max() > _FASTEST_M_S or sudden.any())
 
 
 def _is_rigid(features: MotionFeatures, start: int, stop: int) -> bool:
@@ -217,8 +220,9 @@ def _is_rigid(features: MotionFeatures, start: int, stop: int) -> bool:
 T_POSE_DEG = 20.0
 """A T-pose: all limbs are within this angle of it."""
 
-_FASTEST_M_S, _BODY_M_S = 14.0, 5.0
-"""Speeds of a joint that no person reaches, as in the rule of speed, and of half the body in a jump."""
+_FASTEST_M_S, _FAST_M_S, _SUDDENLY = 14.0, 5.0, 3.0
+"""Speeds of a joint: one that no person reaches, as in the rule of speed, and one that no arm reaches so suddenly that
+it is so many times as fast as in the steps before and after."""
 
 _FEWEST_RIGID, _RIGID_S, _RIGID_PER_S = 2, 0.2, 0.003
 """So many steps, and so long, in which no component of a quaternion changes faster show that nobody moves."""

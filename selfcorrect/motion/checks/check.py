@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Self
@@ -12,7 +12,9 @@ from typing import Self
 from ...core.errors import SettingError
 from ...runtime.bugs import attempted
 from ..motion import Motion
+from ..support import Surroundings
 from .findings import Finding, Rule, findings
+from .floor import is_lifted
 from .motion_features import MotionFeatures
 from .rules import RULES
 
@@ -82,12 +84,33 @@ class Checkup:
         return Checkup(self.findings + other.findings, self.notes + other.notes)
 
 
-def check_with(motion: Motion, choice: RuleChoice) -> Checkup:
-    """What the chosen rules find, those of physics left out."""
+def check_with(
+    motion: Motion, choice: RuleChoice, infer: Callable[[Motion], Surroundings] = lambda _: Surroundings()
+) -> Checkup:
+    """What the chosen rules find, those of physics left out.
+
+    infer: finds what carries a motion. It is asked where a rule of the floor is broken, and all are applied anew.
+    """
     if not len(motion):
         return Checkup()
-    features = MotionFeatures(motion)
     rules = [rule for rule in choice.of(RULES) if rule.measure]
+    checkup = _checkup(rules, MotionFeatures(motion))
+    if not any(finding.code in _OF_SURROUNDINGS for finding in checkup.findings):
+        return checkup
+    step = "steps, seats and treadmills were not looked for"
+    around, note = attempted(step, partial(infer, motion), Surroundings())
+    if around.supports and is_lifted(MotionFeatures(motion, around)):
+        around = Surroundings(belt_m=around.belt_m)
+    if around.supports or around.belt_m is not None:
+        checkup = _checkup(rules, MotionFeatures(motion, around))
+    return checkup + Checkup(notes=(note,) if note else ())
+
+
+_OF_SURROUNDINGS = ("F1", "F2", "F3", "F4")
+"""Rules that steps, seats and treadmills break where they are not known."""
+
+
+def _checkup(rules: Sequence[Rule], features: MotionFeatures) -> Checkup:
     return sum((_applied(rule, features) for rule in rules), Checkup())
 
 

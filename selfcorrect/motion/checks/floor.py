@@ -17,6 +17,9 @@ HIGH_M, _FALLING = 0.05, 0.5
 """A body so high has left the floor; in flight, until it is back, it falls at this share of g or more, on average and
 most of the time."""
 
+_LIFTED_M_S, _LIFT_S, _AROUND_S = 0.5, 0.06, 0.3
+"""Both feet rise or sink faster than this, for so long, so near to the time of a support, where a body is lifted."""
+
 _WHILE_S, _CARRIED_S = 0.7, 0.3
 """Time within which something must stand still, and the part of it during which soles must carry the body."""
 
@@ -80,6 +83,33 @@ def _sole_lines_m(features: MotionFeatures) -> np.ndarray:
     return np.concatenate([feet_m, line_m], axis=2).reshape(len(features), -1, 3)
 
 
+def is_lifted(features: MotionFeatures) -> bool:
+    """Whether a body comes onto what is taken for its supports, or leaves them, with both feet at once without falling.
+
+    People step onto a stool with one foot, or jump. Where the body of a file is lifted, what seems to carry it is none.
+    """
+    if not features.has_feet or len(features) < 2:
+        return False
+    feet_m = MotionFeatures(features.motion).soles_m[..., 1].reshape(len(features), 2, -1).min(axis=2)
+    up_m_s = np.gradient(feet_m, 1 / features.fps, axis=0)
+    together = (up_m_s.prod(axis=1) > 0) & (np.abs(up_m_s).min(axis=1) > _LIFTED_M_S)
+    around = _AROUND_S * features.fps
+    edges = [
+        edge
+        for support in features.around.supports
+        if support.part.endswith("foot")
+        for edge in (support.first, support.last)
+    ]
+    lifts = [(start, stop) for start, stop in runs(together) if stop - start >= max(2, _LIFT_S * features.fps)]
+    return any(
+        features.falls_m_s2[start:stop].mean() < _FALLING * GRAVITY_M_S2
+        and any(start - around <= edge <= stop + around for edge in edges)
+        for start, stop in lifts
+    )
+
+
 def floor_off_m(features: MotionFeatures) -> Measured:
-    """How far the floor that the feet show is from y = 0."""
+    """How far the floor that the feet show is from y = 0; nothing of a body on several grounds."""
+    if features.around.supports:
+        return Measured.nothing()
     return Measured.whole(abs(features.ground_m)) if features.has_feet else Measured.nothing()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..geometry.kinematics import in_slabs, world_poses
 from ..geometry.rotations import applied
 from ..measures.contacts import floor_height_m
 from ..motion import Motion
+from ..support import Surroundings, gripping, ground_heights_m
 
 FLOOR_ELSEWHERE_M = 0.08
 """A floor further from y = 0 is elsewhere as a whole; heights are then those above it."""
@@ -37,8 +39,12 @@ _MASS_PERCENT = {
 class MotionFeatures:
     """A motion of T frames, J joints, and what can be seen of it. Body joints are those that are parts."""
 
-    def __init__(self, motion: Motion) -> None:
+    def __init__(self, motion: Motion, around: Surroundings | None = None) -> None:
+        """Of a motion and what carries it beside the floor at rest; on a treadmill, as seen from its belt."""
         motion = level(motion) if len(motion) else motion
+        self.around = around or Surroundings()
+        if self.around.belt_m is not None:
+            motion = replace(motion, root_m=motion.root_m - self.around.belt_m)
         self.motion, self.skeleton, self.fps = motion, motion.skeleton, motion.fps
         known = [joint for joint, part in enumerate(motion.skeleton.parts) if part]
         self.joints = known or list(range(len(motion.skeleton)))
@@ -83,7 +89,9 @@ class MotionFeatures:
 
     @cached_property
     def ground_m(self) -> float:
-        """Height of the floor: 0, unless the feet show another one and are hardly ever at y = 0."""
+        """Height of the floor: 0, unless the feet show another one and are hardly ever at y = 0, or supports do."""
+        if self.around.ground_m is not None:
+            return self.around.ground_m
         if not self.has_feet or not len(self):
             return 0.0
         floor_m = floor_height_m(self.motion)
@@ -99,12 +107,21 @@ class MotionFeatures:
 
     @cached_property
     def soles_m(self) -> np.ndarray:
-        """(T, P, 3) of the soles' corners above the floor, left foot first."""
-        return self._soles_m - np.array([0.0, self.ground_m, 0.0])
+        """(T, P, 3) of the soles' corners above what is beneath, left foot first."""
+        beneath_m = self._beneath_m[:, [self.skeleton.parts.index(f"{side}_ankle") for side in ("left", "right")]]
+        soles_m = self._soles_m.copy()
+        soles_m[..., 1] -= np.repeat(beneath_m, soles_m.shape[1] // 2, axis=1)
+        return soles_m
+
+    @cached_property
+    def _beneath_m(self) -> np.ndarray:
+        """(T, J) height of what is beneath each joint: the floor, or what carries its part of the body."""
+        relative = tuple(support.moved((0.0, -self.ground_m, 0.0)) for support in self.around.supports)
+        return self.ground_m + ground_heights_m(self.skeleton, relative, len(self))
 
     @cached_property
     def surface_m(self) -> tuple[np.ndarray, tuple[str, ...]]:
-        """Heights (T, F) of the lowest surface around joints other than the feet, above the floor, and their names."""
+        """Heights (T, F) of the lowest surface around joints but the feet above what is beneath, and their names."""
         radii = {joint: SURFACE_RADII_M.get(_unsided(self.skeleton.parts[joint])) for joint in self.joints}
         around = [(joint, radius) for joint, radius in radii.items() if radius is not None]
         joints = [joint for joint, _ in around]
@@ -114,19 +131,23 @@ class MotionFeatures:
             top = self.positions_m[:, head[0]] + applied(self.orientations[:, head[0]], head[1])
             heights = np.concatenate([heights, top[:, 1:2] - HEAD_RADIUS_M], axis=1)
             names.append(self.skeleton.names[head[0]])
-        return heights - self.ground_m, tuple(names)
+            joints = [*joints, head[0]]
+        return heights - self._beneath_m[:, joints], tuple(names)
 
     @cached_property
     def lowest_m(self) -> np.ndarray:
-        """(T,) height of the body's lowest point above the floor."""
+        """(T,) height of the body's lowest point above what is beneath it."""
         return np.minimum(self.surface_m[0].min(axis=1, initial=np.inf), self.soles_m[..., 1].min(axis=1))
 
     @cached_property
     def clear_m(self) -> np.ndarray:
-        """(T,) how far above the floor everything certainly is, hands included wherever they may point."""
+        """(T,) how far above what is beneath everything certainly is, hands included wherever they may point.
+
+        Nothing is while a hand holds on to something.
+        """
         wrists = [at for at, joint in enumerate(self.joints) if self.skeleton.parts[joint].endswith("_wrist")]
         hands_m = self.body_m[:, wrists, 1].min(axis=1, initial=np.inf) - self.ground_m - HAND_M
-        return np.minimum(self.lowest_m, hands_m)
+        return np.where(gripping(self.around.supports, len(self)), 0.0, np.minimum(self.lowest_m, hands_m))
 
     @cached_property
     def falls_m_s2(self) -> np.ndarray:

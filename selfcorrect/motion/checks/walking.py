@@ -42,6 +42,11 @@ clips, 40 of 41 get there within 10 %, whatever their speed."""
 _USUAL_RATIOS = (1.19, 1.65)
 """5th and 95th percentile of the walk ratio in CMU's training clips; slow motion has more, fast motion less."""
 
+_UPRIGHT, _STRAIGHT, _LIFTS = 0.94, 0.935, (0.12, 0.32)
+"""A walk of usual style: least cosine of the trunk's angle to the vertical, least length of the longer leg over that of
+a straight one in three quarters of the frames, and how much higher one ankle gets than the other, in lengths of a leg.
+In CMU's training walks the last is 0.17 to 0.24, and the second is above 0.945."""
+
 _PACES = np.exp(np.linspace(np.log(0.25), np.log(4.0), 81))
 
 _DIRECTIONS = np.stack([(np.cos(angle), np.sin(angle)) for angle in np.arange(16) * np.pi / 8])
@@ -139,9 +144,26 @@ def walking_pace(features: MotionFeatures) -> float | None:
 
 
 def walks_at_another_pace(features: MotionFeatures) -> bool:
-    """Whether the steps of a walk are so long for their number, or so short, that time runs slowly or fast."""
+    """Whether the steps of a walk are so long for their number, or so short, that time runs slowly or fast.
+
+    Walks of other styles have other steps at the pace of real time, and are no pendulums: they show nothing.
+    """
     walk = longest_walk(features)
-    return walk is not None and not _USUAL_RATIOS[0] <= walk_ratio(walk, features.fps) <= _USUAL_RATIOS[1]
+    if walk is None or not _has_usual_style(features, walk):
+        return False
+    return not _USUAL_RATIOS[0] <= walk_ratio(walk, features.fps) <= _USUAL_RATIOS[1]
+
+
+def _has_usual_style(features: MotionFeatures, walk: Walk) -> bool:
+    """Whether people walk upright, over straight legs, and lift the feet as usual."""
+    places = features.places("pelvis", "neck", "left_hip", "right_hip", "left_ankle", "right_ankle")
+    assert places is not None, "who walks has legs"
+    places = places[int(walk.frames[0]) : int(walk.frames[-1]) + 1]
+    trunk_m, legs_m = places[:, 1] - places[:, 0], places[:, 2:4] - places[:, 4:]
+    upright = np.median(trunk_m[:, 1] / np.maximum(_length(trunk_m), 1e-9))
+    straight = np.percentile(_length(legs_m).max(axis=1), 25) / (walk.leg_m - _ANKLE_M)
+    lift = np.abs(places[:, 4, 1] - places[:, 5, 1]).max() / walk.leg_m
+    return bool(upright > _UPRIGHT and straight > _STRAIGHT and _LIFTS[0] < lift < _LIFTS[1])
 
 
 def walk_ratio(walk: Walk, fps: float) -> float:
@@ -180,8 +202,13 @@ def _outside_m(features: MotionFeatures, span: slice) -> np.ndarray:
 
 
 def uneven(features: MotionFeatures) -> Measured:
-    """How uneven in time the steps of a walk are whose lengths are even: the standard deviation of their logarithm."""
+    """How uneven in time the steps of a walk are whose lengths are even: the standard deviation of their logarithm.
+
+    Steps of a foot are compared with those of the same foot: who limps walks so.
+    """
     walk = longest_walk(features)
     if walk is None or len(walk) < _ENOUGH_STEPS or float(np.log(walk.lengths).std()) > _REGULAR:
         return Measured.nothing()
-    return Measured.whole(float(np.log(np.diff(walk.frames)).std()))
+    times = np.log(np.diff(walk.frames))
+    times = np.concatenate([times[side::2] - times[side::2].mean() for side in (0, 1)])
+    return Measured.whole(float(times.std()))

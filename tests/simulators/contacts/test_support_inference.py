@@ -13,7 +13,9 @@ from helpers import mean_distance_m
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
+from benchmarks.disguises import in_place
 from selfcorrect.motion.body.foot_frames import level
+from selfcorrect.motion.checks.check import RuleChoice, check_with
 from selfcorrect.motion.correction.timeline import spans
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.measures.contacts import foot_contacts
@@ -23,6 +25,7 @@ from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.frames import Y_UP_TO_Z_UP, orientations_to_simulator, rotation_error
 from selfcorrect.simulators.body.humanoid import humanoid
 from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
+from selfcorrect.simulators.checks import surroundings_of
 from selfcorrect.simulators.cleanup import foot_lock
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.cleanup.stance import FLOOR
@@ -364,6 +367,38 @@ def test_who_hangs_holds_on(stand):
     assert correction.diagnostics["unexplained_force_bodyweights"] < 0.25  # nothing carries while it rises
     assert abs(correction.motion.root_m[-1, 1] - motion.root_m[-1, 1]) < 0.005
     assert correction.diagnostics["floating_m_after"] < 0.06
+
+
+@pytest.mark.parametrize("name", ["stairs", "stool", "treadmill"])
+def test_check_knows_what_carries_as_correct_does(stairs, planted, name):
+    """Who climbs does not hover, and who walks on a treadmill does not slide."""
+    stances = len(stair_heights(planted))
+    motion = {
+        "stairs": lambda: stairs[0],
+        "stool": lambda: stepping(planted, [0.35 * (1 < stance < 4) for stance in range(stances)])[0],
+        "treadmill": lambda: in_place(planted),
+    }[name]()
+    rules = RuleChoice(("F1", "F2", "F3"))
+    assert check_with(motion, rules).findings
+    assert check_with(motion, rules, surroundings_of).findings == ()
+
+
+def test_who_hangs_hovers_only_before_the_hands_hold(stand):
+    (found,) = check_with(hanging(stand), RuleChoice(("F2",)), surroundings_of).findings
+    assert found.stop <= 62 < check_with(hanging(stand), RuleChoice(("F2",))).findings[0].stop
+
+
+@pytest.mark.parametrize("height_m", [0.3, 0.5])
+def test_a_body_that_is_lifted_and_let_down_hovers_whatever_seems_to_carry_it(planted, height_m):
+    up = gaussian_filter1d(np.where(np.abs(np.arange(len(planted)) - 40) < 14, height_m, 0.0), 2.0)
+    motion = lifted(planted, up[:, None])
+    assert {finding.code for finding in check_with(motion, RuleChoice(("F2",)), surroundings_of).findings} == {"F2"}
+
+
+def test_a_floor_that_drifts_beneath_who_travels_is_no_treadmill(planted):
+    along_m = np.outer(np.arange(len(planted)) / planted.fps, 0.6 * EYE[0])
+    motion = replace(planted, root_m=planted.root_m + along_m)
+    assert {finding.code for finding in check_with(motion, RuleChoice(("F3",)), surroundings_of).findings} == {"F3"}
 
 
 def test_a_hold_draws_the_hand_to_it_and_keeps_it_there(adult, engine):

@@ -61,6 +61,28 @@ def test_an_upright_walk_tells_its_pace(pace: float) -> None:
     assert other == pytest.approx(pace * own, rel=0.1)
 
 
+@pytest.mark.parametrize("style", [{"lean_rad": 0.8}, {"bend_rad": 1.4}, {"bend_rad": 0.05}])
+@pytest.mark.parametrize("pace", [0.8, 1.3])
+def test_style_is_not_pace(pace: float, style: dict[str, float]) -> None:
+    """Of ordinary walks steps show the pace; who stoops, marches or shuffles has other steps at the same pace."""
+    usual, other = (
+        MotionFeatures(made_motion("walk", pace, 60.0, 300, **own))
+        for own in ({"bend_rad": 0.8}, {"bend_rad": 0.8} | style)
+    )
+    assert walking.walks_at_another_pace(usual)
+    assert not walking.walks_at_another_pace(other)
+
+
+def test_who_limps_is_not_uneven() -> None:
+    """Every other step of who limps is shorter in time; a warp of time shortens several in a row."""
+    walk = made_motion("walk", 1.0, 60.0, 330)
+    steps = np.arange(330) / 60.0 / 0.55
+    frames = {"limp": steps + 0.08 * np.sin(np.pi * steps), "warp": steps + 0.25 * np.sin(np.pi * steps / 2.5)}
+    limp, warp = (walk.taken(np.searchsorted(each, np.linspace(0, each[-1] - 0.01, 330))) for each in frames.values())
+    assert check(limp, ["P2"]) == []
+    assert [finding.code for finding in check(warp, ["P2"])] == ["P2"]
+
+
 def test_a_rule_that_fails_costs_its_own_findings_only(monkeypatch: pytest.MonkeyPatch) -> None:
     motion = made_motion("idle", frames=60)
     motion.root_m[:, 1] += 0.5

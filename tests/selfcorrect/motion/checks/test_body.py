@@ -96,5 +96,7 @@ def test_the_pose_of_a_rig_is_jumped_into_or_held_rigidly_and_those_of_people_ar
     assert len(check(t_posed(motion, np.ones(frames)), ["B4"])) == 1
     dancing = np.clip(np.minimum(times_s - 1.0, 3.0 - times_s), 0.0, 1.0)
     assert check(t_posed(motion, dancing), ["B4"]) == []
+    swinging = 1.0 + 0.8 * np.sin(7 * times_s)  # through a T and beyond it
+    assert check(t_posed(motion, swinging), ["B4"]) == []
     held = np.clip(2 * dancing, 0.0, 1.0)
     assert len(check(t_posed(motion, held), ["B4"])) == 1
