@@ -51,20 +51,20 @@ def log_file() -> Path:
 
 
 class Working:
-    """An operator whose work is done in steps: at once without a window, else beside the interface, until Esc."""
+    """An operator whose work is done in steps: at once for scripts, for users beside the interface, until Esc."""
 
     def steps(self, context: bpy.types.Context) -> Steps:
         """The work; returns the sentence that is reported at its end."""
         raise NotImplementedError
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Begin, and without a window do all of it."""
+        """Begin; where no user has called, do all of it."""
         if Under.title:
             self.report({"ERROR"}, f"{Under.title} is still under way")
             return {"CANCELLED"}
         Under.title, Under.share, Under.cancel = self.bl_label, 0.0, False
         self._work = self.steps(context)
-        if bpy.app.background:
+        if bpy.app.background or not self.options.is_invoke:
             while (state := self._on(context)) is None:
                 time.sleep(_PAUSE_S if Under.doing == program.WAITING else 0)
             return state

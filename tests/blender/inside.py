@@ -357,6 +357,39 @@ def case_a_floor_at_a_height_of_the_scene_is_taken_as_it_is():
     same(high, low, apart_m=1e-3, degrees=0.1)
 
 
+class Layout:
+    """Takes what panels draw, where it exists."""
+
+    def __getattr__(self, name):
+        assert name in bpy.types.UILayout.bl_rna.functions or name in bpy.types.UILayout.bl_rna.properties, name
+        return lambda *_, **__: Layout()
+
+    def prop(self, holder, name, **_):
+        assert hasattr(holder, name), name
+
+    def operator(self, name, **_):
+        group, short = name.split(".")
+        getattr(getattr(bpy.ops, group), short).get_rna_type()
+
+
+def case_what_is_drawn_exists():
+    rig = fresh("")
+    modules = {name: sys.modules[f"{NAME}.{name}"] for name in ("operators", "panels")}
+    properties = bpy.ops.selfcorrect.correct.get_rna_type().properties
+    shown = SimpleNamespace(layout=Layout(), **{each.identifier: None for each in properties})
+    row = bpy.context.scene.selfcorrect_findings.add()
+    bpy.context.scene.selfcorrect_finding = 0
+    modules["operators"].Under.title = "Correct"
+    modules["operators"].SELFCORRECT_OT_correct.draw(shown, bpy.context)
+    modules["panels"].SELFCORRECT_PT_panel.draw(shown, bpy.context)
+    modules["panels"]._draw_menu(shown, bpy.context)
+    modules["panels"].SELFCORRECT_UL_findings.draw_item(shown, bpy.context, Layout(), rig, row, 0, rig, "")
+    preferences = bpy.context.preferences.addons[NAME].preferences
+    names = {each.identifier: None for each in preferences.bl_rna.properties}
+    modules["panels"].SelfcorrectPreferences.draw(SimpleNamespace(layout=Layout(), **names), bpy.context)
+    modules["operators"].Under.title = ""
+
+
 def case_errors_are_one_sentence_and_the_log_is_there():
     rig = fresh("crash")
     correct, check = bpy.ops.selfcorrect.correct, bpy.ops.selfcorrect.check
