@@ -1,6 +1,7 @@
 """The root force of samples before a judge that shares nothing with the correctors: plain inverse dynamics in MuJoCo.
 
-    python -m benchmarks.inverse_dynamics runs/motion-quick
+    python -m benchmarks.inverse_dynamics                     # real windows of the built-in clips
+    python -m benchmarks.inverse_dynamics runs/motion-quick   # samples of a run
 
 A body of capsules with fixed radii follows the motion as it is: no clean-up, no soles, no contact planner, no tracker.
 The floor is the file's, y = 0. Every joint less than `REACH_M` above it may push, within friction. What these pushes
@@ -10,7 +11,7 @@ cannot give of the force and moment that inverse dynamics asks of the root is th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
@@ -19,17 +20,20 @@ import numpy as np
 import tyro
 from scipy.optimize import nnls
 
-from selfcorrect.experiments.motion.run.feasibility import SAMPLES, feasible_rows
+from benchmarks.needed import CHANGES, REAL, changed
+from selfcorrect.core.randomness import streams
+from selfcorrect.experiments.motion.run.feasibility import feasible_rows
 from selfcorrect.experiments.motion.run.models import trained_model
-from selfcorrect.experiments.motion.run.seed_runs import SeedRun, seed_runs
-from selfcorrect.experiments.motion.run.task import MotionTask, motion_task
-from selfcorrect.experiments.motion.settings.presets import MotionSettings, settings_of
+from selfcorrect.experiments.motion.run.seed_runs import seed_runs
+from selfcorrect.experiments.motion.run.task import motion_data, motion_task
+from selfcorrect.experiments.motion.settings.arms import Arm
+from selfcorrect.experiments.motion.settings.presets import PRESETS, settings_of
 from selfcorrect.loop.policy import sampling_labels
 from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.statistics import mean_interval
 
+SEEDS, PLAIN = 3, Arm("replace")
 REACH_M, FRICTION, MASS_KG, GRAVITY_M_S2 = 0.10, 1.0, 70.0, 9.81
 LEVER_M = 1.0
 """A missing moment of one newton metre counts as much as a missing force of 1 / LEVER_M newtons."""
@@ -109,35 +113,54 @@ def _missing(wrench: np.ndarray, joints_m: np.ndarray, root_m: np.ndarray) -> fl
     return float(np.linalg.norm(asked[:3] - pushes[:3] @ amounts))
 
 
-def mean_needed(motions: MotionBatch) -> float:
-    """Mean over motions and frames of the root force needed, body weights."""
-    model = body(motions.skeleton)
-    return float(np.mean([needed_forces(motions[index], model) for index in range(len(motions))]))
+def mean_needed(motions: Sequence[Motion]) -> float:
+    """Mean over motions of one skeleton, and their frames, of the root force needed, body weights."""
+    model = body(motions[0].skeleton)
+    return float(np.mean([needed_forces(motion, model) for motion in motions]))
 
 
-def judged(run: SeedRun, task: MotionTask, generation: int) -> Iterator[tuple[str, float]]:
-    """What real windows need, and raw samples of the last models of a seed's arms."""
-    yield "real data", mean_needed(task.fresh.batch.taken(feasible_rows(task, run.stream).numpy()))
-    for arm in run.comparison.arms:
-        model = trained_model(task, arm, run.arm_folder(arm), generation)
-        stream = run.stream.child("unexplained")
-        labels = sampling_labels(task.task.real.labels, SAMPLES, stream.child("label"))
-        yield arm.label, mean_needed(task.beginnings(model.sample(labels, stream.child("sample"))))
+CORRECTIONS = ("real windows", "low-pass", "kinematic", "physics in mujoco", "physics in pybullet")
+"""Of `benchmarks.needed.CHANGES`, for samples."""
 
 
-def main(folder: tyro.conf.Positional[Path]) -> None:
-    """Print a table of a finished run whose models were kept."""
-    settings: MotionSettings = settings_of(json.loads((folder / "summary.json").read_text())["settings"])
-    found: dict[str, dict[str, list[float]]] = {}
+def changed_needs(kind: str, motions: Sequence[Motion], titles: Iterable[str]) -> Iterator[tuple[str, float]]:
+    """What motions need after each of these changes."""
+    for title in titles:
+        yield f"{kind}, {'as they are' if title == REAL else title}", mean_needed(changed([*motions], CHANGES[title]))
+
+
+def of_built_in(count: int) -> Iterator[tuple[str, float]]:
+    """What real windows of the built-in clips need by seed, as they are, corrected and with faults."""
+    for seed in range(SEEDS):
+        windows = motion_data(PRESETS["short"], streams(seed)).fresh.batch
+        yield from changed_needs("built-in windows", [windows[index] for index in range(count)], CHANGES)
+
+
+def of_run(folder: Path, count: int) -> Iterator[tuple[str, float]]:
+    """What real windows of a run need by network and seed, and samples of the last uncorrected model."""
+    settings = settings_of(json.loads((folder / "summary.json").read_text())["settings"])
     for run in seed_runs(settings, folder):
         task = motion_task(settings, run.comparison, run.stream)
-        for title, force in judged(run, task, settings.generations):
-            found.setdefault(run.comparison.denoiser, {}).setdefault(title, []).append(force)
-    print("| | root force needed, body weights | minus uncorrected |\n| --- | --- | --- |")
-    for denoiser, rows in found.items():
-        plain = np.array(rows["fully synthetic, uncorrected"])
-        for title, forces in rows.items():
-            print(f"| {denoiser}, {title} | {mean_interval(forces)} | {mean_interval(np.array(forces) - plain)} |")
+        real = [task.fresh.batch[int(row)] for row in feasible_rows(task, run.stream, count)]
+        model = trained_model(task, PLAIN, run.arm_folder(PLAIN), settings.generations)
+        stream = run.stream.child("unexplained")
+        labels = sampling_labels(task.task.real.labels, count, stream.child("label"))
+        drawn = task.beginnings(model.sample(labels, stream.child("sample")))
+        for kind, motions in (("real windows", real), ("samples", [drawn[index] for index in range(count)])):
+            yield from changed_needs(f"{run.comparison.denoiser}, {kind}", motions, CORRECTIONS)
+
+
+def main(folder: tyro.conf.Positional[Path | None] = None, count: int = 12) -> None:
+    """Print what built-in windows need, or what those of a finished run with an uncorrected fully synthetic arm do.
+
+    count: motions of each seed. The run must have kept its models.
+    """
+    found: dict[str, list[float]] = {}
+    for title, force in of_run(folder, count) if folder else of_built_in(count):
+        found.setdefault(title, []).append(force)
+    print("| | root force needed, body weights |\n| --- | --- |")
+    for title, forces in found.items():
+        print(f"| {title} | {np.mean(forces):.2f} ({', '.join(f'{force:.2f}' for force in forces)}) |")
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ def judged(motions: Sequence[Motion], judge: str) -> RootResidual:
     return residual_in_engine(batch, SAMPLES, judge) if judge in ENGINES.names else residual_of_contacts(batch, SAMPLES)
 
 
-def _changed(motions: list[Motion], changes: Sequence[Change]) -> list[Motion]:
+def changed(motions: list[Motion], changes: Sequence[Change]) -> list[Motion]:
     for change in changes:
         motions = change(motions)
     return motions
@@ -121,7 +121,7 @@ def main(arguments: Arguments) -> None:
     forces: dict[str, dict[str, np.ndarray]] = {judge: {} for judge in judges}
     for title, changes in CHANGES.items():
         cells = []
-        sets = [_changed([batch[index] for index in range(arguments.windows)], changes) for batch in fresh.values()]
+        sets = [changed([batch[index] for index in range(arguments.windows)], changes) for batch in fresh.values()]
         for judge in judges:
             found = [judged(motions, judge) for motions in sets]
             forces[judge][title] = np.concatenate([each.mean_force_bodyweights for each in found])

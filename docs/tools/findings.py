@@ -118,6 +118,13 @@ def findings_sections(summaries: Mapping[str, Summary]) -> Iterator[str]:
         yield from (*table_lines(heads, rows), "")
 
 
+def evidence_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
+    """Lines of one table of all findings, without figures, for the report."""
+    heads = ["", "real", "uncorrected", "method", "control", "method − uncorrected", "nearer to real by"]
+    each = [evidence for finding in FINDINGS for evidence in finding.evidence]
+    yield from table_lines(heads, ([*_row(evidence, summaries[evidence.summary])] for evidence in each))
+
+
 def _row(evidence: Evidence, summary: Summary) -> Iterator[str]:
     metric = metric_of(evidence.metric)
     arms = {curves.name: curves for curves in summary.arms[evidence.denoiser]}

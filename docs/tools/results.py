@@ -5,11 +5,10 @@
     python docs/tools/results.py modes runs/a runs/b        # the same of runs that differ in their seeds alone
 
 A page asks for its table by `<!-- table: NAME -->`, a row of `TABLES` in page_tables.py, which ends at
-`<!-- end of table -->`; what stands between is replaced. `<!-- shares -->`, `<!-- claims -->`, `<!-- worth -->`,
-`<!-- findings -->`, `<!-- captions -->` and `<!-- dilution -->` ask for tables of their own. Figures are written
-where a page shows them: docs/pictures/results/NAME-DENOISER.svg over generations, NAME-DENOISER-ratios.svg by synthetic
-share, docs/pictures/modes.svg from the summary `modes`. docs/results/results.csv has the last generation of everything,
-`--csv FILE` all generations; the site has a table of all arms.
+`<!-- end of table -->`; what stands between is replaced. `<!-- shares -->` and other kinds of `filled` ask for tables
+of their own. Figures are written where a page shows them: docs/pictures/results/NAME-DENOISER.svg over generations,
+NAME-DENOISER-ratios.svg by synthetic share, docs/pictures/modes.svg from the summary `modes`. docs/results/results.csv
+has the last generation of everything, `--csv FILE` all generations; the site has a table of all arms.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from captions import captions_table
 from claims import CLAIMS, claims_table
 from dilution import found_table
 from evidence import judged
-from findings import finding_pictures, findings_sections
+from findings import evidence_table, finding_pictures, findings_sections
 from page_tables import TABLES, page_table
 from shares import shares_table
 from values import arms_of, as_csv
@@ -46,7 +45,7 @@ from selfcorrect.motion.measures.metrics import Metric, metric_of
 ROOT = Path(__file__).resolve().parents[2]
 SUMMARIES = ROOT / "docs" / "results"
 PICTURES = ROOT / "docs" / "pictures" / "results"
-PAGES = (ROOT / "docs" / "findings.md", *sorted(SUMMARIES.glob("*.md")))
+PAGES = (ROOT / "docs" / "findings.md", ROOT / "docs" / "report.md", *sorted(SUMMARIES.glob("*.md")))
 """Pages with tables between marks."""
 
 DRAWN = ("fid_kinematic", "recall", "coverage", "penetration_mm")
@@ -58,9 +57,8 @@ SEEDS = ("--seeds", "--first-seed")
 
 DRAWN_ON = re.compile(r"pictures/results/([\w-]+)\.svg")
 """A figure that a page shows."""
-MARKED = re.compile(
-    r"<!-- (table|shares|claims|worth|findings|captions|dilution)(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL
-)
+KINDS = "table|shares|claims|worth|findings|captions|dilution|evidence"
+MARKED = re.compile(rf"<!-- ({KINDS})(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL)
 
 
 def filled(page: str, summaries: Mapping[str, Summary]) -> str:
@@ -72,6 +70,7 @@ def filled(page: str, summaries: Mapping[str, Summary]) -> str:
         "findings": findings_sections,
         "captions": captions_table,
         "dilution": found_table,
+        "evidence": evidence_table,
     }
 
     def made(match: re.Match[str]) -> str:

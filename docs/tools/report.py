@@ -1,0 +1,65 @@
+"""Writes docs/report.md as PDF: `make report`, or `python docs/tools/report.py build/report.pdf`.
+
+Its tables come from `docs/tools/results.py`, its figures from docs/pictures.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import markdown
+import matplotlib as mpl
+import tyro
+from xhtml2pdf import pisa
+
+DOCS = Path(__file__).resolve().parents[1]
+PAGE = DOCS / "report.md"
+FONTS = Path(mpl.get_data_path()) / "fonts" / "ttf"
+STYLE = """
+@font-face { font-family: body; src: url(FONTS/DejaVuSans.ttf); }
+@font-face { font-family: body; font-weight: bold; src: url(FONTS/DejaVuSans-Bold.ttf); }
+@font-face { font-family: body; font-style: italic; src: url(FONTS/DejaVuSans-Oblique.ttf); }
+@font-face { font-family: code; src: url(FONTS/DejaVuSansMono.ttf); }
+@page { size: a4; margin: 2cm; @frame footer { -pdf-frame-content: footer; bottom: 1cm; margin-left: 2cm;
+  margin-right: 2cm; height: 0.6cm; } }
+body { font-family: body; font-size: 9pt; line-height: 1.35; }
+h1 { font-size: 15pt; } h2 { font-size: 11.5pt; margin-top: 10pt; }
+a { color: #0072b2; text-decoration: none; }
+code, pre { font-family: code; font-size: 7.5pt; }
+table { border: 0.4pt solid #999999; font-size: 6.8pt; }
+th, td { padding: 1.5pt 3pt; border: 0.3pt solid #cccccc; vertical-align: top; text-align: left; }
+"""
+
+
+def as_html(page: str, fonts: Path) -> str:
+    """The page as HTML that refers to its pictures by path; links to other pages become their words."""
+    text = re.sub(r"<!--.*?-->", "", page)
+    text = re.sub(r"(?<!!)\[([^\]]+)\]\((?!http)[^)]*\)", r"\1", text)
+    body = markdown.markdown(text, extensions=["tables"])
+    body = re.sub(r'<img alt="([^"]*)" src="([^"]+)" ?/>', rf'<img alt="\1" width="480" src="{DOCS}/\2"/><br/>', body)
+    body = body.replace("<tr>\n<th", '<tr>\n<th width="27%"')
+    style = STYLE.replace("FONTS", str(fonts))
+    return (
+        f'<html><head><style>{style}</style></head><body>{body}<div id="footer"><pdf:pagenumber/></div></body></html>'
+    )
+
+
+def main(out: Annotated[Path, tyro.conf.Positional] = DOCS.parent / "build" / "report.pdf") -> None:
+    """Write the report as PDF to `out`, in the repository: the converter reads nothing outside its working folder."""
+    fonts = out.parent / "fonts"
+    fonts.mkdir(parents=True, exist_ok=True)
+    for name in re.findall(r"FONTS/([\w-]+\.ttf)", STYLE):
+        shutil.copy(FONTS / name, fonts)
+    made = io.BytesIO()
+    if pisa.CreatePDF(as_html(PAGE.read_text(encoding="utf-8"), fonts.resolve()), dest=made).err:
+        raise SystemExit("the report could not be made")
+    out.write_bytes(made.getvalue())
+    print(out)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
