@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import quoteattr
 
-import mujoco
 import numpy as np
 import tyro
 from scipy.optimize import nnls
@@ -33,6 +34,8 @@ from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
+mujoco: Any = import_module("mujoco")  # its types are made at run time
+
 SEEDS, PLAIN = 3, Arm("replace")
 REACH_M, FRICTION, MASS_KG, GRAVITY_M_S2 = 0.10, 1.0, 70.0, 9.81
 LEVER_M = 1.0
@@ -42,7 +45,7 @@ OTHER_RADIUS_M = 0.04
 """Of the capsule from a joint to each of its children, by the joint's part."""
 
 
-def body(skeleton: Skeleton) -> mujoco.MjModel:
+def body(skeleton: Skeleton) -> Any:
     """Capsules along a skeleton's bones, scaled to `MASS_KG`, with a free root and ball joints, without contacts."""
     xml = (
         f'<mujoco><option gravity="0 {-GRAVITY_M_S2} 0"><flag contact="disable"/></option>'
@@ -71,7 +74,7 @@ def _link(skeleton: Skeleton, joint: int) -> str:
     return "".join(parts)
 
 
-def needed_forces(motion: Motion, model: mujoco.MjModel) -> np.ndarray:
+def needed_forces(motion: Motion, model: Any) -> np.ndarray:
     """(T − 2,) size of the force that the floor cannot give, body weights, of the inner frames."""
     wrenches, joints_m = _root_wrenches(motion, model), joint_positions(motion)[1:-1]
     roots_m = motion.root_m[1:-1]
@@ -79,7 +82,7 @@ def needed_forces(motion: Motion, model: mujoco.MjModel) -> np.ndarray:
     return np.array(given) / (MASS_KG * GRAVITY_M_S2)
 
 
-def _root_wrenches(motion: Motion, model: mujoco.MjModel) -> np.ndarray:
+def _root_wrenches(motion: Motion, model: Any) -> np.ndarray:
     """(T − 2, 6) force and moment about the root's joint that the world must give, in the world's axes."""
     order = [mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, name) - 1 for name in motion.skeleton.names]
     turns = np.empty_like(motion.rotations)
@@ -141,7 +144,8 @@ def of_run(folder: Path, count: int) -> Iterator[tuple[str, float]]:
     settings = settings_of(json.loads((folder / "summary.json").read_text())["settings"])
     for run in seed_runs(settings, folder):
         task = motion_task(settings, run.comparison, run.stream)
-        real = [task.fresh.batch[int(row)] for row in feasible_rows(task, run.stream, count)]
+        windows = task.codec.decode(task.fresh.take(feasible_rows(task, run.stream, count)).values)
+        real = [windows[index] for index in range(len(windows))]
         model = trained_model(task, PLAIN, run.arm_folder(PLAIN), settings.generations)
         stream = run.stream.child("unexplained")
         labels = sampling_labels(task.task.real.labels, count, stream.child("label"))
