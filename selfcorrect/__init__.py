@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from selfcorrect.experiments.studies.plans.compare import compare as compare
     from selfcorrect.simulators.corrector import KinematicCorrector as KinematicCorrector
     from selfcorrect.simulators.corrector import PhysicsCorrector as PhysicsCorrector
+    from selfcorrect.simulators.foot_contacts import Contacts as Contacts
 
     from . import statistics as statistics
     from .core.errors import CorrectorError as CorrectorError
@@ -153,6 +154,7 @@ _PUBLIC = {
     ),
     "selfcorrect.core.randomness": ("Stream", "streams"),
     "selfcorrect.core.samples": ("Samples",),
+    "selfcorrect.simulators.foot_contacts": ("Contacts",),
     "selfcorrect.simulators.corrector": ("KinematicCorrector", "PhysicsCorrector"),
     "selfcorrect.statistics": ("Thresholds",),
     "selfcorrect.storage.runs.folder_store": ("FolderReader", "FolderStore"),

@@ -154,9 +154,9 @@ def _off_level_feet(
     before, after = ({}, {}) if speeds_m_s is None else ({"standing_m_s": each} for each in speeds_m_s)
     alone = replace(settings, close_loops=False)
     if _closed(correction):  # its figures are those with its margins
-        before = {**_errors_before(motion, alone), **before}
+        before = {**shown_errors(motion, alone), **before}
     if _closed(correction) or correction.supports:
-        after = {**_errors_before(corrected, alone), **after}
+        after = {**shown_errors(corrected, alone), **after}
     return replace(
         correction,
         motion=corrected,
@@ -171,8 +171,8 @@ def _closed(correction: CorrectedMotion) -> bool:
     return any(note.kind is NoteKind.LOOP for note in correction.notes)
 
 
-def _errors_before(motion: Motion, settings: CleanupSettings) -> Mapping[str, float]:
-    """The errors that a correction would find before it: on the supports that the motion itself shows."""
+def shown_errors(motion: Motion, settings: CleanupSettings) -> Mapping[str, float]:
+    """The errors of a motion by name, as a correction would find them before it: on the supports that it shows."""
     find = partial(_by_parts, partial(correct_kinematically, settings), settings=settings, together=BATCH, workers=1)
     errors, _ = attempted(
         "errors are not measured anew", lambda: find([levelled(motion, feet_of(motion))])[0].before, {}

@@ -42,6 +42,8 @@ class CorrectCommand:
     where: Annotated[Cluster, tyro.conf.arg(name="")] = field(default_factory=Cluster)
     quiet: Annotated[bool, tyro.conf.arg(aliases=("-q",))] = False
     """Print a line only for each motion that was not corrected, and the summary."""
+    contacts_out: Path | None = None
+    """Write the contacts of the one corrected motion here, as JSON that you may edit and give back with --contacts."""
     report: Path | None = None
     """The report, JSON; by default report.json in the output folder."""
 
@@ -61,14 +63,37 @@ class CorrectCommand:
             return correct_shards_and_tell(ShardsTask(self.inputs[0], self.out, options), where)
         out = Path(self.out)
         report = self.report or out / REPORT
-        return correct_and_tell(list(map(Path, self.inputs)), out, options, report, where, self.quiet)
+        done = correct_and_tell(list(map(Path, self.inputs)), out, options, report, where, self.quiet)
+        if self.contacts_out is not None:
+            self._write_contacts(self.contacts_out, out)
+        return done
+
+    def _write_contacts(self, path: Path, out: Path) -> None:
+        """Write the contacts that a corrected file shows; SettingError where others are there, which may be edited."""
+        from selfcorrect.datasets.files.open import open_motion
+        from selfcorrect.simulators.foot_contacts import Contacts
+        from selfcorrect.storage.files.writing import write_atomically
+
+        from ..correction.batch import tasks_of
+
+        (task,) = tasks_of([Path(self.inputs[0])], out)
+        if not task.target.exists():
+            print(f"{path}: not written, as the motion was not corrected")
+            return
+        text = Contacts.of(open_motion(task.target, self.options.reading).motion).text()
+        if path.exists() and path.read_text(encoding="utf-8") != text:
+            raise SettingError(f"{path}: holds other contacts, which may be edited; choose another file")
+        write_atomically(path, text.encode())
+        print(f"contacts: {path}")
 
     def _check(self) -> None:
         """Refuse inputs and engines that are not there, before the work begins."""
         files = [Path(name) for name in self.inputs if "://" not in name]
-        must_exist((*files, *self.options.reading.files))
+        must_exist((*files, *self.options.reading.files, self.options.contacts))
         if len(self.inputs) == 1:  # among several, the others go on
             must_be_readable(files)
+        if self.contacts_out is not None and (len(files) != 1 or files[0].is_dir()):
+            raise SettingError("contacts-out is for one motion file")
         ENGINES.load(self.options.settled().engine)  # where it is not installed, nothing begins
         if self.options.video:
             with needed_for("a film"):

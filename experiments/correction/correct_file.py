@@ -151,12 +151,14 @@ def _read(task: FileTask, options: CorrectionOptions) -> _Read:
         blank = replace(blank, key=key_of(task.source, options))
         with noting_opened() as opened:
             file = open_motion(task.source, options.reading)
+            file = retimed(file, task.source) if options.retime else file
+            file = replace(file, motions=tuple(map(options.controls.before, file.motions)))
         blank = replace(
             blank,
             assumed=file.assumed,
             beside={str(path): hash_of_file(path) for path in opened if path != task.source},
         )
-        return _Read(task, blank, retimed(file, task.source) if options.retime else file)
+        return _Read(task, blank, file)
     except Exception as error:  # whatever is wrong with one file, the others go on
         return _Read(task, replace(blank, reason=sentence_of(task.source, error)), None)
 
@@ -226,7 +228,8 @@ def _written(
         return blank
     notes = file.notes
     try:
-        whole = [_whole(correction) for correction in corrections]
+        each = zip(file.motions, map(_whole, corrections), strict=True)
+        whole = [options.finished(motion, correction) for motion, correction in each]
         kept = options.keep_failed and task.target.suffix != task.source.suffix  # cannot be copied as it is
         if kept or any(correction.accepted for correction in whole):
             file.write(products.motion, *(correction.motion for correction in whole))  # rejected motions unchanged

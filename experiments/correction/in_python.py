@@ -45,6 +45,8 @@ def correct_motions(
     """
     options = _chosen(options, changes)
     options.refuse(("reading", "keep_failed", "video"), "is for motion files, and these motions are in memory")
+    if options.contacts is not None:
+        raise SettingError("contacts is for motion files; in memory, correct `sc.Contacts.load(path).on(motion)`")
     for motion in motions:
         check_body(motion)
     if options.retime:
@@ -53,7 +55,8 @@ def correct_motions(
     function = _with_workers(options.corrector(), workers)
     short = [index for index, motion in enumerate(motions) if len(motion) <= PIECE_FRAMES]
     together = dict(zip(short, function([motions[index] for index in short]), strict=True))
-    return [together.get(index) or correct_long(function, motion) for index, motion in enumerate(motions)]
+    whole = (together.get(index) or correct_long(function, motion) for index, motion in enumerate(motions))
+    return [options.finished(motion, correction) for motion, correction in zip(motions, whole, strict=True)]
 
 
 def correct_file(
@@ -83,7 +86,8 @@ def correct_file(
     if len(file.motions) > 1:
         raise InputError(f"{source}: holds {len(file.motions)} motions; correct_files corrects them all")
     function = _with_workers(options.corrector(file.mass_kg), _enough_workers(file.motions, options))
-    correction = correct_long(function, file.motion)
+    given = options.controls.before(file.motion)
+    correction = options.finished(given, correct_long(function, given))
     if correction.accepted:
         with replacing(target) as temporary:
             file.write(temporary, correction.motion)

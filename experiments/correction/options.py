@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
@@ -19,7 +21,10 @@ from selfcorrect.simulators.settings.tracker import RESIDUAL_FREE, SIMULATED, Fa
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
 
 if TYPE_CHECKING:
-    from selfcorrect.motion.correction.results import CorrectMotions
+    from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
+    from selfcorrect.motion.motion import Motion
+
+    from .controls import Controls
 
     EngineName = str
 else:
@@ -65,6 +70,17 @@ class CorrectionOptions:
     """Put motions that cannot be corrected into the output folder unchanged."""
     video: bool = False
     """Film each motion before and after, side by side, as NAME.mp4 beside the output."""
+    contacts: Path | None = None
+    """Contacts of the feet, a file that --contacts-out wrote and that you may have edited: feet stand there and nowhere
+    else, and nothing is inferred."""
+    frames: str = ""
+    """FIRST:LAST, such as 40:120: only these frames are corrected, which blends in and out inside them."""
+    amount: tuple[str, ...] = ()
+    """How much of the correction to take: legs=0.5 for a limb (arms, hands, legs, feet, head, trunk), 30=0 60=1 for
+    keyframes, between which it changes smoothly."""
+    keep: tuple[str, ...] = ()
+    """Joints whose places in the world stay within 2 mm, as far as their limbs reach: hands, feet, head, or a joint's
+    name in the file. Their limbs follow."""
     reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
     """What motion files do not say."""
 
@@ -86,6 +102,8 @@ class CorrectionOptions:
             )
         if self.fallback != "none" and not self.is_residual_free:
             raise SettingError(f"fallback {self.fallback} goes with strength {RESIDUAL_FREE}, got {self.strength}")
+        if self.frames or self.amount:
+            _ = self.controls  # refuses what means nothing
         if self.is_residual_free and self.engine != AUTO:
             preset_of(self.strength).tracker(self.engine)  # some engines cannot
 
@@ -93,6 +111,21 @@ class CorrectionOptions:
     def is_residual_free(self) -> bool:
         """Whether muscles and contacts alone hold the body up."""
         return self.strength == RESIDUAL_FREE and not self.kinematic
+
+    @property
+    def controls(self) -> Controls:
+        """What is changed of a correction."""
+        from .controls import Controls
+
+        return Controls(self.contacts, self.frames, self.amount, self.keep)
+
+    def finished(self, motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
+        """The correction of a motion with what people changed of it."""
+        from selfcorrect.simulators.cleanup.clean import CleanupSettings
+        from selfcorrect.simulators.corrector import shown_errors
+
+        settings = CleanupSettings(support=self.support, close_loops=False)
+        return self.controls.after(motion, correction, partial(shown_errors, settings=settings))
 
     def settled(self) -> CorrectionOptions:
         """The same with the engine that is meant, which is then imported; results depend on it."""

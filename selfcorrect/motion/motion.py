@@ -34,7 +34,8 @@ class Motion:
     """How the feet of its rig stand where other motions of that showed it; None where the motion itself is asked."""
 
     contacts: np.ndarray | None = field(default=None, compare=False)
-    """(T, 2) whether the left and the right foot stand, from 0 to 1, as its file says; None where it says nothing."""
+    """(T, 2) whether the left and the right foot stand, from 0 to 1, as its file says; None where it says nothing.
+    ±inf: as a person says, so that a correction infers nothing."""
 
     def __post_init__(self) -> None:
         where = f"{self.source}: " if self.source else ""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.geometry.kinematics import local_rotations
+from selfcorrect.motion.geometry.kinematics import local_rotations, world_poses
 from selfcorrect.motion.geometry.rotations import applied, composed
 from selfcorrect.motion.geometry.vectors import crosses, dots, lengths
+from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
 from .curves import smoothstep
@@ -31,7 +33,9 @@ forwards."""
 
 @dataclass(frozen=True, eq=False)
 class Legs:
-    """The legs of a skeleton, left first: (2,) joints, and (2, J) masks of what moves with thigh, shank and foot."""
+    """The legs of a skeleton, left first: (2,) joints, and (2, J) masks of what moves with thigh, shank and foot; or
+    another limb of two bones by the same names.
+    """
 
     hips: np.ndarray
     knees: np.ndarray
@@ -44,7 +48,19 @@ class Legs:
     @lru_cache(maxsize=8)
     def of(cls, skeleton: Skeleton) -> Legs:
         """Find the legs; raises ValueError where the skeleton lacks a hip, knee or ankle."""
-        hips, knees, ankles = (_both(skeleton, part) for part in ("hip", "knee", "ankle"))
+        return cls._by_joints(skeleton, *(_both(skeleton, part) for part in ("hip", "knee", "ankle")))
+
+    @classmethod
+    def ending_at(cls, skeleton: Skeleton, joint: int) -> Legs:
+        """The limb of two bones that ends at a joint, (1,) instead of (2,); InputError where there are no two above."""
+        middle = skeleton.parents[joint]
+        upper = skeleton.parents[middle] if middle > 0 else -1
+        if upper <= 0:
+            raise InputError(f"{skeleton.names[joint]}: has no limb of two bones above it, which could be bent")
+        return cls._by_joints(skeleton, np.array([upper]), np.array([middle]), np.array([joint]))
+
+    @classmethod
+    def _by_joints(cls, skeleton: Skeleton, hips: np.ndarray, knees: np.ndarray, ankles: np.ndarray) -> Legs:
         below_hip, below_knee, below_ankle = (skeleton.descendants[joints] for joints in (hips, knees, ankles))
         return cls(hips, knees, ankles, below_hip & ~below_knee, below_knee & ~below_ankle, below_ankle)
 
@@ -63,14 +79,16 @@ def bend_legs(
     root_shift_m: np.ndarray,
     ankles_m: np.ndarray,
     foot_turns: np.ndarray,
+    limbs: Legs | None = None,
 ) -> np.ndarray:
     """Local rotations (..., J, 4) that put the ankles at `ankles_m` (..., 2, 3) as far as the legs reach.
 
     `ankles_m` may have further axes in front, for several answers to one pose.
     The posed skeleton in the world is positions_m (..., J, 3) and orientations (..., J, 4). By root_shift_m (..., 3)
-    root and hips have moved since. The feet turn in the world by foot_turns (..., 2, 4). Knees keep their plane.
+    root and hips have moved since. The feet turn in the world by foot_turns (..., 2, 4). Knees keep their plane. limbs:
+    others than the legs.
     """
-    legs = Legs.of(skeleton)
+    legs = limbs or Legs.of(skeleton)
     hips_m, knees_m, old_ankles_m = (positions_m[..., joints, :] for joints in (legs.hips, legs.knees, legs.ankles))
     moved_hips_m = hips_m + root_shift_m[..., None, :]
     pelvis = orientations[..., np.array(skeleton.parents)[legs.hips], :]
@@ -80,7 +98,7 @@ def bend_legs(
     shank_turns = shortest_turn(old_ankles_m - knees_m, new_ankles_m - new_knees_m)
     shape = np.broadcast_shapes(ankles_m.shape[:-2], orientations.shape[:-2])
     world = np.broadcast_to(orientations, (*shape, *orientations.shape[-2:])).copy()
-    for side in (0, 1):
+    for side in range(len(legs.hips)):
         for turns, moving in (
             (thigh_turns, legs.with_thigh),
             (shank_turns, legs.with_shank),
@@ -88,6 +106,19 @@ def bend_legs(
         ):
             world[..., moving[side], :] = composed(turns[..., [side], :], world[..., moving[side], :])
     return local_rotations(skeleton, world)
+
+
+def with_joints_at(motion: Motion, joints: Sequence[int], places_m: np.ndarray) -> Motion:
+    """The motion with joints (K,) at places (T, K, 3), world, as far as the two bones above each reach.
+
+    The joints keep their orientation in the world. InputError for a joint without two bones above it.
+    """
+    unturned, stays_m = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(motion), 1, 4)), np.zeros((len(motion), 3))
+    for index, joint in enumerate(joints):
+        limb, poses = Legs.ending_at(motion.skeleton, joint), world_poses(motion)
+        rotations = bend_legs(motion.skeleton, *poses, stays_m, places_m[:, [index]], unturned, limb)
+        motion = replace(motion, rotations=rotations)
+    return motion
 
 
 def knee_forward(pelvis: np.ndarray, thighs_m: np.ndarray) -> np.ndarray:

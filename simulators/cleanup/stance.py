@@ -166,7 +166,8 @@ class Posed:
             evidence = settings.unlabelled + (settings.labelled - settings.unlabelled) * said
             evidence = np.where(np.isnan(said), 1.0, evidence)
             speed_m_s, heights_m = speed_m_s / evidence, heights_m / evidence
-        return standing(heights_m, speed_m_s, fps, settings)
+        stands = standing(heights_m, speed_m_s, fps, settings)
+        return stands if said is None else np.where(np.isinf(said), said > 0, stands)
 
     def grounds_m(self) -> np.ndarray:
         """(N, T, 2) how high each foot shows the ground to be, if it stands.

@@ -15,7 +15,7 @@ from helpers import modules_after
 import selfcorrect as sc
 
 NAMES = """
-    Accumulate AccumulateSubsample Augment Candidate CausalLanguageModel Comparison Corrected CorrectedMotion
+    Accumulate AccumulateSubsample Augment Candidate CausalLanguageModel Comparison Contacts Corrected CorrectedMotion
     Correction CorrectionOptions CorrectorError DiffusersModel FolderReader FolderStore Freeze Fresh Gaussian
     GenerativeModel InputError Keep KinematicCorrector LoopError MemoryStore MissingExtraError Motion MotionFile
     NetworkModel

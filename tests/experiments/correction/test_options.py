@@ -22,7 +22,8 @@ from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.simulators.stages.scene import Scene
 
 LINE = """in.bvh --strength 0.3 --support floor --engine mujoco --mass-kg 60 --remove-drift --join-takes --retime --raw
-    --simulate always --scene.load-kg 5 --keep-failed --video --fps 25 --floor 0.1 --up z --metres-per-unit 0.01"""
+    --simulate always --scene.load-kg 5 --keep-failed --video --contacts c.json --frames 1:9 --amount legs=0.5
+    --keep hands --fps 25 --floor 0.1 --up z --metres-per-unit 0.01"""
 SAME = CorrectionOptions(
     strength=0.3,
     support="floor",
@@ -36,6 +37,10 @@ SAME = CorrectionOptions(
     scene=Scene(load_kg=5.0),
     keep_failed=True,
     video=True,
+    contacts=Path("c.json"),
+    frames="1:9",
+    amount=("legs=0.5",),
+    keep=("hands",),
     reading=sc.Reading(fps=25.0, floor=0.1, up="z", metres_per_unit=0.01),
 )
 

@@ -1,0 +1,141 @@
+"""What people change of a correction: the contacts, the frames, how much of it each limb gets, and what stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.motion.correction.results import CorrectedMotion, Note
+from selfcorrect.motion.editing.blending import blended, over_time
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.measures.contacts import standing_speeds_m_s
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import Skeleton
+
+BLEND_S = 0.25
+"""Time in which the correction of a range of frames comes and goes, inside the range."""
+
+KEPT_M = 0.002
+"""Joints that were to stay may be off by this."""
+
+LIMBS: Mapping[str, tuple[str, ...]] = {
+    "arms": ("collar", "shoulder", "elbow", "wrist"),
+    "hands": ("wrist",),
+    "legs": ("hip", "knee", "ankle", "foot"),
+    "feet": ("ankle", "foot"),
+    "head": ("neck", "head"),
+    "trunk": ("pelvis", "spine1", "spine2", "spine3"),
+}
+"""Parts of the body by name; those that people have twice are meant on both sides."""
+
+
+@dataclass(frozen=True)
+class Controls:
+    """What to change of a correction, nothing by default; the fields are those of `CorrectionOptions`."""
+
+    contacts: Path | None = None
+    frames: str = ""
+    amount: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self._span()
+        self._amounts()
+
+    def __bool__(self) -> bool:
+        """Whether anything is changed after a correction."""
+        return bool(self.frames or self.amount or self.keep)
+
+    def _span(self) -> tuple[int, int] | None:
+        """First and last frame to correct, None for all; SettingError where that is none."""
+        if not self.frames:
+            return None
+        first, _, last = self.frames.partition(":")
+        if not (first.isdecimal() and last.isdecimal()) or int(first) >= int(last):
+            raise SettingError(f"frames must be FIRST:LAST with first < last, such as 40:120, got {self.frames!r}")
+        return int(first), int(last)
+
+    def _amounts(self) -> tuple[dict[str, float], list[tuple[int, float]]]:
+        """Shares by limb, and keyframes; SettingError for what is neither."""
+        limbs, keyframes = dict[str, float](), list[tuple[int, float]]()
+        for word in self.amount:
+            name, _, number = word.partition("=")
+            try:
+                share = float(number)
+            except ValueError:
+                share = np.nan
+            if not 0 <= share <= 1 or not (name in LIMBS or name.isdecimal()):
+                known = ", ".join(LIMBS)
+                raise SettingError(f"amount must be LIMB=SHARE or FRAME=SHARE, 0 to 1, with {known}; got {word!r}")
+            if name in LIMBS:
+                limbs[name] = share
+            else:
+                keyframes.append((int(name), share))
+        return limbs, keyframes
+
+    def before(self, motion: Motion) -> Motion:
+        """The motion to correct, with the contacts that were given."""
+        if self.contacts is None:
+            return motion
+        from selfcorrect.simulators.foot_contacts import Contacts
+
+        return Contacts.load(self.contacts).on(motion)
+
+    def after(
+        self, motion: Motion, correction: CorrectedMotion, measure: Callable[[Motion], Mapping[str, float]]
+    ) -> CorrectedMotion:
+        """What is left of the correction of a motion; its figures are measured anew."""
+        if not self or not correction.accepted:
+            return correction
+        notes = correction.notes
+        made = blended(motion, correction.motion, self._shares(motion))
+        if joints := [joint for name in self.keep for joint in _joints(motion.skeleton, name)]:
+            from selfcorrect.simulators.body.leg_ik import with_joints_at
+
+            places_m = joint_positions(motion, joints)
+            made = with_joints_at(made, joints, places_m)
+            notes += _out_of_reach(joint_positions(made, joints) - places_m)
+        moved_m = np.linalg.norm(joint_positions(made) - joint_positions(motion), axis=-1).mean()
+        figures = {**correction.figures, "moved_m": float(moved_m)}
+        after = {**measure(made), "standing_m_s": standing_speeds_m_s(motion, made)[1]}
+        return replace(correction, motion=made, after={**correction.after, **after}, figures=figures, notes=notes)
+
+    def _shares(self, motion: Motion) -> np.ndarray:
+        """(T, J) how much of the correction each joint gets."""
+        limbs, keyframes = self._amounts()
+        time = over_time(keyframes, len(motion)) if keyframes else np.ones(len(motion))
+        if (span := self._span()) is not None:
+            if span[1] >= len(motion):
+                raise InputError(f"{motion.source}: has {len(motion)} frames, and {self.frames} were to be corrected")
+            first, last = span
+            fade = max(1, min(round(BLEND_S * motion.fps), (last - first) // 2))
+            ends = {first: float(first == 0), last: float(last == len(motion) - 1)}
+            time = time * over_time([*({first + fade: 1.0, last - fade: 1.0} | ends).items()], len(motion))
+        shares = np.repeat(time[:, None], len(motion.skeleton), axis=1)
+        for name, share in limbs.items():
+            shares[:, _joints(motion.skeleton, name)] *= share
+        return shares
+
+
+def _out_of_reach(missing_m: np.ndarray) -> tuple[Note, ...]:
+    """What is said where joints (T, K, 3) are not where they were to stay."""
+    furthest_m = float(np.linalg.norm(missing_m, axis=-1).max())
+    return (Note(words=f"limbs do not reach what was to stay: off by up to {furthest_m:.3f} m"),) * (
+        furthest_m > KEPT_M
+    )
+
+
+def _joints(skeleton: Skeleton, name: str) -> Sequence[int]:
+    """The joints of a limb, or one by its name in the file; InputError where there is none."""
+    parts = LIMBS.get(name, ())
+    sided = [f"{side}{part}" for part in parts for side in ("", "left_", "right_")]
+    found = [joint for part in sided if (joint := skeleton.joint(part)) is not None]
+    if not found and name in skeleton.names:
+        found = [skeleton.names.index(name)]
+    if not found:
+        raise InputError(f"there is no joint {name!r}; there are {', '.join(skeleton.names)}")
+    return found

@@ -1,0 +1,109 @@
+"""What people change of a correction: a range of frames, a share of it, joints that stay."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_motions import made_motion
+from scipy.spatial.transform import Rotation
+
+import selfcorrect as sc
+from selfcorrect.core.errors import SettingError
+from selfcorrect.experiments.cli import main
+
+
+@pytest.fixture(scope="module")
+def sunk() -> sc.Motion:
+    """A walk 3 cm below the floor with bent arms."""
+    walk = made_motion("walk", frames=90)
+    rotations = walk.rotations.copy()
+    for side, sign in (("left", -1.0), ("right", 1.0)):
+        bent = Rotation.from_rotvec([0.0, sign * 1.2, 0.0]).as_quat()
+        rotations[:, walk.skeleton.joint(f"{side}_elbow")] = bent
+    return replace(walk, root_m=walk.root_m - [0.0, 0.03, 0.0], rotations=rotations)
+
+
+@pytest.mark.parametrize(("first", "last"), [(20, 60), (0, 30), (50, 89), (40, 41)])
+def test_frames_outside_a_range_stay_as_they_were(sunk: sc.Motion, first: int, last: int) -> None:
+    made = sc.correct(sunk, kinematic=True, frames=f"{first}:{last}").motion
+    outside = [frame for frame in range(90) if not first <= frame <= last]
+    assert np.array_equal(made.rotations[outside], sunk.rotations[outside])
+    assert np.array_equal(made.root_m[outside], sunk.root_m[outside])
+
+
+def test_a_range_is_corrected_in_its_middle_and_comes_and_goes_smoothly(sunk: sc.Motion) -> None:
+    whole, part = (sc.correct(sunk, kinematic=True, **each).motion for each in ({}, {"frames": "20:60"}))
+    assert np.array_equal(part.root_m[30:51], whole.root_m[30:51])
+    steps_m = np.abs(np.diff(part.root_m[:, 1] - sunk.root_m[:, 1]))
+    assert steps_m.max() < 0.01, "a body that rises by 3 cm takes some frames for it"
+
+
+def test_what_is_kept_stays_within_2_mm(sunk: sc.Motion) -> None:
+    hands = [sunk.skeleton.joint("left_wrist"), sunk.skeleton.joint("right_wrist")]
+    made, free = (sc.correct(sunk, kinematic=True, **each).motion for each in ({"keep": ("hands",)}, {}))
+    off_m = [np.linalg.norm(sc.joint_positions(each, hands) - sc.joint_positions(sunk, hands), axis=-1).max()
+             for each in (made, free)]  # fmt: skip
+    assert off_m[0] < 0.002 < off_m[1]
+    feet = [sunk.skeleton.joint("left_ankle"), sunk.skeleton.joint("right_ankle")]
+    assert np.allclose(sc.joint_positions(made, feet), sc.joint_positions(free, feet), atol=1e-9)
+
+
+def test_arms_that_do_not_reach_are_told_of(sunk: sc.Motion) -> None:
+    deep = replace(sunk, root_m=sunk.root_m - [0.0, 0.7, 0.0])
+    correction = sc.correct(deep, kinematic=True, keep=("left_wrist",))
+    assert any("do not reach" in str(note) for note in correction.notes)
+
+
+def test_an_amount_is_a_share_of_limbs_and_of_time(sunk: sc.Motion) -> None:
+    whole, none, half = (
+        sc.correct(sunk, kinematic=True, amount=amount).motion for amount in ((), ("0=0",), ("legs=0", "0=0.5"))
+    )
+    assert np.array_equal(none.rotations, sunk.rotations)
+    assert np.allclose(half.root_m, 0.5 * (sunk.root_m + whole.root_m))
+    knee = sunk.skeleton.joint("left_knee")
+    assert np.array_equal(half.rotations[:, knee], sunk.rotations[:, knee])
+
+
+def test_figures_are_those_of_what_comes_out(sunk: sc.Motion) -> None:
+    nothing = sc.correct(sunk, kinematic=True, amount=("0=0",))
+    assert nothing.figures["moved_m"] == 0
+    assert nothing.after["penetration_m"] == pytest.approx(nothing.before["penetration_m"], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"frames": "60:20"}, "first < last"),
+        ({"frames": "all"}, "first < last"),
+        ({"amount": ("legs=2",)}, "0 to 1"),
+        ({"amount": ("tail=1",)}, "LIMB=SHARE"),
+        ({"contacts": Path("a.json")}, "for motion files"),
+    ],
+)
+def test_what_means_nothing_is_refused(sunk: sc.Motion, wrong: dict[str, object], why: str) -> None:
+    with pytest.raises(SettingError, match=why):
+        sc.correct(sunk, kinematic=True, **wrong)
+
+
+def test_contacts_go_out_are_edited_and_come_back_by_the_command(
+    sunk: sc.Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sc.save_motion("walk.bvh", sunk)
+    words = ["correct", "walk.bvh", "--kinematic", "--workers", "1"]
+    assert main([*words, "-o", "out", "--contacts-out", "walk.contacts.json"]) == 0
+    told = json.loads(Path("walk.contacts.json").read_text())
+    assert {each["kind"] for each in told["contacts"]} == {"stands"}
+    Path("walk.contacts.json").write_text(json.dumps({**told, "contacts": []}))
+    assert main([*words, "-o", "out", "--contacts-out", "walk.contacts.json"]) == 2
+    assert "holds other contacts" in capsys.readouterr().err
+    main([*words, "-o", "free", "--contacts", "walk.contacts.json"])
+    first = Path("free/walk.bvh").read_bytes()
+    assert first != Path("out/walk.bvh").read_bytes()
+    Path("walk.contacts.json").write_text(json.dumps(told))
+    main([*words, "-o", "free", "--contacts", "walk.contacts.json"])
+    assert Path("free/walk.bvh").read_bytes() != first, "contacts that were edited are read again"
