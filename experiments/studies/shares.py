@@ -1,15 +1,21 @@
-"""Arms by the share of synthetic samples that they train on."""
+"""Arms by the share of synthetic samples that they train on: lines, and from which share on correction tells."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from selfcorrect.analysis.theory import guaranteed_ratio
+from selfcorrect.motion.measures.metrics import Metric
 
-from ..reporting.figures import ShareLine
+from ..reporting import verdict
+from ..reporting.figures import ShareLine, looks, share_grid
 from ..reporting.results import ArmCurves
-from .outcome import A
+from ..reporting.tables import interval_cell
+from ..reporting.webpage import Cell, Picture, Row, Section, Table
+from .outcome import A, Outcome, Pair
 
 FEWEST_RATIOS = 3
 """Synthetic ratios that make a line."""
@@ -42,3 +48,147 @@ def guarantees() -> dict[str, float]:
     """Words → synthetic share up to which theory guarantees stability at best (κ = 1)."""
     ratios = {"guaranteed at best, uncorrected": guaranteed_ratio(), "corrected": guaranteed_ratio(math.inf)}
     return {words: ratio / (1 + ratio) for words, ratio in ratios.items()}
+
+
+# --- corrected against uncorrected -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """A corrected line against the uncorrected one, share by share."""
+
+    task: str
+    line: str
+    plain: str
+    """The line that it is compared with."""
+    effects: Mapping[float, Sequence[verdict.Effect]]
+    """Synthetic share, ascending → what correction changed in each judged metric."""
+
+
+def corrected_by_share(pairs: Sequence[Pair[A]], effects: Sequence[Sequence[verdict.Effect]]) -> list[Corrected]:
+    """All corrected lines with enough ratios; effects: those of the pairs, in their order."""
+    found: dict[tuple[str, str, str], dict[float, Sequence[verdict.Effect]]] = {}
+    for pair, judged in zip(pairs, effects, strict=True):
+        if pair.arm.line and pair.plain.line not in ("", pair.arm.line):
+            own = found.setdefault((pair.task, pair.arm.line, pair.plain.line), {})
+            own[pair.arm.axes["synthetic_share"]] = judged
+    return [
+        Corrected(*who, dict(sorted(by_share.items())))
+        for who, by_share in found.items()
+        if len(by_share) >= FEWEST_RATIOS
+    ]
+
+
+def share_sentences(outcome: Outcome[Any, Any], lines: Sequence[Corrected]) -> list[str]:
+    """From which synthetic share on each line differs from the uncorrected one, and by how much, metric by metric."""
+    if any(effect.word == "one seed" for line in lines for effects in line.effects.values() for effect in effects):
+        return [verdict.ONE_SEED]
+    return [sentence for line in lines for sentence in _sentences(outcome, line)]
+
+
+def _sentences(outcome: Outcome[Any, Any], line: Corrected) -> Iterator[str]:
+    task = outcome.titles.get(line.task, line.task) if len(outcome.curves) > 1 else ""
+    who = ", ".join(filter(None, (task, f"{line.line} against {line.plain}")))
+    for column, effect in enumerate(next(iter(line.effects.values()))):
+        told = _told({share: effects[column] for share, effects in line.effects.items()})
+        yield f"{who}: {effect.metric.title} {told}."
+
+
+def _told(effects: Mapping[float, verdict.Effect]) -> str:
+    """What a line changed in one metric, by share."""
+    shares = [*effects]
+    final, start = shares[-1], begins_at(effects)
+    word, change = effects[final].word, _change(effects[final])
+    if start is None:
+        decided = [f"{effect.word} at {_percent(share)}" for share, effect in effects.items() if _is_decided(effect)]
+        elsewhere = f"; it is {', '.join(decided)}" if decided else ""
+        state = word if word == "not measured" else f"shows {word}"
+        return f"{state} at {_percent(final)} synthetic samples{change}{elsewhere}"
+    if start == final:
+        return f"is {word} at {_percent(final)} synthetic samples only{change}"
+    least = f"{_change(effects[start]).removesuffix(')')} at {_percent(start)}, "
+    most = f"{change.removeprefix(' (change ').removesuffix(')')} at {_percent(final)})"
+    return f"is {word} from {_percent(start)} synthetic samples on{least}{most}"
+
+
+def _change(effect: verdict.Effect) -> str:
+    signed = verdict.signed(effect.change, effect.metric.digits)
+    return f" (change {signed})" if signed else ""
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def begins_at(effects: Mapping[float, verdict.Effect]) -> float | None:
+    """The smallest share from which on up to the largest all effects have one decided word; None without such.
+
+    effects: by share, ascending.
+    """
+    start = None
+    word = [*effects.values()][-1].word
+    for share, effect in reversed([*effects.items()]):
+        if effect.word != word or not _is_decided(effect):
+            break
+        start = share
+    return start
+
+
+def _is_decided(effect: verdict.Effect) -> bool:
+    return effect.word in ("better", "worse", "higher", "lower")
+
+
+def share_section(outcome: Outcome[Any, Any], lines: Sequence[Corrected]) -> Section:
+    """Corrected against uncorrected at every ratio, as a table."""
+    columns = [effect.metric.title for effect in next(iter(lines[0].effects.values()))]
+    table = Table("shares", "Synthetic share", [name for each in columns for name in (each, "change")])
+    for line in lines:
+        task = outcome.titles.get(line.task, line.task)
+        table.rows.append(Row(", ".join(filter(None, (task, f"{line.line} against {line.plain}"))), []))
+        table.rows.extend(Row(_share(share), _cells(effects)) for share, effects in line.effects.items())
+    text = (
+        "Each corrected arm beside the same arm without correction, at the last generation: the corrected mean with "
+        "its 95 % interval, then the paired difference. Words are adjusted for all differences judged together (Holm)."
+    )
+    return Section("Corrected against uncorrected, by synthetic share", text, table)
+
+
+def _share(share: float) -> str:
+    ratio = "∞" if share >= 1 else f"{share / (1 - share):.3g}"
+    return f"{_percent(share)} (λ = {ratio})"
+
+
+def _cells(effects: Sequence[verdict.Effect]) -> list[Cell]:
+    return [
+        cell
+        for effect in effects
+        for cell in (
+            interval_cell(effect.metric.interval(effect.arm.last(effect.metric.key)), effect.metric.digits),
+            Cell(effect.word, verdict.signed(effect.change, effect.metric.digits)),
+        )
+    ]
+
+
+SHARE_CAPTION = (
+    "The last generation by the share of synthetic samples in the training set, from real data only (0 %) to fully "
+    "synthetic (100 %). Bands are 95 % intervals over seeds; thin lines are other correctors. Left of the dashed line "
+    "theory guarantees that an uncorrected loop is stable, left of the dash-dotted one a fully corrected one: λ below "
+    "1/2 and 1 at best, for a model near its optimum whose error does not grow (Bertrand et al. 2024, Gillman et al. "
+    "2024). The guarantee is sufficient, not necessary: a loop beyond it may be stable too."
+)
+
+
+def share_picture(
+    outcome: Outcome[Any, Any], metrics: Sequence[Metric], judged: Collection[str], floor: Mapping[str, float]
+) -> Picture | None:
+    """All lines by synthetic share, a column for each task; None where no task has enough ratios."""
+    columns = {
+        outcome.titles.get(task, task): lines
+        for task, arms in outcome.curves.items()
+        if (lines := by_share(arms, judged))
+    }
+    if not columns:
+        return None
+    palette = looks([arm.title for _, _, arms in outcome.groups() for arm in arms])
+    palette = looks([line.title for lines in columns.values() for line in lines]) | palette
+    return Picture(share_grid(columns, metrics, floor, palette, guarantees()), SHARE_CAPTION)

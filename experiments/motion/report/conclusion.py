@@ -17,6 +17,7 @@ from ...reporting.cards import card
 from ...reporting.results import ArmCurves
 from ...reporting.webpage import Card
 from ...studies.outcome import Outcome, Pair
+from ...studies.shares import Corrected, corrected_by_share, share_sentences
 from ..correctors.table import corrector_row, is_own
 from ..settings.arms import BASELINE, Arm
 from ..settings.presets import MotionSettings
@@ -118,7 +119,17 @@ def answer(outcome: MotionOutcome) -> str:
     pairs = asked_pairs(outcome, pairs_of(outcome))
     if not pairs:
         return _uncorrected(outcome)
+    if lines := lines_by_share(outcome, asked_alone=True):
+        return " ".join(share_sentences(outcome, lines))
     return verdict.headline([effect for effects in _judged(outcome, pairs) for effect in effects])
+
+
+def lines_by_share(outcome: MotionOutcome, *, asked_alone: bool = False) -> list[Corrected]:
+    """Corrected lines against the uncorrected one by synthetic share, what the experiment asks about first."""
+    pairs = pairs_of(outcome)
+    lines = corrected_by_share(pairs, judged_effects(outcome))
+    asked = {(pair.task, pair.arm.line) for pair in asked_pairs(outcome, pairs)}
+    return [line for line in lines if not asked_alone or (line.task, line.line) in asked]
 
 
 def _uncorrected(outcome: MotionOutcome) -> str:
@@ -207,17 +218,23 @@ def cards(outcome: MotionOutcome) -> list[Card]:
 
 
 def _card(outcome: MotionOutcome, heading: str, metric: Metric) -> Card:
+    by_ratio = lines_by_share(outcome, asked_alone=True)
+    asked = asked_pairs(outcome, pairs_of(outcome))
+    shown = sorted(asked, key=lambda pair: (pair.task, _share(pair))) if by_ratio else shown_pairs(outcome)
     groups = {
-        f"{preset(pair.task).character} denoiser, {pair.arm.group}": dict(_measured(outcome, pair, metric))
-        for pair in shown_pairs(outcome)
+        f"{preset(pair.task).character} denoiser, {pair.arm.group}": dict(
+            _measured(outcome, pair, metric, bool(by_ratio))
+        )
+        for pair in shown
     }
     real = metric.interval(outcome.real[metric.key]) if metric.key in outcome.real else None
     return card(heading, metric, groups, real)
 
 
-def _measured(outcome: MotionOutcome, pair: MotionPair, metric: Metric) -> Iterator[tuple[str, Interval]]:
+def _measured(outcome: MotionOutcome, pair: MotionPair, metric: Metric, alone: bool) -> Iterator[tuple[str, Interval]]:
+    """Labels with intervals; alone: without other correctors."""
     arms = outcome.curves[pair.task]
-    others = (Arm(pair.arm.policy, corrector) for corrector in correctors_of(outcome.settings))
+    others = () if alone else (Arm(pair.arm.policy, corrector) for corrector in correctors_of(outcome.settings))
     labels = {arm: arm.title for arm in (pair.arm, *others, pair.plain)} | {BASELINE: "real data only"}
     for arm, label in labels.items():
         if arm in arms and metric.key in arms[arm].values:
@@ -225,10 +242,21 @@ def _measured(outcome: MotionOutcome, pair: MotionPair, metric: Metric) -> Itera
 
 
 def terminal_lines(outcome: MotionOutcome) -> list[str]:
-    """The answer, and a line for each card about the first of its groups."""
+    """The answer, and a line for each card: about the first of its groups, or the asked corrector at every ratio."""
+    if lines := lines_by_share(outcome, asked_alone=True):
+        return [*share_sentences(outcome, lines), *(_line_by_share(card) for card in cards(outcome) if card.groups)]
     return [answer(outcome), *(_line(card) for card in cards(outcome) if card.groups)]
 
 
 def _line(card: Card) -> str:
     bars = next(iter(card.groups.values()))
     return f"{card.heading:<12}{card.text}: {', '.join(f'{bar.label} {bar.value}' for bar in bars)}"
+
+
+def _line_by_share(card: Card) -> str:
+    """Uncorrected → corrected in each group of a card."""
+    told = (
+        f"{title.rpartition('denoiser, ')[2]} {' → '.join(bar.value for bar in reversed(bars[:2]))}"
+        for title, bars in card.groups.items()
+    )
+    return f"{card.heading:<12}{card.text}, uncorrected → corrected: {'; '.join(told)}"

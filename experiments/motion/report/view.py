@@ -16,11 +16,11 @@ from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.tracking import Row
 
 from ...reporting import verdict
-from ...reporting.figures import Look, curve_grid, looks, share_grid, short_curves
+from ...reporting.figures import Look, curve_grid, looks, short_curves
 from ...reporting.webpage import Clip, Page, Picture, Section
 from ...studies.outcome import Outcome
 from ...studies.report import seconds_by_phase
-from ...studies.shares import by_share, guarantees
+from ...studies.shares import share_picture, share_section
 from ...studies.study import SeedRun
 from ...studies.view import Told, View
 from ..run.feasibility import read_feasibility
@@ -39,6 +39,7 @@ from .conclusion import (
     asked_pairs,
     cards,
     details,
+    lines_by_share,
     pairs_of,
     question,
     shown_pairs,
@@ -245,20 +246,15 @@ def _warnings(settings: MotionSettings) -> list[str]:
 
 def _picture(outcome: MotionOutcome) -> Picture:
     """By synthetic share where several were run, else over generations, of what the answer rests on."""
-    asked = strong_lines(outcome.settings)
-    columns = {
-        outcome.titles[denoiser]: lines for denoiser, arms in outcome.curves.items() if (lines := by_share(arms, asked))
-    }
-    palette = _palette(outcome)
-    if columns:
-        drawn = [metric_of(key) for key in CARDS.values() if _is_measured(outcome, key)]
-        return Picture(share_grid(columns, drawn, outcome.floor, palette, guarantees()), SHARE_CAPTION)
-    drawn = [metric_of(key) for key in JUDGED]
+    drawn = [metric_of(key) for key in CARDS.values() if _is_measured(outcome, key)]
+    if picture := share_picture(outcome, drawn, strong_lines(outcome.settings), outcome.floor):
+        return picture
     groups = {
-        f"{preset(denoiser).character} ({denoiser}), {shown.group}": [outcome.curves[denoiser][arm] for arm in arms]
+        f"{outcome.titles[denoiser]}, {shown.group}": [outcome.curves[denoiser][arm] for arm in arms]
         for denoiser, shown, arms in _shown_arms(outcome)
     }
-    return Picture(short_curves(groups, drawn, outcome.floor, palette), CURVE_CAPTION)
+    drawn = [metric_of(key) for key in JUDGED]
+    return Picture(short_curves(groups, drawn, outcome.floor, _palette(outcome)), CURVE_CAPTION)
 
 
 def strong_lines(settings: MotionSettings) -> list[str]:
@@ -276,13 +272,6 @@ def _shown_arms(outcome: MotionOutcome) -> Iterator[tuple[str, Arm, list[Arm]]]:
         yield pair.task, pair.arm, [*dict.fromkeys((BASELINE, pair.plain, pair.arm))]
 
 
-SHARE_CAPTION = (
-    "The last generation by the share of synthetic samples in the training set, from real data only (0 %) to fully "
-    "synthetic (100 %). Bands are 95 % intervals over seeds; thin lines are other correctors. Left of the dashed line "
-    "theory guarantees that an uncorrected loop is stable, left of the dash-dotted one a fully corrected one: λ below "
-    "1/2 and 1 at best, for a model near its optimum whose error does not grow (Bertrand et al. 2024, Gillman et al. "
-    "2024). The guarantee is sufficient, not necessary: a loop beyond it may be stable too."
-)
 CURVE_CAPTION = (
     "Two measures over generations: corrected, uncorrected, and real data only. Lines are means over seeds, bands "
     "their range; the dotted line is other real samples than the training set."
@@ -362,7 +351,9 @@ def _sections(outcome: MotionOutcome, founders: Founders) -> list[Section]:
             remedies_table(outcome.curves),
         ),
     ]
-    return [section for section in sections if section.table.rows]
+    lines = lines_by_share(outcome)
+    first = [share_section(outcome, lines)] if lines else []
+    return [*first, *(section for section in sections if section.table.rows)]
 
 
 def _facts(outcome: MotionOutcome, rows: Sequence[Mapping[str, Any]], seconds: float) -> dict[str, str]:

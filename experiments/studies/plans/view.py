@@ -23,7 +23,7 @@ from ...reporting.results import ArmCurves
 from ...reporting.tables import LOOP_COLUMNS, effects_table, half_life_cell, last_generation_table, loop_cells
 from ...reporting.webpage import Card, Page, Picture, Row, Section, Table
 from ..outcome import REAL, Outcome, Pair
-from ..shares import baseline_of
+from ..shares import baseline_of, corrected_by_share, share_picture, share_section, share_sentences
 from ..study import SeedRun, Study
 from ..view import Told, View
 from .arms import PlanArm
@@ -130,21 +130,22 @@ class ComparisonView(View):
         }
 
     def told(self, outcome: Measured, root: Path, rows: Sequence[LoggedRow], seconds: float, command: str) -> Told:
-        effects = outcome.judged(self.pairs(outcome), outcome.settings.judged)
-        sentences = [_headline(effects), *(_sentence(outcome, each) for each in effects), *outcome.gaps]
+        pairs = self.pairs(outcome)
+        effects = outcome.judged(pairs, outcome.settings.judged)
+        lines = corrected_by_share(pairs, effects)
+        first = [" ".join(share_sentences(outcome, lines))] if lines else []
+        told = [_headline(effects), *(_sentence(outcome, each) for each in effects), *outcome.gaps]
+        sentences = [*first, *told]
         page = Page(
             title=self.title,
             subtitle=command,
             answer=sentences[0],
-            picture=Picture(
-                _curves_svg(outcome, outcome.settings.judged),
-                "What is judged, over generations: means over seeds, and the range of the seeds.",
-            ),
+            picture=_picture(outcome),
             cards=_cards(outcome),
             details=sentences[1:],
             warnings=_warnings(outcome),
             curves=_curves_svg(outcome, outcome.settings.metrics),
-            sections=_sections(outcome, effects),
+            sections=[*([share_section(outcome, lines)] if lines else []), *_sections(outcome, effects)],
             facts=_facts(outcome),
             notes=NOTES,
         )
@@ -159,6 +160,16 @@ class ComparisonView(View):
 
     def measured(self, runs: Sequence[SeedRun]) -> Sequence[str]:
         return [metric.key for metric in self._metrics(runs, [])]
+
+
+def _picture(outcome: Measured) -> Picture:
+    """What is judged: by synthetic share where several were run, else over generations."""
+    judged = outcome.settings.judged
+    lines = [arm.line for arm in _arms(outcome)]
+    floor = {} if len(outcome.curves) > 1 else outcome.floor
+    return share_picture(outcome, judged, lines, floor) or Picture(
+        _curves_svg(outcome, judged), "What is judged, over generations: means over seeds, and the range of the seeds."
+    )
 
 
 def real_scores(run: SeedRun) -> Path:

@@ -1,0 +1,119 @@
+"""From which synthetic share on a corrected line differs from the uncorrected one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+
+import selfcorrect as sc
+from selfcorrect.core.randomness import Stream
+from selfcorrect.experiments.reporting import verdict
+from selfcorrect.experiments.reporting.results import ArmCurves
+from selfcorrect.experiments.studies.outcome import Outcome, Pair
+from selfcorrect.experiments.studies.shares import begins_at, by_share, corrected_by_share, share_sentences
+from selfcorrect.motion.measures.metrics import Metric
+
+ERROR = Metric("error", "error", "", "lower", 2)
+SHARES = (0.2, 0.5, 0.8, 1.0)
+
+
+@dataclass(frozen=True)
+class KnownArm:
+    """An arm on a line."""
+
+    line: str
+    share: float
+    group = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.line} {self.share:g}"
+
+    title = label = name
+
+    @property
+    def is_baseline(self) -> bool:
+        return self.share == 0
+
+    @property
+    def axes(self) -> dict[str, float]:
+        return {"synthetic_share": self.share}
+
+
+def outcome_of(gains: dict[float, float]) -> tuple[Outcome, list[Pair]]:
+    """Ten seeds in which correction lowers the error by known amounts, by share."""
+    noise = np.random.default_rng(0).normal(0, 0.1, 10)
+
+    def curves(arm: KnownArm, gain: float) -> ArmCurves:
+        level = 1 + arm.share - gain + (0.01 * noise[::-1] if gain else noise * 0)
+        return ArmCurves(arm.name, "", arm.name, {"error": np.stack([np.ones(10), level + noise], axis=1)})
+
+    plain = {KnownArm("uncorrected", share): 0.0 for share in SHARES}
+    fixed = {KnownArm("fixed", share): gains[share] for share in SHARES}
+    real = KnownArm("", 0.0)
+    arms = {arm: curves(arm, gain) for arm, gain in {real: 0.0, **plain, **fixed}.items()}
+    pairs = [Pair("task", arm, KnownArm("uncorrected", arm.share)) for arm in fixed]
+    return Outcome(None, {"task": arms}), pairs
+
+
+@pytest.mark.parametrize(
+    ("gains", "start", "words"),
+    [
+        ({0.2: 0.0, 0.5: 0.3, 0.8: 0.3, 1.0: 0.6}, 0.5, "is better from 50 % synthetic samples on (change -0.3"),
+        ({0.2: 0.3, 0.5: 0.3, 0.8: 0.3, 1.0: 0.6}, 0.2, "is better from 20 % synthetic samples on"),
+        ({0.2: 0.3, 0.5: 0.0, 0.8: 0.0, 1.0: 0.6}, 1.0, "is better at 100 % synthetic samples only (change -0.6"),
+        ({0.2: 0.3, 0.5: 0.0, 0.8: 0.0, 1.0: -0.6}, 1.0, "is worse at 100 % synthetic samples only (change +0.6"),
+        ({0.2: 0.3, 0.5: 0.0, 0.8: 0.0, 1.0: 0.0}, None, "shows no clear difference at 100 % synthetic samples"),
+        ({0.2: 0.0, 0.5: 0.0, 0.8: 0.0, 1.0: 0.0}, None, "shows no clear difference at 100 % synthetic samples"),
+    ],
+)
+def test_a_difference_begins_where_it_stays_up_to_the_largest_share(
+    gains: dict[float, float], start: float | None, words: str
+) -> None:
+    outcome, pairs = outcome_of(gains)
+    effects = outcome.judged(pairs, [ERROR])
+    (line,) = corrected_by_share(pairs, effects)
+    assert begins_at({share: each[0] for share, each in line.effects.items()}) == start
+    (sentence,) = share_sentences(outcome, [line])
+    assert sentence.startswith(f"fixed against uncorrected: error {words}")
+    assert ("better at 20 %" in sentence) == (start is None and gains[0.2] > 0)
+
+
+def test_lines_begin_at_real_data_alone() -> None:
+    outcome, _ = outcome_of(dict.fromkeys(SHARES, 0.3))
+    lines = {line.title: sorted(line.points) for line in by_share(outcome.curves["task"], ["fixed"])}
+    assert lines == {"uncorrected": [0, *SHARES], "fixed": [0, *SHARES]}
+
+
+def test_one_seed_proves_nothing_by_share_either() -> None:
+    outcome, pairs = outcome_of(dict.fromkeys(SHARES, 0.3))
+    every = outcome.curves["task"].items()
+    one = {arm: replace(curves, values={"error": curves.values["error"][:1]}) for arm, curves in every}
+    single = Outcome(None, {"task": one})
+    lines = corrected_by_share(pairs, single.judged(pairs, [ERROR]))
+    assert share_sentences(single, lines) == [verdict.ONE_SEED]
+
+
+def own_task(stream: Stream) -> sc.Task:
+    real = sc.Samples.real(torch.randn((40, 2), generator=stream.child("data").torch(), dtype=torch.float64))
+    return sc.Task(sc.Gaussian.standard(2), real, lambda candidate: {"spread": candidate.samples(200).values.std()})
+
+
+def wider(samples: sc.Samples) -> sc.Samples:
+    return samples.with_values(3 * samples.values)
+
+
+def test_own_models_are_shown_by_synthetic_share_first(tmp_path) -> None:
+    policies = [sc.Augment(0.5), sc.Augment(2.0), sc.Replace()]
+    loops = [sc.Plan(policy, 2) for policy in policies]
+    plans = [sc.Plan(sc.RealOnly(), 2), *loops, *(replace(loop, correction=sc.Correction(wider)) for loop in loops)]
+    found = sc.compare(own_task, plans, seeds=3, workers=1, out=tmp_path, better={"spread": "lower"})
+    assert found.sentences[0].startswith("wider against uncorrected: spread is worse from 67 % synthetic samples on")
+    assert next(iter(found.tables)) == "shares"
+    assert [row.title for row in found.tables["shares"].rows[1:]] == ["33 % (λ = 0.5)", "67 % (λ = 2)", "100 % (λ = ∞)"]
+    page = (tmp_path / "report.html").read_text()
+    assert "synthetic share of the training set" in page
+    assert found.sentences[0].split(" (")[0] in page
