@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -44,6 +45,9 @@ class CorrectCommand:
     """Print a line only for each motion that was not corrected, and the summary."""
     contacts_out: Path | None = None
     """Write the contacts of the one corrected motion here, as JSON that you may edit and give back with --contacts."""
+    delta: Path | None = None
+    """Write the correction of the one BVH file here, as a BVH file whose channels are to be added to the input's: an
+    additive layer."""
     report: Path | None = None
     """The report, JSON; by default report.json in the output folder."""
 
@@ -64,27 +68,30 @@ class CorrectCommand:
         out = Path(self.out)
         report = self.report or out / REPORT
         done = correct_and_tell(list(map(Path, self.inputs)), out, options, report, where, self.quiet)
-        if self.contacts_out is not None:
-            self._write_contacts(self.contacts_out, out)
+        if self.contacts_out is not None or self.delta is not None:
+            self._write_beside(out)
         return done
 
-    def _write_contacts(self, path: Path, out: Path) -> None:
-        """Write the contacts that a corrected file shows; SettingError where others are there, which may be edited."""
+    def _write_beside(self, out: Path) -> None:
+        """Write the contacts that the corrected file shows, and the layer that makes it of its input."""
         from selfcorrect.datasets.files.open import open_motion
+        from selfcorrect.datasets.files.rigs.bvh import layer_between
         from selfcorrect.simulators.foot_contacts import Contacts
-        from selfcorrect.storage.files.writing import write_atomically
+        from selfcorrect.storage.files.limits import read_text
 
         from ..correction.batch import tasks_of
 
         (task,) = tasks_of([Path(self.inputs[0])], out)
-        if not task.target.exists():
-            print(f"{path}: not written, as the motion was not corrected")
-            return
-        text = Contacts.of(open_motion(task.target, self.options.reading).motion).text()
-        if path.exists() and path.read_text(encoding="utf-8") != text:
-            raise SettingError(f"{path}: holds other contacts, which may be edited; choose another file")
-        write_atomically(path, text.encode())
-        print(f"contacts: {path}")
+        made: dict[Path, Callable[[], str]] = {}
+        if self.contacts_out is not None:
+            made[self.contacts_out] = lambda: Contacts.of(open_motion(task.target, self.options.reading).motion).text()
+        if self.delta is not None:
+            made[self.delta] = lambda: layer_between(read_text(task.source), read_text(task.target), str(task.source))
+        for path, text in made.items():
+            if task.target.exists():
+                _write_new(path, text())
+            else:
+                print(f"{path}: not written, as the motion was not corrected")
 
     def _check(self) -> None:
         """Refuse inputs and engines that are not there, before the work begins."""
@@ -92,8 +99,11 @@ class CorrectCommand:
         must_exist((*files, *self.options.reading.files, self.options.contacts))
         if len(self.inputs) == 1:  # among several, the others go on
             must_be_readable(files)
-        if self.contacts_out is not None and (len(files) != 1 or files[0].is_dir()):
+        alone = len(files) == 1 and not files[0].is_dir()
+        if self.contacts_out is not None and not alone:
             raise SettingError("contacts-out is for one motion file")
+        if self.delta is not None and not (alone and files[0].suffix.lower() == ".bvh"):
+            raise SettingError("delta is for one BVH file")
         ENGINES.load(self.options.settled().engine)  # where it is not installed, nothing begins
         if self.options.video:
             with needed_for("a film"):
@@ -114,3 +124,13 @@ class CorrectCommand:
         if is_address(self.out) and not sets:
             raise SettingError(f"{self.out}: only shards are written to an address; make some with data shard")
         return bool(sets)
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Write a text; SettingError where another is there, which may be edited."""
+    from selfcorrect.storage.files.writing import write_atomically
+
+    if path.exists() and path.read_text(encoding="utf-8", errors="replace") != text:
+        raise SettingError(f"{path}: exists with other content, which may be edited; choose another file")
+    write_atomically(path, text)
+    print(path)

@@ -122,6 +122,14 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None) -> R
     return RiggedMotion(motion, channels, offsets, ends, unit_m, stretches_m, relative, unit_note=note)
 
 
+def _values_and_channels(text: str, source: str) -> tuple[np.ndarray, list[str]]:
+    """All channels (T, C) of a file, and what each is."""
+    lines = _Lines(text, source)
+    names = [name for joint in _parse_hierarchy(lines) for name in joint.channels or ()]
+    frames, _ = _parse_motion_head(lines)
+    return _parse_values(lines, frames, len(names)), names
+
+
 def _relative(positions: Mapping[int, np.ndarray], offsets: np.ndarray) -> frozenset[int]:
     """Joints whose positions (T, 3) are added to their offsets (J, 3): read as they are, their bones had no length."""
     usual = {joint: np.linalg.norm(np.median(track, axis=0)) for joint, track in positions.items() if joint}
@@ -315,6 +323,24 @@ def write_bvh(path: Path, clip: RiggedMotion) -> None:
     lines = _format_lines(clip)
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(f"{line}\n" for line in lines)
+
+
+def layer_between(before: str, after: str, source: str) -> str:
+    """The text of a BVH file whose channels are what has to be added to those of one file to get those of another.
+
+    before, after: texts of files with the same channels, as a file and its correction have; angles are the shortest.
+    InputError, which calls them `source`, where channels or frames differ.
+    """
+    (own, wanted), (given, _) = _values_and_channels(after, source), _values_and_channels(before, source)
+    if own.shape != given.shape:
+        raise InputError(
+            f"{source}: a layer needs as many frames and channels before as after, got {given.shape} and {own.shape}"
+        )
+    added = own - given
+    angles = [index for index, name in enumerate(wanted) if name.endswith("rotation")]
+    added[:, angles] = (added[:, angles] + 180.0) % 360.0 - 180.0
+    head = after[: after.upper().index("FRAME TIME")] + after[after.upper().index("FRAME TIME") :].splitlines()[0]
+    return head + "\n" + "".join(" ".join(f"{value:.6f}" for value in row) + "\n" for row in added)
 
 
 def format_bvh(clip: RiggedMotion) -> str:

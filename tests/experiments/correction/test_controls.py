@@ -100,10 +100,35 @@ def test_contacts_go_out_are_edited_and_come_back_by_the_command(
     assert {each["kind"] for each in told["contacts"]} == {"stands"}
     Path("walk.contacts.json").write_text(json.dumps({**told, "contacts": []}))
     assert main([*words, "-o", "out", "--contacts-out", "walk.contacts.json"]) == 2
-    assert "holds other contacts" in capsys.readouterr().err
+    assert "exists with other content" in capsys.readouterr().err
     main([*words, "-o", "free", "--contacts", "walk.contacts.json"])
     first = Path("free/walk.bvh").read_bytes()
     assert first != Path("out/walk.bvh").read_bytes()
     Path("walk.contacts.json").write_text(json.dumps(told))
     main([*words, "-o", "free", "--contacts", "walk.contacts.json"])
     assert Path("free/walk.bvh").read_bytes() != first, "contacts that were edited are read again"
+
+
+def test_a_layer_and_the_input_add_up_to_the_correction(
+    sunk: sc.Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sc.save_motion("walk.bvh", sunk)
+    words = ["correct", "walk.bvh", "--kinematic", "--workers", "1", "-o", "out", "--delta", "layer.bvh"]
+    assert main(words) == main(words) == 0, "again, it is the same"
+    rows = [
+        np.array([line.split() for line in Path(name).read_text().splitlines() if line[:1] in "-0123456789"], float)
+        for name in ("walk.bvh", "layer.bvh", "out/walk.bvh")
+    ]
+    off = (rows[0] + rows[1] - rows[2] + 180) % 360 - 180
+    assert np.abs(off).max() < 1e-5
+    assert np.abs(rows[1]).max() > 0.1
+    Path("layer.bvh").write_text("mine")
+    assert main(words) == 2
+    assert "exists with other content" in capsys.readouterr().err
+    assert Path("layer.bvh").read_text() == "mine"
+
+
+def test_a_layer_of_another_kind_of_file_is_refused(sunk: sc.Motion, tmp_path: Path) -> None:
+    sc.save_motion(tmp_path / "walk.npz", sunk)
+    assert main(["correct", str(tmp_path / "walk.npz"), "--delta", str(tmp_path / "layer.bvh")]) == 2
