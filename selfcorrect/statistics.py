@@ -75,12 +75,38 @@ def mean_interval(
     if np.ptp(seeds) == 0:
         return Interval(mean, mean, mean, count, "t", confidence)
     if count < FEWEST_SEEDS_TO_BOOTSTRAP:
-        reach = scipy.stats.sem(seeds) * scipy.stats.t.ppf((1 + confidence) / 2, count - 1)
-        low, high, method = _within(mean, float(reach), bounds)
+        low, high, method = _within(mean, _reach(seeds, confidence), bounds)
         return Interval(mean, low, high, count, method, confidence)
     generator = (stream or streams(0).child("bootstrap")).numpy()
     result = scipy.stats.bootstrap((seeds,), np.mean, confidence_level=confidence, rng=generator).confidence_interval
     return Interval(mean, float(result.low), float(result.high), count, "bootstrap", confidence)
+
+
+def student_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
+    """The mean over seeds (S,) with Student's t interval, which excludes 0 exactly where the t test rejects 0."""
+    seeds = _per_seed(values)
+    mean, count = float(seeds.mean()), len(seeds)
+    if count == 1:
+        return Interval(mean, math.nan, math.nan, 1, "single seed", confidence)
+    reach = _reach(seeds, confidence)
+    return Interval(mean, mean - reach, mean + reach, count, "t", confidence)
+
+
+def _reach(seeds: np.ndarray, confidence: float) -> float:
+    """Half the width of Student's t interval of a mean."""
+    count = len(seeds)
+    return float(seeds.std(ddof=1) / math.sqrt(count) * scipy.special.stdtrit(count - 1, (1 + confidence) / 2))
+
+
+def student_p(values: ArrayLike) -> float:
+    """The two-sided p-value of the t test that the mean over seeds (S,) is 0; 1 for a single seed."""
+    seeds = _per_seed(values)
+    if len(seeds) == 1 or not seeds.any():
+        return 1.0
+    if np.ptp(seeds) == 0:
+        return 0.0
+    score = abs(seeds.mean()) / (seeds.std(ddof=1) / math.sqrt(len(seeds)))
+    return float(2 * scipy.special.stdtr(len(seeds) - 1, -score))
 
 
 def _within(mean: float, reach: float, bounds: Bounds) -> tuple[float, float, str]:
@@ -182,6 +208,15 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_value))
         adjusted[name] = largest
     return {name: adjusted[name] for name in p_values}
+
+
+def holm_levels(p_values: Mapping[str, float], level: float = 0.05) -> dict[str, float]:
+    """The level at which Holm's procedure judges each of several p-values: significant where it is at most that."""
+    ranked, levels, rejected = sorted(p_values.items(), key=lambda item: item[1]), dict[str, float](), 0
+    for rank, (name, p_value) in enumerate(ranked):
+        levels[name] = level / (len(ranked) - rejected)
+        rejected += rank == rejected and p_value <= levels[name]
+    return levels
 
 
 def half_life(curve: ArrayLike, floor: float = 0.0) -> float:

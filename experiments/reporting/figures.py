@@ -98,7 +98,7 @@ def curve_grid(
     """One row of panels per metric, one column per group of arms; returns SVG text.
 
     Groups of more than `MOST_LINES` arms become small multiples: rows of their own, with few arms in each panel. Lines
-    are means over seeds, bands the range of the seeds; the dotted line in black is real against real.
+    are means over seeds, bands their 95 % intervals; the dotted line in black is real against real.
     """
     many = any(len(arms) > MOST_LINES for arms in columns.values())
     blocks = [_multiples(group, arms) for group, arms in columns.items()] if many else [columns]
@@ -160,7 +160,8 @@ def _draw_panel(
         values = arm.values[metric.key]
         generations = np.arange(values.shape[1])
         colour, stroke = palette[arm.title]
-        low, high = values.min(axis=0), values.max(axis=0)
+        told = [metric.interval(column) for column in values.T]
+        low, high = [one.low for one in told], [one.high for one in told]
         panel.fill_between(generations, low, high, color=colour, alpha=0.12, linewidth=0)
         panel.plot(generations, values.mean(axis=0), stroke, color=colour, label=arm.title, linewidth=1.6)
     if floor is not None:

@@ -70,15 +70,21 @@ def half_life_cell(curves: np.ndarray) -> Cell:
 
 
 def effects_table(by_pair: Iterable[Sequence[verdict.Effect]], corner: str, columns: Sequence[str]) -> Table:
-    """Paired differences, a row for each arm and a column for each metric."""
+    """Paired differences, a row for each arm, and for each metric a column of words and one of adjusted p-values."""
     rows = [
         Row(
             ": ".join(filter(None, (effects[0].arm.group, effects[0].arm.title))),
-            [Cell(effect.word, verdict.signed(effect.change, effect.metric.digits)) for effect in effects],
+            [cell for effect in effects for cell in _effect_cells(effect)],
         )
         for effects in by_pair
     ]
-    return Table("differences", corner, columns, rows)
+    heads = [head for column in columns for head in (column, f"{column}: adjusted p")]
+    return Table("differences", corner, heads, rows, interval="interval")
+
+
+def _effect_cells(effect: verdict.Effect) -> tuple[Cell, Cell]:
+    change = "" if np.isnan(effect.change.estimate) else verdict.change_of(effect)
+    return Cell(effect.word, change), Cell("" if np.isnan(effect.change.low) else f"{effect.p_value:.2g}")
 
 
 LOOP_COLUMNS = ("λ realised", "synthetic share", "rejected of drawn", "moved (feature units)")
@@ -123,7 +129,7 @@ def csv_of(table: Table) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        ["group", table.corner, *(name for column in table.columns for name in (column, f"{column}, 95 %"))]
+        ["group", table.corner, *(name for column in table.columns for name in (column, f"{column}, {table.interval}"))]
     )
     group = ""
     for row in table.rows:

@@ -8,12 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from selfcorrect.motion.measures.metrics import Metric
-from selfcorrect.statistics import UNMEASURED, Interval, compare_paired, holm, mean_interval
+from selfcorrect.statistics import UNMEASURED, Interval, holm, holm_levels, student_interval, student_p
 
 from .results import ArmCurves
 
 LEVEL = 0.05
 """Family-wise error level of all judgements of a report."""
+
+
+JUDGEMENT = (
+    "P-values are of paired t tests and adjusted for all differences judged together (Holm). A difference counts where "
+    f"its p-value is at most {LEVEL}. Its interval is at the level at which it is judged, and so excludes 0 exactly "
+    "where the difference counts. Where the value of real data is the aim, distances to it are compared."
+)
+"""How words and intervals of `effects` are to be read."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +31,11 @@ class Effect:
     arm: ArmCurves
     reference: ArmCurves
     metric: Metric
+    aim: float
+    """The value of real data where that is the aim, else NaN."""
     change: Interval
-    """The paired difference (arm − reference), or of the distances to the real value where that is the aim."""
+    """The paired difference (arm − reference), or of the distances to `aim`. Its interval is at the level at which
+    Holm's procedure judges it, so that it excludes 0 exactly where a difference is found."""
     p_value: float
     """Adjusted for all effects judged together."""
     word: str
@@ -35,45 +46,34 @@ class Effect:
 def effects(
     pairs: Sequence[tuple[ArmCurves, ArmCurves]], metrics: Sequence[Metric], real: Mapping[str, float]
 ) -> list[Effect]:
-    """Judge each (arm, reference) pair in each metric, Holm-adjusted over all of them.
+    """Judge each (arm, reference) pair in each metric by paired t tests, adjusted over all of them (Holm 1979).
 
     real: the value of real data for the metrics whose aim is that value.
     """
-    compared = {
-        (pair, column): _compare(arm, reference, metric, real)
-        for pair, (arm, reference) in enumerate(pairs)
-        for column, metric in enumerate(metrics)
-    }
-    adjusted = holm({f"{pair} {column}": p_value for (pair, column), (_, p_value) in compared.items()})
-    return [
-        _judged(*pairs[pair], metrics[column], change, adjusted[f"{pair} {column}"])
-        for (pair, column), (change, _) in compared.items()
-    ]
+    aims = [real[metric.key] if metric.better == "real" else np.nan for metric in metrics]
+    asked = [(*pair, metric, aim) for pair in pairs for metric, aim in zip(metrics, aims, strict=True)]
+    changes = {str(place): _changes(*each) for place, each in enumerate(asked)}
+    p_values = {place: 1.0 if np.isnan(values).any() else student_p(values) for place, values in changes.items()}
+    adjusted, levels = holm(p_values), holm_levels(p_values, LEVEL)
+    judged = []
+    for (place, values), each in zip(changes.items(), asked, strict=True):
+        change = UNMEASURED if np.isnan(values).any() else student_interval(values, 1 - levels[place])
+        judged.append(Effect(*each, change, adjusted[place], _word(each[2], change)))
+    return judged
 
 
-def _compare(arm: ArmCurves, reference: ArmCurves, metric: Metric, real: Mapping[str, float]) -> tuple[Interval, float]:
-    """The paired change and its unadjusted p-value."""
+def _changes(arm: ArmCurves, reference: ArmCurves, metric: Metric, aim: float) -> np.ndarray:
+    """(S,) paired differences of values, or of their distances to the aim."""
     first, second = arm.last(metric.key), reference.last(metric.key)
-    if metric.better == "real":
-        first, second = np.abs(first - real[metric.key]), np.abs(second - real[metric.key])
-    if np.isnan(first).any() or np.isnan(second).any():
-        return UNMEASURED, 1.0
-    if len(first) < 2:
-        return mean_interval(first - second), 1.0
-    comparison = compare_paired(first, second)
-    return comparison.difference, comparison.p_value
+    return first - second if metric.better != "real" else np.abs(first - aim) - np.abs(second - aim)
 
 
-def _judged(arm: ArmCurves, reference: ArmCurves, metric: Metric, change: Interval, p_value: float) -> Effect:
-    return Effect(arm, reference, metric, change, p_value, _word(metric, change, p_value))
-
-
-def _word(metric: Metric, change: Interval, p_value: float) -> str:
+def _word(metric: Metric, change: Interval) -> str:
     if np.isnan(change.estimate):
         return "not measured"
     if change.count < 2:
         return "one seed"
-    if p_value > LEVEL:
+    if change.low <= 0 <= change.high:
         return "no clear difference"
     if metric.better == "neutral":
         return "higher" if change.estimate > 0 else "lower"
@@ -86,7 +86,7 @@ def sentence(effects_of_pair: Sequence[Effect], baseline: ArmCurves | None, gene
     seeds = len(first.arm.last(first.metric.key))
     parts = [_change_in_words(effect, baseline) for effect in effects_of_pair]
     who = ", ".join(filter(None, (first.arm.group, f"{first.arm.title} against {first.reference.title}")))
-    return f"{who[0].upper()}{who[1:]}, generation {generation}, {seeds} seed{'s' * (seeds != 1)}: {'; '.join(parts)}."
+    return f"{who}, generation {generation}, {seeds} seed{'s' * (seeds != 1)}: {'; '.join(parts)}."
 
 
 def _change_in_words(effect: Effect, baseline: ArmCurves | None) -> str:
@@ -95,10 +95,27 @@ def _change_in_words(effect: Effect, baseline: ArmCurves | None) -> str:
     key, digits = effect.metric.key, effect.metric.digits
     before, after = (arm.last(key).mean() for arm in (effect.reference, effect.arm))
     real_only = f"; baseline {baseline.last(key).mean():.{digits}f}" if baseline else ""
+    aim = f", real data {effect.aim:.{digits}f}" if effect.metric.better == "real" else ""
     return (
-        f"{effect.metric.title} {before:.{digits}f} → {after:.{digits}f} "
-        f"(change {signed(effect.change, digits)}, {effect.word}{real_only})"
+        f"{effect.metric.title} {before:.{digits}f} → {after:.{digits}f}{aim} "
+        f"({change_of(effect)}, {word_of(effect)}{real_only})"
     )
+
+
+def change_of(effect: Effect) -> str:
+    """What changed, with its sign and interval: the value, or its distance to that of real data."""
+    what = "distance to real data" if effect.metric.better == "real" else "change"
+    return f"{what} {signed(effect.change, effect.metric.digits)}"
+
+
+def word_of(effect: Effect) -> str:
+    """The word, and the adjusted p-value where there is one."""
+    return effect.word if np.isnan(effect.change.low) else f"{effect.word}, p {shown_p(effect.p_value)}"
+
+
+def shown_p(p_value: float) -> str:
+    """A p-value with two digits, "< 0.0001" below that."""
+    return "< 0.0001" if p_value < 1e-4 else f"= {p_value:.2g}"
 
 
 def signed(change: Interval, digits: int) -> str:

@@ -40,6 +40,8 @@ class Table:
     corner: str
     columns: Sequence[str]
     rows: list[Row] = field(default_factory=list)
+    interval: str = "95 %"
+    """What intervals are called in the head of a CSV file."""
 
 
 @dataclass(frozen=True)

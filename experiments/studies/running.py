@@ -117,4 +117,4 @@ def _picture(progress: Progress) -> Picture | None:
     groups = {title: [curves[task][arm] for arm in arms] for task, title, arms in progress.outcome.groups()}
     palette = looks([arm.title for arms in groups.values() for arm in arms])
     svg = short_curves(groups, progress.judged, {}, palette)
-    return Picture(svg, "Generations so far: means over the furthest seeds of each arm, bands their range.")
+    return Picture(svg, "Generations so far: means over the furthest seeds of each arm, bands their 95 % intervals.")

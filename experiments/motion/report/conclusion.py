@@ -167,7 +167,7 @@ def _tally_of(
     about = _about(corrector, pairs)
     effects = [effect for pair, both in zip(pairs, judged, strict=True) if pair in about for effect in both]
     role = "control" if is_control(corrector) else "for comparison"
-    return f"{corrector.capitalize()} ({role}) against uncorrected: {verdict.tallies(effects)}."
+    return f"{corrector} ({role}) against uncorrected: {verdict.tallies(effects)}."
 
 
 def _controls(outcome: MotionOutcome, pair: MotionPair) -> str:

@@ -274,7 +274,7 @@ def _shown_arms(outcome: MotionOutcome) -> Iterator[tuple[str, Arm, list[Arm]]]:
 
 CURVE_CAPTION = (
     "Two measures over generations: corrected, uncorrected, and real data only. Lines are means over seeds, bands "
-    "their range; the dotted line is other real samples than the training set."
+    "their 95 % intervals; the dotted line is other real samples than the training set."
 )
 
 
@@ -306,9 +306,8 @@ def _sections(outcome: MotionOutcome, founders: Founders) -> list[Section]:
         Section(
             "Corrected against uncorrected",
             "Paired differences at the last generation: both arms start from the same generation 0 and draw the same "
-            "noise. A difference counts as better or worse where its p-value is at most "
-            f"{verdict.LEVEL} after adjusting for all differences judged together (Holm): the arms with the "
-            "corrector that the title asks about are one such family, all others a second one.",
+            f"noise. {verdict.JUDGEMENT} The arms with the corrector that the title asks about are one such family, "
+            "all others a second one.",
             differences_table(outcome),
         ),
         Section(

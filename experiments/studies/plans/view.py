@@ -168,7 +168,7 @@ def _picture(outcome: Measured) -> Picture:
     lines = [arm.line for arm in _arms(outcome)]
     floor = {} if len(outcome.curves) > 1 else outcome.floor
     return share_picture(outcome, judged, lines, floor) or Picture(
-        _curves_svg(outcome, judged), "What is judged, over generations: means over seeds, and the range of the seeds."
+        _curves_svg(outcome, judged), "What is judged, over generations: means over seeds, bands their 95 % intervals."
     )
 
 
@@ -285,8 +285,7 @@ def _sections(outcome: Measured, effects: Sequence[Sequence[verdict.Effect]]) ->
         Section(
             "Against the reference",
             "Paired differences at the last generation. A plan with a correction is compared with the same plan "
-            "without, any other with the one on real data alone. A difference counts where its p-value is at most "
-            f"{verdict.LEVEL} after adjusting for all differences in this table (Holm).",
+            f"without, any other with the one on real data alone. {verdict.JUDGEMENT}",
             effects_table(effects, "Arm", [metric.title for metric in outcome.settings.judged]),
         ),
         Section(

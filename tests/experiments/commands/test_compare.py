@@ -54,7 +54,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_file_describes_a_comparison_which_options_change(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["compare", "mine.yaml", "--seeds", "3", "--plans.corrected.strength", "3", "--workers", "1"]) == 0
     told = capsys.readouterr().out
-    assert "Corrected against synthetic, generation 2, 3 seeds: spread" in told
+    assert "corrected against synthetic, generation 2, 3 seeds: spread" in told
     assert "runs/mine/report.html" in told
     arm = (folder / "runs" / "mine" / "gaussian" / "seed-5" / "corrected" / "config.json").read_text()
     assert '"strength": 3.0' in arm

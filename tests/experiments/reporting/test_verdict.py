@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from selfcorrect.experiments.reporting.results import ArmCurves, collect
 from selfcorrect.experiments.reporting.verdict import effects, headline, sentence
@@ -78,8 +83,35 @@ def test_the_sentence_has_values_interval_word_and_baseline():
     text = sentence(judged, arm("baseline", distance=[12.0, 13.0, 14.0]), 10)
     assert "generation 10, 3 seeds" in text
     assert "85.0 → 45.3" in text
-    assert "better; baseline 13.0" in text
+    assert re.search(r"better, p < 0.0001; baseline 13.0", text)
+    assert text.startswith("fully synthetic, physics against uncorrected")
     assert "[" in text
+
+
+def test_away_from_real_data_is_called_a_distance_and_no_change_of_sign():
+    near, far = arm("uncorrected", jerk=[0.76, 0.77, 0.75]), arm("physics", jerk=[0.18, 0.17, 0.19])
+    text = sentence(effects([(far, near)], [JERK], {"jerk": 0.75}), None, 10)
+    assert re.search(r"Jerk 0.76 → 0.18, real data 0.75 \(distance to real data \+0.56 \[.*\], worse", text)
+    assert "change" not in text
+
+
+@given(
+    values=arrays(float, (4, 2, 5), elements=st.floats(-100, 100, width=32)),
+    better=st.sampled_from(("lower", "higher", "neutral", "real")),
+)
+def test_word_interval_and_values_agree(values: np.ndarray, better: str) -> None:
+    metric = Metric("jerk", "Jerk", "realism", better, 9)  # type: ignore[arg-type]
+    pairs = [(arm("physics", jerk=list(one)), arm("uncorrected", jerk=list(other))) for one, other in values]
+    for effect in effects(pairs, [metric], {"jerk": 3.0}):
+        found = effect.change.low > 0 or effect.change.high < 0
+        assert found == (effect.word != "no clear difference") == (effect.p_value <= 0.05)
+        if better != "real":
+            difference = effect.arm.last("jerk").mean() - effect.reference.last("jerk").mean()
+            assert effect.change.estimate == pytest.approx(difference, abs=1e-9)
+        if found:
+            rises = effect.change.estimate > 0
+            words = {"neutral": ("lower", "higher"), "higher": ("worse", "better")}
+            assert effect.word == words.get(better, ("better", "worse"))[rises]
 
 
 ROWS = [

@@ -62,8 +62,8 @@ def test_a_comparison_says_what_correction_does_and_leaves_report_tables_and_fra
     found = sc.compare(own_task, plans(30), seeds=5, workers=1, out=tmp_path, better={"error": "lower"})
     headline, synthetic, corrected = found.sentences
     assert headline == ("Against its reference, error is better in 1 of 2 comparisons, worse in 1 of 2 comparisons.")
-    assert synthetic.startswith("Synthetic against real only, generation 30, 5 seeds: error")
-    assert corrected.startswith("Corrected against synthetic, generation 30, 5 seeds: error")
+    assert synthetic.startswith("synthetic against real only, generation 30, 5 seeds: error")
+    assert corrected.startswith("corrected against synthetic, generation 30, 5 seeds: error")
     frame = found.to_frame()
     assert list(frame.columns[:4]) == ["group", "arm", "seed", "generation"]
     assert len(frame) == 3 * 5 * 31

@@ -78,12 +78,12 @@ def test_the_conclusion_speaks_of_every_corrector_against_uncorrected_real_only_
     told = details(outcome(*arms("low-pass", "physics", OWN), good=(OWN,)))
     assert f"{OWN} against uncorrected" in told[0]
     assert "0.8 → 0.2" in told[0]
-    assert "better; baseline 0.2" in told[0]
+    assert "better, p < 0.0001; baseline 0.2" in told[0]
     assert "The best control: Fréchet distance, kinematic 0.8 (low-pass)" in told[0]
     assert told[1].startswith(
-        "Physics (for comparison) against uncorrected: realism (Fréchet distance, kinematic) is not"
+        "physics (for comparison) against uncorrected: realism (Fréchet distance, kinematic) is not"
     )
-    assert told[2].startswith("Low-pass (control) against uncorrected")
+    assert told[2].startswith("low-pass (control) against uncorrected")
 
 
 @pytest.mark.parametrize("corrector", ["kinematic", "physics", OWN])
