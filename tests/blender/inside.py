@@ -357,6 +357,29 @@ def case_a_floor_at_a_height_of_the_scene_is_taken_as_it_is():
     same(high, low, apart_m=1e-3, degrees=0.1)
 
 
+def case_contacts_are_curves_that_are_edited_and_fed_back():
+    rig = fresh("contacts")
+    before = seen(rig)
+    first = corrected(rig)
+    assert curves(first)['["left foot stands"]', 0] == [(1, 0), (5, 1), (12, 0)]
+    bag = first.layers[0].strips[0].channelbags[0]
+    bag.fcurves.find('["left foot stands"]').keyframe_points[2].co = (15, 0)
+    bag.fcurves.find('["right foot stands"]').keyframe_points.insert(30, 1).interpolation = "CONSTANT"
+    assert bpy.ops.selfcorrect.correct(use_contacts=True) == {"FINISHED"}
+    given = json.loads(RESULTS.with_name("given.json").read_text())
+    assert [(each["part"], each["first_frame"], each["last_frame"]) for each in given["contacts"]] == [
+        ("left foot", 4, 13), ("right foot", 29, 38),
+    ]  # fmt: skip
+    second = rig.animation_data.action
+    assert second not in (first, bpy.data.actions["clip"])
+    same(lifted(before), seen(rig))  # the original was corrected again, not the correction
+    os.environ["FAKE"] = "crash"
+    error_of(bpy.ops.selfcorrect.correct, use_contacts=True)
+    assert rig.animation_data.action == second
+    rig.animation_data.action = bpy.data.actions["clip"]
+    assert "was not made by Correct with Physics" in error_of(bpy.ops.selfcorrect.correct, use_contacts=True)
+
+
 class Layout:
     """Takes what panels draw, where it exists."""
 
@@ -428,7 +451,7 @@ def case_escape_ends_the_program_and_changes_nothing():
     properties = bpy.ops.selfcorrect.correct.get_rna_type().properties
     options = {each.identifier: each.default for each in properties if hasattr(each, "default")}
     running = SimpleNamespace(**options, bl_label=kind.bl_label, report=lambda level, text: said.append(text))
-    for name in ("asked", "steps", "_sampled", "_on", "_done", "stop"):
+    for name in ("asked", "steps", "_corrected", "_sampled", "_on", "_done", "stop"):
         setattr(running, name, getattr(kind, name).__get__(running))
     quiet = SimpleNamespace(event_timer_remove=lambda timer: None, status_text_set=lambda text: None)
     screen = SimpleNamespace(areas=[])
