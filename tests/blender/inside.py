@@ -28,6 +28,7 @@ def fresh(acts: str = "lift", clip: Path = CLIP) -> bpy.types.Object:
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=False)
     bpy.context.preferences.addons[NAME].preferences.program = str(FAKE if acts else PROGRAM)
     os.environ["FAKE"] = acts
+    FAKE.touch()  # another program, of which nothing is remembered
     return imported(clip)
 
 
@@ -114,6 +115,7 @@ def case_the_result_is_that_of_the_command_line():
     before = rig.animation_data.action
     action = corrected(rig)
     assert (before.name, action.name) == ("clip", "clip corrected")
+    assert {value for _, value in curves(action)['["left foot stands"]', 0]} == {0, 1}
     theirs = imported(CLIP.parent / "corrected" / CLIP.name)
     frames = range(1, 40)
     same(seen(rig, frames), seen(theirs, frames), apart_m=1e-3, degrees=0.1)
@@ -246,7 +248,7 @@ def case_partly_keyed_actions_keep_what_else_they_animate():
     same(lifted(before), seen(rig))
 
 
-def case_fingers_and_custom_bones_keep_their_animation():
+def case_fingers_custom_bones_and_other_frames_keep_their_animation():
     rig = fresh("", CLIP.with_name("spoiled.bvh"))
     bpy.ops.object.mode_set(mode="EDIT")
     for name, above in (("LeftHandIndex1", "left_wrist"), ("jaw", "head"), ("tail", "pelvis")):
@@ -258,8 +260,9 @@ def case_fingers_and_custom_bones_keep_their_animation():
         for frame in range(1, 115, 3):
             bone.rotation_quaternion = (1, *random.normal(0, 0.2, 3))
             bone.keyframe_insert("rotation_quaternion", frame=frame)
-    old = curves(rig.animation_data.action)
-    new = curves(corrected(rig, kinematic=True))
+    old, outside = curves(rig.animation_data.action), seen(rig, (1, 39, 81, 115))
+    new = curves(corrected(rig, kinematic=True, use_frames=True, frame_start=40, frame_end=80))
+    same(outside, seen(rig, (1, 39, 81, 115)))
     changed = {path for (path, index), keys in new.items() if old.get((path, index)) != keys}
     assert 'pose.bones["left_knee"].rotation_euler' in changed
     assert not any(name in path for name in own for path in changed)
