@@ -61,7 +61,7 @@ IMPORTS_NONE_OF = {
     **{f"selfcorrect.experiments.{name}": IN_EXTRAS for name in BASE},
     "selfcorrect.datasets.load": IN_EXTRAS,
     "selfcorrect.motion.pictures.drawing": IN_EXTRAS,
-    "selfcorrect.motion.pictures.viewer": IN_EXTRAS,
+    "selfcorrect.motion.pictures.player": IN_EXTRAS,
     "selfcorrect.simulators.settings.tracker": {"pybullet", "mujoco"},
     "selfcorrect.simulators.body.humanoid": {"pybullet", "mujoco"},
     "selfcorrect.loop.run": {"pyarrow", "safetensors", "wandb", "sklearn"},

@@ -99,7 +99,7 @@ def browser_page(folder: Path, size: str = "900,640") -> Iterator[Page]:
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("needs a browser: chromium")
-    client = pytest.importorskip("websockets.sync.client", reason="needs the extra `viewer`")
+    client = pytest.importorskip("websockets.sync.client", reason="comes with the extra `dev`")
     profile = folder / "profile"
     command = [browser, *_OPTIONS, f"--user-data-dir={profile}", f"--window-size={size}", "about:blank"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

@@ -117,7 +117,6 @@ MISSING = {
     "a film needs the extra `video`": ["correct", "steps.bvh", "--video"],
     "a body model needs the extra `smpl`": ["correct", "steps.bvh", "--body-model", "steps.bvh"],
     "MP4 needs the extra `video`": ["view", "steps.bvh", "--out", "steps.mp4"],
-    "the extra `viewer`": ["view", "steps.bvh"],
     "USD needs the extra `usd`": ["data", "convert", "steps.bvh", "--out", "usd", "--to", "usd"],
 }
 """What is told of commands that need more than the base."""

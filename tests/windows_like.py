@@ -49,7 +49,7 @@ BASE = (
 EXTRAS = (
     "imageio", "imageio_ffmpeg", "jinja2", "pyarrow.parquet", "pybullet", "ray", "safetensors.torch",
     "sklearn.cluster", "sklearn.datasets", "sklearn.mixture", "sklearn.neighbors", "sklearn.neural_network", "torch",
-    "torch.optim.swa_utils", "transformers", "ufbx", "viser",
+    "torch.optim.swa_utils", "transformers", "ufbx",
 )  # fmt: skip
 """What some modules need beside, imported where it is there."""
 

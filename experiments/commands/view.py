@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import tempfile
+import webbrowser
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +19,10 @@ from selfcorrect.runtime.bugs import sentence_of
 from selfcorrect.storage.files.listings import titles_of
 
 from ..jobs.targets import check_output
+from .demo import somebody_looks
 from .inputs import must_be_readable, must_exist
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from selfcorrect.motion.motion import Motion
 
 
@@ -47,31 +48,22 @@ def _titled(name: str, motions: Sequence[Motion]) -> list[tuple[str, Motion]]:
 
 @dataclass(frozen=True)
 class ViewCommand:
-    """Show motion files side by side, e.g. an original and its correction: in the browser, or as a picture or film.
-
-    A body model is also shown, as a mesh in place of bones.
-    """
+    """Show motion files side by side, e.g. an original and its correction: in the browser, or as a picture or film."""
 
     files: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(help=_READABLE)]
     out: Path | None = None
-    """Write this .html (a self-contained page), .png (a row of moments per motion), .gif or .mp4
-    instead of opening the viewer."""
+    """Write this .html (a self-contained page), .png (a row of moments per motion), .gif or .mp4; without it, a page
+    among the temporary files, which is opened."""
     overwrite: bool = False
     """Replace a file that is there already."""
-    port: int = 8080
-    """Where the browser finds the viewer: http://localhost:8080."""
-    host: str = "127.0.0.1"
-    """Address on which the viewer listens; 0.0.0.0 shows it to everybody on the network."""
     spread_m: float = 1.2
     """Distance between motions, metres; 0 lays them over one another."""
     reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
 
     def run(self) -> None:
-        """Draw, or serve until interrupted."""
+        """Draw, or open a page in the browser."""
         if not self.files:
             raise SettingError("there is nothing to view: name at least one motion file")
-        if not 0 < self.port < 2**16:
-            raise SettingError(f"port must be from 1 to 65535, got {self.port}")
         if not abs(self.spread_m) <= FURTHEST_M:
             raise SettingError(f"spread-m must be at most {FURTHEST_M:g} metres, got {self.spread_m}")
         must_be_readable(self.files)
@@ -92,26 +84,11 @@ class ViewCommand:
             draw_motions(self.out, motions, titles, overwrite=True)  # checked above
             print(self.out)
             return
-        if self.out is not None:
-            from selfcorrect.motion.pictures.player import show
-            from selfcorrect.storage.files.writing import write_atomically
+        from selfcorrect.motion.pictures.player import show
+        from selfcorrect.storage.files.writing import write_atomically
 
-            write_atomically(self.out, show(*motions, titles=titles, spread_m=self.spread_m).html)
-            print(self.out)
-            return
-        from selfcorrect.motion.pictures.viewer import Viewer
-
-        meshes = self._meshes(motions)
-        viewer = Viewer(motions, titles, spread_m=self.spread_m, port=self.port, host=self.host, meshes=meshes)
-        print(f"http://{self.host}:{viewer.server.get_port()} (Ctrl-C ends)")
-        viewer.run()
-
-    def _meshes(self, motions: Sequence[Motion]) -> list[tuple[np.ndarray, np.ndarray]]:
-        from selfcorrect.datasets.files.motion_file import body_model_of
-
-        if (model := body_model_of(self.reading)) is None:
-            return []
-        from selfcorrect.motion.body.body_model import vertices
-        from selfcorrect.motion.body.smpl import to_smpl
-
-        return [(vertices(model, to_smpl(motion, model.layout)), model.faces) for motion in motions]
+        page = self.out or Path(tempfile.mkdtemp(prefix="selfcorrect-")) / "motions.html"
+        write_atomically(page, show(*motions, titles=titles, spread_m=self.spread_m).html)
+        print(page)
+        if self.out is None and somebody_looks():
+            webbrowser.open(page.as_uri())

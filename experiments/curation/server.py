@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from selfcorrect.core.errors import InputError, SelfcorrectError, SettingError
-from selfcorrect.motion.pictures.origins import is_own
 from selfcorrect.motion.pictures.player import SCENE_MARK
 from selfcorrect.motion.pictures.player import TEMPLATE as PLAYER
 from selfcorrect.storage.files.strict_json import parsed
 
+from .origins import is_own
 from .session import Session
 
 HOST = "127.0.0.1"

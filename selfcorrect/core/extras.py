@@ -17,7 +17,6 @@ EXTRA_OF = {
     "smplx": "smpl",
     "pybullet": "pybullet",
     "imageio": "video",
-    "viser": "viewer",
     "ufbx": "fbx",
     "pxr": "usd",
     "fsspec": "remote",

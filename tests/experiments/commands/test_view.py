@@ -1,6 +1,5 @@
 """The command that shows motions: pictures and films without a viewer, and what it refuses."""
 
-import sys
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -20,7 +19,7 @@ def motion() -> Motion:
     return lifting_off()
 
 
-@pytest.mark.parametrize("options", [{"port": 99999}, {"port": 0}, {"spread_m": float("nan")}, {"spread_m": 1e308}])
+@pytest.mark.parametrize("options", [{"spread_m": float("nan")}, {"spread_m": 1e308}])
 def test_options_that_cannot_be_are_refused(motion: Motion, tmp_path: Path, options: dict[str, float]) -> None:
     save_motion(tmp_path / "a.bvh", motion)
     with pytest.raises(ValueError, match=f"{next(iter(options)).replace('_', '-')} must be"):
@@ -41,10 +40,7 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_others(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".png", ".gif", ".mp4"])
-def test_pictures_and_films_need_no_viewer(
-    motion: Motion, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "viser", None)
+def test_pictures_and_films_are_drawn(motion: Motion, tmp_path: Path, suffix: str) -> None:
     for name in ("before.bvh", "after.bvh"):
         save_motion(tmp_path / name, motion)
     words = [str(tmp_path / "before.bvh"), str(tmp_path / "after.bvh"), "--out", str(tmp_path / f"out{suffix}")]
@@ -72,3 +68,16 @@ def test_another_kind_of_picture_is_refused(motion: Motion, tmp_path: Path) -> N
     save_motion(tmp_path / "a.bvh", motion)
     with pytest.raises(ValueError, match=r"out\.tiff: pictures end in \.png"):
         ViewCommand((tmp_path / "a.bvh",), out=tmp_path / "out.tiff").run()
+
+
+def test_without_a_place_a_page_is_written_and_opened_where_somebody_looks(
+    motion: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened = list[str]()
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr("selfcorrect.experiments.commands.view.somebody_looks", lambda: True)
+    save_motion(tmp_path / "a.bvh", motion)
+    ViewCommand((tmp_path / "a.bvh",)).run()
+    page = Path(capsys.readouterr().out.strip())
+    assert opened == [page.as_uri()]
+    assert "<canvas>" in page.read_text()

@@ -15,7 +15,7 @@ MADE = {
     SampleError: SampleError(3, "it fell"),
     LoopError: LoopError("generation 2 stopped", "Traceback …"),
     JobsError: JobsError("1 of 3 jobs failed", {}, "Traceback …"),
-    MissingExtraError: MissingExtraError("the viewer", "viewer", ImportError("No module named 'viser'")),
+    MissingExtraError: MissingExtraError("a film", "video", ImportError("No module named 'imageio'")),
 }
 
 
@@ -35,7 +35,7 @@ def test_an_error_is_the_same_after_pickling(kind: type[SelfcorrectError]) -> No
 
 
 def test_a_missing_extra_is_told_with_its_cure_and_caught_as_an_import_error() -> None:
-    with pytest.raises(ImportError, match=r"the viewer needs the extra `viewer`.*pip install 'selfcorrect\[viewer\]'"):
+    with pytest.raises(ImportError, match=r"a film needs the extra `video`.*pip install 'selfcorrect\[video\]'"):
         raise pickle.loads(pickle.dumps(MADE[MissingExtraError]))
 
 

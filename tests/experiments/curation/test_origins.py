@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from selfcorrect.motion.pictures.origins import is_own
+from selfcorrect.experiments.curation.origins import is_own
 
 HERE = socket.gethostname()
 
