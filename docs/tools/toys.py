@@ -15,7 +15,6 @@ from typing import Annotated, Any
 
 import torch
 import tyro
-from tables import table_lines
 
 from selfcorrect.experiments.toy.drawing import draw
 from selfcorrect.experiments.toy.gallery import Exhibit
@@ -29,23 +28,15 @@ MARKED = re.compile(r"<!-- toy: ([\w-]+) -->\n.*?<!-- end of toy -->", re.DOTALL
 """Where the page shows an outcome; the site shows all pictures and statements there."""
 
 
-def ends_table(toy: Mapping[str, Any]) -> list[str]:
-    """The table of where a loop's arms ended, in Markdown; nothing where it has none."""
-    if not (ends := toy["ends"]):
-        return []
-    rows = ([arm, *cells] for arm, cells in ends["rows"].items())
-    return ["\n".join(table_lines(["", *ends["columns"]], rows))]
-
-
 def filled(page: str, outcomes: Mapping[str, Any]) -> str:
-    """The page with the reading, table and first picture of each loop, for readers without the site."""
+    """The page with the reading and first picture of each loop; the site adds its table, statements and pictures."""
 
     def made(match: re.Match[str]) -> str:
         toy = outcomes[match[1]]
         first = toy["figures"][0]
         picture = f"![{first['title']}](../pictures/{first['file']})"
         source = f"*{toy['source']}; `selfcorrect toy {match[1]}`*"
-        parts = [f"<!-- toy: {match[1]} -->", toy["reading"], *ends_table(toy), picture, source, "<!-- end of toy -->"]
+        parts = [f"<!-- toy: {match[1]} -->", toy["reading"], picture, source, "<!-- end of toy -->"]
         return "\n\n".join(parts)
 
     return MARKED.sub(made, page)
