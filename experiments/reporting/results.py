@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,13 @@ class ArmCurves:
     title: str
     values: Mapping[str, np.ndarray]
     """Key of a metric → (S, G + 1), NaN where it was not measured."""
+    axes: Mapping[str, Any] = field(default_factory=dict)
+    """What the arm is by axis: policy, synthetic_ratio (λ), synthetic_share, corrector, strength, remedy and more."""
+
+    @property
+    def label(self) -> str:
+        """Group and title, which no other arm has."""
+        return ", ".join(filter(None, (self.group, self.title)))
 
     def last(self, key: str) -> np.ndarray:
         """(S,) values at the last generation."""
@@ -46,7 +54,8 @@ def collect(
     missing = [(seed, generation) for seed in seeds for generation in numbers if (seed, generation) not in table]
     if missing and generations is None:
         raise RunFolderError(f"arm {name}: no metrics for (seed, generation) {missing[0]}, and {len(missing) - 1} more")
-    keys = sorted({key for row in table.values() for key, value in row.items() if isinstance(value, int | float)})
+    found = {key for row in table.values() for key, value in row.items() if isinstance(value, int | float)}
+    keys = sorted(found - {"seed", "generation"})
     values = {
         key: np.array([[float(table.get((seed, number), {}).get(key, np.nan)) for number in numbers] for seed in seeds])
         for key in keys

@@ -12,7 +12,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -61,13 +61,18 @@ class Summary:
         return self._count("generations")
 
     def rows(self) -> Iterator[dict[str, float | int | str]]:
-        """A row for each group of arms (denoiser or task), arm, seed and generation, with all quantities."""
+        """A row for each group of arms (denoiser or task), arm, seed and generation, with axes and all quantities.
+
+        Quantities that have the name of an axis are what the loop realised: `realised_synthetic_share`.
+        """
         for group, arms in self.arms.items():
             for curves in arms:
+                who = {"group": group, "arm": curves.label, **curves.axes}
+                measured = [name for name in curves.values if name not in ("seed", "generation")]
+                named = {name: f"realised_{name}" if name in who else name for name in measured}
                 for (seed, generation), _ in np.ndenumerate(next(iter(curves.values.values()))):
-                    who = {"group": group, "arm": curves.title, "seed": self.first_seed + seed}
-                    told = {name: float(table[seed, generation]) for name, table in curves.values.items()}
-                    yield {**who, "generation": generation, **told}
+                    told = {new: float(curves.values[name][seed, generation]) for name, new in named.items()}
+                    yield {**who, "seed": self.first_seed + seed, "generation": generation, **told}
 
     def to_frame(self) -> Any:
         """The rows as a pandas DataFrame, or as a pyarrow Table where pandas is not installed."""
@@ -141,6 +146,7 @@ class _StoredCurves:
     group: str
     title: str
     values: dict[str, list[Any]]
+    axes: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -211,11 +217,16 @@ def machine() -> dict[str, object]:
 
 
 def _as_stored(curves: ArmCurves) -> dict[str, Any]:
-    return {"name": curves.name, "group": curves.group, "title": curves.title, "values": _rounded(curves.values)}
+    axes = {name: str(value) if value in (math.inf, -math.inf) else value for name, value in curves.axes.items()}
+    axes = {name: None if value != value else value for name, value in axes.items()}
+    told = {"name": curves.name, "group": curves.group, "title": curves.title, "values": _rounded(curves.values)}
+    return told | ({"axes": axes} if axes else {})
 
 
 def _curves(stored: _StoredCurves) -> ArmCurves:
-    return ArmCurves(stored.name, stored.group, stored.title, _arrays(stored.values))
+    numbers = {"inf": math.inf, "-inf": -math.inf, None: math.nan}
+    axes = {name: numbers.get(value, value) for name, value in stored.axes.items()}
+    return ArmCurves(stored.name, stored.group, stored.title, _arrays(stored.values), axes)
 
 
 def _rounded(values: Mapping[str, np.ndarray]) -> dict[str, Any]:

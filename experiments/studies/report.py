@@ -14,12 +14,12 @@ from selfcorrect.storage.runs.tracking import Row, WandbLog, write_rows
 
 from ..reporting.summary import SUMMARY, Summary, machine, write_summary
 from ..reporting.tables import write_tables
-from ..reporting.webpage import render_page
+from ..reporting.webpage import Page, render_page
 from .outcome import Comparison, Outcome
 from .view import View
 from .wandb_runs import study_run
 
-METRICS, REPORT = "metrics.jsonl", "report.html"
+METRICS, REPORT, FIGURES = "metrics.jsonl", "report.html", "figures"
 
 
 def write_report(
@@ -50,12 +50,25 @@ def write_report(
     write_atomically(folder / REPORT, render_page(told.page))
     tables = {section.table.id: section.table for section in told.page.sections}
     files = [folder / METRICS, folder / "metrics.csv", folder / REPORT, *write_tables(folder, tables.values())]
+    files += write_figures(folder, told.page)
     written = [*files, *told.media]
     for path in earlier - {*written}:  # of a study that was extended since
         path.unlink(missing_ok=True)
     write_listing(folder, written)
     log.attempt(lambda: log.log(study_run(view, told, runs, folder, command)))
     return Comparison(told.sentences, summary, tables, folder if kept else None, tuple(outcome.gaps))
+
+
+def write_figures(folder: Path, page: Page) -> list[Path]:
+    """Write the figures of a page below `folder` as SVG; returns the files."""
+    figures = {"answer": page.picture.svg if page.picture else "", "curves": page.curves}
+    written = []
+    for name, svg in figures.items():
+        if svg:
+            (folder / FIGURES).mkdir(exist_ok=True)
+            written.append(folder / FIGURES / f"{name}.svg")
+            write_atomically(written[-1], svg)
+    return written
 
 
 def media_listed(folder: Path) -> set[Path]:

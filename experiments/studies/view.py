@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -93,7 +93,8 @@ class View(ABC):
         """The curves of an arm in runs of one task; whole: over all generations, NaN where some are missing."""
         rows = [row for run in runs for row in self.rows(run, arm)]
         count = self.study.generations if whole else None
-        return collect(rows, arm.name, self.group(runs[0].task, arm), arm.title, count)
+        curves = collect(rows, arm.name, self.group(runs[0].task, arm), arm.title, count)
+        return replace(curves, axes=arm.axes)
 
     # --- Weights & Biases ---
 

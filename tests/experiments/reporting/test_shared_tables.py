@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ import pyarrow
 import pytest
 
 from selfcorrect.experiments.reporting.results import ArmCurves
-from selfcorrect.experiments.reporting.summary import Summary
+from selfcorrect.experiments.reporting.summary import Summary, read_summary, write_summary
 from selfcorrect.experiments.reporting.tables import csv_of, half_life_cell, latex_of, write_tables
 from selfcorrect.experiments.reporting.webpage import Cell, Row, Table
 
@@ -83,6 +85,28 @@ def test_a_summary_is_a_frame_with_a_row_per_seed_and_generation(
     assert isinstance(table, pyarrow.Table)
     assert table.column_names == list(frame.columns)
     assert table["arm"].to_pylist() == list(frame.arm)
+
+
+def test_rows_know_their_arms_and_what_the_loop_realised_has_another_name(summary: Summary, tmp_path: Path) -> None:
+    axes = {
+        "policy": "replace",
+        "synthetic_ratio": math.inf,
+        "synthetic_share": 1.0,
+        "corrector": "none",
+        "strength": 0.0,
+    }
+    share = {"synthetic_share": np.array([[np.nan, 1.0]])}
+    arms = (
+        ArmCurves("a", "λ = 1", "physics", share, axes | {"synthetic_ratio": 1.0}),
+        ArmCurves("b", "λ = 2", "physics", share, axes | {"synthetic_ratio": math.nan}),
+        ArmCurves("c", "fully synthetic", "physics", share, axes),
+    )
+    write_summary(tmp_path / "a.json", replace(summary, settings=summary.settings | {"seeds": 1}, arms={"task": arms}))
+    frame = read_summary(tmp_path / "a.json").to_frame()
+    assert list(frame.columns) == ["group", "arm", *axes, "seed", "generation", "realised_synthetic_share"]
+    assert frame.arm.nunique() == 3  # the same title in three groups
+    assert frame.synthetic_ratio.isna().sum() == 2
+    assert list(frame.synthetic_ratio[4:]) == [math.inf, math.inf]
 
 
 def test_a_summary_as_csv_leaves_out_what_was_not_measured(summary: Summary) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -65,7 +66,12 @@ def test_a_comparison_says_what_correction_does_and_leaves_report_tables_and_fra
     assert synthetic.startswith("synthetic against real only, generation 30, 5 seeds: error")
     assert corrected.startswith("corrected against synthetic, generation 30, 5 seeds: error")
     frame = found.to_frame()
-    assert list(frame.columns[:4]) == ["group", "arm", "seed", "generation"]
+    axes = ["policy", "synthetic_ratio", "synthetic_share", "corrector", "strength"]
+    assert list(frame.columns[:7]) == ["group", "arm", *axes]
+    assert frame.groupby(["group", "arm"])[axes].nunique(dropna=False).max().max() == 1
+    assert (frame.seed.dtype, frame.generation.dtype) == (int, int)
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {"answer.svg", "curves.svg"}
+    assert all(ElementTree.parse(path).getroot().tag.endswith("svg") for path in (tmp_path / "figures").iterdir())
     assert len(frame) == 3 * 5 * 31
     last = frame[frame.generation == 30].groupby("arm").spread.mean()
     assert last["synthetic"] < 0.9 < last["corrected"]
