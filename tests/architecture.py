@@ -1,6 +1,7 @@
 """The architecture, read from the sources: rooms, arrows of imports and lines of code per folder, and broken rules.
 
 `python tests/architecture.py [ROOT]` prints them for a checkout; `test_architecture.py` fails where a rule is broken.
+`--reach` prints how many files a loop's arm and a file's correction reach, `--reach MODULE:NAME …` those of others.
 The rooms of a folder are its files and sub-folders; an arrow says that one room imports something in another.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from importlib.util import resolve_name
@@ -229,6 +230,77 @@ def _heavy(known: Mapping[str, Module]) -> Iterator[str]:
             yield f"importing {name} loads {', '.join(sorted(found))}"
 
 
+# --- reach -----------------------------------------------------------------------------------------------------------
+
+REACH = {
+    "run_arm of motion": (
+        "selfcorrect.experiments.studies.jobs:run_arm",
+        *(
+            f"selfcorrect.experiments.motion.run.study:MotionStudy.{name}"
+            for name in ("prepare", "plan", "arm_config", "keeps_samples", "after_arm")
+        ),
+    ),
+    "correct_files": ("selfcorrect.experiments.correction.correct_file:correct_files",),
+}
+"""Work → where it begins."""
+
+
+def reach(root: Path, known: Mapping[str, Module], starts: Sequence[str]) -> set[str]:
+    """The files that names "module:name" or "module:class.method" reach through the names that they use, and so on.
+
+    An upper bound, because a class counts with all of its methods. What is looked up in a table by a string is not
+    followed.
+    """
+    sources = {name: ast.parse((root / one.path).read_text(encoding="utf-8")) for name, one in known.items()}
+    waiting = [(module, name) for module, _, name in (start.partition(":") for start in starts)]
+    seen: set[tuple[str, str]] = set()
+    while waiting:
+        place = waiting.pop()
+        if place in seen or place[0] not in known:
+            continue
+        seen.add(place)
+        waiting += _used_by(*place, sources, known)
+    return {module for module, _ in seen}
+
+
+def _used_by(module: str, name: str, sources: Mapping[str, ast.Module], known: Mapping[str, Module]) -> Iterator:
+    """The (module, name) pairs that a top-level name of a module uses."""
+    tree, folder = sources[module], module if known[module].path.name == "__init__.py" else module.rpartition(".")[0]
+    imported = _imported(tree, folder)
+    if name in imported:
+        yield imported[name]
+    owner, _, method = name.partition(".")
+    inside = (
+        [node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == owner] if method else []
+    )
+    for statement in (node for body in inside or [tree.body] for node in body if (method or name) in _defined(node)):
+        local = imported | _imported(statement, folder)
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name):
+                yield local.get(node.id, (module, node.id))
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in local:
+                source, attribute = local[node.value.id]
+                yield f"{source}.{attribute}", node.attr
+
+
+def _imported(tree: ast.AST, folder: str) -> dict[str, tuple[str, str]]:
+    """Name → (module, name there) of all that is imported from modules below `tree`."""
+    return {
+        alias.asname or alias.name: (resolve_name("." * node.level + (node.module or ""), folder), alias.name)
+        for node, _ in _imports(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+
+def _defined(node: ast.stmt) -> set[str]:
+    """The names that a top-level statement defines."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {node.name}
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return {each.id for target in targets if target for each in ast.walk(target) if isinstance(each, ast.Name)}
+
+
 def folders(known: Mapping[str, Module]) -> list[Path]:
     """Folders with more than one room."""
     rooms: dict[Path, set[str]] = defaultdict(set)
@@ -254,5 +326,16 @@ def main(root: Path) -> int:
     return len(broken)
 
 
+def main_reach(root: Path, starts: Sequence[str]) -> int:
+    """Print how many files each start reaches."""
+    known = modules(root)
+    for words, places in ({start: (start,) for start in starts} or REACH).items():
+        print(f"{words}: {len(reach(root, known, places) & known.keys())} files")
+    return 0
+
+
 if __name__ == "__main__":
-    sys.exit(min(1, main(Path(sys.argv[1]) if sys.argv[1:] else Path(__file__).resolve().parents[1])))
+    here, words = Path(__file__).resolve().parents[1], sys.argv[1:]
+    if words[:1] == ["--reach"]:
+        sys.exit(main_reach(here, words[1:]))
+    sys.exit(min(1, main(Path(words[0]) if words else here)))

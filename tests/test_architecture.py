@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from architecture import PACKAGES, Module, absolute_inside, main, module, modules, violations
+from architecture import PACKAGES, Module, absolute_inside, main, module, modules, reach, violations
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -82,3 +82,23 @@ def test_no_folder_is_crowded() -> None:
     files = [file for folder in set(PACKAGES.values()) - {"benchmarks"} for file in (REPOSITORY / folder).rglob("*.py")]
     crowds = Counter(file.parent.relative_to(REPOSITORY).as_posix() for file in files if file.name != "__init__.py")
     assert {folder: count for folder, count in crowds.items() if count > 13} == {}
+
+
+def test_reach_follows_names_and_not_files(tmp_path: Path) -> None:
+    """What a function does not use is not reached, though its file imports it."""
+    (tmp_path / "selfcorrect").mkdir()
+    texts = {
+        "a": "from .b import used, unused\n\n\ndef start():\n    return used\n\n\ndef other():\n    return unused\n",
+        "b": "from .c import LEVEL\nfrom .d import deep\n\nused = LEVEL\nunused = deep\n",
+        "c": "LEVEL = 1\n",
+        "d": "class deep:\n    def method(self):\n        from .e import late\n\n        return late\n",
+        "e": "late = 1\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / "selfcorrect" / f"{name}.py").write_text(text)
+    known = modules(tmp_path)
+    reached = {
+        start: {name.rpartition(".")[2] for name in reach(tmp_path, known, [f"selfcorrect.{start}"])}
+        for start in ("a:start", "a:other", "d:deep.method")
+    }
+    assert reached == {"a:start": {*"abc"}, "a:other": {*"abde"}, "d:deep.method": {*"de"}}

@@ -121,14 +121,14 @@ class CurateCommand:
         must_exist(self.reading.files)
         from selfcorrect.core.randomness import streams
 
-        from ..curation.database import Database, Study
+        from ..curation.database import Database, RatingStudy
         from ..curation.features import MOTION_FEATURES
         from ..curation.items import items_of, kind_of
         from ..curation.session import Session
 
         items = items_of(self.sources, self.samples, self.generation, streams(self.seed), self.reading)
         kind = kind_of(items)
-        study = Study(kind, self.question, self.seed, MOTION_FEATURES if kind == "motions" else ())
+        study = RatingStudy(kind, self.question, self.seed, MOTION_FEATURES if kind == "motions" else ())
         return Session(Database(self.database, study), items, rater, self.pairs, marked=self.marked)
 
     def _serve(self, session: Session) -> None:

@@ -28,7 +28,7 @@ from ..remedies.table import REMEDIES
 from .inputs import must_exist, sources_must_exist
 
 if TYPE_CHECKING:
-    from ..motion.settings.presets import Comparison, MotionSettings
+    from ..motion.settings.presets import DenoiserArms, MotionSettings
 
     EngineName = str
 else:
@@ -221,7 +221,7 @@ class MotionCommand:
             steps={**preset.steps, "paper": later},
         )
 
-    def _comparisons(self, preset: MotionSettings) -> tuple[Comparison, ...]:
+    def _comparisons(self, preset: MotionSettings) -> tuple[DenoiserArms, ...]:
         kept = {comparison.denoiser: comparison for comparison in preset.comparisons}
         chosen = {name: kept.get(name, replace(preset.comparisons[0], denoiser=name)) for name in self.denoiser} or kept
         from ..motion.settings.arms import SAMPLING_BOUNDS, ratio_of, refined_arms

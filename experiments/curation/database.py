@@ -41,7 +41,7 @@ _WAITS_S = 20.0
 
 
 @dataclass(frozen=True)
-class Study:
+class RatingStudy:
     """What a database is about."""
 
     kind: str
@@ -82,7 +82,7 @@ class Standing:
 class Database:
     """The file of a study. RunFolderError where it cannot be written, InputError where it is another kind of file."""
 
-    def __init__(self, path: Path, study: Study | None = None) -> None:
+    def __init__(self, path: Path, study: RatingStudy | None = None) -> None:
         """Open a file; with a study, make it where there is none. SettingError where the file has another study."""
         self.path = path
         self._refuse_foreign(create=study is not None)
@@ -211,7 +211,7 @@ class Database:
         if begins not in (_MAGIC, b""):
             raise InputError(f"{self.path}: is no database of `selfcorrect curate`; name another with --database")
 
-    def _begun(self, wanted: Study | None) -> Study:
+    def _begun(self, wanted: RatingStudy | None) -> RatingStudy:
         """The study of the file, which is made where the file is empty."""
         self._connection.execute("BEGIN IMMEDIATE")
         schema = [row[0] for row in self._connection.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")]
@@ -228,7 +228,7 @@ class Database:
         if len(rows) != 1:
             raise InputError(f"{self.path}: is no sound database of `selfcorrect curate`: it has no study")
         kind, question, seed, features = rows[0]
-        found = Study(kind, question, seed, tuple(map(str, _list_in(features, self.path))))
+        found = RatingStudy(kind, question, seed, tuple(map(str, _list_in(features, self.path))))
         for name in ("kind", "features", "question", "seed"):
             if wanted is not None and getattr(found, name) != getattr(wanted, name):
                 told = f"its {name} is {getattr(found, name)!r}, here it would be {getattr(wanted, name)!r}"

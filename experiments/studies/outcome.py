@@ -17,12 +17,12 @@ from ..reporting import verdict
 from ..reporting.results import ArmCurves
 from ..reporting.summary import Summary
 from ..reporting.webpage import Table
-from .study import Arm, SeedRun
+from .study import SeedRun, StudyArm
 
 REAL = "real training data"
 
 S = TypeVar("S")
-A = TypeVar("A", bound=Arm)
+A = TypeVar("A", bound=StudyArm)
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Outcome(Generic[S, A]):
         return [effects[count * index : count * (index + 1)] for index in range(len(pairs))]
 
 
-def arm_rows(run: SeedRun, arm: Arm, who: Mapping[str, Any], generations: int) -> list[dict[str, Any]]:
+def arm_rows(run: SeedRun, arm: StudyArm, who: Mapping[str, Any], generations: int) -> list[dict[str, Any]]:
     """One row for each committed generation of an arm: who it is, the seed, its metrics, of replicates the mean.
 
     generations: at most so many after generation 0.

@@ -20,7 +20,7 @@ from ..reporting.results import ArmCurves
 from ..reporting.webpage import Cell, Page, Picture, Row, Section, Table, render_page
 from .outcome import Outcome
 from .report import REPORT
-from .study import Arm, SeedRun
+from .study import SeedRun, StudyArm
 from .view import View
 
 PACE_S = 15.0
@@ -104,7 +104,7 @@ def read_progress(view: View, folder: Path) -> Progress:
     return Progress(done, total, outcome, judged, table)
 
 
-def _reached(run: SeedRun, arm: Arm) -> int:
+def _reached(run: SeedRun, arm: StudyArm) -> int:
     """The last committed generation of an arm, -1 where there is not even generation 0."""
     return max(FolderReader(run.arm_folder(arm)).latest, FolderReader(run.first_folder).latest)
 

@@ -20,7 +20,7 @@ from ..jobs.progress_bars import Progress
 from ..jobs.run import Job
 
 
-class Arm(Protocol):
+class StudyArm(Protocol):
     """One loop of a study, as tables, figures and folders name it."""
 
     @property
@@ -88,7 +88,7 @@ class SeedRun:
         """Of generation 0, which all arms share."""
         return self.folder / "first-generation"
 
-    def arm_folder(self, arm: Arm) -> Path:
+    def arm_folder(self, arm: StudyArm) -> Path:
         """Of an arm's other generations."""
         return self.folder / arm.name
 
@@ -96,15 +96,6 @@ class SeedRun:
 def folder_name(name: str) -> str:
     """A name as that of a folder."""
     return re.sub(r"[^\w.+=-]+", "-", name).strip("-.").casefold()
-
-
-class Ready(Protocol):
-    """What a job of a study works with."""
-
-    @property
-    def task(self) -> Task:
-        """The loop's task."""
-        ...
 
 
 class Study(ABC):
@@ -136,7 +127,7 @@ class Study(ABC):
         """All tasks and seeds."""
 
     @abstractmethod
-    def arms(self, task: str) -> Sequence[Arm]:
+    def arms(self, task: str) -> Sequence[StudyArm]:
         """The arms of a task."""
 
     @abstractmethod
@@ -175,7 +166,7 @@ class Study(ABC):
 
     @abstractmethod
     def prepare(self, run: SeedRun, progress: Progress, *, first: bool) -> Any:
-        """A `Ready`: the task of a seed; first: for generation 0."""
+        """What the other hooks of a job work with, with the loop's task as `task`; first: for generation 0."""
 
     @abstractmethod
     def data(self, run: SeedRun, ready: Any) -> Mapping[str, Identity]:

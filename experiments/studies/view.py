@@ -14,7 +14,7 @@ from selfcorrect.storage.runs.tracking import Row
 from ..reporting.results import ArmCurves, collect
 from ..reporting.webpage import Page
 from .outcome import Outcome, Pair, arm_rows
-from .study import Arm, SeedRun
+from .study import SeedRun, StudyArm
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,16 @@ class View(ABC):
 
     # --- rows and curves ---
 
-    def arm_word(self, arm: Arm) -> str:
+    def arm_word(self, arm: StudyArm) -> str:
         """An arm in its rows."""
         return arm.name
 
-    def rows(self, run: SeedRun, arm: Arm) -> list[dict[str, Any]]:
+    def rows(self, run: SeedRun, arm: StudyArm) -> list[dict[str, Any]]:
         """One row for each committed generation of an arm."""
         who = {self.task_word: run.task, "arm": self.arm_word(arm)}
         return arm_rows(run, arm, who, self.study.generations)
 
-    def group(self, task: str, arm: Arm) -> str:
+    def group(self, task: str, arm: StudyArm) -> str:
         """The group of an arm's curves in tables and sentences."""
         return arm.group
 
@@ -89,7 +89,7 @@ class View(ABC):
             found[task] = {arm: self.curves_of(arm, own) for arm in self.study.arms(task)}
         return found
 
-    def curves_of(self, arm: Arm, runs: Sequence[SeedRun], *, whole: bool = True) -> ArmCurves:
+    def curves_of(self, arm: StudyArm, runs: Sequence[SeedRun], *, whole: bool = True) -> ArmCurves:
         """The curves of an arm in runs of one task; whole: over all generations, NaN where some are missing."""
         rows = [row for run in runs for row in self.rows(run, arm)]
         count = self.study.generations if whole else None
@@ -111,10 +111,10 @@ class View(ABC):
     def best(self) -> Mapping[str, Literal["min", "max"]]:
         """The better direction of metrics that have one."""
 
-    def arm_config(self, run: SeedRun, arm: Arm) -> Mapping[str, Any]:
+    def arm_config(self, run: SeedRun, arm: StudyArm) -> Mapping[str, Any]:
         """All that an arm of one seed depends on, as flat fields."""
         return {self.task_word: run.task, **arm.axes, "seed": run.seed, "arm": arm.name}
 
-    def tags(self, run: SeedRun, arm: Arm) -> Sequence[str]:
+    def tags(self, run: SeedRun, arm: StudyArm) -> Sequence[str]:
         """Words by which an arm's runs can be filtered."""
         return (run.task, arm.title)

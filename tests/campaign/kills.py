@@ -32,7 +32,7 @@ from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.experiments.motion import text_to_motion
 from selfcorrect.experiments.motion.run.study import MotionStudy, run_references
 from selfcorrect.experiments.motion.settings.arms import Arm
-from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings
+from selfcorrect.experiments.motion.settings.presets import DenoiserArms, MotionSettings
 from selfcorrect.experiments.motion.settings.run_options import RunOptions
 from selfcorrect.experiments.studies.jobs import jobs_of
 from selfcorrect.motion.motion import Motion
@@ -60,7 +60,7 @@ def motion(folder: Path) -> None:
     """The smallest motion experiment, without its report, whose sealed settings name no place."""
     os.chdir(folder)
     settings = MotionSettings(
-        (Comparison("dct-mlp", (Arm("replace"), Arm("augment:1"))),), generations=3, seeds=1,
+        (DenoiserArms("dct-mlp", (Arm("replace"), Arm("augment:1"))),), generations=3, seeds=1,
         data=("data",),
         real_count=8, judged_count=12, frames=10, steps={"dct-mlp": 1}, initial_steps={"dct-mlp": 1},
     )  # fmt: skip

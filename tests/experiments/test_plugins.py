@@ -14,7 +14,7 @@ from helpers import SHORT_WINDOWS
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.motion.settings.arms import Arm
-from selfcorrect.experiments.motion.settings.presets import Comparison
+from selfcorrect.experiments.motion.settings.presets import DenoiserArms
 from selfcorrect.models.diffusion.config import DENOISERS
 
 SMALL_MOTION = f"""
@@ -123,7 +123,7 @@ def test_names_of_an_installed_package_are_known(zoo: Path, monkeypatch: pytest.
     monkeypatch.syspath_prepend(str(zoo))
     assert Arm("replace", "raised").budget == "not known (custom corrector)"
     assert DENOISERS.row("one-layer").summary == "Added by zoo 1.2."
-    assert Comparison("one-layer", ()).preset.config.denoiser == "one-layer"
+    assert DenoiserArms("one-layer", ()).preset.config.denoiser == "one-layer"
 
 
 def test_a_folder_of_an_added_dataset_is_recognised(zoo: Path, tmp_path: Path, monkeypatch, capsys):

@@ -8,7 +8,7 @@ from pathlib import Path
 from selfcorrect.models.diffusion.acceleration import EXACT, FAST, Acceleration
 
 from ...studies.study import SeedRun
-from ..settings.presets import Comparison, MotionSettings
+from ..settings.presets import DenoiserArms, MotionSettings
 from ..settings.run_options import DEFAULTS, RunOptions
 
 
@@ -24,7 +24,7 @@ class MotionRun(SeedRun):
         return self.task
 
     @property
-    def comparison(self) -> Comparison:
+    def comparison(self) -> DenoiserArms:
         """The denoiser with its arms."""
         return self.settings.comparison(self.task)
 

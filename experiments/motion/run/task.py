@@ -29,7 +29,7 @@ from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.metrics import CORRECTED
 
 from ...jobs.progress_bars import Progress, silent
-from ..settings.presets import Comparison, MotionSettings
+from ..settings.presets import DenoiserArms, MotionSettings
 from .captions import CaptionJudge, captioned
 from .parts import MotionData, MotionTask
 from .published import PublishedParts, published_parts, published_task
@@ -163,7 +163,7 @@ def _chosen(settings: _DataSettings, stream: Stream) -> MotionData:
 
 def motion_task(
     settings: MotionSettings,
-    comparison: Comparison,
+    comparison: DenoiserArms,
     seed_stream: Stream,
     device: str = "cpu",
     progress: Progress = silent,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..correctors.table import is_own, stages
 from .arms import Arm
-from .presets import Comparison, MotionSettings
+from .presets import DenoiserArms, MotionSettings
 from .run_options import Keep
 
 STEP_MS = {"patch-mixer": 40.0, "dct-mlp": 24.0, "temporal-conv": 55.0, "transformer": 120.0}
@@ -110,7 +110,7 @@ def expected(settings: MotionSettings, keep: Keep = "all") -> Cost:
     )
 
 
-def _first_s(settings: MotionSettings, comparison: Comparison) -> float:
+def _first_s(settings: MotionSettings, comparison: DenoiserArms) -> float:
     """Generation 0 of one seed."""
     name = comparison.denoiser
     steps = settings.initial_steps[name] * STEP_MS.get(name, 0.0)
@@ -123,7 +123,7 @@ def _judged(settings: MotionSettings) -> int:
     return settings.judged_count * (2 if settings.captions else 1)
 
 
-def _arm_s(settings: MotionSettings, comparison: Comparison, arm: Arm) -> float:
+def _arm_s(settings: MotionSettings, comparison: DenoiserArms, arm: Arm) -> float:
     """All generations of an arm of one seed."""
     name = comparison.denoiser
     train_ms = settings.steps[name] * STEP_MS.get(name, 0.0) * TRAINED.get(arm.remedy, 1)
@@ -148,7 +148,7 @@ def _drawn(settings: MotionSettings, arm: Arm) -> Iterator[float]:
         yield settings.real_count * (usual if generation == 0 else later)
 
 
-def _arm_mb(settings: MotionSettings, comparison: Comparison, arm: Arm, keep: Keep) -> float:
+def _arm_mb(settings: MotionSettings, comparison: DenoiserArms, arm: Arm, keep: Keep) -> float:
     """Models and samples that an arm of one seed leaves."""
     if keep == "sampling":
         return MODEL_MB.get(comparison.denoiser, 10.0) / 2  # the running average without the network

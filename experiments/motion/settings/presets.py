@@ -21,7 +21,7 @@ from .published import PublishedModel
 
 
 @dataclass(frozen=True)
-class Comparison:
+class DenoiserArms:
     """Arms that share a denoiser, and so the models of generation 0."""
 
     denoiser: str
@@ -44,7 +44,7 @@ class Comparison:
 class MotionSettings:
     """What a motion experiment is."""
 
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[DenoiserArms, ...]
     """What is compared, denoiser by denoiser."""
     generations: int
     """Generations after generation 0."""
@@ -108,7 +108,7 @@ class MotionSettings:
                     "add --engine mujoco"
                 )
 
-    def comparison(self, denoiser: str) -> Comparison:
+    def comparison(self, denoiser: str) -> DenoiserArms:
         """The arms of a denoiser."""
         return next(one for one in self.comparisons if one.denoiser == denoiser)
 
@@ -163,7 +163,7 @@ def settings_of(config: Mapping[str, Any]) -> MotionSettings:
     """The settings whose `config` this is, as this version or an earlier one recorded it."""
     config = renamed(config)
     comparisons = tuple(
-        Comparison(one["denoiser"], tuple(Arm(**{**arm, "strength": float(arm["strength"])}) for arm in one["arms"]))
+        DenoiserArms(one["denoiser"], tuple(Arm(**{**arm, "strength": float(arm["strength"])}) for arm in one["arms"]))
         for one in config["comparisons"]
     )
     sources = {name: tuple(config[name]) for name in ("data", "reference") if name in config}
@@ -229,7 +229,12 @@ _MODES = (
 )
 _RENEWED = tuple(
     replace(arm, policy="renew:0.25")
-    for arm in (Arm("replace"), Arm("replace", remedy="lineages"), _HALF_WAY, replace(_HALF_WAY, corrector="physics"))
+    for arm in (
+        Arm("replace"),
+        Arm("replace", remedy="lineages"),
+        _HALF_WAY,
+        replace(_HALF_WAY, corrector="physics"),
+    )
 )
 _TEXT = (
     BASELINE,
@@ -260,7 +265,7 @@ _REMEDIES = (BASELINE, *(Arm("replace", remedy=name) for name in UNRATED))
 
 PRESETS = {
     "short": MotionSettings(
-        comparisons=(Comparison("patch-mixer", _DEMO_MIXER), Comparison("dct-mlp", _SHORT_SMOOTH)),
+        comparisons=(DenoiserArms("patch-mixer", _DEMO_MIXER), DenoiserArms("dct-mlp", _SHORT_SMOOTH)),
         generations=4,
         seeds=3,
         real_count=64,
@@ -268,12 +273,12 @@ PRESETS = {
         initial_steps={"patch-mixer": 400, "dct-mlp": 700},
     ),
     "demo": MotionSettings(
-        comparisons=(Comparison("patch-mixer", _DEMO_MIXER), Comparison("dct-mlp", _DEMO_SMOOTH)),
+        comparisons=(DenoiserArms("patch-mixer", _DEMO_MIXER), DenoiserArms("dct-mlp", _DEMO_SMOOTH)),
         generations=7,
         seeds=3,
     ),
     "quick": MotionSettings(
-        comparisons=(Comparison("patch-mixer", (BASELINE, *_loop("replace", "physics"))),),
+        comparisons=(DenoiserArms("patch-mixer", (BASELINE, *_loop("replace", "physics"))),),
         generations=4,
         seeds=1,
         real_count=64,
@@ -281,27 +286,27 @@ PRESETS = {
     ),
     "full": MotionSettings(
         comparisons=(
-            Comparison("patch-mixer", _FULL),
-            Comparison("dct-mlp", _FULL),
-            Comparison("temporal-conv", _FULL),
+            DenoiserArms("patch-mixer", _FULL),
+            DenoiserArms("dct-mlp", _FULL),
+            DenoiserArms("temporal-conv", _FULL),
         ),
         generations=12,
         seeds=5,
     ),
     "ratios": MotionSettings(
-        comparisons=(Comparison("patch-mixer", _SWEEP), Comparison("dct-mlp", _SWEEP)), generations=20, seeds=5
+        comparisons=(DenoiserArms("patch-mixer", _SWEEP), DenoiserArms("dct-mlp", _SWEEP)), generations=20, seeds=5
     ),
     "dilution": MotionSettings(
-        comparisons=(Comparison("patch-mixer", _DILUTION), Comparison("dct-mlp", _DILUTION)),
+        comparisons=(DenoiserArms("patch-mixer", _DILUTION), DenoiserArms("dct-mlp", _DILUTION)),
         generations=12,
         seeds=8,
         first_seed=5,
     ),
-    "modes": MotionSettings(comparisons=(Comparison("dct-mlp", _MODES),), generations=20, seeds=5),
-    "renewal": MotionSettings(comparisons=(Comparison("dct-mlp", (BASELINE, *_RENEWED)),), generations=20, seeds=5),
-    "remedies": MotionSettings(comparisons=(Comparison("dct-mlp", _REMEDIES),), generations=12, seeds=3),
+    "modes": MotionSettings(comparisons=(DenoiserArms("dct-mlp", _MODES),), generations=20, seeds=5),
+    "renewal": MotionSettings(comparisons=(DenoiserArms("dct-mlp", (BASELINE, *_RENEWED)),), generations=20, seeds=5),
+    "remedies": MotionSettings(comparisons=(DenoiserArms("dct-mlp", _REMEDIES),), generations=12, seeds=3),
     "text": MotionSettings(
-        comparisons=(Comparison("dct-mlp", _TEXT),),
+        comparisons=(DenoiserArms("dct-mlp", _TEXT),),
         generations=5,
         seeds=3,
         real_count=256,
@@ -309,7 +314,7 @@ PRESETS = {
         captions=True,
     ),
     "strictness": MotionSettings(
-        comparisons=(Comparison("patch-mixer", _STRICT), Comparison("dct-mlp", _STRICT)),
+        comparisons=(DenoiserArms("patch-mixer", _STRICT), DenoiserArms("dct-mlp", _STRICT)),
         generations=3,
         seeds=3,
         real_count=24,
@@ -320,7 +325,7 @@ PRESETS = {
     ),
     "paper": MotionSettings(
         comparisons=(
-            Comparison("paper", (BASELINE, *(arm for policy in _RATIOS[:4] for arm in _loop(policy, "physics")))),
+            DenoiserArms("paper", (BASELINE, *(arm for policy in _RATIOS[:4] for arm in _loop(policy, "physics")))),
         ),
         generations=50,
         seeds=3,

@@ -40,7 +40,7 @@ NOTES = (
 
 
 @dataclass(frozen=True)
-class Found:
+class ComparisonFacts:
     """What a comparison is, and what its judge turned out to measure."""
 
     metrics: Sequence[Metric]
@@ -53,7 +53,7 @@ class Found:
     """Why real data have no scores, "" where they have."""
 
 
-Measured: TypeAlias = Outcome[Found, PlanArm]
+Measured: TypeAlias = Outcome[ComparisonFacts, PlanArm]
 
 
 class ComparisonView(View):
@@ -92,7 +92,7 @@ class ComparisonView(View):
             for task, every in ({} if missing else scores).items()
         }
         seeds = list(dict.fromkeys(run.seed for run in runs))
-        found = Found(metrics, judged, seeds, self.study.generations, missing)
+        found = ComparisonFacts(metrics, judged, seeds, self.study.generations, missing)
         return Outcome(found, curves, floors, titles, [*gaps, *_unmeasured(curves, titles, metrics)])
 
     def _metrics(self, runs: Sequence[SeedRun], values: Sequence[Mapping[str, np.ndarray]]) -> list[Metric]:

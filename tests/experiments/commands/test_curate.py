@@ -13,7 +13,7 @@ from simulated_raters import answers
 
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.curate import CurateCommand
-from selfcorrect.experiments.curation.database import Database, Rated, Study
+from selfcorrect.experiments.curation.database import Database, Rated, RatingStudy
 from selfcorrect.experiments.curation.features import MOTION_FEATURES
 from selfcorrect.preferences.choices import Choice
 
@@ -31,7 +31,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         Rated(sample, f"walk {sample}", "corrected" if row % 3 else "plain", "walk", tuple(features[row].tolist()))
         for row, sample in enumerate(SAMPLES)
     ]
-    with Database(path, Study("motions", "Which one?", 0, MOTION_FEATURES)) as opened:
+    with Database(path, RatingStudy("motions", "Which one?", 0, MOTION_FEATURES)) as opened:
         opened.add(items)
         for rater in ("ada", "bob"):
             pairs = [pair if random.random() < 0.5 else pair[::-1] for pair in combinations(SAMPLES, 2)]
@@ -109,7 +109,7 @@ def test_ratings_are_written_as_tables_and_as_json_and_replaced_when_asked(datab
 
 def test_a_database_without_answers_says_so(tmp_path: Path) -> None:
     path = tmp_path / "r.sqlite"
-    with Database(path, Study("motions", "Which one?", 0, MOTION_FEATURES)) as opened:
+    with Database(path, RatingStudy("motions", "Which one?", 0, MOTION_FEATURES)) as opened:
         opened.add([Rated("a", "a", "", ""), Rated("b", "b", "", "")])
     with pytest.raises(ValueError, match="nobody has answered yet"):
         CurateCommand(database=path, summary=True).run()

@@ -12,13 +12,13 @@ from helpers import lifting_off
 from selfcorrect.core.randomness import streams
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.experiments.curation.database import Database, Study
+from selfcorrect.experiments.curation.database import Database, RatingStudy
 from selfcorrect.experiments.curation.features import MOTION_FEATURES
 from selfcorrect.experiments.curation.items import Item, items_of
 from selfcorrect.experiments.curation.session import Session
 
 QUESTION = "Which one is better?"
-STUDY = Study("motions", QUESTION, 0, MOTION_FEATURES)
+STUDY = RatingStudy("motions", QUESTION, 0, MOTION_FEATURES)
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from selfcorrect.core.errors import SelfcorrectError
-from selfcorrect.experiments.curation.database import Database, Rated, Standing, Study
+from selfcorrect.experiments.curation.database import Database, Rated, RatingStudy, Standing
 from selfcorrect.preferences.choices import Choice
 
-STUDY = Study("motions", "Which one?", 3, ("one", "two"))
+STUDY = RatingStudy("motions", "Which one?", 3, ("one", "two"))
 ITEMS = [Rated(name, f"name of {name}", "somewhere", "walk", (1.0, -2.5)) for name in "abcd"]
 
 

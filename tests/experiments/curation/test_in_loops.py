@@ -17,7 +17,7 @@ from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import call_corrector
 from selfcorrect.experiments import cli
-from selfcorrect.experiments.curation.database import Database, Rated, Study
+from selfcorrect.experiments.curation.database import Database, Rated, RatingStudy
 from selfcorrect.experiments.curation.features import MOTION_FEATURES, motion_features
 from selfcorrect.experiments.curation.in_loops import (
     FILE,
@@ -33,7 +33,7 @@ from selfcorrect.experiments.motion.correctors.own import CorrectorInputs
 from selfcorrect.experiments.motion.run.study import MotionStudy
 from selfcorrect.experiments.motion.run.task import motion_task
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings
+from selfcorrect.experiments.motion.settings.presets import DenoiserArms, MotionSettings
 from selfcorrect.experiments.studies.jobs import run_arm, run_first_generation
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import MotionBatch
@@ -136,7 +136,7 @@ def rated(path: Path, weight: float, features: tuple[str, ...] = MOTION_FEATURES
     names = [f"s{number}" for number in range(12)]
     table = random.normal(-4, 1.5, (len(names), len(MOTION_FEATURES)))
     taste = dict(zip(names, (weight * table[:, SUNK]).tolist(), strict=True))
-    with Database(path, Study("motions", "Which one?", 0, features)) as database:
+    with Database(path, RatingStudy("motions", "Which one?", 0, features)) as database:
         database.add([Rated(name, name, "", "", tuple(row)) for name, row in zip(names, table.tolist(), strict=True)])
         for choice in answers(taste, random_pairs(names, 40, random), random):
             database.record(choice, database.standing("ada", names), 1.0)
@@ -148,7 +148,7 @@ def test_a_database_of_other_features_is_refused(tmp_path: Path) -> None:
     other = rated(tmp_path / "other.sqlite", -1.0, tuple("abcdef"))
     with pytest.raises(SelfcorrectError, match="its features are a, b, c, d, e, f, not those of this version"):
         reward_in(other)
-    with Database(tmp_path / "new.sqlite", Study("motions", "?", 0, MOTION_FEATURES)):
+    with Database(tmp_path / "new.sqlite", RatingStudy("motions", "?", 0, MOTION_FEATURES)):
         pass
     with pytest.raises(SelfcorrectError, match="needs at least 10 comparisons"):
         reward_in(tmp_path / "new.sqlite")
@@ -159,7 +159,7 @@ def test_arms_of_a_run_use_what_it_keeps(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("selfcorrect.experiments.motion.run.study.write_feasibility", lambda *_: None)
     arms = Arm("replace", "people"), Arm("replace", remedy="preferred")
     few = {"steps": {"dct-mlp": 4}, "initial_steps": {"dct-mlp": 40}}
-    comparison = Comparison("dct-mlp", (BASELINE, *arms))
+    comparison = DenoiserArms("dct-mlp", (BASELINE, *arms))
     settings = MotionSettings((comparison,), generations=1, seeds=1, real_count=16, judged_count=16, **few)
     study = MotionStudy(settings)
     (run,) = study.runs(tmp_path)

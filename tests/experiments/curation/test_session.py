@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from selfcorrect.experiments.curation.database import Database, Rated, Study
+from selfcorrect.experiments.curation.database import Database, Rated, RatingStudy
 from selfcorrect.experiments.curation.items import Item
 from selfcorrect.experiments.curation.session import Session
 
@@ -104,7 +104,7 @@ def test_another_raters_answers_change_no_pair_that_is_shown(
 def test_pictures_are_shown_and_labels_are_kept_apart(tmp_path: Path) -> None:
     pictures = [np.full((4, 4), 60 * number, np.uint8) for number in range(4)]
     items = [Item(Rated(str(row), str(row), "run", str(row % 2)), picture) for row, picture in enumerate(pictures)]
-    with Database(tmp_path / "r.sqlite", Study("pictures", "?", 0, ())) as database:
+    with Database(tmp_path / "r.sqlite", RatingStudy("pictures", "?", 0, ())) as database:
         state = Session(database, items, "ada").state()
         assert state["total"] == 2  # one pair of each label
         assert [address[:22] for address in state["pictures"]] == ["data:image/png;base64,"] * 2

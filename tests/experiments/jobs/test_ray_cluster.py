@@ -28,7 +28,7 @@ from selfcorrect.experiments.jobs.run import Job, run_jobs
 from selfcorrect.experiments.jobs.where import Cluster, Where
 from selfcorrect.experiments.motion.run.study import MotionStudy
 from selfcorrect.experiments.motion.settings.arms import Arm
-from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings
+from selfcorrect.experiments.motion.settings.presets import DenoiserArms, MotionSettings
 from selfcorrect.experiments.motion.settings.run_options import RunOptions
 from selfcorrect.experiments.studies.jobs import jobs_of
 from selfcorrect.storage.files.locks import FolderLock
@@ -228,7 +228,7 @@ def take_memory(folder: Path, progress) -> None:
 # --- the same bytes, whatever dies -----------------------------------------------------------------------------------
 
 SETTINGS = MotionSettings(
-    (Comparison("dct-mlp", (Arm("replace"), Arm("augment:1"))),), generations=4, seeds=1, data=("deepmimic",),
+    (DenoiserArms("dct-mlp", (Arm("replace"), Arm("augment:1"))),), generations=4, seeds=1, data=("deepmimic",),
     real_count=16, judged_count=16, frames=10, steps={"dct-mlp": 2}, initial_steps={"dct-mlp": 1},
 )  # fmt: skip
 

@@ -10,14 +10,14 @@ from selfcorrect.experiments.jobs.progress_bars import Event, silent
 from selfcorrect.experiments.motion.report.view import MotionView
 from selfcorrect.experiments.motion.run.study import MotionStudy
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings
+from selfcorrect.experiments.motion.settings.presets import DenoiserArms, MotionSettings
 from selfcorrect.experiments.studies.jobs import run_arm, run_first_generation
 from selfcorrect.experiments.studies.running import RunningReport
 from selfcorrect.storage.files.listings import DIGESTS
 
 PLAIN = Arm("replace")
 TINY = MotionSettings(
-    (Comparison("dct-mlp", (BASELINE, PLAIN)),),
+    (DenoiserArms("dct-mlp", (BASELINE, PLAIN)),),
     generations=1,
     seeds=2,
     real_count=12,

@@ -21,7 +21,7 @@ from selfcorrect.experiments.motion.report.conclusion import (
     terminal_lines,
 )
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.settings.presets import PRESETS, Comparison
+from selfcorrect.experiments.motion.settings.presets import PRESETS, DenoiserArms
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.studies.outcome import Outcome
 from selfcorrect.experiments.studies.shares import by_share
@@ -35,7 +35,7 @@ GOOD, BAD = 0.2, 0.8
 def outcome(*arms: Arm, good: tuple[str, ...] = ()) -> MotionOutcome:
     """Three seeds in which arms with a corrector in `good` keep a small distance and a large recall."""
     curves = {arm: curves_of(arm, GOOD if arm.corrector in good or arm == BASELINE else BAD) for arm in arms}
-    settings = replace(PRESETS["quick"], comparisons=(Comparison("patch-mixer", arms),), seeds=3, generations=1)
+    settings = replace(PRESETS["quick"], comparisons=(DenoiserArms("patch-mixer", arms),), seeds=3, generations=1)
     real = {key: np.full(3, 0.1) for key in KEYS}
     return Outcome(settings, {"patch-mixer": curves}, {"real": real})
 

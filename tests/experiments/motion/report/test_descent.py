@@ -87,7 +87,10 @@ def timed(curves: ArmCurves, recall: float, seconds: float) -> ArmCurves:
 
 def test_remedies_stand_side_by_side_with_what_they_cost():
     arms = OUTCOME.curves["dct-mlp"]
-    measured = {Arm("replace"): timed(arms[Arm("replace")], 0.0, 1.0), REMEDIED: timed(arms[REMEDIED], 0.6, 5.0)}
+    measured = {
+        Arm("replace"): timed(arms[Arm("replace")], 0.0, 1.0),
+        REMEDIED: timed(arms[REMEDIED], 0.6, 5.0),
+    }
     table = remedies_table({"dct-mlp": measured})
     rows = {row.title: [cell.value for cell in row.cells] for row in table.rows}
     assert rows["uncorrected"][0] == "2.0"

@@ -32,7 +32,7 @@ from selfcorrect.experiments.motion.run.references import (
 )
 from selfcorrect.experiments.motion.run.task import motion_task
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings, settings_of
+from selfcorrect.experiments.motion.settings.presets import DenoiserArms, MotionSettings, settings_of
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Plan, run_loop, train_first_generation
 from selfcorrect.models.contrastive import ContrastiveSettings
@@ -120,7 +120,7 @@ def test_each_judged_caption_is_asked_as_often_as_the_others(split: Split) -> No
         CaptionJudge.fit(only_walks, np.array([1, 2]), one_hot(names), streams(0), QUICK)
 
 
-COMPARISON = Comparison("dct-mlp", (BASELINE, Arm("replace")))
+COMPARISON = DenoiserArms("dct-mlp", (BASELINE, Arm("replace")))
 SETTINGS = MotionSettings(
     (COMPARISON,), 1, 1, real_count=24, judged_count=24, captions=True, steps={"dct-mlp": 2},
     initial_steps={"dct-mlp": 2},

@@ -15,13 +15,13 @@ from selfcorrect.experiments.jobs.identities import IdentityFile
 from selfcorrect.experiments.jobs.progress_bars import silent
 from selfcorrect.experiments.motion.run.study import MotionStudy, data_identities
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings, extends
+from selfcorrect.experiments.motion.settings.presets import DenoiserArms, MotionSettings, extends
 from selfcorrect.experiments.motion.settings.run_options import RunOptions
 from selfcorrect.experiments.studies.jobs import jobs_of
 from selfcorrect.storage.runs.run_folder import claim_folder
 
 TINY = MotionSettings(
-    (Comparison("dct-mlp", (BASELINE, Arm("replace"))),),
+    (DenoiserArms("dct-mlp", (BASELINE, Arm("replace"))),),
     generations=1,
     seeds=1,
     real_count=12,
@@ -32,7 +32,7 @@ TINY = MotionSettings(
 )
 MORE = replace(
     TINY,
-    comparisons=(Comparison("dct-mlp", (*TINY.comparisons[0].arms, Arm("replace", "kinematic"))),),
+    comparisons=(DenoiserArms("dct-mlp", (*TINY.comparisons[0].arms, Arm("replace", "kinematic"))),),
     generations=2,
     seeds=2,
 )
@@ -110,7 +110,7 @@ def test_what_samples_is_kept_and_new_arms_begin_from_generation_0(tmp_path: Pat
 @pytest.mark.slow
 def test_a_loop_that_reads_past_samples_says_that_it_cannot_be_extended_without_them(tmp_path: Path) -> None:
     arms = (BASELINE, Arm("accumulate:1"))
-    begun = replace(TINY, comparisons=(Comparison("dct-mlp", arms),), generations=2)
+    begun = replace(TINY, comparisons=(DenoiserArms("dct-mlp", arms),), generations=2)
     options = RunOptions(keep="needed", device="cpu")
     folder = performed(begun, tmp_path / "run", options)
     with pytest.raises(RunFolderError, match="was finished with --keep needed"):

@@ -11,7 +11,7 @@ from selfcorrect.core.randomness import streams
 from selfcorrect.experiments.motion.run.models import trained_model
 from selfcorrect.experiments.motion.run.task import MotionTask, motion_task
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.settings.presets import Comparison, MotionSettings
+from selfcorrect.experiments.motion.settings.presets import DenoiserArms, MotionSettings
 from selfcorrect.loop.run import train_first_generation
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.ecosystem import Ecosystem
@@ -23,7 +23,7 @@ ECOSYSTEM, DETERMINISTIC = Arm("replace", remedy="ecosystem"), Arm("replace", et
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[MotionTask, Path]:
     """A task, and the folder of a generation 0 that is hardly trained."""
-    comparison = Comparison("dct-mlp", (BASELINE, ECOSYSTEM, DETERMINISTIC))
+    comparison = DenoiserArms("dct-mlp", (BASELINE, ECOSYSTEM, DETERMINISTIC))
     settings = MotionSettings((comparison,), 1, 1, real_count=64, judged_count=32, initial_steps={"dct-mlp": 2})
     task, folder = motion_task(settings, comparison, streams(0)), tmp_path_factory.mktemp("run") / "first"
     with FolderStore(folder, {}) as store:

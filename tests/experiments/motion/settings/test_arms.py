@@ -10,7 +10,7 @@ import pytest
 from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.motion.correctors.table import corrector_row, is_own
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm, ratio_of, refined_arms
-from selfcorrect.experiments.motion.settings.presets import PRESETS, Comparison
+from selfcorrect.experiments.motion.settings.presets import PRESETS, DenoiserArms
 
 QUICK = (BASELINE, Arm("replace"), Arm("replace", "physics"))
 RATIOS = PRESETS["ratios"].comparisons[0].arms
@@ -192,4 +192,4 @@ def test_ways_of_sampling_are_an_axis_with_a_baseline_each():
     with pytest.raises(ValueError, match="guidance must be from 0 to 100, got -1"):
         Arm("replace", guidance=-1.0)
     with pytest.raises(ValueError, match="sampling_steps must be at most diffusion_steps, got 101"):
-        Comparison("dct-mlp", (Arm("replace", sampling_steps=101),))
+        DenoiserArms("dct-mlp", (Arm("replace", sampling_steps=101),))

@@ -11,7 +11,7 @@ import pytest
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
 from selfcorrect.experiments.motion.settings.cost import SPREAD, duration, expected
 from selfcorrect.experiments.motion.settings.preset_table import PRESET_ROWS
-from selfcorrect.experiments.motion.settings.presets import PRESETS, Comparison, settings_of
+from selfcorrect.experiments.motion.settings.presets import PRESETS, DenoiserArms, settings_of
 
 RESULTS = Path(__file__).resolve().parents[4] / "docs" / "results"
 
@@ -51,5 +51,5 @@ def test_more_work_costs_more() -> None:
     for more in (replace(quick, seeds=2), replace(quick, generations=9), replace(quick, judged_count=256)):
         assert expected(more).core_seconds > usual.core_seconds  # type: ignore[operator]
     arms = (BASELINE, Arm("replace"), Arm("replace", "kinematic"))
-    assert expected(replace(quick, comparisons=(Comparison("patch-mixer", arms),))).core_seconds < usual.core_seconds  # type: ignore[operator]
+    assert expected(replace(quick, comparisons=(DenoiserArms("patch-mixer", arms),))).core_seconds < usual.core_seconds  # type: ignore[operator]
     assert expected(quick, "sampling").disk_gb < expected(quick, "needed").disk_gb < usual.disk_gb

@@ -9,7 +9,7 @@ import pytest
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.settings.presets import PRESETS, Comparison, extends, settings_of
+from selfcorrect.experiments.motion.settings.presets import PRESETS, DenoiserArms, extends, settings_of
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -24,8 +24,8 @@ def grown(**changes) -> bool:
     return extends(quick.config(), replace(quick, **changes).config())
 
 
-def with_arms(*arms: Arm) -> tuple[Comparison, ...]:
-    return (Comparison("patch-mixer", arms),)
+def with_arms(*arms: Arm) -> tuple[DenoiserArms, ...]:
+    return (DenoiserArms("patch-mixer", arms),)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def with_arms(*arms: Arm) -> tuple[Comparison, ...]:
         {"generations": 9},
         {"seeds": 3},
         {"comparisons": with_arms(*PRESETS["quick"].comparisons[0].arms, Arm("freeze"))},
-        {"comparisons": (*PRESETS["quick"].comparisons, Comparison("dct-mlp", (BASELINE,)))},
+        {"comparisons": (*PRESETS["quick"].comparisons, DenoiserArms("dct-mlp", (BASELINE,)))},
     ],
 )
 def test_more_generations_seeds_arms_and_denoisers_extend_an_experiment(changes: dict) -> None:
