@@ -21,7 +21,7 @@ _READING, _COMPUTING = 0.2, 0.9
 """Shares of the work at which Blender has been read, and the program has ended."""
 
 
-class Under:
+class Running:
     """What is under way; one operator at a time."""
 
     title = ""
@@ -59,14 +59,14 @@ class Working:
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Begin; where no user has called, do all of it."""
-        if Under.title:
-            self.report({"ERROR"}, f"{Under.title} is still under way")
+        if Running.title:
+            self.report({"ERROR"}, f"{Running.title} is still under way")
             return {"CANCELLED"}
-        Under.title, Under.share, Under.cancel = self.bl_label, 0.0, False
+        Running.title, Running.share, Running.cancel = self.bl_label, 0.0, False
         self._work = self.steps(context)
         if bpy.app.background or not self.options.is_invoke:
             while (state := self._on(context)) is None:
-                time.sleep(_PAUSE_S if Under.doing == program.WAITING else 0)
+                time.sleep(_PAUSE_S if Running.doing == program.WAITING else 0)
             return state
         self._timer = context.window_manager.event_timer_add(_PAUSE_S, window=context.window)
         context.window_manager.modal_handler_add(self)
@@ -74,15 +74,15 @@ class Working:
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """A step at each tick; everything else goes to the interface."""
-        if Under.cancel or (event.type == "ESC" and event.value == "PRESS"):
+        if Running.cancel or (event.type == "ESC" and event.value == "PRESS"):
             return self.stop(context)
         if event.type != "TIMER":
             return {"PASS_THROUGH"}
         until = time.monotonic() + _PAUSE_S / 2
-        while (state := self._on(context)) is None and Under.doing != program.WAITING and time.monotonic() < until:
+        while (state := self._on(context)) is None and Running.doing != program.WAITING and time.monotonic() < until:
             pass
         if state is None:
-            context.workspace.status_text_set(f"{Under.title}: {Under.doing}, {Under.share:.0%} (Esc cancels)")
+            context.workspace.status_text_set(f"{Running.title}: {Running.doing}, {Running.share:.0%} (Esc cancels)")
             for area in context.screen.areas:
                 area.tag_redraw()
             return {"PASS_THROUGH"}
@@ -97,7 +97,7 @@ class Working:
     def _on(self, context: bpy.types.Context) -> set[str] | None:
         """A step; the operator's state where it was the last one."""
         try:
-            Under.share, Under.doing = next(self._work)
+            Running.share, Running.doing = next(self._work)
             return None
         except StopIteration as end:
             level, sentence = end.value
@@ -111,7 +111,7 @@ class Working:
             raise
 
     def _done(self, context: bpy.types.Context, state: set[str]) -> set[str]:
-        Under.title = ""
+        Running.title = ""
         if getattr(self, "_timer", None):
             context.window_manager.event_timer_remove(self._timer)
             context.workspace.status_text_set(None)
@@ -325,7 +325,7 @@ class SELFCORRECT_OT_cancel(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """The next tick ends it."""
-        Under.cancel = True
+        Running.cancel = True
         return {"FINISHED"}
 
 

@@ -6,13 +6,13 @@ from bpy.props import IntProperty, StringProperty
 
 from .exchange import FEET
 from .operators import (
+    Running,
     SELFCORRECT_OT_cancel,
     SELFCORRECT_OT_check,
     SELFCORRECT_OT_correct,
     SELFCORRECT_OT_install,
     SELFCORRECT_OT_show_log,
     SELFCORRECT_OT_test_program,
-    Under,
 )
 
 
@@ -49,9 +49,9 @@ class SelfcorrectPreferences(bpy.types.AddonPreferences):
 
 
 def _draw_progress(layout: bpy.types.UILayout) -> None:
-    if Under.title:
+    if Running.title:
         row = layout.row()
-        row.progress(factor=Under.share, text=f"{Under.title}: {Under.doing}")
+        row.progress(factor=Running.share, text=f"{Running.title}: {Running.doing}")
         row.operator(SELFCORRECT_OT_cancel.bl_idname, text="", icon="CANCEL")
 
 
@@ -97,7 +97,7 @@ class SELFCORRECT_PT_panel(bpy.types.Panel):
         """Buttons, progress, findings."""
         layout, scene = self.layout, context.scene
         column = layout.column(align=True)
-        column.enabled = not Under.title
+        column.enabled = not Running.title
         column.operator(SELFCORRECT_OT_correct.bl_idname)
         column.operator(SELFCORRECT_OT_check.bl_idname)
         _draw_progress(layout)

@@ -18,7 +18,7 @@ from typing import Any
 NAME = "selfcorrect"
 OLDEST_PYTHON = (3, 11)
 _PATIENCE_S = 5.0
-"""Time to end by itself before a program is killed."""
+"""Time that a program has to end before it is killed."""
 
 WAITING = "computing"
 """What is under way while a program runs, and there is nothing to do but wait."""

@@ -96,14 +96,13 @@ def active(pose: bpy.types.PoseBone) -> list[bpy.types.Constraint]:
 def _followers(rig: bpy.types.Object, chosen: set[str]) -> dict[str, str]:
     """Control bone → the deform bone that copies it, be it muted, as on baked copies, or lies on it as its child."""
     followers = {}
-    for name in chosen:
-        bone = rig.data.bones[name]
-        for each in rig.pose.bones[name].constraints:
+    for bone in (bone for bone in rig.data.bones if bone.name in chosen):
+        for each in rig.pose.bones[bone.name].constraints:
             if each.type in ("COPY_TRANSFORMS", "COPY_ROTATION") and each.target == rig and each.subtarget:
-                followers.setdefault(each.subtarget, name)
+                followers.setdefault(each.subtarget, bone.name)
         parent = bone.parent
         if parent and parent.name not in chosen and _same_place(parent, bone):
-            followers.setdefault(parent.name, name)
+            followers.setdefault(parent.name, bone.name)
     return followers
 
 

@@ -405,7 +405,7 @@ def case_what_is_drawn_exists():
     shown = SimpleNamespace(layout=Layout(), **{each.identifier: None for each in properties})
     row = bpy.context.scene.selfcorrect_findings.add()
     bpy.context.scene.selfcorrect_finding = 0
-    modules["operators"].Under.title = "Correct"
+    modules["operators"].Running.title = "Correct"
     modules["operators"].SELFCORRECT_OT_correct.draw(shown, bpy.context)
     modules["panels"].SELFCORRECT_PT_panel.draw(shown, bpy.context)
     modules["panels"]._draw_menu(shown, bpy.context)
@@ -413,7 +413,7 @@ def case_what_is_drawn_exists():
     preferences = bpy.context.preferences.addons[NAME].preferences
     names = {each.identifier: None for each in preferences.bl_rna.properties}
     modules["panels"].SelfcorrectPreferences.draw(SimpleNamespace(layout=Layout(), **names), bpy.context)
-    modules["operators"].Under.title = ""
+    modules["operators"].Running.title = ""
 
 
 def case_errors_are_one_sentence_and_the_log_is_there():
@@ -461,10 +461,10 @@ def case_escape_ends_the_program_and_changes_nothing():
     context = SimpleNamespace(object=rig, scene=bpy.context.scene, window_manager=quiet, workspace=quiet, screen=screen)
     running._work, running._timer = running.steps(context), object()
     tick, escape = SimpleNamespace(type="TIMER", value="NOTHING"), SimpleNamespace(type="ESC", value="PRESS")
-    operators.Under.title = kind.bl_label
+    operators.Running.title = kind.bl_label
     bpy.context.scene.frame_set(5)
     until = time.monotonic() + 240
-    while operators.Under.share < 0.4 and time.monotonic() < until:
+    while operators.Running.share < 0.4 and time.monotonic() < until:
         assert kind.modal(running, context, tick) == {"PASS_THROUGH"}
         time.sleep(0.01)
     assert kind.modal(running, context, SimpleNamespace(type="MOUSEMOVE", value="NOTHING")) == {"PASS_THROUGH"}
@@ -474,7 +474,7 @@ def case_escape_ends_the_program_and_changes_nothing():
         os.kill(int(Path(pid).read_text()), 0)
         raise AssertionError("the program still runs")
     assert set(Path(bpy.app.tempdir).iterdir()) - folders <= {operators.log_file()}
-    assert (bpy.context.scene.frame_current, operators.Under.title) == (5, "")
+    assert (bpy.context.scene.frame_current, operators.Running.title) == (5, "")
     assert [each.name for each in bpy.data.actions] == ["clip"]
 
 
