@@ -1,16 +1,19 @@
-"""Draws the picture of the README: `python docs/tools/moving_picture.py` writes docs/pictures/before-after.gif.
+"""Draws motions before and after correction, with the depth of their feet in the floor and the way that they have slid.
 
-The walk of `selfcorrect demo`, spoiled and corrected, with the depth of its feet in the floor now and the way that they
-have slid so far.
+python docs/tools/moving_picture.py               # the walk of `selfcorrect demo`: docs/pictures/before-after.gif
+python docs/tools/moving_picture.py SAMPLE.bvh    # a sample from runs/NAME/samples: docs/pictures/generated.gif
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import tyro
 from PIL import Image, ImageDraw, ImageFont
 
+import selfcorrect as sc
 from selfcorrect.experiments.correction.demo import demonstration
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.measures.physical import errors_by_frame
@@ -18,7 +21,7 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.drawing import animate, save_animation
 from selfcorrect.motion.pictures.panels import PicturePanel
 
-OUT = Path(__file__).resolve().parents[1] / "pictures" / "before-after.gif"
+PICTURES = Path(__file__).resolve().parents[1] / "pictures"
 FPS, SIZE_PX, LINE_PX = 20.0, 360, 22
 INK, RED = (17, 24, 39), (185, 28, 28)
 
@@ -32,10 +35,15 @@ def counters(motion: Motion, moments_s: np.ndarray) -> list[str]:
     return [f"in the floor {depth:3.0f} mm\nslid {slid:5.2f} m" for depth, slid in zip(depth_mm, slid_m, strict=True)]
 
 
-def main() -> None:
+def main(sample: Annotated[Path | None, tyro.conf.Positional] = None) -> None:
     """Draw both motions side by side, and what is counted below each."""
-    made = demonstration()
-    motions = [made.before, made.after.motion]
+    if sample is None:
+        made = demonstration()
+        motions, name = [made.before, made.after.motion], "before-after.gif"
+    else:
+        drawn_sample = sc.load_motion(sample)
+        motions = [drawn_sample, sc.correct(drawn_sample).motion]
+        name = "generated.gif"
     panels = [
         PicturePanel(resample(motion, FPS), title) for motion, title in zip(motions, ("before", "after"), strict=True)
     ]
@@ -48,8 +56,8 @@ def main() -> None:
         for picture, text in zip(pictures, counters(motion, moments_s), strict=True):
             place = (column * SIZE_PX + 12, SIZE_PX + 6)
             ImageDraw.Draw(picture).multiline_text(place, text, RED if column == 0 else INK, font)
-    save_animation(OUT, np.stack([np.asarray(picture) for picture in pictures]), FPS)
+    save_animation(PICTURES / name, np.stack([np.asarray(picture) for picture in pictures]), FPS)
 
 
 if __name__ == "__main__":
-    main()
+    tyro.cli(main)
