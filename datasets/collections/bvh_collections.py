@@ -64,7 +64,10 @@ def _lists(pattern: str, words: Callable[[str], tuple[str, str]], obtain: str) -
 
 def _has_joint(folder: Path, pattern: str, joint: str) -> bool:
     """Whether the first file of a folder has a joint of that name."""
-    return any(joint.encode() in open_file(path).read(4096) for path in sorted(folder.rglob(pattern))[:1])
+    for path in sorted(folder.rglob(pattern))[:1]:
+        with open_file(path) as file:
+            return joint.encode() in file.read(4096)
+    return False
 
 
 _LAFAN1_SOURCE = "the repository ubisoft/ubisoft-laforge-animation-dataset on GitHub."

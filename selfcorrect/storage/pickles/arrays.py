@@ -11,20 +11,18 @@ import numpy as np
 
 from .trees import STORAGES, Call, Refused, Storage, Value, typed
 
-_WIDEST_EMPTY = 2**24
+_WIDEST_EMPTY, _LONGEST_CODE, _MOST_AXES = 2**24, 20, 32
 _NUMBERS_AND_TEXT = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248]|[SUa][1-9]\d{0,8}|\?|[bBhHiIlLqQefd])")
 
 
-def value_of(call: Call) -> np.ndarray | np.generic | bytes | None:
-    """The array (read-only, without a copy where the file has its bytes), number or text of NumPy; None for others."""
+def value_of(call: Call) -> np.ndarray | np.generic | None:
+    """The array (read-only, without a copy where the file has its bytes) or number of NumPy; None for others."""
     match call.means:
         case "_reconstruct" | "_frombuffer":
             shape, dtype, fortran, content = _described(call)
             return _array(dtype_of(dtype), shape, bytes_of(content), "F" if fortran else "C")
         case "scalar":
             return scalar_of(call)
-        case "encode" | "bytes":
-            return bytes_of(call)
     return None
 
 
@@ -33,7 +31,7 @@ def _described(call: Call) -> tuple[Value, Call, bool, Value]:
     if call.means == "_frombuffer":
         content, dtype, shape, order = call.args
         return shape, typed(dtype, Call), order == "F", content
-    *_, shape, dtype, fortran, content = typed(call.state, tuple)
+    *_, shape, dtype, fortran, content = typed(call.state, tuple)[:6]
     return shape, typed(dtype, Call), bool(fortran), content
 
 
@@ -61,12 +59,8 @@ def scalar_of(call: Call) -> Any:
 
 def _array(dtype: np.dtype, shape: Value, content: bytes, order: Any = "C") -> np.ndarray:
     """The array (read-only) of that type and shape in some bytes, which it has to fill."""
-    sides = tuple(whole(side) for side in typed(shape, tuple)[:33])
-    if (
-        len(sides) > 32
-        or max(sides, default=0) > max(len(content), _WIDEST_EMPTY)
-        or math.prod(sides) * dtype.itemsize != len(content)
-    ):
+    sides = sides_of(shape)
+    if max(sides, default=0) > max(len(content), _WIDEST_EMPTY) or math.prod(sides) * dtype.itemsize != len(content):
         raise Refused(f"{len(content)} bytes for an array of shape {sides[:8]} and type {dtype}")
     array = np.frombuffer(content, dtype) if content else np.zeros(0, dtype)
     if dtype.kind == "b" and array.view(np.uint8).max(initial=0) > 1:
@@ -80,7 +74,7 @@ def dtype_of(dtype: Value) -> np.dtype:
     """The type of numbers or text that the file names."""
     code = code_of(dtype)
     if not _NUMBERS_AND_TEXT.fullmatch(code):
-        raise Refused(f"an array of type {code[:20]!r}")
+        raise Refused(f"an array of type {code!r}")
     return np.dtype(code.replace("a", "S"))
 
 
@@ -89,10 +83,19 @@ def code_of(dtype: Value) -> str:
     if typed(dtype, Call).means != "dtype":
         raise Refused("an array without a type")
     code, order = typed(dtype.args[0], str), typed(dtype.state, tuple)[1] if dtype.state is not None else "|"
+    if len(code) > _LONGEST_CODE:
+        raise Refused(f"an array of type {code[:_LONGEST_CODE]!r}")
     return f"{order}{code}" if order in ("<", ">") else code
 
 
-def whole(side: Value) -> int:
+def sides_of(shape: Value) -> tuple[int, ...]:
+    """The sides of a shape."""
+    if len(typed(shape, tuple)) > _MOST_AXES:
+        raise Refused(f"an array of {len(shape)} axes")
+    return tuple(map(_whole, shape))
+
+
+def _whole(side: Value) -> int:
     """A side of a shape."""
     if isinstance(side, Call) and side.means == "scalar":  # lengths of sparse matrices may be NumPy's
         side = scalar_of(side).item()
@@ -134,15 +137,17 @@ def tensor_of(call: Call, storage: Storage) -> np.ndarray | None:
     if not (code := storage_code(storage)):
         return None
     dtype, (_, offset, shape, strides) = np.dtype(code), call.args[:4]
-    shape, strides, offset = ([whole(side) for side in typed(sides, tuple)] for sides in (shape, strides, (offset,)))
-    if len(shape) != len(strides) or len(shape) > 32:
+    shape, strides, (offset,) = sides_of(shape), sides_of(strides), sides_of((offset,))
+    if len(shape) != len(strides):
         raise Refused("a shape that is none")
-    numbers = _array(dtype, (len(storage.content) // dtype.itemsize,), storage.content)
-    last = offset[0] + sum((side - 1) * stride for side, stride in zip(shape, strides, strict=True))
+    if storage.numbers is None:
+        storage.numbers = _array(dtype, (len(storage.content) // dtype.itemsize,), storage.content)
+    numbers = storage.numbers
+    last = offset + sum((side - 1) * stride for side, stride in zip(shape, strides, strict=True))
     if math.prod(shape) and last >= len(numbers):
-        raise Refused(f"an array of shape {tuple(shape[:8])} that reaches out of its numbers")
+        raise Refused(f"an array of shape {shape[:8]} that reaches out of its numbers")
     steps = [stride * dtype.itemsize for stride in strides]
-    return np.lib.stride_tricks.as_strided(numbers[offset[0] :], shape, steps, writeable=False)
+    return np.lib.stride_tricks.as_strided(numbers[offset:], shape, steps, writeable=False)
 
 
 def steps_of(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -161,7 +166,7 @@ def dense_of(call: Call, part_of: Callable[[Value], Any], take: Callable[[int], 
     from scipy import sparse
 
     state = typed(call.state, dict)
-    shape = tuple(whole(side) for side in typed(state.get("_shape", state.get("shape")), tuple))
+    shape = sides_of(state.get("_shape", state.get("shape")))
     if call.means == "coo":
         places = [part_of(one) for one in (state["coords"] if "coords" in state else (state["row"], state["col"]))]
     else:

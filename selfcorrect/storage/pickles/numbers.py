@@ -12,7 +12,7 @@ import numpy as np
 from ...core.errors import InputError
 from ..files.arrays import skip_to_objects
 from ..files.limits import Budget, open_file, read_bytes
-from .arrays import dense_of, holds_objects, objects_of, value_of
+from .arrays import bytes_of, dense_of, holds_objects, objects_of, value_of
 from .reader import Reader, refusing
 from .trees import Call, Refused, Value, mapped, typed
 
@@ -63,10 +63,13 @@ def _values_in(path: Path, content: bytes) -> Any:
             return below(typed(value.state, dict).get("x"))
         if value.means in ("csc", "csr", "coo"):
             return dense_of(value, below, budget.take)
+        if value.means in ("encode", "bytes"):
+            text = bytes_of(value)
+            budget.take(len(text))
+            return text
         if (found := value_of(value)) is None:
             raise Refused(f"a bare {value.means}")
-        if isinstance(found, np.ndarray | bytes):
-            budget.take(len(found) if isinstance(found, bytes) else found.nbytes)
+        budget.take(found.nbytes)
         return found.copy(order="K") if isinstance(found, np.ndarray) else found
 
     with refusing(path):

@@ -22,7 +22,7 @@ from typing import Any
 
 from ...core.errors import InputError, short
 from ..files.limits import Budget
-from .arrays import code_of, dtype_of, scalar_of, whole
+from .arrays import code_of, dtype_of, scalar_of, sides_of
 from .trees import BYTES_PER_STEP, NAMES, Call, Name, Refused, Storage, Value, typed
 
 _RECONSTRUCT = NAMES["numpy.core.multiarray", "_reconstruct"]
@@ -91,7 +91,7 @@ class Reader(_UNPICKLER):
 
     def find_class(self, module: str, name: str) -> Name:
         """What a name stands for; nothing is imported."""
-        if module.partition(".")[0] == "chumpy":
+        if module == "chumpy" or module.startswith("chumpy."):
             return Name(module, name, "chumpy")
         if (module, name) not in NAMES:
             raise Refused(f"{module}.{name}"[:200])
@@ -132,12 +132,12 @@ class Reader(_UNPICKLER):
         """The state of an array that joblib describes, and whose bytes follow in the file."""
         if self.nested:
             raise Refused("joblib's arrays in arrays")
-        shape, dtype = typed(wrapper["shape"], tuple), wrapper["dtype"]
+        shape, dtype = wrapper["shape"], wrapper["dtype"]
         if code_of(dtype)[-2:] in ("O8", "O"):
             return typed(Reader(self.file, self.budget, nested=True).load(), Call).state
         if isinstance(wrapper.get("numpy_array_alignment_bytes"), int):
             self.file.seek(self.file.read(1)[0], io.SEEK_CUR)
-        size = math.prod(whole(side) for side in shape) * dtype_of(dtype).itemsize
+        size = math.prod(sides_of(shape)) * dtype_of(dtype).itemsize
         content = self.file.read(size) if size <= self.file.getbuffer().nbytes else b""
         if len(content) != size:
             raise ValueError("an array ends before its numbers do")

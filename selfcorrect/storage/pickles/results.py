@@ -42,12 +42,13 @@ from .arrays import (
 from .reader import Reader, refusing
 from .trees import NAMES, Call, Storage, Value, mapped, pickled, typed
 
+_UNPACKING_LZMA = partial(lzma.LZMADecompressor, memlimit=2**28)
 _PACKED: dict[bytes, tuple[Callable[[], Any], Callable[[bytes], bytes]]] = {
     b"\x1f\x8b": (partial(zlib.decompressobj, 31), gzip.compress),
     b"\x78": (zlib.decompressobj, zlib.compress),
     b"BZh": (bz2.BZ2Decompressor, bz2.compress),
-    b"\xfd7zXZ": (lzma.LZMADecompressor, lzma.compress),
-    b"\x5d\x00": (lzma.LZMADecompressor, partial(lzma.compress, format=lzma.FORMAT_ALONE)),
+    b"\xfd7zXZ": (_UNPACKING_LZMA, lzma.compress),
+    b"\x5d\x00": (_UNPACKING_LZMA, partial(lzma.compress, format=lzma.FORMAT_ALONE)),
 }
 """How joblib compresses, by what such files begin with: what unpacks them, and what packs them again."""
 
@@ -229,9 +230,9 @@ class _PickledResults(Results):
         found = value
         if isinstance(value, Call) and not holds_objects(value):
             found = tensor_of(value, self._storage(value)) if value.means == "tensor_v2" else value_of(value)
+        if isinstance(found, np.ndarray | np.generic) and value.means != "tensor_v2":
+            self._budget.take(found.nbytes)
         if isinstance(found, np.ndarray) and found.dtype.kind in NUMERIC:
-            if value.means != "tensor_v2":
-                self._budget.take(found.nbytes)
             self._arrays[name] = found
         elif isinstance(found, int | float | np.number) and not isinstance(found, bool):
             self.numbers[name] = float(found) if not isinstance(found, int) or abs(found) < 2**1000 else math.inf

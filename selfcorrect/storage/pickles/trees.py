@@ -9,6 +9,8 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from ..files.limits import Budget
 
 Value: TypeAlias = Any
@@ -56,6 +58,8 @@ class Storage:
     said: tuple[Value, ...]
     """("storage", type, key, device, count)."""
     content: bytes = b""
+    numbers: np.ndarray | None = None
+    """The content as an array, once a tensor of it was asked for."""
 
 
 _PLAIN = ("dict", "list", "int", "float", "set", "str")
