@@ -29,6 +29,10 @@ from selfcorrect.experiments.motion.settings.presets import settings_of
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, read_summary
 from selfcorrect.experiments.studies.shares import by_share, guarantees
+from selfcorrect.experiments.toy import loops
+from selfcorrect.experiments.toy.claims import Check
+from selfcorrect.experiments.toy.engine import reading
+from selfcorrect.experiments.toy.result import Ends
 from selfcorrect.experiments.toy.table import TOYS
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.statistics import Thresholds
@@ -133,6 +137,20 @@ def test_every_toy_loop_is_in_the_theory_gallery_with_what_it_showed() -> None:
     assert toys.filled(page, outcomes) == page, "python docs/tools/toys.py --page-only"
     pictures = [figure["file"] for toy in outcomes.values() for figure in toy["figures"]]
     assert all((REPOSITORY / "docs" / "pictures" / picture).is_file() for picture in pictures)
+
+
+def test_kept_sentences_of_toys_are_derived_from_kept_tables_and_statements() -> None:
+    kept = json.loads((REPOSITORY / "docs" / "tools" / "toys.json").read_text())
+    for name, toy in kept.items():
+        assert toy["reading"] == reading(Ends(**toy["ends"]), [Check(**check) for check in toy["checks"]]), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TOYS.names)
+def test_kept_statements_of_toys_are_those_that_are_declared(name: str) -> None:
+    kept = json.loads((REPOSITORY / "docs" / "tools" / "toys.json").read_text())[name]
+    declared = TOYS.load(name).toy(loops.settings_of(name))
+    assert [check["statement"] for check in kept["checks"]] == [claim.statement for claim in declared.claims]
 
 
 @pytest.mark.slow

@@ -185,8 +185,8 @@ def toy_outcome(name: str) -> str:
     statements = table(["statement", "predicted", "measured, 95 % interval", ""], rows)
     held = sum(check["outcome"] == "holds" for check in toy["checks"])
     parts = [f"{toy['reading']}\n{{ .reading }}"]
-    if ends := toy["ends"]:
-        parts.append(table(["", *ends["columns"]], [[arm, *cells] for arm, cells in ends["rows"].items()]))
+    ends = toy["ends"]
+    parts.append(table([ends["title"], *ends["columns"]], [[arm, *cells] for arm, cells in ends["rows"].items()]))
     parts.append(_row(pictures[:FIRST_PICTURES]))
     if more := pictures[FIRST_PICTURES:]:
         parts.append(_folded(f"{len(more)} more pictures", _row(more)))

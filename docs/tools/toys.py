@@ -53,7 +53,7 @@ def keep(name: str, shown: Exhibit) -> dict[str, object]:
         "title": shown.title,
         "source": shown.source,
         "reading": result.reading,
-        "ends": None if result.ends is None else asdict(result.ends),
+        "ends": asdict(result.ends),
         "figures": figures,
         "checks": checks,
     }

@@ -5,24 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import fit_anchors
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.datasets.user_files.cifar10 import SIZE, cifar10
 from selfcorrect.loop.policy import Augment, RealOnly, Replace
-from selfcorrect.loop.run import Candidate, Plan, Task
-from selfcorrect.metrics.frechet import frechet_distance
-from selfcorrect.metrics.neighbours import neighbour_metrics
+from selfcorrect.loop.run import Plan, Task
 from selfcorrect.models.diffusion.model import choose_device
 
 from ..studies.plans.inputs import PlanSource
-from ..toy.networks.digits import Judge, nearest_centre
+from ..toy.networks.digits import image_task, nearest_centre
 from ..toy.networks.unet_digits import unet_model
 
 BETTER = {"fid": "lower", "accuracy": "higher", "recall": "higher"}
@@ -50,25 +46,10 @@ class ImageLoop:
                 f"{self.data}: {len(images)} images, and the loop needs {self.real_count} to train on and "
                 f"{self.judged} to judge by"
             )
-        order = torch.randperm(len(images), generator=stream.child("split").torch())
-        train, held_out = order[: self.real_count], order[self.real_count :][: self.judged]
-        real = Samples.real(images[train], labels[train])
-        judge = Judge.train(pooled(real.values), real.labels, stream.seed % 2**32)
-        reference = judge.features(pooled(images[held_out]))
-
-        def scores(candidate: Candidate) -> dict[str, float]:
-            drawn = candidate.samples(self.judged)
-            features = judge.features(pooled(drawn.values))
-            return {
-                "fid": frechet_distance(reference, features),
-                "accuracy": judge.accuracy(pooled(drawn.values), drawn.labels),
-                "recall": neighbour_metrics(reference, features)["recall"],
-            }
-
         model = unet_model(
             SIZE, 3, self.widths, device=choose_device(self.device), learning_rate=2e-4, sampling_steps=50
         )
-        return Task(model, real, scores, self.first_steps)
+        return image_task(model, self, (images, labels), stream, pooled)
 
     def plans(self) -> dict[str, PlanSource]:
         """The arms."""

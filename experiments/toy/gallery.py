@@ -44,12 +44,11 @@ def section_of(exhibit: Exhibit) -> dict[str, Any]:
         "settings": repr(exhibit.settings),
         "seconds": round(exhibit.seconds, 2),
         "reading": result.reading,
-        "ends": None if result.ends is None else asdict(result.ends),
+        "ends": asdict(result.ends),
         "checks": [asdict(check) for check in result.checks],
         "figures": [draw(figure) for figure in result.figures],
         "profiles": {name: [_row(finding) for finding in findings] for name, findings in result.profiles.items()},
         "notes": list(result.notes),
-        "warnings": list(result.warnings),
     }
 
 

@@ -20,6 +20,7 @@ from ..jobs.progress_bars import Progress
 from ..jobs.run import Job, require_runner, run_jobs
 from ..jobs.targets import check_output
 from ..jobs.where import Where
+from .engine import run
 from .gallery import PAGE, RESULTS, Exhibit, section_of, write_gallery
 from .table import TOYS
 
@@ -45,7 +46,7 @@ def run_loops(names: Sequence[str], out: Path, where: Where, *, quick: bool = Fa
         jobs = [Job(name, run_loop, (name, settings[name], out), 1) for name in waiting]
         run_jobs(jobs, where, "toy", unit="loop", folder=out)
         sections = [unsealed(_file(name, out)) for name in names]
-        print(*map(_summary, sections), f"Gallery: {write_gallery(sections, out)}", sep="\n")
+        print(*map(summary, sections), f"Gallery: {write_gallery(sections, out)}", sep="\n")
 
 
 def run_loop(name: str, settings: Any, out: Path, progress: Progress) -> None:
@@ -92,7 +93,7 @@ def _check_folder(names: Sequence[str], out: Path) -> None:
 
 def settings_of(name: str, *, quick: bool = False, **options: object) -> Any:
     """A loop's settings with those of the options that it has and that are not None."""
-    small = TOYS.load(name).quick()
+    small = TOYS.load(name).QUICK
     settings = small if quick else type(small)()
     known = {one.name for one in fields(settings)}
     return replace(settings, **{key: value for key, value in options.items() if value is not None and key in known})
@@ -101,13 +102,17 @@ def settings_of(name: str, *, quick: bool = False, **options: object) -> Any:
 def exhibit(name: str, settings: Any) -> Exhibit:
     """Run one loop with the given settings."""
     row, start = TOYS.row(name), time.perf_counter()
-    result = TOYS.load(name).run(settings)
+    result = run(TOYS.load(name).toy(settings))
     return Exhibit(name, row.summary, row.source, settings, result, time.perf_counter() - start)
 
 
-def _summary(section: Section) -> str:
+def summary(section: Section) -> str:
+    """How many statements hold, and which do not."""
     checks = section["checks"]
-    held = sum(check["outcome"] == "holds" for check in checks)
-    failed = [check["statement"] for check in checks if check["outcome"] == "fails"]
-    tail = f"; fails: {'; '.join(failed)}" if failed else ""
-    return f"{section['name']}: {held} of {len(checks)} statements hold, {section['seconds']:.1f} s{tail}"
+    by_outcome = {
+        outcome: [check["statement"] for check in checks if check["outcome"] == outcome]
+        for outcome in ("holds", "fails", "undecided")
+    }
+    held = len(by_outcome.pop("holds"))
+    rest = "".join(f"; {outcome}: {'; '.join(told)}" for outcome, told in by_outcome.items() if told)
+    return f"{section['name']}: {held} of {len(checks)} statements hold, {section['seconds']:.1f} s{rest}"

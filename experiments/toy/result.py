@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
-from selfcorrect.statistics import CollapseFinding, Interval
+from selfcorrect.statistics import CollapseFinding
 
-Outcome = Literal["holds", "fails", "undecided"]
+from .claims import Check
 
 
 @dataclass(frozen=True)
@@ -77,18 +76,8 @@ class Ends:
 
     columns: Sequence[str]
     rows: Mapping[str, Sequence[str]]
-
-
-@dataclass(frozen=True)
-class Check:
-    """A statement, what was predicted and measured, and whether the run bears it out."""
-
-    statement: str
-    outcome: Outcome
-    measured: str
-    predicted: str = ""
-    published: bool = True
-    """The statement is a claim of the cited papers, so that "fails" means that it did not reproduce."""
+    title: str = ""
+    """The quantity, where it is the same in all columns."""
 
 
 @dataclass(frozen=True)
@@ -98,46 +87,10 @@ class Result:
     reading: str
     """What came out, in a sentence or two."""
     checks: Sequence[Check]
-    ends: Ends | None = None
+    ends: Ends
     figures: Sequence[Panel | Map | Pictures | Scatter] = ()
     profiles: Mapping[str, Sequence[CollapseFinding]] = field(default_factory=dict)
     notes: Sequence[str] = ()
-    warnings: Sequence[str] = ()
 
     def holds(self) -> bool:
         return all(check.outcome == "holds" for check in self.checks)
-
-
-def ends_of(curves: Mapping[str, Mapping[str, np.ndarray]], columns: Mapping[str, tuple[str, str]]) -> Ends:
-    """Means over seeds at the last generation.
-
-    curves: arm → key → values (S, T) by seed and generation; columns: title → key and format.
-    """
-    rows = {
-        arm: [format(table[key][:, -1].mean(), form) for key, form in columns.values()] for arm, table in curves.items()
-    }
-    return Ends(list(columns), rows)
-
-
-def agrees(
-    statement: str, measured: Interval, predicted: float, tolerance: float = 0.05, *, published: bool = True
-) -> Check:
-    """Holds where the prediction lies in the interval, or within `tolerance` (relative) of the estimate.
-
-    The tolerance stands for what a first-order prediction leaves out, so that many seeds do not refute it for that.
-    """
-    near = abs(measured.estimate - predicted) <= tolerance * abs(predicted)
-    holds = near or measured.low <= predicted <= measured.high
-    return Check(statement, "holds" if holds else "fails", str(measured), f"{predicted:.3g}", published)
-
-
-def above(statement: str, measured: Interval, threshold: float = 0.0, *, published: bool = True) -> Check:
-    """Holds where the whole interval is above the threshold, fails where it is all below, else undecided."""
-    outcome = "holds" if measured.low > threshold else "fails" if measured.high <= threshold else "undecided"
-    return Check(statement, outcome, str(measured), f"> {threshold:.3g}", published)
-
-
-def below(statement: str, measured: Interval, threshold: float = 0.0, *, published: bool = True) -> Check:
-    """Holds where the whole interval is below the threshold, fails where it is all above, else undecided."""
-    outcome = "holds" if measured.high < threshold else "fails" if measured.low >= threshold else "undecided"
-    return Check(statement, outcome, str(measured), f"< {threshold:.3g}", published)

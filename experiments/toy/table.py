@@ -14,7 +14,8 @@ from selfcorrect.runtime.registry import Registry, Row
 class ToyRow(Row):
     """A toy loop, with its title as summary.
 
-    It leads to a module with `run(settings)` and `quick()`, settings for a quick look whose defaults are the full ones.
+    It leads to a module with `toy(settings)`, which declares the loop, and `QUICK`, settings for a quick look whose
+    defaults are the full ones.
     """
 
     source: str = ""

@@ -7,7 +7,7 @@ torsions would take from a table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -15,7 +15,7 @@ from itertools import islice
 import numpy as np
 import torch
 
-from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrector, placebo
 from selfcorrect.correctors.correction import Correction
@@ -24,27 +24,19 @@ from selfcorrect.loop.policy import Accumulate, Augment, Policy, RealOnly, Repla
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion
-from selfcorrect.statistics import Interval, mean_interval
 
-from ..result import Check, Ends, Line, Panel, Result, above, below, ends_of
-from ..running import Curves, run_arms
+from ..claims import Claim, Quantity, above, below, end, gain
+from ..declaration import Column, Setup, Toy, by_seed
 from .correctors import ConformerCodec, RandomAcceptance, Relaxation, Verifier
 from .measures import mean_over, measured, relaxed
 
+REAL, AUGMENTED, ACCUMULATED, PLAIN = "real only", "augment", "accumulate", "replace"
+VERIFIED = "replace, verifier"
 MINIMISED = 500
 """Steps after which MMFF94's minimum counts as reached."""
 STRAIN = "strain_kcal_mol"
-FROM_NOISE = "noise, minimised"
+OTHER, MINIMA, FROM_NOISE = "other real conformers", "the same, minimised", "noise, minimised"
 PERTURBED, ACCEPTED = "replace, random perturbation", "replace, random acceptance"
-QUANTITIES = {
-    "coverage": "coverage",
-    "matching_A": "matching RMSD (Å)",
-    "precision_A": "RMSD to the nearest real one (Å)",
-    "strain_kcal_mol": "strain (kcal/mol)",
-    "bond_A": "bond lengths, Wasserstein (Å)",
-    "angle_deg": "bond angles, Wasserstein (°)",
-    "valid": "valid share",
-}
 
 
 @dataclass(frozen=True)
@@ -62,8 +54,41 @@ class Molecules:
     seed: int = 0
 
 
-def quick() -> Molecules:
-    return Molecules(drugs=4, conformers=8, relaxation=(20,), first_steps=400, steps=30, generations=2, seeds=2)
+QUICK = Molecules(drugs=4, conformers=8, relaxation=(20,), first_steps=400, steps=30, generations=2, seeds=2)
+
+
+def toy(settings: Molecules) -> Toy:
+    """All arms."""
+    relaxed_arms = [f"replace, MMFF94, {steps} steps" for steps in settings.relaxation]
+    relaxed_beside_data = relaxed_arms[-1].replace(PLAIN, AUGMENTED)
+    policies, floors = (REAL, AUGMENTED, ACCUMULATED, PLAIN), (OTHER, MINIMA, FROM_NOISE)
+    corrected = (REAL, PLAIN, *relaxed_arms, VERIFIED, PERTURBED, ACCEPTED)
+    return Toy(
+        [by_seed(settings.seed, settings.seeds, lambda stream: setup(settings, stream), "molecules")],
+        list(_claims(relaxed_arms[0], relaxed_arms[-1])),
+        [
+            Column("coverage", "coverage"),
+            Column("valid", "valid share"),
+            Column("matching_A", "matching RMSD (Å)", ""),
+            Column("precision_A", "RMSD to the nearest real one (Å)", ""),
+            Column(STRAIN, "strain (kcal/mol)", "", log=True),
+            Column("bond_A", "error of bond lengths, Å", ".3f"),
+            Column("angle_deg", "error of bond angles, °", ""),
+        ],
+        rows=(OTHER, FROM_NOISE, REAL, ACCUMULATED, PLAIN, *relaxed_arms),
+        groups={
+            "corrected": {arm: arm for arm in (*corrected, *floors)},
+            "data policies": {arm: arm for arm in (*policies, relaxed_beside_data, *floors)},
+        },
+        notes=(
+            f"{settings.drugs} drugs, {settings.conformers} conformers of each to train on, and as many to judge raw "
+            "samples against.",
+            "Means over molecules. Coverage: real conformers with a sample within 0.75 Å. Strain: median MMFF94 energy "
+            "above the lowest known. Errors: Wasserstein distances.",
+            "The force field knows what the training data do not show: it moves real conformers too (the same, "
+            "minimised).",
+        ),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,16 +114,6 @@ class Judge:
         return self.measured(candidate.samples(len(candidate.real)))
 
 
-@dataclass(frozen=True, eq=False)
-class Setup:
-    """What a seed begins with."""
-
-    task: Task
-    plans: Mapping[str, Plan]
-    floors: Mapping[str, Mapping[str, float]]
-    """What is measured of samples that no model made, by their name."""
-
-
 def setup(settings: Molecules, stream: Stream) -> Setup:
     """Conformers to train on, to judge against and to compare with; the model; the arms."""
     chosen = [molecule(name, smiles) for name, smiles in islice(DRUGS.items(), settings.drugs)]
@@ -120,7 +135,7 @@ def _floors(judge: Judge, other: Sequence[np.ndarray], stream: Stream) -> dict[s
     real = judge.codec.samples(other)
     minimise = Relaxation(judge.codec, MINIMISED)
     noise = real.with_values(torch.randn(real.values.shape, generator=stream.torch()))
-    floors = {"other real conformers": real, "the same, minimised": minimise(real), FROM_NOISE: minimise(noise)}
+    floors = {OTHER: real, MINIMA: minimise(real), FROM_NOISE: minimise(noise)}
     return {name: judge.measured(samples) for name, samples in floors.items()}
 
 
@@ -142,118 +157,39 @@ def _plans(settings: Molecules, codec: ConformerCodec, training: Sequence[np.nda
     verifier = Verifier(codec, highest)
     strongest = relaxations[-1]
     return {
-        "real only": plan(RealOnly()),
-        "augment": plan(Augment(1.0)),
-        "accumulate": plan(Accumulate(1.0)),
-        "replace": plan(Replace()),
+        REAL: plan(RealOnly()),
+        AUGMENTED: plan(Augment(1.0)),
+        ACCUMULATED: plan(Accumulate(1.0)),
+        PLAIN: plan(Replace()),
         **{f"replace, {relaxation.name}": plan(Replace(), relaxation) for relaxation in relaxations},
         f"augment, {strongest.name}": plan(Augment(1.0), strongest),
-        "replace, verifier": plan(Replace(), verifier),
+        VERIFIED: plan(Replace(), verifier),
         PERTURBED: plan(Replace(), placebo(strongest)),
         ACCEPTED: plan(Replace(), RandomAcceptance(verifier)),
     }
 
 
-def measure(settings: Molecules) -> tuple[Curves, dict[str, dict[str, np.ndarray]]]:
-    """Arm → quantity → (S, G + 1) curves, and floor → quantity → (S,)."""
-    runs, floors = [], []
-    for seed in range(settings.seed, settings.seed + settings.seeds):
-        stream = streams(seed).child("molecules")
-        begun = setup(settings, stream)
-        runs.append(run_arms(begun.task, begun.plans, stream))
-        floors.append(begun.floors)
-    curves = {arm: {key: np.concatenate([one[arm][key] for one in runs]) for key in QUANTITIES} for arm in runs[0]}
-    return curves, {
-        name: {key: np.array([each[name][key] for each in floors]) for key in QUANTITIES} for name in floors[0]
-    }
-
-
-def run(settings: Molecules | None = None) -> Result:
-    """All arms."""
-    settings = settings or Molecules()
-    return told(settings, *measure(settings))
-
-
-def told(settings: Molecules, curves: Curves, floors: Mapping[str, Mapping[str, np.ndarray]]) -> Result:
-    """What measured curves and floors say."""
-    return Result(
-        reading=_reading(settings, curves, floors),
-        ends=_ends(settings, curves),
-        checks=_checks(settings, curves, floors),
-        figures=list(_panels(settings, curves, floors)),
-        notes=(
-            f"{settings.drugs} drugs, {settings.conformers} conformers of each to train on, and as many to judge raw "
-            "samples against.",
-            "Means over molecules. Coverage: real conformers with a sample within 0.75 Å. Strain: median MMFF94 energy "
-            "above the lowest known.",
-            "The force field knows what the training data do not show: it moves real conformers too (the same, "
-            "minimised).",
-        ),
-    )
-
-
-def _panels(settings: Molecules, curves: Curves, floors: Mapping[str, Mapping[str, np.ndarray]]) -> Iterator[Panel]:
-    generations = np.arange(settings.generations + 1)
-    policies = {arm: table for arm, table in curves.items() if not arm.startswith("replace, ")}
-    replaced = {arm: table for arm, table in curves.items() if arm.startswith("replace") or arm == "real only"}
-    shown = (("corrected", replaced, QUANTITIES), ("data policies", policies, ("coverage", "matching_A", "valid")))
-    for group, arms, keys in shown:
-        for key in keys:
-            title = QUANTITIES[key]
-            lines = [Line(arm, table[key]) for arm, table in arms.items()]
-            flat = [Line(name, np.tile(each[key][:, None], len(generations))) for name, each in floors.items()]
-            yield Panel(f"{title}, {group}", "generation", title, generations, [*lines, *flat], log_y=key == STRAIN)
-
-
-def _checks(settings: Molecules, curves: Curves, floors: Mapping[str, Mapping[str, np.ndarray]]) -> list[Check]:
+def _claims(weak: str, strong: str) -> Iterator[Claim]:
     """What the papers say of policies, then whether relaxation removes artefacts and leaves the loss of modes."""
 
-    def change(arm: str, other: str, key: str) -> Interval:
-        return mean_interval(curves[arm][key][:, -1] - curves[other][key][:, -1])
-
-    def tenfold(arm: str, other: str) -> Interval:
+    def tenfold(arm: str, other: str) -> Quantity:
         """Of strain, which spans orders of magnitude, in powers of ten."""
-        return mean_interval(np.log10(curves[arm][STRAIN][:, -1] / curves[other][STRAIN][:, -1]))
+        return (end(arm, STRAIN) / end(other, STRAIN)).map(np.log10)
 
-    strong, weak = (f"replace, MMFF94, {settings.relaxation[place]} steps" for place in (-1, 0))
     less, more = partial(below, published=False), partial(above, published=False)
-    alone = mean_interval(floors[FROM_NOISE]["coverage"] - curves[strong]["coverage"][:, -1])
-    return [
-        below("replace ends with less coverage than accumulate", change("replace", "accumulate", "coverage")),
-        above("replace ends farther from real conformers", change("replace", "accumulate", "matching_A")),
-        below("replace ends with less coverage than real data only", change("replace", "real only", "coverage")),
-        *(less(f"{arm}: less strain than replace (log₁₀)", tenfold(arm, "replace")) for arm in (weak, strong)),
-        *(more(f"{arm}: more valid samples", change(arm, "replace", "valid")) for arm in (weak, strong)),
-        *(less(f"{arm}: bond lengths nearer to real", change(arm, "replace", "bond_A")) for arm in (weak, strong)),
-        *(less(f"{arm}: bond angles nearer to real", change(arm, "replace", "angle_deg")) for arm in (weak, strong)),
-        *(
-            less(f"{arm}: gains less than 0.05 of coverage", change(arm, "replace", "coverage"), 0.05)
-            for arm in (weak, strong, "replace, verifier")
-        ),
-        *(
-            less(f"{arm}: less coverage than real data only", change(arm, "real only", "coverage"))
-            for arm in (weak, strong, "replace, verifier")
-        ),
-        more("minimised noise, without a model, covers more than the relaxed loop", alone),
-        more("random perturbation leaves more strain than relaxation (log₁₀)", tenfold(PERTURBED, strong)),
-        less("a verifier leaves less strain than random acceptance (log₁₀)", tenfold("replace, verifier", ACCEPTED)),
-        less("a verifier gains no coverage over random acceptance", change("replace, verifier", ACCEPTED, "coverage")),
-    ]
-
-
-def _reading(settings: Molecules, curves: Curves, floors: Mapping[str, Mapping[str, np.ndarray]]) -> str:
-    alone = {name: each["coverage"].mean() for name, each in floors.items()}
-    return (
-        f"Other real conformers reach a coverage of {alone['other real conformers']:.2f}. "
-        f"What the force field makes of noise, without a model, reaches {alone[FROM_NOISE]:.2f}."
-    )
-
-
-def _ends(settings: Molecules, curves: Curves) -> Ends:
-    arms = ("real only", "accumulate", "replace", *(f"replace, MMFF94, {steps} steps" for steps in settings.relaxation))
-    columns = {
-        "coverage": ("coverage", ".2f"),
-        "valid share": ("valid", ".2f"),
-        "error of bond lengths, Å": ("bond_A", ".3f"),
-    }
-    return ends_of({arm: curves[arm] for arm in arms}, columns)
+    yield below("replace ends with less coverage than accumulate", gain(PLAIN, ACCUMULATED, "coverage"))
+    yield above("replace ends farther from real conformers", gain(PLAIN, ACCUMULATED, "matching_A"))
+    yield below("replace ends with less coverage than real data only", gain(PLAIN, REAL, "coverage"))
+    yield from (less(f"{arm}: less strain than replace (log₁₀)", tenfold(arm, PLAIN)) for arm in (weak, strong))
+    yield from (more(f"{arm}: more valid samples", gain(arm, PLAIN, "valid")) for arm in (weak, strong))
+    yield from (less(f"{arm}: bond lengths nearer to real", gain(arm, PLAIN, "bond_A")) for arm in (weak, strong))
+    yield from (less(f"{arm}: bond angles nearer to real", gain(arm, PLAIN, "angle_deg")) for arm in (weak, strong))
+    for arm in (weak, strong, VERIFIED):
+        yield less(f"{arm}: gains less than 0.05 of coverage", gain(arm, PLAIN, "coverage"), 0.05)
+    for arm in (weak, strong, VERIFIED):
+        yield less(f"{arm}: less coverage than real data only", gain(arm, REAL, "coverage"))
+    alone = gain(FROM_NOISE, strong, "coverage")
+    yield more("minimised noise, without a model, covers more than the relaxed loop", alone)
+    yield more("random perturbation leaves more strain than relaxation (log₁₀)", tenfold(PERTURBED, strong))
+    yield less("a verifier leaves less strain than random acceptance (log₁₀)", tenfold(VERIFIED, ACCEPTED))
+    yield less("a verifier gains no coverage over random acceptance", gain(VERIFIED, ACCEPTED, "coverage"))

@@ -7,7 +7,7 @@ only the frequent words removes the rare ones faster than no selection would.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,12 +23,14 @@ from selfcorrect.correctors.correction import Correction
 from selfcorrect.datasets.toy.draws import zipf
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
-from selfcorrect.statistics import mean_interval, ratio_interval
+from selfcorrect.statistics import UNMEASURED, Interval
 
+from ..claims import Claim, Curves, above, agrees, at, below, end, gain, ratio, rise, start
+from ..declaration import Column, Setup, Toy, by_seed
 from ..models.categorical import Categorical
 from ..models.regression import LinearRegression
-from ..result import Check, Line, Panel, Result, above, agrees, below
-from ..running import Comparison, Curves, run_seeds
+
+UNVERIFIED, BLIND, FREE = "no verifier", "blind verifier", "no selection"
 
 
 @dataclass(frozen=True)
@@ -51,51 +53,48 @@ class BiasedCorrector:
     seed: int = 0
 
 
-def quick() -> BiasedCorrector:
-    return BiasedCorrector(generations=8, seeds=20)
+QUICK = BiasedCorrector(generations=8, seeds=20)
 
 
-def run(settings: BiasedCorrector | None = None) -> Result:
+def toy(settings: BiasedCorrector) -> Toy:
     """Both experiments."""
-    settings = settings or BiasedCorrector()
-    seeds = range(settings.seed, settings.seed + settings.seeds)
-    regression = run_seeds(lambda stream: _regression(settings, stream), seeds)
-    words = run_seeds(lambda stream: _words(settings, stream), seeds)
-    generations = np.arange(settings.generations + 1)
-    errors = [Line(arm, table["error"]) for arm, table in regression.items()]
-    vocabulary = [
-        Line(arm, table["vocabulary"], _predicted_words(settings)["vocabulary"].get(arm))
-        for arm, table in words.items()
-    ]
-    tails = [
-        Line(arm, table["tail_share"], _predicted_words(settings)["tail_share"][arm]) for arm, table in words.items()
-    ]
-    return Result(
-        reading=_reading(settings, regression, words),
-        checks=[*_regression_checks(settings, regression), *_word_checks(settings, words)],
-        figures=[
-            Panel("Verified regression", "generation", "|weight − truth|²", generations, errors, log_y=True),
-            Panel("Words in use", "generation", "words", generations, vocabulary),
-            Panel("Share of the words that the verifier does not know", "generation", "share", generations, tails),
+    vocabulary, tail = _predicted_words(settings)
+    return Toy(
+        [
+            by_seed(settings.seed, settings.seeds, lambda stream: _regression(settings, stream)),
+            by_seed(settings.seed, settings.seeds, lambda stream: _words(settings, stream)),
         ],
-        warnings=_warnings(settings, regression),
+        [*_regression_claims(settings), *_word_claims(settings, vocabulary[FREE], tail[BLIND])],
+        [
+            Column("mean_weight", "mean weight (truth 1)", ".3f", panel=False),
+            Column("error", "squared error of the weights", ".3f", log=True),
+            Column("vocabulary", "words in use", ".0f", predicted=vocabulary),
+            Column("tail_share", "share of the words that the verifier does not know", predicted=tail),
+        ],
+        notes=("A loop can be stable and wrong: it converges to what its verifier believes.",),
     )
+
+
+def believing(bias: float) -> str:
+    """The arm of a belief."""
+    return f"belief off by {bias:g}"
 
 
 # --- a wrong belief --------------------------------------------------------------------------------------------------
 
 
-def _regression(settings: BiasedCorrector, stream: Stream) -> Comparison:
+def _regression(settings: BiasedCorrector, stream: Stream) -> Setup:
     truth = LinearRegression(torch.ones(settings.dimension, dtype=torch.float64))
     real = Samples.real(truth.sample(torch.zeros(settings.samples), stream.child("real")))
-    task = Task(LinearRegression.zero(settings.dimension), real, _regression_scores)
     policy = Replace(settings.synthetic_per_real)
-    corrections = {f"belief off by {bias:g}": _near_belief(1 + bias, settings.radius) for bias in settings.biases}
-    plans = {
-        name: Plan(policy, settings.generations, correction=Correction(corrector))
-        for name, corrector in corrections.items()
+    verified = {
+        believing(bias): Plan(
+            policy, settings.generations, correction=Correction(_near_belief(1 + bias, settings.radius))
+        )
+        for bias in settings.biases
     }
-    return task, {"no verifier": Plan(policy, settings.generations), **plans}
+    task = Task(LinearRegression.zero(settings.dimension), real, _regression_scores)
+    return Setup(task, {UNVERIFIED: Plan(policy, settings.generations), **verified})
 
 
 def _near_belief(weight: float, radius: float) -> Corrector:
@@ -113,32 +112,27 @@ def _regression_scores(candidate: Candidate) -> dict[str, Tensor]:
     return {"error": (model.weight - 1).square().sum(), "mean_weight": model.weight.mean()}
 
 
-def _regression_checks(settings: BiasedCorrector, curves: Curves) -> list[Check]:
-    checks = []
-    for bias in settings.biases:
-        arm, belief = curves[f"belief off by {bias:g}"], 1 + bias
-        settled = mean_interval(arm["mean_weight"][:, -1])
-        checks.append(
-            agrees(f"belief off by {bias:g}: the weights settle at the belief, not at the truth", settled, belief, 0.01)
-        )
+def _regression_claims(settings: BiasedCorrector) -> list[Claim]:
     largest, small = max(settings.biases), settings.biases[1]
-    wrong = curves[f"belief off by {largest:g}"]
-    first_step = ratio_interval(wrong["mean_weight"][:, 1] - 1 - largest, wrong["mean_weight"][:, 0] - 1 - largest)
+    wrong, early = believing(largest), believing(small)
     contraction = theory.verified_contraction(settings.radius, 1.0)
-    fitted = estimate(np.abs(wrong["mean_weight"] - 1 - largest)).contraction
-    error = curves[f"belief off by {small:g}"]["error"]
-    unverified = mean_interval(curves["no verifier"]["error"][:, -1])
+    first_step = ratio(*(at(wrong, "mean_weight", generation) - 1 - largest for generation in (1, 0)))
+
+    def fitted(curves: Curves) -> Interval:
+        return estimate(np.abs(curves[wrong]["mean_weight"] - 1 - largest)).contraction or UNMEASURED
+
     return [
-        *checks,
-        agrees("contraction towards the belief in the first generation", first_step, contraction, 0.1),
-        *([agrees("contraction fitted to the whole run", fitted, contraction, 0.15)] if fitted else []),
-        below(f"belief off by {small:g}: early gain", mean_interval(error[:, 2] - error[:, 0])),
-        above(
-            f"belief off by {largest:g}: ends worse than generation 0",
-            mean_interval(wrong["error"][:, -1] - wrong["error"][:, 0]),
+        *(
+            agrees(f"{believing(bias)}: the weights settle at the belief, not at the truth",
+                   end(believing(bias), "mean_weight"), 1 + bias, 0.01)
+            for bias in settings.biases
         ),
-        agrees("no verifier: error at the end", unverified, _unverified_error(settings), 0.1),
-    ]
+        agrees("contraction towards the belief in the first generation", first_step, contraction, 0.1),
+        agrees("contraction fitted to the whole run", fitted, contraction, 0.15),
+        below(f"{early}: early gain", at(early, "error", 2) - start(early, "error")),
+        above(f"{wrong}: ends worse than generation 0", rise(wrong, "error")),
+        agrees("no verifier: error at the end", end(UNVERIFIED, "error"), _unverified_error(settings), 0.1),
+    ]  # fmt: skip
 
 
 def _unverified_error(settings: BiasedCorrector) -> float:
@@ -151,7 +145,7 @@ def _unverified_error(settings: BiasedCorrector) -> float:
 # --- a partial view --------------------------------------------------------------------------------------------------
 
 
-def _words(settings: BiasedCorrector, stream: Stream) -> Comparison:
+def _words(settings: BiasedCorrector, stream: Stream) -> Setup:
     truth = Categorical(zipf(settings.words)[None])
     real = Samples.real(truth.sample(torch.zeros(settings.word_count), stream.child("words")))
 
@@ -163,12 +157,10 @@ def _words(settings: BiasedCorrector, stream: Stream) -> Comparison:
             "tail_share": model.probabilities[:, settings.words // 2 :].sum(),
         }
 
-    plan = Plan(Replace(), settings.generations)
     blind = Correction(_knows_frequent_words(settings.words // 2, settings.pass_rate))
-    return Task(Categorical.uniform(1, settings.words), real, scores), {
-        "no selection": plan,
-        "blind verifier": Plan(Replace(), settings.generations, correction=blind),
-    }
+    corrections = {FREE: None, BLIND: blind}
+    plans = {arm: Plan(Replace(), settings.generations, correction=one) for arm, one in corrections.items()}
+    return Setup(Task(Categorical.uniform(1, settings.words), real, scores), plans)
 
 
 def _knows_frequent_words(known: int, pass_rate: float) -> Corrector:
@@ -179,54 +171,20 @@ def _knows_frequent_words(known: int, pass_rate: float) -> Corrector:
     return corrector
 
 
-def _predicted_words(settings: BiasedCorrector) -> Mapping[str, Mapping[str, np.ndarray]]:
+def _predicted_words(settings: BiasedCorrector) -> Sequence[dict[str, np.ndarray]]:
     """Expected vocabulary without selection; share of unknown words with and without, for large samples."""
     probabilities = zipf(settings.words).numpy()
     tail = probabilities[settings.words // 2 :].sum()
     odds = tail / (1 - tail) * settings.pass_rate ** np.arange(settings.generations + 1)
     vocabulary = theory.expected_vocabulary(probabilities, settings.word_count, settings.generations + 1)[1:]
-    return {
-        "vocabulary": {"no selection": vocabulary},
-        "tail_share": {"no selection": np.full(len(odds), tail), "blind verifier": odds / (1 + odds)},
-    }
+    return {FREE: vocabulary}, {FREE: np.full(len(odds), tail), BLIND: odds / (1 + odds)}
 
 
-def _word_checks(settings: BiasedCorrector, curves: Curves) -> list[Check]:
-    predicted, blind, free = _predicted_words(settings), curves["blind verifier"], curves["no selection"]
+def _word_claims(settings: BiasedCorrector, vocabulary: np.ndarray, tail: np.ndarray) -> list[Claim]:
     half = settings.generations // 2
-    vocabulary = mean_interval(free["vocabulary"][:, -1])
-    lost = mean_interval(blind["vocabulary"][:, -1] - free["vocabulary"][:, -1])
-    share = mean_interval(blind["tail_share"][:, half])
+    share = at(BLIND, "tail_share", half)
     return [
-        agrees("no selection: words left at the end", vocabulary, predicted["vocabulary"]["no selection"][-1]),
-        agrees(
-            f"blind verifier: share of unknown words at generation {half}",
-            share,
-            predicted["tail_share"]["blind verifier"][half],
-            0.1,
-        ),
-        below("a blind verifier loses more words than no selection", lost),
-    ]
-
-
-def _reading(settings: BiasedCorrector, regression: Curves, words: Curves) -> str:
-    wrong = regression[f"belief off by {max(settings.biases):g}"]
-    weight, (start, end) = wrong["mean_weight"][:, -1].mean(), wrong["error"].mean(0)[[0, -1]]
-    left = {arm: table["vocabulary"][:, -1].mean() for arm, table in words.items()}
-    return (
-        f"A verifier whose belief is off by {max(settings.biases):g} takes the weights to {weight:.3f} (truth 1). "
-        f"The error goes from {start:.3f} to {end:.3f}. A verifier that knows half of the words leaves "
-        f"{left['blind verifier']:.0f} of {settings.words}, no selection {left['no selection']:.0f}."
-    )
-
-
-def _warnings(settings: BiasedCorrector, curves: Curves) -> list[str]:
-    """A corrector can end beside the truth while the loop looks perfectly stable."""
-    beliefs = [f"belief off by {bias:g}" for bias in settings.biases]
-    growth = {arm: ratio_interval(curves[arm]["error"][:, -1], curves[arm]["error"][:, 0]) for arm in beliefs}
-    return [
-        f"{arm}: the loop is stable, but its error ends at {factor} times that of generation 0; it has converged to "
-        "what the verifier believes."
-        for arm, factor in growth.items()
-        if factor.low > 1
+        agrees("no selection: words left at the end", end(FREE, "vocabulary"), vocabulary[-1]),
+        agrees(f"blind verifier: share of unknown words at generation {half}", share, tail[half], 0.1),
+        below("a blind verifier loses more words than no selection", gain(BLIND, FREE, "vocabulary")),
     ]

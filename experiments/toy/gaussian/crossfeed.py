@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from selfcorrect.analysis import theory
-from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.toy.draws import normal
 from selfcorrect.loop.policy import History, Policy, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.models.gaussian import Gaussian
-from selfcorrect.statistics import mean_interval
 
-from ..result import Check, Line, Panel, Result, above, agrees
-from ..running import Curves, run_arms
+from ..claims import above, agrees, at, gain
+from ..declaration import Column, Setup, Toy, replicated
 from .tasks import DIMENSION
+
+CLOSED, CROSSFED = "closed loops", "crossfed"
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,14 @@ class Crossfeed:
     seed: int = 0
 
 
-def quick() -> Crossfeed:
-    return Crossfeed(generations=30, seeds=200)
+QUICK = Crossfeed(generations=30, seeds=200)
 
 
 @dataclass(frozen=True)
 class Exchange:
     """Each model trains on as many samples as it drew, in equal parts from every model.
 
-    Values are (N, replicates, models, d). Part j of the rows goes to the j-th next model.
+    Values are (N, replicates, models, d). Bundle j of the rows goes to the j-th next model.
     """
 
     policy: Policy
@@ -55,24 +54,32 @@ class Exchange:
         return mixed.with_values(torch.cat([part.roll(shift, dims=2) for shift, part in enumerate(parts)]))
 
 
-def run(settings: Crossfeed | None = None) -> Result:
+def toy(settings: Crossfeed) -> Toy:
     """Closed and crossfed loops."""
-    settings = settings or Crossfeed()
-    stream = streams(settings.seed).child("crossfeed")
-    event = (settings.seeds, settings.models, DIMENSION)
-    real = Samples.real(normal(settings.real_count, stream.child("real"), *event))
-    plans = {
-        "closed loops": Plan(Replace(), settings.generations),
-        "crossfed": Plan(Exchange(Replace()), settings.generations),
+
+    def setup(stream: Stream) -> Setup:
+        event = (settings.seeds, settings.models, DIMENSION)
+        real = Samples.real(normal(settings.real_count, stream.child("real"), *event))
+        policies = {CLOSED: Replace(), CROSSFED: Exchange(Replace())}
+        plans = {arm: Plan(policy, settings.generations) for arm, policy in policies.items()}
+        return Setup(Task(Gaussian.standard(*event), real, _variance), plans)
+
+    predicted = {
+        arm: theory.crossfed_variance(settings.real_count, models, settings.generations)
+        for arm, models in ((CLOSED, 1), (CROSSFED, settings.models))
     }
-    curves = run_arms(Task(Gaussian.standard(*event), real, _variance), plans, stream)
-    predicted = _predicted(settings)
-    lines = [Line(name, arm["variance"], predicted[name]) for name, arm in curves.items()]
-    generations = np.arange(settings.generations + 1)
-    return Result(
-        reading=_reading(curves, settings.models),
-        checks=_checks(settings, curves, predicted),
-        figures=[Panel("Variance of each model", "generation", "variance (truth 1)", generations, lines)],
+    times = (settings.generations // 4, settings.generations // 2)
+    return Toy(
+        [replicated("crossfeed", settings.seed, setup)],
+        [
+            *(
+                agrees(f"{arm}: variance at generation {t}", at(arm, "variance", t), law[t], 0.07, published=False)
+                for arm, law in predicted.items()
+                for t in times
+            ),
+            above("exchange slows the collapse down", gain(CROSSFED, CLOSED, "variance"), published=False),
+        ],
+        [Column("variance", "variance of each model (truth 1)", predicted=predicted, predicted_title="predicted")],
         notes=("Both arms hold the same number of models, of samples per model, and of real data.",),
     )
 
@@ -82,32 +89,3 @@ def _variance(candidate: Candidate) -> dict[str, Tensor]:
     model = candidate.model
     assert isinstance(model, Gaussian)
     return {"variance": model.covariance.diagonal(dim1=-2, dim2=-1).mean((-2, -1))}
-
-
-def _predicted(settings: Crossfeed) -> dict[str, np.ndarray]:
-    return {
-        "closed loops": theory.crossfed_variance(settings.real_count, 1, settings.generations),
-        "crossfed": theory.crossfed_variance(settings.real_count, settings.models, settings.generations),
-    }
-
-
-def _checks(settings: Crossfeed, curves: Curves, predicted: dict[str, np.ndarray]) -> list[Check]:
-    times = (settings.generations // 4, settings.generations // 2)
-    checks = [
-        agrees(
-            f"{name}: variance at generation {t}",
-            mean_interval(arm["variance"][:, t]),
-            predicted[name][t],
-            0.07,
-            published=False,
-        )
-        for name, arm in curves.items()
-        for t in times
-    ]
-    gain = curves["crossfed"]["variance"][:, -1] - curves["closed loops"]["variance"][:, -1]
-    return [*checks, above("exchange slows the collapse down", mean_interval(gain), published=False)]
-
-
-def _reading(curves: Curves, models: int) -> str:
-    closed, shared = (curves[name]["variance"][:, -1].mean() for name in ("closed loops", "crossfed"))
-    return f"The variance ends at {closed:.2f} in closed loops, at {shared:.2f} where {models} models exchange samples."

@@ -10,16 +10,15 @@ import torch
 from torch import Tensor
 
 from selfcorrect.analysis import theory
-from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrector
 from selfcorrect.loop.policy import Augment
 from selfcorrect.loop.run import Candidate, Plan
 from selfcorrect.models.gaussian import Gaussian
-from selfcorrect.statistics import mean_interval
 
-from ..result import Ends, Line, Panel, Result, above, agrees
-from ..running import run_arms
+from ..claims import above, agrees, end
+from ..declaration import Column, Setup, Sweep, Toy, replicated
 from .tasks import gaussian_task, per_seed
 
 LEVEL = 2.0
@@ -39,41 +38,51 @@ class Dilution:
     seed: int = 0
 
 
-def quick() -> Dilution:
-    return Dilution(ratios=(0.5, 2.0), generations=20, seeds=200)
+QUICK = Dilution(ratios=(0.5, 2.0), generations=20, seeds=200)
 
 
-def run(settings: Dilution | None = None) -> Result:
+def toy(settings: Dilution) -> Toy:
     """All pairs of λ and γ against the fixed point."""
-    settings = settings or Dilution()
-    stream = streams(settings.seed).child("dilution")
-    task = replace(gaussian_task(settings.real_count, settings.seeds, stream), evaluate=level_and_spread)
-    pairs = [(ratio, strength) for strength in settings.strengths for ratio in settings.ratios]
-    plans = {
-        f"λ = {ratio:g}, {_named(strength)}": Plan(
-            Augment(ratio), settings.generations, correction=per_seed(pull(settings.kept), strength)
-        )
-        for ratio, strength in pairs
-    }
-    ends = {name: {key: of[key][:, -1] for key in of} for name, of in run_arms(task, plans, stream).items()}
-    law = dict(zip(plans, (float(theory.diluted_level(0, LEVEL, *pair, settings.kept)) for pair in pairs), strict=True))
-    checks = [agrees(f"{name}: level", mean_interval(ends[name]["level"]), law[name], published=False) for name in law]
-    most = list(plans)[len(settings.ratios) - 1 :: len(settings.ratios)]  # the largest λ, once for each γ
-    last = most[-1]
-    alone = float(theory.diluted_level(1, 0, *pairs[-1], settings.kept))  # fully synthetic, it shrinks to a point
-    checks.append(above(f"{last}: the spread is no mean", mean_interval(ends[last]["spread"]), alone, published=False))
-    levels = np.reshape([end["level"] for end in ends.values()], (len(settings.strengths), len(settings.ratios), -1))
-    lines = [
-        Line(_named(strength), level.T, theory.diluted_level(0, LEVEL, settings.ratios, strength, settings.kept))
-        for strength, level in zip(settings.strengths, levels, strict=True)
-    ]
-    return Result(
-        reading=f"At {last} the level is {ends[last]['level'].mean():.3f}, predicted {law[last]:.3f}. "
-        f"The spread is {ends[last]['spread'].mean():.2f}, where the same form would give {alone:.2f}.",
-        checks=checks,
-        ends=Ends(["level", "predicted"], {k: [f"{ends[k]['level'].mean():.3f}", f"{law[k]:.3f}"] for k in most}),
-        figures=[Panel("Level of a corrected loop", "λ", "level", np.array(settings.ratios), lines, log_x=True)],
-        notes=("A level is a mean over samples; the spread of two places is not.",),
+    ratios, kept = settings.ratios, settings.kept
+    lines = {strength: _named(strength) for strength in settings.strengths}
+    pairs = {f"λ = {ratio:g}, {line}": (ratio, strength) for strength, line in lines.items() for ratio in ratios}
+
+    def setup(stream: Stream) -> Setup:
+        task = replace(gaussian_task(settings.real_count, settings.seeds, stream), evaluate=level_and_spread)
+        corrections = {arm: per_seed(pull(kept), strength) for arm, (_, strength) in pairs.items()}
+        plans = {
+            arm: Plan(Augment(ratio), settings.generations, correction=corrections[arm])
+            for arm, (ratio, _) in pairs.items()
+        }
+        return Setup(task, plans)
+
+    law = {arm: float(theory.diluted_level(0, LEVEL, *pair, kept)) for arm, pair in pairs.items()}
+    flat = {arm: np.full(settings.generations + 1, value) for arm, value in law.items()}
+    most = [arm for arm, (ratio, _) in pairs.items() if ratio == ratios[-1]]
+    alone = float(theory.diluted_level(1, 0, *pairs[most[-1]], kept))  # fully synthetic, it shrinks to a point
+    return Toy(
+        [replicated("dilution", settings.seed, setup)],
+        [
+            *(agrees(f"{arm}: level", end(arm, "level"), value, published=False) for arm, value in law.items()),
+            above(f"{most[-1]}: the spread is no mean", end(most[-1], "spread"), alone, published=False),
+        ],
+        [
+            Column("level", "level", ".3f", predicted=flat, predicted_title="predicted"),
+            Column("spread", "spread"),
+        ],
+        rows=most,
+        figures=[
+            Sweep(
+                "Level of a corrected loop",
+                "λ",
+                "level",
+                ratios,
+                {line: [end(f"λ = {ratio:g}, {line}", "level") for ratio in ratios] for line in lines.values()},
+                {line: theory.diluted_level(0, LEVEL, ratios, strength, kept) for strength, line in lines.items()},
+                log=True,
+            )
+        ],
+        notes=(f"A level is a mean over samples; the spread of two places is not, else it were {alone:.2f}.",),
     )
 
 

@@ -12,15 +12,14 @@ import numpy as np
 import torch
 
 from selfcorrect.analysis import theory
-from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.bias import sampling_settings
 from selfcorrect.loop.policy import Augment, History, Policy
 from selfcorrect.loop.run import Plan
-from selfcorrect.statistics import Interval, mean_interval
 
-from ..result import Check, Line, Panel, Result, agrees, below
-from ..running import Curves, run_arms
+from ..claims import Curves, Quantity, agrees, below, late
+from ..declaration import Column, Setup, Sweep, Toy, replicated
 from .tasks import gaussian_task
 
 
@@ -39,8 +38,7 @@ class Provenance:
     seed: int = 0
 
 
-def quick() -> Provenance:
-    return Provenance(true_positive_rates=(0.0, 0.8, 0.95, 1.0), generations=15, seeds=20)
+QUICK = Provenance(true_positive_rates=(0.0, 0.8, 0.95, 1.0), generations=15, seeds=20)
 
 
 @dataclass(frozen=True)
@@ -61,88 +59,48 @@ class Detector:
         return pool.take(coins >= torch.where(synthetic, self.true_positive_rate, self.false_positive_rate))
 
 
-def run(settings: Provenance | None = None) -> Result:
+def toy(settings: Provenance) -> Toy:
     """All detectors."""
-    settings = settings or Provenance()
-    stream = streams(settings.seed).child("provenance")
-    task = gaussian_task(settings.real_count, settings.seeds, stream)
-    curves = run_arms(task, _plans(settings), stream)
-    settled = np.stack([arm["variance"][:, -5:].mean(1) for arm in curves.values()], axis=1)
-    needed = _needed(settings, settled)
-    return Result(
-        reading=_reading(settings, settled, needed),
-        checks=_checks(settings, settled, needed),
-        figures=_panels(settings, curves, settled),
+    rates, lost, variance = settings.true_positive_rates, settings.false_positive_rate, settings.tolerated_variance
+
+    def setup(stream: Stream) -> Setup:
+        bias = sampling_settings(temperature=settings.bias)
+        policies = {rate: Detector(Augment(settings.ratio), rate, lost) for rate in rates}
+        plans = {_arm(rate): Plan(policy, settings.generations, bias=bias) for rate, policy in policies.items()}
+        return Setup(gaussian_task(settings.real_count, settings.seeds, stream), plans)
+
+    settled = [late(_arm(rate), "variance", 5) for rate in rates]
+    left = [theory.filtered_ratio(settings.ratio, rate, lost) for rate in rates]
+    predicted = np.array([theory.settled_variance(ratio, 0.0, settings.bias) for ratio in left])
+
+    def needed(curves: Curves) -> np.ndarray:
+        """The true positive rate that leaves the tolerated variance; 1 / variance is linear in it."""
+        rows = np.stack([one.per_seed(curves) for one in settled], axis=1)
+        return np.array([np.interp(-1 / variance, -1 / row, rates) for row in rows])
+
+    tolerated = theory.tolerated_ratio(variance, settings.bias)
+    rate = theory.needed_true_positive_rate(settings.ratio, tolerated, lost)
+    return Toy(
+        [replicated("provenance", settings.seed, setup)],
+        [
+            *(
+                agrees(f"detector that finds {found:.0%}: settled variance", one, law, published=False)
+                for found, one, law in zip(rates, settled, predicted, strict=True)
+            ),
+            below("without a detector the variance collapses", settled[0], 0.3, published=False),
+            agrees(f"true positive rate needed for a variance of {variance:g}", Quantity(needed), rate, 0.03,
+                   published=False),
+        ],
+        [Column("variance", "variance (truth 1)", lambda curve: f"{curve[:, -5:].mean():.2f}")],
+        figures=[
+            Sweep("Variance that the loop settles at", "share of synthetic samples found", "variance (truth 1)", rates,
+                  {"settled": settled}, {"settled": predicted})
+        ],
         notes=(
-            f"Cherry-picked to {settings.bias:g} of the variance; the detector loses "
-            f"{settings.false_positive_rate:.0%} of the real data.",
+            f"Cherry-picked to {settings.bias:g} of the variance; the detector loses {lost:.0%} of the real data.",
         ),
-    )
+    )  # fmt: skip
 
 
-def _plans(settings: Provenance) -> dict[str, Plan]:
-    bias = sampling_settings(temperature=settings.bias)
-    lost = settings.false_positive_rate
-    return {
-        f"found {rate:.0%}": Plan(Detector(Augment(settings.ratio), rate, lost), settings.generations, bias=bias)
-        for rate in settings.true_positive_rates
-    }
-
-
-def _panels(settings: Provenance, curves: Curves, settled: np.ndarray) -> list[Panel]:
-    variance, rates = "variance (truth 1)", np.array(settings.true_positive_rates)
-    ends = [Line("settled", settled, _predicted(settings))]
-    lines = [Line(name, arm["variance"]) for name, arm in curves.items()]
-    generations = np.arange(settings.generations + 1)
-    return [
-        Panel("Variance that the loop settles at", "share of synthetic samples found", variance, rates, ends),
-        Panel("Variance over generations", "generation", variance, generations, lines),
-    ]
-
-
-def _predicted(settings: Provenance) -> np.ndarray:
-    ratios = [
-        theory.filtered_ratio(settings.ratio, rate, settings.false_positive_rate)
-        for rate in settings.true_positive_rates
-    ]
-    return np.array([theory.settled_variance(ratio, 0.0, settings.bias) for ratio in ratios])
-
-
-def _needed(settings: Provenance, settled: np.ndarray) -> Interval:
-    """The true positive rate at which the measured variance reaches what is tolerated; 1 / variance is linear in it."""
-    rates, goal = np.array(settings.true_positive_rates), 1 / settings.tolerated_variance
-    per_seed = [float(np.interp(-goal, -1 / row, rates)) for row in settled]
-    return mean_interval(per_seed)
-
-
-def _checks(settings: Provenance, settled: np.ndarray, needed: Interval) -> list[Check]:
-    predicted = _predicted(settings)
-    tolerated = theory.tolerated_ratio(settings.tolerated_variance, settings.bias)
-    rate = theory.needed_true_positive_rate(settings.ratio, tolerated, settings.false_positive_rate)
-    checks = [
-        agrees(
-            f"detector that finds {found:.0%}: settled variance",
-            mean_interval(settled[:, index]),
-            predicted[index],
-            published=False,
-        )
-        for index, found in enumerate(settings.true_positive_rates)
-    ]
-    return [
-        *checks,
-        below("without a detector the variance collapses", mean_interval(settled[:, 0]), 0.3, published=False),
-        agrees(
-            f"true positive rate needed for a variance of {settings.tolerated_variance:g}",
-            needed,
-            rate,
-            0.03,
-            published=False,
-        ),
-    ]
-
-
-def _reading(settings: Provenance, settled: np.ndarray, needed: Interval) -> str:
-    return (
-        f"At λ = {settings.ratio:g} without a detector the variance settles at {settled[:, 0].mean():.2f}. To keep "
-        f"{settings.tolerated_variance:g} of it, the detector must find {needed.estimate:.1%} of the synthetic samples."
-    )
+def _arm(rate: float) -> str:
+    return f"found {rate:.0%}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -26,6 +27,11 @@ class Categorical:
     def uniform(cls, *shape: int) -> Self:
         """Equal probabilities of shape (*replicates, V)."""
         return cls(torch.full(shape, 1 / shape[-1], dtype=torch.float64))
+
+    @classmethod
+    def replicated(cls, probabilities: Sequence[float], *replicates: int) -> Self:
+        """The same probabilities (V,) in each replicate."""
+        return cls(torch.tensor(probabilities, dtype=torch.float64).expand(*replicates, -1).contiguous())
 
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
         """The weighted relative frequencies; `steps` and `stream` are not used."""

@@ -19,14 +19,15 @@ from selfcorrect.loop.policy import Freeze, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion
-from selfcorrect.statistics import half_life_interval, mean_interval
+from selfcorrect.statistics import half_life_interval
 
 from ...remedies.remedies import RemedyInputs, with_remedy
 from ...remedies.table import OWN, REMEDIES, UNRATED
-from ..result import Check, Ends, Line, Panel, Result, above
-from ..running import Comparison, Curves, run_seeds
+from ..claims import above, gain
+from ..declaration import Column, Setup, Toy, by_seed
 
 FROZEN = "frozen"
+COVERAGE = "share of modes left"
 _MODES = 12
 _DEVIATION = 0.08
 _REACH = 4.0
@@ -47,47 +48,40 @@ class DefenceLoop:
     seed: int = 0
 
 
-def quick() -> DefenceLoop:
-    return DefenceLoop(generations=5, seeds=3, defences=("none", "lineages", "more-steps"))
+QUICK = DefenceLoop(generations=5, seeds=3, defences=("none", "lineages", "more-steps"))
 
 
-def run(settings: DefenceLoop | None = None) -> Result:
+def toy(settings: DefenceLoop) -> Toy:
     """The undefended loop, one with each defence, and the frozen one that every defence must be compared with."""
-    settings = settings or DefenceLoop()
-    seeds = range(settings.seed, settings.seed + settings.seeds)
-    curves = run_seeds(lambda stream: _compare(settings, stream), seeds)
-    generations = np.arange(settings.generations + 1)
-    panels = {
-        "coverage": "share of the modes that samples reach",
-        "precision": "share of the samples that lie in a mode",
-        "novelty": "distance to the parent, of real neighbours'",
-    }
-    return Result(
-        reading=_reading(curves),
-        ends=_ends(curves),
-        checks=_checks(settings, curves),
-        figures=[
-            Panel(
-                title,
-                "generation",
-                key,
-                generations,
-                [Line(arm, table[key]) for arm, table in curves.items() if key in table],
+
+    def setup(stream: Stream) -> Setup:
+        task = circle_task(settings.real_count, settings.first_steps, settings.judged, stream)
+        plan = Plan(Replace(), settings.generations, settings.steps)
+        arms = {name: with_remedy(task, plan, name, RemedyInputs()) for name in settings.defences}
+        return Setup(task, {**arms, FROZEN: Plan(Freeze(), settings.generations, settings.steps)})
+
+    return Toy(
+        [by_seed(settings.seed, settings.seeds, setup)],
+        [
+            above(
+                f"{name} keeps more modes than no defence",
+                gain(name, "none", "coverage"),
+                published=REMEDIES.row(name).source != OWN,
             )
-            for key, title in panels.items()
+            for name in settings.defences
+            if name != "none"
+        ],
+        [
+            Column("coverage", COVERAGE),
+            Column("coverage", "half-life, generations", _half_life, panel=False),
+            Column("precision", "precision"),
+            Column("novelty", "distance to the parent, of real neighbours'", ""),
         ],
         notes=(
             "Without information from outside no defence can know more than the first synthetic set, on which the "
             "frozen loop trains for ever; it makes nothing new.",
         ),
     )
-
-
-def _compare(settings: DefenceLoop, stream: Stream) -> Comparison:
-    task = circle_task(settings.real_count, settings.first_steps, settings.judged, stream)
-    plan = Plan(Replace(), settings.generations, settings.steps)
-    arms = {name: with_remedy(task, plan, name, RemedyInputs()) for name in settings.defences}
-    return task, {**arms, FROZEN: Plan(Freeze(), settings.generations, settings.steps)}
 
 
 _CONFIG = DiffusionConfig(width=128, depth=2, diffusion_steps=50, sampling_steps=20, learning_rate=2e-3, ema_decay=0.95)
@@ -122,45 +116,6 @@ def scores(values: Tensor) -> dict[str, float]:
 
 def _points(values: Tensor) -> np.ndarray:
     return values.flatten(1).double().numpy()
-
-
-def _checks(settings: DefenceLoop, curves: Curves) -> list[Check]:
-    """Each defence against none; of those that were published, what their authors claim."""
-    plain = curves["none"]["coverage"][:, -1]
-    return [
-        above(
-            f"{name} keeps more modes than no defence",
-            mean_interval(curves[name]["coverage"][:, -1] - plain),
-            published=REMEDIES.row(name).source != OWN,
-        )
-        for name in settings.defences
-        if name != "none"
-    ]
-
-
-def _best_first(curves: Curves) -> Curves:
-    names = sorted(curves, key=lambda name: -curves[name]["coverage"][:, -1].mean())
-    return {name: curves[name] for name in names}
-
-
-def _reading(curves: Curves) -> str:
-    kept = {name: f"{table['coverage'][:, -1].mean():.2f}" for name, table in _best_first(curves).items()}
-    without = kept.pop("none")
-    names = list(kept)
-    told = [f"{name} leaves {kept[name]}" for name in dict.fromkeys(names[:1] + names[-1:])]
-    return f"Without a remedy {without} of the modes are left. " + f"The remedy {', '.join(told)}." * bool(told)
-
-
-def _ends(curves: Curves) -> Ends:
-    rows = {
-        name: [
-            f"{table['coverage'][:, -1].mean():.2f}",
-            _half_life(table["coverage"]),
-            f"{table['precision'][:, -1].mean():.2f}",
-        ]
-        for name, table in _best_first(curves).items()
-    }
-    return Ends(["share of modes left", "half-life, generations", "precision"], rows)
 
 
 def _half_life(coverage: np.ndarray) -> str:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrector, placebo
@@ -21,15 +19,20 @@ from selfcorrect.loop.policy import RealOnly, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.remedies.selection import at_random, by_density_ratio, selected
-from selfcorrect.statistics import Interval, mean_interval
 
+from ..claims import above, below, gain
+from ..declaration import Column, Setup, Toy, by_seed
 from ..models.kernel_density import KernelDensity
-from ..result import Check, Line, Panel, Result, above, below, ends_of
-from ..running import Comparison, Curves, run_seeds
 from .shapes import wasserstein
 
+REAL, PLAIN = "real only", "uncorrected"
 ACCEPTED, SHUFFLED, AT_RANDOM = "accepted by ratio", "accepted by shuffled labels", "accepted at random"
 MOVED, MOVED_SHUFFLED, PLACEBO = "moved by ratio", "moved by shuffled labels", "moved at random"
+PAIRS = [
+    *((ACCEPTED, control) for control in (PLAIN, AT_RANDOM, SHUFFLED)),
+    *((MOVED, control) for control in (PLAIN, PLACEBO, MOVED_SHUFFLED)),
+]
+"""Arms and their controls."""
 
 
 @dataclass(frozen=True)
@@ -47,33 +50,34 @@ class DensityRatio:
     seed: int = 0
 
 
-def quick() -> DensityRatio:
-    return DensityRatio(steps=60, generations=3, seeds=5, judged=200)
+QUICK = DensityRatio(steps=60, generations=3, seeds=5, judged=200)
 
 
-def run(settings: DensityRatio | None = None) -> Result:
+def toy(settings: DensityRatio) -> Toy:
     """All arms."""
-    settings = settings or DensityRatio()
-    seeds = range(settings.seed, settings.seed + settings.seeds)
-    curves = run_seeds(lambda stream: _compare(settings, stream), seeds)
-    shown = {"distance": "2-Wasserstein distance", "coverage": "coverage", "precision": "precision"}
-    generations = np.arange(settings.generations + 1)
-    return Result(
-        reading=_reading(curves),
-        ends=ends_of(curves, {"distance": ("distance", ".3f"), "coverage": ("coverage", ".2f")}),
-        checks=_checks(curves),
-        figures=[
-            Panel(title, "generation", title, generations, [Line(arm, table[key]) for arm, table in curves.items()])
-            for key, title in shown.items()
+    return Toy(
+        [by_seed(settings.seed, settings.seeds, lambda stream: _setup(settings, stream))],
+        [
+            *(
+                below(f"{arm}: nearer than {than}", gain(arm, than, "distance"), published=than == PLAIN)
+                for arm, than in PAIRS
+            ),
+            *(
+                above(f"{arm}: more coverage than {than}", gain(arm, than, "coverage"), published=False)
+                for arm, than in PAIRS
+            ),
+            above(f"{ACCEPTED}: still farther than real data only", gain(ACCEPTED, REAL, "distance"), published=False),
         ],
+        [Column("distance", "distance", ".3f"), Column("coverage", "coverage"), Column("precision", "precision", "")],
         notes=(
             f"Each generation trains a discriminator for {settings.steps} steps on the {settings.real_count} real "
             "training points, so that the real data stay in the loop; it is judged on points that it has not seen.",
+            "The distance is the 2-Wasserstein distance.",
         ),
     )
 
 
-def _compare(settings: DensityRatio, stream: Stream) -> Comparison:
+def _setup(settings: DensityRatio, stream: Stream) -> Setup:
     draw = SHAPES[settings.shape]
     real = Samples.real(draw(settings.real_count, stream.child("real"))[0])
     reference = draw(settings.judged, stream.child("reference"))[0].numpy()
@@ -97,37 +101,9 @@ def _compare(settings: DensityRatio, stream: Stream) -> Comparison:
     }
     plan = Plan(Replace(), settings.generations)
     plans = {
-        "real only": replace(plan, policy=RealOnly()),
-        "uncorrected": plan,
+        REAL: replace(plan, policy=RealOnly()),
+        PLAIN: plan,
         **{name: replace(plan, bias=selected(settings.draws, rule)) for name, rule in rules.items()},
         **{name: replace(plan, correction=Correction(one)) for name, one in steps.items()},
     }
-    return Task(KernelDensity.empty(2), real, scores), plans
-
-
-def _checks(curves: Curves) -> list[Check]:
-    def more(arm: str, than: str, key: str = "distance") -> Interval:
-        return mean_interval(curves[arm][key][:, -1] - curves[than][key][:, -1])
-
-    pairs = [(ACCEPTED, other) for other in ("uncorrected", AT_RANDOM, SHUFFLED)]
-    pairs += [(MOVED, other) for other in ("uncorrected", PLACEBO, MOVED_SHUFFLED)]
-    return [
-        *(
-            below(f"{arm}: nearer than {than}", more(arm, than), published=than == "uncorrected")
-            for arm, than in pairs
-        ),
-        *(
-            above(f"{arm}: more coverage than {than}", more(arm, than, "coverage"), published=False)
-            for arm, than in pairs
-        ),
-        above(f"{ACCEPTED}: still farther than real data only", more(ACCEPTED, "real only"), published=False),
-    ]  # fmt: skip
-
-
-def _reading(curves: Curves) -> str:
-    arms = ("uncorrected", "accepted by ratio", "moved by ratio")
-    ends = [curves[arm]["distance"][:, -1].mean() for arm in arms]
-    return (
-        f"Without correction the distance ends at {ends[0]:.3f}. Accepting by the density ratio leaves {ends[1]:.3f}, "
-        f"moving by it {ends[2]:.3f}."
-    )
+    return Setup(Task(KernelDensity.empty(2), real, scores), plans)

@@ -6,31 +6,39 @@ training data: what is gained by them is stability, not new information.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 from sklearn.neural_network import MLPClassifier
 from torch import Tensor
 
-from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import Anchors, fit_anchors
 from selfcorrect.correctors.contract import Corrector
 from selfcorrect.correctors.correction import Correction
 from selfcorrect.datasets.toy.digits import bundled_digits, mnist
-from selfcorrect.loop.policy import Augment, Policy, RealOnly
+from selfcorrect.loop.policy import Augment, RealOnly
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.metrics.frechet import frechet_distance
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion
-from selfcorrect.statistics import mean_interval
-from selfcorrect.storage.runs.protocol import Generation
+from selfcorrect.models.protocol import GenerativeModel
 
-from ..result import Check, Ends, Line, Panel, Pictures, Result, above, below, ends_of
-from ..running import Curves, run_arms
+from ..claims import above, below, gain, pooled
+from ..declaration import Column, Setup, Toy, by_seed
+
+REAL = "real only"
+COLUMNS = (
+    Column("fid", "Fréchet distance", ".1f"),
+    Column("accuracy", "class accuracy"),
+    Column("recall", "recall"),
+)
 
 
 @dataclass(frozen=True)
@@ -50,8 +58,48 @@ class Digits:
     seed: int = 0
 
 
-def quick() -> Digits:
-    return Digits(ratios=(1.0,), first_steps=300, steps=60, generations=3, judged=300)
+QUICK = Digits(ratios=(1.0,), first_steps=300, steps=60, generations=3, judged=300)
+
+
+def toy(settings: Digits) -> Toy:
+    """Each λ without and with correction."""
+    images, labels = mnist(settings.mnist) if settings.mnist else bundled_digits()
+    largest = max(settings.ratios)
+    plain, corrected = f"λ = {largest:g}", f"λ = {largest:g}, corrected"
+
+    def setup(stream: Stream) -> Setup:
+        size = images.shape[1]
+        config = DiffusionConfig(denoiser="dct-mlp", width=256, depth=2, snr_factor=1.0, learning_rate=2e-3)
+        model = MotionDiffusion(config, size, size, 10, device=torch.device("cpu"))
+        task = image_task(model, settings, (images, labels), stream)
+        correction = to_centres(task.real, settings.clusters_per_digit, settings.strength, stream)
+        ways = {"": None, ", corrected": correction}
+        plans = {
+            f"λ = {ratio:g}{way}": Plan(Augment(ratio), settings.generations, settings.steps, correction=one)
+            for ratio in settings.ratios
+            for way, one in ways.items()
+        }
+        return Setup(task, {REAL: Plan(RealOnly(), settings.generations, settings.steps), **plans})
+
+    return Toy(
+        [replace(by_seed(settings.seed, settings.seeds, setup, "digits"), show=one_of_each)],
+        [
+            above(f"{plain}: ends with a larger Fréchet distance than real data only", gain(plain, REAL, "fid")),
+            below(
+                "correction lowers the Fréchet distance, over all λ",
+                pooled([gain(f"λ = {ratio:g}, corrected", f"λ = {ratio:g}", "fid") for ratio in settings.ratios]),
+            ),
+            above(f"{plain}: correction raises the class accuracy", gain(corrected, plain, "accuracy")),
+            above(f"{plain}: correction costs no recall", gain(corrected, plain, "recall"), -0.05, published=False),
+        ],
+        COLUMNS,
+        rows=(REAL, plain, corrected),
+        notes=(
+            f"Corrector: {settings.clusters_per_digit} clusters per digit of the real training images; its information "
+            "budget is those centres.",
+            f"Features and accuracy come from a classifier trained on the same {settings.real_count} real images.",
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -76,42 +124,52 @@ class Judge:
         return float(np.mean(self.classifier.predict(images.flatten(1).numpy()) == labels.numpy()))
 
 
-def run(settings: Digits | None = None) -> Result:
-    """All arms."""
-    settings = settings or Digits()
-    images, labels = mnist(settings.mnist) if settings.mnist else bundled_digits()
-    shown: dict[str, list[Tensor]] = {}
-    runs = []
-    for seed in range(settings.seed, settings.seed + settings.seeds):
-        stream = streams(seed).child("digits")
-        task, plans = _compare(settings, images, labels, stream, settings.strength)
-        runs.append(run_arms(task, plans, stream, _Album(task, shown, stream).add))
-    curves = {arm: {key: np.concatenate([one[arm][key] for one in runs]) for key in runs[0][arm]} for arm in runs[0]}
-    return Result(
-        reading=_reading(settings, curves),
-        ends=_ends(settings, curves),
-        checks=_checks(settings, curves),
-        figures=[*_panels(settings, curves), *_pictures(shown)],
-        notes=(
-            f"Corrector: {settings.clusters_per_digit} clusters per digit of the real training images; its information "
-            "budget is those centres.",
-            f"Features and accuracy come from a classifier trained on the same {settings.real_count} real images.",
-        ),
-    )
+class ImageCounts(Protocol):
+    """How many real images to train on and to judge by, and how long generation 0 is trained."""
+
+    @property
+    def real_count(self) -> int: ...
+    @property
+    def judged(self) -> int: ...
+    @property
+    def first_steps(self) -> int: ...
 
 
-def _compare(settings: Digits, images: Tensor, labels: Tensor, stream: Stream, strength: float):
-    order = torch.randperm(len(images), generator=stream.child("split").torch())
-    train, held_out = order[: settings.real_count], order[settings.real_count :][: settings.judged]
-    real = Samples.real(images[train], labels[train])
-    judge = Judge.train(real.values, real.labels, stream.seed % 2**32)
-    size = images.shape[1]
-    config = DiffusionConfig(denoiser="dct-mlp", width=256, depth=2, snr_factor=1.0, learning_rate=2e-3)
-    model = MotionDiffusion(config, size, size, 10, device=torch.device("cpu"))
-    task = Task(model, real, _scores(settings, judge, images[held_out]), settings.first_steps)
-    per_cluster = max(1, settings.real_count // 10 // settings.clusters_per_digit)
+def image_task(
+    model: GenerativeModel,
+    sizes: ImageCounts,
+    images: tuple[Tensor, Tensor],
+    stream: Stream,
+    look: Callable[[Tensor], Tensor] = lambda values: values,
+) -> Task:
+    """Images (N, …) with labels (N,): some to train on, others to judge by.
+
+    look: what the judge sees of images, (N, height, width).
+    """
+    values, labels = images
+    order = torch.randperm(len(values), generator=stream.child("split").torch())
+    train, held_out = order[: sizes.real_count], order[sizes.real_count :][: sizes.judged]
+    real = Samples.real(values[train], labels[train])
+    judge = Judge.train(look(real.values), real.labels, stream.seed % 2**32)
+    reference = judge.features(look(values[held_out]))
+
+    def scores(candidate: Candidate) -> dict[str, float]:
+        drawn = candidate.samples(sizes.judged)
+        features = judge.features(look(drawn.values))
+        return {
+            "fid": frechet_distance(reference, features),
+            "accuracy": judge.accuracy(look(drawn.values), drawn.labels),
+            "recall": neighbour_metrics(reference, features)["recall"],
+        }
+
+    return Task(model, real, scores, sizes.first_steps)
+
+
+def to_centres(real: Samples, clusters_per_digit: int, strength: float, stream: Stream) -> Correction:
+    """Moves every image towards the nearest cluster centre of its digit."""
+    per_cluster = max(1, len(real) // 10 // clusters_per_digit)
     anchors = fit_anchors(real, per_cluster, stream.child("clusters"))
-    return task, _plans(settings, Correction(nearest_centre(anchors), strength, operator="interpolation"))
+    return Correction(nearest_centre(anchors), strength, operator="interpolation")
 
 
 def nearest_centre(anchors: Anchors) -> Corrector:
@@ -126,106 +184,6 @@ def nearest_centre(anchors: Anchors) -> Corrector:
     return to_centre
 
 
-def _plans(settings: Digits, correction: Correction) -> dict[str, Plan]:
-    def plan(policy: Policy, correction: Correction | None = None) -> Plan:
-        return Plan(policy, settings.generations, steps=settings.steps, correction=correction)
-
-    plans = {"real only": plan(RealOnly())}
-    for ratio in settings.ratios:
-        plans[f"λ = {ratio:g}"] = plan(Augment(ratio))
-        plans[f"λ = {ratio:g}, corrected"] = plan(Augment(ratio), correction)
-    return plans
-
-
-def _scores(settings: Digits, judge: Judge, held_out: Tensor):
-    reference = judge.features(held_out)
-
-    def scores(candidate: Candidate) -> dict[str, float]:
-        drawn = candidate.samples(settings.judged)
-        features = judge.features(drawn.values)
-        return {
-            "fid": frechet_distance(reference, features),
-            "accuracy": judge.accuracy(drawn.values, drawn.labels),
-            "recall": neighbour_metrics(reference, features)["recall"],
-        }
-
-    return scores
-
-
-@dataclass(frozen=True)
-class _Album:
-    """Keeps one image per digit of every generation of the first seed."""
-
-    task: Task
-    pages: dict[str, list[Tensor]]
-    stream: Stream
-
-    def add(self, arm: str, generation: Generation) -> None:
-        page = self.pages.setdefault(arm, [])
-        if len(page) < generation.number:
-            model = self.task.model.load_state(dict(generation.state))
-            page.append(model.sample(torch.arange(10), self.stream.child("shown")))
-
-
-def _pictures(shown: dict[str, list[Tensor]]) -> list[Pictures]:
-    return [
-        Pictures(
-            arm,
-            ((torch.cat(pages) + 1) / 2).clamp(0, 1).numpy(),
-            10,
-            [f"generation {number}" for number in range(1, len(pages) + 1)],
-        )
-        for arm, pages in shown.items()
-    ]
-
-
-def _checks(settings: Digits, curves: Curves) -> list[Check]:
-    last = {arm: {key: values[:, -1] for key, values in table.items()} for arm, table in curves.items()}
-    largest = max(settings.ratios)
-    plain, corrected = last[f"λ = {largest:g}"], last[f"λ = {largest:g}, corrected"]
-    every = [last[f"λ = {ratio:g}, corrected"]["fid"] - last[f"λ = {ratio:g}"]["fid"] for ratio in settings.ratios]
-    return [
-        above(
-            f"λ = {largest:g}: ends with a larger Fréchet distance than real data only",
-            mean_interval(plain["fid"] - last["real only"]["fid"]),
-        ),
-        below("correction lowers the Fréchet distance, over all λ", mean_interval(np.concatenate(every))),
-        above(
-            f"λ = {largest:g}: correction raises the class accuracy",
-            mean_interval(corrected["accuracy"] - plain["accuracy"]),
-        ),
-        above(
-            f"λ = {largest:g}: correction costs no recall",
-            mean_interval(corrected["recall"] - plain["recall"]),
-            -0.05,
-            published=False,
-        ),
-    ]
-
-
-def _reading(settings: Digits, curves: Curves) -> str:
-    corrected, without = (
-        {key: curves[f"λ = {max(settings.ratios):g}{way}"][key][:, -1].mean() for key in ("accuracy", "recall")}
-        for way in (", corrected", "")
-    )
-    return (
-        f"Accuracy ends at {corrected['accuracy']:.2f} with correction, at {without['accuracy']:.2f} without. "
-        f"Recall ends at {corrected['recall']:.2f} with it, at {without['recall']:.2f} without."
-    )
-
-
-ENDS = {"Fréchet distance": ("fid", ".1f"), "accuracy": ("accuracy", ".2f"), "recall": ("recall", ".2f")}
-
-
-def _ends(settings: Digits, curves: Curves) -> Ends:
-    largest = f"λ = {max(settings.ratios):g}"
-    shown = {arm: curves[arm] for arm in ("real only", largest, f"{largest}, corrected")}
-    return ends_of(shown, ENDS)
-
-
-def _panels(settings: Digits, curves: Curves) -> list[Panel]:
-    generations = np.arange(settings.generations + 1)
-    return [
-        Panel(title, "generation", title, generations, [Line(arm, table[key]) for arm, table in curves.items()])
-        for key, title in (("fid", "Fréchet distance"), ("accuracy", "class accuracy"), ("recall", "recall"))
-    ]
+def one_of_each(model: GenerativeModel, stream: Stream) -> Tensor:
+    """One image of every digit."""
+    return model.sample(torch.arange(10), stream)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,11 +17,11 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.loop.bias import best_of
 from selfcorrect.loop.policy import Augment, History, Policy, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
-from selfcorrect.statistics import Interval, mean_interval
 
-from ..result import Check, Ends, Line, Panel, Result, above, below, ends_of
-from ..running import Comparison, Curves, run_seeds
+from ..claims import above, below, end, gain, rise, start
+from ..declaration import START, Column, Setup, Toy, by_seed
 
+PLAIN, AUGMENTED, REPAIRED = "replace", "augment", "replace, reparation"
 MAJORITY, MINORITY = 0, 1
 CELL_MEANS = torch.tensor([[[-1.2, 0.0], [1.2, 0.0]], [[0.0, -1.2], [0.0, 1.2]]], dtype=torch.float64)  # group, label
 
@@ -39,8 +38,39 @@ class Fairness:
     seed: int = 0
 
 
-def quick() -> Fairness:
-    return Fairness(generations=12, seeds=20)
+QUICK = Fairness(generations=12, seeds=20)
+
+
+def toy(settings: Fairness) -> Toy:
+    """All policies, with and without reparation."""
+    lost = {arm: start(arm, "minority_accuracy") - end(arm, "minority_accuracy") for arm in (PLAIN, AUGMENTED)}
+    return Toy(
+        [by_seed(settings.seed, settings.seeds, lambda stream: _setup(settings, stream))],
+        [
+            below("replace: minority accuracy falls by more than 5 points", rise(PLAIN, "minority_accuracy"), -0.05),
+            above(
+                "replace: overall accuracy hides it, falling by less than 3 points",
+                rise(PLAIN, "overall_accuracy"),
+                -0.03,
+            ),
+            below("replace: the minority's share falls", rise(PLAIN, "minority_share")),
+            above(
+                "reparation raises minority accuracy by more than 10 points",
+                gain(REPAIRED, PLAIN, "minority_accuracy"),
+                0.1,
+            ),
+            above("reparation restores the minority's share", gain(REPAIRED, PLAIN, "minority_share"), 0.05),
+            below("keeping real data slows the loss of minority accuracy", lost[AUGMENTED] - lost[PLAIN]),
+        ],
+        [
+            Column("overall_accuracy", "overall accuracy"),
+            Column("minority_accuracy", "minority accuracy"),
+            Column("majority_accuracy", "majority accuracy", ""),
+            Column("minority_share", "minority share"),
+        ],
+        rows=(START, PLAIN, REPAIRED),
+        notes=("Accuracies are those of the classifier on fresh people of each group with their true labels.",),
+    )
 
 
 @dataclass(frozen=True)
@@ -125,40 +155,13 @@ def people(count: int, minority_share: float, stream: Stream) -> Tensor:
     return torch.cat([points, group[:, None], label[:, None]], dim=1)
 
 
-def run(settings: Fairness | None = None) -> Result:
-    """All arms."""
-    settings = settings or Fairness()
-    seeds = range(settings.seed, settings.seed + settings.seeds)
-    curves = run_seeds(lambda stream: _compare(settings, stream), seeds)
-    generations = np.arange(settings.generations + 1)
-    quantities = ("minority_accuracy", "majority_accuracy", "overall_accuracy", "minority_share")
-    return Result(
-        reading=_reading(curves),
-        ends=_ends(curves),
-        checks=_checks(curves),
-        figures=[
-            Panel(
-                key.replace("_", " "),
-                "generation",
-                key.replace("_", " "),
-                generations,
-                [Line(arm, table[key]) for arm, table in curves.items()],
-            )
-            for key in quantities
-        ],
-        notes=("Accuracies are those of the classifier on fresh people of each group with their true labels.",),
-    )
-
-
-def _compare(settings: Fairness, stream: Stream) -> Comparison:
+def _setup(settings: Fairness, stream: Stream) -> Setup:
     real = Samples.real(people(settings.real_count, settings.minority_share, stream.child("real")))
     task = Task(GroupedGaussians.untrained(), real, lambda candidate: _scores(settings, candidate))
     bias = best_of(2, lambda values: _typicality(values, settings.minority_share), choice_noise=1 / settings.pickiness)
-    policies: dict[str, Policy] = {"replace": Replace(), "augment": Augment(1.0)}
-    repaired = {f"{name}, reparation": Reparation(policy) for name, policy in policies.items()}
-    return task, {
-        name: Plan(policy, settings.generations, bias=bias) for name, policy in {**policies, **repaired}.items()
-    }
+    policies = {PLAIN: Replace(), AUGMENTED: Augment(1.0), REPAIRED: Reparation(Replace()),
+                f"{AUGMENTED}, reparation": Reparation(Augment(1.0))}  # fmt: skip
+    return Setup(task, {arm: Plan(policy, settings.generations, bias=bias) for arm, policy in policies.items()})
 
 
 def _typicality(values: Tensor, minority_share: float) -> Tensor:
@@ -181,56 +184,3 @@ def _scores(settings: Fairness, candidate: Candidate) -> dict[str, Tensor]:
         "overall_accuracy": (1 - settings.minority_share) * majority + settings.minority_share * minority,
         "minority_share": candidate.samples(2000).values[:, 2].mean(),
     }
-
-
-def _change(curves: Curves, arm: str, key: str) -> Interval:
-    return mean_interval(curves[arm][key][:, -1] - curves[arm][key][:, 0])
-
-
-def _gain(curves: Curves, key: str) -> Interval:
-    """Of reparation over none at the last generation, fully synthetic."""
-    return mean_interval(curves["replace, reparation"][key][:, -1] - curves["replace"][key][:, -1])
-
-
-def _checks(curves: Curves) -> list[Check]:
-    return [
-        below(
-            "replace: minority accuracy falls by more than 5 points",
-            _change(curves, "replace", "minority_accuracy"),
-            -0.05,
-        ),
-        above(
-            "replace: overall accuracy hides it, falling by less than 3 points",
-            _change(curves, "replace", "overall_accuracy"),
-            -0.03,
-        ),
-        below("replace: the minority's share falls", _change(curves, "replace", "minority_share")),
-        above("reparation raises minority accuracy by more than 10 points", _gain(curves, "minority_accuracy"), 0.1),
-        above("reparation restores the minority's share", _gain(curves, "minority_share"), 0.05),
-        below("keeping real data slows the loss of minority accuracy", _slowing(curves)),
-    ]
-
-
-def _slowing(curves: Curves) -> Interval:
-    lost = {
-        arm: curves[arm]["minority_accuracy"][:, 0] - curves[arm]["minority_accuracy"][:, -1]
-        for arm in ("augment", "replace")
-    }
-    return mean_interval(lost["augment"] - lost["replace"])
-
-
-def _reading(curves: Curves) -> str:
-    start, end = curves["replace"]["minority_share"].mean(0)[[0, -1]]
-    repaired = curves["replace, reparation"]["minority_share"][:, -1].mean()
-    return (
-        f"Fully synthetic, the minority's share goes from {start:.2f} to {end:.2f}. "
-        f"With reparation it ends at {repaired:.2f}."
-    )
-
-
-def _ends(curves: Curves) -> Ends:
-    keys = {key: key.replace("_", " ") for key in ("overall_accuracy", "minority_accuracy", "minority_share")}
-    start = [f"{curves['replace'][key][:, 0].mean():.2f}" for key in keys]
-    shown = {arm: curves[arm] for arm in ("replace", "replace, reparation")}
-    ends = ends_of(shown, {title: (key, ".2f") for key, title in keys.items()})
-    return Ends(ends.columns, {"generation 0": start, **ends.rows})

@@ -7,10 +7,8 @@ the share α of samples that is nearest to a local reference takes the spread aw
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,17 +20,13 @@ from selfcorrect.loop.policy import RealOnly, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.models.adapters.torch_model import TorchModel
 from selfcorrect.remedies.selection import at_random, nearest_to, selected
-from selfcorrect.statistics import mean_interval
 
+from ..claims import above, below, end, gain, rise
+from ..declaration import Column, Setup, Toy, by_seed
 from ..models.flow import Flow
-from ..result import Check, Line, Panel, Result, above, below, ends_of
-from ..running import Comparison, Curves, run_seeds
 
-SHOWN = {
-    "error": "distance of the mean to the truth",
-    "to_belief": "distance of the mean to the belief",
-    "spread": "standard deviation (truth 1)",
-}
+PLAIN, RIGHT, WRONG = "synthetic", "right verifier", "wrong verifier"
+TOP, AT_RANDOM = "top-α, partial reference", "selection at random"
 
 
 @dataclass(frozen=True)
@@ -56,32 +50,38 @@ class ImperfectVerifier:
     seed: int = 0
 
 
-def quick() -> ImperfectVerifier:
-    return ImperfectVerifier(generations=3, steps=120, seeds=3)
+QUICK = ImperfectVerifier(generations=3, steps=120, seeds=3)
 
 
-def run(settings: ImperfectVerifier | None = None) -> Result:
+def toy(settings: ImperfectVerifier) -> Toy:
     """All arms."""
-    settings = settings or ImperfectVerifier()
-    seeds = range(settings.seed, settings.seed + settings.seeds)
-    curves = run_seeds(lambda stream: _compare(settings, stream), seeds)
-    generations = np.arange(settings.generations + 1)
-    return Result(
-        reading=_reading(curves),
-        ends=ends_of(
-            curves,
-            {
-                "distance to the truth": ("error", ".2f"),
-                "distance to the belief": ("to_belief", ".2f"),
-                "deviation": ("spread", ".2f"),
-            },
-        ),
-        checks=_checks(curves),
-        figures=[
-            Panel(title, "generation", title, generations, [Line(arm, table[key]) for arm, table in curves.items()])
-            for key, title in SHOWN.items()
+    return Toy(
+        [by_seed(settings.seed, settings.seeds, lambda stream: _setup(settings, stream))],
+        [
+            below(
+                "wrong verifier: the loop ends nearer to the belief than to the truth",
+                end(WRONG, "to_belief") - end(WRONG, "error"),
+            ),
+            below("wrong verifier: it comes nearer to the belief", rise(WRONG, "to_belief")),
+            above("wrong verifier: it ends farther from the truth than it began", rise(WRONG, "error")),
+            below("right verifier: it ends nearer to the truth than without", gain(RIGHT, PLAIN, "error")),
+            below("top-α selection takes more spread away than no selection", gain(TOP, PLAIN, "spread")),
+            below("top-α selection takes more spread away than selection at random", gain(TOP, AT_RANDOM, "spread")),
+            below("top-α selection: less than half of the spread is left", end(TOP, "spread"), 0.5),
+            above(
+                "selection at random ends no narrower than no selection",
+                gain(AT_RANDOM, PLAIN, "spread"),
+                -0.1,
+                published=False,
+            ),
+        ],
+        [
+            Column("error", "distance to the truth"),
+            Column("to_belief", "distance to the belief"),
+            Column("spread", "deviation"),
         ],
         notes=(
+            "Distances are those of the model's mean; the deviation of the truth is 1.",
             "The model is a flow-matching network through `sc.TorchModel`.",
             "Selection at random keeps as many samples as top-α selection.",
         ),
@@ -99,7 +99,7 @@ def network_model(width: int) -> TorchModel:
     return TorchModel(module=flow.build, objective=flow.loss, sampler=draw, learning_rate=3e-3)
 
 
-def _compare(settings: ImperfectVerifier, stream: Stream) -> Comparison:
+def _setup(settings: ImperfectVerifier, stream: Stream) -> Setup:
     real = Samples.real(torch.randn((settings.real_count, 2), generator=stream.child("real").torch()))
     belief = torch.tensor([settings.bias, 0.0])
 
@@ -116,14 +116,14 @@ def _compare(settings: ImperfectVerifier, stream: Stream) -> Comparison:
     synthetic = Replace(settings.synthetic_per_real)
     plan = Plan(synthetic, settings.generations, steps=settings.steps)
     slice_of_real = real.values[real.values[:, 0] > real.values[:, 0].median()]
-    rules = {"top-α, partial reference": nearest_to(slice_of_real), "selection at random": at_random}
-    return task, {
+    beliefs, rules = {RIGHT: torch.zeros(2), WRONG: belief}, {TOP: nearest_to(slice_of_real), AT_RANDOM: at_random}
+    plans = {
         "real only": replace(plan, policy=RealOnly()),
-        "synthetic": plan,
-        "right verifier": replace(plan, correction=Correction(_near(torch.zeros(2), settings.radius))),
-        "wrong verifier": replace(plan, correction=Correction(_near(belief, settings.radius))),
-        **{name: replace(plan, bias=selected(settings.draws, rule)) for name, rule in rules.items()},
+        PLAIN: plan,
+        **{arm: replace(plan, correction=Correction(_near(one, settings.radius))) for arm, one in beliefs.items()},
+        **{arm: replace(plan, bias=selected(settings.draws, rule)) for arm, rule in rules.items()},
     }
+    return Setup(task, plans)
 
 
 def _near(belief: Tensor, radius: float) -> Corrector:
@@ -133,48 +133,3 @@ def _near(belief: Tensor, radius: float) -> Corrector:
         return (samples.values - belief).norm(dim=1) <= radius
 
     return verifier(near)
-
-
-def _checks(curves: Curves) -> list[Check]:
-    last: Callable[[str, str], np.ndarray] = lambda arm, key: curves[arm][key][:, -1]  # noqa: E731
-    wrong, partial_view = "wrong verifier", "top-α, partial reference"
-    return [
-        below(
-            "wrong verifier: the loop ends nearer to the belief than to the truth",
-            mean_interval(last(wrong, "to_belief") - last(wrong, "error")),
-        ),
-        below(
-            "wrong verifier: it comes nearer to the belief",
-            mean_interval(last(wrong, "to_belief") - curves[wrong]["to_belief"][:, 0]),
-        ),
-        above(
-            "wrong verifier: it ends farther from the truth than it began",
-            mean_interval(last(wrong, "error") - curves[wrong]["error"][:, 0]),
-        ),
-        below(
-            "right verifier: it ends nearer to the truth than without",
-            mean_interval(last("right verifier", "error") - last("synthetic", "error")),
-        ),
-        below(
-            "top-α selection takes more spread away than no selection",
-            mean_interval(last(partial_view, "spread") - last("synthetic", "spread")),
-        ),
-        below(
-            "top-α selection takes more spread away than selection at random",
-            mean_interval(last(partial_view, "spread") - last("selection at random", "spread")),
-        ),
-        below(
-            "top-α selection: less than half of the spread is left", mean_interval(last(partial_view, "spread")), 0.5
-        ),
-        above(
-            "selection at random ends no narrower than no selection",
-            mean_interval(last("selection at random", "spread") - last("synthetic", "spread")),
-            -0.1,
-            published=False,
-        ),
-    ]
-
-
-def _reading(curves: Curves) -> str:
-    right, wrong = (curves[arm]["error"][:, -1].mean() for arm in ("right verifier", "wrong verifier"))
-    return f"The model's mean ends {right:.2f} off the truth with the right verifier, {wrong:.2f} with the wrong one."

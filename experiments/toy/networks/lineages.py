@@ -22,13 +22,13 @@ from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.metrics.neighbours import near_by_label, neighbour_metrics
 from selfcorrect.remedies.matching import lineage_matched
-from selfcorrect.statistics import Interval, mean_interval
 
+from ..claims import Claim, Quantity, above, agrees, at, below, end, gain
+from ..declaration import Column, Setup, Toy, by_seed
 from ..models.memoriser import Memoriser
-from ..result import Check, Ends, Line, Panel, Result, above, agrees, below
-from ..running import Comparison, Curves, run_seeds
 
 DIMENSION = 16
+SURVIVAL = "surviving_lineages"
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,7 @@ class Lineages:
     seed: int = 0
 
 
-def quick() -> Lineages:
-    return Lineages(bandwidths=(0.05, 0.2), seeds=20)
+QUICK = Lineages(bandwidths=(0.05, 0.2), seeds=20)
 
 
 @dataclass(frozen=True)
@@ -62,24 +61,27 @@ class _Arm:
     offspring_variance: float = 1.0
 
 
-def run(settings: Lineages | None = None) -> Result:
-    """All arms."""
-    settings = settings or Lineages()
+def toy(settings: Lineages) -> Toy:
+    """All arms; each has a separate model, and all share the seeds."""
     arms = _arms(settings)
-    curves = _curves(settings, arms)
-    predicted = {name: _predicted(settings, arm) for name, arm in arms.items()}
-    generations = np.arange(settings.generations + 1)
-    lines = [Line(name, _survival(table), predicted[name]) for name, table in curves.items()]
-    covered = [Line(name, table["coverage"], table["coverage_by_drift"].mean(axis=0)) for name, table in curves.items()]
-    walks = [Line(name, table["lineage_persistence"]) for name, table in curves.items()]
-    return Result(
-        reading=_reading(settings, curves, predicted),
-        ends=_ends(curves, predicted),
-        checks=_checks(settings, curves, predicted),
-        figures=[
-            Panel("Founders with a descendant", "generation", "surviving lines", generations, lines),
-            Panel("Coverage of reference points", "generation", "coverage", generations, covered),
-            Panel("Persistence of the lines' walks", "generation", "distance, of a random walk", generations, walks),
+    laws = {
+        name: theory.surviving_lineages(settings.label_sizes, settings.generations, arm.offspring_variance)
+        for name, arm in arms.items()
+    }
+    return Toy(
+        [
+            by_seed(
+                settings.seed,
+                settings.seeds,
+                lambda stream, name=name, arm=arm: _setup(settings, name, arm, stream),
+            )
+            for name, arm in arms.items()
+        ],
+        _claims(settings, laws),
+        [
+            Column(SURVIVAL, "founders with descendants", predicted=laws, predicted_title="predicted by drift alone"),
+            Column("coverage", "coverage of reference points", "", predicted_by="coverage_by_drift"),
+            Column("lineage_persistence", "persistence of the lines' walks, of a random walk", ""),
         ],
         notes=("Predictions are of drift alone, from the arm's settings; nothing is fitted to the loops.",),
     )
@@ -102,16 +104,7 @@ def _arms(settings: Lineages) -> dict[str, _Arm]:
     }
 
 
-def _curves(settings: Lineages, arms: Mapping[str, _Arm]) -> Curves:
-    """Each arm has a separate model, and so a separate task; all share the seeds."""
-    seeds = range(settings.seed, settings.seed + settings.seeds)
-    curves: Curves = {}
-    for name, arm in arms.items():
-        curves |= run_seeds(lambda stream, name=name, arm=arm: _compare(settings, name, arm, stream), seeds)
-    return curves
-
-
-def _compare(settings: Lineages, name: str, arm: _Arm, stream: Stream) -> Comparison:
+def _setup(settings: Lineages, name: str, arm: _Arm, stream: Stream) -> Setup:
     real, reference = (_real(settings, stream.child(kind)) for kind in ("real", "reference"))
     near = near_by_label(reference.values.numpy(), real.values.numpy(), real.labels.numpy())
     drift = theory.coverage_by_drift(near, settings.label_sizes, settings.generations, arm.offspring_variance)
@@ -122,7 +115,7 @@ def _compare(settings: Lineages, name: str, arm: _Arm, stream: Stream) -> Compar
         return {"coverage": coverage, "coverage_by_drift": float(drift[candidate.generation])}
 
     task = Task(arm.model, real, judge, space=_points)
-    return task, {name: Plan(Replace(), settings.generations, bias=arm.bias)}
+    return Setup(task, {name: Plan(Replace(), settings.generations, bias=arm.bias)})
 
 
 def _real(settings: Lineages, stream: Stream) -> Samples:
@@ -134,79 +127,41 @@ def _points(values: torch.Tensor) -> np.ndarray:
     return values.numpy()
 
 
-def _predicted(settings: Lineages, arm: _Arm) -> np.ndarray:
-    """Surviving lines under drift alone (T + 1,); the representatives of generation 1 count as matched."""
-    return theory.surviving_lineages(settings.label_sizes, settings.generations, arm.offspring_variance)
+def _claims(settings: Lineages, laws: Mapping[str, np.ndarray]) -> list[Claim]:
+    last, kernel = settings.generations, f"kernel {settings.bandwidths[-1]:g}"
 
+    def explained(name: str) -> Quantity:
+        """The share of the loss of lines at the end that drift explains."""
 
-def _survival(table: Mapping[str, np.ndarray]) -> np.ndarray:
-    """(S, T + 1), all founders alive in generation 0."""
-    survival = table["surviving_lineages"].copy()
-    survival[:, 0] = 1
-    return survival
+        def share(left: np.ndarray) -> np.ndarray:
+            return np.array([theory.drift_share(float(one), float(laws[name][-1])) for one in left])
 
+        return end(name, SURVIVAL).map(share)
 
-def _drift_share(table: Mapping[str, np.ndarray], predicted: np.ndarray) -> np.ndarray:
-    """(S,) share of the loss of lines at the end that drift explains."""
-    return np.array([theory.drift_share(float(one), float(predicted[-1])) for one in _survival(table)[:, -1]])
-
-
-def _checks(settings: Lineages, curves: Curves, predicted: Mapping[str, np.ndarray]) -> list[Check]:
-    lawful = [name for name in curves if not name.startswith("biased")]
     survival = [
-        agrees(
-            f"{name}: lines that survive {generation} generations",
-            mean_interval(_survival(curves[name])[:, generation]),
-            float(predicted[name][generation]),
-            published=False,
-        )
-        for name in lawful
-        for generation in (2, settings.generations)
+        agrees(f"{name}: lines that survive {t} generations", at(name, SURVIVAL, t), law[t], published=False)
+        for name, law in laws.items()
+        if not name.startswith("biased")
+        for t in (2, last)
     ]
     coverage = [
         agrees(
-            f"{name}: coverage at generation {settings.generations}, over drift's",
-            mean_interval(_beyond_drift(curves[name])),
+            f"{name}: coverage at generation {last}, over drift's",
+            end(name, "coverage") - end(name, "coverage_by_drift"),
             0.0,
             published=False,
         )
         for name in ("even", "uneven", "uneven, matched")
     ]
-    kernel = f"kernel {settings.bandwidths[-1]:g}"
-    plain, biased = (mean_interval(_drift_share(curves[name], predicted[name])) for name in (kernel, "biased"))
-    persistence = {name: mean_interval(curves[name]["lineage_persistence"][:, -1]) for name in (kernel, "biased")}
+    kept = {name: gain(f"{name}, matched", name, SURVIVAL) for name in ("uneven", "biased")}
+    walks = {name: end(name, "lineage_persistence") for name in (kernel, "biased")}
     return [
         *survival,
         *coverage,
-        above("matching keeps lines", _lines_kept(curves, "uneven"), published=False),
-        above("drift explains the loss of an unbiased kernel", plain, 0.9, published=False),
-        below("a biased learner loses more than by drift", biased, 0.9, published=False),
-        above("lines of a biased learner walk in one direction", persistence["biased"], 1.3, published=False),
-        below("lines of an unbiased kernel walk at random", persistence[kernel], 1.3, published=False),
-        above("matching keeps lines of a biased learner", _lines_kept(curves, "biased"), published=False),
+        above("matching keeps lines", kept["uneven"], published=False),
+        above("drift explains the loss of an unbiased kernel", explained(kernel), 0.9, published=False),
+        below("a biased learner loses more than by drift", explained("biased"), 0.9, published=False),
+        above("lines of a biased learner walk in one direction", walks["biased"], 1.3, published=False),
+        below("lines of an unbiased kernel walk at random", walks[kernel], 1.3, published=False),
+        above("matching keeps lines of a biased learner", kept["biased"], published=False),
     ]
-
-
-def _beyond_drift(table: Mapping[str, np.ndarray]) -> np.ndarray:
-    """(S,) coverage at the end, less what drift alone would leave."""
-    return (table["coverage"] - table["coverage_by_drift"])[:, -1]
-
-
-def _lines_kept(curves: Curves, arm: str) -> Interval:
-    """Lines that matching saves at the end, as a share of all."""
-    return mean_interval(_survival(curves[f"{arm}, matched"])[:, -1] - _survival(curves[arm])[:, -1])
-
-
-def _reading(settings: Lineages, curves: Curves, predicted: Mapping[str, np.ndarray]) -> str:
-    left = _survival(curves["even"])[:, -1].mean()
-    return (
-        f"After {settings.generations} generations {left:.2f} of the founders have descendants; "
-        f"drift alone leaves {predicted['even'][-1]:.2f}."
-    )
-
-
-def _ends(curves: Curves, predicted: Mapping[str, np.ndarray]) -> Ends:
-    rows = {
-        name: [f"{_survival(table)[:, -1].mean():.2f}", f"{predicted[name][-1]:.2f}"] for name, table in curves.items()
-    }
-    return Ends(["founders with descendants", "by drift alone"], rows)

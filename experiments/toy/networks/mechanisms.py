@@ -9,17 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from selfcorrect.core.randomness import Stream
 from selfcorrect.loop.policy import Accumulate, Augment, Policy, Replace
 from selfcorrect.loop.run import Plan, Task
-from selfcorrect.statistics import mean_interval
 
 from ...remedies.remedies import RemedyInputs, with_remedy
-from ..result import Check, Ends, Line, Panel, Result, above
-from ..running import Arms, Comparison, Curves, run_seeds
-from .defences import circle_task
+from ..claims import Claim, above, end, gain
+from ..declaration import Arms, Column, Setup, Toy, by_seed
+from .defences import COVERAGE, circle_task
 
 REMEDIES = ("none", "matched", "extrapolated", "lineages")
 WAYS: dict[str, tuple[Policy, bool]] = {
@@ -45,20 +42,22 @@ class MechanismLoop:
     ways: tuple[str, ...] = tuple(WAYS)
 
 
-def quick() -> MechanismLoop:
-    return MechanismLoop(generations=5, seeds=3, ways=("fully synthetic", "λ = 1"))
+QUICK = MechanismLoop(generations=5, seeds=3, ways=("fully synthetic", "λ = 1"))
 
 
-def run(settings: MechanismLoop | None = None) -> Result:
+def toy(settings: MechanismLoop) -> Toy:
     """Each way of training, without a remedy, with either and with both."""
-    settings = settings or MechanismLoop()
-    seeds = range(settings.seed, settings.seed + settings.seeds)
-    curves = run_seeds(lambda stream: _compare(settings, stream), seeds)
-    return Result(
-        reading=_reading(settings, curves),
-        ends=ends_by_remedy(curves, settings.ways, "coverage", ".2f"),
-        checks=list(_checks(settings, curves)),
-        figures=panels(curves, settings.ways, "coverage", "share of the modes that samples reach"),
+
+    def setup(stream: Stream) -> Setup:
+        task = circle_task(settings.real_count, settings.first_steps, settings.judged, stream)
+        lengths = settings.generations, settings.first_steps, settings.steps
+        return Setup(task, arms_of(task, settings.ways, lengths, RemedyInputs()))
+
+    return Toy(
+        [by_seed(settings.seed, settings.seeds, setup)],
+        list(_claims(settings)),
+        [Column("coverage", COVERAGE)],
+        groups=groups_of(settings.ways),
         notes=(
             "Training anew leaves no weights in which a bias could add up; data drift all the same. Whether real data "
             "in every training set stop both losses without a remedy is what the checks of λ and accumulation ask.",
@@ -66,25 +65,9 @@ def run(settings: MechanismLoop | None = None) -> Result:
     )
 
 
-def panels(curves: Curves, ways: Sequence[str], key: str, title: str, *, log_y: bool = False) -> list[Panel]:
-    """A quantity over the generations: a panel for each way of training, a line for each remedy."""
-    return [
-        Panel(
-            f"{title}: {way}",
-            "generation",
-            key.replace("_", " "),
-            np.arange(curves[arm_name(way, "none")][key].shape[1]),
-            [Line(remedy, curves[arm_name(way, remedy)][key]) for remedy in REMEDIES],
-            log_y=log_y,
-        )
-        for way in ways
-    ]
-
-
-def _compare(settings: MechanismLoop, stream: Stream) -> Comparison:
-    task = circle_task(settings.real_count, settings.first_steps, settings.judged, stream)
-    lengths = settings.generations, settings.first_steps, settings.steps
-    return task, arms_of(task, settings.ways, lengths, RemedyInputs())
+def groups_of(ways: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The arms of each way of training by remedy."""
+    return {way: {remedy: arm_name(way, remedy) for remedy in REMEDIES} for way in ways}
 
 
 def arms_of(task: Task, ways: Sequence[str], lengths: tuple[int, int, int], inputs: RemedyInputs) -> Arms:
@@ -106,30 +89,13 @@ def arm_name(way: str, remedy: str) -> str:
     return f"{way}, {remedy}"
 
 
-def _checks(settings: MechanismLoop, curves: Curves) -> Iterator[Check]:
+def _claims(settings: MechanismLoop) -> Iterator[Claim]:
     for way in settings.ways:
-        plain = curves[arm_name(way, "none")]["coverage"][:, -1]
+        plain = arm_name(way, "none")
         if not isinstance(WAYS[way][0], Replace):
-            yield above(
-                f"{way}: nine tenths of the modes stay without a remedy", mean_interval(plain - 0.9), published=False
-            )
+            kept = end(plain, "coverage") - 0.9
+            yield above(f"{way}: nine tenths of the modes stay without a remedy", kept, published=False)
             continue
         for remedy in REMEDIES[1:]:
-            kept = curves[arm_name(way, remedy)]["coverage"][:, -1]
-            yield above(
-                f"{way}: {remedy} keeps more modes than no remedy", mean_interval(kept - plain), published=False
-            )
-
-
-def _reading(settings: MechanismLoop, curves: Curves) -> str:
-    way = settings.ways[0]
-    none, both = (curves[arm_name(way, remedy)]["coverage"][:, -1].mean() for remedy in (REMEDIES[0], REMEDIES[-1]))
-    return f"{way.capitalize()}, {none:.2f} of the modes are left; with both remedies {both:.2f}."
-
-
-def ends_by_remedy(curves: Curves, ways: Sequence[str], key: str, form: str) -> Ends:
-    """A table of means at the last generation, a row for each way of training and a column for each remedy."""
-    rows = {
-        way: [format(curves[arm_name(way, remedy)][key][:, -1].mean(), form) for remedy in REMEDIES] for way in ways
-    }
-    return Ends(REMEDIES, rows)
+            more = gain(arm_name(way, remedy), plain, "coverage")
+            yield above(f"{way}: {remedy} keeps more modes than no remedy", more, published=False)

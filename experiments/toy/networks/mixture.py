@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,14 +15,15 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import AnchoredCorrector, fit_anchors
 from selfcorrect.correctors.contract import Corrector
 from selfcorrect.correctors.correction import Correction
-from selfcorrect.loop.policy import Augment, Policy, Replace
+from selfcorrect.loop.policy import Augment, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
-from selfcorrect.statistics import CollapseFinding, Interval, collapse_profile, mean_interval
 
+from ..claims import Curves, Quantity, above, agrees, below, end, gain, rise
+from ..declaration import Column, Setup, Toy, by_seed
 from ..models.mixture import Mixture
-from ..result import Check, Line, Panel, Result, above, agrees, below, ends_of
-from ..running import Comparison, Curves, run_seeds
 
+PLAIN, AUGMENTED = "replace", "augment"
+ANCHORED, FITTED = "replace, k-means corrector", "replace, mixture corrector"
 TRUTH = Mixture(
     weights=torch.tensor([0.6, 0.3, 0.1], dtype=torch.float64),
     means=torch.tensor([[-4.0, 0.0], [4.0, 0.0], [0.0, 6.0]], dtype=torch.float64),
@@ -43,61 +43,71 @@ class MixtureLoop:
     seed: int = 0
 
 
-def quick() -> MixtureLoop:
-    return MixtureLoop(generations=12, seeds=12)
+QUICK = MixtureLoop(generations=12, seeds=12)
 
 
-QUANTITIES = {
-    "tail_coverage": "share of the truth's tails that the model reaches",
-    "rare_share": "share of the rare component (10 %)",
-    "risk": "held-out loss above the truth's, nats",
-}
-
-
-def run(settings: MixtureLoop | None = None) -> Result:
+def toy(settings: MixtureLoop) -> Toy:
     """All arms."""
-    settings = settings or MixtureLoop()
-    seeds = range(settings.seed, settings.seed + settings.seeds)
-    curves = run_seeds(lambda stream: _compare(settings, stream, Replace()), seeds)
-    generations = np.arange(settings.generations + 1)
-    lines = {key: [Line(arm, table[key]) for arm, table in curves.items()] for key in QUANTITIES}
-    return Result(
-        reading=_reading(curves),
-        ends=ends_of(curves, {"share of the tails": ("tail_coverage", ".0%"), "loss (truth 0)": ("risk", ".2f")}),
-        checks=_checks(settings, curves),
-        figures=[
-            Panel(label, "generation", key.replace("_", " "), generations, lines[key])
-            for key, label in QUANTITIES.items()
+    simpson = theory.expected_simpson(TRUTH.weights.numpy(), settings.real_count, settings.generations + 1)[-1]
+    straying = {arm: (end(arm, "rare_share") - 0.1).map(np.abs) for arm in (PLAIN, ANCHORED)}
+
+    def left(key: str) -> Quantity:
+        """The last generation's, over the mean of generation 0."""
+
+        def share(curves: Curves) -> np.ndarray:
+            table = curves[PLAIN][key]
+            return table[:, -1] / table[:, 0].mean()
+
+        return Quantity(share)
+
+    return Toy(
+        [by_seed(settings.seed, settings.seeds, lambda stream: _setup(settings, stream))],
+        [
+            agrees("replace: Σ weight² at the end", end(PLAIN, "simpson"), simpson, 0.03),
+            below("replace: the tails go", rise(PLAIN, "tail_coverage")),
+            above(
+                "replace: more of the tails is lost than of the variance",
+                left("variance") - left("tail_coverage"),
+            ),
+            above("replace: the held-out loss grows", rise(PLAIN, "risk")),
+            above("augment keeps more of the tails", gain(AUGMENTED, PLAIN, "tail_coverage")),
+            above(
+                "the mixture corrector keeps more of the tails", gain(FITTED, PLAIN, "tail_coverage"), published=False
+            ),
+            below(
+                "the k-means corrector holds the share of the rare component",
+                straying[ANCHORED] - straying[PLAIN],
+                published=False,
+            ),
         ],
-        profiles={arm: _profile(table) for arm, table in curves.items()},
+        [
+            Column("tail_coverage", "share of the tails", ".0%"),
+            Column("rare_share", "share of the rare component (10 %)", ""),
+            Column("risk", "loss (truth 0)"),
+        ],
+        profile={
+            "risk": "risk",
+            "variance": "variance",
+            "tail_mass": "tail_coverage",
+            "outside_share": "outside_share",
+        },
         notes=(
+            "The loss is the held-out one above the truth's, in nats.",
             f"The k-means corrector remembers {settings.real_count // settings.samples_per_centroid} centroids of the "
             "training data; the mixture corrector draws from a mixture fitted to them, at γ = 1.",
         ),
     )
 
 
-def _profile(table: Mapping[str, np.ndarray]) -> list[CollapseFinding]:
-    names = {"risk": "risk", "variance": "variance", "tail_mass": "tail_coverage", "outside_share": "outside_share"}
-    return collapse_profile({definition: table[key] for definition, key in names.items()})
-
-
-def _compare(settings: MixtureLoop, stream: Stream, replacing: Policy) -> Comparison:
+def _setup(settings: MixtureLoop, stream: Stream) -> Setup:
     real = Samples.real(TRUTH.sample(torch.zeros(settings.real_count), stream.child("real")))
     task = Task(Mixture.untrained(3, 2), real, lambda candidate: _scores(settings, candidate), initial_steps=100)
     anchors = fit_anchors(real, settings.samples_per_centroid, stream.child("anchors"))
     fitted = task.model.fit(real, 100, stream.child("corrector"))
-    plan = Plan(replacing, settings.generations, steps=100)
-    return task, {
-        "replace": plan,
-        "augment": Plan(Augment(1.0), settings.generations, steps=100),
-        "replace, k-means corrector": Plan(
-            replacing, settings.generations, steps=100, correction=Correction(AnchoredCorrector(anchors))
-        ),
-        "replace, mixture corrector": Plan(
-            replacing, settings.generations, steps=100, correction=Correction(_draw_from(fitted), 1.0)
-        ),
-    }
+    corrections = {ANCHORED: Correction(AnchoredCorrector(anchors)), FITTED: Correction(_draw_from(fitted), 1.0)}
+    plan = Plan(Replace(), settings.generations, 100)
+    corrected = {arm: replace(plan, correction=one) for arm, one in corrections.items()}
+    return Setup(task, {PLAIN: plan, AUGMENTED: replace(plan, policy=Augment(1.0)), **corrected})
 
 
 def _draw_from(model) -> Corrector:
@@ -147,47 +157,3 @@ def _scores(settings: MixtureLoop, candidate: Candidate) -> dict[str, Tensor]:
         "variance": samples.var(0).sum(),
         "risk": excess.mean(),
     }
-
-
-def _change(curves: Curves, arm: str, key: str) -> Interval:
-    """From generation 0 to the last."""
-    return mean_interval(curves[arm][key][:, -1] - curves[arm][key][:, 0])
-
-
-def _difference(curves: Curves, arm: str, other: str, key: str) -> Interval:
-    """Between two arms at the last generation."""
-    return mean_interval(curves[arm][key][:, -1] - curves[other][key][:, -1])
-
-
-def _checks(settings: MixtureLoop, curves: Curves) -> list[Check]:
-    replaced, anchored = curves["replace"], "replace, k-means corrector"
-    simpson = theory.expected_simpson(TRUTH.weights.numpy(), settings.real_count, settings.generations + 1)[-1]
-    lost = {key: 1 - replaced[key][:, -1] / replaced[key][:, 0].mean() for key in ("tail_coverage", "variance")}
-    straying = {arm: np.abs(curves[arm]["rare_share"][:, -1] - 0.1) for arm in ("replace", anchored)}
-    return [
-        agrees("replace: Σ weight² at the end", mean_interval(replaced["simpson"][:, -1]), simpson, 0.03),
-        below("replace: the tails go", _change(curves, "replace", "tail_coverage")),
-        above(
-            "replace: more of the tails is lost than of the variance",
-            mean_interval(lost["tail_coverage"] - lost["variance"]),
-        ),
-        above("replace: the held-out loss grows", _change(curves, "replace", "risk")),
-        above("augment keeps more of the tails", _difference(curves, "augment", "replace", "tail_coverage")),
-        above(
-            "the mixture corrector keeps more of the tails",
-            _difference(curves, "replace, mixture corrector", "replace", "tail_coverage"),
-            published=False,
-        ),
-        below(
-            "the k-means corrector holds the share of the rare component",
-            mean_interval(straying[anchored] - straying["replace"]),
-            published=False,
-        ),
-    ]
-
-
-def _reading(curves: Curves) -> str:
-    replace, corrected = (
-        curves[arm]["tail_coverage"][:, -1].mean() for arm in ("replace", "replace, k-means corrector")
-    )
-    return f"The fully synthetic loop ends with {replace:.0%} of the tails, with k-means correction {corrected:.0%}."

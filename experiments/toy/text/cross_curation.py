@@ -13,18 +13,18 @@ import torch
 from torch import Tensor
 
 from selfcorrect.analysis.curation import exchanged_curation
-from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.bias import Score, best_of
 from selfcorrect.loop.policy import Augment, History, Policy
 from selfcorrect.loop.run import Candidate, Plan, Task
-from selfcorrect.statistics import mean_interval
 
+from ..claims import Quantity, above, agrees, below, end, gain
+from ..declaration import Column, Setup, Sweep, Toy, replicated
 from ..models.categorical import Categorical
-from ..result import Check, Ends, Line, Panel, Result, above, agrees, below
-from ..running import Curves, run_arms
 
-CURATED = {"no curation": (False, False), "both curated": (True, True), "own curation only": (True, False)}
+NONE, BOTH, OWN = "no curation", "both curated", "own curation only"
+CURATED = {NONE: (False, False), BOTH: (True, True), OWN: (True, False)}
 """Which of the two models people curate; the first is judged by its own raters."""
 
 
@@ -43,8 +43,7 @@ class CrossCuration:
     seed: int = 0
 
 
-def quick() -> CrossCuration:
-    return CrossCuration(own_shares=(1.0, 0.5, 0.2), real_count=500, generations=15, seeds=20)
+QUICK = CrossCuration(own_shares=(1.0, 0.5, 0.2), real_count=500, generations=15, seeds=20)
 
 
 @dataclass(frozen=True)
@@ -69,31 +68,62 @@ class ShareOut:
         return mixed.with_values(values)
 
 
-def run(settings: CrossCuration | None = None) -> Result:
+def toy(settings: CrossCuration) -> Toy:
     """Each share of own samples, with and without curation."""
-    settings = settings or CrossCuration()
-    stream = streams(settings.seed).child("cross-curation")
-    event = (settings.seeds, 2, len(settings.probabilities))
-    truth = Categorical(torch.tensor(settings.probabilities, dtype=torch.float64).expand(event).contiguous())
-    real = Samples.real(truth.sample(torch.zeros(settings.real_count), stream.child("real")))
-    plans = {
-        name_of(own, curated): Plan(
-            ShareOut(Augment(settings.ratio), own),
-            settings.generations,
-            bias=best_of(2, _rater(settings, curated), choice_noise=1.0),
-        )
-        for own in settings.own_shares
-        for curated in CURATED
-    }
-    task = Task(Categorical.uniform(*event), real, lambda candidate: _scores(settings, candidate))
-    curves = run_arms(task, plans, stream)
-    return Result(
-        reading=_reading(settings, curves),
-        ends=_ends(settings, curves),
-        checks=_checks(settings, curves),
-        figures=_panels(settings, curves),
+    shares, label = settings.own_shares, "mean reward of the own raters"
+    groups = {f"{own:.0%} own samples": {curated: name_of(own, curated) for curated in CURATED} for own in shares}
+    laws = {name_of(own, curated): _predicted(settings, own, curated) for own in shares for curated in CURATED}
+    least = min(shares)
+
+    def served(own: float, curated: str) -> Quantity:
+        """By how much curation raises the first model's own mean reward at the end."""
+        return gain(name_of(own, curated), name_of(own, NONE), "first")
+
+    return Toy(
+        [replicated("cross-curation", settings.seed, lambda stream: _setup(settings, stream))],
+        [
+            above("without exchange, curation raises the own raters' reward", served(max(shares), BOTH)),
+            below("exchange dampens what own curation gains", served(0.5, OWN) - served(max(shares), BOTH)),
+            below(f"with {least:.0%} own samples, curation lowers the own raters' reward", served(least, BOTH)),
+            above(
+                f"with {least:.0%} own samples, own curation alone does not lower it",
+                served(least, OWN),
+                -0.02,
+                published=False,
+            ),
+            *(
+                agrees(f"{arm}: mean reward at the end", end(arm, "first"), laws[arm][-1], 0.03, published=False)
+                for arm in (name_of(own, curated) for own in shares for curated in (BOTH, OWN))
+            ),
+        ],
+        [Column("first", label, predicted=laws)],
+        groups=groups,
+        figures=[
+            Sweep(
+                "Whom curation serves",
+                "share of own samples",
+                label,
+                shares,
+                {curated: [end(name_of(own, curated), "first") for own in shares] for curated in CURATED},
+                {curated: np.array([laws[name_of(own, curated)][-1] for own in shares]) for curated in CURATED},
+            )
+        ],
         notes=("Every arm draws pairs and keeps one; without curation the choice between them is a coin's.",),
+        caveat=f"predicted for infinitely many samples, here {settings.real_count}",
     )
+
+
+def _setup(settings: CrossCuration, stream: Stream) -> Setup:
+    event = (settings.seeds, 2, len(settings.probabilities))
+    truth = Categorical.replicated(settings.probabilities, *event[:2])
+    real = Samples.real(truth.sample(torch.zeros(settings.real_count), stream.child("real")))
+    raters = {curated: best_of(2, _rater(settings, curated), choice_noise=1.0) for curated in CURATED}
+    plans = {
+        name_of(own, curated): Plan(ShareOut(Augment(settings.ratio), own), settings.generations, bias=bias)
+        for own in settings.own_shares
+        for curated, bias in raters.items()
+    }
+    return Setup(Task(Categorical.uniform(*event), real, lambda candidate: _scores(settings, candidate)), plans)
 
 
 def name_of(own: float, curated: str) -> str:
@@ -125,77 +155,3 @@ def _predicted(settings: CrossCuration, own: float, curated: str) -> np.ndarray:
     share = 1 / (1 + settings.ratio)
     table = exchanged_curation(settings.probabilities, _rewards(settings, curated), own, share, settings.generations)
     return table[:, 0] @ np.array(settings.rewards[0])
-
-
-def gains(settings: CrossCuration, curves: Curves, own: float, curated: str) -> np.ndarray:
-    """By how much curation raises the first model's own mean reward at the end, (seeds,)."""
-    return curves[name_of(own, curated)]["first"][:, -1] - curves[name_of(own, "no curation")]["first"][:, -1]
-
-
-def _checks(settings: CrossCuration, curves: Curves) -> list[Check]:
-    measured = [
-        agrees(
-            f"{name_of(own, curated)}: mean reward at the end",
-            mean_interval(curves[name_of(own, curated)]["first"][:, -1]),
-            _predicted(settings, own, curated)[-1],
-            0.03,
-            published=False,
-        )
-        for own in settings.own_shares
-        for curated in ("both curated", "own curation only")
-    ]
-    most, middle, least = max(settings.own_shares), 0.5, min(settings.own_shares)
-    alone, mostly_others = gains(settings, curves, most, "both curated"), gains(settings, curves, least, "both curated")
-    halved = gains(settings, curves, middle, "own curation only")
-    return [
-        above("without exchange, curation raises the own raters' reward", mean_interval(alone)),
-        below("exchange dampens what own curation gains", mean_interval(halved - alone)),
-        below(f"with {least:.0%} own samples, curation lowers the own raters' reward", mean_interval(mostly_others)),
-        above(
-            f"with {least:.0%} own samples, own curation alone does not lower it",
-            mean_interval(gains(settings, curves, least, "own curation only")),
-            -0.02,
-            published=False,
-        ),
-        *measured,
-    ]
-
-
-def _reading(settings: CrossCuration, curves: Curves) -> str:
-    own, others = (
-        gains(settings, curves, share, "both curated").mean()
-        for share in (settings.own_shares[0], settings.own_shares[-1])
-    )
-    return (
-        f"Curation of both models changes the mean reward of the first one's raters by {own:+.2f} with "
-        f"{settings.own_shares[0]:.0%} own samples, by {others:+.2f} with {settings.own_shares[-1]:.0%}."
-    )
-
-
-def _ends(settings: CrossCuration, curves: Curves) -> Ends:
-    changed = {own: gains(settings, curves, own, "both curated").mean() for own in settings.own_shares}
-    rows = {f"{own:.0%} own samples": [f"{gain:+.2f}"] for own, gain in changed.items()}
-    return Ends(["change of the mean reward"], rows)
-
-
-def _panels(settings: CrossCuration, curves: Curves) -> list[Panel]:
-    generations = np.arange(settings.generations + 1)
-    both, caveat = "both curated", f"predicted for infinitely many samples, here {settings.real_count}"
-    by_share = np.array(settings.own_shares)
-    ends = [
-        Line(
-            curated,
-            np.stack([curves[name_of(own, curated)]["first"][:, -1] for own in settings.own_shares], axis=1),
-            np.array([_predicted(settings, own, curated)[-1] for own in settings.own_shares]),
-        )
-        for curated in CURATED
-    ]
-    lines = [
-        Line(f"{own:.0%} own samples", curves[name_of(own, both)]["first"], _predicted(settings, own, both))
-        for own in settings.own_shares
-    ]
-    label = "mean reward of the own raters"
-    return [
-        Panel("Whom curation serves", "share of own samples", label, by_share, ends, caveat=caveat),
-        Panel("Both models curated", "generation", label, generations, lines, caveat=caveat),
-    ]

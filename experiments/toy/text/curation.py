@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,16 +10,17 @@ import torch
 from torch import Tensor
 
 from selfcorrect.analysis import theory
-from selfcorrect.core.randomness import streams
+from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.bias import best_of, unbiased
 from selfcorrect.loop.policy import Augment, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
-from selfcorrect.statistics import mean_interval
 
+from ..claims import above, agrees, at, below, end, gain, rise
+from ..declaration import Column, Setup, Toy, replicated
 from ..models.categorical import Categorical
-from ..result import Check, Line, Panel, Result, above, agrees, below, ends_of
-from ..running import Curves, run_arms
+
+NONE, CURATED, KEPT, MIXED = "no curation", "curated", "curated, real data kept", "heterogeneous raters"
 
 
 @dataclass(frozen=True)
@@ -36,47 +37,65 @@ class Curation:
     seed: int = 0
 
 
-def quick() -> Curation:
-    return Curation(generations=16, seeds=20)
+QUICK = Curation(generations=16, seeds=20)
 
 
-def run(settings: Curation | None = None) -> Result:
+def toy(settings: Curation) -> Toy:
     """All arms."""
-    settings = settings or Curation()
-    stream = streams(settings.seed).child("curation")
-    truth = Categorical(
-        torch.tensor(settings.probabilities, dtype=torch.float64).expand(settings.seeds, -1).contiguous()
-    )
-    real = Samples.real(truth.sample(torch.zeros(settings.real_count), stream.child("real")))
-    task = Task(
-        Categorical.uniform(settings.seeds, len(settings.rewards)), real, lambda candidate: _scores(settings, candidate)
-    )
-    curves = run_arms(task, _plans(settings), stream)
-    return Result(
-        reading=_reading(settings, curves),
-        ends=ends_of(curves, {"mean reward": ("reward", ".2f"), "effective categories": ("variety", ".1f")}),
-        checks=_checks(settings, curves),
-        figures=_panels(settings, curves),
-        notes=("Two groups of raters are nearly balanced: in the end the drift of finite samples decides.",),
-    )
-
-
-def _plans(settings: Curation) -> dict[str, Plan]:
-    ours, rivals = (_rater(rewards) for rewards in (settings.rewards, settings.rival_rewards))
-    curated = best_of(2, ours, choice_noise=1.0)
-    plan = Plan(Replace(), settings.generations)
-    return {
-        "no curation": Plan(Replace(), settings.generations, bias=unbiased),
-        "curated": Plan(Replace(), settings.generations, bias=curated),
-        "curated, real data kept": Plan(Augment(1.0), settings.generations, bias=curated),
-        "heterogeneous raters": Plan(
-            plan.policy, settings.generations, bias=best_of(2, ours, rivals, choice_noise=1.0)
-        ),
+    rewards, half = np.array(settings.rewards), settings.generations // 2
+    raters = {
+        NONE: (np.zeros(len(rewards)), 0.0),
+        CURATED: (rewards, 0.0),
+        KEPT: (rewards, 0.5),
+        MIXED: (np.array([rewards, settings.rival_rewards]), 0.0),
     }
+    laws = {
+        arm: theory.curated_categories(settings.probabilities, wanted, share, settings.generations)
+        for arm, (wanted, share) in raters.items()
+    }
+    return Toy(
+        [replicated("curation", settings.seed, lambda stream: _setup(settings, stream))],
+        [
+            *(
+                agrees(f"{arm}: mean reward at generation {half}", at(arm, "reward", half), law[half] @ rewards, 0.03)
+                for arm, law in laws.items()
+            ),
+            above("curated: mean reward rises", rise(CURATED, "reward")),
+            below("curated: the reward's variance falls", rise(CURATED, "reward_variance")),
+            above("curated: nearly all mass is on the reward's maximiser", end(CURATED, "favourite"), 0.9),
+            below("real data kept: the drift is bounded", end(KEPT, "favourite"), 0.6),
+            above(
+                "heterogeneous raters keep more variety than one kind",
+                gain(MIXED, CURATED, "variety"),
+                published=False,
+            ),
+        ],
+        [
+            Column("reward", "mean reward", predicted={arm: law @ rewards for arm, law in laws.items()}),
+            Column(
+                "variety", "effective categories", ".1f", predicted={arm: _variety(law) for arm, law in laws.items()}
+            ),
+        ],
+        notes=("Two groups of raters are nearly balanced: in the end the drift of finite samples decides.",),
+        caveat=f"predicted for infinitely many samples, here {settings.real_count}",
+    )
 
 
-def _rater(rewards: tuple[float, ...]):
-    table = torch.tensor(rewards, dtype=torch.float64)
+def _setup(settings: Curation, stream: Stream) -> Setup:
+    truth = Categorical.replicated(settings.probabilities, settings.seeds)
+    real = Samples.real(truth.sample(torch.zeros(settings.real_count), stream.child("real")))
+    ours, rivals = (rater(rewards) for rewards in (settings.rewards, settings.rival_rewards))
+    curated, mixed = best_of(2, ours, choice_noise=1.0), best_of(2, ours, rivals, choice_noise=1.0)
+    untrained = Categorical.uniform(settings.seeds, len(settings.rewards))
+    arms = {NONE: (Replace(), unbiased), CURATED: (Replace(), curated), KEPT: (Augment(1.0), curated),
+            MIXED: (Replace(), mixed)}  # fmt: skip
+    plans = {arm: Plan(policy, settings.generations, bias=bias) for arm, (policy, bias) in arms.items()}
+    return Setup(Task(untrained, real, lambda candidate: _scores(settings, candidate)), plans)
+
+
+def rater(rewards: Sequence[float] | np.ndarray) -> Callable[[Tensor], Tensor]:
+    """Scores categories by their rewards (V,)."""
+    table = torch.tensor(np.asarray(rewards), dtype=torch.float64)
     return lambda values: table[values.long()]
 
 
@@ -92,68 +111,6 @@ def _scores(settings: Curation, candidate: Candidate) -> dict[str, Tensor]:
         "favourite": model.probabilities[:, int(rewards.argmax())],
         "variety": entropy.exp(),
     }
-
-
-def _predicted(settings: Curation) -> Mapping[str, np.ndarray]:
-    """Probabilities (T + 1, categories) per arm."""
-    arms = {
-        "no curation": (np.zeros(len(settings.rewards)), 0.0),
-        "curated": (settings.rewards, 0.0),
-        "curated, real data kept": (settings.rewards, 0.5),
-        "heterogeneous raters": (np.array([settings.rewards, settings.rival_rewards]), 0.0),
-    }
-    return {
-        name: theory.curated_categories(settings.probabilities, rewards, share, settings.generations)
-        for name, (rewards, share) in arms.items()
-    }
-
-
-def _checks(settings: Curation, curves: Curves) -> list[Check]:
-    rewards, predicted, half = np.array(settings.rewards), _predicted(settings), settings.generations // 2
-    means = {arm: mean_interval(curves[arm]["reward"][:, half]) for arm in predicted}
-    halfway = [
-        agrees(f"{arm}: mean reward at generation {half}", means[arm], table[half] @ rewards, 0.03)
-        for arm, table in predicted.items()
-    ]
-    curated, kept, mixed = (curves[arm] for arm in ("curated", "curated, real data kept", "heterogeneous raters"))
-    return [
-        *halfway,
-        above("curated: mean reward rises", mean_interval(curated["reward"][:, -1] - curated["reward"][:, 0])),
-        below(
-            "curated: the reward's variance falls",
-            mean_interval(curated["reward_variance"][:, -1] - curated["reward_variance"][:, 0]),
-        ),
-        above("curated: nearly all mass is on the reward's maximiser", mean_interval(curated["favourite"][:, -1]), 0.9),
-        below("real data kept: the drift is bounded", mean_interval(kept["favourite"][:, -1]), 0.6),
-        above(
-            "heterogeneous raters keep more variety than one kind",
-            mean_interval(mixed["variety"][:, -1] - curated["variety"][:, -1]),
-            published=False,
-        ),
-    ]
-
-
-def _reading(settings: Curation, curves: Curves) -> str:
-    none, curated = (curves[arm]["variety"][:, -1].mean() for arm in ("no curation", "curated"))
-    return (
-        f"After {settings.generations} generations of curation {curated:.1f} effective categories are left, "
-        f"without it {none:.1f}."
-    )
-
-
-def _panels(settings: Curation, curves: Curves) -> list[Panel]:
-    generations, rewards, predicted = (
-        np.arange(settings.generations + 1),
-        np.array(settings.rewards),
-        _predicted(settings),
-    )
-    caveat = f"predicted for infinitely many samples, here {settings.real_count}"
-    mean = [Line(arm, table["reward"], predicted[arm] @ rewards) for arm, table in curves.items()]
-    variety = [Line(arm, table["variety"], _variety(predicted[arm])) for arm, table in curves.items()]
-    return [
-        Panel("What curation optimises", "generation", "mean reward", generations, mean, caveat=caveat),
-        Panel("What it costs", "generation", "effective number of categories", generations, variety, caveat=caveat),
-    ]
 
 
 def _variety(probabilities: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ of the original kept, and with all text accumulated.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,15 +21,20 @@ from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.toy.draws import transitions, zipf
 from selfcorrect.datasets.toy.text import Alphabet, documentation, read_text, split_windows, spread
-from selfcorrect.loop.policy import Accumulate, Keep, Policy, RealOnly, Replace
+from selfcorrect.loop.policy import Accumulate, Keep, RealOnly, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
-from selfcorrect.statistics import mean_interval
 
+from ..claims import Claim, Curves, Quantity, above, agrees, at, below, end, gain, rise, start
+from ..declaration import START, Column, Setup, Sweep, Toy, by_seed, replicated
 from ..models.categorical import Categorical
 from ..models.language import LanguageModel
 from ..models.markov import MarkovChain
-from ..result import Check, Ends, Line, Panel, Result, above, agrees, below
-from ..running import Comparison, Curves, run_arms, run_seeds
+
+WORDS = "words: replace"
+CHAIN = NONE, TENTH, ALL = "chain: none kept", "chain: 10 % kept", "chain: accumulate"
+TEXT_NONE, TEXT_TENTH, TEXT_ALL = (arm.replace("chain", "text") for arm in CHAIN)
+TEXT_REAL = "text: real only"
+TEXT = (TEXT_NONE, TEXT_TENTH, TEXT_ALL, TEXT_REAL)
 
 
 @dataclass(frozen=True)
@@ -59,48 +65,62 @@ class Language:
     seed: int = 0
 
 
-def quick() -> Language:
-    return Language(chain_seeds=40, windows=200, held_out_windows=100, first_steps=300, steps=40, generations=3)
+QUICK = Language(chain_seeds=40, windows=200, held_out_windows=100, first_steps=300, steps=40, generations=3)
 
 
-def run(settings: Language | None = None) -> Result:
+def toy(settings: Language) -> Toy:
     """Words, chain and text."""
-    settings = settings or Language()
-    replacing = Replace()
-    stream = streams(settings.seed).child("words")
-    words = run_arms(_word_task(settings, stream), {"replace": Plan(replacing, settings.word_generations)}, stream)[
-        "replace"
-    ]
-    truth = _true_chain(settings)
-    chain = _run_chain(settings, truth, replacing)
-    train, held_out = _windows(settings)
-    seeds = range(settings.seed, settings.seed + settings.seeds)
-    text = run_seeds(lambda stream: _text(settings, stream, train, held_out, replacing), seeds)
-    return Result(
-        reading=_reading(words),
-        ends=_ends(chain, text),
-        checks=[*_word_checks(settings, words), *_chain_checks(settings, truth, chain), *_text_checks(text)],
-        figures=[_word_panel(settings, words), *_chain_panels(settings, truth, chain), _text_panel(settings, text)],
+    truth, (train, held_out) = _true_chain(settings), _windows(settings)
+    known = float(truth.entropy_rate())
+    words, left = _predicted_words(settings), _predicted_transitions(settings, truth)
+    rows, order = _predicted_repetition(settings, truth), np.argsort(_draws(settings, truth))
+    source = f"{settings.text}" if settings.text else "the documentation that comes with Python"
+    return Toy(
+        [
+            replicated("words", settings.seed, lambda stream: _word_setup(settings, stream)),
+            replicated("chain", settings.seed, lambda stream: _chain_setup(settings, truth, stream)),
+            by_seed(settings.seed, settings.seeds, lambda stream: _text_setup(settings, train, held_out)),
+        ],
+        [*_word_claims(settings, words), *_chain_claims(settings, truth, left), *_text_claims()],
+        [
+            Column("vocabulary", "words in use", ".0f", predicted={WORDS: words["vocabulary"]}),
+            Column(
+                "entropy rate",
+                "entropy rate of the word chain, nats",
+                predicted={"known truth": np.full(settings.chain_generations + 1, known)},
+            ),
+            Column("transitions", "transitions of the word chain in use", "", predicted={NONE: left}),
+            Column("perplexity", "perplexity per character"),
+        ],
+        rows=(START, WORDS, *CHAIN, *TEXT),
+        figures=[
+            Sweep(
+                "Word chain: rows of the last generation",
+                "draws per row",
+                "Σ p² of the row",
+                _draws(settings, truth)[order],
+                {arm: [end(arm, _row(word)) for word in order] for arm in CHAIN},
+                {arm: law[-1, order] for arm, law in rows.items()},
+            )
+        ],
         notes=(
-            f"Perplexity is per character, on text that no model has seen. {_source(settings)}",
+            f"Perplexity is per character, on text that no model has seen. Text: {source}.",
             "With real text alone the model overfits its few windows at equal steps: a rise above that is collapse.",
             "Chain: each row of the transition matrix is predicted as a separate categorical distribution, estimated "
             "anew from as many draws as the true chain visits the word. Approximate: in the loop the visits drift.",
         ),
+        caveat="every word visited as often as in the truth",
     )
-
-
-def _source(settings: Language) -> str:
-    return f"Text: {settings.text}." if settings.text else "Text: the documentation that comes with Python."
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
 
 
-def _word_task(settings: Language, stream: Stream) -> Task:
+def _word_setup(settings: Language, stream: Stream) -> Setup:
     truth = Categorical(zipf(settings.words).repeat(settings.word_seeds, 1))
     real = Samples.real(truth.sample(torch.zeros(settings.word_count), stream.child("real")))
-    return Task(Categorical.uniform(settings.word_seeds, settings.words), real, _word_scores)
+    task = Task(Categorical.uniform(settings.word_seeds, settings.words), real, _word_scores)
+    return Setup(task, {WORDS: Plan(Replace(), settings.word_generations)})
 
 
 def _word_scores(candidate: Candidate) -> dict[str, Tensor]:
@@ -123,16 +143,14 @@ def _predicted_words(settings: Language) -> dict[str, np.ndarray]:
     }
 
 
-def _word_checks(settings: Language, words: dict[str, np.ndarray]) -> list[Check]:
-    predicted, entropy = _predicted_words(settings), words["entropy"]
-    half, last = settings.word_generations // 2, settings.word_generations
+def _word_claims(settings: Language, predicted: Mapping[str, np.ndarray]) -> list[Claim]:
     return [
         *(
-            agrees(f"words: {key} at generation {t}", mean_interval(words[key][:, t]), predicted[key][t], 0.03)
-            for key in predicted
-            for t in (half, last)
+            agrees(f"words: {key} at generation {t}", at(WORDS, key, t), law[t], 0.03)
+            for key, law in predicted.items()
+            for t in (settings.word_generations // 2, settings.word_generations)
         ),
-        below("words: the entropy falls", mean_interval(entropy[:, -1] - entropy[:, 0])),
+        below("words: the entropy falls", rise(WORDS, "entropy")),
     ]
 
 
@@ -147,9 +165,8 @@ def _true_chain(settings: Language) -> MarkovChain:
     return replace(chain, initial=chain.stationary())
 
 
-def _run_chain(settings: Language, truth: MarkovChain, replacing: Policy) -> Curves:
-    stream, seeds = streams(settings.seed).child("chain"), settings.chain_seeds
-    shape = {"words": settings.chain_words, "length": settings.chain_length}
+def _chain_setup(settings: Language, truth: MarkovChain, stream: Stream) -> Setup:
+    seeds = settings.chain_seeds
     replicates = replace(
         truth, initial=truth.initial.expand(seeds, -1), transition=truth.transition.expand(seeds, -1, -1)
     )
@@ -162,19 +179,14 @@ def _run_chain(settings: Language, truth: MarkovChain, replacing: Policy) -> Cur
         by_row = {_row(word): rows[:, word] for word in range(settings.chain_words)}
         return {"entropy rate": chain.entropy_rate(), "transitions": (chain.transition > 0).sum((-2, -1)), **by_row}
 
-    policies = {"none kept": replacing, "10 % kept": Keep(0.1), "accumulate": Accumulate(1.0)}
+    policies = dict(zip(CHAIN, (Replace(), Keep(0.1), Accumulate(1.0)), strict=True))
     plans = {arm: Plan(policy, settings.chain_generations) for arm, policy in policies.items()}
-    return run_arms(Task(MarkovChain.uniform(seeds, **shape), real, scores), plans, stream)
+    untrained = MarkovChain.uniform(seeds, words=settings.chain_words, length=settings.chain_length)
+    return Setup(Task(untrained, real, scores), plans)
 
 
 def _row(word: int) -> str:
     return f"Σ p² after word {word}"
-
-
-def _repetition(settings: Language, chain: Curves) -> dict[str, np.ndarray]:
-    """Σ p² of every row of the transition matrix, (S, T + 1, words) per arm."""
-    names = [_row(word) for word in range(settings.chain_words)]
-    return {arm: np.stack([table[name] for name in names], axis=-1) for arm, table in chain.items()}
 
 
 def _draws(settings: Language, truth: MarkovChain) -> np.ndarray:
@@ -191,9 +203,9 @@ def _predicted_repetition(settings: Language, truth: MarkovChain) -> dict[str, n
     """
     last = settings.chain_generations + 1
     laws = {
-        "none kept": lambda row, n: theory.expected_simpson(row, n, last),
-        "10 % kept": lambda row, n: theory.kept_simpson(row, n, 0.1, last),
-        "accumulate": lambda row, n: theory.accumulated_simpson(row, n, last),
+        NONE: lambda row, n: theory.expected_simpson(row, n, last),
+        TENTH: lambda row, n: theory.kept_simpson(row, n, 0.1, last),
+        ALL: lambda row, n: theory.accumulated_simpson(row, n, last),
     }
     rows = list(zip(truth.transition.numpy(), _draws(settings, truth), strict=True))
     return {arm: np.stack([law(*row)[1:] for row in rows], axis=-1) for arm, law in laws.items()}
@@ -205,44 +217,41 @@ def _predicted_transitions(settings: Language, truth: MarkovChain) -> np.ndarray
     return np.sum([theory.expected_vocabulary(row, n, settings.chain_generations + 1)[1:] for row, n in rows], axis=0)
 
 
-def _chain_checks(settings: Language, truth: MarkovChain, chain: Curves) -> list[Check]:
+def _chain_claims(settings: Language, truth: MarkovChain, left: np.ndarray) -> list[Claim]:
     half, last = settings.chain_generations // 2, settings.chain_generations
     draws, known = _draws(settings, truth), float(truth.entropy_rate())
     bias = settings.chain_words * (settings.chain_words - 1) / (2 * draws.sum())  # of frequencies (Basharin 1959)
-    none, rates = chain["none kept"], {arm: table["entropy rate"] for arm, table in chain.items()}
-    late = {arm: mean_interval((rate[:, half] - rate[:, last]) / known) for arm, rate in rates.items()}
-    left, first = _predicted_transitions(settings, truth), mean_interval(none["entropy rate"][:, 0])
-    fallen = mean_interval(none["entropy rate"][:, last] - none["entropy rate"][:, 0])
-    return [
-        agrees("chain: first estimate of the entropy rate", first, known - bias, 0.01, published=False),
-        below("chain, none kept: the entropy rate falls", fallen),
-        *(
-            agrees(f"chain, none kept: transitions left at generation {t}", mean_interval(none["transitions"][:, t]), n)
-            for t, n in [(half, left[half]), (last, left[last])]
-        ),
-        *_row_checks(settings, truth, chain),
-        above("chain, none kept: share of the entropy rate lost late", late["none kept"], 0.05),
-        below("chain, 10 % kept: share of the entropy rate lost late, bounded", late["10 % kept"], 0.02),
-        below("chain, accumulate: share of the entropy rate lost late, bounded", late["accumulate"], 0.02),
-    ]
+    late = {arm: (at(arm, "entropy rate", half) - at(arm, "entropy rate", last)) / known for arm in CHAIN}
+    rows = {arm: law[-1] for arm, law in _predicted_repetition(settings, truth).items()}
+    order = np.argsort(draws)
 
+    def mean_row(arm: str) -> Quantity:
+        def mean(curves: Curves) -> np.ndarray:
+            words = range(settings.chain_words)
+            return np.stack([curves[arm][_row(word)][:, -1] for word in words], axis=-1).mean(-1)
 
-def _row_checks(settings: Language, truth: MarkovChain, chain: Curves) -> list[Check]:
-    """The last generation's rows on average in every arm, and the rows of the rarest and the commonest word."""
-    measured = {arm: rows[:, -1] for arm, rows in _repetition(settings, chain).items()}
-    predicted = {arm: rows[-1] for arm, rows in _predicted_repetition(settings, truth).items()}
-    order = np.argsort(_draws(settings, truth))
-    none, expected = measured["none kept"], predicted["none kept"]
+        return Quantity(mean)
+
     return [
+        agrees("chain: first estimate of the entropy rate", start(NONE, "entropy rate"), known - bias, 0.01,
+               published=False),
+        below("chain, none kept: the entropy rate falls", rise(NONE, "entropy rate")),
         *(
-            agrees(f"chain, {arm}: mean Σ p² of the rows", mean, predicted[arm].mean(), published=arm == "none kept")
-            for arm, mean in [(arm, mean_interval(rows.mean(-1))) for arm, rows in measured.items()]
+            agrees(f"chain, none kept: transitions left at generation {t}", at(NONE, "transitions", t), left[t])
+            for t in (half, last)
         ),
         *(
-            agrees(f"chain, none kept: Σ p² after the {name} word", mean_interval(none[:, word]), expected[word], 0.1)
-            for name, word in [("rarest", order[0]), ("commonest", order[-1])]
+            agrees(f"{arm.replace(':', ',')}: mean Σ p² of the rows", mean_row(arm), law.mean(), published=arm == NONE)
+            for arm, law in rows.items()
         ),
-    ]
+        *(
+            agrees(f"chain, none kept: Σ p² after the {name} word", end(NONE, _row(word)), rows[NONE][word], 0.1)
+            for name, word in (("rarest", order[0]), ("commonest", order[-1]))
+        ),
+        above("chain, none kept: share of the entropy rate lost late", late[NONE], 0.05),
+        below("chain, 10 % kept: share of the entropy rate lost late, bounded", late[TENTH], 0.02),
+        below("chain, accumulate: share of the entropy rate lost late, bounded", late[ALL], 0.02),
+    ]  # fmt: skip
 
 
 # --- text ------------------------------------------------------------------------------------------------------------
@@ -255,7 +264,7 @@ def _windows(settings: Language) -> tuple[Tensor, Tensor]:
     return spread(train, settings.windows), spread(held_out, settings.held_out_windows)
 
 
-def _text(settings: Language, stream: Stream, train: Tensor, held_out: Tensor, replacing: Policy) -> Comparison:
+def _text_setup(settings: Language, train: Tensor, held_out: Tensor) -> Setup:
     model = LanguageModel(vocabulary=settings.alphabet, length=settings.window, batch_size=32)
 
     def scores(candidate: Candidate) -> dict[str, float]:
@@ -263,74 +272,15 @@ def _text(settings: Language, stream: Stream, train: Tensor, held_out: Tensor, r
         assert isinstance(trained, LanguageModel)
         return {"perplexity": float(np.exp(trained.cross_entropy(held_out)))}
 
-    policies = {
-        "none kept": replacing,
-        "10 % kept": Keep(0.1),
-        "accumulate": Accumulate(1.0),
-        "real only": RealOnly(),
-    }
+    policies = dict(zip(TEXT, (Replace(), Keep(0.1), Accumulate(1.0), RealOnly()), strict=True))
     plans = {name: Plan(policy, settings.generations, steps=settings.steps) for name, policy in policies.items()}
-    return Task(model, Samples.real(train), scores, settings.first_steps), plans
+    return Setup(Task(model, Samples.real(train), scores, settings.first_steps), plans)
 
 
-def _text_checks(text: Curves) -> list[Check]:
-    last = {arm: table["perplexity"][:, -1] for arm, table in text.items()}
-    start = text["none kept"]["perplexity"][:, 0]
+def _text_claims() -> list[Claim]:
     return [
-        above("text: perplexity rises when none is kept", mean_interval(last["none kept"] - start)),
-        above(
-            "text: more than with real text alone at equal steps", mean_interval(last["none kept"] - last["real only"])
-        ),
-        above("text: a tenth kept is better than none", mean_interval(last["none kept"] - last["10 % kept"])),
-        above("text: accumulating is better than replacing", mean_interval(last["none kept"] - last["accumulate"])),
-    ]
-
-
-def _reading(words: dict[str, np.ndarray]) -> str:
-    left = words["vocabulary"]
-    return f"Of {left[:, 0].mean():.0f} words in use at first, {left[:, -1].mean():.0f} are left at the end."
-
-
-def _ends(chain: Curves, text: Curves) -> Ends:
-    rates = {arm: table["entropy rate"].mean(0) for arm, table in chain.items()}
-    perplexities = {arm: table["perplexity"].mean(0) for arm, table in text.items()}
-    first = [f"{rates['none kept'][0]:.2f}", f"{perplexities['none kept'][0]:.2f}"]
-    rows = {
-        arm: [f"{rates[arm][-1]:.2f}" if arm in rates else "", f"{curve[-1]:.2f}"]
-        for arm, curve in perplexities.items()
-    }
-    return Ends(["entropy rate of the word chain, nats", "perplexity per character"], {"generation 0": first} | rows)
-
-
-def _word_panel(settings: Language, words: dict[str, np.ndarray]) -> Panel:
-    vocabulary = Line("replace", words["vocabulary"], _predicted_words(settings)["vocabulary"])
-    return Panel("Words in use", "generation", "words", np.arange(settings.word_generations + 1), [vocabulary])
-
-
-def _text_panel(settings: Language, text: Curves) -> Panel:
-    lines = [Line(arm, table["perplexity"]) for arm, table in text.items()]
-    generations = np.arange(settings.generations + 1)
-    return Panel("Real text", "generation", "held-out perplexity per character", generations, lines)
-
-
-def _chain_panels(settings: Language, truth: MarkovChain, chain: Curves) -> list[Panel]:
-    generations, draws = np.arange(settings.chain_generations + 1), _draws(settings, truth)
-    known = Line("known truth", prediction=np.full(len(generations), float(truth.entropy_rate())))
-    rates = [Line(arm, table["entropy rate"]) for arm, table in chain.items()]
-    laws = {"none kept": _predicted_transitions(settings, truth)}
-    in_use = [Line(arm, table["transitions"], laws.get(arm)) for arm, table in chain.items()]
-    measured, predicted, order = _repetition(settings, chain), _predicted_repetition(settings, truth), np.argsort(draws)
-    rows = [Line(arm, values[:, -1, order], predicted[arm][-1, order]) for arm, values in measured.items()]
-    caveat = "every word visited as often as in the truth"
-    return [
-        Panel("Word chain: entropy rate", "generation", "nats per word", generations, [*rates, known]),
-        Panel("Word chain: transitions in use", "generation", "transitions", generations, in_use, caveat=caveat),
-        Panel(
-            "Word chain: rows of the last generation",
-            "draws per row",
-            "Σ p² of the row",
-            draws[order],
-            rows,
-            caveat=caveat,
-        ),
+        above("text: perplexity rises when none is kept", rise(TEXT_NONE, "perplexity")),
+        above("text: more than with real text alone at equal steps", gain(TEXT_NONE, TEXT_REAL, "perplexity")),
+        above("text: a tenth kept is better than none", gain(TEXT_NONE, TEXT_TENTH, "perplexity")),
+        above("text: accumulating is better than replacing", gain(TEXT_NONE, TEXT_ALL, "perplexity")),
     ]

@@ -1,13 +1,12 @@
 """Falahati et al. 2026: raters who want different things, one drawn at random for each choice, keep variety.
 
 With many candidates per choice the loop settles at the weighted Nash bargaining solution of its raters, with pairs it
-does not. The control is
-one rater with the mean of their rewards, who sees as many candidates; a rater without opinions picks at random.
+does not. The control is one rater with the mean of their rewards, who sees as many candidates; a rater without opinions
+picks at random.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,16 +14,18 @@ import torch
 from torch import Tensor
 
 from selfcorrect.analysis.curation import nash_bargaining
-from selfcorrect.core.randomness import streams
+from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.bias import best_of
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
-from selfcorrect.statistics import mean_interval
 
+from ..claims import above, agrees, below, end, gain
+from ..declaration import Column, Setup, Toy, replicated
 from ..models.categorical import Categorical
-from ..result import Check, Line, Panel, Result, above, agrees, below, ends_of
-from ..running import Curves, run_arms
+from .curation import rater
+
+SEVERAL, PAIRS, MEAN, CHANCE = "several raters", "several raters, pairs", "their mean", "random choice"
 
 
 @dataclass(frozen=True)
@@ -46,50 +47,62 @@ class Pluralistic:
     seed: int = 0
 
 
-def quick() -> Pluralistic:
-    return Pluralistic(candidates=16, real_count=1000, generations=30, seeds=20)
+QUICK = Pluralistic(candidates=16, real_count=1000, generations=30, seeds=20)
 
 
-def run(settings: Pluralistic | None = None) -> Result:
+def toy(settings: Pluralistic) -> Toy:
     """All arms."""
-    settings = settings or Pluralistic()
-    stream = streams(settings.seed).child("pluralistic")
-    truth = Categorical(torch.tensor(settings.probabilities).double().expand(settings.seeds, -1).contiguous())
-    real = Samples.real(truth.sample(torch.zeros(settings.real_count), stream.child("real")))
-    untrained = Categorical.uniform(settings.seeds, len(settings.probabilities))
-    task = Task(untrained, real, lambda candidate: _scores(settings, candidate))
-    curves = run_arms(task, _plans(settings), stream)
-    return Result(
-        reading=_reading(settings, curves),
-        ends=ends_of(curves, {"effective categories": ("variety", ".2f"), "Nash product": ("nash", ".2f")}),
-        checks=_checks(settings, curves),
-        figures=_panels(settings, curves),
+    solution = nash_bargaining(settings.probabilities, settings.rewards)
+    product = float(np.log(np.exp(np.array(settings.rewards)) @ solution).mean())
+    bargain = {"bargaining solution": np.full(settings.generations + 1, product)}
+    return Toy(
+        [replicated("pluralistic", settings.seed, lambda stream: _setup(settings, stream))],
+        [
+            agrees("several raters: share of the majority's favourite", end(SEVERAL, "first"), solution[0], 0.1),
+            agrees("several raters: share of the minority's favourite", end(SEVERAL, "last"), solution[-1], 0.1),
+            agrees("several raters: Nash product at the end", end(SEVERAL, "nash"), product, 0.02),
+            above("several raters keep more variety than their mean", gain(SEVERAL, MEAN, "variety")),
+            above("several raters: a higher Nash product than their mean", gain(SEVERAL, MEAN, "nash")),
+            above("several raters: a higher Nash product than by chance", gain(SEVERAL, CHANCE, "nash")),
+            below("their mean: the minority's favourite is lost", end(MEAN, "last"), 0.01),
+            above(
+                "random choice keeps more variety than several raters",
+                gain(CHANCE, SEVERAL, "variety"),
+                published=False,
+            ),
+            below(
+                "several raters, pairs: the minority's favourite is lost all the same",
+                end(PAIRS, "last"),
+                0.01,
+                published=False,
+            ),
+        ],
+        [
+            Column("variety", "effective categories"),
+            Column("nash", "Nash product", predicted=bargain),
+            Column("worst", "utility of the worst-off rater", ""),
+        ],
         notes=(
-            "The Nash product is the mean over raters of log E[e^reward]; a rater's weight is how often it is listed.",
+            f"The Nash product is the mean over raters of log E[e^reward]; the bargaining solution has {product:.2f}.",
+            "A rater's weight is how often it is listed.",
             "All curated arms see as many candidates per choice, except the pairs.",
         ),
     )
 
 
-def _plans(settings: Pluralistic) -> dict[str, Plan]:
-    raters = [_rater(rewards) for rewards in settings.rewards]
-    mean = _rater(np.mean(settings.rewards, axis=0))
-    nobody = _rater(np.zeros(len(settings.probabilities)))
-
-    def plan(count: int, *chosen: Callable[[Tensor], Tensor]) -> Plan:
-        return Plan(Replace(), settings.generations, bias=best_of(count, *chosen, choice_noise=1.0))
-
-    return {
-        "several raters": plan(settings.candidates, *raters),
-        "several raters, pairs": plan(2, *raters),
-        "their mean": plan(settings.candidates, mean),
-        "random choice": plan(settings.candidates, nobody),
+def _setup(settings: Pluralistic, stream: Stream) -> Setup:
+    truth = Categorical.replicated(settings.probabilities, settings.seeds)
+    real = Samples.real(truth.sample(torch.zeros(settings.real_count), stream.child("real")))
+    chosen = {
+        SEVERAL: (settings.candidates, settings.rewards),
+        PAIRS: (2, settings.rewards),
+        MEAN: (settings.candidates, [np.mean(settings.rewards, axis=0)]),
+        CHANCE: (settings.candidates, [np.zeros(len(settings.probabilities))]),
     }
-
-
-def _rater(rewards) -> Callable[[Tensor], Tensor]:
-    table = torch.tensor(np.asarray(rewards), dtype=torch.float64)
-    return lambda values: table[values.long()]
+    biases = {arm: best_of(count, *map(rater, raters), choice_noise=1.0) for arm, (count, raters) in chosen.items()}
+    plans = {arm: Plan(Replace(), settings.generations, bias=bias) for arm, bias in biases.items()}
+    untrained = Categorical.uniform(settings.seeds, len(settings.probabilities))
+    return Setup(Task(untrained, real, lambda candidate: _scores(settings, candidate)), plans)
 
 
 def _scores(settings: Pluralistic, candidate: Candidate) -> dict[str, Tensor]:
@@ -104,65 +117,3 @@ def _scores(settings: Pluralistic, candidate: Candidate) -> dict[str, Tensor]:
         "first": probabilities[:, 0],
         "last": probabilities[:, -1],
     }
-
-
-def _bargain(settings: Pluralistic) -> tuple[np.ndarray, float]:
-    """The distribution of the Nash bargaining solution, and its product."""
-    solution = nash_bargaining(settings.probabilities, settings.rewards)
-    return solution, float(np.log(np.exp(np.array(settings.rewards)) @ solution).mean())
-
-
-def _checks(settings: Pluralistic, curves: Curves) -> list[Check]:
-    ends = {arm: {key: values[:, -1] for key, values in table.items()} for arm, table in curves.items()}
-    (solution, product), several, mean = _bargain(settings), ends["several raters"], ends["their mean"]
-    chance = ends["random choice"]
-    return [
-        agrees("several raters: share of the majority's favourite", mean_interval(several["first"]), solution[0], 0.1),
-        agrees("several raters: share of the minority's favourite", mean_interval(several["last"]), solution[-1], 0.1),
-        agrees("several raters: Nash product at the end", mean_interval(several["nash"]), product, 0.02),
-        above("several raters keep more variety than their mean", mean_interval(several["variety"] - mean["variety"])),
-        above("several raters: a higher Nash product than their mean", mean_interval(several["nash"] - mean["nash"])),
-        above("several raters: a higher Nash product than by chance", mean_interval(several["nash"] - chance["nash"])),
-        below("their mean: the minority's favourite is lost", mean_interval(mean["last"]), 0.01),
-        above(
-            "random choice keeps more variety than several raters",
-            mean_interval(chance["variety"] - several["variety"]),
-            published=False,
-        ),
-        below(
-            "several raters, pairs: the minority's favourite is lost all the same",
-            mean_interval(ends["several raters, pairs"]["last"]),
-            0.01,
-            published=False,
-        ),
-    ]  # fmt: skip
-
-
-def _reading(settings: Pluralistic, curves: Curves) -> str:
-    end = curves["several raters"]["nash"][:, -1].mean()
-    return (
-        f"After {settings.generations} generations several raters reach a Nash product of {end:.2f}. "
-        f"The bargaining solution has {_bargain(settings)[1]:.2f}."
-    )
-
-
-def _panels(settings: Pluralistic, curves: Curves) -> list[Panel]:
-    generations, (_, product) = np.arange(settings.generations + 1), _bargain(settings)
-    shown = {
-        "variety": "effective number of categories",
-        "nash": "Nash product",
-        "worst": "utility of the worst-off rater",
-    }
-    return [
-        Panel(
-            f"Curation by several raters: {title}",
-            "generation",
-            title,
-            generations,
-            [
-                *(Line(arm, table[key]) for arm, table in curves.items()),
-                *([Line("bargaining solution", None, np.full(len(generations), product))] if key == "nash" else []),
-            ],
-        )
-        for key, title in shown.items()
-    ]

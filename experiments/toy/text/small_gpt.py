@@ -24,16 +24,11 @@ from selfcorrect.loop.policy import Keep, RealOnly, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.models.adapters.language_model import CausalLanguageModel
 from selfcorrect.models.adapters.tokenizer import byte_level_tokenizer
-from selfcorrect.statistics import mean_interval
 
-from ..result import Check, Line, Panel, Result, above, below, ends_of
-from ..running import Comparison, Curves, run_seeds
+from ..claims import Quantity, above, below, end, gain
+from ..declaration import Column, Setup, Toy, by_seed
 
-SHOWN = {
-    "perplexity": "perplexity of held-out text",
-    "known": "share of known pairs of tokens",
-    "distinct": "distinct pairs of tokens per pair",
-}
+REAL, PLAIN, TENTH, VERIFIED = "real only", "synthetic", "10 % kept", "verified"
 
 
 @dataclass(frozen=True)
@@ -54,8 +49,40 @@ class SmallGpt:
     seed: int = 0
 
 
-def quick() -> SmallGpt:
-    return SmallGpt(windows=60, calibration=60, held_out=20, first_steps=120, steps=10, generations=2, seeds=2)
+QUICK = SmallGpt(windows=60, calibration=60, held_out=20, first_steps=120, steps=10, generations=2, seeds=2)
+
+
+def toy(settings: SmallGpt) -> Toy:
+    """All arms."""
+    text = documentation()
+    tokenizer = byte_level_tokenizer([text[: len(text) // 2]], settings.vocabulary)
+    tokens = torch.tensor(tokenizer(text)["input_ids"], dtype=torch.float32)
+
+    def growth(arm: str) -> Quantity:
+        """Logarithm of the perplexity, over that with real text only."""
+        return (end(arm, "perplexity") / end(REAL, "perplexity")).map(np.log)
+
+    return Toy(
+        [by_seed(settings.seed, settings.seeds, lambda stream: _setup(settings, tokenizer, tokens, stream))],
+        [
+            above("synthetic: a higher perplexity than with real text only", growth(PLAIN)),
+            below("10 % kept: a lower perplexity than none", growth(TENTH) - growth(PLAIN)),
+            above("the verifier raises the share of known pairs", gain(VERIFIED, PLAIN, "known"), published=False),
+            below("the verifier lowers the perplexity", growth(VERIFIED) - growth(PLAIN), published=False),
+            below("the verifier costs distinct pairs", gain(VERIFIED, PLAIN, "distinct"), published=False),
+            above("10 % kept: more distinct pairs than verified", gain(TENTH, VERIFIED, "distinct"), published=False),
+        ],
+        [
+            Column("perplexity", "perplexity", ".0f", log=True),
+            Column("known", "known pairs", ".0%"),
+            Column("distinct", "distinct pairs of tokens per pair", ""),
+        ],
+        notes=(
+            "Perplexity is per token, of held-out text. Each seed has its own windows of the documentation that comes "
+            "with Python.",
+            "A verifier that accepts at random would leave the loop as it is: samples are independent.",
+        ),
+    )
 
 
 def gpt_model(tokenizer: Any, length: int, width: int, layers: int) -> CausalLanguageModel:
@@ -69,32 +96,7 @@ def gpt_model(tokenizer: Any, length: int, width: int, layers: int) -> CausalLan
     return CausalLanguageModel(module=config, tokenizer=tokenizer, length=length, batch_size=32, learning_rate=3e-3)
 
 
-def run(settings: SmallGpt | None = None) -> Result:
-    """All arms."""
-    settings = settings or SmallGpt()
-    text = documentation()
-    tokenizer = byte_level_tokenizer([text[: len(text) // 2]], settings.vocabulary)
-    tokens = torch.tensor(tokenizer(text)["input_ids"], dtype=torch.float32)
-    seeds = range(settings.seed, settings.seed + settings.seeds)
-    curves = run_seeds(lambda stream: _compare(settings, tokenizer, tokens, stream), seeds)
-    generations = np.arange(settings.generations + 1)
-    return Result(
-        reading=_reading(curves),
-        ends=ends_of(curves, {"perplexity": ("perplexity", ".0f"), "known pairs": ("known", ".0%")}),
-        checks=_checks(curves),
-        figures=[
-            Panel(title, "generation", title, generations, [Line(arm, table[key]) for arm, table in curves.items()],
-                  log_y=key == "perplexity")
-            for key, title in SHOWN.items()
-        ],
-        notes=(
-            "Perplexity is per token. Each seed has its own windows of the documentation that comes with Python.",
-            "A verifier that accepts at random would leave the loop as it is: samples are independent.",
-        ),
-    )  # fmt: skip
-
-
-def _compare(settings: SmallGpt, tokenizer: Any, tokens: Tensor, stream: Stream) -> Comparison:
+def _setup(settings: SmallGpt, tokenizer: Any, tokens: Tensor, stream: Stream) -> Setup:
     windows = tokens[: len(tokens) // settings.length * settings.length].reshape(-1, settings.length)
     order = torch.randperm(len(windows), generator=stream.child("windows").torch())
     counts = (settings.windows, settings.calibration, settings.held_out)
@@ -119,12 +121,9 @@ def _compare(settings: SmallGpt, tokenizer: Any, tokens: Tensor, stream: Stream)
     )
     correction = Correction(knows_pairs(known, least), max_draws_per_sample=1000)
     lengths = settings.generations, settings.steps
-    return task, {
-        "real only": Plan(RealOnly(), *lengths),
-        "synthetic": Plan(Replace(), *lengths),
-        "10 % kept": Plan(Keep(0.1), *lengths),
-        "verified": Plan(Replace(), *lengths, correction=correction),
-    }
+    policies = {REAL: RealOnly(), PLAIN: Replace(), TENTH: Keep(0.1)}
+    plans = {arm: Plan(policy, *lengths) for arm, policy in policies.items()}
+    return Setup(task, {**plans, VERIFIED: Plan(Replace(), *lengths, correction=correction)})
 
 
 def _pairs(windows: Tensor) -> Tensor:
@@ -151,36 +150,3 @@ def knows_pairs(known: Tensor, least: float) -> Corrector:
         return known_share(samples.values, known) >= least
 
     return verifier(knows)
-
-
-def _checks(curves: Curves) -> list[Check]:
-    last = {arm: {key: values[:, -1] for key, values in table.items()} for arm, table in curves.items()}
-    real, plain, kept, verified = (last[arm] for arm in ("real only", "synthetic", "10 % kept", "verified"))
-    growth = {arm: np.log(table["perplexity"] / real["perplexity"]) for arm, table in last.items()}
-    return [
-        above("synthetic: a higher perplexity than with real text only", mean_interval(growth["synthetic"])),
-        below("10 % kept: a lower perplexity than none", mean_interval(growth["10 % kept"] - growth["synthetic"])),
-        above(
-            "the verifier raises the share of known pairs",
-            mean_interval(verified["known"] - plain["known"]),
-            published=False,
-        ),
-        below(
-            "the verifier lowers the perplexity",
-            mean_interval(growth["verified"] - growth["synthetic"]),
-            published=False,
-        ),
-        below(
-            "the verifier costs distinct pairs",
-            mean_interval(verified["distinct"] - plain["distinct"]),
-            published=False,
-        ),
-        above("10 % kept: more distinct pairs than verified", mean_interval(kept["distinct"] - verified["distinct"]),
-              published=False),
-    ]  # fmt: skip
-
-
-def _reading(curves: Curves) -> str:
-    start, end = curves["synthetic"]["perplexity"].mean(0)[[0, -1]]
-    verified = curves["verified"]["perplexity"][:, -1].mean()
-    return f"Perplexity goes from {start:.0f} to {end:.0f} in the synthetic loop, to {verified:.0f} with the verifier."

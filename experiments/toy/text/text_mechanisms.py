@@ -13,23 +13,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.toy.text import Alphabet, documentation, split_windows, spread
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Candidate, Task
-from selfcorrect.statistics import mean_interval
 
 from ...remedies.remedies import RemedyInputs
+from ..claims import Claim, above, below, end, gain
+from ..declaration import Column, Setup, Toy, by_seed
 from ..models.language import LanguageModel
-from ..networks.mechanisms import REMEDIES, WAYS, arm_name, arms_of, ends_by_remedy, panels
-from ..result import Check, Result, above, below
-from ..running import Comparison, Curves, run_seeds
-
-SHOWN = {
-    "perplexity": "perplexity of text that no model has seen",
-    "surviving_lineages": "share of the real windows with a descendant",
-}
+from ..networks.mechanisms import REMEDIES, WAYS, arm_name, arms_of, groups_of
 
 
 @dataclass(frozen=True)
@@ -48,24 +41,19 @@ class TextLoop:
     ways: tuple[str, ...] = tuple(WAYS)
 
 
-def quick() -> TextLoop:
-    return TextLoop(generations=4, seeds=3, ways=("fully synthetic",))
+QUICK = TextLoop(generations=4, seeds=3, ways=("fully synthetic",))
 
 
-def run(settings: TextLoop | None = None) -> Result:
+def toy(settings: TextLoop) -> Toy:
     """Each way of training, without a remedy, with either and with both."""
-    settings = settings or TextLoop()
-    seeds = range(settings.seed, settings.seed + settings.seeds)
-    curves = run_seeds(lambda stream: _compare(settings, stream), seeds)
-    return Result(
-        reading=_reading(settings, curves),
-        ends=ends_by_remedy(curves, settings.ways, "perplexity", ".0f"),
-        checks=list(_checks(settings, curves)),
-        figures=[
-            panel
-            for key, title in SHOWN.items()
-            for panel in panels(curves, settings.ways, key, title, log_y=key == "perplexity")
+    return Toy(
+        [by_seed(settings.seed, settings.seeds, lambda stream: _setup(settings))],
+        list(_claims(settings)),
+        [
+            Column("perplexity", "perplexity of text that no model has seen", ".0f", log=True),
+            Column("surviving_lineages", "share of the real windows with a descendant", ""),
         ],
+        groups=groups_of(settings.ways),
         notes=(
             "Perplexity is per character. Lines of descent are traced by how often each character occurs in a window.",
         ),
@@ -78,7 +66,7 @@ def bag(values: Tensor, alphabet: int) -> Tensor:
     return torch.zeros(len(values), alphabet).scatter_add_(1, numbers, torch.ones(numbers.shape)).sqrt()
 
 
-def _compare(settings: TextLoop, stream: Stream) -> Comparison:
+def _setup(settings: TextLoop) -> Setup:
     text = documentation()
     train, held_out = split_windows(Alphabet.of(text, settings.alphabet).encode(text), settings.length, 0.1)
     train, held_out = spread(train, settings.windows), spread(held_out, settings.held_out)
@@ -95,26 +83,16 @@ def _compare(settings: TextLoop, stream: Stream) -> Comparison:
     real = Samples.real(train)
     task = Task(model, real, scores, settings.first_steps, space=lambda values: embed(values).double().numpy())
     lengths = settings.generations, settings.first_steps, settings.steps
-    return task, arms_of(task, settings.ways, lengths, RemedyInputs(embed))
+    return Setup(task, arms_of(task, settings.ways, lengths, RemedyInputs(embed)))
 
 
-def _last(curves: Curves, way: str, remedy: str, key: str) -> np.ndarray:
-    return curves[arm_name(way, remedy)][key][:, -1]
-
-
-def _checks(settings: TextLoop, curves: Curves) -> Iterator[Check]:
+def _claims(settings: TextLoop) -> Iterator[Claim]:
     for way in settings.ways:
-        plain = np.log(_last(curves, way, "none", "perplexity"))
-        for remedy in REMEDIES[1:]:
-            rise = mean_interval(np.log(_last(curves, way, remedy, "perplexity")) - plain)
+        plain, *remedied = (arm_name(way, remedy) for remedy in REMEDIES)
+        logarithm = end(plain, "perplexity").map(np.log)
+        for remedy, arm in zip(REMEDIES[1:], remedied, strict=True):
+            rise = end(arm, "perplexity").map(np.log) - logarithm
             yield below(f"{way}: {remedy} lowers the perplexity against no remedy", rise, published=False)
         if isinstance(WAYS[way][0], Replace):
-            lines, without = (_last(curves, way, remedy, "surviving_lineages") for remedy in ("matched", "none"))
-            yield above(f"{way}: matching keeps more lines", mean_interval(lines - without), published=False)
-
-
-def _reading(settings: TextLoop, curves: Curves) -> str:
-    way = settings.ways[0]
-    start, end = curves[arm_name(way, "none")]["perplexity"].mean(0)[[0, -1]]
-    both = _last(curves, way, REMEDIES[-1], "perplexity").mean()
-    return f"{way.capitalize()}, perplexity goes from {start:.0f} to {end:.0f}; with both remedies to {both:.0f}."
+            lines = gain(arm_name(way, "matched"), plain, "surviving_lineages")
+            yield above(f"{way}: matching keeps more lines", lines, published=False)

@@ -11,7 +11,7 @@ import pytest
 
 from selfcorrect.experiments.toy.drawing import draw
 from selfcorrect.experiments.toy.gallery import write_gallery
-from selfcorrect.experiments.toy.result import Line, Panel, ends_of
+from selfcorrect.experiments.toy.result import Line, Panel
 
 HOSTILE = (
     "</title><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "' onload='alert(1)", "</svg><style>*{}",
@@ -41,7 +41,7 @@ def gallery(name: str, folder: Path) -> Seen:
     finding = {"definition": name, "status": f"x {name}", "rule": name, "measure": name}
     fields = dict.fromkeys(("name", "title", "source", "settings", "reading"), name)
     section = {**fields, "seconds": 1.0, "checks": [check], "figures": [figure], "profiles": {name: [finding]},
-               "notes": [name], "warnings": [name], "ends": {"columns": [name], "rows": {name: [name]}}}  # fmt: skip
+               "notes": [name], "ends": {"columns": [name], "rows": {name: [name]}}}  # fmt: skip
     seen = Seen()
     seen.feed(write_gallery([section], folder).read_text(encoding="utf-8"))
     return seen
@@ -57,22 +57,17 @@ def test_a_name_stays_a_name(name: str, tmp_path: Path) -> None:
 
 def test_a_name_that_is_no_text_is_escaped(tmp_path: Path) -> None:
     section = {**dict.fromkeys(("name", "title", "source", "settings", "reading"), "caf\udce9"), "seconds": 1.0,
-               "checks": [], "figures": [], "profiles": {}, "notes": [], "warnings": []}  # fmt: skip
+               "checks": [], "figures": [], "profiles": {}, "notes": [],
+               "ends": {"columns": [], "rows": {}}}  # fmt: skip
     assert "caf\\udce9" in write_gallery([section], tmp_path).read_text(encoding="utf-8")
 
 
 def test_the_page_shows_the_table_of_ends(tmp_path: Path) -> None:
     ends = {"columns": ["modes left"], "rows": {"real only": ["0.97"], "replace": ["0.125"]}}
     section = {**dict.fromkeys(("name", "title", "source", "settings", "reading"), "a loop"), "seconds": 1.0,
-               "checks": [], "figures": [], "profiles": {}, "notes": [], "warnings": [], "ends": ends}  # fmt: skip
+               "checks": [], "figures": [], "profiles": {}, "notes": [], "ends": ends}  # fmt: skip
     seen = Seen()
     seen.feed(write_gallery([section], tmp_path).read_text(encoding="utf-8"))
     told = "".join(seen.text.split("modes left", maxsplit=1)[1].split())
     assert told.startswith("realonly0.97replace0.125")
     assert json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))[0]["ends"] == ends
-
-
-def test_the_table_of_ends_has_the_last_generation_s_means() -> None:
-    curves = {"replace": {"loss": np.array([[9.0, 1.0], [9.0, 2.0]]), "left": np.array([[1.0, 0.25]])}}
-    ends = ends_of(curves, {"left": ("left", ".0%"), "loss": ("loss", ".1f")})
-    assert (ends.columns, ends.rows) == (["left", "loss"], {"replace": ["25%", "1.5"]})

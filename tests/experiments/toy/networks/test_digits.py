@@ -1,4 +1,4 @@
-"""The digits loop in small: its corrector, its judge, and a run that writes pictures."""
+"""The digits loop in small: its corrector, its judge, and what it draws to look at."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import Anchors
 from selfcorrect.correctors.correction import Correction, apply_corrector
 from selfcorrect.datasets.toy.digits import bundled_digits
+from selfcorrect.experiments.toy.claims import gain
+from selfcorrect.experiments.toy.engine import measure
 from selfcorrect.experiments.toy.networks import digits
 
 ANCHORS = Anchors(torch.tensor([[[0.0]], [[4.0]], [[1.0]]]), torch.tensor([0, 0, 1]), torch.tensor([0.5, 0.5, 1.0]))
@@ -37,27 +39,11 @@ def test_judge_knows_digits_and_tells_noise_from_them() -> None:
 
 
 @pytest.mark.slow
-def test_a_small_run_shows_every_generation_of_every_arm() -> None:
-    settings = replace(digits.quick(), first_steps=100, steps=20, generations=2, judged=100, real_count=300, seeds=1)
-    result = digits.run(settings)
-    pictures = [figure for figure in result.figures if isinstance(figure, digits.Pictures)]
-    assert [picture.title for picture in pictures] == ["real only", "λ = 1", "λ = 1, corrected"]
-    assert all(picture.images.shape == (20, 8, 8) for picture in pictures)
-
-
-@pytest.mark.slow
 def test_correction_pulls_samples_together() -> None:
-    settings = replace(
-        digits.quick(),
-        ratios=(1.5,),
-        first_steps=250,
-        steps=40,
-        strength=20.0,
-        generations=2,
-        judged=200,
-        real_count=400,
-        seeds=2,
-    )
-    result = digits.run(settings)
-    recall = next(check for check in result.checks if check.statement.endswith("correction costs no recall"))
-    assert float(recall.measured.split()[0]) < -0.05
+    settings = replace(digits.QUICK, ratios=(1.5,), first_steps=250, steps=40, strength=20.0, generations=2, judged=200,
+                       real_count=400, seeds=2)  # fmt: skip
+    curves, shown = measure(digits.toy(settings).bundles)
+    assert gain("λ = 1.5, corrected", "λ = 1.5", "recall")(curves).estimate < -0.05
+    assert {arm: [page.shape for page in pages] for arm, pages in shown.items()} == {
+        arm: [(10, 8, 8)] * 2 for arm in ("real only", "λ = 1.5", "λ = 1.5, corrected")
+    }

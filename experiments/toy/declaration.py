@@ -1,0 +1,134 @@
+"""A toy as it is declared: what to run, what is claimed of the curves, and which quantities to show.
+
+`engine.run` derives the rest: table of ends, panels, pictures, profiles of collapse and the sentence on top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from torch import Tensor
+
+from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.loop.run import Plan, Task
+from selfcorrect.models.protocol import GenerativeModel
+
+from .claims import Check, Curves, Quantity
+from .result import Map
+
+START = "generation 0"
+"""In the place of an arm, the generation that the arms share."""
+Arms: TypeAlias = Mapping[str, "Plan | tuple[Task, Plan]"]
+"""Plans by name, some with a task of their own."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a seed begins with."""
+
+    task: Task
+    arms: Arms
+    floors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """What was measured of samples that no loop made, by their name; shown as arms that stay as they are."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Arms that share generation 0, run once for each stream. Bundles with the same arms add their seeds up."""
+
+    setup: Callable[[Stream], Setup]
+    streams: Sequence[Stream]
+    show: Callable[[GenerativeModel, Stream], Tensor] | None = None
+    """Draws images (N, height, width) or points (N, 2) of a generation to look at, in the first seed."""
+    begin: Callable[[dict[str, Tensor]], dict[str, Tensor]] | None = None
+    """Changes the state of generation 0 before the arms begin."""
+    split: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Arms of which equal parts of the replicates are arms of their own, with the names of these."""
+
+
+def replicated(name: str, seed: int, setup: Callable[[Stream], Setup]) -> Bundle:
+    """Arms whose models hold all seeds as replicates, run once."""
+    return Bundle(setup, [streams(seed).child(name)])
+
+
+def by_seed(seed: int, count: int, setup: Callable[[Stream], Setup], *path: str) -> Bundle:
+    """Arms run once for each of `count` seeds from `seed` on."""
+    return Bundle(setup, [streams(each).child(*path) for each in range(seed, seed + count)])
+
+
+@dataclass(frozen=True)
+class Column:
+    """A quantity as table and panels show it."""
+
+    key: str
+    title: str
+    form: str | Callable[[np.ndarray], str] = ".2f"
+    """How a cell of the table shows the mean at the last generation, or a function of curves (S, T + 1); "" leaves it
+    out of the table."""
+    panel: bool = True
+    log: bool = False
+    predicted: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Arm → prediction (T + 1,). A name that is no arm is a line of its own."""
+    predicted_by: str = ""
+    """Key of the curves that hold the prediction, the mean over seeds, where each seed has its own."""
+    predicted_title: str = ""
+    """Of a column of the table with the predictions at the last generation, "" for none."""
+
+    def cell(self, table: Mapping[str, np.ndarray], generation: int = -1) -> str:
+        """What the table says of an arm, "" where it does not have the quantity."""
+        if self.key not in table:
+            return ""
+        curve = table[self.key] if generation < 0 else table[self.key][:, : generation + 1]
+        return self.form(curve) if callable(self.form) else format(curve[:, -1].mean(), self.form)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A quantity against a setting."""
+
+    title: str
+    x_label: str
+    y_label: str
+    x: Sequence[float] | np.ndarray
+    lines: Mapping[str, Sequence[Quantity]]
+    """A quantity for each x."""
+    predicted: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Line → prediction (X,). A name that is no line is a line of its own."""
+    log: bool = False
+    form: str = ".3g"
+    """Of the cells of the table that is made of it where there are no columns for one."""
+
+
+class Claimed(Protocol):
+    """What a toy claims; see `claims.Claim`."""
+
+    @property
+    def statement(self) -> str: ...
+    def check(self, curves: Curves) -> Check: ...
+
+
+@dataclass(frozen=True)
+class Toy:
+    """A toy loop for given settings."""
+
+    bundles: Sequence[Bundle]
+    claims: Sequence[Claimed]
+    columns: Sequence[Column] = ()
+    rows: Mapping[str, str] | Sequence[str] | None = None
+    """Arms of the table, by title where they have another there; all by default. `START` is what they share."""
+    groups: Mapping[str, Mapping[str, str]] | None = None
+    """Arms that share a panel: group → title → arm. A table of a single column has a row for each group then."""
+    figures: Sequence[Sweep | Callable[[Curves], Map]] = ()
+    """What is shown before the panels."""
+    profile: Mapping[str, str] = field(default_factory=dict)
+    """Definition of collapse → key of the curves that it is about (`selfcorrect.statistics.collapse_profile`)."""
+    profiled: Sequence[str] | None = None
+    """Arms of which profiles are shown, all by default."""
+    sizes: Mapping[int, str] = field(default_factory=dict)
+    """Size of the training set → what is added to an arm's name where it is run with that size."""
+    notes: Sequence[str] = ()
+    caveat: str = ""
+    """Which assumption of its predictions the run does not fully meet; written into its panels."""

@@ -1,0 +1,150 @@
+"""The policies, correctors, judges and models that toys bring along: known answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import outcomes
+from scipy import stats
+
+from selfcorrect.core.randomness import streams
+from selfcorrect.core.samples import Samples
+from selfcorrect.experiments.toy.engine import run
+from selfcorrect.experiments.toy.gaussian import crossfeed, gaussian_correct, provenance
+from selfcorrect.experiments.toy.gaussian.authors import TaperedAccumulate, histogram_corrector
+from selfcorrect.experiments.toy.networks import defences, fairness, mechanisms, mixture, shapes
+from selfcorrect.experiments.toy.text import cross_curation, language, small_gpt, text_mechanisms
+from selfcorrect.loop.policy import Augment, RealOnly, Replace
+from selfcorrect.loop.run import LoopHistory
+from selfcorrect.storage.runs.memory import MemoryStore
+
+
+def test_histogram_corrector_keeps_untouched_replicates_and_draws_the_truth_at_infinite_strength() -> None:
+    strengths = torch.tensor([torch.nan, 1e9, 0.0], dtype=torch.float64)
+    values = torch.randn((4000, 3, 2), generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 0.3 + 1
+    redrawn = histogram_corrector(strengths)(Samples.real(values), streams(1)).values
+    assert torch.equal(redrawn[:, 0], values[:, 0])
+    assert redrawn[:, 1].mean(0).numpy() == pytest.approx([0, 0], abs=0.06)
+    assert redrawn[:, 1].std(0).numpy() == pytest.approx([1, 1], abs=0.04)
+    assert redrawn[:, 2].mean(0).numpy() == pytest.approx([1, 1], abs=0.1)
+
+
+def test_tapered_accumulation_keeps_the_first_part_of_old_generations() -> None:
+    batches = {t: Samples.synthetic(torch.full((4, 1), float(t)), None, t) for t in (1, 2, 3)}
+
+    class History(LoopHistory):
+        def batch(self, generation: int) -> Samples:
+            return batches[generation]
+
+    mixed = TaperedAccumulate(1.0).mix(
+        Samples.real(torch.zeros(4, 1)), History(MemoryStore(), 3, batches[3]), 3, streams(0)
+    )
+    assert mixed.values.flatten().tolist() == [0.0] * 4 + [1.0] + [2.0] * 2 + [3.0] * 4
+
+
+@pytest.mark.slow
+def test_the_authors_program_is_reproduced_and_its_zero_strength_does_something() -> None:
+    settings = gaussian_correct.GaussianCorrect(strengths=(0.0, 5.0), seeds=2, authors_seeds=12)
+    result = outcomes(run(gaussian_correct.toy(settings)))
+    authors = {statement: outcome for statement, outcome in result.items() if statement.startswith("authors")}
+    assert len(authors) == 8
+    assert set(authors.values()) == {"holds"}
+    assert result["γ = 0 of the authors' program is no correction at all"] == "fails"
+
+
+def test_detector_removes_the_stated_shares() -> None:
+    real, synthetic = Samples.real(torch.zeros(4000, 1)), Samples.synthetic(torch.ones(4000, 1), None, 1)
+    history = LoopHistory(MemoryStore(), 1, synthetic)
+    kept = provenance.Detector(Augment(1.0), 0.8, 0.1).mix(real, history, 1, streams(0)).provenance.synthetic
+    assert kept.sum() / 4000 == pytest.approx(0.2, abs=0.03)
+    assert (~kept).sum() / 4000 == pytest.approx(0.9, abs=0.03)
+
+
+def test_exchange_gives_every_model_equal_parts_of_all() -> None:
+    values = torch.arange(3.0)[None, None, :, None].expand(6, 2, 3, 1)
+    history = LoopHistory(MemoryStore(), 1, Samples.synthetic(values, None, 1))
+    mixed = crossfeed.Exchange(Replace()).mix(Samples.real(values), history, 1, streams(0)).values
+    for model in range(3):
+        assert sorted(mixed[:, 0, model, 0].tolist()) == [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]
+
+
+def test_a_share_of_the_synthetic_samples_changes_models_and_no_real_one() -> None:
+    real = Samples.real(torch.tensor([10.0, 20.0]).expand(10, 3, 2))
+    history = LoopHistory(MemoryStore(), 1, Samples.synthetic(torch.tensor([1.0, 2.0]).expand(10, 3, 2), None, 1))
+    mixed = cross_curation.ShareOut(Augment(1.0), 0.8).mix(real, history, 1, streams(0)).values
+    assert (mixed[:10] == torch.tensor([10.0, 20.0])).all()
+    assert [int((mixed[10:, 0, model] == model + 1).sum()) for model in (0, 1)] == [8, 8]
+    assert [int((mixed[10:, 0, model] == 2 - model).sum()) for model in (0, 1)] == [2, 2]
+
+
+def test_the_verifier_of_text_knows_pairs() -> None:
+    known = small_gpt.known_pairs(torch.tensor([[0.0, 1.0, 2.0]]), 4)
+    windows = torch.tensor([[0.0, 1.0, 2.0], [0.0, 1.0, 3.0], [3.0, 2.0, 1.0]])
+    assert small_gpt.known_share(windows, known).tolist() == [1.0, 0.5, 0.0]
+    accepted = small_gpt.knows_pairs(known, 0.5)(Samples.synthetic(windows, None, 1), streams(0)).accepted  # type: ignore[call-arg]
+    assert accepted.tolist() == [True, True, False]
+
+
+def test_scores_count_modes_and_what_lies_in_them() -> None:
+    real = defences.circle(96, streams(1))
+    assert defences.scores(real.values) == {"coverage": 1.0, "precision": 1.0}
+    assert real.values.var(dim=0).mean() == pytest.approx(1, abs=0.05)
+    half = torch.cat([real.values[::12], torch.zeros(8, 1, 2)])  # one mode, and the middle, where nothing is
+    assert defences.scores(half) == {"coverage": pytest.approx(1 / 12), "precision": 0.5}
+
+
+def test_log_density_of_a_mixture_is_scipys() -> None:
+    points = torch.tensor([[0.0, 1.0], [4.0, 0.5]], dtype=torch.float64)
+    ours = mixture.log_density(mixture.TRUTH, points).exp()
+    for component in range(3):
+        normal = stats.multivariate_normal(
+            mixture.TRUTH.means[component].numpy(), mixture.TRUTH.covariances[component].numpy()
+        )
+        expected = mixture.TRUTH.weights[component].item() * normal.pdf(points.numpy())
+        assert ours[:, component].numpy() == pytest.approx(expected)
+
+
+def test_reparation_gives_both_groups_equal_weight() -> None:
+    real = Samples.real(fairness.people(500, 0.1, streams(0)))
+    mixed = fairness.Reparation(RealOnly()).mix(real, None, 1, streams(0))
+    minority = mixed.values[:, 2] == fairness.MINORITY
+    assert mixed.weights[minority].sum() == pytest.approx(mixed.weights[~minority].sum().item())
+    assert mixed.weights.sum() == pytest.approx(500, rel=1e-5)
+    assert fairness.Reparation(Augment(0.5)).count(500, 1) == 250
+
+
+def test_grouped_gaussians_recover_the_truth_they_are_fitted_to() -> None:
+    model = fairness.GroupedGaussians.untrained().fit(
+        Samples.real(fairness.people(40_000, 0.3, streams(1))), 0, streams(0)
+    )
+    assert model.shares.sum(1).numpy() == pytest.approx([0.7, 0.3], abs=0.01)
+    assert (model.means - fairness.CELL_MEANS).abs().max() < 0.05
+    assert model.deviations.flatten().numpy() == pytest.approx([1.0] * 8, abs=0.03)
+
+
+def test_training_anew_starts_from_an_untrained_model() -> None:
+    tuned, anew = (mechanisms.plan_of(way, 1, 3, 2) for way in ("fully synthetic", "fully synthetic, trained anew"))
+    assert (tuned.from_scratch, tuned.steps) == (False, 2)
+    assert (anew.from_scratch, anew.steps) == (True, 3)
+
+
+def test_wasserstein_of_a_shift_is_its_length() -> None:
+    points = np.random.default_rng(0).normal(size=(50, 2))
+    assert shapes.wasserstein(points, points[::-1] + np.array([3.0, 4.0])) == pytest.approx(5.0)
+
+
+def test_windows_are_alike_where_each_character_occurs_as_often() -> None:
+    ab, ba, bb = text_mechanisms.bag(torch.tensor([[0.0, 1, 0, 1], [1, 0, 0, 1], [1, 1, 1, 1]]), 3)
+    assert torch.equal(ab, ba)
+    assert torch.equal(bb, torch.tensor([0.0, 2, 0]))
+
+
+def test_a_file_takes_the_place_of_the_documentation(tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("All work and no play makes Jack a dull boy. " * 60)
+    toy = language.toy(replace(language.QUICK, windows=40, held_out_windows=20, window=16, text=path))
+    assert str(path) in toy.notes[0]

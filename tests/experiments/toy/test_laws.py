@@ -1,0 +1,162 @@
+"""What holds of every toy: it declares what it measures, each claim can hold and fail, and a small run shows it all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from functools import cache
+
+import numpy as np
+import pytest
+from helpers import outcomes
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.experiments.toy.claims import Claim, Curves
+from selfcorrect.experiments.toy.declaration import START, Claimed, Toy
+from selfcorrect.experiments.toy.drawing import draw
+from selfcorrect.experiments.toy.engine import describe, measure
+from selfcorrect.experiments.toy.gallery import Exhibit, section_of
+from selfcorrect.experiments.toy.loops import settings_of
+from selfcorrect.experiments.toy.table import TOYS
+
+SHORT = {"generations": 1, "seeds": 2}
+NETWORK = {**SHORT, "first_steps": 3, "steps": 2}
+CIRCLE = {**NETWORK, "real_count": 24, "judged": 12}
+TINY = {
+    "gaussian-correct": {"seeds": 3, "generations": 20, "authors_seeds": 2},
+    "gaussian-collapse": {"seeds": 3, "generations": 12},
+    "stability": {"seeds": 3, "ratios": (0.5, 1.0)},
+    "linear": {"seeds": 3},
+    "weighting": {"seeds": 3, "generations": 12},
+    "biased-corrector": {"seeds": 2, "generations": 4},
+    "curation": {"seeds": 3, "generations": 4},
+    "pluralistic": {"seeds": 3, "generations": 2},
+    "cross-curation": {"seeds": 3, "generations": 2},
+    "imperfect-verifier": {**NETWORK, "first_steps": 60, "judged": 50},
+    "density-ratio": {**SHORT, "steps": 3, "judged": 40, "real_count": 40},
+    "mad": {"seeds": 3, "generations": 6},
+    "mixture": {"seeds": 2, "generations": 2},
+    "provenance": {"seeds": 3, "generations": 6},
+    "shapes": {**NETWORK, "judged": 30, "real_count": 40},
+    "fairness": {"seeds": 2, "generations": 2},
+    "language": {**NETWORK, "word_seeds": 3, "chain_seeds": 2, "chain_generations": 4, "word_generations": 4,
+                 "windows": 20, "held_out_windows": 10, "window": 8},
+    "digits": {**NETWORK, "judged": 40, "real_count": 200},
+    "unet-digits": {**NETWORK, "judged": 30},
+    "small-gpt": {**NETWORK, "first_steps": 120},  # with fewer, nothing is accepted
+    "lineages": {"seeds": 2, "generations": 3, "bandwidths": (0.05, 0.2)},
+    "defences": CIRCLE,
+    "mechanisms": {**CIRCLE, "ways": ("fully synthetic", "λ = 1")},
+    "text-mechanisms": {**NETWORK, "windows": 12, "held_out": 10},
+    "dilution": {"seeds": 3, "generations": 4},
+    "crossfeed": {"seeds": 3, "generations": 8},
+    "molecules": {**NETWORK, "drugs": 2, "conformers": 4, "first_steps": 120, "relaxation": (5, 9)},
+}  # fmt: skip
+"""Settings with which a run takes a second or so."""
+HOLDING = (
+    "gaussian-correct", "gaussian-collapse", "stability", "linear", "weighting", "biased-corrector", "curation",
+    "pluralistic", "cross-curation", "mad", "mixture", "provenance", "fairness", "crossfeed", "lineages",
+    "dilution",
+)  # fmt: skip
+"""Toys whose statements all hold in the quick form."""
+SLOW = ("language", "small-gpt", "molecules", "unet-digits")
+EACH = [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in TOYS.names]
+DRAWS = 200
+
+
+@cache
+def tiny(name: str) -> Toy:
+    if name == "molecules":
+        pytest.importorskip("rdkit", reason="needs the extra `molecules`: pip install 'selfcorrect[molecules]'")
+    return TOYS.load(name).toy(replace(settings_of(name, quick=True), **TINY[name]))
+
+
+@dataclass(frozen=True)
+class MadeUp:
+    """A table of any quantity, or curves of any arm: each lies around a level of its own."""
+
+    made: Callable[[str], object]
+
+    def __getitem__(self, key: str) -> object:
+        return self.made(key)
+
+
+def made_up(seed: int) -> Curves:
+    """Positive curves (6, 64) that grow or shrink; the seed and the names decide how."""
+
+    def table(arm: str) -> MadeUp:
+        def curve(key: str) -> np.ndarray:
+            generator = np.random.default_rng([seed, *f"{arm} {key}".encode()])
+            level, growth = generator.normal([-1, 0], [1.5, 0.1])
+            return np.exp(level + growth * np.arange(64) + 0.01 * generator.normal(size=(6, 64)))
+
+        return MadeUp(curve)
+
+    return MadeUp(table)  # type: ignore[return-value]
+
+
+def outcome(claim: Claimed, seed: int) -> str:
+    """Of a claim about made-up curves."""
+    try:
+        return claim.check(made_up(seed)).outcome
+    except InputError:  # what is claimed cannot be computed of these curves
+        return "undecided"
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_every_claim_can_fail_and_every_direction_can_hold(name: str) -> None:
+    claims = tiny(name).claims
+    assert len({claim.statement for claim in claims}) == len(claims)
+    for claim in claims:
+        directed = isinstance(claim, Claim) and claim.kind != "agrees"
+        wanted = {"holds", "fails"} if directed else {"fails"}
+        for seed in range(DRAWS):
+            wanted -= {outcome(claim, seed)}
+            if not wanted:
+                break
+        assert not wanted, claim.statement
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TOYS.names)
+def test_a_small_run_has_all_that_is_declared(name: str) -> None:
+    toy = tiny(name)
+    curves, shown = measure(toy.bundles)
+    result = describe(toy, curves, shown)
+    for column in toy.columns:
+        assert any(column.key in table for table in curves.values()), column.title
+    rows = toy.rows.values() if isinstance(toy.rows, dict) else toy.rows or ()
+    grouped = [arm for arms in (toy.groups or {}).values() for arm in arms.values()]
+    assert {*rows, *grouped} - {START} <= curves.keys()
+    assert len(result.checks) == len(toy.claims)
+    assert result.ends
+    assert all(len(cells) == len(result.ends.columns) for cells in result.ends.rows.values())
+    assert f"of {len(toy.claims)} statements hold." in result.reading
+    assert all("<svg" in draw(figure) for figure in result.figures)
+    json.dumps(section_of(Exhibit(name, "", "", None, replace(result, figures=()), 0.0)))
+
+
+def test_every_toy_has_a_quick_form_of_its_own_settings_with_a_seed() -> None:
+    for name in TOYS.names:
+        quick, full = settings_of(name, quick=True), settings_of(name)
+        assert type(quick) is type(full)
+        assert quick != full
+        assert "seed" in {field.name for field in fields(full)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HOLDING)
+def test_every_statement_holds_in_the_quick_form(name: str) -> None:
+    toy = TOYS.load(name).toy(settings_of(name, quick=True))
+    curves, shown = measure(toy.bundles)
+    result = describe(toy, curves, shown)
+    assert all(check.outcome == "holds" for check in result.checks), outcomes(result)
+    assert_exchanged_arms_are_noticed(toy, curves)
+
+
+def assert_exchanged_arms_are_noticed(toy: Toy, curves: Curves) -> None:
+    """The negative control: with the curves of other arms some claim does not hold."""
+    arms = list(curves)
+    exchanged = {arm: {**curves[arm], **curves[arms[at - 1]]} for at, arm in enumerate(arms)}
+    assert any(claim.check(exchanged).outcome != "holds" for claim in toy.claims)
