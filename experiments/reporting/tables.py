@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,7 @@ def effects_table(by_pair: Iterable[Sequence[verdict.Effect]], corner: str, colu
     rows = [
         Row(
             ": ".join(filter(None, (effects[0].arm.group, effects[0].arm.title))),
-            [cell for effect in effects for cell in _effect_cells(effect)],
+            [cell for effect in effects for cell in effect_cells(effect)],
         )
         for effects in by_pair
     ]
@@ -82,7 +83,8 @@ def effects_table(by_pair: Iterable[Sequence[verdict.Effect]], corner: str, colu
     return Table("differences", corner, heads, rows, interval="interval")
 
 
-def _effect_cells(effect: verdict.Effect) -> tuple[Cell, Cell]:
+def effect_cells(effect: verdict.Effect) -> tuple[Cell, Cell]:
+    """The word with the change and its interval, and the adjusted p-value."""
     change = "" if np.isnan(effect.change.estimate) else verdict.change_of(effect)
     return Cell(effect.word, change), Cell("" if np.isnan(effect.change.low) else f"{effect.p_value:.2g}")
 
@@ -125,18 +127,19 @@ def write_tables(folder: Path, tables: Iterable[Table]) -> list[Path]:
 
 
 def csv_of(table: Table) -> str:
-    """A table as CSV: a column for the group of rows, and two for each column, its value and its interval."""
+    """A table as CSV: a column for the group of rows, and one or two for each column, its value and its interval."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["group", table.corner, *(name for column in table.columns for name in (column, f"{column}, {table.interval}"))]
-    )
+    bounded = [any(row.cells[place].interval for row in table.rows if row.cells) for place in range(len(table.columns))]
+    heads = [(name, f"{name}, {table.interval}")[: 1 + has] for name, has in zip(table.columns, bounded, strict=True)]
+    writer.writerow(["group", table.corner, *chain.from_iterable(heads)])
     group = ""
     for row in table.rows:
         if not row.cells:
             group = row.title
             continue
-        writer.writerow([group, row.title, *(text for cell in row.cells for text in (cell.value, cell.interval))])
+        texts = [(cell.value, cell.interval)[: 1 + has] for cell, has in zip(row.cells, bounded, strict=True)]
+        writer.writerow([group, row.title, *chain.from_iterable(texts)])
     return text.getvalue()
 
 

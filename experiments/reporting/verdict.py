@@ -104,8 +104,12 @@ def _change_in_words(effect: Effect, baseline: ArmCurves | None) -> str:
 
 def change_of(effect: Effect) -> str:
     """What changed, with its sign and interval: the value, or its distance to that of real data."""
-    what = "distance to real data" if effect.metric.better == "real" else "change"
-    return f"{what} {signed(effect.change, effect.metric.digits)}"
+    return f"{what_changed(effect)} {signed(effect.change, effect.metric.digits)}"
+
+
+def what_changed(effect: Effect) -> str:
+    """What the figures of a change are of."""
+    return "distance to real data" if effect.metric.better == "real" else "change"
 
 
 def word_of(effect: Effect) -> str:

@@ -7,13 +7,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from selfcorrect.analysis.theory import guaranteed_ratio
 from selfcorrect.motion.measures.metrics import Metric
 
 from ..reporting import verdict
 from ..reporting.figures import ShareLine, looks, share_grid
 from ..reporting.results import ArmCurves
-from ..reporting.tables import interval_cell
+from ..reporting.tables import effect_cells, interval_cell
 from ..reporting.webpage import Cell, Picture, Row, Section, Table
 from .outcome import A, Outcome, Pair
 
@@ -107,13 +109,14 @@ def _told(effects: Mapping[float, verdict.Effect]) -> str:
     if start == final:
         return f"is {word} at {_percent(final)} synthetic samples only{change}"
     least = f"{_change(effects[start]).removesuffix(')')} at {_percent(start)}, "
-    most = f"{change.removeprefix(' (change ').removesuffix(')')} at {_percent(final)})"
+    most = (
+        f"{change.removeprefix(f' ({verdict.what_changed(effects[final])} ').removesuffix(')')} at {_percent(final)})"
+    )
     return f"is {word} from {_percent(start)} synthetic samples on{least}{most}"
 
 
 def _change(effect: verdict.Effect) -> str:
-    signed = verdict.signed(effect.change, effect.metric.digits)
-    return f" (change {signed})" if signed else ""
+    return "" if np.isnan(effect.change.estimate) else f" ({verdict.change_of(effect)})"
 
 
 def _percent(share: float) -> str:
@@ -141,14 +144,18 @@ def _is_decided(effect: verdict.Effect) -> bool:
 def share_section(outcome: Outcome[Any, Any], lines: Sequence[Corrected]) -> Section:
     """Corrected against uncorrected at every ratio, as a table."""
     columns = [effect.metric.title for effect in next(iter(lines[0].effects.values()))]
-    table = Table("shares", "Synthetic share", [name for each in columns for name in (each, "change")])
+    table = Table(
+        "shares",
+        "Synthetic share",
+        [name for each in columns for name in (each, f"{each}: change", f"{each}: adjusted p")],
+    )
     for line in lines:
         task = outcome.titles.get(line.task, line.task)
         table.rows.append(Row(", ".join(filter(None, (task, f"{line.line} against {line.plain}"))), []))
         table.rows.extend(Row(_share(share), _cells(effects)) for share, effects in line.effects.items())
     text = (
         "Each corrected arm beside the same arm without correction, at the last generation: the corrected mean with "
-        "its 95 % interval, then the paired difference. Words are adjusted for all differences judged together (Holm)."
+        f"its 95 % interval, then the paired difference. {verdict.JUDGEMENT}"
     )
     return Section("Corrected against uncorrected, by synthetic share", text, table)
 
@@ -164,7 +171,7 @@ def _cells(effects: Sequence[verdict.Effect]) -> list[Cell]:
         for effect in effects
         for cell in (
             interval_cell(effect.metric.interval(effect.arm.last(effect.metric.key)), effect.metric.digits),
-            Cell(effect.word, verdict.signed(effect.change, effect.metric.digits)),
+            *effect_cells(effect),
         )
     ]
 
