@@ -109,9 +109,7 @@ def _told(effects: Mapping[float, verdict.Effect]) -> str:
     if start == final:
         return f"is {word} at {_percent(final)} synthetic samples only{change}"
     least = f"{_change(effects[start]).removesuffix(')')} at {_percent(start)}, "
-    most = (
-        f"{change.removeprefix(f' ({verdict.what_changed(effects[final])} ').removesuffix(')')} at {_percent(final)})"
-    )
+    most = f"{verdict.signed(effects[final].change, effects[final].metric.digits)} at {_percent(final)})"
     return f"is {word} from {_percent(start)} synthetic samples on{least}{most}"
 
 
@@ -144,11 +142,8 @@ def _is_decided(effect: verdict.Effect) -> bool:
 def share_section(outcome: Outcome[Any, Any], lines: Sequence[Corrected]) -> Section:
     """Corrected against uncorrected at every ratio, as a table."""
     columns = [effect.metric.title for effect in next(iter(lines[0].effects.values()))]
-    table = Table(
-        "shares",
-        "Synthetic share",
-        [name for each in columns for name in (each, f"{each}: change", f"{each}: adjusted p")],
-    )
+    heads = [head for each in columns for head in (each, f"{each}: change", f"{each}: adjusted p")]
+    table = Table("shares", "Synthetic share", heads, interval="interval")
     for line in lines:
         task = outcome.titles.get(line.task, line.task)
         table.rows.append(Row(", ".join(filter(None, (task, f"{line.line} against {line.plain}"))), []))
