@@ -325,10 +325,12 @@ class Part:
         cut = replace(unrolled_one, timeline=timeline, residual={**unrolled_one.residual, **_residual_of(timeline)})
         if cut.failure is not None:
             return replace(cut, motion=self.given, failure=self._in_loop(cut.failure))
+        back_m = (self.given.root_m[0] - cut.motion.root_m[self.margin]) * (1.0, 0.0, 1.0)
+        made = replace(cut.motion, root_m=cut.motion.root_m + back_m)
         return replace(
             cut,
-            motion=closed(cut.motion, self.given, self.margin, same_travel=same_travel),
-            supports=tuple(_within(cut.supports, frames)),
+            motion=closed(made, self.given, self.margin, same_travel=same_travel),
+            supports=tuple(support.moved(back_m) for support in _within(cut.supports, frames)),
             notes=(*cut.notes, Note(NoteKind.LOOP, self.given.seconds)),
         )
 

@@ -263,9 +263,10 @@ def _halted(posed: Posed, noisy: np.ndarray, settings: CleanupSettings) -> tuple
     in_place = np.array([floor.in_place for floor in found])
     notes = [_notes_of(floor) for floor in found]
     halted = posed.moved(-(removed_m + kept_m))
-    short = ~in_place & (furthest_in_stance_m(kept_m, halted.stands(settings.feet)) < settings.feet.furthest_slide_m)
-    if (short & kept_m.any(axis=(1, 2))).any():
-        kept_m = np.where(short[:, None, None], 0.0, kept_m)
+    slid_m = furthest_in_stance_m(kept_m, halted.stands(settings.feet))
+    held_m = np.where(in_place, 0.0, settings.feet.held_share(slid_m))[:, None, None] * kept_m
+    if held_m.any():
+        kept_m = kept_m - held_m
         halted = posed.moved(-(removed_m + kept_m))
     return halted, Floor(kept_m, in_place, notes)
 

@@ -86,8 +86,10 @@ class DriftSettings:
     """A treadmill's belt is faster than this."""
     in_place_share: float = 0.2
     """On a treadmill, the root's mean velocity is less than this share of the belt's."""
-    within_m: float = 0.1
-    """A drift that swings moves the root this far from where it was at most, to be removed unasked."""
+    within_m: float = 0.3
+    """A root is moved this far from where it was at most, unasked, to remove drift that swings; slower swings stay."""
+    slowest_s: tuple[float, ...] = (4.0, 2.8, 2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.25)
+    """Standard deviations over which what stays is smoothed, one after the other, until the rest keeps within that."""
 
 
 @dataclass(frozen=True)
@@ -149,18 +151,34 @@ def floor_motion(
 ) -> FloorMotion:
     """The floor's motion beneath one body, none where there is none to be sure of; see `floor_drift`.
 
-    remove: whether all of it is an error. Without, only drift that swings by no more than `settings.within_m` is, less
-    its mean, so that the body ends where it did.
+    remove: whether all of it is an error. Without, only what swings is, as far as it moves the body by no more than
+    `settings.within_m`, so that this ends where it did.
     """
     drift_m_s = floor_drift(feet_m, ankles, root_m, fps, noisy=noisy, settings=settings)
     none = np.zeros_like(drift_m_s)
     if remove:
         return FloorMotion(drift_m_s, none)
     in_place = _in_place(drift_m_s, root_m, fps, settings)
-    swing_m_s = drift_m_s - drift_m_s.mean(0)
-    furthest_m = np.linalg.norm(np.cumsum(swing_m_s, axis=0), axis=1).max() / fps
-    removed_m_s = none if in_place or furthest_m > settings.within_m else swing_m_s
+    removed_m_s = none if in_place else _swing(drift_m_s, fps, settings)
     return FloorMotion(removed_m_s, drift_m_s - removed_m_s, in_place)
+
+
+def _swing(drift_m_s: np.ndarray, fps: float, settings: DriftSettings) -> np.ndarray:
+    """The part (S, 2) of a drift that swings fast enough to keep within `settings.within_m` of where it began."""
+    way_m = np.cumsum(drift_m_s - drift_m_s.mean(0), axis=0) / fps
+    for over_s in (None, *settings.slowest_s):
+        swing_m = way_m if over_s is None else _returning(way_m, over_s * fps)
+        if np.linalg.norm(swing_m, axis=1).max() <= settings.within_m:
+            return np.diff(swing_m, axis=0, prepend=0.0) * fps
+    return np.zeros_like(drift_m_s)
+
+
+def _returning(way_m: np.ndarray, frames: float) -> np.ndarray:
+    """A way (S, 2) without what is slower than so many frames; it begins and ends at 0, where the whole way does."""
+    slow_m = gaussian_filter1d(way_m, frames, axis=0, mode="nearest")
+    share = np.linspace(0.0, 1.0, len(way_m))[:, None]
+    fast_m = way_m - slow_m
+    return fast_m - (1 - share) * fast_m[0] - share * fast_m[-1]
 
 
 def floor_drift(

@@ -37,7 +37,8 @@ class FootSettings:
     most_sliding: float = 3.0
     """Largest factor by which that raises the bound."""
     furthest_slide_m: float = 0.3
-    """Feet on a floor that drifts are planted as on one that stands still if no stance slides as far as this."""
+    """Feet on a floor that drifts are planted as on one that stands still if no stance slides as far as this. Of longer
+    slides legs take so much, and of those beyond three times as long nothing: the body glides."""
     fast_m_s: float = 1.5
     """From this speed of the body on, the bound on its soles' speed grows with it."""
     most_speed_factor: float = 3.0
@@ -82,6 +83,11 @@ class FootSettings:
     """Swinging feet are fast at this much more than the slow speed."""
     lowering_limit_m: float = 0.05
     """Furthest that the root is lowered for a standing foot out of reach."""
+
+    def held_share(self, slides_m: np.ndarray) -> np.ndarray:
+        """(N,) the share of slides (N,) that legs take, so that feet stand still."""
+        times = slides_m / self.furthest_slide_m
+        return smoothstep((3.0 - times) / 1.5) / np.maximum(times, 1.0)
 
 
 FEET = FootSettings()

@@ -15,6 +15,8 @@ _STILL_M_S = 0.36
 """A sole slower than this may be standing."""
 _NEAR_M = 0.03
 """Joints stand no higher than this above the 30th percentile of their height."""
+_RISING_M_S, _SLIDING_M_S, _SHORTEST_S = 0.1, 0.5, 0.1
+"""Joints that stand rise or sink, and slide, more slowly than this, for as long or longer."""
 _FEWEST_FRAMES = 5
 """Still frames that show the floor's height."""
 
@@ -61,38 +63,47 @@ def _feet(skeleton: Skeleton) -> list[int]:
     return [joint for part in parts if (joint := skeleton.joint(part)) is not None]
 
 
-def _stand(places_m: np.ndarray, speeds_m_s: np.ndarray) -> np.ndarray:
-    """(T, K) whether joints at places (T, K, 3) with speeds (T, K) stand: slow, and near the 30th percentile of height.
+def _standing_joints(motion: Motion) -> tuple[list[int], np.ndarray, np.ndarray]:
+    """Ankles and toe joints, their places (T, K, 3), and (T, K) whether they stand or slide, which needs no sole.
 
-    That needs no sole.
+    That is for `_SHORTEST_S` or longer near the 30th percentile of their height, neither rising nor sinking, and slower
+    along the floor than in a swing.
     """
-    return (places_m[..., 1] < np.percentile(places_m[..., 1], 30, axis=0) + _NEAR_M) & (speeds_m_s < 0.08)
+    joints = _feet(motion.skeleton)
+    places_m = joint_positions(motion, joints)
+    if len(motion) < 2:
+        return joints, places_m, np.zeros(places_m.shape[:2], dtype=bool)
+    velocities_m_s = np.gradient(places_m, 1 / motion.fps, axis=0)
+    stand = places_m[..., 1] < np.percentile(places_m[..., 1], 30, axis=0) + _NEAR_M
+    stand &= np.abs(velocities_m_s[..., 1]) < _RISING_M_S
+    stand &= lengths(velocities_m_s[..., [0, 2]]) < _SLIDING_M_S
+    return joints, places_m, _without_flicker(stand, 0, round(_SHORTEST_S * motion.fps))
 
 
 def standing_speeds_m_s(before: Motion, after: Motion) -> tuple[float, float]:
-    """Mean speed of the joints that stand in `before`, in that and in `after`, m/s; 0 where none does."""
-    joints = _feet(before.skeleton)
-    places_m = joint_positions(before, joints)
-    speeds_m_s = _speed(places_m, before.fps)
-    if not (stands := _stand(places_m, speeds_m_s)).any():
+    """Mean speed along the floor of the joints that stand or slide in `before`, in that and in `after`, m/s.
+
+    0 where none does.
+    """
+    joints, places_m, stand = _standing_joints(before)
+    if not stand.any():
         return 0.0, 0.0
-    after_m_s = _speed(joint_positions(after, joints), after.fps)
-    return float(speeds_m_s[stands].mean()), float(after_m_s[stands].mean())
+    each = (places_m, joint_positions(after, joints))
+    speeds_m_s = [_speed(places[..., [0, 2]], before.fps)[stand].mean() for places in each]
+    return float(speeds_m_s[0]), float(speeds_m_s[1])
 
 
 def lost_contacts(before: Motion, after: Motion, lifted_m: float = 0.02) -> float:
-    """Share of the frames in which joints stand in `before` where they are lifted from the floor in `after`.
+    """Share of the frames in which joints stand or slide in `before` where they are lifted from the floor in `after`.
 
     A joint is lifted that is higher by more than `lifted_m`, and no longer near the 30th percentile of its height.
     """
-    joints = _feet(before.skeleton)
-    places_m = joint_positions(before, joints)
-    stands = _stand(places_m, _speed(places_m, before.fps))
+    joints, places_m, stand = _standing_joints(before)
     above_m = [
         each - np.percentile(each, 30, axis=0) for each in (places_m[..., 1], joint_positions(after, joints)[..., 1])
     ]
     lifted = (above_m[1] - above_m[0] > lifted_m) & (above_m[1] > _NEAR_M)
-    return float(lifted[stands].mean()) if stands.any() else 0.0
+    return float(lifted[stand].mean()) if stand.any() else 0.0
 
 
 def _soles(moving: Motion | MotionBatch) -> tuple[np.ndarray, np.ndarray]:
