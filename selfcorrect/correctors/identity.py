@@ -14,6 +14,7 @@ import sys
 import textwrap
 import tokenize
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -124,11 +125,12 @@ def note_opened() -> set[str]:
     opened, written = set[str](), set[str]()
 
     def note(event: str, said: tuple[Any, ...]) -> None:
-        if event != "open" or not isinstance(said[0], str | bytes | os.PathLike):
+        if event != "open":
             return
-        path, changes = os.path.abspath(os.fsdecode(said[0])), said[2] & (os.O_WRONLY | os.O_RDWR)
-        (written if changes else opened).add(path)
-        opened.difference_update(written)
+        with suppress(Exception):  # which would become one of the code that opens the file
+            path, changes = os.path.abspath(os.fsdecode(said[0])), said[2] & (os.O_WRONLY | os.O_RDWR)
+            (written if changes else opened).add(path)
+            opened.difference_update(written)
 
     sys.addaudithook(note)
     return opened

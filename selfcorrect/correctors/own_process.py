@@ -2,7 +2,8 @@
 
 The process is started afresh and leads a session, so that it can be ended with all that it has started. It
 ends when this one does. Arguments and answers travel as pickles between two processes of one user: this guards against
-accidents, not against malice.
+accidents, not against malice. Pools such as pebble's and loky's end one process, not what it has started, and time a
+whole call rather than one sample.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """JSON: read with bounds and checked against dataclasses, written without NaN and infinity.
 
-Everything that reads JSON from a disk does it here, because a file may be damaged or forged.
+Everything that reads JSON from a disk does it here, because a file may be damaged or forged. Libraries for typed data
+either let unknown fields and other types of dataclasses pass, or import for longer than a command takes to start.
 """
 
 from __future__ import annotations
