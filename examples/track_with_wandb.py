@@ -1,28 +1,24 @@
-"""Curves of a loop in Weights & Biases, offline.
+"""Curves of loops in Weights & Biases, offline, and live on a terminal.
 
 Nothing leaves the machine: files are written below `runs/tracked/wandb`, and `wandb sync` sends them if you want that.
 """
 
-from pathlib import Path
-
 import torch
 
 import selfcorrect as sc
-from selfcorrect.storage.runs.tracking import TrackedRun, publish_to_wandb, rows_of
 
-stream = sc.streams(0)
-real = sc.Samples.real(torch.randn(100, 2, generator=stream.child("data").torch()))
-task = sc.Task(sc.Gaussian.standard(2), real, lambda candidate: {"spread": candidate.samples(500).values.std()})
-first = sc.MemoryStore()
-sc.train_first_generation(task, first, stream)
 
-runs = []
-for text in ("replace", "augment:1"):
-    store = sc.MemoryStore()
-    sc.run_loop(task, sc.Plan(sc.parse_policy(text), generations=20), store, first, stream)
-    runs.append(TrackedRun(name=text, group="example", config={"policy": text}, rows=rows_of(store, first)))
+def task(stream: sc.Stream) -> sc.Task:
+    real = sc.Samples.real(torch.randn(100, 2, generator=stream.child("data").torch()))
+    return sc.Task(sc.Gaussian.standard(2), real, lambda candidate: {"spread": candidate.samples(500).values.std()})
 
-folder = Path("runs/tracked")
-folder.mkdir(parents=True, exist_ok=True)
-written = publish_to_wandb(runs, folder, mode="offline")
-print("written to" if written else "not written to", folder / "wandb")
+
+def show(row: dict) -> None:
+    if row["generation"] == 20:
+        print(f"{row['arm']}, generation 20: spread {row['spread']:.2f}")
+
+
+if __name__ == "__main__":
+    plans = [sc.Plan(sc.parse_policy(text), generations=20) for text in ("replace", "augment:1")]
+    found = sc.compare(task, plans, seeds=1, out="runs/tracked", wandb="offline", observe=show)
+    print("written to", found.folder)

@@ -20,7 +20,7 @@ SAYS = {
     "own_generative_model": "Augment(synthetic_ratio=1.0) after 30 generations",
     "read_a_run_in_pandas": "synthetic_share",
     "regression_test_of_a_loop": "corrected: after 40 generations",
-    "track_with_wandb": "written to runs/tracked/wandb",
+    "track_with_wandb": "written to runs/tracked",
 }
 """What each prints, among other things."""
 

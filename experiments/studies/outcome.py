@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -16,7 +16,7 @@ from selfcorrect.storage.runs.tracking import rows_of
 from ..reporting import verdict
 from ..reporting.results import ArmCurves
 from ..reporting.summary import Summary
-from ..reporting.webpage import Table
+from ..reporting.webpage import Cell, Row, Table
 from .study import SeedRun, StudyArm
 
 REAL = "real training data"
@@ -89,6 +89,20 @@ class Outcome(Generic[S, A]):
             for group in dict.fromkeys(arm.group for arm in looping or arms):
                 members = [arm for arm in arms if arm.is_baseline or arm.group == group]
                 yield task, ", ".join(filter(None, (self.titles.get(task, task), group))), members
+
+    def table(
+        self,
+        id: str,
+        columns: Sequence[str],
+        cells: Callable[[A, ArmCurves], Sequence[Cell]],
+        shown: Callable[[ArmCurves], bool] = lambda curves: True,
+    ) -> Table:
+        """A table with a row for each arm that is shown, under the title of its group."""
+        table = Table(id, "Arm", columns)
+        for task, title, arms in self.groups():
+            rows = [Row(arm.title, cells(arm, self.curves[task][arm])) for arm in arms if shown(self.curves[task][arm])]
+            table.rows.extend([Row(title, [])] * bool(title and rows) + rows)
+        return table
 
     def of(self, pair: Pair[A]) -> tuple[ArmCurves, ArmCurves]:
         """The curves of a pair."""

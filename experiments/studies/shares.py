@@ -56,7 +56,7 @@ def guarantees() -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class Corrected:
+class CorrectedLine:
     """A corrected line against the uncorrected one, share by share."""
 
     task: str
@@ -67,7 +67,7 @@ class Corrected:
     """Synthetic share, ascending → what correction changed in each judged metric."""
 
 
-def corrected_by_share(pairs: Sequence[Pair[A]], effects: Sequence[Sequence[verdict.Effect]]) -> list[Corrected]:
+def corrected_by_share(pairs: Sequence[Pair[A]], effects: Sequence[Sequence[verdict.Effect]]) -> list[CorrectedLine]:
     """All corrected lines with enough ratios; effects: those of the pairs, in their order."""
     found: dict[tuple[str, str, str], dict[float, Sequence[verdict.Effect]]] = {}
     for pair, judged in zip(pairs, effects, strict=True):
@@ -75,20 +75,20 @@ def corrected_by_share(pairs: Sequence[Pair[A]], effects: Sequence[Sequence[verd
             own = found.setdefault((pair.task, pair.arm.line, pair.plain.line), {})
             own[pair.arm.axes["synthetic_share"]] = judged
     return [
-        Corrected(*who, dict(sorted(by_share.items())))
+        CorrectedLine(*who, dict(sorted(by_share.items())))
         for who, by_share in found.items()
         if len(by_share) >= FEWEST_RATIOS
     ]
 
 
-def share_sentences(outcome: Outcome[Any, Any], lines: Sequence[Corrected]) -> list[str]:
+def share_sentences(outcome: Outcome[Any, Any], lines: Sequence[CorrectedLine]) -> list[str]:
     """From which synthetic share on each line differs from the uncorrected one, and by how much, metric by metric."""
     if any(effect.word == "one seed" for line in lines for effects in line.effects.values() for effect in effects):
         return [verdict.ONE_SEED]
     return [sentence for line in lines for sentence in _sentences(outcome, line)]
 
 
-def _sentences(outcome: Outcome[Any, Any], line: Corrected) -> Iterator[str]:
+def _sentences(outcome: Outcome[Any, Any], line: CorrectedLine) -> Iterator[str]:
     task = outcome.titles.get(line.task, line.task) if len(outcome.curves) > 1 else ""
     who = ", ".join(filter(None, (task, f"{line.line} against {line.plain}")))
     for column, effect in enumerate(next(iter(line.effects.values()))):
@@ -139,7 +139,7 @@ def _is_decided(effect: verdict.Effect) -> bool:
     return effect.word in ("better", "worse", "higher", "lower")
 
 
-def share_section(outcome: Outcome[Any, Any], lines: Sequence[Corrected]) -> Section:
+def share_section(outcome: Outcome[Any, Any], lines: Sequence[CorrectedLine]) -> Section:
     """Corrected against uncorrected at every ratio, as a table."""
     columns = [effect.metric.title for effect in next(iter(lines[0].effects.values()))]
     heads = [head for each in columns for head in (each, f"{each}: change", f"{each}: adjusted p")]

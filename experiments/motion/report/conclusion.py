@@ -17,7 +17,7 @@ from ...reporting.cards import card
 from ...reporting.results import ArmCurves
 from ...reporting.webpage import Card
 from ...studies.outcome import Outcome, Pair
-from ...studies.shares import Corrected, corrected_by_share, share_sentences
+from ...studies.shares import CorrectedLine, corrected_by_share, share_sentences
 from ..correctors.table import corrector_row, is_own
 from ..settings.arms import BASELINE, Arm
 from ..settings.presets import MotionSettings
@@ -124,7 +124,7 @@ def answer(outcome: MotionOutcome) -> str:
     return verdict.headline([effect for effects in _judged(outcome, pairs) for effect in effects])
 
 
-def lines_by_share(outcome: MotionOutcome, *, asked_alone: bool = False) -> list[Corrected]:
+def lines_by_share(outcome: MotionOutcome, *, asked_alone: bool = False) -> list[CorrectedLine]:
     """Corrected lines against the uncorrected one by synthetic share, what the experiment asks about first."""
     pairs = pairs_of(outcome)
     lines = corrected_by_share(pairs, judged_effects(outcome))

@@ -54,12 +54,7 @@ def descent_table(outcome: MotionOutcome, founders: Founders) -> Table:
         "Offspring variance, first", "last",
         "Novelty, to the parents", "Novelty, to real data", "Persistence of lines",
     ]  # fmt: skip
-    table = Table("descent", "Arm", columns)
-    for denoiser, title, arms in outcome.groups():
-        traced = [arm for arm in arms if _is_traced(outcome.curves[denoiser][arm])]
-        table.rows.extend([Row(title, [])] if traced else [])
-        table.rows.extend(Row(arm.title, _cells(arm, outcome.curves[denoiser][arm], founders)) for arm in traced)
-    return table
+    return outcome.table("descent", columns, lambda arm, curves: _cells(arm, curves, founders), _is_traced)
 
 
 def _is_traced(curves: ArmCurves) -> bool:

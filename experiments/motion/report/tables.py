@@ -11,6 +11,7 @@ from selfcorrect.statistics import CollapseFinding, collapse_profile, mean_inter
 from ...reporting import tables as shared
 from ...reporting.results import ArmCurves
 from ...reporting.webpage import Cell, Row, Table
+from ..settings.arms import Arm
 from .conclusion import JUDGED, MotionOutcome, judged_effects
 
 
@@ -25,16 +26,13 @@ def last_generation_table(outcome: MotionOutcome) -> Table:
 
 def speed_table(outcome: MotionOutcome) -> Table:
     """How fast diversity goes in each arm."""
-    table = Table("speed", "Arm", ["Half-life of recall", "Half-life of coverage", "Recall, factor per generation"])
-    for denoiser, title, arms in outcome.groups():
-        table.rows.append(Row(title, []))
-        for arm in arms:
-            curves = outcome.curves[denoiser][arm].values
-            halves = [shared.half_life_cell(curves[key]) for key in ("recall", "coverage")]
-            table.rows.append(
-                Row(arm.title, [*halves, shared.interval_cell(mean_interval(_rates(curves["recall"])), 2)])
-            )
-    return table
+    columns = ["Half-life of recall", "Half-life of coverage", "Recall, factor per generation"]
+
+    def cells(arm: Arm, curves: ArmCurves) -> list[Cell]:
+        halves = [shared.half_life_cell(curves.values[key]) for key in ("recall", "coverage")]
+        return [*halves, shared.interval_cell(mean_interval(_rates(curves.values["recall"])), 2)]
+
+    return outcome.table("speed", columns, cells)
 
 
 def _rates(curves: np.ndarray) -> np.ndarray:
@@ -51,15 +49,9 @@ def differences_table(outcome: MotionOutcome) -> Table:
 
 def profile_table(outcome: MotionOutcome) -> Table:
     """Which of the published definitions of collapse each arm meets."""
-    rows: list[Row] = []
-    columns: list[str] = []
-    for denoiser, title, arms in outcome.groups():
-        rows.append(Row(title, []))
-        for arm in arms:
-            findings = _profile(outcome.curves[denoiser][arm])
-            columns = [finding.definition for finding in findings]
-            rows.append(Row(arm.title, [Cell(finding.status) for finding in findings]))
-    return Table("profile", "Arm", columns, rows)
+    every = [curves for arms in outcome.curves.values() for curves in arms.values()]
+    columns = [finding.definition for finding in _profile(every[0])]
+    return outcome.table("profile", columns, lambda arm, curves: [Cell(finding.status) for finding in _profile(curves)])
 
 
 def _profile(curves: ArmCurves) -> list[CollapseFinding]:

@@ -21,7 +21,7 @@ from ...reporting.cards import card
 from ...reporting.figures import curve_grid, looks
 from ...reporting.results import ArmCurves
 from ...reporting.tables import LOOP_COLUMNS, effects_table, half_life_cell, last_generation_table, loop_cells
-from ...reporting.webpage import Card, Page, Picture, Row, Section, Table
+from ...reporting.webpage import Card, Page, Picture, Section
 from ..outcome import REAL, Outcome, Pair
 from ..shares import baseline_of, corrected_by_share, share_picture, share_section, share_sentences
 from ..study import SeedRun, Study
@@ -292,32 +292,20 @@ def _sections(outcome: Measured, effects: Sequence[Sequence[verdict.Effect]]) ->
             "How fast it falls",
             "Half-lives of what is good when high, in generations: the median over seeds and its interval. Up to 5 "
             "seeds it is Student's t of the logarithms, or the range of the seeds where some do not reach it.",
-            _table_of_arms(groups, "speed", [f"Half-life, {metric.title}" for metric in falling], falling),
+            outcome.table(
+                "speed",
+                [f"Half-life, {metric.title}" for metric in falling],
+                lambda arm, curves: [half_life_cell(curves.values[each.key]) for each in falling],
+            ),
         ),
         Section(
             "What the loop did",
             "The realised mixture of the last training set, and what the corrector rejected and moved over all "
             "generations.",
-            Table("loop", "Arm", LOOP_COLUMNS, _loop_rows(groups)),
+            outcome.table("loop", LOOP_COLUMNS, lambda arm, curves: loop_cells(curves)),
         ),
     ]
     return [section for section in sections if section.table.rows and section.table.columns]
-
-
-def _table_of_arms(groups, table_id: str, columns: Sequence[str], metrics: Sequence) -> Table:
-    table = Table(table_id, "Arm", columns)
-    for title, arms in groups:
-        table.rows.extend([Row(title, [])] * bool(title))
-        table.rows.extend(Row(arm.title, [half_life_cell(arm.values[each.key]) for each in metrics]) for arm in arms)
-    return table
-
-
-def _loop_rows(groups) -> list[Row]:
-    return [
-        row
-        for title, arms in groups
-        for row in (*([Row(title, [])] * bool(title)), *(Row(arm.title, loop_cells(arm)) for arm in arms))
-    ]
 
 
 def _facts(outcome: Measured) -> Mapping[str, str]:

@@ -106,8 +106,6 @@ class TrackedRun:
     """Settings by name."""
     rows: Sequence[Row] = ()
     """Each with a `generation`, which is the x-axis."""
-    media: Mapping[int, Mapping[str, Path]] = field(default_factory=dict)
-    """Pictures and videos (PNG, JPEG, GIF, MP4) by generation and name."""
     tags: Sequence[str] = ()
     """Words to filter by."""
     job_type: str = ""
@@ -115,7 +113,7 @@ class TrackedRun:
     summary: Mapping[str, float] = field(default_factory=dict)
     """Final figures, which sweeps aim at."""
     tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
-    """Tables by name, rows with the same keys."""
+    """Tables by name, rows with the same keys; a path is a picture or a video (PNG, JPEG, GIF, MP4)."""
     artifacts: Mapping[str, tuple[str, Path]] = field(default_factory=dict)
     """Files by artifact name, each with its type, such as "model"."""
     of_sweep: bool = False
@@ -189,7 +187,7 @@ class WandbLog:
         return self._target.project or os.environ.get("WANDB_PROJECT") or "selfcorrect"
 
     def log(self, run: TrackedRun) -> None:
-        """Log the rows, media, tables and artifacts of a run that were not yet; rows by generation."""
+        """Log the rows, tables and artifacts of a run that were not yet; rows by generation."""
         self.attempt(lambda: self._log(run))
 
     def finish(self, name: str) -> None:
@@ -227,7 +225,7 @@ class WandbLog:
         for row in run.rows:
             if row["generation"] > self._logged[run.name]:
                 self._logged[run.name] = row["generation"]
-                self._log_row(opened, row, run.media.get(row["generation"], {}))
+                opened.log(_scalars(row), step=row["generation"], commit=True)
         opened.summary.update(_scalars(run.summary))
         for name, rows in run.tables.items():
             self.attempt(lambda name=name, rows=rows: opened.log({name: _table(rows)}))
@@ -239,13 +237,6 @@ class WandbLog:
         last = max((row["generation"] for row in run.rows), default=-1)
         again = run.name not in self._open and not run.tables and not run.summary
         return again and 0 <= last <= self._recorded().get(self._id(run), -1)
-
-    def _log_row(self, opened: Any, row: Row, media: Mapping[str, Path]) -> None:
-        """Write a generation at once, and without a picture or video that fails."""
-        number = row["generation"]
-        for name, path in media.items():
-            self.attempt(lambda name=name, path=path: opened.log({name: _medium(path)}, step=number, commit=False))
-        opened.log(_scalars(row), step=number, commit=True)
 
     def _opened(self, run: TrackedRun) -> Any:
         if run.name not in self._open:
@@ -307,15 +298,6 @@ def experiment_id(folder: Path) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, secrets.token_hex(16))
     return path.read_text(encoding="utf-8")
-
-
-def publish_to_wandb(runs: Sequence[TrackedRun], folder: Path, mode: WandbMode, project: str = "") -> bool:
-    """Write `runs` as W&B runs below `folder`/wandb, or send them if mode is "online"; true if all went well."""
-    with WandbLog(folder, WandbTarget(mode, project)) as log:
-        for run in runs:
-            log.log(run)
-            log.finish(run.name)
-    return not log.failed
 
 
 def _private_settings(sweep: Mapping[str, str]) -> Any:
