@@ -70,7 +70,7 @@ TOYS = Registry(
         _toy(
             "networks", "lineages", "Why modes are lost", "after Wright 1931 and Fisher 1930; Alemohammad et al. 2025"
         ),
-        _toy("networks", "defences", "Defences against the loss of modes", "the sources in the table of defences"),
+        _toy("networks", "remedies", "Remedies against the loss of modes", "the sources in the table of remedies"),
         _toy("networks", "mechanisms", "Where drift and bias matter", "this project"),
         _toy("text", "text-mechanisms", "Drift and bias on text", "this project"),
         _toy("gaussian", "crossfeed", "Models that feed each other", "after Alemohammad et al. 2024"),

@@ -16,7 +16,7 @@ from selfcorrect.loop.run import Plan, Task
 from ...remedies.remedies import RemedyInputs, with_remedy
 from ..claims import Claim, above, end, gain
 from ..declaration import Arms, Column, Setup, Toy, by_seed
-from .defences import COVERAGE, circle_task
+from .remedies import COVERAGE, circle_task
 
 REMEDIES = ("none", "matched", "extrapolated", "lineages")
 WAYS: dict[str, tuple[Policy, bool]] = {

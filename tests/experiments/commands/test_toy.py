@@ -91,8 +91,8 @@ def test_only_published_claims_can_fail_to_reproduce() -> None:
 
 def test_a_line_names_the_statements_that_do_not_hold() -> None:
     checks = [{"statement": name, "outcome": name} for name in ("holds", "fails", "undecided")]
-    line = summary({"name": "defences", "seconds": 1.0, "checks": checks})
-    assert line == "defences: 1 of 3 statements hold, 1.0 s; fails: fails; undecided: undecided"
+    line = summary({"name": "remedies", "seconds": 1.0, "checks": checks})
+    assert line == "remedies: 1 of 3 statements hold, 1.0 s; fails: fails; undecided: undecided"
 
 
 def test_drawing_refuses_what_it_does_not_know() -> None:

@@ -16,7 +16,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.experiments.toy.engine import run
 from selfcorrect.experiments.toy.gaussian import crossfeed, gaussian_correct, provenance
 from selfcorrect.experiments.toy.gaussian.authors import TaperedAccumulate, histogram_corrector
-from selfcorrect.experiments.toy.networks import defences, fairness, mechanisms, mixture, shapes
+from selfcorrect.experiments.toy.networks import fairness, mechanisms, mixture, remedies, shapes
 from selfcorrect.experiments.toy.text import cross_curation, language, small_gpt, text_mechanisms
 from selfcorrect.loop.policy import Augment, RealOnly, Replace
 from selfcorrect.loop.run import LoopHistory
@@ -90,11 +90,11 @@ def test_the_verifier_of_text_knows_pairs() -> None:
 
 
 def test_scores_count_modes_and_what_lies_in_them() -> None:
-    real = defences.circle(96, streams(1))
-    assert defences.scores(real.values) == {"coverage": 1.0, "precision": 1.0}
+    real = remedies.circle(96, streams(1))
+    assert remedies.scores(real.values) == {"coverage": 1.0, "precision": 1.0}
     assert real.values.var(dim=0).mean() == pytest.approx(1, abs=0.05)
     half = torch.cat([real.values[::12], torch.zeros(8, 1, 2)])  # one mode, and the middle, where nothing is
-    assert defences.scores(half) == {"coverage": pytest.approx(1 / 12), "precision": 0.5}
+    assert remedies.scores(half) == {"coverage": pytest.approx(1 / 12), "precision": 0.5}
 
 
 def test_log_density_of_a_mixture_is_scipys() -> None:

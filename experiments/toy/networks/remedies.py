@@ -1,7 +1,7 @@
-"""Published defences against the loss of modes, side by side: a diffusion model on points around a circle.
+"""Published remedies against the loss of modes, side by side: a diffusion model on points around a circle.
 
 Points lie in twelve narrow modes, all of one label, so that only the learner and chance decide which modes live on.
-Every row of the table of defences runs the fully synthetic loop from the same generation 0.
+Every row of the table of remedies runs the fully synthetic loop from the same generation 0.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _REACH = 4.0
 
 
 @dataclass(frozen=True)
-class DefenceLoop:
+class RemedyLoop:
     """n real points, as many in every mode; the model is a small network on points as sequences of one frame."""
 
     real_count: int = 96
@@ -43,32 +43,32 @@ class DefenceLoop:
     first_steps: int = 1200
     steps: int = 60
     judged: int = 240
-    defences: tuple[str, ...] = UNRATED
+    remedies: tuple[str, ...] = UNRATED
     seeds: int = 5
     seed: int = 0
 
 
-QUICK = DefenceLoop(generations=5, seeds=3, defences=("none", "lineages", "more-steps"))
+QUICK = RemedyLoop(generations=5, seeds=3, remedies=("none", "lineages", "more-steps"))
 
 
-def toy(settings: DefenceLoop) -> Toy:
-    """The undefended loop, one with each defence, and the frozen one that every defence must be compared with."""
+def toy(settings: RemedyLoop) -> Toy:
+    """The plain loop, one with each remedy, and the frozen one that every remedy must be compared with."""
 
     def setup(stream: Stream) -> Setup:
         task = circle_task(settings.real_count, settings.first_steps, settings.judged, stream)
         plan = Plan(Replace(), settings.generations, settings.steps)
-        arms = {name: with_remedy(task, plan, name, RemedyInputs()) for name in settings.defences}
+        arms = {name: with_remedy(task, plan, name, RemedyInputs()) for name in settings.remedies}
         return Setup(task, {**arms, FROZEN: Plan(Freeze(), settings.generations, settings.steps)})
 
     return Toy(
         [by_seed(settings.seed, settings.seeds, setup)],
         [
             above(
-                f"{name} keeps more modes than no defence",
+                f"{name} keeps more modes than no remedy",
                 gain(name, "none", "coverage"),
                 published=REMEDIES.row(name).source != OWN,
             )
-            for name in settings.defences
+            for name in settings.remedies
             if name != "none"
         ],
         [
@@ -78,7 +78,7 @@ def toy(settings: DefenceLoop) -> Toy:
             Column("novelty", "distance to the parent, of real neighbours'", ""),
         ],
         notes=(
-            "Without information from outside no defence can know more than the first synthetic set, on which the "
+            "Without information from outside no remedy can know more than the first synthetic set, on which the "
             "frozen loop trains for ever; it makes nothing new.",
         ),
     )
