@@ -24,10 +24,10 @@ from selfcorrect.storage.runs.tracking import line_of, rows_of
 
 from ..correction.correct_file import RECORDS, FileTask, hash_of_file
 from ..correction.report import REPORT, read_record
-from ..curation.in_loops import FILE as PREFERENCES
 from ..jobs.identities import IDENTITIES
 from ..motion.run.feasibility import FILE as FEASIBILITY
 from ..motion.run.references import FILE
+from ..remedies.people import FILE as PREFERENCES
 from ..reporting.summary import SUMMARY
 
 METRICS = "metrics.jsonl"

@@ -12,7 +12,7 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import Embedding, flat
 from selfcorrect.loop.bias import Bias, Sampler, Score, each_alone
-from selfcorrect.loop.fitting import averaged, extrapolated, truncated
+from selfcorrect.loop.fitting import Errors, averaged, extrapolated, truncated
 from selfcorrect.loop.policy import Replace, overlapping
 from selfcorrect.loop.run import Plan, Task
 from selfcorrect.models.diffusion.confidence import denoising_errors
@@ -21,7 +21,6 @@ from selfcorrect.models.ecosystem import Ecosystem
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.remedies.matching import Finish, lineage_matched, newest_synthetic, oldest_synthetic
 from selfcorrect.remedies.selection import (
-    Errors,
     Rule,
     farthest_points,
     in_latent_subspace,
@@ -31,7 +30,7 @@ from selfcorrect.remedies.selection import (
     selected,
 )
 
-from ..curation.in_loops import chosen_by
+from .people import chosen_by
 from .table import REMEDIES
 
 DRAWS = 4

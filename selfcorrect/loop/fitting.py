@@ -11,12 +11,14 @@ from ..core.errors import SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples
 from ..models.protocol import GenerativeModel
-from ..remedies.selection import Errors
 
 Fitting: TypeAlias = Callable[[GenerativeModel, Samples, int, Stream], GenerativeModel]
 """(model, training set, optimiser steps, stream) → the trained model."""
 
 Rework: TypeAlias = Callable[[Samples, Stream], Samples]
+
+Errors: TypeAlias = Callable[[GenerativeModel, Tensor, Tensor, Stream], Tensor]
+"""(model, values (N, *event), labels (N,), stream) → (N,), how unlikely the model finds each of its samples."""
 
 
 def plain(model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:

@@ -18,6 +18,7 @@ from ..core.samples import Samples
 from ..correctors.anchors import Embedding, flat
 from ..correctors.density_ratio import Discrimination, log_density_ratio
 from ..loop.bias import Bias, Sampler, each_alone
+from ..loop.fitting import Errors
 from ..models.protocol import GenerativeModel
 
 
@@ -37,8 +38,6 @@ class Pool:
 
 
 Rule: TypeAlias = Callable[[Pool, int], Tensor]  # (pool, count) → rows (count,) of the pool
-Errors: TypeAlias = Callable[[GenerativeModel, Tensor, Tensor, Stream], Tensor]
-"""(model, values (N, *event), labels (N,), stream) → (N,), how unlikely the model finds each of its samples."""
 
 
 def selected(draws: int, rule: Rule) -> Bias:

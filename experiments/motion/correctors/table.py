@@ -128,7 +128,7 @@ CORRECTORS = Registry(
         ),
         CorrectorRow(
             "people",
-            "selfcorrect.experiments.curation.in_loops:people",
+            "selfcorrect.experiments.remedies.people:people",
             "Verifier: rejects what people would like less than usual samples of generation 0; needs --ratings.",
             knows="choices of people, generalised by six features",
             rated=True,

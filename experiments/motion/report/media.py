@@ -18,8 +18,8 @@ from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.motion.pictures.player import scene_of
 from selfcorrect.storage.runs.tracking import wandb_mode
 
-from ...curation.in_loops import kept_reward
 from ...jobs.progress_bars import silent
+from ...remedies.people import kept_reward
 from ..correctors.builtin import CorrectorInputs, build_corrector
 from ..run.models import trained_model
 from ..run.seed_runs import MotionRun, seed_runs

@@ -27,10 +27,10 @@ from selfcorrect.preferences.reward import Reward
 from selfcorrect.remedies.spectrum import energy_kept
 from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore
 
-from ...curation.in_loops import WHO, identity_of_reward, keep_reward, kept_reward, raters_of, reward_in
 from ...jobs.identities import IdentityFile, identity_of_data
 from ...jobs.progress_bars import Progress, silent
 from ...jobs.run import Job
+from ...remedies.people import WHO, identity_of_reward, keep_reward, kept_reward, raters_of, reward_in
 from ...remedies.remedies import RemedyInputs, with_remedy
 from ...studies.study import SeedRun, Study
 from ..correctors.builtin import CorrectorInputs, build_corrector

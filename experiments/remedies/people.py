@@ -26,9 +26,9 @@ from selfcorrect.storage.files.digests import digest, sealed, unsealed
 from selfcorrect.storage.files.strict_json import read_as
 from selfcorrect.storage.files.writing import write_atomically
 
-from .database import Database
-from .features import MOTION_FEATURES, motion_features
-from .summary import reward_of
+from ..curation.database import Database
+from ..curation.features import MOTION_FEATURES, motion_features
+from ..curation.summary import reward_of
 
 if TYPE_CHECKING:
     from ..motion.correctors.own import CorrectorInputs

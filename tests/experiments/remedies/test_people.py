@@ -19,7 +19,13 @@ from selfcorrect.correctors.contract import call_corrector
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.curation.database import Database, Rated, RatingStudy
 from selfcorrect.experiments.curation.features import MOTION_FEATURES, motion_features
-from selfcorrect.experiments.curation.in_loops import (
+from selfcorrect.experiments.jobs.progress_bars import silent
+from selfcorrect.experiments.motion.correctors.own import CorrectorInputs
+from selfcorrect.experiments.motion.run.study import MotionStudy
+from selfcorrect.experiments.motion.run.task import motion_task
+from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
+from selfcorrect.experiments.motion.settings.presets import DenoiserArms, MotionSettings
+from selfcorrect.experiments.remedies.people import (
     FILE,
     chosen_by,
     keep_reward,
@@ -28,12 +34,6 @@ from selfcorrect.experiments.curation.in_loops import (
     raters_of,
     reward_in,
 )
-from selfcorrect.experiments.jobs.progress_bars import silent
-from selfcorrect.experiments.motion.correctors.own import CorrectorInputs
-from selfcorrect.experiments.motion.run.study import MotionStudy
-from selfcorrect.experiments.motion.run.task import motion_task
-from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
-from selfcorrect.experiments.motion.settings.presets import DenoiserArms, MotionSettings
 from selfcorrect.experiments.studies.jobs import run_arm, run_first_generation
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import MotionBatch
