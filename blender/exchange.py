@@ -6,6 +6,7 @@ Lengths are metres and y is up, as BVH files have it. A joint's frame is paralle
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -174,6 +175,29 @@ def zxy_matrices(angles_rad: np.ndarray) -> np.ndarray:
         [-cx * sy, sx, cx * cy],
     ]
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+FEET = ("left foot", "right foot")
+"""Parts of the body in a file of contacts."""
+
+
+def read_contacts(path: Path) -> np.ndarray:
+    """When each foot stands (T, 2), by the program's file of contacts."""
+    told = json.loads(path.read_text(encoding="utf-8"))
+    stands = np.zeros((told["frames"], len(FEET)), dtype=bool)
+    for each in told["contacts"]:
+        stands[each["first_frame"] : each["last_frame"] + 1, FEET.index(each["part"])] = True
+    return stands
+
+
+def write_contacts(path: Path, stands: np.ndarray, fps: float) -> None:
+    """Write when each foot stands (T, 2); where it does is left to the motion."""
+    contacts = []
+    for foot, part in enumerate(FEET):
+        edges = np.flatnonzero(np.diff(stands[:, foot], prepend=False, append=False)).tolist()
+        for first, stop in zip(edges[::2], edges[1::2], strict=True):
+            contacts.append({"part": part, "first_frame": first, "last_frame": stop - 1})
+    path.write_text(json.dumps({"frames": len(stands), "fps": fps, "contacts": contacts}), encoding="utf-8")
 
 
 def changed_world(clip: Clip, before: Clip, after: Clip, parts: Collection[str]) -> tuple[np.ndarray, np.ndarray]:

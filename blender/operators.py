@@ -10,7 +10,7 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 
 from . import program, rig
-from .exchange import ExchangeError, changed_world, read_bvh, write_bvh
+from .exchange import ExchangeError, changed_world, read_bvh, read_contacts, write_bvh, write_contacts
 from .program import Failure, Steps
 
 MARKED = "check: "
@@ -128,11 +128,10 @@ class OfRig(Working):
         cls.poll_message_set("The active object must be an armature")
         return context.object is not None and context.object.type == "ARMATURE"
 
-    def _sampled(self, context: bpy.types.Context) -> Steps:
+    def _sampled(self, source: bpy.types.Object, frames: range) -> Steps:
         """Steps that end with the motion of the rig."""
-        rig.check_rig(context.object)
-        frames = rig.frames_of(context.object, context.scene, self.extent)
-        reading = rig.sample(context.object.session_uid, frames)
+        rig.check_rig(source)
+        reading = rig.sample(source.session_uid, frames)
         while True:
             try:
                 share, doing = next(reading)
@@ -190,6 +189,10 @@ class SELFCORRECT_OT_correct(OfRig, bpy.types.Operator):
     frame_start: IntProperty(name="Start", default=1)
     frame_end: IntProperty(name="End", default=250)
     keep_hands: BoolProperty(name="Keep Hands", description="Leave the hands where they are in the world")
+    use_contacts: BoolProperty(
+        name="Use Edited Contacts",
+        description="Correct the original action again; feet stand where the contacts of this action say",
+    )
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Ask for options first."""
@@ -205,7 +208,7 @@ class SELFCORRECT_OT_correct(OfRig, bpy.types.Operator):
         row = layout.row()
         row.enabled = not self.kinematic
         row.prop(self, "strength")
-        for name in ("support", "remove_drift", "keep_hands", "extent"):
+        for name in ("support", "remove_drift", "keep_hands", "use_contacts", "extent"):
             layout.prop(self, name)
         for switch, names in (("use_floor", ("floor",)), ("use_frames", ("frame_start", "frame_end"))):
             layout.prop(self, switch)
@@ -231,20 +234,39 @@ class SELFCORRECT_OT_correct(OfRig, bpy.types.Operator):
 
     def steps(self, context: bpy.types.Context) -> Steps:
         """Read the motion, have it corrected, write the new action."""
-        tool, scene = chosen_program(), context.scene
-        sampled = yield from self._sampled(context)
-        clip = rig.clip_of(sampled, scene)
+        if not self.use_contacts:
+            return (yield from self._corrected(context, context.object, None))
+        edited = context.object.animation_data and context.object.animation_data.action
+        with rig.source_playing(context.object) as source:
+            return (yield from self._corrected(context, source, edited))
+
+    def _corrected(
+        self, context: bpy.types.Context, source: bpy.types.Object, edited: bpy.types.Action | None
+    ) -> Steps:
+        """Correct the motion that a rig plays, with the contacts of an edited action if there is one."""
+        tool, frames = chosen_program(), rig.frames_of(source, context.scene, self.extent)
+        stands = rig.stands_in(edited, frames) if edited else None
+        sampled = yield from self._sampled(source, frames)
+        clip = rig.clip_of(sampled, context.scene)
         with tempfile.TemporaryDirectory(dir=bpy.app.tempdir or None) as folder:
-            source, out = Path(folder, "motion.bvh"), Path(folder, "corrected")
-            floor_m = self.floor * scene.unit_settings.scale_length if self.use_floor else 0.0
-            write_bvh(source, replace(clip, positions_m=clip.positions_m - [0, floor_m, 0]))
-            command = program.correct_command(tool, source, out, self.asked(sampled.frames))
+            path, out = Path(folder, "motion.bvh"), Path(folder, "corrected")
+            contacts, shown = Path(folder, "contacts.json"), Path(folder, "shown.json")
+            options = replace(self.asked(frames), contacts=contacts if edited else None)
+            if "--contacts-out" in program.options_of(tool, "correct"):
+                options = replace(options, contacts_out=shown)
+            if edited:
+                write_contacts(contacts, stands, clip.fps)
+            floor_m = self.floor * context.scene.unit_settings.scale_length if self.use_floor else 0.0
+            write_bvh(path, replace(clip, positions_m=clip.positions_m - [0, floor_m, 0]))
+            command = program.correct_command(tool, path, out, options)
             program.require_options(tool, command)
             yield from _computed(command, good=(0, 1))
             told = program.read_report(out / "report.json")
-            moved = changed_world(clip, read_bvh(source), read_bvh(out / source.name), told.parts)
+            moved = changed_world(clip, read_bvh(path), read_bvh(out / path.name), told.parts)
+            stands = read_contacts(shown) if shown.is_file() else None
         yield _COMPUTING, "writing the action"
-        written, said = rig.write_action(sampled, rig.wanted_worlds(sampled, *moved, scene), scene), told.sentence
+        scene, said = context.scene, told.sentence
+        written = rig.write_action(sampled, rig.wanted_worlds(sampled, *moved, scene), stands, scene)
         if written.rig.session_uid != sampled.uid:
             rig.found(sampled.uid).select_set(False)
             written.rig.select_set(True)
@@ -267,14 +289,14 @@ class SELFCORRECT_OT_check(OfRig, bpy.types.Operator):
 
     def steps(self, context: bpy.types.Context) -> Steps:
         """Read the motion, have it checked, list what was found."""
-        tool, scene = chosen_program(), context.scene
-        sampled = yield from self._sampled(context)
+        tool, frames = chosen_program(), rig.frames_of(context.object, context.scene, self.extent)
+        sampled = yield from self._sampled(context.object, frames)
         with tempfile.TemporaryDirectory(dir=bpy.app.tempdir or None) as folder:
             source, told = Path(folder, "motion.bvh"), Path(folder, "findings.json")
-            write_bvh(source, rig.clip_of(sampled, scene))
+            write_bvh(source, rig.clip_of(sampled, context.scene))
             yield from _computed(program.check_command(tool, source, told), good=(0, 1, 2))
             findings = program.read_findings(told, log_file())
-        show_findings(scene, findings, sampled.frames)
+        show_findings(context.scene, findings, sampled.frames)
         name = rig.found(sampled.uid).name
         return "INFO", f"{name}: {len(findings)} finding{'s' * (len(findings) != 1)}"
 

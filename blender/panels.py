@@ -4,6 +4,7 @@
 import bpy
 from bpy.props import IntProperty, StringProperty
 
+from .exchange import FEET
 from .operators import (
     Running,
     SELFCORRECT_OT_cancel,
@@ -105,6 +106,9 @@ class SELFCORRECT_PT_panel(bpy.types.Panel):
         )
         if 0 <= scene.selfcorrect_finding < len(scene.selfcorrect_findings):
             layout.label(text=scene.selfcorrect_findings[scene.selfcorrect_finding].says)
+        for part in FEET:
+            if context.object and f"{part} stands" in context.object:
+                layout.prop(context.object, f'["{part} stands"]', text=f"{part.capitalize()} stands")
         layout.operator(SELFCORRECT_OT_show_log.bl_idname)
 
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -101,10 +102,9 @@ class Correction:
     contacts: Path | None = None
     """Contacts to use in place of inferred ones."""
     contacts_out: Path | None = None
+    """Where the contacts of the result are written."""
 
 
-_NEW = ("--floor", "--frames", "--keep", "--contacts", "--contacts-out")
-"""Options that the first versions of the program lack."""
 _READ = ("--up", "y!", "--metres-per-unit", "1")
 """What Blender knows of the file, so that nothing is guessed."""
 
@@ -127,12 +127,20 @@ def check_command(program: Program, source: Path, findings: Path) -> list[str]:
     return [program.path, "check", str(source), "--format", "json", "--out", str(findings), "--overwrite", *_READ]
 
 
+def options_of(program: Program, command: str) -> frozenset[str]:
+    """The options that a command of the program has; it is asked once."""
+    return _asked_options(program.path, command, os.stat(program.path).st_mtime_ns)
+
+
+@lru_cache
+def _asked_options(path: str, command: str, modified_ns: int) -> frozenset[str]:
+    return frozenset(re.findall(r"(?<![\w-])--[a-z][\w-]*", answer_of([path, command, "--help"])))
+
+
 def require_options(program: Program, command: Sequence[str]) -> None:
     """Raise Failure where the program is too old for an option that is asked for."""
-    asked = [word for word in command if word in _NEW]
-    known = answer_of([program.path, command[1], "--help"]) if asked else ""
-    for word in asked:
-        if not re.search(rf"{re.escape(word)}(?![\w-])", known):
+    for word in command:
+        if word.startswith("--") and word not in options_of(program, command[1]):
             raise Failure(f"{version_of(program)} has no option {word}; install a newer one")
 
 

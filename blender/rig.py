@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
@@ -13,7 +14,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix, Quaternion
 
-from .exchange import Y_UP, Clip
+from .exchange import FEET, Y_UP, Clip
 from .program import Failure
 
 Drift: TypeAlias = "tuple[float, float]"
@@ -22,6 +23,8 @@ Drift: TypeAlias = "tuple[float, float]"
 _SAME_PLACE_M, _SAME_TURN_RAD, _SAME_SCALE = 1e-4, math.radians(0.01), 1e-4
 """Differences that get no keys."""
 _HEADS_APART = 1e-4
+_FROM_RIG, _FROM_ACTION = "selfcorrect rig", "selfcorrect action"
+"""Properties of a corrected action: what it was made from."""
 SEEN_M = 1e-3
 """Distance from the correction beyond which the user is warned."""
 _LOOKED_AT = 8
@@ -157,8 +160,7 @@ class Sampled:
 
 def sample(uid: int, frames: range) -> Iterator[tuple[float, str]]:
     """Steps that end with the motion (`Sampled`) of a rig. Restores the scene's frame."""
-    scene = bpy.context.scene
-    before, subframe = scene.frame_current, scene.frame_subframe
+    before, subframe = bpy.context.scene.frame_current, bpy.context.scene.frame_subframe
     names, parents = bones_of(found(uid))
     bones = found(uid).data.bones
     needed = {above.name for name in names for above in (bones[name], *bones[name].parent_recursive)}
@@ -166,14 +168,14 @@ def sample(uid: int, frames: range) -> Iterator[tuple[float, str]]:
     world = np.empty((len(frames), 4, 4))
     try:
         for step, frame in enumerate(frames):
-            scene.frame_set(frame)
+            bpy.context.scene.frame_set(frame)  # asked for anew, as undo may move it in memory
             seen = found(uid).evaluated_get(bpy.context.evaluated_depsgraph_get())
             world[step] = seen.matrix_world
             for name in needed:
                 pose[name][step] = seen.pose.bones[name].matrix
             yield step / len(frames), "reading the motion"
     finally:
-        scene.frame_set(before, subframe=subframe)
+        bpy.context.scene.frame_set(before, subframe=subframe)
     return Sampled(uid, frames, names, parents, pose, world)
 
 
@@ -380,6 +382,65 @@ def _key(bag: bpy.types.ActionChannelbag, path: str, values: np.ndarray, frames:
         curve.update()
 
 
+def key_contacts(bag: bpy.types.ActionChannelbag, rig: bpy.types.Object, stands: np.ndarray, frames: range) -> None:
+    """Keep when each foot stands (T, 2) as a curve that is 1 where it does, with keys where that changes."""
+    for part, column in zip(FEET, stands.T, strict=True):
+        rig[f"{part} stands"] = int(column[0])
+        path = f'["{part} stands"]'
+        curve = bag.fcurves.find(path)
+        if curve is not None:
+            bag.fcurves.remove(curve)
+        curve = bag.fcurves.new(path)
+        curve.group = bag.groups.get("Contacts") or bag.groups.new("Contacts")
+        changes = [0, *(np.flatnonzero(np.diff(column)) + 1)]
+        for step in changes:
+            curve.keyframe_points.insert(frames[step], int(column[step])).interpolation = "CONSTANT"
+
+
+def stands_in(action: bpy.types.Action, frames: range) -> np.ndarray:
+    """When each foot stands (T, 2) by the curves of an action, which people may have edited."""
+    curves = {
+        curve.data_path: curve
+        for layer in action.layers
+        for strip in layer.strips
+        for bag in strip.channelbags
+        for curve in bag.fcurves
+    }
+    feet = [curves.get(f'["{part} stands"]') for part in FEET]
+    if None in feet:
+        raise Failure(f"{action.name} has no contacts; correct the motion first, then edit those of the new action")
+    return np.array([[curve.evaluate(frame) >= 0.5 for curve in feet] for frame in frames])
+
+
+@contextmanager
+def source_playing(rig: bpy.types.Object) -> Iterator[bpy.types.Object]:
+    """The rig whose action was corrected to that which `rig` plays, playing it; after an error all is as before."""
+    data = rig.animation_data
+    source = data.action.get(_FROM_RIG) if data and data.action else None
+    if source is None:
+        raise Failure(f"The action of {rig.name} was not made by Correct with Physics, and has no contacts")
+    uid, own = source.session_uid, source.animation_data or source.animation_data_create()
+    played, old = own.action and own.action.session_uid, data.action.get(_FROM_ACTION)
+    slot = own.action_slot and own.action_slot.identifier
+    data.action.use_fake_user = True
+    if source == rig:
+        _play(source, old, slot)
+    try:
+        yield source
+    except BaseException:
+        _play(found(uid), next((each for each in bpy.data.actions if each.session_uid == played), None), slot)
+        raise
+
+
+def _play(rig: bpy.types.Object, action: bpy.types.Action | None, slot: str | None) -> None:
+    """Let a rig play an action, by the slot with this identifier or the first that fits."""
+    data = rig.animation_data
+    data.action = action
+    slots = list(data.action_suitable_slots) if action else []
+    if slots:
+        data.action_slot = next((each for each in slots if each.identifier == slot), slots[0])
+
+
 def assign(rig: bpy.types.Object, action: bpy.types.Action, slot: bpy.types.ActionSlot) -> None:
     """Let a rig play an action; the one that it played stays in the file."""
     data = rig.animation_data or rig.animation_data_create()
@@ -440,8 +501,13 @@ class Written:
     """How far a bone lies from the correction, at most, in the frames that were looked at."""
 
 
-def write_action(sampled: Sampled, wanted: dict[str, np.ndarray], scene: bpy.types.Scene) -> Written:
-    """Put a correction into a new action of the rig, or of a copy where the rig is linked or its bones are held."""
+def write_action(
+    sampled: Sampled, wanted: dict[str, np.ndarray], stands: np.ndarray | None, scene: bpy.types.Scene
+) -> Written:
+    """Put a correction into a new action of the rig, or of a copy where the rig is linked or its bones are held.
+
+    stands: when each foot stands (T, 2), None where that is not known.
+    """
     rig, unit_m = found(sampled.uid), scene.unit_settings.scale_length
     keys = keys_of(sampled, wanted, unit_m, everything=False)
     held = bool(holders_of(rig, set(keys)) or drivers_of(rig, set(keys)))
@@ -453,6 +519,9 @@ def write_action(sampled: Sampled, wanted: dict[str, np.ndarray], scene: bpy.typ
     bag = bag_of(action, slot)
     for name, each in keys.items():
         key_bone(bag, target.pose.bones[name], each, sampled.frames)
+    if stands is not None:
+        key_contacts(bag, target, stands, sampled.frames)
+    action[_FROM_RIG], action[_FROM_ACTION] = rig, old
     assign(target, action, slot)
     return Written(target, action, len(keys), _off(target, sampled, wanted, scene) * unit_m)
 

@@ -22,7 +22,8 @@ def main(words: list[str]) -> int:
         print("another 1.0" if acts == "another" else "selfcorrect 9.9.9")
         return 0
     if "--help" in words:
-        print("--strength --floor-is-none")
+        print("--out --workers --up --metres-per-unit --strength --support --remove-drift --kinematic --floor-is-none")
+        print("--contacts --contacts-out" if acts == "contacts" else "")
         return 0
     source, out = Path(words[1]), Path(words[words.index("--out") + 1])
     if acts == "crash":
@@ -39,7 +40,12 @@ def main(words: list[str]) -> int:
         told |= {"verdict": "rejected", "reason": "fell", "frame": 7}
     (out / "report.json").write_text(json.dumps({"motions": [told]}))
     shutil.copy(source, out / source.name)
-    if acts == "lift":
+    if acts == "contacts":
+        stands = {"part": "left foot", "first_frame": 4, "last_frame": 10, "position_m": [0, 0, 0], "kind": "stands"}
+        Path(words[words.index("--contacts-out") + 1]).write_text(json.dumps({"frames": 39, "contacts": [stands]}))
+        if "--contacts" in words:
+            shutil.copy(words[words.index("--contacts") + 1], "given.json")
+    if acts in ("lift", "contacts"):
         exchange = loaded("exchange")
         exchange.write_bvh(out / source.name, lifted(exchange.read_bvh(source)))
     return 1 if acts == "reject" else 0

@@ -28,6 +28,7 @@ def fresh(acts: str = "lift", clip: Path = CLIP) -> bpy.types.Object:
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=False)
     bpy.context.preferences.addons[NAME].preferences.program = str(FAKE if acts else PROGRAM)
     os.environ["FAKE"] = acts
+    FAKE.touch()  # another program, of which nothing is remembered
     return imported(clip)
 
 
@@ -114,6 +115,7 @@ def case_the_result_is_that_of_the_command_line():
     before = rig.animation_data.action
     action = corrected(rig)
     assert (before.name, action.name) == ("clip", "clip corrected")
+    assert {value for _, value in curves(action)['["left foot stands"]', 0]} == {0, 1}
     theirs = imported(CLIP.parent / "corrected" / CLIP.name)
     frames = range(1, 40)
     same(seen(rig, frames), seen(theirs, frames), apart_m=1e-3, degrees=0.1)
@@ -246,7 +248,7 @@ def case_partly_keyed_actions_keep_what_else_they_animate():
     same(lifted(before), seen(rig))
 
 
-def case_fingers_and_custom_bones_keep_their_animation():
+def case_fingers_custom_bones_and_other_frames_keep_their_animation():
     rig = fresh("", CLIP.with_name("spoiled.bvh"))
     bpy.ops.object.mode_set(mode="EDIT")
     for name, above in (("LeftHandIndex1", "left_wrist"), ("jaw", "head"), ("tail", "pelvis")):
@@ -258,8 +260,9 @@ def case_fingers_and_custom_bones_keep_their_animation():
         for frame in range(1, 115, 3):
             bone.rotation_quaternion = (1, *random.normal(0, 0.2, 3))
             bone.keyframe_insert("rotation_quaternion", frame=frame)
-    old = curves(rig.animation_data.action)
-    new = curves(corrected(rig, kinematic=True))
+    old, outside = curves(rig.animation_data.action), seen(rig, (1, 39, 81, 115))
+    new = curves(corrected(rig, kinematic=True, use_frames=True, frame_start=40, frame_end=80))
+    same(outside, seen(rig, (1, 39, 81, 115)))
     changed = {path for (path, index), keys in new.items() if old.get((path, index)) != keys}
     assert 'pose.bones["left_knee"].rotation_euler' in changed
     assert not any(name in path for name in own for path in changed)
@@ -357,6 +360,29 @@ def case_a_floor_at_a_height_of_the_scene_is_taken_as_it_is():
     same(high, low, apart_m=1e-3, degrees=0.1)
 
 
+def case_contacts_are_curves_that_are_edited_and_fed_back():
+    rig = fresh("contacts")
+    before = seen(rig)
+    first = corrected(rig)
+    assert curves(first)['["left foot stands"]', 0] == [(1, 0), (5, 1), (12, 0)]
+    bag = first.layers[0].strips[0].channelbags[0]
+    bag.fcurves.find('["left foot stands"]').keyframe_points[2].co = (15, 0)
+    bag.fcurves.find('["right foot stands"]').keyframe_points.insert(30, 1).interpolation = "CONSTANT"
+    assert bpy.ops.selfcorrect.correct(use_contacts=True) == {"FINISHED"}
+    given = json.loads(RESULTS.with_name("given.json").read_text())
+    assert [(each["part"], each["first_frame"], each["last_frame"]) for each in given["contacts"]] == [
+        ("left foot", 4, 13), ("right foot", 29, 38),
+    ]  # fmt: skip
+    second = rig.animation_data.action
+    assert second not in (first, bpy.data.actions["clip"])
+    same(lifted(before), seen(rig))  # the original was corrected again, not the correction
+    os.environ["FAKE"] = "crash"
+    error_of(bpy.ops.selfcorrect.correct, use_contacts=True)
+    assert rig.animation_data.action == second
+    rig.animation_data.action = bpy.data.actions["clip"]
+    assert "was not made by Correct with Physics" in error_of(bpy.ops.selfcorrect.correct, use_contacts=True)
+
+
 class Layout:
     """Takes what panels draw, where it exists."""
 
@@ -428,7 +454,7 @@ def case_escape_ends_the_program_and_changes_nothing():
     properties = bpy.ops.selfcorrect.correct.get_rna_type().properties
     options = {each.identifier: each.default for each in properties if hasattr(each, "default")}
     running = SimpleNamespace(**options, bl_label=kind.bl_label, report=lambda level, text: said.append(text))
-    for name in ("asked", "steps", "_sampled", "_on", "_done", "stop"):
+    for name in ("asked", "steps", "_corrected", "_sampled", "_on", "_done", "stop"):
         setattr(running, name, getattr(kind, name).__get__(running))
     quiet = SimpleNamespace(event_timer_remove=lambda timer: None, status_text_set=lambda text: None)
     screen = SimpleNamespace(areas=[])

@@ -40,7 +40,7 @@ def made_up(frames: int = 7, stretch_m: float = 0.0, seed: int = 0):
 
 
 @given(arrays(float, (4, 3), elements=st.floats(-3.2, 3.2)))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_angles_make_the_rotation_again_also_beside_the_pole(angles: np.ndarray) -> None:
     angles[:2, 1] = [np.pi / 2, np.pi / 2 - 1e-6]
     rotations = exchange.zxy_matrices(angles)
@@ -96,3 +96,10 @@ def test_a_file_of_other_channels_is_refused(tmp_path: Path) -> None:
     (tmp_path / "clip.bvh").write_text(text)
     with pytest.raises(exchange.ExchangeError, match="expected the channels Zrotation Xrotation Yrotation in hips"):
         exchange.read_bvh(tmp_path / "clip.bvh")
+
+
+@given(arrays(bool, st.tuples(st.integers(1, 20), st.just(2))))
+def test_contacts_come_back_from_their_file(tmp_path_factory: pytest.TempPathFactory, stands: np.ndarray) -> None:
+    path = tmp_path_factory.mktemp("contacts") / "contacts.json"
+    exchange.write_contacts(path, stands, 30.0)
+    np.testing.assert_array_equal(exchange.read_contacts(path), stands)

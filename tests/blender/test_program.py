@@ -62,14 +62,15 @@ def test_the_program_understands_its_commands(tmp_path: Path) -> None:
     assert tyro.cli(CheckCommand, args=command[2:]).format == "json"
 
 
-def test_new_options_are_asked_for_only_where_the_program_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_are_asked_for_only_where_the_program_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "answer_of", lambda command: "--strength --floor-colour --keep-failed --frames A:B")
     monkeypatch.setattr(program, "version_of", lambda tool: "selfcorrect 0.2.0")
-    base = [TOOL.path, "correct", "a.bvh"]
-    program.require_options(TOOL, [*base, "--frames", "0:9"])
+    tool = program.Program(str(tmp_path), "preferences")
+    base = [tool.path, "correct", "a.bvh"]
+    program.require_options(tool, [*base, "--frames", "0:9"])
     for missing in ("--floor", "--keep"):
         with pytest.raises(program.Failure, match=rf"^selfcorrect 0.2.0 has no option {missing}; install a newer one$"):
-            program.require_options(TOOL, [*base, missing, "0"])
+            program.require_options(tool, [*base, missing, "0"])
 
 
 def test_progress_and_last_words_come_from_what_was_printed() -> None:
