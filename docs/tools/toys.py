@@ -9,15 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import tyro
 
-from selfcorrect.experiments.toy.drawing import draw
-from selfcorrect.experiments.toy.gallery import Exhibit
+from selfcorrect.experiments.toy.gallery import Exhibit, section_of
 from selfcorrect.experiments.toy.loops import exhibit, settings_of
 from selfcorrect.experiments.toy.table import TOYS
 
@@ -44,19 +42,12 @@ def filled(page: str, outcomes: Mapping[str, Any]) -> str:
 
 def keep(name: str, shown: Exhibit) -> dict[str, object]:
     """Write a loop's pictures; returns what the page says of it."""
-    result, figures = shown.result, []
-    for index, figure in enumerate(result.figures):
-        (PICTURES / f"{name}-{index}.svg").write_text(draw(figure))
+    section, figures = section_of(shown), []
+    for index, (figure, picture) in enumerate(zip(shown.result.figures, section["figures"], strict=True)):
+        (PICTURES / f"{name}-{index}.svg").write_text(picture)
         figures.append({"file": f"toys/{name}-{index}.svg", "title": figure.title})
-    checks = [asdict(check) for check in result.checks]
-    return {
-        "title": shown.title,
-        "source": shown.source,
-        "reading": result.reading,
-        "ends": asdict(result.ends),
-        "figures": figures,
-        "checks": checks,
-    }
+    section["figures"] = figures
+    return {key: section[key] for key in ("title", "source", "reading", "ends", "figures", "checks")}
 
 
 def main(names: Annotated[tuple[str, ...], tyro.conf.Positional] = (), page_only: bool = False) -> None:

@@ -1,0 +1,36 @@
+"""Statements of quick forms hold, and not all of them do where arms are exchanged."""
+
+from __future__ import annotations
+
+import pytest
+from helpers import outcomes
+
+from selfcorrect.experiments.toy.claims import Curves
+from selfcorrect.experiments.toy.declaration import Toy
+from selfcorrect.experiments.toy.engine import describe, measure
+from selfcorrect.experiments.toy.loops import settings_of
+from selfcorrect.experiments.toy.table import TOYS
+
+HOLDING = (
+    "gaussian-correct", "gaussian-collapse", "stability", "linear", "weighting", "curation", "pluralistic",
+    "cross-curation", "mad", "provenance", "crossfeed", "dilution",
+    *(pytest.param(name, marks=pytest.mark.long) for name in ("biased-corrector", "mixture", "fairness", "lineages")),
+)  # fmt: skip
+"""Toys whose statements all hold in the quick form."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HOLDING)
+def test_every_statement_holds_in_the_quick_form(name: str) -> None:
+    toy = TOYS.load(name).toy(settings_of(name, quick=True))
+    curves, shown = measure(toy.bundles)
+    result = describe(toy, curves, shown)
+    assert all(check.outcome == "holds" for check in result.checks), outcomes(result)
+    assert_exchanged_arms_are_noticed(toy, curves)
+
+
+def assert_exchanged_arms_are_noticed(toy: Toy, curves: Curves) -> None:
+    """The negative control: with the curves of other arms some claim does not hold."""
+    arms = list(curves)
+    exchanged = {arm: {**curves[arm], **curves[arms[at - 1]]} for at, arm in enumerate(arms)}
+    assert any(claim.check(exchanged).outcome != "holds" for claim in toy.claims)
