@@ -17,6 +17,7 @@ from selfcorrect.motion.correction.pieces import Whole
 from selfcorrect.motion.correction.results import CorrectedMotion, Failure, FailureKind, Note, NoteKind
 from selfcorrect.motion.correction.timeline import Timeline
 from selfcorrect.motion.editing.loops import closed, is_loop, unrolled
+from selfcorrect.motion.geometry.percentiles import median
 from selfcorrect.motion.measures.contacts import standing_speeds_m_s
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -162,7 +163,7 @@ def _off_level_feet(
         motion=corrected,
         before={**correction.before, **before},
         after={**correction.after, **after},
-        figures={**correction.figures, "raised_m": float(np.median((corrected.root_m - motion.root_m)[:, 1]))},
+        figures={**correction.figures, "raised_m": float(median((corrected.root_m - motion.root_m)[:, 1]))},
         notes=(*correction.notes, *((Note(words=note),) if note else ())),
     )
 

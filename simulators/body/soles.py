@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from selfcorrect.motion.body.surface import SolePoints
+from selfcorrect.motion.geometry.percentiles import percentile
 from selfcorrect.motion.geometry.rotations import applied
 from selfcorrect.motion.geometry.vectors import lengths
 
@@ -90,7 +91,7 @@ def fit_soles(
     if share == 0.0:
         return soles
     pairs_m = heights_m[flat].reshape(flat.sum(), -1, 2).mean(-1)
-    hover_m = np.percentile(pairs_m, HOVER_PERCENTILE, axis=0)
+    hover_m = percentile(pairs_m, HOVER_PERCENTILE, axis=0)
     above_m = hover_m - (hover_m[_BALL] if ball_known else hover_m.min())
     lowered_m = share * np.clip(above_m, -THICKEST_M, THICKEST_M)
     offsets_m = soles.offsets_m.copy()

@@ -17,6 +17,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.distance import cdist
 
+from selfcorrect.motion.geometry.percentiles import percentile
+
 from ..body.curves import whittaker
 from .stance import CUES, CueSettings, StandingPoints, bell, standing_points
 
@@ -210,7 +212,7 @@ def floor_drift(
         return none
     travel_m_s = _travel(drift_m_s, root_m, fps)
     lowest_m = feet_m[..., 1].min((1, 2))
-    leaps = np.mean(lowest_m > np.percentile(lowest_m, 20) + settings.leaping_m) > settings.leaping_share
+    leaps = np.mean(lowest_m > percentile(lowest_m, 20) + settings.leaping_m) > settings.leaping_share
     runs = np.linalg.norm(travel_m_s, axis=1).mean() > settings.running_m_s
     fast = runs or leaps
     if fast and (belt_m_s := _belt(standing, root_m, fps, settings)) is not None:

@@ -11,6 +11,7 @@ from scipy.ndimage import binary_dilation
 
 from selfcorrect.motion.correction.timeline import spans
 from selfcorrect.motion.geometry.kinematics import continuous, joint_positions
+from selfcorrect.motion.geometry.percentiles import median
 from selfcorrect.motion.geometry.rotations import turns
 from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.motion import MotionBatch
@@ -49,7 +50,7 @@ DENOISE = DenoiseSettings()
 
 def noise_level(values: np.ndarray) -> np.ndarray:
     """Standard deviation (N, ...) of white noise on smooth curves (N, T, ...), from their median fourth difference."""
-    return np.median(np.abs(np.diff(values, 4, axis=1)), axis=1) * 1.4826 / np.sqrt(70.0)
+    return median(np.abs(np.diff(values, 4, axis=1)), axis=1) * 1.4826 / np.sqrt(70.0)
 
 
 def joint_noise_rad(motions: MotionBatch, settings: DenoiseSettings = DENOISE) -> np.ndarray:
@@ -61,7 +62,7 @@ def joint_noise_rad(motions: MotionBatch, settings: DenoiseSettings = DENOISE) -
 
 def is_noisy(noise_rad: np.ndarray, settings: DenoiseSettings = DENOISE) -> np.ndarray:
     """(N,) whether whole bodies are noisy; noise_rad: (N, J)."""
-    return np.median(noise_rad, axis=1) > settings.noisy_rad
+    return median(noise_rad, axis=1) > settings.noisy_rad
 
 
 def denoise(motions: MotionBatch, noise_rad: np.ndarray, settings: DenoiseSettings = DENOISE) -> MotionBatch:

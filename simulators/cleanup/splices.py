@@ -14,6 +14,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.geometry.percentiles import median
 from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.motion import Motion, MotionBatch
 
@@ -106,7 +107,7 @@ def _splices(positions_m: np.ndarray, fps: float, settings: SpliceSettings) -> n
         return np.zeros(steps_m.shape[:2], dtype=bool)
     shifts = [*range(-settings.around, 0), *range(1, settings.around + 1)]
     others_m = np.stack([np.roll(steps_m, shift, axis=1) for shift in shifts])
-    around_m = np.median(others_m, axis=0)
+    around_m = median(others_m, axis=0)
     jumps_m = _of_body(steps_m - around_m)
     stays_m = _of_body(steps_m + others_m.sum(0) - (len(shifts) + 1) * around_m)
     elsewhere_m = np.max([np.roll(jumps_m, shift, axis=1) for shift in shifts], axis=0)
@@ -118,7 +119,7 @@ def _splices(positions_m: np.ndarray, fps: float, settings: SpliceSettings) -> n
 def _of_body(joints_m: np.ndarray) -> np.ndarray:
     """How far (N, S) the root and half of all joints go, from displacements (N, S, J, 2)."""
     distances_m = lengths(joints_m)
-    return np.minimum(distances_m[..., 0], np.median(distances_m, axis=-1))
+    return np.minimum(distances_m[..., 0], median(distances_m, axis=-1))
 
 
 def _joined(motion: Motion, step: int, least_rad: float) -> Motion:

@@ -15,6 +15,7 @@ from scipy.ndimage import binary_dilation, binary_erosion
 from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.correction.timeline import spans
 from selfcorrect.motion.geometry.kinematics import poses_of
+from selfcorrect.motion.geometry.percentiles import median, percentile
 from selfcorrect.motion.geometry.rotations import applied, turns
 from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.measures.contacts import height_of_floor_m
@@ -207,7 +208,7 @@ def floor_height(
     if lower.sum() < settings.fewest_frames or (lower & flat).sum() < settings.often_flat * lower.sum():
         return usual_m
     flat_m = np.where(still & flat, soles_m, np.inf).min(1)
-    flat_m = float(np.percentile(flat_m[np.isfinite(flat_m)], 40))
+    flat_m = float(percentile(flat_m[np.isfinite(flat_m)], 40))
     return flat_m if flat_m < usual_m + settings.level_m else usual_m
 
 
@@ -249,13 +250,13 @@ def lowest_level(
     above_m = root_m - soles_m.min(1)
     while True:
         low = height_m < highest_m - settings.level_m
-        tallest_m = np.percentile(above_m[~low], 95) + settings.longer_m if (~low).any() else np.inf
+        tallest_m = percentile(above_m[~low], 95) + settings.longer_m if (~low).any() else np.inf
         long = [span for span in spans(low, round(fps / 15)) if span[1] - span[0] + 1 >= settings.stance_s * fps]
-        stances = [(first, last) for first, last in long if np.median(above_m[first : last + 1]) < tallest_m]
+        stances = [(first, last) for first, last in long if median(above_m[first : last + 1]) < tallest_m]
         if not stances:
             return highest_m
         stood_m = np.concatenate([height_m[first : last + 1] for first, last in stances])
-        highest_m = float(np.percentile(stood_m[np.isfinite(stood_m)], 40))
+        highest_m = float(percentile(stood_m[np.isfinite(stood_m)], 40))
 
 
 def floors_m(posed: Posed, settings: FloorSettings, *, lowest: bool) -> np.ndarray:

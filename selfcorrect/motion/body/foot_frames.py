@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..geometry.kinematics import SLAB, forward_kinematics
+from ..geometry.percentiles import median, percentile
 from ..geometry.rotations import applied, composed, inverted, rotation_vectors
 from ..geometry.vectors import lengths
 from ..motion import Motion
@@ -183,7 +184,7 @@ def _stances(motion: Motion, clip: int) -> list[_Stance]:
     turned = composed(orientations[last, :, 0], inverted(orientations[first, :, 0]))
     calm = lengths(rotation_vectors(turned)) < _TURNS_RAD_S * for_s
     calm &= (np.abs(positions_m[last, ..., 1] - positions_m[first, ..., 1]) < _RISES_M_S * for_s[..., None]).all(-1)
-    lowest_m = np.percentile(toes_m[..., 1].min(1), 25)
+    lowest_m = percentile(toes_m[..., 1].min(1), 25)
     stands = calm & (toes_m[..., 1] < lowest_m + _LOW_M)
     still = stands & (lengths((ankles_m[last] - ankles_m[first])[..., [0, 2]]) < _SLIDES_M_S * for_s)
     stands = np.where(still.sum(0) >= _fewest(fps), still, stands)
@@ -218,19 +219,19 @@ def _foot(seen: Sequence[_Stance], skeleton: Skeleton, side: int, fps: float) ->
     stance = _Stance(*(np.concatenate([getattr(one, name) for one in seen]) for name in _Stance.__annotations__))
     if len(stance.clips) < _fewest(fps):
         return None
-    flattest_m = np.percentile(stance.rises_m, _FLATTEST_PERCENTILE)
+    flattest_m = percentile(stance.rises_m, _FLATTEST_PERCENTILE)
     flat = stance.at(np.abs(stance.rises_m - flattest_m) < _AS_FLAT_M)
     flat = flat.at(_angles_rad(flat.normals, _mean(flat.normals)) < _AS_FLAT_RAD)
     ankle, toe = _joints(skeleton, side)
     toed = toe != ankle
-    slope_rad = float(np.arctan2(np.median(flat.rises_m), np.median(flat.reaches_m))) if toed else 0.0
+    slope_rad = float(np.arctan2(median(flat.rises_m), median(flat.reaches_m))) if toed else 0.0
     normal = _mean(flat.normals)
     tilted = float(_angles_rad(normal, np.array([0.0, 1.0, 0.0]))) > _MOST_TILTED_RAD
     if len(flat.clips) < _fewest(fps) or tilted or not _SLOPES_RAD[0] <= slope_rad <= _SLOPES_RAD[1]:
         return None
     toe_normal = _mean(flat.toe_normals)
     bent = float(_angles_rad(toe_normal, np.array([0.0, 1.0, 0.0]))) > _MOST_TILTED_RAD
-    heights_m = [float(np.median(flat.heights_m[flat.clips == clip])) for clip in np.unique(flat.clips)]
+    heights_m = [float(median(flat.heights_m[flat.clips == clip])) for clip in np.unique(flat.clips)]
     return _Foot(normal, normal if bent else toe_normal, _depth_m(np.array(heights_m), toed=toed), slope_rad)
 
 

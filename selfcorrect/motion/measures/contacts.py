@@ -7,6 +7,7 @@ from scipy.ndimage import binary_closing, binary_opening
 
 from ..body.surface import sole_points, world_sole_points
 from ..geometry.kinematics import forward_kinematics, in_slabs, joint_positions
+from ..geometry.percentiles import percentile
 from ..geometry.vectors import lengths
 from ..motion import Motion, MotionBatch
 from ..skeleton import Skeleton
@@ -53,8 +54,8 @@ def height_of_floor_m(lowest_m: np.ndarray, still: np.ndarray, fewest_frames: in
     """
     standing_m = lowest_m[still & (lowest_m == lowest_m.min(axis=1, keepdims=True))]
     if len(standing_m) < fewest_frames:
-        return float(np.percentile(lowest_m.min(axis=1), 20))
-    return float(np.percentile(standing_m, 40))
+        return float(percentile(lowest_m.min(axis=1), 20))
+    return float(percentile(standing_m, 40))
 
 
 def _feet(skeleton: Skeleton) -> list[int]:
@@ -74,7 +75,7 @@ def _standing_joints(motion: Motion) -> tuple[list[int], np.ndarray, np.ndarray]
     if len(motion) < 2:
         return joints, places_m, np.zeros(places_m.shape[:2], dtype=bool)
     velocities_m_s = np.gradient(places_m, 1 / motion.fps, axis=0)
-    stand = places_m[..., 1] < np.percentile(places_m[..., 1], 30, axis=0) + _NEAR_M
+    stand = places_m[..., 1] < percentile(places_m[..., 1], 30, axis=0) + _NEAR_M
     stand &= np.abs(velocities_m_s[..., 1]) < _RISING_M_S
     stand &= lengths(velocities_m_s[..., [0, 2]]) < _SLIDING_M_S
     return joints, places_m, _without_flicker(stand, 0, round(_SHORTEST_S * motion.fps))
@@ -100,7 +101,7 @@ def lost_contacts(before: Motion, after: Motion, lifted_m: float = 0.02) -> floa
     """
     joints, places_m, stand = _standing_joints(before)
     above_m = [
-        each - np.percentile(each, 30, axis=0) for each in (places_m[..., 1], joint_positions(after, joints)[..., 1])
+        each - percentile(each, 30, axis=0) for each in (places_m[..., 1], joint_positions(after, joints)[..., 1])
     ]
     lifted = (above_m[1] - above_m[0] > lifted_m) & (above_m[1] > _NEAR_M)
     return float(lifted[stand].mean()) if stand.any() else 0.0
