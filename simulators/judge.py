@@ -84,7 +84,9 @@ def _judged(
     moved_m, furthest_m = distances_m.mean(-1).mean(1), distances_m.max((1, 2))
     by_what_m = {**cleaned.repairs_m, **since_m}
     drift_m = np.where(floor.in_place[:, None, None], 0.0, floor.moved_m)
-    given, shown = (replace(motions, root_m=motions.root_m + drift_m) for motions in (given, made))
+    shown = made
+    if drift_m.any():
+        given, shown = (replace(motions, root_m=motions.root_m + drift_m) for motions in (given, made))
     if cleaned.fitted_soles:
         shown = _with_own_soles(shown, made.root_m - away_m)
     (before, after), unmeasured = _errors_of(given, shown, cleaned.supports)

@@ -14,7 +14,7 @@ from scipy.ndimage import binary_dilation, binary_erosion
 
 from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.correction.timeline import spans
-from selfcorrect.motion.geometry.kinematics import poses_of
+from selfcorrect.motion.geometry.kinematics import keep_poses, poses_of
 from selfcorrect.motion.geometry.percentiles import median, percentile
 from selfcorrect.motion.geometry.rotations import applied, turns
 from selfcorrect.motion.geometry.vectors import lengths
@@ -119,13 +119,9 @@ class Posed:
         """Everything moved by (N, T, 3)."""
         if not shift_m.any():
             return self
-        return Posed(
-            replace(self.motions, root_m=self.motions.root_m + shift_m),
-            self.soles,
-            self.positions_m + shift_m[:, :, None],
-            self.orientations,
-            self.feet_m + shift_m[:, :, None, None],
-        )
+        motions = replace(self.motions, root_m=self.motions.root_m + shift_m)
+        poses = keep_poses(motions, self.positions_m + shift_m[:, :, None], self.orientations)
+        return Posed(motions, self.soles, *poses, self.feet_m + shift_m[:, :, None, None])
 
     @cached_property
     def speeds_m_s(self) -> np.ndarray:

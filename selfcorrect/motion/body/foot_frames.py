@@ -126,8 +126,7 @@ def levelled(motion: Motion, feet: FootFrames) -> Motion:
     skeleton, turns = motion.skeleton, feet.turns(motion.skeleton)
     above = _above(skeleton, turns)
     seen = replace(skeleton, offsets_m=applied(above, skeleton.offsets_m), soles_m=feet.soles_m)
-    rotations = composed(above, composed(motion.rotations, inverted(turns)))
-    return replace(motion, skeleton=seen, rotations=rotations)
+    return replace(motion, skeleton=seen, rotations=_between(above, motion.rotations, inverted(turns)))
 
 
 def unlevelled(motion: Motion, feet: FootFrames) -> Motion:
@@ -137,8 +136,15 @@ def unlevelled(motion: Motion, feet: FootFrames) -> Motion:
     skeleton, turns = motion.skeleton, feet.turns(motion.skeleton)
     below = inverted(_above(skeleton, turns))
     seen = replace(skeleton, offsets_m=applied(below, skeleton.offsets_m), soles_m=None)
-    rotations = composed(below, composed(motion.rotations, turns))
-    return replace(motion, skeleton=seen, rotations=rotations)
+    return replace(motion, skeleton=seen, rotations=_between(below, motion.rotations, turns))
+
+
+def _between(first: np.ndarray, rotations: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Rotations (T, J, 4) turned by `first` (J, 4) after `last` (J, 4), both of which turn few joints."""
+    few = np.flatnonzero((first[:, 3] != 1) | (last[:, 3] != 1))
+    turned = rotations.astype(float)
+    turned[:, few] = composed(first[few], composed(turned[:, few], last[few]))
+    return turned
 
 
 def _above(skeleton: Skeleton, turns: np.ndarray) -> np.ndarray:
