@@ -110,13 +110,14 @@ def _on_level_feet(
     """Correct motions with their soles where they show them; what comes out is in their own skeletons' frames."""
     if not settings.fit_soles:
         return _by_parts(correct, motions, settings, together, workers)
-    opening = [0 if _flaw(motion) else t_pose_frames(motion) for motion in motions]
+    flawed = [_flaw(motion) is not None for motion in motions]
+    opening = [0 if flaw else t_pose_frames(motion) for motion, flaw in zip(motions, flawed, strict=True)]
     if any(opening):
         each = zip(motions, opening, strict=True)
         rest = [motion.frames(count, len(motion)) for motion, count in each]
         corrections = _on_level_feet(correct, rest, settings, together, workers)
         return [_after_t_pose(*one) for one in zip(motions, opening, corrections, strict=True)]
-    feet = [FootFrames() if _flaw(motion) else feet_of(motion) for motion in motions]
+    feet = [FootFrames() if flaw else feet_of(motion) for motion, flaw in zip(motions, flawed, strict=True)]
     level = [replace(levelled(motion, own), feet=own) for motion, own in zip(motions, feet, strict=True)]
     corrections = _by_parts(correct, level, settings, together, workers)
     each = zip(motions, feet, corrections, strict=True)

@@ -97,6 +97,10 @@ CUES = CueSettings()
 """The defaults."""
 
 
+_OF_VELOCITIES = ("speeds_m_s", "paces_m_s", "normals", "slides_m_s")
+"""What of a posed motion does not depend on where it is."""
+
+
 @dataclass(frozen=True, eq=False)
 class Posed:
     """Motions with their joints' world poses (N, T, J, 3) and (N, T, J, 4), and their feet (N, T, 2, K, 3)."""
@@ -121,7 +125,10 @@ class Posed:
             return self
         motions = replace(self.motions, root_m=self.motions.root_m + shift_m)
         poses = keep_poses(motions, self.positions_m + shift_m[:, :, None], self.orientations)
-        return Posed(motions, self.soles, *poses, self.feet_m + shift_m[:, :, None, None])
+        moved = Posed(motions, self.soles, *poses, self.feet_m + shift_m[:, :, None, None])
+        if not np.ptp(shift_m, axis=1).any():  # as a whole: what follows from velocities stays
+            vars(moved).update((name, value) for name, value in vars(self).items() if name in _OF_VELOCITIES)
+        return moved
 
     @cached_property
     def speeds_m_s(self) -> np.ndarray:

@@ -16,6 +16,9 @@ _PRODUCT_SIGNS = np.array([[1.0, 1, 1, -1], [1, -1, 1, 1], [1, 1, -1, 1], [1, -1
 """Which components meet in a product of quaternions, row by row."""
 
 
+_CONJUGATE = np.array([-1.0, -1.0, -1.0, 1.0])
+
+
 def composed(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Products (..., 4) of quaternions (..., 4), broadcast against each other: `second` is turned by `first`."""
     if are_few(first, second):  # as in each step of a simulation: fewer calls, the same bits
@@ -54,7 +57,7 @@ def _together(*components: np.ndarray) -> np.ndarray:
 
 def inverted(rotations: np.ndarray) -> np.ndarray:
     """Inverses (..., 4) of unit quaternions (..., 4)."""
-    return rotations * (-1.0, -1.0, -1.0, 1.0)
+    return rotations * _CONJUGATE
 
 
 def normalised(rotations: np.ndarray) -> np.ndarray:
