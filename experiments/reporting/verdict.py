@@ -44,14 +44,17 @@ class Effect:
 
 
 def effects(
-    pairs: Sequence[tuple[ArmCurves, ArmCurves]], metrics: Sequence[Metric], real: Mapping[str, float]
+    pairs: Sequence[tuple[ArmCurves, ArmCurves]], metrics: Sequence[Metric], real: Sequence[Mapping[str, float]]
 ) -> list[Effect]:
     """Judge each (arm, reference) pair in each metric by paired t tests, adjusted over all of them (Holm 1979).
 
-    real: the value of real data for the metrics whose aim is that value.
+    real: for each pair the value of real data for the metrics whose aim is that value.
     """
-    aims = [real[metric.key] if metric.better == "real" else np.nan for metric in metrics]
-    asked = [(*pair, metric, aim) for pair in pairs for metric, aim in zip(metrics, aims, strict=True)]
+    asked = [
+        (*pair, metric, level.get(metric.key, np.nan) if metric.better == "real" else np.nan)
+        for pair, level in zip(pairs, real, strict=True)
+        for metric in metrics
+    ]
     changes = {str(place): _changes(*each) for place, each in enumerate(asked)}
     p_values = {place: 1.0 if np.isnan(values).any() else student_p(values) for place, values in changes.items()}
     adjusted, levels = holm(p_values), holm_levels(p_values, LEVEL)

@@ -67,6 +67,8 @@ class Outcome(Generic[S, A]):
     """Task → arm → curves."""
     floors: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
     """What real data score: title → metric → (S,) values per seed. The first is the level that figures show."""
+    floor_of: Mapping[str, str] = field(default_factory=dict)
+    """Task → the title of what its real data score, where tasks have real data of their own."""
     titles: Mapping[str, str] = field(default_factory=dict)
     """Tasks in words, where they are not their names; "" for one that needs none."""
     gaps: Sequence[str] = ()
@@ -81,6 +83,12 @@ class Outcome(Generic[S, A]):
     def floor(self) -> dict[str, float]:
         """What real data score on average."""
         return {key: float(values.mean()) for key, values in self.real.items()}
+
+    def level(self, task: str) -> Mapping[str, float]:
+        """Metric → what real data of a task score on average."""
+        return {
+            key: float(values.mean()) for key, values in self.floors.get(self.floor_of.get(task, ""), self.real).items()
+        }
 
     def groups(self) -> Iterator[tuple[str, str, list[A]]]:
         """Task, title of a group of arms, the arms; the baseline is in every group."""
@@ -110,10 +118,8 @@ class Outcome(Generic[S, A]):
 
     def judged(self, pairs: Sequence[Pair[A]], metrics: Sequence[Metric]) -> list[list[verdict.Effect]]:
         """What the arm of each pair changed in each metric, all judged together; an entry for each pair."""
-        real = dict.fromkeys((metric.key for metric in metrics), np.nan)
-        for scores in reversed([*self.floors.values()]):
-            real |= {key: float(values.mean()) for key, values in scores.items() if key in real}
-        effects = verdict.effects([self.of(pair) for pair in pairs], metrics, real) if pairs else []
+        curves, real = [self.of(pair) for pair in pairs], [self.level(pair.task) for pair in pairs]
+        effects = verdict.effects(curves, metrics, real) if pairs else []
         count = len(metrics)
         return [effects[count * index : count * (index + 1)] for index in range(len(pairs))]
 

@@ -143,7 +143,7 @@ class MotionView(View):
     def outcome(self, root: Path, gaps: Sequence[str] = ()) -> MotionOutcome:
         runs, settings = self.study.runs(root), self.study.settings
         scores = [read_references(run.seed_folder) for run in runs if run.comparison == settings.comparisons[0]]
-        return Outcome(settings, self.curves(runs), floors_of(scores), self.titles(), gaps)
+        return Outcome(settings, self.curves(runs), floors_of(scores), titles=self.titles(), gaps=gaps)
 
     def settings(self, outcome: MotionOutcome) -> Mapping[str, Any]:
         return as_json(self.study.settings.config())

@@ -87,13 +87,14 @@ class ComparisonView(View):
         scores = {task: [unsealed(real_scores(run)) for run in runs if run.task == task] for task in curves}
         missing = next((str(each["missing"]) for every in scores.values() for each in every if "missing" in each), "")
         titles = self.titles()
+        named = {task: ", ".join(filter(None, (REAL, title))) for task, title in titles.items()}
         floors = {
-            ", ".join(filter(None, (REAL, titles[task]))): _stacked([each["scores"] for each in every])
+            named[task]: _stacked([each["scores"] for each in every])
             for task, every in ({} if missing else scores).items()
         }
         seeds = list(dict.fromkeys(run.seed for run in runs))
         found = ComparisonFacts(metrics, judged, seeds, self.study.generations, missing)
-        return Outcome(found, curves, floors, titles, [*gaps, *_unmeasured(curves, titles, metrics)])
+        return Outcome(found, curves, floors, named, titles, [*gaps, *_unmeasured(curves, titles, metrics)])
 
     def _metrics(self, runs: Sequence[SeedRun], values: Sequence[Mapping[str, np.ndarray]]) -> list[Metric]:
         """What the judge measures in generation 0, in its order; none before there is one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from selfcorrect.experiments.reporting import verdict
 from selfcorrect.experiments.reporting.results import ArmCurves, collect
-from selfcorrect.experiments.reporting.verdict import effects, headline, sentence
+from selfcorrect.experiments.reporting.verdict import Effect, headline, sentence
 from selfcorrect.motion.measures.metrics import Metric
 
 DISTANCE = Metric("distance", "Distance", "realism", "lower", 1)
@@ -27,6 +29,13 @@ def arm(title: str, **last: list[float]) -> ArmCurves:
 
 
 UNCORRECTED = arm("uncorrected", distance=[80.0, 85.0, 90.0], recall=[0.1, 0.2, 0.15])
+
+
+def effects(
+    pairs: list[tuple[ArmCurves, ArmCurves]], metrics: Sequence[Metric], real: dict[str, float]
+) -> list[Effect]:
+    """What is said of pairs that share their real data."""
+    return verdict.effects(pairs, metrics, [real] * len(pairs))
 
 
 def words(corrected: ArmCurves, *metrics: Metric, **real: float) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -87,6 +88,28 @@ def test_a_comparison_says_what_correction_does_and_leaves_report_tables_and_fra
     assert {path.name for path in (tmp_path / "tables").iterdir()} == {
         f"{name}.{suffix}" for name in ("arms", "differences", "loop") for suffix in ("csv", "tex")
     }
+
+
+def spread_by(level: float) -> Callable[[Stream], sc.Task]:
+    """A task whose real data have a spread of their own."""
+
+    def task(stream: Stream) -> sc.Task:
+        plain = own_task(stream)
+        return replace(plain, real=plain.real.with_values(level * plain.real.values))
+
+    return task
+
+
+def test_each_task_aims_at_its_own_real_data(tmp_path: Path) -> None:
+    tasks = {"narrow": spread_by(1.0), "wide": spread_by(10.0)}
+    found = sc.compare(tasks, plans(2), seeds=3, workers=1, out=tmp_path, better={"spread": "real"})
+    for task in tasks:
+        real = found.summary.floors[f"real training data, {task}"]["spread"].mean()
+        away = {curves.title: np.abs(curves.last("spread") - real).mean() for curves in found.summary.arms[task]}
+        (sentence,) = [each for each in found.sentences if each.startswith(f"{task}, corrected against synthetic")]
+        told = re.search(r"distance to real data ([+-][\d.]+)", sentence)
+        assert told is not None
+        assert float(told[1]) == pytest.approx(away["corrected"] - away["synthetic"], abs=0.06)
 
 
 @pytest.mark.slow
