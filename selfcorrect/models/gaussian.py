@@ -11,10 +11,11 @@ from torch import Tensor
 from ..core.errors import SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples
+from .protocol import TensorModel
 
 
 @dataclass(frozen=True)
-class Gaussian:
+class Gaussian(TensorModel):
     """N(mean, covariance), or independent replicates of it.
 
     An event has the shape of the mean, so that R seeds of a loop run as one.
@@ -59,9 +60,3 @@ class Gaussian:
         if not temperature >= 0:
             raise SettingError(f"temperature must be at least 0, got {temperature}")
         return replace(self, temperature=temperature)
-
-    def state(self) -> dict[str, Tensor]:
-        return {"mean": self.mean, "covariance": self.covariance}
-
-    def load_state(self, state: dict[str, Tensor]) -> Self:
-        return replace(self, mean=state["mean"], covariance=state["covariance"])

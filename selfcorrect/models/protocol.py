@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 from torch import Tensor
@@ -31,3 +32,16 @@ class GenerativeModel(Protocol):
     def load_state(self, state: dict[str, Tensor]) -> Self:
         """This model with the state of another one of the same configuration."""
         ...
+
+
+@dataclass(frozen=True)
+class TensorModel:
+    """A frozen dataclass whose state is its fields that hold tensors; the others are its configuration."""
+
+    def state(self) -> dict[str, Tensor]:
+        """The fields that hold tensors."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+
+    def load_state(self, state: dict[str, Tensor]) -> Self:
+        """The same with these fields."""
+        return replace(self, **state)

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
+from selfcorrect.models.protocol import TensorModel
 
 
 @dataclass(frozen=True)
-class Categorical:
+class Categorical(TensorModel):
     """Independent draws from V categories, or R ≥ 1 replicates of it (Seddik et al. 2024, one context of their model).
 
     An event has the shape (*replicates,) and holds the category's number as a float.
@@ -46,9 +47,3 @@ class Categorical:
         table = self.probabilities.reshape(-1, self.probabilities.shape[-1])
         draws = torch.multinomial(table, len(labels), replacement=True, generator=stream.torch())
         return draws.T.reshape(len(labels), *self.probabilities.shape[:-1]).float()
-
-    def state(self) -> dict[str, Tensor]:
-        return {"probabilities": self.probabilities}
-
-    def load_state(self, state: dict[str, Tensor]) -> Self:
-        return replace(self, probabilities=state["probabilities"])

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
+from selfcorrect.models.protocol import TensorModel
 
 
 @dataclass(frozen=True)
-class KernelDensity:
+class KernelDensity(TensorModel):
     """Training points (N, *replicates, d) with weights (N,), each blurred by a Gaussian kernel.
 
     The kernel's standard deviation per dimension, (*replicates, d), is `scale` times Scott's rule N^(−1/(d + 4)) times
@@ -50,9 +51,3 @@ class KernelDensity:
         variance = torch.tensordot(weights, (self.points - mean).square(), dims=1)
         effective_count = 1 / weights.square().sum()
         return self.scale * effective_count ** (-1 / (self.points.shape[-1] + 4)) * variance.sqrt()
-
-    def state(self) -> dict[str, Tensor]:
-        return {"points": self.points, "weights": self.weights}
-
-    def load_state(self, state: dict[str, Tensor]) -> Self:
-        return replace(self, points=state["points"], weights=state["weights"])

@@ -10,12 +10,13 @@ from torch import Tensor
 
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
+from selfcorrect.models.protocol import TensorModel
 
 MIXING_STEPS = 2**16  # steps to the long-run frequencies; a power of two is cheap, and rounding stays below 1e-10
 
 
 @dataclass(frozen=True)
-class MarkovChain:
+class MarkovChain(TensorModel):
     """Texts of T words from a first-order Markov chain over V words, or R ≥ 1 replicates of it.
 
     An event has the shape (*replicates, length) and holds the numbers of the words as floats.
@@ -69,12 +70,6 @@ class MarkovChain:
     def entropy_rate(self) -> Tensor:
         """Entropy of a word given the one before, nats, (*replicates,): Σ_i π_i H(P_i) (Shannon 1948, §7)."""
         return -(self.stationary() * torch.xlogy(self.transition, self.transition).sum(-1)).sum(-1)
-
-    def state(self) -> dict[str, Tensor]:
-        return {"initial": self.initial, "transition": self.transition}
-
-    def load_state(self, state: dict[str, Tensor]) -> Self:
-        return replace(self, initial=state["initial"], transition=state["transition"])
 
 
 def _counts(numbers: Tensor, weights: Tensor, kinds: int) -> Tensor:

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
+from selfcorrect.models.protocol import TensorModel
 
 
 @dataclass(frozen=True)
-class Memoriser:
+class Memoriser(TensorModel):
     """Draws training points (N, d) of the label asked for, with knobs for what a real learner does besides."""
 
     points: Tensor
@@ -58,9 +59,3 @@ class Memoriser:
             values[wanted] = points[rows] + self.pull * to_mean[rows]
         noise = torch.randn(values.shape, generator=stream.child("noise").torch(), dtype=values.dtype)
         return values + self.bandwidth * noise
-
-    def state(self) -> dict[str, Tensor]:
-        return {"points": self.points, "labels": self.labels, "chances": self.chances}
-
-    def load_state(self, state: dict[str, Tensor]) -> Self:
-        return replace(self, points=state["points"], labels=state["labels"], chances=state["chances"])

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
+from selfcorrect.models.protocol import TensorModel
 
 
 @dataclass(frozen=True)
-class LinearRegression:
+class LinearRegression(TensorModel):
     """y = x · weight + noise ε with x ~ N(0, I), ε ~ N(0, 1), or independent replicates of it.
 
     An event has the shape (*replicates, d + 1), the label last. `fit` estimates the weight by least squares and keeps
@@ -45,9 +46,3 @@ class LinearRegression:
         noise = self.noise * torch.randn(shape[:-1], generator=generator, dtype=self.weight.dtype)
         answers = (covariates * self.weight).sum(-1) + noise
         return torch.cat([covariates, answers[..., None]], dim=-1)
-
-    def state(self) -> dict[str, Tensor]:
-        return {"weight": self.weight}
-
-    def load_state(self, state: dict[str, Tensor]) -> Self:
-        return replace(self, weight=state["weight"])

@@ -17,6 +17,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.loop.bias import best_of
 from selfcorrect.loop.policy import Augment, History, Policy, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
+from selfcorrect.models.protocol import TensorModel
 
 from ..claims import above, below, end, gain, rise, start
 from ..declaration import START, Column, Setup, Toy, by_seed
@@ -74,7 +75,7 @@ def toy(settings: Fairness) -> Toy:
 
 
 @dataclass(frozen=True)
-class GroupedGaussians:
+class GroupedGaussians(TensorModel):
     """One Gaussian per group and label, and one linear classifier for all, which labels what is sampled.
 
     An event is (x₁, x₂, group, label).
@@ -122,12 +123,6 @@ class GroupedGaussians:
     def classify(self, points: Tensor) -> Tensor:
         """The classifier's labels (N,) of points (N, 2)."""
         return (self.boundary[0] + points @ self.boundary[1:] > 0).double()
-
-    def state(self) -> dict[str, Tensor]:
-        return {"shares": self.shares, "means": self.means, "deviations": self.deviations, "boundary": self.boundary}
-
-    def load_state(self, state: dict[str, Tensor]) -> Self:
-        return replace(self, **state)
 
 
 @dataclass(frozen=True)
