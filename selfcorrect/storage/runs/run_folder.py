@@ -19,6 +19,8 @@ from ..files.locks import LOCK, FolderLock
 from ..files.strict_json import as_json
 from ..files.writing import explain_write_error, leftovers, remove_leftovers, sync_folder, write_atomically
 
+SHOWN = 8
+"""Differences of configurations that a message names, those of outer settings first."""
 CONFIG, ENVIRONMENT = "config.json", "environment.json"
 RECORDED_PACKAGES = ("selfcorrect", "torch", "numpy", "scipy", "pybullet", "mujoco", "safetensors", "pyarrow")
 
@@ -97,8 +99,10 @@ def renamed(value: Any) -> Any:
 
 def _refuse_other_config(folder: Path, recorded: dict[str, object], wanted: dict[str, object]) -> None:
     if differences := config_differences(recorded, wanted):
+        outer = sorted(differences, key=lambda sentence: sentence.partition(" ")[0].count("."))
+        more = [f"{len(outer) - SHOWN} more settings differ."] * (len(outer) > SHOWN)
         raise RunFolderError(
-            f"the run folder {folder} belongs to another configuration. {' '.join(differences)} "
+            f"the run folder {folder} belongs to another configuration. {' '.join([*outer[:SHOWN], *more])} "
             "Resume with the recorded settings, or choose another folder."
         )
 

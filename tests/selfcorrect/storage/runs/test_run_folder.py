@@ -61,6 +61,14 @@ def test_another_config_is_refused_with_one_sentence_per_difference(tmp_path: Pa
     claim_folder(tmp_path, CONFIG).release()
 
 
+def test_many_differences_are_counted_and_those_of_outer_settings_come_first(tmp_path: Path):
+    claim_folder(tmp_path, {"arms": [{"seed": seed} for seed in range(20)], "steps": 75}).release()
+    with pytest.raises(RunFolderError) as told:
+        claim_folder(tmp_path, {"arms": [{"seed": seed + 1} for seed in range(20)], "steps": 76})
+    assert "another configuration. steps is 75 in the folder and 76 now." in str(told.value)
+    assert "13 more settings differ." in str(told.value)
+
+
 def test_no_difference_between_what_json_cannot_tell_apart():
     recorded = json.loads(json.dumps({"sizes": (1, 2), "strength": float("inf")}))
     assert config_differences(recorded, json.loads(json.dumps({"sizes": [1, 2], "strength": float("inf")}))) == []
