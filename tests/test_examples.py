@@ -17,9 +17,9 @@ SAYS = {
     "correct_samples_in_memory": "4 of 4 accepted",
     "corrector_in_a_toy_loop": "uncorrected: spread",
     "own_dataset": "('cartwheel', 82)",
-    "own_generative_model": "Augment(synthetic_ratio=1.0) after 30 generations",
+    "own_generative_model": "Augment(synthetic_ratio=1.0) over generations 16 to 30",
     "read_a_run_in_pandas": "synthetic_share",
-    "regression_test_of_a_loop": "corrected: after 40 generations",
+    "regression_test_of_a_loop": "corrected: over generations 6 to 10",
     "track_with_wandb": "written to runs/tracked",
 }
 """What each prints, among other things."""
