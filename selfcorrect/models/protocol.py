@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Protocol, Self
 
 from torch import Tensor
@@ -40,8 +40,9 @@ class TensorModel:
 
     def state(self) -> dict[str, Tensor]:
         """The fields that hold tensors."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
     def load_state(self, state: dict[str, Tensor]) -> Self:
-        """The same with these fields."""
-        return replace(self, **state)
+        """The same with these fields; what else a subclass keeps is left to it."""
+        return replace(self, **{name: state[name] for name in TensorModel.state(self)})
