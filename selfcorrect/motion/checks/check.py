@@ -64,7 +64,8 @@ def _means(word: str, rule: Rule) -> bool:
 def check(motion: Motion, select: Sequence[str] = (), ignore: Sequence[str] = ()) -> list[Finding]:
     """What is physically implausible about a motion, rule by rule and each in the order of time; often nothing.
 
-    select, ignore: codes or names of rules, or first letters of codes. Raises SettingError for unknown ones. Warns of a
+    Steps, seats and treadmills are not known here; `selfcorrect check` infers them. select, ignore: codes or names of
+    rules, or first letters of codes. Raises SettingError for unknown ones. Warns of a
     rule that could not be measured.
     """
     checkup = check_with(motion, RuleChoice(tuple(select), tuple(ignore)))
