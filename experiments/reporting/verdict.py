@@ -130,8 +130,8 @@ def signed(change: Interval, digits: int) -> str:
     if np.isnan(change.estimate):
         return ""
     if np.isnan(change.low):
-        return f"{change.estimate:+.{digits}f}"
-    return f"{change.estimate:+.{digits}f} [{change.low:+.{digits}f}, {change.high:+.{digits}f}]"
+        return f"{change.estimate:+z.{digits}f}"
+    return f"{change.estimate:+z.{digits}f} [{change.low:+z.{digits}f}, {change.high:+z.{digits}f}]"
 
 
 ONE_SEED = "One seed proves nothing: these numbers are a smoke test of the machinery, not a result."

@@ -92,11 +92,11 @@ def _sentences(outcome: Outcome[Any, Any], line: CorrectedLine) -> Iterator[str]
     task = outcome.titles.get(line.task, line.task) if len(outcome.curves) > 1 else ""
     who = ", ".join(filter(None, (task, f"{line.line} against {line.plain}")))
     for column, effect in enumerate(next(iter(line.effects.values()))):
-        told = _told({share: effects[column] for share, effects in line.effects.items()})
+        told = _in_words({share: effects[column] for share, effects in line.effects.items()})
         yield f"{who}: {effect.metric.title} {told}."
 
 
-def _told(effects: Mapping[float, verdict.Effect]) -> str:
+def _in_words(effects: Mapping[float, verdict.Effect]) -> str:
     """What a line changed in one metric, by share."""
     shares = [*effects]
     final, start = shares[-1], begins_at(effects)
