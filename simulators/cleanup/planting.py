@@ -63,6 +63,7 @@ def plant_feet(
     heights_m = _turned(solid_m, ankles_m, turns)[..., 1].min(-1) - ground_m
     if soft is not None:
         moves_m = soft_lock(heights_m, velocity_m_s, stands, fps, soft)
+        moves_m *= foot_lock.worthwhile(lengths(moves_m), soft.small_m, fps, soft)[..., None]
         # Where sole and ankle move apart, as when a foot is turned, holding the sole would drag the ankle.
         still = foot_lock.still(lengths(np.diff(ankles_m, axis=1)) * fps, stands, settings.unmoved_m_s)
         held_m = lifted_m = foot_lock.steadied(moves_m, still, fps, settings)
@@ -71,7 +72,9 @@ def plant_feet(
             held_m = foot_lock.steadied(moves_m, still, fps, settings)
         no_deeper_m = np.minimum(lifted_m[..., 1], -heights_m)
         held_m[..., 1] = np.maximum(held_m[..., 1], no_deeper_m)
-        ankles_m = ankles_m + foot_lock.worthwhile(lengths(held_m), soft.small_m, fps, soft)[..., None] * held_m
+        held_m, fixed = _with_still_toes(posed, held_m, turns, stands, settings)
+        still = np.maximum(still, fixed)
+        ankles_m = ankles_m + held_m
         pose = posed.positions_m, posed.orientations
         firm = np.pad(np.minimum(still[:, 1:], still[:, :-1]), ((0, 0), (1, 1), (0, 0)))
         firmness = blur(stands, 1.0, fps) * (1 + settings.firm * firm)
@@ -90,7 +93,7 @@ def _with_bent_toes(posed: Posed, ground_m: np.ndarray, settings: FootSettings, 
     Of soles that were found only: usual ones need not be where feet are.
     """
     skeleton = posed.motions.skeleton
-    toes = [joint for side in ("left", "right") if (joint := skeleton.joint(f"{side}_foot")) is not None]
+    toes = _toes(skeleton)
     if skeleton.soles_m is None or len(toes) < 2:
         return posed
     joints_m = posed.positions_m[:, :, toes]
@@ -104,6 +107,28 @@ def _with_bent_toes(posed: Posed, ground_m: np.ndarray, settings: FootSettings, 
         orientations[:, :, own] = composed(turns[:, :, [side]], orientations[:, :, own])
     feet_m = by_foot(corner_positions(posed.soles, posed.positions_m, orientations))
     return replace(posed, orientations=orientations, feet_m=feet_m)
+
+
+def _with_still_toes(
+    posed: Posed, moves_m: np.ndarray, turns: np.ndarray, stands: np.ndarray, settings: FootSettings
+) -> tuple[np.ndarray, np.ndarray]:
+    """Moves of ankles (N, T, 2, 3) of feet that turn, by which toe joints that stood still do so afterwards.
+
+    Also how surely they did from frame to frame, (N, T − 1, 2) in [0, 1].
+    """
+    motions, toes = posed.motions, _toes(posed.motions.skeleton)
+    if len(toes) < 2:
+        return moves_m, np.zeros_like(stands[:, 1:], dtype=float)
+    toes_m = posed.positions_m[:, :, toes]
+    still = foot_lock.still(lengths(np.diff(toes_m, axis=1)) * motions.fps, stands, settings.unmoved_m_s)
+    bones_m = toes_m - posed.positions_m[:, :, Legs.of(motions.skeleton).ankles]
+    turned_m = applied(turns, bones_m) - bones_m
+    return foot_lock.steadied(moves_m + turned_m, still, motions.fps, settings) - turned_m, still
+
+
+def _toes(skeleton: Skeleton) -> list[int]:
+    """The toe joints that a skeleton has, left first."""
+    return [joint for side in SIDES if (joint := skeleton.joint(f"{side}_foot")) is not None]
 
 
 def _solid_feet_m(posed: Posed) -> np.ndarray:

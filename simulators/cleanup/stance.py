@@ -137,9 +137,9 @@ class Posed:
 
     @cached_property
     def paces_m_s(self) -> np.ndarray:
-        """(N, T, 2) of each foot's lowest corners along the floor and up or down."""
+        """(N, T, 2) of each foot's lowest corners along the floor, or up and down while both feet are in the air."""
         rises_m_s = np.gradient(self.feet_m[..., 1].min(-1), 1 / self.motions.fps, axis=1)
-        return np.hypot(self.speeds_m_s, rises_m_s)
+        return np.maximum(self.speeds_m_s, np.abs(rises_m_s).min(-1, keepdims=True))
 
     @cached_property
     def normals(self) -> np.ndarray:
@@ -268,7 +268,7 @@ def floors_m(posed: Posed, settings: FloorSettings, *, lowest: bool) -> np.ndarr
     Nothing for one whose ground is far from there and hardly shown. lowest: it is the lowest ground on which a foot
     stands for a while, where there may be several.
     """
-    fps, speed_m_s, lowest_m = posed.motions.fps, posed.paces_m_s, posed.grounds_m()
+    fps, speed_m_s, lowest_m = posed.motions.fps, posed.speeds_m_s, posed.grounds_m()
     heights_m, tilted = _heights_m(posed, settings), posed.flat(settings.tilted_rad)
     if lowest:
         stands = (speed_m_s < settings.still_m_s) & tilted

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_motions import KINDS, Kind, made_motion
+from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
 from selfcorrect.motion.editing.transforms import resample
@@ -77,6 +78,26 @@ def test_feet_that_slide_fast_are_planted(kind: Kind, fps: float, speed_m_s: flo
     assert told_m_s[0] > 0.3 * speed_m_s > 0.15 * speed_m_s > told_m_s[1]
 
 
+@pytest.mark.parametrize("fps", [30.0, 60.0, 120.0])
+def test_toes_that_are_locked_stay_so(fps: float):
+    """A heel that rises and sinks over a toe that does not move, as after a foot lock, 2 cm too high."""
+    clean = made_motion("idle", 1.0, fps, round(4 * fps))
+    skeleton, times_s = clean.skeleton, np.arange(len(clean))[:, None] / fps
+    ankle, toe = skeleton.joint("left_ankle"), skeleton.joint("left_foot")
+    assert ankle is not None
+    assert toe is not None
+    pitch = Rotation.from_rotvec(0.25 * np.sin(2 * np.pi * times_s) ** 2 * [1.0, 0.0, 0.0])
+    rotations = clean.rotations.copy()
+    rotations[:, ankle] = (Rotation.from_quat(rotations[:, ankle]) * pitch).as_quat()
+    rolled = replace(clean, rotations=rotations)
+    locked_m = joint_positions(rolled, [toe])[:, 0]
+    rolled = replace(rolled, root_m=rolled.root_m + locked_m[0] - locked_m + [[0.0, 0.02, 0.0]])
+    (made,) = KinematicCorrector()([rolled])
+    assert np.linalg.norm(np.diff(joint_positions(rolled, [toe]), axis=0), axis=-1).max() < 1e-9
+    speeds_m_s = np.linalg.norm(np.diff(joint_positions(made.motion, [toe]), axis=0), axis=-1) * fps
+    assert speeds_m_s.mean() < 0.004
+
+
 def test_what_stands_is_fixed_by_the_input():
     """Feet that are raised slide on, and joints that are slow for a moment do not stand."""
     clean = made_motion("idle")
@@ -102,7 +123,7 @@ def test_a_second_correction_changes_next_to_nothing(kind: Kind, fps: float):
     (first,) = KinematicCorrector()([spoiled(clean, 0.02, 0.03)])
     (second,) = KinematicCorrector()([first.motion])
     assert first.figures["moved_m"] > 0.004
-    assert second.figures["moved_m"] < max(0.0006, 0.06 * first.figures["moved_m"])
+    assert second.figures["moved_m"] < max(0.001, 0.06 * first.figures["moved_m"])
 
 
 @pytest.mark.parametrize("fps", [30.0, 60.0, 120.0])
