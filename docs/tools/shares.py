@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from evidence import change_cell, judged
+from evidence import change_cell, distances, judged, real_values
 from tables import table_lines
 
 from selfcorrect.experiments.reporting.results import ArmCurves
@@ -34,9 +34,15 @@ def shares_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
     for key, words, name, denoiser in ROWS:
         arms, metric = {each.name: each for each in summaries[name].arms[denoiser]}, metric_of(key)
         partial = [f"augment-{ratio}" for ratio in PARTIAL if f"augment-{ratio}+none" in arms]
-        rows = [[_share(policy), *_cells(arms, [policy], metric)] for policy in (*partial, FULL)]
-        rows.append(["pooled below 100 %", *_cells(arms, partial, metric)])
-        yield from (f"### {metric.title}, {words}", "", *table_lines(heads, rows), "")
+        groups = {**{_share(policy): [policy] for policy in (*partial, FULL)}, "pooled below 100 %": partial}
+        rows = [[title, *_cells(arms, policies, metric)] for title, policies in groups.items()]
+        real = real_values(summaries[name], key)
+        aim = "" if real is None else f" (real data: {real.mean():.{metric.digits}f})"
+        if metric.better == "real" and real is not None:
+            for row, policies in zip(rows, groups.values(), strict=True):
+                row.append(_nearer(arms, policies, metric, summaries[name]))
+        more = [] if len(rows[0]) == len(heads) else ["physics, nearer to real by"]
+        yield from (f"### {metric.title}, {words}{aim}", "", *table_lines([*heads, *more], rows), "")
 
 
 def _share(policy: str) -> str:
@@ -51,6 +57,15 @@ def _cells(arms: Mapping[str, ArmCurves], policies: Sequence[str], metric: Metri
         minus = ["real+none" if other == "real" else f"{policy}+{other}" for policy in policies]
         pairs = zip((f"{policy}+{corrector}" for policy in policies), minus, strict=True)
         yield change_cell(mean_interval(pooled(arms, list(pairs), metric.key)), metric.digits + 1)
+
+
+def _nearer(arms: Mapping[str, ArmCurves], policies: Sequence[str], metric: Metric, summary: Summary) -> str:
+    """By how much physics is nearer to the value of real data than no correction, mean over policies."""
+    away = [
+        [distances(arms[f"{policy}+{name}"], metric, summary) for name in ("none", "physics")] for policy in policies
+    ]
+    changes = [plain - corrected for plain, corrected in away if plain is not None and corrected is not None]
+    return change_cell(mean_interval(np.mean(changes, axis=0)), metric.digits + 1)
 
 
 def pooled(arms: Mapping[str, ArmCurves], pairs: Sequence[tuple[str, str]], key: str) -> np.ndarray:
