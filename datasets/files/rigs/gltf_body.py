@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.interpolate import CubicHermiteSpline
+from scipy.interpolate import PPoly
 from scipy.spatial.transform import Rotation, Slerp
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.kinematics import continuous
 from selfcorrect.motion.motion import Motion
+from selfcorrect.storage.files.limits import check_unpacked
 
 from ..motion_file import MotionFile, check_size
 from ..skeletons.naming import spine_parts
@@ -51,6 +52,7 @@ def open_gltf(path: Path, reading: Reading) -> MotionFile:
         rig, animations = _rig_of(document)
         beside = sum(map(len, document.buffers))
         check_size(path, [(0, 0)] * len(animations), beside)
+        _check_keys(document, rig, animations)
         clocks = [_clock(_keys_s(document, rig, index)) for index in animations]
         check_size(path, [(clock.frames, len(rig.nodes)) for clock in clocks], beside)
         pairs = zip(animations, clocks, strict=True)
@@ -171,10 +173,19 @@ class _Clock:
 
 
 def _channels(document: Document, rig: Rig, animation: int) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """The channels of an animation that move the rig, and their samplers."""
+    """The channels of an animation that move the rig, the last for each property, and their samplers."""
     content = document.items("animations")[animation]
-    channels = [channel for channel in content["channels"] if channel["target"].get("node") in rig.nodes]
-    return [(channel, content["samplers"][channel["sampler"]]) for channel in channels]
+    nodes = set(rig.nodes)
+    targets = ((channel["target"], channel) for channel in content["channels"])
+    last = {(target["node"], target["path"]): channel for target, channel in targets if target.get("node") in nodes}
+    return [(channel, content["samplers"][channel["sampler"]]) for channel in last.values()]
+
+
+def _check_keys(document: Document, rig: Rig, animations: Sequence[int]) -> None:
+    """InputError where the times of all animations would take too much, as those that share one table may."""
+    tables = [{sampler["input"] for _, sampler in _channels(document, rig, index)} for index in animations]
+    count = sum(int(document.items("accessors")[index]["count"]) for table in tables for index in table)
+    check_unpacked("its key frames", 8 * count, stored=sum(map(len, document.buffers)))
 
 
 def _keys_s(document: Document, rig: Rig, animation: int) -> list[np.ndarray]:
@@ -244,13 +255,10 @@ def _spline(
     times_s: np.ndarray, incoming: np.ndarray, values: np.ndarray, outgoing: np.ndarray, at_s: np.ndarray
 ) -> np.ndarray:
     """Cubic Hermite splines whose slopes before and after a key differ, as in the specification's appendix C."""
-    place = np.clip(np.searchsorted(times_s, at_s, side="right") - 1, 0, len(times_s) - 2)
-    result = np.empty((len(at_s), values.shape[1]))
-    for key in np.unique(place):
-        here, pair = place == key, slice(key, key + 2)
-        slopes = np.stack([outgoing[key], incoming[key + 1]])
-        result[here] = CubicHermiteSpline(times_s[pair], values[pair], slopes)(at_s[here])
-    return result
+    steps_s = np.where(np.diff(times_s) > 0, np.diff(times_s), 1.0)[:, None]
+    slopes, before, after = np.diff(values, axis=0) / steps_s, outgoing[:-1], incoming[1:]
+    bends = (before + after - 2 * slopes) / steps_s
+    return PPoly(np.stack([bends / steps_s, (slopes - before) / steps_s - bends, before, values[:-1]]), times_s)(at_s)
 
 
 # --- out -------------------------------------------------------------------------------------------------------------

@@ -113,6 +113,30 @@ def test_buffers_of_one_file_count_each(tmp_path: Path, monkeypatch: pytest.Monk
     refused(tmp_path / "a.gltf", "would take 21")
 
 
+def test_a_property_has_one_channel_and_tables_of_times_count_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_motion(tmp_path / "a.gltf", MOTION)
+    content = json.loads((tmp_path / "a.gltf").read_text())
+    (animation,) = content["animations"]
+    once = open_motion(tmp_path / "a.gltf").motion
+    content["animations"] = [{**animation, "channels": animation["channels"] * 2000}]
+    (tmp_path / "a.gltf").write_text(json.dumps(content))
+    started = time.process_time()
+    assert open_motion(tmp_path / "a.gltf").motion.rotations.tobytes() == once.rotations.tobytes()
+    assert time.process_time() - started < 10
+    table = {"bufferView": 0, "componentType": 5126, "count": 300_000, "type": "SCALAR"}
+    content["buffers"][0] = {"uri": "times.bin", "byteLength": 1_200_000}
+    content["bufferViews"][0] = {"buffer": 0, "byteLength": 1_200_000}
+    content["accessors"].append(table)
+    samplers = [{**each, "input": len(content["accessors"]) - 1} for each in animation["samplers"]]
+    content["animations"] = [{**animation, "samplers": samplers}] * 60
+    (tmp_path / "times.bin").write_bytes(np.arange(300_000, dtype="<f4").tobytes())
+    (tmp_path / "a.gltf").write_text(json.dumps(content))
+    monkeypatch.setenv(LIMIT_VARIABLE, "100")
+    refused(tmp_path / "a.gltf", "its key frames: would take 137")
+
+
 def test_an_archive_may_not_lie_about_its_sizes(tmp_path: Path) -> None:
     content = bytearray(zeros(["poses", "trans"], (10_000, 156)))
     (tmp_path / "a.npz").write_bytes(_with_size(content, 1000))
