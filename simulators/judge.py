@@ -239,7 +239,8 @@ def failure_of(
     """Why a track is no correction, None if it is one; distances_m: (T, J) of the named joints from their targets."""
     bounds = settings.acceptance
     if track.lost_at is not None:
-        kind = FailureKind.LOST if settings.residual_free is None else FailureKind.FELL
+        helped = settings.residual_free is None or settings.falls_back
+        kind = FailureKind.LOST if helped else FailureKind.FELL
         return Failure(kind, track.lost_at, limit=bounds.lost_root_m)
     off_m = distances_m.mean(-1)
     if (off_m < bounds.lost_body_m).all():

@@ -30,6 +30,7 @@ def test_a_body_that_was_given_up_is_lost_and_without_help_it_fell(stand):
     for settings, kind in (
         (SETTINGS, FailureKind.LOST),
         (TrackerSettings.without_residual(), FailureKind.FELL),
+        (TrackerSettings.without_residual(fallback="balanced"), FailureKind.LOST),
     ):
         failure = failure_of(track(stand, 7), np.zeros((9, 2)), NAMES, settings)
         assert failure is not None
