@@ -58,6 +58,8 @@ class _Lines:
 
     def _split(self) -> Iterator[tuple[int, list[str]]]:
         for number, line in enumerate(self.lines, start=1):
+            if not line or line.isspace():  # a file may have millions
+                continue
             for piece in re.split(r"([{}])", line):
                 if words := piece.split():
                     yield number, words
