@@ -17,7 +17,7 @@ from selfcorrect.storage.files.writing import write_atomically
 
 from . import verdict
 from .results import ArmCurves
-from .webpage import Cell, Row, Table
+from .webpage import Cell, PageRow, Table
 
 FOLDER = "tables"
 
@@ -34,11 +34,11 @@ def last_generation_table(
             interval_cell(metric.interval(scores[metric.key]), metric.digits) if metric.key in scores else Cell("–")
             for metric in metrics
         ]
-        table.rows.append(Row(title, cells, soft=True))
+        table.rows.append(PageRow(title, cells, soft=True))
     for title, arms in groups:
-        table.rows.extend([Row(title, [])] * bool(title))
+        table.rows.extend([PageRow(title, [])] * bool(title))
         for arm in arms:
-            table.rows.append(Row(arm.title, [last_cell(arm, metric) for metric in metrics]))
+            table.rows.append(PageRow(arm.title, [last_cell(arm, metric) for metric in metrics]))
     return table
 
 
@@ -73,7 +73,7 @@ def half_life_cell(curves: np.ndarray) -> Cell:
 def effects_table(by_pair: Iterable[Sequence[verdict.Effect]], corner: str, columns: Sequence[str]) -> Table:
     """Paired differences, a row for each arm, and for each metric a column of words and one of adjusted p-values."""
     rows = [
-        Row(
+        PageRow(
             ": ".join(filter(None, (effects[0].arm.group, effects[0].arm.title))),
             [cell for effect in effects for cell in effect_cells(effect)],
         )

@@ -23,7 +23,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class PageRow:
     """A row of a table; one without cells is a heading."""
 
     title: str
@@ -39,7 +39,7 @@ class Table:
     id: str
     corner: str
     columns: Sequence[str]
-    rows: list[Row] = field(default_factory=list)
+    rows: list[PageRow] = field(default_factory=list)
     interval: str = "95 %"
     """What intervals are called in the head of a CSV file."""
 
@@ -54,7 +54,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Clip:
+class PageClip:
     """Motions that the player shows, as `player.scene_of` gives them, and the words to choose them by."""
 
     caption: str
@@ -105,7 +105,7 @@ class Page:
     warnings: Sequence[str] = ()
     curves: str = ""
     sections: Sequence[Section] = ()
-    clips: Mapping[str, Sequence[Clip]] = field(default_factory=dict)
+    clips: Mapping[str, Sequence[PageClip]] = field(default_factory=dict)
     """What one player shows, one after another, by heading."""
     facts: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()

@@ -16,7 +16,7 @@ from selfcorrect.storage.runs.tracking import rows_of
 from ..reporting import verdict
 from ..reporting.results import ArmCurves
 from ..reporting.summary import Summary
-from ..reporting.webpage import Cell, Row, Table
+from ..reporting.webpage import Cell, PageRow, Table
 from .study import SeedRun, StudyArm
 
 REAL = "real training data"
@@ -108,8 +108,10 @@ class Outcome(Generic[S, A]):
         """A table with a row for each arm that is shown, under the title of its group."""
         table = Table(id, "Arm", columns)
         for task, title, arms in self.groups():
-            rows = [Row(arm.title, cells(arm, self.curves[task][arm])) for arm in arms if shown(self.curves[task][arm])]
-            table.rows.extend([Row(title, [])] * bool(title and rows) + rows)
+            rows = [
+                PageRow(arm.title, cells(arm, self.curves[task][arm])) for arm in arms if shown(self.curves[task][arm])
+            ]
+            table.rows.extend([PageRow(title, [])] * bool(title and rows) + rows)
         return table
 
     def of(self, pair: Pair[A]) -> tuple[ArmCurves, ArmCurves]:

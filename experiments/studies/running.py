@@ -17,7 +17,7 @@ from selfcorrect.storage.runs.folder_store import FolderReader
 from ..jobs.progress_bars import Event
 from ..reporting.figures import looks, short_curves
 from ..reporting.results import ArmCurves
-from ..reporting.webpage import Cell, Page, Picture, Row, Section, Table, render_page
+from ..reporting.webpage import Cell, Page, PageRow, Picture, Section, Table, render_page
 from .outcome import Outcome
 from .report import REPORT
 from .study import SeedRun, StudyArm
@@ -88,7 +88,7 @@ def read_progress(view: View, folder: Path) -> Progress:
     done = 0
     for task, curves in every.items():
         own = [run for run in runs if run.task == task]
-        table.rows.extend([Row(title, [])] if (title := outcome.titles.get(task, task)) else [])
+        table.rows.extend([PageRow(title, [])] if (title := outcome.titles.get(task, task)) else [])
         for arm in study.arms(task):
             reached = [_reached(run, arm) for run in own]
             done += sum(min(max(generation, 0), study.generations) for generation in reached)
@@ -99,7 +99,7 @@ def read_progress(view: View, folder: Path) -> Progress:
                 found = view.curves_of(arm, furthest, whole=False)
                 curves[arm] = found
                 cells = [Cell(f"{found.last(metric.key).mean():.{metric.digits}f}") for metric in judged]
-            table.rows.append(Row(arm.label, [Cell(told), *cells]))
+            table.rows.append(PageRow(arm.label, [Cell(told), *cells]))
     total = study.generations * sum(len(study.arms(run.task)) for run in runs)
     return Progress(done, total, outcome, judged, table)
 

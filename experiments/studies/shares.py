@@ -16,7 +16,7 @@ from ..reporting import verdict
 from ..reporting.figures import ShareLine, looks, share_grid
 from ..reporting.results import ArmCurves
 from ..reporting.tables import effect_cells, interval_cell
-from ..reporting.webpage import Cell, Picture, Row, Section, Table
+from ..reporting.webpage import Cell, PageRow, Picture, Section, Table
 from .outcome import A, Outcome, Pair
 
 FEWEST_RATIOS = 3
@@ -146,8 +146,8 @@ def share_section(outcome: Outcome[Any, Any], lines: Sequence[CorrectedLine]) ->
     table = Table("shares", "Synthetic share", heads, interval="interval")
     for line in lines:
         task = outcome.titles.get(line.task, line.task)
-        table.rows.append(Row(", ".join(filter(None, (task, f"{line.line} against {line.plain}"))), []))
-        table.rows.extend(Row(_share(share), _cells(effects)) for share, effects in line.effects.items())
+        table.rows.append(PageRow(", ".join(filter(None, (task, f"{line.line} against {line.plain}"))), []))
+        table.rows.extend(PageRow(_share(share), _cells(effects)) for share, effects in line.effects.items())
     text = (
         "Each corrected arm beside the same arm without correction, at the last generation: the corrected mean with "
         f"its 95 % interval, then the paired difference. {verdict.JUDGEMENT}"

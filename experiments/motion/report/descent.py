@@ -17,7 +17,7 @@ from selfcorrect.statistics import Interval, mean_interval
 from ...remedies.table import REMEDIES
 from ...reporting.results import ArmCurves
 from ...reporting.tables import half_life_cell
-from ...reporting.webpage import Cell, Row, Table
+from ...reporting.webpage import Cell, PageRow, Table
 from ..run.task import motion_data, motion_evaluator
 from ..settings.arms import BASELINE, Arm
 from ..settings.presets import MotionSettings
@@ -156,8 +156,8 @@ def remedies_table(curves: Mapping[str, Mapping[Arm, ArmCurves]]) -> Table:
     for denoiser, arms in curves.items():
         with_remedy = [arm for arm in arms if arm.policy == "replace" and arm.corrector == "none"]
         if len(with_remedy) > 1 and PLAIN in arms:
-            table.rows.append(Row(denoiser, []))
-            table.rows.extend(Row(arm.title, _remedy_cells(arm, arms[arm], arms[PLAIN])) for arm in with_remedy)
+            table.rows.append(PageRow(denoiser, []))
+            table.rows.extend(PageRow(arm.title, _remedy_cells(arm, arms[arm], arms[PLAIN])) for arm in with_remedy)
     return table
 
 

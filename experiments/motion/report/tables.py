@@ -10,7 +10,7 @@ from selfcorrect.statistics import CollapseFinding, collapse_profile, mean_inter
 
 from ...reporting import tables as shared
 from ...reporting.results import ArmCurves
-from ...reporting.webpage import Cell, Row, Table
+from ...reporting.webpage import Cell, PageRow, Table
 from ..settings.arms import Arm
 from .conclusion import JUDGED, MotionOutcome, judged_effects
 
@@ -69,7 +69,7 @@ def _profile(curves: ArmCurves) -> list[CollapseFinding]:
 def budgets_table(outcome: MotionOutcome) -> Table:
     """What each arm's corrector knew, and what the loop really did."""
     rows = [
-        Row(f"{preset(denoiser).character}, {arm.label}", [Cell(arm.budget), *shared.loop_cells(curves)])
+        PageRow(f"{preset(denoiser).character}, {arm.label}", [Cell(arm.budget), *shared.loop_cells(curves)])
         for denoiser, arms in outcome.curves.items()
         for arm, curves in arms.items()
     ]

@@ -17,7 +17,7 @@ from selfcorrect.storage.runs.tracking import Row
 
 from ...reporting import verdict
 from ...reporting.figures import Look, curve_grid, looks, short_curves
-from ...reporting.webpage import Clip, Page, Picture, Section
+from ...reporting.webpage import Page, PageClip, Picture, Section
 from ...studies.outcome import Outcome
 from ...studies.report import seconds_by_phase
 from ...studies.shares import share_picture, share_section
@@ -388,8 +388,8 @@ def _reference_in_words(data: MotionData) -> str:
     )
 
 
-def _by_section(clips: Sequence[ShownClip]) -> dict[str, list[Clip]]:
-    sections: dict[str, list[Clip]] = {}
+def _by_section(clips: Sequence[ShownClip]) -> dict[str, list[PageClip]]:
+    sections: dict[str, list[PageClip]] = {}
     for clip in clips:
-        sections.setdefault(clip.section, []).append(Clip(clip.caption, clip.scene))
+        sections.setdefault(clip.section, []).append(PageClip(clip.caption, clip.scene))
     return sections

@@ -24,7 +24,7 @@ from .tasks import gaussian_task
 
 
 @dataclass(frozen=True)
-class Provenance:
+class ProvenanceLoop:
     """n real points, λ synthetic ones per real, whose variance is cherry-picked down to `bias` of the model's."""
 
     real_count: int = 200
@@ -38,7 +38,7 @@ class Provenance:
     seed: int = 0
 
 
-QUICK = Provenance(true_positive_rates=(0.0, 0.8, 0.95, 1.0), generations=15, seeds=20)
+QUICK = ProvenanceLoop(true_positive_rates=(0.0, 0.8, 0.95, 1.0), generations=15, seeds=20)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Detector:
         return pool.take(coins >= torch.where(synthetic, self.true_positive_rate, self.false_positive_rate))
 
 
-def toy(settings: Provenance) -> Toy:
+def toy(settings: ProvenanceLoop) -> Toy:
     """All detectors."""
     rates, lost, variance = settings.true_positive_rates, settings.false_positive_rate, settings.tolerated_variance
 

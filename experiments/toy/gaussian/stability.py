@@ -26,7 +26,7 @@ from .tasks import draw_truth, gaussian_task, per_seed
 
 
 @dataclass(frozen=True)
-class Stability:
+class StabilityLoop:
     """The grid, and two samplers: a faithful one and one that multiplies the variance by `spread`."""
 
     ratios: tuple[float, ...] = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.5, 6.0, 8.0)
@@ -38,7 +38,7 @@ class Stability:
     seed: int = 0
 
 
-QUICK = Stability(ratios=(0.2, 0.5, 1.0, 3.0, 8.0), strengths=(0.0, 0.5, 1.0, 2.0))
+QUICK = StabilityLoop(ratios=(0.2, 0.5, 1.0, 3.0, 8.0), strengths=(0.0, 0.5, 1.0, 2.0))
 WIDENED = 1.1
 """By how much the variance of a twin's generation 0 is larger."""
 
@@ -58,7 +58,7 @@ class InAllCells:
         return Check(self.statement, outcome, measured, "all cells", self.published)
 
 
-def toy(settings: Stability) -> Toy:
+def toy(settings: StabilityLoop) -> Toy:
     """Both maps."""
     grid = np.meshgrid(settings.ratios, settings.strengths)
     known, bound = (np.vectorize(law)(*grid) for law in (theory.is_guaranteed_stable, theory.contraction_bound))
@@ -114,7 +114,7 @@ def _cell(spread: float, ratio: float, strength: float, twin: str) -> str:
     return f"spread {spread:g}, λ = {ratio:g}, γ = {strength:g}{twin}"
 
 
-def _setup(settings: Stability, spread: float, twin: str) -> Callable[[Stream], Setup]:
+def _setup(settings: StabilityLoop, spread: float, twin: str) -> Callable[[Stream], Setup]:
     bias = sampling_settings(temperature=spread)
 
     def setup(stream: Stream) -> Setup:
@@ -134,7 +134,7 @@ def _widened(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {**state, "covariance": WIDENED * state["covariance"]}
 
 
-def contraction(settings: Stability, curves: Curves, spread: float) -> np.ndarray:
+def contraction(settings: StabilityLoop, curves: Curves, spread: float) -> np.ndarray:
     """Per generation, from the difference in variance between twins: estimate, low, high (3, strengths, ratios)."""
     cells = []
     for strength in settings.strengths:
@@ -146,7 +146,7 @@ def contraction(settings: Stability, curves: Curves, spread: float) -> np.ndarra
     return (np.array(cells) ** (1 / settings.generations)).T.reshape(shape)
 
 
-def _boundary(settings: Stability, row: int, critical: float) -> Claim:
+def _boundary(settings: StabilityLoop, row: int, critical: float) -> Claim:
     """The λ at which rates reach 1, interpolated in the synthetic share. A higher rate is there sooner."""
     shares = np.array(settings.ratios) / (1 + np.array(settings.ratios))
 
@@ -159,7 +159,7 @@ def _boundary(settings: Stability, row: int, critical: float) -> Claim:
     return agrees(statement, found, critical, 0.1, published=False)
 
 
-def _map(settings: Stability, spread: float, measured: np.ndarray, known: np.ndarray) -> Map:
+def _map(settings: StabilityLoop, spread: float, measured: np.ndarray, known: np.ndarray) -> Map:
     ratios, strengths = np.array(settings.ratios), np.array(settings.strengths)
     fine = np.linspace(strengths[0], strengths[-1], 200)
     curves = {"published sufficient condition": ((1 + fine) / (2 + fine), fine)}

@@ -103,7 +103,7 @@ def toy(settings: Digits) -> Toy:
 
 
 @dataclass(frozen=True)
-class Judge:
+class DigitsJudge:
     """A classifier trained on the real training data at set-up; its hidden layer gives the features of the Fréchet
     distance, its outputs the class accuracy of samples.
     """
@@ -111,7 +111,7 @@ class Judge:
     classifier: MLPClassifier
 
     @classmethod
-    def train(cls, images: Tensor, labels: Tensor, seed: int) -> Judge:
+    def train(cls, images: Tensor, labels: Tensor, seed: int) -> DigitsJudge:
         classifier = MLPClassifier((32,), max_iter=1000, random_state=seed)
         return cls(classifier.fit(images.flatten(1).numpy(), labels.numpy()))
 
@@ -150,7 +150,7 @@ def image_task(
     order = torch.randperm(len(values), generator=stream.child("split").torch())
     train, held_out = order[: sizes.real_count], order[sizes.real_count :][: sizes.judged]
     real = Samples.real(values[train], labels[train])
-    judge = Judge.train(look(real.values), real.labels, stream.seed % 2**32)
+    judge = DigitsJudge.train(look(real.values), real.labels, stream.seed % 2**32)
     reference = judge.features(look(values[held_out]))
 
     def scores(candidate: Candidate) -> dict[str, float]:

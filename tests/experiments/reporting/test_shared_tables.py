@@ -16,13 +16,17 @@ import pytest
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, read_summary, write_summary
 from selfcorrect.experiments.reporting.tables import csv_of, half_life_cell, latex_of, write_tables
-from selfcorrect.experiments.reporting.webpage import Cell, Row, Table
+from selfcorrect.experiments.reporting.webpage import Cell, PageRow, Table
 
 TABLE = Table(
     "arms",
     "Arm",
     ["Recall (%)", "Distance"],
-    [Row("λ = 1", []), Row("a_b & c", [Cell("0.40", "0.30 … 0.50"), Cell("∞")]), Row('"d", e', [Cell("1"), Cell("2")])],
+    [
+        PageRow("λ = 1", []),
+        PageRow("a_b & c", [Cell("0.40", "0.30 … 0.50"), Cell("∞")]),
+        PageRow('"d", e', [Cell("1"), Cell("2")]),
+    ],
 )
 
 

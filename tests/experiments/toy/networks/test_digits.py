@@ -29,7 +29,7 @@ def test_images_move_to_the_nearest_centre_of_their_own_digit_by_the_strength() 
 @pytest.mark.slow
 def test_judge_knows_digits_and_tells_noise_from_them() -> None:
     images, labels = bundled_digits()
-    judge = digits.Judge.train(images[:600], labels[:600], 0)
+    judge = digits.DigitsJudge.train(images[:600], labels[:600], 0)
     assert judge.accuracy(images[600:], labels[600:]) > 0.85
     assert judge.accuracy(torch.randn(600, 8, 8), labels[:600]) < 0.3
     hidden = torch.tensor(judge.features(images[:4]))
