@@ -90,6 +90,8 @@ class DriftSettings:
     """On a treadmill, the root's mean velocity is less than this share of the belt's."""
     within_m: float = 0.3
     """A root is moved this far from where it was at most, unasked, to remove drift that swings; slower swings stay."""
+    within_in_place_m: float = 0.1
+    """The same of bodies that go less far than the floor beneath them: treadmills need not be steady."""
     slowest_s: tuple[float, ...] = (4.0, 2.8, 2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.25)
     """Standard deviations over which what stays is smoothed, one after the other, until the rest keeps within that."""
 
@@ -160,17 +162,18 @@ def floor_motion(
     none = np.zeros_like(drift_m_s)
     if remove:
         return FloorMotion(drift_m_s, none)
-    in_place = _in_place(drift_m_s, root_m, fps, settings)
-    removed_m_s = none if in_place else _swing(drift_m_s, fps, settings)
+    in_place = _in_place(drift_m_s, root_m, fps, settings, settings.in_place_share)
+    within_m = settings.within_in_place_m if _in_place(drift_m_s, root_m, fps, settings, 1.0) else settings.within_m
+    removed_m_s = none if in_place else _swing(drift_m_s, fps, within_m, settings)
     return FloorMotion(removed_m_s, drift_m_s - removed_m_s, in_place)
 
 
-def _swing(drift_m_s: np.ndarray, fps: float, settings: DriftSettings) -> np.ndarray:
-    """The part (S, 2) of a drift that swings fast enough to keep within `settings.within_m` of where it began."""
+def _swing(drift_m_s: np.ndarray, fps: float, within_m: float, settings: DriftSettings) -> np.ndarray:
+    """The part (S, 2) of a drift that swings fast enough to keep within a distance of where it began."""
     way_m = np.cumsum(drift_m_s - drift_m_s.mean(0), axis=0) / fps
     for over_s in (None, *settings.slowest_s):
         swing_m = way_m if over_s is None else _returning(way_m, over_s * fps)
-        if np.linalg.norm(swing_m, axis=1).max() <= settings.within_m:
+        if np.linalg.norm(swing_m, axis=1).max() <= within_m:
             return np.diff(swing_m, axis=0, prepend=0.0) * fps
     return np.zeros_like(drift_m_s)
 
@@ -227,11 +230,11 @@ def floor_drift(
     return drift_m_s if steady else drift_m_s - _unsure(drift_m_s, fps, settings)
 
 
-def _in_place(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float, settings: DriftSettings) -> bool:
-    """Whether the body stays where it is while the floor (S, 2) runs beneath it."""
+def _in_place(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float, settings: DriftSettings, share: float) -> bool:
+    """Whether the body stays where it is, but for a share of the way that the floor (S, 2) runs beneath it."""
     root_m_s = (root_m[-1] - root_m[0])[[0, 2]] * fps / (len(root_m) - 1)
     belt_m_s = float(np.linalg.norm(drift_m_s.mean(0)))
-    return belt_m_s > settings.in_place_m_s and float(np.linalg.norm(root_m_s)) < settings.in_place_share * belt_m_s
+    return belt_m_s > settings.in_place_m_s and float(np.linalg.norm(root_m_s)) < share * belt_m_s
 
 
 def _belt(standing: StandingPoints, root_m: np.ndarray, fps: float, settings: DriftSettings) -> np.ndarray | None:
@@ -241,7 +244,7 @@ def _belt(standing: StandingPoints, root_m: np.ndarray, fps: float, settings: Dr
     without the belt, hardly any point of its feet is ever still.
     """
     belt_m_s = np.broadcast_to(_steady(standing, settings), (len(root_m) - 1, 2))
-    if not _in_place(belt_m_s, root_m, fps, settings):
+    if not _in_place(belt_m_s, root_m, fps, settings, settings.in_place_share):
         return None
     return belt_m_s.copy() if _sureness(standing, belt_m_s, TREADMILL, settings, steady=True) == 1.0 else None
 
