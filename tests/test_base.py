@@ -111,7 +111,6 @@ def test_built_in_motion_capture_and_public_names_need_no_extra() -> None:
 MISSING = {
     "selfcorrect toy needs the extra `loops`": ["toy", "gaussian-correct", "--quick"],
     "selfcorrect motion needs the extra `loops`": ["motion", "--preset", "quick", "--engine", "mujoco"],
-    "engine 'pybullet' needs the extra `pybullet`": ["motion"],
     "needs the extra `loops`": ["data", "shard", "steps.bvh", "-o", "shards"],
     "elsewhere choose the engine mujoco": ["correct", "steps.bvh", "--engine", "pybullet"],
     "a film needs the extra `video`": ["correct", "steps.bvh", "--video"],

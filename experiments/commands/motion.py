@@ -17,7 +17,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.policy_table import POLICIES
 from selfcorrect.models.diffusion.presets import preset, preset_names
 from selfcorrect.runtime.processes import default_workers
-from selfcorrect.simulators.settings.engine_table import ENGINES
+from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, PUBLISHED_ENGINE, chosen_engine
 
 from ..jobs.targets import place_of
 from ..jobs.where import Cluster, Where
@@ -158,8 +158,8 @@ class MotionCommand:
     repetitions: Annotated[int | None, _says("20")] = None
     """With mdm: how often the last generation is judged by the field's protocol."""
     engine: Annotated[EngineName | None, _preset_says("engine", "|".join(ENGINES.names))] = None
-    """In which correctors simulate. The published figures are PyBullet's; where it cannot be
-    installed, take mujoco."""
+    """In which correctors simulate. The published figures are PyBullet's; where that is not installed and no engine is
+    given, MuJoCo simulates."""
     out: Annotated[Path | None, _says("runs/motion-PRESET", "PATH")] = None
     """Run folder. Given again with more generations, seeds or arms, it is extended."""
     dry_run: bool = False
@@ -185,10 +185,10 @@ class MotionCommand:
                 "judged_count",
                 "data",
                 "reference",
-                "engine",
             )
             if (value := getattr(self, name)) not in (None, ())
         }
+        given["engine"] = self._engine()
         for name in ("steps", "initial_steps"):
             if (value := getattr(self, name)) is not None:
                 given[name] = dict.fromkeys((*getattr(preset, name), *self.denoiser), value)
@@ -250,7 +250,10 @@ class MotionCommand:
         sources_must_exist((*self.data, *self.reference))
         must_exist([self.ratings])
         must_exist(Path(path).expanduser() for path in (self.mdm, self.evaluator) if path)
-        ENGINES.load(self.engine or PRESET_ROWS[self.preset].engine)  # where it is not installed, nothing begins
+        engine = self._engine()
+        ENGINES.load(engine)  # where it is not installed, nothing begins
+        if engine != (self.engine or PRESET_ROWS[self.preset].engine):
+            print(f"selfcorrect: PyBullet is not installed; correctors simulate in {engine}", file=sys.stderr)
         from selfcorrect.models.diffusion.model import choose_device
         from selfcorrect.models.diffusion.sharing import crew, process_count
 
@@ -279,6 +282,11 @@ class MotionCommand:
                     wandb=options.target,
                 )
                 print(f"\n{found}\n{folder / REPORT}")
+
+    def _engine(self) -> str:
+        """The engine that was asked for, else the preset's, or MuJoCo where that is PyBullet and not installed."""
+        usual = PRESET_ROWS[self.preset].engine
+        return self.engine or (chosen_engine(AUTO) if usual == PUBLISHED_ENGINE else usual)
 
     def _usual_folder(self) -> Path:
         """By the preset; each trial of a W&B sweep has a separate one."""

@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from selfcorrect.core.errors import SettingError
+from selfcorrect.core.errors import MissingExtraError, SettingError
+from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.settings.arms import BASELINE, Arm
 from selfcorrect.experiments.motion.settings.presets import PRESETS, DenoiserArms, extends, settings_of
+from selfcorrect.simulators.settings.engine_table import ENGINES
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -61,3 +63,19 @@ def test_bodies_without_root_force_need_an_engine_in_which_they_can_balance() ->
     with pytest.raises(SettingError, match=r"residual-free needs .*\(mujoco\), got pybullet; add --engine mujoco"):
         replace(PRESETS["quick"], comparisons=strict)
     assert replace(PRESETS["quick"], comparisons=strict, engine="mujoco").engine == "mujoco"
+
+
+@pytest.mark.parametrize(("given", "meant"), [(None, "mujoco"), ("pybullet", "pybullet"), ("mujoco", "mujoco")])
+def test_mujoco_simulates_where_pybullet_is_not_installed_and_no_engine_is_given(
+    given: str | None, meant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = ENGINES.load
+
+    def without_pybullet(name: str) -> object:
+        if name == "pybullet":
+            raise MissingExtraError("engine 'pybullet'", "pybullet", ImportError("No module named 'pybullet'"))
+        return load(name)
+
+    assert MotionCommand().settings().engine == "pybullet"
+    monkeypatch.setattr(ENGINES, "load", without_pybullet)
+    assert MotionCommand(engine=given).settings().engine == meant
