@@ -15,12 +15,13 @@ from selfcorrect.motion.body.foot_frames import level
 from selfcorrect.motion.body.surface import sole_points, world_sole_points
 from selfcorrect.motion.correction.timeline import spans
 from selfcorrect.motion.geometry.kinematics import world_poses
-from selfcorrect.motion.measures.contacts import foot_contacts
-from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.storage.files.strict_json import read_as, read_json
 
 from .body.curves import smoothstep
 from .body.leg_ik import Legs, bend_legs
+from .cleanup.foot_lock import FEET as FEET_SETTINGS
+from .cleanup.stance import Posed
 from .corrector import KinematicCorrector
 
 FEET = ("left foot", "right foot")
@@ -69,8 +70,10 @@ class Contacts:
 
     @classmethod
     def of(cls, motion: Motion) -> Contacts:
-        """The contacts that a motion shows by the height and speed of its soles, in metres on a floor at y = 0."""
-        stands, soles_m = foot_contacts(level(motion)), _soles_m(motion)
+        """The contacts that a correction sees in a motion, by the height and speed of its soles; its floor is y = 0."""
+        seen = level(motion)
+        posed = Posed.of(MotionBatch.stack([seen]), sole_points(seen.skeleton))
+        stands, soles_m = posed.stands(FEET_SETTINGS)[0], _soles_m(motion)
         found = [
             FootContact(part, first, last, tuple(np.round(soles_m[first : last + 1, foot].mean(0), 4).tolist()))
             for foot, part in enumerate(FEET)

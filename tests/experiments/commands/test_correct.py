@@ -218,7 +218,7 @@ def test_real_clips_of_both_cmu_skeletons(
     read_m = new.metres_per_unit * joints_by(tmp_path / "out" / "cut.bvh", frames, tuple(names[j] for j in jointed))
     np.testing.assert_allclose(read_m, joint_positions(new.motion)[frames][:, jointed], atol=2e-5)
     motion = report_of(tmp_path / "out")["cut.bvh"]
-    assert motion["after"]["penetration_m"] <= motion["before"]["penetration_m"] + 0.0005
+    assert motion["after"]["penetration_m"] <= motion["before"]["penetration_m"] + 0.0015, "feet give way by 3 mm"
     assert 0 < motion["moved_m"] < 0.05
 
 
