@@ -220,6 +220,9 @@ class ResidualFreeSettings:
     falls; with none it falls."""
     fallback_shares: tuple[float, ...] = (0.0, 0.5, 1.0)
     """Shares of the bound that copies get, in turn."""
+    searched_windows_per_s: float = 40.0
+    """So many windows per second of motion a search with a fallback takes, returns included. Then a body that falls
+    gets the largest bound at once and keeps it, for at most two more passes."""
     help_cost_m: float = 0.1
     """Weight of the residual wrench, as a share of the drive's bounds."""
     after_fall: ResidualFreeSettings | None = None
@@ -257,8 +260,12 @@ WITHOUT_RESIDUAL = ResidualFreeSettings()
 """The defaults."""
 
 
-FALLBACK = ResidualFreeSettings(kept=8, window_s=0.1, back=(8, 16, 8, 16, 32), fallback=(0.125, 0.25, 0.5, 1.0))
-"""The search of the fallback "balanced": in short windows, so that help is short, too."""
+FALLBACK = ResidualFreeSettings(copies=(8, 64), kept=8, window_s=0.1, back=(8,), fallback=(0.125, 0.25, 0.5, 1.0))
+"""The search of the fallback "balanced": in short windows, so that help is short, too. It returns once without help."""
+
+
+BEFORE_FALLBACK = replace(WITHOUT_RESIDUAL, back=(3,), after_fall=FALLBACK)
+"""The search without help before it, which returns once: a fall does not end in rejection."""
 
 
 FallbackChoice: TypeAlias = Literal["none", "balanced"]
@@ -322,7 +329,7 @@ class TrackerSettings:
         fallback: with "balanced", where it falls all the same, it gets as little residual force as helps.
         """
         soft = EngineSettings(name=engine, friction=0.8, mujoco=MuJoCoSettings(stiffening=1.0))
-        own = replace(WITHOUT_RESIDUAL, after_fall=FALLBACK if fallback == "balanced" else None)
+        own = WITHOUT_RESIDUAL if fallback == "none" else BEFORE_FALLBACK
         return cls(BodySettings(mass_kg=mass_kg), soft, plan=RESIDUAL_FREE_PLAN, residual_free=own)
 
     @property

@@ -8,7 +8,9 @@ Draws come from a fixed seed, so that a motion always gives the same result.
 
 A motion that falls all the same may get a fallback, in a second search. From a little before the fall on, the root
 is given what the floor cannot give, up to a bound that doubles until the body gets past. Copies get different shares of
-it, and help counts as cost, so that they need little. As soon as one does well without, the help ends.
+it, and help counts as cost, so that they need little. As soon as one does well without, the help ends. A body that
+falls although it is helped gets more at once. Where the search has taken as many windows as the settings allow, help is
+as large as it may be, and stays.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from dataclasses import fields, replace
 import numpy as np
 
 from selfcorrect.motion.geometry.vectors import crosses
-from selfcorrect.runtime.progress import in_turn, report_progress
+from selfcorrect.runtime.progress import in_turn, part_of_work, report_progress
 
 from ..body.leg_ik import Legs
 from ..engines.support_colliders import present
@@ -50,7 +52,8 @@ def _found(world: World, planned: MotionPlan, settings: TrackerSettings, scene: 
     track, own = _Search(world, planned, settings, scene).track(), settings.residual_free
     if track.lost_at is None or own is None or own.after_fall is None:
         return track
-    return _found(world, planned, replace(settings, residual_free=own.after_fall), scene)
+    with part_of_work(track.lost_at / planned.frames, 1.0):
+        return _found(world, planned, replace(settings, residual_free=own.after_fall), scene)
 
 
 class _Search:
@@ -75,6 +78,8 @@ class _Search:
         """Of `copies`, how many are tried in each window at least."""
         self._bounds = np.zeros(len(self._windows))
         """Of the residual wrench in each window, as a share of that of the drive."""
+        self._searched = 0
+        """Windows that were searched, each as often as it was."""
 
     def track(self) -> Track:
         """What the best of the copies did."""
@@ -86,7 +91,8 @@ class _Search:
         while (window := len(reached) - 1) < len(self._windows):
             onward = self._onward(reached[-1].copies, window)
             if len(onward.costs):
-                if window > fell and self._bounds[window] and len(alone := self._do_well_alone(onward)):
+                helped = self._bounds[window] and not self._at_limit
+                if window > fell and helped and len(alone := self._do_well_alone(onward)):
                     onward, self._bounds[window + 1 :] = onward.taken(alone), 0.0
                 reached.append(onward)
                 report_progress((window + 1) / len(self._windows))
@@ -100,17 +106,34 @@ class _Search:
 
     def _start_again(self, window: int, tries: int) -> int | None:
         """The window to go back to after all copies fell in one, with more copies or residual force; or None."""
-        own = self._own
-        if tries < len(own.back):
+        own, bound = self._own, self._bounds[window]
+        if tries < len(own.back) and not (bound or self._at_limit):
             again = max(0, window - own.back[tries])
             self._least[again : window + 1] = min(tries + 1, len(own.copies) - 1)
             return again
-        if tries - len(own.back) < len(own.fallback):
-            again = max(0, window - own.back[0])
-            self._least[again : window + 1] = min(1, len(own.copies) - 1)
-            self._bounds[again:] = own.fallback[tries - len(own.back)]
-            return again
-        return None
+        if not own.fallback or (again := self._help_from(window)) is None:
+            return None
+        larger = [each for each in own.fallback if each > bound] or [bound]
+        self._least[again : window + 1] = min(1, len(own.copies) - 1)
+        self._bounds[again:] = larger[-1 if self._at_limit else 0]
+        return again
+
+    @property
+    def _at_limit(self) -> bool:
+        """Whether a search with a fallback has taken as many windows as it may before help is as large as it may be."""
+        limit = self._own.searched_windows_per_s * self._planned.frames / self._planned.links.fps
+        return bool(self._own.fallback) and self._searched >= limit
+
+    def _help_from(self, window: int) -> int | None:
+        """The window from which on a body gets more help that fell in one; None where it had all help from the start.
+
+        A body that had as much help as is allowed gets it for twice as long, and at the limit all the time.
+        """
+        less = np.flatnonzero(self._bounds[: window + 1] < self._own.fallback[-1])
+        if not len(less):
+            return None
+        helped = window - int(less[-1])
+        return 0 if helped and self._at_limit else max(0, window - max(self._own.back[0], 2 * helped))
 
     def _do_well_alone(self, reached: Reached) -> np.ndarray:
         """Which copies got no residual force in a window, and are near the motion after it."""
@@ -119,6 +142,7 @@ class _Search:
     def _onward(self, known: Copies, window: int) -> Reached:
         """Those that are to go on after a window, from those known at its start."""
         own, first, count = self._own, self._own.copies[0], len(known)
+        self._searched += 1
         same = min(count, first // 2)
         parents = np.concatenate([np.arange(same), self._draw.integers(0, count, first - same)])
         best = self._tried(known, parents, np.arange(first) >= same, window).best(own.kept)

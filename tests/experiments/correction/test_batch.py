@@ -35,6 +35,17 @@ def test_what_was_rejected_is_not_listed_as_moved() -> None:
     assert "moved by" in "".join(closing([*rejected, replace(rejected[0], verdict="partly")], Path("out")))
 
 
+@pytest.mark.parametrize("after_m_s", [0.198, 0.02])
+def test_a_motion_that_is_followed_but_worse_is_named_and_not_counted(after_m_s: float) -> None:
+    """Without residual force a body may reach the end far from the motion, on feet that slide."""
+    (followed,) = results(1)
+    followed = replace(followed, stage="simulated", before={"standing_m_s": 0.027}, after={"standing_m_s": after_m_s})
+    told, is_worse = closing([followed], Path("out")), after_m_s > 0.027
+    assert told[0].startswith("0 of 1" if is_worse else "1 of 1")
+    assert told[1].startswith("corrected, but worse in some figure (1): 0.bvh (") == is_worse
+    assert ("27.0 → 198.0 mm/s" in told[1]) == is_worse
+
+
 def test_of_thousands_the_first_are_named_and_the_rest_counted() -> None:
     told = closing(results(3000), Path("out"))
     assert told[1].splitlines()[-1] == told[2].rpartition("; ")[2] == f"and {3000 - LISTED} more, in the report"

@@ -27,7 +27,7 @@ from selfcorrect.simulators.stages.scene import PLAIN, Scene
 from selfcorrect.simulators.stages.values import MotionPlan
 from selfcorrect.simulators.tracking.balance import TOUCH_M, Away, Balance, Bodies
 from selfcorrect.simulators.tracking.reference_trajectory import ReferenceTrajectory, reference_trajectory_of
-from selfcorrect.simulators.tracking.residual_free import Copies, _Search
+from selfcorrect.simulators.tracking.residual_free import Copies, Poses, Reached, _Search
 
 pytest.importorskip("mujoco")
 
@@ -208,6 +208,30 @@ def test_a_fallback_changes_nothing_where_none_is_needed(walk):
     alone, carried = (PhysicsCorrector(settings)([walk.frames(0, 12)])[0] for settings in (FEW, CARRIED))
     assert np.array_equal(alone.motion.root_m, carried.motion.root_m)
     assert np.array_equal(alone.motion.rotations, carried.motion.rotations)
+
+
+@pytest.mark.parametrize("falls", ["all", "half", "unless helped", "none"])
+def test_a_search_with_a_fallback_ends_after_so_many_windows(walking, planned, monkeypatch, falls):
+    """Wherever bodies fall, and whether help holds them up or not; the draw stands for the simulation."""
+    search = _Search(walking[0], planned, replace(ALONE, residual_free=FALLBACK), PLAIN)
+    draw, windows, lost = np.random.default_rng(0), len(search._windows), Reached.best
+    chance = {"all": 1.0, "half": 0.5, "unless helped": 1.0, "none": 0.0}[falls]
+
+    def onward(copies, window):
+        search._searched += 1
+        falling = draw.random() < chance and not (falls == "unless helped" and search._bounds[window] == 1.0)
+        still = Poses.now(walking[0], np.zeros((3, 4, 6)))
+        found = Reached(walking[2], np.zeros(3, dtype=int), still, np.full(3, np.inf if falling else 0.0))
+        return lost(found, 1)
+
+    monkeypatch.setattr(search, "_put", lambda copies: None)
+    monkeypatch.setattr(search, "_onward", onward)
+    monkeypatch.setattr(search, "_as_track", lambda done, lost_at: lost_at)
+    lost_at = search.track()
+    assert (lost_at is None) == (falls in ("unless helped", "none")) or falls == "half"
+    limit = FALLBACK.searched_windows_per_s * planned.frames / planned.links.fps
+    assert (windows if lost_at is None else 1) <= search._searched <= limit + 3 * windows
+    assert search._searched == windows or falls != "none"
 
 
 def test_copies_are_nudged_at_several_scales_or_go_on_as_they_were(walking, planned):
