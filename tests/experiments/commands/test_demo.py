@@ -38,6 +38,8 @@ def test_it_prints_figures_that_fall_and_writes_a_page_without_pytorch(tmp_path:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if "→" in line]
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    assert all(f"    {line}\n" in readme for line in lines), "README has the figures of an earlier version"
     assert [line.split()[0] for line in lines] == [title for _, title, *_ in FIGURES]
     figures = {line.split()[0]: (float(line.split()[1]), float(line.split()[3])) for line in lines}
     for name in ("penetration", "skating", "jerk"):
