@@ -11,7 +11,7 @@ import numpy as np
 from selfcorrect.motion.body.foot_frames import level, unlevelled
 from selfcorrect.motion.correction.results import Failure, FailureKind, Note, NoteKind, Repair, Stage
 from selfcorrect.motion.correction.timeline import Timeline, spans
-from selfcorrect.motion.geometry.kinematics import poses_of
+from selfcorrect.motion.geometry.kinematics import forward_kinematics, poses_of
 from selfcorrect.motion.geometry.vectors import lengths
 from selfcorrect.motion.measures.physical import PhysicalErrors, errors_of_poses
 from selfcorrect.motion.motion import MotionBatch
@@ -36,6 +36,10 @@ hands). So do most of those that are sped up twice while their feet glide."""
 
 _TOUCH_S = 0.1
 """Gaps so short do not end the time in which a body is held up by nothing."""
+
+
+_LEVEL_M = 0.02
+"""A shank whose ends differ less in height above the ground may lie on it with all its length."""
 
 
 _MAIN_SHARE = 0.5
@@ -158,7 +162,7 @@ def _of_track(
     steps = settings.engine.steps_per_frame(plan.links.fps)
     return _with_timeline(
         Diagnosis(failure_of(track, off_m, names, settings), residual),
-        partial(timeline, plan.body, track, plan.links.fps, steps),
+        partial(timeline, plan.body, track, plan.links.fps, steps, plan.supports[index : index + 1]),
     )
 
 
@@ -299,19 +303,52 @@ def part_names(body: Humanoid) -> list[str]:
     return [f"{side} {_PARTS.get(part, part)}".strip() for side, _, part in sides]
 
 
-def timeline(body: Humanoid, track: Track, fps: float, steps_per_frame: int) -> Timeline:
-    """A track as it is reported; the first frame, to which no step leads, is like the second."""
+def timeline(
+    body: Humanoid, track: Track, fps: float, steps_per_frame: int, supports: Sequence[Sequence[Support]] = ()
+) -> Timeline:
+    """A track as it is reported; the first frame, to which no step leads, is like the second.
+
+    supports: those of this one motion, or none.
+    """
     wrench = track.wrench.reshape(-1, steps_per_frame, 2, 3)
     force_n, moment_nm = np.linalg.norm(wrench, axis=-1).mean(axis=1).T
     started = np.maximum(np.arange(len(force_n) + 1) - 1, 0)
-    return _timeline(body, fps, force_n[started], moment_nm[started], track.loads_n[started])
+    loads_n = _with_ankles_on_feet(body, track, supports)
+    return _timeline(body, fps, force_n[started], moment_nm[started], loads_n[started])
+
+
+def _with_ankles_on_feet(body: Humanoid, track: Track, supports: Sequence[Sequence[Support]]) -> np.ndarray:
+    """The loads (F, L) of a track, in newtons, those on the ankle's end of a shank as loads of its foot.
+
+    The shank's capsule ends in a ball around the ankle, which reaches as deep as a low foot's heel. It touches there
+    alone where that end is nearer to the ground than the knee by more than `_LEVEL_M`.
+    """
+    loads_n, motion = track.loads_n.copy(), track.motion
+    frames = slice(1, 1 + len(loads_n))
+    poses = forward_kinematics(body.tree, motion.root_m[frames], motion.rotations[frames])
+    above_m = above_ground_m(body, body.touches.lowest_points(*poses)[None], supports)[0, ..., 1]
+    for shank, foot in _shanks_and_feet(body):
+        knee_m, ankle_m = above_m[:, body.touches.links == shank].T
+        on_ankle_n = np.where(ankle_m < knee_m - _LEVEL_M, loads_n[:, shank], 0.0)
+        loads_n[:, shank] -= on_ankle_n
+        loads_n[:, foot] += on_ankle_n
+    return loads_n
+
+
+def _shanks_and_feet(body: Humanoid) -> list[tuple[int, int]]:
+    """The links of shank and foot of each leg."""
+    parts = body.tree.parts
+    return [(parts.index(f"{side}_knee"), parts.index(f"{side}_ankle")) for side in ("left", "right")]
 
 
 def planned_timeline(plan: MotionPlan, index: int) -> Timeline:
     """One motion of a plan as it is reported: what contacts leave unexplained, and the forces that they give."""
     body, contacts = plan.body, plan.contacts
     force_n, moment_nm = np.linalg.norm(contacts.rest[index].reshape(-1, 2, 3), axis=-1).T
-    loads_n = contacts.force_n[index, :, :, 1] @ (body.touches.links[:, None] == np.arange(len(body)))
+    bearing = body.touches.links.copy()
+    for shank, foot in _shanks_and_feet(body):
+        bearing[np.flatnonzero(bearing == shank)[1:]] = foot  # the ankle's end of its capsule
+    loads_n = contacts.force_n[index, :, :, 1] @ (bearing[:, None] == np.arange(len(body)))
     return _timeline(body, plan.links.fps, force_n, moment_nm, loads_n)
 
 

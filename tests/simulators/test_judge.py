@@ -6,15 +6,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_motions import KINDS, Kind, made_motion
+from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.correction.results import FailureKind, Note, NoteKind, Repair, Stage
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.body.humanoid import humanoid
-from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.judge import FAR_M, failure_of, residual_of, why_far
+from selfcorrect.simulators.judge import FAR_M, failure_of, planned_timeline, residual_of, timeline, why_far
+from selfcorrect.simulators.planning import plan
 from selfcorrect.simulators.settings.tracker import WITHOUT_RESIDUAL, BodySettings, TrackerSettings
 from selfcorrect.simulators.stages.scene import Scene
-from selfcorrect.simulators.stages.values import Track
+from selfcorrect.simulators.stages.values import GivenMotions, Track
 
 SETTINGS = TrackerSettings()
 
@@ -151,3 +156,56 @@ def test_mass_is_an_option(stand):
 
 def test_nothing_simulated_is_no_timeline(walk):
     assert KinematicCorrector()([walk])[0].timeline is None
+
+
+def without_toes(motion: Motion, sole_m: float) -> Motion:
+    """The motion of a body whose feet are boxes on the ankles, with soles so far below them."""
+    skeleton = motion.skeleton
+    kept = [joint for joint, part in enumerate(skeleton.parts) if not part.endswith("_foot")]
+    parents = tuple(kept.index(skeleton.parents[joint]) if joint else -1 for joint in kept)
+    names, parts = (tuple(each[joint] for joint in kept) for each in (skeleton.names, skeleton.parts))
+    stumpy = Skeleton(names, parents, skeleton.offsets_m[kept], parts, soles_m=(sole_m, sole_m))
+    return replace(motion, skeleton=stumpy, rotations=motion.rotations[:, kept])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("sole_m", [None, 0.03])
+def test_shanks_bear_nothing_of_who_is_on_the_feet(kind: Kind, sole_m: float | None, engine: str):
+    """Around the ankle a shank reaches 5 cm down, which is as low as some soles, or lower."""
+    motion = made_motion(kind, frames=45)
+    told = timeline_of(motion if sole_m is None else without_toes(motion, sole_m), engine)
+    carried = dict(zip(told.parts, told.loads_bodyweights.T, strict=True))
+    assert np.isfinite(told.loads_bodyweights).all()
+    assert told.loads_bodyweights.min() >= 0.0
+    feet = carried.pop("left foot") + carried.pop("right foot")
+    assert not any(load.any() for load in carried.values())
+    if kind in ("walk", "turn", "idle"):
+        assert feet[8:].mean() == pytest.approx(1.0, abs=0.2)
+
+
+@pytest.mark.parametrize(("knees_rad", "bears"), [(0.0, "left foot"), (0.5, "left foot"), (np.pi / 2, "left shank")])
+def test_what_touches_with_the_ankle_is_a_foot_and_a_shank_that_lies_is_none(stand, knees_rad: float, bears: str):
+    rotations = stand.rotations.copy()
+    rotations[:, stand.skeleton.joint("left_knee")] = Rotation.from_rotvec([knees_rad, 0.0, 0.0]).as_quat()
+    body = humanoid(stand.skeleton)
+    loads_n = np.zeros((len(stand) - 1, len(body)))
+    loads_n[:, body.tree.joint("left_knee")] = body.weight_n
+    posed = replace(stand, skeleton=body.tree, rotations=rotations[:, body.joints])
+    told = timeline(body, Track(posed, np.zeros((len(loads_n), 6)), loads_n, None), stand.fps, 1)
+    assert dict(zip(told.parts, told.loads_bodyweights.mean(axis=0), strict=True)) == pytest.approx(
+        {part: float(part == bears) for part in told.parts}
+    )
+
+
+@pytest.mark.parametrize("kind", ["walk", "turn"])
+def test_shanks_bear_nothing_in_a_plan_either(kind: Kind):
+    motion = without_toes(made_motion(kind, frames=45), 0.03)
+    cleaned = clean(GivenMotions(MotionBatch.stack([motion])), CleanupSettings())
+    made = plan(cleaned, humanoid(motion.skeleton, soles=cleaned.soles), SETTINGS).plan
+    told = planned_timeline(made, 0)
+    carried = dict(zip(told.parts, told.loads_bodyweights.mean(axis=0), strict=True))
+    shanks = [made.body.tree.joint(f"{side}_knee") for side in ("left", "right")]
+    on_shanks = made.contacts.force_n[0, :, np.isin(made.body.touches.links, shanks), 1]
+    assert on_shanks.max() > 0.05 * made.body.weight_n
+    assert carried["left shank"] == carried["right shank"] == 0.0
+    assert carried["left foot"] + carried["right foot"] == pytest.approx(1.0, abs=0.1)
