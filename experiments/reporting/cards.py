@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.statistics import Interval
 
+from .figures import looks
 from .webpage import Bar, Card
 
 
@@ -15,8 +16,9 @@ def card(heading: str, metric: Metric, groups: Mapping[str, Mapping[str, Interva
     """A card with the intervals of some arms by group and label, on an axis from 0; real: the value of real data."""
     everything = [interval for group in groups.values() for interval in group.values()]
     top = max([_top(one) for one in (*everything, *([real] if real else []))], default=1.0) or 1.0
+    colours = looks([label for group in groups.values() for label in group])
     bars = {
-        title: [bar(label, interval, top, metric.digits) for label, interval in group.items()]
+        title: [bar(label, interval, top, metric.digits, colours[label][0]) for label, interval in group.items()]
         for title, group in groups.items()
         if group
     }
@@ -30,8 +32,8 @@ def _top(interval: Interval) -> float:
     return interval.estimate if math.isnan(interval.high) else interval.high
 
 
-def bar(label: str, interval: Interval, top: float, digits: int) -> Bar:
+def bar(label: str, interval: Interval, top: float, digits: int, colour: str) -> Bar:
     """An interval on an axis from 0 to `top`."""
     low, high = (interval.estimate if math.isnan(end) else end for end in (interval.low, interval.high))
     told = "" if math.isnan(interval.low) else f"{low:.{digits}f} – {high:.{digits}f}"
-    return Bar(label, f"{interval.estimate:.{digits}f}", told, low / top, interval.estimate / top, high / top)
+    return Bar(label, f"{interval.estimate:.{digits}f}", told, low / top, interval.estimate / top, high / top, colour)

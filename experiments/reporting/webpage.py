@@ -71,6 +71,8 @@ class Bar:
     low: float
     middle: float
     high: float
+    colour: str
+    """The arm's in all figures, as CSS has it."""
 
 
 @dataclass(frozen=True)
