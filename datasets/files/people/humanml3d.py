@@ -18,7 +18,7 @@ from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
 from selfcorrect.motion.body.surface import SOLE_BELOW_TOE_JOINT_M
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.encodings.humanml3d import FPS, TARGET_OFFSETS_M, decode_contacts, decode_joints, encode
-from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
+from selfcorrect.motion.geometry.inverse_kinematics import fit_body
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.arrays import read_npy
 from selfcorrect.storage.files.writing import replacing
@@ -27,7 +27,7 @@ from ..motion_file import MotionFile
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import axis_of, turn_to_y_up
 from . import motionstreamer
-from .joint_sets import JOINT_SETS, known, open_joints
+from .joint_sets import JOINT_SETS, fit_notes, known, open_joints
 
 _LARGEST = 1e12
 """Beyond any place, and small enough that nothing that is worked out of it overflows."""
@@ -46,7 +46,8 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
         raise InputError(f"{path}: HumanML3D's rows are y up, in metres; leave out --up and --metres-per-unit")
     world = world_of(reading)
     contacts = _contacts(array) if array.ndim == 2 else None
-    motion = motion_of_joints(world.seen(_joints_22(path)), str(path))
+    read_m = world.seen(_joints_22(path))
+    motion = motion_of_joints(read_m, str(path))
     motion = replace(motion, fps=reading.fps or FPS, contacts=contacts)
 
     def write(target: Path, changed: Motion) -> None:
@@ -54,7 +55,7 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
         values = encode(joints_m) if array.ndim == 2 else joints_m
         np.save(target, values.astype(array.dtype), allow_pickle=False)
 
-    return MotionFile((motion,), world.notes, write)
+    return MotionFile((motion,), (*world.notes, *fit_notes([(read_m, body_joints(motion) - RAISED_M)])), write)
 
 
 def _contacts(rows: np.ndarray) -> np.ndarray:
@@ -149,5 +150,5 @@ def _joints_22(path: Path) -> np.ndarray:
 def motion_of_joints(joints_m: np.ndarray, source: str) -> Motion:
     """The motion of joints (T, 22, 3), metres, y up, 20 fps, on a skeleton made for it, soles on the floor."""
     _check_numbers(source, joints_m)
-    fitted = fit_motion(joints_m, FPS, fit_skeleton(joints_m, SMPL_BODY.average()))
+    fitted = fit_body(joints_m, FPS, SMPL_BODY.average())
     return replace(fitted, root_m=fitted.root_m + RAISED_M, source=source)

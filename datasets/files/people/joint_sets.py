@@ -6,6 +6,7 @@ The body shows which way y and z point.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -16,7 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL, SMPL_H, SMPL_X
-from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
+from selfcorrect.motion.geometry.inverse_kinematics import fit_body
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22, Skeleton
@@ -27,6 +28,7 @@ from ..skeletons.reading import Reading, Up
 from ..skeletons.vertical import AXES, TracedBody, axis_of, told_up, turn_to_y_up
 
 _LEG_M = 0.8
+_NOTED_MM = 0.5
 _LEFT, _UP, _DOWN, _AHEAD = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, -1.0, 0.0), (0.0, -0.3, 1.0)
 _DIRECTIONS = {"hip": _LEFT, "collar": _LEFT, "shoulder": _LEFT, "foot": _AHEAD, "knee": _DOWN, "ankle": _DOWN,
                "elbow": _DOWN, "wrist": _DOWN, "hand": _DOWN, "tip": _DOWN, "thumb": _DOWN}  # fmt: skip
@@ -113,7 +115,7 @@ def open_joints(path: Path, array: np.ndarray, joints: JointSet, reading: Readin
     fps = reading.fps or joints.fps
     turn, told = turn_of(path, joints.template, positions * unit_m, fps, reading.up)
     joints_m = turn.apply(positions.reshape(-1, 3)).reshape(positions.shape) * unit_m
-    fitted = fit_motion(joints_m, fps, fit_skeleton(joints_m, joints.template))
+    fitted = fit_body(joints_m, fps, joints.template)
 
     def write(target: Path, changed: Motion) -> None:
         turned = turn.inv().apply(joint_positions(changed).reshape(-1, 3)) / unit_m
@@ -124,8 +126,21 @@ def open_joints(path: Path, array: np.ndarray, joints: JointSet, reading: Readin
 
     unit = () if reading.metres_per_unit else (f"unit {unit_m:.4g} m inferred (--metres-per-unit)",)
     rate = () if reading.fps else (f"{fps:g} fps assumed (--fps)",)
-    notes = (f"joints taken for {joints.name}", *unit, *told, *rate)
+    notes = (f"joints taken for {joints.name}", *unit, *told, *rate, *fit_notes([(joints_m, joint_positions(fitted))]))
     return MotionFile((replace(fitted, source=str(path)),), notes, write)
+
+
+def fit_notes(fits: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[str, ...]:
+    """A note on how far bones of constant length move joints; no note below half a millimetre.
+
+    fits: joints (T, J, 3) of each motion, world, metres, as its file has them and as they were fitted.
+    """
+    moved_mm = [1000 * np.linalg.norm(after_m - before_m, axis=-1) for before_m, after_m in fits]
+    most_mm = max(float(each.max()) for each in moved_mm)
+    if most_mm < _NOTED_MM:
+        return ()
+    mean_mm = sum(float(each.sum()) for each in moved_mm) / sum(each.size for each in moved_mm)
+    return (f"bones made constant: joints moved by {mean_mm:.1f} mm on average, {most_mm:.0f} mm at most",)
 
 
 def _unit_m(path: Path, skeleton: Skeleton, positions: np.ndarray) -> float:

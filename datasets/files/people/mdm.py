@@ -23,6 +23,7 @@ from selfcorrect.storage.pickles.numbers import read_pickled_npy
 from ..motion_file import MotionFile, check_size
 from ..skeletons.reading import Reading
 from .humanml3d import RAISED_M, motion_of_joints, world_of
+from .joint_sets import fit_notes
 
 
 def open_results(path: Path, reading: Reading) -> MotionFile:
@@ -30,16 +31,19 @@ def open_results(path: Path, reading: Reading) -> MotionFile:
     content = _checked(path, read_pickled_npy(path))
     joints, lengths, world = content["motion"], content["lengths"], world_of(reading)
     check_size(path, [(length, joints.shape[1]) for length in lengths.tolist()])
+    read_m = [
+        world.seen(np.moveaxis(joints[index, :, :, :length], -1, 0).astype(float))
+        for index, length in enumerate(lengths.tolist())
+    ]
     motions = tuple(
         replace(
-            motion_of_joints(
-                world.seen(np.moveaxis(joints[index, :, :, :length], -1, 0).astype(float)), f"{path}, motion {index}"
-            ),
+            motion_of_joints(each_m, f"{path}, motion {index}"),
             fps=reading.fps or FPS,
             text=_text(content, index),
         )
-        for index, length in enumerate(lengths.tolist())
+        for index, each_m in enumerate(read_m)
     )
+    fitted_m = [body_joints(motion) - RAISED_M for motion in motions]
 
     def write(target: Path, *changed: Motion) -> None:
         written = joints.copy()
@@ -48,7 +52,7 @@ def open_results(path: Path, reading: Reading) -> MotionFile:
         with replacing(target) as temporary, temporary.open("wb") as file:
             np.save(file, np.array({**content, "motion": written}, dtype=object), allow_pickle=True)
 
-    return MotionFile(motions, world.notes, write)
+    return MotionFile(motions, (*world.notes, *fit_notes([*zip(read_m, fitted_m, strict=True)])), write)
 
 
 def _checked(path: Path, content: Any) -> dict[str, Any]:

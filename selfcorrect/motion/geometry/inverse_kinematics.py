@@ -10,12 +10,24 @@ from scipy.spatial.transform import Rotation
 from ...core.errors import InputError
 from ..motion import Motion
 from ..skeleton import Skeleton
-from .kinematics import local_rotations
+from .kinematics import local_rotations, world_poses
+from .rotations import applied, inverted
+from .vectors import dots, lengths, unit
 
 _PRIOR = 1e-6  # weight of the parent's orientation, relative to the bones', where these leave a joint free to turn
 _FITS = 20
 _CONVERGED_M = 1e-6
 _FRAMES_TO_FIT = 256
+_ENDS = {"left_ankle": 1.0, "right_ankle": 1.0, "left_wrist": -1.0, "right_wrist": -1.0}
+"""What ends a limb of two bones; and the z of the direction to which its middle joint bends, seen from the trunk."""
+_EXACT_M = 1e-4
+_GIVEN_M = 0.002
+"""Most by which an end misses its place so that its limb stays as bent as the file has it: near its full length, a
+limb that is a millimetre shorter has its middle joint two centimetres aside."""
+_REACH = 0.9985
+"""Share of its full length to which a limb is straightened that must reach further than the file's bend lets it."""
+_STRAIGHT_M = 0.02
+"""Middle joints nearer to the line between the ends of their limb bend to where they do otherwise."""
 
 
 def fit_motion(joints_m: np.ndarray, fps: float, skeleton: Skeleton) -> Motion:
@@ -33,6 +45,68 @@ def fit_motion(joints_m: np.ndarray, fps: float, skeleton: Skeleton) -> Motion:
         bones_m = joints_m[:, list(children)] - joints_m[:, [joint]]
         orientations[:, joint] = aligning_turns(skeleton.offsets_m[list(children)], bones_m, before)
     return Motion(skeleton, joints_m[:, 0].astype(float), local_rotations(skeleton, orientations), fps)
+
+
+def fit_body(joints_m: np.ndarray, fps: float, template: Skeleton) -> Motion:
+    """The motion of joints (T, J, 3) on bones of constant length, wrists and ankles where the joints are.
+
+    `fit_motion` on the skeleton of `fit_skeleton`; then the two bones above each wrist and ankle bend, as far as they
+    reach. Middle joints stay as near to their places as that admits; hands and feet keep their direction.
+    """
+    motion = fit_motion(joints_m, fps, fit_skeleton(joints_m, template))
+    skeleton, (positions_m, orientations) = motion.skeleton, world_poses(motion)
+    bent = False
+    for part, forward in _ENDS.items():
+        end = skeleton.joint(part)
+        middle = -1 if end is None else skeleton.parents[end]
+        start = skeleton.parents[middle] if middle > 0 else 0
+        if end is None or start <= 0 or lengths(positions_m[:, end] - joints_m[:, end]).max() < _EXACT_M:
+            continue
+        trunk, limb = orientations[:, skeleton.parents[start]], [start, middle, end]
+        bones_m = _bent(positions_m[:, limb], joints_m[:, limb], trunk, forward)
+        for joint, child, bone_m in zip(limb, limb[1:], bones_m, strict=False):
+            rest_m = skeleton.offsets_m[[child]]
+            orientations[:, joint] = aligning_turns(rest_m, bone_m[:, None], orientations[:, joint])
+        bent = True
+    return replace(motion, rotations=local_rotations(skeleton, orientations)) if bent else motion
+
+
+def _bent(
+    posed_m: np.ndarray, places_m: np.ndarray, trunk: np.ndarray, forward: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both bones (T, 3) of a posed limb (T, 3, 3) whose end is put where places (T, 3, 3) have it, world, metres.
+
+    trunk: (T, 4) orientations of the joint above; forward: see `_ENDS`.
+    """
+    start_m = posed_m[:, 0]
+    upper_m, lower_m = (lengths(bones_m).max() for bones_m in np.diff(posed_m, axis=1).transpose(1, 0, 2))
+    to_end_m = places_m[:, 2] - start_m
+    along = to_end_m / np.maximum(lengths(to_end_m), 1e-9)[:, None]
+    reach_m = _reached(lengths(to_end_m), lengths(posed_m[:, 2] - start_m), upper_m + lower_m)
+    reach_m = np.maximum(reach_m, max(abs(upper_m - lower_m), 1e-6))
+    before_m = np.clip((upper_m**2 - lower_m**2 + reach_m**2) / (2 * reach_m), -upper_m, upper_m)
+    aside_m = np.sqrt(upper_m**2 - before_m**2)
+    middle_m = before_m[:, None] * along + aside_m[:, None] * _sideways(places_m[:, 1] - start_m, along, trunk, forward)
+    return middle_m, reach_m[:, None] * along - middle_m
+
+
+def _reached(wanted_m: np.ndarray, posed_m: np.ndarray, full_m: float) -> np.ndarray:
+    """Lengths (T,) from start to end of limbs that want some and are posed with others; full_m: when straight."""
+    most_m = np.maximum(posed_m, _REACH * full_m)
+    return np.minimum(wanted_m + _GIVEN_M * np.tanh((posed_m - wanted_m) / _GIVEN_M), most_m)
+
+
+def _sideways(middle_m: np.ndarray, along: np.ndarray, trunk: np.ndarray, forward: float) -> np.ndarray:
+    """Unit vectors (T, 3) across `along` (T, 3) to which middle joints (T, 3) bend, as seen from the limb's start.
+
+    Where the joints are all but straight, it is where they bend on average, as seen from the trunk (T, 4).
+    """
+    across_m = middle_m - dots(middle_m, along)[:, None] * along
+    usual = applied(inverted(trunk), across_m).mean(axis=0) + np.array([0.0, 0.0, 1e-6 * forward])
+    usual = applied(trunk, np.broadcast_to(unit(usual), across_m.shape))
+    usual = usual - dots(usual, along)[:, None] * along
+    straight = np.clip(1 - lengths(across_m) / _STRAIGHT_M, 0.0, 1.0)[:, None]
+    return unit(across_m + _STRAIGHT_M * straight**2 * (3 - 2 * straight) * usual)
 
 
 def fit_skeleton(joints_m: np.ndarray, template: Skeleton) -> Skeleton:

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.encodings.humanml3d import BONE_AXES
-from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
+from selfcorrect.motion.geometry.inverse_kinematics import fit_body, fit_motion, fit_skeleton
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import smpl_22
@@ -63,3 +63,43 @@ def test_positions_that_are_not_finite_are_refused() -> None:
     joints_m[2, 5, 1] = np.inf
     with pytest.raises(ValueError, match="not finite in frame 2"):
         fit_motion(joints_m, 20.0, smpl_22(BONE_AXES))
+
+
+_ENDS = [7, 8, 20, 21]
+
+
+def _stretched(motion: Motion, most: float) -> np.ndarray:
+    """Joints (T, J, 3) of a motion whose bones get longer and shorter by up to a share."""
+    joints_m, random = joint_positions(motion), np.random.default_rng(5)
+    shares = 1 + most * random.uniform(-1, 1, (*joints_m.shape[:2], 1))
+    stretched_m = joints_m.copy()
+    for joint, parent in enumerate(motion.skeleton.parents[1:], start=1):
+        bones_m = joints_m[:, joint] - joints_m[:, parent]
+        stretched_m[:, joint] = stretched_m[:, parent] + shares[:, joint] * bones_m
+    return stretched_m
+
+
+@pytest.mark.parametrize("most", [0.01, 0.03, 0.1])
+def test_hands_and_feet_stay_where_limbs_reach_although_bones_stretch(motion: Motion, most: float) -> None:
+    joints_m = _stretched(motion, most)
+    plain = fit_motion(joints_m, 20.0, fit_skeleton(joints_m, smpl_22(BONE_AXES)))
+    fitted = fit_body(joints_m, 20.0, smpl_22(BONE_AXES))
+    before_m, after_m = (np.linalg.norm(joint_positions(each) - joints_m, axis=-1) for each in (plain, fitted))
+    bones_m = np.linalg.norm(fitted.skeleton.offsets_m, axis=-1)
+    for end in _ENDS:
+        middle = fitted.skeleton.parents[end]
+        start = fitted.skeleton.parents[middle]
+        needed_m = np.linalg.norm(joints_m[:, end] - joint_positions(fitted)[:, start], axis=-1)
+        longest_m, shortest_m = bones_m[end] + bones_m[middle], abs(bones_m[end] - bones_m[middle])
+        reaches = (needed_m < 0.99 * longest_m) & (needed_m > shortest_m)
+        assert reaches.any()
+        assert after_m[reaches, end].max() < 0.002 + 1e-6
+    assert before_m[:, _ENDS].mean() > 2 * after_m[:, _ENDS].mean()  # what the plain fit does to them
+    assert after_m.mean() < before_m.mean()
+    np.testing.assert_allclose(np.linalg.norm(fitted.root_m - joints_m[:, 0], axis=-1), 0, atol=1e-9)
+
+
+def test_constant_bones_are_fitted_to_the_last_bit_as_without_hands_and_feet(motion: Motion) -> None:
+    joints_m = joint_positions(motion)
+    plain = fit_motion(joints_m, 20.0, fit_skeleton(joints_m, smpl_22(BONE_AXES)))
+    np.testing.assert_array_equal(fit_body(joints_m, 20.0, smpl_22(BONE_AXES)).rotations, plain.rotations)
