@@ -108,8 +108,9 @@ class Track:
 
     The motion is on the body's tree, with the last good pose held where the body was given up. The wrench (S, 6) is the
     residual root force (N) and moment about the centre of mass (N m) of every simulation step, world. The loads_n (F,
-    L) are vertical forces of the surroundings on each link in the last step before each frame but the first. The body
-    was given up at frame lost_at, None if it held out to the end.
+    L) are vertical forces of the surroundings on each link before each frame but the first: means over the steps that
+    lead to it, or those of the last step where no residual force acts. The body was given up at frame lost_at, None if
+    it held out to the end.
     """
 
     motion: Motion

@@ -55,9 +55,9 @@ class BodyRecord:
         )
 
     def note(self, frame: int, world: World) -> None:
-        """The state of the bodies at a frame, and what bore them in the step before that."""
+        """The state of the bodies at a frame."""
         self.centre_m[frame], self.orientations[frame], *_ = world.root()
-        self.rotations[frame], self.loads_n[frame] = world.rotations(), world.loads_n()
+        self.rotations[frame] = world.rotations()
 
     def tracks(self, planned: MotionPlan, first: int) -> list[Track]:
         """Those of some planned motions, the first of which is that of body `first`."""
@@ -127,6 +127,7 @@ def _simulate(
                 world.show(body, presence[body][frame])
         for step in range(frame * substeps, (frame + 1) * substeps):
             record.wrench[step, still] = control.step(world, step, still, running)
+            record.loads_n[frame + 1] += world.loads_n() / substeps  # those of one step chatter
         record.note(frame + 1, world)
         off_m = np.linalg.norm(record.centre_m[frame + 1] - controls.goal_m[(frame + 1) * substeps], axis=-1)
         lost = ~(off_m < settings.acceptance.lost_root_m)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_motions import Kind, made_motion
 
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.humanoid import humanoid
@@ -44,6 +45,16 @@ def test_a_body_that_stands_goes_on_standing(stand, engine):
     assert len(track.loads_n) == len(stand) - 1
     weight_n = humanoid(stand.skeleton).weight_n
     assert track.loads_n[10:].sum(axis=1).mean() == pytest.approx(weight_n, rel=0.1)
+
+
+@pytest.mark.parametrize("kind", ["walk", "run", "turn"])
+def test_loads_and_residual_force_bear_the_weight_on_average(kind: Kind, engine: str):
+    """Over seconds: momentum at both ends is next to nothing of that. In single steps of landings it is not so."""
+    motion = made_motion(kind)
+    ((track,),) = followed(engine, planned(motion))
+    weight_n = humanoid(motion.skeleton).weight_n
+    borne_n = track.loads_n.sum(axis=1).mean() + track.wrench[:, 1].mean()
+    assert borne_n == pytest.approx(weight_n, rel=0.06)
 
 
 def test_a_body_that_is_lost_is_held_in_its_last_good_pose(leaving, engine):
