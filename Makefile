@@ -40,10 +40,11 @@ motion: $(INSTALLED_FOR_LOOPS)
 # A process takes whole files, whose tests share what is costly to make, and in their order: long ones come early.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
+# MARKS picks some of the tests, such as MARKS=slow; so it does for test-all.
 test: tests $(INSTALLED_FOR_TESTS)
-	$(PYTEST) -m 'not long'
+	$(PYTEST) -m 'not long$(if $(MARKS), and ($(MARKS)))'
 
-# Clusters, installations and campaigns, too; MARKS picks some, such as MARKS=long.
+# Clusters, installations and campaigns, too.
 test-all: tests $(INSTALLED_FOR_TESTS)
 	$(PYTEST) $(if $(MARKS),-m '$(MARKS)')
 

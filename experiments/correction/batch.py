@@ -56,7 +56,7 @@ def correct_and_tell(
     print(*lines, *summary, *filter(None, (untold, unsaid)), *engine, f"report: {report}", sep="\n")
     if all(result.verdict == "failed" for result in results):
         raise InputError(f"none of the files could be read and worked on; the first: {results[0].reason}")
-    return 0 if all(result.verdict == "accepted" for result in results) else 1
+    return 0 if all(result.verdict == "accepted" and not result.worse for result in results) else 1
 
 
 def correct_into(

@@ -142,9 +142,11 @@ def _digest_of(path: str) -> str:
 
 
 def _is_data(path: str) -> bool:
-    """Whether a file is there, is the user's, and is no module; caches lie in hidden folders."""
+    """Whether a file is there, is the user's, and is no module; caches lie in hidden folders, and what installers keep
+    of a package, which Python reads when entry points are looked up, beside it.
+    """
     real = os.path.realpath(path)
-    hidden = any(part.startswith(".") for part in Path(real).parts)
+    hidden = any(part.startswith(".") or part.endswith((".dist-info", ".egg-info")) for part in Path(real).parts)
     module = real.endswith((".py", ".pyc", ".so", ".pyd", ".dll"))
     return os.path.isfile(real) and not (hidden or module or _is_installed(real))
 

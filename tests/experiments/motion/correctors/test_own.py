@@ -250,9 +250,12 @@ def fix(motion):
 @pytest.mark.slow
 def test_modules_and_data_that_a_corrector_uses_are_part_of_it(users: Path, inputs: CorrectorInputs) -> None:
     (users / "tools").mkdir()
+    installed = users / "own.egg-info" / "entry_points.txt"
+    installed.parent.mkdir()
+    installed.touch()
     files = {
         "uses.py": LATE,
-        "late.py": "def nothing(motion, weights):\n    return motion\n",
+        "late.py": f"open({str(installed)!r}).close()\n\n\ndef nothing(motion, weights):\n    return motion\n",
         "tools/__init__.py": "from .scale import FACTOR as scale\n",
         "tools/scale.py": "FACTOR = 2\n",
         "offset.json": "3",
