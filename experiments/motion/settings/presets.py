@@ -298,9 +298,12 @@ PRESETS = {
     ),
     "dilution": MotionSettings(
         comparisons=(DenoiserArms("patch-mixer", _DILUTION), DenoiserArms("dct-mlp", _DILUTION)),
-        generations=12,
+        generations=10,
         seeds=8,
         first_seed=5,
+        real_count=64,
+        judged_count=128,
+        engine="mujoco",
     ),
     "modes": MotionSettings(comparisons=(DenoiserArms("dct-mlp", _MODES),), generations=20, seeds=5),
     "renewal": MotionSettings(comparisons=(DenoiserArms("dct-mlp", (BASELINE, *_RENEWED)),), generations=20, seeds=5),
