@@ -24,18 +24,21 @@ SUMMARY = Path(__file__).with_suffix(".json")
 PAGE = PICTURES.parents[1] / "concepts" / "theory.md"
 MARKED = re.compile(r"<!-- toy: ([\w-]+) -->\n.*?<!-- end of toy -->", re.DOTALL)
 """Where the page shows an outcome; the site shows all pictures and statements there."""
+HELD = r"\d+ of \d+ statements hold.*"
+"""The part of a reading that the page shows."""
 
 
 def filled(page: str, outcomes: Mapping[str, Any]) -> str:
-    """The page with the reading and first picture of each loop; the site adds its table, statements and pictures."""
+    """The page with the first picture of each loop and how many of its statements hold; the site shows all."""
 
     def made(match: re.Match[str]) -> str:
         toy = outcomes[match[1]]
         first = toy["figures"][0]
         picture = f"![{first['title']}](../pictures/{first['file']})"
-        source = f"*{toy['source']}; `selfcorrect toy {match[1]}`*"
-        parts = [f"<!-- toy: {match[1]} -->", toy["reading"], picture, source, "<!-- end of toy -->"]
-        return "\n\n".join(parts)
+        held = re.search(HELD, toy["reading"])
+        assert held
+        source = f"*{toy['source']}; `selfcorrect toy {match[1]}`.* {held[0]}"
+        return "\n\n".join([f"<!-- toy: {match[1]} -->", picture, source, "<!-- end of toy -->"])
 
     return MARKED.sub(made, page)
 
