@@ -130,6 +130,13 @@ class Skeleton:
         """The children of each joint."""
         return _children(self.parents)
 
+    def way_up(self, joint: int) -> list[int]:
+        """A joint and those on the way up to the root, which is the last."""
+        way = [joint]
+        while way[-1]:
+            way.append(self.parents[way[-1]])
+        return way
+
     @cached_property
     def descendants(self) -> np.ndarray:
         """(J, J) whether the column's joint hangs on the row's, or is it."""

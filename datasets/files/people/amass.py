@@ -20,13 +20,14 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import LAYOUTS, SMPL_H, SMPL_X, Body, Layout, average_body, to_smpl
 from selfcorrect.motion.geometry.kinematics import in_slabs
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.views import Y_UP, Z_UP, to_y_up
 from selfcorrect.storage.files.arrays import read_npz
 from selfcorrect.storage.files.limits import open_file
 from selfcorrect.storage.files.writing import replacing
 
 from ..motion_file import MotionFile, body_model_of, check_size, checked_rate
 from ..skeletons.reading import Reading
-from ..skeletons.vertical import Y_UP, Z_UP, turn_to_y_up, turned, up_of_motion
+from ..skeletons.vertical import up_of_motion
 from .keeping import kept_places, kept_rotations
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _read(path: Path, body: Body | None, reading: Reading) -> tuple[Motion, int,
     told = Y_UP if _ROOT in arrays else Z_UP
     up, more = up_of_motion(motion, reading.up, told)
     as_told = ("y up, as of HY-Motion (--up)",) if reading.up is None and up == told == Y_UP else ()
-    return turned(motion, turn_to_y_up(up)), up, (*notes, *more, *as_told)
+    return to_y_up(up).view(motion), up, (*notes, *more, *as_told)
 
 
 def _is_within(most: float, rows: np.ndarray) -> np.ndarray:
@@ -150,7 +151,7 @@ def write(path: Path, motion: Motion, body: Body | None = None, like: Path | Non
     up: the vertical axis of the file's world.
     """
     old = read_npz(like, skip_pickled=True) if like else _new(SMPL_X if len(motion.skeleton) == 55 else SMPL_H)
-    motion = turned(to_smpl(motion, _layout(like or path, old["poses"])), turn_to_y_up(up).inv())
+    motion = to_y_up(up).back(to_smpl(motion, _layout(like or path, old["poses"])))
     poses = Rotation.from_quat(motion.rotations.reshape(-1, 4)).as_rotvec().reshape(len(motion), -1)
     trans = motion.root_m - (body or average_body()).pelvis_m
     if like and len(old["poses"]) == len(motion):

@@ -20,12 +20,13 @@ from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.encodings.humanml3d import FPS, TARGET_OFFSETS_M, decode_contacts, decode_joints, encode
 from selfcorrect.motion.geometry.inverse_kinematics import fit_body
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.views import to_y_up
 from selfcorrect.storage.files.arrays import read_npy
 from selfcorrect.storage.files.writing import replacing
 
 from ..motion_file import MotionFile
 from ..skeletons.reading import Reading
-from ..skeletons.vertical import axis_of, turn_to_y_up
+from ..skeletons.vertical import axis_of
 from . import motionstreamer
 from .joint_sets import JOINT_SETS, fit_notes, known, open_joints
 
@@ -88,7 +89,7 @@ class JointsWorld:
 def world_of(reading: Reading) -> JointsWorld:
     """What a reading says of such files, and notes on what is assumed."""
     notes = () if reading.fps else (f"{FPS:g} fps assumed, as of HumanML3D (--fps)",)
-    return JointsWorld(turn_to_y_up(axis_of(reading.up or "y")), reading.metres_per_unit or 1.0, notes)
+    return JointsWorld(to_y_up(axis_of(reading.up or "y")).turn, reading.metres_per_unit or 1.0, notes)
 
 
 def write_rows(path: Path, motion: Motion) -> None:

@@ -21,11 +21,12 @@ from selfcorrect.motion.geometry.inverse_kinematics import fit_body
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22, Skeleton
+from selfcorrect.motion.views import to_y_up
 from selfcorrect.storage.files.writing import replacing
 
 from ..motion_file import MotionFile
 from ..skeletons.reading import Reading, Up
-from ..skeletons.vertical import AXES, TracedBody, axis_of, told_up, turn_to_y_up
+from ..skeletons.vertical import AXES, TracedBody, axis_of, told_up
 
 _LEG_M = 0.8
 _NOTED_MM = 0.5
@@ -156,11 +157,11 @@ def turn_of(
 ) -> tuple[Rotation, tuple[str, ...]]:
     """The turn by which joints (T, J, 3) come y up, and a note where that was inferred from them."""
     if up is not None:
-        return turn_to_y_up(axis_of(up)), ()
+        return to_y_up(axis_of(up)).turn, ()
     of = {part: joints_m[:, joint] for joint, part in enumerate(skeleton.parts) if part}
     leg_m = float(np.median(sum(np.linalg.norm(np.diff([of[f"left_{a}"], of[f"left_{b}"]], axis=0)[0], axis=-1)
                                 for a, b in pairwise(_LEG))))  # fmt: skip
     upwards_m = of["neck"] - (of["left_ankle"] + of["right_ankle"]) / 2
     body = TracedBody(joints_m, joints_m.mean(axis=1), upwards_m, max(leg_m, 1e-6), fps)
     axis, told = told_up(body, str(path), None, range(len(AXES)))
-    return turn_to_y_up(axis), told
+    return to_y_up(axis).turn, told

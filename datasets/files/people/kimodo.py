@@ -21,12 +21,13 @@ from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.kinematics import continuous, joint_positions, local_rotations, world_poses
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.views import Y_UP, to_y_up
 from selfcorrect.storage.files.writing import replacing
 from selfcorrect.storage.pickles.results import Results
 
 from ..motion_file import MotionFile, check_size, rate_of
 from ..skeletons.reading import Reading
-from ..skeletons.vertical import Y_UP, turn_to_y_up, turned, up_of_motion
+from ..skeletons.vertical import up_of_motion
 from .keeping import kept_places
 from .soma import BODY_22, SOMA_30, SOMA_77, JointTable
 
@@ -50,14 +51,14 @@ def open_kimodo(results: Results, reading: Reading) -> MotionFile:
     fps, notes = rate_of(path, results.numbers, reading, FPS, "Kimodo")
     own = motion_of_poses(str(path), table, places, matrices, fps)
     axis, told = up_of_motion(own, reading.up, Y_UP)
-    turn = turn_to_y_up(axis)
-    motion = turned(own, turn)
+    y_up = to_y_up(axis)
+    motion = y_up.view(own)
     motion = replace(motion, rotations=continuous(motion.rotations), contacts=_feet(results, len(own)))
 
     def write(target: Path, changed: Motion) -> None:
         old = {name: results.array(name) for name in _WRITTEN if name in results.shapes}
         contacts = _standing(joint_positions(changed), changed)
-        results.write(target, _written(old, own, turned(changed, turn.inv()), contacts), len(own))
+        results.write(target, _written(old, own, y_up.back(changed), contacts), len(own))
 
     return MotionFile((motion,), (f"joints as of Kimodo, {len(table)}", *notes, *told), write)
 

@@ -23,11 +23,12 @@ from selfcorrect.motion.body.smpl import SMPL_BODY, to_smpl
 from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.geometry.kinematics import world_poses
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.views import Y_DOWN, to_y_up
 from selfcorrect.storage.pickles.results import Results
 
 from ..motion_file import MotionFile, check_size, rate_of
 from ..skeletons.reading import Reading
-from ..skeletons.vertical import AXES, Y_DOWN, turn_to_y_up, turned, up_of_motion
+from ..skeletons.vertical import AXES, up_of_motion
 
 JOINTS, PLACE, ROTATIONS = "pred_joint_coords", "pred_cam_t", "pred_global_rots"
 _POINTS = ("pred_keypoints_3d", "pred_vertices")
@@ -43,7 +44,8 @@ _PARTS = {  # the joint that is a body part, and those that it carries beside it
     "left_collar": (74,), "left_shoulder": (75, *range(105, 110)), "left_elbow": (76, 77, *range(101, 105)),
     "left_wrist": (78, *range(79, 101)),
 }  # fmt: skip
-_TURN = turn_to_y_up(Y_DOWN)
+_SEEN = to_y_up(Y_DOWN)
+_TURN = _SEEN.turn
 """From the camera's frame to that of the rotations."""
 
 
@@ -113,18 +115,18 @@ class _Person:
         self.joints_m = joints_m + self.place_m[:, None]
         body_m = self.joints_m[:, [_PARTS[part][0] for part in SMPL_BODY.names]]
         standing_m = _TURN.apply(body_m.reshape(-1, 3)).reshape(body_m.shape)  # a template that stands fits best
-        own = turned(fit_motion(standing_m, fps, fit_skeleton(standing_m, SMPL_BODY.average())), _TURN.inv())
+        own = _SEEN.back(fit_motion(standing_m, fps, fit_skeleton(standing_m, SMPL_BODY.average())))
         own = Motion(own.skeleton, own.root_m, own.rotations, fps, source=label)
         axis, self.notes = up_of_motion(own, reading.up, among=range(len(AXES)), usual=Y_DOWN)
-        self.turn = turn_to_y_up(axis)
-        self.motion = turned(own, self.turn)
+        self.y_up = to_y_up(axis)
+        self.motion = self.y_up.view(own)
 
     def changed(self, motion: Motion) -> dict[str, np.ndarray]:
         """The arrays with another motion in them; those that did not move keep their numbers."""
         if len(motion) != len(self.motion):
             raise InputError(f"{self.track.results.path}: expected {len(self.motion)} frames, got {len(motion)}")
-        was_m, was = world_poses(turned(self.motion, self.turn.inv()))
-        now_m, now = world_poses(turned(motion, self.turn.inv()))
+        was_m, was = world_poses(self.y_up.back(self.motion))
+        now_m, now = world_poses(self.y_up.back(motion))
         turns = Rotation.from_quat(now.reshape(-1, 4)) * Rotation.from_quat(was.reshape(-1, 4)).inv()
         matrices = turns.as_matrix().reshape(*now.shape[:2], 3, 3)
         still = (turns.magnitude().reshape(now.shape[:2]) < 1e-8) & (np.abs(now_m - was_m).max(axis=2) < 1e-8)

@@ -16,10 +16,10 @@ from selfcorrect.motion.body.smpl import SMPL, SMPL_BODY, SMPL_H, SMPL_X, Layout
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.encodings.humanml3d import FPS
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.views import Y_DOWN, Y_UP, to_y_up
 from selfcorrect.storage.files.writing import replacing, write_atomically
 from selfcorrect.storage.pickles.results import torch_archive
 
-from ..skeletons.vertical import Y_DOWN, Y_UP, turn_to_y_up, turned
 from .humanml3d import RAISED_M
 from .sam3d import frames_of
 from .soma import SOMA_77
@@ -92,7 +92,7 @@ def write_tram(path: Path, motion: Motion) -> None:
 
 def write_sam3d(path: Path, motion: Motion) -> None:
     """Write a motion as frames of SAM 3D Body's dictionaries, of one person."""
-    seen = turned(resample(motion, VIDEO_FPS), turn_to_y_up(Y_DOWN).inv())
+    seen = to_y_up(Y_DOWN).back(resample(motion, VIDEO_FPS))
     _write_pickle(path, [[frame] for frame in frames_of(replace(seen, root_m=seen.root_m + _AWAY_M))])
 
 
@@ -117,7 +117,7 @@ def write_mdm(path: Path, motion: Motion) -> None:
 
 def _parameters(motion: Motion, layout: Layout, up: int = Y_UP) -> tuple[np.ndarray, np.ndarray]:
     """Rotation vectors (T, J, 3) and translations (T, 3) of a body model, in a world with that axis up."""
-    own = turned(to_smpl(motion, layout), turn_to_y_up(up).inv())
+    own = to_y_up(up).back(to_smpl(motion, layout))
     return _vectors(own.rotations), (own.root_m - average_body().pelvis_m).astype(np.float32)
 
 

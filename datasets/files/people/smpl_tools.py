@@ -21,11 +21,12 @@ from selfcorrect.motion.body.smpl import LAYOUTS, Body, average_body
 from selfcorrect.motion.geometry.kinematics import continuous, in_slabs
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.views import Y_DOWN, Y_UP, Z_UP, to_y_up
 from selfcorrect.storage.pickles.results import Results, open_results
 
 from ..motion_file import MotionFile, body_model_of, check_size, rate_of
 from ..skeletons.reading import Reading
-from ..skeletons.vertical import AXES, Y_DOWN, Y_UP, Z_UP, turn_to_y_up, turned, up_of_motion
+from ..skeletons.vertical import AXES, up_of_motion
 from .keeping import kept_places, kept_rotations
 from .soma import SOMA_77
 
@@ -151,10 +152,10 @@ def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Read
     placed, unplaced, up, more = _in_world(results, tool, prefix, own)
     axis, told = up_of_motion(placed, reading.up, among=range(len(AXES)), usual=up)
     notes |= dict.fromkeys((*more, *told))
-    turn = turn_to_y_up(axis)
-    motion = turned(placed, turn)
+    y_up = to_y_up(axis)
+    motion = y_up.view(placed)
     motion = replace(motion, rotations=continuous(motion.rotations))
-    return _Person(prefix, arrays, motion, own, lambda changed: unplaced(turned(changed, turn.inv())), pelvis_m)
+    return _Person(prefix, arrays, motion, own, lambda changed: unplaced(y_up.back(changed)), pelvis_m)
 
 
 def _skeleton(joints: int, body: Body | None) -> tuple[Skeleton, np.ndarray]:

@@ -24,8 +24,7 @@ from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, Skeleton
 from selfcorrect.storage.files.limits import check_unpacked, read_text
 from selfcorrect.storage.files.writing import replacing
 
-from ..skeletons.anatomy import recognised
-from ..skeletons.rooting import top_of_body
+from ..skeletons.anatomy import recognised, top_of_body
 from ..skeletons.units import body_size, unit_of
 from .rigged_motion import LARGEST, RiggedMotion
 

@@ -15,12 +15,12 @@ import numpy as np
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.extras import needed_for
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.views import Y_UP
 from selfcorrect.storage.files.limits import read_bytes
 
 from ..motion_file import MotionFile, check_size
 from ..skeletons.reading import Reading
 from ..skeletons.upright import Upright, upright
-from ..skeletons.vertical import Y_UP
 from . import gltf
 from .bvh import write_motion
 from .bvh_body import body_of, check_bones

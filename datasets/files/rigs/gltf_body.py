@@ -17,13 +17,13 @@ from scipy.spatial.transform import Rotation, Slerp
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.kinematics import continuous
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.views import Y_UP
 from selfcorrect.storage.files.limits import check_unpacked
 
 from ..motion_file import MotionFile, check_size
 from ..skeletons.naming import spine_parts
 from ..skeletons.reading import Reading
 from ..skeletons.upright import Upright, upright
-from ..skeletons.vertical import Y_UP
 from .bvh_body import body_of, check_bones, with_body
 from .gltf import VRM_BONES
 from .gltf_document import (
@@ -266,7 +266,7 @@ def _spline(
 
 def _tracks(rig: Rig, own: _Clip, changed: Motion) -> tuple[np.ndarray, dict[tuple[int, str], np.ndarray]]:
     """Times (T,) and the values of all channels in which a changed body differs from the rig at rest."""
-    clip = with_body(own.clip, own.seen.back(changed))
+    clip = with_body(own.clip, own.seen.view.back(changed))
     times_s = own.start_s + np.arange(len(clip.motion)) / clip.motion.fps
     tracks: dict[tuple[int, str], np.ndarray] = {}
     for joint, node in enumerate(rig.nodes):

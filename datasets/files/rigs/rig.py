@@ -18,8 +18,7 @@ from selfcorrect.motion.geometry.kinematics import continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, Skeleton
 
-from ..skeletons.anatomy import recognised
-from ..skeletons.rooting import hangs_elsewhere, top_of_body
+from ..skeletons.anatomy import hangs_elsewhere, recognised, top_of_body
 from ..skeletons.units import body_size, unit_of
 from .rigged_motion import RiggedMotion
 

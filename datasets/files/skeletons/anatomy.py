@@ -20,7 +20,7 @@ from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.rotations import composed, inverted
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import swap_sides
+from selfcorrect.motion.skeleton import Skeleton, swap_sides
 
 from .naming import parts_of, side_of, spine_parts
 
@@ -97,6 +97,19 @@ def recognised(motion: Motion) -> Motion:
     if not set(REQUIRED_PARTS).issubset(parts) and (shape := parts_by_shape(motion)) is not None:
         parts = _believing_sides(names, shape)
     return replace(motion, skeleton=replace(motion.skeleton, parts=parts))
+
+
+def hangs_elsewhere(skeleton: Skeleton) -> bool:
+    """Whether parts of a body are not below its pelvis in the tree."""
+    pelvis = skeleton.joint("pelvis")
+    parts = [joint for joint, part in enumerate(skeleton.parts) if part]
+    return pelvis is not None and any(pelvis not in skeleton.way_up(joint) for joint in parts)
+
+
+def top_of_body(skeleton: Skeleton) -> int:
+    """The highest joint of the body in the tree: the pelvis, or the root where parts are not below that."""
+    pelvis = skeleton.joint("pelvis")
+    return 0 if pelvis is None or hangs_elsewhere(skeleton) else pelvis
 
 
 def with_pelvis(parts: tuple[str, ...], parents: Sequence[int]) -> tuple[str, ...]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.body.rest_pose import turn_frames, upright_turns
+from selfcorrect.motion.body.rest_pose import upright_turns
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.views import FrameChange, FrameChanges, TurnedFrames, to_y_up
 
 from .reading import Up
-from .vertical import stands_along, turn_to_y_up, turned, up_of_motion
+from .vertical import stands_along, up_of_motion
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,8 +20,8 @@ class Upright:
     """A motion y up on a skeleton that rests upright."""
 
     motion: Motion
-    back: Callable[[Motion], Motion]
-    """Another motion of this skeleton as the file has it."""
+    view: FrameChange
+    """Of the motion as the file has it."""
     notes: tuple[str, ...]
     """What was assumed."""
     flaw: str = ""
@@ -36,22 +36,15 @@ def upright(motion: Motion, up: Up | None = None, told: int | None = None) -> Up
     """
     motion, flaw, turns = _with_even_feet(motion), "", None
     axis, notes = up_of_motion(motion, up, told, _rest_axis(motion))
-    turn = turn_to_y_up(axis)
-    if axis:
-        motion = turned(motion, turn)
+    y_up = FrameChanges((to_y_up(axis),) if axis else ())
     try:
-        turns = upright_turns(motion)
+        turns = upright_turns(y_up.view(motion))
     except InputError as error:
         flaw = str(error)
-    if turns is not None:
-        motion = turn_frames(motion, turns)
-        notes = (*notes, "the rest pose is not upright; measured from one that is")
-
-    def back(changed: Motion) -> Motion:
-        changed = changed if turns is None else turn_frames(changed, turns.inv())
-        return turned(changed, turn.inv()) if axis else changed
-
-    return Upright(motion, back, notes, flaw)
+    if turns is None:
+        return Upright(y_up.view(motion), y_up, notes, flaw)
+    both = FrameChanges((*y_up.each, TurnedFrames(turns)))
+    return Upright(both.view(motion), both, (*notes, "the rest pose is not upright; measured from one that is"), flaw)
 
 
 def _rest_axis(motion: Motion) -> int | None:

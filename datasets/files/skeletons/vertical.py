@@ -12,15 +12,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.views import Y_UP, Z_UP
 
 from .reading import Up
 
-Y_UP, Z_UP, Y_DOWN, Z_DOWN = range(4)
 WORDS = ("y up", "z up", "y down", "z down")
 AXES = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]])
 """Upwards in worlds of each kind."""
@@ -85,18 +84,6 @@ class TracedBody:
 def axis_of(up: Up) -> int:
     """The axis that an option names."""
     return "yz".index(up[0])
-
-
-def turn_to_y_up(axis: int) -> Rotation:
-    """What brings a world with that axis up to y up."""
-    return Rotation.from_euler("x", (0, -90, 180, 90)[axis], degrees=True)
-
-
-def turned(motion: Motion, rotation: Rotation) -> Motion:
-    """The motion in a world turned by `rotation`."""
-    rotations = motion.rotations.copy()
-    rotations[:, 0] = (rotation * Rotation.from_quat(rotations[:, 0])).as_quat()
-    return replace(motion, root_m=rotation.apply(motion.root_m), rotations=rotations)
 
 
 def up_of_motion(

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ..geometry.inverse_kinematics import aligning_turns
-from ..geometry.kinematics import continuous, forward_kinematics
+from ..geometry.kinematics import forward_kinematics
 from ..motion import Motion
 from ..skeleton import SMPL_22
 from .smpl import to_smpl
@@ -38,17 +38,6 @@ def upright_turns(motion: Motion) -> Rotation | None:
     """
     turns = _Turns(motion).all()
     return None if turns.magnitude().max() < 1e-9 else turns
-
-
-def turn_frames(motion: Motion, turns: Rotation) -> Motion:
-    """The same poses with each joint's frame turned by its own of `turns` (J,); undone by their inverses."""
-    skeleton = motion.skeleton
-    above = Rotation.from_quat(turns.as_quat()[[0, *skeleton.parents[1:]]])
-    turned, rotations = replace(skeleton, offsets_m=above.inv().apply(skeleton.offsets_m)), motion.rotations.copy()
-    for joint, parent in enumerate(skeleton.parents):
-        own = Rotation.from_quat(rotations[:, joint]) * turns[joint]
-        rotations[:, joint] = continuous((turns[parent].inv() * own if joint else own).as_quat())
-    return replace(motion, skeleton=turned, rotations=rotations)
 
 
 class _Turns:

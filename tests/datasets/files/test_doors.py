@@ -21,12 +21,12 @@ from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands.data import DataCommand, Source
 from selfcorrect.experiments.correction import correct_file
 from selfcorrect.experiments.correction.options import CorrectionOptions
-from selfcorrect.motion.body.rest_pose import turn_frames
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures import drawing
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.views import TurnedFrames
 
 TOLERANCE_M = 2e-5
 """What is left of six decimals in files."""
@@ -62,7 +62,7 @@ def resting_as(turn_of: Callable[[Skeleton, int], Rotation]) -> Callable[[Motion
 
     def disguise(motion: Motion) -> RiggedMotion:
         turns = [turn_of(motion.skeleton, joint) for joint in range(len(motion.skeleton))]
-        return clip_of(turn_frames(motion, Rotation.concatenate(turns)))
+        return clip_of(TurnedFrames(Rotation.concatenate(turns)).view(motion))
 
     return disguise
 

@@ -15,19 +15,18 @@ from scipy.spatial.transform import Rotation
 import selfcorrect as sc
 from selfcorrect.datasets.files.rigs import gltf
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
-from selfcorrect.datasets.files.skeletons.vertical import Z_UP, turn_to_y_up, turned
-from selfcorrect.motion.body.rest_pose import turn_frames
+from selfcorrect.motion.views import Z_UP, TurnedFrames, TurnedWorld, to_y_up
 
 World = Literal["y", "z"]
-TO_Z_UP = turn_to_y_up(Z_UP).inv()
+TO_Z_UP = to_y_up(Z_UP).turn.inv()
 
 
 def in_world(motion: sc.Motion, world: World, rest: World, yaw_deg: float = 0.0) -> sc.Motion:
     """A motion as a file of that world has it, its rest pose standing along another axis or the same."""
-    motion = turned(motion, Rotation.from_euler("y", yaw_deg, degrees=True))
+    motion = TurnedWorld(Rotation.from_euler("y", yaw_deg, degrees=True)).view(motion)
     if world == "z":
-        motion = turned(motion, TO_Z_UP)
-    return turn_frames(motion, Rotation.concatenate([TO_Z_UP.inv()] * 22)) if rest == "z" else motion
+        motion = TurnedWorld(TO_Z_UP).view(motion)
+    return TurnedFrames(Rotation.concatenate([TO_Z_UP.inv()] * 22)).view(motion) if rest == "z" else motion
 
 
 def by_name(motion: sc.Motion) -> np.ndarray:
@@ -53,7 +52,7 @@ def test_files_whose_rest_pose_stands_in_their_world_are_read_rightly(
     """Whatever the motion: who lies or crawls seems to stand along another axis."""
     made = MOTIONS[name]()
     write_bvh(tmp_path / "a.bvh", clip_of(in_world(made, world, world, yaw_deg)))
-    wanted = turned(made, Rotation.from_euler("y", yaw_deg, degrees=True))
+    wanted = TurnedWorld(Rotation.from_euler("y", yaw_deg, degrees=True)).view(made)
     assert verdict(tmp_path / "a.bvh", wanted) == "right"
     gltf.write(tmp_path / "a.glb", in_world(made, "y", "y", yaw_deg))
     assert verdict(tmp_path / "a.glb", wanted) == "right"
@@ -67,7 +66,7 @@ def test_a_rest_pose_of_another_world_turns_no_motion_wrongly(
 ) -> None:
     made = MOTIONS[name]()
     write_bvh(tmp_path / "a.bvh", clip_of(in_world(made, world, "z" if world == "y" else "y", yaw_deg)))
-    wanted = turned(made, Rotation.from_euler("y", yaw_deg, degrees=True))
+    wanted = TurnedWorld(Rotation.from_euler("y", yaw_deg, degrees=True)).view(made)
     assert verdict(tmp_path / "a.bvh", wanted) in ("right", "refused")
 
 
@@ -113,11 +112,11 @@ def test_recordings_in_disguise_are_read_rightly_or_refused(cmu: Path, tmp_path:
         motion, joints = clip.motion, len(clip.motion.skeleton)
         yaw = Rotation.from_euler("y", random.uniform(0, 360), degrees=True)
         for world in ("y", "z"):
-            seen = turned(motion, (TO_Z_UP if world == "z" else Rotation.identity()) * yaw)
+            seen = TurnedWorld((TO_Z_UP if world == "z" else Rotation.identity()) * yaw).view(motion)
             wanted_m = yaw.apply(sc.joint_positions(motion).reshape(-1, 3)).reshape(-1, joints, 3)
             for rest in ("y", "z"):
                 turns = Rotation.concatenate([TO_Z_UP.inv() if rest == "z" else Rotation.identity()] * joints)
-                made = turn_frames(seen, turns)
+                made = TurnedFrames(turns).view(seen)
                 offsets = made.skeleton.offsets_m / clip.metres_per_unit
                 write_bvh(tmp_path / "a.bvh", replace(clip, motion=made, offsets=offsets))
                 try:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.body.rest_pose import turn_frames, upright_turns
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.body.rest_pose import upright_turns
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.views import TurnedFrames
 
 
 def turns_of(skeleton: Skeleton, by_part: dict[str, Rotation]) -> Rotation:
@@ -33,20 +33,11 @@ def test_an_upright_skeleton_needs_no_turns(motion: Motion) -> None:
     assert upright_turns(motion) is None
 
 
-def test_turned_frames_leave_the_joints_and_are_undone(motion: Motion) -> None:
-    turns = Rotation.random(22, rng=np.random.default_rng(0))
-    turned = turn_frames(motion, turns)
-    np.testing.assert_allclose(joint_positions(turned), joint_positions(motion), atol=1e-12)
-    again = turn_frames(turned, turns.inv())
-    np.testing.assert_allclose(again.skeleton.offsets_m, motion.skeleton.offsets_m, atol=1e-12)
-    np.testing.assert_allclose(np.abs(np.sum(again.rotations * motion.rotations, axis=-1)), 1, atol=1e-12)
-
-
 def test_legs_apart_at_rest_are_brought_together(motion: Motion) -> None:
     spread = {"left_hip": Rotation.from_euler("z", -20, degrees=True),
               "right_hip": Rotation.from_euler("z", 20, degrees=True)}  # fmt: skip
     turns = turns_of(motion.skeleton, spread)
-    found = upright_turns(turn_frames(motion, turns))
+    found = upright_turns(TurnedFrames(turns).view(motion))
     assert found is not None
     wrong_deg = np.degrees((turns * found).magnitude())
     legs = [motion.skeleton.joint(f"{side}_{part}") for side in ("left", "right") for part in ("hip", "knee", "ankle")]
@@ -57,7 +48,7 @@ def test_legs_apart_at_rest_are_brought_together(motion: Motion) -> None:
 @pytest.mark.parametrize("axis", ["x", "y", "z"])
 def test_a_body_that_lies_or_looks_aside_at_rest_is_set_up(motion: Motion, axis: str) -> None:
     turns = Rotation.concatenate([Rotation.from_euler(axis, 90, degrees=True)] * 22)
-    found = upright_turns(turn_frames(motion, turns))
+    found = upright_turns(TurnedFrames(turns).view(motion))
     assert found is not None
     assert np.degrees((turns * found).magnitude()).max() < 1e-5
 
@@ -69,10 +60,10 @@ def test_frames_along_the_bones_get_their_twist_from_the_motion(motion: Motion) 
         for side in ("left", "right")
         for part in ("hip", "knee")
     }
-    turned = turn_frames(motion, turns_of(motion.skeleton, legs | {"left_foot": along_x, "right_foot": along_x}))
+    turned = TurnedFrames(turns_of(motion.skeleton, legs | {"left_foot": along_x, "right_foot": along_x})).view(motion)
     found = upright_turns(turned)
     assert found is not None
-    upright = turn_frames(turned, found)
+    upright = TurnedFrames(found).view(turned)
     assert upright_turns(upright) is None
     rest_m = upright.skeleton.rest_positions_m
     for side in ("left", "right"):
@@ -85,6 +76,6 @@ def test_a_missing_part_is_named_where_the_motion_must_tell_the_twist(motion: Mo
     names = tuple(f"joint{index}" for index in range(22))
     parts = tuple("" if part == "left_elbow" else part for part in motion.skeleton.parts)
     legs = dict.fromkeys(("left_hip", "right_hip"), Rotation.from_rotvec([0, 0, np.pi / 2]))
-    turned = turn_frames(motion, turns_of(motion.skeleton, legs))
+    turned = TurnedFrames(turns_of(motion.skeleton, legs)).view(motion)
     with pytest.raises(ValueError, match="left_elbow"):
         upright_turns(replace(turned, skeleton=replace(turned.skeleton, names=names, parts=parts)))

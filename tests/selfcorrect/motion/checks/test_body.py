@@ -12,8 +12,8 @@ from made_motions import made_motion
 from scipy.spatial.transform import Rotation
 
 from selfcorrect import check
-from selfcorrect.motion.body.rest_pose import turn_frames
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.views import TurnedFrames
 
 FLIPPED = Rotation.from_euler("xyz", [[180, 0, 0], [0, 180, 0], [0, 0, 180], [90, 0, 180]], degrees=True)
 
@@ -26,7 +26,7 @@ def with_frames(motion: Motion, turn: Rotation, sides: tuple[str, ...] = ("right
     """The same motion of a rig whose joints on some sides have other frames."""
     turns = np.tile([0.0, 0.0, 0.0, 1.0], (len(motion.skeleton), 1))
     turns[[part.startswith(sides) for part in motion.skeleton.parts]] = turn.as_quat()
-    return turn_frames(motion, Rotation.from_quat(turns))
+    return TurnedFrames(Rotation.from_quat(turns)).view(motion)
 
 
 def bent(motion: Motion, part: str, degrees: float, span: slice) -> Motion:

@@ -1,0 +1,157 @@
+"""Changes of frame with a way back: a motion is worked on in another frame, and comes out in its own.
+
+`view` shows a motion in another frame; `back` takes any motion of that frame, however it was changed, to where the
+first one was. The law is `back(view(motion)) == motion`, up to rounding and to the signs of quaternions.
+
+What loses anything that `back` would need is no view. So leaning on a slope is none, which bends legs, nor is cutting
+off what a file has above the pelvis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from .geometry.kinematics import continuous, forward_kinematics, local_rotations
+from .geometry.rotations import applied
+from .motion import Motion
+from .skeleton import Skeleton
+
+Y_UP, Z_UP, Y_DOWN, Z_DOWN = range(4)
+"""Worlds by their vertical axis."""
+
+
+class FrameChange(Protocol):
+    """A change of frame and its way back."""
+
+    def view(self, motion: Motion, /) -> Motion: ...
+
+    def back(self, motion: Motion, /) -> Motion: ...
+
+
+@dataclass(frozen=True)
+class FrameChanges:
+    """Several views, one after another."""
+
+    each: tuple[FrameChange, ...] = ()
+
+    def view(self, motion: Motion) -> Motion:
+        for one in self.each:
+            motion = one.view(motion)
+        return motion
+
+    def back(self, motion: Motion) -> Motion:
+        for one in reversed(self.each):
+            motion = one.back(motion)
+        return motion
+
+
+@dataclass(frozen=True, eq=False)
+class TurnedWorld:
+    """The world turned about its origin."""
+
+    turn: Rotation
+
+    def view(self, motion: Motion) -> Motion:
+        rotations = motion.rotations.copy()
+        rotations[:, 0] = (self.turn * Rotation.from_quat(rotations[:, 0])).as_quat()
+        return replace(motion, root_m=self.turn.apply(motion.root_m), rotations=rotations)
+
+    def back(self, motion: Motion) -> Motion:
+        return TurnedWorld(self.turn.inv()).view(motion)
+
+
+def to_y_up(axis: int) -> TurnedWorld:
+    """A world y up, of one whose vertical axis is `Y_UP`, `Z_UP`, `Y_DOWN` or `Z_DOWN`."""
+    return TurnedWorld(Rotation.from_euler("x", (0, -90, 180, 90)[axis], degrees=True))
+
+
+@dataclass(frozen=True, eq=False)
+class TurnedFrames:
+    """Joints' frames turned in themselves, each by its own of `turns` (J,), so that zero rotation is another pose.
+
+    No joint moves.
+    """
+
+    turns: Rotation
+
+    def view(self, motion: Motion) -> Motion:
+        skeleton, turns = motion.skeleton, self.turns
+        above = Rotation.from_quat(turns.as_quat()[[0, *skeleton.parents[1:]]])
+        turned, rotations = replace(skeleton, offsets_m=above.inv().apply(skeleton.offsets_m)), motion.rotations.copy()
+        for joint, parent in enumerate(skeleton.parents):
+            own = Rotation.from_quat(rotations[:, joint]) * turns[joint]
+            rotations[:, joint] = continuous((turns[parent].inv() * own if joint else own).as_quat())
+        return replace(motion, skeleton=turned, rotations=rotations)
+
+    def back(self, motion: Motion) -> Motion:
+        return TurnedFrames(self.turns.inv()).view(motion)
+
+
+@dataclass(frozen=True, eq=False)
+class RootAt:
+    """A tree that hangs on another of its joints: `root`, which is not the first one of the skeleton.
+
+    A joint of a tree carries the bones to its children. With another root, the joints on the way to it carry the bones
+    that led to them before. Each keeps its orientation and moves to the other end of its bone. No place of any other
+    joint changes. Joints keep their names, not their order, and have no parts.
+    """
+
+    skeleton: Skeleton
+    root: int
+
+    def view(self, motion: Motion) -> Motion:
+        positions_m, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
+        rotations = local_rotations(self.tree, orientations[:, self.order])
+        return replace(motion, skeleton=self.tree, root_m=positions_m[:, self.root], rotations=rotations)
+
+    def back(self, motion: Motion) -> Motion:
+        positions_m, turned = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
+        orientations = np.empty_like(turned)
+        orientations[:, self.order] = turned
+        first = self.skeleton.way_up(self.root)[-2]
+        root_m = positions_m[:, self.order.index(0)] - applied(orientations[:, 0], self.skeleton.offsets_m[first])
+        rotations = local_rotations(self.skeleton, orientations)
+        return replace(motion, skeleton=self.skeleton, root_m=root_m, rotations=rotations)
+
+    @cached_property
+    def order(self) -> list[int]:
+        """Which joint of the skeleton each joint of the tree is, parents before children."""
+        order = [self.root]
+        for joint in order:
+            order += [child for child, parent in enumerate(self._parents) if parent == joint]
+        return order
+
+    @cached_property
+    def tree(self) -> Skeleton:
+        """The skeleton with its other root."""
+        skeleton, way, order = self.skeleton, self.skeleton.way_up(self.root), self.order
+        offsets_m = skeleton.offsets_m.copy()
+        offsets_m[self.root] = 0.0
+        for below, joint in pairwise(way):
+            for child in skeleton.children[joint]:
+                if child != below:
+                    offsets_m[child] = skeleton.offsets_m[child] - skeleton.offsets_m[below]
+            offsets_m[joint] = 0.0 if below == self.root else -skeleton.offsets_m[way[way.index(below) - 1]]
+        return Skeleton(
+            tuple(skeleton.names[joint] for joint in order),
+            tuple(order.index(self._parents[joint]) if self._parents[joint] >= 0 else -1 for joint in order),
+            offsets_m[order],
+            ("",) * len(order),
+            rigid=skeleton.rigid,
+        )
+
+    @cached_property
+    def _parents(self) -> Sequence[int]:
+        """The parent of each joint of the skeleton in the tree."""
+        parents = list(self.skeleton.parents)
+        for below, joint in pairwise(self.skeleton.way_up(self.root)):
+            parents[joint] = below
+        parents[self.root] = -1
+        return parents

@@ -1,0 +1,92 @@
+"""Views: what is seen in another frame comes back, and a change that was made there comes back as well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import SMPL_22, Skeleton
+from selfcorrect.motion.views import FrameChange, FrameChanges, RootAt, TurnedFrames, TurnedWorld, to_y_up
+
+WITHIN = 1e-12
+
+VIEWS: dict[str, Callable[[Motion, np.random.Generator], FrameChange]] = {
+    "turned world": lambda motion, rng: TurnedWorld(Rotation.random(rng=rng)),
+    "y up": lambda motion, rng: to_y_up(int(rng.integers(4))),
+    "turned frames": lambda motion, rng: TurnedFrames(Rotation.random(len(motion.skeleton), rng=rng)),
+    "root": lambda motion, rng: RootAt(motion.skeleton, int(rng.integers(1, len(motion.skeleton)))),
+    "several": lambda motion, rng: FrameChanges(
+        (to_y_up(1), TurnedFrames(Rotation.random(len(motion.skeleton), rng=rng)))
+    ),
+}
+KEEP_JOINTS = {"turned frames"}
+"""Views that move no joint and keep their order."""
+
+
+def made_up(rng: np.random.Generator) -> Motion:
+    """Any tree of 2 to 40 joints, the first of them parts of a body in any order, in any motion of 1 to 6 frames."""
+    count, frames = int(rng.integers(2, 41)), int(rng.integers(1, 7))
+    parents = (-1, *(int(rng.integers(0, joint)) for joint in range(1, count)))
+    offsets_m = rng.normal(0.0, 0.3, (count, 3))
+    offsets_m[0] = 0.0
+    parts = [*rng.permutation(SMPL_22)[:count], *[""] * count][:count]
+    names = tuple(f"joint {joint}" for joint in range(count))
+    skeleton = Skeleton(names, parents, offsets_m, tuple(map(str, parts)))
+    rotations = Rotation.random(frames * count, rng=rng).as_quat().reshape(frames, count, 4)
+    return Motion(skeleton, rng.normal(0.0, 2.0, (frames, 3)), rotations, 30.0)
+
+
+def assert_same(one: Motion, other: Motion) -> None:
+    names = [
+        (each.names, each.parents, each.parts, each.rigid, each.soles_m) for each in (one.skeleton, other.skeleton)
+    ]
+    assert names[0] == names[1]
+    np.testing.assert_allclose(one.skeleton.offsets_m, other.skeleton.offsets_m, atol=WITHIN)
+    np.testing.assert_allclose(one.root_m, other.root_m, atol=WITHIN)
+    same_sign = np.sign(np.sum(one.rotations * other.rotations, axis=-1, keepdims=True))
+    np.testing.assert_allclose(same_sign * one.rotations, other.rotations, atol=WITHIN)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_what_is_seen_comes_back(name: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    motion = made_up(rng)
+    view = VIEWS[name](motion, rng)
+    seen = view.view(motion)
+    assert_same(view.back(seen), motion)
+    if name in KEEP_JOINTS:
+        np.testing.assert_allclose(joint_positions(seen), joint_positions(motion), atol=WITHIN)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_change_comes_back(name: str) -> None:
+    """Another motion in the frame of the view, shown again, is the same there: nothing of it is lost."""
+    rng = np.random.default_rng(1)
+    motion = made_up(rng)
+    view = VIEWS[name](motion, rng)
+    seen = view.view(motion)
+    turns = Rotation.random(seen.rotations.size // 4, rng=rng).as_quat().reshape(seen.rotations.shape)
+    changed = replace(seen, root_m=seen.root_m + rng.normal(size=(1, 3)), rotations=turns)
+    assert_same(view.view(view.back(changed)), changed)
+    with pytest.raises(AssertionError):
+        assert_same(view.back(changed), motion)
+
+
+def test_all_joints_but_those_on_the_way_keep_their_places() -> None:
+    rng = np.random.default_rng(2)
+    motion = made_up(rng)
+    root = len(motion.skeleton) - 1
+    view = RootAt(motion.skeleton, root)
+    seen_m, own_m = joint_positions(view.view(motion)), joint_positions(motion)[:, view.order]
+    others = [at for at, joint in enumerate(view.order) if joint == root or joint not in motion.skeleton.way_up(root)]
+    np.testing.assert_allclose(seen_m[:, others], own_m[:, others], atol=WITHIN)
