@@ -110,9 +110,12 @@ def findings_sections(summaries: Mapping[str, Summary]) -> Iterator[str]:
     """Lines of a section for each question: its answer, and a table with a row for each piece of evidence."""
     heads = ["", "real", "uncorrected", "method", "control", "method − uncorrected", "nearer to real by", ""]
     for number, finding in enumerate(FINDINGS):
-        yield from (f"### {finding.question}", "", f"{finding.answer} [Table](results/{finding.page}.md).", "")
+        yield from (f"### {finding.question}", "", f"{finding.answer} [Table]({finding.page}.md).", "")
         rows = [
-            [*_row(evidence, summaries[evidence.summary]), f"![intervals](pictures/results/finding-{number}-{row}.svg)"]
+            [
+                *_row(evidence, summaries[evidence.summary]),
+                f"![intervals](../pictures/results/finding-{number}-{row}.svg)",
+            ]
             for row, evidence in enumerate(finding.evidence)
         ]
         yield from (*table_lines(heads, rows), "")

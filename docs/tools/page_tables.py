@@ -71,14 +71,14 @@ TABLES = {
         ),
     ),
     "real-windows": PageTable(
-        ("coverage", FORCE, "fid_kinematic"),
+        ("coverage", FORCE),
         (
             *(Group(f"DCT MLP, n = {n}", f"n{n}", _DCT, _BY_N) for n in (64, 128, 256, 1024)),
             *(Group(f"Patch mixer, n = {n}", f"n{n}-jittery", _MIXER, _BY_N) for n in (64, 128, 256, 512)),
         ),
     ),
     "remedies": PageTable(
-        ("coverage", "recall", FORCE, "fid_kinematic"),
+        ("coverage", FORCE),
         (
             Group("Twenty generations, DCT MLP", "modes", _DCT),
             Group("A quarter renewed, DCT MLP", "renewal", _DCT),

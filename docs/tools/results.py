@@ -45,7 +45,7 @@ from selfcorrect.motion.measures.metrics import Metric, metric_of
 ROOT = Path(__file__).resolve().parents[2]
 SUMMARIES = ROOT / "docs" / "results"
 PICTURES = ROOT / "docs" / "pictures" / "results"
-PAGES = (ROOT / "docs" / "findings.md", ROOT / "docs" / "report.md", *sorted(SUMMARIES.glob("*.md")))
+PAGES = (ROOT / "docs" / "report.md", *sorted(SUMMARIES.glob("*.md")))
 """Pages with tables between marks."""
 
 DRAWN = ("fid_kinematic", "recall", "coverage", "penetration_mm")

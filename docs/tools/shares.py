@@ -29,8 +29,7 @@ COLUMNS = (("none", "real"), ("physics", "none"), ("kinematic", "none"), ("low-p
 
 def shares_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
     """Lines of a section for each metric and denoiser: paired changes by share of synthetic data."""
-    heads = ["synthetic share", "uncorrected − real data only"]
-    heads += [f"{name} − uncorrected" for name in ("physics", "kinematic clean-up", "low-pass filter")]
+    heads = ["λ (synthetic share)", "uncorrected", "physics", "kinematic clean-up", "low-pass filter"]
     for key, words, name, denoiser in ROWS:
         arms, metric = {each.name: each for each in summaries[name].arms[denoiser]}, metric_of(key)
         partial = [f"augment-{ratio}" for ratio in PARTIAL if f"augment-{ratio}+none" in arms]
@@ -47,9 +46,9 @@ def shares_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
 
 def _share(policy: str) -> str:
     if policy == FULL:
-        return "100 %"
+        return "∞ (100 %)"
     ratio = float(policy.removeprefix("augment-"))
-    return f"{100 * ratio / (1 + ratio):.0f} % (λ = {ratio:g})"
+    return f"{ratio:g} ({100 * ratio / (1 + ratio):.0f} %)"
 
 
 def _cells(arms: Mapping[str, ArmCurves], policies: Sequence[str], metric: Metric) -> Iterator[str]:

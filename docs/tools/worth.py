@@ -15,7 +15,8 @@ from selfcorrect.experiments.reporting.summary import Summary
 from selfcorrect.motion.measures.metrics import metric_of
 from selfcorrect.statistics import mean_interval
 
-JUDGED = ("fid_kinematic", "recall", "coverage", "penetration_mm")
+JUDGED = ("fid_kinematic", "recall", "coverage")
+"""Metrics of which less or more is better at any level: artefacts are better nearer to real motion."""
 POLICIES = {"augment-1": "λ = 1", "replace": "fully synthetic"}
 """Data policy → words."""
 CORRECTORS = ("physics", "low-pass")
