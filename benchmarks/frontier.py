@@ -26,13 +26,14 @@ from benchmarks.judge import replayed
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.collections.cmu import load_cmu
 from selfcorrect.experiments.reporting.figures import BLUE, GREY, STYLE, WINE
+from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.pipeline import Physics, correct_cleaned, correct_kinematically
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.presets import preset_of
 from selfcorrect.simulators.settings.tracker import RESIDUAL_FREE, STRENGTHS, TrackerSettings
-from selfcorrect.simulators.stages.values import GivenMotions, Judged
+from selfcorrect.simulators.stages.values import GivenMotions
 from selfcorrect.storage.files.strict_json import parsed, read_as
 from selfcorrect.storage.files.writing import replacing, write_atomically
 
@@ -78,25 +79,24 @@ def trial(clip: Motion, engine: str, strength: str, judge: str) -> Trial:
     else:
         settings = _settings(strength, engine)
         ((made,),) = correct_cleaned(Physics(settings, cleanup.mode, polish=None), [cleaned])
-    failure = "" if made.found.failure is None else str(made.found.failure)
     told: dict[str, Any] = {
         "engine": engine,
         "strength": strength,
         "clip": Path(clip.source).stem,
         "category": clip.label,
     }
-    if failure:
-        return Trial(**told, failure=failure)
+    if not made.accepted:
+        return Trial(**told, failure=made.reason)
     judged = replayed(cleaned, made, TrackerSettings.at_strength(STRENGTHS["balanced"], judge))
     force, moment_nm = _help(made)
     judged_force, judged_moment_nm = _help(judged)
     return Trial(
         **told,
         failure="",
-        moved_mm=1e3 * made.moved_m,
+        moved_mm=1e3 * made.figures["moved_m"],
         force_bodyweights=force,
         moment_nm=moment_nm,
-        judged_failure="" if judged.found.failure is None else str(judged.found.failure),
+        judged_failure=judged.reason,
         judged_force_bodyweights=judged_force,
         judged_moment_nm=judged_moment_nm,
     )
@@ -106,10 +106,9 @@ def _settings(strength: str, engine: str) -> TrackerSettings:
     return preset_of(strength).tracker(engine)
 
 
-def _help(outcome: Judged) -> tuple[float | None, float | None]:
+def _help(outcome: CorrectedMotion) -> tuple[float | None, float | None]:
     """Mean residual force in body weights and moment in newton metres; None where nothing was simulated."""
-    found = outcome.found.residual
-    return found.get("residual_force_bodyweights"), found.get("residual_torque_nm")
+    return outcome.residual.get("residual_force_bodyweights"), outcome.residual.get("residual_torque_nm")
 
 
 def able(engine: str, strength: str) -> bool:

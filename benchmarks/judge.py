@@ -16,6 +16,7 @@ import numpy as np
 import tyro
 
 from selfcorrect.datasets.collections.cmu import load_cmu
+from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.correction.timeline import BEARS_BODYWEIGHTS, Timeline
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -23,7 +24,7 @@ from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.pipeline import Physics, correct_cleaned
 from selfcorrect.simulators.settings.support import SUPPORT_MODES
 from selfcorrect.simulators.settings.tracker import STRENGTHS, TrackerSettings
-from selfcorrect.simulators.stages.values import Cleaned, GivenMotions, Judged
+from selfcorrect.simulators.stages.values import Cleaned, GivenMotions
 
 FEET = ("left foot", "right foot")
 
@@ -52,27 +53,28 @@ def judge(clip: Motion, corrector: TrackerSettings, other: TrackerSettings) -> V
     batch, nothing = MotionBatch.stack([clip]), SUPPORT_MODES["floor"]
     cleaned = clean(GivenMotions(batch), CleanupSettings())
     ((corrected,),) = correct_cleaned(Physics(corrector, nothing), [cleaned])
-    if corrected.found.failure:
-        return f"{corrector.engine.name}: {corrected.found.failure}"
+    if corrected.failure:
+        return f"{corrector.engine.name}: {corrected.failure}"
     judged = replayed(cleaned, corrected, other)
-    return f"{other.engine.name}: {judged.found.failure}" if judged.found.failure else _compare(clip, corrected, judged)
+    return f"{other.engine.name}: {judged.failure}" if judged.failure else _compare(clip, corrected, judged)
 
 
-def replayed(cleaned: Cleaned, corrected: Judged, other: TrackerSettings) -> Judged:
+def replayed(cleaned: Cleaned, corrected: CorrectedMotion, other: TrackerSettings) -> CorrectedMotion:
     """What other settings make of a correction, with nothing cleaned up or filtered beforehand."""
     up_m = cleaned.origin_m[:, None, None] * [0.0, 1.0, 0.0]
-    given = replace(cleaned.given.motions, root_m=corrected.root_m[None] + up_m, rotations=corrected.rotations[None])
+    made = MotionBatch.stack([corrected.motion])
+    given = replace(cleaned.given.motions, root_m=made.root_m + up_m, rotations=made.rotations)
     as_given = replace(cleaned, given=GivenMotions(given), motions=given)
     physics = Physics(replace(other, filter_dynamics=False), SUPPORT_MODES["floor"], polish=None)
     ((judged,),) = correct_cleaned(physics, [as_given])
     return judged
 
 
-def _compare(clip: Motion, first: Judged, second: Judged) -> Verdict:
+def _compare(clip: Motion, first: CorrectedMotion, second: CorrectedMotion) -> Verdict:
     outcomes = (first, second)
-    helped = [outcome.found.residual for outcome in outcomes]
-    timelines = [outcome.found.timeline for outcome in outcomes if outcome.found.timeline is not None]
-    joints_m = [joint_positions(replace(clip, root_m=each.root_m, rotations=each.rotations)) for each in outcomes]
+    helped = [outcome.residual for outcome in outcomes]
+    timelines = [outcome.timeline for outcome in outcomes if outcome.timeline is not None]
+    joints_m = [joint_positions(each.motion) for each in outcomes]
     stands = [feet_loaded(timeline) for timeline in timelines]
     return Verdict(
         load_bodyweights=_pair([each.loads_bodyweights.sum(axis=1).mean() for each in timelines]),

@@ -1,19 +1,20 @@
-"""Physics corrector: motions in, what simulated bodies made of them out."""
+"""Correctors by kinematics and physics: motions in, what was made of them out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, pairwise
 from math import ceil
-from typing import cast
+from typing import ClassVar, cast
 
 import numpy as np
 
 from selfcorrect.motion.body.foot_frames import feet_of, levelled, unlevelled
 from selfcorrect.motion.checks.body import t_pose_frames
-from selfcorrect.motion.correction.pieces import Whole
+from selfcorrect.motion.correction.pieces import Whole, bounded, correct_any
 from selfcorrect.motion.correction.results import CorrectedMotion, Failure, FailureKind, Note, NoteKind
 from selfcorrect.motion.correction.timeline import Timeline
 from selfcorrect.motion.editing.loops import closed, is_loop, unrolled
@@ -26,7 +27,6 @@ from selfcorrect.motion.support import Support
 from selfcorrect.runtime.bugs import attempted
 from selfcorrect.runtime.processes import map_tasks, require_workers
 
-from .body.links import in_order, joint_order
 from .cleanup.clean import CleanupSettings
 from .cleanup.splices import first_frames_of_takes
 from .pipeline import correct, correct_kinematically
@@ -34,7 +34,7 @@ from .settings.engine_table import ENGINES
 from .settings.tracker import SimulateChoice, TrackerSettings, default_tracker
 from .stages.scene import PLAIN, Scene
 from .stages.staging import left, left_support, settings_in
-from .stages.values import Judged
+from .stages.values import taken
 
 SHORTEST_FRAMES = 4
 
@@ -53,11 +53,15 @@ class KinematicCorrector:
 
     cleanup: CleanupSettings = field(default_factory=CleanupSettings)
     workers: int = 1
+    together: ClassVar[int] = BATCH
 
     def __call__(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
         """Correct motions on any skeletons; see `PhysicsCorrector`."""
-        kinematics = partial(correct_kinematically, self.cleanup)
-        return _on_level_feet(kinematics, motions, self.cleanup, BATCH, self.workers)
+        return _Files(self.correct_batches, self.cleanup, self.together, self.workers)(motions)
+
+    def correct_batches(self, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
+        """Correct batches of motions of one length, as they are; see `PhysicsCorrector.correct_batches`."""
+        return correct_kinematically(self.cleanup, batches)
 
 
 @dataclass(frozen=True)
@@ -77,51 +81,153 @@ class PhysicsCorrector:
     simulate: SimulateChoice = "always"
     """Which motions are simulated. With "auto" a motion comes out as planned where its plan leaves a simulation nothing
     to gain. Raw simulated states always take a simulation."""
-    together: int | None = None
-    """Bodies simulated at once, at most; by default what suits the engine. Fewer take less memory and more time."""
 
     def __call__(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
-        """Correct motions of any skeletons, frame rates and lengths, in their order.
+        """Correct motions of any skeletons, frame rates and lengths, in their order; long ones piece by piece.
 
         Raises ValueError where a skeleton lacks a part of the legs, RuntimeError when a worker process dies.
         """
+        corrections = _Files(self._simulated, self._cleanup, self.together, self.workers)(motions)
+        return [self._out_of_scene(each) for each in corrections]
+
+    def correct_batches(self, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
+        """Correct batches of motions of one length, all simulated together, and each as it is.
+
+        Feet have the frames that the skeleton gives them, and no motion is looked at for takes, loops or a T-pose: so
+        the motions that a model draws need it. Their skeletons may differ in lengths and names, not in tree and parts,
+        and their frame rates are one.
+        """
+        return [list(map(self._out_of_scene, own)) for own in self._simulated(batches)]
+
+    @property
+    def together(self) -> int:
+        """Bodies that are simulated at once, at most."""
+        return ENGINES.row(self.tracker.engine.name).together
+
+    @property
+    def _cleanup(self) -> CleanupSettings:
+        """The clean-up in the scene."""
         cleanup = self.cleanup
         if not self.scene.is_plain:  # a push comes once
             cleanup = replace(cleanup, close_loops=False)
-        if self.scene.slope_deg:
-            cleanup = replace(cleanup, support="floor")
-        physics = partial(correct, cleanup, settings_in(self.scene, self.tracker), self.scene, self.simulate)
-        together = self.together or ENGINES.row(self.tracker.engine.name).together
-        corrections = _on_level_feet(physics, motions, cleanup, together, self.workers)
-        return corrections if self.scene.is_plain else [_out_of(self.scene, each) for each in corrections]
+        return replace(cleanup, support="floor") if self.scene.slope_deg else cleanup
+
+    def _simulated(self, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
+        """The corrections of batches in the scene's frame."""
+        tracker = settings_in(self.scene, self.tracker)
+        return correct(self._cleanup, tracker, self.scene, self.simulate, batches)
+
+    def _out_of_scene(self, correction: CorrectedMotion) -> CorrectedMotion:
+        """A correction as large as what was given, and on the hill; one that failed is what was given."""
+        if self.scene.is_plain:
+            return correction
+        supports = tuple(left_support(self.scene, support) for support in correction.supports)
+        motion = left(self.scene, correction.motion) if correction.accepted else correction.motion
+        return replace(correction, motion=motion, supports=supports)
 
 
-Correct = Callable[[Sequence[MotionBatch]], list[list[Judged]]]
+def correct_samples(
+    corrector: KinematicCorrector | PhysicsCorrector, motions: MotionBatch
+) -> Iterator[list[CorrectedMotion]]:
+    """Correct the motions of a batch, which have one length, as they are; yields those that are simulated together.
+
+    Motions of a model that diverges may be no numbers, and are rejected.
+    """
+    for start in range(0, len(motions), corrector.together):
+        part = range(start, min(start + corrector.together, len(motions)))
+        flaws = {index: flaw for index in part if (flaw := _flaw(motions[index]))}
+        sound = [index for index in part if index not in flaws]
+        batches = [taken(motions, sound[first : first + BATCH]) for first in range(0, len(sound), BATCH)]
+        done = chain(*corrector.correct_batches(batches))
+        yield [CorrectedMotion(motions[index], flaws[index]) if index in flaws else next(done) for index in part]
 
 
-def _batch(settings: CleanupSettings) -> int:
-    """How many like motions may share a batch: soles that are fitted differ from motion to motion."""
-    return 1 if settings.fit_soles else BATCH
+Correct = Callable[[Sequence[MotionBatch]], list[list[CorrectedMotion]]]
 
 
-def _on_level_feet(
-    correct: Correct, motions: Sequence[Motion], settings: CleanupSettings, together: int, workers: int
-) -> list[CorrectedMotion]:
-    """Correct motions with their soles where they show them; what comes out is in their own skeletons' frames."""
-    if not settings.fit_soles:
-        return _by_parts(correct, motions, settings, together, workers)
-    flawed = [_flaw(motion) is not None for motion in motions]
-    opening = [0 if flaw else t_pose_frames(motion) for motion, flaw in zip(motions, flawed, strict=True)]
-    if any(opening):
-        each = zip(motions, opening, strict=True)
-        rest = [motion.frames(count, len(motion)) for motion, count in each]
-        corrections = _on_level_feet(correct, rest, settings, together, workers)
-        return [_after_t_pose(*one) for one in zip(motions, opening, corrections, strict=True)]
-    feet = [FootFrames() if flaw else feet_of(motion) for motion, flaw in zip(motions, flawed, strict=True)]
-    level = [replace(levelled(motion, own), feet=own) for motion, own in zip(motions, feet, strict=True)]
-    corrections = _by_parts(correct, level, settings, together, workers)
-    each = zip(motions, feet, corrections, strict=True)
-    return [_off_level_feet(*one, settings=settings) for one in each]
+@dataclass(frozen=True)
+class _Files:
+    """How motions of files are corrected: of any length, on soles, takes and loops as they show them."""
+
+    correct: Correct
+    settings: CleanupSettings
+    together: int
+    workers: int
+
+    def __call__(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
+        """Correct motions of any lengths."""
+        require_workers(self.workers)
+        return correct_any(self._from_t_pose, motions)
+
+    def _from_t_pose(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
+        """Correct motions after the T-pose in which they may open."""
+        if not self.settings.fit_soles:
+            return self.on_supports(motions)
+        opening = [0 if _flaw(motion) else t_pose_frames(motion) for motion in motions]
+        if not any(opening):
+            return self._on_level_feet(motions)
+        rest = [motion.frames(count, len(motion)) for motion, count in zip(motions, opening, strict=True)]
+        each = zip(motions, opening, self._from_t_pose(rest), strict=True)
+        return [_after_t_pose(*one) for one in each]
+
+    def _on_level_feet(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
+        """Correct motions with their soles where they show them; what comes out is in their own skeletons' frames."""
+        feet = [FootFrames() if _flaw(motion) else feet_of(motion) for motion in motions]
+        level = [replace(levelled(motion, own), feet=own) for motion, own in zip(motions, feet, strict=True)]
+        each = zip(motions, feet, self.on_supports(level), strict=True)
+        return [_off_level_feet(*one, settings=self.settings) for one in each]
+
+    def on_supports(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
+        """Correct the takes of motions, loops of them unrolled, and put them together."""
+        parts = [parts_of(motion, self.settings) for motion in motions]
+        corrections = iter(self._parts([part.motion for own in parts for part in own]))
+        each = [(motion, own, [next(corrections) for _ in own]) for motion, own in zip(motions, parts, strict=True)]
+        return [_measured(motion, put_together(motion, own, made, self.settings)) for motion, own, made in each]
+
+    def _parts(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
+        """Correct like motions in batches, of which some go together, and reject those that nothing could work on."""
+        flaws = [_flaw(motion) for motion in motions]
+        corrections = [CorrectedMotion(motion, flaw) for motion, flaw in zip(motions, flaws, strict=True)]
+        sound = [index for index, flaw in enumerate(flaws) if flaw is None]
+        tasks = partition(motions, sound, 1 if self.settings.fit_soles else BATCH, self.together, self.workers)
+        stacked = [[MotionBatch.stack([motions[index] for index in batch]) for batch in task] for task in tasks]
+        for task, done in zip(tasks, map_tasks(self.correct, stacked, self.workers), strict=True):
+            for index, made in zip(chain(*task), chain(*done), strict=True):
+                corrections[index] = replace(made, motion=_made(motions[index], made))
+        return corrections
+
+
+def _made(given: Motion, correction: CorrectedMotion) -> Motion:
+    """The corrected motion with the texts of the given one, which it is where it was rejected."""
+    made = correction.motion
+    return replace(given, root_m=made.root_m, rotations=made.rotations) if correction.accepted else given
+
+
+def partition(
+    motions: Sequence[Motion], indices: Sequence[int], largest: int, together: int, workers: int
+) -> list[list[list[int]]]:
+    """Indices of motions as tasks of batches.
+
+    The motions of a task are simulated together: bodies of one tree and frame rate, of like lengths, so few that memory
+    is bounded and every worker has some. Those of a batch, at most `largest`, have one skeleton and length.
+    """
+    tasks = list[list[int]]()
+    for group in _alike(indices, lambda index: (motions[index].skeleton.tree, motions[index].fps)):
+        most = min(together, ceil(len(group) / workers))
+        longest_first = sorted(group, key=lambda index: -len(motions[index]))
+        tasks += bounded(longest_first, lambda index: len(motions[index]), FRAMES_TOGETHER, most)
+    alike = [_alike(task, lambda index: (motions[index].skeleton.identity, len(motions[index]))) for task in tasks]
+    return [
+        [batch[start : start + largest] for batch in task for start in range(0, len(batch), largest)] for task in alike
+    ]
+
+
+def _alike(indices: Sequence[int], key: Callable[[int], Hashable]) -> list[list[int]]:
+    """Indices of equal key, in the order of the first of each group."""
+    groups = defaultdict[Hashable, list[int]](list)
+    for index in indices:
+        groups[key(index)].append(index)
+    return list(groups.values())
 
 
 def _after_t_pose(motion: Motion, count: int, correction: CorrectedMotion) -> CorrectedMotion:
@@ -175,25 +281,11 @@ def _closed(correction: CorrectedMotion) -> bool:
 
 def shown_errors(motion: Motion, settings: CleanupSettings) -> Mapping[str, float]:
     """The errors of a motion by name, as a correction would find them before it: on the supports that it shows."""
-    find = partial(_by_parts, partial(correct_kinematically, settings), settings=settings, together=BATCH, workers=1)
+    files = _Files(partial(correct_kinematically, settings), settings, BATCH, workers=1)
     errors, _ = attempted(
-        "errors are not measured anew", lambda: find([levelled(motion, feet_of(motion))])[0].before, {}
+        "errors are not measured anew", lambda: files.on_supports([levelled(motion, feet_of(motion))])[0].before, {}
     )
     return errors
-
-
-def _by_parts(
-    correct: Correct, motions: Sequence[Motion], settings: CleanupSettings, together: int, workers: int
-) -> list[CorrectedMotion]:
-    """Correct the parts of motions, takes and unrolled loops, and put them together."""
-    parts = [parts_of(motion, settings) for motion in motions]
-    alone = [part.motion for own in parts for part in own]
-    corrections = iter(_in_batches(correct, alone, _batch(settings), together, workers))
-    whole = [
-        put_together(motion, own, [next(corrections) for _ in own], settings)
-        for motion, own in zip(motions, parts, strict=True)
-    ]
-    return [_measured(motion, correction) for motion, correction in zip(motions, whole, strict=True)]
 
 
 def _measured(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
@@ -201,52 +293,6 @@ def _measured(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
     if not correction.accepted:
         return correction
     return replace(correction, added_angular_speed_deg_s=added_by_joint_deg_s(motion, correction.motion))
-
-
-def _in_batches(
-    correct: Correct, motions: Sequence[Motion], largest: int, together: int, workers: int
-) -> list[CorrectedMotion]:
-    """Correct like motions in batches, of which some go together, and reject those that no method could work on."""
-    require_workers(workers)
-    flaws = [_flaw(motion) for motion in motions]
-    corrections = [CorrectedMotion(motion, flaw) for motion, flaw in zip(motions, flaws, strict=True)]
-    orders = [joint_order(motion.skeleton) for motion in motions]
-    ordered = [in_order(motion, order) for motion, order in zip(motions, orders, strict=True)]
-    tasks = [
-        _batches(ordered, part, largest)
-        for group in _grouped(ordered, [index for index, flaw in enumerate(flaws) if not flaw], _tracked_together)
-        for part in _parts(ordered, group, together, workers)
-    ]
-    stacked = [[MotionBatch.stack([ordered[index] for index in batch]) for batch in task] for task in tasks]
-    for task, done in zip(tasks, map_tasks(correct, stacked, workers), strict=True):
-        for index, outcome in zip(chain(*task), chain(*done), strict=True):
-            corrections[index] = _correction(motions[index], orders[index], outcome)
-    return corrections
-
-
-def _out_of(scene: Scene, correction: CorrectedMotion) -> CorrectedMotion:
-    """A correction as large as what was given, and on the hill; one that failed is what was given."""
-    supports = tuple(left_support(scene, support) for support in correction.supports)
-    motion = left(scene, correction.motion) if correction.accepted else correction.motion
-    return replace(correction, motion=motion, supports=supports)
-
-
-def _correction(motion: Motion, order: np.ndarray, outcome: Judged) -> CorrectedMotion:
-    """A motion that failed is returned unchanged; `order` (J,) says which of its joints the outcome's are."""
-    if outcome.found.failure is None:
-        motion = replace(motion, root_m=outcome.root_m, rotations=outcome.rotations[:, np.argsort(order)])
-    return CorrectedMotion(
-        motion=motion,
-        failure=outcome.found.failure,
-        stage=outcome.stage,
-        before=outcome.before,
-        after=outcome.after,
-        residual=outcome.found.residual,
-        figures={"moved_m": outcome.moved_m},
-        timeline=outcome.found.timeline,
-        supports=outcome.supports,
-        notes=outcome.notes,
-    )
 
 
 def _flaw(motion: Motion) -> Failure | None:
@@ -259,44 +305,6 @@ def _flaw(motion: Motion) -> Failure | None:
         return None
     frame, joint = np.unravel_index(broken.argmax(), broken.shape)
     return Failure(FailureKind.NOT_FINITE, int(frame), joint=motion.skeleton.names[joint])
-
-
-def _parts(motions: Sequence[Motion], indices: list[int], together: int, workers: int) -> list[list[int]]:
-    """Motions that are tracked together, of like lengths, so few that memory is bounded and every worker has some."""
-    most = min(together, ceil(len(indices) / workers))
-    parts: list[list[int]] = []
-    for index in sorted(indices, key=lambda index: -len(motions[index])):
-        if not parts or len(parts[-1]) == most or (len(parts[-1]) + 1) * len(motions[parts[-1][0]]) > FRAMES_TOGETHER:
-            parts.append([])
-        parts[-1].append(index)
-    return parts
-
-
-def _batches(motions: Sequence[Motion], indices: list[int], largest: int) -> list[list[int]]:
-    """Indices of motions of one skeleton, frame rate and length, at most `largest` together."""
-    groups = _grouped(motions, indices, _alike)
-    return [group[start : start + largest] for group in groups for start in range(0, len(group), largest)]
-
-
-def _grouped(motions: Sequence[Motion], indices: list[int], alike: Callable[[Motion, Motion], bool]) -> list[list[int]]:
-    """Indices of motions that are alike, in the order of the first of each group."""
-    groups: list[list[int]] = []
-    for index in indices:
-        own = next((group for group in groups if alike(motions[group[0]], motions[index])), None)
-        if own is None:
-            groups.append([index])
-        else:
-            own.append(index)
-    return groups
-
-
-def _tracked_together(one: Motion, other: Motion) -> bool:
-    trees = [(motion.skeleton.parents, motion.skeleton.parts, motion.fps) for motion in (one, other)]
-    return trees[0] == trees[1]
-
-
-def _alike(one: Motion, other: Motion) -> bool:
-    return len(one) == len(other) and one.fps == other.fps and one.skeleton.same_as(other.skeleton)
 
 
 MARGIN_S = 1.5

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from selfcorrect.motion.body.foot_frames import level, unlevelled
-from selfcorrect.motion.correction.results import Failure, FailureKind, Note, NoteKind, Repair, Stage
+from selfcorrect.motion.correction.results import CorrectedMotion, Failure, FailureKind, Note, NoteKind, Repair, Stage
 from selfcorrect.motion.correction.timeline import Timeline, spans
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, poses_of
 from selfcorrect.motion.geometry.vectors import lengths
@@ -23,7 +23,7 @@ from .body.humanoid import Humanoid
 from .contacts.contact_plan import above_ground_m
 from .settings.support import SupportMode
 from .settings.tracker import AcceptanceSettings, TrackerSettings
-from .stages.values import Cleaned, Diagnosis, Judged, MotionPlan, Track, Tracked, taken
+from .stages.values import Cleaned, Diagnosis, MotionPlan, Track, Tracked, taken
 
 FAR_M = 0.2
 """Errors of captures move no joint further: larger moves may undo what was meant, and are reported."""
@@ -49,7 +49,7 @@ which more than this share of it is made and that moved a joint so far."""
 
 def judge(
     tracked: Tracked, made: MotionBatch, shares: np.ndarray, settings: TrackerSettings, mode: SupportMode
-) -> list[Judged]:
+) -> list[CorrectedMotion]:
     """What became of motions that were planned, some of them simulated, and then made into others.
 
     shares: (N, T) how much of the simulation is in each frame of `made`.
@@ -61,7 +61,7 @@ def judge(
     return _judged(cleaned, made, stages, found, mode, {Repair.SIMULATION: by_m})
 
 
-def judge_cleaned(cleaned: Cleaned, made: MotionBatch, mode: SupportMode) -> list[Judged]:
+def judge_cleaned(cleaned: Cleaned, made: MotionBatch, mode: SupportMode) -> list[CorrectedMotion]:
     """What became of motions that were cleaned, and then made into others by kinematics alone."""
     count = len(made)
     return _judged(cleaned, made, [Stage.CLEANED] * count, [Diagnosis()] * count, mode, {})
@@ -74,7 +74,7 @@ def _judged(
     found: Sequence[Diagnosis],
     mode: SupportMode,
     since_m: Mapping[Repair, np.ndarray],
-) -> list[Judged]:
+) -> list[CorrectedMotion]:
     """What became of motions that were made of cleaned ones, and moved (N,) at most `since_m` after that.
 
     All are measured against the ground on which they stand, and then put back to their original height. Feet that walk
@@ -95,13 +95,15 @@ def _judged(
         shown = _with_own_soles(shown, made.root_m - away_m)
     (before, after), unmeasured = _errors_of(given, shown, cleaned.supports)
     return [
-        Judged(
-            root_m=made.root_m[index] - own_m,
-            rotations=made.rotations[index],
+        CorrectedMotion(
+            motion=replace(made[index], root_m=made.root_m[index] - own_m),
+            failure=found[index].failure,
             stage=stages[index],
-            moved_m=float(moved_m[index]),
             before=before[index],
             after=after[index],
+            residual=found[index].residual,
+            figures={"moved_m": float(moved_m[index])},
+            timeline=found[index].timeline,
             supports=tuple(
                 support.moved(-own_m[(support.first + support.last) // 2]) for support in cleaned.supports[index]
             ),
@@ -113,7 +115,6 @@ def _judged(
                 *_unexplained(found[index].residual),
                 *why_far(float(furthest_m[index]), {why: float(by_m[index]) for why, by_m in by_what_m.items()}),
             ),
-            found=found[index],
         )
         for index, own_m in enumerate(away_m)
     ]

@@ -15,11 +15,12 @@ from functools import cached_property
 import numpy as np
 
 from selfcorrect.motion.body.surface import SolePoints
-from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.correction.results import CorrectedMotion
+from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 
 from .body.humanoid import Humanoid, humanoid
-from .body.links import onto_skeleton
+from .body.links import in_order, joint_order, onto_skeleton
 from .cleanup.clean import CleanupSettings, clean
 from .engines.world import World
 from .finishing import blended, may_gain, polish, polish_cleaned
@@ -31,7 +32,7 @@ from .settings.support import SupportMode
 from .settings.tracker import SimulateChoice, TrackerSettings
 from .stages.scene import PLAIN, Scene
 from .stages.staging import body_in, entered
-from .stages.values import Cleaned, GivenMotions, Judged, Planned, Track, Tracked, taken
+from .stages.values import Cleaned, GivenMotions, Planned, Track, Tracked, taken
 from .tracking.residual_free import follow_residual_free
 from .tracking.tracker import follow
 
@@ -56,15 +57,15 @@ class Physics:
         return self.polish is None or self.tracker.residual_free is not None or not self.scene.is_plain
 
 
-def correct_kinematically(cleanup: CleanupSettings, batches: Sequence[MotionBatch]) -> list[list[Judged]]:
+def correct_kinematically(cleanup: CleanupSettings, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
     """Correct batches of motions of one length by kinematics alone."""
     corrected = []
-    for motions in batches:
+    for motions in _in_joint_order(batches):
         cleaned = clean(GivenMotions(motions), cleanup)
         soft = cleanup.soft_lock is not None
         made = polish_cleaned(cleaned, cleanup.polishing, soft=soft) if cleanup.polish else cleaned.motions
         corrected.append(judge_cleaned(cleaned, made, cleanup.mode))
-    return corrected
+    return _as_given(batches, corrected)
 
 
 def correct(
@@ -73,17 +74,39 @@ def correct(
     scene: Scene,
     simulate: SimulateChoice,
     batches: Sequence[MotionBatch],
-) -> list[list[Judged]]:
+) -> list[list[CorrectedMotion]]:
     """Correct batches of motions of one length by kinematics and physics, all tracked together, in a scene.
 
     Their skeletons may differ in lengths and names, not in tree and parts, and their frame rates are one.
     """
     polish = cleanup.polishing if cleanup.polish else None
-    cleaned = [clean(GivenMotions(entered(scene, motions)), cleanup) for motions in batches]
-    return correct_cleaned(Physics(tracker, cleanup.mode, scene, simulate, polish), cleaned)
+    cleaned = [clean(GivenMotions(entered(scene, motions)), cleanup) for motions in _in_joint_order(batches)]
+    return _as_given(batches, correct_cleaned(Physics(tracker, cleanup.mode, scene, simulate, polish), cleaned))
 
 
-def correct_cleaned(physics: Physics, cleaned: Sequence[Cleaned]) -> list[list[Judged]]:
+def _in_joint_order(batches: Sequence[MotionBatch]) -> list[MotionBatch]:
+    return [in_order(motions, joint_order(motions.skeleton)) for motions in batches]
+
+
+def _as_given(
+    batches: Sequence[MotionBatch], corrected: Sequence[Sequence[CorrectedMotion]]
+) -> list[list[CorrectedMotion]]:
+    """The corrections with joints in the order of the given motions; those that failed have the given motions."""
+    places = [np.argsort(joint_order(motions.skeleton)) for motions in batches]
+    return [
+        [_of_given(motions[index], correction, place) for index, correction in enumerate(own)]
+        for motions, own, place in zip(batches, corrected, places, strict=True)
+    ]
+
+
+def _of_given(given: Motion, correction: CorrectedMotion, place: np.ndarray) -> CorrectedMotion:
+    if not correction.accepted:
+        return replace(correction, motion=given)
+    made = correction.motion
+    return replace(correction, motion=replace(given, root_m=made.root_m, rotations=made.rotations[:, place]))
+
+
+def correct_cleaned(physics: Physics, cleaned: Sequence[Cleaned]) -> list[list[CorrectedMotion]]:
     """Correct batches of cleaned motions by physics."""
     simulator = _simulator(physics.tracker, physics.scene)
     planned = [
@@ -117,7 +140,7 @@ def _tracked(planned: Planned, here: Sequence[int], tracks: Sequence[Track]) -> 
     return Tracked(planned, [own.get(index) for index in range(len(planned.plan))], states)
 
 
-def finish(physics: Physics, tracked: Tracked) -> list[Judged]:
+def finish(physics: Physics, tracked: Tracked) -> list[CorrectedMotion]:
     """Choose what comes out of plan and simulation, polish it, and judge it."""
     settings, cleaned = physics.tracker, tracked.planned.cleaned
     if physics.polish is None or physics.as_simulated:

@@ -29,8 +29,6 @@ class MotionFile:
     write: Writes
     """Puts as many other motions of the same skeletons into a file like this one, with its names, units, axes and
     frames of reference."""
-    mass_kg: float | None = None
-    """Of the body, None where the file does not say."""
     flaw: str = ""
     """Why its rest pose could not be made upright, "" where it is."""
 

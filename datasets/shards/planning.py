@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from selfcorrect.core.errors import SettingError
+from selfcorrect.motion.correction.pieces import bounded
 
-from .schema import GROUP_BYTES, GROUP_MOTIONS, Entry, groups, identity
+from .schema import GROUP_BYTES, GROUP_MOTIONS, Entry, identity
 
 RUN_BYTES = 2**27
 """Numbers of motions that are sorted together."""
@@ -34,9 +35,9 @@ class Sizes:
 
 def shards(entries: Iterable[Entry], sizes: Sizes) -> Iterator[list[list[Entry]]]:
     """Motions as shards of row groups, like ones beside each other."""
-    for run in groups(entries, _bytes, MOST_MOTIONS, RUN_BYTES):
-        for shard in groups(_sorted(run), _bytes, sizes.motions, sizes.bytes):
-            yield list(groups(shard, _bytes, GROUP_MOTIONS, GROUP_BYTES))
+    for run in bounded(entries, _bytes, RUN_BYTES, MOST_MOTIONS):
+        for shard in bounded(_sorted(run), _bytes, sizes.bytes, sizes.motions):
+            yield list(bounded(shard, _bytes, GROUP_BYTES, GROUP_MOTIONS))
 
 
 def _bytes(entry: Entry) -> int:

@@ -7,12 +7,12 @@ time, so memory does not grow with the shard.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -57,8 +57,6 @@ _STORED: dict[str, Any] = {
     "write_page_checksum": True,
 }
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True, eq=False)
 class Entry:
@@ -71,20 +69,6 @@ class Entry:
     def bytes(self) -> int:
         """What its numbers take in a shard before compression."""
         return 4 * (self.motion.root_m.size + self.motion.rotations.size)
-
-
-def groups(entries: Iterable[T], size: Callable[[T], int], most: int, most_bytes: int) -> Iterator[list[T]]:
-    """Cuts a sequence where so many entries, or so many bytes, are together; one that is larger stands alone."""
-    group: list[T] = []
-    total = 0
-    for entry in entries:
-        if group and (len(group) == most or total + size(entry) > most_bytes):
-            yield group
-            group, total = [], 0
-        group.append(entry)
-        total += size(entry)
-    if group:
-        yield group
 
 
 def skeletons_of(entries: Iterable[Entry]) -> list[Skeleton]:

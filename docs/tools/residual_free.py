@@ -6,7 +6,6 @@ Below each body stands the force on its root at that moment, and its mean so far
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,11 +38,10 @@ def followed(motion: Motion, settings: TrackerSettings) -> tuple[Motion, np.ndar
     cleanup = CleanupSettings(polish=False)
     physics = Physics(settings, cleanup.mode, polish=None)
     ((made,),) = correct_cleaned(physics, [clean(GivenMotions(MotionBatch.stack([motion])), cleanup)])
-    assert made.found.timeline is not None
-    force = made.found.timeline.residual_force_bodyweights
-    done = replace(motion, root_m=made.root_m, rotations=made.rotations)
-    fell = None if made.found.failure is None else made.found.failure.frame
-    return done, np.concatenate([force, np.zeros(len(motion) - len(force))]), fell
+    assert made.timeline is not None
+    force = made.timeline.residual_force_bodyweights
+    fell = None if made.failure is None else made.failure.frame
+    return made.motion, np.concatenate([force, np.zeros(len(motion) - len(force))]), fell
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.errors import CorrectorError, InputError, SettingError
 from selfcorrect.motion.correction.results import CorrectedMotion, Note
 from selfcorrect.motion.editing.blending import blended, over_time
 from selfcorrect.motion.geometry.kinematics import joint_positions
@@ -88,7 +88,11 @@ class Controls:
     def after(
         self, motion: Motion, correction: CorrectedMotion, measure: Callable[[Motion], Mapping[str, float]]
     ) -> CorrectedMotion:
-        """What is left of the correction of a motion; its figures are measured anew."""
+        """What is left of the correction of a motion, with figures that are measured anew.
+
+        CorrectorError where it is not finite.
+        """
+        _check_finite(correction.motion)
         if not self or not correction.accepted:
             return correction
         notes = correction.notes
@@ -119,6 +123,12 @@ class Controls:
         for name, share in limbs.items():
             shares[:, _joints(motion.skeleton, name)] *= share
         return shares
+
+
+def _check_finite(motion: Motion) -> None:
+    finite = np.isfinite(motion.root_m).all(axis=1) & np.isfinite(motion.rotations).all(axis=(1, 2))
+    if not finite.all():
+        raise CorrectorError(f"{motion.source}: the corrected motion is not finite in frame {int(finite.argmin())}")
 
 
 def _out_of_reach(missing_m: np.ndarray) -> tuple[Note, ...]:

@@ -7,24 +7,20 @@ import importlib.metadata
 import json
 import os
 import shutil
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
-import numpy as np
-
-from selfcorrect.core.errors import CorrectorError
 from selfcorrect.datasets.files.formats import written_suffix
 from selfcorrect.datasets.files.motion_file import MotionFile
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.motion.correction.pieces import correct_each
+from selfcorrect.motion.correction.pieces import bounded
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import attempted, is_of_machine, sentence_of
 from selfcorrect.runtime.progress import in_turn, watch_progress
-from selfcorrect.simulators.body.humanoid import usual_mass_kg
+from selfcorrect.simulators.body.humanoid import mass_of
 from selfcorrect.simulators.corrector import FRAMES_TOGETHER
 from selfcorrect.storage.files.limits import noting_opened
 from selfcorrect.storage.files.writing import explain_write_error, replacing, scratch_folder, suffixed
@@ -116,13 +112,13 @@ def correct_files(tasks: Sequence[FileTask], options: CorrectionOptions, progres
     Results are the same bytes whichever files are together.
     """
     done = 0
-    for group in _groups(_read(task, options) for task in tasks):
-        frames = max(sum(len(motion) for read in group for motion in read.motions), 1)
+    for group in bounded((_read(task, options) for task in tasks), lambda read: read.frames, FRAMES_TOGETHER):
+        frames = max(sum(read.frames for read in group), 1)
         progress("correct", 0, frames)
         with watch_progress(partial(_tell, progress, frames)):
-            found = _corrections(group, options)
-        for read, corrections in zip(group, found, strict=True):
-            _put(read, corrections, options)
+            found = iter(correct_each([motion for read in group for motion in read.motions], options))
+        for read in group:
+            _put(read, [next(found) for _ in read.motions], options)
             done += 1
             progress("generation", done, len(tasks))
 
@@ -144,15 +140,25 @@ class _Read:
     def motions(self) -> tuple[Motion, ...]:
         return () if self.file is None else self.file.motions
 
+    @property
+    def frames(self) -> int:
+        """Of all motions."""
+        return sum(map(len, self.motions))
+
+
+def motions_of(source: Path, options: CorrectionOptions) -> MotionFile:
+    """The motions of a file as they are to be corrected: at the pace and with the contacts that the options say."""
+    file = open_motion(source, options.reading)
+    file = retimed(file, source) if options.retime else file
+    return replace(file, motions=tuple(map(options.controls.before, file.motions)))
+
 
 def _read(task: FileTask, options: CorrectionOptions) -> _Read:
     blank = FileResult(str(task.source), task.name, "", "failed")
     try:
         blank = replace(blank, key=key_of(task.source, options))
         with noting_opened() as opened:
-            file = open_motion(task.source, options.reading)
-            file = retimed(file, task.source) if options.retime else file
-            file = replace(file, motions=tuple(map(options.controls.before, file.motions)))
+            file = motions_of(task.source, options)
         blank = replace(
             blank,
             assumed=file.assumed,
@@ -163,42 +169,29 @@ def _read(task: FileTask, options: CorrectionOptions) -> _Read:
         return _Read(task, replace(blank, reason=sentence_of(task.source, error)), None)
 
 
-def _groups(files: Iterable[_Read]) -> Iterator[list[_Read]]:
-    """Files in their order, so many together that memory stays bounded."""
-    group, frames = list[_Read](), 0
-    for read in files:
-        own = sum(map(len, read.motions))
-        if group and frames + own > FRAMES_TOGETHER:
-            yield group
-            group, frames = [], 0
-        group.append(read)
-        frames += own
-    yield group
+def correct_each(motions: Sequence[Motion], options: CorrectionOptions) -> list[CorrectedMotion | Exception]:
+    """Correct motions, many together; what became of each, or the error that it raised.
+
+    Where they fail together, each is tried alone.
+    """
+    correct = options.corrector()
+    corrections: Sequence[CorrectedMotion | Exception]
+    try:
+        corrections = correct(motions)
+    except Exception:  # the motion that it comes from is named below
+        alone = partial(_or_error, lambda motion: correct([motion])[0])
+        corrections = in_turn(alone, motions, list(map(len, motions)))
+    return [
+        each if isinstance(each, Exception) else _or_error(options.finished, motion, each)
+        for motion, each in zip(motions, corrections, strict=True)
+    ]
 
 
-def _corrections(group: Sequence[_Read], options: CorrectionOptions) -> list[list[CorrectedMotion | Exception]]:
-    """What became of the motions of each file; those of bodies of one mass are corrected together."""
-    found: list[list[CorrectedMotion | Exception]] = [[] for _ in group]
-    by_mass_kg = defaultdict[float | None, list[int]](list)
-    for index, read in enumerate(group):
-        if read.file is not None:
-            by_mass_kg[read.file.mass_kg].append(index)
-    motions = {
-        mass_kg: [motion for index in same for motion in group[index].motions] for mass_kg, same in by_mass_kg.items()
-    }
-    corrected = in_turn(
-        lambda mass_kg: correct_each(partial(_of_mass, options, mass_kg), motions[mass_kg]),
-        list(motions),
-        [sum(map(len, own)) for own in motions.values()],
-    )
-    for same, corrections in zip(by_mass_kg.values(), map(iter, corrected), strict=True):
-        for index in same:
-            found[index] = [next(corrections) for _ in group[index].motions]
-    return found
-
-
-def _of_mass(options: CorrectionOptions, mass_kg: float | None, motions: Sequence[Motion]) -> Sequence[CorrectedMotion]:
-    return options.corrector(mass_kg)(motions)
+def _or_error(work: Callable[..., CorrectedMotion], *arguments: object) -> CorrectedMotion | Exception:
+    try:
+        return work(*arguments)
+    except Exception as error:  # whatever is wrong with one motion, the others go on
+        return error
 
 
 def _put(read: _Read, corrections: Sequence[CorrectedMotion | Exception], options: CorrectionOptions) -> None:
@@ -228,15 +221,14 @@ def _written(
         return blank
     notes = file.notes
     try:
-        each = zip(file.motions, map(_whole, corrections), strict=True)
-        whole = [options.finished(motion, correction) for motion, correction in each]
+        whole = list(map(_or_raise, corrections))
         kept = options.keep_failed and task.target.suffix != task.source.suffix  # cannot be copied as it is
         if kept or any(correction.accepted for correction in whole):
             file.write(products.motion, *(correction.motion for correction in whole))  # rejected motions unchanged
             if options.video:
                 notes += _filmed(products.video, list(zip(file.motions, whole, strict=True)))
         if not options.kinematic:
-            blank = replace(blank, mass_kg=options.mass_kg or file.mass_kg or usual_mass_kg(file.motions[0].skeleton))
+            blank = replace(blank, mass_kg=options.mass_kg or mass_of(file.motions[0].skeleton))
         pairs = zip(file.motions, whole, strict=True)
         return of_all([described(blank, notes, motion, correction) for motion, correction in pairs])
     except Exception as error:  # whatever is wrong with one file, the others go on
@@ -253,19 +245,10 @@ def _filmed(video: Path, pairs: Sequence[tuple[Motion, CorrectedMotion]]) -> tup
     return (note,) if note else ()
 
 
-def _whole(correction: CorrectedMotion | Exception) -> CorrectedMotion:
-    """A correction that may be written; raises why there is none."""
+def _or_raise(correction: CorrectedMotion | Exception) -> CorrectedMotion:
     if isinstance(correction, Exception):
         raise correction
-    check_finite(correction.motion)
     return correction
-
-
-def check_finite(motion: Motion) -> None:
-    """CorrectorError where a corrected motion is not finite."""
-    finite = np.isfinite(motion.root_m).all(axis=1) & np.isfinite(motion.rotations).all(axis=(1, 2))
-    if not finite.all():
-        raise CorrectorError(f"{motion.source}: the corrected motion is not finite in frame {int(finite.argmin())}")
 
 
 def _deliver(task: FileTask, options: CorrectionOptions, result: FileResult, products: _Products) -> None:

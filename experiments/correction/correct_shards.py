@@ -18,13 +18,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from selfcorrect.core.errors import CorrectorError, InputError, SettingError
+from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.datasets.shards.manifest import SHARD, ShardFacts, opened, read_manifest, write_manifest
 from selfcorrect.datasets.shards.schema import Entry, Shard, write_shard
-from selfcorrect.motion.correction.pieces import correct_each
-from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
-from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.runtime.bugs import sentence_of
 from selfcorrect.storage.files.digests import digest_of_file
 from selfcorrect.storage.files.places import LocalPlace, Place, place
@@ -34,7 +32,7 @@ from selfcorrect.storage.runs.ledger import all_recorded, claimed, record, recor
 from ..jobs.progress_bars import Progress
 from ..jobs.run import Job, require_runner, run_jobs
 from ..jobs.where import Where
-from .correct_file import check_finite
+from .correct_file import correct_each
 from .options import CorrectionOptions
 
 RESULTS, FAILURES = "results", "failures.parquet"
@@ -222,10 +220,9 @@ def _corrected_rows(
 
     results gets a row per motion, lengths the frames of each that is kept.
     """
-    correct = options.corrector()
     for entries in _rows(shard):
         kept = []
-        for entry, correction in zip(entries, _corrections(correct, [each.motion for each in entries]), strict=True):
+        for entry, correction in zip(entries, correct_each([each.motion for each in entries], options), strict=True):
             results.append(_result(entry, correction))
             if options.keep_failed or results[-1]["verdict"] == "accepted":
                 motion = correction.motion if isinstance(correction, CorrectedMotion) else entry.motion
@@ -236,25 +233,11 @@ def _corrected_rows(
             yield kept
 
 
-def _corrections(correct: CorrectMotions, motions: Sequence[Motion]) -> list[CorrectedMotion | str]:
-    """The corrections of motions, or sentences that say why they cannot be worked on."""
-    return [_checked(motion, each) for motion, each in zip(motions, correct_each(correct, motions), strict=True)]
-
-
-def _checked(motion: Motion, correction: CorrectedMotion | Exception) -> CorrectedMotion | str:
-    if isinstance(correction, Exception):
-        return sentence_of(motion.source, correction)
-    try:
-        check_finite(correction.motion)
-    except CorrectorError as error:
-        return str(error)
-    return correction
-
-
-def _result(entry: Entry, correction: CorrectedMotion | str) -> dict[str, Any]:
+def _result(entry: Entry, correction: CorrectedMotion | Exception) -> dict[str, Any]:
     facts = {"name": entry.name, "source": entry.motion.source, "frames": len(entry.motion), "fps": entry.motion.fps}
-    if isinstance(correction, str):
-        return facts | {"verdict": "failed", "reason": correction, "notes": [], "figures": []}
+    if isinstance(correction, Exception):
+        reason = sentence_of(entry.motion.source, correction)
+        return facts | {"verdict": "failed", "reason": reason, "notes": [], "figures": []}
     return facts | {
         "verdict": "accepted" if correction.accepted else "rejected",
         "reason": correction.reason,

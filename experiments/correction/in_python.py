@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.formats import written_suffix
-from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.motion.body.requirements import check_body
-from selfcorrect.motion.correction.pieces import PIECE_FRAMES, correct_long
-from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
+from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.processes import default_workers
-from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.storage.files.writing import refuse_to_replace, replacing
 
 from ..jobs.targets import place_of
 from ..jobs.where import Where
 from .batch import correct_into
+from .correct_file import motions_of
 from .options import DEFAULTS, CorrectionOptions
 from .report import REPORT, FileResult
-from .retiming import at_pace, pace_off_gravity, retimed
+from .retiming import at_pace, pace_off_gravity
 
 
 def correct(motion: Motion, options: CorrectionOptions = DEFAULTS, **changes: object) -> CorrectedMotion:
@@ -52,11 +49,7 @@ def correct_motions(
     if options.retime:
         motions = [at_pace(motion, pace_off_gravity(motion)) for motion in motions]
     workers = _enough_workers(motions, options) if workers is None else workers
-    function = _with_workers(options.corrector(), workers)
-    short = [index for index, motion in enumerate(motions) if len(motion) <= PIECE_FRAMES]
-    together = dict(zip(short, function([motions[index] for index in short]), strict=True))
-    whole = (together.get(index) or correct_long(function, motion) for index, motion in enumerate(motions))
-    return [options.finished(motion, correction) for motion, correction in zip(motions, whole, strict=True)]
+    return list(map(options.finished, motions, options.corrector(workers)(motions)))
 
 
 def correct_file(
@@ -81,13 +74,11 @@ def correct_file(
     if target.suffix.lower() != (suffix := written_suffix(source)):
         raise SettingError(f"{target}: the correction of a {source.suffix} file is written as {suffix} file")
     refuse_to_replace(target, overwrite)
-    file = open_motion(source, options.reading)
-    file = retimed(file, source) if options.retime else file
+    file = motions_of(source, options)
     if len(file.motions) > 1:
         raise InputError(f"{source}: holds {len(file.motions)} motions; correct_files corrects them all")
-    function = _with_workers(options.corrector(file.mass_kg), _enough_workers(file.motions, options))
-    given = options.controls.before(file.motion)
-    correction = options.finished(given, correct_long(function, given))
+    (made,) = options.corrector(_enough_workers(file.motions, options))(file.motions)
+    correction = options.finished(file.motion, made)
     if correction.accepted:
         with replacing(target) as temporary:
             file.write(temporary, correction.motion)
@@ -137,8 +128,3 @@ def _enough_workers(motions: Sequence[Motion], options: CorrectionOptions) -> in
 
 def _all_or(workers: int | None) -> int:
     return default_workers() if workers is None else workers
-
-
-def _with_workers(function: CorrectMotions, workers: int) -> CorrectMotions:
-    assert isinstance(function, KinematicCorrector | PhysicsCorrector)
-    return replace(function, workers=workers)

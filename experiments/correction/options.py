@@ -120,7 +120,7 @@ class CorrectionOptions:
         return Controls(self.contacts, self.frames, self.amount, self.keep)
 
     def finished(self, motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
-        """The correction of a motion with what people changed of it."""
+        """The correction of a motion with what people changed of it; CorrectorError where it is not finite."""
         from selfcorrect.simulators.cleanup.clean import CleanupSettings
         from selfcorrect.simulators.corrector import shown_errors
 
@@ -131,8 +131,8 @@ class CorrectionOptions:
         """The same with the engine that is meant, which is then imported; results depend on it."""
         return replace(self, engine=chosen_engine(self.engine, gives_way=self.is_residual_free))
 
-    def corrector(self, shape_kg: float | None = None) -> CorrectMotions:
-        """The corrector of a body whose shape weighs `shape_kg`."""
+    def corrector(self, workers: int = 1) -> CorrectMotions:
+        """The corrector with these options, in so many processes."""
         from selfcorrect.simulators.cleanup.clean import CleanupSettings
         from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 
@@ -147,11 +147,10 @@ class CorrectionOptions:
                 inference=preset.inference,
             )
         if self.kinematic:
-            return KinematicCorrector(cleanup)
-        mass_kg = shape_kg if self.mass_kg is None else self.mass_kg
-        tracker = preset.tracker(self.settled().engine, mass_kg, self.fallback)
+            return KinematicCorrector(cleanup, workers)
+        tracker = preset.tracker(self.settled().engine, self.mass_kg, self.fallback)
         simulate = "always" if "always" in (self.simulate, preset.simulate) else "auto"
-        return PhysicsCorrector(tracker, cleanup, scene=self.scene, simulate=simulate)
+        return PhysicsCorrector(tracker, cleanup, workers, self.scene, simulate)
 
     def changed(self, changes: Mapping[str, object]) -> CorrectionOptions:
         """These options with other values by name; SettingError for a name that there is not."""

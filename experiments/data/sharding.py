@@ -26,8 +26,9 @@ from selfcorrect.datasets.shards.manifest import (
     write_manifest,
 )
 from selfcorrect.datasets.shards.planning import Sizes
-from selfcorrect.datasets.shards.schema import Entry, groups
+from selfcorrect.datasets.shards.schema import Entry
 from selfcorrect.datasets.shards.writing import put_shards
+from selfcorrect.motion.correction.pieces import bounded
 from selfcorrect.motion.motion import check_numbers
 from selfcorrect.runtime.bugs import sentence_of
 from selfcorrect.storage.files.limits import is_file_name
@@ -106,7 +107,7 @@ def _read(clip: Clip, folder: Path | None) -> Iterator[Entry]:
 def _listed(sources: tuple[str, ...], options: SourceOptions) -> list[list[Recording]]:
     """The parts of some sources, listed once in each process."""
     found = [recording for source in sources for recording in recordings(source, options)]
-    return list(groups(found, lambda recording: recording.bytes, PART_RECORDINGS, PART_BYTES))
+    return list(bounded(found, lambda recording: recording.bytes, PART_BYTES, PART_RECORDINGS))
 
 
 @dataclass(frozen=True)

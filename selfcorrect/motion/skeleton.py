@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TypeAlias
@@ -75,6 +76,8 @@ class Skeleton:
     for that of an ordinary shoe."""
     rigid: frozenset[str] = frozenset()
     """Names of joints that cannot turn, such as the ends of a BVH file."""
+    mass_kg: float | None = None
+    """What the body weighs, by its shape; None where that is unknown."""
 
     def __post_init__(self) -> None:
         count = len(self.names)
@@ -159,15 +162,19 @@ class Skeleton:
         return positions_m
 
     def same_as(self, other: Skeleton) -> bool:
-        """Whether both have the same joints, tree, parts, offsets, soles and rigid ends."""
-        return (
-            self.names == other.names
-            and self.soles_m == other.soles_m
-            and self.rigid == other.rigid
-            and self.parents == other.parents
-            and self.parts == other.parts
-            and np.array_equal(self.offsets_m, other.offsets_m)
-        )
+        """Whether both have the same joints, tree, parts, offsets, soles, rigid ends and mass."""
+        return self is other or self.identity == other.identity
+
+    @cached_property
+    def identity(self) -> Hashable:
+        """Equal for skeletons that are the same."""
+        offsets_m = (self.offsets_m.astype(float) + 0.0).tobytes()  # no zero has a sign
+        return self.names, *self.tree, offsets_m, self.soles_m, self.rigid, self.mass_kg
+
+    @property
+    def tree(self) -> tuple[tuple[int, ...], tuple[str, ...]]:
+        """Parents and parts: equal for bodies that can be simulated together."""
+        return self.parents, self.parts
 
 
 Quaternion: TypeAlias = tuple[float, float, float, float]

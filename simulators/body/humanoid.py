@@ -177,15 +177,15 @@ class Humanoid:
         return replace(self, inertia_kgm2=np.maximum(self.inertia_kgm2, minimum_kgm2))
 
 
-def usual_mass_kg(skeleton: Skeleton) -> float:
-    """What a body of normal weight and this skeleton's stature weighs."""
-    return BODY_MASS_INDEX_KG_M2 * stature_m(skeleton) ** 2
+def mass_of(skeleton: Skeleton) -> float:
+    """What a body weighs by its shape, or with normal weight and this skeleton's stature, kilograms."""
+    return skeleton.mass_kg or BODY_MASS_INDEX_KG_M2 * stature_m(skeleton) ** 2
 
 
 def humanoid(skeleton: Skeleton, mass_kg: float | None = None, soles: SolePoints | None = None) -> Humanoid:
     """Build the body of a skeleton that weighs `mass_kg`, with the given soles or those of `sole_points`.
 
-    Without a mass it weighs what is usual for its stature.
+    Without a mass it weighs what its shape does, or else what is usual for its stature.
 
     Raises ValueError where the skeleton lacks a part of the legs, its root is not the pelvis, or the bones of the legs
     are no human's.
@@ -194,7 +194,7 @@ def humanoid(skeleton: Skeleton, mass_kg: float | None = None, soles: SolePoints
         raise InputError(f"a humanoid needs the parts {REQUIRED_PARTS}, the skeleton lacks {missing}")
     if skeleton.parts[0] != "pelvis":
         raise InputError(f"a humanoid's root must be its pelvis, got {skeleton.names[0]!r}")
-    mass_kg = usual_mass_kg(skeleton) if mass_kg is None else mass_kg
+    mass_kg = mass_of(skeleton) if mass_kg is None else mass_kg
     if not mass_kg > 0:
         raise SettingError(f"body mass must be positive, got {mass_kg} kg")
     rest_m = skeleton.rest_positions_m

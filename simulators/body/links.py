@@ -15,7 +15,7 @@ import numpy as np
 from selfcorrect.motion.editing.transforms import Moving
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, local_rotations
 from selfcorrect.motion.geometry.rotations import composed
-from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import SMPL_22, Skeleton
 
 from .humanoid import Humanoid
@@ -38,8 +38,8 @@ def joint_order(skeleton: Skeleton) -> np.ndarray:
     return np.array(order)
 
 
-def in_order(motion: Motion, order: np.ndarray) -> Motion:
-    """The same motion with its joints in another order (J,)."""
+def in_order(motion: Moving, order: np.ndarray) -> Moving:
+    """The same motion, or batch of motions, with its joints in another order (J,)."""
     skeleton, place = motion.skeleton, np.argsort(order)
     parents = [skeleton.parents[joint] for joint in order]
     moved = Skeleton(
@@ -49,8 +49,9 @@ def in_order(motion: Motion, order: np.ndarray) -> Motion:
         parts=tuple(skeleton.parts[joint] for joint in order),
         soles_m=skeleton.soles_m,
         rigid=skeleton.rigid,
+        mass_kg=skeleton.mass_kg,
     )
-    return replace(motion, skeleton=moved, rotations=motion.rotations[:, order])
+    return replace(motion, skeleton=moved, rotations=np.take(motion.rotations, order, axis=-2))
 
 
 def onto_links(body: Humanoid, moving: Moving) -> Moving:

@@ -1,4 +1,4 @@
-"""The stages of a correction, in their order: given, cleaned, planned, tracked, judged.
+"""The stages of a correction, in their order: given, cleaned, planned, tracked; then it is a `CorrectedMotion`.
 
 Each is a batch of N motions of one skeleton, frame rate and length, holds the stage before it, and adds to it.
 """
@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 
 from selfcorrect.motion.body.surface import SolePoints
-from selfcorrect.motion.correction.results import Failure, Note, Repair, Stage
+from selfcorrect.motion.correction.results import Failure, Note, Repair
 from selfcorrect.motion.correction.timeline import Timeline
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
@@ -143,25 +143,6 @@ class Diagnosis:
     residual: dict[str, float] = field(default_factory=dict)
     timeline: Timeline | None = None
     notes: tuple[Note, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Judged:
-    """What became of one motion, as its worker hands it back: see `CorrectedMotion`."""
-
-    root_m: np.ndarray
-    """(T, 3)."""
-    rotations: np.ndarray
-    """(T, J, 4)."""
-    stage: Stage
-    """From which stage it comes."""
-    moved_m: float
-    """Mean over frames and joints."""
-    before: dict[str, float]
-    after: dict[str, float]
-    supports: tuple[Support, ...]
-    notes: tuple[Note, ...]
-    found: Diagnosis
 
 
 def taken(motions: MotionBatch, some: Sequence[int]) -> MotionBatch:

@@ -119,7 +119,7 @@ def open_amass(path: Path, reading: Reading) -> MotionFile:
     def put_back(target: Path, changed: Motion) -> None:
         write(target, changed, body, like=path, up=up)
 
-    return MotionFile((motion,), (*notes, *more), put_back, body and body.mass_kg)
+    return MotionFile((motion,), (*notes, *more), put_back)
 
 
 def array_names(path: Path) -> set[str]:

@@ -131,8 +131,7 @@ def open_parameters(results: Results, reading: Reading) -> MotionFile:
         changed = {name: array for change in changes for name, array in change.items()}
         results.write(target, changed, len(read[0].own))
 
-    mass_kg = None if body_model_of(reading) is None else _body(tool, read[0].arrays, reading)[0]
-    return MotionFile(tuple(one.motion for one in read), tuple(notes), write, mass_kg and mass_kg.mass_kg)
+    return MotionFile(tuple(one.motion for one in read), tuple(notes), write)
 
 
 def _size(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -165,7 +164,8 @@ def _skeleton(joints: int, body: Body | None) -> tuple[Skeleton, np.ndarray]:
     layout = LAYOUTS[joints]
     if body is None:
         return layout.average(), average_body().pelvis_m
-    return layout.skeleton(body.skeleton.offsets_m[: len(layout.names)]), body.pelvis_m
+    skeleton = layout.skeleton(body.skeleton.offsets_m[: len(layout.names)])
+    return replace(skeleton, mass_kg=body.skeleton.mass_kg), body.pelvis_m
 
 
 def _in_world(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -23,15 +22,15 @@ from selfcorrect.correctors.contract import (
     placebo,
 )
 from selfcorrect.loop.policy import sampling_labels
-from selfcorrect.motion.correction.lifting import MotionCorrector, lift_motions
-from selfcorrect.motion.correction.results import CorrectedMotion, CorrectMotions
+from selfcorrect.motion.correction.lifting import MotionCorrector
+from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.encodings.features import FeatureCodec
-from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime.heap import give_back_freed_memory
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
-from selfcorrect.simulators.corrector import BATCH, KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_samples
 from selfcorrect.simulators.pipeline import free_simulator
-from selfcorrect.simulators.settings.engine_table import ENGINES, PUBLISHED_ENGINE
+from selfcorrect.simulators.settings.engine_table import PUBLISHED_ENGINE
 from selfcorrect.simulators.settings.presets import PRESETS
 from selfcorrect.simulators.settings.tracker import (
     FALLBACK,
@@ -49,6 +48,9 @@ from .table import CORRECTORS, is_own, stages
 
 HARDEST_PUSH_N, HEAVIEST_LOAD_KG = 300.0, 15.0
 """Bounds of what is drawn for `scenes`."""
+
+SAMPLES_IN_SCENE = 16
+"""Samples that are in each of these scenes."""
 
 ANCHOR_SOURCE_COUNT = 1024
 """Generation-0 samples that are clustered into anchors."""
@@ -80,14 +82,10 @@ def none(inputs: CorrectorInputs) -> None:
 
 
 def sample_corrector(engine: str = PUBLISHED_ENGINE, scene: Scene = PLAIN) -> PhysicsCorrector:
-    """The physics corrector of a loop's samples: the preset "simulated", as of `selfcorrect correct`.
-
-    It simulates half as many bodies at once as usual, because PyTorch takes memory beside them.
-    """
-    preset, together = PRESETS[SIMULATED], ENGINES.row(engine).together // 2
-    cleanup = CleanupSettings.for_samples()
+    """The physics corrector of a loop's samples: the preset "simulated", as of `selfcorrect correct`."""
+    preset = PRESETS[SIMULATED]
     return PhysicsCorrector(
-        preset.tracker(engine), cleanup, scene=scene, simulate=preset.simulate, together=max(together, 1)
+        preset.tracker(engine), CleanupSettings.for_samples(), scene=scene, simulate=preset.simulate
     )
 
 
@@ -106,8 +104,24 @@ def residual_free_corrector(engine: str, fallback: FallbackChoice = "none") -> P
 
 def physics(inputs: CorrectorInputs) -> Corrector:
     """The physics corrector on features."""
-    correct = sample_corrector(inputs.engine)
-    return lift_motions(_with_progress(correct, inputs.progress), inputs.codec, "physics")
+    return _on_samples(sample_corrector(inputs.engine), inputs.codec, inputs.progress, "physics")
+
+
+def _on_samples(
+    corrector: KinematicCorrector | PhysicsCorrector, codec: FeatureCodec, progress: Progress, name: str
+) -> MotionCorrector:
+    """A corrector on features, which reports its progress; a simulator and training take memory in turn."""
+
+    def correct(motions: MotionBatch) -> list[CorrectedMotion]:
+        give_back_freed_memory()
+        corrections: list[CorrectedMotion] = []
+        for some in correct_samples(corrector, motions):
+            corrections += some
+            progress("correct", len(corrections), len(motions))
+        free_simulator()
+        return corrections
+
+    return MotionCorrector(correct, codec, name)
 
 
 @dataclass(frozen=True)
@@ -121,11 +135,10 @@ class SceneCorrector:
 
     def __call__(self, samples: Samples, stream: Stream) -> Corrected:
         parts = []
-        for start in range(0, len(samples), BATCH):
-            chosen = samples.take(torch.arange(start, min(start + BATCH, len(samples))))
-            scene = drawn_scene(stream.child("scene", start))
-            correct = sample_corrector(self.engine, scene)
-            parts.append(MotionCorrector(_with_progress(correct, self.progress), self.codec, self.name)(chosen))
+        for start in range(0, len(samples), SAMPLES_IN_SCENE):
+            chosen = samples.take(torch.arange(start, min(start + SAMPLES_IN_SCENE, len(samples))))
+            corrector = sample_corrector(self.engine, drawn_scene(stream.child("scene", start)))
+            parts.append(_on_samples(corrector, self.codec, self.progress, self.name)(chosen))
         return Corrected(
             concatenate([part.samples for part in parts]),
             torch.cat([part.accepted for part in parts]),
@@ -151,24 +164,10 @@ def scenes(inputs: CorrectorInputs) -> Corrector:
     return SceneCorrector(inputs.codec, inputs.progress, inputs.engine)
 
 
-def _with_progress(correct: CorrectMotions, progress: Progress) -> CorrectMotions:
-    """The same correction, a batch at a time, reporting each; a simulator and training take memory in turn."""
-
-    def correct_batches(motions: Sequence[Motion]) -> list[CorrectedMotion]:
-        give_back_freed_memory()
-        corrections: list[CorrectedMotion] = []
-        for start in range(0, len(motions), BATCH):
-            corrections += correct(motions[start : start + BATCH])
-            progress("correct", len(corrections), len(motions))
-        free_simulator()
-        return corrections
-
-    return correct_batches
-
-
 def kinematic(inputs: CorrectorInputs) -> Corrector:
     """The kinematic clean-up of the physics corrector alone."""
-    return lift_motions(KinematicCorrector(CleanupSettings.for_samples()), inputs.codec, "kinematic")
+    corrector = KinematicCorrector(CleanupSettings.for_samples())
+    return _on_samples(corrector, inputs.codec, inputs.progress, "kinematic")
 
 
 def anchors(inputs: CorrectorInputs, *, real: bool, frozen: bool) -> AnchoredCorrector:
@@ -208,13 +207,13 @@ def physics_filter(inputs: CorrectorInputs) -> Corrector:
 def residual_free(inputs: CorrectorInputs) -> Corrector:
     """Physics without root force: rejects what falls."""
     correct = residual_free_corrector(inputs.engine)
-    return lift_motions(_with_progress(correct, inputs.progress), inputs.codec, "residual-free")
+    return _on_samples(correct, inputs.codec, inputs.progress, "residual-free")
 
 
 def residual_free_fallback(inputs: CorrectorInputs) -> Corrector:
     """Physics without root force, but for bodies that fall: these get as little as helps."""
     correct = residual_free_corrector(inputs.engine, "balanced")
-    return lift_motions(_with_progress(correct, inputs.progress), inputs.codec, "residual-free-fallback")
+    return _on_samples(correct, inputs.codec, inputs.progress, "residual-free-fallback")
 
 
 def residual_free_verifier(inputs: CorrectorInputs) -> Corrector:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,7 @@ def body_of(model: BodyModel, betas: np.ndarray | None = None) -> Body:
     parents = list(model.layout.parents[1:])
     offsets_m = np.concatenate([np.zeros((1, 3)), joints_m[1:] - joints_m[parents]])
     mass_kg = DENSITY_KG_M3 * volume_m3(posed.vertices[0].numpy(), model.faces)
-    return Body(model.layout.skeleton(offsets_m), joints_m[0], model.name, mass_kg)
+    return Body(replace(model.layout.skeleton(offsets_m), mass_kg=mass_kg), joints_m[0], model.name)
 
 
 def volume_m3(vertices_m: np.ndarray, faces: np.ndarray) -> float:

@@ -116,8 +116,6 @@ class Body:
     translation plus this."""
     name: str
     """Where it comes from."""
-    mass_kg: float | None = None
-    """None where unknown."""
 
 
 def average_body(layout: Layout = SMPL_H) -> Body:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -16,40 +18,50 @@ from ..motion import Motion, MotionBatch
 from .each import read_only
 from .results import CorrectedMotion, CorrectMotions
 
+CorrectBatch: TypeAlias = Callable[[MotionBatch], Sequence[CorrectedMotion]]
+"""A correction of the motions of a batch, which have one length."""
+
 
 @dataclass(frozen=True)
 class MotionCorrector:
-    """A corrector of features (N, T, D) that corrects the motions behind them, whose arrays are read-only.
+    """A corrector of features (N, T, D) that corrects the motions behind them.
 
     Rejected samples and motions that were not changed keep their features, bit for bit. `info` holds the reason and
     each diagnostic, NaN where a motion lacks it.
     """
 
-    function: CorrectMotions
+    function: CorrectBatch
     codec: FeatureCodec
     name: str
 
     def __call__(self, samples: Samples) -> Corrected:
-        batch = self.codec.decode(samples.values)
-        motions = [read_only(batch[index]) for index in range(len(batch))]
-        corrections = list(self.function(motions))
-        _check(motions, corrections)
+        given = self.codec.decode(samples.values)
+        corrections = self.function(given)
+        accepted = [correction.accepted for correction in corrections]
         changed = [
-            index
-            for index, (given, correction) in enumerate(zip(motions, corrections, strict=True))
-            if correction.accepted and correction.motion is not given
+            index for index in np.flatnonzero(accepted).tolist() if _differ(given[index], corrections[index].motion)
         ]
         values = samples.values.clone()
         if changed:
             corrected = MotionBatch.stack([corrections[index].motion for index in changed])
             values[changed] = self.codec.encode(corrected).to(values)
-        accepted = torch.tensor([correction.accepted for correction in corrections], dtype=torch.bool)
-        return Corrected(samples.with_values(values), accepted, _info(corrections))
+        return Corrected(samples.with_values(values), torch.tensor(accepted, dtype=torch.bool), _info(corrections))
+
+
+def _differ(one: Motion, other: Motion) -> bool:
+    return not (np.array_equal(one.root_m, other.root_m) and np.array_equal(one.rotations, other.rotations))
 
 
 def lift_motions(function: CorrectMotions, codec: FeatureCodec, name: str) -> Corrector:
-    """A corrector for the loop from a correction of motions."""
-    return MotionCorrector(function, codec, name)
+    """A corrector for the loop from a correction of motions, whose arrays are read-only."""
+    return MotionCorrector(partial(_one_by_one, function), codec, name)
+
+
+def _one_by_one(function: CorrectMotions, batch: MotionBatch) -> list[CorrectedMotion]:
+    motions = [read_only(batch[index]) for index in range(len(batch))]
+    corrections = list(function(motions))
+    _check(motions, corrections)
+    return corrections
 
 
 def _check(given: Sequence[Motion], corrections: Sequence[CorrectedMotion]) -> None:

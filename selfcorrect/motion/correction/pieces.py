@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import compress, pairwise
+from itertools import pairwise
+from math import inf
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,6 +21,8 @@ from ..motion import Motion
 from ..support import Support
 from .results import CorrectedMotion, CorrectMotions, Note, Stage
 from .timeline import Timeline
+
+T = TypeVar("T")
 
 PIECE_FRAMES = 2048
 PIECES_TOGETHER = 4
@@ -55,30 +59,30 @@ def correct_long(correct: CorrectMotions, motion: Motion, piece_frames: int = PI
     return whole.correction
 
 
-def correct_each(correct: CorrectMotions, motions: Sequence[Motion]) -> list[CorrectedMotion | Exception]:
-    """Correct motions of any lengths, those of one piece together; what came out of each, or the error that it raised.
-
-    Where they fail together, each is tried alone.
-    """
-    short = [len(motion) <= PIECE_FRAMES for motion in motions]
-    done = sum(map(len, compress(motions, short))) / max(sum(map(len, motions)), 1)
-    together = iter(list[CorrectedMotion]())
-    try:
-        with part_of_work(0.0, done):
-            together = iter(correct(list(compress(motions, short))))
-    except Exception:  # the piece that it comes from is named below
-        short, done = [False] * len(motions), 0.0
-    long = [motion for motion, is_short in zip(motions, short, strict=True) if not is_short]
+def correct_any(correct: CorrectMotions, motions: Sequence[Motion]) -> list[CorrectedMotion]:
+    """Correct motions of any lengths, those of one piece together and the others one after the other."""
+    whole = [len(motion) <= PIECE_FRAMES for motion in motions]
+    short = [motion for motion, is_whole in zip(motions, whole, strict=True) if is_whole]
+    long = [motion for motion, is_whole in zip(motions, whole, strict=True) if not is_whole]
+    done = sum(map(len, short)) / max(sum(map(len, motions)), 1)
+    with part_of_work(0.0, done):
+        together = iter(correct(short))
     with part_of_work(done, 1.0):
-        alone = iter(in_turn(partial(_attempted, correct), long, list(map(len, long))))
-    return [next(together if is_short else alone) for is_short in short]
+        alone = iter(in_turn(partial(correct_long, correct), long, list(map(len, long))))
+    return [next(together if is_whole else alone) for is_whole in whole]
 
 
-def _attempted(correct: CorrectMotions, motion: Motion) -> CorrectedMotion | Exception:
-    try:
-        return correct_long(correct, motion)
-    except Exception as error:  # whatever is wrong with one motion, the others go on
-        return error
+def bounded(items: Iterable[T], size: Callable[[T], int], most_size: int, most: float = inf) -> Iterator[list[T]]:
+    """Cut a sequence where so many items, or items of such a size in all, are together; a larger one stands alone."""
+    group, total = list[T](), 0
+    for item in items:
+        if group and (len(group) >= most or total + size(item) > most_size):
+            yield group
+            group, total = [], 0
+        group.append(item)
+        total += size(item)
+    if group:
+        yield group
 
 
 def pieces(frames: int, longest: int, overlap: int) -> Iterator[tuple[int, int]]:

@@ -168,16 +168,15 @@ def test_amass_gets_its_bones_from_a_body_model(
     average = average_body()
     tall = replace(
         average,
-        skeleton=replace(average.skeleton, offsets_m=1.2 * average.skeleton.offsets_m),
+        skeleton=replace(average.skeleton, offsets_m=1.2 * average.skeleton.offsets_m, mass_kg=101.0),
         pelvis_m=1.2 * average.pelvis_m,
-        mass_kg=101.0,
     )
     monkeypatch.setattr(body_model, "load_body_model", lambda path, allow_pickle: path)
     monkeypatch.setattr(amass, "body_in", lambda path, model: tall)
     amass.write(tmp_path / "x.npz", walker)
     file = open_motion(tmp_path / "x.npz", Reading(body_model=Path("model.npz")))
     np.testing.assert_allclose(file.motion.skeleton.offsets_m, tall.skeleton.offsets_m)
-    assert (file.notes, file.mass_kg) == ((), 101.0)
+    assert (file.notes, file.motion.skeleton.mass_kg) == ((), 101.0)
     file.write(tmp_path / "y.npz", file.motion)
     old, new = np.load(tmp_path / "x.npz"), np.load(tmp_path / "y.npz")
     np.testing.assert_allclose(new["trans"], old["trans"], atol=1e-9)

@@ -24,8 +24,9 @@ from selfcorrect.datasets.shards.manifest import (
     write_manifest,
 )
 from selfcorrect.datasets.shards.planning import Sizes, shards
-from selfcorrect.datasets.shards.schema import VERSION, Entry, groups, open_shard, skeletons_of, write_shard
+from selfcorrect.datasets.shards.schema import VERSION, Entry, open_shard, skeletons_of, write_shard
 from selfcorrect.motion.body.smpl import SMPL_BODY
+from selfcorrect.motion.correction.pieces import bounded
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.digests import sealed
@@ -80,7 +81,7 @@ def test_any_table_reader_reads_a_shard(tmp_path: Path) -> None:
 
 @given(st.lists(st.integers(1, 20)), st.integers(1, 5), st.integers(1, 30))
 def test_groups_hold_all_in_order_and_as_much_as_they_may(sizes: list[int], most: int, most_bytes: int) -> None:
-    cut = list(groups(sizes, lambda size: size, most, most_bytes))
+    cut = list(bounded(sizes, lambda size: size, most_bytes, most))
     assert list(chain(*cut)) == sizes
     assert all(len(group) <= most and (sum(group) <= most_bytes or len(group) == 1) for group in cut)
     for group, following in pairwise(cut):

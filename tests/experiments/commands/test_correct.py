@@ -21,12 +21,13 @@ from benchmarks.disguises import in_place
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs.bvh import read_bvh, write_bvh
 from selfcorrect.experiments.cli import main
-from selfcorrect.experiments.correction.options import CorrectionOptions
+from selfcorrect.motion.body.smpl import average_body
 from selfcorrect.motion.correction.pieces import correct_long
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle, retime
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s
 from selfcorrect.motion.motion import Motion
+from selfcorrect.simulators.body.humanoid import humanoid, mass_of
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.settings.tracker import strength_of
 
@@ -117,8 +118,10 @@ def test_the_report_says_what_was_removed_and_how_far_it_moved(folder: Path) -> 
 
 
 def test_a_body_weighs_what_the_user_says_else_what_its_shape_does(folder: Path) -> None:
-    options = [CorrectionOptions(mass_kg=mass_kg) for mass_kg in (60.0, None)]
-    assert [each.corrector(101.0).tracker.body.mass_kg for each in options] == [60.0, 101.0]
+    body = average_body().skeleton
+    assert mass_of(replace(body, mass_kg=101.0)) == 101.0 > mass_of(body)
+    assert humanoid(replace(body, mass_kg=101.0)).total_mass_kg == pytest.approx(101.0)
+    assert humanoid(replace(body, mass_kg=101.0), mass_kg=60.0).total_mass_kg == pytest.approx(60.0)
     assert main(["correct", "clips/steps.bvh", "--mass-kg", "50"]) == 0
     assert report_of(folder / "corrected")["steps.bvh"]["mass_kg"] == 50
 

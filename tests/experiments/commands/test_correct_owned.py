@@ -128,7 +128,7 @@ def test_what_appears_while_it_works_stays(folder: Path, monkeypatch: pytest.Mon
         return KinematicCorrector()(motions)
 
     with monkeypatch.context() as patch:
-        patch.setattr(CorrectionOptions, "corrector", lambda self, shape_kg=None: corrector)
+        patch.setattr(CorrectionOptions, "corrector", lambda *_: corrector)
         assert main(["correct", "clips"]) == 1
     assert Path("corrected/steps.bvh").read_bytes() == THEIRS
     told = report_of(folder / "corrected")

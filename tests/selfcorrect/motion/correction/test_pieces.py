@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from selfcorrect.motion.correction.pieces import PIECES_TOGETHER, correct_each, correct_long, pieces
+from selfcorrect.motion.correction.pieces import PIECES_TOGETHER, correct_any, correct_long, pieces
 from selfcorrect.motion.correction.results import CorrectedMotion, Failure, Note
 from selfcorrect.motion.correction.timeline import Timeline
 from selfcorrect.motion.motion import Motion
@@ -174,7 +174,7 @@ def test_a_long_motion_tells_how_far_it_is_over_all_its_pieces(random_motion: Ca
     told: list[float] = []
     motions = [random_motion(seed, frames=frames) for seed, frames in ((0, 1000), (1, 5000), (2, 15000))]
     with watch_progress(told.append):
-        correct_each(half_way, motions)
+        correct_any(half_way, motions)
     assert told == sorted(told)
     np.testing.assert_allclose(told[:4], np.cumsum([500, 500, 2500, 2500]) / 21000)
     assert len(told) == 8
