@@ -73,7 +73,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return OUTSIDE.sub(lambda match: f"]({place_on_site(Path(page.file.src_uri), match[1])})", markdown)
 
 
-TOY = re.compile(r"<!-- toy: ([\w-]+) -->\n.*?<!-- end of toy -->", re.DOTALL)
+TOY = re.compile(r"<!-- toy: ([\w-]+) -->\n.*?<!-- /toy -->", re.DOTALL)
 FILTER = """\
 <input id="arms-filter" placeholder="filter, such as physics or λ = 1" size="40">
 <script>

@@ -22,7 +22,7 @@ from selfcorrect.experiments.toy.table import TOYS
 PICTURES = Path(__file__).resolve().parents[1] / "pictures" / "toys"
 SUMMARY = Path(__file__).with_suffix(".json")
 PAGE = PICTURES.parents[1] / "concepts" / "theory.md"
-MARKED = re.compile(r"<!-- toy: ([\w-]+) -->\n.*?<!-- end of toy -->", re.DOTALL)
+MARKED = re.compile(r"<!-- toy: ([\w-]+) -->\n.*?<!-- /toy -->", re.DOTALL)
 """Where the page shows an outcome; the site shows all pictures and statements there."""
 HELD = r"\d+ of \d+ statements hold.*"
 """The part of a reading that the page shows."""
@@ -38,7 +38,7 @@ def filled(page: str, outcomes: Mapping[str, Any]) -> str:
         held = re.search(HELD, toy["reading"])
         assert held
         source = f"*{toy['source']}; `selfcorrect toy {match[1]}`.* {held[0]}"
-        return "\n\n".join([f"<!-- toy: {match[1]} -->", picture, source, "<!-- end of toy -->"])
+        return "\n\n".join([f"<!-- toy: {match[1]} -->", picture, source, "<!-- /toy -->"])
 
     return MARKED.sub(made, page)
 
