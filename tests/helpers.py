@@ -15,6 +15,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from selfcorrect.experiments.toy.result import Result
+    from selfcorrect.experiments.toy.view import ToyView
     from selfcorrect.motion.motion import Motion
 
 
@@ -32,6 +33,19 @@ def smpl_joints_m(motion: Motion) -> np.ndarray:
 
     names = list(motion.skeleton.names)
     return joint_positions(motion)[:, [names.index(name) for name in SMPL_BODY.names]]
+
+
+def run_toy(name: str, settings: object, folder: Path) -> ToyView:
+    """A toy that was run in this process; the folder has what was measured."""
+    from selfcorrect.experiments.jobs.run import run_jobs
+    from selfcorrect.experiments.jobs.where import Where
+    from selfcorrect.experiments.studies.jobs import jobs_of
+    from selfcorrect.experiments.toy.study import ToyStudy
+    from selfcorrect.experiments.toy.view import ToyView
+
+    view = ToyView(ToyStudy(((name, settings),)))
+    run_jobs(jobs_of(view.study, folder), Where(), name, folder=folder)
+    return view
 
 
 def outcomes(result: Result) -> dict[str, str]:

@@ -29,10 +29,10 @@ from selfcorrect.experiments.motion.settings.presets import settings_of
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, read_summary
 from selfcorrect.experiments.studies.shares import by_share, guarantees
-from selfcorrect.experiments.toy import loops
 from selfcorrect.experiments.toy.claims import Check
-from selfcorrect.experiments.toy.engine import reading
+from selfcorrect.experiments.toy.deriving import reading
 from selfcorrect.experiments.toy.result import Ends
+from selfcorrect.experiments.toy.study import chosen_settings
 from selfcorrect.experiments.toy.table import TOYS
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.statistics import Thresholds
@@ -149,7 +149,7 @@ def test_kept_sentences_of_toys_are_derived_from_kept_tables_and_statements() ->
 @pytest.mark.parametrize("name", TOYS.names)
 def test_kept_statements_of_toys_are_those_that_are_declared(name: str) -> None:
     kept = json.loads((REPOSITORY / "docs" / "tools" / "toys.json").read_text())[name]
-    declared = TOYS.load(name).toy(loops.settings_of(name))
+    declared = TOYS.load(name).toy(chosen_settings(name))
     assert [check["statement"] for check in kept["checks"]] == [claim.statement for claim in declared.claims]
 
 

@@ -1,7 +1,8 @@
 """Runs toy loops in full and keeps what the theory gallery shows: `python docs/tools/toys.py`, in about an hour.
 
 Names choose some of them: `python docs/tools/toys.py lineages`. Writes docs/pictures/toys/NAME-0.svg …,
-docs/tools/toys.json, and the outcomes in docs/concepts/theory.md. `--page-only` writes the last of these alone.
+docs/tools/toys.json, and the outcomes in docs/concepts/theory.md. `--page-only` writes the last of these alone. A run
+that was stopped is resumed from the folder `--out`.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import tyro
 
-from selfcorrect.experiments.toy.gallery import Exhibit, section_of
-from selfcorrect.experiments.toy.loops import exhibit, settings_of
+from selfcorrect.experiments.jobs.where import Where
+from selfcorrect.experiments.studies.run import run_study
+from selfcorrect.experiments.toy.drawing import draw
+from selfcorrect.experiments.toy.study import ToyStudy, chosen_settings
 from selfcorrect.experiments.toy.table import TOYS
+from selfcorrect.experiments.toy.view import ToyView, as_json
+from selfcorrect.runtime.processes import default_workers
 
 PICTURES = Path(__file__).resolve().parents[1] / "pictures" / "toys"
 SUMMARY = Path(__file__).with_suffix(".json")
@@ -43,22 +47,28 @@ def filled(page: str, outcomes: Mapping[str, Any]) -> str:
     return MARKED.sub(made, page)
 
 
-def keep(name: str, shown: Exhibit) -> dict[str, object]:
+def keep(name: str, view: ToyView, folder: Path) -> dict[str, object]:
     """Write a loop's pictures; returns what the page says of it."""
-    section, figures = section_of(shown), []
-    for index, (figure, picture) in enumerate(zip(shown.result.figures, section["figures"], strict=True)):
-        (PICTURES / f"{name}-{index}.svg").write_text(picture)
+    result, row, figures = view.result(name, folder), TOYS.row(name), []
+    for index, figure in enumerate(result.figures):
+        (PICTURES / f"{name}-{index}.svg").write_text(draw(figure))
         figures.append({"file": f"toys/{name}-{index}.svg", "title": figure.title})
-    section["figures"] = figures
-    return {key: section[key] for key in ("title", "source", "reading", "ends", "figures", "checks")}
+    kept = as_json(name, chosen_settings(name), result, 0.0)
+    told = {key: kept[key] for key in ("source", "reading", "ends")}
+    return {"title": row.summary, **told, "figures": figures, "checks": kept["checks"]}
 
 
-def main(names: Annotated[tuple[str, ...], tyro.conf.Positional] = (), page_only: bool = False) -> None:
+def main(
+    names: Annotated[tuple[str, ...], tyro.conf.Positional] = (), page_only: bool = False, out: Path = Path("runs/toys")
+) -> None:
     """Run the named loops, or all, and fill the page."""
-    torch.set_num_threads(1)
     PICTURES.mkdir(parents=True, exist_ok=True)
     ran = () if page_only else names or TOYS.names
-    made = {name: keep(name, exhibit(name, settings_of(name))) for name in ran}
+    made = {}
+    if ran:
+        view = ToyView(ToyStudy(tuple((name, chosen_settings(name)) for name in ran)))
+        run_study(view, out, Where(default_workers()))
+        made = {name: keep(name, view, out) for name in ran}
     kept = (json.loads(SUMMARY.read_text()) if SUMMARY.exists() else {}) | made  # read late: others may run some, too
     shown = {name: kept[name] for name in TOYS.names if name in kept}
     SUMMARY.write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n")

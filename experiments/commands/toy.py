@@ -1,7 +1,8 @@
-"""`selfcorrect toy NAME|all`: run published loops at toy scale and write the gallery."""
+"""`selfcorrect toy NAME|all`: run published loops at toy scale and write their report."""
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,18 +14,22 @@ from selfcorrect.runtime.processes import default_workers
 
 from ..jobs.targets import place_of
 from ..jobs.where import Cluster, Where
+from ..studies.wandb_options import WandbOptions
 from ..toy.table import TOYS, chosen, left_out
 from .inputs import must_exist
 
 
 @dataclass(frozen=True)
 class ToyCommand:
-    """Run published self-consuming loops at toy scale and compare them with their closed forms."""
+    """Run published self-consuming loops at toy scale and compare them with their closed forms.
+
+    The same command resumes a stopped run at the first arm that is not done.
+    """
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = field(default=("all",))
     """Names of loops, or "all"; "list" prints what there is."""
     out: Path = Path("runs/toy")
-    """Folder for gallery.html and results.json."""
+    """Run folder, with report.html and results.json. Loops with other settings are added to what is there."""
     quick: bool = False
     """Small versions: seconds each, wider intervals."""
     seed: int | None = None
@@ -38,17 +43,26 @@ class ToyCommand:
     """Processes that share the loops; by default one per core, as far as memory allows. Results do not depend on their
     number."""
     where: Annotated[Cluster, tyro.conf.arg(name="")] = field(default_factory=Cluster)
+    log: Annotated[WandbOptions, tyro.conf.arg(name="")] = field(default_factory=lambda: WandbOptions("off"))
 
-    def run(self) -> None:
-        """Run the chosen loops, print one line each, and write the gallery."""
+    def run(self) -> int:
+        """Run the chosen loops, or what is left of them, and print one line each; 1 where something is missing."""
         must_exist((self.text, self.mnist))
         if self.names == ("list",):
             print(*(f"{row.name:18} {row.summary} ({row.source})" for row in TOYS), sep="\n")
-            return
+            return 0
         names = chosen(self.names)
         for sentence in left_out(self.names):
             print(f"selfcorrect: {sentence}", file=sys.stderr)
         where = Where(self.workers if self.workers is not None else default_workers(), cluster=self.where)
-        from ..toy.loops import run_loops
+        from ..studies.report import REPORT
+        from ..studies.run import run_study
+        from ..toy.study import ToyStudy, chosen_settings
+        from ..toy.view import ToyView
 
-        run_loops(names, place_of(self.out), where, quick=self.quick, seed=self.seed, text=self.text, mnist=self.mnist)
+        options = {"seed": self.seed, "text": self.text, "mnist": self.mnist}
+        study = ToyStudy(tuple((name, chosen_settings(name, quick=self.quick, **options)) for name in names))
+        folder, command = place_of(self.out), shlex.join(["selfcorrect", *sys.argv[1:]])
+        found = run_study(ToyView(study), folder, where, command=command, wandb=self.log.target)
+        print(f"\n{found}\n\nReport: {folder / REPORT}")
+        return 1 if found.gaps else 0

@@ -16,11 +16,10 @@ from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.listings import DIGESTS, listed_in
 from selfcorrect.storage.files.places import LocalPlace, Place, is_address, place
 from selfcorrect.storage.files.written import JOURNAL, recorded_in
-from selfcorrect.storage.runs.folder_store import FolderReader, damage_below, generation_folders
+from selfcorrect.storage.runs.folder_store import damage_below, generation_folders
 from selfcorrect.storage.runs.generation_files import looked_at
 from selfcorrect.storage.runs.ledger import FOLDER as LEDGER
 from selfcorrect.storage.runs.run_folder import CONFIG, ENVIRONMENT
-from selfcorrect.storage.runs.tracking import line_of, rows_of
 
 from ..correction.correct_file import RECORDS, FileTask, hash_of_file
 from ..correction.report import REPORT, read_record
@@ -30,7 +29,6 @@ from ..motion.run.references import FILE
 from ..remedies.people import FILE as PREFERENCES
 from ..reporting.summary import SUMMARY
 
-METRICS = "metrics.jsonl"
 _OURS = (CONFIG, ENVIRONMENT, FILE, FEASIBILITY, IDENTITIES, PREFERENCES, SUMMARY, REPORT)
 """JSON files that hold their digests, by their names; others may be anybody's."""
 _MISSING = " is missing"
@@ -131,28 +129,6 @@ def _listings(folder: Path, everything: list[Path]) -> Iterator[Look]:
             yield from (Look(str(each), wrong) for each, wrong in listed_in(path))
 
 
-def _metrics(folder: Path, everything: list[Path]) -> Iterator[Look]:
-    """Lines of an arm, which are those of its generations; generation 0 may be that of another folder below."""
-    firsts = [path.parent.parent for path in everything if path.parts[-2:] == ("generation-0000", DIGESTS)]
-    for path in everything:
-        if path.name == METRICS and generation_folders(path.parent):
-            try:
-                expected = _expected_lines(path.parent, firsts)
-            except DamagedError:  # as the generation's own files show
-                continue
-            if expected:
-                sound = path.is_file() and read_bytes(path) in expected
-                yield Look(str(path), "" if sound else f"{path} is not what was written: it differs from generations")
-
-
-def _expected_lines(run: Path, firsts: list[Path]) -> list[bytes]:
-    """What the lines of a run can be; the last line is not there yet where the run was killed before it."""
-    reader = FolderReader(run)
-    starts = [reader] if (run / "generation-0000").is_dir() else [FolderReader(first) for first in firsts]
-    texts = [[line_of(row).encode() for row in rows_of(reader, start)] for start in starts]
-    return [b"".join(lines[:stop]) for lines in texts for stop in (len(lines), len(lines) - 1)]
-
-
 def _records(folder: Path, everything: list[Path]) -> Iterator[Look]:
     for path in everything:
         out = next((above.parent for above in path.parents if above.name == RECORDS), None)
@@ -237,7 +213,7 @@ def _damage_at(folder: Place, name: str, expected: str) -> str:
 
 
 _FINDERS: tuple[Callable[[Path, list[Path]], Iterator[Look]], ...] = (
-    _generations, _listings, _metrics, _records, _journals, _sets, _sealed,
+    _generations, _listings, _records, _journals, _sets, _sealed,
 )  # fmt: skip
 
 

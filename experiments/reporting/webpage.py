@@ -51,6 +51,8 @@ class Section:
     title: str
     text: str
     table: Table
+    figures: Sequence[str] = ()
+    """SVG text below the table."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from selfcorrect.loop.policy import reads_past
 from selfcorrect.loop.run import Plan, run_loop, train_first_generation
 from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore
 from selfcorrect.storage.runs.protocol import Generation
-from selfcorrect.storage.runs.tracking import MetricsFile
 
 from ..jobs.identities import IDENTITIES, IdentityFile
 from ..jobs.progress_bars import Progress
@@ -29,7 +28,7 @@ def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[J
         first = Job(f"{label} generation 0", run_first_generation, (study, run, accept_changed), 1)
         jobs += [first, *study.more_jobs(run)]
         jobs += [
-            Job(f"{label} {arm.label}", run_arm, (study, run, arm), study.generations, (first.name,))
+            Job(f"{label} {arm.label}", run_arm, (study, run, arm), study.generations_of(run.task), (first.name,))
             for arm in study.arms(run.task)
         ]
     return jobs
@@ -37,34 +36,43 @@ def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[J
 
 def run_first_generation(study: Study, run: SeedRun, accept_changed: bool, progress: Progress) -> None:
     """Train and commit the generation 0 that all arms of a task and seed share."""
+    if study.is_done(run):
+        progress("generation", 0, study.generations_of(run.task))
+        return
     ready = study.prepare(run, progress, first=True)
     run.folder.mkdir(parents=True, exist_ok=True)
     IdentityFile(run.folder / IDENTITIES, study.accept).record(study.data(run, ready), accept_changed=accept_changed)
     with FolderStore(run.first_folder, study.first_config(run, ready), keep_models=False, repair=study.repair) as store:
         train_first_generation(ready.task, store, run.stream)
     study.after_first(run, ready)
-    progress("generation", 0, study.generations)
+    progress("generation", 0, study.generations_of(run.task))
 
 
 def run_arm(study: Study, run: SeedRun, arm: Any, progress: Progress) -> None:
     """Run one arm from where it stands to its last generation."""
+    length = study.generations_of(run.task)
+    if study.is_done(run, arm):
+        _tell_done(progress, length, length)
+        return
     ready = study.prepare(run, progress, first=False)
-    first, folder = FolderReader(run.first_folder), run.arm_folder(arm)
+    first = FolderReader(run.first_folder)
     task, plan = study.plan(run, arm, ready, first, progress)
-    config, keep_samples = study.arm_config(run, arm, plan), study.keeps_samples(plan)
-    with FolderStore(folder, config, keep_models=False, keep_samples=keep_samples, repair=study.repair) as store:
-        _require_kept(store, plan)
-        progress("start", 0, study.generations)
-        for generation in range(1, min(store.latest, study.generations) + 1):
-            progress("generation", generation, study.generations)
-        metrics = MetricsFile(folder / "metrics.jsonl", store, first)
+    with study.store(run, arm, plan) as store:
+        if isinstance(store, FolderStore):
+            _require_kept(store, plan)
+        _tell_done(progress, store.latest, length)
 
         def observe(generation: Generation) -> None:
-            metrics(generation)
-            progress("generation", generation.number, study.generations)
+            progress("generation", generation.number, length)
 
         model = run_loop(task, plan, store, first, run.stream, observe)
         study.after_arm(run, arm, ready, store, model)
+
+
+def _tell_done(progress: Progress, latest: int, length: int) -> None:
+    progress("start", 0, length)
+    for generation in range(1, min(latest, length) + 1):
+        progress("generation", generation, length)
 
 
 def _require_kept(store: FolderStore, plan: Plan) -> None:

@@ -10,14 +10,12 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from selfcorrect.motion.measures.metrics import Metric
-from selfcorrect.storage.runs.folder_store import FolderReader
-from selfcorrect.storage.runs.tracking import rows_of
 
 from ..reporting import verdict
 from ..reporting.results import ArmCurves
 from ..reporting.summary import Summary
 from ..reporting.webpage import Cell, PageRow, Table
-from .study import SeedRun, StudyArm
+from .study import StudyArm
 
 REAL = "real training data"
 
@@ -124,17 +122,3 @@ class Outcome(Generic[S, A]):
         effects = verdict.effects(curves, metrics, real) if pairs else []
         count = len(metrics)
         return [effects[count * index : count * (index + 1)] for index in range(len(pairs))]
-
-
-def arm_rows(run: SeedRun, arm: StudyArm, who: Mapping[str, Any], generations: int) -> list[dict[str, Any]]:
-    """One row for each committed generation of an arm: who it is, the seed, its metrics, of replicates the mean.
-
-    generations: at most so many after generation 0.
-    """
-    store, first = FolderReader(run.arm_folder(arm)), FolderReader(run.first_folder)
-    rows = rows_of(store, first)[: generations + 1]
-    return [{**who, "seed": run.seed, **{name: _number(value) for name, value in row.items()}} for row in rows]
-
-
-def _number(value: Any) -> float:
-    return value if isinstance(value, int | float) else float(np.mean(value))

@@ -20,7 +20,6 @@ from ..reporting.results import ArmCurves
 from ..reporting.webpage import Cell, Page, PageRow, Picture, Section, Table, render_page
 from .outcome import Outcome
 from .report import REPORT
-from .study import SeedRun, StudyArm
 from .view import View
 
 PACE_S = 15.0
@@ -90,8 +89,8 @@ def read_progress(view: View, folder: Path) -> Progress:
         own = [run for run in runs if run.task == task]
         table.rows.extend([PageRow(title, [])] if (title := outcome.titles.get(task, task)) else [])
         for arm in study.arms(task):
-            reached = [_reached(run, arm) for run in own]
-            done += sum(min(max(generation, 0), study.generations) for generation in reached)
+            reached = [max(study.record(run, arm).latest, FolderReader(run.first_folder).latest) for run in own]
+            done += sum(min(max(generation, 0), study.generations_of(task)) for generation in reached)
             told = ", ".join("–" if generation < 0 else str(generation) for generation in reached)
             cells = [Cell("") for _ in judged]
             if max(reached) >= 0:
@@ -100,18 +99,13 @@ def read_progress(view: View, folder: Path) -> Progress:
                 curves[arm] = found
                 cells = [Cell(f"{found.last(metric.key).mean():.{metric.digits}f}") for metric in judged]
             table.rows.append(PageRow(arm.label, [Cell(told), *cells]))
-    total = study.generations * sum(len(study.arms(run.task)) for run in runs)
+    total = sum(study.generations_of(run.task) * len(study.arms(run.task)) for run in runs)
     return Progress(done, total, outcome, judged, table)
 
 
-def _reached(run: SeedRun, arm: StudyArm) -> int:
-    """The last committed generation of an arm, -1 where there is not even generation 0."""
-    return max(FolderReader(run.arm_folder(arm)).latest, FolderReader(run.first_folder).latest)
-
-
 def _picture(progress: Progress) -> Picture | None:
-    """Curves of the judged metrics; None while there is nothing but generation 0."""
-    if not progress.done:
+    """Curves of the judged metrics; None while there is nothing but generation 0, and where nothing is judged."""
+    if not progress.done or not progress.judged:
         return None
     curves = progress.outcome.curves
     groups = {title: [curves[task][arm] for arm in arms] for task, title, arms in progress.outcome.groups()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ from selfcorrect.correctors.identity import Identity
 from selfcorrect.loop.run import Plan, Task
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore
+from selfcorrect.storage.runs.protocol import Record, Store
 
 from ..jobs.identities import IdentityFile
 from ..jobs.progress_bars import Progress
@@ -120,7 +122,11 @@ class Study(ABC):
     @property
     @abstractmethod
     def generations(self) -> int:
-        """Generations after generation 0."""
+        """Generations after generation 0, the most of all tasks."""
+
+    def generations_of(self, task: str) -> int:
+        """Generations after generation 0 of a task."""
+        return self.generations
 
     @abstractmethod
     def runs(self, root: Path) -> Sequence[SeedRun]:
@@ -162,6 +168,21 @@ class Study(ABC):
         """Jobs of a task and seed beside generation 0 and the arms."""
         return ()
 
+    # --- what is kept of an arm ---
+
+    def record(self, run: SeedRun, arm: Any) -> Record:
+        """The generations of an arm that are committed."""
+        return FolderReader(run.arm_folder(arm))
+
+    def is_done(self, run: SeedRun, arm: Any = None) -> bool:
+        """Whether an arm, by default generation 0, has all that it is to have, so that nothing is prepared for it."""
+        return False
+
+    def store(self, run: SeedRun, arm: Any, plan: Plan) -> AbstractContextManager[Store]:
+        """Where an arm commits its generations."""
+        config, keep = self.arm_config(run, arm, plan), self.keeps_samples(plan)
+        return FolderStore(run.arm_folder(arm), config, keep_models=False, keep_samples=keep, repair=self.repair)
+
     # --- in jobs ---
 
     @abstractmethod
@@ -191,5 +212,5 @@ class Study(ABC):
     def after_first(self, run: SeedRun, ready: Any) -> None:  # noqa: B027
         """What is measured beside generation 0."""
 
-    def after_arm(self, run: SeedRun, arm: Any, ready: Any, store: FolderStore, model: GenerativeModel) -> None:  # noqa: B027
+    def after_arm(self, run: SeedRun, arm: Any, ready: Any, store: Any, model: GenerativeModel) -> None:  # noqa: B027
         """What is measured and kept of a finished arm."""

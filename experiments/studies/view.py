@@ -8,12 +8,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+
 from selfcorrect.motion.measures.metrics import Metric
-from selfcorrect.storage.runs.tracking import Row
+from selfcorrect.storage.runs.folder_store import FolderReader
+from selfcorrect.storage.runs.tracking import Row, rows_of
 
 from ..reporting.results import ArmCurves, collect
 from ..reporting.webpage import Page
-from .outcome import Outcome, Pair, arm_rows
+from .outcome import Outcome, Pair
 from .study import SeedRun, StudyArm
 
 
@@ -69,9 +72,12 @@ class View(ABC):
         return arm.name
 
     def rows(self, run: SeedRun, arm: StudyArm) -> list[dict[str, Any]]:
-        """One row for each committed generation of an arm."""
-        who = {self.task_word: run.task, "arm": self.arm_word(arm)}
-        return arm_rows(run, arm, who, self.study.generations)
+        """One row for each committed generation of an arm: who it is, the seed, its metrics, of replicates the mean."""
+        who = {self.task_word: run.task, "arm": self.arm_word(arm), "seed": run.seed}
+        rows = rows_of(self.study.record(run, arm), FolderReader(run.first_folder))[
+            : self.study.generations_of(run.task) + 1
+        ]
+        return [who | {name: _number(value) for name, value in row.items()} for row in rows]
 
     def group(self, task: str, arm: StudyArm) -> str:
         """The group of an arm's curves in tables and sentences."""
@@ -92,7 +98,7 @@ class View(ABC):
     def curves_of(self, arm: StudyArm, runs: Sequence[SeedRun], *, whole: bool = True) -> ArmCurves:
         """The curves of an arm in runs of one task; whole: over all generations, NaN where some are missing."""
         rows = [row for run in runs for row in self.rows(run, arm)]
-        count = self.study.generations if whole else None
+        count = self.study.generations_of(runs[0].task) if whole else None
         curves = collect(rows, arm.name, self.group(runs[0].task, arm), arm.title, count)
         return replace(curves, axes=arm.axes)
 
@@ -118,3 +124,7 @@ class View(ABC):
     def tags(self, run: SeedRun, arm: StudyArm) -> Sequence[str]:
         """Words by which an arm's runs can be filtered."""
         return (run.task, arm.title)
+
+
+def _number(value: Any) -> float:
+    return value if isinstance(value, int | float) else float(np.mean(value))

@@ -1,6 +1,6 @@
 """A toy as it is declared: what to run, what is claimed of the curves, and which quantities to show.
 
-`engine.run` derives the rest: table of ends, panels, pictures, profiles of collapse and the sentence on top.
+`deriving.describe` derives the rest: table of ends, panels, pictures, profiles of collapse and the sentence on top.
 """
 
 from __future__ import annotations
@@ -43,8 +43,6 @@ class Bundle:
     streams: Sequence[Stream]
     show: Callable[[GenerativeModel, Stream], Tensor] | None = None
     """Draws images (N, height, width) or points (N, 2) of a generation to look at, in the first seed."""
-    begin: Callable[[dict[str, Tensor]], dict[str, Tensor]] | None = None
-    """Changes the state of generation 0 before the arms begin."""
     split: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Arms of which equal parts of the replicates are arms of their own, with the names of these."""
 

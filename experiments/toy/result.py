@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
 from selfcorrect.statistics import CollapseFinding
 
 from .claims import Check
+
+Shown: TypeAlias = Mapping[str, np.ndarray]
+"""Arm → what is drawn of each generation from 1 on: images (T, N, height, width) or points (T, N, 2)."""
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def _planted(place: Path, random: Random) -> str:
 
 def _names_of_the_program(place: Path) -> list[str]:
     """Where it would write while it works, or after that."""
-    names = ["told.json", "seen.png", "files/a.bvh", "toys/gallery.html", "toys/loops/weighting.json", "out/thrown.bvh",
+    names = ["told.json", "seen.png", "files/a.bvh", "toys/report.html", "toys/results.json", "out/thrown.bvh",
              "out/a.bvh.mp4", "out/.selfcorrect-backup.tmp", "out/.generation-0001.tmp", "out/.walk-abcdefgh.tmp",
              "run/arm/.generation-0001.tmp", "out/.lock", "corrected/.ledger/mine.json"]  # fmt: skip
     for folder in ("out", "run/arm", "shards", "corrected", "toys", "files"):

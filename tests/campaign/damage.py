@@ -24,7 +24,6 @@ from selfcorrect.loop.run import Plan, Task, run_loop, train_first_generation
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.storage.files.locks import LOCK
 from selfcorrect.storage.runs.folder_store import FolderStore
-from selfcorrect.storage.runs.tracking import MetricsFile
 
 CONFIG = {"policy": "accumulate_subsample:30"}
 
@@ -46,7 +45,7 @@ def run(folder: Path, generations: int, *, repair: bool = False) -> None:
         FolderStore(folder / "arm", CONFIG, keep_models=False, repair=repair) as arm,
     ):
         train_first_generation(task, first, stream)
-        run_loop(task, plan, arm, first, stream, observe=MetricsFile(folder / "arm" / "metrics.jsonl", arm, first))
+        run_loop(task, plan, arm, first, stream)
 
 
 def content_of(folder: Path) -> Mapping[str, bytes]:

@@ -156,7 +156,6 @@ def content(folder: Path) -> Mapping[str, bytes]:
         "report.json",
         "environment.json",
         "report.html",
-        "gallery.html",
         "summary.json",
     )
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in skipped]

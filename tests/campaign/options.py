@@ -108,7 +108,9 @@ COMMANDS: dict[tuple[str, ...], dict[str, str]] = {
         "--accept-changed": FLAG, "--remedy": TEXT, "--keep": TEXT, "--repair": FLAG,
         "--runner": TEXT, "--guidance": NUMBER, "--temperature": NUMBER, "--reference": PATH,
     },
-    ("toy",): {"--out": PATH, "--quick": FLAG, "--seed": NUMBER, "--text": PATH, "--mnist": PATH},
+    ("toy",): {
+        "--out": PATH, "--quick": FLAG, "--seed": NUMBER, "--text": PATH, "--mnist": PATH, "--wandb": TEXT,
+    },
     ("text-to-motion",): {"--data": PATH, "--out": PATH, "--steps": NUMBER, "--seed": NUMBER, "--clip": TEXT,
         "--overwrite": FLAG, "--windows.frames": NUMBER, "--windows.stride": NUMBER, "--config.width": NUMBER,
     },

@@ -6,8 +6,9 @@ generation 0. Their difference shrinks or grows by the contraction rate, free of
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from torch import Tensor
@@ -17,12 +18,13 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.loop.bias import sampling_settings
 from selfcorrect.loop.policy import Augment
 from selfcorrect.loop.run import Plan
+from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.statistics import Interval
 
 from ..claims import Check, Claim, Curves, agrees, gain, ratio, start
 from ..declaration import Setup, Toy, replicated
 from ..result import Map
-from .tasks import draw_truth, gaussian_task, per_seed
+from .tasks import DIMENSION, draw_truth, gaussian_task, per_seed
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,8 @@ def toy(settings: StabilityLoop) -> Toy:
 
     return Toy(
         [
-            replace(replicated("stability", settings.seed, _setup(settings, spread, twin)), begin=begin)
+            replicated("stability", settings.seed, lambda stream, spread=spread: _setup(settings, spread, stream))
             for spread in spreads
-            for twin, begin in (("", None), (", twin", _widened))
         ],
         [
             exact(1.0),
@@ -114,24 +115,29 @@ def _cell(spread: float, ratio: float, strength: float, twin: str) -> str:
     return f"spread {spread:g}, λ = {ratio:g}, γ = {strength:g}{twin}"
 
 
-def _setup(settings: StabilityLoop, spread: float, twin: str) -> Callable[[Stream], Setup]:
+def _setup(settings: StabilityLoop, spread: float, stream: Stream) -> Setup:
     bias = sampling_settings(temperature=spread)
-
-    def setup(stream: Stream) -> Setup:
-        plans = {
-            _cell(spread, ratio, strength, twin): Plan(
-                Augment(ratio), settings.generations, bias=bias, correction=per_seed(draw_truth, strength)
+    task = gaussian_task(settings.real_count, settings.seeds, stream)
+    twins = {"": task, ", twin": replace(task, model=Widened.standard(settings.seeds, DIMENSION))}
+    return Setup(
+        task,
+        {
+            _cell(spread, ratio, strength, twin): (
+                each,
+                Plan(Augment(ratio), settings.generations, bias=bias, correction=per_seed(draw_truth, strength)),
             )
+            for twin, each in twins.items()
             for strength in settings.strengths
             for ratio in settings.ratios
-        }
-        return Setup(gaussian_task(settings.real_count, settings.seeds, stream), plans)
-
-    return setup
+        },
+    )
 
 
-def _widened(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {**state, "covariance": WIDENED * state["covariance"]}
+class Widened(Gaussian):
+    """A Gaussian that begins with a larger covariance than that of generation 0."""
+
+    def load_state(self, state: Mapping[str, Tensor]) -> Self:
+        return super().load_state({**state, "covariance": WIDENED * state["covariance"]})
 
 
 def contraction(settings: StabilityLoop, curves: Curves, spread: float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Curves of a run: metrics.jsonl always, Weights & Biases generation by generation.
+"""Curves of a run: rows of metrics as JSON lines, Weights & Biases generation by generation.
 
 W&B runs are written offline into the run folder unless "online" is asked for. Nothing leaves the machine otherwise, and
 a W&B failure is one warning, never the end of a run.
@@ -24,7 +24,7 @@ from ...core.errors import InputError
 from ..files.locks import identity_of
 from ..files.strict_json import read_json, to_json
 from ..files.writing import write_atomically
-from .protocol import Generation, Metrics, Record
+from .protocol import Metrics, Record
 
 Row: TypeAlias = Mapping[str, Any]
 WandbMode: TypeAlias = Literal["off", "offline", "online"]
@@ -41,21 +41,6 @@ def rows_of(store: Record, first: Record | None = None) -> list[Row]:
 
 def _row(generation: int, metrics: Metrics) -> Row:
     return {"generation": generation, **metrics}
-
-
-class MetricsFile:
-    """metrics.jsonl: one line per generation of an arm, for `observe` of the loop.
-
-    Opening it rewrites the file from what is committed, so that no line is lost or doubled by a resume.
-    """
-
-    def __init__(self, path: Path, store: Record, first: Record | None = None) -> None:
-        self._path = path
-        write_atomically(path, "".join(line_of(row) for row in rows_of(store, first)))
-
-    def __call__(self, generation: Generation) -> None:
-        with open(self._path, "a", encoding="utf-8") as file:
-            file.write(line_of(_row(generation.number, generation.metrics)))
 
 
 def line_of(row: Row) -> str:

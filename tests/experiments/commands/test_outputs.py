@@ -91,27 +91,6 @@ def test_text_to_motion_asks_before_it_trains(written: str, capsys: pytest.Captu
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("written", ["gallery.html", "results.json"])
-def test_a_gallery_replaces_only_a_gallery(written: str, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["toy", "weighting", "--quick", "--out", "out"]
-    Path("out").mkdir()
-    (Path("out") / written).write_bytes(FOREIGN)
-    assert main(words) == 2
-    assert f"out/{written}: exists; it is not what this command wrote" in capsys.readouterr().err
-    assert (Path("out") / written).read_bytes() == FOREIGN
-    (Path("out") / written).unlink()
-    assert main(words) == main(words) == 0
-    for own in (written, "loops/weighting.json"):
-        content = (Path("out") / own).read_bytes()
-        (Path("out") / own).write_bytes(content + b"\nmy notes")
-        assert main(words) == 2
-        assert f"out/{own}: exists; it is not what this command wrote" in capsys.readouterr().err
-        assert (Path("out") / own).read_bytes() == content + b"\nmy notes"
-        (Path("out") / own).write_bytes(content)
-    assert main(words) == 0
-
-
-@pytest.mark.slow
 def test_a_sample_of_each_layout_can_be_corrected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "samples", "--out", str(tmp_path / "samples")]) in (0, None)
     commands = capsys.readouterr().out.splitlines()

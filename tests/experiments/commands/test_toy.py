@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from selfcorrect.core.errors import InputError
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands.toy import ToyCommand
-from selfcorrect.experiments.toy.claims import Claim, above, agrees, below
+from selfcorrect.experiments.toy.claims import Check, Claim, Outcome, above, agrees, below
 from selfcorrect.experiments.toy.drawing import draw
-from selfcorrect.experiments.toy.gallery import not_reproduced
-from selfcorrect.experiments.toy.loops import settings_of, summary
+from selfcorrect.experiments.toy.gaussian.crossfeed import Exchange
+from selfcorrect.experiments.toy.study import chosen_settings
 from selfcorrect.experiments.toy.table import TOYS, chosen
+from selfcorrect.experiments.toy.view import not_reproduced, summary
 from selfcorrect.statistics import UNMEASURED, Interval
 
 
@@ -24,9 +26,10 @@ def interval(_: object) -> Interval:
 
 
 @pytest.mark.slow
-def test_gallery_is_self_contained_and_lists_statements_with_predictions(tmp_path: Path) -> None:
-    ToyCommand(names=("weighting", "crossfeed"), out=tmp_path, quick=True).run()
-    page = (tmp_path / "gallery.html").read_text()
+def test_the_report_is_self_contained_and_a_second_call_does_nothing_again(tmp_path: Path) -> None:
+    command = ToyCommand(names=("weighting", "crossfeed"), out=tmp_path, quick=True, workers=1)
+    command.run()
+    page = (tmp_path / "report.html").read_text()
     assert page.count("<svg") == 2
     assert not re.search(r'(src|href)="https?:', page)
     rows = json.loads((tmp_path / "results.json").read_text())
@@ -34,6 +37,44 @@ def test_gallery_is_self_contained_and_lists_statements_with_predictions(tmp_pat
     assert all(
         check["predicted"] and check["measured"] in page.replace("&lt;", "<") for row in rows for check in row["checks"]
     )
+    changed = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("measured.json")}
+    command.run()
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("measured.json")} == changed
+    assert json.loads((tmp_path / "results.json").read_text()) == rows
+
+
+@pytest.mark.slow
+def test_what_a_stopped_or_damaged_run_lacks_is_done_again_to_the_same_bytes(tmp_path: Path) -> None:
+    command = ToyCommand(names=("crossfeed",), out=tmp_path, quick=True, workers=1)
+    command.run()
+    results = json.loads((tmp_path / "results.json").read_text())
+    gone, damaged = sorted(tmp_path.rglob("measured.json"))
+    measured = json.loads(gone.read_text())["generations"]
+    gone.unlink()
+    damaged.write_bytes(damaged.read_bytes()[:-20])
+    command.run()
+    assert json.loads(gone.read_text())["generations"] == measured
+    (again,) = json.loads((tmp_path / "results.json").read_text())
+    assert {**again, "seconds": 0.0} == {**results[0], "seconds": 0.0}
+
+
+@pytest.mark.slow
+def test_a_loop_that_fails_ends_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Exchange, "mix", without_samples)
+    assert ToyCommand(names=("crossfeed", "linear"), out=tmp_path, quick=True, workers=1).run() == 1
+    assert [row["name"] for row in json.loads((tmp_path / "results.json").read_text())] == ["linear"]
+    assert "no samples are left" in (tmp_path / "report.html").read_text()
+
+
+def without_samples(*_: object) -> None:
+    raise InputError("no samples are left")
+
+
+def test_files_of_others_are_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    assert main(["toy", "linear", "--quick", "--out", str(tmp_path)]) == 2
+    assert "is not a run folder" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_all_means_every_preset_in_the_tables_order() -> None:
@@ -43,8 +84,8 @@ def test_all_means_every_preset_in_the_tables_order() -> None:
 
 def test_options_reach_the_settings_that_have_them() -> None:
     options = {"seed": 7, "text": Path("words.txt"), "mnist": None}
-    assert settings_of("language", quick=True, **options).text == Path("words.txt")
-    assert settings_of("linear", quick=True, **options).seed == 7
+    assert chosen_settings("language", quick=True, **options).text == Path("words.txt")
+    assert chosen_settings("linear", quick=True, **options).seed == 7
 
 
 def test_an_unknown_loop_is_one_sentence_and_exit_code_two(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -85,13 +126,13 @@ def test_outcomes_need_the_whole_interval_on_one_side(claim: Claim, outcome: str
 
 
 def test_only_published_claims_can_fail_to_reproduce() -> None:
-    assert not_reproduced(asdict(above("", interval, 3.0).check({})))
-    assert not not_reproduced(asdict(above("", interval, 3.0, published=False).check({})))
+    assert not_reproduced(above("", interval, 3.0).check({}))
+    assert not not_reproduced(above("", interval, 3.0, published=False).check({}))
 
 
 def test_a_line_names_the_statements_that_do_not_hold() -> None:
-    checks = [{"statement": name, "outcome": name} for name in ("holds", "fails", "undecided")]
-    line = summary({"name": "remedies", "seconds": 1.0, "checks": checks})
+    checks = [Check(outcome, outcome, "") for outcome in get_args(Outcome)]
+    line = summary("remedies", checks, 1.0)
     assert line == "remedies: 1 of 3 statements hold, 1.0 s; fails: fails; undecided: undecided"
 
 

@@ -21,7 +21,7 @@ from selfcorrect.storage.files.digests import sealed
 from selfcorrect.storage.files.listings import write_listing
 from selfcorrect.storage.runs.folder_store import FolderStore
 from selfcorrect.storage.runs.protocol import Generation
-from selfcorrect.storage.runs.tracking import MetricsFile, write_rows
+from selfcorrect.storage.runs.tracking import write_rows
 
 
 @pytest.fixture
@@ -94,11 +94,9 @@ def _run(folder: Path) -> None:
     """Generation 0 in a folder of its own, an arm with two more, and what a report of them leaves."""
     with FolderStore(folder / "first", {"arm": "first"}) as first, FolderStore(folder / "arm", {"arm": "x"}) as arm:
         first.commit(Generation(0, {"weight": torch.ones(3)}, None, {"mean": 0.5}, {"train": 1.0}))
-        metrics = MetricsFile(folder / "arm" / "metrics.jsonl", arm, first)
         for number in (1, 2):
             generation = Generation(number, {"weight": torch.ones(3)}, None, {"mean": float("nan")}, {"train": 1.0})
             arm.commit(generation)
-            metrics(generation)
     write_rows(folder / "metrics.jsonl", [{"arm": "x", "generation": 0, "mean": 0.5}])
     (folder / "report.html").write_text("<html></html>")
     (folder / "samples").mkdir()
@@ -155,30 +153,15 @@ def _part(folder: Path, path: Path) -> Path:
     return folder if part.name == "in" else part
 
 
-@pytest.mark.parametrize("name", ["run/arm/metrics.jsonl", "run/samples/a.mp4", "out/a.bvh", "set/shards.json"])
+@pytest.mark.parametrize("name", ["run/metrics.jsonl", "run/samples/a.mp4", "out/a.bvh", "set/shards.json"])
 def test_a_missing_or_shortened_file_is_noticed(everything: Path, tmp_path: Path, name: str) -> None:
     shutil.copytree(everything, tmp_path / "all")
     path = tmp_path / "all" / name
     path.write_bytes(path.read_bytes()[:-3])
     assert any(str(path) in line for line in verify(tmp_path / "all").damage)
     path.unlink()
-    if "metrics" not in name and "shards.json" not in name:
+    if "shards.json" not in name:
         assert f"{path} is missing" in verify(tmp_path / "all").damage
-
-
-def test_a_line_that_a_kill_left_out_is_no_damage(everything: Path, tmp_path: Path) -> None:
-    shutil.copytree(everything, tmp_path / "all")
-    path = tmp_path / "all" / "run" / "arm" / "metrics.jsonl"
-    lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join(lines[:-1]))
-    assert not verify(tmp_path / "all").damage
-    path.write_bytes(b"".join(lines[:-2]))
-    assert len(verify(tmp_path / "all").damage) == 1
-
-
-def test_generation_0_of_elsewhere_is_not_guessed(everything: Path) -> None:
-    found = verify(everything / "run" / "arm")
-    assert found.unread == (".selfcorrect.lock", "metrics.jsonl")
 
 
 def test_records_of_earlier_versions_are_named(everything: Path, tmp_path: Path) -> None:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from helpers import outcomes
+from helpers import outcomes, run_toy
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.correctors.contract import verifier
-from selfcorrect.experiments.toy.engine import run
 from selfcorrect.experiments.toy.gaussian.dilution import pull
 from selfcorrect.experiments.toy.gaussian.provenance import Detector
 from selfcorrect.experiments.toy.gaussian.tasks import per_seed
-from selfcorrect.experiments.toy.loops import settings_of
 from selfcorrect.experiments.toy.networks.shapes import ARMS
+from selfcorrect.experiments.toy.study import chosen_settings
 from selfcorrect.experiments.toy.table import TOYS
 from selfcorrect.loop.bias import best_of, unbiased
 from selfcorrect.loop.policy import Augment, Fresh, RealOnly, Replace
@@ -113,8 +113,10 @@ CAUSES = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: f"{cause.toy} {cause.name}")
-def test_without_its_cause_a_statement_does_not_hold(cause: Cause, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_cause_a_statement_does_not_hold(
+    cause: Cause, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(TOYS.load(cause.toy), cause.name, cause.instead)
-    settings = replace(settings_of(cause.toy, quick=True), **cause.settings)
-    told = outcomes(run(TOYS.load(cause.toy).toy(settings)))
+    settings = replace(chosen_settings(cause.toy, quick=True), **cause.settings)
+    told = outcomes(run_toy(cause.toy, settings, tmp_path).result(cause.toy, tmp_path))
     assert {told[statement] for statement in cause.statements} <= {"fails", "undecided"}

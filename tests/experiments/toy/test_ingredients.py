@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import outcomes
+from helpers import outcomes, run_toy
 from scipy import stats
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.toy.engine import run
 from selfcorrect.experiments.toy.gaussian import crossfeed, gaussian_correct, provenance
 from selfcorrect.experiments.toy.gaussian.authors import TaperedAccumulate, histogram_corrector
 from selfcorrect.experiments.toy.networks import fairness, mechanisms, mixture, remedies, shapes
@@ -47,9 +46,10 @@ def test_tapered_accumulation_keeps_the_first_part_of_old_generations() -> None:
 
 
 @pytest.mark.slow
-def test_the_authors_program_is_reproduced_and_its_zero_strength_does_something() -> None:
+def test_the_authors_program_is_reproduced_and_its_zero_strength_does_something(tmp_path: Path) -> None:
     settings = gaussian_correct.GaussianCorrect(strengths=(0.0, 5.0), seeds=2, authors_seeds=12)
-    result = outcomes(run(gaussian_correct.toy(settings)))
+    view = run_toy("gaussian-correct", settings, tmp_path)
+    result = outcomes(view.result("gaussian-correct", tmp_path))
     authors = {statement: outcome for statement, outcome in result.items() if statement.startswith("authors")}
     assert len(authors) == 8
     assert set(authors.values()) == {"holds"}

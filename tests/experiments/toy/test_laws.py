@@ -6,18 +6,20 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from helpers import run_toy
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.experiments.toy.claims import Claim, Curves
 from selfcorrect.experiments.toy.declaration import START, Claimed, Toy
 from selfcorrect.experiments.toy.drawing import draw
-from selfcorrect.experiments.toy.engine import describe, measure
-from selfcorrect.experiments.toy.gallery import Exhibit, section_of
-from selfcorrect.experiments.toy.loops import settings_of
+from selfcorrect.experiments.toy.study import chosen_settings
 from selfcorrect.experiments.toy.table import TOYS
+from selfcorrect.experiments.toy.view import as_json
 
 SHORT = {"generations": 1, "seeds": 2}
 NETWORK = {**SHORT, "first_steps": 3, "steps": 2}
@@ -58,11 +60,15 @@ EACH = [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for n
 DRAWS = 200
 
 
-@cache
-def tiny(name: str) -> Toy:
+def small(name: str) -> Any:
     if name == "molecules":
         pytest.importorskip("rdkit", reason="needs the extra `molecules`: pip install 'selfcorrect[molecules]'")
-    return TOYS.load(name).toy(replace(settings_of(name, quick=True), **TINY[name]))
+    return replace(chosen_settings(name, quick=True), **TINY[name])
+
+
+@cache
+def tiny(name: str) -> Toy:
+    return TOYS.load(name).toy(small(name))
 
 
 @dataclass(frozen=True)
@@ -113,10 +119,13 @@ def test_every_claim_can_fail_and_every_direction_can_hold(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TOYS.names)
-def test_a_small_run_has_all_that_is_declared(name: str) -> None:
-    toy = tiny(name)
-    curves, shown = measure(toy.bundles)
-    result = describe(toy, curves, shown)
+def test_a_small_run_has_all_that_is_declared(name: str, tmp_path: Path) -> None:
+    view = run_toy(name, small(name), tmp_path)
+    toy, curves, result = view.study.toys[name], view.study.curves(name, tmp_path), view.result(name, tmp_path)
+    assert not view.study.unfinished(name, tmp_path)
+    for task in {run.task for run in view.study.runs(tmp_path)}:
+        names = [arm.name for arm in view.study.arms(task)]
+        assert len({*names}) == len(names)
     for column in toy.columns:
         assert any(column.key in table for table in curves.values()), column.title
     rows = toy.rows.values() if isinstance(toy.rows, dict) else toy.rows or ()
@@ -127,12 +136,12 @@ def test_a_small_run_has_all_that_is_declared(name: str) -> None:
     assert all(len(cells) == len(result.ends.columns) for cells in result.ends.rows.values())
     assert f"of {len(toy.claims)} statements hold." in result.reading
     assert all("<svg" in draw(figure) for figure in result.figures)
-    json.dumps(section_of(Exhibit(name, "", "", None, replace(result, figures=()), 0.0)))
+    json.dumps(as_json(name, small(name), result, 0.0))
 
 
 def test_every_toy_has_a_quick_form_of_its_own_settings_with_a_seed() -> None:
     for name in TOYS.names:
-        quick, full = settings_of(name, quick=True), settings_of(name)
+        quick, full = chosen_settings(name, quick=True), chosen_settings(name)
         assert type(quick) is type(full)
         assert quick != full
         assert "seed" in {field.name for field in fields(full)}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from helpers import outcomes
+from helpers import outcomes, run_toy
 
 from selfcorrect.experiments.toy.claims import Curves
 from selfcorrect.experiments.toy.declaration import Toy
-from selfcorrect.experiments.toy.engine import describe, measure
-from selfcorrect.experiments.toy.loops import settings_of
-from selfcorrect.experiments.toy.table import TOYS
+from selfcorrect.experiments.toy.study import chosen_settings
 
 HOLDING = (
     "gaussian-correct", "gaussian-collapse", "stability", "linear", "weighting", "curation", "pluralistic",
@@ -21,12 +21,11 @@ HOLDING = (
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HOLDING)
-def test_every_statement_holds_in_the_quick_form(name: str) -> None:
-    toy = TOYS.load(name).toy(settings_of(name, quick=True))
-    curves, shown = measure(toy.bundles)
-    result = describe(toy, curves, shown)
+def test_every_statement_holds_in_the_quick_form(name: str, tmp_path: Path) -> None:
+    view = run_toy(name, chosen_settings(name, quick=True), tmp_path)
+    result = view.result(name, tmp_path)
     assert all(check.outcome == "holds" for check in result.checks), outcomes(result)
-    assert_exchanged_arms_are_noticed(toy, curves)
+    assert_exchanged_arms_are_noticed(view.study.toys[name], view.study.curves(name, tmp_path))
 
 
 def assert_exchanged_arms_are_noticed(toy: Toy, curves: Curves) -> None:

@@ -22,7 +22,6 @@ from selfcorrect.loop.policy import parse_policy
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.storage.runs.folder_store import FolderStore
-from selfcorrect.storage.runs.tracking import MetricsFile
 
 CONFIG = {"generations": 40, "policy": "accumulate_subsample:60"}
 
@@ -40,7 +39,7 @@ def run(folder):
     plan = Plan(parse_policy(CONFIG["policy"]), CONFIG["generations"], correction=Correction(shrink_and_reject, 2.0))
     with FolderStore(folder / "first", CONFIG) as first, FolderStore(folder / "arm", CONFIG, keep_models=False) as arm:
         train_first_generation(task, first, stream)
-        run_loop(task, plan, arm, first, stream, observe=MetricsFile(folder / "arm" / "metrics.jsonl", arm, first))
+        run_loop(task, plan, arm, first, stream)
 
 
 def at_sync(count, act):
@@ -108,5 +107,3 @@ def test_the_final_folder_is_the_same_byte_for_byte(tmp_path: Path):
     whole = digests(tmp_path / "whole")
     assert len(whole) > 40 * 3
     assert digests(tmp_path / "killed") == whole
-    lines = (tmp_path / "killed/arm/metrics.jsonl").read_text().splitlines()
-    assert len(lines) == 41

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 pytest.importorskip("rdkit", reason="needs the extra `molecules`: pip install 'selfcorrect[molecules]'")
 
+from helpers import run_toy
+
 from selfcorrect.experiments.toy.chemistry import molecules
-from selfcorrect.experiments.toy.engine import measure
 
 FLOORS = (molecules.OTHER, molecules.MINIMA, molecules.FROM_NOISE)
 TINY = replace(molecules.QUICK, drugs=2, conformers=6, first_steps=120, steps=1, generations=1, seeds=2)
 
 
 @pytest.fixture(name="curves", scope="module")
-def _curves():
-    return measured(TINY)
+def _curves(tmp_path_factory: pytest.TempPathFactory):
+    return measured(TINY, tmp_path_factory.mktemp("molecules"))
 
 
-def measured(settings: molecules.Molecules) -> dict[str, dict[str, np.ndarray]]:
+def measured(settings: molecules.Molecules, folder: Path) -> dict[str, dict[str, np.ndarray]]:
     """What the toy shows of each arm and floor."""
-    toy = molecules.toy(settings)
-    curves, _ = measure(toy.bundles)
-    return {arm: {column.key: table[column.key] for column in toy.columns} for arm, table in curves.items()}
+    study = run_toy("molecules", settings, folder).study
+    keys = [column.key for column in study.toys["molecules"].columns]
+    return {arm: {key: table[key] for key in keys} for arm, table in study.curves("molecules", folder).items()}
 
 
 @pytest.mark.slow
@@ -43,6 +45,6 @@ def test_every_arm_and_floor_is_measured_on_every_seed(curves) -> None:
 
 
 @pytest.mark.slow
-def test_a_seed_gives_the_same_again(curves) -> None:
-    again = measured(replace(TINY, seeds=1))
+def test_a_seed_gives_the_same_again(curves, tmp_path: Path) -> None:
+    again = measured(replace(TINY, seeds=1), tmp_path)
     assert all(np.array_equal(table[key][:1], again[arm][key]) for arm, table in curves.items() for key in table)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from helpers import run_toy
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
@@ -13,7 +15,6 @@ from selfcorrect.correctors.anchors import Anchors
 from selfcorrect.correctors.correction import Correction, apply_corrector
 from selfcorrect.datasets.toy.digits import bundled_digits
 from selfcorrect.experiments.toy.claims import gain
-from selfcorrect.experiments.toy.engine import measure
 from selfcorrect.experiments.toy.networks import digits
 
 ANCHORS = Anchors(torch.tensor([[[0.0]], [[4.0]], [[1.0]]]), torch.tensor([0, 0, 1]), torch.tensor([0.5, 0.5, 1.0]))
@@ -39,11 +40,12 @@ def test_judge_knows_digits_and_tells_noise_from_them() -> None:
 
 
 @pytest.mark.slow
-def test_correction_pulls_samples_together() -> None:
+def test_correction_pulls_samples_together(tmp_path: Path) -> None:
     settings = replace(digits.QUICK, ratios=(1.5,), first_steps=250, steps=40, strength=20.0, generations=2, judged=200,
                        real_count=400, seeds=2)  # fmt: skip
-    curves, shown = measure(digits.toy(settings).bundles)
+    study = run_toy("digits", settings, tmp_path).study
+    curves, shown = study.curves("digits", tmp_path), study.shown("digits", tmp_path)
     assert gain("λ = 1.5, corrected", "λ = 1.5", "recall")(curves).estimate < -0.05
-    assert {arm: [page.shape for page in pages] for arm, pages in shown.items()} == {
-        arm: [(10, 8, 8)] * 2 for arm in ("real only", "λ = 1.5", "λ = 1.5, corrected")
-    }
+    assert {arm: draws.shape for arm, draws in shown.items()} == dict.fromkeys(
+        ("real only", "λ = 1.5", "λ = 1.5, corrected"), (2, 10, 8, 8)
+    )

@@ -18,7 +18,6 @@ from selfcorrect.storage.runs.memory import MemoryStore
 from selfcorrect.storage.runs.protocol import Generation
 from selfcorrect.storage.runs.run_folder import claim_folder
 from selfcorrect.storage.runs.tracking import (
-    MetricsFile,
     TrackedRun,
     WandbLog,
     WandbMode,
@@ -48,16 +47,6 @@ def test_an_arm_begins_with_the_shared_generation():
     first, store = stores()
     assert rows_of(store, first) == [{"generation": t, "fid": 10.0 / (t + 1)} for t in range(3)]
     assert rows_of(first) == [{"generation": 0, "fid": 10.0}]
-
-
-def test_a_resume_neither_loses_nor_doubles_lines(tmp_path: Path):
-    path = tmp_path / "metrics.jsonl"
-    first, store = stores()
-    path.write_text('{"generation": 0, "fid": 10.0}\n{"generation": 1, "fid": 5.0}\n{"generation": 2, "fi')
-    observe = MetricsFile(path, store, first)
-    store.commit(generation(3))
-    observe(generation(3))
-    assert [row["generation"] for row in read_lines(path)] == [0, 1, 2, 3]
 
 
 def test_rows_are_strict_json(tmp_path: Path):

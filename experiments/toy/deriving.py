@@ -1,109 +1,22 @@
-"""Runs a declared toy through the one loop engine and derives all that is shown of it."""
+"""What is shown of a toy, derived from what it declares and what was measured."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-import torch
-from torch import Tensor
-from tqdm import tqdm
 
-from selfcorrect.core.randomness import Stream
-from selfcorrect.loop.run import run_loop, train_first_generation
 from selfcorrect.statistics import CollapseFinding, collapse_profile
-from selfcorrect.storage.runs.memory import MemoryStore
-from selfcorrect.storage.runs.protocol import Generation
 
 from .claims import Check, Curves
-from .declaration import START, Bundle, Column, Setup, Sweep, Toy
-from .result import Ends, Line, Panel, Pictures, Result, Scatter
+from .declaration import START, Column, Sweep, Toy
+from .result import Ends, Line, Panel, Pictures, Result, Scatter, Shown
 
 FEW = 3
 """So many statements that do not hold are named in the sentence on top."""
-Shown = dict[str, list[Tensor]]  # arm → what is drawn of each generation
 
 
-def run(toy: Toy) -> Result:
-    """Run all bundles and say what came out."""
-    curves, shown = measure(toy.bundles)
-    return describe(toy, curves, shown)
-
-
-# --- running ---------------------------------------------------------------------------------------------------------
-
-
-def measure(bundles: Sequence[Bundle]) -> tuple[Curves, Shown]:
-    """The curves of all arms, with the seeds of one arm stacked, and the draws of its first seed to look at."""
-    stacked: dict[str, dict[str, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
-    shown: Shown = {}
-    runs = [(bundle, stream) for bundle in bundles for stream in bundle.streams]
-    for bundle, stream in tqdm(runs, leave=False, disable=True if len(runs) < 2 else None):
-        for arm, table in _run_once(bundle, stream, shown).items():
-            for key, values in table.items():
-                stacked[arm][key].append(values)
-    curves = {arm: {key: _joined(each) for key, each in table.items()} for arm, table in stacked.items()}
-    return curves, shown
-
-
-def _joined(seeds: Sequence[np.ndarray]) -> np.ndarray:
-    return seeds[0] if len(seeds) == 1 else np.concatenate(seeds)
-
-
-def _run_once(bundle: Bundle, stream: Stream, shown: Shown) -> dict[str, dict[str, np.ndarray]]:
-    """Every arm from one shared generation 0; draws go to `shown` where it has none of the arm."""
-    begun, first = bundle.setup(stream), MemoryStore()
-    train_first_generation(begun.task, first, stream)
-    if bundle.begin:
-        changed = MemoryStore()
-        changed.commit(Generation(0, bundle.begin(dict(first.state(0))), None, first.metrics(0), {}))
-        first = changed
-    arms = {name: arm if isinstance(arm, tuple) else (begun.task, arm) for name, arm in begun.arms.items()}
-    fresh = {name for name in arms if bundle.show and name not in shown}
-    curves = {}
-    with tqdm(total=sum(plan.generations for _, plan in arms.values()), leave=False, disable=None) as bar:
-        for name, (task, plan) in arms.items():
-            bar.set_description(name)
-            store = MemoryStore()
-
-            def finished(generation: Generation, name: str = name) -> None:
-                if bundle.show and name in fresh:
-                    model = begun.task.model.load_state(dict(generation.state))
-                    shown.setdefault(name, []).append(bundle.show(model, stream.child("shown")))
-                bar.update()
-
-            run_loop(task, plan, store, first, stream, finished)
-            curves[name] = _curves(first, store, plan.generations)
-    for name, names in bundle.split.items():
-        whole = curves.pop(name)
-        replicates = max(map(len, whole.values()))  # some quantities are the same for all
-        parts = {
-            key: np.split(np.broadcast_to(values, (replicates, values.shape[1])), len(names))
-            for key, values in whole.items()
-        }
-        curves |= {each: {key: values[at] for key, values in parts.items()} for at, each in enumerate(names)}
-    return curves | _floors(begun, max(plan.generations for _, plan in arms.values()))
-
-
-def _curves(first: MemoryStore, store: MemoryStore, generations: int) -> dict[str, np.ndarray]:
-    """Quantities (S, T + 1); S = 1 where a quantity is a single number, NaN in generation 0 for those of the loop."""
-    rows = [first.metrics(0), *(store.metrics(generation) for generation in range(1, generations + 1))]
-    names = rows[0].keys() | rows[-1].keys()
-    return {name: np.atleast_2d(np.array([row.get(name, np.nan) for row in rows]).T) for name in names}
-
-
-def _floors(begun: Setup, generations: int) -> dict[str, dict[str, np.ndarray]]:
-    return {
-        name: {key: np.full((1, generations + 1), value) for key, value in floor.items()}
-        for name, floor in begun.floors.items()
-    }
-
-
-# --- deriving --------------------------------------------------------------------------------------------------------
-
-
-def describe(toy: Toy, curves: Curves, shown: Mapping[str, Sequence[Tensor]]) -> Result:
+def describe(toy: Toy, curves: Curves, shown: Shown) -> Result:
     """What measured curves say of a toy."""
     checks = [claim.check(curves) for claim in toy.claims]
     ends = ends_of(toy, curves, checks)
@@ -234,13 +147,13 @@ def _panel(title: str, column: Column, lines: Sequence[Line], curves: Curves, ca
     return Panel(title, "generation", column.title, generations, [*lines, *alone], log_y=column.log, caveat=caveat)
 
 
-def _looks(shown: Mapping[str, Sequence[Tensor]]) -> Iterator[Pictures | Scatter]:
+def _looks(shown: Shown) -> Iterator[Pictures | Scatter]:
     """What was drawn of each arm: images of every generation, points of the last."""
-    images = {arm: pages for arm, pages in shown.items() if pages[0].dim() == 3}
+    images = {arm: pages for arm, pages in shown.items() if pages.ndim == 4}
     for arm, pages in images.items():
         captions = [f"generation {number}" for number in range(1, len(pages) + 1)]
-        yield Pictures(arm, ((torch.cat(list(pages)) + 1) / 2).clamp(0, 1).numpy(), len(pages[0]), captions)
-    points = {arm: pages[-1].numpy() for arm, pages in shown.items() if arm not in images}
+        yield Pictures(arm, ((np.concatenate(pages) + 1) / 2).clip(0, 1), len(pages[0]), captions)
+    points = {arm: pages[-1] for arm, pages in shown.items() if arm not in images}
     if points:
         yield Scatter("The last generation", points)
 

@@ -1,0 +1,311 @@
+"""Toy loops as one study: a task for each bundle of arms, a seed for each of its streams."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from selfcorrect.core.errors import DamagedError
+from selfcorrect.core.randomness import Stream
+from selfcorrect.correctors.identity import Identity
+from selfcorrect.loop.run import Plan, Task
+from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.storage.files.digests import unsealed, with_seal
+from selfcorrect.storage.files.listings import states_of
+from selfcorrect.storage.files.strict_json import from_json, to_json
+from selfcorrect.storage.files.writing import explain_write_error, write_atomically
+from selfcorrect.storage.runs.folder_store import FolderReader
+from selfcorrect.storage.runs.memory import MemoryStore
+from selfcorrect.storage.runs.protocol import Generation, Record
+
+from ..jobs.progress_bars import Progress
+from ..studies.study import SeedRun, Study, folder_name
+from .declaration import Bundle, Setup, Toy
+from .result import Shown
+from .table import TOYS
+
+Chosen: TypeAlias = tuple[tuple[str, Any], ...]
+"""Names of toys with their settings."""
+Curves: TypeAlias = dict[str, dict[str, np.ndarray]]
+MEASURED, DRAWS, FLOORS = "measured.json", "draws.npy", "floors.json"
+
+
+@dataclass(frozen=True)
+class ToyArm:
+    """An arm of a toy by its name."""
+
+    title: str
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return folder_name(self.title)
+
+    label = property(lambda self: self.title)
+    group = line = property(lambda self: "")
+    is_baseline = property(lambda self: False)
+    axes = property(lambda self: {})
+
+
+@dataclass(frozen=True)
+class ToyRun(SeedRun):
+    """A bundle of a toy, which is the task, with one of its streams."""
+
+    toy: str
+    made_of: str
+    """Digest of all settings: runs with others have folders of their own."""
+    own_stream: Stream
+
+    @property
+    def stream(self) -> Stream:
+        return self.own_stream
+
+    @property
+    def place(self) -> str:
+        return f"{folder_name(self.task)}-{self.made_of}"
+
+
+class MeasuredStore(MemoryStore):
+    """Generations in memory; a file keeps what was measured of them once all are there.
+
+    A generation takes milliseconds, and to commit it would take longer than to do it again.
+    """
+
+    def __init__(self, path: Path, generations: int) -> None:
+        super().__init__()
+        self._path, self._length = path, generations
+        self.seconds = 0.0
+        try:
+            kept = unsealed(path) if path.exists() else {"generations": []}
+        except DamagedError:
+            return  # it is done again
+        if len(kept["generations"]) == generations:
+            self.seconds = kept["seconds"]
+            for number, metrics in enumerate(from_json(kept["generations"]), start=1):
+                self.commit(Generation(number, {}, None, metrics, {}))
+
+    def write(self) -> None:
+        """Keep what was measured."""
+        numbers = range(1, self._length + 1)
+        seconds = sum(sum(self.timings(number).values()) for number in numbers)
+        kept = {"generations": to_json([self.metrics(number) for number in numbers]), "seconds": seconds}
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with explain_write_error(self._path.parent):
+            write_atomically(self._path, with_seal(json.dumps(kept).encode()))
+
+
+class ToyStudy(Study):
+    """Some toys, each with its settings. Worker processes keep what they made of it for their next jobs."""
+
+    each_alone = True
+
+    def __init__(self, chosen: Chosen) -> None:
+        self.chosen = chosen
+        self.toys: dict[str, Toy] = {name: TOYS.load(name).toy(settings) for name, settings in chosen}
+        self._bundles: dict[str, tuple[str, Bundle]] = {
+            f"{name} {place}" if len(toy.bundles) > 1 else name: (name, bundle)
+            for name, toy in self.toys.items()
+            for place, bundle in enumerate(toy.bundles, start=1)
+        }
+        self._arms: dict[str, tuple[ToyArm, ...]] = {}
+        self._lengths: dict[str, int] = {}
+        self._ready: tuple[SeedRun | None, Setup | None] = (None, None)
+        self._done: dict[Path, MeasuredStore] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _in_worker, (self.chosen,)
+
+    @property
+    def title(self) -> str:
+        return "toy"
+
+    @property
+    def generations(self) -> int:
+        return max(map(self.generations_of, self._bundles))
+
+    def generations_of(self, task: str) -> int:
+        self.arms(task)
+        return self._lengths[task]
+
+    def runs(self, root: Path) -> list[ToyRun]:
+        made_of = {name: _digest(settings) for name, settings in self.chosen}
+        return [
+            ToyRun(task, seed, root, name, made_of[name], stream)
+            for task, (name, bundle) in self._bundles.items()
+            for seed, stream in enumerate(bundle.streams)
+        ]
+
+    def arms(self, task: str) -> Sequence[ToyArm]:
+        if task not in self._arms:
+            run = next(run for run in self.runs(Path()) if run.task == task)
+            plans = {name: _plan(arm) for name, arm in self._setup(run).arms.items()}
+            self._arms[task] = tuple(map(ToyArm, plans))
+            self._lengths[task] = max(plan.generations for plan in plans.values())
+        return self._arms[task]
+
+    def config(self) -> Mapping[str, object]:
+        return {"toys": 1}
+
+    # --- what is kept of an arm ---
+
+    def record(self, run: SeedRun, arm: ToyArm) -> MeasuredStore:
+        path = run.arm_folder(arm) / MEASURED
+        if path in self._done:
+            return self._done[path]
+        found = MeasuredStore(path, self.generations_of(run.task))
+        if found.latest == self.generations_of(run.task):
+            self._done[path] = found
+        return found
+
+    def is_done(self, run: SeedRun, arm: ToyArm | None = None) -> bool:
+        if arm is None:
+            return FolderReader(run.first_folder).latest >= 0
+        return self.record(run, arm).latest == self.generations_of(run.task)
+
+    @contextmanager
+    def store(self, run: SeedRun, arm: ToyArm, plan: Plan) -> Iterator[MeasuredStore]:
+        store = MeasuredStore(run.arm_folder(arm) / MEASURED, plan.generations)
+        yield store
+        store.write()
+
+    # --- in jobs ---
+
+    def prepare(self, run: SeedRun, progress: Progress, *, first: bool) -> Setup:
+        return self._setup(run)
+
+    def _setup(self, run: SeedRun) -> Setup:
+        known, setup = self._ready
+        if setup is None or known is None or (known.task, known.seed) != (run.task, run.seed):
+            setup = self._bundles[run.task][1].setup(run.stream)
+            self._ready = run, setup
+        return setup
+
+    def data(self, run: SeedRun, ready: Setup) -> Mapping[str, Identity]:
+        return {}
+
+    def plan(
+        self, run: SeedRun, arm: ToyArm, ready: Setup, first: FolderReader, progress: Progress
+    ) -> tuple[Task, Plan]:
+        chosen = ready.arms[arm.title]
+        return chosen if isinstance(chosen, tuple) else (ready.task, chosen)
+
+    def first_config(self, run: SeedRun, ready: Setup) -> Mapping[str, object]:
+        return {"toy": run.task, "seed": run.seed, "settings": repr(dict(self.chosen)[self._bundles[run.task][0]])}
+
+    def arm_config(self, run: SeedRun, arm: ToyArm, plan: Plan) -> Mapping[str, object]:
+        return {"arm": arm.title}
+
+    def after_first(self, run: SeedRun, ready: Setup) -> None:
+        """Keep what was measured of samples that no loop made."""
+        if ready.floors:
+            write_atomically(run.folder / FLOORS, with_seal(json.dumps({"floors": to_json(ready.floors)}).encode()))
+
+    def after_arm(self, run: SeedRun, arm: ToyArm, ready: Setup, store: MeasuredStore, model: GenerativeModel) -> None:
+        """Keep draws of each generation to look at, in the first seed."""
+        show = self._bundles[run.task][1].show
+        if show is None or run.seed:
+            return
+        models = (ready.task.model.load_state(store.state(number)) for number in range(1, store.latest + 1))
+        draws = np.stack([show(model, run.stream.child("shown")).numpy() for model in models])
+        path = run.arm_folder(arm) / DRAWS
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            np.save(file, draws)
+
+    # --- what came out ---
+
+    def curves(self, toy: str, root: Path) -> Curves:
+        """The curves (S, T + 1) of all arms of a toy, with the seeds of one arm stacked."""
+        stacked: dict[str, dict[str, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
+        for run in (run for run in self.runs(root) if run.toy == toy):
+            for arm, table in self._measured(run).items():
+                for key, values in table.items():
+                    stacked[arm][key].append(values)
+        return {
+            arm: {key: each[0] if len(each) == 1 else np.concatenate(each) for key, each in table.items()}
+            for arm, table in stacked.items()
+        }
+
+    def _measured(self, run: ToyRun) -> Curves:
+        first = FolderReader(run.first_folder)
+        curves = {arm.title: _curves(first, self.record(run, arm)) for arm in self.arms(run.task)}
+        for name, names in self._bundles[run.task][1].split.items():
+            whole = curves.pop(name)
+            replicates = max(map(len, whole.values()))  # some quantities are the same for all
+            parts = {
+                key: np.split(np.broadcast_to(values, (replicates, values.shape[1])), len(names))
+                for key, values in whole.items()
+            }
+            curves |= {each: {key: values[at] for key, values in parts.items()} for at, each in enumerate(names)}
+        path = run.folder / FLOORS
+        floors = from_json(unsealed(path)["floors"]) if path.exists() else {}
+        shape = (1, self.generations_of(run.task) + 1)
+        return curves | {
+            name: {key: np.full(shape, value) for key, value in floor.items()} for name, floor in floors.items()
+        }
+
+    def shown(self, toy: str, root: Path) -> Shown:
+        """What was drawn of each generation of each arm, the first of arms with one name."""
+        shown: dict[str, np.ndarray] = {}
+        for run in (run for run in self.runs(root) if run.toy == toy):
+            for arm in self.arms(run.task):
+                if (path := run.arm_folder(arm) / DRAWS).exists():
+                    shown.setdefault(arm.title, np.load(path))
+        return shown
+
+    def seconds(self, toy: str, root: Path) -> float:
+        """What all phases of a toy took together."""
+        runs = [run for run in self.runs(root) if run.toy == toy]
+        firsts = sum(sum(FolderReader(run.first_folder).timings(0).values()) for run in runs)
+        return firsts + sum(self.record(run, arm).seconds for run in runs for arm in self.arms(run.task))
+
+    def unfinished(self, toy: str, root: Path) -> list[str]:
+        """The arms of a toy that have stopped, with their seeds."""
+        runs = [run for run in self.runs(root) if run.toy == toy]
+        return [
+            f"{run.task}, {arm.title}, seed {run.seed}"
+            for run in runs
+            for arm in self.arms(run.task)
+            if not self.is_done(run, arm)
+        ]
+
+
+@lru_cache(maxsize=1)
+def _in_worker(chosen: Chosen) -> ToyStudy:
+    """The study of a worker process."""
+    return ToyStudy(chosen)
+
+
+def chosen_settings(name: str, *, quick: bool = False, **options: object) -> Any:
+    """A toy's settings with those of the options that it has and that are not None."""
+    small = TOYS.load(name).QUICK
+    settings = small if quick else type(small)()
+    known = {one.name for one in fields(settings)}
+    return replace(settings, **{key: value for key, value in options.items() if value is not None and key in known})
+
+
+def _plan(arm: Plan | tuple[Task, Plan]) -> Plan:
+    return arm[1] if isinstance(arm, tuple) else arm
+
+
+def _digest(settings: Any) -> str:
+    """Of settings and the state of the files that they name."""
+    paths = [path for one in fields(settings) if isinstance(path := getattr(settings, one.name), Path)]
+    files = states_of(file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]))
+    return hashlib.sha256(repr((settings, files)).encode()).hexdigest()[:8]
+
+
+def _curves(first: Record, record: Record) -> dict[str, np.ndarray]:
+    """Quantities (S, T + 1); S = 1 where a quantity is a single number, NaN in generation 0 for those of the loop."""
+    rows = [first.metrics(0), *(record.metrics(generation) for generation in range(1, record.latest + 1))]
+    names = rows[0].keys() | rows[-1].keys()
+    return {name: np.atleast_2d(np.array([row.get(name, np.nan) for row in rows]).T) for name in names}

@@ -1,0 +1,53 @@
+"""Reports show names and texts as they are; none of them becomes part of the page."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from selfcorrect.experiments.reporting.webpage import Cell, Page, PageRow, Section, Table, render_page
+from selfcorrect.experiments.toy.drawing import draw
+from selfcorrect.experiments.toy.result import Line, Panel
+
+HOSTILE = (
+    "</title><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "' onload='alert(1)", "</svg><style>*{}",
+    "{{ 7 * 7 }}{% raw %}", "]]>", "<!--", "&lt;script&gt;", "$\\frac{$", "$a_{b$", "a$b$c",
+)  # fmt: skip
+
+
+class Seen(HTMLParser):
+    """Tags and attributes of a page, and its text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags, self.attributes, self.text = set[str](), set[str](), ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def shown(name: str) -> Seen:
+    """A page that says nothing but a name."""
+    figure = draw(Panel(name, name, name, np.arange(3.0), [Line(name, np.ones((2, 3)))], caveat=name))
+    section = Section(name, name, Table("table", name, [name], [PageRow(name, [Cell(name)])]), [figure])
+    seen = Seen()
+    seen.feed(
+        render_page(
+            Page(name, name, name, None, (), [name], [name], sections=[section], facts={name: name}, notes=[name])
+        )
+    )
+    return seen
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_name_stays_a_name(name: str) -> None:
+    plain, seen = shown("plain"), shown(name)
+    assert (seen.tags, seen.attributes) == (plain.tags, plain.attributes)
+    assert seen.text.count(name) >= plain.text.count("plain") - 1  # but the caveat, which is wrapped
