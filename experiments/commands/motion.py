@@ -244,8 +244,8 @@ class MotionCommand:
         for name in self.denoiser:
             preset(name)
 
-    def run(self) -> None:
-        """Run the experiment, or what is left of it, and write its report."""
+    def run(self) -> int:
+        """Run the experiment, or what is left of it, and write its report; 1 where something is missing of it."""
         self._check_names()
         sources_must_exist((*self.data, *self.reference))
         must_exist([self.ratings])
@@ -265,7 +265,7 @@ class MotionCommand:
         settings = self.settings()
         if self.dry_run:
             print("\n".join(self._expected(settings)))
-            return
+            return 0
         folder = place_of(self.out or self._usual_folder())
         where = Where(self._workers(process_count()), self.runner, self.where)
         command = shlex.join(["selfcorrect", *sys.argv[1:]])
@@ -282,6 +282,8 @@ class MotionCommand:
                     wandb=options.target,
                 )
                 print(f"\n{found}\n{folder / REPORT}")
+                return 1 if found.gaps else 0
+        return 0
 
     def _engine(self) -> str:
         """The engine that was asked for, else the preset's, or MuJoCo where that is PyBullet and not installed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,9 +25,8 @@ from ..run.models import trained_model
 from ..run.seed_runs import MotionRun, seed_runs
 from ..run.task import MotionTask, motion_task
 from ..settings.arms import BASELINE, Arm
-from ..settings.presets import MotionSettings
 from ..settings.run_options import RunOptions
-from .conclusion import MotionPair
+from .conclusion import MotionOutcome, MotionPair
 
 SHOWN = 4
 """Motions in a clip, one label each."""
@@ -58,25 +57,26 @@ class ShownClip:
 
 
 def shown_clips(
-    settings: MotionSettings, root: Path, shown: Sequence[MotionPair], options: RunOptions
+    outcome: MotionOutcome, root: Path, shown: Sequence[MotionPair], options: RunOptions
 ) -> list[ShownClip]:
     """Motions of the first seed: before and after correction, generation 0, and the last generation of each arm.
 
     shown: which correctors are shown, at most one pair for each denoiser.
     """
+    settings = outcome.settings
     first = [run for run in seed_runs(settings, root, options) if run.seed == settings.first_seed]
-    clips = [clip for run in first for clip in _clips_of(run, shown)]
+    clips = [clip for run in first for clip in _clips_of(run, outcome.curves[run.task], shown)]
     return sorted(clips, key=lambda clip: clip.section != _CORRECTION)  # which come first
 
 
-def _clips_of(run: MotionRun, shown: Sequence[MotionPair]) -> list[ShownClip]:
+def _clips_of(run: MotionRun, arms: Iterable[Arm], shown: Sequence[MotionPair]) -> list[ShownClip]:
     task = motion_task(run.settings, run.comparison, run.stream)
     labels = _shown_labels(task)
     last = run.settings.generations
     clips = [_samples_clip(run, task, labels, BASELINE, 0, run.first_folder)]
-    clips += [_samples_clip(run, task, labels, arm, last, run.arm_folder(arm)) for arm in run.comparison.arms]
-    arms = (pair.arm for pair in shown if pair.task == run.comparison.denoiser and pair.arm != pair.plain)
-    corrected = next(arms, None)
+    clips += [_samples_clip(run, task, labels, arm, last, run.arm_folder(arm)) for arm in arms]
+    pairs = (pair.arm for pair in shown if pair.task == run.comparison.denoiser and pair.arm != pair.plain)
+    corrected = next(pairs, None)
     if corrected is not None:
         labels = labels[: SHOWN // 2]
         clips += [_correction_clip(run, task, labels, corrected, generation) for generation in (last, 0)]

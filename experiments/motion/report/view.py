@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.randomness import streams
 from selfcorrect.models.diffusion.presets import preset
 from selfcorrect.motion.measures.metrics import EXPLAINED, MEASURED, Metric, metric_of
@@ -141,9 +142,17 @@ class MotionView(View):
         return {task: f"{preset(task).character} ({task})" for task in tasks}
 
     def outcome(self, root: Path, gaps: Sequence[str] = ()) -> MotionOutcome:
+        """What a run folder holds, without arms that stopped; RunFolderError where those on real data alone did."""
         runs, settings = self.study.runs(root), self.study.settings
         scores = [read_references(run.seed_folder) for run in runs if run.comparison == settings.comparisons[0]]
-        return Outcome(settings, self.curves(runs), floors_of(scores), titles=self.titles(), gaps=gaps)
+        curves = self.curves(runs)
+        for run in runs:
+            for arm in self.study.arms(run.task):
+                if self.study.record(run, arm).latest < settings.generations:
+                    curves[run.task].pop(arm, None)
+        if lacking := next((task for task, arms in curves.items() if BASELINE not in arms), ""):
+            raise RunFolderError(f"no report of {root}: {lacking} lacks its arm on real data alone. {' '.join(gaps)}")
+        return Outcome(settings, curves, floors_of(scores), titles=self.titles(), gaps=gaps)
 
     def settings(self, outcome: MotionOutcome) -> Mapping[str, Any]:
         return as_json(self.study.settings.config())
@@ -153,7 +162,7 @@ class MotionView(View):
 
     def told(self, outcome: MotionOutcome, root: Path, rows: Sequence[Row], seconds: float, command: str) -> Told:
         settings = outcome.settings
-        clips = shown_clips(settings, root, shown_pairs(outcome), self.study.options)
+        clips = shown_clips(outcome, root, shown_pairs(outcome), self.study.options)
         founders = founders_of(settings)
         page = Page(
             title=self.title,
@@ -162,7 +171,7 @@ class MotionView(View):
             picture=_picture(outcome),
             cards=cards(outcome),
             details=[*details(outcome), *disease_sentences(outcome, founders)],
-            warnings=_warnings(settings),
+            warnings=[*outcome.gaps, *_warnings(settings)],
             curves=_curves_svg(outcome),
             sections=_sections(outcome, founders),
             clips=_by_section(clips),
@@ -171,7 +180,7 @@ class MotionView(View):
         )
         media = [path for clip in clips for path in clip.files]
         films = {"videos": videos} if (videos := _videos(clips)) else {}
-        return Told(page, terminal_lines(outcome), media, films, _final(outcome))
+        return Told(page, [*terminal_lines(outcome), *outcome.gaps], media, films, _final(outcome))
 
     # --- Weights & Biases ---
 

@@ -57,6 +57,8 @@ class MotionStudy(Study):
     ratings: Path | None = None
     """A database of `selfcorrect curate`, for arms that need what people preferred."""
 
+    each_alone = True
+
     @property
     def title(self) -> str:
         return f"motion {self.name}"
