@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 from tyro.extras import literal_type_from_choices
@@ -30,9 +30,10 @@ from .inputs import must_exist, sources_must_exist
 if TYPE_CHECKING:
     from ..motion.settings.presets import DenoiserArms, MotionSettings
 
-    EngineName = str
+    EngineName = PresetName = str
 else:
     EngineName = literal_type_from_choices(ENGINES.names)
+    PresetName = literal_type_from_choices(PRESET_ROWS)
 
 
 def _presets() -> str:
@@ -89,20 +90,7 @@ class MotionCommand:
     """
 
     preset: Annotated[
-        Literal[
-            "short",
-            "demo",
-            "quick",
-            "full",
-            "ratios",
-            "dilution",
-            "modes",
-            "renewal",
-            "remedies",
-            "text",
-            "strictness",
-            "paper",
-        ],
+        PresetName,
         arg(help=_presets()),
     ] = "short"
     policy: tuple[str, ...] = ()
@@ -175,26 +163,13 @@ class MotionCommand:
         from ..motion.settings.presets import PRESETS
 
         preset = self._published(PRESETS[self.preset])
-        given: dict[str, Any] = {
-            name: value
-            for name in (
-                "generations",
-                "seeds",
-                "first_seed",
-                "real_count",
-                "judged_count",
-                "data",
-                "reference",
-            )
-            if (value := getattr(self, name)) not in (None, ())
+        given = {each.name: getattr(self, each.name, None) for each in fields(preset)}
+        given = {
+            name: value for name, value in given.items() if value is not None and value != () and value is not False
         }
-        given["engine"] = self._engine()
-        for name in ("steps", "initial_steps"):
-            if (value := getattr(self, name)) is not None:
-                given[name] = dict.fromkeys((*getattr(preset, name), *self.denoiser), value)
-        if self.judge_corrected:
-            given["judge_corrected"] = True
-        return replace(preset, comparisons=self._comparisons(preset), **given)
+        for name in given.keys() & {"steps", "initial_steps"}:
+            given[name] = dict.fromkeys((*getattr(preset, name), *self.denoiser), given[name])
+        return replace(preset, **{**given, "comparisons": self._comparisons(preset), "engine": self._engine()})
 
     def _published(self, preset: MotionSettings) -> MotionSettings:
         """The preset with the published generator and evaluator in place of its denoiser and judge, where they are."""

@@ -1,4 +1,4 @@
-"""The presets of the motion experiment in words, without what they need: what each is for, has and takes."""
+"""The presets of the motion experiment without their arms: what each is for, has and takes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from .run_options import Keep
 
 @dataclass(frozen=True)
 class PresetRow:
-    """A preset in words."""
+    """A preset without its arms, which need PyTorch."""
 
     summary: str
     denoisers: str
     arms: int
+    """Of all denoisers together."""
     generations: int
     seeds: int
     real_count: int

@@ -17,6 +17,7 @@ from selfcorrect.storage.runs.run_folder import renamed
 from ...remedies.table import UNRATED
 from ..correctors.table import corrector_row, is_own
 from .arms import BASELINE, Arm
+from .preset_table import PRESET_ROWS
 from .published import PublishedModel
 
 
@@ -263,81 +264,30 @@ _DILUTION = (
 )
 _REMEDIES = (BASELINE, *(Arm("replace", remedy=name) for name in UNRATED))
 
+
+def _preset(name: str, *arms: tuple[Arm, ...], **more: Any) -> MotionSettings:
+    """A preset with the counts of its row; arms: those of each of its denoisers, or of all."""
+    row = PRESET_ROWS[name]
+    denoisers = row.denoisers.split(", ")
+    comparisons = map(DenoiserArms, denoisers, arms if len(arms) > 1 else arms * len(denoisers))
+    counts = {key: getattr(row, key) for key in ("real_count", "judged_count", "engine", "first_seed")}
+    return MotionSettings(tuple(comparisons), row.generations, row.seeds, **counts, **more)
+
+
+_FEW_STEPS = {"patch-mixer": 400, "dct-mlp": 700}
+_PAPER = (BASELINE, *(arm for policy in _RATIOS[:4] for arm in _loop(policy, "physics")))
 PRESETS = {
-    "short": MotionSettings(
-        comparisons=(DenoiserArms("patch-mixer", _DEMO_MIXER), DenoiserArms("dct-mlp", _SHORT_SMOOTH)),
-        generations=4,
-        seeds=3,
-        real_count=64,
-        judged_count=128,
-        initial_steps={"patch-mixer": 400, "dct-mlp": 700},
-    ),
-    "demo": MotionSettings(
-        comparisons=(DenoiserArms("patch-mixer", _DEMO_MIXER), DenoiserArms("dct-mlp", _DEMO_SMOOTH)),
-        generations=7,
-        seeds=3,
-    ),
-    "quick": MotionSettings(
-        comparisons=(DenoiserArms("patch-mixer", (BASELINE, *_loop("replace", "physics"))),),
-        generations=4,
-        seeds=1,
-        real_count=64,
-        judged_count=128,
-    ),
-    "full": MotionSettings(
-        comparisons=(
-            DenoiserArms("patch-mixer", _FULL),
-            DenoiserArms("dct-mlp", _FULL),
-            DenoiserArms("temporal-conv", _FULL),
-        ),
-        generations=12,
-        seeds=5,
-    ),
-    "ratios": MotionSettings(
-        comparisons=(DenoiserArms("patch-mixer", _SWEEP), DenoiserArms("dct-mlp", _SWEEP)), generations=20, seeds=5
-    ),
-    "dilution": MotionSettings(
-        comparisons=(DenoiserArms("patch-mixer", _DILUTION), DenoiserArms("dct-mlp", _DILUTION)),
-        generations=10,
-        seeds=8,
-        first_seed=5,
-        real_count=64,
-        judged_count=128,
-        engine="mujoco",
-    ),
-    "modes": MotionSettings(comparisons=(DenoiserArms("dct-mlp", _MODES),), generations=20, seeds=5),
-    "renewal": MotionSettings(comparisons=(DenoiserArms("dct-mlp", (BASELINE, *_RENEWED)),), generations=20, seeds=5),
-    "remedies": MotionSettings(comparisons=(DenoiserArms("dct-mlp", _REMEDIES),), generations=12, seeds=3),
-    "text": MotionSettings(
-        comparisons=(DenoiserArms("dct-mlp", _TEXT),),
-        generations=5,
-        seeds=3,
-        real_count=256,
-        judged_count=192,
-        captions=True,
-    ),
-    "strictness": MotionSettings(
-        comparisons=(DenoiserArms("patch-mixer", _STRICT), DenoiserArms("dct-mlp", _STRICT)),
-        generations=3,
-        seeds=3,
-        real_count=24,
-        judged_count=96,
-        frames=32,
-        engine="mujoco",
-        initial_steps={"patch-mixer": 400, "dct-mlp": 700},
-    ),
-    "paper": MotionSettings(
-        comparisons=(
-            DenoiserArms("paper", (BASELINE, *(arm for policy in _RATIOS[:4] for arm in _loop(policy, "physics")))),
-        ),
-        generations=50,
-        seeds=3,
-        real_count=2794,
-    ),
+    "short": _preset("short", _DEMO_MIXER, _SHORT_SMOOTH, initial_steps=_FEW_STEPS),
+    "demo": _preset("demo", _DEMO_MIXER, _DEMO_SMOOTH),
+    "quick": _preset("quick", (BASELINE, *_loop("replace", "physics"))),
+    "full": _preset("full", _FULL),
+    "ratios": _preset("ratios", _SWEEP),
+    "dilution": _preset("dilution", _DILUTION),
+    "modes": _preset("modes", _MODES),
+    "renewal": _preset("renewal", (BASELINE, *_RENEWED)),
+    "remedies": _preset("remedies", _REMEDIES),
+    "text": _preset("text", _TEXT, captions=True),
+    "strictness": _preset("strictness", _STRICT, frames=32, initial_steps=_FEW_STEPS),
+    "paper": _preset("paper", _PAPER),
 }
-"""The default, `short`, takes minutes on two cores; `demo` is longer. `quick` is a smoke test, `full` has every arm and
-control. `ratios` has synthetic ratios up to 100 %. `dilution` has ratios by strengths of correction, on seeds that no
-other preset has. `modes` has what preserves the diversity of a fully synthetic loop, with controls. `renewal` is the
-same where a quarter of the training set is renewed in each generation. `remedies` compares published remedies. `text`
-keeps captions and replaces their motions. `strictness` compares correctors and verifiers that reject what falls without
-root force. `paper` has the settings of Gillman et al. 2024 (n = 64, 128, 256 or 2794 by `--real-count`), for a GPU."""
+"""`PRESET_ROWS` says what each is for."""
