@@ -28,8 +28,8 @@ from selfcorrect.experiments.motion.settings.preset_table import PRESET_ROWS
 from selfcorrect.experiments.motion.settings.presets import settings_of
 from selfcorrect.experiments.reporting.results import ArmCurves
 from selfcorrect.experiments.reporting.summary import Summary, read_summary
+from selfcorrect.experiments.studies.claims import Check
 from selfcorrect.experiments.studies.shares import by_share, guarantees
-from selfcorrect.experiments.toy.claims import Check
 from selfcorrect.experiments.toy.deriving import reading
 from selfcorrect.experiments.toy.result import Ends
 from selfcorrect.experiments.toy.study import chosen_settings

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from torch import Tensor
@@ -16,7 +16,7 @@ from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.loop.run import Plan, Task
 from selfcorrect.models.protocol import GenerativeModel
 
-from .claims import Check, Curves, Quantity
+from ..studies.claims import Claimed, Curves, Quantity
 from .result import Map
 
 START = "generation 0"
@@ -98,14 +98,6 @@ class Sweep:
     log: bool = False
     form: str = ".3g"
     """Of the cells of the table that is made of it where there are no columns for one."""
-
-
-class Claimed(Protocol):
-    """What a toy claims; see `claims.Claim`."""
-
-    @property
-    def statement(self) -> str: ...
-    def check(self, curves: Curves) -> Check: ...
 
 
 @dataclass(frozen=True)

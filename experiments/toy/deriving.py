@@ -8,7 +8,7 @@ import numpy as np
 
 from selfcorrect.statistics import CollapseFinding, collapse_profile
 
-from .claims import Check, Curves
+from ..studies.claims import Check, Curves
 from .declaration import START, Column, Sweep, Toy
 from .result import Ends, Line, Panel, Pictures, Result, Scatter, Shown
 

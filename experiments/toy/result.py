@@ -10,7 +10,7 @@ import numpy as np
 
 from selfcorrect.statistics import CollapseFinding
 
-from .claims import Check
+from ..studies.claims import Check
 
 Shown: TypeAlias = Mapping[str, np.ndarray]
 """Arm → what is drawn of each generation from 1 on: images (T, N, height, width) or points (T, N, 2)."""

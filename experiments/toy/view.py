@@ -14,10 +14,10 @@ from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.tracking import Row
 
 from ..reporting.webpage import Cell, Page, PageRow, Section, Table
+from ..studies.claims import Check, claims_section
 from ..studies.outcome import Outcome, Pair
 from ..studies.study import SeedRun
 from ..studies.view import Told, View
-from .claims import Check
 from .deriving import describe
 from .drawing import draw
 from .result import Result
@@ -146,15 +146,7 @@ def _sections(name: str, results: Mapping[str, Result]) -> Iterator[Section]:
     ends = Table(f"{name}-ends", result.ends.title, result.ends.columns)
     ends.rows.extend(PageRow(arm, [*map(Cell, cells)]) for arm, cells in result.ends.rows.items())
     yield Section(row.summary, f"{result.reading} Source: {row.source}.", ends, [*map(draw, result.figures)])
-    checks = Table(f"{name}-checks", "Statement", ["Predicted", "Measured, 95 % interval", "Outcome"])
-    checks.rows.extend(
-        PageRow(
-            check.statement + ("" if check.published else " (ours)"),
-            [*map(Cell, (check.predicted, check.measured, check.outcome))],
-        )
-        for check in result.checks
-    )
-    yield Section(f"{row.summary}: predicted and measured", "Statements that say “ours” are in no cited paper.", checks)
+    yield claims_section(f"{name}-checks", f"{row.summary}: predicted and measured", result.checks)
     if result.profiles:
         yield Section(
             f"{row.summary}: model collapse profile",

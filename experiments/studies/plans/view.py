@@ -22,6 +22,7 @@ from ...reporting.figures import curve_grid, looks
 from ...reporting.results import ArmCurves
 from ...reporting.tables import LOOP_COLUMNS, effects_table, half_life_cell, last_generation_table, loop_cells
 from ...reporting.webpage import Card, Page, Picture, Section
+from ..claims import Claimed, claims_section
 from ..outcome import REAL, Outcome, Pair
 from ..shares import baseline_of, corrected_by_share, share_picture, share_section, share_sentences
 from ..study import SeedRun, Study
@@ -59,9 +60,16 @@ Measured: TypeAlias = Outcome[ComparisonFacts, PlanArm]
 class ComparisonView(View):
     """A comparison of users' plans."""
 
-    def __init__(self, study: Study, arms: Sequence[PlanArm], better: Mapping[str, Direction], title: str) -> None:
+    def __init__(
+        self,
+        study: Study,
+        arms: Sequence[PlanArm],
+        better: Mapping[str, Direction],
+        title: str,
+        claims: Sequence[Claimed] = (),
+    ) -> None:
         self.study, self.title = study, title or _question(arms)
-        self._arms, self._better = arms, better
+        self._arms, self._better, self._claims = arms, better, claims
 
     def judged(self, root: Path) -> Sequence[Metric]:
         metrics = self._metrics(self.study.runs(root), [])
@@ -135,7 +143,9 @@ class ComparisonView(View):
         effects = outcome.judged(pairs, outcome.settings.judged)
         lines = corrected_by_share(pairs, effects)
         first = [" ".join(share_sentences(outcome, lines))] if lines else []
-        told = [_headline(effects), *(_sentence(outcome, each) for each in effects), *outcome.gaps]
+        checks = [claim.check(_by_name(outcome)) for claim in self._claims]
+        claimed = [f"{check.statement}: {check.outcome} ({check.measured})." for check in checks]
+        told = [_headline(effects), *(_sentence(outcome, each) for each in effects), *claimed, *outcome.gaps]
         sentences = [*first, *told]
         page = Page(
             title=self.title,
@@ -146,7 +156,11 @@ class ComparisonView(View):
             details=sentences[1:],
             warnings=_warnings(outcome),
             curves=_curves_svg(outcome, outcome.settings.metrics),
-            sections=[*([share_section(outcome, lines)] if lines else []), *_sections(outcome, effects)],
+            sections=[
+                *([claims_section("claims", "Predicted and measured", checks)] if checks else []),
+                *([share_section(outcome, lines)] if lines else []),
+                *_sections(outcome, effects),
+            ],
             facts=_facts(outcome),
             notes=NOTES,
         )
@@ -161,6 +175,15 @@ class ComparisonView(View):
 
     def measured(self, runs: Sequence[SeedRun]) -> Sequence[str]:
         return [metric.key for metric in self._metrics(runs, [])]
+
+
+def _by_name(outcome: Measured) -> dict[str, Mapping[str, np.ndarray]]:
+    """The curves of all arms as claims name them: by the plan, after its task where there are several."""
+    return {
+        f"{task}, {arm.title}" if len(outcome.curves) > 1 else arm.title: curves.values
+        for task, arms in outcome.curves.items()
+        for arm, curves in arms.items()
+    }
 
 
 def _picture(outcome: Measured) -> Picture:

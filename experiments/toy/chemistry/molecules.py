@@ -25,7 +25,7 @@ from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion
 
-from ..claims import Claim, Quantity, above, below, end, gain
+from ...studies.claims import Claim, Quantity, above, below, end, gain
 from ..declaration import Column, Setup, Toy, by_seed
 from .correctors import ConformerCodec, RandomAcceptance, Relaxation, Verifier
 from .measures import mean_over, measured, relaxed

@@ -25,7 +25,7 @@ from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.statistics import UNMEASURED, Interval
 
-from ..claims import Claim, Curves, above, agrees, at, below, end, gain, ratio, rise, start
+from ...studies.claims import Claim, Curves, above, agrees, at, below, end, gain, ratio, rise, start
 from ..declaration import Column, Setup, Toy, by_seed
 from ..models.categorical import Categorical
 from ..models.regression import LinearRegression

@@ -15,7 +15,7 @@ from selfcorrect.loop.policy import History, Policy, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.models.gaussian import Gaussian
 
-from ..claims import above, agrees, at, gain
+from ...studies.claims import above, agrees, at, gain
 from ..declaration import Column, Setup, Toy, replicated
 from .tasks import DIMENSION
 

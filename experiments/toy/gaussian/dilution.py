@@ -17,7 +17,7 @@ from selfcorrect.loop.policy import Augment
 from selfcorrect.loop.run import Candidate, Plan
 from selfcorrect.models.gaussian import Gaussian
 
-from ..claims import above, agrees, end
+from ...studies.claims import above, agrees, end
 from ..declaration import Column, Setup, Sweep, Toy, replicated
 from .tasks import gaussian_task, per_seed
 

@@ -22,7 +22,7 @@ from selfcorrect.loop.policy import Accumulate, Augment, Fresh, Replace
 from selfcorrect.loop.run import Candidate, Plan
 from selfcorrect.statistics import Verdict, judge
 
-from ..claims import Claim, above, agrees, at, below, end, late, ratio, start
+from ...studies.claims import Claim, above, agrees, at, below, end, late, ratio, start
 from ..declaration import Column, Setup, Toy, replicated
 from .tasks import DIMENSION, distance_to_truth, fresh_normal, gaussian_task, share_inside
 

@@ -19,7 +19,7 @@ from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.loop.policy import Augment, RealOnly
 from selfcorrect.loop.run import Plan
 
-from ..claims import Claim, Curves, Quantity, above, agrees, below, end, gain, late, start
+from ...studies.claims import Claim, Curves, Quantity, above, agrees, below, end, gain, late, start
 from ..declaration import Bundle, Column, Setup, Sweep, Toy, replicated
 from .authors import AUTHORS_REPEATED, PAPER_STRENGTHS, TaperedAccumulate, histogram_corrector
 from .tasks import DIMENSION, RealAndFresh, draw_from, draw_truth, fresh_normal, gaussian_task, per_seed

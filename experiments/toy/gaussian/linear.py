@@ -14,7 +14,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.loop.policy import Accumulate, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 
-from ..claims import agrees, at, below, end
+from ...studies.claims import agrees, at, below, end
 from ..declaration import START, Column, Setup, Toy, replicated
 from ..models.regression import LinearRegression
 

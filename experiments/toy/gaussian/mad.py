@@ -21,7 +21,7 @@ from selfcorrect.loop.bias import sampling_settings
 from selfcorrect.loop.policy import Augment, Fresh, Replace
 from selfcorrect.loop.run import Candidate, Plan
 
-from ..claims import above, agrees, at, below, end, gain
+from ...studies.claims import above, agrees, at, below, end, gain
 from ..declaration import Column, Setup, Toy, replicated
 from .tasks import DIMENSION, distance_to_truth, fresh_normal, gaussian_task, share_inside
 

@@ -18,7 +18,7 @@ from selfcorrect.loop.bias import sampling_settings
 from selfcorrect.loop.policy import Augment, History, Policy
 from selfcorrect.loop.run import Plan
 
-from ..claims import Curves, Quantity, agrees, below, late
+from ...studies.claims import Curves, Quantity, agrees, below, late
 from ..declaration import Column, Setup, Sweep, Toy, replicated
 from .tasks import gaussian_task
 

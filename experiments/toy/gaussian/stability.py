@@ -21,7 +21,7 @@ from selfcorrect.loop.run import Plan
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.statistics import Interval
 
-from ..claims import Check, Claim, Curves, agrees, gain, ratio, start
+from ...studies.claims import Check, Claim, Curves, agrees, gain, ratio, start
 from ..declaration import Setup, Toy, replicated
 from ..result import Map
 from .tasks import DIMENSION, draw_truth, gaussian_task, per_seed

@@ -18,7 +18,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.loop.policy import Fresh, FreshSource, Weighted
 from selfcorrect.loop.run import Plan, Task
 
-from ..claims import Quantity, agrees, below
+from ...studies.claims import Quantity, agrees, below
 from ..declaration import Setup, Sweep, Toy, replicated
 from ..models.regression import LinearRegression
 from .linear import excess_error

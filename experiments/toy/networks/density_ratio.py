@@ -20,7 +20,7 @@ from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.remedies.selection import at_random, by_density_ratio, selected
 
-from ..claims import above, below, gain
+from ...studies.claims import above, below, gain
 from ..declaration import Column, Setup, Toy, by_seed
 from ..models.kernel_density import KernelDensity
 from .shapes import wasserstein

@@ -30,7 +30,7 @@ from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.protocol import GenerativeModel
 
-from ..claims import above, below, gain, pooled
+from ...studies.claims import above, below, gain, pooled
 from ..declaration import Column, Setup, Toy, by_seed
 
 REAL = "real only"

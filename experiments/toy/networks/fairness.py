@@ -19,7 +19,7 @@ from selfcorrect.loop.policy import Augment, History, Policy, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.models.protocol import TensorModel
 
-from ..claims import above, below, end, gain, rise, start
+from ...studies.claims import above, below, end, gain, rise, start
 from ..declaration import START, Column, Setup, Toy, by_seed
 
 PLAIN, AUGMENTED, REPAIRED = "replace", "augment", "replace, reparation"

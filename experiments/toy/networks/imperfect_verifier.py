@@ -21,7 +21,7 @@ from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.models.adapters.torch_model import TorchModel
 from selfcorrect.remedies.selection import at_random, nearest_to, selected
 
-from ..claims import above, below, end, gain, rise
+from ...studies.claims import above, below, end, gain, rise
 from ..declaration import Column, Setup, Toy, by_seed
 from ..models.flow import Flow
 

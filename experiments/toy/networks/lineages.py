@@ -23,7 +23,7 @@ from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.metrics.neighbours import near_by_label, neighbour_metrics
 from selfcorrect.remedies.matching import lineage_matched
 
-from ..claims import Claim, Quantity, above, agrees, at, below, end, gain
+from ...studies.claims import Claim, Quantity, above, agrees, at, below, end, gain
 from ..declaration import Column, Setup, Toy, by_seed
 from ..models.memoriser import Memoriser
 

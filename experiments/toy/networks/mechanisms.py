@@ -14,7 +14,7 @@ from selfcorrect.loop.policy import Accumulate, Augment, Policy, Replace
 from selfcorrect.loop.run import Plan, Task
 
 from ...remedies.remedies import RemedyInputs, with_remedy
-from ..claims import Claim, above, end, gain
+from ...studies.claims import Claim, above, end, gain
 from ..declaration import Arms, Column, Setup, Toy, by_seed
 from .remedies import COVERAGE, circle_task
 

@@ -18,7 +18,7 @@ from selfcorrect.correctors.correction import Correction
 from selfcorrect.loop.policy import Augment, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 
-from ..claims import Curves, Quantity, above, agrees, below, end, gain, rise
+from ...studies.claims import Curves, Quantity, above, agrees, below, end, gain, rise
 from ..declaration import Column, Setup, Toy, by_seed
 from ..models.mixture import Mixture
 

@@ -23,7 +23,7 @@ from selfcorrect.statistics import half_life_interval
 
 from ...remedies.remedies import RemedyInputs, with_remedy
 from ...remedies.table import OWN, REMEDIES, UNRATED
-from ..claims import above, gain
+from ...studies.claims import above, gain
 from ..declaration import Column, Setup, Toy, by_seed
 
 FROZEN = "frozen"

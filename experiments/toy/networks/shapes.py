@@ -24,7 +24,7 @@ from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.models.protocol import GenerativeModel
 
-from ..claims import Claim, above, agrees, end, gain
+from ...studies.claims import Claim, above, agrees, end, gain
 from ..declaration import Column, Setup, Toy, by_seed
 from ..models.flow import Flow
 from ..models.gan import AdversarialNetwork

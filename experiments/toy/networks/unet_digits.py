@@ -16,7 +16,7 @@ from selfcorrect.loop.policy import RealOnly, Replace
 from selfcorrect.loop.run import Plan
 from selfcorrect.models.adapters.diffusers_model import DiffusersModel
 
-from ..claims import above, below, gain
+from ...studies.claims import above, below, gain
 from ..declaration import Setup, Toy, by_seed
 from .digits import COLUMNS, REAL, image_task, one_of_each, to_centres
 

@@ -19,7 +19,7 @@ from selfcorrect.loop.bias import Score, best_of
 from selfcorrect.loop.policy import Augment, History, Policy
 from selfcorrect.loop.run import Candidate, Plan, Task
 
-from ..claims import Quantity, above, agrees, below, end, gain
+from ...studies.claims import Quantity, above, agrees, below, end, gain
 from ..declaration import Column, Setup, Sweep, Toy, replicated
 from ..models.categorical import Categorical
 

@@ -16,7 +16,7 @@ from selfcorrect.loop.bias import best_of, unbiased
 from selfcorrect.loop.policy import Augment, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 
-from ..claims import above, agrees, at, below, end, gain, rise
+from ...studies.claims import above, agrees, at, below, end, gain, rise
 from ..declaration import Column, Setup, Toy, replicated
 from ..models.categorical import Categorical
 

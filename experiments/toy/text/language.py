@@ -24,7 +24,7 @@ from selfcorrect.datasets.toy.text import Alphabet, documentation, read_text, sp
 from selfcorrect.loop.policy import Accumulate, Keep, RealOnly, Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 
-from ..claims import Claim, Curves, Quantity, above, agrees, at, below, end, gain, rise, start
+from ...studies.claims import Claim, Curves, Quantity, above, agrees, at, below, end, gain, rise, start
 from ..declaration import START, Column, Setup, Sweep, Toy, by_seed, replicated
 from ..models.categorical import Categorical
 from ..models.language import LanguageModel

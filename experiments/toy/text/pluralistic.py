@@ -20,7 +20,7 @@ from selfcorrect.loop.bias import best_of
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Candidate, Plan, Task
 
-from ..claims import above, agrees, below, end, gain
+from ...studies.claims import above, agrees, below, end, gain
 from ..declaration import Column, Setup, Toy, replicated
 from ..models.categorical import Categorical
 from .curation import rater

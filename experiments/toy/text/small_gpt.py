@@ -25,7 +25,7 @@ from selfcorrect.loop.run import Candidate, Plan, Task
 from selfcorrect.models.adapters.language_model import CausalLanguageModel
 from selfcorrect.models.adapters.tokenizer import byte_level_tokenizer
 
-from ..claims import Quantity, above, below, end, gain
+from ...studies.claims import Quantity, above, below, end, gain
 from ..declaration import Column, Setup, Toy, by_seed
 
 REAL, PLAIN, TENTH, VERIFIED = "real only", "synthetic", "10 % kept", "verified"

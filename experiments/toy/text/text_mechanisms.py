@@ -19,7 +19,7 @@ from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Candidate, Task
 
 from ...remedies.remedies import RemedyInputs
-from ..claims import Claim, above, below, end, gain
+from ...studies.claims import Claim, above, below, end, gain
 from ..declaration import Column, Setup, Toy, by_seed
 from ..models.language import LanguageModel
 from ..networks.mechanisms import REMEDIES, WAYS, arm_name, arms_of, groups_of

@@ -12,7 +12,7 @@ import pytest
 from selfcorrect.core.errors import InputError
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands.toy import ToyCommand
-from selfcorrect.experiments.toy.claims import Check, Claim, Outcome, above, agrees, below
+from selfcorrect.experiments.studies.claims import Check, Claim, Outcome, above, agrees, below
 from selfcorrect.experiments.toy.drawing import draw
 from selfcorrect.experiments.toy.gaussian.crossfeed import Exchange
 from selfcorrect.experiments.toy.study import chosen_settings

@@ -22,6 +22,7 @@ import torch
 import selfcorrect as sc
 from selfcorrect.core.errors import CorrectorError, RunFolderError, SettingError
 from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.experiments.studies.claims import above, below, gain
 
 GENERATIONS = 8
 
@@ -61,8 +62,17 @@ def files(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.slow
 def test_a_comparison_says_what_correction_does_and_leaves_report_tables_and_frames(tmp_path: Path) -> None:
-    found = sc.compare(own_task, plans(30), seeds=5, workers=1, out=tmp_path, better={"error": "lower"})
-    headline, synthetic, corrected = found.sentences
+    helps = below("correction keeps the spread", gain("corrected", "synthetic", "error"))
+    harms = above("correction loses the spread", gain("corrected", "synthetic", "error"))
+    found = sc.compare(
+        own_task, plans(30), seeds=5, workers=1, out=tmp_path, better={"error": "lower"}, claims=[helps, harms]
+    )
+    headline, synthetic, corrected, *claimed = found.sentences
+    assert [sentence.partition(" (")[0] for sentence in claimed] == [
+        "correction keeps the spread: holds",
+        "correction loses the spread: fails",
+    ]
+    assert [row.cells[2].value for row in found.tables["claims"].rows] == ["holds", "fails"]
     assert headline == ("Against its reference, error is better in 1 of 2 comparisons, worse in 1 of 2 comparisons.")
     assert synthetic.startswith("synthetic against real only, generation 30, 5 seeds: error")
     assert corrected.startswith("corrected against synthetic, generation 30, 5 seeds: error")
@@ -86,7 +96,7 @@ def test_a_comparison_says_what_correction_does_and_leaves_report_tables_and_fra
     assert "real against real" in page
     assert "<h2>Motions" not in page
     assert {path.name for path in (tmp_path / "tables").iterdir()} == {
-        f"{name}.{suffix}" for name in ("arms", "differences", "loop") for suffix in ("csv", "tex")
+        f"{name}.{suffix}" for name in ("arms", "claims", "differences", "loop") for suffix in ("csv", "tex")
     }
 
 

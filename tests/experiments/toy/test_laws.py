@@ -14,8 +14,8 @@ import pytest
 from helpers import run_toy
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.experiments.toy.claims import Claim, Curves
-from selfcorrect.experiments.toy.declaration import START, Claimed, Toy
+from selfcorrect.experiments.studies.claims import Claim, Claimed, Curves
+from selfcorrect.experiments.toy.declaration import START, Toy
 from selfcorrect.experiments.toy.drawing import draw
 from selfcorrect.experiments.toy.study import chosen_settings
 from selfcorrect.experiments.toy.table import TOYS

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from helpers import outcomes, run_toy
 
-from selfcorrect.experiments.toy.claims import Curves
+from selfcorrect.experiments.studies.claims import Curves
 from selfcorrect.experiments.toy.declaration import Toy
 from selfcorrect.experiments.toy.study import chosen_settings
 

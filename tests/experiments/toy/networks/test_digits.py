@@ -14,7 +14,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import Anchors
 from selfcorrect.correctors.correction import Correction, apply_corrector
 from selfcorrect.datasets.toy.digits import bundled_digits
-from selfcorrect.experiments.toy.claims import gain
+from selfcorrect.experiments.studies.claims import gain
 from selfcorrect.experiments.toy.networks import digits
 
 ANCHORS = Anchors(torch.tensor([[[0.0]], [[4.0]], [[1.0]]]), torch.tensor([0, 0, 1]), torch.tensor([0.5, 0.5, 1.0]))

@@ -1,15 +1,17 @@
-"""Claims of a toy: a statement, what of the curves it is about, and the value or the side that is expected."""
+"""Claims of a study: a statement, what of the curves it is about, and the value or the side that is expected."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
 from selfcorrect.statistics import Interval, mean_interval, ratio_interval
+
+from ..reporting.webpage import Cell, PageRow, Section, Table
 
 Curves: TypeAlias = Mapping[str, Mapping[str, np.ndarray]]
 """Arm → quantity → (S, T + 1) by seed and generation."""
@@ -101,6 +103,14 @@ class Check:
     """The statement is a claim of the cited papers, so that "fails" means that it did not reproduce."""
 
 
+class Claimed(Protocol):
+    """What a study claims; see `Claim`."""
+
+    @property
+    def statement(self) -> str: ...
+    def check(self, curves: Curves) -> Check: ...
+
+
 @dataclass(frozen=True)
 class Claim:
     """A statement about curves, to be checked in a run."""
@@ -148,3 +158,17 @@ def above(statement: str, measure: Measure, threshold: float = 0.0, *, published
 def below(statement: str, measure: Measure, threshold: float = 0.0, *, published: bool = True) -> Claim:
     """Holds where the whole interval is below the threshold, fails where it is all above, else undecided."""
     return Claim(statement, "below", measure, threshold, published)
+
+
+def claims_section(id: str, title: str, checks: Sequence[Check]) -> Section:
+    """Each statement with what was predicted and measured."""
+    table = Table(id, "Statement", ["Predicted", "Measured, 95 % interval", "Outcome"])
+    table.rows.extend(
+        PageRow(
+            check.statement + ("" if check.published else " (ours)"),
+            [*map(Cell, (check.predicted, check.measured, check.outcome))],
+        )
+        for check in checks
+    )
+    text = "A statement holds or fails where the whole interval is on one side. No paper has those marked “ours”."
+    return Section(title, text, table)
