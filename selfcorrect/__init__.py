@@ -78,6 +78,8 @@ if TYPE_CHECKING:
     from .motion.correction.lifting import lift_motions as lift_motions
     from .motion.correction.results import CorrectedMotion as CorrectedMotion
     from .motion.geometry.kinematics import joint_positions as joint_positions
+    from .motion.ground import Ground as Ground
+    from .motion.ground import GroundBox as GroundBox
     from .motion.motion import Motion as Motion
     from .motion.pictures.drawing import draw_motions as draw_motions
     from .motion.pictures.player import show as show
@@ -135,6 +137,7 @@ _PUBLIC = {
     "selfcorrect.motion.correction.lifting": ("lift_motions",),
     "selfcorrect.motion.correction.results": ("CorrectedMotion",),
     "selfcorrect.motion.geometry.kinematics": ("joint_positions",),
+    "selfcorrect.motion.ground": ("Ground", "GroundBox"),
     "selfcorrect.motion.motion": ("Motion",),
     "selfcorrect.motion.pictures.drawing": ("draw_motions",),
     "selfcorrect.motion.pictures.player": ("show",),

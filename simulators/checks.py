@@ -16,6 +16,7 @@ from selfcorrect.motion.checks.check import RuleChoice
 from selfcorrect.motion.checks.findings import Finding, Measured, findings
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.rules import RULES
+from selfcorrect.motion.editing.grounding import OnFloor
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Surroundings
 
@@ -37,7 +38,8 @@ def check_physics(motion: Motion, choice: RuleChoice) -> list[Finding]:
     rules = [rule for rule in choice.of(RULES) if rule.measure is None]
     if not rules or len(motion) < _FEWEST_FRAMES:
         return []
-    missing = residual_of_contacts(MotionBatch.stack([level(motion)]), CleanupSettings()).force_bodyweights[0]
+    seen = MotionBatch.stack([level(OnFloor.of(motion).motion)])
+    missing = residual_of_contacts(seen, CleanupSettings()).force_bodyweights[0]
     measured = {"X1": unsupported(missing), "X2": helped(missing, motion.fps)}
     return [one for rule in rules for one in findings(rule, measured[rule.code], len(motion), motion.fps)]
 
@@ -61,7 +63,7 @@ def surroundings_of(motion: Motion) -> Surroundings:
     """
     if not _FEWEST_FRAMES <= len(motion) <= LONGEST_INFERRED:
         return Surroundings()
-    cleaned = clean(GivenMotions(MotionBatch.stack([level(motion)])), CleanupSettings())
+    cleaned = clean(GivenMotions(MotionBatch.stack([level(OnFloor.of(motion).motion)])), CleanupSettings())
     floor, supports = cleaned.floor, cleaned.supports[0]
     belt_m = floor.moved_m[0] if floor.in_place[0] else None
     if not supports:

@@ -12,11 +12,13 @@ from typing import ClassVar, cast
 
 import numpy as np
 
-from selfcorrect.motion.body.foot_frames import feet_of, levelled, unlevelled
+from selfcorrect.core.errors import SettingError
+from selfcorrect.motion.body.foot_frames import feet_of, level, levelled, unlevelled
 from selfcorrect.motion.checks.body import t_pose_frames
 from selfcorrect.motion.correction.pieces import Whole, bounded, correct_any
 from selfcorrect.motion.correction.results import CorrectedMotion, Failure, FailureKind, Note, NoteKind
 from selfcorrect.motion.correction.timeline import Timeline
+from selfcorrect.motion.editing.grounding import OnFloor
 from selfcorrect.motion.editing.loops import closed, is_loop, unrolled
 from selfcorrect.motion.geometry.percentiles import median
 from selfcorrect.motion.measures.contacts import standing_speeds_m_s
@@ -87,6 +89,8 @@ class PhysicsCorrector:
 
         Raises ValueError where a skeleton lacks a part of the legs, RuntimeError when a worker process dies.
         """
+        if not self.scene.is_plain and any(motion.ground for motion in motions):
+            raise SettingError("a scene has a floor of its own; leave out the ground")
         corrections = _Files(self._simulated, self._cleanup, self.together, self.workers)(motions)
         return [self._out_of_scene(each) for each in corrections]
 
@@ -155,9 +159,11 @@ class _Files:
     workers: int
 
     def __call__(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
-        """Correct motions of any lengths."""
+        """Correct motions of any lengths, those on a ground that is known in the frame of its floor."""
         require_workers(self.workers)
-        return correct_any(self._from_t_pose, motions)
+        seen = [OnFloor.of(motion) for motion in motions]
+        corrections = correct_any(self._from_t_pose, [each.motion for each in seen])
+        return [each.off(made, motion) for each, made, motion in zip(seen, corrections, motions, strict=True)]
 
     def _from_t_pose(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
         """Correct motions after the T-pose in which they may open."""
@@ -212,14 +218,24 @@ def partition(
     is bounded and every worker has some. Those of a batch, at most `largest`, have one skeleton and length.
     """
     tasks = list[list[int]]()
-    for group in _alike(indices, lambda index: (motions[index].skeleton.tree, motions[index].fps)):
+    for group in _alike(indices, lambda index: (motions[index].skeleton.tree, motions[index].fps, _up(motions[index]))):
         most = min(together, ceil(len(group) / workers))
         longest_first = sorted(group, key=lambda index: -len(motions[index]))
         tasks += bounded(longest_first, lambda index: len(motions[index]), FRAMES_TOGETHER, most)
-    alike = [_alike(task, lambda index: (motions[index].skeleton.identity, len(motions[index]))) for task in tasks]
+    alike = [_alike(task, lambda index: _kind(motions[index])) for task in tasks]
     return [
         [batch[start : start + largest] for batch in task for start in range(0, len(batch), largest)] for task in alike
     ]
+
+
+def _up(motion: Motion) -> tuple[float, ...] | None:
+    """What is up where that is not y."""
+    return tuple(motion.ground.up.tolist()) if motion.ground and motion.ground.slope_deg else None
+
+
+def _kind(motion: Motion) -> Hashable:
+    """What the motions of a batch share beside their frame rate."""
+    return motion.skeleton.identity, len(motion), motion.ground
 
 
 def _alike(indices: Sequence[int], key: Callable[[int], Hashable]) -> list[list[int]]:
@@ -283,7 +299,7 @@ def shown_errors(motion: Motion, settings: CleanupSettings) -> Mapping[str, floa
     """The errors of a motion by name, as a correction would find them before it: on the supports that it shows."""
     files = _Files(partial(correct_kinematically, settings), settings, BATCH, workers=1)
     errors, _ = attempted(
-        "errors are not measured anew", lambda: files.on_supports([levelled(motion, feet_of(motion))])[0].before, {}
+        "errors are not measured anew", lambda: files.on_supports([level(OnFloor.of(motion).motion)])[0].before, {}
     )
     return errors
 
@@ -362,8 +378,9 @@ def parts_of(motion: Motion, settings: CleanupSettings) -> list[Part]:
     starts = [0] if settings.join_takes else first_frames_of_takes(motion, settings.splices)
     takes = [motion.frames(*span) for span in pairwise([*starts, len(motion)])] if len(starts) > 1 else [motion]
     margin = round(MARGIN_S * motion.fps)
+    may_close = settings.close_loops and not (motion.ground and motion.ground.boxes)  # boxes do not repeat
     return [
-        Part(start, take, margin if settings.close_loops and is_loop(take) else 0)
+        Part(start, take, margin if may_close and is_loop(take) else 0)
         for start, take in zip(starts, takes, strict=True)
     ]
 

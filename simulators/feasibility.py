@@ -67,7 +67,7 @@ class RootResidual:
 def residual_of_contacts(motions: MotionBatch, settings: CleanupSettings) -> RootResidual:
     """What contact forces leave unexplained of motions of one length, after kinematic clean-up with these settings."""
     cleaned = clean(GivenMotions(motions), settings)
-    body = humanoid(motions.skeleton, soles=cleaned.soles)
+    body = humanoid(motions.skeleton, soles=cleaned.soles).upright_along(motions.ground)
     links = onto_links(body, cleaned.motions)
     rest = plan_contacts(body, links, TrackerSettings().engine.friction, supports=cleaned.supports).rest
     return RootResidual.of(body, rest)
@@ -81,7 +81,8 @@ def residual_in_engine(motions: MotionBatch, settings: CleanupSettings, engine: 
     """
     tracker = TrackerSettings(engine=EngineSettings(name=engine), drive=JUDGING)
     cleaned = clean(GivenMotions(motions), settings)
-    body = humanoid(motions.skeleton, soles=cleaned.soles).padded(tracker.body.minimum_inertia_kgm2)
+    body = humanoid(motions.skeleton, soles=cleaned.soles).upright_along(motions.ground)
+    body = body.padded(tracker.body.minimum_inertia_kgm2)
     links = onto_links(body, _on_its_floor(cleaned))
     contacts = plan_contacts(body, links, tracker.engine.friction, cleaned.supports)
     plan, world = MotionPlan(body, links, contacts, cleaned.supports), ENGINES.load(engine)(tracker.engine)

@@ -109,9 +109,7 @@ def _of_given(given: Motion, correction: CorrectedMotion, place: np.ndarray) -> 
 def correct_cleaned(physics: Physics, cleaned: Sequence[Cleaned]) -> list[list[CorrectedMotion]]:
     """Correct batches of cleaned motions by physics."""
     simulator = _simulator(physics.tracker, physics.scene)
-    planned = [
-        plan(each, simulator.body_of(each.given.motions.skeleton, each.soles), physics.tracker) for each in cleaned
-    ]
+    planned = [plan(each, simulator.body_of(each), physics.tracker) for each in cleaned]
     return [finish(physics, tracked) for tracked in track(physics, simulator, planned)]
 
 
@@ -164,7 +162,11 @@ class Simulator:
     def world(self) -> World:
         return ENGINES.load(self._engine.name)(self._engine)
 
-    def body_of(self, skeleton: Skeleton, soles: SolePoints) -> Humanoid:
+    def body_of(self, cleaned: Cleaned) -> Humanoid:
+        """The body of some motions, upright as their ground demands."""
+        return self._level_body_of(cleaned.motions.skeleton, cleaned.soles).upright_along(cleaned.motions.ground)
+
+    def _level_body_of(self, skeleton: Skeleton, soles: SolePoints) -> Humanoid:
         for known, known_soles, body in self._bodies:
             if skeleton.same_as(known) and np.array_equal(soles.offsets_m, known_soles.offsets_m):
                 return body

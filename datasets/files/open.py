@@ -10,6 +10,7 @@ from typing import Any
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.requirements import flaw_of
 from selfcorrect.motion.checks.motion_features import MotionFeatures
+from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.measures.contacts import floor_height_m
 from selfcorrect.motion.motion import Motion, check_numbers
 from selfcorrect.storage.files.writing import refuse_to_replace
@@ -32,7 +33,7 @@ def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
     """
     path = Path(path).expanduser()
     reading = reading or Reading()
-    file = _on_floor(_on_rig(reader_of(path)(path, reading), reading), reading)
+    file = _on_ground(_on_floor(_on_rig(reader_of(path)(path, reading), reading), reading), reading)
     flaw = next(filter(None, map(flaw_of, file.motions)), file.flaw)
     if flaw and not any_body:
         raise InputError(flaw)
@@ -78,6 +79,17 @@ def _on_floor(file: MotionFile, reading: Reading) -> MotionFile:
     option = "--drop" if reading.drop else "--floor"
     told = dict.fromkeys(f"lowered by {floor_m:.2f} m ({option})" for floor_m in floors_m)
     return replace(file, motions=motions, notes=(*file.notes, *told))
+
+
+def _on_ground(file: MotionFile, reading: Reading) -> MotionFile:
+    """The file with motions on the ground that the reading names."""
+    if reading.ground is None:
+        return file
+    ground = Ground.load(reading.ground)
+    note = f"on {reading.ground.name} (--ground)"
+    return replace(
+        file, motions=tuple(replace(motion, ground=ground) for motion in file.motions), notes=(*file.notes, note)
+    )
 
 
 def _floor_m(motion: Motion) -> float:

@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 
 from ..core.errors import InputError
+from .ground import Ground
 from .skeleton import FootFrames, Skeleton
 
 
@@ -36,6 +37,8 @@ class Motion:
     contacts: np.ndarray | None = field(default=None, compare=False)
     """(T, 2) whether the left and the right foot stand, from 0 to 1, as its file says; None where it says nothing.
     ±inf: as a person says, so that a correction infers nothing."""
+    ground: Ground | None = field(default=None, compare=False)
+    """What it stands on, where a person says so; None for a floor at y = 0 and whatever the motion shows."""
 
     def __post_init__(self) -> None:
         where = f"{self.source}: " if self.source else ""
@@ -132,6 +135,8 @@ class MotionBatch:
     """(N, T, 2) as in `Motion`, not a number where a file says nothing; None where none does."""
     feet: FootFrames | None = None
     """As in `Motion`; those of the first one."""
+    ground: Ground | None = None
+    """As in `Motion`; that of the first one."""
 
     def __len__(self) -> int:
         return len(self.root_m)
@@ -142,7 +147,12 @@ class MotionBatch:
             None if self.contacts is None or np.isnan(self.contacts[index]).any() else self.contacts[index, :stop]
         )
         return Motion(
-            self.skeleton, self.root_m[index, :stop], self.rotations[index, :stop], self.fps, contacts=contacts
+            self.skeleton,
+            self.root_m[index, :stop],
+            self.rotations[index, :stop],
+            self.fps,
+            contacts=contacts,
+            ground=self.ground,
         )
 
     @classmethod
@@ -162,6 +172,7 @@ class MotionBatch:
             fps=first.fps,
             contacts=_stacked_contacts(motions, frames),
             feet=first.feet,
+            ground=first.ground,
         )
 
 

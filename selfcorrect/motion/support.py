@@ -24,6 +24,13 @@ CARRIED_PARTS = {
 """What a support can carry, and the joints whose surface or soles rest on it; grips hold a hand from whichever side."""
 
 
+def level_corners_m(size_m: tuple[float, float], turn_deg: float) -> np.ndarray:
+    """Corners (4, 3) of a level rectangle around the origin, of an extent along x and z that is turned about y."""
+    x_m, z_m = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)]).T * np.array(size_m)[:, None]
+    cosine, sine = np.cos(np.deg2rad(turn_deg)), np.sin(np.deg2rad(turn_deg))
+    return np.stack([cosine * x_m + sine * z_m, np.zeros(4), cosine * z_m - sine * x_m], axis=-1)
+
+
 @dataclass(frozen=True)
 class Support:
     """A level surface, or a hold, that carries a part of the body from frame `first` to frame `last`."""
@@ -36,6 +43,13 @@ class Support:
     """Its extent along x and z."""
     first: int
     last: int
+    turn_deg: float = 0.0
+    """Turn of that extent about the upward axis, from +z towards +x."""
+
+    @property
+    def corners_m(self) -> np.ndarray:
+        """(4, 3) of the surface, world."""
+        return level_corners_m((self.size_m[0], self.size_m[1]), self.turn_deg) + self.top_m
 
     @property
     def is_grip(self) -> bool:

@@ -16,6 +16,7 @@ from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.body.surface import SolePoints, sole_points, stature_m
 from selfcorrect.motion.geometry.rotations import applied
+from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
 
 GRAVITY_M_S2 = 9.81
@@ -171,6 +172,13 @@ class Humanoid:
     def bulky(self) -> np.ndarray:
         """Links that carry the body's weight on the floor when it lies or sits: trunk and thighs."""
         return np.array([link for link, part in enumerate(self.tree.parts) if part in BULKY_PARTS])
+
+    def upright_along(self, ground: Ground | None) -> Self:
+        """The same body where what is up is what a ground says."""
+        if ground is None or not ground.in_floor_frame:
+            return self
+        x, y, z = (-GRAVITY_M_S2 * ground.up).tolist()
+        return replace(self, gravity_m_s2=(x, y, z))
 
     def padded(self, minimum_kgm2: float) -> Self:
         """The same body with no moment of inertia below `minimum_kgm2`, as light links need in a coarse solver."""

@@ -53,7 +53,7 @@ from .noise import (
 )
 from .planting import limbs_above_floor, plant_feet, trunk_lift
 from .splices import SPLICES, SpliceSettings, without_splices
-from .stance import FLOOR, FloorSettings, Posed, floors_m
+from .stance import FLOOR, FloorSettings, Posed, boxes_under_feet, floors_m
 
 
 @dataclass(frozen=True)
@@ -154,15 +154,19 @@ def clean(given: GivenMotions, settings: CleanupSettings) -> Cleaned:
     """
     mode, level = settings.mode, levelled(given.motions, settings)
     whole, supports = planted(level, ground_under_feet_m(level, settings), settings), [()] * len(given.motions)
+    ground = given.motions.ground
+    on_boxes = ground is not None and bool(ground.boxes)
+    if on_boxes:
+        supports = boxes_under_feet(Posed.of(whole, level.soles))
     if mode.finds_supports:
-        posed = level.posed
-        supports = infer_supports(whole, posed.positions_m, posed.orientations, level.soles, settings.inference)
-    if any(supports):
+        posed, known = level.posed, supports if on_boxes else None
+        supports = infer_supports(whole, posed.positions_m, posed.orientations, level.soles, settings.inference, known)
+    if any(supports) and not on_boxes:
         frames = given.motions.root_m.shape[1]
         whole = planted(level, np.stack([ground_of_feet_m(own, frames) for own in supports]), settings)
     if mode.moves_to_floor:
         whole = limbs_above_floor(whole, settings.soft_lock.limb_s if settings.soft_lock else 0.0)
-    origins = origins_m(level, supports, settings.floor)
+    origins = np.zeros(len(whole)) if on_boxes else origins_m(level, supports, settings.floor)
     return Cleaned(
         given=given,
         motions=whole,
@@ -195,7 +199,7 @@ def levelled(motions: MotionBatch, settings: CleanupSettings) -> Levelled:
         halted = Posed.of(halted.motions, soles)
     posed = _level(halted, settings)
     if settings.mode.moves_to_floor:
-        posed = posed.moved(trunk_lift(motions.skeleton, posed.positions_m, motions.fps))
+        posed = posed.moved(trunk_lift(motions.skeleton, posed.standing_m(posed.positions_m), motions.fps))
     raised_m = (posed.motions.root_m - raw.motions.root_m)[:, 0, 1]
     repairs_m = {
         Repair.SPLICES: _furthest_m(calm, whole),
@@ -214,8 +218,8 @@ def ground_under_feet_m(level: Levelled, settings: CleanupSettings) -> np.ndarra
 
     That is the floor, or where heights are left alone whatever a foot that hovers a little may stand on.
     """
-    highest_m = 0.0 if settings.mode.moves_to_floor else settings.feet.standing_m
-    return np.clip(level.posed.feet_m[..., 1].min(-1), 0.0, highest_m)
+    known = settings.mode.moves_to_floor or level.posed.motions.ground is not None
+    return np.clip(level.posed.feet_m[..., 1].min(-1), 0.0, 0.0 if known else settings.feet.standing_m)
 
 
 def planted(level: Levelled, ground_m: np.ndarray, settings: CleanupSettings) -> MotionBatch:
@@ -234,7 +238,10 @@ def _fitted(posed: Posed, settings: CleanupSettings) -> SolePoints:
     """Soles fitted to the flat stances of one motion."""
     stands_flat = (posed.flat(settings.floor.flat_rad) & posed.stands(settings.feet))[0]
     known = posed.motions.skeleton.soles_m is not None and posed.feet_m.shape[-2] > 4
-    return fit_soles(posed.soles, posed.feet_m[0, ..., 1], stands_flat, posed.motions.fps, ball_known=known)
+    heights_m = posed.feet_m[0, ..., 1]
+    if ground := posed.motions.ground:  # heels beyond the edge of a step are as high as its top
+        heights_m = heights_m - ground.beneath_m(posed.feet_m[0]).max(-1, keepdims=True)
+    return fit_soles(posed.soles, heights_m, stands_flat, posed.motions.fps, ball_known=known)
 
 
 def _despike_unless(noisy: np.ndarray, motions: MotionBatch, settings: SpikeSettings) -> MotionBatch:
@@ -250,7 +257,8 @@ def _despike_unless(noisy: np.ndarray, motions: MotionBatch, settings: SpikeSett
 def _halted(posed: Posed, noisy: np.ndarray, settings: CleanupSettings) -> tuple[Posed, Floor]:
     """Motions as on a floor that stands still, and how it moves beneath them; noisy: (N,)."""
     still_m = np.zeros_like(posed.motions.root_m)
-    if not settings.estimate_drift:
+    ground = posed.motions.ground
+    if not settings.estimate_drift or (ground is not None and ground.boxes):
         return posed, Floor(still_m, np.zeros(len(still_m), dtype=bool), [()] * len(still_m))
     ankles, fps = posed.orientations[:, :, Legs.of(posed.motions.skeleton).ankles], posed.motions.fps
     motion_of = partial(floor_motion, fps=fps, remove=settings.remove_drift, settings=settings.drift)
@@ -280,7 +288,7 @@ def _notes_of(floor: FloorMotion) -> tuple[Note, ...]:
 
 def _level(posed: Posed, settings: CleanupSettings) -> Posed:
     """Motions with the ground on which they stand at y = 0, as far as their heights are to be changed."""
-    if not (settings.estimate_floor and settings.mode.moves_to_floor):
+    if not (settings.estimate_floor and settings.mode.moves_to_floor) or posed.motions.ground is not None:
         return posed
     down_m = floors_m(posed, settings.floor, lowest=settings.mode.finds_supports)
     return posed.moved(-down_m[:, None, None] * (0.0, 1.0, 0.0))

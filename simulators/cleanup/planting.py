@@ -16,6 +16,7 @@ from selfcorrect.motion.geometry.kinematics import local_rotations, poses_of
 from selfcorrect.motion.geometry.rotations import applied, composed, quaternions, rotation_vectors
 from selfcorrect.motion.geometry.rotations import turns as rotations_between
 from selfcorrect.motion.geometry.vectors import lengths
+from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 
@@ -44,7 +45,7 @@ def plant_feet(
     ankles_m, normals = posed.positions_m[:, :, legs.ankles], posed.normals
     solid_m = _solid_feet_m(posed)
     heights_m, flat_m = (
-        feet_m[..., 1].min(-1) - ground_m
+        posed.lowest_m(feet_m) - ground_m
         for feet_m in (solid_m, _turned(solid_m, ankles_m, foot_lock.flattening(normals, np.ones(stands.shape))))
     )
     share = np.maximum(
@@ -60,7 +61,7 @@ def plant_feet(
         turns = quaternions(vectors_rad)
     feet_m = _turned(posed.feet_m, ankles_m, turns)
     velocity_m_s = held_velocities(feet_m, fps)
-    heights_m = _turned(solid_m, ankles_m, turns)[..., 1].min(-1) - ground_m
+    heights_m = posed.lowest_m(_turned(solid_m, ankles_m, turns)) - ground_m
     if soft is not None:
         moves_m = soft_lock(heights_m, velocity_m_s, stands, fps, soft)
         moves_m *= foot_lock.worthwhile(lengths(moves_m), soft.small_m, fps, soft)[..., None]
@@ -98,6 +99,8 @@ def _with_bent_toes(posed: Posed, ground_m: np.ndarray, settings: FootSettings, 
         return posed
     joints_m = posed.positions_m[:, :, toes]
     tips_m = posed.feet_m[..., 4:, :].mean(-2) - joints_m
+    if posed.motions.ground is not None:
+        ground_m = posed.motions.ground.beneath_m(posed.feet_m[..., 4:, :]).max(-1)
     lowest_m = np.minimum(posed.feet_m[..., 2:4, 1].min(-1), ground_m) - joints_m[..., 1]
     turns = foot_lock.toe_bends(tips_m, lowest_m, posed.normals, settings)
     turns = turns if soft is None else soft_turns(turns, soft.toe_rad, soft.toe_s, posed.motions.fps, soft)
@@ -204,24 +207,32 @@ def limbs_above_floor(motions: MotionBatch, spread_s: float = 0.0) -> MotionBatc
     """
     positions_m, orientations = poses_of(motions)
     ends = [
-        (positions_m[:, :, lower, 1] < surface_m - SUNKEN_M).any(1) for _, lower, surface_m in _bones(motions.skeleton)
+        (_heights_m(motions.ground, positions_m[:, :, lower]) < surface_m - SUNKEN_M).any(1)
+        for _, lower, surface_m in _bones(motions.skeleton)
     ]
     sunken = np.any(ends, axis=0)
     if not sunken.any():
         return motions
     rotations = motions.rotations.copy()
-    rotations[sunken] = _raised(motions.skeleton, positions_m[sunken], orientations[sunken], spread_s * motions.fps)
+    rotations[sunken] = _raised(motions, positions_m[sunken], orientations[sunken], spread_s * motions.fps)
     return replace(motions, rotations=rotations)
 
 
-def _raised(skeleton: Skeleton, positions_m: np.ndarray, orientations: np.ndarray, spread: float) -> np.ndarray:
-    """Local rotations (N, T, J, 4) of posed motions, (N, T, J, 3) and (N, T, J, 4), with sunken bones tilted up.
+def _heights_m(ground: Ground | None, points_m: np.ndarray) -> np.ndarray:
+    """Heights (...) of points (..., 3) above a ground that is known, or y = 0."""
+    return points_m[..., 1] if ground is None else ground.above_m(points_m)
+
+
+def _raised(motions: MotionBatch, positions_m: np.ndarray, orientations: np.ndarray, spread: float) -> np.ndarray:
+    """Local rotations (N, T, J, 4) of posed ones of the motions, (N, T, J, 3) and (N, T, J, 4), with sunken bones
+    tilted up.
 
     spread: frames over which they are.
     """
+    skeleton = motions.skeleton
     for upper, lower, surface_m in _bones(skeleton) * (2 if spread else 1):  # what is spread falls a little short
         bones_m = positions_m[:, :, lower] - positions_m[:, :, upper]
-        missing_m = np.maximum(surface_m - SUNKEN_M - positions_m[:, :, lower, 1], 0.0)
+        missing_m = np.maximum(surface_m - SUNKEN_M - _heights_m(motions.ground, positions_m[:, :, lower]), 0.0)
         if spread and not missing_m.any():
             continue
         if spread:

@@ -18,8 +18,10 @@ from selfcorrect.motion.geometry.kinematics import keep_poses, poses_of
 from selfcorrect.motion.geometry.percentiles import median, percentile
 from selfcorrect.motion.geometry.rotations import applied, turns
 from selfcorrect.motion.geometry.vectors import lengths
+from selfcorrect.motion.ground import GroundBox
 from selfcorrect.motion.measures.contacts import height_of_floor_m
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.support import Support
 
 from ..body.curves import FRAME_S, smoothstep
 from ..body.leg_ik import Legs
@@ -97,6 +99,10 @@ CUES = CueSettings()
 """The defaults."""
 
 
+_NEAR_M, _GAP_S = 0.08, 0.07
+"""Feet that are no further from the top of a box may stand on it; gaps so short do not end that."""
+
+
 _OF_VELOCITIES = ("speeds_m_s", "paces_m_s", "normals", "slides_m_s")
 """What of a posed motion does not depend on where it is."""
 
@@ -147,11 +153,25 @@ class Posed:
         ankles = Legs.of(self.motions.skeleton).ankles
         return applied(self.orientations[:, :, ankles], sole_normals(self.soles))
 
+    def lowest_m(self, feet_m: np.ndarray) -> np.ndarray:
+        """(N, T, 2) heights of the lowest of points of feet (N, T, 2, K, 3) above a ground that is known, or y = 0."""
+        return self.standing_m(feet_m)[..., 1].min(-1)
+
+    def standing_m(self, points_m: np.ndarray) -> np.ndarray:
+        """Points (..., 3) with heights above a ground that is known."""
+        ground = self.motions.ground
+        return points_m if ground is None else ground.standing_on(points_m)
+
+    @cached_property
+    def standing_feet_m(self) -> np.ndarray:
+        """The feet (N, T, 2, K, 3) with such heights."""
+        return self.standing_m(self.feet_m)
+
     @cached_property
     def slides_m_s(self) -> np.ndarray:
         """(N,) median speed of what stands by its height, its vertical speed and its rotation."""
         ankles = self.orientations[:, :, Legs.of(self.motions.skeleton).ankles]
-        each = zip(self.feet_m, ankles, strict=True)
+        each = zip(self.standing_feet_m, ankles, strict=True)
         return np.array([_slides_m_s(feet_m, turned, self.motions.fps) for feet_m, turned in each])
 
     def flat(self, tilt_rad: float) -> np.ndarray:
@@ -164,7 +184,7 @@ class Posed:
         speed_factor = speed_factors(self.motions.root_m, fps, settings.fast_m_s, settings.most_speed_factor)[..., None]
         slides = settings.sliding * self.slides_m_s / settings.standing_m_s
         widened = np.maximum(speed_factor, np.minimum(slides, settings.most_sliding)[:, None, None])
-        speed_m_s, heights_m = self.speeds_m_s / widened, self.feet_m[..., 1].min(-1) - ground_m
+        speed_m_s, heights_m = self.speeds_m_s / widened, self.standing_feet_m[..., 1].min(-1) - ground_m
         said = self.motions.contacts
         if said is not None:
             evidence = settings.unlabelled + (settings.labelled - settings.unlabelled) * said
@@ -183,6 +203,37 @@ class Posed:
             return self.feet_m[..., 1].min(-1)
         corners = slice(2, 4) if self.feet_m.shape[-2] > 4 else slice(None)
         return self.feet_m[..., corners, 1].mean(-1)
+
+
+def boxes_under_feet(posed: Posed) -> list[tuple[Support, ...]]:
+    """The boxes of a known ground on which each motion's feet stand, or nearly, in the order of time."""
+    ground, gap = posed.motions.ground, round(_GAP_S * posed.motions.fps)
+    return [
+        tuple(
+            sorted(
+                (
+                    Support(
+                        part,
+                        (box.centre_m[0], box.top_m, box.centre_m[2]),
+                        (box.size_m[0], box.size_m[2]),
+                        *span,
+                        box.turn_deg,
+                    )
+                    for box in (ground.boxes if ground else ())
+                    for foot, part in enumerate(("left foot", "right foot"))
+                    for span in spans(_near(box, feet_m[:, foot]), gap)
+                ),
+                key=lambda support: support.first,
+            )
+        )
+        for feet_m in posed.feet_m
+    ]
+
+
+def _near(box: GroundBox, points_m: np.ndarray) -> np.ndarray:
+    """(T,) whether one of points (T, K, 3) is near the top of a box."""
+    near = box.holds(points_m) & (np.abs(points_m[..., 1] - box.top_m) < _NEAR_M)
+    return np.asarray(near.any(-1))
 
 
 def standing(soles_m: np.ndarray, speed_m_s: np.ndarray, fps: float, settings: FootSettings = FEET) -> np.ndarray:

@@ -7,7 +7,7 @@ which people put their weight on them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
@@ -77,15 +77,18 @@ def infer_supports(
     orientations: np.ndarray,
     soles: SolePoints,
     settings: InferenceSettings = INFERENCE,
+    under_feet: Sequence[tuple[Support, ...]] | None = None,
 ) -> list[tuple[Support, ...]]:
     """What carries each motion beside the floor at y = 0, in the order of time.
 
     planted: The motions with feet that stand still on the floor where they are near it. Before that, positions_m (N, T,
-    J, 3) and orientations (N, T, J, 4) are the joints' world poses, which show how high supports are.
+    J, 3) and orientations (N, T, J, 4) are the joints' world poses, which show how high supports are. under_feet: what
+    carries the feet of each motion where that is known, so that only what carries other parts is inferred.
     """
-    body = humanoid(planted.skeleton, soles=soles)  # of usual mass: what is there depends on no setting of a simulation
+    # Of usual mass: what is there depends on no setting of a simulation.
+    body, known = humanoid(planted.skeleton, soles=soles).upright_along(planted.ground), under_feet
     each = zip(zip(positions_m, orientations, strict=True), zip(*poses_of(planted), strict=True), strict=True)
-    return [_supports(body, planted[index], *own, settings) for index, own in enumerate(each)]
+    return [_supports(body, planted[index], *own, settings, known and known[index]) for index, own in enumerate(each)]
 
 
 def _supports(
@@ -94,31 +97,31 @@ def _supports(
     given: Poses,
     poses: Poses,
     settings: InferenceSettings,
+    under_feet: tuple[Support, ...] | None,
 ) -> tuple[Support, ...]:
-    """The supports of a motion, from the world poses of its joints in the file and now."""
+    """The supports of a motion, from the world poses of its joints in the file and now; see `infer_supports`."""
     (positions_m, _), points_m = poses, _places_m(body, poses)
     speeds_m_s = lengths(np.gradient(points_m, 1 / motion.fps, axis=0))
     rests = [
         [rest for part in parts for rest in _rests(body, part, motion, positions_m, points_m, speeds_m_s, settings)]
-        for parts in ROUNDS
+        for parts in ROUNDS[under_feet is not None :]
     ]
+    known = under_feet or ()
     if not any(rests):
-        return ()
+        return known
     asked = np.zeros(len(motion), dtype=bool)
     for rest in chain(*rests):
         asked[rest.frames] = True
     explain = cache(_explanation(body, onto_links(body, MotionBatch.stack([motion])), points_m, asked, settings))
-    supports: tuple[Support, ...] = ()
+    supports = known
     for candidates in filter(None, rests):
         missing, _ = explain(supports)
         if needed := [rest for rest in candidates if _lacks(rest, missing[rest.frames], motion.fps, settings)]:
             left, loads = explain((*supports, *(rest.support for rest in needed)))
             supports += tuple(rest.support for rest in needed if _carries(rest, missing, left, loads, settings))
-    if not supports:
-        return ()
-    given_m = _places_m(body, given)
-    levelled = (_levelled(support, given_m[:, carried_places(body, support.part), 1]) for support in supports)
-    return tuple(sorted(levelled, key=lambda support: support.first))
+    given_m, inferred = _places_m(body, given), supports[len(known) :]
+    levelled = (_levelled(support, given_m[:, carried_places(body, support.part), 1]) for support in inferred)
+    return tuple(sorted((*known, *levelled), key=lambda support: support.first))
 
 
 def _places_m(body: Humanoid, poses: Poses) -> np.ndarray:

@@ -273,7 +273,8 @@ def _slab(slab: Slab) -> str:
     """A slab, far away until it is shown."""
     links = sum(map(_bit, slab.links))
     return (
-        f'<body mocap="true" pos="{_text(NOWHERE_M)}"><geom type="box" size="{_text(slab.half_m)}" '
+        f'<body mocap="true" pos="{_text(NOWHERE_M)}" euler="0 0 {float(np.deg2rad(slab.turn_deg))!r}">'
+        f'<geom type="box" size="{_text(slab.half_m)}" '
         f'contype="{links}" conaffinity="0"/></body>'
     )
 

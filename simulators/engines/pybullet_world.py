@@ -158,8 +158,9 @@ class Simulation:
 
     def show(self, supports: Collection[int]) -> None:
         """Move slabs to their places, or away; hold hands where they are, or let them go."""
-        for slab, place_m in zip(self._slabs, self._colliders.slab_places_m(supports, self._height_m), strict=True):
-            pybullet.resetBasePositionAndOrientation(slab, place_m, [0, 0, 0, 1], physicsClientId=self.client)
+        places_m = self._colliders.slab_places_m(supports, self._height_m)
+        for box, slab, place_m in zip(self._slabs, self._colliders.slabs.values(), places_m, strict=True):
+            pybullet.resetBasePositionAndOrientation(box, place_m, slab.orientation, physicsClientId=self.client)
         for index, grip in self._grips.items():
             grip.pull(self.body_id, self.client) if index in supports else grip.let_go(self.client)
 

@@ -35,6 +35,8 @@ class Slab:
     """Its middle while it is there."""
     top_m: float
     """Height of its upper side."""
+    turn_deg: float
+    """Its turn about the upward axis."""
     links: tuple[int, ...]
     """What touches it. The joint of the first shows whether what it carries is above it: ankle, knee, elbow or root."""
 
@@ -43,7 +45,14 @@ class Slab:
         """The slab that a support is."""
         centre_m = to_simulator(np.array(support.top_m)) - [0.0, 0.0, SLAB_M / 2]
         half_m = [support.size_m[0] / 2, support.size_m[1] / 2, SLAB_M / 2]
-        return cls(half_m, centre_m.tolist(), support.top_m[1], tuple(carried_links(body, support.part)))
+        own = support.top_m[1], support.turn_deg
+        return cls(half_m, centre_m.tolist(), *own, tuple(carried_links(body, support.part)))
+
+    @property
+    def orientation(self) -> Numbers:
+        """Quaternion xyzw."""
+        half_rad = np.deg2rad(self.turn_deg) / 2
+        return 0.0, 0.0, float(np.sin(half_rad)), float(np.cos(half_rad))
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,6 +35,9 @@ class Reading:
     at 0, and `correct` looks for no other floor. Without it, the motion shows the floor."""
     drop: bool = False
     """Put each motion as a whole onto the floor at 0: down, or up, by the height at which its feet are lowest."""
+    ground: Path | None = None
+    """What the motions stand on, as JSON: a floor, level or sloping, and boxes such as the steps of stairs. Metres, y
+    up, in the world of the motions. No other floor is looked for, and beside boxes no other steps."""
     profile: Path | None = None
     """A rig profile, of `selfcorrect data profile`: how the feet of a rig stand, learned from several of its clips."""
     allow_pickle: bool = False
@@ -51,11 +54,13 @@ class Reading:
             raise SettingError(f"floor must be within {FURTHEST_FLOOR_M:g} metres of 0, got {self.floor}")
         if self.floor is not None and self.drop:
             raise SettingError("floor says where the floor is, and drop looks for it; leave one of them out")
+        if self.ground is not None and (self.drop or self.floor is not None):
+            raise SettingError("ground says where the floor is; leave out floor and drop")
 
     @property
-    def files(self) -> tuple[Path | None, Path | None]:
+    def files(self) -> tuple[Path | None, ...]:
         """The files that it names."""
-        return self.body_model, self.profile
+        return self.body_model, self.profile, self.ground
 
     @property
     def tells_anything(self) -> bool:

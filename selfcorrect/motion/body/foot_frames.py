@@ -183,6 +183,8 @@ def _stances(motion: Motion, clip: int) -> list[_Stance]:
     poses = forward_kinematics(skeleton, motion.root_m[:count], motion.rotations[:count], joints.ravel().tolist())
     # (T, 2 feet, ankle and toe joint, …)
     positions_m, orientations = (values.reshape(count, *joints.shape, -1) for values in poses)
+    if motion.ground is not None:
+        positions_m, orientations = motion.ground.seen(positions_m), motion.ground.seen_turned(orientations)
     ankles_m, toes_m = positions_m[:, :, 0], positions_m[:, :, 1]
     apart, toed = max(1, round(_AROUND_S * fps)), joints[:, 0] != joints[:, 1]
     first, last = np.maximum(np.arange(count) - apart, 0), np.minimum(np.arange(count) + apart, count - 1)
@@ -190,8 +192,9 @@ def _stances(motion: Motion, clip: int) -> list[_Stance]:
     turned = composed(orientations[last, :, 0], inverted(orientations[first, :, 0]))
     calm = lengths(rotation_vectors(turned)) < _TURNS_RAD_S * for_s
     calm &= (np.abs(positions_m[last, ..., 1] - positions_m[first, ..., 1]) < _RISES_M_S * for_s[..., None]).all(-1)
-    lowest_m = percentile(toes_m[..., 1].min(1), 25)
-    stands = calm & (toes_m[..., 1] < lowest_m + _LOW_M)
+    heights_m = toes_m[..., 1] if motion.ground is None else motion.ground.of_floor.above_m(toes_m)
+    lowest_m = percentile(heights_m.min(1), 25)
+    stands = calm & (heights_m < lowest_m + _LOW_M)
     still = stands & (lengths((ankles_m[last] - ankles_m[first])[..., [0, 2]]) < _SLIDES_M_S * for_s)
     stands = np.where(still.sum(0) >= _fewest(fps), still, stands)
     up, away_m = applied(inverted(orientations), np.array([0.0, 1.0, 0.0])), ankles_m - toes_m
@@ -199,9 +202,9 @@ def _stances(motion: Motion, clip: int) -> list[_Stance]:
         _Stance(
             normals=up[own, side, 0],
             toe_normals=up[own, side, 1],
-            rises_m=away_m[own, side, 1] if toed[side] else ankles_m[own, side, 1],
+            rises_m=away_m[own, side, 1] if toed[side] else heights_m[own, side],
             reaches_m=lengths(away_m[own, side][:, [0, 2]]),
-            heights_m=toes_m[own, side, 1],
+            heights_m=heights_m[own, side],
             clips=np.full(own.sum(), clip),
         )
         for side, own in enumerate(stands.T)

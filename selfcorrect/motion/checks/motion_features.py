@@ -10,6 +10,7 @@ from scipy.ndimage import uniform_filter1d
 
 from ..body.foot_frames import level
 from ..body.surface import HEAD_RADIUS_M, SURFACE_RADII_M, head_point, world_sole_points
+from ..editing.grounding import OnFloor
 from ..geometry.kinematics import in_slabs, world_poses
 from ..geometry.rotations import applied
 from ..measures.contacts import floor_height_m
@@ -41,7 +42,7 @@ class MotionFeatures:
 
     def __init__(self, motion: Motion, around: Surroundings | None = None) -> None:
         """Of a motion and what carries it beside the floor at rest; on a treadmill, as seen from its belt."""
-        motion = level(motion) if len(motion) else motion
+        motion = OnFloor.of(level(motion)).motion if len(motion) else motion
         self.around = around or Surroundings()
         if self.around.belt_m is not None:
             motion = replace(motion, root_m=motion.root_m - self.around.belt_m)
@@ -90,6 +91,8 @@ class MotionFeatures:
     @cached_property
     def ground_m(self) -> float:
         """Height of the floor: 0, unless the feet show another one and are hardly ever at y = 0, or supports do."""
+        if self.motion.ground is not None:
+            return 0.0
         if self.around.ground_m is not None:
             return self.around.ground_m
         if not self.has_feet or not len(self):
@@ -108,6 +111,8 @@ class MotionFeatures:
     @cached_property
     def soles_m(self) -> np.ndarray:
         """(T, P, 3) of the soles' corners above what is beneath, left foot first."""
+        if self.motion.ground is not None:
+            return self.motion.ground.standing_on(self._soles_m)
         beneath_m = self._beneath_m[:, [self.skeleton.parts.index(f"{side}_ankle") for side in ("left", "right")]]
         soles_m = self._soles_m.copy()
         soles_m[..., 1] -= np.repeat(beneath_m, soles_m.shape[1] // 2, axis=1)
@@ -117,7 +122,9 @@ class MotionFeatures:
     def _beneath_m(self) -> np.ndarray:
         """(T, J) height of what is beneath each joint: the floor, or what carries its part of the body."""
         relative = tuple(support.moved((0.0, -self.ground_m, 0.0)) for support in self.around.supports)
-        return self.ground_m + ground_heights_m(self.skeleton, relative, len(self))
+        beneath_m = self.ground_m + ground_heights_m(self.skeleton, relative, len(self))
+        known = self.motion.ground
+        return beneath_m if known is None else np.maximum(beneath_m, known.beneath_m(self.positions_m))
 
     @cached_property
     def surface_m(self) -> tuple[np.ndarray, tuple[str, ...]]:

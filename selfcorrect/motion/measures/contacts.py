@@ -64,21 +64,26 @@ def _feet(skeleton: Skeleton) -> list[int]:
     return [joint for part in parts if (joint := skeleton.joint(part)) is not None]
 
 
-def _standing_joints(motion: Motion) -> tuple[list[int], np.ndarray, np.ndarray]:
-    """Ankles and toe joints, their places (T, K, 3), and (T, K) whether they stand or slide, which needs no sole.
+def _feet_m(motion: Motion) -> np.ndarray:
+    """(T, K, 3) ankles and toe joints, their heights above the ground where that is known."""
+    places_m = joint_positions(motion, _feet(motion.skeleton))
+    return places_m if motion.ground is None else motion.ground.standing_on(places_m)
+
+
+def _standing_joints(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
+    """Places (T, K, 3) of ankles and toe joints, and (T, K) whether they stand or slide, which needs no sole.
 
     That is for `_SHORTEST_S` or longer near the 30th percentile of their height, neither rising nor sinking, and slower
     along the floor than in a swing.
     """
-    joints = _feet(motion.skeleton)
-    places_m = joint_positions(motion, joints)
+    places_m = _feet_m(motion)
     if len(motion) < 2:
-        return joints, places_m, np.zeros(places_m.shape[:2], dtype=bool)
+        return places_m, np.zeros(places_m.shape[:2], dtype=bool)
     velocities_m_s = np.gradient(places_m, 1 / motion.fps, axis=0)
     stand = places_m[..., 1] < percentile(places_m[..., 1], 30, axis=0) + _NEAR_M
     stand &= np.abs(velocities_m_s[..., 1]) < _RISING_M_S
     stand &= lengths(velocities_m_s[..., [0, 2]]) < _SLIDING_M_S
-    return joints, places_m, _without_flicker(stand, 0, round(_SHORTEST_S * motion.fps))
+    return places_m, _without_flicker(stand, 0, round(_SHORTEST_S * motion.fps))
 
 
 def standing_speeds_m_s(before: Motion, after: Motion) -> tuple[float, float]:
@@ -86,10 +91,10 @@ def standing_speeds_m_s(before: Motion, after: Motion) -> tuple[float, float]:
 
     0 where none does.
     """
-    joints, places_m, stand = _standing_joints(before)
+    places_m, stand = _standing_joints(before)
     if not stand.any():
         return 0.0, 0.0
-    each = (places_m, joint_positions(after, joints))
+    each = (places_m, _feet_m(after))
     speeds_m_s = [_speed(places[..., [0, 2]], before.fps)[stand].mean() for places in each]
     return float(speeds_m_s[0]), float(speeds_m_s[1])
 
@@ -99,10 +104,8 @@ def lost_contacts(before: Motion, after: Motion, lifted_m: float = 0.02) -> floa
 
     A joint is lifted that is higher by more than `lifted_m`, and no longer near the 30th percentile of its height.
     """
-    joints, places_m, stand = _standing_joints(before)
-    above_m = [
-        each - percentile(each, 30, axis=0) for each in (places_m[..., 1], joint_positions(after, joints)[..., 1])
-    ]
+    places_m, stand = _standing_joints(before)
+    above_m = [each - percentile(each, 30, axis=0) for each in (places_m[..., 1], _feet_m(after)[..., 1])]
     lifted = (above_m[1] - above_m[0] > lifted_m) & (above_m[1] > _NEAR_M)
     return float(lifted[stand].mean()) if stand.any() else 0.0
 
@@ -116,6 +119,8 @@ def _soles(moving: Motion | MotionBatch) -> tuple[np.ndarray, np.ndarray]:
         moving.rotations,
     )
     side = sole_points(skeleton).side
+    if moving.ground is not None:
+        soles_m = moving.ground.standing_on(soles_m)
     feet_m = np.stack([soles_m[..., side == foot, :] for foot in (0, 1)], axis=-3)
     return feet_m[..., 1].min(axis=-1), _speed(feet_m.mean(axis=-2), moving.fps)
 

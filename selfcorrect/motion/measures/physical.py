@@ -55,9 +55,11 @@ class FrameErrors:
 
 
 def errors_by_frame(batch: MotionBatch) -> FrameErrors:
-    """The errors of each frame on level floor, whose means `physical_errors` returns."""
+    """The errors of each frame on floor or ground, whose means `physical_errors` returns."""
     positions_m, orientations = forward_kinematics(batch.skeleton, batch.root_m, batch.rotations)
     soles_m = world_sole_points(batch.skeleton, positions_m, orientations)
+    if batch.ground is not None:
+        soles_m, positions_m = batch.ground.standing_on(soles_m), batch.ground.standing_on(positions_m)
     lowest_m = lowest_point_m(batch.skeleton, soles_m, positions_m, orientations)
     return FrameErrors(_below(lowest_m), _below(-lowest_m), np.pad(_skate(soles_m), ((0, 0), (1, 0))) * batch.fps)
 
@@ -79,11 +81,14 @@ def errors_of_poses(
 ) -> PhysicalErrors:
     """The `physical_errors` of a batch whose joints' world poses (N, T, J, 3) and (N, T, J, 4) are known."""
     jerk = lengths(np.diff(positions_m, n=3, axis=1)).mean(axis=-1) * batch.fps**3
-    if any(supports):
-        positions_m = positions_m.copy()
+    world_m, positions_m = positions_m, positions_m.copy() if any(supports) else positions_m
     for own_m, own in zip(positions_m, supports if any(supports) else (), strict=False):
         own_m[..., 1] -= ground_heights_m(batch.skeleton, own, len(own_m))
     soles_m = world_sole_points(batch.skeleton, positions_m, orientations)
+    if batch.ground is not None:
+        soles_m = batch.ground.standing_on(world_sole_points(batch.skeleton, world_m, orientations))
+        standing_m, seated = batch.ground.standing_on(world_m), any(supports) and batch.ground.is_level
+        positions_m = np.minimum(positions_m, standing_m) if seated else standing_m
     lowest_m = lowest_point_m(batch.skeleton, soles_m, positions_m, orientations)
     for own_m, own in zip(lowest_m, supports, strict=False):
         np.minimum(own_m, 0.0, out=own_m, where=gripping(own, len(own_m)))

@@ -22,7 +22,6 @@ from ...core.extras import needed_for
 from ...storage.files.writing import refuse_to_replace, replacing
 from ..editing.transforms import resample
 from ..motion import Motion
-from ..support import Support
 from .figure import GHOST, PLANTED, SUNK, Colour, Figure, posed, standing
 from .panels import PicturePanel, camera_path_m, compared
 
@@ -234,7 +233,7 @@ def _draw_panel(
         image = Image.new("RGB", (canvas_px, canvas_px), PAPER)
         draw = ImageDraw.Draw(image)
         _draw_floor(draw, view)
-        _draw_supports(draw, view, panel.supports)
+        _draw_tops(draw, view, panel.tops_m)
         now = min(moment, len(points_m) - 1)
         if marks.before_m is not None:
             _draw_ghost(draw, view, figure, marks.before_m[now])
@@ -324,11 +323,9 @@ def _draw_floor(draw: ImageDraw.ImageDraw, view: _View) -> None:
         draw.polygon(outline, fill=_blend(TILES[int(x[i, j] + z[i, j]) % 2], PAPER, float(fade[i, j])))
 
 
-def _draw_supports(draw: ImageDraw.ImageDraw, view: _View, supports: Sequence[Support]) -> None:
-    """The tops of supports, the lowest first, and their shadows on the floor."""
-    square = np.array([(-0.5, 0.0, -0.5), (0.5, 0.0, -0.5), (0.5, 0.0, 0.5), (-0.5, 0.0, 0.5)])
-    ordered = sorted(supports, key=lambda support: support.top_m[1])
-    tops_m = [square * (support.size_m[0], 0.0, support.size_m[1]) + support.top_m for support in ordered]
+def _draw_tops(draw: ImageDraw.ImageDraw, view: _View, tops_m: Sequence[np.ndarray]) -> None:
+    """The tops (4, 3) of what carries a body, the lowest first, and their shadows on the floor."""
+    tops_m = sorted(tops_m, key=lambda corners_m: float(corners_m[:, 1].max()))
     for flattened, colour in ((np.array([1.0, 0.0, 1.0]), SHADOW), (np.ones(3), SUPPORT)):
         for corners_m in tops_m:
             outline, _, _ = view.project(corners_m * flattened)

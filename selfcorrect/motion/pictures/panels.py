@@ -24,6 +24,13 @@ class PicturePanel:
     residual_bodyweights: np.ndarray | None = None
     """(K ≤ T,) size of the residual force on the root in each frame, where a simulation measured it."""
 
+    @property
+    def tops_m(self) -> list[np.ndarray]:
+        """Corners (4, 3) of what carries the body: the boxes and the slope of a known ground, and supports."""
+        ground = self.motion.ground
+        known = [] if ground is None else [*ground.slope_m(self.motion.root_m), *ground.tops_m()]
+        return known + [one.corners_m for one in self.supports if not (known and one.part.endswith("foot"))]
+
 
 def compared(motions: Sequence[Motion], titles: Sequence[str]) -> list[PicturePanel]:
     """A panel for each motion; those that may be corrections of the first one are compared with it.

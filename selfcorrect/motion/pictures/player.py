@@ -30,6 +30,9 @@ RESIDUAL = (132, 60, 200)
 STEP_M = 2.5e-4
 """Positions relative to the root are rounded to this: ±8 m fit into 16 bits."""
 
+_THIN_M = 0.01
+"""Surfaces that slope are drawn as thick as this."""
+
 FASTEST_FPS = 60.0
 """Motions of higher rates are thinned; the page interpolates between frames."""
 
@@ -124,8 +127,16 @@ def _described(panel: PicturePanel, given: PicturePanel) -> dict[str, Any]:
         "skate": None if errors is None else _at_frames(errors.skate_m_s[0], rate, len(points_m)),
         "means": None if whole is None else [float(whole.penetration_m[0]), float(whole.skate_m_s[0])],
         "residual": _at_frames(given.residual_bodyweights, rate, len(points_m)),
-        "supports": [[*one.top_m, *one.size_m] for one in panel.supports],
+        "supports": [_solid(corners_m) for corners_m in panel.tops_m],
     }
+
+
+def _solid(corners_m: np.ndarray) -> list[list[float]]:
+    """The middle of a box below a surface with corners (4, 3), down to y = 0 if level, and halves of its edges."""
+    across_m, along_m = (corners_m[1] - corners_m[0]) / 2, (corners_m[3] - corners_m[0]) / 2
+    height_m = np.array([0.0, abs(float(corners_m[0, 1])) if np.ptp(corners_m[:, 1]) < 1e-6 else _THIN_M, 0.0]) / 2
+    middle_m = corners_m.mean(axis=0) - np.sign(corners_m[0, 1]) * height_m
+    return [each.tolist() for each in (middle_m, across_m, height_m, along_m)]
 
 
 def _bones(figure: Figure) -> list[list[float]]:
