@@ -96,6 +96,8 @@ class CorrectionOptions:
             raise SettingError(f"mass-kg must be from {MASS_KG[0]} to {MASS_KG[1]}, got {self.mass_kg}")
         if self.kinematic and not self.scene.is_plain:
             raise SettingError("a scene needs a simulation; leave out kinematic")
+        if self.reading.ground is not None and not self.scene.is_plain:
+            raise SettingError("a scene has a floor of its own; leave out ground")
         if self.strength == SIMULATED:
             self.refuse(
                 ("support", "remove_drift", "join_takes"), "does not go with strength simulated, whose floor is known"

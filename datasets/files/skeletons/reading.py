@@ -35,13 +35,13 @@ class Reading:
     at 0, and `correct` looks for no other floor. Without it, the motion shows the floor."""
     drop: bool = False
     """Put each motion as a whole onto the floor at 0: down, or up, by the height at which its feet are lowest."""
-    ground: Path | None = None
-    """What the motions stand on, as JSON: a floor, level or sloping, and boxes such as the steps of stairs. Metres, y
-    up, in the world of the motions. No other floor is looked for, and beside boxes no other steps."""
     profile: Path | None = None
     """A rig profile, of `selfcorrect data profile`: how the feet of a rig stand, learned from several of its clips."""
     allow_pickle: bool = False
     """Read pickle files, whose source you trust: body models, and the datasets HumanAct12 and UESTC."""
+    ground: Path | None = None
+    """What the motions stand on, as JSON: a floor, level or sloping, and boxes such as the steps of stairs. Metres, y
+    up, in the world of the motions. No other floor is looked for, and beside boxes no other steps."""
 
     def __post_init__(self) -> None:
         if self.metres_per_unit is not None:

@@ -53,6 +53,7 @@ def test_the_command_line_and_python_say_the_same_by_the_same_names() -> None:
     assert parsed(LINE) == SAME
     assert parsed("in.bvh") == CorrectionOptions()
     assert parsed("in.bvh --kinematic") == CorrectionOptions(kinematic=True)
+    assert parsed("in.bvh --ground g.json") == CorrectionOptions(reading=sc.Reading(ground=Path("g.json")))
     told = {each.name for each in fields(SAME) if getattr(SAME, each.name) != getattr(CorrectionOptions(), each.name)}
     assert parsed("in.bvh --strength residual-free --fallback balanced") == CorrectionOptions(
         strength="residual-free", fallback="balanced"
@@ -84,6 +85,7 @@ def test_a_name_given_in_python_changes_that_option_alone(stepping: sc.Motion) -
         ({"strength": 2}, "strength must be one of"),
         ({"mass_kg": 0.0}, "mass-kg must be from 1 to 1000"),
         ({"kinematic": True, "scene": Scene(load_kg=3)}, "a scene needs a simulation"),
+        ({"reading": sc.Reading(ground=Path("g.json")), "scene": Scene(load_kg=3)}, "leave out ground"),
         ({"strength": "residual-free", "engine": "pybullet"}, "needs an engine whose joints give way"),
         ({"fallback": "balanced"}, "fallback balanced goes with strength residual-free, got 0.7"),
     ],

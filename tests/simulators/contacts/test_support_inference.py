@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ground_motions import posed_legs, repeated, stair_heights, stepping
 from helpers import mean_distance_m
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
@@ -16,17 +17,13 @@ from scipy.spatial.transform import Rotation
 from benchmarks.disguises import in_place
 from selfcorrect.motion.body.foot_frames import level
 from selfcorrect.motion.checks.check import RuleChoice, check_with
-from selfcorrect.motion.correction.timeline import spans
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
-from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.frames import Y_UP_TO_Z_UP, orientations_to_simulator, rotation_error
 from selfcorrect.simulators.body.humanoid import humanoid
-from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
 from selfcorrect.simulators.checks import surroundings_of
-from selfcorrect.simulators.cleanup import foot_lock
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
 from selfcorrect.simulators.cleanup.stance import FLOOR
 from selfcorrect.simulators.contacts.contact_plan import carried_places
@@ -43,42 +40,6 @@ NOTHING = np.zeros((1, 3))
 UPRIGHT = orientations_to_simulator(np.array([[0.0, 0.0, 0.0, 1.0]]))
 
 
-def repeated(walk: Motion, times: int) -> Motion:
-    """A walk of several like cycles."""
-    step_m = (walk.root_m[-1] - walk.root_m[0]) * [1.0, 0.0, 1.0]
-    root_m = np.concatenate([walk.root_m[:-1] + count * step_m for count in range(times)])
-    return replace(walk, root_m=root_m, rotations=np.tile(walk.rotations[:-1], (times, 1, 1)))
-
-
-def posed_legs(motion: Motion, root_shift_m: np.ndarray, ankle_shift_m: np.ndarray) -> Motion:
-    """The motion with its root moved by (T, 3) and its ankles by (T, 2, 3), feet keeping their orientation."""
-    pose = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
-    ankles_m = pose[0][:, Legs.of(motion.skeleton).ankles] + ankle_shift_m
-    upright = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(motion), 2, 4))
-    rotations = bend_legs(motion.skeleton, *pose, root_shift_m, ankles_m, upright)
-    return replace(motion, root_m=motion.root_m + root_shift_m, rotations=rotations)
-
-
-def stepping(walk: Motion, heights_m: list[float]) -> tuple[Motion, list[Support]]:
-    """The walk on ground of another height at each stance, in their order, and what carries it there."""
-    batch = MotionBatch.stack([walk])
-    stands = stances_of(walk)
-    starts = sorted((first, foot, last) for foot in (0, 1) for first, last in spans(stands[:, foot]))
-    anchors_m = np.zeros((1, len(walk), 2, 3))
-    truth = []
-    for (first, foot, last), height_m in zip(starts, heights_m, strict=True):
-        anchors_m[0, first : last + 1, foot, 1] = height_m
-        truth.append(Support(f"{('left', 'right')[foot]} foot", (0.0, height_m, 0.0), (0.0, 0.0), first, last))
-    lifted_m = foot_lock.bridge_swings(anchors_m, stands[None], batch.fps)[0]
-    body_m = gaussian_filter1d(lifted_m[..., 1].min(1), 4, mode="nearest") - 0.04
-    return posed_legs(walk, body_m[:, None] * UP, lifted_m), truth
-
-
-def stances_of(motion: Motion) -> np.ndarray:
-    """(T, 2) when each foot stands."""
-    return foot_contacts(motion, shortest_s=0.2)
-
-
 @pytest.fixture(scope="module")
 def planted(walk: Motion) -> Motion:
     """A walk of three cycles whose feet stand still on the floor."""
@@ -86,12 +47,6 @@ def planted(walk: Motion) -> Motion:
         GivenMotions(MotionBatch.stack([repeated(walk, 3)])), CleanupSettings(support="floor", soft_lock=None)
     )
     return mended.motions[0]
-
-
-def stair_heights(walk: Motion) -> list[float]:
-    """A flight of stairs of 17 cm after the first two stances."""
-    count = sum(len(spans(foot)) for foot in stances_of(walk).T)
-    return [max(0.0, 0.17 * (stance - 1)) for stance in range(count)]
 
 
 @pytest.fixture(scope="module")

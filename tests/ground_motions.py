@@ -1,0 +1,101 @@
+"""Walks on ground that is not level: up stairs, up a slope."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.body.surface import world_sole_points
+from selfcorrect.motion.correction.timeline import spans
+from selfcorrect.motion.geometry.kinematics import forward_kinematics, world_poses
+from selfcorrect.motion.ground import Ground, GroundBox
+from selfcorrect.motion.measures.contacts import foot_contacts
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.support import Support
+from selfcorrect.simulators.body.leg_ik import Legs, bend_legs
+from selfcorrect.simulators.cleanup import foot_lock
+
+UP = np.array([0.0, 1.0, 0.0])
+
+
+def repeated(walk: Motion, times: int) -> Motion:
+    """A walk of several like cycles."""
+    step_m = (walk.root_m[-1] - walk.root_m[0]) * [1.0, 0.0, 1.0]
+    root_m = np.concatenate([walk.root_m[:-1] + count * step_m for count in range(times)])
+    return replace(walk, root_m=root_m, rotations=np.tile(walk.rotations[:-1], (times, 1, 1)))
+
+
+def posed_legs(motion: Motion, root_shift_m: np.ndarray, ankle_shift_m: np.ndarray) -> Motion:
+    """The motion with its root moved by (T, 3) and its ankles by (T, 2, 3), feet keeping their orientation."""
+    pose = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
+    ankles_m = pose[0][:, Legs.of(motion.skeleton).ankles] + ankle_shift_m
+    upright = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(motion), 2, 4))
+    rotations = bend_legs(motion.skeleton, *pose, root_shift_m, ankles_m, upright)
+    return replace(motion, root_m=motion.root_m + root_shift_m, rotations=rotations)
+
+
+def stepping(walk: Motion, heights_m: list[float], arc_m: float = 0.0) -> tuple[Motion, list[Support]]:
+    """The walk on ground of another height at each stance, in their order, and what carries it there.
+
+    arc_m: how much higher feet swing.
+    """
+    batch = MotionBatch.stack([walk])
+    stands = stances_of(walk)
+    starts = sorted((first, foot, last) for foot in (0, 1) for first, last in spans(stands[:, foot]))
+    anchors_m = np.zeros((1, len(walk), 2, 3))
+    truth = []
+    for (first, foot, last), height_m in zip(starts, heights_m, strict=True):
+        anchors_m[0, first : last + 1, foot, 1] = height_m
+        truth.append(Support(f"{('left', 'right')[foot]} foot", (0.0, height_m, 0.0), (0.0, 0.0), first, last))
+    lifted_m = foot_lock.bridge_swings(anchors_m, stands[None], batch.fps)[0]
+    body_m = gaussian_filter1d(lifted_m[..., 1].min(1), 4, mode="nearest") - 0.04
+    for foot, swings in enumerate(~stands.T):
+        for first, last in spans(swings):
+            share = np.arange(last - first + 1) / (last - first + 1)
+            lifted_m[first : last + 1, foot, 1] += arc_m * np.sin(np.pi * share) ** 2
+    return posed_legs(walk, body_m[:, None] * UP, lifted_m), truth
+
+
+def stances_of(motion: Motion) -> np.ndarray:
+    """(T, 2) when each foot stands."""
+    return foot_contacts(motion, shortest_s=0.2)
+
+
+def stair_heights(walk: Motion, step_m: float = 0.17) -> list[float]:
+    """A flight of stairs after the first two stances."""
+    count = sum(len(spans(foot)) for foot in stances_of(walk).T)
+    return [max(0.0, step_m * (stance - 1)) for stance in range(count)]
+
+
+def stairs_under(motion: Motion, truth: list[Support], beyond_m: float = 0.05) -> Ground:
+    """Solid steps on which a motion stands that goes along +z: each from one stance's heel to the next one's."""
+    soles_m = world_sole_points(motion.skeleton, *world_poses(motion)).reshape(len(motion), 2, -1, 3)
+    feet = [(each.part.startswith("right"), slice(each.first, each.last + 1)) for each in truth]
+    edges_m = [float(soles_m[frames, int(foot), :, 2].min()) - beyond_m for foot, frames in feet]
+    each = zip(truth, edges_m, [*edges_m[1:], edges_m[-1] + 2], strict=True)
+    return Ground(
+        tuple(
+            GroundBox((0.0, one.top_m[1] / 2, (start_m + stop_m) / 2), (2.0, one.top_m[1], stop_m - start_m))
+            for one, start_m, stop_m in each
+            if one.top_m[1] > 0
+        )
+    )
+
+
+def on_slope(walk: Motion, slope_deg: float, uphill_deg: float = 0.0) -> Motion:
+    """The walk, its body upright, with feet on a floor that rises towards a heading."""
+    heading_rad, slope_rad = np.radians(uphill_deg), np.radians(slope_deg)
+    uphill, across = (np.array([np.sin(a), 0.0, np.cos(a)]) for a in (heading_rad, heading_rad + np.pi / 2))
+    pose = world_poses(walk)
+    ankles_m = pose[0][:, Legs.of(walk.skeleton).ankles]
+    tilt = Rotation.from_rotvec(-slope_rad * across)
+    # Of each foot the place below the ankle stays; the ankle is above it along the floor's normal.
+    placed_m = ankles_m * (1.0, 0.0, 1.0) + np.tan(slope_rad) * (ankles_m @ uphill)[..., None] * UP
+    placed_m += ankles_m[..., 1:2] * tilt.apply(UP)
+    body_m = gaussian_filter1d((placed_m - ankles_m)[..., 1].min(1), 4, mode="nearest") - 0.03
+    turns = np.broadcast_to(tilt.as_quat(), (len(walk), 2, 4))
+    rotations = bend_legs(walk.skeleton, *pose, body_m[:, None] * UP, placed_m, turns)
+    return replace(walk, root_m=walk.root_m + body_m[:, None] * UP, rotations=rotations)

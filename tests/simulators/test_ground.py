@@ -1,0 +1,234 @@
+"""Ground that people describe: feet are planted on it, and all is measured against it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ground_motions import UP, on_slope, repeated, stair_heights, stairs_under, stepping
+from helpers import mean_distance_m
+from scipy.spatial.transform import Rotation
+
+import selfcorrect as sc
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.experiments.cli import main
+from selfcorrect.motion.body.foot_frames import feet_of, level
+from selfcorrect.motion.body.surface import world_sole_points
+from selfcorrect.motion.editing.transforms import turn
+from selfcorrect.motion.geometry.kinematics import world_poses
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.support import Support
+from selfcorrect.simulators.body.humanoid import humanoid
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.engines.support_colliders import SupportColliders
+from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
+from selfcorrect.simulators.stages.scene import Scene
+from selfcorrect.simulators.stages.values import GivenMotions
+
+
+def raised(motion: Motion, by_m: float) -> Motion:
+    return replace(motion, root_m=motion.root_m + by_m * UP)
+
+
+def lowest_m(motion: Motion) -> np.ndarray:
+    """(T,) height of the lowest sole corner above the motion's ground."""
+    seen = level(motion)
+    assert seen.ground is not None
+    return seen.ground.above_m(world_sole_points(seen.skeleton, *world_poses(seen))).min(1)
+
+
+def made(motion: Motion) -> Motion:
+    correction = KinematicCorrector()([motion])[0]
+    assert correction.accepted, correction.reason
+    return correction.motion
+
+
+@pytest.fixture(scope="module")
+def planted(walk: Motion) -> Motion:
+    """A walk of three cycles along +z whose feet stand still on the floor."""
+    settings = CleanupSettings(support="floor", soft_lock=None)
+    made = clean(GivenMotions(MotionBatch.stack([repeated(walk, 3)])), settings).motions[0]
+    return replace(made, feet=feet_of(made))
+
+
+@pytest.fixture(scope="module")
+def stairs(planted: Motion) -> tuple[Motion, list[Support]]:
+    """The walk up stairs of 18 cm, with solid steps beneath it, and what carries it when."""
+    motion, truth = stepping(planted, stair_heights(planted, 0.18), arc_m=0.12)
+    return replace(motion, ground=stairs_under(motion, truth), feet=feet_of(planted)), truth
+
+
+@pytest.fixture(scope="module")
+def climbing(stairs: tuple[Motion, list[Support]]) -> Motion:
+    return stairs[0]
+
+
+# --- laws -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("height_m", [-0.3, 0.0, 0.7])
+def test_a_flat_box_is_a_floor_at_its_height(planted: Motion, height_m: float) -> None:
+    box = sc.GroundBox((0.0, height_m - 0.5, 0.0), (99.0, 1.0, 99.0))
+    sunk = raised(planted, height_m - 0.03)
+    on_box = made(replace(sunk, ground=sc.Ground((box,), floor_m=-9.0)))
+    floor = replace(CleanupSettings(), estimate_floor=False)
+    on_floor = KinematicCorrector(floor)([raised(sunk, -height_m)])[0].motion
+    np.testing.assert_allclose(on_box.root_m, on_floor.root_m + height_m * UP, atol=1e-9)
+    np.testing.assert_allclose(on_box.rotations, on_floor.rotations, atol=1e-9)
+
+
+@pytest.mark.parametrize("heading_deg", [37.0, -120.0])
+def test_a_scene_that_is_turned_gives_the_same_turned(climbing: Motion, heading_deg: float) -> None:
+    about = Rotation.from_rotvec(np.radians(heading_deg) * UP)
+    ground = climbing.ground
+    assert ground is not None
+    boxes = tuple(
+        replace(box, centre_m=tuple(about.apply(box.centre_m).tolist()), turn_deg=heading_deg) for box in ground.boxes
+    )
+    turned = replace(turn(climbing, np.radians(heading_deg)), ground=sc.Ground(boxes))
+    there, here = made(turned), made(climbing)
+    assert mean_distance_m(there, turn(here, np.radians(heading_deg))) < 1e-4
+    unturned = sc.Ground(tuple(replace(box, turn_deg=0.0) for box in boxes))
+    assert np.abs(lowest_m(there) - lowest_m(here)).max() < 1e-3
+    assert np.abs(lowest_m(replace(there, ground=unturned)) - lowest_m(here)).max() > 0.02, "the turn matters"
+
+
+def test_points_under_a_table_stand_on_the_floor_and_hands_in_a_wall_on_nothing_new() -> None:
+    table = sc.Ground((sc.GroundBox((0.0, 0.7, 0.0), (1.0, 0.1, 1.0)),))
+    wall = sc.Ground((sc.GroundBox((0.0, 1.0, 0.0), (1.0, 2.0, 1.0)),))
+    heights_m = np.array([0.1, 0.66, 0.9, 2.1])
+    points_m = heights_m[:, None] * UP
+    np.testing.assert_allclose(table.above_m(points_m), [0.1, -0.09, 0.15, 1.35])
+    np.testing.assert_allclose(wall.above_m(points_m), [0.1, 0.66, 0.9, 0.1])
+
+
+# --- stairs -----------------------------------------------------------------------------------------------------------
+
+
+def test_feet_that_stand_on_their_treads_are_not_pulled_off(stairs: tuple[Motion, list[Support]]) -> None:
+    motion, truth = stairs
+    correction = KinematicCorrector()([motion])[0]
+    feet = [motion.skeleton.joint(f"{side}_ankle") for side in ("left", "right")]
+    moved_m = np.linalg.norm(sc.joint_positions(correction.motion, feet) - sc.joint_positions(motion, feet), axis=-1)
+    for each in truth:
+        middle = slice(each.first + 2, each.last - 1)
+        assert moved_m[middle, int(each.part.startswith("right"))].max() < 0.003
+    assert {round(each.top_m[1], 2) for each in correction.supports} == {0.18, 0.36, 0.54, 0.72}
+
+
+@pytest.mark.parametrize("off_m", [-0.04, -0.02, 0.02])
+def test_feet_near_their_treads_are_planted_on_them(climbing: Motion, off_m: float) -> None:
+    off = raised(climbing, off_m)
+    before, after = (np.median(np.abs(lowest_m(each))) for each in (off, made(off)))
+    assert before > 0.75 * abs(off_m)
+    assert after < 0.4 * before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["stairs", "slope"])
+def test_simulated_bodies_stand_on_the_ground(climbing: Motion, planted: Motion, engine: str, place: str) -> None:
+    motion = climbing
+    if place == "slope":
+        motion = replace(on_slope(planted, 10.0), ground=sc.Ground(slope_deg=10.0))
+    settings = TrackerSettings(engine=EngineSettings(name=engine))
+    raw = PhysicsCorrector(settings, CleanupSettings(polish=False))([motion])[0]
+    assert raw.accepted, raw.reason
+    assert raw.after["penetration_m"] < 0.005
+    assert mean_distance_m(raw.motion, motion) < 0.06
+    assert raw.residual["residual_force_bodyweights"] < 0.3
+
+
+def test_colliders_are_turned_as_their_boxes(climbing: Motion) -> None:
+    ground = sc.Ground((sc.GroundBox((0.0, 0.1, 0.0), (0.4, 0.2, 0.8), turn_deg=30.0),))
+    seen = replace(climbing.frames(0, 8), ground=ground)
+    still = replace(
+        seen, root_m=np.tile(seen.root_m[0] + 0.2 * UP, (8, 1)), rotations=np.tile(seen.rotations[:1], (8, 1, 1))
+    )
+    supports = KinematicCorrector()([still])[0].supports
+    assert {support.turn_deg for support in supports} == {30.0}
+    (slab, *_) = SupportColliders.of(humanoid(still.skeleton), supports).slabs.values()
+    np.testing.assert_allclose(Rotation.from_quat(slab.orientation).as_rotvec(degrees=True), [0, 0, 30], atol=1e-9)
+    (corners_m,) = ground.tops_m()
+    np.testing.assert_allclose(supports[0].corners_m, corners_m, atol=1e-9)
+
+
+# --- slopes -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("slope_deg", "uphill_deg"), [(10.0, 0.0), (-8.0, 0.0), (7.0, 90.0)])
+def test_a_walk_on_a_slope_stays_there_and_a_sunk_one_is_put_onto_it(
+    planted: Motion, slope_deg: float, uphill_deg: float
+) -> None:
+    ground = sc.Ground(slope_deg=slope_deg, uphill_deg=uphill_deg)
+    there = replace(on_slope(planted, slope_deg, uphill_deg), ground=ground)
+    stayed = made(there)
+    assert mean_distance_m(stayed, there) < 0.003
+    sunk = raised(there, -0.04)
+    assert np.median(lowest_m(sunk)) < -0.035
+    assert np.median(lowest_m(made(sunk))) > -0.015
+    level_floor = made(replace(there, ground=None))
+    assert mean_distance_m(level_floor, there) > 3 * mean_distance_m(stayed, there), "a level floor would move it"
+    assert stayed.ground is there.ground
+
+
+def test_gravity_pulls_along_the_vertical_and_not_along_the_slope_s_normal() -> None:
+    ground = sc.Ground(slope_deg=20.0, uphill_deg=90.0)
+    np.testing.assert_allclose(ground.of_floor.up, ground.to_floor.apply(UP))
+    np.testing.assert_allclose(ground.normal, [-np.sin(np.radians(20)), np.cos(np.radians(20)), 0], atol=1e-12)
+    uphill_m = np.array([np.cos(np.radians(20)), np.sin(np.radians(20)), 0.0])
+    np.testing.assert_allclose(ground.above_m(np.array([uphill_m, uphill_m + ground.normal])), [0, 1], atol=1e-12)
+
+
+# --- files and commands -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ({"boxes": [{"centre_m": [0, 0], "size_m": [1, 1, 1]}]}, "three finite numbers"),
+        ({"boxes": [{"centre_m": [0, 0, 0], "size_m": [1, 0, 1]}]}, "positive size_m"),
+        ({"boxes": [{"centre_m": [0, 0, 0]}]}, "size_m is missing"),
+        ({"slope_deg": 60}, "from -30 to 30"),
+        ({"ramp": 3}, "'ramp' is not expected"),
+    ],
+)
+def test_files_that_are_no_ground_are_refused_by_name(tmp_path: Path, content: dict[str, object], why: str) -> None:
+    (tmp_path / "g.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=f"g.json.*{why}"):
+        sc.Ground.load(tmp_path / "g.json")
+
+
+def test_a_ground_goes_with_no_other_floor(climbing: Motion) -> None:
+    with pytest.raises(SettingError, match="leave out floor and drop"):
+        sc.Reading(ground=Path("g.json"), drop=True)
+    with pytest.raises(SettingError, match="leave out the ground"):
+        PhysicsCorrector(scene=Scene(load_kg=3))([climbing])
+
+
+def test_commands_take_a_ground_and_reports_name_it(
+    climbing: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert climbing.ground is not None
+    boxes = [{"centre_m": box.centre_m, "size_m": box.size_m} for box in climbing.ground.boxes]
+    Path("ground.json").write_text(json.dumps({"boxes": boxes}))
+    sc.save_motion("climb.bvh", raised(climbing, -0.1))
+    words = ["--ground", "ground.json"]
+    correct = ["correct", "climb.bvh", "--kinematic", "--workers", "1", "-o", "out", *words]
+    assert main(correct) in (0, 1)
+    assert "on ground.json (--ground)" in Path("out/report.json").read_text()
+    first = Path("out/climb.bvh").read_bytes()
+    after = sc.open_motion("out/climb.bvh", sc.Reading(ground=Path("ground.json"))).motion
+    assert np.median(lowest_m(after)) > -0.015
+    assert main(["check", "climb.bvh", "--select", "F1", *words]) == 1
+    assert main(["check", "out/climb.bvh", "--select", "F1", *words]) == 0
+    assert main(["view", "out/climb.bvh", "--out", "a.html", *words]) in (0, None)
+    capsys.readouterr()
+    Path("ground.json").write_text(json.dumps({"boxes": boxes[:1]}))
+    main(correct)
+    assert "finished already" not in capsys.readouterr().out
+    assert Path("out/climb.bvh").read_bytes() != first, "a ground that was edited is read again"
