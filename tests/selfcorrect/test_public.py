@@ -17,9 +17,9 @@ import selfcorrect as sc
 NAMES = """
     Accumulate AccumulateSubsample Augment Candidate CausalLanguageModel Comparison Contacts Corrected CorrectedMotion
     Correction CorrectionOptions CorrectorError DiffusersModel FolderReader FolderStore Freeze Fresh Gaussian
-    GenerativeModel InputError Keep KinematicCorrector LoopError MemoryStore MissingExtraError Motion MotionFile
-    NetworkModel
-    PhysicsCorrector Plan Reading RealOnly Renew Replace RunFolderError SampleError Samples SelfcorrectError
+    GenerativeModel Ground GroundBox InputError Keep KinematicCorrector LoopError MemoryStore MissingExtraError Motion
+    MotionFile NetworkModel PhysicsCorrector Plan Reading RealOnly Renew Replace RunFolderError SampleError Samples
+    SelfcorrectError
     SettingError Skeleton Stream Task Thresholds TorchModel TrainingDivergedError Trial Weighted WorkerError
     assert_loop_stable assert_plausible best_of chain check compare correct correct_file correct_files
     correct_motions draw_motions each_motion filter_of joint_positions lift lift_motions load_motion
