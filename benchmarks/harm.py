@@ -23,7 +23,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.collections.cmu import load_cmu
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.experiments.correction.in_python import correct
-from selfcorrect.motion.body.foot_frames import feet_of, levelled
+from selfcorrect.motion.body.foot_frames import feet_of
 from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import heading_rad
@@ -32,6 +32,7 @@ from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s, jerk_by_part_m_s3
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.views import LevelFeet
 
 # --- judging ---------------------------------------------------------------------------------------------------------
 
@@ -112,8 +113,8 @@ def judged(before: Motion, after: Motion, belt_m_s: np.ndarray | None = None) ->
     belt_m_s: velocity (3,) of the treadmill on which the body walks in place, against which feet stand and slide.
     Soles are where the motion shows them before its correction; standing joints, height and knees need none.
     """
-    feet_stand = feet_of(before)
-    before, after = (_off_belt(levelled(motion, feet_stand), belt_m_s) for motion in (before, after))
+    level = LevelFeet(feet_of(before))
+    before, after = (_off_belt(level.view(motion), belt_m_s) for motion in (before, after))
     errors = [physical_errors(MotionBatch.stack([motion])) for motion in (before, after)]
     low = _low(_corners_m(before)[..., 1])
     joints_m = [joint_positions(motion) for motion in (before, after)]

@@ -13,7 +13,7 @@ from typing import ClassVar, cast
 import numpy as np
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.motion.body.foot_frames import feet_of, level, levelled, unlevelled
+from selfcorrect.motion.body.foot_frames import feet_of, level
 from selfcorrect.motion.checks.body import t_pose_frames
 from selfcorrect.motion.correction.pieces import Whole, bounded, correct_any
 from selfcorrect.motion.correction.results import CorrectedMotion, Failure, FailureKind, Note, NoteKind
@@ -26,6 +26,7 @@ from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import FootFrames
 from selfcorrect.motion.support import Support
+from selfcorrect.motion.views import LevelFeet
 from selfcorrect.runtime.bugs import attempted
 from selfcorrect.runtime.processes import map_tasks, require_workers
 
@@ -178,9 +179,9 @@ class _Files:
 
     def _on_level_feet(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
         """Correct motions with their soles where they show them; what comes out is in their own skeletons' frames."""
-        feet = [FootFrames() if _flaw(motion) else feet_of(motion) for motion in motions]
-        level = [replace(levelled(motion, own), feet=own) for motion, own in zip(motions, feet, strict=True)]
-        each = zip(motions, feet, self.on_supports(level), strict=True)
+        views = [LevelFeet(FootFrames() if _flaw(motion) else feet_of(motion)) for motion in motions]
+        seen = [replace(view.view(motion), feet=view.feet) for motion, view in zip(motions, views, strict=True)]
+        each = zip(motions, views, self.on_supports(seen), strict=True)
         return [_off_level_feet(*one, settings=self.settings) for one in each]
 
     def on_supports(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
@@ -266,12 +267,12 @@ def _after_t_pose(motion: Motion, count: int, correction: CorrectedMotion) -> Co
 
 
 def _off_level_feet(
-    motion: Motion, feet: FootFrames, correction: CorrectedMotion, settings: CleanupSettings
+    motion: Motion, view: LevelFeet, correction: CorrectedMotion, settings: CleanupSettings
 ) -> CorrectedMotion:
     """A correction of a motion in the frames of that motion's skeleton."""
     if not correction.accepted:
         return replace(correction, motion=motion)
-    made = unlevelled(correction.motion, feet)
+    made = view.back(correction.motion)
     corrected = replace(motion, root_m=made.root_m, rotations=made.rotations)
     step, nothing = "speeds of standing joints are not reported", cast("tuple[float, float] | None", None)
     speeds_m_s, note = attempted(step, partial(standing_speeds_m_s, motion, corrected), nothing)

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from selfcorrect.motion.body.foot_frames import level, unlevelled
+from selfcorrect.motion.body.foot_frames import level
 from selfcorrect.motion.correction.results import CorrectedMotion, Failure, FailureKind, Note, NoteKind, Repair, Stage
 from selfcorrect.motion.correction.timeline import Timeline, spans
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, poses_of
@@ -17,6 +17,7 @@ from selfcorrect.motion.measures.physical import PhysicalErrors, errors_of_poses
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import FootFrames
 from selfcorrect.motion.support import Support
+from selfcorrect.motion.views import LevelFeet
 from selfcorrect.runtime.bugs import attempted
 
 from .body.humanoid import Humanoid
@@ -195,7 +196,7 @@ def _with_own_soles(motions: MotionBatch, roots_m: np.ndarray) -> MotionBatch:
     The soles of the input would flatter it: a foot that was lifted from them neither sinks nor slides.
     """
     made = replace(motions[0], root_m=roots_m[0])
-    written = unlevelled(made, motions.feet or FootFrames())
+    written = LevelFeet(motions.feet or FootFrames()).back(made)
     return MotionBatch.stack([replace(level(written), root_m=motions.root_m[0])])
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,11 +16,12 @@ import numpy as np
 
 from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.correction.results import CorrectedMotion
-from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.views import JointOrder
 
 from .body.humanoid import Humanoid, humanoid
-from .body.links import in_order, joint_order, onto_skeleton
+from .body.links import onto_skeleton
 from .cleanup.clean import CleanupSettings, clean
 from .engines.world import World
 from .finishing import blended, may_gain, polish, polish_cleaned
@@ -59,13 +60,15 @@ class Physics:
 
 def correct_kinematically(cleanup: CleanupSettings, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
     """Correct batches of motions of one length by kinematics alone."""
-    corrected = []
-    for motions in _in_joint_order(batches):
-        cleaned = clean(GivenMotions(motions), cleanup)
-        soft = cleanup.soft_lock is not None
-        made = polish_cleaned(cleaned, cleanup.polishing, soft=soft) if cleanup.polish else cleaned.motions
-        corrected.append(judge_cleaned(cleaned, made, cleanup.mode))
-    return _as_given(batches, corrected)
+    return _in_usual_order(lambda ordered: [_cleaned(cleanup, motions) for motions in ordered], batches)
+
+
+def _cleaned(cleanup: CleanupSettings, motions: MotionBatch) -> list[CorrectedMotion]:
+    """What becomes of a batch by kinematics alone."""
+    cleaned = clean(GivenMotions(motions), cleanup)
+    soft = cleanup.soft_lock is not None
+    made = polish_cleaned(cleaned, cleanup.polishing, soft=soft) if cleanup.polish else cleaned.motions
+    return judge_cleaned(cleaned, made, cleanup.mode)
 
 
 def correct(
@@ -80,30 +83,28 @@ def correct(
     Their skeletons may differ in lengths and names, not in tree and parts, and their frame rates are one.
     """
     polish = cleanup.polishing if cleanup.polish else None
-    cleaned = [clean(GivenMotions(entered(scene, motions)), cleanup) for motions in _in_joint_order(batches)]
-    return _as_given(batches, correct_cleaned(Physics(tracker, cleanup.mode, scene, simulate, polish), cleaned))
+    physics = Physics(tracker, cleanup.mode, scene, simulate, polish)
+    return _in_usual_order(
+        lambda ordered: correct_cleaned(
+            physics, [clean(GivenMotions(entered(scene, motions)), cleanup) for motions in ordered]
+        ),
+        batches,
+    )
 
 
-def _in_joint_order(batches: Sequence[MotionBatch]) -> list[MotionBatch]:
-    return [in_order(motions, joint_order(motions.skeleton)) for motions in batches]
-
-
-def _as_given(
-    batches: Sequence[MotionBatch], corrected: Sequence[Sequence[CorrectedMotion]]
+def _in_usual_order(
+    correct: Callable[[Sequence[MotionBatch]], list[list[CorrectedMotion]]], batches: Sequence[MotionBatch]
 ) -> list[list[CorrectedMotion]]:
-    """The corrections with joints in the order of the given motions; those that failed have the given motions."""
-    places = [np.argsort(joint_order(motions.skeleton)) for motions in batches]
+    """Correct batches whatever the order of their joints; what fails comes out as it was given."""
+    orders = [JointOrder.usual(motions.skeleton) for motions in batches]
+    corrected = correct([order.view(motions) for motions, order in zip(batches, orders, strict=True)])
     return [
-        [_of_given(motions[index], correction, place) for index, correction in enumerate(own)]
-        for motions, own, place in zip(batches, corrected, places, strict=True)
+        [
+            replace(made, motion=order.back(made.motion) if made.accepted else motions[index])
+            for index, made in enumerate(own)
+        ]
+        for motions, own, order in zip(batches, corrected, orders, strict=True)
     ]
-
-
-def _of_given(given: Motion, correction: CorrectedMotion, place: np.ndarray) -> CorrectedMotion:
-    if not correction.accepted:
-        return replace(correction, motion=given)
-    made = correction.motion
-    return replace(correction, motion=replace(given, root_m=made.root_m, rotations=made.rotations[:, place]))
 
 
 def correct_cleaned(physics: Physics, cleaned: Sequence[Cleaned]) -> list[list[CorrectedMotion]]:

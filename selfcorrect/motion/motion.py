@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 
@@ -185,3 +185,7 @@ def _stacked_contacts(motions: Sequence[Motion], frames: np.ndarray) -> np.ndarr
         if motion.contacts is not None:
             own[:] = motion.contacts[rows]
     return unknown
+
+
+Moving = TypeVar("Moving", Motion, MotionBatch)
+"""One motion, root (T, 3), or a batch of them, root (N, T, 3)."""

@@ -12,16 +12,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from heapq import heappop, heappush
 from itertools import pairwise
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from .geometry.kinematics import continuous, forward_kinematics, local_rotations
-from .geometry.rotations import applied
-from .motion import Motion
-from .skeleton import Skeleton
+from .geometry.rotations import applied, composed, inverted
+from .motion import Motion, Moving
+from .skeleton import SMPL_22, UNTURNED, FootFrames, Skeleton
 
 Y_UP, Z_UP, Y_DOWN, Z_DOWN = range(4)
 """Worlds by their vertical axis."""
@@ -139,12 +140,12 @@ class RootAt:
                 if child != below:
                     offsets_m[child] = skeleton.offsets_m[child] - skeleton.offsets_m[below]
             offsets_m[joint] = 0.0 if below == self.root else -skeleton.offsets_m[way[way.index(below) - 1]]
-        return Skeleton(
-            tuple(skeleton.names[joint] for joint in order),
-            tuple(order.index(self._parents[joint]) if self._parents[joint] >= 0 else -1 for joint in order),
-            offsets_m[order],
-            ("",) * len(order),
-            rigid=skeleton.rigid,
+        return replace(
+            skeleton,
+            names=tuple(skeleton.names[joint] for joint in order),
+            parents=tuple(order.index(self._parents[joint]) if self._parents[joint] >= 0 else -1 for joint in order),
+            offsets_m=offsets_m[order],
+            parts=("",) * len(order),
         )
 
     @cached_property
@@ -155,3 +156,86 @@ class RootAt:
             parents[joint] = below
         parents[self.root] = -1
         return parents
+
+
+@dataclass(frozen=True, eq=False)
+class JointOrder:
+    """A skeleton whose joints stand in another order (J,), parents before children."""
+
+    skeleton: Skeleton
+    order: np.ndarray
+
+    @classmethod
+    def usual(cls, skeleton: Skeleton) -> Self:
+        """The order that anatomy and geometry give, whatever order a file lists joints in.
+
+        Parts of the body come in SMPL's order, then all else by its place at rest. Solvers that visit joints in turn,
+        and sums that round, would otherwise tell one order from another. Joints that are no parts and share a place
+        keep the skeleton's order; they only ride along.
+        """
+        order: list[int] = []
+        waiting: list[tuple[tuple[float, ...], int]] = [((), 0)]
+        while waiting:
+            _, joint = heappop(waiting)
+            order.append(joint)
+            for child in skeleton.children[joint]:
+                part, place_m = skeleton.parts[child], skeleton.rest_positions_m[child]
+                rank = SMPL_22.index(part) if part else len(SMPL_22)
+                heappush(waiting, ((rank, *place_m.tolist()), child))
+        return cls(skeleton, np.array(order))
+
+    def view(self, motion: Moving) -> Moving:
+        skeleton, place = self.skeleton, np.argsort(self.order)
+        parents = [skeleton.parents[joint] for joint in self.order]
+        moved = replace(
+            skeleton,
+            names=tuple(skeleton.names[joint] for joint in self.order),
+            parents=tuple(-1 if parent < 0 else int(place[parent]) for parent in parents),
+            offsets_m=skeleton.offsets_m[self.order],
+            parts=tuple(skeleton.parts[joint] for joint in self.order),
+        )
+        return replace(motion, skeleton=moved, rotations=np.take(motion.rotations, self.order, axis=-2))
+
+    def back(self, motion: Moving) -> Moving:
+        return replace(
+            motion, skeleton=self.skeleton, rotations=np.take(motion.rotations, np.argsort(self.order), axis=-2)
+        )
+
+
+@dataclass(frozen=True)
+class LevelFeet:
+    """Feet seen in frames whose y axis is up while they stand, their soles as deep as `feet` says.
+
+    No joint moves. The way back forgets how deep soles are: motions of files do not say.
+    """
+
+    feet: FootFrames
+
+    def view(self, motion: Motion) -> Motion:
+        if self.feet == FootFrames():
+            return motion
+        skeleton, turns = motion.skeleton, self.feet.turns(motion.skeleton)
+        above = _above(skeleton, turns)
+        seen = replace(skeleton, offsets_m=applied(above, skeleton.offsets_m), soles_m=self.feet.soles_m)
+        return replace(motion, skeleton=seen, rotations=_between(above, motion.rotations, inverted(turns)))
+
+    def back(self, motion: Motion) -> Motion:
+        if self.feet == FootFrames():
+            return motion
+        skeleton, turns = motion.skeleton, self.feet.turns(motion.skeleton)
+        below = inverted(_above(skeleton, turns))
+        seen = replace(skeleton, offsets_m=applied(below, skeleton.offsets_m), soles_m=None)
+        return replace(motion, skeleton=seen, rotations=_between(below, motion.rotations, turns))
+
+
+def _between(first: np.ndarray, rotations: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Rotations (T, J, 4) turned by `first` (J, 4) after `last` (J, 4), both of which turn few joints."""
+    few = np.flatnonzero((first[:, 3] != 1) | (last[:, 3] != 1))
+    turned = rotations.astype(float)
+    turned[:, few] = composed(first[few], composed(turned[:, few], last[few]))
+    return turned
+
+
+def _above(skeleton: Skeleton, turns: np.ndarray) -> np.ndarray:
+    """(J, 4) the turns of the joints' parents."""
+    return np.concatenate([[UNTURNED], turns[list(skeleton.parents[1:])]])

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.body.foot_frames import levelled
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
@@ -16,6 +15,7 @@ from selfcorrect.motion.pictures.drawing import animate
 from selfcorrect.motion.pictures.figure import SUNK
 from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.motion.skeleton import FootFrames, Quaternion
+from selfcorrect.motion.views import LevelFeet
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 
 
@@ -27,7 +27,7 @@ def turn(angles_deg: tuple[float, float, float]) -> Quaternion:
 def tilted(motion: Motion, pitch_deg: float, roll_deg: float = 0.0) -> Motion:
     """The same motion on a rig whose feet are tilted at rest. No joint moves."""
     both = turn((pitch_deg, 0.0, roll_deg)), turn((pitch_deg, 0.0, -roll_deg))
-    return levelled(motion, FootFrames(ankles=both, toes=both))
+    return LevelFeet(FootFrames(ankles=both, toes=both)).view(motion)
 
 
 def with_toes_at(motion: Motion, height_m: float) -> Motion:

@@ -17,7 +17,8 @@ from ..geometry.percentiles import median, percentile
 from ..geometry.rotations import applied, composed, inverted, rotation_vectors
 from ..geometry.vectors import lengths
 from ..motion import Motion
-from ..skeleton import UNTURNED, FootFrames, Quaternion, Skeleton
+from ..skeleton import FootFrames, Quaternion, Skeleton
+from ..views import LevelFeet
 from .surface import BOX_FOOT_SOLE_M, SOLE_BELOW_TOE_JOINT_M
 
 SIDES = ("left", "right")
@@ -99,7 +100,7 @@ class _Foot:
 
 def level(motion: Motion) -> Motion:
     """The same motion, its feet seen in frames in which they stand level, with soles of the depth that they show."""
-    return levelled(motion, feet_of(motion))
+    return LevelFeet(feet_of(motion)).view(motion)
 
 
 def feet_of(motion: Motion) -> FootFrames:
@@ -117,39 +118,6 @@ def feet_on_rig(motion: Motion, rig: FootFrames) -> FootFrames:
         return rig
     near = all(abs(own - usual) < _FLOORS_OFF_M for own, usual in zip(own_m, rig.soles_m, strict=True))
     return replace(rig, soles_m=own_m) if near else rig
-
-
-def levelled(motion: Motion, feet: FootFrames) -> Motion:
-    """The same motion, its feet seen in frames whose y axis is up while they stand. All joints stay where they are."""
-    if feet == FootFrames():
-        return motion
-    skeleton, turns = motion.skeleton, feet.turns(motion.skeleton)
-    above = _above(skeleton, turns)
-    seen = replace(skeleton, offsets_m=applied(above, skeleton.offsets_m), soles_m=feet.soles_m)
-    return replace(motion, skeleton=seen, rotations=_between(above, motion.rotations, inverted(turns)))
-
-
-def unlevelled(motion: Motion, feet: FootFrames) -> Motion:
-    """The motion that was `levelled` so, in the frames that it had, without soles."""
-    if feet == FootFrames():
-        return motion
-    skeleton, turns = motion.skeleton, feet.turns(motion.skeleton)
-    below = inverted(_above(skeleton, turns))
-    seen = replace(skeleton, offsets_m=applied(below, skeleton.offsets_m), soles_m=None)
-    return replace(motion, skeleton=seen, rotations=_between(below, motion.rotations, turns))
-
-
-def _between(first: np.ndarray, rotations: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Rotations (T, J, 4) turned by `first` (J, 4) after `last` (J, 4), both of which turn few joints."""
-    few = np.flatnonzero((first[:, 3] != 1) | (last[:, 3] != 1))
-    turned = rotations.astype(float)
-    turned[:, few] = composed(first[few], composed(turned[:, few], last[few]))
-    return turned
-
-
-def _above(skeleton: Skeleton, turns: np.ndarray) -> np.ndarray:
-    """(J, 4) the turns of the joints' parents."""
-    return np.concatenate([[UNTURNED], turns[list(skeleton.parents[1:])]])
 
 
 def foot_frames(motions: Sequence[Motion]) -> FootFrames:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeVar
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -13,11 +12,8 @@ from ...storage.files.limits import check_unpacked
 from ..body.surface import world_sole_points
 from ..geometry.kinematics import continuous, forward_kinematics
 from ..geometry.rotations import slerp
-from ..motion import Motion, MotionBatch
+from ..motion import Motion, Moving
 from ..skeleton import Skeleton
-
-Moving = TypeVar("Moving", Motion, MotionBatch)
-"""One motion, root (T, 3), or a batch of them, root (N, T, 3)."""
 
 
 def mirror(moving: Moving) -> Moving:

@@ -13,21 +13,39 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import SMPL_22, Skeleton
-from selfcorrect.motion.views import FrameChange, FrameChanges, RootAt, TurnedFrames, TurnedWorld, to_y_up
+from selfcorrect.motion.skeleton import SMPL_22, FootFrames, Quaternion, Skeleton
+from selfcorrect.motion.views import (
+    FrameChange,
+    FrameChanges,
+    JointOrder,
+    LevelFeet,
+    RootAt,
+    TurnedFrames,
+    TurnedWorld,
+    to_y_up,
+)
 
 WITHIN = 1e-12
+
+
+def both(rng: np.random.Generator) -> tuple[Quaternion, Quaternion]:
+    """Any turns of a left and a right joint."""
+    left, right = (tuple(turn.tolist()) for turn in Rotation.random(2, rng=rng).as_quat())
+    return left, right
+
 
 VIEWS: dict[str, Callable[[Motion, np.random.Generator], FrameChange]] = {
     "turned world": lambda motion, rng: TurnedWorld(Rotation.random(rng=rng)),
     "y up": lambda motion, rng: to_y_up(int(rng.integers(4))),
     "turned frames": lambda motion, rng: TurnedFrames(Rotation.random(len(motion.skeleton), rng=rng)),
     "root": lambda motion, rng: RootAt(motion.skeleton, int(rng.integers(1, len(motion.skeleton)))),
+    "usual order": lambda motion, rng: JointOrder.usual(motion.skeleton),
+    "level feet": lambda motion, rng: LevelFeet(FootFrames(both(rng), both(rng))),
     "several": lambda motion, rng: FrameChanges(
         (to_y_up(1), TurnedFrames(Rotation.random(len(motion.skeleton), rng=rng)))
     ),
 }
-KEEP_JOINTS = {"turned frames"}
+KEEP_JOINTS = {"turned frames", "level feet"}
 """Views that move no joint and keep their order."""
 
 

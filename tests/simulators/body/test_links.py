@@ -9,7 +9,7 @@ import pytest
 
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.body.links import in_order, joint_order
+from selfcorrect.motion.views import JointOrder
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
 
@@ -24,22 +24,26 @@ def depth_first(motion: Motion, last_first: bool) -> np.ndarray:
     return np.array(below(0))
 
 
+def in_usual_order(motion: Motion) -> Motion:
+    return JointOrder.usual(motion.skeleton).view(motion)
+
+
 def renamed(motion: Motion) -> Motion:
     names = tuple(f"bone {len(motion.skeleton) - joint}" for joint in range(len(motion.skeleton)))
     return replace(motion, skeleton=replace(motion.skeleton, names=names))
 
 
 def test_smpl_is_in_order_already(adult):
-    assert joint_order(adult).tolist() == list(range(22))
+    assert JointOrder.usual(adult).order.tolist() == list(range(22))
 
 
 @pytest.mark.parametrize("last_first", [False, True])
 def test_the_order_is_found_again_and_moves_nothing(stand, last_first):
     order = depth_first(stand, last_first)
-    other = in_order(stand, order)
+    other = JointOrder(stand.skeleton, order).view(stand)
     assert order.tolist() != list(range(22))
     assert np.array_equal(joint_positions(other), joint_positions(stand)[:, order])
-    back = in_order(other, joint_order(other.skeleton))
+    back = in_usual_order(other)
     assert back.skeleton.same_as(stand.skeleton)
     assert np.array_equal(back.rotations, stand.rotations)
 
@@ -48,16 +52,16 @@ def test_joints_that_are_no_parts_are_told_apart_by_where_they_are(walk):
     """Wrists taken for fingers."""
     parts = tuple("" if part.endswith("wrist") else part for part in walk.skeleton.parts)
     motion = replace(walk, skeleton=replace(walk.skeleton, parts=parts))
-    usual = in_order(motion, joint_order(motion.skeleton))
+    usual = in_usual_order(motion)
     for last_first in (False, True):
-        other = in_order(motion, depth_first(motion, last_first))
-        assert in_order(other, joint_order(other.skeleton)).skeleton.same_as(usual.skeleton)
+        other = JointOrder(motion.skeleton, depth_first(motion, last_first)).view(motion)
+        assert in_usual_order(other).skeleton.same_as(usual.skeleton)
 
 
 @pytest.mark.parametrize("last_first", [False, True])
 def test_corrections_do_not_depend_on_order_or_names(walk, engine, last_first):
     order = depth_first(walk, last_first)
-    other = renamed(in_order(walk, order))
+    other = renamed(JointOrder(walk.skeleton, order).view(walk))
     physics = PhysicsCorrector(TrackerSettings(engine=EngineSettings(name=engine)))
     for corrector in (KinematicCorrector(), physics):
         usual, moved = corrector([walk])[0], corrector([other])[0]
