@@ -44,16 +44,16 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxpro
 test: tests $(INSTALLED_FOR_TESTS)
 	$(PYTEST) -m 'not long$(if $(MARKS), and ($(MARKS)))'
 
-# Clusters, installations and campaigns, too.
+# Clusters, installations and faults of disks, too.
 test-all: tests $(INSTALLED_FOR_TESTS)
 	$(PYTEST) $(if $(MARKS),-m '$(MARKS)')
 
 tests:
 	@echo "The tests are in the repository, not in a release." >&2; exit 1
 
-# Damages files, options, run folders and disks for about half an hour; SCALE=0.1 for a tenth of it.
-campaign: $(INSTALLED_FOR_TESTS)
-	$(BIN)/python tests/campaign/campaign.py --scale $(or $(SCALE),1)
+# Damages files, options, run folders and disks for about half an hour, SCALE times as many as `make test-all` does.
+campaign: tests $(INSTALLED_FOR_TESTS)
+	ROBUSTNESS_SCALE=$(or $(SCALE),20) $(PYTEST) tests/robustness
 
 test-fast: $(INSTALLED_FOR_TESTS)
 	$(PYTEST) -m 'not slow and not long'

@@ -46,8 +46,8 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
     if array.ndim == 2 and ((reading.up or "y")[0] == "z" or reading.metres_per_unit not in (None, 1.0)):
         raise InputError(f"{path}: HumanML3D's rows are y up, in metres; leave out --up and --metres-per-unit")
     world = world_of(reading)
-    contacts = _contacts(array) if array.ndim == 2 else None
     read_m = world.seen(_joints_22(path))
+    contacts = _contacts(array) if array.ndim == 2 else None
     motion = motion_of_joints(read_m, str(path))
     motion = replace(motion, fps=reading.fps or FPS, contacts=contacts)
 
@@ -111,7 +111,7 @@ def read_joints(path: Path) -> np.ndarray:
     """Joints (T, J, 3) of T − 1 rows (T − 1, 12 J − 1), as in new_joint_vecs, or of joints, as in new_joints."""
     array = _floats(path).astype(float)
     _check_numbers(str(path), array)
-    if array.ndim == 2 and len(array):
+    if array.ndim == 2 and len(array) and array.shape[1] > 12 and array.shape[1] % 12 == 11:
         array = decode_joints(array, last_frame=True)
     if array.ndim != 3 or array.shape[-1] != 3 or not len(array):
         raise InputError(

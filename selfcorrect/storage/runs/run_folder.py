@@ -46,7 +46,7 @@ def claim_folder(folder: Path, config: Mapping[str, object], extends: Extends = 
         lock = FolderLock(folder)
         try:
             _record_or_compare(folder, wanted, extends)
-            remove_leftovers(folder)
+            remove_leftovers(folder, below=True)
         except BaseException:
             lock.release()
             raise

@@ -1,6 +1,5 @@
 """What is written is read again as it was, whatever the skeleton, or refused in a sentence."""
 
-import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -8,11 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from robustness import strategies
 from scipy.spatial.transform import Rotation
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-import strategies
 
 from selfcorrect.core.errors import DamagedError, InputError
 from selfcorrect.datasets.files import formats

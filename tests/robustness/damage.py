@@ -1,0 +1,286 @@
+"""Sound files of every format, program and dataset, and one way to damage them: flip, cut, move, and odd values."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pickle
+import re
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import torch
+from fbx_text import write_fbx
+from hypothesis import strategies as st
+from posed_motions import walking
+from program_files import PROGRAMS
+
+from selfcorrect.datasets.files.formats import FORMATS
+from selfcorrect.datasets.files.open import save_motion
+from selfcorrect.experiments.cli import main
+from selfcorrect.motion.motion import Motion
+from selfcorrect.storage.files.digests import digest_of_file, sealed
+
+Random = np.random.Generator
+SCALE = float(os.environ.get("ROBUSTNESS_SCALE", "1"))
+"""How many times as many damaged files as usual; `make campaign` sets it."""
+EXTREMES = ("nan", "inf", "-inf", "1e200", "1e308", "1e-320", "0", "-1", "1e6", "9" * 20, "x", "null", "true", "[]", "")
+
+
+def examples(usual: int) -> int:
+    """How often a property is tried."""
+    return max(1, round(SCALE * usual))
+
+
+def short_walk() -> Motion:
+    """Eight frames of somebody who walks."""
+    return walking().frames(0, 8)
+
+
+def _save_fbx(path: Path) -> None:
+    write_fbx(path, short_walk())
+
+
+FILES: dict[str, tuple[str, Callable[[Path], None]]] = {
+    **{
+        f"{form.name}{suffix}": (f"a{suffix}", lambda path, form=form: save_motion(path, short_walk(), form.name))
+        for form in FORMATS if form.reader and form.writer for suffix in form.suffixes if suffix != ".pth"
+    },
+    "fbx": ("a.fbx", _save_fbx),
+    **{
+        name: (program.file, lambda path, program=program: program.save(path, short_walk()))
+        for name, program in PROGRAMS.items()
+    },
+}  # fmt: skip
+"""By its kind, each file's name and what writes it."""
+
+
+@cache
+def sound(kind: str) -> bytes:
+    """A sound file of a kind."""
+    name, save = FILES[kind]
+    with tempfile.TemporaryDirectory() as folder:
+        save(Path(folder) / name)
+        return (Path(folder) / name).read_bytes()
+
+
+def damaged(path: Path) -> st.SearchStrategy[bytes]:
+    """What becomes of a sound file by some damage to its bytes, words, arrays, or to a member of its archive."""
+    content = path.read_bytes()
+    return st.integers(0, 2**32).map(lambda seed: _damaged(path.suffix, content, np.random.default_rng(seed)))
+
+
+def _damaged(suffix: str, content: bytes, random: Random) -> bytes:
+    choices: list[Callable[[bytes, Random], bytes]] = [flipped, cut, moved]
+    if suffix in (".bvh", ".fbx", ".gltf", ".json", ".csv", ".txt"):
+        choices += [reworded] * 6
+    if suffix in (".glb", ".vrma"):
+        choices += [_reworded_head] * 6
+    if suffix in (".npz", ".npy", ".pt", ".pkl"):
+        choices += [lambda content, random: _with_odd_array(suffix, content, random)] * 4
+    if zipfile.is_zipfile(io.BytesIO(content)):
+        choices += [_in_archive] * 3
+    return choices[random.integers(len(choices))](content, random)
+
+
+def flipped(content: bytes, random: Random) -> bytes:
+    """Some bytes changed, at any place or near the beginning, where headers are."""
+    changed = bytearray(content)
+    reach = len(changed) if random.random() < 0.5 else min(len(changed), 200)
+    for at in random.integers(0, reach, random.integers(1, 6)) if reach else ():
+        changed[at] = random.integers(256) if random.random() < 0.5 else changed[at] ^ (1 << random.integers(8))
+    return bytes(changed)
+
+
+def cut(content: bytes, random: Random) -> bytes:
+    return content[: random.integers(len(content) + 1)]
+
+
+def moved(content: bytes, random: Random) -> bytes:
+    """Some bytes taken out, given twice, swapped with the next ones, or replaced by any."""
+    start = int(random.integers(len(content) + 1))
+    size = int(random.integers(1, 2000))
+    part, rest = content[start : start + size], content[start + size :]
+    changed = (b"", part * 2, rest[:size], random.bytes(len(part)))[random.integers(4)]
+    return content[:start] + changed + rest
+
+
+def reworded(content: bytes, random: Random) -> bytes:
+    """Words and numbers of a text replaced by extreme ones."""
+    words = re.split(r"([\s,:{}\[\]\"]+)", content.decode(errors="replace"))
+    for _ in range(random.integers(1, 4)):
+        words[2 * random.integers((len(words) + 1) // 2)] = EXTREMES[random.integers(len(EXTREMES))]
+    return "".join(words).encode()
+
+
+def _reworded_head(content: bytes, random: Random) -> bytes:
+    """A binary glTF file whose document has other words, with its lengths right again."""
+    length = int.from_bytes(content[12:16], "little")
+    text = reworded(content[20 : 20 + length], random)
+    text += b" " * (-len(text) % 4)
+    rest = content[20 + length :]
+    size = (20 + len(text) + len(rest)).to_bytes(4, "little")
+    return content[:8] + size + len(text).to_bytes(4, "little") + content[16:20] + text + rest
+
+
+def odd_array(like: np.ndarray, random: Random) -> Any:
+    """An array of another type, shape or size than it should be, or with numbers that no motion has."""
+    values = like.copy() if like.dtype.kind == "f" and like.ndim else np.zeros((3, 3))
+    if random.random() < 0.4 and values.size:
+        values.flat[random.integers(values.size)] = (np.nan, np.inf, 1e200, -1e30)[random.integers(4)]
+        return values
+    kinds = ("i1", "c16", "S3", "U2", "?", "f2", "M8[s]", "V8")
+    others: tuple[Any, ...] = (
+        values * 1e200, values * 0, values[:1], values[:0], values.reshape(-1), values[..., None],
+        values[..., : random.integers(1, 4)], np.array([None, "x", {}], dtype=object), np.zeros((10**6, 0)),
+        np.zeros((0, 156)), np.float64(np.nan), np.float64(1e300), np.zeros(()), "nonsense",
+        *(values.astype(kind) for kind in kinds),
+    )  # fmt: skip
+    return others[random.integers(len(others))]
+
+
+def _with_odd_array(suffix: str, content: bytes, random: Random) -> bytes:
+    """A file with one array of another kind, or without it."""
+    values = _loaded(suffix, content)
+    places = list(_places(values))
+    if not places:
+        return _saved(suffix, odd_array(np.asarray(values), random))
+    parent, key = places[random.integers(len(places))]
+    old = parent[key]
+    if random.random() < 0.1:
+        del parent[key]
+    else:
+        parent[key] = odd_array(np.asarray(old), random)
+        if isinstance(old, torch.Tensor) and isinstance(parent[key], np.ndarray) and parent[key].dtype.kind in "fib":
+            parent[key] = torch.from_numpy(np.ascontiguousarray(parent[key]))
+    return _saved(suffix, values)
+
+
+def _loaded(suffix: str, content: bytes) -> Any:
+    """What the program's own reader makes of a sound file."""
+    file = io.BytesIO(content)
+    match suffix:
+        case ".npz":
+            return dict(np.load(file))
+        case ".npy":
+            values = np.load(file, allow_pickle=True)
+            return values.item() if values.dtype == object and not values.ndim else values
+        case ".pt":
+            return torch.load(file, weights_only=True)
+    return joblib.load(file)
+
+
+def _saved(suffix: str, values: Any) -> bytes:
+    file = io.BytesIO()
+    match suffix:
+        case ".npz":
+            np.savez(file, **values)
+        case ".npy":
+            np.save(file, np.array(values, dtype=object) if isinstance(values, dict) else values)
+        case ".pt":
+            torch.save(values, file)
+        case _:
+            pickle.dump(values, file)
+    return file.getvalue()
+
+
+def _places(node: Any) -> Iterator[tuple[Any, Any]]:
+    """The containers and keys of all arrays."""
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        if isinstance(value, np.ndarray | torch.Tensor):
+            yield node, key
+        yield from _places(value)
+
+
+def _in_archive(content: bytes, random: Random) -> bytes:
+    """A .zip archive with damage in one of its members, whose checksum is right again."""
+    damage, file = (flipped, cut, moved)[random.integers(3)], io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(file, "w") as new:
+        names = old.namelist()
+        hit = next((name for name in names if name.endswith("data.pkl") and random.random() < 0.8), None)
+        hit = hit or names[random.integers(len(names))]
+        for name in names:
+            new.writestr(name, damage(old.read(name), random) if name == hit else old.read(name))
+    return file.getvalue()
+
+
+# --- datasets --------------------------------------------------------------------------------------------------------
+
+
+def _cmu(folder: Path) -> None:
+    head = ["file", "split", "skeleton", "subject", "category", "description"]
+    with (folder / "index.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([head, ["train/a.bvh", "train", "daz", "1", "walk", "walks"]])
+    for name in ("train/a.bvh", "tpose/daz.bvh"):
+        (folder / name).parent.mkdir()
+        (folder / name).write_bytes(sound("bvh.bvh"))
+
+
+def _humanml3d(folder: Path) -> None:
+    (folder / "new_joint_vecs").mkdir()
+    (folder / "texts").mkdir()
+    (folder / "new_joint_vecs" / "000001.npy").write_bytes(sound("humanml3d.npy"))
+    (folder / "texts" / "000001.txt").write_text("walks#walk/VERB#0.0#0.0\nsits#sit/VERB#0.1#0.3\n")
+    (folder / "train.txt").write_text("000001\n")
+
+
+def _babel(folder: Path) -> None:
+    labels = [{"raw_label": "walk", "act_cat": ["walk"], "start_t": 0.0, "end_t": 0.3}]
+    record = {"babel_sid": 1, "feat_p": "X/X/a.npz", "frame_ann": {"labels": labels}, "seq_ann": {"labels": labels}}
+    (folder / "train.json").write_text(json.dumps({"1": record, "2": record}))
+    (folder / "amass" / "X").mkdir(parents=True)
+    (folder / "amass" / "X" / "a.npz").write_bytes(sound("amass.npz"))
+
+
+def _humanact12(folder: Path) -> None:
+    values = {"poses": [np.zeros((4, 72))] * 2, "joints3D": [np.zeros((4, 24, 3))] * 2, "y": [1, 2]}
+    (folder / "humanact12poses.pkl").write_bytes(pickle.dumps(values))
+
+
+def _uestc(folder: Path) -> None:
+    (folder / "info").mkdir()
+    (folder / "info" / "names.txt").write_text("a0_d0_p001_c1_color.avi\n")
+    (folder / "info" / "action_classes.txt").write_text("punching\n")
+    values = {"pose": [np.zeros((4, 72))], "joints3d": [np.zeros((4, 49, 3))], "orig_cam": [np.ones((4, 4))]}
+    (folder / "vibe_cache_refined.pkl").write_bytes(pickle.dumps(values))
+
+
+def _amass(folder: Path) -> None:
+    (folder / "X").mkdir()
+    for name in ("a", "b"):
+        (folder / "X" / f"{name}.npz").write_bytes(sound("amass.npz"))
+
+
+def _shards(folder: Path) -> None:
+    source = folder.with_name(f"{folder.name}-source")
+    for name in ("a.bvh", "b.bvh"):
+        save_motion(source / name, short_walk())
+    assert main(["data", "shard", str(source), "-o", str(folder), "--motions-per-shard", "1", "--workers", "1"]) == 0
+
+
+def with_digests_made_right(folder: Path) -> None:
+    """Have a set of shards say that it was written so, as a forger would."""
+    manifest = folder / "shards.json"
+    try:
+        values = {key: value for key, value in json.loads(manifest.read_bytes()).items() if key != "sha256"}
+        for shard in values["shards"]:
+            path = folder / shard["name"]
+            shard |= {"bytes": path.stat().st_size, "sha256": digest_of_file(path)}
+    except (ValueError, LookupError, TypeError, AttributeError, OSError):
+        return
+    manifest.write_bytes(sealed(values))
+
+
+DATASETS: dict[str, Callable[[Path], None]] = {
+    "cmu": _cmu, "humanml3d": _humanml3d, "babel": _babel, "humanact12": _humanact12, "uestc": _uestc,
+    "amass": _amass, "shards": _shards,
+}  # fmt: skip
+"""By its name in the catalogue, what writes a small dataset into an empty folder."""

@@ -1,0 +1,102 @@
+"""The n-th operation on files below a folder fails, or ends the process as a kill would."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_CALLS = ("write", "fsync", "replace", "rename", "mkdir", "rmdir", "remove", "unlink", "open")
+DIED = 70
+"""Exit code of a process that a fault ended."""
+
+
+class Faults:
+    """Counts operations on files below a folder and acts at one of them, and where `stays` at all that follow."""
+
+    def __init__(self, folder: Path, at: int, act: Callable[[], object], *, stays: bool = False) -> None:
+        self._below, self._at, self._act, self._stays = os.path.realpath(folder), at, act, stays
+        self.count = 0
+
+    def acting(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        """The call of `os`, with this in its way; a write acts halfway through."""
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            reads = real is _REAL["open"] and not arguments[1] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+            if reads or not self._concerns(arguments[0]):
+                return real(*arguments, **options)
+            self.count += 1
+            if self.count == self._at or (self._stays and self.count > self._at > 0):
+                if real is _REAL["write"]:
+                    real(arguments[0], bytes(arguments[1])[: len(arguments[1]) // 2])
+                self._act()
+            return real(*arguments, **options)
+
+        return call
+
+    def _concerns(self, place: Any) -> bool:
+        path = os.readlink(f"/proc/self/fd/{place}") if isinstance(place, int) else os.path.abspath(os.fsdecode(place))
+        return path.startswith(self._below + os.sep)
+
+
+_REAL = {name: getattr(os, name) for name in _CALLS}
+
+
+@contextmanager
+def faults(folder: Path, at: int, act: Callable[[], object], *, stays: bool = False) -> Iterator[Faults]:
+    """Have calls of `os` act at the n-th of them below a folder; 0 for never."""
+    found = Faults(folder, at, act, stays=stays)
+    before = {name: getattr(os, name) for name in _CALLS}
+    try:
+        for name in _CALLS:
+            setattr(os, name, found.acting(before[name] if name == "fsync" else _REAL[name]))
+        yield found
+    finally:
+        for name, call in before.items():
+            setattr(os, name, call)
+
+
+def attempted(work: Callable[[], Any], *errors: type[Exception]) -> tuple[Any, str]:
+    """What some work returns and "", or None and why not: what an error of these kinds says."""
+    try:
+        return work(), ""
+    except errors as error:
+        return None, str(error)
+
+
+def full_disk() -> None:
+    """What a call on a full disk does."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def die() -> None:
+    """End this process at once, as `kill -9` does: nothing is tidied, and locks are gone."""
+    os._exit(DIED)
+
+
+def in_a_fork(work: Callable[[], object], told: Path) -> int:
+    """The exit code of a copy of this process that does some work; what it says there, and of errors, is in a file."""
+    process = os.fork()
+    if process == 0:
+        code = 1
+        try:
+            descriptor = os.open(told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(descriptor, 1)
+            os.dup2(descriptor, 2)
+            sys.stdout, sys.stderr = open(1, "w"), open(2, "w", errors="backslashreplace")  # noqa: SIM115 - those of the process
+            work()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])

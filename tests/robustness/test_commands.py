@@ -1,0 +1,180 @@
+"""Commands with odd options and forged files end in a sentence, with an exit code, and change nobody's files."""
+
+import contextlib
+import io
+import json
+import os
+import re
+import shutil
+import signal
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from robustness.damage import Random, examples, reworded, short_walk, sound
+from robustness.faults import in_a_fork
+
+from selfcorrect.datasets.files.open import save_motion
+from selfcorrect.experiments.cli import main
+from selfcorrect.storage.files.digests import SEAL, sealed
+
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]
+
+LONGEST_S = 120
+NUMBERS = ("0", "-1", "1", "nan", "inf", "1e308", "1e-320", "1000000000", "9" * 20, "x", "", "1.5", "-0.0")
+TEXTS = ("", "x", "..", "/", "/dev/null", "/proc/self/mem", "nowhere", "caf\udce9", "a\nb", "λ", "-", "--", "x" * 300,
+         "~", "*", "%s%n", "{}", "\x1b[2J")  # fmt: skip
+PLACES = ("good.bvh", "bad.bvh", "data", "nowhere", "/dev/null", "/dev/full", "empty", "", ".", "good.npz", "pipe",
+          "loop")  # fmt: skip
+COMMANDS: dict[str, str] = {
+    "correct": "--kinematic", "check": "", "data check": "", "data stats": "", "data convert": "--out converted",
+    "data preview": "", "data shard": "--out converted", "data list": "", "data formats": "", "verify": "",
+    "view": "--out seen.png", "motion": "--real-count 999999", "toy": "weighting --quick",
+    "text-to-motion": "walk --data data/a.bvh --steps 1",
+}  # fmt: skip
+"""Each with words that keep it short; `motion` has fewer motions than it is told to take."""
+TAKES_PLACES = ("correct", "check", "data check", "data stats", "data convert", "data preview", "data shard", "verify",
+                "view")  # fmt: skip
+NEVER = ("--help", "--version", "--cluster", "--retime", "--open", "--port", "--host", "--wandb", "--video")
+
+_OPTION = re.compile(r"^[│ ] (?:-\w+ \S+, )?(--[a-z][\w.-]*)(?:, --no-\S+)?(?: ([{A-Z]\S*))?", re.MULTILINE)
+
+
+@cache
+def options_of(command: str) -> dict[str, str]:
+    """The options of a command with the kinds of their values, as its help lists them."""
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told), contextlib.suppress(SystemExit):
+        main([*command.split(), "--help"])
+    found = re.findall(
+        r"^[│ ] (?:-\w+ \S+, )?(--[a-z][\w.-]*)(?:, --no-\S+)?(?: ([{A-Z]\S*))?", told.getvalue(), re.MULTILINE
+    )
+    return {name: kind for name, kind in found if name not in NEVER}
+
+
+def odd_value(kind: str, random: Random) -> list[str]:
+    """A value that an option should not have, none where it is a flag."""
+    if not kind:
+        return []
+    usual = NUMBERS if "INT" in kind or "FLOAT" in kind else PLACES if "PATH" in kind else TEXTS
+    values = usual if random.random() < 0.8 else (*NUMBERS, *TEXTS, *PLACES)
+    return [values[random.integers(len(values))]]
+
+
+def words_of(command: str, random: Random) -> list[str]:
+    """A command line of a few options, some of them odd."""
+    always, options = COMMANDS[command].split(), options_of(command)
+    words = [PLACES[random.integers(3 if random.random() < 0.6 else len(PLACES))]] * (command in TAKES_PLACES)
+    for name in random.permutation(list(options))[: random.integers(0, 4)]:
+        if name not in always:
+            words += [name, *odd_value(options[name], random)]
+    if random.random() < 0.1:
+        words.append(("--nonsense", "-", "--out=", "extra", "\udcff")[random.integers(5)])
+    return [*command.split(), *words, *always]
+
+
+def in_place(words: list[str], place: Path) -> None:
+    """The command line in a folder, ended where it takes too long."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(LONGEST_S)
+    os.chdir(place)
+    os.environ["WANDB_MODE"] = "offline"
+    raise SystemExit(main(words))
+
+
+def ended(words: list[str], place: Path) -> tuple[int, str]:
+    """Exit code and what was said."""
+    told = place.with_name(f"{place.name}.txt")
+    code = in_a_fork(partial(in_place, words, place), told)
+    return code, told.read_text(errors="replace")
+
+
+def assert_clean(words: list[str], place: Path) -> str:
+    code, told = ended(words, place)
+    assert code in (0, 1, 2), (words, code, told)
+    assert "Traceback" not in told, (words, told)
+    assert "internal error" not in told, (words, told)
+    assert code != 2 or told.strip(), words
+    return told
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What options may name."""
+    folder = tmp_path_factory.mktemp("prepared") / "place"
+    (folder / "data").mkdir(parents=True)
+    (folder / "empty").mkdir()
+    kinds = {".bvh": "bvh.bvh", ".npz": "amass.npz", ".npy": "humanml3d.npy"}
+    for name in ("good.bvh", "good.npz", "data/a.bvh", "data/b.npz", "data/c.npy"):
+        (folder / name).write_bytes(sound(kinds[Path(name).suffix]))
+    (folder / "bad.bvh").write_text("HIERARCHY\nROOT")
+    return folder
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_odd_options_are_told_of_and_nothing_is_lost(command: str, prepared: Path, tmp_path: Path) -> None:
+    random = np.random.default_rng(len(command))
+    for case in range(examples(3)):
+        place = tmp_path / str(case)
+        shutil.copytree(prepared, place)
+        os.mkfifo(place / "pipe")
+        (place / "loop").symlink_to("loop")
+        words = words_of(command, random)
+        assert_clean(words, place)
+        replaceable = words if "--overwrite" in words else ()
+        for path in (path for path in prepared.rglob("*") if path.is_file()):
+            name = str(path.relative_to(prepared))
+            assert name in replaceable or (place / name).read_bytes() == path.read_bytes(), words
+        assert Path("/dev/null").is_char_device()
+
+
+def test_options_are_found_in_the_help() -> None:
+    assert options_of("data shard")["--motions-per-shard"] == "INT"
+    assert options_of("correct")["--kinematic"] == ""
+    assert all(len(options_of(command)) > 3 for command in TAKES_PLACES if command != "verify")
+
+
+# --- forged files ----------------------------------------------------------------------------------------------------
+
+AGAIN = {
+    "out": ["correct", "in", "-o", "out", "--kinematic", "--workers", "1"],
+    "set": ["data", "shard", "in", "-o", "set", "--workers", "1"],
+    "corrected": ["correct", "set", "-o", "corrected", "--kinematic", "--keep-failed", "--workers", "1"],
+}
+"""What made each folder, to be done again."""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What commands leave."""
+    folder = tmp_path_factory.mktemp("made") / "place"
+    save_motion(folder / "in" / "a.bvh", short_walk())
+    for words in AGAIN.values():
+        assert_clean(words, folder)
+    return folder
+
+
+def forged(content: bytes, random: Random) -> bytes:
+    """A file of JSON with other values, or far too deep, and its digest made right."""
+    if random.random() < 0.2:
+        depth = (900, 100_000)[random.integers(2)]
+        return b'{"x": ' + b"[" * depth + b"]" * depth + b', "sha256": "' + b"0" * 64 + b'"}\n'
+    try:
+        values = json.loads(reworded(content, random))
+    except ValueError:
+        return content
+    return sealed({key: value for key, value in values.items() if key != SEAL} if isinstance(values, dict) else {})
+
+
+@pytest.mark.parametrize("part", AGAIN)
+def test_forged_files_are_no_bug(part: str, made: Path, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    files = sorted(path for path in (made / part).rglob("*.json*"))
+    assert files
+    for case in range(examples(5)):
+        place, path = tmp_path / str(case), files[random.integers(len(files))]
+        shutil.copytree(made, place)
+        (place / path.relative_to(made)).write_bytes(forged(path.read_bytes(), random))
+        for words in (["verify", part], AGAIN[part], *([AGAIN["corrected"]] if part == "set" else [])):
+            assert_clean(words, place)

@@ -1,0 +1,215 @@
+"""Whatever is damaged in a file of any format, program or dataset: it is read, or a sentence names it."""
+
+import json
+import pickle
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from robustness.damage import (
+    DATASETS,
+    FILES,
+    damaged,
+    examples,
+    flipped,
+    moved,
+    short_walk,
+    sound,
+    with_digests_made_right,
+)
+from robustness.faults import attempted
+
+import selfcorrect as sc
+from selfcorrect.core.errors import InputError, SelfcorrectError
+from selfcorrect.datasets.collections import catalog
+from selfcorrect.datasets.collections.dataset import read_all
+from selfcorrect.datasets.files.formats import written_suffix
+from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.datasets.files.skeletons.reading import Reading
+from selfcorrect.experiments.data.sources import of_each, open_source
+from selfcorrect.experiments.data.summary import measures, summarise
+from selfcorrect.motion.checks.check import check
+from selfcorrect.motion.motion import Motion
+from selfcorrect.storage.pickles.numbers import read_pickled_numbers
+from selfcorrect.storage.pickles.results import open_results
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+READING = Reading(fps=30.0, allow_pickle=True)
+SHARED = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
+
+
+def wrong_with(complaints: list[str], path: Path) -> list[str]:
+    """What is no sentence about a file."""
+    return [line for line in complaints if "internal error" in line or str(path) not in line or len(line) > 2000]
+
+
+def look_at(path: Path) -> None:
+    """Read a file as commands do, check and measure its motions, write them back moved, and read that again."""
+    file, refused = attempted(partial(open_motion, path, READING), InputError)
+    complaints = [refused] if refused else []
+    for work in (check, measures):
+        list(of_each(file.motions if file else (), work, complaints.append))
+    assert not wrong_with(complaints, path)
+    if not file or file.write is None:
+        return
+    assert all(np.isfinite(motion.root_m).all() and np.isfinite(motion.rotations).all() for motion in file.motions)
+    higher = [replace(motion, root_m=motion.root_m + np.array([0.0, 0.05, 0.0])) for motion in file.motions]
+    copy = path.with_name(f"{path.stem}-copy{written_suffix(path)}")
+    _, refused = attempted(partial(file.write, copy, *higher), InputError)
+    if refused:  # arrays that only writing needs may be damaged, too
+        assert not wrong_with([refused], path)
+        return
+    again, refused = attempted(partial(open_motion, copy, READING), InputError)
+    if refused:  # damaged accessors may share the bytes that writing changes
+        assert path.suffix in (".glb", ".gltf", ".vrma"), refused
+    else:
+        assert len(again.motions) == len(higher)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", FILES)
+def test_a_damaged_file_is_read_or_refused_by_its_name(kind: str, tmp_path: Path) -> None:
+    if kind == "fbx":
+        pytest.importorskip("ufbx")
+    path = tmp_path / FILES[kind][0]
+    FILES[kind][1](path)
+    look_at(path)
+    whole = path.read_bytes()
+
+    @given(content=damaged(path))
+    @settings(max_examples=examples(25), suppress_health_check=SHARED)
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        look_at(path)
+
+    read()
+    path.write_bytes(whole)
+    look_at(path)
+
+
+def look_at_dataset(name: str, folder: Path) -> None:
+    """Read a dataset as commands do."""
+    complaints: list[str] = []
+    try:
+        clips = catalog.dataset(name).clips(folder, allow_pickle=True)
+        list(of_each(read_all(clips, complaints.append), measures, complaints.append))
+        _, clips = open_source(folder, reading=Reading(allow_pickle=True))
+        complaints += summarise(clips).unreadable
+    except SelfcorrectError as error:
+        complaints.append(str(error))
+    except OSError as error:  # commands tell of these by the file's name
+        complaints.append(f"{error.filename} {error}")
+    assert not wrong_with(complaints, folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_dataset_with_a_damaged_file_is_read_or_refused_by_its_name(name: str, tmp_path: Path) -> None:
+    whole, place = tmp_path / "whole", tmp_path / "damaged"
+    whole.mkdir()
+    DATASETS[name](whole)
+    paths = [path for path in sorted(whole.rglob("*")) if path.is_file() and path.suffix != ".lock"]
+
+    @given(data=st.data(), forged=st.booleans())
+    @settings(max_examples=examples(40), suppress_health_check=SHARED)
+    def read(data: st.DataObject, forged: bool) -> None:
+        path = data.draw(st.sampled_from(paths))
+        shutil.copytree(whole, place)
+        (place / path.relative_to(whole)).write_bytes(data.draw(damaged(path)))
+        if forged and name == "shards":
+            with_digests_made_right(place)
+        try:
+            look_at_dataset(name, place)
+        finally:
+            shutil.rmtree(place)
+
+    look_at_dataset(name, whole)
+    read()
+
+
+# --- pickles made to do harm -----------------------------------------------------------------------------------------
+
+NAMES = (
+    b"os\nsystem", b"posix\n_exit", b"builtins\neval", b"builtins\ngetattr", b"numpy\nload", b"numpy\nndarray",
+    b"numpy.f2py.__main__\nndarray", b"numpy\nndarray.__new__", b"numpy.core.multiarray\n_reconstruct",
+    b"numpy\ndtype", b"scipy.sparse\ncsc_matrix", b"copyreg\n_reconstructor", b"builtins\nobject", b"_codecs\nencode",
+    b"chumpy.ch\nCh", b"numpy.core.multiarray\nscalar", b"numpy._core.numeric\n_frombuffer",
+    b"torch._utils\n_rebuild_tensor_v2", b"torch._utils\n_rebuild_parameter", b"torch.storage\n_load_from_bytes",
+    b"torch\nFloatStorage", b"torch\nSize", b"collections\nOrderedDict", b"collections\ndefaultdict", b"pathlib\nPath",
+    b"joblib.numpy_pickle\nNumpyArrayWrapper",
+)  # fmt: skip
+PARTS = (
+    *b"]})N(Rb\x81aseu\x85\x86\x87t012\x94\x93Qo\x92\x8f\x97\x98",
+    b"K\x01", b"J\xff\xff\xff\x7f", b"G\x7f\xf0\0\0\0\0\0\0", b"X\x02\0\0\0f8", b"X\x02\0\0\0O8", b"X\x02\0\0\0V0",
+    b"X\x01\0\0\0<", b"C\x08AAAAAAAA", b"C\x00", b"q\x00", b"h\x00", b"r\xff\xff\xff\xff", b"j\xff\xff\xff\xff",
+    b"\x8a\x10" + b"\xff" * 16, b"\x95" + b"\xff" * 8, b"\x8e" + b"\xff" * 8, b"P1\n", b"ios\nsystem\n", b"\x82\x01",
+    b"I99\n", b"S'x'\n", b"L1L\n", *(b"c" + name + b"\n" for name in NAMES),
+)  # fmt: skip
+OPCODES = st.lists(
+    st.sampled_from(PARTS).map(lambda part: bytes([part]) if isinstance(part, int) else part), min_size=3
+)
+
+
+@given(opcodes=OPCODES)
+@settings(max_examples=examples(150), suppress_health_check=SHARED)
+def test_any_opcodes_of_a_pickle_are_read_or_refused_and_change_nothing(opcodes: list[bytes], tmp_path: Path) -> None:
+    path = tmp_path / "a.pkl"
+    path.write_bytes(b"\x80\x04}X\x01\0\0\0a" + b"".join(opcodes) + b"s.")
+    before = set(sys.modules), sorted(tmp_path.iterdir())
+    for read in (partial(read_pickled_numbers, allow_pickle=True), open_results):
+        _, refused = attempted(partial(read, path), InputError)
+        assert not refused or str(path) in refused
+    assert {name for name in sys.modules if not name.startswith("encodings")} <= before[0]
+    assert sorted(tmp_path.iterdir()) == before[1]
+
+
+def test_a_sound_pickle_is_read(tmp_path: Path) -> None:
+    """So that the test above could fail."""
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({"a": np.arange(3.0)}))
+    np.testing.assert_array_equal(open_results(tmp_path / "a.pkl").array("a"), np.arange(3.0))
+
+
+# --- threads ---------------------------------------------------------------------------------------------------------
+
+
+def bytes_of(motion: Motion) -> bytes:
+    return motion.root_m.tobytes() + motion.rotations.tobytes()
+
+
+def read_there(path: Path) -> bytes:
+    """The motions of a file and what is odd about them, or why it is refused."""
+    try:
+        return b"".join(bytes_of(motion) + repr(check(motion)).encode() for motion in open_motion(path).motions)
+    except SelfcorrectError as error:
+        return re.sub("0x[0-9a-f]+", "", str(error)).encode()  # NumPy tells where its parser's objects are
+
+
+@pytest.mark.slow
+def test_threads_read_and_correct_as_one_would_alone(tmp_path: Path) -> None:
+    random, works = np.random.default_rng(0), list[Callable[[], bytes]]()
+    for index, kind in enumerate(kind for kind in FILES if kind != "fbx"):
+        path = tmp_path / f"{index}-{FILES[kind][0]}"
+        path.write_bytes((lambda content, _: content, flipped, moved)[index % 3](sound(kind), random))
+        works.append(partial(read_there, path))
+    works += [lambda engine=engine: bytes_of(sc.correct(short_walk(), engine=engine).motion)
+              for engine in ("mujoco", "pybullet") * 2]  # fmt: skip
+    alone = [work() for work in works]
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(lambda work: work(), works)) == alone
+
+
+def test_damage_is_noticed(tmp_path: Path) -> None:
+    """A reader that lets through what is not finite, or says nothing of the file, would be told of."""
+    assert wrong_with(["x: internal error"], Path("x"))
+    assert wrong_with(["no name"], Path("x"))
+    assert not wrong_with(["x: is damaged"], Path("x"))
+    assert json.loads(sound("gltf.gltf"))["asset"]

@@ -1,0 +1,186 @@
+"""Whichever operation on a file fails, or is the last before a kill: nothing is lost, and the next run finishes.
+
+The work that each kind of store does is small, and every one of its operations is tried in turn.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from posed_motions import walking
+from robustness.damage import SCALE
+from robustness.faults import DIED, attempted, die, faults, full_disk, in_a_fork
+
+from selfcorrect.core.errors import SelfcorrectError
+from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.contract import Corrected
+from selfcorrect.correctors.correction import Correction
+from selfcorrect.datasets.files.open import save_motion
+from selfcorrect.experiments.cli import main
+from selfcorrect.loop.policy import parse_policy
+from selfcorrect.loop.run import Plan, Task, run_loop, train_first_generation
+from selfcorrect.models.gaussian import Gaussian
+from selfcorrect.storage.files.digests import sealed
+from selfcorrect.storage.files.locks import FolderLock
+from selfcorrect.storage.files.writing import remove_leftovers, write_atomically
+from selfcorrect.storage.files.written import JOURNAL, Written
+from selfcorrect.storage.runs.folder_store import FolderStore, damage_below
+
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]
+
+
+def shrink_and_reject(samples: Samples, stream: Stream) -> Corrected:
+    noise = torch.randn(samples.values.shape, generator=stream.torch(), dtype=torch.float64)
+    return Corrected(samples.with_values(samples.values * 0.9 + 0.1 * noise), samples.values[:, 0] > -1)
+
+
+def loop(folder: Path) -> None:
+    """A small loop with everything that a run folder can hold, to its end, of which then only the last is kept.
+
+    Of the first model, only what samples is kept.
+    """
+    stream = streams(11)
+    model = Gaussian.standard(2)
+    real = Samples.real(model.sample(torch.zeros(50, dtype=torch.int64), stream.child("data")))
+    task = Task(model, real, lambda candidate: {"mean": candidate.samples(20).values.mean()})
+    config = {"policy": "accumulate_subsample:30"}
+    plan = Plan(parse_policy(config["policy"]), 3, correction=Correction(shrink_and_reject, 2.0))
+    with (
+        FolderStore(folder / "first", config) as first,
+        FolderStore(folder / "arm", config, keep_models=False) as arm,
+    ):
+        train_first_generation(task, first, stream)
+        run_loop(task, plan, arm, first, stream)
+        arm.finish()
+        first.finish({"mean": torch.full((1,), 7.0)})
+
+
+def journal(folder: Path) -> None:
+    """Files that a command writes, knows again, and replaces."""
+    with FolderLock(folder):
+        remove_leftovers(folder, below=True)
+        for text in ("one", "two"):
+            for name in ("a.txt", "b/c.txt"):
+                with Written(folder, "a task").replacing(folder / name) as temporary:
+                    temporary.write_text(text)
+            write_atomically(folder / "sealed.json", sealed({"text": text}))
+
+
+def command(*words: str) -> Callable[[Path], None]:
+    """A command in a folder, its exit code told as an error."""
+
+    def work(folder: Path) -> None:
+        if code := main(
+            [str(folder.parent / word) if word.startswith("in/") else word.format(folder) for word in words]
+        ):
+            raise SelfcorrectError(f"ended with exit code {code}")
+
+    return work
+
+
+EVERY = 10**6
+WORKS: dict[str, tuple[Callable[[Path], None], int]] = {
+    "loop": (loop, EVERY),
+    "journal": (journal, EVERY),
+    "correct": (command("correct", "in/a.bvh", "-o", "{}", "--kinematic", "--workers", "1"), EVERY),
+    "shards": (command("data", "shard", "in/a.bvh", "-o", "{}", "--workers", "1"), EVERY),
+    "convert": (command("data", "convert", "in/a.bvh", "--out", "{}", "--to", "amass", "--overwrite"), EVERY),
+    "toy": (command("toy", "weighting", "--quick", "--out", "{}", "--workers", "1"), 3),
+}
+"""What is done, and at how many of its operations, spread over all, it is disturbed."""
+
+
+def content_of(folder: Path) -> Mapping[str, bytes]:
+    """All files by name, but what differs from run to run: times, and digests of them."""
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    skipped = ("timings.json", ".selfcorrect.lock", JOURNAL, "gallery.html", "summary.json", "environment.json")
+    return {
+        str(path.relative_to(folder)): _timeless(path.read_bytes().replace(str(folder).encode(), b""))
+        for path in paths
+        if path.name not in skipped and not (path.name == "digests.json" and path.parent.name.startswith("generation"))
+    }
+
+
+def _timeless(content: bytes) -> bytes:
+    timeless, count = re.subn(rb'"seconds[a-z_]*": [-0-9.e]+', b"", content)
+    return re.sub(rb'"sha256": "[0-9a-f]+"', b"", timeless) if count else content
+
+
+def damage_in(folder: Path) -> list[str]:
+    """What is wrong with the generations in and below a folder."""
+    runs = {path.parent for path in folder.rglob("generation-*") if path.parent.suffix != ".tmp"}
+    return [line for run in runs for lines in damage_below(run).values() for line in lines]
+
+
+def finished(work: Callable[[Path], None], folder: Path, wanted: Mapping[str, bytes]) -> None:
+    """Do the work from where it stands; it leaves what nobody interrupted leaves."""
+    assert not damage_in(folder)
+    work(folder)
+    assert content_of(folder) == wanted
+    assert not list(folder.rglob(".*.tmp"))
+
+
+def spread(operations: int, most: int) -> list[int]:
+    """All operations by their number, or so many of them, spread over all."""
+    return np.linspace(1, operations, min(operations, round(most * SCALE))).astype(int).tolist()
+
+
+@pytest.fixture(params=WORKS)
+def tried(request: pytest.FixtureRequest, tmp_path: Path):
+    """A work, what it leaves, and its operations on files at which it is disturbed."""
+    save_motion(tmp_path / "in" / "a.bvh", walking().frames(0, 12))
+    (work, most), whole = WORKS[request.param], tmp_path / "whole"
+    whole.mkdir()
+    work(whole)
+    (tmp_path / "counted").mkdir()
+    with faults(tmp_path / "counted", 0, die) as found:
+        work(tmp_path / "counted")
+    assert found.count > 5
+    return work, content_of(whole), spread(found.count, most)
+
+
+def test_every_operation_may_fail(tried, tmp_path: Path) -> None:
+    work, wanted, operations = tried
+    for number in operations:
+        for stays in (False, True)[: 1 + (number % 5 == 0)]:
+            folder = tmp_path / f"{number}-{stays}"
+            folder.mkdir()
+            with faults(folder, number, full_disk, stays=stays):
+                _, sentence = attempted(partial(work, folder), SelfcorrectError, OSError)
+            assert "internal error" not in sentence
+            finished(work, folder, wanted)
+
+
+def test_every_operation_may_be_the_last_before_a_kill(tried, tmp_path: Path) -> None:
+    work, wanted, operations = tried
+    random = np.random.default_rng(0)
+    for number in operations:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for at in (number, int(random.integers(1, operations[-1]))):
+
+            def dying(at: int = at, folder: Path = folder) -> None:
+                with faults(folder, at, die):
+                    work(folder)
+
+            told = tmp_path / f"{number}.txt"
+            assert in_a_fork(dying, told) in (0, DIED), told.read_text()
+        finished(work, folder, wanted)
+
+
+def test_a_fault_is_made_where_it_is_asked_for(tmp_path: Path) -> None:
+    """So that the tests above could fail."""
+    with faults(tmp_path, 1, full_disk), pytest.raises(OSError, match="No space left"):
+        write_atomically(tmp_path / "a", b"1")
+    assert in_a_fork(partial(_die_at, tmp_path), tmp_path / "told") == DIED
+    assert list(tmp_path.glob(".*.tmp"))
+
+
+def _die_at(folder: Path) -> None:
+    with faults(folder, 4, die):
+        write_atomically(folder / "a", b"1")
