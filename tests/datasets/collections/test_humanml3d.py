@@ -103,7 +103,10 @@ def test_an_unknown_split_names_those_there_are(folder: Path) -> None:
             r"000001\.npy: not a NumPy file",
         ),
         (lambda folder: np.save(folder / "new_joint_vecs" / "000001.npy", np.full((9, 263), np.nan)), "frame 0"),
-        (lambda folder: np.save(folder / "new_joint_vecs" / "000001.npy", np.zeros((9, 7))), r"000001\.npy: expected rows"),
+        (
+            lambda folder: np.save(folder / "new_joint_vecs" / "000001.npy", np.zeros((9, 7))),
+            r"000001\.npy: expected rows",
+        ),
         (
             lambda folder: np.save(folder / "new_joint_vecs" / "000001.npy", np.array([{}])),
             "no layout that is known",
