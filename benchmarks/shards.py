@@ -28,9 +28,8 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.datasets.shards.manifest import Manifest, ShardFacts, write_manifest
-from selfcorrect.datasets.shards.planning import Sizes
 from selfcorrect.datasets.shards.schema import Entry
-from selfcorrect.datasets.shards.writing import put_shards
+from selfcorrect.datasets.shards.writing import Sizes, put_shards
 from selfcorrect.experiments.correction import correct_shards
 from selfcorrect.experiments.correction.correct_shards import ShardsTask, correct_shard
 from selfcorrect.experiments.correction.options import CorrectionOptions

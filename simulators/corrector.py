@@ -20,7 +20,7 @@ from selfcorrect.motion.correction.results import CorrectedMotion, Failure, Fail
 from selfcorrect.motion.correction.timeline import Timeline
 from selfcorrect.motion.editing.grounding import OnFloor
 from selfcorrect.motion.editing.loops import closed, is_loop, unrolled
-from selfcorrect.motion.geometry.percentiles import median
+from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.measures.contacts import standing_speeds_m_s
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion, MotionBatch

@@ -1,5 +1,5 @@
 """Motions by the million: shards, parquet files of some hundred motions each, and the manifest that lists them.
 
-`schema` says what a row is, `manifest` what a set of shards is, `planning` which motions share a shard, `writing` puts
-them there.
+`schema` says what a row is, `manifest` what a set of shards is, `writing` which motions share a shard and puts them
+there.
 """

@@ -394,7 +394,7 @@ class Merge:
 
 
 def _make_shards(command: MakeShards | Merge, options: SourceOptions) -> None:
-    from selfcorrect.datasets.shards.planning import Sizes
+    from selfcorrect.datasets.shards.writing import Sizes
     from selfcorrect.storage.files.places import is_address
 
     from ..data.sharding import Sharding, make_shards

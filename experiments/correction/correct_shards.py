@@ -11,7 +11,6 @@ import importlib.metadata
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -63,7 +62,7 @@ class ShardsTask:
     def __post_init__(self) -> None:
         if self.source == self.out:
             raise SettingError(f"{self.source}: shards would be overwritten by their corrections; choose another -o")
-        self.options.refuse(("video", "retime"), f"is for motion files, and {self.source} holds shards")
+        self.options.refuse(("video", "retime", "contacts"), f"is for motion files, and {self.source} holds shards")
         if self.options.reading != Reading():
             raise SettingError(
                 f"{self.source}: shards hold all that reading needs; leave out fps, up, units and body model"
@@ -108,8 +107,9 @@ def correct_shards(task: ShardsTask, where: Where) -> tuple[Counter[str], list[d
 
 
 def _waiting(out: Place, shards: Sequence[ShardFacts]) -> list[ShardFacts]:
-    done, there = recorded(out, [shard.name for shard in shards], _Done), set(out.names(SHARD))
-    return [shard for shard in shards if shard.name not in there or not _is_done(done.get(shard.name), shard)]
+    records, there = recorded(out, [shard.name for shard in shards], _Done), set(out.names(SHARD))
+    done = {name for name, told in records.items() if told.shard is not None and name in there}
+    return [shard for shard in shards if shard.name not in done or records[shard.name].key != _key(shard)]
 
 
 @dataclass(frozen=True)
@@ -126,10 +126,6 @@ class _Done:
     failures: list[dict[str, str]] = field(default_factory=list)
     results: str = ""
     """The digest of its table of results; earlier versions did not record that."""
-
-
-def _is_done(told: _Done | None, shard: ShardFacts) -> bool:
-    return told is not None and told.key == _key(shard) and told.shard is not None
 
 
 def _key(shard: ShardFacts) -> str:
@@ -155,16 +151,12 @@ def _finished(out: Place, shards: Sequence[ShardFacts]) -> tuple[Counter[str], l
 # --- one shard -------------------------------------------------------------------------------------------------------
 
 
-class _Unreadable(Exception):
-    """The shard that is read is damaged."""
-
-
 def correct_shard(task: ShardsTask, facts: ShardFacts, progress: Progress) -> None:
     """Correct one shard and record it; one that cannot be read is recorded as well, to be tried again."""
     out = place(task.out)
     try:
         told = _corrected(task, facts, out, progress)
-    except _Unreadable as error:
+    except InputError as error:
         told = _Done(_key(facts), str(error))
     record(out, facts.name, told)
     progress("generation", 1, 1)
@@ -174,9 +166,7 @@ def _corrected(task: ShardsTask, facts: ShardFacts, out: Place, progress: Progre
     """Write the corrected shard and its table of results; returns their record for the ledger."""
     results: list[dict[str, Any]] = []
     lengths: list[int] = []
-    with ExitStack() as stack:
-        shard = stack.enter_context(_readable(opened(place(task.source), facts)))
-        path = stack.enter_context(out.replacing(facts.name))
+    with opened(place(task.source), facts) as shard, out.replacing(facts.name) as path:
         write_shard(path, shard.skeletons, _corrected_rows(shard, task.options, results, lengths, progress))
         written = ShardFacts.of(facts.name, path, lengths)
     with out.replacing(f"{RESULTS}/{facts.name}") as path:
@@ -191,28 +181,6 @@ def _corrected(task: ShardsTask, facts: ShardFacts, out: Place, progress: Progre
     return _Done(_key(facts), "", written, dict(counts), failures, table)
 
 
-@contextmanager
-def _readable(context: AbstractContextManager[Shard]) -> Iterator[Shard]:
-    with ExitStack() as stack:
-        try:
-            shard = stack.enter_context(context)
-        except InputError as error:
-            raise _Unreadable(str(error)) from error
-        yield shard
-
-
-def _rows(shard: Shard) -> Iterator[list[Entry]]:
-    rows = shard.rows()
-    while True:
-        try:
-            entries = next(rows, None)
-        except InputError as error:
-            raise _Unreadable(str(error)) from error
-        if entries is None:
-            return
-        yield entries
-
-
 def _corrected_rows(
     shard: Shard, options: CorrectionOptions, results: list[dict[str, Any]], lengths: list[int], progress: Progress
 ) -> Iterator[list[Entry]]:
@@ -220,7 +188,7 @@ def _corrected_rows(
 
     results gets a row per motion, lengths the frames of each that is kept.
     """
-    for entries in _rows(shard):
+    for entries in shard.rows():
         kept = []
         for entry, correction in zip(entries, correct_each([each.motion for each in entries], options), strict=True):
             results.append(_result(entry, correction))

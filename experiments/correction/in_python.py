@@ -16,10 +16,9 @@ from selfcorrect.storage.files.writing import refuse_to_replace, replacing
 from ..jobs.targets import place_of
 from ..jobs.where import Where
 from .batch import correct_into
-from .correct_file import motions_of
+from .correct_file import at_pace, motions_of, pace_off_gravity
 from .options import DEFAULTS, CorrectionOptions
 from .report import REPORT, FileResult
-from .retiming import at_pace, pace_off_gravity
 
 
 def correct(motion: Motion, options: CorrectionOptions = DEFAULTS, **changes: object) -> CorrectedMotion:

@@ -25,9 +25,8 @@ from selfcorrect.datasets.shards.manifest import (
     read_manifest,
     write_manifest,
 )
-from selfcorrect.datasets.shards.planning import Sizes
 from selfcorrect.datasets.shards.schema import Entry
-from selfcorrect.datasets.shards.writing import put_shards
+from selfcorrect.datasets.shards.writing import Sizes, put_shards
 from selfcorrect.motion.correction.pieces import bounded
 from selfcorrect.motion.motion import check_numbers
 from selfcorrect.runtime.bugs import sentence_of

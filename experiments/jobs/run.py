@@ -23,9 +23,8 @@ from threadpoolctl import threadpool_limits
 
 from selfcorrect.core.errors import ClusterLostError, JobsError, WorkerError
 from selfcorrect.runtime.bugs import bug_behind
-from selfcorrect.runtime.processes import start_processes, stop_processes
+from selfcorrect.runtime.processes import start_processes, stop_processes, with_threads
 from selfcorrect.runtime.registry import Registry, Row
-from selfcorrect.runtime.threads import with_threads
 
 from .progress_bars import Bars, Event, reporter
 from .where import Where

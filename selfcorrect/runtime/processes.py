@@ -11,10 +11,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
+from functools import cache
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import TypeVar
@@ -22,7 +24,44 @@ from typing import TypeVar
 from ..core.errors import SettingError, WorkerError
 from .progress import in_turn
 from .supervision import end_this_process
-from .threads import with_threads
+
+Item = TypeVar("Item")
+
+_most: ContextVar[int] = ContextVar("threads", default=1)
+
+
+@contextmanager
+def with_threads(most: int) -> Iterator[None]:
+    """Inside, `in_threads` takes so many threads at most; one elsewhere."""
+    token = _most.set(most)
+    try:
+        yield
+    finally:
+        _most.reset(token)
+
+
+def in_threads(act: Callable[[Sequence[Item]], None], items: Sequence[Item], least: int) -> None:
+    """Call a function on parts of some items at once, each of `least` items or more, or on all of them here.
+
+    All parts have ended when it raises what the function raises.
+    """
+    parts = min(_most.get(), len(items) // least)
+    if parts <= 1:
+        act(items)
+        return
+    others = [_pool(parts - 1).submit(act, items[part::parts]) for part in range(1, parts)]
+    try:
+        act(items[::parts])
+    finally:
+        wait(others)
+    for other in others:
+        other.result()
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, "selfcorrect")
+
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")

@@ -10,9 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from selfcorrect.motion.body.surface import SolePoints
-from selfcorrect.motion.geometry.percentiles import percentile
 from selfcorrect.motion.geometry.rotations import applied
-from selfcorrect.motion.geometry.vectors import lengths
+from selfcorrect.motion.geometry.vectors import lengths, percentile
 
 from .curves import smoothed, smoothstep
 

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.distance import cdist
 
-from selfcorrect.motion.geometry.percentiles import percentile
+from selfcorrect.motion.geometry.vectors import percentile
 
 from ..body.curves import whittaker
 from .stance import CUES, CueSettings, StandingPoints, bell, standing_points

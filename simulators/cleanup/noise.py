@@ -11,9 +11,8 @@ from scipy.ndimage import binary_dilation
 
 from selfcorrect.motion.correction.timeline import spans
 from selfcorrect.motion.geometry.kinematics import continuous, joint_positions
-from selfcorrect.motion.geometry.percentiles import median
 from selfcorrect.motion.geometry.rotations import turns
-from selfcorrect.motion.geometry.vectors import lengths
+from selfcorrect.motion.geometry.vectors import lengths, median
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 

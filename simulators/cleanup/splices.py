@@ -14,8 +14,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.geometry.percentiles import median
-from selfcorrect.motion.geometry.vectors import lengths
+from selfcorrect.motion.geometry.vectors import lengths, median
 from selfcorrect.motion.motion import Motion, MotionBatch
 
 from ..body.curves import smoothstep

@@ -15,9 +15,8 @@ from scipy.ndimage import binary_dilation, binary_erosion
 from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.correction.timeline import spans
 from selfcorrect.motion.geometry.kinematics import keep_poses, poses_of
-from selfcorrect.motion.geometry.percentiles import median, percentile
 from selfcorrect.motion.geometry.rotations import applied, turns
-from selfcorrect.motion.geometry.vectors import lengths
+from selfcorrect.motion.geometry.vectors import lengths, median, percentile
 from selfcorrect.motion.ground import GroundBox
 from selfcorrect.motion.measures.contacts import height_of_floor_m
 from selfcorrect.motion.motion import MotionBatch

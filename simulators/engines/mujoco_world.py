@@ -18,7 +18,7 @@ import numpy as np
 from selfcorrect.motion.geometry.rotations import applied, composed, inverted, rotation_vectors
 from selfcorrect.motion.geometry.vectors import crosses
 from selfcorrect.motion.support import Support
-from selfcorrect.runtime.threads import in_threads
+from selfcorrect.runtime.processes import in_threads
 
 from ..body.frames import to_simulator
 from ..body.humanoid import SOLE_RADIUS_M, Humanoid

@@ -9,12 +9,12 @@ import pytest
 from helpers import mean_distance_m
 from made_motions import made_motion
 
-from selfcorrect.motion.correction.results import NoteKind
+from selfcorrect.motion.correction.results import Failure, FailureKind, NoteKind
 from selfcorrect.motion.editing.transforms import mirror
-from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.cleanup.stance import FLOOR
-from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_samples
 from selfcorrect.simulators.settings.tracker import STRENGTHS, EngineSettings, TrackerSettings
 
 
@@ -194,3 +194,19 @@ def test_a_rigs_pose_that_opens_a_motion_stays_and_the_rest_is_corrected_as_with
     assert (correction.before, correction.after) == (alone.before, alone.after)
     assert [note.value for note in correction.notes if note.kind is NoteKind.T_POSE] == [frames]
     assert correction.timeline is None or len(correction.timeline) == len(opened)
+
+
+@pytest.mark.parametrize("kind", [KinematicCorrector, PhysicsCorrector])
+def test_samples_in_a_batch_are_corrected_to_the_bytes_of_each_alone(walk, kind):
+    """And one of a model that diverged is rejected without the others."""
+    corrector = kind(cleanup=CleanupSettings.for_samples())
+    windows = [walk.frames(start, start + 12) for start in range(0, 10, 2)]
+    broken = replace(windows[2], root_m=np.full_like(windows[2].root_m, np.nan))
+    batch = MotionBatch.stack([*windows[:2], broken, *windows[3:]])
+    made = [each for some in correct_samples(corrector, batch) for each in some]
+    assert [each.accepted for each in made] == [True, True, False, True, True]
+    assert made[2].failure == Failure(FailureKind.NOT_FINITE, 0, joint=walk.skeleton.names[0])
+    for window, together in zip([*windows[:2], *windows[3:]], [*made[:2], *made[3:]], strict=True):
+        (alone,) = corrector([window])
+        assert same(together.motion, alone.motion)
+        assert together.diagnostics == alone.diagnostics

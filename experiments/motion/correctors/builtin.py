@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples, concatenate
+from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import AnchoredCorrector, fit_anchors, temporal_frequencies
 from selfcorrect.correctors.contract import (
     Corrected,
@@ -18,7 +19,6 @@ from selfcorrect.correctors.contract import (
     call_corrector,
     chain,
     filter_of,
-    merge_info,
     placebo,
 )
 from selfcorrect.loop.policy import sampling_labels
@@ -40,6 +40,7 @@ from selfcorrect.simulators.settings.tracker import (
     FallbackChoice,
 )
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
+from selfcorrect.simulators.stages.values import taken
 
 from ...jobs.progress_bars import Progress
 from .low_pass import as_smooth_as
@@ -110,18 +111,22 @@ def physics(inputs: CorrectorInputs) -> Corrector:
 def _on_samples(
     corrector: KinematicCorrector | PhysicsCorrector, codec: FeatureCodec, progress: Progress, name: str
 ) -> MotionCorrector:
-    """A corrector on features, which reports its progress; a simulator and training take memory in turn."""
+    """A corrector on features, which reports its progress."""
+    return MotionCorrector(lambda motions: _corrected([(corrector, motions)], progress), codec, name)
 
-    def correct(motions: MotionBatch) -> list[CorrectedMotion]:
-        give_back_freed_memory()
-        corrections: list[CorrectedMotion] = []
+
+def _corrected(
+    batches: Sequence[tuple[KinematicCorrector | PhysicsCorrector, MotionBatch]], progress: Progress
+) -> list[CorrectedMotion]:
+    """Correct batches, each with its corrector; a simulator and training take memory in turn."""
+    give_back_freed_memory()
+    corrections: list[CorrectedMotion] = []
+    for corrector, motions in batches:
         for some in correct_samples(corrector, motions):
             corrections += some
-            progress("correct", len(corrections), len(motions))
-        free_simulator()
-        return corrections
-
-    return MotionCorrector(correct, codec, name)
+            progress("correct", len(corrections), sum(len(each) for _, each in batches))
+    free_simulator()
+    return corrections
 
 
 @dataclass(frozen=True)
@@ -134,16 +139,14 @@ class SceneCorrector:
     name: str = "scenes"
 
     def __call__(self, samples: Samples, stream: Stream) -> Corrected:
-        parts = []
-        for start in range(0, len(samples), SAMPLES_IN_SCENE):
-            chosen = samples.take(torch.arange(start, min(start + SAMPLES_IN_SCENE, len(samples))))
-            corrector = sample_corrector(self.engine, drawn_scene(stream.child("scene", start)))
-            parts.append(_on_samples(corrector, self.codec, self.progress, self.name)(chosen))
-        return Corrected(
-            concatenate([part.samples for part in parts]),
-            torch.cat([part.accepted for part in parts]),
-            merge_info([(len(part.samples), part.info) for part in parts]),
-        )
+        def correct(motions: MotionBatch) -> list[CorrectedMotion]:
+            starts = range(0, len(motions), SAMPLES_IN_SCENE)
+            scenes = [drawn_scene(stream.child("scene", start)) for start in starts]
+            parts = [taken(motions, range(start, min(start + SAMPLES_IN_SCENE, len(motions)))) for start in starts]
+            correctors = [sample_corrector(self.engine, scene) for scene in scenes]
+            return _corrected(list(zip(correctors, parts, strict=True)), self.progress)
+
+        return MotionCorrector(correct, self.codec, self.name)(samples)
 
 
 def drawn_scene(stream: Stream) -> Scene:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -30,9 +29,7 @@ from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.correction.each import each_motion
 from selfcorrect.motion.correction.lifting import lift_motions
-from selfcorrect.motion.correction.results import CorrectedMotion
 from selfcorrect.motion.encodings.features import FeatureCodec
-from selfcorrect.motion.motion import Motion
 from selfcorrect.preferences.reward import Reward
 from selfcorrect.runtime.supervision import EndedError, supervised, working_on
 from selfcorrect.simulators.settings.engine_table import PUBLISHED_ENGINE
@@ -79,7 +76,7 @@ def own_corrector(name: str, inputs: CorrectorInputs, process: OwnProcess | None
     process = process or own_process(name, inputs.limit_s)
     takes, called = process.call(load_there, name)
     if takes == "motion":
-        lifted = lift_motions(partial(_corrected_motions, process), inputs.codec, called)
+        lifted = lift_motions(partial(process.call, correct_motions_there), inputs.codec, called)
         return _Elsewhere(process, called, lifted)
     return _Elsewhere(process, process.call(_make_there, given if takes == "inputs" else None, _device_of(inputs)))
 
@@ -201,13 +198,6 @@ def _state_there(kept: Kept) -> dict[str, Tensor]:
 
 def _load_state_there(kept: Kept, state: dict[str, Tensor]) -> None:
     load_state(_kept_there(kept), state)
-
-
-def _corrected_motions(process: OwnProcess, motions: Sequence[Motion]) -> list[CorrectedMotion]:
-    answers = process.call(correct_motions_there, list(motions))
-    return [
-        CorrectedMotion(motion if answer is None else answer) for motion, answer in zip(motions, answers, strict=True)
-    ]
 
 
 def _lifted(own: OwnFunction, device: torch.device) -> Corrector:

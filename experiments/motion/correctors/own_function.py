@@ -100,12 +100,6 @@ def place_there(kept: Kept) -> str:
     return place_of(kept[FUNCTION].function)
 
 
-def correct_motions_there(kept: Kept, motions: Sequence[Motion]) -> list[Motion | None]:
-    """The corrected motions, None for those that were handed back."""
-    given = [read_only(motion) for motion in motions]
-    corrections = each_motion(kept[FUNCTION].function)(given)
-    return [_changed(motion, correction) for motion, correction in zip(given, corrections, strict=True)]
-
-
-def _changed(motion: Motion, correction: CorrectedMotion) -> Motion | None:
-    return None if correction.motion is motion else correction.motion
+def correct_motions_there(kept: Kept, motions: Sequence[Motion]) -> list[CorrectedMotion]:
+    """What the function makes of motions."""
+    return [*each_motion(kept[FUNCTION].function)([read_only(motion) for motion in motions])]

@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..geometry.kinematics import SLAB, forward_kinematics
-from ..geometry.percentiles import median, percentile
 from ..geometry.rotations import applied, composed, inverted, rotation_vectors
-from ..geometry.vectors import lengths
+from ..geometry.vectors import lengths, median, percentile
 from ..motion import Motion
 from ..skeleton import FootFrames, Quaternion, Skeleton
 from ..views import LevelFeet

@@ -1,6 +1,6 @@
-"""Lengths and products of many vectors (..., K), K being two or three.
+"""Lengths and products of many short vectors (..., K); medians and percentiles of finite numbers.
 
-NumPy's own functions work along the last axis, which takes several times as long where that is so short. Bits are the
+NumPy's own functions take several times as long: they work along the last axis, and check what they sort. Bits are the
 same.
 """
 
@@ -48,3 +48,29 @@ def crosses(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def are_few(one: np.ndarray, other: np.ndarray) -> bool:
     """Whether arrays are so small that few calls matter most; of double precision alone, so that bits are the same."""
     return one.size <= _FEW and other.size <= _FEW and one.dtype == other.dtype == np.float64
+
+
+def percentile(values: np.ndarray, percent: float, axis: int | None = None) -> np.ndarray:
+    """The percentile along an axis, or of all values, by linear interpolation; NaN of no values."""
+    values, axis = (values.reshape(-1), 0) if axis is None else (values, axis)
+    count = values.shape[axis]
+    if not count:
+        return np.full(np.delete(values.shape, axis), np.nan)
+    place = (count - 1) * (percent / 100)
+    below = int(place)
+    share, above = place - below, min(below + 1, count - 1)
+    ordered = np.partition(values, (below, above), axis)
+    low, high = ordered.take(below, axis), ordered.take(above, axis)
+    return low + (high - low) * share if share < 0.5 else high - (high - low) * (1 - share)
+
+
+def median(values: np.ndarray, axis: int | None = None) -> np.ndarray:
+    """The median along an axis, or of all values; NaN of no values."""
+    values, axis = (values.reshape(-1), 0) if axis is None else (values, axis)
+    count = values.shape[axis]
+    if not count:
+        return np.full(np.delete(values.shape, axis), np.nan)
+    middle = count // 2
+    ordered = np.partition(values, middle if count % 2 else (middle - 1, middle), axis)
+    high = ordered.take(middle, axis)
+    return high if count % 2 else (ordered.take(middle - 1, axis) + high) / 2

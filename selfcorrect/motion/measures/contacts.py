@@ -7,8 +7,7 @@ from scipy.ndimage import binary_closing, binary_opening
 
 from ..body.surface import sole_points, world_sole_points
 from ..geometry.kinematics import forward_kinematics, in_slabs, joint_positions
-from ..geometry.percentiles import percentile
-from ..geometry.vectors import lengths
+from ..geometry.vectors import lengths, percentile
 from ..motion import Motion, MotionBatch
 from ..skeleton import Skeleton
 

@@ -23,8 +23,8 @@ from selfcorrect.datasets.shards.manifest import (
     read_manifest,
     write_manifest,
 )
-from selfcorrect.datasets.shards.planning import Sizes, shards
 from selfcorrect.datasets.shards.schema import VERSION, Entry, open_shard, skeletons_of, write_shard
+from selfcorrect.datasets.shards.writing import Sizes, shards
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.correction.pieces import bounded
 from selfcorrect.motion.motion import Motion

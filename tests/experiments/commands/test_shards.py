@@ -19,9 +19,8 @@ from helpers import killed_at_sync
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.datasets.shards.manifest import MANIFEST, opened, read_manifest, write_manifest
-from selfcorrect.datasets.shards.planning import Sizes
 from selfcorrect.datasets.shards.schema import Entry
-from selfcorrect.datasets.shards.writing import put_shards
+from selfcorrect.datasets.shards.writing import Sizes, put_shards
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.correction.options import CorrectionOptions
 from selfcorrect.motion.correction.pieces import correct_long

@@ -16,7 +16,7 @@ from selfcorrect.core.errors import JobsError
 from selfcorrect.experiments.jobs.progress_bars import Bars, Event, reporter
 from selfcorrect.experiments.jobs.run import Job, RunnerRow, run_jobs
 from selfcorrect.experiments.jobs.where import Where
-from selfcorrect.runtime.threads import in_threads
+from selfcorrect.runtime.processes import in_threads
 
 
 def note(folder: Path, name: str, needs: str | None, progress) -> None:

@@ -6,8 +6,7 @@ import threading
 
 import pytest
 
-from selfcorrect.runtime.processes import map_tasks
-from selfcorrect.runtime.threads import in_threads, with_threads
+from selfcorrect.runtime.processes import in_threads, map_tasks, with_threads
 
 
 @pytest.mark.parametrize("count", [1, 3, 4, 10])

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import composed, inverted, rotation_vectors
 from selfcorrect.motion.support import CARRIED_PARTS, Support
-from selfcorrect.runtime.threads import with_threads
+from selfcorrect.runtime.processes import with_threads
 from selfcorrect.simulators.body.frames import orientations_to_simulator
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings

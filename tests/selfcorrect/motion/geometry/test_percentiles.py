@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from selfcorrect.motion.geometry.percentiles import median, percentile
+from selfcorrect.motion.geometry.vectors import median, percentile
 
 
 @pytest.mark.parametrize("shape", [(1,), (2,), (7,), (150,), (31, 4), (30, 2, 3)])
