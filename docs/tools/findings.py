@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evidence import between, change, distances, judged, real_values
 from matplotlib.ticker import MaxNLocator
@@ -122,10 +122,14 @@ def findings_sections(summaries: Mapping[str, Summary]) -> Iterator[str]:
 
 
 def evidence_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Lines of one table of all findings, without figures, for the report."""
+    """Lines of one table of all findings for the report, without figures and with the network alone as the place."""
     heads = ["", "real", "uncorrected", "method", "control", "method − uncorrected", "nearer to real by"]
-    each = [evidence for finding in FINDINGS for evidence in finding.evidence]
-    yield from table_lines(heads, ([*_row(evidence, summaries[evidence.summary])] for evidence in each))
+    rows = []
+    for finding in FINDINGS:
+        for evidence in finding.evidence:
+            short = replace(evidence, where=evidence.where.split(",")[0])
+            rows.append([*_row(short, summaries[evidence.summary])])
+    yield from table_lines(heads, rows)
 
 
 def _row(evidence: Evidence, summary: Summary) -> Iterator[str]:
