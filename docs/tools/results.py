@@ -121,9 +121,7 @@ def headline(summary: Summary) -> str:
         Arm("replace"): "uncorrected",
         Arm("replace", "physics"): "physics",
         Arm("replace", remedy="lineages"): "lineages",
-        Arm(
-            "replace", "physics", 1.0, operator="interpolation", remedy="lineages"
-        ): "lineages and physics, strength 0.5",
+        Arm("replace", "physics", 1.0, operator="interpolation", remedy="lineages"): "lineages + physics, strength 0.5",
         Arm("freeze"): "static training set",
     }
     found = {arm: curves for arm, curves, _ in arms_of(summary, "dct-mlp") if arm in names}

@@ -31,9 +31,11 @@ COLOURS = {
     "low-pass": ORANGE,
     "anchored": PURPLE,
     "placebo": INK,
+    "lineages": SKY,
+    "static training set": OLIVE,
 }
-"""Of the arms that stand in most figures, by corrector: the same in the whole project."""
-OTHERS = (SKY, WINE, OLIVE, PURPLE, INK)
+"""Of the arms that stand in most figures, by corrector or remedy: the same in the whole project."""
+OTHERS = (WINE, PURPLE, INK, SKY, OLIVE)
 """One after the other for all others."""
 MOST_LINES = 8
 """In one panel; more become small multiples."""

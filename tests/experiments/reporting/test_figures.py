@@ -11,7 +11,8 @@ from selfcorrect.motion.measures.metrics import metric_of
 
 def test_a_corrector_has_one_colour_in_every_figure() -> None:
     many = looks(["uncorrected", "lineages", "lineages + kinematic, γ = 1 of each sample", "kinematic", "physics"])
-    few = looks(["physics", "uncorrected"])
+    few = looks(["physics", "uncorrected", "matched", "lineages"])
+    assert many["lineages"] == few["lineages"]
     assert many["uncorrected"] == few["uncorrected"] == (VERMILION, "-")
     assert many["physics"] == few["physics"] == (BLUE, "-")
     assert many["kinematic"][0] == many["lineages + kinematic, γ = 1 of each sample"][0] == GREEN
