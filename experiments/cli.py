@@ -27,7 +27,6 @@ from .commands.data import DataCommand
 from .commands.demo import DemoCommand
 from .commands.from_file import from_file
 from .commands.motion import MotionCommand
-from .commands.text_to_motion import TextToMotionCommand
 from .commands.toy import ToyCommand
 from .commands.verify import VerifyCommand
 from .commands.view import ViewCommand
@@ -51,7 +50,6 @@ COMMANDS: dict[str, type[Command]] = {
     "data": DataCommand,
     "view": ViewCommand,
     "curate": CurateCommand,
-    "text-to-motion": TextToMotionCommand,
     "verify": VerifyCommand,
 }
 

@@ -20,6 +20,7 @@ SAYS = {
     "own_generative_model": "Augment(synthetic_ratio=1.0) over generations 16 to 30",
     "read_a_run_in_pandas": "synthetic_share",
     "regression_test_of_a_loop": "corrected: over generations 6 to 10",
+    "text_to_motion": "00.bvh: a person walks",
     "track_with_wandb": "written to runs/tracked",
 }
 """What each prints, among other things."""

@@ -6,23 +6,18 @@ An embedder is a callable with a name: texts → (N, width). The default runs wi
 
 from __future__ import annotations
 
-import hashlib
 import math
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from ..core.errors import InputError
 from ..core.extras import needed_for
-from ..storage.files.writing import replacing
 
 _BATCH = 64
 
@@ -108,52 +103,6 @@ def clip(model: str = "openai/clip-vit-base-patch32", device: str = "cpu") -> Cl
             f"(hf download openai/clip-vit-base-patch32)"
         ) from error
     return ClipTextEncoder(f"clip-{Path(model).name}", tokenizer, network.to(device).eval())
-
-
-@dataclass(frozen=True)
-class Cached:
-    """An embedder that computes every text once and keeps its vector in a folder.
-
-    Vectors are found by the SHA-256 of their text, in one subfolder per embedder; each call that meets new texts adds
-    one file. Several processes may share the folder: files are never changed.
-    """
-
-    embedder: TextEmbedder
-    folder: Path
-    _known: dict[str, Tensor] = field(default_factory=dict, repr=False)
-
-    @property
-    def name(self) -> str:
-        return self.embedder.name
-
-    def __call__(self, texts: Sequence[str]) -> Tensor:
-        if not self._known:
-            self._read()
-        new = list(dict.fromkeys(text for text in texts if _key(text) not in self._known))
-        if new:
-            vectors = dict(zip(map(_key, new), self.embedder(new).unbind(), strict=True))
-            self._known.update(vectors)
-            self._write(vectors)
-        return torch.stack([self._known[_key(text)] for text in texts]) if texts else self.embedder(texts)
-
-    @property
-    def _place(self) -> Path:
-        return self.folder / re.sub(r"[^\w.-]+", "-", self.name)
-
-    def _read(self) -> None:
-        for path in sorted(self._place.glob("*.safetensors")):
-            try:
-                self._known.update(load_file(path))
-            except SafetensorError as error:
-                raise InputError(f"{path}: the cached text vectors are damaged ({error}); delete the file") from error
-
-    def _write(self, vectors: dict[str, Tensor]) -> None:
-        with replacing(self._place / f"{_key(''.join(vectors))[:16]}.safetensors") as temporary:
-            save_file({key: vector.clone() for key, vector in vectors.items()}, temporary)
-
-
-def _key(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _in_batches(embed: Any, texts: Sequence[str], width: int) -> Tensor:

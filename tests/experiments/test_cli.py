@@ -161,7 +161,6 @@ LIGHT = [
     ["toy", "list"],
     ["data", "check", "nosuch"],
     ["data", "convert", "nosuch", "--out", "out"],
-    ["text-to-motion", "a person walks", "--data", "nosuch"],
 ]
 """Words after which a mistake or help is told."""
 

@@ -31,7 +31,6 @@ COMMANDS: dict[str, str] = {
     "correct": "--kinematic", "check": "", "data check": "", "data stats": "", "data convert": "--out converted",
     "data preview": "", "data shard": "--out converted", "data list": "", "data formats": "", "verify": "",
     "view": "--out seen.png", "motion": "--real-count 999999", "toy": "weighting --quick",
-    "text-to-motion": "walk --data data/a.bvh --steps 1",
 }  # fmt: skip
 """Each with words that keep it short; `motion` has fewer motions than it is told to take."""
 TAKES_PLACES = ("correct", "check", "data check", "data stats", "data convert", "data preview", "data shard", "verify",

@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 from robustness import strategies
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.core.errors import DamagedError, InputError
+from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files import formats
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, format_bvh, parse_bvh
 from selfcorrect.motion.motion import Motion
-from selfcorrect.storage.files.digests import sealed, unsealed
 
 FEW = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 EASY = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -90,29 +89,3 @@ def test_any_arrays_are_read_or_refused_by_the_files_name(arrays: dict[str, np.n
     motions, sentence = read_or_refused(path)
     assert motions or str(path) in sentence
     assert all(np.isfinite(motion.rotations).all() for motion in motions)
-
-
-@given(
-    values=st.dictionaries(
-        st.text(max_size=8),
-        st.recursive(
-            st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
-        ),
-        max_size=5,
-    ),
-    at=st.integers(0, 10**6),
-    bit=st.integers(0, 7),
-)
-@EASY
-def test_a_sealed_file_is_what_was_written_or_is_refused(
-    values: dict[str, object], at: int, bit: int, tmp_path: Path
-) -> None:
-    path, content = tmp_path / "a.json", sealed(values)
-    path.write_bytes(content)
-    assert unsealed(path) == values
-    damaged = bytearray(content)
-    damaged[at % len(content)] ^= 1 << bit
-    path.write_bytes(damaged)
-    with suppress(DamagedError):
-        assert unsealed(path) == values

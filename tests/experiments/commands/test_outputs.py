@@ -81,15 +81,6 @@ def test_a_link_to_itself_is_one_sentence(words: list[str], capsys: pytest.Captu
     assert "loop" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("written", ["00.bvh", "motions.gif"])
-def test_text_to_motion_asks_before_it_trains(written: str, capsys: pytest.CaptureFixture[str]) -> None:
-    Path("out").mkdir()
-    (Path("out") / written).write_bytes(FOREIGN)
-    assert main(["text-to-motion", "walk", "--data", ".", "--out", "out"]) == 2
-    assert f"out/{written}: exists" in capsys.readouterr().err
-    assert (Path("out") / written).read_bytes() == FOREIGN
-
-
 @pytest.mark.slow
 def test_a_sample_of_each_layout_can_be_corrected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "samples", "--out", str(tmp_path / "samples")]) in (0, None)

@@ -48,28 +48,6 @@ def test_a_sound_folder_is_said_to_be_sound(sound: Path, capsys: pytest.CaptureF
     assert told[1:] == ["not looked at, because no digest of it is recorded:", "  arm/.selfcorrect.lock"]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "arm/generation-0001/model.safetensors",
-        "arm/generation-0000/metrics.json",
-        "arm/generation-0000/timings.json",
-        "arm/generation-0000/digests.json",
-        "arm/config.json",
-        "arm/environment.json",
-        "real/references.json",
-        "out/a.bvh",
-        "out/.records/a.bvh.json",
-    ],
-)
-def test_a_damaged_file_is_named(sound: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    content = bytearray((sound / name).read_bytes())
-    content[len(content) // 2] ^= 2
-    (sound / name).write_bytes(content[:-4])
-    assert main(["verify", str(sound)]) == 1
-    assert f"{sound / name} is" in capsys.readouterr().out
-
-
 def test_a_folder_without_results_is_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(tmp_path)]) == 2
     assert "neither generations of a run nor corrected motions" in capsys.readouterr().err

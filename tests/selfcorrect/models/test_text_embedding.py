@@ -1,62 +1,14 @@
-"""Text vectors: the bundled encoder, CLIP's code on a tiny model, the cache."""
+"""Text vectors: the bundled encoder, CLIP's code on a tiny model."""
 
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
-from selfcorrect.models.text_embedding import Cached, clip, minilm
+from selfcorrect.models.text_embedding import clip, minilm
 from selfcorrect.motion.motion import captions
-
-
-class Counting:
-    """Maps a text to its length and remembers what it was asked."""
-
-    name = "length/of text"
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-
-    def __call__(self, texts: Sequence[str]) -> Tensor:
-        self.asked += texts
-        return torch.tensor([[float(len(text)), 1.0] for text in texts]).reshape(-1, 2)
-
-
-def test_each_text_is_computed_once(tmp_path: Path) -> None:
-    embedder = Counting()
-    cached = Cached(embedder, tmp_path)
-    first = cached(["a", "bb", "a"])
-    assert first.tolist() == [[1, 1], [2, 1], [1, 1]]
-    assert cached(["bb", "ccc"]).tolist() == [[2, 1], [3, 1]]
-    assert embedder.asked == ["a", "bb", "ccc"]
-    assert cached([]).shape == (0, 2)
-
-
-def test_another_process_finds_the_vectors(tmp_path: Path) -> None:
-    expected = Cached(Counting(), tmp_path)(["walk", "größer als"])
-    other = Counting()
-    assert torch.equal(Cached(other, tmp_path)(["größer als", "walk"]), expected.flip(0))
-    assert other.asked == []
-
-
-def test_embedders_do_not_share_vectors(tmp_path: Path) -> None:
-    Cached(Counting(), tmp_path)(["walk"])
-    other = Counting()
-    other.name = "another"
-    Cached(other, tmp_path)(["walk"])
-    assert other.asked == ["walk"]
-
-
-def test_a_damaged_cache_file_is_named(tmp_path: Path) -> None:
-    Cached(Counting(), tmp_path)(["walk"])
-    (file,) = tmp_path.rglob("*.safetensors")
-    file.write_bytes(b"junk")
-    with pytest.raises(ValueError, match=rf"{file.name}: the cached text vectors are damaged .*; delete the file"):
-        Cached(Counting(), tmp_path)(["walk"])
 
 
 def test_captions_are_lines() -> None:

@@ -214,28 +214,6 @@ def test_damaged_files_in_a_folder_are_told_of(tmp_path: Path, capsys: pytest.Ca
     assert f"not corrected (3): {', '.join(sorted(damaged))}" in told
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_damaged_files_are_read_or_refused_in_a_sentence(tmp_path: Path, name: str) -> None:
-    program = PROGRAMS[name]
-    path, complaints = tmp_path / program.file, []
-    program.save(path, walking().frames(0, 6))
-    whole = path.read_bytes()
-    for seed in range(40):
-        random = np.random.default_rng(seed)
-        damaged = bytearray(whole[: random.integers(len(whole)) if seed % 4 == 0 else None])
-        for _ in range(random.integers(1, 30)):
-            at = int(min(random.integers(len(damaged) + 1), random.exponential(1500)))
-            if at < len(damaged):
-                damaged[at] ^= 1 << random.integers(8)
-        path.write_bytes(damaged)
-        try:
-            open_motion(path, reading_of(program))
-        except sc.InputError as error:
-            complaints.append(str(error))
-    assert len(complaints) > 5
-    assert all(str(path) in complaint for complaint in complaints)
-
-
 def test_frames_in_which_nobody_is_seen_are_not_left_out_in_silence(tmp_path: Path) -> None:
     frames = [[person] for person in sam3d(walking().frames(0, 8), np.random.default_rng(0))]
     frames[5] = []

@@ -46,22 +46,6 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("call", ["os.fsync", "os.replace"])
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
-    path = tmp_path / "metrics.jsonl"
-    write_atomically(path, b"old")
-
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(call, full)
-        with pytest.raises(OSError, match="No space left"):
-            write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
 def test_what_is_no_text_is_escaped(tmp_path: Path) -> None:
     write_atomically(tmp_path / "a.json", '"caf\udce9 λ"')
     assert (tmp_path / "a.json").read_bytes() == '"caf\\udce9 λ"'.encode()
@@ -93,15 +77,6 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path, below: bool) -> N
     remove_leftovers(tmp_path, below=below)
     assert [path.name for path in tmp_path.iterdir()] == ["deep"]
     assert len(list(folders[1].iterdir())) == (0 if below else 1)
-
-
-def test_the_next_writer_of_a_file_takes_over_what_a_killed_one_left(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "motion.bvh")], check=False)
-    (left,) = tmp_path.iterdir()
-    with replacing(tmp_path / "motion.bvh") as temporary:
-        assert (temporary.parent, temporary.exists()) == (left, False)
-        temporary.write_text("whole")
-    assert [path.name for path in tmp_path.iterdir()] == ["motion.bvh"]
 
 
 def test_what_somebody_works_in_is_no_leftover(tmp_path: Path) -> None:
@@ -224,18 +199,6 @@ def test_temporary_files_of_libraries_are_cleared_as_well(tmp_path: Path, again:
     else:
         remove_leftovers(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["motion.bvh"] * again
-
-
-@pytest.mark.parametrize("call", ["os.fsync", "os.replace", "os.mkdir"])
-def test_a_failed_folder_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str):
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(call, full)
-        with pytest.raises(OSError, match="No space left"):
-            write_folder(tmp_path / "generation-0001", {"a": b"1", "b": b"2"})
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_files_and_folders_are_synced_before_and_after_the_rename(tmp_path: Path, sync_log: list[str]):

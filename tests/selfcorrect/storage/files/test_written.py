@@ -45,28 +45,6 @@ def test_a_folder_that_moves_keeps_its_own(tmp_path: Path) -> None:
     assert Written(tmp_path / "there").owns(tmp_path / "there" / "a.txt")
 
 
-def test_the_record_is_there_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written, path = Written(tmp_path), tmp_path / "a.txt"
-    write(written, path, "old")
-    with monkeypatch.context() as patch:
-        patch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            write(written, path, "new")
-    assert written.owns(path)
-    path.write_text("new")
-    assert written.owns(path)
-
-
-def test_a_line_that_was_torn_spoils_no_other(tmp_path: Path) -> None:
-    written = Written(tmp_path)
-    write(written, tmp_path / "a.txt", "one")
-    with (tmp_path / JOURNAL).open("ab") as journal:
-        journal.write(b'["", "b.t')
-    write(written, tmp_path / "b.txt", "two")
-    assert written.owns(tmp_path / "a.txt")
-    assert written.owns(tmp_path / "b.txt")
-
-
 @pytest.mark.parametrize("kind", ["text", "pipe", "link", "dangling link"])
 def test_a_journal_of_somebody_else_stays(tmp_path: Path, kind: str) -> None:
     journal = tmp_path / JOURNAL

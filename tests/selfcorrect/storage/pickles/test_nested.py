@@ -69,19 +69,6 @@ def test_a_file_of_too_many_parts_says_how_it_may_be_read(tmp_path: Path, monkey
         open_results(tmp_path / "a.pkl")
 
 
-def test_a_damaged_archive_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    path = tmp_path / "a.pt"
-    torch.save({"pose": torch.zeros(2, 3)}, path)
-    whole, complaints = path.read_bytes(), 0
-    for at in range(1, 700):  # where the archive lists what it holds
-        path.write_bytes(whole[:-at] + bytes([whole[-at] ^ 0xFF]) + whole[len(whole) - at + 1 :])
-        try:
-            open_results(path)
-        except sc.InputError as error:
-            complaints += str(path) in str(error)
-    assert complaints > 50
-
-
 def test_arrays_that_share_their_numbers_may_change_apart(tmp_path: Path) -> None:
     pose = torch.arange(6.0)
     content = {"pose": pose, "again": pose, "half": pose[:3]}

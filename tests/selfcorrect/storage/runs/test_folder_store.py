@@ -22,8 +22,6 @@ from selfcorrect.correctors.correction import CorrectedBatch, Correction, apply_
 from selfcorrect.loop.policy import Accumulate, AccumulateSubsample, Weighted
 from selfcorrect.loop.run import LoopHistory
 from selfcorrect.models.training import batches
-from selfcorrect.storage.files.writing import write_atomically
-from selfcorrect.storage.runs import generation_files
 from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore, damage_below
 from selfcorrect.storage.runs.memory import MemoryStore
 from selfcorrect.storage.runs.protocol import Generation, Store
@@ -322,25 +320,6 @@ def test_a_run_that_keeps_what_samples_has_no_other_model(tmp_path: Path):
     assert sampled(run) == files
     (run / "generation-0003" / "sampler.safetensors").unlink()
     assert list(damage_below(run)) == [3]
-
-
-@pytest.mark.parametrize("writes", range(4))
-def test_a_run_that_dies_while_it_keeps_what_samples_does_so_again(tmp_path: Path, monkeypatch, writes: int):
-    expected = sampled(committed(tmp_path / "expected"))
-    run, done = committed(tmp_path / "run"), []
-
-    def dying(path: Path, content: bytes) -> None:
-        if len(done) == writes:
-            raise OSError("no space left")
-        done.append(path)
-        write_atomically(path, content)
-
-    with monkeypatch.context() as patched, FolderStore(run, {}, keep_models=False) as store:
-        patched.setattr(generation_files, "write_atomically", dying)
-        with pytest.raises(OSError, match="no space left"):
-            store.finish({"mean": torch.full((1,), 7.0)})
-    assert not damage_below(run)
-    assert sampled(run) == expected
 
 
 def test_samples_for_training_are_those_of_the_batch(store: Store):

@@ -13,7 +13,6 @@ import torch
 
 from selfcorrect.core.errors import RunFolderError, SettingError
 from selfcorrect.storage.files.digests import sealed, unsealed
-from selfcorrect.storage.files.locks import FolderLock
 from selfcorrect.storage.files.writing import remove_leftovers
 from selfcorrect.storage.runs.run_folder import claim_folder, config_differences, environment
 
@@ -115,37 +114,6 @@ def test_a_damaged_environment_is_a_warning(tmp_path: Path, content: bytes | Non
         (tmp_path / "environment.json").write_bytes(content)
     with pytest.warns(UserWarning, match="in which environment"):
         claim_folder(tmp_path, CONFIG).release()
-
-
-KILLED = """
-import os, sys
-from pathlib import Path
-from selfcorrect.storage.files.digests import sealed, unsealed
-from selfcorrect.storage.files.writing import replacing, write_folder
-
-def end():
-    os._exit(1)
-
-with replacing(Path(sys.argv[1])) as temporary:
-    temporary.write_text("half")
-    write_folder(Path(sys.argv[1]).parent / "generation-0003", {"model.safetensors": b"half"}, end)
-"""
-
-
-def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path):
-    claim_folder(tmp_path, CONFIG).release()
-    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "metrics.jsonl")], check=False)
-    assert len(list(tmp_path.glob(".*.tmp"))) == 2
-    claim_folder(tmp_path, CONFIG).release()
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".selfcorrect.lock", "config.json", "environment.json"]
-
-
-def test_a_folder_whose_first_claim_was_cut_short_can_be_claimed(tmp_path: Path):
-    (tmp_path / "environment.json").write_text("{}")
-    FolderLock(tmp_path).release()
-    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "config.json")], check=False)
-    claim_folder(tmp_path, CONFIG).release()
-    assert unsealed(tmp_path / "config.json") == CONFIG
 
 
 def test_another_environment_is_a_warning(tmp_path: Path):
